@@ -37,7 +37,8 @@ class SplitConfig:
 
     split: Literal["stratified", "tutorial"] = "stratified"
     """stratified: an official test set where there is one, else one stratified draw; validation rows are drawn per
-    seed from the rest. tutorial: scikit-learn's train_test_split(test_size=0.33, random_state=1), no validation rows."""
+    seed from the rest. tutorial: without an official test set, train_test_split(test_size=0.33, random_state=1);
+    autoencoders train on everything outside the test, and only classifiers hold validation rows out."""
     test_fraction: float = 0.2  # share of all rows held out for the test, where no official test set exists
     test_seed: int = 0  # seed of that one draw, the same for every training seed
     valid_fraction: float = 0.1  # share of the rows outside the test that each seed holds out for validation

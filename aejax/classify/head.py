@@ -1,0 +1,86 @@
+"""A softmax head on an encoder: end to end (supervised), or with the encoder frozen (the tutorials' second stage)."""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
+
+from aejax.data.examples import Batch
+from aejax.models.parts import Variables, init_parts, run_part, train_part
+from aejax.objectives.objective import Aux, Objective
+
+
+class SoftmaxHead(nn.Module):
+    """Codes to unnormalised log-probabilities: one affine layer."""
+
+    classes: int
+
+    @nn.compact
+    def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch classes"]:
+        return nn.Dense(self.classes, name="logits")(latents)
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """An encoder with a softmax head; variables live outside, under `encoder` and `head`."""
+
+    encoder: nn.Module  # (batch, d) to (batch, latent)
+    head: SoftmaxHead
+    features: int  # d, numbers in one example
+
+    def init(self, key: PRNGKeyArray) -> Variables:
+        """Fresh variables of both parts; the encoder's are those of an autoencoder with the same key."""
+        return init_parts(key, {"encoder": self.encoder, "head": self.head}, jnp.zeros((1, self.features)))
+
+    def encode(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch latent"]:
+        """Codes, in evaluation mode."""
+        return run_part(self.encoder, variables, "encoder", inputs)
+
+    def log_probs(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch classes"]:
+        """Log-probabilities, in evaluation mode."""
+        return jax.nn.log_softmax(run_part(self.head, variables, "head", self.encode(variables, inputs)))
+
+
+def classification(classifier: Classifier, *, frozen_encoder: bool) -> Objective:
+    """Categorical cross-entropy in nats.
+
+    A frozen encoder runs in evaluation mode and is not differentiated, so its batch statistics stay as they are; its
+    parameters are kept by `aejax.train.optimizers.freeze`.
+    """
+
+    def codes(variables: Variables, inputs: Float[Array, "batch d"]) -> tuple[Float[Array, "batch latent"], Any]:
+        if frozen_encoder:
+            return jax.lax.stop_gradient(classifier.encode(variables, inputs)), variables["batch_stats"]["encoder"]
+        return train_part(classifier.encoder, variables, "encoder", inputs)
+
+    def loss(variables: Variables, batch: Batch, noise_key: PRNGKeyArray) -> tuple[Scalar, Aux]:
+        latents, encoder_stats = codes(variables, batch.inputs)
+        logits, head_stats = train_part(classifier.head, variables, "head", latents)
+        value = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels))
+        return value, Aux(metrics={"loss": value}, batch_stats={"encoder": encoder_stats, "head": head_stats})
+
+    def evaluate(variables: Variables, batch: Batch) -> dict[str, Float[Array, " batch"]]:
+        log_probs = classifier.log_probs(variables, batch.inputs)
+        return {"loss": -_at(log_probs, batch.labels), "accuracy": _hits(log_probs, batch.labels)}
+
+    return Objective(loss, evaluate)
+
+
+def _at(log_probs: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
+    return jnp.take_along_axis(log_probs, labels[:, None], axis=1)[:, 0]
+
+
+def _hits(log_probs: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
+    return (jnp.argmax(log_probs, axis=1) == labels).astype(jnp.float32)
+
+
+def put_head_on(encoder: Variables, fresh: Variables) -> Variables:
+    """Variables of a classifier: a trained encoder's part, a fresh head."""
+    return {
+        collection: {"encoder": encoder[collection]["encoder"], "head": trees["head"]}
+        for collection, trees in fresh.items()
+    }

@@ -1,0 +1,74 @@
+"""The door of the scripts: flags, devices, one-line errors, exit status."""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import jax
+
+from aejax.errors import InputError
+from aejax.run.environment import usable_cores
+
+Args = TypeVar("Args")
+BOX = "╭╮╰╯│─ "
+
+
+def flag_value(name: str, argv: Sequence[str], default: str) -> str:
+    """The value of `--name` in a command line, before it is parsed as a whole."""
+    for index, word in enumerate(argv):
+        if word == f"--{name}" and index + 1 < len(argv):
+            return argv[index + 1]
+        if word.startswith(f"--{name}="):
+            return word.partition("=")[2]
+    return default
+
+
+def parse(default: Args, argv: Sequence[str], description: str) -> Args:
+    """Flags over defaults. Every field of a nested dataclass is a flag of its own name.
+
+    Raises:
+        InputError: unknown flags or values, in one line.
+    """
+    import tyro
+
+    heard = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(heard):
+            return tyro.cli(
+                type(default),
+                default=default,
+                args=list(argv),
+                description=description,
+                config=(tyro.conf.OmitArgPrefixes,),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise InputError(one_line(heard.getvalue())) from None
+
+
+def one_line(boxed: str) -> str:
+    """The message inside a boxed, wrapped error."""
+    rows = [row.strip(BOX) for row in boxed.splitlines()[1:]]
+    message = " ".join(row for row in rows if row)
+    return message.split(" For full helptext")[0] + "; see --help"
+
+
+def use_cores(seeds: int) -> None:
+    """One CPU device per core, as far as there are seeds for them; to be called before JAX starts."""
+    jax.config.update("jax_num_cpu_devices", max(1, min(usable_cores(), seeds)))
+
+
+def main(script: Callable[[Sequence[str]], None]) -> None:
+    """Run a script's body: 0 when done, 2 and one line for what cannot be done."""
+    try:
+        script(sys.argv[1:])
+    except InputError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

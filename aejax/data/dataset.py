@@ -1,0 +1,250 @@
+"""What every source gives: checked arrays in their storage dtype, and the door that checks them."""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int32, Shaped
+from numpy.typing import ArrayLike
+
+from aejax.errors import InputError, require
+
+BLOCK_VALUES = 1 << 20  # values looked at in one go, so that the checks need megabytes and not a copy of the data
+FEWEST_TRAINING_ROWS = 3  # of each class; with fewer, no split gives training and validation both a row of it
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Labelled examples as they are stored; scaling happens later, inside the jitted step."""
+
+    name: str
+    inputs: Shaped[np.ndarray, "n *shape"]  # uint8 or float32; images are height, width, channels
+    labels: Int32[np.ndarray, " n"]  # 0..classes-1
+    class_names: tuple[str, ...]  # class_names[i] is what label i was called in the source
+    value_range: tuple[float, float] | None  # the storage format's limits: (0, 255) for bytes; None for tables
+    test_rows: Shaped[np.ndarray, " n_test"] | None  # rows of the official test split, where there is one
+    feature_names: tuple[str, ...] | None = None  # names of a table's columns
+
+    @property
+    def n(self) -> int:
+        """Number of examples, test rows included."""
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return self.inputs.shape[1:]
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Hex digest of the inputs, labels and test rows with their dtypes and shapes; names do not count."""
+        digest = hashlib.sha256()
+        for field in ("inputs", "labels", "test_rows"):
+            array = getattr(self, field)
+            if array is None:
+                digest.update(f"{field} none;".encode())
+                continue
+            digest.update(f"{field} {array.dtype.str} {array.shape};".encode())
+            digest.update(np.ascontiguousarray(array).data.cast("B"))
+        return digest.hexdigest()
+
+
+def make_dataset(
+    name: str,
+    inputs: ArrayLike,
+    labels: ArrayLike,
+    *,
+    source: str,
+    value_range: tuple[float, float] | None = None,
+    test_rows: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+    feature_names: Sequence[str] | None = None,
+) -> Dataset:
+    """The door: arrays of any numeric dtype and labels of any kind in, a `Dataset` out. Rows are counted from 0.
+
+    Args:
+        name: what results call it.
+        inputs: `(n, *shape)`; uint8 is kept, bool becomes uint8, every other number float32.
+        labels: `(n,)` strings, booleans, integers or integral floats; coded 0..classes-1 in sorted order.
+        source: what error messages call it: a path or a name.
+        value_range: the storage format's lowest and highest value.
+        test_rows: `(n_test,)` rows of the official test split.
+        class_names: names of the sorted distinct labels; default: the labels themselves.
+        feature_names: one for each column of a table.
+
+    Raises:
+        InputError: the data cannot be learned from as they are; the message names the row, the value and the mend.
+    """
+    numbers = _numeric(inputs, source)
+    columns = None if feature_names is None else _matching(feature_names, numbers[0].size, "feature", source)
+    stored = _stored(numbers, source, columns)
+    low, high = value_range or (-np.inf, np.inf)
+    require(
+        low <= stored.min() and stored.max() <= high,
+        f"{source}: values run from {stored.min()} to {stored.max()}; expected them within {value_range}",
+    )
+    codes, found = _coded(labels, len(stored), source)
+    rows = None if test_rows is None else _checked_rows(test_rows, len(stored), source)
+    _check_classes(codes, found, rows, source)
+    return Dataset(
+        name=name,
+        inputs=stored,
+        labels=codes,
+        class_names=found if class_names is None else _matching(class_names, len(found), "class", source),
+        value_range=value_range,
+        test_rows=rows,
+        feature_names=columns,
+    )
+
+
+def _numeric(inputs: ArrayLike, source: str) -> np.ndarray:
+    """`inputs` as an array of numbers with at least one row and one feature."""
+    require(
+        not np.ma.is_masked(inputs), f"{source}: inputs are a masked array with masked values; fill or drop them first"
+    )
+    try:
+        array = np.asarray(inputs)
+    except ValueError as error:
+        raise InputError(
+            f"{source}: inputs are ragged: examples differ in shape; expected one shape for all"
+        ) from error
+    require(array.ndim == 0 or len(array) > 0, f"{source}: inputs are empty: no rows; expected at least one example")
+    require(
+        array.dtype.kind in "biuf",
+        f"{source}: inputs have dtype {array.dtype}; expected real numbers; encode them as integers or floats first",
+    )
+    require(
+        array.ndim >= 2,
+        f"{source}: inputs have shape {array.shape}; expected (rows, features) or (rows, height, width, channels); "
+        "a single feature is inputs.reshape(-1, 1)",
+    )
+    require(array.size > 0, f"{source}: inputs have shape {array.shape}: no features; expected at least one")
+    return array
+
+
+def _stored(numbers: np.ndarray, source: str, feature_names: Sequence[str] | None) -> np.ndarray:
+    """uint8 or finite float32, C-contiguous; looked at in blocks, copied only where the dtype changes."""
+    if numbers.dtype.kind == "b" or numbers.dtype == np.uint8:
+        return np.ascontiguousarray(numbers, np.uint8)
+    stored = numbers if numbers.dtype == np.float32 else np.empty(numbers.shape, np.float32)
+    step = max(1, BLOCK_VALUES // numbers[0].size)
+    bad, first = 0, None
+    for start in range(0, len(numbers), step):
+        block = slice(start, start + step)
+        if stored is not numbers:
+            with np.errstate(over="ignore"):
+                stored[block] = numbers[block]
+        finite = np.isfinite(stored[block])
+        if finite.all():
+            continue
+        bad += int(finite.size - np.count_nonzero(finite))
+        if first is None:
+            within = np.unravel_index(np.argmin(finite), finite.shape)
+            first = (start + int(within[0]), *(int(i) for i in within[1:]))
+    if first is not None:
+        value = numbers[first].item()
+        problem = "too large for float32" if np.isfinite(numbers[first]) else "not finite"
+        raise InputError(
+            f"{source}: row {first[0]}, {_place(first[1:], feature_names)} is {value!r}, {problem} ({bad} such values "
+            "in all); expected finite float32 numbers; rescale, fill in or drop them"
+        )
+    return np.ascontiguousarray(stored)
+
+
+def _place(index: tuple[int, ...], feature_names: Sequence[str] | None) -> str:
+    if len(index) > 1:
+        return f"position {index}"
+    return f"column {index[0]}" if feature_names is None else f"column {_shown(feature_names[index[0]])}"
+
+
+def _coded(labels: ArrayLike, n: int, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels of any kind as int32 codes `(n,)` in sorted order, and what each code was called."""
+    # A list goes through object, where numpy would otherwise turn a missing label into the text "nan".
+    values = np.asarray(labels, dtype=object if isinstance(labels, list | tuple) else None)
+    require(
+        values.ndim == 1,
+        f"{source}: labels have shape {values.shape}; expected ({n},): one label for each row; "
+        "flatten a column with ravel(), one-hot rows with argmax(axis=1)",
+    )
+    require(len(values) == n, f"{source}: {n} rows of inputs and {len(values)} labels; expected one label for each row")
+    if values.dtype.kind == "O":
+        values = _of_one_kind(values, source)
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "backslashreplace")
+    kind = values.dtype.kind
+    require(kind in "biufU", f"{source}: labels have dtype {values.dtype}; expected text, booleans or integers")
+    missing = np.isin(np.char.lower(np.char.strip(values)), ["", "nan"]) if kind == "U" else np.isnan(values)
+    _refuse_first(missing, values, "missing", source)
+    if kind == "f":
+        looks = "not a whole number, which looks like regression"
+        _refuse_first(~np.isfinite(values) | (values != np.floor(values)), values, looks, source)
+    distinct, codes = np.unique(values, return_inverse=True)
+    names = tuple(str(int(value) if kind == "f" else value) for value in distinct.tolist())
+    return codes.astype(np.int32), names
+
+
+def _of_one_kind(values: np.ndarray, source: str) -> np.ndarray:
+    """An object array of labels as an array of text or of numbers."""
+    missing = np.array([value is None or str(value) in ("nan", "<NA>", "NaT") for value in values])
+    _refuse_first(missing, values, "missing", source)
+    kinds = str if isinstance(values[0], str) else (bool, int, float, np.bool_, np.number)
+    odd = np.array([not isinstance(value, kinds) for value in values])
+    _refuse_first(odd, values, f"of another kind than a class number or than row 0, {_shown(values[0])}", source)
+    return np.array(values.tolist())
+
+
+def _refuse_first(wrong: np.ndarray, values: np.ndarray, problem: str, source: str) -> None:
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(
+            f"{source}: the label of row {row} is {_shown(values[row])}, {problem} ({np.count_nonzero(wrong)} such "
+            "labels in all); expected one class for each row; mend or drop those rows"
+        )
+
+
+def _shown(value: object) -> str:
+    """`value` on one line and not too long."""
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _matching(names: Sequence[str], count: int, kind: str, source: str) -> tuple[str, ...]:
+    require(len(names) == count, f"{source}: {len(names)} {kind} names, {count} found in the data; give one for each")
+    return tuple(names)
+
+
+def _checked_rows(test_rows: ArrayLike, n: int, source: str) -> np.ndarray:
+    """int64 row numbers `(n_test,)`, each once, that leave some for training."""
+    rows = np.asarray(test_rows)
+    require(
+        rows.ndim == 1 and rows.dtype.kind in "iu" and 0 < rows.size < n and len(np.unique(rows)) == len(rows),
+        f"{source}: {rows.size} test rows of dtype {rows.dtype}; expected from 1 to {n - 1} row numbers, each once",
+    )
+    require(
+        rows.min() >= 0 and rows.max() < n, f"{source}: test rows {rows.min()} to {rows.max()}; expected 0 to {n - 1}"
+    )
+    return rows.astype(np.int64)
+
+
+def _check_classes(codes: np.ndarray, names: tuple[str, ...], test_rows: np.ndarray | None, source: str) -> None:
+    """Enough rows of every class outside the official test split."""
+    n, classes = len(codes), len(names)
+    require(classes >= 2, f"{source}: every label is {_shown(names[0])}; expected at least two classes")
+    require(classes < n, f"{source}: all {n} labels differ, as in a column of ids; choose a label column with classes")
+    training = codes if test_rows is None else np.delete(codes, test_rows)
+    counts = np.bincount(training, minlength=classes)
+    scarce = np.flatnonzero(counts < FEWEST_TRAINING_ROWS)
+    if scarce.size:
+        # A class that is missing altogether is the graver fault, so it is the one named.
+        worst = scarce[np.argmin(counts[scarce])]
+        raise InputError(
+            f"{source}: class {_shown(names[worst])} has {counts[worst]} training rows ({scarce.size} of {classes} "
+            f"classes are short); expected at least {FEWEST_TRAINING_ROWS} of each; add rows, or merge or drop classes"
+        )

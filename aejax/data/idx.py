@@ -1,0 +1,126 @@
+"""IDX files, the format of MNIST: a magic number, big-endian dimensions, then the values.
+
+The format is described at the foot of http://yann.lecun.com/exdb/mnist/.
+"""
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from aejax.data.dataset import Dataset, make_dataset
+from aejax.errors import InputError, require
+
+DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}  # the third byte says which
+GZIP_MAGIC = b"\x1f\x8b"
+AGAIN = "the file is truncated or damaged; fetch it again"
+DEFLATE_LIMIT = 1032  # no deflate stream holds more bytes than this for each of its own
+MNIST_FILES = {  # role: stem and rank, as in train-images-idx3-ubyte
+    "train images": ("train-images", 3),
+    "train labels": ("train-labels", 1),
+    "test images": ("t10k-images", 3),
+    "test labels": ("t10k-labels", 1),
+}
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """The array in one IDX file, gzipped or not (the content decides, not the name), in native byte order.
+
+    Raises:
+        InputError: the file is not IDX, is corrupt, or holds fewer or more bytes than its header announces.
+    """
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == GZIP_MAGIC
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            return _parsed(stream, path, packed)
+    except EOFError as error:
+        raise InputError(f"{path}: the gzip stream ends too early: the file is truncated; fetch it again") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: corrupt gzip data ({error}); fetch the file again") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
+
+
+def _parsed(stream: BinaryIO | gzip.GzipFile, path: Path, packed: bool) -> np.ndarray:
+    magic = stream.read(4)
+    require(
+        len(magic) == 4 and magic[:2] == b"\0\0" and magic[2] in DTYPES and magic[3] >= 1,
+        f"{path}: starts with bytes {magic.hex(' ') or '(none)'}; expected an IDX file, 00 00, a type code and a rank",
+    )
+    rank = magic[3]
+    header = stream.read(4 * rank)
+    require(
+        len(header) == 4 * rank, f"{path}: ends within its header; expected {rank} dimensions; fetch the file again"
+    )
+    shape = struct.unpack(f">{rank}I", header)
+    dtype = np.dtype(DTYPES[magic[2]])
+    announced = math.prod(shape) * dtype.itemsize
+    # Asked before anything of that size is allocated: a damaged header can announce terabytes.
+    most = path.stat().st_size * (DEFLATE_LIMIT if packed else 1)
+    require(announced <= most, f"{path}: announces shape {shape}, {announced} bytes, more than it can hold; {AGAIN}")
+    payload = stream.read(announced)
+    require(
+        len(payload) == announced, f"{path}: holds {len(payload)} of the {announced} bytes of shape {shape}; {AGAIN}"
+    )
+    require(not stream.read(1), f"{path}: goes on after the {announced} bytes of shape {shape}; {AGAIN}")
+    return np.frombuffer(payload, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def find_idx_files(folder: Path) -> dict[str, Path]:
+    """The files of `folder` that bear MNIST's names, by role; gzipped ones go before unpacked ones."""
+    found = {}
+    for role, (stem, rank) in MNIST_FILES.items():
+        names = [f"{stem}{mark}idx{rank}-ubyte{suffix}" for suffix in (".gz", "") for mark in "-."]
+        paths = [folder / name for name in names if (folder / name).is_file()]
+        if paths:
+            found[role] = paths[0]
+    return found
+
+
+def load_idx_folder(folder: Path, name: str) -> Dataset:
+    """Four files named as MNIST's: `(n, height, width, 1)` uint8, the training rows first, then the official test.
+
+    Raises:
+        InputError: a file is missing or damaged, or images and labels do not belong together.
+    """
+    files = find_idx_files(folder)
+    for role, (stem, rank) in MNIST_FILES.items():
+        require(
+            role in files, f"{folder}: no file {stem}-idx{rank}-ubyte.gz (or without .gz); expected MNIST's four files"
+        )
+    train_images, train_labels = _pair(files["train images"], files["train labels"])
+    test_images, test_labels = _pair(files["test images"], files["test labels"])
+    require(
+        train_images.shape[1:] == test_images.shape[1:],
+        f"{folder}: training images of {train_images.shape[1:]} pixels, test images of {test_images.shape[1:]}; "
+        "expected one size; are the files of one set?",
+    )
+    return make_dataset(
+        name,
+        np.concatenate([train_images, test_images])[..., None],
+        np.concatenate([train_labels, test_labels]),
+        source=str(folder),
+        value_range=(0.0, 255.0),
+        test_rows=np.arange(len(train_images), len(train_images) + len(test_images)),
+    )
+
+
+def _pair(image_path: Path, label_path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images `(n, height, width)` uint8 and their labels `(n,)` uint8."""
+    images, labels = read_idx(image_path), read_idx(label_path)
+    for path, array, rank in ((image_path, images, 3), (label_path, labels, 1)):
+        require(
+            array.ndim == rank and array.dtype == np.uint8,
+            f"{path}: holds {array.dtype} of rank {array.ndim}; expected uint8 of rank {rank}; is it another file?",
+        )
+    require(
+        len(images) == len(labels),
+        f"{image_path} holds {len(images)} images and {label_path.name} {len(labels)} labels; expected as many; "
+        "are the files of one set?",
+    )
+    return images, labels

@@ -1,0 +1,93 @@
+"""Dense encoders and decoders of any widths, for flat inputs."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import flax.linen as nn
+import jax
+from jaxtyping import Array, Float
+
+from aejax.config import Activation
+
+
+class Conventions(NamedTuple):
+    """The constants in which frameworks differ silently."""
+
+    kernel_init: Any  # a Flax initializer
+    batch_norm_epsilon: float
+    leaky_slope: float
+
+
+CONVENTIONS = {
+    "flax": Conventions(nn.initializers.lecun_normal(), 1e-5, 0.01),
+    "keras": Conventions(nn.initializers.glorot_uniform(), 1e-3, 0.3),
+}
+
+
+def activation_function(name: Activation, conventions: Conventions) -> Callable[[Array], Array]:
+    """The elementwise function that a config names."""
+    functions: dict[str, Callable[[Array], Array]] = {
+        "relu": jax.nn.relu,
+        "leaky_relu": lambda x: jax.nn.leaky_relu(x, conventions.leaky_slope),
+        "gelu": jax.nn.gelu,
+        "tanh": jax.numpy.tanh,
+        "sigmoid": jax.nn.sigmoid,
+        "linear": lambda x: x,
+    }
+    return functions[name]
+
+
+class DenseStack(nn.Module):
+    """Hidden layers: affine, batch normalisation if asked, activation."""
+
+    widths: tuple[int, ...]
+    activation: Activation
+    batch_norm: bool
+    conventions: Literal["flax", "keras"]
+
+    @nn.compact
+    def __call__(self, inputs: Float[Array, "batch d"], *, train: bool) -> Float[Array, "batch h"]:
+        constants = CONVENTIONS[self.conventions]
+        hidden = inputs
+        for width in self.widths:
+            hidden = nn.Dense(width, kernel_init=constants.kernel_init)(hidden)
+            if self.batch_norm:
+                hidden = nn.BatchNorm(
+                    use_running_average=not train, momentum=0.99, epsilon=constants.batch_norm_epsilon
+                )(hidden)
+            hidden = activation_function(self.activation, constants)(hidden)
+        return hidden
+
+
+class DenseEncoder(nn.Module):
+    """Flat inputs to codes."""
+
+    hidden: tuple[int, ...]
+    latent_dim: int
+    activation: Activation = "relu"
+    code_activation: Activation = "linear"
+    batch_norm: bool = False
+    conventions: Literal["flax", "keras"] = "flax"
+
+    @nn.compact
+    def __call__(self, inputs: Float[Array, "batch d"], *, train: bool) -> Float[Array, "batch latent"]:
+        constants = CONVENTIONS[self.conventions]
+        hidden = DenseStack(self.hidden, self.activation, self.batch_norm, self.conventions)(inputs, train=train)
+        latents = nn.Dense(self.latent_dim, kernel_init=constants.kernel_init, name="code")(hidden)
+        return activation_function(self.code_activation, constants)(latents)
+
+
+class DenseDecoder(nn.Module):
+    """Codes to flat outputs before their last activation (logits, if that is a sigmoid)."""
+
+    hidden: tuple[int, ...]
+    features: int
+    activation: Activation = "relu"
+    batch_norm: bool = False
+    conventions: Literal["flax", "keras"] = "flax"
+
+    @nn.compact
+    def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch d"]:
+        constants = CONVENTIONS[self.conventions]
+        hidden = DenseStack(self.hidden, self.activation, self.batch_norm, self.conventions)(latents, train=train)
+        return nn.Dense(self.features, kernel_init=constants.kernel_init, name="output")(hidden)

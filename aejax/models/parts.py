@@ -1,0 +1,44 @@
+"""Models as named parts: two modules, two parameter subtrees, and functions that run one part at a time.
+
+Variables are plain nested dicts, `{"params": {"encoder": ..., "decoder": ...}, "batch_stats": {...}}`, so a part is
+frozen, saved or replaced by its key.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+Variables = dict[str, dict[str, Any]]  # {"params": {part: tree}, "batch_stats": {part: tree}}
+
+
+def init_parts(key: PRNGKeyArray, modules: dict[str, nn.Module], example: Float[Array, "1 d"]) -> Variables:
+    """Initialise a chain of modules, each fed with the one before. Parts without batch statistics have an empty dict."""
+    variables: Variables = {"params": {}, "batch_stats": {}}
+    outputs = example
+    for index, (part, module) in enumerate(modules.items()):
+        outputs, own = module.init_with_output(jax.random.fold_in(key, index), outputs, train=False)
+        variables["params"][part] = own["params"]
+        variables["batch_stats"][part] = own.get("batch_stats", {})
+    return variables
+
+
+def own_variables(variables: Variables, part: str) -> dict[str, Any]:
+    """What Flax expects for one part: `{"params": ..., "batch_stats": ...}` of that part alone."""
+    return {collection: trees[part] for collection, trees in variables.items()}
+
+
+def run_part(
+    module: nn.Module, variables: Variables, part: str, inputs: Float[Array, "batch ..."]
+) -> Float[Array, "batch ..."]:
+    """Run one part in evaluation mode: stored batch statistics, nothing changes."""
+    return module.apply(own_variables(variables, part), inputs, train=False)
+
+
+def train_part(
+    module: nn.Module, variables: Variables, part: str, inputs: Float[Array, "batch ..."]
+) -> tuple[Float[Array, "batch ..."], dict[str, Any]]:
+    """Run one part in training mode: statistics of this batch. Also returns the part's updated batch statistics."""
+    outputs, changed = module.apply(own_variables(variables, part), inputs, train=True, mutable=["batch_stats"])
+    return outputs, changed.get("batch_stats", {})

@@ -1,0 +1,31 @@
+"""What a training minimises, and what is watched meanwhile."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxtyping import Array, Float, PRNGKeyArray, Scalar
+
+from aejax.data.examples import Batch
+from aejax.models.parts import Variables
+
+
+class Aux(NamedTuple):
+    """What a loss returns beside its value."""
+
+    metrics: dict[str, Scalar]  # batch means by lower-case name
+    batch_stats: dict[str, Any]  # of every part, as they are after this batch
+
+
+Loss = Callable[[Variables, Batch, PRNGKeyArray], tuple[Scalar, Aux]]
+Evaluate = Callable[[Variables, Batch], dict[str, Float[Array, " batch"]]]
+
+
+class Objective(NamedTuple):
+    """One way to train a model.
+
+    `loss` is minimised, in training mode. `evaluate` gives each example's metrics in evaluation mode: clean inputs,
+    stored batch statistics, no randomness; it has at least `loss`, in the same unit as the training loss.
+    """
+
+    loss: Loss
+    evaluate: Evaluate

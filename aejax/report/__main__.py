@@ -1,0 +1,25 @@
+"""`python -m aejax.report results` writes results/README.md from the runs in that folder."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from aejax.errors import InputError
+from aejax.report.page import write_page
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page; the exit status is 0, or 2 with one line on standard error if it cannot be done."""
+    parser = argparse.ArgumentParser(prog="python -m aejax.report", description=__doc__)
+    parser.add_argument("results_folder", type=Path, nargs="?", default=Path("results"), help="default: results")
+    try:
+        print(write_page(parser.parse_args(arguments).results_folder))
+    except InputError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""The four figures of a run. Each is a pure function of arrays or results to a matplotlib Figure; `save` writes one."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, Int, Num
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator
+
+from aejax.report.results import Results, best, diverged_seeds, is_control, number
+from aejax.report.style import ACCENT, CLASS_COLOURS, QUIET, SECOND, WIDTH, new_figure, save, styled
+
+__all__ = ["accuracy_by_method", "code_scatter", "learning_curves", "reconstructions", "save"]
+
+
+@styled
+def learning_curves(
+    history: Mapping[str, Mapping[str, Float[np.ndarray, "seed epoch"]]], ylabel: str = "loss"
+) -> Figure:
+    """One panel per method on its own scale: the mean over seeds, in a band from the lowest to the highest seed.
+
+    Args:
+        history: for each method `train_loss` and, where there was validation, `valid_loss`; other entries stay out.
+        ylabel: what the loss is, with its unit.
+
+    A seed whose loss is not finite in an epoch is left out of that epoch's mean, and the panel says so.
+    """
+    figure, panels = _panels(len(history), shape=0.66)
+    for axes, (name, losses) in zip(panels, history.items(), strict=True):
+        drawn = []
+        for key, label, colour in (("train_loss", "training", ACCENT), ("valid_loss", "validation", SECOND)):
+            values = np.asarray(losses.get(key, ()), dtype=float)
+            if np.isfinite(values).any():
+                _draw_band(axes, values, label, colour)
+                drawn.append(values)
+        axes.set_title(name)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        _log_scale_if_wide(axes, drawn)
+        _note_broken_seeds(axes, drawn)
+    figure.supylabel(ylabel, fontsize=9)
+    _one_legend(figure, panels, title="mean over seeds, in a band from the lowest to the highest seed")
+    return figure
+
+
+@styled
+def reconstructions(
+    originals: Num[np.ndarray, "example *shape"], recons: Mapping[str, Num[np.ndarray, "example *shape"]]
+) -> Figure:
+    """Originals above each method's reconstructions; one column per example.
+
+    Args:
+        originals: images `(example, height, width, channel)`, or rows of a table `(example, feature)`.
+        recons: for each method, an array of the same shape and on the same scale.
+    """
+    for name, recon in recons.items():
+        if np.shape(recon) != np.shape(originals):
+            raise ValueError(f"{name}: reconstructions {np.shape(recon)} of originals {np.shape(originals)}")
+    if np.ndim(originals) == 4:
+        return _image_rows({"original": originals, **recons})
+    if np.ndim(originals) == 2:
+        return _feature_rows(originals, recons)
+    raise ValueError(
+        f"originals {np.shape(originals)}: expected (example, height, width, channel) or (example, feature)"
+    )
+
+
+@styled
+def accuracy_by_method(results: Results) -> Figure:
+    """One row per method: a dot for each seed, the mean and its 95 % interval, in percent of the test examples.
+
+    Controls are grey, autoencoders blue; the dotted line is the best control. A seed that diverged is a cross.
+    """
+    methods = results["methods"]
+    figure = new_figure(0.9 + 0.42 * len(methods))
+    axes = figure.add_subplot()
+    for row, method in enumerate(methods):
+        _draw_accuracy(axes, row, method)
+    reference = best(results, control=True)
+    if reference is not None:
+        mean = 100 * reference["test_accuracy"]["mean"]
+        axes.axvline(mean, color=QUIET, linestyle=":", linewidth=1.2, zorder=0)
+        axes.set_title(f"dotted: the best control, {reference['name']}", color=QUIET)
+    axes.set_yticks(range(len(methods)), [_accuracy_label(method) for method in methods])
+    for label, method in zip(axes.get_yticklabels(), methods, strict=True):
+        label.set_fontweight("normal" if is_control(method) else "bold")
+    axes.set_ylim(len(methods) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("test accuracy, %: one dot per seed, mean and 95 % interval")
+    axes.grid(axis="x", color="#eeeeee", zorder=-1)
+    axes.set_axisbelow(True)
+    return figure
+
+
+@styled
+def code_scatter(
+    codes: Mapping[str, Float[np.ndarray, "example 2"]], labels: Int[np.ndarray, " example"], class_names: Sequence[str]
+) -> Figure:
+    """Codes in two dimensions, one panel per method, coloured by class; axes have no unit and panels no common scale.
+
+    Up to ten classes have a colour each and a legend; beyond that colours follow the class number along a scale.
+    """
+    figure, panels = _panels(len(codes), shape=0.9)
+    few = len(class_names) <= len(CLASS_COLOURS)
+    colours = ListedColormap(CLASS_COLOURS[: len(class_names)]) if few else matplotlib.colormaps["viridis"]
+    norm = Normalize(-0.5, len(class_names) - 0.5)  # so that, of n colours, class k has the k-th
+    # Sorted data would bury their first class under the others: shuffled, the same way every time.
+    order = np.random.default_rng(0).permutation(len(labels))
+    size = float(np.clip(6000 / max(len(labels), 1), 1.5, 14))
+    drawn: list[PathCollection] = []
+    for axes, (name, code) in zip(panels, codes.items(), strict=True):
+        x, y = np.asarray(code)[order].T
+        shades = np.asarray(labels)[order]
+        drawn.append(axes.scatter(x, y, c=shades, cmap=colours, norm=norm, s=size, linewidths=0))
+        axes.set_title(name)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(True)
+        axes.set_aspect("equal", adjustable="datalim")
+    if few:
+        for index, class_name in enumerate(class_names):
+            panels[0].scatter([], [], color=CLASS_COLOURS[index], s=24, label=class_name)
+        _one_legend(figure, panels[:1], title=None)
+    else:
+        ticks = np.unique(np.linspace(0, len(class_names) - 1, 6).round().astype(int))
+        bar = figure.colorbar(drawn[0], ax=panels, ticks=ticks, label="class", aspect=30)
+        bar.ax.set_yticklabels([class_names[tick] for tick in ticks])
+        bar.ax.minorticks_off()
+        bar.outline.set_visible(False)
+    return figure
+
+
+def _panels(count: int, shape: float) -> tuple[Figure, list[Axes]]:
+    """Small multiples; `shape` is a panel's height over its width."""
+    across = {1: 1, 2: 2, 4: 2}.get(count, 3)
+    rows = max(-(-count // across), 1)
+    width = 0.6 * WIDTH if across == 1 else WIDTH
+    figure = new_figure(rows * shape * width / across + 0.5, width)
+    grid = figure.add_gridspec(rows, across)
+    return figure, [figure.add_subplot(grid[divmod(index, across)]) for index in range(count)]
+
+
+def _one_legend(figure: Figure, panels: Sequence[Axes], title: str | None) -> None:
+    handles = {}
+    for axes in panels:
+        handles.update({label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)})
+    if handles:
+        columns = min(len(handles), 5 if max(map(len, handles)) > 4 else 10)
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, title=title)
+
+
+def _draw_band(axes: Axes, values: Float[np.ndarray, "seed epoch"], label: str, colour: str) -> None:
+    finite = np.ma.masked_invalid(values)
+    epochs = np.arange(1, values.shape[1] + 1)
+    marker = "o" if len(epochs) == 1 else None
+    axes.plot(epochs, finite.mean(axis=0), color=colour, label=label, marker=marker, markersize=4)
+    axes.fill_between(epochs, finite.min(axis=0), finite.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+
+
+def _log_scale_if_wide(axes: Axes, losses: Sequence[Float[np.ndarray, "seed epoch"]]) -> None:
+    finite = np.concatenate([values[np.isfinite(values)] for values in losses] or [np.ones(1)])
+    if finite.min() > 0 and finite.max() > 10 * finite.min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if finite.max() < 200 * finite.min() else (1,)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
+
+
+def _note_broken_seeds(axes: Axes, losses: Sequence[Float[np.ndarray, "seed epoch"]]) -> None:
+    broken = np.zeros(len(losses[0]) if losses else 0, dtype=bool)
+    for values in losses:
+        broken |= ~np.isfinite(values).all(axis=1)
+    if broken.any():
+        note = f"{np.count_nonzero(broken)} of {len(broken)} seeds not finite"
+        axes.text(0.98, 0.96, note, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=SECOND)
+
+
+def _image_rows(rows: Mapping[str, Num[np.ndarray, "example height width channel"]]) -> Figure:
+    # Placed by hand: automatic layouts leave more white between rows than the images are worth.
+    low, high = float(rows["original"].min()), float(rows["original"].max())
+    strips = {name: _film_strip(images, low, high) for name, images in rows.items()}
+    across, down = strips["original"].shape[1], strips["original"].shape[0]
+    margin = 0.15 + 0.08 * max(map(len, rows))  # inches for the labels
+    height = min((WIDTH - margin) * down / across, 1.2)
+    width, gap = height * across / down, 0.06
+    figure = Figure(figsize=(margin + width, len(rows) * (height + gap)))
+    for row, (name, strip) in enumerate(strips.items()):
+        bottom = 1 - (row + 1) / len(rows)
+        place = (margin / (margin + width), bottom, width / (margin + width), height / (height + gap) / len(rows))
+        axes = figure.add_axes(place)
+        axes.imshow(strip, cmap="gray", vmin=0, vmax=1, aspect="auto")
+        axes.set_ylabel(name, rotation=0, ha="right", va="center")
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def _film_strip(images: Num[np.ndarray, "example height width channel"], low: float, high: float) -> np.ndarray:
+    """Images side by side, white between them, `(height, across)` or `(height, across, 3)` in [0, 1].
+
+    One scale for every row of a figure: a reconstruction that is too dim must look too dim.
+    """
+    shades = np.clip((np.asarray(images, dtype=float) - low) / max(high - low, 1e-12), 0, 1)
+    spaced = np.pad(shades, ((0, 0), (0, 0), (0, max(shades.shape[2] // 14, 1)), (0, 0)), constant_values=1.0)
+    strip = np.concatenate(list(spaced), axis=1)
+    return strip[..., 0] if strip.shape[-1] == 1 else strip
+
+
+def _feature_rows(
+    originals: Num[np.ndarray, "example feature"], recons: Mapping[str, Num[np.ndarray, "example feature"]]
+) -> Figure:
+    count, width = originals.shape
+    figure = new_figure(1.1 * len(recons) + 0.7)
+    panels = figure.subplots(len(recons), count, squeeze=False, sharex=True, sharey=True)
+    features = np.arange(1, width + 1)
+    for row, (name, recon) in zip(panels, recons.items(), strict=True):
+        for index, axes in enumerate(row):
+            axes.bar(features, originals[index], width=0.9, color="#cccccc", label="original")
+            axes.plot(features, recon[index], "o", color=SECOND, markersize=2, label="reconstruction")
+            axes.tick_params(labelsize=7)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    _one_legend(
+        figure, list(panels[0, :1]), title="scaled value of each feature, by its number; one column per example"
+    )
+    return figure
+
+
+def _draw_accuracy(axes: Axes, row: int, method: Results) -> None:
+    colour = QUIET if is_control(method) else ACCENT
+    accuracy = method["test_accuracy"]
+    seeds = 100 * np.array([np.nan if value is None else value for value in accuracy["per_seed"]], dtype=float)
+    # Multiples of the golden ratio spread any number of seeds evenly, and a seed keeps its height when more are added.
+    heights = row + 0.5 * ((np.arange(len(seeds)) * 0.618034) % 1 - 0.5)
+    diverged = np.isin(np.arange(len(seeds)), list(diverged_seeds(method)))
+    axes.scatter(seeds[~diverged], heights[~diverged], s=14, color=colour, alpha=0.45, linewidths=0)
+    axes.scatter(seeds[diverged], heights[diverged], s=22, color=SECOND, marker="x", linewidths=1.2)
+    mean = number(accuracy["mean"])
+    if mean is not None:
+        axes.plot(100 * mean, row, "D", color=colour, markersize=5, markeredgecolor="white", zorder=4)
+        bounds = [100 * bound for bound in accuracy["ci95"] or () if number(bound) is not None]
+        axes.plot(bounds, [row] * len(bounds), color=colour, linewidth=2.5, zorder=3)
+
+
+def _accuracy_label(method: Results) -> str:
+    count = len(diverged_seeds(method))
+    return f"{method['name']}\n({count} diverged)" if count else method["name"]

@@ -1,0 +1,99 @@
+"""The results page: Markdown made from every results.json in a folder of runs, nothing in it typed by hand."""
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from aejax.errors import require
+from aejax.report.results import Results, best, check, comparison_of, kind, read_json
+from aejax.report.table import markdown_rows, markdown_table
+from aejax.report.wording import MISSING, points, points_interval, with_interval
+
+FIGURES = {
+    "accuracy.png": "Test accuracy by method: every seed, the mean and its interval",
+    "learning_curves.png": "Learning curves, training and validation",
+    "reconstructions.png": "Originals above their reconstructions",
+    "codes.png": "Codes in two dimensions, coloured by class",
+}
+PAGE = "README.md"
+
+_OPENING = """\
+# Results
+
+Does a representation learned by an autoencoder help a classifier, by how much, and compared with what? Each row below
+sets a run's best autoencoder against its best control. The difference is in percentage points of test accuracy.
+The best of several is chosen on the test accuracy that is shown, which flatters it; the sections hold every
+method and every comparison.
+"""
+_CLOSING = "This page is written by `python -m aejax.report results` from each run's `results.json`.\n"
+_HEADINGS = ("run", "dataset", "best control", "best autoencoder", "difference", "95 % interval", "verdict")
+
+
+def index(results_folder: Path) -> str:
+    """The page for the runs `results_folder/*/results.json`, in order of folder name.
+
+    Folders without a results.json are no runs and are passed over. Raises InputError if there is no such folder, or
+    if a results.json cannot be read or is not what this version writes.
+    """
+    require(results_folder.is_dir(), f"{results_folder}: no such folder; name the folder that holds the runs")
+    found = {path.parent: read_json(path) for path in sorted(results_folder.glob("*/results.json"))}
+    runs = {
+        folder: check(results, folder / "results.json")
+        for folder, results in found.items()
+        if kind(results) == "compare"
+    }
+    others = {folder: kind(results) for folder, results in found.items() if folder not in runs}
+    parts = [_OPENING]
+    if runs:
+        parts.append(markdown_rows(_HEADINGS, "llllrrl", [_headline(folder, runs[folder]) for folder in runs]) + "\n")
+    else:
+        parts.append("No comparisons here yet: `python scripts/compare.py` makes one.\n")
+    parts += [_section(folder, results) for folder, results in runs.items()]
+    if others:
+        lines = [f"- [{folder.name}]({quote(folder.name)}/): {sort}" for folder, sort in others.items()]
+        parts.append("## Other results\n\n" + "\n".join(lines) + "\n")
+    return "\n".join([*parts, _CLOSING])
+
+
+def write_page(results_folder: Path) -> Path:
+    """Write the page into its folder and say where it is."""
+    path = results_folder / PAGE
+    path.write_text(index(results_folder), encoding="utf-8")
+    return path
+
+
+def _headline(folder: Path, results: Results) -> list[str]:
+    control, autoencoder = best(results, control=True), best(results, control=False)
+    comparison = None
+    if control is not None and autoencoder is not None:
+        comparison = comparison_of(results, autoencoder["name"], control["name"])
+    return [
+        f"[{folder.name}](#{_anchor(folder.name)})",
+        results["dataset"]["name"],
+        _name_and_accuracy(control),
+        _name_and_accuracy(autoencoder),
+        MISSING if comparison is None else points(comparison["mean_difference"]),
+        MISSING if comparison is None else points_interval(comparison["ci95"]),
+        MISSING if comparison is None else comparison["verdict"],
+    ]
+
+
+def _name_and_accuracy(method: Results | None) -> str:
+    if method is None:
+        return MISSING
+    mean = with_interval({**method["test_accuracy"], "ci95": None}, scale=100, decimals=2)
+    return f"{method['name']}, {mean} %"
+
+
+def _section(folder: Path, results: Results) -> str:
+    figures = [
+        f"![{description}]({quote(folder.name)}/{name})"
+        for name, description in FIGURES.items()
+        if (folder / name).is_file()
+    ]
+    return "\n\n".join([f"## {folder.name}", markdown_table(results).rstrip("\n"), *figures]) + "\n"
+
+
+def _anchor(heading: str) -> str:
+    """The name that GitHub gives a heading, to link to it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

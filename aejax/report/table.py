@@ -1,0 +1,111 @@
+"""One run's results as tables: in Markdown for a page, and in colour for a terminal of 100 columns."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from aejax.report.results import Results, comparison_of, is_control
+from aejax.report.wording import (
+    COMPARISON_HEADINGS,
+    METHOD_HEADINGS,
+    MISSING,
+    caption,
+    comparison_cells,
+    flags,
+    method_cells,
+    points,
+    points_interval,
+)
+
+VERDICT_STYLES = {
+    "better": "bold green",
+    "worse": "bold red",
+    "equivalent": "cyan",
+    "inconclusive": "yellow",
+    "too few seeds": "dim",
+}
+
+_LAYOUT: dict[str, Any] = {
+    "box": SIMPLE_HEAD,
+    "header_style": "bold",
+    "padding": (0, 1, 0, 0),
+    "show_edge": False,
+    "pad_edge": False,
+}
+
+
+def markdown_table(results: Results) -> str:
+    """The methods, their comparisons, a caption, and a list of warnings where there are any, as Markdown."""
+    parts = [markdown_rows(METHOD_HEADINGS, "lrrrrrrr", [method_cells(method) for method in results["methods"]])]
+    if results["comparisons"]:
+        rows = [comparison_cells(comparison) for comparison in results["comparisons"]]
+        parts.append(markdown_rows(COMPARISON_HEADINGS, "llrrrl", rows))
+    parts.append(caption(results))
+    warnings = flags(results)
+    if warnings:
+        parts.append("\n".join(f"- ⚠ {warning}" for warning in warnings))
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown_rows(headings: Sequence[str], alignment: str, rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; `alignment` holds `l` or `r` for each column."""
+    rules = ["---:" if side == "r" else ":---" for side in alignment]
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in (headings, *rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (escaped[0], rules, *escaped[1:]))
+
+
+def terminal_table(results: Results) -> RenderableType:
+    """The same for a terminal: methods, a matrix of autoencoders by controls, caption, warnings."""
+    parts: list[RenderableType] = [_terminal_methods(results), Text()]
+    if results["comparisons"]:
+        title = "Accuracy less each control's, in percentage points [95 % interval]"
+        parts += [Text(title), Text(), _terminal_comparisons(results), Text()]
+    parts.append(Text(caption(results).replace("`", ""), style="dim"))
+    warnings = flags(results)
+    if warnings:
+        parts += [Text(), *(Text(f"⚠ {warning}", style="yellow") for warning in warnings)]
+    return Padding(Group(*parts), (1, 0))
+
+
+def _terminal_methods(results: Results) -> Table:
+    table = Table(**_LAYOUT)
+    for heading in METHOD_HEADINGS:
+        # Headings of two words take two lines, so that eight columns fit in 100. Where they do not, cells with an
+        # interval go over two lines; a cell that may not wrap would be cut short.
+        lines = heading.replace(",", "").replace(" ", "\n")
+        with_interval = heading.startswith(("accuracy", "NLL"))
+        table.add_column(lines, justify="left" if heading == "method" else "right", no_wrap=not with_interval)
+    methods = results["methods"]
+    for method, following in zip(methods, [*methods[1:], None], strict=True):
+        name, *cells = method_cells(method)
+        group_ends = following is not None and is_control(method) != is_control(following)
+        table.add_row(Text(name, style="" if is_control(method) else "bold"), *map(Text, cells), end_section=group_ends)
+    return table
+
+
+def _terminal_comparisons(results: Results) -> Table:
+    methods = dict.fromkeys(comparison["method"] for comparison in results["comparisons"])
+    baselines = dict.fromkeys(comparison["baseline"] for comparison in results["comparisons"])
+    table = Table(**_LAYOUT)
+    table.add_column("autoencoder")
+    for baseline in baselines:
+        table.add_column(baseline, no_wrap=True)
+    for method in methods:
+        cells = [_verdict_cell(comparison_of(results, method, baseline)) for baseline in baselines]
+        table.add_row(Text(method, style="bold"), *cells)
+    return table
+
+
+def _verdict_cell(comparison: Results | None) -> Text:
+    if comparison is None:
+        return Text(MISSING, style="dim")
+    verdict = comparison["verdict"]
+    return Text.assemble(
+        (f"{points(comparison['mean_difference'])} {verdict}\n", VERDICT_STYLES.get(verdict, "")),
+        (points_interval(comparison["ci95"]), "dim"),
+    )

@@ -1,0 +1,128 @@
+"""Results in words: each number as text with its digits and unit, the caption, and what a reader must be warned of.
+
+The Markdown and the terminal tables both take their cells from here, so they cannot disagree.
+"""
+
+from collections.abc import Sequence
+
+from aejax.report.results import Results, diverged_seeds, number, seed_count
+
+MISSING = "—"
+METHOD_HEADINGS = ("method", "d", "accuracy, %", "NLL, nats", "recon. MSE", "compile, s", "pretrain, s", "probe, s")
+COMPARISON_HEADINGS = ("autoencoder", "control", "difference, points", "95 % interval", "p (Holm)", "verdict")
+
+
+def method_cells(method: Results) -> list[str]:
+    """One method under METHOD_HEADINGS."""
+    recon_mse = method["reconstruction_mse"]
+    seconds = method["seconds"]
+    return [
+        method["name"],
+        str(method["features"]),
+        with_interval(method["test_accuracy"], scale=100, decimals=2),
+        with_interval(method["test_nll"], scale=1, decimals=3),
+        MISSING if recon_mse is None else three_digits(recon_mse["mean"]),
+        *(duration(seconds[stage]) for stage in ("compile", "pretrain", "probe")),
+    ]
+
+
+def comparison_cells(comparison: Results) -> list[str]:
+    """One comparison under COMPARISON_HEADINGS."""
+    return [
+        comparison["method"],
+        comparison["baseline"],
+        points(comparison["mean_difference"]),
+        points_interval(comparison["ci95"]),
+        p_value(comparison["p_holm"]),
+        comparison["verdict"],
+    ]
+
+
+def with_interval(summary: Results, *, scale: float, decimals: int) -> str:
+    """A mean and its interval, multiplied by `scale`: `95.31 [94.90, 95.70]`."""
+    mean = number(summary["mean"])
+    if mean is None:
+        return MISSING
+    bounds = [number(bound) for bound in summary["ci95"] or ()]
+    text = f"{scale * mean:.{decimals}f}"
+    within = ", ".join(f"{scale * bound:.{decimals}f}" for bound in bounds if bound is not None)
+    return text if not bounds or None in bounds else f"{text} [{within}]"
+
+
+def points(difference: float | None) -> str:
+    """A difference of fractions in percentage points, always signed: `+0.42`."""
+    value = number(difference)
+    return MISSING if value is None else f"{100 * value:+z.2f}"
+
+
+def points_interval(bounds: Sequence[float | None] | None) -> str:
+    """An interval of such differences: `[+0.10, +0.75]`."""
+    if bounds is None or None in [number(bound) for bound in bounds]:
+        return MISSING
+    return f"[{', '.join(points(bound) for bound in bounds)}]"
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals; below them only that it is below."""
+    value = number(p)
+    if value is None:
+        return MISSING
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def three_digits(value: float | None) -> str:
+    """Three significant digits, for quantities whose scale depends on the data."""
+    finite = number(value)
+    return MISSING if finite is None else f"{finite:#.3g}".removesuffix(".")
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds: a tenth is as fine as a reader can use, and below it only that it is below."""
+    value = number(seconds)
+    if value is None or value == 0:
+        return MISSING
+    if value < 0.05:
+        return "<0.1"
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def caption(results: Results) -> str:
+    """What the numbers are of: data, seeds, what the intervals cover, and the command, machine and time they took."""
+    dataset, environment = results["dataset"], results["environment"]
+    seeds = seed_count(results)
+    covers = results.get("interval", "the mean over the seeds")  # the statistics may say it more exactly
+    sentences = [
+        f"{dataset['name']}: {dataset['n_train']:,} training, {dataset['n_valid']:,} validation"
+        f" and {dataset['n_test']:,} test examples; {seeds} {'seed' if seeds == 1 else 'seeds'}.",
+        f"Accuracy and NLL are on the test examples; [brackets] are 95 % intervals of {covers}.",
+    ]
+    made = [f"by `{environment['command']}`"] if environment.get("command") else []
+    made += [f"on {environment['machine']}"] if environment.get("machine") else []
+    made += [f"in {duration(environment['seconds'])} s"] if environment.get("seconds") else []
+    if made:
+        sentences.append(f"Made {' '.join(made)}.")
+    return " ".join(sentences)
+
+
+def flags(results: Results) -> list[str]:
+    """One line for each thing that went less than well; none where all went well."""
+    lines = []
+    for method in results["methods"]:
+        name, probe = method["name"], method["probe"] or {}
+        diverged = diverged_seeds(method)
+        if diverged:
+            when = ", ".join(f"{seed} (epoch {epoch})" for seed, epoch in diverged.items())
+            lines.append(f"{name}: {len(diverged)} of {seed_count(results)} seeds diverged: {when}.")
+        unconverged = [seed for seed, done in enumerate(probe.get("converged") or ()) if done is not None and not done]
+        if unconverged:
+            norms = [number(probe["gradient_norm"][seed]) for seed in unconverged]
+            worst = three_digits(max((norm for norm in norms if norm is not None), default=None))
+            lines.append(f"{name}: the probe did not converge for {_seeds(unconverged)}; gradient norm up to {worst}.")
+        edge = [seed for seed, at_edge in enumerate(probe.get("grid_edge") or ()) if at_edge]
+        if edge:
+            lines.append(f"{name}: the probe's best L2 lies at the edge of its grid for {_seeds(edge)}.")
+    return lines
+
+
+def _seeds(seeds: list[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"

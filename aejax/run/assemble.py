@@ -1,0 +1,88 @@
+"""From outcomes to `results.json`, `scores.npz`, and the metrics of every epoch."""
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from aejax.config import to_dict
+from aejax.evaluate.statistics import Resamples, compare_all, crossed_interval, draw_resamples, seeds_interval
+from aejax.objectives.kinds import KINDS
+from aejax.run.environment import describe
+from aejax.run.experiment import Experiment
+from aejax.run.scoring import Outcome
+from aejax.run.training import Trained
+
+INTERVAL = (
+    "accuracy, NLL and their differences: the mean under another draw of seeds and of test examples (crossed "
+    "bootstrap); reconstruction: the mean over other seeds (Student t)"
+)
+
+
+def summary(values: Float[np.ndarray, "seeds n_test"], resamples: Resamples) -> dict[str, Any]:
+    """Per-seed means, their mean, and its crossed interval."""
+    per_seed = values.mean(axis=1, dtype=np.float64)
+    return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": crossed_interval(values, resamples)}
+
+
+def method_entry(outcome: Outcome, resamples: Resamples) -> dict[str, Any]:
+    """One row of `methods`."""
+    mse, trained = outcome.reconstruction_mse, outcome.trained
+    return {
+        "name": outcome.name,
+        "features": outcome.features,
+        "test_accuracy": summary(outcome.scores.correct.astype(np.float64), resamples),
+        "test_nll": summary(-outcome.scores.log_prob, resamples),
+        "reconstruction_mse": None
+        if mse is None
+        else {"per_seed": mse, "mean": mse.mean(dtype=np.float64), "ci95": seeds_interval(mse)},
+        "probe": None if outcome.probe is None else outcome.probe._asdict(),
+        "diverged_epoch": None if trained is None else [int(epoch) or None for epoch in trained.diverged_epoch],
+        "seconds": outcome.seconds,
+    }
+
+
+def declared_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """The family of comparisons: every autoencoder against every control."""
+    controls = [name for name in names if name not in KINDS]
+    return [(kind, control) for kind in names if kind in KINDS for control in controls]
+
+
+def results(experiment: Experiment, outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
+    """The whole of `results.json`, schema 1."""
+    seeds, n_test = outcomes[0].scores.correct.shape
+    resamples = draw_resamples(seeds, n_test)
+    correct = {outcome.name: outcome.scores.correct for outcome in outcomes}
+    pairs = declared_pairs([outcome.name for outcome in outcomes])
+    return {
+        "schema": 1,
+        "dataset": experiment.describe_data(),
+        "config": to_dict(experiment.config),
+        "environment": {**describe(experiment.plan), "seconds": seconds},
+        "methods": [method_entry(outcome, resamples) for outcome in outcomes],
+        "comparisons": [row._asdict() for row in compare_all(correct, pairs, resamples)],
+        "interval": INTERVAL,
+    }
+
+
+def scores_npz(outcomes: Sequence[Outcome]) -> bytes:
+    """`scores.npz`: `method` names, `correct` and `log_prob`, each `(method, seed, n_test)`."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        method=np.array([outcome.name for outcome in outcomes]),
+        correct=np.stack([outcome.scores.correct for outcome in outcomes]),
+        log_prob=np.stack([outcome.scores.log_prob for outcome in outcomes]).astype(np.float32),
+    )
+    return buffer.getvalue()
+
+
+def metric_rows(method: str, trained: Trained) -> Iterator[dict[str, Any]]:
+    """One line of `metrics.jsonl` for every seed and epoch."""
+    seeds, epochs = trained.history["train_loss"].shape
+    for seed in range(seeds):
+        for epoch in range(epochs):
+            values = {name: float(value[seed, epoch]) for name, value in trained.history.items()}
+            yield {"method": method, "seed": seed, "epoch": epoch + 1, **values}

@@ -1,0 +1,64 @@
+"""The main job: every method on the same splits, with the same probe and the same budget."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from aejax.config import CompareConfig, to_dict
+from aejax.data.sources import load
+from aejax.methods import METHODS
+from aejax.report.table import markdown_table
+from aejax.run.assemble import metric_rows, results, scores_npz
+from aejax.run.experiment import prepare
+from aejax.run.pictures import draw
+from aejax.run.progress import reporting
+from aejax.run.resolve import check_methods, resolve
+from aejax.run.scoring import fit_and_score
+from aejax.store.runs import close_run, open_run, write_atomically
+
+
+def compare(config: CompareConfig, out: Path, console: Console, *, overwrite: bool = False) -> dict[str, Any]:
+    """Run a comparison into a folder and return its results; a finished run of the same config is just read.
+
+    Args:
+        config: what to compare.
+        out: the run folder.
+        console: where progress goes.
+        overwrite: replace another run in that folder.
+
+    Raises:
+        InputError: what is asked for cannot be done; nothing has been trained.
+    """
+    began = time.perf_counter()
+    check_methods(config.methods)
+    dataset = load(config.data)
+    config = resolve(config, dataset)
+    run = open_run(out, to_dict(config), overwrite=overwrite)
+    if run.finished:
+        console.print(f"{out} holds this run already; --overwrite makes it again", highlight=False, soft_wrap=True)
+        return run.results()
+    with reporting(console, total_epochs=_epochs(config)) as reporter:
+        experiment = prepare(config, dataset, reporter)
+        outcomes = []
+        for name in config.methods:
+            method = METHODS[name](experiment.setting)
+            outcome = fit_and_score(experiment, name, method)
+            if outcome.trained is not None:
+                run.append_metrics(metric_rows(name, outcome.trained))
+            outcomes.append((outcome, method))
+    scored = [outcome for outcome, _ in outcomes]
+    found = results(experiment, scored, time.perf_counter() - began)
+    write_atomically(out / "scores.npz", scores_npz(scored))
+    draw(experiment, outcomes, out, found)
+    write_atomically(out / "table.md", markdown_table(found).encode())
+    close_run(run, found)
+    return found
+
+
+def _epochs(config: CompareConfig) -> int:
+    """Epochs of all methods that train."""
+    untrained = {"raw", "pca", "random"}
+    return sum(config.train.epochs for name in config.methods if name not in untrained)
+

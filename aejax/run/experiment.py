@@ -1,0 +1,93 @@
+"""What every run sets up: data on the device, splits, scalers, keys, a plan."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Int, Key
+
+from aejax.config import ExperimentConfig
+from aejax.data.dataset import Dataset
+from aejax.data.examples import Examples
+from aejax.data.scalers import Scaler, fit_scalers
+from aejax.data.splits import Split, make_split
+from aejax.errors import require
+from aejax.methods import Setting
+from aejax.run.compiler import Compiler
+from aejax.run.progress import Reporter
+from aejax.train.keys import Use, seed_keys
+from aejax.train.plan import Plan, make_plan
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A resolved config with its data in place."""
+
+    config: ExperimentConfig
+    dataset: Dataset
+    split: Split
+    plan: Plan
+    setting: Setting
+    scaler: Scaler  # (seeds, d) or (seeds, 1), on the host
+    examples: Examples  # on every device
+    seed_scaler: Scaler  # `scaler`, laid over the devices
+    test: Int[Array, " n_test"]  # on every device
+    reporter: Reporter
+    compiler: Compiler
+
+    def keys(self, use: Use) -> Key[Array, " seeds"]:
+        """One key per seed, laid over the devices."""
+        return self.plan.put_seeded(seed_keys(self.config.seeds, use))
+
+    def describe_data(self) -> dict[str, Any]:
+        """The `dataset` of a `results.json`."""
+        return {
+            "name": self.dataset.name,
+            "sha256": self.dataset.sha256,
+            "shape": list(self.dataset.shape),
+            "classes": self.dataset.classes,
+            "class_names": list(self.dataset.class_names),
+            "n_train": self.split.train.shape[1],
+            "n_valid": self.split.valid.shape[1],
+            "n_test": len(self.split.test),
+            "n_labelled_train": self.split.labelled_train.shape[1],
+            "n_labelled_valid": self.split.labelled_valid.shape[1],
+            "split_sha256": self.split.sha256,
+        }
+
+
+def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter) -> Experiment:
+    """Set up a resolved config.
+
+    Raises:
+        InputError: the split cannot be drawn, or leaves the probe nothing to choose by.
+    """
+    split = make_split(dataset, config.split, config.seeds)
+    require(
+        split.labelled_valid.shape[1] or config.probe.probe_c,
+        f"--valid-fraction {config.split.valid_fraction}: leaves no validation rows to choose the probe's strength by; "
+        "raise it, or fix the strength with --probe-c",
+    )
+    plan = make_plan(config.plan, config.seeds)
+    assert config.data.scaler is not None
+    scaler = fit_scalers(config.data.scaler, dataset, split.train)
+    flat = dataset.inputs.reshape(len(dataset.inputs), -1)
+    return Experiment(
+        config=config,
+        dataset=dataset,
+        split=split,
+        plan=plan,
+        setting=Setting(config.model, config.objective, flat.shape[1], dataset.classes),
+        scaler=scaler,
+        examples=plan.put_shared(Examples(flat, dataset.labels)),
+        seed_scaler=plan.put_seeded(scaler),
+        test=plan.put_shared(split.test.astype(np.int32)),
+        reporter=reporter,
+        compiler=Compiler(),
+    )
+
+
+def rows_on_device(experiment: Experiment, rows: Int[np.ndarray, "seeds m"]) -> Int[jax.Array, "seeds m"]:
+    """Index arrays laid over the devices."""
+    return experiment.plan.put_seeded(rows.astype(np.int32))

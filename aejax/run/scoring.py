@@ -1,0 +1,185 @@
+"""From trained variables to per-example scores: features, the probe, the test touched once."""
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from aejax.classify.probe import CONVERGED, ProbeResult, ProbeRows, gradient_norm, make_probe
+from aejax.config import ProbeConfig
+from aejax.data.examples import Batch, Examples, map_rows
+from aejax.data.scalers import Scaler
+from aejax.evaluate.metrics import Scores, score
+from aejax.methods import Method
+from aejax.models.parts import Variables
+from aejax.objectives.reconstruction import per_example_mse
+from aejax.run.experiment import Experiment, rows_on_device
+from aejax.run.training import Trained, start, train_method
+from aejax.train.plan import Plan
+
+Run = Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch ..."]]
+
+
+class ProbeReport(NamedTuple):
+    """How the probe's optimisation went, by seed."""
+
+    l2: Float[np.ndarray, " seeds"]  # per-example strength
+    gradient_norm: list[float]  # largest entry, in float64
+    converged: list[bool]
+    grid_edge: list[bool]
+
+
+class Outcome(NamedTuple):
+    """Everything a comparison needs of one method, on the host."""
+
+    name: str
+    features: int  # width of what was classified
+    scores: Scores
+    reconstruction_mse: Float[np.ndarray, " seeds"] | None
+    probe: ProbeReport | None
+    trained: Trained | None
+    variables: Variables  # of every seed, as they were classified
+    seconds: dict[str, float]  # compile, pretrain, probe
+
+
+@functools.lru_cache(maxsize=128)
+def _rows_program(plan: Plan, run: Run) -> Callable[..., Any]:
+    """`run` of the scaled examples at given rows, for every seed."""
+
+    def of_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> Array:
+        return map_rows(lambda batch: run(variables, batch.inputs), examples, scaler, rows)
+
+    return plan.over(of_seed, shared=(2, 3))
+
+
+@functools.lru_cache(maxsize=128)
+def _mse_program(plan: Plan, reconstruct: Run) -> Callable[..., Any]:
+    """Mean squared reconstruction error at given rows, for every seed."""
+
+    def of_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> Array:
+        def errors(batch: Batch) -> Array:
+            return per_example_mse(reconstruct(variables, batch.inputs), batch.inputs)
+
+        return jnp.mean(map_rows(errors, examples, scaler, rows))
+
+    return plan.over(of_seed, shared=(2, 3))
+
+
+@functools.lru_cache(maxsize=32)
+def _probe_program(plan: Plan, config: ProbeConfig, classes: int, shared_features: bool) -> Callable[..., Any]:
+    probe = make_probe(config, classes)
+
+    def of_seed(features: Array, labels: Array, train: Array, valid: Array, test: Array) -> ProbeResult:
+        return probe(features, labels, ProbeRows(train, valid, test))
+
+    return plan.over(of_seed, shared=(0, 1, 4) if shared_features else (1, 4))
+
+
+def features_of(experiment: Experiment, method: Method, variables: Variables) -> tuple[Array, bool]:
+    """Features of every row: `(n, d), True` where no seed changes them, else `(seeds, n, d), False`."""
+    every_row = experiment.plan.put_shared(np.arange(len(experiment.dataset.labels), dtype=np.int32))
+    if method.seedless and experiment.scaler.shift.shape[1] == 1:
+        scaler = jax.tree.map(lambda leaf: leaf[0], experiment.scaler)
+        program = jax.jit(
+            lambda rows, examples: map_rows(lambda batch: method.encode({}, batch.inputs), examples, scaler, rows)
+        )
+        return experiment.compiler(program, every_row, experiment.examples), True
+    program = _rows_program(experiment.plan, method.encode)
+    return experiment.compiler(program, variables, experiment.seed_scaler, every_row, experiment.examples), False
+
+
+def probe_features(
+    experiment: Experiment, features: Array, shared: bool
+) -> tuple[Float[np.ndarray, "seeds n_test classes"], ProbeReport]:
+    """Fit the probe for every seed and certify it on the host."""
+    plan, split = experiment.plan, experiment.split
+    program = _probe_program(plan, experiment.config.probe, experiment.dataset.classes, shared)
+    rows = (rows_on_device(experiment, split.labelled_train), rows_on_device(experiment, split.labelled_valid))
+    fitted = experiment.compiler(program, features, experiment.examples.labels, *rows, experiment.test)
+    result: ProbeResult = plan.fetch(fitted)
+    fitted_rows = np.concatenate([split.labelled_train, split.labelled_valid], axis=1)
+    norms = [
+        gradient_norm(
+            jax.tree.map(lambda leaf, seed=seed: leaf[seed], result),
+            np.asarray(features if shared else features[seed]),
+            experiment.dataset.labels,
+            fitted_rows[seed],
+        )
+        for seed in range(plan.seeds)
+    ]
+    report = ProbeReport(result.l2, norms, [norm <= CONVERGED for norm in norms], result.grid_edge.tolist())
+    return result.log_probs, report
+
+
+def own_log_probs(
+    experiment: Experiment, run: Run, variables: Variables, rows: Int[np.ndarray, " m"]
+) -> Float[np.ndarray, "seeds m classes"]:
+    """What a model's own classifier says of `rows`, for every seed."""
+    program = _rows_program(experiment.plan, run)
+    placed = experiment.plan.put_shared(rows.astype(np.int32))
+    return experiment.plan.fetch(
+        experiment.compiler(program, variables, experiment.seed_scaler, placed, experiment.examples)
+    )
+
+
+def reconstruction_errors(
+    experiment: Experiment, reconstruct: Run, variables: Variables
+) -> Float[np.ndarray, " seeds"]:
+    """Mean squared error of every seed's reconstructions of the test rows, in squared scaled input units."""
+    program = _mse_program(experiment.plan, reconstruct)
+    args = (variables, experiment.seed_scaler, experiment.test, experiment.examples)
+    return experiment.plan.fetch(experiment.compiler(program, *args))
+
+
+def fit_and_score(experiment: Experiment, name: str, method: Method) -> Outcome:
+    """Start, train if it trains, encode, classify, score: the whole of one method for every seed."""
+    reporter, compiler = experiment.reporter, experiment.compiler
+    reporter.begin(name)
+    clock = time.perf_counter()
+    variables = start(experiment, method)
+    trained = None if method.objective is None else train_method(experiment, method, variables)
+    if trained is not None:
+        variables = trained.fit.best if method.labelled else trained.fit.state.variables
+    jax.block_until_ready(variables)
+    compile_before_probe = compiler.seconds
+    pretrain_seconds = time.perf_counter() - clock - compile_before_probe
+
+    reporter.note("classifying")
+    clock = time.perf_counter()
+    if method.log_probs is not None:
+        width, report = experiment.config.model.latent_dim, None
+        log_probs = own_log_probs(experiment, method.log_probs, variables, experiment.split.test)
+    else:
+        features, shared = features_of(experiment, method, variables)
+        width = features.shape[-1]
+        log_probs, report = probe_features(experiment, features, shared)
+    mse = None if method.reconstruct is None else reconstruction_errors(experiment, method.reconstruct, variables)
+    probe_seconds = time.perf_counter() - clock - (compiler.seconds - compile_before_probe)
+    assert width is not None
+    outcome = Outcome(
+        name=name,
+        features=width,
+        scores=score(log_probs, experiment.dataset.labels[experiment.split.test]),
+        reconstruction_mse=mse,
+        probe=report,
+        trained=trained,
+        variables=experiment.plan.fetch(variables),
+        seconds={"compile": compiler.take_seconds(), "pretrain": pretrain_seconds, "probe": probe_seconds},
+    )
+    reporter.end(_summary(outcome))
+    return outcome
+
+
+def _summary(outcome: Outcome) -> str:
+    accuracy = 100 * outcome.scores.correct.mean()
+    parts = [f"{outcome.features} features", f"test accuracy {accuracy:.2f} %"]
+    if outcome.trained is not None:
+        diverged = int(np.count_nonzero(outcome.trained.diverged_epoch))
+        parts.append(f"{outcome.trained.history['train_loss'].shape[1]} epochs")
+        parts += [f"{diverged} seed(s) diverged"] if diverged else []
+    return ", ".join([*parts, f"{sum(outcome.seconds.values()):.1f} s"])

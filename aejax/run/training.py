@@ -1,0 +1,132 @@
+"""The host loop: epochs in portions, a clock, a report. No mathematics."""
+
+import time
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from aejax.data.order import orders, steps_per_epoch
+from aejax.data.scalers import Scaler
+from aejax.data.examples import Examples, take
+from aejax.methods import Method
+from aejax.models.parts import Variables
+from aejax.objectives.objective import Objective
+from aejax.run.experiment import Experiment, rows_on_device
+from aejax.train.epoch import SeedData, make_epochs
+from aejax.train.keys import Use
+from aejax.train.optimizers import make_optimizer
+from aejax.train.state import Fit, init_fit
+
+EXAMPLES_PER_CALL = 400_000  # examples, over all seeds, after which the host looks up: a second or less on two cores
+MIN_CALLS = 20  # the display moves at least this often
+
+
+class Trained(NamedTuple):
+    """A training that has ended."""
+
+    fit: Fit  # of every seed, on the devices
+    history: dict[str, Float[np.ndarray, "seeds epochs"]]
+    diverged_epoch: Int[np.ndarray, " seeds"]  # 0: it did not
+    seconds: float  # without compilation
+
+
+def epochs_per_call(epochs: int, examples_per_epoch: int) -> int:
+    """The largest divisor of `epochs` that keeps calls short, so that one program serves them all."""
+    wanted = max(1, min(epochs // MIN_CALLS, EXAMPLES_PER_CALL // examples_per_epoch))
+    return next(count for count in range(wanted, 0, -1) if epochs % count == 0)
+
+
+def start(experiment: Experiment, method: Method) -> Variables:
+    """Every seed's variables before training, which for a closed form are its last."""
+
+    def of_seed(key: Array, rows: Array, scaler: Scaler, examples: Examples) -> Variables:
+        return method.start(key, take(examples, scaler, rows).inputs)
+
+    program = experiment.plan.over(of_seed, shared=(3,))
+    rows = rows_on_device(experiment, experiment.split.train)
+    return experiment.compiler(program, experiment.keys("init"), rows, experiment.seed_scaler, experiment.examples)
+
+
+def train(
+    experiment: Experiment,
+    variables: Variables,
+    objective: Objective,
+    optimizer: Any,
+    *,
+    rows: Int[np.ndarray, "seeds n"],
+    monitor: Int[np.ndarray, "seeds m"],
+    epochs: int,
+    batch_size: int,
+    noise: Use = "noise",
+) -> Trained:
+    """Train every seed from `variables` on its own `rows`, watching its own `monitor` rows.
+
+    Args:
+        experiment: where to.
+        variables: of every seed, on the devices.
+        objective: what is minimised.
+        optimizer: an optax gradient transformation.
+        rows: training rows of each seed.
+        monitor: rows behind the `valid_*` metrics; may be none.
+        epochs: how many.
+        batch_size: examples per step.
+        noise: which keys serve the steps.
+    """
+    plan, compiler = experiment.plan, experiment.compiler
+    fit = compiler(plan.over(lambda own: init_fit(own, optimizer)), variables)
+    program = plan.over(make_epochs(objective, optimizer), shared=(3,), donate=(0,))
+    data = SeedData(experiment.keys(noise), experiment.seed_scaler, rows_on_device(experiment, monitor))
+    portion = epochs_per_call(epochs, rows.size)
+    portions, seconds = [], 0.0
+    for first in range(0, epochs, portion):
+        order = plan.put_seeded(orders(rows, first, portion, batch_size))
+        compiled_before, began = compiler.seconds, time.perf_counter()
+        fit, metrics = compiler(program, fit, order, data, experiment.examples)
+        portions.append(plan.fetch(metrics))
+        seconds += time.perf_counter() - began - (compiler.seconds - compiled_before)
+        experiment.reporter.epochs(portion, _latest_loss(portions[-1]))
+        if np.all(plan.fetch(fit.diverged_epoch)):
+            break
+    history = {name: np.concatenate([part[name] for part in portions], axis=1) for name in portions[0]}
+    return Trained(fit, history, plan.fetch(fit.diverged_epoch), seconds)
+
+
+def train_method(experiment: Experiment, method: Method, variables: Variables) -> Trained:
+    """Train a method by the experiment's config: autoencoders on the training rows, classifiers on labelled ones."""
+    config, split = experiment.config, experiment.split
+    assert method.objective is not None
+    rows, monitor = (
+        (split.labelled_train, split.labelled_valid) if method.labelled else (split.train, monitor_rows(experiment))
+    )
+    steps = steps_per_epoch(rows.shape[1], config.train.batch_size)
+    optimizer = make_optimizer(config.optimizer, steps, config.train.epochs)
+    return train(
+        experiment,
+        variables,
+        method.objective,
+        optimizer,
+        rows=rows,
+        monitor=monitor,
+        epochs=config.train.epochs,
+        batch_size=config.train.batch_size,
+    )
+
+
+def monitor_rows(experiment: Experiment) -> Int[np.ndarray, "seeds m"]:
+    """The rows behind an autoencoder's validation curve."""
+    if getattr(experiment.config, "monitor", "valid") == "test":
+        return np.tile(experiment.split.test, (experiment.config.seeds, 1))
+    return experiment.split.valid
+
+
+def _latest_loss(metrics: dict[str, Float[np.ndarray, "seeds epochs"]]) -> float:
+    last = metrics.get("valid_loss", metrics["train_loss"])[:, -1]
+    finite = last[np.isfinite(last)]
+    return float(finite.mean()) if finite.size else float("nan")
+
+
+def parameters(variables: Variables) -> int:
+    """Trainable numbers of one seed, from stacked variables."""
+    return sum(leaf.size // leaf.shape[0] for leaf in jax.tree.leaves(variables["params"]))

@@ -1,0 +1,110 @@
+"""The step and the epoch: pure functions of (state, data, key), written for one seed."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Scalar
+
+from aejax.data.examples import Batch, Examples, map_rows, take
+from aejax.data.scalers import Scaler
+from aejax.objectives.objective import Aux, Objective
+from aejax.train.state import Fit, TrainState
+
+class SeedData(NamedTuple):
+    """What one seed brings to its training."""
+
+    key: PRNGKeyArray  # of this seed's randomness within steps
+    scaler: Scaler
+    monitor: Int[Array, " n_monitor"]  # rows behind the validation metrics
+
+
+Metrics = dict[str, Float[Array, "..."]]
+
+
+def make_step(
+    objective: Objective, optimizer: optax.GradientTransformation
+) -> Callable[[TrainState, Batch, PRNGKeyArray], tuple[TrainState, Metrics]]:
+    """One update: gradient, optimizer, apply."""
+
+    def step(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
+        params = state.variables["params"]
+
+        def loss_of(params: dict[str, Any]) -> tuple[Scalar, Aux]:
+            return objective.loss({**state.variables, "params": params}, batch, key)
+
+        gradient, aux = jax.grad(loss_of, has_aux=True)(params)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, params)
+        variables = {"params": optax.apply_updates(params, updates), "batch_stats": aux.batch_stats}
+        return TrainState(variables=variables, opt_state=opt_state, step=state.step + 1), aux.metrics
+
+    return step
+
+
+def mean_metrics(
+    objective: Objective, state: TrainState, examples: Examples, scaler: Scaler, rows: Int[Array, " m"]
+) -> Metrics:
+    """Mean of each evaluation metric over `rows`; empty if there are no rows."""
+    if rows.shape[0] == 0:
+        return {}
+    per_example = map_rows(lambda batch: objective.evaluate(state.variables, batch), examples, scaler, rows)
+    return {name: jnp.mean(values) for name, values in per_example.items()}
+
+
+def all_finite(tree: Any) -> Bool[Array, ""]:
+    """Whether every number of every leaf is finite."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+
+def make_epochs(
+    objective: Objective, optimizer: optax.GradientTransformation
+) -> Callable[[Fit, Int[Array, "epochs steps batch"], SeedData, Examples], tuple[Fit, Metrics]]:
+    """Several epochs of one seed as one pure function, to be laid over seeds by a plan.
+
+    Returned metrics are `train_*` (mean over the epoch's steps) and `valid_*` (after the epoch), each `(epochs,)`.
+    A seed whose loss or weights stop being finite keeps the state from before that epoch, trains no further, and
+    reports NaN from then on.
+    """
+    step = make_step(objective, optimizer)
+
+    def epoch(fit: Fit, order: Int[Array, "steps batch"], data: SeedData, examples: Examples) -> tuple[Fit, Metrics]:
+        def body(state: TrainState, rows: Int[Array, " batch"]) -> tuple[TrainState, Metrics]:
+            return step(state, take(examples, data.scaler, rows), jax.random.fold_in(data.key, state.step))
+
+        state, metrics = jax.lax.scan(body, fit.state, order)
+        trained = {f"train_{name}": jnp.mean(values) for name, values in metrics.items()}
+        valid = mean_metrics(objective, state, examples, data.scaler, data.monitor)
+        healthy = (fit.diverged_epoch == 0) & all_finite((trained, state.variables))
+        history = {**trained, **{f"valid_{name}": value for name, value in valid.items()}}
+        epoch_number = state.step // order.shape[0]
+        return _advance(fit, state, valid.get("loss"), healthy, epoch_number), {
+            name: jnp.where(healthy, value, jnp.nan) for name, value in history.items()
+        }
+
+    def epochs(
+        fit: Fit, orders: Int[Array, "epochs steps batch"], data: SeedData, examples: Examples
+    ) -> tuple[Fit, Metrics]:
+        return jax.lax.scan(lambda fit, order: epoch(fit, order, data, examples), fit, orders)
+
+    return epochs
+
+
+def _advance(
+    fit: Fit, state: TrainState, valid_loss: Scalar | None, healthy: Bool[Array, ""], epoch: Int[Array, ""]
+) -> Fit:
+    """The fit after an epoch: forward if it was healthy, else as it was, and marked."""
+    loss = jnp.zeros(()) if valid_loss is None else valid_loss
+    better = healthy & (True if valid_loss is None else loss < fit.best_loss)
+
+    def keep(condition: Bool[Array, ""], new: Any, old: Any) -> Any:
+        return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
+
+    first_failure = (fit.diverged_epoch == 0) & ~healthy
+    return Fit(
+        state=keep(healthy, state, fit.state),
+        best=keep(better, state.variables, fit.best),
+        best_loss=jnp.where(better, loss, fit.best_loss),
+        diverged_epoch=jnp.where(first_failure, epoch, fit.diverged_epoch),
+    )

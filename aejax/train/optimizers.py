@@ -1,0 +1,65 @@
+"""Optax optimizers by name, schedules, and freezing that freezes."""
+
+from collections.abc import Collection
+from typing import Any
+
+import jax
+import optax
+
+from aejax.config import OptimizerConfig
+from aejax.errors import require
+
+
+def make_schedule(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -> optax.Schedule:
+    """Step size by step: linear warm-up from 0 to the peak, then constant or a cosine to 0 at the last step.
+
+    Raises:
+        InputError: the warm-up does not end before the training does.
+    """
+    warmup, total = round(config.warmup_epochs * steps_per_epoch), epochs * steps_per_epoch
+    require(
+        warmup < total, f"--warmup-epochs {config.warmup_epochs}: must be below --epochs {epochs}, or nothing is trained"
+    )
+    after: optax.Schedule = optax.constant_schedule(config.learning_rate)
+    if config.schedule == "cosine":
+        after = optax.cosine_decay_schedule(config.learning_rate, total - warmup)
+    if warmup == 0:
+        return after
+    return optax.join_schedules([optax.linear_schedule(0.0, config.learning_rate, warmup), after], [warmup])
+
+
+def make_optimizer(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -> optax.GradientTransformation:
+    """The optimizer that a config names, clipped first if asked.
+
+    Adadelta has Keras' constants of the tutorials' time (Zeiler 2012: rho .95) and, always, a learning rate: optax
+    applies no sign flip without one.
+    """
+    rate = make_schedule(config, steps_per_epoch, epochs)
+    if config.schedule == "constant" and config.warmup_epochs == 0:
+        rate = config.learning_rate  # a number keeps the step count out of the optimizer's state
+    optimizers = {
+        "adam": lambda: optax.adam(rate),
+        "adamw": lambda: optax.adamw(rate, weight_decay=config.weight_decay),
+        "adadelta": lambda: optax.adadelta(rate, rho=0.95, eps=1e-7),
+        "sgd": lambda: optax.sgd(rate, momentum=config.momentum),
+    }
+    optimizer = optimizers[config.optimizer]()
+    if config.clip_norm is None:
+        return optimizer
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), optimizer)
+
+
+def freeze(optimizer: optax.GradientTransformation, parts: Collection[str]) -> optax.GradientTransformation:
+    """`optimizer` for every part but these; these stay bit-equal.
+
+    `optax.masked` alone passes raw gradients through outside its mask, so a second mask sets those to zero. The
+    optimizer sits inside the first mask: weight decay, momentum and clipping see the trained parts only.
+    """
+
+    def masks(params: dict[str, Any], frozen: bool) -> dict[str, Any]:
+        return {part: jax.tree.map(lambda _: (part in parts) == frozen, tree) for part, tree in params.items()}
+
+    return optax.chain(
+        optax.masked(optimizer, lambda params: masks(params, frozen=False)),
+        optax.masked(optax.set_to_zero(), lambda params: masks(params, frozen=True)),
+    )

@@ -1,0 +1,47 @@
+"""What a training carries from step to step."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from aejax.models.parts import Variables
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainState:
+    """Everything the next step depends on, beside its batch and its key."""
+
+    variables: Variables
+    opt_state: optax.OptState
+    step: Int[Array, ""]  # steps taken
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fit:
+    """A training between two epochs."""
+
+    state: TrainState  # after the last epoch that ended finite
+    best: Variables  # after the epoch of lowest validation loss; the latest where there are no validation rows
+    best_loss: Float[Array, ""]  # that loss; infinite before the first epoch
+    diverged_epoch: Int[Array, ""]  # the first epoch, from 1, that ended with a loss or weight not finite; 0: none
+
+
+def init_state(variables: Variables, optimizer: optax.GradientTransformation) -> TrainState:
+    """A state that has taken no step."""
+    step = jnp.zeros((), jnp.int32)
+    return TrainState(variables=variables, opt_state=optimizer.init(variables["params"]), step=step)
+
+
+def init_fit(variables: Variables, optimizer: optax.GradientTransformation) -> Fit:
+    """A training before its first epoch."""
+    return Fit(
+        state=init_state(variables, optimizer),
+        best=variables,
+        best_loss=jnp.asarray(jnp.inf),
+        diverged_epoch=jnp.zeros((), jnp.int32),
+    )

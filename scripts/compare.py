@@ -1,0 +1,44 @@
+"""Does an autoencoder's code help a classifier, by how much, and compared with what?
+
+    python scripts/compare.py [--dataset digits] [--seeds 10] [--methods NAME ...] [--epochs N] [--out DIR]
+
+Trains every method on the same splits, classifies each method's features with the same probe, and writes a table,
+figures and `results.json` to the run folder. What to expect, and what it cost where: `results/README.md`.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from aejax.cli import flag_value, main, parse, use_cores
+from aejax.config import CompareConfig
+from aejax.recipes import compare_defaults
+from aejax.report.table import terminal_table
+from aejax.run.compare import compare
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """Flags of compare.py."""
+
+    config: CompareConfig
+    out: Path | None = None  # run folder; default: runs/compare-DATASET
+    overwrite: bool = False  # replace another run in that folder
+
+
+def script(argv: Sequence[str]) -> None:
+    defaults = Args(config=compare_defaults(flag_value("dataset", argv, "digits")))
+    args = parse(defaults, argv, __doc__ or "")
+    use_cores(args.config.seeds)
+    console = Console(stderr=False)
+    out = args.out or Path("runs") / f"compare-{Path(args.config.data.dataset).stem}"
+    results = compare(args.config, out, console, overwrite=args.overwrite)
+    console.print(terminal_table(results))
+    console.print(f"{out}: table.md, figures, results.json, scores.npz", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(script))

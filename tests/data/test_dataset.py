@@ -1,0 +1,190 @@
+"""The door: what comes in is converted without loss, or refused in one line that names the thing."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from aejax.data.dataset import BLOCK_VALUES, make_dataset
+from aejax.errors import InputError
+
+LABELS = np.array([0, 1] * 6)
+TABLE = np.arange(36, dtype=np.float32).reshape(12, 3)
+
+
+def with_value(value: float, row: int = 7, column: int = 2) -> np.ndarray:
+    table = TABLE.astype(np.float64)
+    table[row, column] = value
+    return table
+
+
+def label_at(row: int, value: object) -> list[object]:
+    labels: list[object] = LABELS.tolist()
+    labels[row] = value
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stored"),
+    [
+        *[(name, "uint8") for name in ("uint8", "bool")],
+        *[(name, "float32") for name in ("float16", "float32", ">f4", "float64", "int64", "uint16")],
+    ],
+)
+def test_values_survive_the_conversion_to_storage(dtype, stored):
+    table = TABLE.astype(dtype)
+    dataset = make_dataset("t", table, LABELS, source="t")
+    assert dataset.inputs.dtype == stored
+    assert dataset.inputs.dtype.isnative
+    np.testing.assert_array_equal(dataset.inputs, table)
+
+
+def test_strided_inputs_are_stored_contiguously_with_their_values():
+    view = np.asfortranarray(TABLE)[:, ::-1]
+    dataset = make_dataset("t", view, LABELS, source="t")
+    assert dataset.inputs.flags.c_contiguous
+    np.testing.assert_array_equal(dataset.inputs, view)
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        pytest.param(["cat", "ant"], ("ant", "cat"), id="text"),
+        pytest.param([7, -3], ("-3", "7"), id="negative, with gaps"),
+        pytest.param([10, 9], ("9", "10"), id="numbers sort as numbers"),
+        pytest.param([True, False], ("False", "True"), id="boolean"),
+        pytest.param([2.0, 1.0], ("1", "2"), id="integral floats"),
+    ],
+)
+@pytest.mark.parametrize(
+    "container", [list, np.array, lambda v: np.array(v, dtype=object)], ids=["list", "array", "object"]
+)
+def test_class_names_undo_the_label_codes(values, names, container):
+    dataset = make_dataset("t", TABLE, container(values * 6), source="t")
+    assert dataset.class_names == names
+    assert dataset.labels.dtype == np.int32
+    assert dataset.labels.tolist() == [1, 0] * 6
+
+
+def test_labels_in_a_bytes_array_are_text():
+    assert make_dataset("t", TABLE, np.array([b"cat", b"ant"] * 6), source="t").class_names == ("ant", "cat")
+
+
+def test_given_class_names_belong_to_the_sorted_labels():
+    dataset = make_dataset("t", TABLE, [5, 3] * 6, source="t", class_names=["three", "five"])
+    assert [dataset.class_names[label] for label in dataset.labels[:2]] == ["five", "three"]
+
+
+def test_shape_classes_and_n_describe_the_examples():
+    images = np.zeros((12, 4, 5, 1), np.uint8)
+    dataset = make_dataset("t", images, LABELS, source="t")
+    assert (dataset.n, dataset.shape, dataset.classes) == (12, (4, 5, 1), 2)
+
+
+def test_sha256_depends_on_content_and_on_nothing_else():
+    base = make_dataset("t", TABLE, LABELS, source="t")
+    renamed = make_dataset("u", TABLE, LABELS, source="elsewhere", class_names=["a", "b"], feature_names=list("abc"))
+    assert renamed.sha256 == base.sha256
+    others = {
+        "value": make_dataset("t", with_value(0.5), LABELS, source="t"),
+        "dtype": make_dataset("t", TABLE.astype(np.uint8), LABELS, source="t"),
+        "shape": make_dataset("t", TABLE.reshape(12, 3, 1), LABELS, source="t"),
+        "label": make_dataset("t", TABLE, label_at(0, 1), source="t"),
+        "test rows": make_dataset("t", TABLE, LABELS, source="t", test_rows=[0, 1]),
+        "other test rows": make_dataset("t", TABLE, LABELS, source="t", test_rows=[0, 2]),
+    }
+    assert len({base.sha256, *(dataset.sha256 for dataset in others.values())}) == 1 + len(others)
+
+
+def test_a_dataset_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        make_dataset("t", TABLE, LABELS, source="t").labels = LABELS
+
+
+def test_a_bad_value_far_into_large_data_is_found_in_its_row():
+    rows = 2 * BLOCK_VALUES // 64 + 5
+    table = np.zeros((rows, 64), np.float32)
+    table[rows - 2, 63] = np.nan
+    table[rows - 1, 0] = np.inf
+    with pytest.raises(InputError, match=f"row {rows - 2}, column 63 is nan, not finite \\(2 such"):
+        make_dataset("t", table, np.arange(rows) % 2, source="t")
+
+
+BAD_INPUTS = {
+    "no rows": (TABLE[:0], "no rows"),
+    "no features": (TABLE[:, :0], "(12, 0)"),
+    "a scalar": (np.float32(3), "()"),
+    "rank 1": (TABLE[:, 0], "(12,)"),
+    "nan": (with_value(np.nan), "row 7, column 'c' is nan"),
+    "infinity": (with_value(-np.inf), "row 7, column 'c' is -inf"),
+    "beyond float32": (with_value(1e39), "row 7, column 'c' is 1e+39, too large"),
+    "nan in an image": (with_value(np.nan).reshape(12, 3, 1, 1), "row 7, position (2, 0, 0) is nan"),
+    "objects": (TABLE.astype(object), "object"),
+    "complex": (TABLE.astype(complex), "complex128"),
+    "text": (TABLE.astype(str), "<U"),
+    "dates": (TABLE.astype("M8[s]"), "datetime64"),
+    "ragged": ([[1.0, 2.0], [3.0]], "ragged"),
+    "masked": (np.ma.masked_less(TABLE, 3), "masked"),
+}
+BAD_LABELS = {
+    "another length": (LABELS[:9], "12 rows of inputs and 9 labels"),
+    "a column": (LABELS[:, None], "(12, 1)"),
+    "one-hot": (np.eye(2)[LABELS], "argmax"),
+    "nan": (label_at(4, float("nan")), "row 4 is nan, missing"),
+    "nan in a float array": (np.array(label_at(4, np.nan), float), "row 4 is nan, missing"),
+    "None": (label_at(4, None), "row 4 is None, missing"),
+    "empty text": (np.array(["a", "b", ""] * 4), "row 2 is '', missing"),
+    "regression": (np.linspace(0, 1.5, 12), "row 1 is 0.13"),
+    "infinite": (np.array(label_at(5, np.inf), float), "row 5 is inf"),
+    "mixed kinds": (label_at(3, "dog"), "row 3 is 'dog'"),
+    "complex": (LABELS.astype(complex), "complex128"),
+    "one class": (np.full(12, 4), "every label is '4'"),
+    "ids": (np.arange(12), "all 12 labels differ"),
+    "a scarce class": ([*LABELS[:10], 7, 7], "class '7' has 2 training rows"),
+}
+BAD_EXTRAS = {
+    "class absent from training": ({"test_rows": np.flatnonzero(LABELS == 1)}, "class '1' has 0 training rows"),
+    "class scarce in training": ({"test_rows": np.flatnonzero(LABELS == 1)[:4]}, "class '1' has 2 training rows"),
+    "test row out of range": ({"test_rows": [3, 12]}, "3 to 12"),
+    "test row twice": ({"test_rows": [3, 3]}, "each once"),
+    "all rows are test rows": ({"test_rows": np.arange(12)}, "12 test rows"),
+    "no test rows": ({"test_rows": np.array([], int)}, "0 test rows"),
+    "a mask as test rows": ({"test_rows": LABELS == 1}, "bool"),
+    "too few class names": ({"class_names": ["a"]}, "1 class names"),
+    "too many feature names": ({"feature_names": list("abcd")}, "4 feature names"),
+    "outside the declared range": ({"value_range": (0.0, 16.0)}, "35.0"),
+}
+
+
+def refusal(*args, **kwargs) -> str:
+    with pytest.raises(InputError) as caught:
+        make_dataset("t", *args, source="SOURCE", **kwargs)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("case", BAD_INPUTS)
+def test_bad_inputs_are_refused_by_name(case):
+    inputs, named = BAD_INPUTS[case]
+    names = list("abc") if case in ("nan", "infinity", "beyond float32") else None
+    message = refusal(inputs, LABELS, feature_names=names)
+    assert named in message
+    assert message.startswith("SOURCE: ")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("case", BAD_LABELS)
+def test_bad_labels_are_refused_by_name(case):
+    labels, named = BAD_LABELS[case]
+    message = refusal(TABLE, labels)
+    assert named in message
+    assert message.startswith("SOURCE: ")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("case", BAD_EXTRAS)
+def test_bad_splits_and_names_are_refused_by_name(case):
+    extras, named = BAD_EXTRAS[case]
+    message = refusal(TABLE, LABELS, **extras)
+    assert named in message
+    assert message.startswith("SOURCE: ")
+    assert "\n" not in message

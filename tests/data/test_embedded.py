@@ -1,0 +1,62 @@
+"""The embedded sets are scikit-learn's own, value for value."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_classification
+
+from aejax.config import DataConfig
+from aejax.data.embedded import breast_cancer, digits, tabular, wine
+from aejax.errors import InputError
+
+
+def test_digits_are_bytes_images_with_the_pixels_of_scikit_learn():
+    dataset, bunch = digits(DataConfig()), load_digits()
+    assert dataset.inputs.shape == (1797, 8, 8, 1)
+    assert dataset.inputs.dtype == np.uint8
+    assert dataset.value_range == (0, 16)
+    np.testing.assert_array_equal(dataset.inputs.reshape(1797, 64), bunch.data)
+    np.testing.assert_array_equal(dataset.labels, bunch.target)
+
+
+@pytest.mark.parametrize(("source", "loader"), [(breast_cancer, load_breast_cancer), (wine, load_wine)])
+def test_tables_keep_the_values_and_names_of_scikit_learn(source, loader):
+    dataset, bunch = source(DataConfig()), loader()
+    np.testing.assert_array_equal(dataset.inputs, bunch.data.astype(np.float32))
+    np.testing.assert_array_equal(np.array(dataset.class_names)[dataset.labels], bunch.target_names[bunch.target])
+    assert dataset.feature_names == tuple(bunch.feature_names)
+    assert dataset.value_range is None
+
+
+def test_the_default_table_is_the_tutorials():
+    dataset = tabular(DataConfig())
+    inputs, labels = make_classification(1000, 100, n_informative=10, n_redundant=90, random_state=1)
+    np.testing.assert_array_equal(dataset.inputs, inputs.astype(np.float32))
+    np.testing.assert_array_equal(dataset.labels, labels)
+
+
+def test_every_tabular_field_reaches_the_draw():
+    fields = {"samples": 60, "features": 9, "informative": 3, "redundant": 2, "seed": 5}
+    dataset = tabular(DataConfig(**{f"tabular_{name}": value for name, value in fields.items()}))
+    inputs, _ = make_classification(60, 9, n_informative=3, n_redundant=2, random_state=5)
+    np.testing.assert_array_equal(dataset.inputs, inputs.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        pytest.param({"tabular_informative": 20}, "--tabular-informative 20 and --tabular-redundant 90", id="too many"),
+        pytest.param({"tabular_informative": 1}, "--tabular-informative 1", id="too few corners"),
+        pytest.param({"tabular_informative": -4}, "--tabular-informative -4", id="negative informative"),
+        pytest.param({"tabular_redundant": -1}, "--tabular-redundant -1", id="negative redundant"),
+        pytest.param({"tabular_features": 0}, "--tabular-features 0", id="no features"),
+        pytest.param({"tabular_samples": 0}, "--tabular-samples 0", id="no samples"),
+        pytest.param({"tabular_samples": 4}, "training rows", id="too few of a class"),
+        pytest.param({"tabular_seed": -1}, "--tabular-seed -1", id="negative seed"),
+        pytest.param({"tabular_seed": 2**32}, "--tabular-seed 4294967296", id="seed too large"),
+    ],
+)
+def test_impossible_tables_are_refused_by_flag(fields, named):
+    with pytest.raises(InputError) as caught:
+        tabular(DataConfig(**fields))
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,190 @@
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from aejax.report.figures import accuracy_by_method, code_scatter, learning_curves, reconstructions, save
+
+NAMES = ("undercomplete", "denoising", "sparse-l1")
+
+
+def made_history(seeds=4, epochs=30):
+    decay = 0.02 + np.exp(-np.arange(epochs) / 5)
+    train = decay * (1 + 0.1 * np.arange(seeds))[:, None]
+    return {name: {"train_loss": train, "valid_loss": 1.2 * train} for name in NAMES}
+
+
+def made_codes(count=60):
+    generator = np.random.default_rng(0)
+    return {name: generator.standard_normal((count, 2)) for name in NAMES}
+
+
+def dots(axes):
+    return np.concatenate([collection.get_offsets() for collection in axes.collections])
+
+
+def test_every_seed_of_every_method_is_a_dot_at_its_accuracy(results):
+    axes = accuracy_by_method(results).axes[0]
+    expected = [100 * value for method in results["methods"] for value in method["test_accuracy"]["per_seed"]]
+    assert sorted(dots(axes)[:, 0]) == pytest.approx(sorted(expected))
+    rows = np.round(dots(axes)[:, 1]).astype(int)
+    assert np.bincount(rows).tolist() == [10] * len(results["methods"])
+
+
+def test_a_diverged_seed_stays_in_the_figure_and_is_marked(results):
+    results["methods"][-1]["diverged_epoch"][3] = 12
+    axes = accuracy_by_method(results).axes[0]
+    assert len(dots(axes)) == 70
+    assert axes.get_yticklabels()[-1].get_text() == "sparse-l1\n(1 diverged)"
+
+
+def test_the_reference_line_is_the_best_control(results):
+    axes = accuracy_by_method(results).axes[0]
+    (reference,) = [line for line in axes.lines if line.get_linestyle() == ":"]
+    supervised = results["methods"][3]
+    assert reference.get_xdata()[0] == pytest.approx(100 * supervised["test_accuracy"]["mean"])
+    assert "supervised" in axes.get_title(loc="left")
+
+
+def test_controls_and_autoencoders_differ_in_colour(results):
+    collections = accuracy_by_method(results).axes[0].collections
+    colours = [tuple(collection.get_facecolor()[0]) for collection in collections if len(collection.get_offsets())]
+    assert len(set(colours[:4])) == 1
+    assert len(set(colours[4:])) == 1
+    assert colours[0] != colours[-1]
+
+
+def test_accuracies_that_are_missing_are_not_drawn_and_do_not_stop_the_figure(results, tmp_path):
+    results["methods"][0]["test_accuracy"] = {"per_seed": [None] * 9 + [0.9], "mean": None, "ci95": None}
+    save(accuracy_by_method(results), tmp_path / "accuracy.png")
+
+
+def test_learning_curves_draw_the_mean_over_seeds_of_each_method():
+    history = made_history()
+    figure = learning_curves(history, "loss, nats")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == list(NAMES)
+    train, valid = figure.axes[0].lines
+    np.testing.assert_allclose(train.get_ydata(), history["denoising"]["train_loss"].mean(axis=0))
+    np.testing.assert_allclose(valid.get_ydata(), history["denoising"]["valid_loss"].mean(axis=0))
+    assert train.get_xdata()[0] == 1
+    assert figure.axes[0].get_yscale() == "log"
+
+
+def test_learning_curves_do_without_validation():
+    history = made_history()
+    history["denoising"]["valid_loss"] = np.full_like(history["denoising"]["train_loss"], np.nan)
+    del history["sparse-l1"]["valid_loss"]
+    assert [len(axes.lines) for axes in learning_curves(history).axes] == [2, 1, 1]
+
+
+def test_a_seed_that_is_not_finite_is_named_and_leaves_the_mean_of_the_others(tmp_path):
+    history = made_history()
+    history["denoising"]["train_loss"] = history["denoising"]["train_loss"].copy()
+    history["denoising"]["train_loss"][2, 10:] = np.inf
+    figure = learning_curves(history)
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["1 of 4 seeds not finite"]
+    others = history["denoising"]["train_loss"][[0, 1, 3], -1].mean()
+    assert figure.axes[1].lines[0].get_ydata()[-1] == pytest.approx(others)
+    save(figure, tmp_path / "learning_curves.png")
+
+
+def test_a_single_epoch_is_still_seen():
+    assert learning_curves(made_history(epochs=1)).axes[0].lines[0].get_marker() == "o"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_stand_in_one_row_for_the_originals_and_one_per_method(channels):
+    originals = np.linspace(0, 1, 5 * 8 * 8 * channels).reshape(5, 8, 8, channels)
+    figure = reconstructions(originals, dict.fromkeys(NAMES, originals / 2))
+    assert [axes.get_ylabel() for axes in figure.axes] == ["original", *NAMES]
+    original, dim = (axes.images[0].get_array() for axes in figure.axes[:2])
+    np.testing.assert_allclose(original[:, :8].reshape(8, 8, channels), originals[0], atol=1e-12)
+    np.testing.assert_allclose(dim[:, :8], original[:, :8] / 2, atol=1e-12)  # not stretched to the full range
+
+
+def test_rows_of_a_table_are_drawn_feature_by_feature():
+    originals = np.arange(12.0).reshape(2, 6)
+    figure = reconstructions(originals, dict.fromkeys(NAMES, originals + 1))
+    assert len(figure.axes) == 2 * len(NAMES)
+    assert [bar.get_height() for bar in figure.axes[1].patches] == originals[1].tolist()
+    np.testing.assert_array_equal(figure.axes[1].lines[0].get_ydata(), originals[1] + 1)
+
+
+def test_reconstructions_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"denoising: reconstructions \(2, 5\) of originals \(2, 6\)"):
+        reconstructions(np.zeros((2, 6)), {"denoising": np.zeros((2, 5))})
+
+
+@pytest.mark.parametrize("classes", [2, 10, 11, 100, 1000])
+def test_every_code_is_a_dot_and_a_long_legend_becomes_a_scale(classes, tmp_path):
+    codes, labels = made_codes(), np.arange(60) % classes
+    figure = code_scatter(codes, labels, [f"class {index}" for index in range(classes)])
+    for axes, code in zip(figure.axes, codes.values(), strict=False):
+        np.testing.assert_allclose(np.sort(axes.collections[0].get_offsets(), axis=0), np.sort(code, axis=0))
+    if classes <= 10:
+        (legend,) = figure.legends
+        assert len(legend.get_texts()) == classes
+    else:
+        assert not figure.legends
+        assert len(figure.axes) == len(codes) + 1
+    save(figure, tmp_path / "codes.png")
+
+
+def test_a_class_has_the_same_colour_in_every_panel_and_no_two_share_one():
+    figure = code_scatter(made_codes(), np.arange(60) % 10, [str(index) for index in range(10)])
+    figure.draw_without_rendering()
+    panels = [axes.collections[0].get_facecolor() for axes in figure.axes]
+    np.testing.assert_array_equal(panels[0], panels[1])
+    assert len(np.unique(panels[0], axis=0)) == 10
+    keys = [handle.get_facecolor()[0] for handle in figure.legends[0].legend_handles]
+    np.testing.assert_allclose(np.unique(keys, axis=0), np.unique(panels[0], axis=0))
+
+
+def test_a_figure_is_saved_as_the_same_small_file_every_time(results, tmp_path):
+    for name in ("first.png", "second.png"):
+        save(accuracy_by_method(results), tmp_path / name)
+    first = (tmp_path / "first.png").read_bytes()
+    assert first == (tmp_path / "second.png").read_bytes()
+    assert b"atplotlib" not in first
+    assert len(first) < 60_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first.png", "second.png"]
+
+
+def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(results, tmp_path, monkeypatch):
+    (tmp_path / "accuracy.png").write_bytes(b"old")
+
+    def fail(*_arguments, **_options):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save(accuracy_by_method(results), tmp_path / "accuracy.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["accuracy.png"]
+    assert (tmp_path / "accuracy.png").read_bytes() == b"old"
+
+
+def test_colour_photographs_keep_their_colours(tmp_path):
+    photographs = np.random.default_rng(0).random((4, 16, 16, 3))
+    save(reconstructions(photographs, {"conv": photographs}), tmp_path / "photographs.png")
+    save(learning_curves(made_history()), tmp_path / "chart.png")
+    with Image.open(tmp_path / "photographs.png") as saved, Image.open(tmp_path / "chart.png") as chart:
+        assert (saved.mode, chart.mode) == ("RGB", "P")
+
+
+def test_drawing_leaves_global_settings_alone(results):
+    before = dict(matplotlib.rcParams)
+    accuracy_by_method(results)
+    code_scatter(made_codes(), np.arange(60) % 3, ["a", "b", "c"])
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_the_room_imports_neither_jax_nor_pyplot():
+    program = (
+        "import sys; import aejax.report.__main__, aejax.report.figures, aejax.report.table;"
+        "found = {'jax', 'flax', 'matplotlib.pyplot'} & set(sys.modules); sys.exit(f'imports {found}' if found else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

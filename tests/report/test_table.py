@@ -1,0 +1,140 @@
+import copy
+import io
+
+import pytest
+from rich.console import Console
+
+from aejax.report.table import markdown_rows, markdown_table, terminal_table
+from aejax.report.wording import MISSING, duration, p_value, points, three_digits, with_interval
+
+
+def cells(markdown, *leading):
+    """The cells of the one table row that starts with these."""
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in markdown.splitlines() if "|" in line]
+    (found,) = [row for row in rows if tuple(row[: len(leading)]) == leading and len(row) > 3]
+    return found
+
+
+def rendered(results, width=100):
+    console = Console(record=True, width=width, file=io.StringIO())
+    console.print(terminal_table(results))
+    return console.export_text()
+
+
+def test_every_method_has_a_row_with_the_numbers_of_the_dict(results):
+    table = markdown_table({**results, "comparisons": []})
+    for method in results["methods"]:
+        row = cells(table, method["name"])
+        assert row[1] == str(method["features"])
+        accuracy = method["test_accuracy"]
+        mean, low, high = (float(part.strip("[],")) for part in row[2].split())
+        assert mean == pytest.approx(100 * accuracy["mean"], abs=0.00501)
+        assert [low, high] == pytest.approx([100 * bound for bound in accuracy["ci95"]], abs=0.00501)
+        assert float(row[3].split()[0]) == pytest.approx(method["test_nll"]["mean"], abs=0.000501)
+        assert row[5:] == ["1.2", "8.7", "0.6"]
+
+
+def test_every_comparison_has_a_row_with_the_numbers_of_the_dict(results):
+    table = markdown_table(results)
+    for comparison in results["comparisons"]:
+        row = cells(table, comparison["method"], comparison["baseline"])
+        assert float(row[2]) == pytest.approx(100 * comparison["mean_difference"], abs=0.00501)
+        assert row[4:] == ["0.040", comparison["verdict"]]
+
+
+def test_a_markdown_table_has_as_many_cells_in_every_row():
+    lines = markdown_rows(("name", "value"), "lr", [("a|b", "1"), ("c", "2")]).splitlines()
+    assert lines[1] == "| :--- | ---: |"
+    assert {line.replace("\\|", "").count("|") for line in lines} == {3}
+
+
+def test_the_caption_says_what_made_the_numbers(results):
+    table = markdown_table(results)
+    for part in ("1,293 training", "144 validation", "360 test", "10 seeds", "`python scripts/compare.py --dataset"):
+        assert part in table
+    assert "AMD EPYC, 2 cores in 41.2 s" in table
+    del results["environment"]["command"], results["environment"]["machine"], results["environment"]["seconds"]
+    assert "Made" not in markdown_table(results)
+
+
+def test_a_run_without_trouble_warns_of_nothing(results):
+    assert "⚠" not in markdown_table(results)
+    assert "⚠" not in rendered(results)
+
+
+@pytest.mark.parametrize(
+    ("damage", "warning"),
+    [
+        (lambda method: method["diverged_epoch"].__setitem__(3, 12), "1 of 10 seeds diverged: 3 (epoch 12)"),
+        (lambda method: method["diverged_epoch"].__setitem__(0, 0), "1 of 10 seeds diverged: 0 (epoch 0)"),
+        (lambda method: method["probe"]["converged"].__setitem__(4, False), "did not converge for seed 4;"),
+        (lambda method: method["probe"].update(grid_edge=[True] * 2 + [False] * 8), "its grid for seeds 0, 1."),
+    ],
+    ids=["diverged", "diverged in epoch 0", "unconverged probe", "grid edge"],
+)
+def test_trouble_is_flagged_in_both_tables(results, damage, warning):
+    damage(results["methods"][-1])
+    for text in (markdown_table(results), rendered(results)):
+        (line,) = [line for line in text.splitlines() if "⚠" in line]
+        assert "sparse-l1" in line
+        assert warning in line
+
+
+def test_the_terminal_table_cuts_nothing_at_100_columns(results):
+    results["methods"][0]["features"] = 3072
+    results["methods"][4]["reconstruction_mse"]["mean"] = 1.23e-5
+    results["methods"][4]["test_nll"].update(mean=12.345, ci95=[12.341, 12.349])
+    results["methods"][4]["test_accuracy"].update(mean=1.0, ci95=[1.0, 1.0])
+    text = rendered(results)
+    assert "…" not in text
+    for whole in ("3072", "[100.00,", "100.00]", "12.345", "12.349]", "1.23e-05", "undercomplete"):
+        assert whole in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_terminal_table_holds_every_method_difference_and_interval(results):
+    text = rendered(results)
+    for method in results["methods"]:
+        assert with_interval(method["test_accuracy"], scale=100, decimals=2) in text
+    for comparison in results["comparisons"]:
+        assert f"{points(comparison['mean_difference'])} {comparison['verdict']}" in text
+    console = Console(record=True, width=100, force_terminal=True, color_system="standard", file=io.StringIO())
+    console.print(terminal_table(results))
+    assert "\x1b[1;32m+0.80 better" in console.export_text(styles=True)
+
+
+def test_what_was_not_measured_is_shown_as_missing(results):
+    for method in results["methods"]:
+        method["test_accuracy"].update(mean=None, ci95=None)
+        method.update(probe=None, reconstruction_mse=None)
+        method["seconds"] = {"compile": None, "pretrain": 0.0, "probe": None}
+    for comparison in results["comparisons"]:
+        comparison.update(mean_difference=float("nan"), ci95=[None, None], p_holm=None, verdict="too few seeds")
+    assert cells(markdown_table(results), "raw")[4:] == [MISSING] * 4
+    assert cells(markdown_table(results), "denoising", "pca")[2:] == [MISSING] * 3 + ["too few seeds"]
+    assert "too few seeds" in rendered(results)
+
+
+def test_tables_leave_the_results_as_they_were(results):
+    before = copy.deepcopy(results)
+    markdown_table(results)
+    rendered(results)
+    assert results == before
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (points(-0.00001), "+0.00"),
+        (points(0.0042), "+0.42"),
+        (p_value(0.0009), "<0.001"),
+        (p_value(None), MISSING),
+        (three_digits(0.012), "0.0120"),
+        (three_digits(123.4), "123"),
+        (three_digits(float("inf")), MISSING),
+        (duration(0.04), "<0.1"),
+        (duration(1234.5), "1234"),
+    ],
+)
+def test_numbers_are_written_with_the_digits_a_reader_can_use(text, expected):
+    assert text == expected
