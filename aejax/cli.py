@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import jax
+from rich.console import Console
 
 from aejax.errors import InputError
 from aejax.run.environment import usable_cores
@@ -48,6 +49,12 @@ def parse(default: Args, argv: Sequence[str], description: str) -> Args:
         if not stop.code:
             raise
         raise InputError(one_line(heard.getvalue())) from None
+
+
+def make_console() -> Console:
+    """Where a script writes: as wide as the terminal, 100 columns and plain where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=100)
 
 
 def one_line(boxed: str) -> str:

@@ -18,7 +18,7 @@ from aejax.objectives.objective import Objective
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Method:
-    """How inputs become features: start (which may be all), perhaps train, then encode. All functions are of one seed."""
+    """How inputs become features: start (which may be all), perhaps train, then encode. Written for one seed."""
 
     start: Callable[[PRNGKeyArray, Float[Array, "n_train d"]], Variables]  # from a key and the scaled training inputs
     encode: Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch features"]]
@@ -72,9 +72,7 @@ def pca(setting: Setting) -> Method:
         own = variables["pca"]
         return jnp.matmul(encode(variables, inputs), own["axes"].T, precision="highest") + own["mean"]
 
-    return Method(
-        start=lambda key, inputs: pca_components(inputs, dimension), encode=encode, reconstruct=reconstruct
-    )
+    return Method(start=lambda key, inputs: pca_components(inputs, dimension), encode=encode, reconstruct=reconstruct)
 
 
 def random_encoder(setting: Setting) -> Method:
@@ -84,7 +82,7 @@ def random_encoder(setting: Setting) -> Method:
 
 
 def supervised(setting: Setting) -> Method:
-    """The same encoder with a softmax head, trained end to end on the same labels, kept at its best validation epoch."""
+    """The same encoder with a softmax head, trained end to end on the same labels; its best validation epoch is kept."""
     model = Classifier(setting.autoencoder.encoder, SoftmaxHead(setting.classes), setting.features)
     return Method(
         start=lambda key, inputs: model.init(key),

@@ -1,5 +1,6 @@
 """The settings that experiments start from, by dataset and by tutorial."""
 
+import difflib
 from collections.abc import Callable
 
 from aejax.config import (
@@ -13,6 +14,7 @@ from aejax.config import (
     SplitConfig,
     TrainConfig,
 )
+from aejax.errors import require
 
 DEEP = ModelConfig(hidden=(128, 64, 32), latent_dim=16, decoder_hidden=(64, 128), code_activation="relu")
 TABULAR = ModelConfig(
@@ -84,7 +86,7 @@ def tutorial_tabular() -> PretrainConfig:
 
 
 def tutorial_single() -> PretrainConfig:
-    """One hidden layer on MNIST: 784-32-784, ReLU code, sigmoid output, binary cross-entropy, Adam, batch 256, 50 epochs.
+    """One hidden layer on MNIST: 784-32-784, ReLU code, sigmoid output, cross-entropy, Adam, batch 256, 50 epochs.
 
     Source: the Keras blog, "Building Autoencoders in Keras" (2016), which prints a test loss of about .09.
     """
@@ -122,3 +124,15 @@ RECIPES: dict[str, Callable[[], PretrainConfig]] = {
     "tutorial-single": tutorial_single,
     "tutorial-dense64": tutorial_dense64,
 }
+
+
+def recipe(name: str) -> PretrainConfig:
+    """The recipe of this name.
+
+    Raises:
+        InputError: there is none; with the near names.
+    """
+    near = difflib.get_close_matches(name, RECIPES, n=1)
+    hint = f"did you mean {near[0]}" if near else f"there are {', '.join(RECIPES)}"
+    require(name in RECIPES, f"--recipe {name}: no such recipe; {hint}")
+    return RECIPES[name]()

@@ -7,13 +7,10 @@ figures and `results.json` to the run folder. What to expect, and what it cost w
 """
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from aejax.cli import flag_value, main, parse, use_cores
+from aejax.cli import flag_value, main, make_console, parse, use_cores
 from aejax.config import CompareConfig
 from aejax.recipes import compare_defaults
 from aejax.report.table import terminal_table
@@ -33,7 +30,7 @@ def script(argv: Sequence[str]) -> None:
     defaults = Args(config=compare_defaults(flag_value("dataset", argv, "digits")))
     args = parse(defaults, argv, __doc__ or "")
     use_cores(args.config.seeds)
-    console = Console(stderr=False)
+    console = make_console()
     out = args.out or Path("runs") / f"compare-{Path(args.config.data.dataset).stem}"
     results = compare(args.config, out, console, overwrite=args.overwrite)
     console.print(terminal_table(results))
@@ -41,4 +38,4 @@ def script(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(script))
+    main(script)

@@ -160,7 +160,9 @@ def solve(problem: Problem, l2: Float[Array, ""], start: Linear, tolerance: floa
     """Minimise until the gradient's Euclidean norm is at most `tolerance`, no step helps, or `MAX_NEWTON` steps."""
     strength = l2 * (2.0 if problem.targets.shape[1] == 2 else 1.0)
 
-    def at(linear: Linear, logits: Float[Array, "n k"], iterations: Int[Array, ""], stalled: Bool[Array, ""]) -> _Newton:
+    def at(
+        linear: Linear, logits: Float[Array, "n k"], iterations: Int[Array, ""], stalled: Bool[Array, ""]
+    ) -> _Newton:
         probabilities = jax.nn.softmax(logits, axis=1)
         gradient = _pull_back(problem, probabilities - problem.targets, strength, linear.weights)
         norm = jnp.sqrt(_dot(gradient, gradient))

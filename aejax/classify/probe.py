@@ -12,6 +12,7 @@ from aejax.classify.logistic import Linear, Problem, logits_of, make_problem, so
 from aejax.config import ProbeConfig
 
 L2_GRID = tuple(np.logspace(2, -6, 12).tolist())  # per-example strengths, strongest first: ties go to the stronger
+TIE = 1e-4  # nats of validation loss that make no choice: among such strengths the strongest is taken
 PATH_TOLERANCE = 1e-4  # gradient norm at which a grid point is good enough to be compared
 FINAL_TOLERANCE = 1e-5  # gradient norm asked of the classifier that is reported
 CONVERGED = 1e-4  # largest gradient entry, in float64, at which it counts as converged
@@ -79,9 +80,9 @@ def make_probe(
 ) -> Callable[[Float[Array, "n d"], Int[Array, " n"], ProbeRows], ProbeResult]:
     """The probe as a pure function of one seed's `(features, labels, rows)`.
 
-    The strength is the one of lowest validation loss when fitted on the training rows; the classifier is then fitted
-    again on training and validation rows together. With `probe_c` there is no choice, and validation rows, if any,
-    just add to the fit. Products run at full float32 precision on every backend.
+    The strength is the one of lowest validation loss when fitted on the training rows (of those that tie, the
+    strongest); the classifier is then fitted again on training and validation rows together. With `probe_c` there is
+    no choice, and validation rows, if any, just add to the fit. Products run at full float32 precision everywhere.
     """
 
     def choose(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> Float[Array, " grid"]:
@@ -93,7 +94,7 @@ def make_probe(
         with jax.default_matmul_precision("highest"):
             both = jnp.concatenate([rows.train, rows.valid])
             valid_nll = jnp.zeros(0) if config.probe_c else choose(features, labels, rows)
-            best = jnp.zeros((), jnp.int32) if config.probe_c else jnp.argmin(valid_nll)
+            best = jnp.zeros((), jnp.int32) if config.probe_c else jnp.argmax(valid_nll <= jnp.min(valid_nll) + TIE)
             l2 = jnp.asarray(1 / (config.probe_c * len(both))) if config.probe_c else jnp.asarray(L2_GRID)[best]
             standardizer = _standardizer(features[both], config.probe_standardize)
             problem = make_problem(_standardize(standardizer, features[both]), labels[both], classes)

@@ -33,9 +33,7 @@ def take(examples: Examples, scaler: Scaler, rows: Int[Array, " batch"]) -> Batc
     return Batch(inputs, jnp.take(examples.labels, rows, mode="clip"))
 
 
-def map_rows(
-    function: Callable[[Batch], Result], examples: Examples, scaler: Scaler, rows: Int[Array, " m"]
-) -> Result:
+def map_rows(function: Callable[[Batch], Result], examples: Examples, scaler: Scaler, rows: Int[Array, " m"]) -> Result:
     """`function` of all of `rows`, `EVALUATION_BATCH` at a time.
 
     Args:

@@ -104,10 +104,11 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
 def _check_classes(dataset: Dataset, train: list[np.ndarray], test: np.ndarray) -> None:
     shares = "give more rows of it, or smaller --test-fraction and --valid-fraction"
     for role, rows in [("test", test), *((f"training (seed {seed})", rows) for seed, rows in enumerate(train))]:
-        absent = np.flatnonzero(np.bincount(dataset.labels[rows], minlength=dataset.classes) == 0)
         if role == "test" and dataset.test_rows is not None:
             continue  # an official test set is taken as it is
+        absent = np.flatnonzero(np.bincount(dataset.labels[rows], minlength=dataset.classes) == 0)
+        name = dataset.class_names[absent[0]] if absent.size else ""
         require(
             absent.size == 0,
-            f"{dataset.name}: class {dataset.class_names[absent[0]] if absent.size else ''!r} has no {role} rows; {shares}",
+            f"{dataset.name}: class {name!r} has no {role} rows; {shares}",
         )

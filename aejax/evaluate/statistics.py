@@ -89,7 +89,7 @@ def verdict(mean: float, interval: Sequence[float], p_adjusted: float | None, se
     low, high = interval
     if p_adjusted < 0.05 and abs(mean) > MARGIN and not low <= 0 <= high:
         return "better" if mean > 0 else "worse"
-    return "equivalent" if -MARGIN < low and high < MARGIN else "inconclusive"
+    return "equivalent" if low > -MARGIN and high < MARGIN else "inconclusive"
 
 
 class Comparison(NamedTuple):

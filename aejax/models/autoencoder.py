@@ -63,7 +63,11 @@ def dense_autoencoder(config: ModelConfig, features: int) -> Autoencoder:
     assert config.latent_dim is not None
     assert config.output is not None
     decoder_hidden = config.hidden[::-1] if config.decoder_hidden is None else config.decoder_hidden
-    shared = {"activation": config.activation, "batch_norm": config.batch_norm, "conventions": config.conventions}
+    shared: dict[str, Any] = {
+        "activation": config.activation,
+        "batch_norm": config.batch_norm,
+        "conventions": config.conventions,
+    }
     return Autoencoder(
         encoder=DenseEncoder(config.hidden, config.latent_dim, code_activation=config.code_activation, **shared),
         decoder=DenseDecoder(decoder_hidden, features, **shared),

@@ -14,7 +14,7 @@ Variables = dict[str, dict[str, Any]]  # {"params": {part: tree}, "batch_stats":
 
 
 def init_parts(key: PRNGKeyArray, modules: dict[str, nn.Module], example: Float[Array, "1 d"]) -> Variables:
-    """Initialise a chain of modules, each fed with the one before. Parts without batch statistics have an empty dict."""
+    """Initialise a chain of modules, each fed with the one before; a part without batch statistics has an empty dict."""
     variables: Variables = {"params": {}, "batch_stats": {}}
     outputs = example
     for index, (part, module) in enumerate(modules.items()):
@@ -33,7 +33,9 @@ def run_part(
     module: nn.Module, variables: Variables, part: str, inputs: Float[Array, "batch ..."]
 ) -> Float[Array, "batch ..."]:
     """Run one part in evaluation mode: stored batch statistics, nothing changes."""
-    return module.apply(own_variables(variables, part), inputs, train=False)
+    outputs = module.apply(own_variables(variables, part), inputs, train=False)
+    assert not isinstance(outputs, tuple)  # Flax adds a second result only for mutable collections
+    return outputs
 
 
 def train_part(

@@ -15,9 +15,7 @@ def per_example_mse(recon: Float[Array, "batch d"], target: Float[Array, "batch 
     return jnp.mean(jnp.square(recon - target), axis=1)
 
 
-def per_example_bce(
-    logits: Float[Array, "batch d"], target: Float[Array, "batch d"]
-) -> Float[Array, " batch"]:
+def per_example_bce(logits: Float[Array, "batch d"], target: Float[Array, "batch d"]) -> Float[Array, " batch"]:
     """Binary cross-entropy of each example against targets in [0, 1], mean over features, in nats.
 
     `-x log s(z) - (1 - x) log(1 - s(z)) = softplus(z) - x z`: exact for any logit, and one transcendental pair where

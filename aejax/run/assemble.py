@@ -50,12 +50,13 @@ def declared_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     return [(kind, control) for kind in names if kind in KINDS for control in controls]
 
 
-def results(experiment: Experiment, outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
-    """The whole of `results.json`, schema 1."""
+def results(
+    experiment: Experiment, outcomes: Sequence[Outcome], pairs: Sequence[tuple[str, str]], seconds: float
+) -> dict[str, Any]:
+    """The whole of `results.json`, schema 1; `pairs` are the declared comparisons."""
     seeds, n_test = outcomes[0].scores.correct.shape
     resamples = draw_resamples(seeds, n_test)
     correct = {outcome.name: outcome.scores.correct for outcome in outcomes}
-    pairs = declared_pairs([outcome.name for outcome in outcomes])
     return {
         "schema": 1,
         "dataset": experiment.describe_data(),

@@ -10,9 +10,9 @@ from aejax.config import CompareConfig, to_dict
 from aejax.data.sources import load
 from aejax.methods import METHODS
 from aejax.report.table import markdown_table
-from aejax.run.assemble import metric_rows, results, scores_npz
+from aejax.run.assemble import declared_pairs, metric_rows, results, scores_npz
 from aejax.run.experiment import prepare
-from aejax.run.pictures import draw
+from aejax.run.pictures import draw_comparison
 from aejax.run.progress import reporting
 from aejax.run.resolve import check_methods, resolve
 from aejax.run.scoring import fit_and_score
@@ -49,9 +49,9 @@ def compare(config: CompareConfig, out: Path, console: Console, *, overwrite: bo
                 run.append_metrics(metric_rows(name, outcome.trained))
             outcomes.append((outcome, method))
     scored = [outcome for outcome, _ in outcomes]
-    found = results(experiment, scored, time.perf_counter() - began)
+    found = results(experiment, scored, declared_pairs(config.methods), time.perf_counter() - began)
     write_atomically(out / "scores.npz", scores_npz(scored))
-    draw(experiment, outcomes, out, found)
+    draw_comparison(experiment, outcomes, found, out)
     write_atomically(out / "table.md", markdown_table(found).encode())
     close_run(run, found)
     return found
@@ -61,4 +61,3 @@ def _epochs(config: CompareConfig) -> int:
     """Epochs of all methods that train."""
     untrained = {"raw", "pca", "random"}
     return sum(config.train.epochs for name in config.methods if name not in untrained)
-

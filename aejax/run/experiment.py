@@ -80,7 +80,7 @@ def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter) -> E
         plan=plan,
         setting=Setting(config.model, config.objective, flat.shape[1], dataset.classes),
         scaler=scaler,
-        examples=plan.put_shared(Examples(flat, dataset.labels)),
+        examples=Examples(inputs=plan.put_shared(flat), labels=plan.put_shared(dataset.labels)),
         seed_scaler=plan.put_seeded(scaler),
         test=plan.put_shared(split.test.astype(np.int32)),
         reporter=reporter,

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from aejax.data.scalers import scale
 from aejax.methods import Method
+from aejax.models.parts import Variables
 from aejax.report import figures
 from aejax.run.experiment import Experiment
 from aejax.run.scoring import Outcome
@@ -22,8 +23,8 @@ def _of_first_seed(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[0], tree)
 
 
-def _test_inputs(experiment: Experiment, count: int) -> Float[np.ndarray, "count d"]:
-    """The first test examples, scaled by seed 0."""
+def _test_inputs(experiment: Experiment, count: int) -> Any:
+    """The first test examples, flat `(count, d)` NumPy, scaled by seed 0."""
     rows = experiment.split.test[:count]
     flat = experiment.dataset.inputs.reshape(len(experiment.dataset.inputs), -1)[rows]
     return np.asarray(scale(_of_first_seed(experiment.scaler), flat))
@@ -38,31 +39,49 @@ def _in_two_dimensions(codes: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 
     return left[:, :2] * singular[:2]
 
 
-def draw(
-    experiment: Experiment,
-    outcomes: Sequence[tuple[Outcome, Method]],
-    folder: Path,
-    results: dict[str, Any] | None,
+def draw_comparison(
+    experiment: Experiment, outcomes: Sequence[tuple[Outcome, Method]], results: dict[str, Any], folder: Path
 ) -> None:
-    """Write the figures that apply: learning curves, reconstructions, codes, and accuracy where there are results."""
+    """Write accuracy.png, learning_curves.png, reconstructions.png and codes.png, as far as each applies."""
+    figures.save(figures.accuracy_by_method(results), folder / "accuracy.png")
     histories = {outcome.name: outcome.trained.history for outcome, _ in outcomes if outcome.trained is not None}
+    _draw_models(experiment, {o.name: (method, o.variables) for o, method in outcomes}, histories, folder)
+
+
+def draw_model(
+    experiment: Experiment,
+    name: str,
+    method: Method,
+    variables: Variables,
+    history: dict[str, Float[np.ndarray, "seeds epochs"]],
+    folder: Path,
+) -> None:
+    """Write the figures of one trained autoencoder."""
+    _draw_models(experiment, {name: (method, variables)}, {name: history}, folder)
+
+
+def _draw_models(
+    experiment: Experiment,
+    models: dict[str, tuple[Method, Variables]],
+    histories: dict[str, dict[str, Float[np.ndarray, "seeds epochs"]]],
+    folder: Path,
+) -> None:
     if histories:
         figures.save(figures.learning_curves(histories), folder / "learning_curves.png")
-    if results is not None:
-        figures.save(figures.accuracy_by_method(results), folder / "accuracy.png")
+    is_image = len(experiment.dataset.shape) == 3
+    shape = (-1, *experiment.dataset.shape) if is_image else (-1, experiment.setting.features)
     inputs = _test_inputs(experiment, SHOWN)
-    shape = (-1, *experiment.dataset.shape)
     recons = {
-        outcome.name: np.asarray(method.reconstruct(_of_first_seed(outcome.variables), inputs)).reshape(shape)
-        for outcome, method in outcomes
+        name: np.asarray(method.reconstruct(_of_first_seed(variables), inputs)).reshape(shape)
+        for name, (method, variables) in models.items()
         if method.reconstruct is not None
     }
     if recons:
         figures.save(figures.reconstructions(inputs.reshape(shape), recons), folder / "reconstructions.png")
     inputs = _test_inputs(experiment, SCATTERED)
     codes = {
-        outcome.name: _in_two_dimensions(np.asarray(method.encode(_of_first_seed(outcome.variables), inputs)))
-        for outcome, method in outcomes
+        name: _in_two_dimensions(np.asarray(method.encode(_of_first_seed(variables), inputs)))
+        for name, (method, variables) in models.items()
     }
     labels = experiment.dataset.labels[experiment.split.test[:SCATTERED]]
     figures.save(figures.code_scatter(codes, labels, experiment.dataset.class_names), folder / "codes.png")

@@ -85,10 +85,10 @@ def features_of(experiment: Experiment, method: Method, variables: Variables) ->
     every_row = experiment.plan.put_shared(np.arange(len(experiment.dataset.labels), dtype=np.int32))
     if method.seedless and experiment.scaler.shift.shape[1] == 1:
         scaler = jax.tree.map(lambda leaf: leaf[0], experiment.scaler)
-        program = jax.jit(
+        encode_all = jax.jit(
             lambda rows, examples: map_rows(lambda batch: method.encode({}, batch.inputs), examples, scaler, rows)
         )
-        return experiment.compiler(program, every_row, experiment.examples), True
+        return experiment.compiler(encode_all, every_row, experiment.examples), True
     program = _rows_program(experiment.plan, method.encode)
     return experiment.compiler(program, variables, experiment.seed_scaler, every_row, experiment.examples), False
 
@@ -101,7 +101,7 @@ def probe_features(
     program = _probe_program(plan, experiment.config.probe, experiment.dataset.classes, shared)
     rows = (rows_on_device(experiment, split.labelled_train), rows_on_device(experiment, split.labelled_valid))
     fitted = experiment.compiler(program, features, experiment.examples.labels, *rows, experiment.test)
-    result: ProbeResult = plan.fetch(fitted)
+    result: Any = plan.fetch(fitted)  # a ProbeResult of NumPy arrays
     fitted_rows = np.concatenate([split.labelled_train, split.labelled_valid], axis=1)
     norms = [
         gradient_norm(
@@ -138,20 +138,36 @@ def reconstruction_errors(
 
 def fit_and_score(experiment: Experiment, name: str, method: Method) -> Outcome:
     """Start, train if it trains, encode, classify, score: the whole of one method for every seed."""
-    reporter, compiler = experiment.reporter, experiment.compiler
-    reporter.begin(name)
+    experiment.reporter.begin(name)
     clock = time.perf_counter()
     variables = start(experiment, method)
     trained = None if method.objective is None else train_method(experiment, method, variables)
     if trained is not None:
         variables = trained.fit.best if method.labelled else trained.fit.state.variables
     jax.block_until_ready(variables)
-    compile_before_probe = compiler.seconds
-    pretrain_seconds = time.perf_counter() - clock - compile_before_probe
+    seconds = time.perf_counter() - clock - experiment.compiler.seconds
+    outcome = score_method(experiment, name, method, variables, trained, seconds)
+    experiment.reporter.end(_summary(outcome))
+    return outcome
 
-    reporter.note("classifying")
-    clock = time.perf_counter()
+
+def score_method(
+    experiment: Experiment,
+    name: str,
+    method: Method,
+    variables: Variables,
+    trained: Trained | None,
+    pretrain_seconds: float,
+) -> Outcome:
+    """Classify with fitted variables and score the test rows, once.
+
+    A seed that diverged is classified with its last finite weights; `Outcome.trained` marks it.
+    """
+    experiment.reporter.note("classifying")
+    compiler = experiment.compiler
+    clock, compiled_before = time.perf_counter(), compiler.seconds
     if method.log_probs is not None:
+        assert experiment.config.model.latent_dim is not None
         width, report = experiment.config.model.latent_dim, None
         log_probs = own_log_probs(experiment, method.log_probs, variables, experiment.split.test)
     else:
@@ -159,9 +175,8 @@ def fit_and_score(experiment: Experiment, name: str, method: Method) -> Outcome:
         width = features.shape[-1]
         log_probs, report = probe_features(experiment, features, shared)
     mse = None if method.reconstruct is None else reconstruction_errors(experiment, method.reconstruct, variables)
-    probe_seconds = time.perf_counter() - clock - (compiler.seconds - compile_before_probe)
-    assert width is not None
-    outcome = Outcome(
+    probe_seconds = time.perf_counter() - clock - (compiler.seconds - compiled_before)
+    return Outcome(
         name=name,
         features=width,
         scores=score(log_probs, experiment.dataset.labels[experiment.split.test]),
@@ -171,8 +186,6 @@ def fit_and_score(experiment: Experiment, name: str, method: Method) -> Outcome:
         variables=experiment.plan.fetch(variables),
         seconds={"compile": compiler.take_seconds(), "pretrain": pretrain_seconds, "probe": probe_seconds},
     )
-    reporter.end(_summary(outcome))
-    return outcome
 
 
 def _summary(outcome: Outcome) -> str:

@@ -7,9 +7,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from aejax.data.examples import Examples, take
 from aejax.data.order import orders, steps_per_epoch
 from aejax.data.scalers import Scaler
-from aejax.data.examples import Examples, take
 from aejax.methods import Method
 from aejax.models.parts import Variables
 from aejax.objectives.objective import Objective

@@ -13,6 +13,7 @@ from aejax.data.scalers import Scaler
 from aejax.objectives.objective import Aux, Objective
 from aejax.train.state import Fit, TrainState
 
+
 class SeedData(NamedTuple):
     """What one seed brings to its training."""
 

@@ -18,7 +18,8 @@ def make_schedule(config: OptimizerConfig, steps_per_epoch: int, epochs: int) ->
     """
     warmup, total = round(config.warmup_epochs * steps_per_epoch), epochs * steps_per_epoch
     require(
-        warmup < total, f"--warmup-epochs {config.warmup_epochs}: must be below --epochs {epochs}, or nothing is trained"
+        warmup < total,
+        f"--warmup-epochs {config.warmup_epochs}: must be below --epochs {epochs}, or nothing is trained",
     )
     after: optax.Schedule = optax.constant_schedule(config.learning_rate)
     if config.schedule == "cosine":
@@ -57,7 +58,8 @@ def freeze(optimizer: optax.GradientTransformation, parts: Collection[str]) -> o
     """
 
     def masks(params: dict[str, Any], frozen: bool) -> dict[str, Any]:
-        return {part: jax.tree.map(lambda _: (part in parts) == frozen, tree) for part, tree in params.items()}
+        chosen = {part: (part in parts) == frozen for part in params}
+        return {part: jax.tree.map(lambda _, is_in=chosen[part]: is_in, tree) for part, tree in params.items()}
 
     return optax.chain(
         optax.masked(optimizer, lambda params: masks(params, frozen=False)),

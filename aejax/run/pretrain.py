@@ -1,0 +1,152 @@
+"""One autoencoder, trained for every seed and kept; and how it is opened again."""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+from rich.console import Console
+
+from aejax.config import PretrainConfig, from_dict, to_dict
+from aejax.data.scalers import Scaler, scale
+from aejax.data.sources import load
+from aejax.errors import require
+from aejax.evaluate.statistics import seeds_interval
+from aejax.methods import METHODS, Setting
+from aejax.models.autoencoder import Autoencoder
+from aejax.models.parts import Variables
+from aejax.objectives.kinds import KINDS
+from aejax.report.table import markdown_rows
+from aejax.run.assemble import metric_rows
+from aejax.run.environment import describe
+from aejax.run.experiment import Experiment, prepare
+from aejax.run.pictures import draw_model
+from aejax.run.progress import reporting
+from aejax.run.resolve import check_methods, resolve
+from aejax.run.scoring import reconstruction_errors
+from aejax.run.training import Trained, parameters, start, train_method
+from aejax.store.checkpoints import load_variables, save_variables
+from aejax.store.runs import close_run, open_run, read_json, write_atomically
+
+
+def pretrain(config: PretrainConfig, out: Path, console: Console, *, overwrite: bool = False) -> dict[str, Any]:
+    """Train an autoencoder into a run folder and return its results; a finished run of the same config is just read.
+
+    The folder holds `checkpoint/`, an Orbax tree with a leading seed axis on every leaf: `params` and `batch_stats`,
+    each by part, and `scaler`.
+
+    Raises:
+        InputError: what is asked for cannot be done; nothing has been trained.
+    """
+    began = time.perf_counter()
+    check_methods((config.method,))
+    require(config.method in KINDS, f"--method {config.method}: is no autoencoder; there are {', '.join(KINDS)}")
+    dataset = load(config.data)
+    config = resolve(config, dataset)
+    run = open_run(out, to_dict(config), overwrite=overwrite)
+    if run.finished:
+        console.print(f"{out} holds this run already; --overwrite makes it again", highlight=False, soft_wrap=True)
+        return run.results()
+    with reporting(console, total_epochs=config.train.epochs) as reporter:
+        experiment = prepare(config, dataset, reporter)
+        method = METHODS[config.method](experiment.setting)
+        reporter.begin(config.method)
+        trained = train_method(experiment, method, start(experiment, method))
+        final = trained.fit.state.variables
+        assert method.reconstruct is not None
+        mse = reconstruction_errors(experiment, method.reconstruct, final)
+        variables = experiment.plan.fetch(final)
+        reporter.end(f"{trained.history['train_loss'].shape[1]} epochs, test MSE {mse.mean():.4g}")
+    run.append_metrics(metric_rows(config.method, trained))
+    save_variables(out / "checkpoint", {**variables, "scaler": experiment.scaler._asdict()})
+    found = _results(experiment, config, trained, variables, mse, time.perf_counter() - began)
+    draw_model(experiment, config.method, method, variables, trained.history, out)
+    write_atomically(out / "table.md", epoch_table(found).encode())
+    close_run(run, found)
+    return found
+
+
+def _results(
+    experiment: Experiment,
+    config: PretrainConfig,
+    trained: Trained,
+    variables: Variables,
+    mse: Float[np.ndarray, " seeds"],
+    seconds: float,
+) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "kind": "pretrain",
+        "dataset": experiment.describe_data(),
+        "config": to_dict(config),
+        "environment": {**describe(experiment.plan), "seconds": seconds},
+        "method": config.method,
+        "parameters": parameters(variables),
+        "reconstruction_mse": {"per_seed": mse, "mean": float(mse.mean()), "ci95": seeds_interval(mse)},
+        "diverged_epoch": [int(epoch) or None for epoch in trained.diverged_epoch],
+        "history": {name: np.nanmean(values, axis=0) for name, values in trained.history.items()},
+        "seconds": {"compile": experiment.compiler.take_seconds(), "pretrain": trained.seconds},
+        "seconds_per_seed_and_epoch": trained.seconds / trained.history["train_loss"].size,
+    }
+
+
+def epoch_table(results: dict[str, Any]) -> str:
+    """The mean over seeds of every metric at up to twelve epochs, as Markdown."""
+    history = results["history"]
+    epochs = len(history["train_loss"])
+    shown = sorted({*range(1, min(epochs, 7) + 1), *np.linspace(1, epochs, 6).astype(int).tolist()})
+    rows = [[str(epoch), *(f"{values[epoch - 1]:.4g}" for values in history.values())] for epoch in shown]
+    heading = f"{results['method']} on {results['dataset']['name']}, mean over {results['config']['seeds']} seed(s)"
+    return f"{heading}\n\n{markdown_rows(['epoch', *history], 'r' * (1 + len(history)), rows)}\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """A finished pretraining run, opened: encoder and decoder apart, for raw inputs of the dataset's shape."""
+
+    config: PretrainConfig
+    results: dict[str, Any]
+    model: Autoencoder
+    variables: Variables  # every leaf `(seeds, ...)`
+    scaler: Scaler  # likewise
+
+    def encode(self, inputs: Float[Array, "batch ..."], seed: int = 0) -> Float[Array, "batch latent"]:
+        """Codes of raw inputs `(batch, *shape)`, by one seed's encoder. Jittable and differentiable."""
+        flat = jax.numpy.reshape(inputs, (len(inputs), -1))
+        scaled = scale(jax.tree.map(lambda leaf: leaf[seed], self.scaler), flat)
+        return self.model.encode(self.of_seed(seed), scaled)
+
+    def decode(self, latents: Float[Array, "batch latent"], seed: int = 0) -> Float[Array, "batch d"]:
+        """Flat reconstructions in scaled input units, by one seed's decoder."""
+        return self.model.decode(self.of_seed(seed), latents)
+
+    def of_seed(self, seed: int) -> Variables:
+        """One seed's variables."""
+        return jax.tree.map(lambda leaf: leaf[seed], self.variables)
+
+
+def open_pretrained(folder: Path) -> Pretrained:
+    """Open a run folder that `pretrain` finished.
+
+    Raises:
+        InputError: it is not one, or its parts do not belong together.
+    """
+    require(folder.is_dir(), f"{folder}: no such folder; give --run a folder that scripts/pretrain.py made")
+    results = read_json(folder / "results.json")
+    require(
+        isinstance(results, dict) and results.get("kind") == "pretrain",
+        f"{folder}: is not a pretraining run; give --run a folder that scripts/pretrain.py made",
+    )
+    config = from_dict(PretrainConfig, read_json(folder / "config.json"), str(folder / "config.json"))
+    features = int(np.prod(results["dataset"]["shape"]))
+    model = Setting(config.model, config.objective, features, results["dataset"]["classes"]).autoencoder
+    one = jax.eval_shape(model.init, jax.random.key(0))
+    stacked = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), one)
+    width = 1 if config.data.scaler in ("range", "none") else features
+    numbers = jax.ShapeDtypeStruct((config.seeds, width), np.float32)
+    like = {**stacked, "scaler": {"shift": numbers, "scale": numbers}}
+    variables = load_variables(folder / "checkpoint", like)
+    return Pretrained(config, results, model, variables, Scaler(**variables.pop("scaler")))

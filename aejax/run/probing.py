@@ -1,0 +1,124 @@
+"""Classify with a pretrained encoder: the convex probe, and the tutorials' softmax head on the frozen encoder."""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optax
+from rich.console import Console
+
+from aejax.classify.head import Classifier, SoftmaxHead, classification, put_head_on
+from aejax.config import HeadConfig, ProbingConfig, to_dict
+from aejax.data.dataset import Dataset
+from aejax.data.sources import load
+from aejax.data.splits import make_split
+from aejax.errors import require
+from aejax.methods import METHODS, Method
+from aejax.models.parts import Variables
+from aejax.report.table import markdown_table
+from aejax.run.assemble import metric_rows, results, scores_npz
+from aejax.run.experiment import Experiment, prepare
+from aejax.run.pictures import draw_comparison
+from aejax.run.pretrain import Pretrained, open_pretrained
+from aejax.run.progress import Silent
+from aejax.run.scoring import Outcome, own_log_probs, score_method
+from aejax.run.training import train
+from aejax.store.runs import close_run, open_run, write_atomically
+from aejax.train.optimizers import freeze
+
+
+def probe_run(folder: Path, config: ProbingConfig, out: Path, console: Console, *, overwrite: bool) -> dict[str, Any]:
+    """Classify with the encoder of a pretraining run, for every seed, in both ways; write the results into `out`.
+
+    Raises:
+        InputError: the run cannot be opened, or the data are not those it was trained on.
+    """
+    began = time.perf_counter()
+    pretrained = open_pretrained(folder)
+    run = open_run(out, {"run": pretrained.results["config"], **to_dict(config)}, overwrite=overwrite)
+    if run.finished:
+        console.print(f"{out} holds these results already; --overwrite makes them again", highlight=False)
+        return run.results()
+    experiment = _same_data(pretrained, config)
+    variables = experiment.plan.put_seeded(pretrained.variables)
+    name = pretrained.config.method
+    method = METHODS[name](experiment.setting)
+    by_probe = score_method(experiment, name, method, variables, None, 0.0)
+    head_method, by_head = _train_head(experiment, f"{name} + head", config.head, variables)
+    assert by_head.trained is not None
+    run.append_metrics(metric_rows(by_head.name, by_head.trained))
+    outcomes = [(by_probe, method), (by_head, head_method)]
+    found = results(experiment, [by_probe, by_head], [], time.perf_counter() - began)
+    found["prediction"] = _predict_one(experiment, head_method, by_head)
+    write_atomically(out / "scores.npz", scores_npz([by_probe, by_head]))
+    draw_comparison(experiment, outcomes, found, out)
+    write_atomically(out / "table.md", markdown_table(found).encode())
+    close_run(run, found)
+    return found
+
+
+def _same_data(pretrained: Pretrained, config: ProbingConfig) -> Experiment:
+    """The pretraining run's data and split, verified, with this probe's settings."""
+    trained_on = pretrained.config
+    data = dataclasses.replace(trained_on.data, data_dir=config.data_dir or trained_on.data.data_dir)
+    dataset = load(data)
+    _check_same(pretrained, dataset)
+    split = dataclasses.replace(trained_on.split, label_fraction=config.label_fraction)
+    settings = dataclasses.replace(trained_on, data=data, split=split, probe=config.probe, head=config.head)
+    return prepare(settings, dataset, Silent())
+
+
+def _check_same(pretrained: Pretrained, dataset: Dataset) -> None:
+    known = pretrained.results["dataset"]
+    require(
+        dataset.sha256 == known["sha256"],
+        f"{dataset.name}: holds other examples than those the encoder was trained on (SHA-256 {dataset.sha256[:12]}, "
+        f"the run has {known['sha256'][:12]}); give the same data, or pretrain again",
+    )
+    split = make_split(dataset, pretrained.config.split, pretrained.config.seeds)
+    require(
+        split.sha256 == known["split_sha256"],
+        f"{dataset.name}: the rows the encoder was trained on cannot be told from the test rows any more (the split "
+        "differs); pretrain again with this version",
+    )
+
+
+def _train_head(experiment: Experiment, name: str, config: HeadConfig, encoder: Variables) -> tuple[Method, Outcome]:
+    """A softmax layer trained by gradient steps on the whole model, the encoder frozen."""
+    plan, split = experiment.plan, experiment.split
+    setting = experiment.setting
+    model = Classifier(setting.autoencoder.encoder, SoftmaxHead(setting.classes), setting.features)
+    objective = classification(model, frozen_encoder=True)
+    method = Method(start=lambda key, inputs: model.init(key), encode=model.encode, log_probs=model.log_probs)
+    fresh = experiment.compiler(plan.over(model.init), experiment.keys("head init"))
+    trained = train(
+        experiment,
+        put_head_on(encoder, fresh),
+        objective,
+        freeze(optax.adam(config.head_learning_rate), {"encoder"}),
+        rows=split.labelled_train,
+        monitor=split.labelled_valid,
+        epochs=config.head_epochs,
+        batch_size=config.head_batch_size,
+        noise="head noise",
+    )
+    outcome = score_method(experiment, name, method, trained.fit.state.variables, trained, trained.seconds)
+    return method, outcome
+
+
+def _predict_one(experiment: Experiment, method: Method, outcome: Outcome) -> dict[str, Any]:
+    """What the first seed's head says of the first test example."""
+    assert method.log_probs is not None
+    row = int(experiment.split.test[0])
+    variables = experiment.plan.put_seeded(outcome.variables)
+    log_probs = own_log_probs(experiment, method.log_probs, variables, np.array([row]))[0, 0]
+    names = experiment.dataset.class_names
+    likeliest = int(log_probs.argmax())
+    return {
+        "row": row,
+        "predicted": names[likeliest],
+        "probability": float(np.exp(log_probs[likeliest])),
+        "label": names[int(experiment.dataset.labels[row])],
+    }
