@@ -54,7 +54,7 @@ def pca_components(inputs: Float[Array, "n d"], dimension: int) -> Variables:
     """Mean and leading principal axes, in closed form (eigenvectors of the covariance), as variables."""
     with jax.default_matmul_precision("highest"):
         mean = jnp.mean(inputs, axis=0)
-        centred = inputs - mean
+        centred = inputs - mean[None]
         _, axes = jnp.linalg.eigh(centred.T @ centred / inputs.shape[0])
     return {"pca": {"mean": mean, "axes": axes[:, ::-1][:, :dimension]}}
 
@@ -66,11 +66,11 @@ def pca(setting: Setting) -> Method:
 
     def encode(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch features"]:
         own = variables["pca"]
-        return jnp.matmul(inputs - own["mean"], own["axes"], precision="highest")
+        return jnp.matmul(inputs - own["mean"][None], own["axes"], precision="highest")
 
     def reconstruct(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
         own = variables["pca"]
-        return jnp.matmul(encode(variables, inputs), own["axes"].T, precision="highest") + own["mean"]
+        return jnp.matmul(encode(variables, inputs), own["axes"].T, precision="highest") + own["mean"][None]
 
     return Method(start=lambda key, inputs: pca_components(inputs, dimension), encode=encode, reconstruct=reconstruct)
 
@@ -82,7 +82,7 @@ def random_encoder(setting: Setting) -> Method:
 
 
 def supervised(setting: Setting) -> Method:
-    """The same encoder with a softmax head, trained end to end on the same labels; its best validation epoch is kept."""
+    """The same encoder with a softmax head, trained end to end on the same labels; the best epoch is kept."""
     model = Classifier(setting.autoencoder.encoder, SoftmaxHead(setting.classes), setting.features)
     return Method(
         start=lambda key, inputs: model.init(key),

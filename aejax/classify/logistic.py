@@ -63,7 +63,7 @@ def zero_linear(problem: Problem) -> Linear:
 
 def logits_of(linear: Linear, features: Float[Array, "n d"]) -> Float[Array, "n classes"]:
     """Unnormalised log-probabilities."""
-    return features @ linear.weights + linear.bias
+    return features @ linear.weights + linear.bias[None]
 
 
 def _dot(a: Linear, b: Linear) -> Scalar:
@@ -98,7 +98,7 @@ def _newton_direction(
 ) -> Linear:
     """Conjugate gradients on `H s = -gradient` until the residual is `accuracy` times as long as the gradient."""
     curvature = jnp.mean(probabilities * (1.0 - probabilities), axis=0) + 1e-6
-    diagonal = Linear(problem.spectrum[:, None] * curvature + l2, curvature)
+    diagonal = Linear(problem.spectrum[:, None] * curvature[None] + l2, curvature)
 
     def product(v: Linear) -> Linear:
         change = logits_of(v, problem.features)

@@ -50,13 +50,13 @@ def _standardizer(features: Float[Array, "n d"], wanted: bool) -> Standardizer:
     if not wanted:
         return Standardizer(jnp.zeros(d), jnp.ones(d))
     mean = jnp.mean(features, axis=0)
-    deviation = jnp.sqrt(jnp.mean(jnp.square(features - mean), axis=0))
+    deviation = jnp.sqrt(jnp.mean(jnp.square(features - mean[None]), axis=0))
     # A constant column is left at zero rather than blown up by what rounding made of it.
     return Standardizer(mean, jnp.where(deviation > 1e-6 * jnp.abs(mean), deviation, jnp.inf))
 
 
 def _standardize(standardizer: Standardizer, features: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    return (features - standardizer.mean) / standardizer.deviation
+    return (features - standardizer.mean[None]) / standardizer.deviation[None]
 
 
 def _nll(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[Array, ""]:

@@ -4,11 +4,11 @@ The format is described at the foot of http://yann.lecun.com/exdb/mnist/.
 """
 
 import gzip
+import io
 import math
 import struct
 import zlib
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def read_idx(path: Path) -> np.ndarray:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
 
 
-def _parsed(stream: BinaryIO | gzip.GzipFile, path: Path, packed: bool) -> np.ndarray:
+def _parsed(stream: io.BufferedReader | gzip.GzipFile, path: Path, packed: bool) -> np.ndarray:
     magic = stream.read(4)
     require(
         len(magic) == 4 and magic[:2] == b"\0\0" and magic[2] in DTYPES and magic[3] >= 1,

@@ -59,6 +59,6 @@ def _fit(kind: ScalerKind, inputs: Shaped[np.ndarray, "n d"]) -> Scaler:
     return Scaler(shift=shift.astype(np.float32), scale=(1.0 / spread).astype(np.float32))
 
 
-def scale(scaler: Scaler, inputs: Shaped[Array, "batch d"]) -> Float[Array, "batch d"]:
+def scale(scaler: Scaler, inputs: Shaped[Array | np.ndarray, "batch d"]) -> Float[Array, "batch d"]:
     """Stored flat examples to scaled float32, for one seed's scaler. Jittable."""
-    return (jnp.asarray(inputs, jnp.float32) - scaler.shift) * scaler.scale
+    return (jnp.asarray(inputs, jnp.float32) - scaler.shift[None]) * scaler.scale[None]

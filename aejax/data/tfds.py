@@ -144,7 +144,9 @@ def _builder_class() -> Any:
                     "test": self._generate_examples(files["t10k-images-idx3"], files["t10k-labels-idx1"]),
                 }
 
-            def _generate_examples(self, image_path: Path, label_path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+            def _generate_examples(
+                self, image_path: os.PathLike[str], label_path: os.PathLike[str]
+            ) -> Iterator[tuple[int, dict[str, Any]]]:
                 from PIL import Image
 
                 images, labels = read_idx(Path(image_path)), read_idx(Path(label_path))

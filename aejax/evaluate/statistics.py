@@ -22,25 +22,25 @@ class Resamples(NamedTuple):
     Drawn once and used for every method, so that differences are paired on both.
     """
 
-    seeds: Float[np.ndarray, "draws seeds"]
-    examples: Float[np.ndarray, "draws n_test"]
+    seeds: Float[np.ndarray, "draws seeds"]  # how often each seed was drawn
+    examples: Float[np.ndarray, "draws n_test"]  # how often each example was drawn
 
 
 def draw_resamples(seeds: int, examples: int, draws: int = DRAWS) -> Resamples:
-    """Multinomial weights that sum to 1 in each draw; the same for the same sizes."""
+    """Multinomial counts; the same for the same sizes."""
     rng = generator(0, "bootstrap")
 
-    def weights(count: int) -> Float[np.ndarray, "draws count"]:
+    def counts(count: int) -> Float[np.ndarray, "draws count"]:
         drawn = [np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(draws)]
-        return np.stack(drawn).astype(np.float32) / count
+        return np.stack(drawn).astype(np.float32)  # sums of 0s and 1s stay exact
 
-    return Resamples(weights(seeds), weights(examples))
+    return Resamples(counts(seeds), counts(examples))
 
 
 def crossed_interval(values: Float[np.ndarray, "seeds n_test"], resamples: Resamples) -> list[float]:
     """95 % percentile interval of the mean over seeds and examples: what another draw of both would give."""
-    per_seed = resamples.examples @ values.T.astype(np.float32)  # (draws, seeds)
-    means = np.sum(per_seed * resamples.seeds, axis=1)
+    sums = (resamples.examples @ values.T.astype(np.float32)).astype(np.float64)  # (draws, seeds)
+    means = np.sum(sums * resamples.seeds, axis=1) / values.size
     return [float(bound) for bound in np.quantile(means, [0.025, 0.975])]
 
 

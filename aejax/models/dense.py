@@ -72,7 +72,9 @@ class DenseEncoder(nn.Module):
     @nn.compact
     def __call__(self, inputs: Float[Array, "batch d"], *, train: bool) -> Float[Array, "batch latent"]:
         constants = CONVENTIONS[self.conventions]
-        hidden = DenseStack(self.hidden, self.activation, self.batch_norm, self.conventions)(inputs, train=train)
+        hidden = DenseStack(self.hidden, self.activation, self.batch_norm, self.conventions, name="hidden")(
+            inputs, train=train
+        )
         latents = nn.Dense(self.latent_dim, kernel_init=constants.kernel_init, name="code")(hidden)
         return activation_function(self.code_activation, constants)(latents)
 
@@ -89,5 +91,7 @@ class DenseDecoder(nn.Module):
     @nn.compact
     def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch d"]:
         constants = CONVENTIONS[self.conventions]
-        hidden = DenseStack(self.hidden, self.activation, self.batch_norm, self.conventions)(latents, train=train)
+        hidden = DenseStack(self.hidden, self.activation, self.batch_norm, self.conventions, name="hidden")(
+            latents, train=train
+        )
         return nn.Dense(self.features, kernel_init=constants.kernel_init, name="output")(hidden)

@@ -14,7 +14,7 @@ Variables = dict[str, dict[str, Any]]  # {"params": {part: tree}, "batch_stats":
 
 
 def init_parts(key: PRNGKeyArray, modules: dict[str, nn.Module], example: Float[Array, "1 d"]) -> Variables:
-    """Initialise a chain of modules, each fed with the one before; a part without batch statistics has an empty dict."""
+    """Initialise a chain of modules, each fed with the one before. No batch statistics: an empty dict."""
     variables: Variables = {"params": {}, "batch_stats": {}}
     outputs = example
     for index, (part, module) in enumerate(modules.items()):

@@ -49,7 +49,7 @@ def learning_curves(
 
 @styled
 def reconstructions(
-    originals: Num[np.ndarray, "example *shape"], recons: Mapping[str, Num[np.ndarray, "example *shape"]]
+    originals: Num[np.ndarray, "example *shape"], recons: Mapping[str, Num[np.ndarray, "..."]]
 ) -> Figure:
     """Originals above each method's reconstructions; one column per example.
 

@@ -16,7 +16,7 @@ from aejax.run.pictures import draw_comparison
 from aejax.run.progress import reporting
 from aejax.run.resolve import check_methods, resolve
 from aejax.run.scoring import fit_and_score
-from aejax.store.runs import close_run, open_run, write_atomically
+from aejax.store.runs import begin_run, close_run, finished_run, write_atomically
 
 
 def compare(config: CompareConfig, out: Path, console: Console, *, overwrite: bool = False) -> dict[str, Any]:
@@ -35,12 +35,12 @@ def compare(config: CompareConfig, out: Path, console: Console, *, overwrite: bo
     check_methods(config.methods)
     dataset = load(config.data)
     config = resolve(config, dataset)
-    run = open_run(out, to_dict(config), overwrite=overwrite)
-    if run.finished:
+    if finished := finished_run(out, to_dict(config), overwrite=overwrite):
         console.print(f"{out} holds this run already; --overwrite makes it again", highlight=False, soft_wrap=True)
-        return run.results()
+        return finished.results()
     with reporting(console, total_epochs=_epochs(config)) as reporter:
         experiment = prepare(config, dataset, reporter)
+        run = begin_run(out, to_dict(config))
         outcomes = []
         for name in config.methods:
             method = METHODS[name](experiment.setting)

@@ -36,7 +36,7 @@ class Experiment:
     reporter: Reporter
     compiler: Compiler
 
-    def keys(self, use: Use) -> Key[Array, " seeds"]:
+    def keys(self, use: Use) -> Key[Array, " padded"]:
         """One key per seed, laid over the devices."""
         return self.plan.put_seeded(seed_keys(self.config.seeds, use))
 
@@ -88,6 +88,6 @@ def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter) -> E
     )
 
 
-def rows_on_device(experiment: Experiment, rows: Int[np.ndarray, "seeds m"]) -> Int[jax.Array, "seeds m"]:
+def rows_on_device(experiment: Experiment, rows: Int[np.ndarray, "seeds m"]) -> Int[jax.Array, "padded m"]:
     """Index arrays laid over the devices."""
     return experiment.plan.put_seeded(rows.astype(np.int32))

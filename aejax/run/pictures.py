@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -23,11 +24,11 @@ def _of_first_seed(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[0], tree)
 
 
-def _test_inputs(experiment: Experiment, count: int) -> Any:
-    """The first test examples, flat `(count, d)` NumPy, scaled by seed 0."""
+def _test_inputs(experiment: Experiment, count: int) -> Float[jax.Array, "count d"]:
+    """The first test examples, flat, scaled by seed 0."""
     rows = experiment.split.test[:count]
     flat = experiment.dataset.inputs.reshape(len(experiment.dataset.inputs), -1)[rows]
-    return np.asarray(scale(_of_first_seed(experiment.scaler), flat))
+    return scale(_of_first_seed(experiment.scaler), jnp.asarray(flat))
 
 
 def _in_two_dimensions(codes: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 2"]:
@@ -77,7 +78,7 @@ def _draw_models(
         if method.reconstruct is not None
     }
     if recons:
-        figures.save(figures.reconstructions(inputs.reshape(shape), recons), folder / "reconstructions.png")
+        figures.save(figures.reconstructions(np.asarray(inputs).reshape(shape), recons), folder / "reconstructions.png")
     inputs = _test_inputs(experiment, SCATTERED)
     codes = {
         name: _in_two_dimensions(np.asarray(method.encode(_of_first_seed(variables), inputs)))

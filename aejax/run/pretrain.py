@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 from rich.console import Console
 
 from aejax.config import PretrainConfig, from_dict, to_dict
@@ -27,9 +27,9 @@ from aejax.run.pictures import draw_model
 from aejax.run.progress import reporting
 from aejax.run.resolve import check_methods, resolve
 from aejax.run.scoring import reconstruction_errors
-from aejax.run.training import Trained, parameters, start, train_method
+from aejax.run.training import Trained, optimizer_for, parameters, start, train_method
 from aejax.store.checkpoints import load_variables, save_variables
-from aejax.store.runs import close_run, open_run, read_json, write_atomically
+from aejax.store.runs import begin_run, close_run, finished_run, read_json, write_atomically
 
 
 def pretrain(config: PretrainConfig, out: Path, console: Console, *, overwrite: bool = False) -> dict[str, Any]:
@@ -46,15 +46,16 @@ def pretrain(config: PretrainConfig, out: Path, console: Console, *, overwrite: 
     require(config.method in KINDS, f"--method {config.method}: is no autoencoder; there are {', '.join(KINDS)}")
     dataset = load(config.data)
     config = resolve(config, dataset)
-    run = open_run(out, to_dict(config), overwrite=overwrite)
-    if run.finished:
+    if finished := finished_run(out, to_dict(config), overwrite=overwrite):
         console.print(f"{out} holds this run already; --overwrite makes it again", highlight=False, soft_wrap=True)
-        return run.results()
+        return finished.results()
     with reporting(console, total_epochs=config.train.epochs) as reporter:
         experiment = prepare(config, dataset, reporter)
         method = METHODS[config.method](experiment.setting)
+        optimizer = optimizer_for(experiment, method)
+        run = begin_run(out, to_dict(config))
         reporter.begin(config.method)
-        trained = train_method(experiment, method, start(experiment, method))
+        trained = train_method(experiment, method, optimizer, start(experiment, method))
         final = trained.fit.state.variables
         assert method.reconstruct is not None
         mse = reconstruction_errors(experiment, method.reconstruct, final)
@@ -113,7 +114,7 @@ class Pretrained:
     variables: Variables  # every leaf `(seeds, ...)`
     scaler: Scaler  # likewise
 
-    def encode(self, inputs: Float[Array, "batch ..."], seed: int = 0) -> Float[Array, "batch latent"]:
+    def encode(self, inputs: Shaped[Array | np.ndarray, "batch ..."], seed: int = 0) -> Float[Array, "batch latent"]:
         """Codes of raw inputs `(batch, *shape)`, by one seed's encoder. Jittable and differentiable."""
         flat = jax.numpy.reshape(inputs, (len(inputs), -1))
         scaled = scale(jax.tree.map(lambda leaf: leaf[seed], self.scaler), flat)

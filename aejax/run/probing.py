@@ -25,7 +25,7 @@ from aejax.run.pretrain import Pretrained, open_pretrained
 from aejax.run.progress import Silent
 from aejax.run.scoring import Outcome, own_log_probs, score_method
 from aejax.run.training import train
-from aejax.store.runs import close_run, open_run, write_atomically
+from aejax.store.runs import begin_run, close_run, finished_run, write_atomically
 from aejax.train.optimizers import freeze
 
 
@@ -37,11 +37,12 @@ def probe_run(folder: Path, config: ProbingConfig, out: Path, console: Console, 
     """
     began = time.perf_counter()
     pretrained = open_pretrained(folder)
-    run = open_run(out, {"run": pretrained.results["config"], **to_dict(config)}, overwrite=overwrite)
-    if run.finished:
-        console.print(f"{out} holds these results already; --overwrite makes them again", highlight=False)
-        return run.results()
+    settings = {"run": pretrained.results["config"], **to_dict(config)}
+    if finished := finished_run(out, settings, overwrite=overwrite):
+        console.print(f"{out} holds this run already; --overwrite makes it again", highlight=False, soft_wrap=True)
+        return finished.results()
     experiment = _same_data(pretrained, config)
+    run = begin_run(out, settings)
     variables = experiment.plan.put_seeded(pretrained.variables)
     name = pretrained.config.method
     method = METHODS[name](experiment.setting)

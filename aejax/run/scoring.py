@@ -19,7 +19,7 @@ from aejax.methods import Method
 from aejax.models.parts import Variables
 from aejax.objectives.reconstruction import per_example_mse
 from aejax.run.experiment import Experiment, rows_on_device
-from aejax.run.training import Trained, start, train_method
+from aejax.run.training import Trained, optimizer_for, start, train_method
 from aejax.train.plan import Plan
 
 Run = Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch ..."]]
@@ -141,7 +141,9 @@ def fit_and_score(experiment: Experiment, name: str, method: Method) -> Outcome:
     experiment.reporter.begin(name)
     clock = time.perf_counter()
     variables = start(experiment, method)
-    trained = None if method.objective is None else train_method(experiment, method, variables)
+    trained = None
+    if method.objective is not None:
+        trained = train_method(experiment, method, optimizer_for(experiment, method), variables)
     if trained is not None:
         variables = trained.fit.best if method.labelled else trained.fit.state.variables
     jax.block_until_ready(variables)

@@ -1,10 +1,11 @@
 """The host loop: epochs in portions, a clock, a report. No mathematics."""
 
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
+import optax
 from jaxtyping import Array, Float, Int
 
 from aejax.data.examples import Examples, take
@@ -53,7 +54,7 @@ def train(
     experiment: Experiment,
     variables: Variables,
     objective: Objective,
-    optimizer: Any,
+    optimizer: optax.GradientTransformation,
     *,
     rows: Int[np.ndarray, "seeds n"],
     monitor: Int[np.ndarray, "seeds m"],
@@ -93,15 +94,33 @@ def train(
     return Trained(fit, history, plan.fetch(fit.diverged_epoch), seconds)
 
 
-def train_method(experiment: Experiment, method: Method, variables: Variables) -> Trained:
-    """Train a method by the experiment's config: autoencoders on the training rows, classifiers on labelled ones."""
-    config, split = experiment.config, experiment.split
-    assert method.objective is not None
-    rows, monitor = (
-        (split.labelled_train, split.labelled_valid) if method.labelled else (split.train, monitor_rows(experiment))
-    )
+def _rows_of(experiment: Experiment, method: Method) -> tuple[Int[np.ndarray, "seeds n"], Int[np.ndarray, "seeds m"]]:
+    """Training and monitored rows: classifiers see labelled ones, autoencoders all that are not held out."""
+    split = experiment.split
+    if method.labelled:
+        return split.labelled_train, split.labelled_valid
+    return split.train, monitor_rows(experiment)
+
+
+def optimizer_for(experiment: Experiment, method: Method) -> optax.GradientTransformation:
+    """The config's optimizer, with its schedule laid over the method's steps.
+
+    Raises:
+        InputError: the schedule does not fit.
+    """
+    config = experiment.config
+    rows, _ = _rows_of(experiment, method)
     steps = steps_per_epoch(rows.shape[1], config.train.batch_size)
-    optimizer = make_optimizer(config.optimizer, steps, config.train.epochs)
+    return make_optimizer(config.optimizer, steps, config.train.epochs)
+
+
+def train_method(
+    experiment: Experiment, method: Method, optimizer: optax.GradientTransformation, variables: Variables
+) -> Trained:
+    """Train a method for as long as the experiment's config says."""
+    config = experiment.config
+    assert method.objective is not None
+    rows, monitor = _rows_of(experiment, method)
     return train(
         experiment,
         variables,

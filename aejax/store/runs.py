@@ -84,33 +84,44 @@ class Run:
             file.writelines(json.dumps(plain(row), allow_nan=False) + "\n" for row in rows)
 
 
-def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool) -> Run:
-    """The run folder for a config: a new one, or the finished one of the same config.
-
-    An unfinished run is started again. With `overwrite` another run's folder is moved aside to `NAME.old` until
-    `close_run`.
+def finished_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool) -> Run | None:
+    """The finished run of the same config that the folder holds, or None if the folder may be filled. Changes nothing.
 
     Raises:
-        InputError: the folder holds another config's run, or something that is no run, or cannot be written.
+        InputError: the folder holds another config's run, or something that is no run, or is a file.
+    """
+    run = Run(folder)
+    if not folder.exists():
+        return None
+    require(folder.is_dir(), f"{folder}: is a file; give another --out")
+    if not any(folder.iterdir()):
+        return None
+    require((folder / "config.json").exists(), f"{folder}: holds other files and no run; give another --out")
+    same = read_json(folder / "config.json") == plain(config)
+    mend = "give --overwrite to replace it, or another --out"
+    require(same or overwrite, f"{folder}: holds a run with other settings; {mend}")
+    return run if run.finished and not overwrite else None
+
+
+def begin_run(folder: Path, config: Mapping[str, Any]) -> Run:
+    """Start filling a folder that `finished_run` left open.
+
+    A finished run in it is moved aside to `NAME.old` until `close_run`; an unfinished one is dropped.
+
+    Raises:
+        InputError: the folder cannot be written.
     """
     run = Run(folder)
     try:
-        if folder.exists():
-            require(folder.is_dir(), f"{folder}: is a file; give another --out")
-            same = _same_config(folder, config)
-            if run.finished and same and not overwrite:
-                return run
-            empty = not any(folder.iterdir())
-            mend = "give --overwrite to replace it, or another --out"
-            require(empty or same or overwrite, f"{folder}: holds a run with other settings, or other files; {mend}")
-            require(empty or (folder / "config.json").exists(), f"{folder}: is not a run folder; give another --out")
-            if not empty:
-                shutil.rmtree(_aside(folder), ignore_errors=True)
-                os.replace(folder, _aside(folder))
-        folder.mkdir(parents=True, exist_ok=True)
+        if run.finished:
+            shutil.rmtree(_aside(folder), ignore_errors=True)
+            os.replace(folder, _aside(folder))
+        elif folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
         write_json(folder / "config.json", config)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --out") from None
+        raise InputError(f"--out {folder}: cannot be written ({error.strerror}); give another --out") from None
     return run
 
 
@@ -122,8 +133,3 @@ def close_run(run: Run, results: Mapping[str, Any]) -> None:
 
 def _aside(folder: Path) -> Path:
     return folder.with_name(folder.name + ".old")
-
-
-def _same_config(folder: Path, config: Mapping[str, Any]) -> bool:
-    path = folder / "config.json"
-    return path.exists() and read_json(path) == plain(config)

@@ -1,6 +1,11 @@
-"""What a training carries from step to step."""
+"""What a training carries from step to step.
+
+Shapes are those of one seed; a plan puts a seed axis in front of every leaf. Their constructors are not checked at
+run time: JAX also builds these classes around things that are no arrays, such as argument descriptions.
+"""
 
 import dataclasses
+from typing import no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +15,7 @@ from jaxtyping import Array, Float, Int
 from aejax.models.parts import Variables
 
 
+@no_type_check
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainState:
@@ -20,6 +26,7 @@ class TrainState:
     step: Int[Array, ""]  # steps taken
 
 
+@no_type_check
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fit:

@@ -15,11 +15,6 @@ from aejax.data.idx import DTYPES, load_idx_folder, read_idx
 from aejax.data.tfds import FILES, load_mnist, prepare_mnist
 from aejax.errors import InputError
 
-MNIST_FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "mnist"
-needs_mnist = pytest.mark.skipif(
-    not (MNIST_FOLDER / "train-images-idx3-ubyte.gz").is_file(), reason="no MNIST files in ../shared/data/mnist"
-)
-
 
 def idx_bytes(array: np.ndarray, code: int = 0x08) -> bytes:
     dimensions = b"".join(size.to_bytes(4, "big") for size in array.shape)
@@ -170,22 +165,20 @@ def test_a_failed_download_tells_of_the_offline_way(tmp_path, monkeypatch, capfd
     assert caplog.records == []
 
 
-@needs_mnist
-def test_original_files_are_read_directly_packed_or_not(tmp_path, monkeypatch):
+def test_original_files_are_read_directly_packed_or_not(mnist_folder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    packed = load_mnist(MNIST_FOLDER)
+    packed = load_mnist(mnist_folder)
     (tmp_path / "mnist").mkdir()
     for name in PARTS:
-        (tmp_path / "mnist" / name).write_bytes(gzip.decompress((MNIST_FOLDER / f"{name}.gz").read_bytes()))
+        (tmp_path / "mnist" / name).write_bytes(gzip.decompress((mnist_folder / f"{name}.gz").read_bytes()))
     assert packed.shape == (28, 28, 1)
     assert packed.test_rows.tolist() == list(range(60_000, 70_000))
     assert load_mnist(tmp_path).sha256 == packed.sha256
 
 
-@needs_mnist
-def test_an_altered_original_is_refused(tmp_path):
+def test_an_altered_original_is_refused(mnist_folder, tmp_path):
     for name in PARTS:
-        shutil.copyfile(MNIST_FOLDER / f"{name}.gz", tmp_path / f"{name}.gz")
+        shutil.copyfile(mnist_folder / f"{name}.gz", tmp_path / f"{name}.gz")
     altered = tmp_path / "t10k-labels-idx1-ubyte.gz"
     labels = bytearray(gzip.decompress(altered.read_bytes()))
     labels[100] = (labels[100] + 1) % 10
@@ -206,11 +199,11 @@ class NoTensorFlow:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
+def prepared(mnist_folder, tmp_path_factory):
     root = tmp_path_factory.mktemp("tfds")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "meta_path", [NoTensorFlow, *sys.meta_path])
-        prepare_mnist(root, manual_dir=MNIST_FOLDER)
+        prepare_mnist(root, manual_dir=mnist_folder)
     return root
 
 
@@ -219,10 +212,9 @@ def sorted_digests(dataset, rows) -> list[bytes]:
     return sorted(hashlib.sha256(image.tobytes() + bytes([label])).digest() for image, label in pairs)
 
 
-@needs_mnist
-def test_tfds_without_tensorflow_gives_the_same_examples_as_the_idx_files(prepared, capfd, monkeypatch):
+def test_tfds_without_tensorflow_gives_the_same_examples_as_the_idx_files(mnist_folder, prepared, capfd, monkeypatch):
     monkeypatch.setattr(sys, "meta_path", [NoTensorFlow, *sys.meta_path])
-    by_tfds, by_idx = load_mnist(prepared), load_mnist(MNIST_FOLDER)
+    by_tfds, by_idx = load_mnist(prepared), load_mnist(mnist_folder)
     assert capfd.readouterr() == ("", "")
     np.testing.assert_array_equal(by_tfds.test_rows, by_idx.test_rows)
     assert by_tfds.class_names == by_idx.class_names
@@ -230,7 +222,6 @@ def test_tfds_without_tensorflow_gives_the_same_examples_as_the_idx_files(prepar
         assert sorted_digests(by_tfds, rows) == sorted_digests(by_idx, rows)
 
 
-@needs_mnist
 def test_the_decoded_copy_is_used_and_mended_when_damaged(prepared, monkeypatch):
     first = load_mnist(prepared)
     copy = prepared / "mnist" / "decoded-3.0.1.npz"
@@ -245,7 +236,6 @@ def test_the_decoded_copy_is_used_and_mended_when_damaged(prepared, monkeypatch)
     assert [path.name for path in copy.parent.iterdir() if "tmp" in path.name] == []
 
 
-@needs_mnist
 def test_a_damaged_prepared_folder_is_refused(prepared, tmp_path):
     shutil.copytree(prepared / "mnist" / "3.0.1", tmp_path / "mnist" / "3.0.1")
     records = tmp_path / "mnist" / "3.0.1" / "mnist-test.array_record-00000-of-00001"

@@ -69,7 +69,7 @@ def test_the_data_folder_is_the_option_or_the_environments(monkeypatch, option, 
 
 def test_mnist_is_looked_for_in_the_data_folder(monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr(sources, "load_mnist", asked.append)
+    monkeypatch.setattr(sources, "load_mnist", lambda folder: asked.append(folder) or SOURCES["wine"](DataConfig()))
     monkeypatch.setenv("AEJAX_DATA", str(tmp_path))
     load(DataConfig(dataset="mnist"))
     assert asked == [tmp_path]

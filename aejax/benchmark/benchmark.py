@@ -1,0 +1,92 @@
+"""The whole of a benchmark: names in, a folder of results out."""
+
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from aejax.benchmark.contenders import PEERS, check_peers
+from aejax.benchmark.measure import Effort, measure
+from aejax.benchmark.report import markdown
+from aejax.benchmark.workloads import WORKLOADS, Workload, check_names, prepare_job
+from aejax.errors import InputError, require
+from aejax.run.environment import command
+from aejax.store.runs import write_atomically, write_json
+
+
+def benchmark(
+    names: Sequence[str],
+    peers: Sequence[str],
+    out: Path,
+    console: Console,
+    *,
+    seeds: int,
+    epochs: int | None,
+    repeats: int,
+    data_dir: Path | None,
+    workloads: dict[str, Workload] = WORKLOADS,
+) -> dict[str, Any]:
+    """Time this project and its peers; write `benchmark.json` and `benchmark.md`; return the former.
+
+    Args:
+        names: of `workloads`.
+        peers: of `PEERS`.
+        out: the folder; earlier results in it are replaced.
+        console: where progress goes.
+        seeds: how many models.
+        epochs: in one repetition; default: the workload's own number.
+        repeats: timed repetitions.
+        data_dir: where MNIST is looked for, or downloaded to.
+        workloads: the registry.
+
+    Raises:
+        InputError: what is asked for cannot be timed; nothing has been.
+    """
+    began = time.perf_counter()
+    for flag, number in (("--seeds", seeds), ("--epochs", epochs), ("--repeats", repeats)):
+        require(number is None or number >= 1, f"{flag} {number}: expected at least 1")
+    require(names, f"--workload: name at least one of {', '.join(workloads)}")
+    check_names("--workload", names, workloads)
+    check_peers(peers)
+    _make_folder(out)
+    jobs = {name: prepare_job(workloads[name], data_dir) for name in names}
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    entries = [
+        measure(name, job, peers, Effort(seeds, epochs or workloads[name].epochs, repeats), say)
+        for name, job in jobs.items()
+    ]
+    results = {
+        "schema": 1,
+        "kind": "benchmark",
+        "environment": _environment(entries, peers, time.perf_counter() - began),
+        "workloads": entries,
+    }
+    write_json(out / "benchmark.json", results)
+    write_atomically(out / "benchmark.md", markdown(results).encode())
+    return results
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); give another --out") from None
+
+
+def _environment(entries: Sequence[dict[str, Any]], peers: Sequence[str], seconds: float) -> dict[str, Any]:
+    """The machine and the versions; each workload's plan is in its own entry."""
+    found = entries[0]["environment"]
+    libraries = {name: found[name] for name in ("python", "jax", "flax", "optax")}
+    return {
+        "machine": found["machine"],
+        "backend": found["backend"],
+        "versions": libraries | {PEERS[name].package: version(PEERS[name].package) for name in peers},
+        "command": command(),
+        "seconds": seconds,
+    }

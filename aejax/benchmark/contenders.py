@@ -1,0 +1,168 @@
+"""Who runs, each in processes of its own, and the line to them."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aejax
+from aejax.benchmark.workloads import check_names
+from aejax.errors import require
+
+
+class Contender(NamedTuple):
+    """One way to train all of some seeds."""
+
+    name: str
+    library: str  # of `worker.TRAINERS`
+    shares: tuple[tuple[int, ...], ...]  # the seeds of each process
+    threads: int  # that each process may use
+
+    @property
+    def seeds(self) -> int:
+        """Seeds over all processes."""
+        return sum(map(len, self.shares))
+
+
+class Peer(NamedTuple):
+    """Another library, and the settings in which it is tried."""
+
+    package: str  # what is imported
+    install: str  # how to get it
+    contenders: Callable[[int, int], list[Contender]]  # of (seeds, cores)
+
+
+def own_contenders(seeds: int, cores: int) -> list[Contender]:
+    """All seeds at once, and one seed alone."""
+    counts = dict.fromkeys((seeds, 1))
+    return [Contender(f"aejax, {plural(n, 'seed')}", "aejax", (tuple(range(n)),), cores) for n in counts]
+
+
+def torch_contenders(seeds: int, cores: int) -> list[Contender]:
+    """Seed after seed with all threads, and a process per core with one thread each."""
+    everything = Contender(f"torch, {plural(cores, 'thread')}", "torch", (tuple(range(seeds)),), cores)
+    processes = min(cores, seeds)
+    shares = tuple(tuple(range(first, seeds, processes)) for first in range(processes))
+    one_each = Contender(f"torch, {plural(processes, 'process', 'es')} of 1 thread", "torch", shares, 1)
+    return [everything, one_each] if processes > 1 else [everything]
+
+
+PEERS: dict[str, Peer] = {
+    "torch": Peer("torch", 'pip install -e ".[peers]"', torch_contenders),
+}
+
+PRODUCT = Contender("matrix product", "product", ((0,),), 0)
+
+
+def plural(count: int, noun: str, ending: str = "s") -> str:
+    """`1 seed`, `2 seeds`."""
+    return f"{count} {noun}{'' if count == 1 else ending}"
+
+
+def check_peers(peers: Sequence[str]) -> None:
+    """Refuse peers that are unknown or not installed, without importing them.
+
+    Raises:
+        InputError: with the near names, or the line that installs it.
+    """
+    check_names("--peers", peers, PEERS)
+    for name in peers:
+        found = importlib.util.find_spec(PEERS[name].package) is not None
+        require(found, f"--peers {name}: is not installed; {PEERS[name].install}, or leave it out")
+
+
+class Worker:
+    """The parent's end of one process."""
+
+    def __init__(self, contender: Contender, seeds: Sequence[int], folder: Path) -> None:
+        self._name = contender.name
+        arguments = [str(folder), contender.library, json.dumps(seeds), str(contender.threads)]
+        above = str(Path(aejax.__file__).parents[1])
+        path = os.pathsep.join(filter(None, [above, os.environ.get("PYTHONPATH")]))
+        # Several JAX processes wait at the same time: none may take most of an accelerator's memory in advance.
+        environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ, "PYTHONPATH": path}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "aejax.benchmark.worker", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env=environment,
+        )
+
+    def ask(self, question: dict[str, Any]) -> None:
+        """Send a question; `answer` waits for what it says."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(question) + "\n")
+
+    def answer(self) -> dict[str, Any]:
+        """The next line of the process.
+
+        Raises:
+            RuntimeError: it has ended; its own traceback is on standard error.
+        """
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._name}: its process ended with status {self.process.wait()}")
+        return json.loads(line)
+
+    def stop(self) -> None:
+        """End the process."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                if pipe is not None:
+                    pipe.close()
+        self.process.terminate()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def started(contender: Contender, folder: Path) -> Iterator[list[Worker]]:
+    """The contender's processes, ready to train; they end with the block."""
+    workers: list[Worker] = []
+    try:
+        workers += [Worker(contender, seeds, folder) for seeds in contender.shares]
+        for worker in workers:
+            worker.answer()
+        yield workers
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+class Answers(NamedTuple):
+    """What a contender's processes said, and what it took."""
+
+    seconds: float  # wall time until the last process had answered
+    said: list[dict[str, Any]]  # of each process
+    others: float | None  # processor cores that other programs used meanwhile; None where that is not known
+
+
+def ask_all(workers: Sequence[Worker], question: dict[str, Any]) -> Answers:
+    """Ask every process of a contender at once and wait for all."""
+    busy, began = _busy_seconds(), time.perf_counter()
+    for worker in workers:
+        worker.ask(question)
+    said = [worker.answer() for worker in workers]
+    seconds, busy_after = time.perf_counter() - began, _busy_seconds()
+    if busy is None or busy_after is None:
+        return Answers(seconds, said, None)
+    own = sum(answer.get("cpu_seconds", 0.0) for answer in said)
+    return Answers(seconds, said, max(0.0, (busy_after - busy - own) / seconds))
+
+
+def _busy_seconds() -> float | None:
+    """Processor seconds that this machine has worked since it started; Linux only."""
+    try:
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    except OSError:
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields)
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,103 @@
+"""A benchmark's results as Markdown and for a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from aejax.report.table import markdown_rows
+
+HEADINGS = (
+    "contender",
+    "s per epoch and seed",
+    "range",
+    "GFLOP/s",
+    "of product",
+    "train loss",
+    "peak MB",
+    "compile s",
+    "others",
+)
+NOTES = (
+    "Seconds are wall time by epochs and seeds: the median of the repetitions, taken in turn with every other "
+    "contender's, and their range. Training alone: no validation loss on either side; the epoch's order and fetching "
+    "the losses are inside. GFLOP counts matrix products, 6 sum(fan_in fan_out) - 2 (fan_in fan_out of the first "
+    "layer) per example: outputs, weight gradients, and input gradients, of which the first layer needs none. Of product: the "
+    "share of the rate at which JAX multiplies two large float32 matrices here, in the same repetitions. Train loss: "
+    "mean over the last epoch and all seeds, after equal epochs of equal steps. Peak memory: the largest resident set, "
+    "summed over a contender's processes. Compile: the programs in the order they run (start, optimizer, epochs), once "
+    "per run. Others: processor cores that other programs of this machine used meanwhile; trust a table near 0."
+)
+
+Entry = Mapping[str, Any]
+
+
+def title(workload: Entry) -> str:
+    """What is trained, and how fast this machine multiplies."""
+    data, rate = workload["dataset"], workload["product_gflop_per_second"]["median"]
+    return (
+        f"{workload['name']}: {data['name']}, {data['n_train']} x {workload['features']}, "
+        f"{workload['steps_per_epoch']} steps of {workload['batch_size']}; "
+        f"{workload['gflop_per_epoch_and_seed']:.3g} GFLOP per epoch and seed; "
+        f"losses after {workload['epochs']} epochs; product {rate:.0f} GFLOP/s"
+    )
+
+
+def cells(contender: Entry) -> list[str]:
+    """One row under `HEADINGS`."""
+    seconds, compile_seconds = contender["seconds_per_epoch_and_seed"], contender["compile_seconds"]
+    return [
+        contender["name"],
+        f"{seconds['median']:.3g}",
+        f"{seconds['min']:.3g} to {seconds['max']:.3g}",
+        f"{contender['gflop_per_second']:.3g}",
+        f"{contender['share_of_product']:.0%}",
+        f"{contender['train_loss']['mean']:.4g}",
+        f"{contender['peak_memory_bytes'] / 1e6:.0f}",
+        " + ".join(f"{value:.2f}" for value in compile_seconds.values()) if compile_seconds else "",
+        "" if contender["cores_used_by_others"] is None else f"{contender['cores_used_by_others']['median']:.1f}",
+    ]
+
+
+def ratio_lines(workload: Entry) -> list[str]:
+    """This project's time as a part of each peer's."""
+    return [
+        f"{ratio['contender']} / {ratio['peer']}: {ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
+        for ratio in workload["ratios"]
+    ]
+
+
+def markdown(results: Entry) -> str:
+    """`benchmark.md`."""
+    environment = results["environment"]
+    parts = ["# Benchmark", f"`{environment['command']}`"]
+    parts.append(f"{environment['machine']}. {versions(results)}. {environment['seconds']:.0f} s in all.")
+    for workload in results["workloads"]:
+        parts += [f"## {title(workload)}"]
+        parts += [markdown_rows(HEADINGS, "lrrrrrrrr", [cells(one) for one in workload["contenders"]])]
+        if workload["ratios"]:
+            parts.append("\n".join(f"- {line}" for line in ratio_lines(workload)))
+    return "\n\n".join([*parts, NOTES]) + "\n"
+
+
+def versions(results: Entry) -> str:
+    """Every library that took part, with its version."""
+    return ", ".join(f"{name} {version}" for name, version in results["environment"]["versions"].items())
+
+
+def terminal_table(results: Entry) -> RenderableType:
+    """The same for a terminal of 100 columns."""
+    parts: list[RenderableType] = []
+    for workload in results["workloads"]:
+        table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+        for heading in HEADINGS:
+            lines = heading.replace("s per epoch and", "s per epoch\nand")
+            table.add_column(lines, justify="left" if heading == "contender" else "right")
+        for one in workload["contenders"]:
+            table.add_row(*map(Text, cells(one)), style="bold" if one["library"] == "aejax" else "")
+        parts += [Text(title(workload), style="bold"), Text(), table, *map(Text, ratio_lines(workload)), Text()]
+    return Padding(Group(*parts, Text(NOTES, style="dim")), (1, 0))

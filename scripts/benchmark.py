@@ -1,0 +1,50 @@
+"""How fast is training here, beside PyTorch on the same machine in the same minutes?
+
+    python scripts/benchmark.py [--workload deep single dense64 tabular] [--peers torch] [--seeds 4] [--epochs N]
+                                [--repeats 3] [--data-dir DIR] [--out DIR]
+
+Writes `benchmark.json` and `benchmark.md`. Every number of speed in this project comes from here. COST
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from aejax.benchmark.benchmark import benchmark
+from aejax.benchmark.report import terminal_table
+from aejax.benchmark.workloads import WORKLOADS
+from aejax.cli import main, make_console, parse
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """Flags of benchmark.py."""
+
+    workload: tuple[str, ...] = tuple(WORKLOADS)  # what is trained: tutorial recipes by short names
+    peers: tuple[str, ...] = ()  # libraries to compare with: torch; default: none, this project alone
+    seeds: int = 4  # models trained
+    epochs: int | None = None  # in one repetition; default: as many as take seconds
+    repeats: int = 3  # timed repetitions, in turn with every other contender
+    data_dir: Path | None = None  # where MNIST is looked for, or downloaded to; default AEJAX_DATA
+    out: Path = Path("runs/benchmark")  # results folder; earlier results in it are replaced
+
+
+def script(argv: Sequence[str]) -> None:
+    args = parse(Args(), argv, __doc__ or "")
+    console = make_console()
+    results = benchmark(
+        args.workload,
+        args.peers,
+        args.out,
+        console,
+        seeds=args.seeds,
+        epochs=args.epochs,
+        repeats=args.repeats,
+        data_dir=args.data_dir,
+    )
+    console.print(terminal_table(results))
+    console.print(f"{args.out}: benchmark.md, benchmark.json", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main(script)

@@ -1,0 +1,127 @@
+"""Bad input at the scripts' door: exit status 2, one line that names the thing and the mend, no traceback."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aejax.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+def script(name, monkeypatch):
+    """The body of a script, for JAX that has started: with the devices there are."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "use_cores", lambda seeds: None)
+    return module.script
+
+
+def write_inputs(folder):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 3)).astype(np.float32), np.arange(40) % 2
+    holed = x.copy()
+    holed[7, 1] = np.nan
+    np.savez(folder / "nan.npz", x=holed, y=y)
+    np.savez(folder / "short.npz", x=x, y=y[:30])
+    np.savez(folder / "oneclass.npz", x=x, y=np.zeros(40, int))
+    np.savez(folder / "empty.npz", x=x[:0], y=y[:0])
+    np.savez(folder / "keys.npz", images=x)
+    (folder / "text.csv").write_text("a,b,label\n1,2,0\n1,red,1\n" + "1,2,0\n2,1,1\n" * 5)
+    (folder / "truncated.npz").write_bytes((folder / "nan.npz").read_bytes()[:200])
+    (folder / "photo.tiff").write_bytes(b"II*\0")
+    (folder / "no_idx").mkdir()
+    (folder / "busy").mkdir()
+    (folder / "busy" / "thesis.tex").write_text("")
+
+
+CASES = {
+    "unknown dataset": ("compare", ["--dataset", "digitz"], "digits"),
+    "missing file": ("compare", ["--dataset", "{}/none.npz"], "none.npz"),
+    "NaN in a file": ("compare", ["--dataset", "{}/nan.npz"], "row 7"),
+    "labels of another length": ("compare", ["--dataset", "{}/short.npz"], "30"),
+    "one class": ("compare", ["--dataset", "{}/oneclass.npz"], "class"),
+    "empty data": ("compare", ["--dataset", "{}/empty.npz"], "empty.npz"),
+    "wrong keys": ("compare", ["--dataset", "{}/keys.npz"], "keys.npz"),
+    "a word among numbers": ("compare", ["--dataset", "{}/text.csv"], "red"),
+    "truncated file": ("compare", ["--dataset", "{}/truncated.npz"], "truncated.npz"),
+    "unknown suffix": ("compare", ["--dataset", "{}/photo.tiff"], "photo.tiff"),
+    "a folder without IDX files": ("compare", ["--dataset", "{}/no_idx"], "no_idx"),
+    "missing label column": ("compare", ["--dataset", "{}/text.csv", "--label-column", "target"], "target"),
+    "unknown method": ("compare", ["--methods", "raw", "undercompleat"], "undercomplete"),
+    "a method twice": ("compare", ["--methods", "raw", "raw"], "once"),
+    "unknown flag": ("compare", ["--dataste", "digits"], "--dataste"),
+    "a word for a number": ("compare", ["--seeds", "ten"], "--seeds"),
+    "no seeds": ("compare", ["--seeds", "0"], "--seeds 0"),
+    "no epochs": ("compare", ["--epochs", "0"], "--epochs 0"),
+    "an unknown choice": ("compare", ["--optimizer", "lion"], "--optimizer"),
+    "bce without a sigmoid": ("compare", ["--dataset", "wine", "--reconstruction", "bce"], "--reconstruction bce"),
+    "range of a table": ("compare", ["--dataset", "wine", "--scaler", "range"], "--scaler range"),
+    "nothing to choose by": ("compare", ["--dataset", "wine", "--valid-fraction", "0"], "--probe-c"),
+    "more devices than there are": ("compare", ["--dataset", "wine", "--devices", "99"], "--devices 99"),
+    "out is not a run": ("compare", ["--out", "{}/busy"], "busy"),
+    "out cannot be made": ("compare", ["--out", "{}/photo.tiff/run"], "--out"),
+    "unknown recipe": ("pretrain", ["--recipe", "tutorial-depp"], "tutorial-deep"),
+    "a control to pretrain": ("pretrain", ["--recipe", "tutorial-tabular", "--method", "pca"], "--method pca"),
+    "too long a warm-up": (
+        "pretrain",
+        ["--recipe", "tutorial-tabular", "--epochs", "2", "--warmup-epochs", "3"],
+        "--warmup-epochs",
+    ),
+    "no run to probe": ("probe", [], "--run"),
+    "a run that is not there": ("probe", ["--run", "{}/none"], "none"),
+    "a run that is none": ("probe", ["--run", "{}/busy"], "busy"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_refused_in_one_line(case, tmp_path, monkeypatch):
+    write_inputs(tmp_path)
+    name, argv, named = CASES[case]
+    out = [] if "--out" in argv or name == "probe" else ["--out", str(tmp_path / "out")]
+    with pytest.raises(InputError) as refused:
+        script(name, monkeypatch)([word.format(tmp_path) for word in argv] + out)
+    message = str(refused.value)
+    assert named in message
+    assert "\n" not in message
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
+def run_script(*argv):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "60"}
+    return subprocess.run(
+        [sys.executable, *argv], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (["scripts/compare.py", "--dataset", "digitz"], "digits"),
+        (["scripts/compare.py", "--seeds", "ten"], "--seeds"),
+        (["scripts/probe.py", "--run", "/nowhere/at/all"], "/nowhere/at/all"),
+    ],
+)
+def test_the_process_ends_with_status_2_and_one_line_on_standard_error(argv, named):
+    done = run_script(*argv)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert named in done.stderr
+
+
+@pytest.mark.parametrize("name", ["compare", "pretrain", "probe"])
+def test_help_explains_every_flag(name):
+    done = run_script(f"scripts/{name}.py", "--help")
+    assert done.returncode == 0
+    words = {"compare": "--dataset --data-dir --seeds --methods --epochs --label-fraction --out --overwrite"}
+    words |= {"pretrain": "--recipe --dataset --seeds --epochs --out", "probe": "--run --out"}
+    assert all(word in done.stdout for word in words[name].split())

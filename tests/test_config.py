@@ -1,0 +1,81 @@
+import dataclasses
+import json
+
+import pytest
+
+from aejax.config import (
+    CompareConfig,
+    ModelConfig,
+    OptimizerConfig,
+    PretrainConfig,
+    ProbeConfig,
+    SplitConfig,
+    TrainConfig,
+    from_dict,
+    to_dict,
+)
+from aejax.errors import InputError
+from aejax.recipes import RECIPES, compare_defaults, recipe
+
+
+@pytest.mark.parametrize("config", [compare_defaults(name) for name in ("digits", "tabular", "mnist", "x.csv")])
+def test_a_compare_config_survives_json(config):
+    assert from_dict(CompareConfig, json.loads(json.dumps(to_dict(config)))) == config
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_survives_json_and_knows_its_name(name):
+    assert from_dict(PretrainConfig, json.loads(json.dumps(to_dict(recipe(name))))) == recipe(name)
+    assert recipe(name).recipe == name
+
+
+def test_no_two_fields_share_a_flag():
+    def names(kind):
+        for field in dataclasses.fields(kind):
+            if dataclasses.is_dataclass(field.type):
+                yield from names(field.type)
+            else:
+                yield field.name
+
+    for kind in (CompareConfig, PretrainConfig):
+        flags = list(names(kind))
+        assert len(flags) == len(set(flags))
+
+
+@pytest.mark.parametrize(
+    ("make", "flag"),
+    [
+        (lambda: CompareConfig(seeds=0), "--seeds 0"),
+        (lambda: TrainConfig(epochs=0), "--epochs 0"),
+        (lambda: TrainConfig(batch_size=0), "--batch-size 0"),
+        (lambda: SplitConfig(test_fraction=1.0), "--test-fraction 1"),
+        (lambda: SplitConfig(label_fraction=0.0), "--label-fraction 0"),
+        (lambda: ModelConfig(latent_dim=0), "--latent-dim 0"),
+        (lambda: ModelConfig(hidden=(8, 0)), "--hidden"),
+        (lambda: OptimizerConfig(learning_rate=0.0), "--learning-rate 0"),
+        (lambda: OptimizerConfig(momentum=1.0), "--momentum 1"),
+        (lambda: ProbeConfig(probe_c=-1.0), "--probe-c -1"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_its_flag(make, flag):
+    with pytest.raises(InputError, match=flag):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seeds": "ten"}, "config.seeds"),
+        ({"sorcery": 1}, "sorcery"),
+        ({"model": {"hidden": 3}}, "config.model.hidden"),
+        ({"optimizer": {"optimizer": "lion"}}, "config.optimizer.optimizer"),
+    ],
+)
+def test_a_config_file_that_was_changed_by_hand_is_refused_by_field(change, named):
+    with pytest.raises(InputError, match=named):
+        from_dict(CompareConfig, {**to_dict(compare_defaults("digits")), **change})
+
+
+def test_an_unknown_recipe_is_refused_with_the_near_name():
+    with pytest.raises(InputError, match="did you mean tutorial-deep"):
+        recipe("tutorial-depe")
