@@ -6,20 +6,14 @@ import jax
 import jaxtyping
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-MNIST_FOLDER = REPOSITORY.parent / "shared" / "data" / "mnist"
-# JAX rebuilds these dataclasses with leaves that are no arrays, through the constructors that would be checked.
-UNCHECKED = {"aejax.train.state"}
-MODULES = {".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in REPOSITORY.glob("aejax/**/*.py")}
+MNIST_FOLDER = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "mnist"
 
 # Before anything of aejax is imported, and before JAX looks for devices.
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
 # The numeric tower: an int may stand for a float, as it may for mypy.
-jaxtyping.install_import_hook(
-    sorted(MODULES - UNCHECKED), "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
-)
+jaxtyping.install_import_hook("aejax", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ def benchmark(
     results = {
         "schema": 1,
         "kind": "benchmark",
-        "environment": _environment(entries, peers, time.perf_counter() - began),
+        "environment": {**_environment(entries, peers), "seconds": time.perf_counter() - began},
         "workloads": entries,
     }
     write_json(out / "benchmark.json", results)
@@ -79,7 +79,7 @@ def _make_folder(out: Path) -> None:
         raise InputError(f"{out}: cannot be written ({error.strerror}); give another --out") from None
 
 
-def _environment(entries: Sequence[dict[str, Any]], peers: Sequence[str], seconds: float) -> dict[str, Any]:
+def _environment(entries: Sequence[dict[str, Any]], peers: Sequence[str]) -> dict[str, Any]:
     """The machine and the versions; each workload's plan is in its own entry."""
     found = entries[0]["environment"]
     libraries = {name: found[name] for name in ("python", "jax", "flax", "optax")}
@@ -88,5 +88,4 @@ def _environment(entries: Sequence[dict[str, Any]], peers: Sequence[str], second
         "backend": found["backend"],
         "versions": libraries | {PEERS[name].package: version(PEERS[name].package) for name in peers},
         "command": command(),
-        "seconds": seconds,
     }

@@ -23,6 +23,7 @@ class Contender(NamedTuple):
     library: str  # of `worker.TRAINERS`
     shares: tuple[tuple[int, ...], ...]  # the seeds of each process
     threads: int  # that each process may use
+    environment: tuple[tuple[str, str], ...] = ()  # variables that its processes start with
 
     @property
     def seeds(self) -> int:
@@ -45,12 +46,21 @@ def own_contenders(seeds: int, cores: int) -> list[Contender]:
 
 
 def torch_contenders(seeds: int, cores: int) -> list[Contender]:
-    """Seed after seed with all threads, and a process per core with one thread each."""
-    everything = Contender(f"torch, {plural(cores, 'thread')}", "torch", (tuple(range(seeds)),), cores)
-    processes = min(cores, seeds)
-    shares = tuple(tuple(range(first, seeds, processes)) for first in range(processes))
-    one_each = Contender(f"torch, {plural(processes, 'process', 'es')} of 1 thread", "torch", shares, 1)
-    return [everything, one_each] if processes > 1 else [everything]
+    """Seed after seed with all threads, which spin long or briefly for each other; and a process per core.
+
+    Where another program wants a core, threads that spin for a millisecond at each barrier, GNU OpenMP's default,
+    slowed training by up to 15 times; on an idle machine they are the fastest.
+    """
+    everything = (tuple(range(seeds)),)
+    all_threads = f"torch, {plural(cores, 'thread')}"
+    found = [Contender(all_threads, "torch", everything, cores)]
+    if cores > 1:
+        briefly = (("GOMP_SPINCOUNT", "1000"),)
+        found.append(Contender(f"{all_threads}, brief spin", "torch", everything, cores, briefly))
+    if (processes := min(cores, seeds)) > 1:
+        shares = tuple(tuple(range(first, seeds, processes)) for first in range(processes))
+        found.append(Contender(f"torch, {processes} x 1 thread", "torch", shares, 1))
+    return found
 
 
 PEERS: dict[str, Peer] = {
@@ -60,9 +70,9 @@ PEERS: dict[str, Peer] = {
 PRODUCT = Contender("matrix product", "product", ((0,),), 0)
 
 
-def plural(count: int, noun: str, ending: str = "s") -> str:
+def plural(count: int, noun: str) -> str:
     """`1 seed`, `2 seeds`."""
-    return f"{count} {noun}{'' if count == 1 else ending}"
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def check_peers(peers: Sequence[str]) -> None:
@@ -87,6 +97,7 @@ class Worker:
         path = os.pathsep.join(filter(None, [above, os.environ.get("PYTHONPATH")]))
         # Several JAX processes wait at the same time: none may take most of an accelerator's memory in advance.
         environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ, "PYTHONPATH": path}
+        environment |= dict(contender.environment)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "aejax.benchmark.worker", *arguments],
             stdin=subprocess.PIPE,
@@ -141,8 +152,8 @@ class Answers(NamedTuple):
     """What a contender's processes said, and what it took."""
 
     seconds: float  # wall time until the last process had answered
-    said: list[dict[str, Any]]  # of each process
     others: float | None  # processor cores that other programs used meanwhile; None where that is not known
+    said: list[dict[str, Any]]  # of each process
 
 
 def ask_all(workers: Sequence[Worker], question: dict[str, Any]) -> Answers:
@@ -153,13 +164,13 @@ def ask_all(workers: Sequence[Worker], question: dict[str, Any]) -> Answers:
     said = [worker.answer() for worker in workers]
     seconds, busy_after = time.perf_counter() - began, _busy_seconds()
     if busy is None or busy_after is None:
-        return Answers(seconds, said, None)
+        return Answers(seconds, None, said)
     own = sum(answer.get("cpu_seconds", 0.0) for answer in said)
-    return Answers(seconds, said, max(0.0, (busy_after - busy - own) / seconds))
+    return Answers(seconds, max(0.0, (busy_after - busy - own) / seconds), said)
 
 
 def _busy_seconds() -> float | None:
-    """Processor seconds that this machine has worked since it started; Linux only."""
+    """Processor seconds that this machine has worked since it started; known on Linux only."""
     try:
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     except OSError:

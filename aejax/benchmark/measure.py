@@ -114,7 +114,6 @@ def describe(one: Contender, timing: Timing, effort: Effort, gflop: float, produ
     rate = gflop / seconds["median"]
     (steps,) = {said["steps"] for said in timing.last}
     losses = [by_seed[seed] for seed in sorted(by_seed)]
-    others = [cores for cores in timing.others if cores is not None]
     facts = {key: value for key, value in timing.facts[0].items() if key not in ("environment", "peak_memory_bytes")}
     return {
         "name": one.name,
@@ -122,12 +121,13 @@ def describe(one: Contender, timing: Timing, effort: Effort, gflop: float, produ
         "seeds": one.seeds,
         "processes": len(one.shares),
         "threads": one.threads,
+        "variables": dict(one.environment),
         "seconds_per_epoch_and_seed": seconds,
         "gflop_per_second": rate,
         "share_of_product": rate / product,
         "steps_per_epoch": steps,
         "train_loss": {"per_seed": losses, "mean": statistics.mean(losses)},
-        "cores_used_by_others": spread(others) if others else None,
+        "cores_used_by_others": timing.others,
         "peak_memory_bytes": sum(facts["peak_memory_bytes"] for facts in timing.facts),
         "compile_seconds": None,
         **facts,

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax.benchmark.job import Job, Trainer
-from aejax.cli import use_cores
 from aejax.data.order import orders, steps_per_epoch
 from aejax.methods import METHODS
 from aejax.run.environment import describe
@@ -30,8 +29,7 @@ PRODUCT_FLOPS = 2 * PRODUCT_SIZE**3
 
 
 def make_trainer(job: Job, seeds: Sequence[int], threads: int) -> Trainer:
-    """Seeds `0..n-1` laid over one CPU device per core, or over the accelerators that JAX finds."""
-    use_cores(len(seeds))
+    """Seeds `0..n-1` laid over the devices that JAX finds, which are all the threads there are."""
     config = dataclasses.replace(job.config, seeds=len(seeds))
     experiment = prepare(config, job.dataset, Silent())
     plan, compiler, rows = experiment.plan, experiment.compiler, experiment.split.train

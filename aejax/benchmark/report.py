@@ -24,13 +24,14 @@ HEADINGS = (
 )
 NOTES = (
     "Seconds are wall time by epochs and seeds: the median of the repetitions, taken in turn with every other "
-    "contender's, and their range. Training alone: no validation loss on either side; the epoch's order and fetching "
-    "the losses are inside. GFLOP counts matrix products, 6 sum(fan_in fan_out) - 2 (fan_in fan_out of the first "
-    "layer) per example: outputs, weight gradients, and input gradients, of which the first layer needs none. Of product: the "
-    "share of the rate at which JAX multiplies two large float32 matrices here, in the same repetitions. Train loss: "
-    "mean over the last epoch and all seeds, after equal epochs of equal steps. Peak memory: the largest resident set, "
-    "summed over a contender's processes. Compile: the programs in the order they run (start, optimizer, epochs), once "
-    "per run. Others: processor cores that other programs of this machine used meanwhile; trust a table near 0."
+    "contender's, and their range. Training alone: no validation loss on either side; making the epoch's order and "
+    "fetching the losses are inside. GFLOP counts matrix products, 6 sum(fan_in fan_out) - 2 (fan_in fan_out of the "
+    "first layer) per example: outputs, weight gradients, and input gradients, of which the first layer needs none. "
+    "Of product: the share of the rate at which JAX multiplies two large float32 matrices here, in the same "
+    "repetitions. Train loss: mean over the last epoch and all seeds, after equal epochs of equal steps. Peak "
+    "memory: the largest resident set, summed over a contender's processes. Compile: the programs in the order they "
+    "run (start, optimizer, epochs), once per run. Others: processor cores that other programs used meanwhile, in "
+    "the worst repetition; well above 0, only a quiet repeat of the run means much."
 )
 
 Entry = Mapping[str, Any]
@@ -49,17 +50,18 @@ def title(workload: Entry) -> str:
 
 def cells(contender: Entry) -> list[str]:
     """One row under `HEADINGS`."""
-    seconds, compile_seconds = contender["seconds_per_epoch_and_seed"], contender["compile_seconds"]
+    seconds, others = contender["seconds_per_epoch_and_seed"], contender["cores_used_by_others"]
+    compile_seconds = contender["compile_seconds"]
     return [
         contender["name"],
         f"{seconds['median']:.3g}",
-        f"{seconds['min']:.3g} to {seconds['max']:.3g}",
+        f"{seconds['min']:.3g} - {seconds['max']:.3g}",
         f"{contender['gflop_per_second']:.3g}",
         f"{contender['share_of_product']:.0%}",
         f"{contender['train_loss']['mean']:.4g}",
         f"{contender['peak_memory_bytes'] / 1e6:.0f}",
-        " + ".join(f"{value:.2f}" for value in compile_seconds.values()) if compile_seconds else "",
-        "" if contender["cores_used_by_others"] is None else f"{contender['cores_used_by_others']['median']:.1f}",
+        "+".join(f"{value:.2f}" for value in compile_seconds.values()) if compile_seconds else "",
+        "" if None in others else f"{max(others):.1f}",
     ]
 
 
@@ -95,8 +97,8 @@ def terminal_table(results: Entry) -> RenderableType:
     for workload in results["workloads"]:
         table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
         for heading in HEADINGS:
-            lines = heading.replace("s per epoch and", "s per epoch\nand")
-            table.add_column(lines, justify="left" if heading == "contender" else "right")
+            lines = heading.replace("epoch and seed", "epoch\nand seed").replace("of product", "of\nproduct")
+            table.add_column(lines, justify="left" if heading == "contender" else "right", no_wrap=True)
         for one in workload["contenders"]:
             table.add_row(*map(Text, cells(one)), style="bold" if one["library"] == "aejax" else "")
         parts += [Text(title(workload), style="bold"), Text(), table, *map(Text, ratio_lines(workload)), Text()]

@@ -20,7 +20,9 @@ from aejax.benchmark.job import Job, Trainer, read_job
 
 def _aejax(job: Job, seeds: Sequence[int], threads: int) -> Trainer:
     from aejax.benchmark.own import make_trainer
+    from aejax.cli import use_cores
 
+    use_cores(len(seeds))
     return make_trainer(job, seeds, threads)
 
 

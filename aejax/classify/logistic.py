@@ -169,7 +169,8 @@ def solve(problem: Problem, l2: Float[Array, ""], start: Linear, tolerance: floa
         return _Newton(linear, logits, probabilities, gradient, norm, iterations, stalled)
 
     def body(c: _Newton) -> _Newton:
-        accuracy = jnp.minimum(0.3, jnp.sqrt(c.gradient_norm))
+        # Superlinear convergence (Eisenstat and Walker 1996), but no more exact than the goal needs.
+        accuracy = jnp.maximum(jnp.minimum(0.3, jnp.sqrt(c.gradient_norm)), 0.3 * tolerance / c.gradient_norm)
         direction = _newton_direction(problem, strength, c.probabilities, c.gradient, accuracy)
         change = logits_of(direction, problem.features)
         slope = _dot(c.gradient, direction)

@@ -13,6 +13,7 @@ from aejax.config import ProbeConfig
 
 L2_GRID = tuple(np.logspace(2, -6, 12).tolist())  # per-example strengths, strongest first: ties go to the stronger
 TIE = 1e-4  # nats of validation loss that make no choice: among such strengths the strongest is taken
+RISES = 2  # rises of the validation loss in a row after which weaker strengths are not tried
 PATH_TOLERANCE = 1e-4  # gradient norm at which a grid point is good enough to be compared
 FINAL_TOLERANCE = 1e-5  # gradient norm asked of the classifier that is reported
 CONVERGED = 1e-4  # largest gradient entry, in float64, at which it counts as converged
@@ -41,7 +42,7 @@ class ProbeResult(NamedTuple):
     standardizer: Standardizer
     l2: Float[Array, ""]  # per-example strength used
     grid_edge: Bool[Array, ""]  # the best strength was the grid's first or last
-    valid_nll: Float[Array, " grid"]  # validation loss along L2_GRID; empty where the strength was fixed
+    valid_nll: Float[Array, " grid"]  # validation loss along L2_GRID, infinite where not tried; empty if l2 was fixed
     iterations: Int[Array, ""]
 
 
@@ -63,16 +64,35 @@ def _nll(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[A
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
 
 
+class _Path(NamedTuple):
+    linear: Linear  # of the strength before
+    loss: Float[Array, ""]  # its validation loss
+    rises: Int[Array, ""]  # strengths in a row at which the loss has risen
+
+
 def _validation_path(
     problem: Problem, features: Float[Array, "n_valid d"], labels: Int[Array, " n_valid"]
 ) -> Float[Array, " grid"]:
-    """Validation loss at each strength of `L2_GRID`, each solution starting from the one before."""
+    """Validation loss at each strength of `L2_GRID`, strongest first, each solution starting from the one before.
 
-    def at_strength(start: Linear, l2: Float[Array, ""]) -> tuple[Linear, Float[Array, ""]]:
-        linear = solve(problem, l2, start, PATH_TOLERANCE).linear
-        return linear, _nll(logits_of(unrotate(problem, linear), features), labels)
+    The path ends where the loss has risen at `RISES` strengths in a row: weaker ones cost most and only overfit more.
+    Strengths that were not tried have an infinite loss.
+    """
 
-    return jax.lax.scan(at_strength, zero_linear(problem), jnp.asarray(L2_GRID))[1]
+    def at_strength(path: _Path, l2: Float[Array, ""]) -> tuple[_Path, Float[Array, ""]]:
+        def tried(start: Linear) -> tuple[Linear, Float[Array, ""]]:
+            linear = solve(problem, l2, start, PATH_TOLERANCE).linear
+            return linear, _nll(logits_of(unrotate(problem, linear), features), labels)
+
+        def skipped(start: Linear) -> tuple[Linear, Float[Array, ""]]:
+            return start, jnp.asarray(jnp.inf)
+
+        linear, loss = jax.lax.cond(path.rises < RISES, tried, skipped, path.linear)
+        rises = jnp.where(loss > path.loss + TIE, path.rises + 1, 0)
+        return _Path(linear, loss, jnp.where(path.rises < RISES, rises, path.rises)), loss
+
+    start = _Path(zero_linear(problem), jnp.asarray(jnp.inf), jnp.zeros((), jnp.int32))
+    return jax.lax.scan(at_strength, start, jnp.asarray(L2_GRID))[1]
 
 
 def make_probe(

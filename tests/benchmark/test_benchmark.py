@@ -1,0 +1,108 @@
+"""What a benchmark says about itself; never how fast anything is."""
+
+import dataclasses
+import importlib.util
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+
+from aejax.benchmark.benchmark import benchmark
+from aejax.benchmark.contenders import PEERS, Peer, check_peers, torch_contenders
+from aejax.benchmark.report import terminal_table
+from aejax.benchmark.workloads import WORKLOADS, Workload, flops_per_example, layer_widths, prepare_job
+from aejax.config import DataConfig, ModelConfig
+from aejax.errors import InputError
+from aejax.methods import Setting
+from aejax.recipes import recipe
+from aejax.store.runs import plain, read_json
+
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+
+TABULAR = recipe("tutorial-tabular")
+TINY = {
+    "tiny": Workload(dataclasses.replace(TABULAR, data=dataclasses.replace(TABULAR.data, tabular_samples=300)), 1),
+    "digits": Workload(dataclasses.replace(recipe("tutorial-deep"), data=DataConfig(dataset="digits")), 1),
+}
+
+
+def run(tmp_path: Path, name: str, **changes: Any) -> dict[str, Any]:
+    settings = {"seeds": 2, "epochs": 1, "repeats": 1, "data_dir": None, "workloads": TINY, **changes}
+    return benchmark([name], ["torch"], tmp_path, Console(file=io.StringIO()), **settings)
+
+
+@needs_torch
+def test_results_have_the_schema_and_equal_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Threads that share cores with other tests may take a minute for what a process takes a second for.
+    one_thread = PEERS["torch"]._replace(contenders=lambda seeds, cores: torch_contenders(seeds, cores)[-1:])
+    monkeypatch.setitem(PEERS, "torch", one_thread)
+    results = run(tmp_path, "tiny")
+    assert read_json(tmp_path / "benchmark.json") == plain(results)
+    assert (results["schema"], results["kind"]) == (1, "benchmark")
+    assert {"machine", "command", "versions", "seconds"} <= results["environment"].keys()
+    (workload,) = results["workloads"]
+    contenders = workload["contenders"]
+    assert [one["library"] for one in contenders] == ["aejax", "aejax", "torch"]
+    assert {one["steps_per_epoch"] for one in contenders} == {workload["steps_per_epoch"]} == {13}
+    for one in contenders:
+        assert len(one["train_loss"]["per_seed"]) == one["seeds"]
+        assert one["peak_memory_bytes"] > 50e6
+        seconds = one["seconds_per_epoch_and_seed"]
+        assert seconds["min"] <= seconds["median"] <= seconds["max"]
+    assert len(workload["ratios"]) == 2
+    assert all(one["name"] in (tmp_path / "benchmark.md").read_text() for one in contenders)
+    Console(file=io.StringIO(), width=100).print(terminal_table(results))
+
+
+@needs_torch
+@pytest.mark.parametrize(("name", "epochs"), [("tiny", 10), ("digits", 10)])
+def test_peers_learn_alike(name: str, epochs: int) -> None:
+    """The same model, data, loss and optimizer from the same initial distribution: equal losses but for the draw."""
+    from aejax.benchmark import own, torch_peer
+
+    job, seeds = prepare_job(TINY[name], None), range(4)
+    ours = np.array(own.make_trainer(job, seeds, 1).train(epochs)["loss"])
+    theirs = np.array(torch_peer.make_trainer(job, seeds, 1).train(epochs)["loss"])
+    error = np.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / len(seeds))
+    assert abs(ours.mean() - theirs.mean()) < 5 * error + 0.01 * ours.mean()
+
+
+def test_flops_are_those_that_xla_counts() -> None:
+    model = ModelConfig(hidden=(32,), latent_dim=8, output="linear")
+    autoencoder = Setting(model, TABULAR.objective, 64, 2).autoencoder
+    variables = autoencoder.init(jax.random.key(0))
+    inputs = jax.numpy.ones((16, 64))
+
+    def loss(params: dict[str, Any]) -> jax.Array:
+        return jax.numpy.square(autoencoder.forward({**variables, "params": params}, inputs, train=True)[1]).sum()
+
+    analysis = jax.jit(jax.grad(loss)).lower(variables["params"]).compile().cost_analysis()
+    counted = analysis["flops"] / 16
+    products = flops_per_example(layer_widths(model, 64))
+    assert products <= counted < 1.1 * products
+
+
+def test_unknown_names_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--workload deap: no such workload; did you mean deep"):
+        run(tmp_path, "deap", workloads=WORKLOADS)
+    with pytest.raises(InputError, match="--peers tensorflow: no such peer; there are torch"):
+        check_peers(["tensorflow"])
+    with pytest.raises(InputError, match="--repeats 0: expected at least 1"):
+        run(tmp_path, "tiny", repeats=0)
+
+
+def test_a_missing_peer_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PEERS, "absent", Peer("no_such_package", "pip install absent", lambda seeds, cores: []))
+    with pytest.raises(InputError, match="--peers absent: is not installed; pip install absent"):
+        check_peers(["absent"])
+
+
+def test_a_peer_process_holds_no_jax() -> None:
+    code = "import sys, aejax.benchmark.worker; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,109 @@
+"""Scalers equal scikit-learn's on the training rows and see no other row."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from aejax.config import DataConfig
+from aejax.data.dataset import make_dataset
+from aejax.data.scalers import fit_scalers, scale
+from aejax.data.sources import load
+from aejax.errors import InputError
+
+RNG = np.random.default_rng(0)
+TRAIN = np.stack([RNG.permutation(60)[:40] for _ in range(3)])
+COLUMNS = {
+    "ordinary": RNG.normal(size=60),
+    "in millions": 1e6 * RNG.normal(size=60) + 3e6,
+    "in millionths": 1e-6 * RNG.normal(size=60),
+    "far from zero": 1e3 + RNG.normal(size=60),
+    "zero": np.zeros(60),
+    "constant": np.full(60, 0.1),
+    "constant and large": np.full(60, 12_345_678.0),
+    "all but constant": (np.arange(60) == min(set.intersection(*map(set, TRAIN)))).astype(float),
+}
+CONSTANT = {"zero", "constant", "constant and large"}
+INPUTS = np.stack(list(COLUMNS.values()), axis=1).astype(np.float32)
+DATASET = make_dataset("columns", INPUTS, np.arange(60) % 2, source="columns")
+SCIKIT = {"minmax": MinMaxScaler, "standard": StandardScaler}
+
+
+def of_seed(scaler, seed: int):
+    return jax.tree.map(lambda leaf: leaf[seed], scaler)
+
+
+@pytest.mark.parametrize("kind", SCIKIT)
+def test_scaled_columns_equal_scikit_learns_for_every_seeds_training_rows(kind):
+    scaler = fit_scalers(kind, DATASET, TRAIN)
+    varying = [i for i, name in enumerate(COLUMNS) if name not in CONSTANT]
+    for seed, rows in enumerate(TRAIN):
+        found = scale(of_seed(scaler, seed), INPUTS)
+        expected = SCIKIT[kind]().fit(INPUTS[rows].astype(np.float64)).transform(INPUTS.astype(np.float64))
+        np.testing.assert_allclose(found[:, varying], expected[:, varying], rtol=1e-4, atol=1e-4)
+        reached = np.asarray(found)[rows][:, varying]
+        if kind == "minmax":
+            np.testing.assert_allclose(reached.min(axis=0), 0, atol=1e-6)
+            np.testing.assert_allclose(reached.max(axis=0), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", SCIKIT)
+@pytest.mark.parametrize("name", sorted(CONSTANT))
+def test_a_constant_column_becomes_zero_and_not_noise(kind, name):
+    column = list(COLUMNS).index(name)
+    scaler = of_seed(fit_scalers(kind, DATASET, TRAIN), 0)
+    np.testing.assert_allclose(scale(scaler, INPUTS)[:, column], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["range", "minmax", "standard", "none"])
+def test_rows_outside_the_training_rows_change_nothing(kind):
+    scalers = []
+    for filler in (0.0, 1.0):
+        inputs = INPUTS / np.abs(INPUTS).max(axis=0).clip(1.0)
+        for row in set(range(60)) - set(TRAIN[0]):
+            inputs[row] = filler
+        data = make_dataset("columns", inputs, np.arange(60) % 2, source="columns", value_range=(-1.0, 1.0))
+        scalers.append(fit_scalers(kind, data, TRAIN[:1]))
+    jax.tree.map(np.testing.assert_array_equal, *scalers)
+
+
+@pytest.mark.parametrize("kind", SCIKIT)
+def test_each_seed_has_a_scaler_of_its_own_rows(kind):
+    together = fit_scalers(kind, DATASET, TRAIN)
+    for seed in range(3):
+        jax.tree.map(
+            np.testing.assert_array_equal, of_seed(together, seed), of_seed(fit_scalers(kind, DATASET, TRAIN[[seed]]), 0)
+        )
+    assert np.any(together.shift[0] != together.shift[1])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value_range"), [(np.uint8, (0.0, 255.0)), (np.float32, (-2.0, 6.0))], ids=["bytes", "declared floats"]
+)
+def test_range_takes_the_declared_limits_to_zero_and_one_whatever_the_rows(dtype, value_range):
+    low, high = value_range
+    inputs = np.linspace(low, high, 12).astype(dtype).reshape(6, 2)
+    data = make_dataset("ranged", inputs, np.arange(6) % 2, source="ranged", value_range=value_range)
+    scaler = of_seed(fit_scalers("range", data, np.array([[2, 3]])), 0)
+    found = scale(scaler, jnp.asarray(inputs))
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, (inputs.astype(np.float64) - low) / (high - low), rtol=1e-6)
+    assert (found.min(), found.max()) == (0.0, 1.0)
+
+
+def test_none_leaves_inputs_as_they_are():
+    scaler = of_seed(fit_scalers("none", DATASET, TRAIN), 0)
+    np.testing.assert_array_equal(scale(scaler, INPUTS), INPUTS)
+
+
+def test_minmax_of_bytes_does_not_wrap_around():
+    inputs = np.array([[250, 3], [10, 3], [255, 5], [0, 4], [0, 0], [0, 0]], np.uint8)
+    data = make_dataset("bytes", inputs, np.arange(6) % 2, source="bytes")
+    found = scale(of_seed(fit_scalers("minmax", data, np.array([[0, 1, 2]])), 0), inputs[:4])
+    np.testing.assert_allclose(found, [[240 / 245, 0], [0, 0], [1, 1], [-10 / 245, 0.5]], atol=1e-6)
+
+
+def test_range_without_declared_limits_is_refused_with_the_mend():
+    with pytest.raises(InputError, match="wine declares no limits; use minmax, standard or none"):
+        fit_scalers("range", load(DataConfig(dataset="wine")), np.array([[0, 1]]))

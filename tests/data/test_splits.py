@@ -1,0 +1,180 @@
+"""Roles of rows: disjoint, covering, stratified, nested in the label fraction, and the same test for every seed."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+from sklearn.model_selection import train_test_split
+
+from aejax.config import DataConfig, SplitConfig
+from aejax.data.dataset import make_dataset
+from aejax.data.order import generator
+from aejax.data.sources import load
+from aejax.data.splits import make_split, stratified_order
+from aejax.errors import InputError
+
+SEEDS = 3
+
+
+@functools.cache
+def dataset(name: str):
+    if name == "official":  # its test rows lie between the others
+        rng = np.random.default_rng(0)
+        return make_dataset(
+            name, rng.normal(size=(300, 2)), np.arange(300) % 7, source=name, test_rows=np.arange(40, 90)
+        )
+    if name == "unbalanced":
+        labels = np.repeat([0, 1, 2, 3], [400, 60, 25, 15])
+        return make_dataset(name, np.random.default_rng(0).normal(size=(500, 2)), labels, source=name)
+    return load(DataConfig(dataset=name))
+
+
+DATASETS = ["digits", "breast_cancer", "wine", "official", "unbalanced"]
+every_dataset = pytest.mark.parametrize("name", DATASETS)
+CONFIGS = {
+    "default": SplitConfig(),
+    "no validation": SplitConfig(valid_fraction=0.0),
+    "large shares": SplitConfig(test_fraction=0.5, valid_fraction=0.4),
+    "few labels": SplitConfig(label_fraction=0.1),
+}
+
+
+def assert_in_proportion(labels: np.ndarray, chosen: np.ndarray, pool: np.ndarray) -> None:
+    """`chosen` holds each class in the proportion of `pool`, to within one example."""
+    classes = labels.max() + 1
+    expected = np.bincount(labels[pool], minlength=classes) * len(chosen) / len(pool)
+    assert np.all(np.abs(np.bincount(labels[chosen], minlength=classes) - expected) <= 1)
+
+
+@every_dataset
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_train_valid_and_test_rows_are_disjoint_and_cover_every_row(name, config):
+    data = dataset(name)
+    split = make_split(data, config, SEEDS)
+    for seed in range(SEEDS):
+        together = np.concatenate([split.train[seed], split.valid[seed], split.test])
+        np.testing.assert_array_equal(np.sort(together), np.arange(data.n))
+        assert set(split.labelled_train[seed]) <= set(split.train[seed])
+        assert set(split.labelled_valid[seed]) <= set(split.valid[seed])
+        assert len(set(split.labelled_train[seed])) == split.labelled_train.shape[1]
+    assert split.valid.shape[1] == round(config.valid_fraction * (data.n - len(split.test)))
+
+
+@every_dataset
+def test_a_seeds_rows_depend_neither_on_how_many_seeds_there_are_nor_on_the_other_seeds(name):
+    few, many = (make_split(dataset(name), SplitConfig(label_fraction=0.5), seeds) for seeds in (2, 5))
+    np.testing.assert_array_equal(few.test, many.test)
+    for role in ("train", "valid", "labelled_train", "labelled_valid"):
+        np.testing.assert_array_equal(getattr(few, role), getattr(many, role)[:2])
+    assert len({many.valid[seed].tobytes() for seed in range(5)}) == 5
+
+
+@pytest.mark.parametrize("name", ["digits", "wine", "unbalanced"])
+def test_the_test_seed_moves_the_test_rows_and_an_official_test_set_is_taken_as_it_is(name):
+    here, there = (make_split(dataset(name), SplitConfig(test_seed=seed), 1).test for seed in (0, 1))
+    assert set(here) != set(there)
+    official = dataset("official")
+    np.testing.assert_array_equal(make_split(official, SplitConfig(test_seed=3), 1).test, official.test_rows)
+
+
+@every_dataset
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_every_drawn_role_holds_the_classes_in_proportion_to_within_one_example_each(name, config):
+    data = dataset(name)
+    split = make_split(data, config, SEEDS)
+    rest = np.setdiff1d(np.arange(data.n), split.test)
+    if data.test_rows is None:
+        assert_in_proportion(data.labels, split.test, np.arange(data.n))
+    for seed in range(SEEDS):
+        assert_in_proportion(data.labels, split.valid[seed], rest)
+        assert_in_proportion(data.labels, split.train[seed], rest)
+
+
+@pytest.mark.parametrize("name", ["digits", "unbalanced", "breast_cancer"])
+def test_label_subsets_are_nested_in_the_fraction_and_hold_every_class(name):
+    data = dataset(name)
+    splits = [make_split(data, SplitConfig(label_fraction=f, valid_fraction=0.2), SEEDS) for f in (0.01, 0.1, 0.5, 1)]
+    for seed in range(SEEDS):
+        for role in ("labelled_train", "labelled_valid"):
+            subsets = [set(getattr(split, role)[seed]) for split in splits]
+            assert all(small <= large for small, large in zip(subsets[:-1], subsets[1:], strict=True))
+            assert all(set(data.labels[list(subset)]) == set(data.labels) for subset in subsets)
+        np.testing.assert_array_equal(np.sort(splits[-1].labelled_train[seed]), splits[-1].train[seed])
+        np.testing.assert_array_equal(np.sort(splits[-1].labelled_valid[seed]), np.sort(splits[-1].valid[seed]))
+    for split, fraction in zip(splits, (0.01, 0.1, 0.5, 1), strict=True):
+        expected = max(np.ceil(fraction * split.train.shape[1]), data.classes)
+        assert split.labelled_train.shape[1] == expected
+        np.testing.assert_array_equal(split.train, splits[0].train)  # the fraction takes labels, not examples
+
+
+def test_every_prefix_of_a_stratified_order_holds_the_classes_in_proportion():
+    labels = np.repeat([0, 1, 2], [70, 25, 5])
+    order = stratified_order(labels, np.random.default_rng(0))
+    np.testing.assert_array_equal(np.sort(order), np.arange(100))
+    for length in range(1, 101):
+        assert_in_proportion(labels, order[:length], np.arange(100))
+    with_all = stratified_order(labels, np.random.default_rng(0), every_class_first=True)
+    np.testing.assert_array_equal(np.sort(with_all), np.arange(100))
+    assert set(labels[with_all[:3]]) == {0, 1, 2}
+
+
+def test_every_row_is_as_likely_as_any_other_of_its_class_to_come_first():
+    labels = np.repeat([0, 1], [6, 3])
+    firsts = [stratified_order(labels, generator(seed, "a use"))[:3] for seed in range(2000)]
+    counts = np.bincount(np.concatenate(firsts), minlength=9)
+    for label in (0, 1):
+        of_class = counts[labels == label]
+        assert np.all(np.abs(of_class - of_class.mean()) < 5 * np.sqrt(of_class.mean()))
+
+
+class TestTutorial:
+    data = load(DataConfig(dataset="tabular"))
+
+    def test_the_test_rows_are_those_of_train_test_split_in_its_order(self):
+        expected = train_test_split(np.arange(self.data.n), test_size=0.33, random_state=1)[1]
+        np.testing.assert_array_equal(make_split(self.data, SplitConfig(split="tutorial"), 1).test, expected)
+
+    def test_autoencoders_train_on_everything_else_and_only_classifiers_hold_rows_out(self):
+        split = make_split(self.data, SplitConfig(split="tutorial"), SEEDS)
+        rest = np.setdiff1d(np.arange(self.data.n), split.test)
+        assert split.valid.shape == (SEEDS, 0)
+        for seed in range(SEEDS):
+            np.testing.assert_array_equal(np.sort(split.train[seed]), rest)
+            classifiers = np.concatenate([split.labelled_train[seed], split.labelled_valid[seed]])
+            np.testing.assert_array_equal(np.sort(classifiers), rest)
+        assert split.labelled_valid.shape[1] == round(0.1 * len(rest))
+
+    def test_an_official_test_set_goes_before_the_tutorials_draw(self):
+        official = dataset("official")
+        split = make_split(official, SplitConfig(split="tutorial"), 1)
+        np.testing.assert_array_equal(split.test, official.test_rows)
+
+
+def test_equal_splits_and_no_others_have_equal_digests():
+    data = dataset("wine")
+    base = make_split(data, SplitConfig(), 2)
+    assert make_split(data, SplitConfig(), 2).sha256 == base.sha256
+    others = [
+        make_split(data, SplitConfig(test_seed=1), 2),
+        make_split(data, SplitConfig(label_fraction=0.5), 2),
+        make_split(data, SplitConfig(), 3),
+        dataclasses.replace(base, train=base.train[:, ::-1]),
+        dataclasses.replace(base, labelled_train=base.labelled_valid, labelled_valid=base.labelled_train),
+    ]
+    assert len({base.sha256, *(other.sha256 for other in others)}) == 6
+
+
+@pytest.mark.parametrize(
+    ("counts", "config", "named"),
+    [
+        pytest.param([80, 3], SplitConfig(test_fraction=0.01), "class '1' has no test rows", id="test"),
+        pytest.param([80, 3], SplitConfig(test_fraction=0.5, valid_fraction=0.9), "no training (seed 0)", id="training"),
+    ],
+)
+def test_a_class_left_without_rows_is_refused_by_name(counts, config, named):
+    labels = np.repeat([0, 1], counts)
+    data = make_dataset("scarce", np.zeros((len(labels), 1)), labels, source="scarce")
+    with pytest.raises(InputError) as caught:
+        make_split(data, config, 2)
+    assert named in str(caught.value)

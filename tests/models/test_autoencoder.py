@@ -1,0 +1,83 @@
+"""An autoencoder is its encoder and its decoder and nothing else."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aejax.classify.head import Classifier, SoftmaxHead
+from aejax.config import ModelConfig
+from aejax.models.autoencoder import dense_autoencoder
+
+INPUTS = 3 * jax.random.normal(jax.random.key(0), (32, 6))
+CONFIGS = {
+    "no hidden layer": ModelConfig(hidden=(), latent_dim=3, output="sigmoid"),
+    "deep": ModelConfig(hidden=(8, 5), latent_dim=3, output="linear"),
+    "batch norm, keras": ModelConfig(
+        hidden=(8,), latent_dim=3, batch_norm=True, conventions="keras", output="sigmoid", activation="leaky_relu"
+    ),
+}
+every_config = pytest.mark.parametrize("name", CONFIGS)
+
+
+@functools.cache
+def made(name: str):
+    model = dense_autoencoder(CONFIGS[name], features=6)
+    return model, model.init(jax.random.key(5))
+
+
+@every_config
+def test_the_encoder_is_bit_equal_to_a_classifiers_with_the_same_key_and_another_key_gives_another(name):
+    autoencoder, here = made(name)
+    classifier = Classifier(autoencoder.encoder, SoftmaxHead(3), features=6)
+    there = classifier.init(jax.random.key(5))
+    other = autoencoder.init(jax.random.key(6))["params"]["encoder"]
+    assert jax.tree.structure(here["params"]["encoder"]) == jax.tree.structure(there["params"]["encoder"])
+    jax.tree.map(np.testing.assert_array_equal, here["params"]["encoder"], there["params"]["encoder"])
+    jax.tree.map(np.testing.assert_array_equal, here["batch_stats"]["encoder"], there["batch_stats"]["encoder"])
+    assert any(np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (here["params"]["encoder"], other)), strict=True))
+
+
+@every_config
+def test_reconstructing_is_decoding_the_code_and_forward_is_the_same_before_the_last_activation(name):
+    model, variables = made(name)
+    latents, outputs, stats = model.forward(variables, INPUTS, train=False)
+    assert latents.shape == (32, CONFIGS[name].latent_dim)
+    np.testing.assert_array_equal(latents, model.encode(variables, INPUTS))
+    recon = model.reconstruct(variables, INPUTS)
+    assert recon.shape == INPUTS.shape
+    np.testing.assert_array_equal(recon, model.decode(variables, latents))
+    last = jax.nn.sigmoid if CONFIGS[name].output == "sigmoid" else lambda x: x
+    np.testing.assert_array_equal(recon, last(outputs))
+    jax.tree.map(np.testing.assert_array_equal, stats, variables["batch_stats"])
+
+
+@every_config
+def test_sigmoid_outputs_lie_in_the_open_unit_interval_and_linear_ones_do_not(name):
+    model, variables = made(name)
+    recon = model.reconstruct(variables, INPUTS)
+    assert bool(np.all((recon > 0) & (recon < 1))) == (CONFIGS[name].output == "sigmoid")
+
+
+@pytest.mark.parametrize(
+    ("decoder_hidden", "widths"), [(None, (2, 5, 9, 6)), ((4,), (2, 4, 6)), ((), (2, 6))], ids=["mirrored", "4", "none"]
+)
+def test_the_decoder_mirrors_the_encoder_unless_it_is_told_otherwise(decoder_hidden, widths):
+    config = ModelConfig(hidden=(9, 5), decoder_hidden=decoder_hidden, latent_dim=2, output="linear")
+    params = jax.eval_shape(dense_autoencoder(config, features=6).init, jax.random.key(0))["params"]["decoder"]
+    shapes = {leaf.shape for leaf in jax.tree.leaves(params) if leaf.ndim == 2}
+    assert shapes == set(zip(widths[:-1], widths[1:], strict=True))
+
+
+@every_config
+def test_no_part_sees_the_others_weights(name):
+    model, variables = made(name)
+
+    def code_sum(params):
+        return jnp.sum(model.encode({**variables, "params": params}, INPUTS) ** 2)
+
+    gradient = jax.jit(jax.grad(code_sum))(variables["params"])
+    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(gradient["decoder"]))
+    assert any(np.any(leaf != 0) for leaf in jax.tree.leaves(gradient["encoder"]))

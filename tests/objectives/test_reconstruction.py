@@ -1,0 +1,71 @@
+"""Reconstruction terms equal their formulas, also where the formulas overflow."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from aejax.objectives.reconstruction import per_example_bce, per_example_mse, reconstruction_term
+
+
+def naive_bce(logits, target):
+    probability = 1 / (1 + np.exp(-logits))
+    return -np.mean(target * np.log(probability) + (1 - target) * np.log(1 - probability), axis=1)
+
+
+def test_bce_from_logits_is_the_cross_entropy_of_their_sigmoids():
+    rng = np.random.default_rng(0)
+    logits, target = 5 * rng.normal(size=(40, 7)), rng.uniform(size=(40, 7))
+    found = per_example_bce(jnp.asarray(logits), jnp.asarray(target))
+    assert found.shape == (40,)
+    np.testing.assert_allclose(found, naive_bce(logits, target), rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e30])
+def test_bce_and_its_gradient_are_exact_at_logits_where_the_naive_formula_is_not_finite(size):
+    logits = jnp.array([[size, -size, size, -size]])
+    target = jnp.array([[1.0, 0.0, 0.0, 1.0]])
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        assert not np.isfinite(naive_bce(np.asarray(logits), np.asarray(target))).all()
+    np.testing.assert_allclose(per_example_bce(logits, target), [2 * size / 4], rtol=1e-6)
+    gradient = jax.grad(lambda z: per_example_bce(z, target)[0])(logits)
+    np.testing.assert_allclose(gradient, [[0, 0, 1 / 4, -1 / 4]], atol=1e-7)
+
+
+@pytest.mark.parametrize("target", [0.01, 0.3, 0.5, 0.99])
+def test_bce_is_lowest_where_the_sigmoid_of_the_logit_is_the_target(target):
+    targets = jnp.full((1, 1), target)
+    best = float(logit(target))
+    slope = jax.grad(lambda z: per_example_bce(z, targets)[0])
+    np.testing.assert_allclose(slope(jnp.full((1, 1), best)), 0, atol=1e-6)
+    for away in (0.1, 1.0, 10.0):
+        assert per_example_bce(jnp.full((1, 1), best + away), targets) > per_example_bce(
+            jnp.full((1, 1), best), targets
+        )
+        assert float(slope(jnp.full((1, 1), best - away))[0, 0]) < 0 < float(slope(jnp.full((1, 1), best + away))[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("recon", "target", "expected"),
+    [
+        pytest.param([[1.0, 2.0]], [[1.0, 2.0]], [0.0], id="perfect"),
+        pytest.param([[0.0, 0.0]], [[3.0, 4.0]], [12.5], id="3-4-5"),
+        pytest.param([[1.0, 1.0], [2.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]], [1.0, 4.0], id="each example by itself"),
+        pytest.param([[-1.0]], [[1.0]], [4.0], id="sign"),
+    ],
+)
+def test_mse_is_the_mean_over_features_of_squared_differences(recon, target, expected):
+    np.testing.assert_array_equal(per_example_mse(jnp.array(recon), jnp.array(target)), expected)
+
+
+def test_the_term_applies_the_sigmoid_exactly_where_the_output_has_one_and_the_loss_does_not():
+    rng = np.random.default_rng(1)
+    outputs, target = rng.normal(size=(9, 4)), rng.uniform(size=(9, 4))
+    arrays = jnp.asarray(outputs), jnp.asarray(target)
+    found = {pair: reconstruction_term(*pair)(*arrays) for pair in [("mse", "sigmoid"), ("mse", "linear")]}
+    np.testing.assert_allclose(found["mse", "sigmoid"], np.mean((expit(outputs) - target) ** 2, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(found["mse", "linear"], np.mean((outputs - target) ** 2, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(
+        reconstruction_term("bce", "sigmoid")(*arrays), naive_bce(outputs, target), rtol=1e-5
+    )

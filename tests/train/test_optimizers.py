@@ -1,0 +1,175 @@
+"""Optimizers descend, schedules end where they should, and what is frozen stays bit-equal."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from aejax.classify.head import Classifier, SoftmaxHead, classification
+from aejax.config import OptimizerConfig
+from aejax.data.examples import Batch
+from aejax.errors import InputError
+from aejax.models.dense import DenseEncoder
+from aejax.train.epoch import make_step
+from aejax.train.optimizers import freeze, make_optimizer, make_schedule
+from aejax.train.state import init_state
+
+CLASSIFIER = Classifier(DenseEncoder((5,), 3, batch_norm=True), SoftmaxHead(3), features=6)
+BATCH = Batch(jax.random.normal(jax.random.key(0), (12, 6)), jnp.arange(12, dtype=jnp.int32) % 3)
+EVERY_OPTIMIZER = {
+    "adam": OptimizerConfig(learning_rate=0.1),
+    "adam, clipped": OptimizerConfig(learning_rate=0.1, clip_norm=0.01),
+    "adam, warm-up and cosine": OptimizerConfig(learning_rate=0.1, schedule="cosine", warmup_epochs=1.0),
+    "adamw with weight decay": OptimizerConfig(optimizer="adamw", learning_rate=0.1, weight_decay=0.5),
+    "sgd with momentum": OptimizerConfig(optimizer="sgd", learning_rate=0.1, momentum=0.9),
+    "sgd with momentum, clipped": OptimizerConfig(optimizer="sgd", learning_rate=0.1, momentum=0.9, clip_norm=0.5),
+    "adadelta": OptimizerConfig(optimizer="adadelta", learning_rate=1.0),
+}
+every_optimizer = pytest.mark.parametrize("config", EVERY_OPTIMIZER.values(), ids=EVERY_OPTIMIZER)
+
+
+def after_steps(optimizer: optax.GradientTransformation, *, frozen_encoder: bool, steps: int = 3):
+    """Variables before and after a few steps."""
+    before = jax.jit(CLASSIFIER.init)(jax.random.key(1))
+    state = init_state(before, optimizer)
+    step = jax.jit(make_step(classification(CLASSIFIER, frozen_encoder=frozen_encoder), optimizer))
+    for _ in range(steps):
+        state, _ = step(state, BATCH, jax.random.key(2))
+    return before, state.variables
+
+
+def bit_equal(here, there) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(here), jax.tree.leaves(there), strict=True))
+
+
+@every_optimizer
+def test_a_frozen_encoder_is_bit_equal_after_training_and_the_head_is_not(config):
+    # The encoder is differentiated here, so that freezing is the optimizer's doing alone.
+    before, after = after_steps(freeze(make_optimizer(config, 3, 3), {"encoder"}), frozen_encoder=False)
+    assert bit_equal(after["params"]["encoder"], before["params"]["encoder"])
+    assert not bit_equal(after["params"]["head"], before["params"]["head"])
+
+
+def test_the_batch_statistics_of_a_frozen_encoder_are_bit_equal_too_and_without_freezing_they_move():
+    optimizer = freeze(make_optimizer(EVERY_OPTIMIZER["adam"], 3, 3), {"encoder"})
+    before, after = after_steps(optimizer, frozen_encoder=True)
+    assert bit_equal(after["params"]["encoder"], before["params"]["encoder"])
+    assert bit_equal(after["batch_stats"], before["batch_stats"])
+    assert not bit_equal(after["params"]["head"], before["params"]["head"])
+    before, after = after_steps(optimizer, frozen_encoder=False)
+    assert not bit_equal(after["batch_stats"]["encoder"], before["batch_stats"]["encoder"])
+
+
+def is_head(params):
+    return {part: jax.tree.map(lambda _, here=part == "head": here, tree) for part, tree in params.items()}
+
+
+def is_encoder(params):
+    return jax.tree.map(lambda here: not here, is_head(params))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        # Leaves outside the mask get their raw gradient as their update: they ascend.
+        pytest.param(optax.masked(optax.adam(0.1), is_head), id="masked alone"),
+        # What comes after the zeros decays the frozen weights all the same.
+        pytest.param(
+            optax.chain(optax.masked(optax.set_to_zero(), is_encoder), optax.adamw(0.1, weight_decay=0.5)),
+            id="zeros before the weight decay",
+        ),
+    ],
+)
+def test_control_what_looks_like_freezing_and_moves_the_encoder(optimizer):
+    before, after = after_steps(optimizer, frozen_encoder=False)
+    assert not bit_equal(after["params"]["encoder"], before["params"]["encoder"])
+
+
+@every_optimizer
+def test_a_frozen_part_weighs_nothing_in_the_updates_of_the_others(config):
+    # Above all not in the norm that clipping looks at.
+    params = {"encoder": {"w": jnp.ones(3)}, "head": {"w": jnp.array([1.0, -2.0])}}
+    optimizer, frozen = make_optimizer(config, 3, 3), freeze(make_optimizer(config, 3, 3), {"encoder"})
+    alone = {"head": params["head"]}
+    states = optimizer.init(alone), frozen.init(params)
+    for scale in (1.0, 2.0):
+        head = {"w": scale * jnp.array([3.0, 4.0])}
+        expected, state = optimizer.update({"head": head}, states[0], alone)
+        found, frozen_state = frozen.update({"encoder": {"w": jnp.full(3, 1e6)}, "head": head}, states[1], params)
+        states = state, frozen_state
+        np.testing.assert_array_equal(found["head"]["w"], expected["head"]["w"])
+        np.testing.assert_array_equal(found["encoder"]["w"], 0)
+
+
+@every_optimizer
+def test_every_optimizer_descends(config):
+    optimizer = make_optimizer(config, steps_per_epoch=10, epochs=3)
+    params = jnp.array([3.0, -2.0])
+    state, losses = optimizer.init(params), []
+    update = jax.jit(optimizer.update)
+    for _ in range(29):
+        losses.append(float(jnp.sum(params**2)))
+        updates, state = update(2 * params, state, params)
+        params = optax.apply_updates(params, updates)
+    assert losses[-1] < losses[0]
+    assert losses[2] < losses[0]
+
+
+def test_clipping_bounds_the_whole_gradients_norm_and_keeps_its_direction():
+    config = OptimizerConfig(optimizer="sgd", learning_rate=1.0, momentum=0.0, clip_norm=0.5)
+    optimizer = make_optimizer(config, 1, 1)
+    for gradient, expected in [([3.0, 4.0], [-0.3, -0.4]), ([0.03, 0.04], [-0.03, -0.04])]:
+        params = {"a": jnp.zeros(1), "b": jnp.zeros(1)}
+        parts = {"a": jnp.array(gradient[:1]), "b": jnp.array(gradient[1:])}
+        updates, _ = optimizer.update(parts, optimizer.init(params), params)
+        np.testing.assert_allclose([updates["a"][0], updates["b"][0]], expected, rtol=1e-6)
+
+
+def test_momentum_adds_up_past_gradients():
+    config = OptimizerConfig(optimizer="sgd", learning_rate=0.1, momentum=0.5)
+    optimizer = make_optimizer(config, 1, 1)
+    state, moves = optimizer.init(jnp.zeros(())), []
+    for _ in range(3):
+        move, state = optimizer.update(jnp.ones(()), state, jnp.zeros(()))
+        moves.append(float(move))
+    np.testing.assert_allclose(moves, [-0.1, -0.15, -0.175], rtol=1e-6)
+
+
+def test_weight_decay_is_decoupled_from_the_gradient():
+    config = OptimizerConfig(optimizer="adamw", learning_rate=0.1, weight_decay=0.5)
+    optimizer = make_optimizer(config, 1, 1)
+    params = jnp.array([2.0, -4.0])
+    update, _ = optimizer.update(jnp.zeros(2), optimizer.init(params), params)
+    np.testing.assert_allclose(update, -0.1 * 0.5 * params, rtol=1e-6)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("warmup_epochs", [0.5, 1.0, 2.9])
+def test_a_warm_up_rises_linearly_from_zero_to_the_peak(schedule, warmup_epochs):
+    config = OptimizerConfig(learning_rate=0.2, schedule=schedule, warmup_epochs=warmup_epochs)
+    rate = make_schedule(config, steps_per_epoch=10, epochs=3)
+    warmup = round(10 * warmup_epochs)
+    np.testing.assert_allclose(
+        [rate(step) for step in range(warmup + 1)], 0.2 * np.arange(warmup + 1) / warmup, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize("warmup_epochs", [0.0, 1.0])
+def test_a_cosine_falls_from_the_peak_to_zero_at_the_end_of_training_and_a_constant_does_not(warmup_epochs):
+    cosine, constant = (
+        make_schedule(OptimizerConfig(learning_rate=0.2, schedule=name, warmup_epochs=warmup_epochs), 10, 5)
+        for name in ("cosine", "constant")
+    )
+    steps = np.arange(round(10 * warmup_epochs), 51)
+    rates = np.array([cosine(step) for step in steps])
+    phase = (steps - steps[0]) / (50 - steps[0])
+    np.testing.assert_allclose(rates, 0.1 * (1 + np.cos(np.pi * phase)), atol=1e-7)
+    np.testing.assert_allclose([constant(step) for step in steps], 0.2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("warmup_epochs", [3.0, 4.0, 2.96])
+def test_a_warm_up_that_does_not_end_before_the_training_is_refused(warmup_epochs):
+    config = OptimizerConfig(warmup_epochs=warmup_epochs)
+    with pytest.raises(InputError, match=f"--warmup-epochs {warmup_epochs}: must be below --epochs 3"):
+        make_optimizer(config, steps_per_epoch=10, epochs=3)

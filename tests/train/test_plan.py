@@ -1,0 +1,102 @@
+"""However seeds are laid over devices, each seed's training is the same."""
+
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from aejax.config import PlanConfig
+from aejax.errors import InputError
+from aejax.train.epoch import make_epochs
+from aejax.train.plan import make_plan
+from aejax.train.state import init_fit
+
+OPTIMIZER = optax.adam(0.01)
+PLANS = {
+    "vmapped": PlanConfig(devices=1, within_device="vmap"),
+    "serial": PlanConfig(devices=1, within_device="serial"),
+    "sharded, serial": PlanConfig(devices=2, within_device="serial"),
+    "sharded, vmapped": PlanConfig(devices=2, within_device="vmap"),
+}
+
+
+@functools.cache
+def program(objective, plan):
+    def of_seed(variables, orders, data, examples):
+        return make_epochs(objective, OPTIMIZER)(init_fit(variables, OPTIMIZER), orders, data, examples)
+
+    return plan.over(of_seed, shared=(3,))
+
+
+def trained(tiny, config: PlanConfig, seeds: slice = slice(None)):
+    """Final variables and history of the chosen seeds under a plan, as NumPy."""
+    variables, orders, data = jax.tree.map(lambda leaf: leaf[seeds], (tiny.variables, tiny.orders, tiny.data))
+    plan = make_plan(config, len(orders))
+    placed = (plan.put_seeded(variables), plan.put_seeded(orders), plan.put_seeded(data))
+    fit, history = program(tiny.objective, plan)(*placed, plan.put_shared(tiny.examples))
+    return plan.fetch((fit.state.variables, history))
+
+
+def assert_equal(here, there) -> None:
+    jax.tree.map(np.testing.assert_array_equal, here, there)
+
+
+def assert_close(here, there) -> None:
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), here, there)
+
+
+@pytest.mark.parametrize("config", PLANS.values(), ids=PLANS)
+def test_every_plan_gives_each_seed_the_training_it_has_alone(tiny, config):
+    together = trained(tiny, config)
+    for seed in range(tiny.seeds):
+        alone = trained(tiny, PLANS["serial"], slice(seed, seed + 1))
+        assert_close(jax.tree.map(lambda leaf, own=seed: leaf[own : own + 1], together), alone)
+
+
+@pytest.mark.parametrize("config", PLANS.values(), ids=PLANS)
+def test_every_plan_repeats_itself_to_the_bit(tiny, config):
+    assert_equal(trained(tiny, config), trained(tiny, config))
+
+
+@pytest.mark.parametrize("config", [PLANS["serial"], PLANS["sharded, serial"]], ids=["one device", "two devices"])
+def test_adding_a_seed_leaves_the_others_bit_equal(tiny, config):
+    more = dataclasses.replace(tiny, seeds=4)
+    assert_equal(jax.tree.map(lambda leaf: leaf[:3], trained(more, config)), trained(tiny, config))
+
+
+def test_seeds_differ_from_one_another(tiny):
+    _, history = trained(tiny, PLANS["serial"])
+    assert len(np.unique(history["train_loss"][:, -1])) == tiny.seeds
+
+
+@pytest.mark.parametrize(("seeds", "devices", "padded"), [(1, 1, 1), (2, 2, 2), (3, 2, 4), (4, 2, 4), (5, 2, 6)])
+def test_seeds_that_the_devices_do_not_divide_are_padded_and_the_padding_is_hidden(seeds, devices, padded):
+    plan = make_plan(PlanConfig(devices=min(2, jax.device_count())), seeds)
+    assert (plan.mesh.size, plan.padded) == (devices, padded)
+    own = np.arange(seeds, dtype=np.float32)
+    placed = plan.put_seeded(own)
+    assert placed.shape == (padded,)
+    assert len(placed.sharding.device_set) == devices
+    squares = plan.over(lambda number, offset: number**2 + offset, shared=(1,))(placed, plan.put_shared(np.float32(1)))
+    np.testing.assert_array_equal(plan.fetch(squares), own**2 + 1)
+
+
+@pytest.mark.parametrize("within", ["vmap", "serial"])
+def test_shared_arguments_may_stand_anywhere(within):
+    plan = make_plan(PlanConfig(devices=2, within_device=within), 3)
+    table, rows, scale = np.arange(10.0, dtype=np.float32), np.array([7, 1, 4]), np.float32(10)
+    look_up = plan.over(lambda values, row, factor: factor * values[row], shared=(0, 2))
+    found = look_up(plan.put_shared(table), plan.put_seeded(rows), plan.put_shared(scale))
+    np.testing.assert_array_equal(plan.fetch(found), [70, 10, 40])
+
+
+def test_more_devices_than_there_are_is_refused():
+    with pytest.raises(InputError, match="--devices 3: JAX finds 2; ask for at most that many"):
+        make_plan(PlanConfig(devices=3), 8)
+
+
+def test_the_plan_says_what_it_is():
+    assert make_plan(PlanConfig(), 5).describe() == "5 seeds over 2 cpu device(s), serial within a device"
