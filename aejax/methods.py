@@ -44,6 +44,10 @@ class Setting:
         """The one architecture, shared so that equal programs are compiled once."""
         return dense_autoencoder(self.model, self.features)
 
+    def start_autoencoder(self, key: PRNGKeyArray, inputs: Float[Array, "n_train d"]) -> Variables:
+        """The variables from which every kind starts, and at which the random encoder stays."""
+        return self.autoencoder.init(key)
+
 
 def raw(setting: Setting) -> Method:
     """The scaled inputs themselves."""
@@ -77,8 +81,7 @@ def pca(setting: Setting) -> Method:
 
 def random_encoder(setting: Setting) -> Method:
     """The architecture untrained, with the very weights from which the autoencoders of the same seed start."""
-    model = setting.autoencoder
-    return Method(start=lambda key, inputs: model.init(key), encode=model.encode)
+    return Method(start=setting.start_autoencoder, encode=setting.autoencoder.encode)
 
 
 def supervised(setting: Setting) -> Method:
@@ -97,7 +100,7 @@ def autoencoder_method(kind: str, setting: Setting) -> Method:
     """An autoencoder of a kind in `KINDS`, trained on the training inputs without labels."""
     model = setting.autoencoder
     return Method(
-        start=lambda key, inputs: model.init(key),
+        start=setting.start_autoencoder,
         encode=model.encode,
         reconstruct=model.reconstruct,
         objective=KINDS[kind](model, setting.objective),

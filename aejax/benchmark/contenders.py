@@ -56,7 +56,7 @@ def torch_contenders(seeds: int, cores: int) -> list[Contender]:
     found = [Contender(all_threads, "torch", everything, cores)]
     if cores > 1:
         briefly = (("GOMP_SPINCOUNT", "1000"),)
-        found.append(Contender(f"{all_threads}, brief spin", "torch", everything, cores, briefly))
+        found.append(Contender(f"{all_threads}, low spin", "torch", everything, cores, briefly))
     if (processes := min(cores, seeds)) > 1:
         shares = tuple(tuple(range(first, seeds, processes)) for first in range(processes))
         found.append(Contender(f"torch, {processes} x 1 thread", "torch", shares, 1))

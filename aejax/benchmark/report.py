@@ -22,6 +22,8 @@ HEADINGS = (
     "compile s",
     "others",
 )
+COMPILE = HEADINGS.index("compile s")  # one number on a terminal, one for each program in Markdown
+
 NOTES = (
     "Seconds are wall time by epochs and seeds: the median of the repetitions, taken in turn with every other "
     "contender's, and their range. Training alone: no validation loss on either side; making the epoch's order and "
@@ -55,7 +57,7 @@ def cells(contender: Entry) -> list[str]:
     return [
         contender["name"],
         f"{seconds['median']:.3g}",
-        f"{seconds['min']:.3g} - {seconds['max']:.3g}",
+        f"{seconds['min']:.3g}-{seconds['max']:.3g}",
         f"{contender['gflop_per_second']:.3g}",
         f"{contender['share_of_product']:.0%}",
         f"{contender['train_loss']['mean']:.4g}",
@@ -97,9 +99,11 @@ def terminal_table(results: Entry) -> RenderableType:
     for workload in results["workloads"]:
         table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
         for heading in HEADINGS:
-            lines = heading.replace("epoch and seed", "epoch\nand seed").replace("of product", "of\nproduct")
+            lines = heading.replace(" ", "\n").replace("and\nseed", "and seed")
             table.add_column(lines, justify="left" if heading == "contender" else "right", no_wrap=True)
         for one in workload["contenders"]:
-            table.add_row(*map(Text, cells(one)), style="bold" if one["library"] == "aejax" else "")
+            row = cells(one)
+            row[COMPILE] = f"{sum(one['compile_seconds'].values()):.1f}" if one["compile_seconds"] else ""
+            table.add_row(*map(Text, row), style="bold" if one["library"] == "aejax" else "")
         parts += [Text(title(workload), style="bold"), Text(), table, *map(Text, ratio_lines(workload)), Text()]
     return Padding(Group(*parts, Text(NOTES, style="dim")), (1, 0))

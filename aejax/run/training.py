@@ -1,6 +1,8 @@
 """The host loop: epochs in portions, a clock, a report. No mathematics."""
 
+import functools
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -18,6 +20,7 @@ from aejax.run.experiment import Experiment, rows_on_device
 from aejax.train.epoch import SeedData, make_epochs
 from aejax.train.keys import Use
 from aejax.train.optimizers import make_optimizer
+from aejax.train.plan import Plan
 from aejax.train.state import Fit, init_fit
 
 EXAMPLES_PER_CALL = 400_000  # examples, over all seeds, after which the host looks up: a second or less on two cores
@@ -39,13 +42,17 @@ def epochs_per_call(epochs: int, examples_per_epoch: int) -> int:
     return next(count for count in range(wanted, 0, -1) if epochs % count == 0)
 
 
+@functools.lru_cache(maxsize=64)
+def _start_program(plan: Plan, start_one: Callable[..., Variables]) -> Callable[..., Variables]:
+    def of_seed(key: Array, rows: Array, scaler: Scaler, examples: Examples) -> Variables:
+        return start_one(key, take(examples, scaler, rows).inputs)
+
+    return plan.over(of_seed, shared=(3,))
+
+
 def start(experiment: Experiment, method: Method) -> Variables:
     """Every seed's variables before training, which for a closed form are its last."""
-
-    def of_seed(key: Array, rows: Array, scaler: Scaler, examples: Examples) -> Variables:
-        return method.start(key, take(examples, scaler, rows).inputs)
-
-    program = experiment.plan.over(of_seed, shared=(3,))
+    program = _start_program(experiment.plan, method.start)
     rows = rows_on_device(experiment, experiment.split.train)
     return experiment.compiler(program, experiment.keys("init"), rows, experiment.seed_scaler, experiment.examples)
 
