@@ -22,7 +22,7 @@ HEADINGS = (
     "compile s",
     "others",
 )
-COMPILE = HEADINGS.index("compile s")  # one number on a terminal, one for each program in Markdown
+RATE, COMPILE = HEADINGS.index("GFLOP/s"), HEADINGS.index("compile s")
 
 NOTES = (
     "Seconds are wall time by epochs and seeds: the median of the repetitions, taken in turn with every other "
@@ -94,16 +94,18 @@ def versions(results: Entry) -> str:
 
 
 def terminal_table(results: Entry) -> RenderableType:
-    """The same for a terminal of 100 columns."""
+    """The same for a terminal of 100 columns: without the rate, and compile seconds of all programs together."""
     parts: list[RenderableType] = []
     for workload in results["workloads"]:
         table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
         for heading in HEADINGS:
-            lines = heading.replace(" ", "\n").replace("and\nseed", "and seed")
-            table.add_column(lines, justify="left" if heading == "contender" else "right", no_wrap=True)
+            if heading != "GFLOP/s":
+                lines = heading.replace(" ", "\n").replace("and\nseed", "and seed")
+                table.add_column(lines, justify="left" if heading == "contender" else "right", no_wrap=True)
         for one in workload["contenders"]:
             row = cells(one)
             row[COMPILE] = f"{sum(one['compile_seconds'].values()):.1f}" if one["compile_seconds"] else ""
+            del row[RATE]
             table.add_row(*map(Text, row), style="bold" if one["library"] == "aejax" else "")
         parts += [Text(title(workload), style="bold"), Text(), table, *map(Text, ratio_lines(workload)), Text()]
     return Padding(Group(*parts, Text(NOTES, style="dim")), (1, 0))

@@ -100,7 +100,7 @@ def _advance(
     better = healthy & (True if valid_loss is None else loss < fit.best_loss)
 
     def keep(condition: Bool[Array, ""], new: Any, old: Any) -> Any:
-        return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
+        return jax.lax.cond(condition, lambda: new, lambda: old)
 
     first_failure = (fit.diverged_epoch == 0) & ~healthy
     return Fit(
