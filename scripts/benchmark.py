@@ -3,7 +3,7 @@
     python scripts/benchmark.py [--workload deep single dense64 tabular] [--peers torch] [--seeds 4] [--epochs N]
                                 [--repeats 3] [--data-dir DIR] [--out DIR]
 
-Writes `benchmark.json` and `benchmark.md`. Every number of speed in this project comes from here. On two idle cores
+Writes `results.json` and `table.md`. Every number of speed in this project comes from here. On two idle cores
 `--workload deep --peers torch --epochs 1 --repeats 4` took two minutes; expect 0.48 s per epoch and seed for aejax with
 four seeds and 0.67 s for PyTorch at its best. Beside other work PyTorch's threads can take ten times as long.
 """
@@ -45,7 +45,7 @@ def script(argv: Sequence[str]) -> None:
         data_dir=args.data_dir,
     )
     console.print(terminal_table(results))
-    console.print(f"{args.out}: benchmark.md, benchmark.json", highlight=False, soft_wrap=True)
+    console.print(f"{args.out}: table.md, results.json", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every test runs strict: types and shapes are checked at every call, ranks do not promote, and there are two devices."""
+"""Every test runs strict: types and shapes are checked at every call, ranks do not promote; there are two devices."""
 
 from pathlib import Path
 

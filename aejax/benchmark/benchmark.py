@@ -29,7 +29,7 @@ def benchmark(
     data_dir: Path | None,
     workloads: dict[str, Workload] = WORKLOADS,
 ) -> dict[str, Any]:
-    """Time this project and its peers; write `benchmark.json` and `benchmark.md`; return the former.
+    """Time this project and its peers; write `results.json` and `table.md`; return the former.
 
     Args:
         names: of `workloads`.
@@ -67,8 +67,8 @@ def benchmark(
         "environment": {**_environment(entries, peers), "seconds": time.perf_counter() - began},
         "workloads": entries,
     }
-    write_json(out / "benchmark.json", results)
-    write_atomically(out / "benchmark.md", markdown(results).encode())
+    write_json(out / "results.json", results)
+    write_atomically(out / "table.md", markdown(results).encode())
     return results
 
 

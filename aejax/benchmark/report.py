@@ -76,7 +76,7 @@ def ratio_lines(workload: Entry) -> list[str]:
 
 
 def markdown(results: Entry) -> str:
-    """`benchmark.md`."""
+    """`table.md`."""
     environment = results["environment"]
     parts = ["# Benchmark", f"`{environment['command']}`"]
     parts.append(f"{environment['machine']}. {versions(results)}. {environment['seconds']:.0f} s in all.")

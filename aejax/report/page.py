@@ -7,7 +7,7 @@ from urllib.parse import quote
 from aejax.errors import require
 from aejax.report.results import Results, best, check, comparison_of, kind, read_json
 from aejax.report.table import markdown_rows, markdown_table
-from aejax.report.wording import MISSING, points, points_interval, with_interval
+from aejax.report.wording import MISSING, duration, points, points_interval, with_interval
 
 FIGURES = {
     "accuracy.png": "Test accuracy by method: every seed, the mean and its interval",
@@ -42,16 +42,13 @@ def index(results_folder: Path) -> str:
         for folder, results in found.items()
         if kind(results) == "compare"
     }
-    others = {folder: kind(results) for folder, results in found.items() if folder not in runs}
     parts = [_OPENING]
     if runs:
         parts.append(markdown_rows(_HEADINGS, "llllrrl", [_headline(folder, runs[folder]) for folder in runs]) + "\n")
     else:
         parts.append("No comparisons here yet: `python scripts/compare.py` makes one.\n")
     parts += [_section(folder, results) for folder, results in runs.items()]
-    if others:
-        lines = [f"- [{folder.name}]({quote(folder.name)}/): {sort}" for folder, sort in others.items()]
-        parts.append("## Other results\n\n" + "\n".join(lines) + "\n")
+    parts += [_other_section(folder, results) for folder, results in found.items() if folder not in runs]
     return "\n".join([*parts, _CLOSING])
 
 
@@ -86,12 +83,26 @@ def _name_and_accuracy(method: Results | None) -> str:
 
 
 def _section(folder: Path, results: Results) -> str:
-    figures = [
+    return "\n\n".join([f"## {folder.name}", markdown_table(results).rstrip("\n"), *_figures(folder)]) + "\n"
+
+
+def _other_section(folder: Path, results: Results) -> str:
+    """A run of another kind: where it ran, the table it wrote of itself, its figures."""
+    environment = results.get("environment", {})
+    made = f"`{environment.get('command', MISSING)}` on {environment.get('machine', MISSING)}"
+    seconds = environment.get("seconds")
+    where = f"Kind: {kind(results)}. Made by {made}{f', {duration(seconds)} s in all' if seconds else ''}."
+    table = folder / "table.md"
+    tables = [table.read_text(encoding="utf-8").rstrip("\n")] if table.is_file() else []
+    return "\n\n".join([f"## {folder.name}", where, *tables, *_figures(folder)]) + "\n"
+
+
+def _figures(folder: Path) -> list[str]:
+    return [
         f"![{description}]({quote(folder.name)}/{name})"
         for name, description in FIGURES.items()
         if (folder / name).is_file()
     ]
-    return "\n\n".join([f"## {folder.name}", markdown_table(results).rstrip("\n"), *figures]) + "\n"
 
 
 def _anchor(heading: str) -> str:

@@ -43,7 +43,7 @@ def test_results_have_the_schema_and_equal_steps(tmp_path: Path, monkeypatch: py
     one_thread = PEERS["torch"]._replace(contenders=lambda seeds, cores: torch_contenders(seeds, cores)[-1:])
     monkeypatch.setitem(PEERS, "torch", one_thread)
     results = run(tmp_path, "tiny")
-    assert read_json(tmp_path / "benchmark.json") == plain(results)
+    assert read_json(tmp_path / "results.json") == plain(results)
     assert (results["schema"], results["kind"]) == (1, "benchmark")
     assert {"machine", "command", "versions", "seconds"} <= results["environment"].keys()
     (workload,) = results["workloads"]
@@ -56,7 +56,7 @@ def test_results_have_the_schema_and_equal_steps(tmp_path: Path, monkeypatch: py
         seconds = one["seconds_per_epoch_and_seed"]
         assert seconds["min"] <= seconds["median"] <= seconds["max"]
     assert len(workload["ratios"]) == 2
-    assert all(one["name"] in (tmp_path / "benchmark.md").read_text() for one in contenders)
+    assert all(one["name"] in (tmp_path / "table.md").read_text() for one in contenders)
     Console(file=io.StringIO(), width=100).print(terminal_table(results))
 
 

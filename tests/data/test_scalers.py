@@ -56,6 +56,18 @@ def test_a_constant_column_becomes_zero_and_not_noise(kind, name):
     np.testing.assert_allclose(scale(scaler, INPUTS)[:, column], 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", SCIKIT)
+@pytest.mark.parametrize("value", [0.0, 0.1, -12_345.0])
+def test_a_column_that_is_constant_on_the_training_rows_alone_is_shifted_and_not_scaled(kind, value):
+    column = np.full((60, 1), value, np.float32)
+    others = np.setdiff1d(np.arange(60), TRAIN[0])
+    column[others] += 2.5
+    data = make_dataset("column", column, np.arange(60) % 2, source="column")
+    found = scale(of_seed(fit_scalers(kind, data, TRAIN[:1]), 0), column)
+    np.testing.assert_allclose(found[others], 2.5, atol=1e-6)
+    np.testing.assert_array_equal(found[TRAIN[0]], 0)
+
+
 @pytest.mark.parametrize("kind", ["range", "minmax", "standard", "none"])
 def test_rows_outside_the_training_rows_change_nothing(kind):
     scalers = []
@@ -73,7 +85,9 @@ def test_each_seed_has_a_scaler_of_its_own_rows(kind):
     together = fit_scalers(kind, DATASET, TRAIN)
     for seed in range(3):
         jax.tree.map(
-            np.testing.assert_array_equal, of_seed(together, seed), of_seed(fit_scalers(kind, DATASET, TRAIN[[seed]]), 0)
+            np.testing.assert_array_equal,
+            of_seed(together, seed),
+            of_seed(fit_scalers(kind, DATASET, TRAIN[[seed]]), 0),
         )
     assert np.any(together.shift[0] != together.shift[1])
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_label_subsets_are_nested_in_the_fraction_and_hold_every_class(name):
     for seed in range(SEEDS):
         for role in ("labelled_train", "labelled_valid"):
             subsets = [set(getattr(split, role)[seed]) for split in splits]
-            assert all(small <= large for small, large in zip(subsets[:-1], subsets[1:], strict=True))
+            assert all(small <= large for small, large in itertools.pairwise(subsets))
             assert all(set(data.labels[list(subset)]) == set(data.labels) for subset in subsets)
         np.testing.assert_array_equal(np.sort(splits[-1].labelled_train[seed]), splits[-1].train[seed])
         np.testing.assert_array_equal(np.sort(splits[-1].labelled_valid[seed]), np.sort(splits[-1].valid[seed]))
@@ -169,7 +170,9 @@ def test_equal_splits_and_no_others_have_equal_digests():
     ("counts", "config", "named"),
     [
         pytest.param([80, 3], SplitConfig(test_fraction=0.01), "class '1' has no test rows", id="test"),
-        pytest.param([80, 3], SplitConfig(test_fraction=0.5, valid_fraction=0.9), "no training (seed 0)", id="training"),
+        pytest.param(
+            [80, 3], SplitConfig(test_fraction=0.5, valid_fraction=0.9), "no training (seed 0)", id="training"
+        ),
     ],
 )
 def test_a_class_left_without_rows_is_refused_by_name(counts, config, named):

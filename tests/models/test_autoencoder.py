@@ -1,6 +1,7 @@
 """An autoencoder is its encoder and its decoder and nothing else."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -68,7 +69,7 @@ def test_the_decoder_mirrors_the_encoder_unless_it_is_told_otherwise(decoder_hid
     config = ModelConfig(hidden=(9, 5), decoder_hidden=decoder_hidden, latent_dim=2, output="linear")
     params = jax.eval_shape(dense_autoencoder(config, features=6).init, jax.random.key(0))["params"]["decoder"]
     shapes = {leaf.shape for leaf in jax.tree.leaves(params) if leaf.ndim == 2}
-    assert shapes == set(zip(widths[:-1], widths[1:], strict=True))
+    assert shapes == set(itertools.pairwise(widths))
 
 
 @every_config

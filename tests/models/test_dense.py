@@ -1,5 +1,7 @@
 """Dense stacks have the widths asked for, and each framework's conventions to the constant."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +35,7 @@ def test_stacks_of_any_widths_have_these_widths_and_no_others(hidden, batch_norm
     assert jax.eval_shape(lambda own, z: run_part(decoder, own, "decoder", z), variables, latents).shape == (32, 6)
     shapes = {kernel.shape for kernel in leaves_named(variables["params"]["encoder"], "kernel")}
     widths = (6, *hidden, 4)
-    assert shapes == set(zip(widths[:-1], widths[1:], strict=True))
+    assert shapes == set(itertools.pairwise(widths))
     assert len(leaves_named(variables["batch_stats"], "mean")) == 2 * len(hidden) * batch_norm
 
 

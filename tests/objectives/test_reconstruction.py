@@ -66,6 +66,4 @@ def test_the_term_applies_the_sigmoid_exactly_where_the_output_has_one_and_the_l
     found = {pair: reconstruction_term(*pair)(*arrays) for pair in [("mse", "sigmoid"), ("mse", "linear")]}
     np.testing.assert_allclose(found["mse", "sigmoid"], np.mean((expit(outputs) - target) ** 2, axis=1), rtol=1e-5)
     np.testing.assert_allclose(found["mse", "linear"], np.mean((outputs - target) ** 2, axis=1), rtol=1e-5)
-    np.testing.assert_allclose(
-        reconstruction_term("bce", "sigmoid")(*arrays), naive_bce(outputs, target), rtol=1e-5
-    )
+    np.testing.assert_allclose(reconstruction_term("bce", "sigmoid")(*arrays), naive_bce(outputs, target), rtol=1e-5)

@@ -54,12 +54,14 @@ def test_a_run_with_controls_alone_has_no_difference(folder, results):
     assert headline.endswith("| — | — | — | — |")
 
 
-def test_results_of_another_kind_are_listed_and_not_read_as_comparisons(folder):
+def test_results_of_another_kind_show_the_table_they_wrote_and_are_not_read_as_comparisons(folder):
     (folder / "speed").mkdir()
-    (folder / "speed" / "results.json").write_text('{"kind": "benchmark", "schema": 7}')
-    page = index(folder)
-    assert "- [speed](speed/): benchmark" in page
-    assert "## speed" not in page
+    content = {"kind": "benchmark", "schema": 7, "environment": {"command": "time it", "machine": "abacus"}}
+    (folder / "speed" / "results.json").write_text(json.dumps(content))
+    (folder / "speed" / "table.md").write_text("| fast |\n")
+    section = index(folder).split("## speed")[1]
+    assert "Kind: benchmark. Made by `time it` on abacus." in section
+    assert "| fast |" in section
 
 
 @pytest.mark.parametrize(

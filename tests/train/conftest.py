@@ -1,11 +1,13 @@
 """A training small enough to be followed by hand, for a few seeds."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from aejax.config import ModelConfig, ObjectiveConfig
@@ -21,28 +23,33 @@ from aejax.train.keys import seed_keys
 
 @dataclasses.dataclass(frozen=True)
 class Tiny:
-    """Three seeds' training of a denoising autoencoder with batch normalisation: 40 rows of 6 features."""
+    """Four seeds' training of a denoising autoencoder with batch normalisation: 40 rows of 6 features.
+
+    Not by Adam: the bias before a batch normalisation has no gradient but rounding, which Adam would blow up to whole
+    steps, so that two compilations of the same training would part.
+    """
 
     model: Autoencoder
     objective: Objective
     examples: Examples  # 40 training rows, 8 to monitor, one to keep out of the way
-    seeds: int = 3
+    optimizer: optax.GradientTransformation
+    seeds: int = 4
     epochs: int = 4
     batch_size: int = 16
 
-    @property
+    @functools.cached_property
     def orders(self) -> np.ndarray:
         """`(seeds, epochs, steps, batch)`."""
         rows = np.stack([np.arange(40)] * self.seeds)
         return orders(rows, first_epoch=0, epochs=self.epochs, batch_size=self.batch_size)
 
-    @property
+    @functools.cached_property
     def data(self) -> SeedData:
         ones = np.ones((self.seeds, 1), np.float32)
         monitor = np.tile(np.arange(40, 48, dtype=np.int32), (self.seeds, 1))
         return SeedData(seed_keys(self.seeds, "noise"), Scaler(0 * ones, ones), monitor)
 
-    @property
+    @functools.cached_property
     def variables(self) -> Any:
         return jax.jit(jax.vmap(self.model.init))(seed_keys(self.seeds, "init"))
 
@@ -52,4 +59,5 @@ def tiny() -> Tiny:
     model = dense_autoencoder(ModelConfig(hidden=(5,), latent_dim=3, batch_norm=True, output="linear"), 6)
     objective = KINDS["denoising"](model, ObjectiveConfig(reconstruction="mse", noise_std=0.1))
     inputs = np.random.default_rng(0).normal(size=(49, 6)).astype(np.float32)
-    return Tiny(model, objective, Examples(jnp.asarray(inputs), jnp.arange(49, dtype=jnp.int32) % 3))
+    examples = Examples(jnp.asarray(inputs), jnp.arange(49, dtype=jnp.int32) % 3)
+    return Tiny(model, objective, examples, optax.sgd(0.05, momentum=0.9))

@@ -2,14 +2,11 @@
 
 import jax
 import numpy as np
-import optax
 import pytest
 
 from aejax.train.epoch import make_epochs
 from aejax.train.keys import _USES, seed_keys
 from aejax.train.state import init_fit
-
-OPTIMIZER = optax.adam(0.01)
 
 
 def bits(keys) -> np.ndarray:
@@ -39,9 +36,9 @@ def test_the_keys_of_steps_are_none_of_the_keys_of_seeds():
 def test_a_training_uses_no_key_twice(tiny):
     with jax.debug_key_reuse(True):
         init_keys, noise_keys = seed_keys(1, "init"), seed_keys(1, "noise")
-        fit = init_fit(tiny.model.init(init_keys[0]), OPTIMIZER)
+        fit = init_fit(jax.jit(tiny.model.init)(init_keys[0]), tiny.optimizer)
         data = jax.tree.map(lambda leaf: leaf[0], tiny.data)._replace(key=noise_keys[0])
-        fit, _ = jax.jit(make_epochs(tiny.objective, OPTIMIZER))(fit, tiny.orders[0], data, tiny.examples)
+        fit, _ = jax.jit(make_epochs(tiny.objective, tiny.optimizer))(fit, tiny.orders[0], data, tiny.examples)
     assert fit.diverged_epoch == 0
 
 
@@ -50,8 +47,8 @@ def test_control_a_key_used_twice_would_have_been_found(tiny):
         loss, aux = tiny.objective.loss(variables, batch, key)
         return loss + jax.random.normal(key), aux
 
-    epochs = make_epochs(tiny.objective._replace(loss=careless), OPTIMIZER)
+    epochs = make_epochs(tiny.objective._replace(loss=careless), tiny.optimizer)
     data = jax.tree.map(lambda leaf: leaf[0], tiny.data)
-    fit = init_fit(jax.tree.map(lambda leaf: leaf[0], tiny.variables), OPTIMIZER)
+    fit = init_fit(jax.tree.map(lambda leaf: leaf[0], tiny.variables), tiny.optimizer)
     with jax.debug_key_reuse(True), pytest.raises(jax.errors.KeyReuseError):
         jax.jit(epochs)(fit, tiny.orders[0], data, tiny.examples)

@@ -1,5 +1,7 @@
 """Optimizers descend, schedules end where they should, and what is frozen stays bit-equal."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,9 +31,14 @@ EVERY_OPTIMIZER = {
 every_optimizer = pytest.mark.parametrize("config", EVERY_OPTIMIZER.values(), ids=EVERY_OPTIMIZER)
 
 
+@functools.cache
+def started():
+    return jax.jit(CLASSIFIER.init)(jax.random.key(1))
+
+
 def after_steps(optimizer: optax.GradientTransformation, *, frozen_encoder: bool, steps: int = 3):
     """Variables before and after a few steps."""
-    before = jax.jit(CLASSIFIER.init)(jax.random.key(1))
+    before = started()
     state = init_state(before, optimizer)
     step = jax.jit(make_step(classification(CLASSIFIER, frozen_encoder=frozen_encoder), optimizer))
     for _ in range(steps):
