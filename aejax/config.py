@@ -77,7 +77,7 @@ class ModelConfig:
 class ObjectiveConfig:
     """What an autoencoder is trained for."""
 
-    reconstruction: Literal["mse", "bce"] | None = None  # default: bce where the output is a sigmoid, else mse
+    reconstruction: Literal["mse", "bce"] | None = None  # default: bce for a sigmoid and range-scaled data, else mse
     noise_std: float = 0.3  # denoising: standard deviation of the added Gaussian noise, in scaled input units
     l1: float = 1e-3  # sparse-l1: weight of the code's mean absolute activity, summed over units
 

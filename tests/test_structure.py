@@ -21,8 +21,8 @@ ROOMS = [
     "store",
     "report",
     "run",
-    "benchmark",
     "cli",
+    "benchmark",
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

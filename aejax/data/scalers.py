@@ -54,7 +54,7 @@ def _fit(kind: ScalerKind, inputs: Shaped[np.ndarray, "n d"]) -> Scaler:
         shift = inputs.mean(axis=0, dtype=np.float64)
         spread = inputs.std(axis=0, dtype=np.float64)
     # Rounding leaves a tiny spread in a constant column of large values; dividing by it would make noise of it.
-    constant = spread <= 1e-6 * np.abs(shift)
+    constant = spread <= 1e-8 * np.abs(shift)
     spread = np.where(constant | (spread == 0), 1.0, spread)
     return Scaler(shift=shift.astype(np.float32), scale=(1.0 / spread).astype(np.float32))
 

@@ -38,7 +38,10 @@ def activation_function(name: Activation, conventions: Conventions) -> Callable[
 
 
 class DenseStack(nn.Module):
-    """Hidden layers: affine, batch normalisation if asked, activation."""
+    """Hidden layers: affine, batch normalisation if asked, activation.
+
+    With batch normalisation the affine map has no bias, because the mean would take it out again.
+    """
 
     widths: tuple[int, ...]
     activation: Activation
@@ -50,7 +53,7 @@ class DenseStack(nn.Module):
         constants = CONVENTIONS[self.conventions]
         hidden = inputs
         for width in self.widths:
-            hidden = nn.Dense(width, kernel_init=constants.kernel_init)(hidden)
+            hidden = nn.Dense(width, use_bias=not self.batch_norm, kernel_init=constants.kernel_init)(hidden)
             if self.batch_norm:
                 hidden = nn.BatchNorm(
                     use_running_average=not train, momentum=0.99, epsilon=constants.batch_norm_epsilon

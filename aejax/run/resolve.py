@@ -21,11 +21,11 @@ def resolve(config: Config, dataset: Dataset) -> Config:
     """
     scaler = config.data.scaler or ("range" if dataset.value_range else "standard")
     output = config.model.output or ("sigmoid" if scaler == "range" else "linear")
-    reconstruction = config.objective.reconstruction or ("bce" if output == "sigmoid" else "mse")
+    reconstruction = config.objective.reconstruction or ("bce" if output == "sigmoid" and scaler == "range" else "mse")
     require(
-        reconstruction == "mse" or (output == "sigmoid" and scaler in ("range", "minmax")),
-        f"--reconstruction bce: needs --output sigmoid and inputs in [0, 1]; here the output is {output} and "
-        f"--scaler {scaler}; use --scaler range or minmax, or --reconstruction mse",
+        reconstruction == "mse" or (output == "sigmoid" and scaler == "range"),
+        f"--reconstruction bce: needs --output sigmoid and inputs that cannot leave [0, 1], which is --scaler range; "
+        f"here the output is {output} and the scaler {scaler}; use --reconstruction mse",
     )
     latent_dim = config.model.latent_dim or max(2, min(32, math.prod(dataset.shape) // 4))
     return dataclasses.replace(

@@ -14,6 +14,7 @@ from aejax.classify.probe import CONVERGED, ProbeResult, ProbeRows, gradient_nor
 from aejax.config import ProbeConfig
 from aejax.data.examples import Batch, Examples, map_rows
 from aejax.data.scalers import Scaler
+from aejax.errors import require
 from aejax.evaluate.metrics import Scores, score
 from aejax.methods import Method
 from aejax.models.parts import Variables
@@ -102,6 +103,10 @@ def probe_features(
     rows = (rows_on_device(experiment, split.labelled_train), rows_on_device(experiment, split.labelled_valid))
     fitted = experiment.compiler(program, features, experiment.examples.labels, *rows, experiment.test)
     result: Any = plan.fetch(fitted)  # a ProbeResult of NumPy arrays
+    require(
+        np.all(np.isfinite(result.log_probs)),
+        "--no-probe-standardize: these features are too large for the probe in float32; leave them standardised",
+    )
     fitted_rows = np.concatenate([split.labelled_train, split.labelled_valid], axis=1)
     norms = [
         gradient_norm(

@@ -77,7 +77,7 @@ def make_epochs(
         state, metrics = jax.lax.scan(body, fit.state, order)
         trained = {f"train_{name}": jnp.mean(values) for name, values in metrics.items()}
         valid = mean_metrics(objective, state, examples, data.scaler, data.monitor)
-        healthy = (fit.diverged_epoch == 0) & all_finite((trained, state.variables))
+        healthy = (fit.diverged_epoch == 0) & all_finite((trained, state))
         history = {**trained, **{f"valid_{name}": value for name, value in valid.items()}}
         epoch_number = state.step // order.shape[0]
         return _advance(fit, state, valid.get("loss"), healthy, epoch_number), {

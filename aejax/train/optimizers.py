@@ -11,7 +11,7 @@ from aejax.errors import require
 
 
 def make_schedule(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -> optax.Schedule:
-    """Step size by step: linear warm-up from 0 to the peak, then constant or a cosine to 0 at the last step.
+    """Step size by step: linear warm-up from 0 to the peak, then constant or a cosine to 0 after the last step.
 
     Raises:
         InputError: the warm-up does not end before the training does.

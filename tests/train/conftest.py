@@ -25,8 +25,8 @@ from aejax.train.keys import seed_keys
 class Tiny:
     """Four seeds' training of a denoising autoencoder with batch normalisation: 40 rows of 6 features.
 
-    Not by Adam: the bias before a batch normalisation has no gradient but rounding, which Adam would blow up to whole
-    steps, so that two compilations of the same training would part.
+    Not by Adam: batch normalisation takes the code's bias out again, so its gradient is rounding alone, which Adam
+    would blow up to whole steps, and two compilations of the same training would part.
     """
 
     model: Autoencoder
