@@ -20,16 +20,15 @@ LEAKY_SLOPE = {"flax": 0.01, "keras": 0.3}
 TRUNCATED_STD = 0.87962566103423978  # standard deviation of a unit normal cut at -2 and 2
 
 
-def dense(fan_in: int, fan_out: int, conventions: str, *, bias: bool = True) -> nn.Linear:
-    """An affine layer with LeCun normal (flax) or Glorot uniform (keras) weights and, if any, biases of zero."""
-    layer = nn.Linear(fan_in, fan_out, bias=bias)
+def dense(fan_in: int, fan_out: int, conventions: str) -> nn.Linear:
+    """An affine layer with LeCun normal (flax) or Glorot uniform (keras) weights and no initial bias."""
+    layer = nn.Linear(fan_in, fan_out)
     if conventions == "flax":
         std = fan_in**-0.5 / TRUNCATED_STD
         nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
     else:
         nn.init.xavier_uniform_(layer.weight)
-    if bias:
-        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -50,7 +49,7 @@ def stack(fan_in: int, widths: Sequence[int], model: ModelConfig) -> list[nn.Mod
     """Hidden layers: affine, batch normalisation if asked, activation."""
     layers: list[nn.Module] = []
     for before, width in zip([fan_in, *widths], widths, strict=False):
-        layers.append(dense(before, width, model.conventions, bias=not model.batch_norm))
+        layers.append(dense(before, width, model.conventions))
         if model.batch_norm:
             layers.append(nn.BatchNorm1d(width, eps=BATCH_NORM_EPSILON[model.conventions], momentum=0.01))
         layers.append(activation(model.activation, model.conventions))

@@ -40,7 +40,8 @@ def activation_function(name: Activation, conventions: Conventions) -> Callable[
 class DenseStack(nn.Module):
     """Hidden layers: affine, batch normalisation if asked, activation.
 
-    With batch normalisation the affine map has no bias, because the mean would take it out again.
+    Biases stay in front of a batch normalisation, as in the tutorials, although it takes them out again: their gradient
+    is rounding alone, so Adam moves them at random and two plans agree on such a network's function, not its weights.
     """
 
     widths: tuple[int, ...]
@@ -53,7 +54,7 @@ class DenseStack(nn.Module):
         constants = CONVENTIONS[self.conventions]
         hidden = inputs
         for width in self.widths:
-            hidden = nn.Dense(width, use_bias=not self.batch_norm, kernel_init=constants.kernel_init)(hidden)
+            hidden = nn.Dense(width, kernel_init=constants.kernel_init)(hidden)
             if self.batch_norm:
                 hidden = nn.BatchNorm(
                     use_running_average=not train, momentum=0.99, epsilon=constants.batch_norm_epsilon

@@ -25,7 +25,7 @@ from aejax.train.keys import seed_keys
 class Tiny:
     """Four seeds' training of a denoising autoencoder with batch normalisation: 40 rows of 6 features.
 
-    Not by Adam: batch normalisation takes the code's bias out again, so its gradient is rounding alone, which Adam
+    Not by Adam: batch normalisation takes biases before it out again, so their gradient is rounding alone, which Adam
     would blow up to whole steps, and two compilations of the same training would part.
     """
 
