@@ -41,7 +41,7 @@ class DenseStack(nn.Module):
     """Hidden layers: affine, batch normalisation if asked, activation.
 
     Biases stay in front of a batch normalisation, as in the tutorials, although it takes them out again: their gradient
-    is rounding alone, so Adam moves them at random and two plans agree on such a network's function, not its weights.
+    is rounding alone, so Adam moves them at random, and two plans agree on such a network less closely than on others.
     """
 
     widths: tuple[int, ...]
