@@ -16,7 +16,7 @@ from aejax.report import figures
 from aejax.run.experiment import Experiment
 from aejax.run.scoring import Outcome
 
-SHOWN = 10  # examples whose reconstructions are drawn
+IMAGES_SHOWN, TABLE_ROWS_SHOWN = 10, 3  # examples whose reconstructions are drawn; rows of a table need more room
 SCATTERED = 1500  # examples whose codes are drawn, at most
 
 
@@ -71,7 +71,7 @@ def _draw_models(
         figures.save(figures.learning_curves(histories), folder / "learning_curves.png")
     is_image = len(experiment.dataset.shape) == 3
     shape = (-1, *experiment.dataset.shape) if is_image else (-1, experiment.setting.features)
-    inputs = _test_inputs(experiment, SHOWN)
+    inputs = _test_inputs(experiment, IMAGES_SHOWN if is_image else TABLE_ROWS_SHOWN)
     recons = {
         name: np.asarray(method.reconstruct(_of_first_seed(variables), inputs)).reshape(shape)
         for name, (method, variables) in models.items()
