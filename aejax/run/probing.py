@@ -22,8 +22,8 @@ from aejax.run.assemble import metric_rows, results, scores_npz
 from aejax.run.experiment import Experiment, prepare
 from aejax.run.pictures import draw_comparison
 from aejax.run.pretrain import Pretrained, open_pretrained
-from aejax.run.progress import Silent
-from aejax.run.scoring import Outcome, own_log_probs, score_method
+from aejax.run.progress import Reporter, reporting
+from aejax.run.scoring import Outcome, own_log_probs, score_method, summary_line
 from aejax.run.training import train
 from aejax.store.runs import begin_run, close_run, finished_run, write_atomically
 from aejax.train.optimizers import freeze
@@ -41,13 +41,18 @@ def probe_run(folder: Path, config: ProbingConfig, out: Path, console: Console, 
     if finished := finished_run(out, settings, overwrite=overwrite):
         console.print(f"{out} holds this run already; --overwrite makes it again", highlight=False, soft_wrap=True)
         return finished.results()
-    experiment = _same_data(pretrained, config)
-    run = begin_run(out, settings)
-    variables = experiment.plan.put_seeded(pretrained.variables)
     name = pretrained.config.method
-    method = METHODS[name](experiment.setting)
-    by_probe = score_method(experiment, name, method, variables, None, 0.0)
-    head_method, by_head = _train_head(experiment, f"{name} + head", config.head, variables)
+    with reporting(console, total_epochs=config.head.head_epochs) as reporter:
+        experiment = _same_data(pretrained, config, reporter)
+        run = begin_run(out, settings)
+        variables = experiment.plan.put_seeded(pretrained.variables)
+        method = METHODS[name](experiment.setting)
+        reporter.begin(name)
+        by_probe = score_method(experiment, name, method, variables, None, 0.0)
+        reporter.end(summary_line(by_probe))
+        reporter.begin(f"{name} + head")
+        head_method, by_head = _train_head(experiment, f"{name} + head", config.head, variables)
+        reporter.end(summary_line(by_head))
     assert by_head.trained is not None
     run.append_metrics(metric_rows(by_head.name, by_head.trained))
     outcomes = [(by_probe, method), (by_head, head_method)]
@@ -60,7 +65,7 @@ def probe_run(folder: Path, config: ProbingConfig, out: Path, console: Console, 
     return found
 
 
-def _same_data(pretrained: Pretrained, config: ProbingConfig) -> Experiment:
+def _same_data(pretrained: Pretrained, config: ProbingConfig, reporter: Reporter) -> Experiment:
     """The pretraining run's data and split, verified, with this probe's settings."""
     trained_on = pretrained.config
     data = dataclasses.replace(trained_on.data, data_dir=config.data_dir or trained_on.data.data_dir)
@@ -68,7 +73,7 @@ def _same_data(pretrained: Pretrained, config: ProbingConfig) -> Experiment:
     _check_same(pretrained, dataset)
     split = dataclasses.replace(trained_on.split, label_fraction=config.label_fraction)
     settings = dataclasses.replace(trained_on, data=data, split=split, probe=config.probe, head=config.head)
-    return prepare(settings, dataset, Silent())
+    return prepare(settings, dataset, reporter)
 
 
 def _check_same(pretrained: Pretrained, dataset: Dataset) -> None:

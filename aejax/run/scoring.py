@@ -154,7 +154,7 @@ def fit_and_score(experiment: Experiment, name: str, method: Method) -> Outcome:
     jax.block_until_ready(variables)
     seconds = time.perf_counter() - clock - experiment.compiler.seconds
     outcome = score_method(experiment, name, method, variables, trained, seconds)
-    experiment.reporter.end(_summary(outcome))
+    experiment.reporter.end(summary_line(outcome))
     return outcome
 
 
@@ -195,7 +195,8 @@ def score_method(
     )
 
 
-def _summary(outcome: Outcome) -> str:
+def summary_line(outcome: Outcome) -> str:
+    """What a progress display says of a method that has ended."""
     accuracy = 100 * outcome.scores.correct.mean()
     parts = [f"{outcome.features} features", f"test accuracy {accuracy:.2f} %"]
     if outcome.trained is not None:
