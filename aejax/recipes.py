@@ -51,6 +51,9 @@ def tutorial_deep() -> PretrainConfig:
 
     Source: the deep autoencoder of the Keras blog, "Building Autoencoders in Keras" (2016), in a later tutorial's
     variant that classifies on the code.
+    Command: `python scripts/pretrain.py --recipe tutorial-deep`; `scripts/probe.py --run runs/tutorial-deep`.
+    Here, mean of 4 seeds: test loss .117, accuracy .881 with the trained head after its 5 epochs, .890 with the convex
+    probe (results/tutorial-deep, results/tutorial-deep-probe).
     """
     return PretrainConfig(
         recipe="tutorial-deep",
@@ -72,7 +75,9 @@ def tutorial_tabular() -> PretrainConfig:
     200 epochs, min-max scaling; `--latent-dim 100` is the tutorial's first, uncompressed variant.
 
     Source: J. Brownlee, "Autoencoder Feature Extraction for Classification" (2020). It prints .8939 for logistic
-    regression on the inputs and .9394 on the 50-unit code.
+    regression on the inputs, .9394 on the 50-unit code, and a reconstruction error of 8.8e-4.
+    Command: `python scripts/pretrain.py --recipe tutorial-tabular`; `scripts/probe.py --run runs/tutorial-tabular`.
+    Here: error 1.1e-3 on the tutorial's test rows, mean of 10 seeds; accuracy in results/tabular-tutorial.
     """
     return PretrainConfig(
         recipe="tutorial-tabular",
@@ -89,6 +94,8 @@ def tutorial_single() -> PretrainConfig:
     """One hidden layer on MNIST: 784-32-784, ReLU code, sigmoid output, cross-entropy, Adam, batch 256, 50 epochs.
 
     Source: the Keras blog, "Building Autoencoders in Keras" (2016), which prints a test loss of about .09.
+    Command: `python scripts/pretrain.py --recipe tutorial-single`; `scripts/probe.py --run runs/tutorial-single`.
+    Here: .0915, mean of 4 seeds (results/tutorial-single).
     """
     return PretrainConfig(
         recipe="tutorial-single",
@@ -105,6 +112,8 @@ def tutorial_dense64() -> PretrainConfig:
     """One hidden layer on MNIST: 784-64-784, ReLU code, sigmoid output, mean squared error, Adam, batch 32, 7 epochs.
 
     Source: a tour of autoencoders that prints validation losses .0091 .0054 .0046 .0043 .0041 .0041 .0040.
+    Command: `python scripts/pretrain.py --recipe tutorial-dense64`; `scripts/probe.py --run runs/tutorial-dense64`.
+    Here: .0093 .0053 .0046 .0043 .0042 .0041 .0040, mean of 4 seeds (results/tutorial-dense64).
     """
     return PretrainConfig(
         recipe="tutorial-dense64",

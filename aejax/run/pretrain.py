@@ -100,7 +100,11 @@ def epoch_table(results: dict[str, Any]) -> str:
     epochs = len(history["train_loss"])
     shown = sorted({*range(1, min(epochs, 7) + 1), *np.linspace(1, epochs, 6).astype(int).tolist()})
     rows = [[str(epoch), *(f"{values[epoch - 1]:.4g}" for values in history.values())] for epoch in shown]
-    heading = f"{results['method']} on {results['dataset']['name']}, mean over {results['config']['seeds']} seed(s)"
+    watched = {"valid": "validation rows", "test": "the test rows, as in the tutorial"}[results["config"]["monitor"]]
+    heading = (
+        f"{results['method']} on {results['dataset']['name']}, mean over {results['config']['seeds']} seed(s); "
+        f"`valid_` is on {watched}"
+    )
     return f"{heading}\n\n{markdown_rows(['epoch', *history], 'r' * (1 + len(history)), rows)}\n"
 
 
