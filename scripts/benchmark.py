@@ -4,8 +4,8 @@
                                 [--repeats 3] [--data-dir DIR] [--out DIR]
 
 Writes `results.json` and `table.md`. Every number of speed in this project comes from here. On two idle cores
-`--workload deep --peers torch --epochs 1 --repeats 4` took two minutes; expect 0.48 s per epoch and seed for aejax with
-four seeds and 0.67 s for PyTorch at its best. Beside other work PyTorch's threads can take ten times as long.
+`--workload deep --peers torch --epochs 1 --repeats 4` took two minutes; expect 0.45 s per epoch and seed for aejax with
+four seeds and 0.72 s for PyTorch at its best. Beside other work PyTorch's threads can take ten times as long.
 """
 
 import dataclasses

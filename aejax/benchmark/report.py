@@ -76,12 +76,10 @@ def ratio_lines(workload: Entry) -> list[str]:
 
 
 def markdown(results: Entry) -> str:
-    """`table.md`."""
-    environment = results["environment"]
-    parts = ["# Benchmark", f"`{environment['command']}`"]
-    parts.append(f"{environment['machine']}. {versions(results)}. {environment['seconds']:.0f} s in all.")
+    """`table.md`, to stand under a heading of the results page that names command, machine and seconds."""
+    parts = [f"Versions: {versions(results)}."]
     for workload in results["workloads"]:
-        parts += [f"## {title(workload)}"]
+        parts += [f"### {title(workload)}"]
         parts += [markdown_rows(HEADINGS, "lrrrrrrrr", [cells(one) for one in workload["contenders"]])]
         if workload["ratios"]:
             parts.append("\n".join(f"- {line}" for line in ratio_lines(workload)))
