@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from aejax.errors import require
-from aejax.report.results import Results, best, check, comparison_of, kind, read_json
+from aejax.report.results import Results, best, check, comparison_of, kind, read_results
 from aejax.report.table import markdown_rows, markdown_table
 from aejax.report.wording import MISSING, duration, points, points_interval, with_interval
 
@@ -36,7 +36,7 @@ def index(results_folder: Path) -> str:
     if a results.json cannot be read or is not what this version writes.
     """
     require(results_folder.is_dir(), f"{results_folder}: no such folder; name the folder that holds the runs")
-    found = {path.parent: read_json(path) for path in sorted(results_folder.glob("*/results.json"))}
+    found = {path.parent: read_results(path) for path in sorted(results_folder.glob("*/results.json"))}
     runs = {
         folder: check(results, folder / "results.json")
         for folder, results in found.items()

@@ -1,11 +1,11 @@
 """Read results.json, schema 1, and say who is a control, who is the best, and how two methods compare."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
-from aejax.errors import InputError, require
+from aejax.errors import require
+from aejax.store.runs import read_json
 
 Results = dict[str, Any]
 
@@ -15,12 +15,9 @@ _METHOD_FIELDS = ("name", "features", "test_accuracy", "test_nll", "reconstructi
 _COMPARISON_FIELDS = ("method", "baseline", "mean_difference", "ci95", "p", "p_holm", "verdict")
 
 
-def read_json(path: Path) -> Results:
+def read_results(path: Path) -> Results:
     """The JSON object in a file. Raises InputError where there is none."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as problem:
-        raise InputError(f"{path}: cannot be read as JSON ({problem}); {_mend(path)}") from problem
+    value = read_json(path)
     require(isinstance(value, dict), f"{path}: expected a JSON object, found {type(value).__name__}; {_mend(path)}")
     return value
 

@@ -1,12 +1,13 @@
 """How every figure looks: one set of defaults, one palette, and a PNG that is the same bytes every time."""
 
 import io
-import os
 from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
 from PIL import Image, ImageChops, ImageStat
+
+from aejax.store.runs import write_atomically
 
 WIDTH = 8.0  # inches; at DPI, 1120 pixels: sharp at the 830 or so that a README is shown at
 DPI = 140
@@ -69,13 +70,9 @@ def save(figure: Figure, path: Path) -> None:
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)
     image = _with_fewer_colours(Image.open(drawn).convert("RGB"))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        # Saved anew, without the metadata that names matplotlib's version.
-        image.save(partial, format="png", optimize=True)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    plain = io.BytesIO()  # saved anew, without the metadata that names matplotlib's version
+    image.save(plain, format="png", optimize=True)
+    write_atomically(path, plain.getvalue())
 
 
 def _with_fewer_colours(image: Image.Image) -> Image.Image:

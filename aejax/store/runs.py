@@ -30,8 +30,11 @@ def plain(value: Any) -> Any:
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file as a whole: a reader sees the old content or the new, never a part."""
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -60,7 +63,9 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); make the run again") from None
+        raise InputError(
+            f"{path}: cannot be read as JSON ({error}); run the script that wrote it again with --overwrite"
+        ) from None
 
 
 @dataclasses.dataclass(frozen=True)

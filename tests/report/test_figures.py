@@ -59,7 +59,10 @@ def test_controls_and_autoencoders_differ_in_colour(results):
 
 def test_accuracies_that_are_missing_are_not_drawn_and_do_not_stop_the_figure(results, tmp_path):
     results["methods"][0]["test_accuracy"] = {"per_seed": [None] * 9 + [0.9], "mean": None, "ci95": None}
-    save(accuracy_by_method(results), tmp_path / "accuracy.png")
+    figure = accuracy_by_method(results)
+    drawn = np.isfinite(dots(figure.axes[0])[:, 0])
+    assert np.count_nonzero(drawn) == 61  # one of this method's ten, all of the six others'
+    save(figure, tmp_path / "accuracy.png")
 
 
 def test_learning_curves_draw_the_mean_over_seeds_of_each_method():
