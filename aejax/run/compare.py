@@ -11,7 +11,7 @@ from aejax.data.sources import load
 from aejax.methods import METHODS
 from aejax.report.table import markdown_table
 from aejax.run.assemble import declared_pairs, metric_rows, results, scores_npz
-from aejax.run.experiment import prepare
+from aejax.run.experiment import prepare, setting_of
 from aejax.run.pictures import draw_comparison
 from aejax.run.progress import reporting
 from aejax.run.resolve import check_methods, resolve
@@ -38,12 +38,14 @@ def compare(config: CompareConfig, out: Path, console: Console, *, overwrite: bo
     if finished := finished_run(out, to_dict(config), overwrite=overwrite):
         console.print(f"{out} holds this run already; --overwrite makes it again", highlight=False, soft_wrap=True)
         return finished.results()
-    with reporting(console, total_epochs=_epochs(config)) as reporter:
+    setting = setting_of(config, dataset)
+    methods = {name: METHODS[name](setting) for name in config.methods}
+    training = sum(method.objective is not None for method in methods.values())
+    with reporting(console, total_epochs=training * config.train.epochs) as reporter:
         experiment = prepare(config, dataset, reporter)
         run = begin_run(out, to_dict(config))
         outcomes = []
-        for name in config.methods:
-            method = METHODS[name](experiment.setting)
+        for name, method in methods.items():
             outcome = fit_and_score(experiment, name, method)
             if outcome.trained is not None:
                 run.append_metrics(metric_rows(name, outcome.trained))
@@ -55,9 +57,3 @@ def compare(config: CompareConfig, out: Path, console: Console, *, overwrite: bo
     write_atomically(out / "table.md", markdown_table(found).encode())
     close_run(run, found)
     return found
-
-
-def _epochs(config: CompareConfig) -> int:
-    """Epochs of all methods that train."""
-    untrained = {"raw", "pca", "random"}
-    return sum(config.train.epochs for name in config.methods if name not in untrained)

@@ -1,6 +1,7 @@
 """What every run sets up: data on the device, splits, scalers, keys, a plan."""
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -57,6 +58,11 @@ class Experiment:
         }
 
 
+def setting_of(config: ExperimentConfig, dataset: Dataset) -> Setting:
+    """What the methods of a resolved config share."""
+    return Setting(config.model, config.objective, math.prod(dataset.shape), dataset.classes)
+
+
 def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter) -> Experiment:
     """Set up a resolved config.
 
@@ -78,7 +84,7 @@ def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter) -> E
         dataset=dataset,
         split=split,
         plan=plan,
-        setting=Setting(config.model, config.objective, flat.shape[1], dataset.classes),
+        setting=setting_of(config, dataset),
         scaler=scaler,
         examples=Examples(inputs=plan.put_shared(flat), labels=plan.put_shared(dataset.labels)),
         seed_scaler=plan.put_seeded(scaler),
