@@ -1,0 +1,33 @@
+"""What can be asked for: frozen dataclasses whose fields say their meaning and unit.
+
+Every field is also a command-line flag (`latent_dim` is `--latent-dim`), so no two fields here share a name.
+`None` means "decided from the data"; a run's `config.json` holds what was decided.
+"""
+
+from aejax.config.classify import HeadConfig, ProbeConfig
+from aejax.config.data import DataConfig, SplitConfig
+from aejax.config.experiment import COMPARE_METHODS, CompareConfig, ExperimentConfig, PretrainConfig, ProbingConfig
+from aejax.config.model import Activation, ModelConfig
+from aejax.config.objective import ObjectiveConfig
+from aejax.config.plain import from_dict, to_dict
+from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
+
+__all__ = [
+    "COMPARE_METHODS",
+    "Activation",
+    "CompareConfig",
+    "DataConfig",
+    "ExperimentConfig",
+    "HeadConfig",
+    "ModelConfig",
+    "ObjectiveConfig",
+    "OptimizerConfig",
+    "PlanConfig",
+    "PretrainConfig",
+    "ProbeConfig",
+    "ProbingConfig",
+    "SplitConfig",
+    "TrainConfig",
+    "from_dict",
+    "to_dict",
+]

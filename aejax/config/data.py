@@ -1,0 +1,50 @@
+"""Which examples, and who among them trains, chooses and judges."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from aejax.errors import require
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where examples come from and how they are scaled."""
+
+    dataset: str = "digits"
+    """digits, breast_cancer, wine, tabular, mnist, tfds:NAME, or a path: an .npz, .csv or .parquet file, a folder of
+    IDX files, or a folder with one folder of images per class."""
+    data_dir: Path | None = None  # where downloads live and offline copies are looked for first; default AEJAX_DATA
+    label_column: str | None = None  # the label's column in a table; default: label, target, class or y, else last
+    image_size: int | None = None  # image folders: resize all to this many pixels square; default: one size expected
+    scaler: Literal["range", "minmax", "standard", "none"] | None = None
+    """Fitted on training rows. range: by the storage format's limits (/255 for bytes); minmax and standard: each
+    feature to [0, 1] or to mean 0 and deviation 1. Default: range where the data declare one, else standard."""
+
+    tabular_samples: int = 1000  # examples that make_classification draws for --dataset tabular
+    tabular_features: int = 100  # its features in all
+    tabular_informative: int = 10  # its informative features
+    tabular_redundant: int = 90  # its features that are linear combinations of the informative ones
+    tabular_seed: int = 1  # its random_state
+
+    def __post_init__(self) -> None:
+        require(self.image_size is None or self.image_size >= 1, f"--image-size {self.image_size}: expected at least 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """Who is trained on, who chooses, who judges."""
+
+    split: Literal["stratified", "tutorial"] = "stratified"
+    """stratified: an official test set where there is one, else one stratified draw; validation rows are drawn per
+    seed from the rest. tutorial: without an official test set, train_test_split(test_size=0.33, random_state=1);
+    autoencoders train on everything outside the test, and only classifiers hold validation rows out."""
+    test_fraction: float = 0.2  # share of all rows held out for the test, where no official test set exists
+    test_seed: int = 0  # seed of that one draw, the same for every training seed
+    valid_fraction: float = 0.1  # share of the rows outside the test that each seed holds out for validation
+    label_fraction: float = 1.0  # share of the training and validation labels a classifier may see, class-balanced
+
+    def __post_init__(self) -> None:
+        require(0 < self.test_fraction < 1, f"--test-fraction {self.test_fraction}: expected between 0 and 1")
+        require(0 <= self.valid_fraction < 1, f"--valid-fraction {self.valid_fraction}: expected at least 0, below 1")
+        require(0 < self.label_fraction <= 1, f"--label-fraction {self.label_fraction}: expected above 0, at most 1")

@@ -1,0 +1,65 @@
+"""Whole experiments: what each script can be asked for."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from aejax.config.classify import HeadConfig, ProbeConfig
+from aejax.config.data import DataConfig, SplitConfig
+from aejax.config.model import ModelConfig
+from aejax.config.objective import ObjectiveConfig
+from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
+from aejax.errors import require
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """What every experiment is made of."""
+
+    data: DataConfig = DataConfig()
+    split: SplitConfig = SplitConfig()
+    model: ModelConfig = ModelConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    train: TrainConfig = TrainConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    probe: ProbeConfig = ProbeConfig()
+    plan: PlanConfig = PlanConfig()
+    seeds: int = 10  # independent repetitions: seeds 0, 1, ..., each with its own split, order and initialisation
+
+    def __post_init__(self) -> None:
+        require(self.seeds >= 1, f"--seeds {self.seeds}: expected at least 1")
+
+
+COMPARE_METHODS = ("raw", "pca", "random", "supervised", "undercomplete", "denoising", "sparse-l1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompareConfig(ExperimentConfig):
+    """Autoencoder features against every control: same splits, same probe, same budget."""
+
+    methods: tuple[str, ...] = COMPARE_METHODS  # rows of the table, controls and autoencoders
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PretrainConfig(ExperimentConfig):
+    """One autoencoder, trained and kept."""
+
+    recipe: str = "tutorial-deep"  # the settings to start from; other flags change them
+    method: str = "undercomplete"  # the kind of autoencoder
+    monitor: Literal["valid", "test"] = "valid"
+    """The rows behind each epoch's validation loss. test: as the tutorials did, to reproduce their printed curves;
+    nothing is chosen by it."""
+    head: HeadConfig = HeadConfig()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProbingConfig:
+    """How to classify with a pretrained encoder."""
+
+    probe: ProbeConfig = ProbeConfig()
+    head: HeadConfig = HeadConfig()
+    label_fraction: float = 1.0  # share of the labels a classifier may see, class-balanced
+    data_dir: Path | None = None  # where the run's dataset is looked for, if it has moved
+
+    def __post_init__(self) -> None:
+        require(0 < self.label_fraction <= 1, f"--label-fraction {self.label_fraction}: expected above 0, at most 1")

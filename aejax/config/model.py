@@ -1,0 +1,47 @@
+"""How an autoencoder is built."""
+
+import dataclasses
+from typing import Literal
+
+from aejax.errors import require
+
+Activation = Literal["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "linear"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Widths and activations; which of them apply depends on the kind of autoencoder."""
+
+    hidden: tuple[int, ...] = (128, 64)  # widths of the encoder's hidden layers, from the input inwards
+    latent_dim: int | None = None  # width of the code; default: a quarter of the inputs, from 2 to 32
+    decoder_hidden: tuple[int, ...] | None = None  # the decoder's hidden widths, code outwards; default: mirrored
+    activation: Activation = "relu"  # after every hidden layer
+    code_activation: Activation = "linear"  # after the code layer
+    batch_norm: bool = False  # batch normalisation between each hidden layer and its activation
+    output: Literal["sigmoid", "linear"] | None = None  # last activation; default: sigmoid for range-scaled data
+    conventions: Literal["flax", "keras"] = "flax"
+    """Initialisation and constants. flax: LeCun normal, BatchNorm epsilon 1e-5, leaky slope 0.01. keras: Glorot
+    uniform, BatchNorm epsilon 1e-3, leaky slope 0.3."""
+
+    tied: bool = False  # dense kinds: the decoder's weights are the encoder's, transposed
+    overcomplete_dim: int | None = None  # overcomplete: width of the code; default: a quarter more than the inputs
+    sparse_dim: int | None = None  # sparse kinds: width of the code; default: twice the inputs, at most 256
+    sparse_hidden: tuple[int, ...] = ()  # overcomplete and sparse kinds: hidden widths in place of --hidden
+    channels: tuple[int, ...] = (16, 32)  # conv kinds: channels of each strided 3x3 convolution, image inwards
+    posterior_code: Literal["mean", "sample", "mean-and-deviation"] = "mean"
+    """Variational kinds: what stands for an example. sample: one draw, fixed for each example; mean-and-deviation:
+    both, side by side, twice as wide."""
+
+    def __post_init__(self) -> None:
+        widths = (*self.hidden, *(self.decoder_hidden or ()), *self.sparse_hidden)
+        require(
+            all(w >= 1 for w in widths),
+            f"--hidden/--decoder-hidden/--sparse-hidden {widths}: every width must be at least 1",
+        )
+        for name in ("latent_dim", "overcomplete_dim", "sparse_dim"):
+            width = getattr(self, name)
+            require(width is None or width >= 1, f"--{name.replace('_', '-')} {width}: at least 1")
+        require(
+            len(self.channels) >= 1 and all(c >= 1 for c in self.channels),
+            f"--channels {self.channels}: expected one or more numbers of at least 1",
+        )
