@@ -1,7 +1,6 @@
 """What every run sets up: data on the device, splits, scalers, keys, a plan."""
 
 import dataclasses
-import math
 from typing import Any
 
 import jax
@@ -11,10 +10,11 @@ from jaxtyping import Array, Int, Key
 from aejax.config import ExperimentConfig
 from aejax.data.dataset import Dataset
 from aejax.data.examples import Examples
+from aejax.data.memory import require_device_room
 from aejax.data.scalers import Scaler, fit_scalers
 from aejax.data.splits import Split, make_split
 from aejax.errors import require
-from aejax.methods import Setting
+from aejax.kinds import Setting
 from aejax.run.compiler import Compiler
 from aejax.run.progress import Reporter
 from aejax.train.keys import Use, seed_keys
@@ -60,14 +60,20 @@ class Experiment:
 
 def setting_of(config: ExperimentConfig, dataset: Dataset) -> Setting:
     """What the methods of a resolved config share."""
-    return Setting(config.model, config.objective, math.prod(dataset.shape), dataset.classes)
+    return make_setting(config, dataset.shape, dataset.classes)
+
+
+def make_setting(config: ExperimentConfig, shape: tuple[int, ...], classes: int) -> Setting:
+    """The same, of data that are known by their shape only."""
+    bounded = config.data.scaler in ("range", "minmax")
+    return Setting(config.model, config.objective, shape, classes, bounded)
 
 
 def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter) -> Experiment:
     """Set up a resolved config.
 
     Raises:
-        InputError: the split cannot be drawn, or leaves the probe nothing to choose by.
+        InputError: the split cannot be drawn, or leaves the probe nothing to choose by; or the data do not fit.
     """
     split = make_split(dataset, config.split, config.seeds)
     require(
@@ -79,6 +85,8 @@ def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter) -> E
     assert config.data.scaler is not None
     scaler = fit_scalers(config.data.scaler, dataset, split.train)
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
+    beside = sum(leaf.nbytes for leaf in scaler) + split.test.nbytes
+    require_device_room(dataset.name, flat.nbytes + dataset.labels.nbytes, beside, plan.mesh.devices.flat)
     return Experiment(
         config=config,
         dataset=dataset,

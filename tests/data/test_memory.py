@@ -1,0 +1,159 @@
+"""What does not fit is refused with both sizes; what is left is the least of what the system and its groups leave."""
+
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+
+from aejax.config import CompareConfig, PlanConfig
+from aejax.data import memory
+from aejax.data.memory import host_room, in_units, require_device_room, require_host_room
+from aejax.data.sources import load
+from aejax.errors import InputError
+from aejax.run.experiment import prepare
+from aejax.run.progress import Silent
+from aejax.run.resolve import resolve
+from aejax.train.plan import make_plan
+
+GIB = 1 << 30
+
+
+def refusal(call, *args) -> str:
+    with pytest.raises(InputError) as caught:
+        call(*args)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def accelerator(number: int, **limits):
+    return SimpleNamespace(
+        id=number, platform="gpu", device_kind="H100", process_index=0, memory_stats=lambda: limits or None
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (GIB - 1, "1.0 GiB"),
+        (80 * GIB, "80.0 GiB"),
+        (3 << 70, "3072.0 EiB"),
+    ],
+)
+def test_sizes_are_said_in_units_that_people_use(size, text):
+    assert in_units(size) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "fits"), [(GIB, True), (GIB + 1, False)], ids=["exactly what is left", "one byte more"]
+)
+def test_the_host_refuses_the_first_byte_too_many(monkeypatch, size, fits):
+    monkeypatch.setattr(memory, "host_room", lambda: GIB)
+    if fits:
+        require_host_room(size, "photos: 9 images")
+    else:
+        message = refusal(require_host_room, 3 * GIB, "photos: 9 images")
+        assert "photos: 9 images take 3.0 GiB" in message
+        assert "1.0 GiB left" in message
+        assert "--image-size" in message
+
+
+@pytest.mark.parametrize(
+    ("copies", "fits"), [(1, True), (2, True), (3, False)], ids=["one copy", "two copies", "three copies"]
+)
+def test_cpu_devices_share_the_hosts_memory(monkeypatch, copies, fits):
+    monkeypatch.setattr(memory, "host_room", lambda: 2 * GIB)
+    devices = [jax.devices("cpu")[0]] * copies
+    if fits:
+        require_device_room("photos", GIB - 5, 5, devices)
+    else:
+        message = refusal(require_device_room, "photos", GIB - 5, 5, devices)
+        assert "take 3.0 GiB" in message
+        assert "2.0 GiB left" in message
+        assert "--devices 1" in message
+
+
+def test_fewer_devices_are_not_advised_where_one_copy_is_too_many(monkeypatch):
+    monkeypatch.setattr(memory, "host_room", lambda: 10)
+    assert "--devices" not in refusal(require_device_room, "photos", 11, 0, jax.devices("cpu")[:1])
+
+
+def test_an_accelerator_refuses_by_what_is_left_of_its_own_memory():
+    half_full = accelerator(3, bytes_limit=80 * GIB, bytes_in_use=40 * GIB)
+    require_device_room("photos", 39 * GIB, GIB, iter([half_full]))
+    message = refusal(require_device_room, "photos", 39 * GIB, GIB + 1, iter([half_full]))
+    for named in ("photos", "39.0 GiB of examples", "40.0 GiB on each", "H100 3", "left of 80.0 GiB"):
+        assert named in message
+
+
+def test_the_fullest_of_several_accelerators_decides():
+    roomy, full = accelerator(0, bytes_limit=GIB), accelerator(1, bytes_limit=GIB, bytes_in_use=1)
+    require_device_room("photos", GIB, 0, iter([roomy, roomy]))
+    assert "H100 1" in refusal(require_device_room, "photos", GIB, 0, iter([roomy, full]))
+
+
+def test_a_device_that_does_not_tell_and_one_of_another_process_are_not_asked():
+    elsewhere = SimpleNamespace(process_index=1)
+    require_device_room("photos", 1 << 60, 0, iter([accelerator(0), elsewhere]))
+
+
+VERSION_1 = {"memory.limit_in_bytes": "1000", "memory.usage_in_bytes": "700", "memory.stat": "total_inactive_file 50\n"}
+VERSION_2 = {"memory.max": "1000", "memory.current": "700", "memory.stat": "anon 9\ninactive_file 50\n"}
+UNLIMITED = {**VERSION_2, "memory.max": "max"}
+
+
+@pytest.mark.parametrize(
+    ("groups", "folders", "left"),
+    [
+        pytest.param("0::/a/b\n", {"a/b": VERSION_2}, [350], id="version 2: its own limit, caches not counted"),
+        pytest.param(
+            "0::/a/b\n", {"a": VERSION_2, "a/b": UNLIMITED}, [350], id="version 2: the limit of a group above"
+        ),
+        pytest.param("0::/\n", {"": VERSION_2}, [350], id="version 2: inside a container"),
+        pytest.param("0::/a\n", {"a": {**VERSION_2, "memory.current": "1200"}}, [0], id="over its limit already"),
+        pytest.param("4:cpu,memory:/a\n0::/\n", {"memory/a": VERSION_1}, [350], id="version 1"),
+        pytest.param("4:memory:/of/the/host\n", {"memory": VERSION_1}, [350], id="version 1: inside a container"),
+        pytest.param("4:cpu:/a\n", {"memory/a": VERSION_1}, [], id="version 1: another controller"),
+        pytest.param("0::/a\n", {}, [], id="nothing to read"),
+    ],
+)
+def test_a_control_group_leaves_its_limit_less_its_usage(tmp_path, groups, folders, left):
+    (tmp_path / "self").write_text(groups)
+    for folder, files in folders.items():
+        (tmp_path / "mount" / folder).mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (tmp_path / "mount" / folder / name).write_text(content)
+    assert list(memory._group_rooms(tmp_path / "self", tmp_path / "mount")) == left
+
+
+def test_the_host_has_no_more_room_than_its_tightest_group(tmp_path, monkeypatch):
+    (tmp_path / "self").write_text("0::/\n")
+    for name, content in VERSION_2.items():
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(memory, "CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "PROCESS_GROUPS", tmp_path / "self")
+    assert host_room() == 350
+    monkeypatch.setattr(memory, "PROCESS_GROUPS", tmp_path / "no such file: not Linux")
+    assert host_room() > 1 << 20
+
+
+def test_a_run_asks_before_it_copies_anything_to_a_device(monkeypatch):
+    config = CompareConfig(seeds=2)
+    dataset = load(config.data)
+    monkeypatch.setattr(memory, "host_room", lambda: dataset.inputs.nbytes)
+    monkeypatch.setattr(jax, "device_put", lambda *args: pytest.fail("copied"))
+    message = refusal(prepare, resolve(config, dataset), dataset, Silent())
+    assert message.startswith("digits: 119.3 KiB of examples")
+
+
+def test_every_cpu_device_holds_a_copy_of_its_own():
+    """The premise of the arithmetic; JAX spares the copies only of arrays that happen to lie on a multiple of 64."""
+    plan = make_plan(PlanConfig(), 2)
+    unaligned = np.zeros(4096 + 64, np.uint8)[1:4097]
+    unaligned = unaligned[1:] if unaligned.ctypes.data % 64 == 0 else unaligned
+    placed = plan.put_shared(unaligned)
+    assert len({shard.data.unsafe_buffer_pointer() for shard in placed.addressable_shards}) == plan.mesh.size == 2
