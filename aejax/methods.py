@@ -2,17 +2,17 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from aejax.classify.head import Classifier, SoftmaxHead, classification
-from aejax.config import ModelConfig, ObjectiveConfig
-from aejax.models.autoencoder import Autoencoder, dense_autoencoder
+from aejax.kinds.kind import Report, Setting, Stage
+from aejax.kinds.registry import KINDS
+from aejax.models.autoencoder import Autoencoder
 from aejax.models.parts import Variables
-from aejax.objectives.kinds import KINDS
 from aejax.objectives.objective import Objective
 
 
@@ -26,27 +26,10 @@ class Method:
     log_probs: Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch classes"]] | None = None
     """Its own classifier; None: the probe classifies the features."""
     objective: Objective | None = None  # what trains it; None: `start` is the end
+    stages: tuple[Stage, ...] = ()  # what trains some of its layers before that
+    report: Report | None = None  # what else is said of each test example
     labelled: bool = False  # trained on the labelled rows only, and kept at its best validation epoch
     seedless: bool = False  # the features depend on the seed only through the scaler
-
-
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """What all methods of one comparison have in common."""
-
-    model: ModelConfig  # resolved
-    objective: ObjectiveConfig  # resolved
-    features: int  # d, numbers in one example
-    classes: int
-
-    @functools.cached_property
-    def autoencoder(self) -> Autoencoder:
-        """The one architecture, shared so that equal programs are compiled once."""
-        return dense_autoencoder(self.model, self.features)
-
-    def start_autoencoder(self, key: PRNGKeyArray, inputs: Float[Array, "n_train d"]) -> Variables:
-        """The variables from which every kind starts, and at which the random encoder stays."""
-        return self.autoencoder.init(key)
 
 
 def raw(setting: Setting) -> Method:
@@ -79,38 +62,63 @@ def pca(setting: Setting) -> Method:
     return Method(start=lambda key, inputs: pca_components(inputs, dimension), encode=encode, reconstruct=reconstruct)
 
 
-def random_encoder(setting: Setting) -> Method:
-    """The architecture untrained, with the very weights from which the autoencoders of the same seed start."""
-    return Method(start=setting.start_autoencoder, encode=setting.autoencoder.encode)
+@functools.cache
+def _start(model: Autoencoder | Classifier) -> Callable[..., Variables]:
+    """`init` with the signature of `Method.start`; one for each model, so that equal programs are compiled once."""
+    return lambda key, inputs: model.init(key)
 
 
-def supervised(setting: Setting) -> Method:
-    """The same encoder with a softmax head, trained end to end on the same labels; the best epoch is kept."""
-    model = Classifier(setting.autoencoder.encoder, SoftmaxHead(setting.classes), setting.features)
+def untrained(model: Autoencoder) -> Method:
+    """An architecture with the very weights from which its trainings with the same seed start."""
+    return Method(start=_start(model), encode=model.encode)
+
+
+def supervised(setting: Setting, model: Autoencoder) -> Method:
+    """An encoder with a softmax head, trained end to end on the labels; the best epoch is kept."""
+    classifier = Classifier(model, SoftmaxHead(setting.classes))
     return Method(
-        start=lambda key, inputs: model.init(key),
-        encode=model.encode,
-        log_probs=model.log_probs,
-        objective=classification(model, frozen_encoder=False),
+        start=_start(classifier),
+        encode=classifier.encode,
+        log_probs=classifier.log_probs,
+        objective=classification(classifier, frozen_encoder=False),
         labelled=True,
     )
 
 
 def autoencoder_method(kind: str, setting: Setting) -> Method:
     """An autoencoder of a kind in `KINDS`, trained on the training inputs without labels."""
-    model = setting.autoencoder
+    made = KINDS[kind](setting)
     return Method(
-        start=setting.start_autoencoder,
-        encode=model.encode,
-        reconstruct=model.reconstruct,
-        objective=KINDS[kind](model, setting.objective),
+        start=_start(made.model),
+        encode=made.model.encode,
+        reconstruct=made.model.reconstruct,
+        objective=made.objective,
+        stages=made.stages,
+        report=made.report,
     )
 
 
-METHODS: dict[str, Callable[[Setting], Method]] = {
+CONTROLS: dict[str, Callable[[Setting], Method]] = {
     "raw": raw,
     "pca": pca,
-    "random": random_encoder,
-    "supervised": supervised,
-    **{kind: functools.partial(autoencoder_method, kind) for kind in KINDS},
+    "random": lambda setting: untrained(setting.autoencoder),
+    "supervised": lambda setting: supervised(setting, setting.autoencoder),
 }
+
+# Each kind's own architecture untrained, and trained on labels: controls for the kinds that have another one.
+OWN_CONTROLS: dict[str, Callable[[str, Setting], Method]] = {
+    "random": lambda kind, setting: untrained(KINDS[kind](setting).model),
+    "supervised": lambda kind, setting: supervised(setting, KINDS[kind](setting).model),
+}
+
+METHODS: dict[str, Callable[[Setting], Method]] = {
+    **CONTROLS,
+    **{kind: functools.partial(autoencoder_method, kind) for kind in KINDS},
+    **{f"{name}-{kind}": functools.partial(make, kind) for name, make in OWN_CONTROLS.items() for kind in KINDS},
+}
+
+
+def controls_of(kind: str, names: Sequence[str]) -> list[str]:
+    """Of `names`, the controls that an autoencoder of this kind is held against."""
+    own = {f"{name}-{kind}" for name in OWN_CONTROLS}
+    return [name for name in names if name in CONTROLS or name in own]

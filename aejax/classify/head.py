@@ -10,7 +10,8 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
 
 from aejax.data.examples import Batch
-from aejax.models.parts import Variables, init_parts, run_part, train_part
+from aejax.models.autoencoder import Autoencoder
+from aejax.models.parts import Variables, run_part, train_part
 from aejax.objectives.objective import Aux, Objective
 
 
@@ -26,19 +27,25 @@ class SoftmaxHead(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """An encoder with a softmax head; variables live outside, under `encoder` and `head`."""
+    """An autoencoder's encoder with a softmax head; variables live outside, under `encoder` and `head`."""
 
-    encoder: nn.Module  # (batch, d) to (batch, latent)
+    autoencoder: Autoencoder  # its decoder is left out
     head: SoftmaxHead
-    features: int  # d, numbers in one example
 
     def init(self, key: PRNGKeyArray) -> Variables:
-        """Fresh variables of both parts; the encoder's are those of an autoencoder with the same key."""
-        return init_parts(key, {"encoder": self.encoder, "head": self.head}, jnp.zeros((1, self.features)))
+        """Fresh variables of both parts; the encoder's are those of the autoencoder with the same key."""
+        whole = self.autoencoder.init(key)
+        encoder = {collection: {"encoder": trees["encoder"]} for collection, trees in whole.items()}
+        latents = self.encode(encoder, jnp.zeros((1, self.autoencoder.features)))
+        return put_head_on(encoder, self.init_head(jax.random.fold_in(key, 1), latents))
+
+    def init_head(self, key: PRNGKeyArray, latents: Float[Array, "batch latent"]) -> dict[str, Any]:
+        """Fresh parameters of the head alone."""
+        return self.head.init(key, latents, train=False)["params"]
 
     def encode(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch latent"]:
         """Codes, in evaluation mode."""
-        return run_part(self.encoder, variables, "encoder", inputs)
+        return self.autoencoder.encode(variables, inputs)
 
     def log_probs(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch classes"]:
         """Log-probabilities, in evaluation mode."""
@@ -55,7 +62,7 @@ def classification(classifier: Classifier, *, frozen_encoder: bool) -> Objective
     def codes(variables: Variables, inputs: Float[Array, "batch d"]) -> tuple[Float[Array, "batch latent"], Any]:
         if frozen_encoder:
             return jax.lax.stop_gradient(classifier.encode(variables, inputs)), variables["batch_stats"]["encoder"]
-        return train_part(classifier.encoder, variables, "encoder", inputs)
+        return classifier.autoencoder.train_encode(variables, inputs)
 
     def loss(variables: Variables, batch: Batch, noise_key: PRNGKeyArray) -> tuple[Scalar, Aux]:
         latents, encoder_stats = codes(variables, batch.inputs)
@@ -78,9 +85,9 @@ def _hits(log_probs: Float[Array, "batch classes"], labels: Int[Array, " batch"]
     return (jnp.argmax(log_probs, axis=1) == labels).astype(jnp.float32)
 
 
-def put_head_on(encoder: Variables, fresh: Variables) -> Variables:
-    """Variables of a classifier: a trained encoder's part, a fresh head."""
+def put_head_on(encoder: Variables, head: dict[str, Any]) -> Variables:
+    """Variables of a classifier: a trained encoder's part, and a head's parameters."""
     return {
-        collection: {"encoder": encoder[collection]["encoder"], "head": trees["head"]}
-        for collection, trees in fresh.items()
+        "params": {"encoder": encoder["params"]["encoder"], "head": head},
+        "batch_stats": {"encoder": encoder["batch_stats"]["encoder"], "head": {}},
     }

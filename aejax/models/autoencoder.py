@@ -10,11 +10,10 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from aejax.config import ModelConfig
-from aejax.models.dense import DenseDecoder, DenseEncoder
-from aejax.models.parts import Variables, init_parts, run_part, train_part
+from aejax.models.parts import Variables, init_parts, own_variables, run_part, train_part
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +33,31 @@ class Autoencoder:
         """Codes, in evaluation mode."""
         return run_part(self.encoder, variables, "encoder", inputs)
 
+    def train_encode(
+        self, variables: Variables, inputs: Float[Array, "batch d"]
+    ) -> tuple[Float[Array, "batch latent"], dict[str, Any]]:
+        """Codes, in training mode, and the encoder's updated batch statistics."""
+        return train_part(self.encoder, variables, "encoder", inputs)
+
+    def before_code(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch latent"]:
+        """What goes into the code's activation, in training mode; batch statistics stay as they are."""
+        own = own_variables(variables, "encoder")
+        outputs, _ = self.encoder.apply(own, inputs, train=True, activate=False, mutable=["batch_stats"])
+        return outputs
+
     def decode(self, variables: Variables, latents: Float[Array, "batch latent"]) -> Float[Array, "batch d"]:
         """Reconstructions in scaled input units, in evaluation mode."""
-        return self.activate(run_part(self.decoder, variables, "decoder", latents))
+        return self.activate(self.outputs(variables, latents))
+
+    def outputs(self, variables: Variables, latents: Float[Array, "batch latent"]) -> Float[Array, "batch d"]:
+        """What the decoder gives before the last activation, in evaluation mode."""
+        return run_part(self.decoder, self.whole(variables), "decoder", latents)
+
+    def train_outputs(
+        self, variables: Variables, latents: Float[Array, "batch latent"]
+    ) -> tuple[Float[Array, "batch d"], dict[str, Any]]:
+        """The same in training mode, and the decoder's updated batch statistics."""
+        return train_part(self.decoder, self.whole(variables), "decoder", latents)
 
     def reconstruct(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
         """What decoding the code of `inputs` gives back, in evaluation mode."""
@@ -48,29 +69,51 @@ class Autoencoder:
         """Codes, outputs before the last activation, and batch statistics (updated if `train`)."""
         if not train:
             latents = self.encode(variables, inputs)
-            return latents, run_part(self.decoder, variables, "decoder", latents), variables["batch_stats"]
-        latents, encoder_stats = train_part(self.encoder, variables, "encoder", inputs)
-        outputs, decoder_stats = train_part(self.decoder, variables, "decoder", latents)
+            return latents, self.outputs(variables, latents), variables["batch_stats"]
+        latents, encoder_stats = self.train_encode(variables, inputs)
+        outputs, decoder_stats = self.train_outputs(variables, latents)
         return latents, outputs, {"encoder": encoder_stats, "decoder": decoder_stats}
 
     def activate(self, outputs: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
         """The last activation."""
         return jax.nn.sigmoid(outputs) if self.output == "sigmoid" else outputs
 
+    def whole(self, variables: Variables) -> Variables:
+        """Variables in which no part lacks anything; here they are that already."""
+        return variables
 
-def dense_autoencoder(config: ModelConfig, features: int) -> Autoencoder:
-    """The dense autoencoder that a resolved config describes, for examples of `features` numbers."""
-    assert config.latent_dim is not None
-    assert config.output is not None
-    decoder_hidden = config.hidden[::-1] if config.decoder_hidden is None else config.decoder_hidden
-    shared: dict[str, Any] = {
-        "activation": config.activation,
-        "batch_norm": config.batch_norm,
-        "conventions": config.conventions,
-    }
-    return Autoencoder(
-        encoder=DenseEncoder(config.hidden, config.latent_dim, code_activation=config.code_activation, **shared),
-        decoder=DenseDecoder(decoder_hidden, features, **shared),
-        output=config.output,
-        features=features,
-    )
+
+KERNEL = "kernel"  # Flax's name for a layer's weights
+
+
+@dataclasses.dataclass(frozen=True)
+class TiedAutoencoder(Autoencoder):
+    """Dense layers whose decoder has no weights of its own, only biases: its weights are the encoder's, transposed.
+
+    They cannot come apart in training, because they are stored once.
+    """
+
+    def init(self, key: PRNGKeyArray) -> Variables:
+        """Fresh variables; the decoder's kernels are left out."""
+        variables = Autoencoder.init(self, key)
+        own = flatten_dict(variables["params"]["decoder"])
+        without = unflatten_dict({path: leaf for path, leaf in own.items() if path[-1] != KERNEL})
+        return {**variables, "params": {**variables["params"], "decoder": without}}
+
+    def whole(self, variables: Variables) -> Variables:
+        """Variables with the decoder's kernels put in: its first is the transpose of the encoder's last, and so on."""
+        encoder = _in_order(_kernels(variables["params"]["encoder"]), last="code")
+        places = [("hidden", f"Dense_{index}", KERNEL) for index in range(len(encoder) - 1)] + [("output", KERNEL)]
+        kernels = {place: kernel.T for place, kernel in zip(places, reversed(encoder), strict=True)}
+        decoder = unflatten_dict({**flatten_dict(variables["params"]["decoder"]), **kernels})
+        return {**variables, "params": {**variables["params"], "decoder": decoder}}
+
+
+def _kernels(params: dict[str, Any]) -> dict[tuple[str, ...], Array]:
+    return {path: leaf for path, leaf in flatten_dict(params).items() if path[-1] == KERNEL}
+
+
+def _in_order(kernels: dict[tuple[str, ...], Array], last: str) -> list[Array]:
+    """Kernels from the first layer to the last: `hidden/Dense_0`, `hidden/Dense_1`, ..., `last`."""
+    hidden = [kernels["hidden", f"Dense_{index}", KERNEL] for index in range(len(kernels) - 1)]
+    return [*hidden, kernels[last, KERNEL]]

@@ -1,4 +1,4 @@
-"""Dense encoders and decoders of any widths, for flat inputs."""
+"""Dense layers of any widths, for flat inputs, and the decoder made of them."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -61,26 +61,6 @@ class DenseStack(nn.Module):
                 )(hidden)
             hidden = activation_function(self.activation, constants)(hidden)
         return hidden
-
-
-class DenseEncoder(nn.Module):
-    """Flat inputs to codes."""
-
-    hidden: tuple[int, ...]
-    latent_dim: int
-    activation: Activation = "relu"
-    code_activation: Activation = "linear"
-    batch_norm: bool = False
-    conventions: Literal["flax", "keras"] = "flax"
-
-    @nn.compact
-    def __call__(self, inputs: Float[Array, "batch d"], *, train: bool) -> Float[Array, "batch latent"]:
-        constants = CONVENTIONS[self.conventions]
-        hidden = DenseStack(self.hidden, self.activation, self.batch_norm, self.conventions, name="hidden")(
-            inputs, train=train
-        )
-        latents = nn.Dense(self.latent_dim, kernel_init=constants.kernel_init, name="code")(hidden)
-        return activation_function(self.code_activation, constants)(latents)
 
 
 class DenseDecoder(nn.Module):

@@ -1,4 +1,4 @@
-"""How far a reconstruction is from its target, per example."""
+"""How far a reconstruction is from its target: by entry, so that a corruption can weigh them, and by example."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-PerExample = Callable[[Float[Array, "batch d"], Float[Array, "batch d"]], Float[Array, " batch"]]
+PerEntry = Callable[[Float[Array, "batch d"], Float[Array, "batch d"]], Float[Array, "batch d"]]
 
 
 def per_example_mse(recon: Float[Array, "batch d"], target: Float[Array, "batch d"]) -> Float[Array, " batch"]:
@@ -31,19 +31,24 @@ def _softplus_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array,
     return softplus(x), change * jax.nn.sigmoid(x)
 
 
-def per_example_bce(logits: Float[Array, "batch d"], target: Float[Array, "batch d"]) -> Float[Array, " batch"]:
-    """Binary cross-entropy of each example against targets in [0, 1], mean over features, in nats.
+def squared_error(recon: Float[Array, "batch d"], target: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
+    """Squared error of each entry."""
+    return jnp.square(recon - target)
+
+
+def cross_entropy(logits: Float[Array, "batch d"], target: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
+    """Binary cross-entropy of each entry against targets in [0, 1], in nats.
 
     `-x log s(z) - (1 - x) log(1 - s(z)) = softplus(z) - x z`: exact for any logit, and one transcendental pair where
     two log-sigmoids would take two.
     """
-    return jnp.mean(softplus(logits) - target * logits, axis=1)
+    return softplus(logits) - target * logits
 
 
-def reconstruction_term(kind: Literal["mse", "bce"], output: Literal["sigmoid", "linear"]) -> PerExample:
+def reconstruction_term(kind: Literal["mse", "bce"], output: Literal["sigmoid", "linear"]) -> PerEntry:
     """The term that compares a decoder's outputs, before its last activation, with targets."""
     if kind == "bce":
-        return per_example_bce
+        return cross_entropy
     if output == "sigmoid":
-        return lambda logits, target: per_example_mse(jax.nn.sigmoid(logits), target)
-    return per_example_mse
+        return lambda logits, target: squared_error(jax.nn.sigmoid(logits), target)
+    return squared_error

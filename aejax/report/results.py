@@ -9,7 +9,7 @@ from aejax.store.runs import read_json
 
 Results = dict[str, Any]
 
-CONTROLS = ("raw", "pca", "random", "supervised")  # what could explain an autoencoder's gain away
+CONTROLS = ("raw", "pca", "random", "supervised")  # what could explain a gain away, also in `random-conv` and the like
 
 _METHOD_FIELDS = ("name", "features", "test_accuracy", "test_nll", "reconstruction_mse", "probe", "seconds")
 _COMPARISON_FIELDS = ("method", "baseline", "mean_difference", "ci95", "p", "p_holm", "verdict")
@@ -59,7 +59,7 @@ def seed_count(results: Results) -> int:
 
 def is_control(method: Results) -> bool:
     """Whether a method is one of the controls, not an autoencoder."""
-    return method["name"] in CONTROLS
+    return str(method["name"]).startswith(CONTROLS)
 
 
 def best(results: Results, *, control: bool) -> Results | None:

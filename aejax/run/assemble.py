@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from aejax.config import to_dict
 from aejax.evaluate.statistics import Resamples, compare_all, crossed_interval, draw_resamples, seeds_interval
-from aejax.objectives.kinds import KINDS
+from aejax.kinds.registry import KINDS
+from aejax.methods import controls_of
 from aejax.run.environment import describe
 from aejax.run.experiment import Experiment
 from aejax.run.scoring import Outcome
@@ -17,7 +18,7 @@ from aejax.run.training import Trained
 
 INTERVAL = (
     "accuracy, NLL and their differences: the mean under another draw of seeds and of test examples (crossed "
-    "bootstrap); reconstruction: the mean over other seeds (Student t)"
+    "bootstrap); reconstruction and measures: the mean over other seeds (Student t)"
 )
 
 
@@ -25,6 +26,11 @@ def summary(values: Float[np.ndarray, "seeds n_test"], resamples: Resamples) -> 
     """Per-seed means, their mean, and its crossed interval."""
     per_seed = values.mean(axis=1, dtype=np.float64)
     return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": crossed_interval(values, resamples)}
+
+
+def over_seeds(values: Float[np.ndarray, " seeds"]) -> dict[str, Any]:
+    """One number for each seed, their mean, and its interval over other seeds."""
+    return {"per_seed": values, "mean": values.mean(dtype=np.float64), "ci95": seeds_interval(values)}
 
 
 def method_entry(outcome: Outcome, resamples: Resamples) -> dict[str, Any]:
@@ -35,9 +41,8 @@ def method_entry(outcome: Outcome, resamples: Resamples) -> dict[str, Any]:
         "features": outcome.features,
         "test_accuracy": summary(outcome.scores.correct.astype(np.float64), resamples),
         "test_nll": summary(-outcome.scores.log_prob, resamples),
-        "reconstruction_mse": None
-        if mse is None
-        else {"per_seed": mse, "mean": mse.mean(dtype=np.float64), "ci95": seeds_interval(mse)},
+        "reconstruction_mse": None if mse is None else over_seeds(mse),
+        "measures": {name: over_seeds(values) for name, values in outcome.measures.items()},
         "probe": None if outcome.probe is None else outcome.probe._asdict(),
         "diverged_epoch": None if trained is None else [int(epoch) or None for epoch in trained.diverged_epoch],
         "seconds": outcome.seconds,
@@ -45,9 +50,8 @@ def method_entry(outcome: Outcome, resamples: Resamples) -> dict[str, Any]:
 
 
 def declared_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
-    """The family of comparisons: every autoencoder against every control."""
-    controls = [name for name in names if name not in KINDS]
-    return [(kind, control) for kind in names if kind in KINDS for control in controls]
+    """The family of comparisons: every autoencoder against every control, of those by architecture its own."""
+    return [(kind, control) for kind in names if kind in KINDS for control in controls_of(kind, names)]
 
 
 def results(

@@ -1,5 +1,6 @@
 """The main job: every method on the same splits, with the same probe and the same budget."""
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from aejax.run.assemble import declared_pairs, metric_rows, results, scores_npz
 from aejax.run.experiment import prepare, setting_of
 from aejax.run.pictures import draw_comparison
 from aejax.run.progress import reporting
-from aejax.run.resolve import check_methods, resolve
+from aejax.run.resolve import check_methods, expand_methods, resolve
 from aejax.run.scoring import fit_and_score
+from aejax.run.training import total_epochs
 from aejax.store.runs import begin_run, close_run, finished_run, write_atomically
 
 
@@ -34,14 +36,14 @@ def compare(config: CompareConfig, out: Path, console: Console, *, overwrite: bo
     began = time.perf_counter()
     check_methods(config.methods)
     dataset = load(config.data)
-    config = resolve(config, dataset)
+    config = dataclasses.replace(resolve(config, dataset), methods=expand_methods(config.methods, dataset))
     if finished := finished_run(out, to_dict(config), overwrite=overwrite):
         console.print(f"{out} holds this run already; --overwrite makes it again", highlight=False, soft_wrap=True)
         return finished.results()
     setting = setting_of(config, dataset)
     methods = {name: METHODS[name](setting) for name in config.methods}
-    training = sum(method.objective is not None for method in methods.values())
-    with reporting(console, total_epochs=training * config.train.epochs) as reporter:
+    epochs = sum(total_epochs(config, method) for method in methods.values())
+    with reporting(console, total_epochs=epochs) as reporter:
         experiment = prepare(config, dataset, reporter)
         run = begin_run(out, to_dict(config))
         outcomes = []

@@ -14,7 +14,7 @@ from aejax.data.memory import require_device_room
 from aejax.data.scalers import Scaler, fit_scalers
 from aejax.data.splits import Split, make_split
 from aejax.errors import require
-from aejax.kinds import Setting
+from aejax.kinds.kind import Setting
 from aejax.run.compiler import Compiler
 from aejax.run.progress import Reporter
 from aejax.train.keys import Use, seed_keys

@@ -15,19 +15,19 @@ from aejax.data.scalers import Scaler, scale
 from aejax.data.sources import load
 from aejax.errors import require
 from aejax.evaluate.statistics import seeds_interval
-from aejax.methods import METHODS, Setting
+from aejax.kinds.registry import KINDS
+from aejax.methods import METHODS
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.parts import Variables
-from aejax.objectives.kinds import KINDS
 from aejax.report.table import markdown_rows
 from aejax.run.assemble import metric_rows
 from aejax.run.environment import describe
-from aejax.run.experiment import Experiment, prepare
+from aejax.run.experiment import Experiment, make_setting, prepare, setting_of
 from aejax.run.pictures import draw_model
 from aejax.run.progress import reporting
 from aejax.run.resolve import check_methods, resolve
-from aejax.run.scoring import reconstruction_errors
-from aejax.run.training import Trained, optimizer_for, parameters, start, train_method
+from aejax.run.scoring import reconstruction_fidelity
+from aejax.run.training import Trained, optimizer_for, parameters, start, total_epochs, train_method
 from aejax.store.checkpoints import load_variables, save_variables
 from aejax.store.runs import begin_run, close_run, finished_run, read_json, write_atomically
 
@@ -49,18 +49,18 @@ def pretrain(config: PretrainConfig, out: Path, console: Console, *, overwrite: 
     if finished := finished_run(out, to_dict(config), overwrite=overwrite):
         console.print(f"{out} holds this run already; --overwrite makes it again", highlight=False, soft_wrap=True)
         return finished.results()
-    with reporting(console, total_epochs=config.train.epochs) as reporter:
+    method = METHODS[config.method](setting_of(config, dataset))
+    with reporting(console, total_epochs=total_epochs(config, method)) as reporter:
         experiment = prepare(config, dataset, reporter)
-        method = METHODS[config.method](experiment.setting)
         optimizer = optimizer_for(experiment, method)
         run = begin_run(out, to_dict(config))
         reporter.begin(config.method)
         trained = train_method(experiment, method, optimizer, start(experiment, method))
         final = trained.fit.state.variables
         assert method.reconstruct is not None
-        mse = reconstruction_errors(experiment, method.reconstruct, final)
+        mse = reconstruction_fidelity(experiment, method.reconstruct, final).mse
         variables = experiment.plan.fetch(final)
-        reporter.end(f"{trained.history['train_loss'].shape[1]} epochs, test MSE {mse.mean():.4g}")
+        reporter.end(f"{trained.epochs} epochs, test MSE {mse.mean():.4g}")
     run.append_metrics(metric_rows(config.method, trained))
     save_variables(out / "checkpoint", {**variables, "scaler": experiment.scaler._asdict()})
     found = _results(experiment, config, trained, variables, mse, time.perf_counter() - began)
@@ -147,7 +147,8 @@ def open_pretrained(folder: Path) -> Pretrained:
     )
     config = from_dict(PretrainConfig, read_json(folder / "config.json"), str(folder / "config.json"))
     features = int(np.prod(results["dataset"]["shape"]))
-    model = Setting(config.model, config.objective, features, results["dataset"]["classes"]).autoencoder
+    setting = make_setting(config, tuple(results["dataset"]["shape"]), results["dataset"]["classes"])
+    model = KINDS[config.method](setting).model
     one = jax.eval_shape(model.init, jax.random.key(0))
     stacked = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), one)
     width = 1 if config.data.scaler in ("range", "none") else features

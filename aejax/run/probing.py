@@ -16,6 +16,7 @@ from aejax.data.sources import load
 from aejax.data.splits import make_split
 from aejax.errors import require
 from aejax.methods import METHODS, Method
+from aejax.models.autoencoder import Autoencoder
 from aejax.models.parts import Variables
 from aejax.report.table import markdown_table
 from aejax.run.assemble import metric_rows, results, scores_npz
@@ -51,7 +52,7 @@ def probe_run(folder: Path, config: ProbingConfig, out: Path, console: Console, 
         by_probe = score_method(experiment, name, method, variables, None, 0.0)
         reporter.end(summary_line(by_probe))
         reporter.begin(f"{name} + head")
-        head_method, by_head = _train_head(experiment, f"{name} + head", config.head, variables)
+        head_method, by_head = _train_head(experiment, f"{name} + head", config.head, pretrained.model, variables)
         reporter.end(summary_line(by_head))
     assert by_head.trained is not None
     run.append_metrics(metric_rows(by_head.name, by_head.trained))
@@ -91,14 +92,15 @@ def _check_same(pretrained: Pretrained, dataset: Dataset) -> None:
     )
 
 
-def _train_head(experiment: Experiment, name: str, config: HeadConfig, encoder: Variables) -> tuple[Method, Outcome]:
+def _train_head(
+    experiment: Experiment, name: str, config: HeadConfig, autoencoder: Autoencoder, encoder: Variables
+) -> tuple[Method, Outcome]:
     """A softmax layer trained by gradient steps on the whole model, the encoder frozen."""
     plan, split = experiment.plan, experiment.split
-    setting = experiment.setting
-    model = Classifier(setting.autoencoder.encoder, SoftmaxHead(setting.classes), setting.features)
+    model = Classifier(autoencoder, SoftmaxHead(experiment.setting.classes))
     objective = classification(model, frozen_encoder=True)
     method = Method(start=lambda key, inputs: model.init(key), encode=model.encode, log_probs=model.log_probs)
-    fresh = experiment.compiler(plan.over(model.init), experiment.keys("head init"))
+    fresh = experiment.compiler(plan.over(model.init), experiment.keys("head init"))["params"]["head"]
     trained = train(
         experiment,
         put_head_on(encoder, fresh),

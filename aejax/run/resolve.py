@@ -5,10 +5,13 @@ import difflib
 import math
 from typing import TypeVar
 
-from aejax.config import ExperimentConfig
+from aejax.config import ExperimentConfig, ModelConfig, ObjectiveConfig
 from aejax.data.dataset import Dataset
 from aejax.errors import require
-from aejax.methods import METHODS
+from aejax.kinds.registry import IMAGE_KINDS, KINDS
+from aejax.methods import CONTROLS, METHODS
+
+ALL = "all"  # stands for every control and every kind that suits the data
 
 Config = TypeVar("Config", bound=ExperimentConfig)
 
@@ -27,24 +30,60 @@ def resolve(config: Config, dataset: Dataset) -> Config:
         f"--reconstruction bce: needs --output sigmoid and inputs that cannot leave [0, 1], which is --scaler range; "
         f"here the output is {output} and the scaler {scaler}; use --reconstruction mse",
     )
-    latent_dim = config.model.latent_dim or max(2, min(32, math.prod(dataset.shape) // 4))
     return dataclasses.replace(
         config,
         data=dataclasses.replace(config.data, scaler=scaler),
-        model=dataclasses.replace(config.model, output=output, latent_dim=latent_dim),
-        objective=dataclasses.replace(config.objective, reconstruction=reconstruction),
+        model=_resolve_model(dataclasses.replace(config.model, output=output), dataset.shape),
+        objective=_resolve_objective(
+            dataclasses.replace(config.objective, reconstruction=reconstruction), config.model, dataset.shape
+        ),
     )
 
 
+def _resolve_model(config: ModelConfig, shape: tuple[int, ...]) -> ModelConfig:
+    features = math.prod(shape)
+    return dataclasses.replace(
+        config,
+        latent_dim=config.latent_dim or max(2, min(32, features // 4)),
+        overcomplete_dim=config.overcomplete_dim or features + math.ceil(features / 4),
+        sparse_dim=sparse_dim(config, features),
+    )
+
+
+def sparse_dim(config: ModelConfig, features: int) -> int:
+    """Width of the sparse kinds' code: as asked, or twice the inputs, at most 256."""
+    return config.sparse_dim or min(2 * features, 256)
+
+
+def _resolve_objective(config: ObjectiveConfig, model: ModelConfig, shape: tuple[int, ...]) -> ObjectiveConfig:
+    likelihood = config.likelihood or ("bernoulli" if config.reconstruction == "bce" else "gaussian")
+    require(
+        likelihood == "gaussian" or config.reconstruction == "bce",
+        "--likelihood bernoulli: needs inputs and outputs in [0, 1], which is --reconstruction bce; use gaussian",
+    )
+    patch = config.patch or (max(2, min(shape[:2]) // 7) if len(shape) == 3 else None)
+    k = config.k or max(1, sparse_dim(model, math.prod(shape)) // 10)
+    return dataclasses.replace(config, likelihood=likelihood, patch=patch, k=k)
+
+
+def expand_methods(names: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
+    """Names with `all` replaced by every control and every kind that can be built for such examples."""
+    image = len(dataset.shape) == 3
+    every = [*CONTROLS, *(kind for kind in KINDS if image or kind not in IMAGE_KINDS)]
+    expanded = [own for name in names for own in (every if name == ALL else [name])]
+    return tuple(dict.fromkeys(expanded)) if ALL in names else names
+
+
 def check_methods(names: tuple[str, ...]) -> None:
-    """Refuse unknown, repeated or no method names, before anything is loaded.
+    """Refuse unknown, repeated or no method names, before anything is loaded. `all` is a name too.
 
     Raises:
         InputError: with the near names.
     """
-    require(names, f"--methods: name at least one of {', '.join(METHODS)}")
+    known = f"{', '.join([*CONTROLS, *KINDS])}, random-KIND and supervised-KIND, and all"
+    require(names, f"--methods: name at least one of {known}")
     for name in names:
         near = difflib.get_close_matches(name, METHODS, n=3)
-        hint = f"did you mean {' or '.join(near)}" if near else f"there are {', '.join(METHODS)}"
-        require(name in METHODS, f"--methods {name}: no such method; {hint}")
+        hint = f"did you mean {' or '.join(near)}" if near else f"there are {known}"
+        require(name in METHODS or name == ALL, f"--methods {name}: no such method; {hint}")
     require(len(set(names)) == len(names), f"--methods {' '.join(names)}: each method once")

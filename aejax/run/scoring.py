@@ -15,6 +15,7 @@ from aejax.config import ProbeConfig
 from aejax.data.examples import Batch, Examples, map_rows
 from aejax.data.scalers import Scaler
 from aejax.errors import require
+from aejax.evaluate.codes import code_measures, explained_variance
 from aejax.evaluate.metrics import Scores, score
 from aejax.methods import Method
 from aejax.models.parts import Variables
@@ -42,6 +43,7 @@ class Outcome(NamedTuple):
     features: int  # width of what was classified
     scores: Scores
     reconstruction_mse: Float[np.ndarray, " seeds"] | None
+    measures: dict[str, Float[np.ndarray, " seeds"]]  # by name, what else is said of an autoencoder
     probe: ProbeReport | None
     trained: Trained | None
     variables: Variables  # of every seed, as they were classified
@@ -59,16 +61,27 @@ def _rows_program(plan: Plan, run: Run) -> Callable[..., Any]:
 
 
 @functools.lru_cache(maxsize=128)
-def _mse_program(plan: Plan, reconstruct: Run) -> Callable[..., Any]:
-    """Mean squared reconstruction error at given rows, for every seed."""
+def _recon_program(plan: Plan, reconstruct: Run) -> Callable[..., Any]:
+    """Mean squared reconstruction error and explained variance at given rows, for every seed."""
 
-    def of_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> Array:
-        def errors(batch: Batch) -> Array:
-            return per_example_mse(reconstruct(variables, batch.inputs), batch.inputs)
+    def of_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> tuple[Array, Array]:
+        def both(batch: Batch) -> tuple[Array, Array]:
+            return reconstruct(variables, batch.inputs), batch.inputs
 
-        return jnp.mean(map_rows(errors, examples, scaler, rows))
+        recon, target = map_rows(both, examples, scaler, rows)
+        return jnp.mean(per_example_mse(recon, target)), explained_variance(recon, target)
 
     return plan.over(of_seed, shared=(2, 3))
+
+
+@functools.lru_cache(maxsize=128)
+def _codes_program(plan: Plan) -> Callable[..., Any]:
+    """`code_measures` of features, for every seed."""
+
+    def of_seed(features: Array, train: Array, test: Array) -> dict[str, Array]:
+        return code_measures(jnp.take(features, train, axis=0), jnp.take(features, test, axis=0))
+
+    return plan.over(of_seed, shared=(2,))
 
 
 @functools.lru_cache(maxsize=32)
@@ -132,13 +145,35 @@ def own_log_probs(
     )
 
 
-def reconstruction_errors(
-    experiment: Experiment, reconstruct: Run, variables: Variables
-) -> Float[np.ndarray, " seeds"]:
-    """Mean squared error of every seed's reconstructions of the test rows, in squared scaled input units."""
-    program = _mse_program(experiment.plan, reconstruct)
+class Fidelity(NamedTuple):
+    """How near a method's reconstructions of the test rows are."""
+
+    mse: Float[np.ndarray, " seeds"]  # mean squared error, in squared scaled input units
+    explained_variance: Float[np.ndarray, " seeds"]
+
+
+def reconstruction_fidelity(experiment: Experiment, reconstruct: Run, variables: Variables) -> Fidelity:
+    """Error and explained variance of every seed's reconstructions of the test rows."""
+    program = _recon_program(experiment.plan, reconstruct)
     args = (variables, experiment.seed_scaler, experiment.test, experiment.examples)
-    return experiment.plan.fetch(experiment.compiler(program, *args))
+    return Fidelity(*experiment.plan.fetch(experiment.compiler(program, *args)))
+
+
+def measures_of(
+    experiment: Experiment, method: Method, variables: Variables, features: Array | None
+) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """What else is said of a trained autoencoder: use of its code, and what its kind reports of the test rows."""
+    plan, found = experiment.plan, {}
+    if features is not None:
+        program = _codes_program(plan)
+        rows = rows_on_device(experiment, experiment.split.train)
+        found = plan.fetch(experiment.compiler(program, features, rows, experiment.test))
+    if method.report is not None:
+        program = _rows_program(plan, method.report)
+        args = (variables, experiment.seed_scaler, experiment.test, experiment.examples)
+        reported = plan.fetch(experiment.compiler(program, *args))
+        found |= {name: values.mean(axis=1, dtype=np.float64) for name, values in reported.items()}
+    return found
 
 
 def fit_and_score(experiment: Experiment, name: str, method: Method) -> Outcome:
@@ -175,19 +210,26 @@ def score_method(
     clock, compiled_before = time.perf_counter(), compiler.seconds
     if method.log_probs is not None:
         assert experiment.config.model.latent_dim is not None
-        width, report = experiment.config.model.latent_dim, None
+        width, report, features = experiment.config.model.latent_dim, None, None
         log_probs = own_log_probs(experiment, method.log_probs, variables, experiment.split.test)
     else:
         features, shared = features_of(experiment, method, variables)
         width = features.shape[-1]
         log_probs, report = probe_features(experiment, features, shared)
-    mse = None if method.reconstruct is None else reconstruction_errors(experiment, method.reconstruct, variables)
+    fidelity = None
+    measures: dict[str, Float[np.ndarray, " seeds"]] = {}
+    if method.reconstruct is not None:
+        fidelity = reconstruction_fidelity(experiment, method.reconstruct, variables)
+        measures["explained_variance"] = fidelity.explained_variance
+    if method.objective is not None and not method.labelled:
+        measures |= measures_of(experiment, method, variables, features)
     probe_seconds = time.perf_counter() - clock - (compiler.seconds - compiled_before)
     return Outcome(
         name=name,
         features=width,
         scores=score(log_probs, experiment.dataset.labels[experiment.split.test]),
-        reconstruction_mse=mse,
+        reconstruction_mse=None if fidelity is None else fidelity.mse,
+        measures=measures,
         probe=report,
         trained=trained,
         variables=experiment.plan.fetch(variables),
@@ -201,6 +243,6 @@ def summary_line(outcome: Outcome) -> str:
     parts = [f"{outcome.features} features", f"test accuracy {accuracy:.2f} %"]
     if outcome.trained is not None:
         diverged = int(np.count_nonzero(outcome.trained.diverged_epoch))
-        parts.append(f"{outcome.trained.history['train_loss'].shape[1]} epochs")
+        parts.append(f"{outcome.trained.epochs} epochs")
         parts += [f"{diverged} seed(s) diverged"] if diverged else []
     return ", ".join([*parts, f"{sum(outcome.seconds.values()):.1f} s"])

@@ -1,15 +1,17 @@
 """The host loop: epochs in portions, a clock, a report. No mathematics."""
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from aejax.config import ExperimentConfig
 from aejax.data.examples import Examples, take
 from aejax.data.order import orders, steps_per_epoch
 from aejax.data.scalers import Scaler
@@ -19,7 +21,7 @@ from aejax.objectives.objective import Objective
 from aejax.run.experiment import Experiment, rows_on_device
 from aejax.train.epoch import SeedData, make_epochs
 from aejax.train.keys import Use
-from aejax.train.optimizers import make_optimizer
+from aejax.train.optimizers import make_optimizer, train_only
 from aejax.train.plan import Plan
 from aejax.train.state import Fit, init_fit
 
@@ -34,6 +36,11 @@ class Trained(NamedTuple):
     history: dict[str, Float[np.ndarray, "seeds epochs"]]
     diverged_epoch: Int[np.ndarray, " seeds"]  # 0: it did not
     seconds: float  # without compilation
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained."""
+        return self.history["train_loss"].shape[1]
 
 
 def epochs_per_call(epochs: int, examples_per_epoch: int) -> int:
@@ -68,6 +75,7 @@ def train(
     epochs: int,
     batch_size: int,
     noise: Use = "noise",
+    before: Trained | None = None,
 ) -> Trained:
     """Train every seed from `variables` on its own `rows`, watching its own `monitor` rows.
 
@@ -81,15 +89,20 @@ def train(
         epochs: how many.
         batch_size: examples per step.
         noise: which keys serve the steps.
+        before: the training that led to `variables`: epochs and steps are counted on, its history comes first, and
+            seeds that diverged in it stay where they were.
     """
     plan, compiler = experiment.plan, experiment.compiler
-    fit = compiler(plan.over(lambda own: init_fit(own, optimizer)), variables)
+    done = 0 if before is None else before.epochs
+    step = done * steps_per_epoch(rows.shape[1], batch_size)
+    diverged = plan.put_seeded(np.zeros(plan.seeds, np.int32) if before is None else before.diverged_epoch)
+    fit = compiler(plan.over(lambda own, failed: init_fit(own, optimizer, step, failed)), variables, diverged)
     program = plan.over(make_epochs(objective, optimizer), shared=(3,), donate=(0,))
     data = SeedData(experiment.keys(noise), experiment.seed_scaler, rows_on_device(experiment, monitor))
     portion = epochs_per_call(epochs, rows.size)
     portions, seconds = [], 0.0
     for first in range(0, epochs, portion):
-        order = plan.put_seeded(orders(rows, first, portion, batch_size))
+        order = plan.put_seeded(orders(rows, done + first, portion, batch_size))
         compiled_before, began = compiler.seconds, time.perf_counter()
         fit, metrics = compiler(program, fit, order, data, experiment.examples)
         portions.append(plan.fetch(metrics))
@@ -98,6 +111,9 @@ def train(
         if np.all(plan.fetch(fit.diverged_epoch)):
             break
     history = {name: np.concatenate([part[name] for part in portions], axis=1) for name in portions[0]}
+    if before is not None:
+        history = {name: np.concatenate([before.history[name], own], axis=1) for name, own in history.items()}
+        seconds += before.seconds
     return Trained(fit, history, plan.fetch(fit.diverged_epoch), seconds)
 
 
@@ -109,6 +125,30 @@ def _rows_of(experiment: Experiment, method: Method) -> tuple[Int[np.ndarray, "s
     return split.train, monitor_rows(experiment)
 
 
+class Epochs(NamedTuple):
+    """How a method's epochs are divided."""
+
+    each_stage: int
+    whole: int
+
+
+def epochs_of(config: ExperimentConfig, method: Method) -> Epochs:
+    """Half of `--epochs` for the stages, unless `--layer-epochs` says how many, and at least one for each training."""
+    stages = len(method.stages)
+    if stages == 0:
+        return Epochs(0, config.train.epochs)
+    each = config.objective.layer_epochs or max(1, config.train.epochs // (2 * stages))
+    return Epochs(each, max(1, config.train.epochs - stages * each))
+
+
+def total_epochs(config: ExperimentConfig, method: Method) -> int:
+    """Epochs of all of a method's trainings."""
+    if method.objective is None:
+        return 0
+    epochs = epochs_of(config, method)
+    return len(method.stages) * epochs.each_stage + epochs.whole
+
+
 def optimizer_for(experiment: Experiment, method: Method) -> optax.GradientTransformation:
     """The config's optimizer, with its schedule laid over the method's steps.
 
@@ -118,26 +158,34 @@ def optimizer_for(experiment: Experiment, method: Method) -> optax.GradientTrans
     config = experiment.config
     rows, _ = _rows_of(experiment, method)
     steps = steps_per_epoch(rows.shape[1], config.train.batch_size)
-    return make_optimizer(config.optimizer, steps, config.train.epochs)
+    return make_optimizer(config.optimizer, steps, epochs_of(config, method).whole)
 
 
 def train_method(
     experiment: Experiment, method: Method, optimizer: optax.GradientTransformation, variables: Variables
 ) -> Trained:
-    """Train a method for as long as the experiment's config says."""
+    """Train a method for as long as the experiment's config says, stage after stage and then as a whole.
+
+    A stage has the config's optimizer at its constant peak rate.
+    """
     config = experiment.config
     assert method.objective is not None
     rows, monitor = _rows_of(experiment, method)
-    return train(
-        experiment,
-        variables,
-        method.objective,
-        optimizer,
-        rows=rows,
-        monitor=monitor,
-        epochs=config.train.epochs,
-        batch_size=config.train.batch_size,
-    )
+    epochs = epochs_of(config, method)
+    settings: dict[str, Any] = {"rows": rows, "monitor": monitor, "batch_size": config.train.batch_size}
+    before = None
+    constant = dataclasses.replace(config.optimizer, schedule="constant", warmup_epochs=0.0)
+    for stage in method.stages:
+        only = train_only(make_optimizer(constant, 1, 1), _is_in(stage.trained))
+        before = train(
+            experiment, variables, stage.objective, only, epochs=epochs.each_stage, before=before, **settings
+        )
+        variables = before.fit.state.variables
+    return train(experiment, variables, method.objective, optimizer, epochs=epochs.whole, before=before, **settings)
+
+
+def _is_in(chosen: tuple[tuple[str, ...], ...]) -> Callable[[tuple[str, ...]], bool]:
+    return lambda path: any(path[: len(prefix)] == prefix for prefix in chosen)
 
 
 def monitor_rows(experiment: Experiment) -> Int[np.ndarray, "seeds m"]:

@@ -1,10 +1,10 @@
 """Optax optimizers by name, schedules, and freezing that freezes."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
-import jax
 import optax
+from flax.traverse_util import path_aware_map
 
 from aejax.config import OptimizerConfig
 from aejax.errors import require
@@ -50,18 +50,24 @@ def make_optimizer(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -
     return optax.chain(optax.clip_by_global_norm(config.clip_norm), optimizer)
 
 
-def freeze(optimizer: optax.GradientTransformation, parts: Collection[str]) -> optax.GradientTransformation:
-    """`optimizer` for every part but these; these stay bit-equal.
+def train_only(
+    optimizer: optax.GradientTransformation, is_trained: Callable[[tuple[str, ...]], bool]
+) -> optax.GradientTransformation:
+    """`optimizer` for the parameters whose path is chosen; the others stay bit-equal.
 
     `optax.masked` alone passes raw gradients through outside its mask, so a second mask sets those to zero. The
-    optimizer sits inside the first mask: weight decay, momentum and clipping see the trained parts only.
+    optimizer sits inside the first mask: weight decay, momentum and clipping see the trained parameters only.
     """
 
-    def masks(params: dict[str, Any], frozen: bool) -> dict[str, Any]:
-        chosen = {part: (part in parts) == frozen for part in params}
-        return {part: jax.tree.map(lambda _, is_in=chosen[part]: is_in, tree) for part, tree in params.items()}
+    def mask(params: dict[str, Any], trained: bool) -> Any:
+        return path_aware_map(lambda path, _: is_trained(tuple(map(str, path))) == trained, params)
 
     return optax.chain(
-        optax.masked(optimizer, lambda params: masks(params, frozen=False)),
-        optax.masked(optax.set_to_zero(), lambda params: masks(params, frozen=True)),
+        optax.masked(optimizer, lambda params: mask(params, trained=True)),
+        optax.masked(optax.set_to_zero(), lambda params: mask(params, trained=False)),
     )
+
+
+def freeze(optimizer: optax.GradientTransformation, parts: Collection[str]) -> optax.GradientTransformation:
+    """`optimizer` for every part but these; these stay bit-equal."""
+    return train_only(optimizer, lambda path: path[0] not in parts)

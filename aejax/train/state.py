@@ -38,17 +38,22 @@ class Fit:
     diverged_epoch: Int[Array, ""]  # the first epoch, from 1, that ended with a loss or weight not finite; 0: none
 
 
-def init_state(variables: Variables, optimizer: optax.GradientTransformation) -> TrainState:
-    """A state that has taken no step."""
-    step = jnp.zeros((), jnp.int32)
-    return TrainState(variables=variables, opt_state=optimizer.init(variables["params"]), step=step)
+def init_state(variables: Variables, optimizer: optax.GradientTransformation, step: int = 0) -> TrainState:
+    """A state whose optimizer has taken no step; `step` counts those of trainings before this one."""
+    opt_state = optimizer.init(variables["params"])
+    return TrainState(variables=variables, opt_state=opt_state, step=jnp.asarray(step, jnp.int32))
 
 
-def init_fit(variables: Variables, optimizer: optax.GradientTransformation) -> Fit:
-    """A training before its first epoch."""
+def init_fit(
+    variables: Variables,
+    optimizer: optax.GradientTransformation,
+    step: int = 0,
+    diverged_epoch: Int[Array, ""] | None = None,
+) -> Fit:
+    """A training before its first epoch; after one that diverged, it stays where that one stopped."""
     return Fit(
-        state=init_state(variables, optimizer),
+        state=init_state(variables, optimizer, step),
         best=variables,
         best_loss=jnp.asarray(jnp.inf),
-        diverged_epoch=jnp.zeros((), jnp.int32),
+        diverged_epoch=jnp.zeros((), jnp.int32) if diverged_epoch is None else diverged_epoch,
     )

@@ -1,0 +1,116 @@
+"""Which modules make up each sort of autoencoder, for a resolved config. Built once: equal programs compile once."""
+
+import dataclasses
+import functools
+import math
+from typing import Any, Literal
+
+import flax.linen as nn
+
+from aejax.config import ModelConfig
+from aejax.errors import require
+from aejax.models.autoencoder import Autoencoder, TiedAutoencoder
+from aejax.models.conv import ConvDecoder, ConvStack
+from aejax.models.dense import DenseDecoder, DenseStack
+from aejax.models.encoders import Encoder, GaussianEncoder
+from aejax.models.variational import VariationalAutoencoder
+
+Shape = tuple[int, ...]
+
+
+@functools.cache
+def dense_autoencoder(config: ModelConfig, features: int, sparsity: nn.Module | None = None) -> Autoencoder:
+    """Affine layers, for examples of `features` numbers; the decoder's weights are the encoder's if `config.tied`.
+
+    Raises:
+        InputError: tied weights with a decoder that does not mirror the encoder.
+    """
+    latent_dim, output = _decided(config)
+    hidden = DenseStack(config.hidden, **_style(config))
+    encoder = Encoder(hidden, latent_dim, config.code_activation, sparsity, config.conventions)
+    decoder = DenseDecoder(decoder_widths(config), features, **_style(config))
+    if not config.tied:
+        return Autoencoder(encoder, decoder, output, features)
+    mirrored = config.hidden[::-1]
+    require(
+        decoder_widths(config) == mirrored,
+        f"--tied: the decoder must mirror the encoder; give --decoder-hidden {' '.join(map(str, mirrored))}".rstrip(),
+    )
+    return TiedAutoencoder(encoder, decoder, output, features)
+
+
+@functools.cache
+def conv_autoencoder(config: ModelConfig, shape: Shape) -> Autoencoder:
+    """Strided convolutions into a dense code and back, for images `(height, width, channels)` of any size.
+
+    Raises:
+        InputError: examples that are not images.
+    """
+    latent_dim, output = _decided(config)
+    hidden, decoder = _conv_parts(config, shape)
+    encoder = Encoder(hidden, latent_dim, config.code_activation, None, config.conventions)
+    return Autoencoder(encoder, decoder, output, math.prod(shape))
+
+
+@functools.cache
+def dense_vae(config: ModelConfig, features: int, learned_std: bool) -> VariationalAutoencoder:
+    """Affine layers into a Gaussian over codes, and back."""
+    hidden = DenseStack(config.hidden, **_style(config))
+    decoder = DenseDecoder(decoder_widths(config), features, **_style(config))
+    return _variational(config, hidden, decoder, features, learned_std)
+
+
+@functools.cache
+def conv_vae(config: ModelConfig, shape: Shape, learned_std: bool) -> VariationalAutoencoder:
+    """Strided convolutions into a Gaussian over codes, and back.
+
+    Raises:
+        InputError: examples that are not images.
+    """
+    hidden, decoder = _conv_parts(config, shape)
+    return _variational(config, hidden, decoder, math.prod(shape), learned_std)
+
+
+def decoder_widths(config: ModelConfig) -> tuple[int, ...]:
+    """The decoder's hidden widths, code outwards: as given, or the encoder's mirrored."""
+    return config.hidden[::-1] if config.decoder_hidden is None else config.decoder_hidden
+
+
+def one_layer(config: ModelConfig, width: int | None, **changes: Any) -> ModelConfig:
+    """The config of a wide code behind `--sparse-hidden` layers, which is usually none."""
+    return dataclasses.replace(config, hidden=config.sparse_hidden, decoder_hidden=None, latent_dim=width, **changes)
+
+
+def _decided(config: ModelConfig) -> tuple[int, Literal["sigmoid", "linear"]]:
+    assert config.latent_dim is not None
+    assert config.output is not None
+    return config.latent_dim, config.output
+
+
+def _style(config: ModelConfig) -> dict[str, Any]:
+    return {
+        "activation": config.activation,
+        "batch_norm": config.batch_norm,
+        "conventions": config.conventions,
+    }
+
+
+def _conv_parts(config: ModelConfig, shape: Shape) -> tuple[ConvStack, ConvDecoder]:
+    require(
+        len(shape) == 3,
+        f"--methods conv, conv-denoising, conv-vae: need images, height x width x channels; these examples have shape "
+        f"{shape}; leave them out",
+    )
+    image = (shape[0], shape[1], shape[2])
+    return (
+        ConvStack(image, config.channels, **_style(config)),
+        ConvDecoder(image, config.channels, **_style(config)),
+    )
+
+
+def _variational(
+    config: ModelConfig, hidden: nn.Module, decoder: nn.Module, features: int, learned_std: bool
+) -> VariationalAutoencoder:
+    latent_dim, output = _decided(config)
+    encoder = GaussianEncoder(hidden, latent_dim, config.conventions)
+    return VariationalAutoencoder(encoder, decoder, output, features, config.posterior_code, learned_std)

@@ -1,0 +1,55 @@
+"""From hidden layers of any sort to a code: one affine layer, or two for a Gaussian posterior.
+
+The code layer has the same name in both, so that they start from the same weights.
+"""
+
+from typing import Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from aejax.config import Activation
+from aejax.models.dense import CONVENTIONS, activation_function
+
+LOG_VARIANCE_LIMIT = 10.0  # a posterior's deviation stays between e^-5 and e^5
+
+
+class Encoder(nn.Module):
+    """Flat inputs to codes: hidden layers, an affine layer, its activation, and a sparsity if there is one."""
+
+    hidden: nn.Module  # (batch, d) to (batch, h); called with `train`
+    latent_dim: int
+    code_activation: Activation = "linear"
+    sparsity: nn.Module | None = None  # (batch, latent) to the same, most of it zero; called with `train`
+    conventions: Literal["flax", "keras"] = "flax"
+
+    @nn.compact
+    def __call__(
+        self, inputs: Float[Array, "batch d"], *, train: bool, activate: bool = True
+    ) -> Float[Array, "batch latent"]:
+        """Codes, or what goes into the code's activation if not `activate`."""
+        constants = CONVENTIONS[self.conventions]
+        hidden = self.hidden(inputs, train=train)
+        code = nn.Dense(self.latent_dim, kernel_init=constants.kernel_init, name="code")(hidden)
+        if not activate:
+            return code
+        latents = activation_function(self.code_activation, constants)(code)
+        return latents if self.sparsity is None else self.sparsity(latents, train=train)
+
+
+class GaussianEncoder(nn.Module):
+    """Flat inputs to a diagonal Gaussian over codes: means, then log-variances, side by side."""
+
+    hidden: nn.Module  # (batch, d) to (batch, h); called with `train`
+    latent_dim: int
+    conventions: Literal["flax", "keras"] = "flax"
+
+    @nn.compact
+    def __call__(self, inputs: Float[Array, "batch d"], *, train: bool) -> Float[Array, "batch twice_latent"]:
+        init = CONVENTIONS[self.conventions].kernel_init
+        hidden = self.hidden(inputs, train=train)
+        mean = nn.Dense(self.latent_dim, kernel_init=init, name="code")(hidden)
+        log_variance = nn.Dense(self.latent_dim, kernel_init=init, name="log_variance")(hidden)
+        bounded = jnp.clip(log_variance, -LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
+        return jnp.concatenate([mean, bounded], axis=1)

@@ -1,0 +1,77 @@
+"""One layer of a deep autoencoder at a time (Hinton and Salakhutdinov 2006; Vincent et al. 2010)."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Scalar
+
+from aejax.config import ModelConfig
+from aejax.data.examples import Batch
+from aejax.models.autoencoder import Autoencoder
+from aejax.models.dense import CONVENTIONS, activation_function
+from aejax.models.parts import Variables
+from aejax.objectives.corruption import Corrupt
+from aejax.objectives.objective import Aux, Objective
+from aejax.objectives.reconstruction import PerEntry, per_example_mse, squared_error
+
+Path = tuple[str, ...]
+
+
+def layer_paths(config: ModelConfig, layer: int) -> tuple[Path, Path]:
+    """Where the weights of the encoder's `layer` are, and those of the decoder's layer that undoes it.
+
+    Counted from the inputs; the last, `len(config.hidden)`, is the code's.
+    """
+    depth = len(config.hidden)
+    encoder = ("encoder", "code") if layer == depth else ("encoder", "hidden", f"Dense_{layer}")
+    decoder = ("decoder", "output") if layer == 0 else ("decoder", "hidden", f"Dense_{depth - layer}")
+    return encoder, decoder
+
+
+def layer_objective(
+    model: Autoencoder, config: ModelConfig, reconstruction: PerEntry, layer: int, corrupt: Corrupt
+) -> Objective:
+    """A denoising autoencoder of one layer, on what the layers before it make of the inputs; these stay as they are.
+
+    Args:
+        model: dense, mirrored, without batch normalisation.
+        config: its config.
+        reconstruction: the error of each entry of the inputs; hidden layers are compared by squared error.
+        layer: which, counted from the inputs.
+        corrupt: what is done to what the layer is given.
+    """
+    constants = CONVENTIONS[config.conventions]
+    activation = activation_function(config.activation, constants)
+    code_activation = activation_function(config.code_activation, constants)
+
+    def apply(variables: Variables, path: Path, inputs: Array) -> Array:
+        own: Any = variables["params"]
+        for name in path:
+            own = own[name]
+        return inputs @ own["kernel"] + own["bias"][None]
+
+    def below(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch h"]:
+        for before in range(layer):
+            inputs = activation(apply(variables, layer_paths(config, before)[0], inputs))
+        return jax.lax.stop_gradient(inputs)
+
+    def error(variables: Variables, given: Array, target: Float[Array, "batch h"]) -> Float[Array, " batch"]:
+        encoder, decoder = layer_paths(config, layer)
+        encoded = apply(variables, encoder, given)
+        encoded = code_activation(encoded) if layer == len(config.hidden) else activation(encoded)
+        outputs = apply(model.whole(variables), decoder, encoded)
+        errors = reconstruction(outputs, target) if layer == 0 else squared_error(activation(outputs), target)
+        return jnp.mean(errors, axis=1)
+
+    def loss(variables: Variables, batch: Batch, noise_key: PRNGKeyArray) -> tuple[Scalar, Aux]:
+        target = below(variables, batch.inputs)
+        value = jnp.mean(error(variables, corrupt(noise_key, target).inputs, target))
+        return value, Aux(metrics={"loss": value}, batch_stats=variables["batch_stats"])
+
+    def evaluate(variables: Variables, batch: Batch) -> dict[str, Float[Array, " batch"]]:
+        target = below(variables, batch.inputs)
+        mse = per_example_mse(model.reconstruct(variables, batch.inputs), batch.inputs)
+        return {"loss": error(variables, target, target), "mse": mse}
+
+    return Objective(loss, evaluate)

@@ -1,0 +1,104 @@
+"""The evidence lower bound and the importance-weighted one, in nats per example."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Scalar
+
+from aejax.config import ObjectiveConfig
+from aejax.data.examples import Batch
+from aejax.models.parts import Variables
+from aejax.models.variational import Posterior, VariationalAutoencoder, example_keys, example_noise
+from aejax.objectives.objective import Aux, Objective
+from aejax.objectives.reconstruction import cross_entropy, per_example_mse
+
+LOG_TWO_PI = 1.8378770664093453
+# log p(x|z) of each example, from variables, the decoder's outputs before the last activation, and x.
+LogLikelihood = Callable[[Variables, Float[Array, "batch d"], Float[Array, "batch d"]], Float[Array, " batch"]]
+
+
+def make_log_likelihood(config: ObjectiveConfig, model: VariationalAutoencoder) -> LogLikelihood:
+    """Bernoulli with the outputs as logits, or Gaussian around the reconstruction."""
+
+    def bernoulli(variables: Variables, outputs: Array, target: Array) -> Array:
+        return -jnp.sum(cross_entropy(outputs, target), axis=1)
+
+    def gaussian(variables: Variables, outputs: Array, target: Array) -> Array:
+        log_std = model.log_std(variables) if config.decoder_std is None else jnp.log(config.decoder_std)
+        error = jnp.square((model.activate(outputs) - target) * jnp.exp(-log_std))
+        return -0.5 * jnp.sum(error + 2 * log_std + LOG_TWO_PI, axis=1)
+
+    return bernoulli if config.likelihood == "bernoulli" else gaussian
+
+
+def gaussian_kl(posterior: Posterior) -> Float[Array, "batch latent"]:
+    """KL(q || N(0, 1)) of each unit: `(mean^2 + variance - log variance - 1) / 2` (Kingma and Welling 2014, B)."""
+    variance = jnp.exp(posterior.log_variance)
+    return 0.5 * (jnp.square(posterior.mean) + variance - posterior.log_variance - 1)
+
+
+def variational(
+    model: VariationalAutoencoder, log_likelihood: LogLikelihood, *, beta: float, warmup_steps: int, free_bits: float
+) -> Objective:
+    """`-E_q[log p(x|z)] + beta KL(q || prior)`, one draw from q for each example and step.
+
+    Args:
+        model: what is trained.
+        log_likelihood: of each example.
+        beta: weight of the KL term (Higgins et al. 2017); 1 is the negative evidence lower bound.
+        warmup_steps: steps in which that weight rises from 0 (Bowman et al. 2016).
+        free_bits: nats of each unit's KL, averaged over the batch, that cost nothing (Kingma et al. 2016, equation 15).
+
+    Evaluation draws by example, always the same, with the full `beta` and no free bits; `kl` is in nats.
+    """
+
+    def loss(variables: Variables, batch: Batch, noise_key: PRNGKeyArray) -> tuple[Scalar, Aux]:
+        posterior, encoder_stats = model.train_posterior(variables, batch.inputs)
+        latents = posterior.sample(jax.random.normal(noise_key, posterior.mean.shape))
+        outputs, decoder_stats = model.train_outputs(variables, latents)
+        step = variables["batch_stats"]["elbo"]["step"]
+        weight = beta * (jnp.minimum(1.0, step / warmup_steps) if warmup_steps else 1.0)
+        units = jnp.mean(gaussian_kl(posterior), axis=0)
+        likelihood = jnp.mean(log_likelihood(variables, outputs, batch.inputs))
+        value = weight * jnp.sum(jnp.maximum(units, free_bits)) - likelihood
+        stats = {"encoder": encoder_stats, "decoder": decoder_stats, "elbo": {"step": step + 1}}
+        return value, Aux(metrics={"loss": value, "kl": jnp.sum(units)}, batch_stats=stats)
+
+    def evaluate(variables: Variables, batch: Batch) -> dict[str, Float[Array, " batch"]]:
+        posterior = model.posterior(variables, batch.inputs)
+        noise = example_noise(batch.inputs, posterior.mean.shape[1])
+        outputs = model.outputs(variables, posterior.sample(noise))
+        kl = jnp.sum(gaussian_kl(posterior), axis=1)
+        value = beta * kl - log_likelihood(variables, outputs, batch.inputs)
+        mse = per_example_mse(model.decode(variables, posterior.mean), batch.inputs)
+        return {"loss": value, "kl": kl, "mse": mse}
+
+    return Objective(loss, evaluate)
+
+
+def bounds(
+    model: VariationalAutoencoder,
+    log_likelihood: LogLikelihood,
+    variables: Variables,
+    inputs: Float[Array, "batch d"],
+    samples: int,
+) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
+    """The evidence lower bound and the importance-weighted one, from the same draws.
+
+    With `w_s = p(x, z_s) / q(z_s|x)`: the means of `log w_s`, and the log of the mean of `w_s` (Burda et al. 2016,
+    equation 8), which is never below it and rises with `samples` towards `log p(x)`.
+    """
+    posterior = model.posterior(variables, inputs)
+    keys = example_keys(inputs, use=2)
+
+    def log_weight(sample: Array) -> Float[Array, " batch"]:
+        own = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
+        noise = jax.vmap(lambda key: jax.random.normal(key, posterior.mean.shape[1:]))(own)
+        latents = posterior.sample(noise)
+        prior = -0.5 * jnp.sum(jnp.square(latents) + LOG_TWO_PI, axis=1)
+        density = -0.5 * jnp.sum(jnp.square(noise) + posterior.log_variance + LOG_TWO_PI, axis=1)
+        return log_likelihood(variables, model.outputs(variables, latents), inputs) + prior - density
+
+    log_weights = jax.lax.map(log_weight, jnp.arange(samples))
+    return jnp.mean(log_weights, axis=0), jax.nn.logsumexp(log_weights, axis=0) - jnp.log(samples)
