@@ -1,0 +1,123 @@
+"""Convolutional encoder stacks and mirrored decoders, flat at both ends."""
+
+import math
+from typing import Literal
+
+import flax.linen as nn
+from jaxtyping import Array, Float
+
+from aejax.config import Activation
+from aejax.models.convolution import strided_conv, transposed_conv
+from aejax.models.dense import CONVENTIONS, activation_function
+
+Shape = tuple[int, int, int]  # height, width, channels
+STRIDE = 2  # of every layer, in both directions
+DOWN, UP = (3, 3), (4, 4)  # windows: of the encoder's convolutions, of the decoder's transposed ones
+
+# Each output of a transposed convolution sums over every `STRIDE`-th row and column of the window, so a fan-in that
+# counts the whole window is four times too large, and LeCun's variance four times too small. Keras counts it so, and
+# its convention stays with it.
+TRANSPOSED_INIT = {
+    "flax": nn.initializers.variance_scaling(STRIDE**2, "fan_in", "truncated_normal"),
+    "keras": CONVENTIONS["keras"].kernel_init,
+}
+
+
+def feature_shapes(shape: Shape, channels: tuple[int, ...]) -> list[Shape]:
+    """The image's shape and that of every feature map below it: each half the size, rounded up.
+
+    >>> feature_shapes((28, 28, 1), (16, 32))
+    [(28, 28, 1), (14, 14, 16), (7, 7, 32)]
+    """
+    shapes = [shape]
+    for width in channels:
+        height, breadth, _ = shapes[-1]
+        shapes.append((math.ceil(height / STRIDE), math.ceil(breadth / STRIDE), width))
+    return shapes
+
+
+class Convolution(nn.Module):
+    """A 3x3 convolution of stride 2, with a bias."""
+
+    channels: int
+    conventions: Literal["flax", "keras"]
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "batch h w c"]) -> Float[Array, "batch oh ow o"]:
+        init = CONVENTIONS[self.conventions].kernel_init
+        kernel = self.param("kernel", init, (*DOWN, images.shape[3], self.channels))
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        return strided_conv(images, kernel, STRIDE) + bias[None, None, None]
+
+
+class TransposedConvolution(nn.Module):
+    """A 4x4 transposed convolution of stride 2, with a bias, to images of `size`."""
+
+    channels: int
+    size: tuple[int, int]
+    conventions: Literal["flax", "keras"]
+
+    @nn.compact
+    def __call__(self, features: Float[Array, "batch oh ow o"]) -> Float[Array, "batch h w c"]:
+        kernel = self.param("kernel", TRANSPOSED_INIT[self.conventions], (*UP, features.shape[3], self.channels))
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        return transposed_conv(features, kernel, self.size, STRIDE) + bias[None, None, None]
+
+
+class Activated(nn.Module):
+    """Batch normalisation over channels if asked, then the activation."""
+
+    activation: Activation
+    batch_norm: bool
+    conventions: Literal["flax", "keras"]
+
+    @nn.compact
+    def __call__(self, features: Float[Array, "batch h w c"], *, train: bool) -> Float[Array, "batch h w c"]:
+        constants = CONVENTIONS[self.conventions]
+        if self.batch_norm:
+            epsilon = constants.batch_norm_epsilon
+            features = nn.BatchNorm(use_running_average=not train, momentum=0.99, epsilon=epsilon)(features)
+        return activation_function(self.activation, constants)(features)
+
+
+class ConvStack(nn.Module):
+    """Hidden layers of an image encoder: strided convolution, batch normalisation if asked, activation.
+
+    Batches of flat images of `shape` in, the last feature map flat out, `prod(feature_shapes(shape, channels)[-1])`
+    numbers wide.
+    """
+
+    shape: Shape
+    channels: tuple[int, ...]
+    activation: Activation
+    batch_norm: bool
+    conventions: Literal["flax", "keras"]
+
+    @nn.compact
+    def __call__(self, inputs: Float[Array, "batch d"], *, train: bool) -> Float[Array, "batch h"]:
+        features = inputs.reshape(len(inputs), *self.shape)
+        for width in self.channels:
+            features = Convolution(width, self.conventions)(features)
+            features = Activated(self.activation, self.batch_norm, self.conventions)(features, train=train)
+        return features.reshape(len(inputs), -1)
+
+
+class ConvDecoder(nn.Module):
+    """Codes to flat images before their last activation: an affine layer to the encoder's last feature map, then
+    transposed convolutions, each to the very shape that the encoder had there, whatever was odd."""
+
+    shape: Shape
+    channels: tuple[int, ...]
+    activation: Activation
+    batch_norm: bool
+    conventions: Literal["flax", "keras"]
+
+    @nn.compact
+    def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch d"]:
+        *targets, deepest = feature_shapes(self.shape, self.channels)
+        init = CONVENTIONS[self.conventions].kernel_init
+        features = nn.Dense(math.prod(deepest), kernel_init=init)(latents).reshape(len(latents), *deepest)
+        for height, breadth, width in reversed(targets):
+            features = Activated(self.activation, self.batch_norm, self.conventions)(features, train=train)
+            features = TransposedConvolution(width, (height, breadth), self.conventions)(features)
+        return features.reshape(len(latents), -1)
