@@ -15,6 +15,7 @@ from aejax.config import (
     TrainConfig,
 )
 from aejax.errors import require
+from aejax.kinds.registry import KINDS
 
 DEEP = ModelConfig(hidden=(128, 64, 32), latent_dim=16, decoder_hidden=(64, 128), code_activation="relu")
 TABULAR = ModelConfig(
@@ -135,13 +136,30 @@ RECIPES: dict[str, Callable[[], PretrainConfig]] = {
 }
 
 
-def recipe(name: str) -> PretrainConfig:
-    """The recipe of this name.
+def kind_recipe(kind: str, dataset: str) -> PretrainConfig:
+    """One kind of autoencoder with the settings that `compare.py` gives it on a dataset."""
+    shared = compare_defaults(dataset)
+    return PretrainConfig(
+        recipe=kind,
+        method=kind,
+        data=shared.data,
+        split=shared.split,
+        model=shared.model,
+        objective=shared.objective,
+        train=shared.train,
+        optimizer=shared.optimizer,
+        seeds=4,
+    )
+
+
+def recipe(name: str, dataset: str = "digits") -> PretrainConfig:
+    """The recipe of this name: a tutorial's, or a kind of autoencoder on a dataset.
 
     Raises:
         InputError: there is none; with the near names.
     """
-    near = difflib.get_close_matches(name, RECIPES, n=1)
-    hint = f"did you mean {near[0]}" if near else f"there are {', '.join(RECIPES)}"
-    require(name in RECIPES, f"--recipe {name}: no such recipe; {hint}")
-    return RECIPES[name]()
+    known = [*RECIPES, *KINDS]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}" if near else f"there are {', '.join(known)}"
+    require(name in known, f"--recipe {name}: no such recipe; {hint}")
+    return RECIPES[name]() if name in RECIPES else kind_recipe(name, dataset)

@@ -2,8 +2,9 @@
 
     python scripts/pretrain.py [--recipe NAME] [--dataset ...] [--seeds ...] [--epochs N] [--out DIR]
 
-Recipes, with their sources and what to expect of them, are the functions of `aejax/recipes.py`: tutorial-deep,
-tutorial-tabular, tutorial-single, tutorial-dense64. Any other flag changes the recipe.
+Recipes are the tutorials (tutorial-deep, tutorial-tabular, tutorial-single, tutorial-dense64: `aejax/recipes.py` has
+their sources and what to expect of them) and the kinds of autoencoder (`--recipe vae --dataset mnist`; their names are
+in `aejax/kinds/registry.py`). Any other flag changes the recipe.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ from rich.markdown import Markdown
 
 from aejax.cli import flag_value, main, make_console, parse, use_cores
 from aejax.config import PretrainConfig
+from aejax.kinds.registry import KINDS
 from aejax.recipes import recipe
 from aejax.run.pretrain import epoch_table, pretrain
 
@@ -23,15 +25,17 @@ class Args:
     """Flags of pretrain.py."""
 
     config: PretrainConfig
-    out: Path | None = None  # run folder; default: runs/RECIPE
+    out: Path | None = None  # run folder; default: runs/RECIPE, runs/KIND-DATASET
     overwrite: bool = False  # replace another run in that folder
 
 
 def script(argv: Sequence[str]) -> None:
-    args = parse(Args(config=recipe(flag_value("recipe", argv, "tutorial-deep"))), argv, __doc__ or "")
+    named = recipe(flag_value("recipe", argv, "tutorial-deep"), flag_value("dataset", argv, "digits"))
+    args = parse(Args(config=named), argv, __doc__ or "")
     use_cores(args.config.seeds)
     console = make_console()
-    out = args.out or Path("runs") / args.config.recipe
+    on = f"-{Path(args.config.data.dataset).stem}" if args.config.recipe in KINDS else ""
+    out = args.out or Path("runs") / f"{args.config.recipe}{on}"
     results = pretrain(args.config, out, console, overwrite=args.overwrite)
     console.print(Markdown(epoch_table(results)))
     console.print(f"{out}: checkpoint, metrics.jsonl, results.json, figures", highlight=False, soft_wrap=True)
