@@ -19,6 +19,7 @@ ROOMS = [
     "methods",
     "recipes",
     "evaluate",
+    "explore",
     "store",
     "report",
     "run",

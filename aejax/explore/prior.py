@@ -1,0 +1,63 @@
+"""What a variational autoencoder draws from its prior, N(0, I), and which of its units say anything."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import norm
+from sklearn.metrics import pairwise_distances_argmin_min
+
+from aejax.data.order import generator
+from aejax.explore.codec import Codec
+
+EDGE = 0.02  # the grid runs from this quantile of the prior to one minus it
+ACTIVE_VARIANCE = 0.01  # a unit is active if its posterior mean varies more than this (Burda et al. 2016, section 5.1)
+
+
+def prior_codes(count: int, latent: int, seed: int = 0) -> Float[np.ndarray, "count latent"]:
+    """Draws from the prior; the same for the same seed, and the first of a longer list."""
+    return generator(seed, "prior").standard_normal((count, latent)).astype(np.float32)
+
+
+def kl_by_unit(
+    mean: Float[np.ndarray, "n latent"], log_variance: Float[np.ndarray, "n latent"]
+) -> Float[np.ndarray, " latent"]:
+    """`KL(q(z_j | x) || N(0, 1))` of each unit, mean over examples, in nats (Kingma and Welling 2014, appendix B)."""
+    return 0.5 * np.mean(np.square(mean) + np.exp(log_variance) - 1 - log_variance, axis=0)
+
+
+def active_units(mean: Float[np.ndarray, "n latent"]) -> int:
+    """Units whose posterior mean varies with the input; the others repeat the prior."""
+    return int(np.count_nonzero(mean.var(axis=0) > ACTIVE_VARIANCE))
+
+
+def grid_codes(latent: int, units: Sequence[int], steps: int) -> Float[np.ndarray, "row column latent"]:
+    """Codes on a square over two units, the others at the prior's mean.
+
+    Equal steps in probability and not in value, by the inverse of the normal distribution function: every cell stands
+    for an equal share of the prior. The first unit grows to the right, the second upwards, so the first row is its
+    highest.
+    """
+    values = norm.ppf(np.linspace(EDGE, 1 - EDGE, steps))
+    codes = np.zeros((steps, steps, latent), np.float32)
+    codes[:, :, units[0]] = values[None, :]
+    codes[:, :, units[1]] = values[::-1, None]
+    return codes
+
+
+def decode_grid(codec: Codec, units: Sequence[int], latent: int, steps: int) -> Float[np.ndarray, "row column d"]:
+    """What the decoder makes of `grid_codes`."""
+    codes = grid_codes(latent, units, steps)
+    return codec.decode(codes.reshape(-1, latent)).reshape(steps, steps, -1)
+
+
+def nearest(
+    inputs: Float[np.ndarray, "n d"], others: Float[np.ndarray, "m d"]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, "n d"]]:
+    """For each input the mean squared difference from the nearest of `others`, and that other one.
+
+    Samples nearer to training examples than test examples are show that the decoder repeats its training set, or that
+    it draws the smooth middle between examples; the second is what mean squared differences favour.
+    """
+    found, distance = pairwise_distances_argmin_min(inputs, others)
+    return np.square(distance) / inputs.shape[1], others[found]

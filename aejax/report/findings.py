@@ -1,0 +1,124 @@
+"""The charts of an exploration: which examples an autoencoder finds strange, and what its codes save."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from aejax.report.style import ACCENT, INK, QUIET, SECOND, WIDTH, new_figure, save, styled
+
+__all__ = ["auroc_by_score", "rate_distortion", "save"]
+
+# How each series of a rate-distortion chart is drawn: colour, marker, and where its labels stand, if it has any.
+_SERIES: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
+    (ACCENT, "o", {"xytext": (0, 6), "ha": "center"}),
+    (SECOND, "s", {"xytext": (6, -3), "ha": "left"}),
+    (INK, "^", None),
+)
+
+
+@styled
+def auroc_by_score(
+    areas: Float[np.ndarray, "class score"],
+    intervals: Float[np.ndarray, "class score 2"],
+    classes: Sequence[str],
+    scores: Sequence[str],
+    own: Sequence[bool],
+    errors: Float[np.ndarray, " n"],
+    anomalous: Bool[np.ndarray, " n"],
+) -> Figure:
+    """How well each score finds a class that was held out; at the right the autoencoder's errors for the first class.
+
+    Args:
+        areas: AUROC for each held-out class and score.
+        intervals: their 95 % intervals, drawn where one class was held out.
+        classes: names of the held-out classes.
+        scores: names of the scores.
+        own: whether a score is the autoencoder's.
+        errors: reconstruction error of each test example, of the model trained without the first class.
+        anomalous: whether it is of that class.
+    """
+    figure = new_figure(0.9 + 0.34 * max(len(scores), 4))
+    left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
+    for row, mine in enumerate(own):
+        _draw_areas(left, row, areas[:, row], intervals[:, row], ACCENT if mine else QUIET)
+    left.set_yticks(range(len(scores)), scores)
+    for label, mine in zip(left.get_yticklabels(), own, strict=True):
+        label.set_fontweight("bold" if mine else "normal")
+    left.set(ylim=(len(scores) - 0.4, -0.6), xlim=(min(0.48, float(areas.min()) - 0.03), 1.01))
+    left.axvline(0.5, color=QUIET, linestyle=":", linewidth=1.2)
+    left.set_xlabel("AUROC: each class and the mean" if len(classes) > 1 else "AUROC and its 95 % interval")
+    left.set_title(f"finding {_listed(classes)}")
+    _draw_histogram(right, errors, anomalous, classes[0])
+    return figure
+
+
+def _listed(classes: Sequence[str]) -> str:
+    return f"class {classes[0]}, held out" if len(classes) == 1 else f"each of {len(classes)} classes, held out in turn"
+
+
+def _draw_areas(
+    axes: Axes,
+    row: int,
+    areas: Float[np.ndarray, " class"],
+    intervals: Float[np.ndarray, "class 2"],
+    colour: str,
+) -> None:
+    if len(areas) == 1:
+        axes.plot(intervals[0], [row, row], color=colour, linewidth=2.5)
+    else:
+        axes.scatter(areas, np.full(len(areas), row), s=14, color=colour, alpha=0.45, linewidths=0)
+    axes.plot(areas.mean(), row, "D", color=colour, markersize=6, markeredgecolor="white")
+
+
+def _draw_histogram(axes: Axes, errors: Float[np.ndarray, " n"], anomalous: Bool[np.ndarray, " n"], name: str) -> None:
+    last = float(np.quantile(errors, 0.995)) or 1.0
+    edges = np.linspace(0, last, 31).tolist()
+    for chosen, label, colour in ((~anomalous, "trained on", ACCENT), (anomalous, f"class {name}", SECOND)):
+        count = int(chosen.sum())
+        shares = np.full(count, 100 / max(count, 1))
+        axes.hist(np.minimum(errors[chosen], last), edges, weights=shares, color=colour, alpha=0.55, label=label)
+    axes.set_title(f"trained without class {name}")
+    axes.set_xlabel("reconstruction MSE (last bar: and above)")
+    axes.set_ylabel("test examples of each, %")
+    axes.legend()
+
+
+@styled
+def rate_distortion(
+    points: Mapping[str, Sequence[tuple[float, float, str]]],
+    curve: Sequence[tuple[float, float]],
+    unit: str,
+    curve_name: str,
+) -> Figure:
+    """What comes back, by the size of what is stored.
+
+    Args:
+        points: by series, at most three, rate, PSNR in dB and a short label of each; the third, which is what the
+            others are compared with, has the labels of those above it.
+        curve: the same of a codec of many sizes, as a line.
+        unit: of the rate.
+        curve_name: in the legend.
+    """
+    figure = new_figure(3.4, 0.8 * WIDTH)
+    axes = figure.add_subplot()
+    if curve:
+        axes.plot(*np.transpose(curve), color=QUIET, linewidth=1, label=curve_name, zorder=1)
+    for (name, series), (colour, marker, beside) in zip(points.items(), _SERIES, strict=False):
+        rates, decibels, _ = zip(*series, strict=True)
+        axes.plot(rates, decibels, marker, color=colour, markersize=6, markeredgecolor="white", label=name, zorder=3)
+        if beside is not None:
+            for rate, decibel, label in series:
+                axes.annotate(label, (rate, decibel), textcoords="offset points", fontsize=7, color=colour, **beside)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:.2g}")
+    axes.set_xlabel(f"{unit}, logarithmic")
+    axes.set_ylabel("PSNR of test examples, dB")
+    axes.grid(color="#eeeeee")
+    axes.set_axisbelow(True)
+    axes.margins(y=0.12)
+    axes.legend(loc="best")
+    return figure

@@ -1,0 +1,152 @@
+"""Sheets of small images on one scale, and heat maps for rows of a table; what the gallery is made of.
+
+Sheets are placed by hand: automatic layouts leave more white around images than the images are worth.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, Num
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from aejax.report.style import WIDTH, new_figure
+
+LINE, LETTER = 0.16, 0.075  # inches that a line and a letter of a label take
+LARGEST_TILE = 1.0  # inches
+# Few enough shades that a figure of 256 colours shows each as it is.
+SIGNED = matplotlib.colormaps["RdBu_r"].resampled(65)  # red above 0, blue below, white at 0
+PLAIN = matplotlib.colormaps["viridis"].resampled(64)
+NAMED_FEATURES = 40  # as many columns have their names written below them
+
+
+def spread_out(
+    tiles: Num[np.ndarray, "row column height width channel"], low: float, high: float
+) -> tuple[Float[np.ndarray, "..."], int]:
+    """Tiles side by side with white between them, as one image in [0, 1]; and the gap's pixels.
+
+    One scale for all: what is too dim must look too dim. A tile that is not finite stays white.
+    """
+    shades = np.clip((np.asarray(tiles, dtype=float) - low) / max(high - low, 1e-12), 0, 1)
+    gap = max(tiles.shape[3] // 14, 1)
+    shades = np.pad(shades, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=np.nan)
+    rows, columns, height, width, channels = shades.shape
+    whole = shades.swapaxes(1, 2).reshape(rows * height, columns * width, channels)[:-gap, :-gap]
+    return (whole[..., 0] if channels == 1 else np.nan_to_num(whole, nan=1.0)), gap
+
+
+def sheet(
+    tiles: Num[np.ndarray, "row column height width channel"],
+    *,
+    low: float,
+    high: float,
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    title: str = "",
+    below: float = 0.0,
+    beside: float = 0.0,
+    signed: bool = False,
+    tile: float = LARGEST_TILE,
+) -> tuple[Figure, Axes]:
+    """A figure that holds one sheet of tiles, as wide as a figure may be or as its largest tiles make it.
+
+    Args:
+        tiles: images in rows and columns; 1 or 3 channels.
+        low: what is drawn black, or blue.
+        high: what is drawn white, or red.
+        rows: labels at the left, one for each row.
+        columns: labels at the top, one for each column.
+        title: above.
+        below: inches to leave under the sheet.
+        beside: inches to leave at its left, beyond what the labels take.
+        signed: whether 0 lies in the middle and is drawn white.
+        tile: the largest side of a tile, in inches.
+    """
+    whole, gap = spread_out(tiles, low, high)
+    left = 0.12 + beside + LETTER * max((len(line) for label in rows for line in label.split("\n")), default=0)
+    top = (LINE + 0.1) * bool(columns) + (1.3 * LINE * (title.count("\n") + 1) if title else 0) + 0.04
+    per_pixel = min((WIDTH - left - 0.04) / whole.shape[1], tile / max(tiles.shape[2:4]))
+    width, height = whole.shape[1] * per_pixel, whole.shape[0] * per_pixel
+    across = max(left + width + 0.04, min(WIDTH, 0.2 + 0.068 * max(map(len, title.split("\n")), default=0)))
+    figure = Figure(figsize=(across, top + height + below + 0.04))
+    down = figure.get_figheight()
+    axes = figure.add_axes((left / across, (below + 0.04) / down, width / across, height / down))
+    axes.imshow(whole, cmap=SIGNED if signed else "gray", vmin=0, vmax=1, aspect="auto")
+    _label(axes, rows, columns, (tiles.shape[2] + gap, tiles.shape[3] + gap), gap)
+    figure.text(0.06 / across, 1 - 0.05 / down, title, ha="left", va="top", fontsize=9)
+    return figure, axes
+
+
+def _label(axes: Axes, rows: Sequence[str], columns: Sequence[str], pitch: tuple[int, int], gap: int) -> None:
+    centres = [
+        (np.arange(n) + 0.5) * step - 0.5 - gap / 2 for n, step in zip((len(rows), len(columns)), pitch, strict=True)
+    ]
+    axes.set_yticks(centres[0], rows)
+    axes.set_xticks(centres[1], columns)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, labelsize=8, pad=3)
+    axes.spines[:].set_visible(False)
+
+
+def add_scale(figure: Figure, low: float, high: float, label: str, *, signed: bool) -> None:
+    """A colour bar at the right of a sheet, which makes the figure wider by an inch."""
+    across, down = figure.get_size_inches()
+    for axes in figure.axes:
+        x, y, width, height = axes.get_position().bounds
+        axes.set_position((x * across / (across + 1), y, width * across / (across + 1), height))
+    for text in figure.texts:
+        text.set_x(text.get_position()[0] * across / (across + 1))
+    figure.set_figwidth(across + 1)
+    main = figure.axes[0].get_position()
+    height = min(main.height, 2.2 / down)
+    place = (main.x1 + 0.12 / (across + 1), main.y1 - height, 0.12 / (across + 1), height)
+    shades = ScalarMappable(Normalize(low, high), SIGNED if signed else "gray")
+    bar = figure.colorbar(shades, cax=figure.add_axes(place), label=label)
+    bar.outline.set_visible(False)
+    bar.locator = MaxNLocator(5, symmetric=signed)
+    bar.update_ticks()
+
+
+def heat_maps(
+    panels: Mapping[str, Float[np.ndarray, "row feature"]],
+    *,
+    low: float,
+    high: float,
+    rows: Sequence[str] = (),
+    features: Sequence[str] = (),
+    label: str,
+    signed: bool = False,
+) -> Figure:
+    """Rows of tables as stripes, panel over panel on one scale of colour.
+
+    Args:
+        panels: by title, arrays of as many columns.
+        low: lower end of the scale.
+        high: its upper end.
+        rows: labels of the rows, the same in every panel.
+        features: names of the columns; written out up to `NAMED_FEATURES`.
+        label: what the colours are, with their unit.
+        signed: whether 0 lies in the middle and is drawn white.
+    """
+    counts = [len(values) for values in panels.values()]
+    named = list(features) if len(features) <= NAMED_FEATURES else []
+    room = 0.3 + LETTER * max(map(len, named), default=0)
+    figure = new_figure(max(sum(0.16 * n + 0.3 for n in counts) + room, 2.4))
+    axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=counts)[:, 0]
+    for own, (title, values) in zip(axes, panels.items(), strict=True):
+        colours = SIGNED if signed else PLAIN
+        drawn = own.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto")
+        own.set_title(title)
+        own.set_yticks(range(len(values)) if rows else [], rows)
+        own.tick_params(axis="both", length=0, labelsize=7)
+        own.spines[:].set_visible(False)
+    if named:
+        axes[-1].set_xticks(range(len(named)), named, rotation=90)
+    else:
+        axes[-1].set_xlabel("feature, by its number from 0")
+    figure.colorbar(drawn, ax=axes, label=label, aspect=30, fraction=0.04).outline.set_visible(False)
+    return figure

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from aejax.explore.plane import plane
+
+
+def blobs(rng, width, count=90):
+    """Three classes whose centres lie on a line of the space."""
+    labels = np.arange(count) % 3
+    centres = np.zeros((3, width))
+    centres[:, 0] = [-20, 0, 20]
+    return (centres[labels] + rng.standard_normal((count, width))).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("width", [1, 2, 9])
+def test_points_are_in_two_dimensions_and_far_classes_are_told_apart(rng, width):
+    codes, labels = blobs(rng, width)
+    found = plane(codes, labels, codes[:30], labels[:30])
+    assert found.points.shape == (30, 2)
+    assert found.accuracy == 1
+    assert 0.9 < found.explained <= 1
+
+
+def test_a_code_of_two_units_is_drawn_as_it_is(rng):
+    codes, labels = blobs(rng, 2)
+    found = plane(codes, labels, codes[:10], labels[:10])
+    np.testing.assert_array_equal(found.points, codes[:10])
+    assert found.explained == 1
+
+
+def test_the_plane_is_chosen_on_training_codes_alone(rng):
+    train, labels = rng.standard_normal((50, 3)) * np.array([5.0, 3.0, 0.0]), np.arange(50) % 2
+    test = rng.standard_normal((20, 3)) * np.array([0.0, 0.0, 100.0])
+    np.testing.assert_allclose(np.ptp(plane(train, labels, test, np.zeros(20, int)).points, axis=0), 0, atol=1e-9)
+
+
+def test_labels_that_mean_nothing_are_found_at_chance(rng):
+    codes, labels = rng.standard_normal((2000, 5)), rng.integers(4, size=2000)
+    assert plane(codes[:1000], labels[:1000], codes[1000:], labels[1000:]).accuracy == pytest.approx(0.25, abs=0.06)
