@@ -46,6 +46,8 @@ def check(results: Results, path: Path) -> Results:
         for measure in ("test_accuracy", "test_nll", "reconstruction_mse"):
             if measure != "reconstruction_mse" or method[measure] is not None:
                 _check_summary(method[measure], f"{where}.{measure}", path)
+        for measure, value in method.get("measures", {}).items():
+            _check_summary(value, f"{where}.measures.{measure}", path)
     for index, comparison in enumerate(results["comparisons"]):
         _check_fields(comparison, _COMPARISON_FIELDS, f"comparisons[{index}]", path)
         _check_interval(comparison["ci95"], f"comparisons[{index}].ci95", path)

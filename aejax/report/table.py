@@ -12,11 +12,14 @@ from rich.text import Text
 from aejax.report.results import Results, comparison_of, is_control
 from aejax.report.wording import (
     COMPARISON_HEADINGS,
+    MEASURE_HEADINGS,
     METHOD_HEADINGS,
     MISSING,
     caption,
     comparison_cells,
     flags,
+    measure_cells,
+    measured,
     method_cells,
     points,
     points_interval,
@@ -40,8 +43,13 @@ _LAYOUT: dict[str, Any] = {
 
 
 def markdown_table(results: Results) -> str:
-    """The methods, their comparisons, a caption, and a list of warnings where there are any, as Markdown."""
+    """Methods, codes, comparisons, a caption, and a list of warnings where there are any, as Markdown."""
     parts = [markdown_rows(METHOD_HEADINGS, "lrrrrrrr", [method_cells(method) for method in results["methods"]])]
+    measures = measured(results)
+    if measures:
+        headings = ("method", "d", *(MEASURE_HEADINGS[name] for name in measures))
+        rows = [measure_cells(method, measures) for method in results["methods"] if method.get("measures")]
+        parts.append(markdown_rows(headings, "l" + "r" * (1 + len(measures)), rows))
     if results["comparisons"]:
         rows = [comparison_cells(comparison) for comparison in results["comparisons"]]
         parts.append(markdown_rows(COMPARISON_HEADINGS, "llrrrl", rows))

@@ -9,6 +9,15 @@ from aejax.report.results import Results, diverged_seeds, number, seed_count
 
 MISSING = "—"
 METHOD_HEADINGS = ("method", "d", "accuracy, %", "NLL, nats", "recon. MSE", "compile, s", "pretrain, s", "probe, s")
+MEASURE_HEADINGS = {
+    "explained_variance": "variance explained",
+    "l0": "units not zero",
+    "dead_units": "dead units",
+    "active_units": "active units",
+    "elbo": "ELBO, nats",
+    "importance_weighted": "IW bound, nats",
+    "kl": "KL, nats",
+}
 COMPARISON_HEADINGS = ("autoencoder", "control", "difference, points", "95 % interval", "p (Holm)", "verdict")
 
 
@@ -24,6 +33,19 @@ def method_cells(method: Results) -> list[str]:
         MISSING if recon_mse is None else three_digits(recon_mse["mean"]),
         *(duration(seconds[stage]) for stage in ("compile", "pretrain", "probe")),
     ]
+
+
+def measured(results: Results) -> list[str]:
+    """The measures that some method has, in the order of MEASURE_HEADINGS."""
+    found = {name for method in results["methods"] for name in method.get("measures", {})}
+    return [name for name in MEASURE_HEADINGS if name in found]
+
+
+def measure_cells(method: Results, names: Sequence[str]) -> list[str]:
+    """One autoencoder's code: its width and these measures."""
+    measures = method["measures"]
+    values = [three_digits(measures[name]["mean"]) if name in measures else MISSING for name in names]
+    return [method["name"], str(method["features"]), *values]
 
 
 def comparison_cells(comparison: Results) -> list[str]:
@@ -73,7 +95,9 @@ def p_value(p: float | None) -> str:
 def three_digits(value: float | None) -> str:
     """Three significant digits, for quantities whose scale depends on the data."""
     finite = number(value)
-    return MISSING if finite is None else f"{finite:#.3g}".removesuffix(".")
+    if finite is None:
+        return MISSING
+    return "0" if finite == 0 else f"{finite:#.3g}".removesuffix(".")
 
 
 def duration(seconds: float | None) -> str:
@@ -96,6 +120,11 @@ def caption(results: Results) -> str:
         f" and {dataset['n_test']:,} test examples; {seeds} {'seed' if seeds == 1 else 'seeds'}.",
         f"Accuracy and NLL are on the test examples; [brackets] are 95 % intervals of {covers}.",
     ]
+    if measured(results):
+        sentences.append(
+            "Variance explained is of the test examples by their reconstructions; units not zero are a mean over test "
+            "examples; dead units are zero for every training example; active ones vary by more than 0.01."
+        )
     made = [f"by `{environment['command']}`"] if environment.get("command") else []
     made += [f"on {environment['machine']}"] if environment.get("machine") else []
     made += [f"in {duration(environment['seconds'])} s"] if environment.get("seconds") else []
