@@ -29,7 +29,7 @@ class ObjectiveConfig:
     lifetime_share: float = 0.05  # lifetime-sparse: share of a batch in which a unit is kept
     revive: float = 0.0  # sparse kinds: weight of the pull on units that no example of a batch activates; 0: none
 
-    contraction: float = 1e-2  # contractive: weight of the encoder Jacobian's squared Frobenius norm
+    contraction: float = 1e-3  # contractive: weight of the encoder Jacobian's squared Frobenius norm
     jacobian: Literal["exact", "hutchinson"] | None = None  # contractive; default: exact where that is cheap
     jacobian_probes: int = 1  # contractive: random vectors of Hutchinson's estimator
 
