@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from aejax.config import ModelConfig, ObjectiveConfig
 from aejax.data.examples import Batch
 from aejax.data.scalers import fit_scalers, scale
-from aejax.data.tfds import load_mnist
+from aejax.data.mnist import load_mnist
 from aejax.methods import METHODS, Setting, pca_components
 from aejax.objectives.kinds import KINDS
 from aejax.train.epoch import make_step

@@ -92,12 +92,13 @@ def make_dataset(
     )
     codes, found = _coded(labels, len(stored), source)
     rows = None if test_rows is None else _checked_rows(test_rows, len(stored), source)
-    _check_classes(codes, found, rows, source)
+    names = found if class_names is None else _matching(class_names, len(found), "class", source)
+    _check_classes(codes, names, rows, source)
     return Dataset(
         name=name,
         inputs=stored,
         labels=codes,
-        class_names=found if class_names is None else _matching(class_names, len(found), "class", source),
+        class_names=names,
         value_range=value_range,
         test_rows=rows,
         feature_names=columns,
@@ -238,8 +239,7 @@ def _check_classes(codes: np.ndarray, names: tuple[str, ...], test_rows: np.ndar
     n, classes = len(codes), len(names)
     require(classes >= 2, f"{source}: every label is {_shown(names[0])}; expected at least two classes")
     require(classes < n, f"{source}: all {n} labels differ, as in a column of ids; choose a label column with classes")
-    training = codes if test_rows is None else np.delete(codes, test_rows)
-    counts = np.bincount(training, minlength=classes)
+    counts = np.bincount(codes if test_rows is None else np.delete(codes, test_rows), minlength=classes)
     scarce = np.flatnonzero(counts < FEWEST_TRAINING_ROWS)
     if scarce.size:
         # A class that is missing altogether is the graver fault, so it is the one named.

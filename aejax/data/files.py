@@ -19,7 +19,7 @@ from aejax.errors import InputError, require
 PAIRS = (("x", "y"), ("X", "y"), ("inputs", "labels"))  # names of an .npz file's arrays
 SPLIT_NAMES = ("x_train", "y_train", "x_test", "y_test")  # the same where there is an official test split, as in Keras
 EXPECTED_ARRAYS = f"expected exactly one of {'; '.join(', '.join(names) for names in (*PAIRS, SPLIT_NAMES))}"
-LABEL_COLUMNS = ("label", "target", "class", "y")  # what a .csv file's label column may be called, in this order
+LABEL_COLUMNS = ("label", "target", "class", "y")  # what a table's label column may be called, in this order
 DELIMITERS = ",;\t"
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")  # how files write that there is no value, in lower case
 BLOCK_ROWS = 4096  # rows of text held at a time
@@ -153,15 +153,19 @@ def _layout(sample: list[str], path: Path, label_column: str | None) -> _Layout:
     )
     twice = [name for name in header if header.count(name) > 1]
     require(not twice, f"{path}: {len(twice)} columns are named {twice[:1]}; expected different names")
+    return _Layout(delimiter, header, width, label_index(header, path, label_column))
+
+
+def label_index(header: list[str], path: Path, label_column: str | None) -> int:
+    """The column that holds the label: the one asked for, else the first of `LABEL_COLUMNS` there is, else the last."""
     if label_column is not None:
-        shown = ", ".join(header[:10]) + (", ..." if width > 10 else "")
+        shown = ", ".join(header[:10]) + (", ..." if len(header) > 10 else "")
         require(
             label_column in header, f"{path}: no column named --label-column {label_column}; expected one of {shown}"
         )
-        return _Layout(delimiter, header, width, header.index(label_column))
+        return header.index(label_column)
     lowered = [name.lower() for name in header]
-    label = next((lowered.index(name) for name in LABEL_COLUMNS if name in lowered), width - 1)
-    return _Layout(delimiter, header, width, label)
+    return next((lowered.index(name) for name in LABEL_COLUMNS if name in lowered), len(header) - 1)
 
 
 def _is_number(cell: str) -> bool:

@@ -1,4 +1,4 @@
-"""Every place that data can come from, by name, by a file's suffix, or as a folder."""
+"""Every place that data can come from: by name, by a scheme and a name, by a file's suffix, or as a folder."""
 
 import difflib
 import os
@@ -9,8 +9,11 @@ from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
 from aejax.data.embedded import breast_cancer, digits, tabular, wine
 from aejax.data.files import load_csv, load_npz
-from aejax.data.idx import load_idx_folder
-from aejax.data.tfds import load_mnist
+from aejax.data.folders import load_image_folder
+from aejax.data.idx import find_idx_files, load_idx_folder
+from aejax.data.mnist import load_mnist, prepare_mnist
+from aejax.data.parquet import load_parquet
+from aejax.data.tfds_set import load_tfds
 from aejax.errors import InputError, require
 
 DATA_DIR_VARIABLE = "AEJAX_DATA"
@@ -27,6 +30,17 @@ def mnist(config: DataConfig) -> Dataset:
     return load_mnist(data_dir(config))
 
 
+def from_tfds(name: str, config: DataConfig) -> Dataset:
+    """A set by its TFDS name, from or into `data_dir(config)`; MNIST is prepared without TensorFlow."""
+    return load_tfds(
+        name,
+        data_dir(config),
+        label=config.label_column,
+        image_size=config.image_size,
+        preparers={"mnist": prepare_mnist},
+    )
+
+
 SOURCES: dict[str, Callable[[DataConfig], Dataset]] = {
     "digits": digits,
     "breast_cancer": breast_cancer,
@@ -35,22 +49,32 @@ SOURCES: dict[str, Callable[[DataConfig], Dataset]] = {
     "mnist": mnist,
 }
 
+SCHEMES: dict[str, Callable[[str, DataConfig], Dataset]] = {
+    "tfds": from_tfds,
+}
+
 READERS: dict[str, Callable[[Path, DataConfig], Dataset]] = {
     ".csv": load_csv,
     ".npz": load_npz,
+    ".parquet": load_parquet,
 }
 
 
 def load(config: DataConfig) -> Dataset:
-    """What `config.dataset` asks for: a name in `SOURCES`, a file with a suffix in `READERS`, or a folder of IDX files.
+    """What `config.dataset` asks for.
 
-    A relative path starts from the working folder.
+    A name in `SOURCES`, `SCHEME:NAME` with a scheme in `SCHEMES`, a file with a suffix in `READERS`, a folder with
+    MNIST's IDX files, or a folder of images by class. A relative path starts from the working folder.
 
     Raises:
         InputError: there is no such thing, it cannot be read, or what it holds is refused.
     """
+    scheme, colon, name = config.dataset.partition(":")
     try:
+        if colon and scheme in SCHEMES:
+            return SCHEMES[scheme](name, config)
         if config.dataset in SOURCES:
+            _refuse_image_size(config)
             return SOURCES[config.dataset](config)
         return _load_path(Path(config.dataset).expanduser(), config)
     except OSError as error:
@@ -60,6 +84,9 @@ def load(config: DataConfig) -> Dataset:
 
 
 def _load_path(path: Path, config: DataConfig) -> Dataset:
+    if path.is_dir() and not find_idx_files(path):
+        return load_image_folder(path, config.image_size)
+    _refuse_image_size(config)
     if path.is_dir():
         return load_idx_folder(path, path.resolve().name)
     suffix = path.suffix.lower()
@@ -73,6 +100,14 @@ def _load_path(path: Path, config: DataConfig) -> Dataset:
     return READERS[suffix](path, config)
 
 
+def _refuse_image_size(config: DataConfig) -> None:
+    require(
+        config.image_size is None,
+        f"--image-size {config.image_size}: {config.dataset} is not resized, only folders of images and tfds: sets "
+        "are; leave it out",
+    )
+
+
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name.lower(), SOURCES, n=3)
     hint = f" did you mean {' or '.join(near)}?" if near else ""
@@ -80,4 +115,7 @@ def _unknown(name: str) -> str:
 
 
 def _supported() -> str:
-    return f"{', '.join(SOURCES)}, a path to a {' or '.join(READERS)} file, or a folder with MNIST's four IDX files"
+    return (
+        f"{', '.join(SOURCES)}, {' or '.join(f'{scheme}:NAME' for scheme in SCHEMES)}, a path to a "
+        f"{' or '.join(READERS)} file, a folder with one folder of images per class, or one with MNIST's IDX files"
+    )

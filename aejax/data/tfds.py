@@ -1,173 +1,70 @@
-"""MNIST: from IDX files where there are any, else through tensorflow-datasets, without TensorFlow.
+"""tensorflow-datasets (TFDS) at arm's length: its sets found, prepared and read, without noise and TensorFlow.
 
-TFDS's own builder needs TensorFlow to unpack and read the download, so `prepare_mnist` runs a subclass of it that does
-not. What it leaves on disk is an ordinary `mnist/3.0.1` folder that any TFDS reads.
+TFDS needs TensorFlow for some sets, to prepare them, and for files in its tfrecord format, to read them. Sets that are
+prepared as array_record, which is what `prepare` asks for, are read without it.
 """
 
 import contextlib
-import hashlib
+import difflib
 import io
+import itertools
 import logging
-import os
-import zipfile
-import zlib
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from aejax.data.dataset import Dataset, make_dataset
-from aejax.data.idx import find_idx_files, load_idx_folder, read_idx
 from aejax.errors import InputError, require
 
-IDX_MEND = "point --data-dir at a folder with MNIST's four IDX files (train-images-idx3-ubyte.gz and so on)"
-FILES = {  # SHA-256 of each original file: gzipped, as TFDS registers it, and unpacked
-    "train images": (
-        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    ),
-    "train labels": (
-        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    ),
-    "test images": (
-        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    ),
-    "test labels": (
-        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    ),
-}
+NAME = re.compile(r"\w+(/[\w.\-]+)?(:[\d.*]+)?", re.ASCII)  # NAME, NAME/CONFIG, NAME:VERSION or NAME/CONFIG:VERSION
 DOWNLOAD_RETRIES = 3  # TFDS asks ten times with growing pauses: three silent minutes where there is no network
+BLOCK_RECORDS = 4096  # records read at a time
+ELSEWHERE = (
+    "or prepare it elsewhere with tfds.builder(...).download_and_prepare(file_format='array_record') and point "
+    "--data-dir there"
+)
 
 
-def load_mnist(data_dir: Path | None = None) -> Dataset:
-    """All 70,000 digits: `(70000, 28, 28, 1)` uint8; 60,000 training rows, then the official 10,000 test rows.
+def tensorflow_datasets(asked: str, otherwise: str = "") -> Any:
+    """The library.
 
-    IDX files in `data_dir` or its subfolder `mnist` are read as they are, once their SHA-256s are known to be the
-    originals'. Otherwise TFDS prepares `mnist/3.0.1` in `data_dir`, downloading where it must, and the decoded arrays
-    are kept beside it. TFDS shuffles on preparing, always in the same way, so the two routes give the same training
-    and the same test examples, but in another order, and their datasets' `sha256` differ.
+    Args:
+        asked: the flag that wants it.
+        otherwise: what else would do, for the end of the message.
 
     Raises:
-        InputError: files are damaged or are not MNIST's, or nothing is there and the download fails.
+        InputError: it is not installed.
     """
-    require(data_dir is None or not data_dir.is_file(), f"--data-dir {data_dir}: is a file; expected a folder")
-    for folder in () if data_dir is None else (data_dir, data_dir / "mnist"):
-        if files := find_idx_files(folder):
-            for role, path in files.items():
-                _verify_original(path, role)
-            return load_idx_folder(folder, "mnist")
-    tfds = _tensorflow_datasets()
-    root = Path(tfds.core.constants.DATA_DIR).expanduser() if data_dir is None else data_dir
-    cache = root / "mnist" / "decoded-3.0.1.npz"
-    decoded = _read_cache(cache)
-    if decoded is None:
-        decoded = _decode(prepare_mnist(root))
-        _write_cache(cache, decoded)
-    return decoded
-
-
-def _verify_original(path: Path, role: str) -> None:
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    require(
-        found in FILES[role],
-        f"{path}: SHA-256 {found} is not that of MNIST's {role}, {FILES[role][path.suffix != '.gz']}; "
-        "fetch it again, or, if it is another set in MNIST's format, give its folder as --dataset",
-    )
-
-
-def _tensorflow_datasets() -> Any:
     try:
         import tensorflow_datasets
     except ImportError as error:
-        raise InputError(f"--dataset mnist: {error}; pip install tensorflow-datasets, or {IDX_MEND}") from error
+        raise InputError(f"{asked}: {error}; pip install tensorflow-datasets{otherwise}") from error
     return tensorflow_datasets
 
 
-def prepare_mnist(data_dir: Path, manual_dir: Path | None = None) -> Path:
-    """TFDS's prepared folder `data_dir/mnist/3.0.1`, made now where it is not there yet.
-
-    Args:
-        data_dir: TFDS's root folder.
-        manual_dir: a folder with the four `.gz` files, only read from; without it they are downloaded. TFDS checks
-            sizes and SHA-256s either way.
-
-    Raises:
-        InputError: the download fails or gives another file than the one that is registered, or the disk refuses.
-    """
-    tfds = _tensorflow_datasets()
-    download = tfds.core.download
-    config = tfds.download.DownloadConfig(
-        manual_dir=manual_dir, try_download_gcs=False, force_checksums_validation=True
-    )
-    try:
-        with _quiet(), _few_retries():
-            builder = _builder_class()(data_dir=data_dir)
-            builder.download_and_prepare(file_format="array_record", download_config=config)
-    except download.download_manager.NonMatchingChecksumError as error:
-        raise InputError(f"{manual_dir or 'the download'}: not MNIST's original files; {IDX_MEND}") from error
-    except (download.util.DownloadError, OSError) as error:
-        raise InputError(f"MNIST cannot be prepared in {data_dir} ({_reason(error)}); {IDX_MEND}") from error
-    except (ValueError, RuntimeError) as error:
-        raise InputError(f"{data_dir}/mnist: damaged ({_reason(error)}); delete that folder") from error
-    require(
-        builder.info.file_format.value == "array_record",
-        f"{builder.data_dir}: prepared as {builder.info.file_format.value}; expected array_record, which is read "
-        f"without TensorFlow; give another --data-dir, or {IDX_MEND}",
-    )
-    return Path(builder.data_dir)
+def data_root(tfds: Any, data_dir: Path | None) -> Path:
+    """`data_dir`, or where TFDS keeps its sets by itself."""
+    root = Path(tfds.core.constants.DATA_DIR).expanduser() if data_dir is None else data_dir
+    require(not root.is_file(), f"--data-dir {root}: is a file; expected a folder")
+    return root
 
 
-def _reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Another library's message on one line and not too long."""
-    return " ".join(str(error).split())[:200]
-
-
-def _builder_class() -> Any:
-    """TFDS's MNIST builder with the two steps replaced that need TensorFlow: unpacking and encoding."""
-    tfds = _tensorflow_datasets()
-    from tensorflow_datasets.image_classification.mnist import MNIST
-
-    with tfds.core.registered.skip_registration():
-
-        class MnistWithoutTensorFlow(MNIST):
-            name = "mnist"
-
-            def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-                stems = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-                files = dl_manager.download({stem: f"{self.URL}{stem}-ubyte.gz" for stem in stems})
-                return {
-                    "train": self._generate_examples(files["train-images-idx3"], files["train-labels-idx1"]),
-                    "test": self._generate_examples(files["t10k-images-idx3"], files["t10k-labels-idx1"]),
-                }
-
-            def _generate_examples(
-                self, image_path: os.PathLike[str], label_path: os.PathLike[str]
-            ) -> Iterator[tuple[int, dict[str, Any]]]:
-                from PIL import Image
-
-                images, labels = read_idx(Path(image_path)), read_idx(Path(label_path))
-                for row, (image, label) in enumerate(zip(images, labels, strict=True)):
-                    png = io.BytesIO()
-                    Image.fromarray(image).save(png, "PNG")
-                    yield row, {"image": png.getvalue(), "label": int(label)}
-
-    return MnistWithoutTensorFlow
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars, notices or log lines from TFDS and its downloads; all settings are as before afterwards."""
+def quiet() -> Iterator[None]:
+    """No notices or log lines from TFDS, and progress bars on terminals only; all settings are as before afterwards."""
     from tensorflow_datasets.core.utils import tqdm_utils
 
     levels = {logger: logger.level for logger in map(logging.getLogger, ("absl", "urllib3"))}
     bars = tqdm_utils._active
     for logger in levels:
         logger.setLevel(logging.ERROR)
-    tqdm_utils.display_progress_bar(False)
+    tqdm_utils.display_progress_bar(sys.stderr.isatty())
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
@@ -178,7 +75,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _few_retries() -> Iterator[None]:
+def few_retries() -> Iterator[None]:
     """`DOWNLOAD_RETRIES` in place of TFDS's own number, which no option sets."""
     from tensorflow_datasets.core.download import downloader
 
@@ -190,51 +87,118 @@ def _few_retries() -> Iterator[None]:
         downloader.MAX_RETRIES = before
 
 
-def _decode(folder: Path) -> Dataset:
-    """The prepared folder's records as arrays, in their order on disk."""
-    from PIL import Image
+def find_prepared(tfds: Any, name: str, root: Path) -> Any | None:
+    """The builder of a set that lies prepared in `root`, the newest version unless `name` says which; else None.
 
-    tfds = _tensorflow_datasets()
-    decoders = {"image": tfds.decode.SkipDecoding()}
+    Raises:
+        InputError: it is there and damaged.
+    """
+    files = tfds.core.read_only_builder
     try:
-        with _quiet():
-            builder = tfds.builder_from_directory(folder)
-            splits = [builder.as_data_source(split=split, decoders=decoders) for split in ("train", "test")]
-            records = [record for split in splits for record in split.__getitems__(range(len(split)))]
-        images = np.stack([np.asarray(Image.open(io.BytesIO(record["image"]))) for record in records])
-    except (ValueError, RuntimeError, OSError) as error:
-        raise InputError(f"{folder}: damaged ({_reason(error)}); delete that folder to prepare it again") from error
-    labels = np.array([record["label"] for record in records])
-    return _as_dataset(images[..., None], labels, len(splits[0]), str(folder))
+        with quiet():
+            return files.builder_from_files(name, data_dir=root)
+    except tfds.core.registered.DatasetNotFoundError:
+        return None
+    except Exception as error:  # what a damaged description raises depends on where the damage is
+        raise InputError(f"{root / name.partition(':')[0]}: damaged ({reason(error)}); delete that folder") from error
 
 
-def _as_dataset(images: np.ndarray, labels: np.ndarray, n_train: int, source: str) -> Dataset:
-    test_rows = np.arange(n_train, len(images))
-    return make_dataset("mnist", images, labels, source=source, value_range=(0.0, 255.0), test_rows=test_rows)
+def prepare(tfds: Any, name: str, root: Path) -> Any:
+    """The builder of a set that TFDS has now downloaded and prepared in `root`, as array_record.
 
-
-def _write_cache(path: Path, dataset: Dataset) -> None:
-    """Keep the decoded arrays; a reader sees the whole file or none. A folder that is read-only goes without."""
-    if not os.access(path.parent, os.W_OK):
-        return
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    Raises:
+        InputError: TFDS does not know the set, or cannot prepare it: without TensorFlow, without a network, ...
+    """
+    config = tfds.download.DownloadConfig(try_download_gcs=False)
     try:
-        with unfinished.open("wb") as file:
-            np.savez(file, inputs=dataset.inputs, labels=dataset.labels, sha256=np.array(dataset.sha256))
-        os.replace(unfinished, path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with quiet(), few_retries():
+            builder = tfds.builder(name, data_dir=root)
+            _keep_tensorflow_off_accelerators()
+            builder.download_and_prepare(file_format="array_record", download_config=config)
+    except tfds.core.registered.DatasetNotFoundError as error:
+        known = [*tfds.list_builders(with_community_datasets=False), *(path.name for path in root.glob("*/"))]
+        near = difflib.get_close_matches(re.split("[/:]", name)[0], known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see https://www.tensorflow.org/datasets/catalog"
+        raise InputError(f"--dataset tfds:{name}: neither prepared in {root} nor known to TFDS; {hint}") from error
+    except Exception as error:  # each set is code of its own, and may raise anything
+        package = _missing_package(error)
+        mend = f"pip install {package}" if package else "see to that"
         raise InputError(
-            f"{path}: cannot be written ({error.strerror}); make room, or give another --data-dir"
+            f"--dataset tfds:{name}: cannot be prepared in {root} ({reason(error)}); {mend}, {ELSEWHERE}"
+        ) from error
+    return builder
+
+
+def _missing_package(error: BaseException) -> str | None:
+    """What could not be imported, where that is behind an error."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, ImportError) and behind.name:
+            return behind.name.partition(".")[0]
+        behind = behind.__cause__ or behind.__context__
+    return None
+
+
+def _keep_tensorflow_off_accelerators() -> None:
+    """TensorFlow, where it is installed, would take the memory that JAX is to have."""
+    try:
+        import tensorflow
+    except ImportError:
+        return
+    tensorflow.config.set_visible_devices([], "GPU")
+
+
+def read_blocks(
+    tfds: Any, builder: Any, split: str, names: Sequence[str], encoded: Sequence[str]
+) -> Iterator[list[dict[str, Any]]]:
+    """The records of a split in their order on disk, some thousand at a time.
+
+    Args:
+        tfds: the library.
+        builder: of a prepared set.
+        split: its name.
+        names: the features to read; the others are not looked at.
+        encoded: those of them to leave as they are stored, such as images.
+
+    Raises:
+        InputError: files are damaged, or in a format that only TensorFlow reads where it is not installed.
+    """
+    formats = {file_format.value for file_format in builder.info.available_file_formats()}
+    decoders = {name: tfds.decode.SkipDecoding() for name in encoded}
+    try:
+        if formats & {"array_record", "parquet"}:
+            yield from _random_access(tfds, builder, split, names, decoders)
+        else:
+            yield from _by_tensorflow(tfds, builder, split, names, decoders)
+    except Exception as error:  # Beam, protobuf, Arrow, ...: each format fails in its own way
+        package = _missing_package(error)
+        require(
+            package is None,
+            f"{builder.data_dir}: prepared as {' and '.join(sorted(formats))}, which only {package} reads; "
+            f"pip install {package}, {ELSEWHERE}",
+        )
+        raise InputError(
+            f"{builder.data_dir}: damaged ({reason(error)}); delete that folder to prepare it again"
         ) from error
 
 
-def _read_cache(path: Path) -> Dataset | None:
-    """The kept arrays, or None where there are none or they are not what was written."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            inputs, labels, sha256 = arrays["inputs"], arrays["labels"], str(arrays["sha256"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None  # it is a copy, and decoding again mends it
-    dataset = _as_dataset(inputs, labels, 60_000, str(path))
-    return dataset if dataset.sha256 == sha256 else None
+def _random_access(
+    tfds: Any, builder: Any, split: str, names: Sequence[str], decoders: dict[str, Any]
+) -> Iterator[list[dict[str, Any]]]:
+    wanted = tfds.features.FeaturesDict({name: builder.info.features[name] for name in names})
+    source = builder.as_data_source(split=split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
+    for start in range(0, len(source), BLOCK_RECORDS):
+        block = source.__getitems__(range(start, min(start + BLOCK_RECORDS, len(source))))
+        yield [wanted.deserialize_example_np(record, decoders=decoders) for record in block]
+
+
+def _by_tensorflow(
+    tfds: Any, builder: Any, split: str, names: Sequence[str], decoders: dict[str, Any]
+) -> Iterator[list[dict[str, Any]]]:
+    import tensorflow  # noqa: F401  TFDS's own way to say that it is missing is a banner
+
+    _keep_tensorflow_off_accelerators()
+    wanted = tfds.decode.PartialDecoding(list(names), decoders=decoders)
+    records = iter(tfds.as_numpy(builder.as_dataset(split=split, decoders=wanted)))
+    while block := list(itertools.islice(records, BLOCK_RECORDS)):
+        yield block

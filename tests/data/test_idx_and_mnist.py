@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aejax.data import tfds as mnist_source
+from aejax.data import mnist as mnist_source
 from aejax.data.idx import DTYPES, load_idx_folder, read_idx
-from aejax.data.tfds import FILES, load_mnist, prepare_mnist
+from aejax.data.mnist import FILES, load_mnist, prepare_mnist
 from aejax.errors import InputError
 
 
@@ -226,7 +226,7 @@ def test_the_decoded_copy_is_used_and_mended_when_damaged(prepared, monkeypatch)
     first = load_mnist(prepared)
     copy = prepared / "mnist" / "decoded-3.0.1.npz"
     with monkeypatch.context() as patch:
-        patch.setattr(mnist_source, "_decode", lambda folder: pytest.fail("decoded again"))
+        patch.setattr(mnist_source, "read_prepared", lambda *args: pytest.fail("decoded again"))
         assert load_mnist(prepared).sha256 == first.sha256
     content = bytearray(copy.read_bytes())
     content[len(content) // 2] ^= 1

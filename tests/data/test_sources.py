@@ -7,7 +7,7 @@ import pytest
 
 from aejax.config import DataConfig
 from aejax.data import sources
-from aejax.data.sources import READERS, SOURCES, data_dir, load
+from aejax.data.sources import READERS, SCHEMES, SOURCES, data_dir, load
 from aejax.errors import InputError
 
 TABLE = "a,label\n" + "".join(f"{i},{i % 2}\n" for i in range(8))
@@ -82,11 +82,11 @@ def test_a_misspelt_name_is_answered_with_the_near_one(name, near):
     assert f"did you mean {near}?" in refusal(name)
 
 
-@pytest.mark.parametrize("name", ["qqqq", "tfds:cifar10", "iris.parquet"])
+@pytest.mark.parametrize("name", ["qqqq", "huggingface:cifar10", "iris.arrow", "tfds"])
 def test_an_unknown_name_is_answered_with_everything_there_is(name):
     message = refusal(name)
     assert message.startswith(f"--dataset {name}: no such dataset")
-    for supported in (*SOURCES, *READERS, "IDX"):
+    for supported in (*SOURCES, *(f"{scheme}:NAME" for scheme in SCHEMES), *READERS, "images", "IDX"):
         assert supported in message
 
 
@@ -97,7 +97,7 @@ def test_a_path_that_is_not_there_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file_name", "suffix"), [("a.parquet", "'.parquet'"), ("a", "'nothing'"), ("a.csv.gz", "'.gz'")]
+    ("file_name", "suffix"), [("a.feather", "'.feather'"), ("a", "'nothing'"), ("a.csv.gz", "'.gz'")]
 )
 def test_a_suffix_without_a_reader_is_named_with_those_that_have_one(tmp_path, file_name, suffix):
     (tmp_path / file_name).touch()
@@ -106,10 +106,33 @@ def test_a_suffix_without_a_reader_is_named_with_those_that_have_one(tmp_path, f
     assert all(known in message for known in READERS)
 
 
-def test_a_folder_without_idx_files_is_refused(tmp_path):
+def test_a_folder_without_anything_is_told_of_both_kinds_of_folder(tmp_path):
     message = refusal(tmp_path)
     assert message.startswith(str(tmp_path))
+    assert "one folder of PNG or JPEG images for each class" in message
     assert "train-images-idx3-ubyte" in message
+
+
+def test_a_folder_with_an_idx_file_is_read_as_idx(tmp_path):
+    (tmp_path / "train-images-idx3-ubyte").touch()
+    assert "train-labels-idx1-ubyte" in refusal(tmp_path)
+
+
+def test_a_scheme_gets_the_name_behind_it_and_the_config(monkeypatch):
+    asked = []
+    wine = SOURCES["wine"](DataConfig())
+    monkeypatch.setitem(SCHEMES, "tfds", lambda name, config: asked.append((name, config.label_column)) or wine)
+    load(DataConfig(dataset="tfds:plants/leaves:1.0.0", label_column="kind"))
+    assert asked == [("plants/leaves:1.0.0", "kind")]
+
+
+@pytest.mark.parametrize("name", ["digits", "{}/small.csv", "{}/idx"])
+def test_what_is_not_resized_refuses_an_image_size(tmp_path, name):
+    (tmp_path / "small.csv").write_text(TABLE)
+    (tmp_path / "idx").mkdir()
+    (tmp_path / "idx" / "train-images-idx3-ubyte").touch()
+    with pytest.raises(InputError, match="--image-size 8"):
+        load(DataConfig(dataset=name.format(tmp_path), image_size=8))
 
 
 def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):

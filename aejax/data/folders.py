@@ -1,0 +1,105 @@
+"""A folder with one folder of images per class, with or without `train/` and `test/` above the classes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from aejax.data.dataset import Dataset, make_dataset
+from aejax.data.images import Picture, decode
+from aejax.errors import require
+
+SUFFIXES = (".png", ".jpg", ".jpeg")  # in any case; what a file holds is told by its content
+PARTS = ("train", "test")  # the official split
+LEFT_BEHIND = ("thumbs.db", "desktop.ini")  # what Windows hides in folders, in lower case
+LAYOUT = "expected one folder of PNG or JPEG images for each class, or such folders in train/ and test/"
+
+
+class Labelled(NamedTuple):
+    """The images of one part, by class and then by name."""
+
+    paths: list[Path]
+    labels: list[str]
+
+
+def load_image_folder(root: Path, image_size: int | None = None) -> Dataset:
+    """`(n, height, width, channels)` uint8, ordered by path, the training rows before the official test.
+
+    Classes are called as their folders. There is an official test where `root` holds both `train/` and `test/`; any
+    other folders are classes. Files whose names begin with a dot, `Thumbs.db` and `desktop.ini` are passed over;
+    everything else that is not an image of a class is refused, so that nothing is left out unnoticed. Links may point
+    within `root`.
+
+    Args:
+        root: the folder.
+        image_size: resize to this many pixels square; None: all images must have one size.
+
+    Raises:
+        InputError: something is where it should not be, a class has no images, or `decode` refuses one of them.
+    """
+    entries = _entries(root, root)
+    if all(root / part in entries and (root / part).is_dir() for part in PARTS):
+        stray = [path for path in entries if path.name not in PARTS]
+        require(not stray, f"{_first(stray)}: beside train/ and test/; move its images into train/, or take it out")
+        train, test = (_labelled(root / part, root) for part in PARTS)
+        unknown = sorted(set(test.labels) - set(train.labels))
+        require(not unknown, f"{root}: class {_first(unknown)!r} is in test/ and not in train/; add images or drop it")
+    else:
+        train, test = _labelled(root, root), Labelled([], [])
+    paths = train.paths + test.paths
+    classes = sorted(set(train.labels))
+    images = decode([Picture(str(path), path) for path in paths], str(root), image_size)
+    return make_dataset(
+        root.resolve().name,
+        images,
+        np.searchsorted(classes, train.labels + test.labels),
+        source=str(root),
+        value_range=(0.0, 255.0),
+        test_rows=np.arange(len(train.paths), len(paths)) if test.paths else None,
+        class_names=classes,
+    )
+
+
+def _labelled(part: Path, root: Path) -> Labelled:
+    """Every image of every class folder in `part`."""
+    found = Labelled([], [])
+    for folder in _entries(part, root):
+        require(
+            folder.is_dir(), f"{folder}: not in a class; {LAYOUT}; move it, or give it a name that begins with a dot"
+        )
+        require(folder.name.isprintable(), f"{part}: class {folder.name!a} has an unprintable name; rename the folder")
+        paths = list(_images(folder, root))
+        require(paths, f"{folder}: no images of this class; add some, or delete the folder")
+        found.paths.extend(paths)
+        found.labels.extend([folder.name] * len(paths))
+    require(found.paths, f"{part}: holds no folders; {LAYOUT}, or MNIST's four IDX files (train-images-idx3-ubyte ...)")
+    return found
+
+
+def _images(folder: Path, root: Path) -> Iterator[Path]:
+    for path in _entries(folder, root):
+        require(not path.is_dir(), f"{path}: a folder inside class {folder.name!r}; {LAYOUT}")
+        require(
+            path.suffix.lower() in SUFFIXES and path.is_file(),
+            f"{path}: not named as a PNG or JPEG image ({', '.join(SUFFIXES)}); convert it, move it out, or give it a "
+            "name that begins with a dot",
+        )
+        yield path
+
+
+def _entries(folder: Path, root: Path) -> list[Path]:
+    """What lies in `folder`, by name, but for hidden things; links stay within `root`."""
+    seen = [path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() not in LEFT_BEHIND]
+    entries = sorted(seen, key=lambda path: path.name)
+    for path in entries:
+        require(path.exists(), f"{path}: a link to nothing; delete it, or put the image into its place")
+        require(
+            not path.is_symlink() or path.resolve().is_relative_to(root.resolve()),
+            f"{path}: a link out of {root}; copy what it points to into its place",
+        )
+    return entries
+
+
+def _first(things: list) -> object:
+    return things[0] if things else None

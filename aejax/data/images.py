@@ -1,0 +1,191 @@
+"""Encoded images, PNG or JPEG, as one uint8 array: headers first, then pixels, both in parallel.
+
+What becomes of images that are not plain grey or RGB: a palette is looked up; what is transparent is laid on white;
+CMYK is converted without a colour profile; a camera's note of its orientation is obeyed; of the several pictures that
+some cameras store in one JPEG file the first counts. Refused, because only their owner knows what is meant: 16 bits a
+channel, and animations. PNG has checksums, and all are looked at; JPEG has none, so damage that leaves it decodable
+cannot be told.
+"""
+
+import contextlib
+import io
+import math
+import struct
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from aejax.data.memory import require_host_room
+from aejax.errors import InputError, require
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+FORMATS = ("PNG", "JPEG")
+CHUNK = 64  # images a thread takes at a time
+ORIENTATION = 0x0112  # EXIF tag
+TURNS = {  # EXIF's orientations, all but the upright one
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+LYING = (5, 6, 7, 8)  # those that exchange width and height
+BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+DAMAGE = (SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error)  # what Pillow raises beside OSError
+
+
+class Picture(NamedTuple):
+    """One encoded image."""
+
+    place: str  # what messages call it
+    content: Path | bytes
+
+
+class Header(NamedTuple):
+    """What an image says of itself before its pixels."""
+
+    height: int
+    width: int
+    grey: bool
+
+
+def decode(pictures: Sequence[Picture], source: str, image_size: int | None = None) -> UInt8[np.ndarray, "n h w c"]:
+    """All pictures, in their order: one channel if all of them are grey, else three.
+
+    Args:
+        pictures: at least one.
+        source: what messages call all of them.
+        image_size: resize to this many pixels square (bicubic, with antialiasing), whatever the proportions were;
+            None: all must have one size.
+
+    Raises:
+        InputError: an image is damaged, of another format or too large, sizes differ, or memory cannot hold them.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")  # of unreadable notes beside the pixels
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        headers = _in_threads(read_header, pictures)
+        grey = all(header.grey for header in headers)
+        size = (image_size, image_size) if image_size else _one_size(pictures, headers, source)
+        shape = (len(pictures), *size, 1 if grey else 3)
+        require_host_room(math.prod(shape), f"{source}: {shape[0]} images of {_by(size)}, {shape[3]} byte(s) a pixel,")
+        images = np.empty(shape, np.uint8)
+
+        def fill(row: int) -> None:
+            images[row] = _pixels(pictures[row], grey, image_size)
+
+        _in_threads(fill, range(len(pictures)))
+    return images
+
+
+def read_header(picture: Picture) -> Header:
+    """The size as it will be seen, and whether the image is stored without colour; reads no pixels.
+
+    Raises:
+        InputError: it is no PNG or JPEG image, or one that is refused.
+    """
+    with _opened(picture.place, picture.content) as image:
+        require(
+            "16" not in str(image.tile[0].args),
+            f"{picture.place}: has 16 bits a channel; save it with 8, choosing the range to keep, or give the numbers "
+            "as an .npz file",
+        )
+        require(
+            image.format != "PNG" or not getattr(image, "is_animated", False),
+            f"{picture.place}: holds {getattr(image, 'n_frames', 1)} frames; save each as an image of its own",
+        )
+        width, height = image.size[::-1] if _orientation(image) in LYING else image.size
+        return Header(height, width, _is_grey(image))
+
+
+@contextlib.contextmanager
+def _opened(place: str, content: Path | bytes) -> Iterator[ImageFile.ImageFile]:
+    """The image of `content`, with everything that Pillow may find wrong about it as an `InputError`."""
+    try:
+        with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=FORMATS) as image:
+            yield image
+    except BOMBS as error:
+        limit = Image.MAX_IMAGE_PIXELS
+        raise InputError(f"{place}: announces more than {limit} pixels, Pillow's limit; make it smaller") from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{place}: not an intact PNG or JPEG image; fetch or save it again, or take it out") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise InputError(f"{place}: cannot be read ({error.strerror}); check its permissions") from error
+        raise InputError(_damaged(place, error)) from error
+    except DAMAGE as error:
+        raise InputError(_damaged(place, error)) from error
+
+
+def _damaged(place: str, error: Exception) -> str:
+    return f"{place}: damaged ({' '.join(str(error).split())[:100]}); fetch or save it again, or take it out"
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 for upright, from what stands before the pixels."""
+    # Pillow would decode a whole PNG to look for EXIF behind its pixels.
+    return 1 if image.format == "PNG" and "exif" not in image.info else image.getexif().get(ORIENTATION, 1)
+
+
+def _is_grey(image: Image.Image) -> bool:
+    if image.mode == "P" and image.palette is not None:
+        colours = bytes(image.palette.palette)  # red, green, blue, red, ...
+        return colours[0::3] == colours[1::3] == colours[2::3]
+    return image.mode in ("1", "L", "LA")
+
+
+def _one_size(pictures: Sequence[Picture], headers: Sequence[Header], source: str) -> tuple[int, int]:
+    """Height and width of all."""
+    sizes = [(header.height, header.width) for header in headers]
+    (common, count), *others = Counter(sizes).most_common()
+    if others:
+        usual, odd = sizes.index(common), sizes.index(others[-1][0])
+        raise InputError(
+            f"{source}: images of {1 + len(others)} sizes: {pictures[usual].place} has {_by(common)} pixels, as "
+            f"{count} of {len(sizes)} do, and {pictures[odd].place} {_by(sizes[odd])}; give --image-size to resize all"
+        )
+    return common
+
+
+def _by(size: tuple[int, int]) -> str:
+    """Width x height, as people say it."""
+    return f"{size[1]} x {size[0]}"
+
+
+def _pixels(picture: Picture, grey: bool, image_size: int | None) -> UInt8[np.ndarray, "h w c"]:
+    """One decoded image."""
+    place, content = picture
+    encoded = content.read_bytes() if isinstance(content, Path) else content
+    with _opened(place, encoded) as image:
+        if image.format == "PNG":
+            image.verify()  # its checksums, which decoding alone does not look at
+    with _opened(place, encoded) as image:
+        turn = TURNS.get(_orientation(image))
+        upright: Any = image
+        if upright.has_transparency_data:
+            upright = upright.convert("RGBA")
+            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+        upright = upright.convert("L" if grey else "RGB")
+        if turn is not None:
+            upright = upright.transpose(turn)
+        if image_size is not None:
+            upright = upright.resize((image_size, image_size), Image.Resampling.BICUBIC)
+        return np.asarray(upright).reshape(*upright.size[::-1], 1 if grey else 3)
+
+
+def _in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """`function` of each item, in order; of several errors the one of the first item is raised."""
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    with ThreadPoolExecutor() as pool:
+        return [result for results in pool.map(lambda chunk: [*map(function, chunk)], chunks) for result in results]
