@@ -14,19 +14,19 @@ from aejax.config import PretrainConfig, from_dict, to_dict
 from aejax.data.scalers import Scaler, scale
 from aejax.data.sources import load
 from aejax.errors import require
-from aejax.evaluate.statistics import seeds_interval
 from aejax.kinds.registry import KINDS
 from aejax.methods import METHODS
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.parts import Variables
 from aejax.report.table import markdown_rows
-from aejax.run.assemble import metric_rows
+from aejax.report.wording import MEASURE_HEADINGS, measured
+from aejax.run.assemble import metric_rows, over_seeds
 from aejax.run.environment import describe
 from aejax.run.experiment import Experiment, make_setting, prepare, setting_of
 from aejax.run.pictures import draw_model
 from aejax.run.progress import reporting
 from aejax.run.resolve import check_methods, resolve
-from aejax.run.scoring import reconstruction_fidelity
+from aejax.run.scoring import features_of, measures_of, reconstruction_fidelity
 from aejax.run.training import Trained, optimizer_for, parameters, start, total_epochs, train_method
 from aejax.store.checkpoints import load_variables, save_variables
 from aejax.store.runs import begin_run, close_run, finished_run, read_json, write_atomically
@@ -58,12 +58,19 @@ def pretrain(config: PretrainConfig, out: Path, console: Console, *, overwrite: 
         trained = train_method(experiment, method, optimizer, start(experiment, method))
         final = trained.fit.state.variables
         assert method.reconstruct is not None
-        mse = reconstruction_fidelity(experiment, method.reconstruct, final).mse
+        fidelity = reconstruction_fidelity(experiment, method.reconstruct, final)
+        features, _ = features_of(experiment, method, final)
+        measures = {"explained_variance": fidelity.explained_variance}
+        measures |= measures_of(experiment, method, final, features)
         variables = experiment.plan.fetch(final)
-        reporter.end(f"{trained.epochs} epochs, test MSE {mse.mean():.4g}")
+        reporter.end(f"{trained.epochs} epochs, test MSE {fidelity.mse.mean():.4g}")
     run.append_metrics(metric_rows(config.method, trained))
     save_variables(out / "checkpoint", {**variables, "scaler": experiment.scaler._asdict()})
-    found = _results(experiment, config, trained, variables, mse, time.perf_counter() - began)
+    found = {
+        **_results(experiment, config, trained, variables, time.perf_counter() - began),
+        "reconstruction_mse": over_seeds(fidelity.mse),
+        "measures": {name: over_seeds(values) for name, values in measures.items()},
+    }
     draw_model(experiment, config.method, method, variables, trained.history, out)
     write_atomically(out / "table.md", epoch_table(found).encode())
     close_run(run, found)
@@ -75,7 +82,6 @@ def _results(
     config: PretrainConfig,
     trained: Trained,
     variables: Variables,
-    mse: Float[np.ndarray, " seeds"],
     seconds: float,
 ) -> dict[str, Any]:
     return {
@@ -86,7 +92,6 @@ def _results(
         "environment": {**describe(experiment.plan), "seconds": seconds},
         "method": config.method,
         "parameters": parameters(variables),
-        "reconstruction_mse": {"per_seed": mse, "mean": float(mse.mean()), "ci95": seeds_interval(mse)},
         "diverged_epoch": [int(epoch) or None for epoch in trained.diverged_epoch],
         "history": {name: np.nanmean(values, axis=0) for name, values in trained.history.items()},
         "seconds": {"compile": experiment.compiler.take_seconds(), "pretrain": trained.seconds},
@@ -105,7 +110,10 @@ def epoch_table(results: dict[str, Any]) -> str:
         f"{results['method']} on {results['dataset']['name']}, mean over {results['config']['seeds']} seed(s); "
         f"`valid_` is on {watched}"
     )
-    return f"{heading}\n\n{markdown_rows(['epoch', *history], 'r' * (1 + len(history)), rows)}\n"
+    table = markdown_rows(["epoch", *history], "r" * (1 + len(history)), rows)
+    names = measured({"methods": [results]})
+    said = "; ".join(f"{MEASURE_HEADINGS[name]} {results['measures'][name]['mean']:.4g}" for name in names)
+    return f"{heading}\n\n{table}\n" + (f"\nOn the test examples, mean over seeds: {said}.\n" if said else "")
 
 
 @dataclasses.dataclass(frozen=True)
