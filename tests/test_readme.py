@@ -1,13 +1,20 @@
 """The README and the results page cannot drift from what produced them."""
 
+import functools
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from aejax.config import CompareConfig, DataConfig, TrainConfig
+from aejax.kinds.registry import KINDS
+from aejax.methods import METHODS, autoencoder_method
 from aejax.report.page import index
 from aejax.report.table import markdown_table
+from aejax.run.compare import compare
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -45,7 +52,27 @@ def test_every_link_of_the_readme_leads_somewhere(target):
 
 
 def test_every_flag_in_the_readme_exists():
-    known = (ROOT / "aejax" / "config.py").read_text() + "".join(p.read_text() for p in (ROOT / "scripts").glob("*.py"))
+    sources = [*(ROOT / "aejax" / "config").glob("*.py"), *(ROOT / "scripts").glob("*.py")]
+    known = "".join(path.read_text() for path in sources)
     for flag in set(re.findall(r"--([a-z][a-z-]+)", README)) - {"help"}:
         name = flag.removeprefix("no-").replace("-", "_")
         assert re.search(rf"^    {name}\b", known, flags=re.MULTILINE), f"--{flag}"
+
+
+def test_the_readmes_kind_of_ones_own_trains_as_it_stands(monkeypatch, tmp_path):
+    code = next(block for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "-> Kind" in block)
+    names: dict = {}
+    exec(code, names)
+    kind = names["decorrelated"]
+    monkeypatch.setitem(KINDS, "decorrelated", kind)
+    monkeypatch.setitem(METHODS, "decorrelated", functools.partial(autoencoder_method, "decorrelated"))
+    config = CompareConfig(
+        data=DataConfig(dataset="wine"),
+        train=TrainConfig(epochs=3),
+        seeds=2,
+        methods=("raw", "undercomplete", "decorrelated"),
+    )
+    results = compare(config, tmp_path / "own", Console(file=io.StringIO()))
+    plain, own = (method["reconstruction_mse"]["mean"] for method in results["methods"][1:])
+    assert own != plain
+    assert [c["method"] for c in results["comparisons"]] == ["undercomplete", "decorrelated"]
