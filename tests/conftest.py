@@ -22,3 +22,25 @@ def mnist_folder() -> Path:
     if not (MNIST_FOLDER / "train-images-idx3-ubyte.gz").is_file():
         pytest.skip(f"no MNIST files in {MNIST_FOLDER}; copy the four original .gz files there")
     return MNIST_FOLDER
+
+
+@pytest.fixture(scope="session")
+def setting_for():
+    """A function that resolves a `Setting`, as a run on random examples of a shape would."""
+    import numpy as np
+
+    from aejax.config import CompareConfig, ModelConfig, ObjectiveConfig
+    from aejax.data.dataset import make_dataset
+    from aejax.run.experiment import setting_of
+    from aejax.run.resolve import resolve
+
+    def made(shape=(6,), *, bounded=False, classes=3, model=None, objective=None):
+        """For examples of `shape`, of which a format promises [0, 1] if `bounded`; the rest as configs have it."""
+        inputs = np.random.default_rng(0).uniform(size=(3 * classes, *shape)).astype(np.float32)
+        value_range = (0.0, 1.0) if bounded else None
+        labels = np.arange(len(inputs)) % classes
+        dataset = make_dataset("random", inputs, labels, source="random", value_range=value_range)
+        config = CompareConfig(model=ModelConfig(**(model or {})), objective=ObjectiveConfig(**(objective or {})))
+        return setting_of(resolve(config, dataset), dataset)
+
+    return made

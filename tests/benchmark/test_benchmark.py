@@ -19,7 +19,7 @@ from aejax.benchmark.report import terminal_table
 from aejax.benchmark.workloads import WORKLOADS, Workload, flops_per_example, layer_widths, prepare_job
 from aejax.config import DataConfig, ModelConfig
 from aejax.errors import InputError
-from aejax.methods import Setting
+from aejax.models.architectures import dense_autoencoder
 from aejax.recipes import recipe
 from aejax.store.runs import plain, read_json
 
@@ -75,7 +75,7 @@ def test_peers_learn_alike(name: str, epochs: int) -> None:
 
 def test_flops_are_those_that_xla_counts() -> None:
     model = ModelConfig(hidden=(32,), latent_dim=8, output="linear")
-    autoencoder = Setting(model, TABULAR.objective, 64, 2).autoencoder
+    autoencoder = dense_autoencoder(model, 64)
     variables = autoencoder.init(jax.random.key(0))
     inputs = jax.numpy.ones((16, 64))
 

@@ -15,7 +15,7 @@ from aejax.classify.probe import ProbeRows, make_probe
 from aejax.config import ModelConfig, ProbeConfig
 from aejax.data.examples import Batch, Examples
 from aejax.data.scalers import Scaler
-from aejax.models.autoencoder import dense_autoencoder
+from aejax.models.architectures import dense_autoencoder
 from aejax.train.epoch import SeedData, make_epochs
 from aejax.train.optimizers import freeze
 from aejax.train.state import init_fit
@@ -29,7 +29,7 @@ EXAMPLES = Examples(
 AUTOENCODER = dense_autoencoder(
     ModelConfig(hidden=(16,), latent_dim=6, activation="tanh", batch_norm=True, output="linear"), 13
 )
-CLASSIFIER = Classifier(AUTOENCODER.encoder, SoftmaxHead(3), features=13)
+CLASSIFIER = Classifier(AUTOENCODER, SoftmaxHead(3))
 C = 0.5
 STEPS = 3000
 
@@ -38,7 +38,7 @@ STEPS = 3000
 def encoder_and_trained():
     encoder = jax.jit(AUTOENCODER.init)(jax.random.key(0))
     fresh = jax.jit(CLASSIFIER.init)(jax.random.key(1))
-    before = put_head_on(encoder, fresh)
+    before = put_head_on(encoder, fresh["params"]["head"])
 
     def is_kernel(params):
         return jax.tree.map(lambda leaf: leaf.ndim == 2, params)
@@ -76,7 +76,7 @@ def test_training_the_head_leaves_the_encoder_and_its_statistics_bit_equal():
 
 def test_a_head_put_on_an_encoder_is_fresh_and_the_encoder_is_the_trained_one():
     encoder, fresh, _ = encoder_and_trained()
-    both = put_head_on(encoder, fresh)
+    both = put_head_on(encoder, fresh["params"]["head"])
     assert both["params"].keys() == both["batch_stats"].keys() == {"encoder", "head"}
     assert both["params"]["encoder"] is encoder["params"]["encoder"]
     assert both["params"]["head"] is fresh["params"]["head"]

@@ -10,7 +10,7 @@ import pytest
 
 from aejax.classify.head import Classifier, SoftmaxHead
 from aejax.config import ModelConfig
-from aejax.models.autoencoder import dense_autoencoder
+from aejax.models.architectures import dense_autoencoder
 
 INPUTS = 3 * jax.random.normal(jax.random.key(0), (32, 6))
 CONFIGS = {
@@ -32,7 +32,7 @@ def made(name: str):
 @every_config
 def test_the_encoder_is_bit_equal_to_a_classifiers_with_the_same_key_and_another_key_gives_another(name):
     autoencoder, here = made(name)
-    classifier = Classifier(autoencoder.encoder, SoftmaxHead(3), features=6)
+    classifier = Classifier(autoencoder, SoftmaxHead(3))
     there = classifier.init(jax.random.key(5))
     other = autoencoder.init(jax.random.key(6))["params"]["encoder"]
     assert jax.tree.structure(here["params"]["encoder"]) == jax.tree.structure(there["params"]["encoder"])

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.models.dense import CONVENTIONS, DenseDecoder, DenseEncoder, DenseStack, activation_function
+from aejax.models.dense import CONVENTIONS, DenseDecoder, DenseStack, activation_function
+from aejax.models.encoders import Encoder
 from aejax.models.parts import init_parts, run_part, train_part
 
 WIDTHS = [(), (7,), (9, 5, 3)]
@@ -18,6 +19,11 @@ def leaves_named(tree, name: str) -> list[jax.Array]:
     return [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree) if path[-1].key == name]
 
 
+def dense_encoder(hidden, latent_dim, *, batch_norm=False, conventions="flax", code_activation="linear"):
+    stack = DenseStack(hidden, "relu", batch_norm, conventions)
+    return Encoder(stack, latent_dim, code_activation, None, conventions)
+
+
 def started(module, features: int = 6):
     return init_parts(jax.random.key(1), {"part": module}, jnp.zeros((1, features)))
 
@@ -26,7 +32,7 @@ def started(module, features: int = 6):
 @pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch norm"])
 @pytest.mark.parametrize("conventions", CONVENTIONS)
 def test_stacks_of_any_widths_have_these_widths_and_no_others(hidden, batch_norm, conventions):
-    encoder = DenseEncoder(hidden, 4, batch_norm=batch_norm, conventions=conventions)
+    encoder = dense_encoder(hidden, 4, batch_norm=batch_norm, conventions=conventions)
     decoder = DenseDecoder(hidden[::-1], 6, batch_norm=batch_norm, conventions=conventions)
     parts = {"encoder": encoder, "decoder": decoder}
     variables = jax.eval_shape(lambda key: init_parts(key, parts, jnp.zeros((1, 6))), jax.random.key(1))
@@ -48,7 +54,7 @@ def test_stacks_of_any_widths_have_these_widths_and_no_others(hidden, batch_norm
     ],
 )
 def test_kernels_start_with_the_spread_and_within_the_bound_of_their_convention(conventions, variance, bound):
-    params = started(DenseEncoder((), 200, conventions=conventions), features=300)["params"]
+    params = started(dense_encoder((), 200, conventions=conventions), features=300)["params"]
     (kernel,), (bias,) = leaves_named(params, "kernel"), leaves_named(params, "bias")
     assert np.all(bias == 0)
     assert 0.99 * bound < np.abs(kernel).max() <= bound * (1 + 1e-4)
@@ -57,8 +63,8 @@ def test_kernels_start_with_the_spread_and_within_the_bound_of_their_convention(
 
 @pytest.mark.parametrize(("conventions", "slope"), [("keras", 0.3), ("flax", 0.01)])
 def test_leaky_relu_keeps_this_share_of_negative_values(conventions, slope):
-    linear = DenseEncoder((), 5, conventions=conventions)
-    leaky = DenseEncoder((), 5, code_activation="leaky_relu", conventions=conventions)
+    linear = dense_encoder((), 5, conventions=conventions)
+    leaky = dense_encoder((), 5, code_activation="leaky_relu", conventions=conventions)
     variables = started(linear)
     latents = run_part(linear, variables, "part", INPUTS)
     assert np.any(latents < 0)
@@ -108,7 +114,7 @@ def test_batch_norm_in_training_normalises_by_the_batch_and_moves_statistics_by_
 
 
 def test_batch_norm_in_evaluation_changes_nothing_and_sees_no_other_example():
-    encoder = DenseEncoder((5,), 3, batch_norm=True)
+    encoder = dense_encoder((5,), 3, batch_norm=True)
     variables = started(encoder)
     own = {collection: trees["part"] for collection, trees in variables.items()}
     _, after = encoder.apply(own, INPUTS, train=False, mutable=["batch_stats"])

@@ -6,19 +6,18 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from aejax.objectives.reconstruction import per_example_bce, per_example_mse, reconstruction_term
+from aejax.objectives.reconstruction import cross_entropy, per_example_mse, reconstruction_term, softplus
 
 
 def naive_bce(logits, target):
     probability = 1 / (1 + np.exp(-logits))
-    return -np.mean(target * np.log(probability) + (1 - target) * np.log(1 - probability), axis=1)
+    return -(target * np.log(probability) + (1 - target) * np.log(1 - probability))
 
 
 def test_bce_from_logits_is_the_cross_entropy_of_their_sigmoids():
     rng = np.random.default_rng(0)
     logits, target = 5 * rng.normal(size=(40, 7)), rng.uniform(size=(40, 7))
-    found = per_example_bce(jnp.asarray(logits), jnp.asarray(target))
-    assert found.shape == (40,)
+    found = cross_entropy(jnp.asarray(logits), jnp.asarray(target))
     np.testing.assert_allclose(found, naive_bce(logits, target), rtol=1e-5)
 
 
@@ -28,21 +27,19 @@ def test_bce_and_its_gradient_are_exact_at_logits_where_the_naive_formula_is_not
     target = jnp.array([[1.0, 0.0, 0.0, 1.0]])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         assert not np.isfinite(naive_bce(np.asarray(logits), np.asarray(target))).all()
-    np.testing.assert_allclose(per_example_bce(logits, target), [2 * size / 4], rtol=1e-6)
-    gradient = jax.grad(lambda z: per_example_bce(z, target)[0])(logits)
-    np.testing.assert_allclose(gradient, [[0, 0, 1 / 4, -1 / 4]], atol=1e-7)
+    np.testing.assert_allclose(cross_entropy(logits, target), [[0, 0, size, size]], rtol=1e-6)
+    gradient = jax.grad(lambda z: jnp.sum(cross_entropy(z, target)))(logits)
+    np.testing.assert_allclose(gradient, [[0, 0, 1, -1]], atol=1e-7)
 
 
 @pytest.mark.parametrize("target", [0.01, 0.3, 0.5, 0.99])
 def test_bce_is_lowest_where_the_sigmoid_of_the_logit_is_the_target(target):
     targets = jnp.full((1, 1), target)
     best = float(logit(target))
-    slope = jax.grad(lambda z: per_example_bce(z, targets)[0])
+    slope = jax.grad(lambda z: cross_entropy(z, targets)[0, 0])
     np.testing.assert_allclose(slope(jnp.full((1, 1), best)), 0, atol=1e-6)
     for away in (0.1, 1.0, 10.0):
-        assert per_example_bce(jnp.full((1, 1), best + away), targets) > per_example_bce(
-            jnp.full((1, 1), best), targets
-        )
+        assert cross_entropy(jnp.full((1, 1), best + away), targets) > cross_entropy(jnp.full((1, 1), best), targets)
         assert float(slope(jnp.full((1, 1), best - away))[0, 0]) < 0 < float(slope(jnp.full((1, 1), best + away))[0, 0])
 
 
@@ -64,6 +61,16 @@ def test_the_term_applies_the_sigmoid_exactly_where_the_output_has_one_and_the_l
     outputs, target = rng.normal(size=(9, 4)), rng.uniform(size=(9, 4))
     arrays = jnp.asarray(outputs), jnp.asarray(target)
     found = {pair: reconstruction_term(*pair)(*arrays) for pair in [("mse", "sigmoid"), ("mse", "linear")]}
-    np.testing.assert_allclose(found["mse", "sigmoid"], np.mean((expit(outputs) - target) ** 2, axis=1), rtol=1e-5)
-    np.testing.assert_allclose(found["mse", "linear"], np.mean((outputs - target) ** 2, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(found["mse", "sigmoid"], (expit(outputs) - target) ** 2, rtol=1e-5)
+    np.testing.assert_allclose(found["mse", "linear"], (outputs - target) ** 2, rtol=1e-5)
     np.testing.assert_allclose(reconstruction_term("bce", "sigmoid")(*arrays), naive_bce(outputs, target), rtol=1e-5)
+
+
+def test_softplus_and_its_derivatives_are_those_of_its_definition():
+    # The rule says the derivative; it must be that of the value, and differentiable in its turn.
+    points = np.linspace(-30, 30, 61)
+    np.testing.assert_allclose(softplus(jnp.asarray(points)), np.logaddexp(0, points), rtol=1e-6)
+    slope = jax.vmap(jax.grad(softplus))(jnp.asarray(points))
+    np.testing.assert_allclose(slope, expit(points), rtol=1e-5)
+    bend = jax.vmap(jax.grad(jax.grad(softplus)))(jnp.asarray(points))
+    np.testing.assert_allclose(bend, expit(points) * expit(-points), atol=1e-6)

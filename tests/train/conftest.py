@@ -10,13 +10,16 @@ import numpy as np
 import optax
 import pytest
 
-from aejax.config import ModelConfig, ObjectiveConfig
+from aejax.config import ModelConfig
 from aejax.data.examples import Examples
 from aejax.data.order import orders
 from aejax.data.scalers import Scaler
-from aejax.models.autoencoder import Autoencoder, dense_autoencoder
-from aejax.objectives.kinds import KINDS
+from aejax.models.architectures import dense_autoencoder
+from aejax.models.autoencoder import Autoencoder
+from aejax.objectives.autoencoding import autoencoding
+from aejax.objectives.corruption import gaussian
 from aejax.objectives.objective import Objective
+from aejax.objectives.reconstruction import squared_error
 from aejax.train.epoch import SeedData
 from aejax.train.keys import seed_keys
 
@@ -57,7 +60,7 @@ class Tiny:
 @pytest.fixture(scope="session")
 def tiny() -> Tiny:
     model = dense_autoencoder(ModelConfig(hidden=(5,), latent_dim=3, batch_norm=True, output="linear"), 6)
-    objective = KINDS["denoising"](model, ObjectiveConfig(reconstruction="mse", noise_std=0.1))
+    objective = autoencoding(model, squared_error, corrupt=gaussian(0.1))
     inputs = np.random.default_rng(0).normal(size=(49, 6)).astype(np.float32)
     examples = Examples(jnp.asarray(inputs), jnp.arange(49, dtype=jnp.int32) % 3)
     return Tiny(model, objective, examples, optax.sgd(0.05, momentum=0.9))

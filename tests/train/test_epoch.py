@@ -8,11 +8,12 @@ import numpy as np
 import optax
 import pytest
 
-from aejax.config import ModelConfig, ObjectiveConfig
+from aejax.config import ModelConfig
 from aejax.data.examples import Batch, Examples, map_rows, take
 from aejax.data.scalers import Scaler
-from aejax.models.autoencoder import dense_autoencoder
-from aejax.objectives.kinds import KINDS
+from aejax.models.architectures import dense_autoencoder
+from aejax.objectives.autoencoding import autoencoding
+from aejax.objectives.reconstruction import squared_error
 from aejax.train.epoch import SeedData, make_epochs, make_step
 from aejax.train.state import init_fit, init_state
 
@@ -51,7 +52,7 @@ def run(tiny, orders, data=None, examples=None, optimizer=None):
 
 def test_one_sgd_step_is_the_weights_minus_rate_times_the_gradient_worked_out_by_hand():
     model = dense_autoencoder(ModelConfig(hidden=(), latent_dim=2, output="linear"), 3)
-    objective = KINDS["undercomplete"](model, ObjectiveConfig(reconstruction="mse"))
+    objective = autoencoding(model, squared_error)
     inputs = np.random.default_rng(0).normal(size=(5, 3))
     optimizer = optax.sgd(0.5)
     state = init_state(jax.jit(model.init)(jax.random.key(0)), optimizer)
@@ -130,7 +131,7 @@ def test_without_rows_to_monitor_there_are_no_validation_metrics_and_the_latest_
 def test_best_holds_the_variables_of_the_epoch_of_lowest_validation_loss():
     # Four examples learned by heart: the validation loss falls and then rises.
     model = dense_autoencoder(ModelConfig(hidden=(32,), latent_dim=2, output="linear"), 6)
-    objective = KINDS["undercomplete"](model, ObjectiveConfig(reconstruction="mse"))
+    objective = autoencoding(model, squared_error)
     inputs = np.random.default_rng(3).normal(size=(40, 6)).astype(np.float32)
     examples = Examples(jnp.asarray(inputs), jnp.zeros(40, jnp.int32))
     none = Scaler(np.zeros(1, np.float32), np.ones(1, np.float32))

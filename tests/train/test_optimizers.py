@@ -9,15 +9,16 @@ import optax
 import pytest
 
 from aejax.classify.head import Classifier, SoftmaxHead, classification
-from aejax.config import OptimizerConfig
+from aejax.config import ModelConfig, OptimizerConfig
 from aejax.data.examples import Batch
 from aejax.errors import InputError
-from aejax.models.dense import DenseEncoder
+from aejax.models.architectures import dense_autoencoder
 from aejax.train.epoch import make_step
 from aejax.train.optimizers import freeze, make_optimizer, make_schedule
 from aejax.train.state import init_state
 
-CLASSIFIER = Classifier(DenseEncoder((5,), 3, batch_norm=True), SoftmaxHead(3), features=6)
+MODEL = ModelConfig(hidden=(5,), latent_dim=3, batch_norm=True, output="linear")
+CLASSIFIER = Classifier(dense_autoencoder(MODEL, 6), SoftmaxHead(3))
 BATCH = Batch(jax.random.normal(jax.random.key(0), (12, 6)), jnp.arange(12, dtype=jnp.int32) % 3)
 EVERY_OPTIMIZER = {
     "adam": OptimizerConfig(learning_rate=0.1),
