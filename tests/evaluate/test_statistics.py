@@ -198,12 +198,15 @@ class TestCompareAll:
         assert rows["b"].mean_difference > 0.15 > -0.2 > rows["c"].mean_difference
         assert rows["b"].ci95[0] < rows["b"].mean_difference < rows["b"].ci95[1]
 
-    def test_the_family_is_adjusted_as_one(self):
+    def test_one_methods_comparisons_are_adjusted_as_one_family_and_others_do_not_matter(self):
         outcomes = self.outcomes(np.random.default_rng(2), {"a": 0.8, "b": 0.84, "c": 0.8, "d": 0.75})
-        rows = self.verdicts(outcomes)
-        assert [rows[name].p_holm for name in "bcd"] == holm([rows[name].p for name in "bcd"])
-        alone = self.verdicts({name: outcomes[name] for name in "ab"})["b"]
-        assert alone.p == alone.p_holm == rows["b"].p
+        resamples = draw_resamples(*outcomes["a"].shape, 200)
+        own = [("a", "b"), ("a", "c"), ("a", "d")]
+        alone = compare_all(outcomes, own, resamples)
+        assert [row.p_holm for row in alone] == holm([row.p for row in alone])
+        assert max(row.p_holm / row.p for row in alone) > 1
+        among_others = compare_all(outcomes, [("b", "c"), own[0], ("d", "c"), *own[1:], ("b", "d")], resamples)
+        assert [row for row in among_others if row.method == "a"] == alone
 
     def test_differences_are_paired_on_examples_and_on_seeds(self):
         # The example's share of the variance is common to both, so the difference has a far smaller interval.
