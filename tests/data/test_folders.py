@@ -1,0 +1,209 @@
+"""A folder of images by class is the arrays it was written from; whatever is where it should not be is named."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aejax.config import DataConfig
+from aejax.data.folders import load_image_folder
+from aejax.data.sources import load
+from aejax.errors import InputError
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (24, 6, 5), dtype=np.uint8)
+LABELS = np.arange(24) % 3
+CLASSES = ("ant", "bee", "cat 10")
+
+
+def write(root: Path, images: np.ndarray = IMAGES, labels: np.ndarray = LABELS, first: int = 0) -> Path:
+    for number, (image, label) in enumerate(zip(images, labels, strict=True), first):
+        path = root / CLASSES[label] / f"{number:04}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return root
+
+
+def write_parts(root: Path) -> Path:
+    write(root / "train", IMAGES[:18], LABELS[:18])
+    write(root / "test", IMAGES[18:], LABELS[18:])
+    return root
+
+
+def by_class(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return images[np.argsort(labels, kind="stable")][..., None]
+
+
+@pytest.mark.parametrize("shape", [(24, 6, 5), (24, 6, 5, 3)], ids=["grey", "colour"])
+def test_a_folder_is_the_arrays_it_was_written_from(tmp_path, shape):
+    images = RNG.integers(0, 256, shape, dtype=np.uint8)
+    dataset = load_image_folder(write(tmp_path / "insects.v2", images))
+    expected = images[np.argsort(LABELS, kind="stable")].reshape(24, 6, 5, -1)
+    assert dataset.inputs.dtype == np.uint8
+    np.testing.assert_array_equal(dataset.inputs, expected)
+    np.testing.assert_array_equal(dataset.labels, np.sort(LABELS))
+    assert (dataset.name, dataset.class_names, dataset.value_range) == ("insects.v2", CLASSES, (0, 255))
+    assert dataset.test_rows is None
+
+
+def test_train_and_test_folders_are_the_official_split(tmp_path):
+    dataset = load_image_folder(write_parts(tmp_path))
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(18, 24))
+    np.testing.assert_array_equal(dataset.inputs[:18], by_class(IMAGES[:18], LABELS[:18]))
+    np.testing.assert_array_equal(dataset.inputs[18:], by_class(IMAGES[18:], LABELS[18:]))
+    np.testing.assert_array_equal(dataset.labels[18:], np.sort(LABELS[18:]))
+
+
+def test_a_class_may_be_absent_from_the_test(tmp_path):
+    root = write_parts(tmp_path)
+    shutil.rmtree(root / "test" / "ant")
+    dataset = load_image_folder(root)
+    assert dataset.class_names == CLASSES
+    np.testing.assert_array_equal(dataset.labels[dataset.test_rows], [1, 1, 2, 2])
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_without_the_other_train_and_test_are_classes_like_any(tmp_path, name):
+    root = write(tmp_path)
+    (root / "bee").rename(root / name)
+    assert set(load_image_folder(root).class_names) == {"ant", "cat 10", name}
+
+
+def test_the_order_is_that_of_the_paths_and_not_of_the_disk(tmp_path, monkeypatch):
+    expected = load_image_folder(write(tmp_path)).inputs
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: sorted(listed(path), reverse=True))
+    np.testing.assert_array_equal(load_image_folder(tmp_path).inputs, expected)
+
+
+def test_a_renamed_or_copied_folder_is_the_same_data(tmp_path):
+    dataset = load_image_folder(write_parts(tmp_path / "here"))
+    copy = load_image_folder(Path(shutil.copytree(tmp_path / "here", tmp_path / "there")))
+    assert (copy.sha256, copy.name) == (dataset.sha256, "there")
+    Image.fromarray(255 - IMAGES[0]).save(tmp_path / "there" / "train" / "ant" / "0000.png")
+    assert load_image_folder(tmp_path / "there").sha256 != dataset.sha256
+
+
+def test_hidden_things_are_passed_over_at_every_level(tmp_path):
+    expected = load_image_folder(write_parts(tmp_path)).sha256
+    for folder in (tmp_path, tmp_path / "train", tmp_path / "test" / "bee"):
+        for name in (".DS_Store", "._0001.png", "Thumbs.db", "desktop.ini"):
+            (folder / name).write_text("not an image")
+        (folder / ".ipynb_checkpoints").mkdir()
+    assert load_image_folder(tmp_path).sha256 == expected
+
+
+def test_suffixes_may_be_in_capitals_and_need_not_fit_the_content(tmp_path):
+    root = write(tmp_path)
+    (root / "ant" / "0000.png").rename(root / "ant" / "0000.JPG")
+    (root / "ant" / "0003.png").rename(root / "ant" / "0003.jpeg")
+    np.testing.assert_array_equal(load_image_folder(root).inputs, by_class(IMAGES, LABELS))
+
+
+def test_links_within_the_folder_are_images_like_any(tmp_path):
+    root = write(tmp_path / "set")
+    (root / "ant" / "9999.png").symlink_to(root / "ant" / "0000.png")
+    np.testing.assert_array_equal(load_image_folder(root).inputs[8], IMAGES[0][..., None])
+    (tmp_path / "link").symlink_to(root)
+    assert load_image_folder(tmp_path / "link").n == 25
+
+
+def test_image_size_reaches_the_reader(tmp_path):
+    write(tmp_path)
+    Image.new("L", (30, 9)).save(tmp_path / "ant" / "wide.png")
+    dataset = load(DataConfig(dataset=str(tmp_path), image_size=4))
+    assert (dataset.n, dataset.shape) == (25, (4, 4, 1))
+
+
+def put(path: str, content: bytes | None = None):
+    """A fault: a file at `path`, or a folder where there is no content."""
+
+    def fault(root: Path) -> None:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).mkdir() if content is None else (root / path).write_bytes(content)
+
+    return fault
+
+
+def link(path: str, target: str):
+    return lambda root: (root / path).symlink_to(target.format(root))
+
+
+def drop(path: str):
+    return lambda root: shutil.rmtree(root / path)
+
+
+def cut(path: str, length: int):
+    return lambda root: (root / path).write_bytes((root / path).read_bytes()[:length])
+
+
+def picture(path: str, *size: int, mode: str = "L"):
+    return lambda root: Image.new(mode, size).save(root / path)
+
+
+FAULTS = {
+    "a note beside the classes": (write, put("README.md", b"hello"), "{}/README.md: not in a class"),
+    "an image beside the classes": (write, picture("0.png", 5, 6), "{}/0.png: not in a class"),
+    "a note among the images": (write, put("ant/notes.txt", b"hello"), "{}/ant/notes.txt: not named as a PNG or JPEG"),
+    "another format": (write, put("ant/0.gif", b"GIF89a"), "{}/ant/0.gif: not named as a PNG or JPEG"),
+    "a folder in a class": (write, put("ant/more"), "{}/ant/more: a folder inside class 'ant'"),
+    "a folder called as an image": (write, put("ant/x.png"), "{}/ant/x.png: a folder inside class 'ant'"),
+    "a pipe called as an image": (write, lambda root: os.mkfifo(root / "ant" / "x.png"), "{}/ant/x.png: not named as"),
+    "an empty class": (write, put("dog"), "{}/dog: no images of this class"),
+    "a class of hidden files": (write, put("dog/.x.png", b""), "{}/dog: no images of this class"),
+    "an empty test class": (write_parts, put("test/dog"), "{}/test/dog: no images of this class"),
+    "a class only in the test": (write_parts, drop("train/bee"), "class 'bee' is in test/ and not in train/"),
+    "an empty test": (write_parts, lambda root: [drop("test")(root), put("test")(root)], "{}/test: holds no folders"),
+    "a third part": (write_parts, put("val/ant/0.png", b""), "{}/val: beside train/ and test/"),
+    "classes in train alone": (write_parts, drop("test"), "{}/train/ant: a folder inside class 'train'"),
+    "one class": (write, lambda root: [drop("bee")(root), drop("cat 10")(root)], "every label is 'ant'"),
+    "a class of two": (write, lambda root: [drop("ant")(root), picture_twice(root)], "class 'ant' has 2 training rows"),
+    "an unprintable class": (write, put("a\nb/0.png", b""), "class 'a\\nb' has an unprintable name"),
+    "a link out of the folder": (write, link("ant/x.png", "/etc/hostname"), "{}/ant/x.png: a link out of {}"),
+    "a linked class": (write, link("dog", "/etc"), "{}/dog: a link out of {}"),
+    "a link to nothing": (write, link("ant/x.png", "{}/none.png"), "{}/ant/x.png: a link to nothing"),
+    "a link to itself": (write, link("ant/x.png", "x.png"), "{}/ant/x.png: a link to nothing"),
+    "an empty image": (write, put("bee/0.png", b""), "{}/bee/0.png: not an intact PNG or JPEG"),
+    "a truncated image": (write, cut("bee/0001.png", 60), "{}/bee/0001.png: damaged"),
+    "another size": (write, picture("cat 10/x.png", 7, 6), "{}/ant/0000.png has 5 x 6 pixels"),
+    "another size, the other image": (write, picture("cat 10/x.png", 7, 6), "{}/cat 10/x.png 7 x 6; give --image-size"),
+    "16 bits": (write, picture("ant/x.png", 5, 6, mode="I;16"), "{}/ant/x.png: has 16 bits"),
+}
+
+
+def picture_twice(root: Path) -> None:
+    (root / "ant").mkdir()
+    for name in ("ant/0.png", "ant/1.png"):
+        picture(name, 5, 6)(root)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_where_it_should_not_be_is_named(tmp_path, fault):
+    layout, spoil, named = FAULTS[fault]
+    spoil(layout(tmp_path))
+    with pytest.raises(InputError) as caught:
+        load(DataConfig(dataset=str(tmp_path)))
+    assert named.format(tmp_path, tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_folders_of_the_faults_are_read_without_them(tmp_path):
+    assert load_image_folder(write(tmp_path / "a")).n == load_image_folder(write_parts(tmp_path / "b")).n == 24
+
+
+def test_an_image_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    write(tmp_path)
+    opened = Image.open
+
+    # The tests may run as root, whom no permission stops.
+    def denied(file: object, **options: object) -> Image.Image:
+        if str(file).endswith("0007.png"):
+            raise PermissionError(13, "Permission denied", str(file))
+        return opened(file, **options)
+
+    monkeypatch.setattr(Image, "open", denied)
+    with pytest.raises(InputError, match=r"0007\.png: cannot be read \(Permission denied\)"):
+        load_image_folder(tmp_path)

@@ -1,0 +1,236 @@
+"""Encoded images come out to the bit as they went in, whatever their kind; damage that can be told is refused."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from aejax.data import images, memory
+from aejax.data.images import CHUNK, ORIENTATION, TURNS, Picture, decode
+from aejax.errors import InputError
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (6, 5), dtype=np.uint8)
+COLOUR = RNG.integers(0, 256, (6, 5, 3), dtype=np.uint8)
+
+
+def encoded(image: np.ndarray | Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    stream = io.BytesIO()
+    (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def decoded(*contents: bytes, image_size: int | None = None) -> np.ndarray:
+    return decode([Picture(f"image {i}", content) for i, content in enumerate(contents)], "the set", image_size)
+
+
+def refusal(*contents: bytes, image_size: int | None = None) -> str:
+    with pytest.raises(InputError) as caught:
+        decoded(*contents, image_size=image_size)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def raw_png(bits: int, colour_type: int, pixels: bytes, size: tuple[int, int] = (1, 1)) -> bytes:
+    """A PNG by the letter of its specification, for what Pillow does not write."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", *size, bits, colour_type, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" + pixels)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def test_png_images_come_back_to_the_bit():
+    np.testing.assert_array_equal(decoded(encoded(GREY), encoded(255 - GREY)), np.stack([GREY, 255 - GREY])[..., None])
+    np.testing.assert_array_equal(decoded(encoded(COLOUR)), COLOUR[None])
+
+
+def test_jpeg_images_are_what_pillow_makes_of_them():
+    for image in (GREY, COLOUR):
+        content = encoded(image, "JPEG")
+        expected = np.asarray(Image.open(io.BytesIO(content)))
+        np.testing.assert_array_equal(decoded(content)[0].squeeze(), expected)
+
+
+def test_the_content_decides_the_format_and_other_formats_are_refused():
+    assert "not an intact PNG or JPEG" in refusal(encoded(GREY, "TIFF"))
+    assert "not an intact PNG or JPEG" in refusal(encoded(GREY, "GIF"))
+
+
+def test_many_images_keep_their_order():
+    count = 3 * CHUNK + 1
+    contents = [encoded(np.full((2, 2), i, np.uint8)) for i in range(count)]
+    np.testing.assert_array_equal(decoded(*contents)[:, 0, 0, 0], np.arange(count))
+
+
+PALETTE = Image.fromarray(GREY).convert("P")  # Pillow's own palette for this is grey
+TWO_COLOURS = Image.new("P", (5, 6), 1)
+TWO_COLOURS.putpalette([255, 0, 0, 10, 20, 30])
+ALPHA = np.dstack([COLOUR, np.full((6, 5), 255, np.uint8)])
+HALF_CLEAR = np.dstack([np.zeros((6, 5, 3), np.uint8), np.full((6, 5), 102, np.uint8)])
+CMYK = np.zeros((6, 5, 4), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("image", "kind", "expected"),
+    [
+        pytest.param(Image.fromarray(GREY > 99), "PNG", np.where(GREY > 99, 255, 0)[..., None], id="one bit"),
+        pytest.param(Image.fromarray(GREY).convert("LA"), "PNG", GREY[..., None], id="opaque grey"),
+        pytest.param(PALETTE, "PNG", GREY[..., None], id="a grey palette"),
+        pytest.param(TWO_COLOURS, "PNG", np.full((6, 5, 3), (10, 20, 30)), id="a palette"),
+        pytest.param(Image.fromarray(ALPHA), "PNG", COLOUR, id="opaque colour"),
+        pytest.param(Image.fromarray(HALF_CLEAR), "PNG", np.full((6, 5, 3), 153), id="half clear black lies on white"),
+        pytest.param(Image.fromarray(CMYK, "CMYK"), "JPEG", np.full((6, 5, 3), 255), id="no ink is white"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated")
+def test_every_kind_of_image_has_its_rule(image, kind, expected):
+    np.testing.assert_array_equal(decoded(encoded(image, kind))[0], expected)
+
+
+def test_a_palette_entry_that_is_transparent_lies_on_white():
+    np.testing.assert_array_equal(decoded(encoded(TWO_COLOURS, transparency=1))[0], np.full((6, 5, 3), 255))
+
+
+def test_one_image_in_colour_makes_all_of_them_three_channels():
+    both = decoded(encoded(GREY), encoded(COLOUR))
+    np.testing.assert_array_equal(both[0], np.repeat(GREY[..., None], 3, axis=2))
+    np.testing.assert_array_equal(both[1], COLOUR)
+
+
+@pytest.mark.parametrize("orientation", [1, *TURNS])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_cameras_orientation_is_obeyed_as_viewers_do(orientation, kind):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    content = encoded(COLOUR, kind, exif=exif)
+    with Image.open(io.BytesIO(content)) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    np.testing.assert_array_equal(decoded(content)[0], expected)
+
+
+def test_of_several_pictures_in_a_jpeg_file_the_first_counts():
+    first = Image.fromarray(np.full((8, 8, 3), 30, np.uint8))
+    content = encoded(first, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8), "white")])
+    np.testing.assert_array_equal(decoded(content)[0], np.full((8, 8, 3), 30))
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        pytest.param(encoded(GREY.astype(np.uint16)), "16 bits", id="16-bit grey"),
+        pytest.param(raw_png(16, 2, bytes(6)), "16 bits", id="16-bit colour"),
+        pytest.param(raw_png(16, 6, bytes(8)), "16 bits", id="16-bit colour with alpha"),
+        pytest.param(
+            encoded(Image.fromarray(GREY), save_all=True, append_images=[Image.fromarray(255 - GREY)]),
+            "holds 2 frames",
+            id="an animation",
+        ),
+        pytest.param(b"", "not an intact", id="empty"),
+        pytest.param(b"label,x\n", "not an intact", id="text"),
+        pytest.param(raw_png(8, 0, b"", (60_000, 60_000)), "Pillow's limit", id="a decompression bomb"),
+        pytest.param(raw_png(8, 0, bytes(10), (5, 6)), "damaged", id="fewer pixels than announced"),
+    ],
+)
+def test_what_cannot_be_trusted_is_refused_by_name(content, named):
+    message = refusal(encoded(GREY), content)
+    assert message.startswith("image 1: ")
+    assert named in message
+
+
+@pytest.mark.parametrize("limit", [29, 14], ids=["up to twice the limit Pillow only warns", "above it raises"])
+def test_pillows_limit_on_pixels_is_a_limit(monkeypatch, limit):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    assert f"more than {limit} pixels" in refusal(encoded(GREY))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
+    assert len(decoded(encoded(GREY))) == 1
+
+
+@pytest.mark.parametrize("image", [GREY, COLOUR, ALPHA], ids=["grey", "colour", "alpha"])
+def test_no_flipped_bit_of_a_png_changes_a_pixel_in_silence(image):
+    good = encoded(image)
+    expected = decoded(good)
+    refused = 0
+    for place in range(len(good)):
+        damaged = bytearray(good)
+        damaged[place] ^= 1 << place % 8
+        try:
+            np.testing.assert_array_equal(decoded(bytes(damaged)), expected)
+        except InputError as error:
+            refused += str(error).startswith("image 0: ")
+    assert refused >= len(good) - 16  # all but the checksum and name of the last, empty chunk
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_no_truncated_image_loses_a_pixel_in_silence(kind):
+    good = encoded(COLOUR, kind)
+    expected = decoded(good)
+    for length in range(0, len(good), 3):
+        try:
+            np.testing.assert_array_equal(decoded(good[:length]), expected)
+        except InputError:
+            continue
+        assert length >= len(good) - 12  # the end mark, not pixels
+
+
+def test_no_damage_to_a_jpeg_ends_in_anything_but_a_refusal():
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    good = encoded(COLOUR, "JPEG", exif=exif)
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(600):
+        damaged = bytearray(good)
+        start = int(rng.integers(len(good)))
+        damaged[start : start + 8] = rng.bytes(int(rng.integers(9)))
+        try:
+            decoded(bytes(damaged))
+        except InputError:
+            refused += 1
+    assert 100 < refused < 600
+
+
+def test_the_first_of_several_damaged_images_is_named():
+    contents = [encoded(GREY)] * 2 * CHUNK
+    contents[70] = contents[100] = encoded(GREY)[:-20]
+    assert refusal(*contents).startswith("image 70: ")
+
+
+def test_sizes_that_differ_are_named_with_two_images_and_the_mend():
+    odd = encoded(np.zeros((4, 9), np.uint8))
+    message = refusal(odd, encoded(GREY), encoded(GREY))
+    for named in ("the set: images of 2 sizes", "image 1 has 5 x 6", "2 of 3", "image 0 9 x 4", "--image-size"):
+        assert named in message
+
+
+@pytest.mark.parametrize("size", [1, 4, 17])
+def test_an_image_size_is_the_size_of_all(size):
+    resized = decoded(encoded(COLOUR), encoded(np.zeros((40, 2), np.uint8)), image_size=size)
+    assert resized.shape == (2, size, size, 3)
+    expected = Image.fromarray(COLOUR).resize((size, size), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(resized[0], np.asarray(expected))
+
+
+def test_an_image_of_the_right_size_is_left_as_it_is():
+    square = GREY[:5]
+    np.testing.assert_array_equal(decoded(encoded(square), image_size=5)[0, ..., 0], square)
+
+
+def test_a_resized_palette_mixes_colours_and_not_their_numbers():
+    stripes = Image.fromarray(np.tile(np.array([0, 1], np.uint8), (4, 2)))
+    stripes.putpalette([0, 0, 0, 255, 255, 255])
+    assert decoded(encoded(stripes), image_size=1)[0, 0, 0, 0] in (127, 128)
+
+
+def test_memory_is_asked_before_a_pixel_is_decoded(monkeypatch):
+    monkeypatch.setattr(memory, "host_room", lambda: 2 * GREY.size - 1)
+    monkeypatch.setattr(images, "_pixels", lambda *args: pytest.fail("decoded"))
+    message = refusal(encoded(GREY), encoded(GREY))
+    assert "the set: 2 images of 5 x 6" in message
+    assert "60 B" in message
+    assert "59 B left" in message
