@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.parts import Variables, run_part, train_part
@@ -24,14 +24,16 @@ class Posterior(NamedTuple):
         return self.mean + jnp.exp(0.5 * self.log_variance) * noise
 
 
-def example_keys(inputs: Float[Array, "batch d"], use: int) -> PRNGKeyArray:
+def example_keys(inputs: Float[Array, "batch d"], use: int) -> Key[Array, " batch"]:
     """A key for each example that depends on its values alone: what is drawn by it is the same in any batch.
 
     Evaluation needs randomness that is a function of the example, so that it can be repeated, mapped and vmapped.
     """
-    weights = jnp.cos(jnp.arange(inputs.shape[1], dtype=jnp.float32))
-    bits = jax.lax.bitcast_convert_type(jnp.sum(inputs * weights[None], axis=1), jnp.uint32)
-    return jax.vmap(lambda own: jax.random.fold_in(jax.random.key(use), own))(bits)
+    bits = jax.lax.bitcast_convert_type(inputs, jnp.uint32)
+    weights = jax.random.bits(jax.random.key(0), (inputs.shape[1],)) | 1
+    # In integers, whose sum is the same in any order: a float's last bits would depend on how the batch is laid out.
+    hashes = jnp.sum((bits ^ (bits >> 16)) * weights[None], axis=1, dtype=jnp.uint32)
+    return jax.vmap(lambda own: jax.random.fold_in(jax.random.key(use), own))(hashes)
 
 
 def example_noise(inputs: Float[Array, "batch d"], latent_dim: int, use: int = 0) -> Float[Array, "batch latent"]:
