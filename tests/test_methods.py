@@ -1,7 +1,5 @@
 """Each way to features is what its name says; trained and closed forms meet where theory says they must."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,12 +8,11 @@ import pytest
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
-from aejax.config import ModelConfig, ObjectiveConfig
 from aejax.data.examples import Batch
-from aejax.data.scalers import fit_scalers, scale
 from aejax.data.mnist import load_mnist
-from aejax.methods import METHODS, Setting, pca_components
-from aejax.objectives.kinds import KINDS
+from aejax.data.scalers import fit_scalers, scale
+from aejax.kinds.registry import IMAGE_KINDS, KINDS
+from aejax.methods import CONTROLS, METHODS, controls_of, pca_components
 from aejax.train.epoch import make_step
 from aejax.train.state import init_state
 
@@ -27,14 +24,11 @@ INPUTS = jnp.asarray(
 )
 
 
-def setting(hidden=(), latent_dim=3, features=6) -> Setting:
-    model = ModelConfig(hidden=hidden, latent_dim=latent_dim, output="linear")
-    return Setting(model, ObjectiveConfig(reconstruction="mse"), features=features, classes=4)
-
-
-@functools.cache
-def trained_linear_autoencoder():
-    method = METHODS["undercomplete"](setting())
+@pytest.fixture(scope="module")
+def trained_linear_autoencoder(setting_for):
+    # Hidden layers, a squashed code and a tied decoder are for other kinds: the linear one has none of these.
+    model = {"hidden": (9,), "latent_dim": 3, "code_activation": "tanh", "batch_norm": True}
+    method = METHODS["linear"](setting_for((6,), model=model))
     optimizer = optax.adam(optax.cosine_decay_schedule(0.05, 8000))
     step = make_step(method.objective, optimizer)
     batch, key = Batch(INPUTS, jnp.zeros(200, jnp.int32)), jax.random.key(1)
@@ -47,17 +41,19 @@ def trained_linear_autoencoder():
     return method, train(method.start(jax.random.key(0), INPUTS))
 
 
-def test_a_trained_linear_autoencoder_spans_the_pca_subspace():
-    _, variables = trained_linear_autoencoder()
+def test_a_trained_linear_autoencoder_spans_the_pca_subspace(trained_linear_autoencoder):
+    _, variables = trained_linear_autoencoder
     decoder = np.asarray(variables["params"]["decoder"]["output"]["kernel"])  # (latent, d)
     principal = PCA(3).fit(INPUTS).components_
     assert np.degrees(subspace_angles(decoder.T, principal.T)).max() < 0.5
     assert np.degrees(subspace_angles(decoder.T, PCA(6).fit(INPUTS).components_[3:].T)).min() > 89
 
 
-def test_a_trained_linear_autoencoder_reconstructs_as_well_as_pca_and_no_better():
-    method, variables = trained_linear_autoencoder()
-    closed = METHODS["pca"](setting())
+def test_a_trained_linear_autoencoder_reconstructs_as_well_as_pca_and_no_better(
+    trained_linear_autoencoder, setting_for
+):
+    method, variables = trained_linear_autoencoder
+    closed = METHODS["pca"](setting_for((6,), model={"latent_dim": 3}))
     by_pca = closed.reconstruct(closed.start(jax.random.key(0), INPUTS), INPUTS)
     errors = [np.mean((recon - INPUTS) ** 2) for recon in (method.reconstruct(variables, INPUTS), by_pca)]
     np.testing.assert_allclose(errors[0], errors[1], rtol=1e-3)
@@ -65,8 +61,8 @@ def test_a_trained_linear_autoencoder_reconstructs_as_well_as_pca_and_no_better(
 
 
 @pytest.mark.parametrize("dimension", [1, 3, 6])
-def test_pca_is_scikit_learns(dimension):
-    method = METHODS["pca"](setting(latent_dim=dimension))
+def test_pca_is_scikit_learns(dimension, setting_for):
+    method = METHODS["pca"](setting_for((6,), model={"latent_dim": dimension}))
     variables = method.start(jax.random.key(0), INPUTS)
     others = INPUTS[:20] * 1.5 - 1.0
     reference = PCA(dimension, svd_solver="full").fit(np.asarray(INPUTS, np.float64))
@@ -75,54 +71,109 @@ def test_pca_is_scikit_learns(dimension):
     np.testing.assert_allclose(method.reconstruct(variables, others), reference.inverse_transform(expected), atol=1e-4)
 
 
-def test_pca_has_at_most_as_many_features_as_inputs_and_then_loses_nothing():
-    method = METHODS["pca"](setting(latent_dim=10))
+def test_pca_has_at_most_as_many_features_as_inputs_and_then_loses_nothing(setting_for):
+    method = METHODS["pca"](setting_for((6,), model={"latent_dim": 10}))
     variables = method.start(jax.random.key(0), INPUTS)
     assert method.encode(variables, INPUTS).shape == (200, 6)
     np.testing.assert_allclose(method.reconstruct(variables, INPUTS), INPUTS, atol=1e-4)
 
 
-def test_pca_of_thirty_components_leaves_the_published_error_on_mnist(mnist_folder):
+def test_pca_of_thirty_components_leaves_the_published_error_on_mnist(mnist_folder, setting_for):
     # Hinton and Salakhutdinov (2006): 13.87 squared error per test image.
     dataset = load_mnist(mnist_folder)
     train = np.setdiff1d(np.arange(dataset.n), dataset.test_rows)
     flat = dataset.inputs.reshape(dataset.n, -1)
     scaler = jax.tree.map(lambda leaf: leaf[0], fit_scalers("range", dataset, train[None]))
-    method = METHODS["pca"](setting(latent_dim=30, features=784))
+    method = METHODS["pca"](setting_for((784,), model={"latent_dim": 30}))
     test = scale(scaler, flat[dataset.test_rows])
     recon = method.reconstruct(method.start(jax.random.key(0), scale(scaler, flat[train])), test)
     np.testing.assert_allclose(784 * np.mean(np.asarray(recon - test, np.float64) ** 2), 13.87, atol=0.01)
 
 
-@pytest.mark.parametrize("hidden", [(), (5, 4)], ids=["linear", "deep"])
-def test_the_random_encoder_has_the_very_weights_from_which_every_learner_of_its_seed_starts(hidden):
-    own = setting(hidden=hidden)
-    starts = {name: METHODS[name](own).start(jax.random.key(7), INPUTS) for name in ("random", "supervised", *KINDS)}
-    random = starts.pop("random")
-    for variables in starts.values():
-        jax.tree.map(np.testing.assert_array_equal, variables["params"]["encoder"], random["params"]["encoder"])
-    codes = METHODS["random"](own).encode(random, INPUTS)
-    for name, variables in starts.items():
-        np.testing.assert_array_equal(METHODS[name](own).encode(variables, INPUTS), codes)
-    assert METHODS["random"](own).objective is None
+IMAGES = jax.random.uniform(jax.random.key(3), (200, 16))  # 4x4, so that every kind can be built
 
 
-def test_raw_is_the_identity():
-    method = METHODS["raw"](setting())
-    np.testing.assert_array_equal(method.encode(method.start(jax.random.key(0), INPUTS), INPUTS), INPUTS)
+@pytest.fixture(scope="module")
+def on_images(setting_for):
+    """Every method, for 4x4 images."""
+    setting = setting_for((4, 4, 1), bounded=True, model={"hidden": (5, 4), "latent_dim": 3, "channels": (3,)})
+    return {name: make(setting) for name, make in METHODS.items()}
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_every_method_encodes_each_example_by_itself(name):
-    method = METHODS[name](setting(hidden=(5, 4)))
-    variables = method.start(jax.random.key(0), INPUTS)
-    codes = method.encode(variables, INPUTS)
-    assert codes.shape == (200, 6 if name == "raw" else 3)
-    np.testing.assert_allclose(method.encode(variables, INPUTS[5:6]), codes[5:6], rtol=1e-4, atol=1e-5)
+def assert_equal(here, there) -> None:
+    assert jax.tree.structure(here) == jax.tree.structure(there)
+    jax.tree.map(np.testing.assert_array_equal, here, there)
 
 
-def test_only_the_seedless_method_ignores_its_variables():
-    assert [name for name in METHODS if METHODS[name](setting()).seedless] == ["raw"]
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kinds_own_random_encoder_and_supervised_one_are_its_start_bit_for_bit(kind, on_images):
+    trained, random, supervised = (on_images[name] for name in (kind, f"random-{kind}", f"supervised-{kind}"))
+    starts = [method.start(jax.random.key(7), IMAGES) for method in (trained, random, supervised)]
+    for variables in starts[1:]:
+        for collection in ("params", "batch_stats"):
+            assert_equal(variables[collection]["encoder"], starts[0][collection]["encoder"])
+    codes = trained.encode(starts[0], IMAGES)
+    np.testing.assert_array_equal(random.encode(starts[1], IMAGES), codes)
+    np.testing.assert_array_equal(supervised.encode(starts[2], IMAGES), codes)
+    other = trained.start(jax.random.key(8), IMAGES)
+    assert np.any(trained.encode(other, IMAGES) != codes)
+
+
+SAME_ENCODER = ("supervised", "undercomplete", "denoising", "masked", "contractive", "stacked", "vae", "beta-vae")
+
+
+@pytest.mark.parametrize("name", SAME_ENCODER)
+def test_the_random_encoder_has_the_weights_from_which_every_learner_of_its_layers_starts(name, on_images):
+    # A posterior's log-variance is one layer more; contractive codes differ by their sigmoid alone.
+    random = on_images["random"].start(jax.random.key(7), IMAGES)["params"]["encoder"]
+    own = on_images[name].start(jax.random.key(7), IMAGES)["params"]["encoder"]
+    assert_equal({layer: own[layer] for layer in random}, random)
+
+
+def test_untrained_and_closed_methods_have_no_objective_and_kinds_have_one_without_labels(on_images):
+    without = {name for name, method in on_images.items() if method.objective is None}
+    assert without == {"raw", "pca", "random", *(f"random-{kind}" for kind in KINDS)}
+    labelled = {name for name, method in on_images.items() if method.labelled}
+    assert labelled == {"supervised", *(f"supervised-{kind}" for kind in KINDS)}
+    assert {name for name, method in on_images.items() if method.log_probs is not None} == labelled
+    assert {name for name, method in on_images.items() if method.reconstruct is not None} == {"pca", *KINDS}
+
+
+def test_raw_is_the_identity(on_images):
+    method = on_images["raw"]
+    np.testing.assert_array_equal(method.encode(method.start(jax.random.key(0), IMAGES), IMAGES), IMAGES)
+
+
+WIDE = {"raw": 16, "overcomplete": 20} | dict.fromkeys(
+    [name for name in KINDS if "sparse" in name or "top" in name], 32
+)
+
+
+@pytest.mark.parametrize("name", [*CONTROLS, *KINDS])
+def test_every_method_encodes_and_reconstructs_each_example_by_itself(name, on_images):
+    method = on_images[name]
+    variables = method.start(jax.random.key(0), IMAGES)
+    codes = method.encode(variables, IMAGES)
+    assert codes.shape == (200, WIDTHS.get(name, 3))
+    np.testing.assert_allclose(method.encode(variables, IMAGES[5:6]), codes[5:6], rtol=1e-4, atol=1e-5)
+    if method.reconstruct is not None:
+        recon = method.reconstruct(variables, IMAGES)
+        assert recon.shape == IMAGES.shape
+        np.testing.assert_allclose(method.reconstruct(variables, IMAGES[5:6]), recon[5:6], rtol=1e-4, atol=1e-5)
+
+
+def test_only_the_seedless_method_ignores_its_variables(on_images):
+    assert [name for name, method in on_images.items() if method.seedless] == ["raw"]
+
+
+def test_a_kind_is_held_against_the_common_controls_and_its_own_and_no_other():
+    names = ["raw", "conv", "random-conv", "vae", "supervised", "supervised-vae", "random-vae", "pca"]
+    assert controls_of("conv", names) == ["raw", "random-conv", "supervised", "pca"]
+    assert controls_of("vae", names) == ["raw", "supervised", "supervised-vae", "random-vae", "pca"]
+
+
+def test_what_needs_images_says_so_by_its_name():
+    assert {kind for kind in KINDS if "conv" in kind} == set(IMAGE_KINDS)
 
 
 def test_components_are_orthonormal_and_ordered_by_variance():
