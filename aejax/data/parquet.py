@@ -19,7 +19,8 @@ def load_parquet(path: Path, config: DataConfig) -> Dataset:
     """One example a row, all columns numbers or booleans but the label; rows are counted from 0.
 
     The label is in `config.label_column`, else in the first of `LABEL_COLUMNS` that there is (in any case), else in the
-    last column, as in a .csv file. Columns are widened to one type that holds them all.
+    last column, as in a .csv file. Columns are widened to one type that holds them all. The checksums of pages are
+    looked at where the file has any, which is up to its writer.
 
     Raises:
         InputError: pyarrow is not installed, the file is damaged, a column is no number, or a value is missing.
@@ -34,7 +35,7 @@ def load_parquet(path: Path, config: DataConfig) -> Dataset:
             label = _label(file.schema_arrow, path, config.label_column)
             features, labels = _read(pyarrow, file, label, path)
             names = [name for index, name in enumerate(file.schema_arrow.names) if index != label]
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         why = " ".join(str(error).split())[:120]

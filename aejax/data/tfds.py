@@ -20,6 +20,7 @@ from aejax.errors import InputError, require
 NAME = re.compile(r"\w+(/[\w.\-]+)?(:[\d.*]+)?", re.ASCII)  # NAME, NAME/CONFIG, NAME:VERSION or NAME/CONFIG:VERSION
 DOWNLOAD_RETRIES = 3  # TFDS asks ten times with growing pauses: three silent minutes where there is no network
 BLOCK_RECORDS = 4096  # records read at a time
+DELETE = "delete that folder to prepare it again"
 ELSEWHERE = (
     "or prepare it elsewhere with tfds.builder(...).download_and_prepare(file_format='array_record') and point "
     "--data-dir there"
@@ -100,7 +101,7 @@ def find_prepared(tfds: Any, name: str, root: Path) -> Any | None:
     except tfds.core.registered.DatasetNotFoundError:
         return None
     except Exception as error:  # what a damaged description raises depends on where the damage is
-        raise InputError(f"{root / name.partition(':')[0]}: damaged ({reason(error)}); delete that folder") from error
+        raise InputError(f"{root / name.partition(':')[0]}: damaged ({reason(error)}); {DELETE}") from error
 
 
 def prepare(tfds: Any, name: str, root: Path) -> Any:
@@ -170,6 +171,8 @@ def read_blocks(
             yield from _random_access(tfds, builder, split, names, decoders)
         else:
             yield from _by_tensorflow(tfds, builder, split, names, decoders)
+    except InputError:
+        raise
     except Exception as error:  # Beam, protobuf, Arrow, ...: each format fails in its own way
         package = _missing_package(error)
         require(
@@ -177,9 +180,7 @@ def read_blocks(
             f"{builder.data_dir}: prepared as {' and '.join(sorted(formats))}, which only {package} reads; "
             f"pip install {package}, {ELSEWHERE}",
         )
-        raise InputError(
-            f"{builder.data_dir}: damaged ({reason(error)}); delete that folder to prepare it again"
-        ) from error
+        raise InputError(f"{builder.data_dir}: damaged ({reason(error)}); {DELETE}") from error
 
 
 def _random_access(
@@ -189,6 +190,7 @@ def _random_access(
     source = builder.as_data_source(split=split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
     for start in range(0, len(source), BLOCK_RECORDS):
         block = source.__getitems__(range(start, min(start + BLOCK_RECORDS, len(source))))
+        require(all(len(record) for record in block), f"{builder.data_dir}: holds empty records; {DELETE}")
         yield [wanted.deserialize_example_np(record, decoders=decoders) for record in block]
 
 

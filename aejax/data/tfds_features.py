@@ -52,7 +52,7 @@ def choose(kinds: Any, info: Any, label: str | None, source: str) -> Choice:
         InputError: no one feature says the class, or the inputs are neither one image nor numbers of one shape.
     """
     require(isinstance(info.features, kinds.FeaturesDict), f"{source}: its records are not made of named features")
-    features = dict(info.features.items())
+    features = dict(sorted(info.features.items()))  # TFDS's own order is another in every process
     own_inputs, own_label = info.supervised_keys if info.supervised_keys else ((), ())
     label = _label(kinds, features, label or next(_leaves(own_label), None), source)
     names = [name for name in _leaves(own_inputs) if name in features and name != label]
@@ -99,7 +99,7 @@ def _columns(kinds: Any, features: Mapping[str, Any], above: tuple[str, ...], so
     for name, feature in features.items():
         path = (*above, name)
         if type(feature) is kinds.FeaturesDict:
-            yield from _columns(kinds, dict(feature.items()), path, source)
+            yield from _columns(kinds, dict(sorted(feature.items())), path, source)
             continue
         plain = isinstance(feature, kinds.Tensor) and not isinstance(feature, kinds.ClassLabel)
         require(
