@@ -1,9 +1,14 @@
-"""Convolutional encoder stacks and mirrored decoders, flat at both ends."""
+"""Convolutional encoder stacks and mirrored decoders, flat at both ends.
+
+Flat images are those of `(batch, h, w, c)`; inside, the batch is last, as `convolution` wants it.
+"""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aejax.config import Activation
@@ -36,6 +41,16 @@ def feature_shapes(shape: Shape, channels: tuple[int, ...]) -> list[Shape]:
     return shapes
 
 
+def unflatten(flat: Float[Array, "batch d"], shape: Sequence[int]) -> Float[Array, "c h w batch"]:
+    """Feature maps of `shape` (height, width, channels), batch last."""
+    return jnp.transpose(flat.reshape(len(flat), *shape), (3, 1, 2, 0))
+
+
+def flatten(features: Float[Array, "c h w batch"]) -> Float[Array, "batch d"]:
+    """The inverse of `unflatten`."""
+    return jnp.transpose(features, (3, 1, 2, 0)).reshape(features.shape[3], -1)
+
+
 class Convolution(nn.Module):
     """A 3x3 convolution of stride 2, with a bias."""
 
@@ -43,11 +58,11 @@ class Convolution(nn.Module):
     conventions: Literal["flax", "keras"]
 
     @nn.compact
-    def __call__(self, images: Float[Array, "batch h w c"]) -> Float[Array, "batch oh ow o"]:
+    def __call__(self, images: Float[Array, "c h w batch"]) -> Float[Array, "o oh ow batch"]:
         init = CONVENTIONS[self.conventions].kernel_init
-        kernel = self.param("kernel", init, (*DOWN, images.shape[3], self.channels))
+        kernel = self.param("kernel", init, (*DOWN, len(images), self.channels))
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
-        return strided_conv(images, kernel, STRIDE) + bias[None, None, None]
+        return strided_conv(images, kernel, STRIDE) + bias[:, None, None, None]
 
 
 class TransposedConvolution(nn.Module):
@@ -58,10 +73,10 @@ class TransposedConvolution(nn.Module):
     conventions: Literal["flax", "keras"]
 
     @nn.compact
-    def __call__(self, features: Float[Array, "batch oh ow o"]) -> Float[Array, "batch h w c"]:
-        kernel = self.param("kernel", TRANSPOSED_INIT[self.conventions], (*UP, features.shape[3], self.channels))
+    def __call__(self, features: Float[Array, "o oh ow batch"]) -> Float[Array, "c h w batch"]:
+        kernel = self.param("kernel", TRANSPOSED_INIT[self.conventions], (*UP, len(features), self.channels))
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
-        return transposed_conv(features, kernel, self.size, STRIDE) + bias[None, None, None]
+        return transposed_conv(features, kernel, self.size, STRIDE) + bias[:, None, None, None]
 
 
 class Activated(nn.Module):
@@ -72,11 +87,12 @@ class Activated(nn.Module):
     conventions: Literal["flax", "keras"]
 
     @nn.compact
-    def __call__(self, features: Float[Array, "batch h w c"], *, train: bool) -> Float[Array, "batch h w c"]:
+    def __call__(self, features: Float[Array, "c h w batch"], *, train: bool) -> Float[Array, "c h w batch"]:
         constants = CONVENTIONS[self.conventions]
         if self.batch_norm:
-            epsilon = constants.batch_norm_epsilon
-            features = nn.BatchNorm(use_running_average=not train, momentum=0.99, epsilon=epsilon)(features)
+            features = nn.BatchNorm(
+                use_running_average=not train, axis=0, momentum=0.99, epsilon=constants.batch_norm_epsilon
+            )(features)
         return activation_function(self.activation, constants)(features)
 
 
@@ -95,11 +111,11 @@ class ConvStack(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Float[Array, "batch d"], *, train: bool) -> Float[Array, "batch h"]:
-        features = inputs.reshape(len(inputs), *self.shape)
+        features = unflatten(inputs, self.shape)
         for width in self.channels:
             features = Convolution(width, self.conventions)(features)
             features = Activated(self.activation, self.batch_norm, self.conventions)(features, train=train)
-        return features.reshape(len(inputs), -1)
+        return flatten(features)
 
 
 class ConvDecoder(nn.Module):
@@ -116,8 +132,8 @@ class ConvDecoder(nn.Module):
     def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch d"]:
         *targets, deepest = feature_shapes(self.shape, self.channels)
         init = CONVENTIONS[self.conventions].kernel_init
-        features = nn.Dense(math.prod(deepest), kernel_init=init)(latents).reshape(len(latents), *deepest)
+        features = unflatten(nn.Dense(math.prod(deepest), kernel_init=init)(latents), deepest)
         for height, breadth, width in reversed(targets):
             features = Activated(self.activation, self.batch_norm, self.conventions)(features, train=train)
             features = TransposedConvolution(width, (height, breadth), self.conventions)(features)
-        return features.reshape(len(latents), -1)
+        return flatten(features)

@@ -4,9 +4,13 @@ Everything here is one trilinear form, `T(x, k, y) = <y, x * k>` with `*` a stri
 its three partial maps: to outputs (the convolution), to inputs (its transpose in `x`: the transposed convolution) and
 to kernels. The derivative of each is made of the other two, so reverse mode closes over the three to any order.
 
-On GPU and TPU each map is XLA's convolution. On CPU it is one matrix product between patches: `patches` gathers the
-window of each output by space-to-depth and stride-1 slices, `overlap_add`, its transpose, adds windows back into an
-image by phases; nothing is dilated. XLA's own convolution ran 11 times slower inside `scan` there.
+On GPU and TPU each map is XLA's convolution. That ran 11 times slower inside `scan` on CPU, so there each map is one
+matrix product: `patches` gathers the window of each output by slices, and `overlap_add`, its transpose, adds windows
+back into images phase by phase. Left to differentiate the slices itself, JAX took 1.8 times as long.
+
+Images are `(c, h, w, batch)`. With the batch last every slice moves runs of a whole batch, whatever its stride, and
+the products that gather a kernel's gradient run at two to three times their speed with channels last: a step took
+0.8 of its time there.
 """
 
 import functools
@@ -18,12 +22,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-Images = Float[Array, "batch h w c"]
+Images = Float[Array, "c h w batch"]
 Kernel = Float[Array, "kh kw c o"]
-Outputs = Float[Array, "batch oh ow o"]
+Outputs = Float[Array, "o oh ow batch"]
 Pair = tuple[int, int]
 
-AXES = ("NHWC", "HWIO", "NHWC")
+AXES = ("CHWN", "HWIO", "CHWN")
 
 
 class Axis(NamedTuple):
@@ -39,69 +43,62 @@ class Axis(NamedTuple):
         return math.ceil(self.size / self.stride)
 
     @property
+    def reach(self) -> int:
+        """From the first entry of the first window to the first entry of the last, and one more."""
+        return (self.outputs - 1) * self.stride + 1
+
+    @property
     def before(self) -> int:
         """Zeros in front of the first entry: half of those needed, rounded down, as XLA has it."""
-        return max((self.outputs - 1) * self.stride + self.window - self.size, 0) // 2
+        return max(self.reach - 1 + self.window - self.size, 0) // 2
+
+    @property
+    def after(self) -> int:
+        """Zeros behind the last entry; negative where windows leave some out."""
+        return self.reach - 1 + self.window - self.size - self.before
 
     @property
     def blocks(self) -> int:
         """Blocks of `stride` entries that the windows reach into."""
         return self.outputs + (self.window - 1) // self.stride
 
-    @property
-    def after(self) -> int:
-        """Entries from the last of the axis to the end of the last block; negative where that cuts some off."""
-        return self.blocks * self.stride - self.before - self.size
 
-    def slices(self, tap: int) -> tuple[slice, int]:
-        """Where tap `tap` of every window lies: which blocks, and at which phase within them."""
-        block, phase = divmod(tap, self.stride)
-        return slice(block, block + self.outputs), phase
-
-
-def patches(images: Images, rows: Axis, columns: Axis) -> Float[Array, "batch oh ow taps"]:
-    """The window of each output, as one row of `kh * kw * c` numbers."""
-    batch, channels, stride = images.shape[0], images.shape[3], rows.stride
-    padded = jax.lax.pad(
-        images,
-        jnp.zeros((), images.dtype),
-        ((0, 0, 0), (rows.before, rows.after, 0), (columns.before, columns.after, 0), (0, 0, 0)),
-    )
-    blocks = padded.reshape(batch, rows.blocks, stride, columns.blocks, stride, channels)
-    taps = []
-    for tap_row in range(rows.window):
-        for tap_column in range(columns.window):
-            (block_rows, row), (block_columns, column) = rows.slices(tap_row), columns.slices(tap_column)
-            taps.append(blocks[:, block_rows, row, block_columns, column])
-    return jnp.concatenate(taps, axis=-1)
+def patches(images: Images, rows: Axis, columns: Axis) -> Float[Array, "taps oh ow batch"]:
+    """The window of each output, as one column of `kh * kw * c` numbers."""
+    edges = ((0, 0, 0), (rows.before, rows.after, 0), (columns.before, columns.after, 0), (0, 0, 0))
+    padded = jax.lax.pad(images, jnp.zeros((), images.dtype), edges)
+    taps = [
+        padded[:, a : a + rows.reach : rows.stride, b : b + columns.reach : columns.stride]
+        for a in range(rows.window)
+        for b in range(columns.window)
+    ]
+    return jnp.concatenate(taps)
 
 
-def overlap_add(windows: Float[Array, "batch oh ow taps"], rows: Axis, columns: Axis) -> Images:
-    """The transpose of `patches`: the sum of all windows, each at its place."""
-    stride, zero = rows.stride, jnp.zeros((), windows.dtype)
-    taps = windows.reshape(*windows.shape[:3], rows.window, columns.window, -1)
+def overlap_add(windows: Float[Array, "taps oh ow batch"], rows: Axis, columns: Axis) -> Images:
+    """The transpose of `patches`: the sum of all windows, each at its place.
 
-    def phase(row: int, column: int) -> Array:
-        parts = []
-        for tap_row in range(row, rows.window, stride):
-            for tap_column in range(column, columns.window, stride):
-                down, right = tap_row // stride, tap_column // stride
+    Entries of one phase, those that lie equally far from the start of their block, are a sum of shifted taps.
+    """
+    stride, zero, batch = rows.stride, jnp.zeros((), windows.dtype), windows.shape[3]
+    taps = windows.reshape(rows.window, columns.window, -1, *windows.shape[1:])
+
+    def phase(row: int, column: int) -> Float[Array, "c blocks_down blocks_right batch"]:
+        total = jnp.zeros((taps.shape[2], rows.blocks, columns.blocks, batch), windows.dtype)
+        for a in range(row, rows.window, stride):
+            for b in range(column, columns.window, stride):
+                down, right = a // stride, b // stride
                 vertical = (down, rows.blocks - rows.outputs - down, 0)
                 horizontal = (right, columns.blocks - columns.outputs - right, 0)
-                part = taps[:, :, :, tap_row, tap_column]
-                parts.append(jax.lax.pad(part, zero, ((0, 0, 0), vertical, horizontal, (0, 0, 0))))
-        if not parts:  # a window narrower than its stride skips this phase
-            return jnp.zeros((len(windows), rows.blocks, columns.blocks, taps.shape[-1]), windows.dtype)
-        return functools.reduce(jnp.add, parts)
+                total += jax.lax.pad(taps[a, b], zero, ((0, 0, 0), vertical, horizontal, (0, 0, 0)))
+        return total
 
-    blocks = jnp.stack([jnp.stack([phase(p, q) for q in range(stride)], axis=3) for p in range(stride)], axis=2)
-    padded = blocks.reshape(len(windows), rows.blocks * stride, columns.blocks * stride, -1)
-    edges = ((0, 0, 0), (-rows.before, -rows.after, 0), (-columns.before, -columns.after, 0), (0, 0, 0))
-    return jax.lax.pad(padded, zero, edges)
-
-
-def _axes(size: Sequence[int], window: Sequence[int], stride: int) -> tuple[Axis, Axis]:
-    return Axis(size[0], window[0], stride), Axis(size[1], window[1], stride)
+    phases = jnp.stack([jnp.stack([phase(p, q) for q in range(stride)], axis=3) for p in range(stride)], axis=2)
+    height, width = rows.blocks * stride, columns.blocks * stride
+    vertical = (-rows.before, rows.size + rows.before - height, 0)
+    horizontal = (-columns.before, columns.size + columns.before - width, 0)
+    joined = phases.reshape(-1, height, width, batch)
+    return jax.lax.pad(joined, zero, ((0, 0, 0), vertical, horizontal, (0, 0, 0)))
 
 
 class Maps(NamedTuple):
@@ -112,20 +109,28 @@ class Maps(NamedTuple):
     to_kernel: Callable[..., Any]  # (images, outputs, *, window, stride) to kernels of `window`
 
 
+def _axes(size: Sequence[int], window: Sequence[int], stride: int) -> tuple[Axis, Axis]:
+    return Axis(size[0], window[0], stride), Axis(size[1], window[1], stride)
+
+
+def _flat(array: Array) -> Float[Array, "channels places"]:
+    return array.reshape(array.shape[0], -1)
+
+
 def _product_outputs(images: Images, kernel: Kernel, *, stride: int) -> Outputs:
     gathered = patches(images, *_axes(images.shape[1:3], kernel.shape[:2], stride))
-    return gathered @ kernel.reshape(-1, kernel.shape[3])
+    outputs = kernel.reshape(-1, kernel.shape[3]).T @ _flat(gathered)
+    return outputs.reshape(-1, *gathered.shape[1:])
 
 
 def _product_inputs(outputs: Outputs, kernel: Kernel, *, size: Pair, stride: int) -> Images:
-    windows = outputs @ kernel.reshape(-1, kernel.shape[3]).T
-    return overlap_add(windows, *_axes(size, kernel.shape[:2], stride))
+    windows = kernel.reshape(-1, kernel.shape[3]) @ _flat(outputs)
+    return overlap_add(windows.reshape(-1, *outputs.shape[1:]), *_axes(size, kernel.shape[:2], stride))
 
 
 def _product_kernel(images: Images, outputs: Outputs, *, window: Pair, stride: int) -> Kernel:
     gathered = patches(images, *_axes(images.shape[1:3], window, stride))
-    kernel = gathered.reshape(-1, gathered.shape[3]).T @ outputs.reshape(-1, outputs.shape[3])
-    return kernel.reshape(*window, images.shape[3], outputs.shape[3])
+    return (_flat(gathered) @ _flat(outputs).T).reshape(*window, len(images), len(outputs))
 
 
 def _lax_outputs(images: Images, kernel: Kernel, *, stride: int) -> Outputs:
@@ -133,13 +138,13 @@ def _lax_outputs(images: Images, kernel: Kernel, *, stride: int) -> Outputs:
 
 
 def _lax_inputs(outputs: Outputs, kernel: Kernel, *, size: Pair, stride: int) -> Images:
-    images = jax.ShapeDtypeStruct((len(outputs), *size, kernel.shape[2]), outputs.dtype)
+    images = jax.ShapeDtypeStruct((kernel.shape[2], *size, outputs.shape[3]), outputs.dtype)
     (found,) = jax.linear_transpose(lambda x: _lax_outputs(x, kernel, stride=stride), images)(outputs)
     return found
 
 
 def _lax_kernel(images: Images, outputs: Outputs, *, window: Pair, stride: int) -> Kernel:
-    kernel = jax.ShapeDtypeStruct((*window, images.shape[3], outputs.shape[3]), images.dtype)
+    kernel = jax.ShapeDtypeStruct((*window, len(images), len(outputs)), images.dtype)
     (found,) = jax.linear_transpose(lambda k: _lax_outputs(images, k, stride=stride), kernel)(outputs)
     return found
 
@@ -160,12 +165,12 @@ def strided_conv(inputs: Images, kernel: Kernel, stride: int = 2) -> Outputs:
     """A convolution (cross-correlation, as in every framework) with SAME padding.
 
     Args:
-        inputs: images, NHWC, of any size.
+        inputs: images `(c, h, w, batch)` of any size.
         kernel: `(kh, kw, c, o)`.
         stride: between windows, along both axes.
 
     Returns:
-        `(batch, ceil(h / stride), ceil(w / stride), o)`, what `lax.conv_general_dilated(..., "SAME")` gives.
+        `(o, ceil(h / stride), ceil(w / stride), batch)`, what `lax.conv_general_dilated(..., "SAME")` gives.
     """
     return _by_platform(PRODUCTS.to_outputs, LAX.to_outputs, inputs, kernel, stride=stride)
 
@@ -185,19 +190,19 @@ def conv_to_kernel(inputs: Images, outputs: Outputs, window: Pair, stride: int) 
 def transposed_conv(inputs: Outputs, kernel: Float[Array, "kh kw o c"], size: Pair, stride: int = 2) -> Images:
     """The convolution that goes back up: the transpose of `strided_conv` from images of `size`.
 
-    Entry `(i, j)` adds `inputs[i, j] @ kernel[a, b]` to the output at `(stride i + a - p, stride j + b - q)`, where `p`
-    and `q` are the zeros that SAME padding puts in front. With a 4x4 kernel and stride 2 that is 1, and the result is
-    PyTorch's `ConvTranspose2d(4, 2, padding=1)`, without the last row where `size` is odd; `lax.conv_transpose(...,
-    "SAME")` gives the same of the kernel flipped in both directions.
+    The feature at `(i, j)` adds `feature @ kernel[a, b]` to the output at `(stride i + a - p, stride j + b - q)`, where
+    `p` and `q` are the zeros that SAME padding puts in front. With a 4x4 kernel and stride 2 that is 1, and the result
+    is PyTorch's `ConvTranspose2d(4, 2, padding=1)`, without its last row or column where `size` is odd;
+    `lax.conv_transpose(..., "SAME")` gives the same of the kernel flipped in both directions.
 
     Args:
-        inputs: feature maps `(batch, h, w, o)`.
+        inputs: feature maps `(o, h, w, batch)`.
         kernel: `(kh, kw, o, c)`, from channels before to channels after.
         size: height and width of the result, whose `ceil(size / stride)` is `(h, w)`; for stride 2, `2 h` or `2 h - 1`.
         stride: between windows, along both axes.
 
     Returns:
-        Images `(batch, *size, c)`.
+        Images `(c, *size, batch)`.
     """
     return conv_to_inputs(inputs, jnp.swapaxes(kernel, 2, 3), size, stride)
 

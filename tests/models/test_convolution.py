@@ -24,13 +24,13 @@ def normal(seed: int, *shape: int) -> jax.Array:
 
 def drawn(size, channels: int, window: int, stride: int):
     """Images, a kernel, and something of the outputs' shape."""
-    images, kernel = normal(0, 3, *size, channels), normal(1, window, window, channels, 4) / window
-    return images, kernel, normal(2, 3, -(-size[0] // stride), -(-size[1] // stride), 4)
+    images, kernel = normal(0, channels, *size, 3), normal(1, window, window, channels, 4) / window
+    return images, kernel, normal(2, 4, -(-size[0] // stride), -(-size[1] // stride), 3)
 
 
 def plain(images, kernel, stride: int = 2):
     return jax.lax.conv_general_dilated(
-        images, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        images, kernel, (stride, stride), "SAME", dimension_numbers=("CHWN", "HWIO", "CHWN")
     )
 
 
@@ -51,8 +51,9 @@ def test_products_and_xla_give_the_same_outputs_and_gradients(size, channels, wi
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_the_transposed_convolution_is_frameworks_conv_transpose_of_the_flipped_kernel_cut_to_size(size):
-    features, kernel = normal(0, 3, -(-size[0] // 2), -(-size[1] // 2), 5), normal(1, 4, 4, 5, 2)
-    theirs = jax.lax.conv_transpose(features, kernel[::-1, ::-1], (2, 2), "SAME")
+    features, kernel = normal(0, 5, -(-size[0] // 2), -(-size[1] // 2), 3), normal(1, 4, 4, 5, 2)
+    axes = ("CHWN", "HWIO", "CHWN")
+    theirs = jax.lax.conv_transpose(features, kernel[::-1, ::-1], (2, 2), "SAME", dimension_numbers=axes)
     close(transposed_conv(features, kernel, size), theirs[:, : size[0], : size[1]])
 
 
@@ -100,7 +101,7 @@ gradient = jax.grad(loss, argnums=(0, 1))
 
 
 def test_under_vmap_scan_map_and_shard_map_each_element_has_the_gradient_it_has_alone():
-    images, kernels = normal(0, 4, 2, 7, 7, 2), normal(1, 4, 3, 3, 2, 3)
+    images, kernels = normal(0, 4, 2, 7, 7, 5), normal(1, 4, 3, 3, 2, 3)
     alone = [gradient(*pair) for pair in zip(images, kernels, strict=True)]
     expected = jax.tree.map(lambda *leaves: np.stack(leaves), *alone)
     mesh = Mesh(np.array(jax.devices()), ("seed",), axis_types=(AxisType.Auto,))
@@ -117,7 +118,7 @@ def test_under_vmap_scan_map_and_shard_map_each_element_has_the_gradient_it_has_
 
 def test_examples_one_by_one_under_vmap_are_the_batch():
     images, kernel, _ = drawn((7, 6), 2, 3, 2)
-    singly = jax.vmap(lambda image: strided_conv(image[None], kernel)[0])(images)
+    singly = jax.vmap(lambda image: strided_conv(image[..., None], kernel)[..., 0], in_axes=3, out_axes=3)(images)
     close(singly, strided_conv(images, kernel))
 
 
