@@ -2,12 +2,14 @@
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from aejax.errors import InputError
 
@@ -38,6 +40,13 @@ def write_inputs(folder):
     (folder / "truncated.npz").write_bytes((folder / "nan.npz").read_bytes()[:200])
     (folder / "photo.tiff").write_bytes(b"II*\0")
     (folder / "no_idx").mkdir()
+    for number in range(12):
+        image = folder / "photos" / "ab"[number % 2] / f"{number}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (5, 5 + number // 11)).save(image)
+    shutil.copytree(folder / "photos", folder / "cut")
+    (folder / "cut" / "b" / "7.png").write_bytes(b"\x89PNG")
+    (folder / "small.parquet").write_bytes(b"PAR1")
     (folder / "busy").mkdir()
     (folder / "busy" / "thesis.tex").write_text("")
 
@@ -53,7 +62,13 @@ CASES = {
     "a word among numbers": ("compare", ["--dataset", "{}/text.csv"], "red"),
     "truncated file": ("compare", ["--dataset", "{}/truncated.npz"], "truncated.npz"),
     "unknown suffix": ("compare", ["--dataset", "{}/photo.tiff"], "photo.tiff"),
-    "a folder without IDX files": ("compare", ["--dataset", "{}/no_idx"], "no_idx"),
+    "an empty folder": ("compare", ["--dataset", "{}/no_idx"], "no_idx"),
+    "a damaged image": ("compare", ["--dataset", "{}/cut"], "cut/b/7.png"),
+    "images of two sizes": ("compare", ["--dataset", "{}/photos"], "--image-size"),
+    "an image size for a table": ("compare", ["--dataset", "wine", "--image-size", "8"], "--image-size 8"),
+    "no parquet file": ("compare", ["--dataset", "{}/small.parquet"], "small.parquet"),
+    "no TFDS name": ("compare", ["--dataset", "tfds:../mnist"], "tfds:NAME"),
+    "an unknown TFDS set": ("compare", ["--dataset", "tfds:cifr10", "--data-dir", "{}"], "cifar10"),
     "missing label column": ("compare", ["--dataset", "{}/text.csv", "--label-column", "target"], "target"),
     "unknown method": ("compare", ["--methods", "raw", "undercompleat"], "undercomplete"),
     "a method twice": ("compare", ["--methods", "raw", "raw"], "once"),

@@ -126,6 +126,15 @@ def test_a_scheme_gets_the_name_behind_it_and_the_config(monkeypatch):
     assert asked == [("plants/leaves:1.0.0", "kind")]
 
 
+def test_a_tfds_set_gets_the_data_folder_the_flags_and_our_way_to_prepare_mnist(monkeypatch, tmp_path):
+    asked = []
+    wine = SOURCES["wine"](DataConfig())
+    monkeypatch.setattr(sources, "load_tfds", lambda *args, **options: asked.append((args, options)) or wine)
+    load(DataConfig(dataset="tfds:mnist", data_dir=tmp_path, label_column="kind", image_size=7))
+    preparers = {"mnist": sources.prepare_mnist}
+    assert asked == [(("mnist", tmp_path), {"label": "kind", "image_size": 7, "preparers": preparers})]
+
+
 @pytest.mark.parametrize("name", ["digits", "{}/small.csv", "{}/idx"])
 def test_what_is_not_resized_refuses_an_image_size(tmp_path, name):
     (tmp_path / "small.csv").write_text(TABLE)

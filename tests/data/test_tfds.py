@@ -11,7 +11,6 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from aejax.config import DataConfig
-from aejax.data.mnist import prepare_mnist
 from aejax.data.sources import load
 from aejax.data.tfds import prepare
 from aejax.data.tfds_set import load_tfds
@@ -376,12 +375,6 @@ def test_a_preparer_of_our_own_goes_before_tfdss_code(tmp_path, monkeypatch):
     for _ in range(2):
         assert load_tfds("tiny", tmp_path, preparers={"tiny": copy}).n == 30
     assert asked == [tmp_path]
-
-
-def test_mnist_by_its_tfds_name_needs_no_tensorflow(mnist_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("aejax.data.sources.prepare_mnist", lambda root: prepare_mnist(root, mnist_folder))
-    dataset = load(DataConfig(dataset="tfds:mnist", data_dir=tmp_path))
-    assert (dataset.n, dataset.shape, len(dataset.test_rows)) == (70_000, (28, 28, 1), 10_000)
 
 
 def test_tensorflow_is_not_looked_for_where_nothing_needs_it(tmp_path, monkeypatch):
