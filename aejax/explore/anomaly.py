@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from scipy.stats import norm, rankdata
 from sklearn.covariance import LedoitWolf
 
-from aejax.explore.codec import Codec, few_rows, fit_pca, squared_errors
+from aejax.explore.codec import Codec, few_rows, fit_principal, squared_errors
 
 OWN = ("reconstruction error", "latent Mahalanobis")  # the autoencoder's scores; the others are baselines
 MOST_FEATURES = 4096  # above this a covariance of the inputs themselves is not estimated
@@ -51,7 +51,7 @@ def anomaly_scores(
         scores["input Mahalanobis"] = mahalanobis(fitted, inputs)
     components = min(codes.shape[1], len(fitted) - 1, features - 1)
     if components > 0:
-        scores["PCA error"] = squared_errors(fit_pca(fitted, components), inputs)
+        scores["PCA error"] = squared_errors(fit_principal(fitted, components).codec(components), inputs)
     return {name: np.asarray(values, np.float64) for name, values in scores.items()}
 
 

@@ -26,16 +26,31 @@ class Codec(NamedTuple):
         return self.decode(self.encode(inputs))
 
 
-def fit_pca(inputs: Float[np.ndarray, "n d"], components: int) -> Codec:
-    """The leading principal components of `inputs` as a codec: the best linear one of its width.
+class Principal(NamedTuple):
+    """Principal axes, largest variance first; those of any smaller number are the first of these."""
+
+    mean: Float[np.ndarray, " d"]
+    axes: Float[np.ndarray, "components d"]
+
+    def codec(self, components: int) -> Codec:
+        """The first `components` as a codec; at most all there are."""
+        axes = self.axes[:components]
+        return Codec(
+            encode=lambda inputs: (inputs - self.mean[None]) @ axes.T,
+            decode=lambda codes: codes @ axes + self.mean[None],
+        )
+
+
+def fit_principal(inputs: Float[np.ndarray, "n d"], components: int) -> Principal:
+    """Principal components of `inputs`: the best linear codec of each width.
 
     Args:
-        inputs: what it is fitted on, or a draw of it where that is more than `FIT_VALUES` numbers.
-        components: width of the code; at most d and at most n are taken.
+        inputs: what they are fitted on, or a draw of it where that is more than `FIT_VALUES` numbers.
+        components: how many; at most d and at most n are taken.
     """
     rows = few_rows(inputs)
     pca = PCA(min(components, *rows.shape), random_state=0).fit(rows)
-    return Codec(encode=pca.transform, decode=pca.inverse_transform)
+    return Principal(pca.mean_, pca.components_)
 
 
 def few_rows(inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m d"]:

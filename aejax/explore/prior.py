@@ -1,4 +1,4 @@
-"""What a variational autoencoder draws from its prior, N(0, I), and which of its units say anything."""
+"""What a variational autoencoder draws from its prior, N(0, I)."""
 
 from collections.abc import Sequence
 
@@ -11,24 +11,11 @@ from aejax.data.order import generator
 from aejax.explore.codec import Codec
 
 EDGE = 0.02  # the grid runs from this quantile of the prior to one minus it
-ACTIVE_VARIANCE = 0.01  # a unit is active if its posterior mean varies more than this (Burda et al. 2016, section 5.1)
 
 
 def prior_codes(count: int, latent: int, seed: int = 0) -> Float[np.ndarray, "count latent"]:
     """Draws from the prior; the same for the same seed, and the first of a longer list."""
     return generator(seed, "prior").standard_normal((count, latent)).astype(np.float32)
-
-
-def kl_by_unit(
-    mean: Float[np.ndarray, "n latent"], log_variance: Float[np.ndarray, "n latent"]
-) -> Float[np.ndarray, " latent"]:
-    """`KL(q(z_j | x) || N(0, 1))` of each unit, mean over examples, in nats (Kingma and Welling 2014, appendix B)."""
-    return 0.5 * np.mean(np.square(mean) + np.exp(log_variance) - 1 - log_variance, axis=0)
-
-
-def active_units(mean: Float[np.ndarray, "n latent"]) -> int:
-    """Units whose posterior mean varies with the input; the others repeat the prior."""
-    return int(np.count_nonzero(mean.var(axis=0) > ACTIVE_VARIANCE))
 
 
 def grid_codes(latent: int, units: Sequence[int], steps: int) -> Float[np.ndarray, "row column latent"]:

@@ -45,13 +45,20 @@ def first_filters(
     return None
 
 
-def typical_activity(codes: Float[np.ndarray, "n latent"]) -> Float[np.ndarray, " latent"]:
-    """The 95th percentile of each unit's activity over the examples in which it is not zero; 0 if there are none.
+def resting_code(codes: Float[np.ndarray, "n latent"]) -> Float[np.ndarray, " latent"]:
+    """What a unit is when it says nothing: 0 where units are ever exactly 0, as in sparse codes, else its mean."""
+    return np.where((codes == 0).any(axis=0), 0, codes.mean(axis=0)).astype(np.float32)
+
+
+def typical_activity(
+    codes: Float[np.ndarray, "n latent"], rest: Float[np.ndarray, " latent"]
+) -> Float[np.ndarray, " latent"]:
+    """The 95th percentile of each unit above its rest, over the examples in which it is not at rest; 0 without any.
 
     Over all examples a unit that is active in fewer than one of twenty would have none.
     """
-    typical = [np.percentile(unit[unit != 0], TYPICAL) if unit.any() else 0.0 for unit in codes.T]
-    return np.array(typical, np.float32)
+    moved = [unit[unit != 0] for unit in (codes - rest[None]).T]
+    return np.array([np.percentile(unit, TYPICAL) if unit.size else 0.0 for unit in moved], np.float32)
 
 
 def dead_units(codes: Float[np.ndarray, "n latent"]) -> Bool[np.ndarray, " latent"]:
@@ -67,14 +74,17 @@ def most_active(codes: Float[np.ndarray, "n latent"], count: int) -> Int[np.ndar
 
 
 def atoms(
-    codec: Codec, activity: Float[np.ndarray, " latent"], units: Sequence[int] | Int[np.ndarray, " unit"]
+    codec: Codec,
+    rest: Float[np.ndarray, " latent"],
+    activity: Float[np.ndarray, " latent"],
+    units: Sequence[int] | Int[np.ndarray, " unit"],
 ) -> Float[np.ndarray, "unit d"]:
-    """What each unit adds to the output by itself: `decode(activity_j e_j) - decode(0)`.
+    """What each unit adds to the output by itself: `decode(rest + activity_j e_j) - decode(rest)`.
 
     For a linear decoder these are its rows, each times the unit's activity.
     """
-    alone = np.zeros((len(units) + 1, len(activity)), np.float32)
-    alone[np.arange(len(units)), units] = activity[units]
+    alone = np.tile(rest, (len(units) + 1, 1))
+    alone[np.arange(len(units)), units] += activity[units]
     decoded = codec.decode(alone)
     return decoded[:-1] - decoded[-1:]
 

@@ -12,12 +12,8 @@ from aejax.report.style import ACCENT, INK, QUIET, SECOND, WIDTH, new_figure, sa
 
 __all__ = ["auroc_by_score", "rate_distortion", "save"]
 
-# How each series of a rate-distortion chart is drawn: colour, marker, and where its labels stand, if it has any.
-_SERIES: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
-    (ACCENT, "o", {"xytext": (0, 6), "ha": "center"}),
-    (SECOND, "s", {"xytext": (6, -3), "ha": "left"}),
-    (INK, "^", None),
-)
+# Colour and marker of each series of a rate-distortion chart, and where its labels stand in points.
+_SERIES = ((ACCENT, "o", (0, 6), "center"), (SECOND, "s", (-6, -3), "right"))
 
 
 @styled
@@ -45,7 +41,8 @@ def auroc_by_score(
     left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
     for row, mine in enumerate(own):
         _draw_areas(left, row, areas[:, row], intervals[:, row], ACCENT if mine else QUIET)
-    left.set_yticks(range(len(scores)), scores)
+    labels = [f"{name} {mean:.3f}" for name, mean in zip(scores, areas.mean(axis=0), strict=True)]
+    left.set_yticks(range(len(scores)), labels)
     for label, mine in zip(left.get_yticklabels(), own, strict=True):
         label.set_fontweight("bold" if mine else "normal")
     left.set(ylim=(len(scores) - 0.4, -0.6), xlim=(min(0.48, float(areas.min()) - 0.03), 1.01))
@@ -68,54 +65,58 @@ def _draw_areas(
     colour: str,
 ) -> None:
     if len(areas) == 1:
-        axes.plot(intervals[0], [row, row], color=colour, linewidth=2.5)
+        axes.plot(intervals[0], [row, row], color=colour, linewidth=4, alpha=0.45, solid_capstyle="butt")
     else:
         axes.scatter(areas, np.full(len(areas), row), s=14, color=colour, alpha=0.45, linewidths=0)
-    axes.plot(areas.mean(), row, "D", color=colour, markersize=6, markeredgecolor="white")
+    axes.plot(areas.mean(), row, "|", color=colour, markersize=11, markeredgewidth=2)
 
 
 def _draw_histogram(axes: Axes, errors: Float[np.ndarray, " n"], anomalous: Bool[np.ndarray, " n"], name: str) -> None:
     last = float(np.quantile(errors, 0.995)) or 1.0
     edges = np.linspace(0, last, 31).tolist()
-    for chosen, label, colour in ((~anomalous, "trained on", ACCENT), (anomalous, f"class {name}", SECOND)):
+    for chosen, label, colour in (
+        (~anomalous, "other classes", ACCENT),
+        (anomalous, f"class {name}, never seen", SECOND),
+    ):
         count = int(chosen.sum())
         shares = np.full(count, 100 / max(count, 1))
         axes.hist(np.minimum(errors[chosen], last), edges, weights=shares, color=colour, alpha=0.55, label=label)
-    axes.set_title(f"trained without class {name}")
     axes.set_xlabel("reconstruction MSE (last bar: and above)")
     axes.set_ylabel("test examples of each, %")
-    axes.legend()
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
 
 
 @styled
 def rate_distortion(
-    points: Mapping[str, Sequence[tuple[float, float, str]]],
+    points: Mapping[str, Sequence[tuple[float, float, int]]],
+    equal: Sequence[tuple[float, float]],
     curve: Sequence[tuple[float, float]],
+    curve_bits: int,
     unit: str,
-    curve_name: str,
 ) -> Figure:
     """What comes back, by the size of what is stored.
 
     Args:
-        points: by series, at most three, rate, PSNR in dB and a short label of each; the third, which is what the
-            others are compared with, has the labels of those above it.
-        curve: the same of a codec of many sizes, as a line.
+        points: by series, at most two, rate, PSNR in dB and bits per number, which are written beside each point.
+        equal: rate and PSNR of principal components of the same sizes.
+        curve: the same of any number of components.
+        curve_bits: bits per component along the curve.
         unit: of the rate.
-        curve_name: in the legend.
     """
     figure = new_figure(3.4, 0.8 * WIDTH)
     axes = figure.add_subplot()
-    if curve:
-        axes.plot(*np.transpose(curve), color=QUIET, linewidth=1, label=curve_name, zorder=1)
-    for (name, series), (colour, marker, beside) in zip(points.items(), _SERIES, strict=False):
+    label = f"PCA of any size, {curve_bits} bits per component"
+    axes.plot(*np.transpose(curve), color=QUIET, linewidth=1, label=label, zorder=1)
+    axes.plot(*np.transpose(equal), "^", color=INK, markersize=5, label="PCA of the same sizes", zorder=2)
+    for (name, series), (colour, marker, offset, side) in zip(points.items(), _SERIES, strict=False):
         rates, decibels, _ = zip(*series, strict=True)
         axes.plot(rates, decibels, marker, color=colour, markersize=6, markeredgecolor="white", label=name, zorder=3)
-        if beside is not None:
-            for rate, decibel, label in series:
-                axes.annotate(label, (rate, decibel), textcoords="offset points", fontsize=7, color=colour, **beside)
+        place: dict[str, Any] = {"textcoords": "offset points", "xytext": offset, "ha": side}
+        for rate, decibel, bits in series:
+            axes.annotate(str(bits), (rate, decibel), fontsize=7, color=colour, **place)
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter("{x:.2g}")
-    axes.set_xlabel(f"{unit}, logarithmic")
+    axes.xaxis.set_major_formatter("{x:.3g}")
+    axes.set_xlabel(f"{unit}, logarithmic; beside the points: bits per number")
     axes.set_ylabel("PSNR of test examples, dB")
     axes.grid(color="#eeeeee")
     axes.set_axisbelow(True)

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float, Num
 from matplotlib.figure import Figure
 
-from aejax.report.style import ACCENT, SECOND, save, styled
-from aejax.report.tiles import add_scale, heat_maps, sheet
+from aejax.report.style import ACCENT, SECOND, WIDTH, save, styled
+from aejax.report.tiles import SCALE_WIDTH, add_scale, heat_maps, sheet
 
 __all__ = [
     "examples_in_rows",
@@ -56,7 +56,7 @@ def prior_samples(
         }
         return heat_maps(panels, low=limits[0], high=limits[1], features=features, label=SCALED)
     tiles = np.concatenate([samples, nearest[None]])
-    rows = ["samples", *[""] * (len(samples) - 1), "nearest to\nthe last row\nin training"]
+    rows = ["samples", *[""] * (len(samples) - 1), "training\nexamples nearest\nto the last row"]
     return sheet(tiles, low=limits[0], high=limits[1], rows=rows, title=title)[0]
 
 
@@ -133,7 +133,8 @@ def unit_weights(
     missing = np.full((-len(vectors) % across, *vectors.shape[1:]), np.nan)
     tiles = np.concatenate([vectors, missing]).reshape(-1, across, *vectors.shape[1:])
     grey = vectors.shape[-1] == 1
-    figure, _ = sheet(tiles, low=-limit, high=limit, title=title, signed=grey, tile=0.8)
+    widest = WIDTH - SCALE_WIDTH if grey else WIDTH
+    figure, _ = sheet(tiles, low=-limit, high=limit, title=title, signed=grey, tile=0.8, widest=widest)
     if grey:
         add_scale(figure, -limit, limit, label, signed=True)
     return figure

@@ -17,11 +17,19 @@ from matplotlib.ticker import MaxNLocator
 from aejax.report.style import WIDTH, new_figure
 
 LINE, LETTER = 0.16, 0.075  # inches that a line and a letter of a label take
+FEWEST_PIXELS = 14  # across a tile
 LARGEST_TILE = 1.0  # inches
+SCALE_WIDTH = 0.9  # inches that a colour bar and its labels take
 # Few enough shades that a figure of 256 colours shows each as it is.
 SIGNED = matplotlib.colormaps["RdBu_r"].resampled(65)  # red above 0, blue below, white at 0
 PLAIN = matplotlib.colormaps["viridis"].resampled(64)
 NAMED_FEATURES = 40  # as many columns have their names written below them
+
+
+def enlarged(tiles: Num[np.ndarray, "... height width channel"]) -> Num[np.ndarray, "... height width channel"]:
+    """Tiles of a few pixels with each pixel repeated, so that the gap of a pixel between them is narrow."""
+    times = max(1, round(FEWEST_PIXELS / tiles.shape[-2]))
+    return tiles.repeat(times, axis=-3).repeat(times, axis=-2)
 
 
 def spread_out(
@@ -32,7 +40,7 @@ def spread_out(
     One scale for all: what is too dim must look too dim. A tile that is not finite stays white.
     """
     shades = np.clip((np.asarray(tiles, dtype=float) - low) / max(high - low, 1e-12), 0, 1)
-    gap = max(tiles.shape[3] // 14, 1)
+    gap = max(tiles.shape[3] // FEWEST_PIXELS, 1)
     shades = np.pad(shades, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=np.nan)
     rows, columns, height, width, channels = shades.shape
     whole = shades.swapaxes(1, 2).reshape(rows * height, columns * width, channels)[:-gap, :-gap]
@@ -51,6 +59,7 @@ def sheet(
     beside: float = 0.0,
     signed: bool = False,
     tile: float = LARGEST_TILE,
+    widest: float = WIDTH,
 ) -> tuple[Figure, Axes]:
     """A figure that holds one sheet of tiles, as wide as a figure may be or as its largest tiles make it.
 
@@ -65,13 +74,15 @@ def sheet(
         beside: inches to leave at its left, beyond what the labels take.
         signed: whether 0 lies in the middle and is drawn white.
         tile: the largest side of a tile, in inches.
+        widest: the largest width of the figure, in inches.
     """
+    tiles = enlarged(np.asarray(tiles))
     whole, gap = spread_out(tiles, low, high)
     left = 0.12 + beside + LETTER * max((len(line) for label in rows for line in label.split("\n")), default=0)
     top = (LINE + 0.1) * bool(columns) + (1.3 * LINE * (title.count("\n") + 1) if title else 0) + 0.04
-    per_pixel = min((WIDTH - left - 0.04) / whole.shape[1], tile / max(tiles.shape[2:4]))
+    per_pixel = min((widest - left - 0.04) / whole.shape[1], tile / max(tiles.shape[2:4]))
     width, height = whole.shape[1] * per_pixel, whole.shape[0] * per_pixel
-    across = max(left + width + 0.04, min(WIDTH, 0.2 + 0.068 * max(map(len, title.split("\n")), default=0)))
+    across = max(left + width + 0.04, min(widest, 0.2 + 0.068 * max(map(len, title.split("\n")), default=0)))
     figure = Figure(figsize=(across, top + height + below + 0.04))
     down = figure.get_figheight()
     axes = figure.add_axes((left / across, (below + 0.04) / down, width / across, height / down))
@@ -93,17 +104,18 @@ def _label(axes: Axes, rows: Sequence[str], columns: Sequence[str], pitch: tuple
 
 
 def add_scale(figure: Figure, low: float, high: float, label: str, *, signed: bool) -> None:
-    """A colour bar at the right of a sheet, which makes the figure wider by an inch."""
+    """A colour bar at the right of a sheet, which makes the figure wider by `SCALE_WIDTH`."""
     across, down = figure.get_size_inches()
+    wider = across + SCALE_WIDTH
     for axes in figure.axes:
         x, y, width, height = axes.get_position().bounds
-        axes.set_position((x * across / (across + 1), y, width * across / (across + 1), height))
+        axes.set_position((x * across / wider, y, width * across / wider, height))
     for text in figure.texts:
-        text.set_x(text.get_position()[0] * across / (across + 1))
-    figure.set_figwidth(across + 1)
+        text.set_x(text.get_position()[0] * across / wider)
+    figure.set_figwidth(wider)
     main = figure.axes[0].get_position()
     height = min(main.height, 2.2 / down)
-    place = (main.x1 + 0.12 / (across + 1), main.y1 - height, 0.12 / (across + 1), height)
+    place = (main.x1 + 0.12 / wider, main.y1 - height, 0.12 / wider, height)
     shades = ScalarMappable(Normalize(low, high), SIGNED if signed else "gray")
     bar = figure.colorbar(shades, cax=figure.add_axes(place), label=label)
     bar.outline.set_visible(False)

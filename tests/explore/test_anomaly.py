@@ -4,7 +4,7 @@ from scipy.stats import chi2, kstest
 from sklearn.metrics import roc_auc_score
 
 from aejax.explore.anomaly import OWN, anomaly_scores, auroc, mahalanobis
-from aejax.explore.codec import fit_pca
+from aejax.explore.codec import fit_principal
 
 
 def test_scores_that_separate_are_perfect_and_equal_scores_are_at_chance():
@@ -85,7 +85,7 @@ def test_examples_off_the_plane_of_the_training_examples_are_found_by_their_erro
     train = (rng.standard_normal((500, 4)) @ axes[:4]).astype(np.float32)
     usual = (rng.standard_normal((100, 4)) @ axes[:4]).astype(np.float32)
     strange = (rng.standard_normal((50, 4)) @ axes[4:8]).astype(np.float32)
-    scores = anomaly_scores(fit_pca(train, 4), train, np.concatenate([usual, strange]))
+    scores = anomaly_scores(fit_principal(train, 4).codec(4), train, np.concatenate([usual, strange]))
     found = dict(zip(scores, auroc(np.stack(list(scores.values())), np.arange(150) >= 100).value, strict=True))
     assert found["reconstruction error"] == 1
     assert found["PCA error"] == 1

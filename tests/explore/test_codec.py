@@ -2,27 +2,27 @@ import numpy as np
 import pytest
 
 from aejax.explore import codec as room
-from aejax.explore.codec import few_rows, fit_pca, squared_errors
+from aejax.explore.codec import few_rows, fit_principal, squared_errors
 
 
 def test_principal_components_at_full_width_give_everything_back(inputs):
-    np.testing.assert_allclose(fit_pca(inputs, 10).reconstruct(inputs), inputs, atol=1e-5)
+    np.testing.assert_allclose(fit_principal(inputs, 10).codec(10).reconstruct(inputs), inputs, atol=1e-5)
 
 
 def test_the_error_of_principal_components_is_the_variance_they_leave_out(inputs):
     """Eckart and Young (1936): the trailing eigenvalues of the covariance."""
     eigenvalues = np.linalg.eigvalsh(np.cov(inputs.T, bias=True))
-    errors = squared_errors(fit_pca(inputs, 3), inputs)
+    errors = squared_errors(fit_principal(inputs, 10).codec(3), inputs)
     assert 10 * errors.mean() == pytest.approx(eigenvalues[:7].sum(), rel=1e-4)
 
 
 def test_no_linear_codec_of_the_same_width_is_better_than_principal_components(codec, inputs):
-    assert squared_errors(fit_pca(inputs, 4), inputs).mean() < squared_errors(codec, inputs).mean()
+    assert squared_errors(fit_principal(inputs, 4).codec(4), inputs).mean() < squared_errors(codec, inputs).mean()
 
 
 def test_more_components_than_there_are_dimensions_or_rows_are_not_taken(inputs):
-    assert fit_pca(inputs, 50).encode(inputs).shape == (200, 10)
-    assert fit_pca(inputs[:5], 50).encode(inputs).shape == (200, 5)
+    assert fit_principal(inputs, 50).codec(50).encode(inputs).shape == (200, 10)
+    assert fit_principal(inputs[:5], 50).codec(50).encode(inputs).shape == (200, 5)
 
 
 def test_a_large_array_is_fitted_on_distinct_rows_of_it_the_same_every_time(monkeypatch):

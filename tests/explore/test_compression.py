@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aejax.explore.codec import fit_pca
+from aejax.explore.codec import fit_principal
 from aejax.explore.compression import compress, fit_quantizer, stored_bits
 
 
@@ -42,7 +42,7 @@ def test_fewer_bits_are_fewer_bytes_and_worse(codec, inputs):
 
 
 def test_principal_components_at_full_width_compress_without_loss(inputs):
-    codec = fit_pca(inputs, 10)
+    codec = fit_principal(inputs, 10).codec(10)
     (rate,) = compress(codec, codec.encode(inputs), inputs, 32, 1.0)
     assert rate.psnr > 100
     assert rate.bits_per_code == 320

@@ -1,8 +1,7 @@
 import numpy as np
-import pytest
 from scipy.stats import kstest, norm
 
-from aejax.explore.prior import active_units, decode_grid, grid_codes, kl_by_unit, nearest, prior_codes
+from aejax.explore.prior import decode_grid, grid_codes, nearest, prior_codes
 
 
 def test_draws_from_the_prior_are_standard_normal_and_the_same_for_the_same_seed():
@@ -11,22 +10,6 @@ def test_draws_from_the_prior_are_standard_normal_and_the_same_for_the_same_seed
     np.testing.assert_allclose(np.corrcoef(codes.T), np.eye(4), atol=0.06)
     np.testing.assert_array_equal(codes[:7], prior_codes(7, 4, seed=3))
     assert not np.array_equal(codes[:7], prior_codes(7, 4, seed=4))
-
-
-def test_the_divergence_is_none_for_the_prior_itself_and_else_as_integration_gives_it():
-    mean, deviation = np.array([[0.0, 1.5, -0.3]]), np.array([[1.0, 0.2, 3.0]])
-    by_unit = kl_by_unit(mean, 2 * np.log(deviation))
-    assert by_unit[0] == 0
-    z = np.linspace(-40, 40, 400_001)
-    for unit in (1, 2):
-        posterior = norm(mean[0, unit], deviation[0, unit])
-        integral = np.trapezoid(posterior.pdf(z) * (posterior.logpdf(z) - norm.logpdf(z)), z)
-        assert by_unit[unit] == pytest.approx(integral, rel=1e-6)
-
-
-def test_a_unit_whose_mean_does_not_vary_is_not_active(rng):
-    mean = rng.standard_normal((500, 3)) * np.array([1.0, 0.05, 0.2]) + 7
-    assert active_units(mean) == 2
 
 
 def test_the_grid_grows_to_the_right_and_upwards_by_equal_shares_of_the_prior():

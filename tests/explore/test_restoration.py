@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aejax.explore.codec import Codec, fit_pca
+from aejax.explore.codec import Codec, fit_principal
 from aejax.explore.restoration import psnr, restore
 
 
@@ -37,7 +37,7 @@ def test_projecting_on_the_plane_of_the_data_takes_away_the_noise_outside_it(rng
     """Isotropic noise in 20 dimensions leaves a tenth of its power in a plane: 10 dB."""
     clean = rng.standard_normal((2000, 2)) @ np.linalg.qr(rng.standard_normal((20, 2)))[0].T
     noisy = clean + 0.1 * rng.standard_normal(clean.shape)
-    restoration = restore(fit_pca(clean, 2), noisy, clean, 1.0)
+    restoration = restore(fit_principal(clean, 2).codec(2), noisy, clean, 1.0)
     assert restoration.psnr_after - restoration.psnr_before == pytest.approx(10, abs=0.3)
 
 

@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 
 from aejax.explore.codec import Codec
-from aejax.explore.weights import atoms, coherence, dead_units, first_filters, kernels, most_active, typical_activity
+from aejax.explore.weights import (
+    atoms,
+    coherence,
+    dead_units,
+    first_filters,
+    kernels,
+    most_active,
+    resting_code,
+    typical_activity,
+)
 
 
 def layer(*shape):
@@ -38,16 +47,24 @@ def test_convolutional_filters_are_little_images():
 def test_atoms_of_a_linear_decoder_are_its_rows(rng):
     dictionary, bias = rng.standard_normal((4, 10)).astype(np.float32), rng.standard_normal(10).astype(np.float32)
     affine = Codec(encode=lambda inputs: inputs[:, :4], decode=lambda codes: codes @ dictionary + bias)
-    np.testing.assert_allclose(atoms(affine, np.ones(4, np.float32), range(4)), dictionary, atol=1e-5)
-    strong = atoms(affine, np.array([1, 2, 3, 4], np.float32), [3, 1])
+    rest = rng.standard_normal(4).astype(np.float32)
+    np.testing.assert_allclose(atoms(affine, rest, np.ones(4, np.float32), range(4)), dictionary, atol=1e-5)
+    strong = atoms(affine, rest, np.array([1, 2, 3, 4], np.float32), [3, 1])
     np.testing.assert_allclose(strong, dictionary[[3, 1]] * np.array([[4], [2]]), atol=1e-5)
 
 
+def test_a_unit_at_rest_is_zero_if_it_ever_is_and_else_at_its_mean():
+    codes = np.array([[0.0, 1.0], [5.0, 2.0], [1.0, 6.0]], np.float32)
+    assert resting_code(codes).tolist() == [0, 3]
+
+
 def test_a_rare_unit_is_typically_as_active_as_where_it_is_active():
-    codes = np.zeros((1000, 3), np.float32)
+    codes = np.zeros((1000, 4), np.float32)
     codes[:10, 0] = 7.0
     codes[:, 1] = np.linspace(0.001, 1, 1000)
-    np.testing.assert_allclose(typical_activity(codes), [7.0, 0.95, 0.0], atol=0.01)
+    codes[:, 3] = 5.0 + codes[:, 1]
+    rest = np.array([0, 0, 0, 5.0], np.float32)
+    np.testing.assert_allclose(typical_activity(codes, rest), [7.0, 0.95, 0.0, 0.95], atol=0.01)
 
 
 def test_units_are_ordered_by_activity_and_dead_ones_are_left_out():

@@ -1,0 +1,44 @@
+"""Do with a trained autoencoder what people do with one: reconstruct, denoise, sample, interpolate, find, compress.
+
+    python scripts/explore.py --run DIR [--out DIR]
+
+Writes figures, explore.json and explore.md, by default into DIR/explore. Most of its time is the training without a
+class that anomaly detection needs, as long as one seed of the run: `--anomaly-class none` leaves it out,
+`--anomaly-epochs N` shortens it, `--anomaly-class all` repeats it for every class.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from aejax.cli import flag_value, main, make_console, parse, use_cores
+from aejax.config.explore import ExploreConfig
+from aejax.errors import require
+from aejax.run.explore import explore
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """Flags of explore.py."""
+
+    run: Path  # folder that pretrain.py made
+    config: ExploreConfig
+    out: Path | None = None  # folder of the exploration; default: RUN/explore
+    overwrite: bool = False  # replace another exploration in that folder
+
+
+def script(argv: Sequence[str]) -> None:
+    run = Path(flag_value("run", argv, ""))
+    asks_help = bool({"-h", "--help"} & set(argv))
+    require(asks_help or str(run) != ".", "--run: missing; give a folder that scripts/pretrain.py made")
+    args = parse(Args(run=run, config=ExploreConfig()), argv, __doc__ or "")
+    use_cores(1)
+    console = make_console()
+    out = args.out or args.run / "explore"
+    found = explore(args.run, args.config, out, console, overwrite=args.overwrite)
+    figures = sum(len(part["figures"]) for part in found["parts"].values())
+    console.print(f"{out}: {figures} figures, explore.md, explore.json", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main(script)
