@@ -146,7 +146,8 @@ def _keep_tensorflow_off_accelerators() -> None:
         import tensorflow
     except ImportError:
         return
-    tensorflow.config.set_visible_devices([], "GPU")
+    with contextlib.suppress(RuntimeError):  # it has been at work in this process already, as its user decided
+        tensorflow.config.set_visible_devices([], "GPU")
 
 
 def read_blocks(
