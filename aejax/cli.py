@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import jax
@@ -62,6 +63,18 @@ def one_line(boxed: str) -> str:
     rows = [row.strip(BOX) for row in boxed.splitlines()[1:]]
     message = " ".join(row for row in rows if row)
     return message.split(" For full helptext")[0] + "; see --help"
+
+
+def dataset_word(dataset: str) -> str:
+    """What a run's folder is called after: `digits`, `photos` for a path to photos/, `tfds-fashion_mnist`.
+
+    >>> dataset_word("tfds:mnist_corrupted/zigzag"), dataset_word("data/table.csv")
+    ('tfds-mnist_corrupted-zigzag', 'table')
+    """
+    scheme, colon, name = dataset.partition(":")
+    if colon and "/" not in scheme:
+        return f"{scheme}-{name}".replace("/", "-").replace(":", "-")
+    return Path(dataset).expanduser().resolve().stem or "data"
 
 
 def use_cores(seeds: int) -> None:

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import flag_value, main, make_console, parse, use_cores
+from aejax.cli import dataset_word, flag_value, main, make_console, parse, use_cores
 from aejax.config import CompareConfig
 from aejax.recipes import compare_defaults
 from aejax.report.table import terminal_table
@@ -31,7 +31,7 @@ def script(argv: Sequence[str]) -> None:
     args = parse(defaults, argv, __doc__ or "")
     use_cores(args.config.seeds)
     console = make_console()
-    out = args.out or Path("runs") / f"compare-{Path(args.config.data.dataset).stem}"
+    out = args.out or Path("runs") / f"compare-{dataset_word(args.config.data.dataset)}"
     results = compare(args.config, out, console, overwrite=args.overwrite)
     console.print(terminal_table(results))
     console.print(f"{out}: table.md, figures, results.json, scores.npz", highlight=False, soft_wrap=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.markdown import Markdown
 
-from aejax.cli import flag_value, main, make_console, parse, use_cores
+from aejax.cli import dataset_word, flag_value, main, make_console, parse, use_cores
 from aejax.config import PretrainConfig
 from aejax.kinds.registry import KINDS
 from aejax.recipes import recipe
@@ -34,7 +34,7 @@ def script(argv: Sequence[str]) -> None:
     args = parse(Args(config=named), argv, __doc__ or "")
     use_cores(args.config.seeds)
     console = make_console()
-    on = f"-{Path(args.config.data.dataset).stem}" if args.config.recipe in KINDS else ""
+    on = f"-{dataset_word(args.config.data.dataset)}" if args.config.recipe in KINDS else ""
     out = args.out or Path("runs") / f"{args.config.recipe}{on}"
     results = pretrain(args.config, out, console, overwrite=args.overwrite)
     console.print(Markdown(epoch_table(results)))

@@ -15,8 +15,9 @@ class DataConfig:
     """digits, breast_cancer, wine, tabular, mnist, tfds:NAME, or a path: an .npz, .csv or .parquet file, a folder of
     IDX files, or a folder with one folder of images per class."""
     data_dir: Path | None = None  # where downloads live and offline copies are looked for first; default AEJAX_DATA
-    label_column: str | None = None  # the label's column in a table; default: label, target, class or y, else last
-    image_size: int | None = None  # image folders: resize all to this many pixels square; default: one size expected
+    label_column: str | None = None
+    """The label's column in a table (default: label, target, class or y, else the last) or feature in a TFDS set."""
+    image_size: int | None = None  # images of folders and TFDS sets: resize to this many pixels square
     scaler: Literal["range", "minmax", "standard", "none"] | None = None
     """Fitted on training rows. range: by the storage format's limits (/255 for bytes); minmax and standard: each
     feature to [0, 1] or to mean 0 and deviation 1. Default: range where the data declare one, else standard."""
