@@ -36,8 +36,8 @@ class ObjectiveConfig:
     likelihood: Literal["bernoulli", "gaussian"] | None = None  # variational kinds; default: bernoulli where bce is
     decoder_std: float | None = None  # gaussian likelihood: its standard deviation, in scaled units; default: learned
     beta: float = 0.25
-    """beta-vae: weight of the KL term. 1 is a vae; below, the code keeps more of the input (Alemi et al. 2018); above, it
-    keeps less and its units come apart (Higgins et al. 2017), or it dies: on digits, 4 leaves nothing."""
+    """beta-vae: weight of the KL term. 1 is a vae; below, the code keeps more of the input (Alemi et al. 2018); above,
+    it keeps less and its units come apart (Higgins et al. 2017), or it dies: on digits, 4 leaves nothing."""
     kl_warmup_steps: int = 1000  # beta-vae: steps in which that weight rises from 0
     free_bits: float = 0.0  # variational kinds: nats of KL per code unit that cost nothing (Kingma et al. 2016)
     importance_samples: int = 0  # variational kinds: samples of the importance-weighted bound on the test rows; 0: none
