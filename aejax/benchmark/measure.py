@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from aejax.benchmark.contenders import PEERS, PRODUCT, Answers, Contender, Worker, ask_all, own_contenders, started
 from aejax.benchmark.job import Job
 from aejax.benchmark.own import PRODUCT_FLOPS
-from aejax.benchmark.workloads import flops_per_example, layer_widths
+from aejax.benchmark.workloads import flops_per_example, layer_products
 from aejax.config import to_dict
 from aejax.run.environment import usable_cores
 
@@ -45,13 +45,12 @@ def measure(name: str, job: Job, peers: Sequence[str], effort: Effort, say: Say)
     rates = [PRODUCTS * PRODUCT_FLOPS / seconds / 1e9 for seconds in timings[PRODUCT.name].wall]
     own = timings[contenders[0].name]
     steps, batch = own.last[0]["steps"], min(job.config.train.batch_size, len(job.rows))
-    features = job.dataset.inputs[0].size
-    gflop = flops_per_example(layer_widths(job.config.model, features)) * steps * batch / 1e9
+    gflop = flops_per_example(layer_products(job.config, job.dataset.shape)) * steps * batch / 1e9
     described = [describe(one, timings[one.name], effort, gflop, statistics.median(rates)) for one in contenders]
     return {
         "name": name,
         "dataset": {"name": job.dataset.name, "sha256": job.dataset.sha256, "n_train": len(job.rows)},
-        "features": features,
+        "features": job.dataset.inputs[0].size,
         "config": to_dict(job.config),
         "batch_size": batch,
         "steps_per_epoch": steps,

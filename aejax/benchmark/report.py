@@ -27,8 +27,9 @@ RATE, COMPILE = HEADINGS.index("GFLOP/s"), HEADINGS.index("compile s")
 NOTES = (
     "Seconds are wall time by epochs and seeds: the median of the repetitions, taken in turn with every other "
     "contender's, and their range. Training alone: no validation loss on either side; making the epoch's order and "
-    "fetching the losses are inside. GFLOP counts matrix products, 6 sum(fan_in fan_out) - 2 (fan_in fan_out of the "
-    "first layer) per example: outputs, weight gradients, and input gradients, of which the first layer needs none. "
+    "fetching the losses are inside. GFLOP counts products, per example six times the "
+    "multiplications of all layers less twice the first layer's: outputs, weight gradients, and input gradients, of "
+    "which the first layer needs none. "
     "Of product: the share of the rate at which JAX multiplies two large float32 matrices here, in the same "
     "repetitions. Train loss: mean over the last epoch and all seeds, after equal epochs of equal steps. Peak "
     "memory: the largest resident set, summed over a contender's processes. Compile: the programs in the order they "

@@ -2,11 +2,13 @@
 
 At its best honest setting on CPU, each choice measured against its alternatives: data resident as scaled float32,
 `index_select` by a permutation per epoch, Adam fused, gradients set to None, the loss kept on the tensor side until
-the epoch ends. This is the only module that imports torch.
+the epoch ends, images in channels-last memory. This is the only module that imports torch.
 """
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,19 +19,25 @@ from aejax.data.order import steps_per_epoch
 
 BATCH_NORM_EPSILON = {"flax": 1e-5, "keras": 1e-3}
 LEAKY_SLOPE = {"flax": 0.01, "keras": 0.3}
+Affine = TypeVar("Affine", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 TRUNCATED_STD = 0.87962566103423978  # standard deviation of a unit normal cut at -2 and 2
 
 
-def dense(fan_in: int, fan_out: int, conventions: str) -> nn.Linear:
-    """An affine layer with LeCun normal (flax) or Glorot uniform (keras) weights and no initial bias."""
-    layer = nn.Linear(fan_in, fan_out)
+def started(layer: Affine, inputs: int, conventions: str) -> Affine:
+    """The layer with LeCun normal (flax) or Glorot uniform (keras) weights and no bias; `inputs` reach each output."""
     if conventions == "flax":
-        std = fan_in**-0.5 / TRUNCATED_STD
+        std = inputs**-0.5 / TRUNCATED_STD
         nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
     else:
         nn.init.xavier_uniform_(layer.weight)
+    assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def dense(fan_in: int, fan_out: int, conventions: str) -> nn.Linear:
+    """An affine layer."""
+    return started(nn.Linear(fan_in, fan_out), fan_in, conventions)
 
 
 def activation(name: str, conventions: str) -> nn.Module:
@@ -56,9 +64,10 @@ def stack(fan_in: int, widths: Sequence[int], model: ModelConfig) -> list[nn.Mod
     return layers
 
 
-def autoencoder(model: ModelConfig, features: int) -> nn.Sequential:
+def dense_autoencoder(model: ModelConfig, shape: Sequence[int]) -> nn.Sequential:
     """The dense autoencoder of a resolved config, without its last activation."""
     assert model.latent_dim is not None
+    features = math.prod(shape)
     decoder_hidden = model.hidden[::-1] if model.decoder_hidden is None else model.decoder_hidden
     return nn.Sequential(
         *stack(features, model.hidden, model),
@@ -67,6 +76,58 @@ def autoencoder(model: ModelConfig, features: int) -> nn.Sequential:
         *stack(model.latent_dim, decoder_hidden, model),
         dense((model.latent_dim, *decoder_hidden)[-1], features, model.conventions),
     )
+
+
+class Permuted(nn.Module):
+    """Axes in another order; nothing moves."""
+
+    def __init__(self, *axes: int) -> None:
+        super().__init__()
+        self.axes = axes
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs.permute(self.axes)
+
+
+def conv_autoencoder(model: ModelConfig, shape: Sequence[int]) -> nn.Sequential:
+    """The convolutional autoencoder of a resolved config for images `(height, width, channels)`, flat at both ends.
+
+    Where a size is even, PyTorch pads in front what JAX pads behind.
+    """
+    assert model.latent_dim is not None
+    height, width, image_channels = shape
+    widths, sizes = (image_channels, *model.channels), [(height, width)]
+    for _ in model.channels:
+        sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))
+    deepest = (*sizes[-1], widths[-1])
+
+    def activated(channels: int) -> list[nn.Module]:
+        norm = nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON[model.conventions], momentum=0.01)
+        return [*([norm] if model.batch_norm else []), activation(model.activation, model.conventions)]
+
+    down: list[nn.Module] = []
+    for before, after in itertools.pairwise(widths):
+        down += [started(nn.Conv2d(before, after, 3, 2, 1), 9 * before, model.conventions), *activated(after)]
+    up: list[nn.Module] = []
+    for before, after, (rows, columns) in zip(widths[:0:-1], widths[-2::-1], sizes[-2::-1], strict=True):
+        # Of the window's 16 entries, 4 reach each output.
+        up += [*activated(before), started(nn.ConvTranspose2d(before, after, 4, 2, 1), 4 * before, model.conventions)]
+        if rows % 2 or columns % 2:
+            up.append(nn.ZeroPad2d((0, -(columns % 2), 0, -(rows % 2))))
+    layers = nn.Sequential(
+        *(nn.Unflatten(1, tuple(shape)), Permuted(0, 3, 1, 2), *down, Permuted(0, 2, 3, 1), nn.Flatten()),
+        dense(math.prod(deepest), model.latent_dim, model.conventions),
+        activation(model.code_activation, model.conventions),
+        dense(model.latent_dim, math.prod(deepest), model.conventions),
+        *(nn.Unflatten(1, deepest), Permuted(0, 3, 1, 2), *up, Permuted(0, 2, 3, 1), nn.Flatten()),
+    )
+    return layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+MODELS: dict[str, Callable[[ModelConfig, Sequence[int]], nn.Sequential]] = {
+    "undercomplete": dense_autoencoder,
+    "conv": conv_autoencoder,
+}
 
 
 def make_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
@@ -108,7 +169,7 @@ def make_trainer(job: Job, seeds: Sequence[int], threads: int) -> Trainer:
     models, optimizers, generators = [], [], []
     for seed in seeds:
         torch.manual_seed(seed)
-        models.append(autoencoder(config.model, inputs.shape[1]).train())
+        models.append(MODELS[config.method](config.model, job.dataset.inputs.shape[1:]).train())
         optimizers.append(make_optimizer(config.optimizer, models[-1]))
         generators.append(torch.Generator().manual_seed(seed))
 

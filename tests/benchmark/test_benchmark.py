@@ -3,12 +3,14 @@
 import dataclasses
 import importlib.util
 import io
+import math
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from rich.console import Console
@@ -16,10 +18,12 @@ from rich.console import Console
 from aejax.benchmark.benchmark import benchmark
 from aejax.benchmark.contenders import PEERS, Peer, check_peers, torch_contenders
 from aejax.benchmark.report import terminal_table
-from aejax.benchmark.workloads import WORKLOADS, Workload, flops_per_example, layer_widths, prepare_job
-from aejax.config import DataConfig, ModelConfig
+from aejax.benchmark.workloads import WORKLOADS, Workload, flops_per_example, layer_products, prepare_job
+from aejax.config import DataConfig, ModelConfig, ObjectiveConfig, PretrainConfig
+from aejax.data.examples import Batch
 from aejax.errors import InputError
-from aejax.models.architectures import dense_autoencoder
+from aejax.kinds.kind import Setting
+from aejax.kinds.registry import KINDS
 from aejax.recipes import recipe
 from aejax.store.runs import plain, read_json
 
@@ -29,6 +33,14 @@ TABULAR = recipe("tutorial-tabular")
 TINY = {
     "tiny": Workload(dataclasses.replace(TABULAR, data=dataclasses.replace(TABULAR.data, tabular_samples=300)), 1),
     "digits": Workload(dataclasses.replace(recipe("tutorial-deep"), data=DataConfig(dataset="digits")), 1),
+    "conv": Workload(
+        dataclasses.replace(
+            WORKLOADS["conv"].config,
+            data=DataConfig(dataset="digits"),
+            model=ModelConfig(channels=(4, 6, 8, 8), latent_dim=5),
+        ),
+        1,
+    ),
 }
 
 
@@ -61,7 +73,7 @@ def test_results_have_the_schema_and_equal_steps(tmp_path: Path, monkeypatch: py
 
 
 @needs_torch
-@pytest.mark.parametrize(("name", "epochs"), [("tiny", 10), ("digits", 10)])
+@pytest.mark.parametrize(("name", "epochs"), [("tiny", 10), ("digits", 10), ("conv", 10)])
 def test_peers_learn_alike(name: str, epochs: int) -> None:
     """The same model, data, loss and optimizer from the same initial distribution: equal losses but for the draw."""
     from aejax.benchmark import own, torch_peer
@@ -73,18 +85,22 @@ def test_peers_learn_alike(name: str, epochs: int) -> None:
     assert abs(ours.mean() - theirs.mean()) < 5 * error + 0.01 * ours.mean()
 
 
-def test_flops_are_those_that_xla_counts() -> None:
-    model = ModelConfig(hidden=(32,), latent_dim=8, output="linear")
-    autoencoder = dense_autoencoder(model, 64)
-    variables = autoencoder.init(jax.random.key(0))
-    inputs = jax.numpy.ones((16, 64))
+@pytest.mark.parametrize(
+    ("method", "shape"), [("undercomplete", (64,)), ("conv", (16, 16, 1)), ("conv", (13, 10, 3))], ids=str
+)
+def test_flops_are_those_that_xla_counts(method: str, shape: tuple[int, ...]) -> None:
+    model = ModelConfig(hidden=(32,), channels=(24, 32), latent_dim=8, output="linear")
+    setting = Setting(model, ObjectiveConfig(reconstruction="mse"), shape, 2, bounded=False)
+    made = KINDS[method](setting)
+    variables = made.model.init(jax.random.key(0))
+    batch = Batch(jnp.ones((16, math.prod(shape))), jnp.zeros(16, int))
 
     def loss(params: dict[str, Any]) -> jax.Array:
-        return jax.numpy.square(autoencoder.forward({**variables, "params": params}, inputs, train=True)[1]).sum()
+        return made.objective.loss({**variables, "params": params}, batch, jax.random.key(1))[0]
 
     analysis = jax.jit(jax.grad(loss)).lower(variables["params"]).compile().cost_analysis()
     counted = analysis["flops"] / 16
-    products = flops_per_example(layer_widths(model, 64))
+    products = flops_per_example(layer_products(PretrainConfig(method=method, model=model), shape))
     assert products <= counted < 1.1 * products
 
 
