@@ -37,7 +37,7 @@ def auroc_by_score(
         errors: reconstruction error of each test example, of the model trained without the first class.
         anomalous: whether it is of that class.
     """
-    figure = new_figure(0.9 + 0.34 * max(len(scores), 4))
+    figure = new_figure(1.1 + 0.34 * max(len(scores), 4))
     left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
     for row, mine in enumerate(own):
         _draw_areas(left, row, areas[:, row], intervals[:, row], ACCENT if mine else QUIET)
@@ -83,7 +83,7 @@ def _draw_histogram(axes: Axes, errors: Float[np.ndarray, " n"], anomalous: Bool
         axes.hist(np.minimum(errors[chosen], last), edges, weights=shares, color=colour, alpha=0.55, label=label)
     axes.set_xlabel("reconstruction MSE (last bar: and above)")
     axes.set_ylabel("test examples of each, %")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, handlelength=1)
 
 
 @styled

@@ -26,7 +26,7 @@ PLAIN = matplotlib.colormaps["viridis"].resampled(64)
 NAMED_FEATURES = 40  # as many columns have their names written below them
 
 
-def enlarged(tiles: Num[np.ndarray, "... height width channel"]) -> Num[np.ndarray, "... height width channel"]:
+def enlarged(tiles: Num[np.ndarray, "... height width channel"]) -> Num[np.ndarray, "... taller wider channel"]:
     """Tiles of a few pixels with each pixel repeated, so that the gap of a pixel between them is narrow."""
     times = max(1, round(FEWEST_PIXELS / tiles.shape[-2]))
     return tiles.repeat(times, axis=-3).repeat(times, axis=-2)

@@ -31,7 +31,8 @@ def interpolation(subject: Subject, out: Path) -> Found | Skipped:
     found = blend(codec, test[0], test[second], STEPS)
     what = "pixels" if subject.is_image else "inputs"
     ways = {"by code": found.by_code, f"by {what}": found.by_input}
-    title = f"From a test example of class {subject.label(rows[0])} to one of class {subject.label(rows[second])}"
+    first_class, second_class = (subject.label(int(rows[index])) for index in (0, second))
+    title = f"From a test example of class {first_class} to one of class {second_class}"
     figure = gallery.interpolation(
         {name: subject.shaped(way) for name, way in ways.items()},
         dict(zip(ways, (found.code_error, found.input_error), strict=True)),
