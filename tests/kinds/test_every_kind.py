@@ -1,0 +1,160 @@
+"""What every kind has to do: learn, run for many seeds at once, and be made of nothing but arrays."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from aejax.data.examples import Batch, Examples
+from aejax.data.order import orders
+from aejax.data.scalers import Scaler
+from aejax.kinds.kind import Kind
+from aejax.kinds.registry import IMAGE_KINDS, KINDS
+from aejax.store.checkpoints import load_variables, save_variables
+from aejax.train.epoch import SeedData, make_epochs
+from aejax.train.keys import seed_keys
+from aejax.train.optimizers import train_only
+from aejax.train.state import init_fit
+
+SEEDS, EPOCHS, BATCH_SIZE = 2, 2, 32
+every_kind = pytest.mark.parametrize("name", KINDS)
+
+
+class Trained(NamedTuple):
+    """One kind after two epochs of every stage and of the whole."""
+
+    kind: Kind
+    start: Any  # variables of each seed, in front of every leaf
+    variables: Any
+    histories: list[dict[str, Any]]  # of each stage and of the whole, (seeds, epochs)
+    diverged: Any  # of each seed, after the whole
+
+
+@pytest.fixture(scope="module")
+def trained(digits, digits_setting):
+    """A function that trains a kind by name, once."""
+    examples = Examples(digits[0], jnp.zeros(len(digits[0]), jnp.int32))
+    rows = np.stack([np.arange(len(digits[0]))] * SEEDS)
+    ones = np.ones((SEEDS, 1), np.float32)
+    data = SeedData(seed_keys(SEEDS, "noise"), Scaler(0 * ones, ones), np.zeros((SEEDS, 0), np.int32))
+
+    @functools.cache
+    def of_kind(name: str) -> Trained:
+        kind = KINDS[name](digits_setting())
+        adam = optax.adam(2e-3)
+        trainings = [(s.objective, train_only(adam, functools.partial(is_in, s.trained))) for s in kind.stages]
+        trainings.append((kind.objective, adam))
+
+        def of_seed(key, order, own):
+            start = kind.model.init(key)
+            variables, histories = start, []
+            for objective, optimizer in trainings:
+                fit, history = make_epochs(objective, optimizer)(init_fit(variables, optimizer), order, own, examples)
+                variables = fit.state.variables
+                histories.append(history)
+            return start, variables, histories, fit.diverged_epoch
+
+        order = orders(rows, 0, EPOCHS, BATCH_SIZE)
+        return Trained(kind, *jax.jit(jax.vmap(of_seed))(seed_keys(SEEDS, "init"), order, data))
+
+    return of_kind
+
+
+def is_in(chosen, path) -> bool:
+    return any(path[: len(prefix)] == prefix for prefix in chosen)
+
+
+@every_kind
+def test_it_learns_in_two_epochs(name, trained):
+    found = trained(name)
+    assert len(found.histories) == len(found.kind.stages) + 1
+    np.testing.assert_array_equal(found.diverged, 0)
+    for history in found.histories:
+        losses = np.asarray(history["train_loss"]).mean(axis=0)
+        assert losses[1] < losses[0]
+
+
+@every_kind
+def test_reconstructions_of_others_are_nearer_than_before_training(name, trained, digits):
+    found, others = trained(name), digits[1]
+
+    def error(variables):
+        recon = jax.vmap(found.kind.model.reconstruct, (0, None))(variables, others)
+        return np.mean(np.square(recon - others[None]), axis=(1, 2))
+
+    assert np.all(error(found.variables) < 0.9 * error(found.start))
+
+
+@every_kind
+def test_training_changes_every_parameter_that_it_should_and_not_the_structure(name, trained):
+    found = trained(name)
+    assert jax.tree.structure(found.variables) == jax.tree.structure(found.start)
+    for before, after in zip(*map(jax.tree.leaves, (found.start, found.variables)), strict=True):
+        assert (before.shape, before.dtype) == (after.shape, after.dtype)
+        assert before.dtype in (jnp.float32, jnp.int32)
+    moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), found.start["params"], found.variables["params"])
+    assert all(jax.tree.leaves(moved)), moved
+
+
+@every_kind
+def test_a_vmapped_seeds_loss_gradient_and_evaluation_are_its_solo_ones(name, trained, digits):
+    found = trained(name)
+    batch = Batch(digits[0][:64], jnp.zeros(64, jnp.int32))
+
+    def of_seed(variables):
+        def loss(params):
+            return found.kind.objective.loss({**variables, "params": params}, batch, jax.random.key(5))[0]
+
+        return jax.value_and_grad(loss)(variables["params"]), found.kind.objective.evaluate(variables, batch)
+
+    def both(variables):
+        return jax.vmap(of_seed)(variables), of_seed(jax.tree.map(lambda leaf: leaf[1], variables))
+
+    vmapped, solo = jax.jit(both)(found.variables)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=2e-3, atol=1e-4), vmapped, solo)
+
+
+@every_kind
+def test_evaluation_gives_a_finite_loss_and_error_for_each_example_and_the_report_too(name, trained, digits):
+    found = trained(name)
+    variables = jax.tree.map(lambda leaf: leaf[0], found.variables)
+    metrics = jax.jit(found.kind.objective.evaluate)(variables, Batch(digits[1], jnp.zeros(360, jnp.int32)))
+    assert {"loss", "mse"} <= metrics.keys()
+    if found.kind.report is not None:
+        metrics |= jax.jit(found.kind.report)(variables, digits[1])
+        assert {"elbo", "kl", "importance_weighted"} <= metrics.keys()
+    assert (found.kind.report is not None) == ("vae" in name)
+    for values in metrics.values():
+        assert values.shape == (360,)
+        assert np.all(np.isfinite(values))
+
+
+@every_kind
+def test_a_checkpoint_holds_all_of_it_and_nothing_that_is_no_array(name, trained, tmp_path):
+    from orbax.checkpoint import v1 as ocp
+
+    found = trained(name)
+    save_variables(tmp_path / "c", found.variables)
+    assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(ocp.load((tmp_path / "c").absolute())))
+    one = jax.eval_shape(found.kind.model.init, jax.random.key(0))
+    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((SEEDS, *leaf.shape), leaf.dtype), one)
+    loaded = load_variables(tmp_path / "c", like)
+    assert jax.tree.structure(loaded) == jax.tree.structure(found.variables)
+    jax.tree.map(np.testing.assert_array_equal, loaded, found.variables)
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in IMAGE_KINDS])
+def test_a_table_whose_values_know_no_bounds_does_as_well(name, setting_for):
+    # By shapes alone: what differs from images is decided before anything is computed.
+    kind = KINDS[name](setting_for((7,), model={"hidden": (5,)}))
+    variables = jax.eval_shape(kind.model.init, jax.random.key(0))
+    batch = Batch(jax.ShapeDtypeStruct((9, 7), jnp.float32), jax.ShapeDtypeStruct((9,), jnp.int32))
+    for objective in (kind.objective, *(stage.objective for stage in kind.stages)):
+        (value, aux) = jax.eval_shape(objective.loss, variables, batch, jax.random.key(0))
+        assert value.shape == ()
+        assert jax.tree.structure(aux.batch_stats) == jax.tree.structure(variables["batch_stats"])
+        assert jax.eval_shape(objective.evaluate, variables, batch)["loss"].shape == (9,)
