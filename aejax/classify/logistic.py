@@ -50,6 +50,11 @@ def make_problem(features: Float[Array, "n d"], labels: Int[Array, " n"], classe
     return Problem(features @ rotation, jax.nn.one_hot(labels, classes), jnp.maximum(spectrum, 0.0), rotation)
 
 
+def rotate(problem: Problem, linear: Linear) -> Linear:
+    """A classifier for features that are not rotated, in the problem's coordinates."""
+    return Linear(problem.rotation.T @ linear.weights, linear.bias)
+
+
 def unrotate(problem: Problem, linear: Linear) -> Linear:
     """The same classifier for features that are not rotated."""
     return Linear(problem.rotation @ linear.weights, linear.bias)

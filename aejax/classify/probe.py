@@ -8,12 +8,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from aejax.classify.logistic import Linear, Problem, logits_of, make_problem, solve, unrotate, zero_linear
+from aejax.classify.logistic import (
+    Linear,
+    Problem,
+    logits_of,
+    make_problem,
+    rotate,
+    solve,
+    unrotate,
+    zero_linear,
+)
 from aejax.config import ProbeConfig
 
 L2_GRID = tuple(np.logspace(2, -6, 12).tolist())  # per-example strengths, strongest first: ties go to the stronger
 TIE = 1e-4  # nats of validation loss that make no choice: among such strengths the strongest is taken
 RISES = 2  # rises of the validation loss in a row after which weaker strengths are not tried
+FAR = 1.05  # times the loss before: a rise at which one is enough
 PATH_TOLERANCE = 1e-4  # gradient norm at which a grid point is good enough to be compared
 FINAL_TOLERANCE = 1e-5  # gradient norm asked of the classifier that is reported
 CONVERGED = 1e-4  # largest gradient entry, in float64, at which it counts as converged
@@ -72,14 +82,15 @@ class _Path(NamedTuple):
 
 def _validation_path(
     problem: Problem, features: Float[Array, "n_valid d"], labels: Int[Array, " n_valid"]
-) -> Float[Array, " grid"]:
+) -> tuple[Float[Array, " grid"], Linear]:
     """Validation loss at each strength of `L2_GRID`, strongest first, each solution starting from the one before.
 
-    The path ends where the loss has risen at `RISES` strengths in a row: weaker ones cost most and only overfit more.
-    Strengths that were not tried have an infinite loss.
+    The path ends where the loss has risen at `RISES` strengths in a row, or risen `FAR`: weaker strengths cost most and
+    only overfit more. Strengths that were not tried have an infinite loss. Also returns the solution at each strength,
+    for features that are not rotated.
     """
 
-    def at_strength(path: _Path, l2: Float[Array, ""]) -> tuple[_Path, Float[Array, ""]]:
+    def at_strength(path: _Path, l2: Float[Array, ""]) -> tuple[_Path, tuple[Float[Array, ""], Linear]]:
         def tried(start: Linear) -> tuple[Linear, Float[Array, ""]]:
             linear = solve(problem, l2, start, PATH_TOLERANCE).linear
             return linear, _nll(logits_of(unrotate(problem, linear), features), labels)
@@ -89,7 +100,9 @@ def _validation_path(
 
         linear, loss = jax.lax.cond(path.rises < RISES, tried, skipped, path.linear)
         rises = jnp.where(loss > path.loss + TIE, path.rises + 1, 0)
-        return _Path(linear, loss, jnp.where(path.rises < RISES, rises, path.rises)), loss
+        rises = jnp.where(loss > FAR * path.loss + TIE, RISES, rises)
+        rises = jnp.where(path.rises < RISES, rises, path.rises)
+        return _Path(linear, loss, rises), (loss, unrotate(problem, linear))
 
     start = _Path(zero_linear(problem), jnp.asarray(jnp.inf), jnp.zeros((), jnp.int32))
     return jax.lax.scan(at_strength, start, jnp.asarray(L2_GRID))[1]
@@ -105,7 +118,9 @@ def make_probe(
     no choice, and validation rows, if any, just add to the fit. Products run at full float32 precision everywhere.
     """
 
-    def choose(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> Float[Array, " grid"]:
+    def path(
+        features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows
+    ) -> tuple[Float[Array, " grid"], Linear]:
         standardizer = _standardizer(features[rows.train], config.probe_standardize)
         problem = make_problem(_standardize(standardizer, features[rows.train]), labels[rows.train], classes)
         return _validation_path(problem, _standardize(standardizer, features[rows.valid]), labels[rows.valid])
@@ -113,15 +128,20 @@ def make_probe(
     def probe(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> ProbeResult:
         with jax.default_matmul_precision("highest"):
             both = jnp.concatenate([rows.train, rows.valid])
-            valid_nll = jnp.zeros(0) if config.probe_c else choose(features, labels, rows)
-            best = jnp.zeros((), jnp.int32) if config.probe_c else jnp.argmax(valid_nll <= jnp.min(valid_nll) + TIE)
-            l2 = jnp.asarray(1 / (config.probe_c * len(both))) if config.probe_c else jnp.asarray(L2_GRID)[best]
             standardizer = _standardizer(features[both], config.probe_standardize)
             problem = make_problem(_standardize(standardizer, features[both]), labels[both], classes)
-            solution = solve(problem, l2, zero_linear(problem), FINAL_TOLERANCE)
+            if config.probe_c:
+                valid_nll, edge = jnp.zeros(0), jnp.asarray(False)
+                l2, start = jnp.asarray(1 / (config.probe_c * len(both))), zero_linear(problem)
+            else:
+                valid_nll, solutions = path(features, labels, rows)
+                best = jnp.argmax(valid_nll <= jnp.min(valid_nll) + TIE)
+                edge = (best == 0) | (best == len(L2_GRID) - 1)
+                # Almost the same problem: the solution on the training rows alone is a good start.
+                l2, start = jnp.asarray(L2_GRID)[best], rotate(problem, jax.tree.map(lambda x: x[best], solutions))
+            solution = solve(problem, l2, start, FINAL_TOLERANCE)
             linear = unrotate(problem, solution.linear)
             logits = logits_of(linear, _standardize(standardizer, features[rows.test]))
-        edge = jnp.asarray(False) if config.probe_c else (best == 0) | (best == len(L2_GRID) - 1)
         log_probs = jax.nn.log_softmax(logits)
         return ProbeResult(log_probs, linear, standardizer, l2, edge, valid_nll, solution.iterations)
 
