@@ -1,0 +1,60 @@
+"""What is said of a code, on codes small enough to be counted by hand."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.metrics import r2_score
+
+from aejax.evaluate.codes import ACTIVE_VARIANCE, code_measures, explained_variance
+
+# Units: always off; off in training only; constant but on; barely moving; moving.
+TRAIN = jnp.array([[0.0, 0.0, 2.0, 0.05, -1.0], [0.0, 0.0, 2.0, 0.0, 1.0], [0.0, 0.0, 2.0, 0.05, 0.0]])
+TEST = jnp.array([[0.0, 0.0, 2.0, 0.05, -1.0], [0.0, 3.0, 2.0, 0.0, 1.0]])
+
+
+def test_units_are_counted_by_what_they_do():
+    found = code_measures(TRAIN, TEST)
+    assert found["l0"] == (3 + 3) / 2
+    assert found["dead_units"] == 2  # never on in training, whatever the test rows do
+    assert found["active_units"] == 2
+
+
+def test_an_active_unit_varies_by_more_than_the_threshold_of_the_literature():
+    assert ACTIVE_VARIANCE == 0.01  # Burda et al. (2016), section 4.2
+    deviations = np.sqrt([0.0, 0.009, 0.011])
+    codes = jnp.asarray(5 + np.array([[-1.0], [1.0]]) * deviations)
+    assert code_measures(codes, codes)["active_units"] == 1
+
+
+def test_counts_are_numbers_that_can_be_averaged():
+    assert all(value.dtype == jnp.float32 for value in code_measures(TRAIN, TEST).values())
+
+
+TARGET = np.random.default_rng(0).normal(size=(50, 4)) * [3.0, 1.0, 0.5, 0.1] + 7
+
+
+@pytest.mark.parametrize(
+    ("recon", "expected"),
+    [
+        pytest.param(TARGET, 1, id="perfect"),
+        pytest.param(np.broadcast_to(TARGET.mean(axis=0), TARGET.shape), 0, id="the mean"),
+        pytest.param(2 * TARGET.mean(axis=0) - TARGET, -3, id="mirrored at the mean"),
+    ],
+)
+def test_explained_variance_is_one_for_the_target_zero_for_its_mean_and_below_for_worse(recon, expected):
+    np.testing.assert_allclose(explained_variance(jnp.asarray(recon), jnp.asarray(TARGET)), expected, atol=1e-4)
+
+
+def test_explained_variance_is_that_of_the_principal_components_that_are_kept():
+    pca = PCA(2).fit(TARGET)
+    recon = pca.inverse_transform(pca.transform(TARGET))
+    found = explained_variance(jnp.asarray(recon), jnp.asarray(TARGET))
+    np.testing.assert_allclose(found, pca.explained_variance_ratio_.sum(), rtol=1e-4)
+    np.testing.assert_allclose(found, r2_score(TARGET, recon, multioutput="variance_weighted"), rtol=1e-4)
+
+
+def test_explained_variance_of_what_never_varies_is_finite():
+    constant = jnp.ones((5, 3))
+    assert explained_variance(constant, constant) == 1
+    assert np.isfinite(explained_variance(constant + 1, constant))
