@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from aejax.report.wording import duration
+from aejax.report.table import markdown_rows
+from aejax.report.wording import duration, with_interval
 
 HEADINGS = {
     "reconstructions": "Reconstructions",
@@ -19,6 +20,42 @@ HEADINGS = {
 }
 
 
+def compression_table(part: dict[str, Any]) -> str:
+    """What each way to store codes takes and gives back, beside principal components of the same size."""
+    headings = ("stored", "bits per number", "bytes", "bits per pixel or feature", "PSNR, dB", "PCA, same size, dB")
+    rows = [
+        [
+            own["store"],
+            str(own["bits_per_number"]),
+            f"{own['bytes_per_code']['mean']:.4g}",
+            f"{own['bits_per_pixel']:.3g}",
+            *(with_interval(codec["psnr_db"], scale=1, decimals=2) for codec in (own, own["pca"])),
+        ]
+        for own in part["stored"]
+    ]
+    return markdown_rows(headings, "lrrrrr", rows)
+
+
+def anomaly_table(part: dict[str, Any]) -> str:
+    """AUROC of every score for each class that was held out, with 95 % intervals."""
+    classes = part["classes"]
+    rows = [
+        [score, *(_area(own["auroc"][score]) for own in classes), f"{mean:.3f}"]
+        for score, mean in part["mean_auroc"].items()
+    ]
+    headings = ["AUROC by", *(f"class {own['class']}" for own in classes), "mean"]
+    if len(classes) == 1:
+        headings, rows = headings[:-1], [row[:-1] for row in rows]
+    return markdown_rows(headings, "l" + "r" * (len(headings) - 1), rows)
+
+
+def _area(area: dict[str, Any]) -> str:
+    return with_interval({"mean": area["value"], "ci95": area["ci95"]}, scale=1, decimals=3)
+
+
+TABLES = {"compression": compression_table, "anomaly_detection": anomaly_table}
+
+
 def exploration_page(found: dict[str, Any]) -> str:
     """Markdown of an `explore.json`, to lie beside its figures."""
     environment, dataset = found["environment"], found["dataset"]
@@ -28,8 +65,9 @@ def exploration_page(found: dict[str, Any]) -> str:
         f"Made by `{environment['command']}` on {environment['machine']} in {duration(environment['seconds'])} s.",
     ]
     for name, part in found["parts"].items():
+        table = [TABLES[name](part)] if name in TABLES else []
         images = [f"![{caption}]({file})" for file, caption in part["figures"].items()]
-        parts += [f"## {HEADINGS[name]}", part["says"], *images]
+        parts += [f"## {HEADINGS[name]}", part["says"], *table, *images]
     if found["skipped"]:
         rows = [f"- {HEADINGS[name]}: {reason}." for name, reason in found["skipped"].items()]
         parts += ["## Left out", "\n".join(rows)]

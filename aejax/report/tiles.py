@@ -34,8 +34,8 @@ def enlarged(tiles: Num[np.ndarray, "... height width channel"]) -> Num[np.ndarr
 
 def spread_out(
     tiles: Num[np.ndarray, "row column height width channel"], low: float, high: float
-) -> tuple[Float[np.ndarray, "..."], int]:
-    """Tiles side by side with white between them, as one image in [0, 1]; and the gap's pixels.
+) -> Float[np.ndarray, "..."]:
+    """Tiles side by side with white between them, as one image in [0, 1].
 
     One scale for all: what is too dim must look too dim. A tile that is not finite stays white.
     """
@@ -44,7 +44,7 @@ def spread_out(
     shades = np.pad(shades, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=np.nan)
     rows, columns, height, width, channels = shades.shape
     whole = shades.swapaxes(1, 2).reshape(rows * height, columns * width, channels)[:-gap, :-gap]
-    return (whole[..., 0] if channels == 1 else np.nan_to_num(whole, nan=1.0)), gap
+    return whole[..., 0] if channels == 1 else np.nan_to_num(whole, nan=1.0)
 
 
 def sheet(
@@ -76,28 +76,24 @@ def sheet(
         tile: the largest side of a tile, in inches.
         widest: the largest width of the figure, in inches.
     """
-    tiles = enlarged(np.asarray(tiles))
-    whole, gap = spread_out(tiles, low, high)
+    whole = spread_out(enlarged(np.asarray(tiles)), low, high)
     left = 0.12 + beside + LETTER * max((len(line) for label in rows for line in label.split("\n")), default=0)
     top = (LINE + 0.1) * bool(columns) + (1.3 * LINE * (title.count("\n") + 1) if title else 0) + 0.04
-    per_pixel = min((widest - left - 0.04) / whole.shape[1], tile / max(tiles.shape[2:4]))
+    per_pixel = min((widest - left - 0.04) / whole.shape[1], tile / max(np.divide(whole.shape[:2], tiles.shape[:2])))
     width, height = whole.shape[1] * per_pixel, whole.shape[0] * per_pixel
     across = max(left + width + 0.04, min(widest, 0.2 + 0.068 * max(map(len, title.split("\n")), default=0)))
     figure = Figure(figsize=(across, top + height + below + 0.04))
     down = figure.get_figheight()
     axes = figure.add_axes((left / across, (below + 0.04) / down, width / across, height / down))
     axes.imshow(whole, cmap=SIGNED if signed else "gray", vmin=0, vmax=1, aspect="auto")
-    _label(axes, rows, columns, (tiles.shape[2] + gap, tiles.shape[3] + gap), gap)
+    _label(axes, rows, columns, whole.shape)
     figure.text(0.06 / across, 1 - 0.05 / down, title, ha="left", va="top", fontsize=9)
     return figure, axes
 
 
-def _label(axes: Axes, rows: Sequence[str], columns: Sequence[str], pitch: tuple[int, int], gap: int) -> None:
-    centres = [
-        (np.arange(n) + 0.5) * step - 0.5 - gap / 2 for n, step in zip((len(rows), len(columns)), pitch, strict=True)
-    ]
-    axes.set_yticks(centres[0], rows)
-    axes.set_xticks(centres[1], columns)
+def _label(axes: Axes, rows: Sequence[str], columns: Sequence[str], pixels: tuple[int, ...]) -> None:
+    axes.set_yticks((np.arange(len(rows)) + 0.5) * pixels[0] / max(len(rows), 1) - 0.5, rows)
+    axes.set_xticks((np.arange(len(columns)) + 0.5) * pixels[1] / max(len(columns), 1) - 0.5, columns)
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=8, pad=3)
     axes.spines[:].set_visible(False)

@@ -44,15 +44,15 @@ def texts_inside(figure):
 
 def test_tiles_stand_in_order_on_one_scale_with_white_between():
     tiles = IMAGES.reshape(2, 3, 14, 14, 1)
-    whole, gap = spread_out(tiles, 0.0, 2.0)
-    assert whole.shape == (2 * 14 + gap, 3 * 14 + 2 * gap)
-    np.testing.assert_allclose(whole[14 + gap :, 14 + gap : 28 + gap], tiles[1, 1, ..., 0] / 2)
-    assert np.isnan(whole[14 : 14 + gap]).all()
+    whole = spread_out(tiles, 0.0, 2.0)
+    assert whole.shape == (2 * 14 + 1, 3 * 14 + 2)
+    np.testing.assert_allclose(whole[15:, 15:29], tiles[1, 1, ..., 0] / 2)
+    assert np.isnan(whole[14]).all()
 
 
 def test_coloured_tiles_have_white_gaps_and_values_beyond_the_scale_are_cut():
-    whole, gap = spread_out(np.full((1, 2, 14, 14, 3), 5.0), 0.0, 1.0)
-    assert whole.shape == (14, 28 + gap, 3)
+    whole = spread_out(np.full((1, 2, 14, 14, 3), 5.0), 0.0, 1.0)
+    assert whole.shape == (14, 29, 3)
     np.testing.assert_array_equal(whole, 1.0)
 
 

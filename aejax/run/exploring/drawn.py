@@ -86,7 +86,7 @@ def traversals(subject: Subject, out: Path) -> Found:
         else "mean squared change of the output when the unit is held at its mean"
     )
     numbers |= {"row": int(subject.split.test[0]), "offsets": OFFSETS, "deviations": deviations[units]}
-    says = f"Units are ordered by how much they say: {measure}."
+    says = f"The units that say most come first: {measure}."
     return Found(says, numbers, {"traversals.png": "Single units moved around the code of one test example"})
 
 
@@ -122,7 +122,8 @@ def samples(subject: Subject, out: Path) -> Found | Skipped:
         "training_examples": len(train),
     }
     says = (
-        f"The code says {divergence.sum():.1f} nats of an example, in {active} active of {codes.shape[1]} units. The "
+        f"KL from the prior: {divergence.sum():.1f} nats for a test example, in {active} active of {codes.shape[1]} "
+        "units. The "
         f"nearest of {len(train):,} training examples is {distances.mean():.3g} (mean squared) from a sample and "
         f"{test_distances.mean():.3g} from a test example."
     )

@@ -155,7 +155,7 @@ def _draw(subject: Subject, found: Sequence[HeldOut], out: Path) -> None:
     )
     findings.save(figure, out / "anomaly.png")
     count = SHOWN if subject.is_image else TABLE_SHOWN
-    rows = {f"class {first.name},\nnever seen": first.shown, "reconstructed": first.recon}
+    rows = {f"class {first.name}\nnever seen": first.shown, "reconstructed": first.recon}
     shown = {name: subject.shaped(row[:count]) for name, row in rows.items()}
     title = f"Test examples of class {first.name}, by an autoencoder that never saw the class"
     gallery.save(gallery.examples_in_rows(shown, subject.limits, title, subject.features), out / "anomaly_examples.png")
@@ -166,9 +166,14 @@ def _found(found: Sequence[HeldOut], epochs: int) -> Found:
     mean = {name: float(np.mean([own.areas.value[index] for own in found])) for index, name in enumerate(names)}
     baseline = max((name for name in names if name not in OWN), key=lambda name: mean[name])
     numbers = {"seed": 0, "epochs": epochs, "mean_auroc": mean, "classes": [_class_entry(own) for own in found]}
-    which = f"class {found[0].name}" if len(found) == 1 else f"each of {len(found)} classes in turn, mean"
-    scores = ", ".join(f"{name} {value:.3f}" for name, value in mean.items())
-    says = f"Seed 0 trained again for {epochs} epochs without {which}: AUROC by {scores}. Best baseline: {baseline}."
+    which = f"class {found[0].name}" if len(found) == 1 else f"each of {len(found)} classes in turn"
+    error, distance = (mean[name] for name in OWN)
+    over = "" if len(found) == 1 else ", each the mean over classes"
+    says = (
+        f"Seed 0 trained again without {which} (epochs: {epochs}). AUROC of the reconstruction error {error:.3f}, "
+        f"of the code's Mahalanobis distance {distance:.3f}, of the best baseline ({baseline}) "
+        f"{mean[baseline]:.3f}{over}."
+    )
     return Found(
         says,
         numbers,

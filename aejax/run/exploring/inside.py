@@ -19,7 +19,7 @@ from aejax.run.exploring.part import Found, Skipped
 from aejax.run.exploring.subject import Subject
 
 SCATTERED = 1500  # examples drawn in the plane
-SHOWN = 64  # filters and atoms drawn, at most
+SHOWN, TABLE_SHOWN = 64, 24  # filters and atoms drawn, at most; stripes take more room than tiles
 
 
 def codes(subject: Subject, out: Path) -> Found:
@@ -62,9 +62,9 @@ def filters(subject: Subject, out: Path) -> Found | Skipped:
     if weights.ndim == 4 and weights.shape[3] not in (1, 3):
         return Skipped(f"filters on {weights.shape[3]} channels cannot be drawn")
     norms = np.linalg.norm(weights.reshape(len(weights), -1), axis=1)
-    chosen = np.argsort(-norms, kind="stable")[:SHOWN]
+    chosen = np.argsort(-norms, kind="stable")[: SHOWN if subject.is_image else TABLE_SHOWN]
     drawn = weights[chosen] if weights.ndim == 4 else subject.shaped(weights[chosen])
-    most = f"the {SHOWN} largest of {len(weights)}" if len(weights) > SHOWN else f"all {len(weights)}"
+    most = f"the {len(chosen)} largest of {len(weights)}" if len(weights) > len(chosen) else f"all {len(weights)}"
     title = f"What the units of the first layer look for: {most} filters"
     gallery.save(gallery.unit_weights(drawn, title, "weight", subject.features), out / "filters.png")
     numbers = {"layer": name, "units": len(weights), "norm": {"largest": norms.max(), "median": np.median(norms)}}
@@ -76,7 +76,7 @@ def decoder_atoms(subject: Subject, out: Path) -> Found | Skipped:
     """What each of the most active units adds to the output by itself."""
     seed = subject.config.seed
     codes = subject.train_codes(seed)
-    units = most_active(codes, SHOWN)
+    units = most_active(codes, SHOWN if subject.is_image else TABLE_SHOWN)
     if not units.size:
         return Skipped("every unit says the same of all training examples")
     rest = resting_code(codes)

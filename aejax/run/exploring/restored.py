@@ -55,11 +55,12 @@ def reconstructions(subject: Subject, out: Path) -> Found:
         "pca": {"components": components, "psnr_db": over_seeds(pca)},
         "peak": [subject.peak(seed) for seed in subject.seeds],
     }
-    says = (
-        f"PSNR {np.mean(own):.2f} dB through {width} units, {np.mean(pca):.2f} dB through {components} principal "
-        "components."
-    )
+    says = f"PSNR {np.mean(own):.2f} dB through {width} units, {np.mean(pca):.2f} dB through {_components(components)}."
     return Found(says, numbers, {"reconstructions.png": "Test examples and their reconstructions"})
+
+
+def _components(count: int) -> str:
+    return f"{count} principal component{'' if count == 1 else 's'}"
 
 
 def corruption_of(subject: Subject) -> tuple[Corrupt, str, bool]:
@@ -121,7 +122,7 @@ def denoising(subject: Subject, out: Path) -> Found:
     says = (
         f"{what[0].upper()}{what[1:]}: PSNR {np.mean(before):.2f} dB before and {np.mean(after):.2f} dB after the "
         f"autoencoder, which was{'' if trained else ' not'} trained to undo it; {np.mean(pca):.2f} dB after "
-        f"{chosen[subject.config.seed]} principal components, the best number on corrupted training examples."
+        f"{_components(chosen[subject.config.seed])}, the best number on corrupted training examples."
     )
     return Found(says, numbers, {"denoising.png": "Clean, corrupted and restored test examples"})
 
@@ -160,7 +161,7 @@ def compression(subject: Subject, out: Path) -> Found:
     numbers = {
         "raw_bytes": int(subject.dataset.inputs[0].nbytes),
         "pixels": pixels,
-        "ranges": "uniform levels from each unit's lowest to its highest training code; ranges and decoder not counted",
+        "ranges": "levels lie evenly from a unit's lowest to its highest training code; ranges and decoder do not count",
         "stored": [_rate_entry(key, own, pixels) for key, own in whole.items()],
     }
     curve = _draw_rates(subject, whole, pixels, out)
@@ -209,9 +210,10 @@ def _draw_rates(
 
 
 def _compression_says(numbers: dict[str, Any]) -> str:
-    parts = [
-        f"{own['bytes_per_code']['mean']:.4g} bytes ({own['store']}, {own['bits_per_number']} bits per number): "
-        f"{own['psnr_db']['mean']:.2f} dB, PCA {own['pca']['psnr_db']['mean']:.2f} dB"
-        for own in numbers["stored"]
-    ]
-    return f"Of {numbers['raw_bytes']:,} bytes: " + "; ".join(parts) + "."
+    """The smallest way to store codes at `CURVE_BITS` per number, in words."""
+    own = [entry for entry in numbers["stored"] if entry["bits_per_number"] == CURVE_BITS][-1]
+    return (
+        f"Of {numbers['raw_bytes']:,} bytes an example's code keeps {own['bytes_per_code']['mean']:.4g} "
+        f"({own['store']}, {CURVE_BITS} bits per number) and gives back {own['psnr_db']['mean']:.2f} dB; principal "
+        f"components of the same size give {own['pca']['psnr_db']['mean']:.2f} dB. {numbers['ranges'].capitalize()}."
+    )
