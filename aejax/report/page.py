@@ -1,6 +1,7 @@
 """The results page: Markdown made from every results.json in a folder of runs, nothing in it typed by hand."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -32,7 +33,7 @@ _HEADINGS = ("run", "dataset", "best control", "best autoencoder", "difference",
 def index(results_folder: Path) -> str:
     """The page for the runs `results_folder/*/results.json`, in order of folder name.
 
-    Folders without a results.json are no runs and are passed over. Raises InputError if there is no such folder, or
+    Explorations are linked to; other folders without a results.json are no runs and are passed over. Raises InputError if there is no such folder, or
     if a results.json cannot be read or is not what this version writes.
     """
     require(results_folder.is_dir(), f"{results_folder}: no such folder; name the folder that holds the runs")
@@ -49,6 +50,8 @@ def index(results_folder: Path) -> str:
         parts.append("No comparisons here yet: `python scripts/compare.py` makes one.\n")
     parts += [_section(folder, results) for folder, results in runs.items()]
     parts += [_other_section(folder, results) for folder, results in found.items() if folder not in runs]
+    explorations = sorted(results_folder.glob("*/explore.md"))
+    parts += [_explorations(explorations)] if explorations else []
     return "\n".join([*parts, _CLOSING])
 
 
@@ -95,6 +98,13 @@ def _other_section(folder: Path, results: Results) -> str:
     table = folder / "table.md"
     tables = [table.read_text(encoding="utf-8").rstrip("\n")] if table.is_file() else []
     return "\n\n".join([f"## {folder.name}", where, *tables, *_figures(folder)]) + "\n"
+
+
+def _explorations(pages: Sequence[Path]) -> str:
+    """Links to the pages that `explore.py` wrote, each by its title."""
+    titles = {page: page.read_text(encoding="utf-8").splitlines()[0].lstrip("# ") for page in pages}
+    links = [f"- [{title}]({quote(page.parent.name)}/{page.name})" for page, title in titles.items()]
+    return "\n".join(["## Explorations", "", *links]) + "\n"
 
 
 def _figures(folder: Path) -> list[str]:
