@@ -33,8 +33,10 @@ _HEADINGS = ("run", "dataset", "best control", "best autoencoder", "difference",
 def index(results_folder: Path) -> str:
     """The page for the runs `results_folder/*/results.json`, in order of folder name.
 
-    Explorations are linked to; other folders without a results.json are no runs and are passed over. Raises InputError if there is no such folder, or
-    if a results.json cannot be read or is not what this version writes.
+    Explorations are linked to; other folders without a results.json are no runs and are passed over.
+
+    Raises:
+        InputError: there is no such folder, or a results.json cannot be read or is not what this version writes.
     """
     require(results_folder.is_dir(), f"{results_folder}: no such folder; name the folder that holds the runs")
     found = {path.parent: read_results(path) for path in sorted(results_folder.glob("*/results.json"))}

@@ -124,5 +124,12 @@ def test_a_folder_that_is_not_there_is_an_error_of_one_line_and_status_2(tmp_pat
     assert complaint.count("\n") == 1
 
 
+def test_explorations_are_linked_to_by_their_titles(folder):
+    assert "Explorations" not in index(folder)
+    (folder / "explore vae").mkdir()
+    (folder / "explore vae" / "explore.md").write_text("# vae on mnist\n\nmore\n")
+    assert "- [vae on mnist](explore%20vae/explore.md)" in index(folder)
+
+
 def test_an_empty_folder_makes_a_page_that_says_so(tmp_path):
     assert "No comparisons here yet" in index(tmp_path)
