@@ -161,7 +161,7 @@ def compression(subject: Subject, out: Path) -> Found:
     numbers = {
         "raw_bytes": int(subject.dataset.inputs[0].nbytes),
         "pixels": pixels,
-        "ranges": "levels lie evenly from a unit's lowest to its highest training code; ranges and decoder do not count",
+        "ranges": "levels lie evenly over the range of a unit's training codes; ranges and decoder do not count",
         "stored": [_rate_entry(key, own, pixels) for key, own in whole.items()],
     }
     curve = _draw_rates(subject, whole, pixels, out)

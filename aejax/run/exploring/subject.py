@@ -26,7 +26,7 @@ from aejax.objectives.variational import gaussian_kl
 from aejax.report.gallery import Limits
 from aejax.run.pretrain import Pretrained, open_pretrained
 
-BATCH = 1024  # examples that the model sees at once, at most
+BATCHES = (32, 128, 1024)  # examples that the model sees at once: of few sizes, so that few programs are compiled
 CODED = 10_000  # training examples, drawn per seed, behind what is fitted on codes
 WIDER = 4  # principal components are fitted up to so many times the code's width
 
@@ -41,8 +41,8 @@ def _programs(model: Autoencoder) -> tuple[Program, Program]:
 
 
 def _in_batches(program: Program, variables: Variables, rows: np.ndarray) -> np.ndarray:
-    """`program` of all rows, in batches of few different sizes, so that few programs are compiled."""
-    size = min(BATCH, 1 << (len(rows) - 1).bit_length())
+    """`program` of all rows, in the smallest batches that hold them all at once, or else in the largest."""
+    size = next((size for size in BATCHES if size >= len(rows)), BATCHES[-1])
     results = []
     for first in range(0, len(rows), size):
         batch = rows[first : first + size]
