@@ -21,7 +21,7 @@ SCATTERED = 1500  # examples whose codes are drawn, at most
 
 
 def _of_first_seed(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf[0], tree)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), tree)
 
 
 def _test_inputs(experiment: Experiment, count: int) -> Float[jax.Array, "count d"]:

@@ -138,7 +138,7 @@ class Pretrained:
 
     def of_seed(self, seed: int) -> Variables:
         """One seed's variables."""
-        return jax.tree.map(lambda leaf: leaf[seed], self.variables)
+        return jax.tree.map(lambda leaf: jax.numpy.asarray(leaf[seed]), self.variables)
 
 
 def open_pretrained(folder: Path) -> Pretrained:

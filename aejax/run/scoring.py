@@ -54,7 +54,7 @@ class Outcome(NamedTuple):
 def _rows_program(plan: Plan, run: Run) -> Callable[..., Any]:
     """`run` of the scaled examples at given rows, for every seed."""
 
-    def of_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> Array:
+    def of_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> Any:
         return map_rows(lambda batch: run(variables, batch.inputs), examples, scaler, rows)
 
     return plan.over(of_seed, shared=(2, 3))
@@ -209,8 +209,9 @@ def score_method(
     compiler = experiment.compiler
     clock, compiled_before = time.perf_counter(), compiler.seconds
     if method.log_probs is not None:
-        assert experiment.config.model.latent_dim is not None
-        width, report, features = experiment.config.model.latent_dim, None, None
+        one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables)
+        inputs = jax.ShapeDtypeStruct((1, experiment.setting.features), np.float32)
+        width, report, features = jax.eval_shape(method.encode, one, inputs).shape[1], None, None
         log_probs = own_log_probs(experiment, method.log_probs, variables, experiment.split.test)
     else:
         features, shared = features_of(experiment, method, variables)
