@@ -2,9 +2,13 @@
 
     python scripts/explore.py --run DIR [--out DIR]
 
-Writes figures, explore.json and explore.md, by default into DIR/explore. Most of its time is the training without a
+Writes figures, explore.json and explore.md, by default into DIR/explore. Much of its time is the training without a
 class that anomaly detection needs, as long as one seed of the run: `--anomaly-class none` leaves it out,
 `--anomaly-epochs N` shortens it, `--anomaly-class all` repeats it for every class.
+
+`denoising` on MNIST, two seeds of 8 epochs: 80 s on a busy 2-core AMD EPYC, 50 s of processor time. It keeps 17.3 dB in
+16 bytes of 784 (as many principal components: 15.7 dB), takes noise of deviation 0.3 from 10.5 to 16.8 dB (the best
+number of components: 17.9 dB), and finds the digit 0, held out, with an AUROC of .957 (best baseline: .865).
 """
 
 import dataclasses
