@@ -58,10 +58,10 @@ class Axis(NamedTuple):
         """Zeros behind the last entry; negative where windows leave some out."""
         return self.reach - 1 + self.window - self.size - self.before
 
-    @property
-    def blocks(self) -> int:
-        """Blocks of `stride` entries that the windows reach into."""
-        return self.outputs + (self.window - 1) // self.stride
+    def shifts(self, phase: int) -> list[tuple[int, int]]:
+        """Pairs `(tap, k)`: entry `stride i + phase` lies under that tap of window `i + k`."""
+        offsets = [(tap, phase + self.before - tap) for tap in range(self.window)]
+        return [(tap, ahead // self.stride) for tap, ahead in offsets if ahead % self.stride == 0]
 
 
 def patches(images: Images, rows: Axis, columns: Axis) -> Float[Array, "taps oh ow batch"]:
@@ -79,27 +79,21 @@ def patches(images: Images, rows: Axis, columns: Axis) -> Float[Array, "taps oh 
 def overlap_add(windows: Float[Array, "taps oh ow batch"], rows: Axis, columns: Axis) -> Images:
     """The transpose of `patches`: the sum of all windows, each at its place.
 
-    Entries of one phase, those that lie equally far from the start of their block, are a sum of shifted taps.
+    Entries of one phase, those that lie equally far into their block of `stride`, are a sum of shifted taps.
     """
     stride, zero, batch = rows.stride, jnp.zeros((), windows.dtype), windows.shape[3]
     taps = windows.reshape(rows.window, columns.window, -1, *windows.shape[1:])
 
-    def phase(row: int, column: int) -> Float[Array, "c blocks_down blocks_right batch"]:
-        total = jnp.zeros((taps.shape[2], rows.blocks, columns.blocks, batch), windows.dtype)
-        for a in range(row, rows.window, stride):
-            for b in range(column, columns.window, stride):
-                down, right = a // stride, b // stride
-                vertical = (down, rows.blocks - rows.outputs - down, 0)
-                horizontal = (right, columns.blocks - columns.outputs - right, 0)
-                total += jax.lax.pad(taps[a, b], zero, ((0, 0, 0), vertical, horizontal, (0, 0, 0)))
+    def phase(row: int, column: int) -> Float[Array, "c oh ow batch"]:
+        total = jnp.zeros(taps.shape[2:], windows.dtype)
+        for a, up in rows.shifts(row):
+            for b, left in columns.shifts(column):
+                total += jax.lax.pad(taps[a, b], zero, ((0, 0, 0), (-up, up, 0), (-left, left, 0), (0, 0, 0)))
         return total
 
     phases = jnp.stack([jnp.stack([phase(p, q) for q in range(stride)], axis=3) for p in range(stride)], axis=2)
-    height, width = rows.blocks * stride, columns.blocks * stride
-    vertical = (-rows.before, rows.size + rows.before - height, 0)
-    horizontal = (-columns.before, columns.size + columns.before - width, 0)
-    joined = phases.reshape(-1, height, width, batch)
-    return jax.lax.pad(joined, zero, ((0, 0, 0), vertical, horizontal, (0, 0, 0)))
+    joined = phases.reshape(-1, rows.outputs * stride, columns.outputs * stride, batch)
+    return joined[:, : rows.size, : columns.size]
 
 
 class Maps(NamedTuple):
