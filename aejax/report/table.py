@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from aejax.report.results import Results, comparison_of, is_control
+from aejax.report.results import Results, is_control
 from aejax.report.wording import (
     COMPARISON_HEADINGS,
     MEASURE_HEADINGS,
@@ -32,6 +32,8 @@ VERDICT_STYLES = {
     "inconclusive": "yellow",
     "too few seeds": "dim",
 }
+
+WIDE_COLUMNS = 4  # controls up to which a terminal of 100 columns has room for intervals
 
 _LAYOUT: dict[str, Any] = {
     "box": SIMPLE_HEAD,
@@ -71,7 +73,7 @@ def terminal_table(results: Results) -> RenderableType:
     """The same for a terminal: methods, a matrix of autoencoders by controls, caption, warnings."""
     parts: list[RenderableType] = [_terminal_methods(results), Text()]
     if results["comparisons"]:
-        title = "Accuracy less each control's, in percentage points [95 % interval]"
+        title = "Accuracy less each control's, in percentage points, with 95 % intervals (many controls: in table.md)"
         parts += [Text(title), Text(), _terminal_comparisons(results), Text()]
     parts.append(Text(caption(results).replace("`", ""), style="dim"))
     warnings = flags(results)
@@ -98,22 +100,32 @@ def _terminal_methods(results: Results) -> Table:
 
 def _terminal_comparisons(results: Results) -> Table:
     methods = dict.fromkeys(comparison["method"] for comparison in results["comparisons"])
-    baselines = dict.fromkeys(comparison["baseline"] for comparison in results["comparisons"])
+    # Controls of an autoencoder's own architecture, such as random-conv of conv, share a column.
+    columns = dict.fromkeys(_column(comparison) for comparison in results["comparisons"])
+    cells = {(own["method"], _column(own)): own for own in results["comparisons"]}
+    narrow = len(columns) > WIDE_COLUMNS
     table = Table(**_LAYOUT)
-    table.add_column("autoencoder")
-    for baseline in baselines:
-        table.add_column(baseline, no_wrap=True)
+    table.add_column("autoencoder", no_wrap=True)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
     for method in methods:
-        cells = [_verdict_cell(comparison_of(results, method, baseline)) for baseline in baselines]
-        table.add_row(Text(method, style="bold"), *cells)
+        row = [_verdict_cell(cells.get((method, column)), narrow) for column in columns]
+        table.add_row(Text(method, style="bold"), *row)
     return table
 
 
-def _verdict_cell(comparison: Results | None) -> Text:
+def _column(comparison: Results) -> str:
+    name = str(comparison["baseline"])
+    own = f"-{comparison['method']}"
+    return f"own {name.removesuffix(own)}" if name.endswith(own) else name
+
+
+def _verdict_cell(comparison: Results | None, narrow: bool) -> Text:
+    """The difference, the verdict, and the interval as far as there is room."""
     if comparison is None:
         return Text(MISSING, style="dim")
-    verdict = comparison["verdict"]
-    return Text.assemble(
-        (f"{points(comparison['mean_difference'])} {verdict}\n", VERDICT_STYLES.get(verdict, "")),
-        (points_interval(comparison["ci95"]), "dim"),
-    )
+    verdict, difference = comparison["verdict"], points(comparison["mean_difference"])
+    style = VERDICT_STYLES.get(verdict, "")
+    if narrow:
+        return Text(f"{difference}\n{verdict}", style=style)
+    return Text.assemble((f"{difference} {verdict}\n", style), (points_interval(comparison["ci95"]), "dim"))
