@@ -201,9 +201,12 @@ def _image_rows(rows: Mapping[str, Num[np.ndarray, "example height width channel
 def _film_strip(images: Num[np.ndarray, "example height width channel"], low: float, high: float) -> np.ndarray:
     """Images side by side, white between them, `(height, across)` or `(height, across, 3)` in [0, 1].
 
-    One scale for every row of a figure: a reconstruction that is too dim must look too dim.
+    One scale for every row of a figure: a reconstruction that is too dim must look too dim. Of channels that are not
+    one or three, the mean is drawn.
     """
     shades = np.clip((np.asarray(images, dtype=float) - low) / max(high - low, 1e-12), 0, 1)
+    if shades.shape[-1] not in (1, 3):
+        shades = shades.mean(axis=-1, keepdims=True)
     spaced = np.pad(shades, ((0, 0), (0, 0), (0, max(shades.shape[2] // 14, 1)), (0, 0)), constant_values=1.0)
     strip = np.concatenate(list(spaced), axis=1)
     return strip[..., 0] if strip.shape[-1] == 1 else strip

@@ -116,6 +116,16 @@ def test_rows_of_a_table_are_drawn_feature_by_feature():
     np.testing.assert_array_equal(figure.axes[1].lines[0].get_ydata(), originals[1] + 1)
 
 
+def test_of_two_channels_the_mean_is_drawn():
+    images = np.random.default_rng(0).uniform(size=(3, 5, 4, 2))
+    two, one = (reconstructions(x, {"again": x}) for x in (images, images.mean(axis=-1, keepdims=True)))
+    drawn = [np.asarray(figure.axes[0].images[0].get_array()) for figure in (two, one)]
+    spread = np.ptp(images) / np.ptp(images.mean(axis=-1))  # each figure has the scale of its own originals
+    inside = drawn[0] != 1
+    np.testing.assert_allclose(np.ptp(drawn[1][inside]) / np.ptp(drawn[0][inside]), spread, rtol=1e-6)
+    assert drawn[0].ndim == 2
+
+
 def test_reconstructions_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"denoising: reconstructions \(2, 5\) of originals \(2, 6\)"):
         reconstructions(np.zeros((2, 6)), {"denoising": np.zeros((2, 5))})
