@@ -121,7 +121,8 @@ def conv_autoencoder(model: ModelConfig, shape: Sequence[int]) -> nn.Sequential:
         dense(model.latent_dim, math.prod(deepest), model.conventions),
         *(nn.Unflatten(1, deepest), Permuted(0, 3, 1, 2), *up, Permuted(0, 2, 3, 1), nn.Flatten()),
     )
-    return layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last: Any = {"memory_format": torch.channels_last}  # which torch's annotations leave out
+    return layers.to(**channels_last)
 
 
 MODELS: dict[str, Callable[[ModelConfig, Sequence[int]], nn.Sequential]] = {
