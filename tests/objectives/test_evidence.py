@@ -1,4 +1,4 @@
-"""The evidence bounds: against closed forms, against each other, and at the limits where theory says what they are."""
+"""A variational objective: its terms against closed forms, their weights, and the limit where it is a plain one."""
 
 import functools
 
@@ -14,7 +14,7 @@ from aejax.models.architectures import dense_autoencoder, dense_vae
 from aejax.models.variational import Posterior
 from aejax.objectives.autoencoding import autoencoding
 from aejax.objectives.reconstruction import squared_error
-from aejax.objectives.variational import bounds, gaussian_kl, make_log_likelihood, variational
+from aejax.objectives.variational import gaussian_kl, make_log_likelihood, variational
 
 FEATURES, LATENT = 5, 2
 INPUTS = jax.random.normal(jax.random.key(0), (200, FEATURES))
@@ -116,83 +116,6 @@ class TestLikelihood:
         np.testing.assert_allclose(pull(jnp.log(error)), 0, atol=0.02)
         assert pull(jnp.log(error) - 0.5) > 1
         assert pull(jnp.log(error) + 0.5) < -1
-
-
-class TestBounds:
-    @staticmethod
-    def both(model, config, variables, samples):
-        likelihood = make_log_likelihood(config, model)
-        return jax.jit(lambda own: bounds(model, likelihood, own, INPUTS, samples))(variables)
-
-    @pytest.mark.parametrize("config", [GAUSSIAN, LEARNED], ids=["fixed", "learned"])
-    def test_the_lower_one_is_below_the_weighted_one_for_every_example_and_equal_for_one_sample(self, config):
-        model, variables = made(learned_std=config is LEARNED)
-        elbo, weighted = self.both(model, config, variables, 20)
-        assert np.all(elbo < weighted)
-        np.testing.assert_allclose(*self.both(model, config, variables, 1), rtol=1e-5)
-
-    @staticmethod
-    def broad(variables):
-        """An encoder that gives everything a posterior as wide as the prior: no weight is far above the others."""
-        hidden = variables["params"]["encoder"]["code"]["kernel"].shape[0]
-        variables = with_layer(variables, "encoder", "log_variance", kernel=jnp.zeros((hidden, LATENT)))
-        return with_layer(variables, "encoder", "code", kernel=jnp.full((hidden, LATENT), 0.05))
-
-    def test_the_importance_weighted_one_rises_with_samples_and_the_lower_one_does_not(self):
-        model, variables = made()
-        variables = self.broad(variables)
-        found = [self.both(model, GAUSSIAN, variables, samples) for samples in (1, 4, 16)]
-        elbos, weighted = (np.array([pair[index] for pair in found], np.float64) for index in (0, 1))
-        steps = np.diff(weighted, axis=0)
-        standard_error = steps.std(axis=1) / np.sqrt(len(INPUTS))
-        assert np.all(steps.mean(axis=1) > 4 * standard_error)
-        drift = np.diff(elbos, axis=0)
-        assert np.all(np.abs(drift.mean(axis=1)) < 4 * drift.std(axis=1) / np.sqrt(len(INPUTS)))
-
-    @staticmethod
-    def exact_log_evidence(variables):
-        """Of a linear decoder with Gaussian noise: `x ~ N(b, W'W + 0.25 I)`."""
-        layer = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables["params"]["decoder"]["output"])
-        covariance = layer["kernel"].T @ layer["kernel"] + 0.25 * np.eye(FEATURES)
-        return scipy.stats.multivariate_normal(layer["bias"], covariance).logpdf(INPUTS)
-
-    def test_of_a_linear_gaussian_model_the_weighted_bound_approaches_the_exact_evidence_from_below(self):
-        model, variables = made(hidden=())
-        variables = self.broad(variables)
-        exact = self.exact_log_evidence(variables)
-        gaps = []
-        for samples in (1, 100, 10_000):
-            _, weighted = self.both(model, GAUSSIAN, variables, samples)
-            gaps.append(np.mean(exact - weighted))
-        assert gaps[0] > 1
-        assert gaps[1] < 0.1 * gaps[0]
-        assert abs(gaps[2]) < 0.02
-
-    def test_with_the_exact_posterior_both_bounds_are_the_exact_evidence_for_any_number_of_samples(self):
-        # Orthogonal decoder weights make the true posterior diagonal, so that the encoder can be it.
-        model, variables = made(hidden=())
-        axes = np.linalg.qr(np.random.default_rng(0).normal(size=(FEATURES, LATENT)))[0] * [1.5, 0.6]
-        precision = 1 + np.sum(axes**2, axis=0) / 0.25
-        variables = with_layer(variables, "decoder", "output", kernel=jnp.asarray(axes.T, jnp.float32))
-        to_mean = jnp.asarray(axes / 0.25 / precision, jnp.float32)
-        variables = with_layer(variables, "encoder", "code", kernel=to_mean)
-        variables = with_layer(
-            variables,
-            "encoder",
-            "log_variance",
-            kernel=jnp.zeros((FEATURES, LATENT)),
-            bias=jnp.asarray(-np.log(precision), jnp.float32),
-        )
-        exact = self.exact_log_evidence(variables)
-        for samples in (1, 7):
-            for bound in self.both(model, GAUSSIAN, variables, samples):
-                np.testing.assert_allclose(bound, exact, rtol=1e-4)
-
-    def test_the_evaluated_loss_of_a_vae_is_the_negative_lower_bound_on_average_over_draws(self):
-        model, variables = made()
-        elbo, _ = self.both(model, GAUSSIAN, variables, 64)
-        difference = np.asarray(jax.jit(objective(model).evaluate)(variables, BATCH)["loss"] + elbo)
-        assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(len(INPUTS))
 
 
 class TestObjective:
