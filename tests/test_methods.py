@@ -91,6 +91,8 @@ def test_pca_of_thirty_components_leaves_the_published_error_on_mnist(mnist_fold
 
 
 IMAGES = jax.random.uniform(jax.random.key(3), (200, 16))  # 4x4, so that every kind can be built
+SPARSE = ("sparse-l1", "sparse-kl", "k-sparse", "batch-top-k", "lifetime-sparse")
+WIDTHS = {"raw": 16, "overcomplete": 20, **dict.fromkeys(SPARSE, 32)}  # of codes; all others have `latent_dim`, 3
 
 
 @pytest.fixture(scope="module")
