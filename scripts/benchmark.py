@@ -1,6 +1,6 @@
 """How fast is training here, beside PyTorch on the same machine in the same minutes?
 
-    python scripts/benchmark.py [--workload deep single dense64 tabular] [--peers torch] [--seeds 4] [--epochs N]
+    python scripts/benchmark.py [--workload deep single dense64 tabular conv] [--peers torch] [--seeds 4] [--epochs N]
                                 [--repeats 3] [--data-dir DIR] [--out DIR]
 
 Writes `results.json` and `table.md`. Every number of speed in this project comes from here. On two idle cores
