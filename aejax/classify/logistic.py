@@ -4,9 +4,8 @@
 
 The intercept is free. `l2` is per example, 1 / (C n) in scikit-learn's terms; c is 1, and 2 for two classes, where
 the symmetric softmax solution then has scikit-learn's binary coefficients. Newton directions come from conjugate
-gradients on Hessian products (Nocedal and Wright 2006, algorithm 7.1), preconditioned by the Hessian's diagonal in the
-eigenbasis of the features' second moments; a step costs two passes over the features for the gradient and two for each
-product, and no line search touches them.
+gradients on Hessian products (Nocedal and Wright 2006, algorithm 7.1), preconditioned by `curvature`. A gradient and a
+product each read the features once, in blocks of rows that a processor's cache holds; no line search touches them.
 """
 
 from typing import NamedTuple
@@ -15,55 +14,76 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Scalar
 
+from aejax.classify.curvature import Curvature, Factors, centred, curvature_blocks, factorise, precondition
+
 MAX_NEWTON = 60
-MAX_PRODUCTS = 60  # Hessian products per Newton direction
+MAX_PRODUCTS = 100  # Hessian products per Newton direction
+MAX_IDLE = 6  # steps in a row that lower the objective by nothing that float32 can tell
+FORCING = 0.1  # length of the residual, in the preconditioner's metric, at which a direction is good enough
+STALE = 12  # products after which the preconditioner is made anew
+ROWS_IN_CACHE = 512  # per block on a CPU; other devices take all rows as one block
 
 
 class Linear(NamedTuple):
-    """Weights and intercepts of a softmax classifier; also a direction in their space."""
+    """Weights and intercepts of a softmax classifier."""
 
     weights: Float[Array, "d classes"]
     bias: Float[Array, " classes"]
 
 
 class Problem(NamedTuple):
-    """A regression in the eigenbasis of its features' second moments."""
+    """A regression in blocks of rows; rows of zeros that count nothing fill the last block."""
 
-    features: Float[Array, "n d"]  # rotated
-    targets: Float[Array, "n classes"]  # one-hot
-    spectrum: Float[Array, " d"]  # mean square of each rotated feature
-    rotation: Float[Array, "d d"]  # rotated = features @ rotation
+    features: Float[Array, "blocks rows p"]  # the last column is one, for the intercept
+    targets: Float[Array, "blocks rows classes"]  # one-hot
+    shares: Float[Array, "blocks rows"]  # weight in the mean loss: 1 / n, or 0
+    basis: Float[Array, "d p-1"] | None  # orthonormal: features were multiplied by it, if there are fewer rows
 
 
 class Solution(NamedTuple):
     """Where the solver stopped."""
 
-    linear: Linear  # in the problem's rotated coordinates
-    gradient_norm: Float[Array, ""]  # Euclidean, float32
+    coefficients: Float[Array, "p classes"]  # in the problem's coordinates
+    gradient_norm: Float[Array, ""]  # largest entry, float32
+    gap: Float[Array, ""]  # bound on the distance from the optimum, relative to the objective, float32
     iterations: Int[Array, ""]
+    products: Int[Array, ""]
+    curvature: Curvature  # of the last preconditioner, for the next strength
 
 
 def make_problem(features: Float[Array, "n d"], labels: Int[Array, " n"], classes: int) -> Problem:
-    """Rotate features to the eigenbasis of their second moments, where a diagonal preconditions the Hessian well."""
-    second_moments = features.T @ features / features.shape[0]
-    spectrum, rotation = jnp.linalg.eigh(second_moments)
-    return Problem(features @ rotation, jax.nn.one_hot(labels, classes), jnp.maximum(spectrum, 0.0), rotation)
+    """Lay out a regression; with fewer rows than features, in the rows' span, where every optimum lies."""
+    n, d = features.shape
+    basis = None
+    if n < d:
+        basis = jnp.linalg.qr(features.T)[0]
+        features = features @ basis
+    rows = min(n, ROWS_IN_CACHE) if jax.default_backend() == "cpu" else n
+    blocks = -(-n // rows)
+    targets = jax.nn.one_hot(labels, classes)
+    with_ones = jnp.concatenate([features, jnp.ones((n, 1))], axis=1)
+
+    def blocked(array: Float[Array, "n m"]) -> Float[Array, "blocks rows m"]:
+        return jnp.pad(array, ((0, blocks * rows - n), (0, 0))).reshape(blocks, rows, -1)
+
+    return Problem(blocked(with_ones), blocked(targets), blocked(jnp.full((n, 1), 1 / n))[..., 0], basis)
 
 
-def rotate(problem: Problem, linear: Linear) -> Linear:
-    """A classifier for features that are not rotated, in the problem's coordinates."""
-    return Linear(problem.rotation.T @ linear.weights, linear.bias)
-
-
-def unrotate(problem: Problem, linear: Linear) -> Linear:
-    """The same classifier for features that are not rotated."""
-    return Linear(problem.rotation @ linear.weights, linear.bias)
-
-
-def zero_linear(problem: Problem) -> Linear:
+def zero_coefficients(problem: Problem) -> Float[Array, "p classes"]:
     """The start where nothing is known."""
-    classes = problem.targets.shape[1]
-    return Linear(jnp.zeros((problem.features.shape[1], classes)), jnp.zeros(classes))
+    return jnp.zeros((problem.features.shape[2], problem.targets.shape[2]))
+
+
+def linear_of(problem: Problem, coefficients: Float[Array, "p classes"]) -> Linear:
+    """The classifier of the features that the problem was made of."""
+    weights = coefficients[:-1]
+    return Linear(weights if problem.basis is None else problem.basis @ weights, coefficients[-1])
+
+
+def coefficients_of(problem: Problem, linear: Linear) -> Float[Array, "p classes"]:
+    """A classifier in the problem's coordinates."""
+    weights = linear.weights if problem.basis is None else problem.basis.T @ linear.weights
+    return jnp.concatenate([weights, linear.bias[None]])
 
 
 def logits_of(linear: Linear, features: Float[Array, "n d"]) -> Float[Array, "n classes"]:
@@ -71,121 +91,191 @@ def logits_of(linear: Linear, features: Float[Array, "n d"]) -> Float[Array, "n 
     return features @ linear.weights + linear.bias[None]
 
 
-def _dot(a: Linear, b: Linear) -> Scalar:
-    return jnp.vdot(a.weights, b.weights) + jnp.vdot(a.bias, b.bias)
+def initial_curvature(problem: Problem) -> Curvature:
+    """That of a classifier that knows nothing."""
+    return _curvature(problem, jnp.full_like(problem.targets, 1 / problem.targets.shape[2]))
 
 
-def _axpy(scale: Scalar, x: Linear, y: Linear) -> Linear:
-    return jax.tree.map(lambda a, b: scale * a + b, x, y)
+def _curvature(problem: Problem, probabilities: Float[Array, "blocks rows classes"]) -> Curvature:
+    p, classes = problem.features.shape[2], problem.targets.shape[2]
+    flat = problem.features.reshape(-1, p), probabilities.reshape(-1, classes), problem.shares.reshape(-1)
+    return curvature_blocks(*flat)
 
 
-def _objective(problem: Problem, l2: Scalar, weights: Float[Array, "d k"], logits: Float[Array, "n k"]) -> Scalar:
-    losses = jax.nn.logsumexp(logits, axis=1) - jnp.sum(problem.targets * logits, axis=1)
-    return jnp.mean(losses) + 0.5 * l2 * jnp.sum(jnp.square(weights))
+def _penalty(problem: Problem, strength: Scalar) -> Float[Array, " p"]:
+    return jnp.full(problem.features.shape[2], strength).at[-1].set(0.0)
 
 
-def _pull_back(problem: Problem, residuals: Float[Array, "n k"], l2: Scalar, weights: Float[Array, "d k"]) -> Linear:
-    """From per-example logit derivatives to parameters: one pass over the features."""
-    n = problem.features.shape[0]
-    return Linear(problem.features.T @ residuals / n + l2 * weights, jnp.mean(residuals, axis=0))
+class _Softmax(NamedTuple):
+    losses: Float[Array, "*rows"]
+    probabilities: Float[Array, "*rows classes"]
+    residuals: Float[Array, "*rows classes"]  # probabilities less targets
+
+
+def _softmax(logits: Float[Array, "*rows classes"], targets: Float[Array, "*rows classes"]) -> _Softmax:
+    """Losses and residuals with full relative precision, however small, as separable data make them."""
+    margins = logits - jnp.sum(targets * logits, axis=-1, keepdims=True)  # 0 at the true class
+    largest = jnp.max(margins, axis=-1, keepdims=True)
+    raised = jnp.exp(margins - largest)
+    others = jnp.sum((1.0 - targets) * raised, axis=-1, keepdims=True)
+    total = others + jnp.sum(targets * raised, axis=-1, keepdims=True)
+    losses = jnp.where(largest > 0, largest + jnp.log(total), jnp.log1p(others))[..., 0]
+    probabilities = raised / total
+    return _Softmax(losses, probabilities, (1.0 - targets) * probabilities - targets * others / total)
+
+
+def _objective(problem: Problem, penalty: Float[Array, " p"], coefficients: Array, logits: Array) -> Scalar:
+    losses = _softmax(logits, problem.targets).losses
+    return jnp.sum(problem.shares * losses) + 0.5 * jnp.sum(penalty[:, None] * jnp.square(coefficients))
+
+
+class _Point(NamedTuple):
+    coefficients: Float[Array, "p classes"]
+    logits: Float[Array, "blocks rows classes"]
+    probabilities: Float[Array, "blocks rows classes"]
+    value: Scalar
+    gradient: Float[Array, "p classes"]
+
+
+def _at(problem: Problem, penalty: Float[Array, " p"], coefficients: Float[Array, "p classes"]) -> _Point:
+    """Everything that one pass over the features tells of some coefficients."""
+
+    def add(gradient: Array, block: tuple[Array, Array, Array]) -> tuple[Array, tuple[Array, Array]]:
+        features, targets, shares = block
+        logits = features @ coefficients
+        own = _softmax(logits, targets)
+        return gradient + features.T @ (shares[:, None] * own.residuals), (logits, own.probabilities)
+
+    blocks = problem.features, problem.targets, problem.shares
+    gradient, (logits, probabilities) = jax.lax.scan(add, penalty[:, None] * coefficients, blocks)
+    value = _objective(problem, penalty, coefficients, logits)
+    return _Point(coefficients, logits, probabilities, value, gradient)
+
+
+def _product(
+    problem: Problem, penalty: Float[Array, " p"], probabilities: Array, direction: Float[Array, "p classes"]
+) -> tuple[Float[Array, "p classes"], Float[Array, "blocks rows classes"]]:
+    """The Hessian times a direction, and the direction's change of the logits: one pass over the features."""
+
+    def add(image: Array, block: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        features, own, shares = block
+        change = features @ direction
+        weighted = own * (change - jnp.sum(own * change, axis=1, keepdims=True))
+        return image + features.T @ (shares[:, None] * weighted), change
+
+    blocks = problem.features, probabilities, problem.shares
+    return jax.lax.scan(add, penalty[:, None] * direction, blocks)
 
 
 class _Conjugate(NamedTuple):
-    solution: Linear
-    residual: Linear
-    direction: Linear
+    solution: Float[Array, "p classes"]
+    change: Float[Array, "blocks rows classes"]  # of the logits, by the solution
+    residual: Float[Array, "p classes"]
+    direction: Float[Array, "p classes"]
     alignment: Scalar  # residual . preconditioned residual
     products: Int[Array, ""]
 
 
 def _newton_direction(
-    problem: Problem, l2: Scalar, probabilities: Float[Array, "n k"], gradient: Linear, accuracy: Scalar
-) -> Linear:
-    """Conjugate gradients on `H s = -gradient` until the residual is `accuracy` times as long as the gradient."""
-    curvature = jnp.mean(probabilities * (1.0 - probabilities), axis=0) + 1e-6
-    diagonal = Linear(problem.spectrum[:, None] * curvature[None] + l2, curvature)
-
-    def product(v: Linear) -> Linear:
-        change = logits_of(v, problem.features)
-        weighted = probabilities * (change - jnp.sum(probabilities * change, axis=1, keepdims=True))
-        return _pull_back(problem, weighted, l2, v.weights)
+    problem: Problem, penalty: Float[Array, " p"], point: _Point, factors: Factors, active: Bool[Array, ""]
+) -> _Conjugate:
+    """Conjugate gradients on `H s = -gradient` until the residual is `FORCING` times as long as the gradient."""
 
     def body(c: _Conjugate) -> _Conjugate:
-        image = product(c.direction)
-        step = c.alignment / jnp.maximum(_dot(c.direction, image), 1e-30)
-        residual = _axpy(-step, image, c.residual)
-        preconditioned = jax.tree.map(jnp.divide, residual, diagonal)
-        alignment = _dot(residual, preconditioned)
-        direction = _axpy(alignment / c.alignment, c.direction, preconditioned)
-        return _Conjugate(_axpy(step, c.direction, c.solution), residual, direction, alignment, c.products + 1)
+        image, change = _product(problem, penalty, point.probabilities, c.direction)
+        step = c.alignment / jnp.maximum(jnp.vdot(c.direction, image), 1e-30)
+        residual = c.residual - step * image
+        preconditioned = precondition(factors, residual)
+        alignment = jnp.vdot(residual, preconditioned)
+        direction = preconditioned + alignment / jnp.maximum(c.alignment, 1e-30) * c.direction
+        moved = c.solution + step * c.direction, c.change + step * change
+        return _Conjugate(*moved, residual, direction, alignment, c.products + 1)
 
     def unfinished(c: _Conjugate) -> Bool[Array, ""]:
-        return (_dot(c.residual, c.residual) > goal) & (c.products < MAX_PRODUCTS)
+        return active & (c.alignment > goal) & (c.products < MAX_PRODUCTS)
 
-    residual = jax.tree.map(jnp.negative, gradient)
-    goal = jnp.square(accuracy) * _dot(gradient, gradient)
-    direction = jax.tree.map(jnp.divide, residual, diagonal)
-    start = _Conjugate(
-        jax.tree.map(jnp.zeros_like, gradient), residual, direction, _dot(residual, direction), jnp.zeros((), jnp.int32)
-    )
-    return jax.lax.while_loop(unfinished, body, start).solution
+    residual = -centred(point.gradient)
+    direction = precondition(factors, residual)
+    alignment = jnp.vdot(residual, direction)
+    goal = FORCING**2 * alignment
+    start = jnp.zeros_like(residual), jnp.zeros_like(point.logits)
+    return jax.lax.while_loop(unfinished, body, _Conjugate(*start, residual, direction, alignment, jnp.zeros((), int)))
 
 
-def _step_length(
-    problem: Problem,
-    l2: Scalar,
-    current: tuple[Linear, Float[Array, "n k"]],
-    move: tuple[Linear, Float[Array, "n k"]],
-    slope: Scalar,
-) -> Scalar:
+def _step_length(problem: Problem, penalty: Float[Array, " p"], point: _Point, move: _Conjugate) -> Scalar:
     """Halve from 1 until the objective falls enough (Armijo), to float32's resolution; 0 if it never does."""
-    (linear, logits), (direction, change) = current, move
-    value = _objective(problem, l2, linear.weights, logits)
-    slack = 3e-7 * jnp.abs(value)  # what float32 cannot tell apart
+    slope = jnp.vdot(point.gradient, move.solution)
+    slack = 3e-7 * jnp.abs(point.value)  # what float32 cannot tell apart
 
     def too_long(length: Scalar) -> Bool[Array, ""]:
-        tried = _objective(problem, l2, linear.weights + length * direction.weights, logits + length * change)
-        return ~(tried <= value + 1e-4 * length * slope + slack) & (length > 1e-6)
+        tried = point.coefficients + length * move.solution, point.logits + length * move.change
+        return ~(_objective(problem, penalty, *tried) <= point.value + 1e-4 * length * slope + slack) & (length > 1e-6)
 
     length = jax.lax.while_loop(too_long, lambda length: 0.5 * length, jnp.ones(()))
     return jnp.where(length > 1e-6, length, 0.0)
 
 
+def relative_gap(strength: Scalar, value: Scalar, gradient: Float[Array, "p classes"]) -> Scalar:
+    """`||gradient||^2 / (2 strength)` over the objective, which bounds how far the objective is above its minimum.
+
+    The objective is strongly convex in the weights, and this is also the duality gap at the dual point that the
+    probabilities give, once the intercepts are optimal.
+    """
+    bound = jnp.sum(jnp.square(gradient)) / jnp.maximum(2 * strength, 1e-30)
+    return jnp.where(strength > 0, bound / jnp.maximum(value, 1e-30), 0.0)
+
+
 class _Newton(NamedTuple):
-    linear: Linear
-    logits: Float[Array, "n k"]
-    probabilities: Float[Array, "n k"]
-    gradient: Linear
-    gradient_norm: Scalar
+    point: _Point
+    curvature: Curvature
+    factors: Factors
+    last_products: Int[Array, ""]
+    products: Int[Array, ""]
     iterations: Int[Array, ""]
-    stalled: Bool[Array, ""]
+    idle: Int[Array, ""]
 
 
-def solve(problem: Problem, l2: Float[Array, ""], start: Linear, tolerance: float) -> Solution:
-    """Minimise until the gradient's Euclidean norm is at most `tolerance`, no step helps, or `MAX_NEWTON` steps."""
-    strength = l2 * (2.0 if problem.targets.shape[1] == 2 else 1.0)
+def solve(
+    problem: Problem,
+    l2: Float[Array, ""],
+    start: Float[Array, "p classes"],
+    curvature: Curvature,
+    tolerance: float,
+    active: Bool[Array, ""] | bool = True,
+) -> Solution:
+    """Minimise until the gradient's largest entry and the relative gap are both at most `tolerance`.
 
-    def at(
-        linear: Linear, logits: Float[Array, "n k"], iterations: Int[Array, ""], stalled: Bool[Array, ""]
-    ) -> _Newton:
-        probabilities = jax.nn.softmax(logits, axis=1)
-        gradient = _pull_back(problem, probabilities - problem.targets, strength, linear.weights)
-        norm = jnp.sqrt(_dot(gradient, gradient))
-        return _Newton(linear, logits, probabilities, gradient, norm, iterations, stalled)
+    Stops before that where no step helps, and after `MAX_NEWTON` steps; not `active`, it does not begin.
+    """
+    strength = l2 * (2.0 if problem.targets.shape[2] == 2 else 1.0)
+    penalty = _penalty(problem, strength)
+    active = jnp.asarray(active)
+
+    def measures(point: _Point) -> tuple[Scalar, Scalar]:
+        return jnp.max(jnp.abs(point.gradient)), relative_gap(strength, point.value, point.gradient)
+
+    def renewed(c: _Newton) -> tuple[Curvature, Factors]:
+        made = _curvature(problem, c.point.probabilities)
+        return made, factorise(made, penalty)
 
     def body(c: _Newton) -> _Newton:
-        # Superlinear convergence (Eisenstat and Walker 1996), but no more exact than the goal needs.
-        accuracy = jnp.maximum(jnp.minimum(0.3, jnp.sqrt(c.gradient_norm)), 0.3 * tolerance / c.gradient_norm)
-        direction = _newton_direction(problem, strength, c.probabilities, c.gradient, accuracy)
-        change = logits_of(direction, problem.features)
-        slope = _dot(c.gradient, direction)
-        length = _step_length(problem, strength, (c.linear, c.logits), (direction, change), slope)
-        moved = _axpy(length, direction, c.linear)
-        return at(moved, c.logits + length * change, c.iterations + 1, length == 0.0)
+        blocks, factors = jax.lax.cond(c.last_products > STALE, renewed, lambda c: (c.curvature, c.factors), c)
+        move = _newton_direction(problem, penalty, c.point, factors, active)
+        length = _step_length(problem, penalty, c.point, move)
+        point = _at(problem, penalty, c.point.coefficients + length * move.solution)
+        better = point.value < c.point.value - 2e-7 * jnp.abs(c.point.value)
+        idle = jnp.where(length == 0.0, MAX_IDLE, jnp.where(better, 0, c.idle + 1))
+        counts = move.products, c.products + move.products, c.iterations + 1
+        return _Newton(point, blocks, factors, *counts, idle)
 
     def unfinished(c: _Newton) -> Bool[Array, ""]:
-        return (c.gradient_norm > tolerance) & (c.iterations < MAX_NEWTON) & ~c.stalled
+        norm, gap = measures(c.point)
+        done = (norm <= tolerance) & (gap <= tolerance)
+        return active & ~done & (c.iterations < MAX_NEWTON) & (c.idle < MAX_IDLE)
 
-    first = at(start, logits_of(start, problem.features), jnp.zeros((), jnp.int32), jnp.zeros((), bool))
+    none = jnp.zeros((), int)
+    first = _Newton(
+        _at(problem, penalty, centred(start)), curvature, factorise(curvature, penalty), none, none, none, none
+    )
     last = jax.lax.while_loop(unfinished, body, first)
-    return Solution(last.linear, last.gradient_norm, last.iterations)
+    return Solution(last.point.coefficients, *measures(last.point), last.iterations, last.products, last.curvature)

@@ -8,25 +8,31 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from aejax.classify.certificate import Certificate, certify
+from aejax.classify.curvature import Curvature
 from aejax.classify.logistic import (
     Linear,
     Problem,
+    Solution,
+    coefficients_of,
+    initial_curvature,
+    linear_of,
     logits_of,
     make_problem,
-    rotate,
     solve,
-    unrotate,
-    zero_linear,
+    zero_coefficients,
 )
 from aejax.config import ProbeConfig
 
-L2_GRID = tuple(np.logspace(2, -6, 12).tolist())  # per-example strengths, strongest first: ties go to the stronger
+EXTENSION = 4  # strengths beyond each end of the grid that are tried while they are better than all before
+EXTENDED_GRID = tuple(np.logspace(2 + EXTENSION * 8 / 11, -6 - EXTENSION * 8 / 11, 12 + 2 * EXTENSION).tolist())
+L2_GRID = EXTENDED_GRID[EXTENSION:-EXTENSION]  # 1e2 .. 1e-6 per example, strongest first: ties go to the stronger
 TIE = 1e-4  # nats of validation loss that make no choice: among such strengths the strongest is taken
 RISES = 2  # rises of the validation loss in a row after which weaker strengths are not tried
 FAR = 1.05  # times the loss before: a rise at which one is enough
-PATH_TOLERANCE = 1e-4  # gradient norm at which a grid point is good enough to be compared
-FINAL_TOLERANCE = 1e-5  # gradient norm asked of the classifier that is reported
-CONVERGED = 1e-4  # largest gradient entry, in float64, at which it counts as converged
+PATH_TOLERANCE = 1e-4  # gradient and relative gap at which a grid point is good enough to be compared
+FINAL_TOLERANCE = 1e-5  # gradient and relative gap asked of the classifier that is reported
+CONVERGED = 1e-4  # gradient and relative gap, in float64, at which it counts as converged
 
 
 class ProbeRows(NamedTuple):
@@ -51,8 +57,9 @@ class ProbeResult(NamedTuple):
     linear: Linear  # for standardised features
     standardizer: Standardizer
     l2: Float[Array, ""]  # per-example strength used
-    grid_edge: Bool[Array, ""]  # the best strength was the grid's first or last
-    valid_nll: Float[Array, " grid"]  # validation loss along L2_GRID, infinite where not tried; empty if l2 was fixed
+    grid_edge: Bool[Array, ""]  # the best strength was the first or last of the extended grid
+    grid_extended: Bool[Array, ""]  # strengths beyond L2_GRID were tried, the best so far being at its edge
+    valid_nll: Float[Array, " grid"]  # validation loss along EXTENDED_GRID, infinite where not tried; empty if l2 fixed
     iterations: Int[Array, ""]
 
 
@@ -75,37 +82,71 @@ def _nll(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[A
 
 
 class _Path(NamedTuple):
-    linear: Linear  # of the strength before
+    coefficients: Float[Array, "p classes"]  # of the strength before
+    curvature: Curvature
     loss: Float[Array, ""]  # its validation loss
+    best: Float[Array, ""]  # the lowest so far
+    improved: Bool[Array, ""]  # the strength before was better than all before it
     rises: Int[Array, ""]  # strengths in a row at which the loss has risen
 
 
-def _validation_path(
-    problem: Problem, features: Float[Array, "n_valid d"], labels: Int[Array, " n_valid"]
-) -> tuple[Float[Array, " grid"], Linear]:
-    """Validation loss at each strength of `L2_GRID`, strongest first, each solution starting from the one before.
+class _Chosen(NamedTuple):
+    l2: Float[Array, ""]
+    linear: Linear
+    curvature: Curvature  # a preconditioner for almost the same problem
+    valid_nll: Float[Array, " grid"]
+    edge: Bool[Array, ""]
+    extended: Bool[Array, ""]
 
-    The path ends where the loss has risen at `RISES` strengths in a row, or risen `FAR`: weaker strengths cost most and
-    only overfit more. Strengths that were not tried have an infinite loss. Also returns the solution at each strength,
-    for features that are not rotated.
+
+def _choose(problem: Problem, features: Float[Array, "n_valid d"], labels: Int[Array, " n_valid"]) -> _Chosen:
+    """The strength of lowest validation loss, each solution starting from the one before.
+
+    The grid is walked from its strongest strength. The walk ends where the loss has risen at `RISES` strengths in a
+    row, or risen `FAR`: weaker strengths cost most and only overfit more. Beyond the weakest it goes on while each is
+    better than all before; and if in the end the strongest is the best, stronger ones are tried in the same way.
     """
+    grid = jnp.asarray(EXTENDED_GRID)
+    last = EXTENSION + len(L2_GRID) - 1
 
-    def at_strength(path: _Path, l2: Float[Array, ""]) -> tuple[_Path, tuple[Float[Array, ""], Linear]]:
-        def tried(start: Linear) -> tuple[Linear, Float[Array, ""]]:
-            linear = solve(problem, l2, start, PATH_TOLERANCE).linear
-            return linear, _nll(logits_of(unrotate(problem, linear), features), labels)
+    def at_strength(path: _Path, index: Int[Array, ""]) -> tuple[_Path, tuple[Float[Array, ""], Array]]:
+        beyond = (index < EXTENSION) | (index > last)
+        wanted = jnp.where(beyond, path.improved, path.rises < RISES)
 
-        def skipped(start: Linear) -> tuple[Linear, Float[Array, ""]]:
-            return start, jnp.asarray(jnp.inf)
+        def tried(_: None) -> tuple[Array, Curvature, Array]:
+            found = solve(problem, grid[index], path.coefficients, path.curvature, PATH_TOLERANCE, wanted)
+            loss = _nll(logits_of(linear_of(problem, found.coefficients), features), labels)
+            return found.coefficients, found.curvature, loss
 
-        linear, loss = jax.lax.cond(path.rises < RISES, tried, skipped, path.linear)
+        def skipped(_: None) -> tuple[Array, Curvature, Array]:
+            return path.coefficients, path.curvature, jnp.asarray(jnp.inf)
+
+        coefficients, curvature, loss = jax.lax.cond(wanted, tried, skipped, None)
         rises = jnp.where(loss > path.loss + TIE, path.rises + 1, 0)
         rises = jnp.where(loss > FAR * path.loss + TIE, RISES, rises)
-        rises = jnp.where(path.rises < RISES, rises, path.rises)
-        return _Path(linear, loss, rises), (loss, unrotate(problem, linear))
+        rises = jnp.where(wanted, rises, RISES)
+        seen = loss, jnp.minimum(loss, path.best), loss < path.best - TIE
+        return _Path(coefficients, curvature, *seen, rises), (loss, coefficients)
 
-    start = _Path(zero_linear(problem), jnp.asarray(jnp.inf), jnp.zeros((), jnp.int32))
-    return jax.lax.scan(at_strength, start, jnp.asarray(L2_GRID))[1]
+    unknown, none = jnp.asarray(jnp.inf), jnp.zeros((), int)
+    start = _Path(zero_coefficients(problem), initial_curvature(problem), unknown, unknown, jnp.asarray(False), none)
+    weaker = jnp.arange(EXTENSION, len(grid))
+    walked, (losses, solutions) = jax.lax.scan(at_strength, start, weaker)
+    at_strongest = losses[0] <= jnp.min(losses) + TIE
+    back = _Path(solutions[0], walked.curvature, losses[0], losses[0], at_strongest, none)
+    _, (losses_beyond, solutions_beyond) = jax.lax.scan(at_strength, back, jnp.arange(EXTENSION)[::-1])
+    valid_nll = jnp.concatenate([losses_beyond[::-1], losses])
+    best = jnp.argmax(valid_nll <= jnp.min(valid_nll) + TIE)
+    linear = linear_of(problem, jnp.concatenate([solutions_beyond[::-1], solutions])[best])
+    tried = jnp.isfinite(valid_nll)
+    return _Chosen(
+        l2=grid[best],
+        linear=linear,
+        curvature=walked.curvature,
+        valid_nll=valid_nll,
+        edge=(best == 0) | (best == len(grid) - 1),
+        extended=tried[EXTENSION - 1] | tried[last + 1],
+    )
 
 
 def make_probe(
@@ -118,43 +159,47 @@ def make_probe(
     no choice, and validation rows, if any, just add to the fit. Products run at full float32 precision everywhere.
     """
 
-    def path(
-        features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows
-    ) -> tuple[Float[Array, " grid"], Linear]:
+    def choose(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> _Chosen:
         standardizer = _standardizer(features[rows.train], config.probe_standardize)
         problem = make_problem(_standardize(standardizer, features[rows.train]), labels[rows.train], classes)
-        return _validation_path(problem, _standardize(standardizer, features[rows.valid]), labels[rows.valid])
+        return _choose(problem, _standardize(standardizer, features[rows.valid]), labels[rows.valid])
+
+    def fit(problem: Problem, chosen: _Chosen | None, count: int) -> tuple[Solution, Float[Array, ""]]:
+        if chosen is None:
+            assert config.probe_c is not None
+            l2, start, curvature = jnp.asarray(1 / (config.probe_c * count)), zero_coefficients(problem), None
+        else:
+            l2, start, curvature = chosen.l2, coefficients_of(problem, chosen.linear), chosen.curvature
+            if curvature.shape[1] != start.shape[0]:  # fewer rows than features: their span has grown
+                curvature = None
+        own = initial_curvature(problem) if curvature is None else curvature
+        return solve(problem, l2, start, own, FINAL_TOLERANCE), l2
 
     def probe(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> ProbeResult:
         with jax.default_matmul_precision("highest"):
+            chosen = None if config.probe_c else choose(features, labels, rows)
             both = jnp.concatenate([rows.train, rows.valid])
             standardizer = _standardizer(features[both], config.probe_standardize)
             problem = make_problem(_standardize(standardizer, features[both]), labels[both], classes)
-            if config.probe_c:
-                valid_nll, edge = jnp.zeros(0), jnp.asarray(False)
-                l2, start = jnp.asarray(1 / (config.probe_c * len(both))), zero_linear(problem)
-            else:
-                valid_nll, solutions = path(features, labels, rows)
-                best = jnp.argmax(valid_nll <= jnp.min(valid_nll) + TIE)
-                edge = (best == 0) | (best == len(L2_GRID) - 1)
-                # Almost the same problem: the solution on the training rows alone is a good start.
-                l2, start = jnp.asarray(L2_GRID)[best], rotate(problem, jax.tree.map(lambda x: x[best], solutions))
-            solution = solve(problem, l2, start, FINAL_TOLERANCE)
-            linear = unrotate(problem, solution.linear)
+            solution, l2 = fit(problem, chosen, len(both))
+            linear = linear_of(problem, solution.coefficients)
             logits = logits_of(linear, _standardize(standardizer, features[rows.test]))
-        log_probs = jax.nn.log_softmax(logits)
-        return ProbeResult(log_probs, linear, standardizer, l2, edge, valid_nll, solution.iterations)
+        no = jnp.asarray(False)
+        edge, extended = (no, no) if chosen is None else (chosen.edge, chosen.extended)
+        valid_nll = jnp.zeros(0) if chosen is None else chosen.valid_nll
+        found = standardizer, l2, edge, extended, valid_nll, solution.iterations
+        return ProbeResult(jax.nn.log_softmax(logits), linear, *found)
 
     return probe
 
 
-def gradient_norm(
+def certificate(
     result: ProbeResult,
     features: Float[np.ndarray, "n d"],
     labels: Int[np.ndarray, " n"],
     rows: Int[np.ndarray, " fitted"],
-) -> float:
-    """Largest absolute entry of one seed's objective gradient at its solution, in float64 on the host.
+) -> Certificate:
+    """How far one seed's classifier can be from the optimum, in float64 on the host.
 
     Args:
         result: one seed's result, as NumPy arrays.
@@ -163,12 +208,6 @@ def gradient_norm(
         rows: the rows it was fitted on, training and validation.
     """
     standardizer = Standardizer(*(leaf.astype(np.float64) for leaf in result.standardizer))
-    weights, bias = (leaf.astype(np.float64) for leaf in result.linear)
     inputs = (features[rows] - standardizer.mean) / standardizer.deviation
-    logits = inputs @ weights + bias
-    residuals = np.exp(logits - logits.max(axis=1, keepdims=True))
-    residuals /= residuals.sum(axis=1, keepdims=True)
-    residuals[np.arange(len(rows)), labels[rows]] -= 1.0
-    strength = float(result.l2) * (2 if weights.shape[1] == 2 else 1)
-    of_weights = inputs.T @ residuals / len(rows) + strength * weights
-    return float(max(np.abs(of_weights).max(), np.abs(residuals.mean(axis=0)).max()))
+    weights, bias = np.asarray(result.linear.weights), np.asarray(result.linear.bias)
+    return certify(inputs, labels[rows], weights, bias, float(result.l2))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from aejax.classify.probe import CONVERGED, ProbeResult, ProbeRows, gradient_norm, make_probe
+from aejax.classify.probe import CONVERGED, ProbeResult, ProbeRows, certificate, make_probe
 from aejax.config import ProbeConfig
 from aejax.data.examples import Batch, Examples, map_rows
 from aejax.data.scalers import Scaler
@@ -32,8 +32,10 @@ class ProbeReport(NamedTuple):
 
     l2: Float[np.ndarray, " seeds"]  # per-example strength
     gradient_norm: list[float]  # largest entry, in float64
-    converged: list[bool]
-    grid_edge: list[bool]
+    gap: list[float]  # duality gap relative to the objective, in float64
+    converged: list[bool]  # both small enough
+    grid_edge: list[bool]  # the best strength was at the edge of the extended grid
+    grid_extended: list[bool]  # strengths beyond the grid were tried
 
 
 class Outcome(NamedTuple):
@@ -121,8 +123,8 @@ def probe_features(
         "--no-probe-standardize: these features are too large for the probe in float32; leave them standardised",
     )
     fitted_rows = np.concatenate([split.labelled_train, split.labelled_valid], axis=1)
-    norms = [
-        gradient_norm(
+    found = [
+        certificate(
             jax.tree.map(lambda leaf, seed=seed: leaf[seed], result),
             np.asarray(features if shared else features[seed]),
             experiment.dataset.labels,
@@ -130,7 +132,14 @@ def probe_features(
         )
         for seed in range(plan.seeds)
     ]
-    report = ProbeReport(result.l2, norms, [norm <= CONVERGED for norm in norms], result.grid_edge.tolist())
+    report = ProbeReport(
+        l2=result.l2,
+        gradient_norm=[one.gradient_norm for one in found],
+        gap=[one.gap for one in found],
+        converged=[max(one) <= CONVERGED for one in found],
+        grid_edge=result.grid_edge.tolist(),
+        grid_extended=result.grid_extended.tolist(),
+    )
     return result.log_probs, report
 
 

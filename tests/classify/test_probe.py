@@ -11,7 +11,17 @@ from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from aejax.classify.probe import CONVERGED, L2_GRID, RISES, TIE, ProbeRows, gradient_norm, make_probe
+from aejax.classify.probe import (
+    CONVERGED,
+    EXTENDED_GRID,
+    EXTENSION,
+    L2_GRID,
+    RISES,
+    TIE,
+    ProbeRows,
+    certificate,
+    make_probe,
+)
 from aejax.config import ProbeConfig
 
 N = 240
@@ -59,14 +69,15 @@ def test_the_strength_is_the_strongest_that_ties_with_the_best_on_the_validation
     for l2 in L2_GRID:  # the same losses by scikit-learn, fitted on the training rows alone
         log_probs = scikit_log_probs(inputs, labels, l2, ROWS.train, ROWS.valid)
         reference.append(-np.mean(log_probs[np.arange(50), labels[ROWS.valid]]))
-    tried = np.isfinite(result.valid_nll)
-    np.testing.assert_allclose(result.valid_nll[tried], np.array(reference)[tried], atol=2e-4)
+    within = result.valid_nll[EXTENSION:-EXTENSION]
+    tried = np.isfinite(within)
+    np.testing.assert_allclose(within[tried], np.array(reference)[tried], atol=2e-4)
     chosen = int(np.argmin(np.abs(np.log(L2_GRID) - np.log(result.l2))))
     np.testing.assert_allclose(result.l2, L2_GRID[chosen], rtol=1e-6)
     assert reference[chosen] <= min(reference) + 3 * TIE
     assert all(loss > min(reference) for loss in reference[:chosen])
-    assert np.all(result.valid_nll[:chosen] > result.valid_nll.min() + TIE)
-    assert result.grid_edge == (chosen in (0, len(L2_GRID) - 1))
+    assert np.all(within[:chosen] > result.valid_nll.min() + TIE)
+    assert not result.grid_edge
 
 
 def test_the_path_ends_only_after_the_loss_has_risen_time_after_time():
@@ -75,17 +86,38 @@ def test_the_path_ends_only_after_the_loss_has_risen_time_after_time():
     result = fitted(inputs, labels)
     tried = np.isfinite(result.valid_nll)
     last = np.flatnonzero(tried)[-1]
-    assert last < len(L2_GRID) - 1
-    assert np.all(tried[: last + 1])
+    assert last < EXTENSION + len(L2_GRID) - 1
+    assert np.all(tried[EXTENSION : last + 1])
     assert np.all(np.diff(result.valid_nll[last - RISES : last + 1]) > TIE)
-    assert result.l2 >= L2_GRID[last - RISES] * (1 - 1e-6)
+    assert result.l2 >= EXTENDED_GRID[last - RISES] * (1 - 1e-6)
+
+
+def test_beyond_the_strongest_strength_the_grid_goes_on_while_each_is_better():
+    rng = np.random.default_rng(0)  # ten examples of two classes that say the opposite of the rows that choose
+    inputs, labels = APART[0] * 100, np.where(np.arange(N) < 120, APART[1], (APART[1] + 1) % 3).astype(np.int32)
+    labels[rng.permutation(120)[:3]] = 0
+    result = fitted(inputs, labels, ProbeConfig(probe_standardize=False))
+    tried = np.flatnonzero(np.isfinite(result.valid_nll))
+    assert result.grid_extended
+    assert tried[0] < EXTENSION
+    assert result.l2 > L2_GRID[0]
+    steps = -np.diff(result.valid_nll[tried[0] : EXTENSION + 1][::-1])
+    assert np.all(steps[:-1] > TIE)
+
+
+def test_beyond_the_weakest_strength_the_grid_goes_on_and_its_end_is_flagged():
+    inputs, labels = APART  # separable, in units so small that no penalty of the grid is weak
+    result = fitted(inputs * np.float32(1e-5), labels, ProbeConfig(probe_standardize=False))
+    assert result.grid_extended
+    assert result.l2 < L2_GRID[-1]
+    assert result.grid_edge == (np.argmin(result.valid_nll) == len(EXTENDED_GRID) - 1)
 
 
 def test_the_classifier_is_fitted_on_training_and_validation_rows_together():
     inputs, labels = OVERLAPPING
     result = fitted(inputs, labels)
-    assert gradient_norm(result, inputs, labels, FITTED) <= CONVERGED
-    assert gradient_norm(result, inputs, labels, np.asarray(ROWS.train)) > 100 * CONVERGED
+    assert max(certificate(result, inputs, labels, FITTED)) <= CONVERGED
+    assert min(certificate(result, inputs, labels, np.asarray(ROWS.train))) > 2 * CONVERGED
     expected = scikit_log_probs(inputs, labels, float(result.l2), FITTED, ROWS.test)
     np.testing.assert_allclose(result.log_probs, expected, atol=2e-3)
 
@@ -175,10 +207,12 @@ def test_log_probabilities_are_normalised():
 def test_the_certificate_is_small_at_the_solution_and_large_beside_it(part):
     inputs, labels = OVERLAPPING
     result = fitted(inputs, labels)
-    assert gradient_norm(result, inputs, labels, FITTED) < 2e-5
+    assert max(certificate(result, inputs, labels, FITTED)) < 2e-5
     moved = result.linear._replace(**{part: getattr(result.linear, part).copy()})
     getattr(moved, part)[..., 0] += 0.05
-    assert gradient_norm(result._replace(linear=moved), inputs, labels, FITTED) > 10 * CONVERGED
+    beside = certificate(result._replace(linear=moved), inputs, labels, FITTED)
+    assert beside.gradient_norm > 10 * CONVERGED
+    assert beside.gap > 2 * CONVERGED
 
 
 def test_the_certificate_is_the_largest_entry_of_the_objectives_gradient():
@@ -193,5 +227,5 @@ def test_the_certificate_is_the_largest_entry_of_the_objectives_gradient():
         return loss + result.l2 * jnp.sum(linear.weights**2)  # two classes: twice l2 / 2
 
     expected = max(float(jnp.abs(leaf).max()) for leaf in jax.grad(objective)(moved))
-    found = gradient_norm(result._replace(linear=moved), inputs, labels, FITTED)
+    found = certificate(result._replace(linear=moved), inputs, labels, FITTED).gradient_norm
     np.testing.assert_allclose(found, expected, rtol=1e-4)
