@@ -15,6 +15,8 @@ from aejax.ledger.workplace import Workplace
 Need = Literal["MNIST", "an accelerator"]
 Role = Literal["claim", "control", "beside"]
 """claim: what the source says; control: what could explain it; beside: shown and not judged."""
+Demand = Literal["better", "as well"]
+"""better: the verdict is `better`; as well: the interval lies above minus the margin, so not worse by as much."""
 Cost = Literal["seconds", "a minute", "minutes", "hours"]  # on two CPU cores: below 20 s, 90 s, 20 min, and above
 
 
@@ -34,6 +36,7 @@ class Evidence(NamedTuple):
     mean: float
     ci95: list[float] | None
     unit: str
+    margin: float  # differences inside it make no practical difference
     verdict: str  # of `aejax.evaluate.statistics.verdict`, for the difference
 
 
@@ -49,8 +52,8 @@ class Claim:
     unit: str  # of the numbers
     printed: tuple[str, ...] = ()  # the published numbers as the source prints them; none: a statement in words
     tolerance: tuple[float, ...] = ()  # how far the mean may be from each and still reproduce it
-    accepts: tuple[str, ...] = ()  # of a statement: the verdicts that bear it out
-    reason: str  # why that tolerance, or those verdicts
+    demands: Demand | None = None  # of a statement: what its comparisons have to show
+    reason: str  # why that tolerance, or that demand
     seeds: int  # independent repetitions; 1: nothing is drawn, and --seeds changes nothing
     needs: tuple[Need, ...] = ()
     cost: Cost

@@ -47,7 +47,7 @@ def judge_numbers(claim: Claim, per_seed: Float[np.ndarray, "seeds entries"]) ->
 
 
 def judge_statement(claim: Claim, evidence: Sequence[Evidence]) -> Judgement:
-    """reproduced: every comparison that the claim makes has a verdict that it accepts.
+    """reproduced: every comparison that the claim makes shows what it demands.
 
     The caveat says when that is not all: a comparison with a control that does not come out `better` could explain
     what was found; and a difference may have the sign that the claim needs and no verdict.
@@ -55,13 +55,19 @@ def judge_statement(claim: Claim, evidence: Sequence[Evidence]) -> Judgement:
     claimed = [own for own in evidence if own.role == "claim"]
     if any(own.verdict == "too few seeds" for own in claimed):
         return Judgement("not run", f"needs at least {MIN_SEEDS} seeds for a verdict: leave --seeds out")
-    if all(own.verdict in claim.accepts for own in claimed):
+    short = [own for own in claimed if not _shows(own, claim)]
+    if claimed and not short:
         explained = [own for own in evidence if own.role == "control" and own.verdict != "better"]
-        caveat = "the control may explain it: " + "; ".join(map(in_words, explained)) if explained else ""
+        caveat = "a control may explain it: " + "; ".join(map(in_words, explained)) if explained else ""
         return Judgement("reproduced", caveat=caveat)
-    short = [own for own in claimed if own.verdict not in claim.accepts and own.mean > 0]
-    caveat = "the point estimate agrees, without a verdict" if short and "better" in claim.accepts else ""
-    return Judgement("not reproduced", caveat=caveat)
+    agrees = all(own.mean > 0 for own in short)
+    return Judgement("not reproduced", caveat="the point estimate agrees, the interval does not" if agrees else "")
+
+
+def _shows(evidence: Evidence, claim: Claim) -> bool:
+    if claim.demands == "better":
+        return evidence.verdict == "better"
+    return evidence.ci95 is not None and evidence.ci95[0] > -evidence.margin
 
 
 def in_words(evidence: Evidence) -> str:
@@ -87,4 +93,4 @@ def paired(
     scale = MARGIN / margin
     mean = float(differences.mean())
     found = verdict(mean * scale, [bound * scale for bound in interval or (-math.inf, math.inf)], p, len(differences))
-    return Evidence(what, role, mean, interval, unit, found)
+    return Evidence(what, role, mean, interval, unit, margin, found)

@@ -163,7 +163,7 @@ def describe_claim(claim: Claim, seeds: int) -> dict[str, Any]:
         "unit": claim.unit,
         "printed": list(claim.printed),
         "tolerance": list(claim.tolerance),
-        "accepts": list(claim.accepts),
+        "demands": claim.demands,
         "tolerance_reason": claim.reason,
         "needs": list(claim.needs),
         "cost": claim.cost,

@@ -118,7 +118,7 @@ CLAIMS = (
         "IDX files",
         command='LogisticRegression(C=0.01, l1_ratio=1, solver="saga", tol=0.1).fit(X_train, y_train)',
         unit="points",
-        accepts=("better",),
+        demands="better",
         reason="above: interval and p together, and by more than half a point",
         seeds=6,
         needs=("MNIST",),

@@ -26,7 +26,7 @@ def headline(ledger: Entry) -> str:
     parts = [_count(numbers, "published number", "reproduced")] if numbers else []
     if statements:
         explained = sum(own["status"] == "reproduced" and bool(own["caveat"]) for own in statements)
-        aside = f" ({explained} of these explained as well by an untrained control)" if explained else ""
+        aside = f" (a control may explain {explained} of these)" if explained else ""
         parts.append(_count(statements, "statement in words", f"borne out{aside}"))
     return "; ".join(parts) + "."
 
@@ -47,18 +47,21 @@ def status_words(entry: Entry) -> str:
     return f"{entry['status']}{reason}{link + entry['caveat'] if entry['caveat'] else ''}"
 
 
-def ours(entry: Entry) -> str:
-    """Mean and interval over seeds of each number, or each comparison of a statement."""
+def ours(entry: Entry, roles: Sequence[str] = ("claim", "control", "beside")) -> str:
+    """Mean and interval over seeds of each number, or the comparisons of a statement that have these roles."""
     measured = entry.get("measured", {})
     if "evidence" in measured:
-        return "; ".join(map(evidence_words, measured["evidence"]))
+        return "; ".join(evidence_words(own, entry["demands"]) for own in measured["evidence"] if own["role"] in roles)
     pairs = zip(entry["mean"], entry["ci95"], strict=True)
     return " ".join(_digits(mean) + _interval(bounds, "") for mean, bounds in pairs) or MISSING
 
 
-def evidence_words(own: Entry) -> str:
-    """`code less raw +2.94 [+0.85, +5.21] points: better`."""
-    return f"{own['what']}: {own['mean']:+.3g}{_interval(own['ci95'], '+')} {own['unit']}, {own['verdict']}"
+def evidence_words(own: Entry, demands: str) -> str:
+    """`code less raw: +2.94 [+0.85, +5.21] points, better`."""
+    said = own["verdict"]
+    if own["role"] == "claim" and demands == "as well" and own["ci95"] is not None:
+        said = f"{'not' if own['ci95'][0] > -own['margin'] else 'may be'} worse by {own['margin']:g}"
+    return f"{own['what']}: {own['mean']:+.3g}{_interval(own['ci95'], '+')} {own['unit']}, {said}"
 
 
 def _digits(value: float | None) -> str:
@@ -68,7 +71,8 @@ def _digits(value: float | None) -> str:
 def _interval(bounds: Sequence[float | None] | None, sign: str) -> str:
     if bounds is None or None in bounds:
         return ""
-    return f" [{', '.join(f'{bound:{sign}.4g}' for bound in bounds)}]"
+    digits = 3 if sign else 4
+    return f" [{', '.join(f'{bound:{sign}.{digits}g}' for bound in bounds)}]"
 
 
 def _tolerance(entry: Entry) -> str:
@@ -100,8 +104,8 @@ def ledger_tables(ledger: Entry) -> str:
     parts += [markdown_rows(STATEMENTS, "lllrl", statements)] if statements else []
     parts.append(
         "A number is reproduced if the mean over seeds is within its tolerance; the interval, Student's t over seeds, "
-        "is shown and does not decide. A statement is borne out, `reproduced`, if every comparison that it makes has "
-        "the verdict that it needs."
+        "is shown and does not decide. A statement is borne out, `reproduced`, if every comparison that it makes shows "
+        "what it says; where a control may explain that, the status says so."
     )
     return "\n\n".join(parts)
 
@@ -131,7 +135,7 @@ def _details(entry: Entry) -> str:
 
 
 def _rule(entry: Entry) -> str:
-    return f"Tolerance {_tolerance(entry)}" if entry["printed"] else f"Verdict needed: {' or '.join(entry['accepts'])}"
+    return f"Tolerance {_tolerance(entry)}" if entry["printed"] else f"Has to show `{entry['demands']}`"
 
 
 def _sentence(text: str) -> str:
@@ -144,7 +148,7 @@ def terminal_ledger(ledger: Entry) -> RenderableType:
     for own in ledger["claims"]:
         published = f"{' '.join(own['printed'])}\n{own['unit']}" if own["printed"] else own["statement"]
         status = Text(status_words(own), style=STYLES[own["status"]])
-        table.add_row(Text(own["name"]), Text(published), Text(ours(own)), status)
+        table.add_row(Text(own["name"]), Text(published), Text(ours(own, ("claim",))), status)
     return Padding(Group(table, Text(), Text(headline(ledger), style="bold")), (1, 0))
 
 
@@ -152,8 +156,9 @@ def terminal_list(claims: Sequence[Entry]) -> RenderableType:
     """Claims that can be run: what is said, what they cost and need."""
     table = _table("claim", "what is said", "seeds", "two cores", "needs")
     for own in claims:
-        said = f"{own['statement']} ({own['source']['title']})"
-        table.add_row(*map(Text, (own["name"], said, str(own["seeds"]), own["cost"], ", ".join(own["needs"]))))
+        table.add_row(
+            *map(Text, (own["name"], own["statement"], str(own["seeds"]), own["cost"], ", ".join(own["needs"])))
+        )
     return Padding(table, (1, 0))
 
 
