@@ -171,7 +171,7 @@ CLAIMS = (
         "restricted Boltzmann machines; fine-tuning is 200 epochs of Adam in batches of 256, not of conjugate "
         "gradients in batches of 1000",
         command="python scripts/pretrain.py --recipe stacked --dataset mnist --split tutorial --monitor test --hidden "
-        "1000 500 250 --latent-dim 30 --activation sigmoid --decoder-hidden None --conventions keras --layer-epochs 25 "
+        "1000 500 250 --latent-dim 30 --activation sigmoid --conventions keras --layer-epochs 25 "
         "--epochs 300 --batch-size 256 --seeds 3",
         unit="squared error per image",
         printed=("3.00",),

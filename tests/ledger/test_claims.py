@@ -2,16 +2,19 @@
 
 import dataclasses
 import io
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from aejax.config import ProbeConfig, to_dict
+from aejax.cli import flag_value, parse
+from aejax.config import PretrainConfig, ProbeConfig, to_dict
 from aejax.data import sources
 from aejax.data.dataset import make_dataset
-from aejax.ledger import mnist_autoencoders, mnist_classifiers
+from aejax.ledger import mnist_autoencoders, mnist_classifiers, tabular
 from aejax.ledger.ledger import make_ledger, measure
 from aejax.ledger.registry import CLAIMS, EVERY
 from aejax.ledger.workplace import Workplace
@@ -75,6 +78,25 @@ def test_the_recipe_of_the_blogs_deep_autoencoder_is_the_one_that_is_claimed():
     assert (config.model.hidden, config.model.latent_dim, config.train.epochs) == ((128, 64), 32, 100)
 
 
+PRETRAINED = [claim for claim in EVERY if re.fullmatch(r"python scripts/pretrain.py [^,]*", claim.command)]
+
+
+@pytest.mark.parametrize("claim", PRETRAINED, ids=lambda claim: claim.name)
+def test_the_command_that_a_claim_names_asks_for_what_the_claim_runs(claim):
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Args:
+        config: PretrainConfig
+
+    argv = shlex.split(claim.command)[2:]
+    named = recipe(flag_value("recipe", argv, ""), flag_value("dataset", argv, ""))
+    asked = parse(Args(config=named), argv, "").config
+    (run,) = claim.configs
+    mirrored = dataclasses.replace(asked.model, decoder_hidden=None)  # as stacked has it, whatever is asked
+    if run.method == "stacked":
+        asked = dataclasses.replace(asked, model=mirrored)
+    assert dataclasses.replace(run, seeds=claim.seeds) == asked
+
+
 def test_what_is_not_random_comes_out_to_the_last_printed_digit(tmp_path):
     exact = ("tabular-raw-lr", "digits-lr", "digits-knn")
     ledger = make_ledger(tmp_path, quiet(), only=exact)
@@ -92,7 +114,7 @@ def few_digits(monkeypatch):
     monkeypatch.setattr(mnist_classifiers, "L1_TRAIN", 30)
     monkeypatch.setattr(mnist_classifiers, "L1_TEST", 20)
     monkeypatch.setattr(mnist_classifiers, "SOFTMAX_BATCH", 10)
-    narrow = dataclasses.replace(mnist_autoencoders.LOGISTIC.model, hidden=(6, 5), latent_dim=4)
+    narrow = dataclasses.replace(mnist_autoencoders.LOGISTIC.model, hidden=(6,), latent_dim=4)
     monkeypatch.setattr(mnist_autoencoders, "LOGISTIC", dataclasses.replace(mnist_autoencoders.LOGISTIC, model=narrow))
 
 
@@ -117,7 +139,11 @@ def test_every_claim_about_mnist_runs_from_the_data_to_its_measurement(claim, fe
         assert np.isfinite(measured["evidence"][0]["mean"])
 
 
-def test_the_tabular_claims_run_and_share_their_trainings(tmp_path):
+def test_the_tabular_claims_run_and_share_their_trainings(tmp_path, monkeypatch):
+    for name in ("HALF", "WHOLE"):
+        full = getattr(tabular, name)
+        narrow = dataclasses.replace(full, model=dataclasses.replace(full.model, hidden=(30,)))
+        monkeypatch.setattr(tabular, name, narrow)
     only = ("tabular-code-lr", "tabular-code-mse", "tabular-half-size-mse")
     ledger = make_ledger(tmp_path, quiet(), only=only, seeds=2, epochs=1)
     assert [entry["status"] for entry in ledger["claims"]] == ["not reproduced", "not reproduced", "not run"]
