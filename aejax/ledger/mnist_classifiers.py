@@ -64,7 +64,7 @@ def l1_above(work: Workplace) -> list[Evidence]:
             classifier.fit(scaler.transform(train), train_labels)
         found.append(classifier.score(scaler.transform(test), test_labels))
     points = 100 * (np.array(found) - ABOVE)
-    return [paired("accuracy less 80 %:", "claim", points, unit="points", margin=0.5)]
+    return [paired("accuracy less 80 %", "claim", points, unit="points", margin=0.5)]
 
 
 def _neighbour_error(work: Workplace, k: int) -> Float[np.ndarray, "1 1"]:
