@@ -2,9 +2,9 @@
 
     python scripts/pretrain.py [--recipe NAME] [--dataset ...] [--seeds ...] [--epochs N] [--out DIR]
 
-Recipes are the tutorials (tutorial-deep, tutorial-tabular, tutorial-single, tutorial-dense64: `aejax/recipes.py` has
-their sources and what to expect of them) and the kinds of autoencoder (`--recipe vae --dataset mnist`; their names are
-in `aejax/kinds/registry.py`). Any other flag changes the recipe.
+Recipes are the tutorials (tutorial-deep, tutorial-tabular, tutorial-single, tutorial-dense64, blog-deep:
+`aejax/recipes.py` has their sources and what to expect of them) and the kinds of autoencoder (`--recipe vae --dataset
+mnist`; their names are in `aejax/kinds/registry.py`). Any other flag changes the recipe.
 """
 
 import dataclasses

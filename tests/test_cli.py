@@ -90,6 +90,9 @@ CASES = {
         ["--recipe", "tutorial-tabular", "--epochs", "2", "--warmup-epochs", "3"],
         "--warmup-epochs",
     ),
+    "an unknown claim": ("reproduce", ["--only", "digits-lr", "digits-kmn"], "digits-knn"),
+    "claims with no seeds": ("reproduce", ["--only", "digits-lr", "--seeds", "0"], "--seeds 0"),
+    "a ledger among other files": ("reproduce", ["--only", "digits-lr", "--out", "{}/busy"], "busy"),
     "no run to probe": ("probe", [], "--run"),
     "a run that is not there": ("probe", ["--run", "{}/none"], "none"),
     "a run that is none": ("probe", ["--run", "{}/busy"], "busy"),
@@ -133,10 +136,11 @@ def test_the_process_ends_with_status_2_and_one_line_on_standard_error(argv, nam
     assert named in done.stderr
 
 
-@pytest.mark.parametrize("name", ["compare", "pretrain", "probe"])
+@pytest.mark.parametrize("name", ["compare", "pretrain", "probe", "reproduce"])
 def test_help_explains_every_flag(name):
     done = run_script(f"scripts/{name}.py", "--help")
     assert done.returncode == 0
     words = {"compare": "--dataset --data-dir --seeds --methods --epochs --label-fraction --out --overwrite"}
     words |= {"pretrain": "--recipe --dataset --seeds --epochs --out", "probe": "--run --out"}
+    words |= {"reproduce": "--only --list --data-dir --seeds --out --overwrite"}
     assert all(word in done.stdout for word in words[name].split())

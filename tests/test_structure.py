@@ -23,6 +23,7 @@ ROOMS = [
     "store",
     "report",
     "run",
+    "ledger",
     "cli",
     "benchmark",
 ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from aejax.errors import require
+from aejax.report.ledger import ledger_tables
 from aejax.report.results import Results, best, check, comparison_of, kind, read_results
 from aejax.report.table import markdown_rows, markdown_table
 from aejax.report.wording import MISSING, duration, points, points_interval, with_interval
@@ -33,7 +34,7 @@ _HEADINGS = ("run", "dataset", "best control", "best autoencoder", "difference",
 def index(results_folder: Path) -> str:
     """The page for the runs `results_folder/*/results.json`, in order of folder name.
 
-    Explorations are linked to; other folders without a results.json are no runs and are passed over.
+    Ledgers have a section and explorations a link; other folders without a results.json are passed over.
 
     Raises:
         InputError: there is no such folder, or a results.json cannot be read or is not what this version writes.
@@ -50,6 +51,7 @@ def index(results_folder: Path) -> str:
         parts.append(markdown_rows(_HEADINGS, "llllrrl", [_headline(folder, runs[folder]) for folder in runs]) + "\n")
     else:
         parts.append("No comparisons here yet: `python scripts/compare.py` makes one.\n")
+    parts += [_ledger(path) for path in sorted(results_folder.glob("*/ledger.json"))]
     parts += [_section(folder, results) for folder, results in runs.items()]
     parts += [_other_section(folder, results) for folder, results in found.items() if folder not in runs]
     explorations = sorted(results_folder.glob("*/explore.md"))
@@ -100,6 +102,12 @@ def _other_section(folder: Path, results: Results) -> str:
     table = folder / "table.md"
     tables = [table.read_text(encoding="utf-8").rstrip("\n")] if table.is_file() else []
     return "\n\n".join([f"## {folder.name}", where, *tables, *_figures(folder)]) + "\n"
+
+
+def _ledger(path: Path) -> str:
+    """The tables of a ledger that `reproduce.py` wrote, and a link to its page, which has sources and protocols."""
+    link = f"Every claim's source, protocol and tolerance: [ledger.md]({quote(path.parent.name)}/ledger.md)."
+    return "\n\n".join([f"## {path.parent.name}", ledger_tables(read_results(path)), link]) + "\n"
 
 
 def _explorations(pages: Sequence[Path]) -> str:

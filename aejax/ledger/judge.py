@@ -1,0 +1,96 @@
+"""What a measurement says of a claim. Pure: a stored measurement is judged anew whenever it is read."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from aejax.evaluate.statistics import MARGIN, MIN_SEEDS, seeds_interval, sign_flip_p, verdict
+from aejax.ledger.claim import Claim, Evidence, Role
+
+Status = Literal["reproduced", "not reproduced", "not run", "failed"]
+ROUNDING = 1e-9  # .095 is within .005 of .09, which binary fractions would deny
+
+
+class Judgement(NamedTuple):
+    """A claim's status and what it rests on."""
+
+    status: Status
+    reason: str = ""  # of not run and failed: why
+    caveat: str = ""  # of a statement: what the status does not say
+    mean: tuple[float, ...] = ()  # of each published number
+    ci95: tuple[list[float] | None, ...] = ()
+    within: tuple[bool, ...] = ()  # whether each is within its tolerance
+
+
+def judge_numbers(claim: Claim, per_seed: Float[np.ndarray, "seeds entries"]) -> Judgement:
+    """reproduced: the mean over seeds of every entry is within its tolerance of the published number, `<=`.
+
+    The interval, Student's t over seeds, is shown beside it and does not decide: a wide one would reproduce anything. A
+    mean that is not finite reproduces nothing. Nor does a measurement with another number of entries.
+    """
+    means = per_seed.mean(axis=0)
+    pairs = list(zip(means, claim.published, claim.tolerance, strict=False))
+    within = tuple(
+        bool(math.isfinite(mean) and abs(mean - printed) <= tolerance * (1 + ROUNDING) + ROUNDING * abs(printed))
+        for mean, printed, tolerance in pairs
+    )
+    complete = len(means) == len(claim.published)
+    return Judgement(
+        "reproduced" if complete and all(within) else "not reproduced",
+        mean=tuple(map(float, means)),
+        ci95=tuple(seeds_interval(column) for column in per_seed.T),
+        within=within,
+    )
+
+
+def judge_statement(claim: Claim, evidence: Sequence[Evidence]) -> Judgement:
+    """reproduced: every comparison that the claim makes shows what it demands.
+
+    The caveat says when that is not all: a comparison with a control that does not come out `better` could explain
+    what was found; and a difference may have the sign that the claim needs and no verdict.
+    """
+    claimed = [own for own in evidence if own.role == "claim"]
+    if any(own.verdict == "too few seeds" for own in claimed):
+        return Judgement("not run", f"needs at least {MIN_SEEDS} seeds for a verdict: leave --seeds out")
+    short = [own for own in claimed if not _shows(own, claim)]
+    if claimed and not short:
+        explained = [own for own in evidence if own.role == "control" and own.verdict != "better"]
+        caveat = "a control may explain it: " + "; ".join(map(in_words, explained)) if explained else ""
+        return Judgement("reproduced", caveat=caveat)
+    agrees = all(own.mean > 0 for own in short)
+    return Judgement("not reproduced", caveat="the point estimate agrees, the interval does not" if agrees else "")
+
+
+def _shows(evidence: Evidence, claim: Claim) -> bool:
+    if claim.demands == "better":
+        return evidence.verdict == "better"
+    return evidence.ci95 is not None and evidence.ci95[0] > -evidence.margin
+
+
+def in_words(evidence: Evidence) -> str:
+    """`code less raw +2.94 [+0.85, +5.21] points, better`."""
+    interval = "" if evidence.ci95 is None else f" [{evidence.ci95[0]:+.3g}, {evidence.ci95[1]:+.3g}]"
+    return f"{evidence.what} {evidence.mean:+.3g}{interval} {evidence.unit}, {evidence.verdict}"
+
+
+def paired(
+    what: str,
+    role: Role,
+    differences: Float[np.ndarray, " seeds"],
+    *,
+    unit: str,
+    margin: float,
+) -> Evidence:
+    """Evidence from one difference for each seed, above 0 where the claim has it.
+
+    The verdict is the one that accuracies get, with `margin`, in the differences' unit, in place of theirs: interval by
+    Student's t over seeds, p by sign flips.
+    """
+    interval, p = seeds_interval(differences), sign_flip_p(differences)
+    scale = MARGIN / margin
+    mean = float(differences.mean())
+    found = verdict(mean * scale, [bound * scale for bound in interval or (-math.inf, math.inf)], p, len(differences))
+    return Evidence(what, role, mean, interval, unit, margin, found)
