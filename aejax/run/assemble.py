@@ -11,6 +11,7 @@ from aejax.config import to_dict
 from aejax.evaluate.statistics import Resamples, compare_all, crossed_interval, draw_resamples, seeds_interval
 from aejax.kinds.registry import KINDS
 from aejax.methods import controls_of
+from aejax.run.diagnosing import diagnostics_entry
 from aejax.run.environment import describe
 from aejax.run.experiment import Experiment
 from aejax.run.scoring import Outcome
@@ -69,6 +70,7 @@ def results(
         "methods": [method_entry(outcome, resamples) for outcome in outcomes],
         "comparisons": [row._asdict() for row in compare_all(correct, pairs, resamples)],
         "interval": INTERVAL,
+        "diagnostics": diagnostics_entry(experiment, {outcome.name: outcome.diagnosis for outcome in outcomes}),
     }
 
 
