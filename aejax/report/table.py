@@ -46,7 +46,7 @@ _LAYOUT: dict[str, Any] = {
 
 
 def markdown_table(results: Results) -> str:
-    """Methods, codes, comparisons, a caption, diagnostics and a list of warnings where there are any, as Markdown."""
+    """Methods, codes, comparisons, a caption, and warnings and diagnostics where there are any, as Markdown."""
     parts = [markdown_rows(METHOD_HEADINGS, "lrrrrrrr", [method_cells(method) for method in results["methods"]])]
     measures = measured(results)
     if measures:
@@ -57,12 +57,12 @@ def markdown_table(results: Results) -> str:
         rows = [comparison_cells(comparison) for comparison in results["comparisons"]]
         parts.append(markdown_rows(COMPARISON_HEADINGS, "llrrrl", rows))
     parts.append(caption(results))
-    if "diagnostics" in results:
-        names, rows = DIAGNOSTIC_HEADINGS, diagnostic_rows(results)
-        parts += [markdown_rows(names, "l" + "r" * (len(names) - 1), rows), diagnostics_caption(results)]
     warnings = flags(results)
     if warnings:
         parts.append("\n".join(f"- ⚠ {warning}" for warning in warnings))
+    if "diagnostics" in results:
+        names, rows = DIAGNOSTIC_HEADINGS, diagnostic_rows(results)
+        parts += [markdown_rows(names, "l" + "r" * (len(names) - 1), rows), diagnostics_caption(results)]
     return "\n\n".join(parts) + "\n"
 
 
