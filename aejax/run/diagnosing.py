@@ -7,16 +7,15 @@ of a few seeds: 8 MB a seed for 2000 rows, whatever the width.
 import functools
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from aejax.evaluate.diagnostics import DIAGNOSTICS, NEIGHBOURS, diagnose
+from aejax.evaluate.diagnostics import DIAGNOSTICS, diagnose
 from aejax.evaluate.similarity import cka, mean_cka_between, unit_similarity
-from aejax.evaluate.statistics import seeds_interval
 from aejax.run.experiment import Experiment
 from aejax.train.plan import Plan
 
@@ -27,6 +26,7 @@ PAIRED_SEEDS = 3  # seeds whose CKA between methods is averaged, at most
 class Diagnosis(NamedTuple):
     """What is said of one method's features on the diagnosed rows, on the host."""
 
+    rows: int
     measures: dict[str, Float[np.ndarray, " seeds"]]
     cka_between_seeds: float  # NaN where there is one seed, or none changes the features
     similarities: Float[np.ndarray, "paired pairs"]  # of the first seeds, for CKA with other methods
@@ -78,40 +78,19 @@ def diagnosis_of(features: Num[np.ndarray, "copies m d"], labels: Int[np.ndarray
     measures = {name: np.array([own[name] for own in found] * repeated) for name in DIAGNOSTICS}
     similarities = np.stack([unit_similarity(own) for own in features])
     between = mean_cka_between(similarities)
-    return Diagnosis(measures, between, similarities[:PAIRED_SEEDS].copy())  # a view would keep all of them alive
+    kept = similarities[:PAIRED_SEEDS].copy()  # a view would keep all of them alive
+    return Diagnosis(len(labels), measures, between, kept)
 
 
-def diagnostics_entry(experiment: Experiment, diagnoses: Mapping[str, Diagnosis]) -> dict[str, Any]:
-    """The `diagnostics` of a `results.json`.
-
-    `cka.matrix` is the mean over paired seeds, in the order of `cka.methods`: both methods with the same seed.
-    """
-    names = list(diagnoses)
-    matrix = np.eye(len(names))
-    for (i, one), (j, other) in itertools.combinations(enumerate(diagnoses.values()), 2):
-        matrix[i, j] = matrix[j, i] = _paired_cka(one, other)
-    return {
-        "rows": len(diagnosed_rows(experiment)),
-        "neighbours": NEIGHBOURS,
-        "methods": [_method_entry(name, diagnosis) for name, diagnosis in diagnoses.items()],
-        "cka": {
-            "methods": names,
-            "paired_seeds": max(len(diagnosis.similarities) for diagnosis in diagnoses.values()),
-            "matrix": matrix,
-        },
-        "seconds": sum(diagnosis.seconds for diagnosis in diagnoses.values()),
-    }
+def paired_cka(diagnoses: Sequence[Diagnosis]) -> Float[np.ndarray, "method method"]:
+    """CKA between every two methods with the same seed, mean over `PAIRED_SEEDS`; NaN where there is none."""
+    matrix = np.empty((len(diagnoses), len(diagnoses)))
+    for (i, one), (j, other) in itertools.combinations_with_replacement(enumerate(diagnoses), 2):
+        matrix[i, j] = matrix[j, i] = _cka_of(one, other)
+    return matrix
 
 
-def _method_entry(name: str, diagnosis: Diagnosis) -> dict[str, Any]:
-    summaries = {
-        measure: {"per_seed": values, "mean": values.mean(), "ci95": seeds_interval(values)}
-        for measure, values in diagnosis.measures.items()
-    }
-    return {"name": name, **summaries, "cka_between_seeds": diagnosis.cka_between_seeds}
-
-
-def _paired_cka(one: Diagnosis, other: Diagnosis) -> float:
+def _cka_of(one: Diagnosis, other: Diagnosis) -> float:
     """Mean over the seeds that both have; a single copy meets every seed of the other."""
     pairs = np.broadcast_arrays(one.similarities, other.similarities)
     return float(np.mean([cka(mine, theirs) for mine, theirs in zip(*pairs, strict=True)]))

@@ -11,7 +11,7 @@ from aejax.data.sources import load
 from aejax.evaluate.diagnostics import DIAGNOSTICS, diagnose
 from aejax.run import diagnosing
 from aejax.run.compare import compare
-from aejax.run.diagnosing import PAIRED_SEEDS, diagnosed_rows, diagnosis_of
+from aejax.run.diagnosing import PAIRED_SEEDS, diagnosed_rows, diagnosis_of, paired_cka
 from aejax.run.experiment import prepare
 from aejax.run.progress import Silent
 from aejax.run.resolve import resolve
@@ -65,7 +65,7 @@ def test_all_principal_components_are_the_inputs_turned(run):
     matrix = np.array(run[0]["diagnostics"]["cka"]["matrix"])
     assert matrix[0, 1] == pytest.approx(1, abs=1e-4)
     np.testing.assert_array_equal(matrix, matrix.T)
-    np.testing.assert_array_equal(np.diag(matrix), 1)
+    np.testing.assert_allclose(np.diag(matrix), 1, atol=1e-6)
     assert matrix[0, 2] < 0.99
 
 
@@ -102,6 +102,22 @@ def test_of_many_seeds_only_what_cka_needs_is_kept():
     diagnosis = diagnosis_of(features, np.zeros(30, int), 6)
     assert diagnosis.similarities.shape == (PAIRED_SEEDS, 30 * 29 // 2)
     assert diagnosis.similarities.base is None  # no view of all seeds'
+
+
+def test_cka_pairs_seed_with_seed_and_a_single_copy_with_every_seed():
+    generator = np.random.default_rng(0)
+    turned = np.linalg.qr(generator.normal(size=(4, 4)))[0]
+    features, labels = generator.normal(size=(3, 30, 4)), np.zeros(30, int)
+    own, same, shifted, single = (
+        diagnosis_of(rows, labels, 3) for rows in (features, features @ turned, features[[1, 2, 0]], features[:1])
+    )
+    matrix = paired_cka([own, same, shifted, single])
+    assert matrix[0, 1] == pytest.approx(1, abs=1e-5)
+    assert matrix[0, 2] < 0.5  # the same seeds in another order
+    assert matrix[0, 3] == pytest.approx((1 + 2 * own.cka_between_seeds) / 3, abs=0.2)
+    assert matrix[3, 0] == matrix[0, 3]
+    collapsed = diagnosis_of(np.zeros((3, 30, 4)), labels, 3)
+    assert np.all(np.isnan(paired_cka([own, collapsed])[1]))
 
 
 def test_a_seed_that_is_not_finite_is_unknown_and_leaves_the_others_as_they_were():
