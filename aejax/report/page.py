@@ -16,6 +16,7 @@ FIGURES = {
     "learning_curves.png": "Learning curves, training and validation",
     "reconstructions.png": "Originals above their reconstructions",
     "codes.png": "Codes in two dimensions, coloured by class",
+    "diagnostics.png": "Diagnostics, on which no verdict rests: CKA, effective rank, intrinsic dimension",
 }
 PAGE = "README.md"
 

@@ -11,6 +11,18 @@ Results = dict[str, Any]
 
 CONTROLS = ("raw", "pca", "random", "supervised")  # what could explain a gain away, also in `random-conv` and the like
 
+# What is said of every method's features, in the order of the table.
+DIAGNOSTICS = (
+    "effective_rank",
+    "rankme",
+    "intrinsic_dimension",
+    "alignment",
+    "uniformity",
+    "knn_purity",
+    "dead_units",
+    "active_units",
+)
+
 _METHOD_FIELDS = ("name", "features", "test_accuracy", "test_nll", "reconstruction_mse", "probe", "seconds")
 _COMPARISON_FIELDS = ("method", "baseline", "mean_difference", "ci95", "p", "p_holm", "verdict")
 
@@ -51,6 +63,8 @@ def check(results: Results, path: Path) -> Results:
     for index, comparison in enumerate(results["comparisons"]):
         _check_fields(comparison, _COMPARISON_FIELDS, f"comparisons[{index}]", path)
         _check_interval(comparison["ci95"], f"comparisons[{index}].ci95", path)
+    if "diagnostics" in results:
+        _check_diagnostics(results["diagnostics"], path)
     return results
 
 
@@ -96,6 +110,16 @@ def _check_fields(value: Any, fields: tuple[str, ...], where: str, path: Path) -
     missing = [field for field in fields if field not in value]
     place = f"{where}: " if where else ""
     require(not missing, f"{path}: {place}without {', '.join(missing)}; {_mend(path)}")
+
+
+def _check_diagnostics(value: Any, path: Path) -> None:
+    _check_fields(value, ("rows", "neighbours", "methods", "cka"), "diagnostics", path)
+    _check_fields(value["cka"], ("methods", "paired_seeds", "matrix"), "diagnostics.cka", path)
+    for index, method in enumerate(value["methods"]):
+        where = f"diagnostics.methods[{index}]"
+        _check_fields(method, ("name", "cka_between_seeds", *DIAGNOSTICS), where, path)
+        for name in DIAGNOSTICS:
+            _check_summary(method[name], f"{where}.{name}", path)
 
 
 def _check_summary(value: Any, where: str, path: Path) -> None:

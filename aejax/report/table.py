@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from aejax.report.diagnostics import DIAGNOSTIC_HEADINGS, diagnostic_rows, diagnostics_caption
 from aejax.report.results import Results, is_control
 from aejax.report.wording import (
     COMPARISON_HEADINGS,
@@ -45,7 +46,7 @@ _LAYOUT: dict[str, Any] = {
 
 
 def markdown_table(results: Results) -> str:
-    """Methods, codes, comparisons, a caption, and a list of warnings where there are any, as Markdown."""
+    """Methods, codes, comparisons, a caption, and warnings and diagnostics where there are any, as Markdown."""
     parts = [markdown_rows(METHOD_HEADINGS, "lrrrrrrr", [method_cells(method) for method in results["methods"]])]
     measures = measured(results)
     if measures:
@@ -59,6 +60,9 @@ def markdown_table(results: Results) -> str:
     warnings = flags(results)
     if warnings:
         parts.append("\n".join(f"- ⚠ {warning}" for warning in warnings))
+    if "diagnostics" in results:
+        names, rows = DIAGNOSTIC_HEADINGS, diagnostic_rows(results)
+        parts += [markdown_rows(names, "l" + "r" * (len(names) - 1), rows), diagnostics_caption(results)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -8,9 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from aejax.config import to_dict
+from aejax.evaluate.diagnostics import NEIGHBOURS
 from aejax.evaluate.statistics import Resamples, compare_all, crossed_interval, draw_resamples, seeds_interval
 from aejax.kinds.registry import KINDS
 from aejax.methods import controls_of
+from aejax.run.diagnosing import paired_cka
 from aejax.run.environment import describe
 from aejax.run.experiment import Experiment
 from aejax.run.scoring import Outcome
@@ -49,6 +51,29 @@ def method_entry(outcome: Outcome, resamples: Resamples) -> dict[str, Any]:
     }
 
 
+def diagnostics_entry(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The `diagnostics`: one row for each method, and the CKA between methods in the same order."""
+    diagnoses = [outcome.diagnosis for outcome in outcomes]
+    return {
+        "rows": diagnoses[0].rows,
+        "neighbours": NEIGHBOURS,
+        "methods": [
+            {
+                "name": outcome.name,
+                **{name: over_seeds(values) for name, values in outcome.diagnosis.measures.items()},
+                "cka_between_seeds": outcome.diagnosis.cka_between_seeds,
+            }
+            for outcome in outcomes
+        ],
+        "cka": {
+            "methods": [outcome.name for outcome in outcomes],
+            "paired_seeds": max(len(diagnosis.similarities) for diagnosis in diagnoses),
+            "matrix": paired_cka(diagnoses),
+        },
+        "seconds": sum(diagnosis.seconds for diagnosis in diagnoses),
+    }
+
+
 def declared_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     """The family of comparisons: every autoencoder against every control, of those by architecture its own."""
     return [(kind, control) for kind in names if kind in KINDS for control in controls_of(kind, names)]
@@ -69,6 +94,7 @@ def results(
         "methods": [method_entry(outcome, resamples) for outcome in outcomes],
         "comparisons": [row._asdict() for row in compare_all(correct, pairs, resamples)],
         "interval": INTERVAL,
+        "diagnostics": diagnostics_entry(outcomes),
     }
 
 

@@ -13,6 +13,7 @@ from aejax.data.scalers import scale
 from aejax.methods import Method
 from aejax.models.parts import Variables
 from aejax.report import figures
+from aejax.report.representations import representations
 from aejax.run.experiment import Experiment
 from aejax.run.scoring import Outcome
 
@@ -43,8 +44,9 @@ def _in_two_dimensions(codes: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 
 def draw_comparison(
     experiment: Experiment, outcomes: Sequence[tuple[Outcome, Method]], results: dict[str, Any], folder: Path
 ) -> None:
-    """Write accuracy.png, learning_curves.png, reconstructions.png and codes.png, as far as each applies."""
+    """Write accuracy, diagnostics, learning_curves, reconstructions and codes (.png), as far as each applies."""
     figures.save(figures.accuracy_by_method(results), folder / "accuracy.png")
+    figures.save(representations(results), folder / "diagnostics.png")
     histories = {outcome.name: outcome.trained.history for outcome, _ in outcomes if outcome.trained is not None}
     _draw_models(experiment, {o.name: (method, o.variables) for o, method in outcomes}, histories, folder)
 

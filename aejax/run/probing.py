@@ -24,7 +24,7 @@ from aejax.run.experiment import Experiment, prepare
 from aejax.run.pictures import draw_comparison
 from aejax.run.pretrain import Pretrained, open_pretrained
 from aejax.run.progress import Reporter, reporting
-from aejax.run.scoring import Outcome, own_log_probs, score_method, summary_line
+from aejax.run.scoring import Outcome, at_rows, score_method, summary_line
 from aejax.run.training import train
 from aejax.store.runs import begin_run, close_run, finished_run, write_atomically
 from aejax.train.optimizers import freeze
@@ -121,7 +121,7 @@ def _predict_one(experiment: Experiment, method: Method, outcome: Outcome) -> di
     assert method.log_probs is not None
     row = int(experiment.split.test[0])
     variables = experiment.plan.put_seeded(outcome.variables)
-    log_probs = own_log_probs(experiment, method.log_probs, variables, np.array([row]))[0, 0]
+    log_probs = at_rows(experiment, method.log_probs, variables, np.array([row]))[0, 0]
     names = experiment.dataset.class_names
     likeliest = int(log_probs.argmax())
     return {

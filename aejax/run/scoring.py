@@ -20,6 +20,7 @@ from aejax.evaluate.metrics import Scores, score
 from aejax.methods import Method
 from aejax.models.parts import Variables
 from aejax.objectives.reconstruction import per_example_mse
+from aejax.run.diagnosing import Diagnosis, diagnose_rows, taken
 from aejax.run.experiment import Experiment, rows_on_device
 from aejax.run.training import Trained, optimizer_for, start, train_method
 from aejax.train.plan import Plan
@@ -50,6 +51,7 @@ class Outcome(NamedTuple):
     trained: Trained | None
     variables: Variables  # of every seed, as they were classified
     seconds: dict[str, float]  # compile, pretrain, probe
+    diagnosis: Diagnosis  # of its features on the diagnosed rows
 
 
 @functools.lru_cache(maxsize=128)
@@ -143,10 +145,10 @@ def probe_features(
     return result.log_probs, report
 
 
-def own_log_probs(
+def at_rows(
     experiment: Experiment, run: Run, variables: Variables, rows: Int[np.ndarray, " m"]
-) -> Float[np.ndarray, "seeds m classes"]:
-    """What a model's own classifier says of `rows`, for every seed."""
+) -> Float[np.ndarray, "seeds m ..."]:
+    """`run` of `rows` on the host, for every seed: features, or what a model's own classifier says."""
     program = _rows_program(experiment.plan, run)
     placed = experiment.plan.put_shared(rows.astype(np.int32))
     return experiment.plan.fetch(
@@ -221,7 +223,7 @@ def score_method(
         one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables)
         inputs = jax.ShapeDtypeStruct((1, experiment.setting.features), np.float32)
         width, report, features = jax.eval_shape(method.encode, one, inputs).shape[1], None, None
-        log_probs = own_log_probs(experiment, method.log_probs, variables, experiment.split.test)
+        log_probs = at_rows(experiment, method.log_probs, variables, experiment.split.test)
     else:
         features, shared = features_of(experiment, method, variables)
         width = features.shape[-1]
@@ -234,6 +236,11 @@ def score_method(
     if method.objective is not None and not method.labelled:
         measures |= measures_of(experiment, method, variables, features)
     probe_seconds = time.perf_counter() - clock - (compiler.seconds - compiled_before)
+    seconds = {"compile": compiler.take_seconds(), "pretrain": pretrain_seconds, "probe": probe_seconds}
+    if features is None:
+        diagnosis = diagnose_rows(experiment, lambda rows: at_rows(experiment, method.encode, variables, rows))
+    else:
+        diagnosis = diagnose_rows(experiment, lambda rows: taken(experiment, features, shared, rows))
     return Outcome(
         name=name,
         features=width,
@@ -243,7 +250,8 @@ def score_method(
         probe=report,
         trained=trained,
         variables=experiment.plan.fetch(variables),
-        seconds={"compile": compiler.take_seconds(), "pretrain": pretrain_seconds, "probe": probe_seconds},
+        seconds=seconds,
+        diagnosis=diagnosis,
     )
 
 

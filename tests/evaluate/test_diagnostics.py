@@ -1,0 +1,180 @@
+"""Diagnostics of one representation, held against data whose answer is known."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aejax.evaluate.codes import code_measures
+from aejax.evaluate.diagnostics import (
+    DIAGNOSTICS,
+    NEIGHBOURS,
+    active_units,
+    alignment,
+    dead_units,
+    diagnose,
+    effective_rank,
+    intrinsic_dimension,
+    knn_purity,
+    rankme,
+    uniformity,
+)
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def orthogonal_map(d, width=None):
+    """Orthonormal rows: an isometry from d into `width` dimensions."""
+    return np.linalg.qr(draw(width or d, width or d, seed=1))[0][:d]
+
+
+def whitened(m, d):
+    """Rows whose covariance is a multiple of the identity, exactly."""
+    rows = draw(m, d)
+    return np.linalg.qr(rows - rows.mean(axis=0))[0]
+
+
+@pytest.mark.parametrize(("m", "d"), [(50, 7), (7, 50)], ids=["tall", "wide"])
+def test_effective_rank_is_the_entropy_of_the_singular_values_by_svd(m, d):
+    features = draw(m, d) * np.linspace(0.1, 3, d) + 5
+    singular = np.linalg.svd(features - features.mean(axis=0), compute_uv=False)
+    share = singular[singular > 1e-9] / singular.sum()
+    assert effective_rank(features) == pytest.approx(np.exp(-np.sum(share * np.log(share))))
+
+
+def test_effective_rank_of_isotropic_features_is_their_dimension():
+    assert effective_rank(3 * whitened(200, 12) + 5) == pytest.approx(12)
+
+
+@pytest.mark.parametrize("rank", [1, 4])
+def test_effective_rank_of_equal_singular_values_is_the_rank_in_any_number_of_dimensions(rank):
+    assert effective_rank(whitened(60, rank) @ orthogonal_map(rank, 30)) == pytest.approx(rank)
+
+
+def test_effective_rank_depends_on_neither_mean_scale_nor_rotation_and_rankme_only_on_the_mean():
+    features = draw(80, 6) * [5.0, 3.0, 1.0, 1.0, 0.5, 0.1]
+    turned = 7 * features @ orthogonal_map(6)
+    assert effective_rank(turned + 100) == pytest.approx(effective_rank(features))
+    assert rankme(turned) == pytest.approx(rankme(features))
+    assert rankme(features + 100) < 1.5  # one direction outweighs all others
+
+
+def test_rankme_of_orthogonal_columns_of_one_length_is_their_number():
+    assert rankme(np.linalg.qr(draw(40, 5))[0]) == pytest.approx(5)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1])
+def test_features_that_never_vary_have_no_effective_rank(value):
+    assert effective_rank(np.full((50, 3), value)) == 0
+    assert rankme(np.full((50, 3), value)) == pytest.approx(1 if value else 0)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 5])
+def test_twonn_finds_the_dimension_of_a_cube(dimension):
+    # Five deviations of the maximum-likelihood rate of 0.9 * 2000 ratios; higher dimensions are biased by the border.
+    cube = np.random.default_rng(dimension).uniform(size=(2000, dimension))
+    assert intrinsic_dimension(cube) == pytest.approx(dimension, rel=5 / np.sqrt(0.9 * 2000))
+
+
+def test_twonn_does_not_see_an_isometric_embedding_or_a_scale():
+    cube = np.random.default_rng(0).uniform(size=(500, 3))
+    embedded = 1e-3 * cube @ orthogonal_map(3, 40) + 2
+    assert intrinsic_dimension(embedded) == pytest.approx(intrinsic_dimension(cube), rel=1e-5)
+
+
+def test_twonn_is_the_rate_of_the_ratios_with_the_largest_tenth_censored():
+    features = draw(50, 4)
+    distances = np.sort(np.linalg.norm(features[:, None] - features[None], axis=2), axis=1)
+    logs = np.sort(np.log(distances[:, 2] / distances[:, 1]))
+    assert intrinsic_dimension(features) == pytest.approx(45 / (logs[:45].sum() + 5 * logs[44]))
+
+
+def test_twonn_counts_repeated_rows_once_and_is_unknown_where_there_is_next_to_nothing():
+    features = draw(100, 4)
+    assert intrinsic_dimension(np.tile(features, (3, 1))) == pytest.approx(intrinsic_dimension(features))
+    assert np.isnan(intrinsic_dimension(np.repeat(features[:2], 9, axis=0)))
+    assert np.isnan(intrinsic_dimension(np.eye(6)))  # all distances alike: the ratios say nothing
+
+
+LABELS = np.repeat([0, 1, 2], 20)
+CLUSTERS = 10 * np.eye(3)[LABELS] + 0.1 * draw(60, 3)
+
+
+def test_alignment_is_the_mean_over_pairs_of_a_class():
+    features = draw(12, 4)
+    labels = np.array([0] * 5 + [1] * 7)
+    sphere = features / np.linalg.norm(features, axis=1, keepdims=True)
+    pairs = [(i, j) for i in range(12) for j in range(i) if labels[i] == labels[j]]
+    expected = np.mean([np.sum((sphere[i] - sphere[j]) ** 2) for i, j in pairs])
+    assert alignment(features, labels) == pytest.approx(expected)
+
+
+def test_alignment_is_zero_when_classes_collapse_and_four_between_opposites():
+    lengths = np.linspace(1, 9, 60)[:, None]  # which the sphere takes away
+    assert alignment(np.eye(3)[LABELS] * lengths, LABELS) == pytest.approx(0, abs=1e-12)
+    assert alignment(np.array([[2.0, 0.0], [-1.0, 0.0]]), np.array([5, 5])) == pytest.approx(4)
+    assert np.isnan(alignment(draw(3, 2), np.arange(3)))
+
+
+def test_uniformity_is_zero_for_one_direction_and_lowest_where_rows_spread_evenly():
+    assert uniformity(np.linspace(1, 9, 30)[:, None] * [[1.0, 2.0]]) == pytest.approx(0, abs=1e-12)
+    around = np.linspace(0, 2 * np.pi, 30, endpoint=False)
+    even = uniformity(np.stack([np.cos(around), np.sin(around)], axis=1))
+    for seed in range(5):
+        assert even < uniformity(draw(30, 2, seed=seed)) < 0
+
+
+def test_uniformity_is_the_logarithm_of_a_mean_over_pairs():
+    opposite = np.array([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])  # one pair at 0, two at a squared distance of 4
+    assert uniformity(opposite) == pytest.approx(np.log((1 + 2 * np.exp(-8)) / 3))
+
+
+def test_rows_of_zeros_stay_in_the_centre_of_the_sphere():
+    features = np.array([[0.0, 0.0], [3.0, 0.0]])
+    assert uniformity(features) == pytest.approx(-2)
+    assert alignment(features, np.zeros(2, int)) == pytest.approx(1)
+
+
+def test_purity_is_one_for_clusters_and_chance_for_permuted_labels():
+    assert knn_purity(CLUSTERS, LABELS) == 1
+    chances = [knn_purity(CLUSTERS, np.random.default_rng(seed).permutation(LABELS)) for seed in range(20)]
+    assert np.mean(chances) == pytest.approx(19 / 59, abs=0.02)  # of the 59 others, 19 have the same label
+
+
+def test_purity_stands_on_standardised_features():
+    noise = 1e6 * draw(60, 1, seed=3)
+    assert knn_purity(np.hstack([CLUSTERS, noise]), LABELS) > 0.9
+    assert knn_purity(np.hstack([CLUSTERS, noise]), LABELS) == knn_purity(np.hstack([CLUSTERS, noise / 1e9]), LABELS)
+
+
+def test_purity_of_few_rows_takes_all_the_others_as_neighbours():
+    features, labels = draw(NEIGHBOURS, 2), np.arange(NEIGHBOURS) % 2
+    assert knn_purity(features, labels) == pytest.approx(4 / 9)
+
+
+def test_units_are_counted_as_they_are_for_trained_codes():
+    codes = np.maximum(draw(40, 9), 0) * [0, 0, 0.01, 0.1, 0.15, 0.2, 1, 1, 3]
+    expected = code_measures(jnp.asarray(codes), jnp.asarray(codes))
+    assert dead_units(codes) == expected["dead_units"] == 2
+    assert active_units(codes) == expected["active_units"]
+
+
+def test_a_diagnosis_has_every_number_and_says_so_where_it_has_none():
+    found = diagnose(CLUSTERS.astype(np.float32), LABELS)
+    assert found.keys() == DIAGNOSTICS.keys()
+    assert all(np.isfinite(value) for value in found.values())
+    broken = CLUSTERS.copy()
+    broken[3, 1] = np.inf
+    assert all(np.isnan(value) for value in diagnose(broken, LABELS).values())
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2, 3), (3, 1), (30, 1)])
+def test_the_smallest_of_features_can_be_diagnosed(shape):
+    assert diagnose(draw(*shape), np.zeros(shape[0], int)).keys() == DIAGNOSTICS.keys()
+
+
+def test_a_collapsed_code_can_be_diagnosed():
+    found = diagnose(np.zeros((40, 5), np.float32), np.arange(40) % 2)
+    assert (found["effective_rank"], found["dead_units"], found["active_units"]) == (0, 5, 0)
+    assert np.isnan(found["intrinsic_dimension"])

@@ -1,0 +1,77 @@
+"""Linear CKA: what it must not see, what it must see, and that it is debiased."""
+
+import numpy as np
+import pytest
+
+from aejax.evaluate.similarity import cka, mean_cka_between, unit_similarity
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def similar(one, other):
+    return cka(unit_similarity(one), unit_similarity(other))
+
+
+def orthogonal(d):
+    return np.linalg.qr(draw(d, d, seed=1))[0]
+
+
+def unbiased_hsic(one, other):
+    """Song et al. (2007), equation 5, as printed."""
+    m = len(one)
+    first, second = (np.where(np.eye(m, dtype=bool), 0.0, rows @ rows.T) for rows in (one, other))
+    ones = np.ones(m)
+    total = np.trace(first @ second)
+    total += (ones @ first @ ones) * (ones @ second @ ones) / ((m - 1) * (m - 2))
+    total -= 2 / (m - 2) * (ones @ first @ second @ ones)
+    return total / (m * (m - 3))
+
+
+def test_it_is_the_ratio_of_unbiased_estimates_of_hsic():
+    one = draw(30, 6)
+    other = one[:, :2] @ draw(2, 9, seed=2) + 0.5 * draw(30, 9, seed=3)
+    expected = unbiased_hsic(one, other) / np.sqrt(unbiased_hsic(one, one) * unbiased_hsic(other, other))
+    assert similar(one, other) == pytest.approx(expected, abs=1e-6)
+
+
+def test_it_is_one_with_itself_and_does_not_see_rotation_scale_or_shift():
+    features = draw(60, 8) * np.linspace(0.1, 2, 8)
+    assert similar(features, features) == pytest.approx(1, abs=1e-6)
+    assert similar(features, -3e4 * features @ orthogonal(8) + 7) == pytest.approx(1, abs=1e-5)
+
+
+def test_it_sees_a_map_that_is_not_orthogonal():
+    features = draw(60, 8)
+    assert similar(features, features * np.linspace(0.01, 3, 8)) < 0.95
+
+
+def test_independent_features_are_near_zero_however_wide():
+    found = [similar(draw(40, 200, seed=seed), draw(40, 300, seed=100 + seed)) for seed in range(10)]
+    assert abs(np.mean(found)) < 0.05  # the plain estimator is above 0.8 here
+    assert min(found) < 0
+
+
+def test_it_is_symmetric_and_takes_any_two_widths():
+    one, other = draw(50, 3), draw(50, 3) @ draw(3, 70, seed=4)
+    assert unit_similarity(one).shape == unit_similarity(other).shape == (50 * 49 // 2,)
+    assert similar(one, other) == similar(other, one) > 0.5
+
+
+@pytest.mark.parametrize(
+    "features",
+    [draw(3, 5), np.full((20, 2), 0.1), np.full((20, 2), np.inf)],
+    ids=["too few rows", "never varies", "not finite"],
+)
+def test_features_that_say_nothing_are_like_nothing(features):
+    assert np.isnan(similar(features, features))
+
+
+def test_the_mean_over_seeds_is_over_pairs_of_different_ones():
+    features = draw(40, 5)
+    seeds = [features, features @ orthogonal(5), draw(40, 5, seed=9)]
+    stacked = np.stack([unit_similarity(own) for own in seeds])
+    apart = similar(seeds[0], seeds[2])
+    assert mean_cka_between(stacked) == pytest.approx((1 + apart + apart) / 3, abs=1e-5)
+    assert np.isnan(mean_cka_between(stacked[:1]))
