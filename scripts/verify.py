@@ -1,6 +1,6 @@
 """Do the statistics err as seldom as they say? Simulated experiments of known truth, nothing is trained.
 
-    python scripts/verify.py [--experiments 2000] [--out DIR]
+    python scripts/verify.py [--experiments 1000] [--out DIR]
 
 Writes `verify.json`, `verify.md` and `verify.png`. COST
 EXPECT
@@ -21,7 +21,7 @@ from aejax.run.verify import verify
 class Args:
     """Flags of verify.py."""
 
-    experiments: int = 2000  # simulated of each kind; half as many for each coverage, a quarter for each power
+    experiments: int = 1000  # simulated of each kind; half as many for each coverage, a quarter for each power
     out: Path = Path("runs/verify")  # results folder; earlier results in it are replaced
 
 
