@@ -5,6 +5,7 @@ import pytest
 
 from aejax.config import (
     CompareConfig,
+    EvaluationConfig,
     ModelConfig,
     OptimizerConfig,
     PretrainConfig,
@@ -55,6 +56,7 @@ def test_no_two_fields_share_a_flag():
         (lambda: OptimizerConfig(learning_rate=0.0), "--learning-rate 0"),
         (lambda: OptimizerConfig(momentum=1.0), "--momentum 1"),
         (lambda: ProbeConfig(probe_c=-1.0), "--probe-c -1"),
+        (lambda: EvaluationConfig(margin=-0.01), "--margin -0.01"),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_its_flag(make, flag):

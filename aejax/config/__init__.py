@@ -6,6 +6,7 @@ Every field is also a command-line flag (`latent_dim` is `--latent-dim`), so no 
 
 from aejax.config.classify import HeadConfig, ProbeConfig
 from aejax.config.data import DataConfig, SplitConfig
+from aejax.config.evaluate import EvaluationConfig
 from aejax.config.experiment import COMPARE_METHODS, CompareConfig, ExperimentConfig, PretrainConfig, ProbingConfig
 from aejax.config.model import Activation, ModelConfig
 from aejax.config.objective import ObjectiveConfig
@@ -17,6 +18,7 @@ __all__ = [
     "Activation",
     "CompareConfig",
     "DataConfig",
+    "EvaluationConfig",
     "ExperimentConfig",
     "HeadConfig",
     "ModelConfig",

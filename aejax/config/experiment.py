@@ -6,6 +6,7 @@ from typing import Literal
 
 from aejax.config.classify import HeadConfig, ProbeConfig
 from aejax.config.data import DataConfig, SplitConfig
+from aejax.config.evaluate import EvaluationConfig
 from aejax.config.model import ModelConfig
 from aejax.config.objective import ObjectiveConfig
 from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
@@ -38,6 +39,7 @@ class CompareConfig(ExperimentConfig):
     """Autoencoder features against every control: same splits, same probe, same budget."""
 
     methods: tuple[str, ...] = COMPARE_METHODS  # rows of the table, controls and autoencoders
+    evaluation: EvaluationConfig = EvaluationConfig()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ FIGURES = {
     "reconstructions.png": "Originals above their reconstructions",
     "codes.png": "Codes in two dimensions, coloured by class",
     "diagnostics.png": "Diagnostics, on which no verdict rests: CKA, effective rank, intrinsic dimension",
+    "verify.png": "How often a known gap gets its verdict, and how often the intervals hold their truth",
 }
 PAGE = "README.md"
 
@@ -35,7 +36,8 @@ _HEADINGS = ("run", "dataset", "best control", "best autoencoder", "difference",
 def index(results_folder: Path) -> str:
     """The page for the runs `results_folder/*/results.json`, in order of folder name.
 
-    Ledgers have a section and explorations a link; other folders without a results.json are passed over.
+    Ledgers have a section, explorations a link, verifications their figure; other folders without a results.json are
+    no runs and are passed over.
 
     Raises:
         InputError: there is no such folder, or a results.json cannot be read or is not what this version writes.
@@ -57,6 +59,7 @@ def index(results_folder: Path) -> str:
     parts += [_other_section(folder, results) for folder, results in found.items() if folder not in runs]
     explorations = sorted(results_folder.glob("*/explore.md"))
     parts += [_explorations(explorations)] if explorations else []
+    parts += [_verification(path.parent) for path in sorted(results_folder.glob("*/verify.md"))]
     return "\n".join([*parts, _CLOSING])
 
 
@@ -116,6 +119,12 @@ def _explorations(pages: Sequence[Path]) -> str:
     titles = {page: page.read_text(encoding="utf-8").splitlines()[0].lstrip("# ") for page in pages}
     links = [f"- [{title}]({quote(page.parent.name)}/{page.name})" for page, title in titles.items()]
     return "\n".join(["## Explorations", "", *links]) + "\n"
+
+
+def _verification(folder: Path) -> str:
+    """What `verify.py` wrote of the statistics behind every section above."""
+    table = (folder / "verify.md").read_text(encoding="utf-8").rstrip("\n")
+    return "\n\n".join([f"## {folder.name}", table, *_figures(folder)]) + "\n"
 
 
 def _figures(folder: Path) -> list[str]:

@@ -10,14 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from aejax.report.diagnostics import DIAGNOSTIC_HEADINGS, diagnostic_rows, diagnostics_caption
+from aejax.report.reliability import RELIABILITY_HEADINGS, reliability_caption, reliability_rows
 from aejax.report.results import Results, is_control
 from aejax.report.wording import (
-    COMPARISON_HEADINGS,
     MEASURE_HEADINGS,
     METHOD_HEADINGS,
     MISSING,
     caption,
     comparison_cells,
+    comparison_headings,
     flags,
     measure_cells,
     measured,
@@ -55,8 +56,11 @@ def markdown_table(results: Results) -> str:
         parts.append(markdown_rows(headings, "l" + "r" * (1 + len(measures)), rows))
     if results["comparisons"]:
         rows = [comparison_cells(comparison) for comparison in results["comparisons"]]
-        parts.append(markdown_rows(COMPARISON_HEADINGS, "llrrrl", rows))
+        headings = comparison_headings(results)
+        parts.append(markdown_rows(headings, "ll" + "r" * (len(headings) - 3) + "l", rows))
     parts.append(caption(results))
+    if reliability := reliability_rows(results):
+        parts += [markdown_rows(RELIABILITY_HEADINGS, "lrrrlrrr", reliability), reliability_caption()]
     warnings = flags(results)
     if warnings:
         parts.append("\n".join(f"- ⚠ {warning}" for warning in warnings))
@@ -76,6 +80,8 @@ def markdown_rows(headings: Sequence[str], alignment: str, rows: Iterable[Sequen
 def terminal_table(results: Results) -> RenderableType:
     """The same for a terminal: methods, a matrix of autoencoders by controls, caption, warnings."""
     parts: list[RenderableType] = [_terminal_methods(results), Text()]
+    if reliability := reliability_rows(results):
+        parts += [_terminal_reliability(reliability), Text()]
     if results["comparisons"]:
         title = "Accuracy less each control's, in percentage points, with 95 % intervals (many controls: in table.md)"
         parts += [Text(title), Text(), _terminal_comparisons(results), Text()]
@@ -99,6 +105,16 @@ def _terminal_methods(results: Results) -> Table:
         name, *cells = method_cells(method)
         group_ends = following is not None and is_control(method) != is_control(following)
         table.add_row(Text(name, style="" if is_control(method) else "bold"), *map(Text, cells), end_section=group_ends)
+    return table
+
+
+def _terminal_reliability(rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(**_LAYOUT)
+    for heading in RELIABILITY_HEADINGS:
+        left = heading in ("method", "worst class")
+        table.add_column(heading.replace(",", "").replace(" ", "\n"), justify="left" if left else "right")
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table
 
 

@@ -3,6 +3,8 @@
 The Markdown and the terminal tables both take their cells from here, so they cannot disagree.
 """
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 
 from aejax.report.results import Results, diverged_seeds, number, seed_count
@@ -18,6 +20,7 @@ MEASURE_HEADINGS = {
     "importance_weighted": "IW bound, nats",
     "kl": "KL, nats",
 }
+SEEDS_HEADING = "over seeds alone"
 COMPARISON_HEADINGS = ("autoencoder", "control", "difference, points", "95 % interval", "p (Holm)", "verdict")
 
 
@@ -48,13 +51,21 @@ def measure_cells(method: Results, names: Sequence[str]) -> list[str]:
     return [method["name"], str(method["features"]), *values]
 
 
+def comparison_headings(results: Results) -> tuple[str, ...]:
+    """COMPARISON_HEADINGS, with the interval over seeds alone where these results have one."""
+    at = COMPARISON_HEADINGS.index("95 % interval") + 1
+    seeds = (SEEDS_HEADING,) if any("ci95_seeds" in row for row in results["comparisons"]) else ()
+    return (*COMPARISON_HEADINGS[:at], *seeds, *COMPARISON_HEADINGS[at:])
+
+
 def comparison_cells(comparison: Results) -> list[str]:
-    """One comparison under COMPARISON_HEADINGS."""
+    """One comparison under `comparison_headings`."""
     return [
         comparison["method"],
         comparison["baseline"],
         points(comparison["mean_difference"]),
         points_interval(comparison["ci95"]),
+        *([points_interval(comparison["ci95_seeds"])] if "ci95_seeds" in comparison else []),
         p_value(comparison["p_holm"]),
         comparison["verdict"],
     ]
@@ -120,6 +131,7 @@ def caption(results: Results) -> str:
         f" and {dataset['n_test']:,} test examples; {seeds} {'seed' if seeds == 1 else 'seeds'}.",
         f"Accuracy and NLL are on the test examples; [brackets] are 95 % intervals of {covers}.",
     ]
+    sentences += _judged(results)
     if measured(results):
         sentences.append(
             "Variance explained is of the test examples by their reconstructions; units not zero are a mean over test "
@@ -131,6 +143,24 @@ def caption(results: Results) -> str:
     if made:
         sentences.append(f"Made {' '.join(made)}.")
     return " ".join(sentences)
+
+
+def _judged(results: Results) -> list[str]:
+    """What the comparisons' columns are of, where the results say it."""
+    comparisons, margin = results["comparisons"], results.get("margin")
+    if not comparisons or margin is None:
+        return []
+    covers = results.get("intervals", {}).get("ci95_seeds")
+    sentences = [f"{SEEDS_HEADING.capitalize()}: {covers}."] if covers else []
+    sentences += [
+        f"p: {comparisons[0]['test']}, adjusted by Holm over one autoencoder's comparisons.",
+        f"Declared margin of no practical difference: {100 * margin:g} points of accuracy.",
+    ]
+    family = max(Counter(comparison["method"] for comparison in comparisons).values())
+    if 2 * family / 2 ** seed_count(results) >= 0.05 and seed_count(results) > 1:
+        enough = math.ceil(math.log2(2 * family / 0.05))
+        sentences.append(f"With {family} comparisons of one autoencoder, p can be below .05 from {enough} seeds on.")
+    return sentences
 
 
 def flags(results: Results) -> list[str]:

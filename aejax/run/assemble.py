@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from aejax.config import to_dict
 from aejax.evaluate.diagnostics import NEIGHBOURS
-from aejax.evaluate.statistics import Resamples, compare_all, crossed_interval, draw_resamples, seeds_interval
+from aejax.evaluate.intervals import Scale, crossed_interval, seeds_interval
+from aejax.evaluate.statistics import MARGIN, compare_all
 from aejax.kinds.registry import KINDS
 from aejax.methods import controls_of
 from aejax.run.diagnosing import paired_cka
@@ -18,16 +19,18 @@ from aejax.run.experiment import Experiment
 from aejax.run.scoring import Outcome
 from aejax.run.training import Trained
 
-INTERVAL = (
-    "accuracy, NLL and their differences: the mean under another draw of seeds and of test examples (crossed "
-    "bootstrap); reconstruction and measures: the mean over other seeds (Student t)"
-)
+INTERVALS = {  # by field, what each interval covers
+    "ci95": "accuracy, NLL and their differences: the mean under another draw of seeds and of test examples (crossed "
+    "bootstrap, corrected for few seeds); everything else: the mean over other seeds (Student t)",
+    "ci95_seeds": "the mean difference under another draw of seeds, on these test examples (Student t)",
+}
+OF_ONE_SEED = "accuracy, NLL and their differences: the mean of this one model under another draw of test examples"
 
 
-def summary(values: Float[np.ndarray, "seeds n_test"], resamples: Resamples) -> dict[str, Any]:
+def summary(values: Float[np.ndarray, "seeds n_test"], scale: Scale) -> dict[str, Any]:
     """Per-seed means, their mean, and its crossed interval."""
     per_seed = values.mean(axis=1, dtype=np.float64)
-    return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": crossed_interval(values, resamples)}
+    return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": crossed_interval(values, scale)}
 
 
 def over_seeds(values: Float[np.ndarray, " seeds"]) -> dict[str, Any]:
@@ -35,18 +38,24 @@ def over_seeds(values: Float[np.ndarray, " seeds"]) -> dict[str, Any]:
     return {"per_seed": values, "mean": values.mean(dtype=np.float64), "ci95": seeds_interval(values)}
 
 
-def method_entry(outcome: Outcome, resamples: Resamples) -> dict[str, Any]:
+def method_entry(outcome: Outcome) -> dict[str, Any]:
     """One row of `methods`."""
-    mse, trained = outcome.reconstruction_mse, outcome.trained
+    mse, trained, scores = outcome.reconstruction_mse, outcome.trained, outcome.scores
+    diverged = None if trained is None else [int(epoch) or None for epoch in trained.diverged_epoch]
     return {
         "name": outcome.name,
         "features": outcome.features,
-        "test_accuracy": summary(outcome.scores.correct.astype(np.float64), resamples),
-        "test_nll": summary(-outcome.scores.log_prob, resamples),
+        "test_accuracy": summary(scores.correct.astype(np.float64), "logit"),
+        "test_nll": summary(-scores.log_prob, "log"),
+        "balanced_accuracy": over_seeds(scores.balanced_accuracy),
+        "calibration_error": over_seeds(scores.calibration_error),
+        "brier": over_seeds(scores.brier),
+        "per_class_accuracy": {"per_seed": scores.class_accuracy, "mean": scores.class_accuracy.mean(axis=0)},
         "reconstruction_mse": None if mse is None else over_seeds(mse),
         "measures": {name: over_seeds(values) for name, values in outcome.measures.items()},
         "probe": None if outcome.probe is None else outcome.probe._asdict(),
-        "diverged_epoch": None if trained is None else [int(epoch) or None for epoch in trained.diverged_epoch],
+        "diverged_epoch": diverged,
+        "failed_seeds": [seed for seed, epoch in enumerate(diverged or ()) if epoch is not None],
         "seconds": outcome.seconds,
     }
 
@@ -80,20 +89,26 @@ def declared_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def results(
-    experiment: Experiment, outcomes: Sequence[Outcome], pairs: Sequence[tuple[str, str]], seconds: float
+    experiment: Experiment,
+    outcomes: Sequence[Outcome],
+    pairs: Sequence[tuple[str, str]],
+    seconds: float,
+    *,
+    margin: float = MARGIN,
 ) -> dict[str, Any]:
-    """The whole of `results.json`, schema 1; `pairs` are the declared comparisons."""
-    seeds, n_test = outcomes[0].scores.correct.shape
-    resamples = draw_resamples(seeds, n_test)
+    """The whole of `results.json`, schema 1; `pairs` are the declared comparisons, judged by `margin`."""
+    intervals = INTERVALS if experiment.config.seeds > 1 else {"ci95": OF_ONE_SEED}
     correct = {outcome.name: outcome.scores.correct for outcome in outcomes}
     return {
         "schema": 1,
         "dataset": experiment.describe_data(),
         "config": to_dict(experiment.config),
         "environment": {**describe(experiment.plan), "seconds": seconds},
-        "methods": [method_entry(outcome, resamples) for outcome in outcomes],
-        "comparisons": [row._asdict() for row in compare_all(correct, pairs, resamples)],
-        "interval": INTERVAL,
+        "methods": [method_entry(outcome) for outcome in outcomes],
+        "comparisons": [row._asdict() for row in compare_all(correct, pairs, margin)],
+        "interval": intervals["ci95"],
+        "intervals": intervals,
+        "margin": margin,
         "diagnostics": diagnostics_entry(outcomes),
     }
 

@@ -53,7 +53,8 @@ def compare(config: CompareConfig, out: Path, console: Console, *, overwrite: bo
                 run.append_metrics(metric_rows(name, outcome.trained))
             outcomes.append((outcome, method))
     scored = [outcome for outcome, _ in outcomes]
-    found = results(experiment, scored, declared_pairs(config.methods), time.perf_counter() - began)
+    pairs, seconds = declared_pairs(config.methods), time.perf_counter() - began
+    found = results(experiment, scored, pairs, seconds, margin=config.evaluation.margin)
     write_atomically(out / "scores.npz", scores_npz(scored))
     draw_comparison(experiment, outcomes, found, out)
     write_atomically(out / "table.md", markdown_table(found).encode())

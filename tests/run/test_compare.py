@@ -70,8 +70,17 @@ def test_results_have_the_fields_of_schema_1(run):
         assert {"compile", "pretrain", "probe"} == method["seconds"].keys()
         if method["probe"] is not None:
             assert {"l2", "gradient_norm", "converged", "grid_edge"} == method["probe"].keys()
+        for name in ("balanced_accuracy", "calibration_error", "brier"):
+            assert len(method[name]["per_seed"]) == SMALL.seeds
+        classes = results["dataset"]["classes"]
+        assert np.shape(method["per_class_accuracy"]["per_seed"]) == (SMALL.seeds, classes)
+        assert method["failed_seeds"] == []
     fields = {"method", "baseline", "mean_difference", "ci95", "p", "p_holm", "verdict"}
-    assert all(fields == comparison.keys() for comparison in results["comparisons"])
+    added = {"ci95_seeds", "test", "p_crossed", "p_crossed_holm"}
+    assert all(fields | added == comparison.keys() for comparison in results["comparisons"])
+    assert results["intervals"].keys() == {"ci95", "ci95_seeds"}
+    assert results["interval"] == results["intervals"]["ci95"]
+    assert results["margin"] == SMALL.evaluation.margin == results["config"]["evaluation"]["margin"]
     assert len(results["comparisons"]) == 3 * 4  # autoencoders x controls
 
 
@@ -152,5 +161,6 @@ def test_a_diverging_method_is_marked_and_still_scored(tmp_path):
     raw, trained = results["methods"]
     assert raw["diverged_epoch"] is None
     assert all(epoch == 1 for epoch in trained["diverged_epoch"])
+    assert (raw["failed_seeds"], trained["failed_seeds"]) == ([], [0, 1, 2])
     assert all(np.isfinite(trained["test_accuracy"]["per_seed"]))
     assert "diverged" in (tmp_path / "diverged" / "table.md").read_text()

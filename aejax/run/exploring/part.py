@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from aejax.evaluate.statistics import seeds_interval
+from aejax.evaluate.intervals import seeds_interval
 from aejax.run.exploring.subject import Subject
 
 

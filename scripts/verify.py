@@ -1,0 +1,42 @@
+"""Do the statistics err as seldom as they say? Simulated experiments of known truth, nothing is trained.
+
+    python scripts/verify.py [--experiments 1000] [--out DIR]
+
+Writes `verify.json`, `verify.md` and `verify.png`; takes 84 s of one core's time (AMD EPYC). Expect false verdicts in
+at most 5 % of single comparisons and of families of four, within the binomial interval; 95 % intervals that cover 93 to
+97 %, within theirs; and agreement with SciPy and scikit-learn to 1e-15.
+The exit status is 1 if something that must hold does not.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from aejax.cli import main, make_console, parse
+from aejax.evaluate.verification import Effort
+from aejax.run.verify import verify
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """Flags of verify.py."""
+
+    experiments: int = 1000  # simulated of each kind; half as many for each coverage, a quarter for each power
+    out: Path = Path("runs/verify")  # results folder; earlier results in it are replaced
+
+
+def script(argv: Sequence[str]) -> None:
+    args = parse(Args(), argv, __doc__ or "")
+    console = make_console()
+    found = verify(Effort(args.experiments), args.out, console)
+    for check in found["checks"]:
+        said = "holds" if check["holds"] else "DOES NOT HOLD"
+        console.print(f"{check['claim']}: worst {check['worst']:.3g}, {said}", highlight=False, soft_wrap=True)
+    console.print(f"{args.out}: verify.md, verify.png, verify.json", highlight=False, soft_wrap=True)
+    if not all(check["holds"] for check in found["checks"]):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(script)
