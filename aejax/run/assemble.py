@@ -44,14 +44,20 @@ def method_entry(outcome: Outcome, resamples: Resamples) -> dict[str, Any]:
         "reconstruction_mse": None if mse is None else over_seeds(mse),
         "measures": {name: over_seeds(values) for name, values in outcome.measures.items()},
         "probe": None if outcome.probe is None else outcome.probe._asdict(),
+        "neighbours": None if outcome.neighbours is None else outcome.neighbours._asdict(),
+        "features_of": outcome.features_of,
         "diverged_epoch": None if trained is None else [int(epoch) or None for epoch in trained.diverged_epoch],
         "seconds": outcome.seconds,
     }
 
 
 def declared_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
-    """The family of comparisons: every autoencoder against every control, of those by architecture its own."""
-    return [(kind, control) for kind in names if kind in KINDS for control in controls_of(kind, names)]
+    """The comparisons: every autoencoder against every control, of those by architecture its own.
+
+    And the neighbours of its codes against those of the inputs: the same classifier, other features.
+    """
+    by_neighbours = [(name, "knn") for name in names if name.startswith("knn-") and "knn" in names]
+    return [(kind, control) for kind in names if kind in KINDS for control in controls_of(kind, names)] + by_neighbours
 
 
 def results(
