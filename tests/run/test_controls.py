@@ -111,8 +111,8 @@ def test_neighbours_without_validation_rows_are_refused_before_anything_is_train
 
 
 def test_a_comparison_with_one_label_in_a_hundred_runs_and_says_how_many(tmp_path):
-    split, data = SplitConfig(label_fraction=0.01), DataConfig(dataset="digits")
-    config = dataclasses.replace(WINE, data=data, split=split, probe=ProbeConfig(), methods=("raw", "supervised", "knn"))
+    settings = {"data": DataConfig(dataset="digits"), "split": SplitConfig(label_fraction=0.01), "probe": ProbeConfig()}
+    config = dataclasses.replace(WINE, **settings, methods=("raw", "supervised", "knn"))
     results = compare(config, tmp_path / "few", quiet())
     dataset = read_json(tmp_path / "few" / "results.json")["dataset"]
     assert (dataset["n_train"], dataset["n_labelled_train"], dataset["n_labelled_valid"]) == (1293, 13, 10)
