@@ -11,13 +11,13 @@ class LeakError(AssertionError):
     """A mistake in the program: something was fitted on, or depends on, what it must not see."""
 
 
-def require_apart(one: Int[np.ndarray, "..."], other: Int[np.ndarray, "..."], roles: str, seed: int) -> None:
+def require_apart(one: Int[np.ndarray, " n"], other: Int[np.ndarray, " m"], roles: str, seed: int) -> None:
     """Refuse row numbers that are in both.
 
     Raises:
         LeakError: with the first such row.
     """
-    both = np.intersect1d(one, other)
+    both = one[np.isin(one, other)]
     if both.size:
         raise LeakError(f"row {both[0]} is both {roles} (seed {seed}; {both.size} such rows): roles must not overlap")
 
