@@ -30,7 +30,17 @@ class ExperimentConfig:
         require(self.seeds >= 1, f"--seeds {self.seeds}: expected at least 1")
 
 
-COMPARE_METHODS = ("raw", "pca", "random", "supervised", "undercomplete", "denoising", "sparse-l1")
+COMPARE_METHODS = (
+    "raw",
+    "pca",
+    "random-projection",
+    "random",
+    "supervised",
+    "knn",
+    "undercomplete",
+    "denoising",
+    "sparse-l1",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
