@@ -37,6 +37,7 @@ def write_inputs(folder):
     np.savez(folder / "empty.npz", x=x[:0], y=y[:0])
     np.savez(folder / "keys.npz", images=x)
     (folder / "text.csv").write_text("a,b,label\n1,2,0\n1,red,1\n" + "1,2,0\n2,1,1\n" * 5)
+    (folder / "twins.csv").write_text("a,b,label\n" + "1,2,0\n2,1,1\n" * 10)
     (folder / "truncated.npz").write_bytes((folder / "nan.npz").read_bytes()[:200])
     (folder / "photo.tiff").write_bytes(b"II*\0")
     (folder / "no_idx").mkdir()
@@ -79,6 +80,15 @@ CASES = {
     "an unknown choice": ("compare", ["--optimizer", "lion"], "--optimizer"),
     "bce without a sigmoid": ("compare", ["--dataset", "wine", "--reconstruction", "bce"], "--reconstruction bce"),
     "range of a table": ("compare", ["--dataset", "wine", "--scaler", "range"], "--scaler range"),
+    "one label of each class": ("compare", ["--labels-per-class", "1"], "--labels-per-class 1"),
+    "more labels than a class has rows": ("compare", ["--dataset", "wine", "--labels-per-class", "60"], "class '"),
+    "two budgets of labels": ("compare", ["--labels-per-class", "4", "--label-fraction", "0.5"], "give one"),
+    "examples that are in the test too": ("compare", ["--dataset", "{}/twins.csv", "--duplicates", "refuse"], "twins"),
+    "nothing to choose k by": (
+        "compare",
+        ["--dataset", "wine", "--valid-fraction", "0", "--probe-c", "1", "--methods", "knn"],
+        "choose k by",
+    ),
     "nothing to choose by": ("compare", ["--dataset", "wine", "--valid-fraction", "0"], "--probe-c"),
     "more devices than there are": ("compare", ["--dataset", "wine", "--devices", "99"], "--devices 99"),
     "out is not a run": ("compare", ["--out", "{}/busy"], "busy"),

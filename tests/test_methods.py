@@ -6,7 +6,9 @@ import numpy as np
 import optax
 import pytest
 from scipy.linalg import subspace_angles
+from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
+from sklearn.random_projection import GaussianRandomProjection
 
 from aejax.data.examples import Batch
 from aejax.data.mnist import load_mnist
@@ -92,7 +94,8 @@ def test_pca_of_thirty_components_leaves_the_published_error_on_mnist(mnist_fold
 
 IMAGES = jax.random.uniform(jax.random.key(3), (200, 16))  # 4x4, so that every kind can be built
 SPARSE = ("sparse-l1", "sparse-kl", "k-sparse", "batch-top-k", "lifetime-sparse")
-WIDTHS = {"raw": 16, "overcomplete": 20, **dict.fromkeys(SPARSE, 32)}  # of codes; all others have `latent_dim`, 3
+PIXELS = ("raw", "knn", "permuted")
+WIDTHS = {**dict.fromkeys(PIXELS, 16), "overcomplete": 20, **dict.fromkeys(SPARSE, 32)}  # others: `latent_dim`, 3
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +137,8 @@ def test_the_random_encoder_has_the_weights_from_which_every_learner_of_its_laye
 
 def test_untrained_and_closed_methods_have_no_objective_and_kinds_have_one_without_labels(on_images):
     without = {name for name, method in on_images.items() if method.objective is None}
-    assert without == {"raw", "pca", "random", *(f"random-{kind}" for kind in KINDS)}
+    closed = {"raw", "pca", "random-projection", "random", "knn", "permuted"}
+    assert without == closed | {f"random-{kind}" for kind in KINDS}
     labelled = {name for name, method in on_images.items() if method.labelled}
     assert labelled == {"supervised", *(f"supervised-{kind}" for kind in KINDS)}
     assert {name for name, method in on_images.items() if method.log_probs is not None} == labelled
@@ -144,11 +148,6 @@ def test_untrained_and_closed_methods_have_no_objective_and_kinds_have_one_witho
 def test_raw_is_the_identity(on_images):
     method = on_images["raw"]
     np.testing.assert_array_equal(method.encode(method.start(jax.random.key(0), IMAGES), IMAGES), IMAGES)
-
-
-WIDE = {"raw": 16, "overcomplete": 20} | dict.fromkeys(
-    [name for name in KINDS if "sparse" in name or "top" in name], 32
-)
 
 
 @pytest.mark.parametrize("name", [*CONTROLS, *KINDS])
@@ -164,14 +163,48 @@ def test_every_method_encodes_and_reconstructs_each_example_by_itself(name, on_i
         np.testing.assert_allclose(method.reconstruct(variables, IMAGES[5:6]), recon[5:6], rtol=1e-4, atol=1e-5)
 
 
-def test_only_the_seedless_method_ignores_its_variables(on_images):
-    assert [name for name, method in on_images.items() if method.seedless] == ["raw"]
+def test_only_the_seedless_methods_ignore_their_variables(on_images):
+    assert [name for name, method in on_images.items() if method.seedless] == ["raw", "knn", "permuted"]
 
 
 def test_a_kind_is_held_against_the_common_controls_and_its_own_and_no_other():
     names = ["raw", "conv", "random-conv", "vae", "supervised", "supervised-vae", "random-vae", "pca"]
     assert controls_of("conv", names) == ["raw", "random-conv", "supervised", "pca"]
     assert controls_of("vae", names) == ["raw", "supervised", "supervised-vae", "random-vae", "pca"]
+    others = ["random-projection", "knn", "permuted", "knn-vae", "permuted-vae"]
+    assert controls_of("vae", others) == ["random-projection", "knn"]
+
+
+def test_a_random_projection_has_scikit_learns_scale_and_keeps_distances_and_nothing_else_of_the_seed(setting_for):
+    method = METHODS["random-projection"](setting_for((400,), model={"latent_dim": 300}))
+    points = jnp.asarray(np.random.default_rng(0).normal(size=(40, 400)), jnp.float32)
+    variables = method.start(jax.random.key(0), points)
+    axes = np.asarray(variables["projection"]["axes"])
+    reference = GaussianRandomProjection(300, random_state=0).fit(points).components_
+    np.testing.assert_allclose([axes.mean(), axes.std()], [0, 1 / np.sqrt(300)], atol=4 / np.sqrt(300 * axes.size))
+    np.testing.assert_allclose(axes.std(), reference.std(), rtol=0.01)
+    codes = np.asarray(method.encode(variables, points))
+    np.testing.assert_allclose(codes, np.asarray(points, np.float64) @ axes, atol=1e-4)
+    ratios = pdist(codes) / pdist(points)
+    assert np.all(np.abs(ratios - 1) < 5 / np.sqrt(2 * 300))  # a chi distribution's deviation is 1 / sqrt(2 k)
+    other = method.start(jax.random.key(1), points * 2)
+    assert np.any(other["projection"]["axes"] != variables["projection"]["axes"])
+    again = method.start(jax.random.key(0), points * 2)
+    np.testing.assert_array_equal(again["projection"]["axes"], variables["projection"]["axes"])
+
+
+@pytest.mark.parametrize("name", ["raw", *KINDS])
+def test_second_readings_have_the_features_of_the_method_they_name_and_only_the_classifier_differs(name, on_images):
+    suffix = "" if name == "raw" else f"-{name}"
+    first, neighbours, permuted = on_images[name], on_images[f"knn{suffix}"], on_images[f"permuted{suffix}"]
+    for method in (neighbours, permuted):
+        assert method.of == name
+        assert (method.start, method.encode, method.seedless) == (first.start, first.encode, first.seedless)
+        assert method.reconstruct is None
+        assert method.report is None
+    assert (neighbours.classifier, neighbours.permuted) == ("knn", False)
+    assert (permuted.classifier, permuted.permuted) == ("probe", True)
+    assert (first.of, first.classifier, first.permuted) == (None, "probe", False)
 
 
 def test_what_needs_images_says_so_by_its_name():

@@ -32,6 +32,19 @@ class DataConfig:
         require(self.image_size is None or self.image_size >= 1, f"--image-size {self.image_size}: expected at least 1")
 
 
+def require_labels(label_fraction: float, labels_per_class: int | None) -> None:
+    """Refuse a budget of labels that is none, and two at once."""
+    require(0 < label_fraction <= 1, f"--label-fraction {label_fraction}: expected above 0, at most 1")
+    require(
+        labels_per_class is None or labels_per_class >= 2,
+        f"--labels-per-class {labels_per_class}: expected at least 2, one to fit and one to choose by",
+    )
+    require(
+        labels_per_class is None or label_fraction == 1,
+        f"--labels-per-class {labels_per_class}: cannot be combined with --label-fraction {label_fraction}; give one",
+    )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SplitConfig:
     """Who is trained on, who chooses, who judges."""
@@ -44,8 +57,14 @@ class SplitConfig:
     test_seed: int = 0  # seed of that one draw, the same for every training seed
     valid_fraction: float = 0.1  # share of the rows outside the test that each seed holds out for validation
     label_fraction: float = 1.0  # share of the training and validation labels a classifier may see, class-balanced
+    labels_per_class: int | None = None
+    """All labels of each class that a classifier may see, a fifth of them, at least one, for its choices; default: as
+    --label-fraction says."""
+    duplicates: Literal["keep", "drop", "refuse"] = "keep"
+    """Examples outside the test that are test examples too, byte for byte. keep: they are counted and reported; drop:
+    they are left out of training and validation; refuse: there must be none."""
 
     def __post_init__(self) -> None:
         require(0 < self.test_fraction < 1, f"--test-fraction {self.test_fraction}: expected between 0 and 1")
         require(0 <= self.valid_fraction < 1, f"--valid-fraction {self.valid_fraction}: expected at least 0, below 1")
-        require(0 < self.label_fraction <= 1, f"--label-fraction {self.label_fraction}: expected above 0, at most 1")
+        require_labels(self.label_fraction, self.labels_per_class)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from aejax.config.classify import HeadConfig, ProbeConfig
-from aejax.config.data import DataConfig, SplitConfig
+from aejax.config.data import DataConfig, SplitConfig, require_labels
 from aejax.config.evaluate import EvaluationConfig
 from aejax.config.model import ModelConfig
 from aejax.config.objective import ObjectiveConfig
@@ -31,7 +31,17 @@ class ExperimentConfig:
         require(self.seeds >= 1, f"--seeds {self.seeds}: expected at least 1")
 
 
-COMPARE_METHODS = ("raw", "pca", "random", "supervised", "undercomplete", "denoising", "sparse-l1")
+COMPARE_METHODS = (
+    "raw",
+    "pca",
+    "random-projection",
+    "random",
+    "supervised",
+    "knn",
+    "undercomplete",
+    "denoising",
+    "sparse-l1",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,7 +71,8 @@ class ProbingConfig:
     probe: ProbeConfig = ProbeConfig()
     head: HeadConfig = HeadConfig()
     label_fraction: float = 1.0  # share of the labels a classifier may see, class-balanced
+    labels_per_class: int | None = None  # all labels of each class that a classifier may see; default: --label-fraction
     data_dir: Path | None = None  # where the run's dataset is looked for, if it has moved
 
     def __post_init__(self) -> None:
-        require(0 < self.label_fraction <= 1, f"--label-fraction {self.label_fraction}: expected above 0, at most 1")
+        require_labels(self.label_fraction, self.labels_per_class)

@@ -11,19 +11,44 @@ from sklearn.model_selection import train_test_split
 
 from aejax.config import SplitConfig
 from aejax.data.dataset import Dataset
+from aejax.data.labels import labels_per_class
+from aejax.data.leaks import Duplicates, find_duplicates, require_apart, require_training_rows
 from aejax.data.order import generator
-from aejax.errors import require
+from aejax.errors import InputError, require
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Split:
-    """Rows of one dataset, by role. The test rows are the same for every seed; the rest is drawn per seed."""
+    """Rows of one dataset, by role. The test rows are the same for every seed; the rest is drawn per seed.
+
+    Raises:
+        LeakError: a row has two roles that must be apart.
+    """
 
     train: Int[np.ndarray, "seeds n_train"]
     valid: Int[np.ndarray, "seeds n_valid"]
     labelled_train: Int[np.ndarray, "seeds n_labelled_train"]  # rows whose labels a classifier is fitted on
     labelled_valid: Int[np.ndarray, "seeds n_labelled_valid"]  # rows whose labels choose between classifiers
     test: Int[np.ndarray, " n_test"]
+
+    def __post_init__(self) -> None:
+        for seed in range(len(self.train)):
+            labelled_train, labelled_valid = self.labelled_train[seed], self.labelled_valid[seed]
+            require_apart(self.train[seed], self.test, "a training and a test row", seed)
+            require_apart(self.valid[seed], self.test, "a validation and a test row", seed)
+            require_apart(self.train[seed], self.valid[seed], "a training and a validation row", seed)
+            require_apart(labelled_train, self.test, "a labelled and a test row", seed)
+            require_apart(labelled_valid, self.test, "a labelled and a test row", seed)
+            require_apart(labelled_train, labelled_valid, "labelled for training and for validation", seed)
+
+    @property
+    def labelled(self) -> Int[np.ndarray, "seeds n_labelled"]:
+        """Every row whose label a seed's classifier sees, in training or in choosing."""
+        return np.concatenate([self.labelled_train, self.labelled_valid], axis=1)
+
+    def only_training(self, rows: Int[np.ndarray, "seeds n"], what: str) -> Int[np.ndarray, "seeds n"]:
+        """The same rows, on which `what` may be fitted. Raises LeakError if a seed's validation or test row is one."""
+        return require_training_rows(rows, self.valid, self.test, what)
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -78,27 +103,52 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     """Draw every seed's rows.
 
     Raises:
-        InputError: a share leaves no rows, or a class without training or test rows.
+        InputError: a share leaves no rows, or a class without training or test rows; or examples that are in the test
+            too are refused.
     """
     test = _held_out_test(dataset, config)
     rest = np.setdiff1d(np.arange(len(dataset.labels)), test)
+    if config.duplicates != "keep":
+        found = find_duplicates(dataset.inputs, test)
+        if config.duplicates == "refuse":
+            _refuse_duplicates(dataset, found)
+        rest = np.setdiff1d(rest, found.rows)
     drawn = [rest[stratified_order(dataset.labels[rest], generator(seed, "valid"))] for seed in range(seeds)]
     n_valid = round(config.valid_fraction * len(rest))
     chosen_by, fitted_by = [rows[:n_valid] for rows in drawn], [np.sort(rows[n_valid:]) for rows in drawn]
     _check_classes(dataset, fitted_by, test)
     everything = config.split == "tutorial"  # autoencoders train on all rows outside the test; classifiers still choose
-
-    def labelled(rows: list[np.ndarray], role: str) -> np.ndarray:
-        picks = [_labelled(dataset.labels[r], config.label_fraction, seed, role) for seed, r in enumerate(rows)]
-        return np.stack([r[pick] for r, pick in zip(rows, picks, strict=True)])
-
+    labelled = [
+        _label(dataset, config, *rows, seed) for seed, rows in enumerate(zip(fitted_by, chosen_by, strict=True))
+    ]
     return Split(
         train=np.tile(rest, (seeds, 1)) if everything else np.stack(fitted_by),
         valid=np.zeros((seeds, 0), np.int64) if everything else np.stack(chosen_by),
-        labelled_train=labelled(fitted_by, "labelled train"),
-        labelled_valid=labelled(chosen_by, "labelled valid"),
+        labelled_train=np.stack([train for train, _ in labelled]),
+        labelled_valid=np.stack([valid for _, valid in labelled]),
         test=test,
     )
+
+
+def _label(
+    dataset: Dataset, config: SplitConfig, train: Int[np.ndarray, " n"], valid: Int[np.ndarray, " m"], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """One seed's labelled rows, for training and for validation."""
+    if config.labels_per_class is not None:
+        return labels_per_class(dataset, train, valid, config.labels_per_class, seed)
+    labels, fraction = dataset.labels, config.label_fraction
+    return (
+        train[_labelled(labels[train], fraction, seed, "labelled train")],
+        valid[_labelled(labels[valid], fraction, seed, "labelled valid")],
+    )
+
+
+def _refuse_duplicates(dataset: Dataset, found: Duplicates) -> None:
+    if found.rows.size:
+        raise InputError(
+            f"{dataset.name}: {len(found.rows)} examples outside the test are also test examples, the first in row "
+            f"{found.rows[0]} as in test row {found.test_rows[0]}; --duplicates drop leaves them out of training"
+        )
 
 
 def _check_classes(dataset: Dataset, train: list[np.ndarray], test: np.ndarray) -> None:

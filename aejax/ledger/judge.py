@@ -7,7 +7,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from aejax.evaluate.statistics import MARGIN, MIN_SEEDS, seeds_interval, sign_flip_p, verdict
+from aejax.evaluate.intervals import seeds_interval
+from aejax.evaluate.significance import sign_flip_p
+from aejax.evaluate.statistics import MIN_SEEDS, verdict
 from aejax.ledger.claim import Claim, Evidence, Role
 
 Status = Literal["reproduced", "not reproduced", "not run", "failed"]
@@ -90,7 +92,6 @@ def paired(
     Student's t over seeds, p by sign flips.
     """
     interval, p = seeds_interval(differences), sign_flip_p(differences)
-    scale = MARGIN / margin
     mean = float(differences.mean())
-    found = verdict(mean * scale, [bound * scale for bound in interval or (-math.inf, math.inf)], p, len(differences))
+    found = verdict(mean, interval or (-math.inf, math.inf), [p], len(differences), margin)
     return Evidence(what, role, mean, interval, unit, margin, found)

@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from aejax.report.results import Results, best, diverged_seeds, is_control, number
+from aejax.report.results import Results, best, diverged_seeds, is_control, is_permuted, number
 from aejax.report.style import ACCENT, CLASS_COLOURS, QUIET, SECOND, WIDTH, new_figure, save, styled
 
 __all__ = ["accuracy_by_method", "code_scatter", "learning_curves", "reconstructions", "save"]
@@ -73,9 +73,10 @@ def reconstructions(
 def accuracy_by_method(results: Results) -> Figure:
     """One row per method: a dot for each seed, the mean and its 95 % interval, in percent of the test examples.
 
-    Controls are grey, autoencoders blue; the dotted line is the best control. A seed that diverged is a cross.
+    Controls are grey, autoencoders blue; the dotted line is the best control. A seed that diverged is a cross. Rows of
+    permuted labels are left out where there are others: down at chance they would leave these no room.
     """
-    methods = results["methods"]
+    methods = [method for method in results["methods"] if not is_permuted(method)] or results["methods"]
     figure = new_figure(0.9 + 0.42 * len(methods))
     axes = figure.add_subplot()
     for row, method in enumerate(methods):

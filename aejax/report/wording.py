@@ -7,7 +7,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from aejax.report.results import Results, diverged_seeds, number, seed_count
+from aejax.evaluate.statistics import MARGIN, MIN_SEEDS
+from aejax.report.results import Results, diverged_seeds, is_permuted, number, seed_count
 
 MISSING = "—"
 METHOD_HEADINGS = ("method", "d", "accuracy, %", "NLL, nats", "recon. MSE", "compile, s", "pretrain, s", "probe, s")
@@ -129,6 +130,7 @@ def caption(results: Results) -> str:
     sentences = [
         f"{dataset['name']}: {dataset['n_train']:,} training, {dataset['n_valid']:,} validation"
         f" and {dataset['n_test']:,} test examples; {seeds} {'seed' if seeds == 1 else 'seeds'}.",
+        *_labels(dataset),
         f"Accuracy and NLL are on the test examples; [brackets] are 95 % intervals of {covers}.",
     ]
     sentences += _judged(results)
@@ -136,6 +138,10 @@ def caption(results: Results) -> str:
         sentences.append(
             "Variance explained is of the test examples by their reconstructions; units not zero are a mean over test "
             "examples; dead units are zero for every training example; active ones vary by more than 0.01."
+        )
+    if any(method.get("neighbours") for method in results["methods"]):
+        sentences.append(
+            "knn classifies by shares of votes, (votes + 1) / (k + classes), so its NLL is coarse where k is small."
         )
     made = [f"by `{environment['command']}`"] if environment.get("command") else []
     made += [f"on {environment['machine']}"] if environment.get("machine") else []
@@ -165,7 +171,7 @@ def _judged(results: Results) -> list[str]:
 
 def flags(results: Results) -> list[str]:
     """One line for each thing that went less than well; none where all went well."""
-    lines = []
+    lines = _suspicions(results)
     for method in results["methods"]:
         name, probe = method["name"], method["probe"] or {}
         diverged = diverged_seeds(method)
@@ -178,8 +184,40 @@ def flags(results: Results) -> list[str]:
             worst = three_digits(max((norm for norm in norms if norm is not None), default=None))
             lines.append(f"{name}: the probe did not converge for {_seeds(unconverged)}; gradient norm up to {worst}.")
         edge = [seed for seed, at_edge in enumerate(probe.get("grid_edge") or ()) if at_edge]
-        if edge:
+        if edge and not is_permuted(method):  # of labels that mean nothing the strongest penalty makes most
             lines.append(f"{name}: the probe's best L2 lies at the edge of its grid for {_seeds(edge)}.")
+    return lines
+
+
+def _labels(dataset: Results) -> list[str]:
+    """How many labels classifiers saw, if not all; and what was left out."""
+    sentences = []
+    train, valid = (dataset.get(f"n_labelled_{role}") for role in ("train", "valid"))
+    if train is not None and valid is not None and train + valid < dataset["n_train"] + dataset["n_valid"]:
+        sentences.append(f"Classifiers saw {train + valid:,} labels: {train:,} to fit and {valid:,} to choose by.")
+    if dropped := (dataset.get("duplicates") or {}).get("dropped"):
+        sentences.append(f"Left out of training and validation: {dropped:,} that equal a test example.")
+    return sentences
+
+
+def _suspicions(results: Results) -> list[str]:
+    """What looks as if the test had been seen."""
+    dataset = results["dataset"]
+    duplicates, chance = dataset.get("duplicates") or {}, dataset.get("majority_share")
+    lines = []
+    if count := duplicates.get("train_test"):
+        lines.append(
+            f"{dataset['name']}: {count:,} {'example' if count == 1 else 'examples'} outside the test equal a test "
+            "example; `--duplicates drop` leaves them out."
+        )
+    for method in results["methods"]:
+        low = number((method["test_accuracy"]["ci95"] or [None])[0])
+        judged = is_permuted(method) and chance is not None and seed_count(results) >= MIN_SEEDS
+        if judged and low is not None and low > chance + MARGIN:
+            lines.append(
+                f"{method['name']}: accuracy {with_interval(method['test_accuracy'], scale=100, decimals=2)} % with "
+                f"permuted labels, above the {100 * chance:.2f} % of the most frequent class: test labels leak."
+            )
     return lines
 
 

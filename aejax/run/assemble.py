@@ -54,6 +54,8 @@ def method_entry(outcome: Outcome) -> dict[str, Any]:
         "reconstruction_mse": None if mse is None else over_seeds(mse),
         "measures": {name: over_seeds(values) for name, values in outcome.measures.items()},
         "probe": None if outcome.probe is None else outcome.probe._asdict(),
+        "neighbours": None if outcome.neighbours is None else outcome.neighbours._asdict(),
+        "features_of": outcome.features_of,
         "diverged_epoch": diverged,
         "failed_seeds": [seed for seed, epoch in enumerate(diverged or ()) if epoch is not None],
         "seconds": outcome.seconds,
@@ -62,21 +64,22 @@ def method_entry(outcome: Outcome) -> dict[str, Any]:
 
 def diagnostics_entry(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """The `diagnostics`: one row for each method, and the CKA between methods in the same order."""
-    diagnoses = [outcome.diagnosis for outcome in outcomes]
+    diagnosed = {outcome.name: outcome.diagnosis for outcome in outcomes if outcome.diagnosis is not None}
+    diagnoses = list(diagnosed.values())
     return {
-        "rows": diagnoses[0].rows,
+        "rows": diagnoses[0].rows if diagnoses else 0,
         "neighbours": NEIGHBOURS,
         "methods": [
             {
-                "name": outcome.name,
-                **{name: over_seeds(values) for name, values in outcome.diagnosis.measures.items()},
-                "cka_between_seeds": outcome.diagnosis.cka_between_seeds,
+                "name": name,
+                **{measure: over_seeds(values) for measure, values in diagnosis.measures.items()},
+                "cka_between_seeds": diagnosis.cka_between_seeds,
             }
-            for outcome in outcomes
+            for name, diagnosis in diagnosed.items()
         ],
         "cka": {
-            "methods": [outcome.name for outcome in outcomes],
-            "paired_seeds": max(len(diagnosis.similarities) for diagnosis in diagnoses),
+            "methods": list(diagnosed),
+            "paired_seeds": max((len(diagnosis.similarities) for diagnosis in diagnoses), default=0),
             "matrix": paired_cka(diagnoses),
         },
         "seconds": sum(diagnosis.seconds for diagnosis in diagnoses),
@@ -84,8 +87,12 @@ def diagnostics_entry(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def declared_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
-    """The family of comparisons: every autoencoder against every control, of those by architecture its own."""
-    return [(kind, control) for kind in names if kind in KINDS for control in controls_of(kind, names)]
+    """The comparisons: every autoencoder against every control, of those by architecture its own.
+
+    And the neighbours of its codes against those of the inputs: the same classifier, other features.
+    """
+    by_neighbours = [(name, "knn") for name in names if name.startswith("knn-") and "knn" in names]
+    return [(kind, control) for kind in names if kind in KINDS for control in controls_of(kind, names)] + by_neighbours
 
 
 def results(

@@ -10,6 +10,7 @@ from jaxtyping import Array, Int, Key
 from aejax.config import ExperimentConfig
 from aejax.data.dataset import Dataset
 from aejax.data.examples import Examples
+from aejax.data.leaks import Duplicates, find_duplicates
 from aejax.data.memory import require_device_room
 from aejax.data.scalers import Scaler, fit_scalers
 from aejax.data.splits import Split, make_split
@@ -28,6 +29,7 @@ class Experiment:
     config: ExperimentConfig
     dataset: Dataset
     split: Split
+    duplicates: Duplicates  # between the test and all else, whether they are kept or not
     plan: Plan
     setting: Setting
     scaler: Scaler  # (seeds, d) or (seeds, 1), on the host
@@ -55,7 +57,13 @@ class Experiment:
             "n_labelled_train": self.split.labelled_train.shape[1],
             "n_labelled_valid": self.split.labelled_valid.shape[1],
             "split_sha256": self.split.sha256,
+            "duplicates": self._describe_duplicates(),
+            "majority_share": float(np.bincount(self.dataset.labels[self.split.test]).max() / len(self.split.test)),
         }
+
+    def _describe_duplicates(self) -> dict[str, int]:
+        found, dropped = len(self.duplicates.rows), self.config.split.duplicates == "drop"
+        return {"train_test": 0 if dropped else found, "dropped": found if dropped else 0}
 
 
 def setting_of(config: ExperimentConfig, dataset: Dataset) -> Setting:
@@ -83,7 +91,7 @@ def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter) -> E
     )
     plan = make_plan(config.plan, config.seeds)
     assert config.data.scaler is not None
-    scaler = fit_scalers(config.data.scaler, dataset, split.train)
+    scaler = fit_scalers(config.data.scaler, dataset, split.only_training(split.train, "a scaler"))
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
     beside = sum(leaf.nbytes for leaf in scaler) + split.test.nbytes
     require_device_room(dataset.name, flat.nbytes + dataset.labels.nbytes, beside, plan.mesh.devices.flat)
@@ -91,6 +99,7 @@ def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter) -> E
         config=config,
         dataset=dataset,
         split=split,
+        duplicates=find_duplicates(dataset.inputs, split.test),
         plan=plan,
         setting=setting_of(config, dataset),
         scaler=scaler,

@@ -47,8 +47,11 @@ def draw_comparison(
     """Write accuracy, diagnostics, learning_curves, reconstructions and codes (.png), as far as each applies."""
     figures.save(figures.accuracy_by_method(results), folder / "accuracy.png")
     figures.save(representations(results), folder / "diagnostics.png")
-    histories = {outcome.name: outcome.trained.history for outcome, _ in outcomes if outcome.trained is not None}
-    _draw_models(experiment, {o.name: (method, o.variables) for o, method in outcomes}, histories, folder)
+    trainings = {o.name: o.trained for o, _ in outcomes if not o.borrowed}
+    histories = {name: trained.history for name, trained in trainings.items() if trained is not None}
+    once = {o.features_of or o.name: (o, method) for o, method in reversed(outcomes)}  # of the same features, the first
+    models = {o.name: (method, o.variables) for o, method in reversed(once.values())}
+    _draw_models(experiment, models, histories, folder)
 
 
 def draw_model(

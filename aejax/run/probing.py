@@ -72,7 +72,9 @@ def _same_data(pretrained: Pretrained, config: ProbingConfig, reporter: Reporter
     data = dataclasses.replace(trained_on.data, data_dir=config.data_dir or trained_on.data.data_dir)
     dataset = load(data)
     _check_same(pretrained, dataset)
-    split = dataclasses.replace(trained_on.split, label_fraction=config.label_fraction)
+    split = dataclasses.replace(
+        trained_on.split, label_fraction=config.label_fraction, labels_per_class=config.labels_per_class
+    )
     settings = dataclasses.replace(trained_on, data=data, split=split, probe=config.probe, head=config.head)
     return prepare(settings, dataset, reporter)
 

@@ -80,7 +80,7 @@ def check_methods(names: tuple[str, ...]) -> None:
     Raises:
         InputError: with the near names.
     """
-    known = f"{', '.join([*CONTROLS, *KINDS])}, random-KIND and supervised-KIND, and all"
+    known = f"{', '.join([*CONTROLS, *KINDS])}, random-, supervised-, knn- and permuted-KIND, and all"
     require(names, f"--methods: name at least one of {known}")
     for name in names:
         near = difflib.get_close_matches(name, METHODS, n=3)

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from aejax.classify.probe import CONVERGED, ProbeResult, ProbeRows, certificate, make_probe
 from aejax.config import ProbeConfig
 from aejax.data.examples import Batch, Examples, map_rows
+from aejax.data.labels import labels_seen
 from aejax.data.scalers import Scaler
 from aejax.errors import require
 from aejax.evaluate.codes import code_measures, explained_variance
@@ -22,6 +23,8 @@ from aejax.models.parts import Variables
 from aejax.objectives.reconstruction import per_example_mse
 from aejax.run.diagnosing import Diagnosis, diagnose_rows, taken
 from aejax.run.experiment import Experiment, rows_on_device
+from aejax.run.guards import TOGETHER, require_evaluation_mode
+from aejax.run.neighbours import NeighboursReport, neighbours_of_features
 from aejax.run.training import Trained, optimizer_for, start, train_method
 from aejax.train.plan import Plan
 
@@ -48,10 +51,13 @@ class Outcome(NamedTuple):
     reconstruction_mse: Float[np.ndarray, " seeds"] | None
     measures: dict[str, Float[np.ndarray, " seeds"]]  # by name, what else is said of an autoencoder
     probe: ProbeReport | None
+    neighbours: NeighboursReport | None
+    features_of: str | None  # the method that has the same features, where it is another one
     trained: Trained | None
+    borrowed: bool  # the training is another row's
     variables: Variables  # of every seed, as they were classified
     seconds: dict[str, float]  # compile, pretrain, probe
-    diagnosis: Diagnosis  # of its features on the diagnosed rows
+    diagnosis: Diagnosis | None  # of its features on the diagnosed rows, unless they are another method's
 
 
 @functools.lru_cache(maxsize=128)
@@ -95,7 +101,7 @@ def _probe_program(plan: Plan, config: ProbeConfig, classes: int, shared_feature
     def of_seed(features: Array, labels: Array, train: Array, valid: Array, test: Array) -> ProbeResult:
         return probe(features, labels, ProbeRows(train, valid, test))
 
-    return plan.over(of_seed, shared=(0, 1, 4) if shared_features else (1, 4))
+    return plan.over(of_seed, shared=(0, 4) if shared_features else (4,))
 
 
 def features_of(experiment: Experiment, method: Method, variables: Variables) -> tuple[Array, bool]:
@@ -112,13 +118,13 @@ def features_of(experiment: Experiment, method: Method, variables: Variables) ->
 
 
 def probe_features(
-    experiment: Experiment, features: Array, shared: bool
+    experiment: Experiment, features: Array, shared: bool, labels: Int[np.ndarray, "seeds n"]
 ) -> tuple[Float[np.ndarray, "seeds n_test classes"], ProbeReport]:
-    """Fit the probe for every seed and certify it on the host."""
+    """Fit the probe for every seed to `labels`, as each seed's classifier sees them, and certify it on the host."""
     plan, split = experiment.plan, experiment.split
     program = _probe_program(plan, experiment.config.probe, experiment.dataset.classes, shared)
     rows = (rows_on_device(experiment, split.labelled_train), rows_on_device(experiment, split.labelled_valid))
-    fitted = experiment.compiler(program, features, experiment.examples.labels, *rows, experiment.test)
+    fitted = experiment.compiler(program, features, rows_on_device(experiment, labels), *rows, experiment.test)
     result: Any = plan.fetch(fitted)  # a ProbeResult of NumPy arrays
     require(
         np.all(np.isfinite(result.log_probs)),
@@ -129,7 +135,7 @@ def probe_features(
         certificate(
             jax.tree.map(lambda leaf, seed=seed: leaf[seed], result),
             np.asarray(features if shared else features[seed]),
-            experiment.dataset.labels,
+            labels[seed],
             fitted_rows[seed],
         )
         for seed in range(plan.seeds)
@@ -187,9 +193,17 @@ def measures_of(
     return found
 
 
-def fit_and_score(experiment: Experiment, name: str, method: Method) -> Outcome:
-    """Start, train if it trains, encode, classify, score: the whole of one method for every seed."""
+def fit_and_score(experiment: Experiment, name: str, method: Method, lender: Outcome | None = None) -> Outcome:
+    """Start, train if it trains, encode, classify, score: the whole of one method for every seed.
+
+    With a `lender`, which has the same features, its variables are taken as they are.
+    """
     experiment.reporter.begin(name)
+    if lender is not None:
+        borrowed = experiment.plan.put_seeded(lender.variables)
+        outcome = score_method(experiment, name, method, borrowed, lender.trained, 0.0)._replace(borrowed=True)
+        experiment.reporter.end(summary_line(outcome))
+        return outcome
     clock = time.perf_counter()
     variables = start(experiment, method)
     trained = None
@@ -215,29 +229,44 @@ def score_method(
     """Classify with fitted variables and score the test rows, once.
 
     A seed that diverged is classified with its last finite weights; `Outcome.trained` marks it.
+
+    Raises:
+        LeakError: what an example's features are depends on the examples beside it.
     """
     experiment.reporter.note("classifying")
     compiler = experiment.compiler
     clock, compiled_before = time.perf_counter(), compiler.seconds
+    fetched, few = experiment.plan.fetch(variables), experiment.split.test[:TOGETHER]
+    report, neighbours = None, None
     if method.log_probs is not None:
         one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables)
         inputs = jax.ShapeDtypeStruct((1, experiment.setting.features), np.float32)
-        width, report, features = jax.eval_shape(method.encode, one, inputs).shape[1], None, None
+        width, features = jax.eval_shape(method.encode, one, inputs).shape[1], None
         log_probs = at_rows(experiment, method.log_probs, variables, experiment.split.test)
+        require_evaluation_mode(experiment, name, method.log_probs, fetched, log_probs[0, :TOGETHER])
     else:
         features, shared = features_of(experiment, method, variables)
+        alone = np.asarray(features[few] if shared else features[0, few])
+        require_evaluation_mode(experiment, name, method.encode, fetched, alone)
         width = features.shape[-1]
-        log_probs, report = probe_features(experiment, features, shared)
+        labels = labels_seen(experiment.dataset.labels, experiment.split.labelled, permuted=method.permuted)
+        if method.classifier == "knn":
+            log_probs, neighbours = neighbours_of_features(experiment, features, shared, labels)
+        else:
+            log_probs, report = probe_features(experiment, features, shared, labels)
     fidelity = None
     measures: dict[str, Float[np.ndarray, " seeds"]] = {}
     if method.reconstruct is not None:
         fidelity = reconstruction_fidelity(experiment, method.reconstruct, variables)
         measures["explained_variance"] = fidelity.explained_variance
-    if method.objective is not None and not method.labelled:
+    if method.objective is not None and not method.labelled and method.of is None:
         measures |= measures_of(experiment, method, variables, features)
     probe_seconds = time.perf_counter() - clock - (compiler.seconds - compiled_before)
     seconds = {"compile": compiler.take_seconds(), "pretrain": pretrain_seconds, "probe": probe_seconds}
-    if features is None:
+    diagnosis = None
+    if method.of is not None:
+        pass  # the lender's row says it
+    elif features is None:
         diagnosis = diagnose_rows(experiment, lambda rows: at_rows(experiment, method.encode, variables, rows))
     else:
         diagnosis = diagnose_rows(experiment, lambda rows: taken(experiment, features, shared, rows))
@@ -248,8 +277,11 @@ def score_method(
         reconstruction_mse=None if fidelity is None else fidelity.mse,
         measures=measures,
         probe=report,
+        neighbours=neighbours,
+        features_of=method.of,
         trained=trained,
-        variables=experiment.plan.fetch(variables),
+        borrowed=False,
+        variables=fetched,
         seconds=seconds,
         diagnosis=diagnosis,
     )
@@ -259,7 +291,7 @@ def summary_line(outcome: Outcome) -> str:
     """What a progress display says of a method that has ended."""
     accuracy = 100 * outcome.scores.correct.mean()
     parts = [f"{outcome.features} features", f"test accuracy {accuracy:.2f} %"]
-    if outcome.trained is not None:
+    if outcome.trained is not None and not outcome.borrowed:
         diverged = int(np.count_nonzero(outcome.trained.diverged_epoch))
         parts.append(f"{outcome.trained.epochs} epochs")
         parts += [f"{diverged} seed(s) diverged"] if diverged else []

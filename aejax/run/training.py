@@ -60,7 +60,8 @@ def _start_program(plan: Plan, start_one: Callable[..., Variables]) -> Callable[
 def start(experiment: Experiment, method: Method) -> Variables:
     """Every seed's variables before training, which for a closed form are its last."""
     program = _start_program(experiment.plan, method.start)
-    rows = rows_on_device(experiment, experiment.split.train)
+    own = experiment.split.only_training(experiment.split.train, "a closed form or a start")
+    rows = rows_on_device(experiment, own)
     return experiment.compiler(program, experiment.keys("init"), rows, experiment.seed_scaler, experiment.examples)
 
 
@@ -91,7 +92,11 @@ def train(
         noise: which keys serve the steps.
         before: the training that led to `variables`: epochs and steps are counted on, its history comes first, and
             seeds that diverged in it stay where they were.
+
+    Raises:
+        LeakError: among `rows` is a seed's validation row, or a test row.
     """
+    rows = experiment.split.only_training(rows, "a model")
     plan, compiler = experiment.plan, experiment.compiler
     done = 0 if before is None else before.epochs
     step = done * steps_per_epoch(rows.shape[1], batch_size)

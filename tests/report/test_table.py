@@ -4,6 +4,7 @@ import io
 import pytest
 from rich.console import Console
 
+from aejax.report.results import best, is_control
 from aejax.report.table import markdown_rows, markdown_table, terminal_table
 from aejax.report.wording import MISSING, duration, p_value, points, three_digits, with_interval
 
@@ -78,6 +79,59 @@ def test_trouble_is_flagged_in_both_tables(results, damage, warning):
         (line,) = [line for line in text.splitlines() if "⚠" in line]
         assert "sparse-l1" in line
         assert warning in line
+
+
+def with_permuted(results, low):
+    """The results with a row of permuted labels whose accuracy interval begins at `low`; chance is 0.1."""
+    row = copy.deepcopy(results["methods"][0])
+    row["name"] = "permuted"
+    row["test_accuracy"].update(mean=low + 0.02, ci95=[low, low + 0.04])
+    row["probe"].update(grid_edge=[True] * 10)
+    results["methods"].append(row)
+    results["dataset"]["majority_share"] = 0.1
+
+
+@pytest.mark.parametrize(
+    ("low", "seeds", "flagged"),
+    [
+        pytest.param(0.106, 10, True, id="above chance by more than the margin"),
+        pytest.param(0.104, 10, False, id="within the margin"),
+        pytest.param(0.02, 10, False, id="at chance"),
+        pytest.param(0.106, 5, False, id="so few seeds that luck may do it"),
+    ],
+)
+def test_permuted_labels_above_chance_are_flagged_as_a_leak(results, low, seeds, flagged):
+    with_permuted(results, low)
+    for method in results["methods"]:
+        method["test_accuracy"]["per_seed"] = method["test_accuracy"]["per_seed"][:seeds]
+    for text in (markdown_table(results), rendered(results)):
+        assert ("test labels leak" in " ".join(text.split())) == flagged
+        assert "edge of its grid" not in text  # the strongest penalty is right for labels that mean nothing
+
+
+def test_duplicates_are_flagged_and_what_was_dropped_or_left_unlabelled_is_said(results):
+    assert "labels:" not in markdown_table(results)
+    results["dataset"].update(duplicates={"train_test": 3, "dropped": 0}, n_labelled_train=13, n_labelled_valid=10)
+    text = markdown_table(results)
+    (line,) = [line for line in text.splitlines() if "⚠" in line]
+    assert "3 examples outside the test equal a test example" in line
+    assert "23 labels: 13 to fit and 10 to choose by" in text
+    results["dataset"].update(duplicates={"train_test": 0, "dropped": 2}, n_labelled_train=1293, n_labelled_valid=144)
+    text = markdown_table(results)
+    assert "⚠" not in text
+    assert "Left out of training and validation: 2 that equal a test example." in text
+    assert "labels:" not in text
+
+
+def test_neighbours_of_inputs_are_a_control_and_those_of_codes_neither_control_nor_best_autoencoder(results):
+    for name in ("knn", "knn-denoising", "random-projection", "permuted-denoising"):
+        row = copy.deepcopy(results["methods"][0])
+        row["name"] = name
+        row["test_accuracy"].update(mean=0.99 if name == "knn-denoising" else 0.98)
+        results["methods"].append(row)
+    controls = {method["name"] for method in results["methods"] if is_control(method)}
+    assert controls == {"raw", "pca", "random", "supervised", "knn", "random-projection", "permuted-denoising"}
+    assert best(results, control=False)["name"] == "denoising"
 
 
 def test_the_terminal_table_cuts_nothing_at_100_columns(results):

@@ -81,13 +81,13 @@ def test_results_have_the_fields_of_schema_1(run):
     assert results["intervals"].keys() == {"ci95", "ci95_seeds"}
     assert results["interval"] == results["intervals"]["ci95"]
     assert results["margin"] == SMALL.evaluation.margin == results["config"]["evaluation"]["margin"]
-    assert len(results["comparisons"]) == 3 * 4  # autoencoders x controls
+    assert len(results["comparisons"]) == 3 * 6  # autoencoders x controls
 
 
 def test_every_number_of_the_results_follows_from_the_saved_scores(run):
     results = read_json(run[0] / "results.json")
     with np.load(run[0] / "scores.npz") as scores:
-        assert scores["correct"].shape == (7, SMALL.seeds, results["dataset"]["n_test"])
+        assert scores["correct"].shape == (9, SMALL.seeds, results["dataset"]["n_test"])
         for index, method in enumerate(results["methods"]):
             assert scores["method"][index] == method["name"]
             np.testing.assert_allclose(scores["correct"][index].mean(1), method["test_accuracy"]["per_seed"])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import shutil
 
 import jax
 import numpy as np
@@ -13,7 +14,8 @@ from aejax.data.sources import load
 from aejax.errors import InputError
 from aejax.recipes import RECIPES, recipe
 from aejax.run.pretrain import open_pretrained, pretrain
-from aejax.run.probing import probe_run
+from aejax.run.probing import _same_data, probe_run
+from aejax.run.progress import Silent
 from aejax.store.runs import read_json, write_json
 
 SMALL = PretrainConfig(
@@ -74,9 +76,26 @@ def test_probe_and_head_classify_far_above_chance_with_the_loaded_encoder(run, t
     assert prediction["label"] in {str(digit) for digit in range(10)}
 
 
-def test_a_run_of_other_data_is_refused(run, tmp_path):
-    import shutil
+def test_a_probe_has_a_budget_of_labels_of_its_own(run):
+    opened = open_pretrained(run)
+    assert opened.config.split.labels_per_class is None
+    experiment = _same_data(opened, ProbingConfig(labels_per_class=5), Silent())
+    assert (experiment.split.labelled_train.shape[1], experiment.split.labelled_valid.shape[1]) == (40, 10)
+    with pytest.raises(InputError, match=r"--labels-per-class 5: cannot be combined .* 0\.5; give one"):
+        ProbingConfig(labels_per_class=5, label_fraction=0.5)
 
+
+def test_a_config_that_does_not_belong_to_the_checkpoint_is_refused_with_the_leafs_path(run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    config = read_json(copy / "config.json")
+    config["model"]["latent_dim"] = 5
+    write_json(copy / "config.json", config)
+    with pytest.raises(InputError, match=r"checkpoint: params\..*kernel is float32\[.*do not belong together"):
+        open_pretrained(copy)
+
+
+def test_a_run_of_other_data_is_refused(run, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
     results = read_json(copy / "results.json")

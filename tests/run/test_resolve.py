@@ -107,7 +107,7 @@ def test_all_is_every_control_and_every_kind_that_suits_the_data_once():
     [
         (("conv-vea",), "conv-vea: .* did you mean .*conv-vae"),
         (("random-k-spares",), "random-k-sparse"),
-        (("xyzzy",), "there are raw, .*undercomplete.*stacked.*random-KIND"),
+        (("xyzzy",), "there are raw, .*undercomplete.*stacked.*random-, .*permuted-KIND"),
         (("raw", "vae", "raw"), "each method once"),
         ((), "name at least one"),
     ],
@@ -118,5 +118,5 @@ def test_names_that_are_no_methods_are_refused_with_the_near_ones(names, message
 
 
 def test_every_control_kind_and_own_control_is_a_name():
-    own = [f"{name}-{kind}" for name in ("random", "supervised") for kind in KINDS]
+    own = [f"{name}-{kind}" for name in ("random", "supervised", "knn", "permuted") for kind in KINDS]
     check_methods(("all", *CONTROLS, *KINDS, *own))

@@ -62,7 +62,8 @@ def without(experiment: Experiment, held_out: int) -> Experiment:
     """The experiment of one seed as it is if the class had never been seen: rows and scaler."""
     split = without_class(experiment.split, experiment.dataset, held_out)
     assert experiment.config.data.scaler is not None
-    scaler = fit_scalers(experiment.config.data.scaler, experiment.dataset, split.train)
+    rows = split.only_training(split.train, "a scaler")
+    scaler = fit_scalers(experiment.config.data.scaler, experiment.dataset, rows)
     return dataclasses.replace(experiment, split=split, scaler=scaler, seed_scaler=experiment.plan.put_seeded(scaler))
 
 

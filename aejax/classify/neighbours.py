@@ -1,0 +1,104 @@
+"""k nearest neighbours: what can be read from features without any fit, with k chosen on validation rows.
+
+Distances are Euclidean, between features as they are given: pixels and columns as the data's scaler left them, codes
+as the encoder made them. They are not standardised, neither for inputs nor for codes: that would give a pixel that
+hardly ever varies as much say as any other, and would replace the metric that an encoder has learned.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from aejax.classify.probe import ProbeRows
+
+NEIGHBOURS = (1, 3, 5, 11, 21, 51)  # candidates for k, as far as there are training rows
+DISTANCES_AT_ONCE = 1 << 24  # float32 distances held at a time: 64 MiB
+SMOOTHING = 1.0  # votes that every class has before any neighbour votes (Laplace), so that no probability is 0
+
+
+class NeighboursResult(NamedTuple):
+    """What one seed's neighbours say of the test rows."""
+
+    log_probs: Float[Array, "n_test classes"]
+    k: Int[Array, ""]  # neighbours that vote
+    grid_edge: Bool[Array, ""]  # the best k was the smallest or largest that was tried
+    valid_accuracy: Float[Array, " grid"]  # of each candidate, neighbours being training rows
+
+
+def candidates(n_train: int) -> tuple[int, ...]:
+    """The values of k that are tried with so many training rows."""
+    return tuple(k for k in NEIGHBOURS if k <= n_train)
+
+
+def nearest(
+    queries: Float[Array, "m d"], among: Float[Array, "n d"], count: int, block: int | None = None
+) -> Int[Array, "m count"]:
+    """For each query the positions of its `count` nearest rows, nearest first; equally near ones in their order.
+
+    Exact, by one float32 product for each block of queries. |q - x|^2 - |q|^2 = |x|^2 - 2 q'x, which ranks the same,
+    of features moved to the mean of `among`, so that what all of them share costs no digits.
+
+    Args:
+        queries: whose neighbours are sought.
+        among: the rows that may be neighbours.
+        count: how many; at most n.
+        block: queries taken at once; default: as many as `DISTANCES_AT_ONCE` allows.
+    """
+    mean = jnp.mean(among, axis=0)
+    centred = among - mean[None]
+    half_norms = jnp.sum(jnp.square(centred), axis=1) / 2
+
+    def of_one(query: Float[Array, " d"]) -> Int[Array, " count"]:
+        return jax.lax.top_k(centred @ (query - mean) - half_norms, count)[1]
+
+    with jax.default_matmul_precision("highest"):
+        block = block or max(1, DISTANCES_AT_ONCE // among.shape[0])
+        return jax.lax.map(of_one, queries, batch_size=min(block, queries.shape[0]))
+
+
+def votes(
+    neighbours: Int[Array, "m count"], labels: Int[Array, " n"], k: Int[Array, ""] | int, classes: int
+) -> Float[Array, "m classes"]:
+    """How many of the first `k` neighbours are of each class."""
+    voting = jnp.arange(neighbours.shape[1]) < k
+    own = jnp.where(voting[None], labels[neighbours], classes)  # a class beyond the last has no column
+    return jax.vmap(lambda row: jnp.bincount(row, length=classes + 1)[:classes])(own).astype(jnp.float32)
+
+
+def make_neighbours(
+    classes: int,
+) -> Callable[[Float[Array, "n d"], Int[Array, " n"], ProbeRows], NeighboursResult]:
+    """The classifier as a pure function of one seed's `(features, labels, rows)`; the rows need validation rows.
+
+    k is the one of highest accuracy on the validation rows when the training rows are their neighbours (of those that
+    tie, the largest); then training and validation rows together are the neighbours of the test rows. Probabilities
+    are shares of votes, each class having `SMOOTHING` votes to begin with: (votes + 1) / (k + classes). So the NLL is
+    finite, and coarse where k is small. Classes with equally many votes: the first one, as in scikit-learn.
+    """
+
+    def choose(
+        features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows, tried: tuple[int, ...]
+    ) -> Float[Array, " grid"]:
+        found = nearest(features[rows.valid], features[rows.train], tried[-1])
+
+        def accuracy(k: Int[Array, ""]) -> Float[Array, ""]:
+            predicted = jnp.argmax(votes(found, labels[rows.train], k, classes), axis=1)
+            return jnp.mean((predicted == labels[rows.valid]).astype(jnp.float32))
+
+        return jax.lax.map(accuracy, jnp.asarray(tried))
+
+    def classify(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> NeighboursResult:
+        tried = candidates(rows.train.shape[0])
+        valid_accuracy = choose(features, labels, rows, tried)
+        best = len(tried) - 1 - jnp.argmax(valid_accuracy[::-1])
+        k = jnp.asarray(tried)[best]
+        both = jnp.concatenate([rows.train, rows.valid])
+        found = nearest(features[rows.test], features[both], tried[-1])
+        counts = votes(found, labels[both], k, classes) + SMOOTHING
+        log_probs = jnp.log(counts / jnp.sum(counts, axis=1, keepdims=True))
+        return NeighboursResult(log_probs, k, (best == 0) | (best == len(tried) - 1), valid_accuracy)
+
+    return classify

@@ -1,0 +1,101 @@
+"""A budget of labels per class counts every label that is seen; permuted labels keep their counts and mean nothing."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from aejax.config import DataConfig, SplitConfig
+from aejax.data.dataset import make_dataset
+from aejax.data.labels import labels_seen
+from aejax.data.sources import load
+from aejax.data.splits import make_split
+from aejax.errors import InputError
+
+DIGITS = load(DataConfig(dataset="digits"))
+SEEDS = 3
+
+
+def budget(count: int, dataset=DIGITS, **settings):
+    return make_split(dataset, SplitConfig(labels_per_class=count, **settings), SEEDS)
+
+
+def counts(dataset, rows):
+    return np.bincount(dataset.labels[rows], minlength=dataset.classes).tolist()
+
+
+@pytest.mark.parametrize(
+    ("count", "to_fit", "to_choose"), [(2, 1, 1), (3, 2, 1), (9, 8, 1), (10, 8, 2), (25, 20, 5), (100, 80, 20)]
+)
+def test_every_class_has_exactly_so_many_labels_and_a_fifth_of_them_choose(count, to_fit, to_choose):
+    split = budget(count)
+    for seed in range(SEEDS):
+        assert counts(DIGITS, split.labelled_train[seed]) == [to_fit] * 10
+        assert counts(DIGITS, split.labelled_valid[seed]) == [to_choose] * 10
+        assert len(set(split.labelled[seed])) == 10 * count
+        assert set(split.labelled_train[seed]) <= set(split.train[seed])
+
+
+def test_budgets_are_nested_and_the_examples_stay_as_they_were():
+    splits = [budget(count) for count in (2, 3, 4, 5, 9, 10, 11, 50, 100)]
+    everything = make_split(DIGITS, SplitConfig(), SEEDS)
+    for smaller, larger in itertools.pairwise(splits):
+        for role, seed in itertools.product(("labelled_train", "labelled_valid"), range(SEEDS)):
+            assert set(getattr(smaller, role)[seed]) <= set(getattr(larger, role)[seed])
+        np.testing.assert_array_equal(smaller.train, everything.train)
+        np.testing.assert_array_equal(smaller.valid, everything.valid)
+
+
+def test_seeds_label_other_rows_and_do_not_depend_on_each_other():
+    few, many = (make_split(DIGITS, SplitConfig(labels_per_class=5), seeds) for seeds in (2, 4))
+    np.testing.assert_array_equal(few.labelled_train, many.labelled_train[:2])
+    assert len({rows.tobytes() for rows in many.labelled_train}) == 4
+
+
+def test_labels_to_choose_by_are_validation_rows_as_far_as_there_are_any():
+    plenty, beyond, without = budget(10), budget(100), budget(10, valid_fraction=0.0)
+    for seed in range(SEEDS):
+        assert set(plenty.labelled_valid[seed]) <= set(plenty.valid[seed])
+        assert set(beyond.valid[seed]) < set(beyond.labelled_valid[seed])
+        assert set(without.labelled_valid[seed]) < set(without.train[seed])
+    assert without.labelled_valid.shape == (SEEDS, 20)
+
+
+def scarce(of_rare: int):
+    labels = np.repeat([0, 1], [100, of_rare])
+    inputs = np.random.default_rng(0).normal(size=(len(labels), 2))
+    names = ("common", "rare")
+    return make_dataset("scarce", inputs, labels, source="scarce", class_names=names, test_rows=np.arange(20))
+
+
+def test_a_class_with_fewer_rows_than_labels_is_refused_by_name_and_count():
+    settings = {"dataset": scarce(10), "valid_fraction": 0.2}
+    assert budget(10, **settings).labelled.shape == (SEEDS, 20)  # every row of the rare class
+    with pytest.raises(InputError, match=r"^--labels-per-class 11: class 'rare' has only 8 training and 2 validation"):
+        budget(11, **settings)
+
+
+def test_too_few_training_rows_are_refused_even_if_validation_rows_would_make_up_for_them():
+    with pytest.raises(InputError, match="class 'rare' has only 2 training and 8 validation"):
+        budget(10, dataset=scarce(10), valid_fraction=0.8)
+
+
+@pytest.mark.parametrize("settings", [{"labels_per_class": 1}, {"labels_per_class": 4, "label_fraction": 0.5}])
+def test_no_label_to_choose_by_and_two_budgets_at_once_are_refused(settings):
+    with pytest.raises(InputError, match=f"--labels-per-class {settings['labels_per_class']}: "):
+        SplitConfig(**settings)
+
+
+def test_labels_are_permuted_among_a_seeds_labelled_rows_and_nowhere_else():
+    split = make_split(DIGITS, SplitConfig(label_fraction=0.5), SEEDS)
+    np.testing.assert_array_equal(labels_seen(DIGITS.labels, split.labelled, permuted=False), [DIGITS.labels] * SEEDS)
+    seen = labels_seen(DIGITS.labels, split.labelled, permuted=True)
+    agreement = []
+    for seed, rows in enumerate(split.labelled):
+        others = np.setdiff1d(np.arange(DIGITS.n), rows)
+        assert set(split.test) <= set(others)
+        np.testing.assert_array_equal(seen[seed, others], DIGITS.labels[others])
+        np.testing.assert_array_equal(np.bincount(seen[seed, rows]), np.bincount(DIGITS.labels[rows]))
+        agreement.append(np.mean(seen[seed, rows] == DIGITS.labels[rows]))
+    assert np.max(np.abs(np.array(agreement) - 0.1)) < 4 * np.sqrt(0.09 / split.labelled.shape[1])
+    assert np.any(seen[0] != seen[1])

@@ -1,0 +1,88 @@
+"""Every guard fires on the leak that it is for, and on nothing else."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from aejax.config import DataConfig, SplitConfig
+from aejax.data.dataset import make_dataset
+from aejax.data.leaks import LeakError, find_duplicates
+from aejax.data.mnist import load_mnist
+from aejax.data.sources import load
+from aejax.data.splits import make_split
+from aejax.errors import InputError
+
+WINE = load(DataConfig(dataset="wine"))
+SPLIT = make_split(WINE, SplitConfig(), 3)
+LEAKS = {
+    "a test row in training": ("train", "test"),
+    "a test row in validation": ("valid", "test"),
+    "a validation row in training": ("train", "valid"),
+    "a test row's label in training": ("labelled_train", "test"),
+    "a test row's label in choosing": ("labelled_valid", "test"),
+    "a label both to fit and to choose by": ("labelled_train", "labelled_valid"),
+}
+
+
+@pytest.mark.parametrize(("into", "source"), LEAKS.values(), ids=LEAKS)
+def test_a_split_in_which_one_row_of_one_seed_has_two_roles_cannot_be_made(into, source):
+    rows = getattr(SPLIT, into).copy()
+    leaked = SPLIT.test[0] if source == "test" else getattr(SPLIT, source)[2, 0]
+    rows[2, 1] = leaked
+    with pytest.raises(LeakError, match=rf"^row {leaked} is both .* \(seed 2; 1 such rows\)"):
+        dataclasses.replace(SPLIT, **{into: rows})
+
+
+def test_what_is_fitted_may_see_training_rows_and_no_others():
+    assert SPLIT.only_training(SPLIT.train, "a scaler") is SPLIT.train
+    for other in (SPLIT.test[0], SPLIT.valid[1, 0]):
+        rows = SPLIT.train.copy()
+        rows[1, 5] = other
+        with pytest.raises(LeakError, match=rf"row {other} is both a row that a scaler is fitted on and a .* row"):
+            SPLIT.only_training(rows, "a scaler")
+    rows = SPLIT.train[:, :1].copy()
+    rows[0] = SPLIT.valid[1][~np.isin(SPLIT.valid[1], SPLIT.valid[0])][0]  # another seed's validation row is no leak
+    SPLIT.only_training(rows, "a scaler")
+
+
+def doubled(dtype):
+    """A hundred examples, of which the test rows 80.. repeat the rows 3, 3, 5 and 81."""
+    inputs = np.random.default_rng(0).uniform(0, 255, size=(100, 3, 3)).astype(dtype)
+    inputs[[80, 85, 90, 95]] = inputs[[3, 3, 5, 81]]
+    labels = np.arange(100) % 4
+    return make_dataset("doubled", inputs, labels, source="doubled", test_rows=np.arange(80, 100))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_duplicates_are_found_with_their_first_twin_in_the_test_and_none_within_a_side(dtype):
+    data = doubled(dtype)
+    found = find_duplicates(data.inputs, data.test_rows)
+    assert found.rows.tolist() == [3, 5]
+    assert found.test_rows.tolist() == [80, 90]
+    nearly = data.inputs.copy()
+    nearly[3, 0, 0] += 1
+    assert find_duplicates(nearly, data.test_rows).rows.tolist() == [5]
+
+
+def test_what_is_dropped_is_dropped_from_training_and_validation_and_never_from_the_test():
+    data = doubled(np.float32)
+    kept, dropped = (make_split(data, SplitConfig(duplicates=how), 5) for how in ("keep", "drop"))
+    np.testing.assert_array_equal(kept.test, dropped.test)
+    for seed in range(5):
+        together = [np.sort(np.concatenate([split.train[seed], split.valid[seed]])) for split in (kept, dropped)]
+        np.testing.assert_array_equal(together[0], np.arange(80))
+        np.testing.assert_array_equal(together[1], np.setdiff1d(np.arange(80), [3, 5]))
+    assert not np.isin([3, 5], dropped.labelled).any()
+
+
+def test_what_is_refused_is_refused_with_the_count_and_the_first_pair():
+    message = r"^doubled: 2 examples .* row 3 as in test row 80; --duplicates drop"
+    with pytest.raises(InputError, match=message):
+        make_split(doubled(np.float32), SplitConfig(duplicates="refuse"), 1)
+    make_split(WINE, SplitConfig(duplicates="refuse"), 1)
+
+
+def test_mnist_has_no_digit_on_both_sides(mnist_folder):
+    digits = load_mnist(mnist_folder)
+    assert find_duplicates(digits.inputs, digits.test_rows).rows.size == 0
