@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from aejax.classify.head import Classifier, SoftmaxHead, classification
-from aejax.kinds.kind import Report, Setting, Stage
+from aejax.kinds.kind import Kind, Report, Setting, Stage
 from aejax.kinds.registry import KINDS
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.parts import Variables
@@ -29,6 +29,7 @@ class Method:
     stages: tuple[Stage, ...] = ()  # what trains some of its layers before that
     report: Report | None = None  # what else is said of each test example
     labelled: bool = False  # trained on the labelled rows only, and kept at its best validation epoch
+    carries: bool = False  # its variables carry settings that its objective and its optimizer read
     seedless: bool = False  # the features depend on the seed only through the scaler
 
 
@@ -87,7 +88,11 @@ def supervised(setting: Setting, model: Autoencoder) -> Method:
 
 def autoencoder_method(kind: str, setting: Setting) -> Method:
     """An autoencoder of a kind in `KINDS`, trained on the training inputs without labels."""
-    made = KINDS[kind](setting)
+    return method_of(KINDS[kind](setting))
+
+
+def method_of(made: Kind) -> Method:
+    """The same of a kind that is made already."""
     return Method(
         start=_start(made.model),
         encode=made.model.encode,

@@ -34,6 +34,7 @@ class ProbeReport(NamedTuple):
     gradient_norm: list[float]  # largest entry, in float64
     converged: list[bool]
     grid_edge: list[bool]
+    valid_nll: list[float]  # validation loss at the strength of least, in nats; NaN where the strength was fixed
 
 
 class Outcome(NamedTuple):
@@ -130,7 +131,9 @@ def probe_features(
         )
         for seed in range(plan.seeds)
     ]
-    report = ProbeReport(result.l2, norms, [norm <= CONVERGED for norm in norms], result.grid_edge.tolist())
+    converged = [norm <= CONVERGED for norm in norms]
+    valid_nll = [float(min(losses, default=np.nan)) for losses in result.valid_nll]
+    report = ProbeReport(result.l2, norms, converged, result.grid_edge.tolist(), valid_nll)
     return result.log_probs, report
 
 
