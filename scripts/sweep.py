@@ -5,11 +5,11 @@
     python scripts/sweep.py --dataset tabular --axis latent_dim=2,4,8,16,32,50,64
     python scripts/sweep.py --dataset digits --axis latent_dim=2,4,8,16,32 --axis noise_std=0.1,0.3,0.6
 
-Axes are flags of model, objective, optimizer and training. Those that are mere numbers in the training (noise, weights of
-penalties, learning rate, ...) are an axis of the program like the seeds: compiled once, trained together. The others are
-taken in turn. Writes the frontier of reconstruction error against accuracy, beside PCA, the raw inputs and the same
-encoders untrained, as `frontier.png`, `table.md` and `results.json`; the point that is marked was chosen on validation
-rows. It costs as many trainings as there are points and seeds, and a compilation for each group of points.
+Axes are flags of model, objective, optimizer and training. Those that are mere numbers in the training (noise, weights
+of penalties, learning rate, ...) are an axis of the program like the seeds: compiled once, trained together. The
+others are taken in turn. Writes the frontier of reconstruction error against accuracy, beside PCA, the raw inputs and
+the same encoders untrained, as `frontier.png`, `table.md` and `results.json`; the point that is marked was chosen on
+validation rows. It costs as many trainings as there are points and seeds, and a compilation for each group of points.
 """
 
 import dataclasses

@@ -66,7 +66,8 @@ def frontier(results: Results) -> Figure:
         for point in points:
             if point["name"] == chosen and (spot := spot_of(point, "")):
                 axes.scatter([spot.error], [spot.accuracy], s=150, facecolors="none", edgecolors=INK, zorder=5)
-                axes.scatter([], [], s=80, facecolors="none", edgecolors=INK, label="chosen on validation rows")
+    if chosen:
+        axes.scatter([], [], s=80, facecolors="none", edgecolors=INK, label="chosen on validation rows")
     _draw_raw(axes, next(entry for entry in results["references"] if entry["name"] == "raw"))
     if drawn and min(drawn) > 0 and max(drawn) > 3 * min(drawn):
         axes.set_xscale("log")
