@@ -106,7 +106,7 @@ CASES = {
         ["--dataset", "wine", "--axis", "noise_std=0.1,0.3", "--method", "undercomplete"],
         "denoising does",
     ),
-    "a penalty beside an axis of another kind": (
+    "axes of different kinds": (
         "sweep",
         ["--dataset", "wine", "--axis", "l1=0,1", "k=2,3"],
         "no kind",

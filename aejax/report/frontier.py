@@ -1,6 +1,5 @@
 """The frontier of a sweep: how near each setting's reconstructions are, against what its code tells a classifier."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
@@ -10,6 +9,8 @@ from matplotlib.ticker import LogLocator
 from aejax.report.results import Results, number
 from aejax.report.style import ACCENT, CLASS_COLOURS, INK, QUIET, SECOND, new_figure, styled
 
+EDGE = 4.0  # times below the least error of any point: where smaller errors of principal components are drawn
+NEAR = 13.0  # points of print: marks of one line that are nearer share a label
 SERIES_COLOURS = (ACCENT, SECOND, *CLASS_COLOURS[1:])
 
 
@@ -41,46 +42,61 @@ def series_of(results: Results) -> dict[str, list[Results]]:
     return found
 
 
+class Series(NamedTuple):
+    """Marks that a line joins."""
+
+    name: str
+    colour: str
+    spots: list[Spot]
+    is_reference: bool
+
+
 @styled
 def frontier(results: Results) -> Figure:
     """Reconstruction error of the test rows against test accuracy, both with 95 % intervals over seeds.
 
     Points are joined along the first axis and labelled by its value; principal components of the same widths are the
     grey series; the raw inputs, which have no error, are a line. A ring marks the point that validation rows choose.
+    Components whose error is far below that of any point, as where the data have no more dimensions, stand at the edge.
     """
     figure = new_figure(5.2)
     axes = figure.add_subplot()
-    kind, first = results["config"]["method"], results["axes"][0]["field"]
-    chosen = results["chosen"] and results["chosen"]["name"]
-    drawn: list[float] = []
-    components = [entry for entry in results["references"] if entry["name"].startswith("pca-")]
-    spots = [spot for entry in components if (spot := spot_of(entry, entry["name"].removeprefix("pca-")))]
-    _draw_series(axes, spots, "principal components, by number", QUIET, below=True)
-    drawn += [spot.error for spot in spots]
-    for index, (others, points) in enumerate(series_of(results).items()):
-        colour = SERIES_COLOURS[index % len(SERIES_COLOURS)]
-        labels = [shown_value(point["setting"][first]) for point in points]
-        spots = [spot for point, label in zip(points, labels, strict=True) if (spot := spot_of(point, label))]
-        _draw_series(axes, spots, f"{others or kind}, by {first}", colour, below=False)
-        drawn += [spot.error for spot in spots]
-        for point in points:
-            if point["name"] == chosen and (spot := spot_of(point, "")):
-                axes.scatter([spot.error], [spot.accuracy], s=150, facecolors="none", edgecolors=INK, zorder=5)
-    if chosen:
-        axes.scatter([], [], s=80, facecolors="none", edgecolors=INK, label="chosen on validation rows")
-    _draw_raw(axes, next(entry for entry in results["references"] if entry["name"] == "raw"))
-    if drawn and min(drawn) > 0 and max(drawn) > 3 * min(drawn):
+    kind = results["config"]["method"]
+    drawn = all_series(results)
+    errors = [spot.error for series in drawn for spot in series.spots if not series.is_reference]
+    edge = min(errors, default=0.0) / EDGE
+    positive = [max(spot.error, edge) for series in drawn for spot in series.spots]
+    if edge > 0 and max(positive) > 3 * min(positive):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
+    for series in drawn:
+        _draw_series(axes, series, edge)
+    _draw_chosen(axes, results)
+    _draw_raw(axes, next(entry for entry in results["references"] if entry["name"] == "raw"))
     axes.set_title(f"{results['dataset']['name']}, {kind}: left is nearer to the inputs, up is easier to classify")
     axes.set_xlabel("reconstruction error of the test rows (mean squared), mean and 95 % interval")
     axes.set_ylabel("test accuracy of the probe, %, mean and 95 % interval")
     axes.grid(color="#eeeeee", zorder=-1)
     axes.set_axisbelow(True)
     figure.legend(loc="outside lower center", ncols=3)
+    for series in drawn:
+        _label(axes, series, edge)
     return figure
+
+
+def all_series(results: Results) -> list[Series]:
+    """Principal components, then a line for the values of every axis but the first."""
+    kind, first = results["config"]["method"], results["axes"][0]["field"]
+    components = [entry for entry in results["references"] if entry["name"].startswith("pca-")]
+    spots = [spot for entry in components if (spot := spot_of(entry, entry["name"].removeprefix("pca-")))]
+    found = [Series("principal components, by number", QUIET, spots, True)] if spots else []
+    for index, (others, points) in enumerate(series_of(results).items()):
+        own = [spot for point in points if (spot := spot_of(point, shown_value(point["setting"][first])))]
+        colour = SERIES_COLOURS[index % len(SERIES_COLOURS)]
+        found += [Series(f"{others or kind}, by {first}", colour, own, False)] if own else []
+    return found
 
 
 def spot_of(entry: Results, label: str) -> Spot | None:
@@ -105,28 +121,51 @@ def _bounds(summary: Results) -> tuple[float, float] | None:
     return None if low is None or high is None else (low, high)
 
 
-def _draw_series(axes: Axes, spots: Sequence[Spot], label: str, colour: str, *, below: bool) -> None:
-    if not spots:
-        return
-    dashed = "--" if below else "-"
-    axes.plot([s.error for s in spots], [s.accuracy for s in spots], dashed, color=colour, linewidth=1, alpha=0.7)
-    axes.plot([s.error for s in spots], [s.accuracy for s in spots], "o", color=colour, markersize=5, label=label)
-    for spot in spots:
-        if spot.error_interval:
-            low = max(spot.error_interval[0], spot.error / 20)  # an interval that reaches 0 has no place on a log scale
+def _draw_series(axes: Axes, series: Series, edge: float) -> None:
+    inside = [spot for spot in series.spots if spot.error >= edge]
+    beyond = [spot for spot in series.spots if spot.error < edge]
+    across, up = [max(spot.error, edge) for spot in series.spots], [spot.accuracy for spot in series.spots]
+    colour = series.colour
+    axes.plot(across, up, "--" if series.is_reference else "-", color=colour, linewidth=1, alpha=0.7)
+    for spots, marker, label in ((inside, "o", series.name), (beyond, "<", f"the same, error below {edge:.1g}")):
+        if spots:
+            where = [max(spot.error, edge) for spot in spots]
+            axes.plot(where, [s.accuracy for s in spots], marker, color=colour, markersize=5, label=label, lw=0)
+    for spot in series.spots:
+        x = max(spot.error, edge)
+        if spot.error_interval and spot.error >= edge:
+            low = max(spot.error_interval[0], x / EDGE)  # an interval that reaches 0 has no place on a log scale
             axes.plot([low, spot.error_interval[1]], [spot.accuracy] * 2, color=colour, linewidth=0.9, alpha=0.55)
         if spot.accuracy_interval:
-            axes.plot([spot.error] * 2, spot.accuracy_interval, color=colour, linewidth=0.9, alpha=0.55)
-        place, vertical = ((6, -6), "top") if below else ((6, 6), "bottom")
-        axes.annotate(
-            spot.label,
-            (spot.error, spot.accuracy),
-            place,
-            textcoords="offset points",
-            va=vertical,
-            fontsize=8,
-            color=colour,
-        )
+            axes.plot([x, x], spot.accuracy_interval, color=colour, linewidth=0.9, alpha=0.55)
+
+
+def _label(axes: Axes, series: Series, edge: float) -> None:
+    """Each mark's label beside it, once the scales are known; labels that would cover each other are joined."""
+    to_print = 72 / axes.figure.dpi
+    joined: list[tuple[list[str], tuple[float, float]]] = []
+    for spot in series.spots:
+        place = (max(spot.error, edge), spot.accuracy)
+        if joined:
+            across, up = to_print * (axes.transData.transform(place) - axes.transData.transform(joined[-1][1]))
+            if max(abs(across), abs(up)) < NEAR:
+                joined[-1][0].append(spot.label)
+                continue
+        joined.append(([spot.label], place))
+    offset, vertical = ((6, -6), "top") if series.is_reference else ((6, 6), "bottom")
+    for labels, place in joined:
+        style: dict[str, Any] = {"textcoords": "offset points", "va": vertical, "fontsize": 8, "color": series.colour}
+        axes.annotate(", ".join(labels), place, offset, **style)
+
+
+def _draw_chosen(axes: Axes, results: Results) -> None:
+    name = results["chosen"] and results["chosen"]["name"]
+    for point in results["points"]:
+        spot = spot_of(point, "")
+        if point["name"] == name and spot is not None:
+            ring: dict[str, Any] = {"facecolors": "none", "edgecolors": INK, "zorder": 5}
+            axes.scatter([spot.error], [spot.accuracy], s=150, **ring)
+            axes.scatter([], [], s=80, label="chosen on validation rows", **ring)
 
 
 def _draw_raw(axes: Axes, raw: Results) -> None:

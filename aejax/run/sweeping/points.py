@@ -131,30 +131,33 @@ def choose_kind(config: SweepConfig, axes: Sequence[Axis], dataset: Dataset) -> 
         InputError: there is no such kind, or it does not use an axis.
     """
     if config.method is None:
-        users = _users(config, axes, dataset)
+        user = _first_user(config, axes, dataset)
         fields = " and ".join(axis.field for axis in axes)
-        require(users, f"--axis {fields}: no kind of autoencoder uses this with these data and flags; see README.md")
-        return users[0]
+        require(user, f"--axis {fields}: no kind of autoencoder uses this with these data and flags; see README.md")
+        return str(user)
     check_methods((config.method,))
     require(config.method in KINDS, f"--method {config.method}: is no autoencoder; there are {', '.join(KINDS)}")
     if unused := unused_axis(config.method, config, axes, dataset):
-        users = _users(config, (unused,), dataset, every=True)
-        mend = f"--method {' or '.join(users)} does" if users else "no kind does on such data"
+        user = _first_user(config, (unused,), dataset)
+        mend = f"--method {user} does" if user else "no kind does with these data and flags"
         raise InputError(f"--axis {unused.field}: {config.method} does not use it; {mend}")
     return config.method
 
 
-def _users(config: SweepConfig, axes: Sequence[Axis], dataset: Dataset, *, every: bool = False) -> list[str]:
-    """The first kind, or every one, whose training changes along all of these axes."""
-    users: list[str] = []
-    for kind in KINDS:
-        if kind in IMAGE_KINDS and len(dataset.shape) != 3:
-            continue
+def _first_user(config: SweepConfig, axes: Sequence[Axis], dataset: Dataset) -> str | None:
+    """The first kind whose training changes along all of these axes.
+
+    Raises:
+        InputError: the settings suit no kind at all.
+    """
+    refusals = []
+    kinds = [kind for kind in KINDS if kind not in IMAGE_KINDS or len(dataset.shape) == 3]
+    for kind in kinds:
         try:
-            unused = unused_axis(kind, config, axes, dataset)
-        except InputError:
-            continue  # these values do not suit this kind
-        users += [kind] if unused is None else []
-        if users and not every:
-            break
-    return users
+            if unused_axis(kind, config, axes, dataset) is None:
+                return kind
+        except InputError as refusal:  # they may still suit another kind
+            refusals.append(refusal)
+    if len(refusals) == len(kinds):
+        raise refusals[0]
+    return None
