@@ -70,10 +70,11 @@ def choice(results: Results) -> str:
 
 
 def captions(results: Results) -> str:
-    """What the numbers are of."""
+    """What the numbers are of; where they were made is said by the page."""
     kind = results["config"]["method"]
     bare = [{**point, "measures": {}} for point in results["points"]]  # these are in results.json, not in the tables
-    return f"Kind: {kind}. Differences are in percentage points. {caption({**results, 'methods': bare})}"
+    found = caption({**results, "methods": bare, "environment": {}})
+    return f"Kind: {kind}. Differences are in percentage points. {found}"
 
 
 def warnings(results: Results) -> list[str]:

@@ -14,12 +14,14 @@ from aejax.run.assemble import INTERVAL, method_entry, over_seeds
 from aejax.run.environment import describe
 from aejax.run.experiment import Experiment
 from aejax.run.scoring import Outcome
-from aejax.run.sweeping.points import Group, Point
+from aejax.run.sweeping.points import Group, Point, followers
+
+Entry = dict[str, Any]
 
 CHOICES = ("valid_nll", "valid_reconstruction_mse")  # what may choose a point, the first that there is
 
 
-def point_entry(point: Point, outcome: Outcome, resamples: Resamples) -> dict[str, Any]:
+def point_entry(point: Point, outcome: Outcome, resamples: Resamples) -> Entry:
     """One of `points`: a method's entry, the setting, and what validation says of it."""
     assert outcome.trained is not None
     nll = None if outcome.probe is None else np.asarray(outcome.probe.valid_nll)
@@ -33,7 +35,7 @@ def point_entry(point: Point, outcome: Outcome, resamples: Resamples) -> dict[st
     }
 
 
-def chosen_point(entries: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def chosen_point(entries: Sequence[Entry]) -> dict[str, str] | None:
     """The point that validation rows choose, and by what: the probe's validation loss, where its strength was chosen on
     it, else the reconstruction of validation rows; the lowest mean over seeds. The test has no say."""
     for measure in CHOICES:
@@ -41,9 +43,6 @@ def chosen_point(entries: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
         if not all(map(math.isnan, means)):
             return {"name": entries[int(np.nanargmin(means))]["name"], "by": measure}
     return None
-
-
-Entry = dict[str, Any]
 
 
 def sweep_results(
@@ -64,7 +63,8 @@ def sweep_results(
         references: the same of what the points are held against.
         against: for each point by name, its references by role.
     """
-    entries = [{**entry, "against": against[entry["name"]]} for entry, _ in points]
+    follows = followers([point for group in groups for point in group.points])
+    entries = [{**e, "follows": follows[e["name"]], "against": against[e["name"]]} for e, _ in points]
     chosen = chosen_point(entries)
     seeds, n_test = points[0][1].scores.correct.shape
     correct = {outcome.name: outcome.scores.correct for _, outcome in [*points, *references]}

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from aejax.config import SweepConfig
-from aejax.config.axes import Axis, shown
+from aejax.config.axes import SWEPT, Axis, shown
 from aejax.data.dataset import Dataset
 from aejax.data.examples import Batch
 from aejax.data.order import steps_per_epoch
@@ -70,6 +70,22 @@ def points_of(config: SweepConfig, axes: Sequence[Axis], dataset: Dataset) -> tu
     """The Cartesian product, the first axis slowest. Raises as `point_at`."""
     combinations = itertools.product(*(axis.values for axis in axes))
     return tuple(point_at(config, axes, values, dataset) for values in combinations)
+
+
+def followers(points: Sequence[Point]) -> dict[str, dict[str, Any]]:
+    """For each point by name, what was decided for it that was not decided for all: k, where it follows sparse_dim."""
+    decided = {
+        point.name: {
+            field: value
+            for group in SWEPT
+            for field, value in vars(getattr(point.config, group)).items()
+            if field not in point.values
+        }
+        for point in points
+    }
+    first = decided[points[0].name]
+    differ = [field for field, value in first.items() if any(own[field] != value for own in decided.values())]
+    return {name: {field: own[field] for field in differ} for name, own in decided.items()}
 
 
 def groups_of(points: Sequence[Point], axes: Sequence[Axis]) -> tuple[Group, ...]:
