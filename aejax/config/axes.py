@@ -125,12 +125,12 @@ def _expected(options: Sequence[Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as it is given on the command line.
+    """A value as it is given on the command line, also after JSON made a list of a tuple.
 
     >>> shown(0.10), shown((128, 64)), shown(())
     ('0.1', '128x64', 'none')
     """
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return "x".join(map(str, value)) or NONE
     if value is None:
         return NONE

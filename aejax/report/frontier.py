@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from aejax.config.axes import shown
 from aejax.report.results import Results, number
 from aejax.report.style import ACCENT, CLASS_COLOURS, INK, QUIET, SECOND, new_figure, styled
 
@@ -24,20 +25,11 @@ class Spot(NamedTuple):
     accuracy_interval: tuple[float, float] | None
 
 
-def shown_value(value: Any) -> str:
-    """A value of an axis as on the command line, from what JSON made of it."""
-    if value is None:
-        return "none"
-    if isinstance(value, list | tuple):
-        return "x".join(map(str, value)) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def series_of(results: Results) -> dict[str, list[Results]]:
     """Points by the values of every axis but the first, which is what a line follows."""
     found: dict[str, list[Results]] = {}
     for point in results["points"]:
-        others = [f"{field}={shown_value(value)}" for field, value in list(point["setting"].items())[1:]]
+        others = [f"{field}={shown(value)}" for field, value in list(point["setting"].items())[1:]]
         found.setdefault(" ".join(others), []).append(point)
     return found
 
@@ -93,7 +85,7 @@ def all_series(results: Results) -> list[Series]:
     spots = [spot for entry in components if (spot := spot_of(entry, entry["name"].removeprefix("pca-")))]
     found = [Series("principal components, by number", QUIET, spots, True)] if spots else []
     for index, (others, points) in enumerate(series_of(results).items()):
-        own = [spot for point in points if (spot := spot_of(point, shown_value(point["setting"][first])))]
+        own = [spot for point in points if (spot := spot_of(point, shown(point["setting"][first])))]
         colour = SERIES_COLOURS[index % len(SERIES_COLOURS)]
         found += [Series(f"{others or kind}, by {first}", colour, own, False)] if own else []
     return found

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from aejax.report.frontier import shown_value
+from aejax.config.axes import shown
 from aejax.report.results import Results, comparison_of
 from aejax.report.table import VERDICT_STYLES, markdown_rows
 from aejax.report.wording import MISSING, caption, flags, points, points_interval, three_digits, with_interval
@@ -34,7 +34,7 @@ def cells(results: Results, point: Results, *, intervals: bool) -> list[str]:
         differences.append(MISSING if found is None else f"{points(found['mean_difference'])}{between}")
     mse, nll = point["reconstruction_mse"], point["valid_nll"]
     return [
-        *(shown_value(value) for value in point["setting"].values()),
+        *(shown(value) for value in point["setting"].values()),
         str(point["features"]),
         with_interval(point["test_accuracy"], scale=100, decimals=2) + (f" {CHOSEN}" if chosen else ""),
         MISSING if mse is None else three_digits(mse["mean"]),

@@ -58,3 +58,8 @@ def test_carrying_changes_a_copy_and_asks_no_questions():
 )
 def test_a_repeated_flag_is_one_flag_with_all_of_its_values(argv, expected):
     assert gathered("axis", argv) == expected
+
+
+def test_values_are_shown_as_they_are_given_also_after_json():
+    values = (0.1, 4, [128, 64], [], None, True)
+    assert [shown(value) for value in values] == ["0.1", "4", "128x64", "none", "none", "true"]

@@ -79,13 +79,13 @@ def test_a_stage_reads_what_is_carried(digits_setting, digits, quick_jit):
     check(lambda made: made.stages[0].objective, digits_setting, digits, quick_jit, *case)
 
 
-def test_a_report_reads_what_is_carried(digits_setting, digits):
+def test_a_report_reads_what_is_carried(digits_setting, digits, quick_jit):
     setting = digits_setting(objective={"likelihood": "gaussian", "decoder_std": 1.0})
     kind = carried_kind(KINDS["vae"], setting)
     variables = kind.model.init(jax.random.key(0))
     constant = dataclasses.replace(setting, objective=dataclasses.replace(setting.objective, decoder_std=0.5))
-    carried = kind.report({**variables, HYPER: {"decoder_std": jnp.float32(0.5)}}, digits[0][:4])
-    alone = KINDS["vae"](constant).report(variables, digits[0][:4])
+    carried = quick_jit(kind.report)({**variables, HYPER: {"decoder_std": jnp.float32(0.5)}}, digits[0][:4])
+    alone = quick_jit(KINDS["vae"](constant).report)(variables, digits[0][:4])
     np.testing.assert_allclose(carried["elbo"], alone["elbo"], rtol=1e-5)
 
 
