@@ -10,6 +10,9 @@ of penalties, learning rate, ...) are an axis of the program like the seeds: com
 others are taken in turn. Writes the frontier of reconstruction error against accuracy, beside PCA, the raw inputs and
 the same encoders untrained, as `frontier.png`, `table.md` and `results.json`; the point that is marked was chosen on
 validation rows. It costs as many trainings as there are points and seeds, and a compilation for each group of points.
+
+On tabular, those seven widths with `--seeds 3 --epochs 20` took 112 s of processor time, most of it compiling, and 6
+minutes on two busy cores: 64 units gave 93.3 % [90.0, 96.3], the raw inputs 90.3 %, the same units untrained 92.2 %.
 """
 
 import dataclasses

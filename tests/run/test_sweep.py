@@ -16,15 +16,16 @@ from aejax.run.compare import compare
 from aejax.run.sweep import sweep
 from aejax.run.sweeping.assemble import chosen_point
 from aejax.run.sweeping.points import choose_kind, groups_of, points_of
+from aejax.run.sweeping.references import references_of
 from aejax.store.runs import read_json
 
 SMALL = SweepConfig(
     data=DataConfig(dataset="digits"),
     split=SplitConfig(label_fraction=0.2),
-    model=ModelConfig(hidden=(16,)),
+    model=ModelConfig(hidden=(16,), latent_dim=3),
     train=TrainConfig(epochs=2),
     seeds=3,
-    axis=("latent_dim=3,2", "noise_std=0.1,0.5", "learning_rate=0.001,0.01"),
+    axis=("noise_std=0.1,0.5", "batch_size=64,32", "learning_rate=0.001,0.01"),
 )
 
 
@@ -44,16 +45,16 @@ def results(folder):
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """One point by itself, the last of the first group, beside controls."""
+    """One point by itself, the last of the first group, beside a control."""
     config = CompareConfig(
         data=SMALL.data,
         split=SMALL.split,
-        model=dataclasses.replace(SMALL.model, latent_dim=3),
+        model=SMALL.model,
         objective=ObjectiveConfig(noise_std=0.5),
         optimizer=dataclasses.replace(SMALL.optimizer, learning_rate=0.01),
         train=SMALL.train,
         seeds=SMALL.seeds,
-        methods=("raw", "pca", "random", "denoising"),
+        methods=("raw", "denoising"),
     )
     return compare(config, tmp_path_factory.mktemp("runs") / "alone", quiet())
 
@@ -65,10 +66,8 @@ def named(entries, name):
 @pytest.mark.parametrize(
     ("point", "method"),
     [
-        ("latent_dim=3 noise_std=0.5 learning_rate=0.01", "denoising"),
+        ("noise_std=0.5 batch_size=64 learning_rate=0.01", "denoising"),
         ("raw", "raw"),
-        ("pca-3", "pca"),
-        ("random latent_dim=3", "random"),
     ],
 )
 def test_a_point_and_its_references_are_what_a_comparison_finds(results, compared, point, method):
@@ -81,11 +80,8 @@ def test_a_point_and_its_references_are_what_a_comparison_finds(results, compare
 
 
 def test_the_difference_from_raw_is_that_of_the_comparison(results, compared):
-    swept = next(
-        row
-        for row in results["comparisons"]
-        if row["method"].startswith("latent_dim=3 noise_std=0.5 learning_rate=0.01")
-    )
+    name = "noise_std=0.5 batch_size=64 learning_rate=0.01"
+    swept = next(row for row in results["comparisons"] if row["method"] == name)
     alone = next(row for row in compared["comparisons"] if row["baseline"] == "raw")
     assert swept["baseline"] == "raw"
     assert swept["mean_difference"] == alone["mean_difference"]
@@ -94,7 +90,7 @@ def test_the_difference_from_raw_is_that_of_the_comparison(results, compared):
 
 def test_every_combination_is_a_point_and_they_differ(results):
     assert [tuple(point["setting"].values()) for point in results["points"]] == [
-        (width, noise, rate) for width in (3, 2) for noise in (0.1, 0.5) for rate in (0.001, 0.01)
+        (noise, batch, rate) for noise in (0.1, 0.5) for batch in (64, 32) for rate in (0.001, 0.01)
     ]
     errors = [point["reconstruction_mse"]["mean"] for point in results["points"]]
     assert len(set(errors)) == len(errors)
@@ -121,6 +117,16 @@ def test_settings_that_change_programs_are_taken_in_turn():
     groups = groups_of(points_of(config, axes, load(SMALL.data)), axes)
     assert [group.carried for group in groups] == [("l1",)] * 4
     assert {len(group.points) for group in groups} == {2}
+
+
+def test_each_width_and_each_architecture_has_references_of_its_own():
+    dataset = load(SMALL.data)
+    axes = parse_axes(["latent_dim=2,64,99", "noise_std=0.1,0.5"])
+    groups = groups_of(points_of(SMALL, axes, dataset), axes)
+    references = references_of("denoising", axes, groups, dataset)
+    assert list(references.methods) == ["raw", "pca-2", "pca-64", *(f"random latent_dim={d}" for d in (2, 64, 99))]
+    own = {"raw": "raw", "pca": "pca-64", "random": "random latent_dim=99"}
+    assert references.of_point["latent_dim=99 noise_std=0.5"] == own
 
 
 def test_the_point_is_chosen_on_validation_rows_and_not_on_the_test(results):
@@ -160,9 +166,9 @@ def test_a_finished_sweep_is_read_and_listed(results, folder):
 
 def test_tables_hold_every_point_and_mark_the_chosen_one(results):
     markdown = markdown_sweep(results)
-    rows = [line for line in markdown.splitlines() if line.startswith(("| 3 |", "| 2 |"))]
+    rows = [line for line in markdown.splitlines() if line.startswith(("| 0.1 |", "| 0.5 |"))]
     assert len(rows) == 8
     assert sum("◀" in row for row in rows) == 1
     console = quiet()
     console.print(terminal_sweep(results))
-    assert "random latent_dim=2" in console.file.getvalue()
+    assert "pca-3" in console.file.getvalue()
