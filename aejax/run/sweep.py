@@ -45,7 +45,8 @@ def sweep(config: SweepConfig, out: Path, console: Console, *, overwrite: bool =
     began = time.perf_counter()
     axes = parse_axes(config.axis)
     dataset = load(config.data)
-    groups = groups_of(points_of(config, axes, dataset), axes)
+    points = points_of(config, axes, dataset)
+    groups = groups_of(points, axes)
     kind = choose_kind(config, axes, dataset)
     resolved = dataclasses.replace(resolve(config, dataset), method=kind)
     if finished := finished_run(out, to_dict(resolved), overwrite=overwrite):
@@ -63,6 +64,8 @@ def sweep(config: SweepConfig, out: Path, console: Console, *, overwrite: bool =
         run = begin_run(out, to_dict(resolved))
         held = [refer(experiment, name, method) for name, method in references.methods.items()]
         swept = [scored for group, method in trainings for scored in score_group(experiment, group, method, run)]
+    place = {point.name: index for index, point in enumerate(points)}
+    swept.sort(key=lambda scored: place[scored[0]["name"]])  # as the axes were given, however they were trained
     found = sweep_results(experiment, axes, groups, swept, held, references.of_point)
     found["environment"]["seconds"] = time.perf_counter() - began
     write_atomically(out / "scores.npz", scores_npz([outcome for _, outcome in [*held, *swept]]))
