@@ -69,7 +69,7 @@ def test_results_have_the_fields_of_schema_1(run):
             assert low <= method[name]["mean"] <= high
         assert {"compile", "pretrain", "probe"} == method["seconds"].keys()
         if method["probe"] is not None:
-            assert {"l2", "gradient_norm", "converged", "grid_edge"} == method["probe"].keys()
+            assert {"l2", "gradient_norm", "converged", "grid_edge", "valid_nll"} == method["probe"].keys()
     fields = {"method", "baseline", "mean_difference", "ci95", "p", "p_holm", "verdict"}
     assert all(fields == comparison.keys() for comparison in results["comparisons"])
     assert len(results["comparisons"]) == 3 * 4  # autoencoders x controls
