@@ -28,6 +28,26 @@ def flag_value(name: str, argv: Sequence[str], default: str) -> str:
     return default
 
 
+def gathered(name: str, argv: Sequence[str]) -> list[str]:
+    """A command line in which a flag that was given several times stands once, with all of its values.
+
+    >>> gathered("axis", ["--axis", "l1=0,1", "--seeds", "3", "--axis=k=2,4"])
+    ['--seeds', '3', '--axis', 'l1=0,1', 'k=2,4']
+    """
+    others: list[str] = []
+    values: list[str] = []
+    heard = others
+    for word in argv:
+        flag, equals, value = word.partition("=")
+        if flag == f"--{name}":
+            heard = values
+            values += [value] if equals else []
+            continue
+        heard = others if word.startswith("--") else heard
+        heard.append(word)
+    return [*others, f"--{name}", *values] if len(others) < len(argv) else others
+
+
 def parse(default: Args, argv: Sequence[str], description: str) -> Args:
     """Flags over defaults. Every field of a nested dataclass is a flag of its own name.
 

@@ -30,6 +30,7 @@ class Method:
     stages: tuple[Stage, ...] = ()  # what trains some of its layers before that
     report: Report | None = None  # what else is said of each test example
     labelled: bool = False  # trained on the labelled rows only, and kept at its best validation epoch
+    carries: bool = False  # its variables carry settings that its objective and its optimizer read
     seedless: bool = False  # the features depend on the seed only through the scaler
     classifier: Literal["probe", "knn"] = "probe"  # of its features, where it has none of its own
     permuted: bool = False  # the labels that a classifier sees are permuted; those of the test rows are not
@@ -122,7 +123,11 @@ def _made(make: Callable[[Setting], Kind], setting: Setting) -> Kind:
 
 def autoencoder_method(kind: str, setting: Setting) -> Method:
     """An autoencoder of a kind in `KINDS`, trained on the training inputs without labels."""
-    made = _made(KINDS[kind], setting)
+    return method_of(_made(KINDS[kind], setting))
+
+
+def method_of(made: Kind) -> Method:
+    """The same of a kind that is made already."""
     return Method(
         start=_start(made.model),
         encode=made.model.encode,

@@ -12,6 +12,7 @@ from aejax.config import (
     OptimizerConfig,
     PretrainConfig,
     SplitConfig,
+    SweepConfig,
     TrainConfig,
 )
 from aejax.errors import require
@@ -168,6 +169,19 @@ def kind_recipe(kind: str, dataset: str) -> PretrainConfig:
         train=shared.train,
         optimizer=shared.optimizer,
         seeds=4,
+    )
+
+
+def sweep_defaults(dataset: str) -> SweepConfig:
+    """What `sweep.py --dataset DATASET` starts from: the settings of `compare.py`."""
+    shared = compare_defaults(dataset)
+    return SweepConfig(
+        data=shared.data,
+        split=shared.split,
+        model=shared.model,
+        objective=shared.objective,
+        train=shared.train,
+        optimizer=shared.optimizer,
     )
 
 

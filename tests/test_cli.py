@@ -106,6 +106,30 @@ CASES = {
     "no run to probe": ("probe", [], "--run"),
     "a run that is not there": ("probe", ["--run", "{}/none"], "none"),
     "a run that is none": ("probe", ["--run", "{}/busy"], "busy"),
+    "no axis": ("sweep", [], "--axis"),
+    "an axis without values": ("sweep", ["--axis", "latent_dim"], "FIELD=VALUE"),
+    "an axis of no field": ("sweep", ["--axis", "latent_dims=2,4"], "latent_dim"),
+    "an axis of data": ("sweep", ["--axis", "label-fraction=0.1,1"], "--label-fraction"),
+    "an axis twice": ("sweep", ["--axis", "latent_dim=2,4", "--axis", "latent-dim=8"], "twice"),
+    "a value twice": ("sweep", ["--axis", "noise_std=0.1,0.10"], "0.1 is given twice"),
+    "a share of a unit": ("sweep", ["--axis", "latent_dim=2,4.5"], "'4.5'"),
+    "a value out of range": ("sweep", ["--axis", "latent_dim=2,0"], "--latent-dim 0"),
+    "an axis that the kind does not use": (
+        "sweep",
+        ["--dataset", "wine", "--axis", "noise_std=0.1,0.3", "--method", "undercomplete"],
+        "denoising does",
+    ),
+    "axes of different kinds": (
+        "sweep",
+        ["--dataset", "wine", "--axis", "l1=0,1", "k=2,3"],
+        "no kind",
+    ),
+    "a control to sweep": ("sweep", ["--axis", "latent_dim=2,4", "--method", "pca"], "--method pca"),
+    "too long a warm-up along an axis": (
+        "sweep",
+        ["--dataset", "wine", "--axis", "epochs=9,2", "--warmup-epochs", "3"],
+        "--warmup-epochs",
+    ),
 }
 
 
@@ -146,11 +170,13 @@ def test_the_process_ends_with_status_2_and_one_line_on_standard_error(argv, nam
     assert named in done.stderr
 
 
-@pytest.mark.parametrize("name", ["compare", "pretrain", "probe", "reproduce"])
+@pytest.mark.parametrize("name", ["compare", "pretrain", "probe", "reproduce", "sweep", "verify"])
 def test_help_explains_every_flag(name):
     done = run_script(f"scripts/{name}.py", "--help")
     assert done.returncode == 0
     words = {"compare": "--dataset --data-dir --seeds --methods --epochs --label-fraction --out --overwrite"}
     words |= {"pretrain": "--recipe --dataset --seeds --epochs --out", "probe": "--run --out"}
     words |= {"reproduce": "--only --list --data-dir --seeds --out --overwrite"}
+    words |= {"sweep": "--dataset --axis --method --seeds --epochs --out --overwrite"}
+    words |= {"verify": "--experiments --out --overwrite"}
     assert all(word in done.stdout for word in words[name].split())

@@ -11,6 +11,7 @@ from aejax.config import (
     PretrainConfig,
     ProbeConfig,
     SplitConfig,
+    SweepConfig,
     TrainConfig,
     from_dict,
     to_dict,
@@ -38,7 +39,7 @@ def test_no_two_fields_share_a_flag():
             else:
                 yield field.name
 
-    for kind in (CompareConfig, PretrainConfig):
+    for kind in (CompareConfig, PretrainConfig, SweepConfig):
         flags = list(names(kind))
         assert len(flags) == len(set(flags))
 

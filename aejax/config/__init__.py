@@ -7,7 +7,14 @@ Every field is also a command-line flag (`latent_dim` is `--latent-dim`), so no 
 from aejax.config.classify import HeadConfig, ProbeConfig
 from aejax.config.data import DataConfig, SplitConfig
 from aejax.config.evaluate import EvaluationConfig
-from aejax.config.experiment import COMPARE_METHODS, CompareConfig, ExperimentConfig, PretrainConfig, ProbingConfig
+from aejax.config.experiment import (
+    COMPARE_METHODS,
+    CompareConfig,
+    ExperimentConfig,
+    PretrainConfig,
+    ProbingConfig,
+    SweepConfig,
+)
 from aejax.config.model import Activation, ModelConfig
 from aejax.config.objective import ObjectiveConfig
 from aejax.config.plain import from_dict, to_dict
@@ -29,6 +36,7 @@ __all__ = [
     "ProbeConfig",
     "ProbingConfig",
     "SplitConfig",
+    "SweepConfig",
     "TrainConfig",
     "from_dict",
     "to_dict",

@@ -53,6 +53,16 @@ class CompareConfig(ExperimentConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class SweepConfig(ExperimentConfig):
+    """One kind of autoencoder at every combination of some settings: same splits, same probe."""
+
+    axis: tuple[str, ...] = ()
+    """FIELD=VALUE,VALUE,..., once for each axis: a flag of model, objective, optimizer or training and what it takes in
+    turn. Widths in a row are joined by x (hidden=128x64,64); none stands for no value."""
+    method: str | None = None  # the kind of autoencoder; default: the first that uses every axis
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainConfig(ExperimentConfig):
     """One autoencoder, trained and kept."""
 

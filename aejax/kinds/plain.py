@@ -49,7 +49,8 @@ def denoising(setting: Setting) -> Kind:
 
 def _denoising_objective(setting: Setting, model: Autoencoder) -> Objective:
     weights = (setting.objective.corrupted_weight, setting.objective.clean_weight)
-    weigh: Weigh | None = None if weights == (1.0, 1.0) else emphasis(*weights)
+    alike = all(isinstance(weight, int | float) and weight == 1 for weight in weights)  # one that runs carry is neither
+    weigh: Weigh | None = None if alike else emphasis(*weights)
     corrupt = make_corruption(setting.objective, setting.bounded)
     return autoencoding(model, setting.reconstruction, corrupt=corrupt, weigh=weigh)
 

@@ -7,6 +7,7 @@ from aejax.kinds.kind import Kind, Setting
 from aejax.models.architectures import conv_vae, dense_vae
 from aejax.models.parts import Variables
 from aejax.models.variational import VariationalAutoencoder
+from aejax.objectives.objective import Weight
 from aejax.objectives.variational import bounds, gaussian_kl, make_log_likelihood, variational
 
 
@@ -30,7 +31,7 @@ def _learned_std(setting: Setting) -> bool:
     return setting.objective.likelihood == "gaussian" and setting.objective.decoder_std is None
 
 
-def _variational(setting: Setting, model: VariationalAutoencoder, beta: float, warmup_steps: int) -> Kind:
+def _variational(setting: Setting, model: VariationalAutoencoder, beta: Weight, warmup_steps: int) -> Kind:
     config = setting.objective
     log_likelihood = make_log_likelihood(config, model)
     objective = variational(model, log_likelihood, beta=beta, warmup_steps=warmup_steps, free_bits=config.free_bits)

@@ -93,5 +93,6 @@ def paired(
     """
     interval, p = seeds_interval(differences), sign_flip_p(differences)
     mean = float(differences.mean())
-    found = verdict(mean, interval or (-math.inf, math.inf), [p], len(differences), margin)
+    p_values = [1.0 if p is None else p]  # a single seed has none, and no verdict
+    found = verdict(mean, interval or (-math.inf, math.inf), p_values, len(differences), margin)
     return Evidence(what, role, mean, interval, unit, margin, found)

@@ -1,7 +1,7 @@
 """Models as named parts: two modules, two parameter subtrees, and functions that run one part at a time.
 
 Variables are plain nested dicts, `{"params": {"encoder": ..., "decoder": ...}, "batch_stats": {...}}`, so a part is
-frozen, saved or replaced by its key.
+frozen, saved or replaced by its key. Where many settings are trained at once, `"hyper"` holds a run's own, by name.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 Variables = dict[str, dict[str, Any]]  # {"params": {part: tree}, "batch_stats": {part: tree}}
+HYPER = "hyper"  # the collection of settings that a run carries: objectives and optimizers read it, modules do not
 
 
 def init_parts(key: PRNGKeyArray, modules: dict[str, nn.Module], example: Float[Array, "1 d"]) -> Variables:
@@ -26,7 +27,7 @@ def init_parts(key: PRNGKeyArray, modules: dict[str, nn.Module], example: Float[
 
 def own_variables(variables: Variables, part: str) -> dict[str, Any]:
     """What Flax expects for one part: `{"params": ..., "batch_stats": ...}` of that part alone."""
-    return {collection: trees[part] for collection, trees in variables.items()}
+    return {collection: trees[part] for collection, trees in variables.items() if collection != HYPER}
 
 
 def run_part(

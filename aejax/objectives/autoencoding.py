@@ -11,14 +11,14 @@ from aejax.data.examples import Batch
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.parts import Variables
 from aejax.objectives.corruption import Corrupt, of_each_example
-from aejax.objectives.objective import Aux, Objective
+from aejax.objectives.objective import Aux, Objective, Weight
 from aejax.objectives.penalties import BatchPenalty, Pass, Penalty
 from aejax.objectives.reconstruction import PerEntry, per_example_mse
 
 Weigh = Callable[[Float[Array, "batch d"], Bool[Array, "batch d"]], Float[Array, " batch"]]
 
 
-def emphasis(corrupted_weight: float, clean_weight: float) -> Weigh:
+def emphasis(corrupted_weight: Weight, clean_weight: Weight) -> Weigh:
     """The mean over entries, corrupted ones and others weighted apart (Vincent et al. 2010, section 4.3)."""
     return lambda errors, touched: jnp.mean(errors * jnp.where(touched, corrupted_weight, clean_weight), axis=1)
 

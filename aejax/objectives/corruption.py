@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from aejax.config import ObjectiveConfig
 from aejax.models.variational import example_keys
+from aejax.objectives.objective import Weight
 
 
 class Corrupted(NamedTuple):
@@ -21,7 +22,7 @@ class Corrupted(NamedTuple):
 Corrupt = Callable[[PRNGKeyArray, Float[Array, "batch d"]], Corrupted]
 
 
-def gaussian(noise_std: float) -> Corrupt:
+def gaussian(noise_std: Weight) -> Corrupt:
     """Independent Gaussian noise of this standard deviation is added, in scaled input units."""
 
     def corrupt(key: PRNGKeyArray, inputs: Float[Array, "batch d"]) -> Corrupted:
@@ -31,7 +32,7 @@ def gaussian(noise_std: float) -> Corrupt:
     return corrupt
 
 
-def masking(share: float) -> Corrupt:
+def masking(share: Weight) -> Corrupt:
     """Each entry becomes zero with this probability."""
 
     def corrupt(key: PRNGKeyArray, inputs: Float[Array, "batch d"]) -> Corrupted:
@@ -41,7 +42,7 @@ def masking(share: float) -> Corrupt:
     return corrupt
 
 
-def salt_and_pepper(share: float, bounded: bool) -> Corrupt:
+def salt_and_pepper(share: Weight, bounded: bool) -> Corrupt:
     """Each entry becomes the lowest or the highest value, half and half, with this probability.
 
     Args:

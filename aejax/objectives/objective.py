@@ -16,6 +16,7 @@ class Aux(NamedTuple):
     batch_stats: dict[str, Any]  # of every part, as they are after this batch
 
 
+Weight = float | Scalar  # a constant, or a number that each of many runs carries
 Loss = Callable[[Variables, Batch, PRNGKeyArray], tuple[Scalar, Aux]]
 Evaluate = Callable[[Variables, Batch], dict[str, Float[Array, " batch"]]]
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.parts import Variables
+from aejax.objectives.objective import Weight
 
 
 class Pass(NamedTuple):
@@ -29,7 +30,7 @@ def l1_activity(weight: float) -> Penalty:
     return lambda passed: weight * jnp.sum(jnp.abs(passed.latents), axis=1)
 
 
-def l1_contribution(weight: float, autoencoder: Autoencoder) -> Penalty:
+def l1_contribution(weight: Weight, autoencoder: Autoencoder) -> Penalty:
     """`weight * sum_j |z_j| |w_j|`, where `w_j` are the decoder's weights from unit j.
 
     The plain charge can be evaded: halve the code, double the decoder, and the reconstruction stays. This one is the
@@ -46,13 +47,13 @@ def l1_contribution(weight: float, autoencoder: Autoencoder) -> Penalty:
     return penalty
 
 
-def bernoulli_kl(target: float, activity: Float[Array, " latent"]) -> Float[Array, " latent"]:
+def bernoulli_kl(target: Weight, activity: Float[Array, " latent"]) -> Float[Array, " latent"]:
     """KL(Bernoulli(target) || Bernoulli(activity)) in nats: `t log(t/a) + (1 - t) log((1 - t)/(1 - a))`."""
     bounded = jnp.clip(activity, 1e-6, 1 - 1e-6)
     return target * jnp.log(target / bounded) + (1 - target) * jnp.log((1 - target) / (1 - bounded))
 
 
-def target_activity(weight: float, target: float) -> BatchPenalty:
+def target_activity(weight: Weight, target: Weight) -> BatchPenalty:
     """`weight * sum_j KL(target || mean activity of unit j over the batch)`, for codes in (0, 1) (Ng 2011)."""
     return lambda passed: weight * jnp.sum(bernoulli_kl(target, jnp.mean(passed.latents, axis=0)))
 

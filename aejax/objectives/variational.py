@@ -10,7 +10,7 @@ from aejax.config import ObjectiveConfig
 from aejax.data.examples import Batch
 from aejax.models.parts import Variables
 from aejax.models.variational import Posterior, VariationalAutoencoder, example_keys, example_noise
-from aejax.objectives.objective import Aux, Objective
+from aejax.objectives.objective import Aux, Objective, Weight
 from aejax.objectives.reconstruction import cross_entropy, per_example_mse
 
 LOG_TWO_PI = 1.8378770664093453
@@ -39,7 +39,7 @@ def gaussian_kl(posterior: Posterior) -> Float[Array, "batch latent"]:
 
 
 def variational(
-    model: VariationalAutoencoder, log_likelihood: LogLikelihood, *, beta: float, warmup_steps: int, free_bits: float
+    model: VariationalAutoencoder, log_likelihood: LogLikelihood, *, beta: Weight, warmup_steps: int, free_bits: Weight
 ) -> Objective:
     """`-E_q[log p(x|z)] + beta KL(q || prior)`, one draw from q for each example and step.
 

@@ -12,6 +12,7 @@ from aejax.report.table import markdown_rows, markdown_table
 from aejax.report.wording import MISSING, duration, points, points_interval, with_interval
 
 FIGURES = {
+    "frontier.png": "Reconstruction error against accuracy for every setting, beside PCA and the raw inputs",
     "accuracy.png": "Test accuracy by method: every seed, the mean and its interval",
     "learning_curves.png": "Learning curves, training and validation",
     "reconstructions.png": "Originals above their reconstructions",

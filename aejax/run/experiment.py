@@ -24,7 +24,10 @@ from aejax.train.plan import Plan, make_plan
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A resolved config with its data in place."""
+    """A resolved config with its data in place.
+
+    The plan's rows are the seeds; where several settings are trained at once, all seeds of one follow all of another.
+    """
 
     config: ExperimentConfig
     dataset: Dataset
@@ -41,7 +44,12 @@ class Experiment:
 
     def keys(self, use: Use) -> Key[Array, " padded"]:
         """One key per seed, laid over the devices."""
-        return self.plan.put_seeded(seed_keys(self.config.seeds, use))
+        return self.plan.put_seeded(self.laid(seed_keys(self.config.seeds, use)))
+
+    def laid(self, per_seed: Any) -> Any:
+        """Arrays with a leading axis of seeds as arrays with one of the plan's rows, on the host."""
+        seed_of_row = np.arange(self.plan.seeds) % self.config.seeds
+        return jax.tree.map(lambda leaf: leaf[seed_of_row], per_seed)
 
     def describe_data(self) -> dict[str, Any]:
         """The `dataset` of a `results.json`."""
@@ -77,8 +85,8 @@ def make_setting(config: ExperimentConfig, shape: tuple[int, ...], classes: int)
     return Setting(config.model, config.objective, shape, classes, bounded)
 
 
-def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter) -> Experiment:
-    """Set up a resolved config.
+def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter, plan: Plan | None = None) -> Experiment:
+    """Set up a resolved config, by a plan for its seeds if not by the one that suits the machine.
 
     Raises:
         InputError: the split cannot be drawn, or leaves the probe nothing to choose by; or the data do not fit.
@@ -89,7 +97,7 @@ def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter) -> E
         f"--valid-fraction {config.split.valid_fraction}: leaves no validation rows to choose the probe's strength by; "
         "raise it, or fix the strength with --probe-c",
     )
-    plan = make_plan(config.plan, config.seeds)
+    plan = plan or make_plan(config.plan, config.seeds)
     assert config.data.scaler is not None
     scaler = fit_scalers(config.data.scaler, dataset, split.only_training(split.train, "a scaler"))
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)

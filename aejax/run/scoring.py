@@ -40,6 +40,7 @@ class ProbeReport(NamedTuple):
     converged: list[bool]  # both small enough
     grid_edge: list[bool]  # the best strength was at the edge of the extended grid
     grid_extended: list[bool]  # strengths beyond the grid were tried
+    valid_nll: list[float]  # validation loss at the strength of least, in nats; NaN where the strength was fixed
 
 
 class Outcome(NamedTuple):
@@ -147,6 +148,7 @@ def probe_features(
         converged=[max(one) <= CONVERGED for one in found],
         grid_edge=result.grid_edge.tolist(),
         grid_extended=result.grid_extended.tolist(),
+        valid_nll=[float(min(losses, default=np.nan)) for losses in result.valid_nll],
     )
     return result.log_probs, report
 

@@ -21,7 +21,7 @@ from aejax.objectives.objective import Objective
 from aejax.run.experiment import Experiment, rows_on_device
 from aejax.train.epoch import SeedData, make_epochs
 from aejax.train.keys import Use
-from aejax.train.optimizers import make_optimizer, train_only
+from aejax.train.optimizers import carried_optimizer, make_optimizer, train_only
 from aejax.train.plan import Plan
 from aejax.train.state import Fit, init_fit
 
@@ -107,7 +107,8 @@ def train(
     portion = epochs_per_call(epochs, rows.size)
     portions, seconds = [], 0.0
     for first in range(0, epochs, portion):
-        order = plan.put_seeded(orders(rows, done + first, portion, batch_size))
+        order = orders(rows[: experiment.config.seeds], done + first, portion, batch_size)
+        order = plan.put_seeded(experiment.laid(order))
         compiled_before, began = compiler.seconds, time.perf_counter()
         fit, metrics = compiler(program, fit, order, data, experiment.examples)
         portions.append(plan.fetch(metrics))
@@ -163,7 +164,8 @@ def optimizer_for(experiment: Experiment, method: Method) -> optax.GradientTrans
     config = experiment.config
     rows, _ = _rows_of(experiment, method)
     steps = steps_per_epoch(rows.shape[1], config.train.batch_size)
-    return make_optimizer(config.optimizer, steps, epochs_of(config, method).whole)
+    make = carried_optimizer if method.carries else make_optimizer
+    return make(config.optimizer, steps, epochs_of(config, method).whole)
 
 
 def train_method(
@@ -180,8 +182,9 @@ def train_method(
     settings: dict[str, Any] = {"rows": rows, "monitor": monitor, "batch_size": config.train.batch_size}
     before = None
     constant = dataclasses.replace(config.optimizer, schedule="constant", warmup_epochs=0.0)
+    make = carried_optimizer if method.carries else make_optimizer
     for stage in method.stages:
-        only = train_only(make_optimizer(constant, 1, 1), _is_in(stage.trained))
+        only = train_only(make(constant, 1, 1), _is_in(stage.trained))
         before = train(
             experiment, variables, stage.objective, only, epochs=epochs.each_stage, before=before, **settings
         )

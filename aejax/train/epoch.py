@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Scalar
 
 from aejax.data.examples import Batch, Examples, map_rows, take
 from aejax.data.scalers import Scaler
+from aejax.models.parts import HYPER
 from aejax.objectives.objective import Aux, Objective
 from aejax.train.state import Fit, TrainState
 
@@ -28,7 +29,8 @@ Metrics = dict[str, Float[Array, "..."]]
 def make_step(
     objective: Objective, optimizer: optax.GradientTransformation
 ) -> Callable[[TrainState, Batch, PRNGKeyArray], tuple[TrainState, Metrics]]:
-    """One update: gradient, optimizer, apply."""
+    """One update: gradient, optimizer, apply. Settings that the variables carry reach the optimizer as `hyper`."""
+    update = optax.with_extra_args_support(optimizer).update
 
     def step(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
         params = state.variables["params"]
@@ -37,8 +39,9 @@ def make_step(
             return objective.loss({**state.variables, "params": params}, batch, key)
 
         gradient, aux = jax.grad(loss_of, has_aux=True)(params)
-        updates, opt_state = optimizer.update(gradient, state.opt_state, params)
-        variables = {"params": optax.apply_updates(params, updates), "batch_stats": aux.batch_stats}
+        updates, opt_state = update(gradient, state.opt_state, params, hyper=state.variables.get(HYPER))
+        updated = {"params": optax.apply_updates(params, updates), "batch_stats": aux.batch_stats}
+        variables = {**state.variables, **updated}
         return TrainState(variables=variables, opt_state=opt_state, step=state.step + 1), aux.metrics
 
     return step

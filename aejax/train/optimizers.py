@@ -1,12 +1,13 @@
 """Optax optimizers by name, schedules, and freezing that freezes."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import optax
 from flax.traverse_util import path_aware_map
 
 from aejax.config import OptimizerConfig
+from aejax.config.carried import carrying
 from aejax.errors import require
 
 
@@ -48,6 +49,27 @@ def make_optimizer(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -
     if config.clip_norm is None:
         return optimizer
     return optax.chain(optax.clip_by_global_norm(config.clip_norm), optimizer)
+
+
+def carried_optimizer(
+    config: OptimizerConfig, steps_per_epoch: int, epochs: int
+) -> optax.GradientTransformationExtraArgs:
+    """The same, with what each update is told in `hyper` in place of the config's own numbers.
+
+    Its state is that of `make_optimizer`: no carried value changes what an optimizer remembers.
+    """
+
+    def update(
+        gradient: optax.Updates,
+        state: optax.OptState,
+        params: optax.Params | None = None,
+        *,
+        hyper: Mapping[str, Any],
+        **others: Any,
+    ) -> tuple[optax.Updates, optax.OptState]:
+        return make_optimizer(carrying(config, hyper), steps_per_epoch, epochs).update(gradient, state, params)
+
+    return optax.GradientTransformationExtraArgs(make_optimizer(config, steps_per_epoch, epochs).init, update)
 
 
 def train_only(

@@ -69,7 +69,8 @@ def test_results_have_the_fields_of_schema_1(run):
             assert low <= method[name]["mean"] <= high
         assert {"compile", "pretrain", "probe"} == method["seconds"].keys()
         if method["probe"] is not None:
-            assert {"l2", "gradient_norm", "converged", "grid_edge"} == method["probe"].keys()
+            fields = {"l2", "gradient_norm", "gap", "converged", "grid_edge", "grid_extended", "valid_nll"}
+            assert fields == method["probe"].keys()
         for name in ("balanced_accuracy", "calibration_error", "brier"):
             assert len(method[name]["per_seed"]) == SMALL.seeds
         classes = results["dataset"]["classes"]

@@ -10,11 +10,12 @@ import pytest
 
 from aejax.classify.head import Classifier, SoftmaxHead, classification
 from aejax.config import ModelConfig, OptimizerConfig
+from aejax.config.carried import CARRIED
 from aejax.data.examples import Batch
 from aejax.errors import InputError
 from aejax.models.architectures import dense_autoencoder
 from aejax.train.epoch import make_step
-from aejax.train.optimizers import freeze, make_optimizer, make_schedule
+from aejax.train.optimizers import carried_optimizer, freeze, make_optimizer, make_schedule
 from aejax.train.state import init_state
 
 MODEL = ModelConfig(hidden=(5,), latent_dim=3, batch_norm=True, output="linear")
@@ -181,3 +182,44 @@ def test_a_warm_up_that_does_not_end_before_the_training_is_refused(warmup_epoch
     config = OptimizerConfig(warmup_epochs=warmup_epochs)
     with pytest.raises(InputError, match=f"--warmup-epochs {warmup_epochs}: must be below --epochs 3"):
         make_optimizer(config, steps_per_epoch=10, epochs=3)
+
+
+CARRIED_CASES = [
+    ("learning_rate", {}, (1e-3, 1e-1)),
+    ("learning_rate", {"schedule": "cosine", "warmup_epochs": 1.0}, (1e-3, 1e-1)),
+    ("learning_rate", {"optimizer": "adadelta"}, (0.1, 1.0)),
+    ("momentum", {"optimizer": "sgd", "learning_rate": 0.1}, (0.0, 0.9)),
+    ("weight_decay", {"optimizer": "adamw"}, (0.0, 10.0)),
+    ("clip_norm", {"optimizer": "sgd", "clip_norm": 1.0}, (0.01, 0.1)),
+]
+
+
+def test_every_carried_field_of_an_optimizer_is_tested():
+    assert {field for field, *_ in CARRIED_CASES} == set(CARRIED["optimizer"])
+
+
+@pytest.mark.parametrize(("field", "others", "values"), CARRIED_CASES)
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_carried_setting_updates_as_the_constant_does(field, others, values, masked):
+    params = {"encoder": {"w": jnp.asarray([1.0, -2.0])}, "decoder": {"w": jnp.asarray([0.5])}}
+
+    def after(optimizer, hyper):
+        optimizer = freeze(optimizer, {"decoder"}) if masked else optimizer
+        update = optax.with_extra_args_support(optimizer).update
+        now, state = params, optimizer.init(params)
+        for _ in range(4):
+            gradient = jax.tree.map(lambda leaf: 2 * leaf, now)
+            updates, state = update(gradient, state, now, hyper=hyper)
+            now = optax.apply_updates(now, updates)
+        return now
+
+    def carried(value):
+        return after(carried_optimizer(OptimizerConfig(**others), 3, 3), {field: value})
+
+    together = jax.vmap(carried)(jnp.asarray(values, jnp.float32))
+    for index, value in enumerate(values):
+        alone = after(make_optimizer(OptimizerConfig(**{**others, field: value}), 3, 3), None)
+        own = jax.tree.map(lambda leaf, index=index: leaf[index], together)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), own, alone)
+    first, second = together["encoder"]["w"]
+    assert not np.allclose(first, second, rtol=1e-4)

@@ -1,0 +1,51 @@
+"""How narrow, how noisy, how sparse? One kind of autoencoder at every combination of some settings.
+
+    python scripts/sweep.py --dataset NAME --axis FIELD=V,V,... [--axis ...] [--method KIND] [--seeds 10] [--out DIR]
+
+    python scripts/sweep.py --dataset tabular --axis latent_dim=2,4,8,16,32,50,64
+    python scripts/sweep.py --dataset digits --axis latent_dim=2,4,8,16,32 --axis noise_std=0.1,0.3,0.6
+
+Axes are flags of model, objective, optimizer and training. Those that are mere numbers in the training (noise, weights
+of penalties, learning rate, ...) are an axis of the program like the seeds: compiled once, trained together. The
+others are taken in turn. Writes the frontier of reconstruction error against accuracy, beside PCA, the raw inputs and
+the same encoders untrained, as `frontier.png`, `table.md` and `results.json`; the point that is marked was chosen on
+validation rows. It costs as many trainings as there are points and seeds, and a compilation for each group of points.
+
+On tabular, those seven widths with `--seeds 3 --epochs 20` took 112 s of processor time, most of it compiling, and 6
+minutes on two busy cores: 64 units gave 93.3 % [90.0, 96.3], the raw inputs 90.3 %, the same units untrained 92.2 %.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from aejax.cli import dataset_word, flag_value, gathered, main, make_console, parse, use_cores
+from aejax.config import SweepConfig
+from aejax.config.axes import rows_at_once
+from aejax.recipes import sweep_defaults
+from aejax.report.sweep_table import terminal_sweep
+from aejax.run.sweep import sweep
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """Flags of sweep.py."""
+
+    config: SweepConfig
+    out: Path | None = None  # run folder; default: runs/sweep-DATASET
+    overwrite: bool = False  # replace another run in that folder
+
+
+def script(argv: Sequence[str]) -> None:
+    defaults = Args(config=sweep_defaults(flag_value("dataset", argv, "digits")))
+    args = parse(defaults, gathered("axis", argv), __doc__ or "")
+    use_cores(rows_at_once(args.config))
+    console = make_console()
+    out = args.out or Path("runs") / f"sweep-{dataset_word(args.config.data.dataset)}"
+    results = sweep(args.config, out, console, overwrite=args.overwrite)
+    console.print(terminal_sweep(results))
+    console.print(f"{out}: table.md, frontier.png, results.json, scores.npz", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main(script)

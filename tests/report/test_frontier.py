@@ -1,0 +1,105 @@
+"""The frontier's marks are the numbers of the results."""
+
+import numpy as np
+import pytest
+
+from aejax.report.frontier import EDGE, all_series, frontier
+from aejax.report.sweep_table import choice, markdown_sweep
+
+
+def summary(mean, half=0.0):
+    return {"per_seed": [mean - half, mean + half], "mean": mean, "ci95": [mean - half, mean + half]}
+
+
+def entry(name, width, accuracy, error):
+    return {
+        "name": name,
+        "features": width,
+        "test_accuracy": summary(accuracy, 0.01),
+        "test_nll": summary(0.3),
+        "reconstruction_mse": None if error is None else summary(error, error / 10),
+        "probe": None,
+        "diverged_epoch": [None, None],
+        "measures": {},
+    }
+
+
+def point(width, noise, accuracy, error, nll):
+    name = f"latent_dim={width} noise_std={noise:g}"
+    against = {"raw": "raw", "pca": f"pca-{width}", "random": f"random latent_dim={width}"}
+    setting = {"latent_dim": width, "noise_std": noise}
+    return {**entry(name, width, accuracy, error), "setting": setting, "against": against, "valid_nll": summary(nll)}
+
+
+@pytest.fixture
+def sweep_results():
+    points = [
+        point(2, 0.1, 0.80, 0.04, 0.6),
+        point(2, 0.3, 0.82, 0.05, 0.5),
+        point(4, 0.1, 0.90, 0.01, 0.3),
+        point(4, 0.3, 0.91, 0.02, 0.4),
+    ]
+    comparisons = [
+        {"method": own["name"], "baseline": "raw", "mean_difference": -0.05, "ci95": [-0.07, -0.03], "verdict": "worse"}
+        for own in points
+    ]
+    return {
+        "config": {"method": "denoising"},
+        "dataset": {"name": "digits", "n_train": 10, "n_valid": 2, "n_test": 3},
+        "environment": {},
+        "axes": [{"field": "latent_dim", "values": [2, 4]}, {"field": "noise_std", "values": [0.1, 0.3]}],
+        "points": points,
+        "references": [
+            entry("raw", 64, 0.95, None),
+            entry("pca-2", 2, 0.6, 0.03),
+            entry("pca-4", 4, 0.9, 1e-15),
+            entry("random latent_dim=2", 2, 0.3, None),
+        ],
+        "chosen": {"name": "latent_dim=4 noise_std=0.1", "by": "valid_nll"},
+        "comparisons": comparisons,
+    }
+
+
+def test_a_line_follows_the_first_axis_and_there_is_one_for_each_value_of_the_others(sweep_results):
+    components, *lines = all_series(sweep_results)
+    assert [(spot.label, spot.error) for spot in components.spots] == [("2", 0.03), ("4", 1e-15)]
+    assert [line.name for line in lines] == ["noise_std=0.1, by latent_dim", "noise_std=0.3, by latent_dim"]
+    assert [(spot.label, spot.error, spot.accuracy) for spot in lines[1].spots] == [
+        ("2", 0.05, 82.0),
+        ("4", 0.02, 91.0),
+    ]
+
+
+def test_an_error_that_is_rounding_stands_at_the_edge_and_does_not_stretch_the_axis(sweep_results):
+    (axes,) = frontier(sweep_results).axes
+    assert axes.get_xlim()[0] > 0.01 / EDGE / 3
+    edge = next(line for line in axes.get_lines() if str(line.get_label()).startswith("the same, error below"))
+    np.testing.assert_allclose(edge.get_xydata(), [[0.01 / EDGE, 90.0]])
+
+
+def test_the_ring_is_around_the_chosen_point_and_the_line_is_at_the_raw_inputs(sweep_results):
+    (axes,) = frontier(sweep_results).axes
+    np.testing.assert_allclose(axes.collections[0].get_offsets(), [[0.01, 90.0]])
+    raw = next(line for line in axes.get_lines() if line.get_label() == "raw inputs")
+    assert set(raw.get_ydata()) == {95.0}
+
+
+def test_a_point_that_diverged_in_every_seed_is_left_out_of_the_figure_and_not_of_the_table(sweep_results):
+    lost = sweep_results["points"][0]
+    lost["reconstruction_mse"] = {"per_seed": [None, None], "mean": None, "ci95": None}
+    assert sum(len(series.spots) for series in all_series(sweep_results)) == 2 + 3
+    frontier(sweep_results)
+    assert "| 2 | 0.1 | 2 | 80.00 [79.00, 81.00] | — |" in markdown_sweep(sweep_results)
+
+
+def test_one_seed_has_no_intervals_and_is_drawn(sweep_results):
+    for own in [*sweep_results["points"], *sweep_results["references"]]:
+        if own["reconstruction_mse"]:
+            own["reconstruction_mse"]["ci95"] = None
+    frontier(sweep_results)
+
+
+def test_where_nothing_chooses_it_is_said(sweep_results):
+    assert "the test had no say" in choice(sweep_results)
+    assert "Nothing" in choice({**sweep_results, "chosen": None})
+    frontier({**sweep_results, "chosen": None})
