@@ -29,6 +29,7 @@ class Method:
     objective: Objective | None = None  # what trains it; None: `start` is the end
     stages: tuple[Stage, ...] = ()  # what trains some of its layers before that
     report: Report | None = None  # what else is said of each test example
+    model: Autoencoder | None = None  # whose encoder makes the features, if one does
     labelled: bool = False  # trained on the labelled rows only, and kept at its best validation epoch
     carries: bool = False  # its variables carry settings that its objective and its optimizer read
     seedless: bool = False  # the features depend on the seed only through the scaler
@@ -100,7 +101,7 @@ def _start(model: Autoencoder | Classifier) -> Callable[..., Variables]:
 
 def untrained(model: Autoencoder) -> Method:
     """An architecture with the very weights from which its trainings with the same seed start."""
-    return Method(start=_start(model), encode=model.encode)
+    return Method(start=_start(model), encode=model.encode, model=model)
 
 
 def supervised(setting: Setting, model: Autoencoder) -> Method:
@@ -135,6 +136,7 @@ def method_of(made: Kind) -> Method:
         objective=made.objective,
         stages=made.stages,
         report=made.report,
+        model=made.model,
     )
 
 

@@ -63,7 +63,8 @@ class ProbeResult(NamedTuple):
     iterations: Int[Array, ""]
 
 
-def _standardizer(features: Float[Array, "n d"], wanted: bool) -> Standardizer:
+def make_standardizer(features: Float[Array, "n d"], wanted: bool) -> Standardizer:
+    """Mean and deviation of each feature; 0 and 1 unless `wanted`."""
     d = features.shape[1]
     if not wanted:
         return Standardizer(jnp.zeros(d), jnp.ones(d))
@@ -73,7 +74,8 @@ def _standardizer(features: Float[Array, "n d"], wanted: bool) -> Standardizer:
     return Standardizer(mean, jnp.where(deviation > 1e-6 * jnp.abs(mean), deviation, jnp.inf))
 
 
-def _standardize(standardizer: Standardizer, features: Float[Array, "n d"]) -> Float[Array, "n d"]:
+def standardize(standardizer: Standardizer, features: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    """Features as the classifier sees them."""
     return (features - standardizer.mean[None]) / standardizer.deviation[None]
 
 
@@ -160,9 +162,9 @@ def make_probe(
     """
 
     def choose(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> _Chosen:
-        standardizer = _standardizer(features[rows.train], config.probe_standardize)
-        problem = make_problem(_standardize(standardizer, features[rows.train]), labels[rows.train], classes)
-        return _choose(problem, _standardize(standardizer, features[rows.valid]), labels[rows.valid])
+        standardizer = make_standardizer(features[rows.train], config.probe_standardize)
+        problem = make_problem(standardize(standardizer, features[rows.train]), labels[rows.train], classes)
+        return _choose(problem, standardize(standardizer, features[rows.valid]), labels[rows.valid])
 
     def fit(problem: Problem, chosen: _Chosen | None, count: int) -> tuple[Solution, Float[Array, ""]]:
         if chosen is None:
@@ -179,11 +181,11 @@ def make_probe(
         with jax.default_matmul_precision("highest"):
             chosen = None if config.probe_c else choose(features, labels, rows)
             both = jnp.concatenate([rows.train, rows.valid])
-            standardizer = _standardizer(features[both], config.probe_standardize)
-            problem = make_problem(_standardize(standardizer, features[both]), labels[both], classes)
+            standardizer = make_standardizer(features[both], config.probe_standardize)
+            problem = make_problem(standardize(standardizer, features[both]), labels[both], classes)
             solution, l2 = fit(problem, chosen, len(both))
             linear = linear_of(problem, solution.coefficients)
-            logits = logits_of(linear, _standardize(standardizer, features[rows.test]))
+            logits = logits_of(linear, standardize(standardizer, features[rows.test]))
         no = jnp.asarray(False)
         edge, extended = (no, no) if chosen is None else (chosen.edge, chosen.extended)
         valid_nll = jnp.zeros(0) if chosen is None else chosen.valid_nll

@@ -53,8 +53,7 @@ def method_entry(outcome: Outcome) -> dict[str, Any]:
         "per_class_accuracy": {"per_seed": scores.class_accuracy, "mean": scores.class_accuracy.mean(axis=0)},
         "reconstruction_mse": None if mse is None else over_seeds(mse),
         "measures": {name: over_seeds(values) for name, values in outcome.measures.items()},
-        "probe": None if outcome.probe is None else outcome.probe._asdict(),
-        "neighbours": None if outcome.neighbours is None else outcome.neighbours._asdict(),
+        **{name: report and report._asdict() for name, report in outcome.reports._asdict().items()},
         "features_of": outcome.features_of,
         "diverged_epoch": diverged,
         "failed_seeds": [seed for seed, epoch in enumerate(diverged or ()) if epoch is not None],
@@ -63,11 +62,13 @@ def method_entry(outcome: Outcome) -> dict[str, Any]:
 
 
 def diagnostics_entry(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The `diagnostics`: one row for each method, and the CKA between methods in the same order."""
+    """`diagnostics`, if a method has features of its own: a row for each, and the CKA between them in that order."""
     diagnosed = {outcome.name: outcome.diagnosis for outcome in outcomes if outcome.diagnosis is not None}
     diagnoses = list(diagnosed.values())
-    return {
-        "rows": diagnoses[0].rows if diagnoses else 0,
+    if not diagnoses:
+        return {}
+    entry = {
+        "rows": diagnoses[0].rows,
         "neighbours": NEIGHBOURS,
         "methods": [
             {
@@ -79,11 +80,12 @@ def diagnostics_entry(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         ],
         "cka": {
             "methods": list(diagnosed),
-            "paired_seeds": max((len(diagnosis.similarities) for diagnosis in diagnoses), default=0),
+            "paired_seeds": max(len(diagnosis.similarities) for diagnosis in diagnoses),
             "matrix": paired_cka(diagnoses),
         },
         "seconds": sum(diagnosis.seconds for diagnosis in diagnoses),
     }
+    return {"diagnostics": entry}
 
 
 def declared_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -116,7 +118,7 @@ def results(
         "interval": intervals["ci95"],
         "intervals": intervals,
         "margin": margin,
-        "diagnostics": diagnostics_entry(outcomes),
+        **diagnostics_entry(outcomes),
     }
 
 

@@ -46,7 +46,8 @@ def draw_comparison(
 ) -> None:
     """Write accuracy, diagnostics, learning_curves, reconstructions and codes (.png), as far as each applies."""
     figures.save(figures.accuracy_by_method(results), folder / "accuracy.png")
-    figures.save(representations(results), folder / "diagnostics.png")
+    if "diagnostics" in results:
+        figures.save(representations(results), folder / "diagnostics.png")
     trainings = {o.name: o.trained for o, _ in outcomes if not o.borrowed}
     histories = {name: trained.history for name, trained in trainings.items() if trained is not None}
     once = {o.features_of or o.name: (o, method) for o, method in reversed(outcomes)}  # of the same features, the first

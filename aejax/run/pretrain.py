@@ -59,7 +59,7 @@ def pretrain(config: PretrainConfig, out: Path, console: Console, *, overwrite: 
         final = trained.fit.state.variables
         assert method.reconstruct is not None
         fidelity = reconstruction_fidelity(experiment, method.reconstruct, final)
-        features, _ = features_of(experiment, method, final)
+        features = features_of(experiment, method, final)
         measures = {"explained_variance": fidelity.explained_variance}
         measures |= measures_of(experiment, method, final, features)
         variables = experiment.plan.fetch(final)

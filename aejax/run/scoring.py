@@ -10,37 +10,23 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from aejax.classify.probe import CONVERGED, ProbeResult, ProbeRows, certificate, make_probe
-from aejax.config import ProbeConfig
 from aejax.data.examples import Batch, Examples, map_rows
 from aejax.data.labels import labels_seen
 from aejax.data.scalers import Scaler
-from aejax.errors import require
 from aejax.evaluate.codes import code_measures, explained_variance
 from aejax.evaluate.metrics import Scores, score
 from aejax.methods import Method
 from aejax.models.parts import Variables
 from aejax.objectives.reconstruction import per_example_mse
+from aejax.run.classifying import Classified, Reports, classifier_of, classify_features
 from aejax.run.diagnosing import Diagnosis, diagnose_rows, taken
 from aejax.run.experiment import Experiment, rows_on_device
+from aejax.run.finetuning import finetune
 from aejax.run.guards import TOGETHER, require_evaluation_mode
-from aejax.run.neighbours import NeighboursReport, neighbours_of_features
 from aejax.run.training import Trained, optimizer_for, start, train_method
 from aejax.train.plan import Plan
 
 Run = Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch ..."]]
-
-
-class ProbeReport(NamedTuple):
-    """How the probe's optimisation went, by seed."""
-
-    l2: Float[np.ndarray, " seeds"]  # per-example strength
-    gradient_norm: list[float]  # largest entry, in float64
-    gap: list[float]  # duality gap relative to the objective, in float64
-    converged: list[bool]  # both small enough
-    grid_edge: list[bool]  # the best strength was at the edge of the extended grid
-    grid_extended: list[bool]  # strengths beyond the grid were tried
-    valid_nll: list[float]  # validation loss at the strength of least, in nats; NaN where the strength was fixed
 
 
 class Outcome(NamedTuple):
@@ -51,8 +37,7 @@ class Outcome(NamedTuple):
     scores: Scores
     reconstruction_mse: Float[np.ndarray, " seeds"] | None
     measures: dict[str, Float[np.ndarray, " seeds"]]  # by name, what else is said of an autoencoder
-    probe: ProbeReport | None
-    neighbours: NeighboursReport | None
+    reports: Reports  # how it was classified
     features_of: str | None  # the method that has the same features, where it is another one
     trained: Trained | None
     borrowed: bool  # the training is another row's
@@ -95,62 +80,25 @@ def _codes_program(plan: Plan) -> Callable[..., Any]:
     return plan.over(of_seed, shared=(2,))
 
 
-@functools.lru_cache(maxsize=32)
-def _probe_program(plan: Plan, config: ProbeConfig, classes: int, shared_features: bool) -> Callable[..., Any]:
-    probe = make_probe(config, classes)
+class Features(NamedTuple):
+    """Features of every row, on the devices."""
 
-    def of_seed(features: Array, labels: Array, train: Array, valid: Array, test: Array) -> ProbeResult:
-        return probe(features, labels, ProbeRows(train, valid, test))
-
-    return plan.over(of_seed, shared=(0, 4) if shared_features else (4,))
+    values: Array  # (n, d) if shared, else (seeds, n, d)
+    shared: bool  # no seed changes them
 
 
-def features_of(experiment: Experiment, method: Method, variables: Variables) -> tuple[Array, bool]:
-    """Features of every row: `(n, d), True` where no seed changes them, else `(seeds, n, d), False`."""
+def features_of(experiment: Experiment, method: Method, variables: Variables) -> Features:
+    """What a method makes of every row; once, where no seed changes it."""
     every_row = experiment.plan.put_shared(np.arange(len(experiment.dataset.labels), dtype=np.int32))
     if method.seedless and experiment.scaler.shift.shape[1] == 1:
         scaler = jax.tree.map(lambda leaf: leaf[0], experiment.scaler)
         encode_all = jax.jit(
             lambda rows, examples: map_rows(lambda batch: method.encode({}, batch.inputs), examples, scaler, rows)
         )
-        return experiment.compiler(encode_all, every_row, experiment.examples), True
+        return Features(experiment.compiler(encode_all, every_row, experiment.examples), True)
     program = _rows_program(experiment.plan, method.encode)
-    return experiment.compiler(program, variables, experiment.seed_scaler, every_row, experiment.examples), False
-
-
-def probe_features(
-    experiment: Experiment, features: Array, shared: bool, labels: Int[np.ndarray, "seeds n"]
-) -> tuple[Float[np.ndarray, "seeds n_test classes"], ProbeReport]:
-    """Fit the probe for every seed to `labels`, as each seed's classifier sees them, and certify it on the host."""
-    plan, split = experiment.plan, experiment.split
-    program = _probe_program(plan, experiment.config.probe, experiment.dataset.classes, shared)
-    rows = (rows_on_device(experiment, split.labelled_train), rows_on_device(experiment, split.labelled_valid))
-    fitted = experiment.compiler(program, features, rows_on_device(experiment, labels), *rows, experiment.test)
-    result: Any = plan.fetch(fitted)  # a ProbeResult of NumPy arrays
-    require(
-        np.all(np.isfinite(result.log_probs)),
-        "--no-probe-standardize: these features are too large for the probe in float32; leave them standardised",
-    )
-    fitted_rows = np.concatenate([split.labelled_train, split.labelled_valid], axis=1)
-    found = [
-        certificate(
-            jax.tree.map(lambda leaf, seed=seed: leaf[seed], result),
-            np.asarray(features if shared else features[seed]),
-            labels[seed],
-            fitted_rows[seed],
-        )
-        for seed in range(plan.seeds)
-    ]
-    report = ProbeReport(
-        l2=result.l2,
-        gradient_norm=[one.gradient_norm for one in found],
-        gap=[one.gap for one in found],
-        converged=[max(one) <= CONVERGED for one in found],
-        grid_edge=result.grid_edge.tolist(),
-        grid_extended=result.grid_extended.tolist(),
-        valid_nll=[float(min(losses, default=np.nan)) for losses in result.valid_nll],
-    )
-    return result.log_probs, report
+    args = variables, experiment.seed_scaler, every_row, experiment.examples
+    return Features(experiment.compiler(program, *args), False)
 
 
 def at_rows(
@@ -179,14 +127,14 @@ def reconstruction_fidelity(experiment: Experiment, reconstruct: Run, variables:
 
 
 def measures_of(
-    experiment: Experiment, method: Method, variables: Variables, features: Array | None
+    experiment: Experiment, method: Method, variables: Variables, features: Features | None
 ) -> dict[str, Float[np.ndarray, " seeds"]]:
     """What else is said of a trained autoencoder: use of its code, and what its kind reports of the test rows."""
     plan, found = experiment.plan, {}
     if features is not None:
         program = _codes_program(plan)
         rows = rows_on_device(experiment, experiment.split.train)
-        found = plan.fetch(experiment.compiler(program, features, rows, experiment.test))
+        found = plan.fetch(experiment.compiler(program, features.values, rows, experiment.test))
     if method.report is not None:
         program = _rows_program(plan, method.report)
         args = (variables, experiment.seed_scaler, experiment.test, experiment.examples)
@@ -238,24 +186,10 @@ def score_method(
     experiment.reporter.note("classifying")
     compiler = experiment.compiler
     clock, compiled_before = time.perf_counter(), compiler.seconds
-    fetched, few = experiment.plan.fetch(variables), experiment.split.test[:TOGETHER]
-    report, neighbours = None, None
-    if method.log_probs is not None:
-        one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables)
-        inputs = jax.ShapeDtypeStruct((1, experiment.setting.features), np.float32)
-        width, features = jax.eval_shape(method.encode, one, inputs).shape[1], None
-        log_probs = at_rows(experiment, method.log_probs, variables, experiment.split.test)
-        require_evaluation_mode(experiment, name, method.log_probs, fetched, log_probs[0, :TOGETHER])
-    else:
-        features, shared = features_of(experiment, method, variables)
-        alone = np.asarray(features[few] if shared else features[0, few])
-        require_evaluation_mode(experiment, name, method.encode, fetched, alone)
-        width = features.shape[-1]
-        labels = labels_seen(experiment.dataset.labels, experiment.split.labelled, permuted=method.permuted)
-        if method.classifier == "knn":
-            log_probs, neighbours = neighbours_of_features(experiment, features, shared, labels)
-        else:
-            log_probs, report = probe_features(experiment, features, shared, labels)
+    fetched = experiment.plan.fetch(variables)
+    features = None if method.log_probs is not None else features_of(experiment, method, variables)
+    classified = _classify(experiment, name, method, variables, features)
+    _require_evaluation_mode(experiment, name, method, fetched, features, classified)
     fidelity = None
     measures: dict[str, Float[np.ndarray, " seeds"]] = {}
     if method.reconstruct is not None:
@@ -265,28 +199,74 @@ def score_method(
         measures |= measures_of(experiment, method, variables, features)
     probe_seconds = time.perf_counter() - clock - (compiler.seconds - compiled_before)
     seconds = {"compile": compiler.take_seconds(), "pretrain": pretrain_seconds, "probe": probe_seconds}
-    diagnosis = None
-    if method.of is not None:
-        pass  # the lender's row says it
-    elif features is None:
-        diagnosis = diagnose_rows(experiment, lambda rows: at_rows(experiment, method.encode, variables, rows))
-    else:
-        diagnosis = diagnose_rows(experiment, lambda rows: taken(experiment, features, shared, rows))
     return Outcome(
         name=name,
-        features=width,
-        scores=score(log_probs, experiment.dataset.labels[experiment.split.test]),
+        features=_width(experiment, method, variables, features),
+        scores=score(classified.log_probs, experiment.dataset.labels[experiment.split.test]),
         reconstruction_mse=None if fidelity is None else fidelity.mse,
         measures=measures,
-        probe=report,
-        neighbours=neighbours,
+        reports=classified.reports,
         features_of=method.of,
         trained=trained,
         borrowed=False,
         variables=fetched,
         seconds=seconds,
-        diagnosis=diagnosis,
+        diagnosis=_diagnosis(experiment, method, variables, features),
     )
+
+
+def _classify(
+    experiment: Experiment, name: str, method: Method, variables: Variables, features: Features | None
+) -> Classified:
+    """By the method's own classifier, else by the one that the config asks for."""
+    if features is None:
+        assert method.log_probs is not None
+        return Classified(at_rows(experiment, method.log_probs, variables, experiment.split.test))
+    config = experiment.config.probe
+    if config.probe == "finetune" and method.model is not None and method.of is None:
+        tuned = finetune(experiment, method.model, variables)
+        log_probs = at_rows(experiment, tuned.classifier.log_probs, tuned.variables, experiment.split.test)
+        return Classified(log_probs, Reports(finetuned=tuned.report))
+    labels = labels_seen(experiment.dataset.labels, experiment.split.labelled, permuted=method.permuted)
+    return classify_features(experiment, classifier_of(config, method), *features, labels)
+
+
+def _require_evaluation_mode(
+    experiment: Experiment,
+    name: str,
+    method: Method,
+    fetched: Variables,
+    features: Features | None,
+    classified: Classified,
+) -> None:
+    """Hold the first test rows' results to what they are side by side."""
+    few = experiment.split.test[:TOGETHER]
+    if features is None:
+        assert method.log_probs is not None
+        require_evaluation_mode(experiment, name, method.log_probs, fetched, classified.log_probs[0, :TOGETHER])
+    else:
+        alone = features.values[few] if features.shared else features.values[0, few]
+        require_evaluation_mode(experiment, name, method.encode, fetched, np.asarray(alone))
+
+
+def _width(experiment: Experiment, method: Method, variables: Variables, features: Features | None) -> int:
+    """Numbers in one example's features."""
+    if features is not None:
+        return features.values.shape[-1]
+    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables)
+    inputs = jax.ShapeDtypeStruct((1, experiment.setting.features), np.float32)
+    return jax.eval_shape(method.encode, one, inputs).shape[1]
+
+
+def _diagnosis(
+    experiment: Experiment, method: Method, variables: Variables, features: Features | None
+) -> Diagnosis | None:
+    """What the features look like; features that are another row's are described there."""
+    if method.of is not None:
+        return None
+    if features is None:
+        return diagnose_rows(experiment, lambda rows: at_rows(experiment, method.encode, variables, rows))
+    return diagnose_rows(experiment, lambda rows: taken(experiment, *features, rows))
 
 
 def summary_line(outcome: Outcome) -> str:

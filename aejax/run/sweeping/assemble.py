@@ -24,7 +24,7 @@ CHOICES = ("valid_nll", "valid_reconstruction_mse")  # what may choose a point, 
 def point_entry(point: Point, outcome: Outcome) -> Entry:
     """One of `points`: a method's entry, the setting, and what validation says of it."""
     assert outcome.trained is not None
-    nll = None if outcome.probe is None else np.asarray(outcome.probe.valid_nll)
+    nll = None if outcome.reports.probe is None else np.asarray(outcome.reports.probe.valid_nll)
     mse = outcome.trained.history.get("valid_mse")
     return {
         **method_entry(outcome),

@@ -1,0 +1,146 @@
+"""Ridge regression on one-hot targets: the linear classifier in closed form, one eigendecomposition for every strength.
+
+    minimise over W, b:  (1/2n) sum_i ||y_i - W' x_i - b||^2 + (l2 / 2) ||W||^2
+
+With centred features, S = X'X / n = U diag(s) U' and C = X'Y / n, the weights are U diag(1 / (s + l2)) U'C (Hastie,
+Tibshirani and Friedman 2009, 3.47). Scores are no probabilities: their softmax stands for them, at a temperature that
+the validation rows choose.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from aejax.classify.certificate import Certificate
+from aejax.classify.logistic import Linear, logits_of
+from aejax.classify.probe import EXTENDED_GRID, ProbeRows, Standardizer, make_standardizer, standardize
+from aejax.config import ProbeConfig
+
+INVERSE_TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(-8, 41))  # .25 .. 1024, what scores are multiplied by
+TIE = 1e-4  # of the validation loss: among such strengths the strongest is taken
+
+
+class RidgeResult(NamedTuple):
+    """One seed's fitted classifier and what it says of the test rows."""
+
+    log_probs: Float[Array, "n_test classes"]
+    linear: Linear  # for standardised features
+    standardizer: Standardizer
+    l2: Float[Array, ""]  # per-example strength used
+    grid_edge: Bool[Array, ""]  # the best strength was the first or last of the grid
+    valid_loss: Float[
+        Array, " grid"
+    ]  # half the squared error of validation rows along EXTENDED_GRID; empty if l2 fixed
+    valid_nll: Float[Array, ""]  # of the validation rows at the chosen strength and temperature
+    inverse_temperature: Float[Array, ""]
+
+
+class _Moments(NamedTuple):
+    mean: Float[Array, " d"]
+    target_mean: Float[Array, " classes"]
+    spectrum: Float[Array, " d"]
+    axes: Float[Array, "d d"]
+    products: Float[Array, "d classes"]  # in the axes
+
+
+def _moments(features: Float[Array, "n d"], targets: Float[Array, "n classes"]) -> _Moments:
+    n, mean, target_mean = features.shape[0], jnp.mean(features, axis=0), jnp.mean(targets, axis=0)
+    centred = features - mean[None]
+    spectrum, axes = jnp.linalg.eigh(centred.T @ centred / n)
+    products = axes.T @ (centred.T @ (targets - target_mean[None]) / n)
+    return _Moments(mean, target_mean, jnp.maximum(spectrum, 0.0), axes, products)
+
+
+def _solution(moments: _Moments, l2: Float[Array, ""]) -> Linear:
+    weights = moments.axes @ (moments.products / (moments.spectrum + l2)[:, None])
+    return Linear(weights, moments.target_mean - moments.mean @ weights)
+
+
+def _choose_temperature(
+    scores: Float[Array, "n classes"], labels: Int[Array, " n"]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Of INVERSE_TEMPERATURES the one of lowest negative log-likelihood, and that."""
+
+    def nll(factor: Float[Array, ""]) -> Float[Array, ""]:
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(factor * scores), labels[:, None], axis=1))
+
+    factors = jnp.asarray(INVERSE_TEMPERATURES)
+    losses = jax.lax.map(nll, factors)
+    return factors[jnp.argmin(losses)], jnp.min(losses)
+
+
+def make_ridge(
+    config: ProbeConfig, classes: int
+) -> Callable[[Float[Array, "n d"], Int[Array, " n"], ProbeRows], RidgeResult]:
+    """The classifier as a pure function of one seed's `(features, labels, rows)`.
+
+    The strength is the one of lowest squared error on the validation rows when fitted on the training rows (of those
+    that tie, the strongest), the temperature the one of lowest validation NLL there; the weights are then fitted again
+    on training and validation rows together. With `probe_c` the strength is 1 / (C n), and without validation rows the
+    temperature is chosen on the training rows.
+    """
+
+    def ridge(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> RidgeResult:
+        targets = jax.nn.one_hot(labels, classes)
+        both = jnp.concatenate([rows.train, rows.valid])
+        judges = rows.valid if rows.valid.shape[0] else rows.train
+
+        def standardized(fitted: Array, wanted: Array) -> Float[Array, "m d"]:
+            own = make_standardizer(features[fitted], config.probe_standardize)
+            return standardize(own, features[wanted])
+
+        with jax.default_matmul_precision("highest"):
+            moments = _moments(standardized(rows.train, rows.train), targets[rows.train])
+            judged = standardized(rows.train, judges)
+
+            def loss(l2: Float[Array, ""]) -> Float[Array, ""]:
+                errors = logits_of(_solution(moments, l2), judged) - targets[judges]
+                return 0.5 * jnp.mean(jnp.sum(jnp.square(errors), axis=1))
+
+            if config.probe_c:
+                l2, edge, losses = jnp.asarray(1 / (config.probe_c * both.shape[0])), jnp.asarray(False), jnp.zeros(0)
+            else:
+                losses = jax.lax.map(loss, jnp.asarray(EXTENDED_GRID))
+                best = jnp.argmax(losses <= (1 + TIE) * jnp.min(losses))
+                l2, edge = jnp.asarray(EXTENDED_GRID)[best], (best == 0) | (best == len(EXTENDED_GRID) - 1)
+            factor, nll = _choose_temperature(logits_of(_solution(moments, l2), judged), labels[judges])
+            linear = _solution(_moments(standardized(both, both), targets[both]), l2)
+            scores = logits_of(linear, standardized(both, rows.test))
+        standardizer = make_standardizer(features[both], config.probe_standardize)
+        found = standardizer, l2, edge, losses, nll, factor
+        return RidgeResult(jax.nn.log_softmax(factor * scores), linear, *found)
+
+    return ridge
+
+
+def residual_gradient(
+    result: RidgeResult,
+    features: Float[np.ndarray, "n d"],
+    labels: Int[np.ndarray, " n"],
+    rows: Int[np.ndarray, " fitted"],
+) -> Certificate:
+    """How far one seed's classifier can be from the optimum, in float64 on the host.
+
+    With the intercepts that are optimal for its weights the objective is strongly convex in the weights, so it is at
+    most `||gradient||^2 / (2 l2)` above its minimum; what its own intercepts cost more comes on top.
+
+    Args:
+        result: one seed's result, as NumPy arrays.
+        features: the features it was fitted on.
+        labels: classes of all rows.
+        rows: the rows it was fitted on, training and validation.
+    """
+    mean, deviation = (np.asarray(leaf, np.float64) for leaf in result.standardizer)
+    weights, bias = (np.asarray(leaf, np.float64) for leaf in result.linear)
+    inputs, l2 = (features[rows] - mean) / deviation, float(result.l2)
+    errors = inputs @ weights + bias - np.eye(weights.shape[1])[labels[rows]]
+    of_bias = errors.mean(axis=0)
+    norm = max(np.abs(inputs.T @ errors / len(rows) + l2 * weights).max(), np.abs(of_bias).max())
+    value = 0.5 * np.mean(np.sum(errors**2, axis=1)) + 0.5 * l2 * np.sum(weights**2)
+    gradient = inputs.T @ (errors - of_bias) / len(rows) + l2 * weights
+    above = 0.5 * np.sum(of_bias**2) + np.sum(gradient**2) / (2 * l2)
+    return Certificate(float(norm), float(above / max(value, 1e-300)))
