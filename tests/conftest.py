@@ -16,6 +16,13 @@ jax.config.update("jax_legacy_prng_key", "error")
 jaxtyping.install_import_hook("aejax", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_go_with_their_file():
+    """What a file compiled serves no other; kept, it would fill the memory."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     """The folder of MNIST's four original files."""

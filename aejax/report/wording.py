@@ -21,7 +21,7 @@ MEASURE_HEADINGS = {
     "importance_weighted": "IW bound, nats",
     "kl": "KL, nats",
 }
-SEEDS_HEADING = "over seeds alone"
+SEEDS_HEADING, CROSSED_HEADING = "over seeds alone", "p crossed (Holm)"
 COMPARISON_HEADINGS = ("autoencoder", "control", "difference, points", "95 % interval", "p (Holm)", "verdict")
 
 
@@ -53,10 +53,11 @@ def measure_cells(method: Results, names: Sequence[str]) -> list[str]:
 
 
 def comparison_headings(results: Results) -> tuple[str, ...]:
-    """COMPARISON_HEADINGS, with the interval over seeds alone where these results have one."""
-    at = COMPARISON_HEADINGS.index("95 % interval") + 1
-    seeds = (SEEDS_HEADING,) if any("ci95_seeds" in row for row in results["comparisons"]) else ()
-    return (*COMPARISON_HEADINGS[:at], *seeds, *COMPARISON_HEADINGS[at:])
+    """COMPARISON_HEADINGS, with the interval over seeds alone and the crossed p where these results have them."""
+    *first, p, verdict = COMPARISON_HEADINGS
+    if not any("ci95_seeds" in row for row in results["comparisons"]):
+        return COMPARISON_HEADINGS
+    return (*first, SEEDS_HEADING, p, CROSSED_HEADING, verdict)
 
 
 def comparison_cells(comparison: Results) -> list[str]:
@@ -68,6 +69,7 @@ def comparison_cells(comparison: Results) -> list[str]:
         points_interval(comparison["ci95"]),
         *([points_interval(comparison["ci95_seeds"])] if "ci95_seeds" in comparison else []),
         p_value(comparison["p_holm"]),
+        *([p_value(comparison["p_crossed_holm"])] if "p_crossed_holm" in comparison else []),
         comparison["verdict"],
     ]
 
@@ -159,7 +161,8 @@ def _judged(results: Results) -> list[str]:
     covers = results.get("intervals", {}).get("ci95_seeds")
     sentences = [f"{SEEDS_HEADING.capitalize()}: {covers}."] if covers else []
     sentences += [
-        f"p: {comparisons[0]['test']}, adjusted by Holm over one autoencoder's comparisons.",
+        f"p: {comparisons[0]['test']}; p crossed: of the interval over seeds and examples; both adjusted by Holm over "
+        "one autoencoder's comparisons, and better or worse needs both below .05.",
         f"Declared margin of no practical difference: {100 * margin:g} points of accuracy.",
     ]
     family = max(Counter(comparison["method"] for comparison in comparisons).values())
@@ -180,12 +183,17 @@ def flags(results: Results) -> list[str]:
             lines.append(f"{name}: {len(diverged)} of {seed_count(results)} seeds diverged: {when}.")
         unconverged = [seed for seed, done in enumerate(probe.get("converged") or ()) if done is not None and not done]
         if unconverged:
-            norms = [number(probe["gradient_norm"][seed]) for seed in unconverged]
-            worst = three_digits(max((norm for norm in norms if norm is not None), default=None))
-            lines.append(f"{name}: the probe did not converge for {_seeds(unconverged)}; gradient norm up to {worst}.")
+            worst = _worst(probe["gradient_norm"], unconverged)
+            gap = f", gap up to {_worst(probe['gap'], unconverged)} of the objective" if "gap" in probe else ""
+            lines.append(
+                f"{name}: the probe did not converge for {_seeds(unconverged)}; gradient norm up to {worst}{gap}."
+            )
         edge = [seed for seed, at_edge in enumerate(probe.get("grid_edge") or ()) if at_edge]
         if edge and not is_permuted(method):  # of labels that mean nothing the strongest penalty makes most
             lines.append(f"{name}: the probe's best L2 lies at the edge of its grid for {_seeds(edge)}.")
+        beyond = [seed for seed, extended in enumerate(probe.get("grid_extended") or ()) if extended]
+        if beyond and not is_permuted(method):
+            lines.append(f"{name}: the probe's grid of L2 was extended beyond its edge for {_seeds(beyond)}.")
     return lines
 
 
@@ -219,6 +227,11 @@ def _suspicions(results: Results) -> list[str]:
                 f"permuted labels, above the {100 * chance:.2f} % of the most frequent class: test labels leak."
             )
     return lines
+
+
+def _worst(values: Sequence[float | None], seeds: Sequence[int]) -> str:
+    found = [number(values[seed]) for seed in seeds]
+    return three_digits(max((value for value in found if value is not None), default=None))
 
 
 def _seeds(seeds: list[int]) -> str:
