@@ -23,6 +23,8 @@ def certify(
     weights: Float[np.ndarray, "d classes"],
     bias: Float[np.ndarray, " classes"],
     l2: float,
+    mean: Float[np.ndarray, " d"] | float = 0.0,
+    deviation: Float[np.ndarray, " d"] | float = 1.0,
 ) -> Certificate:
     """Gradient and duality gap of one solution.
 
@@ -30,22 +32,28 @@ def certify(
     point, and the duality gap at (W, b') is `||gradient_W||^2 / (2 c l2)`; what (W, b) costs more comes on top.
 
     Args:
-        features: as the classifier saw them.
+        features: what was classified, before it was standardised.
         labels: their classes.
-        weights: of the solution, for these features.
+        weights: of the solution, for standardised features.
         bias: its intercepts.
         l2: per-example strength; c is 2 for two classes, else 1, as in `logistic`.
+        mean: what was taken from the features.
+        deviation: what they were then divided by.
     """
     weights, bias = weights.astype(np.float64), bias.astype(np.float64)
     strength = l2 * (2 if weights.shape[1] == 2 else 1)
     blocks = [slice(first, first + BLOCK_ROWS) for first in range(0, len(labels), BLOCK_ROWS)]
-    scores = np.concatenate([features[rows].astype(np.float64) @ weights for rows in blocks])
+
+    def inputs(rows: slice) -> Float[np.ndarray, "block d"]:
+        return (features[rows].astype(np.float64) - mean) / deviation
+
+    scores = np.concatenate([inputs(rows) @ weights for rows in blocks])
     penalty = 0.5 * strength * float(np.sum(weights**2))
 
     def gradient(intercepts: Float[np.ndarray, " classes"]) -> tuple[np.ndarray, np.ndarray]:
         residuals = softmax(scores + intercepts, axis=1)
         residuals[np.arange(len(labels)), labels] -= 1.0
-        pulled = sum(features[rows].astype(np.float64).T @ residuals[rows] for rows in blocks)
+        pulled = sum(inputs(rows).T @ residuals[rows] for rows in blocks)
         return np.asarray(pulled) / len(labels) + strength * weights, residuals.mean(axis=0)
 
     value = mean_loss(scores + bias, labels) + penalty

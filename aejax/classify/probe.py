@@ -209,7 +209,6 @@ def certificate(
         labels: classes of all rows.
         rows: the rows it was fitted on, training and validation.
     """
-    standardizer = Standardizer(*(leaf.astype(np.float64) for leaf in result.standardizer))
-    inputs = (features[rows] - standardizer.mean) / standardizer.deviation
+    mean, deviation = (np.asarray(leaf, np.float64) for leaf in result.standardizer)
     weights, bias = np.asarray(result.linear.weights), np.asarray(result.linear.bias)
-    return certify(inputs, labels[rows], weights, bias, float(result.l2))
+    return certify(features[rows], labels[rows], weights, bias, float(result.l2), mean, deviation)
