@@ -36,6 +36,7 @@ COMPARE_METHODS = (
     "pca",
     "random-projection",
     "random",
+    "random-sparse-l1",  # the last one has an architecture of its own
     "supervised",
     "knn",
     "undercomplete",
