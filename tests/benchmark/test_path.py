@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -58,10 +59,11 @@ def test_results_have_the_schema_and_the_table_shows_them(tmp_path: Path) -> Non
 
 def test_a_path_is_the_solutions_one_after_the_other(job: PathJob) -> None:
     problem = make_problem(jnp.asarray(job.features), jnp.asarray(job.labels), job.classes)
-    stacked = path(problem, jnp.asarray(L2_GRID[:5]), 1e-4)
+    stacked = jax.jit(path, static_argnums=2)(problem, jnp.asarray(L2_GRID[:5]), 1e-4)
+    one = jax.jit(solve, static_argnums=4)
     known = zero_coefficients(problem), initial_curvature(problem)
     for index, l2 in enumerate(L2_GRID[:5]):
-        found = solve(problem, jnp.asarray(l2), *known, 1e-4)
+        found = one(problem, jnp.asarray(l2), *known, 1e-4)
         known = found.coefficients, found.curvature
         np.testing.assert_allclose(stacked.coefficients[index], found.coefficients, atol=1e-5)
         assert stacked.gradient_norm[index] <= 1e-4

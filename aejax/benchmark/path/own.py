@@ -46,19 +46,16 @@ def make_trainer(job: PathJob, seeds: Sequence[int], *, drawn: bool) -> Trainer:
     own, features, labels = plan.put_seeded(rows), plan.put_shared(job.features), plan.put_shared(job.labels)
     program = plan.over(one_seed, shared=(1, 2, 3))
 
-    def compiled(strengths: Sequence[float]) -> tuple[Any, tuple[Array, ...]]:
-        arguments = own, features, labels, plan.put_shared(jnp.asarray(strengths))
-        return program.lower(*arguments).compile(), arguments  # type: ignore[attr-defined]
-
+    arguments = own, features, labels
     began = time.perf_counter()
-    executable, arguments = compiled(job.strengths.tolist())
+    executable = program.lower(*arguments, plan.put_shared(jnp.asarray(job.strengths))).compile()  # type: ignore[attr-defined]
     compile_seconds = {"path": time.perf_counter() - began}
     found: tuple[Linear, np.ndarray] | None = None
 
     def train(epochs: int) -> dict[str, Any]:
         nonlocal found
         for _ in range(epochs):
-            found = plan.fetch(executable(*arguments))
+            found = plan.fetch(executable(*arguments, plan.put_shared(jnp.asarray(job.strengths))))
         assert found is not None
         return {"iterations": found[1].tolist()}
 
@@ -76,9 +73,8 @@ def make_trainer(job: PathJob, seeds: Sequence[int], *, drawn: bool) -> Trainer:
     def at_peers_strength() -> dict[str, float]:
         """Not timed: this project's own solution where scikit-learn's is, at the end of a path that leads there."""
         last = 1 / (C * rows.shape[1])
-        towards = [l2 for l2 in job.strengths.tolist() if l2 > last] + [last]
-        single, own_arguments = compiled(towards)
-        linear, _ = plan.fetch(single(*own_arguments))
+        towards = np.geomspace(max(job.strengths[0], last), last, len(job.strengths))
+        linear, _ = plan.fetch(executable(*arguments, plan.put_shared(jnp.asarray(towards))))
         return judge(job, rows[0], linear.weights[0, -1:], linear.bias[0, -1:], [last])[0]
 
     return Trainer(train, facts)
