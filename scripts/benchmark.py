@@ -1,7 +1,11 @@
-"""How fast is training here, beside PyTorch on the same machine in the same minutes?
+"""How fast are training and probing here, beside PyTorch and scikit-learn on the same machine in the same minutes?
 
-    python scripts/benchmark.py [--workload deep single dense64 tabular conv] [--peers torch] [--seeds 4] [--epochs N]
-                                [--repeats 3] [--data-dir DIR] [--out DIR]
+    python scripts/benchmark.py [--workload deep single dense64 tabular conv probe-path probe-path-64]
+                                [--peers torch sklearn] [--seeds 4] [--epochs N] [--repeats 3] [--data-dir DIR]
+                                [--out DIR]
+
+`probe-path` solves the probe's whole path of strengths on MNIST's pixels, `probe-path-64` on 64 principal components of
+them, beside one `LogisticRegression(C=1)` of scikit-learn; every solution's gradient and gap are in the table.
 
 Writes `results.json` and `table.md`. Every number of speed in this project comes from here. On two idle cores
 `--workload deep --peers torch --epochs 1 --repeats 4` took two minutes; expect 0.45 s per epoch and seed for aejax with
@@ -13,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.benchmark.benchmark import benchmark
+from aejax.benchmark.path.workloads import PATHS
 from aejax.benchmark.report import terminal_table
 from aejax.benchmark.workloads import WORKLOADS
 from aejax.cli import main, make_console, parse
@@ -22,9 +27,9 @@ from aejax.cli import main, make_console, parse
 class Args:
     """Flags of benchmark.py."""
 
-    workload: tuple[str, ...] = tuple(WORKLOADS)  # what is trained: tutorial recipes by short names
-    peers: tuple[str, ...] = ()  # libraries to compare with: torch; default: none, this project alone
-    seeds: int = 4  # models trained
+    workload: tuple[str, ...] = (*WORKLOADS, *PATHS)  # tutorial recipes to train, paths of the probe to solve
+    peers: tuple[str, ...] = ()  # libraries to compare with: torch, sklearn; default: none, this project alone
+    seeds: int = 4  # models trained; a path's seeds are its workload's
     epochs: int | None = None  # in one repetition; default: as many as take seconds
     repeats: int = 3  # timed repetitions, in turn with every other contender
     data_dir: Path | None = None  # where MNIST is looked for, or downloaded to; default AEJAX_DATA

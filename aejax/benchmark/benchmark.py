@@ -8,8 +8,10 @@ from typing import Any
 
 from rich.console import Console
 
-from aejax.benchmark.contenders import PEERS, check_peers
+from aejax.benchmark.contenders import PEERS, Peer, check_peers
 from aejax.benchmark.measure import Effort, measure
+from aejax.benchmark.path.measure import measure_path
+from aejax.benchmark.path.workloads import PATHS, PathWorkload, prepare_path
 from aejax.benchmark.report import markdown
 from aejax.benchmark.workloads import WORKLOADS, Workload, check_names, prepare_job
 from aejax.errors import InputError, require
@@ -28,19 +30,21 @@ def benchmark(
     repeats: int,
     data_dir: Path | None,
     workloads: dict[str, Workload] = WORKLOADS,
+    paths: dict[str, PathWorkload] = PATHS,
 ) -> dict[str, Any]:
     """Time this project and its peers; write `results.json` and `table.md`; return the former.
 
     Args:
-        names: of `workloads`.
-        peers: of `PEERS`.
+        names: of `workloads` and `paths`.
+        peers: of `PEERS`; each takes part where it has something to do.
         out: the folder; earlier results in it are replaced.
         console: where progress goes.
         seeds: how many models.
         epochs: in one repetition; default: the workload's own number.
         repeats: timed repetitions.
         data_dir: where MNIST is looked for, or downloaded to.
-        workloads: the registry.
+        workloads: the registry of trainings.
+        paths: the registry of the probe's paths, whose seeds and work are their own.
 
     Raises:
         InputError: what is asked for cannot be timed; nothing has been.
@@ -48,18 +52,23 @@ def benchmark(
     began = time.perf_counter()
     for flag, number in (("--seeds", seeds), ("--epochs", epochs), ("--repeats", repeats)):
         require(number is None or number >= 1, f"{flag} {number}: expected at least 1")
-    require(names, f"--workload: name at least one of {', '.join(workloads)}")
-    check_names("--workload", names, workloads)
+    known = [*workloads, *paths]
+    require(names, f"--workload: name at least one of {', '.join(known)}")
+    check_names("--workload", names, known)
     check_peers(peers)
+    _refuse_idle(peers, trainings=any(name in workloads for name in names), fits=any(name in paths for name in names))
     _make_folder(out)
-    jobs = {name: prepare_job(workloads[name], data_dir) for name in names}
 
     def say(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
+    jobs = {name: prepare_job(workloads[name], data_dir) for name in names if name in workloads}
+    path_jobs = {name: prepare_path(paths[name], data_dir) for name in names if name in paths}
     entries = [
-        measure(name, job, peers, Effort(seeds, epochs or workloads[name].epochs, repeats), say)
-        for name, job in jobs.items()
+        measure(name, jobs[name], peers, Effort(seeds, epochs or workloads[name].epochs, repeats), say)
+        if name in jobs
+        else measure_path(name, path_jobs[name], peers, paths[name].seeds, repeats, say)
+        for name in names
     ]
     results = {
         "schema": 1,
@@ -70,6 +79,14 @@ def benchmark(
     write_json(out / "results.json", results)
     write_atomically(out / "table.md", markdown(results).encode())
     return results
+
+
+def _refuse_idle(peers: Sequence[str], *, trainings: bool, fits: bool) -> None:
+    """Refuse a peer for which nothing that is timed has work."""
+    for name in peers:
+        peer = PEERS[name]
+        busy = (trainings and peer.contenders(1, 1)) or (fits and peer.fits(1))
+        require(busy, f"--peers {name}: takes no part in these workloads; leave it out, or add one that it knows")
 
 
 def _make_folder(out: Path) -> None:
@@ -86,6 +103,11 @@ def _environment(entries: Sequence[dict[str, Any]], peers: Sequence[str]) -> dic
     return {
         "machine": found["machine"],
         "backend": found["backend"],
-        "versions": libraries | {PEERS[name].package: version(PEERS[name].package) for name in peers},
+        "versions": libraries | dict(_version(PEERS[name]) for name in peers),
         "command": command(),
     }
+
+
+def _version(peer: Peer) -> tuple[str, str]:
+    distribution = peer.distribution or peer.package
+    return distribution, version(distribution)

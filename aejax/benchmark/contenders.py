@@ -31,12 +31,19 @@ class Contender(NamedTuple):
         return sum(map(len, self.shares))
 
 
+def none(*_: int) -> list[Contender]:
+    """Those of a library that does not do such work."""
+    return []
+
+
 class Peer(NamedTuple):
     """Another library, and the settings in which it is tried."""
 
     package: str  # what is imported
     install: str  # how to get it
-    contenders: Callable[[int, int], list[Contender]]  # of (seeds, cores)
+    contenders: Callable[[int, int], list[Contender]]  # that train, of (seeds, cores)
+    fits: Callable[[int], list[Contender]] = none  # that fit one logistic regression, of (cores)
+    distribution: str | None = None  # what is installed, where it is not called as what is imported
 
 
 def own_contenders(seeds: int, cores: int) -> list[Contender]:
@@ -63,8 +70,18 @@ def torch_contenders(seeds: int, cores: int) -> list[Contender]:
     return found
 
 
+def sklearn_contenders(cores: int) -> list[Contender]:
+    """One `LogisticRegression(C=1)`: left alone until its own tolerance is met, in both precisions, and as it comes.
+
+    As it comes it ends after 100 iterations, converged or not.
+    """
+    settings = {"float32": "sklearn", "float64": "sklearn-float64", "float32, max_iter 100": "sklearn-100"}
+    return [Contender(f"sklearn, {name}", library, ((0,),), cores) for name, library in settings.items()]
+
+
 PEERS: dict[str, Peer] = {
     "torch": Peer("torch", 'pip install -e ".[peers]"', torch_contenders),
+    "sklearn": Peer("sklearn", "pip install -e .", none, sklearn_contenders, "scikit-learn"),
 }
 
 PRODUCT = Contender("matrix product", "product", ((0,),), 0)

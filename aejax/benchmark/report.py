@@ -1,7 +1,7 @@
 """A benchmark's results as Markdown and for a terminal."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from aejax.benchmark.path import report as path
 from aejax.report.table import markdown_rows
 
 HEADINGS = (
@@ -22,7 +23,6 @@ HEADINGS = (
     "compile s",
     "others",
 )
-RATE, COMPILE = HEADINGS.index("GFLOP/s"), HEADINGS.index("compile s")
 
 NOTES = (
     "Seconds are wall time by epochs and seeds: the median of the repetitions, taken in turn with every other "
@@ -76,15 +76,44 @@ def ratio_lines(workload: Entry) -> list[str]:
     ]
 
 
+class Layout(NamedTuple):
+    """How workloads of one kind are shown."""
+
+    title: Callable[[Entry], str]
+    headings: tuple[str, ...]
+    cells: Callable[[Entry], list[str]]  # of a contender
+    unseen: tuple[str, ...]  # headings that a terminal has no room for
+    notes: str
+
+
+LAYOUTS = {
+    "training": Layout(title, HEADINGS, cells, ("GFLOP/s",), NOTES),
+    "path": Layout(path.title, path.HEADINGS, path.cells, path.UNSEEN, path.NOTES),
+}
+
+
+def layouts(results: Entry) -> list[tuple[Entry, Layout]]:
+    """Each workload with its layout; one that names no kind is a training."""
+    return [(workload, LAYOUTS[workload.get("kind", "training")]) for workload in results["workloads"]]
+
+
+def notes(shown: Sequence[tuple[Entry, Layout]]) -> list[str]:
+    """Those of each kind, once."""
+    return list(dict.fromkeys(layout.notes for _, layout in shown))
+
+
 def markdown(results: Entry) -> str:
     """`table.md`, to stand under a heading of the results page that names command, machine and seconds."""
-    parts = [f"Versions: {versions(results)}."]
-    for workload in results["workloads"]:
-        parts += [f"### {title(workload)}"]
-        parts += [markdown_rows(HEADINGS, "lrrrrrrrr", [cells(one) for one in workload["contenders"]])]
+    parts, shown = [f"Versions: {versions(results)}."], layouts(results)
+    for workload, layout in shown:
+        rows = [layout.cells(one) for one in workload["contenders"]]
+        parts += [
+            f"### {layout.title(workload)}",
+            markdown_rows(layout.headings, "l" + "r" * (len(layout.headings) - 1), rows),
+        ]
         if workload["ratios"]:
             parts.append("\n".join(f"- {line}" for line in ratio_lines(workload)))
-    return "\n\n".join([*parts, NOTES]) + "\n"
+    return "\n\n".join([*parts, *notes(shown)]) + "\n"
 
 
 def versions(results: Entry) -> str:
@@ -93,18 +122,19 @@ def versions(results: Entry) -> str:
 
 
 def terminal_table(results: Entry) -> RenderableType:
-    """The same for a terminal of 100 columns: without the rate, and compile seconds of all programs together."""
+    """The same for a terminal of 100 columns: fewer columns, and compile seconds of all programs together."""
     parts: list[RenderableType] = []
-    for workload in results["workloads"]:
+    shown = layouts(results)
+    for workload, layout in shown:
         table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
-        for heading in HEADINGS:
-            if heading != "GFLOP/s":
-                lines = heading.replace(" ", "\n").replace("and\nseed", "and seed")
-                table.add_column(lines, justify="left" if heading == "contender" else "right", no_wrap=True)
+        seen = [heading for heading in layout.headings if heading not in layout.unseen]
+        for heading in seen:
+            lines = heading.replace(" ", "\n").replace("and\nseed", "and seed")
+            table.add_column(lines, justify="left" if heading == "contender" else "right", no_wrap=True)
         for one in workload["contenders"]:
-            row = cells(one)
-            row[COMPILE] = f"{sum(one['compile_seconds'].values()):.1f}" if one["compile_seconds"] else ""
-            del row[RATE]
-            table.add_row(*map(Text, row), style="bold" if one["library"] == "aejax" else "")
-        parts += [Text(title(workload), style="bold"), Text(), table, *map(Text, ratio_lines(workload)), Text()]
-    return Padding(Group(*parts, Text(NOTES, style="dim")), (1, 0))
+            row = dict(zip(layout.headings, layout.cells(one), strict=True))
+            row["compile s"] = f"{sum(one['compile_seconds'].values()):.1f}" if one["compile_seconds"] else ""
+            table.add_row(*(Text(row[heading]) for heading in seen), style="bold" if one["library"] == "aejax" else "")
+        parts += [Text(layout.title(workload), style="bold"), Text(), table]
+        parts += [*map(Text, ratio_lines(workload)), Text()]
+    return Padding(Group(*parts, *(Text(note, style="dim") for note in notes(shown))), (1, 0))

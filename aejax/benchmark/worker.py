@@ -3,10 +3,11 @@
     python -m aejax.benchmark.worker FOLDER LIBRARY SEEDS THREADS
 
 Started by `contenders.py`. It speaks lines of JSON: `{"ready": true}` when its models are built; for each
-`{"epochs": N}` the answer of `Trainer.train` and the processor seconds it took; for `{}` its facts and peak memory.
+`{"epochs": N}` the answer of `Trainer.train` and the processor seconds it took; for `{}` its peak memory and facts.
 It ends with its input.
 """
 
+import functools
 import json
 import os
 import resource
@@ -15,33 +16,55 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from aejax.benchmark.job import Job, Trainer, read_job
+from aejax.benchmark.job import Trainer, read_job
+from aejax.benchmark.path.job import read_path_job
 
 
-def _aejax(job: Job, seeds: Sequence[int], threads: int) -> Trainer:
+def _aejax(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
     from aejax.benchmark.own import make_trainer
     from aejax.cli import use_cores
 
     use_cores(len(seeds))
-    return make_trainer(job, seeds, threads)
+    return make_trainer(read_job(folder), seeds, threads)
 
 
-def _product(job: Job, seeds: Sequence[int], threads: int) -> Trainer:
+def _product(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
     from aejax.benchmark.own import make_product
 
-    return make_product(job, seeds, threads)
+    return make_product(read_job(folder), seeds, threads)
 
 
-def _torch(job: Job, seeds: Sequence[int], threads: int) -> Trainer:
+def _torch(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
     from aejax.benchmark.torch_peer import make_trainer
 
-    return make_trainer(job, seeds, threads)
+    return make_trainer(read_job(folder), seeds, threads)
 
 
-TRAINERS: dict[str, Callable[[Job, Sequence[int], int], Trainer]] = {
+def _path(folder: Path, seeds: Sequence[int], threads: int, *, drawn: bool = False) -> Trainer:
+    from aejax.benchmark.path.own import make_trainer
+    from aejax.cli import use_cores
+
+    use_cores(len(seeds))
+    return make_trainer(read_path_job(folder), seeds, drawn=drawn)
+
+
+def _sklearn(
+    folder: Path, seeds: Sequence[int], threads: int, *, dtype: str = "float32", max_iter: int = 10_000
+) -> Trainer:
+    from aejax.benchmark.path.sklearn_peer import make_trainer
+
+    return make_trainer(read_path_job(folder), dtype, max_iter)
+
+
+TRAINERS: dict[str, Callable[[Path, Sequence[int], int], Trainer]] = {
     "aejax": _aejax,
     "product": _product,
     "torch": _torch,
+    "path": _path,
+    "path-drawn": functools.partial(_path, drawn=True),
+    "sklearn": _sklearn,
+    "sklearn-float64": functools.partial(_sklearn, dtype="float64"),
+    "sklearn-100": functools.partial(_sklearn, max_iter=100),
 }
 
 
@@ -63,7 +86,7 @@ def serve(folder: Path, library: str, seeds: Sequence[int], threads: int) -> Non
     """Answer until the input ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints does not mix with the answers
-    trainer = TRAINERS[library](read_job(folder), seeds, threads)
+    trainer = TRAINERS[library](folder, seeds, threads)
     print(json.dumps({"ready": True}), file=answers)
     for line in sys.stdin:
         epochs = json.loads(line).get("epochs")
@@ -72,7 +95,7 @@ def serve(folder: Path, library: str, seeds: Sequence[int], threads: int) -> Non
             answer = trainer.train(epochs)
             answer["cpu_seconds"] = time.process_time() - began
         else:
-            answer = {**trainer.facts(), "peak_memory_bytes": peak_memory()}
+            answer = {"peak_memory_bytes": peak_memory(), **trainer.facts()}
         print(json.dumps(answer), file=answers)
 
 

@@ -279,3 +279,13 @@ def solve(
     )
     last = jax.lax.while_loop(unfinished, body, first)
     return Solution(last.point.coefficients, *measures(last.point), last.iterations, last.products, last.curvature)
+
+
+def path(problem: Problem, strengths: Float[Array, " grid"], tolerance: float) -> Solution:
+    """The solution at each strength, stacked, each starting where the one before it ended; without curvatures."""
+
+    def at_strength(known: tuple[Array, Curvature], l2: Float[Array, ""]) -> tuple[tuple[Array, Curvature], Solution]:
+        found = solve(problem, l2, *known, tolerance)
+        return (found.coefficients, found.curvature), found._replace(curvature=jnp.zeros((0, 0, 0)))
+
+    return jax.lax.scan(at_strength, (zero_coefficients(problem), initial_curvature(problem)), strengths)[1]
