@@ -82,7 +82,7 @@ def test_results_have_the_fields_of_schema_1(run):
     assert results["intervals"].keys() == {"ci95", "ci95_seeds"}
     assert results["interval"] == results["intervals"]["ci95"]
     assert results["margin"] == SMALL.evaluation.margin == results["config"]["evaluation"]["margin"]
-    assert len(results["comparisons"]) == 3 * 6 + 1  # autoencoders x controls, one more for the one with an architecture of its own
+    assert len(results["comparisons"]) == 3 * 6 + 1  # one more for the one with an architecture of its own
 
 
 def test_every_number_of_the_results_follows_from_the_saved_scores(run):
