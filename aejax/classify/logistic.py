@@ -262,7 +262,8 @@ def solve(
         blocks, factors = jax.lax.cond(c.last_products > STALE, renewed, lambda c: (c.curvature, c.factors), c)
         move = _newton_direction(problem, penalty, c.point, factors, active)
         length = _step_length(problem, penalty, c.point, move)
-        point = _at(problem, penalty, c.point.coefficients + length * move.solution)
+        moved = c.point.coefficients + length * move.solution
+        point = _at(problem, penalty, jnp.where(length > 0, moved, c.point.coefficients))  # 0 times infinity is none
         better = point.value < c.point.value - 2e-7 * jnp.abs(c.point.value)
         idle = jnp.where(length == 0.0, MAX_IDLE, jnp.where(better, 0, c.idle + 1))
         counts = move.products, c.products + move.products, c.iterations + 1

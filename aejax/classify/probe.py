@@ -24,7 +24,7 @@ from aejax.classify.logistic import (
 )
 from aejax.config import ProbeConfig
 
-EXTENSION = 4  # strengths beyond each end of the grid that are tried while they are better than all before
+EXTENSION = 2  # strengths beyond each end of the grid that are tried while they are better than all before
 EXTENDED_GRID = tuple(np.logspace(2 + EXTENSION * 8 / 11, -6 - EXTENSION * 8 / 11, 12 + 2 * EXTENSION).tolist())
 L2_GRID = EXTENDED_GRID[EXTENSION:-EXTENSION]  # 1e2 .. 1e-6 per example, strongest first: ties go to the stronger
 TIE = 1e-4  # nats of validation loss that make no choice: among such strengths the strongest is taken

@@ -16,7 +16,7 @@ class Reporter(Protocol):
     def begin(self, method: str) -> None:
         """A method starts."""
 
-    def epochs(self, done: int, loss: float) -> None:
+    def epochs(self, done: float, loss: float) -> None:
         """`done` more epochs of the current method have ended; the latest mean validation or training loss."""
 
     def note(self, text: str) -> None:
@@ -32,7 +32,7 @@ class Silent:
     def begin(self, method: str) -> None:
         """Nothing."""
 
-    def epochs(self, done: int, loss: float) -> None:
+    def epochs(self, done: float, loss: float) -> None:
         """Nothing."""
 
     def note(self, text: str) -> None:
@@ -69,7 +69,7 @@ class Live:
         self._method = method
         self._progress.update(self._task, description=method, what="compiling")
 
-    def epochs(self, done: int, loss: float) -> None:
+    def epochs(self, done: float, loss: float) -> None:
         """Advance the bar."""
         what = f"loss {loss:.4g}" if math.isfinite(loss) else "diverged"
         self._progress.update(self._task, advance=done, what=what)

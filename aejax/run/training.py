@@ -77,6 +77,7 @@ def train(
     batch_size: int,
     noise: Use = "noise",
     before: Trained | None = None,
+    passes: int = 1,
 ) -> Trained:
     """Train every seed from `variables` on its own `rows`, watching its own `monitor` rows.
 
@@ -92,6 +93,7 @@ def train(
         noise: which keys serve the steps.
         before: the training that led to `variables`: epochs and steps are counted on, its history comes first, and
             seeds that diverged in it stay where they were.
+        passes: how many of these epochs the display counts as one.
 
     Raises:
         LeakError: among `rows` is a seed's validation row, or a test row.
@@ -113,7 +115,7 @@ def train(
         fit, metrics = compiler(program, fit, order, data, experiment.examples)
         portions.append(plan.fetch(metrics))
         seconds += time.perf_counter() - began - (compiler.seconds - compiled_before)
-        experiment.reporter.epochs(portion, _latest_loss(portions[-1]))
+        experiment.reporter.epochs(portion / passes, _latest_loss(portions[-1]))
         if np.all(plan.fetch(fit.diverged_epoch)):
             break
     history = {name: np.concatenate([part[name] for part in portions], axis=1) for name in portions[0]}
@@ -129,6 +131,16 @@ def _rows_of(experiment: Experiment, method: Method) -> tuple[Int[np.ndarray, "s
     if method.labelled:
         return split.labelled_train, split.labelled_valid
     return split.train, monitor_rows(experiment)
+
+
+def passes_of(experiment: Experiment, method: Method) -> int:
+    """Passes over its rows that a method makes for one epoch of `--epochs`.
+
+    One, but for a classifier that sees few labels: it passes over them as often as the others' rows outnumber them, so
+    that it may take about as many steps as they do. Its best pass is kept.
+    """
+    rows, _ = _rows_of(experiment, method)
+    return max(1, experiment.split.train.shape[1] // rows.shape[1]) if method.labelled else 1
 
 
 class Epochs(NamedTuple):
@@ -165,7 +177,7 @@ def optimizer_for(experiment: Experiment, method: Method) -> optax.GradientTrans
     rows, _ = _rows_of(experiment, method)
     steps = steps_per_epoch(rows.shape[1], config.train.batch_size)
     make = carried_optimizer if method.carries else make_optimizer
-    return make(config.optimizer, steps, epochs_of(config, method).whole)
+    return make(config.optimizer, steps, passes_of(experiment, method) * epochs_of(config, method).whole)
 
 
 def train_method(
@@ -189,7 +201,9 @@ def train_method(
             experiment, variables, stage.objective, only, epochs=epochs.each_stage, before=before, **settings
         )
         variables = before.fit.state.variables
-    return train(experiment, variables, method.objective, optimizer, epochs=epochs.whole, before=before, **settings)
+    passes = passes_of(experiment, method)
+    settings |= {"epochs": passes * epochs.whole, "passes": passes}
+    return train(experiment, variables, method.objective, optimizer, before=before, **settings)
 
 
 def _is_in(chosen: tuple[tuple[str, ...], ...]) -> Callable[[tuple[str, ...]], bool]:

@@ -165,3 +165,16 @@ def test_a_diverging_method_is_marked_and_still_scored(tmp_path):
     assert (raw["failed_seeds"], trained["failed_seeds"]) == ([], [0, 1, 2])
     assert all(np.isfinite(trained["test_accuracy"]["per_seed"]))
     assert "diverged" in (tmp_path / "diverged" / "table.md").read_text()
+
+
+def test_a_classifier_with_few_labels_takes_about_as_many_steps_as_the_others(tmp_path):
+    split = SplitConfig(label_fraction=0.1)
+    config = dataclasses.replace(SMALL, split=split, methods=("raw", "supervised", "undercomplete"))
+    found = compare(config, tmp_path / "few", quiet())
+    rows = [json.loads(line) for line in (tmp_path / "few" / "metrics.jsonl").read_text().splitlines()]
+    last = {
+        name: max(row["epoch"] for row in rows if row["method"] == name) for name in ("supervised", "undercomplete")
+    }
+    passes = found["dataset"]["n_train"] // found["dataset"]["n_labelled_train"]
+    assert passes > 5
+    assert last == {"supervised": passes * config.train.epochs, "undercomplete": config.train.epochs}
