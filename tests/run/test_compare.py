@@ -88,7 +88,7 @@ def test_results_have_the_fields_of_schema_1(run):
 def test_every_number_of_the_results_follows_from_the_saved_scores(run):
     results = read_json(run[0] / "results.json")
     with np.load(run[0] / "scores.npz") as scores:
-        assert scores["correct"].shape == (9, SMALL.seeds, results["dataset"]["n_test"])
+        assert scores["correct"].shape == (len(SMALL.methods), SMALL.seeds, results["dataset"]["n_test"])
         for index, method in enumerate(results["methods"]):
             assert scores["method"][index] == method["name"]
             np.testing.assert_allclose(scores["correct"][index].mean(1), method["test_accuracy"]["per_seed"])
