@@ -12,6 +12,7 @@ from rich.console import Console
 from aejax.config import CompareConfig, DataConfig, TrainConfig
 from aejax.kinds.registry import KINDS
 from aejax.methods import METHODS, autoencoder_method
+from aejax.report.ledger import headline
 from aejax.report.page import index
 from aejax.report.table import markdown_table
 from aejax.run.compare import compare
@@ -44,6 +45,12 @@ def test_the_readmes_table_is_the_committed_one():
     rows = [line for line in table.splitlines() if line.startswith("|")]
     assert rows
     assert all(row in README for row in rows[: rows.index(next(row for row in rows if "sparse-l1" in row)) + 1])
+
+
+def test_the_readmes_first_screen_has_the_ledgers_headline():
+    ledger = json.loads((ROOT / "results" / "ledger" / "ledger.json").read_text())
+    first_screen = " ".join(README.split("## Two commands")[0].split())
+    assert headline(ledger) in first_screen
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from aejax.report.table import markdown_table, terminal_table
-from aejax.report.wording import MISSING, SEEDS_HEADING
+from aejax.report.wording import CROSSED_HEADING, MISSING, SEEDS_HEADING
 
 
 @pytest.fixture
@@ -53,7 +53,8 @@ def test_the_comparisons_have_both_intervals_and_the_caption_says_what_they_are_
     (row,) = [line for line in table.splitlines() if line.startswith("| denoising | pca")]
     assert "[+0.10, +0.20]" in row
     assert SEEDS_HEADING in table
-    for said in ("Over seeds alone: other seeds.", "p: sign-flip over seeds, adjusted by Holm", "difference: 1 points"):
+    assert CROSSED_HEADING in table
+    for said in ("Over seeds alone: other seeds.", "p: sign-flip over seeds; p crossed: of the", "difference: 1 points"):
         assert said in table
 
 
