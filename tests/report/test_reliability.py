@@ -54,7 +54,7 @@ def test_the_comparisons_have_both_intervals_and_the_caption_says_what_they_are_
     assert "[+0.10, +0.20]" in row
     assert SEEDS_HEADING in table
     assert CROSSED_HEADING in table
-    for said in ("Over seeds alone: other seeds.", "p: sign-flip over seeds; p crossed: of the", "difference: 1 points"):
+    for said in ("Over seeds alone: other seeds.", "p: sign-flip over seeds; p crossed", "difference: 1 points"):
         assert said in table
 
 
