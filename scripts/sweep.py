@@ -11,8 +11,8 @@ others are taken in turn. Writes the frontier of reconstruction error against ac
 the same encoders untrained, as `frontier.png`, `table.md` and `results.json`; the point that is marked was chosen on
 validation rows. It costs as many trainings as there are points and seeds, and a compilation for each group of points.
 
-On tabular, those seven widths with `--seeds 3 --epochs 20` took 112 s of processor time, most of it compiling, and 6
-minutes on two busy cores: 64 units gave 93.3 % [90.0, 96.3], the raw inputs 90.3 %, the same units untrained 92.2 %.
+`--dataset tabular --epochs 60 --axis latent_dim=2,4,8,16,32,50` took 80 s (2-core AMD EPYC): validation chooses 32
+units, expect 92.3 % [88.7, 94.8], the raw inputs at 90.0 %, the same units untrained at 91.5 % (`results/sweep-tabular`).
 """
 
 import dataclasses

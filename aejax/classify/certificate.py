@@ -50,21 +50,22 @@ def certify(
     scores = np.concatenate([inputs(rows) @ weights for rows in blocks])
     penalty = 0.5 * strength * float(np.sum(weights**2))
 
-    def gradient(intercepts: Float[np.ndarray, " classes"]) -> tuple[np.ndarray, np.ndarray]:
-        residuals = softmax(scores + intercepts, axis=1)
-        residuals[np.arange(len(labels)), labels] -= 1.0
-        pulled = sum(inputs(rows).T @ residuals[rows] for rows in blocks)
-        return np.asarray(pulled) / len(labels) + strength * weights, residuals.mean(axis=0)
+    def residuals(intercepts: Float[np.ndarray, " classes"]) -> Float[np.ndarray, "n classes"]:
+        chances = softmax(scores + intercepts, axis=1)
+        chances[np.arange(len(labels)), labels] -= 1.0
+        return chances
 
-    value = mean_loss(scores + bias, labels) + penalty
-    of_weights, of_bias = gradient(bias)
-    norm = float(max(np.abs(of_weights).max(), np.abs(of_bias).max()))
+    best = optimal_intercepts(scores, labels, bias)
+    own, at_best = residuals(bias), residuals(best)
+    pulled = np.sum([inputs(rows).T @ np.hstack([own[rows], at_best[rows]]) for rows in blocks], axis=0) / len(labels)
+    of_weights, of_weights_at_best = (part + strength * weights for part in np.split(pulled, 2, axis=1))
+    norm = float(max(np.abs(of_weights).max(), np.abs(own.mean(axis=0)).max()))
     if strength == 0:
         return Certificate(norm, np.inf)
-    best = optimal_intercepts(scores, labels, bias)
-    of_weights, _ = gradient(best)
+    value = mean_loss(scores + bias, labels) + penalty
     above = value - (mean_loss(scores + best, labels) + penalty)
-    return Certificate(norm, (max(above, 0.0) + float(np.sum(of_weights**2)) / (2 * strength)) / max(value, 1e-300))
+    bound = float(np.sum(of_weights_at_best**2)) / (2 * strength)
+    return Certificate(norm, (max(above, 0.0) + bound) / max(value, 1e-300))
 
 
 def mean_loss(logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"]) -> float:

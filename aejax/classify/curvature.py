@@ -2,8 +2,7 @@
 
 The block of class k is `X' diag(p_k (1 - p_k)) X / n` plus the penalty. On coefficients that sum to zero over classes,
 the Hessian is to its blocks as a graph's Laplacian to its degrees: no eigenvalue of the quotient is above 2, few are
-small. On MNIST pixels conjugate gradients need a tenth of the products that the eigenbasis of second moments asks for,
-and keep that pace where the penalty vanishes.
+small. So conjugate gradients keep their pace where the penalty vanishes and where most examples have no doubt left.
 """
 
 import jax

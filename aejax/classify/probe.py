@@ -79,7 +79,8 @@ def standardize(standardizer: Standardizer, features: Float[Array, "n d"]) -> Fl
     return (features - standardizer.mean[None]) / standardizer.deviation[None]
 
 
-def _nll(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[Array, ""]:
+def nll(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[Array, ""]:
+    """Mean negative log-likelihood, in nats."""
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
 
 
@@ -117,7 +118,7 @@ def _choose(problem: Problem, features: Float[Array, "n_valid d"], labels: Int[A
 
         def tried(_: None) -> tuple[Array, Curvature, Array]:
             found = solve(problem, grid[index], path.coefficients, path.curvature, PATH_TOLERANCE, wanted)
-            loss = _nll(logits_of(linear_of(problem, found.coefficients), features), labels)
+            loss = nll(logits_of(linear_of(problem, found.coefficients), features), labels)
             return found.coefficients, found.curvature, loss
 
         def skipped(_: None) -> tuple[Array, Curvature, Array]:

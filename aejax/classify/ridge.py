@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from aejax.classify.certificate import Certificate
 from aejax.classify.logistic import Linear, logits_of
-from aejax.classify.probe import EXTENDED_GRID, ProbeRows, Standardizer, make_standardizer, standardize
+from aejax.classify.probe import EXTENDED_GRID, EXTENSION, ProbeRows, Standardizer, make_standardizer, nll, standardize
 from aejax.config import ProbeConfig
 
 INVERSE_TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(-8, 41))  # .25 .. 1024, what scores are multiplied by
@@ -32,9 +32,8 @@ class RidgeResult(NamedTuple):
     standardizer: Standardizer
     l2: Float[Array, ""]  # per-example strength used
     grid_edge: Bool[Array, ""]  # the best strength was the first or last of the grid
-    valid_loss: Float[
-        Array, " grid"
-    ]  # half the squared error of validation rows along EXTENDED_GRID; empty if l2 fixed
+    grid_extended: Bool[Array, ""]  # it was beyond L2_GRID
+    valid_loss: Float[Array, " grid"]  # half the validation rows' squared error along EXTENDED_GRID; empty if l2 fixed
     valid_nll: Float[Array, ""]  # of the validation rows at the chosen strength and temperature
     inverse_temperature: Float[Array, ""]
 
@@ -64,12 +63,8 @@ def _choose_temperature(
     scores: Float[Array, "n classes"], labels: Int[Array, " n"]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Of INVERSE_TEMPERATURES the one of lowest negative log-likelihood, and that."""
-
-    def nll(factor: Float[Array, ""]) -> Float[Array, ""]:
-        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(factor * scores), labels[:, None], axis=1))
-
     factors = jnp.asarray(INVERSE_TEMPERATURES)
-    losses = jax.lax.map(nll, factors)
+    losses = jax.lax.map(lambda factor: nll(factor * scores, labels), factors)
     return factors[jnp.argmin(losses)], jnp.min(losses)
 
 
@@ -85,39 +80,36 @@ def make_ridge(
     """
 
     def ridge(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> RidgeResult:
-        targets = jax.nn.one_hot(labels, classes)
-        both = jnp.concatenate([rows.train, rows.valid])
+        targets, both = jax.nn.one_hot(labels, classes), jnp.concatenate([rows.train, rows.valid])
         judges = rows.valid if rows.valid.shape[0] else rows.train
-
-        def standardized(fitted: Array, wanted: Array) -> Float[Array, "m d"]:
-            own = make_standardizer(features[fitted], config.probe_standardize)
-            return standardize(own, features[wanted])
-
+        of_train = make_standardizer(features[rows.train], config.probe_standardize)
+        of_both = make_standardizer(features[both], config.probe_standardize)
         with jax.default_matmul_precision("highest"):
-            moments = _moments(standardized(rows.train, rows.train), targets[rows.train])
-            judged = standardized(rows.train, judges)
+            moments = _moments(standardize(of_train, features[rows.train]), targets[rows.train])
+            judged = standardize(of_train, features[judges])
 
             def loss(l2: Float[Array, ""]) -> Float[Array, ""]:
                 errors = logits_of(_solution(moments, l2), judged) - targets[judges]
                 return 0.5 * jnp.mean(jnp.sum(jnp.square(errors), axis=1))
 
+            edge = extended = jnp.asarray(False)
             if config.probe_c:
-                l2, edge, losses = jnp.asarray(1 / (config.probe_c * both.shape[0])), jnp.asarray(False), jnp.zeros(0)
+                l2, losses = jnp.asarray(1 / (config.probe_c * both.shape[0])), jnp.zeros(0)
             else:
                 losses = jax.lax.map(loss, jnp.asarray(EXTENDED_GRID))
-                best = jnp.argmax(losses <= (1 + TIE) * jnp.min(losses))
-                l2, edge = jnp.asarray(EXTENDED_GRID)[best], (best == 0) | (best == len(EXTENDED_GRID) - 1)
-            factor, nll = _choose_temperature(logits_of(_solution(moments, l2), judged), labels[judges])
-            linear = _solution(_moments(standardized(both, both), targets[both]), l2)
-            scores = logits_of(linear, standardized(both, rows.test))
-        standardizer = make_standardizer(features[both], config.probe_standardize)
-        found = standardizer, l2, edge, losses, nll, factor
+                best, last = jnp.argmax(losses <= (1 + TIE) * jnp.min(losses)), len(EXTENDED_GRID) - 1
+                l2, edge = jnp.asarray(EXTENDED_GRID)[best], (best == 0) | (best == last)
+                extended = (best < EXTENSION) | (best > last - EXTENSION)
+            factor, valid_nll = _choose_temperature(logits_of(_solution(moments, l2), judged), labels[judges])
+            linear = _solution(_moments(standardize(of_both, features[both]), targets[both]), l2)
+            scores = logits_of(linear, standardize(of_both, features[rows.test]))
+        found = of_both, l2, edge, extended, losses, valid_nll, factor
         return RidgeResult(jax.nn.log_softmax(factor * scores), linear, *found)
 
     return ridge
 
 
-def residual_gradient(
+def ridge_certificate(
     result: RidgeResult,
     features: Float[np.ndarray, "n d"],
     labels: Int[np.ndarray, " n"],

@@ -8,14 +8,15 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from aejax.classify.certificate import Certificate
 from aejax.classify.neighbours import make_neighbours
 from aejax.classify.probe import CONVERGED, ProbeRows, certificate, make_probe
-from aejax.classify.ridge import make_ridge, residual_gradient
+from aejax.classify.ridge import make_ridge, ridge_certificate
 from aejax.config import ProbeConfig
 from aejax.errors import require
 from aejax.methods import Method
 from aejax.run.experiment import Experiment, rows_on_device
-from aejax.run.finetuning import FinetuneReport
+from aejax.run.heads import FinetuneReport
 from aejax.train.plan import Plan
 
 
@@ -27,8 +28,8 @@ class ProbeReport(NamedTuple):
     gap: list[float]  # the objective is at most this share of itself above its minimum, in float64
     converged: list[bool]  # both small enough
     grid_edge: list[bool]  # the best strength was at the edge of the extended grid
-    grid_extended: list[bool]  # strengths beyond the grid were tried
-    valid_nll: list[float]  # validation loss at the strength of least, in nats; NaN where the strength was fixed
+    grid_extended: list[bool]  # the search for it left the grid
+    valid_nll: list[float]  # lowest validation loss, in nats; NaN where there was no choice
 
 
 class NeighboursReport(NamedTuple):
@@ -73,34 +74,25 @@ class _Fitted(NamedTuple):
         )
 
 
-def _logistic(fitted: _Fitted) -> Classified:
-    result = fitted.result
-    found = [certificate(*fitted.of_seed(seed)) for seed in range(len(fitted.labels))]
-    report = ProbeReport(
-        l2=result.l2,
-        gradient_norm=[one.gradient_norm for one in found],
-        gap=[one.gap for one in found],
-        converged=[max(one) <= CONVERGED for one in found],
-        grid_edge=result.grid_edge.tolist(),
-        grid_extended=result.grid_extended.tolist(),
-        valid_nll=[float(min(losses, default=np.nan)) for losses in result.valid_nll],
-    )
-    return Classified(result.log_probs, Reports(probe=report))
+def _linear(certify: Callable[..., Certificate]) -> Callable[[_Fitted], Classified]:
+    """What is said of a linear classifier that `certify` judges."""
 
+    def report(fitted: _Fitted) -> Classified:
+        result, seeds = fitted.result, len(fitted.labels)
+        found = [certify(*fitted.of_seed(seed)) for seed in range(seeds)]
+        tried = result.valid_nll.reshape(seeds, -1)
+        report = ProbeReport(
+            l2=result.l2,
+            gradient_norm=[one.gradient_norm for one in found],
+            gap=[one.gap for one in found],
+            converged=[max(one) <= CONVERGED for one in found],
+            grid_edge=result.grid_edge.tolist(),
+            grid_extended=result.grid_extended.tolist(),
+            valid_nll=[float(min(losses, default=np.nan)) for losses in tried],
+        )
+        return Classified(result.log_probs, Reports(probe=report))
 
-def _ridge(fitted: _Fitted) -> Classified:
-    result = fitted.result
-    found = [residual_gradient(*fitted.of_seed(seed)) for seed in range(len(fitted.labels))]
-    report = ProbeReport(
-        l2=result.l2,
-        gradient_norm=[one.gradient_norm for one in found],
-        gap=[one.gap for one in found],
-        converged=[max(one) <= CONVERGED for one in found],
-        grid_edge=result.grid_edge.tolist(),
-        grid_extended=[False] * len(found),  # all of the extended grid is always tried
-        valid_nll=result.valid_nll.tolist(),
-    )
-    return Classified(result.log_probs, Reports(probe=report))
+    return report
 
 
 def _neighbours(fitted: _Fitted) -> Classified:
@@ -111,8 +103,8 @@ def _neighbours(fitted: _Fitted) -> Classified:
 
 # How each is made from the probe's config and the number of classes, and what is then said of it.
 CLASSIFIERS: dict[str, tuple[Callable[[ProbeConfig, int], Callable[..., Any]], Callable[[_Fitted], Classified]]] = {
-    "logistic": (make_probe, _logistic),
-    "ridge": (make_ridge, _ridge),
+    "logistic": (make_probe, _linear(certificate)),
+    "ridge": (make_ridge, _linear(ridge_certificate)),
     "knn": (lambda config, classes: make_neighbours(classes), _neighbours),
 }
 

@@ -9,7 +9,6 @@ import numpy as np
 import optax
 from rich.console import Console
 
-from aejax.classify.head import Classifier, SoftmaxHead, classification, put_head_on
 from aejax.config import HeadConfig, ProbingConfig, to_dict
 from aejax.data.dataset import Dataset
 from aejax.data.sources import load
@@ -21,11 +20,11 @@ from aejax.models.parts import Variables
 from aejax.report.table import markdown_table
 from aejax.run.assemble import metric_rows, results, scores_npz
 from aejax.run.experiment import Experiment, prepare
+from aejax.run.heads import classifier_on, train_head
 from aejax.run.pictures import draw_comparison
 from aejax.run.pretrain import Pretrained, open_pretrained
 from aejax.run.progress import Reporter, reporting
 from aejax.run.scoring import Outcome, at_rows, score_method, summary_line
-from aejax.run.training import train
 from aejax.store.runs import begin_run, close_run, finished_run, write_atomically
 from aejax.train.optimizers import freeze
 
@@ -98,21 +97,16 @@ def _train_head(
     experiment: Experiment, name: str, config: HeadConfig, autoencoder: Autoencoder, encoder: Variables
 ) -> tuple[Method, Outcome]:
     """A softmax layer trained by gradient steps on the whole model, the encoder frozen."""
-    plan, split = experiment.plan, experiment.split
-    model = Classifier(autoencoder, SoftmaxHead(experiment.setting.classes))
-    objective = classification(model, frozen_encoder=True)
+    model = classifier_on(experiment, autoencoder)
     method = Method(start=lambda key, inputs: model.init(key), encode=model.encode, log_probs=model.log_probs)
-    fresh = experiment.compiler(plan.over(model.init), experiment.keys("head init"))["params"]["head"]
-    trained = train(
+    trained = train_head(
         experiment,
-        put_head_on(encoder, fresh),
-        objective,
+        model,
+        encoder,
         freeze(optax.adam(config.head_learning_rate), {"encoder"}),
-        rows=split.labelled_train,
-        monitor=split.labelled_valid,
+        frozen_encoder=True,
         epochs=config.head_epochs,
         batch_size=config.head_batch_size,
-        noise="head noise",
     )
     outcome = score_method(experiment, name, method, trained.fit.state.variables, trained, trained.seconds)
     return method, outcome

@@ -21,8 +21,8 @@ from aejax.objectives.reconstruction import per_example_mse
 from aejax.run.classifying import Classified, Reports, classifier_of, classify_features
 from aejax.run.diagnosing import Diagnosis, diagnose_rows, taken
 from aejax.run.experiment import Experiment, rows_on_device
-from aejax.run.finetuning import finetune
 from aejax.run.guards import TOGETHER, require_evaluation_mode
+from aejax.run.heads import finetune
 from aejax.run.training import Trained, optimizer_for, start, train_method
 from aejax.train.plan import Plan
 
@@ -188,7 +188,7 @@ def score_method(
     clock, compiled_before = time.perf_counter(), compiler.seconds
     fetched = experiment.plan.fetch(variables)
     features = None if method.log_probs is not None else features_of(experiment, method, variables)
-    classified = _classify(experiment, name, method, variables, features)
+    classified = _classify(experiment, method, variables, features)
     _require_evaluation_mode(experiment, name, method, fetched, features, classified)
     fidelity = None
     measures: dict[str, Float[np.ndarray, " seeds"]] = {}
@@ -215,9 +215,7 @@ def score_method(
     )
 
 
-def _classify(
-    experiment: Experiment, name: str, method: Method, variables: Variables, features: Features | None
-) -> Classified:
+def _classify(experiment: Experiment, method: Method, variables: Variables, features: Features | None) -> Classified:
     """By the method's own classifier, else by the one that the config asks for."""
     if features is None:
         assert method.log_probs is not None

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from aejax.classify.probe import EXTENDED_GRID, ProbeRows
-from aejax.classify.ridge import INVERSE_TEMPERATURES, make_ridge, residual_gradient
+from aejax.classify.ridge import INVERSE_TEMPERATURES, make_ridge, ridge_certificate
 from aejax.config import ProbeConfig
 
 RNG = np.random.default_rng(0)
@@ -78,15 +78,16 @@ def test_a_fixed_c_is_not_chosen():
     np.testing.assert_allclose(result.l2, 1 / (0.5 * 170))
     assert result.valid_loss.shape == (0,)
     assert not result.grid_edge
+    assert not result.grid_extended
 
 
 @pytest.mark.parametrize("size", [0.01, 1.0])
 def test_the_certificate_vanishes_at_the_optimum_and_bounds_the_distance_beside_it(size):
     result = fitted()
-    at_optimum = residual_gradient(result, INPUTS, LABELS, FITTED)
+    at_optimum = ridge_certificate(result, INPUTS, LABELS, FITTED)
     assert max(at_optimum) < 1e-5
     moved = result.linear._replace(weights=result.linear.weights + size * RNG.normal(size=result.linear.weights.shape))
-    beside = residual_gradient(result._replace(linear=moved), INPUTS, LABELS, FITTED)
+    beside = ridge_certificate(result._replace(linear=moved), INPUTS, LABELS, FITTED)
 
     def objective(linear) -> float:
         inputs = (INPUTS[FITTED] - result.standardizer.mean) / result.standardizer.deviation

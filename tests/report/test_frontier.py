@@ -96,7 +96,9 @@ def test_one_seed_has_no_intervals_and_is_drawn(sweep_results):
     for own in [*sweep_results["points"], *sweep_results["references"]]:
         if own["reconstruction_mse"]:
             own["reconstruction_mse"]["ci95"] = None
-    frontier(sweep_results)
+    figure = frontier(sweep_results)
+    drawn = {label for axes in figure.axes for label in axes.get_legend_handles_labels()[1]}
+    assert any("by latent_dim" in label for label in drawn), drawn
 
 
 def test_where_nothing_chooses_it_is_said(sweep_results):

@@ -3,6 +3,7 @@
 import dataclasses
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -70,7 +71,8 @@ def test_a_classifier_of_its_own_that_looks_at_the_batch_is_stopped_too(experime
 
 
 def test_an_encoder_that_keeps_to_the_example_passes(experiment):
-    fit_and_score(experiment, "random", METHODS["random"](experiment.setting))  # it has batch normalisation
+    outcome = fit_and_score(experiment, "random", METHODS["random"](experiment.setting))  # it has batch normalisation
+    assert jax.tree.leaves(outcome.variables["batch_stats"])
 
 
 def test_a_seed_that_diverged_to_infinity_is_not_taken_for_a_leak(experiment):
