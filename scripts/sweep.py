@@ -12,7 +12,7 @@ the same encoders untrained, as `frontier.png`, `table.md` and `results.json`; t
 validation rows. It costs as many trainings as there are points and seeds, and a compilation for each group of points.
 
 `--dataset tabular --epochs 60 --axis latent_dim=2,4,8,16,32,50` took 80 s (2-core AMD EPYC): validation chooses 32
-units, expect 92.3 % [88.7, 94.8], the raw inputs at 90.0 %, the same units untrained at 91.5 % (`results/sweep-tabular`).
+units; expect them at 92.3 % [88.7, 94.8], the raw inputs at 90.0 %, the same units untrained at 91.5 %.
 """
 
 import dataclasses

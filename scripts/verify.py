@@ -3,8 +3,8 @@
     python scripts/verify.py [--experiments 1000] [--out DIR]
 
 Writes `verify.json`, `verify.md` and `verify.png`; took 166 s on a 2-core AMD EPYC beside other work.
-Expect false verdicts in at most 5 % of single comparisons and of families of four, within the binomial interval; 95 % intervals that cover 93 to
-97 %, within theirs; and agreement with SciPy and scikit-learn to 1e-15.
+Expect false verdicts in at most 5 % of single comparisons and of families of four, within the binomial interval; 95 %
+intervals that cover 93 to 97 %, within theirs; and agreement with SciPy and scikit-learn to 1e-15.
 The exit status is 1 if something that must hold does not.
 """
 
