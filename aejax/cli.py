@@ -11,8 +11,9 @@ from typing import TypeVar
 import jax
 from rich.console import Console
 
-from aejax.errors import InputError
+from aejax.errors import InputError, Stopped
 from aejax.run.environment import usable_cores
+from aejax.run.signals import GONE, listening
 
 Args = TypeVar("Args")
 BOX = "╭╮╰╯│─ "
@@ -103,9 +104,13 @@ def use_cores(seeds: int) -> None:
 
 
 def main(script: Callable[[Sequence[str]], None]) -> None:
-    """Run a script's body: 0 when done, 2 and one line for what cannot be done."""
+    """Run a script's body: 0 when done, 2 and one line for what cannot be done, 75 when a signal came."""
     try:
-        script(sys.argv[1:])
+        with listening():
+            script(sys.argv[1:])
+    except Stopped:
+        print(GONE, file=sys.stderr)
+        raise
     except InputError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend."""
+"""What ends a run early: something a user can mend, or a signal."""
 
 
 class InputError(Exception):
@@ -13,3 +13,13 @@ def require(condition: object, message: str) -> None:
     """Raise `InputError(message)` unless `condition` holds."""
     if not condition:
         raise InputError(message)
+
+
+class Stopped(SystemExit):
+    """A signal asked the run to end, and everything is saved: the same command goes on.
+
+    No `Exception`, so that nothing that survives a failure takes it for one; uncaught, it ends the process with 75.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(75)
