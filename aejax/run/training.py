@@ -21,7 +21,7 @@ from aejax.objectives.objective import Objective
 from aejax.run.experiment import Experiment, rows_on_device
 from aejax.run.keeping import Course, longer
 from aejax.run.signals import saving_first
-from aejax.train.epoch import SeedData, make_epochs
+from aejax.train.epoch import Metrics, SeedData, make_epochs
 from aejax.train.keys import Use
 from aejax.train.optimizers import carried_optimizer, make_optimizer, train_only
 from aejax.train.plan import Plan
@@ -58,6 +58,18 @@ def start(experiment: Experiment, method: Method) -> Variables:
     own = experiment.split.only_training(experiment.split.train, "a closed form or a start")
     rows = rows_on_device(experiment, own)
     return experiment.compiler(program, experiment.keys("init"), rows, experiment.seed_scaler, experiment.examples)
+
+
+@functools.lru_cache(maxsize=64)
+def _begin_program(plan: Plan, optimizer: optax.GradientTransformation, step: int) -> Callable[..., Fit]:
+    return plan.over(lambda own, failed: init_fit(own, optimizer, step, failed))
+
+
+@functools.lru_cache(maxsize=64)
+def _epochs_program(
+    plan: Plan, objective: Objective, optimizer: optax.GradientTransformation
+) -> Callable[..., tuple[Fit, Metrics]]:
+    return plan.over(make_epochs(objective, optimizer), shared=(3,), donate=(0,))
 
 
 def train(
@@ -104,7 +116,7 @@ def train(
     earlier = 0 if before is None else before.course.epochs
     step = earlier * steps_per_epoch(rows.shape[1], batch_size)
     diverged = plan.put_seeded(np.zeros(plan.seeds, np.int32) if before is None else before.course.diverged_epoch)
-    begin = plan.over(lambda own, failed: init_fit(own, optimizer, step, failed))
+    begin = _begin_program(plan, optimizer, step)
     trail = experiment.keeper.trail(name)
     stand = trail.latest(plan.shapes_of_fetched(jax.eval_shape(begin, variables, diverged)))
     if stand is None:
@@ -112,7 +124,7 @@ def train(
     else:
         fit, course = plan.put_seeded(stand.fit), stand.course
         experiment.reporter.epochs(course.epochs / passes, _latest_loss(course.history))
-    program = plan.over(make_epochs(objective, optimizer), shared=(3,), donate=(0,))
+    program = _epochs_program(plan, objective, optimizer)
     data = SeedData(experiment.keys(noise), experiment.seed_scaler, rows_on_device(experiment, monitor))
     portion = epochs_per_call(epochs, rows.size)
     with saving_first() as stopping:

@@ -40,7 +40,7 @@ def put_together(saved: Saved, classes: Classes) -> Any:
     """
     try:
         return _put_together(saved.meta["record"], classes, saved.tree)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration, RecursionError) as error:
         raise DamagedError(f"this is no record ({type(error).__name__}: {error})") from None
 
 

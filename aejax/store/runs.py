@@ -80,12 +80,11 @@ def finished_results(
         InputError: the folder holds another config's run, or something that is no run, or is a file; or is damaged.
     """
     _put_back(folder)
-    if not _holds_run(folder):
+    if not _holds_run(folder) or overwrite:
         return None
     same = read_json(folder / CONFIG) == plain(config)
-    mend = "give --overwrite to replace it, or another --out"
-    require(same or overwrite, f"{folder}: holds a run with other settings; {mend}")
-    return read_json(folder / name) if state_of(folder, name) == "finished" and not overwrite else None
+    require(same, f"{folder}: holds a run with other settings; give --overwrite to replace it, or another --out")
+    return read_json(folder / name) if state_of(folder, name) == "finished" else None
 
 
 def state_of(folder: Path, name: str = RESULTS) -> State:
@@ -189,7 +188,7 @@ def _go_on(folder: Path, about: dict[str, Any]) -> Run:
     fresh: dict[str, Any] = {"schema": 1, "replaces": [], "attempts": []}
     record = _record_of(folder) if (folder / STATE).exists() else fresh
     earlier = record["attempts"][-1].get("versions") if record["attempts"] else None
-    for left_over in [*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp"), *folder.glob("*/*/.*.tmp")]:
+    for left_over in [*folder.glob(".*.tmp*"), *folder.glob("*/.*.tmp*"), *folder.glob("*/*/.*.tmp*")]:
         shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
     record["attempts"].append(_attempt(about))
     run = Run(folder, record, time.perf_counter())

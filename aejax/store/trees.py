@@ -9,6 +9,7 @@ import math
 import os
 import re
 import shutil
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from aejax.store.manifest import DamagedError, read_bounded, verify_manifest, wr
 Tree = dict[str, Any]  # nested; names to NumPy arrays
 META = "meta.json"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")  # Orbax joins names by dots and slashes
+ORBAX = threading.Lock()  # two threads that save at once remove each other's folders (orbax-checkpoint 0.12)
 EMPTY = "arrays without entries"  # Orbax refuses them; their shapes and types stand in the JSON
 
 
@@ -94,7 +96,8 @@ def save_folder(folder: Path, tree: Tree, meta: Mapping[str, Any] | None = None)
     try:
         temporary.parent.mkdir(parents=True, exist_ok=True)
         if full:
-            ocp.save(temporary, full)
+            with ORBAX:
+                ocp.save(temporary, full)
         temporary.mkdir(exist_ok=True)
         words = {"schema": 1, **(meta or {}), **({EMPTY: empty} if empty else {})}
         (temporary / META).write_text(json.dumps(words, allow_nan=False) + "\n", encoding="utf-8")
@@ -102,7 +105,8 @@ def save_folder(folder: Path, tree: Tree, meta: Mapping[str, Any] | None = None)
         _sync(temporary)
         os.rename(temporary, folder)
     except Exception as error:  # Orbax and TensorStore raise many kinds; all of them mean that nothing was saved
-        shutil.rmtree(temporary, ignore_errors=True)
+        for left_over in temporary.parent.glob(f"{temporary.name}*"):  # Orbax begins under a longer name
+            shutil.rmtree(left_over, ignore_errors=True)
         raise InputError(f"{folder}: cannot be saved ({_reason(error)}); make room, then run the same again") from error
     return digest
 
@@ -127,13 +131,15 @@ def load_folder(folder: Path, like: Tree | None = None) -> Saved:
         empty = {name: np.zeros(shape, dtype) for name, (dtype, *shape) in meta.pop(EMPTY, {}).items() if 0 in shape}
         if not (folder / "orbax.checkpoint").exists():
             return Saved(_nested(empty), meta)
-        described = leaves(ocp.metadata(folder.absolute()).metadata)
+        with ORBAX:
+            described = leaves(ocp.metadata(folder.absolute()).metadata)
         if like is not None:
             unnamed(_nested(described | empty), like, str(folder))
         need = sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in described.values())
         fault = f"its arrays take {in_units(need)}, {in_units(host_room())} are free; use a larger machine"
         require(need <= host_room(), f"{folder}: {fault}")
-        loaded = leaves(ocp.load(folder.absolute()))
+        with ORBAX:
+            loaded = leaves(ocp.load(folder.absolute()))
     except InputError:
         raise
     except Exception as error:  # Orbax raises many kinds; all of them mean that this folder cannot be read

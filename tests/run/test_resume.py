@@ -1,0 +1,335 @@
+"""A run that was stopped anywhere and goes on ends bit for bit as one that was not."""
+
+import contextlib
+import dataclasses
+import io
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+
+from aejax.config import (
+    CompareConfig,
+    DataConfig,
+    KeepingConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    PlanConfig,
+    PretrainConfig,
+    ProbeConfig,
+    ProbingConfig,
+    SplitConfig,
+    SweepConfig,
+    TrainConfig,
+    to_dict,
+)
+from aejax.data.sources import load
+from aejax.errors import InputError, Stopped
+from aejax.methods import METHODS
+from aejax.run import experiment, keeping, scoring, training
+from aejax.run.compare import compare
+from aejax.run.compiler import Compiler
+from aejax.run.folder import filling
+from aejax.run.pretrain import pretrain
+from aejax.run.probing import probe_run
+from aejax.run.progress import Silent
+from aejax.run.resolve import resolve
+from aejax.run.sweep import sweep
+from aejax.store import series
+from aejax.store.checkpoints import save_variables
+from aejax.store.files import read_json
+from aejax.store.manifest import DamagedError
+from aejax.store.trees import load_folder
+
+EACH = KeepingConfig(save_every=0)
+SMALL = PretrainConfig(
+    data=DataConfig(dataset="digits"),
+    split=SplitConfig(valid_fraction=0.5),
+    model=ModelConfig(hidden=(8,), latent_dim=4, channels=(2,), batch_norm=True, sparse_dim=12),
+    objective=ObjectiveConfig(k=2, layer_epochs=2),
+    train=TrainConfig(epochs=5, batch_size=256),
+    seeds=3,
+)
+TIMES = ("seconds", "seconds_per_seed_and_epoch", "compile", "pretrain", "probe_seconds")
+
+
+class Killed(BaseException):
+    """What a kill is to the code around it."""
+
+
+def quiet():
+    return Console(file=io.StringIO(), width=200)
+
+
+def without_times(value):
+    """Results without clocks."""
+    if isinstance(value, dict):
+        return {name: without_times(item) for name, item in value.items() if name not in TIMES}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def same(one: Path, other: Path):
+    """Two finished run folders hold the same bits, but for clocks."""
+    for name in ("config.json", "results.json"):
+        assert without_times(read_json(one / name)) == without_times(read_json(other / name))
+    metrics = [run / "metrics.jsonl" for run in (one, other) if (run / "metrics.jsonl").exists()]
+    assert len({path.read_bytes() for path in metrics}) <= 1
+    assert len(metrics) != 1
+    for folder in ("checkpoint", "best"):
+        if (one / folder).exists():
+            jax.tree.map(
+                np.testing.assert_array_equal, load_folder(one / folder).tree, load_folder(other / folder).tree
+            )
+    if (one / "scores.npz").exists():
+        with np.load(one / "scores.npz") as left, np.load(other / "scores.npz") as right:
+            assert set(left) == set(right)
+            for name in left:
+                np.testing.assert_array_equal(left[name], right[name])
+
+
+@pytest.fixture(autouse=True)
+def compiled_once(monkeypatch):
+    """Runs of one test share what they compile; a process of its own would compile the same again."""
+    shared = Compiler()
+    monkeypatch.setattr(experiment, "Compiler", lambda: shared)
+
+
+@pytest.fixture
+def killed_after(monkeypatch):
+    """A function that has the process die, as it were, after so many more calls of a program that trains."""
+    left = [0]
+    offer = keeping._FolderTrail.offer
+
+    def counted(self, *args, **others):
+        offer(self, *args, **others)
+        left[0] -= 1
+        if left[0] == 0:
+            self._background.wait()
+            raise Killed
+
+    monkeypatch.setattr(keeping._FolderTrail, "offer", counted)
+    return lambda calls: left.__setitem__(0, calls)
+
+
+@pytest.fixture
+def first_epochs(monkeypatch):
+    """The first epoch of every call of a program that trains, since it was last cleared."""
+    seen = []
+    orders = training.orders
+    monkeypatch.setattr(training, "orders", lambda rows, first, *rest: seen.append(first) or orders(rows, first, *rest))
+    return seen
+
+
+def trained(config, folder, made={}):  # noqa: B006 -- the same method and optimizer for every training of a test
+    """Train into a run folder; what the training leaves, on the host."""
+    dataset = load(config.data)
+    config = resolve(config, dataset)
+    own = experiment.prepare(config, dataset, Silent())
+    if config not in made:
+        method = METHODS[config.method](own.setting)
+        made[config] = method, training.optimizer_for(own, method)
+    method, optimizer = made[config]
+    with filling(folder, to_dict(config), EACH, quiet(), 0.0) as (_, keeper):
+        own = dataclasses.replace(own, keeper=keeper)
+        left = training.train_method(own, config.method, method, optimizer, training.start(own, method))
+    return own.plan.fetch(left.fit), left.course._replace(seconds=0.0)
+
+
+def bits(tree):
+    return [(np.asarray(leaf).shape, np.asarray(leaf).tobytes()) for leaf in jax.tree.leaves(tree)]
+
+
+# One of each way to train; scripts/faults.py does the same with every kind.
+KINDS_RESUMED = ("undercomplete", "batch-top-k", "vae", "conv", "stacked")
+
+
+@pytest.mark.parametrize("kind", KINDS_RESUMED)
+def test_a_kind_goes_on_bit_for_bit(kind, tmp_path, killed_after, first_epochs):
+    config = dataclasses.replace(SMALL, method=kind, seeds=2)
+    whole = trained(config, tmp_path / "whole")
+    calls = len(first_epochs)
+    killed_after(3)
+    with pytest.raises(Killed):
+        trained(config, tmp_path / "cut")
+    first_epochs.clear()
+    assert bits(trained(config, tmp_path / "cut")) == bits(whole)
+    assert len(first_epochs) == calls - 3
+
+
+PLANS = {
+    "vmap, 2 devices": PlanConfig(within_device="vmap"),
+    "serial, 2 devices": PlanConfig(within_device="serial"),
+    "vmap, 1 device": PlanConfig(within_device="vmap", devices=1),
+    "serial, 1 device": PlanConfig(within_device="serial", devices=1),
+}
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_every_plan_goes_on_bit_for_bit_from_a_kill_after_each_call(plan, tmp_path, killed_after):
+    config = dataclasses.replace(SMALL, plan=plan)
+    whole = trained(config, tmp_path / "whole")
+    for _ in range(config.train.epochs):
+        killed_after(1)
+        with pytest.raises(Killed):
+            trained(config, tmp_path / "cut")
+    assert bits(trained(config, tmp_path / "cut")) == bits(whole)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A pretraining run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    pretrain(SMALL, folder, quiet(), EACH)
+    return folder
+
+
+@pytest.fixture
+def cut(tmp_path, killed_after):
+    """The same, killed after three epochs."""
+    killed_after(3)
+    with pytest.raises(Killed):
+        pretrain(SMALL, tmp_path / "cut", quiet(), EACH)
+    return tmp_path / "cut"
+
+
+def test_a_pretraining_run_goes_on_to_the_same_files(whole, cut, first_epochs):
+    (cut / "metrics.jsonl").write_text('{"half a line')
+    pretrain(SMALL, cut, quiet(), EACH)
+    assert first_epochs == [3, 4]
+    same(whole, cut)
+    assert [attempt["state"] for attempt in read_json(cut / "run.json")["attempts"]] == ["failed", "finished"]
+
+
+def test_a_signal_saves_and_stops_and_the_same_call_goes_on(whole, tmp_path, monkeypatch, first_epochs):
+    @contextlib.contextmanager
+    def asked_after_two_calls():
+        answers = iter([False])
+        yield lambda: next(answers, True)
+        raise Stopped
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "saving_first", asked_after_two_calls)
+        with pytest.raises(Stopped) as stopped:
+            pretrain(SMALL, tmp_path / "cut", quiet())  # nothing was due to be saved
+    assert stopped.value.code == 75
+    assert read_json(tmp_path / "cut" / "run.json")["state"] == "interrupted"
+    pretrain(SMALL, tmp_path / "cut", quiet())
+    assert first_epochs == [0, 1, 2, 3, 4]
+    same(whole, tmp_path / "cut")
+
+
+def test_a_damaged_checkpoint_is_never_taken_and_the_one_before_only_if_asked(whole, cut, first_epochs):
+    data = max((cut / "checkpoints").glob("*/3/state/**/d/*"), key=lambda path: path.stat().st_size)
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 4
+    data.write_bytes(content)
+    with pytest.raises(DamagedError, match=r"3: .* another SHA-256 .*--allow-fallback goes on from epoch 2"):
+        pretrain(SMALL, cut, quiet(), EACH)
+    console = quiet()
+    pretrain(SMALL, cut, console, dataclasses.replace(EACH, allow_fallback=True))
+    assert "going on from epoch 2" in console.file.getvalue()
+    assert first_epochs == [2, 3, 4]
+    same(whole, cut)
+
+
+def test_a_checkpoint_of_another_training_is_refused(cut):
+    folder = cut / "checkpoints" / SMALL.method / "4"
+    save_variables(folder, {"fit": {"state": np.ones(3)}, "history": {"train_loss": np.ones((3, 4))}})
+    with pytest.raises(InputError, match="do not belong together"):
+        pretrain(SMALL, cut, quiet(), EACH)
+
+
+def test_a_save_that_fails_ends_the_run_with_one_line_and_the_last_state_whole(
+    whole, tmp_path, monkeypatch, first_epochs
+):
+    save = series.save_folder
+
+    def full(folder, *rest):
+        if folder.name == "3":
+            raise InputError(f"{folder}: cannot be saved (No space left on device)")
+        return save(folder, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(series, "save_folder", full)
+        with pytest.raises(InputError, match="No space left on device"):
+            pretrain(SMALL, tmp_path / "cut", quiet(), EACH)
+    assert read_json(tmp_path / "cut" / "run.json")["state"] == "failed"
+    first_epochs.clear()
+    pretrain(SMALL, tmp_path / "cut", quiet(), EACH)
+    assert first_epochs == [2, 3, 4]
+    same(whole, tmp_path / "cut")
+
+
+def test_a_probe_goes_on(whole, tmp_path, killed_after, first_epochs):
+    config = ProbingConfig(head=dataclasses.replace(SMALL.head, head_epochs=4), probe=ProbeConfig(probe="ridge"))
+    probe_run(whole, config, tmp_path / "whole", quiet(), EACH)
+    killed_after(2)
+    with pytest.raises(Killed):
+        probe_run(whole, config, tmp_path / "cut", quiet(), EACH)
+    first_epochs.clear()
+    probe_run(whole, config, tmp_path / "cut", quiet(), EACH)
+    assert first_epochs == [2, 3]
+    same(tmp_path / "whole", tmp_path / "cut")
+
+
+COMPARED = CompareConfig(
+    data=SMALL.data,
+    split=SMALL.split,
+    model=SMALL.model,
+    train=SMALL.train,
+    probe=ProbeConfig(probe="ridge"),
+    methods=("raw", "undercomplete", "knn-undercomplete"),
+    seeds=3,
+)
+
+
+def test_a_comparison_goes_on_between_and_inside_methods(tmp_path, killed_after, first_epochs, monkeypatch):
+    compare(COMPARED, tmp_path / "whole", quiet(), EACH)
+    killed_after(2)  # inside `undercomplete`
+    with pytest.raises(Killed):
+        compare(COMPARED, tmp_path / "cut", quiet(), EACH)
+    assert {path.name for path in (tmp_path / "cut" / "found").iterdir()} == {"raw"}
+    score, scored = scoring.score, []
+
+    def died_scoring(*args):
+        if len(scored) == 1:  # `undercomplete` was found, `knn-undercomplete` was not yet
+            raise Killed
+        scored.append(args)
+        return score(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scoring, "score", died_scoring)
+        with pytest.raises(Killed):
+            compare(COMPARED, tmp_path / "cut", quiet(), EACH)
+    record = tmp_path / "cut" / "found" / "raw" / "meta.json"
+    record.write_text(record.read_text().replace("0", "1", 1))
+    with pytest.raises(DamagedError, match=r"raw: meta\.json .*--allow-fallback finds it anew"):
+        compare(COMPARED, tmp_path / "cut", quiet(), EACH)
+    first_epochs.clear()
+    compare(COMPARED, tmp_path / "cut", quiet(), dataclasses.replace(EACH, allow_fallback=True))
+    assert first_epochs == []  # nothing was left to train
+    same(tmp_path / "whole", tmp_path / "cut")
+    assert not (tmp_path / "cut" / "found").exists()
+    assert not (tmp_path / "cut" / "checkpoints").exists()
+
+
+def test_a_sweep_goes_on_inside_a_group(tmp_path, killed_after, first_epochs):
+    config = SweepConfig(
+        data=SMALL.data,
+        split=SMALL.split,
+        model=ModelConfig(hidden=(8,)),
+        train=SMALL.train,
+        probe=ProbeConfig(probe="ridge"),
+        axis=("noise_std=0.1,0.5",),
+        seeds=2,
+    )
+    sweep(config, tmp_path / "whole", quiet(), EACH)
+    killed_after(2)
+    with pytest.raises(Killed):
+        sweep(config, tmp_path / "cut", quiet(), EACH)
+    first_epochs.clear()
+    sweep(config, tmp_path / "cut", quiet(), EACH)
+    assert first_epochs == [2, 3, 4]
+    same(tmp_path / "whole", tmp_path / "cut")
