@@ -7,7 +7,7 @@ import numpy as np
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
-from aejax.data.files import label_index
+from aejax.data.files import label_index, require_different
 from aejax.data.memory import require_host_room
 from aejax.errors import InputError, require
 
@@ -47,8 +47,7 @@ def _label(schema: Any, path: Path, label_column: str | None) -> int:
     """The label's column, and names that make sense."""
     names = list(schema.names)
     require(len(names) > 1, f"{path}: {len(names)} column(s); expected features and a label")
-    twice = [name for name in names if names.count(name) > 1]
-    require(not twice, f"{path}: {len(twice)} columns are named {twice[:1]}; expected different names")
+    require_different(names, path)
     indices = [name for name in names if name.startswith(PANDAS_INDEX)]
     require(not indices, f"{path}: column {indices[:1]} is pandas' row index; write it again with index=False")
     return label_index(names, path, label_column)
