@@ -22,11 +22,15 @@ DATA_DIR_VARIABLE = "AEJAX_DATA"
 def data_dir(config: DataConfig) -> Path | None:
     """The folder for downloads and offline copies: `config.data_dir`, else the environment's `AEJAX_DATA`."""
     named = config.data_dir or os.environ.get(DATA_DIR_VARIABLE)
-    return _expanded(named) if named else None
+    return expanded(named) if named else None
 
 
-def _expanded(named: str | Path) -> Path:
-    """A path with `~` and `~USER` replaced by the home they stand for."""
+def expanded(named: str | Path) -> Path:
+    """A path with `~` and `~USER` replaced by the home they stand for.
+
+    Raises:
+        InputError: there is no such user, or nothing says where home is.
+    """
     try:
         return Path(named).expanduser()
     except RuntimeError as error:
@@ -85,8 +89,9 @@ def load(config: DataConfig) -> Dataset:
             return SCHEMES[scheme](name, config)
         if config.dataset in SOURCES:
             _refuse_image_size(config)
+            _refuse_label_column(config)
             return SOURCES[config.dataset](config)
-        return _load_path(_expanded(config.dataset), config)
+        return _load_path(expanded(config.dataset), config)
     except OSError as error:
         place = error.filename or config.dataset
         reason = error.strerror or type(error).__name__
@@ -94,8 +99,10 @@ def load(config: DataConfig) -> Dataset:
 
 
 def _load_path(path: Path, config: DataConfig) -> Dataset:
-    if path.is_dir() and not find_idx_files(path):
-        return load_image_folder(path, config.image_size)
+    if path.is_dir():
+        _refuse_label_column(config)
+        if not find_idx_files(path):
+            return load_image_folder(path, config.image_size)
     _refuse_image_size(config)
     if path.is_dir():
         for file in find_idx_files(path).values():
@@ -110,6 +117,8 @@ def _load_path(path: Path, config: DataConfig) -> Dataset:
         f"--dataset {path}: files ending in {suffix or 'nothing'!r} are not read; expected {_supported()}",
     )
     require(path.is_file(), f"--dataset {path}: a pipe or device, which cannot be read twice; copy it into a file")
+    if suffix == ".npz":
+        _refuse_label_column(config)
     return READERS[suffix](path, config)
 
 
@@ -118,6 +127,14 @@ def _refuse_image_size(config: DataConfig) -> None:
         config.image_size is None,
         f"--image-size {config.image_size}: {config.dataset} is not resized, only folders of images and tfds: sets "
         "are; leave it out",
+    )
+
+
+def _refuse_label_column(config: DataConfig) -> None:
+    require(
+        config.label_column is None,
+        f"--label-column {config.label_column}: {config.dataset} has no columns to choose from, only tables (.csv, "
+        ".parquet) and tfds: sets have; leave it out",
     )
 
 

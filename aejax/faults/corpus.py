@@ -70,11 +70,8 @@ def _resealed(arrays: Arrays, name: str, npy: bytes) -> bytes:
 def csv_files(folder: Path) -> list[Sample]:
     """With and without a header, in three dialects."""
     rows = [f"{i},{i / 2},{'ab'[i % 2]}" for i in range(ROWS)]
-    texts = (
-        "\n".join(["width,height,kind", *rows]),
-        "\r\n".join(rows).replace(",", ";"),
-        '"a\tb"\t"label"\n1\t0\n2\t1',
-    )
+    quoted = '"a\tb"\t"label"\n' + '1\t"0"\n-2e3\t"1"\n' * (ROWS // 2)
+    texts = ("\n".join(["width,height,kind", *rows]), "\r\n".join(rows).replace(",", ";"), quoted)
     return [Sample("set.csv", text.encode()) for text in texts]
 
 
@@ -144,11 +141,14 @@ def with_checksums(png: bytes) -> bytes:
 
 
 def _chunks(png: bytes, start: int) -> Iterator[bytes]:
-    while start + 8 <= len(png):
+    while start + 12 <= len(png):
         (length,) = struct.unpack(">I", png[start : start + 4])
+        if start + 12 + length > len(png):
+            break
         body = png[start + 4 : start + 8 + length]
         yield png[start : start + 4] + body + struct.pack(">I", zlib.crc32(body))
         start += 12 + length
+    yield png[start:]
 
 
 def axes(folder: Path) -> list[Sample]:
