@@ -32,8 +32,8 @@ def machine() -> str:
 
 
 def command() -> str:
-    """The command line, as a user would type it."""
-    return shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]])
+    """The command line, as a user would type it; bytes that are no UTF-8 stand as their escapes."""
+    return printable(shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]))
 
 
 def describe(plan: Plan) -> dict[str, Any]:
