@@ -13,8 +13,9 @@ from rich.console import Console
 
 from aejax.config.numbers import require_representable
 from aejax.data.sources import expanded
-from aejax.errors import InputError, printable
+from aejax.errors import InputError, Stopped, printable
 from aejax.run.environment import usable_cores
+from aejax.run.signals import GONE, listening
 
 Args = TypeVar("Args")
 BOX = "╭╮╰╯│─ "
@@ -108,7 +109,7 @@ def use_cores(seeds: int) -> None:
 
 
 def main(script: Callable[[Sequence[str]], None]) -> None:
-    """Run a script's body: 0 when done, 2 and one line for what cannot be done.
+    """Run a script's body: 0 when done, 2 and one line for what cannot be done, 75 when a signal came.
 
     What the machine refuses while a script runs (a full disk, memory that is used up) ends in the same way as what is
     refused at the door.
@@ -117,7 +118,11 @@ def main(script: Callable[[Sequence[str]], None]) -> None:
         if isinstance(stream, io.TextIOWrapper):  # a name may hold what the terminal's encoding has not
             stream.reconfigure(errors="backslashreplace")
     try:
-        script(sys.argv[1:])
+        with listening():
+            script(sys.argv[1:])
+    except Stopped:
+        print(GONE, file=sys.stderr)
+        raise
     except InputError as error:
         refuse(str(error))
     except BrokenPipeError:  # the reader of our output has left

@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend."""
+"""What ends a run early: something a user can mend, or a signal."""
 
 
 class InputError(Exception):
@@ -28,3 +28,13 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text)
+
+
+class Stopped(SystemExit):
+    """A signal asked the run to end, and everything is saved: the same command goes on.
+
+    No `Exception`, so that nothing that survives a failure takes it for one; uncaught, it ends the process with 75.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(75)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.cli import dataset_word, flag_value, main, make_console, parse, use_cores
-from aejax.config import CompareConfig
+from aejax.config import CompareConfig, KeepingConfig
 from aejax.recipes import compare_defaults
 from aejax.report.table import terminal_table
 from aejax.run.compare import compare
@@ -23,7 +23,7 @@ class Args:
 
     config: CompareConfig
     out: Path | None = None  # run folder; default: runs/compare-DATASET
-    overwrite: bool = False  # replace another run in that folder
+    keeping: KeepingConfig = KeepingConfig()
 
 
 def script(argv: Sequence[str]) -> None:
@@ -32,7 +32,7 @@ def script(argv: Sequence[str]) -> None:
     use_cores(args.config.seeds)
     console = make_console()
     out = args.out or Path("runs") / f"compare-{dataset_word(args.config.data.dataset)}"
-    results = compare(args.config, out, console, overwrite=args.overwrite)
+    results = compare(args.config, out, console, args.keeping)
     console.print(terminal_table(results))
     console.print(f"{out}: table.md, figures, results.json, scores.npz", highlight=False, soft_wrap=True)
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.cli import flag_value, main, make_console, parse, use_cores
+from aejax.config import KeepingConfig
 from aejax.config.explore import ExploreConfig
 from aejax.errors import require
 from aejax.run.explore import explore
@@ -28,7 +29,7 @@ class Args:
     run: Path  # folder that pretrain.py made
     config: ExploreConfig
     out: Path | None = None  # folder of the exploration; default: RUN/explore
-    overwrite: bool = False  # replace another exploration in that folder
+    keeping: KeepingConfig = KeepingConfig()
 
 
 def script(argv: Sequence[str]) -> None:
@@ -39,7 +40,7 @@ def script(argv: Sequence[str]) -> None:
     use_cores(1)
     console = make_console()
     out = args.out or args.run / "explore"
-    found = explore(args.run, args.config, out, console, overwrite=args.overwrite)
+    found = explore(args.run, args.config, out, console, args.keeping)
     figures = sum(len(part["figures"]) for part in found["parts"].values())
     console.print(f"{out}: {figures} figures, explore.md, explore.json", highlight=False, soft_wrap=True)
 

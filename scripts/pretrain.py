@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.markdown import Markdown
 
 from aejax.cli import dataset_word, flag_value, main, make_console, parse, use_cores
-from aejax.config import PretrainConfig
+from aejax.config import KeepingConfig, PretrainConfig
 from aejax.kinds.registry import KINDS
 from aejax.recipes import recipe
 from aejax.run.pretrain import epoch_table, pretrain
@@ -26,7 +26,7 @@ class Args:
 
     config: PretrainConfig
     out: Path | None = None  # run folder; default: runs/RECIPE, runs/KIND-DATASET
-    overwrite: bool = False  # replace another run in that folder
+    keeping: KeepingConfig = KeepingConfig()
 
 
 def script(argv: Sequence[str]) -> None:
@@ -36,7 +36,7 @@ def script(argv: Sequence[str]) -> None:
     console = make_console()
     on = f"-{dataset_word(args.config.data.dataset)}" if args.config.recipe in KINDS else ""
     out = args.out or Path("runs") / f"{args.config.recipe}{on}"
-    results = pretrain(args.config, out, console, overwrite=args.overwrite)
+    results = pretrain(args.config, out, console, args.keeping)
     console.print(Markdown(epoch_table(results)))
     console.print(f"{out}: checkpoint, metrics.jsonl, results.json, figures", highlight=False, soft_wrap=True)
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.cli import flag_value, main, make_console, parse, use_cores
-from aejax.config import HeadConfig, PretrainConfig, ProbingConfig, from_dict
+from aejax.config import HeadConfig, KeepingConfig, PretrainConfig, ProbingConfig, from_dict
 from aejax.errors import require
 from aejax.report.table import terminal_table
 from aejax.run.probing import probe_run
-from aejax.store.runs import read_json
+from aejax.store.files import read_json
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Args:
     run: Path  # folder that pretrain.py made
     config: ProbingConfig
     out: Path | None = None  # run folder; default: RUN/probe
-    overwrite: bool = False  # replace other results in that folder
+    keeping: KeepingConfig = KeepingConfig()
 
 
 def script(argv: Sequence[str]) -> None:
@@ -37,7 +37,7 @@ def script(argv: Sequence[str]) -> None:
     use_cores(trained.seeds if trained else 1)
     console = make_console()
     out = args.out or args.run / "probe"
-    results = probe_run(args.run, args.config, out, console, overwrite=args.overwrite)
+    results = probe_run(args.run, args.config, out, console, args.keeping)
     console.print(terminal_table(results))
     said = results["prediction"]
     console.print(

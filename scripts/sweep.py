@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.cli import dataset_word, flag_value, gathered, main, make_console, parse, use_cores
-from aejax.config import SweepConfig
+from aejax.config import KeepingConfig, SweepConfig
 from aejax.config.axes import rows_at_once
 from aejax.recipes import sweep_defaults
 from aejax.report.sweep_table import terminal_sweep
@@ -33,7 +33,7 @@ class Args:
 
     config: SweepConfig
     out: Path | None = None  # run folder; default: runs/sweep-DATASET
-    overwrite: bool = False  # replace another run in that folder
+    keeping: KeepingConfig = KeepingConfig()
 
 
 def script(argv: Sequence[str]) -> None:
@@ -42,7 +42,7 @@ def script(argv: Sequence[str]) -> None:
     use_cores(rows_at_once(args.config))
     console = make_console()
     out = args.out or Path("runs") / f"sweep-{dataset_word(args.config.data.dataset)}"
-    results = sweep(args.config, out, console, overwrite=args.overwrite)
+    results = sweep(args.config, out, console, args.keeping)
     console.print(terminal_sweep(results))
     console.print(f"{out}: table.md, frontier.png, results.json, scores.npz", highlight=False, soft_wrap=True)
 

@@ -16,7 +16,7 @@ from aejax.benchmark.report import markdown
 from aejax.benchmark.workloads import WORKLOADS, Workload, check_names, prepare_job
 from aejax.errors import InputError, require
 from aejax.run.environment import command
-from aejax.store.runs import write_atomically, write_json
+from aejax.store.files import write_atomically, write_json
 
 
 def benchmark(

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from aejax.config import PretrainConfig, from_dict, to_dict
 from aejax.data.dataset import Dataset
-from aejax.store.runs import read_json, write_json
+from aejax.store.files import read_json, write_json
 
 
 class Trainer(NamedTuple):

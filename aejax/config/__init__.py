@@ -15,6 +15,7 @@ from aejax.config.experiment import (
     ProbingConfig,
     SweepConfig,
 )
+from aejax.config.keeping import KeepingConfig
 from aejax.config.model import Activation, ModelConfig
 from aejax.config.objective import ObjectiveConfig
 from aejax.config.plain import from_dict, to_dict
@@ -28,6 +29,7 @@ __all__ = [
     "EvaluationConfig",
     "ExperimentConfig",
     "HeadConfig",
+    "KeepingConfig",
     "ModelConfig",
     "ObjectiveConfig",
     "OptimizerConfig",

@@ -22,7 +22,7 @@ from aejax.ledger.registry import CLAIMS
 from aejax.ledger.workplace import Workplace
 from aejax.report.ledger import headline, ledger_page, status_words
 from aejax.run.environment import command, machine
-from aejax.store.runs import plain, read_json, write_atomically, write_json
+from aejax.store.files import plain, read_json, write_atomically, write_json
 
 FOUND, PAGE, RUNS = "ledger.json", "ledger.md", "runs"
 Measured = dict[str, Any]  # `per_seed` of a number, `evidence` of a statement; as JSON has them

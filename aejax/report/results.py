@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from aejax.errors import require
-from aejax.store.runs import read_json
+from aejax.store.files import read_json
 
 Results = dict[str, Any]
 

@@ -7,7 +7,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from PIL import Image, ImageChops, ImageStat
 
-from aejax.store.runs import write_atomically
+from aejax.store.files import write_atomically
 
 WIDTH = 8.0  # inches; at DPI, 1120 pixels: sharp at the 830 or so that a README is shown at
 DPI = 140

@@ -16,8 +16,8 @@ from aejax.methods import controls_of
 from aejax.run.diagnosing import paired_cka
 from aejax.run.environment import describe
 from aejax.run.experiment import Experiment
+from aejax.run.keeping import Course
 from aejax.run.scoring import Outcome
-from aejax.run.training import Trained
 
 INTERVALS = {  # by field, what each interval covers
     "ci95": "accuracy, NLL and their differences: the mean under another draw of seeds and of test examples (crossed "
@@ -40,8 +40,8 @@ def over_seeds(values: Float[np.ndarray, " seeds"]) -> dict[str, Any]:
 
 def method_entry(outcome: Outcome) -> dict[str, Any]:
     """One row of `methods`."""
-    mse, trained, scores = outcome.reconstruction_mse, outcome.trained, outcome.scores
-    diverged = None if trained is None else [int(epoch) or None for epoch in trained.diverged_epoch]
+    mse, course, scores = outcome.reconstruction_mse, outcome.course, outcome.scores
+    diverged = None if course is None else [int(epoch) or None for epoch in course.diverged_epoch]
     return {
         "name": outcome.name,
         "features": outcome.features,
@@ -134,10 +134,10 @@ def scores_npz(outcomes: Sequence[Outcome]) -> bytes:
     return buffer.getvalue()
 
 
-def metric_rows(method: str, trained: Trained) -> Iterator[dict[str, Any]]:
+def metric_rows(method: str, course: Course) -> Iterator[dict[str, Any]]:
     """One line of `metrics.jsonl` for every seed and epoch."""
-    seeds, epochs = trained.history["train_loss"].shape
+    seeds, epochs = course.history["train_loss"].shape
     for seed in range(seeds):
         for epoch in range(epochs):
-            values = {name: float(value[seed, epoch]) for name, value in trained.history.items()}
+            values = {name: float(value[seed, epoch]) for name, value in course.history.items()}
             yield {"method": method, "seed": seed, "epoch": epoch + 1, **values}

@@ -3,6 +3,7 @@
 import os
 import platform
 import shlex
+import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import jax
 
+from aejax.errors import printable
 from aejax.train.plan import Plan
 
 
@@ -34,6 +36,29 @@ def machine() -> str:
 def command() -> str:
     """The command line, as a user would type it; bytes that are no UTF-8 stand as their escapes."""
     return printable(shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]))
+
+
+def provenance() -> dict[str, Any]:
+    """What is written down of every attempt at a run: command, versions, and this code's commit, if it is known."""
+    packages = ("aejax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    versions = {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    return {"command": command(), "versions": versions, "commit": _commit()}
+
+
+def _commit() -> str | None:
+    """The git commit of the checkout that this package lies in, marked if it has changed since; None for an install."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+
+    def git(*words: str) -> str:
+        asked = ["git", "-C", str(root), *words]
+        return subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from aejax.data.splits import Split, make_split
 from aejax.errors import require
 from aejax.kinds.kind import Setting
 from aejax.run.compiler import Compiler
+from aejax.run.keeping import Keeper
 from aejax.run.progress import Reporter
 from aejax.train.keys import Use, seed_keys
 from aejax.train.plan import Plan, make_plan
@@ -41,6 +42,7 @@ class Experiment:
     test: Int[Array, " n_test"]  # on every device
     reporter: Reporter
     compiler: Compiler
+    keeper: Keeper  # of trainings under way; nothing is kept where no run is filled
 
     def keys(self, use: Use) -> Key[Array, " padded"]:
         """One key per seed, laid over the devices."""
@@ -116,6 +118,7 @@ def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter, plan
         test=plan.put_shared(split.test.astype(np.int32)),
         reporter=reporter,
         compiler=Compiler(),
+        keeper=Keeper(),
     )
 
 

@@ -6,17 +6,17 @@ from typing import Any
 
 from rich.console import Console
 
-from aejax.config import PlanConfig, to_dict
+from aejax.config import KeepingConfig, PlanConfig, to_dict
 from aejax.config.explore import ExploreConfig
-from aejax.errors import InputError, require
 from aejax.report.exploration import exploration_page
 from aejax.run.environment import describe
 from aejax.run.exploring import drawn, inside, restored
 from aejax.run.exploring.heldout import epochs_ahead, make_anomaly_detection
 from aejax.run.exploring.part import Part, Skipped
 from aejax.run.exploring.subject import Subject, open_subject
+from aejax.run.folder import filling, finished
 from aejax.run.progress import Reporter, reporting
-from aejax.store.runs import plain, read_json, write_atomically, write_json
+from aejax.store.files import plain, write_atomically
 from aejax.train.plan import make_plan
 
 FOUND = "explore.json"  # written last: where it is, everything is
@@ -40,7 +40,7 @@ def parts_of(reporter: Reporter) -> dict[str, Part]:
 
 
 def explore(
-    folder: Path, config: ExploreConfig, out: Path, console: Console, *, overwrite: bool = False
+    folder: Path, config: ExploreConfig, out: Path, console: Console, keeping: KeepingConfig = KeepingConfig()
 ) -> dict[str, Any]:
     """Explore a pretraining run into a folder: figures, `explore.json`, `explore.md`.
 
@@ -52,29 +52,34 @@ def explore(
     began = time.perf_counter()
     subject = open_subject(folder, config)
     settings = {"run": subject.run.results["config"], **to_dict(config)}
-    if found := _finished(out, settings, overwrite=overwrite):
-        console.print(
-            f"{out} holds this exploration already; --overwrite makes it again", highlight=False, soft_wrap=True
-        )
-        return found
+    if (known := finished(out, settings, keeping, console, FOUND)) is not None:
+        return known
     ahead = epochs_ahead(subject)
-    _begin(out, settings)
+    with (
+        reporting(console, total_epochs=max(ahead, 1)) as reporter,
+        filling(out, settings, keeping, console, began) as (run, _),
+    ):
+        parts, skipped = _explored(subject, reporter, out)
+        results = plain(_results(subject, parts, skipped, run.seconds))
+        write_atomically(out / "explore.md", exploration_page(results).encode())
+        run.finish(results, name=FOUND)
+    return results
+
+
+def _explored(subject: Subject, reporter: Reporter, out: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """What every part found, and why the others were left out."""
     parts: dict[str, Any] = {}
     skipped: dict[str, str] = {}
-    with reporting(console, total_epochs=max(ahead, 1)) as reporter:
-        for name, part in parts_of(reporter).items():
-            reporter.begin(name)
-            found_or_not = part(subject, out)
-            if isinstance(found_or_not, Skipped):
-                skipped[name] = found_or_not.reason
-                reporter.end(f"left out: {found_or_not.reason}")
-            else:
-                parts[name] = {"says": found_or_not.says, **found_or_not.numbers, "figures": found_or_not.figures}
-                reporter.end(found_or_not.says)
-    results = _results(subject, parts, skipped, time.perf_counter() - began)
-    write_atomically(out / "explore.md", exploration_page(plain(results)).encode())
-    write_json(out / FOUND, results)
-    return plain(results)
+    for name, part in parts_of(reporter).items():
+        reporter.begin(name)
+        found = part(subject, out)
+        if isinstance(found, Skipped):
+            skipped[name] = found.reason
+            reporter.end(f"left out: {found.reason}")
+        else:
+            parts[name] = {"says": found.says, **found.numbers, "figures": found.figures}
+            reporter.end(found.says)
+    return parts, skipped
 
 
 def _results(subject: Subject, parts: dict[str, Any], skipped: dict[str, str], seconds: float) -> dict[str, Any]:
@@ -91,32 +96,3 @@ def _results(subject: Subject, parts: dict[str, Any], skipped: dict[str, str], s
         "parts": parts,
         "skipped": skipped,
     }
-
-
-def _finished(out: Path, settings: dict[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
-    """The exploration with these settings that the folder holds, or None if the folder may be filled.
-
-    Raises:
-        InputError: it holds another exploration, or something else, or is a file.
-    """
-    if not out.exists():
-        return None
-    require(out.is_dir(), f"{out}: is a file; give another --out")
-    if not any(out.iterdir()):
-        return None
-    require((out / "settings.json").is_file(), f"{out}: holds other files and no exploration; give another --out")
-    same = read_json(out / "settings.json") == plain(settings)
-    mend = "give --overwrite to replace it, or another --out"
-    require(same or overwrite, f"{out}: holds an exploration with other settings; {mend}")
-    return read_json(out / FOUND) if (out / FOUND).is_file() and not overwrite else None
-
-
-def _begin(out: Path, settings: dict[str, Any]) -> None:
-    """An empty exploration: figures of an earlier one, which may have had other parts, are removed."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for earlier in (out / FOUND, out / "explore.md", *out.glob("*.png")):
-            earlier.unlink(missing_ok=True)
-        write_json(out / "settings.json", settings)
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written ({error.strerror}); give another --out") from None

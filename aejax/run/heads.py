@@ -35,6 +35,7 @@ def classifier_on(experiment: Experiment, autoencoder: Autoencoder) -> Classifie
 
 def train_head(
     experiment: Experiment,
+    name: str,
     classifier: Classifier,
     encoder: Variables,
     optimizer: optax.GradientTransformation,
@@ -47,6 +48,7 @@ def train_head(
 
     Args:
         experiment: whose labelled rows.
+        name: of the training within the run.
         classifier: both parts.
         encoder: variables of every seed, on the devices.
         optimizer: of both parts; it is what keeps a frozen encoder's parameters.
@@ -58,6 +60,7 @@ def train_head(
     fresh = experiment.compiler(plan.over(classifier.init), experiment.keys("head init"))["params"]["head"]
     return train(
         experiment,
+        name,
         put_head_on(encoder, fresh),
         classification(classifier, frozen_encoder=frozen_encoder),
         optimizer,
@@ -69,11 +72,12 @@ def train_head(
     )
 
 
-def finetune(experiment: Experiment, autoencoder: Autoencoder, encoder: Variables) -> Finetuned:
+def finetune(experiment: Experiment, name: str, autoencoder: Autoencoder, encoder: Variables) -> Finetuned:
     """`--probe finetune`: encoder and head trained together, each at its own step size; the best epoch is kept.
 
     Args:
         experiment: whose probe config says for how long and how fast.
+        name: of the training within the run.
         autoencoder: the architecture.
         encoder: variables of every seed, on the devices.
     """
@@ -88,6 +92,7 @@ def finetune(experiment: Experiment, autoencoder: Autoencoder, encoder: Variable
     )
     trained = train_head(
         experiment,
+        name,
         classifier,
         encoder,
         optimizer,
@@ -95,7 +100,7 @@ def finetune(experiment: Experiment, autoencoder: Autoencoder, encoder: Variable
         epochs=config.finetune_epochs,
         batch_size=experiment.config.train.batch_size,
     )
-    losses = trained.history.get("valid_loss", np.full((experiment.plan.seeds, 1), np.nan))
+    losses = trained.course.history.get("valid_loss", np.full((experiment.plan.seeds, 1), np.nan))
     lowest = np.fmin.reduce(losses, axis=1)  # a seed that diverged has NaN from then on
-    report = FinetuneReport(lowest.tolist(), [int(epoch) or None for epoch in trained.diverged_epoch])
+    report = FinetuneReport(lowest.tolist(), [int(epoch) or None for epoch in trained.course.diverged_epoch])
     return Finetuned(classifier, trained.fit.best, report)

@@ -48,8 +48,8 @@ def draw_comparison(
     figures.save(figures.accuracy_by_method(results), folder / "accuracy.png")
     if "diagnostics" in results:
         figures.save(representations(results), folder / "diagnostics.png")
-    trainings = {o.name: o.trained for o, _ in outcomes if not o.borrowed}
-    histories = {name: trained.history for name, trained in trainings.items() if trained is not None}
+    courses = {o.name: o.course for o, _ in outcomes if not o.borrowed}
+    histories = {name: course.history for name, course in courses.items() if course is not None}
     once = {o.features_of or o.name: (o, method) for o, method in reversed(outcomes)}  # of the same features, the first
     models = {o.name: (method, o.variables) for o, method in reversed(once.values())}
     _draw_models(experiment, models, histories, folder)

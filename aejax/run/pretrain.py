@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 from rich.console import Console
 
-from aejax.config import PretrainConfig, from_dict, to_dict
+from aejax.config import KeepingConfig, PretrainConfig, from_dict, to_dict
 from aejax.data.scalers import Scaler, scale
 from aejax.data.sources import load
 from aejax.errors import require
 from aejax.kinds.registry import KINDS
-from aejax.methods import METHODS
+from aejax.methods import METHODS, Method
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.parts import Variables
 from aejax.report.table import markdown_rows
@@ -23,64 +23,91 @@ from aejax.report.wording import MEASURE_HEADINGS, measured
 from aejax.run.assemble import metric_rows, over_seeds
 from aejax.run.environment import describe
 from aejax.run.experiment import Experiment, make_setting, prepare, setting_of
+from aejax.run.folder import filling, finished
+from aejax.run.keeping import Course
 from aejax.run.pictures import draw_model
 from aejax.run.progress import reporting
 from aejax.run.resolve import check_methods, resolve
 from aejax.run.scoring import features_of, measures_of, reconstruction_fidelity
 from aejax.run.training import Trained, optimizer_for, parameters, start, total_epochs, train_method
 from aejax.store.checkpoints import load_variables, save_variables
-from aejax.store.runs import begin_run, close_run, finished_run, read_json, write_atomically
+from aejax.store.files import read_json, write_atomically
+
+CHECKPOINT, BEST = "checkpoint", "best"  # folders of the weights after the last epoch, and after each seed's best
 
 
-def pretrain(config: PretrainConfig, out: Path, console: Console, *, overwrite: bool = False) -> dict[str, Any]:
-    """Train an autoencoder into a run folder and return its results; a finished run of the same config is just read.
+def pretrain(
+    config: PretrainConfig, out: Path, console: Console, keeping: KeepingConfig = KeepingConfig()
+) -> dict[str, Any]:
+    """Train an autoencoder into a run folder and return its results.
 
-    The folder holds `checkpoint/`, an Orbax tree with a leading seed axis on every leaf: `params` and `batch_stats`,
-    each by part, and `scaler`.
+    A finished run of the same config is just read; one that was interrupted goes on at its last checkpoint. The folder
+    holds `checkpoint/` and `best/`, after the last epoch and after each seed's epoch of lowest validation loss: Orbax
+    trees with a leading seed axis on every leaf, `params` and `batch_stats`, each by part, and `scaler`. The training's
+    own checkpoints, with the optimizer's state, stay in `checkpoints/`.
+
+    Args:
+        config: what to train.
+        out: the run folder.
+        console: where progress goes.
+        keeping: what becomes of an earlier run, and how often to save.
 
     Raises:
         InputError: what is asked for cannot be done; nothing has been trained.
+        Stopped: a signal came; the same call goes on.
     """
     began = time.perf_counter()
     check_methods((config.method,))
     require(config.method in KINDS, f"--method {config.method}: is no autoencoder; there are {', '.join(KINDS)}")
     dataset = load(config.data)
     config = resolve(config, dataset)
-    if finished := finished_run(out, to_dict(config), overwrite=overwrite):
-        console.print(f"{out} holds this run already; --overwrite makes it again", highlight=False, soft_wrap=True)
-        return finished.results()
+    if (known := finished(out, to_dict(config), keeping, console)) is not None:
+        return known
     method = METHODS[config.method](setting_of(config, dataset))
     with reporting(console, total_epochs=total_epochs(config, method)) as reporter:
         experiment = prepare(config, dataset, reporter)
         optimizer = optimizer_for(experiment, method)
-        run = begin_run(out, to_dict(config))
-        reporter.begin(config.method)
-        trained = train_method(experiment, method, optimizer, start(experiment, method))
-        final = trained.fit.state.variables
-        assert method.reconstruct is not None
-        fidelity = reconstruction_fidelity(experiment, method.reconstruct, final)
-        features = features_of(experiment, method, final)
-        measures = {"explained_variance": fidelity.explained_variance}
-        measures |= measures_of(experiment, method, final, features)
-        variables = experiment.plan.fetch(final)
-        reporter.end(f"{trained.epochs} epochs, test MSE {fidelity.mse.mean():.4g}")
-    run.append_metrics(metric_rows(config.method, trained))
-    save_variables(out / "checkpoint", {**variables, "scaler": experiment.scaler._asdict()})
-    found = {
-        **_results(experiment, config, trained, variables, time.perf_counter() - began),
+        with filling(out, to_dict(config), keeping, console, began) as (run, keeper):
+            experiment = dataclasses.replace(experiment, keeper=keeper)
+            reporter.begin(config.method)
+            trained = train_method(experiment, config.method, method, optimizer, start(experiment, method))
+            run.append_metrics(metric_rows(config.method, trained.course))
+            variables = experiment.plan.fetch(trained.fit.state.variables)
+            _save(out, experiment, trained)
+            judged = _judged(experiment, method, trained)
+            found = {**_results(experiment, config, trained.course, variables, run.seconds), **judged}
+            reporter.end(f"{trained.course.epochs} epochs, test MSE {judged['reconstruction_mse']['mean']:.4g}")
+            draw_model(experiment, config.method, method, variables, trained.course.history, out)
+            write_atomically(out / "table.md", epoch_table(found).encode())
+            keeper.settle()
+            run.finish(found)
+    return found
+
+
+def _save(out: Path, experiment: Experiment, trained: Trained) -> None:
+    """The weights after the last epoch, and after the best."""
+    for folder, variables in ((CHECKPOINT, trained.fit.state.variables), (BEST, trained.fit.best)):
+        fetched = experiment.plan.fetch(variables)
+        save_variables(out / folder, {**fetched, "scaler": experiment.scaler._asdict()})
+
+
+def _judged(experiment: Experiment, method: Method, trained: Trained) -> dict[str, Any]:
+    """What is said of the test examples."""
+    final = trained.fit.state.variables
+    assert method.reconstruct is not None
+    fidelity = reconstruction_fidelity(experiment, method.reconstruct, final)
+    measures = {"explained_variance": fidelity.explained_variance}
+    measures |= measures_of(experiment, method, final, features_of(experiment, method, final))
+    return {
         "reconstruction_mse": over_seeds(fidelity.mse),
         "measures": {name: over_seeds(values) for name, values in measures.items()},
     }
-    draw_model(experiment, config.method, method, variables, trained.history, out)
-    write_atomically(out / "table.md", epoch_table(found).encode())
-    close_run(run, found)
-    return found
 
 
 def _results(
     experiment: Experiment,
     config: PretrainConfig,
-    trained: Trained,
+    course: Course,
     variables: Variables,
     seconds: float,
 ) -> dict[str, Any]:
@@ -92,10 +119,10 @@ def _results(
         "environment": {**describe(experiment.plan), "seconds": seconds},
         "method": config.method,
         "parameters": parameters(variables),
-        "diverged_epoch": [int(epoch) or None for epoch in trained.diverged_epoch],
-        "history": {name: np.nanmean(values, axis=0) for name, values in trained.history.items()},
-        "seconds": {"compile": experiment.compiler.take_seconds(), "pretrain": trained.seconds},
-        "seconds_per_seed_and_epoch": trained.seconds / trained.history["train_loss"].size,
+        "diverged_epoch": [int(epoch) or None for epoch in course.diverged_epoch],
+        "history": {name: np.nanmean(values, axis=0) for name, values in course.history.items()},
+        "seconds": {"compile": experiment.compiler.take_seconds(), "pretrain": course.seconds},
+        "seconds_per_seed_and_epoch": course.seconds / course.history["train_loss"].size,
     }
 
 
@@ -162,5 +189,5 @@ def open_pretrained(folder: Path) -> Pretrained:
     width = 1 if config.data.scaler in ("range", "none") else features
     numbers = jax.ShapeDtypeStruct((config.seeds, width), np.float32)
     like = {**stacked, "scaler": {"shift": numbers, "scale": numbers}}
-    variables = load_variables(folder / "checkpoint", like)
+    variables = load_variables(folder / CHECKPOINT, like)
     return Pretrained(config, results, model, variables, Scaler(**variables.pop("scaler")))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import optax
 from rich.console import Console
 
-from aejax.config import HeadConfig, ProbingConfig, to_dict
+from aejax.config import HeadConfig, KeepingConfig, ProbingConfig, to_dict
 from aejax.data.dataset import Dataset
 from aejax.data.sources import load
 from aejax.data.splits import make_split
@@ -20,16 +21,20 @@ from aejax.models.parts import Variables
 from aejax.report.table import markdown_table
 from aejax.run.assemble import metric_rows, results, scores_npz
 from aejax.run.experiment import Experiment, prepare
+from aejax.run.folder import filling, finished
 from aejax.run.heads import classifier_on, train_head
+from aejax.run.keeping import WORKING
 from aejax.run.pictures import draw_comparison
 from aejax.run.pretrain import Pretrained, open_pretrained
 from aejax.run.progress import Reporter, reporting
-from aejax.run.scoring import Outcome, at_rows, score_method, summary_line
-from aejax.store.runs import begin_run, close_run, finished_run, write_atomically
+from aejax.run.scoring import Outcome, at_rows, report_found, score_method, summary_line
+from aejax.store.files import write_atomically
 from aejax.train.optimizers import freeze
 
 
-def probe_run(folder: Path, config: ProbingConfig, out: Path, console: Console, *, overwrite: bool) -> dict[str, Any]:
+def probe_run(
+    folder: Path, config: ProbingConfig, out: Path, console: Console, keeping: KeepingConfig = KeepingConfig()
+) -> dict[str, Any]:
     """Classify with the encoder of a pretraining run, for every seed, in both ways; write the results into `out`.
 
     Raises:
@@ -38,31 +43,48 @@ def probe_run(folder: Path, config: ProbingConfig, out: Path, console: Console, 
     began = time.perf_counter()
     pretrained = open_pretrained(folder)
     settings = {"run": pretrained.results["config"], **to_dict(config)}
-    if finished := finished_run(out, settings, overwrite=overwrite):
-        console.print(f"{out} holds this run already; --overwrite makes it again", highlight=False, soft_wrap=True)
-        return finished.results()
+    if (known := finished(out, settings, keeping, console)) is not None:
+        return known
     name = pretrained.config.method
     with reporting(console, total_epochs=config.head.head_epochs) as reporter:
         experiment = _same_data(pretrained, config, reporter)
-        run = begin_run(out, settings)
-        variables = experiment.plan.put_seeded(pretrained.variables)
-        method = METHODS[name](experiment.setting)
-        reporter.begin(name)
-        by_probe = score_method(experiment, name, method, variables, None, 0.0)
-        reporter.end(summary_line(by_probe))
-        reporter.begin(f"{name} + head")
-        head_method, by_head = _train_head(experiment, f"{name} + head", config.head, pretrained.model, variables)
-        reporter.end(summary_line(by_head))
-    assert by_head.trained is not None
-    run.append_metrics(metric_rows(by_head.name, by_head.trained))
-    outcomes = [(by_probe, method), (by_head, head_method)]
-    found = results(experiment, [by_probe, by_head], [], time.perf_counter() - began)
-    found["prediction"] = _predict_one(experiment, head_method, by_head)
-    write_atomically(out / "scores.npz", scores_npz([by_probe, by_head]))
-    draw_comparison(experiment, outcomes, found, out)
-    write_atomically(out / "table.md", markdown_table(found).encode())
-    close_run(run, found)
+        with filling(out, settings, keeping, console, began) as (run, keeper):
+            experiment = dataclasses.replace(experiment, keeper=keeper)
+            variables = experiment.plan.put_seeded(pretrained.variables)
+            method = METHODS[name](experiment.setting)
+            by_probe = _found_or(
+                experiment, "probe", name, lambda: score_method(experiment, name, method, variables, None, 0.0)
+            )
+            head_name, head_method = f"{name} + head", _head_method(experiment, pretrained.model)
+            by_head = _found_or(
+                experiment,
+                "head",
+                head_name,
+                lambda: _train_head(experiment, head_name, head_method, config.head, pretrained.model, variables),
+            )
+            assert by_head.course is not None
+            run.append_metrics(metric_rows(by_head.name, by_head.course))
+            found = results(experiment, [by_probe, by_head], [], run.seconds)
+            found["prediction"] = _predict_one(experiment, head_method, by_head)
+            write_atomically(out / "scores.npz", scores_npz([by_probe, by_head]))
+            draw_comparison(experiment, [(by_probe, method), (by_head, head_method)], found, out)
+            write_atomically(out / "table.md", markdown_table(found).encode())
+            keeper.settle()
+            run.finish(found, drop=WORKING)
     return found
+
+
+def _found_or(experiment: Experiment, kept_as: str, name: str, score: Callable[[], Outcome]) -> Outcome:
+    """What an earlier attempt at this run has found, or else what `score` finds now."""
+    outcome = experiment.keeper.found(kept_as)
+    if outcome is not None:
+        report_found(experiment, outcome)
+        return outcome
+    experiment.reporter.begin(name)
+    outcome = score()
+    experiment.keeper.keep(kept_as, outcome)
+    experiment.reporter.end(summary_line(outcome))
+    return outcome
 
 
 def _same_data(pretrained: Pretrained, config: ProbingConfig, reporter: Reporter) -> Experiment:
@@ -93,23 +115,33 @@ def _check_same(pretrained: Pretrained, dataset: Dataset) -> None:
     )
 
 
-def _train_head(
-    experiment: Experiment, name: str, config: HeadConfig, autoencoder: Autoencoder, encoder: Variables
-) -> tuple[Method, Outcome]:
-    """A softmax layer trained by gradient steps on the whole model, the encoder frozen."""
+def _head_method(experiment: Experiment, autoencoder: Autoencoder) -> Method:
+    """An encoder with a softmax layer on it, as a method."""
     model = classifier_on(experiment, autoencoder)
-    method = Method(start=lambda key, inputs: model.init(key), encode=model.encode, log_probs=model.log_probs)
+    return Method(start=lambda key, inputs: model.init(key), encode=model.encode, log_probs=model.log_probs)
+
+
+def _train_head(
+    experiment: Experiment,
+    name: str,
+    method: Method,
+    config: HeadConfig,
+    autoencoder: Autoencoder,
+    encoder: Variables,
+) -> Outcome:
+    """A softmax layer trained by gradient steps on the whole model, the encoder frozen."""
     trained = train_head(
         experiment,
-        model,
+        "head",
+        classifier_on(experiment, autoencoder),
         encoder,
         freeze(optax.adam(config.head_learning_rate), {"encoder"}),
         frozen_encoder=True,
         epochs=config.head_epochs,
         batch_size=config.head_batch_size,
     )
-    outcome = score_method(experiment, name, method, trained.fit.state.variables, trained, trained.seconds)
-    return method, outcome
+    variables, course = trained.fit.state.variables, trained.course
+    return score_method(experiment, name, method, variables, course, course.seconds)
 
 
 def _predict_one(experiment: Experiment, method: Method, outcome: Outcome) -> dict[str, Any]:

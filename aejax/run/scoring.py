@@ -23,7 +23,8 @@ from aejax.run.diagnosing import Diagnosis, diagnose_rows, taken
 from aejax.run.experiment import Experiment, rows_on_device
 from aejax.run.guards import TOGETHER, require_evaluation_mode
 from aejax.run.heads import finetune
-from aejax.run.training import Trained, optimizer_for, start, train_method
+from aejax.run.keeping import Course
+from aejax.run.training import optimizer_for, start, train_method
 from aejax.train.plan import Plan
 
 Run = Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch ..."]]
@@ -39,7 +40,7 @@ class Outcome(NamedTuple):
     measures: dict[str, Float[np.ndarray, " seeds"]]  # by name, what else is said of an autoencoder
     reports: Reports  # how it was classified
     features_of: str | None  # the method that has the same features, where it is another one
-    trained: Trained | None
+    course: Course | None  # of its training, if it has one
     borrowed: bool  # the training is another row's
     variables: Variables  # of every seed, as they were classified
     seconds: dict[str, float]  # compile, pretrain, probe
@@ -151,19 +152,19 @@ def fit_and_score(experiment: Experiment, name: str, method: Method, lender: Out
     experiment.reporter.begin(name)
     if lender is not None:
         borrowed = experiment.plan.put_seeded(lender.variables)
-        outcome = score_method(experiment, name, method, borrowed, lender.trained, 0.0)._replace(borrowed=True)
+        outcome = score_method(experiment, name, method, borrowed, lender.course, 0.0)._replace(borrowed=True)
         experiment.reporter.end(summary_line(outcome))
         return outcome
     clock = time.perf_counter()
     variables = start(experiment, method)
     trained = None
     if method.objective is not None:
-        trained = train_method(experiment, method, optimizer_for(experiment, method), variables)
+        trained = train_method(experiment, name, method, optimizer_for(experiment, method), variables)
     if trained is not None:
         variables = trained.fit.best if method.labelled else trained.fit.state.variables
     jax.block_until_ready(variables)
     seconds = time.perf_counter() - clock - experiment.compiler.seconds
-    outcome = score_method(experiment, name, method, variables, trained, seconds)
+    outcome = score_method(experiment, name, method, variables, trained and trained.course, seconds)
     experiment.reporter.end(summary_line(outcome))
     return outcome
 
@@ -173,12 +174,12 @@ def score_method(
     name: str,
     method: Method,
     variables: Variables,
-    trained: Trained | None,
+    course: Course | None,
     pretrain_seconds: float,
 ) -> Outcome:
     """Classify with fitted variables and score the test rows, once.
 
-    A seed that diverged is classified with its last finite weights; `Outcome.trained` marks it.
+    A seed that diverged is classified with its last finite weights; `Outcome.course` marks it.
 
     Raises:
         LeakError: what an example's features are depends on the examples beside it.
@@ -188,7 +189,7 @@ def score_method(
     clock, compiled_before = time.perf_counter(), compiler.seconds
     fetched = experiment.plan.fetch(variables)
     features = None if method.log_probs is not None else features_of(experiment, method, variables)
-    classified = _classify(experiment, method, variables, features)
+    classified = _classify(experiment, name, method, variables, features)
     _require_evaluation_mode(experiment, name, method, fetched, features, classified)
     fidelity = None
     measures: dict[str, Float[np.ndarray, " seeds"]] = {}
@@ -207,7 +208,7 @@ def score_method(
         measures=measures,
         reports=classified.reports,
         features_of=method.of,
-        trained=trained,
+        course=course,
         borrowed=False,
         variables=fetched,
         seconds=seconds,
@@ -215,14 +216,16 @@ def score_method(
     )
 
 
-def _classify(experiment: Experiment, method: Method, variables: Variables, features: Features | None) -> Classified:
+def _classify(
+    experiment: Experiment, name: str, method: Method, variables: Variables, features: Features | None
+) -> Classified:
     """By the method's own classifier, else by the one that the config asks for."""
     if features is None:
         assert method.log_probs is not None
         return Classified(at_rows(experiment, method.log_probs, variables, experiment.split.test))
     config = experiment.config.probe
     if config.probe == "finetune" and method.model is not None and method.of is None:
-        tuned = finetune(experiment, method.model, variables)
+        tuned = finetune(experiment, f"{name}-finetune", method.model, variables)
         log_probs = at_rows(experiment, tuned.classifier.log_probs, tuned.variables, experiment.split.test)
         return Classified(log_probs, Reports(finetuned=tuned.report))
     labels = labels_seen(experiment.dataset.labels, experiment.split.labelled, permuted=method.permuted)
@@ -267,12 +270,20 @@ def _diagnosis(
     return diagnose_rows(experiment, lambda rows: taken(experiment, *features, rows))
 
 
+def report_found(experiment: Experiment, outcome: Outcome) -> None:
+    """Show a method that an earlier attempt at this run has ended."""
+    experiment.reporter.begin(outcome.name)
+    if outcome.course is not None and not outcome.borrowed:
+        experiment.reporter.epochs(outcome.course.epochs, float("nan"))
+    experiment.reporter.end(f"{summary_line(outcome)}, from before")
+
+
 def summary_line(outcome: Outcome) -> str:
     """What a progress display says of a method that has ended."""
     accuracy = 100 * outcome.scores.correct.mean()
     parts = [f"{outcome.features} features", f"test accuracy {accuracy:.2f} %"]
-    if outcome.trained is not None and not outcome.borrowed:
-        diverged = int(np.count_nonzero(outcome.trained.diverged_epoch))
-        parts.append(f"{outcome.trained.epochs} epochs")
+    if outcome.course is not None and not outcome.borrowed:
+        diverged = int(np.count_nonzero(outcome.course.diverged_epoch))
+        parts.append(f"{outcome.course.epochs} epochs")
         parts += [f"{diverged} seed(s) diverged"] if diverged else []
     return ", ".join([*parts, f"{sum(outcome.seconds.values()):.1f} s"])

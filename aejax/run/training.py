@@ -19,6 +19,8 @@ from aejax.methods import Method
 from aejax.models.parts import Variables
 from aejax.objectives.objective import Objective
 from aejax.run.experiment import Experiment, rows_on_device
+from aejax.run.keeping import Course, longer
+from aejax.run.signals import saving_first
 from aejax.train.epoch import SeedData, make_epochs
 from aejax.train.keys import Use
 from aejax.train.optimizers import carried_optimizer, make_optimizer, train_only
@@ -33,14 +35,7 @@ class Trained(NamedTuple):
     """A training that has ended."""
 
     fit: Fit  # of every seed, on the devices
-    history: dict[str, Float[np.ndarray, "seeds epochs"]]
-    diverged_epoch: Int[np.ndarray, " seeds"]  # 0: it did not
-    seconds: float  # without compilation
-
-    @property
-    def epochs(self) -> int:
-        """Epochs trained."""
-        return self.history["train_loss"].shape[1]
+    course: Course
 
 
 def epochs_per_call(epochs: int, examples_per_epoch: int) -> int:
@@ -67,6 +62,7 @@ def start(experiment: Experiment, method: Method) -> Variables:
 
 def train(
     experiment: Experiment,
+    name: str,
     variables: Variables,
     objective: Objective,
     optimizer: optax.GradientTransformation,
@@ -81,8 +77,11 @@ def train(
 ) -> Trained:
     """Train every seed from `variables` on its own `rows`, watching its own `monitor` rows.
 
+    A training that the experiment's run has checkpoints of goes on from the last: bit for bit what it would have been.
+
     Args:
         experiment: where to.
+        name: of the training within the run.
         variables: of every seed, on the devices.
         objective: what is minimised.
         optimizer: an optax gradient transformation.
@@ -97,32 +96,41 @@ def train(
 
     Raises:
         LeakError: among `rows` is a seed's validation row, or a test row.
+        DamagedError: so is the last checkpoint.
+        Stopped: a signal came; where the training stands is saved.
     """
     rows = experiment.split.only_training(rows, "a model")
     plan, compiler = experiment.plan, experiment.compiler
-    done = 0 if before is None else before.epochs
-    step = done * steps_per_epoch(rows.shape[1], batch_size)
-    diverged = plan.put_seeded(np.zeros(plan.seeds, np.int32) if before is None else before.diverged_epoch)
-    fit = compiler(plan.over(lambda own, failed: init_fit(own, optimizer, step, failed)), variables, diverged)
+    earlier = 0 if before is None else before.course.epochs
+    step = earlier * steps_per_epoch(rows.shape[1], batch_size)
+    diverged = plan.put_seeded(np.zeros(plan.seeds, np.int32) if before is None else before.course.diverged_epoch)
+    begin = plan.over(lambda own, failed: init_fit(own, optimizer, step, failed))
+    trail = experiment.keeper.trail(name)
+    stand = trail.latest(plan.shapes_of_fetched(jax.eval_shape(begin, variables, diverged)))
+    if stand is None:
+        fit, course = compiler(begin, variables, diverged), None
+    else:
+        fit, course = plan.put_seeded(stand.fit), stand.course
+        experiment.reporter.epochs(course.epochs / passes, _latest_loss(course.history))
     program = plan.over(make_epochs(objective, optimizer), shared=(3,), donate=(0,))
     data = SeedData(experiment.keys(noise), experiment.seed_scaler, rows_on_device(experiment, monitor))
     portion = epochs_per_call(epochs, rows.size)
-    portions, seconds = [], 0.0
-    for first in range(0, epochs, portion):
-        order = orders(rows[: experiment.config.seeds], done + first, portion, batch_size)
-        order = plan.put_seeded(experiment.laid(order))
-        compiled_before, began = compiler.seconds, time.perf_counter()
-        fit, metrics = compiler(program, fit, order, data, experiment.examples)
-        portions.append(plan.fetch(metrics))
-        seconds += time.perf_counter() - began - (compiler.seconds - compiled_before)
-        experiment.reporter.epochs(portion / passes, _latest_loss(portions[-1]))
-        if np.all(plan.fetch(fit.diverged_epoch)):
-            break
-    history = {name: np.concatenate([part[name] for part in portions], axis=1) for name in portions[0]}
-    if before is not None:
-        history = {name: np.concatenate([before.history[name], own], axis=1) for name, own in history.items()}
-        seconds += before.seconds
-    return Trained(fit, history, plan.fetch(fit.diverged_epoch), seconds)
+    with saving_first() as stopping:
+        while course is None or (course.epochs < epochs and not np.all(course.diverged_epoch)):
+            first = earlier + (0 if course is None else course.epochs)
+            order = orders(rows[: experiment.config.seeds], first, portion, batch_size)
+            order = plan.put_seeded(experiment.laid(order))
+            compiled_before, began = compiler.seconds, time.perf_counter()
+            fit, metrics = compiler(program, fit, order, data, experiment.examples)
+            metrics, diverged_epoch = plan.fetch(metrics), plan.fetch(fit.diverged_epoch)
+            seconds = time.perf_counter() - began - (compiler.seconds - compiled_before)
+            course = longer(course, Course(metrics, diverged_epoch, seconds))
+            experiment.reporter.epochs(portion / passes, _latest_loss(metrics))
+            stop = stopping()
+            trail.offer(course, functools.partial(plan.fetch, fit), now=stop)
+            if stop:
+                break
+    return Trained(fit, course if before is None else longer(before.course, course))
 
 
 def _rows_of(experiment: Experiment, method: Method) -> tuple[Int[np.ndarray, "seeds n"], Int[np.ndarray, "seeds m"]]:
@@ -181,11 +189,15 @@ def optimizer_for(experiment: Experiment, method: Method) -> optax.GradientTrans
 
 
 def train_method(
-    experiment: Experiment, method: Method, optimizer: optax.GradientTransformation, variables: Variables
+    experiment: Experiment,
+    name: str,
+    method: Method,
+    optimizer: optax.GradientTransformation,
+    variables: Variables,
 ) -> Trained:
     """Train a method for as long as the experiment's config says, stage after stage and then as a whole.
 
-    A stage has the config's optimizer at its constant peak rate.
+    A stage has the config's optimizer at its constant peak rate. `name` is that of the training within its run.
     """
     config = experiment.config
     assert method.objective is not None
@@ -195,15 +207,15 @@ def train_method(
     before = None
     constant = dataclasses.replace(config.optimizer, schedule="constant", warmup_epochs=0.0)
     make = carried_optimizer if method.carries else make_optimizer
-    for stage in method.stages:
+    settings["epochs"] = epochs.each_stage
+    for number, stage in enumerate(method.stages, 1):
         only = train_only(make(constant, 1, 1), _is_in(stage.trained))
-        before = train(
-            experiment, variables, stage.objective, only, epochs=epochs.each_stage, before=before, **settings
-        )
+        own_name = f"{name}-stage-{number}"
+        before = train(experiment, own_name, variables, stage.objective, only, before=before, **settings)
         variables = before.fit.state.variables
     passes = passes_of(experiment, method)
     settings |= {"epochs": passes * epochs.whole, "passes": passes}
-    return train(experiment, variables, method.objective, optimizer, before=before, **settings)
+    return train(experiment, name, variables, method.objective, optimizer, before=before, **settings)
 
 
 def _is_in(chosen: tuple[tuple[str, ...], ...]) -> Callable[[tuple[str, ...]], bool]:

@@ -13,7 +13,7 @@ from aejax.evaluate.verification import Effort, verification
 from aejax.report.style import save
 from aejax.report.verification import markdown, power_and_coverage
 from aejax.run.environment import command, machine
-from aejax.store.runs import write_atomically, write_json
+from aejax.store.files import write_atomically, write_json
 
 MIN_EXPERIMENTS = 40
 FILES = {"verify.md", "verify.png", "verify.json"}

@@ -1,140 +1,257 @@
-"""Run folders: what a run leaves, and when it may be written."""
+"""Run folders: what a run leaves, who may write to it, and how it is found again.
 
+A folder appears whole, with its config, and says in `run.json` how it stands: `running`, `interrupted`, `finished` or
+`failed`. While a process fills it, it holds the folder's lock, which its death releases, however it dies: `running`
+without a lock is what a kill leaves. A run that is made anew moves the old one aside until it has finished.
+"""
+
+import contextlib
 import dataclasses
+import datetime
 import json
-import math
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+import socket
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
+import filelock
 
-from aejax.errors import InputError, require
+from aejax.errors import InputError, Stopped, require
+from aejax.store.files import plain, read_json, write_json
 
-
-def plain(value: Any) -> Any:
-    """JSON values only: arrays and tuples as lists, numbers that are not finite as null."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
+State = Literal["running", "interrupted", "finished", "failed"]
+CONFIG, STATE, RESULTS, LOCK = "config.json", "run.json", "results.json", ".lock"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file as a whole: a reader sees the old content or the new, never a part."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `plain(value)`, indented, atomically. Lists of numbers stay on one line."""
-    write_atomically(path, (_dumps(plain(value)) + "\n").encode())
-
-
-def _dumps(value: Any, indent: str = "") -> str:
-    deeper = indent + " "
-    if isinstance(value, dict) and value:
-        rows = (f"{deeper}{json.dumps(key)}: {_dumps(item, deeper)}" for key, item in value.items())
-        return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
-    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        return "[\n" + ",\n".join(deeper + _dumps(item, deeper) for item in value) + f"\n{indent}]"
-    return json.dumps(value, allow_nan=False)
-
-
-def read_json(path: Path) -> Any:
-    """Parse a JSON file.
-
-    Raises:
-        InputError: the file is missing, unreadable or not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read as JSON ({error}); run the script that wrote it again with --overwrite"
-        ) from None
-
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Run:
-    """A folder being filled. It is finished when `results.json`, written last, is there."""
+    """A folder that this process fills."""
 
     folder: Path
+    record: dict[str, Any]  # what `run.json` says
+    began: float  # by `time.perf_counter`
+    note: str = ""  # what the user should know of how it was found
+    metrics: Literal["w", "a"] = "w"  # how `metrics.jsonl` is opened next: an attempt writes it from the first line
 
     @property
-    def finished(self) -> bool:
-        """Whether everything was written."""
-        return (self.folder / "results.json").exists()
+    def resumed(self) -> bool:
+        """Whether it was begun before."""
+        return len(self.record["attempts"]) > 1
 
-    def results(self) -> dict[str, Any]:
-        """What the finished run found."""
-        return read_json(self.folder / "results.json")
+    @property
+    def seconds(self) -> float:
+        """Spent on it, in this attempt and in those before, as far as they could say."""
+        return sum(attempt["seconds"] for attempt in self.record["attempts"][:-1]) + self._own_seconds()
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add lines to `metrics.jsonl`."""
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        with (self.folder / "metrics.jsonl").open(self.metrics, encoding="utf-8") as file:
             file.writelines(json.dumps(plain(row), allow_nan=False) + "\n" for row in rows)
+        self.metrics = "a"
+
+    def finish(self, results: Mapping[str, Any], *, name: str = RESULTS, drop: Sequence[str] = ()) -> None:
+        """Write the results, which finishes the run; then drop what it replaced, and folders that only work needed."""
+        write_json(self.folder / name, results)
+        self.mark("finished")
+        for needless in [*(self.folder / own for own in drop), *map(self.folder.with_name, self.record["replaces"])]:
+            shutil.rmtree(needless, ignore_errors=True)
+
+    def mark(self, state: State, error: str | None = None) -> None:
+        """Say how it stands."""
+        self.record["state"] = state
+        self.record["attempts"][-1] |= {"state": state, "seconds": self._own_seconds(), "error": error}
+        write_json(self.folder / STATE, self.record)
+
+    def _own_seconds(self) -> float:
+        return round(time.perf_counter() - self.began, 3)
 
 
-def finished_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool) -> Run | None:
-    """The finished run of the same config that the folder holds, or None if the folder may be filled. Changes nothing.
+def finished_results(
+    folder: Path, config: Mapping[str, Any], *, overwrite: bool, name: str = RESULTS
+) -> dict[str, Any] | None:
+    """The results of the finished run of the same config that the folder holds, or None if it may be filled.
+
+    Changes nothing, but for one thing: a run that a killed `--overwrite` had moved aside is put back.
 
     Raises:
-        InputError: the folder holds another config's run, or something that is no run, or is a file.
+        InputError: the folder holds another config's run, or something that is no run, or is a file; or is damaged.
     """
-    run = Run(folder)
-    if not folder.exists():
+    _put_back(folder)
+    if not _holds_run(folder):
         return None
-    require(folder.is_dir(), f"{folder}: is a file; give another --out")
-    if not any(folder.iterdir()):
-        return None
-    require((folder / "config.json").exists(), f"{folder}: holds other files and no run; give another --out")
-    same = read_json(folder / "config.json") == plain(config)
+    same = read_json(folder / CONFIG) == plain(config)
     mend = "give --overwrite to replace it, or another --out"
     require(same or overwrite, f"{folder}: holds a run with other settings; {mend}")
-    return run if run.finished and not overwrite else None
+    return read_json(folder / name) if state_of(folder, name) == "finished" and not overwrite else None
 
 
-def begin_run(folder: Path, config: Mapping[str, Any]) -> Run:
-    """Start filling a folder that `finished_run` left open.
+def state_of(folder: Path, name: str = RESULTS) -> State:
+    """How a run with results of that name stands. `running` says that it was when it last said anything."""
+    if not (folder / STATE).exists():  # made before there was such a file
+        return "finished" if (folder / name).exists() else "interrupted"
+    return _record_of(folder)["state"]
 
-    A finished run in it is moved aside to `NAME.old` until `close_run`; an unfinished one is dropped.
+
+def _record_of(folder: Path) -> dict[str, Any]:
+    record = read_json(folder / STATE)
+    whole = isinstance(record, dict) and record.get("schema") == 1 and isinstance(record.get("attempts"), list)
+    whole = whole and record.get("state") in ("running", "interrupted", "finished", "failed")
+    whole = whole and isinstance(record.get("replaces"), list)
+    require(whole, f"{folder / STATE}: is damaged; give --overwrite to start anew, or another --out")
+    return record
+
+
+def _holds_run(folder: Path) -> bool:
+    """Whether it holds one, or may be filled. Raises `InputError` if neither."""
+    if not folder.exists():
+        return False
+    require(folder.is_dir(), f"{folder}: is a file; give another --out")
+    if not any(folder.iterdir()):
+        return False
+    require((folder / CONFIG).exists(), f"{folder}: holds other files and no run; give another --out")
+    return True
+
+
+@contextlib.contextmanager
+def open_run(
+    folder: Path, config: Mapping[str, Any], *, overwrite: bool = False, about: Mapping[str, Any] | None = None
+) -> Iterator[Run]:
+    """Fill a folder that `finished_results` left open: a new one, or one that was interrupted.
+
+    Whatever ends the block without `Run.finish` is written down: a signal as `interrupted`, all else as `failed`. The
+    same command goes on from either.
+
+    Args:
+        folder: where.
+        config: of the run.
+        overwrite: make it anew.
+        about: what else is written down of this attempt, such as versions.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: another process fills it, or it cannot be written.
     """
-    run = Run(folder)
     try:
-        if run.finished:
-            shutil.rmtree(_aside(folder), ignore_errors=True)
-            os.replace(folder, _aside(folder))
-        elif folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
-        write_json(folder / "config.json", config)
+        run, lock = _begin(folder, config, overwrite=overwrite, about=dict(about or {}))
     except OSError as error:
         raise InputError(f"--out {folder}: cannot be written ({error.strerror}); give another --out") from None
+    try:
+        yield run
+    except (Stopped, KeyboardInterrupt):
+        _mark_if_possible(run, "interrupted", None)
+        raise
+    except BaseException as error:
+        _mark_if_possible(run, "failed", f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        lock.release()
+
+
+def _mark_if_possible(run: Run, state: State, error: str | None) -> None:
+    """What ended the run is what the user hears of, not that a full disk has no room to say so."""
+    with contextlib.suppress(InputError):
+        run.mark(state, error)
+
+
+def _begin(
+    folder: Path, config: Mapping[str, Any], *, overwrite: bool, about: dict[str, Any]
+) -> tuple[Run, filelock.BaseFileLock]:
+    _put_back(folder)
+    replaces: list[str] = []
+    if _holds_run(folder):
+        lock = _locked(folder)
+        try:
+            finished = finished_results(folder, config, overwrite=overwrite) is not None  # it may just have changed
+            require(not finished, f"{folder}: another process has finished this run; the same command shows it")
+            if not overwrite:
+                return _go_on(folder, about), lock
+            replaces = _moved_aside(folder)
+        except BaseException:
+            lock.release()
+            raise
+        lock.release()
+    return _created(folder, config, replaces, about)
+
+
+def _moved_aside(folder: Path) -> list[str]:
+    """Every folder that the next run replaces: those that this one had replaced, and this one, where it is now."""
+    earlier: list[str] = []
+    with contextlib.suppress(InputError):  # a damaged state is replaced like any other
+        earlier = _record_of(folder)["replaces"] if (folder / STATE).exists() else []
+    aside = next(path for path in _asides(folder) if not path.exists())  # what is already there may be somebody's
+    os.rename(folder, aside)
+    return [*earlier, aside.name]
+
+
+def _go_on(folder: Path, about: dict[str, Any]) -> Run:
+    fresh: dict[str, Any] = {"schema": 1, "replaces": [], "attempts": []}
+    record = _record_of(folder) if (folder / STATE).exists() else fresh
+    earlier = record["attempts"][-1].get("versions") if record["attempts"] else None
+    for left_over in [*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp"), *folder.glob("*/*/.*.tmp")]:
+        shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
+    record["attempts"].append(_attempt(about))
+    run = Run(folder, record, time.perf_counter())
+    versions = about.get("versions", {})
+    if changed := sorted(name for name in versions if (earlier or versions).get(name) != versions[name]):
+        run.note = f"{folder}: was begun with another version of {', '.join(changed)}; bits may differ from its own"
+    run.mark("running")
     return run
 
 
-def close_run(run: Run, results: Mapping[str, Any]) -> None:
-    """Write `results.json`, which finishes the run, and drop what it replaced."""
-    write_json(run.folder / "results.json", results)
-    shutil.rmtree(_aside(run.folder), ignore_errors=True)
+def _created(
+    folder: Path, config: Mapping[str, Any], replaces: list[str], about: dict[str, Any]
+) -> tuple[Run, filelock.BaseFileLock]:
+    """The folder with config, state and a lock that is held, all at once."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.parent.glob(f".{folder.name}.*.begun"):
+        with contextlib.suppress(InputError):
+            _locked(left_over).release()
+            shutil.rmtree(left_over, ignore_errors=True)
+    begun = folder.with_name(f".{folder.name}.{os.getpid()}.begun")
+    begun.mkdir()
+    try:
+        lock = _locked(begun)
+        write_json(begun / CONFIG, config)
+        run = Run(begun, {"schema": 1, "replaces": replaces, "attempts": [_attempt(about)]}, time.perf_counter())
+        run.mark("running")
+        try:
+            os.rename(begun, folder)
+        except OSError:
+            require(not folder.exists(), f"{folder}: another process has just made it; the same command goes on")
+            raise
+    except BaseException:
+        shutil.rmtree(begun, ignore_errors=True)
+        raise
+    run.folder = folder
+    return run, lock
 
 
-def _aside(folder: Path) -> Path:
-    return folder.with_name(folder.name + ".old")
+def _attempt(about: dict[str, Any]) -> dict[str, Any]:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"began": now, "host": socket.gethostname(), "process": os.getpid(), **about}
+
+
+def _locked(folder: Path) -> filelock.BaseFileLock:
+    """The folder's lock, held."""
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        who = _record_of(folder)["attempts"][-1] if (folder / STATE).exists() else {}
+        by = f"process {who.get('process', 'unknown')} on {who.get('host', 'this machine')}"
+        raise InputError(f"{folder}: is in use by {by}; wait for it, or give another --out") from None
+    return lock
+
+
+def _asides(folder: Path) -> list[Path]:
+    """Where runs are moved to, in order."""
+    return [folder.with_name(f"{folder.name}.replaced{number}") for number in ("", *(f"-{n}" for n in range(2, 1000)))]
+
+
+def _put_back(folder: Path) -> None:
+    """Undo an `--overwrite` that was killed between moving the old run aside and making the new one."""
+    moved = [] if folder.exists() else [aside for aside in _asides(folder) if (aside / STATE).exists()]
+    if moved:
+        os.rename(moved[-1], folder)

@@ -46,6 +46,10 @@ class Plan:
         """Seeded arrays back on the host as NumPy, without the padding."""
         return jax.tree.map(lambda x: np.asarray(x)[: self.seeds], tree)
 
+    def shapes_of_fetched(self, tree: Any) -> Any:
+        """The shapes and dtypes that `fetch` gives, of seeded arrays or of descriptions of them."""
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.seeds, *x.shape[1:]), x.dtype), tree)
+
     def over(
         self, function: Callable[..., Any], *, shared: tuple[int, ...] = (), donate: tuple[int, ...] = ()
     ) -> Callable[..., Any]:

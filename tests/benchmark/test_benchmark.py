@@ -25,7 +25,7 @@ from aejax.errors import InputError
 from aejax.kinds.kind import Setting
 from aejax.kinds.registry import KINDS
 from aejax.recipes import recipe
-from aejax.store.runs import plain, read_json
+from aejax.store.files import plain, read_json
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
 

@@ -19,7 +19,7 @@ from aejax.classify.logistic import initial_curvature, make_problem, path, solve
 from aejax.classify.probe import L2_GRID
 from aejax.config import DataConfig
 from aejax.errors import InputError
-from aejax.store.runs import plain, read_json
+from aejax.store.files import plain, read_json
 
 TABULAR = DataConfig(dataset="tabular", tabular_samples=300, tabular_features=12, tabular_redundant=2)
 TINY = {"tiny": PathWorkload(TABULAR, seeds=(1, 3)), "pca": PathWorkload(TABULAR, components=4)}

@@ -19,7 +19,7 @@ from aejax.ledger.ledger import make_ledger, measure
 from aejax.ledger.registry import CLAIMS, EVERY
 from aejax.ledger.workplace import Workplace
 from aejax.recipes import compare_defaults, recipe
-from aejax.store.runs import read_json
+from aejax.store.files import read_json
 
 ROOT = Path(__file__).parents[2]
 

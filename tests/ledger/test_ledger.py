@@ -14,7 +14,7 @@ from aejax.ledger.claim import Claim, Evidence, Source
 from aejax.ledger.ledger import make_ledger
 from aejax.report.ledger import headline, status_words, terminal_ledger, terminal_list
 from aejax.report.page import index
-from aejax.store.runs import read_json
+from aejax.store.files import read_json
 
 
 def quiet():

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, PlanConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.run.compare import compare
-from aejax.store.runs import read_json
+from aejax.store.files import read_json
 
 SMALL = CompareConfig(
     data=DataConfig(dataset="wine"),

@@ -13,7 +13,7 @@ from aejax.errors import InputError
 from aejax.run import scoring
 from aejax.run.assemble import declared_pairs
 from aejax.run.compare import compare
-from aejax.store.runs import read_json
+from aejax.store.files import read_json
 
 WINE = CompareConfig(
     data=DataConfig(dataset="wine"),

@@ -15,7 +15,7 @@ from aejax.run.diagnosing import PAIRED_SEEDS, diagnosed_rows, diagnosis_of, pai
 from aejax.run.experiment import prepare
 from aejax.run.progress import Silent
 from aejax.run.resolve import resolve
-from aejax.store.runs import read_json
+from aejax.store.files import read_json
 
 METHODS = ("raw", "pca", "random", "supervised", "linear")
 CONFIG = CompareConfig(

@@ -27,7 +27,7 @@ from aejax.run.exploring.restored import corruption_of
 from aejax.run.exploring.subject import model_codec, open_subject
 from aejax.run.pretrain import pretrain
 from aejax.run.progress import Silent
-from aejax.store.runs import read_json, write_json
+from aejax.store.files import read_json, write_json
 
 DIGITS = PretrainConfig(
     data=DataConfig(dataset="digits"),

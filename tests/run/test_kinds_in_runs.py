@@ -23,7 +23,7 @@ from aejax.errors import InputError
 from aejax.kinds.registry import IMAGE_KINDS
 from aejax.run.compare import compare
 from aejax.run.pretrain import open_pretrained, pretrain
-from aejax.store.runs import read_json
+from aejax.store.files import read_json
 
 # A table of 13 features, and kinds that differ in what a run has to do for them.
 TABLE = CompareConfig(

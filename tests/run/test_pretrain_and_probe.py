@@ -16,7 +16,7 @@ from aejax.recipes import RECIPES, recipe
 from aejax.run.pretrain import open_pretrained, pretrain
 from aejax.run.probing import _same_data, probe_run
 from aejax.run.progress import Silent
-from aejax.store.runs import read_json, write_json
+from aejax.store.files import read_json, write_json
 
 SMALL = PretrainConfig(
     data=DataConfig(dataset="digits"),
@@ -64,7 +64,7 @@ def test_the_opened_encoder_is_jittable_and_differentiable(run):
 
 def test_probe_and_head_classify_far_above_chance_with_the_loaded_encoder(run, tmp_path):
     config = ProbingConfig(head=dataclasses.replace(SMALL.head, head_epochs=15, head_learning_rate=0.01))
-    results = probe_run(run, config, tmp_path / "probe", quiet(), overwrite=False)
+    results = probe_run(run, config, tmp_path / "probe", quiet())
     probe, head = results["methods"]
     assert probe["name"] == "undercomplete"
     assert head["name"] == "undercomplete + head"
@@ -102,7 +102,7 @@ def test_a_run_of_other_data_is_refused(run, tmp_path):
     results["dataset"]["sha256"] = "0" * 64
     write_json(copy / "results.json", results)
     with pytest.raises(InputError, match="other examples"):
-        probe_run(copy, ProbingConfig(), tmp_path / "out", quiet(), overwrite=False)
+        probe_run(copy, ProbingConfig(), tmp_path / "out", quiet())
 
 
 def test_a_folder_that_is_no_pretraining_run_is_refused(tmp_path):
@@ -137,7 +137,7 @@ def test_every_mnist_recipe_trains_and_is_probed(name, mnist_folder, tmp_path):
     pretrain(config, tmp_path / "run", quiet())
     history = read_json(tmp_path / "run" / "results.json")["history"]
     assert history["train_loss"][1] < history["train_loss"][0]
-    results = probe_run(tmp_path / "run", ProbingConfig(), tmp_path / "probe", quiet(), overwrite=False)
+    results = probe_run(tmp_path / "run", ProbingConfig(), tmp_path / "probe", quiet())
     assert results["methods"][0]["test_accuracy"]["mean"] > 0.15
     assert results["dataset"]["n_train"] == 1000
 
@@ -146,7 +146,7 @@ def test_the_tabular_recipe_trains_and_is_probed(tmp_path):
     full = recipe("tutorial-tabular")
     config = dataclasses.replace(full, train=dataclasses.replace(full.train, epochs=3), seeds=2)
     pretrain(config, tmp_path / "run", quiet())
-    results = probe_run(tmp_path / "run", ProbingConfig(), tmp_path / "probe", quiet(), overwrite=False)
+    results = probe_run(tmp_path / "run", ProbingConfig(), tmp_path / "probe", quiet())
     assert results["dataset"]["n_train"] == 670
     assert results["dataset"]["n_test"] == 330
     assert results["methods"][0]["test_accuracy"]["mean"] > 0.7

@@ -17,7 +17,7 @@ from aejax.run.sweep import sweep
 from aejax.run.sweeping.assemble import chosen_point
 from aejax.run.sweeping.points import choose_kind, groups_of, points_of
 from aejax.run.sweeping.references import references_of
-from aejax.store.runs import read_json
+from aejax.store.files import read_json
 
 SMALL = SweepConfig(
     data=DataConfig(dataset="digits"),

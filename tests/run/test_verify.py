@@ -9,7 +9,7 @@ from aejax.errors import InputError
 from aejax.evaluate.verification import Effort
 from aejax.report.page import index
 from aejax.run.verify import FILES, verify
-from aejax.store.runs import read_json
+from aejax.store.files import read_json
 
 SMALL = Effort(40, (6, 8), (40, 60))
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from aejax.errors import InputError
-from aejax.store.runs import Run, begin_run, close_run, finished_run, plain, read_json, write_json
+from aejax.store.files import plain, read_json, write_json
+from aejax.store.runs import Run, begin_run, close_run, finished_run
 
 CONFIG = {"seeds": 2, "methods": ["raw"]}
 

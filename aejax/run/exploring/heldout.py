@@ -83,7 +83,7 @@ class HeldOut(NamedTuple):
 def find_class(experiment: Experiment, kind: str, method: Method, held_out: int) -> HeldOut:
     """Train without a class, and score the test examples."""
     own = without(experiment, held_out)
-    trained = train_method(own, method, optimizer_for(own, method), start(own, method))
+    trained = train_method(own, f"without-{held_out}", method, optimizer_for(own, method), start(own, method))
     variables = jax.tree.map(lambda leaf: leaf[0], own.plan.fetch(trained.fit.state.variables))
     codec = model_codec(KINDS[kind](own.setting).model, variables)
     train, test = (_inputs(own, rows) for rows in (own.split.train[0], own.split.test))
@@ -98,7 +98,7 @@ def find_class(experiment: Experiment, kind: str, method: Method, held_out: int)
         shown=shown,
         recon=codec.reconstruct(shown),
         n_train=len(train),
-        diverged_epoch=int(trained.diverged_epoch[0]) or None,
+        diverged_epoch=int(trained.course.diverged_epoch[0]) or None,
     )
 
 

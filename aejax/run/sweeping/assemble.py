@@ -23,13 +23,13 @@ CHOICES = ("valid_nll", "valid_reconstruction_mse")  # what may choose a point, 
 
 def point_entry(point: Point, outcome: Outcome) -> Entry:
     """One of `points`: a method's entry, the setting, and what validation says of it."""
-    assert outcome.trained is not None
+    assert outcome.course is not None
     nll = None if outcome.reports.probe is None else np.asarray(outcome.reports.probe.valid_nll)
-    mse = outcome.trained.history.get("valid_mse")
+    mse = outcome.course.history.get("valid_mse")
     return {
         **method_entry(outcome),
         "setting": point.values,
-        "epochs": outcome.trained.epochs,
+        "epochs": outcome.course.epochs,
         "valid_nll": None if nll is None or np.isnan(nll).any() else over_seeds(nll),
         "valid_reconstruction_mse": None if mse is None else over_seeds(mse[:, -1]),
     }

@@ -1,0 +1,104 @@
+"""SIGTERM and SIGINT: save, and end with 75. A second one ends at once.
+
+Python runs signal handlers between two bytecodes of the main thread, which a compiled program may keep for minutes; so
+a thread of ours hears of signals through a pipe. While a training is between two saves it leaves word and waits for the
+next one; at any other time everything that is done is saved, and the process ends where it stands.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+from aejax.errors import Stopped
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SHOW_CURSOR = b"\x1b[?25h\n"  # a live display hides it
+GONE = "stopped by a signal; everything is saved, run the same command to go on"
+
+
+class _Listener:
+    """What the main thread and the listening thread tell each other."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.asked = False
+        self.saving_first = 0  # how many blocks that save before they end are open
+        self.last_words: list[Callable[[], None]] = []
+
+    def heard(self, number: int) -> None:
+        with self.lock:
+            second, self.asked = self.asked, True
+            if second or not self.saving_first:
+                self._leave(saved=not self.saving_first)
+
+    def _leave(self, *, saved: bool) -> None:
+        for say in self.last_words if saved else ():
+            with contextlib.suppress(Exception):
+                say()
+        if sys.stdout.isatty():
+            os.write(sys.stdout.fileno(), SHOW_CURSOR)
+        sys.stderr.write(f"{GONE}\n" if saved else "stopped by a second signal; run the same command to go on\n")
+        sys.stderr.flush()
+        os._exit(75)
+
+
+_listener = _Listener()
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[None]:
+    """Hear signals, for the whole of a script. Library code runs without and keeps Python's own behaviour."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def listen() -> None:
+        while numbers := os.read(reader, 16):
+            for number in numbers:
+                if number in SIGNALS:
+                    _listener.heard(number)
+
+    before = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
+    old = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    thread = threading.Thread(target=listen, name="signals", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(old)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(writer)
+        thread.join()
+        os.close(reader)
+        _listener.asked = False
+
+
+@contextlib.contextmanager
+def saving_first() -> Iterator[Callable[[], bool]]:
+    """A block that a signal lets run until it has saved: it asks the function that it is given, saves, and leaves.
+
+    Raises:
+        Stopped: a signal came, and the block has ended.
+    """
+    with _listener.lock:
+        _listener.saving_first += 1
+    try:
+        yield lambda: _listener.asked
+    finally:
+        with _listener.lock:
+            _listener.saving_first -= 1
+    if _listener.asked:
+        raise Stopped
+
+
+@contextlib.contextmanager
+def last_words(say: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, a signal that ends the process has `say` called first."""
+    _listener.last_words.append(say)
+    try:
+        yield
+    finally:
+        _listener.last_words.remove(say)
