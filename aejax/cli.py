@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import os
 import re
 import sys
@@ -13,9 +14,12 @@ from rich.console import Console
 
 from aejax.config.numbers import require_representable
 from aejax.data.sources import expanded
-from aejax.errors import InputError, Stopped, printable
+from aejax.errors import InputError, Stopped, printable, require
 from aejax.run.environment import usable_cores
 from aejax.run.signals import GONE, listening
+
+# Without a home that can be written, Matplotlib keeps its fonts in a temporary folder, and says so in two lines.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 Args = TypeVar("Args")
 BOX = "╭╮╰╯│─ "
@@ -56,7 +60,7 @@ def parse(default: Args, argv: Sequence[str], description: str) -> Args:
     """Flags over defaults. Every field of a nested dataclass is a flag of its own name.
 
     Raises:
-        InputError: unknown flags or values, and numbers that no device can hold, in one line.
+        InputError: in one line: unknown flags or values, numbers that no device can hold, folders no file can lie in.
     """
     import tyro
 
@@ -75,6 +79,13 @@ def parse(default: Args, argv: Sequence[str], description: str) -> Args:
             raise
         raise InputError(one_line(heard.getvalue())) from None
     require_representable(args)
+    for flag in ("run", "out"):
+        place = getattr(args, flag, None)
+        require(
+            place is None or printable(str(place.absolute())) == str(place.absolute()),
+            f"--{flag} {place}: its path has bytes that are no UTF-8 or cannot be printed; checkpoints could not "
+            "be written there; give another folder",
+        )
     return args
 
 
@@ -100,7 +111,8 @@ def dataset_word(dataset: str) -> str:
     scheme, colon, name = dataset.partition(":")
     if colon and "/" not in scheme:
         return f"{scheme}-{name}".replace("/", "-").replace(":", "-")
-    return expanded(dataset).resolve().stem or "data"
+    stem = expanded(dataset).resolve().stem
+    return "".join(mark if mark.isprintable() else "_" for mark in stem) or "data"
 
 
 def use_cores(seeds: int) -> None:
