@@ -1,5 +1,6 @@
 """Tables in `.parquet` files, read by pyarrow, which is an extra."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,11 @@ def load_parquet(path: Path, config: DataConfig) -> Dataset:
     except ImportError as error:
         raise InputError(f"{path}: {error}, which reads .parquet; pip install 'aejax[parquet]'") from error
     try:
-        with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
+        # The name as bytes, which need not be UTF-8.
+        with (
+            pyarrow.OSFile(os.fsencode(path)) as opened,
+            pyarrow.parquet.ParquetFile(opened, page_checksum_verification=True) as file,
+        ):
             label = _label(file.schema_arrow, path, config.label_column)
             features, labels = _read(pyarrow, file, label, path)
             names = [name for index, name in enumerate(file.schema_arrow.names) if index != label]

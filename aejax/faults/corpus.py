@@ -40,22 +40,24 @@ def npz_files(folder: Path) -> list[Sample]:
     images = np.arange(ROWS * 6, dtype=np.uint8).reshape(ROWS, 2, 3)
     parts: Arrays = {"x_train": images, "y_train": LABELS, "x_test": images[:4], "y_test": LABELS[:4]}
     text: Arrays = {"x": table["x"].astype(np.float32), "y": np.array(["ant", "bee"] * (ROWS // 2))}
-    whole = [_zipped({name: _npy(array) for name, array in arrays.items()}) for arrays in (table, parts, text)]
+    whole = [zipped({name: npy_bytes(array) for name, array in arrays.items()}) for arrays in (table, parts, text)]
     members = [
-        Sample("set.npz", _npy(array), functools.partial(_resealed, arrays, name))
+        Sample("set.npz", npy_bytes(array), functools.partial(_resealed, arrays, name))
         for arrays in (table, text)
         for name, array in arrays.items()
     ]
     return [*(Sample("set.npz", content) for content in whole), *members]
 
 
-def _npy(array: np.ndarray) -> bytes:
+def npy_bytes(array: np.ndarray) -> bytes:
+    """The content of an `.npy` file."""
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=False)
     return stream.getvalue()
 
 
-def _zipped(members: dict[str, bytes]) -> bytes:
+def zipped(members: dict[str, bytes]) -> bytes:
+    """The content of an `.npz` file with these members."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -64,7 +66,7 @@ def _zipped(members: dict[str, bytes]) -> bytes:
 
 
 def _resealed(arrays: Arrays, name: str, npy: bytes) -> bytes:
-    return _zipped({other: npy if other == name else _npy(array) for other, array in arrays.items()})
+    return zipped({other: npy if other == name else npy_bytes(array) for other, array in arrays.items()})
 
 
 def csv_files(folder: Path) -> list[Sample]:
@@ -107,12 +109,13 @@ def idx_files(folder: Path) -> list[Sample]:
         samples += [
             Sample(name, content),
             Sample(name, gzip.compress(content, mtime=0)),
-            Sample(name, content, _gzipped),
+            Sample(name, content, gzipped),
         ]
     return samples
 
 
-def _gzipped(content: bytes) -> bytes:
+def gzipped(content: bytes) -> bytes:
+    """The same for the same content."""
     return gzip.compress(content, compresslevel=1, mtime=0)
 
 
