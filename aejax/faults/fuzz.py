@@ -49,7 +49,7 @@ READERS: dict[str, Reader] = {
     "csv": Reader(csv_files, lambda path: load_csv(path, DataConfig())),
     "parquet": Reader(parquet_files, lambda path: load_parquet(path, DataConfig())),
     "idx": Reader(idx_files, lambda path: load_idx_folder(path.parent, "idx")),
-    "images": Reader(image_files, lambda path: load_image_folder(path.parents[1])),
+    "images": Reader(image_files, lambda path: load_image_folder(path.parents[1]), share=0.5),
     "axis": Reader(axes, read_axis),
 }
 
