@@ -2,21 +2,28 @@
 
 import contextlib
 import io
+import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import jax
 from rich.console import Console
 
-from aejax.errors import InputError, Stopped
+from aejax.config.numbers import require_representable
+from aejax.data.sources import expanded
+from aejax.errors import InputError, Stopped, printable, require
 from aejax.run.environment import usable_cores
 from aejax.run.signals import GONE, listening
 
+# Without a home that can be written, Matplotlib keeps its fonts in a temporary folder, and says so in two lines.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
 Args = TypeVar("Args")
 BOX = "╭╮╰╯│─ "
+OUT_OF_MEMORY = re.compile("out of memory|RESOURCE_EXHAUSTED", re.IGNORECASE)
 
 
 def flag_value(name: str, argv: Sequence[str], default: str) -> str:
@@ -53,14 +60,14 @@ def parse(default: Args, argv: Sequence[str], description: str) -> Args:
     """Flags over defaults. Every field of a nested dataclass is a flag of its own name.
 
     Raises:
-        InputError: unknown flags or values, in one line.
+        InputError: in one line: unknown flags or values, numbers that no device can hold, folders no file can lie in.
     """
     import tyro
 
     heard = io.StringIO()
     try:
         with contextlib.redirect_stderr(heard):
-            return tyro.cli(
+            args = tyro.cli(
                 type(default),
                 default=default,
                 args=list(argv),
@@ -71,6 +78,15 @@ def parse(default: Args, argv: Sequence[str], description: str) -> Args:
         if not stop.code:
             raise
         raise InputError(one_line(heard.getvalue())) from None
+    require_representable(args)
+    for flag in ("run", "out"):
+        place = getattr(args, flag, None)
+        require(
+            place is None or printable(str(place.absolute())) == str(place.absolute()),
+            f"--{flag} {place}: its path has bytes that are no UTF-8 or cannot be printed; checkpoints could not "
+            "be written there; give another folder",
+        )
+    return args
 
 
 def make_console() -> Console:
@@ -95,7 +111,8 @@ def dataset_word(dataset: str) -> str:
     scheme, colon, name = dataset.partition(":")
     if colon and "/" not in scheme:
         return f"{scheme}-{name}".replace("/", "-").replace(":", "-")
-    return Path(dataset).expanduser().resolve().stem or "data"
+    stem = expanded(dataset).resolve().stem
+    return "".join(mark if mark.isprintable() else "_" for mark in stem) or "data"
 
 
 def use_cores(seeds: int) -> None:
@@ -104,7 +121,14 @@ def use_cores(seeds: int) -> None:
 
 
 def main(script: Callable[[Sequence[str]], None]) -> None:
-    """Run a script's body: 0 when done, 2 and one line for what cannot be done, 75 when a signal came."""
+    """Run a script's body: 0 when done, 2 and one line for what cannot be done, 75 when a signal came.
+
+    What the machine refuses while a script runs (a full disk, memory that is used up) ends in the same way as what is
+    refused at the door.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name may hold what the terminal's encoding has not
+            stream.reconfigure(errors="backslashreplace")
     try:
         with listening():
             script(sys.argv[1:])
@@ -112,8 +136,21 @@ def main(script: Callable[[Sequence[str]], None]) -> None:
         print(GONE, file=sys.stderr)
         raise
     except InputError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        refuse(str(error))
     except BrokenPipeError:  # the reader of our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        refuse(f"{error.filename or 'this run'}: {error.strerror}; see to that and run the same command again")
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not isinstance(error, MemoryError) and not OUT_OF_MEMORY.search(str(error)):
+            raise
+        refuse(f"out of memory ({str(error)[:200]}); take fewer seeds, smaller layers or fewer examples")
+
+
+def refuse(message: str) -> NoReturn:
+    """End with status 2 and one line on standard error."""
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
+    sys.exit(2)

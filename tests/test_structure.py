@@ -26,6 +26,7 @@ ROOMS = [
     "ledger",
     "cli",
     "benchmark",
+    "faults",
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from aejax.config.carried import CARRIED
 from aejax.config.experiment import ExperimentConfig, SweepConfig
 from aejax.config.model import ModelConfig
+from aejax.config.numbers import LARGEST_WHOLE, representable
 from aejax.config.objective import ObjectiveConfig
 from aejax.config.train import OptimizerConfig, TrainConfig
 from aejax.errors import InputError, require
@@ -107,7 +108,7 @@ def _as(option: Any, text: str) -> Any:
         return text.lower() == "true"
     if option in (int, float):
         number = option(text)
-        if math.isfinite(number):
+        if representable(number):
             return number
     raise ValueError(text)
 
@@ -118,7 +119,12 @@ def _expected(options: Sequence[Any]) -> str:
             return " or ".join(typing.get_args(option))
         if typing.get_origin(option) is tuple:
             return "widths joined by x, such as 128x64, or none"
-        named = {bool: "true or false", int: "a whole number", float: "a number", type(None): NONE}
+        named = {
+            bool: "true or false",
+            int: f"a whole number, at most {LARGEST_WHOLE},",
+            float: "a number",
+            type(None): NONE,
+        }
         return named[option]
 
     return " or ".join(word(option) for option in options)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from aejax.errors import require
 
+MOST_UNITS = 1 << 20  # of one layer; beyond, two layers' weights overflow what XLA can count, which ends the process
 Activation = Literal["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "linear"]
 
 
@@ -35,13 +36,16 @@ class ModelConfig:
     def __post_init__(self) -> None:
         widths = (*self.hidden, *(self.decoder_hidden or ()), *self.sparse_hidden)
         require(
-            all(w >= 1 for w in widths),
-            f"--hidden/--decoder-hidden/--sparse-hidden {widths}: every width must be at least 1",
+            all(1 <= w <= MOST_UNITS for w in widths),
+            f"--hidden/--decoder-hidden/--sparse-hidden {widths}: every width must be at least 1, at most {MOST_UNITS}",
         )
         for name in ("latent_dim", "overcomplete_dim", "sparse_dim"):
             width = getattr(self, name)
-            require(width is None or width >= 1, f"--{name.replace('_', '-')} {width}: at least 1")
+            require(
+                width is None or 1 <= width <= MOST_UNITS,
+                f"--{name.replace('_', '-')} {width}: at least 1, at most {MOST_UNITS}",
+            )
         require(
-            len(self.channels) >= 1 and all(c >= 1 for c in self.channels),
-            f"--channels {self.channels}: expected one or more numbers of at least 1",
+            len(self.channels) >= 1 and all(1 <= c <= MOST_UNITS for c in self.channels),
+            f"--channels {self.channels}: expected one or more numbers of at least 1, at most {MOST_UNITS}",
         )

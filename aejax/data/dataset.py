@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Int32, Shaped
 from numpy.typing import ArrayLike
 
-from aejax.errors import InputError, require
+from aejax.data.coding import coded, shown
+from aejax.errors import InputError, printable, require
 
 BLOCK_VALUES = 1 << 20  # values looked at in one go, so that the checks need megabytes and not a copy of the data
 FEWEST_TRAINING_ROWS = 3  # of each class; with fewer, no split gives training and validation both a row of it
@@ -90,12 +91,12 @@ def make_dataset(
         low <= stored.min() and stored.max() <= high,
         f"{source}: values run from {stored.min()} to {stored.max()}; expected them within {value_range}",
     )
-    codes, found = _coded(labels, len(stored), source)
+    codes, found = coded(labels, len(stored), source)
     rows = None if test_rows is None else _checked_rows(test_rows, len(stored), source)
     names = found if class_names is None else _matching(class_names, len(found), "class", source)
     _check_classes(codes, names, rows, source)
     return Dataset(
-        name=name,
+        name=printable(name),  # a path's bytes may be no UTF-8
         inputs=stored,
         labels=codes,
         class_names=names,
@@ -162,58 +163,7 @@ def _stored(numbers: np.ndarray, source: str, feature_names: Sequence[str] | Non
 def _place(index: tuple[int, ...], feature_names: Sequence[str] | None) -> str:
     if len(index) > 1:
         return f"position {index}"
-    return f"column {index[0]}" if feature_names is None else f"column {_shown(feature_names[index[0]])}"
-
-
-def _coded(labels: ArrayLike, n: int, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels of any kind as int32 codes `(n,)` in sorted order, and what each code was called."""
-    # A list goes through object, where numpy would otherwise turn a missing label into the text "nan".
-    values = np.asarray(labels, dtype=object if isinstance(labels, list | tuple) else None)
-    require(
-        values.ndim == 1,
-        f"{source}: labels have shape {values.shape}; expected ({n},): one label for each row; "
-        "flatten a column with ravel(), one-hot rows with argmax(axis=1)",
-    )
-    require(len(values) == n, f"{source}: {n} rows of inputs and {len(values)} labels; expected one label for each row")
-    if values.dtype.kind == "O":
-        values = _of_one_kind(values, source)
-    if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8", "backslashreplace")
-    kind = values.dtype.kind
-    require(kind in "biufU", f"{source}: labels have dtype {values.dtype}; expected text, booleans or integers")
-    missing = np.isin(np.char.lower(np.char.strip(values)), ["", "nan"]) if kind == "U" else np.isnan(values)
-    _refuse_first(missing, values, "missing", source)
-    if kind == "f":
-        looks = "not a whole number, which looks like regression"
-        _refuse_first(~np.isfinite(values) | (values != np.floor(values)), values, looks, source)
-    distinct, codes = np.unique(values, return_inverse=True)
-    names = tuple(str(int(value) if kind == "f" else value) for value in distinct.tolist())
-    return codes.astype(np.int32), names
-
-
-def _of_one_kind(values: np.ndarray, source: str) -> np.ndarray:
-    """An object array of labels as an array of text or of numbers."""
-    missing = np.array([value is None or str(value) in ("nan", "<NA>", "NaT") for value in values])
-    _refuse_first(missing, values, "missing", source)
-    kinds = str if isinstance(values[0], str) else (bool, int, float, np.bool_, np.number)
-    odd = np.array([not isinstance(value, kinds) for value in values])
-    _refuse_first(odd, values, f"of another kind than a class number or than row 0, {_shown(values[0])}", source)
-    return np.array(values.tolist())
-
-
-def _refuse_first(wrong: np.ndarray, values: np.ndarray, problem: str, source: str) -> None:
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise InputError(
-            f"{source}: the label of row {row} is {_shown(values[row])}, {problem} ({np.count_nonzero(wrong)} such "
-            "labels in all); expected one class for each row; mend or drop those rows"
-        )
-
-
-def _shown(value: object) -> str:
-    """`value` on one line and not too long."""
-    text = repr(value.item() if isinstance(value, np.generic) else value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return f"column {index[0]}" if feature_names is None else f"column {shown(feature_names[index[0]])}"
 
 
 def _matching(names: Sequence[str], count: int, kind: str, source: str) -> tuple[str, ...]:
@@ -237,7 +187,7 @@ def _checked_rows(test_rows: ArrayLike, n: int, source: str) -> np.ndarray:
 def _check_classes(codes: np.ndarray, names: tuple[str, ...], test_rows: np.ndarray | None, source: str) -> None:
     """Enough rows of every class outside the official test split."""
     n, classes = len(codes), len(names)
-    require(classes >= 2, f"{source}: every label is {_shown(names[0])}; expected at least two classes")
+    require(classes >= 2, f"{source}: every label is {shown(names[0])}; expected at least two classes")
     require(classes < n, f"{source}: all {n} labels differ, as in a column of ids; choose a label column with classes")
     counts = np.bincount(codes if test_rows is None else np.delete(codes, test_rows), minlength=classes)
     scarce = np.flatnonzero(counts < FEWEST_TRAINING_ROWS)
@@ -245,6 +195,6 @@ def _check_classes(codes: np.ndarray, names: tuple[str, ...], test_rows: np.ndar
         # A class that is missing altogether is the graver fault, so it is the one named.
         worst = scarce[np.argmin(counts[scarce])]
         raise InputError(
-            f"{source}: class {_shown(names[worst])} has {counts[worst]} training rows ({scarce.size} of {classes} "
+            f"{source}: class {shown(names[worst])} has {counts[worst]} training rows ({scarce.size} of {classes} "
             f"classes are short); expected at least {FEWEST_TRAINING_ROWS} of each; add rows, or merge or drop classes"
         )

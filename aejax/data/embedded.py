@@ -6,6 +6,7 @@ import numpy as np
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
+from aejax.data.memory import require_host_room
 from aejax.errors import require
 
 TABULAR_CLASSES = 2
@@ -86,5 +87,6 @@ def _check_tabular(config: DataConfig) -> None:
         f"--tabular-informative {informative} and --tabular-redundant {redundant} make {informative + redundant} "
         f"features; expected at most --tabular-features {features}",
     )
+    require_host_room(2 * 8 * samples * features, f"--tabular-samples {samples} of --tabular-features {features}")
     seed = config.tabular_seed
     require(0 <= seed < 2**32, f"--tabular-seed {seed}: expected from 0 to {2**32 - 1}")

@@ -4,16 +4,18 @@ import contextlib
 import csv
 import itertools
 import math
-import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from aejax.config import DataConfig
+from aejax.data.archives import read_arrays
+from aejax.data.coding import LONGEST_LABEL
 from aejax.data.dataset import Dataset, make_dataset
+from aejax.data.memory import require_host_room
 from aejax.errors import InputError, require
 
 PAIRS = (("x", "y"), ("X", "y"), ("inputs", "labels"))  # names of an .npz file's arrays
@@ -34,8 +36,7 @@ def load_npz(path: Path, config: DataConfig) -> Dataset:
     Raises:
         InputError: the file is damaged, needs pickle, or its arrays are named otherwise or do not fit together.
     """
-    with path.open("rb") as file:
-        arrays = _read_npz(file, path)
+    arrays = read_arrays(path, lambda names: _chosen_names(names, path))
     if SPLIT_NAMES[0] in arrays:
         inputs, labels, test_rows = _joined(arrays, path)
     else:
@@ -51,24 +52,12 @@ def load_npz(path: Path, config: DataConfig) -> Dataset:
     )
 
 
-def _read_npz(stream: BinaryIO, path: Path) -> dict[str, np.ndarray]:
-    """The arrays of the one naming scheme that the file follows, in that scheme's order."""
-    damaged = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, RuntimeError)
-    try:
-        file = np.load(stream, allow_pickle=False)
-        require(isinstance(file, np.lib.npyio.NpzFile), f"{path}: holds a single .npy array; {EXPECTED_ARRAYS}")
-        schemes = [names for names in (*PAIRS, SPLIT_NAMES) if set(names) <= set(file.files)]
-        require(len(schemes) == 1, f"{path}: holds arrays {', '.join(file.files) or '(none)'}; {EXPECTED_ARRAYS}")
-        return {name: file[name] for name in schemes[0]}
-    except damaged as error:
-        raise InputError(f"{path}: not an intact .npz file ({error}); write or fetch it again") from error
-    except ValueError as error:
-        # NumPy's words for a member it would have to unpickle; whatever is no zip at all, it takes for a pickle, too.
-        pickled = zipfile.is_zipfile(path) and "allow_pickle" in str(error)
-        problem = "holds pickled objects, which can run code" if pickled else "not an intact .npz file"
-        raise InputError(f"{path}: {problem}; save plain number and text arrays with numpy.savez") from error
-    except MemoryError as error:
-        raise InputError(f"{path}: announces arrays larger than memory; write or fetch it again") from error
+def _chosen_names(names: list[str], path: Path) -> tuple[str, ...]:
+    """The one naming scheme that the file follows."""
+    schemes = [scheme for scheme in (*PAIRS, SPLIT_NAMES) if set(scheme) <= set(names)]
+    listed = ", ".join(name[:40] for name in names[:10]) + (", ..." if len(names) > 10 else "")
+    require(len(schemes) == 1, f"{path}: holds arrays {listed or '(none)'}; {EXPECTED_ARRAYS}")
+    return schemes[0]
 
 
 def _joined(arrays: dict[str, np.ndarray], path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -81,9 +70,9 @@ def _joined(arrays: dict[str, np.ndarray], path: Path) -> tuple[np.ndarray, np.n
         )
     for name, first, second in (("x", train, test), ("y", train_labels, test_labels)):
         # Labels need only be both text or both numbers; uint8 images would lose their scale among float ones.
-        same = (
-            (first.dtype == second.dtype) if name == "x" else (first.dtype.kind in "US") == (second.dtype.kind in "US")
-        )
+        kinds = first.dtype.kind + second.dtype.kind
+        alike = name == "y" and (kinds in ("UU", "SS") or set(kinds) <= set("biuf"))
+        same = alike or first.dtype == second.dtype
         require(
             first.shape[1:] == second.shape[1:] and same,
             f"{path}: {name}_train is {first.dtype} of shape {first.shape}, {name}_test {second.dtype} of "
@@ -117,6 +106,7 @@ def load_csv(path: Path, config: DataConfig) -> Dataset:
         InputError: a line is ragged, a feature is missing or no number, or the header makes no sense; the message
             names the line, counted from 1 as editors do.
     """
+    require_host_room(path.stat().st_size, f"{path}: its text")  # a file may be one line
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             layout = _layout(list(itertools.islice(file, 20)), path, config.label_column)
@@ -151,15 +141,20 @@ def _layout(sample: list[str], path: Path, label_column: str | None) -> _Layout:
     require(
         "" not in header, f"{path}: column {[*header, ''].index('') + 1} has no name; name it, or drop an index column"
     )
-    twice = [name for name in header if header.count(name) > 1]
-    require(not twice, f"{path}: {len(twice)} columns are named {twice[:1]}; expected different names")
+    require_different(header, path)
     return _Layout(delimiter, header, width, label_index(header, path, label_column))
+
+
+def require_different(header: list[str], path: Path) -> None:
+    """Refuse two columns of one name."""
+    (name, count), *_ = Counter(header).most_common(1)
+    require(count == 1, f"{path}: {count} columns are named [{name[:60]!r}]; expected different names")
 
 
 def label_index(header: list[str], path: Path, label_column: str | None) -> int:
     """The column that holds the label: the one asked for, else the first of `LABEL_COLUMNS` there is, else the last."""
     if label_column is not None:
-        shown = ", ".join(header[:10]) + (", ..." if len(header) > 10 else "")
+        shown = ", ".join(name[:40] for name in header[:10]) + (", ..." if len(header) > 10 else "")
         require(
             label_column in header, f"{path}: no column named --label-column {label_column}; expected one of {shown}"
         )
@@ -173,7 +168,7 @@ def _is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell  # 1_000 is a number in Python's source, and in a table rather a name
 
 
 def _read_rows(file: Iterable[str], layout: _Layout, path: Path) -> tuple[np.ndarray, list[str]]:
@@ -193,12 +188,18 @@ def _read_rows(file: Iterable[str], layout: _Layout, path: Path) -> tuple[np.nda
             )
             label = row.pop(layout.label).strip()
             require(label, f"{path}: line {line} has no label; expected one for each row; fill it in or drop the line")
+            require(
+                len(label) <= LONGEST_LABEL,
+                f"{path}: line {line} has a label of {len(label)} characters; expected the name of a class, at most "
+                f"{LONGEST_LABEL}; is it another column, --label-column?",
+            )
             labels.append(label)
             block.append(row)
             lines.append(line)
         if not block:
             break
         blocks.append(_numbers(block, lines, layout, path))
+        require_host_room(len(blocks) * blocks[0].nbytes, f"{path}: the numbers of {len(labels)} rows")
     require(blocks, f"{path}: a header and no rows; expected one line for each example")
     return np.concatenate(blocks), labels
 
@@ -208,7 +209,7 @@ def _numbers(block: list[list[str]], lines: list[int], layout: _Layout, path: Pa
     try:
         cells = map(float, itertools.chain.from_iterable(block))
         values = np.fromiter(cells, np.float64, count=len(block) * (layout.width - 1))
-        if np.isfinite(values).all():
+        if np.isfinite(values).all() and not any("_" in "".join(row) for row in block):
             return values.reshape(len(block), -1)
     except ValueError:
         pass
@@ -225,7 +226,7 @@ def _numbers(block: list[list[str]], lines: list[int], layout: _Layout, path: Pa
 
 def _label_values(labels: list[str]) -> np.ndarray:
     """Whole numbers where all are, else numbers where all are, else text."""
-    for kind in (np.int64, np.float64):
+    for kind in () if any("_" in label for label in labels) else (np.int64, np.float64):
         with contextlib.suppress(ValueError, OverflowError):
             return np.array(labels).astype(kind)
     return np.array(labels)

@@ -94,11 +94,16 @@ def _entries(folder: Path, root: Path) -> list[Path]:
     entries = sorted(seen, key=lambda path: path.name)
     for path in entries:
         require(path.exists(), f"{path}: a link to nothing; delete it, or put the image into its place")
-        require(
-            not path.is_symlink() or path.resolve().is_relative_to(root.resolve()),
-            f"{path}: a link out of {root}; copy what it points to into its place",
-        )
+        require_inside(path, root)
     return entries
+
+
+def require_inside(path: Path, root: Path) -> None:
+    """Refuse a link that leads out of `root`."""
+    require(
+        not path.is_symlink() or path.resolve().is_relative_to(root.resolve()),
+        f"{path}: a link out of {root}; copy what it points to into its place",
+    )
 
 
 def _first(things: list) -> object:

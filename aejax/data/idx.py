@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from aejax.data.dataset import Dataset, make_dataset
+from aejax.data.memory import require_host_room
 from aejax.errors import InputError, require
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}  # the third byte says which
 GZIP_MAGIC = b"\x1f\x8b"
 AGAIN = "the file is truncated or damaged; fetch it again"
+MOST_AXES = 16  # NumPy has up to 64; labelled examples have one to four
 DEFLATE_LIMIT = 1032  # no deflate stream holds more bytes than this for each of its own
 MNIST_FILES = {  # role: stem and rank, as in train-images-idx3-ubyte
     "train images": ("train-images", 3),
@@ -49,7 +51,7 @@ def read_idx(path: Path) -> np.ndarray:
 def _parsed(stream: io.BufferedReader | gzip.GzipFile, path: Path, packed: bool) -> np.ndarray:
     magic = stream.read(4)
     require(
-        len(magic) == 4 and magic[:2] == b"\0\0" and magic[2] in DTYPES and magic[3] >= 1,
+        len(magic) == 4 and magic[:2] == b"\0\0" and magic[2] in DTYPES and 1 <= magic[3] <= MOST_AXES,
         f"{path}: starts with bytes {magic.hex(' ') or '(none)'}; expected an IDX file, 00 00, a type code and a rank",
     )
     rank = magic[3]
@@ -63,12 +65,14 @@ def _parsed(stream: io.BufferedReader | gzip.GzipFile, path: Path, packed: bool)
     # Asked before anything of that size is allocated: a damaged header can announce terabytes.
     most = path.stat().st_size * (DEFLATE_LIMIT if packed else 1)
     require(announced <= most, f"{path}: announces shape {shape}, {announced} bytes, more than it can hold; {AGAIN}")
+    require_host_room(announced, f"{path}: values of shape {shape}")
+    require(math.prod(filter(None, shape)) < 2**63, f"{path}: announces shape {shape}, which no array has; {AGAIN}")
     payload = stream.read(announced)
     require(
         len(payload) == announced, f"{path}: holds {len(payload)} of the {announced} bytes of shape {shape}; {AGAIN}"
     )
     require(not stream.read(1), f"{path}: goes on after the {announced} bytes of shape {shape}; {AGAIN}")
-    return np.frombuffer(payload, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    return np.frombuffer(payload, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
 def find_idx_files(folder: Path) -> dict[str, Path]:

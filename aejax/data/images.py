@@ -22,13 +22,14 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from aejax.data.memory import require_host_room
+from aejax.data.memory import in_units, require_host_room
 from aejax.errors import InputError, require
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 FORMATS = ("PNG", "JPEG")
+LARGEST_FILE = 1 << 30  # bytes; more than the largest image that is decoded takes without any compression
 CHUNK = 64  # images a thread takes at a time
 ORIENTATION = 0x0112  # EXIF tag
 TURNS = {  # EXIF's orientations, all but the upright one
@@ -42,7 +43,15 @@ TURNS = {  # EXIF's orientations, all but the upright one
 }
 LYING = (5, 6, 7, 8)  # those that exchange width and height
 BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-DAMAGE = (SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error)  # what Pillow raises beside OSError
+DAMAGE = (
+    AssertionError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    struct.error,
+)  # what Pillow raises beside OSError
 
 
 class Picture(NamedTuple):
@@ -95,6 +104,9 @@ def read_header(picture: Picture) -> Header:
     Raises:
         InputError: it is no PNG or JPEG image, or one that is refused.
     """
+    if isinstance(picture.content, Path):
+        stored = picture.content.stat().st_size
+        require(stored <= LARGEST_FILE, f"{picture.place}: {in_units(stored)} are no single image; take it out")
     with _opened(picture.place, picture.content) as image:
         require(
             "16" not in str(image.tile[0].args),

@@ -7,14 +7,13 @@ not. What it leaves on disk is an ordinary `mnist/3.0.1` folder that any TFDS re
 import hashlib
 import io
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from aejax.data.archives import read_arrays
 from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.idx import find_idx_files, load_idx_folder, read_idx
 from aejax.data.tfds import data_root, few_retries, quiet, reason, tensorflow_datasets
@@ -22,6 +21,7 @@ from aejax.data.tfds_set import read_prepared
 from aejax.errors import InputError, require
 
 IDX_MEND = "point --data-dir at a folder with MNIST's four IDX files (train-images-idx3-ubyte.gz and so on)"
+CACHED = ("inputs", "labels", "sha256")  # arrays of the decoded copy
 FILES = {  # SHA-256 of each original file: gzipped, as TFDS registers it, and unpacked
     "train images": (
         "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
@@ -172,9 +172,8 @@ def _write_cache(path: Path, dataset: Dataset) -> None:
 def _read_cache(path: Path) -> Dataset | None:
     """The kept arrays, or None where there are none or they are not what was written."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            inputs, labels, sha256 = arrays["inputs"], arrays["labels"], str(arrays["sha256"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        arrays = read_arrays(path, lambda names: CACHED)
+        dataset = _as_dataset(arrays["inputs"], arrays["labels"], 60_000, str(path))
+    except (OSError, InputError):
         return None  # it is a copy, and decoding again mends it
-    dataset = _as_dataset(inputs, labels, 60_000, str(path))
-    return dataset if dataset.sha256 == sha256 else None
+    return dataset if str(arrays["sha256"]) == dataset.sha256 else None

@@ -1,5 +1,6 @@
 """Tables in `.parquet` files, read by pyarrow, which is an extra."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
-from aejax.data.files import label_index
+from aejax.data.files import label_index, require_different
 from aejax.data.memory import require_host_room
 from aejax.errors import InputError, require
 
@@ -31,7 +32,11 @@ def load_parquet(path: Path, config: DataConfig) -> Dataset:
     except ImportError as error:
         raise InputError(f"{path}: {error}, which reads .parquet; pip install 'aejax[parquet]'") from error
     try:
-        with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
+        # The name as bytes, which need not be UTF-8.
+        with (
+            pyarrow.OSFile(os.fsencode(path)) as opened,
+            pyarrow.parquet.ParquetFile(opened, page_checksum_verification=True) as file,
+        ):
             label = _label(file.schema_arrow, path, config.label_column)
             features, labels = _read(pyarrow, file, label, path)
             names = [name for index, name in enumerate(file.schema_arrow.names) if index != label]
@@ -47,8 +52,7 @@ def _label(schema: Any, path: Path, label_column: str | None) -> int:
     """The label's column, and names that make sense."""
     names = list(schema.names)
     require(len(names) > 1, f"{path}: {len(names)} column(s); expected features and a label")
-    twice = [name for name in names if names.count(name) > 1]
-    require(not twice, f"{path}: {len(twice)} columns are named {twice[:1]}; expected different names")
+    require_different(names, path)
     indices = [name for name in names if name.startswith(PANDAS_INDEX)]
     require(not indices, f"{path}: column {indices[:1]} is pandas' row index; write it again with index=False")
     return label_index(names, path, label_column)

@@ -9,7 +9,7 @@ from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
 from aejax.data.embedded import breast_cancer, digits, tabular, wine
 from aejax.data.files import load_csv, load_npz
-from aejax.data.folders import load_image_folder
+from aejax.data.folders import load_image_folder, require_inside
 from aejax.data.idx import find_idx_files, load_idx_folder
 from aejax.data.mnist import load_mnist, prepare_mnist
 from aejax.data.parquet import load_parquet
@@ -22,7 +22,19 @@ DATA_DIR_VARIABLE = "AEJAX_DATA"
 def data_dir(config: DataConfig) -> Path | None:
     """The folder for downloads and offline copies: `config.data_dir`, else the environment's `AEJAX_DATA`."""
     named = config.data_dir or os.environ.get(DATA_DIR_VARIABLE)
-    return Path(named).expanduser() if named else None
+    return expanded(named) if named else None
+
+
+def expanded(named: str | Path) -> Path:
+    """A path with `~` and `~USER` replaced by the home they stand for.
+
+    Raises:
+        InputError: there is no such user, or nothing says where home is.
+    """
+    try:
+        return Path(named).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{named}: no home is known for {Path(named).parts[0]}; give the whole path") from error
 
 
 def mnist(config: DataConfig) -> Dataset:
@@ -64,19 +76,22 @@ def load(config: DataConfig) -> Dataset:
     """What `config.dataset` asks for.
 
     A name in `SOURCES`, `SCHEME:NAME` with a scheme in `SCHEMES`, a file with a suffix in `READERS`, a folder with
-    MNIST's IDX files, or a folder of images by class. A relative path starts from the working folder.
+    MNIST's IDX files, or a folder of images by class. A relative path starts from the working folder. The file or
+    folder may itself be a link; links inside a folder must stay inside it, so that what is read is what was named.
 
     Raises:
         InputError: there is no such thing, it cannot be read, or what it holds is refused.
     """
+    require(config.dataset, f"--dataset '': names nothing; expected {_supported()}")
     scheme, colon, name = config.dataset.partition(":")
     try:
         if colon and scheme in SCHEMES:
             return SCHEMES[scheme](name, config)
         if config.dataset in SOURCES:
             _refuse_image_size(config)
+            _refuse_label_column(config)
             return SOURCES[config.dataset](config)
-        return _load_path(Path(config.dataset).expanduser(), config)
+        return _load_path(expanded(config.dataset), config)
     except OSError as error:
         place = error.filename or config.dataset
         reason = error.strerror or type(error).__name__
@@ -84,10 +99,14 @@ def load(config: DataConfig) -> Dataset:
 
 
 def _load_path(path: Path, config: DataConfig) -> Dataset:
-    if path.is_dir() and not find_idx_files(path):
-        return load_image_folder(path, config.image_size)
+    if path.is_dir():
+        _refuse_label_column(config)
+        if not find_idx_files(path):
+            return load_image_folder(path, config.image_size)
     _refuse_image_size(config)
     if path.is_dir():
+        for file in find_idx_files(path).values():
+            require_inside(file, path)
         return load_idx_folder(path, path.resolve().name)
     suffix = path.suffix.lower()
     looks_like_path = suffix in READERS or path.parent != Path()
@@ -97,6 +116,9 @@ def _load_path(path: Path, config: DataConfig) -> Dataset:
         suffix in READERS,
         f"--dataset {path}: files ending in {suffix or 'nothing'!r} are not read; expected {_supported()}",
     )
+    require(path.is_file(), f"--dataset {path}: a pipe or device, which cannot be read twice; copy it into a file")
+    if suffix == ".npz":
+        _refuse_label_column(config)
     return READERS[suffix](path, config)
 
 
@@ -105,6 +127,14 @@ def _refuse_image_size(config: DataConfig) -> None:
         config.image_size is None,
         f"--image-size {config.image_size}: {config.dataset} is not resized, only folders of images and tfds: sets "
         "are; leave it out",
+    )
+
+
+def _refuse_label_column(config: DataConfig) -> None:
+    require(
+        config.label_column is None,
+        f"--label-column {config.label_column}: {config.dataset} has no columns to choose from, only tables (.csv, "
+        ".parquet) and tfds: sets have; leave it out",
     )
 
 

@@ -13,6 +13,7 @@ from aejax.config import SplitConfig
 from aejax.data.dataset import Dataset
 from aejax.data.labels import labels_per_class
 from aejax.data.leaks import Duplicates, find_duplicates, require_apart, require_training_rows
+from aejax.data.memory import require_host_room
 from aejax.data.order import generator
 from aejax.errors import InputError, require
 
@@ -113,6 +114,8 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
         if config.duplicates == "refuse":
             _refuse_duplicates(dataset, found)
         rest = np.setdiff1d(rest, found.rows)
+    row_number = rest.itemsize  # each row stands three times: drawn, in its role, labelled
+    require_host_room(3 * row_number * seeds * len(rest), f"--seeds {seeds}: the row numbers of their splits")
     drawn = [rest[stratified_order(dataset.labels[rest], generator(seed, "valid"))] for seed in range(seeds)]
     n_valid = round(config.valid_fraction * len(rest))
     chosen_by, fitted_by = [rows[:n_valid] for rows in drawn], [np.sort(rows[n_valid:]) for rows in drawn]

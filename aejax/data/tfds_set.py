@@ -142,4 +142,9 @@ def _names_of(labels: np.ndarray, class_names: tuple[str, ...] | None, source: s
         return None
     unknown = np.count_nonzero(labels < 0)
     require(unknown == 0, f"{source}: {unknown} of {len(labels)} records have no label; expected one class for each")
+    require(
+        labels.max() < len(class_names),
+        f"{source}: damaged (label {labels.max()}, and names for {len(class_names)} classes); delete its folder to "
+        "prepare it again",
+    )
     return [class_names[label] for label in np.unique(labels)]

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+from aejax.errors import printable
 from aejax.train.plan import Plan
 
 
@@ -33,8 +34,8 @@ def machine() -> str:
 
 
 def command() -> str:
-    """The command line, as a user would type it."""
-    return shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]])
+    """The command line, as a user would type it; bytes that are no UTF-8 stand as their escapes."""
+    return printable(shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]))
 
 
 def provenance() -> dict[str, Any]:

@@ -303,6 +303,13 @@ def test_damaged_files_are_refused_with_their_folder(tmp_path):
     assert f"{tmp_path / 'tiny'}: damaged" in refusal("tiny", tmp_path)
 
 
+def test_a_label_beyond_the_names_of_the_classes_is_damage(tmp_path):
+    features = {**PICTURE, "label": kinds.ClassLabel(names=["red", "green", "blue"])}
+    folder = write(tmp_path, features)
+    (folder / "label.labels.txt").write_text("red\n")
+    assert "damaged" in refusal("tiny", tmp_path)
+
+
 @needs_no_tensorflow
 def test_files_that_only_tensorflow_reads_say_so(tmp_path):
     folder = write(tmp_path)

@@ -1,0 +1,250 @@
+"""Every reader with every kind of bad input that its own test module does not have: one line, and nothing allocated."""
+
+import gzip
+import os
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aejax.config import DataConfig
+from aejax.data import memory, mnist
+from aejax.data.coding import LONGEST_LABEL
+from aejax.data.mnist import _read_cache, _write_cache
+from aejax.data.sources import load
+from aejax.errors import InputError
+from aejax.faults.corpus import idx_files, image_files, npy_bytes, npz_files, parquet_files, zipped
+
+X = np.arange(36, dtype=np.float32).reshape(12, 3)
+Y = np.arange(12) % 2
+ROOM = 1 << 20  # bytes that memory has left in these tests
+LATIN = os.fsdecode(b"caf\xe9")
+
+
+def header(text: str, values: bytes = b"") -> bytes:
+    """An .npy file with any text as its header."""
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text) + 1) + text.encode() + b"\n" + values
+
+
+def announced(descr: str, shape: str, values: bytes = b"") -> bytes:
+    return header(f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}", values)
+
+
+def npz(x: bytes | None = None, y: bytes | None = None, **others: bytes):
+    members = {"x": x if x is not None else npy_bytes(X), "y": y if y is not None else npy_bytes(Y), **others}
+    return "set.npz", lambda path: path.write_bytes(zipped(members))
+
+
+def raw_members(**members: bytes):
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+
+    return "set.npz", write
+
+
+def twice(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", npy_bytes(X))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("x.npy", npy_bytes(1 - X))
+
+
+def text(content: str):
+    return "set.csv", lambda path: path.write_text(content, encoding="utf-8")
+
+
+def idx(name: str, content: bytes):
+    """MNIST's four files with one of them replaced."""
+
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        idx_files(folder)
+        (folder / name).write_bytes(content)
+
+    return "idx", write
+
+
+def images(spoil):
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        image_files(folder)
+        spoil(folder)
+
+    return "images", write
+
+
+def bomb(path: Path) -> None:
+    """A valid archive of a few kilobytes that unpacks to more than there is room for."""
+    values = np.zeros((12, ROOM // 12), np.float32)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", npy_bytes(values))
+        archive.writestr("y.npy", npy_bytes(Y))
+    assert path.stat().st_size < ROOM / 100
+
+
+def huge_file(path: Path) -> None:
+    with path.open("ab") as file:
+        file.truncate(2 << 30)  # sparse
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def png_without_palette(path: Path) -> None:
+    body = chunk(b"IHDR", struct.pack(">IIBBBBB", 5, 4, 8, 3, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(bytes(24)))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b""))
+
+
+def linked_out(folder: Path) -> None:
+    folder.mkdir()
+    idx_files(folder)
+    (folder / "t10k-labels-idx1-ubyte").rename(folder.parent / "elsewhere")
+    (folder / "t10k-labels-idx1-ubyte").symlink_to(folder.parent / "elsewhere")
+
+
+LABELS = "a,label\n" + "1,ant\n2,bee\n" * 4
+IDX3 = "train-images-idx3-ubyte"
+UNICODE = np.array([0x110000, 65] * 6, np.uint32).tobytes()
+CASES = {
+    "npz: bytes that are no array": (*raw_members(**{"x.npy": b"abc", "y.npy": b"abc"}), "x is no .npy array"),
+    "npz: a header of terabytes": (
+        *npz(announced("'<f4'", f"({10**12}, 4)")),
+        "announces",
+    ),
+    "npz: a header beyond 64 bits": (*npz(announced("'<f4'", f"({10**30}, 4)")), "x is no .npy array"),
+    "npz: nothing times a huge number": (*npz(announced("'<f4'", f"(0, {10**30})")), "x is no .npy array"),
+    "npz: a truth value for an axis": (*npz(announced("'<f4'", "(True, 4)", bytes(16))), "x is no .npy array"),
+    "npz: a hundred axes": (*npz(announced("'<f4'", f"({'1,' * 100})", bytes(4))), "not an intact .npz"),
+    "npz: items of gigabytes": (*npz(announced("'|S2147483647'", "(12, 4)")), "announces"),
+    "npz: a header nested beyond Python": (*npz(header("(" * 5000)), "x is no .npy array"),
+    "npz: a header that Python warns of": (*npz(header("{'descr': 1if 1else 0}")), "x is no .npy array"),
+    "npz: a bomb": ("set.npz", bomb, "memory has"),
+    "npz: a pickle as a member": (*npz(announced("'|O'", "(12,)", b"\x80\x04N.")), "x holds pickled objects"),
+    "npz: a member outside": (*npz(**{"../../evil": npy_bytes(X)}), "'../../evil.npy' leads out of the archive"),
+    "npz: a name twice": ("set.npz", twice, "holds 'x' twice"),
+    "npz: a name of two lines": (*raw_members(**{"a\nb.npy": npy_bytes(X)}), r"a\nb"),
+    "npz: text that is no Unicode": (*npz(y=announced("'<U1'", "(12,)", UNICODE)), "label of row 0 is no Unicode"),
+    "npz: half of a character": (*npz(y=npy_bytes(np.array(["a", "\ud800"] * 6))), "label of row 1 is no Unicode"),
+    "npz: records for inputs": (*npz(npy_bytes(np.zeros(12, "f4,i4"))), "dtype"),
+    "npz: dates beside numbers": (
+        *raw_members(
+            **{f"x_{part}.npy": npy_bytes(X) for part in ("train", "test")},
+            **{"y_train.npy": npy_bytes(Y), "y_test.npy": npy_bytes(Y.astype("M8[s]"))},
+        ),
+        "y_test datetime64[s]",
+    ),
+    "csv: a number as Python writes it": (*text(LABELS + "1_000,ant\n"), "line 10, column 'a' is '1_000'"),
+    "csv: a book for a label": (*text(LABELS + f"1,{'x' * (LONGEST_LABEL + 1)}\n"), "line 10 has a label of 1001"),
+    "csv: more text than memory": (*text("a" * (ROOM + 1)), "memory has"),
+    "csv: more numbers than memory": (*text("0," * 30000 + "label\n" + ("0," * 30000 + "a\n") * 5), "memory has"),
+    "csv: a pipe": ("set.csv", os.mkfifo, "a pipe or device"),
+    "parquet: a device": ("set.parquet", lambda path: path.symlink_to("/dev/zero"), "a pipe or device"),
+    "npz: a link to itself": ("set.npz", lambda path: path.symlink_to(path), "no such file"),
+    "idx: 255 axes": (*idx(IDX3, b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x"), "00 00 08 ff"),
+    "idx: nothing times huge numbers": (*idx(IDX3, b"\0\0\x08\x04" + bytes(4) + b"\xff" * 12), "which no array has"),
+    "idx: a gzip bomb": (
+        *idx(f"{IDX3}.gz", gzip.compress(b"\0\0\x08\x03" + struct.pack(">III", 2, 1024, 1024) + bytes(2 * ROOM))),
+        "memory has",
+    ),
+    "idx: a link out of the folder": ("idx", linked_out, "a link out of"),
+    "images: a palette that is not there": (*images(lambda root: png_without_palette(root / "a" / "0.png")), "0.png: "),
+    "images: a file of gigabytes": (
+        *images(lambda root: huge_file(root / "a" / "0.png")),
+        "2.0 GiB are no single image",
+    ),
+    "images: a damaged one, no UTF-8": (*images(lambda root: (root / "a" / f"{LATIN}.png").touch()), r"caf\udce9.png"),
+    "images: a class, no UTF-8": (*images(lambda root: (root / LATIN).mkdir()), "unprintable"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_refused_in_one_line_before_it_is_allocated(case, tmp_path, monkeypatch):
+    name, write, named = CASES[case]
+    path = tmp_path / "set" / name
+    path.parent.mkdir()
+    write(path)
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr(memory, "host_room", lambda: ROOM)
+    with pytest.raises(InputError) as refused:
+        load(DataConfig(dataset=str(path)))
+    message = str(refused.value)
+    assert named in message
+    assert name in message
+    assert message.isprintable()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        (DataConfig(dataset=""), "names nothing"),
+        (DataConfig(dataset="~nobody-of-that-name/x.csv"), "no home is known for ~nobody-of-that-name"),
+        (DataConfig(dataset="mnist", data_dir=Path("~nobody-of-that-name")), "no home is known"),
+        (DataConfig(dataset="x" * 5000 + ".csv"), "File name too long"),
+        (DataConfig(dataset="tabular", tabular_samples=10**12), "--tabular-samples 1000000000000"),
+        (DataConfig(dataset="wine", label_column="hue"), "--label-column hue: wine has no columns"),
+        (DataConfig(dataset="wine\x1b[31m"), r"wine\x1b[31m: no such dataset"),
+    ],
+    ids=lambda value: value.dataset[:20] if isinstance(value, DataConfig) else "",
+)
+def test_names_that_lead_nowhere_are_refused(config, named):
+    with pytest.raises(InputError) as refused:
+        load(config)
+    assert named in str(refused.value)
+    assert str(refused.value).isprintable()
+
+
+def test_the_file_itself_may_be_a_link_and_is_only_read(tmp_path):
+    (sample, *_) = npz_files(tmp_path)
+    (tmp_path / "real.npz").write_bytes(sample.content)
+    (tmp_path / "link.npz").symlink_to(tmp_path / "real.npz")
+    assert load(DataConfig(dataset=str(tmp_path / "link.npz"))).n == 12
+    assert (tmp_path / "link.npz").is_symlink()
+    assert (tmp_path / "real.npz").read_bytes() == sample.content
+
+
+@pytest.mark.parametrize("corpus", [npz_files, parquet_files])
+def test_a_file_may_have_a_name_that_is_no_utf_8(tmp_path, corpus):
+    samples = corpus(tmp_path)
+    if not samples:
+        pytest.skip("pip install 'aejax[parquet]' to read .parquet")
+    path = tmp_path / f"{LATIN}{Path(samples[0].file).suffix}"
+    path.write_bytes(samples[0].content)
+    assert load(DataConfig(dataset=str(path))).name == r"caf\udce9"
+
+
+def test_arrays_that_python_2_wrote_are_read_without_a_word(tmp_path):
+    name, write = npz(announced("'<f4'", "(12L, 3L)", X.tobytes()))
+    write(tmp_path / name)
+    np.testing.assert_array_equal(load(DataConfig(dataset=str(tmp_path / name))).inputs, X)
+
+
+def test_fortran_order_and_other_byte_orders_are_the_same_numbers(tmp_path):
+    np.savez(tmp_path / "set.npz", x=np.asfortranarray(X.astype(">f8")), y=Y.astype(">i2"))
+    dataset = load(DataConfig(dataset=str(tmp_path / "set.npz")))
+    np.testing.assert_array_equal(dataset.inputs, X)
+    np.testing.assert_array_equal(dataset.labels, Y)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK", zipped({"inputs": npy_bytes(X)}), zipped(dict.fromkeys(mnist.CACHED, b"no"))], ids=len
+)
+def test_a_damaged_decoded_copy_of_mnist_is_made_again(tmp_path, content):
+    (tmp_path / "copy.npz").write_bytes(content)
+    assert _read_cache(tmp_path / "copy.npz") is None
+
+
+def test_a_full_disk_leaves_no_half_of_the_decoded_copy(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\); make room"):
+        _write_cache(tmp_path / "copy.npz", load(DataConfig(dataset="wine")))
+    assert list(tmp_path.iterdir()) == []

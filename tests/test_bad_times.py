@@ -1,0 +1,195 @@
+"""No home, a locale of long ago, names that are no UTF-8, a full disk, used-up memory: 0 or 2, and one line.
+
+Nothing here depends on the locale's letters: Python's `lower` and `upper` do not (Turkish's dotless i is a matter of
+C's `tolower`), and what people read and write is UTF-8 by name; a test looks for files that leave it to the locale.
+"""
+
+import ast
+import errno
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+from aejax.cli import dataset_word, main, parse
+from aejax.config import CompareConfig
+from aejax.errors import InputError, printable
+
+LATIN = os.fsdecode(b"caf\xe9")
+ROOT = Path(__file__).parents[1]
+ROWS = "a,b,label\n" + "".join(f"{i % 7},{i % 5},{i % 2}\n" for i in range(60))
+ELSEWHERE = {"HOME": "/dev/null/x", "LC_ALL": "tr_TR.ISO-8859-9", "PYTHONIOENCODING": "ascii:strict"}
+
+
+def run(*argv, **environment):
+    """A script in a process of its own, without a home, in Turkish, on a terminal that knows only ASCII."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONUTF8", "MPLCONFIGDIR", "LANG")}
+    return subprocess.run(
+        [sys.executable, *argv],
+        cwd=ROOT,
+        env={**kept, "PYTHONPATH": str(ROOT), **ELSEWHERE, **environment},
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    """A comparison on a table whose name is no UTF-8."""
+    folder = tmp_path_factory.mktemp("bad times")
+    (folder / f"{LATIN}.csv").write_text(ROWS)
+    words = ("--dataset", str(folder / f"{LATIN}.csv"), "--methods", "raw", "pca", "--seeds", "2")
+    return run("scripts/compare.py", *words, "--out", str(folder / "out")), folder
+
+
+def test_a_run_needs_no_home_and_no_encoding_but_its_own(comparison):
+    done, folder = comparison
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    results = json.loads((folder / "out" / "results.json").read_text(encoding="utf-8"))
+    assert results["dataset"]["name"] == r"caf\udce9"
+    assert r"caf\udce9" in (folder / "out" / "table.md").read_text(encoding="utf-8")
+    assert done.stdout.isascii()
+
+
+def test_nothing_was_written_beside_the_run_folder(comparison):
+    _, folder = comparison
+    assert {path.name for path in folder.iterdir()} - {f"{LATIN}.csv", "out"} <= {".out.lock"}
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--dataset", f"{LATIN}.npz"], rb"caf\udce9.npz: no such file"),
+        (["--dataset", "mnist"], b"MNIST cannot be prepared in /dev/null/x/tensorflow_datasets"),
+    ],
+)
+def test_what_cannot_be_done_there_is_said_in_one_line_of_ascii(words, named):
+    done = run("scripts/compare.py", *words, AEJAX_DATA="")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"error: ")
+    assert named in done.stderr
+    assert done.stderr.count(b"\n") == 1
+    assert done.stderr.isascii()
+
+
+def ended(body, capsys) -> tuple[int, str]:
+    """Exit status and standard error of a script's body."""
+    with pytest.raises(SystemExit) as stop:
+        main(body)
+    return stop.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("failure", "named"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/runs/a/table.md"), "/runs/a/table.md: No space left"),
+        (PermissionError(errno.EACCES, "Permission denied", "/runs"), "/runs: Permission denied"),
+        (MemoryError("Unable to allocate 7.45 GiB"), "out of memory (Unable to allocate 7.45 GiB)"),
+        (jax.errors.JaxRuntimeError("INTERNAL: Error dispatching: Out of memory allocating 9 bytes."), "out of memory"),
+        (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 9 bytes\non GPU"), "fewer seeds"),
+        (InputError(f"{LATIN}\nfile: \x1b[31mred"), r"error: caf\udce9\nfile: \x1b[31mred"),
+    ],
+)
+def test_what_the_machine_refuses_ends_as_what_is_refused_at_the_door(failure, named, capsys):
+    def body(argv):
+        raise failure
+
+    status, said = ended(body, capsys)
+    assert status == 2
+    assert said.startswith("error: ")
+    assert named in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "failure", [KeyError("x"), jax.errors.JaxRuntimeError("INTERNAL: bug"), io.UnsupportedOperation()]
+)
+def test_a_fault_of_our_own_keeps_its_traceback(failure):
+    def body(argv):
+        raise failure
+
+    with pytest.raises(type(failure)):
+        main(body)
+
+
+def script_body(name, monkeypatch):
+    """The body of a script, in this process."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    return module.script
+
+
+SCRIPTS = ["benchmark", "compare", "explore", "pretrain", "probe", "reproduce", "sweep", "verify"]
+ASKED = {"explore": ["--run", "/nowhere"], "probe": ["--run", "/nowhere"]}
+
+
+WRONG = (["--nosuch", "1"], ["--out"], ["--out", LATIN], ["--seeds", "1e3"], ["--experiments", "x"], ["stray"])
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_refuses_flags_that_it_cannot_use(name, monkeypatch):
+    body = script_body(name, monkeypatch)
+    for words in WRONG:
+        with pytest.raises(InputError) as refused:
+            body([*ASKED.get(name, []), *words])
+        assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--learning-rate", "inf"], "--learning-rate inf"),
+        (["--l1", "1e308"], "--l1 1e+308"),
+        (["--epochs", "9999999999999"], "at most 2147483647"),
+        (["--hidden", "64", "99999999"], "--hidden"),
+        (["--latent-dim", "99999999"], "--latent-dim 99999999"),
+        (["--noise-std", "nan"], "--noise-std nan"),
+    ],
+)
+def test_numbers_that_no_device_can_hold_are_refused(words, named):
+    with pytest.raises(InputError, match=r"expected|at most") as refused:
+        parse(CompareConfig(), words, "")
+    assert named in str(refused.value)
+
+
+def test_names_become_words_for_folders_that_every_library_can_write():
+    assert dataset_word(f"data/{LATIN}.csv") == "caf_"
+    assert printable(LATIN) == r"caf\udce9"
+    with pytest.raises(InputError, match="no home is known for ~nobody-of-that-name"):
+        dataset_word("~nobody-of-that-name/x.csv")
+
+
+KERNELS = ("contenders.py", "worker.py", "memory.py", "environment.py")  # read /proc and pipes of our own: ASCII
+READING = ("open", "read_text", "write_text", "fdopen")
+
+
+def leaves_encoding_to_the_locale(node):
+    """A call that opens a file as text and does not say in which encoding."""
+    if not isinstance(node, ast.Call):
+        return False
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    values = [*node.args, *(keyword.value for keyword in node.keywords)]
+    words = [value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+    of_libraries = ast.unparse(node).startswith(("os.open(", "Image.open(", "gzip.open(", "archive.open("))
+    binary = any("b" in word for word in words)
+    said = any(keyword.arg == "encoding" for keyword in node.keywords)
+    return called in READING and not (of_libraries or binary or said)
+
+
+def test_no_file_is_opened_in_the_encoding_of_the_locale():
+    found = []
+    for path in [*(ROOT / "aejax").rglob("*.py"), *(ROOT / "scripts").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if leaves_encoding_to_the_locale(node) and path.name not in KERNELS:
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)[:90]}")
+    assert found == []
