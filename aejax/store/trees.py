@@ -4,6 +4,7 @@ A folder appears whole or not at all, opens on any device with Orbax alone, and 
 names, shapes and types of its arrays have been held to what is expected.
 """
 
+import errno
 import json
 import math
 import os
@@ -183,7 +184,10 @@ def _without(tree: Tree, dropped: set[str]) -> Tree:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    """Why, in a few words: TensorStore says it at the end of a page."""
+    known = (os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG))
+    said = next((reason for reason in known if reason in str(error)), None)
+    return said or (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _sync(folder: Path) -> None:

@@ -1,0 +1,72 @@
+"""Two processes on one folder, and a run whose latest checkpoint is damaged while it is away."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from aejax.config import KeepingConfig
+from aejax.faults.job import fingerprint, start
+from aejax.faults.kills import LONGEST, Tally, Undisturbed, last_line, saves
+
+
+def rivals(references: Sequence[Undisturbed], folder: Path, tries: int) -> Tally:
+    """Start two processes on the same new folder at once. One fills it; the other is refused, or finds it finished."""
+    folder.mkdir(parents=True, exist_ok=True)
+    survived, noticed, faults = 0, 0, []
+    for number in range(tries):
+        reference, out = references[number % len(references)], folder / f"run-{number}"
+        logs = [folder / f"run-{number}-{rival}.log" for rival in (1, 2)]
+        processes = [start(reference.kind, out, log) for log in logs]
+        for process in processes:
+            process.join(LONGEST)
+        ends = sorted((process.exitcode, last_line(log)) for process, log in zip(processes, logs, strict=True))
+        refused = ends[1][0] == 2 and ends[1][1].startswith("error: ") and "process" in ends[1][1]
+        answered = ends[0][0] == 0 and (refused or ends[1][0] == 0)
+        same = ends[0][0] == 0 and fingerprint(out) == reference.fingerprint
+        noticed += answered
+        survived += same
+        faults += [] if answered and same else [f"{reference.kind}: ended with {ends}"]
+    return Tally(tries, survived, noticed, tuple(faults))
+
+
+def fallen_back(references: Sequence[Undisturbed], folder: Path, seed: int) -> Tally:
+    """Kill a run after three saves, flip a bit of its last checkpoint, and go on: refused, and from the one before if
+    that is allowed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    survived, noticed, faults = 0, 0, []
+    for number, reference in enumerate(references):
+        out, log, rng = folder / f"run-{number}", folder / f"run-{number}.log", np.random.default_rng([seed, number])
+        _kill_after_saves(reference.kind, out, log)
+        _flip_a_bit(out, rng)
+        process = start(reference.kind, out, log)
+        process.join(LONGEST)
+        answered = process.exitcode == 2 and "--allow-fallback goes on from epoch" in last_line(log)
+        process = start(reference.kind, out, log, KeepingConfig(save_every=0, allow_fallback=True))
+        process.join(LONGEST)
+        same = process.exitcode == 0 and fingerprint(out) == reference.fingerprint
+        noticed += answered
+        survived += same
+        faults += [] if answered and same else [f"{reference.kind}: {last_line(log)}"]
+    return Tally(len(references), survived, noticed, tuple(faults))
+
+
+def _kill_after_saves(kind: str, folder: Path, log: Path) -> None:
+    process, began, seen = start(kind, folder, log), time.perf_counter(), set[Path]()
+    while process.is_alive() and time.perf_counter() - began < LONGEST:
+        seen |= saves(folder)
+        if len(seen) >= 3:
+            break
+        time.sleep(0.001)
+    process.kill()
+    process.join()
+
+
+def _flip_a_bit(folder: Path, rng: np.random.Generator) -> None:
+    """Of the largest file of the last checkpoint of the training that came last."""
+    latest = max(saves(folder), key=lambda path: (path.stat().st_mtime_ns, int(path.name)))
+    largest = max((path for path in latest.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[int(rng.integers(len(content)))] ^= 1 << int(rng.integers(8))
+    largest.write_bytes(content)

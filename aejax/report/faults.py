@@ -1,0 +1,72 @@
+"""The table of faults: tried, survived, noticed, lost."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aejax.report.table import markdown_rows
+
+Row = dict[str, Any]
+
+
+def row_line(row: Row) -> str:
+    """One fault on the console."""
+    if "not_run" in row:
+        return f"{row['name']}: not run ({row['not_run']})"
+    counts = f"{row['tried']} tried, {row['survived']} survived, {row['noticed']} noticed, {row['lost']} lost"
+    return f"{row['name']}: {counts}, {row['seconds']:.0f} s"
+
+
+def broken(found: Row) -> list[str]:
+    """Every promise that was not kept."""
+    kept = [fault for row in found["faults"] for fault in row.get("faults", ())]
+    return kept + [f"{result['reader']}: {fault}" for result in found["fuzzed"] for fault in _fuzz_faults(result)]
+
+
+def _fuzz_faults(result: Row) -> Sequence[str]:
+    return [*result["faults"], *(f"touched {stray}" for stray in result["strays"])]
+
+
+def faults_page(found: Row) -> str:
+    """`faults.md`."""
+    environment = found["environment"]
+    rows = [_cells(row) for row in found["faults"]]
+    fuzzed = [
+        [
+            result["reader"],
+            *(f"{result[name]:,}" for name in ("inputs", "accepted", "refused", "crashed")),
+            f"{result['slowest_seconds']:.2f}",
+            f"{len(result['strays'])}",
+        ]
+        for result in found["fuzzed"]
+    ]
+    inputs = sum(result["inputs"] for result in found["fuzzed"])
+    failed = broken(found)
+    return "\n".join(
+        [
+            "# Faults",
+            "",
+            f"`{environment['command']}`, {environment['machine']}, {environment['seconds']:.0f} s. "
+            f"Trainings of {len(found['undisturbed_seconds'])} kinds of autoencoder on digits, two seeds, a save after "
+            "every call, about twenty of them; numbers, metrics and weights are compared bit for bit with those of a "
+            "run that nothing disturbed.",
+            "",
+            markdown_rows(["fault", "promise", "tried", "survived", "noticed", "lost", "seconds"], "llrrrrr", rows),
+            "",
+            f"{inputs:,} damaged files fed to the readers; each must be read or refused in one line, and nothing but "
+            "the file itself may change:",
+            "",
+            markdown_rows(
+                ["reader", "inputs", "read", "refused", "crashed", "slowest, s", "files touched"], "lrrrrrr", fuzzed
+            ),
+            "",
+            "Every promise was kept." if not failed else "Broken:\n\n" + "\n".join(f"- {fault}" for fault in failed),
+            "",
+        ]
+    )
+
+
+def _cells(row: Row) -> list[str]:
+    if "not_run" in row:
+        return [row["name"], f"not run: {row['not_run']}", "—", "—", "—", "—", "—"]
+    counts = [str(row[name]) for name in ("tried", "survived", "noticed", "lost")]
+    return [row["name"], row["promise"], *counts, f"{row['seconds']:.0f}"]

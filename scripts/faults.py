@@ -1,0 +1,40 @@
+"""Kill it, fill its disk, flip its bits: does a run lose anything? Small trainings, disturbed in earnest.
+
+    python scripts/faults.py [--kills 200] [--storms 40] [--inputs 100000] [--kinds NAME ...] [--out DIR]
+
+Writes `faults.json` and `faults.md`: faults tried, survived, noticed, lost; expect 0 lost. What it cost where, and the
+last table: `results/faults/faults.md`. The full disks need the right to mount; without it they are entered as not run.
+The exit status is 1 if a promise was broken.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from aejax.cli import main, make_console, parse
+from aejax.faults.prove import Effort, prove
+from aejax.report.faults import broken
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """Flags of faults.py."""
+
+    effort: Effort = Effort()  # noqa: RUF009 -- frozen
+    out: Path = Path("runs/faults")  # results folder; earlier results in it are replaced
+
+
+def script(argv: Sequence[str]) -> None:
+    args = parse(Args(), argv, __doc__ or "")
+    console = make_console()
+    found = prove(args.effort, args.out, console)
+    for fault in broken(found):
+        console.print(f"BROKEN: {fault}", highlight=False, soft_wrap=True)
+    console.print(f"{args.out}: faults.md, faults.json", highlight=False, soft_wrap=True)
+    if broken(found):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(script)
