@@ -86,9 +86,9 @@ def _metrics(description: Description) -> str:
 
 def _inputs(description: Description) -> str:
     return (
-        f"`inputs` are raw examples, {_shape(description)}, as they were stored. Scaling is part of the encoder: flat in "
-        f"C order, `(x - scaler.shift) * scaler.scale` (`{description.preprocessing.scaler}`). Run the snippets where "
-        "this folder lies."
+        f"`inputs` are raw examples, {_shape(description)}, as they were stored. Scaling is part of the encoder: "
+        f"`(x - scaler.shift) * scaler.scale`, flat in C order (`{description.preprocessing.scaler}`). "
+        "Run the snippets where this folder lies."
     )
 
 
