@@ -6,6 +6,7 @@ never read.
 
 import hashlib
 import importlib.util
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from aejax.config.export import Format
 from aejax.errors import InputError, require
 from aejax.store.files import write_atomically
-from aejax.store.manifest import DamagedError
+from aejax.store.manifest import DamagedError, read_bounded
 from aejax.store.trees import Tree, leaves, load_folder, save_folder, unnamed
 
 ORBAX: Format = "orbax"
@@ -24,6 +25,7 @@ SAFETENSORS: Format = "safetensors"
 STABLEHLO: Format = "stablehlo"
 FILES: dict[str, str] = {ORBAX: "orbax", SAFETENSORS: "encoder.safetensors", STABLEHLO: "encode.stablehlo"}
 NEEDS = {SAFETENSORS: "safetensors", STABLEHLO: "flatbuffers"}  # packages
+ARRAY = ".zarray"  # Zarr's name for an array's shape and type
 PLATFORMS = ("cpu", "cuda", "tpu")
 SAFETENSORS_TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "I32": "int32", "U8": "uint8"}
 
@@ -57,8 +59,42 @@ def write_orbax(folder: Path, tree: Tree) -> None:
 
 
 def read_orbax(folder: Path, like: Tree) -> Tree:
-    """Read `orbax/`, if its arrays are those of `like`. Raises `InputError` if not."""
-    return unnamed(load_folder(folder / FILES[ORBAX], like).tree, like, str(folder / FILES[ORBAX]))
+    """Read `orbax/`, if its arrays are those of `like`, and stored as `write_orbax` stores them.
+
+    Raises:
+        DamagedError: it cannot be read, or is stored otherwise.
+        InputError: its arrays are others.
+    """
+    inner = folder / FILES[ORBAX]
+    _require_plain(inner / "state", like)
+    return unnamed(load_folder(inner, like).tree, like, str(inner))
+
+
+def _require_plain(folder: Path, like: Tree) -> None:
+    """Refuse arrays that are others, or that could take more memory than they have bytes: compressed, or in chunks
+    beyond their shape. Only JSON is read for that."""
+    described = {path.parent.name: _zarr(path) for path in sorted(folder.glob(f"*/{ARRAY}"))}
+    unnamed({name: array for name, (array, _) in described.items()}, like, str(folder.parent))
+    known = {"_METADATA"}
+    for name, (array, plain) in described.items():
+        chunk = folder / name / (".".join("0" * len(array.shape)) or "0")
+        whole = chunk.is_file() and chunk.stat().st_size == array.size * array.dtype.itemsize
+        if not plain or not whole:
+            raise DamagedError(f"{folder / name}: does not hold its array as it is, in one piece")
+        known |= {f"{name}/{ARRAY}", f"{name}/{chunk.name}"}
+    for found in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()):
+        require(found in known, f"{folder}: {found} is no part of a published encoder")
+
+
+def _zarr(path: Path) -> tuple[jax.ShapeDtypeStruct, bool]:
+    """An array's shape and type, and whether its bytes are stored as they are."""
+    try:
+        said = json.loads(read_bounded(path))
+        array = jax.ShapeDtypeStruct(tuple(map(int, said["shape"])), np.dtype(str(said["dtype"])))
+        plain = said["compressor"] is None and said["filters"] is None and tuple(said["chunks"]) == array.shape
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        raise DamagedError(f"{path}: is damaged") from None
+    return array, plain
 
 
 def write_safetensors(folder: Path, tree: Tree) -> None:

@@ -84,7 +84,8 @@ def save_folder(folder: Path, tree: Tree, meta: Mapping[str, Any] | None = None,
         folder: to be made.
         tree: what to save.
         meta: what to write beside it.
-        packed: in Orbax's database of few files, which opens by absolute paths only; else each array is a folder.
+        packed: in Orbax's database of few files, which opens by absolute paths only; else each array is a folder with
+            its shape in JSON and its bytes as they are.
 
     Raises:
         InputError: the folder exists, or cannot be written; nothing is left of it then.
@@ -104,7 +105,9 @@ def save_folder(folder: Path, tree: Tree, meta: Mapping[str, Any] | None = None,
         temporary.parent.mkdir(parents=True, exist_ok=True)
         if full:
             context = ocp.Context()
-            context.array.saving.use_ocdbt = packed
+            if not packed:
+                saving = context.array.saving
+                saving.use_ocdbt = saving.use_zarr3 = saving.use_compression = False
             with context, _unsaid(NOTHING_PACKED):
                 ocp.save(temporary, full)
         temporary.mkdir(exist_ok=True)

@@ -156,15 +156,58 @@ def test_safetensors_with_another_array_are_refused(published, change):
 
 
 def test_an_orbax_checkpoint_whose_names_climb_is_refused(published):
+    metadata = published / "orbax" / "state" / "_METADATA"
+    metadata.write_text(metadata.read_text().replace("bias", "../../../elsewhere"))
+    shutil.copytree(published / "orbax" / "state" / "params.code.bias", published / "orbax" / "elsewhere")
+    write_manifest(published / "orbax")
+    say(published)
+    with pytest.raises(InputError, match="orbax: "):
+        load_encoder(published)
+
+
+def test_an_orbax_database_with_the_right_arrays_is_refused(published):
+    """Its chunks may be compressed, and its records may lie anywhere in it."""
     inner = published / "orbax"
-    tree = ocp.load(inner)
-    meta = (inner / "meta.json").read_bytes()
+    tree, meta = ocp.load(inner), (inner / "meta.json").read_bytes()
     shutil.rmtree(inner)
-    ocp.save(inner, {**tree, "..": {"..": {"elsewhere": np.zeros(6, np.float32)}}})
+    ocp.save(inner, tree)
     (inner / "meta.json").write_bytes(meta)
     write_manifest(inner)
     say(published)
-    with pytest.raises(InputError, match="elsewhere is not in this architecture"):
+    with pytest.raises(InputError, match=r"is missing; the checkpoint|is no part of a published encoder"):
+        load_encoder(published)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("chunks", [2**40, 6]),
+        ("compressor", {"id": "zstd", "level": 1}),
+        ("filters", [{"id": "delta"}]),
+        ("chunks", None),
+        ("compressor", ...),
+    ],
+)
+def test_an_array_that_would_grow_when_it_is_read_is_refused(published, field, value, monkeypatch):
+    monkeypatch.setattr(ocp, "load", lambda *_: pytest.fail("loaded"))
+    path = published / "orbax" / "state" / "params.code.kernel" / ".zarray"
+    said = json.loads(path.read_text())
+    assert field in said
+    path.write_text(json.dumps({name: own for name, own in (said | {field: value}).items() if own is not ...}))
+    write_manifest(published / "orbax")
+    say(published)
+    with pytest.raises(
+        DamagedError, match=r"params\.code\.kernel: does not hold its array as it is|zarray: is damaged"
+    ):
+        load_encoder(published)
+
+
+def test_an_array_with_more_bytes_than_its_shape_is_refused(published):
+    path = published / "orbax" / "state" / "params.code.kernel" / "0.0"
+    path.write_bytes(path.read_bytes() * 2)
+    write_manifest(published / "orbax")
+    say(published)
+    with pytest.raises(DamagedError, match="as it is, in one piece"):
         load_encoder(published)
 
 

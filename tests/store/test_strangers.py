@@ -70,6 +70,7 @@ def codes_of(folder, refused, code):
         [sys.executable, "-I", "-c", program], cwd=folder, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
     return np.load(folder / "codes.npy")
 
 
