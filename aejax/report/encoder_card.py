@@ -57,8 +57,9 @@ def _introduction(description: Description) -> str:
     return (
         f"The encoder of a `{description.kind}` autoencoder, {whose}: {_shape(description)} in, "
         f"{description.code_width} float32 numbers out. Trained on {origin.n_train} examples of {origin.dataset}, "
-        f"without labels, for {origin.epochs} epochs; the weights are those after {when}. `encoder.json` holds its "
-        f"configuration and preprocessing.\n\nTrained by `{origin.trained_by}`, exported by `{origin.exported_by}`."
+        f"without labels, for {origin.epochs} epochs; the weights are those after {when}. `encoder.json`, of schema "
+        f"{description.schema}, holds its configuration and preprocessing.\n\n"
+        f"Trained by `{origin.trained_by}`, exported by `{origin.exported_by}`."
     )
 
 

@@ -35,6 +35,9 @@ class Encoder:
     Inputs are raw examples of any real dtype, `(batch, *shape)`, or flat, `(batch, d)`; a single example `(*shape)` or
     `(d)` gives a single code. Codes are float32 `(batch, width)`, and `(seeds, batch, width)` of stacked seeds. Each
     depends on its example alone: batch statistics are those of the training.
+
+    Products have JAX's default precision, which is below float32 on GPU and TPU; there, codes agree with those of a CPU
+    to rounding under `jax.default_matmul_precision("highest")`.
     """
 
     description: Description  # what `encoder.json` says

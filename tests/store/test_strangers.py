@@ -82,9 +82,12 @@ def test_with_jax_and_orbax_alone(shelf):
     folder, expected = shelf
     refused = refused_with("jax", "orbax-checkpoint")
     assert {"flax", "optax", "safetensors"} <= refused
-    code = snippet(folder, "ENCODER", "Orbax") + snippet(folder, "ENCODER", "NumPy")
-    close(codes_of(folder, refused, code), expected[0])
-    close(codes_of(folder, refused, code.replace("import numpy as np", "import jax.numpy as np", 1)), expected[0])
+    by_hand = snippet(folder, "ENCODER", "NumPy")
+    with_jax = by_hand.replace("import numpy as np", "import jax.numpy as np")
+    assert with_jax != by_hand
+    code = snippet(folder, "ENCODER", "Orbax") + by_hand + "\nfirst = codes\n" + with_jax + "\ncodes = [first, codes]\n"
+    for codes in codes_of(folder, refused, code):
+        close(codes, expected[0])
 
 
 def test_with_safetensors_and_numpy_alone(shelf):
