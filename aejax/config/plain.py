@@ -32,7 +32,7 @@ def from_dict(kind: type[Config], values: Any, where: str = "config") -> Config:
         where: named in errors.
 
     Raises:
-        InputError: fields that are unknown or of another type.
+        InputError: fields that are unknown, of another type, or missing and without a default.
     """
     hints = get_type_hints(kind)
     require(isinstance(values, dict), f"{where}: expected an object of fields")
@@ -40,6 +40,9 @@ def from_dict(kind: type[Config], values: Any, where: str = "config") -> Config:
     require(
         not unknown, f"{where}: unknown field {unknown[0] if unknown else ''}; written by another version of aejax?"
     )
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        require(optional or field.name in values, f"{where}: field {field.name} is missing")
     return kind(**{name: _typed(hints[name], value, f"{where}.{name}") for name, value in values.items()})
 
 

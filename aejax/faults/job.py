@@ -42,7 +42,9 @@ def config_of(kind: str) -> PretrainConfig:
     )
 
 
-def start(kind: str, folder: Path, log: Path, keeping: KeepingConfig = KeepingConfig(save_every=0)) -> ForkServerProcess:
+def start(
+    kind: str, folder: Path, log: Path, keeping: KeepingConfig = KeepingConfig(save_every=0)
+) -> ForkServerProcess:
     """Fill a run folder in a process that ends as a script would; what it prints goes to `log`."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])  # importing takes longer than the job
@@ -73,7 +75,9 @@ def fingerprint(folder: Path) -> str:
     for name in ("checkpoint", "best"):
         if (folder / name).exists():
             for path, leaf in leaves(load_folder(folder / name).tree).items():
-                digest.update(f"{name} {path} {leaf.dtype} {leaf.shape}".encode() + np.ascontiguousarray(leaf).tobytes())
+                digest.update(
+                    f"{name} {path} {leaf.dtype} {leaf.shape}".encode() + np.ascontiguousarray(leaf).tobytes()
+                )
     if (folder / "scores.npz").exists():
         with np.load(folder / "scores.npz", allow_pickle=False) as scores:
             for path in sorted(scores):

@@ -79,7 +79,12 @@ def saves(folder: Path) -> set[Path]:
 
 
 def disturbed(
-    undisturbed_runs: Sequence[Undisturbed], folder: Path, disturb: Disturb, answers: Sequence[int], tries: int, seed: int
+    undisturbed_runs: Sequence[Undisturbed],
+    folder: Path,
+    disturb: Disturb,
+    answers: Sequence[int],
+    tries: int,
+    seed: int,
 ) -> Tally:
     """Disturb runs of these kinds in turn, several at once, until so many disturbances have hit.
 

@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from aejax.config import PlanConfig
+from aejax.config.export import ExportConfig
 from aejax.faults.damage import damaged
 from aejax.faults.disks import NoDisk, filled
 from aejax.faults.fuzz import fuzz_readers
@@ -166,5 +167,5 @@ def _checkpoint_damaged(kind: str, folder: Path, rng: np.random.Generator) -> Ta
 def _encoder_damaged(kind: str, folder: Path, rng: np.random.Generator) -> Tally:
     encoder = folder / f"encoder-{kind}"
     shutil.rmtree(encoder, ignore_errors=True)
-    export(_undisturbed(folder, kind), encoder, Console(quiet=True))
+    export(_undisturbed(folder, kind), encoder, ExportConfig())
     return damaged(encoder, ".", load_encoder, rng)

@@ -42,8 +42,8 @@ def feature_shapes(shape: Shape, channels: tuple[int, ...]) -> list[Shape]:
 
 
 def unflatten(flat: Float[Array, "batch d"], shape: Sequence[int]) -> Float[Array, "c h w batch"]:
-    """Feature maps of `shape` (height, width, channels), batch last."""
-    return jnp.transpose(flat.reshape(len(flat), *shape), (3, 1, 2, 0))
+    """Feature maps of `shape` (height, width, channels), batch last. The batch may be a symbol, which has no `len`."""
+    return jnp.transpose(flat.reshape(flat.shape[0], *shape), (3, 1, 2, 0))
 
 
 def flatten(features: Float[Array, "c h w batch"]) -> Float[Array, "batch d"]:

@@ -59,6 +59,7 @@ class Experiment:
             "name": self.dataset.name,
             "sha256": self.dataset.sha256,
             "shape": list(self.dataset.shape),
+            "dtype": self.dataset.inputs.dtype.name,
             "classes": self.dataset.classes,
             "class_names": list(self.dataset.class_names),
             "n_train": self.split.train.shape[1],

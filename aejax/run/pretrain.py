@@ -168,8 +168,8 @@ class Pretrained:
         return jax.tree.map(lambda leaf: jax.numpy.asarray(leaf[seed]), self.variables)
 
 
-def open_pretrained(folder: Path) -> Pretrained:
-    """Open a run folder that `pretrain` finished.
+def open_pretrained(folder: Path, weights: str = CHECKPOINT) -> Pretrained:
+    """Open a run folder that `pretrain` finished, with the weights after the last epoch, or after the best.
 
     Raises:
         InputError: it is not one, or its parts do not belong together.
@@ -189,5 +189,5 @@ def open_pretrained(folder: Path) -> Pretrained:
     width = 1 if config.data.scaler in ("range", "none") else features
     numbers = jax.ShapeDtypeStruct((config.seeds, width), np.float32)
     like = {**stacked, "scaler": {"shift": numbers, "scale": numbers}}
-    variables = load_variables(folder / CHECKPOINT, like)
+    variables = load_variables(folder / weights, like)
     return Pretrained(config, results, model, variables, Scaler(**variables.pop("scaler")))

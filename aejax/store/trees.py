@@ -4,14 +4,16 @@ A folder appears whole or not at all, opens on any device with Orbax alone, and 
 names, shapes and types of its arrays have been held to what is expected.
 """
 
+import contextlib
 import errno
 import json
+import logging
 import math
 import os
 import re
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +28,7 @@ Tree = dict[str, Any]  # nested; names to NumPy arrays
 META = "meta.json"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")  # Orbax joins names by dots and slashes
 ORBAX = threading.Lock()  # two threads that save at once remove each other's folders (orbax-checkpoint 0.12)
+NOTHING_PACKED = "Skipping merge of OCDBT"  # what Orbax warns of where it was told not to pack
 EMPTY = "arrays without entries"  # Orbax refuses them; their shapes and types stand in the JSON
 
 
@@ -62,12 +65,12 @@ def unnamed(saved: Tree, like: Any, where: str) -> Any:
     found, wanted = leaves(saved), leaves(like)
     for name in sorted(found.keys() ^ wanted.keys()):
         fault = "is missing" if name in wanted else "is not in this architecture"
-        raise InputError(f"{where}: {name} {fault}; the checkpoint and config.json do not belong together")
+        raise InputError(f"{where}: {name} {fault}; the checkpoint and its config do not belong together")
     for name, leaf in wanted.items():
         require(
             found[name].shape == leaf.shape and found[name].dtype == leaf.dtype,
             f"{where}: {name} is {found[name].dtype}{list(found[name].shape)}, the config makes it "
-            f"{leaf.dtype}{list(leaf.shape)}; the checkpoint and config.json do not belong together",
+            f"{leaf.dtype}{list(leaf.shape)}; the checkpoint and its config do not belong together",
         )
     return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in wanted])
 
@@ -77,8 +80,15 @@ def leaves(tree: Any) -> dict[str, Any]:
     return {".".join(_names(path)): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def save_folder(folder: Path, tree: Tree, meta: Mapping[str, Any] | None = None) -> str:
+def save_folder(folder: Path, tree: Tree, meta: Mapping[str, Any] | None = None, *, packed: bool = True) -> str:
     """Save nested dicts of NumPy arrays, and JSON values beside them. Returns the manifest's SHA-256.
+
+    Args:
+        folder: to be made.
+        tree: what to save.
+        meta: what to write beside it.
+        packed: in Orbax's database of few files, which opens by absolute paths only; else each array is a folder with
+            its shape in JSON and its bytes as they are.
 
     Raises:
         InputError: the folder exists, or cannot be written; nothing is left of it then.
@@ -97,13 +107,17 @@ def save_folder(folder: Path, tree: Tree, meta: Mapping[str, Any] | None = None)
     try:
         temporary.parent.mkdir(parents=True, exist_ok=True)
         if full:
-            with ORBAX:
+            context = ocp.Context()
+            if not packed:
+                saving = context.array.saving
+                saving.use_ocdbt = saving.use_zarr3 = saving.use_compression = False
+            with ORBAX, context, _unsaid(NOTHING_PACKED):
                 ocp.save(temporary, full)
         temporary.mkdir(exist_ok=True)
         words = {"schema": 1, **(meta or {}), **({EMPTY: empty} if empty else {})}
         (temporary / META).write_text(json.dumps(words, allow_nan=False) + "\n", encoding="utf-8")
         digest = write_manifest(temporary)
-        _sync(temporary)
+        sync(temporary)
         os.rename(temporary, folder)
     except Exception as error:  # Orbax and TensorStore raise many kinds; all of them mean that nothing was saved
         for left_over in temporary.parent.glob(f"{temporary.name}*"):  # Orbax begins under a longer name
@@ -163,6 +177,21 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
+@contextlib.contextmanager
+def _unsaid(words: str) -> Iterator[None]:
+    """Keep a known line out of Orbax's log."""
+    log = logging.getLogger("absl")
+
+    def other(record: logging.LogRecord) -> bool:
+        return words not in str(record.msg)
+
+    log.addFilter(other)
+    try:
+        yield
+    finally:
+        log.removeFilter(other)
+
+
 def _names(path: Any) -> list[str]:
     return [jax.tree_util.keystr((entry,), simple=True) for entry in path]
 
@@ -190,7 +219,7 @@ def _reason(error: Exception) -> str:
     return said or (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """Have every file and folder on the disk, so that a rename after it is a commit even if the power fails."""
     for where, _, names in os.walk(folder):
         for path in [*(Path(where) / name for name in names), Path(where)]:

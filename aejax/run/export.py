@@ -1,0 +1,191 @@
+"""From a pretraining run to a published encoder: whose, with what is known of it, in which formats."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from aejax.config.export import ExportConfig
+from aejax.errors import InputError, require
+from aejax.report.encoder_card import encoder_card
+from aejax.run.environment import provenance
+from aejax.run.pretrain import BEST, CHECKPOINT, Pretrained, open_pretrained
+from aejax.store.description import SCHEMA, Description, Metrics, Origin, Preprocessing
+from aejax.store.formats import arrays_sha256, require_formats
+from aejax.store.forward import numpy_forward
+from aejax.store.manifest import read_bounded
+from aejax.store.publishing import Contents, require_free, write_encoder
+from aejax.store.trees import Tree, named
+
+Rows = list[dict[str, Any]]  # of `metrics.jsonl`, one for each epoch
+FOLDERS = {"last": CHECKPOINT, "best": BEST}
+
+
+class Published(NamedTuple):
+    """What was made."""
+
+    sha256: str  # of the manifest, which stands for every file
+    description: Description
+    notes: tuple[str, ...]  # what the user should know
+
+
+def export(run: Path, out: Path, config: ExportConfig, *, overwrite: bool = False) -> Published:
+    """Publish the encoder of a run that `pretrain` finished.
+
+    Args:
+        run: its folder.
+        out: the encoder's folder, which appears whole.
+        config: whose encoder, and in which formats.
+        overwrite: replace an encoder that is there.
+
+    Raises:
+        InputError: what is asked for cannot be done; nothing has been written.
+    """
+    require_formats(config.formats)
+    require_free(out, overwrite=overwrite)
+    pretrained = open_pretrained(run, FOLDERS[config.weights])
+    courses = [_published_row(rows, config.weights) for rows in _courses(run, pretrained)]
+    diverged = pretrained.results["diverged_epoch"]
+    seeds = chosen_seeds(config.seed, courses, diverged)
+    tree = _arrays(pretrained, seeds, stacked=config.seed == "all")
+    description = _described(pretrained, config, seeds, courses, tree)
+
+    def card(contents: Contents) -> str:
+        arrays = {name: (str(leaf.dtype), leaf.shape) for name, leaf in contents.arrays.items()}
+        return encoder_card(
+            out.absolute().name, description, arrays, numpy_forward(contents.encoder.model), contents.sums
+        )
+
+    digest = write_encoder(out, description, tree, card, overwrite=overwrite)
+    notes = tuple(
+        f"seed {seed} diverged in epoch {diverged[seed]}; its weights are the last that were finite"
+        for seed in seeds
+        if diverged[seed] is not None
+    )
+    return Published(digest, description, notes)
+
+
+def chosen_seeds(asked: str, courses: Rows, diverged: list[int | None]) -> tuple[int, ...]:
+    """The seeds that `--seed` means.
+
+    Args:
+        asked: best, all or a number.
+        courses: for each seed, the epoch that its weights are of.
+        diverged: for each seed, in which epoch, or None.
+
+    Raises:
+        InputError: there is no such seed, or all of them diverged and the best is asked for.
+    """
+    if asked == "all":
+        return tuple(range(len(courses)))
+    if asked != "best":
+        there = f"the run has seeds 0 to {len(courses) - 1}; give one of them, best or all"
+        require(int(asked) < len(courses), f"--seed {asked}: {there}")
+        return (int(asked),)
+    losses = {seed: _finite(row.get("valid_loss", row["train_loss"])) for seed, row in enumerate(courses)}
+    sound = {seed: loss for seed, loss in losses.items() if diverged[seed] is None and loss is not None}
+    require(sound, "--seed best: every seed of the run diverged; give a seed's number to publish it all the same")
+    return (min(sound, key=sound.__getitem__),)
+
+
+def _courses(run: Path, pretrained: Pretrained) -> list[Rows]:
+    """Every seed's epochs, in order."""
+    path = run / "metrics.jsonl"
+    method = pretrained.config.method
+    courses: list[Rows] = [[] for _ in range(pretrained.config.seeds)]
+    try:
+        for line in read_bounded(path, limit=2**30).splitlines():
+            row = json.loads(line)
+            if row["method"] == method:
+                courses[row["seed"]].append(row)
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise InputError(f"{path}: is damaged; run pretrain.py again with --overwrite") from None
+    require(all(courses), f"{path}: does not hold every seed; run pretrain.py again with --overwrite")
+    return courses
+
+
+def _published_row(rows: Rows, weights: str) -> dict[str, Any]:
+    """The epoch that a seed's published weights are of; without validation rows the best one is the last."""
+    losses = [_finite(row.get("valid_loss")) for row in rows]
+    known = [math.inf if loss is None else loss for loss in losses]
+    return rows[int(np.argmin(known))] if weights == "best" and min(known) < math.inf else rows[-1]
+
+
+def _arrays(pretrained: Pretrained, seeds: tuple[int, ...], *, stacked: bool) -> Tree:
+    """The encoder's part of the variables and the scaler, on the host."""
+    own = {collection: parts["encoder"] for collection, parts in pretrained.variables.items()}
+    at = np.asarray(seeds) if stacked else seeds[0]
+    picked = jax.tree.map(lambda leaf: np.asarray(leaf)[at], {**own, "scaler": pretrained.scaler._asdict()})
+    return named(picked)
+
+
+def _described(
+    pretrained: Pretrained, config: ExportConfig, seeds: tuple[int, ...], courses: Rows, tree: Tree
+) -> Description:
+    run, data = pretrained.config, pretrained.results["dataset"]
+    assert run.data.scaler is not None
+    numbers = {name: np.asarray(getattr(pretrained.scaler, name))[list(seeds)] for name in ("shift", "scale")}
+    features = jax.ShapeDtypeStruct((1, pretrained.model.features), np.float32)
+    one = jax.eval_shape(lambda: pretrained.model.init(jax.random.key(0)))
+    return Description(
+        schema=SCHEMA,
+        kind=run.method,
+        model=run.model,
+        objective=run.objective,
+        shape=tuple(data["shape"]),
+        dtype=data.get("dtype", "float32"),  # runs made before it was written down: any dtype converts to that one
+        classes=data["classes"],
+        preprocessing=Preprocessing(
+            scaler=run.data.scaler, **{name: tuple(map(tuple, rows.tolist())) for name, rows in numbers.items()}
+        ),
+        code_width=jax.eval_shape(pretrained.model.encode, one, features).shape[1],
+        seeds=seeds,
+        stacked=config.seed == "all",
+        weights=config.weights,
+        formats=config.formats,
+        arrays_sha256=arrays_sha256(tree),
+        metrics=_metrics(pretrained, config, seeds, courses),
+        origin=_origin(pretrained),
+    )
+
+
+def _metrics(pretrained: Pretrained, config: ExportConfig, seeds: tuple[int, ...], courses: Rows) -> Metrics:
+    results = pretrained.results
+    tested = {
+        "test_reconstruction_mse": results["reconstruction_mse"],
+        "test_explained_variance": results["measures"].get("explained_variance"),
+    }
+
+    def of_last(found: dict[str, Any] | None) -> tuple[float | None, ...]:
+        known = found is not None and config.weights == "last"
+        return tuple(_finite(found["per_seed"][seed]) if known and found else None for seed in seeds)
+
+    return Metrics(
+        epoch=tuple(courses[seed]["epoch"] for seed in seeds),
+        train_loss=tuple(_finite(courses[seed]["train_loss"]) for seed in seeds),
+        valid_loss=tuple(_finite(courses[seed].get("valid_loss")) for seed in seeds),
+        diverged_epoch=tuple(results["diverged_epoch"][seed] for seed in seeds),
+        **{name: of_last(found) for name, found in tested.items()},
+    )
+
+
+def _origin(pretrained: Pretrained) -> Origin:
+    results, own = pretrained.results, provenance()
+    return Origin(
+        dataset=results["dataset"]["name"],
+        dataset_sha256=results["dataset"]["sha256"],
+        n_train=results["dataset"]["n_train"],
+        recipe=pretrained.config.recipe,
+        epochs=len(results["history"]["train_loss"]),
+        trained_by=results["environment"]["command"],
+        exported_by=own["command"],
+        commit=own["commit"],
+        versions=tuple(f"{name} {version}" for name, version in own["versions"].items()),
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
