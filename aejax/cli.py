@@ -6,8 +6,9 @@ import logging
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import jax
 from rich.console import Console
@@ -129,6 +130,7 @@ def main(script: Callable[[Sequence[str]], None]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name may hold what the terminal's encoding has not
             stream.reconfigure(errors="backslashreplace")
+    hear_failures_once()
     try:
         with listening():
             script(sys.argv[1:])
@@ -148,6 +150,24 @@ def main(script: Callable[[Sequence[str]], None]) -> None:
         if not isinstance(error, MemoryError) and not OUT_OF_MEMORY.search(str(error)):
             raise
         refuse(f"out of memory ({str(error)[:200]}); take fewer seeds, smaller layers or fewer examples")
+
+
+def hear_failures_once() -> None:
+    """Orbax raises what failed in a save, and its threads say the same again, in pages; the first is enough.
+
+    For a script's own process: the hooks are the whole interpreter's.
+    """
+    unraisable, uncaught = sys.unraisablehook, threading.excepthook
+
+    def without_closed_loops(fault: Any) -> None:
+        if not (isinstance(fault.exc_value, RuntimeError) and str(fault.exc_value) == "Event loop is closed"):
+            unraisable(fault)
+
+    def without_orbax(fault: threading.ExceptHookArgs) -> None:
+        if type(fault.thread).__name__ != "_SignalingThread":
+            uncaught(fault)
+
+    sys.unraisablehook, threading.excepthook = without_closed_loops, without_orbax
 
 
 def refuse(message: str) -> NoReturn:

@@ -43,7 +43,11 @@ def from_dict(kind: type[Config], values: Any, where: str = "config") -> Config:
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         require(optional or field.name in values, f"{where}: field {field.name} is missing")
-    return kind(**{name: _typed(hints[name], value, f"{where}.{name}") for name, value in values.items()})
+    typed = {name: _typed(hints[name], value, f"{where}.{name}") for name, value in values.items()}
+    try:
+        return kind(**typed)
+    except InputError as refusal:  # it names a flag; here it is a file that says so
+        raise InputError(f"{where}: {refusal}") from None
 
 
 def _typed(hint: Any, value: Any, where: str) -> Any:

@@ -8,11 +8,11 @@ from pathlib import Path
 from aejax.faults.job import fingerprint, start
 from aejax.faults.kills import LONGEST, Tally, Undisturbed
 
-ROOMS = (4, 20, 60, 100, 140, 200, 260, 320, 400, 520, 640, 760)  # KiB; an undisturbed run takes about 800
+ROOMS = (20, 60, 140, 200, 320, 400, 520, 640)  # KiB; an undisturbed run takes 500 to 900
 ENOUGH = "200m"
 
 
-class NoDisk(Exception):
+class NoDiskError(Exception):
     """This machine lets us have no file system of our own."""
 
 
@@ -21,7 +21,7 @@ def small_disk(place: Path, kilobytes: int) -> Iterator[Path]:
     """A file system of so many KiB in memory, for the block.
 
     Raises:
-        NoDisk: mounting is not allowed.
+        NoDiskError: mounting is not allowed.
     """
     place.mkdir(parents=True, exist_ok=True)
     _mount("-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(place))
@@ -35,7 +35,7 @@ def _mount(*words: str) -> None:
     try:
         subprocess.run(["mount", *words], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise NoDisk(getattr(error, "stderr", "") or str(error)) from None
+        raise NoDiskError(getattr(error, "stderr", "") or str(error)) from None
 
 
 def filled(references: Sequence[Undisturbed], folder: Path) -> Tally:

@@ -42,9 +42,10 @@ def config_of(kind: str) -> PretrainConfig:
     )
 
 
-def start(
-    kind: str, folder: Path, log: Path, keeping: KeepingConfig = KeepingConfig(save_every=0)
-) -> ForkServerProcess:
+EACH_CALL = KeepingConfig(save_every=0)
+
+
+def start(kind: str, folder: Path, log: Path, keeping: KeepingConfig = EACH_CALL) -> ForkServerProcess:
     """Fill a run folder in a process that ends as a script would; what it prints goes to `log`."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])  # importing takes longer than the job

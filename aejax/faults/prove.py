@@ -14,7 +14,7 @@ from rich.console import Console
 from aejax.config import PlanConfig
 from aejax.config.export import ExportConfig
 from aejax.faults.damage import damaged
-from aejax.faults.disks import NoDisk, filled
+from aejax.faults.disks import NoDiskError, filled
 from aejax.faults.fuzz import fuzz_readers
 from aejax.faults.kills import Tally, Undisturbed, disturbed, kill, storm, total, undisturbed
 from aejax.faults.rivals import fallen_back, rivals
@@ -67,7 +67,7 @@ def prove(effort: Effort, out: Path, console: Console) -> dict[str, Any]:
         for fault in _faults(effort, references, folder):
             rows.append(_row(fault))
             console.print(row_line(rows[-1]), highlight=False, soft_wrap=True)
-        fuzzed = [result._asdict() for result in fuzz_readers(effort.inputs, effort.seed, folder / "fuzz")]
+        fuzzed = [dataclasses.asdict(result) for result in fuzz_readers(effort.inputs, effort.seed, folder / "fuzz")]
     found = plain(
         {
             "schema": 1,
@@ -92,7 +92,7 @@ def _row(fault: Fault) -> dict[str, Any]:
     began = time.perf_counter()
     try:
         tally = fault.tried()
-    except NoDisk as reason:
+    except NoDiskError as reason:
         return {"name": fault.name, "promise": fault.promise, "not_run": str(reason).strip()}
     return {
         "name": fault.name,

@@ -29,6 +29,8 @@ META = "meta.json"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")  # Orbax joins names by dots and slashes
 ORBAX = threading.Lock()  # two threads that save at once remove each other's folders (orbax-checkpoint 0.12)
 NOTHING_PACKED = "Skipping merge of OCDBT"  # what Orbax warns of where it was told not to pack
+RAISED_ANYWAY = "_SignalingThread"  # by whose names it says once more what it raises
+PER_LEAF, PER_FOLDER = 2048, 65536  # bytes on disk beside the numbers, roughly
 EMPTY = "arrays without entries"  # Orbax refuses them; their shapes and types stand in the JSON
 
 
@@ -106,12 +108,13 @@ def save_folder(folder: Path, tree: Tree, meta: Mapping[str, Any] | None = None,
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.parent.mkdir(parents=True, exist_ok=True)
+        _require_disk(temporary.parent, full)
         if full:
             context = ocp.Context()
             if not packed:
                 saving = context.array.saving
                 saving.use_ocdbt = saving.use_zarr3 = saving.use_compression = False
-            with ORBAX, context, _unsaid(NOTHING_PACKED):
+            with ORBAX, context, _unsaid(NOTHING_PACKED, RAISED_ANYWAY):
                 ocp.save(temporary, full)
         temporary.mkdir(exist_ok=True)
         words = {"schema": 1, **(meta or {}), **({EMPTY: empty} if empty else {})}
@@ -178,12 +181,12 @@ def read_meta(folder: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _unsaid(words: str) -> Iterator[None]:
-    """Keep a known line out of Orbax's log."""
+def _unsaid(*words: str) -> Iterator[None]:
+    """Keep known lines out of Orbax's log."""
     log = logging.getLogger("absl")
 
     def other(record: logging.LogRecord) -> bool:
-        return words not in str(record.msg)
+        return not any(known in str(record.msg) for known in words)
 
     log.addFilter(other)
     try:
@@ -217,6 +220,13 @@ def _reason(error: Exception) -> str:
     known = (os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG))
     said = next((reason for reason in known if reason in str(error)), None)
     return said or (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _require_disk(place: Path, tree: Tree) -> None:
+    """Refuse what the disk has no room for before anything is written. Raises `OSError`."""
+    need = PER_FOLDER + sum(leaf.nbytes + PER_LEAF for leaf in jax.tree.leaves(tree))
+    if need > shutil.disk_usage(place).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def sync(folder: Path) -> None:
