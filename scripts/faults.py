@@ -1,6 +1,7 @@
 """Kill it, fill its disk, flip its bits: does a run lose anything? Small trainings, disturbed in earnest.
 
     python scripts/faults.py [--kills 200] [--storms 40] [--inputs 100000] [--kinds NAME ...] [--out DIR]
+    python scripts/faults.py --saves [--data-dir DIR] [--out DIR]      # and what do saves cost?
 
 Writes `faults.json` and `faults.md`: faults tried, survived, noticed, lost; expect 0 lost. What it cost where, and the
 last table: `results/faults/faults.md`. The full disks need the right to mount; without it they are entered as not run.
@@ -12,7 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import main, make_console, parse
+from aejax.cli import main, make_console, parse, use_cores
+from aejax.faults.cost import cost_of_saves
 from aejax.faults.prove import Effort, prove
 from aejax.report.faults import broken
 
@@ -22,12 +24,20 @@ class Args:
     """Flags of faults.py."""
 
     effort: Effort = Effort()  # noqa: RUF009 -- frozen
+    saves: bool = False  # measure instead what a save after every epoch of MNIST costs; disturb nothing
+    seeds: int = 4  # of that measurement
+    data_dir: Path | None = None  # where MNIST is looked for; default AEJAX_DATA
     out: Path = Path("runs/faults")  # results folder; earlier results in it are replaced
 
 
 def script(argv: Sequence[str]) -> None:
     args = parse(Args(), argv, __doc__ or "")
     console = make_console()
+    if args.saves:
+        use_cores(args.seeds)
+        share = cost_of_saves(args.seeds, args.data_dir, args.out)["share"]
+        console.print(f"{args.out}: saves.md, saves.json; saving takes {100 * share:+.1f} %", highlight=False)
+        return
     found = prove(args.effort, args.out, console)
     for fault in broken(found):
         console.print(f"BROKEN: {fault}", highlight=False, soft_wrap=True)

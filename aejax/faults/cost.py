@@ -1,0 +1,104 @@
+"""What saving costs: the same trainings with a save after every epoch and without any, in turn, in one process."""
+
+import dataclasses
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+from rich.console import Console
+
+from aejax.config import KeepingConfig, to_dict
+from aejax.data.sources import load
+from aejax.methods import METHODS
+from aejax.recipes import recipe
+from aejax.run.environment import describe
+from aejax.run.experiment import Experiment, prepare
+from aejax.run.folder import filling
+from aejax.run.keeping import Keeper
+from aejax.run.progress import Silent
+from aejax.run.resolve import resolve
+from aejax.run.training import optimizer_for, start, train_method
+from aejax.store.files import plain, write_atomically, write_json
+
+RECIPE, EPOCHS, REPEATS = "tutorial-deep", 4, 5
+
+
+def cost_of_saves(seeds: int, data_dir: Path | None, out: Path) -> dict[str, Any]:
+    """Train the deep tutorial on MNIST by turns; write `saves.json` and `saves.md` into `out`.
+
+    Raises:
+        InputError: the data cannot be had.
+    """
+    began = time.perf_counter()
+    config = recipe(RECIPE)
+    config = dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, data_dir=data_dir),
+        train=dataclasses.replace(config.train, epochs=EPOCHS),
+        seeds=seeds,
+    )
+    dataset = load(config.data)
+    config = resolve(config, dataset)
+    experiment = prepare(config, dataset, Silent())
+    method = METHODS[config.method](experiment.setting)
+    optimizer = optimizer_for(experiment, method)
+    sizes: list[int] = []
+
+    def train(keeper: Keeper) -> float:
+        own: Experiment = dataclasses.replace(experiment, keeper=keeper)
+        clock = time.perf_counter()
+        trained = train_method(own, config.method, method, optimizer, start(own, method))
+        jax.block_until_ready(trained.fit)
+        return (time.perf_counter() - clock) / EPOCHS
+
+    def train_and_save() -> float:
+        """The seconds include waiting for the last save."""
+        with tempfile.TemporaryDirectory(prefix="aejax-saves-") as name:
+            folder, keeping = Path(name) / "run", KeepingConfig(save_every=0)
+            with filling(folder, to_dict(config), keeping, Console(quiet=True), 0.0) as (_, keeper):
+                clock = time.perf_counter()
+                train(keeper)
+                keeper.settle()
+                seconds = (time.perf_counter() - clock) / EPOCHS
+            latest = folder / "checkpoints" / config.method / str(EPOCHS)
+            sizes.append(sum(path.stat().st_size for path in latest.rglob("*") if path.is_file()))
+        return seconds
+
+    train(Keeper())  # compiles
+    train_and_save()  # imports
+    pairs = [(train(Keeper()), train_and_save()) for _ in range(REPEATS)]
+    without, saving = (statistics.median(values) for values in zip(*pairs, strict=True))
+    found = plain(
+        {
+            "schema": 1,
+            "kind": "saves",
+            "environment": {**describe(experiment.plan), "seconds": time.perf_counter() - began},
+            "recipe": RECIPE,
+            "seeds": seeds,
+            "epochs": EPOCHS,
+            "epoch_seconds": [{"without": one, "saving": other} for one, other in pairs],
+            "median": {"without": without, "saving": saving},
+            "share": statistics.median(other / one - 1 for one, other in pairs),
+            "checkpoint_bytes": sizes[-1],
+        }
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "saves.json", found)
+    write_atomically(out / "saves.md", _page(found).encode())
+    return found
+
+
+def _page(found: dict[str, Any]) -> str:
+    environment, median = found["environment"], found["median"]
+    return (
+        f"# What saving costs\n\n`{environment['command']}`, {environment['machine']}, "
+        f"{environment['seconds']:.0f} s.\n\n"
+        f"`{found['recipe']}` on MNIST, {found['seeds']} seeds at once, {found['epochs']} epochs, a save of "
+        f"{found['checkpoint_bytes'] / 1e6:.1f} MB after each, beside the same without saves; by turns, "
+        f"{len(found['epoch_seconds'])} times each. An epoch of all seeds took {median['without']:.3f} s without and "
+        f"{median['saving']:.3f} s with saves (medians); the median of the pairs' ratios is "
+        f"{100 * found['share']:+.1f} %.\n"
+    )

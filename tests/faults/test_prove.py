@@ -1,0 +1,117 @@
+"""The proof itself: small, and it must see what is broken."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from aejax.errors import InputError
+from aejax.faults import kills
+from aejax.faults.damage import damaged, damages
+from aejax.faults.job import fingerprint
+from aejax.faults.kills import Undisturbed, disturbed, kill, undisturbed
+from aejax.report.faults import broken, faults_page
+from aejax.store.trees import load_folder, save_folder
+
+
+def test_a_killed_run_ends_as_one_that_was_left_alone(tmp_path):
+    reference = undisturbed("undercomplete", tmp_path / "alone")
+    assert fingerprint(tmp_path / "alone") == reference.fingerprint
+    tally = disturbed([reference], tmp_path / "kills", kill, (-9,), tries=1, seed=1)
+    assert tally.faults == ()
+    assert tally.tried == tally.survived == tally.noticed >= 1
+
+
+class Ended(NamedTuple):
+    """A process that has ended."""
+
+    exitcode: int
+
+    def join(self, timeout: float) -> None:
+        """At once."""
+
+
+@pytest.mark.parametrize(
+    ("statuses", "end", "fault"),
+    [
+        ([0], "another end", "vae: came to another end after 0"),
+        ([75, 1], "end", "vae: ended with 1: it said nothing"),
+        ([75, 75, 0], "end", None),
+    ],
+)
+def test_a_run_that_answers_or_ends_otherwise_is_seen(tmp_path, monkeypatch, statuses, end, fault):
+    left = iter(statuses)
+    monkeypatch.setattr(kills, "start", lambda *_: Ended(next(left)))
+    monkeypatch.setattr(kills, "fingerprint", lambda _: end)
+    (tmp_path / "run-0").mkdir()
+    chain = kills._chain(Undisturbed("vae", "end", 1.0), tmp_path / "run-0", lambda *_: None, (75,), None)
+    assert chain.tried == len(statuses) - (statuses[-1] == 0)
+    assert (fault in chain.faults) if fault else chain.faults == ()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_folder(tmp_path / "saved", {"x": np.ones(3)}, {"epoch": 1})
+    return tmp_path / "saved"
+
+
+def test_every_damage_is_noticed_by_a_reader_that_looks(folder):
+    tally = damaged(folder, ".", load_folder, np.random.default_rng(0))
+    assert tally.tried == tally.noticed == tally.survived > 20
+    assert tally.faults == ()
+
+
+def test_a_reader_that_does_not_look_or_that_breaks_is_found_out(folder):
+    def careless(path):
+        return (path / "meta.json").exists()
+
+    def brittle(path):
+        if not (path / "meta.json").exists():
+            raise KeyError("meta")
+
+    def talkative(path):
+        if not (path / "meta.json").exists():
+            raise OSError("no such thing")
+        if (path / "meta.json").read_bytes()[:1] != b"{":
+            raise InputError("cut")
+
+    rng = np.random.default_rng(0)
+    assert all("read as if nothing were wrong" in fault for fault in damaged(folder, ".", careless, rng).faults)
+    assert any("KeyError" in fault for fault in damaged(folder, ".", brittle, rng).faults)
+    tally = damaged(folder, ".", talkative, rng)
+    assert tally.noticed >= 1
+    assert any("OSError" in fault for fault in tally.faults)
+
+
+def test_damages_change_what_they_say():
+    for what, content in damages(b"abcd", np.random.default_rng(0)):
+        assert content != b"abcd", what
+    assert [what for what, _ in damages(b"", np.random.default_rng(0))] == ["deleted", "grown"]
+
+
+def test_the_page_says_what_was_not_run_and_what_was_broken():
+    row = {"name": "kills", "promise": "p", "tried": 3, "survived": 2, "noticed": 3, "lost": 1, "seconds": 1.0}
+    found = {
+        "environment": {"command": "python scripts/faults.py", "machine": "a machine", "seconds": 2.0},
+        "undisturbed_seconds": {"vae": 1.0},
+        "faults": [{**row, "faults": ["vae: came to another end"]}, {"name": "disks", "promise": "q", "not_run": "no"}],
+        "fuzzed": [
+            {
+                "reader": "npz",
+                "inputs": 1000,
+                "accepted": 1,
+                "refused": 998,
+                "crashed": 1,
+                "slowest_seconds": 0.5,
+                "faults": ["input 7: KeyError"],
+                "strays": [],
+            }
+        ],
+    }
+    page = faults_page(found)
+    assert "| kills | p | 3 | 2 | 3 | 1 | 1 |" in page
+    assert "| disks | not run: no |" in page
+    assert broken(found) == ["vae: came to another end", "npz: input 7: KeyError"]
+    assert "- npz: input 7: KeyError" in page
+    found["faults"][0]["faults"], found["fuzzed"][0]["faults"] = [], []
+    assert "Every promise was kept." in faults_page(found)
