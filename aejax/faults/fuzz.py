@@ -26,6 +26,7 @@ from aejax.data.parquet import load_parquet
 from aejax.errors import InputError
 from aejax.faults.corpus import Sample, axes, csv_files, idx_files, image_files, npz_files, parquet_files
 from aejax.faults.mutate import mutated
+from aejax.faults.saved import read_run, read_tree, run_samples, tree_samples
 
 HANG_SECONDS = 20.0  # after which an input counts as a hang and is given up
 MOST_NAMED = 5  # faults that a result describes
@@ -51,6 +52,8 @@ READERS: dict[str, Reader] = {
     "idx": Reader(idx_files, lambda path: load_idx_folder(path.parent, "idx")),
     "images": Reader(image_files, lambda path: load_image_folder(path.parents[1]), share=0.5),
     "axis": Reader(axes, read_axis),
+    "run folder": Reader(run_samples, read_run, share=0.5),
+    "checkpoint": Reader(tree_samples, read_tree, share=0.02),
 }
 
 

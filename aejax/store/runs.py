@@ -84,7 +84,11 @@ def finished_results(
         return None
     same = read_json(folder / CONFIG) == plain(config)
     require(same, f"{folder}: holds a run with other settings; give --overwrite to replace it, or another --out")
-    return read_json(folder / name) if state_of(folder, name) == "finished" else None
+    if state_of(folder, name) != "finished":
+        return None
+    results = read_json(folder / name)
+    require(isinstance(results, dict), f"{folder / name}: holds no results; give --overwrite to make them again")
+    return results
 
 
 def state_of(folder: Path, name: str = RESULTS) -> State:

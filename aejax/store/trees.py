@@ -30,6 +30,7 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")  # Orbax joins names by dots and slas
 ORBAX = threading.Lock()  # two threads that save at once remove each other's folders (orbax-checkpoint 0.12)
 NOTHING_PACKED = "Skipping merge of OCDBT"  # what Orbax warns of where it was told not to pack
 RAISED_ANYWAY = "_SignalingThread"  # by whose names it says once more what it raises
+ANYTHING = ""  # which every line holds: of what cannot be read it logs pages before it raises
 PER_LEAF, PER_FOLDER = 2048, 65536  # bytes on disk beside the numbers, roughly
 EMPTY = "arrays without entries"  # Orbax refuses them; their shapes and types stand in the JSON
 
@@ -149,14 +150,14 @@ def load_folder(folder: Path, like: Tree | None = None) -> Saved:
         empty = {name: np.zeros(shape, dtype) for name, (dtype, *shape) in meta.pop(EMPTY, {}).items() if 0 in shape}
         if not (folder / "orbax.checkpoint").exists():
             return Saved(_nested(empty), meta)
-        with ORBAX:
+        with ORBAX, _unsaid(ANYTHING):
             described = leaves(ocp.metadata(folder.absolute()).metadata)
         if like is not None:
             unnamed(_nested(described | empty), like, str(folder))
         need = sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in described.values())
         fault = f"its arrays take {in_units(need)}, {in_units(host_room())} are free; use a larger machine"
         require(need <= host_room(), f"{folder}: {fault}")
-        with ORBAX:
+        with ORBAX, _unsaid(ANYTHING):
             loaded = leaves(ocp.load(folder.absolute()))
     except InputError:
         raise

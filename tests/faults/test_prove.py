@@ -44,7 +44,9 @@ def test_a_run_that_answers_or_ends_otherwise_is_seen(tmp_path, monkeypatch, sta
     monkeypatch.setattr(kills, "start", lambda *_: Ended(next(left)))
     monkeypatch.setattr(kills, "fingerprint", lambda _: end)
     (tmp_path / "run-0").mkdir()
-    chain = kills._chain(Undisturbed("vae", "end", 1.0), tmp_path / "run-0", lambda *_: None, (75,), None)
+    chain = kills._chain(
+        Undisturbed("vae", "end", 1.0), tmp_path / "run-0", lambda *_: None, (75,), np.random.default_rng(0)
+    )
     assert chain.tried == len(statuses) - (statuses[-1] == 0)
     assert (fault in chain.faults) if fault else chain.faults == ()
 
