@@ -42,9 +42,13 @@ class Contents(NamedTuple):
 def require_free(folder: Path, *, overwrite: bool) -> None:
     """Refuse a folder that holds something, unless it is an encoder that may be replaced.
 
+    An encoder that a killed replacement had moved aside is put back first.
+
     Raises:
         InputError: with the mend.
     """
+    if not folder.exists() and (_aside(folder) / DESCRIPTION).is_file():
+        os.rename(_aside(folder), folder)
     if not folder.exists() and not folder.is_symlink():
         return
     require(folder.is_dir() and not folder.is_symlink(), f"{folder}: is no folder; give another --out")
@@ -103,9 +107,9 @@ def _write_formats(folder: Path, encoder: Encoder, tree: Tree) -> None:
 
 def _put(temporary: Path, folder: Path) -> None:
     """Have the new folder stand where the old one did; the old one is back if that fails."""
-    aside = folder.absolute().with_name(f".{folder.name}.{os.getpid()}.replaced")
-    replaced = folder.exists()
+    aside, replaced = _aside(folder), folder.exists()
     if replaced:
+        shutil.rmtree(aside, ignore_errors=True)  # of a replacement that was killed when the new one stood already
         os.rename(folder, aside)
     try:
         os.rename(temporary, folder)
@@ -114,6 +118,11 @@ def _put(temporary: Path, folder: Path) -> None:
             os.rename(aside, folder)
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _aside(folder: Path) -> Path:
+    """Where an encoder waits while it is replaced."""
+    return folder.absolute().with_name(f".{folder.name}.replaced")
 
 
 def _summed(name: str) -> str:

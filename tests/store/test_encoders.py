@@ -189,3 +189,12 @@ def test_importing_aejax_imports_no_jax():
         "import sys, aejax; assert callable(aejax.load_encoder); assert not {'jax', 'flax', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_encoder_that_a_killed_replacement_had_moved_aside_is_put_back(published):
+    aside = published.with_name(f".{published.name}.replaced")
+    published.rename(aside)  # what a kill between two renames leaves
+    with pytest.raises(InputError, match="holds an encoder already"):
+        require_free(published, overwrite=False)
+    assert load_encoder(published).width
+    assert not aside.exists()
