@@ -12,6 +12,7 @@ from rich.console import Console
 from aejax.config import CompareConfig, DataConfig, TrainConfig
 from aejax.kinds.registry import KINDS
 from aejax.methods import METHODS, autoencoder_method
+from aejax.report.faults import promises
 from aejax.report.ledger import headline
 from aejax.report.page import index
 from aejax.report.table import markdown_table
@@ -51,6 +52,12 @@ def test_the_readmes_first_screen_has_the_ledgers_headline():
     ledger = json.loads((ROOT / "results" / "ledger" / "ledger.json").read_text())
     first_screen = " ".join(README.split("## Two commands")[0].split())
     assert headline(ledger) in first_screen
+
+
+def test_the_readmes_promises_have_the_committed_figures():
+    found = json.loads((ROOT / "results" / "faults" / "faults.json").read_text())
+    saves = json.loads((ROOT / "results" / "saves" / "saves.json").read_text())
+    assert promises(found, saves) in README
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))

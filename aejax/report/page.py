@@ -21,6 +21,7 @@ FIGURES = {
     "verify.png": "How often a known gap gets its verdict, and how often the intervals hold their truth",
 }
 PAGE = "README.md"
+PAGES = ("verify.md", "faults.md", "saves.md")  # of the statistics, and of what runs survive
 
 _OPENING = """\
 # Results
@@ -60,7 +61,7 @@ def index(results_folder: Path) -> str:
     parts += [_other_section(folder, results) for folder, results in found.items() if folder not in runs]
     explorations = sorted(results_folder.glob("*/explore.md"))
     parts += [_explorations(explorations)] if explorations else []
-    parts += [_verification(path.parent) for path in sorted(results_folder.glob("*/verify.md"))]
+    parts += [_page(path) for name in PAGES for path in sorted(results_folder.glob(f"*/{name}"))]
     return "\n".join([*parts, _CLOSING])
 
 
@@ -122,10 +123,11 @@ def _explorations(pages: Sequence[Path]) -> str:
     return "\n".join(["## Explorations", "", *links]) + "\n"
 
 
-def _verification(folder: Path) -> str:
-    """What `verify.py` wrote of the statistics behind every section above."""
-    table = (folder / "verify.md").read_text(encoding="utf-8").rstrip("\n")
-    return "\n\n".join([f"## {folder.name}", table, *_figures(folder)]) + "\n"
+def _page(path: Path) -> str:
+    """What a script wrote as a page of its own, under the folder's name in place of its title."""
+    title, _, text = path.read_text(encoding="utf-8").strip().partition("\n")
+    own = text.strip() if title.startswith("# ") else f"{title}\n{text}"
+    return "\n\n".join([f"## {path.parent.name}", own, *_figures(path.parent)]) + "\n"
 
 
 def _figures(folder: Path) -> list[str]:

@@ -99,7 +99,7 @@ def test_nothing_is_fitted_on_a_held_out_row(what, role, experiment, monkeypatch
     fits = {
         "a scaler": lambda: prepare(experiment.config, experiment.dataset, Silent()),
         "a closed form": lambda: start(own, METHODS["pca"](experiment.setting)),
-        "a model": lambda: train(own, {}, model.objective, optimizer_for(own, model), **settings),
+        "a model": lambda: train(own, "it", {}, model.objective, optimizer_for(own, model), **settings),
     }
     with pytest.raises(LeakError, match=f"a row that {what}.* is fitted on and a {role} row"):
         fits[what]()

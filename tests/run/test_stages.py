@@ -79,15 +79,17 @@ def run():
     experiment = prepare(resolve(CONFIG, dataset), dataset, Silent())
     method, calls, train = METHODS["stacked"](experiment.setting), [], training.train
 
-    def watched(experiment, variables, objective, optimizer, **settings):
+    def watched(experiment, name, variables, objective, optimizer, **settings):
         before = experiment.plan.fetch(variables)
-        trained = train(experiment, variables, objective, optimizer, **settings)
+        trained = train(experiment, name, variables, objective, optimizer, **settings)
         calls.append(Call(optimizer, before, experiment.plan.fetch(trained.fit.state.variables), settings, trained))
         return trained
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "train", watched)
-        trained = train_method(experiment, method, optimizer_for(experiment, method), start(experiment, method))
+        trained = train_method(
+            experiment, "stacked", method, optimizer_for(experiment, method), start(experiment, method)
+        )
     return Run(calls, trained, survivors, [seed for seed in range(CONFIG.seeds) if seed not in survivors])
 
 
@@ -117,18 +119,18 @@ def test_every_training_goes_on_from_where_the_one_before_it_ended(run):
 
 def test_epochs_and_steps_are_counted_through_and_the_history_has_them_all(run):
     assert [call.settings["epochs"] for call in run.calls] == [2, 2, 3]
-    assert run.trained.epochs == 7
-    assert [call.trained.epochs for call in run.calls] == [2, 4, 7]
+    assert run.trained.course.epochs == 7
+    assert [call.trained.course.epochs for call in run.calls] == [2, 4, 7]
     for name in ("train_loss", "valid_loss", "valid_mse"):
-        history = run.trained.history[name]
+        history = run.trained.course.history[name]
         assert history.shape == (3, 7)
-        np.testing.assert_array_equal(history[:, :4], run.calls[1].trained.history[name])
+        np.testing.assert_array_equal(history[:, :4], run.calls[1].trained.course.history[name])
     steps = run.trained.fit.state.step[np.array(run.survivors)]
     np.testing.assert_array_equal(steps, 7 * steps_per_epoch(28, 8))
 
 
 def test_every_stage_reduces_its_own_loss(run):
-    losses = run.trained.history["train_loss"][run.survivors]
+    losses = run.trained.course.history["train_loss"][run.survivors]
     assert np.isfinite(losses).all()
     for first, last in [(0, 1), (2, 3), (4, 6)]:
         assert np.all(losses[:, last] < losses[:, first])
@@ -137,11 +139,11 @@ def test_every_stage_reduces_its_own_loss(run):
 def test_a_seed_that_diverges_in_a_stage_stays_marked_and_where_it_was_through_all_others(run):
     assert run.diverging
     for seed in run.diverging:
-        assert run.trained.diverged_epoch[seed] == 1
-        assert np.isnan(run.trained.history["train_loss"][seed]).all()
+        assert run.trained.course.diverged_epoch[seed] == 1
+        assert np.isnan(run.trained.course.history["train_loss"][seed]).all()
         for call in run.calls:
             assert layers_that_moved(call, seed) == set()
-    np.testing.assert_array_equal(run.trained.diverged_epoch[run.survivors], 0)
+    np.testing.assert_array_equal(run.trained.course.diverged_epoch[run.survivors], 0)
 
 
 def test_stages_are_trained_at_the_constant_peak_rate_and_the_whole_by_the_schedule(run):

@@ -39,7 +39,7 @@ def group(wine):
 def trained_by(wine, group, within_device):
     config = dataclasses.replace(group.points[0].config, plan=PlanConfig(within_device=within_device))
     experiment = at_group(prepare(config, wine, Silent()), group)
-    return train_group(experiment, group, method_at("denoising", group, experiment.setting))
+    return train_group(experiment, "group", group, method_at("denoising", group, experiment.setting))
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +61,8 @@ def test_a_row_has_its_seeds_rows_scaler_and_key(wine, group):
 
 def test_rows_that_are_vmapped_train_as_those_that_are_not(wine, group, serial):
     vmapped = trained_by(wine, group, "vmap")
-    for name, values in serial.history.items():
-        np.testing.assert_allclose(vmapped.history[name], values, rtol=1e-4, err_msg=name)
+    for name, values in serial.course.history.items():
+        np.testing.assert_allclose(vmapped.course.history[name], values, rtol=1e-4, err_msg=name)
 
 
 def test_training_leaves_what_is_carried_alone(serial):
@@ -72,7 +72,7 @@ def test_training_leaves_what_is_carried_alone(serial):
 
 def test_a_point_has_the_rows_of_its_setting(serial):
     second = of_point(serial, 1, 3)
-    np.testing.assert_array_equal(second.history["train_loss"], serial.history["train_loss"][3:])
+    np.testing.assert_array_equal(second.course.history["train_loss"], serial.course.history["train_loss"][3:])
     assert set(second.fit.state.variables[HYPER]["noise_std"].tolist()) == {np.float32(0.5)}
 
 
