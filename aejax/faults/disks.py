@@ -65,5 +65,5 @@ def _run(kind: str, folder: Path, log: Path) -> tuple[int | None, str]:
     log.unlink(missing_ok=True)
     process = start(kind, folder, log)
     process.join(LONGEST)
-    lines = log.read_text(errors="replace").strip().splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return process.exitcode, lines[-1] if lines else ""

@@ -143,5 +143,5 @@ def total(tallies: Sequence[Tally]) -> Tally:
 
 def last_line(log: Path) -> str:
     """What a run said last."""
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
     return lines[-1] if lines else "it said nothing"

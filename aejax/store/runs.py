@@ -84,7 +84,7 @@ def finished_results(
         return None
     same = read_json(folder / CONFIG) == plain(config)
     require(same, f"{folder}: holds a run with other settings; give --overwrite to replace it, or another --out")
-    if state_of(folder, name) != "finished":
+    if state_of(folder, name) != "finished" or not (folder / name).exists():
         return None
     results = read_json(folder / name)
     require(isinstance(results, dict), f"{folder / name}: holds no results; give --overwrite to make them again")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aejax.errors import InputError
 from aejax.report.figures import accuracy_by_method, code_scatter, learning_curves, reconstructions, save
 
 NAMES = ("undercomplete", "denoising", "sparse-l1")
@@ -170,10 +171,10 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(results, tmp_pat
     (tmp_path / "accuracy.png").write_bytes(b"old")
 
     def fail(*_arguments, **_options):
-        raise OSError("disk full")
+        raise OSError(28, "disk full")
 
     monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="disk full"):
         save(accuracy_by_method(results), tmp_path / "accuracy.png")
     assert [path.name for path in tmp_path.iterdir()] == ["accuracy.png"]
     assert (tmp_path / "accuracy.png").read_bytes() == b"old"

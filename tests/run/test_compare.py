@@ -50,7 +50,7 @@ def without_times(value):
 
 def test_a_run_leaves_every_file(run):
     out, _ = run
-    expected = {"config.json", "metrics.jsonl", "results.json", "scores.npz", "table.md"}
+    expected = {".lock", "run.json", "config.json", "metrics.jsonl", "results.json", "scores.npz", "table.md"}
     figures = {"accuracy.png", "learning_curves.png", "reconstructions.png", "codes.png", "diagnostics.png"}
     assert {path.name for path in out.iterdir()} == expected | figures
 

@@ -181,7 +181,7 @@ def test_the_same_exploration_is_read_another_is_refused_and_overwritten_on_dema
 
 def test_a_folder_of_other_things_is_refused_and_left_alone(run, tmp_path):
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(InputError, match="holds other files and no exploration"):
+    with pytest.raises(InputError, match="holds other files and no run"):
         explore(run, SHORT, tmp_path, quiet())
     with pytest.raises(InputError, match="is a file"):
         explore(run, SHORT, tmp_path / "thesis.tex", quiet())
@@ -269,7 +269,7 @@ def test_the_script_explores_beside_its_run(run, explored, monkeypatch, capsys):
     monkeypatch.setattr(module, "use_cores", lambda seeds: None)
     module.script(["--run", str(run), "--anomaly-class", "3", "--anomaly-epochs", "2"])
     said = capsys.readouterr().out
-    assert "holds this exploration already" in said
+    assert "holds this run already" in said
     assert "10 figures" in said
     with pytest.raises(InputError, match="--run: missing"):
         module.script([])

@@ -148,6 +148,8 @@ def test_without_a_choice_in_the_probe_reconstruction_of_validation_rows_chooses
 
 def test_a_finished_sweep_is_read_and_listed(results, folder):
     assert {path.name for path in folder.iterdir()} == {
+        ".lock",
+        "run.json",
         "config.json",
         "metrics.jsonl",
         "results.json",
