@@ -13,10 +13,12 @@ from typing import Any, NoReturn, TypeVar
 import jax
 from rich.console import Console
 
+from aejax.config import PlanConfig, ProcessesConfig
 from aejax.config.numbers import require_representable
 from aejax.data.sources import expanded
-from aejax.errors import InputError, Stopped, printable, require
+from aejax.errors import InputError, PeerLost, Stopped, printable, require
 from aejax.run.environment import usable_cores
+from aejax.run.processes import ending_for_all, is_first, join, noticing_losses
 from aejax.run.signals import GONE, listening
 
 # Without a home that can be written, Matplotlib keeps its fonts in a temporary folder, and says so in two lines.
@@ -91,7 +93,12 @@ def parse(default: Args, argv: Sequence[str], description: str) -> Args:
 
 
 def make_console() -> Console:
-    """Where a script writes: as wide as the terminal, 100 columns and plain where there is none."""
+    """Where a script writes: as wide as the terminal, 100 columns and plain where there is none.
+
+    Of several processes only the first writes.
+    """
+    if not is_first():
+        return Console(quiet=True)
     console = Console()
     return console if console.is_terminal else Console(width=100)
 
@@ -121,19 +128,41 @@ def use_cores(seeds: int) -> None:
     jax.config.update("jax_num_cpu_devices", max(1, min(usable_cores(), seeds)))
 
 
+def use_devices(processes: ProcessesConfig, plan: PlanConfig, seeds: int) -> None:
+    """What a script calls before JAX starts: CPU devices as `use_cores` has them, and the other processes joined.
+
+    Raises:
+        InputError: the other processes cannot be joined.
+    """
+    use_cores(plan.devices or seeds * plan.batch_devices)
+    join(processes)
+
+
 def main(script: Callable[[Sequence[str]], None]) -> None:
     """Run a script's body: 0 when done, 2 and one line for what cannot be done, 75 when a signal came.
 
     What the machine refuses while a script runs (a full disk, memory that is used up) ends in the same way as what is
-    refused at the door.
+    refused at the door; so does the end of another process of the run, with 75.
     """
+    with ending_for_all():
+        _run(script)
+
+
+def _run(script: Callable[[Sequence[str]], None]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name may hold what the terminal's encoding has not
             stream.reconfigure(errors="backslashreplace")
     hear_failures_once()
     try:
-        with listening():
+        with listening(), noticing_losses():
             script(sys.argv[1:])
+    except PeerLost as lost:
+        print(
+            f"error: another process of this run has ended or cannot be reached ({lost.why}); what was saved is whole: "
+            "run the same command in every process to go on",
+            file=sys.stderr,
+        )
+        raise
     except Stopped:
         print(GONE, file=sys.stderr)
         raise

@@ -1,4 +1,4 @@
-"""What ends a run early: something a user can mend, or a signal."""
+"""What ends a run early: something a user can mend, a signal, or the end of another process of the run."""
 
 
 class InputError(Exception):
@@ -38,3 +38,11 @@ class Stopped(SystemExit):
 
     def __init__(self) -> None:
         super().__init__(75)
+
+
+class PeerLost(Stopped):
+    """Another process of this run has ended. What was saved is whole; the same command, in all of them, goes on."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = printable(why)

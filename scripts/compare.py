@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import dataset_word, flag_value, main, make_console, parse, use_cores
-from aejax.config import CompareConfig, KeepingConfig
+from aejax.cli import dataset_word, flag_value, main, make_console, parse, use_devices
+from aejax.config import CompareConfig, KeepingConfig, ProcessesConfig
 from aejax.recipes import compare_defaults
 from aejax.report.table import terminal_table
 from aejax.run.compare import compare
@@ -24,12 +24,13 @@ class Args:
     config: CompareConfig
     out: Path | None = None  # run folder; default: runs/compare-DATASET
     keeping: KeepingConfig = KeepingConfig()
+    processes: ProcessesConfig = ProcessesConfig()
 
 
 def script(argv: Sequence[str]) -> None:
     defaults = Args(config=compare_defaults(flag_value("dataset", argv, "digits")))
     args = parse(defaults, argv, __doc__ or "")
-    use_cores(args.config.seeds)
+    use_devices(args.processes, args.config.plan, args.config.seeds)
     console = make_console()
     out = args.out or Path("runs") / f"compare-{dataset_word(args.config.data.dataset)}"
     results = compare(args.config, out, console, args.keeping)

@@ -15,8 +15,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import flag_value, main, make_console, parse, use_cores
-from aejax.config import KeepingConfig
+from aejax.cli import flag_value, main, make_console, parse, use_devices
+from aejax.config import KeepingConfig, PlanConfig, ProcessesConfig
 from aejax.config.explore import ExploreConfig
 from aejax.errors import require
 from aejax.run.explore import explore
@@ -30,6 +30,7 @@ class Args:
     config: ExploreConfig
     out: Path | None = None  # folder of the exploration; default: RUN/explore
     keeping: KeepingConfig = KeepingConfig()
+    processes: ProcessesConfig = ProcessesConfig()
 
 
 def script(argv: Sequence[str]) -> None:
@@ -37,7 +38,7 @@ def script(argv: Sequence[str]) -> None:
     asks_help = bool({"-h", "--help"} & set(argv))
     require(asks_help or str(run) != ".", "--run: missing; give a folder that scripts/pretrain.py made")
     args = parse(Args(run=run, config=ExploreConfig()), argv, __doc__ or "")
-    use_cores(1)
+    use_devices(args.processes, PlanConfig(), 1)
     console = make_console()
     out = args.out or args.run / "explore"
     found = explore(args.run, args.config, out, console, args.keeping)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from rich.markdown import Markdown
 
-from aejax.cli import dataset_word, flag_value, main, make_console, parse, use_cores
-from aejax.config import KeepingConfig, PretrainConfig
+from aejax.cli import dataset_word, flag_value, main, make_console, parse, use_devices
+from aejax.config import KeepingConfig, PretrainConfig, ProcessesConfig
 from aejax.kinds.registry import KINDS
 from aejax.recipes import recipe
 from aejax.run.pretrain import epoch_table, pretrain
@@ -27,12 +27,13 @@ class Args:
     config: PretrainConfig
     out: Path | None = None  # run folder; default: runs/RECIPE, runs/KIND-DATASET
     keeping: KeepingConfig = KeepingConfig()
+    processes: ProcessesConfig = ProcessesConfig()
 
 
 def script(argv: Sequence[str]) -> None:
     named = recipe(flag_value("recipe", argv, "tutorial-deep"), flag_value("dataset", argv, "digits"))
     args = parse(Args(config=named), argv, __doc__ or "")
-    use_cores(args.config.seeds)
+    use_devices(args.processes, args.config.plan, args.config.seeds)
     console = make_console()
     on = f"-{dataset_word(args.config.data.dataset)}" if args.config.recipe in KINDS else ""
     out = args.out or Path("runs") / f"{args.config.recipe}{on}"

@@ -9,8 +9,16 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import flag_value, main, make_console, parse, use_cores
-from aejax.config import HeadConfig, KeepingConfig, PretrainConfig, ProbingConfig, from_dict
+from aejax.cli import flag_value, main, make_console, parse, use_devices
+from aejax.config import (
+    HeadConfig,
+    KeepingConfig,
+    PlanConfig,
+    PretrainConfig,
+    ProbingConfig,
+    ProcessesConfig,
+    from_dict,
+)
 from aejax.errors import require
 from aejax.report.table import terminal_table
 from aejax.run.probing import probe_run
@@ -25,6 +33,7 @@ class Args:
     config: ProbingConfig
     out: Path | None = None  # run folder; default: RUN/probe
     keeping: KeepingConfig = KeepingConfig()
+    processes: ProcessesConfig = ProcessesConfig()
 
 
 def script(argv: Sequence[str]) -> None:
@@ -34,7 +43,7 @@ def script(argv: Sequence[str]) -> None:
     trained = None if asks_help else from_dict(PretrainConfig, read_json(run / "config.json"), str(run / "config.json"))
     config = ProbingConfig(head=trained.head if trained else HeadConfig())
     args = parse(Args(run=run, config=config), argv, __doc__ or "")
-    use_cores(trained.seeds if trained else 1)
+    use_devices(args.processes, trained.plan if trained else PlanConfig(), trained.seeds if trained else 1)
     console = make_console()
     out = args.out or args.run / "probe"
     results = probe_run(args.run, args.config, out, console, args.keeping)

@@ -19,8 +19,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import dataset_word, flag_value, gathered, main, make_console, parse, use_cores
-from aejax.config import KeepingConfig, SweepConfig
+from aejax.cli import dataset_word, flag_value, gathered, main, make_console, parse, use_devices
+from aejax.config import KeepingConfig, ProcessesConfig, SweepConfig
 from aejax.config.axes import rows_at_once
 from aejax.recipes import sweep_defaults
 from aejax.report.sweep_table import terminal_sweep
@@ -34,12 +34,13 @@ class Args:
     config: SweepConfig
     out: Path | None = None  # run folder; default: runs/sweep-DATASET
     keeping: KeepingConfig = KeepingConfig()
+    processes: ProcessesConfig = ProcessesConfig()
 
 
 def script(argv: Sequence[str]) -> None:
     defaults = Args(config=sweep_defaults(flag_value("dataset", argv, "digits")))
     args = parse(defaults, gathered("axis", argv), __doc__ or "")
-    use_cores(rows_at_once(args.config))
+    use_devices(args.processes, args.config.plan, rows_at_once(args.config))
     console = make_console()
     out = args.out or Path("runs") / f"sweep-{dataset_word(args.config.data.dataset)}"
     results = sweep(args.config, out, console, args.keeping)

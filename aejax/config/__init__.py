@@ -19,6 +19,7 @@ from aejax.config.keeping import KeepingConfig
 from aejax.config.model import Activation, ModelConfig
 from aejax.config.objective import ObjectiveConfig
 from aejax.config.plain import from_dict, to_dict
+from aejax.config.processes import ProcessesConfig
 from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "PretrainConfig",
     "ProbeConfig",
     "ProbingConfig",
+    "ProcessesConfig",
     "SplitConfig",
     "SweepConfig",
     "TrainConfig",

@@ -44,6 +44,8 @@ class PlanConfig:
 
     within_device: Literal["vmap", "serial"] | None = None  # several seeds on one device; default: by the backend
     devices: int | None = None  # how many of JAX's devices to use; default: all
+    batch_devices: int = 1  # how many of them share each batch, for models or batches that one cannot hold
 
     def __post_init__(self) -> None:
+        require(self.batch_devices >= 1, f"--batch-devices {self.batch_devices}: expected at least 1")
         require(self.devices is None or self.devices >= 1, f"--devices {self.devices}: expected at least 1")

@@ -5,12 +5,14 @@ from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, Shaped
 
 from aejax.data.scalers import Scaler, scale
 
 Result = TypeVar("Result")
 EVALUATION_BATCH = 1024  # examples evaluated at once; bounds the activations kept
+DATA_AXIS = "data"  # of a mesh: the devices that share each batch
 
 
 class Examples(NamedTuple):
@@ -29,8 +31,17 @@ class Batch(NamedTuple):
 
 def take(examples: Examples, scaler: Scaler, rows: Int[Array, " batch"]) -> Batch:
     """The examples at `rows`, gathered in storage dtype and then scaled, so that only they are widened."""
+    rows = spread(rows)
     inputs = scale(scaler, jnp.take(examples.inputs, rows, axis=0, mode="clip"))
     return Batch(inputs, jnp.take(examples.labels, rows, mode="clip"))
+
+
+def spread(batch: Shaped[Array, "batch *rest"]) -> Shaped[Array, "batch *rest"]:
+    """A batch laid over the devices that share it, where the mesh around has several for that and they divide it."""
+    devices = jax.sharding.get_abstract_mesh().shape.get(DATA_AXIS, 1)
+    if devices == 1 or batch.shape[0] % devices:
+        return batch
+    return jax.lax.with_sharding_constraint(batch, PartitionSpec(DATA_AXIS))
 
 
 def map_rows(function: Callable[[Batch], Result], examples: Examples, scaler: Scaler, rows: Int[Array, " m"]) -> Result:

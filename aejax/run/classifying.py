@@ -57,6 +57,7 @@ class Classified(NamedTuple):
 class _Fitted(NamedTuple):
     """A classifier's result beside what it was fitted on, all on the host."""
 
+    plan: Plan
     result: Any  # of NumPy arrays, (seeds, ...)
     features: Array
     shared: bool  # features are (n, d) and not (seeds, n, d)
@@ -66,12 +67,8 @@ class _Fitted(NamedTuple):
     def of_seed(self, seed: int) -> tuple[Any, Float[np.ndarray, "n d"], Int[np.ndarray, " n"], np.ndarray]:
         """One seed's result, features, labels and rows."""
         one = jax.tree.map(lambda leaf: leaf[seed], self.result)
-        return (
-            one,
-            np.asarray(self.features if self.shared else self.features[seed]),
-            self.labels[seed],
-            self.rows[seed],
-        )
+        features = self.plan.fetch_shared(self.features) if self.shared else self.plan.fetch_seed(self.features, seed)
+        return one, features, self.labels[seed], self.rows[seed]
 
 
 def _linear(certify: Callable[..., Certificate]) -> Callable[[_Fitted], Classified]:
@@ -151,4 +148,4 @@ def classify_features(
         "--no-probe-standardize: these features are too large for the probe in float32; leave them standardised",
     )
     both = np.concatenate([split.labelled_train, split.labelled_valid], axis=1)
-    return CLASSIFIERS[name][1](_Fitted(result, features, shared, labels, both))
+    return CLASSIFIERS[name][1](_Fitted(plan, result, features, shared, labels, both))

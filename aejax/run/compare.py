@@ -18,6 +18,7 @@ from aejax.run.folder import filling, finished
 from aejax.run.guards import require_choice
 from aejax.run.keeping import WORKING
 from aejax.run.pictures import draw_comparison
+from aejax.run.processes import in_turn
 from aejax.run.progress import reporting
 from aejax.run.resolve import check_methods, expand_methods, resolve
 from aejax.run.scoring import Outcome, fit_and_score, report_found
@@ -62,7 +63,7 @@ def compare(
     """
     began = time.perf_counter()
     check_methods(config.methods)
-    dataset = load(config.data)
+    dataset = in_turn(lambda: load(config.data))
     config = dataclasses.replace(resolve(config, dataset), methods=expand_methods(config.methods, dataset))
     if (known := finished(out, to_dict(config), keeping, console)) is not None:
         return known
@@ -84,9 +85,9 @@ def compare(
             outcomes = [(outcome, methods[outcome.name]) for outcome in scored]
             pairs = declared_pairs(config.methods)
             found = results(experiment, scored, pairs, run.seconds, margin=config.evaluation.margin)
-            write_atomically(out / "scores.npz", scores_npz(scored))
-            draw_comparison(experiment, outcomes, found, out)
-            write_atomically(out / "table.md", markdown_table(found).encode())
+            write_atomically(run.folder / "scores.npz", scores_npz(scored))
+            draw_comparison(experiment, outcomes, found, run.folder)
+            write_atomically(run.folder / "table.md", markdown_table(found).encode())
             keeper.settle()
             run.finish(found, drop=WORKING)
     return found

@@ -50,7 +50,7 @@ def taken(
 ) -> Float[np.ndarray, "copies m d"]:
     """`rows` of the features of every row, on the host; one copy where no seed changes them."""
     if shared:
-        return np.asarray(features)[rows][None]
+        return experiment.plan.fetch_shared(features)[rows][None]
     placed = experiment.plan.put_shared(rows.astype(np.int32))
     return experiment.plan.fetch(experiment.compiler(_take_program(experiment.plan), features, placed))
 

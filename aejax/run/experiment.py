@@ -105,7 +105,7 @@ def prepare(config: ExperimentConfig, dataset: Dataset, reporter: Reporter, plan
     scaler = fit_scalers(config.data.scaler, dataset, split.only_training(split.train, "a scaler"))
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
     beside = sum(leaf.nbytes for leaf in scaler) + split.test.nbytes
-    require_device_room(dataset.name, flat.nbytes + dataset.labels.nbytes, beside, plan.mesh.devices.flat)
+    require_device_room(dataset.name, flat.nbytes + dataset.labels.nbytes, beside, plan.mesh.local_devices)
     return Experiment(
         config=config,
         dataset=dataset,

@@ -59,11 +59,11 @@ def explore(
         reporting(console, total_epochs=max(ahead, 1)) as reporter,
         filling(out, settings, keeping, console, began) as (run, _),
     ):
-        for figure in out.glob("*.png"):  # of an attempt that was interrupted
+        for figure in run.folder.glob("*.png"):  # of an attempt that was interrupted
             figure.unlink()
-        parts, skipped = _explored(subject, reporter, out)
+        parts, skipped = _explored(subject, reporter, run.folder)
         results = plain(_results(subject, parts, skipped, run.seconds))
-        write_atomically(out / "explore.md", exploration_page(results).encode())
+        write_atomically(run.folder / "explore.md", exploration_page(results).encode())
         run.finish(results, name=FOUND)
     return results
 

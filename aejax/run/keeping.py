@@ -62,6 +62,15 @@ class Trail:
 
     def offer(self, course: Course, fit: Callable[[], Fit], *, now: bool) -> None:
         """Save where it stands, if it is time, or `now` and to the end. `fit` fetches what the next call will take."""
+        if self.due(now=now):
+            self.save(Stand(fit(), course), wait=now)
+
+    def due(self, *, now: bool) -> bool:
+        """Whether it is time."""
+        return False
+
+    def save(self, stand: Stand, *, wait: bool) -> None:
+        """Save where it stands; return at once, or when it is written."""
 
 
 class Keeper:
@@ -77,6 +86,9 @@ class Keeper:
 
     def keep(self, name: str, value: Any) -> None:
         """Keep a record, and drop the checkpoints of the training that led to it."""
+
+    def settle(self) -> None:
+        """Wait until everything is written. Raises what the last save raised."""
 
 
 class FolderKeeper(Keeper):
@@ -126,7 +138,6 @@ class FolderKeeper(Keeper):
         self._background.submit(save)
 
     def settle(self) -> None:
-        """Wait until everything is written. Raises what the last save raised."""
         self._background.wait()
 
 
@@ -135,7 +146,7 @@ class _FolderTrail(Trail):
         self, series: Series, config: KeepingConfig, background: Background, say: Callable[[str], None]
     ) -> None:
         self._series, self._config, self._background, self._say = series, config, background, say
-        self._last_save = time.perf_counter()
+        self._last_save = self._asked = time.perf_counter()
         self._cost = 0.0  # seconds that the last save took from the training
 
     def latest(self, like: Fit) -> Stand | None:
@@ -149,19 +160,21 @@ class _FolderTrail(Trail):
         fit: Fit = unnamed(tree["fit"], like, str(folder))
         return Stand(fit, Course(tree["history"], np.asarray(fit.diverged_epoch), float(resumed.saved.meta["seconds"])))
 
-    def offer(self, course: Course, fit: Callable[[], Fit], *, now: bool) -> None:
-        since = time.perf_counter() - self._last_save
-        due = since >= max(self._config.save_every, self._cost / SHARE if self._config.save_every else 0.0)
-        if not now and (not due or (self._background.busy and self._config.save_every)):
-            return
-        began = time.perf_counter()
-        tree = {"fit": named(fit()), "history": {name: np.array(values) for name, values in course.history.items()}}
+    def due(self, *, now: bool) -> bool:
+        self._asked = time.perf_counter()
+        wanted = max(self._config.save_every, self._cost / SHARE if self._config.save_every else 0.0)
+        late = self._asked - self._last_save >= wanted
+        return now or (late and not (self._background.busy and self._config.save_every))
+
+    def save(self, stand: Stand, *, wait: bool) -> None:
+        fit, course = stand
+        tree = {"fit": named(fit), "history": {name: np.array(values) for name, values in course.history.items()}}
         meta = {"epoch": course.epochs, "seconds": course.seconds, VALID_LOSS: _mean_loss(course)}
         self._background.submit(lambda: self._series.save(course.epochs, tree, meta))
-        if now:
+        if wait:
             self._background.wait()
         self._last_save = time.perf_counter()
-        self._cost = self._last_save - began
+        self._cost = self._last_save - self._asked  # fetching included
 
 
 def _mean_loss(course: Course) -> float | None:

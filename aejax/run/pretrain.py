@@ -26,6 +26,7 @@ from aejax.run.experiment import Experiment, make_setting, prepare, setting_of
 from aejax.run.folder import filling, finished
 from aejax.run.keeping import Course
 from aejax.run.pictures import draw_model
+from aejax.run.processes import in_turn, is_first
 from aejax.run.progress import reporting
 from aejax.run.resolve import check_methods, resolve
 from aejax.run.scoring import features_of, measures_of, reconstruction_fidelity
@@ -59,7 +60,7 @@ def pretrain(
     began = time.perf_counter()
     check_methods((config.method,))
     require(config.method in KINDS, f"--method {config.method}: is no autoencoder; there are {', '.join(KINDS)}")
-    dataset = load(config.data)
+    dataset = in_turn(lambda: load(config.data))
     config = resolve(config, dataset)
     if (known := finished(out, to_dict(config), keeping, console)) is not None:
         return known
@@ -73,12 +74,12 @@ def pretrain(
             trained = train_method(experiment, config.method, method, optimizer, start(experiment, method))
             run.append_metrics(metric_rows(config.method, trained.course))
             variables = experiment.plan.fetch(trained.fit.state.variables)
-            _save(out, experiment, trained)
+            _save(run.folder, experiment, trained)
             judged = _judged(experiment, method, trained)
             found = {**_results(experiment, config, trained.course, variables, run.seconds), **judged}
             reporter.end(f"{trained.course.epochs} epochs, test MSE {judged['reconstruction_mse']['mean']:.4g}")
-            draw_model(experiment, config.method, method, variables, trained.course.history, out)
-            write_atomically(out / "table.md", epoch_table(found).encode())
+            draw_model(experiment, config.method, method, variables, trained.course.history, run.folder)
+            write_atomically(run.folder / "table.md", epoch_table(found).encode())
             keeper.settle()
             run.finish(found)
     return found
@@ -88,7 +89,8 @@ def _save(out: Path, experiment: Experiment, trained: Trained) -> None:
     """The weights after the last epoch, and after the best."""
     for folder, variables in ((CHECKPOINT, trained.fit.state.variables), (BEST, trained.fit.best)):
         fetched = experiment.plan.fetch(variables)
-        save_variables(out / folder, {**fetched, "scaler": experiment.scaler._asdict()})
+        if is_first():
+            save_variables(out / folder, {**fetched, "scaler": experiment.scaler._asdict()})
 
 
 def _judged(experiment: Experiment, method: Method, trained: Trained) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from aejax.run.heads import classifier_on, train_head
 from aejax.run.keeping import WORKING
 from aejax.run.pictures import draw_comparison
 from aejax.run.pretrain import Pretrained, open_pretrained
+from aejax.run.processes import in_turn
 from aejax.run.progress import Reporter, reporting
 from aejax.run.scoring import Outcome, at_rows, report_found, score_method, summary_line
 from aejax.store.files import write_atomically
@@ -66,9 +67,9 @@ def probe_run(
             run.append_metrics(metric_rows(by_head.name, by_head.course))
             found = results(experiment, [by_probe, by_head], [], run.seconds)
             found["prediction"] = _predict_one(experiment, head_method, by_head)
-            write_atomically(out / "scores.npz", scores_npz([by_probe, by_head]))
-            draw_comparison(experiment, [(by_probe, method), (by_head, head_method)], found, out)
-            write_atomically(out / "table.md", markdown_table(found).encode())
+            write_atomically(run.folder / "scores.npz", scores_npz([by_probe, by_head]))
+            draw_comparison(experiment, [(by_probe, method), (by_head, head_method)], found, run.folder)
+            write_atomically(run.folder / "table.md", markdown_table(found).encode())
             keeper.settle()
             run.finish(found, drop=WORKING)
     return found
@@ -91,7 +92,7 @@ def _same_data(pretrained: Pretrained, config: ProbingConfig, reporter: Reporter
     """The pretraining run's data and split, verified, with this probe's settings."""
     trained_on = pretrained.config
     data = dataclasses.replace(trained_on.data, data_dir=config.data_dir or trained_on.data.data_dir)
-    dataset = load(data)
+    dataset = in_turn(lambda: load(data))
     _check_same(pretrained, dataset)
     split = dataclasses.replace(
         trained_on.split, label_fraction=config.label_fraction, labels_per_class=config.labels_per_class

@@ -247,7 +247,7 @@ def _require_evaluation_mode(
         require_evaluation_mode(experiment, name, method.log_probs, fetched, classified.log_probs[0, :TOGETHER])
     else:
         alone = features.values[few] if features.shared else features.values[0, few]
-        require_evaluation_mode(experiment, name, method.encode, fetched, np.asarray(alone))
+        require_evaluation_mode(experiment, name, method.encode, fetched, experiment.plan.fetch_shared(alone))
 
 
 def _width(experiment: Experiment, method: Method, variables: Variables, features: Features | None) -> int:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from aejax.errors import Stopped
+from aejax.run.processes import any_of
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 SHOW_CURSOR = b"\x1b[?25h\n"  # a live display hides it
@@ -80,17 +81,19 @@ def listening() -> Iterator[None]:
 def saving_first() -> Iterator[Callable[[], bool]]:
     """A block that a signal lets run until it has saved: it asks the function that it is given, saves, and leaves.
 
+    Of several processes all leave when one has heard a signal, so all of them ask, and equally often.
+
     Raises:
         Stopped: a signal came, and the block has ended.
     """
     with _listener.lock:
         _listener.saving_first += 1
     try:
-        yield lambda: _listener.asked
+        yield lambda: any_of(_listener.asked)
     finally:
         with _listener.lock:
             _listener.saving_first -= 1
-    if _listener.asked:
+    if any_of(_listener.asked):
         raise Stopped
 
 

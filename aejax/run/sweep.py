@@ -19,6 +19,7 @@ from aejax.run.assemble import method_entry, metric_rows, scores_npz
 from aejax.run.experiment import Experiment, prepare, setting_of
 from aejax.run.folder import filling, finished
 from aejax.run.keeping import WORKING
+from aejax.run.processes import in_turn
 from aejax.run.progress import reporting
 from aejax.run.resolve import resolve
 from aejax.run.scoring import Outcome, fit_and_score, report_found
@@ -49,7 +50,7 @@ def sweep(config: SweepConfig, out: Path, console: Console, keeping: KeepingConf
     """
     began = time.perf_counter()
     axes = parse_axes(config.axis)
-    dataset = load(config.data)
+    dataset = in_turn(lambda: load(config.data))
     points = points_of(config, axes, dataset)
     groups = groups_of(points, axes)
     kind = choose_kind(config, axes, dataset)
@@ -77,9 +78,9 @@ def sweep(config: SweepConfig, out: Path, console: Console, keeping: KeepingConf
             swept.sort(key=lambda scored: place[scored[0]["name"]])  # as the axes were given, however they were trained
             found = sweep_results(experiment, axes, groups, swept, held, references.of_point)
             found["environment"]["seconds"] = run.seconds
-            write_atomically(out / "scores.npz", scores_npz([outcome for _, outcome in [*held, *swept]]))
-            save(frontier(found), out / "frontier.png")
-            write_atomically(out / "table.md", markdown_sweep(found).encode())
+            write_atomically(run.folder / "scores.npz", scores_npz([outcome for _, outcome in [*held, *swept]]))
+            save(frontier(found), run.folder / "frontier.png")
+            write_atomically(run.folder / "table.md", markdown_sweep(found).encode())
             keeper.settle()
             run.finish(found, drop=WORKING)
     return found

@@ -22,6 +22,7 @@ import numpy as np
 
 from aejax.data.memory import host_room, in_units
 from aejax.errors import InputError, require
+from aejax.store.elsewhere import alone
 from aejax.store.manifest import DamagedError, read_bounded, verify_manifest, write_manifest
 
 Tree = dict[str, Any]  # nested; names to NumPy arrays
@@ -83,6 +84,7 @@ def leaves(tree: Any) -> dict[str, Any]:
     return {".".join(_names(path)): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
+@alone
 def save_folder(folder: Path, tree: Tree, meta: Mapping[str, Any] | None = None, *, packed: bool = True) -> str:
     """Save nested dicts of NumPy arrays, and JSON values beside them. Returns the manifest's SHA-256.
 
@@ -130,6 +132,7 @@ def save_folder(folder: Path, tree: Tree, meta: Mapping[str, Any] | None = None,
     return digest
 
 
+@alone
 def load_folder(folder: Path, like: Tree | None = None) -> Saved:
     """Load what `save_folder` saved.
 

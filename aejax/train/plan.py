@@ -1,50 +1,81 @@
-"""How seeds are laid over devices: write for one seed, add the axis here."""
+"""How seeds are laid over devices, on one machine or many: write for one seed, add the axis here."""
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from aejax.config import PlanConfig
+from aejax.data.examples import DATA_AXIS
 from aejax.errors import require
+
+SEED_AXIS = "seed"
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Seeds sharded over a one-dimensional mesh; several on one device are vmapped or taken one after the other."""
+    """Seeds along one axis of a mesh, the examples of each batch along the other.
 
-    mesh: Mesh
+    Several seeds on one device are vmapped or taken one after the other. The mesh may span processes: each then holds
+    its own part of every seeded array, and `fetch` gives all of them the whole.
+    """
+
+    mesh: Mesh  # (seed, data)
     seeds: int
     within_device: Literal["vmap", "serial"]
 
     @property
     def padded(self) -> int:
         """Seeds after the last one is repeated until the devices divide them."""
-        return math.ceil(self.seeds / self.mesh.size) * self.mesh.size
+        rows = self.mesh.shape[SEED_AXIS]
+        return math.ceil(self.seeds / rows) * rows
 
     def describe(self) -> str:
         """One phrase for the results."""
+        rows, columns = self.mesh.shape[SEED_AXIS], self.mesh.shape[DATA_AXIS]
         platform = self.mesh.devices.flat[0].platform
-        return f"{self.seeds} seeds over {self.mesh.size} {platform} device(s), {self.within_device} within a device"
+        together = f", {columns} of them to a batch" if columns > 1 else ""
+        processes = len({device.process_index for device in self.mesh.devices.flat})
+        where = f" of {processes} processes" if processes > 1 else ""
+        seeds = f"{self.seeds} seeds over {rows * columns} {platform} device(s){where}{together}"
+        return f"{seeds}, {self.within_device} within a device"
 
     def put_seeded(self, tree: Any) -> Any:
         """Arrays with a leading seed axis, padded and laid over the devices."""
-        sharding = NamedSharding(self.mesh, PartitionSpec("seed"))
         pad = self.padded - self.seeds
-        return jax.tree.map(lambda x: jax.device_put(_repeat_last(x, pad), sharding), tree)
+        return jax.tree.map(lambda x: self._put(_repeat_last(x, pad), PartitionSpec(SEED_AXIS)), tree)
 
     def put_shared(self, tree: Any) -> Any:
         """Arrays that all seeds read: one copy on each device."""
-        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
+        return jax.tree.map(lambda x: self._put(x, PartitionSpec()), tree)
+
+    def _put(self, array: Any, spec: PartitionSpec) -> jax.Array:
+        """Every process holds the whole on its host, and puts its own part on its devices."""
+        sharding = NamedSharding(self.mesh, spec)
+        if sharding.is_fully_addressable:
+            return jax.device_put(array, sharding)
+        if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+            return _as_keys(self._put(jax.random.key_data(array), spec))
+        whole = np.asarray(array)
+        return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])
 
     def fetch(self, tree: Any) -> Any:
-        """Seeded arrays back on the host as NumPy, without the padding."""
-        return jax.tree.map(lambda x: np.asarray(x)[: self.seeds], tree)
+        """Seeded arrays back on the host as NumPy, without the padding; on the hosts of all processes."""
+        return jax.tree.map(lambda x: _whole(x)[: self.seeds], tree)
+
+    def fetch_seed(self, tree: Any, seed: int) -> Any:
+        """One seed's part of seeded arrays, on the hosts of all processes."""
+        return jax.tree.map(lambda x: _whole(x[seed]), tree)
+
+    def fetch_shared(self, tree: Any) -> Any:
+        """Arrays that all seeds share, on the host as NumPy."""
+        return jax.tree.map(_whole, tree)
 
     def shapes_of_fetched(self, tree: Any) -> Any:
         """The shapes and dtypes that `fetch` gives, of seeded arrays or of descriptions of them."""
@@ -73,12 +104,26 @@ class Plan:
             return jax.lax.map(one, seeded)
 
         def everywhere(*args: Any) -> Any:
-            specs = tuple(PartitionSpec() if i in shared else PartitionSpec("seed") for i in range(len(args)))
+            specs = tuple(PartitionSpec() if i in shared else PartitionSpec(SEED_AXIS) for i in range(len(args)))
             return jax.shard_map(
-                on_device, mesh=self.mesh, in_specs=specs, out_specs=PartitionSpec("seed"), check_vma=False
+                on_device,
+                mesh=self.mesh,
+                in_specs=specs,
+                out_specs=PartitionSpec(SEED_AXIS),
+                axis_names=self._by_hand,
+                check_vma=False,
             )(*args)
 
         return jax.jit(everywhere, donate_argnums=donate)
+
+    @property
+    def _by_hand(self) -> set[str]:
+        """The axes that a seed's program knows nothing of.
+
+        A batch that is spread over devices is the compiler's work: it puts sums and gathers where an objective looks at
+        the whole batch, so that every objective means the same on any number of devices.
+        """
+        return {SEED_AXIS} if self.mesh.shape[DATA_AXIS] > 1 else {SEED_AXIS, DATA_AXIS}
 
 
 def _repeat_last(array: Any, times: int) -> Any:
@@ -88,19 +133,55 @@ def _repeat_last(array: Any, times: int) -> Any:
     return jnp.concatenate([array, jnp.repeat(array[-1:], times, axis=0)])
 
 
+@jax.jit
+def _as_keys(data: jax.Array) -> jax.Array:
+    return jax.random.wrap_key_data(data)
+
+
+def _whole(array: Any) -> np.ndarray:
+    """An array as NumPy. Where other processes hold parts of it, all take part."""
+    if isinstance(array, jax.Array) and not array.is_fully_addressable:
+        if array.is_fully_replicated:
+            return np.asarray(array.addressable_data(0))
+        return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+    return np.asarray(array)
+
+
 def make_plan(config: PlanConfig, seeds: int) -> Plan:
     """The plan for `seeds` on the devices that JAX finds.
 
     On CPU seeds run one after the other within a device, because XLA's batched products loop over the batch there;
-    elsewhere they are vmapped.
+    elsewhere they are vmapped. Of several processes each lends equally many devices, and no more than have work.
 
     Raises:
-        InputError: more devices asked for than there are.
+        InputError: more devices asked for than there are, or too few for a batch.
     """
-    found = jax.devices()
-    wanted = config.devices or len(found)
-    require(wanted <= len(found), f"--devices {wanted}: JAX finds {len(found)}; ask for at most that many")
-    devices = np.array(found[: min(wanted, seeds)])
+    found = len(jax.devices())
+    wanted, columns = config.devices or found, config.batch_devices
+    require(wanted <= found, f"--devices {wanted}: JAX finds {found}; ask for at most that many")
+    require(
+        columns <= wanted and wanted % columns == 0,
+        f"--batch-devices {columns}: does not divide the {wanted} device(s) that there are; give a number that does",
+    )
+    useful = min(wanted, seeds * columns)
+    devices = np.array(list(_evenly(useful, columns))).reshape(-1, columns)
     serial = devices.flat[0].platform == "cpu"
     within_device = config.within_device or ("serial" if serial else "vmap")
-    return Plan(Mesh(devices, ("seed",), axis_types=(AxisType.Auto,)), seeds, within_device)
+    mesh = Mesh(devices, (SEED_AXIS, DATA_AXIS), axis_types=(AxisType.Auto, AxisType.Auto))
+    return Plan(mesh, seeds, within_device)
+
+
+def _evenly(wanted: int, columns: int) -> Iterator[jax.Device]:
+    """The first devices of each process, as many of each, so that all have a part in every program."""
+    processes = jax.process_count()
+    rows = math.ceil(wanted / columns)
+    each = math.ceil(rows * columns / processes)
+    while each * processes % columns:
+        each += 1
+    for process in range(processes):
+        own = [device for device in jax.devices() if device.process_index == process]
+        require(
+            each <= len(own),
+            f"--devices {wanted}: process {process} has {len(own)} device(s), {each} of it are asked",
+        )
+        yield from own[:each]

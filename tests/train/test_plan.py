@@ -17,6 +17,8 @@ PLANS = {
     "serial": PlanConfig(devices=1, within_device="serial"),
     "sharded, serial": PlanConfig(devices=2, within_device="serial"),
     "sharded, vmapped": PlanConfig(devices=2, within_device="vmap"),
+    "batch over devices, serial": PlanConfig(devices=2, batch_devices=2, within_device="serial"),
+    "batch over devices, vmapped": PlanConfig(devices=2, batch_devices=2, within_device="vmap"),
 }
 
 
@@ -97,3 +99,22 @@ def test_more_devices_than_there_are_is_refused():
 
 def test_the_plan_says_what_it_is():
     assert make_plan(PlanConfig(), 5).describe() == "5 seeds over 2 cpu device(s), serial within a device"
+
+
+def test_a_batch_over_two_devices_costs_each_half_the_work(tiny):
+    def flops(batch_devices):
+        plan = make_plan(PlanConfig(devices=2, batch_devices=batch_devices), 1)
+        own = jax.tree.map(lambda leaf: leaf[:1], (tiny.variables, tiny.orders, tiny.data))
+        placed = map(plan.put_seeded, own)
+        lowered = program(tiny.objective, tiny.optimizer, plan).lower(*placed, plan.put_shared(tiny.examples))
+        return lowered.compile().cost_analysis()["flops"], "all-reduce" in lowered.compile().as_text()
+
+    (alone, alone_sums), (each, sums) = flops(1), flops(2)
+    assert each < 0.75 * alone
+    assert (alone_sums, sums) == (False, True)
+
+
+@pytest.mark.parametrize("batch_devices", [2, 3])
+def test_a_batch_needs_devices_that_divide_them(batch_devices):
+    with pytest.raises(InputError, match=f"--batch-devices {batch_devices}: does not divide the 1 device"):
+        make_plan(PlanConfig(devices=1, batch_devices=batch_devices), 4)

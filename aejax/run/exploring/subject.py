@@ -25,6 +25,7 @@ from aejax.models.variational import VariationalAutoencoder
 from aejax.objectives.variational import gaussian_kl
 from aejax.report.gallery import Limits
 from aejax.run.pretrain import Pretrained, open_pretrained
+from aejax.run.processes import in_turn
 
 BATCHES = (32, 128, 1024)  # examples that the model sees at once: of few sizes, so that few programs are compiled
 CODED = 10_000  # training examples, drawn per seed, behind what is fitted on codes
@@ -177,7 +178,7 @@ def open_subject(folder: Path, config: ExploreConfig) -> Subject:
     seeds = run.config.seeds
     require(config.seed < seeds, f"--seed {config.seed}: the run has seeds 0 to {seeds - 1}")
     data = dataclasses.replace(run.config.data, data_dir=config.data_dir or run.config.data.data_dir)
-    dataset = load(data)
+    dataset = in_turn(lambda: load(data))
     known = run.results["dataset"]
     require(
         dataset.sha256 == known["sha256"],
