@@ -59,6 +59,11 @@ class Tiny:
 
 @pytest.fixture(scope="session")
 def tiny() -> Tiny:
+    return make_tiny()
+
+
+def make_tiny() -> Tiny:
+    """It, for a process that has no fixtures."""
     model = dense_autoencoder(ModelConfig(hidden=(5,), latent_dim=3, batch_norm=True, output="linear"), 6)
     objective = autoencoding(model, squared_error, corrupt=gaussian(0.1))
     inputs = np.random.default_rng(0).normal(size=(49, 6)).astype(np.float32)

@@ -1,0 +1,48 @@
+"""Two processes of one run, with two CPU devices each, joined on the loopback interface."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_pair(program: str, *words: str, log: Path) -> list[subprocess.Popen[bytes]]:
+    """`program` with these words in two processes; what they say goes to `log` with .0 and .1 behind its name."""
+    port = free_port()
+    joined = ["--distributed", "--coordinator", f"localhost:{port}", "--num-processes", "2", "--process-id"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    started = []
+    for index in (0, 1):
+        with said_by(log, index).open("wb") as said:
+            command = [sys.executable, program, *words, *joined, str(index)]
+            started.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT))
+    return started
+
+
+def said_by(log: Path, index: int) -> Path:
+    """Where one of the two writes."""
+    return log.with_name(f"{log.name}.{index}")
+
+
+def statuses(pair: Sequence[subprocess.Popen[bytes]], log: Path, seconds: float = 240) -> list[int]:
+    """How both ended; neither outlives the wait."""
+    try:
+        return [process.wait(seconds) for process in pair]
+    except subprocess.TimeoutExpired:
+        said = "\n".join(said_by(log, index).read_text(errors="replace")[-2000:] for index in (0, 1))
+        raise AssertionError(f"a process of a pair hangs:\n{said}") from None
+    finally:
+        for process in pair:
+            process.kill()
+            process.wait()
