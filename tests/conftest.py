@@ -1,10 +1,15 @@
 """Every test runs strict: types and shapes are checked at every call, ranks do not promote; there are two devices."""
 
+import os
 from pathlib import Path
+
+# Before JAX is imported. XLA's optimiser of loops takes longer than all that these small programs compute.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import jax
 import jaxtyping
 import pytest
+from compiled import reuse_compiled_programs
 
 MNIST_FOLDER = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "mnist"
 
@@ -15,10 +20,17 @@ jax.config.update("jax_legacy_prng_key", "error")
 # The numeric tower: an int may stand for a float, as it may for mypy.
 jaxtyping.install_import_hook("aejax", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
+reuse_compiled_programs()
+
+
+def pytest_collection_modifyitems(items):
+    """Whole runs come first: a long file that is begun last has one worker wait for the other."""
+    items.sort(key=lambda item: item.path.parent.name != "run")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_programs_go_with_their_file():
-    """What a file compiled serves no other; kept, it would fill the memory."""
+    """What a file traced serves no other; kept, it would fill the memory."""
     yield
     jax.clear_caches()
 

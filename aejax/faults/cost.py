@@ -5,14 +5,15 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import optax
 from rich.console import Console
 
-from aejax.config import KeepingConfig, to_dict
+from aejax.config import KeepingConfig, PretrainConfig, to_dict
 from aejax.data.sources import load
-from aejax.methods import METHODS
+from aejax.methods import METHODS, Method
 from aejax.recipes import recipe
 from aejax.run.environment import describe
 from aejax.run.experiment import Experiment, prepare
@@ -33,6 +34,64 @@ def cost_of_saves(seeds: int, data_dir: Path | None, out: Path) -> dict[str, Any
         InputError: the data cannot be had.
     """
     began = time.perf_counter()
+    job = _prepared(seeds, data_dir)
+    job.train(Keeper())  # compiles
+    job.train_and_save()  # imports
+    without, saving = [], []
+    for _ in range(REPEATS):
+        without.append(job.train(Keeper()))
+        seconds, size = job.train_and_save()
+        saving.append(seconds)
+    found = plain(
+        {
+            "schema": 1,
+            "kind": "saves",
+            "environment": {**describe(job.experiment.plan), "seconds": time.perf_counter() - began},
+            "recipe": RECIPE,
+            "seeds": seeds,
+            "epochs": EPOCHS,
+            "epoch_seconds": [{"without": one, "saving": other} for one, other in zip(without, saving, strict=True)],
+            "median": {"without": statistics.median(without), "saving": statistics.median(saving)},
+            "share": statistics.median(other / one - 1 for one, other in zip(without, saving, strict=True)),
+            "checkpoint_bytes": size,
+        }
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "saves.json", found)
+    write_atomically(out / "saves.md", _page(found).encode())
+    return found
+
+
+class _Job(NamedTuple):
+    """A training that is run again and again."""
+
+    config: PretrainConfig  # resolved
+    experiment: Experiment
+    method: Method
+    optimizer: optax.GradientTransformation
+
+    def train(self, keeper: Keeper) -> float:
+        """Seconds per epoch."""
+        own = dataclasses.replace(self.experiment, keeper=keeper)
+        clock = time.perf_counter()
+        trained = train_method(own, self.config.method, self.method, self.optimizer, start(own, self.method))
+        jax.block_until_ready(trained.fit)
+        return (time.perf_counter() - clock) / EPOCHS
+
+    def train_and_save(self) -> tuple[float, int]:
+        """Seconds per epoch with a save after each, the wait for the last among them; bytes of a checkpoint."""
+        with tempfile.TemporaryDirectory(prefix="aejax-saves-") as name:
+            folder, keeping = Path(name) / "run", KeepingConfig(save_every=0)
+            with filling(folder, to_dict(self.config), keeping, Console(quiet=True), 0.0) as (_, keeper):
+                clock = time.perf_counter()
+                self.train(keeper)
+                keeper.settle()
+                seconds = (time.perf_counter() - clock) / EPOCHS
+            latest = folder / "checkpoints" / self.config.method / str(EPOCHS)
+            return seconds, sum(path.stat().st_size for path in latest.rglob("*") if path.is_file())
+
+
+def _prepared(seeds: int, data_dir: Path | None) -> _Job:
     config = recipe(RECIPE)
     config = dataclasses.replace(
         config,
@@ -44,51 +103,7 @@ def cost_of_saves(seeds: int, data_dir: Path | None, out: Path) -> dict[str, Any
     config = resolve(config, dataset)
     experiment = prepare(config, dataset, Silent())
     method = METHODS[config.method](experiment.setting)
-    optimizer = optimizer_for(experiment, method)
-    sizes: list[int] = []
-
-    def train(keeper: Keeper) -> float:
-        own: Experiment = dataclasses.replace(experiment, keeper=keeper)
-        clock = time.perf_counter()
-        trained = train_method(own, config.method, method, optimizer, start(own, method))
-        jax.block_until_ready(trained.fit)
-        return (time.perf_counter() - clock) / EPOCHS
-
-    def train_and_save() -> float:
-        """The seconds include waiting for the last save."""
-        with tempfile.TemporaryDirectory(prefix="aejax-saves-") as name:
-            folder, keeping = Path(name) / "run", KeepingConfig(save_every=0)
-            with filling(folder, to_dict(config), keeping, Console(quiet=True), 0.0) as (_, keeper):
-                clock = time.perf_counter()
-                train(keeper)
-                keeper.settle()
-                seconds = (time.perf_counter() - clock) / EPOCHS
-            latest = folder / "checkpoints" / config.method / str(EPOCHS)
-            sizes.append(sum(path.stat().st_size for path in latest.rglob("*") if path.is_file()))
-        return seconds
-
-    train(Keeper())  # compiles
-    train_and_save()  # imports
-    pairs = [(train(Keeper()), train_and_save()) for _ in range(REPEATS)]
-    without, saving = (statistics.median(values) for values in zip(*pairs, strict=True))
-    found = plain(
-        {
-            "schema": 1,
-            "kind": "saves",
-            "environment": {**describe(experiment.plan), "seconds": time.perf_counter() - began},
-            "recipe": RECIPE,
-            "seeds": seeds,
-            "epochs": EPOCHS,
-            "epoch_seconds": [{"without": one, "saving": other} for one, other in pairs],
-            "median": {"without": without, "saving": saving},
-            "share": statistics.median(other / one - 1 for one, other in pairs),
-            "checkpoint_bytes": sizes[-1],
-        }
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "saves.json", found)
-    write_atomically(out / "saves.md", _page(found).encode())
-    return found
+    return _Job(config, experiment, method, optimizer_for(experiment, method))
 
 
 def _page(found: dict[str, Any]) -> str:

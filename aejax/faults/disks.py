@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aejax.faults.job import fingerprint, start
-from aejax.faults.kills import LONGEST, Tally, Undisturbed
+from aejax.faults.kills import Tally, Undisturbed, ended
 
 ROOMS = (20, 60, 140, 200, 320, 400, 520, 640)  # KiB; an undisturbed run takes 500 to 900
 ENOUGH = "200m"
@@ -60,10 +60,7 @@ def filled(references: Sequence[Undisturbed], folder: Path) -> Tally:
     return Tally(tried, survived, noticed, tuple(faults))
 
 
-def _run(kind: str, folder: Path, log: Path) -> tuple[int | None, str]:
+def _run(kind: str, folder: Path, log: Path) -> tuple[int, str]:
     """Exit status, and the last line of what was said."""
     log.unlink(missing_ok=True)
-    process = start(kind, folder, log)
-    process.join(LONGEST)
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return process.exitcode, lines[-1] if lines else ""
+    return ended(start(kind, folder, log), log)

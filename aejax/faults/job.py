@@ -26,7 +26,7 @@ from aejax.run.pretrain import pretrain
 from aejax.store.files import read_json
 from aejax.store.trees import leaves, load_folder
 
-CLOCKS = ("seconds", "seconds_per_seed_and_epoch")  # fields that no two runs share
+CLOCKS = ("seconds", "seconds_per_seed_and_epoch", "command")  # fields that no two runs share
 
 
 def config_of(kind: str) -> PretrainConfig:
@@ -66,27 +66,26 @@ def _pretrain(kind: str, folder: Path, keeping: KeepingConfig) -> None:
     pretrain(config_of(kind), folder, Console(width=200), keeping)
 
 
-def fingerprint(folder: Path) -> str:
-    """SHA-256 of everything that two runs of the same config must have in common: numbers to the bit, but no clock."""
-    digest = hashlib.sha256()
-    for name in ("config.json", "results.json"):
-        digest.update(repr(_without_clocks(read_json(folder / name))).encode())
+def fingerprint(folder: Path) -> dict[str, str]:
+    """Of all that two runs of the same config must have in common, by part: its SHA-256. No clock is among it."""
+    parts = {name: repr(_without_clocks(read_json(folder / name))).encode() for name in ("config.json", "results.json")}
     if (folder / "metrics.jsonl").exists():
-        digest.update((folder / "metrics.jsonl").read_bytes())
+        parts["metrics.jsonl"] = (folder / "metrics.jsonl").read_bytes()
     for name in ("checkpoint", "best"):
         if (folder / name).exists():
-            for path, leaf in leaves(load_folder(folder / name).tree).items():
-                digest.update(
-                    f"{name} {path} {leaf.dtype} {leaf.shape}".encode() + np.ascontiguousarray(leaf).tobytes()
-                )
+            found = leaves(load_folder(folder / name).tree)
+            parts |= {f"{name} {path}": _bits(leaf) for path, leaf in found.items()}
     if (folder / "scores.npz").exists():
         with np.load(folder / "scores.npz", allow_pickle=False) as scores:
-            for path in sorted(scores):
-                digest.update(path.encode() + np.ascontiguousarray(scores[path]).tobytes())
-    return digest.hexdigest()
+            parts |= {f"scores.npz {path}": _bits(scores[path]) for path in scores}
+    return {name: hashlib.sha256(content).hexdigest() for name, content in parts.items()}
+
+
+def _bits(leaf: np.ndarray) -> bytes:
+    return f"{leaf.dtype} {leaf.shape} ".encode() + np.ascontiguousarray(leaf).tobytes()
 
 
 def _without_clocks(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without_clocks(item) for name, item in value.items() if name not in CLOCKS and name != "command"}
+        return {name: _without_clocks(item) for name, item in value.items() if name not in CLOCKS}
     return [_without_clocks(item) for item in value] if isinstance(value, list) else value

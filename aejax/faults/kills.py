@@ -24,7 +24,7 @@ class Undisturbed(NamedTuple):
     """How a kind's run ends if it is left alone."""
 
     kind: str
-    fingerprint: str
+    fingerprint: dict[str, str]
     seconds: float
 
 
@@ -41,9 +41,9 @@ def undisturbed(kind: str, folder: Path) -> Undisturbed:
     """Run a kind alone."""
     began = time.perf_counter()
     process = start(kind, folder, folder.with_suffix(".log"))
-    process.join(LONGEST)
-    if process.exitcode != 0:
-        raise RuntimeError(f"{kind}: ended with {process.exitcode}: {last_line(folder.with_suffix('.log'))}")
+    status, said = ended(process, folder.with_suffix(".log"))
+    if status != 0:
+        raise RuntimeError(f"{kind}: ended with {status}: {said}")
     return Undisturbed(kind, fingerprint(folder), time.perf_counter() - began)
 
 
@@ -115,18 +115,18 @@ def _chain(
     reference: Undisturbed, folder: Path, disturb: Disturb, answers: Sequence[int], rng: np.random.Generator
 ) -> Tally:
     """One run, disturbed until it has come to its end in spite of it."""
-    hits, log, faults = 0, folder.with_suffix(".log"), []
+    hits, status, log, faults = 0, -1, folder.with_suffix(".log"), []
     for _ in range(200):
         process = start(reference.kind, folder, log)
         disturb(process, folder, reference.seconds, rng)
-        process.join(LONGEST)
-        if process.exitcode == 0:
+        status, said = ended(process, log)
+        if status == 0:
             break
         hits += 1
-        if process.exitcode not in answers:
-            faults.append(f"{reference.kind}: ended with {process.exitcode}: {last_line(log)}")
+        if status not in answers:
+            faults.append(f"{reference.kind}: ended with {status}: {said}")
             break
-    same = process.exitcode == 0 and fingerprint(folder) == reference.fingerprint
+    same = status == 0 and fingerprint(folder) == reference.fingerprint
     if not same:
         faults.append(f"{reference.kind}: came to another end after {hits}")
     else:
@@ -141,7 +141,12 @@ def total(tallies: Sequence[Tally]) -> Tally:
     return Tally(tried, survived, noticed, tuple(fault for tally in tallies for fault in tally.faults))
 
 
-def last_line(log: Path) -> str:
-    """What a run said last."""
+def ended(process: ForkServerProcess, log: Path) -> tuple[int, str]:
+    """Exit status of a run, and what it said last. One that hangs is killed."""
+    process.join(LONGEST)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+    assert process.exitcode is not None
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1] if lines else "it said nothing"
+    return process.exitcode, lines[-1] if lines else "it said nothing"

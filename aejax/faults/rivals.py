@@ -8,7 +8,7 @@ import numpy as np
 
 from aejax.config import KeepingConfig
 from aejax.faults.job import fingerprint, start
-from aejax.faults.kills import LONGEST, Tally, Undisturbed, last_line, saves
+from aejax.faults.kills import LONGEST, Tally, Undisturbed, ended, saves
 
 
 def rivals(references: Sequence[Undisturbed], folder: Path, tries: int) -> Tally:
@@ -19,9 +19,7 @@ def rivals(references: Sequence[Undisturbed], folder: Path, tries: int) -> Tally
         reference, out = references[number % len(references)], folder / f"run-{number}"
         logs = [folder / f"run-{number}-{rival}.log" for rival in (1, 2)]
         processes = [start(reference.kind, out, log) for log in logs]
-        for process in processes:
-            process.join(LONGEST)
-        ends = sorted((process.exitcode, last_line(log)) for process, log in zip(processes, logs, strict=True))
+        ends = sorted(map(ended, processes, logs))
         refused = ends[1][0] == 2 and ends[1][1].startswith("error: ") and "process" in ends[1][1]
         answered = ends[0][0] == 0 and (refused or ends[1][0] == 0)
         same = ends[0][0] == 0 and fingerprint(out) == reference.fingerprint
@@ -40,15 +38,14 @@ def fallen_back(references: Sequence[Undisturbed], folder: Path, seed: int) -> T
         out, log, rng = folder / f"run-{number}", folder / f"run-{number}.log", np.random.default_rng([seed, number])
         _kill_after_saves(reference.kind, out, log)
         _flip_a_bit(out, rng)
-        process = start(reference.kind, out, log)
-        process.join(LONGEST)
-        answered = process.exitcode == 2 and "--allow-fallback goes on from epoch" in last_line(log)
-        process = start(reference.kind, out, log, KeepingConfig(save_every=0, allow_fallback=True))
-        process.join(LONGEST)
-        same = process.exitcode == 0 and fingerprint(out) == reference.fingerprint
+        status, said = ended(start(reference.kind, out, log), log)
+        answered = status == 2 and "--allow-fallback goes on from epoch" in said
+        allowed = KeepingConfig(save_every=0, allow_fallback=True)
+        status, said = ended(start(reference.kind, out, log, allowed), log)
+        same = status == 0 and fingerprint(out) == reference.fingerprint
         noticed += answered
         survived += same
-        faults += [] if answered and same else [f"{reference.kind}: {last_line(log)}"]
+        faults += [] if answered and same else [f"{reference.kind}: {said}"]
     return Tally(len(references), survived, noticed, tuple(faults))
 
 

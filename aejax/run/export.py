@@ -20,7 +20,7 @@ from aejax.store.manifest import read_bounded
 from aejax.store.publishing import Contents, require_free, write_encoder
 from aejax.store.trees import Tree, named
 
-Rows = list[dict[str, Any]]  # of `metrics.jsonl`, one for each epoch
+Rows = list[dict[str, Any]]  # of `metrics.jsonl`, one for each epoch: its number and losses, None where not finite
 FOLDERS = {"last": CHECKPOINT, "best": BEST}
 
 
@@ -100,7 +100,10 @@ def _courses(run: Path, pretrained: Pretrained) -> list[Rows]:
         for line in read_bounded(path, limit=2**30).splitlines():
             row = json.loads(line)
             if row["method"] == method:
-                courses[row["seed"]].append(row)
+                losses = {name: _finite(row[name]) for name in ("train_loss", "valid_loss") if name in row}
+                courses[row["seed"]].append(
+                    {"epoch": int(row["epoch"]), "train_loss": losses.pop("train_loss"), **losses}
+                )
     except (ValueError, KeyError, TypeError, IndexError):
         raise InputError(f"{path}: is damaged; run pretrain.py again with --overwrite") from None
     require(all(courses), f"{path}: does not hold every seed; run pretrain.py again with --overwrite")
@@ -160,8 +163,9 @@ def _metrics(pretrained: Pretrained, config: ExportConfig, seeds: tuple[int, ...
     }
 
     def of_last(found: dict[str, Any] | None) -> tuple[float | None, ...]:
-        known = found is not None and config.weights == "last"
-        return tuple(_finite(found["per_seed"][seed]) if known and found else None for seed in seeds)
+        if found is None or config.weights != "last":
+            return (None,) * len(seeds)
+        return tuple(_finite(found["per_seed"][seed]) for seed in seeds)
 
     return Metrics(
         epoch=tuple(courses[seed]["epoch"] for seed in seeds),

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from aejax.data.scalers import scale
+from aejax.explore.plane import in_the_plane
 from aejax.methods import Method
 from aejax.models.parts import Variables
 from aejax.report import figures
@@ -30,15 +31,6 @@ def _test_inputs(experiment: Experiment, count: int) -> Float[jax.Array, "count 
     rows = experiment.split.test[:count]
     flat = experiment.dataset.inputs.reshape(len(experiment.dataset.inputs), -1)[rows]
     return scale(_of_first_seed(experiment.scaler), jnp.asarray(flat))
-
-
-def _in_two_dimensions(codes: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 2"]:
-    """The codes themselves if they have two units, else their first two principal components."""
-    if codes.shape[1] == 2:
-        return codes
-    centred = codes - codes.mean(axis=0)
-    left, singular, _ = np.linalg.svd(np.pad(centred, ((0, 0), (0, max(0, 2 - codes.shape[1])))), full_matrices=False)
-    return left[:, :2] * singular[:2]
 
 
 def draw_comparison(
@@ -87,7 +79,7 @@ def _draw_models(
         figures.save(figures.reconstructions(np.asarray(inputs).reshape(shape), recons), folder / "reconstructions.png")
     inputs = _test_inputs(experiment, SCATTERED)
     codes = {
-        name: _in_two_dimensions(np.asarray(method.encode(_of_first_seed(variables), inputs)))
+        name: in_the_plane(np.asarray(method.encode(_of_first_seed(variables), inputs)))[0][0]
         for name, (method, variables) in models.items()
     }
     labels = experiment.dataset.labels[experiment.split.test[:SCATTERED]]

@@ -11,10 +11,6 @@ import optax
 from rich.console import Console
 
 from aejax.config import HeadConfig, KeepingConfig, ProbingConfig, to_dict
-from aejax.data.dataset import Dataset
-from aejax.data.sources import load
-from aejax.data.splits import make_split
-from aejax.errors import require
 from aejax.methods import METHODS, Method
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.parts import Variables
@@ -26,9 +22,9 @@ from aejax.run.heads import classifier_on, train_head
 from aejax.run.keeping import WORKING
 from aejax.run.pictures import draw_comparison
 from aejax.run.pretrain import Pretrained, open_pretrained
-from aejax.run.processes import in_turn
 from aejax.run.progress import Reporter, reporting
 from aejax.run.scoring import Outcome, at_rows, report_found, score_method, summary_line
+from aejax.run.trained_on import load_trained_on
 from aejax.store.files import write_atomically
 from aejax.train.optimizers import freeze
 
@@ -90,30 +86,14 @@ def _found_or(experiment: Experiment, kept_as: str, name: str, score: Callable[[
 
 def _same_data(pretrained: Pretrained, config: ProbingConfig, reporter: Reporter) -> Experiment:
     """The pretraining run's data and split, verified, with this probe's settings."""
+    dataset, _ = load_trained_on(pretrained, config.data_dir)
     trained_on = pretrained.config
     data = dataclasses.replace(trained_on.data, data_dir=config.data_dir or trained_on.data.data_dir)
-    dataset = in_turn(lambda: load(data))
-    _check_same(pretrained, dataset)
     split = dataclasses.replace(
         trained_on.split, label_fraction=config.label_fraction, labels_per_class=config.labels_per_class
     )
     settings = dataclasses.replace(trained_on, data=data, split=split, probe=config.probe, head=config.head)
     return prepare(settings, dataset, reporter)
-
-
-def _check_same(pretrained: Pretrained, dataset: Dataset) -> None:
-    known = pretrained.results["dataset"]
-    require(
-        dataset.sha256 == known["sha256"],
-        f"{dataset.name}: holds other examples than those the encoder was trained on (SHA-256 {dataset.sha256[:12]}, "
-        f"the run has {known['sha256'][:12]}); give the same data, or pretrain again",
-    )
-    split = make_split(dataset, pretrained.config.split, pretrained.config.seeds)
-    require(
-        split.sha256 == known["split_sha256"],
-        f"{dataset.name}: the rows the encoder was trained on cannot be told from the test rows any more (the split "
-        "differs); pretrain again with this version",
-    )
 
 
 def _head_method(experiment: Experiment, autoencoder: Autoencoder) -> Method:

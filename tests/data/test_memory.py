@@ -96,9 +96,12 @@ def test_the_fullest_of_several_accelerators_decides():
     assert "H100 1" in refusal(require_device_room, "photos", GIB, 0, iter([roomy, full]))
 
 
-def test_a_device_that_does_not_tell_and_one_of_another_process_are_not_asked():
-    elsewhere = SimpleNamespace(process_index=1)
+def test_a_device_that_does_not_tell_and_one_of_another_process_are_not_held_to_a_size():
+    elsewhere = accelerator(1, bytes_limit=1)
+    elsewhere.process_index = 1
+    small = accelerator(2, bytes_limit=GIB)
     require_device_room("photos", 1 << 60, 0, iter([accelerator(0), elsewhere]))
+    assert "H100 2" in refusal(require_device_room, "photos", 1 << 60, 0, iter([accelerator(0), elsewhere, small]))
 
 
 VERSION_1 = {"memory.limit_in_bytes": "1000", "memory.usage_in_bytes": "700", "memory.stat": "total_inactive_file 50\n"}

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 
-from aejax.explore.plane import plane
+from aejax.explore.plane import in_the_plane, plane
 
 
 def blobs(rng, width, count=90):
@@ -37,3 +38,17 @@ def test_the_plane_is_chosen_on_training_codes_alone(rng):
 def test_labels_that_mean_nothing_are_found_at_chance(rng):
     codes, labels = rng.standard_normal((2000, 5)), rng.integers(4, size=2000)
     assert plane(codes[:1000], labels[:1000], codes[1000:], labels[1000:]).accuracy == pytest.approx(0.25, abs=0.06)
+
+
+def test_the_plane_is_that_of_the_principal_components_but_for_the_axes_directions(rng):
+    codes = rng.standard_normal((40, 5)) * np.arange(1, 6)
+    (points,), explained = in_the_plane(codes)
+    pca = PCA(2, svd_solver="full").fit(codes)
+    np.testing.assert_allclose(np.abs(points), np.abs(pca.transform(codes)), rtol=1e-9)
+    assert explained == pytest.approx(pca.explained_variance_ratio_.sum())
+
+
+def test_a_code_that_collapsed_lies_in_one_point():
+    (points,), explained = in_the_plane(np.full((6, 4), 3.0))
+    np.testing.assert_array_equal(points, np.zeros((6, 2)))
+    assert explained == 1

@@ -1,6 +1,7 @@
 """The proof itself: small, and it must see what is broken."""
 
-from typing import NamedTuple
+import multiprocessing
+import time
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from aejax.errors import InputError
 from aejax.faults import kills
 from aejax.faults.damage import damaged, damages
 from aejax.faults.job import fingerprint
-from aejax.faults.kills import Undisturbed, disturbed, kill, undisturbed
+from aejax.faults.kills import Undisturbed, disturbed, ended, kill, undisturbed
 from aejax.report.faults import broken, faults_page
+from aejax.store.files import write_json
 from aejax.store.trees import load_folder, save_folder
 
 
@@ -20,15 +22,6 @@ def test_a_killed_run_ends_as_one_that_was_left_alone(tmp_path):
     tally = disturbed([reference], tmp_path / "kills", kill, (-9,), tries=1, seed=1)
     assert tally.faults == ()
     assert tally.tried == tally.survived == tally.noticed >= 1
-
-
-class Ended(NamedTuple):
-    """A process that has ended."""
-
-    exitcode: int
-
-    def join(self, timeout: float) -> None:
-        """At once."""
 
 
 @pytest.mark.parametrize(
@@ -41,14 +34,43 @@ class Ended(NamedTuple):
 )
 def test_a_run_that_answers_or_ends_otherwise_is_seen(tmp_path, monkeypatch, statuses, end, fault):
     left = iter(statuses)
-    monkeypatch.setattr(kills, "start", lambda *_: Ended(next(left)))
-    monkeypatch.setattr(kills, "fingerprint", lambda _: end)
+    monkeypatch.setattr(kills, "start", lambda *_: None)
+    monkeypatch.setattr(kills, "ended", lambda *_: (next(left), "it said nothing"))
+    monkeypatch.setattr(kills, "fingerprint", lambda _: {"results.json": end})
     (tmp_path / "run-0").mkdir()
     chain = kills._chain(
-        Undisturbed("vae", "end", 1.0), tmp_path / "run-0", lambda *_: None, (75,), np.random.default_rng(0)
+        Undisturbed("vae", {"results.json": "end"}, 1.0),
+        tmp_path / "run-0",
+        lambda *_: None,
+        (75,),
+        np.random.default_rng(0),
     )
     assert chain.tried == len(statuses) - (statuses[-1] == 0)
     assert (fault in chain.faults) if fault else chain.faults == ()
+
+
+def test_a_fingerprint_sees_a_bit_of_every_part_and_no_clock(tmp_path):
+    def finished(name, *, weight=1.0, loss=1.0, seconds=1.0, score=1.0):
+        folder = tmp_path / name
+        save_folder(folder / "checkpoint", {"x": np.full(3, weight, np.float32)})
+        write_json(folder / "config.json", {"seeds": 1})
+        write_json(folder / "results.json", {"environment": {"seconds": seconds, "command": name}, "loss": loss})
+        (folder / "metrics.jsonl").write_text("{}\n")
+        np.savez(folder / "scores.npz", correct=np.full(2, score))
+        return fingerprint(folder)
+
+    one, ulp = finished("one"), float(np.nextafter(np.float32(1), np.float32(2)))
+    assert finished("later", seconds=2.0) == one
+    for part, other in {"checkpoint x": "weight", "results.json": "loss", "scores.npz correct": "score"}.items():
+        found = finished(other, **{other: ulp})
+        assert {name for name in one if found[name] != one[name]} == {part}
+
+
+def test_a_run_that_hangs_is_killed(monkeypatch, tmp_path):
+    monkeypatch.setattr(kills, "LONGEST", 0.05)
+    process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(600,))
+    process.start()
+    assert ended(process, tmp_path / "no.log") == (-9, "it said nothing")
 
 
 @pytest.fixture

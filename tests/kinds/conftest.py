@@ -1,8 +1,5 @@
 """Scikit-learn's digits, and small settings for them."""
 
-import functools
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -34,9 +31,3 @@ def digits_setting(setting_for):
 def digit_labels():
     """Of the training examples."""
     return np.asarray(load_digits().target[:1437], np.int32)
-
-
-@pytest.fixture(scope="session")
-def quick_jit():
-    """`jax.jit` that optimises less: these programs take seconds to compile and milliseconds to run."""
-    return functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})

@@ -48,7 +48,7 @@ def value_and_gradient(objective, batch):
     return of
 
 
-def check(make, digits_setting, digits, quick_jit, field, kind, others, values):
+def check(make, digits_setting, digits, field, kind, others, values):
     """`make(kind)` is the objective in question."""
     inputs = digits[0][:16]
     batch = Batch(inputs, jnp.zeros(16, jnp.int32))
@@ -62,7 +62,7 @@ def check(make, digits_setting, digits, quick_jit, field, kind, others, values):
     constant = dataclasses.replace(setting.objective, **{field: values[1]})
     objective = make(KINDS[kind](dataclasses.replace(setting, objective=constant)))
     alone = value_and_gradient(objective, batch)
-    run = quick_jit(lambda variables, values: (jax.vmap(at)(values), alone(variables)))
+    run = jax.jit(lambda variables, values: (jax.vmap(at)(values), alone(variables)))
     together, constants = run(variables, jnp.asarray(values, jnp.float32))
     own = jax.tree.map(lambda leaf: leaf[1], together)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6), own, constants)
@@ -71,16 +71,16 @@ def check(make, digits_setting, digits, quick_jit, field, kind, others, values):
 
 
 @pytest.mark.parametrize(("field", "kind", "others", "values"), LISTED)
-def test_a_carried_setting_trains_as_the_constant_does(field, kind, others, values, digits_setting, digits, quick_jit):
-    check(lambda made: made.objective, digits_setting, digits, quick_jit, field, kind, others, values)
+def test_a_carried_setting_trains_as_the_constant_does(field, kind, others, values, digits_setting, digits):
+    check(lambda made: made.objective, digits_setting, digits, field, kind, others, values)
 
 
-def test_a_stage_reads_what_is_carried(digits_setting, digits, quick_jit):
+def test_a_stage_reads_what_is_carried(digits_setting, digits):
     case = ("noise_share", "stacked", {}, (0.1, 0.5))
-    check(lambda made: made.stages[0].objective, digits_setting, digits, quick_jit, *case)
+    check(lambda made: made.stages[0].objective, digits_setting, digits, *case)
 
 
-def test_reports_and_evaluation_read_what_is_carried(digits_setting, digits, quick_jit):
+def test_reports_and_evaluation_read_what_is_carried(digits_setting, digits):
     setting = digits_setting(objective={"likelihood": "gaussian", "decoder_std": 1.0})
     kind = carried_kind(KINDS["vae"], setting)
     variables = kind.model.init(jax.random.key(0))
@@ -92,7 +92,7 @@ def test_reports_and_evaluation_read_what_is_carried(digits_setting, digits, qui
 
     own = KINDS["vae"](constant)
     carrying = {**variables, HYPER: {"decoder_std": jnp.float32(0.5)}}
-    together, alone = quick_jit(lambda: (says(kind, carrying), says(own, variables)))()
+    together, alone = jax.jit(lambda: (says(kind, carrying), says(own, variables)))()
     np.testing.assert_allclose(together, alone, rtol=1e-5)
 
 

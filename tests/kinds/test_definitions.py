@@ -19,7 +19,7 @@ SPARSE = ("sparse-l1", "sparse-kl", "k-sparse", "batch-top-k", "lifetime-sparse"
 
 
 @pytest.fixture(scope="module")
-def loss_of(digits, quick_jit):
+def loss_of(digits):
     """A function that gives a kind's training loss and its gradient on digits, from the same start and noise."""
     batch = Batch(digits[0][:50], jnp.zeros(50, jnp.int32))
 
@@ -29,20 +29,20 @@ def loss_of(digits, quick_jit):
         def loss(params):
             return objective.loss({**variables, "params": params}, batch, jax.random.key(2))[0]
 
-        return quick_jit(jax.value_and_grad(loss))(variables["params"])
+        return jax.jit(jax.value_and_grad(loss))(variables["params"])
 
     return made
 
 
 @pytest.fixture(scope="module")
-def losses_of(digits, quick_jit):
+def losses_of(digits):
     """A function that gives the training losses of kinds of one architecture, from the same start and noise."""
     batch = Batch(digits[0][:50], jnp.zeros(50, jnp.int32))
 
     def made(kinds):
         assert len({kind.model for kind in kinds}) == 1
         variables = kinds[0].model.init(jax.random.key(1))
-        every = quick_jit(lambda own: [kind.objective.loss(own, batch, jax.random.key(2))[0] for kind in kinds])
+        every = jax.jit(lambda own: [kind.objective.loss(own, batch, jax.random.key(2))[0] for kind in kinds])
         return [float(value) for value in every(variables)]
 
     return made
@@ -151,7 +151,7 @@ def test_as_many_units_are_kept_when_encoding_as_in_training_unless_it_is_told_o
 
 
 @pytest.mark.parametrize("name", SPARSE)
-def test_dead_units_are_revived_in_kinds_whose_units_can_die(name, digits_setting, digits, quick_jit):
+def test_dead_units_are_revived_in_kinds_whose_units_can_die(name, digits_setting, digits):
     batch = Batch(digits[0][:50], jnp.zeros(50, jnp.int32))
     pulls = []
     for weight in (0.0, 1.0):
@@ -163,7 +163,7 @@ def test_dead_units_are_revived_in_kinds_whose_units_can_die(name, digits_settin
         def loss(params, kind=kind, variables=variables):
             return kind.objective.loss({**variables, "params": params}, batch, jax.random.key(2))[0]
 
-        pulls.append(quick_jit(jax.grad(loss))(variables["params"])["encoder"]["code"]["bias"][0])
+        pulls.append(jax.jit(jax.grad(loss))(variables["params"])["encoder"]["code"]["bias"][0])
     expected = [0.0, 0.0 if name == "sparse-kl" else -1.0]  # a sigmoid is never zero
     np.testing.assert_allclose(pulls, expected, atol=1e-2)
 

@@ -21,7 +21,7 @@ SEEDS, EPOCHS, BATCH_SIZE = 8, 20, 64
 
 
 @pytest.fixture(scope="module")
-def noisy_test_errors(digits, digits_setting, quick_jit):
+def noisy_test_errors(digits, digits_setting):
     """By kind, and for every seed after its training: the error of restored noisy test digits from the clean ones."""
     train, test = digits
     setting = digits_setting(model={"hidden": (32,), "latent_dim": 16}, objective={"noise_std": 0.3})
@@ -42,7 +42,7 @@ def noisy_test_errors(digits, digits_setting, quick_jit):
 
     order = orders(np.stack([np.arange(len(train))] * SEEDS), 0, EPOCHS, BATCH_SIZE)
     test_keys = jax.random.split(jax.random.key(9), SEEDS)
-    errors = quick_jit(jax.vmap(of_seed))(seed_keys(SEEDS, "init"), order, data, test_keys)
+    errors = jax.jit(jax.vmap(of_seed))(seed_keys(SEEDS, "init"), order, data, test_keys)
     return [np.asarray(own, np.float64) for own in errors]
 
 

@@ -35,7 +35,7 @@ class Trained(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def trained(digits, digits_setting, quick_jit):
+def trained(digits, digits_setting):
     """A function that trains a kind by name, once."""
     examples = Examples(digits[0], jnp.zeros(len(digits[0]), jnp.int32))
     rows = np.stack([np.arange(len(digits[0]))] * SEEDS)
@@ -59,7 +59,7 @@ def trained(digits, digits_setting, quick_jit):
             return start, variables, histories, fit.diverged_epoch
 
         order = orders(rows, 0, EPOCHS, BATCH_SIZE)
-        return Trained(kind, *quick_jit(jax.vmap(of_seed))(seed_keys(SEEDS, "init"), order, data))
+        return Trained(kind, *jax.jit(jax.vmap(of_seed))(seed_keys(SEEDS, "init"), order, data))
 
     return of_kind
 
@@ -87,7 +87,7 @@ class Judged(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def judged(trained, digits, quick_jit):
+def judged(trained, digits):
     """A function that judges a trained kind on examples it has not seen, once."""
     batch, others = Batch(digits[0][:64], jnp.zeros(64, jnp.int32)), Batch(digits[1], jnp.zeros(360, jnp.int32))
 
@@ -112,7 +112,7 @@ def judged(trained, digits, quick_jit):
             alone = of_seed(jax.tree.map(lambda leaf: leaf[1], variables))
             return Judged(jax.vmap(of_seed)(variables), alone, jax.vmap(error)(start))
 
-        return quick_jit(every)(found.variables, found.start)
+        return jax.jit(every)(found.variables, found.start)
 
     return of_kind
 

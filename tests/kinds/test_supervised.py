@@ -15,7 +15,7 @@ SORTS = ["undercomplete", "contractive", "k-sparse", "batch-top-k", "lifetime-sp
 
 
 @pytest.mark.parametrize("kind", SORTS)
-def test_a_kinds_encoder_learns_labels_end_to_end(kind, digits, digit_labels, digits_setting, quick_jit):
+def test_a_kinds_encoder_learns_labels_end_to_end(kind, digits, digit_labels, digits_setting):
     method = METHODS[f"supervised-{kind}"](digits_setting())
     batch = Batch(digits[0][:200], jnp.asarray(digit_labels[:200]))
     adam = optax.adam(0.01)
@@ -26,7 +26,7 @@ def test_a_kinds_encoder_learns_labels_end_to_end(kind, digits, digit_labels, di
         return last.variables, metrics["loss"], method.objective.evaluate(last.variables, batch)["accuracy"]
 
     variables = method.start(jax.random.key(1), digits[0])
-    after, losses, hits = quick_jit(train)(init_state(variables, adam))
+    after, losses, hits = jax.jit(train)(init_state(variables, adam))
     assert losses[-1] < 0.7 * losses[0]
     if kind != "lifetime-sparse":  # which is not evaluated with the codes that it was trained with
         assert np.mean(hits) > 0.5  # chance is a tenth

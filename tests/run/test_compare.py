@@ -169,7 +169,7 @@ def test_a_diverging_method_is_marked_and_still_scored(tmp_path):
 
 def test_a_classifier_with_few_labels_takes_about_as_many_steps_as_the_others(tmp_path):
     split = SplitConfig(label_fraction=0.1)
-    config = dataclasses.replace(SMALL, split=split, methods=("raw", "supervised", "undercomplete"))
+    config = dataclasses.replace(FEW, split=split, methods=("supervised", "undercomplete"))
     found = compare(config, tmp_path / "few", quiet())
     rows = [json.loads(line) for line in (tmp_path / "few" / "metrics.jsonl").read_text().splitlines()]
     last = {

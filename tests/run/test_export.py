@@ -196,9 +196,19 @@ def test_the_script_says_the_sum_that_opens_it(run, tmp_path, monkeypatch, capsy
             script.script(missing)
 
 
-def test_a_run_whose_metrics_are_damaged_is_refused(run, tmp_path):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:-20],
+        lambda text: text.replace('"train_loss"', '"trein_loss"'),
+        lambda text: text.replace('"train_loss": ', '"train_loss": "a", "was": '),
+        lambda text: text.replace('"epoch": ', '"epoch": null, "was": '),
+    ],
+    ids=["cut", "a field without its name", "a loss that is no number", "an epoch that is none"],
+)
+def test_a_run_whose_metrics_are_damaged_is_refused(run, tmp_path, damage):
     copy = shutil.copytree(run, tmp_path / "run")
-    (copy / "metrics.jsonl").write_text((run / "metrics.jsonl").read_text()[:-20])
+    (copy / "metrics.jsonl").write_text(damage((run / "metrics.jsonl").read_text()))
     with pytest.raises(InputError, match=r"metrics\.jsonl: is damaged"):
         export(copy, tmp_path / "encoder", ExportConfig(formats=("orbax",)))
 

@@ -75,9 +75,15 @@ def test_an_encoder_that_keeps_to_the_example_passes(experiment):
     assert jax.tree.leaves(outcome.variables["batch_stats"])
 
 
-def test_a_seed_that_diverged_to_infinity_is_not_taken_for_a_leak(experiment):
+def test_infinities_of_a_seed_that_diverged_are_not_taken_for_a_leak_and_what_is_finite_beside_them_is(experiment):
+    def encode(_, inputs):
+        return inputs[:, :3] - jnp.mean(inputs[:, :3], axis=0, keepdims=True)
+
     alone = np.full((4, 3), np.inf, np.float32)
-    require_evaluation_mode(experiment, "mine", lambda _, inputs: inputs[:, :3] / 0, {}, alone)
+    require_evaluation_mode(experiment, "mine", encode, {}, alone)
+    alone[:2] = 0.0  # an example's distance from the mean of itself
+    with pytest.raises(LeakError, match=r"^mine: "):
+        require_evaluation_mode(experiment, "mine", encode, {}, alone)
 
 
 def with_a_leak(split, role):

@@ -2,179 +2,31 @@
 
 import contextlib
 import dataclasses
-import io
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
-from rich.console import Console
+from resuming import EACH, SMALL, Killed, quiet
 
-from aejax.config import (
-    CompareConfig,
-    DataConfig,
-    KeepingConfig,
-    ModelConfig,
-    ObjectiveConfig,
-    PlanConfig,
-    PretrainConfig,
-    ProbeConfig,
-    ProbingConfig,
-    SplitConfig,
-    SweepConfig,
-    TrainConfig,
-    to_dict,
-)
-from aejax.data.sources import load
+from aejax.config import CompareConfig, ModelConfig, ProbeConfig, ProbingConfig, SweepConfig
 from aejax.errors import InputError, Stopped
-from aejax.methods import METHODS
-from aejax.run import experiment, keeping, scoring, training
+from aejax.faults.job import fingerprint
+from aejax.run import scoring, training
 from aejax.run.compare import compare
-from aejax.run.compiler import Compiler
-from aejax.run.folder import filling
 from aejax.run.pretrain import pretrain
 from aejax.run.probing import probe_run
-from aejax.run.progress import Silent
-from aejax.run.resolve import resolve
 from aejax.run.sweep import sweep
 from aejax.store import series
 from aejax.store.checkpoints import save_variables
 from aejax.store.files import read_json
 from aejax.store.manifest import DamagedError
-from aejax.store.trees import load_folder
 
-EACH = KeepingConfig(save_every=0)
-SMALL = PretrainConfig(
-    data=DataConfig(dataset="digits"),
-    split=SplitConfig(valid_fraction=0.5),
-    model=ModelConfig(hidden=(8,), latent_dim=4, channels=(2,), batch_norm=True, sparse_dim=12),
-    objective=ObjectiveConfig(k=2, layer_epochs=2),
-    train=TrainConfig(epochs=5, batch_size=256),
-    seeds=3,
-)
-TIMES = ("seconds", "seconds_per_seed_and_epoch", "compile", "pretrain", "probe_seconds")
-
-
-class Killed(BaseException):
-    """What a kill is to the code around it."""
-
-
-def quiet():
-    return Console(file=io.StringIO(), width=200)
-
-
-def without_times(value):
-    """Results without clocks."""
-    if isinstance(value, dict):
-        return {name: without_times(item) for name, item in value.items() if name not in TIMES}
-    return [without_times(item) for item in value] if isinstance(value, list) else value
+pytestmark = pytest.mark.usefixtures("compiled_once")
 
 
 def same(one: Path, other: Path):
     """Two finished run folders hold the same bits, but for clocks."""
-    for name in ("config.json", "results.json"):
-        assert without_times(read_json(one / name)) == without_times(read_json(other / name))
-    metrics = [run / "metrics.jsonl" for run in (one, other) if (run / "metrics.jsonl").exists()]
-    assert len({path.read_bytes() for path in metrics}) <= 1
-    assert len(metrics) != 1
-    for folder in ("checkpoint", "best"):
-        if (one / folder).exists():
-            jax.tree.map(
-                np.testing.assert_array_equal, load_folder(one / folder).tree, load_folder(other / folder).tree
-            )
-    if (one / "scores.npz").exists():
-        with np.load(one / "scores.npz") as left, np.load(other / "scores.npz") as right:
-            assert set(left) == set(right)
-            for name in left:
-                np.testing.assert_array_equal(left[name], right[name])
-
-
-@pytest.fixture(autouse=True)
-def compiled_once(monkeypatch):
-    """Runs of one test share what they compile; a process of its own would compile the same again."""
-    shared = Compiler()
-    monkeypatch.setattr(experiment, "Compiler", lambda: shared)
-
-
-@pytest.fixture
-def killed_after(monkeypatch):
-    """A function that has the process die, as it were, after so many more calls of a program that trains."""
-    left = [0]
-    offer = keeping._FolderTrail.offer
-
-    def counted(self, *args, **others):
-        offer(self, *args, **others)
-        left[0] -= 1
-        if left[0] == 0:
-            self._background.wait()
-            raise Killed
-
-    monkeypatch.setattr(keeping._FolderTrail, "offer", counted)
-    return lambda calls: left.__setitem__(0, calls)
-
-
-@pytest.fixture
-def first_epochs(monkeypatch):
-    """The first epoch of every call of a program that trains, since it was last cleared."""
-    seen = []
-    orders = training.orders
-    monkeypatch.setattr(training, "orders", lambda rows, first, *rest: seen.append(first) or orders(rows, first, *rest))
-    return seen
-
-
-def trained(config, folder, made={}):  # noqa: B006 -- the same method and optimizer for every training of a test
-    """Train into a run folder; what the training leaves, on the host."""
-    dataset = load(config.data)
-    config = resolve(config, dataset)
-    own = experiment.prepare(config, dataset, Silent())
-    if config not in made:
-        method = METHODS[config.method](own.setting)
-        made[config] = method, training.optimizer_for(own, method)
-    method, optimizer = made[config]
-    with filling(folder, to_dict(config), EACH, quiet(), 0.0) as (_, keeper):
-        own = dataclasses.replace(own, keeper=keeper)
-        left = training.train_method(own, config.method, method, optimizer, training.start(own, method))
-    return own.plan.fetch(left.fit), left.course._replace(seconds=0.0)
-
-
-def bits(tree):
-    return [(np.asarray(leaf).shape, np.asarray(leaf).tobytes()) for leaf in jax.tree.leaves(tree)]
-
-
-# One of each way to train; scripts/faults.py does the same with every kind.
-KINDS_RESUMED = ("undercomplete", "batch-top-k", "vae", "conv", "stacked")
-
-
-@pytest.mark.parametrize("kind", KINDS_RESUMED)
-def test_a_kind_goes_on_bit_for_bit(kind, tmp_path, killed_after, first_epochs):
-    config = dataclasses.replace(SMALL, method=kind, seeds=2)
-    whole = trained(config, tmp_path / "whole")
-    calls = len(first_epochs)
-    killed_after(3)
-    with pytest.raises(Killed):
-        trained(config, tmp_path / "cut")
-    first_epochs.clear()
-    assert bits(trained(config, tmp_path / "cut")) == bits(whole)
-    assert len(first_epochs) == calls - 3
-
-
-PLANS = {
-    "vmap, 2 devices": PlanConfig(within_device="vmap"),
-    "serial, 2 devices": PlanConfig(within_device="serial"),
-    "vmap, 1 device": PlanConfig(within_device="vmap", devices=1),
-    "serial, 1 device": PlanConfig(within_device="serial", devices=1),
-}
-
-
-@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
-def test_every_plan_goes_on_bit_for_bit_from_a_kill_after_each_call(plan, tmp_path, killed_after):
-    config = dataclasses.replace(SMALL, plan=plan)
-    whole = trained(config, tmp_path / "whole")
-    for _ in range(config.train.epochs):
-        killed_after(1)
-        with pytest.raises(Killed):
-            trained(config, tmp_path / "cut")
-    assert bits(trained(config, tmp_path / "cut")) == bits(whole)
+    assert fingerprint(one) == fingerprint(other)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Encoders with random weights, published without a training."""
 
 import dataclasses
-import functools
 import shutil
 
 import jax
@@ -112,9 +111,3 @@ def pristine(make_published, tmp_path_factory):
 def published(pristine, tmp_path):
     """A copy of it, to be changed."""
     return shutil.copytree(pristine, tmp_path / "encoder")
-
-
-@pytest.fixture(scope="session")
-def quick_jit():
-    """`jax.jit` that optimises less: these programs take seconds to compile and milliseconds to run."""
-    return functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})

@@ -41,11 +41,11 @@ def expected_codes(model, variables, scaled_by, inputs):
 
 
 @pytest.mark.parametrize(("kind", "changes"), CASES.values(), ids=CASES)
-def test_every_kind_gives_the_same_codes_in_every_format(make_published, tmp_path, raw, quick_jit, kind, changes):
+def test_every_kind_gives_the_same_codes_in_every_format(make_published, tmp_path, raw, kind, changes):
     model, (variables,), (own,) = make_published(tmp_path / "encoder", kind, model=changes)
-    expected = quick_jit(functools.partial(expected_codes, model))(variables, own, raw)
+    expected = jax.jit(functools.partial(expected_codes, model))(variables, own, raw)
     encode = load_encoder(tmp_path / "encoder")
-    close(quick_jit(encode)(raw), expected)
+    close(jax.jit(encode)(raw), expected)
     assert encode.width == expected.shape[1]
 
     arrays = read_safetensors(tmp_path / "encoder", jax.eval_shape(lambda: encode.variables))

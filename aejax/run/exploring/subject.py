@@ -15,8 +15,7 @@ from aejax.config.explore import ExploreConfig
 from aejax.data.dataset import Dataset
 from aejax.data.order import generator
 from aejax.data.scalers import scale
-from aejax.data.sources import load
-from aejax.data.splits import Split, make_split
+from aejax.data.splits import Split
 from aejax.errors import require
 from aejax.explore.codec import Codec, Principal, fit_principal
 from aejax.models.autoencoder import Autoencoder
@@ -25,7 +24,7 @@ from aejax.models.variational import VariationalAutoencoder
 from aejax.objectives.variational import gaussian_kl
 from aejax.report.gallery import Limits
 from aejax.run.pretrain import Pretrained, open_pretrained
-from aejax.run.processes import in_turn
+from aejax.run.trained_on import load_trained_on
 
 BATCHES = (32, 128, 1024)  # examples that the model sees at once: of few sizes, so that few programs are compiled
 CODED = 10_000  # training examples, drawn per seed, behind what is fitted on codes
@@ -177,18 +176,5 @@ def open_subject(folder: Path, config: ExploreConfig) -> Subject:
     run = open_pretrained(folder)
     seeds = run.config.seeds
     require(config.seed < seeds, f"--seed {config.seed}: the run has seeds 0 to {seeds - 1}")
-    data = dataclasses.replace(run.config.data, data_dir=config.data_dir or run.config.data.data_dir)
-    dataset = in_turn(lambda: load(data))
-    known = run.results["dataset"]
-    require(
-        dataset.sha256 == known["sha256"],
-        f"{dataset.name}: holds other examples than those the autoencoder was trained on (SHA-256 "
-        f"{dataset.sha256[:12]}, the run has {known['sha256'][:12]}); give the same data, or pretrain again",
-    )
-    split = make_split(dataset, run.config.split, seeds)
-    require(
-        split.sha256 == known["split_sha256"],
-        f"{dataset.name}: the rows the autoencoder was trained on cannot be told from the test rows any more (the "
-        "split differs); pretrain again with this version",
-    )
+    dataset, split = load_trained_on(run, config.data_dir)
     return Subject(run, dataset, split, config)

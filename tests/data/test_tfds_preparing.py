@@ -1,0 +1,109 @@
+"""Sets that TFDS prepares here, without TensorFlow where it can be spared; what needs it says so."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+import tensorflow_datasets as tfds
+from tiny_tfds import IMAGES, LABELS, OFFLINE, PICTURE, RECORDS, builder_class, pairs, refusal, write
+
+from aejax.data.tfds import prepare
+from aejax.data.tfds_set import load_tfds
+from aejax.errors import InputError
+
+needs_no_tensorflow = pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is not None, reason="what is said without TensorFlow, which is installed"
+)
+
+
+@needs_no_tensorflow
+def test_files_that_only_tensorflow_reads_say_so(tmp_path):
+    folder = write(tmp_path)
+    description = folder / "dataset_info.json"
+    description.write_text(description.read_text().replace("array_record", "tfrecord"))
+    message = refusal("tiny", tmp_path)
+    assert message.startswith(f"{folder}: prepared as tfrecord, which only tensorflow reads")
+    assert "pip install tensorflow" in message
+
+
+def test_with_tensorflow_its_files_hold_the_same_examples(tmp_path):
+    pytest.importorskip("tensorflow", reason="pip install tensorflow to read tfrecord files")
+    by_array_record = load_tfds("tiny", Path(write(tmp_path / "a")).parents[1])
+    builder = builder_class(PICTURE, {"train": RECORDS})(data_dir=tmp_path / "b")
+    builder.download_and_prepare(file_format="tfrecord", download_config=OFFLINE)
+    by_tfrecord = load_tfds("tiny", tmp_path / "b")
+    assert pairs(by_tfrecord.inputs, by_tfrecord.labels) == pairs(by_array_record.inputs, by_array_record.labels)
+
+
+class AejaxPlain(builder_class(PICTURE, {"train": RECORDS})):
+    """A set that TFDS can prepare with what is installed."""
+
+    name = "aejax_plain"
+
+
+class AejaxArrays(builder_class(PICTURE, {"train": [{"image": IMAGES[0][..., None], "label": 0}]})):
+    """A set whose images TFDS encodes by TensorFlow."""
+
+    name = "aejax_arrays"
+
+
+class AejaxBroken(builder_class(PICTURE, {})):
+    """A set whose code fails."""
+
+    name = "aejax_broken"
+
+    def _split_generators(self, dl_manager):
+        raise AssertionError("Create the folder by hand\nand put the files there")
+
+
+def test_a_set_that_tfds_can_prepare_is_prepared_once(tmp_path, capfd, monkeypatch):
+    first = load_tfds("aejax_plain", tmp_path)
+    assert capfd.readouterr() == ("", "")
+    assert pairs(first.inputs, first.labels) == pairs(IMAGES, LABELS)
+    monkeypatch.setattr("aejax.data.tfds_set.prepare", lambda *args: pytest.fail("prepared again"))
+    assert load_tfds("aejax_plain", tmp_path).sha256 == first.sha256
+
+
+@needs_no_tensorflow
+def test_a_set_that_needs_tensorflow_says_what_to_install(tmp_path):
+    message = refusal("aejax_arrays", tmp_path)
+    assert message.startswith(f"--dataset tfds:aejax_arrays: cannot be prepared in {tmp_path}")
+    assert "pip install tensorflow, or prepare it elsewhere" in message
+
+
+def test_whatever_a_sets_own_code_raises_is_one_line(tmp_path):
+    assert "Create the folder by hand and put the files there" in refusal("aejax_broken", tmp_path)
+    assert "9.9.9" in refusal("aejax_plain:9.9.9", tmp_path)
+    assert "unheard_of" in refusal("aejax_plain/unheard_of", tmp_path)
+
+
+def test_a_preparer_of_our_own_goes_before_tfdss_code(tmp_path, monkeypatch):
+    elsewhere = write(tmp_path / "elsewhere").parent
+    asked = []
+
+    def copy(root: Path) -> None:
+        asked.append(root)
+        shutil.copytree(elsewhere, root / "tiny")
+
+    for _ in range(2):
+        assert load_tfds("tiny", tmp_path, preparers={"tiny": copy}).n == 30
+    assert asked == [tmp_path]
+
+
+def test_tensorflow_is_not_looked_for_where_nothing_needs_it(tmp_path, monkeypatch):
+    write(tmp_path)
+    monkeypatch.setattr("aejax.data.tfds._keep_tensorflow_off_accelerators", lambda: pytest.fail("imported"))
+    assert load_tfds("tiny", tmp_path).n == 30
+
+
+def test_a_download_that_fails_tells_why(tmp_path, monkeypatch, capfd):
+    import requests
+
+    def no_network(*args, **kwargs):
+        raise requests.exceptions.ConnectionError("Failed to resolve\n'storage'")
+
+    monkeypatch.setattr(requests.Session, "get", no_network)
+    with pytest.raises(InputError, match=r"Failed to resolve 'storage'.*--data-dir"):
+        prepare(tfds, "cifar10", tmp_path)
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,98 @@
+"""Prepared sets that cannot be read say so in one line that tells what would help."""
+
+import numpy as np
+import pytest
+from tiny_tfds import FLAT, IMAGES, NUMBERS, PICTURE, RECORDS, TWO_LABELS, TWO_RECORDS, kinds, png, refusal, write
+
+UNLABELLED = [*RECORDS[:-2], *({**record, "label": -1} for record in RECORDS[-2:])]
+REFUSALS = {
+    "no class feature": (
+        {**PICTURE, "label": kinds.Text()},
+        [record | {"label": "x"} for record in RECORDS],
+        "--label-column, expected one of image, label",
+    ),
+    "two class features": (TWO_LABELS, TWO_RECORDS, "--label-column, expected one of image, label, size"),
+    "two images": (
+        {**PICTURE, "mask": PICTURE["image"]},
+        [record | {"mask": record["image"]} for record in RECORDS],
+        "its inputs are image and mask; expected one image",
+    ),
+    "text among the inputs": (
+        {**FLAT, "name": kinds.Text()},
+        [record | {"name": "x"} for record in NUMBERS],
+        "feature name is Text",
+    ),
+    "a class among the inputs": (
+        {"a": FLAT["a"], "sex": FLAT["kind"], "kind": kinds.Scalar(np.int64)},
+        [{"a": i, "sex": i % 2, "kind": i % 2} for i in range(12)],
+        "feature sex is",
+        {"label": "kind"},
+    ),
+    "a sequence": (
+        {"a": kinds.Sequence(np.float32), "kind": FLAT["kind"]},
+        [{"a": [1.0] * i, "kind": i % 2} for i in range(12)],
+        "feature a is Sequence",
+    ),
+    "no inputs": ({"kind": FLAT["kind"]}, [{"kind": i % 2} for i in range(12)], "no features beside kind"),
+    "16-bit images": (
+        {**PICTURE, "image": kinds.Image(shape=(4, 5, 1), dtype=np.uint16)},
+        [{**record, "image": png(IMAGES[0].astype(np.uint16))} for record in RECORDS],
+        "uint16 pixels",
+    ),
+    "records without a label": (PICTURE, UNLABELLED, "2 of 30 records have no label"),
+    "a damaged image": (PICTURE, [*RECORDS, {"image": RECORDS[0]["image"][:50], "label": 0}], "damaged"),
+    "another size": (FLAT, NUMBERS, "--image-size 3: tfds:tiny holds no encoded images", {"image_size": 3}),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_set_without_one_class_and_plain_inputs_is_refused(tmp_path, case):
+    features, records, named, *options = REFUSALS[case]
+    write(tmp_path, features, {"train": records})
+    message = refusal("tiny", tmp_path, **dict(*options))
+    assert message.startswith(("tfds:tiny", "--image-size"))
+    assert named in message
+
+
+def test_splits_without_a_train_are_refused(tmp_path):
+    write(tmp_path, splits={"a": RECORDS[:15], "b": RECORDS[15:]})
+    assert "has splits a, b; expected one called train" in refusal("tiny", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../mnist", "mnist:", "a/b/c", "huggingface:mnist", "mnist/split=3"])
+def test_what_is_no_name_never_reaches_tfds(tmp_path, name):
+    assert "not a name; expected tfds:NAME" in refusal(name, tmp_path)
+
+
+def test_an_unknown_set_is_answered_with_near_names(tmp_path):
+    write(tmp_path)
+    assert "did you mean tiny" in refusal("tny", tmp_path)
+    assert "did you mean cifar" in refusal("cifr10", tmp_path)
+    message = refusal("tiny:9.9.9", tmp_path)
+    assert f"tfds:tiny:9.9.9: neither prepared in {tmp_path}" in message
+
+
+def test_a_file_in_place_of_the_data_folder_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    assert f"--data-dir {tmp_path / 'file'}" in refusal("tiny", tmp_path / "file")
+
+
+def test_damaged_files_are_refused_with_their_folder(tmp_path):
+    folder = write(tmp_path)
+    (records,) = folder.glob("*array_record*")
+    content = records.read_bytes()
+    for damaged in (content[: len(content) // 2], b"", content.replace(b"IHDR", b"IHDr", 1)):
+        records.write_bytes(damaged)
+        message = refusal("tiny", tmp_path)
+        assert message.startswith(f"{folder}: ")
+        assert "delete that folder" in message
+    records.write_bytes(content)
+    (folder / "dataset_info.json").write_text("{")
+    assert f"{tmp_path / 'tiny'}: damaged" in refusal("tiny", tmp_path)
+
+
+def test_a_label_beyond_the_names_of_the_classes_is_damage(tmp_path):
+    features = {**PICTURE, "label": kinds.ClassLabel(names=["red", "green", "blue"])}
+    folder = write(tmp_path, features)
+    (folder / "label.labels.txt").write_text("red\n")
+    assert "damaged" in refusal("tiny", tmp_path)
