@@ -16,7 +16,7 @@ from aejax.config.experiment import (
     SweepConfig,
 )
 from aejax.config.keeping import KeepingConfig
-from aejax.config.model import Activation, ModelConfig
+from aejax.config.model import Activation, ComputeDtype, ModelConfig
 from aejax.config.objective import ObjectiveConfig
 from aejax.config.plain import from_dict, to_dict
 from aejax.config.processes import ProcessesConfig
@@ -26,6 +26,7 @@ __all__ = [
     "COMPARE_METHODS",
     "Activation",
     "CompareConfig",
+    "ComputeDtype",
     "DataConfig",
     "EvaluationConfig",
     "ExperimentConfig",

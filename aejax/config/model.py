@@ -6,6 +6,7 @@ from typing import Literal
 from aejax.errors import require
 
 MOST_UNITS = 1 << 20  # of one layer; beyond, two layers' weights overflow what XLA can count, which ends the process
+ComputeDtype = Literal["float32", "bfloat16"]
 Activation = Literal["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "linear"]
 
 
@@ -29,6 +30,9 @@ class ModelConfig:
     sparse_dim: int | None = None  # sparse kinds: width of the code; default: twice the inputs, at most 256
     sparse_hidden: tuple[int, ...] = ()  # overcomplete and sparse kinds: hidden widths in place of --hidden
     channels: tuple[int, ...] = (16, 32)  # conv kinds: channels of each strided 3x3 convolution, image inwards
+    compute_dtype: ComputeDtype = "float32"
+    """In which layers work while they train. bfloat16: mixed precision; parameters, losses and evaluation stay float32.
+    It is for accelerators: on CPU it costs time."""
     posterior_code: Literal["mean", "sample", "mean-and-deviation"] = "mean"
     """Variational kinds: what stands for an example. sample: one draw, fixed for each example; mean-and-deviation:
     both, side by side, twice as wide."""

@@ -30,13 +30,13 @@ def dense_autoencoder(config: ModelConfig, features: int, sparsity: nn.Module | 
     encoder = Encoder(hidden, latent_dim, config.code_activation, sparsity, config.conventions)
     decoder = DenseDecoder(decoder_widths(config), features, **_style(config))
     if not config.tied:
-        return Autoencoder(encoder, decoder, output, features)
+        return Autoencoder(encoder, decoder, output, features, config.compute_dtype)
     mirrored = config.hidden[::-1]
     require(
         decoder_widths(config) == mirrored,
         f"--tied: the decoder must mirror the encoder; give --decoder-hidden {' '.join(map(str, mirrored))}".rstrip(),
     )
-    return TiedAutoencoder(encoder, decoder, output, features)
+    return TiedAutoencoder(encoder, decoder, output, features, config.compute_dtype)
 
 
 @functools.cache
@@ -49,7 +49,7 @@ def conv_autoencoder(config: ModelConfig, shape: Shape) -> Autoencoder:
     latent_dim, output = _decided(config)
     hidden, decoder = _conv_parts(config, shape)
     encoder = Encoder(hidden, latent_dim, config.code_activation, None, config.conventions)
-    return Autoencoder(encoder, decoder, output, math.prod(shape))
+    return Autoencoder(encoder, decoder, output, math.prod(shape), config.compute_dtype)
 
 
 @functools.cache
@@ -113,4 +113,6 @@ def _variational(
 ) -> VariationalAutoencoder:
     latent_dim, output = _decided(config)
     encoder = GaussianEncoder(hidden, latent_dim, config.conventions)
-    return VariationalAutoencoder(encoder, decoder, output, features, config.posterior_code, learned_std)
+    return VariationalAutoencoder(
+        encoder, decoder, output, features, config.compute_dtype, config.posterior_code, learned_std
+    )

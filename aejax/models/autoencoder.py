@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from aejax.config import ComputeDtype
 from aejax.models.parts import Variables, init_parts, own_variables, run_part, train_part
 
 
@@ -24,6 +25,7 @@ class Autoencoder:
     decoder: nn.Module  # (batch, latent) to (batch, d), before the last activation
     output: Literal["sigmoid", "linear"]
     features: int  # d, numbers in one example
+    compute: ComputeDtype = "float32"  # in which layers work while they train; elsewhere it is float32
 
     def init(self, key: PRNGKeyArray) -> Variables:
         """Fresh variables: `{"params": {"encoder", "decoder"}, "batch_stats": {"encoder", "decoder"}}`."""
@@ -37,7 +39,7 @@ class Autoencoder:
         self, variables: Variables, inputs: Float[Array, "batch d"]
     ) -> tuple[Float[Array, "batch latent"], dict[str, Any]]:
         """Codes, in training mode, and the encoder's updated batch statistics."""
-        return train_part(self.encoder, variables, "encoder", inputs)
+        return train_part(self.encoder, variables, "encoder", inputs, self.compute)
 
     def before_code(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch latent"]:
         """What goes into the code's activation, in training mode; batch statistics stay as they are."""
@@ -57,7 +59,7 @@ class Autoencoder:
         self, variables: Variables, latents: Float[Array, "batch latent"]
     ) -> tuple[Float[Array, "batch d"], dict[str, Any]]:
         """The same in training mode, and the decoder's updated batch statistics."""
-        return train_part(self.decoder, self.whole(variables), "decoder", latents)
+        return train_part(self.decoder, self.whole(variables), "decoder", latents, self.compute)
 
     def reconstruct(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
         """What decoding the code of `inputs` gives back, in evaluation mode."""

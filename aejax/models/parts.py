@@ -8,7 +8,10 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
+
+from aejax.config import ComputeDtype
 
 Variables = dict[str, dict[str, Any]]  # {"params": {part: tree}, "batch_stats": {part: tree}}
 HYPER = "hyper"  # the collection of settings that a run carries: objectives and optimizers read it, modules do not
@@ -40,8 +43,23 @@ def run_part(
 
 
 def train_part(
-    module: nn.Module, variables: Variables, part: str, inputs: Float[Array, "batch ..."]
+    module: nn.Module,
+    variables: Variables,
+    part: str,
+    inputs: Float[Array, "batch ..."],
+    compute: ComputeDtype = "float32",
 ) -> tuple[Float[Array, "batch ..."], dict[str, Any]]:
-    """Run one part in training mode: statistics of this batch. Also returns the part's updated batch statistics."""
-    outputs, changed = module.apply(own_variables(variables, part), inputs, train=True, mutable=["batch_stats"])
-    return outputs, changed.get("batch_stats", {})
+    """Run one part in training mode: statistics of this batch. Also returns the part's updated batch statistics.
+
+    Layers work in the dtype `compute`. What comes in and what goes out is float32, and so are the parameters, their
+    gradients and the batch statistics.
+    """
+    own = own_variables(variables, part)
+    if compute != "float32":
+        own, inputs = {**own, "params": _cast(own["params"], compute)}, inputs.astype(compute)
+    outputs, changed = module.apply(own, inputs, train=True, mutable=["batch_stats"])
+    return outputs.astype(jnp.float32), _cast(changed.get("batch_stats", {}), "float32")
+
+
+def _cast(tree: Any, dtype: ComputeDtype) -> Any:
+    return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)

@@ -76,7 +76,7 @@ class VariationalAutoencoder(Autoencoder):
         self, variables: Variables, inputs: Float[Array, "batch d"]
     ) -> tuple[Posterior, dict[str, Any]]:
         """The same in training mode, and the encoder's updated batch statistics."""
-        outputs, stats = train_part(self.encoder, variables, "encoder", inputs)
+        outputs, stats = train_part(self.encoder, variables, "encoder", inputs, self.compute)
         return _halves(outputs), stats
 
     def encode(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch code"]:
