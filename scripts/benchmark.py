@@ -19,7 +19,7 @@ from pathlib import Path
 from aejax.benchmark.benchmark import benchmark
 from aejax.benchmark.path.workloads import PATHS
 from aejax.benchmark.report import terminal_table
-from aejax.benchmark.workloads import WORKLOADS
+from aejax.benchmark.training.workloads import WORKLOADS
 from aejax.cli import main, make_console, parse
 
 

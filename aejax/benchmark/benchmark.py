@@ -8,12 +8,13 @@ from typing import Any
 
 from rich.console import Console
 
-from aejax.benchmark.contenders import PEERS, Peer, check_peers
-from aejax.benchmark.measure import Effort, measure
 from aejax.benchmark.path.measure import measure_path
 from aejax.benchmark.path.workloads import PATHS, PathWorkload, prepare_path
+from aejax.benchmark.peers import PEERS, Peer, check_names, check_peers
 from aejax.benchmark.report import markdown
-from aejax.benchmark.workloads import WORKLOADS, Workload, check_names, prepare_job
+from aejax.benchmark.training.measure import Effort, measure
+from aejax.benchmark.training.workloads import WORKLOADS, Workload, prepare_job
+from aejax.config import PretrainConfig
 from aejax.errors import InputError, require
 from aejax.run.environment import command
 from aejax.store.files import write_atomically, write_json
@@ -55,14 +56,15 @@ def benchmark(
     known = [*workloads, *paths]
     require(names, f"--workload: name at least one of {', '.join(known)}")
     check_names("--workload", names, known)
-    check_peers(peers)
-    _refuse_idle(peers, trainings=any(name in workloads for name in names), fits=any(name in paths for name in names))
-    _make_folder(out)
 
     def say(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
+    for line in check_peers(peers):
+        say(line)
     jobs = {name: prepare_job(workloads[name], data_dir) for name in names if name in workloads}
+    _refuse_idle(peers, [job.config for job in jobs.values()], fits=any(name in paths for name in names))
+    _make_folder(out)
     path_jobs = {name: prepare_path(paths[name], data_dir) for name in names if name in paths}
     entries = [
         measure(name, jobs[name], peers, Effort(seeds, epochs or workloads[name].epochs, repeats), say)
@@ -81,11 +83,11 @@ def benchmark(
     return results
 
 
-def _refuse_idle(peers: Sequence[str], *, trainings: bool, fits: bool) -> None:
+def _refuse_idle(peers: Sequence[str], trainings: Sequence[PretrainConfig], *, fits: bool) -> None:
     """Refuse a peer for which nothing that is timed has work."""
     for name in peers:
         peer = PEERS[name]
-        busy = (trainings and peer.contenders(1, 1)) or (fits and peer.fits(1))
+        busy = any(peer.trains(config, 1, 1) for config in trainings) or (fits and peer.fits(1))
         require(busy, f"--peers {name}: takes no part in these workloads; leave it out, or add one that it knows")
 
 

@@ -68,6 +68,12 @@ def cells(contender: Entry) -> list[str]:
     ]
 
 
+def _notes_of(workload: Entry) -> list[str]:
+    """In what contenders differ, and who took no part."""
+    differing = [f"{one['name']}: {one['note']}." for one in workload["contenders"] if one.get("note")]
+    return differing + [f"{one['name']}: takes no part: {one['reason']}" for one in workload.get("refused", [])]
+
+
 def ratio_lines(workload: Entry) -> list[str]:
     """This project's time as a part of each peer's."""
     return [
@@ -111,6 +117,8 @@ def markdown(results: Entry) -> str:
             f"### {layout.title(workload)}",
             markdown_rows(layout.headings, "l" + "r" * (len(layout.headings) - 1), rows),
         ]
+        if remarks := [*_notes_of(workload)]:
+            parts.append("\n".join(f"- {line}" for line in remarks))
         if workload["ratios"]:
             parts.append("\n".join(f"- {line}" for line in ratio_lines(workload)))
     return "\n\n".join([*parts, *notes(shown)]) + "\n"
@@ -136,5 +144,5 @@ def terminal_table(results: Entry) -> RenderableType:
             row["compile s"] = f"{sum(one['compile_seconds'].values()):.1f}" if one["compile_seconds"] else ""
             table.add_row(*(Text(row[heading]) for heading in seen), style="bold" if one["library"] == "aejax" else "")
         parts += [Text(layout.title(workload), style="bold"), Text(), table]
-        parts += [*map(Text, ratio_lines(workload)), Text()]
+        parts += [*map(Text, [*_notes_of(workload), *ratio_lines(workload)]), Text()]
     return Padding(Group(*parts, *(Text(note, style="dim") for note in notes(shown))), (1, 0))

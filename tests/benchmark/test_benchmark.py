@@ -16,9 +16,10 @@ import pytest
 from rich.console import Console
 
 from aejax.benchmark.benchmark import benchmark
-from aejax.benchmark.contenders import PEERS, Peer, check_peers, torch_contenders
+from aejax.benchmark.peers import PEERS, Peer, check_peers, torch_contenders
 from aejax.benchmark.report import terminal_table
-from aejax.benchmark.workloads import WORKLOADS, Workload, flops_per_example, layer_products, prepare_job
+from aejax.benchmark.training.products import flops_per_example, layer_products
+from aejax.benchmark.training.workloads import WORKLOADS, Workload, prepare_job
 from aejax.config import DataConfig, ModelConfig, ObjectiveConfig, PretrainConfig
 from aejax.data.examples import Batch
 from aejax.errors import InputError
@@ -52,7 +53,7 @@ def run(tmp_path: Path, name: str, **changes: Any) -> dict[str, Any]:
 @needs_torch
 def test_results_have_the_schema_and_equal_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Threads that share cores with other tests may take a minute for what a process takes a second for.
-    one_thread = PEERS["torch"]._replace(contenders=lambda seeds, cores: torch_contenders(seeds, cores)[-1:])
+    one_thread = PEERS["torch"]._replace(trains=lambda *asked: [torch_contenders(*asked)[2]])
     monkeypatch.setitem(PEERS, "torch", one_thread)
     results = run(tmp_path, "tiny")
     assert read_json(tmp_path / "results.json") == plain(results)
@@ -76,7 +77,7 @@ def test_results_have_the_schema_and_equal_steps(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(("name", "epochs"), [("tiny", 10), ("digits", 10), ("conv", 10)])
 def test_peers_learn_alike(name: str, epochs: int) -> None:
     """The same model, data, loss and optimizer from the same initial distribution: equal losses but for the draw."""
-    from aejax.benchmark import own, torch_peer
+    from aejax.benchmark.training import own, torch_peer
 
     job, seeds = prepare_job(TINY[name], None), range(4)
     ours = np.array(own.make_trainer(job, seeds, 1).train(epochs)["loss"])
@@ -114,7 +115,7 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_peer_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PEERS, "absent", Peer("no_such_package", "pip install absent", lambda seeds, cores: []))
+    monkeypatch.setitem(PEERS, "absent", Peer("no_such_package", "pip install absent"))
     with pytest.raises(InputError, match="--peers absent: is not installed; pip install absent"):
         check_peers(["absent"])
 

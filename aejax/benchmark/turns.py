@@ -1,0 +1,135 @@
+"""Entrants timed in turn, A B C A B C, so that a noisy machine is noisy to all of them."""
+
+import contextlib
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from aejax.benchmark.contenders import Contender
+from aejax.benchmark.processes import Answers, Worker, ask_all, started
+
+Say = Callable[[str], None]
+
+
+class Work(Protocol):
+    """What contenders are given: it writes itself into a folder that their processes read."""
+
+    def save(self, folder: Path) -> None: ...
+
+
+class Entrant(NamedTuple):
+    """A contender at some work."""
+
+    contender: Contender
+    work: Work
+    epochs: int = 1  # rounds of that work in one repetition
+    where: str = ""  # which of several works, for a person who waits
+
+    @property
+    def title(self) -> str:
+        """As in progress lines."""
+        return f"{self.where}: {self.contender.name}" if self.where else self.contender.name
+
+
+class Timing(NamedTuple):
+    """What one entrant did."""
+
+    wall: list[float]  # seconds of each repetition
+    last: list[dict[str, Any]]  # what each process said of the last repetition
+    facts: list[dict[str, Any]]  # of each process, at the end
+    others: list[float | None]  # of each repetition: processor cores that other programs used meanwhile
+    refused: str | None = None  # why it cannot do this work; then all else is empty
+
+
+def take_turns(name: str, entrants: Sequence[Entrant], repeats: int, say: Say, *, warm_up: bool = True) -> list[Timing]:
+    """Start everyone, let each warm up untimed, then time the repetitions in turn.
+
+    Args:
+        name: of the whole, for progress lines.
+        entrants: all are alive at the same time, and idle but for the one whose turn it is.
+        repeats: timed repetitions of each.
+        say: where progress goes.
+        warm_up: do one repetition untimed. Without it, work must be ready once its process is.
+    """
+    runs: list[list[Answers]] = [[] for _ in entrants]
+    refused: dict[int, str] = {}
+    with contextlib.ExitStack() as stack:
+        folders = stack.enter_context(_folders([one.work for one in entrants]))
+        workers: list[list[Worker]] = []
+        for index, one in enumerate(entrants):
+            workers.append(stack.enter_context(started(one.contender, folders[id(one.work)])))
+            warm = ask_all(workers[-1], {"epochs": one.epochs}) if warm_up else None
+            reasons = [said["refused"] for said in warm.said if "refused" in said] if warm else []
+            if reasons:
+                refused[index] = reasons[0]
+                say(f"{name}: {one.title}: takes no part: {reasons[0]}")
+            else:
+                say(f"{name}: {one.title}: ready" + (f" after {warm.seconds:.1f} s of warm-up" if warm else ""))
+        taking_part = [index for index in range(len(entrants)) if index not in refused]
+        for repeat in range(repeats):
+            for index in taking_part:
+                runs[index].append(ask_all(workers[index], {"epochs": entrants[index].epochs}))
+                seconds, title = runs[index][-1].seconds, entrants[index].title
+                say(f"{name}: repetition {repeat + 1} of {repeats}: {title}: {seconds:.2f} s")
+        facts = {index: ask_all(workers[index], {}).said for index in taking_part}
+    return [
+        Timing([], [], [], [], refused[index])
+        if index in refused
+        else Timing([run.seconds for run in of], of[-1].said, facts[index], [run.others for run in of])
+        for index, of in enumerate(runs)
+    ]
+
+
+@contextlib.contextmanager
+def _folders(works: Sequence[Work]) -> Iterator[dict[int, Path]]:
+    """A folder for each work, by its `id`; they go with the block."""
+    with tempfile.TemporaryDirectory(prefix="aejax-benchmark-") as above:
+        found: dict[int, Path] = {}
+        for work in works:
+            if id(work) not in found:
+                found[id(work)] = Path(above) / str(len(found))
+                found[id(work)].mkdir()
+                work.save(found[id(work)])
+        yield found
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Median, extremes, and all."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values), "each": list(values)}
+
+
+def ratio(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """The spread of `one / other`, repetition by repetition: what was taken in turn is compared in turn."""
+    return spread([a / b for a, b in zip(one["each"], other["each"], strict=True)])
+
+
+def ratios(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], quantity: str) -> list[dict[str, Any]]:
+    """One described contender's `quantity` over another's, for each pair."""
+    return [
+        {"contender": one["name"], "peer": other["name"], **ratio(one[quantity], other[quantity])}
+        for one, other in pairs
+    ]
+
+
+def beside_peers(described: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Each contender of this project with each of the others."""
+    return [
+        (own, peer)
+        for own in described
+        if own["library"] == "aejax"
+        for peer in described
+        if peer["library"] != "aejax"
+    ]
+
+
+def taking_part(contenders: Sequence[Contender], timings: Sequence[Timing]) -> list[tuple[Contender, Timing]]:
+    """Those that did not refuse."""
+    return [(one, timing) for one, timing in zip(contenders, timings, strict=True) if timing.refused is None]
+
+
+def refusals(contenders: Sequence[Contender], timings: Sequence[Timing]) -> list[dict[str, str]]:
+    """The others, with their reasons."""
+    pairs = zip(contenders, timings, strict=True)
+    return [{"name": one.name, "reason": timing.refused} for one, timing in pairs if timing.refused is not None]
