@@ -5,7 +5,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from aejax.benchmark.contenders import Contender
 from aejax.benchmark.processes import Answers, Worker, ask_all, started
@@ -13,6 +13,7 @@ from aejax.benchmark.processes import Answers, Worker, ask_all, started
 Say = Callable[[str], None]
 
 
+@runtime_checkable
 class Work(Protocol):
     """What contenders are given: it writes itself into a folder that their processes read."""
 
