@@ -17,9 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.benchmark.benchmark import benchmark
-from aejax.benchmark.path.workloads import PATHS
+from aejax.benchmark.kinds import DEFAULT
 from aejax.benchmark.report import terminal_table
-from aejax.benchmark.training.workloads import WORKLOADS
 from aejax.cli import main, make_console, parse
 
 
@@ -27,8 +26,9 @@ from aejax.cli import main, make_console, parse
 class Args:
     """Flags of benchmark.py."""
 
-    workload: tuple[str, ...] = (*WORKLOADS, *PATHS)  # tutorial recipes to train, paths of the probe to solve
-    peers: tuple[str, ...] = ()  # libraries to compare with: torch, sklearn; default: none, this project alone
+    workload: tuple[str, ...] | None = None  # what to time; default: all but memory-mnist, or with --curve nothing else
+    curve: tuple[str, ...] = ()  # what to draw the deep recipe's time against: seeds, batch, width, examples
+    peers: tuple[str, ...] = ()  # libraries to compare with: torch, keras, sklearn; default: none, this project alone
     seeds: int = 4  # models trained; a path's seeds are its workload's
     epochs: int | None = None  # in one repetition; default: as many as take seconds
     repeats: int = 3  # timed repetitions, in turn with every other contender
@@ -40,7 +40,7 @@ def script(argv: Sequence[str]) -> None:
     args = parse(Args(), argv, __doc__ or "")
     console = make_console()
     results = benchmark(
-        args.workload,
+        args.workload if args.workload is not None else () if args.curve else DEFAULT,
         args.peers,
         args.out,
         console,
@@ -48,6 +48,7 @@ def script(argv: Sequence[str]) -> None:
         epochs=args.epochs,
         repeats=args.repeats,
         data_dir=args.data_dir,
+        curves=args.curve,
     )
     console.print(terminal_table(results))
     console.print(f"{args.out}: table.md, results.json", highlight=False, soft_wrap=True)

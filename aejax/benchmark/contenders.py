@@ -19,9 +19,9 @@ class Contender(NamedTuple):
         return sum(map(len, self.shares))
 
     @property
-    def is_own(self) -> bool:
-        """It is this project."""
-        return self.library in OWN
+    def peer(self) -> str:
+        """Whose it is: `aejax`, or a name of `peers.PEERS`."""
+        return "aejax" if self.library in OWN else self.library.partition("-")[0]
 
 
 OWN = ("aejax", "path", "path-drawn", "aejax-encode", "command")  # this project's entries of `worker.TRAINERS`

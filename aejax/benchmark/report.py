@@ -9,7 +9,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from aejax.benchmark.command import report as command
+from aejax.benchmark.curves.report import NOTES as CURVE_NOTES
+from aejax.benchmark.curves.report import curve_table
+from aejax.benchmark.encoding import report as encoding
 from aejax.benchmark.path import report as path
+from aejax.benchmark.targets import NOTES as TARGET_NOTES
+from aejax.benchmark.targets import targets_table
 from aejax.report.table import markdown_rows
 
 HEADINGS = (
@@ -94,7 +100,10 @@ class Layout(NamedTuple):
 
 LAYOUTS = {
     "training": Layout(title, HEADINGS, cells, ("GFLOP/s",), NOTES),
-    "path": Layout(path.title, path.HEADINGS, path.cells, path.UNSEEN, path.NOTES),
+    **{
+        kind: Layout(layout.title, layout.HEADINGS, layout.cells, layout.UNSEEN, layout.NOTES)
+        for kind, layout in (("path", path), ("encoding", encoding), ("command", command))
+    },
 }
 
 
@@ -121,7 +130,12 @@ def markdown(results: Entry) -> str:
             parts.append("\n".join(f"- {line}" for line in remarks))
         if workload["ratios"]:
             parts.append("\n".join(f"- {line}" for line in ratio_lines(workload)))
-    return "\n\n".join([*parts, *notes(shown)]) + "\n"
+    parts += notes(shown)
+    if results["curves"]:
+        parts += [*map(curve_table, results["curves"]), CURVE_NOTES]
+    if results["targets"]:
+        parts += ["### Targets", targets_table(results["targets"]), TARGET_NOTES]
+    return "\n\n".join(parts) + "\n"
 
 
 def versions(results: Entry) -> str:

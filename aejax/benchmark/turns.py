@@ -20,6 +20,14 @@ class Work(Protocol):
     def save(self, folder: Path) -> None: ...
 
 
+class Effort(NamedTuple):
+    """How much is timed."""
+
+    seeds: int
+    epochs: int | None  # in one repetition; as many go first, untimed; None: the workload's own number
+    repeats: int
+
+
 class Entrant(NamedTuple):
     """A contender at some work."""
 
@@ -94,6 +102,11 @@ def _folders(works: Sequence[Work]) -> Iterator[dict[int, Path]]:
                 found[id(work)].mkdir()
                 work.save(found[id(work)])
         yield found
+
+
+def peak_memory(timing: Timing) -> int:
+    """The largest resident sets of all its processes together, in bytes."""
+    return sum(facts["peak_memory_bytes"] for facts in timing.facts)
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:

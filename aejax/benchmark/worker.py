@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from aejax.benchmark.command.runner import make_runner
+from aejax.benchmark.command.workloads import read_command
 from aejax.benchmark.path.job import read_path_job
 from aejax.benchmark.training.job import CannotTrainError, Trainer, read_job
 
@@ -75,6 +77,30 @@ def _sklearn(
     return make_trainer(read_path_job(folder), dtype, max_iter)
 
 
+def _aejax_encode(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
+    from aejax.benchmark.encoding.own import make_encoder
+    from aejax.cli import use_cores
+
+    use_cores(len(seeds))
+    return make_encoder(read_job(folder), seeds, threads)
+
+
+def _torch_encode(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
+    from aejax.benchmark.encoding.torch_peer import make_encoder
+
+    return make_encoder(read_job(folder), seeds, threads)
+
+
+def _keras_encode(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
+    from aejax.benchmark.encoding.keras_peer import make_encoder
+
+    return make_encoder(read_job(folder), seeds, threads)
+
+
+def _command(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
+    return make_runner(read_command(folder))
+
+
 TRAINERS: dict[str, Callable[[Path, Sequence[int], int], Trainer]] = {
     "aejax": _aejax,
     "product": _product,
@@ -83,6 +109,11 @@ TRAINERS: dict[str, Callable[[Path, Sequence[int], int], Trainer]] = {
     "keras-tensorflow": _keras,  # which of the two is for `KERAS_BACKEND` to say
     "keras-jax": _keras,
     "sklearn-perceptron": _sklearn_perceptron,
+    "aejax-encode": _aejax_encode,
+    "torch-encode": _torch_encode,
+    "keras-tensorflow-encode": _keras_encode,
+    "keras-jax-encode": _keras_encode,
+    "command": _command,
     "path": _path,
     "path-drawn": functools.partial(_path, drawn=True),
     "sklearn": _sklearn,

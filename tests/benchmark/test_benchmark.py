@@ -16,7 +16,8 @@ import pytest
 from rich.console import Console
 
 from aejax.benchmark.benchmark import benchmark
-from aejax.benchmark.peers import PEERS, Peer, check_peers, torch_contenders
+from aejax.benchmark.contenders import Contender
+from aejax.benchmark.peers import PEERS, Peer, check_peers
 from aejax.benchmark.report import terminal_table
 from aejax.benchmark.training.products import flops_per_example, layer_products
 from aejax.benchmark.training.workloads import WORKLOADS, Workload, prepare_job
@@ -53,8 +54,10 @@ def run(tmp_path: Path, name: str, **changes: Any) -> dict[str, Any]:
 @needs_torch
 def test_results_have_the_schema_and_equal_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Threads that share cores with other tests may take a minute for what a process takes a second for.
-    one_thread = PEERS["torch"]._replace(trains=lambda *asked: [torch_contenders(*asked)[2]])
-    monkeypatch.setitem(PEERS, "torch", one_thread)
+    def one_thread(config: PretrainConfig, seeds: int, cores: int) -> list[Contender]:
+        return [Contender("torch", "torch", (tuple(range(seeds)),), 1)]
+
+    monkeypatch.setitem(PEERS, "torch", PEERS["torch"]._replace(trains=one_thread))
     results = run(tmp_path, "tiny")
     assert read_json(tmp_path / "results.json") == plain(results)
     assert (results["schema"], results["kind"]) == (1, "benchmark")

@@ -5,8 +5,9 @@ from typing import Any
 
 from aejax.benchmark.contenders import Contender, plural
 from aejax.benchmark.path.job import C, PathJob
+from aejax.benchmark.path.workloads import PathWorkload
 from aejax.benchmark.peers import PEERS
-from aejax.benchmark.turns import Entrant, Say, Timing, ratios, spread, take_turns
+from aejax.benchmark.turns import Effort, Entrant, Say, Timing, ratios, spread, take_turns
 from aejax.classify.probe import CONVERGED
 from aejax.run.environment import usable_cores
 
@@ -23,13 +24,13 @@ def path_contenders(seeds: Sequence[int], cores: int) -> list[Contender]:
 
 
 def measure_path(
-    name: str, job: PathJob, peers: Sequence[str], seeds: Sequence[int], repeats: int, say: Say
+    name: str, workload: PathWorkload, job: PathJob, peers: Sequence[str], effort: Effort, say: Say
 ) -> dict[str, Any]:
     """One entry of `workloads`: every contender on one job, interleaved."""
     cores = usable_cores()
     others = [contender for peer in peers for contender in PEERS[peer].fits(cores)]
-    contenders = [*path_contenders(seeds, cores), *others]
-    timings = take_turns(name, [Entrant(one, job) for one in contenders], repeats, say, warm_up=False)
+    contenders = [*path_contenders(workload.seeds, cores), *others]
+    timings = take_turns(name, [Entrant(one, job) for one in contenders], effort.repeats, say, warm_up=False)
     described = [describe(one, timing) for one, timing in zip(contenders, timings, strict=True)]
     return {
         "name": name,
@@ -53,7 +54,7 @@ def describe(one: Contender, timing: Timing) -> dict[str, Any]:
     gradient, gap = (max(point[key] for point in points) for key in ("gradient_norm", "gap"))
     return {
         "name": one.name,
-        "library": "aejax" if one.library in (WHOLE, SEEDS) else "sklearn",
+        "library": one.peer,
         "worker": one.library,
         "seeds": one.seeds,
         "threads": one.threads,

@@ -2,18 +2,21 @@
 
 import statistics
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from aejax.benchmark.contenders import Contender, own_contenders
 from aejax.benchmark.peers import PEERS
 from aejax.benchmark.training.job import Job
 from aejax.benchmark.training.own import PRODUCT_FLOPS
 from aejax.benchmark.training.products import flops_per_example, layer_products
+from aejax.benchmark.training.workloads import Workload
 from aejax.benchmark.turns import (
+    Effort,
     Entrant,
     Say,
     Timing,
     beside_peers,
+    peak_memory,
     ratios,
     refusals,
     spread,
@@ -27,27 +30,19 @@ PRODUCT = Contender("matrix product", "product", ((0,),), 0)
 PRODUCTS = 10  # matrix products in one repetition
 
 
-class Effort(NamedTuple):
-    """How much is timed."""
-
-    seeds: int
-    epochs: int  # in one repetition; as many go first, untimed
-    repeats: int
-
-
-def measure(name: str, job: Job, peers: Sequence[str], effort: Effort, say: Say) -> dict[str, Any]:
+def measure(name: str, workload: Workload, job: Job, peers: Sequence[str], effort: Effort, say: Say) -> dict[str, Any]:
     """One entry of `workloads`: every contender on one job, interleaved."""
-    cores = usable_cores()
+    cores, epochs = usable_cores(), effort.epochs or workload.epochs
     others = [contender for peer in peers for contender in PEERS[peer].trains(job.config, effort.seeds, cores)]
     contenders = [*own_contenders(effort.seeds, cores), *others]
-    entrants = [*(Entrant(one, job, effort.epochs) for one in contenders), Entrant(PRODUCT, job, PRODUCTS)]
+    entrants = [*(Entrant(one, job, epochs) for one in contenders), Entrant(PRODUCT, job, PRODUCTS)]
     own, *rest, product = take_turns(name, entrants, effort.repeats, say)
     timings = [own, *rest]
     rates = [PRODUCTS * PRODUCT_FLOPS / seconds / 1e9 for seconds in product.wall]
     steps, batch = own.last[0]["steps"], min(job.config.train.batch_size, len(job.rows))
     gflop = flops_per_example(layer_products(job.config, job.dataset.shape)) * steps * batch / 1e9
     found = taking_part(contenders, timings)
-    described = [describe(one, timing, effort, gflop, statistics.median(rates)) for one, timing in found]
+    described = [describe(one, timing, epochs, gflop, statistics.median(rates)) for one, timing in found]
     return {
         "name": name,
         "dataset": {"name": job.dataset.name, "sha256": job.dataset.sha256, "n_train": len(job.rows)},
@@ -55,8 +50,8 @@ def measure(name: str, job: Job, peers: Sequence[str], effort: Effort, say: Say)
         "config": to_dict(job.config),
         "batch_size": batch,
         "steps_per_epoch": steps,
-        "epochs_per_repeat": effort.epochs,
-        "epochs": effort.epochs * (1 + effort.repeats),
+        "epochs_per_repeat": epochs,
+        "epochs": epochs * (1 + effort.repeats),
         "gflop_per_epoch_and_seed": gflop,
         "product_gflop_per_second": spread(rates),
         "environment": own.facts[0]["environment"],
@@ -66,9 +61,9 @@ def measure(name: str, job: Job, peers: Sequence[str], effort: Effort, say: Say)
     }
 
 
-def describe(one: Contender, timing: Timing, effort: Effort, gflop: float, product: float) -> dict[str, Any]:
+def describe(one: Contender, timing: Timing, epochs: int, gflop: float, product: float) -> dict[str, Any]:
     """One entry of `contenders`; `gflop` per epoch and seed, `product` the machine's GFLOP per second."""
-    seconds = spread([wall / effort.epochs / one.seeds for wall in timing.wall])
+    seconds = spread([wall / epochs / one.seeds for wall in timing.wall])
     by_seed = {
         seed: loss
         for share, said in zip(one.shares, timing.last, strict=True)
@@ -81,6 +76,7 @@ def describe(one: Contender, timing: Timing, effort: Effort, gflop: float, produ
     return {
         "name": one.name,
         "library": one.library,
+        "peer": one.peer,
         "seeds": one.seeds,
         "processes": len(one.shares),
         "threads": one.threads,
@@ -92,7 +88,7 @@ def describe(one: Contender, timing: Timing, effort: Effort, gflop: float, produ
         "steps_per_epoch": steps,
         "train_loss": {"per_seed": losses, "mean": statistics.mean(losses)},
         "cores_used_by_others": timing.others,
-        "peak_memory_bytes": sum(facts["peak_memory_bytes"] for facts in timing.facts),
+        "peak_memory_bytes": peak_memory(timing),
         "compile_seconds": None,
         **facts,
     }
