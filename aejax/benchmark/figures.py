@@ -21,14 +21,19 @@ COLOURS = {
     "sklearn": CLASS_COLOURS[1],
 }
 PROCESSES, THREADS = "D", "o"
+HEIGHT = 0.6  # of a row of marks, in rows
 
 
 def relative(workload: Entry) -> dict[str, float]:
-    """Each contender's median seconds over those of this project's first contender; empty for what has no peers."""
+    """Each contender's median seconds over those of this project's first; empty for what has no peers.
+
+    Of a path, whose other numbers of seeds do other work, the peers alone.
+    """
     if (quantity := SECONDS.get(workload.get("kind", "training"))) is None:
         return {}
     first, *others = workload["contenders"]
-    return {one["name"]: one[quantity]["median"] / first[quantity]["median"] for one in others}
+    comparable = [one for one in others if quantity != "seconds" or one["library"] != "aejax"]
+    return {one["name"]: one[quantity]["median"] / first[quantity]["median"] for one in comparable}
 
 
 def _family(name: str) -> str:
@@ -40,7 +45,7 @@ def _family(name: str) -> str:
 def ratios_figure(results: Entry) -> Figure:
     """A row for each workload, a mark for each contender: how many times this project's time it takes, per seed."""
     shown = [(workload, found) for workload in results["workloads"] if (found := relative(workload))]
-    figure = new_figure(1.3 + 0.42 * len(shown))
+    figure = new_figure(1.3 + 0.5 * len(shown))
     axes = figure.add_subplot()
     families: dict[str, str] = {}
     for row, (_, found) in enumerate(shown):
@@ -48,7 +53,10 @@ def ratios_figure(results: Entry) -> Figure:
             family = _family(name)
             families[family] = COLOURS[family]
             marker = PROCESSES if " x 1 thread" in name else THREADS
-            axes.plot(times, row, marker, color=COLOURS[family], markersize=6, markeredgecolor="white", alpha=0.9)
+            above = HEIGHT * (list(COLOURS).index(family) / (len(COLOURS) - 1) - 0.5)  # marks do not hide each other
+            axes.plot(
+                times, row + above, marker, color=COLOURS[family], markersize=6, markeredgecolor="white", alpha=0.9
+            )
     names = [f"{workload['name']}\n{workload['contenders'][0]['name']}" for workload, _ in shown]
     axes.set_yticks(range(len(shown)), names)
     axes.set_ylim(len(shown) - 0.5, -0.5)
@@ -64,7 +72,7 @@ def ratios_figure(results: Entry) -> Figure:
 
 def _scale(axes: Axes) -> None:
     axes.set_xscale("log")
-    axes.set_xlabel("seconds per epoch and seed (path: per fit of everything), times those of aejax named at the left")
+    axes.set_xlabel("seconds per epoch and seed, relative to aejax as named at the left (a path: beside one fit)")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

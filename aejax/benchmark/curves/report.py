@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from aejax.report.style import ACCENT, SECOND, new_figure, styled
 from aejax.report.table import markdown_rows
@@ -80,11 +80,13 @@ def _draw(axes: Axes, curve: Entry) -> None:
         if x[-1] < last:  # seed after seed: the same time for each further one
             axes.plot([x[-1], last], [median[-1]] * 2, ":", color=colour, linewidth=1)
     ticks = [point["x"] for point in curve["points"]]
-    axes.set(xscale="log", yscale="log", xlabel=curve["label"], title=f"deep, against {curve['name']}")
+    axes.set(xscale="log", yscale="log", xlabel=curve["label"], title=f"deep: time against {curve['name']}")
     axes.set_ylabel("ms per epoch and seed")
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(axis="y", color="#eeeeee", linewidth=0.8)
     axes.set_axisbelow(True)
