@@ -52,25 +52,22 @@ def stack(fan_in: int, widths: Sequence[int], model: ModelConfig) -> list[layers
     return [layer for pair in pairs for layer in (affine(*pair, model.conventions), *activated(model))]
 
 
-class Largest(layers.Layer):
+def largest(k: int) -> layers.Layer:
     """The `k` largest units of each example are kept."""
 
-    def __init__(self, k: int) -> None:
-        super().__init__()
-        self.k = k
-
-    def call(self, latents: Any) -> Any:
-        """`(batch, code)` to the same."""
-        least = ops.top_k(ops.stop_gradient(latents), self.k)[0][:, -1:]
+    def keep(latents: Any) -> Any:
+        least = ops.top_k(ops.stop_gradient(latents), k)[0][:, -1:]
         return latents * ops.cast(latents >= least, latents.dtype)
+
+    return layers.Lambda(keep)
 
 
 class Draw(layers.Layer):
     """One draw from a Gaussian for each example; its divergence from the prior, in nats, is a loss."""
 
-    def __init__(self, seed: int = 0) -> None:
-        super().__init__()
-        self.noise = keras.random.SeedGenerator(seed)
+    def build(self, *shapes: Any) -> None:
+        """Begin a stream of noise, which `keras.utils.set_random_seed` seeds."""
+        self.noise = keras.random.SeedGenerator()
 
     def call(self, mean: Any, log_variance: Any) -> Any:
         """Means and log-variances `(batch, code)` to codes."""
@@ -94,7 +91,7 @@ def encoder_layers(config: PretrainConfig, features: int) -> list[layers.Layer]:
         *stack(features, dense.hidden, model),
         affine((features, *dense.hidden)[-1], dense.code, model.conventions),
         *activation(dense.code_activation, model.conventions),
-        *([] if dense.kept is None else [Largest(dense.kept)]),
+        *([] if dense.kept is None else [largest(dense.kept)]),
     ]
 
 

@@ -35,7 +35,7 @@ def use_threads(threads: int) -> None:
 def scaled_inputs(job: Job) -> Float32[np.ndarray, "n_train features"]:
     """The training rows as scaled float32."""
     flat = job.dataset.inputs.reshape(len(job.dataset.inputs), -1)[job.rows]
-    return (flat.astype(np.float32) - job.shift) * job.scale
+    return (flat.astype(np.float32) - job.shift.astype(np.float32)) * job.scale.astype(np.float32)
 
 
 def make_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:

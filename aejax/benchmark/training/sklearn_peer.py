@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import sklearn
+from jaxtyping import Float32
 from sklearn.neural_network import MLPRegressor
 
 from aejax.benchmark.training.architecture import dense_architecture
@@ -30,18 +31,28 @@ def make_model(job: Job, seed: int) -> MLPRegressor:
     )
 
 
+def scaled_inputs(job: Job) -> Float32[np.ndarray, "n_train features"]:
+    """The training rows as scaled float32."""
+    flat = job.dataset.inputs.reshape(len(job.dataset.inputs), -1)[job.rows]
+    return (flat.astype(np.float32) - job.shift.astype(np.float32)) * job.scale.astype(np.float32)
+
+
+def loss_of(model: MLPRegressor) -> float:
+    """Mean squared error over the last epoch; scikit-learn writes down half of it."""
+    return 2 * float(model.loss_)
+
+
 def make_trainer(job: Job, seeds: Sequence[int], threads: int) -> Trainer:
     """One model per seed, trained one after the other with `threads` threads of the BLAS library."""
-    flat = job.dataset.inputs.reshape(len(job.dataset.inputs), -1)[job.rows]
-    inputs = (flat.astype(np.float32) - job.shift.astype(np.float32)) * job.scale.astype(np.float32)
-    models = [make_model(job, seed) for seed in seeds]
+    inputs, models = scaled_inputs(job), [make_model(job, seed) for seed in seeds]
 
     def train(epochs: int) -> dict[str, Any]:
         for model in models:
             for _ in range(epochs):
                 model.partial_fit(inputs, inputs)
-        # Its loss is half the mean squared error.
-        losses = [2 * float(model.loss_) for model in models]
-        return {"loss": losses, "steps": steps_per_epoch(len(inputs), job.config.train.batch_size)}
+        return {
+            "loss": [loss_of(model) for model in models],
+            "steps": steps_per_epoch(len(inputs), job.config.train.batch_size),
+        }
 
     return Trainer(train, lambda: {"version": sklearn.__version__, "compile_seconds": None})
