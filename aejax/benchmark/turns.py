@@ -1,6 +1,7 @@
 """Entrants timed in turn, A B C A B C, so that a noisy machine is noisy to all of them."""
 
 import contextlib
+import dataclasses
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,33 +63,50 @@ def take_turns(name: str, entrants: Sequence[Entrant], repeats: int, say: Say, *
         say: where progress goes.
         warm_up: do one repetition untimed. Without it, work must be ready once its process is.
     """
-    runs: list[list[Answers]] = [[] for _ in entrants]
-    refused: dict[int, str] = {}
+    courses = [_Course() for _ in entrants]
     with contextlib.ExitStack() as stack:
         folders = stack.enter_context(_folders([one.work for one in entrants]))
-        workers: list[list[Worker]] = []
-        for index, one in enumerate(entrants):
-            workers.append(stack.enter_context(started(one.contender, folders[id(one.work)])))
-            warm = ask_all(workers[-1], {"epochs": one.epochs}) if warm_up else None
-            reasons = [said["refused"] for said in warm.said if "refused" in said] if warm else []
-            if reasons:
-                refused[index] = reasons[0]
-                say(f"{name}: {one.title}: takes no part: {reasons[0]}")
-            else:
-                say(f"{name}: {one.title}: ready" + (f" after {warm.seconds:.1f} s of warm-up" if warm else ""))
-        taking_part = [index for index in range(len(entrants)) if index not in refused]
+        for one, course in zip(entrants, courses, strict=True):
+            course.workers = stack.enter_context(started(one.contender, folders[id(one.work)]))
+            warm = course.ask(one) if warm_up else None
+            say(f"{name}: {one.title}: {course.standing(warm)}")
         for repeat in range(repeats):
-            for index in taking_part:
-                runs[index].append(ask_all(workers[index], {"epochs": entrants[index].epochs}))
-                seconds, title = runs[index][-1].seconds, entrants[index].title
-                say(f"{name}: repetition {repeat + 1} of {repeats}: {title}: {seconds:.2f} s")
-        facts = {index: ask_all(workers[index], {}).said for index in taking_part}
-    return [
-        Timing([], [], [], [], refused[index])
-        if index in refused
-        else Timing([run.seconds for run in of], of[-1].said, facts[index], [run.others for run in of])
-        for index, of in enumerate(runs)
-    ]
+            for one, course in zip(entrants, courses, strict=True):
+                if course.refused is None:
+                    answers = course.ask(one)
+                    course.runs += [answers]
+                    then = course.refused or f"{answers.seconds:.2f} s"
+                    say(f"{name}: repetition {repeat + 1} of {repeats}: {one.title}: {then}")
+        return [course.timing() for course in courses]
+
+
+@dataclasses.dataclass
+class _Course:
+    """How it goes for one entrant."""
+
+    workers: list[Worker] = dataclasses.field(default_factory=list)
+    runs: list[Answers] = dataclasses.field(default_factory=list)
+    refused: str | None = None
+
+    def ask(self, one: Entrant) -> Answers:
+        """One repetition."""
+        answers = ask_all(self.workers, {"epochs": one.epochs})
+        self.refused = next((said["refused"] for said in answers.said if "refused" in said), None)
+        return answers
+
+    def standing(self, warm: Answers | None) -> str:
+        """Whether it is ready."""
+        if self.refused is not None:
+            return f"takes no part: {self.refused}"
+        return "ready" + (f" after {warm.seconds:.1f} s of warm-up" if warm else "")
+
+    def timing(self) -> Timing:
+        """All of it, with the facts that its processes give at the end."""
+        if self.refused is not None:
+            return Timing([], [], [], [], self.refused)
+        facts = ask_all(self.workers, {}).said
+        runs = self.runs
+        return Timing([run.seconds for run in runs], runs[-1].said, facts, [run.others for run in runs])
 
 
 @contextlib.contextmanager

@@ -29,8 +29,10 @@ def measure_curve(
     """One entry of `curves`: every contender at every point, interleaved."""
     cores = usable_cores()
     at: list[tuple[Point, Entrant]] = []
+    examples: dict[float, int] = {}
     for point in curve.points:
         job = prepare_job(point.workload, data_dir)
+        examples[point.x] = len(job.rows)
         for one in contenders_at(point, peers, effort, cores):
             at.append((point, Entrant(one, job, point.workload.epochs, f"{point.x:g}")))
     timings = take_turns(name, [entrant for _, entrant in at], effort.repeats, say)
@@ -43,7 +45,7 @@ def measure_curve(
         "points": [
             {
                 "x": point.x,
-                "examples": point.workload.examples,
+                "examples": examples[point.x],
                 "batch_size": point.workload.config.train.batch_size,
                 "hidden": list(point.workload.config.model.hidden),
                 "epochs_per_repeat": point.workload.epochs,
