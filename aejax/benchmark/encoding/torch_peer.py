@@ -9,7 +9,7 @@ from aejax.benchmark.training.job import Job, Trainer
 from aejax.benchmark.training.torch_layers import dense_encoder
 from aejax.benchmark.training.torch_peer import best_device, scaled_inputs
 
-BATCH = 4096  # as fast as any larger one
+BATCH = 4096  # larger ones are no faster
 
 
 def make_encoder(job: Job, seeds: Sequence[int], threads: int) -> Trainer:
@@ -20,7 +20,7 @@ def make_encoder(job: Job, seeds: Sequence[int], threads: int) -> Trainer:
     encoders = []
     for seed in seeds:
         torch.manual_seed(seed)
-        encoders.append(dense_encoder(job.config, inputs.shape[1]).eval().to(device))
+        encoders.append(dense_encoder(job.config, inputs.shape[1]).train(False).to(device))
 
     def encode(rounds: int) -> dict[str, Any]:
         with torch.inference_mode():
