@@ -32,14 +32,16 @@ HEADINGS = (
 
 NOTES = (
     "Seconds are wall time by epochs and seeds: the median of the repetitions, taken in turn with every other "
-    "contender's, and their range. Training alone: no validation loss on either side; making the epoch's order and "
+    "contender's, and their range. Peers train seed after seed, so that one seed more takes as long again, and are given "
+    "no more seeds than there are cores. Training alone: no validation loss on either side; making the epoch's order and "
     "fetching the losses are inside. GFLOP counts products, per example six times the "
     "multiplications of all layers less twice the first layer's: outputs, weight gradients, and input gradients, of "
     "which the first layer needs none. "
     "Of product: the share of the rate at which JAX multiplies two large float32 matrices here, in the same "
     "repetitions. Train loss: mean over the last epoch and all seeds, after equal epochs of equal steps. Peak "
     "memory: the largest resident set, summed over a contender's processes. Compile: the programs in the order they "
-    "run (start, optimizer, epochs), once per run. Others: processor cores that other programs used meanwhile, in "
+    "run (start, optimizer, epochs), once per run; of compiled PyTorch the first step of each model, of Keras what its "
+    "first repetition takes longer than its fastest. Others: processor cores that other programs used meanwhile, in "
     "the worst repetition; well above 0, only a quiet repeat of the run means much."
 )
 
@@ -159,4 +161,6 @@ def terminal_table(results: Entry) -> RenderableType:
             table.add_row(*(Text(row[heading]) for heading in seen), style="bold" if one["library"] == "aejax" else "")
         parts += [Text(layout.title(workload), style="bold"), Text(), table]
         parts += [*map(Text, [*_notes_of(workload), *ratio_lines(workload)]), Text()]
+    for one in results["targets"]:
+        parts.append(Text(f"{'met' if one['met'] else 'not met'}: {one['target']}: {one['measured']}"))
     return Padding(Group(*parts, *(Text(note, style="dim") for note in notes(shown))), (1, 0))

@@ -108,6 +108,21 @@ def test_flops_are_those_that_xla_counts(method: str, shape: tuple[int, ...]) ->
     assert products <= counted < 1.1 * products
 
 
+@pytest.mark.parametrize(
+    ("name", "products"),
+    [
+        # Two heads of 16 read the last hidden layer; one code of 16 is decoded.
+        ("vae", [784 * 128, 128 * 64, 64 * 32, 32 * 2 * 16, 16 * 64, 64 * 128, 128 * 784]),
+        ("k-sparse-1000", [784 * 1000, 1000 * 784]),
+        ("deep", [784 * 128, 128 * 64, 64 * 32, 32 * 16, 16 * 64, 64 * 128, 128 * 784]),
+        ("dense64", [784 * 64, 64 * 784]),
+    ],
+)
+def test_products_are_those_of_the_widths(name: str, products: list[int]) -> None:
+    assert layer_products(WORKLOADS[name].config, (28, 28, 1)) == products
+    assert flops_per_example(products) == 6 * sum(products) - 2 * products[0]
+
+
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--workload deap: no such workload; did you mean deep"):
         run(tmp_path, "deap", workloads=WORKLOADS)
