@@ -32,9 +32,9 @@ HEADINGS = (
 
 NOTES = (
     "Seconds are wall time by epochs and seeds: the median of the repetitions, taken in turn with every other "
-    "contender's, and their range. Peers train seed after seed, so that one seed more takes as long again, and are given "
-    "no more seeds than there are cores. Training alone: no validation loss on either side; making the epoch's order and "
-    "fetching the losses are inside. GFLOP counts products, per example six times the "
+    "contender's, and their range. Peers train seed after seed, so that one seed more takes as long again, and are "
+    "given no more seeds than there are cores. Training alone: no validation loss on either side; making the epoch's "
+    "order and fetching the losses are inside. GFLOP counts products, per example six times the "
     "multiplications of all layers less twice the first layer's: outputs, weight gradients, and input gradients, of "
     "which the first layer needs none. "
     "Of product: the share of the rate at which JAX multiplies two large float32 matrices here, in the same "
