@@ -1,15 +1,20 @@
-"""How fast are training and probing here, beside PyTorch and scikit-learn on the same machine in the same minutes?
+"""How fast are training, probing and encoding here, beside what a user would pick instead, in the same minutes?
 
-    python scripts/benchmark.py [--workload deep single dense64 tabular conv probe-path probe-path-64]
-                                [--peers torch sklearn] [--seeds 4] [--epochs N] [--repeats 3] [--data-dir DIR]
+    python scripts/benchmark.py [--workload deep single dense64 tabular conv vae k-sparse-1000 probe-path probe-path-64
+                                 encode cold-start memory-mnist]
+                                [--curve seeds batch width examples]
+                                [--peers torch keras sklearn] [--seeds 4] [--epochs N] [--repeats 3] [--data-dir DIR]
                                 [--out DIR]
 
-`probe-path` solves the probe's whole path of strengths on MNIST's pixels, `probe-path-64` on 64 principal components of
-them, beside one `LogisticRegression(C=1)` of scikit-learn; every solution's gradient and gap are in the table.
+Trainings stand beside Keras 3 on TensorFlow and on JAX, PyTorch eager and compiled, and scikit-learn's `MLPRegressor`
+where it can do such work; `probe-path` and `probe-path-64`, the probe's whole path of strengths on MNIST's pixels and
+on 64 principal components, beside one `LogisticRegression(C=1)`; `encode` takes 60,000 images through the encoders of
+all seeds; `cold-start` is `compare.py` on digits in a fresh process. `memory-mnist`, ten seeds of it on MNIST, takes
+long and is left out unless it is named. `--curve` draws the deep recipe's time against one quantity.
 
-Writes `results.json` and `table.md`. Every number of speed in this project comes from here. On two idle cores
-`--workload deep --peers torch --epochs 1 --repeats 4` took two minutes; expect 0.45 s per epoch and seed for aejax with
-four seeds and 0.72 s for PyTorch at its best. Beside other work PyTorch's threads can take ten times as long.
+Writes `results.json`, `table.md`, `ratios.png` and `curves.png`. Every number of speed in this project comes from here.
+The peers come with `pip install -e ".[peers]"`. On two idle cores expect 0.45 s per epoch and seed of `deep` for aejax
+with four seeds and 0.72 s for PyTorch at its best; beside other work PyTorch's threads can take ten times as long.
 """
 
 import dataclasses
@@ -17,9 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.benchmark.benchmark import benchmark
-from aejax.benchmark.path.workloads import PATHS
+from aejax.benchmark.kinds import DEFAULT
 from aejax.benchmark.report import terminal_table
-from aejax.benchmark.workloads import WORKLOADS
 from aejax.cli import main, make_console, parse
 
 
@@ -27,8 +31,9 @@ from aejax.cli import main, make_console, parse
 class Args:
     """Flags of benchmark.py."""
 
-    workload: tuple[str, ...] = (*WORKLOADS, *PATHS)  # tutorial recipes to train, paths of the probe to solve
-    peers: tuple[str, ...] = ()  # libraries to compare with: torch, sklearn; default: none, this project alone
+    workload: tuple[str, ...] | None = None  # what to time; default: all but memory-mnist, or with --curve nothing else
+    curve: tuple[str, ...] = ()  # what to draw the deep recipe's time against: seeds, batch, width, examples
+    peers: tuple[str, ...] = ()  # libraries to compare with: torch, keras, sklearn; default: none, this project alone
     seeds: int = 4  # models trained; a path's seeds are its workload's
     epochs: int | None = None  # in one repetition; default: as many as take seconds
     repeats: int = 3  # timed repetitions, in turn with every other contender
@@ -40,7 +45,7 @@ def script(argv: Sequence[str]) -> None:
     args = parse(Args(), argv, __doc__ or "")
     console = make_console()
     results = benchmark(
-        args.workload,
+        args.workload if args.workload is not None else () if args.curve else DEFAULT,
         args.peers,
         args.out,
         console,
@@ -48,6 +53,7 @@ def script(argv: Sequence[str]) -> None:
         epochs=args.epochs,
         repeats=args.repeats,
         data_dir=args.data_dir,
+        curves=args.curve,
     )
     console.print(terminal_table(results))
     console.print(f"{args.out}: table.md, results.json", highlight=False, soft_wrap=True)

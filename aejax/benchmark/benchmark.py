@@ -1,20 +1,24 @@
 """The whole of a benchmark: names in, a folder of results out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from aejax.benchmark.contenders import PEERS, Peer, check_peers
-from aejax.benchmark.measure import Effort, measure
-from aejax.benchmark.path.measure import measure_path
-from aejax.benchmark.path.workloads import PATHS, PathWorkload, prepare_path
+from aejax.benchmark.curves.measure import ON_CURVES, measure_curve
+from aejax.benchmark.curves.points import CURVES, Curve
+from aejax.benchmark.curves.report import curves_figure
+from aejax.benchmark.figures import ratios_figure, relative
+from aejax.benchmark.kinds import EVERYTHING, KINDS
+from aejax.benchmark.peers import PEERS, Peer, check_names, check_peers
 from aejax.benchmark.report import markdown
-from aejax.benchmark.workloads import WORKLOADS, Workload, check_names, prepare_job
+from aejax.benchmark.targets import verdicts
+from aejax.benchmark.turns import Effort
 from aejax.errors import InputError, require
+from aejax.report.style import save
 from aejax.run.environment import command
 from aejax.store.files import write_atomically, write_json
 
@@ -29,22 +33,24 @@ def benchmark(
     epochs: int | None,
     repeats: int,
     data_dir: Path | None,
-    workloads: dict[str, Workload] = WORKLOADS,
-    paths: dict[str, PathWorkload] = PATHS,
+    workloads: dict[str, Any] = EVERYTHING,
+    curves: Sequence[str] = (),
+    known_curves: dict[str, Callable[[], Curve]] = CURVES,
 ) -> dict[str, Any]:
-    """Time this project and its peers; write `results.json` and `table.md`; return the former.
+    """Time this project and its peers; write `results.json`, `table.md` and figures; return the first.
 
     Args:
-        names: of `workloads` and `paths`.
+        names: of `workloads`.
         peers: of `PEERS`; each takes part where it has something to do.
         out: the folder; earlier results in it are replaced.
         console: where progress goes.
-        seeds: how many models.
-        epochs: in one repetition; default: the workload's own number.
+        seeds: how many models; a path's seeds are its own.
+        epochs: of a training in one repetition; default: the workload's own number.
         repeats: timed repetitions.
         data_dir: where MNIST is looked for, or downloaded to.
-        workloads: the registry of trainings.
-        paths: the registry of the probe's paths, whose seeds and work are their own.
+        workloads: the registry of all that can be timed, of the types in `kinds.KINDS`.
+        curves: of `known_curves`.
+        known_curves: the registry of what time is drawn against.
 
     Raises:
         InputError: what is asked for cannot be timed; nothing has been.
@@ -52,41 +58,44 @@ def benchmark(
     began = time.perf_counter()
     for flag, number in (("--seeds", seeds), ("--epochs", epochs), ("--repeats", repeats)):
         require(number is None or number >= 1, f"{flag} {number}: expected at least 1")
-    known = [*workloads, *paths]
-    require(names, f"--workload: name at least one of {', '.join(known)}")
-    check_names("--workload", names, known)
-    check_peers(peers)
-    _refuse_idle(peers, trainings=any(name in workloads for name in names), fits=any(name in paths for name in names))
-    _make_folder(out)
+    require([*names, *curves], f"--workload: name at least one of {', '.join(workloads)}")
+    check_names("--workload", names, workloads)
+    check_names("--curve", curves, known_curves)
 
     def say(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
-    jobs = {name: prepare_job(workloads[name], data_dir) for name in names if name in workloads}
-    path_jobs = {name: prepare_path(paths[name], data_dir) for name in names if name in paths}
-    entries = [
-        measure(name, jobs[name], peers, Effort(seeds, epochs or workloads[name].epochs, repeats), say)
-        if name in jobs
-        else measure_path(name, path_jobs[name], peers, paths[name].seeds, repeats, say)
-        for name in names
-    ]
-    results = {
+    for line in check_peers(peers):
+        say(line)
+    kinds = {name: KINDS[type(workloads[name])] for name in names}
+    works = {name: kind.prepare(workloads[name], data_dir) for name, kind in kinds.items()}
+    for peer in peers:
+        busy = any(kind.occupies(PEERS[peer], works[name]) for name, kind in kinds.items())
+        busy = busy or (bool(curves) and peer == ON_CURVES)
+        require(busy, f"--peers {peer}: takes no part in these workloads; leave it out, or add one that it knows")
+    _make_folder(out)
+    effort = Effort(seeds, epochs, repeats)
+    entries = [kind.measure(name, workloads[name], works[name], peers, effort, say) for name, kind in kinds.items()]
+    drawn = [measure_curve(name, known_curves[name](), peers, effort, data_dir, say) for name in curves]
+    results: dict[str, Any] = {
         "schema": 1,
         "kind": "benchmark",
-        "environment": {**_environment(entries, peers), "seconds": time.perf_counter() - began},
+        "environment": {**_environment([*entries, *drawn], peers), "seconds": time.perf_counter() - began},
         "workloads": entries,
+        "curves": drawn,
     }
-    write_json(out / "results.json", results)
-    write_atomically(out / "table.md", markdown(results).encode())
+    results["targets"] = [verdict._asdict() for verdict in verdicts(results)]
+    _write(out, results)
     return results
 
 
-def _refuse_idle(peers: Sequence[str], *, trainings: bool, fits: bool) -> None:
-    """Refuse a peer for which nothing that is timed has work."""
-    for name in peers:
-        peer = PEERS[name]
-        busy = (trainings and peer.contenders(1, 1)) or (fits and peer.fits(1))
-        require(busy, f"--peers {name}: takes no part in these workloads; leave it out, or add one that it knows")
+def _write(out: Path, results: dict[str, Any]) -> None:
+    write_json(out / "results.json", results)
+    write_atomically(out / "table.md", markdown(results).encode())
+    if any(relative(workload) for workload in results["workloads"]):
+        save(ratios_figure(results), out / "ratios.png")
+    if results["curves"]:
+        save(curves_figure(results["curves"]), out / "curves.png")
 
 
 def _make_folder(out: Path) -> None:

@@ -9,7 +9,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from aejax.benchmark.command import report as command
+from aejax.benchmark.curves.report import NOTES as CURVE_NOTES
+from aejax.benchmark.curves.report import curve_table
+from aejax.benchmark.encoding import report as encoding
 from aejax.benchmark.path import report as path
+from aejax.benchmark.targets import NOTES as TARGET_NOTES
+from aejax.benchmark.targets import targets_table
 from aejax.report.table import markdown_rows
 
 HEADINGS = (
@@ -26,14 +32,16 @@ HEADINGS = (
 
 NOTES = (
     "Seconds are wall time by epochs and seeds: the median of the repetitions, taken in turn with every other "
-    "contender's, and their range. Training alone: no validation loss on either side; making the epoch's order and "
-    "fetching the losses are inside. GFLOP counts products, per example six times the "
+    "contender's, and their range. Peers train seed after seed, so that one seed more takes as long again, and are "
+    "given no more seeds than there are cores. Training alone: no validation loss on either side; making the epoch's "
+    "order and fetching the losses are inside. GFLOP counts products, per example six times the "
     "multiplications of all layers less twice the first layer's: outputs, weight gradients, and input gradients, of "
     "which the first layer needs none. "
     "Of product: the share of the rate at which JAX multiplies two large float32 matrices here, in the same "
     "repetitions. Train loss: mean over the last epoch and all seeds, after equal epochs of equal steps. Peak "
     "memory: the largest resident set, summed over a contender's processes. Compile: the programs in the order they "
-    "run (start, optimizer, epochs), once per run. Others: processor cores that other programs used meanwhile, in "
+    "run (start, optimizer, epochs), once per run; of compiled PyTorch the first step of each model, of Keras what its "
+    "first repetition takes longer than its fastest. Others: processor cores that other programs used meanwhile, in "
     "the worst repetition; well above 0, only a quiet repeat of the run means much."
 )
 
@@ -68,6 +76,12 @@ def cells(contender: Entry) -> list[str]:
     ]
 
 
+def _notes_of(workload: Entry) -> list[str]:
+    """In what contenders differ, and who took no part."""
+    differing = [f"{one['name']}: {one['note']}." for one in workload["contenders"] if one.get("note")]
+    return differing + [f"{one['name']}: takes no part: {one['reason']}" for one in workload.get("refused", [])]
+
+
 def ratio_lines(workload: Entry) -> list[str]:
     """This project's time as a part of each peer's."""
     return [
@@ -88,7 +102,10 @@ class Layout(NamedTuple):
 
 LAYOUTS = {
     "training": Layout(title, HEADINGS, cells, ("GFLOP/s",), NOTES),
-    "path": Layout(path.title, path.HEADINGS, path.cells, path.UNSEEN, path.NOTES),
+    **{
+        kind: Layout(layout.title, layout.HEADINGS, layout.cells, layout.UNSEEN, layout.NOTES)
+        for kind, layout in (("path", path), ("encoding", encoding), ("command", command))
+    },
 }
 
 
@@ -111,9 +128,16 @@ def markdown(results: Entry) -> str:
             f"### {layout.title(workload)}",
             markdown_rows(layout.headings, "l" + "r" * (len(layout.headings) - 1), rows),
         ]
+        if remarks := [*_notes_of(workload)]:
+            parts.append("\n".join(f"- {line}" for line in remarks))
         if workload["ratios"]:
             parts.append("\n".join(f"- {line}" for line in ratio_lines(workload)))
-    return "\n\n".join([*parts, *notes(shown)]) + "\n"
+    parts += notes(shown)
+    if results["curves"]:
+        parts += [*map(curve_table, results["curves"]), CURVE_NOTES]
+    if results["targets"]:
+        parts += ["### Targets", targets_table(results["targets"]), TARGET_NOTES]
+    return "\n\n".join(parts) + "\n"
 
 
 def versions(results: Entry) -> str:
@@ -136,5 +160,7 @@ def terminal_table(results: Entry) -> RenderableType:
             row["compile s"] = f"{sum(one['compile_seconds'].values()):.1f}" if one["compile_seconds"] else ""
             table.add_row(*(Text(row[heading]) for heading in seen), style="bold" if one["library"] == "aejax" else "")
         parts += [Text(layout.title(workload), style="bold"), Text(), table]
-        parts += [*map(Text, ratio_lines(workload)), Text()]
+        parts += [*map(Text, [*_notes_of(workload), *ratio_lines(workload)]), Text()]
+    for one in results["targets"]:
+        parts.append(Text(f"{'met' if one['met'] else 'not met'}: {one['target']}: {one['measured']}"))
     return Padding(Group(*parts, *(Text(note, style="dim") for note in notes(shown))), (1, 0))

@@ -3,8 +3,8 @@
     python -m aejax.benchmark.worker FOLDER LIBRARY SEEDS THREADS
 
 Started by `contenders.py`. It speaks lines of JSON: `{"ready": true}` when its models are built; for each
-`{"epochs": N}` the answer of `Trainer.train` and the processor seconds it took; for `{}` its peak memory and facts.
-It ends with its input.
+`{"epochs": N}` the answer of `Trainer.train`, or why it cannot (`refused`), and the processor seconds it took; for `{}`
+its peak memory and facts. It ends with its input.
 """
 
 import functools
@@ -16,12 +16,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from aejax.benchmark.job import Trainer, read_job
+from aejax.benchmark.command.runner import make_runner
+from aejax.benchmark.command.workloads import read_command
 from aejax.benchmark.path.job import read_path_job
+from aejax.benchmark.training.job import CannotTrainError, Trainer, read_job
 
 
 def _aejax(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
-    from aejax.benchmark.own import make_trainer
+    from aejax.benchmark.training.own import make_trainer
     from aejax.cli import use_cores
 
     use_cores(len(seeds))
@@ -29,13 +31,32 @@ def _aejax(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
 
 
 def _product(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
-    from aejax.benchmark.own import make_product
+    from aejax.benchmark.training.own import make_product
 
     return make_product(read_job(folder), seeds, threads)
 
 
 def _torch(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
-    from aejax.benchmark.torch_peer import make_trainer
+    from aejax.benchmark.training.torch_peer import make_trainer
+
+    return make_trainer(read_job(folder), seeds, threads)
+
+
+def _torch_compile(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "compiled")  # nothing that an earlier run has left
+    from aejax.benchmark.training.torch_peer import make_compiled_trainer
+
+    return make_compiled_trainer(read_job(folder), seeds, threads)
+
+
+def _keras(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
+    from aejax.benchmark.training.keras_peer import make_trainer
+
+    return make_trainer(read_job(folder), seeds, threads)
+
+
+def _sklearn_perceptron(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
+    from aejax.benchmark.training.sklearn_peer import make_trainer
 
     return make_trainer(read_job(folder), seeds, threads)
 
@@ -56,10 +77,43 @@ def _sklearn(
     return make_trainer(read_path_job(folder), dtype, max_iter)
 
 
+def _aejax_encode(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
+    from aejax.benchmark.encoding.own import make_encoder
+    from aejax.cli import use_cores
+
+    use_cores(len(seeds))
+    return make_encoder(read_job(folder), seeds, threads)
+
+
+def _torch_encode(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
+    from aejax.benchmark.encoding.torch_peer import make_encoder
+
+    return make_encoder(read_job(folder), seeds, threads)
+
+
+def _keras_encode(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
+    from aejax.benchmark.encoding.keras_peer import make_encoder
+
+    return make_encoder(read_job(folder), seeds, threads)
+
+
+def _command(folder: Path, seeds: Sequence[int], threads: int) -> Trainer:
+    return make_runner(read_command(folder))
+
+
 TRAINERS: dict[str, Callable[[Path, Sequence[int], int], Trainer]] = {
     "aejax": _aejax,
     "product": _product,
     "torch": _torch,
+    "torch-compile": _torch_compile,
+    "keras-tensorflow": _keras,  # which of the two is for `KERAS_BACKEND` to say
+    "keras-jax": _keras,
+    "sklearn-perceptron": _sklearn_perceptron,
+    "aejax-encode": _aejax_encode,
+    "torch-encode": _torch_encode,
+    "keras-tensorflow-encode": _keras_encode,
+    "keras-jax-encode": _keras_encode,
+    "command": _command,
     "path": _path,
     "path-drawn": functools.partial(_path, drawn=True),
     "sklearn": _sklearn,
@@ -92,7 +146,10 @@ def serve(folder: Path, library: str, seeds: Sequence[int], threads: int) -> Non
         epochs = json.loads(line).get("epochs")
         if epochs:
             began = time.process_time()
-            answer = trainer.train(epochs)
+            try:
+                answer = trainer.train(epochs)
+            except CannotTrainError as reason:
+                answer = {"refused": str(reason)}
             answer["cpu_seconds"] = time.process_time() - began
         else:
             answer = {"peak_memory_bytes": peak_memory(), **trainer.facts()}

@@ -16,9 +16,11 @@ import pytest
 from rich.console import Console
 
 from aejax.benchmark.benchmark import benchmark
-from aejax.benchmark.contenders import PEERS, Peer, check_peers, torch_contenders
+from aejax.benchmark.contenders import Contender
+from aejax.benchmark.peers import PEERS, Peer, check_peers
 from aejax.benchmark.report import terminal_table
-from aejax.benchmark.workloads import WORKLOADS, Workload, flops_per_example, layer_products, prepare_job
+from aejax.benchmark.training.products import flops_per_example, layer_products
+from aejax.benchmark.training.workloads import WORKLOADS, Workload, prepare_job
 from aejax.config import DataConfig, ModelConfig, ObjectiveConfig, PretrainConfig
 from aejax.data.examples import Batch
 from aejax.errors import InputError
@@ -52,8 +54,10 @@ def run(tmp_path: Path, name: str, **changes: Any) -> dict[str, Any]:
 @needs_torch
 def test_results_have_the_schema_and_equal_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Threads that share cores with other tests may take a minute for what a process takes a second for.
-    one_thread = PEERS["torch"]._replace(contenders=lambda seeds, cores: torch_contenders(seeds, cores)[-1:])
-    monkeypatch.setitem(PEERS, "torch", one_thread)
+    def one_thread(config: PretrainConfig, seeds: int, cores: int) -> list[Contender]:
+        return [Contender("torch", "torch", (tuple(range(seeds)),), 1)]
+
+    monkeypatch.setitem(PEERS, "torch", PEERS["torch"]._replace(trains=one_thread))
     results = run(tmp_path, "tiny")
     assert read_json(tmp_path / "results.json") == plain(results)
     assert (results["schema"], results["kind"]) == (1, "benchmark")
@@ -76,7 +80,7 @@ def test_results_have_the_schema_and_equal_steps(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(("name", "epochs"), [("tiny", 10), ("digits", 10), ("conv", 10)])
 def test_peers_learn_alike(name: str, epochs: int) -> None:
     """The same model, data, loss and optimizer from the same initial distribution: equal losses but for the draw."""
-    from aejax.benchmark import own, torch_peer
+    from aejax.benchmark.training import own, torch_peer
 
     job, seeds = prepare_job(TINY[name], None), range(4)
     ours = np.array(own.make_trainer(job, seeds, 1).train(epochs)["loss"])
@@ -104,6 +108,21 @@ def test_flops_are_those_that_xla_counts(method: str, shape: tuple[int, ...]) ->
     assert products <= counted < 1.1 * products
 
 
+@pytest.mark.parametrize(
+    ("name", "products"),
+    [
+        # Two heads of 16 read the last hidden layer; one code of 16 is decoded.
+        ("vae", [784 * 128, 128 * 64, 64 * 32, 32 * 2 * 16, 16 * 64, 64 * 128, 128 * 784]),
+        ("k-sparse-1000", [784 * 1000, 1000 * 784]),
+        ("deep", [784 * 128, 128 * 64, 64 * 32, 32 * 16, 16 * 64, 64 * 128, 128 * 784]),
+        ("dense64", [784 * 64, 64 * 784]),
+    ],
+)
+def test_products_are_those_of_the_widths(name: str, products: list[int]) -> None:
+    assert layer_products(WORKLOADS[name].config, (28, 28, 1)) == products
+    assert flops_per_example(products) == 6 * sum(products) - 2 * products[0]
+
+
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--workload deap: no such workload; did you mean deep"):
         run(tmp_path, "deap", workloads=WORKLOADS)
@@ -114,7 +133,7 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_peer_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PEERS, "absent", Peer("no_such_package", "pip install absent", lambda seeds, cores: []))
+    monkeypatch.setitem(PEERS, "absent", Peer("no_such_package", "pip install absent"))
     with pytest.raises(InputError, match="--peers absent: is not installed; pip install absent"):
         check_peers(["absent"])
 

@@ -15,6 +15,7 @@ from aejax.benchmark.path import own, sklearn_peer
 from aejax.benchmark.path.job import PathJob, judge, read_path_job
 from aejax.benchmark.path.workloads import PathWorkload, prepare_path, principal_components, standardised
 from aejax.benchmark.report import markdown, terminal_table
+from aejax.benchmark.training.workloads import WORKLOADS
 from aejax.classify.logistic import initial_curvature, make_problem, path, solve, zero_coefficients
 from aejax.classify.probe import L2_GRID
 from aejax.config import DataConfig
@@ -32,7 +33,7 @@ def job() -> PathJob:
 
 def test_results_have_the_schema_and_the_table_shows_them(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=100)
-    settings: dict[str, Any] = {"seeds": 2, "epochs": None, "repeats": 2, "data_dir": None, "paths": TINY}
+    settings: dict[str, Any] = {"seeds": 2, "epochs": None, "repeats": 2, "data_dir": None, "workloads": TINY}
     results = benchmark(["tiny"], ["sklearn"], tmp_path, console, **settings)
     assert read_json(tmp_path / "results.json") == plain(results)
     assert "scikit-learn" in results["environment"]["versions"]
@@ -136,9 +137,10 @@ def test_the_objective_has_the_constant_of_two_classes(job: PathJob) -> None:
     assert judge(job, rows, weights[None], bias[None], [l2])[0]["objective"] == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize(("peer", "workload"), [("torch", "tiny"), ("sklearn", "deep")])
+@pytest.mark.parametrize(("peer", "workload"), [("torch", "tiny"), ("sklearn", "tabular")])
 def test_a_peer_without_work_is_refused(peer: str, workload: str, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("aejax.benchmark.benchmark.check_peers", lambda peers: None)
-    settings: dict[str, Any] = {"seeds": 2, "epochs": None, "repeats": 1, "data_dir": None, "paths": TINY}
+    monkeypatch.setattr("aejax.benchmark.benchmark.check_peers", lambda peers: [])
+    everything = {**TINY, "tabular": WORKLOADS["tabular"]}
+    settings: dict[str, Any] = {"seeds": 2, "epochs": None, "repeats": 1, "data_dir": None, "workloads": everything}
     with pytest.raises(InputError, match=f"--peers {peer}: takes no part in these workloads"):
         benchmark([workload], [peer], tmp_path, Console(file=io.StringIO()), **settings)

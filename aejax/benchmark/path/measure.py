@@ -1,18 +1,16 @@
 """The path beside one fit of a peer, timed in turn; and each number of seeds beside one."""
 
-import contextlib
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from aejax.benchmark.contenders import PEERS, Answers, Contender, Worker, ask_all, plural, started
-from aejax.benchmark.measure import Say, Timing, spread
+from aejax.benchmark.contenders import Contender, plural
 from aejax.benchmark.path.job import C, PathJob
+from aejax.benchmark.path.workloads import PathWorkload
+from aejax.benchmark.peers import PEERS
+from aejax.benchmark.turns import Effort, Entrant, Say, Timing, ratios, spread, take_turns
 from aejax.classify.probe import CONVERGED
 from aejax.run.environment import usable_cores
 
-ONCE = {"epochs": 1}
 WHOLE, SEEDS = "path", "path-drawn"  # this project's entries of `worker.TRAINERS`
 
 
@@ -26,14 +24,14 @@ def path_contenders(seeds: Sequence[int], cores: int) -> list[Contender]:
 
 
 def measure_path(
-    name: str, job: PathJob, peers: Sequence[str], seeds: Sequence[int], repeats: int, say: Say
+    name: str, workload: PathWorkload, job: PathJob, peers: Sequence[str], effort: Effort, say: Say
 ) -> dict[str, Any]:
     """One entry of `workloads`: every contender on one job, interleaved."""
     cores = usable_cores()
     others = [contender for peer in peers for contender in PEERS[peer].fits(cores)]
-    contenders = [*path_contenders(seeds, cores), *others]
-    timings = time_fits(name, job, contenders, repeats, say)
-    described = [describe(one, timings[one.name]) for one in contenders]
+    contenders = [*path_contenders(workload.seeds, cores), *others]
+    timings = take_turns(name, [Entrant(one, job) for one in contenders], effort.repeats, say, warm_up=False)
+    described = [describe(one, timing) for one, timing in zip(contenders, timings, strict=True)]
     return {
         "name": name,
         "kind": "path",
@@ -43,31 +41,9 @@ def measure_path(
         "strengths": job.strengths.tolist(),
         "tolerance": job.tolerance,
         "peers_strength": 1 / (C * len(job.labels)),
-        "environment": timings[contenders[0].name].facts[0]["environment"],
+        "environment": timings[0].facts[0]["environment"],
         "contenders": described,
-        "ratios": ratios(described),
-    }
-
-
-def time_fits(name: str, job: PathJob, contenders: Sequence[Contender], repeats: int, say: Say) -> dict[str, Timing]:
-    """Start everyone, which compiles and warms up, then time the repetitions in turn."""
-    runs: dict[str, list[Answers]] = {one.name: [] for one in contenders}
-    workers: dict[str, list[Worker]] = {}
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aejax-benchmark-")))
-        job.save(folder)
-        for one in contenders:
-            workers[one.name] = stack.enter_context(started(one, folder))
-            say(f"{name}: {one.name}: ready")
-        for repeat in range(repeats):
-            for one in contenders:
-                runs[one.name].append(ask_all(workers[one.name], ONCE))
-                say(f"{name}: repetition {repeat + 1} of {repeats}: {one.name}: {runs[one.name][-1].seconds:.2f} s")
-        say(f"{name}: certifying every solution in float64")
-        facts = {one.name: ask_all(workers[one.name], {}).said for one in contenders}
-    return {
-        name: Timing([run.seconds for run in of], of[-1].said, facts[name], [run.others for run in of])
-        for name, of in runs.items()
+        "ratios": ratios(pairs(described), "seconds"),
     }
 
 
@@ -78,7 +54,7 @@ def describe(one: Contender, timing: Timing) -> dict[str, Any]:
     gradient, gap = (max(point[key] for point in points) for key in ("gradient_norm", "gap"))
     return {
         "name": one.name,
-        "library": "aejax" if one.library in (WHOLE, SEEDS) else "sklearn",
+        "library": one.peer,
         "worker": one.library,
         "seeds": one.seeds,
         "threads": one.threads,
@@ -94,14 +70,9 @@ def describe(one: Contender, timing: Timing) -> dict[str, Any]:
     }
 
 
-def ratios(described: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Seconds of the path over those of each peer's fit, and of each number of seeds over those of the fewest."""
+def pairs(described: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """The path beside each peer's fit, and each number of seeds beside the fewest."""
     (whole,) = (one for one in described if one["worker"] == WHOLE)
-    pairs = [(whole, peer) for peer in described if peer["library"] != "aejax"]
     seeded = [one for one in described if one["worker"] == SEEDS]
-    pairs += [(more, seeded[0]) for more in seeded[1:]]
-    found = []
-    for one, other in pairs:
-        each = zip(one["seconds"]["each"], other["seconds"]["each"], strict=True)
-        found.append({"contender": one["name"], "peer": other["name"], **spread([a / b for a, b in each])})
-    return found
+    beside = [(whole, peer) for peer in described if peer["library"] != "aejax"]
+    return beside + [(more, seeded[0]) for more in seeded[1:]]

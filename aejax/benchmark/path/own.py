@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from aejax.benchmark.job import Trainer
 from aejax.benchmark.path.job import C, PathJob, judge
+from aejax.benchmark.training.job import Trainer
 from aejax.classify.logistic import Linear, linear_of, make_problem, path
 from aejax.config import PlanConfig
 from aejax.run.environment import describe

@@ -11,8 +11,8 @@ import sklearn
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from aejax.benchmark.job import Trainer
 from aejax.benchmark.path.job import C, PathJob, judge
+from aejax.benchmark.training.job import Trainer
 
 FIRST_ROWS = 1000  # fitted before the clock starts, so that what loads on first use is loaded
 

@@ -16,6 +16,10 @@ from aejax.data.dataset import Dataset
 from aejax.store.files import read_json, write_json
 
 
+class CannotTrainError(Exception):
+    """A library cannot do this work; the message is one line."""
+
+
 class Trainer(NamedTuple):
     """A contender that has built its models and holds its data."""
 

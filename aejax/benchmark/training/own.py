@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax.benchmark.job import Job, Trainer
+from aejax.benchmark.training.job import Job, Trainer
 from aejax.data.order import orders, steps_per_epoch
 from aejax.methods import METHODS
 from aejax.run.environment import describe

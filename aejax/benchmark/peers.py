@@ -1,0 +1,155 @@
+"""The libraries that a user would pick instead, and the settings in which each is tried."""
+
+import difflib
+import importlib.util
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+from aejax.benchmark.contenders import Contender, all_threads, process_per_core
+from aejax.config import PretrainConfig
+from aejax.errors import require
+
+PEERS_EXTRA = 'pip install -e ".[peers]"'
+BRIEFLY = (("GOMP_SPINCOUNT", "1000"),)
+# How a process is told to use one thread: JAX and the BLAS library of scikit-learn. The others are told when they run.
+ONE_THREAD = (("NPROC", "1"), ("OPENBLAS_NUM_THREADS", "1"))
+KERAS_BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX"}
+
+
+def no_training(config: PretrainConfig, seeds: int, cores: int) -> list[Contender]:
+    """Those of a library that does not do such work."""
+    return []
+
+
+def no_fit(cores: int) -> list[Contender]:
+    """Those of a library that does not do such work."""
+    return []
+
+
+def no_encoding(seeds: int, cores: int) -> list[Contender]:
+    """Those of a library that does not do such work."""
+    return []
+
+
+class Peer(NamedTuple):
+    """Another library, and who takes part for it in each kind of work."""
+
+    package: str  # what is imported
+    install: str  # how to get it
+    trains: Callable[[PretrainConfig, int, int], list[Contender]] = no_training  # of (config, seeds, cores)
+    fits: Callable[[int], list[Contender]] = no_fit  # one logistic regression, of (cores)
+    encodes: Callable[[int, int], list[Contender]] = no_encoding  # of (seeds, cores)
+    distribution: str | None = None  # what is installed, where it is not called as what is imported
+
+
+def torch_contenders(config: PretrainConfig, seeds: int, cores: int) -> list[Contender]:
+    """Eager and compiled: seed after seed with all threads, which spin long or briefly for each other; and a process
+    per core.
+
+    Where another program wants a core, threads that spin for a millisecond at each barrier, GNU OpenMP's default,
+    slowed training by up to 15 times; on an idle machine they are the fastest.
+    """
+    found = [all_threads("torch", "torch", seeds, cores)]
+    if cores > 1:
+        found.append(found[0]._replace(name=f"{found[0].name}, low spin", environment=BRIEFLY))
+    found += process_per_core("torch", "torch", seeds, cores)
+    found.append(all_threads("torch, compiled", "torch-compile", seeds, cores))
+    return found + process_per_core("torch, compiled", "torch-compile", seeds, cores)
+
+
+def torch_encoders(seeds: int, cores: int) -> list[Contender]:
+    """Encoder after encoder with all threads, and a process per core."""
+    return [
+        all_threads("torch", "torch-encode", seeds, cores),
+        *process_per_core("torch", "torch-encode", seeds, cores),
+    ]
+
+
+def _keras(work: str, seeds: int, cores: int) -> list[Contender]:
+    found = []
+    for backend, title in installed_backends().items():
+        environment = (("KERAS_BACKEND", backend), ("TF_CPP_MIN_LOG_LEVEL", "2"))
+        settings = f"keras, {title}", f"keras-{backend}{work}", seeds, cores
+        found.append(all_threads(*settings, environment=environment))
+        found += process_per_core(*settings, environment=environment + ONE_THREAD)
+    return found
+
+
+def keras_contenders(config: PretrainConfig, seeds: int, cores: int) -> list[Contender]:
+    """Keras 3 on each backend: seed after seed with all threads, and a process per core."""
+    return _keras("", seeds, cores)
+
+
+def keras_encoders(seeds: int, cores: int) -> list[Contender]:
+    """The same for `predict`."""
+    return _keras("-encode", seeds, cores)
+
+
+def installed_backends() -> dict[str, str]:
+    """Keras' backends that can be imported here, with their names in print. JAX is this project's own."""
+    return {package: title for package, title in KERAS_BACKENDS.items() if importlib.util.find_spec(package)}
+
+
+def sklearn_perceptrons(config: PretrainConfig, seeds: int, cores: int) -> list[Contender]:
+    """`MLPRegressor`, where it does nearly the same: squared error, Adam, one activation, no batch normalisation."""
+    model = config.model
+    hidden = {model.code_activation, *([model.activation] if model.hidden or model.decoder_hidden else [])}
+    alike = (
+        config.method == "undercomplete"
+        and config.objective.reconstruction == "mse"
+        and config.optimizer.optimizer == "adam"
+        and not model.batch_norm
+        and len(hidden) == 1
+        and hidden <= {"relu", "tanh"}
+    )
+    if not alike:
+        return []
+    note = "its outputs are linear" + ("" if model.output == "linear" else ", so its loss is that of another model")
+    settings = "sklearn, MLPRegressor", "sklearn-perceptron", seeds, cores
+    return [all_threads(*settings, note=note), *process_per_core(*settings, note=note, environment=ONE_THREAD)]
+
+
+def sklearn_regressions(cores: int) -> list[Contender]:
+    """One `LogisticRegression(C=1)`: left alone until its own tolerance is met, in both precisions, and as it comes.
+
+    As it comes it ends after 100 iterations, converged or not.
+    """
+    settings = {"float32": "sklearn", "float64": "sklearn-float64", "float32, max_iter 100": "sklearn-100"}
+    return [Contender(f"sklearn, {name}", library, ((0,),), cores) for name, library in settings.items()]
+
+
+PEERS: dict[str, Peer] = {
+    "torch": Peer("torch", PEERS_EXTRA, torch_contenders, encodes=torch_encoders),
+    "keras": Peer("keras", PEERS_EXTRA, keras_contenders, encodes=keras_encoders),
+    "sklearn": Peer(
+        "sklearn", "pip install -e .", sklearn_perceptrons, sklearn_regressions, distribution="scikit-learn"
+    ),
+}
+
+
+def check_names(flag: str, names: Sequence[str], known: Collection[str]) -> None:
+    """Refuse unknown or repeated names.
+
+    Raises:
+        InputError: with the near names.
+    """
+    for name in names:
+        near = difflib.get_close_matches(name, known, n=2)
+        hint = f"did you mean {' or '.join(near)}" if near else f"there are {', '.join(known)}"
+        require(name in known, f"{flag} {name}: no such {flag.strip('-').removesuffix('s')}; {hint}")
+    require(len(set(names)) == len(names), f"{flag} {' '.join(names)}: each name once")
+
+
+def check_peers(peers: Sequence[str]) -> list[str]:
+    """Refuse peers that are unknown or not installed, without importing them; one line for each part that is missing.
+
+    Raises:
+        InputError: with the near names, or the line that installs it.
+    """
+    check_names("--peers", peers, PEERS)
+    for name in peers:
+        found = importlib.util.find_spec(PEERS[name].package) is not None
+        require(found, f"--peers {name}: is not installed; {PEERS[name].install}, or leave it out")
+    if "keras" not in peers or "tensorflow" in installed_backends():
+        return []
+    return [f"--peers keras: TensorFlow is not installed, so Keras runs on JAX alone; {PEERS_EXTRA} brings it"]

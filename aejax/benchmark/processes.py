@@ -1,0 +1,106 @@
+"""A contender's processes, and the line to them."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aejax
+from aejax.benchmark.contenders import Contender
+
+
+class Worker:
+    """The parent's end of one process."""
+
+    def __init__(self, contender: Contender, seeds: Sequence[int], folder: Path) -> None:
+        self._name = contender.name
+        arguments = [str(folder), contender.library, json.dumps(seeds), str(contender.threads)]
+        above = str(Path(aejax.__file__).parents[1])
+        path = os.pathsep.join(filter(None, [above, os.environ.get("PYTHONPATH")]))
+        # Several JAX processes wait at the same time: none may take most of an accelerator's memory in advance.
+        environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ, "PYTHONPATH": path}
+        environment |= dict(contender.environment)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "aejax.benchmark.worker", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env=environment,
+        )
+
+    def ask(self, question: dict[str, Any]) -> None:
+        """Send a question; `answer` waits for what it says."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(question) + "\n")
+
+    def answer(self) -> dict[str, Any]:
+        """The next line of the process.
+
+        Raises:
+            RuntimeError: it has ended; its own traceback is on standard error.
+        """
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._name}: its process ended with status {self.process.wait()}")
+        return json.loads(line)
+
+    def stop(self) -> None:
+        """End the process."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                if pipe is not None:
+                    pipe.close()
+        self.process.terminate()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def started(contender: Contender, folder: Path) -> Iterator[list[Worker]]:
+    """The contender's processes, ready to train; they end with the block."""
+    workers: list[Worker] = []
+    try:
+        workers += [Worker(contender, seeds, folder) for seeds in contender.shares]
+        for worker in workers:
+            worker.answer()
+        yield workers
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+class Answers(NamedTuple):
+    """What a contender's processes said, and what it took."""
+
+    seconds: float  # wall time until the last process had answered
+    others: float | None  # processor cores that other programs used meanwhile; None where that is not known
+    said: list[dict[str, Any]]  # of each process
+
+
+def ask_all(workers: Sequence[Worker], question: dict[str, Any]) -> Answers:
+    """Ask every process of a contender at once and wait for all."""
+    busy, began = _busy_seconds(), time.perf_counter()
+    for worker in workers:
+        worker.ask(question)
+    said = [worker.answer() for worker in workers]
+    seconds, busy_after = time.perf_counter() - began, _busy_seconds()
+    if busy is None or busy_after is None:
+        return Answers(seconds, None, said)
+    own = sum(answer.get("cpu_seconds", 0.0) for answer in said)
+    return Answers(seconds, max(0.0, (busy_after - busy - own) / seconds), said)
+
+
+def _busy_seconds() -> float | None:
+    """Processor seconds that this machine has worked since it started; known on Linux only."""
+    try:
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    except OSError:
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields)
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
