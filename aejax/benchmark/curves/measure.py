@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aejax.benchmark.contenders import Contender, all_threads, own_contenders, process_per_core
+from aejax.benchmark.contenders import Contender, own_contenders
 from aejax.benchmark.curves.points import Curve, Point
+from aejax.benchmark.peers import torch_contenders
 from aejax.benchmark.training.workloads import prepare_job
 from aejax.benchmark.turns import Effort, Entrant, Say, Timing, spread, take_turns
 from aejax.run.environment import usable_cores
@@ -19,8 +20,8 @@ def contenders_at(point: Point, peers: Sequence[str], effort: Effort, cores: int
     found = own_contenders(seeds, cores)[:1]
     if ON_CURVES not in peers or (point.seeds is not None and point.seeds > cores):
         return found
-    found.append(all_threads("torch", "torch", seeds, cores))
-    return found + process_per_core("torch", "torch", seeds, cores)
+    settings = torch_contenders(point.workload.config, seeds, cores)
+    return found + [one for one in settings if one.library == "torch"]  # eager: compiling each point takes too long
 
 
 def measure_curve(
