@@ -65,6 +65,23 @@ class Plan:
         whole = np.asarray(array)
         return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])
 
+    def places(self, batch: int) -> slice:
+        """Which places of every batch this process's devices need: all, unless processes share batches."""
+        if batch % self.mesh.shape[DATA_AXIS]:
+            return slice(0, batch)
+        sharding = NamedSharding(self.mesh, PartitionSpec(DATA_AXIS))
+        needed = sharding.addressable_devices_indices_map((batch,)).values()
+        spans = [index[0].indices(batch) for index in needed if index is not None]
+        return slice(min(span[0] for span in spans), max(span[1] for span in spans))
+
+    def put_batches(self, own: np.ndarray, batch: int) -> jax.Array:
+        """A chunk of batches `(steps, batch, ...)` that all seeds share, of which `own` has this process's `places`."""
+        spread = PartitionSpec(None, DATA_AXIS) if batch % self.mesh.shape[DATA_AXIS] == 0 else PartitionSpec()
+        sharding = NamedSharding(self.mesh, spread)
+        if sharding.is_fully_addressable:
+            return jax.device_put(own, sharding)
+        return jax.make_array_from_process_local_data(sharding, own, (own.shape[0], batch, *own.shape[2:]))
+
     def fetch(self, tree: Any) -> Any:
         """Seeded arrays back on the host as NumPy, without the padding; on the hosts of all processes."""
         return jax.tree.map(lambda x: _whole(x)[: self.seeds], tree)
