@@ -61,6 +61,7 @@ def compare(
         Stopped: a signal came; the same call goes on.
     """
     began = time.perf_counter()
+    config.data.require_in_memory("compare.py")
     check_methods(config.methods)
     dataset = load(config.data)
     config = dataclasses.replace(resolve(config, dataset), methods=expand_methods(config.methods, dataset))

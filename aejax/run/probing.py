@@ -92,6 +92,7 @@ def _same_data(pretrained: Pretrained, config: ProbingConfig, reporter: Reporter
     trained_on = pretrained.config
     data = dataclasses.replace(trained_on.data, data_dir=config.data_dir or trained_on.data.data_dir)
     dataset = load(data)
+    require(dataset.classes >= 2, f"{dataset.name}: has no labels to classify by; add them, as labels.npy for instance")
     _check_same(pretrained, dataset)
     split = dataclasses.replace(
         trained_on.split, label_fraction=config.label_fraction, labels_per_class=config.labels_per_class

@@ -48,6 +48,7 @@ def sweep(config: SweepConfig, out: Path, console: Console, keeping: KeepingConf
         Stopped: a signal came; the same call goes on.
     """
     began = time.perf_counter()
+    config.data.require_in_memory("sweep.py")
     axes = parse_axes(config.axis)
     dataset = load(config.data)
     points = points_of(config, axes, dataset)
