@@ -28,7 +28,7 @@ class DataConfig:
     """Examples of a stream held in memory, which validate, judge and are probed and never train; default: 20,000, less
     where they are a tenth of all or a gibibyte."""
     shuffle_window: int | None = None
-    """Examples of a stream that are shuffled together; three windows are in memory. Default: 65,536, less where they
+    """Examples of a stream that are shuffled together; two windows are in memory. Default: 65,536, less where they
     are 128 MiB."""
 
     tabular_samples: int = 1000  # examples that make_classification draws for --dataset tabular

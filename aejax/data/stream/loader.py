@@ -12,7 +12,7 @@ from aejax.data.stream.windows import Windows
 from aejax.errors import InputError, require
 
 READ_AHEAD = 2  # chunks that wait in memory, beside the one that is being trained on
-THREADS = 2  # that put chunks together
+THREADS = 1  # that puts chunks together, one after the other, so that windows are asked for in turn
 MEND = "pip install -e '.[stream]'"
 
 Put = Callable[[np.ndarray], Array]

@@ -128,8 +128,9 @@ def kept(inputs: Shaped[np.ndarray, "k ..."], source: Source, rows: Int[np.ndarr
         numbers = inputs.astype(source.dtype, copy=False)
     if numbers.dtype.kind != "f":
         return numbers
-    finite = np.isfinite(numbers).reshape(len(numbers), -1)
+    finite = np.isfinite(numbers)
     if not finite.all():
+        finite = finite.reshape(len(numbers), -1)
         wrong = int(np.argmin(finite.all(axis=1)))
         value = inputs[wrong].reshape(-1)[np.argmin(finite[wrong])].item()
         raise InputError(

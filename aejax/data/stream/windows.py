@@ -1,4 +1,4 @@
-"""Windows of a stream in memory: the one that is being used, the one before, and the next, which is read meanwhile."""
+"""Windows of a stream in memory: the one that is being used, and the next, which is read meanwhile."""
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +21,7 @@ class Window(NamedTuple):
 
 
 class Windows:
-    """The examples at any place of any pass.
+    """The examples at the places of each pass, asked for in turn.
 
     Args:
         stream: of what.
@@ -84,7 +84,7 @@ class Windows:
             for coming in range(index, min(index + 2, self._passes * windows)):
                 if coming not in self._read_or_reading:
                     self._read_or_reading[coming] = self._reader.submit(self._read, *divmod(coming, windows))
-            for past in [other for other in self._read_or_reading if other < index - 1]:
+            for past in [other for other in self._read_or_reading if other < index]:
                 del self._read_or_reading[past]
             found = self._read_or_reading[index]
         return found.result()
