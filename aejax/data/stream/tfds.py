@@ -59,7 +59,9 @@ class TfdsSource:
             if self._layout is not None:
                 assert image is not None
                 records = self._decoded(own, (image,), (image,))
-                found = [Picture(self.place(row), record[image]) for row, record in zip(own, records, strict=True)]
+                found = [
+                    Picture(self.place(row), record[image]) for row, record in zip(own.tolist(), records, strict=True)
+                ]
                 parts.append(draw(found, self._layout, self._image_size))
                 continue
             records = self._decoded(own, tuple(dict.fromkeys(column.path[0] for column in columns)), ())
