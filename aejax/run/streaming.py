@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,7 @@ from aejax.train.plan import Plan
 from aejax.train.rounds import Rounds, Running, make_rounds
 from aejax.train.state import Fit
 
+QUEUED = 3  # chunks that a device may have yet to train on; several devices need not keep step
 WITHOUT_SEEDS = {"begin": (1,), "advance": (1, 2), "end": (2, 3, 5)}  # positions of arguments that all seeds share
 
 
@@ -156,19 +158,19 @@ def _train(
 def _round(
     experiment: Experiment, programs: Rounds, fit: Fit, data: SeedData, loader: Loader, steps: int, number: int
 ) -> tuple[Fit, Metrics]:
-    """One round. At most three chunks are on the device: one at work, the next, and one on its way."""
+    """One round. At most `QUEUED` chunks and one more are on the device."""
     compiler, done = experiment.compiler, 0
     running: Running | None = None
-    before: Running | None = None
+    queued: deque[Running] = deque()
     while done < steps:
         chunk = loader.next()
         if running is None:
             running = compiler(programs.begin, fit, chunk.inputs, data)
-        jax.block_until_ready(before)
-        before, running = (
-            running,
-            compiler(programs.advance, running, chunk.inputs, jnp.asarray(chunk.steps, jnp.int32), data),
-        )
+        if len(queued) == QUEUED:
+            jax.block_until_ready(queued.popleft())
+        filled = jnp.asarray(chunk.steps, jnp.int32)
+        running = compiler(programs.advance, running, chunk.inputs, filled, data)
+        queued.append(running)
         done += chunk.steps
     counted = (jnp.asarray(steps, jnp.int32), jnp.asarray(number, jnp.int32))
     return compiler(programs.end, fit, running, *counted, data, experiment.examples)
