@@ -75,6 +75,11 @@ def test_passes_differ_and_a_pass_is_the_same_whenever_it_is_made():
     assert not np.array_equal(passes_of(other, 20, 1)[0], first)
 
 
+def test_a_window_joins_other_blocks_in_every_pass():
+    first, second = (set(rows.reshape(-1)[:66].tolist()) for rows in passes_of(stream_of(660, 66), 33, 2))
+    assert len(first & second) < 33
+
+
 def test_the_order_does_not_depend_on_how_passes_are_divided():
     whole = passes_of(stream_of(300, 64), 16, 2, pace=Pace(19, 19, 19))
     np.testing.assert_array_equal(passes_of(stream_of(300, 64), 16, 2, pace=Pace(19, 7, 3)), whole)
@@ -103,6 +108,16 @@ def test_a_window_is_all_that_is_read_for_it_and_each_row_is_read_once_a_pass():
     passes_of(stream, 40, 1)
     in_windows = [rows for rows in stream.source.reads if len(rows) > 64]
     np.testing.assert_array_equal(np.sort(np.concatenate(in_windows)), np.arange(3960))
+
+
+def test_no_more_than_two_windows_are_held():
+    stream, held = stream_of(660, 66), []
+    loader = Loader(stream, Pace(33, 33, 3), 20, 2, np.asarray)
+    for _ in range(22):
+        loader.next()
+        held.append(len(loader._windows._read_or_reading))
+    loader.close()
+    assert max(held) == 2
 
 
 def test_what_fits_one_window_is_read_once_for_all_passes():
