@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from aejax.data.stream.loader import Loader
+from aejax.data.stream.loader import Loader, grain
 from aejax.data.stream.pace import Pace, pace_of
 from aejax.errors import require
 from aejax.methods import Method
@@ -43,8 +43,9 @@ def stream_optimizer(experiment: Experiment, method: Method) -> optax.GradientTr
     """The config's optimizer, with its schedule laid over all steps of all passes.
 
     Raises:
-        InputError: the schedule does not fit, or the method cannot be trained on a stream.
+        InputError: the schedule does not fit, the method cannot be trained on a stream, or Grain is not installed.
     """
+    grain()
     require(
         not method.stages,
         "--stream: this kind is trained in stages, each of which needs the data in memory; choose another --method",

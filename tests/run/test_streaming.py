@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -210,7 +211,7 @@ def test_values_that_are_not_finite_end_the_training_with_their_row(digits, tmp_
         pretrain(config_of(tmp_path / "table.npy"), tmp_path / "run", quiet())
 
 
-def test_what_does_not_go_with_a_stream_is_refused(digits, tmp_path):
+def test_what_does_not_go_with_a_stream_is_refused(digits, tmp_path, monkeypatch):
     data = config_of(digits).data
     with pytest.raises(InputError, match=r"--stream: compare\.py"):
         compare(CompareConfig(data=data), tmp_path / "run", quiet())
@@ -223,4 +224,7 @@ def test_what_does_not_go_with_a_stream_is_refused(digits, tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             pretrain(config_of(digits, **others), tmp_path / "run", quiet())
+    monkeypatch.setitem(sys.modules, "grain", None)
+    with pytest.raises(InputError, match=r"--stream: needs Grain .*pip install -e '\.\[stream\]'"):
+        pretrain(config_of(digits), tmp_path / "run", quiet())
     assert not (tmp_path / "run").exists()

@@ -64,6 +64,7 @@ def open_array(path: Path, what: str = "an array") -> Array:
     Raises:
         InputError: it is no `.npy` file, holds objects, is laid out by columns, or is cut short.
     """
+    require(path.is_file(), f"{path}: a folder, pipe or device; expected a file that np.save wrote")
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)

@@ -6,7 +6,7 @@ from aejax.data.order import steps_per_epoch
 from aejax.data.stream.source import Stream
 from aejax.errors import require
 
-EXAMPLES_PER_ROUND = 200_000
+EXAMPLES_PER_ROUND, ROUND_BYTES = 200_000, 4 << 30
 CHUNK_BYTES = 16 << 20
 
 
@@ -65,7 +65,7 @@ class Pace(NamedTuple):
 
 
 def pace_of(stream: Stream, batch_size: int) -> Pace:
-    """Rounds of about `EXAMPLES_PER_ROUND`, or a pass if that is less, in chunks of at most `CHUNK_BYTES`.
+    """Rounds of about `EXAMPLES_PER_ROUND` or `ROUND_BYTES`, or a pass if that is less; chunks of up to `CHUNK_BYTES`.
 
     Rounds are all of one length where some number near the wished one divides the pass's steps; chunks are as equal as
     they can be.
@@ -81,11 +81,11 @@ def pace_of(stream: Stream, batch_size: int) -> Pace:
         batch_size <= stream.window,
         f"--shuffle-window {stream.window}: holds no batch of --batch-size {batch_size}; take a larger window",
     )
-    steps = steps_per_epoch(stream.n, batch_size)
-    wanted = min(steps, max(1, EXAMPLES_PER_ROUND // batch_size))
+    steps, batch_bytes = steps_per_epoch(stream.n, batch_size), batch_size * stream.row_bytes
+    wanted = min(steps, max(1, min(EXAMPLES_PER_ROUND // batch_size, ROUND_BYTES // batch_bytes)))
     divisors = [count for count in range(wanted, wanted // 2, -1) if steps % count == 0]
     per_round = divisors[0] if divisors else _equal(steps, wanted)
-    return Pace(steps, per_round, _equal(per_round, max(1, CHUNK_BYTES // (batch_size * stream.row_bytes))))
+    return Pace(steps, per_round, _equal(per_round, max(1, CHUNK_BYTES // batch_bytes)))
 
 
 def _equal(steps: int, at_most: int) -> int:

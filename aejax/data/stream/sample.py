@@ -20,7 +20,8 @@ def sampled(source: Source, test: Source | None, sample: int | None, window: int
 
     Args:
         source: what trains.
-        test: the official test examples, where there are any; at most as many are taken as of `source`.
+        test: the official test examples, where there are any: all of them, up to 20,000 or a gibibyte, or as many as
+            of `source` if that is more; else as many, drawn at random.
         sample: how many of `source` to hold in memory; default: 20,000, less where they are a tenth or a gibibyte.
         window: examples shuffled together; default: 65,536, less where they are 128 MiB.
 
@@ -34,10 +35,13 @@ def sampled(source: Source, test: Source | None, sample: int | None, window: int
         f"--stream-sample {wanted}: {source.name} has {source.n} rows, and none would train; hold fewer in memory",
     )
     held_out = drawn(source.n, wanted, "stream sample")
-    judging = None if test is None else drawn(test.n, min(test.n, wanted), "stream test")
+    most = max(wanted, min(SAMPLE, SAMPLE_BYTES // row_bytes))
+    judging = None if test is None else drawn(test.n, min(test.n, most), "stream test")
     total = wanted + (0 if judging is None else len(judging))
     require_host_room(2 * total * row_bytes, f"--stream-sample {wanted}: {total} examples of {source.name}")
     size = window or max(1, min(WINDOW, WINDOW_BYTES // row_bytes))
+    held = 2 * min(size, source.n) * row_bytes
+    require_host_room(held, f"--shuffle-window {size}: two windows of {source.name}")
     stream = Stream(source=source, held_out=held_out, window=size)
     parts = [(source, held_out), *([(test, judging)] if test is not None and judging is not None else [])]
     inputs = np.concatenate([own.read(rows) for own, rows in parts])

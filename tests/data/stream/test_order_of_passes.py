@@ -202,3 +202,14 @@ def test_too_large_batches_and_too_small_windows_are_refused():
         pace_of(stream_of(60, 100, range(10)), 64)
     with pytest.raises(InputError, match="--shuffle-window 32"):
         pace_of(stream_of(100, 32), 64)
+
+
+def test_rounds_of_large_examples_are_short_and_of_small_ones_about_two_hundred_thousand():
+    small = stream_of(1_000_000, 65_536)
+    pace = pace_of(small, 250)
+    assert (pace.steps, pace.per_round, pace.rounds) == (4000, 800, 5)
+    large = stream_of(1_000_000, 65_536)
+    large.source.shape = (1_000_000,)  # 4 MB each
+    pace = pace_of(large, 8)
+    assert 64 < pace.per_round <= 134
+    assert pace.per_chunk == 1

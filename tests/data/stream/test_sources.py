@@ -10,6 +10,7 @@ from PIL import Image
 from aejax.config import DataConfig
 from aejax.data.folders import load_image_folder
 from aejax.data.sources import load
+from aejax.data.stream import sample
 from aejax.data.stream.npy import NpySource
 from aejax.data.stream.pictures import open_folder
 from aejax.data.stream.records import RecordSource
@@ -124,15 +125,19 @@ def test_the_sample_is_of_the_source_and_none_of_it_trains(tmp_path):
     assert (again.sha256, again.stream.fingerprint) == (dataset.sha256, stream.fingerprint)
 
 
-def test_the_official_test_examples_come_from_the_test_folder(tmp_path):
+def test_the_official_test_examples_come_from_the_test_folder(tmp_path, monkeypatch):
     pixels, labels = images()
     image_folder(tmp_path / "train", pixels, labels)
     image_folder(tmp_path / "test", 255 - pixels, labels)
     dataset = load_stream(tmp_path, stream_sample=40)
-    assert len(dataset.test_rows) == 40
+    assert len(dataset.test_rows) == 60
     judging = {image.tobytes() for image in dataset.inputs[dataset.test_rows]}
     assert judging <= {(255 - image).tobytes() for image in pixels}
     assert dataset.stream.n == 20
+    monkeypatch.setattr(sample, "SAMPLE", 50)
+    some = load_stream(tmp_path, stream_sample=40)
+    assert len(some.test_rows) == 50
+    assert {image.tobytes() for image in some.inputs[some.test_rows]} <= judging
 
 
 def test_a_source_without_labels_has_one_class(tmp_path):
