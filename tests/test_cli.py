@@ -94,6 +94,11 @@ CASES = {
     "out is not a run": ("compare", ["--out", "{}/busy"], "busy"),
     "out cannot be made": ("compare", ["--out", "{}/photo.tiff/run"], "--out"),
     "unknown recipe": ("pretrain", ["--recipe", "tutorial-depp"], "tutorial-deep"),
+    "a stream to compare on": ("compare", ["--stream"], "--stream: compare.py"),
+    "a stream to sweep on": ("sweep", ["--stream", "--axis", "latent_dim=2,4"], "--stream: sweep.py"),
+    "a stream of nothing": ("pretrain", ["--stream", "--dataset", "{}/none.npy"], "none.npy"),
+    "a stream of a table": ("pretrain", ["--stream", "--dataset", "{}/text.csv"], "--stream reads"),
+    "a window without a stream": ("pretrain", ["--shuffle-window", "9"], "--shuffle-window 9"),
     "a control to pretrain": ("pretrain", ["--recipe", "tutorial-tabular", "--method", "pca"], "--method pca"),
     "too long a warm-up": (
         "pretrain",
@@ -170,13 +175,14 @@ def test_the_process_ends_with_status_2_and_one_line_on_standard_error(argv, nam
     assert named in done.stderr
 
 
-@pytest.mark.parametrize("name", ["compare", "pretrain", "probe", "reproduce", "sweep", "verify"])
+@pytest.mark.parametrize("name", ["compare", "pretrain", "probe", "reproduce", "stream", "sweep", "verify"])
 def test_help_explains_every_flag(name):
     done = run_script(f"scripts/{name}.py", "--help")
     assert done.returncode == 0
     words = {"compare": "--dataset --data-dir --seeds --methods --epochs --label-fraction --out --overwrite"}
-    words |= {"pretrain": "--recipe --dataset --seeds --epochs --out", "probe": "--run --out"}
+    words |= {"pretrain": "--recipe --dataset --stream --shuffle-window --seeds --epochs --out", "probe": "--run --out"}
     words |= {"reproduce": "--only --list --data-dir --seeds --out --overwrite"}
     words |= {"sweep": "--dataset --axis --method --seeds --epochs --out --overwrite"}
+    words |= {"stream": "--gigabytes --limit --scratch --data-dir --out"}
     words |= {"verify": "--experiments --out"}
     assert all(word in done.stdout for word in words[name].split())

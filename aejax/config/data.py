@@ -13,7 +13,8 @@ class DataConfig:
 
     dataset: str = "digits"
     """digits, breast_cancer, wine, tabular, mnist, tfds:NAME, or a path: an .npz, .csv or .parquet file, a folder of
-    IDX files, or a folder with one folder of images per class."""
+    IDX files, or a folder with one folder of images per class. With --stream: mnist, tfds:NAME, an .npy file, a folder
+    with inputs.npy (and labels.npy), of .array_record files, or of images."""
     data_dir: Path | None = None  # where downloads live and offline copies are looked for first; default AEJAX_DATA
     label_column: str | None = None
     """The label's column in a table (default: label, target, class or y, else the last) or feature in a TFDS set."""
@@ -21,6 +22,14 @@ class DataConfig:
     scaler: Literal["range", "minmax", "standard", "none"] | None = None
     """Fitted on training rows. range: by the storage format's limits (/255 for bytes); minmax and standard: each
     feature to [0, 1] or to mean 0 and deviation 1. Default: range where the data declare one, else standard."""
+
+    stream: bool = False  # pretrain on data larger than memory: read them through Grain, hold a sample in memory
+    stream_sample: int | None = None
+    """Examples of a stream held in memory, which validate, judge and are probed and never train; default: 20,000, less
+    where they are a tenth of all or a gibibyte."""
+    shuffle_window: int | None = None
+    """Examples of a stream that are shuffled together; two windows are in memory. Default: 65,536, less where they
+    are 128 MiB."""
 
     tabular_samples: int = 1000  # examples that make_classification draws for --dataset tabular
     tabular_features: int = 100  # its features in all
@@ -30,6 +39,17 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require(self.image_size is None or self.image_size >= 1, f"--image-size {self.image_size}: expected at least 1")
+        for flag, value in (("--stream-sample", self.stream_sample), ("--shuffle-window", self.shuffle_window)):
+            require(value is None or value >= 1, f"{flag} {value}: expected at least 1")
+            require(value is None or self.stream, f"{flag} {value}: is for data that are streamed; add --stream")
+
+    def require_in_memory(self, script: str) -> None:
+        """Refuse a stream where methods need the data in memory."""
+        require(
+            not self.stream,
+            f"--stream: {script} compares with methods that need the data in memory; pretrain.py trains on a stream, "
+            "and probe.py classifies with what it trained",
+        )
 
 
 def require_labels(label_fraction: float, labels_per_class: int | None) -> None:

@@ -10,6 +10,7 @@ from jaxtyping import Int32, Shaped
 from numpy.typing import ArrayLike
 
 from aejax.data.coding import coded, shown
+from aejax.data.stream.source import Stream
 from aejax.errors import InputError, printable, require
 
 BLOCK_VALUES = 1 << 20  # values looked at in one go, so that the checks need megabytes and not a copy of the data
@@ -27,6 +28,7 @@ class Dataset:
     value_range: tuple[float, float] | None  # the storage format's limits: (0, 255) for bytes; None for tables
     test_rows: Shaped[np.ndarray, " n_test"] | None  # rows of the official test split, where there is one
     feature_names: tuple[str, ...] | None = None  # names of a table's columns
+    stream: Stream | None = None  # what is trained on, where these examples are a sample of more than memory holds
 
     @property
     def n(self) -> int:
@@ -67,6 +69,7 @@ def make_dataset(
     test_rows: ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
+    stream: Stream | None = None,
 ) -> Dataset:
     """The door: arrays of any numeric dtype and labels of any kind in, a `Dataset` out. Rows are counted from 0.
 
@@ -79,6 +82,7 @@ def make_dataset(
         test_rows: `(n_test,)` rows of the official test split.
         class_names: names of the sorted distinct labels; default: the labels themselves.
         feature_names: one for each column of a table.
+        stream: what these examples are a sample of.
 
     Raises:
         InputError: the data cannot be learned from as they are; the message names the row, the value and the mend.
@@ -103,6 +107,7 @@ def make_dataset(
         value_range=value_range,
         test_rows=rows,
         feature_names=columns,
+        stream=stream,
     )
 
 

@@ -38,15 +38,7 @@ def load_image_folder(root: Path, image_size: int | None = None) -> Dataset:
     Raises:
         InputError: something is where it should not be, a class has no images, or `decode` refuses one of them.
     """
-    entries = _entries(root, root)
-    if all(root / part in entries and (root / part).is_dir() for part in PARTS):
-        stray = [path for path in entries if path.name not in PARTS]
-        require(not stray, f"{_first(stray)}: beside train/ and test/; move its images into train/, or take it out")
-        train, test = (_labelled(root / part, root) for part in PARTS)
-        unknown = sorted(set(test.labels) - set(train.labels))
-        require(not unknown, f"{root}: class {_first(unknown)!r} is in test/ and not in train/; add images or drop it")
-    else:
-        train, test = _labelled(root, root), Labelled([], [])
+    train, test = labelled_parts(root)
     paths = train.paths + test.paths
     classes = sorted(set(train.labels))
     images = decode([Picture(str(path), path) for path in paths], str(root), image_size)
@@ -59,6 +51,24 @@ def load_image_folder(root: Path, image_size: int | None = None) -> Dataset:
         test_rows=np.arange(len(train.paths), len(paths)) if test.paths else None,
         class_names=classes,
     )
+
+
+def labelled_parts(root: Path) -> tuple[Labelled, Labelled]:
+    """The training images and those of the official test, which may be none.
+
+    Raises:
+        InputError: something is where it should not be, or a class has no images.
+    """
+    entries = _entries(root, root)
+    if all(root / part in entries and (root / part).is_dir() for part in PARTS):
+        stray = [path for path in entries if path.name not in PARTS]
+        require(not stray, f"{_first(stray)}: beside train/ and test/; move its images into train/, or take it out")
+        train, test = (_labelled(root / part, root) for part in PARTS)
+        unknown = sorted(set(test.labels) - set(train.labels))
+        require(not unknown, f"{root}: class {_first(unknown)!r} is in test/ and not in train/; add images or drop it")
+    else:
+        train, test = _labelled(root, root), Labelled([], [])
+    return train, test
 
 
 def _labelled(part: Path, root: Path) -> Labelled:

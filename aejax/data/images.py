@@ -68,6 +68,11 @@ class Header(NamedTuple):
     width: int
     grey: bool
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of its pixels."""
+        return (self.height, self.width, 1 if self.grey else 3)
+
 
 def decode(pictures: Sequence[Picture], source: str, image_size: int | None = None) -> UInt8[np.ndarray, "n h w c"]:
     """All pictures, in their order: one channel if all of them are grey, else three.
@@ -81,21 +86,54 @@ def decode(pictures: Sequence[Picture], source: str, image_size: int | None = No
     Raises:
         InputError: an image is damaged, of another format or too large, sizes differ, or memory cannot hold them.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")  # of unreadable notes beside the pixels
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    layout = measure(pictures, source, image_size)
+    shape = (len(pictures), *layout.shape)
+    by = _by((layout.height, layout.width))
+    require_host_room(math.prod(shape), f"{source}: {shape[0]} images of {by}, {shape[3]} byte(s) a pixel,")
+    return draw(pictures, layout, image_size)
+
+
+def measure(pictures: Sequence[Picture], source: str, image_size: int | None = None) -> Header:
+    """The one size that all pictures have, or are resized to, and whether all of them are grey; reads no pixels.
+
+    Raises:
+        InputError: as `decode`.
+    """
+    with _strictly():
         headers = _in_threads(read_header, pictures)
-        grey = all(header.grey for header in headers)
-        size = (image_size, image_size) if image_size else _one_size(pictures, headers, source)
-        shape = (len(pictures), *size, 1 if grey else 3)
-        require_host_room(math.prod(shape), f"{source}: {shape[0]} images of {_by(size)}, {shape[3]} byte(s) a pixel,")
-        images = np.empty(shape, np.uint8)
+    height, width = (image_size, image_size) if image_size else _one_size(pictures, headers, source)
+    return Header(height, width, all(header.grey for header in headers))
 
-        def fill(row: int) -> None:
-            images[row] = _pixels(pictures[row], grey, image_size)
 
+def draw(pictures: Sequence[Picture], layout: Header, image_size: int | None = None) -> UInt8[np.ndarray, "n h w c"]:
+    """The pixels of pictures whose size is known.
+
+    Raises:
+        InputError: as `decode`; or a picture has another size than `layout`.
+    """
+    images = np.empty((len(pictures), *layout.shape), np.uint8)
+
+    def fill(row: int) -> None:
+        pixels = _pixels(pictures[row], layout.grey, image_size)
+        require(
+            pixels.shape == layout.shape,
+            f"{pictures[row].place}: is {_by(pixels.shape[:2])} pixels; expected {_by(layout.shape[:2])} as the others "
+            "are; give --image-size to resize all",
+        )
+        images[row] = pixels
+
+    with _strictly():
         _in_threads(fill, range(len(pictures)))
     return images
+
+
+@contextlib.contextmanager
+def _strictly() -> Iterator[None]:
+    """Pillow's warnings of huge images are errors; those of unreadable notes beside the pixels are nobody's concern."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def read_header(picture: Picture) -> Header:

@@ -13,6 +13,7 @@ from aejax.data.folders import load_image_folder, require_inside
 from aejax.data.idx import find_idx_files, load_idx_folder
 from aejax.data.mnist import load_mnist, prepare_mnist
 from aejax.data.parquet import load_parquet
+from aejax.data.stream.opening import load_stream
 from aejax.data.tfds_set import load_tfds
 from aejax.errors import InputError, require
 
@@ -78,6 +79,7 @@ def load(config: DataConfig) -> Dataset:
     A name in `SOURCES`, `SCHEME:NAME` with a scheme in `SCHEMES`, a file with a suffix in `READERS`, a folder with
     MNIST's IDX files, or a folder of images by class. A relative path starts from the working folder. The file or
     folder may itself be a link; links inside a folder must stay inside it, so that what is read is what was named.
+    With `config.stream` it is the sample that `load_stream` holds in memory.
 
     Raises:
         InputError: there is no such thing, it cannot be read, or what it holds is refused.
@@ -85,6 +87,8 @@ def load(config: DataConfig) -> Dataset:
     require(config.dataset, f"--dataset '': names nothing; expected {_supported()}")
     scheme, colon, name = config.dataset.partition(":")
     try:
+        if config.stream:
+            return load_stream(config, expanded(config.dataset), data_dir(config))
         if colon and scheme in SCHEMES:
             return SCHEMES[scheme](name, config)
         if config.dataset in SOURCES:

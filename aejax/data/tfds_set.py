@@ -1,6 +1,6 @@
 """Any labelled set of tensorflow-datasets as a `Dataset`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.images import Picture, decode
 from aejax.data.memory import require_host_room
 from aejax.data.tfds import NAME, data_root, find_prepared, prepare, quiet, read_blocks, tensorflow_datasets
-from aejax.data.tfds_features import Choice, choose
+from aejax.data.tfds_features import Choice, Column, choose
 from aejax.errors import require
 
 TRAIN = "train"
@@ -59,7 +59,7 @@ def read_prepared(
     """The set of a builder whose files are there; see `load_tfds`."""
     source = f"tfds:{name}"
     choice = choose(tfds.features, builder.info, label, source)
-    splits = _splits(builder.info.splits, source)
+    splits = splits_of(builder.info.splits, source)
     resizable = image_size is None or choice.image
     require(resizable, f"--image-size {image_size}: {source} holds no encoded images; leave it out")
     with quiet():
@@ -81,7 +81,7 @@ def read_prepared(
     )
 
 
-def _splits(available: Mapping[str, Any], source: str) -> list[str]:
+def splits_of(available: Mapping[str, Any], source: str) -> list[str]:
     """The split to learn from and, where there is one, the split to be judged by."""
     filled = [name for name, split in available.items() if split.num_examples]
     if TRAIN not in filled:
@@ -122,10 +122,15 @@ def _read_numbers(
     blocks, labels = [], []
     for split in splits:
         for block in read_blocks(tfds, builder, split, (*top, choice.label), ()):
-            parts = [_gathered(block, column.path).reshape(len(block), -1) for column in columns]
-            blocks.append(np.concatenate(parts, axis=1, dtype=dtype).reshape(len(block), *shape))
+            blocks.append(beside(block, columns, dtype).reshape(len(block), *shape))
             labels += [record[choice.label] for record in block]
     return np.concatenate(blocks), np.array(labels)
+
+
+def beside(block: list[dict[str, Any]], columns: Sequence[Column], dtype: np.dtype) -> np.ndarray:
+    """The columns of some records side by side, `(records, numbers)`."""
+    parts = [_gathered(block, column.path).reshape(len(block), -1) for column in columns]
+    return np.concatenate(parts, axis=1, dtype=dtype)
 
 
 def _gathered(block: list[dict[str, Any]], path: tuple[str, ...]) -> np.ndarray:

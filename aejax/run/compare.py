@@ -62,6 +62,7 @@ def compare(
         Stopped: a signal came; the same call goes on.
     """
     began = time.perf_counter()
+    config.data.require_in_memory("compare.py")
     check_methods(config.methods)
     dataset = in_turn(lambda: load(config.data))
     config = dataclasses.replace(resolve(config, dataset), methods=expand_methods(config.methods, dataset))

@@ -178,12 +178,14 @@ def _metrics(pretrained: Pretrained, config: ExportConfig, seeds: tuple[int, ...
 
 def _origin(pretrained: Pretrained) -> Origin:
     results, own = pretrained.results, provenance()
+    stream = results["dataset"].get("stream", {})
+    trained = len(results["history"]["train_loss"])
     return Origin(
         dataset=results["dataset"]["name"],
         dataset_sha256=results["dataset"]["sha256"],
-        n_train=results["dataset"]["n_train"],
+        n_train=stream.get("n_train", results["dataset"]["n_train"]),
         recipe=pretrained.config.recipe,
-        epochs=len(results["history"]["train_loss"]),
+        epochs=-(-trained // stream.get("rounds_per_pass", 1)),
         trained_by=results["environment"]["command"],
         exported_by=own["command"],
         commit=own["commit"],

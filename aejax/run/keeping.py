@@ -51,6 +51,7 @@ class Stand(NamedTuple):
 
     fit: Fit  # on the host, without padding
     course: Course
+    loader: Any = None  # where its loader stood, if it had one
 
 
 class Trail:
@@ -60,10 +61,13 @@ class Trail:
         """Where it stood when it was last saved; `like` has the shapes and dtypes that it must have."""
         return None
 
-    def offer(self, course: Course, fit: Callable[[], Fit], *, now: bool) -> None:
-        """Save where it stands, if it is time, or `now` and to the end. `fit` fetches what the next call will take."""
+    def offer(self, course: Course, fit: Callable[[], Fit], *, now: bool, loader: Any = None) -> None:
+        """Save where it stands, if it is time, or `now` and to the end. `fit` fetches what the next call will take.
+
+        `loader` is where a stream's loader stands, as plain JSON.
+        """
         if self.due(now=now):
-            self.save(Stand(fit(), course), wait=now)
+            self.save(Stand(fit(), course, loader), wait=now)
 
     def due(self, *, now: bool) -> bool:
         """Whether it is time."""
@@ -158,7 +162,9 @@ class _FolderTrail(Trail):
         folder, tree = self._series.at(resumed.epoch), resumed.saved.tree
         require({"fit", "history"} <= tree.keys(), f"{folder}: is no checkpoint of a training; give --overwrite")
         fit: Fit = unnamed(tree["fit"], like, str(folder))
-        return Stand(fit, Course(tree["history"], np.asarray(fit.diverged_epoch), float(resumed.saved.meta["seconds"])))
+        meta = resumed.saved.meta
+        course = Course(tree["history"], np.asarray(fit.diverged_epoch), float(meta["seconds"]))
+        return Stand(fit, course, meta.get("loader"))
 
     def due(self, *, now: bool) -> bool:
         self._asked = time.perf_counter()
@@ -167,9 +173,9 @@ class _FolderTrail(Trail):
         return now or (late and not (self._background.busy and self._config.save_every))
 
     def save(self, stand: Stand, *, wait: bool) -> None:
-        fit, course = stand
+        fit, course, loader = stand
         tree = {"fit": named(fit), "history": {name: np.array(values) for name, values in course.history.items()}}
-        meta = {"epoch": course.epochs, "seconds": course.seconds, VALID_LOSS: _mean_loss(course)}
+        meta = {"epoch": course.epochs, "seconds": course.seconds, VALID_LOSS: _mean_loss(course), "loader": loader}
         self._background.submit(lambda: self._series.save(course.epochs, tree, meta))
         if wait:
             self._background.wait()

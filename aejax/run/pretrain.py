@@ -30,6 +30,7 @@ from aejax.run.processes import in_turn, is_first
 from aejax.run.progress import reporting
 from aejax.run.resolve import check_methods, resolve
 from aejax.run.scoring import features_of, measures_of, reconstruction_fidelity
+from aejax.run.streaming import describe_stream, stream_optimizer, train_streamed
 from aejax.run.training import Trained, optimizer_for, parameters, start, total_epochs, train_method
 from aejax.store.checkpoints import load_variables, save_variables
 from aejax.store.files import read_json, write_atomically
@@ -67,17 +68,20 @@ def pretrain(
     method = METHODS[config.method](setting_of(config, dataset))
     with reporting(console, total_epochs=total_epochs(config, method)) as reporter:
         experiment = prepare(config, dataset, reporter)
-        optimizer = optimizer_for(experiment, method)
+        streamed = dataset.stream is not None
+        optimizer = (stream_optimizer if streamed else optimizer_for)(experiment, method)
         with filling(out, to_dict(config), keeping, console, began) as (run, keeper):
             experiment = dataclasses.replace(experiment, keeper=keeper)
             reporter.begin(config.method)
-            trained = train_method(experiment, config.method, method, optimizer, start(experiment, method))
+            train = train_streamed if streamed else train_method
+            trained = train(experiment, config.method, method, optimizer, start(experiment, method))
             run.append_metrics(metric_rows(config.method, trained.course))
             variables = experiment.plan.fetch(trained.fit.state.variables)
             _save(run.folder, experiment, trained)
             judged = _judged(experiment, method, trained)
             found = {**_results(experiment, config, trained.course, variables, run.seconds), **judged}
-            reporter.end(f"{trained.course.epochs} epochs, test MSE {judged['reconstruction_mse']['mean']:.4g}")
+            count = f"{trained.course.epochs} {'rounds' if streamed else 'epochs'}"
+            reporter.end(f"{count}, test MSE {judged['reconstruction_mse']['mean']:.4g}")
             draw_model(experiment, config.method, method, variables, trained.course.history, run.folder)
             write_atomically(run.folder / "table.md", epoch_table(found).encode())
             keeper.settle()
@@ -113,10 +117,14 @@ def _results(
     variables: Variables,
     seconds: float,
 ) -> dict[str, Any]:
+    dataset, passes = experiment.describe_data(), float(course.epochs)
+    if experiment.dataset.stream is not None:
+        dataset["stream"] = describe_stream(experiment, course)
+        passes = dataset["stream"]["passes"]
     return {
         "schema": 1,
         "kind": "pretrain",
-        "dataset": experiment.describe_data(),
+        "dataset": dataset,
         "config": to_dict(config),
         "environment": {**describe(experiment.plan), "seconds": seconds},
         "method": config.method,
@@ -124,12 +132,12 @@ def _results(
         "diverged_epoch": [int(epoch) or None for epoch in course.diverged_epoch],
         "history": {name: np.nanmean(values, axis=0) for name, values in course.history.items()},
         "seconds": {"compile": experiment.compiler.take_seconds(), "pretrain": course.seconds},
-        "seconds_per_seed_and_epoch": course.seconds / course.history["train_loss"].size,
+        "seconds_per_seed_and_epoch": course.seconds / (passes * config.seeds),
     }
 
 
 def epoch_table(results: dict[str, Any]) -> str:
-    """The mean over seeds of every metric at up to twelve epochs, as Markdown."""
+    """The mean over seeds of every metric at up to twelve epochs, or rounds of a stream, as Markdown."""
     history = results["history"]
     epochs = len(history["train_loss"])
     shown = sorted({*range(1, min(epochs, 7) + 1), *np.linspace(1, epochs, 6).astype(int).tolist()})
@@ -139,7 +147,8 @@ def epoch_table(results: dict[str, Any]) -> str:
         f"{results['method']} on {results['dataset']['name']}, mean over {results['config']['seeds']} seed(s); "
         f"`valid_` is on {watched}"
     )
-    table = markdown_rows(["epoch", *history], "r" * (1 + len(history)), rows)
+    count = "round" if "stream" in results["dataset"] else "epoch"
+    table = markdown_rows([count, *history], "r" * (1 + len(history)), rows)
     names = measured({"methods": [results]})
     said = "; ".join(f"{MEASURE_HEADINGS[name]} {results['measures'][name]['mean']:.4g}" for name in names)
     return f"{heading}\n\n{table}\n" + (f"\nOn the test examples, mean over seeds: {said}.\n" if said else "")

@@ -11,6 +11,7 @@ import optax
 from rich.console import Console
 
 from aejax.config import HeadConfig, KeepingConfig, ProbingConfig, to_dict
+from aejax.errors import require
 from aejax.methods import METHODS, Method
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.parts import Variables
@@ -89,6 +90,7 @@ def _same_data(pretrained: Pretrained, config: ProbingConfig, reporter: Reporter
     dataset, _ = load_trained_on(pretrained, config.data_dir)
     trained_on = pretrained.config
     data = dataclasses.replace(trained_on.data, data_dir=config.data_dir or trained_on.data.data_dir)
+    require(dataset.classes >= 2, f"{dataset.name}: has no labels to classify by; add them, as labels.npy for instance")
     split = dataclasses.replace(
         trained_on.split, label_fraction=config.label_fraction, labels_per_class=config.labels_per_class
     )

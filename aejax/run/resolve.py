@@ -5,7 +5,7 @@ import difflib
 import math
 from typing import TypeVar
 
-from aejax.config import ExperimentConfig, ModelConfig, ObjectiveConfig
+from aejax.config import DataConfig, ExperimentConfig, ModelConfig, ObjectiveConfig
 from aejax.data.dataset import Dataset
 from aejax.errors import require
 from aejax.kinds.registry import IMAGE_KINDS, KINDS
@@ -32,12 +32,19 @@ def resolve(config: Config, dataset: Dataset) -> Config:
     )
     return dataclasses.replace(
         config,
-        data=dataclasses.replace(config.data, scaler=scaler),
+        data=_resolve_data(dataclasses.replace(config.data, scaler=scaler), dataset),
         model=_resolve_model(dataclasses.replace(config.model, output=output), dataset.shape),
         objective=_resolve_objective(
             dataclasses.replace(config.objective, reconstruction=reconstruction), config.model, dataset.shape
         ),
     )
+
+
+def _resolve_data(config: DataConfig, dataset: Dataset) -> DataConfig:
+    stream = dataset.stream
+    if stream is None:
+        return config
+    return dataclasses.replace(config, stream_sample=len(stream.held_out), shuffle_window=stream.window)
 
 
 def _resolve_model(config: ModelConfig, shape: tuple[int, ...]) -> ModelConfig:

@@ -1,5 +1,6 @@
 """A keeper for a run of several processes: the first reads and writes, and tells the others."""
 
+import json
 from typing import Any
 
 from aejax.run.keeping import Keeper, Stand, Trail
@@ -45,10 +46,13 @@ class _SharedTrail(Trail):
     def latest(self, like: Fit) -> Stand | None:
         def told() -> Any:
             stand = self._of_first.latest(like)
-            return None if stand is None else (named(stand.fit), stand.course)
+            return None if stand is None else (named(stand.fit), stand.course, json.dumps(stand.loader))
 
         found = from_first(told, self._classes)
-        return None if found is None else Stand(unnamed(found[0], like, "the first process"), found[1])
+        if found is None:
+            return None
+        fit, course, loader = found
+        return Stand(unnamed(fit, like, "the first process"), course, json.loads(loader))
 
     def due(self, *, now: bool) -> bool:
         return from_first(lambda: self._of_first.due(now=now))

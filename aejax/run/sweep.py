@@ -49,6 +49,7 @@ def sweep(config: SweepConfig, out: Path, console: Console, keeping: KeepingConf
         Stopped: a signal came; the same call goes on.
     """
     began = time.perf_counter()
+    config.data.require_in_memory("sweep.py")
     axes = parse_axes(config.axis)
     dataset = in_turn(lambda: load(config.data))
     points = points_of(config, axes, dataset)

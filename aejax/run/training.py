@@ -61,7 +61,8 @@ def start(experiment: Experiment, method: Method) -> Variables:
 
 
 @functools.lru_cache(maxsize=64)
-def _begin_program(plan: Plan, optimizer: optax.GradientTransformation, step: int) -> Callable[..., Fit]:
+def begin_program(plan: Plan, optimizer: optax.GradientTransformation, step: int) -> Callable[..., Fit]:
+    """From variables, and the epoch in which each seed has diverged already, to a training before its first step."""
     return plan.over(lambda own, failed: init_fit(own, optimizer, step, failed))
 
 
@@ -116,14 +117,14 @@ def train(
     earlier = 0 if before is None else before.course.epochs
     step = earlier * steps_per_epoch(rows.shape[1], batch_size)
     diverged = plan.put_seeded(np.zeros(plan.seeds, np.int32) if before is None else before.course.diverged_epoch)
-    begin = _begin_program(plan, optimizer, step)
+    begin = begin_program(plan, optimizer, step)
     trail = experiment.keeper.trail(name)
     stand = trail.latest(plan.shapes_of_fetched(jax.eval_shape(begin, variables, diverged)))
     if stand is None:
         fit, course = compiler(begin, variables, diverged), None
     else:
         fit, course = plan.put_seeded(stand.fit), stand.course
-        experiment.reporter.epochs(course.epochs / passes, _latest_loss(course.history))
+        experiment.reporter.epochs(course.epochs / passes, latest_loss(course.history))
     program = _epochs_program(plan, objective, optimizer)
     data = SeedData(experiment.keys(noise), experiment.seed_scaler, rows_on_device(experiment, monitor))
     portion = epochs_per_call(epochs, rows.size)
@@ -137,7 +138,7 @@ def train(
             metrics, diverged_epoch = plan.fetch(metrics), plan.fetch(fit.diverged_epoch)
             seconds = time.perf_counter() - began - (compiler.seconds - compiled_before)
             course = longer(course, Course(metrics, diverged_epoch, seconds))
-            experiment.reporter.epochs(portion / passes, _latest_loss(metrics))
+            experiment.reporter.epochs(portion / passes, latest_loss(metrics))
             stop = stopping()
             trail.offer(course, functools.partial(plan.fetch, fit), now=stop)
             if stop:
@@ -241,7 +242,8 @@ def monitor_rows(experiment: Experiment) -> Int[np.ndarray, "seeds m"]:
     return experiment.split.valid
 
 
-def _latest_loss(metrics: dict[str, Float[np.ndarray, "seeds epochs"]]) -> float:
+def latest_loss(metrics: dict[str, Float[np.ndarray, "seeds epochs"]]) -> float:
+    """What the display shows: the last epoch's validation or training loss, mean over the seeds that have one."""
     last = metrics.get("valid_loss", metrics["train_loss"])[:, -1]
     finite = last[np.isfinite(last)]
     return float(finite.mean()) if finite.size else float("nan")

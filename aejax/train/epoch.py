@@ -78,14 +78,8 @@ def make_epochs(
             return step(state, take(examples, data.scaler, rows), jax.random.fold_in(data.key, state.step))
 
         state, metrics = jax.lax.scan(body, fit.state, order)
-        trained = {f"train_{name}": jnp.mean(values) for name, values in metrics.items()}
-        valid = mean_metrics(objective, state, examples, data.scaler, data.monitor)
-        healthy = (fit.diverged_epoch == 0) & all_finite((trained, state))
-        history = {**trained, **{f"valid_{name}": value for name, value in valid.items()}}
-        epoch_number = state.step // order.shape[0]
-        return _advance(fit, state, valid.get("loss"), healthy, epoch_number), {
-            name: jnp.where(healthy, value, jnp.nan) for name, value in history.items()
-        }
+        means = {name: jnp.mean(values) for name, values in metrics.items()}
+        return end_epoch(objective, fit, state, means, state.step // order.shape[0], data, examples)
 
     def epochs(
         fit: Fit, orders: Int[Array, "epochs steps batch"], data: SeedData, examples: Examples
@@ -93,6 +87,35 @@ def make_epochs(
         return jax.lax.scan(lambda fit, order: epoch(fit, order, data, examples), fit, orders)
 
     return epochs
+
+
+def end_epoch(
+    objective: Objective,
+    fit: Fit,
+    state: TrainState,
+    means: Metrics,
+    epoch: Int[Array, ""],
+    data: SeedData,
+    examples: Examples,
+) -> tuple[Fit, Metrics]:
+    """The fit after an epoch's steps, and what is reported of it; see `make_epochs`.
+
+    Args:
+        objective: whose metrics of the monitored rows are reported.
+        fit: before the epoch.
+        state: after its steps.
+        means: each metric's mean over the steps.
+        epoch: its number, from 1.
+        data: what the seed brings.
+        examples: of the monitored rows.
+    """
+    trained = {f"train_{name}": value for name, value in means.items()}
+    valid = mean_metrics(objective, state, examples, data.scaler, data.monitor)
+    healthy = (fit.diverged_epoch == 0) & all_finite((trained, state))
+    history = {**trained, **{f"valid_{name}": value for name, value in valid.items()}}
+    return _advance(fit, state, valid.get("loss"), healthy, epoch), {
+        name: jnp.where(healthy, value, jnp.nan) for name, value in history.items()
+    }
 
 
 def _advance(

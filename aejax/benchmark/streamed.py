@@ -1,0 +1,246 @@
+"""What streaming costs: a large set at bounded memory, and MNIST beside the same training from memory."""
+
+import dataclasses
+import io
+import multiprocessing
+import resource
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from rich.console import Console
+
+from aejax.config import DataConfig
+from aejax.data.dataset import Dataset
+from aejax.data.mnist import load_mnist, prepare_mnist
+from aejax.data.sources import data_dir as data_dir_of
+from aejax.data.sources import load
+from aejax.data.stream.npy import INPUTS, LABELS
+from aejax.errors import require
+from aejax.methods import METHODS
+from aejax.recipes import recipe
+from aejax.run.environment import describe, usable_cores
+from aejax.run.experiment import prepare
+from aejax.run.pretrain import pretrain
+from aejax.run.progress import Silent
+from aejax.run.resolve import resolve
+from aejax.run.streaming import stream_optimizer, train_streamed
+from aejax.run.training import optimizer_for, start, train_method
+from aejax.store.files import plain
+from aejax.train.plan import make_plan
+
+RECIPE = "tutorial-deep"
+SHAPE, PROTOTYPES, CLASSES, BLOCK = (28, 28), 300, 10, 16_384
+SAMPLE, WINDOW = 1_000, 16_384  # of MNIST's 60,000 training digits: held in memory; shuffled together
+PASSES, REPEATS = 3, 3
+SAMPLING_SECONDS = 0.05
+
+
+def write_large(folder: Path, size: int, seed: int) -> dict[str, Any]:
+    """Write `inputs.npy` and `labels.npy` of about `size` bytes, block by block, and say how many rows they have.
+
+    An example is three quarters of one smooth image of `PROTOTYPES`, a fifth of another, and noise; its class is that
+    of the first.
+    """
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    n = max(BLOCK, size // int(np.prod(SHAPE)))
+    coarse = rng.uniform(-1, 1, (PROTOTYPES, 7, 7)).repeat(4, axis=1).repeat(4, axis=2)
+    smooth = np.sum([np.roll(coarse, shift, axis) for shift in range(4) for axis in (1, 2)], axis=0)
+    prototypes = np.clip(smooth / smooth.max() * 2, 0, 1)
+    most, little = (prototypes * 180).astype(np.uint8), (prototypes * 50).astype(np.uint8)
+    inputs = np.lib.format.open_memmap(folder / INPUTS, "w+", np.uint8, (n, *SHAPE))
+    offset = inputs.offset
+    del inputs  # only its header was wanted: pages of a map would count as this process's memory
+    labels = np.empty(n, np.uint8)
+    with (folder / INPUTS).open("r+b") as file:
+        file.seek(offset)
+        for begin in range(0, n, BLOCK):
+            count = min(BLOCK, n - begin)
+            one, other = rng.integers(0, PROTOTYPES, (2, count))
+            block = most[one]
+            block += little[other]
+            block += rng.integers(0, 25, block.shape, np.uint8)
+            file.write(block.data)
+            labels[begin : begin + count] = one % CLASSES
+    np.save(folder / LABELS, labels)
+    return {"n": n, "bytes": sum(path.stat().st_size for path in folder.iterdir())}
+
+
+def status(field: str) -> int:
+    """Bytes that `/proc/self/status` says of this process: VmHWM, VmRSS, RssAnon, ..."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024
+    raise KeyError(field)
+
+
+def while_watched(job: Callable[[], Any]) -> tuple[Any, dict[str, int]]:
+    """What `job` returns, and this process's resident memory before it and at its highest, file pages apart."""
+    before, highest, done = status("RssAnon"), 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal highest
+        while not done.wait(SAMPLING_SECONDS):
+            highest = max(highest, status("RssAnon"))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        result = job()
+    finally:
+        done.set()
+        watcher.join()
+    peak = max(highest, status("RssAnon"))
+    return result, {"resident_before": before, "resident_peak": peak, "high_water": status("VmHWM")}
+
+
+def _train_one_pass(folder: Path, seeds: int, limit: int | None, answer: Any) -> None:
+    """In a process of its own."""
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    jax.config.update("jax_num_cpu_devices", max(1, min(usable_cores(), seeds)))
+    config = dataclasses.replace(
+        recipe(RECIPE),
+        data=DataConfig(dataset=str(folder), stream=True),
+        train=dataclasses.replace(recipe(RECIPE).train, epochs=1),
+        monitor="valid",
+        split=dataclasses.replace(recipe(RECIPE).split, split="stratified"),
+        seeds=seeds,
+    )
+    with tempfile.TemporaryDirectory(prefix="aejax-stream-") as name:
+        console = Console(file=io.StringIO())
+        found, memory = while_watched(lambda: pretrain(config, Path(name) / "run", console))
+    answer.send(
+        {
+            "stream": found["dataset"]["stream"],
+            "sample": {key: found["dataset"][key] for key in ("n_train", "n_valid", "n_test")},
+            "environment": found["environment"],
+            "seconds": found["seconds"],
+            "losses": found["history"],
+            "test_mse": found["reconstruction_mse"]["mean"],
+            "memory": {**memory, "limit": limit},
+        }
+    )
+
+
+def train_large(folder: Path, limit: int | None = None, seeds: int = 4) -> dict[str, Any]:
+    """One pass of the deep tutorial over a large set, in a process of its own.
+
+    Args:
+        folder: what `write_large` made.
+        limit: bytes that the process may allocate (RLIMIT_DATA, which counts what it has reserved and never touched,
+            too); None: only what it takes is told.
+        seeds: trained at once.
+
+    Raises:
+        InputError: it did not end well, as when the limit was too low.
+    """
+    context = multiprocessing.get_context("spawn")
+    heard, answer = context.Pipe(duplex=False)
+    process = context.Process(target=_train_one_pass, args=(folder, seeds, limit, answer))
+    process.start()
+    answer.close()
+    try:
+        found = heard.recv()
+    except EOFError:
+        found = None
+    process.join()
+    require(found is not None, f"{folder}: training on it ended with status {process.exitcode}; see above")
+    return plain(found)
+
+
+class Clock(Silent):
+    """When each pass ended: a pass over MNIST is one round."""
+
+    def __init__(self) -> None:
+        self.ends = [time.perf_counter()]
+
+    def epochs(self, done: float, loss: float) -> None:
+        """Note the time."""
+        self.ends.append(time.perf_counter())
+
+
+def measure_stream(
+    seeds: int, data_dir: Path | None, scratch: Path, passes: int = PASSES, repeats: int = REPEATS
+) -> dict[str, Any]:
+    """The deep tutorial on MNIST from memory and streamed, by turns, in one process.
+
+    The streams are .npy files and the array_record set that TFDS prepares, each by windows of `WINDOW` examples and by
+    one window that holds them all and so is read once, in the first pass. A rate counts training examples of each
+    seed: a stream holds `SAMPLE` of the 60,000 out. No validation is timed, which all would have in common.
+
+    Raises:
+        InputError: MNIST cannot be had.
+    """
+    root = data_dir_of(DataConfig(data_dir=data_dir))
+    digits = load_mnist(root)
+    assert digits.test_rows is not None
+    train = np.setdiff1d(np.arange(digits.n), digits.test_rows)
+    (scratch / "mnist-npy").mkdir(parents=True)
+    np.save(scratch / "mnist-npy" / INPUTS, digits.inputs[train])
+    np.save(scratch / "mnist-npy" / LABELS, digits.labels[train])
+    places = [] if root is None else [root, root / "mnist"]
+    prepare_mnist(scratch, next((place for place in places if list(place.glob("*ubyte.gz"))), None))
+    made = {"memory": _trainer(DataConfig(dataset="mnist", data_dir=data_dir), seeds, digits)}
+    for name, dataset in (("npy", str(scratch / "mnist-npy")), ("array_record", "tfds:mnist")):
+        for window, said in ((WINDOW, f"windows of {WINDOW}"), (len(train), "one window")):
+            data = DataConfig(
+                dataset=dataset, data_dir=scratch, stream=True, stream_sample=SAMPLE, shuffle_window=window
+            )
+            made[f"{name}, {said}"] = _trainer(data, seeds, None)
+    for run in made.values():
+        run(1)  # compiles
+    turns = [{name: while_watched(partial(run, passes)) for name, run in made.items()} for _ in range(repeats)]
+    later = {name: np.median([turn[name][0]["rates"][1:] for turn in turns], axis=1) for name in made}
+    return plain(
+        {
+            "recipe": RECIPE,
+            "seeds": seeds,
+            "passes": passes,
+            "environment": describe(make_plan(recipe(RECIPE).plan, seeds)),
+            "entries": {
+                name: {
+                    "seconds": [turn[name][0]["seconds"] for turn in turns],  # [turn][pass]
+                    "first_pass_rate": statistics.median(turn[name][0]["rates"][0] for turn in turns),
+                    "rate": statistics.median(later[name]),  # of the later passes, training examples a second
+                    "ratio": statistics.median(later[name] / later["memory"]),
+                    "train_loss": turns[-1][name][0]["loss"],
+                    "memory": turns[-1][name][1],
+                }
+                for name in made
+            },
+        }
+    )
+
+
+def _trainer(data: DataConfig, seeds: int, dataset: Dataset | None) -> Callable[[int], dict[str, Any]]:
+    """A function that trains from the start for so many passes; the same programs serve every call."""
+    config = dataclasses.replace(recipe(RECIPE), data=data, monitor="valid", seeds=seeds)
+    dataset = dataset or load(data)
+    config = resolve(config, dataset)
+    experiment = prepare(config, dataset, Silent())
+    method = METHODS[config.method](experiment.setting)
+    streamed = dataset.stream is not None
+    optimizer = (stream_optimizer if streamed else optimizer_for)(experiment, method)
+    begun = start(experiment, method)
+    n = experiment.split.train.shape[1] if dataset.stream is None else dataset.stream.n
+
+    def train(passes: int) -> dict[str, Any]:
+        clock = Clock()
+        settings = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=passes))
+        own = dataclasses.replace(experiment, config=settings, reporter=clock)
+        trained = (train_streamed if streamed else train_method)(own, config.method, method, optimizer, begun)
+        seconds = np.diff(clock.ends)
+        loss = trained.course.history["train_loss"][:, -1].mean()
+        return {"seconds": seconds, "rates": n * seeds / seconds, "loss": loss}
+
+    return train

@@ -1,0 +1,109 @@
+"""Chunks of a stream on the device, through Grain: read ahead by its threads, resumed by its iterator's state."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Shaped
+
+from aejax.data.stream.pace import Pace
+from aejax.data.stream.source import Stream
+from aejax.data.stream.windows import Windows
+from aejax.errors import InputError, require
+
+READ_AHEAD = 2  # chunks that wait in memory, beside the one that is being trained on
+THREADS = 1  # that puts chunks together, one after the other, so that windows are asked for in turn
+MEND = "pip install -e '.[stream]'"
+
+Put = Callable[[np.ndarray], Array]
+
+
+class Chunk(NamedTuple):
+    """The batches of some steps."""
+
+    inputs: Shaped[np.ndarray, "steps batch d"] | Shaped[Array, "steps batch d"]  # in storage dtype
+    steps: int  # that are filled; the rest is zero
+
+
+def grain(flag: str = "--stream") -> Any:
+    """The library. Raises InputError where it is not installed."""
+    try:
+        import grain
+    except ImportError as error:
+        raise InputError(f"{flag}: needs Grain ({error}); {MEND}") from error
+    return grain
+
+
+class Chunks:
+    """What Grain sees: item i is chunk i of all passes, and a function of i alone."""
+
+    def __init__(self, windows: Windows, pace: Pace, passes: int, batch: int, share: slice, features: int) -> None:
+        self._windows, self._pace, self._length = windows, pace, passes * pace.chunks
+        self._batch, self._share, self._features = batch, np.arange(batch)[share], features
+        self._dtype = windows.dtype
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Chunk:
+        part = self._pace.chunk(int(index))
+        inputs = np.zeros((self._pace.per_chunk, len(self._share), self._features), self._dtype)
+        steps = np.arange(part.first, part.first + part.steps)
+        places = (steps[:, None] * self._batch + self._share).reshape(-1)
+        filled = inputs[: part.steps].reshape(len(places), self._features)
+        self._windows.take(part.number, places, filled)
+        return Chunk(inputs, part.steps)
+
+
+class Loader:
+    """Every chunk of the training, in turn, on the device.
+
+    The order is shared by all seeds: they differ in what they start from and in their noise. A pass shows every
+    training row once; its last batch is filled up with the pass's first rows.
+
+    Args:
+        stream: of what.
+        pace: how passes are divided.
+        batch_size: examples of a step.
+        passes: how many.
+        put: from a host's chunk `(steps, batch, d)` to the device's, or devices'.
+        share: which places of each batch this process needs; only their examples are read and put.
+    """
+
+    def __init__(
+        self, stream: Stream, pace: Pace, batch_size: int, passes: int, put: Put, share: slice = slice(None)
+    ) -> None:
+        library = grain()
+        self._windows = Windows(stream, batch_size, share, passes)
+        chunks = Chunks(self._windows, pace, passes, batch_size, share, stream.features)
+        options = library.ReadOptions(num_threads=THREADS, prefetch_buffer_size=READ_AHEAD)
+        self._iterator = iter(library.MapDataset.source(chunks).to_iter_dataset(options))
+        self._put, self._pace, self._fingerprint = put, pace, stream.fingerprint
+
+    def next(self) -> Chunk:
+        """The next chunk, on its way to the device. Raises what reading raises."""
+        chunk = next(self._iterator)
+        return Chunk(self._put(chunk.inputs), chunk.steps)
+
+    def state(self) -> dict[str, Any]:
+        """Where it stands, for a checkpoint's JSON."""
+        return {"grain": self._iterator.get_state(), "pace": list(self._pace), "fingerprint": self._fingerprint}
+
+    def restore(self, state: Any, where: str) -> None:
+        """Go on from a `state`.
+
+        Raises:
+            InputError: it is of another set, or of passes that were divided otherwise.
+        """
+        whole = isinstance(state, dict) and {"grain", "pace", "fingerprint"} <= state.keys()
+        require(whole, f"{where}: its checkpoint does not say where the stream stood; --overwrite starts anew")
+        require(
+            state["fingerprint"] == self._fingerprint and state["pace"] == list(self._pace),
+            f"{where}: was begun on other data, or with another version's rounds; give the same data, or --overwrite",
+        )
+        self._iterator.set_state(state["grain"])
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._iterator.close()
+        self._windows.close()
