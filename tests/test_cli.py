@@ -22,7 +22,7 @@ def script(name, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "use_cores", lambda seeds: None)
+    monkeypatch.setattr(module, "use_devices", lambda *_: None)
     return module.script
 
 

@@ -3,14 +3,11 @@
 import functools
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array
 
 from aejax.data.stream.loader import Loader, grain
 from aejax.data.stream.pace import Pace, pace_of
@@ -82,8 +79,6 @@ def train_streamed(
     method: Method,
     optimizer: optax.GradientTransformation,
     variables: Variables,
-    put: Callable[[np.ndarray], Array] | None = None,
-    share: slice = slice(None),
 ) -> Trained:
     """Train every seed from `variables` on the stream, for as many passes as the config has epochs.
 
@@ -96,8 +91,6 @@ def train_streamed(
         method: an autoencoder.
         optimizer: from `stream_optimizer`.
         variables: of every seed, on the devices.
-        put: how a host's chunk `(steps, batch, d)` comes to the devices; default: a copy on each.
-        share: which places of each batch `put` is given.
 
     Raises:
         InputError: the source cannot be read, or is not what it was when the training was begun.
@@ -105,8 +98,9 @@ def train_streamed(
     """
     stream, plan, config = experiment.dataset.stream, experiment.plan, experiment.config
     assert stream is not None
-    pace, passes = pace_for(experiment), config.train.epochs
-    loader = Loader(stream, pace, config.train.batch_size, passes, put or plan.put_shared, share)
+    pace, passes, batch = pace_for(experiment), config.train.epochs, config.train.batch_size
+    put = functools.partial(plan.put_batches, batch=batch)
+    loader = Loader(stream, pace, batch, passes, put, plan.places(batch))
     try:
         return _train(experiment, name, method, optimizer, variables, loader, pace, passes * pace.rounds)
     finally:
@@ -169,9 +163,9 @@ def _round(
             running = compiler(programs.begin, fit, chunk.inputs, data)
         if len(queued) == QUEUED:
             jax.block_until_ready(queued.popleft())
-        filled = jnp.asarray(chunk.steps, jnp.int32)
+        filled = experiment.plan.put_shared(np.int32(chunk.steps))
         running = compiler(programs.advance, running, chunk.inputs, filled, data)
         queued.append(running)
         done += chunk.steps
-    counted = (jnp.asarray(steps, jnp.int32), jnp.asarray(number, jnp.int32))
+    counted = experiment.plan.put_shared((np.int32(steps), np.int32(number)))
     return compiler(programs.end, fit, running, *counted, data, experiment.examples)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, Shaped
 
-from aejax.data.examples import Batch, Examples
+from aejax.data.examples import Batch, Examples, spread
 from aejax.data.scalers import scale
 from aejax.objectives.objective import Objective
 from aejax.train.epoch import Metrics, SeedData, end_epoch, make_step
@@ -42,7 +42,7 @@ def make_rounds(objective: Objective, optimizer: optax.GradientTransformation) -
     step = make_step(objective, optimizer)
 
     def one(state: TrainState, inputs: Shaped[Array, "batch d"], data: SeedData) -> tuple[TrainState, Metrics]:
-        batch = Batch(scale(data.scaler, inputs), jnp.zeros(inputs.shape[0], jnp.int32))
+        batch = Batch(scale(data.scaler, spread(inputs)), jnp.zeros(inputs.shape[0], jnp.int32))
         return step(state, batch, jax.random.fold_in(data.key, state.step))
 
     def begin(fit: Fit, chunk: Shaped[Array, "steps batch d"], data: SeedData) -> Running:

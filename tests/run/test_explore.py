@@ -266,7 +266,7 @@ def test_the_script_explores_beside_its_run(run, explored, monkeypatch, capsys):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "explore_script", module)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "use_cores", lambda seeds: None)
+    monkeypatch.setattr(module, "use_devices", lambda *_: None)
     module.script(["--run", str(run), "--anomaly-class", "3", "--anomaly-epochs", "2"])
     said = capsys.readouterr().out
     assert "holds this run already" in said

@@ -113,6 +113,23 @@ def test_a_signal_to_one_saves_and_ends_both_and_one_process_goes_on(tmp_path):
     assert "processes" not in results["environment"]["plan"]
 
 
+def test_two_processes_that_share_each_batch_of_a_stream_train_what_one_trains(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 6000)
+    examples = rng.integers(60, 190, (4, 12))[labels] + rng.normal(0, 20, (6000, 12))
+    (tmp_path / "set").mkdir()
+    np.save(tmp_path / "set" / "inputs.npy", examples.clip(0, 255).astype(np.uint8))
+    np.save(tmp_path / "set" / "labels.npy", labels)
+    words = [*FLAGS, "--dataset", str(tmp_path / "set"), "--stream", "--epochs", "2", "--batch-size", "256"]
+    ended, said = by_pair(tmp_path, *words, "--batch-devices", "2", "--out", str(tmp_path / "two"))
+    assert ended == [0, 0], said
+    config = from_dict(PretrainConfig, read_json(tmp_path / "two" / "config.json"))
+    pretrain(dataclasses.replace(config, plan=PlanConfig(devices=1)), tmp_path / "one", Console(quiet=True))
+    one, two = (leaves(load_folder(tmp_path / name / "checkpoint").tree) for name in ("one", "two"))
+    for name in one:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-3, atol=1e-4, err_msg=name)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
