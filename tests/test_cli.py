@@ -22,7 +22,8 @@ def script(name, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "use_devices", lambda *_: None)
+    for door in {"use_cores", "use_devices"} & vars(module).keys():
+        monkeypatch.setattr(module, door, lambda *_: None)
     return module.script
 
 
