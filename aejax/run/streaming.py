@@ -18,7 +18,7 @@ from aejax.objectives.objective import Objective
 from aejax.run.experiment import Experiment, rows_on_device
 from aejax.run.keeping import Course, longer
 from aejax.run.signals import saving_first
-from aejax.run.training import Trained, begin_program, latest_loss, monitor_rows
+from aejax.run.training import Trained, begun, latest_loss, monitor_rows
 from aejax.train.epoch import Metrics, SeedData
 from aejax.train.optimizers import make_optimizer
 from aejax.train.plan import Plan
@@ -118,15 +118,12 @@ def _train(
     rounds: int,
 ) -> Trained:
     plan, compiler = experiment.plan, experiment.compiler
-    begin = begin_program(plan, optimizer, 0)
-    undiverged = plan.put_seeded(np.zeros(plan.seeds, np.int32))
     trail = experiment.keeper.trail(name)
-    stand = trail.latest(plan.shapes_of_fetched(jax.eval_shape(begin, variables, undiverged)))
-    if stand is None:
-        fit, course = compiler(begin, variables, undiverged), None
-    else:
+    fit, stand = begun(experiment, trail, variables, optimizer)
+    course = None
+    if stand is not None:
         loader.restore(stand.loader, name)
-        fit, course = plan.put_seeded(stand.fit), stand.course
+        course = stand.course
         experiment.reporter.epochs(course.epochs / pace.rounds, latest_loss(course.history))
     assert method.objective is not None
     programs = _programs(plan, method.objective, optimizer)

@@ -19,7 +19,7 @@ from aejax.methods import Method
 from aejax.models.parts import Variables
 from aejax.objectives.objective import Objective
 from aejax.run.experiment import Experiment, rows_on_device
-from aejax.run.keeping import Course, longer
+from aejax.run.keeping import Course, Stand, Trail, longer
 from aejax.run.signals import saving_first
 from aejax.train.epoch import Metrics, SeedData, make_epochs
 from aejax.train.keys import Use
@@ -61,7 +61,7 @@ def start(experiment: Experiment, method: Method) -> Variables:
 
 
 @functools.lru_cache(maxsize=64)
-def begin_program(plan: Plan, optimizer: optax.GradientTransformation, step: int) -> Callable[..., Fit]:
+def _begin_program(plan: Plan, optimizer: optax.GradientTransformation, step: int) -> Callable[..., Fit]:
     """From variables, and the epoch in which each seed has diverged already, to a training before its first step."""
     return plan.over(lambda own, failed: init_fit(own, optimizer, step, failed))
 
@@ -71,6 +71,33 @@ def _epochs_program(
     plan: Plan, objective: Objective, optimizer: optax.GradientTransformation
 ) -> Callable[..., tuple[Fit, Metrics]]:
     return plan.over(make_epochs(objective, optimizer), shared=(3,), donate=(0,))
+
+
+def begun(
+    experiment: Experiment,
+    trail: Trail,
+    variables: Variables,
+    optimizer: optax.GradientTransformation,
+    steps: int = 0,
+    diverged_epoch: Int[np.ndarray, " seeds"] | None = None,
+) -> tuple[Fit, Stand | None]:
+    """A training before its first step, or where its checkpoints left it, and then what they say of it.
+
+    Args:
+        experiment: where to.
+        trail: its checkpoints.
+        variables: what it starts from, of every seed, on the devices.
+        optimizer: an optax gradient transformation.
+        steps: that were taken before it began.
+        diverged_epoch: of each seed before it began; 0 where it had not.
+    """
+    plan = experiment.plan
+    failed = plan.put_seeded(np.zeros(plan.seeds, np.int32) if diverged_epoch is None else diverged_epoch)
+    begin = _begin_program(plan, optimizer, steps)
+    stand = trail.latest(plan.shapes_of_fetched(jax.eval_shape(begin, variables, failed)))
+    if stand is None:
+        return experiment.compiler(begin, variables, failed), None
+    return plan.put_seeded(stand.fit), stand
 
 
 def train(
@@ -115,15 +142,11 @@ def train(
     rows = experiment.split.only_training(rows, "a model")
     plan, compiler = experiment.plan, experiment.compiler
     earlier = 0 if before is None else before.course.epochs
-    step = earlier * steps_per_epoch(rows.shape[1], batch_size)
-    diverged = plan.put_seeded(np.zeros(plan.seeds, np.int32) if before is None else before.course.diverged_epoch)
-    begin = begin_program(plan, optimizer, step)
     trail = experiment.keeper.trail(name)
-    stand = trail.latest(plan.shapes_of_fetched(jax.eval_shape(begin, variables, diverged)))
-    if stand is None:
-        fit, course = compiler(begin, variables, diverged), None
-    else:
-        fit, course = plan.put_seeded(stand.fit), stand.course
+    steps = earlier * steps_per_epoch(rows.shape[1], batch_size)
+    fit, stand = begun(experiment, trail, variables, optimizer, steps, before and before.course.diverged_epoch)
+    course = None if stand is None else stand.course
+    if course is not None:
         experiment.reporter.epochs(course.epochs / passes, latest_loss(course.history))
     program = _epochs_program(plan, objective, optimizer)
     data = SeedData(experiment.keys(noise), experiment.seed_scaler, rows_on_device(experiment, monitor))
