@@ -21,7 +21,12 @@ FIGURES = {
     "verify.png": "How often a known gap gets its verdict, and how often the intervals hold their truth",
 }
 PAGE = "README.md"
-PAGES = ("verify.md", "faults.md", "saves.md")  # of the statistics, and of what runs survive
+PAGES = (
+    "verify.md",
+    "faults.md",
+    "saves.md",
+    "planning.md",
+)  # of the statistics, what runs survive, what large ones take
 
 _OPENING = """\
 # Results
