@@ -21,12 +21,7 @@ FIGURES = {
     "verify.png": "How often a known gap gets its verdict, and how often the intervals hold their truth",
 }
 PAGE = "README.md"
-PAGES = (
-    "verify.md",
-    "faults.md",
-    "saves.md",
-    "planning.md",
-)  # of the statistics, what runs survive, what large ones take
+PAGES = ("verify.md", "faults.md", "saves.md", "planning.md")  # of statistics, of faults, of large runs on paper
 
 _OPENING = """\
 # Results

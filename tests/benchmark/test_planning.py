@@ -138,6 +138,8 @@ def test_a_stream_moves_each_image_once_and_sums_gradients_in_each_step(sizes: S
     assert alone.seconds[SUMS] == 0
     assert host.seconds[SUMS] == pytest.approx(3 * 100 * 2 * sizes.parameters * 2 * 7 / 8 / H100.peer_link)
     assert many.seconds[SUMS] == pytest.approx(3 * 100 * 2 * sizes.parameters * 2 * 15 / 16 / H100.network)
+    larger = plan_stream(StreamTask(seeds=2), sizes, 8, H100, known)
+    assert (larger.held, larger.host_held) == (host.held, host.host_held)  # memory does not grow with the set
     assert seeds_apart(task, sizes, 1, H100) == pytest.approx(max(alone.seconds[ARITHMETIC], alone.seconds[MEMORY]))
     assert seeds_apart(task, sizes, 64, H100) == pytest.approx(seeds_apart(task, sizes, 1, H100) / 2)
 

@@ -128,8 +128,7 @@ def read_measured(results: Path) -> Measured:
 
 def _workloads(results: Path) -> Iterator[tuple[str, Any, Any]]:
     """Every benchmark's workloads: that of all of them first, then by name."""
-    folders = sorted(results.glob("benchmark*"), key=lambda folder: (folder.name != "benchmark", folder.name))
-    for path in (folder / "results.json" for folder in folders):
+    for path in (folder / "results.json" for folder in sorted(results.glob("benchmark*"))):
         if path.is_file():
             found = read_json(path)
             yield from ((str(path.relative_to(results)), found, workload) for workload in found.get("workloads", ()))

@@ -9,6 +9,10 @@ from typing import NamedTuple
 
 from aejax.benchmark.planning.constants import Accelerator, Measured
 from aejax.benchmark.planning.sizes import FLOAT, Sizes
+from aejax.data.stream.loader import READ_AHEAD
+from aejax.data.stream.pace import CHUNK_BYTES
+from aejax.data.stream.sample import SAMPLE, WINDOW, WINDOW_BYTES
+from aejax.run.streaming import QUEUED
 
 GPUS = (1, 8, 64)
 ARITHMETIC, MEMORY = "arithmetic", "device memory"
@@ -116,7 +120,9 @@ def plan_stream(task: StreamTask, sizes: Sizes, gpus: int, device: Accelerator, 
     hosts, room = hosts_of(gpus, device), device.share * device.memory
     steps, share = math.ceil(task.examples / sizes.batch), sizes.batch / gpus
     link = device.peer_link if hosts == 1 else device.network
-    once, state = task.examples * sizes.example, task.seeds * sizes.held
+    once, sample = task.examples * sizes.example, SAMPLE * (sizes.example + FLOAT)
+    beside = (QUEUED + 1) * CHUNK_BYTES // gpus + sample  # a sample validates
+    windows = 2 * min(WINDOW * sizes.example, WINDOW_BYTES)
     gradients = task.seeds * sizes.parameters * 2 * (gpus - 1) / gpus
     seconds = {
         ARITHMETIC: task.examples * task.seeds * sizes.flops / gpus / device.flops,
@@ -131,10 +137,10 @@ def plan_stream(task: StreamTask, sizes: Sizes, gpus: int, device: Accelerator, 
     return Plan(
         gpus=gpus,
         hosts=hosts,
-        held=state,
+        held=task.seeds * sizes.held + beside,
         room=room,
-        groups=groups_needed(task.seeds, sizes.held, 0, room),
-        host_held=task.seeds * sizes.fit,
+        groups=groups_needed(task.seeds, sizes.held, beside, room),
+        host_held=task.seeds * sizes.fit + windows + (READ_AHEAD + 1) * CHUNK_BYTES + sample,
         moved={MEMORY: gpus * steps * task.seeds * sizes.moved(share), LINK: once, SUMS: gpus * steps * gradients},
         seconds={resource: task.passes * value for resource, value in seconds.items()},
     )

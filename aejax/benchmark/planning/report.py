@@ -30,7 +30,7 @@ MENDS = {
     PROBING: "Settings are probed one after the other, at the rate of the machine that was measured. Measure it on a "
     "GPU; probe many settings at once.",
     MEMORY: "Each step reads and writes the whole state for one batch. Larger batches; a smaller optimizer state.",
-    SAVING: f"Saves are spaced to take at most {SHARE:.0%} of a training; one that a signal asks for takes this long. "
+    SAVING: f"Saves are spaced to take at most {SHARE:.0%} of a training; one that a signal asks for takes at least this long. "
     "Each process saves its own runs, by groups.",
     LAYING: "Every setting has a copy of its seed's order. One order for each seed on the device, which settings "
     "share.",
@@ -42,23 +42,14 @@ MENDS = {
     "each host.",
     DECODING: "Decode once, and keep arrays.",
 }
-NOTES = {**MENDS, LINK: "Orders of all runs cross each epoch. One for each seed, as above."}  # of a sweep
+NOTES = {**MENDS, LINK: "The orders of all runs cross in each epoch. One for each seed would do."}  # of a sweep
 
 
 def page(paper: OnPaper) -> str:
     """`planning.md`."""
-    task, known = paper.sweep_task, paper.measured
-    streamed = (
-        ""
-        if known.streaming
-        else (" No rate of reading has been measured (`stream/stream.json` is not there), so the set has no row of it.")
-    )
-    laid = "" if known.host else f" The orders on the host have not been measured (`{HOST}` is not there)."
     return f"""# A large sweep and a large set, on paper
 
-Made by `python -m aejax.benchmark.planning results`. What {task.runs:,} runs of `{RECIPE}` and a set of \
-{paper.stream_task.examples:,} examples would take on {_some()} GPUs. No GPU was measured: its rates are \
-published ones. A time is a bound, one resource's work by its rate, and nothing is simulated.{streamed}{laid}
+{_opening(paper)}
 
 **Measured**
 
@@ -74,22 +65,12 @@ published ones. A time is a bound, one resource's work by its rate, and nothing 
 
 {sizes_table(paper)}
 
-**A sweep: {task.settings:,} settings of {task.seeds} seeds, {task.epochs} epochs of {task.n_train:,} examples**
+{_sweep_section(paper)}
 
-{_sweep_table(paper)}
-
-{_sweep_notes(paper)}
-
-**A set of {paper.stream_task.examples:,} examples, {size(paper.stream[0].moved[LINK])}, {paper.stream_task.seeds} \
-seeds, one pass**
-
-{_stream_table(paper)}
-
-{_stream_notes(paper)}
+{_stream_section(paper)}
 
 **What breaks first**
 
-Seconds of each resource by those of the arithmetic at its peak, ranked by the fewest GPUs at which they are more.
 {_breaks_first(paper)}
 
 The sweep:
@@ -100,6 +81,19 @@ The set:
 
 {_ranked(paper.stream_breaks, MENDS)}
 """
+
+
+def _opening(paper: OnPaper) -> str:
+    sentences = [
+        f"Made by `python -m aejax.benchmark.planning results`. What {paper.sweep_task.runs:,} runs of `{RECIPE}` and "
+        f"a set of {paper.stream_task.examples:,} examples would take on {_some()} GPUs. No GPU was measured: its rates "
+        "are published ones. A time is a bound, one resource's work by its rate, and nothing is simulated."
+    ]
+    if paper.measured.streaming is None:
+        sentences.append("No rate of reading has been measured (`stream/stream.json` is not there), so it has no row.")
+    if paper.measured.host is None:
+        sentences.append(f"The orders on the host have not been measured (`{HOST}` is not there).")
+    return " ".join(sentences)
 
 
 def _some() -> str:
@@ -144,9 +138,11 @@ def _table(rows: list[list[str]]) -> str:
     return markdown_rows(["", *(f"{gpus} GPU{'' if gpus == 1 else 's'}" for gpus in GPUS)], "l" + "r" * len(GPUS), rows)
 
 
-def _sweep_table(paper: OnPaper) -> str:
-    plans = paper.sweep
-    return _table(
+def _sweep_section(paper: OnPaper) -> str:
+    task, plans = paper.sweep_task, paper.sweep
+    settings = f"{task.settings:,} settings of {task.seeds} seeds"
+    title = f"**A sweep: {settings}, {task.epochs} epochs of {task.n_train:,} examples**"
+    table = _table(
         [
             *_memory(plans),
             _moved_row("device memory moved, an epoch", plans, MEMORY),
@@ -155,6 +151,7 @@ def _sweep_table(paper: OnPaper) -> str:
             *(_seconds_row(f"beside it: {name}", plans, name) for name in AROUND),
         ]
     )
+    return f"{title}\n\n{table}\n\n{_sweep_notes(paper)}"
 
 
 def _sweep_notes(paper: OnPaper) -> str:
@@ -179,9 +176,11 @@ def _sweep_notes(paper: OnPaper) -> str:
     )
 
 
-def _stream_table(paper: OnPaper) -> str:
+def _stream_section(paper: OnPaper) -> str:
+    task, once = paper.stream_task, size(paper.stream[0].moved[LINK])
+    title = f"**A set of {task.examples:,} examples, {once}, {task.seeds} seeds, one pass**"
     plans, apart = paper.stream, dict(zip(GPUS, paper.apart, strict=True))
-    return _table(
+    table = _table(
         [
             *_memory(plans),
             *(_moved_row(f"moved: {name}", plans, name) for name in plans[0].moved),
@@ -190,6 +189,7 @@ def _stream_table(paper: OnPaper) -> str:
             _row("longest, seeds apart", plans, lambda plan: duration(apart[plan.gpus])),
         ]
     )
+    return f"{title}\n\n{table}\n\n{_stream_notes(paper)}"
 
 
 def _stream_notes(paper: OnPaper) -> str:
@@ -199,15 +199,20 @@ def _stream_notes(paper: OnPaper) -> str:
         f"On {training.machine}, at the rate measured in memory: {duration(on_cores)} for a pass, "
         f"{duration(PASSES * on_cores)} for {PASSES}. Each batch of {paper.sizes.batch} is laid over all GPUs "
         f"(`--batch-devices`); seeds apart: whole seeds on each GPU, of which {task.seeds} at most have work, and each "
-        "host reads the whole set. Chunks that wait on the device are not counted."
+        "host reads the whole set. Memory does not grow with the set: a process has two windows, a few chunks and a "
+        "sample of it."
     )
 
 
 def _breaks_first(paper: OnPaper) -> str:
     device, crowded = paper.accelerator, [plan for plan in paper.sweep if not plan.fits]
     lines = [
+        "Seconds of each resource by those of the arithmetic at its peak, ranked by the fewest GPUs at which they are "
+        "more."
+    ]
+    lines += [
         f"Before any time, memory: on {plan.gpus} GPU{'' if plan.gpus == 1 else 's'} the sweep needs {size(plan.held)} "
-        f"of each and has {size(plan.room)}; trained in {plan.groups} groups it fits."
+        f"on each, and JAX takes {size(plan.room)}; trained in {plan.groups} groups it fits."
         for plan in crowded
     ]
     most = max(plan.host_held for plan in paper.sweep)
