@@ -30,8 +30,8 @@ MENDS = {
     PROBING: "Settings are probed one after the other, at the rate of the machine that was measured. Measure it on a "
     "GPU; probe many settings at once.",
     MEMORY: "Each step reads and writes the whole state for one batch. Larger batches; a smaller optimizer state.",
-    SAVING: f"Saves are spaced to take at most {SHARE:.0%} of a training; one that a signal asks for takes at least this long. "
-    "Each process saves its own runs, by groups.",
+    SAVING: f"Saves are spaced to take at most {SHARE:.0%} of a training; one that a signal asks for takes at least this "
+    "long. Each process saves its own runs, by groups.",
     LAYING: "Every setting has a copy of its seed's order. One order for each seed on the device, which settings "
     "share.",
     GATHER: "Every process fetches the states of all runs. Each fetches its own.",
@@ -86,8 +86,8 @@ The set:
 def _opening(paper: OnPaper) -> str:
     sentences = [
         f"Made by `python -m aejax.benchmark.planning results`. What {paper.sweep_task.runs:,} runs of `{RECIPE}` and "
-        f"a set of {paper.stream_task.examples:,} examples would take on {_some()} GPUs. No GPU was measured: its rates "
-        "are published ones. A time is a bound, one resource's work by its rate, and nothing is simulated."
+        f"a set of {paper.stream_task.examples:,} examples would take on {_some()} GPUs. No GPU was measured: its "
+        "rates are published ones. A time is a bound, one resource's work by its rate, and nothing is simulated."
     ]
     if paper.measured.streaming is None:
         sentences.append("No rate of reading has been measured (`stream/stream.json` is not there), so it has no row.")
