@@ -30,8 +30,8 @@ MENDS = {
     PROBING: "Settings are probed one after the other, at the rate of the machine that was measured. Measure it on a "
     "GPU; probe many settings at once.",
     MEMORY: "Each step reads and writes the whole state for one batch. Larger batches; a smaller optimizer state.",
-    SAVING: f"Saves are spaced to take at most {SHARE:.0%} of a training; one that a signal asks for takes at least this "
-    "long. Each process saves its own runs, by groups.",
+    SAVING: f"Saves are spaced to take at most {SHARE:.0%} of a training; one that a signal asks for takes at least "
+    "this long. Each process saves its own runs, by groups.",
     LAYING: "Every setting has a copy of its seed's order. One order for each seed on the device, which settings "
     "share.",
     GATHER: "Every process fetches the states of all runs. Each fetches its own.",
