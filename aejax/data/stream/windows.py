@@ -55,11 +55,10 @@ class Windows:
         order = self._order(number)
         again = int(np.searchsorted(places, order.n))
         bounds = np.searchsorted(places[:again], order.starts)
-        for window in range(order.windows):
+        for window in np.flatnonzero(bounds[1:] > bounds[:-1]).tolist():
             own = slice(int(bounds[window]), int(bounds[window + 1]))
-            if own.start < own.stop:
-                inputs, at = self._window(number, window)
-                np.take(inputs, at[places[own] - order.starts[window]], axis=0, out=out[own], mode="clip")
+            inputs, at = self._window(number, window)
+            np.take(inputs, at[places[own] - order.starts[window]], axis=0, out=out[own], mode="clip")
         if again < len(places):
             out[again:] = self._of_first_window(order, places[again:] - order.n)
 
