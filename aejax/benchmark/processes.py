@@ -99,7 +99,7 @@ def ask_all(workers: Sequence[Worker], question: dict[str, Any]) -> Answers:
 def _busy_seconds() -> float | None:
     """Processor seconds that this machine has worked since it started; known on Linux only."""
     try:
-        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+        fields = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:9]
     except OSError:
         return None
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields)

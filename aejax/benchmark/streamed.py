@@ -76,7 +76,7 @@ def write_large(folder: Path, size: int, seed: int) -> dict[str, Any]:
 
 def status(field: str) -> int:
     """Bytes that `/proc/self/status` says of this process: VmHWM, VmRSS, RssAnon, ..."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         name, _, value = line.partition(":")
         if name == field:
             return int(value.split()[0]) * 1024

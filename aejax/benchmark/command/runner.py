@@ -45,7 +45,7 @@ def run_once(command: Command, folder: Path) -> Run:
     root = Path(aejax.__file__).parents[1]
     data_dir = [] if command.data_dir is None else ["--data-dir", command.data_dir]
     words = [sys.executable, *command.words, *data_dir, "--out", str(folder / "run")]
-    with (folder / "log").open("w+") as log:
+    with (folder / "log").open("w+", encoding="utf-8") as log:
         process = subprocess.Popen(words, cwd=root, stdout=log, stderr=log)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
