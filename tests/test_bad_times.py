@@ -169,7 +169,7 @@ def test_names_become_words_for_folders_that_every_library_can_write():
         dataset_word("~nobody-of-that-name/x.csv")
 
 
-KERNELS = ("contenders.py", "worker.py", "memory.py", "environment.py")  # read /proc and pipes of our own: ASCII
+KERNELS = ("worker.py", "memory.py", "environment.py")  # read /proc and pipes of our own: ASCII
 READING = ("open", "read_text", "write_text", "fdopen")
 
 
