@@ -3,8 +3,7 @@
     python scripts/stream.py [--gigabytes 20] [--limit GB] [--scratch DIR] [--data-dir DIR] [--out DIR]
 
 Makes a set of that size in the scratch folder, trains one pass over it in a process of its own, deletes it; then trains
-MNIST from memory and streamed, by turns. Writes `stream.json` and `stream.md`. What it cost where, and what it found:
-`results/stream/stream.md`.
+MNIST from memory and streamed, by turns. Writes `stream.json` and `stream.md`, with what it cost and what it found.
 """
 
 import dataclasses

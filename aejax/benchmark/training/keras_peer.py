@@ -1,9 +1,8 @@
 """Keras 3 as a contender, on the backend that `KERAS_BACKEND` names: `model.fit` on the same architecture, initial
 distribution, loss and optimizer.
 
-At its best honest setting on CPU, each choice measured against its alternatives: data resident as scaled float32,
-compiled by XLA (`jit_compile=True`), which without costs TensorFlow up to twice and JAX ten times as much, and 16 steps
-handed over at once. `fit` shuffles by itself and leaves an epoch's last batch as small as it comes, where this project
+At what single tries on two busy cores found best: data resident as scaled float32, compiled by XLA (`jit_compile=True`)
+and 16 steps handed over at once. `fit` shuffles by itself and leaves an epoch's last batch as small as it comes, where this project
 fills it up. Beside `encoding.keras_peer` this is the only module that imports Keras.
 """
 
