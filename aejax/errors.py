@@ -1,5 +1,8 @@
 """What ends a run early: something a user can mend, a signal, or the end of another process of the run."""
 
+import difflib
+from collections.abc import Collection, Sequence
+
 
 class InputError(Exception):
     """What was asked for cannot be done.
@@ -17,6 +20,19 @@ def require(condition: object, message: str) -> None:
     """Raise `InputError(message)` unless `condition` holds."""
     if not condition:
         raise InputError(message)
+
+
+def require_known(flag: str, kind: str, names: Sequence[str], known: Collection[str]) -> None:
+    """Refuse names that are unknown, with the near ones, or given twice.
+
+    Raises:
+        InputError: in one line.
+    """
+    for name in names:
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"did you mean {' or '.join(near)}" if near else f"there are {', '.join(known)}"
+        require(name in known, f"{flag} {name}: no such {kind}; {hint}")
+    require(len(set(names)) == len(names), f"{flag} {' '.join(names)}: each {kind} once")
 
 
 def printable(text: str) -> str:

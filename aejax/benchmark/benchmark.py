@@ -13,11 +13,11 @@ from aejax.benchmark.curves.points import CURVES, Curve
 from aejax.benchmark.curves.report import curves_figure
 from aejax.benchmark.figures import ratios_figure, relative
 from aejax.benchmark.kinds import EVERYTHING, KINDS
-from aejax.benchmark.peers import PEERS, Peer, check_names, check_peers
+from aejax.benchmark.peers import PEERS, Peer, check_peers
 from aejax.benchmark.report import markdown
 from aejax.benchmark.targets import verdicts
 from aejax.benchmark.turns import Effort
-from aejax.errors import InputError, require
+from aejax.errors import InputError, require, require_known
 from aejax.report.style import save
 from aejax.run.environment import command
 from aejax.store.files import write_atomically, write_json
@@ -56,11 +56,8 @@ def benchmark(
         InputError: what is asked for cannot be timed; nothing has been.
     """
     began = time.perf_counter()
-    for flag, number in (("--seeds", seeds), ("--epochs", epochs), ("--repeats", repeats)):
-        require(number is None or number >= 1, f"{flag} {number}: expected at least 1")
-    require([*names, *curves], f"--workload: name at least one of {', '.join(workloads)}")
-    check_names("--workload", names, workloads)
-    check_names("--curve", curves, known_curves)
+    effort = Effort(seeds, epochs, repeats)
+    _check(names, workloads, curves, known_curves, effort)
 
     def say(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
@@ -74,7 +71,6 @@ def benchmark(
         busy = busy or (bool(curves) and peer == ON_CURVES)
         require(busy, f"--peers {peer}: takes no part in these workloads; leave it out, or add one that it knows")
     _make_folder(out)
-    effort = Effort(seeds, epochs, repeats)
     entries = [kind.measure(name, workloads[name], works[name], peers, effort, say) for name, kind in kinds.items()]
     drawn = [measure_curve(name, known_curves[name](), peers, effort, data_dir, say) for name in curves]
     results: dict[str, Any] = {
@@ -87,6 +83,21 @@ def benchmark(
     results["targets"] = [verdict._asdict() for verdict in verdicts(results)]
     _write(out, results)
     return results
+
+
+def _check(
+    names: Sequence[str],
+    workloads: dict[str, Any],
+    curves: Sequence[str],
+    known_curves: dict[str, Callable[[], Curve]],
+    effort: Effort,
+) -> None:
+    """Refuse what is not there, and less than one of anything."""
+    for flag, number in zip(("--seeds", "--epochs", "--repeats"), effort, strict=True):
+        require(number is None or number >= 1, f"{flag} {number}: expected at least 1")
+    require([*names, *curves], f"--workload: name at least one of {', '.join(workloads)}")
+    require_known("--workload", "workload", names, workloads)
+    require_known("--curve", "curve", curves, known_curves)
 
 
 def _write(out: Path, results: dict[str, Any]) -> None:

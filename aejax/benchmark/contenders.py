@@ -23,6 +23,10 @@ class Contender(NamedTuple):
         """Whose it is: `aejax`, or a name of `peers.PEERS`."""
         return "aejax" if self.library in OWN else self.library.partition("-")[0]
 
+    def described(self) -> dict[str, Any]:
+        """What the results say of it, whatever its work."""
+        return {"name": self.name, "seeds": self.seeds, "processes": len(self.shares), "threads": self.threads}
+
 
 OWN = ("aejax", "path", "path-drawn", "aejax-encode", "command")  # this project's entries of `worker.TRAINERS`
 

@@ -1,13 +1,12 @@
 """The libraries that a user would pick instead, and the settings in which each is tried."""
 
-import difflib
 import importlib.util
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from aejax.benchmark.contenders import Contender, all_threads, process_per_core
 from aejax.config import PretrainConfig
-from aejax.errors import require
+from aejax.errors import require, require_known
 
 PEERS_EXTRA = 'pip install -e ".[peers]"'
 BRIEFLY = (("GOMP_SPINCOUNT", "1000"),)
@@ -127,26 +126,13 @@ PEERS: dict[str, Peer] = {
 }
 
 
-def check_names(flag: str, names: Sequence[str], known: Collection[str]) -> None:
-    """Refuse unknown or repeated names.
-
-    Raises:
-        InputError: with the near names.
-    """
-    for name in names:
-        near = difflib.get_close_matches(name, known, n=2)
-        hint = f"did you mean {' or '.join(near)}" if near else f"there are {', '.join(known)}"
-        require(name in known, f"{flag} {name}: no such {flag.strip('-').removesuffix('s')}; {hint}")
-    require(len(set(names)) == len(names), f"{flag} {' '.join(names)}: each name once")
-
-
 def check_peers(peers: Sequence[str]) -> list[str]:
     """Refuse peers that are unknown or not installed, without importing them; one line for each part that is missing.
 
     Raises:
         InputError: with the near names, or the line that installs it.
     """
-    check_names("--peers", peers, PEERS)
+    require_known("--peers", "peer", peers, PEERS)
     for name in peers:
         found = importlib.util.find_spec(PEERS[name].package) is not None
         require(found, f"--peers {name}: is not installed; {PEERS[name].install}, or leave it out")

@@ -1,6 +1,5 @@
 """Runs claims one after the other, and keeps what came out: a kill loses one claim at most."""
 
-import difflib
 import json
 import shutil
 import time
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from aejax.config import DataConfig
 from aejax.data.sources import load
-from aejax.errors import InputError, require
+from aejax.errors import InputError, require, require_known
 from aejax.ledger.claim import Claim, Evidence
 from aejax.ledger.judge import Judgement, judge_numbers, judge_statement
 from aejax.ledger.registry import CLAIMS
@@ -29,16 +28,8 @@ Measured = dict[str, Any]  # `per_seed` of a number, `evidence` of a statement; 
 
 
 def check_names(names: Sequence[str], known: Mapping[str, Claim]) -> None:
-    """Refuse unknown and repeated names, before anything is run.
-
-    Raises:
-        InputError: with the near names.
-    """
-    for name in names:
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(near)}" if near else f"there are {', '.join(known)}"
-        require(name in known, f"--only {name}: no such claim; {hint}")
-    require(len(set(names)) == len(names), f"--only {' '.join(names)}: each claim once")
+    """Refuse unknown and repeated names, before anything is run. Raises `InputError` with the near names."""
+    require_known("--only", "claim", names, known)
 
 
 def make_ledger(

@@ -60,12 +60,9 @@ def measure_curve(
 def _described(entrant: Entrant, timing: Timing) -> dict[str, Any]:
     one = entrant.contender
     return {
-        "name": one.name,
+        **one.described(),
         "library": one.library,
         "peer": one.peer,
-        "seeds": one.seeds,
-        "processes": len(one.shares),
-        "threads": one.threads,
         "seconds_per_epoch_and_seed": spread([wall / entrant.epochs / one.seeds for wall in timing.wall]),
         "cores_used_by_others": timing.others,
     }

@@ -50,12 +50,9 @@ def describe(one: Contender, timing: Timing, rounds: int, rows: int) -> dict[str
     """One entry of `contenders`."""
     seconds = spread([wall / rounds / one.seeds for wall in timing.wall])
     return {
-        "name": one.name,
+        **one.described(),
         "library": one.peer,
         "worker": one.library,
-        "seeds": one.seeds,
-        "processes": len(one.shares),
-        "threads": one.threads,
         "variables": dict(one.environment),
         "seconds_per_round_and_seed": seconds,
         "images_per_second": rows / seconds["median"],

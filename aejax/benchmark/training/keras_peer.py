@@ -2,8 +2,8 @@
 distribution, loss and optimizer.
 
 At what single tries on two busy cores found best: data resident as scaled float32, compiled by XLA (`jit_compile=True`)
-and 16 steps handed over at once. `fit` shuffles by itself and leaves an epoch's last batch as small as it comes, where this project
-fills it up. Beside `encoding.keras_peer` this is the only module that imports Keras.
+and 16 steps handed over at once. `fit` shuffles by itself and leaves an epoch's last batch as small as it comes, where
+this project fills it up. Beside `encoding.keras_peer` this is the only module that imports Keras.
 """
 
 import time

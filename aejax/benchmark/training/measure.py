@@ -74,12 +74,9 @@ def describe(one: Contender, timing: Timing, epochs: int, gflop: float, product:
     losses = [by_seed[seed] for seed in sorted(by_seed)]
     facts = {key: value for key, value in timing.facts[0].items() if key not in ("environment", "peak_memory_bytes")}
     return {
-        "name": one.name,
+        **one.described(),
         "library": one.library,
         "peer": one.peer,
-        "seeds": one.seeds,
-        "processes": len(one.shares),
-        "threads": one.threads,
         "variables": dict(one.environment),
         "note": one.note,
         "seconds_per_epoch_and_seed": seconds,
