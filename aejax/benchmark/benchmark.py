@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -71,17 +72,32 @@ def benchmark(
         busy = busy or (bool(curves) and peer == ON_CURVES)
         require(busy, f"--peers {peer}: takes no part in these workloads; leave it out, or add one that it knows")
     _make_folder(out)
-    entries = [kind.measure(name, workloads[name], works[name], peers, effort, say) for name, kind in kinds.items()]
-    drawn = [measure_curve(name, known_curves[name](), peers, effort, data_dir, say) for name in curves]
+    measure = [
+        *(
+            partial(kind.measure, name, workloads[name], works[name], peers, effort, say)
+            for name, kind in kinds.items()
+        ),
+        *(partial(measure_curve, name, known_curves[name](), peers, effort, data_dir, say) for name in curves),
+    ]
+    entries: list[dict[str, Any]] = []
+    for each in measure:  # written after each: what was timed is not lost with what comes after it
+        entries.append(each())
+        results = _results(entries[: len(names)], entries[len(names) :], peers, time.perf_counter() - began)
+        _write(out, results)
+    return results
+
+
+def _results(
+    timed: Sequence[dict[str, Any]], drawn: Sequence[dict[str, Any]], peers: Sequence[str], seconds: float
+) -> dict[str, Any]:
     results: dict[str, Any] = {
         "schema": 1,
         "kind": "benchmark",
-        "environment": {**_environment([*entries, *drawn], peers), "seconds": time.perf_counter() - began},
-        "workloads": entries,
-        "curves": drawn,
+        "environment": {**_environment([*timed, *drawn], peers), "seconds": seconds},
+        "workloads": list(timed),
+        "curves": list(drawn),
     }
     results["targets"] = [verdict._asdict() for verdict in verdicts(results)]
-    _write(out, results)
     return results
 
 
