@@ -1,22 +1,67 @@
 """What keeps few of a code's units: for each example, over a batch, or for each unit.
 
-Each is a mask times the code, so the gradient of a unit that is not kept is exactly zero. The mask is made of the
-indices that a partial sort gives, so ties never keep one unit too many.
+Each is a mask times the code, so the gradient of a unit that is not kept is exactly zero. Ties never keep one too many.
 """
+
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 THRESHOLD_MOMENTUM = 0.99  # of BatchTopK's running threshold
 
 
 def largest(values: Float[Array, "rows columns"], k: int) -> Bool[Array, "rows columns"]:
-    """Where the `k` largest values of each row are; exactly `k`, the first of equals."""
-    _, columns = jax.lax.top_k(jax.lax.stop_gradient(values), k)
-    rows = jnp.arange(values.shape[0])[:, None]
-    return jnp.zeros(values.shape, bool).at[rows, columns].set(True)
+    """Where the `k` largest values of each row are; exactly `k`, the first of equals.
+
+    A number that exactly `k` of a row are not below is looked for bit by bit, counting, until every row has one; where
+    equals leave no such number it is the k-th largest itself. A partial sort of 1,000 columns and the scatter of what
+    it took were a fifth of a training step on CPU.
+    """
+    keys = _ordered(jax.lax.stop_gradient(values))
+
+    def missing(search: Search) -> Bool[Array, ""]:
+        return (search.bit >= 0) & jnp.any(search.kept > k)
+
+    def narrowed(search: Search) -> Search:
+        candidate = search.least + (jnp.int32(1) << search.bit)
+        count = _count(keys >= candidate[:, None])
+        enough = count >= k
+        return Search(
+            search.bit - 1, jnp.where(enough, candidate, search.least), jnp.where(enough, count, search.kept)
+        )
+
+    rows, columns = keys.shape
+    lowest = jnp.full(rows, jnp.iinfo(jnp.int32).min, jnp.int32)
+    found = jax.lax.while_loop(missing, narrowed, Search(jnp.int32(31), lowest, jnp.full(rows, columns, jnp.int32)))
+    least = found.least[:, None]
+
+    def first() -> Bool[Array, "rows columns"]:
+        more, equal = keys > least, keys == least
+        wanted = k - _count(more)
+        return more | (equal & (jnp.cumsum(equal, axis=1) <= wanted[:, None]))
+
+    return jax.lax.cond(jnp.any(found.kept > k), first, lambda: keys >= least)
+
+
+class Search(NamedTuple):
+    """How far the search for each row's `k` largest has come."""
+
+    bit: Int[Array, ""]  # that is tried next
+    least: Int[Array, " rows"]  # at least `k` of the row are not below it
+    kept: Int[Array, " rows"]  # how many these are
+
+
+def _count(where: Bool[Array, "rows columns"]) -> Int[Array, " rows"]:
+    return jnp.sum(where, axis=1, dtype=jnp.int32)
+
+
+def _ordered(values: Float[Array, "..."]) -> Int[Array, "..."]:
+    """Integers that are ordered as these floating-point numbers are."""
+    bits = jax.lax.bitcast_convert_type(values.astype(jnp.float32), jnp.int32)
+    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
 
 
 class TopK(nn.Module):
