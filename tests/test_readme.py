@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from aejax.benchmark.summary import summary_table
 from aejax.config import CompareConfig, DataConfig, TrainConfig
 from aejax.kinds.registry import KINDS
 from aejax.methods import METHODS, autoencoder_method
@@ -52,6 +53,11 @@ def test_the_readmes_first_screen_has_the_ledgers_headline():
     ledger = json.loads((ROOT / "results" / "ledger" / "ledger.json").read_text())
     first_screen = " ".join(README.split("## Two commands")[0].split())
     assert headline(ledger) in first_screen
+
+
+def test_the_readmes_speeds_are_the_committed_ones():
+    measured = json.loads((ROOT / "results" / "benchmark" / "results.json").read_text())
+    assert summary_table(measured["workloads"]) in README
 
 
 def test_the_readmes_promises_have_the_committed_figures():

@@ -14,6 +14,7 @@ from aejax.benchmark.curves.report import NOTES as CURVE_NOTES
 from aejax.benchmark.curves.report import curve_table
 from aejax.benchmark.encoding import report as encoding
 from aejax.benchmark.path import report as path
+from aejax.benchmark.summary import summary_table
 from aejax.benchmark.targets import NOTES as TARGET_NOTES
 from aejax.benchmark.targets import targets_table
 from aejax.report.table import markdown_rows
@@ -122,6 +123,8 @@ def notes(shown: Sequence[tuple[Entry, Layout]]) -> list[str]:
 def markdown(results: Entry) -> str:
     """`table.md`, to stand under a heading of the results page that names command, machine and seconds."""
     parts, shown = [f"Versions: {versions(results)}."], layouts(results)
+    if glance := summary_table(results["workloads"]):
+        parts += ["### At a glance", glance]
     for workload, layout in shown:
         rows = [layout.cells(one) for one in workload["contenders"]]
         parts += [

@@ -68,33 +68,41 @@ def _of(entry: Entry, peer: str) -> list[Entry]:
     return [one for one in entry["contenders"] if one["peer"] == peer]
 
 
-def _several(entry: Entry) -> Entry | None:
+def fastest(entry: Entry, peer: str) -> Entry | None:
+    """The fastest of all settings of a library."""
+    return _best(_of(entry, peer))
+
+
+def own_seeds(entry: Entry) -> Entry | None:
+    """This project with several seeds."""
     return next((one for one in _of(entry, "aejax") if one["seeds"] >= SEVERAL), None)
 
 
-def _times(slow: Entry, fast: Entry) -> Entry:
+def times_as_long(slow: Entry, fast: Entry) -> Entry:
+    """How many times as long one takes, as a spread over repetitions."""
     return ratio(slow[EACH], fast[EACH])
 
 
-def _spread(times: Entry) -> str:
+def shown_spread(times: Entry) -> str:
+    """Median and range."""
     return f"{times['median']:.2f} ({times['min']:.2f} to {times['max']:.2f})"
 
 
 def _faster(entry: Entry) -> list[Verdict]:
-    found, own = [], _several(entry)
+    found, own = [], own_seeds(entry)
     for peer, limits in FASTER.items():
-        best = _best(_of(entry, peer))
+        best = fastest(entry, peer)
         if own is None or best is None or entry["name"] not in limits:
             continue
-        limit, times = limits[entry["name"]], _times(best, own)
+        limit, times = limits[entry["name"]], times_as_long(best, own)
         target = f"{entry['name']}, {own['seeds']} seeds: {limit:g} times faster per seed than {TITLES[peer]}"
-        measured = f"{_spread(times)}; its fastest: {best['name']}"
+        measured = f"{shown_spread(times)}; its fastest: {best['name']}"
         found.append(Verdict(target, measured, times["median"] >= limit))
     return found
 
 
 def _share(entry: Entry) -> list[Verdict]:
-    own = _several(entry)
+    own = own_seeds(entry)
     if own is None or entry["name"] not in SHARE_OF_PRODUCT:
         return []
     limit, share = SHARE_OF_PRODUCT[entry["name"]], own["share_of_product"]
@@ -107,9 +115,9 @@ def _alone(entry: Entry) -> list[Verdict]:
     best = _best([one for one in _of(entry, "torch") if one["processes"] == 1])
     if own is None or best is None:
         return []
-    times = _times(best, own)
+    times = times_as_long(best, own)
     target = f"{entry['name']}, one seed alone: not slower than PyTorch in one process"
-    return [Verdict(target, f"{_spread(times)} times faster; its fastest: {best['name']}", times["median"] >= 1)]
+    return [Verdict(target, f"{shown_spread(times)} times faster; its fastest: {best['name']}", times["median"] >= 1)]
 
 
 def _command(entry: Entry) -> list[Verdict]:
@@ -142,7 +150,7 @@ def _accelerated_seeds(results: Entry) -> list[Verdict]:
         if best is not None:
             faster = ratio(best[EACH], many)
             target = f"deep, {ACCELERATED_SEEDS} seeds: {ACCELERATED_FASTER:g} times PyTorch, seed after seed"
-            found.append(Verdict(target, _spread(faster), faster["median"] >= ACCELERATED_FASTER))
+            found.append(Verdict(target, shown_spread(faster), faster["median"] >= ACCELERATED_FASTER))
     return found
 
 

@@ -4,10 +4,10 @@ Everything here is one trilinear form, `T(x, k, y) = <y, x * k>` with `*` a stri
 its three partial maps: to outputs (the convolution), to inputs (its transpose in `x`: the transposed convolution) and
 to kernels. The derivative of each is made of the other two, so reverse mode closes over the three to any order.
 
-On GPU and TPU each map is XLA's convolution. Inside `scan` on CPU that took 90 ms for a training step of 128 images of
-28x28 (16 and 32 channels and back; two cores), PyTorch 12 ms, and what is done here 7 ms: each map is one matrix
-product. `patches` gathers the window of each output by slices, and `overlap_add`, its transpose, adds windows back into
-images phase by phase. Left to differentiate the slices itself, JAX took 1.8 times as long.
+On GPU and TPU each map is XLA's convolution. Inside `scan` on CPU that is slower by far than outside it (jax issue
+12868); here each map is one matrix product, and a step faster than PyTorch's (`conv` in `results/benchmark`). `patches`
+gathers the window of each output by slices, and `overlap_add`, its transpose, adds windows back into images phase by
+phase. Left to differentiate the slices itself, JAX took 1.8 times as long.
 
 Images are `(c, h, w, batch)`. With the batch last every slice moves runs of a whole batch, whatever its stride, and
 the products that gather a kernel's gradient run at two to three times their speed with channels last: a step took

@@ -29,9 +29,7 @@ def largest(values: Float[Array, "rows columns"], k: int) -> Bool[Array, "rows c
         candidate = search.least + (jnp.int32(1) << search.bit)
         count = _count(keys >= candidate[:, None])
         enough = count >= k
-        return Search(
-            search.bit - 1, jnp.where(enough, candidate, search.least), jnp.where(enough, count, search.kept)
-        )
+        return Search(search.bit - 1, jnp.where(enough, candidate, search.least), jnp.where(enough, count, search.kept))
 
     rows, columns = keys.shape
     lowest = jnp.full(rows, jnp.iinfo(jnp.int32).min, jnp.int32)

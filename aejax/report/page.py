@@ -21,7 +21,7 @@ FIGURES = {
     "verify.png": "How often a known gap gets its verdict, and how often the intervals hold their truth",
 }
 PAGE = "README.md"
-PAGES = ("verify.md", "faults.md", "saves.md", "planning.md")  # of statistics, of faults, of large runs on paper
+PAGES = ("verify.md", "faults.md", "saves.md", "stream.md", "planning.md")  # what is no run
 
 _OPENING = """\
 # Results

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from aejax.benchmark.summary import summary_table
 from aejax.benchmark.targets import FASTER, verdicts
 from aejax.benchmark.turns import spread
 
@@ -47,6 +48,13 @@ def test_keras_must_be_twice_as_slow_as_torch_must() -> None:
     assert {name: times / 2 for name, times in FASTER["keras"].items()} == FASTER["torch"]
     keras = contender("keras, JAX", "keras", 2, [5.9] * 3)
     assert found(results(SEVERAL, keras))["deep, 4 seeds: 6 times faster per seed than Keras"] is False
+
+
+def test_the_summary_sets_several_seeds_beside_each_peers_fastest_setting() -> None:
+    slow, fast = contender("torch, slow", "torch", 2, [99.0] * 3), contender("torch, fast", "torch", 2, [3.0, 8.0, 2.0])
+    made = results(ALONE, SEVERAL, slow, fast, share=0.5)["workloads"]
+    assert summary_table(made).splitlines()[-1] == "| deep | 1 | 3.00 (2.00 to 4.00) times as long |  | 50% |"
+    assert summary_table(results(SEVERAL)["workloads"]) == ""
 
 
 @pytest.mark.parametrize(("seconds", "met"), [(2.0, True), (1.99, False)])
