@@ -84,13 +84,19 @@ def nll(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[Ar
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
 
 
-class _Path(NamedTuple):
+class _Step(NamedTuple):
     coefficients: Float[Array, "p classes"]  # of the strength before
-    curvature: Curvature
     loss: Float[Array, ""]  # its validation loss
     best: Float[Array, ""]  # the lowest so far
     improved: Bool[Array, ""]  # the strength before was better than all before it
     rises: Int[Array, ""]  # strengths in a row at which the loss has risen
+
+
+class _Path(NamedTuple):
+    step: _Step
+    curvature: Curvature
+    strongest: Float[Array, "p classes"]  # coefficients of the grid's strongest strength, where the way back begins
+    strongest_loss: Float[Array, ""]
 
 
 class _Chosen(NamedTuple):
@@ -113,43 +119,50 @@ def _choose(problem: Problem, features: Float[Array, "n_valid d"], labels: Int[A
     last = EXTENSION + len(L2_GRID) - 1
 
     def at_strength(path: _Path, index: Int[Array, ""]) -> tuple[_Path, tuple[Float[Array, ""], Array]]:
+        back = index == EXTENSION - 1
+        before = jax.tree.map(lambda new, old: jnp.where(back, new, old), _turned(path), path.step)
         beyond = (index < EXTENSION) | (index > last)
-        wanted = jnp.where(beyond, path.improved, path.rises < RISES)
+        wanted = jnp.where(beyond, before.improved, before.rises < RISES)
 
         def tried(_: None) -> tuple[Array, Curvature, Array]:
-            found = solve(problem, grid[index], path.coefficients, path.curvature, PATH_TOLERANCE, wanted)
+            found = solve(problem, grid[index], before.coefficients, path.curvature, PATH_TOLERANCE, wanted)
             loss = nll(logits_of(linear_of(problem, found.coefficients), features), labels)
             return found.coefficients, found.curvature, loss
 
         def skipped(_: None) -> tuple[Array, Curvature, Array]:
-            return path.coefficients, path.curvature, jnp.asarray(jnp.inf)
+            return before.coefficients, path.curvature, jnp.asarray(jnp.inf)
 
         coefficients, curvature, loss = jax.lax.cond(wanted, tried, skipped, None)
-        rises = jnp.where(loss > path.loss + TIE, path.rises + 1, 0)
-        rises = jnp.where(loss > FAR * path.loss + TIE, RISES, rises)
+        rises = jnp.where(loss > before.loss + TIE, before.rises + 1, 0)
+        rises = jnp.where(loss > FAR * before.loss + TIE, RISES, rises)
         rises = jnp.where(wanted, rises, RISES)
-        seen = loss, jnp.minimum(loss, path.best), loss < path.best - TIE
-        return _Path(coefficients, curvature, *seen, rises), (loss, coefficients)
+        step = _Step(coefficients, loss, jnp.minimum(loss, before.best), loss < before.best - TIE, rises)
+        first = index == EXTENSION
+        strongest = jnp.where(first, coefficients, path.strongest), jnp.where(first, loss, path.strongest_loss)
+        return _Path(step, curvature, *strongest), (loss, coefficients)
 
-    unknown, none = jnp.asarray(jnp.inf), jnp.zeros((), int)
-    start = _Path(zero_coefficients(problem), initial_curvature(problem), unknown, unknown, jnp.asarray(False), none)
-    weaker = jnp.arange(EXTENSION, len(grid))
-    walked, (losses, solutions) = jax.lax.scan(at_strength, start, weaker)
-    at_strongest = losses[0] <= jnp.min(losses) + TIE
-    back = _Path(solutions[0], walked.curvature, losses[0], losses[0], at_strongest, none)
-    _, (losses_beyond, solutions_beyond) = jax.lax.scan(at_strength, back, jnp.arange(EXTENSION)[::-1])
-    valid_nll = jnp.concatenate([losses_beyond[::-1], losses])
+    unknown, zero = jnp.asarray(jnp.inf), zero_coefficients(problem)
+    begun = _Step(zero, unknown, unknown, jnp.asarray(False), jnp.zeros((), int))
+    there_and_back = jnp.concatenate([jnp.arange(EXTENSION, len(grid)), jnp.arange(EXTENSION)[::-1]])
+    start = _Path(begun, initial_curvature(problem), zero, unknown)
+    walked, in_turn = jax.lax.scan(at_strength, start, there_and_back)  # once, so that the solver is compiled once
+    valid_nll, solutions = (jnp.zeros_like(leaf).at[there_and_back].set(leaf) for leaf in in_turn)
     best = jnp.argmax(valid_nll <= jnp.min(valid_nll) + TIE)
-    linear = linear_of(problem, jnp.concatenate([solutions_beyond[::-1], solutions])[best])
     tried = jnp.isfinite(valid_nll)
     return _Chosen(
         l2=grid[best],
-        linear=linear,
+        linear=linear_of(problem, solutions[best]),
         curvature=walked.curvature,
         valid_nll=valid_nll,
         edge=(best == 0) | (best == len(grid) - 1),
         extended=tried[EXTENSION - 1] | tried[last + 1],
     )
+
+
+def _turned(path: _Path) -> _Step:
+    """Where stronger strengths than the grid's are tried from, if its strongest is the best of all."""
+    loss = path.strongest_loss
+    return _Step(path.strongest, loss, loss, loss <= path.step.best + TIE, jnp.zeros((), int))
 
 
 def make_probe(
