@@ -37,29 +37,34 @@ def important_rows(importance: Float[Array, " n"], count: int) -> tuple[Int[Arra
 
 
 def curvature_blocks(
-    features: Float[Array, "n p"], probabilities: Float[Array, "n classes"], shares: Float[Array, " n"]
+    features: Float[Array, "parts rows p"],
+    probabilities: Float[Array, "parts rows classes"],
+    shares: Float[Array, "parts rows"],
 ) -> Curvature:
     """The blocks at given probabilities, from the rows that matter to each.
+
+    Features keep their layout in parts: inside a loop XLA would hold a reshaped copy beside them.
 
     Args:
         features: with a last column of ones for the intercept.
         probabilities: of each class.
         shares: each row's weight in the mean loss.
     """
-    (n, p), classes = features.shape, probabilities.shape[1]
+    (parts, size, p), classes = features.shape, probabilities.shape[2]
+    n = parts * size
     count = min(n, max(n // 4, 8 * p, ALL_ROWS))
-    weights = (probabilities * (1.0 - probabilities) * shares[:, None]).T
+    weights = (probabilities * (1.0 - probabilities) * shares[:, :, None]).reshape(n, classes).T
     if classes * p * p > MAX_BLOCKS:
         weights = jnp.mean(weights, axis=0, keepdims=True)
-    lengths = jnp.sum(jnp.square(features), axis=1)
+    lengths = jnp.sum(jnp.square(features), axis=2).reshape(n)
 
     def block(own: Float[Array, " n"]) -> Float[Array, "p p"]:
         if count == n:
-            weighted = features * jnp.sqrt(own)[:, None]
+            weighted = (features * jnp.sqrt(own).reshape(parts, size, 1)).reshape(n, p)
         else:
             importance = own * lengths
             rows, counts = important_rows(importance + 1e-9 * jnp.max(importance) + 1e-30, count)
-            weighted = features[rows] * jnp.sqrt(own[rows] * counts)[:, None]
+            weighted = features[rows // size, rows % size] * jnp.sqrt(own[rows] * counts)[:, None]
         return weighted.T @ weighted
 
     return jax.lax.map(block, weights)

@@ -97,9 +97,7 @@ def initial_curvature(problem: Problem) -> Curvature:
 
 
 def _curvature(problem: Problem, probabilities: Float[Array, "blocks rows classes"]) -> Curvature:
-    p, classes = problem.features.shape[2], problem.targets.shape[2]
-    flat = problem.features.reshape(-1, p), probabilities.reshape(-1, classes), problem.shares.reshape(-1)
-    return curvature_blocks(*flat)
+    return curvature_blocks(problem.features, probabilities, problem.shares)
 
 
 def _penalty(problem: Problem, strength: Scalar) -> Float[Array, " p"]:

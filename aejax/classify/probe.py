@@ -194,6 +194,8 @@ def make_probe(
     def probe(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> ProbeResult:
         with jax.default_matmul_precision("highest"):
             chosen = None if config.probe_c else choose(features, labels, rows)
+            # The second regression is laid out when the first is done with, or memory would hold both.
+            chosen, rows = jax.lax.optimization_barrier((chosen, rows))
             both = jnp.concatenate([rows.train, rows.valid])
             standardizer = make_standardizer(features[both], config.probe_standardize)
             problem = make_problem(standardize(standardizer, features[both]), labels[both], classes)

@@ -14,6 +14,11 @@ PROBABILITIES = jax.nn.softmax(2 * FEATURES @ jnp.asarray(RNG.normal(size=(7, 3)
 SHARES = jnp.full(5000, 1 / 5000)
 
 
+def blocks_of_the_rows_in_parts() -> jax.Array:
+    parts = (leaf.reshape(5, 1000, *leaf.shape[1:]) for leaf in (FEATURES, PROBABILITIES, SHARES))
+    return curvature_blocks(*parts)
+
+
 def exact_blocks() -> np.ndarray:
     features, chances = np.asarray(FEATURES, np.float64), np.asarray(PROBABILITIES, np.float64)
     return np.stack([features.T @ (features * (p * (1 - p))[:, None]) / 5000 for p in chances.T])
@@ -21,7 +26,7 @@ def exact_blocks() -> np.ndarray:
 
 def test_every_rows_blocks_are_those_of_the_hessian(monkeypatch):
     monkeypatch.setattr(curvature, "ALL_ROWS", 5000)
-    np.testing.assert_allclose(curvature_blocks(FEATURES, PROBABILITIES, SHARES), exact_blocks(), atol=1e-5)
+    np.testing.assert_allclose(blocks_of_the_rows_in_parts(), exact_blocks(), atol=1e-5)
 
     def loss(coefficients):
         return jnp.sum(SHARES * jax.nn.logsumexp(FEATURES @ coefficients, axis=1))
@@ -33,7 +38,7 @@ def test_every_rows_blocks_are_those_of_the_hessian(monkeypatch):
 
 def test_a_quarter_of_the_rows_gives_nearly_the_same_blocks(monkeypatch):
     monkeypatch.setattr(curvature, "ALL_ROWS", 1)
-    found, exact = np.asarray(curvature_blocks(FEATURES, PROBABILITIES, SHARES)), exact_blocks()
+    found, exact = np.asarray(blocks_of_the_rows_in_parts()), exact_blocks()
     assert np.abs(found - exact).max() > 1e-6
     for mine, true in zip(found, exact, strict=True):
         quotients = np.linalg.eigvals(np.linalg.solve(true, mine)).real
@@ -71,7 +76,7 @@ def test_a_block_that_cannot_be_factorised_leaves_finite_factors(block):
 def test_many_classes_share_one_block(monkeypatch):
     monkeypatch.setattr(curvature, "MAX_BLOCKS", 3 * 7 * 7 - 1)
     monkeypatch.setattr(curvature, "ALL_ROWS", 5000)
-    shared = curvature_blocks(FEATURES, PROBABILITIES, SHARES)
+    shared = blocks_of_the_rows_in_parts()
     assert shared.shape == (1, 7, 7)
     np.testing.assert_allclose(shared[0], exact_blocks().mean(axis=0), atol=1e-5)
     residual = jnp.asarray(RNG.normal(size=(7, 3)), jnp.float32)
