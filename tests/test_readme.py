@@ -60,6 +60,15 @@ def test_the_readmes_speeds_are_the_committed_ones():
     assert summary_table(measured["workloads"]) in README
 
 
+def test_the_readmes_costs_of_streams_are_the_committed_ones():
+    found = json.loads((ROOT / "results" / "stream" / "stream.json").read_text())
+    entries, text = found["mnist"]["entries"], README.split("### Data larger than memory")[1].split("\n## ")[0]
+    shown = ["npy, windows of 16384", "array_record, windows of 16384", "array_record, one window"]
+    assert re.findall(r"([\d.]+) %", text) == [f"{100 * entries[name]['ratio']:.1f}" for name in shown]
+    assert f"a set of {found['large']['bytes'] / 1e9:.1f} GB" in " ".join(text.split())
+    assert f"held {found['large']['memory']['resident_peak'] / 2**30:.1f} GiB at its highest" in " ".join(text.split())
+
+
 def test_the_readmes_promises_have_the_committed_figures():
     found = json.loads((ROOT / "results" / "faults" / "faults.json").read_text())
     saves = json.loads((ROOT / "results" / "saves" / "saves.json").read_text())

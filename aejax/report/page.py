@@ -124,9 +124,9 @@ def _explorations(pages: Sequence[Path]) -> str:
 
 
 def _page(path: Path) -> str:
-    """What a script wrote as a page of its own, under the folder's name in place of its title."""
+    """What a script wrote as a page of its own, under the folder's name in place of its title, headings lowered."""
     title, _, text = path.read_text(encoding="utf-8").strip().partition("\n")
-    own = text.strip() if title.startswith("# ") else f"{title}\n{text}"
+    own = re.sub("^## ", "### ", text.strip(), flags=re.MULTILINE) if title.startswith("# ") else f"{title}\n{text}"
     return "\n\n".join([f"## {path.parent.name}", own, *_figures(path.parent)]) + "\n"
 
 
