@@ -9,12 +9,12 @@
 Trainings stand beside Keras 3 on TensorFlow and on JAX, PyTorch eager and compiled, and scikit-learn's `MLPRegressor`
 where it can do such work; `probe-path` and `probe-path-64`, the probe's whole path of strengths on MNIST's pixels and
 on 64 principal components, beside one `LogisticRegression(C=1)`; `encode` takes 60,000 images through the encoders of
-all seeds; `cold-start` is `compare.py` on digits in a fresh process. `memory-mnist`, ten seeds of it on MNIST, takes
-long and is left out unless it is named. `--curve` draws the deep recipe's time against one quantity.
+all seeds; `cold-start` is `compare.py` on digits in a fresh process. `memory-mnist`, an epoch of ten seeds of it on
+MNIST, takes long and is left out unless it is named. `--curve` draws the deep recipe's time against one quantity.
 
 Writes `results.json`, `table.md`, `ratios.png` and `curves.png`. Every number of speed in this project comes from here.
-The peers come with `pip install -e ".[peers]"`. On two idle cores expect 0.45 s per epoch and seed of `deep` for aejax
-with four seeds and 0.72 s for PyTorch at its best; beside other work PyTorch's threads can take ten times as long.
+The peers come with `pip install -e ".[peers]"`. What to expect on two idle cores: `results/benchmark/table.md`; beside
+other work PyTorch's threads can take ten times as long. The table is written after each workload.
 """
 
 import dataclasses

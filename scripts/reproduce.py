@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.cli import main, make_console, parse, use_cores
-from aejax.ledger.ledger import check_names, describe_claim, make_ledger
+from aejax.errors import require_known
+from aejax.ledger.ledger import describe_claim, make_ledger
 from aejax.ledger.registry import CLAIMS
 from aejax.report.ledger import terminal_ledger, terminal_list
 
@@ -33,7 +34,7 @@ class Args:
 def script(argv: Sequence[str]) -> None:
     args = parse(Args(), argv, __doc__ or "")
     console = make_console()
-    check_names(args.only, CLAIMS)
+    require_known("--only", "claim", args.only, CLAIMS)
     names = args.only or tuple(CLAIMS)
     if args.list:
         console.print(terminal_list([describe_claim(CLAIMS[name], CLAIMS[name].seeds) for name in names]))

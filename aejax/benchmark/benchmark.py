@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -72,18 +71,20 @@ def benchmark(
         busy = busy or (bool(curves) and peer == ON_CURVES)
         require(busy, f"--peers {peer}: takes no part in these workloads; leave it out, or add one that it knows")
     _make_folder(out)
-    measure = [
-        *(
-            partial(kind.measure, name, workloads[name], works[name], peers, effort, say)
-            for name, kind in kinds.items()
-        ),
-        *(partial(measure_curve, name, known_curves[name](), peers, effort, data_dir, say) for name in curves),
-    ]
-    entries: list[dict[str, Any]] = []
-    for each in measure:  # written after each: what was timed is not lost with what comes after it
-        entries.append(each())
-        results = _results(entries[: len(names)], entries[len(names) :], peers, time.perf_counter() - began)
+    timed: list[dict[str, Any]] = []
+    drawn: list[dict[str, Any]] = []
+
+    def write() -> dict[str, Any]:  # after each: what was timed is not lost with what comes after it
+        results = _results(timed, drawn, peers, time.perf_counter() - began)
         _write(out, results)
+        return results
+
+    for name, kind in kinds.items():
+        timed.append(kind.measure(name, workloads[name], works[name], peers, effort, say))
+        results = write()
+    for name in curves:
+        drawn.append(measure_curve(name, known_curves[name](), peers, effort, data_dir, say))
+        results = write()
     return results
 
 

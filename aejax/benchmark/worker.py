@@ -12,6 +12,7 @@ import json
 import os
 import resource
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -158,8 +159,8 @@ def serve(folder: Path, library: str, seeds: Sequence[int], threads: int) -> Non
 
 def _processor_seconds() -> float:
     """What this process has worked, and those that it started and that have ended."""
-    used = os.times()
-    return used.user + used.system + used.children_user + used.children_system
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 if __name__ == "__main__":

@@ -143,10 +143,11 @@ def _choose(problem: Problem, features: Float[Array, "n_valid d"], labels: Int[A
 
     unknown, zero = jnp.asarray(jnp.inf), zero_coefficients(problem)
     begun = _Step(zero, unknown, unknown, jnp.asarray(False), jnp.zeros((), int))
-    there_and_back = jnp.concatenate([jnp.arange(EXTENSION, len(grid)), jnp.arange(EXTENSION)[::-1]])
+    there_and_back = np.concatenate([np.arange(EXTENSION, len(grid)), np.arange(EXTENSION)[::-1]])
     start = _Path(begun, initial_curvature(problem), zero, unknown)
-    walked, in_turn = jax.lax.scan(at_strength, start, there_and_back)  # once, so that the solver is compiled once
-    valid_nll, solutions = (jnp.zeros_like(leaf).at[there_and_back].set(leaf) for leaf in in_turn)
+    # One loop, so that the solver is compiled once.
+    walked, in_turn = jax.lax.scan(at_strength, start, jnp.asarray(there_and_back))
+    valid_nll, solutions = (leaf[np.argsort(there_and_back)] for leaf in in_turn)
     best = jnp.argmax(valid_nll <= jnp.min(valid_nll) + TIE)
     tried = jnp.isfinite(valid_nll)
     return _Chosen(

@@ -27,11 +27,6 @@ FOUND, PAGE, RUNS = "ledger.json", "ledger.md", "runs"
 Measured = dict[str, Any]  # `per_seed` of a number, `evidence` of a statement; as JSON has them
 
 
-def check_names(names: Sequence[str], known: Mapping[str, Claim]) -> None:
-    """Refuse unknown and repeated names, before anything is run. Raises `InputError` with the near names."""
-    require_known("--only", "claim", names, known)
-
-
 def make_ledger(
     out: Path,
     console: Console,
@@ -62,7 +57,7 @@ def make_ledger(
     Raises:
         InputError: unknown names, no seeds, or a folder that cannot be used; nothing has been run.
     """
-    check_names(only, claims)
+    require_known("--only", "claim", only, claims)
     require(seeds is None or seeds >= 1, f"--seeds {seeds}: expected at least 1")
     entries = _earlier(out, claims)
     if overwrite:

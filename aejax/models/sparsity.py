@@ -17,8 +17,8 @@ def largest(values: Float[Array, "rows columns"], k: int) -> Bool[Array, "rows c
     """Where the `k` largest values of each row are; exactly `k`, the first of equals.
 
     A number that exactly `k` of a row are not below is looked for bit by bit, counting, until every row has one; where
-    equals leave no such number it is the k-th largest itself. A partial sort of 1,000 columns and the scatter of what
-    it took were a fifth of a training step on CPU.
+    equals leave no such number it is the k-th largest itself. A partial sort, and the scatter of what it took, would
+    be a large part of a training step on CPU.
     """
     keys = _ordered(jax.lax.stop_gradient(values))
 

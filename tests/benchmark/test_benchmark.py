@@ -16,14 +16,17 @@ import pytest
 from rich.console import Console
 
 from aejax.benchmark.benchmark import benchmark
+from aejax.benchmark.command.workloads import Command
 from aejax.benchmark.contenders import Contender
+from aejax.benchmark.kinds import KINDS as BENCHMARK_KINDS
 from aejax.benchmark.peers import PEERS, Peer, check_peers
 from aejax.benchmark.report import terminal_table
 from aejax.benchmark.training.products import flops_per_example, layer_products
 from aejax.benchmark.training.workloads import WORKLOADS, Workload, prepare_job
+from aejax.benchmark.turns import spread
 from aejax.config import DataConfig, ModelConfig, ObjectiveConfig, PretrainConfig
 from aejax.data.examples import Batch
-from aejax.errors import InputError
+from aejax.errors import InputError, require
 from aejax.kinds.kind import Setting
 from aejax.kinds.registry import KINDS
 from aejax.recipes import recipe
@@ -74,6 +77,27 @@ def test_results_have_the_schema_and_equal_steps(tmp_path: Path, monkeypatch: py
     assert len(workload["ratios"]) == 2
     assert all(one["name"] in (tmp_path / "table.md").read_text() for one in contenders)
     Console(file=io.StringIO(), width=100).print(terminal_table(results))
+
+
+def test_what_was_timed_is_on_the_disk_when_what_comes_after_it_fails(tmp_path: Path) -> None:
+    good, bad = Command(("scripts/verify.py", "--help"), repeats=1), Command(("scripts/absent.py",), repeats=1)
+    ended = {"seconds": spread([1.0]), "peak_memory_bytes": 1, "cores_used_by_others": [0.0], "compile_seconds": None}
+    environment = dict.fromkeys(("python", "jax", "flax", "optax", "machine"), "any") | {"backend": "cpu"}
+    one = {"name": "good", "library": "command", **ended}
+
+    def measure(name: str, workload: Command, *_: Any) -> dict[str, Any]:
+        require(workload is good, "it failed")
+        return {"name": name, "kind": "command", "environment": environment, "contenders": [one], "ratios": []}
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(BENCHMARK_KINDS, Command, BENCHMARK_KINDS[Command]._replace(measure=measure))
+        settings: dict[str, Any] = {"seeds": 1, "epochs": None, "repeats": 1, "data_dir": None}
+        with pytest.raises(InputError, match="it failed"):
+            benchmark(
+                ["good", "bad"], [], tmp_path, Console(quiet=True), workloads={"good": good, "bad": bad}, **settings
+            )
+    assert [entry["name"] for entry in read_json(tmp_path / "results.json")["workloads"]] == ["good"]
+    assert "good" in (tmp_path / "table.md").read_text()
 
 
 @needs_torch

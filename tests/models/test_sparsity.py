@@ -45,6 +45,16 @@ def test_the_mask_of_the_largest_has_exactly_k_in_each_row_and_none_outside_is_l
 
 
 @every_code
+@pytest.mark.parametrize("k", [1, 5, 12])
+def test_the_largest_are_those_that_a_sort_takes_and_of_equals_the_first(latents, k):
+    latents = latents + 0.0  # no negative zeros, which a sort puts below zero
+    _, columns = jax.lax.top_k(latents, k)
+    expected = np.zeros(latents.shape, bool)
+    np.put_along_axis(expected, np.asarray(columns), True, axis=1)
+    np.testing.assert_array_equal(largest(latents, k), expected)
+
+
+@every_code
 def test_top_k_keeps_exactly_k_units_of_each_example_as_they_are_and_sends_back_no_gradient_to_others(latents):
     kept = kept_by(TopK(3, 3), latents, train=True)
     np.testing.assert_array_equal(kept.sum(axis=1), 3)
