@@ -32,7 +32,7 @@ class Method:
     model: Autoencoder | None = None  # whose encoder makes the features, if one does
     labelled: bool = False  # trained on the labelled rows only, and kept at its best validation epoch
     carries: bool = False  # its variables carry settings that its objective and its optimizer read
-    seedless: bool = False  # the features depend on the seed only through the scaler
+    untouched: bool = False  # the features are the scaled inputs themselves, and need not be made
     classifier: Literal["probe", "knn"] = "probe"  # of its features, where it has none of its own
     permuted: bool = False  # the labels that a classifier sees are permuted; those of the test rows are not
     of: str | None = None  # the method whose features these are; a run that has it trains it once
@@ -48,7 +48,7 @@ def _identity(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Ar
 
 def raw(setting: Setting) -> Method:
     """The scaled inputs themselves."""
-    return Method(start=_nothing, encode=_identity, seedless=True)
+    return Method(start=_nothing, encode=_identity, untouched=True)
 
 
 def pca_components(inputs: Float[Array, "n d"], dimension: int) -> Variables:

@@ -163,8 +163,8 @@ def test_every_method_encodes_and_reconstructs_each_example_by_itself(name, on_i
         np.testing.assert_allclose(method.reconstruct(variables, IMAGES[5:6]), recon[5:6], rtol=1e-4, atol=1e-5)
 
 
-def test_only_the_seedless_methods_ignore_their_variables(on_images):
-    assert [name for name, method in on_images.items() if method.seedless] == ["raw", "knn", "permuted"]
+def test_only_untouched_inputs_ignore_the_variables(on_images):
+    assert [name for name, method in on_images.items() if method.untouched] == ["raw", "knn", "permuted"]
 
 
 def test_a_kind_is_held_against_the_common_controls_and_its_own_and_no_other():
@@ -199,7 +199,7 @@ def test_second_readings_have_the_features_of_the_method_they_name_and_only_the_
     first, neighbours, permuted = on_images[name], on_images[f"knn{suffix}"], on_images[f"permuted{suffix}"]
     for method in (neighbours, permuted):
         assert method.of == name
-        assert (method.start, method.encode, method.seedless) == (first.start, first.encode, first.seedless)
+        assert (method.start, method.encode, method.untouched) == (first.start, first.encode, first.untouched)
         assert method.reconstruct is None
         assert method.report is None
     assert (neighbours.classifier, neighbours.permuted) == ("knn", False)

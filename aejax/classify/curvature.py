@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from aejax.classify.reading import Blocks, blocks_of
+
 ALL_ROWS = 4096  # so many rows are all taken; of more, a quarter, the ones that matter
 MAX_BLOCKS = 32_000_000  # entries above which all classes are one group, with the mean block
 RIDGE = 1e-5  # of each diagonal entry: what float32 needs to factorise
@@ -61,11 +63,17 @@ def curvature_blocks(
     def block(own: Float[Array, " n"]) -> Float[Array, "p p"]:
         if count == n:
             weighted = (features * jnp.sqrt(own).reshape(parts, size, 1)).reshape(n, p)
-        else:
-            importance = own * lengths
-            rows, counts = important_rows(importance + 1e-9 * jnp.max(importance) + 1e-30, count)
-            weighted = features[rows // size, rows % size] * jnp.sqrt(own[rows] * counts)[:, None]
-        return weighted.T @ weighted
+            return weighted.T @ weighted
+        importance = own * lengths
+        rows, counts = important_rows(importance + 1e-9 * jnp.max(importance) + 1e-30, count)
+
+        def add(total: Float[Array, "p p"], some: Blocks) -> tuple[Float[Array, "p p"], None]:
+            at = rows[some.places]
+            weight = jnp.where(some.filled, own[at] * counts[some.places], 0.0)
+            weighted = features[at // size, at % size] * jnp.sqrt(weight)[:, None]
+            return total + weighted.T @ weighted, None
+
+        return jax.lax.scan(add, jnp.zeros((p, p)), blocks_of(count))[0]
 
     return jax.lax.map(block, weights)
 

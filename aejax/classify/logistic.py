@@ -8,6 +8,7 @@ gradients on Hessian products (Nocedal and Wright 2006, algorithm 7.1), precondi
 product each read the features once, in blocks of rows that a processor's cache holds; no line search touches them.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -15,13 +16,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Scalar
 
 from aejax.classify.curvature import Curvature, Factors, centred, curvature_blocks, factorise, precondition
+from aejax.classify.reading import in_blocks
 
 MAX_NEWTON = 60
 MAX_PRODUCTS = 100  # Hessian products per Newton direction
 MAX_IDLE = 6  # steps in a row that lower the objective by nothing that float32 can tell
 FORCING = 0.1  # length of the residual, in the preconditioner's metric, at which a direction is good enough
 STALE = 12  # products after which the preconditioner is made anew
-ROWS_IN_CACHE = 512  # per block on a CPU; other devices take all rows as one block
+
+Read = Callable[[Int[Array, " m"]], Float[Array, "m d"]]  # the features at given places
 
 
 class Linear(NamedTuple):
@@ -53,20 +56,23 @@ class Solution(NamedTuple):
 
 def make_problem(features: Float[Array, "n d"], labels: Int[Array, " n"], classes: int) -> Problem:
     """Lay out a regression; with fewer rows than features, in the rows' span, where every optimum lies."""
-    n, d = features.shape
-    basis = None
+    return lay_out(lambda places: features[places], labels, classes)
+
+
+def lay_out(read: Read, labels: Int[Array, " n"], classes: int) -> Problem:
+    """The same of features that are read block by block, so that they are never held twice."""
+    n, basis = labels.shape[0], None
+    d = jax.eval_shape(read, jax.ShapeDtypeStruct((1,), jnp.int32)).shape[1]
     if n < d:
-        basis = jnp.linalg.qr(features.T)[0]
-        features = features @ basis
-    rows = min(n, ROWS_IN_CACHE) if jax.default_backend() == "cpu" else n
-    blocks = -(-n // rows)
-    targets = jax.nn.one_hot(labels, classes)
-    with_ones = jnp.concatenate([features, jnp.ones((n, 1))], axis=1)
+        basis = jnp.linalg.qr(read(jnp.arange(n)).T)[0]
 
-    def blocked(array: Float[Array, "n m"]) -> Float[Array, "blocks rows m"]:
-        return jnp.pad(array, ((0, blocks * rows - n), (0, 0))).reshape(blocks, rows, -1)
+    def block(places: Int[Array, " rows"]) -> tuple[Array, Array, Array]:
+        features = read(places)
+        with_ones = jnp.pad(features if basis is None else features @ basis, ((0, 0), (0, 1)), constant_values=1.0)
+        return with_ones, jax.nn.one_hot(labels[places], classes), jnp.full((len(places), 1), 1 / n)
 
-    return Problem(blocked(with_ones), blocked(targets), blocked(jnp.full((n, 1), 1 / n))[..., 0], basis)
+    features, targets, shares = in_blocks(block, n, after=labels)
+    return Problem(features, targets, shares[..., 0], basis)
 
 
 def zero_coefficients(problem: Problem) -> Float[Array, "p classes"]:

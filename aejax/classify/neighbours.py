@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from aejax.classify.probe import ProbeRows
+from aejax.classify.reading import Features, in_blocks, make_standardizer
 
 NEIGHBOURS = (1, 3, 5, 11, 21, 51)  # candidates for k, as far as there are training rows
 DISTANCES_AT_ONCE = 1 << 24  # float32 distances held at a time: 64 MiB
@@ -47,15 +48,28 @@ def nearest(
         count: how many; at most n.
         block: queries taken at once; default: as many as `DISTANCES_AT_ONCE` allows.
     """
-    mean = jnp.mean(among, axis=0)
-    centred = among - mean[None]
+    return nearest_rows(queries, Features(among), jnp.arange(among.shape[0]), count, block)
+
+
+def nearest_rows(
+    queries: Float[Array, "m d"],
+    features: Features,
+    rows: Int[Array, " n"],
+    count: int,
+    block: int | None = None,
+) -> Int[Array, "m count"]:
+    """The same among `rows` of `features`, which are read block by block: positions are those in `rows`."""
+    mean = make_standardizer(features, rows, wanted=True).mean
+    (centred,) = in_blocks(lambda places: (features.at(rows[places]) - mean[None],), len(rows), after=rows)
+    centred = centred.reshape(-1, mean.shape[0])
     half_norms = jnp.sum(jnp.square(centred), axis=1) / 2
+    half_norms = jnp.where(jnp.arange(len(centred)) < len(rows), half_norms, jnp.inf)  # what fills up is never near
 
     def of_one(query: Float[Array, " d"]) -> Int[Array, " count"]:
         return jax.lax.top_k(centred @ (query - mean) - half_norms, count)[1]
 
     with jax.default_matmul_precision("highest"):
-        block = block or max(1, DISTANCES_AT_ONCE // among.shape[0])
+        block = block or max(1, DISTANCES_AT_ONCE // len(rows))
         return jax.lax.map(of_one, queries, batch_size=min(block, queries.shape[0]))
 
 
@@ -70,7 +84,7 @@ def votes(
 
 def make_neighbours(
     classes: int,
-) -> Callable[[Float[Array, "n d"], Int[Array, " n"], ProbeRows], NeighboursResult]:
+) -> Callable[[Features, Int[Array, " n"], ProbeRows], NeighboursResult]:
     """The classifier as a pure function of one seed's `(features, labels, rows)`; the rows need validation rows.
 
     k is the one of highest accuracy on the validation rows when the training rows are their neighbours (of those that
@@ -80,9 +94,9 @@ def make_neighbours(
     """
 
     def choose(
-        features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows, tried: tuple[int, ...]
+        features: Features, labels: Int[Array, " n"], rows: ProbeRows, tried: tuple[int, ...]
     ) -> Float[Array, " grid"]:
-        found = nearest(features[rows.valid], features[rows.train], tried[-1])
+        found = nearest_rows(features.at(rows.valid), features, rows.train, tried[-1])
 
         def accuracy(k: Int[Array, ""]) -> Float[Array, ""]:
             predicted = jnp.argmax(votes(found, labels[rows.train], k, classes), axis=1)
@@ -90,13 +104,14 @@ def make_neighbours(
 
         return jax.lax.map(accuracy, jnp.asarray(tried))
 
-    def classify(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> NeighboursResult:
+    def classify(features: Features, labels: Int[Array, " n"], rows: ProbeRows) -> NeighboursResult:
         tried = candidates(rows.train.shape[0])
         valid_accuracy = choose(features, labels, rows, tried)
         best = len(tried) - 1 - jnp.argmax(valid_accuracy[::-1])
         k = jnp.asarray(tried)[best]
         both = jnp.concatenate([rows.train, rows.valid])
-        found = nearest(features[rows.test], features[both], tried[-1])
+        both = jnp.where(k > 0, both, 0)  # depends on the choice, so that memory never holds both sets of neighbours
+        found = nearest_rows(features.at(rows.test), features, both, tried[-1])
         counts = votes(found, labels[both], k, classes) + SMOOTHING
         log_probs = jnp.log(counts / jnp.sum(counts, axis=1, keepdims=True))
         return NeighboursResult(log_probs, k, (best == 0) | (best == len(tried) - 1), valid_accuracy)

@@ -16,12 +16,13 @@ from aejax.classify.logistic import (
     Solution,
     coefficients_of,
     initial_curvature,
+    lay_out,
     linear_of,
     logits_of,
-    make_problem,
     solve,
     zero_coefficients,
 )
+from aejax.classify.reading import Features, Standardizer, make_standardizer, standardize
 from aejax.config import ProbeConfig
 
 EXTENSION = 2  # strengths beyond each end of the grid that are tried while they are better than all before
@@ -43,13 +44,6 @@ class ProbeRows(NamedTuple):
     test: Int[Array, " n_test"]
 
 
-class Standardizer(NamedTuple):
-    """`(features - mean) / deviation`."""
-
-    mean: Float[Array, " d"]
-    deviation: Float[Array, " d"]
-
-
 class ProbeResult(NamedTuple):
     """One seed's fitted classifier and what it says of the test rows."""
 
@@ -61,22 +55,6 @@ class ProbeResult(NamedTuple):
     grid_extended: Bool[Array, ""]  # strengths beyond L2_GRID were tried, the best so far being at its edge
     valid_nll: Float[Array, " grid"]  # validation loss along EXTENDED_GRID, infinite where not tried; empty if l2 fixed
     iterations: Int[Array, ""]
-
-
-def make_standardizer(features: Float[Array, "n d"], wanted: bool) -> Standardizer:
-    """Mean and deviation of each feature; 0 and 1 unless `wanted`."""
-    d = features.shape[1]
-    if not wanted:
-        return Standardizer(jnp.zeros(d), jnp.ones(d))
-    mean = jnp.mean(features, axis=0)
-    deviation = jnp.sqrt(jnp.mean(jnp.square(features - mean[None]), axis=0))
-    # A constant column is left at zero rather than blown up by what rounding made of it.
-    return Standardizer(mean, jnp.where(deviation > 1e-6 * jnp.abs(mean), deviation, jnp.inf))
-
-
-def standardize(standardizer: Standardizer, features: Float[Array, "n d"]) -> Float[Array, "n d"]:
-    """Features as the classifier sees them."""
-    return (features - standardizer.mean[None]) / standardizer.deviation[None]
 
 
 def nll(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[Array, ""]:
@@ -166,9 +144,7 @@ def _turned(path: _Path) -> _Step:
     return _Step(path.strongest, loss, loss, loss <= path.step.best + TIE, jnp.zeros((), int))
 
 
-def make_probe(
-    config: ProbeConfig, classes: int
-) -> Callable[[Float[Array, "n d"], Int[Array, " n"], ProbeRows], ProbeResult]:
+def make_probe(config: ProbeConfig, classes: int) -> Callable[[Features, Int[Array, " n"], ProbeRows], ProbeResult]:
     """The probe as a pure function of one seed's `(features, labels, rows)`.
 
     The strength is the one of lowest validation loss when fitted on the training rows (of those that tie, the
@@ -176,10 +152,17 @@ def make_probe(
     no choice, and validation rows, if any, just add to the fit. Products run at full float32 precision everywhere.
     """
 
-    def choose(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> _Chosen:
-        standardizer = make_standardizer(features[rows.train], config.probe_standardize)
-        problem = make_problem(standardize(standardizer, features[rows.train]), labels[rows.train], classes)
-        return _choose(problem, standardize(standardizer, features[rows.valid]), labels[rows.valid])
+    def prepared(features: Features, labels: Int[Array, " n"], rows: Int[Array, " m"]) -> tuple[Standardizer, Problem]:
+        standardizer = make_standardizer(features, rows, config.probe_standardize)
+
+        def read(places: Int[Array, " m"]) -> Float[Array, "m d"]:
+            return standardize(standardizer, features.at(rows[places]))
+
+        return standardizer, lay_out(read, labels[rows], classes)
+
+    def choose(features: Features, labels: Int[Array, " n"], rows: ProbeRows) -> _Chosen:
+        standardizer, problem = prepared(features, labels, rows.train)
+        return _choose(problem, standardize(standardizer, features.at(rows.valid)), labels[rows.valid])
 
     def fit(problem: Problem, chosen: _Chosen | None, count: int) -> tuple[Solution, Float[Array, ""]]:
         if chosen is None:
@@ -192,17 +175,16 @@ def make_probe(
         own = initial_curvature(problem) if curvature is None else curvature
         return solve(problem, l2, start, own, FINAL_TOLERANCE), l2
 
-    def probe(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> ProbeResult:
+    def probe(features: Features, labels: Int[Array, " n"], rows: ProbeRows) -> ProbeResult:
         with jax.default_matmul_precision("highest"):
             chosen = None if config.probe_c else choose(features, labels, rows)
-            # The second regression is laid out when the first is done with, or memory would hold both.
-            chosen, rows = jax.lax.optimization_barrier((chosen, rows))
             both = jnp.concatenate([rows.train, rows.valid])
-            standardizer = make_standardizer(features[both], config.probe_standardize)
-            problem = make_problem(standardize(standardizer, features[both]), labels[both], classes)
+            if chosen is not None:  # what the rows depend on, so that memory never holds both regressions
+                both = jnp.where(chosen.l2 > 0, both, 0)
+            standardizer, problem = prepared(features, labels, both)
             solution, l2 = fit(problem, chosen, len(both))
             linear = linear_of(problem, solution.coefficients)
-            logits = logits_of(linear, standardize(standardizer, features[rows.test]))
+            logits = logits_of(linear, standardize(standardizer, features.at(rows.test)))
         no = jnp.asarray(False)
         edge, extended = (no, no) if chosen is None else (chosen.edge, chosen.extended)
         valid_nll = jnp.zeros(0) if chosen is None else chosen.valid_nll
@@ -213,19 +195,15 @@ def make_probe(
 
 
 def certificate(
-    result: ProbeResult,
-    features: Float[np.ndarray, "n d"],
-    labels: Int[np.ndarray, " n"],
-    rows: Int[np.ndarray, " fitted"],
+    result: ProbeResult, features: Float[np.ndarray, "fitted d"], labels: Int[np.ndarray, " fitted"]
 ) -> Certificate:
     """How far one seed's classifier can be from the optimum, in float64 on the host.
 
     Args:
         result: one seed's result, as NumPy arrays.
-        features: the features it was fitted on.
-        labels: classes of all rows.
-        rows: the rows it was fitted on, training and validation.
+        features: of the rows that it was fitted on, training and validation.
+        labels: their classes.
     """
     mean, deviation = (np.asarray(leaf, np.float64) for leaf in result.standardizer)
     weights, bias = np.asarray(result.linear.weights), np.asarray(result.linear.bias)
-    return certify(features[rows], labels[rows], weights, bias, float(result.l2), mean, deviation)
+    return certify(features, labels, weights, bias, float(result.l2), mean, deviation)

@@ -17,7 +17,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from aejax.classify.certificate import Certificate
 from aejax.classify.logistic import Linear, logits_of
-from aejax.classify.probe import EXTENDED_GRID, EXTENSION, ProbeRows, Standardizer, make_standardizer, nll, standardize
+from aejax.classify.probe import EXTENDED_GRID, EXTENSION, ProbeRows, nll
+from aejax.classify.reading import Features, Standardizer, make_standardizer, standardize
 from aejax.config import ProbeConfig
 
 INVERSE_TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(-8, 41))  # .25 .. 1024, what scores are multiplied by
@@ -68,9 +69,7 @@ def _choose_temperature(
     return factors[jnp.argmin(losses)], jnp.min(losses)
 
 
-def make_ridge(
-    config: ProbeConfig, classes: int
-) -> Callable[[Float[Array, "n d"], Int[Array, " n"], ProbeRows], RidgeResult]:
+def make_ridge(config: ProbeConfig, classes: int) -> Callable[[Features, Int[Array, " n"], ProbeRows], RidgeResult]:
     """The classifier as a pure function of one seed's `(features, labels, rows)`.
 
     The strength is the one of lowest squared error on the validation rows when fitted on the training rows (of those
@@ -79,14 +78,14 @@ def make_ridge(
     temperature is chosen on the training rows.
     """
 
-    def ridge(features: Float[Array, "n d"], labels: Int[Array, " n"], rows: ProbeRows) -> RidgeResult:
+    def ridge(features: Features, labels: Int[Array, " n"], rows: ProbeRows) -> RidgeResult:
         targets, both = jax.nn.one_hot(labels, classes), jnp.concatenate([rows.train, rows.valid])
         judges = rows.valid if rows.valid.shape[0] else rows.train
-        of_train = make_standardizer(features[rows.train], config.probe_standardize)
-        of_both = make_standardizer(features[both], config.probe_standardize)
+        of_train = make_standardizer(features, rows.train, config.probe_standardize)
+        of_both = make_standardizer(features, both, config.probe_standardize)
         with jax.default_matmul_precision("highest"):
-            moments = _moments(standardize(of_train, features[rows.train]), targets[rows.train])
-            judged = standardize(of_train, features[judges])
+            moments = _moments(standardize(of_train, features.at(rows.train)), targets[rows.train])
+            judged = standardize(of_train, features.at(judges))
 
             def loss(l2: Float[Array, ""]) -> Float[Array, ""]:
                 errors = logits_of(_solution(moments, l2), judged) - targets[judges]
@@ -101,8 +100,8 @@ def make_ridge(
                 l2, edge = jnp.asarray(EXTENDED_GRID)[best], (best == 0) | (best == last)
                 extended = (best < EXTENSION) | (best > last - EXTENSION)
             factor, valid_nll = _choose_temperature(logits_of(_solution(moments, l2), judged), labels[judges])
-            linear = _solution(_moments(standardize(of_both, features[both]), targets[both]), l2)
-            scores = logits_of(linear, standardize(of_both, features[rows.test]))
+            linear = _solution(_moments(standardize(of_both, features.at(both)), targets[both]), l2)
+            scores = logits_of(linear, standardize(of_both, features.at(rows.test)))
         found = of_both, l2, edge, extended, losses, valid_nll, factor
         return RidgeResult(jax.nn.log_softmax(factor * scores), linear, *found)
 
@@ -110,10 +109,7 @@ def make_ridge(
 
 
 def ridge_certificate(
-    result: RidgeResult,
-    features: Float[np.ndarray, "n d"],
-    labels: Int[np.ndarray, " n"],
-    rows: Int[np.ndarray, " fitted"],
+    result: RidgeResult, features: Float[np.ndarray, "fitted d"], labels: Int[np.ndarray, " fitted"]
 ) -> Certificate:
     """How far one seed's classifier can be from the optimum, in float64 on the host.
 
@@ -122,17 +118,16 @@ def ridge_certificate(
 
     Args:
         result: one seed's result, as NumPy arrays.
-        features: the features it was fitted on.
-        labels: classes of all rows.
-        rows: the rows it was fitted on, training and validation.
+        features: of the rows that it was fitted on, training and validation.
+        labels: their classes.
     """
     mean, deviation = (np.asarray(leaf, np.float64) for leaf in result.standardizer)
     weights, bias = (np.asarray(leaf, np.float64) for leaf in result.linear)
-    inputs, l2 = (features[rows] - mean) / deviation, float(result.l2)
-    errors = inputs @ weights + bias - np.eye(weights.shape[1])[labels[rows]]
+    inputs, l2 = (features - mean) / deviation, float(result.l2)
+    errors = inputs @ weights + bias - np.eye(weights.shape[1])[labels]
     of_bias = errors.mean(axis=0)
-    norm = max(np.abs(inputs.T @ errors / len(rows) + l2 * weights).max(), np.abs(of_bias).max())
+    norm = max(np.abs(inputs.T @ errors / len(labels) + l2 * weights).max(), np.abs(of_bias).max())
     value = 0.5 * np.mean(np.sum(errors**2, axis=1)) + 0.5 * l2 * np.sum(weights**2)
-    gradient = inputs.T @ (errors - of_bias) / len(rows) + l2 * weights
+    gradient = inputs.T @ (errors - of_bias) / len(labels) + l2 * weights
     above = 0.5 * np.sum(of_bias**2) + np.sum(gradient**2) / (2 * l2)
     return Certificate(float(norm), float(above / max(value, 1e-300)))

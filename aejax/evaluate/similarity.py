@@ -39,10 +39,26 @@ def cka(one: Float[np.ndarray, " pairs"], other: Float[np.ndarray, " pairs"]) ->
     return float(np.clip(one @ other, -1.0, 1.0))
 
 
-def mean_cka_between(similarities: Float[np.ndarray, "seeds pairs"]) -> float:
-    """Mean CKA over all pairs of different seeds of one method; NaN for a single seed."""
-    seeds = len(similarities)
-    if seeds < 2:
+def mean_cka_between(seeds: Num[np.ndarray, "seeds m d"]) -> float:
+    """Mean CKA over all pairs of different seeds' features of the same rows; NaN for a single seed.
+
+    The inner products of all pairs are what the squared norm of the similarities' sum has beyond their own, so that no
+    more than one of them is held.
+    """
+    count = len(seeds)
+    if count < 2:
         return float("nan")
-    table = similarities @ similarities.T
-    return float((table.sum() - np.trace(table)) / (seeds * (seeds - 1)))
+    total, own = np.zeros(0), 0.0
+    for features in seeds:
+        similarity = unit_similarity(features).astype(np.float64)
+        total = total + similarity if total.size else similarity
+        own += float(similarity @ similarity)
+    return (float(total @ total) - own) / (count * (count - 1))
+
+
+def narrowed(features: Num[np.ndarray, "m d"]) -> Float[np.ndarray, "m r"]:
+    """Features of which all inner products are the same, at most as many as rows, in float32."""
+    rows, width = features.shape
+    if width > rows and np.all(np.isfinite(features)):
+        features = np.asarray(np.linalg.qr(np.asarray(features, np.float64).T, mode="r")).T
+    return np.array(features, np.float32)

@@ -80,7 +80,7 @@ def diagnostics_entry(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         ],
         "cka": {
             "methods": list(diagnosed),
-            "paired_seeds": max(len(diagnosis.similarities) for diagnosis in diagnoses),
+            "paired_seeds": max(len(diagnosis.paired) for diagnosis in diagnoses),
             "matrix": paired_cka(diagnoses),
         },
         "seconds": sum(diagnosis.seconds for diagnosis in diagnoses),

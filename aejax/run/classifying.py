@@ -1,7 +1,7 @@
 """Features classified, for every seed: by the logistic probe, by ridge, or by nearest neighbours."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,13 +11,16 @@ from jaxtyping import Array, Float, Int
 from aejax.classify.certificate import Certificate
 from aejax.classify.neighbours import make_neighbours
 from aejax.classify.probe import CONVERGED, ProbeRows, certificate, make_probe
+from aejax.classify.reading import Features
 from aejax.classify.ridge import make_ridge, ridge_certificate
 from aejax.config import ProbeConfig
+from aejax.data.scalers import Scaler
 from aejax.errors import require
 from aejax.methods import Method
-from aejax.run.experiment import Experiment, rows_on_device
+from aejax.run.encoding import Encoded, features_at
+from aejax.run.experiment import Experiment
 from aejax.run.heads import FinetuneReport
-from aejax.train.plan import Plan
+from aejax.train.plan import Plan, Turn
 
 
 class ProbeReport(NamedTuple):
@@ -54,31 +57,26 @@ class Classified(NamedTuple):
     reports: Reports = Reports()
 
 
-class _Fitted(NamedTuple):
-    """A classifier's result beside what it was fitted on, all on the host."""
+class Fitted(NamedTuple):
+    """Classifiers of some seeds, on the host."""
 
-    plan: Plan
     result: Any  # of NumPy arrays, (seeds, ...)
-    features: Array
-    shared: bool  # features are (n, d) and not (seeds, n, d)
-    labels: Int[np.ndarray, "seeds n"]
-    rows: Int[np.ndarray, "seeds fitted"]
-
-    def of_seed(self, seed: int) -> tuple[Any, Float[np.ndarray, "n d"], Int[np.ndarray, " n"], np.ndarray]:
-        """One seed's result, features, labels and rows."""
-        one = jax.tree.map(lambda leaf: leaf[seed], self.result)
-        features = self.plan.fetch_shared(self.features) if self.shared else self.plan.fetch_seed(self.features, seed)
-        return one, features, self.labels[seed], self.rows[seed]
+    certificates: list[Certificate]  # of each linear one
 
 
-def _linear(certify: Callable[..., Certificate]) -> Callable[[_Fitted], Classified]:
-    """What is said of a linear classifier that `certify` judges."""
+class _Kind(NamedTuple):
+    """How a classifier is made, and what is said of it."""
 
-    def report(fitted: _Fitted) -> Classified:
-        result, seeds = fitted.result, len(fitted.labels)
-        found = [certify(*fitted.of_seed(seed)) for seed in range(seeds)]
-        tried = result.valid_nll.reshape(seeds, -1)
-        report = ProbeReport(
+    make: Callable[[ProbeConfig, int], Callable[..., Any]]  # from the probe's config and the number of classes
+    certify: Callable[..., Certificate] | None  # one seed's result, the features of its fitted rows and their labels
+    report: Callable[[Fitted], Reports]
+
+
+def _linear(fitted: Fitted) -> Reports:
+    result, found = fitted
+    tried = result.valid_nll.reshape(len(found), -1)
+    return Reports(
+        probe=ProbeReport(
             l2=result.l2,
             gradient_norm=[one.gradient_norm for one in found],
             gap=[one.gap for one in found],
@@ -87,22 +85,17 @@ def _linear(certify: Callable[..., Certificate]) -> Callable[[_Fitted], Classifi
             grid_extended=result.grid_extended.tolist(),
             valid_nll=[float(min(losses, default=np.nan)) for losses in tried],
         )
-        return Classified(result.log_probs, Reports(probe=report))
-
-    return report
+    )
 
 
-def _neighbours(fitted: _Fitted) -> Classified:
-    result = fitted.result
-    report = NeighboursReport(result.k.tolist(), result.grid_edge.tolist())
-    return Classified(result.log_probs, Reports(neighbours=report))
+def _neighbours(fitted: Fitted) -> Reports:
+    return Reports(neighbours=NeighboursReport(fitted.result.k.tolist(), fitted.result.grid_edge.tolist()))
 
 
-# How each is made from the probe's config and the number of classes, and what is then said of it.
-CLASSIFIERS: dict[str, tuple[Callable[[ProbeConfig, int], Callable[..., Any]], Callable[[_Fitted], Classified]]] = {
-    "logistic": (make_probe, _linear(certificate)),
-    "ridge": (make_ridge, _linear(ridge_certificate)),
-    "knn": (lambda config, classes: make_neighbours(classes), _neighbours),
+CLASSIFIERS: dict[str, _Kind] = {
+    "logistic": _Kind(make_probe, certificate, _linear),
+    "ridge": _Kind(make_ridge, ridge_certificate, _linear),
+    "knn": _Kind(lambda config, classes: make_neighbours(classes), None, _neighbours),
 }
 
 
@@ -115,37 +108,49 @@ def classifier_of(config: ProbeConfig, method: Method) -> str:
 
 @functools.lru_cache(maxsize=32)
 def _program(plan: Plan, name: str, config: ProbeConfig, classes: int, shared_features: bool) -> Callable[..., Any]:
-    classify = CLASSIFIERS[name][0](config, classes)
+    classify = CLASSIFIERS[name].make(config, classes)
 
-    def of_seed(features: Array, labels: Array, train: Array, valid: Array, test: Array) -> Any:
-        return classify(features, labels, ProbeRows(train, valid, test))
+    def of_seed(values: Array, scaler: Scaler | None, labels: Array, train: Array, valid: Array, test: Array) -> Any:
+        return classify(Features(values, scaler), labels, ProbeRows(train, valid, test))
 
-    return plan.over(of_seed, shared=(0, 4) if shared_features else (4,))
+    return plan.over(of_seed, shared=(0, 5) if shared_features else (5,))
 
 
-def classify_features(
-    experiment: Experiment, name: str, features: Array, shared: bool, labels: Int[np.ndarray, "seeds n"]
-) -> Classified:
-    """Fit a classifier of `CLASSIFIERS` for every seed and ask it for the test rows.
+def fit_classifier(
+    experiment: Experiment, turn: Turn, name: str, features: Encoded, labels: Int[np.ndarray, "seeds n"]
+) -> Fitted:
+    """Fit a classifier of `CLASSIFIERS` for every seed of a turn, and ask it for the test rows.
 
     Args:
         experiment: whose rows.
+        turn: which seeds.
         name: of the classifier.
-        features: `(n, d)` if `shared` by all seeds, else `(seeds, n, d)`.
-        shared: which of the two.
-        labels: as each seed's classifier sees them.
+        features: of the turn's seeds.
+        labels: as each of all seeds' classifiers sees them.
 
     Raises:
         InputError: features that float32 cannot serve.
     """
-    plan, split = experiment.plan, experiment.split
-    program = _program(plan, name, experiment.config.probe, experiment.dataset.classes, shared)
-    rows = (rows_on_device(experiment, split.labelled_train), rows_on_device(experiment, split.labelled_valid))
-    fitted = experiment.compiler(program, features, rows_on_device(experiment, labels), *rows, experiment.test)
-    result: Any = plan.fetch(fitted)
+    split, certify = experiment.split, CLASSIFIERS[name].certify
+    program = _program(turn.plan, name, experiment.config.probe, experiment.dataset.classes, features.shared)
+    seen = turn.put((labels, split.labelled_train.astype(np.int32), split.labelled_valid.astype(np.int32)))
+    result: Any = turn.plan.fetch(experiment.compiler(program, *features, *seen, experiment.test))
     require(
         np.all(np.isfinite(result.log_probs)),
         "--no-probe-standardize: these features are too large for the probe in float32; leave them standardised",
     )
-    both = np.concatenate([split.labelled_train, split.labelled_valid], axis=1)
-    return CLASSIFIERS[name][1](_Fitted(plan, result, features, shared, labels, both))
+    certificates = []
+    for place, seed in enumerate(turn.seeds):
+        if certify is None:
+            break
+        own = jax.tree.map(lambda leaf, place=place: leaf[place], result)
+        rows = np.concatenate([split.labelled_train[seed], split.labelled_valid[seed]])
+        certificates.append(certify(own, features_at(experiment, turn, features, place, rows), labels[seed, rows]))
+    return Fitted(result, certificates)
+
+
+def classified(experiment: Experiment, name: str, turns: Sequence[Fitted]) -> Classified:
+    """What the classifiers of all seeds say, turn after turn."""
+    result = experiment.plan.joined([turn.result for turn in turns])
+    certificates = [one for turn in turns for one in turn.certificates][: experiment.plan.seeds]
+    return Classified(result.log_probs, CLASSIFIERS[name].report(Fitted(result, certificates)))

@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 
+from aejax.run.allocator import give_back
+
 
 class Compiler:
     """Calls jitted programs, compiling each once for every combination of shapes."""
@@ -21,6 +23,7 @@ class Compiler:
         if signature not in self._compiled:
             start = time.perf_counter()
             self._compiled[signature] = program.lower(*args).compile()  # type: ignore[attr-defined]
+            give_back(args)
             self.seconds += time.perf_counter() - start
         return self._compiled[signature](*args)
 

@@ -1,23 +1,19 @@
 """Diagnostics of every method's features on the same test rows: what the report shows beside accuracies.
 
-Each method is diagnosed as soon as it is scored. What stays of its features is what a CKA with another method needs,
-of a few seeds: 8 MB a seed for 2000 rows, whatever the width.
+Each method is diagnosed as soon as it is scored. What stays of its features is what a CKA with another method needs:
+those of the diagnosed rows, of a few seeds.
 """
 
-import functools
-import itertools
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Float, Int, Num
 
 from aejax.evaluate.diagnostics import DIAGNOSTICS, diagnose
-from aejax.evaluate.similarity import cka, mean_cka_between, unit_similarity
+from aejax.evaluate.similarity import cka, mean_cka_between, narrowed, unit_similarity
 from aejax.run.experiment import Experiment
-from aejax.train.plan import Plan
 
 ROWS = 2000  # test rows that are diagnosed, at most
 PAIRED_SEEDS = 3  # seeds whose CKA between methods is averaged, at most
@@ -29,7 +25,7 @@ class Diagnosis(NamedTuple):
     rows: int
     measures: dict[str, Float[np.ndarray, " seeds"]]
     cka_between_seeds: float  # NaN where there is one seed, or none changes the features
-    similarities: Float[np.ndarray, "paired pairs"]  # of the first seeds, for CKA with other methods
+    paired: Float[np.ndarray, "paired m r"]  # features of the first seeds, for CKA with other methods
     seconds: float = 0.0
 
 
@@ -39,29 +35,10 @@ def diagnosed_rows(experiment: Experiment) -> Int[np.ndarray, " m"]:
     return test[np.linspace(0, len(test) - 1, min(ROWS, len(test))).astype(np.int64)]
 
 
-@functools.lru_cache(maxsize=128)
-def _take_program(plan: Plan) -> Callable[..., Any]:
-    """Some rows of features, for every seed."""
-    return plan.over(lambda features, rows: jnp.take(features, rows, axis=0), shared=(1,))
-
-
-def taken(
-    experiment: Experiment, features: Array, shared: bool, rows: Int[np.ndarray, " m"]
-) -> Float[np.ndarray, "copies m d"]:
-    """`rows` of the features of every row, on the host; one copy where no seed changes them."""
-    if shared:
-        return experiment.plan.fetch_shared(features)[rows][None]
-    placed = experiment.plan.put_shared(rows.astype(np.int32))
-    return experiment.plan.fetch(experiment.compiler(_take_program(experiment.plan), features, placed))
-
-
-def diagnose_rows(
-    experiment: Experiment, features_at: Callable[[Int[np.ndarray, " m"]], Float[np.ndarray, "copies m d"]]
-) -> Diagnosis:
-    """Diagnose one method, given how to get its features of some rows. Its seconds are counted apart."""
-    began, rows = time.perf_counter(), diagnosed_rows(experiment)
-    diagnosis = diagnosis_of(features_at(rows), experiment.dataset.labels[rows], experiment.plan.seeds)
-    experiment.compiler.take_seconds()  # else they would be the next method's
+def diagnose_features(experiment: Experiment, features: Float[np.ndarray, "copies m d"]) -> Diagnosis:
+    """Diagnose one method's features of the diagnosed rows; one copy stands for every seed. Its seconds are apart."""
+    began = time.perf_counter()
+    diagnosis = diagnosis_of(features, experiment.dataset.labels[diagnosed_rows(experiment)], experiment.plan.seeds)
     return diagnosis._replace(seconds=time.perf_counter() - began)
 
 
@@ -76,21 +53,17 @@ def diagnosis_of(features: Num[np.ndarray, "copies m d"], labels: Int[np.ndarray
     found = [diagnose(own, labels) for own in features]
     repeated = seeds // len(found)  # one copy stands for every seed
     measures = {name: np.array([own[name] for own in found] * repeated) for name in DIAGNOSTICS}
-    similarities = np.stack([unit_similarity(own) for own in features])
-    between = mean_cka_between(similarities)
-    kept = similarities[:PAIRED_SEEDS].copy()  # a view would keep all of them alive
-    return Diagnosis(len(labels), measures, between, kept)
+    kept = np.stack([narrowed(own) for own in features[:PAIRED_SEEDS]])
+    return Diagnosis(len(labels), measures, mean_cka_between(features), kept)
 
 
 def paired_cka(diagnoses: Sequence[Diagnosis]) -> Float[np.ndarray, "method method"]:
-    """CKA between every two methods with the same seed, mean over `PAIRED_SEEDS`; NaN where there is none."""
-    matrix = np.empty((len(diagnoses), len(diagnoses)))
-    for (i, one), (j, other) in itertools.combinations_with_replacement(enumerate(diagnoses), 2):
-        matrix[i, j] = matrix[j, i] = _cka_of(one, other)
-    return matrix
+    """CKA between every two methods with the same seed, mean over `PAIRED_SEEDS`; NaN where there is none.
 
-
-def _cka_of(one: Diagnosis, other: Diagnosis) -> float:
-    """Mean over the seeds that both have; a single copy meets every seed of the other."""
-    pairs = np.broadcast_arrays(one.similarities, other.similarities)
-    return float(np.mean([cka(mine, theirs) for mine, theirs in zip(*pairs, strict=True)]))
+    A single copy meets every seed of the other method. One seed's similarities are held at a time.
+    """
+    per_seed = []
+    for seed in range(max(len(diagnosis.paired) for diagnosis in diagnoses)):
+        own = [unit_similarity(diagnosis.paired[seed % len(diagnosis.paired)]) for diagnosis in diagnoses]
+        per_seed.append([[cka(one, other) for other in own] for one in own])
+    return np.mean(per_seed, axis=0)

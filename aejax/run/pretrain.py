@@ -21,6 +21,7 @@ from aejax.models.parts import Variables
 from aejax.report.table import markdown_rows
 from aejax.report.wording import MEASURE_HEADINGS, measured
 from aejax.run.assemble import metric_rows, over_seeds
+from aejax.run.encoding import codes_measured
 from aejax.run.environment import describe
 from aejax.run.experiment import Experiment, make_setting, prepare, setting_of
 from aejax.run.folder import filling, finished
@@ -29,7 +30,7 @@ from aejax.run.pictures import draw_model
 from aejax.run.processes import in_turn, is_first
 from aejax.run.progress import reporting
 from aejax.run.resolve import check_methods, resolve
-from aejax.run.scoring import features_of, measures_of, reconstruction_fidelity
+from aejax.run.scoring import reconstruction_fidelity, reported_of
 from aejax.run.streaming import describe_stream, stream_optimizer, train_streamed
 from aejax.run.training import Trained, optimizer_for, parameters, start, total_epochs, train_method
 from aejax.store.checkpoints import load_variables, save_variables
@@ -103,7 +104,8 @@ def _judged(experiment: Experiment, method: Method, trained: Trained) -> dict[st
     assert method.reconstruct is not None
     fidelity = reconstruction_fidelity(experiment, method.reconstruct, final)
     measures = {"explained_variance": fidelity.explained_variance}
-    measures |= measures_of(experiment, method, final, features_of(experiment, method, final))
+    measures |= codes_measured(experiment, method, experiment.plan.fetch(final))
+    measures |= reported_of(experiment, method, final)
     return {
         "reconstruction_mse": over_seeds(fidelity.mse),
         "measures": {name: over_seeds(values) for name, values in measures.items()},

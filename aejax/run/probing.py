@@ -17,6 +17,7 @@ from aejax.models.autoencoder import Autoencoder
 from aejax.models.parts import Variables
 from aejax.report.table import markdown_table
 from aejax.run.assemble import metric_rows, results, scores_npz
+from aejax.run.encoding import at_rows
 from aejax.run.experiment import Experiment, prepare
 from aejax.run.folder import filling, finished
 from aejax.run.heads import classifier_on, train_head
@@ -24,7 +25,7 @@ from aejax.run.keeping import WORKING
 from aejax.run.pictures import draw_comparison
 from aejax.run.pretrain import Pretrained, open_pretrained
 from aejax.run.progress import Reporter, reporting
-from aejax.run.scoring import Outcome, at_rows, report_found, score_method, summary_line
+from aejax.run.scoring import Outcome, report_found, score_method, summary_line
 from aejax.run.trained_on import load_trained_on
 from aejax.store.files import write_atomically
 from aejax.train.optimizers import freeze

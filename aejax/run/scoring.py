@@ -8,26 +8,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from aejax.data.examples import Batch, Examples, map_rows
-from aejax.data.labels import labels_seen
 from aejax.data.scalers import Scaler
-from aejax.evaluate.codes import code_measures, explained_variance
+from aejax.evaluate.codes import explained_variance
 from aejax.evaluate.metrics import Scores, score
 from aejax.methods import Method
 from aejax.models.parts import Variables
 from aejax.objectives.reconstruction import per_example_mse
-from aejax.run.classifying import Classified, Reports, classifier_of, classify_features
-from aejax.run.diagnosing import Diagnosis, diagnose_rows, taken
-from aejax.run.experiment import Experiment, rows_on_device
-from aejax.run.guards import TOGETHER, require_evaluation_mode
+from aejax.run.classifying import Classified, Reports, classifier_of
+from aejax.run.diagnosing import Diagnosis, diagnose_features
+from aejax.run.encoding import Run, at_rows, rows_program
+from aejax.run.experiment import Experiment
+from aejax.run.features import has_codes, read_classifier, read_features
 from aejax.run.heads import finetune
 from aejax.run.keeping import Course
 from aejax.run.training import optimizer_for, start, train_method
 from aejax.train.plan import Plan
-
-Run = Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch ..."]]
 
 
 class Outcome(NamedTuple):
@@ -48,16 +46,6 @@ class Outcome(NamedTuple):
 
 
 @functools.lru_cache(maxsize=128)
-def _rows_program(plan: Plan, run: Run) -> Callable[..., Any]:
-    """`run` of the scaled examples at given rows, for every seed."""
-
-    def of_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> Any:
-        return map_rows(lambda batch: run(variables, batch.inputs), examples, scaler, rows)
-
-    return plan.over(of_seed, shared=(2, 3))
-
-
-@functools.lru_cache(maxsize=128)
 def _recon_program(plan: Plan, reconstruct: Run) -> Callable[..., Any]:
     """Mean squared reconstruction error and explained variance at given rows, for every seed."""
 
@@ -69,48 +57,6 @@ def _recon_program(plan: Plan, reconstruct: Run) -> Callable[..., Any]:
         return jnp.mean(per_example_mse(recon, target)), explained_variance(recon, target)
 
     return plan.over(of_seed, shared=(2, 3))
-
-
-@functools.lru_cache(maxsize=128)
-def _codes_program(plan: Plan) -> Callable[..., Any]:
-    """`code_measures` of features, for every seed."""
-
-    def of_seed(features: Array, train: Array, test: Array) -> dict[str, Array]:
-        return code_measures(jnp.take(features, train, axis=0), jnp.take(features, test, axis=0))
-
-    return plan.over(of_seed, shared=(2,))
-
-
-class Features(NamedTuple):
-    """Features of every row, on the devices."""
-
-    values: Array  # (n, d) if shared, else (seeds, n, d)
-    shared: bool  # no seed changes them
-
-
-def features_of(experiment: Experiment, method: Method, variables: Variables) -> Features:
-    """What a method makes of every row; once, where no seed changes it."""
-    every_row = experiment.plan.put_shared(np.arange(len(experiment.dataset.labels), dtype=np.int32))
-    if method.seedless and experiment.scaler.shift.shape[1] == 1:
-        scaler = jax.tree.map(lambda leaf: leaf[0], experiment.scaler)
-        encode_all = jax.jit(
-            lambda rows, examples: map_rows(lambda batch: method.encode({}, batch.inputs), examples, scaler, rows)
-        )
-        return Features(experiment.compiler(encode_all, every_row, experiment.examples), True)
-    program = _rows_program(experiment.plan, method.encode)
-    args = variables, experiment.seed_scaler, every_row, experiment.examples
-    return Features(experiment.compiler(program, *args), False)
-
-
-def at_rows(
-    experiment: Experiment, run: Run, variables: Variables, rows: Int[np.ndarray, " m"]
-) -> Float[np.ndarray, "seeds m ..."]:
-    """`run` of `rows` on the host, for every seed: features, or what a model's own classifier says."""
-    program = _rows_program(experiment.plan, run)
-    placed = experiment.plan.put_shared(rows.astype(np.int32))
-    return experiment.plan.fetch(
-        experiment.compiler(program, variables, experiment.seed_scaler, placed, experiment.examples)
-    )
 
 
 class Fidelity(NamedTuple):
@@ -127,21 +73,14 @@ def reconstruction_fidelity(experiment: Experiment, reconstruct: Run, variables:
     return Fidelity(*experiment.plan.fetch(experiment.compiler(program, *args)))
 
 
-def measures_of(
-    experiment: Experiment, method: Method, variables: Variables, features: Features | None
-) -> dict[str, Float[np.ndarray, " seeds"]]:
-    """What else is said of a trained autoencoder: use of its code, and what its kind reports of the test rows."""
-    plan, found = experiment.plan, {}
-    if features is not None:
-        program = _codes_program(plan)
-        rows = rows_on_device(experiment, experiment.split.train)
-        found = plan.fetch(experiment.compiler(program, features.values, rows, experiment.test))
-    if method.report is not None:
-        program = _rows_program(plan, method.report)
-        args = (variables, experiment.seed_scaler, experiment.test, experiment.examples)
-        reported = plan.fetch(experiment.compiler(program, *args))
-        found |= {name: values.mean(axis=1, dtype=np.float64) for name, values in reported.items()}
-    return found
+def reported_of(experiment: Experiment, method: Method, variables: Variables) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """What a method's kind reports of the test rows, mean over them; nothing where it reports nothing."""
+    if method.report is None:
+        return {}
+    program = rows_program(experiment.plan, method.report)
+    args = (variables, experiment.seed_scaler, experiment.test, experiment.examples)
+    reported = experiment.plan.fetch(experiment.compiler(program, *args))
+    return {name: values.mean(axis=1, dtype=np.float64) for name, values in reported.items()}
 
 
 def fit_and_score(experiment: Experiment, name: str, method: Method, lender: Outcome | None = None) -> Outcome:
@@ -188,21 +127,26 @@ def score_method(
     compiler = experiment.compiler
     clock, compiled_before = time.perf_counter(), compiler.seconds
     fetched = experiment.plan.fetch(variables)
-    features = None if method.log_probs is not None else features_of(experiment, method, variables)
-    classified = _classify(experiment, name, method, variables, features)
-    _require_evaluation_mode(experiment, name, method, fetched, features, classified)
+    tuned = _finetuned(experiment, name, method, variables)
+    if method.log_probs is not None:
+        read = read_classifier(experiment, name, method, variables)
+    else:
+        classifier = None if tuned else classifier_of(experiment.config.probe, method)
+        read = read_features(experiment, name, method, fetched, classifier)
     fidelity = None
     measures: dict[str, Float[np.ndarray, " seeds"]] = {}
     if method.reconstruct is not None:
         fidelity = reconstruction_fidelity(experiment, method.reconstruct, variables)
         measures["explained_variance"] = fidelity.explained_variance
-    if method.objective is not None and not method.labelled and method.of is None:
-        measures |= measures_of(experiment, method, variables, features)
+    if has_codes(method):
+        measures |= read.measures | reported_of(experiment, method, variables)
     probe_seconds = time.perf_counter() - clock - (compiler.seconds - compiled_before)
     seconds = {"compile": compiler.take_seconds(), "pretrain": pretrain_seconds, "probe": probe_seconds}
+    classified = tuned or read.classified
+    assert classified is not None
     return Outcome(
         name=name,
-        features=_width(experiment, method, variables, features),
+        features=read.width,
         scores=score(classified.log_probs, experiment.dataset.labels[experiment.split.test]),
         reconstruction_mse=None if fidelity is None else fidelity.mse,
         measures=measures,
@@ -212,62 +156,18 @@ def score_method(
         borrowed=False,
         variables=fetched,
         seconds=seconds,
-        diagnosis=_diagnosis(experiment, method, variables, features),
+        diagnosis=None if read.diagnosed is None else diagnose_features(experiment, read.diagnosed),
     )
 
 
-def _classify(
-    experiment: Experiment, name: str, method: Method, variables: Variables, features: Features | None
-) -> Classified:
-    """By the method's own classifier, else by the one that the config asks for."""
-    if features is None:
-        assert method.log_probs is not None
-        return Classified(at_rows(experiment, method.log_probs, variables, experiment.split.test))
-    config = experiment.config.probe
-    if config.probe == "finetune" and method.model is not None and method.of is None:
-        tuned = finetune(experiment, f"{name}-finetune", method.model, variables)
-        log_probs = at_rows(experiment, tuned.classifier.log_probs, tuned.variables, experiment.split.test)
-        return Classified(log_probs, Reports(finetuned=tuned.report))
-    labels = labels_seen(experiment.dataset.labels, experiment.split.labelled, permuted=method.permuted)
-    return classify_features(experiment, classifier_of(config, method), *features, labels)
-
-
-def _require_evaluation_mode(
-    experiment: Experiment,
-    name: str,
-    method: Method,
-    fetched: Variables,
-    features: Features | None,
-    classified: Classified,
-) -> None:
-    """Hold the first test rows' results to what they are side by side."""
-    few = experiment.split.test[:TOGETHER]
-    if features is None:
-        assert method.log_probs is not None
-        require_evaluation_mode(experiment, name, method.log_probs, fetched, classified.log_probs[0, :TOGETHER])
-    else:
-        alone = features.values[few] if features.shared else features.values[0, few]
-        require_evaluation_mode(experiment, name, method.encode, fetched, experiment.plan.fetch_shared(alone))
-
-
-def _width(experiment: Experiment, method: Method, variables: Variables, features: Features | None) -> int:
-    """Numbers in one example's features."""
-    if features is not None:
-        return features.values.shape[-1]
-    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), variables)
-    inputs = jax.ShapeDtypeStruct((1, experiment.setting.features), np.float32)
-    return jax.eval_shape(method.encode, one, inputs).shape[1]
-
-
-def _diagnosis(
-    experiment: Experiment, method: Method, variables: Variables, features: Features | None
-) -> Diagnosis | None:
-    """What the features look like; features that are another row's are described there."""
-    if method.of is not None:
+def _finetuned(experiment: Experiment, name: str, method: Method, variables: Variables) -> Classified | None:
+    """What a fine-tuned encoder says of the test rows, where the config asks for that and the method has one."""
+    wanted = experiment.config.probe.probe == "finetune" and method.log_probs is None
+    if not wanted or method.model is None or method.of is not None:
         return None
-    if features is None:
-        return diagnose_rows(experiment, lambda rows: at_rows(experiment, method.encode, variables, rows))
-    return diagnose_rows(experiment, lambda rows: taken(experiment, *features, rows))
+    tuned = finetune(experiment, f"{name}-finetune", method.model, variables)
+    log_probs = at_rows(experiment, tuned.classifier.log_probs, tuned.variables, experiment.split.test)
+    return Classified(log_probs, Reports(finetuned=tuned.report))
 
 
 def report_found(experiment: Experiment, outcome: Outcome) -> None:

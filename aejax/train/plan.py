@@ -2,14 +2,15 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Int
 
 from aejax.config import PlanConfig
 from aejax.data.examples import DATA_AXIS
@@ -35,6 +36,25 @@ class Plan:
         """Seeds after the last one is repeated until the devices divide them."""
         rows = self.mesh.shape[SEED_AXIS]
         return math.ceil(self.seeds / rows) * rows
+
+    def turns(self) -> list["Turn"]:
+        """The seeds in turns of as many as are at work at a time: all under vmap, else one on each row of devices.
+
+        What a turn leaves on the devices can be dropped before the next. Turns are of one size, so that one program
+        serves them all.
+        """
+        if self.within_device == "vmap":
+            return [Turn(self, np.arange(self.seeds))]
+        rows = self.mesh.shape[SEED_AXIS]
+        plan = dataclasses.replace(self, seeds=rows)
+        return [
+            Turn(plan, np.minimum(np.arange(first, first + rows), self.seeds - 1))
+            for first in range(0, self.seeds, rows)
+        ]
+
+    def joined(self, parts: Sequence[Any]) -> Any:
+        """What was fetched turn after turn, as one `fetch` would have given it."""
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: self.seeds], *parts)
 
     def describe(self) -> str:
         """One phrase for the results."""
@@ -141,6 +161,17 @@ class Plan:
         the whole batch, so that every objective means the same on any number of devices.
         """
         return {SEED_AXIS} if self.mesh.shape[DATA_AXIS] > 1 else {SEED_AXIS, DATA_AXIS}
+
+
+class Turn(NamedTuple):
+    """Some of a plan's seeds, and the plan for just these."""
+
+    plan: Plan
+    seeds: Int[np.ndarray, " rows"]  # the last seed is repeated where no other is left
+
+    def put(self, per_seed: Any) -> Any:
+        """Of arrays on the host with one leading entry for each of all seeds, those of the turn, on the devices."""
+        return self.plan.put_seeded(jax.tree.map(lambda leaf: leaf[self.seeds], per_seed))
 
 
 def _repeat_last(array: Any, times: int) -> Any:

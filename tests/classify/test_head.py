@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from aejax.classify.head import Classifier, SoftmaxHead, classification, put_head_on
 from aejax.classify.probe import ProbeRows, make_probe
+from aejax.classify.reading import Features
 from aejax.config import ModelConfig, ProbeConfig
 from aejax.data.examples import Batch, Examples
 from aejax.data.scalers import Scaler
@@ -59,7 +60,7 @@ def test_the_head_reaches_the_convex_probes_classifier():
     codes = AUTOENCODER.encode(encoder, EXAMPLES.inputs)
     probe = make_probe(ProbeConfig(probe_c=C, probe_standardize=False), classes=3)
     rows = ProbeRows(jnp.asarray(TRAIN), jnp.zeros(0, jnp.int32), jnp.asarray(TEST))
-    expected = np.asarray(jax.jit(probe)(codes, EXAMPLES.labels, rows).log_probs)
+    expected = np.asarray(jax.jit(probe)(Features(codes), EXAMPLES.labels, rows).log_probs)
     found = np.asarray(CLASSIFIER.log_probs(trained, EXAMPLES.inputs[TEST]))
     np.testing.assert_allclose(found, expected, atol=1e-2)
     np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))

@@ -12,7 +12,6 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.linear_model import LogisticRegression
 
 from aejax.classify.logistic import (
-    ROWS_IN_CACHE,
     coefficients_of,
     initial_curvature,
     linear_of,
@@ -20,6 +19,7 @@ from aejax.classify.logistic import (
     solve,
     zero_coefficients,
 )
+from aejax.classify.reading import ROWS_IN_CACHE
 
 
 def standardized(inputs: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from aejax.classify import neighbours
 from aejax.classify.neighbours import NEIGHBOURS, candidates, make_neighbours, votes
 from aejax.classify.probe import ProbeRows
+from aejax.classify.reading import Features
 
 
 def nearest(queries, among, count, block=None):
@@ -42,7 +43,8 @@ DATA = {"digits": noisy_digits(), "wine": wine()}
 
 @functools.cache
 def program(classes: int):
-    return jax.jit(make_neighbours(classes))
+    classify = make_neighbours(classes)
+    return jax.jit(lambda inputs, labels, rows: classify(Features(inputs), labels, rows))
 
 
 def classified(inputs, labels, rows):
@@ -150,7 +152,7 @@ def test_seeds_under_vmap_are_the_seeds_alone():
     inputs, labels = DATA["wine"]
     rows = [thirds(len(labels), seed) for seed in range(3)]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
-    together = jax.jit(jax.vmap(make_neighbours(3), in_axes=(None, None, 0)))(inputs, labels, stacked)
+    together = jax.jit(jax.vmap(make_neighbours(3), in_axes=(None, None, 0)))(Features(inputs), labels, stacked)
     for seed in range(3):
         alone = classified(inputs, labels, rows[seed])
         assert together.k[seed] == alone.k

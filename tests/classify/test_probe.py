@@ -22,6 +22,7 @@ from aejax.classify.probe import (
     certificate,
     make_probe,
 )
+from aejax.classify.reading import Features
 from aejax.config import ProbeConfig
 
 N = 240
@@ -44,7 +45,8 @@ APART = blobs(5.0)
 
 @functools.cache
 def program(config: ProbeConfig, classes: int):
-    return jax.jit(make_probe(config, classes))
+    probe = make_probe(config, classes)
+    return jax.jit(lambda inputs, labels, rows: probe(Features(inputs), labels, rows))
 
 
 def fitted(inputs, labels, config=CHOOSING, rows=ROWS):
@@ -116,8 +118,8 @@ def test_beyond_the_weakest_strength_the_grid_goes_on_and_its_end_is_flagged():
 def test_the_classifier_is_fitted_on_training_and_validation_rows_together():
     inputs, labels = OVERLAPPING
     result = fitted(inputs, labels)
-    assert max(certificate(result, inputs, labels, FITTED)) <= CONVERGED
-    assert min(certificate(result, inputs, labels, np.asarray(ROWS.train))) > 2 * CONVERGED
+    assert max(certificate(result, inputs[FITTED], labels[FITTED])) <= CONVERGED
+    assert min(certificate(result, inputs[ROWS.train], labels[ROWS.train])) > 2 * CONVERGED
     expected = scikit_log_probs(inputs, labels, float(result.l2), FITTED, ROWS.test)
     np.testing.assert_allclose(result.log_probs, expected, atol=2e-3)
 
@@ -207,10 +209,10 @@ def test_log_probabilities_are_normalised():
 def test_the_certificate_is_small_at_the_solution_and_large_beside_it(part):
     inputs, labels = OVERLAPPING
     result = fitted(inputs, labels)
-    assert max(certificate(result, inputs, labels, FITTED)) < 2e-5
+    assert max(certificate(result, inputs[FITTED], labels[FITTED])) < 2e-5
     moved = result.linear._replace(**{part: getattr(result.linear, part).copy()})
     getattr(moved, part)[..., 0] += 0.05
-    beside = certificate(result._replace(linear=moved), inputs, labels, FITTED)
+    beside = certificate(result._replace(linear=moved), inputs[FITTED], labels[FITTED])
     assert beside.gradient_norm > 10 * CONVERGED
     assert beside.gap > 2 * CONVERGED
 
@@ -227,5 +229,5 @@ def test_the_certificate_is_the_largest_entry_of_the_objectives_gradient():
         return loss + result.l2 * jnp.sum(linear.weights**2)  # two classes: twice l2 / 2
 
     expected = max(float(jnp.abs(leaf).max()) for leaf in jax.grad(objective)(moved))
-    found = certificate(result._replace(linear=moved), inputs, labels, FITTED).gradient_norm
+    found = certificate(result._replace(linear=moved), inputs[FITTED], labels[FITTED]).gradient_norm
     np.testing.assert_allclose(found, expected, rtol=1e-4)

@@ -10,6 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from aejax.classify.probe import EXTENDED_GRID, ProbeRows
+from aejax.classify.reading import Features
 from aejax.classify.ridge import INVERSE_TEMPERATURES, make_ridge, ridge_certificate
 from aejax.config import ProbeConfig
 
@@ -24,7 +25,7 @@ CHOOSING = ProbeConfig(probe="ridge")
 
 @functools.cache
 def fitted(config: ProbeConfig = CHOOSING):
-    return jax.tree.map(np.asarray, jax.jit(make_ridge(config, CLASSES))(INPUTS, LABELS, ROWS))
+    return jax.tree.map(np.asarray, jax.jit(make_ridge(config, CLASSES))(Features(INPUTS), LABELS, ROWS))
 
 
 def scikit(rows: np.ndarray, l2: float, wanted: np.ndarray) -> np.ndarray:
@@ -67,7 +68,7 @@ def test_the_temperature_is_the_one_of_lowest_validation_nll():
 def test_test_rows_never_influence_the_fit():
     others, labels = INPUTS.copy(), LABELS.copy()
     others[ROWS.test], labels[ROWS.test] = 1e6, 0
-    there = jax.jit(make_ridge(ProbeConfig(probe="ridge"), CLASSES))(others, labels, ROWS)
+    there = jax.jit(make_ridge(ProbeConfig(probe="ridge"), CLASSES))(Features(others), labels, ROWS)
     here = fitted()
     for part in ("linear", "l2", "valid_loss", "inverse_temperature"):
         jax.tree.map(np.testing.assert_array_equal, getattr(here, part), getattr(there, part))
@@ -84,10 +85,10 @@ def test_a_fixed_c_is_not_chosen():
 @pytest.mark.parametrize("size", [0.01, 1.0])
 def test_the_certificate_vanishes_at_the_optimum_and_bounds_the_distance_beside_it(size):
     result = fitted()
-    at_optimum = ridge_certificate(result, INPUTS, LABELS, FITTED)
+    at_optimum = ridge_certificate(result, INPUTS[FITTED], LABELS[FITTED])
     assert max(at_optimum) < 1e-5
     moved = result.linear._replace(weights=result.linear.weights + size * RNG.normal(size=result.linear.weights.shape))
-    beside = ridge_certificate(result._replace(linear=moved), INPUTS, LABELS, FITTED)
+    beside = ridge_certificate(result._replace(linear=moved), INPUTS[FITTED], LABELS[FITTED])
 
     def objective(linear) -> float:
         inputs = (INPUTS[FITTED] - result.standardizer.mean) / result.standardizer.deviation

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aejax.evaluate.similarity import cka, mean_cka_between, unit_similarity
+from aejax.evaluate.similarity import cka, mean_cka_between, narrowed, unit_similarity
 
 
 def draw(*shape, seed=0):
@@ -70,8 +70,21 @@ def test_features_that_say_nothing_are_like_nothing(features):
 
 def test_the_mean_over_seeds_is_over_pairs_of_different_ones():
     features = draw(40, 5)
-    seeds = [features, features @ orthogonal(5), draw(40, 5, seed=9)]
-    stacked = np.stack([unit_similarity(own) for own in seeds])
+    seeds = np.stack([features, features @ orthogonal(5), draw(40, 5, seed=9)])
     apart = similar(seeds[0], seeds[2])
-    assert mean_cka_between(stacked) == pytest.approx((1 + apart + apart) / 3, abs=1e-5)
-    assert np.isnan(mean_cka_between(stacked[:1]))
+    assert mean_cka_between(seeds) == pytest.approx((1 + apart + apart) / 3, abs=1e-5)
+    assert np.isnan(mean_cka_between(seeds[:1]))
+    assert np.isnan(mean_cka_between(np.stack([*seeds, np.full((40, 5), np.inf)])))
+
+
+@pytest.mark.parametrize("width", [3, 40, 900], ids=["narrow", "square", "wide"])
+def test_narrowed_features_are_no_wider_than_there_are_rows_and_as_similar_to_all_others(width):
+    features, other = draw(40, width) + 5, draw(40, 7, seed=3)
+    narrow = narrowed(features)
+    assert narrow.shape == (40, min(width, 40))
+    assert similar(narrow, features) == pytest.approx(1, abs=1e-5)
+    assert similar(narrow, other) == pytest.approx(similar(features, other), abs=1e-5)
+
+
+def test_features_that_are_not_finite_stay_so_when_narrowed():
+    assert np.isnan(similar(narrowed(np.full((5, 20), np.inf)), draw(5, 2)))

@@ -94,14 +94,14 @@ def test_features_that_no_seed_changes_are_diagnosed_once_and_stand_for_all():
     diagnosis = diagnosis_of(one, labels, 5)
     assert all(len(values) == 5 and len(set(values)) == 1 for values in diagnosis.measures.values())
     assert np.isnan(diagnosis.cka_between_seeds)
-    assert len(diagnosis.similarities) == 1
+    assert len(diagnosis.paired) == 1
 
 
 def test_of_many_seeds_only_what_cka_needs_is_kept():
     features = np.random.default_rng(0).normal(size=(6, 30, 4))
     diagnosis = diagnosis_of(features, np.zeros(30, int), 6)
-    assert diagnosis.similarities.shape == (PAIRED_SEEDS, 30 * 29 // 2)
-    assert diagnosis.similarities.base is None  # no view of all seeds'
+    np.testing.assert_array_equal(diagnosis.paired, features[:PAIRED_SEEDS].astype(np.float32))
+    assert diagnosis.paired.base is None  # no view of all seeds'
 
 
 def test_cka_pairs_seed_with_seed_and_a_single_copy_with_every_seed():

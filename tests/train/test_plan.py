@@ -118,3 +118,23 @@ def test_a_batch_over_two_devices_costs_each_half_the_work(tiny):
 def test_a_batch_needs_devices_that_divide_them(batch_devices):
     with pytest.raises(InputError, match=f"--batch-devices {batch_devices}: does not divide the 1 device"):
         make_plan(PlanConfig(devices=1, batch_devices=batch_devices), 4)
+
+
+TURNS = {
+    "vmapped": (PlanConfig(devices=1, within_device="vmap"), 5, [[0, 1, 2, 3, 4]]),
+    "serial": (PlanConfig(devices=1, within_device="serial"), 3, [[0], [1], [2]]),
+    "one seed": (PlanConfig(devices=1, within_device="serial"), 1, [[0]]),
+    "sharded, as many as divide": (PlanConfig(devices=2, within_device="serial"), 4, [[0, 1], [2, 3]]),
+    "sharded, one left over": (PlanConfig(devices=2, within_device="serial"), 3, [[0, 1], [2, 2]]),
+}
+
+
+@pytest.mark.parametrize(("config", "seeds", "expected"), TURNS.values(), ids=TURNS)
+def test_turns_are_of_one_size_and_together_they_are_the_seeds(config, seeds, expected):
+    plan = make_plan(config, seeds)
+    turns = plan.turns()
+    assert [turn.seeds.tolist() for turn in turns] == expected
+    per_seed = {"values": np.arange(3 * seeds, dtype=np.float32).reshape(seeds, 3)}
+    back = plan.joined([turn.plan.fetch(turn.put(per_seed)) for turn in turns])
+    assert_equal(back, per_seed)
+    assert len({turn.plan for turn in turns}) == 1

@@ -6,10 +6,10 @@ from typing import Any
 
 from aejax.benchmark.training.job import Job, Trainer
 from aejax.methods import METHODS
+from aejax.run.encoding import at_rows
 from aejax.run.environment import describe
 from aejax.run.experiment import prepare
 from aejax.run.progress import Silent
-from aejax.run.scoring import at_rows
 from aejax.run.training import start
 
 
