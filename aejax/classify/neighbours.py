@@ -16,7 +16,7 @@ from aejax.classify.probe import ProbeRows
 from aejax.classify.reading import Features, in_blocks, make_standardizer
 
 NEIGHBOURS = (1, 3, 5, 11, 21, 51)  # candidates for k, as far as there are training rows
-DISTANCES_AT_ONCE = 1 << 24  # float32 distances held at a time: 64 MiB
+DISTANCES_AT_ONCE = 1 << 23  # float32 distances held at a time: 32 MiB
 SMOOTHING = 1.0  # votes that every class has before any neighbour votes (Laplace), so that no probability is 0
 
 

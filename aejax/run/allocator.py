@@ -18,8 +18,13 @@ def _c_library() -> ctypes.CDLL | None:
     return library if hasattr(library, "malloc_trim") else None  # else not glibc, and left as it is
 
 
+def large(arrays: Any) -> bool:
+    """A tree's arrays are `LARGE` together."""
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(arrays) if hasattr(leaf, "nbytes")) >= LARGE
+
+
 def give_back(beside: Any) -> None:
-    """Return freed memory, hundreds of megabytes after one compilation, if the arrays `beside` are `LARGE`."""
+    """Return freed memory, hundreds of megabytes after one compilation, if the arrays `beside` are large."""
     library = _c_library()
-    if library is not None and sum(leaf.nbytes for leaf in jax.tree.leaves(beside) if hasattr(leaf, "nbytes")) >= LARGE:
+    if library is not None and large(beside):
         library.malloc_trim(0)

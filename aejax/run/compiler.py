@@ -1,31 +1,58 @@
 """Ahead-of-time compilation, with its seconds counted apart."""
 
+import functools
+import gc
 import time
+import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 
-from aejax.run.allocator import give_back
+from aejax.run.allocator import give_back, large
+
+Parameters = ParamSpec("Parameters")
+Made = TypeVar("Made")
+_MAKERS: list[Any] = []
+
+
+def program_maker(make: Callable[Parameters, Made]) -> Callable[Parameters, Made]:
+    """Give the same jitted program for the same arguments, until programs are forgotten."""
+    remembered = functools.lru_cache(maxsize=128)(make)
+    _MAKERS.append(remembered)
+    return remembered  # type: ignore[return-value]
+
+
+def forget_programs(beside: Any) -> None:
+    """Let go what every `program_maker` has made, and what was compiled of it, if the arrays `beside` are large.
+
+    Each is some tens of megabytes, and few serve two methods.
+    """
+    if large(beside):
+        for maker in _MAKERS:
+            maker.cache_clear()
+        gc.collect()
+        give_back(beside)
 
 
 class Compiler:
-    """Calls jitted programs, compiling each once for every combination of shapes."""
+    """Calls jitted programs, compiling each once for every combination of shapes, for as long as somebody holds it."""
 
     def __init__(self) -> None:
         self.seconds = 0.0  # spent compiling since the last `take_seconds`
-        self._compiled: dict[Any, Callable[..., Any]] = {}
+        self._compiled: weakref.WeakKeyDictionary[Any, dict[Any, Callable[..., Any]]] = weakref.WeakKeyDictionary()
 
     def __call__(self, program: Callable[..., Any], *args: Any) -> Any:
         """`program(*args)`."""
         leaves, structure = jax.tree.flatten(args)
-        signature = (program, structure, tuple((jax.numpy.shape(x), jax.numpy.result_type(x)) for x in leaves))
-        if signature not in self._compiled:
+        signature = (structure, tuple((jax.numpy.shape(x), jax.numpy.result_type(x)) for x in leaves))
+        known = self._compiled.setdefault(program, {})
+        if signature not in known:
             start = time.perf_counter()
-            self._compiled[signature] = program.lower(*args).compile()  # type: ignore[attr-defined]
+            known[signature] = program.lower(*args).compile()  # type: ignore[attr-defined]
             give_back(args)
             self.seconds += time.perf_counter() - start
-        return self._compiled[signature](*args)
+        return known[signature](*args)
 
     def take_seconds(self) -> float:
         """Compile seconds since the last call."""

@@ -1,6 +1,5 @@
 """From variables to features: of some rows for every seed, or of every row for the seeds of one turn."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,14 +14,15 @@ from aejax.data.scalers import Scaler, scale
 from aejax.evaluate.codes import code_measures
 from aejax.methods import Method
 from aejax.models.parts import Variables
+from aejax.run.compiler import program_maker
 from aejax.run.experiment import Experiment
 from aejax.train.plan import Plan, Turn
 
 Run = Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch ..."]]
 
 
-@functools.lru_cache(maxsize=128)
-def rows_program(plan: Plan, run: Run) -> Callable[..., Any]:
+@program_maker
+def rows_program(plan: Plan, run: Callable[..., Any]) -> Callable[..., Any]:
     """`run` of the scaled examples at given rows, for every seed."""
 
     def of_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> Any:
@@ -97,7 +97,7 @@ def features_at(
     return turn.plan.fetch_seed(features.values, place)[rows]
 
 
-@functools.lru_cache(maxsize=128)
+@program_maker
 def _taking(plan: Plan) -> Callable[..., Any]:
     return plan.over(lambda values, rows: Features(values).at(rows), shared=(1,))
 
@@ -112,7 +112,7 @@ def taken(
     return turn.plan.fetch(experiment.compiler(_taking(turn.plan), features.values, placed))
 
 
-@functools.lru_cache(maxsize=128)
+@program_maker
 def _measuring(plan: Plan) -> Callable[..., Any]:
     def of_seed(values: Array, train: Array, test: Array) -> dict[str, Array]:
         return code_measures(jnp.take(values, train, axis=0), jnp.take(values, test, axis=0))

@@ -42,7 +42,9 @@ def read_features(
     """
     plan, split = experiment.plan, experiment.split
     labels = labels_seen(experiment.dataset.labels, split.labelled, permuted=method.permuted)
-    fitted, measures, diagnosed, width = [], [], [], 0
+    alike = method.untouched and experiment.scaler.shift.shape[1] == 1  # no seed changes the features
+    fitted, measures, width = [], [], 0
+    diagnosed: list[Float[np.ndarray, "rows m d"]] = []
     for number, turn in enumerate(plan.turns()):
         features = encoded(experiment, turn, method, variables)
         width = features.width
@@ -53,16 +55,16 @@ def read_features(
             fitted.append(fit_classifier(experiment, turn, classifier, features, labels))
         if has_codes(method):
             measures.append(measured(experiment, turn, features))
-        if method.of is None:
+        if method.of is None and not (alike and diagnosed):
             diagnosed.append(taken(experiment, turn, features, diagnosed_rows(experiment)))
         give_back(features)
-    copies = plan.joined(diagnosed) if diagnosed else None
-    same = method.untouched and experiment.scaler.shift.shape[1] == 1
+        del features  # or it would stay until the next turn's are there
+    copies = plan.joined(diagnosed) if diagnosed and not alike else None
     return Read(
         width=width,
         classified=classified(experiment, classifier, fitted) if classifier is not None else None,
         measures=plan.joined(measures) if measures else {},
-        diagnosed=copies[:1] if same and copies is not None else copies,
+        diagnosed=diagnosed[0][:1] if diagnosed and alike else copies,
     )
 
 

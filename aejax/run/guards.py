@@ -1,6 +1,5 @@
 """What a run asks before it believes a number: is there something to choose by, and does each example stand alone."""
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from aejax.data.scalers import scale
 from aejax.errors import require
 from aejax.methods import Method
 from aejax.models.parts import Variables
+from aejax.run.compiler import program_maker
 from aejax.run.experiment import Experiment
 
 TOGETHER = 8  # test examples that are encoded side by side
@@ -35,7 +35,7 @@ def require_choice(experiment: Experiment, methods: Mapping[str, Method]) -> Non
     )
 
 
-@functools.lru_cache(maxsize=128)
+@program_maker
 def _together(run: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(run)
 

@@ -1,6 +1,5 @@
 """From trained variables to per-example scores: features, the probe, the test touched once."""
 
-import functools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from aejax.methods import Method
 from aejax.models.parts import Variables
 from aejax.objectives.reconstruction import per_example_mse
 from aejax.run.classifying import Classified, Reports, classifier_of
+from aejax.run.compiler import forget_programs, program_maker
 from aejax.run.diagnosing import Diagnosis, diagnose_features
 from aejax.run.encoding import Run, at_rows, rows_program
 from aejax.run.experiment import Experiment
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
     diagnosis: Diagnosis | None  # of its features on the diagnosed rows, unless they are another method's
 
 
-@functools.lru_cache(maxsize=128)
+@program_maker
 def _recon_program(plan: Plan, reconstruct: Run) -> Callable[..., Any]:
     """Mean squared reconstruction error and explained variance at given rows, for every seed."""
 
@@ -105,6 +105,7 @@ def fit_and_score(experiment: Experiment, name: str, method: Method, lender: Out
     seconds = time.perf_counter() - clock - experiment.compiler.seconds
     outcome = score_method(experiment, name, method, variables, trained and trained.course, seconds)
     experiment.reporter.end(summary_line(outcome))
+    forget_programs(experiment.examples)
     return outcome
 
 

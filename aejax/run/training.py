@@ -18,6 +18,7 @@ from aejax.data.scalers import Scaler
 from aejax.methods import Method
 from aejax.models.parts import Variables
 from aejax.objectives.objective import Objective
+from aejax.run.compiler import program_maker
 from aejax.run.experiment import Experiment, rows_on_device
 from aejax.run.keeping import Course, Stand, Trail, longer
 from aejax.run.signals import saving_first
@@ -44,7 +45,7 @@ def epochs_per_call(epochs: int, examples_per_epoch: int) -> int:
     return next(count for count in range(wanted, 0, -1) if epochs % count == 0)
 
 
-@functools.lru_cache(maxsize=64)
+@program_maker
 def _start_program(plan: Plan, start_one: Callable[..., Variables]) -> Callable[..., Variables]:
     def of_seed(key: Array, rows: Array, scaler: Scaler, examples: Examples) -> Variables:
         return start_one(key, take(examples, scaler, rows).inputs)
@@ -60,13 +61,13 @@ def start(experiment: Experiment, method: Method) -> Variables:
     return experiment.compiler(program, experiment.keys("init"), rows, experiment.seed_scaler, experiment.examples)
 
 
-@functools.lru_cache(maxsize=64)
+@program_maker
 def _begin_program(plan: Plan, optimizer: optax.GradientTransformation, step: int) -> Callable[..., Fit]:
     """From variables, and the epoch in which each seed has diverged already, to a training before its first step."""
     return plan.over(lambda own, failed: init_fit(own, optimizer, step, failed))
 
 
-@functools.lru_cache(maxsize=64)
+@program_maker
 def _epochs_program(
     plan: Plan, objective: Objective, optimizer: optax.GradientTransformation
 ) -> Callable[..., tuple[Fit, Metrics]]:
