@@ -95,7 +95,7 @@ def random_projection(setting: Setting) -> Method:
 
 @functools.cache
 def _start(model: Autoencoder | Classifier) -> Callable[..., Variables]:
-    """`init` with the signature of `Method.start`; one for each model, so that equal programs are compiled once."""
+    """`init` with the signature of `Method.start`; one for each model, so that equal programs can be one."""
     return lambda key, inputs: model.init(key)
 
 
@@ -118,7 +118,7 @@ def supervised(setting: Setting, model: Autoencoder) -> Method:
 
 @functools.lru_cache(maxsize=64)
 def _made(make: Callable[[Setting], Kind], setting: Setting) -> Kind:
-    """One object for each kind and setting, so that rows with the same encoder share its compiled programs."""
+    """One object for each kind and setting, so that rows with the same encoder can share its programs."""
     return make(setting)
 
 

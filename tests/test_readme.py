@@ -69,6 +69,14 @@ def test_the_readmes_costs_of_streams_are_the_committed_ones():
     assert f"held {found['large']['memory']['resident_peak'] / 2**30:.1f} GiB at its highest" in " ".join(text.split())
 
 
+def test_the_readmes_seconds_and_memory_of_whole_commands_are_the_committed_ones():
+    found = json.loads((ROOT / "results" / "benchmark-commands" / "results.json").read_text())
+    of = {entry["name"]: entry["contenders"][0] for entry in found["workloads"]}
+    text = " ".join(README.split())
+    assert f"took {of['cold-start']['seconds']['median']:.1f} s on digits" in text
+    assert f"on MNIST held {of['memory-mnist']['peak_memory_bytes'] / 1e9:.2f} GB at its highest" in text
+
+
 def test_the_readmes_promises_have_the_committed_figures():
     found = json.loads((ROOT / "results" / "faults" / "faults.json").read_text())
     saves = json.loads((ROOT / "results" / "saves" / "saves.json").read_text())

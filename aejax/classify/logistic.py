@@ -60,7 +60,7 @@ def make_problem(features: Float[Array, "n d"], labels: Int[Array, " n"], classe
 
 
 def lay_out(read: Read, labels: Int[Array, " n"], classes: int) -> Problem:
-    """The same of features that are read block by block, so that they are never held twice."""
+    """The same of features that are read block by block; all at once only where they are fewer than their columns."""
     n, basis = labels.shape[0], None
     d = jax.eval_shape(read, jax.ShapeDtypeStruct((1,), jnp.int32)).shape[1]
     if n < d:

@@ -35,30 +35,20 @@ def candidates(n_train: int) -> tuple[int, ...]:
 
 
 def nearest(
-    queries: Float[Array, "m d"], among: Float[Array, "n d"], count: int, block: int | None = None
+    queries: Float[Array, "m d"], features: Features, rows: Int[Array, " n"], count: int, block: int | None = None
 ) -> Int[Array, "m count"]:
-    """For each query the positions of its `count` nearest rows, nearest first; equally near ones in their order.
+    """For each query the places in `rows` of its `count` nearest, nearest first; equally near ones in their order.
 
     Exact, by one float32 product for each block of queries. |q - x|^2 - |q|^2 = |x|^2 - 2 q'x, which ranks the same,
-    of features moved to the mean of `among`, so that what all of them share costs no digits.
+    of features moved to the mean of `rows`, so that what all of them share costs no digits.
 
     Args:
         queries: whose neighbours are sought.
-        among: the rows that may be neighbours.
+        features: among which they are sought, read block by block.
+        rows: those that may be neighbours.
         count: how many; at most n.
         block: queries taken at once; default: as many as `DISTANCES_AT_ONCE` allows.
     """
-    return nearest_rows(queries, Features(among), jnp.arange(among.shape[0]), count, block)
-
-
-def nearest_rows(
-    queries: Float[Array, "m d"],
-    features: Features,
-    rows: Int[Array, " n"],
-    count: int,
-    block: int | None = None,
-) -> Int[Array, "m count"]:
-    """The same among `rows` of `features`, which are read block by block: positions are those in `rows`."""
     mean = make_standardizer(features, rows, wanted=True).mean
     (centred,) = in_blocks(lambda places: (features.at(rows[places]) - mean[None],), len(rows), after=rows)
     centred = centred.reshape(-1, mean.shape[0])
@@ -96,7 +86,7 @@ def make_neighbours(
     def choose(
         features: Features, labels: Int[Array, " n"], rows: ProbeRows, tried: tuple[int, ...]
     ) -> Float[Array, " grid"]:
-        found = nearest_rows(features.at(rows.valid), features, rows.train, tried[-1])
+        found = nearest(features.at(rows.valid), features, rows.train, tried[-1])
 
         def accuracy(k: Int[Array, ""]) -> Float[Array, ""]:
             predicted = jnp.argmax(votes(found, labels[rows.train], k, classes), axis=1)
@@ -111,7 +101,7 @@ def make_neighbours(
         k = jnp.asarray(tried)[best]
         both = jnp.concatenate([rows.train, rows.valid])
         both = jnp.where(k > 0, both, 0)  # depends on the choice, so that memory never holds both sets of neighbours
-        found = nearest_rows(features.at(rows.test), features, both, tried[-1])
+        found = nearest(features.at(rows.test), features, both, tried[-1])
         counts = votes(found, labels[both], k, classes) + SMOOTHING
         log_probs = jnp.log(counts / jnp.sum(counts, axis=1, keepdims=True))
         return NeighboursResult(log_probs, k, (best == 0) | (best == len(tried) - 1), valid_accuracy)

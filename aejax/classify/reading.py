@@ -1,4 +1,4 @@
-"""Features as classifiers read them: a block of rows at a time, so that no second copy of all of them is ever held."""
+"""Features as classifiers read them: a block of rows at a time, so that one copy of them, laid out for use, is all."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -82,7 +82,7 @@ def make_standardizer(features: Features, rows: Int[Array, " m"], wanted: bool) 
         centre = jnp.sum(own, axis=0, where=counts) / new
         spread = jnp.sum(jnp.square(own - centre[None]), axis=0, where=counts)
         apart = centre - mean
-        squares = squares + spread + jnp.square(apart) * (count * new / total)
+        squares = squares + spread + apart * (apart * (count * new / total))
         return (total, mean + apart * (new / total), squares), None
 
     none = jnp.zeros(()), jnp.zeros(d), jnp.zeros(d)

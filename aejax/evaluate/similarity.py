@@ -1,8 +1,8 @@
 """Linear CKA, debiased: how alike two representations of the same rows are, whatever their widths.
 
 Kornblith et al. (2019) with the unbiased estimator of HSIC by Song et al. (2007), which is the inner product of
-U-centred similarities (Székely and Rizzo 2014, equation 3.2). A representation is reduced to its own of these once, at
-unit norm; after that each CKA is one inner product. The plain estimator calls wide features of few rows alike though
+U-centred similarities (Székely and Rizzo 2014, equation 3.2). Between representations that are reduced to their own of
+these, at unit norm, each CKA is one inner product. The plain estimator calls wide features of few rows alike though
 they are independent; this one is 0 on average there, and may be below.
 """
 
@@ -57,8 +57,10 @@ def mean_cka_between(seeds: Num[np.ndarray, "seeds m d"]) -> float:
 
 
 def narrowed(features: Num[np.ndarray, "m d"]) -> Float[np.ndarray, "m r"]:
-    """Features of which all inner products are the same, at most as many as rows, in float32."""
+    """Features with the same CKA with any others, at most as many as rows, in float32; NaN if some are not finite."""
     rows, width = features.shape
-    if width > rows and np.all(np.isfinite(features)):
-        features = np.asarray(np.linalg.qr(np.asarray(features, np.float64).T, mode="r")).T
+    if not np.all(np.isfinite(features)):
+        return np.full((rows, min(rows, width)), np.nan, np.float32)
+    if width > rows:
+        features = np.asarray(np.linalg.qr(centred(np.asarray(features, np.float64)).T, mode="r")).T
     return np.array(features, np.float32)

@@ -106,7 +106,7 @@ def classifier_of(config: ProbeConfig, method: Method) -> str:
     return "logistic" if config.probe == "finetune" else config.probe
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=32)  # not forgotten with a method: it serves all whose features are as wide
 def _program(plan: Plan, name: str, config: ProbeConfig, classes: int, shared_features: bool) -> Callable[..., Any]:
     classify = CLASSIFIERS[name].make(config, classes)
 
@@ -140,7 +140,7 @@ def fit_classifier(
         "--no-probe-standardize: these features are too large for the probe in float32; leave them standardised",
     )
     certificates = []
-    for place, seed in enumerate(turn.seeds):
+    for place, seed in enumerate(np.unique(turn.seeds)):  # what fills the last turn is no seed of its own
         if certify is None:
             break
         own = jax.tree.map(lambda leaf, place=place: leaf[place], result)
@@ -152,5 +152,5 @@ def fit_classifier(
 def classified(experiment: Experiment, name: str, turns: Sequence[Fitted]) -> Classified:
     """What the classifiers of all seeds say, turn after turn."""
     result = experiment.plan.joined([turn.result for turn in turns])
-    certificates = [one for turn in turns for one in turn.certificates][: experiment.plan.seeds]
+    certificates = [one for turn in turns for one in turn.certificates]
     return Classified(result.log_probs, CLASSIFIERS[name].report(Fitted(result, certificates)))

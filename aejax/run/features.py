@@ -11,12 +11,12 @@ from aejax.models.parts import Variables
 from aejax.run.allocator import give_back
 from aejax.run.classifying import Classified, classified, fit_classifier
 from aejax.run.diagnosing import diagnosed_rows
-from aejax.run.encoding import at_rows, encoded, features_at, measured, taken
+from aejax.run.encoding import at_rows, encoded, measured, taken
 from aejax.run.experiment import Experiment
 from aejax.run.guards import TOGETHER, require_evaluation_mode
 
 
-class Read(NamedTuple):
+class Answers(NamedTuple):
     """What was read from a method's features of every row, for every seed, on the host."""
 
     width: int  # numbers in one example's features
@@ -27,7 +27,7 @@ class Read(NamedTuple):
 
 def read_features(
     experiment: Experiment, name: str, method: Method, variables: Variables, classifier: str | None
-) -> Read:
+) -> Answers:
     """Everything that is asked of a method's features, turn after turn, so that no more of them are held at a time.
 
     Args:
@@ -39,6 +39,7 @@ def read_features(
 
     Raises:
         LeakError: what an example's features are depends on the examples beside it.
+        InputError: float32 cannot serve the features.
     """
     plan, split = experiment.plan, experiment.split
     labels = labels_seen(experiment.dataset.labels, split.labelled, permuted=method.permuted)
@@ -49,7 +50,7 @@ def read_features(
         features = encoded(experiment, turn, method, variables)
         width = features.width
         if number == 0 and not features.shared:
-            few = features_at(experiment, turn, features, 0, split.test[:TOGETHER])
+            few = turn.plan.fetch_shared(features.values[0, split.test[:TOGETHER]])
             require_evaluation_mode(experiment, name, method.encode, variables, few)
         if classifier is not None:
             fitted.append(fit_classifier(experiment, turn, classifier, features, labels))
@@ -60,7 +61,7 @@ def read_features(
         give_back(features)
         del features  # or it would stay until the next turn's are there
     copies = plan.joined(diagnosed) if diagnosed and not alike else None
-    return Read(
+    return Answers(
         width=width,
         classified=classified(experiment, classifier, fitted) if classifier is not None else None,
         measures=plan.joined(measures) if measures else {},
@@ -73,7 +74,9 @@ def has_codes(method: Method) -> bool:
     return method.objective is not None and not method.labelled and method.of is None
 
 
-def read_classifier(experiment: Experiment, name: str, method: Method, variables: Variables) -> Read:
+def read_classifier(
+    experiment: Experiment, name: str, method: Method, variables: Variables, fetched: Variables
+) -> Answers:
     """The same of a method with its own classifier, whose features nobody else classifies.
 
     Args:
@@ -81,13 +84,13 @@ def read_classifier(experiment: Experiment, name: str, method: Method, variables
         name: of the method.
         method: which has `log_probs`.
         variables: of every seed, on the devices.
+        fetched: the same on the host.
 
     Raises:
         LeakError: what is said of an example depends on the examples beside it.
     """
     assert method.log_probs is not None
     log_probs = at_rows(experiment, method.log_probs, variables, experiment.split.test)
-    fetched = experiment.plan.fetch(variables)
     require_evaluation_mode(experiment, name, method.log_probs, fetched, log_probs[0, :TOGETHER])
     features = at_rows(experiment, method.encode, variables, diagnosed_rows(experiment))
-    return Read(features.shape[-1], Classified(log_probs), {}, features)
+    return Answers(features.shape[-1], Classified(log_probs), {}, features)

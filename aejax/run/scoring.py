@@ -93,6 +93,7 @@ def fit_and_score(experiment: Experiment, name: str, method: Method, lender: Out
         borrowed = experiment.plan.put_seeded(lender.variables)
         outcome = score_method(experiment, name, method, borrowed, lender.course, 0.0)._replace(borrowed=True)
         experiment.reporter.end(summary_line(outcome))
+        forget_programs(experiment.examples)
         return outcome
     clock = time.perf_counter()
     variables = start(experiment, method)
@@ -130,7 +131,7 @@ def score_method(
     fetched = experiment.plan.fetch(variables)
     tuned = _finetuned(experiment, name, method, variables)
     if method.log_probs is not None:
-        read = read_classifier(experiment, name, method, variables)
+        read = read_classifier(experiment, name, method, variables, fetched)
     else:
         classifier = None if tuned else classifier_of(experiment.config.probe, method)
         read = read_features(experiment, name, method, fetched, classifier)

@@ -18,7 +18,8 @@ from aejax.classify.reading import Features
 
 
 def nearest(queries, among, count, block=None):
-    return neighbours.nearest(jnp.asarray(queries), jnp.asarray(among), count, block)
+    features, rows = Features(jnp.asarray(among)), jnp.arange(len(among))
+    return neighbours.nearest(jnp.asarray(queries), features, rows, count, block)
 
 
 def thirds(n: int, seed: int = 0) -> ProbeRows:
