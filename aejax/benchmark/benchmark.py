@@ -1,7 +1,7 @@
 """The whole of a benchmark: names in, a folder of results out."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -66,13 +66,10 @@ def benchmark(
         say(line)
     kinds = {name: KINDS[type(workloads[name])] for name in names}
     works = {name: kind.prepare(workloads[name], data_dir) for name, kind in kinds.items()}
-    for peer in peers:
-        busy = any(kind.occupies(PEERS[peer], works[name]) for name, kind in kinds.items())
-        busy = busy or (bool(curves) and peer == ON_CURVES)
-        require(busy, f"--peers {peer}: takes no part in these workloads; leave it out, or add one that it knows")
+    occupied = {peer for peer in peers for name in names if kinds[name].occupies(PEERS[peer], works[name])}
+    _require_all_at_work(peers, occupied | ({ON_CURVES} if curves else set()))
     _make_folder(out)
-    timed: list[dict[str, Any]] = []
-    drawn: list[dict[str, Any]] = []
+    timed, drawn = list[dict[str, Any]](), list[dict[str, Any]]()
 
     def write() -> dict[str, Any]:  # after each: what was timed is not lost with what comes after it
         results = _results(timed, drawn, peers, time.perf_counter() - began)
@@ -86,6 +83,12 @@ def benchmark(
         drawn.append(measure_curve(name, known_curves[name](), peers, effort, data_dir, say))
         results = write()
     return results
+
+
+def _require_all_at_work(peers: Sequence[str], occupied: Collection[str]) -> None:
+    for peer in peers:
+        idle = f"--peers {peer}: takes no part in these workloads; leave it out, or add one that it knows"
+        require(peer in occupied, idle)
 
 
 def _results(

@@ -69,7 +69,7 @@ def curvature_blocks(
 
         def add(total: Float[Array, "p p"], some: Blocks) -> tuple[Float[Array, "p p"], None]:
             at = rows[some.places]
-            weight = jnp.where(some.filled, own[at] * counts[some.places], 0.0)
+            weight = jnp.where(some.real, own[at] * counts[some.places], 0.0)
             weighted = features[at // size, at % size] * jnp.sqrt(weight)[:, None]
             return total + weighted.T @ weighted, None
 

@@ -28,7 +28,7 @@ class Blocks(NamedTuple):
     """The places 0 .. n-1 in blocks of one size; what fills the last one up repeats the last place."""
 
     places: Int[Array, "blocks size"]
-    filled: Bool[Array, "blocks size"]  # not a repetition
+    real: Bool[Array, "blocks size"]  # not a repetition
 
 
 def blocks_of(n: int) -> Blocks:
@@ -52,8 +52,8 @@ def in_blocks(
     start = tuple(jnp.full((len(blocks.places), *part.shape), zero) for part in made)
 
     def fill(at: Int[Array, ""], parts: tuple[Array, ...]) -> tuple[Array, ...]:
-        filled, new = blocks.filled[at][:, None], function(blocks.places[at])
-        return tuple(part.at[at].set(jnp.where(filled, own, 0.0)) for part, own in zip(parts, new, strict=True))
+        real, new = blocks.real[at][:, None], function(blocks.places[at])
+        return tuple(part.at[at].set(jnp.where(real, own, 0.0)) for part, own in zip(parts, new, strict=True))
 
     return jax.lax.fori_loop(0, len(blocks.places), fill, start)
 
@@ -76,8 +76,8 @@ def make_standardizer(features: Features, rows: Int[Array, " m"], wanted: bool) 
 
     def add(known: tuple[Array, Array, Array], block: Blocks) -> tuple[tuple[Array, Array, Array], None]:
         count, mean, squares = known
-        own, counts = features.at(rows[block.places]), block.filled[:, None]
-        new = jnp.sum(block.filled)
+        own, counts = features.at(rows[block.places]), block.real[:, None]
+        new = jnp.sum(block.real)
         total = count + new
         centre = jnp.sum(own, axis=0, where=counts) / new
         spread = jnp.sum(jnp.square(own - centre[None]), axis=0, where=counts)

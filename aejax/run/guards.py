@@ -4,16 +4,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from aejax.data.leaks import LeakError
-from aejax.data.scalers import scale
 from aejax.errors import require
 from aejax.methods import Method
 from aejax.models.parts import Variables
 from aejax.run.compiler import program_maker
+from aejax.run.encoding import scaled_inputs
 from aejax.run.experiment import Experiment
 
 TOGETHER = 8  # test examples that are encoded side by side
@@ -63,8 +62,7 @@ def require_evaluation_mode(
         LeakError: with the method's name.
     """
     rows = experiment.split.test[: len(alone)]
-    flat = experiment.dataset.inputs[rows].reshape(len(rows), -1)
-    inputs = scale(jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), experiment.scaler), jnp.asarray(flat))
+    inputs = scaled_inputs(experiment, 0, rows)
     own = jax.tree.map(lambda leaf: leaf[0], variables)
     beside = np.asarray(experiment.compiler(_together(run), own, inputs)).reshape(len(rows), -1)
     alone = alone.reshape(len(rows), -1)

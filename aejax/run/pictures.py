@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from aejax.data.scalers import scale
 from aejax.explore.plane import in_the_plane
 from aejax.methods import Method
 from aejax.models.parts import Variables
 from aejax.report import figures
 from aejax.report.representations import representations
+from aejax.run.encoding import scaled_inputs
 from aejax.run.experiment import Experiment
 from aejax.run.scoring import Outcome
 
@@ -28,9 +28,7 @@ def _of_first_seed(tree: Any) -> Any:
 
 def _test_inputs(experiment: Experiment, count: int) -> Float[jax.Array, "count d"]:
     """The first test examples, flat, scaled by seed 0."""
-    rows = experiment.split.test[:count]
-    flat = experiment.dataset.inputs.reshape(len(experiment.dataset.inputs), -1)[rows]
-    return scale(_of_first_seed(experiment.scaler), jnp.asarray(flat))
+    return jnp.asarray(scaled_inputs(experiment, 0, experiment.split.test[:count]))
 
 
 def draw_comparison(

@@ -19,9 +19,9 @@ every_size = pytest.mark.parametrize("n", SIZES)
 @every_size
 def test_the_blocks_hold_every_place_once_and_then_only_the_last_one_again(n):
     blocks = blocks_of(n)
-    assert blocks.places[blocks.filled].tolist() == list(range(n))
-    assert set(np.asarray(blocks.places[~blocks.filled]).tolist()) <= {n - 1}
-    assert blocks.places.shape == blocks.filled.shape
+    assert blocks.places[blocks.real].tolist() == list(range(n))
+    assert set(np.asarray(blocks.places[~blocks.real]).tolist()) <= {n - 1}
+    assert blocks.places.shape == blocks.real.shape
 
 
 @every_size

@@ -11,13 +11,14 @@ from jaxtyping import Bool, Float
 
 from aejax.config import PlanConfig, PretrainConfig
 from aejax.data.dataset import Dataset
-from aejax.data.scalers import fit_scalers, scale
+from aejax.data.scalers import fit_scalers
 from aejax.data.splits import Split
 from aejax.errors import require
 from aejax.explore.anomaly import OWN, Auroc, anomaly_scores, auroc
 from aejax.kinds.registry import KINDS
 from aejax.methods import METHODS, Method
 from aejax.report import findings, gallery
+from aejax.run.encoding import scaled_inputs
 from aejax.run.experiment import Experiment, prepare, setting_of
 from aejax.run.exploring.part import Found, Part, Skipped
 from aejax.run.exploring.subject import Subject, model_codec
@@ -86,7 +87,7 @@ def find_class(experiment: Experiment, kind: str, method: Method, held_out: int)
     trained = train_method(own, f"without-{held_out}", method, optimizer_for(own, method), start(own, method))
     variables = jax.tree.map(lambda leaf: leaf[0], own.plan.fetch(trained.fit.state.variables))
     codec = model_codec(KINDS[kind](own.setting).model, variables)
-    train, test = (_inputs(own, rows) for rows in (own.split.train[0], own.split.test))
+    train, test = (scaled_inputs(own, 0, rows) for rows in (own.split.train[0], own.split.test))
     anomalous = own.dataset.labels[own.split.test] == held_out
     scores = anomaly_scores(codec, train, test)
     shown = test[anomalous][:SHOWN]
@@ -100,11 +101,6 @@ def find_class(experiment: Experiment, kind: str, method: Method, held_out: int)
         n_train=len(train),
         diverged_epoch=int(trained.course.diverged_epoch[0]) or None,
     )
-
-
-def _inputs(experiment: Experiment, rows: np.ndarray) -> Float[np.ndarray, "n d"]:
-    flat = experiment.dataset.inputs[rows].reshape(len(rows), -1)
-    return np.asarray(scale(jax.tree.map(lambda leaf: leaf[0], experiment.scaler), flat))
 
 
 def retraining(subject: Subject) -> PretrainConfig:
