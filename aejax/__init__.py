@@ -4,10 +4,12 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import aejax.store.encoders
+    import aejax.storage.pretrained_encoder
 
 
-def load_encoder(folder: str | os.PathLike[str], sha256: str | None = None) -> "aejax.store.encoders.Encoder":
+def load_encoder(
+    folder: str | os.PathLike[str], sha256: str | None = None
+) -> "aejax.storage.pretrained_encoder.PretrainedEncoder":
     """Open a published encoder: a pure function from raw inputs to codes.
 
     Example::
@@ -29,13 +31,13 @@ def load_encoder(folder: str | os.PathLike[str], sha256: str | None = None) -> "
         sha256: of its `manifest.json`, as it was told by who published it; it stands for every file.
 
     Returns:
-        An `aejax.store.encoders.Encoder`.
+        An `aejax.storage.pretrained_encoder.Encoder`.
 
     Raises:
-        aejax.store.manifest.DamagedError: a file is not what was published.
+        aejax.storage.manifest.DamagedError: a file is not what was published.
         aejax.errors.InputError: there is no encoder, or it is not one that this version can build, or it takes more
             memory than there is.
     """
-    from aejax.store.encoders import load_encoder as load
+    from aejax.storage.pretrained_encoder import load_encoder as load
 
     return load(folder, sha256)

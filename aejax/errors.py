@@ -13,7 +13,7 @@ class InputError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(escape_unprintable(message))
 
 
 def require(condition: object, message: str) -> None:
@@ -22,7 +22,7 @@ def require(condition: object, message: str) -> None:
         raise InputError(message)
 
 
-def require_known(flag: str, kind: str, names: Sequence[str], known: Collection[str]) -> None:
+def require_known_names(flag: str, noun: str, names: Sequence[str], known: Collection[str]) -> None:
     """Refuse names that are unknown, with the near ones, or given twice.
 
     Raises:
@@ -31,11 +31,11 @@ def require_known(flag: str, kind: str, names: Sequence[str], known: Collection[
     for name in names:
         near = difflib.get_close_matches(name, known, n=3)
         hint = f"did you mean {' or '.join(near)}" if near else f"there are {', '.join(known)}"
-        require(name in known, f"{flag} {name}: no such {kind}; {hint}")
-    require(len(set(names)) == len(names), f"{flag} {' '.join(names)}: each {kind} once")
+        require(name in known, f"{flag} {name}: no such {noun}; {hint}")
+    require(len(set(names)) == len(names), f"{flag} {' '.join(names)}: each {noun} once")
 
 
-def printable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     r"""`text` on one line that any file and any terminal takes: what cannot be printed stands as its escape.
 
     >>> print(printable("café"), printable("two\nlines"), printable("caf\udce9"))
@@ -46,7 +46,7 @@ def printable(text: str) -> str:
     return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text)
 
 
-class Stopped(SystemExit):
+class Preempted(SystemExit):
     """A signal asked the run to end, and everything is saved: the same command goes on.
 
     No `Exception`, so that nothing that survives a failure takes it for one; uncaught, it ends the process with 75.
@@ -56,9 +56,9 @@ class Stopped(SystemExit):
         super().__init__(75)
 
 
-class PeerLost(Stopped):
+class ProcessLost(Preempted):
     """Another process of this run has ended. What was saved is whole; the same command, in all of them, goes on."""
 
     def __init__(self, why: str) -> None:
         super().__init__()
-        self.why = printable(why)
+        self.reason = escape_unprintable(why)

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable
 
+from aejax.autoencoders.registry import KINDS
 from aejax.config import (
     CompareConfig,
     DataConfig,
@@ -16,10 +17,9 @@ from aejax.config import (
     TrainConfig,
 )
 from aejax.errors import require
-from aejax.kinds.registry import KINDS
 
-DEEP = ModelConfig(hidden=(128, 64, 32), latent_dim=16, decoder_hidden=(64, 128), code_activation="relu")
-TABULAR = ModelConfig(
+TUTORIAL_DEEP_MODEL = ModelConfig(hidden=(128, 64, 32), latent_dim=16, decoder_hidden=(64, 128), code_activation="relu")
+TUTORIAL_TABULAR_MODEL = ModelConfig(
     hidden=(200, 100), latent_dim=50, activation="leaky_relu", batch_norm=True, output="linear", conventions="keras"
 )
 
@@ -32,7 +32,7 @@ def compare_defaults(dataset: str) -> CompareConfig:
     if dataset == "tabular":
         return CompareConfig(
             data=DataConfig(dataset=dataset, scaler="minmax"),
-            model=TABULAR,
+            model=TUTORIAL_TABULAR_MODEL,
             objective=ObjectiveConfig(noise_std=0.1),
             train=TrainConfig(epochs=200, batch_size=16),
         )
@@ -61,7 +61,7 @@ def tutorial_deep() -> PretrainConfig:
         recipe="tutorial-deep",
         data=DataConfig(dataset="mnist"),
         split=SplitConfig(split="tutorial"),
-        model=DEEP,
+        model=TUTORIAL_DEEP_MODEL,
         train=TrainConfig(epochs=100, batch_size=256),
         optimizer=OptimizerConfig(optimizer="adadelta", learning_rate=1.0),
         monitor="test",
@@ -85,7 +85,7 @@ def tutorial_tabular() -> PretrainConfig:
         recipe="tutorial-tabular",
         data=DataConfig(dataset="tabular", scaler="minmax"),
         split=SplitConfig(split="tutorial"),
-        model=TABULAR,
+        model=TUTORIAL_TABULAR_MODEL,
         train=TrainConfig(epochs=200, batch_size=16),
         monitor="test",
         seeds=10,
@@ -156,7 +156,7 @@ RECIPES: dict[str, Callable[[], PretrainConfig]] = {
 }
 
 
-def kind_recipe(kind: str, dataset: str) -> PretrainConfig:
+def recipe_for_kind(kind: str, dataset: str) -> PretrainConfig:
     """One kind of autoencoder with the settings that `compare.py` gives it on a dataset."""
     shared = compare_defaults(dataset)
     return PretrainConfig(
@@ -185,7 +185,7 @@ def sweep_defaults(dataset: str) -> SweepConfig:
     )
 
 
-def recipe(name: str, dataset: str = "digits") -> PretrainConfig:
+def get_recipe(name: str, dataset: str = "digits") -> PretrainConfig:
     """The recipe of this name: a tutorial's, or a kind of autoencoder on a dataset.
 
     Raises:
@@ -195,4 +195,4 @@ def recipe(name: str, dataset: str = "digits") -> PretrainConfig:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}" if near else f"there are {', '.join(known)}"
     require(name in known, f"--recipe {name}: no such recipe; {hint}")
-    return RECIPES[name]() if name in RECIPES else kind_recipe(name, dataset)
+    return RECIPES[name]() if name in RECIPES else recipe_for_kind(name, dataset)

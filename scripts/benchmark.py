@@ -21,10 +21,11 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.benchmark.benchmark import benchmark
-from aejax.benchmark.kinds import DEFAULT
-from aejax.benchmark.report import terminal_table
-from aejax.cli import main, make_console, parse
+from benchmark.registry import DEFAULT_WORKLOADS
+from benchmark.report import render_terminal_table
+from benchmark.run import run_benchmark
+
+from aejax.cli import make_console, parse_args, run_main
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,11 +42,11 @@ class Args:
     out: Path = Path("runs/benchmark")  # results folder; earlier results in it are replaced
 
 
-def script(argv: Sequence[str]) -> None:
-    args = parse(Args(), argv, __doc__ or "")
+def main(argv: Sequence[str]) -> None:
+    args = parse_args(Args(), argv, __doc__ or "")
     console = make_console()
-    results = benchmark(
-        args.workload if args.workload is not None else () if args.curve else DEFAULT,
+    results = run_benchmark(
+        args.workload if args.workload is not None else () if args.curve else DEFAULT_WORKLOADS,
         args.peers,
         args.out,
         console,
@@ -55,9 +56,9 @@ def script(argv: Sequence[str]) -> None:
         data_dir=args.data_dir,
         curves=args.curve,
     )
-    console.print(terminal_table(results))
+    console.print(render_terminal_table(results))
     console.print(f"{args.out}: table.md, results.json", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
-    main(script)
+    run_main(main)

@@ -10,11 +10,11 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import dataset_word, flag_value, main, make_console, parse, use_devices
-from aejax.config import CompareConfig, KeepingConfig, ProcessesConfig
+from aejax.cli import configure_devices, dataset_slug, flag_value, make_console, parse_args, run_main
+from aejax.config import CheckpointConfig, CompareConfig, DistributedConfig
+from aejax.experiments.compare import compare
 from aejax.recipes import compare_defaults
-from aejax.report.table import terminal_table
-from aejax.run.compare import compare
+from aejax.report.comparison_table import render_comparison_terminal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,20 +23,20 @@ class Args:
 
     config: CompareConfig
     out: Path | None = None  # run folder; default: runs/compare-DATASET
-    keeping: KeepingConfig = KeepingConfig()
-    processes: ProcessesConfig = ProcessesConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    processes: DistributedConfig = DistributedConfig()
 
 
-def script(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> None:
     defaults = Args(config=compare_defaults(flag_value("dataset", argv, "digits")))
-    args = parse(defaults, argv, __doc__ or "")
-    use_devices(args.processes, args.config.plan, args.config.seeds)
+    args = parse_args(defaults, argv, __doc__ or "")
+    configure_devices(args.processes, args.config.plan, args.config.seeds)
     console = make_console()
-    out = args.out or Path("runs") / f"compare-{dataset_word(args.config.data.dataset)}"
-    results = compare(args.config, out, console, args.keeping)
-    console.print(terminal_table(results))
+    out = args.out or Path("runs") / f"compare-{dataset_slug(args.config.data.dataset)}"
+    results = compare(args.config, out, console, args.checkpoint)
+    console.print(render_comparison_terminal(results))
     console.print(f"{out}: table.md, figures, results.json, scores.npz", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
-    main(script)
+    run_main(main)

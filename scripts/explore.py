@@ -15,11 +15,11 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import flag_value, main, make_console, parse, use_devices
-from aejax.config import KeepingConfig, PlanConfig, ProcessesConfig
+from aejax.cli import configure_devices, flag_value, make_console, parse_args, run_main
+from aejax.config import CheckpointConfig, DistributedConfig, PlanConfig
 from aejax.config.explore import ExploreConfig
 from aejax.errors import require
-from aejax.run.explore import explore
+from aejax.experiments.explore import explore
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,22 +29,22 @@ class Args:
     run: Path  # folder that pretrain.py made
     config: ExploreConfig
     out: Path | None = None  # folder of the exploration; default: RUN/explore
-    keeping: KeepingConfig = KeepingConfig()
-    processes: ProcessesConfig = ProcessesConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    processes: DistributedConfig = DistributedConfig()
 
 
-def script(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> None:
     run = Path(flag_value("run", argv, ""))
     asks_help = bool({"-h", "--help"} & set(argv))
     require(asks_help or str(run) != ".", "--run: missing; give a folder that scripts/pretrain.py made")
-    args = parse(Args(run=run, config=ExploreConfig()), argv, __doc__ or "")
-    use_devices(args.processes, PlanConfig(), 1)
+    args = parse_args(Args(run=run, config=ExploreConfig()), argv, __doc__ or "")
+    configure_devices(args.processes, PlanConfig(), 1)
     console = make_console()
     out = args.out or args.run / "explore"
-    found = explore(args.run, args.config, out, console, args.keeping)
+    found = explore(args.run, args.config, out, console, args.checkpoint)
     figures = sum(len(part["figures"]) for part in found["parts"].values())
     console.print(f"{out}: {figures} figures, explore.md, explore.json", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
-    main(script)
+    run_main(main)

@@ -11,10 +11,10 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import flag_value, main, make_console, parse, use_cores
+from aejax.cli import configure_cpu_devices, flag_value, make_console, parse_args, run_main
 from aejax.config.export import ExportConfig
 from aejax.errors import require
-from aejax.run.export import export
+from aejax.experiments.export import export
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,23 +27,23 @@ class Args:
     overwrite: bool = False  # replace an encoder that is there, once the new one is whole
 
 
-def script(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> None:
     run, out = (Path(flag_value(name, argv, "")) for name in ("run", "out"))
     asks_help = bool({"-h", "--help"} & set(argv))
     require(asks_help or str(run) != ".", "--run: missing; give a folder that scripts/pretrain.py made")
     require(asks_help or str(out) != ".", "--out: missing; give a folder for the encoder")
-    args = parse(Args(run=run, out=out, config=ExportConfig()), argv, __doc__ or "")
-    use_cores(1)
+    args = parse_args(Args(run=run, out=out, config=ExportConfig()), argv, __doc__ or "")
+    configure_cpu_devices(1)
     console = make_console()
     made = export(args.run, args.out, args.config, overwrite=args.overwrite)
-    seeds = ", ".join(map(str, made.description.seeds))
+    seeds = ", ".join(map(str, made.metadata.seeds))
     lines = (
         *made.notes,
-        f"{args.out}: {made.description.kind}, seed {seeds}; {', '.join(made.description.formats)}, README.md",
-        f"SHA-256 of its manifest.json: {made.sha256}",
+        f"{args.out}: {made.metadata.kind}, seed {seeds}; {', '.join(made.metadata.formats)}, README.md",
+        f"SHA-256 of its manifest.json: {made.manifest_sha256}",
     )
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
-    main(script)
+    run_main(main)

@@ -9,20 +9,20 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import flag_value, main, make_console, parse, use_devices
+from aejax.cli import configure_devices, flag_value, make_console, parse_args, run_main
 from aejax.config import (
+    CheckpointConfig,
+    DistributedConfig,
     HeadConfig,
-    KeepingConfig,
     PlanConfig,
     PretrainConfig,
-    ProbingConfig,
-    ProcessesConfig,
+    ProbeRunConfig,
     from_dict,
 )
 from aejax.errors import require
-from aejax.report.table import terminal_table
-from aejax.run.probing import probe_run
-from aejax.store.files import read_json
+from aejax.experiments.probe_run import probe_run
+from aejax.report.comparison_table import render_comparison_terminal
+from aejax.storage.atomic_io import read_json
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,24 +30,24 @@ class Args:
     """Flags of probe.py."""
 
     run: Path  # folder that pretrain.py made
-    config: ProbingConfig
+    config: ProbeRunConfig
     out: Path | None = None  # run folder; default: RUN/probe
-    keeping: KeepingConfig = KeepingConfig()
-    processes: ProcessesConfig = ProcessesConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    processes: DistributedConfig = DistributedConfig()
 
 
-def script(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> None:
     asks_help = bool({"-h", "--help"} & set(argv))
     run = Path(flag_value("run", argv, ""))
     require(asks_help or str(run) != ".", "--run: missing; give a folder that scripts/pretrain.py made")
     trained = None if asks_help else from_dict(PretrainConfig, read_json(run / "config.json"), str(run / "config.json"))
-    config = ProbingConfig(head=trained.head if trained else HeadConfig())
-    args = parse(Args(run=run, config=config), argv, __doc__ or "")
-    use_devices(args.processes, trained.plan if trained else PlanConfig(), trained.seeds if trained else 1)
+    config = ProbeRunConfig(head=trained.head if trained else HeadConfig())
+    args = parse_args(Args(run=run, config=config), argv, __doc__ or "")
+    configure_devices(args.processes, trained.plan if trained else PlanConfig(), trained.seeds if trained else 1)
     console = make_console()
     out = args.out or args.run / "probe"
-    results = probe_run(args.run, args.config, out, console, args.keeping)
-    console.print(terminal_table(results))
+    results = probe_run(args.run, args.config, out, console, args.checkpoint)
+    console.print(render_comparison_terminal(results))
     said = results["prediction"]
     console.print(
         f"Test example in row {said['row']}: the head says {said['predicted']} with probability "
@@ -59,4 +59,4 @@ def script(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(script)
+    run_main(main)

@@ -12,11 +12,11 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import main, make_console, parse, use_cores
-from aejax.errors import require_known
-from aejax.ledger.ledger import describe_claim, make_ledger
-from aejax.ledger.registry import CLAIMS
-from aejax.report.ledger import terminal_ledger, terminal_list
+from aejax.cli import configure_cpu_devices, make_console, parse_args, run_main
+from aejax.errors import require_known_names
+from aejax.replication.ledger import describe_claim, reproduce_claims
+from aejax.replication.registry import CLAIMS
+from aejax.report.replication import render_claim_list, render_ledger_terminal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,21 +31,21 @@ class Args:
     overwrite: bool = False  # measure again what the folder has measured already
 
 
-def script(argv: Sequence[str]) -> None:
-    args = parse(Args(), argv, __doc__ or "")
+def main(argv: Sequence[str]) -> None:
+    args = parse_args(Args(), argv, __doc__ or "")
     console = make_console()
-    require_known("--only", "claim", args.only, CLAIMS)
+    require_known_names("--only", "claim", args.only, CLAIMS)
     names = args.only or tuple(CLAIMS)
     if args.list:
-        console.print(terminal_list([describe_claim(CLAIMS[name], CLAIMS[name].seeds) for name in names]))
+        console.print(render_claim_list([describe_claim(CLAIMS[name], CLAIMS[name].seeds) for name in names]))
         return
-    use_cores(max(CLAIMS[name].seeds_for(args.seeds) for name in names))
-    ledger = make_ledger(
+    configure_cpu_devices(max(CLAIMS[name].resolve_seeds(args.seeds) for name in names))
+    ledger = reproduce_claims(
         args.out, console, only=args.only, seeds=args.seeds, data_dir=args.data_dir, overwrite=args.overwrite
     )
-    console.print(terminal_ledger(ledger))
+    console.print(render_ledger_terminal(ledger))
     console.print(f"{args.out}: ledger.md, ledger.json", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
-    main(script)
+    run_main(main)

@@ -10,8 +10,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.benchmark.streamed_report import SEEDS, show
-from aejax.cli import main, make_console, parse, use_cores
+from benchmark.streaming_report import N_SEEDS, run_streaming_benchmark
+
+from aejax.cli import configure_cpu_devices, make_console, parse_args, run_main
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,15 +26,15 @@ class Args:
     out: Path = Path("runs/stream")  # results folder; earlier results in it are replaced
 
 
-def script(argv: Sequence[str]) -> None:
-    args = parse(Args(), argv, __doc__ or "")
-    use_cores(SEEDS)
+def main(argv: Sequence[str]) -> None:
+    args = parse_args(Args(), argv, __doc__ or "")
+    configure_cpu_devices(N_SEEDS)
     console = make_console()
-    found = show(args.gigabytes, args.limit, args.data_dir, args.scratch, args.out, console)
+    found = run_streaming_benchmark(args.gigabytes, args.limit, args.data_dir, args.scratch, args.out, console)
     for name, entry in found["mnist"]["entries"].items():
         console.print(f"{name}: {100 * entry['ratio']:.1f} % of memory's rate", highlight=False)
     console.print(f"{args.out}: stream.md, stream.json", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
-    main(script)
+    run_main(main)

@@ -19,12 +19,20 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import dataset_word, flag_value, gathered, main, make_console, parse, use_devices
-from aejax.config import KeepingConfig, ProcessesConfig, SweepConfig
-from aejax.config.axes import rows_at_once
+from aejax.cli import (
+    configure_devices,
+    dataset_slug,
+    flag_value,
+    make_console,
+    merge_repeated_flag,
+    parse_args,
+    run_main,
+)
+from aejax.config import CheckpointConfig, DistributedConfig, SweepConfig
+from aejax.config.sweep_axes import max_runs_per_program
+from aejax.experiments.sweep import sweep
 from aejax.recipes import sweep_defaults
-from aejax.report.sweep_table import terminal_sweep
-from aejax.run.sweep import sweep
+from aejax.report.sweep_table import render_sweep_terminal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,20 +41,20 @@ class Args:
 
     config: SweepConfig
     out: Path | None = None  # run folder; default: runs/sweep-DATASET
-    keeping: KeepingConfig = KeepingConfig()
-    processes: ProcessesConfig = ProcessesConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    processes: DistributedConfig = DistributedConfig()
 
 
-def script(argv: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> None:
     defaults = Args(config=sweep_defaults(flag_value("dataset", argv, "digits")))
-    args = parse(defaults, gathered("axis", argv), __doc__ or "")
-    use_devices(args.processes, args.config.plan, rows_at_once(args.config))
+    args = parse_args(defaults, merge_repeated_flag("axis", argv), __doc__ or "")
+    configure_devices(args.processes, args.config.plan, max_runs_per_program(args.config))
     console = make_console()
-    out = args.out or Path("runs") / f"sweep-{dataset_word(args.config.data.dataset)}"
-    results = sweep(args.config, out, console, args.keeping)
-    console.print(terminal_sweep(results))
+    out = args.out or Path("runs") / f"sweep-{dataset_slug(args.config.data.dataset)}"
+    results = sweep(args.config, out, console, args.checkpoint)
+    console.print(render_sweep_terminal(results))
     console.print(f"{out}: table.md, frontier.png, results.json, scores.npz", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
-    main(script)
+    run_main(main)

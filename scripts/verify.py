@@ -13,9 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import main, make_console, parse
-from aejax.evaluate.verification import Effort
-from aejax.run.verify import verify
+from aejax.cli import make_console, parse_args, run_main
+from aejax.evaluate.verification import SimulationBudget
+from aejax.experiments.verify import verify
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,10 +26,10 @@ class Args:
     out: Path = Path("runs/verify")  # results folder; earlier results in it are replaced
 
 
-def script(argv: Sequence[str]) -> None:
-    args = parse(Args(), argv, __doc__ or "")
+def main(argv: Sequence[str]) -> None:
+    args = parse_args(Args(), argv, __doc__ or "")
     console = make_console()
-    found = verify(Effort(args.experiments), args.out, console)
+    found = verify(SimulationBudget(args.experiments), args.out, console)
     for check in found["checks"]:
         said = "holds" if check["holds"] else "DOES NOT HOLD"
         console.print(f"{check['claim']}: worst {check['worst']:.3g}, {said}", highlight=False, soft_wrap=True)
@@ -39,4 +39,4 @@ def script(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(script)
+    run_main(main)

@@ -50,8 +50,8 @@ def setting_for():
 
     from aejax.config import CompareConfig, ModelConfig, ObjectiveConfig
     from aejax.data.dataset import make_dataset
-    from aejax.run.experiment import setting_of
-    from aejax.run.resolve import resolve
+    from aejax.experiments.experiment import problem_spec_for
+    from aejax.experiments.resolve import resolve_config
 
     def made(shape=(6,), *, bounded=False, classes=3, model=None, objective=None):
         """For examples of `shape`, of which a format promises [0, 1] if `bounded`; the rest as configs have it."""
@@ -60,6 +60,6 @@ def setting_for():
         labels = np.arange(len(inputs)) % classes
         dataset = make_dataset("random", inputs, labels, source="random", value_range=value_range)
         config = CompareConfig(model=ModelConfig(**(model or {})), objective=ObjectiveConfig(**(objective or {})))
-        return setting_of(resolve(config, dataset), dataset)
+        return problem_spec_for(resolve_config(config, dataset), dataset)
 
     return made

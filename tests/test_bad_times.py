@@ -17,9 +17,9 @@ from pathlib import Path
 import jax
 import pytest
 
-from aejax.cli import dataset_word, main, parse
+from aejax.cli import dataset_slug, parse_args, run_main
 from aejax.config import CompareConfig
-from aejax.errors import InputError, printable
+from aejax.errors import InputError, escape_unprintable
 
 LATIN = os.fsdecode(b"caf\xe9")
 ROOT = Path(__file__).parents[1]
@@ -83,7 +83,7 @@ def test_what_cannot_be_done_there_is_said_in_one_line_of_ascii(words, named):
 def ended(body, capsys) -> tuple[int, str]:
     """Exit status and standard error of a script's body."""
     with pytest.raises(SystemExit) as stop:
-        main(body)
+        run_main(body)
     return stop.value.code, capsys.readouterr().err
 
 
@@ -117,7 +117,7 @@ def test_a_fault_of_our_own_keeps_its_traceback(failure):
         raise failure
 
     with pytest.raises(type(failure)):
-        main(body)
+        run_main(body)
 
 
 def script_body(name, monkeypatch):
@@ -158,15 +158,15 @@ def test_every_script_refuses_flags_that_it_cannot_use(name, monkeypatch):
 )
 def test_numbers_that_no_device_can_hold_are_refused(words, named):
     with pytest.raises(InputError, match=r"expected|at most") as refused:
-        parse(CompareConfig(), words, "")
+        parse_args(CompareConfig(), words, "")
     assert named in str(refused.value)
 
 
 def test_names_become_words_for_folders_that_every_library_can_write():
-    assert dataset_word(f"data/{LATIN}.csv") == "caf_"
-    assert printable(LATIN) == r"caf\udce9"
+    assert dataset_slug(f"data/{LATIN}.csv") == "caf_"
+    assert escape_unprintable(LATIN) == r"caf\udce9"
     with pytest.raises(InputError, match="no home is known for ~nobody-of-that-name"):
-        dataset_word("~nobody-of-that-name/x.csv")
+        dataset_slug("~nobody-of-that-name/x.csv")
 
 
 KERNELS = ("worker.py", "memory.py", "environment.py")  # read /proc and pipes of our own: ASCII

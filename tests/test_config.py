@@ -17,7 +17,7 @@ from aejax.config import (
     to_dict,
 )
 from aejax.errors import InputError
-from aejax.recipes import RECIPES, compare_defaults, recipe
+from aejax.recipes import RECIPES, compare_defaults, get_recipe
 
 
 @pytest.mark.parametrize("config", [compare_defaults(name) for name in ("digits", "tabular", "mnist", "x.csv")])
@@ -27,8 +27,8 @@ def test_a_compare_config_survives_json(config):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_survives_json_and_knows_its_name(name):
-    assert from_dict(PretrainConfig, json.loads(json.dumps(to_dict(recipe(name))))) == recipe(name)
-    assert recipe(name).recipe == name
+    assert from_dict(PretrainConfig, json.loads(json.dumps(to_dict(get_recipe(name))))) == get_recipe(name)
+    assert get_recipe(name).recipe == name
 
 
 def test_no_two_fields_share_a_flag():
@@ -81,4 +81,4 @@ def test_a_config_file_that_was_changed_by_hand_is_refused_by_field(change, name
 
 def test_an_unknown_recipe_is_refused_with_the_near_name():
     with pytest.raises(InputError, match="did you mean tutorial-deep"):
-        recipe("tutorial-depe")
+        get_recipe("tutorial-depe")

@@ -10,12 +10,12 @@ from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 from sklearn.random_projection import GaussianRandomProjection
 
-from aejax.data.examples import Batch
+from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
+from aejax.data.batching import Batch
 from aejax.data.mnist import load_mnist
-from aejax.data.scalers import fit_scalers, scale
-from aejax.kinds.registry import IMAGE_KINDS, KINDS
-from aejax.methods import CONTROLS, METHODS, controls_of, pca_components
-from aejax.train.epoch import make_step
+from aejax.data.scalers import apply_scaler, fit_scalers
+from aejax.methods import CONTROLS, METHODS, controls_for, fit_pca
+from aejax.train.epoch import make_train_step
 from aejax.train.state import init_state
 
 RNG = np.random.default_rng(0)
@@ -32,7 +32,7 @@ def trained_linear_autoencoder(setting_for):
     model = {"hidden": (9,), "latent_dim": 3, "code_activation": "tanh", "batch_norm": True}
     method = METHODS["linear"](setting_for((6,), model=model))
     optimizer = optax.adam(optax.cosine_decay_schedule(0.05, 8000))
-    step = make_step(method.objective, optimizer)
+    step = make_train_step(method.objective, optimizer)
     batch, key = Batch(INPUTS, jnp.zeros(200, jnp.int32)), jax.random.key(1)
 
     @jax.jit
@@ -40,7 +40,7 @@ def trained_linear_autoencoder(setting_for):
         last, _ = jax.lax.scan(lambda s, _: step(s, batch, key), init_state(variables, optimizer), length=8000)
         return last.variables
 
-    return method, train(method.start(jax.random.key(0), INPUTS))
+    return method, train(method.init(jax.random.key(0), INPUTS))
 
 
 def test_a_trained_linear_autoencoder_spans_the_pca_subspace(trained_linear_autoencoder):
@@ -56,7 +56,7 @@ def test_a_trained_linear_autoencoder_reconstructs_as_well_as_pca_and_no_better(
 ):
     method, variables = trained_linear_autoencoder
     closed = METHODS["pca"](setting_for((6,), model={"latent_dim": 3}))
-    by_pca = closed.reconstruct(closed.start(jax.random.key(0), INPUTS), INPUTS)
+    by_pca = closed.reconstruct(closed.init(jax.random.key(0), INPUTS), INPUTS)
     errors = [np.mean((recon - INPUTS) ** 2) for recon in (method.reconstruct(variables, INPUTS), by_pca)]
     np.testing.assert_allclose(errors[0], errors[1], rtol=1e-3)
     assert errors[0] >= errors[1] * (1 - 1e-5)
@@ -65,7 +65,7 @@ def test_a_trained_linear_autoencoder_reconstructs_as_well_as_pca_and_no_better(
 @pytest.mark.parametrize("dimension", [1, 3, 6])
 def test_pca_is_scikit_learns(dimension, setting_for):
     method = METHODS["pca"](setting_for((6,), model={"latent_dim": dimension}))
-    variables = method.start(jax.random.key(0), INPUTS)
+    variables = method.init(jax.random.key(0), INPUTS)
     others = INPUTS[:20] * 1.5 - 1.0
     reference = PCA(dimension, svd_solver="full").fit(np.asarray(INPUTS, np.float64))
     codes, expected = np.asarray(method.encode(variables, others)), reference.transform(np.asarray(others))
@@ -75,7 +75,7 @@ def test_pca_is_scikit_learns(dimension, setting_for):
 
 def test_pca_has_at_most_as_many_features_as_inputs_and_then_loses_nothing(setting_for):
     method = METHODS["pca"](setting_for((6,), model={"latent_dim": 10}))
-    variables = method.start(jax.random.key(0), INPUTS)
+    variables = method.init(jax.random.key(0), INPUTS)
     assert method.encode(variables, INPUTS).shape == (200, 6)
     np.testing.assert_allclose(method.reconstruct(variables, INPUTS), INPUTS, atol=1e-4)
 
@@ -83,12 +83,12 @@ def test_pca_has_at_most_as_many_features_as_inputs_and_then_loses_nothing(setti
 def test_pca_of_thirty_components_leaves_the_published_error_on_mnist(mnist_folder, setting_for):
     # Hinton and Salakhutdinov (2006): 13.87 squared error per test image.
     dataset = load_mnist(mnist_folder)
-    train = np.setdiff1d(np.arange(dataset.n), dataset.test_rows)
-    flat = dataset.inputs.reshape(dataset.n, -1)
+    train = np.setdiff1d(np.arange(dataset.n_examples), dataset.test_rows)
+    flat = dataset.inputs.reshape(dataset.n_examples, -1)
     scaler = jax.tree.map(lambda leaf: leaf[0], fit_scalers("range", dataset, train[None]))
     method = METHODS["pca"](setting_for((784,), model={"latent_dim": 30}))
-    test = scale(scaler, flat[dataset.test_rows])
-    recon = method.reconstruct(method.start(jax.random.key(0), scale(scaler, flat[train])), test)
+    test = apply_scaler(scaler, flat[dataset.test_rows])
+    recon = method.reconstruct(method.init(jax.random.key(0), apply_scaler(scaler, flat[train])), test)
     np.testing.assert_allclose(784 * np.mean(np.asarray(recon - test, np.float64) ** 2), 13.87, atol=0.01)
 
 
@@ -169,16 +169,16 @@ def test_only_untouched_inputs_ignore_the_variables(on_images):
 
 def test_a_kind_is_held_against_the_common_controls_and_its_own_and_no_other():
     names = ["raw", "conv", "random-conv", "vae", "supervised", "supervised-vae", "random-vae", "pca"]
-    assert controls_of("conv", names) == ["raw", "random-conv", "supervised", "pca"]
-    assert controls_of("vae", names) == ["raw", "supervised", "supervised-vae", "random-vae", "pca"]
+    assert controls_for("conv", names) == ["raw", "random-conv", "supervised", "pca"]
+    assert controls_for("vae", names) == ["raw", "supervised", "supervised-vae", "random-vae", "pca"]
     others = ["random-projection", "knn", "permuted", "knn-vae", "permuted-vae"]
-    assert controls_of("vae", others) == ["random-projection", "knn"]
+    assert controls_for("vae", others) == ["random-projection", "knn"]
 
 
 def test_a_random_projection_has_scikit_learns_scale_and_keeps_distances_and_nothing_else_of_the_seed(setting_for):
     method = METHODS["random-projection"](setting_for((400,), model={"latent_dim": 300}))
     points = jnp.asarray(np.random.default_rng(0).normal(size=(40, 400)), jnp.float32)
-    variables = method.start(jax.random.key(0), points)
+    variables = method.init(jax.random.key(0), points)
     axes = np.asarray(variables["projection"]["axes"])
     reference = GaussianRandomProjection(300, random_state=0).fit(points).components_
     np.testing.assert_allclose([axes.mean(), axes.std()], [0, 1 / np.sqrt(300)], atol=4 / np.sqrt(300 * axes.size))
@@ -187,9 +187,9 @@ def test_a_random_projection_has_scikit_learns_scale_and_keeps_distances_and_not
     np.testing.assert_allclose(codes, np.asarray(points, np.float64) @ axes, atol=1e-4)
     ratios = pdist(codes) / pdist(points)
     assert np.all(np.abs(ratios - 1) < 5 / np.sqrt(2 * 300))  # a chi distribution's deviation is 1 / sqrt(2 k)
-    other = method.start(jax.random.key(1), points * 2)
+    other = method.init(jax.random.key(1), points * 2)
     assert np.any(other["projection"]["axes"] != variables["projection"]["axes"])
-    again = method.start(jax.random.key(0), points * 2)
+    again = method.init(jax.random.key(0), points * 2)
     np.testing.assert_array_equal(again["projection"]["axes"], variables["projection"]["axes"])
 
 
@@ -212,7 +212,7 @@ def test_what_needs_images_says_so_by_its_name():
 
 
 def test_components_are_orthonormal_and_ordered_by_variance():
-    variables = pca_components(INPUTS, 6)["pca"]
+    variables = fit_pca(INPUTS, 6)["pca"]
     np.testing.assert_allclose(variables["axes"].T @ variables["axes"], np.eye(6), atol=1e-5)
     codes = (INPUTS - variables["mean"][None]) @ variables["axes"]
     assert np.all(np.diff(np.var(codes, axis=0)) < 0)

@@ -7,17 +7,17 @@ import re
 from pathlib import Path
 
 import pytest
+from benchmark.summary import summary_table
 from rich.console import Console
 
-from aejax.benchmark.summary import summary_table
+from aejax.autoencoders.registry import KINDS
 from aejax.config import CompareConfig, DataConfig, TrainConfig
-from aejax.kinds.registry import KINDS
+from aejax.experiments.compare import compare
 from aejax.methods import METHODS, autoencoder_method
-from aejax.report.faults import promises
-from aejax.report.ledger import headline
-from aejax.report.page import index
-from aejax.report.table import markdown_table
-from aejax.run.compare import compare
+from aejax.report.comparison_table import render_comparison_markdown
+from aejax.report.index import render_index
+from aejax.report.replication import ledger_headline
+from tests.robustness.report import promises_table
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -31,7 +31,7 @@ def test_the_readme_has_the_two_commands_that_ci_runs():
 
 
 def test_the_results_page_is_what_the_results_make():
-    assert (ROOT / "results" / "README.md").read_text() == index(ROOT / "results")
+    assert (ROOT / "results" / "README.md").read_text() == render_index(ROOT / "results")
 
 
 def test_every_committed_result_names_its_command_machine_and_seconds():
@@ -43,7 +43,7 @@ def test_every_committed_result_names_its_command_machine_and_seconds():
 
 
 def test_the_readmes_table_is_the_committed_one():
-    table = markdown_table(json.loads((ROOT / "results" / "digits" / "results.json").read_text()))
+    table = render_comparison_markdown(json.loads((ROOT / "results" / "digits" / "results.json").read_text()))
     rows = [line for line in table.splitlines() if line.startswith("|")]
     assert rows
     assert all(row in README for row in rows[: rows.index(next(row for row in rows if "sparse-l1" in row)) + 1])
@@ -52,7 +52,7 @@ def test_the_readmes_table_is_the_committed_one():
 def test_the_readmes_first_screen_has_the_ledgers_headline():
     ledger = json.loads((ROOT / "results" / "ledger" / "ledger.json").read_text())
     first_screen = " ".join(README.split("## Two commands")[0].split())
-    assert headline(ledger) in first_screen
+    assert ledger_headline(ledger) in first_screen
 
 
 def test_the_readmes_speeds_are_the_committed_ones():
@@ -80,7 +80,7 @@ def test_the_readmes_seconds_and_memory_of_whole_commands_are_the_committed_ones
 def test_the_readmes_promises_have_the_committed_figures():
     found = json.loads((ROOT / "results" / "faults" / "faults.json").read_text())
     saves = json.loads((ROOT / "results" / "saves" / "saves.json").read_text())
-    assert promises(found, saves) in README
+    assert promises_table(found, saves) in README
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))

@@ -4,42 +4,42 @@ Every field is also a command-line flag (`latent_dim` is `--latent-dim`), so no 
 `None` means "decided from the data"; a run's `config.json` holds what was decided.
 """
 
-from aejax.config.classify import HeadConfig, ProbeConfig
+from aejax.config.checkpoint import CheckpointConfig
 from aejax.config.data import DataConfig, SplitConfig
+from aejax.config.distributed import DistributedConfig
 from aejax.config.evaluate import EvaluationConfig
 from aejax.config.experiment import (
     COMPARE_METHODS,
     CompareConfig,
     ExperimentConfig,
     PretrainConfig,
-    ProbingConfig,
+    ProbeRunConfig,
     SweepConfig,
 )
-from aejax.config.keeping import KeepingConfig
 from aejax.config.model import Activation, ComputeDtype, ModelConfig
 from aejax.config.objective import ObjectiveConfig
-from aejax.config.plain import from_dict, to_dict
-from aejax.config.processes import ProcessesConfig
+from aejax.config.probe import HeadConfig, ProbeConfig
+from aejax.config.serialization import from_dict, to_dict
 from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
 
 __all__ = [
     "COMPARE_METHODS",
     "Activation",
+    "CheckpointConfig",
     "CompareConfig",
     "ComputeDtype",
     "DataConfig",
+    "DistributedConfig",
     "EvaluationConfig",
     "ExperimentConfig",
     "HeadConfig",
-    "KeepingConfig",
     "ModelConfig",
     "ObjectiveConfig",
     "OptimizerConfig",
     "PlanConfig",
     "PretrainConfig",
     "ProbeConfig",
-    "ProbingConfig",
-    "ProcessesConfig",
+    "ProbeRunConfig",
     "SplitConfig",
     "SweepConfig",
     "TrainConfig",

@@ -52,7 +52,7 @@ class DataConfig:
         )
 
 
-def require_labels(label_fraction: float, labels_per_class: int | None) -> None:
+def require_label_budget(label_fraction: float, labels_per_class: int | None) -> None:
     """Refuse a budget of labels that is none, and two at once."""
     require(0 < label_fraction <= 1, f"--label-fraction {label_fraction}: expected above 0, at most 1")
     require(
@@ -87,4 +87,4 @@ class SplitConfig:
     def __post_init__(self) -> None:
         require(0 < self.test_fraction < 1, f"--test-fraction {self.test_fraction}: expected between 0 and 1")
         require(0 <= self.valid_fraction < 1, f"--valid-fraction {self.valid_fraction}: expected at least 0, below 1")
-        require_labels(self.label_fraction, self.labels_per_class)
+        require_label_budget(self.label_fraction, self.labels_per_class)

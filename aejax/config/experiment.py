@@ -4,11 +4,11 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from aejax.config.classify import HeadConfig, ProbeConfig
-from aejax.config.data import DataConfig, SplitConfig, require_labels
+from aejax.config.data import DataConfig, SplitConfig, require_label_budget
 from aejax.config.evaluate import EvaluationConfig
 from aejax.config.model import ModelConfig
 from aejax.config.objective import ObjectiveConfig
+from aejax.config.probe import HeadConfig, ProbeConfig
 from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
 from aejax.errors import require
 
@@ -76,7 +76,7 @@ class PretrainConfig(ExperimentConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ProbingConfig:
+class ProbeRunConfig:
     """How to classify with a pretrained encoder."""
 
     probe: ProbeConfig = ProbeConfig()
@@ -86,4 +86,4 @@ class ProbingConfig:
     data_dir: Path | None = None  # where the run's dataset is looked for, if it has moved
 
     def __post_init__(self) -> None:
-        require_labels(self.label_fraction, self.labels_per_class)
+        require_label_budget(self.label_fraction, self.labels_per_class)

@@ -5,8 +5,8 @@ from typing import Literal
 
 from aejax.errors import require
 
-Format = Literal["orbax", "safetensors", "stablehlo"]
-WhichWeights = Literal["last", "best"]
+ExportFormat = Literal["orbax", "safetensors", "stablehlo"]
+WeightsChoice = Literal["last", "best"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,8 +16,8 @@ class ExportConfig:
     seed: str = "best"
     """Whose encoder. best: of the lowest validation loss (training loss, where there are no validation rows) among the
     seeds that did not diverge; all: every seed's, stacked; or a seed's number."""
-    weights: WhichWeights = "last"  # after the last epoch, or after each seed's epoch of lowest validation loss
-    formats: tuple[Format, ...] = ("orbax", "safetensors", "stablehlo")
+    weights: WeightsChoice = "last"  # after the last epoch, or after each seed's epoch of lowest validation loss
+    formats: tuple[ExportFormat, ...] = ("orbax", "safetensors", "stablehlo")
     """orbax, safetensors: the arrays. stablehlo: the whole program, weights inside, for jax.export. The last two need
     pip install 'aejax[export]'."""
 

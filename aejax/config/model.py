@@ -5,7 +5,7 @@ from typing import Literal
 
 from aejax.errors import require
 
-MOST_UNITS = 1 << 20  # of one layer; beyond, two layers' weights overflow what XLA can count, which ends the process
+MAX_UNITS = 1 << 20  # of one layer; beyond, two layers' weights overflow what XLA can count, which ends the process
 ComputeDtype = Literal["float32", "bfloat16"]
 Activation = Literal["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "linear"]
 
@@ -40,16 +40,16 @@ class ModelConfig:
     def __post_init__(self) -> None:
         widths = (*self.hidden, *(self.decoder_hidden or ()), *self.sparse_hidden)
         require(
-            all(1 <= w <= MOST_UNITS for w in widths),
-            f"--hidden/--decoder-hidden/--sparse-hidden {widths}: every width must be at least 1, at most {MOST_UNITS}",
+            all(1 <= w <= MAX_UNITS for w in widths),
+            f"--hidden/--decoder-hidden/--sparse-hidden {widths}: every width must be at least 1, at most {MAX_UNITS}",
         )
         for name in ("latent_dim", "overcomplete_dim", "sparse_dim"):
             width = getattr(self, name)
             require(
-                width is None or 1 <= width <= MOST_UNITS,
-                f"--{name.replace('_', '-')} {width}: at least 1, at most {MOST_UNITS}",
+                width is None or 1 <= width <= MAX_UNITS,
+                f"--{name.replace('_', '-')} {width}: at least 1, at most {MAX_UNITS}",
             )
         require(
-            len(self.channels) >= 1 and all(1 <= c <= MOST_UNITS for c in self.channels),
-            f"--channels {self.channels}: expected one or more numbers of at least 1, at most {MOST_UNITS}",
+            len(self.channels) >= 1 and all(1 <= c <= MAX_UNITS for c in self.channels),
+            f"--channels {self.channels}: expected one or more numbers of at least 1, at most {MAX_UNITS}",
         )

@@ -57,17 +57,17 @@ class ObjectiveConfig:
             "contraction",
             "beta",
         ):
-            self._hold(name, getattr(self, name) >= 0, "at least 0")
+            self._require_field(name, getattr(self, name) >= 0, "at least 0")
         for name in ("kl_warmup_steps", "free_bits", "importance_samples", "noise_seed"):
-            self._hold(name, getattr(self, name) >= 0, "at least 0")
+            self._require_field(name, getattr(self, name) >= 0, "at least 0")
         for name in ("noise_share", "masked_share", "target_activity", "lifetime_share"):
-            self._hold(name, 0 < getattr(self, name) < 1, "between 0 and 1")
+            self._require_field(name, 0 < getattr(self, name) < 1, "between 0 and 1")
         for name in ("patch", "k", "k_encode", "jacobian_probes", "layer_epochs"):
-            self._hold(name, getattr(self, name) is None or getattr(self, name) >= 1, "at least 1")
-        self._hold("decoder_std", self.decoder_std is None or self.decoder_std > 0, "above 0")
-        self._hold(
+            self._require_field(name, getattr(self, name) is None or getattr(self, name) >= 1, "at least 1")
+        self._require_field("decoder_std", self.decoder_std is None or self.decoder_std > 0, "above 0")
+        self._require_field(
             "clean_weight", self.corrupted_weight + self.clean_weight > 0, "above 0 where --corrupted-weight is 0"
         )
 
-    def _hold(self, name: str, holds: bool, expected: str) -> None:
+    def _require_field(self, name: str, holds: bool, expected: str) -> None:
         require(holds, f"--{name.replace('_', '-')} {getattr(self, name)}: expected {expected}")

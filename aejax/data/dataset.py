@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Int32, Shaped
 from numpy.typing import ArrayLike
 
-from aejax.data.coding import coded, shown
+from aejax.data.label_encoding import encode_labels, short_repr
 from aejax.data.stream.source import Stream
-from aejax.errors import InputError, printable, require
+from aejax.errors import InputError, escape_unprintable, require
 
-BLOCK_VALUES = 1 << 20  # values looked at in one go, so that the checks need megabytes and not a copy of the data
-FEWEST_TRAINING_ROWS = 3  # of each class; with fewer, no split gives training and validation both a row of it
+VALUES_PER_BLOCK = 1 << 20  # values looked at in one go, so that the checks need megabytes and not a copy of the data
+MIN_TRAINING_ROWS_PER_CLASS = 3  # of each class; with fewer, no split gives training and validation both a row of it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,8 +22,8 @@ class Dataset:
     """Labelled examples as they are stored; scaling happens later, inside the jitted step."""
 
     name: str
-    inputs: Shaped[np.ndarray, "n *shape"]  # uint8 or float32; images are height, width, channels
-    labels: Int32[np.ndarray, " n"]  # 0..classes-1
+    inputs: Shaped[np.ndarray, "n_examples *example_shape"]  # uint8 or float32; images are height, width, channels
+    labels: Int32[np.ndarray, " n_examples"]  # 0..classes-1
     class_names: tuple[str, ...]  # class_names[i] is what label i was called in the source
     value_range: tuple[float, float] | None  # the storage format's limits: (0, 255) for bytes; None for tables
     test_rows: Shaped[np.ndarray, " n_test"] | None  # rows of the official test split, where there is one
@@ -31,17 +31,17 @@ class Dataset:
     stream: Stream | None = None  # what is trained on, where these examples are a sample of more than memory holds
 
     @property
-    def n(self) -> int:
+    def n_examples(self) -> int:
         """Number of examples, test rows included."""
         return len(self.labels)
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def example_shape(self) -> tuple[int, ...]:
         """Shape of one example."""
         return self.inputs.shape[1:]
 
     @property
-    def classes(self) -> int:
+    def n_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
 
@@ -87,20 +87,20 @@ def make_dataset(
     Raises:
         InputError: the data cannot be learned from as they are; the message names the row, the value and the mend.
     """
-    numbers = _numeric(inputs, source)
-    columns = None if feature_names is None else _matching(feature_names, numbers[0].size, "feature", source)
-    stored = _stored(numbers, source, columns)
+    numbers = _as_numeric_array(inputs, source)
+    columns = None if feature_names is None else _require_name_count(feature_names, numbers[0].size, "feature", source)
+    stored = _to_storage_dtype(numbers, source, columns)
     low, high = value_range or (-np.inf, np.inf)
     require(
         low <= stored.min() and stored.max() <= high,
         f"{source}: values run from {stored.min()} to {stored.max()}; expected them within {value_range}",
     )
-    codes, found = coded(labels, len(stored), source)
-    rows = None if test_rows is None else _checked_rows(test_rows, len(stored), source)
-    names = found if class_names is None else _matching(class_names, len(found), "class", source)
+    codes, found = encode_labels(labels, len(stored), source)
+    rows = None if test_rows is None else _validate_test_rows(test_rows, len(stored), source)
+    names = found if class_names is None else _require_name_count(class_names, len(found), "class", source)
     _check_classes(codes, names, rows, source)
     return Dataset(
-        name=printable(name),  # a path's bytes may be no UTF-8
+        name=escape_unprintable(name),  # a path's bytes may be no UTF-8
         inputs=stored,
         labels=codes,
         class_names=names,
@@ -111,7 +111,7 @@ def make_dataset(
     )
 
 
-def _numeric(inputs: ArrayLike, source: str) -> np.ndarray:
+def _as_numeric_array(inputs: ArrayLike, source: str) -> np.ndarray:
     """`inputs` as an array of numbers with at least one row and one feature."""
     require(
         not np.ma.is_masked(inputs), f"{source}: inputs are a masked array with masked values; fill or drop them first"
@@ -136,12 +136,12 @@ def _numeric(inputs: ArrayLike, source: str) -> np.ndarray:
     return array
 
 
-def _stored(numbers: np.ndarray, source: str, feature_names: Sequence[str] | None) -> np.ndarray:
+def _to_storage_dtype(numbers: np.ndarray, source: str, feature_names: Sequence[str] | None) -> np.ndarray:
     """uint8 or finite float32, C-contiguous; looked at in blocks, copied only where the dtype changes."""
     if numbers.dtype.kind == "b" or numbers.dtype == np.uint8:
         return np.ascontiguousarray(numbers, np.uint8)
     stored = numbers if numbers.dtype == np.float32 else np.empty(numbers.shape, np.float32)
-    step = max(1, BLOCK_VALUES // numbers[0].size)
+    step = max(1, VALUES_PER_BLOCK // numbers[0].size)
     bad, first = 0, None
     for start in range(0, len(numbers), step):
         block = slice(start, start + step)
@@ -159,24 +159,24 @@ def _stored(numbers: np.ndarray, source: str, feature_names: Sequence[str] | Non
         value = numbers[first].item()
         problem = "too large for float32" if np.isfinite(numbers[first]) else "not finite"
         raise InputError(
-            f"{source}: row {first[0]}, {_place(first[1:], feature_names)} is {value!r}, {problem} ({bad} such values "
+            f"{source}: row {first[0]}, {_format_position(first[1:], feature_names)} is {value!r}, {problem} ({bad} such values "
             "in all); expected finite float32 numbers; rescale, fill in or drop them"
         )
     return np.ascontiguousarray(stored)
 
 
-def _place(index: tuple[int, ...], feature_names: Sequence[str] | None) -> str:
+def _format_position(index: tuple[int, ...], feature_names: Sequence[str] | None) -> str:
     if len(index) > 1:
         return f"position {index}"
-    return f"column {index[0]}" if feature_names is None else f"column {shown(feature_names[index[0]])}"
+    return f"column {index[0]}" if feature_names is None else f"column {short_repr(feature_names[index[0]])}"
 
 
-def _matching(names: Sequence[str], count: int, kind: str, source: str) -> tuple[str, ...]:
+def _require_name_count(names: Sequence[str], count: int, kind: str, source: str) -> tuple[str, ...]:
     require(len(names) == count, f"{source}: {len(names)} {kind} names, {count} found in the data; give one for each")
     return tuple(names)
 
 
-def _checked_rows(test_rows: ArrayLike, n: int, source: str) -> np.ndarray:
+def _validate_test_rows(test_rows: ArrayLike, n: int, source: str) -> np.ndarray:
     """int64 row numbers `(n_test,)`, each once, that leave some for training."""
     rows = np.asarray(test_rows)
     require(
@@ -192,14 +192,14 @@ def _checked_rows(test_rows: ArrayLike, n: int, source: str) -> np.ndarray:
 def _check_classes(codes: np.ndarray, names: tuple[str, ...], test_rows: np.ndarray | None, source: str) -> None:
     """Enough rows of every class outside the official test split."""
     n, classes = len(codes), len(names)
-    require(classes >= 2, f"{source}: every label is {shown(names[0])}; expected at least two classes")
+    require(classes >= 2, f"{source}: every label is {short_repr(names[0])}; expected at least two classes")
     require(classes < n, f"{source}: all {n} labels differ, as in a column of ids; choose a label column with classes")
     counts = np.bincount(codes if test_rows is None else np.delete(codes, test_rows), minlength=classes)
-    scarce = np.flatnonzero(counts < FEWEST_TRAINING_ROWS)
+    scarce = np.flatnonzero(counts < MIN_TRAINING_ROWS_PER_CLASS)
     if scarce.size:
         # A class that is missing altogether is the graver fault, so it is the one named.
         worst = scarce[np.argmin(counts[scarce])]
         raise InputError(
-            f"{source}: class {shown(names[worst])} has {counts[worst]} training rows ({scarce.size} of {classes} "
-            f"classes are short); expected at least {FEWEST_TRAINING_ROWS} of each; add rows, or merge or drop classes"
+            f"{source}: class {short_repr(names[worst])} has {counts[worst]} training rows ({scarce.size} of {classes} "
+            f"classes are short); expected at least {MIN_TRAINING_ROWS_PER_CLASS} of each; add rows, or merge or drop classes"
         )

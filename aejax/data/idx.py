@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from aejax.data.dataset import Dataset, make_dataset
-from aejax.data.memory import require_host_room
+from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, require
 
-DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}  # the third byte says which
+IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}  # the third byte says which
 GZIP_MAGIC = b"\x1f\x8b"
-AGAIN = "the file is truncated or damaged; fetch it again"
-MOST_AXES = 16  # NumPy has up to 64; labelled examples have one to four
-DEFLATE_LIMIT = 1032  # no deflate stream holds more bytes than this for each of its own
+REFETCH_HINT = "the file is truncated or damaged; fetch it again"
+MAX_RANK = 16  # NumPy has up to 64; labelled examples have one to four
+MAX_DEFLATE_RATIO = 1032  # no deflate stream holds more bytes than this for each of its own
 MNIST_FILES = {  # role: stem and rank, as in train-images-idx3-ubyte
     "train images": ("train-images", 3),
     "train labels": ("train-labels", 1),
@@ -39,7 +39,7 @@ def read_idx(path: Path) -> np.ndarray:
         with path.open("rb") as file:
             packed = file.read(2) == GZIP_MAGIC
         with gzip.open(path) if packed else path.open("rb") as stream:
-            return _parsed(stream, path, packed)
+            return _parse_idx(stream, path, packed)
     except EOFError as error:
         raise InputError(f"{path}: the gzip stream ends too early: the file is truncated; fetch it again") from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -48,10 +48,10 @@ def read_idx(path: Path) -> np.ndarray:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
 
 
-def _parsed(stream: io.BufferedReader | gzip.GzipFile, path: Path, packed: bool) -> np.ndarray:
+def _parse_idx(stream: io.BufferedReader | gzip.GzipFile, path: Path, is_gzipped: bool) -> np.ndarray:
     magic = stream.read(4)
     require(
-        len(magic) == 4 and magic[:2] == b"\0\0" and magic[2] in DTYPES and 1 <= magic[3] <= MOST_AXES,
+        len(magic) == 4 and magic[:2] == b"\0\0" and magic[2] in IDX_DTYPES and 1 <= magic[3] <= MAX_RANK,
         f"{path}: starts with bytes {magic.hex(' ') or '(none)'}; expected an IDX file, 00 00, a type code and a rank",
     )
     rank = magic[3]
@@ -60,18 +60,23 @@ def _parsed(stream: io.BufferedReader | gzip.GzipFile, path: Path, packed: bool)
         len(header) == 4 * rank, f"{path}: ends within its header; expected {rank} dimensions; fetch the file again"
     )
     shape = struct.unpack(f">{rank}I", header)
-    dtype = np.dtype(DTYPES[magic[2]])
+    dtype = np.dtype(IDX_DTYPES[magic[2]])
     announced = math.prod(shape) * dtype.itemsize
     # Asked before anything of that size is allocated: a damaged header can announce terabytes.
-    most = path.stat().st_size * (DEFLATE_LIMIT if packed else 1)
-    require(announced <= most, f"{path}: announces shape {shape}, {announced} bytes, more than it can hold; {AGAIN}")
-    require_host_room(announced, f"{path}: values of shape {shape}")
-    require(math.prod(filter(None, shape)) < 2**63, f"{path}: announces shape {shape}, which no array has; {AGAIN}")
+    most = path.stat().st_size * (MAX_DEFLATE_RATIO if is_gzipped else 1)
+    require(
+        announced <= most, f"{path}: announces shape {shape}, {announced} bytes, more than it can hold; {REFETCH_HINT}"
+    )
+    require_host_memory(announced, f"{path}: values of shape {shape}")
+    require(
+        math.prod(filter(None, shape)) < 2**63, f"{path}: announces shape {shape}, which no array has; {REFETCH_HINT}"
+    )
     payload = stream.read(announced)
     require(
-        len(payload) == announced, f"{path}: holds {len(payload)} of the {announced} bytes of shape {shape}; {AGAIN}"
+        len(payload) == announced,
+        f"{path}: holds {len(payload)} of the {announced} bytes of shape {shape}; {REFETCH_HINT}",
     )
-    require(not stream.read(1), f"{path}: goes on after the {announced} bytes of shape {shape}; {AGAIN}")
+    require(not stream.read(1), f"{path}: goes on after the {announced} bytes of shape {shape}; {REFETCH_HINT}")
     return np.frombuffer(payload, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
@@ -97,8 +102,8 @@ def load_idx_folder(folder: Path, name: str) -> Dataset:
         require(
             role in files, f"{folder}: no file {stem}-idx{rank}-ubyte.gz (or without .gz); expected MNIST's four files"
         )
-    train_images, train_labels = _pair(files["train images"], files["train labels"])
-    test_images, test_labels = _pair(files["test images"], files["test labels"])
+    train_images, train_labels = _read_pair(files["train images"], files["train labels"])
+    test_images, test_labels = _read_pair(files["test images"], files["test labels"])
     require(
         train_images.shape[1:] == test_images.shape[1:],
         f"{folder}: training images of {train_images.shape[1:]} pixels, test images of {test_images.shape[1:]}; "
@@ -114,7 +119,7 @@ def load_idx_folder(folder: Path, name: str) -> Dataset:
     )
 
 
-def _pair(image_path: Path, label_path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_pair(image_path: Path, label_path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images `(n, height, width)` uint8 and their labels `(n,)` uint8."""
     images, labels = read_idx(image_path), read_idx(label_path)
     for path, array, rank in ((image_path, images, 3), (label_path, labels, 1)):

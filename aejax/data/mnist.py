@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from aejax.data.archives import read_arrays
 from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.idx import find_idx_files, load_idx_folder, read_idx
-from aejax.data.tfds import data_root, few_retries, quiet, reason, tensorflow_datasets
-from aejax.data.tfds_set import read_prepared
+from aejax.data.npz import read_arrays
+from aejax.data.tfds_builder import import_tfds, limit_download_retries, silence_tfds, summarize_error, tfds_data_dir
+from aejax.data.tfds_dataset import read_prepared
 from aejax.errors import InputError, require
 
-IDX_MEND = "point --data-dir at a folder with MNIST's four IDX files (train-images-idx3-ubyte.gz and so on)"
-CACHED = ("inputs", "labels", "sha256")  # arrays of the decoded copy
-FILES = {  # SHA-256 of each original file: gzipped, as TFDS registers it, and unpacked
+IDX_HINT = "point --data-dir at a folder with MNIST's four IDX files (train-images-idx3-ubyte.gz and so on)"
+CACHE_ARRAYS = ("inputs", "labels", "sha256")  # arrays of the decoded copy
+ORIGINAL_SHA256 = {  # SHA-256 of each original file: gzipped, as TFDS registers it, and unpacked
     "train images": (
         "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -59,8 +59,8 @@ def load_mnist(data_dir: Path | None = None) -> Dataset:
             for role, path in files.items():
                 _verify_original(path, role)
             return load_idx_folder(folder, "mnist")
-    tfds = _tfds()
-    root = data_root(tfds, data_dir)
+    tfds = _import_tfds()
+    root = tfds_data_dir(tfds, data_dir)
     cache = root / "mnist" / "decoded-3.0.1.npz"
     decoded = _read_cache(cache)
     if decoded is None:
@@ -69,15 +69,15 @@ def load_mnist(data_dir: Path | None = None) -> Dataset:
     return decoded
 
 
-def _tfds() -> Any:
-    return tensorflow_datasets("--dataset mnist", f", or {IDX_MEND}")
+def _import_tfds() -> Any:
+    return import_tfds("--dataset mnist", f", or {IDX_HINT}")
 
 
 def _verify_original(path: Path, role: str) -> None:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     require(
-        found in FILES[role],
-        f"{path}: SHA-256 {found} is not that of MNIST's {role}, {FILES[role][path.suffix != '.gz']}; "
+        found in ORIGINAL_SHA256[role],
+        f"{path}: SHA-256 {found} is not that of MNIST's {role}, {ORIGINAL_SHA256[role][path.suffix != '.gz']}; "
         "fetch it again, or, if it is another set in MNIST's format, give its folder as --dataset",
     )
 
@@ -93,32 +93,32 @@ def prepare_mnist(data_dir: Path, manual_dir: Path | None = None) -> Path:
     Raises:
         InputError: the download fails or gives another file than the one that is registered, or the disk refuses.
     """
-    tfds = _tfds()
+    tfds = _import_tfds()
     download = tfds.core.download
     config = tfds.download.DownloadConfig(
         manual_dir=manual_dir, try_download_gcs=False, force_checksums_validation=True
     )
     try:
-        with quiet(), few_retries():
+        with silence_tfds(), limit_download_retries():
             builder = _builder_class()(data_dir=data_dir)
             builder.download_and_prepare(file_format="array_record", download_config=config)
     except download.download_manager.NonMatchingChecksumError as error:
-        raise InputError(f"{manual_dir or 'the download'}: not MNIST's original files; {IDX_MEND}") from error
+        raise InputError(f"{manual_dir or 'the download'}: not MNIST's original files; {IDX_HINT}") from error
     except (download.util.DownloadError, OSError) as error:
-        raise InputError(f"MNIST cannot be prepared in {data_dir} ({reason(error)}); {IDX_MEND}") from error
+        raise InputError(f"MNIST cannot be prepared in {data_dir} ({summarize_error(error)}); {IDX_HINT}") from error
     except (ValueError, RuntimeError) as error:
-        raise InputError(f"{data_dir}/mnist: damaged ({reason(error)}); delete that folder") from error
+        raise InputError(f"{data_dir}/mnist: damaged ({summarize_error(error)}); delete that folder") from error
     require(
         builder.info.file_format.value == "array_record",
         f"{builder.data_dir}: prepared as {builder.info.file_format.value}; expected array_record, which is read "
-        f"without TensorFlow; give another --data-dir, or {IDX_MEND}",
+        f"without TensorFlow; give another --data-dir, or {IDX_HINT}",
     )
     return Path(builder.data_dir)
 
 
 def _builder_class() -> Any:
     """TFDS's MNIST builder with the two steps replaced that need TensorFlow: unpacking and encoding."""
-    tfds = _tfds()
+    tfds = _import_tfds()
     from tensorflow_datasets.image_classification.mnist import MNIST
 
     with tfds.core.registered.skip_registration():
@@ -148,7 +148,7 @@ def _builder_class() -> Any:
     return MnistWithoutTensorFlow
 
 
-def _as_dataset(images: np.ndarray, labels: np.ndarray, n_train: int, source: str) -> Dataset:
+def _make_mnist_dataset(images: np.ndarray, labels: np.ndarray, n_train: int, source: str) -> Dataset:
     test_rows = np.arange(n_train, len(images))
     return make_dataset("mnist", images, labels, source=source, value_range=(0.0, 255.0), test_rows=test_rows)
 
@@ -172,8 +172,8 @@ def _write_cache(path: Path, dataset: Dataset) -> None:
 def _read_cache(path: Path) -> Dataset | None:
     """The kept arrays, or None where there are none or they are not what was written."""
     try:
-        arrays = read_arrays(path, lambda names: CACHED)
-        dataset = _as_dataset(arrays["inputs"], arrays["labels"], 60_000, str(path))
+        arrays = read_arrays(path, lambda names: CACHE_ARRAYS)
+        dataset = _make_mnist_dataset(arrays["inputs"], arrays["labels"], 60_000, str(path))
     except (OSError, InputError):
         return None  # it is a copy, and decoding again mends it
     return dataset if str(arrays["sha256"]) == dataset.sha256 else None

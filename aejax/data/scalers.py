@@ -36,7 +36,7 @@ def fit_scalers(kind: ScalerKind, dataset: Dataset, train: Int[np.ndarray, "seed
         ones = np.ones((len(train), 1), np.float32)
         return Scaler(shift=ones * np.float32(low), scale=ones / np.float32(high - low))
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
-    fitted = [_fit(kind, flat[rows]) for rows in train]
+    fitted = [_fit_scaler(kind, flat[rows]) for rows in train]
     return Scaler(*(np.stack(leaf) for leaf in zip(*fitted, strict=True)))
 
 
@@ -46,7 +46,7 @@ def _declared_range(dataset: Dataset) -> tuple[float, float]:
     return dataset.value_range
 
 
-def _fit(kind: ScalerKind, inputs: Shaped[np.ndarray, "n d"]) -> Scaler:
+def _fit_scaler(kind: ScalerKind, inputs: Shaped[np.ndarray, "n d"]) -> Scaler:
     if kind == "minmax":
         shift = inputs.min(axis=0).astype(np.float64)
         spread = inputs.max(axis=0).astype(np.float64) - shift
@@ -59,6 +59,6 @@ def _fit(kind: ScalerKind, inputs: Shaped[np.ndarray, "n d"]) -> Scaler:
     return Scaler(shift=shift.astype(np.float32), scale=(1.0 / spread).astype(np.float32))
 
 
-def scale(scaler: Scaler, inputs: Shaped[Array | np.ndarray, "batch d"]) -> Float[Array, "batch d"]:
+def apply_scaler(scaler: Scaler, inputs: Shaped[Array | np.ndarray, "batch d"]) -> Float[Array, "batch d"]:
     """Stored flat examples to scaled float32, for one seed's scaler. Jittable."""
     return (jnp.asarray(inputs, jnp.float32) - scaler.shift[None]) * scaler.scale[None]

@@ -11,10 +11,10 @@ from sklearn.model_selection import train_test_split
 
 from aejax.config import SplitConfig
 from aejax.data.dataset import Dataset
-from aejax.data.labels import labels_per_class
-from aejax.data.leaks import Duplicates, find_duplicates, require_apart, require_training_rows
-from aejax.data.memory import require_host_room
-from aejax.data.order import generator
+from aejax.data.label_budget import sample_labels_per_class
+from aejax.data.leakage import Duplicates, find_duplicates, require_disjoint, require_training_rows
+from aejax.data.memory import require_host_memory
+from aejax.data.shuffling import make_generator
 from aejax.errors import InputError, require
 
 
@@ -35,21 +35,21 @@ class Split:
     def __post_init__(self) -> None:
         for seed in range(len(self.train)):
             labelled_train, labelled_valid = self.labelled_train[seed], self.labelled_valid[seed]
-            require_apart(self.train[seed], self.test, "a training and a test row", seed)
-            require_apart(self.valid[seed], self.test, "a validation and a test row", seed)
-            require_apart(self.train[seed], self.valid[seed], "a training and a validation row", seed)
-            require_apart(labelled_train, self.test, "a labelled and a test row", seed)
-            require_apart(labelled_valid, self.test, "a labelled and a test row", seed)
-            require_apart(labelled_train, labelled_valid, "labelled for training and for validation", seed)
+            require_disjoint(self.train[seed], self.test, "a training and a test row", seed)
+            require_disjoint(self.valid[seed], self.test, "a validation and a test row", seed)
+            require_disjoint(self.train[seed], self.valid[seed], "a training and a validation row", seed)
+            require_disjoint(labelled_train, self.test, "a labelled and a test row", seed)
+            require_disjoint(labelled_valid, self.test, "a labelled and a test row", seed)
+            require_disjoint(labelled_train, labelled_valid, "labelled for training and for validation", seed)
 
     @property
     def labelled(self) -> Int[np.ndarray, "seeds n_labelled"]:
         """Every row whose label a seed's classifier sees, in training or in choosing."""
         return np.concatenate([self.labelled_train, self.labelled_valid], axis=1)
 
-    def only_training(self, rows: Int[np.ndarray, "seeds n"], what: str) -> Int[np.ndarray, "seeds n"]:
+    def check_training_rows(self, rows: Int[np.ndarray, "seeds n"], fitted_object: str) -> Int[np.ndarray, "seeds n"]:
         """The same rows, on which `what` may be fitted. Raises LeakError if a seed's validation or test row is one."""
-        return require_training_rows(rows, self.valid, self.test, what)
+        return require_training_rows(rows, self.valid, self.test, fitted_object)
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -61,7 +61,7 @@ class Split:
         return digest.hexdigest()
 
 
-def stratified_order(
+def stratified_permutation(
     labels: Int[np.ndarray, " n"], rng: np.random.Generator, *, every_class_first: bool = False
 ) -> Int[np.ndarray, " n"]:
     """A random order of `0..n-1` in which every prefix has the classes in proportion, to within one example each.
@@ -83,21 +83,23 @@ def stratified_order(
     return np.lexsort((rng.random(len(labels)), position))
 
 
-def _held_out_test(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, " n_test"]:
+def _choose_test_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, " n_test"]:
     if dataset.test_rows is not None:
         return dataset.test_rows
     if config.split == "tutorial":
         return train_test_split(np.arange(len(dataset.labels)), test_size=0.33, random_state=1)[1]
     count = math.ceil(config.test_fraction * len(dataset.labels))
-    return np.sort(stratified_order(dataset.labels, generator(config.test_seed, "test"))[:count])
+    return np.sort(stratified_permutation(dataset.labels, make_generator(config.test_seed, "test"))[:count])
 
 
-def _labelled(labels: Int[np.ndarray, " n"], fraction: float, seed: int, role: str) -> Int[np.ndarray, " m"]:
+def _sample_label_fraction(
+    labels: Int[np.ndarray, " n"], fraction: float, seed: int, role: str
+) -> Int[np.ndarray, " m"]:
     """Positions of a class-balanced share of `labels`: at least one of each class, nested in the fraction."""
     if fraction == 1:
         return np.arange(len(labels))
     count = max(math.ceil(fraction * len(labels)), len(np.unique(labels)))
-    return stratified_order(labels, generator(seed, role), every_class_first=True)[:count]
+    return stratified_permutation(labels, make_generator(seed, role), every_class_first=True)[:count]
 
 
 def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
@@ -107,22 +109,23 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
         InputError: a share leaves no rows, or a class without training or test rows; or examples that are in the test
             too are refused.
     """
-    test = _held_out_test(dataset, config)
+    test = _choose_test_rows(dataset, config)
     rest = np.setdiff1d(np.arange(len(dataset.labels)), test)
     if config.duplicates != "keep":
         found = find_duplicates(dataset.inputs, test)
         if config.duplicates == "refuse":
-            _refuse_duplicates(dataset, found)
+            _reject_duplicates(dataset, found)
         rest = np.setdiff1d(rest, found.rows)
     row_number = rest.itemsize  # each row stands three times: drawn, in its role, labelled
-    require_host_room(3 * row_number * seeds * len(rest), f"--seeds {seeds}: the row numbers of their splits")
-    drawn = [rest[stratified_order(dataset.labels[rest], generator(seed, "valid"))] for seed in range(seeds)]
+    require_host_memory(3 * row_number * seeds * len(rest), f"--seeds {seeds}: the row numbers of their splits")
+    drawn = [rest[stratified_permutation(dataset.labels[rest], make_generator(seed, "valid"))] for seed in range(seeds)]
     n_valid = round(config.valid_fraction * len(rest))
     chosen_by, fitted_by = [rows[:n_valid] for rows in drawn], [np.sort(rows[n_valid:]) for rows in drawn]
-    _check_classes(dataset, fitted_by, test)
+    _require_every_class(dataset, fitted_by, test)
     everything = config.split == "tutorial"  # autoencoders train on all rows outside the test; classifiers still choose
     labelled = [
-        _label(dataset, config, *rows, seed) for seed, rows in enumerate(zip(fitted_by, chosen_by, strict=True))
+        _choose_labelled_rows(dataset, config, *rows, seed)
+        for seed, rows in enumerate(zip(fitted_by, chosen_by, strict=True))
     ]
     return Split(
         train=np.tile(rest, (seeds, 1)) if everything else np.stack(fitted_by),
@@ -133,20 +136,20 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     )
 
 
-def _label(
+def _choose_labelled_rows(
     dataset: Dataset, config: SplitConfig, train: Int[np.ndarray, " n"], valid: Int[np.ndarray, " m"], seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """One seed's labelled rows, for training and for validation."""
     if config.labels_per_class is not None:
-        return labels_per_class(dataset, train, valid, config.labels_per_class, seed)
+        return sample_labels_per_class(dataset, train, valid, config.labels_per_class, seed)
     labels, fraction = dataset.labels, config.label_fraction
     return (
-        train[_labelled(labels[train], fraction, seed, "labelled train")],
-        valid[_labelled(labels[valid], fraction, seed, "labelled valid")],
+        train[_sample_label_fraction(labels[train], fraction, seed, "labelled train")],
+        valid[_sample_label_fraction(labels[valid], fraction, seed, "labelled valid")],
     )
 
 
-def _refuse_duplicates(dataset: Dataset, found: Duplicates) -> None:
+def _reject_duplicates(dataset: Dataset, found: Duplicates) -> None:
     if found.rows.size:
         raise InputError(
             f"{dataset.name}: {len(found.rows)} examples outside the test are also test examples, the first in row "
@@ -154,12 +157,12 @@ def _refuse_duplicates(dataset: Dataset, found: Duplicates) -> None:
         )
 
 
-def _check_classes(dataset: Dataset, train: list[np.ndarray], test: np.ndarray) -> None:
+def _require_every_class(dataset: Dataset, train: list[np.ndarray], test: np.ndarray) -> None:
     shares = "give more rows of it, or smaller --test-fraction and --valid-fraction"
     for role, rows in [("test", test), *((f"training (seed {seed})", rows) for seed, rows in enumerate(train))]:
         if role == "test" and dataset.test_rows is not None:
             continue  # an official test set is taken as it is
-        absent = np.flatnonzero(np.bincount(dataset.labels[rows], minlength=dataset.classes) == 0)
+        absent = np.flatnonzero(np.bincount(dataset.labels[rows], minlength=dataset.n_classes) == 0)
         name = dataset.class_names[absent[0]] if absent.size else ""
         require(
             absent.size == 0,

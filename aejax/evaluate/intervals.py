@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special, stats
 
-Scale = Literal["linear", "log", "logit"]
+IntervalScale = Literal["linear", "log", "logit"]
 
 
 class CrossedMean(NamedTuple):
@@ -28,7 +28,7 @@ class CrossedMean(NamedTuple):
 
     mean: float
     variance: float
-    degrees: float  # of freedom of `variance`
+    degrees_of_freedom: float  # of freedom of `variance`
 
 
 def crossed_mean(values: Float[np.ndarray, "seeds n_test"]) -> CrossedMean:
@@ -55,7 +55,7 @@ def crossed_mean(values: Float[np.ndarray, "seeds n_test"]) -> CrossedMean:
     return CrossedMean(mean, float(total / values.size), float(degrees))
 
 
-def crossed_interval(values: Float[np.ndarray, "seeds n_test"], scale: Scale = "linear") -> list[float]:
+def crossed_interval(values: Float[np.ndarray, "seeds n_test"], scale: IntervalScale = "linear") -> list[float]:
     """95 % interval of the mean over seeds and examples: what another draw of both would give.
 
     Args:

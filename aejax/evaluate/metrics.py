@@ -22,48 +22,50 @@ class Scores(NamedTuple):
     brier: Float[np.ndarray, " seeds"]
 
 
-def score(log_probs: Float[np.ndarray, "seeds n_test classes"], labels: Int[np.ndarray, " n_test"]) -> Scores:
+def score_predictions(
+    log_probs: Float[np.ndarray, "seeds n_test classes"], labels: Int[np.ndarray, " n_test"]
+) -> Scores:
     """Whether each example's likeliest class is its own, the log-probability of its own class, and what follows."""
     own = np.broadcast_to(labels[None, :, None], (*log_probs.shape[:2], 1))
     correct = log_probs.argmax(axis=2) == labels
-    by_class = class_accuracy(correct, labels, log_probs.shape[2])
+    by_class = per_class_accuracy(correct, labels, log_probs.shape[2])
     return Scores(
         correct=correct,
         log_prob=np.take_along_axis(log_probs, own, axis=2)[..., 0],
         class_accuracy=by_class,
         balanced_accuracy=np.nanmean(by_class, axis=1),
-        calibration_error=calibration_error(correct, np.exp(log_probs.max(axis=2).astype(np.float64))),
-        brier=brier(log_probs, labels),
+        calibration_error=expected_calibration_error(correct, np.exp(log_probs.max(axis=2).astype(np.float64))),
+        brier=brier_score(log_probs, labels),
     )
 
 
-def class_accuracy(
-    correct: Bool[np.ndarray, "seeds n_test"], labels: Int[np.ndarray, " n_test"], classes: int
+def per_class_accuracy(
+    correct: Bool[np.ndarray, "seeds n_test"], labels: Int[np.ndarray, " n_test"], n_classes: int
 ) -> Float[np.ndarray, "seeds classes"]:
     """Share of each class's examples that were classified correctly: its recall. NaN for a class without examples."""
-    members = np.eye(classes)[labels]
+    members = np.eye(n_classes)[labels]
     counts = members.sum(axis=0)
     return np.where(counts > 0, correct @ members / np.maximum(counts, 1), np.nan)
 
 
-def calibration_error(
+def expected_calibration_error(
     correct: Bool[np.ndarray, "seeds n_test"],
     confidence: Float[np.ndarray, "seeds n_test"],
-    bins: int = CALIBRATION_BINS,
+    n_bins: int = CALIBRATION_BINS,
 ) -> Float[np.ndarray, " seeds"]:
     """Expected calibration error (Guo et al. 2017, equation 5): mean distance of accuracy from confidence.
 
     Examples are put together by confidence, the probability of the likeliest class, in `bins` equally wide bins,
     ((m - 1)/M, m/M], and bins are weighted by their examples.
     """
-    edges = np.linspace(0, 1, bins + 1)[1:-1]
+    edges = np.linspace(0, 1, n_bins + 1)[1:-1]
     place = np.searchsorted(edges, confidence)
     surplus = correct - confidence
-    sums = [np.bincount(own, weights, bins) for own, weights in zip(place, surplus, strict=True)]
+    sums = [np.bincount(own, weights, n_bins) for own, weights in zip(place, surplus, strict=True)]
     return np.abs(np.array(sums)).sum(axis=1) / correct.shape[1]
 
 
-def brier(
+def brier_score(
     log_probs: Float[np.ndarray, "seeds n_test classes"], labels: Int[np.ndarray, " n_test"]
 ) -> Float[np.ndarray, " seeds"]:
     """Brier's score (1950): squared distance of the probabilities from the true class's, mean over examples; 0 to 2."""

@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float, Num
 from scipy import stats
 
-from aejax.data.order import generator
+from aejax.data.shuffling import make_generator
 from aejax.evaluate.intervals import crossed_mean
 
-EXACT_SEEDS = 14  # up to 2^14 sign patterns are enumerated; beyond, drawn
-DRAWN = 9999
-SIGN_FLIP = "sign-flip over seeds"
-MCNEMAR = "McNemar over test examples: about this model, not the method"
+MAX_EXACT_SEEDS = 14  # up to 2^14 sign patterns are enumerated; beyond, drawn
+N_RANDOM_SIGN_PATTERNS = 9999
+SIGN_FLIP_TEST = "sign-flip over seeds"
+MCNEMAR_TEST = "McNemar over test examples: about this model, not the method"
 
 
 def sign_flip_p(differences: Float[np.ndarray, " seeds"]) -> float | None:
@@ -31,12 +31,12 @@ def sign_flip_p(differences: Float[np.ndarray, " seeds"]) -> float | None:
 
 
 @functools.lru_cache(maxsize=8)
-def _sign_patterns(count: int) -> Float[np.ndarray, "patterns count"]:
+def _sign_patterns(n_seeds: int) -> Float[np.ndarray, "patterns count"]:
     """Every pattern of signs, or `DRAWN` of them and the one that was observed."""
-    if count <= EXACT_SEEDS:
-        return np.array(list(itertools.product((1.0, -1.0), repeat=count)))
-    drawn = generator(0, "sign flips").choice((1.0, -1.0), size=(DRAWN, count))
-    return np.concatenate([np.ones((1, count)), drawn])
+    if n_seeds <= MAX_EXACT_SEEDS:
+        return np.array(list(itertools.product((1.0, -1.0), repeat=n_seeds)))
+    drawn = make_generator(0, "sign flips").choice((1.0, -1.0), size=(N_RANDOM_SIGN_PATTERNS, n_seeds))
+    return np.concatenate([np.ones((1, n_seeds)), drawn])
 
 
 def mcnemar_p(differences: Num[np.ndarray, " n_test"]) -> float:
@@ -52,7 +52,7 @@ def mcnemar_p(differences: Num[np.ndarray, " n_test"]) -> float:
 def paired_test(differences: Float[np.ndarray, "seeds n_test"]) -> tuple[float, str]:
     """p of two methods' paired differences in correctness, and which test gave it: over seeds where there are two."""
     over_seeds = sign_flip_p(differences.mean(axis=1))
-    return (mcnemar_p(differences[0]), MCNEMAR) if over_seeds is None else (over_seeds, SIGN_FLIP)
+    return (mcnemar_p(differences[0]), MCNEMAR_TEST) if over_seeds is None else (over_seeds, SIGN_FLIP_TEST)
 
 
 def crossed_p(differences: Float[np.ndarray, "seeds n_test"]) -> float:
@@ -64,7 +64,7 @@ def crossed_p(differences: Float[np.ndarray, "seeds n_test"]) -> float:
     return float(2 * stats.t.sf(abs(mean) / np.sqrt(variance), degrees))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm_adjust(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment (1979) of a family's p-values, in the order given."""
     order = np.argsort(p_values)
     count = len(p_values)

@@ -10,21 +10,21 @@ import numpy as np
 from jaxtyping import Float, Num
 from scipy.spatial.distance import squareform
 
-from aejax.evaluate.diagnostics import centred
+from aejax.evaluate.representation import center_features
 
-FEWEST_ROWS = 4  # below which the estimator is not defined
+MIN_ROWS = 4  # below which the estimator is not defined
 
 
-def unit_similarity(features: Num[np.ndarray, "m d"]) -> Float[np.ndarray, " pairs"]:
+def normalized_gram(features: Num[np.ndarray, "m d"]) -> Float[np.ndarray, " pairs"]:
     """U-centred inner products between the rows of every pair i < j, at unit norm, in float32.
 
     NaN where they say nothing: fewer than four rows, features that are not finite or that never vary.
     """
     count = len(features)
     rows = np.asarray(features, np.float64)
-    if count < FEWEST_ROWS or not np.all(np.isfinite(rows)):
+    if count < MIN_ROWS or not np.all(np.isfinite(rows)):
         return np.full(count * (count - 1) // 2, np.nan, np.float32)
-    rows = centred(rows)  # changes nothing but the rounding
+    rows = center_features(rows)  # changes nothing but the rounding
     gram = rows @ rows.T
     np.fill_diagonal(gram, 0.0)
     sums = gram.sum(axis=1) / (count - 2)
@@ -39,28 +39,28 @@ def cka(one: Float[np.ndarray, " pairs"], other: Float[np.ndarray, " pairs"]) ->
     return float(np.clip(one @ other, -1.0, 1.0))
 
 
-def mean_cka_between(seeds: Num[np.ndarray, "seeds m d"]) -> float:
+def mean_pairwise_cka(features_by_seed: Num[np.ndarray, "seeds m d"]) -> float:
     """Mean CKA over all pairs of different seeds' features of the same rows; NaN for a single seed.
 
     The inner products of all pairs are what the squared norm of the similarities' sum has beyond their own, so that no
     more than one of them is held.
     """
-    count = len(seeds)
+    count = len(features_by_seed)
     if count < 2:
         return float("nan")
     total, own = np.zeros(0), 0.0
-    for features in seeds:
-        similarity = unit_similarity(features).astype(np.float64)
+    for features in features_by_seed:
+        similarity = normalized_gram(features).astype(np.float64)
         total = total + similarity if total.size else similarity
         own += float(similarity @ similarity)
     return (float(total @ total) - own) / (count * (count - 1))
 
 
-def narrowed(features: Num[np.ndarray, "m d"]) -> Float[np.ndarray, "m r"]:
+def reduce_width(features: Num[np.ndarray, "m d"]) -> Float[np.ndarray, "m r"]:
     """Features with the same CKA with any others, at most as many as rows, in float32; NaN if some are not finite."""
     rows, width = features.shape
     if not np.all(np.isfinite(features)):
         return np.full((rows, min(rows, width)), np.nan, np.float32)
     if width > rows:
-        features = np.asarray(np.linalg.qr(centred(np.asarray(features, np.float64)).T, mode="r")).T
+        features = np.asarray(np.linalg.qr(center_features(np.asarray(features, np.float64)).T, mode="r")).T
     return np.array(features, np.float32)

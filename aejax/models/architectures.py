@@ -19,24 +19,24 @@ Shape = tuple[int, ...]
 
 
 @functools.cache
-def dense_autoencoder(config: ModelConfig, features: int, sparsity: nn.Module | None = None) -> Autoencoder:
+def dense_autoencoder(config: ModelConfig, n_features: int, sparsity: nn.Module | None = None) -> Autoencoder:
     """Affine layers, for examples of `features` numbers; the decoder's weights are the encoder's if `config.tied`.
 
     Raises:
         InputError: tied weights with a decoder that does not mirror the encoder.
     """
-    latent_dim, output = _decided(config)
-    hidden = DenseStack(config.hidden, **_style(config))
+    latent_dim, output = _code_and_output(config)
+    hidden = DenseStack(config.hidden, **_layer_options(config))
     encoder = Encoder(hidden, latent_dim, config.code_activation, sparsity, config.conventions)
-    decoder = DenseDecoder(decoder_widths(config), features, **_style(config))
+    decoder = DenseDecoder(decoder_widths(config), n_features, **_layer_options(config))
     if not config.tied:
-        return Autoencoder(encoder, decoder, output, features, config.compute_dtype)
+        return Autoencoder(encoder, decoder, output, n_features, config.compute_dtype)
     mirrored = config.hidden[::-1]
     require(
         decoder_widths(config) == mirrored,
         f"--tied: the decoder must mirror the encoder; give --decoder-hidden {' '.join(map(str, mirrored))}".rstrip(),
     )
-    return TiedAutoencoder(encoder, decoder, output, features, config.compute_dtype)
+    return TiedAutoencoder(encoder, decoder, output, n_features, config.compute_dtype)
 
 
 @functools.cache
@@ -46,18 +46,18 @@ def conv_autoencoder(config: ModelConfig, shape: Shape) -> Autoencoder:
     Raises:
         InputError: examples that are not images.
     """
-    latent_dim, output = _decided(config)
-    hidden, decoder = _conv_parts(config, shape)
+    latent_dim, output = _code_and_output(config)
+    hidden, decoder = _conv_stack_and_decoder(config, shape)
     encoder = Encoder(hidden, latent_dim, config.code_activation, None, config.conventions)
     return Autoencoder(encoder, decoder, output, math.prod(shape), config.compute_dtype)
 
 
 @functools.cache
-def dense_vae(config: ModelConfig, features: int, learned_std: bool) -> VariationalAutoencoder:
+def dense_vae(config: ModelConfig, n_features: int, learned_std: bool) -> VariationalAutoencoder:
     """Affine layers into a Gaussian over codes, and back."""
-    hidden = DenseStack(config.hidden, **_style(config))
-    decoder = DenseDecoder(decoder_widths(config), features, **_style(config))
-    return _variational(config, hidden, decoder, features, learned_std)
+    hidden = DenseStack(config.hidden, **_layer_options(config))
+    decoder = DenseDecoder(decoder_widths(config), n_features, **_layer_options(config))
+    return _make_vae(config, hidden, decoder, n_features, learned_std)
 
 
 @functools.cache
@@ -67,8 +67,8 @@ def conv_vae(config: ModelConfig, shape: Shape, learned_std: bool) -> Variationa
     Raises:
         InputError: examples that are not images.
     """
-    hidden, decoder = _conv_parts(config, shape)
-    return _variational(config, hidden, decoder, math.prod(shape), learned_std)
+    hidden, decoder = _conv_stack_and_decoder(config, shape)
+    return _make_vae(config, hidden, decoder, math.prod(shape), learned_std)
 
 
 def decoder_widths(config: ModelConfig) -> tuple[int, ...]:
@@ -76,18 +76,18 @@ def decoder_widths(config: ModelConfig) -> tuple[int, ...]:
     return config.hidden[::-1] if config.decoder_hidden is None else config.decoder_hidden
 
 
-def one_layer(config: ModelConfig, width: int | None, **changes: Any) -> ModelConfig:
+def wide_code_config(config: ModelConfig, width: int | None, **changes: Any) -> ModelConfig:
     """The config of a wide code behind `--sparse-hidden` layers, which is usually none."""
     return dataclasses.replace(config, hidden=config.sparse_hidden, decoder_hidden=None, latent_dim=width, **changes)
 
 
-def _decided(config: ModelConfig) -> tuple[int, Literal["sigmoid", "linear"]]:
+def _code_and_output(config: ModelConfig) -> tuple[int, Literal["sigmoid", "linear"]]:
     assert config.latent_dim is not None
     assert config.output is not None
     return config.latent_dim, config.output
 
 
-def _style(config: ModelConfig) -> dict[str, Any]:
+def _layer_options(config: ModelConfig) -> dict[str, Any]:
     return {
         "activation": config.activation,
         "batch_norm": config.batch_norm,
@@ -95,7 +95,7 @@ def _style(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def _conv_parts(config: ModelConfig, shape: Shape) -> tuple[ConvStack, ConvDecoder]:
+def _conv_stack_and_decoder(config: ModelConfig, shape: Shape) -> tuple[ConvStack, ConvDecoder]:
     require(
         len(shape) == 3,
         f"--methods conv, conv-denoising, conv-vae: need images, height x width x channels; these examples have shape "
@@ -103,16 +103,16 @@ def _conv_parts(config: ModelConfig, shape: Shape) -> tuple[ConvStack, ConvDecod
     )
     image = (shape[0], shape[1], shape[2])
     return (
-        ConvStack(image, config.channels, **_style(config)),
-        ConvDecoder(image, config.channels, **_style(config)),
+        ConvStack(image, config.channels, **_layer_options(config)),
+        ConvDecoder(image, config.channels, **_layer_options(config)),
     )
 
 
-def _variational(
-    config: ModelConfig, hidden: nn.Module, decoder: nn.Module, features: int, learned_std: bool
+def _make_vae(
+    config: ModelConfig, hidden: nn.Module, decoder: nn.Module, n_features: int, learned_std: bool
 ) -> VariationalAutoencoder:
-    latent_dim, output = _decided(config)
+    latent_dim, output = _code_and_output(config)
     encoder = GaussianEncoder(hidden, latent_dim, config.conventions)
     return VariationalAutoencoder(
-        encoder, decoder, output, features, config.compute_dtype, config.posterior_code, learned_std
+        encoder, decoder, output, n_features, config.compute_dtype, config.posterior_code, learned_std
     )

@@ -12,23 +12,26 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aejax.config import Activation
-from aejax.models.convolution import strided_conv, transposed_conv
-from aejax.models.dense import CONVENTIONS, activation_function
+from aejax.models.conv_ops import strided_conv, transposed_conv
+from aejax.models.dense import FRAMEWORK_DEFAULTS, activation_function
 
-Shape = tuple[int, int, int]  # height, width, channels
+ImageShape = tuple[int, int, int]  # height, width, channels
 STRIDE = 2  # of every layer, in both directions
-DOWN, UP = (3, 3), (4, 4)  # windows: of the encoder's convolutions, of the decoder's transposed ones
+ENCODER_WINDOW, DECODER_WINDOW = (
+    (3, 3),
+    (4, 4),
+)  # windows: of the encoder's convolutions, of the decoder's transposed ones
 
 # Each output of a transposed convolution sums over every `STRIDE`-th row and column of the window, so a fan-in that
 # counts the whole window is four times too large, and LeCun's variance four times too small. Keras counts it so, and
 # its convention stays with it.
-TRANSPOSED_INIT = {
+TRANSPOSED_KERNEL_INIT = {
     "flax": nn.initializers.variance_scaling(STRIDE**2, "fan_in", "truncated_normal"),
-    "keras": CONVENTIONS["keras"].kernel_init,
+    "keras": FRAMEWORK_DEFAULTS["keras"].kernel_init,
 }
 
 
-def feature_shapes(shape: Shape, channels: tuple[int, ...]) -> list[Shape]:
+def feature_map_shapes(shape: ImageShape, channels: tuple[int, ...]) -> list[ImageShape]:
     """The image's shape and that of every feature map below it: each half the size, rounded up.
 
     >>> feature_shapes((28, 28, 1), (16, 32))
@@ -41,12 +44,12 @@ def feature_shapes(shape: Shape, channels: tuple[int, ...]) -> list[Shape]:
     return shapes
 
 
-def unflatten(flat: Float[Array, "batch d"], shape: Sequence[int]) -> Float[Array, "c h w batch"]:
+def to_feature_maps(flat: Float[Array, "batch d"], shape: Sequence[int]) -> Float[Array, "c h w batch"]:
     """Feature maps of `shape` (height, width, channels), batch last. The batch may be a symbol, which has no `len`."""
     return jnp.transpose(flat.reshape(flat.shape[0], *shape), (3, 1, 2, 0))
 
 
-def flatten(features: Float[Array, "c h w batch"]) -> Float[Array, "batch d"]:
+def from_feature_maps(features: Float[Array, "c h w batch"]) -> Float[Array, "batch d"]:
     """The inverse of `unflatten`."""
     return jnp.transpose(features, (3, 1, 2, 0)).reshape(features.shape[3], -1)
 
@@ -59,8 +62,8 @@ class Convolution(nn.Module):
 
     @nn.compact
     def __call__(self, images: Float[Array, "c h w batch"]) -> Float[Array, "o oh ow batch"]:
-        init = CONVENTIONS[self.conventions].kernel_init
-        kernel = self.param("kernel", init, (*DOWN, len(images), self.channels))
+        init = FRAMEWORK_DEFAULTS[self.conventions].kernel_init
+        kernel = self.param("kernel", init, (*ENCODER_WINDOW, len(images), self.channels))
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
         return strided_conv(images, kernel, STRIDE) + bias[:, None, None, None]
 
@@ -74,7 +77,9 @@ class TransposedConvolution(nn.Module):
 
     @nn.compact
     def __call__(self, features: Float[Array, "o oh ow batch"]) -> Float[Array, "c h w batch"]:
-        kernel = self.param("kernel", TRANSPOSED_INIT[self.conventions], (*UP, len(features), self.channels))
+        kernel = self.param(
+            "kernel", TRANSPOSED_KERNEL_INIT[self.conventions], (*DECODER_WINDOW, len(features), self.channels)
+        )
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
         return transposed_conv(features, kernel, self.size, STRIDE) + bias[:, None, None, None]
 
@@ -88,7 +93,7 @@ class Activated(nn.Module):
 
     @nn.compact
     def __call__(self, features: Float[Array, "c h w batch"], *, train: bool) -> Float[Array, "c h w batch"]:
-        constants = CONVENTIONS[self.conventions]
+        constants = FRAMEWORK_DEFAULTS[self.conventions]
         if self.batch_norm:
             features = nn.BatchNorm(
                 use_running_average=not train, axis=0, momentum=0.99, epsilon=constants.batch_norm_epsilon
@@ -103,7 +108,7 @@ class ConvStack(nn.Module):
     numbers wide.
     """
 
-    shape: Shape
+    shape: ImageShape
     channels: tuple[int, ...]
     activation: Activation
     batch_norm: bool
@@ -111,18 +116,18 @@ class ConvStack(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Float[Array, "batch d"], *, train: bool) -> Float[Array, "batch h"]:
-        features = unflatten(inputs, self.shape)
+        features = to_feature_maps(inputs, self.shape)
         for width in self.channels:
             features = Convolution(width, self.conventions)(features)
             features = Activated(self.activation, self.batch_norm, self.conventions)(features, train=train)
-        return flatten(features)
+        return from_feature_maps(features)
 
 
 class ConvDecoder(nn.Module):
     """Codes to flat images before their last activation: an affine layer to the encoder's last feature map, then
     transposed convolutions, each to the very shape that the encoder had there, whatever was odd."""
 
-    shape: Shape
+    shape: ImageShape
     channels: tuple[int, ...]
     activation: Activation
     batch_norm: bool
@@ -130,10 +135,10 @@ class ConvDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch d"]:
-        *targets, deepest = feature_shapes(self.shape, self.channels)
-        init = CONVENTIONS[self.conventions].kernel_init
-        features = unflatten(nn.Dense(math.prod(deepest), kernel_init=init)(latents), deepest)
+        *targets, deepest = feature_map_shapes(self.shape, self.channels)
+        init = FRAMEWORK_DEFAULTS[self.conventions].kernel_init
+        features = to_feature_maps(nn.Dense(math.prod(deepest), kernel_init=init)(latents), deepest)
         for height, breadth, width in reversed(targets):
             features = Activated(self.activation, self.batch_norm, self.conventions)(features, train=train)
             features = TransposedConvolution(width, (height, breadth), self.conventions)(features)
-        return flatten(features)
+        return from_feature_maps(features)

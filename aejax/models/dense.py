@@ -10,25 +10,25 @@ from jaxtyping import Array, Float
 from aejax.config import Activation
 
 
-class Conventions(NamedTuple):
+class FrameworkDefaults(NamedTuple):
     """The constants in which frameworks differ silently."""
 
     kernel_init: Any  # a Flax initializer
     batch_norm_epsilon: float
-    leaky_slope: float
+    negative_slope: float
 
 
-CONVENTIONS = {
-    "flax": Conventions(nn.initializers.lecun_normal(), 1e-5, 0.01),
-    "keras": Conventions(nn.initializers.glorot_uniform(), 1e-3, 0.3),
+FRAMEWORK_DEFAULTS = {
+    "flax": FrameworkDefaults(nn.initializers.lecun_normal(), 1e-5, 0.01),
+    "keras": FrameworkDefaults(nn.initializers.glorot_uniform(), 1e-3, 0.3),
 }
 
 
-def activation_function(name: Activation, conventions: Conventions) -> Callable[[Array], Array]:
+def activation_function(name: Activation, conventions: FrameworkDefaults) -> Callable[[Array], Array]:
     """The elementwise function that a config names."""
     functions: dict[str, Callable[[Array], Array]] = {
         "relu": jax.nn.relu,
-        "leaky_relu": lambda x: jax.nn.leaky_relu(x, conventions.leaky_slope),
+        "leaky_relu": lambda x: jax.nn.leaky_relu(x, conventions.negative_slope),
         "gelu": jax.nn.gelu,
         "tanh": jax.numpy.tanh,
         "sigmoid": jax.nn.sigmoid,
@@ -51,7 +51,7 @@ class DenseStack(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Float[Array, "batch d"], *, train: bool) -> Float[Array, "batch h"]:
-        constants = CONVENTIONS[self.conventions]
+        constants = FRAMEWORK_DEFAULTS[self.conventions]
         hidden = inputs
         for width in self.widths:
             hidden = nn.Dense(width, kernel_init=constants.kernel_init)(hidden)
@@ -74,7 +74,7 @@ class DenseDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch d"]:
-        constants = CONVENTIONS[self.conventions]
+        constants = FRAMEWORK_DEFAULTS[self.conventions]
         hidden = DenseStack(self.hidden, self.activation, self.batch_norm, self.conventions, name="hidden")(
             latents, train=train
         )

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aejax.config import Activation
-from aejax.models.dense import CONVENTIONS, activation_function
+from aejax.models.dense import FRAMEWORK_DEFAULTS, activation_function
 
-LOG_VARIANCE_LIMIT = 10.0  # a posterior's deviation stays between e^-5 and e^5
+MAX_ABS_LOG_VARIANCE = 10.0  # a posterior's deviation stays between e^-5 and e^5
 
 
 class Encoder(nn.Module):
@@ -29,7 +29,7 @@ class Encoder(nn.Module):
         self, inputs: Float[Array, "batch d"], *, train: bool, activate: bool = True
     ) -> Float[Array, "batch latent"]:
         """Codes, or what goes into the code's activation if not `activate`."""
-        constants = CONVENTIONS[self.conventions]
+        constants = FRAMEWORK_DEFAULTS[self.conventions]
         hidden = self.hidden(inputs, train=train)
         code = nn.Dense(self.latent_dim, kernel_init=constants.kernel_init, name="code")(hidden)
         if not activate:
@@ -47,9 +47,9 @@ class GaussianEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Float[Array, "batch d"], *, train: bool) -> Float[Array, "batch twice_latent"]:
-        init = CONVENTIONS[self.conventions].kernel_init
+        init = FRAMEWORK_DEFAULTS[self.conventions].kernel_init
         hidden = self.hidden(inputs, train=train)
         mean = nn.Dense(self.latent_dim, kernel_init=init, name="code")(hidden)
         log_variance = nn.Dense(self.latent_dim, kernel_init=init, name="log_variance")(hidden)
-        bounded = jnp.clip(log_variance, -LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
+        bounded = jnp.clip(log_variance, -MAX_ABS_LOG_VARIANCE, MAX_ABS_LOG_VARIANCE)
         return jnp.concatenate([mean, bounded], axis=1)

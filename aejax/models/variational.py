@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from aejax.models.autoencoder import Autoencoder
-from aejax.models.parts import Variables, run_part, train_part
+from aejax.models.submodules import Variables, apply_eval, apply_train
 
-LOWEST_LOG_STD = -6.0  # of a learned likelihood: e^-6 of the data's unit, below any reconstruction worth having
+MIN_LOG_STD = -6.0  # of a learned likelihood: e^-6 of the data's unit, below any reconstruction worth having
 
 
 class Posterior(NamedTuple):
@@ -24,7 +24,7 @@ class Posterior(NamedTuple):
         return self.mean + jnp.exp(0.5 * self.log_variance) * noise
 
 
-def example_keys(inputs: Float[Array, "batch d"], use: int) -> Key[Array, " batch"]:
+def per_example_keys(inputs: Float[Array, "batch d"], key_use: int) -> Key[Array, " batch"]:
     """A key for each example that depends on its values alone: what is drawn by it is the same in any batch.
 
     Evaluation needs randomness that is a function of the example, so that it can be repeated, mapped and vmapped.
@@ -33,12 +33,14 @@ def example_keys(inputs: Float[Array, "batch d"], use: int) -> Key[Array, " batc
     weights = jax.random.bits(jax.random.key(0), (inputs.shape[1],)) | 1
     # In integers, whose sum is the same in any order: a float's last bits would depend on how the batch is laid out.
     hashes = jnp.sum((bits ^ (bits >> 16)) * weights[None], axis=1, dtype=jnp.uint32)
-    return jax.vmap(lambda own: jax.random.fold_in(jax.random.key(use), own))(hashes)
+    return jax.vmap(lambda own: jax.random.fold_in(jax.random.key(key_use), own))(hashes)
 
 
-def example_noise(inputs: Float[Array, "batch d"], latent_dim: int, use: int = 0) -> Float[Array, "batch latent"]:
+def per_example_noise(
+    inputs: Float[Array, "batch d"], latent_dim: int, key_use: int = 0
+) -> Float[Array, "batch latent"]:
     """Standard normal noise for each example, by `example_keys`."""
-    return jax.vmap(lambda key: jax.random.normal(key, (latent_dim,)))(example_keys(inputs, use))
+    return jax.vmap(lambda key: jax.random.normal(key, (latent_dim,)))(per_example_keys(inputs, key_use))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +57,9 @@ class VariationalAutoencoder(Autoencoder):
     def init(self, key: PRNGKeyArray) -> Variables:
         """Fresh variables. The decoder starts on a code, which is half of what the encoder gives."""
         encoded, own = self.encoder.init_with_output(
-            jax.random.fold_in(key, 0), jnp.zeros((1, self.features)), train=False
+            jax.random.fold_in(key, 0), jnp.zeros((1, self.n_features)), train=False
         )
-        decoder = self.decoder.init(jax.random.fold_in(key, 1), _halves(encoded).mean, train=False)
+        decoder = self.decoder.init(jax.random.fold_in(key, 1), _split_posterior(encoded).mean, train=False)
         elbo: dict[str, Any] = {"log_std": jnp.zeros(())} if self.learned_std else {}
         return {
             "params": {"encoder": own["params"], "decoder": decoder["params"], "elbo": elbo},
@@ -70,14 +72,14 @@ class VariationalAutoencoder(Autoencoder):
 
     def posterior(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Posterior:
         """The distribution over codes, in evaluation mode."""
-        return _halves(run_part(self.encoder, variables, "encoder", inputs))
+        return _split_posterior(apply_eval(self.encoder, variables, "encoder", inputs))
 
     def train_posterior(
         self, variables: Variables, inputs: Float[Array, "batch d"]
     ) -> tuple[Posterior, dict[str, Any]]:
         """The same in training mode, and the encoder's updated batch statistics."""
-        outputs, stats = train_part(self.encoder, variables, "encoder", inputs, self.compute)
-        return _halves(outputs), stats
+        outputs, stats = apply_train(self.encoder, variables, "encoder", inputs, self.compute_dtype)
+        return _split_posterior(outputs), stats
 
     def encode(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch code"]:
         """What stands for an example, by `posterior_code`; a sample is the same whenever the example is."""
@@ -94,7 +96,7 @@ class VariationalAutoencoder(Autoencoder):
         if self.posterior_code == "mean":
             return posterior.mean
         if self.posterior_code == "sample":
-            return posterior.sample(example_noise(inputs, posterior.mean.shape[1]))
+            return posterior.sample(per_example_noise(inputs, posterior.mean.shape[1]))
         return jnp.concatenate([posterior.mean, jnp.exp(0.5 * posterior.log_variance)], axis=1)
 
     def reconstruct(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
@@ -104,9 +106,9 @@ class VariationalAutoencoder(Autoencoder):
     def log_std(self, variables: Variables) -> Float[Array, ""]:
         """Logarithm of a learned likelihood's standard deviation, softly held above `LOWEST_LOG_STD`."""
         free = variables["params"]["elbo"]["log_std"]
-        return LOWEST_LOG_STD + jax.nn.softplus(free - LOWEST_LOG_STD)
+        return MIN_LOG_STD + jax.nn.softplus(free - MIN_LOG_STD)
 
 
-def _halves(encoded: Float[Array, "batch twice_latent"]) -> Posterior:
+def _split_posterior(encoded: Float[Array, "batch twice_latent"]) -> Posterior:
     mean, log_variance = jnp.split(encoded, 2, axis=1)
     return Posterior(mean, log_variance)

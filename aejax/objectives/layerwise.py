@@ -7,18 +7,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
 from aejax.config import ModelConfig
-from aejax.data.examples import Batch
+from aejax.data.batching import Batch
 from aejax.models.autoencoder import Autoencoder
-from aejax.models.dense import CONVENTIONS, activation_function
-from aejax.models.parts import Variables
-from aejax.objectives.corruption import Corrupt
+from aejax.models.dense import FRAMEWORK_DEFAULTS, activation_function
+from aejax.models.submodules import Variables
+from aejax.objectives.corruption import CorruptFn
 from aejax.objectives.objective import Aux, Objective
-from aejax.objectives.reconstruction import PerEntry, per_example_mse, squared_error
+from aejax.objectives.reconstruction import ElementwiseLoss, per_example_mse, squared_error
 
-Path = tuple[str, ...]
+ParamPath = tuple[str, ...]
 
 
-def layer_paths(config: ModelConfig, layer: int) -> tuple[Path, Path]:
+def layer_param_paths(config: ModelConfig, layer: int) -> tuple[ParamPath, ParamPath]:
     """Where the weights of the encoder's `layer` are, and those of the decoder's layer that undoes it.
 
     Counted from the inputs; the last, `len(config.hidden)`, is the code's.
@@ -30,7 +30,7 @@ def layer_paths(config: ModelConfig, layer: int) -> tuple[Path, Path]:
 
 
 def layer_objective(
-    model: Autoencoder, config: ModelConfig, reconstruction: PerEntry, layer: int, corrupt: Corrupt
+    model: Autoencoder, config: ModelConfig, reconstruction_loss: ElementwiseLoss, layer: int, corrupt: CorruptFn
 ) -> Objective:
     """A denoising autoencoder of one layer, on what the layers before it make of the inputs; these stay as they are.
 
@@ -41,11 +41,11 @@ def layer_objective(
         layer: which, counted from the inputs.
         corrupt: what is done to what the layer is given.
     """
-    constants = CONVENTIONS[config.conventions]
+    constants = FRAMEWORK_DEFAULTS[config.conventions]
     activation = activation_function(config.activation, constants)
     code_activation = activation_function(config.code_activation, constants)
 
-    def apply(variables: Variables, path: Path, inputs: Array) -> Array:
+    def apply(variables: Variables, path: ParamPath, inputs: Array) -> Array:
         own: Any = variables["params"]
         for name in path:
             own = own[name]
@@ -53,15 +53,15 @@ def layer_objective(
 
     def below(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch h"]:
         for before in range(layer):
-            inputs = activation(apply(variables, layer_paths(config, before)[0], inputs))
+            inputs = activation(apply(variables, layer_param_paths(config, before)[0], inputs))
         return jax.lax.stop_gradient(inputs)
 
     def error(variables: Variables, given: Array, target: Float[Array, "batch h"]) -> Float[Array, " batch"]:
-        encoder, decoder = layer_paths(config, layer)
+        encoder, decoder = layer_param_paths(config, layer)
         encoded = apply(variables, encoder, given)
         encoded = code_activation(encoded) if layer == len(config.hidden) else activation(encoded)
-        outputs = apply(model.whole(variables), decoder, encoded)
-        errors = reconstruction(outputs, target) if layer == 0 else squared_error(activation(outputs), target)
+        outputs = apply(model.with_decoder_kernels(variables), decoder, encoded)
+        errors = reconstruction_loss(outputs, target) if layer == 0 else squared_error(activation(outputs), target)
         return jnp.mean(errors, axis=1)
 
     def loss(variables: Variables, batch: Batch, noise_key: PRNGKeyArray) -> tuple[Scalar, Aux]:

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
-from aejax.data.examples import Batch
-from aejax.models.parts import Variables
+from aejax.data.batching import Batch
+from aejax.models.submodules import Variables
 
 
 class Aux(NamedTuple):
@@ -16,9 +16,9 @@ class Aux(NamedTuple):
     batch_stats: dict[str, Any]  # of every part, as they are after this batch
 
 
-Weight = float | Scalar  # a constant, or a number that each of many runs carries
-Loss = Callable[[Variables, Batch, PRNGKeyArray], tuple[Scalar, Aux]]
-Evaluate = Callable[[Variables, Batch], dict[str, Float[Array, " batch"]]]
+ScalarLike = float | Scalar  # a constant, or a number that each of many runs carries
+LossFn = Callable[[Variables, Batch, PRNGKeyArray], tuple[Scalar, Aux]]
+EvaluateFn = Callable[[Variables, Batch], dict[str, Float[Array, " batch"]]]
 
 
 class Objective(NamedTuple):
@@ -28,5 +28,5 @@ class Objective(NamedTuple):
     stored batch statistics, no randomness; it has at least `loss`, in the same unit as the training loss.
     """
 
-    loss: Loss
-    evaluate: Evaluate
+    loss: LossFn
+    evaluate: EvaluateFn

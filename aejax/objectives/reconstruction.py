@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-PerEntry = Callable[[Float[Array, "batch d"], Float[Array, "batch d"]], Float[Array, "batch d"]]
+ElementwiseLoss = Callable[[Float[Array, "batch d"], Float[Array, "batch d"]], Float[Array, "batch d"]]
 
 
 def per_example_mse(recon: Float[Array, "batch d"], target: Float[Array, "batch d"]) -> Float[Array, " batch"]:
@@ -36,7 +36,9 @@ def squared_error(recon: Float[Array, "batch d"], target: Float[Array, "batch d"
     return jnp.square(recon - target)
 
 
-def cross_entropy(logits: Float[Array, "batch d"], target: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
+def sigmoid_binary_cross_entropy(
+    logits: Float[Array, "batch d"], target: Float[Array, "batch d"]
+) -> Float[Array, "batch d"]:
     """Binary cross-entropy of each entry against targets in [0, 1], in nats.
 
     `-x log s(z) - (1 - x) log(1 - s(z)) = softplus(z) - x z`: exact for any logit, and one transcendental pair where
@@ -45,10 +47,10 @@ def cross_entropy(logits: Float[Array, "batch d"], target: Float[Array, "batch d
     return softplus(logits) - target * logits
 
 
-def reconstruction_term(kind: Literal["mse", "bce"], output: Literal["sigmoid", "linear"]) -> PerEntry:
+def make_reconstruction_loss(loss: Literal["mse", "bce"], output: Literal["sigmoid", "linear"]) -> ElementwiseLoss:
     """The term that compares a decoder's outputs, before its last activation, with targets."""
-    if kind == "bce":
-        return cross_entropy
+    if loss == "bce":
+        return sigmoid_binary_cross_entropy
     if output == "sigmoid":
         return lambda logits, target: squared_error(jax.nn.sigmoid(logits), target)
     return squared_error

@@ -7,26 +7,26 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
 from aejax.config import ObjectiveConfig
-from aejax.data.examples import Batch
-from aejax.models.parts import Variables
-from aejax.models.variational import Posterior, VariationalAutoencoder, example_keys, example_noise
-from aejax.objectives.objective import Aux, Objective, Weight
-from aejax.objectives.reconstruction import cross_entropy, per_example_mse
+from aejax.data.batching import Batch
+from aejax.models.submodules import Variables
+from aejax.models.variational import Posterior, VariationalAutoencoder, per_example_keys, per_example_noise
+from aejax.objectives.objective import Aux, Objective, ScalarLike
+from aejax.objectives.reconstruction import per_example_mse, sigmoid_binary_cross_entropy
 
 LOG_TWO_PI = 1.8378770664093453
 # log p(x|z) of each example, from variables, the decoder's outputs before the last activation, and x.
-LogLikelihood = Callable[[Variables, Float[Array, "batch d"], Float[Array, "batch d"]], Float[Array, " batch"]]
+LogLikelihoodFn = Callable[[Variables, Float[Array, "batch d"], Float[Array, "batch d"]], Float[Array, " batch"]]
 
 
-def make_log_likelihood(config: ObjectiveConfig, model: VariationalAutoencoder) -> LogLikelihood:
+def make_log_likelihood(config: ObjectiveConfig, model: VariationalAutoencoder) -> LogLikelihoodFn:
     """Bernoulli with the outputs as logits, or Gaussian around the reconstruction."""
 
     def bernoulli(variables: Variables, outputs: Array, target: Array) -> Array:
-        return -jnp.sum(cross_entropy(outputs, target), axis=1)
+        return -jnp.sum(sigmoid_binary_cross_entropy(outputs, target), axis=1)
 
     def gaussian(variables: Variables, outputs: Array, target: Array) -> Array:
         log_std = model.log_std(variables) if config.decoder_std is None else jnp.log(config.decoder_std)
-        error = jnp.square((model.activate(outputs) - target) * jnp.exp(-log_std))
+        error = jnp.square((model.apply_output_activation(outputs) - target) * jnp.exp(-log_std))
         return -0.5 * jnp.sum(error + 2 * log_std + LOG_TWO_PI, axis=1)
 
     return bernoulli if config.likelihood == "bernoulli" else gaussian
@@ -38,8 +38,13 @@ def gaussian_kl(posterior: Posterior) -> Float[Array, "batch latent"]:
     return 0.5 * (jnp.square(posterior.mean) + variance - posterior.log_variance - 1)
 
 
-def variational(
-    model: VariationalAutoencoder, log_likelihood: LogLikelihood, *, beta: Weight, warmup_steps: int, free_bits: Weight
+def variational_objective(
+    model: VariationalAutoencoder,
+    log_likelihood: LogLikelihoodFn,
+    *,
+    beta: ScalarLike,
+    warmup_steps: int,
+    free_bits: ScalarLike,
 ) -> Objective:
     """`-E_q[log p(x|z)] + beta KL(q || prior)`, one draw from q for each example and step.
 
@@ -56,7 +61,7 @@ def variational(
     def loss(variables: Variables, batch: Batch, noise_key: PRNGKeyArray) -> tuple[Scalar, Aux]:
         posterior, encoder_stats = model.train_posterior(variables, batch.inputs)
         latents = posterior.sample(jax.random.normal(noise_key, posterior.mean.shape))
-        outputs, decoder_stats = model.train_outputs(variables, latents)
+        outputs, decoder_stats = model.train_decode_logits(variables, latents)
         step = variables["batch_stats"]["elbo"]["step"]
         weight = beta * (jnp.minimum(1.0, step / warmup_steps) if warmup_steps else 1.0)
         units = jnp.mean(gaussian_kl(posterior), axis=0)
@@ -67,8 +72,8 @@ def variational(
 
     def evaluate(variables: Variables, batch: Batch) -> dict[str, Float[Array, " batch"]]:
         posterior = model.posterior(variables, batch.inputs)
-        noise = example_noise(batch.inputs, posterior.mean.shape[1])
-        outputs = model.outputs(variables, posterior.sample(noise))
+        noise = per_example_noise(batch.inputs, posterior.mean.shape[1])
+        outputs = model.decode_logits(variables, posterior.sample(noise))
         kl = jnp.sum(gaussian_kl(posterior), axis=1)
         value = beta * kl - log_likelihood(variables, outputs, batch.inputs)
         mse = per_example_mse(model.decode(variables, posterior.mean), batch.inputs)
@@ -77,12 +82,12 @@ def variational(
     return Objective(loss, evaluate)
 
 
-def bounds(
+def elbo_and_iwae(
     model: VariationalAutoencoder,
-    log_likelihood: LogLikelihood,
+    log_likelihood: LogLikelihoodFn,
     variables: Variables,
     inputs: Float[Array, "batch d"],
-    samples: int,
+    importance_samples: int,
 ) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
     """The evidence lower bound and the importance-weighted one, from the same draws.
 
@@ -90,7 +95,7 @@ def bounds(
     equation 8), which is never below it and rises with `samples` towards `log p(x)`.
     """
     posterior = model.posterior(variables, inputs)
-    keys = example_keys(inputs, use=2)
+    keys = per_example_keys(inputs, key_use=2)
 
     def log_weight(sample: Array) -> Float[Array, " batch"]:
         own = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
@@ -98,7 +103,7 @@ def bounds(
         latents = posterior.sample(noise)
         prior = -0.5 * jnp.sum(jnp.square(latents) + LOG_TWO_PI, axis=1)
         density = -0.5 * jnp.sum(jnp.square(noise) + posterior.log_variance + LOG_TWO_PI, axis=1)
-        return log_likelihood(variables, model.outputs(variables, latents), inputs) + prior - density
+        return log_likelihood(variables, model.decode_logits(variables, latents), inputs) + prior - density
 
-    log_weights = jax.lax.map(log_weight, jnp.arange(samples))
-    return jnp.mean(log_weights, axis=0), jax.nn.logsumexp(log_weights, axis=0) - jnp.log(samples)
+    log_weights = jax.lax.map(log_weight, jnp.arange(importance_samples))
+    return jnp.mean(log_weights, axis=0), jax.nn.logsumexp(log_weights, axis=0) - jnp.log(importance_samples)

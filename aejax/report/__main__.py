@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.errors import InputError
-from aejax.report.page import write_page
+from aejax.report.index import write_index
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m aejax.report", description=__doc__)
     parser.add_argument("results_folder", type=Path, nargs="?", default=Path("results"), help="default: results")
     try:
-        print(write_page(parser.parse_args(arguments).results_folder))
+        print(write_index(parser.parse_args(arguments).results_folder))
     except InputError as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2

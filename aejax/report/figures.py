@@ -11,14 +11,23 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from aejax.report.results import Results, best, diverged_seeds, is_control, is_permuted, number
-from aejax.report.style import ACCENT, CLASS_COLOURS, QUIET, SECOND, WIDTH, new_figure, save, styled
+from aejax.report.results import Results, best_method, diverged_seeds, finite_or_none, is_control, is_permuted
+from aejax.report.style import (
+    CLASS_COLORS,
+    FIGURE_WIDTH,
+    NEUTRAL_COLOR,
+    PRIMARY_COLOR,
+    SECONDARY_COLOR,
+    make_figure,
+    save_figure,
+    with_style,
+)
 
-__all__ = ["accuracy_by_method", "code_scatter", "learning_curves", "reconstructions", "save"]
+__all__ = ["plot_accuracy", "plot_codes", "plot_learning_curves", "plot_reconstructions", "save_figure"]
 
 
-@styled
-def learning_curves(
+@with_style
+def plot_learning_curves(
     history: Mapping[str, Mapping[str, Float[np.ndarray, "seed epoch"]]], ylabel: str = "loss"
 ) -> Figure:
     """One panel per method on its own scale: the mean over seeds, in a band from the lowest to the highest seed.
@@ -29,10 +38,13 @@ def learning_curves(
 
     A seed whose loss is not finite in an epoch is left out of that epoch's mean, and the panel says so.
     """
-    figure, panels = _panels(len(history), shape=0.66)
+    figure, panels = _make_panels(len(history), aspect=0.66)
     for axes, (name, losses) in zip(panels, history.items(), strict=True):
         drawn = []
-        for key, label, colour in (("train_loss", "training", ACCENT), ("valid_loss", "validation", SECOND)):
+        for key, label, colour in (
+            ("train_loss", "training", PRIMARY_COLOR),
+            ("valid_loss", "validation", SECONDARY_COLOR),
+        ):
             values = np.asarray(losses.get(key, ()), dtype=float)
             if np.isfinite(values).any():
                 _draw_band(axes, values, label, colour)
@@ -41,15 +53,15 @@ def learning_curves(
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         _log_scale_if_wide(axes, drawn)
-        _note_broken_seeds(axes, drawn)
+        _annotate_nonfinite_seeds(axes, drawn)
     figure.supylabel(ylabel, fontsize=9)
-    _one_legend(figure, panels, title="mean over seeds, in a band from the lowest to the highest seed")
+    _shared_legend(figure, panels, title="mean over seeds, in a band from the lowest to the highest seed")
     return figure
 
 
-@styled
-def reconstructions(
-    originals: Num[np.ndarray, "example *shape"], recons: Mapping[str, Num[np.ndarray, "..."]]
+@with_style
+def plot_reconstructions(
+    originals: Num[np.ndarray, "example *shape"], reconstructions_by_method: Mapping[str, Num[np.ndarray, "..."]]
 ) -> Figure:
     """Originals above each method's reconstructions; one column per example.
 
@@ -57,35 +69,35 @@ def reconstructions(
         originals: images `(example, height, width, channel)`, or rows of a table `(example, feature)`.
         recons: for each method, an array of the same shape and on the same scale.
     """
-    for name, recon in recons.items():
+    for name, recon in reconstructions_by_method.items():
         if np.shape(recon) != np.shape(originals):
             raise ValueError(f"{name}: reconstructions {np.shape(recon)} of originals {np.shape(originals)}")
     if np.ndim(originals) == 4:
-        return _image_rows({"original": originals, **recons})
+        return _plot_image_rows({"original": originals, **reconstructions_by_method})
     if np.ndim(originals) == 2:
-        return _feature_rows(originals, recons)
+        return _plot_feature_rows(originals, reconstructions_by_method)
     raise ValueError(
         f"originals {np.shape(originals)}: expected (example, height, width, channel) or (example, feature)"
     )
 
 
-@styled
-def accuracy_by_method(results: Results) -> Figure:
+@with_style
+def plot_accuracy(results: Results) -> Figure:
     """One row per method: a dot for each seed, the mean and its 95 % interval, in percent of the test examples.
 
     Controls are grey, autoencoders blue; the dotted line is the best control. A seed that diverged is a cross. Rows of
     permuted labels are left out where there are others: down at chance they would leave these no room.
     """
     methods = [method for method in results["methods"] if not is_permuted(method)] or results["methods"]
-    figure = new_figure(0.9 + 0.42 * len(methods))
+    figure = make_figure(0.9 + 0.42 * len(methods))
     axes = figure.add_subplot()
     for row, method in enumerate(methods):
         _draw_accuracy(axes, row, method)
-    reference = best(results, control=True)
+    reference = best_method(results, control=True)
     if reference is not None:
         mean = 100 * reference["test_accuracy"]["mean"]
-        axes.axvline(mean, color=QUIET, linestyle=":", linewidth=1.2, zorder=0)
-        axes.set_title(f"dotted: the best control, {reference['name']}", color=QUIET)
+        axes.axvline(mean, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2, zorder=0)
+        axes.set_title(f"dotted: the best control, {reference['name']}", color=NEUTRAL_COLOR)
     axes.set_yticks(range(len(methods)), [_accuracy_label(method) for method in methods])
     for label, method in zip(axes.get_yticklabels(), methods, strict=True):
         label.set_fontweight("normal" if is_control(method) else "bold")
@@ -97,17 +109,17 @@ def accuracy_by_method(results: Results) -> Figure:
     return figure
 
 
-@styled
-def code_scatter(
+@with_style
+def plot_codes(
     codes: Mapping[str, Float[np.ndarray, "example 2"]], labels: Int[np.ndarray, " example"], class_names: Sequence[str]
 ) -> Figure:
     """Codes in two dimensions, one panel per method, coloured by class; axes have no unit and panels no common scale.
 
     Up to ten classes have a colour each and a legend; beyond that colours follow the class number along a scale.
     """
-    figure, panels = _panels(len(codes), shape=0.9)
-    few = len(class_names) <= len(CLASS_COLOURS)
-    colours = ListedColormap(CLASS_COLOURS[: len(class_names)]) if few else matplotlib.colormaps["viridis"]
+    figure, panels = _make_panels(len(codes), aspect=0.9)
+    few = len(class_names) <= len(CLASS_COLORS)
+    colours = ListedColormap(CLASS_COLORS[: len(class_names)]) if few else matplotlib.colormaps["viridis"]
     norm = Normalize(-0.5, len(class_names) - 0.5)  # so that, of n colours, class k has the k-th
     # Sorted data would bury their first class under the others: shuffled, the same way every time.
     order = np.random.default_rng(0).permutation(len(labels))
@@ -123,8 +135,8 @@ def code_scatter(
         axes.set_aspect("equal", adjustable="datalim")
     if few:
         for index, class_name in enumerate(class_names):
-            panels[0].scatter([], [], color=CLASS_COLOURS[index], s=24, label=class_name)
-        _one_legend(figure, panels[:1], title=None)
+            panels[0].scatter([], [], color=CLASS_COLORS[index], s=24, label=class_name)
+        _shared_legend(figure, panels[:1], title=None)
     else:
         ticks = np.unique(np.linspace(0, len(class_names) - 1, 6).round().astype(int))
         bar = figure.colorbar(drawn[0], ax=panels, ticks=ticks, label="class", aspect=30)
@@ -134,17 +146,17 @@ def code_scatter(
     return figure
 
 
-def _panels(count: int, shape: float) -> tuple[Figure, list[Axes]]:
+def _make_panels(count: int, aspect: float) -> tuple[Figure, list[Axes]]:
     """Small multiples; `shape` is a panel's height over its width."""
     across = {1: 1, 2: 2, 4: 2}.get(count, 3)
     rows = max(-(-count // across), 1)
-    width = 0.6 * WIDTH if across == 1 else WIDTH
-    figure = new_figure(rows * shape * width / across + 0.5, width)
+    width = 0.6 * FIGURE_WIDTH if across == 1 else FIGURE_WIDTH
+    figure = make_figure(rows * aspect * width / across + 0.5, width)
     grid = figure.add_gridspec(rows, across)
     return figure, [figure.add_subplot(grid[divmod(index, across)]) for index in range(count)]
 
 
-def _one_legend(figure: Figure, panels: Sequence[Axes], title: str | None) -> None:
+def _shared_legend(figure: Figure, panels: Sequence[Axes], title: str | None) -> None:
     handles = {}
     for axes in panels:
         handles.update({label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)})
@@ -170,22 +182,22 @@ def _log_scale_if_wide(axes: Axes, losses: Sequence[Float[np.ndarray, "seed epoc
         axes.yaxis.set_minor_formatter("")
 
 
-def _note_broken_seeds(axes: Axes, losses: Sequence[Float[np.ndarray, "seed epoch"]]) -> None:
+def _annotate_nonfinite_seeds(axes: Axes, losses: Sequence[Float[np.ndarray, "seed epoch"]]) -> None:
     broken = np.zeros(len(losses[0]) if losses else 0, dtype=bool)
     for values in losses:
         broken |= ~np.isfinite(values).all(axis=1)
     if broken.any():
         note = f"{np.count_nonzero(broken)} of {len(broken)} seeds not finite"
-        axes.text(0.98, 0.96, note, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=SECOND)
+        axes.text(0.98, 0.96, note, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=SECONDARY_COLOR)
 
 
-def _image_rows(rows: Mapping[str, Num[np.ndarray, "example height width channel"]]) -> Figure:
+def _plot_image_rows(rows: Mapping[str, Num[np.ndarray, "example height width channel"]]) -> Figure:
     # Placed by hand: automatic layouts leave more white between rows than the images are worth.
     low, high = float(rows["original"].min()), float(rows["original"].max())
-    strips = {name: _film_strip(images, low, high) for name, images in rows.items()}
+    strips = {name: _concatenate_images(images, low, high) for name, images in rows.items()}
     across, down = strips["original"].shape[1], strips["original"].shape[0]
     margin = 0.15 + 0.08 * max(map(len, rows))  # inches for the labels
-    height = min((WIDTH - margin) * down / across, 1.2)
+    height = min((FIGURE_WIDTH - margin) * down / across, 1.2)
     width, gap = height * across / down, 0.06
     figure = Figure(figsize=(margin + width, len(rows) * (height + gap)))
     for row, (name, strip) in enumerate(strips.items()):
@@ -199,7 +211,7 @@ def _image_rows(rows: Mapping[str, Num[np.ndarray, "example height width channel
     return figure
 
 
-def _film_strip(images: Num[np.ndarray, "example height width channel"], low: float, high: float) -> np.ndarray:
+def _concatenate_images(images: Num[np.ndarray, "example height width channel"], low: float, high: float) -> np.ndarray:
     """Images side by side, white between them, `(height, across)` or `(height, across, 3)` in [0, 1].
 
     One scale for every row of a figure: a reconstruction that is too dim must look too dim. Of channels that are not
@@ -213,38 +225,38 @@ def _film_strip(images: Num[np.ndarray, "example height width channel"], low: fl
     return strip[..., 0] if strip.shape[-1] == 1 else strip
 
 
-def _feature_rows(
+def _plot_feature_rows(
     originals: Num[np.ndarray, "example feature"], recons: Mapping[str, Num[np.ndarray, "example feature"]]
 ) -> Figure:
     count, width = originals.shape
-    figure = new_figure(1.1 * len(recons) + 0.7)
+    figure = make_figure(1.1 * len(recons) + 0.7)
     panels = figure.subplots(len(recons), count, squeeze=False, sharex=True, sharey=True)
     features = np.arange(1, width + 1)
     for row, (name, recon) in zip(panels, recons.items(), strict=True):
         for index, axes in enumerate(row):
             axes.bar(features, originals[index], width=0.9, color="#cccccc", label="original")
-            axes.plot(features, recon[index], "o", color=SECOND, markersize=2, label="reconstruction")
+            axes.plot(features, recon[index], "o", color=SECONDARY_COLOR, markersize=2, label="reconstruction")
             axes.tick_params(labelsize=7)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    _one_legend(
+    _shared_legend(
         figure, list(panels[0, :1]), title="scaled value of each feature, by its number; one column per example"
     )
     return figure
 
 
 def _draw_accuracy(axes: Axes, row: int, method: Results) -> None:
-    colour = QUIET if is_control(method) else ACCENT
+    colour = NEUTRAL_COLOR if is_control(method) else PRIMARY_COLOR
     accuracy = method["test_accuracy"]
     seeds = 100 * np.array([np.nan if value is None else value for value in accuracy["per_seed"]], dtype=float)
     # Multiples of the golden ratio spread any number of seeds evenly, and a seed keeps its height when more are added.
     heights = row + 0.5 * ((np.arange(len(seeds)) * 0.618034) % 1 - 0.5)
     diverged = np.isin(np.arange(len(seeds)), list(diverged_seeds(method)))
     axes.scatter(seeds[~diverged], heights[~diverged], s=14, color=colour, alpha=0.45, linewidths=0)
-    axes.scatter(seeds[diverged], heights[diverged], s=22, color=SECOND, marker="x", linewidths=1.2)
-    mean = number(accuracy["mean"])
+    axes.scatter(seeds[diverged], heights[diverged], s=22, color=SECONDARY_COLOR, marker="x", linewidths=1.2)
+    mean = finite_or_none(accuracy["mean"])
     if mean is not None:
         axes.plot(100 * mean, row, "D", color=colour, markersize=5, markeredgecolor="white", zorder=4)
-        bounds = [100 * bound for bound in accuracy["ci95"] or () if number(bound) is not None]
+        bounds = [100 * bound for bound in accuracy["ci95"] or () if finite_or_none(bound) is not None]
         axes.plot(bounds, [row] * len(bounds), color=colour, linewidth=2.5, zorder=3)
 
 

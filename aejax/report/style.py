@@ -7,18 +7,20 @@ import matplotlib
 from matplotlib.figure import Figure
 from PIL import Image, ImageChops, ImageStat
 
-from aejax.store.files import write_atomically
+from aejax.storage.atomic_io import write_atomically
 
-WIDTH = 8.0  # inches; at DPI, 1120 pixels: sharp at the 830 or so that a README is shown at
+FIGURE_WIDTH = 8.0  # inches; at DPI, 1120 pixels: sharp at the 830 or so that a README is shown at
 DPI = 140
 
-INK = "#333333"
-QUIET = "#8c8c8c"  # controls, originals, reference lines
-ACCENT = "#0072b2"  # autoencoders, training curves; this and SECOND are from Okabe and Ito's colour-blind-safe set
-SECOND = "#d55e00"  # validation curves, reconstructions
+TEXT_COLOR = "#333333"
+NEUTRAL_COLOR = "#8c8c8c"  # controls, originals, reference lines
+PRIMARY_COLOR = (
+    "#0072b2"  # autoencoders, training curves; this and SECOND are from Okabe and Ito's colour-blind-safe set
+)
+SECONDARY_COLOR = "#d55e00"  # validation curves, reconstructions
 
 # Paul Tol's "muted" set, safe for the common kinds of colour blindness, with a dark grey as the tenth.
-CLASS_COLOURS = (
+CLASS_COLORS = (
     "#cc6677",
     "#332288",
     "#ddcc77",
@@ -32,22 +34,22 @@ CLASS_COLOURS = (
 )
 
 # A decorator for the functions that draw: global settings are as before once they return.
-styled = matplotlib.rc_context(
+with_style = matplotlib.rc_context(
     {
         "font.family": "DejaVu Sans",  # comes with matplotlib, so the same everywhere
         "font.size": 9,
         "axes.titlesize": 9,
         "axes.titlelocation": "left",
         "axes.labelsize": 9,
-        "axes.labelcolor": INK,
+        "axes.labelcolor": TEXT_COLOR,
         "axes.edgecolor": "#bbbbbb",
         "axes.linewidth": 0.8,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.titlecolor": INK,
-        "text.color": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
+        "axes.titlecolor": TEXT_COLOR,
+        "text.color": TEXT_COLOR,
+        "xtick.color": TEXT_COLOR,
+        "ytick.color": TEXT_COLOR,
         "xtick.labelsize": 8,
         "ytick.labelsize": 8,
         "legend.fontsize": 8,
@@ -60,22 +62,22 @@ styled = matplotlib.rc_context(
 )
 
 
-def new_figure(height: float, width: float = WIDTH) -> Figure:
+def make_figure(height: float, width: float = FIGURE_WIDTH) -> Figure:
     """An empty figure of this size in inches, one that pyplot does not know and so cannot keep alive."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG that depends only on the figure, whole or not at all."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)
-    image = _with_fewer_colours(Image.open(drawn).convert("RGB"))
+    image = _quantize_colors(Image.open(drawn).convert("RGB"))
     plain = io.BytesIO()  # saved anew, without the metadata that names matplotlib's version
     image.save(plain, format="png", optimize=True)
     write_atomically(path, plain.getvalue())
 
 
-def _with_fewer_colours(image: Image.Image) -> Image.Image:
+def _quantize_colors(image: Image.Image) -> Image.Image:
     """The image in 256 colours, a third of the bytes, if that is off by less than one level in 255 on average.
 
     Charts pass, colour photographs do not and stay as they are.

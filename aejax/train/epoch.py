@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Scalar
 
-from aejax.data.examples import Batch, Examples, map_rows, take
+from aejax.data.batching import Batch, Examples, gather_batch, map_rows
 from aejax.data.scalers import Scaler
-from aejax.models.parts import HYPER
+from aejax.models.submodules import HYPERPARAMETERS
 from aejax.objectives.objective import Aux, Objective
-from aejax.train.state import Fit, TrainState
+from aejax.train.state import TrainProgress, TrainState
 
 
 class SeedData(NamedTuple):
@@ -20,13 +20,13 @@ class SeedData(NamedTuple):
 
     key: PRNGKeyArray  # of this seed's randomness within steps
     scaler: Scaler
-    monitor: Int[Array, " n_monitor"]  # rows behind the validation metrics
+    validation_rows: Int[Array, " n_monitor"]  # rows behind the validation metrics
 
 
 Metrics = dict[str, Float[Array, "..."]]
 
 
-def make_step(
+def make_train_step(
     objective: Objective, optimizer: optax.GradientTransformation
 ) -> Callable[[TrainState, Batch, PRNGKeyArray], tuple[TrainState, Metrics]]:
     """One update: gradient, optimizer, apply. Settings that the variables carry reach the optimizer as `hyper`."""
@@ -39,7 +39,7 @@ def make_step(
             return objective.loss({**state.variables, "params": params}, batch, key)
 
         gradient, aux = jax.grad(loss_of, has_aux=True)(params)
-        updates, opt_state = update(gradient, state.opt_state, params, hyper=state.variables.get(HYPER))
+        updates, opt_state = update(gradient, state.opt_state, params, hyper=state.variables.get(HYPERPARAMETERS))
         updated = {"params": optax.apply_updates(params, updates), "batch_stats": aux.batch_stats}
         variables = {**state.variables, **updated}
         return TrainState(variables=variables, opt_state=opt_state, step=state.step + 1), aux.metrics
@@ -62,28 +62,30 @@ def all_finite(tree: Any) -> Bool[Array, ""]:
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
 
 
-def make_epochs(
+def make_train_epochs(
     objective: Objective, optimizer: optax.GradientTransformation
-) -> Callable[[Fit, Int[Array, "epochs steps batch"], SeedData, Examples], tuple[Fit, Metrics]]:
+) -> Callable[[TrainProgress, Int[Array, "epochs steps batch"], SeedData, Examples], tuple[TrainProgress, Metrics]]:
     """Several epochs of one seed as one pure function, to be laid over seeds by a plan.
 
     Returned metrics are `train_*` (mean over the epoch's steps) and `valid_*` (after the epoch), each `(epochs,)`.
     A seed whose loss or weights stop being finite keeps the state from before that epoch, trains no further, and
     reports NaN from then on.
     """
-    step = make_step(objective, optimizer)
+    step = make_train_step(objective, optimizer)
 
-    def epoch(fit: Fit, order: Int[Array, "steps batch"], data: SeedData, examples: Examples) -> tuple[Fit, Metrics]:
+    def epoch(
+        fit: TrainProgress, order: Int[Array, "steps batch"], data: SeedData, examples: Examples
+    ) -> tuple[TrainProgress, Metrics]:
         def body(state: TrainState, rows: Int[Array, " batch"]) -> tuple[TrainState, Metrics]:
-            return step(state, take(examples, data.scaler, rows), jax.random.fold_in(data.key, state.step))
+            return step(state, gather_batch(examples, data.scaler, rows), jax.random.fold_in(data.key, state.step))
 
         state, metrics = jax.lax.scan(body, fit.state, order)
         means = {name: jnp.mean(values) for name, values in metrics.items()}
         return end_epoch(objective, fit, state, means, state.step // order.shape[0], data, examples)
 
     def epochs(
-        fit: Fit, orders: Int[Array, "epochs steps batch"], data: SeedData, examples: Examples
-    ) -> tuple[Fit, Metrics]:
+        fit: TrainProgress, orders: Int[Array, "epochs steps batch"], data: SeedData, examples: Examples
+    ) -> tuple[TrainProgress, Metrics]:
         return jax.lax.scan(lambda fit, order: epoch(fit, order, data, examples), fit, orders)
 
     return epochs
@@ -91,13 +93,13 @@ def make_epochs(
 
 def end_epoch(
     objective: Objective,
-    fit: Fit,
+    progress: TrainProgress,
     state: TrainState,
     means: Metrics,
     epoch: Int[Array, ""],
     data: SeedData,
     examples: Examples,
-) -> tuple[Fit, Metrics]:
+) -> tuple[TrainProgress, Metrics]:
     """The fit after an epoch's steps, and what is reported of it; see `make_epochs`.
 
     Args:
@@ -110,28 +112,32 @@ def end_epoch(
         examples: of the monitored rows.
     """
     trained = {f"train_{name}": value for name, value in means.items()}
-    valid = mean_metrics(objective, state, examples, data.scaler, data.monitor)
-    healthy = (fit.diverged_epoch == 0) & all_finite((trained, state))
+    valid = mean_metrics(objective, state, examples, data.scaler, data.validation_rows)
+    healthy = (progress.diverged_epoch == 0) & all_finite((trained, state))
     history = {**trained, **{f"valid_{name}": value for name, value in valid.items()}}
-    return _advance(fit, state, valid.get("loss"), healthy, epoch), {
+    return _update_progress(progress, state, valid.get("loss"), healthy, epoch), {
         name: jnp.where(healthy, value, jnp.nan) for name, value in history.items()
     }
 
 
-def _advance(
-    fit: Fit, state: TrainState, valid_loss: Scalar | None, healthy: Bool[Array, ""], epoch: Int[Array, ""]
-) -> Fit:
+def _update_progress(
+    progress: TrainProgress,
+    state: TrainState,
+    valid_loss: Scalar | None,
+    is_finite: Bool[Array, ""],
+    epoch: Int[Array, ""],
+) -> TrainProgress:
     """The fit after an epoch: forward if it was healthy, else as it was, and marked."""
     loss = jnp.zeros(()) if valid_loss is None else valid_loss
-    better = healthy & (True if valid_loss is None else loss < fit.best_loss)
+    better = is_finite & (True if valid_loss is None else loss < progress.best_loss)
 
     def keep(condition: Bool[Array, ""], new: Any, old: Any) -> Any:
         return jax.lax.cond(condition, lambda: new, lambda: old)
 
-    first_failure = (fit.diverged_epoch == 0) & ~healthy
-    return Fit(
-        state=keep(healthy, state, fit.state),
-        best=keep(better, state.variables, fit.best),
-        best_loss=jnp.where(better, loss, fit.best_loss),
-        diverged_epoch=jnp.where(first_failure, epoch, fit.diverged_epoch),
+    first_failure = (progress.diverged_epoch == 0) & ~is_finite
+    return TrainProgress(
+        state=keep(is_finite, state, progress.state),
+        best=keep(better, state.variables, progress.best),
+        best_loss=jnp.where(better, loss, progress.best_loss),
+        diverged_epoch=jnp.where(first_failure, epoch, progress.diverged_epoch),
     )

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Key
 
-Use = Literal["init", "noise", "head init", "head noise"]
-_USES: dict[Use, int] = {"init": 0, "noise": 1, "head init": 2, "head noise": 3}
+KeyUse = Literal["init", "noise", "head init", "head noise"]
+_KEY_USES: dict[KeyUse, int] = {"init": 0, "noise": 1, "head init": 2, "head noise": 3}
 
 
-def seed_keys(seeds: int, use: Use) -> Key[jax.Array, " seeds"]:
+def seed_keys(seeds: int, use: KeyUse) -> Key[jax.Array, " seeds"]:
     """One key for each of seeds `0..seeds-1`, for one use."""
-    return jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), _USES[use]))(jnp.arange(seeds))
+    return jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), _KEY_USES[use]))(jnp.arange(seeds))

@@ -7,7 +7,7 @@ import optax
 from flax.traverse_util import path_aware_map
 
 from aejax.config import OptimizerConfig
-from aejax.config.carried import carrying
+from aejax.config.traced_hyperparameters import replace_unvalidated
 from aejax.errors import require
 
 
@@ -51,7 +51,7 @@ def make_optimizer(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -
     return optax.chain(optax.clip_by_global_norm(config.clip_norm), optimizer)
 
 
-def carried_optimizer(
+def make_traced_optimizer(
     config: OptimizerConfig, steps_per_epoch: int, epochs: int
 ) -> optax.GradientTransformationExtraArgs:
     """The same, with what each update is told in `hyper` in place of the config's own numbers.
@@ -67,12 +67,14 @@ def carried_optimizer(
         hyper: Mapping[str, Any],
         **others: Any,
     ) -> tuple[optax.Updates, optax.OptState]:
-        return make_optimizer(carrying(config, hyper), steps_per_epoch, epochs).update(gradient, state, params)
+        return make_optimizer(replace_unvalidated(config, hyper), steps_per_epoch, epochs).update(
+            gradient, state, params
+        )
 
     return optax.GradientTransformationExtraArgs(make_optimizer(config, steps_per_epoch, epochs).init, update)
 
 
-def train_only(
+def train_selected(
     optimizer: optax.GradientTransformation, is_trained: Callable[[tuple[str, ...]], bool]
 ) -> optax.GradientTransformation:
     """`optimizer` for the parameters whose path is chosen; the others stay bit-equal.
@@ -92,4 +94,4 @@ def train_only(
 
 def freeze(optimizer: optax.GradientTransformation, parts: Collection[str]) -> optax.GradientTransformation:
     """`optimizer` for every part but these; these stay bit-equal."""
-    return train_only(optimizer, lambda path: path[0] not in parts)
+    return train_selected(optimizer, lambda path: path[0] not in parts)

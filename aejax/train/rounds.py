@@ -8,29 +8,29 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, Shaped
 
-from aejax.data.examples import Batch, Examples, spread
-from aejax.data.scalers import scale
+from aejax.data.batching import Batch, Examples, shard_batch
+from aejax.data.scalers import apply_scaler
 from aejax.objectives.objective import Objective
-from aejax.train.epoch import Metrics, SeedData, end_epoch, make_step
-from aejax.train.state import Fit, TrainState
+from aejax.train.epoch import Metrics, SeedData, end_epoch, make_train_step
+from aejax.train.state import TrainProgress, TrainState
 
 
-class Running(NamedTuple):
+class RoundState(NamedTuple):
     """A seed within a round."""
 
     state: TrainState
-    sums: Metrics  # of each step's metrics since the round began
+    metric_sums: Metrics  # of each step's metrics since the round began
 
 
-class Rounds(NamedTuple):
+class RoundFunctions(NamedTuple):
     """A round of one seed in three pure functions, to be laid over seeds by a plan."""
 
-    begin: Callable[..., Running]
-    advance: Callable[..., Running]
-    end: Callable[..., tuple[Fit, Metrics]]
+    begin: Callable[..., RoundState]
+    advance: Callable[..., RoundState]
+    end: Callable[..., tuple[TrainProgress, Metrics]]
 
 
-def make_rounds(objective: Objective, optimizer: optax.GradientTransformation) -> Rounds:
+def make_round_functions(objective: Objective, optimizer: optax.GradientTransformation) -> RoundFunctions:
     """What `make_epochs` does of rows that are all on the device, of chunks as they come.
 
     Returns:
@@ -39,34 +39,34 @@ def make_rounds(objective: Objective, optimizer: optax.GradientTransformation) -
         other; and `end(fit, running, steps, number, data, examples)`, with the fit from before the round, its steps
         and its number, from 1. A round counts as an epoch in all that is reported: see `make_epochs`.
     """
-    step = make_step(objective, optimizer)
+    step = make_train_step(objective, optimizer)
 
     def one(state: TrainState, inputs: Shaped[Array, "batch d"], data: SeedData) -> tuple[TrainState, Metrics]:
-        batch = Batch(scale(data.scaler, spread(inputs)), jnp.zeros(inputs.shape[0], jnp.int32))
+        batch = Batch(apply_scaler(data.scaler, shard_batch(inputs)), jnp.zeros(inputs.shape[0], jnp.int32))
         return step(state, batch, jax.random.fold_in(data.key, state.step))
 
-    def begin(fit: Fit, chunk: Shaped[Array, "steps batch d"], data: SeedData) -> Running:
+    def begin(fit: TrainProgress, chunk: Shaped[Array, "steps batch d"], data: SeedData) -> RoundState:
         _, metrics = jax.eval_shape(one, fit.state, chunk[0], data)
-        return Running(fit.state, {name: jnp.zeros(like.shape, like.dtype) for name, like in metrics.items()})
+        return RoundState(fit.state, {name: jnp.zeros(like.shape, like.dtype) for name, like in metrics.items()})
 
     def advance(
-        running: Running, chunk: Shaped[Array, "steps batch d"], steps: Int[Array, ""], data: SeedData
-    ) -> Running:
-        def body(index: Int[Array, ""], before: Running) -> Running:
+        running: RoundState, chunk: Shaped[Array, "steps batch d"], steps: Int[Array, ""], data: SeedData
+    ) -> RoundState:
+        def body(index: Int[Array, ""], before: RoundState) -> RoundState:
             state, metrics = one(before.state, jax.lax.dynamic_index_in_dim(chunk, index, keepdims=False), data)
-            return Running(state, jax.tree.map(jnp.add, before.sums, metrics))
+            return RoundState(state, jax.tree.map(jnp.add, before.metric_sums, metrics))
 
         return jax.lax.fori_loop(0, steps, body, running)
 
     def end(
-        fit: Fit,
-        running: Running,
+        fit: TrainProgress,
+        running: RoundState,
         steps: Int[Array, ""],
         number: Int[Array, ""],
         data: SeedData,
         examples: Examples,
-    ) -> tuple[Fit, Metrics]:
-        means = jax.tree.map(lambda total: total / steps, running.sums)
+    ) -> tuple[TrainProgress, Metrics]:
+        means = jax.tree.map(lambda total: total / steps, running.metric_sums)
         return end_epoch(objective, fit, running.state, means, number, data, examples)
 
-    return Rounds(begin, advance, end)
+    return RoundFunctions(begin, advance, end)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from aejax.models.parts import Variables
+from aejax.models.submodules import Variables
 
 
 @no_type_check
@@ -29,7 +29,7 @@ class TrainState:
 @no_type_check
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Fit:
+class TrainProgress:
     """A training between two epochs."""
 
     state: TrainState  # after the last epoch that ended finite
@@ -44,14 +44,14 @@ def init_state(variables: Variables, optimizer: optax.GradientTransformation, st
     return TrainState(variables=variables, opt_state=opt_state, step=jnp.asarray(step, jnp.int32))
 
 
-def init_fit(
+def init_progress(
     variables: Variables,
     optimizer: optax.GradientTransformation,
     step: int = 0,
     diverged_epoch: Int[Array, ""] | None = None,
-) -> Fit:
+) -> TrainProgress:
     """A training before its first epoch; after one that diverged, it stays where that one stopped."""
-    return Fit(
+    return TrainProgress(
         state=init_state(variables, optimizer, step),
         best=variables,
         best_loss=jnp.asarray(jnp.inf),

@@ -12,38 +12,41 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from benchmark.training.job import TrainingJob
+from benchmark.training.workloads import TUTORIAL_SPLIT, TrainingWorkload, prepare_training_job
 
-from aejax.benchmark.training.job import Job
-from aejax.benchmark.training.workloads import TUTORIAL, Workload, prepare_job
+from aejax.autoencoders.registry import KINDS
 from aejax.config import DataConfig, ModelConfig, PretrainConfig
-from aejax.data.examples import Batch
-from aejax.kinds.registry import KINDS
-from aejax.recipes import recipe
-from aejax.run.experiment import setting_of
+from aejax.data.batching import Batch
+from aejax.experiments.experiment import problem_spec_for
+from aejax.recipes import get_recipe
 from aejax.train.optimizers import make_optimizer
 
 DIGITS = DataConfig(dataset="digits")
 CONFIGS: dict[str, PretrainConfig] = {
-    "deep": dataclasses.replace(recipe("tutorial-deep"), data=DIGITS),
-    "dense64": dataclasses.replace(recipe("tutorial-dense64"), data=DIGITS),
+    "deep": dataclasses.replace(get_recipe("tutorial-deep"), data=DIGITS),
+    "dense64": dataclasses.replace(get_recipe("tutorial-dense64"), data=DIGITS),
     "tabular": dataclasses.replace(
-        recipe("tutorial-tabular"), data=dataclasses.replace(recipe("tutorial-tabular").data, tabular_samples=300)
+        get_recipe("tutorial-tabular"),
+        data=dataclasses.replace(get_recipe("tutorial-tabular").data, tabular_samples=300),
     ),
-    "k-sparse": dataclasses.replace(recipe("k-sparse"), split=TUTORIAL),
-    "vae": dataclasses.replace(recipe("vae"), split=TUTORIAL),
+    "k-sparse": dataclasses.replace(get_recipe("k-sparse"), split=TUTORIAL_SPLIT),
+    "vae": dataclasses.replace(get_recipe("vae"), split=TUTORIAL_SPLIT),
     "conv": dataclasses.replace(
-        recipe("conv"), split=TUTORIAL, model=ModelConfig(channels=(4, 6, 8), latent_dim=5, code_activation="relu")
+        get_recipe("conv"),
+        split=TUTORIAL_SPLIT,
+        model=ModelConfig(channels=(4, 6, 8), latent_dim=5, code_activation="relu"),
     ),
 }
 BATCH = 32
 Path = tuple[str, ...]
 
 
-def job_of(name: str) -> Job:
-    return prepare_job(Workload(CONFIGS[name]), None)
+def job_of(name: str) -> TrainingJob:
+    return prepare_training_job(TrainingWorkload(CONFIGS[name]), None)
 
 
-def inputs_of(job: Job) -> np.ndarray:
+def inputs_of(job: TrainingJob) -> np.ndarray:
     flat = job.dataset.inputs.reshape(len(job.dataset.inputs), -1)[job.rows[:BATCH]]
     return ((flat.astype(np.float32) - job.shift) * job.scale).astype(np.float32)
 
@@ -61,9 +64,9 @@ def in_order(params: Any) -> list[tuple[Path, np.ndarray]]:
     return sorted(((tuple(key.key for key in path), np.asarray(leaf)) for path, leaf in flat), key=place)
 
 
-def our_losses(job: Job, inputs: np.ndarray) -> tuple[list[tuple[Path, np.ndarray]], list[float]]:
+def our_losses(job: TrainingJob, inputs: np.ndarray) -> tuple[list[tuple[Path, np.ndarray]], list[float]]:
     """Parameters at the start, and the loss of a batch before and after one step on it."""
-    kind = KINDS[job.config.method](setting_of(job.config, job.dataset))
+    kind = KINDS[job.config.method](problem_spec_for(job.config, job.dataset))
     variables = kind.model.init(jax.random.key(0))
     params = dict(variables["params"])
     params.pop("elbo", None)
@@ -109,7 +112,7 @@ def test_keras_steps_as_we_do(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
     # What this project holds its own code to, Keras' is not held to.
     with warnings.catch_warnings(), jax.legacy_prng_key("allow"), jax.numpy_rank_promotion("allow"):
         warnings.simplefilter("ignore")
-        from aejax.benchmark.training import keras_peer
+        from benchmark.training import keras_runner as keras_peer
 
         model = keras_peer.make_model(job, 0)
         values = [as_keras(path, value) for path, value in params]
@@ -130,13 +133,12 @@ def test_torch_steps_as_we_do(name: str) -> None:
     if importlib.util.find_spec("torch") is None:
         pytest.skip("torch is not installed")
     import torch
-
-    from aejax.benchmark.training import torch_peer
+    from benchmark.training import torch_runner as torch_peer
 
     job = job_of(name)
     inputs = inputs_of(job)
     params, ours = our_losses(job, inputs)
-    learner = torch_peer.make_learner(job, 0, torch.device("cpu"))
+    learner = torch_peer.make_seed_model(job, 0, torch.device("cpu"))
     own = list(learner.model.parameters())
     assert [tuple(one.shape) for one in own] == [as_torch(*pair).shape for pair in params]
     with torch.no_grad():
@@ -157,7 +159,7 @@ def mean_squared_error(model: Any, inputs: np.ndarray) -> float:
 
 
 def test_sklearns_loss_is_the_mean_squared_error() -> None:
-    from aejax.benchmark.training import sklearn_peer
+    from benchmark.training import sklearn_runner as sklearn_peer
 
     job = job_of("dense64")
     job = dataclasses.replace(job, rows=job.rows[:BATCH])  # one step
@@ -166,13 +168,13 @@ def test_sklearns_loss_is_the_mean_squared_error() -> None:
     model.partial_fit(inputs, inputs)
     before = mean_squared_error(model, inputs)
     model.partial_fit(inputs, inputs)
-    assert sklearn_peer.loss_of(model) == pytest.approx(before, rel=1e-5)
+    assert sklearn_peer.mean_squared_error(model) == pytest.approx(before, rel=1e-5)
 
 
 @pytest.mark.parametrize(("name", "takes_part"), [("dense64", True), *((n, False) for n in CONFIGS if n != "dense64")])
 def test_sklearn_takes_part_where_it_does_such_work(name: str, takes_part: bool) -> None:
-    from aejax.benchmark.peers import PEERS
+    from benchmark.peers import PEERS
 
-    found: Sequence[Any] = PEERS["sklearn"].trains(job_of(name).config, 4, 2)
+    found: Sequence[Any] = PEERS["sklearn"].training_contenders(job_of(name).config, 4, 2)
     assert bool(found) == takes_part
     assert all("outputs are linear" in one.note for one in found)

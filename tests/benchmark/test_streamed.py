@@ -1,27 +1,31 @@
 """What is made to be streamed is as large as asked, can be learned from, and is the same again from its seed."""
 
 import numpy as np
+from benchmark.streaming import BLOCK_SIZE, IMAGE_SHAPE, N_CLASSES, track_memory, write_synthetic_dataset
 
-from aejax.benchmark.streamed import BLOCK, CLASSES, SHAPE, while_watched, write_large
 from aejax.config import DataConfig
-from aejax.data.sources import load
+from aejax.data.registry import load_dataset
 
-SIZE = (BLOCK + 5) * SHAPE[0] * SHAPE[1]
+SIZE = (BLOCK_SIZE + 5) * IMAGE_SHAPE[0] * IMAGE_SHAPE[1]
 
 
 def test_a_large_set_has_its_size_opens_as_a_stream_and_is_the_same_from_the_same_seed(tmp_path):
-    written = write_large(tmp_path / "one", SIZE, 0)
-    assert written["n"] == BLOCK + 5
+    written = write_synthetic_dataset(tmp_path / "one", SIZE, 0)
+    assert written["n"] == BLOCK_SIZE + 5
     assert SIZE < written["bytes"] < 1.01 * SIZE
-    write_large(tmp_path / "two", SIZE, 0)
+    write_synthetic_dataset(tmp_path / "two", SIZE, 0)
     for name in ("inputs.npy", "labels.npy"):
         np.testing.assert_array_equal(np.load(tmp_path / "one" / name), np.load(tmp_path / "two" / name))
-    dataset = load(DataConfig(dataset=str(tmp_path / "one"), stream=True))
-    assert (dataset.shape, dataset.classes, dataset.stream.source.n) == ((28, 28, 1), CLASSES, BLOCK + 5)
+    dataset = load_dataset(DataConfig(dataset=str(tmp_path / "one"), stream=True))
+    assert (dataset.example_shape, dataset.n_classes, dataset.stream.source.n_examples) == (
+        (28, 28, 1),
+        N_CLASSES,
+        BLOCK_SIZE + 5,
+    )
 
 
 def test_its_examples_are_near_few_directions(tmp_path):
-    write_large(tmp_path / "set", SIZE, 0)
+    write_synthetic_dataset(tmp_path / "set", SIZE, 0)
     inputs = np.load(tmp_path / "set" / "inputs.npy")[:2000].reshape(2000, -1) / 255
     spread = np.linalg.svd(inputs - inputs.mean(axis=0), compute_uv=False) ** 2
     assert spread[:32].sum() > 0.5 * spread.sum()
@@ -32,6 +36,6 @@ def test_watching_sees_what_a_job_holds_for_a_while():
         held = np.ones(40_000_000)
         return float(held[-1])
 
-    answer, memory = while_watched(job)
+    answer, memory = track_memory(job)
     assert answer == 1.0
     assert memory["high_water"] >= memory["resident_peak"] >= memory["resident_before"]

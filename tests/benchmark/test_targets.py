@@ -3,14 +3,13 @@
 from typing import Any
 
 import pytest
-
-from aejax.benchmark.summary import summary_table
-from aejax.benchmark.targets import FASTER, verdicts
-from aejax.benchmark.turns import spread
+from benchmark.interleaved import summarize
+from benchmark.summary import summary_table
+from benchmark.targets import FASTER, verdicts
 
 
 def contender(name: str, peer: str, seeds: int, each: list[float], processes: int = 1) -> dict[str, Any]:
-    seconds = {"seconds_per_epoch_and_seed": spread(each)}
+    seconds = {"seconds_per_epoch_and_seed": summarize(each)}
     return {"name": name, "library": peer, "peer": peer, "seeds": seeds, "processes": processes, **seconds}
 
 
@@ -79,7 +78,7 @@ def test_two_seeds_are_not_several() -> None:
 
 @pytest.mark.parametrize(("seconds", "peak", "met"), [(59.9, 1.49e9, True), (60.0, 1.5e9, False)])
 def test_commands(seconds: float, peak: float, met: bool) -> None:
-    one = {"name": "python compare.py", "seconds": spread([seconds]), "peak_memory_bytes": peak}
+    one = {"name": "python compare.py", "seconds": summarize([seconds]), "peak_memory_bytes": peak}
     entries = [{"name": name, "kind": "command", "contenders": [one]} for name in ("cold-start", "memory-mnist")]
     assert [v.met for v in verdicts({"environment": {"backend": "cpu"}, "workloads": entries})] == [met, met]
 
@@ -88,14 +87,14 @@ def test_accelerators_have_targets_of_their_own() -> None:
     timed = [(1, [256.0] * 3), (256, [7.9] * 3)]
     points = [{"x": n, "contenders": [contender(f"aejax, {n}", "aejax", n, each)]} for n, each in timed]
     points[0]["contenders"].append(contender("torch", "torch", 1, [800.0] * 3))
-    path = {"name": "aejax, path", "library": "aejax", "seeds": 10, "seconds": spread([1.9])}
+    path = {"name": "aejax, path", "library": "aejax", "seeds": 10, "seconds": summarize([1.9])}
     made: dict[str, Any] = {
         "environment": {"backend": "gpu"},
         "workloads": [{"name": "probe-path-64", "kind": "path", "contenders": [path]}],
         "curves": [{"name": "seeds", "points": points}],
     }
     assert [(v.met, v.measured[:5]) for v in verdicts(made)] == [(True, "7.9"), (True, "101.2"), (True, "1.90 ")]
-    points[1]["contenders"][0]["seconds_per_epoch_and_seed"] = spread([8.1] * 3)
+    points[1]["contenders"][0]["seconds_per_epoch_and_seed"] = summarize([8.1] * 3)
     assert [v.met for v in verdicts(made)] == [False, False, True]
     made["environment"]["backend"] = "cpu"
     assert not verdicts(made)

@@ -4,45 +4,45 @@ import dataclasses
 
 import pytest
 
-from aejax.cli import gathered
+from aejax.cli import merge_repeated_flag
 from aejax.config import ObjectiveConfig, SweepConfig
-from aejax.config.axes import SWEPT, Axis, parse_axes, rows_at_once, shown
-from aejax.config.carried import CARRIED, carrying
+from aejax.config.sweep_axes import SWEEPABLE_CONFIGS, SweepAxis, format_axis_value, max_runs_per_program, parse_axes
+from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS, replace_unvalidated
 
 
 @pytest.mark.parametrize(
     ("word", "axis"),
     [
-        ("latent_dim=2,4", Axis("model", "latent_dim", (2, 4))),
-        ("latent-dim=2,none", Axis("model", "latent_dim", (2, None))),
-        ("--noise-std=0.1, 1", Axis("objective", "noise_std", (0.1, 1.0))),
-        ("hidden=128x64,32,none", Axis("model", "hidden", ((128, 64), (32,), ()))),
-        ("batch_norm=true,false", Axis("model", "batch_norm", (True, False))),
-        ("activation=relu,tanh", Axis("model", "activation", ("relu", "tanh"))),
-        ("reconstruction=mse,none", Axis("objective", "reconstruction", ("mse", None))),
-        ("optimizer=adam,sgd", Axis("optimizer", "optimizer", ("adam", "sgd"))),
-        ("epochs=5,10", Axis("train", "epochs", (5, 10))),
+        ("latent_dim=2,4", SweepAxis("model", "latent_dim", (2, 4))),
+        ("latent-dim=2,none", SweepAxis("model", "latent_dim", (2, None))),
+        ("--noise-std=0.1, 1", SweepAxis("objective", "noise_std", (0.1, 1.0))),
+        ("hidden=128x64,32,none", SweepAxis("model", "hidden", ((128, 64), (32,), ()))),
+        ("batch_norm=true,false", SweepAxis("model", "batch_norm", (True, False))),
+        ("activation=relu,tanh", SweepAxis("model", "activation", ("relu", "tanh"))),
+        ("reconstruction=mse,none", SweepAxis("objective", "reconstruction", ("mse", None))),
+        ("optimizer=adam,sgd", SweepAxis("optimizer", "optimizer", ("adam", "sgd"))),
+        ("epochs=5,10", SweepAxis("train", "epochs", (5, 10))),
     ],
 )
 def test_an_axis_is_a_field_with_values_of_its_type(word, axis):
     assert parse_axes([word]) == (axis,)
-    assert parse_axes([f"{axis.field}={','.join(map(shown, axis.values))}"]) == (axis,)
+    assert parse_axes([f"{axis.field}={','.join(map(format_axis_value, axis.values))}"]) == (axis,)
 
 
 def test_every_carried_field_is_a_number_of_its_config():
-    for group, fields in CARRIED.items():
-        types = {field.name: field.type for field in dataclasses.fields(SWEPT[group])}
+    for group, fields in TRACEABLE_FIELDS.items():
+        types = {field.name: field.type for field in dataclasses.fields(SWEEPABLE_CONFIGS[group])}
         assert all(types[field] in (float, float | None) for field in fields)
 
 
 def test_values_that_cannot_be_carried_are_not_counted_as_rows():
     config = SweepConfig(axis=("latent_dim=2,4,8", "decoder_std=none,0.1,0.2", "beta=1,2,3"), seeds=5)
-    assert rows_at_once(config) == 5 * 2 * 3
+    assert max_runs_per_program(config) == 5 * 2 * 3
 
 
 def test_carrying_changes_a_copy_and_asks_no_questions():
     config = ObjectiveConfig()
-    carried = carrying(config, {"noise_std": -1.0, "learning_rate": 3.0})
+    carried = replace_unvalidated(config, {"noise_std": -1.0, "learning_rate": 3.0})
     assert carried.noise_std == -1.0
     assert config == ObjectiveConfig()
     assert not hasattr(carried, "learning_rate")
@@ -57,9 +57,9 @@ def test_carrying_changes_a_copy_and_asks_no_questions():
     ],
 )
 def test_a_repeated_flag_is_one_flag_with_all_of_its_values(argv, expected):
-    assert gathered("axis", argv) == expected
+    assert merge_repeated_flag("axis", argv) == expected
 
 
 def test_values_are_shown_as_they_are_given_also_after_json():
     values = (0.1, 4, [128, 64], [], None, True)
-    assert [shown(value) for value in values] == ["0.1", "4", "128x64", "none", "none", "true"]
+    assert [format_axis_value(value) for value in values] == ["0.1", "4", "128x64", "none", "none", "true"]

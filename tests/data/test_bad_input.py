@@ -12,11 +12,18 @@ import pytest
 
 from aejax.config import DataConfig
 from aejax.data import memory, mnist
-from aejax.data.coding import LONGEST_LABEL
+from aejax.data.label_encoding import MAX_LABEL_LENGTH
 from aejax.data.mnist import _read_cache, _write_cache
-from aejax.data.sources import load
+from aejax.data.registry import load_dataset
 from aejax.errors import InputError
-from aejax.faults.corpus import idx_files, image_files, npy_bytes, npz_files, parquet_files, zipped
+from tests.robustness.reader_samples import (
+    idx_samples,
+    image_samples,
+    npy_bytes,
+    npz_bytes,
+    npz_samples,
+    parquet_samples,
+)
 
 X = np.arange(36, dtype=np.float32).reshape(12, 3)
 Y = np.arange(12) % 2
@@ -35,7 +42,7 @@ def announced(descr: str, shape: str, values: bytes = b"") -> bytes:
 
 def npz(x: bytes | None = None, y: bytes | None = None, **others: bytes):
     members = {"x": x if x is not None else npy_bytes(X), "y": y if y is not None else npy_bytes(Y), **others}
-    return "set.npz", lambda path: path.write_bytes(zipped(members))
+    return "set.npz", lambda path: path.write_bytes(npz_bytes(members))
 
 
 def raw_members(**members: bytes):
@@ -63,7 +70,7 @@ def idx(name: str, content: bytes):
 
     def write(folder: Path) -> None:
         folder.mkdir()
-        idx_files(folder)
+        idx_samples(folder)
         (folder / name).write_bytes(content)
 
     return "idx", write
@@ -72,7 +79,7 @@ def idx(name: str, content: bytes):
 def images(spoil):
     def write(folder: Path) -> None:
         folder.mkdir()
-        image_files(folder)
+        image_samples(folder)
         spoil(folder)
 
     return "images", write
@@ -103,7 +110,7 @@ def png_without_palette(path: Path) -> None:
 
 def linked_out(folder: Path) -> None:
     folder.mkdir()
-    idx_files(folder)
+    idx_samples(folder)
     (folder / "t10k-labels-idx1-ubyte").rename(folder.parent / "elsewhere")
     (folder / "t10k-labels-idx1-ubyte").symlink_to(folder.parent / "elsewhere")
 
@@ -140,7 +147,7 @@ CASES = {
         "y_test datetime64[s]",
     ),
     "csv: a number as Python writes it": (*text(LABELS + "1_000,ant\n"), "line 10, column 'a' is '1_000'"),
-    "csv: a book for a label": (*text(LABELS + f"1,{'x' * (LONGEST_LABEL + 1)}\n"), "line 10 has a label of 1001"),
+    "csv: a book for a label": (*text(LABELS + f"1,{'x' * (MAX_LABEL_LENGTH + 1)}\n"), "line 10 has a label of 1001"),
     "csv: more text than memory": (*text("a" * (ROOM + 1)), "memory has"),
     "csv: more numbers than memory": (*text("0," * 30000 + "label\n" + ("0," * 30000 + "a\n") * 5), "memory has"),
     "csv: a pipe": ("set.csv", os.mkfifo, "a pipe or device"),
@@ -172,7 +179,7 @@ def test_bad_input_is_refused_in_one_line_before_it_is_allocated(case, tmp_path,
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.setattr(memory, "host_room", lambda: ROOM)
     with pytest.raises(InputError) as refused:
-        load(DataConfig(dataset=str(path)))
+        load_dataset(DataConfig(dataset=str(path)))
     message = str(refused.value)
     assert named in message
     assert name in message
@@ -195,45 +202,47 @@ def test_bad_input_is_refused_in_one_line_before_it_is_allocated(case, tmp_path,
 )
 def test_names_that_lead_nowhere_are_refused(config, named):
     with pytest.raises(InputError) as refused:
-        load(config)
+        load_dataset(config)
     assert named in str(refused.value)
     assert str(refused.value).isprintable()
 
 
 def test_the_file_itself_may_be_a_link_and_is_only_read(tmp_path):
-    (sample, *_) = npz_files(tmp_path)
+    (sample, *_) = npz_samples(tmp_path)
     (tmp_path / "real.npz").write_bytes(sample.content)
     (tmp_path / "link.npz").symlink_to(tmp_path / "real.npz")
-    assert load(DataConfig(dataset=str(tmp_path / "link.npz"))).n == 12
+    assert load_dataset(DataConfig(dataset=str(tmp_path / "link.npz"))).n_examples == 12
     assert (tmp_path / "link.npz").is_symlink()
     assert (tmp_path / "real.npz").read_bytes() == sample.content
 
 
-@pytest.mark.parametrize("corpus", [npz_files, parquet_files])
+@pytest.mark.parametrize("corpus", [npz_samples, parquet_samples])
 def test_a_file_may_have_a_name_that_is_no_utf_8(tmp_path, corpus):
     samples = corpus(tmp_path)
     if not samples:
         pytest.skip("pip install 'aejax[parquet]' to read .parquet")
     path = tmp_path / f"{LATIN}{Path(samples[0].file).suffix}"
     path.write_bytes(samples[0].content)
-    assert load(DataConfig(dataset=str(path))).name == r"caf\udce9"
+    assert load_dataset(DataConfig(dataset=str(path))).name == r"caf\udce9"
 
 
 def test_arrays_that_python_2_wrote_are_read_without_a_word(tmp_path):
     name, write = npz(announced("'<f4'", "(12L, 3L)", X.tobytes()))
     write(tmp_path / name)
-    np.testing.assert_array_equal(load(DataConfig(dataset=str(tmp_path / name))).inputs, X)
+    np.testing.assert_array_equal(load_dataset(DataConfig(dataset=str(tmp_path / name))).inputs, X)
 
 
 def test_fortran_order_and_other_byte_orders_are_the_same_numbers(tmp_path):
     np.savez(tmp_path / "set.npz", x=np.asfortranarray(X.astype(">f8")), y=Y.astype(">i2"))
-    dataset = load(DataConfig(dataset=str(tmp_path / "set.npz")))
+    dataset = load_dataset(DataConfig(dataset=str(tmp_path / "set.npz")))
     np.testing.assert_array_equal(dataset.inputs, X)
     np.testing.assert_array_equal(dataset.labels, Y)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"PK", zipped({"inputs": npy_bytes(X)}), zipped(dict.fromkeys(mnist.CACHED, b"no"))], ids=len
+    "content",
+    [b"", b"PK", npz_bytes({"inputs": npy_bytes(X)}), npz_bytes(dict.fromkeys(mnist.CACHE_ARRAYS, b"no"))],
+    ids=len,
 )
 def test_a_damaged_decoded_copy_of_mnist_is_made_again(tmp_path, content):
     (tmp_path / "copy.npz").write_bytes(content)
@@ -246,5 +255,5 @@ def test_a_full_disk_leaves_no_half_of_the_decoded_copy(tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(InputError, match=r"cannot be written \(No space left on device\); make room"):
-        _write_cache(tmp_path / "copy.npz", load(DataConfig(dataset="wine")))
+        _write_cache(tmp_path / "copy.npz", load_dataset(DataConfig(dataset="wine")))
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from aejax.data.dataset import BLOCK_VALUES, make_dataset
+from aejax.data.dataset import VALUES_PER_BLOCK, make_dataset
 from aejax.errors import InputError
 
 LABELS = np.array([0, 1] * 6)
@@ -78,7 +78,7 @@ def test_given_class_names_belong_to_the_sorted_labels():
 def test_shape_classes_and_n_describe_the_examples():
     images = np.zeros((12, 4, 5, 1), np.uint8)
     dataset = make_dataset("t", images, LABELS, source="t")
-    assert (dataset.n, dataset.shape, dataset.classes) == (12, (4, 5, 1), 2)
+    assert (dataset.n_examples, dataset.example_shape, dataset.n_classes) == (12, (4, 5, 1), 2)
 
 
 def test_sha256_depends_on_content_and_on_nothing_else():
@@ -102,7 +102,7 @@ def test_a_dataset_is_frozen():
 
 
 def test_a_bad_value_far_into_large_data_is_found_in_its_row():
-    rows = 2 * BLOCK_VALUES // 64 + 5
+    rows = 2 * VALUES_PER_BLOCK // 64 + 5
     table = np.zeros((rows, 64), np.float32)
     table[rows - 2, 63] = np.nan
     table[rows - 1, 0] = np.inf

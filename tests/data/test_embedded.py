@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_classification
 
 from aejax.config import DataConfig
-from aejax.data.embedded import breast_cancer, digits, tabular, wine
+from aejax.data.builtin import breast_cancer, digits, tabular, wine
 from aejax.errors import InputError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aejax.config import DataConfig
-from aejax.data.files import BLOCK_ROWS, load_csv, load_npz
+from aejax.data.tables import ROWS_PER_BLOCK, load_csv, load_npz
 from aejax.errors import InputError
 
 IMAGES = np.arange(12 * 4 * 4, dtype=np.uint8).reshape(12, 4, 4)
@@ -61,7 +61,7 @@ def test_keras_names_give_the_official_test_split(tmp_path):
 )
 def test_npz_examples_keep_their_shape_but_grey_bytes(tmp_path, inputs, shape, value_range):
     dataset = load_npz(npz(tmp_path, x=inputs, y=LABELS), DataConfig())
-    assert (dataset.shape, dataset.value_range) == (shape, value_range)
+    assert (dataset.example_shape, dataset.value_range) == (shape, value_range)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_the_label_column_is_found(tmp_path, header, label_column, expected):
 )
 def test_the_header_is_told_from_the_rows(tmp_path, first, names):
     dataset = load_csv(csv_file(tmp_path, first + "\n".join(GOOD_ROWS)), DataConfig())
-    assert dataset.n == 8
+    assert dataset.n_examples == 8
     assert dataset.feature_names == names
 
 
@@ -187,7 +187,7 @@ def test_labels_that_are_whole_numbers_sort_as_numbers(tmp_path):
 
 
 def test_csv_rows_keep_their_order_across_blocks(tmp_path):
-    n = 2 * BLOCK_ROWS + 3
+    n = 2 * ROWS_PER_BLOCK + 3
     text = "a,label\n" + "".join(f"{i},{i % 2}\n" for i in range(n))
     np.testing.assert_array_equal(load_csv(csv_file(tmp_path, text), DataConfig()).inputs[:, 0], np.arange(n))
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from aejax.config import DataConfig
-from aejax.data.folders import load_image_folder
-from aejax.data.sources import load
+from aejax.data.image_folder import load_image_folder
+from aejax.data.registry import load_dataset
 from aejax.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -108,14 +108,14 @@ def test_links_within_the_folder_are_images_like_any(tmp_path):
     (root / "ant" / "9999.png").symlink_to(root / "ant" / "0000.png")
     np.testing.assert_array_equal(load_image_folder(root).inputs[8], IMAGES[0][..., None])
     (tmp_path / "link").symlink_to(root)
-    assert load_image_folder(tmp_path / "link").n == 25
+    assert load_image_folder(tmp_path / "link").n_examples == 25
 
 
 def test_image_size_reaches_the_reader(tmp_path):
     write(tmp_path)
     Image.new("L", (30, 9)).save(tmp_path / "ant" / "wide.png")
-    dataset = load(DataConfig(dataset=str(tmp_path), image_size=4))
-    assert (dataset.n, dataset.shape) == (25, (4, 4, 1))
+    dataset = load_dataset(DataConfig(dataset=str(tmp_path), image_size=4))
+    assert (dataset.n_examples, dataset.example_shape) == (25, (4, 4, 1))
 
 
 def put(path: str, content: bytes | None = None):
@@ -185,13 +185,17 @@ def test_what_is_where_it_should_not_be_is_named(tmp_path, fault):
     layout, spoil, named = FAULTS[fault]
     spoil(layout(tmp_path))
     with pytest.raises(InputError) as caught:
-        load(DataConfig(dataset=str(tmp_path)))
+        load_dataset(DataConfig(dataset=str(tmp_path)))
     assert named.format(tmp_path, tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_the_folders_of_the_faults_are_read_without_them(tmp_path):
-    assert load_image_folder(write(tmp_path / "a")).n == load_image_folder(write_parts(tmp_path / "b")).n == 24
+    assert (
+        load_image_folder(write(tmp_path / "a")).n_examples
+        == load_image_folder(write_parts(tmp_path / "b")).n_examples
+        == 24
+    )
 
 
 def test_an_image_that_may_not_be_read_is_named(tmp_path, monkeypatch):

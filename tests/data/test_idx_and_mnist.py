@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from aejax.data import mnist as mnist_source
-from aejax.data.idx import DTYPES, load_idx_folder, read_idx
-from aejax.data.mnist import FILES, load_mnist, prepare_mnist
+from aejax.data.idx import IDX_DTYPES, load_idx_folder, read_idx
+from aejax.data.mnist import ORIGINAL_SHA256, load_mnist, prepare_mnist
 from aejax.errors import InputError
 
 
 def idx_bytes(array: np.ndarray, code: int = 0x08) -> bytes:
     dimensions = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return bytes([0, 0, code, array.ndim]) + dimensions + array.astype(DTYPES[code]).tobytes()
+    return bytes([0, 0, code, array.ndim]) + dimensions + array.astype(IDX_DTYPES[code]).tobytes()
 
 
 IMAGES = np.arange(20 * 5 * 4, dtype=np.uint8).reshape(20, 5, 4)
@@ -45,7 +45,7 @@ def refusal(call, *args) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("code", DTYPES)
+@pytest.mark.parametrize("code", IDX_DTYPES)
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 @pytest.mark.parametrize("shape", [(6,), (2, 3), (1, 2, 3), (0, 4)])
 def test_idx_arrays_come_back_as_written(tmp_path, code, pack, shape):
@@ -53,7 +53,7 @@ def test_idx_arrays_come_back_as_written(tmp_path, code, pack, shape):
     path = tmp_path / "array"
     path.write_bytes(pack(idx_bytes(array, code)))
     read = read_idx(path)
-    assert read.dtype == np.dtype(DTYPES[code]).newbyteorder("=")
+    assert read.dtype == np.dtype(IDX_DTYPES[code]).newbyteorder("=")
     np.testing.assert_array_equal(read, array)
 
 
@@ -146,7 +146,7 @@ def test_the_packed_checksums_are_those_that_tfds_registers():
     from tensorflow_datasets.image_classification.mnist import MNIST
 
     registered = {info.filename: info.checksum for info in MNIST.url_infos.values()}
-    ours = {f"{name}.gz": FILES[role][0] for name, role in zip(PARTS, FILES, strict=True)}
+    ours = {f"{name}.gz": ORIGINAL_SHA256[role][0] for name, role in zip(PARTS, ORIGINAL_SHA256, strict=True)}
     assert ours == registered
 
 
@@ -171,7 +171,7 @@ def test_original_files_are_read_directly_packed_or_not(mnist_folder, tmp_path, 
     (tmp_path / "mnist").mkdir()
     for name in PARTS:
         (tmp_path / "mnist" / name).write_bytes(gzip.decompress((mnist_folder / f"{name}.gz").read_bytes()))
-    assert packed.shape == (28, 28, 1)
+    assert packed.example_shape == (28, 28, 1)
     assert packed.test_rows.tolist() == list(range(60_000, 70_000))
     assert load_mnist(tmp_path).sha256 == packed.sha256
 
@@ -185,7 +185,7 @@ def test_an_altered_original_is_refused(mnist_folder, tmp_path):
     altered.write_bytes(gzip.compress(labels))
     message = refusal(load_mnist, tmp_path)
     assert message.startswith(str(altered))
-    assert FILES["test labels"][0] in message
+    assert ORIGINAL_SHA256["test labels"][0] in message
     assert refusal(prepare_mnist, tmp_path / "tfds", tmp_path).startswith(str(tmp_path))
 
 

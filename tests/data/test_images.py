@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from aejax.data import images, memory
-from aejax.data.images import CHUNK, ORIENTATION, TURNS, Picture, decode
+from aejax.data.images import EXIF_TRANSPOSES, IMAGES_PER_TASK, ORIENTATION_TAG, EncodedImage, decode_images
 from aejax.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -24,7 +24,9 @@ def encoded(image: np.ndarray | Image.Image, kind: str = "PNG", **options: objec
 
 
 def decoded(*contents: bytes, image_size: int | None = None) -> np.ndarray:
-    return decode([Picture(f"image {i}", content) for i, content in enumerate(contents)], "the set", image_size)
+    return decode_images(
+        [EncodedImage(f"image {i}", content) for i, content in enumerate(contents)], "the set", image_size
+    )
 
 
 def refusal(*contents: bytes, image_size: int | None = None) -> str:
@@ -63,7 +65,7 @@ def test_the_content_decides_the_format_and_other_formats_are_refused():
 
 
 def test_many_images_keep_their_order():
-    count = 3 * CHUNK + 1
+    count = 3 * IMAGES_PER_TASK + 1
     contents = [encoded(np.full((2, 2), i, np.uint8)) for i in range(count)]
     np.testing.assert_array_equal(decoded(*contents)[:, 0, 0, 0], np.arange(count))
 
@@ -103,11 +105,11 @@ def test_one_image_in_colour_makes_all_of_them_three_channels():
     np.testing.assert_array_equal(both[1], COLOUR)
 
 
-@pytest.mark.parametrize("orientation", [1, *TURNS])
+@pytest.mark.parametrize("orientation", [1, *EXIF_TRANSPOSES])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_a_cameras_orientation_is_obeyed_as_viewers_do(orientation, kind):
     exif = Image.Exif()
-    exif[ORIENTATION] = orientation
+    exif[ORIENTATION_TAG] = orientation
     content = encoded(COLOUR, kind, exif=exif)
     with Image.open(io.BytesIO(content)) as image:
         expected = np.asarray(ImageOps.exif_transpose(image))
@@ -180,7 +182,7 @@ def test_no_truncated_image_loses_a_pixel_in_silence(kind):
 
 def test_no_damage_to_a_jpeg_ends_in_anything_but_a_refusal():
     exif = Image.Exif()
-    exif[ORIENTATION] = 6
+    exif[ORIENTATION_TAG] = 6
     good = encoded(COLOUR, "JPEG", exif=exif)
     rng = np.random.default_rng(0)
     refused = 0
@@ -196,7 +198,7 @@ def test_no_damage_to_a_jpeg_ends_in_anything_but_a_refusal():
 
 
 def test_the_first_of_several_damaged_images_is_named():
-    contents = [encoded(GREY)] * 2 * CHUNK
+    contents = [encoded(GREY)] * 2 * IMAGES_PER_TASK
     contents[70] = contents[100] = encoded(GREY)[:-20]
     assert refusal(*contents).startswith("image 70: ")
 

@@ -7,12 +7,12 @@ import pytest
 
 from aejax.config import DataConfig, SplitConfig
 from aejax.data.dataset import make_dataset
-from aejax.data.labels import labels_seen
-from aejax.data.sources import load
+from aejax.data.label_budget import make_seed_labels
+from aejax.data.registry import load_dataset
 from aejax.data.splits import make_split
 from aejax.errors import InputError
 
-DIGITS = load(DataConfig(dataset="digits"))
+DIGITS = load_dataset(DataConfig(dataset="digits"))
 SEEDS = 3
 
 
@@ -88,11 +88,13 @@ def test_no_label_to_choose_by_and_two_budgets_at_once_are_refused(settings):
 
 def test_labels_are_permuted_among_a_seeds_labelled_rows_and_nowhere_else():
     split = make_split(DIGITS, SplitConfig(label_fraction=0.5), SEEDS)
-    np.testing.assert_array_equal(labels_seen(DIGITS.labels, split.labelled, permuted=False), [DIGITS.labels] * SEEDS)
-    seen = labels_seen(DIGITS.labels, split.labelled, permuted=True)
+    np.testing.assert_array_equal(
+        make_seed_labels(DIGITS.labels, split.labelled, permuted=False), [DIGITS.labels] * SEEDS
+    )
+    seen = make_seed_labels(DIGITS.labels, split.labelled, permuted=True)
     agreement = []
     for seed, rows in enumerate(split.labelled):
-        others = np.setdiff1d(np.arange(DIGITS.n), rows)
+        others = np.setdiff1d(np.arange(DIGITS.n_examples), rows)
         assert set(split.test) <= set(others)
         np.testing.assert_array_equal(seen[seed, others], DIGITS.labels[others])
         np.testing.assert_array_equal(np.bincount(seen[seed, rows]), np.bincount(DIGITS.labels[rows]))

@@ -7,13 +7,13 @@ import pytest
 
 from aejax.config import DataConfig, SplitConfig
 from aejax.data.dataset import make_dataset
-from aejax.data.leaks import LeakError, find_duplicates
+from aejax.data.leakage import LeakageError, find_duplicates
 from aejax.data.mnist import load_mnist
-from aejax.data.sources import load
+from aejax.data.registry import load_dataset
 from aejax.data.splits import make_split
 from aejax.errors import InputError
 
-WINE = load(DataConfig(dataset="wine"))
+WINE = load_dataset(DataConfig(dataset="wine"))
 SPLIT = make_split(WINE, SplitConfig(), 3)
 LEAKS = {
     "a test row in training": ("train", "test"),
@@ -30,20 +30,20 @@ def test_a_split_in_which_one_row_of_one_seed_has_two_roles_cannot_be_made(into,
     rows = getattr(SPLIT, into).copy()
     leaked = SPLIT.test[0] if source == "test" else getattr(SPLIT, source)[2, 0]
     rows[2, 1] = leaked
-    with pytest.raises(LeakError, match=rf"^row {leaked} is both .* \(seed 2; 1 such rows\)"):
+    with pytest.raises(LeakageError, match=rf"^row {leaked} is both .* \(seed 2; 1 such rows\)"):
         dataclasses.replace(SPLIT, **{into: rows})
 
 
 def test_what_is_fitted_may_see_training_rows_and_no_others():
-    assert SPLIT.only_training(SPLIT.train, "a scaler") is SPLIT.train
+    assert SPLIT.check_training_rows(SPLIT.train, "a scaler") is SPLIT.train
     for other in (SPLIT.test[0], SPLIT.valid[1, 0]):
         rows = SPLIT.train.copy()
         rows[1, 5] = other
-        with pytest.raises(LeakError, match=rf"row {other} is both a row that a scaler is fitted on and a .* row"):
-            SPLIT.only_training(rows, "a scaler")
+        with pytest.raises(LeakageError, match=rf"row {other} is both a row that a scaler is fitted on and a .* row"):
+            SPLIT.check_training_rows(rows, "a scaler")
     rows = SPLIT.train[:, :1].copy()
     rows[0] = SPLIT.valid[1][~np.isin(SPLIT.valid[1], SPLIT.valid[0])][0]  # another seed's validation row is no leak
-    SPLIT.only_training(rows, "a scaler")
+    SPLIT.check_training_rows(rows, "a scaler")
 
 
 def doubled(dtype):

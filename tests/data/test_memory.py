@@ -8,12 +8,12 @@ import pytest
 
 from aejax.config import CompareConfig, PlanConfig
 from aejax.data import memory
-from aejax.data.memory import host_room, in_units, require_device_room, require_host_room
-from aejax.data.sources import load
+from aejax.data.memory import available_host_memory, format_bytes, require_device_memory, require_host_memory
+from aejax.data.registry import load_dataset
 from aejax.errors import InputError
-from aejax.run.experiment import prepare
-from aejax.run.progress import Silent
-from aejax.run.resolve import resolve
+from aejax.experiments.experiment import prepare_experiment
+from aejax.experiments.progress import SilentReporter
+from aejax.experiments.resolve import resolve_config
 from aejax.train.plan import make_plan
 
 GIB = 1 << 30
@@ -45,7 +45,7 @@ def accelerator(number: int, **limits):
     ],
 )
 def test_sizes_are_said_in_units_that_people_use(size, text):
-    assert in_units(size) == text
+    assert format_bytes(size) == text
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_sizes_are_said_in_units_that_people_use(size, text):
 def test_the_host_refuses_the_first_byte_too_many(monkeypatch, size, fits):
     monkeypatch.setattr(memory, "host_room", lambda: GIB)
     if fits:
-        require_host_room(size, "photos: 9 images")
+        require_host_memory(size, "photos: 9 images")
     else:
-        message = refusal(require_host_room, 3 * GIB, "photos: 9 images")
+        message = refusal(require_host_memory, 3 * GIB, "photos: 9 images")
         assert "photos: 9 images take 3.0 GiB" in message
         assert "1.0 GiB left" in message
         assert "--image-size" in message
@@ -69,9 +69,9 @@ def test_cpu_devices_share_the_hosts_memory(monkeypatch, copies, fits):
     monkeypatch.setattr(memory, "host_room", lambda: 2 * GIB)
     devices = [jax.devices("cpu")[0]] * copies
     if fits:
-        require_device_room("photos", GIB - 5, 5, devices)
+        require_device_memory("photos", GIB - 5, 5, devices)
     else:
-        message = refusal(require_device_room, "photos", GIB - 5, 5, devices)
+        message = refusal(require_device_memory, "photos", GIB - 5, 5, devices)
         assert "take 3.0 GiB" in message
         assert "2.0 GiB left" in message
         assert "--devices 1" in message
@@ -79,29 +79,29 @@ def test_cpu_devices_share_the_hosts_memory(monkeypatch, copies, fits):
 
 def test_fewer_devices_are_not_advised_where_one_copy_is_too_many(monkeypatch):
     monkeypatch.setattr(memory, "host_room", lambda: 10)
-    assert "--devices" not in refusal(require_device_room, "photos", 11, 0, jax.devices("cpu")[:1])
+    assert "--devices" not in refusal(require_device_memory, "photos", 11, 0, jax.devices("cpu")[:1])
 
 
 def test_an_accelerator_refuses_by_what_is_left_of_its_own_memory():
     half_full = accelerator(3, bytes_limit=80 * GIB, bytes_in_use=40 * GIB)
-    require_device_room("photos", 39 * GIB, GIB, iter([half_full]))
-    message = refusal(require_device_room, "photos", 39 * GIB, GIB + 1, iter([half_full]))
+    require_device_memory("photos", 39 * GIB, GIB, iter([half_full]))
+    message = refusal(require_device_memory, "photos", 39 * GIB, GIB + 1, iter([half_full]))
     for named in ("photos", "39.0 GiB of examples", "40.0 GiB on each", "H100 3", "left of 80.0 GiB"):
         assert named in message
 
 
 def test_the_fullest_of_several_accelerators_decides():
     roomy, full = accelerator(0, bytes_limit=GIB), accelerator(1, bytes_limit=GIB, bytes_in_use=1)
-    require_device_room("photos", GIB, 0, iter([roomy, roomy]))
-    assert "H100 1" in refusal(require_device_room, "photos", GIB, 0, iter([roomy, full]))
+    require_device_memory("photos", GIB, 0, iter([roomy, roomy]))
+    assert "H100 1" in refusal(require_device_memory, "photos", GIB, 0, iter([roomy, full]))
 
 
 def test_a_device_that_does_not_tell_and_one_of_another_process_are_not_held_to_a_size():
     elsewhere = accelerator(1, bytes_limit=1)
     elsewhere.process_index = 1
     small = accelerator(2, bytes_limit=GIB)
-    require_device_room("photos", 1 << 60, 0, iter([accelerator(0), elsewhere]))
-    assert "H100 2" in refusal(require_device_room, "photos", 1 << 60, 0, iter([accelerator(0), elsewhere, small]))
+    require_device_memory("photos", 1 << 60, 0, iter([accelerator(0), elsewhere]))
+    assert "H100 2" in refusal(require_device_memory, "photos", 1 << 60, 0, iter([accelerator(0), elsewhere, small]))
 
 
 VERSION_1 = {"memory.limit_in_bytes": "1000", "memory.usage_in_bytes": "700", "memory.stat": "total_inactive_file 50\n"}
@@ -130,7 +130,7 @@ def test_a_control_group_leaves_its_limit_less_its_usage(tmp_path, groups, folde
         (tmp_path / "mount" / folder).mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (tmp_path / "mount" / folder / name).write_text(content)
-    assert list(memory._group_rooms(tmp_path / "self", tmp_path / "mount")) == left
+    assert list(memory._available_in_cgroups(tmp_path / "self", tmp_path / "mount")) == left
 
 
 def test_the_host_has_no_more_room_than_its_tightest_group(tmp_path, monkeypatch):
@@ -139,17 +139,17 @@ def test_the_host_has_no_more_room_than_its_tightest_group(tmp_path, monkeypatch
         (tmp_path / name).write_text(content)
     monkeypatch.setattr(memory, "CONTROL_GROUPS", tmp_path)
     monkeypatch.setattr(memory, "PROCESS_GROUPS", tmp_path / "self")
-    assert host_room() == 350
+    assert available_host_memory() == 350
     monkeypatch.setattr(memory, "PROCESS_GROUPS", tmp_path / "no such file: not Linux")
-    assert host_room() > 1 << 20
+    assert available_host_memory() > 1 << 20
 
 
 def test_a_run_asks_before_it_copies_anything_to_a_device(monkeypatch):
     config = CompareConfig(seeds=2)
-    dataset = load(config.data)
+    dataset = load_dataset(config.data)
     monkeypatch.setattr(memory, "host_room", lambda: dataset.inputs.nbytes)
     monkeypatch.setattr(jax, "device_put", lambda *args: pytest.fail("copied"))
-    message = refusal(prepare, resolve(config, dataset), dataset, Silent())
+    message = refusal(prepare_experiment, resolve_config(config, dataset), dataset, SilentReporter())
     assert message.startswith("digits: 119.3 KiB of examples")
 
 
@@ -158,5 +158,5 @@ def test_every_cpu_device_holds_a_copy_of_its_own():
     plan = make_plan(PlanConfig(), 2)
     unaligned = np.zeros(4096 + 64, np.uint8)[1:4097]
     unaligned = unaligned[1:] if unaligned.ctypes.data % 64 == 0 else unaligned
-    placed = plan.put_shared(unaligned)
+    placed = plan.replicate(unaligned)
     assert len({shard.data.unsafe_buffer_pointer() for shard in placed.addressable_shards}) == plan.mesh.size == 2

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from aejax.data.order import epoch_order, generator, orders, steps_per_epoch
+from aejax.data.shuffling import make_generator, shuffle_epoch, shuffle_epochs, steps_per_epoch
 
 ROWS = np.arange(100, 147)
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 10, 46, 47, 48, 1000])
 def test_an_epoch_covers_every_row_in_full_batches_of_distinct_rows(batch_size):
-    order = epoch_order(ROWS, seed=0, epoch=3, batch_size=batch_size)
+    order = shuffle_epoch(ROWS, seed=0, epoch=3, batch_size=batch_size)
     assert order.shape == (steps_per_epoch(47, batch_size), min(batch_size, 47))
     assert set(order.ravel()) == set(ROWS)
     assert all(len(set(batch)) == len(batch) for batch in order)
@@ -20,28 +20,28 @@ def test_an_epoch_covers_every_row_in_full_batches_of_distinct_rows(batch_size):
 
 
 def test_the_order_differs_between_epochs_and_between_seeds():
-    drawn = {epoch_order(ROWS, seed, epoch, 10).tobytes() for seed in range(5) for epoch in range(5)}
+    drawn = {shuffle_epoch(ROWS, seed, epoch, 10).tobytes() for seed in range(5) for epoch in range(5)}
     assert len(drawn) == 25
 
 
 def test_the_order_is_a_function_of_seed_and_epoch_alone():
     # Neither the number of seeds, nor where a portion begins, nor what was drawn before plays a part.
     rows = np.stack([ROWS, ROWS + 1, ROWS + 2])
-    whole = orders(rows, first_epoch=0, epochs=6, batch_size=10)
+    whole = shuffle_epochs(rows, first_epoch=0, epochs=6, batch_size=10)
     assert whole.shape == (3, 6, 5, 10)
-    np.testing.assert_array_equal(orders(rows[:2], first_epoch=4, epochs=2, batch_size=10), whole[:2, 4:])
-    np.testing.assert_array_equal(epoch_order(rows[1], 1, 5, 10), whole[1, 5])
+    np.testing.assert_array_equal(shuffle_epochs(rows[:2], first_epoch=4, epochs=2, batch_size=10), whole[:2, 4:])
+    np.testing.assert_array_equal(shuffle_epoch(rows[1], 1, 5, 10), whole[1, 5])
 
 
 def test_every_row_is_as_likely_as_any_other_to_be_seen_first():
-    firsts = [epoch_order(np.arange(8), seed, epoch, 3)[0, 0] for seed in range(40) for epoch in range(50)]
+    firsts = [shuffle_epoch(np.arange(8), seed, epoch, 3)[0, 0] for seed in range(40) for epoch in range(50)]
     counts = np.bincount(firsts, minlength=8)
     assert np.all(np.abs(counts - 250) < 5 * np.sqrt(250))
 
 
 def test_uses_seeds_and_indices_have_streams_of_their_own_and_a_stream_can_be_had_again():
     def first(seed, use, index):
-        return generator(seed, use, index).bytes(16)
+        return make_generator(seed, use, index).bytes(16)
 
     draws = [first(s, u, i) for s in range(4) for u in ("order", "valid", "test") for i in range(4)]
     assert len(set(draws)) == len(draws)
@@ -50,5 +50,5 @@ def test_uses_seeds_and_indices_have_streams_of_their_own_and_a_stream_can_be_ha
 
 def test_streams_of_neighbouring_epochs_do_not_overlap():
     # Epochs differ in the counter's highest word, so an epoch would have to draw 2^192 numbers to reach the next.
-    here, there = (set(generator(0, "order", epoch).integers(2**63, size=50_000)) for epoch in (0, 1))
+    here, there = (set(make_generator(0, "order", epoch).integers(2**63, size=50_000)) for epoch in (0, 1))
     assert not here & there

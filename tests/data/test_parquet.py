@@ -8,9 +8,9 @@ import pytest
 
 from aejax.config import DataConfig
 from aejax.data import memory, parquet
-from aejax.data.files import load_csv
 from aejax.data.parquet import load_parquet
-from aejax.data.sources import load
+from aejax.data.registry import load_dataset
+from aejax.data.tables import load_csv
 from aejax.errors import InputError
 
 pyarrow = pytest.importorskip("pyarrow", reason="pip install 'aejax[parquet]' to read .parquet")
@@ -35,7 +35,7 @@ def refusal(path: Path, **config: object) -> str:
 
 
 def test_a_table_is_the_columns_it_was_written_from(tmp_path):
-    dataset = load(DataConfig(dataset=str(table(tmp_path))))
+    dataset = load_dataset(DataConfig(dataset=str(table(tmp_path))))
     np.testing.assert_array_equal(dataset.inputs, [[i, i / 2] for i in range(8)])
     assert (dataset.inputs.dtype, dataset.name, dataset.value_range) == (np.float32, "set", None)
     assert (dataset.feature_names, dataset.class_names) == (("width", "height"), ("a", "b"))

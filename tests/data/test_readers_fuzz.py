@@ -1,6 +1,6 @@
 """Whatever bytes a file holds, a reader gives a dataset or refuses in one line; it warns of nothing and writes nothing.
 
-Hypothesis looks for the smallest counterexample; `aejax.faults.fuzz` goes through many more inputs.
+Hypothesis looks for the smallest counterexample; `tests.robustness.reader_fuzzing` goes through many more inputs.
 """
 
 from pathlib import Path
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aejax.faults.corpus import with_checksums
-from aejax.faults.fuzz import READERS, outcome_of
-from aejax.faults.mutate import MUTATIONS, mutated
+from tests.robustness.mutations import MUTATIONS, mutate
+from tests.robustness.reader_fuzzing import READERS, read_outcome
+from tests.robustness.reader_samples import fix_png_checksums
 
 settings.register_profile(
     "reproducible",
@@ -32,9 +32,9 @@ def rooms(tmp_path_factory):
     rooms = {}
     for name in NAMES:
         folder = tmp_path_factory.mktemp(name)
-        samples = READERS[name].corpus(folder)
+        samples = READERS[name].make_samples(folder)
         for sample in samples:
-            (folder / sample.file).write_bytes(sample.seal(sample.content))
+            (folder / sample.path).write_bytes(sample.wrap(sample.content))
         rooms[name] = (folder, samples)
     return rooms
 
@@ -50,7 +50,7 @@ def outcome(rooms, name: str, number: int, content: bytes) -> str:
     intact, before = path.read_bytes(), files(folder)
     path.write_bytes(content)
     try:
-        return outcome_of(READERS[name].read, path)
+        return read_outcome(READERS[name].read, path)
     finally:
         path.write_bytes(intact)
         assert files(folder) == before
@@ -74,7 +74,7 @@ def test_damaged_files_are_read_or_refused(rooms, name, seed, number, other):
     skip_without_samples(rooms, name)
     _, samples = rooms[name]
     sample = samples[number % len(samples)]
-    damaged = mutated(sample.content, samples[other % len(samples)].content, np.random.default_rng(seed))
+    damaged = mutate(sample.content, samples[other % len(samples)].content, np.random.default_rng(seed))
     assert outcome(rooms, name, number, sample.seal(damaged)) in ("accepted", "refused")
 
 
@@ -100,5 +100,5 @@ def test_every_kind_of_damage_takes_any_bytes(content, other, seed):
 
 @given(content=st.binary(max_size=60))
 def test_mending_checksums_takes_any_bytes_and_mends_twice_as_once(content):
-    once = with_checksums(b"\x89PNG\r\n\x1a\n" + content)
-    assert with_checksums(once) == once
+    once = fix_png_checksums(b"\x89PNG\r\n\x1a\n" + content)
+    assert fix_png_checksums(once) == once

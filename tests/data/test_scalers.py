@@ -8,8 +8,8 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from aejax.config import DataConfig
 from aejax.data.dataset import make_dataset
-from aejax.data.scalers import fit_scalers, scale
-from aejax.data.sources import load
+from aejax.data.registry import load_dataset
+from aejax.data.scalers import apply_scaler, fit_scalers
 from aejax.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def test_scaled_columns_equal_scikit_learns_for_every_seeds_training_rows(kind):
     scaler = fit_scalers(kind, DATASET, TRAIN)
     varying = [i for i, name in enumerate(COLUMNS) if name not in CONSTANT]
     for seed, rows in enumerate(TRAIN):
-        found = scale(of_seed(scaler, seed), INPUTS)
+        found = apply_scaler(of_seed(scaler, seed), INPUTS)
         expected = SCIKIT[kind]().fit(INPUTS[rows].astype(np.float64)).transform(INPUTS.astype(np.float64))
         np.testing.assert_allclose(found[:, varying], expected[:, varying], rtol=1e-4, atol=1e-4)
         reached = np.asarray(found)[rows][:, varying]
@@ -53,7 +53,7 @@ def test_scaled_columns_equal_scikit_learns_for_every_seeds_training_rows(kind):
 def test_a_constant_column_becomes_zero_and_not_noise(kind, name):
     column = list(COLUMNS).index(name)
     scaler = of_seed(fit_scalers(kind, DATASET, TRAIN), 0)
-    np.testing.assert_allclose(scale(scaler, INPUTS)[:, column], 0, atol=1e-6)
+    np.testing.assert_allclose(apply_scaler(scaler, INPUTS)[:, column], 0, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", SCIKIT)
@@ -63,7 +63,7 @@ def test_a_column_that_is_constant_on_the_training_rows_alone_is_shifted_and_not
     others = np.setdiff1d(np.arange(60), TRAIN[0])
     column[others] += 2.5
     data = make_dataset("column", column, np.arange(60) % 2, source="column")
-    found = scale(of_seed(fit_scalers(kind, data, TRAIN[:1]), 0), column)
+    found = apply_scaler(of_seed(fit_scalers(kind, data, TRAIN[:1]), 0), column)
     np.testing.assert_allclose(found[others], 2.5, atol=1e-6)
     np.testing.assert_array_equal(found[TRAIN[0]], 0)
 
@@ -100,7 +100,7 @@ def test_range_takes_the_declared_limits_to_zero_and_one_whatever_the_rows(dtype
     inputs = np.linspace(low, high, 12).astype(dtype).reshape(6, 2)
     data = make_dataset("ranged", inputs, np.arange(6) % 2, source="ranged", value_range=value_range)
     scaler = of_seed(fit_scalers("range", data, np.array([[2, 3]])), 0)
-    found = scale(scaler, jnp.asarray(inputs))
+    found = apply_scaler(scaler, jnp.asarray(inputs))
     assert found.dtype == jnp.float32
     np.testing.assert_allclose(found, (inputs.astype(np.float64) - low) / (high - low), rtol=1e-6)
     assert (found.min(), found.max()) == (0.0, 1.0)
@@ -108,16 +108,16 @@ def test_range_takes_the_declared_limits_to_zero_and_one_whatever_the_rows(dtype
 
 def test_none_leaves_inputs_as_they_are():
     scaler = of_seed(fit_scalers("none", DATASET, TRAIN), 0)
-    np.testing.assert_array_equal(scale(scaler, INPUTS), INPUTS)
+    np.testing.assert_array_equal(apply_scaler(scaler, INPUTS), INPUTS)
 
 
 def test_minmax_of_bytes_does_not_wrap_around():
     inputs = np.array([[250, 3], [10, 3], [255, 5], [0, 4], [0, 0], [0, 0]], np.uint8)
     data = make_dataset("bytes", inputs, np.arange(6) % 2, source="bytes")
-    found = scale(of_seed(fit_scalers("minmax", data, np.array([[0, 1, 2]])), 0), inputs[:4])
+    found = apply_scaler(of_seed(fit_scalers("minmax", data, np.array([[0, 1, 2]])), 0), inputs[:4])
     np.testing.assert_allclose(found, [[240 / 245, 0], [0, 0], [1, 1], [-10 / 245, 0.5]], atol=1e-6)
 
 
 def test_range_without_declared_limits_is_refused_with_the_mend():
     with pytest.raises(InputError, match="wine declares no limits; use minmax, standard or none"):
-        fit_scalers("range", load(DataConfig(dataset="wine")), np.array([[0, 1]]))
+        fit_scalers("range", load_dataset(DataConfig(dataset="wine")), np.array([[0, 1]]))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from aejax.config import DataConfig
-from aejax.data import sources
-from aejax.data.sources import READERS, SCHEMES, SOURCES, data_dir, load
+from aejax.data import registry as sources
+from aejax.data.registry import FILE_READERS, NAMED_DATASETS, SCHEME_LOADERS, load_dataset, resolve_data_dir
 from aejax.errors import InputError
 
 TABLE = "a,label\n" + "".join(f"{i},{i % 2}\n" for i in range(8))
@@ -15,20 +15,20 @@ TABLE = "a,label\n" + "".join(f"{i},{i % 2}\n" for i in range(8))
 
 def refusal(dataset: object) -> str:
     with pytest.raises(InputError) as caught:
-        load(DataConfig(dataset=str(dataset)))
+        load_dataset(DataConfig(dataset=str(dataset)))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", sorted(set(SOURCES) - {"mnist"}))
+@pytest.mark.parametrize("name", sorted(set(NAMED_DATASETS) - {"mnist"}))
 def test_every_embedded_name_gives_the_dataset_of_that_name(name):
-    assert load(DataConfig(dataset=name)).name == name
+    assert load_dataset(DataConfig(dataset=name)).name == name
 
 
 @pytest.mark.parametrize("file_name", ["small.csv", "SMALL.CSV", "small.v2.csv"])
 def test_a_files_suffix_chooses_its_reader(tmp_path, file_name):
     (tmp_path / file_name).write_text(TABLE)
-    dataset = load(DataConfig(dataset=str(tmp_path / file_name)))
+    dataset = load_dataset(DataConfig(dataset=str(tmp_path / file_name)))
     assert dataset.name == Path(file_name).stem
     np.testing.assert_array_equal(dataset.inputs[:, 0], np.arange(8))
 
@@ -36,18 +36,18 @@ def test_a_files_suffix_chooses_its_reader(tmp_path, file_name):
 def test_relative_paths_start_from_the_working_folder(tmp_path, monkeypatch):
     np.savez(tmp_path / "small.npz", x=np.eye(8), y=np.arange(8) % 2)
     monkeypatch.chdir(tmp_path)
-    assert load(DataConfig(dataset="small.npz")).n == 8
+    assert load_dataset(DataConfig(dataset="small.npz")).n_examples == 8
 
 
 def test_the_label_column_reaches_the_reader(tmp_path):
     (tmp_path / "small.csv").write_text("kind,size\n" + "".join(f"{i % 2},{i % 4}\n" for i in range(16)))
-    assert load(DataConfig(dataset=str(tmp_path / "small.csv"), label_column="kind")).feature_names == ("size",)
+    assert load_dataset(DataConfig(dataset=str(tmp_path / "small.csv"), label_column="kind")).feature_names == ("size",)
 
 
 def test_a_name_goes_before_a_file_of_that_name(tmp_path, monkeypatch):
     (tmp_path / "wine").write_text("not a data set")
     monkeypatch.chdir(tmp_path)
-    assert load(DataConfig(dataset="wine")).n == 178
+    assert load_dataset(DataConfig(dataset="wine")).n_examples == 178
 
 
 @pytest.mark.parametrize(
@@ -63,15 +63,17 @@ def test_the_data_folder_is_the_option_or_the_environments(monkeypatch, option, 
     monkeypatch.delenv("AEJAX_DATA", raising=False)
     if variable is not None:
         monkeypatch.setenv("AEJAX_DATA", variable)
-    found = data_dir(DataConfig(data_dir=None if option is None else Path(option)))
+    found = resolve_data_dir(DataConfig(data_dir=None if option is None else Path(option)))
     assert found == (None if expected is None else Path(expected))
 
 
 def test_mnist_is_looked_for_in_the_data_folder(monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr(sources, "load_mnist", lambda folder: asked.append(folder) or SOURCES["wine"](DataConfig()))
+    monkeypatch.setattr(
+        sources, "load_mnist", lambda folder: asked.append(folder) or NAMED_DATASETS["wine"](DataConfig())
+    )
     monkeypatch.setenv("AEJAX_DATA", str(tmp_path))
-    load(DataConfig(dataset="mnist"))
+    load_dataset(DataConfig(dataset="mnist"))
     assert asked == [tmp_path]
 
 
@@ -86,7 +88,13 @@ def test_a_misspelt_name_is_answered_with_the_near_one(name, near):
 def test_an_unknown_name_is_answered_with_everything_there_is(name):
     message = refusal(name)
     assert message.startswith(f"--dataset {name}: no such dataset")
-    for supported in (*SOURCES, *(f"{scheme}:NAME" for scheme in SCHEMES), *READERS, "images", "IDX"):
+    for supported in (
+        *NAMED_DATASETS,
+        *(f"{scheme}:NAME" for scheme in SCHEME_LOADERS),
+        *FILE_READERS,
+        "images",
+        "IDX",
+    ):
         assert supported in message
 
 
@@ -103,7 +111,7 @@ def test_a_suffix_without_a_reader_is_named_with_those_that_have_one(tmp_path, f
     (tmp_path / file_name).touch()
     message = refusal(tmp_path / file_name)
     assert suffix in message
-    assert all(known in message for known in READERS)
+    assert all(known in message for known in FILE_READERS)
 
 
 def test_a_folder_without_anything_is_told_of_both_kinds_of_folder(tmp_path):
@@ -120,17 +128,17 @@ def test_a_folder_with_an_idx_file_is_read_as_idx(tmp_path):
 
 def test_a_scheme_gets_the_name_behind_it_and_the_config(monkeypatch):
     asked = []
-    wine = SOURCES["wine"](DataConfig())
-    monkeypatch.setitem(SCHEMES, "tfds", lambda name, config: asked.append((name, config.label_column)) or wine)
-    load(DataConfig(dataset="tfds:plants/leaves:1.0.0", label_column="kind"))
+    wine = NAMED_DATASETS["wine"](DataConfig())
+    monkeypatch.setitem(SCHEME_LOADERS, "tfds", lambda name, config: asked.append((name, config.label_column)) or wine)
+    load_dataset(DataConfig(dataset="tfds:plants/leaves:1.0.0", label_column="kind"))
     assert asked == [("plants/leaves:1.0.0", "kind")]
 
 
 def test_a_tfds_set_gets_the_data_folder_the_flags_and_our_way_to_prepare_mnist(monkeypatch, tmp_path):
     asked = []
-    wine = SOURCES["wine"](DataConfig())
+    wine = NAMED_DATASETS["wine"](DataConfig())
     monkeypatch.setattr(sources, "load_tfds", lambda *args, **options: asked.append((args, options)) or wine)
-    load(DataConfig(dataset="tfds:mnist", data_dir=tmp_path, label_column="kind", image_size=7))
+    load_dataset(DataConfig(dataset="tfds:mnist", data_dir=tmp_path, label_column="kind", image_size=7))
     preparers = {"mnist": sources.prepare_mnist}
     assert asked == [(("mnist", tmp_path), {"label": "kind", "image_size": 7, "preparers": preparers})]
 
@@ -141,7 +149,7 @@ def test_what_is_not_resized_refuses_an_image_size(tmp_path, name):
     (tmp_path / "idx").mkdir()
     (tmp_path / "idx" / "train-images-idx3-ubyte").touch()
     with pytest.raises(InputError, match="--image-size 8"):
-        load(DataConfig(dataset=name.format(tmp_path), image_size=8))
+        load_dataset(DataConfig(dataset=name.format(tmp_path), image_size=8))
 
 
 def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):

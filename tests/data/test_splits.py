@@ -10,9 +10,9 @@ from sklearn.model_selection import train_test_split
 
 from aejax.config import DataConfig, SplitConfig
 from aejax.data.dataset import make_dataset
-from aejax.data.order import generator
-from aejax.data.sources import load
-from aejax.data.splits import make_split, stratified_order
+from aejax.data.registry import load_dataset
+from aejax.data.shuffling import make_generator
+from aejax.data.splits import make_split, stratified_permutation
 from aejax.errors import InputError
 
 SEEDS = 3
@@ -28,7 +28,7 @@ def dataset(name: str):
     if name == "unbalanced":
         labels = np.repeat([0, 1, 2, 3], [400, 60, 25, 15])
         return make_dataset(name, np.random.default_rng(0).normal(size=(500, 2)), labels, source=name)
-    return load(DataConfig(dataset=name))
+    return load_dataset(DataConfig(dataset=name))
 
 
 DATASETS = ["digits", "breast_cancer", "wine", "official", "unbalanced"]
@@ -55,11 +55,11 @@ def test_train_valid_and_test_rows_are_disjoint_and_cover_every_row(name, config
     split = make_split(data, config, SEEDS)
     for seed in range(SEEDS):
         together = np.concatenate([split.train[seed], split.valid[seed], split.test])
-        np.testing.assert_array_equal(np.sort(together), np.arange(data.n))
+        np.testing.assert_array_equal(np.sort(together), np.arange(data.n_examples))
         assert set(split.labelled_train[seed]) <= set(split.train[seed])
         assert set(split.labelled_valid[seed]) <= set(split.valid[seed])
         assert len(set(split.labelled_train[seed])) == split.labelled_train.shape[1]
-    assert split.valid.shape[1] == round(config.valid_fraction * (data.n - len(split.test)))
+    assert split.valid.shape[1] == round(config.valid_fraction * (data.n_examples - len(split.test)))
 
 
 @every_dataset
@@ -84,9 +84,9 @@ def test_the_test_seed_moves_the_test_rows_and_an_official_test_set_is_taken_as_
 def test_every_drawn_role_holds_the_classes_in_proportion_to_within_one_example_each(name, config):
     data = dataset(name)
     split = make_split(data, config, SEEDS)
-    rest = np.setdiff1d(np.arange(data.n), split.test)
+    rest = np.setdiff1d(np.arange(data.n_examples), split.test)
     if data.test_rows is None:
-        assert_in_proportion(data.labels, split.test, np.arange(data.n))
+        assert_in_proportion(data.labels, split.test, np.arange(data.n_examples))
     for seed in range(SEEDS):
         assert_in_proportion(data.labels, split.valid[seed], rest)
         assert_in_proportion(data.labels, split.train[seed], rest)
@@ -104,25 +104,25 @@ def test_label_subsets_are_nested_in_the_fraction_and_hold_every_class(name):
         np.testing.assert_array_equal(np.sort(splits[-1].labelled_train[seed]), splits[-1].train[seed])
         np.testing.assert_array_equal(np.sort(splits[-1].labelled_valid[seed]), np.sort(splits[-1].valid[seed]))
     for split, fraction in zip(splits, (0.01, 0.1, 0.5, 1), strict=True):
-        expected = max(np.ceil(fraction * split.train.shape[1]), data.classes)
+        expected = max(np.ceil(fraction * split.train.shape[1]), data.n_classes)
         assert split.labelled_train.shape[1] == expected
         np.testing.assert_array_equal(split.train, splits[0].train)  # the fraction takes labels, not examples
 
 
 def test_every_prefix_of_a_stratified_order_holds_the_classes_in_proportion():
     labels = np.repeat([0, 1, 2], [70, 25, 5])
-    order = stratified_order(labels, np.random.default_rng(0))
+    order = stratified_permutation(labels, np.random.default_rng(0))
     np.testing.assert_array_equal(np.sort(order), np.arange(100))
     for length in range(1, 101):
         assert_in_proportion(labels, order[:length], np.arange(100))
-    with_all = stratified_order(labels, np.random.default_rng(0), every_class_first=True)
+    with_all = stratified_permutation(labels, np.random.default_rng(0), every_class_first=True)
     np.testing.assert_array_equal(np.sort(with_all), np.arange(100))
     assert set(labels[with_all[:3]]) == {0, 1, 2}
 
 
 def test_every_row_is_as_likely_as_any_other_of_its_class_to_come_first():
     labels = np.repeat([0, 1], [6, 3])
-    firsts = [stratified_order(labels, generator(seed, "a use"))[:3] for seed in range(2000)]
+    firsts = [stratified_permutation(labels, make_generator(seed, "a use"))[:3] for seed in range(2000)]
     counts = np.bincount(np.concatenate(firsts), minlength=9)
     for label in (0, 1):
         of_class = counts[labels == label]
@@ -130,15 +130,15 @@ def test_every_row_is_as_likely_as_any_other_of_its_class_to_come_first():
 
 
 class TestTutorial:
-    data = load(DataConfig(dataset="tabular"))
+    data = load_dataset(DataConfig(dataset="tabular"))
 
     def test_the_test_rows_are_those_of_train_test_split_in_its_order(self):
-        expected = train_test_split(np.arange(self.data.n), test_size=0.33, random_state=1)[1]
+        expected = train_test_split(np.arange(self.data.n_examples), test_size=0.33, random_state=1)[1]
         np.testing.assert_array_equal(make_split(self.data, SplitConfig(split="tutorial"), 1).test, expected)
 
     def test_autoencoders_train_on_everything_else_and_only_classifiers_hold_rows_out(self):
         split = make_split(self.data, SplitConfig(split="tutorial"), SEEDS)
-        rest = np.setdiff1d(np.arange(self.data.n), split.test)
+        rest = np.setdiff1d(np.arange(self.data.n_examples), split.test)
         assert split.valid.shape == (SEEDS, 0)
         for seed in range(SEEDS):
             np.testing.assert_array_equal(np.sort(split.train[seed]), rest)

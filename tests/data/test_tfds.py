@@ -21,16 +21,16 @@ from tiny_tfds import (
 )
 
 from aejax.config import DataConfig
-from aejax.data.sources import load
-from aejax.data.tfds_set import load_tfds
+from aejax.data.registry import load_dataset
+from aejax.data.tfds_dataset import load_tfds
 
 
 def test_a_set_of_images_has_the_examples_it_was_prepared_from(tmp_path, capfd):
     write(tmp_path, splits={"train": RECORDS[:20], "test": RECORDS[20:], "extra": RECORDS})
     capfd.readouterr()
-    dataset = load(DataConfig(dataset="tfds:tiny", data_dir=tmp_path))
+    dataset = load_dataset(DataConfig(dataset="tfds:tiny", data_dir=tmp_path))
     assert capfd.readouterr() == ("", "")
-    assert (dataset.name, dataset.shape, dataset.value_range) == ("tiny", (4, 5, 1), (0, 255))
+    assert (dataset.name, dataset.example_shape, dataset.value_range) == ("tiny", (4, 5, 1), (0, 255))
     assert (dataset.inputs.dtype, dataset.class_names) == (np.uint8, COLOURS)
     np.testing.assert_array_equal(dataset.test_rows, np.arange(20, 30))
     assert pairs(dataset.inputs[:20], dataset.labels[:20]) == pairs(IMAGES[:20], LABELS[:20])
@@ -48,7 +48,7 @@ def test_the_order_is_that_of_tfds_itself(tmp_path):
 def test_blocks_of_records_follow_each_other(tmp_path, monkeypatch):
     write(tmp_path)
     whole = load_tfds("tiny", tmp_path).sha256
-    monkeypatch.setattr("aejax.data.tfds.BLOCK_RECORDS", 7)
+    monkeypatch.setattr("aejax.data.tfds_builder.BLOCK_RECORDS", 7)
     assert load_tfds("tiny", tmp_path).sha256 == whole
 
 
@@ -64,21 +64,23 @@ def test_blocks_of_records_follow_each_other(tmp_path, monkeypatch):
 def test_the_official_test_is_the_test_split_else_the_validation_split(tmp_path, splits, n, test):
     write(tmp_path, splits={name: RECORDS[:size] for name, size in splits.items()})
     dataset = load_tfds("tiny", tmp_path)
-    assert dataset.n == n
+    assert dataset.n_examples == n
     assert (dataset.test_rows is None) if test is None else dataset.test_rows.tolist() == list(range(n - test, n))
 
 
 def test_name_config_and_version_say_which(tmp_path):
     for version, config, first in (("1.0.0", "wide", 0), ("2.0.0", "wide", 6), ("2.0.0", "narrow", 12)):
         write(tmp_path, splits={"train": RECORDS[first:]}, version=version, config=config)
-    sizes = {name: load_tfds(name, tmp_path).n for name in ("tiny/wide:1.0.0", "tiny/wide", "tiny/narrow:2.0.0")}
+    sizes = {
+        name: load_tfds(name, tmp_path).n_examples for name in ("tiny/wide:1.0.0", "tiny/wide", "tiny/narrow:2.0.0")
+    }
     assert sizes == {"tiny/wide:1.0.0": 30, "tiny/wide": 24, "tiny/narrow:2.0.0": 18}
 
 
 def test_images_of_several_sizes_are_resized_or_refused(tmp_path):
     sizes = [{"image": png(np.zeros((3 + i % 2, 5), np.uint8)), "label": i % 3} for i in range(12)]
     write(tmp_path, {**PICTURE, "image": kinds.Image(shape=(None, None, 1))}, {"train": sizes})
-    assert load_tfds("tiny", tmp_path, image_size=2).shape == (2, 2, 1)
+    assert load_tfds("tiny", tmp_path, image_size=2).example_shape == (2, 2, 1)
     message = refusal("tiny", tmp_path)
     assert "tfds:tiny: images of 2 sizes" in message
     assert "--image-size" in message
@@ -113,7 +115,7 @@ def test_a_single_feature_keeps_its_shape(tmp_path, dtype, value_range):
     records = [{"pixels": np.full((2, 3, 1), i, dtype), "kind": i % 2} for i in range(12)]
     write(tmp_path, features, {"train": records})
     dataset = load_tfds("tiny", tmp_path)
-    assert (dataset.shape, dataset.inputs.dtype, dataset.value_range) == ((2, 3, 1), dtype, value_range)
+    assert (dataset.example_shape, dataset.inputs.dtype, dataset.value_range) == ((2, 3, 1), dtype, value_range)
     assert sorted(dataset.inputs[:, 0, 0, 0]) == list(range(12))
 
 
@@ -127,7 +129,7 @@ def test_a_single_feature_keeps_its_shape(tmp_path, dtype, value_range):
 )
 def test_the_label_is_the_one_that_is_asked_for(tmp_path, supervised, label, expected):
     write(tmp_path, TWO_LABELS, {"train": TWO_RECORDS}, supervised=supervised)
-    dataset = load(DataConfig(dataset="tfds:tiny", data_dir=tmp_path, label_column=label))
+    dataset = load_dataset(DataConfig(dataset="tfds:tiny", data_dir=tmp_path, label_column=label))
     assert dataset.class_names == expected
 
 

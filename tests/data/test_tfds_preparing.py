@@ -8,8 +8,8 @@ import pytest
 import tensorflow_datasets as tfds
 from tiny_tfds import IMAGES, LABELS, OFFLINE, PICTURE, RECORDS, builder_class, pairs, refusal, write
 
-from aejax.data.tfds import prepare
-from aejax.data.tfds_set import load_tfds
+from aejax.data.tfds_builder import download_and_prepare
+from aejax.data.tfds_dataset import load_tfds
 from aejax.errors import InputError
 
 needs_no_tensorflow = pytest.mark.skipif(
@@ -61,7 +61,7 @@ def test_a_set_that_tfds_can_prepare_is_prepared_once(tmp_path, capfd, monkeypat
     first = load_tfds("aejax_plain", tmp_path)
     assert capfd.readouterr() == ("", "")
     assert pairs(first.inputs, first.labels) == pairs(IMAGES, LABELS)
-    monkeypatch.setattr("aejax.data.tfds_set.prepare", lambda *args: pytest.fail("prepared again"))
+    monkeypatch.setattr("aejax.data.tfds_dataset.prepare", lambda *args: pytest.fail("prepared again"))
     assert load_tfds("aejax_plain", tmp_path).sha256 == first.sha256
 
 
@@ -87,14 +87,14 @@ def test_a_preparer_of_our_own_goes_before_tfdss_code(tmp_path, monkeypatch):
         shutil.copytree(elsewhere, root / "tiny")
 
     for _ in range(2):
-        assert load_tfds("tiny", tmp_path, preparers={"tiny": copy}).n == 30
+        assert load_tfds("tiny", tmp_path, preparers={"tiny": copy}).n_examples == 30
     assert asked == [tmp_path]
 
 
 def test_tensorflow_is_not_looked_for_where_nothing_needs_it(tmp_path, monkeypatch):
     write(tmp_path)
-    monkeypatch.setattr("aejax.data.tfds._keep_tensorflow_off_accelerators", lambda: pytest.fail("imported"))
-    assert load_tfds("tiny", tmp_path).n == 30
+    monkeypatch.setattr("aejax.data.tfds_builder._keep_tensorflow_off_accelerators", lambda: pytest.fail("imported"))
+    assert load_tfds("tiny", tmp_path).n_examples == 30
 
 
 def test_a_download_that_fails_tells_why(tmp_path, monkeypatch, capfd):
@@ -105,5 +105,5 @@ def test_a_download_that_fails_tells_why(tmp_path, monkeypatch, capfd):
 
     monkeypatch.setattr(requests.Session, "get", no_network)
     with pytest.raises(InputError, match=r"Failed to resolve 'storage'.*--data-dir"):
-        prepare(tfds, "cifar10", tmp_path)
+        download_and_prepare(tfds, "cifar10", tmp_path)
     assert capfd.readouterr() == ("", "")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from tiny_tfds import COLOURS, RECORDS, kinds, write
 
-from aejax.data.stream.source import Source
+from aejax.data.stream.source import DataSource
 from aejax.data.stream.tfds import open_tfds
-from aejax.data.tfds_set import load_tfds
+from aejax.data.tfds_dataset import load_tfds
 from aejax.errors import InputError
 
 
@@ -18,10 +18,10 @@ def test_a_stream_of_a_set_gives_what_the_set_gives_in_memory(encoded, tmp_path)
     write(tmp_path, features, splits={"train": records[:20], "test": records[20:]})
     train, test = open_tfds("tiny", tmp_path, preparers={})
     dataset = load_tfds("tiny", tmp_path)
-    assert isinstance(train, Source)
+    assert isinstance(train, DataSource)
     assert (train.class_names, train.value_range) == (dataset.class_names, dataset.value_range)
     np.testing.assert_array_equal(train.read(np.arange(20)), dataset.inputs[:20])
-    np.testing.assert_array_equal(train.labels(np.arange(20)), dataset.labels[:20])
+    np.testing.assert_array_equal(train.read_labels(np.arange(20)), dataset.labels[:20])
     np.testing.assert_array_equal(test.read(np.array([0, 3, 9])), dataset.inputs[dataset.test_rows][[0, 3, 9]])
     if encoded:
         assert open_tfds("tiny", tmp_path, image_size=9, preparers={})[0].read(np.arange(2)).shape == (2, 9, 9, 1)

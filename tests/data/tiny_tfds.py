@@ -8,7 +8,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from aejax.data.tfds_set import load_tfds
+from aejax.data.tfds_dataset import load_tfds
 from aejax.errors import InputError
 
 kinds = tfds.features

@@ -6,7 +6,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 
-from aejax.evaluate.codes import ACTIVE_VARIANCE, code_measures, explained_variance
+from aejax.evaluate.code_metrics import ACTIVE_VARIANCE, compute_code_metrics, explained_variance
 
 # Units: always off; off in training only; constant but on; barely moving; moving.
 TRAIN = jnp.array([[0.0, 0.0, 2.0, 0.05, -1.0], [0.0, 0.0, 2.0, 0.0, 1.0], [0.0, 0.0, 2.0, 0.05, 0.0]])
@@ -14,7 +14,7 @@ TEST = jnp.array([[0.0, 0.0, 2.0, 0.05, -1.0], [0.0, 3.0, 2.0, 0.0, 1.0]])
 
 
 def test_units_are_counted_by_what_they_do():
-    found = code_measures(TRAIN, TEST)
+    found = compute_code_metrics(TRAIN, TEST)
     assert found["l0"] == (3 + 3) / 2
     assert found["dead_units"] == 2  # never on in training, whatever the test rows do
     assert found["active_units"] == 2
@@ -24,11 +24,11 @@ def test_an_active_unit_varies_by_more_than_the_threshold_of_the_literature():
     assert ACTIVE_VARIANCE == 0.01  # Burda et al. (2016), section 4.2
     deviations = np.sqrt([0.0, 0.009, 0.011])
     codes = jnp.asarray(5 + np.array([[-1.0], [1.0]]) * deviations)
-    assert code_measures(codes, codes)["active_units"] == 1
+    assert compute_code_metrics(codes, codes)["active_units"] == 1
 
 
 def test_counts_are_numbers_that_can_be_averaged():
-    assert all(value.dtype == jnp.float32 for value in code_measures(TRAIN, TEST).values())
+    assert all(value.dtype == jnp.float32 for value in compute_code_metrics(TRAIN, TEST).values())
 
 
 TARGET = np.random.default_rng(0).normal(size=(50, 4)) * [3.0, 1.0, 0.5, 0.1] + 7

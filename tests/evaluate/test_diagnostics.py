@@ -4,17 +4,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.evaluate.codes import code_measures
-from aejax.evaluate.diagnostics import (
-    DIAGNOSTICS,
-    NEIGHBOURS,
-    active_units,
+from aejax.evaluate.code_metrics import compute_code_metrics
+from aejax.evaluate.representation import (
+    PURITY_NEIGHBORS,
+    REPRESENTATION_METRICS,
     alignment,
-    dead_units,
-    diagnose,
+    count_active_units,
+    count_dead_units,
     effective_rank,
     intrinsic_dimension,
     knn_purity,
+    measure_representation,
     rankme,
     uniformity,
 )
@@ -149,32 +149,32 @@ def test_purity_stands_on_standardised_features():
 
 
 def test_purity_of_few_rows_takes_all_the_others_as_neighbours():
-    features, labels = draw(NEIGHBOURS, 2), np.arange(NEIGHBOURS) % 2
+    features, labels = draw(PURITY_NEIGHBORS, 2), np.arange(PURITY_NEIGHBORS) % 2
     assert knn_purity(features, labels) == pytest.approx(4 / 9)
 
 
 def test_units_are_counted_as_they_are_for_trained_codes():
     codes = np.maximum(draw(40, 9), 0) * [0, 0, 0.01, 0.1, 0.15, 0.2, 1, 1, 3]
-    expected = code_measures(jnp.asarray(codes), jnp.asarray(codes))
-    assert dead_units(codes) == expected["dead_units"] == 2
-    assert active_units(codes) == expected["active_units"]
+    expected = compute_code_metrics(jnp.asarray(codes), jnp.asarray(codes))
+    assert count_dead_units(codes) == expected["dead_units"] == 2
+    assert count_active_units(codes) == expected["active_units"]
 
 
 def test_a_diagnosis_has_every_number_and_says_so_where_it_has_none():
-    found = diagnose(CLUSTERS.astype(np.float32), LABELS)
-    assert found.keys() == DIAGNOSTICS.keys()
+    found = measure_representation(CLUSTERS.astype(np.float32), LABELS)
+    assert found.keys() == REPRESENTATION_METRICS.keys()
     assert all(np.isfinite(value) for value in found.values())
     broken = CLUSTERS.copy()
     broken[3, 1] = np.inf
-    assert all(np.isnan(value) for value in diagnose(broken, LABELS).values())
+    assert all(np.isnan(value) for value in measure_representation(broken, LABELS).values())
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (2, 3), (3, 1), (30, 1)])
 def test_the_smallest_of_features_can_be_diagnosed(shape):
-    assert diagnose(draw(*shape), np.zeros(shape[0], int)).keys() == DIAGNOSTICS.keys()
+    assert measure_representation(draw(*shape), np.zeros(shape[0], int)).keys() == REPRESENTATION_METRICS.keys()
 
 
 def test_a_collapsed_code_can_be_diagnosed():
-    found = diagnose(np.zeros((40, 5), np.float32), np.arange(40) % 2)
+    found = measure_representation(np.zeros((40, 5), np.float32), np.arange(40) % 2)
     assert (found["effective_rank"], found["dead_units"], found["active_units"]) == (0, 5, 0)
     assert np.isnan(found["intrinsic_dimension"])

@@ -7,7 +7,15 @@ import pytest
 from scipy import stats
 
 from aejax.evaluate.intervals import crossed_interval
-from aejax.evaluate.significance import MCNEMAR, SIGN_FLIP, crossed_p, holm, mcnemar_p, paired_test, sign_flip_p
+from aejax.evaluate.significance import (
+    MCNEMAR_TEST,
+    SIGN_FLIP_TEST,
+    crossed_p,
+    holm_adjust,
+    mcnemar_p,
+    paired_test,
+    sign_flip_p,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -15,12 +23,12 @@ RNG = np.random.default_rng(0)
 class TestHolm:
     def test_a_worked_example(self):
         # Sorted: .01 x 4, .013 x 3 = .039 but not below .04, .02 x 2 = .04, .4 x 1.
-        np.testing.assert_allclose(holm([0.02, 0.01, 0.4, 0.013]), [0.04, 0.04, 0.4, 0.04])
+        np.testing.assert_allclose(holm_adjust([0.02, 0.01, 0.4, 0.013]), [0.04, 0.04, 0.4, 0.04])
 
     @pytest.mark.parametrize("seed", range(20))
     def test_adjusted_values_keep_the_order_and_lie_between_the_raw_and_bonferronis(self, seed):
         raw = np.random.default_rng(seed).uniform(size=7) ** 2
-        adjusted = np.array(holm(raw.tolist()))
+        adjusted = np.array(holm_adjust(raw.tolist()))
         assert np.all(np.diff(adjusted[np.argsort(raw)]) >= 0)
         assert np.all((raw <= adjusted) & (adjusted <= np.minimum(1, 7 * raw)))
         np.testing.assert_allclose(adjusted.min(), min(1, 7 * raw.min()))
@@ -33,11 +41,11 @@ class TestHolm:
                 if raw[index] > 0.05 / (5 - rank):
                     break
                 rejected.add(int(index))
-            assert {i for i, p in enumerate(holm(raw.tolist())) if p <= 0.05} == rejected
+            assert {i for i, p in enumerate(holm_adjust(raw.tolist())) if p <= 0.05} == rejected
 
     @pytest.mark.parametrize(("raw", "expected"), [([], []), ([0.3], [0.3]), ([1.0, 1.0], [1.0, 1.0])])
     def test_small_families(self, raw, expected):
-        assert holm(raw) == expected
+        assert holm_adjust(raw) == expected
 
 
 class TestSignFlip:
@@ -102,9 +110,9 @@ class TestMcNemar:
 
     def test_it_stands_in_where_there_is_a_single_seed_and_says_so(self):
         differences = RNG.choice([-1.0, 0.0, 1.0], size=(3, 60))
-        assert paired_test(differences[:1]) == (mcnemar_p(differences[0]), MCNEMAR)
-        assert paired_test(differences) == (sign_flip_p(differences.mean(axis=1)), SIGN_FLIP)
-        assert "not the method" in MCNEMAR
+        assert paired_test(differences[:1]) == (mcnemar_p(differences[0]), MCNEMAR_TEST)
+        assert paired_test(differences) == (sign_flip_p(differences.mean(axis=1)), SIGN_FLIP_TEST)
+        assert "not the method" in MCNEMAR_TEST
 
 
 class TestCrossedP:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aejax.evaluate.similarity import cka, mean_cka_between, narrowed, unit_similarity
+from aejax.evaluate.similarity import cka, mean_pairwise_cka, normalized_gram, reduce_width
 
 
 def draw(*shape, seed=0):
@@ -11,7 +11,7 @@ def draw(*shape, seed=0):
 
 
 def similar(one, other):
-    return cka(unit_similarity(one), unit_similarity(other))
+    return cka(normalized_gram(one), normalized_gram(other))
 
 
 def orthogonal(d):
@@ -55,7 +55,7 @@ def test_independent_features_are_near_zero_however_wide():
 
 def test_it_is_symmetric_and_takes_any_two_widths():
     one, other = draw(50, 3), draw(50, 3) @ draw(3, 70, seed=4)
-    assert unit_similarity(one).shape == unit_similarity(other).shape == (50 * 49 // 2,)
+    assert normalized_gram(one).shape == normalized_gram(other).shape == (50 * 49 // 2,)
     assert similar(one, other) == similar(other, one) > 0.5
 
 
@@ -72,15 +72,15 @@ def test_the_mean_over_seeds_is_over_pairs_of_different_ones():
     features = draw(40, 5)
     seeds = np.stack([features, features @ orthogonal(5), draw(40, 5, seed=9)])
     apart = similar(seeds[0], seeds[2])
-    assert mean_cka_between(seeds) == pytest.approx((1 + apart + apart) / 3, abs=1e-5)
-    assert np.isnan(mean_cka_between(seeds[:1]))
-    assert np.isnan(mean_cka_between(np.stack([*seeds, np.full((40, 5), np.inf)])))
+    assert mean_pairwise_cka(seeds) == pytest.approx((1 + apart + apart) / 3, abs=1e-5)
+    assert np.isnan(mean_pairwise_cka(seeds[:1]))
+    assert np.isnan(mean_pairwise_cka(np.stack([*seeds, np.full((40, 5), np.inf)])))
 
 
 @pytest.mark.parametrize("width", [3, 40, 900], ids=["narrow", "square", "wide"])
 def test_narrowed_features_are_no_wider_than_there_are_rows_and_as_similar_to_all_others(width):
     features, other = draw(40, width) + 5, draw(40, 7, seed=3)
-    narrow = narrowed(features)
+    narrow = reduce_width(features)
     assert narrow.shape == (40, min(width, 40))
     assert similar(narrow, features) == pytest.approx(1, abs=1e-5)
     assert similar(narrow, other) == pytest.approx(similar(features, other), abs=1e-5)
@@ -90,5 +90,5 @@ def test_narrowed_features_are_no_wider_than_there_are_rows_and_as_similar_to_al
 def test_features_that_are_not_finite_are_like_nothing_when_narrowed_and_as_wide_as_others(width):
     features = draw(5, width)
     features[1, -1] = np.inf
-    assert narrowed(features).shape == narrowed(draw(5, width)).shape
-    assert np.isnan(similar(narrowed(features), draw(5, 2)))
+    assert reduce_width(features).shape == reduce_width(draw(5, width)).shape
+    assert np.isnan(similar(reduce_width(features), draw(5, 2)))

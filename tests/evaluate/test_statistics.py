@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from aejax.evaluate.comparisons import EQUIVALENCE_MARGIN, compare_pairs, decide_verdict
 from aejax.evaluate.intervals import crossed_interval, seeds_interval
-from aejax.evaluate.significance import MCNEMAR, SIGN_FLIP, holm, mcnemar_p
-from aejax.evaluate.statistics import MARGIN, compare_all, verdict
+from aejax.evaluate.significance import MCNEMAR_TEST, SIGN_FLIP_TEST, holm_adjust, mcnemar_p
 
 RNG = np.random.default_rng(0)
 
@@ -22,25 +22,25 @@ RNG = np.random.default_rng(0)
         pytest.param(0.004, (0.003, 0.0045), 0.01, 10, "equivalent", id="real and of no consequence"),
         pytest.param(0.004, (0.001, 0.007), 0.01, 10, "inconclusive", id="within the margin, its interval is not"),
         pytest.param(0.0, (-0.004, 0.004), 0.9, 10, "equivalent", id="inside the margin"),
-        pytest.param(0.0, (-MARGIN, 0.004), 0.9, 10, "inconclusive", id="touches the margin"),
+        pytest.param(0.0, (-EQUIVALENCE_MARGIN, 0.004), 0.9, 10, "inconclusive", id="touches the margin"),
         pytest.param(0.0, (-0.02, 0.02), 0.9, 10, "inconclusive", id="wide"),
         pytest.param(0.2, (0.1, 0.3), 0.03, 5, "too few seeds", id="five seeds"),
         pytest.param(0.2, (0.1, 0.3), 0.03, 6, "better", id="six seeds"),
     ],
 )
 def test_verdicts(mean, interval, p, seeds, expected):
-    assert verdict(mean, interval, [p], seeds) == expected
+    assert decide_verdict(mean, interval, [p], seeds) == expected
 
 
 @pytest.mark.parametrize("p", [(0.01, 0.2), (0.2, 0.01)])
 def test_every_adjusted_p_has_to_be_below_five_percent(p):
-    assert verdict(0.02, (0.01, 0.03), [0.01, 0.01], 10) == "better"
-    assert verdict(0.02, (0.01, 0.03), p, 10) == "inconclusive"
+    assert decide_verdict(0.02, (0.01, 0.03), [0.01, 0.01], 10) == "better"
+    assert decide_verdict(0.02, (0.01, 0.03), p, 10) == "inconclusive"
 
 
 def test_the_declared_margin_decides_what_is_of_consequence():
     args = (0.02, (0.01, 0.03), [0.01], 10)
-    assert [verdict(*args, margin) for margin in (0.0, 0.015, 0.02, 0.04)] == [
+    assert [decide_verdict(*args, margin) for margin in (0.0, 0.015, 0.02, 0.04)] == [
         "better",
         "better",
         "inconclusive",
@@ -62,7 +62,7 @@ class TestCompareAll:
     @staticmethod
     def verdicts(outcomes):
         pairs = [(name, "a") for name in outcomes if name != "a"]
-        return {row.method: row for row in compare_all(outcomes, pairs)}
+        return {row.method: row for row in compare_pairs(outcomes, pairs)}
 
     def test_identical_methods_are_never_better_or_worse(self):
         own = self.outcomes(RNG, {"a": 0.8})["a"]
@@ -87,11 +87,11 @@ class TestCompareAll:
     def test_one_methods_comparisons_are_adjusted_as_one_family_and_others_do_not_matter(self):
         outcomes = self.outcomes(np.random.default_rng(2), {"a": 0.8, "b": 0.84, "c": 0.8, "d": 0.75})
         own = [("a", "b"), ("a", "c"), ("a", "d")]
-        alone = compare_all(outcomes, own)
-        assert [row.p_holm for row in alone] == holm([row.p for row in alone])
-        assert [row.p_crossed_holm for row in alone] == holm([row.p_crossed for row in alone])
+        alone = compare_pairs(outcomes, own)
+        assert [row.p_holm for row in alone] == holm_adjust([row.p for row in alone])
+        assert [row.p_crossed_holm for row in alone] == holm_adjust([row.p_crossed for row in alone])
         assert max(row.p_holm / row.p for row in alone) > 1
-        among_others = compare_all(outcomes, [("b", "c"), own[0], ("d", "c"), *own[1:], ("b", "d")])
+        among_others = compare_pairs(outcomes, [("b", "c"), own[0], ("d", "c"), *own[1:], ("b", "d")])
         assert [row for row in among_others if row.method == "a"] == alone
 
     def test_differences_are_paired_on_examples_and_on_seeds(self):
@@ -107,13 +107,13 @@ class TestCompareAll:
         outcomes = self.outcomes(RNG, {"a": 0.5, "b": 0.95}, seeds=1)
         row = self.verdicts(outcomes)["b"]
         p = mcnemar_p(outcomes["b"][0].astype(float) - outcomes["a"][0])
-        assert (row.p, row.test, row.ci95_seeds, row.verdict) == (p, MCNEMAR, None, "too few seeds")
+        assert (row.p, row.test, row.ci95_seeds, row.verdict) == (p, MCNEMAR_TEST, None, "too few seeds")
         assert row.p < 0.05
 
     @pytest.mark.parametrize("seeds", [2, 5])
     def test_few_seeds_keep_the_test_over_seeds_and_get_no_verdict(self, seeds):
         row = self.verdicts(self.outcomes(RNG, {"a": 0.5, "b": 0.95}, seeds=seeds))["b"]
-        assert (row.p, row.test, row.verdict) == (2 / 2**seeds, SIGN_FLIP, "too few seeds")
+        assert (row.p, row.test, row.verdict) == (2 / 2**seeds, SIGN_FLIP_TEST, "too few seeds")
 
     def test_the_interval_over_seeds_is_students_of_the_paired_differences(self):
         outcomes = self.outcomes(np.random.default_rng(4), {"a": 0.7, "b": 0.8})

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.classify.head import Classifier, SoftmaxHead
 from aejax.config import ModelConfig
 from aejax.models.architectures import dense_autoencoder
+from aejax.probe.head import Classifier, SoftmaxHead
 
 INPUTS = 3 * jax.random.normal(jax.random.key(0), (32, 6))
 CONFIGS = {

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.models.conv import ConvDecoder, ConvStack, TransposedConvolution, feature_shapes
-from aejax.models.parts import init_parts, run_part, train_part
+from aejax.models.conv import ConvDecoder, ConvStack, TransposedConvolution, feature_map_shapes
+from aejax.models.submodules import apply_eval, apply_train, init_submodules
 
 
 def parts(shape, channels=(4, 6), *, activation="tanh", batch_norm=False, conventions="flax"):
@@ -20,7 +20,7 @@ def parts(shape, channels=(4, 6), *, activation="tanh", batch_norm=False, conven
 
 
 def started(modules, shape):
-    return jax.jit(lambda: init_parts(jax.random.key(1), modules, jnp.zeros((1, math.prod(shape)))))()
+    return jax.jit(lambda: init_submodules(jax.random.key(1), modules, jnp.zeros((1, math.prod(shape)))))()
 
 
 def images(shape, batch: int = 8) -> jax.Array:
@@ -35,16 +35,16 @@ def test_a_decoder_mirrors_every_shape(height):
 
     def through():
         variables = started(modules, shape)
-        hidden = run_part(modules["encoder"], variables, "encoder", inputs)
-        return hidden, run_part(modules["decoder"], variables, "decoder", hidden)
+        hidden = apply_eval(modules["encoder"], variables, "encoder", inputs)
+        return hidden, apply_eval(modules["decoder"], variables, "decoder", hidden)
 
     hidden, outputs = jax.eval_shape(through)
-    assert hidden.shape == (2, math.prod(feature_shapes(shape, channels)[-1]))
+    assert hidden.shape == (2, math.prod(feature_map_shapes(shape, channels)[-1]))
     assert outputs.shape == inputs.shape
 
 
 def test_feature_maps_halve_rounding_up_until_one_pixel_is_left_and_stays():
-    assert feature_shapes((5, 28, 3), (8, 7, 6, 5)) == [(5, 28, 3), (3, 14, 8), (2, 7, 7), (1, 4, 6), (1, 2, 5)]
+    assert feature_map_shapes((5, 28, 3), (8, 7, 6, 5)) == [(5, 28, 3), (3, 14, 8), (2, 7, 7), (1, 4, 6), (1, 2, 5)]
 
 
 @pytest.mark.parametrize("shape", [(5, 5, 1), (33, 32, 3), (8, 8, 1)], ids=str)
@@ -55,8 +55,8 @@ def test_gradients_agree_with_finite_differences_along_a_random_direction(shape,
 
     def loss(params):
         own = {**variables, "params": params}
-        hidden, _ = train_part(modules["encoder"], own, "encoder", inputs)
-        recon, _ = train_part(modules["decoder"], own, "decoder", hidden)
+        hidden, _ = apply_train(modules["encoder"], own, "encoder", inputs)
+        recon, _ = apply_train(modules["decoder"], own, "decoder", hidden)
         return jnp.mean(jnp.square(recon - inputs))
 
     params, (value, gradient) = variables["params"], jax.jit(jax.value_and_grad(loss))(variables["params"])
@@ -76,7 +76,9 @@ def test_an_image_moved_by_one_stride_has_its_features_moved_by_one(batch_norm):
     variables = started({"encoder": stack}, (16, 16, 2))
     inner = jnp.zeros((3, 16, 16, 2)).at[:, 4:10, 4:10].set(jax.random.normal(jax.random.key(2), (3, 6, 6, 2)))
     moved = jnp.roll(inner, (2, 4), axis=(1, 2))
-    here, there = (run_part(stack, variables, "encoder", x.reshape(3, -1)).reshape(3, 8, 8, 4) for x in (inner, moved))
+    here, there = (
+        apply_eval(stack, variables, "encoder", x.reshape(3, -1)).reshape(3, 8, 8, 4) for x in (inner, moved)
+    )
     assert np.any(here != here[:, :1, :1])
     np.testing.assert_allclose(jnp.roll(here, (1, 2), axis=(1, 2)), there, atol=1e-6)
 
@@ -86,7 +88,7 @@ def test_a_feature_sees_its_window_and_nothing_else():
     variables = started({"encoder": stack}, (9, 9, 1))
 
     def corner(inputs):
-        return jnp.sum(run_part(stack, variables, "encoder", inputs[None]).reshape(3, 3, 5)[0, 0])
+        return jnp.sum(apply_eval(stack, variables, "encoder", inputs[None]).reshape(3, 3, 5)[0, 0])
 
     seen = jax.grad(corner)(images((9, 9, 1))[0]).reshape(9, 9)
     reach = np.zeros((9, 9), bool)
@@ -97,25 +99,25 @@ def test_a_feature_sees_its_window_and_nothing_else():
 def test_nothing_follows_the_last_layer_so_that_logits_take_any_value():
     decoder = parts((7, 7, 1), activation="relu", batch_norm=True)["decoder"]
     latents = jax.random.normal(jax.random.key(3), (8, 5))
-    variables = init_parts(jax.random.key(1), {"decoder": decoder}, latents[:1])
+    variables = init_submodules(jax.random.key(1), {"decoder": decoder}, latents[:1])
     last = variables["params"]["decoder"]["TransposedConvolution_1"]
-    before = run_part(decoder, variables, "decoder", latents)
+    before = apply_eval(decoder, variables, "decoder", latents)
     last["bias"] = last["bias"] - 7.0
-    np.testing.assert_allclose(run_part(decoder, variables, "decoder", latents), before - 7.0, rtol=1e-5)
+    np.testing.assert_allclose(apply_eval(decoder, variables, "decoder", latents), before - 7.0, rtol=1e-5)
 
 
 def test_batch_norm_normalises_each_channel_over_batch_and_places_in_training_only():
     shape = (6, 6, 1)
     stack = ConvStack(shape, (4,), "linear", True, "flax")
     variables = started({"encoder": stack}, shape)
-    trained, stats = train_part(stack, variables, "encoder", images(shape))
+    trained, stats = apply_train(stack, variables, "encoder", images(shape))
     by_channel = trained.reshape(-1, 4)
     np.testing.assert_allclose(by_channel.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(by_channel.var(axis=0), 1, rtol=1e-3)
     before = variables["batch_stats"]["encoder"]
     assert all(np.any(new != old) for new, old in zip(*map(jax.tree.leaves, (stats, before)), strict=True))
-    alone = run_part(stack, variables, "encoder", images(shape)[:1])
-    np.testing.assert_allclose(run_part(stack, variables, "encoder", images(shape))[:1], alone, atol=1e-5)
+    alone = apply_eval(stack, variables, "encoder", images(shape)[:1])
+    np.testing.assert_allclose(apply_eval(stack, variables, "encoder", images(shape))[:1], alone, atol=1e-5)
     assert not np.allclose(trained[:1], alone, rtol=0.1)
 
 

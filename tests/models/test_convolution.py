@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
-from aejax.models.convolution import LAX, PRODUCTS, conv_to_inputs, strided_conv, transposed_conv
+from aejax.models.conv_ops import MATMUL, XLA, conv_input_transpose, strided_conv, transposed_conv
 
 SIZES = {(5, 5): 1, (6, 9): 3, (8, 8): 3, (13, 13): 1, (28, 28): 1, (33, 33): 3, (1, 1): 2}  # and channels
 WINDOWS = {"3x3, stride 2": (3, 2), "4x4, stride 2": (4, 2), "3x3, stride 1": (3, 1), "2x2, stride 3": (2, 3)}
@@ -54,7 +54,7 @@ def all_maps(maps, size, window: int, stride: int):
 @pytest.mark.parametrize(("window", "stride"), list(WINDOWS.values())[:2], ids=list(WINDOWS)[:2])
 def test_products_give_the_outputs_and_gradients_of_xlas_convolution(size, channels, window, stride):
     operands = drawn(size, channels, window, stride)
-    found, expected = (all_maps(maps, size, window, stride)(*operands) for maps in (PRODUCTS, LAX))
+    found, expected = (all_maps(maps, size, window, stride)(*operands) for maps in (MATMUL, XLA))
     jax.tree.map(close, found, expected)
 
 
@@ -68,7 +68,7 @@ def test_the_three_maps_are_what_jax_differentiates_from_xlas_convolution(window
         return found, *back(outputs)
 
     expected = differentiated(images, kernel, outputs)
-    for maps in (PRODUCTS, LAX):
+    for maps in (MATMUL, XLA):
         jax.tree.map(close, all_maps(maps, (9, 6), window, stride)(images, kernel, outputs), expected)
 
 
@@ -84,7 +84,7 @@ def test_the_transposed_convolution_is_frameworks_conv_transpose_of_the_flipped_
 def test_transposed_is_transposed(window, stride):
     images, kernel, outputs = drawn((9, 12), 2, window, stride)
     there = jax.jit(lambda: jnp.vdot(outputs, strided_conv(images, kernel, stride)))()
-    back = jax.jit(lambda: jnp.vdot(conv_to_inputs(outputs, kernel, (9, 12), stride), images))()
+    back = jax.jit(lambda: jnp.vdot(conv_input_transpose(outputs, kernel, (9, 12), stride), images))()
     np.testing.assert_allclose(there, back, rtol=1e-4)
 
 

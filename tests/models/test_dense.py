@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.models.dense import CONVENTIONS, DenseDecoder, DenseStack, activation_function
+from aejax.models.dense import FRAMEWORK_DEFAULTS, DenseDecoder, DenseStack, activation_function
 from aejax.models.encoders import Encoder
-from aejax.models.parts import init_parts, run_part, train_part
+from aejax.models.submodules import apply_eval, apply_train, init_submodules
 
 WIDTHS = [(), (7,), (9, 5, 3)]
 INPUTS = jax.random.normal(jax.random.key(0), (32, 6)) + 1.5
@@ -25,20 +25,20 @@ def dense_encoder(hidden, latent_dim, *, batch_norm=False, conventions="flax", c
 
 
 def started(module, features: int = 6):
-    return init_parts(jax.random.key(1), {"part": module}, jnp.zeros((1, features)))
+    return init_submodules(jax.random.key(1), {"part": module}, jnp.zeros((1, features)))
 
 
 @pytest.mark.parametrize("hidden", WIDTHS, ids=["no hidden layer", "one", "three"])
 @pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch norm"])
-@pytest.mark.parametrize("conventions", CONVENTIONS)
+@pytest.mark.parametrize("conventions", FRAMEWORK_DEFAULTS)
 def test_stacks_of_any_widths_have_these_widths_and_no_others(hidden, batch_norm, conventions):
     encoder = dense_encoder(hidden, 4, batch_norm=batch_norm, conventions=conventions)
     decoder = DenseDecoder(hidden[::-1], 6, batch_norm=batch_norm, conventions=conventions)
     parts = {"encoder": encoder, "decoder": decoder}
-    variables = jax.eval_shape(lambda key: init_parts(key, parts, jnp.zeros((1, 6))), jax.random.key(1))
-    latents = jax.eval_shape(lambda own: run_part(encoder, own, "encoder", INPUTS), variables)
+    variables = jax.eval_shape(lambda key: init_submodules(key, parts, jnp.zeros((1, 6))), jax.random.key(1))
+    latents = jax.eval_shape(lambda own: apply_eval(encoder, own, "encoder", INPUTS), variables)
     assert latents.shape == (32, 4)
-    assert jax.eval_shape(lambda own, z: run_part(decoder, own, "decoder", z), variables, latents).shape == (32, 6)
+    assert jax.eval_shape(lambda own, z: apply_eval(decoder, own, "decoder", z), variables, latents).shape == (32, 6)
     shapes = {kernel.shape for kernel in leaves_named(variables["params"]["encoder"], "kernel")}
     widths = (6, *hidden, 4)
     assert shapes == set(itertools.pairwise(widths))
@@ -66,10 +66,10 @@ def test_leaky_relu_keeps_this_share_of_negative_values(conventions, slope):
     linear = dense_encoder((), 5, conventions=conventions)
     leaky = dense_encoder((), 5, code_activation="leaky_relu", conventions=conventions)
     variables = started(linear)
-    latents = run_part(linear, variables, "part", INPUTS)
+    latents = apply_eval(linear, variables, "part", INPUTS)
     assert np.any(latents < 0)
     expected = np.where(latents < 0, slope * latents, latents)
-    np.testing.assert_allclose(run_part(leaky, variables, "part", INPUTS), expected, rtol=1e-6)
+    np.testing.assert_allclose(apply_eval(leaky, variables, "part", INPUTS), expected, rtol=1e-6)
 
 
 ACTIVATIONS = {
@@ -85,7 +85,7 @@ ACTIVATIONS = {
 @pytest.mark.parametrize(("name", "formula"), ACTIVATIONS.items(), ids=ACTIVATIONS)
 def test_activations_are_what_their_names_say(name, formula):
     points = np.linspace(-4, 4, 33)
-    found = activation_function(name, CONVENTIONS["keras"])(jnp.asarray(points))
+    found = activation_function(name, FRAMEWORK_DEFAULTS["keras"])(jnp.asarray(points))
     np.testing.assert_allclose(found, formula(points), atol=1e-5)
 
 
@@ -95,21 +95,21 @@ def test_batch_norm_divides_by_the_root_of_variance_plus_epsilon(conventions, ep
     variables = started(stack)
     (kernel,) = leaves_named(variables["params"], "kernel")
     tiny = {**variables, "batch_stats": jax.tree.map(lambda leaf: 0 * leaf, variables["batch_stats"])}  # variance 0
-    found = run_part(stack, tiny, "part", INPUTS)
+    found = apply_eval(stack, tiny, "part", INPUTS)
     np.testing.assert_allclose(found, np.asarray(INPUTS @ kernel) / np.sqrt(epsilon), rtol=1e-4)
 
 
-@pytest.mark.parametrize("conventions", CONVENTIONS)
+@pytest.mark.parametrize("conventions", FRAMEWORK_DEFAULTS)
 def test_batch_norm_in_training_normalises_by_the_batch_and_moves_statistics_by_one_percent(conventions):
     stack = DenseStack((5,), "linear", batch_norm=True, conventions=conventions)
     variables = started(stack)
     (kernel,) = leaves_named(variables["params"], "kernel")
-    outputs, stats = train_part(stack, variables, "part", INPUTS)
+    outputs, stats = apply_train(stack, variables, "part", INPUTS)
     before = np.asarray(INPUTS, np.float64) @ np.asarray(kernel, np.float64)
     np.testing.assert_allclose(leaves_named(stats, "mean")[0], 0.99 * 0 + 0.01 * before.mean(axis=0), rtol=1e-4)
     np.testing.assert_allclose(leaves_named(stats, "var")[0], 0.99 * 1 + 0.01 * before.var(axis=0), rtol=1e-5)
     np.testing.assert_allclose(outputs.mean(axis=0), 0, atol=1e-5)
-    epsilon = CONVENTIONS[conventions].batch_norm_epsilon
+    epsilon = FRAMEWORK_DEFAULTS[conventions].batch_norm_epsilon
     np.testing.assert_allclose(outputs.var(axis=0), before.var(axis=0) / (before.var(axis=0) + epsilon), rtol=1e-4)
 
 
@@ -120,8 +120,8 @@ def test_batch_norm_in_evaluation_changes_nothing_and_sees_no_other_example():
     _, after = encoder.apply(own, INPUTS, train=False, mutable=["batch_stats"])
     for old, new in zip(jax.tree.leaves(own["batch_stats"]), jax.tree.leaves(after["batch_stats"]), strict=True):
         np.testing.assert_array_equal(new, old)
-    together = run_part(encoder, variables, "part", INPUTS)
-    apart = run_part(encoder, variables, "part", INPUTS.at[1:].multiply(100.0))
+    together = apply_eval(encoder, variables, "part", INPUTS)
+    apart = apply_eval(encoder, variables, "part", INPUTS.at[1:].multiply(100.0))
     np.testing.assert_allclose(apart[0], together[0], rtol=1e-6)
-    trained = [train_part(encoder, variables, "part", x)[0][0] for x in (INPUTS, INPUTS.at[1:].multiply(100.0))]
+    trained = [apply_train(encoder, variables, "part", x)[0][0] for x in (INPUTS, INPUTS.at[1:].multiply(100.0))]
     assert not np.allclose(*trained, rtol=0.1)  # in training the batch does count

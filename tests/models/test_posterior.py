@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 
 from aejax.config import ModelConfig
 from aejax.models.architectures import dense_vae
-from aejax.models.encoders import LOG_VARIANCE_LIMIT
-from aejax.models.variational import LOWEST_LOG_STD, Posterior, example_keys, example_noise
+from aejax.models.encoders import MAX_ABS_LOG_VARIANCE
+from aejax.models.variational import MIN_LOG_STD, Posterior, per_example_keys, per_example_noise
 
 INPUTS = jax.random.normal(jax.random.key(0), (40, 6))
 DIGITS = jnp.asarray(load_digits().data / 16, jnp.float32)
@@ -67,7 +67,7 @@ def test_draws_have_the_posteriors_mean_and_deviation():
 class TestExampleKeys:
     def test_an_example_has_the_same_key_alone_in_any_company_compiled_or_not(self):
         def bits(inputs):
-            return jax.random.key_data(example_keys(inputs, 0))
+            return jax.random.key_data(per_example_keys(inputs, 0))
 
         whole = np.asarray(bits(DIGITS))
         np.testing.assert_array_equal(jax.jit(bits)(DIGITS), whole)
@@ -78,11 +78,11 @@ class TestExampleKeys:
 
     @pytest.mark.parametrize("inputs", [DIGITS, jnp.round(DIGITS), 100 * DIGITS], ids=["grey", "black and white", "x"])
     def test_different_examples_and_uses_have_different_keys(self, inputs):
-        keys = np.concatenate([jax.random.key_data(example_keys(inputs, use)) for use in (0, 1)])
+        keys = np.concatenate([jax.random.key_data(per_example_keys(inputs, use)) for use in (0, 1)])
         assert len(np.unique(keys, axis=0)) == 2 * len(np.unique(inputs, axis=0))
 
     def test_the_noise_of_many_examples_is_standard_normal(self):
-        noise = np.asarray(jax.jit(lambda inputs: example_noise(inputs, 5))(DIGITS))
+        noise = np.asarray(jax.jit(lambda inputs: per_example_noise(inputs, 5))(DIGITS))
         assert scipy.stats.kstest(noise.ravel(), "norm").pvalue > 1e-3
         np.testing.assert_allclose(np.corrcoef(noise.T), np.eye(5), atol=0.1)
 
@@ -122,7 +122,7 @@ def test_a_posteriors_log_variance_stays_within_its_limit_and_means_do_not(size)
     params["encoder"]["log_variance"]["bias"] += size
     params["encoder"]["code"]["bias"] += size
     posterior = model.posterior({**variables, "params": params}, INPUTS)
-    np.testing.assert_array_equal(posterior.log_variance, np.sign(size) * LOG_VARIANCE_LIMIT)
+    np.testing.assert_array_equal(posterior.log_variance, np.sign(size) * MAX_ABS_LOG_VARIANCE)
     assert np.all(np.abs(posterior.mean) > 500)
 
 
@@ -134,6 +134,6 @@ def test_a_learned_deviation_is_free_where_data_lie_and_held_far_below():
 
     for free in (-2.0, 0.0, 3.0):
         np.testing.assert_allclose(log_std(free), free, atol=0.02)
-    np.testing.assert_allclose(log_std(-100.0), LOWEST_LOG_STD, atol=1e-5)
+    np.testing.assert_allclose(log_std(-100.0), MIN_LOG_STD, atol=1e-5)
     assert variables["params"]["elbo"]["log_std"] == 0
     assert made(learned_std=False)[1]["params"]["elbo"] == {}

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.data.examples import Batch
-from aejax.kinds.registry import KINDS
+from aejax.autoencoders.registry import KINDS
+from aejax.data.batching import Batch
 
 SMALL = {"hidden": (16,), "latent_dim": 4, "channels": (4,), "sparse_dim": 24, "batch_norm": True}
 

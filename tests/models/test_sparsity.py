@@ -7,7 +7,7 @@ import pytest
 
 from aejax.config import ModelConfig
 from aejax.models.architectures import dense_autoencoder
-from aejax.models.sparsity import THRESHOLD_MOMENTUM, BatchTopK, LifetimeTopK, TopK, largest
+from aejax.models.sparsity import THRESHOLD_MOMENTUM, BatchTopK, LifetimeTopK, TopK, topk_mask
 
 RNG = np.random.default_rng(0)
 LATENTS = jnp.asarray(RNG.normal(size=(40, 12)), jnp.float32)
@@ -38,7 +38,7 @@ def kept_by(module, latents, *, train: bool, stats=None):
 @every_code
 @pytest.mark.parametrize("k", [1, 5, 12])
 def test_the_mask_of_the_largest_has_exactly_k_in_each_row_and_none_outside_is_larger(latents, k):
-    mask = np.asarray(largest(latents, k))
+    mask = np.asarray(topk_mask(latents, k))
     np.testing.assert_array_equal(mask.sum(axis=1), k)
     inside, outside = np.where(mask, latents, np.inf).min(axis=1), np.where(mask, -np.inf, latents).max(axis=1)
     assert np.all(inside >= outside)
@@ -51,7 +51,7 @@ def test_the_largest_are_those_that_a_sort_takes_and_of_equals_the_first(latents
     _, columns = jax.lax.top_k(latents, k)
     expected = np.zeros(latents.shape, bool)
     np.put_along_axis(expected, np.asarray(columns), True, axis=1)
-    np.testing.assert_array_equal(largest(latents, k), expected)
+    np.testing.assert_array_equal(topk_mask(latents, k), expected)
 
 
 @every_code

@@ -9,13 +9,13 @@ import optax
 import pytest
 
 from aejax.config import ModelConfig
-from aejax.data.examples import Batch
+from aejax.data.batching import Batch
 from aejax.errors import InputError
 from aejax.models.architectures import dense_autoencoder
 from aejax.models.autoencoder import Autoencoder
-from aejax.objectives.autoencoding import autoencoding
+from aejax.objectives.deterministic import autoencoder_objective
 from aejax.objectives.reconstruction import squared_error
-from aejax.train.epoch import make_step
+from aejax.train.epoch import make_train_step
 from aejax.train.state import init_state
 
 BATCH = Batch(jax.random.normal(jax.random.key(0), (32, 6)), jnp.zeros(32, jnp.int32))
@@ -63,7 +63,7 @@ def assert_transposed(params) -> None:
 def test_the_decoder_stores_no_weights_and_its_effective_ones_are_the_encoders_transposed_after_training(name):
     model, variables = made(name)
     optimizer = optax.adamw(0.01, weight_decay=0.1)
-    step = jax.jit(make_step(autoencoding(model, squared_error), optimizer))
+    step = jax.jit(make_train_step(autoencoder_objective(model, squared_error), optimizer))
     state = init_state(variables, optimizer)
     for _ in range(5):
         state, _ = step(state, BATCH, jax.random.key(2))
@@ -71,7 +71,7 @@ def test_the_decoder_stores_no_weights_and_its_effective_ones_are_the_encoders_t
         assert not [
             path for path, _ in jax.tree_util.tree_leaves_with_path(params["decoder"]) if path[-1].key == "kernel"
         ]
-        assert_transposed(model.whole({**state.variables, "params": params})["params"])
+        assert_transposed(model.with_decoder_kernels({**state.variables, "params": params})["params"])
     moved = zip(encoder_kernels(variables["params"]), encoder_kernels(state.variables["params"]), strict=True)
     assert all(np.any(before != after) for before, after in moved)
 
@@ -79,7 +79,7 @@ def test_the_decoder_stores_no_weights_and_its_effective_ones_are_the_encoders_t
 @every_config
 def test_it_is_the_untied_autoencoder_whose_decoder_has_the_transposed_weights(name):
     model, variables = made(name)
-    whole = model.whole(variables)
+    whole = model.with_decoder_kernels(variables)
     assert_transposed(whole["params"])
     for train in (True, False):
         tied, apart = (
@@ -98,11 +98,13 @@ def test_the_gradient_of_shared_weights_is_the_sum_of_those_of_both_uses(name):
 
     def gradient(own, values):
         def loss(params):
-            return autoencoding(own, squared_error).loss({**values, "params": params}, BATCH, jax.random.key(2))[0]
+            return autoencoder_objective(own, squared_error).loss(
+                {**values, "params": params}, BATCH, jax.random.key(2)
+            )[0]
 
         return jax.jit(jax.grad(loss))(values["params"])
 
-    tied, apart = gradient(model, variables), gradient(untied(model), model.whole(variables))
+    tied, apart = gradient(model, variables), gradient(untied(model), model.with_decoder_kernels(variables))
     both = zip(encoder_kernels(tied), encoder_kernels(apart), reversed(decoder_kernels(apart)), strict=True)
     for shared, in_encoder, in_decoder in both:
         np.testing.assert_allclose(shared, in_encoder + in_decoder.T, rtol=1e-4, atol=1e-6)
@@ -126,5 +128,7 @@ def test_a_decoder_that_does_not_mirror_the_encoder_cannot_be_tied(hidden, decod
         dense_autoencoder(config, 6)
     mirrored = ModelConfig(hidden=hidden, decoder_hidden=hidden[::-1], latent_dim=3, output="linear", tied=True)
     assert_transposed(
-        dense_autoencoder(mirrored, 6).whole(dense_autoencoder(mirrored, 6).init(jax.random.key(0)))["params"]
+        dense_autoencoder(mirrored, 6).with_decoder_kernels(dense_autoencoder(mirrored, 6).init(jax.random.key(0)))[
+            "params"
+        ]
     )

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from aejax.config import ModelConfig
-from aejax.data.examples import Batch
+from aejax.data.batching import Batch
 from aejax.models.architectures import dense_autoencoder
-from aejax.objectives.autoencoding import autoencoding, emphasis, only_hidden
-from aejax.objectives.corruption import Corrupted, gaussian, hiding, masking, seeded
-from aejax.objectives.penalties import l1_activity, target_activity
-from aejax.objectives.reconstruction import cross_entropy, per_example_mse, squared_error
+from aejax.objectives.corruption import CorruptedInputs, gaussian_noise, masking_noise, patch_mask, with_noise_seed
+from aejax.objectives.deterministic import autoencoder_objective, masked_mean, weighted_mean
+from aejax.objectives.penalties import kl_sparsity, l1_penalty
+from aejax.objectives.reconstruction import per_example_mse, sigmoid_binary_cross_entropy, squared_error
 
 FEATURES = 6
 MODELS = {
     "mse": ModelConfig(hidden=(5,), latent_dim=3, batch_norm=True, output="linear"),
     "bce": ModelConfig(hidden=(5,), latent_dim=3, activation="tanh", output="sigmoid"),
 }
-ERRORS = {"mse": squared_error, "bce": cross_entropy}
+ERRORS = {"mse": squared_error, "bce": sigmoid_binary_cross_entropy}
 BATCH = Batch(jax.random.uniform(jax.random.key(0), (64, FEATURES)), jnp.zeros(64, jnp.int32))
 either = pytest.mark.parametrize("reconstruction", MODELS)
 
@@ -33,7 +33,7 @@ def started(reconstruction: str):
 
 def made(reconstruction: str, **parts):
     model, variables = started(reconstruction)
-    return model, variables, autoencoding(model, ERRORS[reconstruction], **parts)
+    return model, variables, autoencoder_objective(model, ERRORS[reconstruction], **parts)
 
 
 def the_identity(**parts):
@@ -41,20 +41,20 @@ def the_identity(**parts):
     model = dense_autoencoder(ModelConfig(hidden=(), latent_dim=FEATURES, output="linear"), FEATURES)
     variables = model.init(jax.random.key(1))
     identity = jax.tree.map(lambda p: jnp.eye(FEATURES) if p.ndim == 2 else p, variables["params"])
-    return autoencoding(model, squared_error, **parts), {**variables, "params": identity}
+    return autoencoder_objective(model, squared_error, **parts), {**variables, "params": identity}
 
 
 WITHOUT_WEIGHT = {
-    "no noise": {"corrupt": gaussian(0.0)},
-    "no charge": {"penalties": [l1_activity(0.0)]},
-    "no charge on the batch": {"batch_penalties": [target_activity(0.0, 0.1)]},
-    "weights of one": {"corrupt": gaussian(0.0), "weigh": emphasis(1.0, 1.0)},
+    "no noise": {"corrupt": gaussian_noise(0.0)},
+    "no charge": {"penalties": [l1_penalty(0.0)]},
+    "no charge on the batch": {"batch_penalties": [kl_sparsity(0.0, 0.1)]},
+    "weights of one": {"corrupt": gaussian_noise(0.0), "weigh": weighted_mean(1.0, 1.0)},
 }
 WITH_WEIGHT = {
-    "noise": {"corrupt": gaussian(1.0)},
-    "charge": {"penalties": [l1_activity(0.1)]},
-    "charge on the batch": {"batch_penalties": [target_activity(0.1, 0.1)]},
-    "weights": {"corrupt": gaussian(0.0), "weigh": emphasis(2.0, 1.0)},
+    "noise": {"corrupt": gaussian_noise(1.0)},
+    "charge": {"penalties": [l1_penalty(0.1)]},
+    "charge on the batch": {"batch_penalties": [kl_sparsity(0.1, 0.1)]},
+    "weights": {"corrupt": gaussian_noise(0.0), "weigh": weighted_mean(2.0, 1.0)},
 }
 
 
@@ -93,14 +93,14 @@ def test_the_target_stays_clean(reconstruction):
     # A model that ignores its input reconstructs the same from clean and from noisy inputs, so only a noisy target
     # could change the loss.
     _, variables, plain = made(reconstruction)
-    _, _, denoising = made(reconstruction, corrupt=gaussian(5.0))
+    _, _, denoising = made(reconstruction, corrupt=gaussian_noise(5.0))
     blind = {**variables, "params": jax.tree.map(jnp.zeros_like, variables["params"])}
     assert denoising.loss(blind, BATCH, jax.random.key(2))[0] == plain.loss(blind, BATCH, jax.random.key(2))[0]
 
 
 def test_the_noise_does_reach_the_encoder():
     # The identity returns the noisy input, whose squared distance from the clean target is the noise's variance.
-    objective, identity = the_identity(corrupt=gaussian(0.3))
+    objective, identity = the_identity(corrupt=gaussian_noise(0.3))
     batch = Batch(jnp.zeros((5000, FEATURES)) + 0.7, jnp.zeros(5000, jnp.int32))
     value, _ = objective.loss(identity, batch, jax.random.key(2))
     np.testing.assert_allclose(value, 0.3**2, rtol=4 * np.sqrt(2 / batch.inputs.size))
@@ -109,7 +109,7 @@ def test_the_noise_does_reach_the_encoder():
 @either
 def test_evaluation_is_on_clean_inputs_and_mse_is_that_of_the_reconstructions(reconstruction):
     model, variables, plain = made(reconstruction)
-    _, _, denoising = made(reconstruction, corrupt=gaussian(5.0), weigh=emphasis(3.0, 2.0))
+    _, _, denoising = made(reconstruction, corrupt=gaussian_noise(5.0), weigh=weighted_mean(3.0, 2.0))
     expected, found = plain.evaluate(variables, BATCH), denoising.evaluate(variables, BATCH)
     jax.tree.map(np.testing.assert_array_equal, found, expected)
     recon = model.reconstruct(variables, BATCH.inputs)
@@ -122,7 +122,7 @@ def test_evaluation_is_on_clean_inputs_and_mse_is_that_of_the_reconstructions(re
 def test_the_loss_is_the_plain_one_plus_the_mean_charge_by_example_plus_the_batchs(reconstruction):
     # The charges see the codes of training mode, which a batch normalisation makes others than those of evaluation.
     model, variables, plain = made(reconstruction)
-    charges = {"penalties": [l1_activity(0.1), l1_activity(0.02)], "batch_penalties": [target_activity(0.3, 0.1)]}
+    charges = {"penalties": [l1_penalty(0.1), l1_penalty(0.02)], "batch_penalties": [kl_sparsity(0.3, 0.1)]}
     _, _, charged = made(reconstruction, **charges)
     key = jax.random.key(2)
     codes = np.asarray(model.train_encode(variables, BATCH.inputs)[0])
@@ -134,7 +134,7 @@ def test_the_loss_is_the_plain_one_plus_the_mean_charge_by_example_plus_the_batc
 
 def test_charges_by_example_are_evaluated_by_example_and_those_on_a_batch_are_not():
     model, variables, plain = made("mse")
-    _, _, charged = made("mse", penalties=[l1_activity(0.1)], batch_penalties=[target_activity(0.3, 0.1)])
+    _, _, charged = made("mse", penalties=[l1_penalty(0.1)], batch_penalties=[kl_sparsity(0.3, 0.1)])
     charge = 0.1 * np.abs(model.encode(variables, BATCH.inputs)).sum(axis=1)
     expected = plain.evaluate(variables, BATCH)["loss"] + charge
     np.testing.assert_allclose(charged.evaluate(variables, BATCH)["loss"], expected, rtol=1e-5)
@@ -151,28 +151,32 @@ def test_emphasis_weighs_corrupted_entries_and_others_and_divides_by_their_numbe
         clean * (5 + 6 + 7 + 8) / 4,
         corrupted * (9 + 10 + 11 + 12) / 4,
     ]
-    found = emphasis(corrupted, clean)(jnp.asarray(ENTRIES), jnp.asarray(TOUCHED))
+    found = weighted_mean(corrupted, clean)(jnp.asarray(ENTRIES), jnp.asarray(TOUCHED))
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_only_hidden_is_the_mean_over_the_hidden_entries_and_nothing_where_none_is():
-    found = only_hidden(jnp.asarray(ENTRIES), jnp.asarray(TOUCHED))
+    found = masked_mean(jnp.asarray(ENTRIES), jnp.asarray(TOUCHED))
     np.testing.assert_allclose(found, [(1 + 4) / 2, 0, (9 + 10 + 11 + 12) / 4], rtol=1e-6)
 
 
 @pytest.mark.parametrize("weight", [1.0, 3.0])
 def test_the_weights_fall_on_the_entries_that_were_corrupted_in_training(weight):
     # The identity is wrong by one on exactly the entries that masking takes from inputs of one.
-    corrupt = masking(0.3)
+    corrupt = masking_noise(0.3)
     batch = Batch(jnp.ones((50, FEATURES)), jnp.zeros(50, jnp.int32))
-    share = float(jnp.mean(corrupt(jax.random.key(2), batch.inputs).touched))
-    objective, identity = the_identity(corrupt=corrupt, weigh=emphasis(weight, 5.0))
+    share = float(jnp.mean(corrupt(jax.random.key(2), batch.inputs).mask))
+    objective, identity = the_identity(corrupt=corrupt, weigh=weighted_mean(weight, 5.0))
     np.testing.assert_allclose(objective.loss(identity, batch, jax.random.key(2))[0], weight * share, rtol=1e-6)
-    hidden_alone, identity = the_identity(corrupt=hiding(0.3, (FEATURES,), 1), weigh=only_hidden)
+    hidden_alone, identity = the_identity(corrupt=patch_mask(0.3, (FEATURES,), 1), weigh=masked_mean)
     np.testing.assert_allclose(hidden_alone.loss(identity, batch, jax.random.key(2))[0], 1.0, rtol=1e-6)
 
 
-HALF_HIDDEN = {"corrupt": seeded(hiding(0.5, (FEATURES,), 1), 0), "weigh": only_hidden, "judge_corrupted": True}
+HALF_HIDDEN = {
+    "corrupt": with_noise_seed(patch_mask(0.5, (FEATURES,), 1), 0),
+    "weigh": masked_mean,
+    "judge_corrupted": True,
+}
 
 
 class TestJudgedOnCorruptedInputs:
@@ -214,7 +218,7 @@ def test_penalties_see_the_corrupted_inputs_and_a_key_that_is_not_the_corruption
 
     def moved(key, inputs):
         seen.append(key)
-        return Corrupted(inputs + 1.0, jnp.ones(inputs.shape, bool))
+        return CorruptedInputs(inputs + 1.0, jnp.ones(inputs.shape, bool))
 
     model, variables, objective = made("mse", corrupt=moved, penalties=[look])
     objective.loss(variables, BATCH, jax.random.key(2))

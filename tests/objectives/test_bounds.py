@@ -9,9 +9,9 @@ import pytest
 import scipy.stats
 
 from aejax.config import ModelConfig, ObjectiveConfig
-from aejax.data.examples import Batch
+from aejax.data.batching import Batch
 from aejax.models.architectures import dense_vae
-from aejax.objectives.variational import bounds, make_log_likelihood, variational
+from aejax.objectives.variational import elbo_and_iwae, make_log_likelihood, variational_objective
 
 FEATURES, LATENT = 5, 2
 INPUTS = jax.random.normal(jax.random.key(0), (200, FEATURES))
@@ -33,7 +33,7 @@ def with_layer(variables, part: str, layer: str, **leaves):
 
 def both_bounds(model, config, variables, samples):
     likelihood = make_log_likelihood(config, model)
-    return jax.jit(lambda own: bounds(model, likelihood, own, INPUTS, samples))(variables)
+    return jax.jit(lambda own: elbo_and_iwae(model, likelihood, own, INPUTS, samples))(variables)
 
 
 @pytest.mark.parametrize("config", [GAUSSIAN, LEARNED], ids=["fixed", "learned"])
@@ -107,7 +107,7 @@ def test_with_the_exact_posterior_both_bounds_are_the_exact_evidence_for_any_num
 def test_the_evaluated_loss_of_a_vae_is_the_negative_lower_bound_on_average_over_draws():
     model, variables = made()
     likelihood = make_log_likelihood(GAUSSIAN, model)
-    objective = variational(model, likelihood, beta=1.0, warmup_steps=0, free_bits=0.0)
+    objective = variational_objective(model, likelihood, beta=1.0, warmup_steps=0, free_bits=0.0)
     elbo, _ = both_bounds(model, GAUSSIAN, variables, 64)
     evaluated = jax.jit(objective.evaluate)(variables, Batch(INPUTS, jnp.zeros(200, jnp.int32)))
     difference = np.asarray(evaluated["loss"] + elbo)

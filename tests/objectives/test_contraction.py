@@ -9,9 +9,14 @@ import pytest
 
 from aejax.config import ModelConfig, ObjectiveConfig
 from aejax.models.architectures import dense_autoencoder
-from aejax.models.dense import CONVENTIONS, activation_function
-from aejax.objectives.contraction import contraction, exact_norm, hutchinson_norm, one_layer_norm
-from aejax.objectives.penalties import Pass
+from aejax.models.dense import FRAMEWORK_DEFAULTS, activation_function
+from aejax.objectives.contractive import (
+    contractive_penalty,
+    exact_jacobian_norm,
+    hutchinson_jacobian_norm,
+    single_layer_jacobian_norm,
+)
+from aejax.objectives.penalties import ForwardPass
 
 INPUTS = jax.random.normal(jax.random.key(0), (16, 6))
 KEY = jax.random.key(5)
@@ -40,7 +45,7 @@ def encoder(hidden, activation="sigmoid", latent_dim=4):
 @functools.cache
 def exactly(hidden, activation="sigmoid", latent_dim=4):
     """`exact_norm` of the inputs."""
-    return np.asarray(jax.jit(functools.partial(exact_norm, encoder(hidden, activation, latent_dim)))(INPUTS))
+    return np.asarray(jax.jit(functools.partial(exact_jacobian_norm, encoder(hidden, activation, latent_dim)))(INPUTS))
 
 
 def by_finite_differences(encode, step: float = 3e-3):
@@ -57,8 +62,8 @@ def test_the_exact_norm_is_that_of_finite_differences(hidden):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_of_one_layer_the_closed_form_is_the_exact_norm(activation):
     _, variables = made(ONE_LAYER, activation)
-    function = activation_function(activation, CONVENTIONS["flax"])
-    found = one_layer_norm(variables["params"]["encoder"]["code"], function, INPUTS)
+    function = activation_function(activation, FRAMEWORK_DEFAULTS["flax"])
+    found = single_layer_jacobian_norm(variables["params"]["encoder"]["code"], function, INPUTS)
     np.testing.assert_allclose(found, exactly(ONE_LAYER, activation), rtol=1e-4)
 
 
@@ -73,7 +78,7 @@ def test_hutchinsons_estimate_is_unbiased_and_its_spread_falls_with_the_root_of_
     encode, draws = encoder(hidden), 4000
 
     def by_one_and_by_four(key):
-        return tuple(hutchinson_norm(encode, INPUTS, key, probes) for probes in (1, 4))
+        return tuple(hutchinson_jacobian_norm(encode, INPUTS, key, probes) for probes in (1, 4))
 
     by_one, by_four = map(np.asarray, jax.jit(jax.vmap(by_one_and_by_four))(jax.random.split(KEY, draws)))
     for estimates in (by_one, by_four):
@@ -86,7 +91,7 @@ def test_hutchinsons_estimate_is_unbiased_and_its_spread_falls_with_the_root_of_
 def test_of_a_single_unit_hutchinsons_estimate_is_exact():
     # A sign squared is one, so nothing is left to chance.
     encode = encoder(DEEP, latent_dim=1)
-    np.testing.assert_allclose(hutchinson_norm(encode, INPUTS, KEY, 1), exactly(DEEP, latent_dim=1), rtol=1e-5)
+    np.testing.assert_allclose(hutchinson_jacobian_norm(encode, INPUTS, KEY, 1), exactly(DEEP, latent_dim=1), rtol=1e-5)
 
 
 def penalties_of(hidden, configs, *, latent_dim=4, one_layer=None, keys=(KEY,)):
@@ -95,8 +100,8 @@ def penalties_of(hidden, configs, *, latent_dim=4, one_layer=None, keys=(KEY,)):
     latents = model.encode(variables, INPUTS)
 
     def every():
-        penalties = [contraction(config, model, latent_dim, one_layer) for config in configs]
-        return [penalty(Pass(variables, INPUTS, latents, key)) for penalty in penalties for key in keys]
+        penalties = [contractive_penalty(config, model, latent_dim, one_layer) for config in configs]
+        return [penalty(ForwardPass(variables, INPUTS, latents, key)) for penalty in penalties for key in keys]
 
     return jax.jit(every)()
 
@@ -129,7 +134,7 @@ def test_a_step_down_the_penalty_makes_the_encoder_move_less():
     model, variables = made(DEEP)
 
     def value(params):
-        return jnp.mean(exact_norm(functools.partial(model.encode, {**variables, "params": params}), INPUTS))
+        return jnp.mean(exact_jacobian_norm(functools.partial(model.encode, {**variables, "params": params}), INPUTS))
 
     before, gradient = jax.jit(jax.value_and_grad(value))(variables["params"])
     stepped = jax.tree.map(lambda p, g: p - 0.5 * g, variables["params"], gradient)

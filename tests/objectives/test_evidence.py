@@ -9,12 +9,12 @@ import pytest
 import scipy.stats
 
 from aejax.config import ModelConfig, ObjectiveConfig
-from aejax.data.examples import Batch
+from aejax.data.batching import Batch
 from aejax.models.architectures import dense_autoencoder, dense_vae
 from aejax.models.variational import Posterior
-from aejax.objectives.autoencoding import autoencoding
+from aejax.objectives.deterministic import autoencoder_objective
 from aejax.objectives.reconstruction import squared_error
-from aejax.objectives.variational import gaussian_kl, make_log_likelihood, variational
+from aejax.objectives.variational import gaussian_kl, make_log_likelihood, variational_objective
 
 FEATURES, LATENT = 5, 2
 INPUTS = jax.random.normal(jax.random.key(0), (200, FEATURES))
@@ -32,7 +32,7 @@ def made(hidden=(7,), output="linear", learned_std=False):
 
 
 def objective(model, config=GAUSSIAN, *, beta=1.0, warmup_steps=0, free_bits=0.0):
-    return variational(
+    return variational_objective(
         model, make_log_likelihood(config, model), beta=beta, warmup_steps=warmup_steps, free_bits=free_bits
     )
 
@@ -124,7 +124,7 @@ class TestObjective:
         posterior = model.posterior(variables, INPUTS)
         latents = posterior.sample(jax.random.normal(KEY, (200, LATENT)))
         kl = np.asarray(gaussian_kl(posterior)).sum(axis=1)
-        likelihood = make_log_likelihood(GAUSSIAN, model)(variables, model.outputs(variables, latents), INPUTS)
+        likelihood = make_log_likelihood(GAUSSIAN, model)(variables, model.decode_logits(variables, latents), INPUTS)
         value, aux = objective(model, beta=3.0).loss(variables, BATCH, KEY)
         np.testing.assert_allclose(value, np.mean(3 * kl - likelihood), rtol=1e-5)
         np.testing.assert_allclose(aux.metrics["kl"], kl.mean(), rtol=1e-5)
@@ -213,7 +213,7 @@ def test_as_both_deviations_go_to_zero_a_vae_becomes_the_autoencoder_of_its_laye
         "params": {"encoder": encoder, "decoder": variables["params"]["decoder"]},
         "batch_stats": {"encoder": {}, "decoder": {}},
     }
-    mse, _, expected = loss_and_gradient(autoencoding(plain, squared_error), same)
+    mse, _, expected = loss_and_gradient(autoencoder_objective(plain, squared_error), same)
     apart = []
     for std in (3.0, 0.3, 0.03):
         own = objective(model, ObjectiveConfig(likelihood="gaussian", decoder_std=std), beta=beta)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from aejax.config import ModelConfig
-from aejax.data.examples import Batch
+from aejax.data.batching import Batch
 from aejax.models.architectures import dense_autoencoder
-from aejax.objectives.corruption import masking
-from aejax.objectives.layerwise import layer_objective, layer_paths
-from aejax.objectives.reconstruction import cross_entropy
+from aejax.objectives.corruption import masking_noise
+from aejax.objectives.layerwise import layer_objective, layer_param_paths
+from aejax.objectives.reconstruction import sigmoid_binary_cross_entropy
 
 CONFIG = ModelConfig(
     hidden=(8, 5), latent_dim=3, activation="tanh", code_activation="sigmoid", output="sigmoid", conventions="keras"
@@ -32,7 +32,7 @@ def started(tied: bool):
 
 def of_layer(layer: int, share: float, tied: bool = False):
     model, variables = started(tied)
-    return layer_objective(model, CONFIG, cross_entropy, layer, masking(share)), model, variables
+    return layer_objective(model, CONFIG, sigmoid_binary_cross_entropy, layer, masking_noise(share)), model, variables
 
 
 def at(tree, path):
@@ -76,8 +76,8 @@ def target_of(variables, layer: int):
 def test_the_loss_is_that_of_one_layer_there_and_back_on_what_the_layers_before_give(layer, tied):
     objective, model, variables = of_layer(layer, 0.3, tied)
     target = target_of(variables, layer)
-    given = masking(0.3)(KEY, jnp.asarray(target)).inputs
-    whole = model.whole(variables)
+    given = masking_noise(0.3)(KEY, jnp.asarray(target)).inputs
+    whole = model.with_decoder_kernels(variables)
     found, _ = objective.loss(variables, BATCH, KEY)
     np.testing.assert_allclose(found, by_hand(whole, layer, target, given).mean(), rtol=1e-5)
     evaluated = objective.evaluate(variables, BATCH)
@@ -99,13 +99,13 @@ def test_only_the_layer_and_the_one_that_undoes_it_have_a_gradient(layer):
         for path, leaf in jax.tree_util.tree_leaves_with_path(gradient)
         if np.any(leaf != 0)
     }
-    assert moved == set(layer_paths(CONFIG, layer))
+    assert moved == set(layer_param_paths(CONFIG, layer))
 
 
 def test_the_layers_of_encoder_and_decoder_are_paired_by_their_widths():
     _, variables = started(tied=False)
     for layer in range(3):
-        encoder, decoder = (at(variables["params"], path)["kernel"].shape for path in layer_paths(CONFIG, layer))
+        encoder, decoder = (at(variables["params"], path)["kernel"].shape for path in layer_param_paths(CONFIG, layer))
         assert encoder == decoder[::-1]
-    chosen = [path for layer in range(3) for path in layer_paths(CONFIG, layer)]
+    chosen = [path for layer in range(3) for path in layer_param_paths(CONFIG, layer)]
     assert len(set(chosen)) == len(chosen) == 6

@@ -12,12 +12,12 @@ from aejax.config import ModelConfig
 from aejax.models.architectures import dense_autoencoder
 from aejax.models.sparsity import BatchTopK, TopK
 from aejax.objectives.penalties import (
-    Pass,
+    ForwardPass,
     bernoulli_kl,
-    l1_activity,
-    l1_contribution,
-    reviving,
-    target_activity,
+    dead_unit_loss,
+    decoder_scaled_l1,
+    kl_sparsity,
+    l1_penalty,
 )
 
 LATENTS = jnp.array([[1.5, -2.0, 0.25], [-1.0, 3.0, -0.5]])
@@ -31,18 +31,18 @@ def relu_autoencoder(hidden=(), sparsity=None, tied=False):
     return model, jax.jit(model.init)(jax.random.key(1))
 
 
-def passed(model, variables, inputs=INPUTS) -> Pass:
+def passed(model, variables, inputs=INPUTS) -> ForwardPass:
     latents, _ = model.train_encode(variables, inputs)
-    return Pass(variables, inputs, latents, jax.random.key(0))
+    return ForwardPass(variables, inputs, latents, jax.random.key(0))
 
 
-def of_latents(latents) -> Pass:
-    return Pass({}, latents, latents, jax.random.key(0))
+def of_latents(latents) -> ForwardPass:
+    return ForwardPass({}, latents, latents, jax.random.key(0))
 
 
 @pytest.mark.parametrize("weight", [0.0, 1e-3, 2.0])
 def test_the_l1_charge_is_the_weighted_sum_of_magnitudes_and_pulls_with_weight_times_sign(weight):
-    penalty = l1_activity(weight)
+    penalty = l1_penalty(weight)
     np.testing.assert_allclose(penalty(of_latents(LATENTS)), weight * np.array([3.75, 4.5]), rtol=1e-6)
     gradient = jax.grad(lambda z: jnp.sum(penalty(of_latents(z))))(LATENTS)
     np.testing.assert_allclose(gradient, weight * np.sign(LATENTS), rtol=1e-6)
@@ -68,9 +68,9 @@ def test_the_l1_charge_on_contributions_cannot_be_evaded_by_a_smaller_code_and_t
         model.reconstruct(evading, INPUTS), model.reconstruct(variables, INPUTS), rtol=1e-4, atol=1e-5
     )
     before, after = passed(model, variables), passed(model, evading)
-    charge = l1_contribution(0.3, model)
+    charge = decoder_scaled_l1(0.3, model)
     np.testing.assert_allclose(charge(after), charge(before), rtol=1e-5)
-    np.testing.assert_allclose(l1_activity(0.3)(after), by * l1_activity(0.3)(before), rtol=1e-5)
+    np.testing.assert_allclose(l1_penalty(0.3)(after), by * l1_penalty(0.3)(before), rtol=1e-5)
 
 
 @pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
@@ -80,7 +80,7 @@ def test_the_l1_charge_on_contributions_is_activity_times_the_length_of_the_unit
     kernel = variables["params"]["encoder"]["code"]["kernel"].T if tied else None
     kernel = np.asarray(variables["params"]["decoder"]["output"]["kernel"] if kernel is None else kernel)
     expected = 0.3 * np.abs(own.latents) @ np.sqrt((kernel**2).sum(axis=1))
-    np.testing.assert_allclose(l1_contribution(0.3, model)(own), expected, rtol=1e-5)
+    np.testing.assert_allclose(decoder_scaled_l1(0.3, model)(own), expected, rtol=1e-5)
     assert expected.std() > 0
 
 
@@ -107,9 +107,9 @@ def test_the_bernoulli_divergence_is_finite_for_units_that_are_always_off_or_on(
 def test_the_target_charge_is_on_the_mean_over_the_batch_and_not_on_each_example():
     # Half of the examples wholly on and half off has the mean that the target asks for.
     codes = jnp.repeat(jnp.array([[1.0], [0.0]]), 4, axis=0) * jnp.ones((1, 3))
-    np.testing.assert_allclose(target_activity(2.0, 0.5)(of_latents(codes)), 0, atol=1e-6)
+    np.testing.assert_allclose(kl_sparsity(2.0, 0.5)(of_latents(codes)), 0, atol=1e-6)
     expected = 2.0 * 3 * scipy.stats.entropy([0.1, 0.9], [0.5, 0.5])
-    np.testing.assert_allclose(target_activity(2.0, 0.1)(of_latents(codes)), expected, rtol=1e-5)
+    np.testing.assert_allclose(kl_sparsity(2.0, 0.1)(of_latents(codes)), expected, rtol=1e-5)
 
 
 class TestReviving:
@@ -126,7 +126,7 @@ class TestReviving:
         """The charge, and the gradient to every unit's bias in front of the code."""
 
         def of_params(params):
-            return reviving(weight, model)(passed(model, {**variables, "params": params}))
+            return dead_unit_loss(weight, model)(passed(model, {**variables, "params": params}))
 
         value, gradient = jax.jit(jax.value_and_grad(of_params))(variables["params"])
         return value, gradient["encoder"]["code"]["bias"], gradient["decoder"]
@@ -155,15 +155,15 @@ class TestReviving:
         model, variables = relu_autoencoder((), TopK(3, 3))
         variables = self.deadened(variables, [2])
         own = passed(model, variables)
-        before = np.asarray(model.before_code(variables, INPUTS))
+        before = np.asarray(model.encode_preactivations(variables, INPUTS))
         kept = np.where(own.latents != 0, own.latents, np.inf).min(axis=1)
         kept = np.where(np.isinf(kept), 0, kept)  # an example that activates nothing: what is above zero would be
-        np.testing.assert_allclose(reviving(0.5, model)(own), 0.5 * np.mean(kept - before[:, 2]), rtol=1e-5)
+        np.testing.assert_allclose(dead_unit_loss(0.5, model)(own), 0.5 * np.mean(kept - before[:, 2]), rtol=1e-5)
 
     def test_where_all_units_are_dead_the_charge_is_their_distance_from_zero(self):
         model, variables = relu_autoencoder()
         variables = self.deadened(variables, range(8))
         own = passed(model, variables)
         assert np.all(own.latents == 0)
-        before = np.asarray(model.before_code(variables, INPUTS))
-        np.testing.assert_allclose(reviving(0.5, model)(own), 0.5 * np.mean(-before.sum(axis=1)), rtol=1e-5)
+        before = np.asarray(model.encode_preactivations(variables, INPUTS))
+        np.testing.assert_allclose(dead_unit_loss(0.5, model)(own), 0.5 * np.mean(-before.sum(axis=1)), rtol=1e-5)

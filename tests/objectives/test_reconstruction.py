@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from aejax.objectives.reconstruction import cross_entropy, per_example_mse, reconstruction_term, softplus
+from aejax.objectives.reconstruction import (
+    make_reconstruction_loss,
+    per_example_mse,
+    sigmoid_binary_cross_entropy,
+    softplus,
+)
 
 
 def naive_bce(logits, target):
@@ -17,7 +22,7 @@ def naive_bce(logits, target):
 def test_bce_from_logits_is_the_cross_entropy_of_their_sigmoids():
     rng = np.random.default_rng(0)
     logits, target = 5 * rng.normal(size=(40, 7)), rng.uniform(size=(40, 7))
-    found = cross_entropy(jnp.asarray(logits), jnp.asarray(target))
+    found = sigmoid_binary_cross_entropy(jnp.asarray(logits), jnp.asarray(target))
     np.testing.assert_allclose(found, naive_bce(logits, target), rtol=1e-5)
 
 
@@ -27,8 +32,8 @@ def test_bce_and_its_gradient_are_exact_at_logits_where_the_naive_formula_is_not
     target = jnp.array([[1.0, 0.0, 0.0, 1.0]])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         assert not np.isfinite(naive_bce(np.asarray(logits), np.asarray(target))).all()
-    np.testing.assert_allclose(cross_entropy(logits, target), [[0, 0, size, size]], rtol=1e-6)
-    gradient = jax.grad(lambda z: jnp.sum(cross_entropy(z, target)))(logits)
+    np.testing.assert_allclose(sigmoid_binary_cross_entropy(logits, target), [[0, 0, size, size]], rtol=1e-6)
+    gradient = jax.grad(lambda z: jnp.sum(sigmoid_binary_cross_entropy(z, target)))(logits)
     np.testing.assert_allclose(gradient, [[0, 0, 1, -1]], atol=1e-7)
 
 
@@ -36,10 +41,12 @@ def test_bce_and_its_gradient_are_exact_at_logits_where_the_naive_formula_is_not
 def test_bce_is_lowest_where_the_sigmoid_of_the_logit_is_the_target(target):
     targets = jnp.full((1, 1), target)
     best = float(logit(target))
-    slope = jax.grad(lambda z: cross_entropy(z, targets)[0, 0])
+    slope = jax.grad(lambda z: sigmoid_binary_cross_entropy(z, targets)[0, 0])
     np.testing.assert_allclose(slope(jnp.full((1, 1), best)), 0, atol=1e-6)
     for away in (0.1, 1.0, 10.0):
-        assert cross_entropy(jnp.full((1, 1), best + away), targets) > cross_entropy(jnp.full((1, 1), best), targets)
+        assert sigmoid_binary_cross_entropy(jnp.full((1, 1), best + away), targets) > sigmoid_binary_cross_entropy(
+            jnp.full((1, 1), best), targets
+        )
         assert float(slope(jnp.full((1, 1), best - away))[0, 0]) < 0 < float(slope(jnp.full((1, 1), best + away))[0, 0])
 
 
@@ -60,10 +67,12 @@ def test_the_term_applies_the_sigmoid_exactly_where_the_output_has_one_and_the_l
     rng = np.random.default_rng(1)
     outputs, target = rng.normal(size=(9, 4)), rng.uniform(size=(9, 4))
     arrays = jnp.asarray(outputs), jnp.asarray(target)
-    found = {pair: reconstruction_term(*pair)(*arrays) for pair in [("mse", "sigmoid"), ("mse", "linear")]}
+    found = {pair: make_reconstruction_loss(*pair)(*arrays) for pair in [("mse", "sigmoid"), ("mse", "linear")]}
     np.testing.assert_allclose(found["mse", "sigmoid"], (expit(outputs) - target) ** 2, rtol=1e-5)
     np.testing.assert_allclose(found["mse", "linear"], (outputs - target) ** 2, rtol=1e-5)
-    np.testing.assert_allclose(reconstruction_term("bce", "sigmoid")(*arrays), naive_bce(outputs, target), rtol=1e-5)
+    np.testing.assert_allclose(
+        make_reconstruction_loss("bce", "sigmoid")(*arrays), naive_bce(outputs, target), rtol=1e-5
+    )
 
 
 def test_softplus_and_its_derivatives_are_those_of_its_definition():

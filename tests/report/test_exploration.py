@@ -1,4 +1,4 @@
-from aejax.report.exploration import HEADINGS, exploration_page
+from aejax.report.analysis_page import ANALYSIS_HEADINGS, render_analysis_page
 
 
 def made(classes):
@@ -30,18 +30,18 @@ def made(classes):
 
 
 def test_each_part_has_its_sentence_table_and_figures_and_each_omission_its_reason():
-    page = exploration_page(made(["0"]))
+    page = render_analysis_page(made(["0"]))
     assert page.startswith("# vae on digits\n\nSeed 1 of 2")
     assert "`python scripts/explore.py --run r` on two cores in 51.0 s" in page
     assert "Small.\n\n| stored |" in page
     assert "| all units | 8 | 16 | 0.163 | 18.50 [12.10, 24.90] | 18.50 [12.10, 24.90] |" in page
     assert "![Rates](compression.png)" in page
-    assert f"- {HEADINGS['samples']}: no prior.\n- {HEADINGS['filters']}: two channels." in page
-    assert page.index(HEADINGS["compression"]) < page.index(HEADINGS["anomaly_detection"])
+    assert f"- {ANALYSIS_HEADINGS['samples']}: no prior.\n- {ANALYSIS_HEADINGS['filters']}: two channels." in page
+    assert page.index(ANALYSIS_HEADINGS["compression"]) < page.index(ANALYSIS_HEADINGS["anomaly_detection"])
 
 
 def test_several_classes_have_a_column_each_and_their_mean():
-    assert "| AUROC by | class 0 |\n" in exploration_page(made(["0"]))
-    page = exploration_page(made(["cat", "dog"]))
+    assert "| AUROC by | class 0 |\n" in render_analysis_page(made(["0"]))
+    page = render_analysis_page(made(["cat", "dog"]))
     assert "| AUROC by | class cat | class dog | mean |" in page
     assert "| PCA error | 0.800 [0.700, 0.900] | 0.800 [0.700, 0.900] | 0.800 |" in page

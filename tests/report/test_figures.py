@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from aejax.errors import InputError
-from aejax.report.figures import accuracy_by_method, code_scatter, learning_curves, reconstructions, save
+from aejax.report.figures import plot_accuracy, plot_codes, plot_learning_curves, plot_reconstructions, save_figure
 
 NAMES = ("undercomplete", "denoising", "sparse-l1")
 
@@ -28,7 +28,7 @@ def dots(axes):
 
 
 def test_every_seed_of_every_method_is_a_dot_at_its_accuracy(results):
-    axes = accuracy_by_method(results).axes[0]
+    axes = plot_accuracy(results).axes[0]
     expected = [100 * value for method in results["methods"] for value in method["test_accuracy"]["per_seed"]]
     assert sorted(dots(axes)[:, 0]) == pytest.approx(sorted(expected))
     rows = np.round(dots(axes)[:, 1]).astype(int)
@@ -37,13 +37,13 @@ def test_every_seed_of_every_method_is_a_dot_at_its_accuracy(results):
 
 def test_a_diverged_seed_stays_in_the_figure_and_is_marked(results):
     results["methods"][-1]["diverged_epoch"][3] = 12
-    axes = accuracy_by_method(results).axes[0]
+    axes = plot_accuracy(results).axes[0]
     assert len(dots(axes)) == 70
     assert axes.get_yticklabels()[-1].get_text() == "sparse-l1\n(1 diverged)"
 
 
 def test_the_reference_line_is_the_best_control(results):
-    axes = accuracy_by_method(results).axes[0]
+    axes = plot_accuracy(results).axes[0]
     (reference,) = [line for line in axes.lines if line.get_linestyle() == ":"]
     supervised = results["methods"][3]
     assert reference.get_xdata()[0] == pytest.approx(100 * supervised["test_accuracy"]["mean"])
@@ -51,7 +51,7 @@ def test_the_reference_line_is_the_best_control(results):
 
 
 def test_controls_and_autoencoders_differ_in_colour(results):
-    collections = accuracy_by_method(results).axes[0].collections
+    collections = plot_accuracy(results).axes[0].collections
     colours = [tuple(collection.get_facecolor()[0]) for collection in collections if len(collection.get_offsets())]
     assert len(set(colours[:4])) == 1
     assert len(set(colours[4:])) == 1
@@ -60,15 +60,15 @@ def test_controls_and_autoencoders_differ_in_colour(results):
 
 def test_accuracies_that_are_missing_are_not_drawn_and_do_not_stop_the_figure(results, tmp_path):
     results["methods"][0]["test_accuracy"] = {"per_seed": [None] * 9 + [0.9], "mean": None, "ci95": None}
-    figure = accuracy_by_method(results)
+    figure = plot_accuracy(results)
     drawn = np.isfinite(dots(figure.axes[0])[:, 0])
     assert np.count_nonzero(drawn) == 61  # one of this method's ten, all of the six others'
-    save(figure, tmp_path / "accuracy.png")
+    save_figure(figure, tmp_path / "accuracy.png")
 
 
 def test_learning_curves_draw_the_mean_over_seeds_of_each_method():
     history = made_history()
-    figure = learning_curves(history, "loss, nats")
+    figure = plot_learning_curves(history, "loss, nats")
     assert [axes.get_title(loc="left") for axes in figure.axes] == list(NAMES)
     train, valid = figure.axes[0].lines
     np.testing.assert_allclose(train.get_ydata(), history["denoising"]["train_loss"].mean(axis=0))
@@ -81,28 +81,28 @@ def test_learning_curves_do_without_validation():
     history = made_history()
     history["denoising"]["valid_loss"] = np.full_like(history["denoising"]["train_loss"], np.nan)
     del history["sparse-l1"]["valid_loss"]
-    assert [len(axes.lines) for axes in learning_curves(history).axes] == [2, 1, 1]
+    assert [len(axes.lines) for axes in plot_learning_curves(history).axes] == [2, 1, 1]
 
 
 def test_a_seed_that_is_not_finite_is_named_and_leaves_the_mean_of_the_others(tmp_path):
     history = made_history()
     history["denoising"]["train_loss"] = history["denoising"]["train_loss"].copy()
     history["denoising"]["train_loss"][2, 10:] = np.inf
-    figure = learning_curves(history)
+    figure = plot_learning_curves(history)
     assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["1 of 4 seeds not finite"]
     others = history["denoising"]["train_loss"][[0, 1, 3], -1].mean()
     assert figure.axes[1].lines[0].get_ydata()[-1] == pytest.approx(others)
-    save(figure, tmp_path / "learning_curves.png")
+    save_figure(figure, tmp_path / "learning_curves.png")
 
 
 def test_a_single_epoch_is_still_seen():
-    assert learning_curves(made_history(epochs=1)).axes[0].lines[0].get_marker() == "o"
+    assert plot_learning_curves(made_history(epochs=1)).axes[0].lines[0].get_marker() == "o"
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_stand_in_one_row_for_the_originals_and_one_per_method(channels):
     originals = np.linspace(0, 1, 5 * 8 * 8 * channels).reshape(5, 8, 8, channels)
-    figure = reconstructions(originals, dict.fromkeys(NAMES, originals / 2))
+    figure = plot_reconstructions(originals, dict.fromkeys(NAMES, originals / 2))
     assert [axes.get_ylabel() for axes in figure.axes] == ["original", *NAMES]
     original, dim = (axes.images[0].get_array() for axes in figure.axes[:2])
     np.testing.assert_allclose(original[:, :8].reshape(8, 8, channels), originals[0], atol=1e-12)
@@ -111,7 +111,7 @@ def test_images_stand_in_one_row_for_the_originals_and_one_per_method(channels):
 
 def test_rows_of_a_table_are_drawn_feature_by_feature():
     originals = np.arange(12.0).reshape(2, 6)
-    figure = reconstructions(originals, dict.fromkeys(NAMES, originals + 1))
+    figure = plot_reconstructions(originals, dict.fromkeys(NAMES, originals + 1))
     assert len(figure.axes) == 2 * len(NAMES)
     assert [bar.get_height() for bar in figure.axes[1].patches] == originals[1].tolist()
     np.testing.assert_array_equal(figure.axes[1].lines[0].get_ydata(), originals[1] + 1)
@@ -119,7 +119,7 @@ def test_rows_of_a_table_are_drawn_feature_by_feature():
 
 def test_of_two_channels_the_mean_is_drawn():
     images = np.random.default_rng(0).uniform(size=(3, 5, 4, 2))
-    two, one = (reconstructions(x, {"again": x}) for x in (images, images.mean(axis=-1, keepdims=True)))
+    two, one = (plot_reconstructions(x, {"again": x}) for x in (images, images.mean(axis=-1, keepdims=True)))
     drawn = [np.asarray(figure.axes[0].images[0].get_array()) for figure in (two, one)]
     spread = np.ptp(images) / np.ptp(images.mean(axis=-1))  # each figure has the scale of its own originals
     inside = drawn[0] != 1
@@ -129,13 +129,13 @@ def test_of_two_channels_the_mean_is_drawn():
 
 def test_reconstructions_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"denoising: reconstructions \(2, 5\) of originals \(2, 6\)"):
-        reconstructions(np.zeros((2, 6)), {"denoising": np.zeros((2, 5))})
+        plot_reconstructions(np.zeros((2, 6)), {"denoising": np.zeros((2, 5))})
 
 
 @pytest.mark.parametrize("classes", [2, 10, 11, 100, 1000])
 def test_every_code_is_a_dot_and_a_long_legend_becomes_a_scale(classes, tmp_path):
     codes, labels = made_codes(), np.arange(60) % classes
-    figure = code_scatter(codes, labels, [f"class {index}" for index in range(classes)])
+    figure = plot_codes(codes, labels, [f"class {index}" for index in range(classes)])
     for axes, code in zip(figure.axes, codes.values(), strict=False):
         np.testing.assert_allclose(np.sort(axes.collections[0].get_offsets(), axis=0), np.sort(code, axis=0))
     if classes <= 10:
@@ -144,11 +144,11 @@ def test_every_code_is_a_dot_and_a_long_legend_becomes_a_scale(classes, tmp_path
     else:
         assert not figure.legends
         assert len(figure.axes) == len(codes) + 1
-    save(figure, tmp_path / "codes.png")
+    save_figure(figure, tmp_path / "codes.png")
 
 
 def test_a_class_has_the_same_colour_in_every_panel_and_no_two_share_one():
-    figure = code_scatter(made_codes(), np.arange(60) % 10, [str(index) for index in range(10)])
+    figure = plot_codes(made_codes(), np.arange(60) % 10, [str(index) for index in range(10)])
     figure.draw_without_rendering()
     panels = [axes.collections[0].get_facecolor() for axes in figure.axes]
     np.testing.assert_array_equal(panels[0], panels[1])
@@ -159,7 +159,7 @@ def test_a_class_has_the_same_colour_in_every_panel_and_no_two_share_one():
 
 def test_a_figure_is_saved_as_the_same_small_file_every_time(results, tmp_path):
     for name in ("first.png", "second.png"):
-        save(accuracy_by_method(results), tmp_path / name)
+        save_figure(plot_accuracy(results), tmp_path / name)
     first = (tmp_path / "first.png").read_bytes()
     assert first == (tmp_path / "second.png").read_bytes()
     assert b"atplotlib" not in first
@@ -175,29 +175,29 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(results, tmp_pat
 
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(InputError, match="disk full"):
-        save(accuracy_by_method(results), tmp_path / "accuracy.png")
+        save_figure(plot_accuracy(results), tmp_path / "accuracy.png")
     assert [path.name for path in tmp_path.iterdir()] == ["accuracy.png"]
     assert (tmp_path / "accuracy.png").read_bytes() == b"old"
 
 
 def test_colour_photographs_keep_their_colours(tmp_path):
     photographs = np.random.default_rng(0).random((4, 16, 16, 3))
-    save(reconstructions(photographs, {"conv": photographs}), tmp_path / "photographs.png")
-    save(learning_curves(made_history()), tmp_path / "chart.png")
+    save_figure(plot_reconstructions(photographs, {"conv": photographs}), tmp_path / "photographs.png")
+    save_figure(plot_learning_curves(made_history()), tmp_path / "chart.png")
     with Image.open(tmp_path / "photographs.png") as saved, Image.open(tmp_path / "chart.png") as chart:
         assert (saved.mode, chart.mode) == ("RGB", "P")
 
 
 def test_drawing_leaves_global_settings_alone(results):
     before = dict(matplotlib.rcParams)
-    accuracy_by_method(results)
-    code_scatter(made_codes(), np.arange(60) % 3, ["a", "b", "c"])
+    plot_accuracy(results)
+    plot_codes(made_codes(), np.arange(60) % 3, ["a", "b", "c"])
     assert dict(matplotlib.rcParams) == before
 
 
 def test_the_room_imports_neither_jax_nor_pyplot():
     program = (
-        "import sys; import aejax.report.__main__, aejax.report.figures, aejax.report.table;"
+        "import sys; import aejax.report.__main__, aejax.report.figures, aejax.report.comparison_table;"
         "found = {'jax', 'flax', 'matplotlib.pyplot'} & set(sys.modules); sys.exit(f'imports {found}' if found else 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from aejax.report.frontier import EDGE, all_series, frontier
-from aejax.report.sweep_table import choice, markdown_sweep
+from aejax.report.sweep_table import describe_selection, render_sweep_markdown
+from aejax.report.tradeoff_plot import ERROR_FLOOR_FACTOR, make_series, plot_tradeoff
 
 
 def summary(mean, half=0.0):
@@ -61,24 +61,24 @@ def sweep_results():
 
 
 def test_a_line_follows_the_first_axis_and_there_is_one_for_each_value_of_the_others(sweep_results):
-    components, *lines = all_series(sweep_results)
-    assert [(spot.label, spot.error) for spot in components.spots] == [("2", 0.03), ("4", 1e-15)]
+    components, *lines = make_series(sweep_results)
+    assert [(spot.label, spot.error) for spot in components.points] == [("2", 0.03), ("4", 1e-15)]
     assert [line.name for line in lines] == ["noise_std=0.1, by latent_dim", "noise_std=0.3, by latent_dim"]
-    assert [(spot.label, spot.error, spot.accuracy) for spot in lines[1].spots] == [
+    assert [(spot.label, spot.error, spot.accuracy) for spot in lines[1].points] == [
         ("2", 0.05, 82.0),
         ("4", 0.02, 91.0),
     ]
 
 
 def test_an_error_that_is_rounding_stands_at_the_edge_and_does_not_stretch_the_axis(sweep_results):
-    (axes,) = frontier(sweep_results).axes
-    assert axes.get_xlim()[0] > 0.01 / EDGE / 3
+    (axes,) = plot_tradeoff(sweep_results).axes
+    assert axes.get_xlim()[0] > 0.01 / ERROR_FLOOR_FACTOR / 3
     edge = next(line for line in axes.get_lines() if str(line.get_label()).startswith("the same, error below"))
-    np.testing.assert_allclose(edge.get_xydata(), [[0.01 / EDGE, 90.0]])
+    np.testing.assert_allclose(edge.get_xydata(), [[0.01 / ERROR_FLOOR_FACTOR, 90.0]])
 
 
 def test_the_ring_is_around_the_chosen_point_and_the_line_is_at_the_raw_inputs(sweep_results):
-    (axes,) = frontier(sweep_results).axes
+    (axes,) = plot_tradeoff(sweep_results).axes
     np.testing.assert_allclose(axes.collections[0].get_offsets(), [[0.01, 90.0]])
     raw = next(line for line in axes.get_lines() if line.get_label() == "raw inputs")
     assert set(raw.get_ydata()) == {95.0}
@@ -87,21 +87,21 @@ def test_the_ring_is_around_the_chosen_point_and_the_line_is_at_the_raw_inputs(s
 def test_a_point_that_diverged_in_every_seed_is_left_out_of_the_figure_and_not_of_the_table(sweep_results):
     lost = sweep_results["points"][0]
     lost["reconstruction_mse"] = {"per_seed": [None, None], "mean": None, "ci95": None}
-    assert sum(len(series.spots) for series in all_series(sweep_results)) == 2 + 3
-    frontier(sweep_results)
-    assert "| 2 | 0.1 | 2 | 80.00 [79.00, 81.00] | — |" in markdown_sweep(sweep_results)
+    assert sum(len(series.points) for series in make_series(sweep_results)) == 2 + 3
+    plot_tradeoff(sweep_results)
+    assert "| 2 | 0.1 | 2 | 80.00 [79.00, 81.00] | — |" in render_sweep_markdown(sweep_results)
 
 
 def test_one_seed_has_no_intervals_and_is_drawn(sweep_results):
     for own in [*sweep_results["points"], *sweep_results["references"]]:
         if own["reconstruction_mse"]:
             own["reconstruction_mse"]["ci95"] = None
-    figure = frontier(sweep_results)
+    figure = plot_tradeoff(sweep_results)
     drawn = {label for axes in figure.axes for label in axes.get_legend_handles_labels()[1]}
     assert any("by latent_dim" in label for label in drawn), drawn
 
 
 def test_where_nothing_chooses_it_is_said(sweep_results):
-    assert "the test had no say" in choice(sweep_results)
-    assert "Nothing" in choice({**sweep_results, "chosen": None})
-    frontier({**sweep_results, "chosen": None})
+    assert "the test had no say" in describe_selection(sweep_results)
+    assert "Nothing" in describe_selection({**sweep_results, "chosen": None})
+    plot_tradeoff({**sweep_results, "chosen": None})

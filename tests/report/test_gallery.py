@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from aejax.report.findings import auroc_by_score, rate_distortion
-from aejax.report.gallery import (
-    examples_in_rows,
-    interpolation,
-    latent_grid,
-    prior_samples,
-    save,
-    traversals,
-    unit_weights,
+from aejax.report.analysis_plots import plot_auroc, plot_rate_distortion
+from aejax.report.image_grids import (
+    plot_example_rows,
+    plot_interpolation,
+    plot_latent_grid,
+    plot_prior_samples,
+    plot_traversals,
+    plot_unit_weights,
+    save_figure,
 )
-from aejax.report.style import ACCENT, QUIET, WIDTH
-from aejax.report.tiles import NAMED_FEATURES, spread_out
+from aejax.report.style import FIGURE_WIDTH, NEUTRAL_COLOR, PRIMARY_COLOR
+from aejax.report.tile_layout import MAX_FEATURE_LABELS, tile_images
 
 UNIT = (0.0, 1.0)
 IMAGES = np.random.default_rng(0).random((6, 14, 14, 1))
@@ -44,20 +44,20 @@ def texts_inside(figure):
 
 def test_tiles_stand_in_order_on_one_scale_with_white_between():
     tiles = IMAGES.reshape(2, 3, 14, 14, 1)
-    whole = spread_out(tiles, 0.0, 2.0)
+    whole = tile_images(tiles, 0.0, 2.0)
     assert whole.shape == (2 * 14 + 1, 3 * 14 + 2)
     np.testing.assert_allclose(whole[15:, 15:29], tiles[1, 1, ..., 0] / 2)
     assert np.isnan(whole[14]).all()
 
 
 def test_coloured_tiles_have_white_gaps_and_values_beyond_the_scale_are_cut():
-    whole = spread_out(np.full((1, 2, 14, 14, 3), 5.0), 0.0, 1.0)
+    whole = tile_images(np.full((1, 2, 14, 14, 3), 5.0), 0.0, 1.0)
     assert whole.shape == (14, 29, 3)
     np.testing.assert_array_equal(whole, 1.0)
 
 
 def test_examples_stand_below_themselves_and_what_is_dim_stays_dim():
-    figure = examples_in_rows({"clean": IMAGES, "dim\n3.0 dB": IMAGES / 2}, UNIT, "a title")
+    figure = plot_example_rows({"clean": IMAGES, "dim\n3.0 dB": IMAGES / 2}, UNIT, "a title")
     np.testing.assert_allclose(tile(figure, 1, 4), tile(figure, 0, 4) / 2)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["clean", "dim\n3.0 dB"]
     assert texts_inside(figure)
@@ -65,7 +65,7 @@ def test_examples_stand_below_themselves_and_what_is_dim_stays_dim():
 
 def test_the_middle_of_a_traversal_is_labelled_0_and_rows_are_units():
     walks = np.stack([IMAGES[:3], IMAGES[3:]])
-    figure = traversals(walks, ["unit 4\nKL 2.1", "unit 0\nKL 0.3"], np.array([-3.0, 0.0, 3.0]), UNIT, "moved")
+    figure = plot_traversals(walks, ["unit 4\nKL 2.1", "unit 0\nKL 0.3"], np.array([-3.0, 0.0, 3.0]), UNIT, "moved")
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["-3", "0", "+3"]
     np.testing.assert_allclose(tile(figure, 1, 1), IMAGES[4, ..., 0])
     assert texts_inside(figure)
@@ -73,21 +73,21 @@ def test_the_middle_of_a_traversal_is_labelled_0_and_rows_are_units():
 
 def test_the_grids_first_row_is_drawn_on_top():
     grid = IMAGES[:4].reshape(2, 2, 14, 14, 1)
-    figure = latent_grid(grid, UNIT, ("unit 1", "unit 0"), "a grid")
+    figure = plot_latent_grid(grid, UNIT, ("unit 1", "unit 0"), "a grid")
     np.testing.assert_allclose(tile(figure, 0, 1), grid[0, 1, ..., 0])
     assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("unit 1 →", "unit 0 →")
     assert texts_inside(figure)
 
 
 def test_the_nearest_training_examples_stand_below_the_last_row_of_samples():
-    figure = prior_samples(IMAGES.reshape(2, 3, 14, 14, 1), 1 - IMAGES[3:], UNIT, "samples")
+    figure = plot_prior_samples(IMAGES.reshape(2, 3, 14, 14, 1), 1 - IMAGES[3:], UNIT, "samples")
     np.testing.assert_allclose(tile(figure, 2, 2), 1 - tile(figure, 1, 2))
     assert texts_inside(figure)
 
 
 def test_each_ways_errors_stand_below_its_points():
     errors = {"by code": np.linspace(0, 1, 6), "by pixels": np.linspace(2, 1, 6)}
-    figure = interpolation({"by code": IMAGES, "by pixels": IMAGES}, errors, UNIT, "ways")
+    figure = plot_interpolation({"by code": IMAGES, "by pixels": IMAGES}, errors, UNIT, "ways")
     sheet, chart = figure.axes
     for line, values in zip(chart.lines, errors.values(), strict=True):
         np.testing.assert_array_equal(line.get_ydata(), values)
@@ -101,7 +101,7 @@ def test_each_ways_errors_stand_below_its_points():
 def test_a_weight_of_0_is_white_and_red_is_above():
     vectors = np.zeros((9, 14, 14, 1))
     vectors[0, 0, 0], vectors[0, 0, 1], vectors[0, 1] = 1.0, -1.0, 0.001
-    figure = unit_weights(vectors, "filters", "weight")
+    figure = plot_unit_weights(vectors, "filters", "weight")
     shown = figure.axes[0].images[0]
     colours = shown.cmap(shown.norm(tile(figure, 0, 0)))
     assert colours[0, 0, 0] > 3 * colours[0, 0, 2]
@@ -109,17 +109,17 @@ def test_a_weight_of_0_is_white_and_red_is_above():
     assert colours[5, 5, :3] == pytest.approx([0.97, 0.97, 0.97], abs=0.01)
     assert np.isnan(tile(figure, 1, 7)).all()  # nine tiles leave seven places of two rows empty
     assert texts_inside(figure)
-    assert figure.get_figwidth() <= WIDTH + 0.01
+    assert figure.get_figwidth() <= FIGURE_WIDTH + 0.01
 
 
 def test_weights_on_colours_are_grey_at_0_and_have_no_scale_of_their_own():
-    figure = unit_weights(np.zeros((2, 14, 14, 3)), "filters", "weight")
+    figure = plot_unit_weights(np.zeros((2, 14, 14, 3)), "filters", "weight")
     assert len(figure.axes) == 1
     np.testing.assert_allclose(tile(figure, 0, 1), 0.5)
 
 
 def test_tiny_filters_are_enlarged_whole():
-    figure = unit_weights(np.arange(9.0).reshape(1, 3, 3, 1) - 4, "filters", "weight")
+    figure = plot_unit_weights(np.arange(9.0).reshape(1, 3, 3, 1) - 4, "filters", "weight")
     shown = drawn(figure)
     assert shown.shape[0] % 3 == 0
     assert len(np.unique(shown)) == 9
@@ -129,11 +129,11 @@ def test_tiny_filters_are_enlarged_whole():
 def test_rows_of_a_table_are_stripes_in_every_figure(features, tmp_path):
     walks = np.stack([TABLE[:3], TABLE[3:]])
     made = {
-        "rows": examples_in_rows({"clean": TABLE, "noisy\n1 dB": TABLE}, UNIT, "t", features),
-        "ways": interpolation({"by code": TABLE, "by inputs": TABLE}, {}, UNIT, "t", features),
-        "walks": traversals(walks, ["unit 4\n1", "unit 0\n2"], np.array([-1.0, 0.0, 1.0]), UNIT, "t", features),
-        "weights": unit_weights(TABLE - 0.5, "t", "weight", features),
-        "samples": prior_samples(TABLE[None], TABLE, UNIT, "t", features),
+        "rows": plot_example_rows({"clean": TABLE, "noisy\n1 dB": TABLE}, UNIT, "t", features),
+        "ways": plot_interpolation({"by code": TABLE, "by inputs": TABLE}, {}, UNIT, "t", features),
+        "walks": plot_traversals(walks, ["unit 4\n1", "unit 0\n2"], np.array([-1.0, 0.0, 1.0]), UNIT, "t", features),
+        "weights": plot_unit_weights(TABLE - 0.5, "t", "weight", features),
+        "samples": plot_prior_samples(TABLE[None], TABLE, UNIT, "t", features),
     }
     np.testing.assert_allclose(made["walks"].axes[1].images[0].get_array(), TABLE[3:])
     for name, figure in made.items():
@@ -142,13 +142,13 @@ def test_rows_of_a_table_are_stripes_in_every_figure(features, tmp_path):
         assert all(panel.images[0].get_clim() == panels[0].images[0].get_clim() for panel in panels)
         written = [label.get_text() for label in panels[-1].get_xticklabels()]
         assert written == list(features) if features else panels[-1].get_xlabel().startswith("feature")
-        save(figure, tmp_path / f"{name}.png")
+        save_figure(figure, tmp_path / f"{name}.png")
         assert texts_inside(figure)
 
 
 def test_names_of_more_features_than_can_be_read_are_left_out():
-    many = NAMED_FEATURES + 1
-    figure = unit_weights(np.ones((3, many)), "t", "weight", [f"feature {index}" for index in range(many)])
+    many = MAX_FEATURE_LABELS + 1
+    figure = plot_unit_weights(np.ones((3, many)), "t", "weight", [f"feature {index}" for index in range(many)])
     assert figure.axes[0].get_xlabel() == "feature, by its number from 0"
 
 
@@ -163,11 +163,11 @@ def test_every_auroc_is_drawn_and_the_autoencoders_are_coloured(classes):
     names = [f"class {index}" for index in range(classes)]
     errors = np.linspace(0, 1, 50)
     scores, own = ["reconstruction error", "mean", "PCA error"], [True, False, False]
-    figure = auroc_by_score(areas, intervals, names, scores, own, errors, errors > 0.7)
+    figure = plot_auroc(areas, intervals, names, scores, own, errors, errors > 0.7)
     axes, histogram = figure.axes
     means = [line for line in axes.lines if line.get_marker() == "|"]
     assert [line.get_xdata()[0] for line in means] == pytest.approx(areas.mean(axis=0))
-    assert [line.get_color() for line in means] == [ACCENT, QUIET, QUIET]
+    assert [line.get_color() for line in means] == [PRIMARY_COLOR, NEUTRAL_COLOR, NEUTRAL_COLOR]
     assert axes.get_yticklabels()[0].get_text() == f"reconstruction error {areas[:, 0].mean():.3f}"
     if classes == 1:
         spans = [line.get_xdata() for line in axes.lines if line.get_linewidth() == 4]
@@ -182,7 +182,7 @@ def test_every_auroc_is_drawn_and_the_autoencoders_are_coloured(classes):
 
 def test_every_rate_is_a_point_and_equal_sizes_are_in_another_colour():
     points = {"vae, all units": [(0.5, 18.0, 32), (0.125, 17.0, 8)], "vae, active units": [(0.2, 18.0, 32)]}
-    figure = rate_distortion(points, [(0.5, 15.0), (0.125, 14.0)], [(0.1, 10.0), (1.0, 20.0)], 8, "bits per pixel")
+    figure = plot_rate_distortion(points, [(0.5, 15.0), (0.125, 14.0)], [(0.1, 10.0), (1.0, 20.0)], 8, "bits per pixel")
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     assert list(lines["vae, all units"].get_xdata()) == [0.5, 0.125]
     assert list(lines["PCA of the same sizes"].get_ydata()) == [15, 14]
@@ -193,7 +193,7 @@ def test_every_rate_is_a_point_and_equal_sizes_are_in_another_colour():
 
 def test_the_figures_import_neither_jax_nor_pyplot():
     program = (
-        "import sys; import aejax.report.gallery, aejax.report.findings, aejax.report.exploration;"
+        "import sys; import aejax.report.image_grids, aejax.report.analysis_plots, aejax.report.analysis_page;"
         "found = {'jax', 'flax', 'matplotlib.pyplot'} & set(sys.modules); sys.exit(f'imports {found}' if found else 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -5,9 +5,9 @@ import pytest
 
 from aejax.errors import InputError
 from aejax.report.__main__ import main
-from aejax.report.page import index
-from aejax.report.results import best
-from aejax.report.table import markdown_table
+from aejax.report.comparison_table import render_comparison_markdown
+from aejax.report.index import render_index
+from aejax.report.results import best_method
 
 
 @pytest.fixture
@@ -23,14 +23,14 @@ def folder(tmp_path, results):
 
 
 def test_every_run_has_a_headline_that_links_to_its_section_and_its_table(folder, results):
-    page = index(folder)
+    page = render_index(folder)
     for name, anchor in (("digits", "digits"), ("my wine", "my-wine")):
         assert f"\n## {name}\n" in page
         headline = next(line for line in page.splitlines() if line.startswith(f"| [{name}](#{anchor})"))
         assert "supervised, 97.1" in headline
         assert "denoising, 95.5" in headline
         assert headline.endswith("| -1.50 | [-1.80, -1.10] | worse |")
-    assert page.count(markdown_table(results).rstrip("\n")) == 2
+    assert page.count(render_comparison_markdown(results).rstrip("\n")) == 2
     assert "notes" not in page
 
 
@@ -38,19 +38,19 @@ def test_the_headline_follows_the_numbers_not_the_order_of_methods(results):
     results["methods"][1]["test_accuracy"]["mean"] = 0.99
     results["methods"][6]["test_accuracy"]["mean"] = 0.98
     results["methods"][5]["test_accuracy"]["mean"] = float("nan")
-    assert best(results, control=True)["name"] == "pca"
-    assert best(results, control=False)["name"] == "sparse-l1"
+    assert best_method(results, control=True)["name"] == "pca"
+    assert best_method(results, control=False)["name"] == "sparse-l1"
 
 
 def test_only_figures_that_exist_are_shown(folder):
-    shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", index(folder))
+    shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", render_index(folder))
     assert shown == ["my%20wine/accuracy.png", "my%20wine/codes.png"]
 
 
 def test_a_run_with_controls_alone_has_no_difference(folder, results):
     results["methods"], results["comparisons"] = results["methods"][:4], []
     (folder / "digits" / "results.json").write_text(json.dumps(results))
-    headline = next(line for line in index(folder).splitlines() if line.startswith("| [digits]"))
+    headline = next(line for line in render_index(folder).splitlines() if line.startswith("| [digits]"))
     assert headline.endswith("| — | — | — | — |")
 
 
@@ -59,7 +59,7 @@ def test_results_of_another_kind_show_the_table_they_wrote_and_are_not_read_as_c
     content = {"kind": "benchmark", "schema": 7, "environment": {"command": "time it", "machine": "abacus"}}
     (folder / "speed" / "results.json").write_text(json.dumps(content))
     (folder / "speed" / "table.md").write_text("| fast |\n")
-    section = index(folder).split("## speed")[1]
+    section = render_index(folder).split("## speed")[1]
     assert "Kind: benchmark. Made by `time it` on abacus." in section
     assert "| fast |" in section
 
@@ -77,7 +77,7 @@ def test_a_file_that_is_not_schema_1_is_refused_by_name_and_with_a_mend(folder, 
     path = folder / "digits" / "results.json"
     path.write_text(content)
     with pytest.raises(InputError) as refusal:
-        index(folder)
+        render_index(folder)
     message = str(refusal.value)
     assert message.startswith(f"{path}: ")
     assert complaint in message
@@ -104,7 +104,7 @@ def test_a_field_that_is_missing_or_mistaken_is_named(folder, results, damage, c
     damage(results)
     (folder / "digits" / "results.json").write_text(json.dumps(results))
     with pytest.raises(InputError, match=complaint):
-        index(folder)
+        render_index(folder)
 
 
 def test_the_command_writes_the_page_and_writing_again_changes_nothing(folder, capsys):
@@ -125,11 +125,11 @@ def test_a_folder_that_is_not_there_is_an_error_of_one_line_and_status_2(tmp_pat
 
 
 def test_explorations_are_linked_to_by_their_titles(folder):
-    assert "Explorations" not in index(folder)
+    assert "Explorations" not in render_index(folder)
     (folder / "explore vae").mkdir()
     (folder / "explore vae" / "explore.md").write_text("# vae on mnist\n\nmore\n")
-    assert "- [vae on mnist](explore%20vae/explore.md)" in index(folder)
+    assert "- [vae on mnist](explore%20vae/explore.md)" in render_index(folder)
 
 
 def test_an_empty_folder_makes_a_page_that_says_so(tmp_path):
-    assert "No comparisons here yet" in index(tmp_path)
+    assert "No comparisons here yet" in render_index(tmp_path)

@@ -3,8 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
-from aejax.report.table import markdown_table, terminal_table
-from aejax.report.wording import CROSSED_HEADING, MISSING, SEEDS_HEADING
+from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
+from aejax.report.formatting import CROSSED_HEADING, MISSING, SEEDS_HEADING
 
 
 @pytest.fixture
@@ -26,13 +26,13 @@ def reliable(results):
 
 def rendered(results):
     console = Console(record=True, width=100, file=io.StringIO())
-    console.print(terminal_table(results))
+    console.print(render_comparison_terminal(results))
     return console.export_text()
 
 
 def test_the_second_table_names_the_worst_class_and_the_seeds_that_failed(reliable):
     reliable["methods"][0]["failed_seeds"] = [3, 7]
-    for text in (markdown_table(reliable), rendered(reliable)):
+    for text in (render_comparison_markdown(reliable), rendered(reliable)):
         rows = [line for line in text.splitlines() if line.strip("| ").startswith("raw") and "one" in line]
         (row,) = rows
         assert "47.50" in row  # balanced
@@ -44,12 +44,12 @@ def test_the_second_table_names_the_worst_class_and_the_seeds_that_failed(reliab
 
 def test_a_class_without_a_number_is_no_worst_class(reliable):
     reliable["methods"][0]["per_class_accuracy"]["mean"] = [None, None, None]
-    (row,) = [line for line in markdown_table(reliable).splitlines() if line.startswith("| raw | 47.50")]
+    (row,) = [line for line in render_comparison_markdown(reliable).splitlines() if line.startswith("| raw | 47.50")]
     assert row.split(" | ")[4:6] == [MISSING, MISSING]
 
 
 def test_the_comparisons_have_both_intervals_and_the_caption_says_what_they_are_of(reliable):
-    table = markdown_table(reliable)
+    table = render_comparison_markdown(reliable)
     (row,) = [line for line in table.splitlines() if line.startswith("| denoising | pca")]
     assert "[+0.10, +0.20]" in row
     assert SEEDS_HEADING in table
@@ -59,7 +59,7 @@ def test_the_comparisons_have_both_intervals_and_the_caption_says_what_they_are_
 
 
 def test_results_without_the_new_fields_have_the_tables_they_had(results):
-    table = markdown_table(results)
+    table = render_comparison_markdown(results)
     for absent in (SEEDS_HEADING, "Brier", "margin", "p:"):
         assert absent not in table
     assert "Brier" not in rendered(results)
@@ -70,4 +70,4 @@ def test_the_caption_says_where_a_family_is_too_large_for_its_seeds(reliable, se
     for method in reliable["methods"]:
         method["test_accuracy"]["per_seed"] = method["test_accuracy"]["per_seed"][:seeds]
     sentence = "With 4 comparisons of one autoencoder, p can be below .05 from 8 seeds on."
-    assert (sentence in markdown_table(reliable)) == said
+    assert (sentence in render_comparison_markdown(reliable)) == said

@@ -4,9 +4,16 @@ import io
 import pytest
 from rich.console import Console
 
-from aejax.report.results import best, is_control
-from aejax.report.table import markdown_rows, markdown_table, terminal_table
-from aejax.report.wording import MISSING, duration, p_value, points, three_digits, with_interval
+from aejax.report.comparison_table import format_markdown_table, render_comparison_markdown, render_comparison_terminal
+from aejax.report.formatting import (
+    MISSING,
+    format_mean_ci,
+    format_p_value,
+    format_points,
+    format_seconds,
+    format_significant,
+)
+from aejax.report.results import best_method, is_control
 
 
 def cells(markdown, *leading):
@@ -18,12 +25,12 @@ def cells(markdown, *leading):
 
 def rendered(results, width=100):
     console = Console(record=True, width=width, file=io.StringIO())
-    console.print(terminal_table(results))
+    console.print(render_comparison_terminal(results))
     return console.export_text()
 
 
 def test_every_method_has_a_row_with_the_numbers_of_the_dict(results):
-    table = markdown_table({**results, "comparisons": []})
+    table = render_comparison_markdown({**results, "comparisons": []})
     for method in results["methods"]:
         row = cells(table, method["name"])
         assert row[1] == str(method["features"])
@@ -36,7 +43,7 @@ def test_every_method_has_a_row_with_the_numbers_of_the_dict(results):
 
 
 def test_every_comparison_has_a_row_with_the_numbers_of_the_dict(results):
-    table = markdown_table(results)
+    table = render_comparison_markdown(results)
     for comparison in results["comparisons"]:
         row = cells(table, comparison["method"], comparison["baseline"])
         assert float(row[2]) == pytest.approx(100 * comparison["mean_difference"], abs=0.00501)
@@ -44,22 +51,22 @@ def test_every_comparison_has_a_row_with_the_numbers_of_the_dict(results):
 
 
 def test_a_markdown_table_has_as_many_cells_in_every_row():
-    lines = markdown_rows(("name", "value"), "lr", [("a|b", "1"), ("c", "2")]).splitlines()
+    lines = format_markdown_table(("name", "value"), "lr", [("a|b", "1"), ("c", "2")]).splitlines()
     assert lines[1] == "| :--- | ---: |"
     assert {line.replace("\\|", "").count("|") for line in lines} == {3}
 
 
 def test_the_caption_says_what_made_the_numbers(results):
-    table = markdown_table(results)
+    table = render_comparison_markdown(results)
     for part in ("1,293 training", "144 validation", "360 test", "10 seeds", "`python scripts/compare.py --dataset"):
         assert part in table
     assert "AMD EPYC, 2 cores in 41.2 s" in table
     del results["environment"]["command"], results["environment"]["machine"], results["environment"]["seconds"]
-    assert "Made" not in markdown_table(results)
+    assert "Made" not in render_comparison_markdown(results)
 
 
 def test_a_run_without_trouble_warns_of_nothing(results):
-    assert "⚠" not in markdown_table(results)
+    assert "⚠" not in render_comparison_markdown(results)
     assert "⚠" not in rendered(results)
 
 
@@ -75,7 +82,7 @@ def test_a_run_without_trouble_warns_of_nothing(results):
 )
 def test_trouble_is_flagged_in_both_tables(results, damage, warning):
     damage(results["methods"][-1])
-    for text in (markdown_table(results), rendered(results)):
+    for text in (render_comparison_markdown(results), rendered(results)):
         (line,) = [line for line in text.splitlines() if "⚠" in line]
         assert "sparse-l1" in line
         assert warning in line
@@ -104,20 +111,20 @@ def test_permuted_labels_above_chance_are_flagged_as_a_leak(results, low, seeds,
     with_permuted(results, low)
     for method in results["methods"]:
         method["test_accuracy"]["per_seed"] = method["test_accuracy"]["per_seed"][:seeds]
-    for text in (markdown_table(results), rendered(results)):
+    for text in (render_comparison_markdown(results), rendered(results)):
         assert ("test labels leak" in " ".join(text.split())) == flagged
         assert "edge of its grid" not in text  # the strongest penalty is right for labels that mean nothing
 
 
 def test_duplicates_are_flagged_and_what_was_dropped_or_left_unlabelled_is_said(results):
-    assert "labels:" not in markdown_table(results)
+    assert "labels:" not in render_comparison_markdown(results)
     results["dataset"].update(duplicates={"train_test": 3, "dropped": 0}, n_labelled_train=13, n_labelled_valid=10)
-    text = markdown_table(results)
+    text = render_comparison_markdown(results)
     (line,) = [line for line in text.splitlines() if "⚠" in line]
     assert "3 examples outside the test equal a test example" in line
     assert "23 labels: 13 to fit and 10 to choose by" in text
     results["dataset"].update(duplicates={"train_test": 0, "dropped": 2}, n_labelled_train=1293, n_labelled_valid=144)
-    text = markdown_table(results)
+    text = render_comparison_markdown(results)
     assert "⚠" not in text
     assert "Left out of training and validation: 2 that equal a test example." in text
     assert "labels:" not in text
@@ -131,7 +138,7 @@ def test_neighbours_of_inputs_are_a_control_and_those_of_codes_neither_control_n
         results["methods"].append(row)
     controls = {method["name"] for method in results["methods"] if is_control(method)}
     assert controls == {"raw", "pca", "random", "supervised", "knn", "random-projection", "permuted-denoising"}
-    assert best(results, control=False)["name"] == "denoising"
+    assert best_method(results, control=False)["name"] == "denoising"
 
 
 def test_the_terminal_table_cuts_nothing_at_100_columns(results):
@@ -149,11 +156,11 @@ def test_the_terminal_table_cuts_nothing_at_100_columns(results):
 def test_the_terminal_table_holds_every_method_difference_and_interval(results):
     text = rendered(results)
     for method in results["methods"]:
-        assert with_interval(method["test_accuracy"], scale=100, decimals=2) in text
+        assert format_mean_ci(method["test_accuracy"], scale=100, decimals=2) in text
     for comparison in results["comparisons"]:
-        assert f"{points(comparison['mean_difference'])} {comparison['verdict']}" in text
+        assert f"{format_points(comparison['mean_difference'])} {comparison['verdict']}" in text
     console = Console(record=True, width=100, force_terminal=True, color_system="standard", file=io.StringIO())
-    console.print(terminal_table(results))
+    console.print(render_comparison_terminal(results))
     assert "\x1b[1;32m+0.80 better" in console.export_text(styles=True)
 
 
@@ -164,14 +171,14 @@ def test_what_was_not_measured_is_shown_as_missing(results):
         method["seconds"] = {"compile": None, "pretrain": 0.0, "probe": None}
     for comparison in results["comparisons"]:
         comparison.update(mean_difference=float("nan"), ci95=[None, None], p_holm=None, verdict="too few seeds")
-    assert cells(markdown_table(results), "raw")[4:] == [MISSING] * 4
-    assert cells(markdown_table(results), "denoising", "pca")[2:] == [MISSING] * 3 + ["too few seeds"]
+    assert cells(render_comparison_markdown(results), "raw")[4:] == [MISSING] * 4
+    assert cells(render_comparison_markdown(results), "denoising", "pca")[2:] == [MISSING] * 3 + ["too few seeds"]
     assert "too few seeds" in rendered(results)
 
 
 def test_tables_leave_the_results_as_they_were(results):
     before = copy.deepcopy(results)
-    markdown_table(results)
+    render_comparison_markdown(results)
     rendered(results)
     assert results == before
 
@@ -179,15 +186,15 @@ def test_tables_leave_the_results_as_they_were(results):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (points(-0.00001), "+0.00"),
-        (points(0.0042), "+0.42"),
-        (p_value(0.0009), "<0.001"),
-        (p_value(None), MISSING),
-        (three_digits(0.012), "0.0120"),
-        (three_digits(123.4), "123"),
-        (three_digits(float("inf")), MISSING),
-        (duration(0.04), "<0.1"),
-        (duration(1234.5), "1234"),
+        (format_points(-0.00001), "+0.00"),
+        (format_points(0.0042), "+0.42"),
+        (format_p_value(0.0009), "<0.001"),
+        (format_p_value(None), MISSING),
+        (format_significant(0.012), "0.0120"),
+        (format_significant(123.4), "123"),
+        (format_significant(float("inf")), MISSING),
+        (format_seconds(0.04), "<0.1"),
+        (format_seconds(1234.5), "1234"),
     ],
 )
 def test_numbers_are_written_with_the_digits_a_reader_can_use(text, expected):

@@ -11,13 +11,13 @@ import optax
 import pytest
 
 from aejax.config import ModelConfig
-from aejax.data.examples import Examples
-from aejax.data.order import orders
+from aejax.data.batching import Examples
 from aejax.data.scalers import Scaler
+from aejax.data.shuffling import shuffle_epochs
 from aejax.models.architectures import dense_autoencoder
 from aejax.models.autoencoder import Autoencoder
-from aejax.objectives.autoencoding import autoencoding
-from aejax.objectives.corruption import gaussian
+from aejax.objectives.corruption import gaussian_noise
+from aejax.objectives.deterministic import autoencoder_objective
 from aejax.objectives.objective import Objective
 from aejax.objectives.reconstruction import squared_error
 from aejax.train.epoch import SeedData
@@ -44,7 +44,7 @@ class Tiny:
     def orders(self) -> np.ndarray:
         """`(seeds, epochs, steps, batch)`."""
         rows = np.stack([np.arange(40)] * self.seeds)
-        return orders(rows, first_epoch=0, epochs=self.epochs, batch_size=self.batch_size)
+        return shuffle_epochs(rows, first_epoch=0, epochs=self.epochs, batch_size=self.batch_size)
 
     @functools.cached_property
     def data(self) -> SeedData:
@@ -65,7 +65,7 @@ def tiny() -> Tiny:
 def make_tiny() -> Tiny:
     """It, for a process that has no fixtures."""
     model = dense_autoencoder(ModelConfig(hidden=(5,), latent_dim=3, batch_norm=True, output="linear"), 6)
-    objective = autoencoding(model, squared_error, corrupt=gaussian(0.1))
+    objective = autoencoder_objective(model, squared_error, corrupt=gaussian_noise(0.1))
     inputs = np.random.default_rng(0).normal(size=(49, 6)).astype(np.float32)
     examples = Examples(jnp.asarray(inputs), jnp.arange(49, dtype=jnp.int32) % 3)
     return Tiny(model, objective, examples, optax.sgd(0.05, momentum=0.9))

@@ -9,13 +9,13 @@ import optax
 import pytest
 
 from aejax.config import ModelConfig
-from aejax.data.examples import Batch, Examples, map_rows, take
+from aejax.data.batching import Batch, Examples, gather_batch, map_rows
 from aejax.data.scalers import Scaler
 from aejax.models.architectures import dense_autoencoder
-from aejax.objectives.autoencoding import autoencoding
+from aejax.objectives.deterministic import autoencoder_objective
 from aejax.objectives.reconstruction import squared_error
-from aejax.train.epoch import SeedData, make_epochs, make_step
-from aejax.train.state import init_fit, init_state
+from aejax.train.epoch import SeedData, make_train_epochs, make_train_step
+from aejax.train.state import init_progress, init_state
 
 POISONED = 48  # the row that no ordinary order holds
 
@@ -31,7 +31,7 @@ def assert_equal(here, there) -> None:
 @functools.cache
 def one_epoch(objective, optimizer):
     """An epoch of every seed, one after the other, so that seeds are bit-comparable between runs."""
-    epochs = make_epochs(objective, optimizer)
+    epochs = make_train_epochs(objective, optimizer)
     return jax.jit(
         lambda fits, orders, data, examples: jax.lax.map(lambda own: epochs(*own, examples), (fits, orders, data))
     )
@@ -40,7 +40,7 @@ def one_epoch(objective, optimizer):
 def run(tiny, orders, data=None, examples=None, optimizer=None):
     """Every seed's fit and history `(seeds, epochs)` after `orders`."""
     optimizer = tiny.optimizer if optimizer is None else optimizer
-    fits, histories = jax.vmap(lambda own: init_fit(own, optimizer))(tiny.variables), []
+    fits, histories = jax.vmap(lambda own: init_progress(own, optimizer))(tiny.variables), []
     for epoch in range(orders.shape[1]):
         order = orders[:, epoch : epoch + 1]
         fits, history = one_epoch(tiny.objective, optimizer)(
@@ -52,11 +52,11 @@ def run(tiny, orders, data=None, examples=None, optimizer=None):
 
 def test_one_sgd_step_is_the_weights_minus_rate_times_the_gradient_worked_out_by_hand():
     model = dense_autoencoder(ModelConfig(hidden=(), latent_dim=2, output="linear"), 3)
-    objective = autoencoding(model, squared_error)
+    objective = autoencoder_objective(model, squared_error)
     inputs = np.random.default_rng(0).normal(size=(5, 3))
     optimizer = optax.sgd(0.5)
     state = init_state(jax.jit(model.init)(jax.random.key(0)), optimizer)
-    after, metrics = jax.jit(make_step(objective, optimizer))(
+    after, metrics = jax.jit(make_train_step(objective, optimizer))(
         state, Batch(jnp.asarray(inputs), jnp.zeros(5, jnp.int32)), jax.random.key(1)
     )
 
@@ -81,16 +81,16 @@ def test_an_epoch_is_its_steps_one_after_the_other_and_reports_their_mean(tiny):
     order, data, own = tiny.orders[0], of_seed(tiny.data, 0), of_seed(tiny.variables, 0)
     fits, histories = run(tiny, tiny.orders)
     fit, history = of_seed((fits, histories), 0)
-    state, step = init_state(own, tiny.optimizer), jax.jit(make_step(tiny.objective, tiny.optimizer))
+    state, step = init_state(own, tiny.optimizer), jax.jit(make_train_step(tiny.objective, tiny.optimizer))
     evaluate = jax.jit(tiny.objective.evaluate)
     for epoch, batches in enumerate(order):
         losses = []
         for rows in batches:
             key = jax.random.fold_in(data.key, state.step)
-            state, metrics = step(state, take(tiny.examples, data.scaler, jnp.asarray(rows)), key)
+            state, metrics = step(state, gather_batch(tiny.examples, data.scaler, jnp.asarray(rows)), key)
             losses.append(float(metrics["loss"]))
         np.testing.assert_allclose(history["train_loss"][epoch], np.mean(losses), rtol=1e-5)
-        valid = evaluate(state.variables, take(tiny.examples, data.scaler, jnp.asarray(data.monitor)))
+        valid = evaluate(state.variables, gather_batch(tiny.examples, data.scaler, jnp.asarray(data.monitor)))
         np.testing.assert_allclose(history["valid_loss"][epoch], valid["loss"].mean(), rtol=1e-4)
         np.testing.assert_allclose(history["valid_mse"][epoch], valid["mse"].mean(), rtol=1e-4)
     jax.tree.map(
@@ -100,8 +100,12 @@ def test_an_epoch_is_its_steps_one_after_the_other_and_reports_their_mean(tiny):
 
 
 def test_training_in_portions_is_training_at_once(tiny):
-    epochs, order, data = jax.jit(make_epochs(tiny.objective, tiny.optimizer)), tiny.orders[0], of_seed(tiny.data, 0)
-    first = init_fit(of_seed(tiny.variables, 0), tiny.optimizer)
+    epochs, order, data = (
+        jax.jit(make_train_epochs(tiny.objective, tiny.optimizer)),
+        tiny.orders[0],
+        of_seed(tiny.data, 0),
+    )
+    first = init_progress(of_seed(tiny.variables, 0), tiny.optimizer)
     whole, history = epochs(first, order, data, tiny.examples)
     half, early = epochs(first, order[:2], data, tiny.examples)
     rest, late = epochs(half, order[2:], data, tiny.examples)
@@ -112,8 +116,8 @@ def test_training_in_portions_is_training_at_once(tiny):
 def test_the_noise_differs_from_step_to_step_and_from_key_to_key(tiny):
     # At a rate of zero nothing else could change the loss of the same batch.
     still = optax.sgd(0.0)
-    state, step = init_state(of_seed(tiny.variables, 0), still), jax.jit(make_step(tiny.objective, still))
-    batch = take(tiny.examples, of_seed(tiny.data.scaler, 0), jnp.arange(16))
+    state, step = init_state(of_seed(tiny.variables, 0), still), jax.jit(make_train_step(tiny.objective, still))
+    batch = gather_batch(tiny.examples, of_seed(tiny.data.scaler, 0), jnp.arange(16))
     keys = [jax.random.fold_in(tiny.data.key[seed], index) for seed in range(2) for index in range(3)]
     losses = [float(step(state, batch, key)[1]["loss"]) for key in keys]
     assert len(set(losses)) == 6
@@ -121,8 +125,8 @@ def test_the_noise_differs_from_step_to_step_and_from_key_to_key(tiny):
 
 def test_without_rows_to_monitor_there_are_no_validation_metrics_and_the_latest_is_kept(tiny):
     data = of_seed(tiny.data, 0)._replace(monitor=np.zeros(0, np.int32))
-    epochs = jax.jit(make_epochs(tiny.objective, tiny.optimizer))
-    first = init_fit(of_seed(tiny.variables, 0), tiny.optimizer)
+    epochs = jax.jit(make_train_epochs(tiny.objective, tiny.optimizer))
+    first = init_progress(of_seed(tiny.variables, 0), tiny.optimizer)
     fit, history = epochs(first, tiny.orders[0], data, tiny.examples)
     assert set(history) == {"train_loss"}
     assert_equal(fit.best, fit.state.variables)
@@ -131,14 +135,14 @@ def test_without_rows_to_monitor_there_are_no_validation_metrics_and_the_latest_
 def test_best_holds_the_variables_of_the_epoch_of_lowest_validation_loss():
     # Four examples learned by heart: the validation loss falls and then rises.
     model = dense_autoencoder(ModelConfig(hidden=(32,), latent_dim=2, output="linear"), 6)
-    objective = autoencoding(model, squared_error)
+    objective = autoencoder_objective(model, squared_error)
     inputs = np.random.default_rng(3).normal(size=(40, 6)).astype(np.float32)
     examples = Examples(jnp.asarray(inputs), jnp.zeros(40, jnp.int32))
     none = Scaler(np.zeros(1, np.float32), np.ones(1, np.float32))
     data = SeedData(jax.random.key(0), none, np.arange(4, 40, dtype=np.int32))
     optimizer = optax.adam(0.03)
-    epochs = jax.jit(make_epochs(objective, optimizer))
-    fit, passed, losses = init_fit(jax.jit(model.init)(jax.random.key(1)), optimizer), [], []
+    epochs = jax.jit(make_train_epochs(objective, optimizer))
+    fit, passed, losses = init_progress(jax.jit(model.init)(jax.random.key(1)), optimizer), [], []
     for _ in range(25):
         fit, history = epochs(fit, np.arange(4, dtype=np.int32)[None, None], data, examples)
         passed.append(fit.state.variables)

@@ -8,14 +8,14 @@ import numpy as np
 import optax
 import pytest
 
-from aejax.classify.head import Classifier, SoftmaxHead, classification
 from aejax.config import ModelConfig, OptimizerConfig
-from aejax.config.carried import CARRIED
-from aejax.data.examples import Batch
+from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
+from aejax.data.batching import Batch
 from aejax.errors import InputError
 from aejax.models.architectures import dense_autoencoder
-from aejax.train.epoch import make_step
-from aejax.train.optimizers import carried_optimizer, freeze, make_optimizer, make_schedule
+from aejax.probe.head import Classifier, SoftmaxHead, make_cross_entropy_objective
+from aejax.train.epoch import make_train_step
+from aejax.train.optimizers import freeze, make_optimizer, make_schedule, make_traced_optimizer
 from aejax.train.state import init_state
 
 MODEL = ModelConfig(hidden=(5,), latent_dim=3, batch_norm=True, output="linear")
@@ -42,7 +42,7 @@ def after_steps(optimizer: optax.GradientTransformation, *, frozen_encoder: bool
     """Variables before and after a few steps."""
     before = started()
     state = init_state(before, optimizer)
-    step = jax.jit(make_step(classification(CLASSIFIER, frozen_encoder=frozen_encoder), optimizer))
+    step = jax.jit(make_train_step(make_cross_entropy_objective(CLASSIFIER, frozen_encoder=frozen_encoder), optimizer))
     for _ in range(steps):
         state, _ = step(state, BATCH, jax.random.key(2))
     return before, state.variables
@@ -195,7 +195,7 @@ CARRIED_CASES = [
 
 
 def test_every_carried_field_of_an_optimizer_is_tested():
-    assert {field for field, *_ in CARRIED_CASES} == set(CARRIED["optimizer"])
+    assert {field for field, *_ in CARRIED_CASES} == set(TRACEABLE_FIELDS["optimizer"])
 
 
 @pytest.mark.parametrize(("field", "others", "values"), CARRIED_CASES)
@@ -214,7 +214,7 @@ def test_a_carried_setting_updates_as_the_constant_does(field, others, values, m
         return now
 
     def carried(value):
-        return after(carried_optimizer(OptimizerConfig(**others), 3, 3), {field: value})
+        return after(make_traced_optimizer(OptimizerConfig(**others), 3, 3), {field: value})
 
     together = jax.vmap(carried)(jnp.asarray(values, jnp.float32))
     for index, value in enumerate(values):

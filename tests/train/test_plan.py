@@ -8,9 +8,9 @@ import pytest
 
 from aejax.config import PlanConfig
 from aejax.errors import InputError
-from aejax.train.epoch import make_epochs
+from aejax.train.epoch import make_train_epochs
 from aejax.train.plan import make_plan
-from aejax.train.state import init_fit
+from aejax.train.state import init_progress
 
 PLANS = {
     "vmapped": PlanConfig(devices=1, within_device="vmap"),
@@ -25,7 +25,7 @@ PLANS = {
 @functools.cache
 def program(objective, optimizer, plan):
     def of_seed(variables, orders, data, examples):
-        return make_epochs(objective, optimizer)(init_fit(variables, optimizer), orders, data, examples)
+        return make_train_epochs(objective, optimizer)(init_progress(variables, optimizer), orders, data, examples)
 
     return plan.over(of_seed, shared=(3,))
 
@@ -34,9 +34,9 @@ def trained(tiny, config: PlanConfig, seeds: slice = slice(3)):
     """Final variables and history of the chosen seeds under a plan, as NumPy."""
     variables, orders, data = jax.tree.map(lambda leaf: leaf[seeds], (tiny.variables, tiny.orders, tiny.data))
     plan = make_plan(config, len(orders))
-    placed = (plan.put_seeded(variables), plan.put_seeded(orders), plan.put_seeded(data))
-    fit, history = program(tiny.objective, tiny.optimizer, plan)(*placed, plan.put_shared(tiny.examples))
-    return plan.fetch((fit.state.variables, history))
+    placed = (plan.shard(variables), plan.shard(orders), plan.shard(data))
+    fit, history = program(tiny.objective, tiny.optimizer, plan)(*placed, plan.replicate(tiny.examples))
+    return plan.to_host((fit.state.variables, history))
 
 
 def assert_equal(here, there) -> None:
@@ -74,22 +74,24 @@ def test_seeds_differ_from_one_another(tiny):
 @pytest.mark.parametrize(("seeds", "devices", "padded"), [(1, 1, 1), (2, 2, 2), (3, 2, 4), (4, 2, 4), (5, 2, 6)])
 def test_seeds_that_the_devices_do_not_divide_are_padded_and_the_padding_is_hidden(seeds, devices, padded):
     plan = make_plan(PlanConfig(devices=min(2, jax.device_count())), seeds)
-    assert (plan.mesh.size, plan.padded) == (devices, padded)
+    assert (plan.mesh.size, plan.n_padded_seeds) == (devices, padded)
     own = np.arange(seeds, dtype=np.float32)
-    placed = plan.put_seeded(own)
+    placed = plan.shard(own)
     assert placed.shape == (padded,)
     assert len(placed.sharding.device_set) == devices
-    squares = plan.over(lambda number, offset: number**2 + offset, shared=(1,))(placed, plan.put_shared(np.float32(1)))
-    np.testing.assert_array_equal(plan.fetch(squares), own**2 + 1)
+    squares = plan.map_seeds(lambda number, offset: number**2 + offset, replicated_argnums=(1,))(
+        placed, plan.replicate(np.float32(1))
+    )
+    np.testing.assert_array_equal(plan.to_host(squares), own**2 + 1)
 
 
 @pytest.mark.parametrize("within", ["vmap", "serial"])
 def test_shared_arguments_may_stand_anywhere(within):
     plan = make_plan(PlanConfig(devices=2, within_device=within), 3)
     table, rows, scale = np.arange(10.0, dtype=np.float32), np.array([7, 1, 4]), np.float32(10)
-    look_up = plan.over(lambda values, row, factor: factor * values[row], shared=(0, 2))
-    found = look_up(plan.put_shared(table), plan.put_seeded(rows), plan.put_shared(scale))
-    np.testing.assert_array_equal(plan.fetch(found), [70, 10, 40])
+    look_up = plan.map_seeds(lambda values, row, factor: factor * values[row], replicated_argnums=(0, 2))
+    found = look_up(plan.replicate(table), plan.shard(rows), plan.replicate(scale))
+    np.testing.assert_array_equal(plan.to_host(found), [70, 10, 40])
 
 
 def test_more_devices_than_there_are_is_refused():
@@ -105,8 +107,8 @@ def test_a_batch_over_two_devices_costs_each_half_the_work(tiny):
     def flops(batch_devices):
         plan = make_plan(PlanConfig(devices=2, batch_devices=batch_devices), 1)
         own = jax.tree.map(lambda leaf: leaf[:1], (tiny.variables, tiny.orders, tiny.data))
-        placed = map(plan.put_seeded, own)
-        lowered = program(tiny.objective, tiny.optimizer, plan).lower(*placed, plan.put_shared(tiny.examples))
+        placed = map(plan.shard, own)
+        lowered = program(tiny.objective, tiny.optimizer, plan).lower(*placed, plan.replicate(tiny.examples))
         return lowered.compile().cost_analysis()["flops"], "all-reduce" in lowered.compile().as_text()
 
     (alone, alone_sums), (each, sums) = flops(1), flops(2)
@@ -132,9 +134,9 @@ TURNS = {
 @pytest.mark.parametrize(("config", "seeds", "expected"), TURNS.values(), ids=TURNS)
 def test_turns_are_of_one_size_and_together_they_are_the_seeds(config, seeds, expected):
     plan = make_plan(config, seeds)
-    turns = plan.turns()
-    assert [turn.seeds.tolist() for turn in turns] == expected
+    turns = plan.chunks()
+    assert [turn.seed_indices.tolist() for turn in turns] == expected
     per_seed = {"values": np.arange(3 * seeds, dtype=np.float32).reshape(seeds, 3)}
-    back = plan.joined([turn.plan.fetch(turn.put(per_seed)) for turn in turns])
+    back = plan.concatenate([turn.plan.to_host(turn.shard(per_seed)) for turn in turns])
     assert_equal(back, per_seed)
     assert len({turn.plan for turn in turns}) == 1

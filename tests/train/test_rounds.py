@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from aejax.train.epoch import make_epochs
-from aejax.train.rounds import make_rounds
-from aejax.train.state import init_fit
+from aejax.train.epoch import make_train_epochs
+from aejax.train.rounds import make_round_functions
+from aejax.train.state import init_progress
 
 
 def of_seed(tree, seed: int):
@@ -23,7 +23,8 @@ def assert_close(here, there) -> None:
 @functools.cache
 def programs(objective, optimizer):
     return [
-        jax.jit(function) for function in (lambda own: init_fit(own, optimizer), *make_rounds(objective, optimizer))
+        jax.jit(function)
+        for function in (lambda own: init_progress(own, optimizer), *make_round_functions(objective, optimizer))
     ]
 
 
@@ -43,8 +44,8 @@ def streamed(tiny, order, cuts, number, optimizer=None):
 
 def test_a_round_is_an_epoch_of_the_same_batches(tiny):
     order, data = tiny.orders[1, 0], of_seed(tiny.data, 1)
-    begin = jax.jit(lambda own: init_fit(own, tiny.optimizer))(of_seed(tiny.variables, 1))
-    fit, metrics = jax.jit(make_epochs(tiny.objective, tiny.optimizer))(begin, order[None], data, tiny.examples)
+    begin = jax.jit(lambda own: init_progress(own, tiny.optimizer))(of_seed(tiny.variables, 1))
+    fit, metrics = jax.jit(make_train_epochs(tiny.objective, tiny.optimizer))(begin, order[None], data, tiny.examples)
     for cuts in ((3,), (2, 3), (1, 2, 3)):
         by_round, round_metrics = streamed(tiny, order, cuts, number=1)
         assert int(by_round.state.step) == len(order) == 3

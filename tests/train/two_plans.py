@@ -8,11 +8,11 @@ import argparse
 import jax
 import numpy as np
 
-from aejax.config import PlanConfig, ProcessesConfig
-from aejax.run.processes import any_of, from_first, is_first, join
-from aejax.train.epoch import make_epochs
+from aejax.config import DistributedConfig, PlanConfig
+from aejax.experiments.multihost import any_process, broadcast_from_primary, initialize_distributed, is_primary
+from aejax.train.epoch import make_train_epochs
 from aejax.train.plan import make_plan
-from aejax.train.state import init_fit
+from aejax.train.state import init_progress
 from tests.train.conftest import make_tiny
 
 PLANS = {
@@ -29,14 +29,16 @@ def trained_twice(tiny, config):
     own = jax.tree.map(lambda leaf: leaf[:3], (tiny.variables, tiny.orders, tiny.data))
 
     def of_seed(variables, orders, data, examples):
-        return make_epochs(tiny.objective, tiny.optimizer)(init_fit(variables, tiny.optimizer), orders, data, examples)
+        return make_train_epochs(tiny.objective, tiny.optimizer)(
+            init_progress(variables, tiny.optimizer), orders, data, examples
+        )
 
-    placed = [*map(plan.put_seeded, own), plan.put_shared(tiny.examples)]
-    program = plan.over(of_seed, shared=(3,)).lower(*placed).compile()
+    placed = [*map(plan.shard, own), plan.replicate(tiny.examples)]
+    program = plan.map_seeds(of_seed, replicated_argnums=(3,)).lower(*placed).compile()
 
     def once():
         fit, history = program(*placed)
-        return plan.fetch({"weights": fit.state.variables, "history": history})
+        return plan.to_host({"weights": fit.state.variables, "history": history})
 
     return plan, once(), once()
 
@@ -51,7 +53,7 @@ def main():
     asked = vars(parser.parse_args())
     out = asked.pop("out")
     jax.config.update("jax_num_cpu_devices", 2)
-    join(ProcessesConfig(**asked))
+    initialize_distributed(DistributedConfig(**asked))
     found, tiny = {}, make_tiny()
     for name, config in PLANS.items():
         plan, values, again = trained_twice(tiny, config)
@@ -59,12 +61,12 @@ def main():
         named = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(values)}
         found |= {f"{name}|{path}": leaf for path, leaf in named.items()}
         found |= {f"{name}|repeats": np.array(same), f"{name}|mesh": np.array(plan.mesh.devices.shape)}
-    told = from_first(lambda: {"index": jax.process_index(), "rows": np.arange(3.0), "none": None})
+    told = broadcast_from_primary(lambda: {"index": jax.process_index(), "rows": np.arange(3.0), "none": None})
     assert told["index"] == 0
     np.testing.assert_array_equal(told["rows"], [0, 1, 2])
-    assert any_of(jax.process_index() == 1)
-    assert not any_of(False)
-    if is_first():
+    assert any_process(jax.process_index() == 1)
+    assert not any_process(False)
+    if is_primary():
         np.savez(out, **found)
 
 

@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from aejax.data.stream.source import kept, kept_dtype
+from aejax.data.stream.source import storage_dtype, to_storage_dtype
 from aejax.errors import InputError, require
 
-INPUTS, LABELS = "inputs.npy", "labels.npy"
-READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-WHOLE = 4  # rows this many times as far apart as they are many are read one by one, others with what is between them
-SAVE_ANEW = "save it with np.save(file, np.ascontiguousarray(array))"
+INPUTS_FILE, LABELS_FILE = "inputs.npy", "labels.npy"
+HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+MAX_GAP_RATIO = (
+    4  # rows this many times as far apart as they are many are read one by one, others with what is between them
+)
+RESAVE_HINT = "save it with np.save(file, np.ascontiguousarray(array))"
 
 
 @dataclasses.dataclass(frozen=True)
-class Array:
+class NpyFile:
     """A C-ordered array in a file, not in memory."""
 
     path: Path
@@ -36,19 +38,19 @@ class Array:
     def _file(self) -> int:
         return os.open(self.path, os.O_RDONLY)
 
-    def rows(self, rows: Int[np.ndarray, " k"]) -> np.ndarray:
+    def read_rows(self, rows: Int[np.ndarray, " k"]) -> np.ndarray:
         """Some rows, ascending. A file that has shrunk since is refused."""
         if len(rows) == 0:
             return np.empty((0, *self.shape[1:]), self.dtype)
         first, last = int(rows[0]), int(rows[-1])
-        if last - first < WHOLE * len(rows):
-            block = self._run(first, last + 1)
+        if last - first < MAX_GAP_RATIO * len(rows):
+            block = self._read_range(first, last + 1)
             return block if len(block) == len(rows) else block[rows - first]
         ends = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
         runs = [(int(rows[begin]), int(rows[end - 1]) + 1) for begin, end in itertools.pairwise(ends)]
-        return np.concatenate([self._run(start, stop) for start, stop in runs])
+        return np.concatenate([self._read_range(start, stop) for start, stop in runs])
 
-    def _run(self, start: int, stop: int) -> np.ndarray:
+    def _read_range(self, start: int, stop: int) -> np.ndarray:
         block = np.empty((stop - start, *self.shape[1:]), self.dtype)
         view, done = block.reshape(-1).view(np.uint8).data, 0
         while done < len(view):
@@ -58,7 +60,7 @@ class Array:
         return block
 
 
-def open_array(path: Path, what: str = "an array") -> Array:
+def open_npy(path: Path, what: str = "an array") -> NpyFile:
     """The array of a file, by its header.
 
     Raises:
@@ -68,17 +70,17 @@ def open_array(path: Path, what: str = "an array") -> Array:
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)
-            require(version in READERS, f"{path}: .npy of version {version}; {SAVE_ANEW}")
-            shape, by_columns, dtype = READERS[version](file)
+            require(version in HEADER_READERS, f"{path}: .npy of version {version}; {RESAVE_HINT}")
+            shape, by_columns, dtype = HEADER_READERS[version](file)
             offset = file.tell()
     except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a .npy file ({' '.join(str(error).split())[:100]}); {SAVE_ANEW}") from error
+        raise InputError(f"{path}: not a .npy file ({' '.join(str(error).split())[:100]}); {RESAVE_HINT}") from error
     require(dtype.kind != "O", f"{path}: holds Python objects, which are not opened; save {what} of numbers")
-    require(not by_columns or len(shape) < 2, f"{path}: is laid out by columns (Fortran order); {SAVE_ANEW}")
+    require(not by_columns or len(shape) < 2, f"{path}: is laid out by columns (Fortran order); {RESAVE_HINT}")
     require(len(shape) >= 1 and shape[0] > 0, f"{path}: has shape {shape}; expected at least one row")
     announced, held = offset + int(np.prod(shape)) * dtype.itemsize, path.stat().st_size
     require(held >= announced, f"{path}: {held} bytes, and its header announces {announced}; copy it again")
-    return Array(path, tuple(shape), dtype, offset)
+    return NpyFile(path, tuple(shape), dtype, offset)
 
 
 class NpySource:
@@ -94,9 +96,9 @@ class NpySource:
     class_names: tuple[str, ...] | None = None
 
     def __init__(self, path: Path) -> None:
-        self._inputs = open_array(path / INPUTS if path.is_dir() else path)
-        beside = path / LABELS
-        self._labels = open_array(beside, "labels") if path.is_dir() and beside.exists() else None
+        self._inputs = open_npy(path / INPUTS_FILE if path.is_dir() else path)
+        beside = path / LABELS_FILE
+        self._labels = open_npy(beside, "labels") if path.is_dir() and beside.exists() else None
         own = self._inputs
         require(own.dtype.kind in "biuf", f"{own.path}: holds {own.dtype}; expected real numbers")
         require(
@@ -104,26 +106,26 @@ class NpySource:
             f"{own.path}: has shape {own.shape}; expected (rows, features) or (rows, height, width, channels)",
         )
         image = own.dtype == np.uint8 and len(own.shape) >= 3
-        self.name, self.n, self.labelled = path.resolve().stem, own.shape[0], self._labels is not None
-        self.shape = (*own.shape[1:], 1) if image and len(own.shape) == 3 else own.shape[1:]
-        self.dtype, self.value_range = kept_dtype(own.dtype), (0.0, 255.0) if image else None
-        self.bytes = own.path.stat().st_size + (beside.stat().st_size if self._labels else 0)
+        self.name, self.n_examples, self.has_labels = path.resolve().stem, own.shape[0], self._labels is not None
+        self.example_shape = (*own.shape[1:], 1) if image and len(own.shape) == 3 else own.shape[1:]
+        self.dtype, self.value_range = storage_dtype(own.dtype), (0.0, 255.0) if image else None
+        self.nbytes = own.path.stat().st_size + (beside.stat().st_size if self._labels else 0)
         if self._labels is not None:
             require(
-                self._labels.shape == (self.n,),
-                f"{beside}: has shape {self._labels.shape}; expected ({self.n},): one label for each row of {INPUTS}",
+                self._labels.shape == (self.n_examples,),
+                f"{beside}: has shape {self._labels.shape}; expected ({self.n_examples},): one label for each row of {INPUTS_FILE}",
             )
             require(self._labels.dtype.kind in "biufU", f"{beside}: holds {self._labels.dtype}; expected class numbers")
 
     def read(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, "k *shape"]:
         """As `Source.read`."""
-        return kept(self._inputs.rows(rows).reshape(len(rows), *self.shape), self, rows)
+        return to_storage_dtype(self._inputs.read_rows(rows).reshape(len(rows), *self.example_shape), self, rows)
 
-    def labels(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, " k"]:
+    def read_labels(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, " k"]:
         """As `Source.labels`."""
         assert self._labels is not None
-        return self._labels.rows(rows)
+        return self._labels.read_rows(rows)
 
-    def place(self, row: int) -> str:
+    def describe_row(self, row: int) -> str:
         """The file and the row."""
         return f"{self._inputs.path}: row {row}"

@@ -8,13 +8,13 @@ from array_record.python import array_record_module
 from PIL import Image
 
 from aejax.config import DataConfig
-from aejax.data.folders import load_image_folder
-from aejax.data.sources import load
-from aejax.data.stream import sample
+from aejax.data.image_folder import load_image_folder
+from aejax.data.registry import load_dataset
+from aejax.data.stream import holdout as sample
+from aejax.data.stream.array_records import ArrayRecordSource
+from aejax.data.stream.image_folder import open_image_folder
 from aejax.data.stream.npy import NpySource
-from aejax.data.stream.pictures import open_folder
-from aejax.data.stream.records import RecordSource
-from aejax.data.stream.source import Source
+from aejax.data.stream.source import DataSource
 from aejax.errors import InputError
 
 ROWS = np.array([0, 1, 2, 7, 30, 31, 59])
@@ -65,62 +65,62 @@ def test_npy_files_give_what_was_saved(dtype, tmp_path):
     pixels, labels = images()
     inputs = (pixels > 99 if dtype == "bool" else pixels).astype(dtype)
     source = NpySource(npy_folder(tmp_path / "set", inputs, labels))
-    assert isinstance(source, Source)
+    assert isinstance(source, DataSource)
     expected = inputs.astype(np.uint8 if dtype in ("uint8", "bool") else np.float32)
     for rows in (ROWS, np.arange(60), np.array([59]), np.array([], int)):
         read = source.read(rows)
         assert read.dtype == source.dtype == expected.dtype
         np.testing.assert_array_equal(read.reshape(len(rows), 5, 4), expected[rows])
-        np.testing.assert_array_equal(source.labels(rows), labels[rows])
-    assert source.shape == ((5, 4, 1) if dtype == "uint8" else (5, 4))
+        np.testing.assert_array_equal(source.read_labels(rows), labels[rows])
+    assert source.example_shape == ((5, 4, 1) if dtype == "uint8" else (5, 4))
     assert source.value_range == ((0.0, 255.0) if dtype == "uint8" else None)
 
 
 def test_a_single_npy_file_has_no_labels(tmp_path):
     np.save(tmp_path / "table.npy", np.eye(9, 3))
     source = NpySource(tmp_path / "table.npy")
-    assert (source.n, source.shape, source.labelled, source.name) == (9, (3,), False, "table")
+    assert (source.n_examples, source.example_shape, source.has_labels, source.name) == (9, (3,), False, "table")
 
 
 @pytest.mark.parametrize("labelled", [True, False])
 def test_array_records_give_what_was_written_across_files(labelled, tmp_path):
     pixels, labels = images()
     records = [saved(image, label if labelled else None) for image, label in zip(pixels, labels, strict=True)]
-    source = RecordSource(record_folder(tmp_path / "set", records, files=3))
-    assert isinstance(source, Source)
-    assert (source.n, source.shape, source.labelled) == (60, (5, 4, 1), labelled)
+    source = ArrayRecordSource(record_folder(tmp_path / "set", records, files=3))
+    assert isinstance(source, DataSource)
+    assert (source.n_examples, source.example_shape, source.has_labels) == (60, (5, 4, 1), labelled)
     np.testing.assert_array_equal(source.read(ROWS)[..., 0], pixels[ROWS])
     if labelled:
-        np.testing.assert_array_equal(source.labels(ROWS), labels[ROWS])
-    assert source.place(25).endswith("part-1.array_record: record 5")
+        np.testing.assert_array_equal(source.read_labels(ROWS), labels[ROWS])
+    assert source.describe_row(25).endswith("part-1.array_record: record 5")
 
 
 def test_image_folders_give_what_the_folder_in_memory_gives(tmp_path):
     pixels, labels = images()
     image_folder(tmp_path / "train", pixels, labels)
     image_folder(tmp_path / "test", pixels[:9], labels[:9])
-    train, test = open_folder(tmp_path, None)
+    train, test = open_image_folder(tmp_path, None)
     dataset = load_image_folder(tmp_path)
-    assert isinstance(train, Source)
+    assert isinstance(train, DataSource)
     np.testing.assert_array_equal(train.read(np.arange(60)), dataset.inputs[:60])
     np.testing.assert_array_equal(test.read(np.arange(9)), dataset.inputs[dataset.test_rows])
-    np.testing.assert_array_equal(train.labels(np.arange(60)), dataset.labels[:60])
+    np.testing.assert_array_equal(train.read_labels(np.arange(60)), dataset.labels[:60])
     assert train.class_names == dataset.class_names
-    assert open_folder(tmp_path, 8)[0].read(ROWS).shape == (7, 8, 8, 1)
+    assert open_image_folder(tmp_path, 8)[0].read(ROWS).shape == (7, 8, 8, 1)
 
 
 def load_stream(path, **options):
-    return load(DataConfig(dataset=str(path), stream=True, **options))
+    return load_dataset(DataConfig(dataset=str(path), stream=True, **options))
 
 
 def test_the_sample_is_of_the_source_and_none_of_it_trains(tmp_path):
     pixels, labels = images(600)
     dataset = load_stream(npy_folder(tmp_path / "set", pixels, labels), stream_sample=90)
     stream = dataset.stream
-    np.testing.assert_array_equal(dataset.inputs[..., 0], pixels[stream.held_out])
-    np.testing.assert_array_equal(dataset.labels, labels[stream.held_out])
-    trained = stream.rows_at(np.arange(stream.n))
-    np.testing.assert_array_equal(np.sort(np.concatenate([trained, stream.held_out])), np.arange(600))
+    np.testing.assert_array_equal(dataset.inputs[..., 0], pixels[stream.held_out_rows])
+    np.testing.assert_array_equal(dataset.labels, labels[stream.held_out_rows])
+    trained = stream.source_rows(np.arange(stream.n_train))
+    np.testing.assert_array_equal(np.sort(np.concatenate([trained, stream.held_out_rows])), np.arange(600))
     again = load_stream(tmp_path / "set", stream_sample=90)
     assert (again.sha256, again.stream.fingerprint) == (dataset.sha256, stream.fingerprint)
 
@@ -133,7 +133,7 @@ def test_the_official_test_examples_come_from_the_test_folder(tmp_path, monkeypa
     assert len(dataset.test_rows) == 60
     judging = {image.tobytes() for image in dataset.inputs[dataset.test_rows]}
     assert judging <= {(255 - image).tobytes() for image in pixels}
-    assert dataset.stream.n == 20
+    assert dataset.stream.n_train == 20
     monkeypatch.setattr(sample, "SAMPLE", 50)
     some = load_stream(tmp_path, stream_sample=40)
     assert len(some.test_rows) == 50
@@ -144,7 +144,7 @@ def test_a_source_without_labels_has_one_class(tmp_path):
     dataset = load_stream(npy_folder(tmp_path / "set", images()[0], None))
     assert dataset.class_names == ("unlabelled",)
     assert not dataset.labels.any()
-    assert dataset.n == 6
+    assert dataset.n_examples == 6
 
 
 def test_a_changed_source_has_another_fingerprint(tmp_path):
@@ -209,7 +209,7 @@ def test_what_cannot_be_streamed_is_refused_in_one_line(options, named, tmp_path
     if "data_dir" in filled:
         filled["data_dir"] = tmp_path
     with pytest.raises(InputError) as refused:
-        load(DataConfig(stream=True, **filled))
+        load_dataset(DataConfig(stream=True, **filled))
     assert named in str(refused.value)
     assert "\n" not in str(refused.value)
 

@@ -1,0 +1,121 @@
+"""Deterministic kinds with a dense or convolutional code: plain, denoising, masked, contractive, stacked."""
+
+import dataclasses
+
+from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec, Stage
+from aejax.errors import require
+from aejax.models.architectures import conv_autoencoder, dense_autoencoder, wide_code_config
+from aejax.models.autoencoder import Autoencoder
+from aejax.models.dense import FRAMEWORK_DEFAULTS, activation_function
+from aejax.objectives.contractive import contractive_penalty
+from aejax.objectives.corruption import make_corruption, masking_noise, patch_mask, with_noise_seed
+from aejax.objectives.deterministic import ReduceFn, autoencoder_objective, masked_mean, weighted_mean
+from aejax.objectives.layerwise import layer_objective, layer_param_paths
+from aejax.objectives.objective import Objective
+from aejax.objectives.reconstruction import make_reconstruction_loss
+
+
+def undercomplete(problem: ProblemSpec) -> AutoencoderSpec:
+    """Reconstruction through a narrow code, nothing else."""
+    return AutoencoderSpec(problem.autoencoder, autoencoder_objective(problem.autoencoder, problem.reconstruction_loss))
+
+
+def overcomplete(problem: ProblemSpec) -> AutoencoderSpec:
+    """Reconstruction through a code wider than the inputs, held back by nothing: what width alone gives."""
+    width = problem.model.overcomplete_dim
+    assert width is not None
+    require(
+        width > problem.n_features,
+        f"--overcomplete-dim {width}: expected above the {problem.n_features} inputs, or leave overcomplete out",
+    )
+    config = wide_code_config(problem.model, width, code_activation=problem.model.activation)
+    model = dense_autoencoder(config, problem.n_features)
+    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss))
+
+
+def linear(problem: ProblemSpec) -> AutoencoderSpec:
+    """One linear layer each way and squared error: at its best, the principal subspace (Baldi and Hornik 1989)."""
+    config = dataclasses.replace(
+        problem.model, hidden=(), decoder_hidden=None, code_activation="linear", output="linear", batch_norm=False
+    )
+    model = dense_autoencoder(config, problem.n_features)
+    return AutoencoderSpec(model, autoencoder_objective(model, make_reconstruction_loss("mse", "linear")))
+
+
+def denoising(problem: ProblemSpec) -> AutoencoderSpec:
+    """Reconstruction of the clean input from a corrupted one (Vincent et al. 2008, 2010)."""
+    return AutoencoderSpec(problem.autoencoder, _denoising_objective(problem, problem.autoencoder))
+
+
+def _denoising_objective(problem: ProblemSpec, model: Autoencoder) -> Objective:
+    weights = (problem.objective.corrupted_weight, problem.objective.clean_weight)
+    alike = all(isinstance(weight, int | float) and weight == 1 for weight in weights)  # one that runs carry is neither
+    weigh: ReduceFn | None = None if alike else weighted_mean(*weights)
+    corrupt = make_corruption(problem.objective, problem.is_bounded)
+    return autoencoder_objective(model, problem.reconstruction_loss, corrupt=corrupt, reduce=weigh)
+
+
+def masked(problem: ProblemSpec) -> AutoencoderSpec:
+    """Reconstruction of what was hidden from what was not: patches of images, features of tables (He et al. 2022)."""
+    config = problem.objective
+    patch = 1 if len(problem.example_shape) != 3 else config.patch
+    assert patch is not None
+    parts = -(-problem.example_shape[0] // patch) * (
+        -(-problem.example_shape[1] // patch) if len(problem.example_shape) == 3 else 1
+    )
+    require(
+        parts > 1, f"--patch {patch}: one patch is the whole of an example {problem.example_shape}; give a smaller one"
+    )
+    corrupt = with_noise_seed(patch_mask(config.masked_share, problem.example_shape, patch), config.noise_seed)
+    objective = autoencoder_objective(
+        problem.autoencoder, problem.reconstruction_loss, corrupt=corrupt, reduce=masked_mean, evaluate_corrupted=True
+    )
+    return AutoencoderSpec(problem.autoencoder, objective)
+
+
+def contractive(problem: ProblemSpec) -> AutoencoderSpec:
+    """A code that small changes of the input hardly move (Rifai et al. 2011).
+
+    Weights are tied, as there: otherwise a smaller code and a larger decoder would satisfy the penalty. No batch
+    normalisation, which would make an example's code depend on others.
+    """
+    config = dataclasses.replace(
+        problem.model, tied=True, decoder_hidden=None, code_activation="sigmoid", batch_norm=False
+    )
+    model = dense_autoencoder(config, problem.n_features)
+    activation = activation_function(config.code_activation, FRAMEWORK_DEFAULTS[config.conventions])
+    assert config.latent_dim is not None
+    penalty = contractive_penalty(problem.objective, model, config.latent_dim, None if config.hidden else activation)
+    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss, penalties=[penalty]))
+
+
+def conv(problem: ProblemSpec) -> AutoencoderSpec:
+    """Strided convolutions into a dense code, and back."""
+    model = conv_autoencoder(problem.model, problem.example_shape)
+    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss))
+
+
+def conv_denoising(problem: ProblemSpec) -> AutoencoderSpec:
+    """The same, from corrupted inputs."""
+    model = conv_autoencoder(problem.model, problem.example_shape)
+    return AutoencoderSpec(model, _denoising_objective(problem, model))
+
+
+def stacked(problem: ProblemSpec) -> AutoencoderSpec:
+    """Layer after layer as a denoising autoencoder, then all together.
+
+    The recipe of Hinton and Salakhutdinov (2006), with the layers of Vincent et al. (2010). Each layer's input is
+    corrupted by masking noise of `--noise-share`, which needs no scale. The decoder mirrors the encoder; there is no
+    batch normalisation, as then.
+    """
+    config = dataclasses.replace(problem.model, decoder_hidden=None, batch_norm=False)
+    model = dense_autoencoder(config, problem.n_features)
+    corrupt = with_noise_seed(masking_noise(problem.objective.noise_share), problem.objective.noise_seed)
+    stages = tuple(
+        Stage(
+            layer_objective(model, config, problem.reconstruction_loss, layer, corrupt),
+            layer_param_paths(config, layer),
+        )
+        for layer in range(len(config.hidden) + 1)
+    )
+    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss), stages=stages)

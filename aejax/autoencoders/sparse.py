@@ -1,0 +1,75 @@
+"""Kinds with a wide code of which few units are active."""
+
+import flax.linen as nn
+
+from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
+from aejax.config import Activation
+from aejax.errors import require
+from aejax.models.architectures import dense_autoencoder, wide_code_config
+from aejax.models.autoencoder import Autoencoder
+from aejax.models.sparsity import BatchTopK, LifetimeTopK, TopK
+from aejax.objectives.deterministic import autoencoder_objective
+from aejax.objectives.penalties import BatchPenalty, Penalty, dead_unit_loss, decoder_scaled_l1, kl_sparsity
+
+
+def _sparse_spec(
+    problem: ProblemSpec,
+    model: Autoencoder,
+    penalties: tuple[Penalty, ...] = (),
+    batch_penalties: tuple[BatchPenalty, ...] = (),
+) -> AutoencoderSpec:
+    if problem.objective.revive:
+        batch_penalties = (*batch_penalties, dead_unit_loss(problem.objective.revive, model))
+    objective = autoencoder_objective(
+        model, problem.reconstruction_loss, penalties=penalties, batch_penalties=batch_penalties
+    )
+    return AutoencoderSpec(model, objective)
+
+
+def _wide_autoencoder(
+    problem: ProblemSpec, code_activation: Activation, sparsity: nn.Module | None = None
+) -> Autoencoder:
+    config = wide_code_config(problem.model, problem.model.sparse_dim, code_activation=code_activation)
+    return dense_autoencoder(config, problem.n_features, sparsity)
+
+
+def sparse_l1(problem: ProblemSpec) -> AutoencoderSpec:
+    """A wide rectified code whose activity costs, each unit by the size of its decoder weights."""
+    model = _wide_autoencoder(problem, "relu")
+    return _sparse_spec(problem, model, penalties=(decoder_scaled_l1(problem.objective.l1, model),))
+
+
+def sparse_kl(problem: ProblemSpec) -> AutoencoderSpec:
+    """A wide sigmoid code whose mean activity is held to a target (Ng 2011)."""
+    config = problem.objective
+    model = _wide_autoencoder(problem, "sigmoid")
+    penalty = kl_sparsity(config.kl_weight, config.target_activity)
+    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss, batch_penalties=[penalty]))
+
+
+def k_sparse(problem: ProblemSpec) -> AutoencoderSpec:
+    """A wide linear code of which the k largest units are kept (Makhzani and Frey 2013)."""
+    k = _require_k(problem, problem.objective.k, "--k")
+    k_encode = (
+        k if problem.objective.k_encode is None else _require_k(problem, problem.objective.k_encode, "--k-encode")
+    )
+    return _sparse_spec(problem, _wide_autoencoder(problem, "linear", TopK(k, k_encode)))
+
+
+def batch_top_k(problem: ProblemSpec) -> AutoencoderSpec:
+    """A wide rectified code of which a batch keeps k units for each example on average (Bussmann et al. 2024)."""
+    return _sparse_spec(
+        problem, _wide_autoencoder(problem, "relu", BatchTopK(_require_k(problem, problem.objective.k, "--k")))
+    )
+
+
+def lifetime_sparse(problem: ProblemSpec) -> AutoencoderSpec:
+    """A wide rectified code whose every unit is kept where it is strongest in the batch (Makhzani and Frey 2015)."""
+    return _sparse_spec(problem, _wide_autoencoder(problem, "relu", LifetimeTopK(problem.objective.lifetime_share)))
+
+
+def _require_k(problem: ProblemSpec, k: int | None, flag: str) -> int:
+    assert k is not None
+    assert problem.model.sparse_dim is not None
+    require(k <= problem.model.sparse_dim, f"{flag} {k}: the code has only {problem.model.sparse_dim} units")
+    return k

@@ -1,0 +1,77 @@
+"""Configs as plain JSON values, and back."""
+
+import dataclasses
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from aejax.errors import InputError, require
+
+ConfigT = TypeVar("ConfigT")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A nested dict of plain JSON values: paths as text, tuples as lists."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, tuple | list):
+            return [plain(item) for item in value]
+        return str(value) if isinstance(value, Path) else value
+
+    return plain(dataclasses.asdict(config))
+
+
+def from_dict(config_class: type[ConfigT], values: Any, where: str = "config") -> ConfigT:
+    """The config that `to_dict` wrote.
+
+    Args:
+        kind: a dataclass of this module.
+        values: what its JSON holds.
+        where: named in errors.
+
+    Raises:
+        InputError: fields that are unknown, of another type, or missing and without a default.
+    """
+    hints = get_type_hints(config_class)
+    require(isinstance(values, dict), f"{where}: expected an object of fields")
+    unknown = sorted(values.keys() - hints.keys())
+    require(
+        not unknown, f"{where}: unknown field {unknown[0] if unknown else ''}; written by another version of aejax?"
+    )
+    for field in dataclasses.fields(config_class):  # type: ignore[arg-type]
+        optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        require(optional or field.name in values, f"{where}: field {field.name} is missing")
+    typed = {name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
+    try:
+        return config_class(**typed)
+    except InputError as refusal:  # it names a flag; here it is a file that says so
+        raise InputError(f"{where}: {refusal}") from None
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """A JSON value as the annotated type."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return from_dict(hint, value, where)
+    options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    for option in options:
+        if option is type(None):
+            matched = value is None
+        elif get_origin(option) is Literal:
+            matched = value in get_args(option)
+        elif get_origin(option) is tuple:
+            if isinstance(value, list):
+                return tuple(_convert(get_args(option)[0], item, where) for item in value)
+            matched = False
+        elif option is Path:
+            if isinstance(value, str):
+                return Path(value)
+            matched = False
+        elif option is float:
+            matched = isinstance(value, int | float) and not isinstance(value, bool)
+        else:
+            matched = type(value) is option
+        if matched:
+            return value
+    raise InputError(f"{where}: {value!r} is not {hint}; written by another version of aejax?")

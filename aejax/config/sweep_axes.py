@@ -1,0 +1,159 @@
+"""The axes of a sweep: which field of a config, and the values it takes in turn."""
+
+import difflib
+import math
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+from aejax.config.experiment import ExperimentConfig, SweepConfig
+from aejax.config.model import ModelConfig
+from aejax.config.objective import ObjectiveConfig
+from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
+from aejax.config.train import OptimizerConfig, TrainConfig
+from aejax.config.validation import MAX_INT32, is_representable
+from aejax.errors import InputError, require
+
+SWEEPABLE_CONFIGS: dict[str, type] = {
+    "model": ModelConfig,
+    "objective": ObjectiveConfig,
+    "optimizer": OptimizerConfig,
+    "train": TrainConfig,
+}
+NONE_WORD = "none"
+
+
+class SweepAxis(NamedTuple):
+    """One field and its values, as its config holds them."""
+
+    section: str  # of SWEPT
+    field: str
+    values: tuple[Any, ...]
+
+    def is_traceable(self, value: Any) -> bool:
+        """Whether a run can carry this value as a number; otherwise it is compiled into a program of its own."""
+        return self.field in TRACEABLE_FIELDS.get(self.section, ()) and isinstance(value, int | float)
+
+
+def parse_axes(words: Sequence[str]) -> tuple[SweepAxis, ...]:
+    """The axes that `--axis FIELD=VALUE,VALUE,...` names, in that order; `-` and `_` are alike in a field's name.
+
+    Raises:
+        InputError: no axis, an unknown field, one that is the same for all points, a value of another type, or
+            anything twice.
+    """
+    require(words, "--axis: name at least one, such as --axis latent_dim=2,4,8")
+    axes = tuple(_parse_axis(word) for word in words)
+    for index, axis in enumerate(axes):
+        require(
+            axis.field not in [before.field for before in axes[:index]],
+            f"--axis {axis.field}: is given twice; join the values in one, separated by commas",
+        )
+    return axes
+
+
+def _parse_axis(word: str) -> SweepAxis:
+    name, equals, listed = word.partition("=")
+    require(equals and listed, f"--axis {word}: expected FIELD=VALUE,VALUE,..., such as latent_dim=2,4,8")
+    field = name.strip().lstrip("-").replace("-", "_")
+    group, hint = _find_field(name, field)
+    values = tuple(_parse_value(hint, text.strip(), f"--axis {field}") for text in listed.split(","))
+    for index, value in enumerate(values):
+        require(
+            value not in values[:index], f"--axis {field}: {format_axis_value(value)} is given twice; each value once"
+        )
+    return SweepAxis(group, field, values)
+
+
+def _find_field(name: str, field: str) -> tuple[str, Any]:
+    """The group of a field, and its type."""
+    known = {
+        own: (group, hint)
+        for group, kind in SWEEPABLE_CONFIGS.items()
+        for own, hint in typing.get_type_hints(kind).items()
+    }
+    if field in known:
+        return known[field]
+    if field in _unsweepable_fields():
+        raise InputError(
+            f"--axis {field}: is the same for all points of a sweep, so that they can be compared; give it as "
+            f"--{field.replace('_', '-')}, one sweep for each value"
+        )
+    near = difflib.get_close_matches(field, known, n=3)
+    hint = f"did you mean {' or '.join(near)}" if near else f"there are {', '.join(known)}"
+    raise InputError(f"--axis {name.strip()}: no such field; {hint}")
+
+
+def _unsweepable_fields() -> Iterator[str]:
+    for own, hint in typing.get_type_hints(ExperimentConfig).items():
+        yield from () if own in SWEEPABLE_CONFIGS else typing.get_type_hints(hint) if isinstance(hint, type) else ()
+    yield "seeds"
+
+
+def _parse_value(hint: Any, text: str, where: str) -> Any:
+    """A word as the annotated type."""
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    options = typing.get_args(hint) if union else (hint,)
+    if type(None) in options and text.lower() == NONE_WORD:
+        return None
+    for option in options:
+        try:
+            return _convert(option, text)
+        except ValueError:
+            continue
+    raise InputError(f"{where}: {text!r} is not {_describe_types(options)}")
+
+
+def _convert(option: Any, text: str) -> Any:
+    if typing.get_origin(option) is Literal and text in typing.get_args(option):
+        return text
+    if typing.get_origin(option) is tuple:
+        return () if text.lower() == NONE_WORD else tuple(int(width) for width in text.split("x"))
+    if option is bool and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if option in (int, float):
+        number = option(text)
+        if is_representable(number):
+            return number
+    raise ValueError(text)
+
+
+def _describe_types(options: Sequence[Any]) -> str:
+    def word(option: Any) -> str:
+        if typing.get_origin(option) is Literal:
+            return " or ".join(typing.get_args(option))
+        if typing.get_origin(option) is tuple:
+            return "widths joined by x, such as 128x64, or none"
+        named = {
+            bool: "true or false",
+            int: f"a whole number, at most {MAX_INT32},",
+            float: "a number",
+            type(None): NONE_WORD,
+        }
+        return named[option]
+
+    return " or ".join(word(option) for option in options)
+
+
+def format_axis_value(value: Any) -> str:
+    """A value as it is given on the command line, also after JSON made a list of a tuple.
+
+    >>> shown(0.10), shown((128, 64)), shown(())
+    ('0.1', '128x64', 'none')
+    """
+    if isinstance(value, tuple | list):
+        return "x".join(map(str, value)) or NONE_WORD
+    if value is None:
+        return NONE_WORD
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def max_runs_per_program(config: SweepConfig) -> int:
+    """Runs that one program can train: the seeds at every combination of the values that runs carry.
+
+    Raises:
+        InputError: as `parse_axes`.
+    """
+    carried = [sum(axis.is_traceable(value) for value in axis.values) for axis in parse_axes(config.axis)]
+    return config.seeds * math.prod(max(1, count) for count in carried)

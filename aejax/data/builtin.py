@@ -1,0 +1,92 @@
+"""Data that come with scikit-learn or are drawn by it: no file, no network."""
+
+from typing import Any
+
+import numpy as np
+
+from aejax.config import DataConfig
+from aejax.data.dataset import Dataset, make_dataset
+from aejax.data.memory import require_host_memory
+from aejax.errors import require
+
+TABULAR_CLASSES = 2
+TABULAR_CLUSTERS_PER_CLASS = 2  # for each class: make_classification's default, as in the tutorial
+
+
+def digits(config: DataConfig) -> Dataset:
+    """1,797 grey 8 x 8 digits: `(1797, 8, 8, 1)` uint8 from 0 to 16. Looks at no field of `config`."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = bunch.images[..., None].astype(np.uint8)
+    return make_dataset("digits", images, bunch.target, source="digits", value_range=(0.0, 16.0))
+
+
+def breast_cancer(config: DataConfig) -> Dataset:
+    """569 tumours, 30 measurements each, malignant or benign. Looks at no field of `config`."""
+    from sklearn.datasets import load_breast_cancer
+
+    return _sklearn_table("breast_cancer", load_breast_cancer())
+
+
+def wine(config: DataConfig) -> Dataset:
+    """178 wines, 13 measurements each, three growers. Looks at no field of `config`."""
+    from sklearn.datasets import load_wine
+
+    return _sklearn_table("wine", load_wine())
+
+
+def _sklearn_table(name: str, bunch: Any) -> Dataset:
+    return make_dataset(
+        name,
+        bunch.data,
+        bunch.target,
+        source=name,
+        class_names=[str(class_name) for class_name in bunch.target_names],
+        feature_names=[str(feature) for feature in bunch.feature_names],
+    )
+
+
+def tabular(config: DataConfig) -> Dataset:
+    """scikit-learn's `make_classification`: two classes on a hypercube of informative features, the rest combinations.
+
+    The defaults of `config` draw the set of the feature-extraction tutorial, 1,000 rows of 100 features.
+
+    Raises:
+        InputError: the `tabular_*` fields contradict each other.
+    """
+    _validate_tabular(config)
+    from sklearn.datasets import make_classification
+
+    inputs, labels = make_classification(
+        n_samples=config.tabular_samples,
+        n_features=config.tabular_features,
+        n_informative=config.tabular_informative,
+        n_redundant=config.tabular_redundant,
+        n_classes=TABULAR_CLASSES,
+        n_clusters_per_class=TABULAR_CLUSTERS_PER_CLASS,
+        random_state=config.tabular_seed,
+    )
+    return make_dataset("tabular", inputs, labels, source="tabular")
+
+
+def _validate_tabular(config: DataConfig) -> None:
+    samples, features = config.tabular_samples, config.tabular_features
+    informative, redundant = config.tabular_informative, config.tabular_redundant
+    clusters = TABULAR_CLASSES * TABULAR_CLUSTERS_PER_CLASS
+    require(samples >= clusters, f"--tabular-samples {samples}: expected at least {clusters}, one for each cluster")
+    require(features >= 1, f"--tabular-features {features}: expected at least 1")
+    require(
+        2 ** min(max(informative, 0), clusters) >= clusters,
+        f"--tabular-informative {informative}: {clusters} clusters need as many corners of a cube; expected at least "
+        f"{(clusters - 1).bit_length()}",
+    )
+    require(redundant >= 0, f"--tabular-redundant {redundant}: expected at least 0")
+    require(
+        informative + redundant <= features,
+        f"--tabular-informative {informative} and --tabular-redundant {redundant} make {informative + redundant} "
+        f"features; expected at most --tabular-features {features}",
+    )
+    require_host_memory(2 * 8 * samples * features, f"--tabular-samples {samples} of --tabular-features {features}")
+    seed = config.tabular_seed
+    require(0 <= seed < 2**32, f"--tabular-seed {seed}: expected from 0 to {2**32 - 1}")

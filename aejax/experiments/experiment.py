@@ -1,0 +1,130 @@
+"""What every run sets up: data on the device, splits, scalers, keys, a plan."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Int, Key
+
+from aejax.autoencoders.spec import ProblemSpec
+from aejax.config import ExperimentConfig
+from aejax.data.batching import Examples
+from aejax.data.dataset import Dataset
+from aejax.data.leakage import Duplicates, find_duplicates
+from aejax.data.memory import require_device_memory
+from aejax.data.scalers import Scaler, fit_scalers
+from aejax.data.splits import Split, make_split
+from aejax.errors import require
+from aejax.experiments.checkpointing import ResultCache
+from aejax.experiments.compilation import Compiler
+from aejax.experiments.progress import ProgressReporter
+from aejax.train.keys import KeyUse, seed_keys
+from aejax.train.plan import Plan, make_plan
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A resolved config with its data in place.
+
+    The plan's rows are the seeds; where several settings are trained at once, all seeds of one follow all of another.
+    """
+
+    config: ExperimentConfig
+    dataset: Dataset
+    split: Split
+    duplicates: Duplicates  # between the test and all else, whether they are kept or not
+    plan: Plan
+    problem: ProblemSpec
+    scaler: Scaler  # (seeds, d) or (seeds, 1), on the host
+    examples: Examples  # on every device
+    device_scaler: Scaler  # `scaler`, laid over the devices
+    test_rows: Int[Array, " n_test"]  # on every device
+    reporter: ProgressReporter
+    compiler: Compiler
+    result_cache: ResultCache  # of trainings under way; nothing is kept where no run is filled
+
+    def keys(self, use: KeyUse) -> Key[Array, " padded"]:
+        """One key per seed, laid over the devices."""
+        return self.plan.shard(self.tile_seeds(seed_keys(self.config.seeds, use)))
+
+    def tile_seeds(self, per_seed: Any) -> Any:
+        """Arrays with a leading axis of seeds as arrays with one of the plan's rows, on the host."""
+        seed_of_row = np.arange(self.plan.seeds) % self.config.seeds
+        return jax.tree.map(lambda leaf: leaf[seed_of_row], per_seed)
+
+    def describe_data(self) -> dict[str, Any]:
+        """The `dataset` of a `results.json`."""
+        return {
+            "name": self.dataset.name,
+            "sha256": self.dataset.sha256,
+            "shape": list(self.dataset.example_shape),
+            "dtype": self.dataset.inputs.dtype.name,
+            "classes": self.dataset.n_classes,
+            "class_names": list(self.dataset.class_names),
+            "n_train": self.split.train.shape[1],
+            "n_valid": self.split.valid.shape[1],
+            "n_test": len(self.split.test),
+            "n_labelled_train": self.split.labelled_train.shape[1],
+            "n_labelled_valid": self.split.labelled_valid.shape[1],
+            "split_sha256": self.split.sha256,
+            "duplicates": self._describe_duplicates(),
+            "majority_share": float(np.bincount(self.dataset.labels[self.split.test]).max() / len(self.split.test)),
+        }
+
+    def _describe_duplicates(self) -> dict[str, int]:
+        found, dropped = len(self.duplicates.rows), self.config.split.duplicates == "drop"
+        return {"train_test": 0 if dropped else found, "dropped": found if dropped else 0}
+
+
+def problem_spec_for(config: ExperimentConfig, dataset: Dataset) -> ProblemSpec:
+    """What the methods of a resolved config share."""
+    return make_problem_spec(config, dataset.example_shape, dataset.n_classes)
+
+
+def make_problem_spec(config: ExperimentConfig, shape: tuple[int, ...], classes: int) -> ProblemSpec:
+    """The same, of data that are known by their shape only."""
+    bounded = config.data.scaler in ("range", "minmax")
+    return ProblemSpec(config.model, config.objective, shape, classes, bounded)
+
+
+def prepare_experiment(
+    config: ExperimentConfig, dataset: Dataset, reporter: ProgressReporter, plan: Plan | None = None
+) -> Experiment:
+    """Set up a resolved config, by a plan for its seeds if not by the one that suits the machine.
+
+    Raises:
+        InputError: the split cannot be drawn, or leaves the probe nothing to choose by; or the data do not fit.
+    """
+    split = make_split(dataset, config.split, config.seeds)
+    require(
+        split.labelled_valid.shape[1] or config.probe.probe_c,
+        f"--valid-fraction {config.split.valid_fraction}: leaves no validation rows to choose the probe's strength by; "
+        "raise it, or fix the strength with --probe-c",
+    )
+    plan = plan or make_plan(config.plan, config.seeds)
+    assert config.data.scaler is not None
+    scaler = fit_scalers(config.data.scaler, dataset, split.check_training_rows(split.train, "a scaler"))
+    flat = dataset.inputs.reshape(len(dataset.inputs), -1)
+    beside = sum(leaf.nbytes for leaf in scaler) + split.test.nbytes
+    require_device_memory(dataset.name, flat.nbytes + dataset.labels.nbytes, beside, plan.mesh.local_devices)
+    return Experiment(
+        config=config,
+        dataset=dataset,
+        split=split,
+        duplicates=find_duplicates(dataset.inputs, split.test),
+        plan=plan,
+        problem=problem_spec_for(config, dataset),
+        scaler=scaler,
+        examples=Examples(inputs=plan.replicate(flat), labels=plan.replicate(dataset.labels)),
+        device_scaler=plan.shard(scaler),
+        test_rows=plan.replicate(split.test.astype(np.int32)),
+        reporter=reporter,
+        compiler=Compiler(),
+        result_cache=ResultCache(),
+    )
+
+
+def shard_rows(experiment: Experiment, rows: Int[np.ndarray, "seeds m"]) -> Int[jax.Array, "padded m"]:
+    """Index arrays laid over the devices."""
+    return experiment.plan.shard(rows.astype(np.int32))

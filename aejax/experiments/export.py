@@ -1,0 +1,205 @@
+"""From a pretraining run to a published encoder: whose, with what is known of it, in which formats."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from aejax.config.export import ExportConfig
+from aejax.errors import InputError, require
+from aejax.experiments.environment import provenance
+from aejax.experiments.pretrain import BEST_WEIGHTS, LAST_WEIGHTS, PretrainedModel, load_pretrained
+from aejax.report.model_card import render_model_card
+from aejax.storage.encoder_metadata import SCHEMA_VERSION, EncoderMetadata, EncoderMetrics, Preprocessing, Provenance
+from aejax.storage.export import ModelCardInputs, require_available, write_encoder
+from aejax.storage.formats import arrays_sha256, require_format_packages
+from aejax.storage.manifest import read_bounded
+from aejax.storage.numpy_forward import numpy_forward
+from aejax.storage.pytree_io import ArrayTree, to_state_dict
+
+EpochRows = list[dict[str, Any]]  # of `metrics.jsonl`, one for each epoch: its number and losses, None where not finite
+WEIGHTS_DIRS = {"last": LAST_WEIGHTS, "best": BEST_WEIGHTS}
+
+
+class ExportedEncoder(NamedTuple):
+    """What was made."""
+
+    manifest_sha256: str  # of the manifest, which stands for every file
+    metadata: EncoderMetadata
+    notes: tuple[str, ...]  # what the user should know
+
+
+def export(run_dir: Path, out: Path, config: ExportConfig, *, overwrite: bool = False) -> ExportedEncoder:
+    """Publish the encoder of a run that `pretrain` finished.
+
+    Args:
+        run: its folder.
+        out: the encoder's folder, which appears whole.
+        config: whose encoder, and in which formats.
+        overwrite: replace an encoder that is there.
+
+    Raises:
+        InputError: what is asked for cannot be done; nothing has been written.
+    """
+    require_format_packages(config.formats)
+    require_available(out, overwrite=overwrite)
+    pretrained = load_pretrained(run_dir, WEIGHTS_DIRS[config.weights])
+    courses = [_select_epoch(rows, config.weights) for rows in _read_epochs(run_dir, pretrained)]
+    diverged = pretrained.results["diverged_epoch"]
+    seeds = select_seeds(config.seed, courses, diverged)
+    tree = _encoder_arrays(pretrained, seeds, stacked=config.seed == "all")
+    description = _build_metadata(pretrained, config, seeds, courses, tree)
+
+    def card(contents: ModelCardInputs) -> str:
+        arrays = {name: (str(leaf.dtype), leaf.shape) for name, leaf in contents.arrays.items()}
+        return render_model_card(
+            out.absolute().name, description, arrays, numpy_forward(contents.encoder.model), contents.sha256_by_file
+        )
+
+    digest = write_encoder(out, description, tree, card, overwrite=overwrite)
+    notes = tuple(
+        f"seed {seed} diverged in epoch {diverged[seed]}; its weights are the last that were finite"
+        for seed in seeds
+        if diverged[seed] is not None
+    )
+    return ExportedEncoder(digest, description, notes)
+
+
+def select_seeds(selection: str, selected_epochs: EpochRows, diverged_epoch: list[int | None]) -> tuple[int, ...]:
+    """The seeds that `--seed` means.
+
+    Args:
+        asked: best, all or a number.
+        courses: for each seed, the epoch that its weights are of.
+        diverged: for each seed, in which epoch, or None.
+
+    Raises:
+        InputError: there is no such seed, or all of them diverged and the best is asked for.
+    """
+    if selection == "all":
+        return tuple(range(len(selected_epochs)))
+    if selection != "best":
+        there = f"the run has seeds 0 to {len(selected_epochs) - 1}; give one of them, best or all"
+        require(int(selection) < len(selected_epochs), f"--seed {selection}: {there}")
+        return (int(selection),)
+    losses = {
+        seed: _finite_or_none(row.get("valid_loss", row["train_loss"])) for seed, row in enumerate(selected_epochs)
+    }
+    sound = {seed: loss for seed, loss in losses.items() if diverged_epoch[seed] is None and loss is not None}
+    require(sound, "--seed best: every seed of the run diverged; give a seed's number to publish it all the same")
+    return (min(sound, key=sound.__getitem__),)
+
+
+def _read_epochs(run_dir: Path, pretrained: PretrainedModel) -> list[EpochRows]:
+    """Every seed's epochs, in order."""
+    path = run_dir / "metrics.jsonl"
+    method = pretrained.config.method
+    courses: list[EpochRows] = [[] for _ in range(pretrained.config.seeds)]
+    try:
+        for line in read_bounded(path, limit=2**30).splitlines():
+            row = json.loads(line)
+            if row["method"] == method:
+                losses = {name: _finite_or_none(row[name]) for name in ("train_loss", "valid_loss") if name in row}
+                courses[row["seed"]].append(
+                    {"epoch": int(row["epoch"]), "train_loss": losses.pop("train_loss"), **losses}
+                )
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise InputError(f"{path}: is damaged; run pretrain.py again with --overwrite") from None
+    require(all(courses), f"{path}: does not hold every seed; run pretrain.py again with --overwrite")
+    return courses
+
+
+def _select_epoch(rows: EpochRows, weights: str) -> dict[str, Any]:
+    """The epoch that a seed's published weights are of; without validation rows the best one is the last."""
+    losses = [_finite_or_none(row.get("valid_loss")) for row in rows]
+    known = [math.inf if loss is None else loss for loss in losses]
+    return rows[int(np.argmin(known))] if weights == "best" and min(known) < math.inf else rows[-1]
+
+
+def _encoder_arrays(pretrained: PretrainedModel, seeds: tuple[int, ...], *, stacked: bool) -> ArrayTree:
+    """The encoder's part of the variables and the scaler, on the host."""
+    own = {collection: parts["encoder"] for collection, parts in pretrained.variables.items()}
+    at = np.asarray(seeds) if stacked else seeds[0]
+    picked = jax.tree.map(lambda leaf: np.asarray(leaf)[at], {**own, "scaler": pretrained.scaler._asdict()})
+    return to_state_dict(picked)
+
+
+def _build_metadata(
+    pretrained: PretrainedModel,
+    config: ExportConfig,
+    seeds: tuple[int, ...],
+    selected_epochs: EpochRows,
+    tree: ArrayTree,
+) -> EncoderMetadata:
+    run, data = pretrained.config, pretrained.results["dataset"]
+    assert run.data.scaler is not None
+    numbers = {name: np.asarray(getattr(pretrained.scaler, name))[list(seeds)] for name in ("shift", "scale")}
+    features = jax.ShapeDtypeStruct((1, pretrained.model.n_features), np.float32)
+    one = jax.eval_shape(lambda: pretrained.model.init(jax.random.key(0)))
+    return EncoderMetadata(
+        schema=SCHEMA_VERSION,
+        kind=run.method,
+        model=run.model,
+        objective=run.objective,
+        shape=tuple(data["shape"]),
+        dtype=data.get("dtype", "float32"),  # runs made before it was written down: any dtype converts to that one
+        classes=data["classes"],
+        preprocessing=Preprocessing(
+            scaler=run.data.scaler, **{name: tuple(map(tuple, rows.tolist())) for name, rows in numbers.items()}
+        ),
+        code_width=jax.eval_shape(pretrained.model.encode, one, features).shape[1],
+        seeds=seeds,
+        stacked=config.seed == "all",
+        weights=config.weights,
+        formats=config.formats,
+        arrays_sha256=arrays_sha256(tree),
+        metrics=_encoder_metrics(pretrained, config, seeds, selected_epochs),
+        origin=_build_provenance(pretrained),
+    )
+
+
+def _encoder_metrics(
+    pretrained: PretrainedModel, config: ExportConfig, seeds: tuple[int, ...], selected_epochs: EpochRows
+) -> EncoderMetrics:
+    results = pretrained.results
+    tested = {
+        "test_reconstruction_mse": results["reconstruction_mse"],
+        "test_explained_variance": results["measures"].get("explained_variance"),
+    }
+
+    def of_last(found: dict[str, Any] | None) -> tuple[float | None, ...]:
+        if found is None or config.weights != "last":
+            return (None,) * len(seeds)
+        return tuple(_finite_or_none(found["per_seed"][seed]) for seed in seeds)
+
+    return EncoderMetrics(
+        epoch=tuple(selected_epochs[seed]["epoch"] for seed in seeds),
+        train_loss=tuple(_finite_or_none(selected_epochs[seed]["train_loss"]) for seed in seeds),
+        valid_loss=tuple(_finite_or_none(selected_epochs[seed].get("valid_loss")) for seed in seeds),
+        diverged_epoch=tuple(results["diverged_epoch"][seed] for seed in seeds),
+        **{name: of_last(found) for name, found in tested.items()},
+    )
+
+
+def _build_provenance(pretrained: PretrainedModel) -> Provenance:
+    results, own = pretrained.results, provenance()
+    stream = results["dataset"].get("stream", {})
+    trained = len(results["history"]["train_loss"])
+    return Provenance(
+        dataset=results["dataset"]["name"],
+        dataset_sha256=results["dataset"]["sha256"],
+        n_train=stream.get("n_train", results["dataset"]["n_train"]),
+        recipe=pretrained.config.recipe,
+        epochs=-(-trained // stream.get("rounds_per_pass", 1)),
+        trained_by=results["environment"]["command"],
+        exported_by=own["command"],
+        commit=own["commit"],
+        versions=tuple(f"{name} {version}" for name, version in own["versions"].items()),
+    )
+
+
+def _finite_or_none(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

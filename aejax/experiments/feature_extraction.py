@@ -1,0 +1,150 @@
+"""From variables to features: of some rows for every seed, or of every row for the seeds of one turn."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Shaped
+
+from aejax.data.batching import Examples, map_rows
+from aejax.data.scalers import Scaler, apply_scaler
+from aejax.evaluate.code_metrics import compute_code_metrics
+from aejax.experiments.compilation import cached_jit
+from aejax.experiments.experiment import Experiment
+from aejax.methods import Method
+from aejax.models.submodules import Variables
+from aejax.probe.features import Features
+from aejax.train.plan import Plan, SeedChunk
+
+ApplyFn = Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch ..."]]
+
+
+@cached_jit
+def row_program(plan: Plan, apply: Callable[..., Any]) -> Callable[..., Any]:
+    """`run` of the scaled examples at given rows, for every seed."""
+
+    def of_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> Any:
+        return map_rows(lambda batch: apply(variables, batch.inputs), examples, scaler, rows)
+
+    return plan.map_seeds(of_seed, replicated_argnums=(2, 3))
+
+
+def apply_to_rows(
+    experiment: Experiment, apply: ApplyFn, variables: Variables, rows: Int[np.ndarray, " m"]
+) -> Float[np.ndarray, "seeds m ..."]:
+    """`run` of `rows` on the host, for every seed: features, or what a model's own classifier says."""
+    program = row_program(experiment.plan, apply)
+    placed = experiment.plan.replicate(rows.astype(np.int32))
+    return experiment.plan.to_host(
+        experiment.compiler(program, variables, experiment.device_scaler, placed, experiment.examples)
+    )
+
+
+class ExtractedFeatures(NamedTuple):
+    """A turn's features of every row, on the devices; or the inputs as they are stored, and what scales them."""
+
+    values: Shaped[Array, "..."]  # (seeds, n, d); inputs: (n, d)
+    scaler: Scaler | None  # of each seed; codes have none
+
+    @property
+    def shared(self) -> bool:
+        """All seeds have the same values."""
+        return self.scaler is not None
+
+    @property
+    def width(self) -> int:
+        """Numbers in one example's features."""
+        return self.values.shape[-1]
+
+
+def extract_features(
+    experiment: Experiment, seed_chunk: SeedChunk, method: Method, variables: Variables
+) -> ExtractedFeatures:
+    """What a method makes of every row.
+
+    Args:
+        experiment: whose rows.
+        turn: for which seeds.
+        method: whose features.
+        variables: of every seed, on the host.
+    """
+    scaler = seed_chunk.shard(experiment.scaler)
+    if method.is_identity:
+        return ExtractedFeatures(experiment.examples.inputs, scaler)
+    program = row_program(seed_chunk.plan, method.encode)
+    every_row = seed_chunk.plan.replicate(np.arange(len(experiment.dataset.labels), dtype=np.int32))
+    return ExtractedFeatures(
+        experiment.compiler(program, seed_chunk.shard(variables), scaler, every_row, experiment.examples), None
+    )
+
+
+@jax.jit
+def _scaled(scaler: Scaler, inputs: Shaped[Array, "m d"]) -> Float[Array, "m d"]:
+    return apply_scaler(scaler, inputs)
+
+
+def scaled_inputs(experiment: Experiment, seed: int, rows: Int[np.ndarray, " m"]) -> Float[np.ndarray, "m d"]:
+    """Inputs as a seed's scaler leaves them, on the host."""
+    scaler = jax.tree.map(lambda leaf: leaf[seed], experiment.scaler)
+    inputs = experiment.dataset.inputs[rows].reshape(len(rows), -1)
+    return np.asarray(experiment.compiler(_scaled, scaler, inputs))
+
+
+def seed_features(
+    experiment: Experiment,
+    seed_chunk: SeedChunk,
+    features: ExtractedFeatures,
+    position: int,
+    rows: Int[np.ndarray, " m"],
+) -> Float[np.ndarray, "m d"]:
+    """The features of `rows` for the seed at a place of the turn, on the host."""
+    if features.shared:
+        return scaled_inputs(experiment, int(seed_chunk.seed_indices[position]), rows)
+    return seed_chunk.plan.seed_to_host(features.values, position)[rows]
+
+
+@cached_jit
+def _gather_program(plan: Plan) -> Callable[..., Any]:
+    return plan.map_seeds(lambda values, rows: Features(values).gather(rows), replicated_argnums=(1,))
+
+
+def gather_features(
+    experiment: Experiment, seed_chunk: SeedChunk, features: ExtractedFeatures, rows: Int[np.ndarray, " m"]
+) -> Float[np.ndarray, "seeds m d"]:
+    """The features of the same few `rows` for every seed of the turn, on the host."""
+    if features.shared:
+        return np.stack([scaled_inputs(experiment, int(seed), rows) for seed in seed_chunk.seed_indices])
+    placed = seed_chunk.plan.replicate(rows.astype(np.int32))
+    return seed_chunk.plan.to_host(experiment.compiler(_gather_program(seed_chunk.plan), features.values, placed))
+
+
+@cached_jit
+def _code_metrics_program(plan: Plan) -> Callable[..., Any]:
+    def of_seed(values: Array, train: Array, test: Array) -> dict[str, Array]:
+        return compute_code_metrics(jnp.take(values, train, axis=0), jnp.take(values, test, axis=0))
+
+    return plan.map_seeds(of_seed, replicated_argnums=(2,))
+
+
+def chunk_code_metrics(
+    experiment: Experiment, seed_chunk: SeedChunk, features: ExtractedFeatures
+) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """`code_measures` of a turn's codes."""
+    rows = seed_chunk.shard(experiment.split.train.astype(np.int32))
+    program = _code_metrics_program(seed_chunk.plan)
+    return seed_chunk.plan.to_host(experiment.compiler(program, features.values, rows, experiment.test_rows))
+
+
+def evaluate_codes(
+    experiment: Experiment, method: Method, variables: Variables
+) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """`code_measures` of a method's codes, where nothing else is asked of them; its variables are on the host."""
+    plan = experiment.plan
+    return plan.concatenate(
+        [
+            chunk_code_metrics(experiment, turn, extract_features(experiment, turn, method, variables))
+            for turn in plan.chunks()
+        ]
+    )

@@ -1,0 +1,106 @@
+"""A softmax head on a pretrained encoder, trained on labelled rows: the encoder frozen, or trained on with it."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import optax
+
+from aejax.experiments.experiment import Experiment
+from aejax.experiments.training import TrainingResult, train
+from aejax.models.autoencoder import Autoencoder
+from aejax.models.submodules import Variables
+from aejax.probe.head import Classifier, SoftmaxHead, attach_head, make_cross_entropy_objective
+
+
+class FinetuneReport(NamedTuple):
+    """How fine-tuning went, by seed."""
+
+    valid_nll: list[float]  # lowest of all epochs, in nats; the epoch is the one that is kept. NaN: no validation rows
+    diverged_epoch: list[int | None]
+
+
+class FinetunedClassifier(NamedTuple):
+    """A classifier that began as a pretrained encoder."""
+
+    classifier: Classifier
+    variables: Variables  # of every seed, on the devices
+    report: FinetuneReport
+
+
+def with_softmax_head(experiment: Experiment, autoencoder: Autoencoder) -> Classifier:
+    """An autoencoder's encoder with a head for the experiment's classes."""
+    return Classifier(autoencoder, SoftmaxHead(experiment.problem.n_classes))
+
+
+def train_head(
+    experiment: Experiment,
+    name: str,
+    classifier: Classifier,
+    encoder: Variables,
+    optimizer: optax.GradientTransformation,
+    *,
+    frozen_encoder: bool,
+    epochs: int,
+    batch_size: int,
+) -> TrainingResult:
+    """Train a fresh head on every seed's pretrained encoder.
+
+    Args:
+        experiment: whose labelled rows.
+        name: of the training within the run.
+        classifier: both parts.
+        encoder: variables of every seed, on the devices.
+        optimizer: of both parts; it is what keeps a frozen encoder's parameters.
+        frozen_encoder: run the encoder in evaluation mode and do not differentiate it.
+        epochs: passes over the labelled training rows.
+        batch_size: examples per step.
+    """
+    plan, split = experiment.plan, experiment.split
+    fresh = experiment.compiler(plan.map_seeds(classifier.init), experiment.keys("head init"))["params"]["head"]
+    return train(
+        experiment,
+        name,
+        attach_head(encoder, fresh),
+        make_cross_entropy_objective(classifier, frozen_encoder=frozen_encoder),
+        optimizer,
+        train_rows=split.labelled_train,
+        validation_rows=split.labelled_valid,
+        epochs=epochs,
+        batch_size=batch_size,
+        key_use="head noise",
+    )
+
+
+def finetune(experiment: Experiment, name: str, autoencoder: Autoencoder, encoder: Variables) -> FinetunedClassifier:
+    """`--probe finetune`: encoder and head trained together, each at its own step size; the best epoch is kept.
+
+    Args:
+        experiment: whose probe config says for how long and how fast.
+        name: of the training within the run.
+        autoencoder: the architecture.
+        encoder: variables of every seed, on the devices.
+    """
+    config = experiment.config.probe
+    classifier = with_softmax_head(experiment, autoencoder)
+    optimizer = optax.partition(
+        {
+            "encoder": optax.adam(config.finetune_encoder_learning_rate),
+            "head": optax.adam(config.finetune_head_learning_rate),
+        },
+        lambda params: {part: jax.tree.map(lambda _, part=part: part, tree) for part, tree in params.items()},
+    )
+    trained = train_head(
+        experiment,
+        name,
+        classifier,
+        encoder,
+        optimizer,
+        frozen_encoder=False,
+        epochs=config.finetune_epochs,
+        batch_size=experiment.config.train.batch_size,
+    )
+    losses = trained.history.metrics.get("valid_loss", np.full((experiment.plan.seeds, 1), np.nan))
+    lowest = np.fmin.reduce(losses, axis=1)  # a seed that diverged has NaN from then on
+    report = FinetuneReport(lowest.tolist(), [int(epoch) or None for epoch in trained.history.diverged_epoch])
+    return FinetunedClassifier(classifier, trained.progress.best, report)

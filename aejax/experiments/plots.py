@@ -1,0 +1,88 @@
+"""The figures of a run, from its outcomes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from aejax.analysis.projection import project_to_2d
+from aejax.experiments.experiment import Experiment
+from aejax.experiments.feature_extraction import scaled_inputs
+from aejax.experiments.method_result import MethodResult
+from aejax.methods import Method
+from aejax.models.submodules import Variables
+from aejax.report import figures
+from aejax.report.representation_plot import plot_representations
+
+IMAGE_EXAMPLES, TABLE_EXAMPLES = 10, 3  # examples whose reconstructions are drawn; rows of a table need more room
+MAX_SCATTER_POINTS = 1500  # examples whose codes are drawn, at most
+
+
+def _first_seed(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), tree)
+
+
+def _test_inputs(experiment: Experiment, count: int) -> Float[jax.Array, "count d"]:
+    """The first test examples, flat, scaled by seed 0."""
+    return jnp.asarray(scaled_inputs(experiment, 0, experiment.split.test[:count]))
+
+
+def plot_comparison(
+    experiment: Experiment, method_results: Sequence[tuple[MethodResult, Method]], results: dict[str, Any], folder: Path
+) -> None:
+    """Write accuracy, diagnostics, learning_curves, reconstructions and codes (.png), as far as each applies."""
+    figures.save_figure(figures.plot_accuracy(results), folder / "accuracy.png")
+    if "diagnostics" in results:
+        figures.save_figure(plot_representations(results), folder / "diagnostics.png")
+    courses = {o.name: o.history for o, _ in method_results if not o.shared_training}
+    histories = {name: course.metrics for name, course in courses.items() if course is not None}
+    once = {
+        o.features_of or o.name: (o, method) for o, method in reversed(method_results)
+    }  # of the same features, the first
+    models = {o.name: (method, o.variables) for o, method in reversed(once.values())}
+    _plot_models(experiment, models, histories, folder)
+
+
+def plot_model(
+    experiment: Experiment,
+    name: str,
+    method: Method,
+    variables: Variables,
+    history: dict[str, Float[np.ndarray, "seeds epochs"]],
+    folder: Path,
+) -> None:
+    """Write the figures of one trained autoencoder."""
+    _plot_models(experiment, {name: (method, variables)}, {name: history}, folder)
+
+
+def _plot_models(
+    experiment: Experiment,
+    models: dict[str, tuple[Method, Variables]],
+    histories: dict[str, dict[str, Float[np.ndarray, "seeds epochs"]]],
+    folder: Path,
+) -> None:
+    if histories:
+        figures.save_figure(figures.plot_learning_curves(histories), folder / "learning_curves.png")
+    is_image = len(experiment.dataset.example_shape) == 3
+    shape = (-1, *experiment.dataset.example_shape) if is_image else (-1, experiment.problem.n_features)
+    inputs = _test_inputs(experiment, IMAGE_EXAMPLES if is_image else TABLE_EXAMPLES)
+    recons = {
+        name: np.asarray(method.reconstruct(_first_seed(variables), inputs)).reshape(shape)
+        for name, (method, variables) in models.items()
+        if method.reconstruct is not None
+    }
+    if recons:
+        figures.save_figure(
+            figures.plot_reconstructions(np.asarray(inputs).reshape(shape), recons), folder / "reconstructions.png"
+        )
+    inputs = _test_inputs(experiment, MAX_SCATTER_POINTS)
+    codes = {
+        name: project_to_2d(np.asarray(method.encode(_first_seed(variables), inputs)))[0][0]
+        for name, (method, variables) in models.items()
+    }
+    labels = experiment.dataset.labels[experiment.split.test[:MAX_SCATTER_POINTS]]
+    figures.save_figure(figures.plot_codes(codes, labels, experiment.dataset.class_names), folder / "codes.png")

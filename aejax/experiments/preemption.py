@@ -1,0 +1,109 @@
+"""SIGTERM and SIGINT: save, and end with 75. A second one ends at once.
+
+Python runs signal handlers between two bytecodes of the main thread, which a compiled program may keep for minutes; so
+a thread of ours hears of signals through a pipe. While a training is between two saves it leaves word and waits for the
+next one; at any other time everything that is done is saved, and the process ends where it stands.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+from aejax.errors import Preempted
+from aejax.experiments.multihost import any_process
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SHOW_CURSOR = b"\x1b[?25h\n"  # a live display hides it
+PREEMPTED_MESSAGE = "stopped by a signal; everything is saved, run the same command to go on"
+
+
+class _SignalHandler:
+    """What the main thread and the listening thread tell each other."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.stop_requested = False
+        self.open_deferrals = 0  # how many blocks that save before they end are open
+        self.exit_callbacks: list[Callable[[], None]] = []
+
+    def handle(self, number: int) -> None:
+        with self.lock:
+            second, self.stop_requested = self.stop_requested, True
+            if second or not self.open_deferrals:
+                self._exit(saved=not self.open_deferrals)
+
+    def _exit(self, *, saved: bool) -> None:
+        for say in self.exit_callbacks if saved else ():
+            with contextlib.suppress(Exception):
+                say()
+        if sys.stdout.isatty():
+            os.write(sys.stdout.fileno(), SHOW_CURSOR)
+        sys.stderr.write(
+            f"{PREEMPTED_MESSAGE}\n" if saved else "stopped by a second signal; run the same command to go on\n"
+        )
+        sys.stderr.flush()
+        os._exit(75)
+
+
+_handler = _SignalHandler()
+
+
+@contextlib.contextmanager
+def handle_signals() -> Iterator[None]:
+    """Hear signals, for the whole of a script. Library code runs without and keeps Python's own behaviour."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def listen() -> None:
+        while numbers := os.read(reader, 16):
+            for number in numbers:
+                if number in SIGNALS:
+                    _handler.handle(number)
+
+    before = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
+    old = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    thread = threading.Thread(target=listen, name="signals", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(old)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(writer)
+        thread.join()
+        os.close(reader)
+        _handler.stop_requested = False
+
+
+@contextlib.contextmanager
+def defer_signals() -> Iterator[Callable[[], bool]]:
+    """A block that a signal lets run until it has saved: it asks the function that it is given, saves, and leaves.
+
+    Of several processes all leave when one has heard a signal, so all of them ask, and equally often.
+
+    Raises:
+        Stopped: a signal came, and the block has ended.
+    """
+    with _handler.lock:
+        _handler.open_deferrals += 1
+    try:
+        yield lambda: any_process(_handler.stop_requested)
+    finally:
+        with _handler.lock:
+            _handler.open_deferrals -= 1
+    if any_process(_handler.stop_requested):
+        raise Preempted
+
+
+@contextlib.contextmanager
+def call_before_exit(callback: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, a signal that ends the process has `say` called first."""
+    _handler.exit_callbacks.append(callback)
+    try:
+        yield
+    finally:
+        _handler.exit_callbacks.remove(callback)

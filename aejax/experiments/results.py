@@ -1,0 +1,150 @@
+"""From outcomes to `results.json`, `scores.npz`, and the metrics of every epoch."""
+
+import io
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from aejax.autoencoders.registry import KINDS
+from aejax.config import to_dict
+from aejax.evaluate.comparisons import EQUIVALENCE_MARGIN, compare_pairs
+from aejax.evaluate.intervals import IntervalScale, crossed_interval, seeds_interval
+from aejax.evaluate.representation import PURITY_NEIGHBORS
+from aejax.experiments.checkpointing import TrainingHistory
+from aejax.experiments.environment import describe_environment
+from aejax.experiments.experiment import Experiment
+from aejax.experiments.method_result import MethodResult
+from aejax.experiments.representation_metrics import cka_matrix
+from aejax.methods import controls_for
+
+INTERVAL_DESCRIPTIONS = {  # by field, what each interval covers
+    "ci95": "accuracy, NLL and their differences: the mean under another draw of seeds and of test examples (crossed "
+    "bootstrap, corrected for few seeds); everything else: the mean over other seeds (Student t)",
+    "ci95_seeds": "the mean difference under another draw of seeds, on these test examples (Student t)",
+}
+SINGLE_SEED_INTERVAL = (
+    "accuracy, NLL and their differences: the mean of this one model under another draw of test examples"
+)
+
+
+def summarize_scores(values: Float[np.ndarray, "seeds n_test"], scale: IntervalScale) -> dict[str, Any]:
+    """Per-seed means, their mean, and its crossed interval."""
+    per_seed = values.mean(axis=1, dtype=np.float64)
+    return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": crossed_interval(values, scale)}
+
+
+def summarize_seeds(values: Float[np.ndarray, " seeds"]) -> dict[str, Any]:
+    """One number for each seed, their mean, and its interval over other seeds."""
+    return {"per_seed": values, "mean": values.mean(dtype=np.float64), "ci95": seeds_interval(values)}
+
+
+def method_entry(result: MethodResult) -> dict[str, Any]:
+    """One row of `methods`."""
+    mse, course, scores = result.reconstruction_mse, result.history, result.scores
+    diverged = None if course is None else [int(epoch) or None for epoch in course.diverged_epoch]
+    return {
+        "name": result.name,
+        "features": result.width,
+        "test_accuracy": summarize_scores(scores.correct.astype(np.float64), "logit"),
+        "test_nll": summarize_scores(-scores.log_prob, "log"),
+        "balanced_accuracy": summarize_seeds(scores.balanced_accuracy),
+        "calibration_error": summarize_seeds(scores.calibration_error),
+        "brier": summarize_seeds(scores.brier),
+        "per_class_accuracy": {"per_seed": scores.class_accuracy, "mean": scores.class_accuracy.mean(axis=0)},
+        "reconstruction_mse": None if mse is None else summarize_seeds(mse),
+        "measures": {name: summarize_seeds(values) for name, values in result.measures.items()},
+        **{name: report and report._asdict() for name, report in result.classifier_report._asdict().items()},
+        "features_of": result.features_of,
+        "diverged_epoch": diverged,
+        "failed_seeds": [seed for seed, epoch in enumerate(diverged or ()) if epoch is not None],
+        "seconds": result.seconds,
+    }
+
+
+def diagnostics_entry(method_results: Sequence[MethodResult]) -> dict[str, Any]:
+    """`diagnostics`, if a method has features of its own: a row for each, and the CKA between them in that order."""
+    diagnosed = {
+        outcome.name: outcome.representation for outcome in method_results if outcome.representation is not None
+    }
+    diagnoses = list(diagnosed.values())
+    if not diagnoses:
+        return {}
+    began = time.perf_counter()
+    matrix = cka_matrix(diagnoses)
+    entry = {
+        "rows": diagnoses[0].n_rows,
+        "neighbours": PURITY_NEIGHBORS,
+        "methods": [
+            {
+                "name": name,
+                **{measure: summarize_seeds(values) for measure, values in diagnosis.measures.items()},
+                "cka_between_seeds": diagnosis.cka_between_seeds,
+            }
+            for name, diagnosis in diagnosed.items()
+        ],
+        "cka": {
+            "methods": list(diagnosed),
+            "paired_seeds": max(len(diagnosis.paired_features) for diagnosis in diagnoses),
+            "matrix": matrix,
+        },
+        "seconds": sum(diagnosis.seconds for diagnosis in diagnoses) + time.perf_counter() - began,
+    }
+    return {"diagnostics": entry}
+
+
+def comparison_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """The comparisons: every autoencoder against every control, of those by architecture its own.
+
+    And the neighbours of its codes against those of the inputs: the same classifier, other features.
+    """
+    by_neighbours = [(name, "knn") for name in names if name.startswith("knn-") and "knn" in names]
+    return [(kind, control) for kind in names if kind in KINDS for control in controls_for(kind, names)] + by_neighbours
+
+
+def build_results(
+    experiment: Experiment,
+    method_results: Sequence[MethodResult],
+    pairs: Sequence[tuple[str, str]],
+    seconds: float,
+    *,
+    margin: float = EQUIVALENCE_MARGIN,
+) -> dict[str, Any]:
+    """The whole of `results.json`, schema 1; `pairs` are the declared comparisons, judged by `margin`."""
+    intervals = INTERVAL_DESCRIPTIONS if experiment.config.seeds > 1 else {"ci95": SINGLE_SEED_INTERVAL}
+    correct = {outcome.name: outcome.scores.correct for outcome in method_results}
+    return {
+        "schema": 1,
+        "dataset": experiment.describe_data(),
+        "config": to_dict(experiment.config),
+        "environment": {**describe_environment(experiment.plan), "seconds": seconds},
+        "methods": [method_entry(outcome) for outcome in method_results],
+        "comparisons": [row._asdict() for row in compare_pairs(correct, pairs, margin)],
+        "interval": intervals["ci95"],
+        "intervals": intervals,
+        "margin": margin,
+        **diagnostics_entry(method_results),
+    }
+
+
+def serialize_scores(method_results: Sequence[MethodResult]) -> bytes:
+    """`scores.npz`: `method` names, `correct` and `log_prob`, each `(method, seed, n_test)`."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        method=np.array([outcome.name for outcome in method_results]),
+        correct=np.stack([outcome.scores.correct for outcome in method_results]),
+        log_prob=np.stack([outcome.scores.log_prob for outcome in method_results]).astype(np.float32),
+    )
+    return buffer.getvalue()
+
+
+def metric_rows(method: str, history: TrainingHistory) -> Iterator[dict[str, Any]]:
+    """One line of `metrics.jsonl` for every seed and epoch."""
+    seeds, epochs = history.metrics["train_loss"].shape
+    for seed in range(seeds):
+        for epoch in range(epochs):
+            values = {name: float(value[seed, epoch]) for name, value in history.metrics.items()}
+            yield {"method": method, "seed": seed, "epoch": epoch + 1, **values}

@@ -1,0 +1,59 @@
+"""The statistics' own experiment: simulate, write `verify.json`, `verify.md` and `verify.png`."""
+
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from aejax.errors import InputError, require
+from aejax.evaluate.verification import SimulationBudget, verify_statistics
+from aejax.experiments.environment import command_line, describe_machine
+from aejax.report.style import save_figure
+from aejax.report.verification_page import plot_power_and_coverage, render_verification_page
+from aejax.storage.atomic_io import write_atomically, write_json
+
+MIN_EXPERIMENTS = 40
+OUTPUT_FILES = {"verify.md", "verify.png", "verify.json"}
+
+
+def verify(budget: SimulationBudget, out: Path, console: Console) -> dict[str, Any]:
+    """Simulate and write what was found; earlier results in the folder are replaced.
+
+    Raises:
+        InputError: too few experiments to say anything, or a folder that cannot be written or holds other files.
+    """
+    began = time.perf_counter()
+    need = f"expected at least {MIN_EXPERIMENTS}"
+    require(budget.experiments >= MIN_EXPERIMENTS, f"--experiments {budget.experiments}: {need}")
+    _make_out_dir(out)
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    found = verify_statistics(budget, say)
+    environment = {
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("numpy", "scipy", "scikit-learn")},
+        "machine": describe_machine(),
+        "command": command_line(),
+        "seconds": time.perf_counter() - began,
+    }
+    results = {"schema": 1, "kind": "verify", "effort": budget._asdict(), "environment": environment, **found}
+    write_atomically(out / "verify.md", render_verification_page(results).encode())
+    save_figure(plot_power_and_coverage(results), out / "verify.png")
+    write_json(out / "verify.json", results)
+    return results
+
+
+def _make_out_dir(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written ({error.strerror}); give another --out") from None
+    others = sorted({path.name for path in out.iterdir()} - OUTPUT_FILES)
+    require(
+        not others, f"--out {out}: holds {others[0] if others else ''}, which is not of verify.py; give another --out"
+    )

@@ -1,0 +1,93 @@
+"""A softmax head on an encoder: end to end (supervised), or with the encoder frozen (the tutorials' second stage)."""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
+
+from aejax.data.batching import Batch
+from aejax.models.autoencoder import Autoencoder
+from aejax.models.submodules import Variables, apply_eval, apply_train
+from aejax.objectives.objective import Aux, Objective
+
+
+class SoftmaxHead(nn.Module):
+    """Codes to unnormalised log-probabilities: one affine layer."""
+
+    n_classes: int
+
+    @nn.compact
+    def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch classes"]:
+        return nn.Dense(self.n_classes, name="logits")(latents)
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """An autoencoder's encoder with a softmax head; variables live outside, under `encoder` and `head`."""
+
+    autoencoder: Autoencoder  # its decoder is left out
+    head: SoftmaxHead
+
+    def init(self, key: PRNGKeyArray) -> Variables:
+        """Fresh variables of both parts; the encoder's are those of the autoencoder with the same key."""
+        whole = self.autoencoder.init(key)
+        encoder = {collection: {"encoder": trees["encoder"]} for collection, trees in whole.items()}
+        latents = self.encode(encoder, jnp.zeros((1, self.autoencoder.n_features)))
+        return attach_head(encoder, self.init_head(jax.random.fold_in(key, 1), latents))
+
+    def init_head(self, key: PRNGKeyArray, latents: Float[Array, "batch latent"]) -> dict[str, Any]:
+        """Fresh parameters of the head alone."""
+        return self.head.init(key, latents, train=False)["params"]
+
+    def encode(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch latent"]:
+        """Codes, in evaluation mode."""
+        return self.autoencoder.encode(variables, inputs)
+
+    def log_probs(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch classes"]:
+        """Log-probabilities, in evaluation mode."""
+        return jax.nn.log_softmax(apply_eval(self.head, variables, "head", self.encode(variables, inputs)))
+
+
+def make_cross_entropy_objective(classifier: Classifier, *, frozen_encoder: bool) -> Objective:
+    """Categorical cross-entropy in nats.
+
+    A frozen encoder runs in evaluation mode and is not differentiated, so its batch statistics stay as they are; its
+    parameters are kept by `aejax.train.optimizers.freeze`.
+    """
+
+    def codes(variables: Variables, inputs: Float[Array, "batch d"]) -> tuple[Float[Array, "batch latent"], Any]:
+        if frozen_encoder:
+            return jax.lax.stop_gradient(classifier.encode(variables, inputs)), variables["batch_stats"]["encoder"]
+        return classifier.autoencoder.train_encode(variables, inputs)
+
+    def loss(variables: Variables, batch: Batch, noise_key: PRNGKeyArray) -> tuple[Scalar, Aux]:
+        latents, encoder_stats = codes(variables, batch.inputs)
+        logits, head_stats = apply_train(classifier.head, variables, "head", latents)
+        value = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels))
+        return value, Aux(metrics={"loss": value}, batch_stats={"encoder": encoder_stats, "head": head_stats})
+
+    def evaluate(variables: Variables, batch: Batch) -> dict[str, Float[Array, " batch"]]:
+        log_probs = classifier.log_probs(variables, batch.inputs)
+        return {"loss": -_true_log_probs(log_probs, batch.labels), "accuracy": _is_correct(log_probs, batch.labels)}
+
+    return Objective(loss, evaluate)
+
+
+def _true_log_probs(log_probs: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
+    return jnp.take_along_axis(log_probs, labels[:, None], axis=1)[:, 0]
+
+
+def _is_correct(log_probs: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
+    return (jnp.argmax(log_probs, axis=1) == labels).astype(jnp.float32)
+
+
+def attach_head(encoder: Variables, head: dict[str, Any]) -> Variables:
+    """Variables of a classifier: a trained encoder's part, and a head's parameters."""
+    return {
+        "params": {"encoder": encoder["params"]["encoder"], "head": head},
+        "batch_stats": {"encoder": encoder["batch_stats"]["encoder"], "head": {}},
+    }

@@ -1,0 +1,194 @@
+"""Claims of reconstruction on MNIST: two tutorials, and the paper that began it."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from aejax.config import ModelConfig, ObjectiveConfig, PretrainConfig, SplitConfig, TrainConfig
+from aejax.methods import fit_pca
+from aejax.recipes import get_recipe, recipe_for_kind
+from aejax.replication.assessment import paired_evidence
+from aejax.replication.claim import Claim, Evidence, Source
+from aejax.replication.context import ClaimContext, load_history
+
+BLOG_TITLE, BLOG_URL = (
+    "F. Chollet, Building Autoencoders in Keras (2016)",
+    "https://blog.keras.io/building-autoencoders-in-keras.html",
+)
+PAPER_TITLE, PAPER_URL = (
+    "G. E. Hinton and R. R. Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 313 "
+    "(2006)",
+    "https://doi.org/10.1126/science.1127647",
+)
+N_PIXELS = 784
+DENSE64, SINGLE, DEEP = get_recipe("tutorial-dense64"), get_recipe("tutorial-single"), get_recipe("blog-deep")
+DEEP_LOGISTIC = dataclasses.replace(
+    recipe_for_kind("stacked", "mnist"),
+    split=SplitConfig(split="tutorial"),
+    monitor="test",
+    model=ModelConfig(
+        hidden=(1000, 500, 250), latent_dim=30, activation="sigmoid", code_activation="linear", conventions="keras"
+    ),
+    objective=ObjectiveConfig(layer_epochs=25),
+    train=TrainConfig(epochs=300, batch_size=256),
+    seeds=3,
+)
+DATA_PROTOCOL = "the 60,000 training digits in [0, 1], judged on the 10,000 test digits"
+ROUNDING_REASON = "half of the last printed digit: the source rounds, and says `about`"
+CROSS_ENTROPY_MARGIN = 0.0005  # margin of cross-entropies, in nats per pixel: a tenth of what the source rounds to
+
+
+def dense64_valid_loss(context: ClaimContext) -> Float[np.ndarray, "seeds epochs"]:
+    """Validation loss after every epoch."""
+    return load_history(context.pretrain(DENSE64), "valid_loss")
+
+
+def _final_valid_loss(context: ClaimContext, config: PretrainConfig) -> Float[np.ndarray, "seeds 1"]:
+    return load_history(context.pretrain(config), "valid_loss")[:, -1:]
+
+
+def single_cross_entropy(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
+    """Test cross-entropy of one hidden layer, in nats per pixel."""
+    return _final_valid_loss(context, SINGLE)
+
+
+def deep_cross_entropy(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
+    """The same of three."""
+    return _final_valid_loss(context, DEEP)
+
+
+def compare_deep_with_single(context: ClaimContext) -> list[Evidence]:
+    """What the deeper one gains, seed by seed."""
+    gain = (_final_valid_loss(context, SINGLE) - _final_valid_loss(context, DEEP))[:, 0]
+    return [
+        paired_evidence(
+            "loss of 784-32-784 less that of 128-64-32",
+            "claim",
+            gain,
+            unit="nats per pixel",
+            margin=CROSS_ENTROPY_MARGIN,
+        )
+    ]
+
+
+def pca_squared_error(context: ClaimContext) -> Float[np.ndarray, "1 1"]:
+    """Squared error of a test image behind 30 principal components of the training images."""
+    digits = context.load_mnist_arrays()
+    found = fit_pca(jnp.asarray(digits.train), 30)["pca"]
+    mean, axes = (np.asarray(found[name], np.float64) for name in ("mean", "axes"))
+    centred = digits.test - mean
+    residual = centred - centred @ axes @ axes.T
+    return np.array([[np.square(residual).sum(axis=1).mean()]])
+
+
+def deep_logistic_squared_error(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
+    """Squared error of a test image behind the deep autoencoder's 30 units."""
+    return N_PIXELS * load_history(context.pretrain(DEEP_LOGISTIC), "valid_mse")[:, -1:]
+
+
+CLAIMS = (
+    Claim(
+        name="mnist-dense64-mse",
+        statement="784-64-784 has these validation losses after epochs 1 to 7",
+        source=Source("a tour of autoencoders for MNIST in Keras", "log of the first model's training", ""),
+        protocol=f"{DATA_PROTOCOL}; ReLU code of 64, sigmoid output, mean squared error, Adam, batch 32; the source, "
+        "whose address is not known any more, shows one run",
+        command="python scripts/pretrain.py --recipe tutorial-dense64",
+        unit="validation MSE",
+        printed_values=(".0091", ".0054", ".0046", ".0043", ".0041", ".0041", ".0040"),
+        tolerance=tuple(0.05 * value for value in (0.0091, 0.0054, 0.0046, 0.0043, 0.0041, 0.0041, 0.0040)),
+        tolerance_reason="a twentieth: the source prints two digits, up to an eightieth off, of one run with its own luck",
+        seeds=4,
+        requirements=("MNIST",),
+        cost="a minute",
+        configs=(DENSE64,),
+        measure=dense64_valid_loss,
+    ),
+    Claim(
+        name="mnist-single-bce",
+        statement="784-32-784 reaches a stable train and validation loss of about 0.09 after 50 epochs",
+        source=Source(BLOG_TITLE, "Let's build the simplest possible autoencoder", BLOG_URL),
+        protocol=f"{DATA_PROTOCOL}; ReLU code of 32, sigmoid output, binary cross-entropy, Adam, batch 256, 50 epochs",
+        command="python scripts/pretrain.py --recipe tutorial-single --seeds 6",
+        unit="validation cross-entropy, nats per pixel",
+        printed_values=("0.09",),
+        tolerance=(0.005,),
+        tolerance_reason=ROUNDING_REASON,
+        seeds=6,
+        requirements=("MNIST",),
+        cost="minutes",
+        configs=(SINGLE,),
+        measure=single_cross_entropy,
+    ),
+    Claim(
+        name="mnist-deep-bce",
+        statement="128-64-32 reaches a train and validation loss of ~0.08 after 100 epochs",
+        source=Source(BLOG_TITLE, "Deep autoencoder", BLOG_URL),
+        protocol=f"{DATA_PROTOCOL}; 784-128-64-32-64-128-784, ReLU, sigmoid output, binary cross-entropy, Adam, batch "
+        "256, 100 epochs",
+        command="python scripts/pretrain.py --recipe blog-deep",
+        unit="validation cross-entropy, nats per pixel",
+        printed_values=("0.08",),
+        tolerance=(0.005,),
+        tolerance_reason=ROUNDING_REASON,
+        seeds=6,
+        requirements=("MNIST",),
+        cost="minutes",
+        configs=(DEEP,),
+        measure=deep_cross_entropy,
+    ),
+    Claim(
+        name="mnist-deeper-is-better",
+        statement="the deep autoencoder is a bit better than the previous models",
+        source=Source(BLOG_TITLE, "Deep autoencoder", BLOG_URL),
+        protocol=f"{DATA_PROTOCOL}; the two models above with codes of 32, as long as each was trained there, paired "
+        "by seed",
+        command="python scripts/pretrain.py --recipe tutorial-single --seeds 6, and --recipe blog-deep",
+        unit="nats per pixel",
+        criterion="better",
+        tolerance_reason="better: interval and p together, and by more than a tenth of what the source rounds its losses to",
+        seeds=6,
+        requirements=("MNIST",),
+        cost="minutes",
+        configs=(SINGLE, DEEP),
+        gather_evidence=compare_deep_with_single,
+    ),
+    Claim(
+        name="mnist-pca30",
+        statement="30 principal components leave a squared error of 13.87 for a test image",
+        source=Source(PAPER_TITLE, "caption of figure 2 (B)", PAPER_URL),
+        protocol=f"{DATA_PROTOCOL}; principal components of the training digits; squared error summed over pixels",
+        command="aejax.methods.pca_components(train, 30)",
+        unit="squared error per image",
+        printed_values=("13.87",),
+        tolerance=(0.005,),
+        tolerance_reason="nothing is drawn at random, so every printed digit must come out",
+        seeds=1,
+        requirements=("MNIST",),
+        cost="seconds",
+        measure=pca_squared_error,
+    ),
+    Claim(
+        name="mnist-deep-logistic",
+        statement="the 784-1000-500-250-30 logistic autoencoder leaves a squared error of 3.00 for a test image",
+        source=Source(PAPER_TITLE, "caption of figure 2 (B)", PAPER_URL),
+        protocol=f"{DATA_PROTOCOL}; logistic units, linear code, cross-entropy; layer after layer, then all together. "
+        "Other than there: the layers are denoising autoencoders with masking noise, 25 epochs each with Adam, not "
+        "restricted Boltzmann machines; fine-tuning is 200 epochs of Adam in batches of 256, not of conjugate "
+        "gradients in batches of 1000",
+        command="python scripts/pretrain.py --recipe stacked --dataset mnist --split tutorial --monitor test --hidden "
+        "1000 500 250 --latent-dim 30 --activation sigmoid --conventions keras --layer-epochs 25 "
+        "--epochs 300 --batch-size 256 --seeds 3",
+        unit="squared error per image",
+        printed_values=("3.00",),
+        tolerance=(0.15,),
+        tolerance_reason="a twentieth: pretraining and optimizer are others than the paper's",
+        seeds=3,
+        requirements=("MNIST", "an accelerator"),
+        cost="hours",
+        configs=(DEEP_LOGISTIC,),
+        measure=deep_logistic_squared_error,
+    ),
+)

@@ -1,0 +1,96 @@
+"""The figure of the diagnostics: which methods' features are alike, and how many dimensions each uses."""
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from aejax.report.formatting import MISSING
+from aejax.report.results import Results, finite_or_none, is_control
+from aejax.report.style import NEUTRAL_COLOR, PRIMARY_COLOR, TEXT_COLOR, make_figure, with_style
+
+SIMILARITY_CMAP: Colormap = matplotlib.colormaps["Blues"].resampled(64)
+DARK_CELL_CKA = 0.55  # CKA above which a cell is dark
+MAX_ANNOTATED_METHODS = 20  # methods up to which the cells of the matrix have room for their numbers
+_METRIC_PANELS = {"effective_rank": "effective rank", "intrinsic_dimension": "intrinsic dimension"}
+
+
+@with_style
+def plot_representations(results: Results) -> Figure:
+    """One row per method: its CKA with every method, a dot per seed for its effective rank and intrinsic dimension.
+
+    CKA between two methods is with the same seed; on the diagonal it is between the seeds of one method. Controls are
+    grey, autoencoders blue. What is not finite is not drawn.
+    """
+    diagnostics = results["diagnostics"]
+    methods = diagnostics["methods"]
+    count = len(methods)
+    longest = max(len(method["name"]) for method in methods)
+    figure = make_figure(1.0 + 0.07 * longest + (0.3 if count > 8 else 0.42) * count)
+    left, *right = figure.subplots(1, 1 + len(_METRIC_PANELS), sharey=True, width_ratios=(2.2, 1, 1))
+    _draw_matrix(left, _similarity_matrix(diagnostics))
+    names = [method["name"] for method in methods]
+    left.set_yticks(range(count), names)
+    left.set_xticks(range(count), names, rotation=90)
+    for labels in (left.get_yticklabels(), left.get_xticklabels()):
+        for label, method in zip(labels, methods, strict=True):
+            label.set_fontweight("normal" if is_control(method) else "bold")
+    for axes, (name, title) in zip(right, _METRIC_PANELS.items(), strict=True):
+        for row, method in enumerate(methods):
+            _draw_seeds(axes, row, method[name], NEUTRAL_COLOR if is_control(method) else PRIMARY_COLOR)
+        axes.set_title(title)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", color="#eeeeee", zorder=-1)
+        axes.set_axisbelow(True)
+        _log_scale_if_wide(axes, [value for method in methods for value in method[name]["per_seed"]])
+    return figure
+
+
+def _similarity_matrix(diagnostics: Results) -> Float[np.ndarray, "method method"]:
+    """CKA between methods, with the one between seeds on the diagonal; NaN where there is none."""
+    similarity = np.array(diagnostics["cka"]["matrix"], dtype=float)  # None becomes NaN
+    between = [method["cka_between_seeds"] for method in diagnostics["methods"]]
+    np.fill_diagonal(similarity, np.array(between, dtype=float))
+    return similarity
+
+
+def _draw_matrix(axes: Axes, similarity: Float[np.ndarray, "method method"]) -> None:
+    count = len(similarity)
+    drawn = axes.imshow(similarity, cmap=SIMILARITY_CMAP, vmin=0, vmax=1, aspect="auto")
+    if count > MAX_ANNOTATED_METHODS:
+        bar = axes.figure.colorbar(drawn, ax=axes, location="bottom", aspect=30, shrink=0.7)
+        bar.outline.set_visible(False)
+    else:
+        size = min(8.0, 90 / count)
+        for (row, column), value in np.ndenumerate(similarity):
+            text = f"{value:.2f}".replace("0.", ".", 1) if np.isfinite(value) else MISSING
+            colour = "white" if value > DARK_CELL_CKA else TEXT_COLOR
+            axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
+    axes.set_title("CKA; diagonal: between seeds")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _draw_seeds(axes: Axes, row: int, summary: Results, colour: str) -> None:
+    seeds = np.array(summary["per_seed"], dtype=float)
+    # Multiples of the golden ratio spread any number of seeds evenly, and a seed keeps its height when more are added.
+    heights = row + 0.5 * ((np.arange(len(seeds)) * 0.618034) % 1 - 0.5)
+    axes.scatter(seeds, heights, s=12, color=colour, alpha=0.45, linewidths=0)
+    mean = finite_or_none(summary["mean"])
+    if mean is not None:
+        axes.plot(mean, row, "D", color=colour, markersize=4.5, markeredgecolor="white", zorder=4)
+
+
+def _log_scale_if_wide(axes: Axes, values: Sequence[float | None]) -> None:
+    positive = [value for value in values if finite_or_none(value) is not None and value]
+    if positive and max(positive) > 5 * min(positive):
+        axes.set_xscale("log")
+        steps = (1, 3) if max(positive) > 50 * min(positive) else (1, 2, 5)
+        axes.xaxis.set_major_locator(LogLocator(subs=steps, numticks=20))  # by itself it may leave a narrow axis bare
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from aejax.analysis.codec import fit_pca
+from aejax.analysis.compression import evaluate_compression, fit_quantizer, mean_bits_per_code
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+def test_within_the_range_nothing_is_off_by_more_than_half_a_step(rng, bits):
+    codes = (rng.standard_normal((500, 3)) * np.array([1.0, 50.0, 0.01])).astype(np.float32)
+    quantizer = fit_quantizer(codes, bits)
+    levels = quantizer.quantize(codes)
+    assert levels.min(axis=0).tolist() == [0, 0, 0]
+    assert levels.max(axis=0).tolist() == [2**bits - 1] * 3
+    error = np.abs(quantizer.dequantize(levels) - codes)
+    assert np.all(error <= quantizer.step_size * (0.5 + 1e-4))
+
+
+def test_codes_beyond_the_training_range_get_its_last_level():
+    quantizer = fit_quantizer(np.array([[0.0], [1.0]], np.float32), 4)
+    assert quantizer.dequantize(quantizer.quantize(np.array([[-3.0], [9.0]], np.float32))).ravel().tolist() == [0, 1]
+
+
+def test_reading_levels_again_changes_nothing(rng):
+    codes = rng.standard_normal((50, 2)).astype(np.float32)
+    quantizer = fit_quantizer(codes, 3)
+    levels = quantizer.quantize(codes)
+    np.testing.assert_array_equal(quantizer.quantize(quantizer.dequantize(levels)), levels)
+
+
+def test_a_constant_unit_comes_back_as_it_is(rng):
+    codes = np.full((20, 1), 2.5, np.float32)
+    quantizer = fit_quantizer(codes, 8)
+    np.testing.assert_array_equal(quantizer.dequantize(quantizer.quantize(codes)), codes)
+
+
+def test_fewer_bits_are_fewer_bytes_and_worse(codec, inputs):
+    codes = codec.encode(inputs)
+    rates = [evaluate_compression(codec, codes, codec.reconstruct(inputs), bits, 1.0)[0] for bits in (32, 8, 4, 2)]
+    assert [rate.bits_per_code for rate in rates] == [128, 32, 16, 8]
+    assert rates[0].psnr > rates[1].psnr > rates[2].psnr > rates[3].psnr
+
+
+def test_principal_components_at_full_width_compress_without_loss(inputs):
+    codec = fit_pca(inputs, 10).to_codec(10)
+    (rate,) = evaluate_compression(codec, codec.encode(inputs), inputs, 32, 1.0)
+    assert rate.psnr > 100
+    assert rate.bits_per_code == 320
+
+
+def test_uniform_errors_of_quantisation_have_a_twelfth_of_a_squared_step(identity, rng):
+    inputs = rng.random((4000, 5)).astype(np.float32)
+    (rate,) = evaluate_compression(identity, inputs, inputs, 6, 1.0)
+    assert rate.psnr == pytest.approx(10 * np.log10(12 * 63**2), abs=0.1)
+
+
+def test_sparse_codes_are_stored_as_indices_and_numbers(identity):
+    codes = np.zeros((50, 256), np.float32)
+    codes[np.arange(50), np.arange(50)] = 1.0
+    codes[np.arange(50), 100 + np.arange(50)] = -2.0
+    assert mean_bits_per_code(codes, 8, "all units") == 256 * 8
+    assert (
+        mean_bits_per_code(codes, 8, "active units") == 2 * (8 + 8) + 9
+    )  # 8 bits of index, 8 of number; a count up to 256
+    every, active = evaluate_compression(identity, codes, codes, 8, 1.0)
+    assert (every.storage, active.storage) == ("all units", "active units")
+    assert active.psnr >= every.psnr - 1e-9  # units that are not stored come back as exactly 0
+
+
+def test_codes_that_are_nowhere_zero_are_not_offered_as_sparse(codec, inputs):
+    assert [rate.storage for rate in evaluate_compression(codec, codec.encode(inputs), inputs, 8, 1.0)] == ["all units"]

@@ -1,0 +1,219 @@
+"""A run's encoder, published: whose it is, what is said of it, and that it is the run's own."""
+
+import dataclasses
+import hashlib
+import importlib.util
+import io
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+from sklearn.datasets import load_wine
+
+import aejax
+from aejax.config import DataConfig, ModelConfig, OptimizerConfig, PretrainConfig, TrainConfig, from_dict, to_dict
+from aejax.config.export import ExportConfig
+from aejax.errors import InputError
+from aejax.experiments.export import export, select_seeds
+from aejax.experiments.pretrain import BEST_WEIGHTS, load_pretrained, pretrain
+from aejax.storage.atomic_io import write_json
+from aejax.storage.encoder_metadata import EncoderMetadata
+
+WINE = PretrainConfig(
+    data=DataConfig(dataset="wine", scaler="standard"),
+    method="undercomplete",
+    model=ModelConfig(hidden=(8,), latent_dim=3, batch_norm=True),
+    optimizer=OptimizerConfig(learning_rate=0.2),  # so that the best epoch is not the last
+    train=TrainConfig(epochs=6, batch_size=32),
+    seeds=3,
+)
+ARRAYS = ("orbax", "safetensors")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "wine"
+    pretrain(WINE, folder, Console(file=io.StringIO(), width=200))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def raw():
+    return load_wine().data.astype(np.float32)
+
+
+def close(found, expected):
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * max(1.0, np.abs(expected).max()))
+
+
+def courses(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [[row for row in rows if row["seed"] == seed] for seed in range(3)]
+
+
+@pytest.mark.parametrize("weights", ["last", "best"])
+def test_it_is_the_runs_encoder_and_its_numbers_are_the_runs(run, raw, tmp_path, weights):
+    made = export(run, tmp_path / "encoder", ExportConfig(weights=weights, formats=ARRAYS))
+    (seed,) = made.metadata.seeds
+    losses = [[row["valid_loss"] for row in rows] for rows in courses(run)]
+    of_each = [own[-1] if weights == "last" else min(own) for own in losses]
+    assert seed == int(np.argmin(of_each))
+    assert made.metadata.metrics.valid_loss == (min(of_each),)
+    assert made.metadata.metrics.epoch == (losses[seed].index(min(of_each)) + 1,)
+    results = json.loads((run / "results.json").read_text())
+    tested = results["reconstruction_mse"]["per_seed"][seed] if weights == "last" else None
+    assert made.metadata.metrics.test_reconstruction_mse == (tested,)
+    assert made.metadata.origin.dataset_sha256 == results["dataset"]["sha256"]
+
+    pretrained = load_pretrained(run, BEST_WEIGHTS if weights == "best" else "checkpoint")
+    encode = aejax.load_encoder(tmp_path / "encoder", sha256=made.manifest_sha256)
+    close(encode(raw), pretrained.encode(raw, seed))
+    assert made.manifest_sha256 == hashlib.sha256((tmp_path / "encoder" / "manifest.json").read_bytes()).hexdigest()
+
+
+def test_all_seeds_are_stacked_and_one_seed_is_one_of_them(run, raw, tmp_path):
+    export(run, tmp_path / "all", ExportConfig(seed="all", formats=("orbax",)))
+    export(run, tmp_path / "one", ExportConfig(seed="1", formats=("safetensors",)))
+    pretrained = load_pretrained(run)
+    stacked, one = aejax.load_encoder(tmp_path / "all"), aejax.load_encoder(tmp_path / "one")
+    assert stacked.seeds == (0, 1, 2)
+    codes = stacked(raw)
+    for seed in range(3):
+        close(codes[seed], pretrained.encode(raw, seed))
+    close(one(raw), codes[1])
+    jax.tree.map(np.testing.assert_array_equal, one.variables, stacked.select_seed(1).variables)
+
+
+def test_nothing_of_the_decoder_is_published(run, tmp_path):
+    export(run, tmp_path / "encoder", ExportConfig(formats=ARRAYS))
+    encode = aejax.load_encoder(tmp_path / "encoder")
+    assert encode.variables.keys() == {"params", "batch_stats", "scaler"}
+    assert encode.variables["params"].keys() == {"hidden", "code"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "losses", "diverged", "expected"),
+    [
+        ("best", [3.0, 1.0, 2.0], [None, None, None], (1,)),
+        ("best", [3.0, 1.0, 2.0], [None, 2, None], (2,)),
+        ("best", [3.0, float("nan"), None], [None, None, None], (0,)),
+        ("all", [3.0, 1.0, 2.0], [None, 2, None], (0, 1, 2)),
+        ("1", [3.0, 1.0, 2.0], [None, 2, None], (1,)),
+    ],
+)
+def test_the_seeds_that_are_meant(asked, losses, diverged, expected):
+    assert select_seeds(asked, [{"valid_loss": loss, "train_loss": 0.0} for loss in losses], diverged) == expected
+    without_validation = [{"train_loss": loss} for loss in losses]
+    assert select_seeds(asked, without_validation, diverged) == expected
+
+
+def test_seeds_that_are_not_there_and_runs_without_a_sound_one_are_refused():
+    with pytest.raises(InputError, match=r"--seed 3: the run has seeds 0 to 2"):
+        select_seeds("3", [{"train_loss": 1.0}] * 3, [None] * 3)
+    with pytest.raises(InputError, match="every seed of the run diverged"):
+        select_seeds("best", [{"train_loss": 1.0}] * 2, [1, 4])
+    for wrong in ("worst", "-1", "", "1.5", "²"):
+        with pytest.raises(InputError, match="expected best, all or a seed's number"):
+            ExportConfig(seed=wrong)
+
+
+def test_a_diverged_seed_is_published_with_a_line_that_says_so(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "run")
+    results = json.loads((run / "results.json").read_text())
+    write_json(copy / "results.json", {**results, "diverged_epoch": [None, 3, None]})
+    made = export(copy, tmp_path / "encoder", ExportConfig(seed="1", formats=("orbax",)))
+    assert made.notes == ("seed 1 diverged in epoch 3; its weights are the last that were finite",)
+    assert "Seed 1 diverged in epoch 3" in (tmp_path / "encoder" / "README.md").read_text()
+
+
+def test_an_encoder_is_replaced_only_when_asked_and_not_by_a_failure(run, tmp_path, monkeypatch):
+    out = tmp_path / "encoder"
+    first = export(run, out, ExportConfig(seed="0", formats=("orbax",)))
+    with pytest.raises(InputError, match="holds an encoder already; give --overwrite"):
+        export(run, out, ExportConfig(formats=("orbax",)))
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("aejax.storage.export.write_description", fail)
+        with pytest.raises(InputError, match="No space left on device"):
+            export(run, out, ExportConfig(seed="1", formats=("orbax",)), overwrite=True)
+    assert aejax.load_encoder(out, sha256=first.manifest_sha256).seeds == (0,)
+    export(run, out, ExportConfig(seed="1", formats=("orbax",)), overwrite=True)
+    assert aejax.load_encoder(out).seeds == (1,)
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
+
+
+@pytest.mark.parametrize(("name", "package"), [("safetensors", "safetensors"), ("stablehlo", "flatbuffers")])
+def test_a_format_whose_package_is_missing_is_refused_at_the_door(tmp_path, monkeypatch, name, package):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda own: None if own == package else found(own))
+    with pytest.raises(InputError, match=rf"--formats {name}: needs {package}; pip install 'aejax\[export\]'"):
+        export(tmp_path / "no run", tmp_path / "encoder", ExportConfig())
+
+
+def test_formats_are_named_once_and_at_least_one(tmp_path):
+    with pytest.raises(InputError, match="each format once"):
+        ExportConfig(formats=("orbax", "orbax"))
+    with pytest.raises(InputError, match="at least one"):
+        ExportConfig(formats=())
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        export(tmp_path / "nothing", tmp_path / "encoder", ExportConfig(formats=("orbax",)))
+
+
+def test_what_is_written_is_what_the_schema_reads(run, tmp_path):
+    made = export(run, tmp_path / "encoder", ExportConfig(seed="all", formats=ARRAYS))
+    said = json.loads((tmp_path / "encoder" / "encoder.json").read_text())
+    assert from_dict(EncoderMetadata, said) == made.metadata
+    assert json.loads(json.dumps(to_dict(made.metadata))) == said
+    assert len(said["preprocessing"]["shift"]) == 3
+
+
+def test_the_script_says_the_sum_that_opens_it(run, tmp_path, monkeypatch, capsys):
+    path = Path(__file__).parents[2] / "scripts" / "export.py"
+    spec = importlib.util.spec_from_file_location("export_script", path)
+    script = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "export_script", script)
+    spec.loader.exec_module(script)
+    monkeypatch.setattr(script, "use_cores", lambda _: None)  # devices are there already
+    monkeypatch.setattr(sys, "argv", ["scripts/export.py"])
+    out = tmp_path / "encoder"
+    script.script(["--run", str(run), "--out", str(out), "--seed", "2", "--formats", "orbax"])
+    (told,) = re.findall(r"SHA-256 of its manifest.json: ([0-9a-f]{64})\n", capsys.readouterr().out)
+    assert aejax.load_encoder(out, sha256=told).seeds == (2,)
+    for missing in (["--run", str(run)], ["--out", str(out)]):
+        with pytest.raises(InputError, match="missing; give a folder"):
+            script.script(missing)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:-20],
+        lambda text: text.replace('"train_loss"', '"trein_loss"'),
+        lambda text: text.replace('"train_loss": ', '"train_loss": "a", "was": '),
+        lambda text: text.replace('"epoch": ', '"epoch": null, "was": '),
+    ],
+    ids=["cut", "a field without its name", "a loss that is no number", "an epoch that is none"],
+)
+def test_a_run_whose_metrics_are_damaged_is_refused(run, tmp_path, damage):
+    copy = shutil.copytree(run, tmp_path / "run")
+    (copy / "metrics.jsonl").write_text(damage((run / "metrics.jsonl").read_text()))
+    with pytest.raises(InputError, match=r"metrics\.jsonl: is damaged"):
+        export(copy, tmp_path / "encoder", ExportConfig(formats=("orbax",)))
+
+
+def test_a_config_of_a_published_encoder_is_frozen(run, tmp_path):
+    made = export(run, tmp_path / "encoder", ExportConfig(formats=("orbax",)))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.metadata.kind = "linear"

@@ -1,0 +1,129 @@
+"""A run stops where an example's features depend on others, and where what it fits would see held-out rows."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aejax.autoencoders.registry import KINDS
+from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, TrainConfig
+from aejax.data.leakage import LeakageError
+from aejax.data.registry import load_dataset
+from aejax.experiments import experiment as experiment_room
+from aejax.experiments.checks import require_evaluation_mode
+from aejax.experiments.experiment import prepare_experiment
+from aejax.experiments.method_result import fit_and_score
+from aejax.experiments.progress import SilentReporter
+from aejax.experiments.resolve import resolve_config
+from aejax.experiments.training import init_variables, optimizer_for, train
+from aejax.methods import METHODS, Method
+
+CONFIG = CompareConfig(
+    data=DataConfig(dataset="wine"),
+    model=ModelConfig(hidden=(8,), latent_dim=3, batch_norm=True),
+    train=TrainConfig(epochs=1, batch_size=16),
+    probe=ProbeConfig(probe_c=1.0),
+    seeds=2,
+)
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    dataset = load_dataset(CONFIG.data)
+    return prepare_experiment(resolve_config(CONFIG, dataset), dataset, SilentReporter())
+
+
+def leaky(encode) -> Method:
+    return Method(init=lambda key, inputs: {}, encode=encode)
+
+
+def in_training_mode(experiment) -> Method:
+    """A random encoder with batch normalisation that is left in training mode."""
+    model = KINDS["undercomplete"](experiment.setting).model
+    return Method(init=lambda key, inputs: model.init(key), encode=lambda v, inputs: model.train_encode(v, inputs)[0])
+
+
+LEAKY = {
+    "batch normalisation in training mode": in_training_mode,
+    "the batch's mean": lambda _: leaky(lambda _, inputs: inputs - jnp.mean(inputs, axis=0, keepdims=True)),
+    "an example's rank in the batch": lambda _: leaky(
+        lambda _, inputs: jnp.argsort(jnp.argsort(inputs, axis=0), axis=0).astype(jnp.float32)
+    ),
+}
+
+
+@pytest.mark.parametrize("make", LEAKY.values(), ids=LEAKY)
+def test_an_encoder_that_looks_at_the_batch_is_stopped_by_name(make, experiment):
+    with pytest.raises(LeakageError, match=r"^mine: the result of an example changes by up to .* evaluation mode"):
+        fit_and_score(experiment, "mine", make(experiment))
+
+
+def test_a_classifier_of_its_own_that_looks_at_the_batch_is_stopped_too(experiment):
+    def log_probs(variables, inputs):
+        return nn.log_softmax((inputs - jnp.mean(inputs, axis=0, keepdims=True))[:, :3])
+
+    method = dataclasses.replace(leaky(lambda _, inputs: inputs), log_probs=log_probs)
+    with pytest.raises(LeakageError, match=r"^mine: "):
+        fit_and_score(experiment, "mine", method)
+
+
+def test_an_encoder_that_keeps_to_the_example_passes(experiment):
+    outcome = fit_and_score(experiment, "random", METHODS["random"](experiment.setting))  # it has batch normalisation
+    assert jax.tree.leaves(outcome.variables["batch_stats"])
+
+
+def test_infinities_of_a_seed_that_diverged_are_not_taken_for_a_leak_and_what_is_finite_beside_them_is(experiment):
+    def encode(_, inputs):
+        return inputs[:, :3] - jnp.mean(inputs[:, :3], axis=0, keepdims=True)
+
+    alone = np.full((4, 3), np.inf, np.float32)
+    require_evaluation_mode(experiment, "mine", encode, {}, alone)
+    alone[:2] = 0.0  # an example's distance from the mean of itself
+    with pytest.raises(LeakageError, match=r"^mine: "):
+        require_evaluation_mode(experiment, "mine", encode, {}, alone)
+
+
+def with_a_leak(split, role):
+    """The split with one row too many, as code that goes round its construction could make it."""
+    leaked = dataclasses.replace(split)
+    rows = split.train.copy()
+    rows[1, 0] = split.test[0] if role == "test" else split.valid[1, 0]
+    object.__setattr__(leaked, "train", rows)
+    return leaked
+
+
+@pytest.mark.parametrize("role", ["test", "validation"])
+@pytest.mark.parametrize("what", ["a scaler", "a closed form", "a model"])
+def test_nothing_is_fitted_on_a_held_out_row(what, role, experiment, monkeypatch):
+    leaked = with_a_leak(experiment.split, role)
+    own, model = dataclasses.replace(experiment, split=leaked), METHODS["undercomplete"](experiment.setting)
+    monkeypatch.setattr(experiment_room, "make_split", lambda *_: leaked)
+    settings = {"rows": leaked.train, "monitor": leaked.valid, "epochs": 1, "batch_size": 16}
+    fits = {
+        "a scaler": lambda: prepare_experiment(experiment.config, experiment.dataset, SilentReporter()),
+        "a closed form": lambda: init_variables(own, METHODS["pca"](experiment.setting)),
+        "a model": lambda: train(own, "it", {}, model.objective, optimizer_for(own, model), **settings),
+    }
+    with pytest.raises(LeakageError, match=f"a row that {what}.* is fitted on and a {role} row"):
+        fits[what]()
+
+
+def test_the_dataset_of_the_results_counts_duplicates_and_says_what_chance_is(experiment):
+    described = experiment.describe_data()
+    assert described["duplicates"] == {"train_test": 0, "dropped": 0}
+    labels = experiment.dataset.labels
+    assert described["majority_share"] == np.max(np.bincount(labels[experiment.split.test])) / len(
+        experiment.split.test
+    )
+    inputs = experiment.dataset.inputs.copy()
+    row = int(experiment.split.train[0, 0])
+    inputs[row] = inputs[experiment.split.test[0]]
+    twin = dataclasses.replace(experiment.dataset, inputs=inputs)
+    for how, expected in (("keep", (1, 0)), ("drop", (0, 1))):
+        split = dataclasses.replace(experiment.config.split, duplicates=how)
+        own = prepare_experiment(dataclasses.replace(experiment.config, split=split), twin, SilentReporter())
+        assert tuple(own.describe_data()["duplicates"].values()) == expected
+        assert (row in own.split.train[0]) == (how == "keep")

@@ -1,0 +1,156 @@
+"""A pretraining run, opened again and classified with."""
+
+import dataclasses
+import io
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+
+from aejax.config import DataConfig, ModelConfig, PretrainConfig, ProbeConfig, ProbeRunConfig, TrainConfig
+from aejax.data.registry import load_dataset
+from aejax.errors import InputError
+from aejax.experiments.pretrain import load_pretrained, pretrain
+from aejax.experiments.probe_run import _prepare_probe, probe_run
+from aejax.experiments.progress import SilentReporter
+from aejax.recipes import RECIPES, get_recipe
+from aejax.storage.atomic_io import read_json, write_json
+
+SMALL = PretrainConfig(
+    data=DataConfig(dataset="digits"),
+    model=ModelConfig(hidden=(16,), latent_dim=4, batch_norm=True),
+    train=TrainConfig(epochs=20, batch_size=64),
+    seeds=3,
+)
+
+
+# Recipes are probed in closed form, which compiles soonest; the head is trained as ever.
+BY_RIDGE = ProbeRunConfig(probe=ProbeConfig(probe="ridge"))
+
+
+def quiet():
+    return Console(file=io.StringIO(), width=200)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "digits"
+    pretrain(SMALL, out, quiet())
+    return out
+
+
+def test_the_loss_falls_for_every_seed(run):
+    history = read_json(run / "results.json")["history"]
+    assert history["valid_loss"][-1] < history["valid_loss"][0]
+
+
+def test_encoder_and_decoder_work_apart_on_raw_inputs(run):
+    opened = load_pretrained(run)
+    digits = load_dataset(DataConfig(dataset="digits"))
+    images = digits.inputs[:5]
+    codes = opened.encode(images, seed=2)
+    assert codes.shape == (5, 4)
+    recon = opened.decode(codes, seed=2)
+    assert recon.shape == (5, 64)
+    error = np.mean((np.asarray(recon) - images.reshape(5, -1) / 16) ** 2)
+    assert error < 0.6 * np.var(digits.inputs / 16)
+
+
+def test_the_opened_encoder_is_jittable_and_differentiable(run):
+    opened = load_pretrained(run)
+    images = np.ones((2, 8, 8, 1), np.float32)
+    np.testing.assert_allclose(jax.jit(opened.encode)(images), opened.encode(images), atol=1e-6)
+    gradient = jax.grad(lambda x: opened.encode(x).sum())(images)
+    assert np.abs(gradient).max() > 0
+
+
+def test_probe_and_head_classify_far_above_chance_with_the_loaded_encoder(run, tmp_path):
+    config = ProbeRunConfig(head=dataclasses.replace(SMALL.head, head_epochs=15, head_learning_rate=0.01))
+    results = probe_run(run, config, tmp_path / "probe", quiet())
+    probe, head = results["methods"]
+    assert probe["name"] == "undercomplete"
+    assert head["name"] == "undercomplete + head"
+    assert head["probe"] is None
+    for method in (probe, head):
+        assert method["test_accuracy"]["mean"] > 0.4  # chance is 0.1
+    prediction = results["prediction"]
+    assert 0 < prediction["probability"] <= 1
+    assert prediction["label"] in {str(digit) for digit in range(10)}
+
+
+def test_a_probe_has_a_budget_of_labels_of_its_own(run):
+    opened = load_pretrained(run)
+    assert opened.config.split.labels_per_class is None
+    experiment = _prepare_probe(opened, ProbeRunConfig(labels_per_class=5), SilentReporter())
+    assert (experiment.split.labelled_train.shape[1], experiment.split.labelled_valid.shape[1]) == (40, 10)
+    with pytest.raises(InputError, match=r"--labels-per-class 5: cannot be combined .* 0\.5; give one"):
+        ProbeRunConfig(labels_per_class=5, label_fraction=0.5)
+
+
+def test_a_config_that_does_not_belong_to_the_checkpoint_is_refused_with_the_leafs_path(run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    config = read_json(copy / "config.json")
+    config["model"]["latent_dim"] = 5
+    write_json(copy / "config.json", config)
+    with pytest.raises(InputError, match=r"checkpoint: params\..*kernel is float32\[.*do not belong together"):
+        load_pretrained(copy)
+
+
+def test_a_run_of_other_data_is_refused(run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    results = read_json(copy / "results.json")
+    results["dataset"]["sha256"] = "0" * 64
+    write_json(copy / "results.json", results)
+    with pytest.raises(InputError, match="other examples"):
+        probe_run(copy, ProbeRunConfig(), tmp_path / "out", quiet())
+
+
+def test_a_folder_that_is_no_pretraining_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="pretrain"):
+        load_pretrained(tmp_path / "nothing")
+    write_json(tmp_path / "results.json", {"schema": 1})
+    with pytest.raises(InputError, match="not a pretraining run"):
+        load_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "tutorial-tabular"])
+def test_every_mnist_recipe_trains_and_is_probed(name, mnist_folder, tmp_path):
+    """On the first thousand digits: the recipes at full size are the scripts' business."""
+    from aejax.data.idx import load_idx_folder
+
+    digits = load_idx_folder(mnist_folder, "mnist")
+    rows = np.r_[:1000, 60000:60200]
+    np.savez(
+        tmp_path / "few.npz",
+        x_train=digits.inputs[rows[:1000]],
+        y_train=digits.labels[rows[:1000]],
+        x_test=digits.inputs[rows[1000:]],
+        y_test=digits.labels[rows[1000:]],
+    )
+    full = get_recipe(name)
+    config = dataclasses.replace(
+        full,
+        data=DataConfig(dataset=str(tmp_path / "few.npz")),
+        train=dataclasses.replace(full.train, epochs=2),
+        seeds=2,
+    )
+    pretrain(config, tmp_path / "run", quiet())
+    history = read_json(tmp_path / "run" / "results.json")["history"]
+    assert history["train_loss"][1] < history["train_loss"][0]
+    results = probe_run(tmp_path / "run", BY_RIDGE, tmp_path / "probe", quiet())
+    assert results["methods"][0]["test_accuracy"]["mean"] > 0.15
+    assert results["dataset"]["n_train"] == 1000
+
+
+def test_the_tabular_recipe_trains_and_is_probed(tmp_path):
+    full = get_recipe("tutorial-tabular")
+    config = dataclasses.replace(full, train=dataclasses.replace(full.train, epochs=3), seeds=2)
+    pretrain(config, tmp_path / "run", quiet())
+    results = probe_run(tmp_path / "run", BY_RIDGE, tmp_path / "probe", quiet())
+    assert results["dataset"]["n_train"] == 670
+    assert results["dataset"]["n_test"] == 330
+    assert results["methods"][0]["test_accuracy"]["mean"] > 0.7

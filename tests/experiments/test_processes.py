@@ -1,0 +1,150 @@
+"""Two processes train what one trains; when one ends, the other says so, and the same command goes on."""
+
+import dataclasses
+import signal
+import time
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from aejax.config import CheckpointConfig, DistributedConfig, PlanConfig, from_dict
+from aejax.config.experiment import PretrainConfig
+from aejax.errors import InputError
+from aejax.experiments.pretrain import pretrain
+from aejax.storage.atomic_io import read_json
+from aejax.storage.pytree_io import load_tree, named_leaves
+from tests.pairs import said_by, start_pair, statuses
+
+FLAGS = [
+    "--recipe",
+    "undercomplete",
+    "--dataset",
+    "digits",
+    "--hidden",
+    "16",
+    "--latent-dim",
+    "4",
+    "--seeds",
+    "3",
+    "--batch-size",
+    "256",
+]
+LONG = [*FLAGS, "--epochs", "2000", "--save-every", "0"]
+
+
+def by_pair(tmp_path, *words):
+    """Status of both, and what they said."""
+    log = tmp_path / "said"
+    ended = statuses(start_pair("scripts/pretrain.py", *words, log=log), log)
+    return ended, [said_by(log, index).read_text() for index in (0, 1)]
+
+
+def wait_for(found, pair, seconds=180):
+    """Until `found()`, while both work."""
+    limit = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < limit
+        assert all(process.poll() is None for process in pair)
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A run by two processes, what they said, and the same run by this one, on one device."""
+    folder = tmp_path_factory.mktemp("processes")
+    ended, said = by_pair(folder, *FLAGS, "--epochs", "6", "--out", str(folder / "two"))
+    assert ended == [0, 0], said
+    config = from_dict(PretrainConfig, read_json(folder / "two" / "config.json"))
+    alone = dataclasses.replace(config, plan=PlanConfig(devices=1))
+    pretrain(alone, folder / "one", Console(quiet=True))
+    return folder, said
+
+
+def test_two_processes_train_what_one_trains(shared):
+    folder, _ = shared
+    one, two = (named_leaves(load_tree(folder / name / "checkpoint").tree) for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    histories = [read_json(folder / name / "results.json")["history"] for name in ("one", "two")]
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(histories[1][name], values, rtol=1e-4, err_msg=name)
+
+
+def test_the_results_say_how_many_processes_there_were_and_one_of_them_speaks(shared):
+    folder, said = shared
+    assert "of 2 processes" in read_json(folder / "two" / "results.json")["environment"]["plan"]
+    assert "results.json" in said[0]
+    assert "results.json" not in said[1]
+    assert sorted(path.name for path in folder.iterdir()) == ["one", "said.0", "said.1", "two"]
+
+
+def test_a_run_that_one_process_of_two_left_ends_and_goes_on_in_one(tmp_path):
+    log, out = tmp_path / "said", tmp_path / "run"
+    pair = start_pair("scripts/pretrain.py", *LONG, "--out", str(out), log=log)
+    wait_for(lambda: list(out.glob("checkpoints/*/*/manifest.json")), pair)
+    pair[1].send_signal(signal.SIGKILL)
+    assert statuses(pair, log)[0] == 75
+    said = said_by(log, 0).read_text()
+    assert said.count("error: another process of this run has ended or cannot be reached") == 1
+    assert "Traceback" not in said
+    state = read_json(out / "run.json")
+    assert state["state"] == "interrupted"
+    config = from_dict(PretrainConfig, read_json(out / "config.json"))
+    reached = max(int(path.name) for path in (out / "checkpoints" / "undercomplete").iterdir())
+    assert 0 < reached < config.train.epochs
+
+
+def test_a_signal_to_one_saves_and_ends_both_and_one_process_goes_on(tmp_path):
+    log, out = tmp_path / "said", tmp_path / "run"
+    pair = start_pair("scripts/pretrain.py", *LONG, "--out", str(out), log=log)
+    wait_for(lambda: list(out.glob("checkpoints/*/*/manifest.json")), pair)
+    pair[1].send_signal(signal.SIGTERM)
+    assert statuses(pair, log) == [75, 75]
+    assert read_json(out / "run.json")["state"] == "interrupted"
+    reached = max(int(path.name) for path in (out / "checkpoints" / "undercomplete").iterdir())
+    config = from_dict(PretrainConfig, read_json(out / "config.json"))
+    assert reached < config.train.epochs
+
+    pretrain(config, out, Console(quiet=True), CheckpointConfig())
+    results = read_json(out / "results.json")
+    assert len(results["history"]["train_loss"]) == config.train.epochs
+    assert "processes" not in results["environment"]["plan"]
+
+
+def test_two_processes_that_share_each_batch_of_a_stream_train_what_one_trains(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 6000)
+    examples = rng.integers(60, 190, (4, 12))[labels] + rng.normal(0, 20, (6000, 12))
+    (tmp_path / "set").mkdir()
+    np.save(tmp_path / "set" / "inputs.npy", examples.clip(0, 255).astype(np.uint8))
+    np.save(tmp_path / "set" / "labels.npy", labels)
+    words = [*FLAGS, "--dataset", str(tmp_path / "set"), "--stream", "--epochs", "2", "--batch-size", "256"]
+    ended, said = by_pair(tmp_path, *words, "--batch-devices", "2", "--out", str(tmp_path / "two"))
+    assert ended == [0, 0], said
+    config = from_dict(PretrainConfig, read_json(tmp_path / "two" / "config.json"))
+    pretrain(dataclasses.replace(config, plan=PlanConfig(devices=1)), tmp_path / "one", Console(quiet=True))
+    one, two = (named_leaves(load_tree(tmp_path / name / "checkpoint").tree) for name in ("one", "two"))
+    for name in one:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"coordinator": "localhost:1"}, "give --distributed too"),
+        ({"distributed": True, "process_id": 0}, "give all of --coordinator, --num-processes and --process-id"),
+        (
+            {"distributed": True, "coordinator": "here", "num_processes": 2, "process_id": 0},
+            "--coordinator here: expected HOST:PORT",
+        ),
+        (
+            {"distributed": True, "coordinator": "localhost:1", "num_processes": 2, "process_id": 2},
+            "--process-id 2: expected 0 to 1",
+        ),
+    ],
+)
+def test_processes_that_do_not_fit_together_are_refused(flags, message):
+    with pytest.raises(InputError, match=message):
+        DistributedConfig(**flags)

@@ -1,0 +1,122 @@
+"""What a config leaves open is decided from the data, and what does not go together is refused."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
+from aejax.config import CompareConfig, DataConfig, ModelConfig, ObjectiveConfig
+from aejax.data.dataset import make_dataset
+from aejax.errors import InputError
+from aejax.experiments.experiment import problem_spec_for
+from aejax.experiments.resolve import check_methods, expand_methods, resolve_config
+from aejax.methods import CONTROLS
+
+
+def dataset(shape, *, bounded=True):
+    inputs = np.random.default_rng(0).uniform(size=(9, *shape)).astype(np.float32)
+    value_range = (0.0, 1.0) if bounded else None
+    return make_dataset("random", inputs, np.arange(9) % 3, source="random", value_range=value_range)
+
+
+def resolved(shape, *, bounded=True, model=None, objective=None, scaler=None):
+    parts = {"model": ModelConfig(**(model or {})), "objective": ObjectiveConfig(**(objective or {}))}
+    config = CompareConfig(data=DataConfig(scaler=scaler), **parts)
+    return resolve_config(config, dataset(shape, bounded=bounded))
+
+
+@pytest.mark.parametrize(
+    ("bounded", "scaler", "expected"),
+    [
+        (True, None, ("range", "sigmoid", "bce", "bernoulli", True)),
+        (False, None, ("standard", "linear", "mse", "gaussian", False)),
+        (False, "minmax", ("minmax", "linear", "mse", "gaussian", True)),
+        (True, "standard", ("standard", "linear", "mse", "gaussian", False)),
+    ],
+)
+def test_scaler_output_loss_and_likelihood_follow_from_whether_values_have_bounds(bounded, scaler, expected):
+    config = resolved((6,), bounded=bounded, scaler=scaler)
+    found = (config.data.scaler, config.model.output, config.objective.reconstruction, config.objective.likelihood)
+    assert (*found, problem_spec_for(config, dataset((6,), bounded=bounded)).is_bounded) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "latent", "overcomplete", "sparse", "k", "patch"),
+    [
+        ((5,), 2, 7, 10, 1, None),
+        ((8, 8, 1), 16, 80, 128, 12, 2),
+        ((28, 28, 1), 32, 980, 256, 25, 4),
+        ((32, 48, 3), 32, 5760, 256, 25, 4),
+    ],
+    ids=str,
+)
+def test_widths_follow_from_the_number_of_inputs(shape, latent, overcomplete, sparse, k, patch):
+    config = resolved(shape)
+    assert config.model.latent_dim == latent
+    assert config.model.overcomplete_dim == overcomplete
+    assert config.model.sparse_dim == sparse
+    assert config.objective.k == k
+    assert config.objective.patch == patch
+
+
+def test_what_was_asked_for_stays_and_k_follows_the_asked_width():
+    asked = {"latent_dim": 3, "overcomplete_dim": 77, "sparse_dim": 50}
+    config = resolved((8, 8, 1), model=asked, objective={"patch": 3})
+    assert {name: getattr(config.model, name) for name in asked} == asked
+    assert (config.objective.k, config.objective.patch) == (5, 3)
+    assert resolved((8, 8, 1), model=asked, objective={"k": 9}).objective.k == 9
+    assert resolved((6,), objective={"likelihood": "gaussian"}).objective.likelihood == "gaussian"
+
+
+def test_resolving_again_changes_nothing():
+    config = resolved((8, 8, 1))
+    assert resolve_config(config, dataset((8, 8, 1))) == config
+    left_open = [field.name for field in dataclasses.fields(config.model) if getattr(config.model, field.name) is None]
+    assert left_open == ["decoder_hidden"]  # its default is to mirror
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bounded": False, "objective": {"likelihood": "bernoulli"}}, "--likelihood bernoulli: .* use gaussian"),
+        (
+            {"objective": {"likelihood": "bernoulli", "reconstruction": "mse"}},
+            "--likelihood bernoulli: .* use gaussian",
+        ),
+        ({"bounded": False, "objective": {"reconstruction": "bce"}}, "--reconstruction bce: .* --reconstruction mse"),
+        ({"model": {"output": "linear"}, "objective": {"reconstruction": "bce"}}, "--reconstruction bce: .*"),
+    ],
+    ids=["unbounded", "squared error", "unbounded entropy", "linear output"],
+)
+def test_what_does_not_go_together_is_refused_in_one_line(settings, message):
+    with pytest.raises(InputError, match=f"^{message}$"):
+        resolved((6,), **settings)
+
+
+def test_all_is_every_control_and_every_kind_that_suits_the_data_once():
+    assert expand_methods(("all",), dataset((8, 8, 1))) == (*CONTROLS, *KINDS)
+    without_images = [kind for kind in KINDS if kind not in IMAGE_KINDS]
+    assert expand_methods(("all",), dataset((6,))) == (*CONTROLS, *without_images)
+    assert expand_methods(("all", "random-vae", "pca"), dataset((6,)))[-1] == "random-vae"
+    assert expand_methods(("conv", "raw"), dataset((6,))) == ("conv", "raw")  # refused when it is built, not dropped
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("conv-vea",), "conv-vea: .* did you mean .*conv-vae"),
+        (("random-k-spares",), "random-k-sparse"),
+        (("xyzzy",), "there are raw, .*undercomplete.*stacked.*random-, .*permuted-KIND"),
+        (("raw", "vae", "raw"), "each method once"),
+        ((), "name at least one"),
+    ],
+)
+def test_names_that_are_no_methods_are_refused_with_the_near_ones(names, message):
+    with pytest.raises(InputError, match=f"^--methods.*{message}.*$"):
+        check_methods(names)
+
+
+def test_every_control_kind_and_own_control_is_a_name():
+    own = [f"{name}-{kind}" for name in ("random", "supervised", "knn", "permuted") for kind in KINDS]
+    check_methods(("all", *CONTROLS, *KINDS, *own))

@@ -1,0 +1,188 @@
+"""A run that was stopped anywhere and goes on ends bit for bit as one that was not."""
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from resuming import EACH, SMALL, Killed, quiet
+
+from aejax.config import CompareConfig, ModelConfig, ProbeConfig, ProbeRunConfig, SweepConfig
+from aejax.errors import InputError, Preempted
+from aejax.experiments import method_result as scoring
+from aejax.experiments import training
+from aejax.experiments.compare import compare
+from aejax.experiments.pretrain import pretrain
+from aejax.experiments.probe_run import probe_run
+from aejax.experiments.sweep import sweep
+from aejax.storage import checkpoint_manager as series
+from aejax.storage.atomic_io import read_json
+from aejax.storage.checkpoints import save_variables
+from aejax.storage.manifest import CorruptedFileError
+from tests.robustness.training_process import run_fingerprint
+
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
+
+def same(one: Path, other: Path):
+    """Two finished run folders hold the same bits, but for clocks."""
+    assert run_fingerprint(one) == run_fingerprint(other)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A pretraining run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    pretrain(SMALL, folder, quiet(), EACH)
+    return folder
+
+
+@pytest.fixture
+def cut(tmp_path, killed_after):
+    """The same, killed after three epochs."""
+    killed_after(3)
+    with pytest.raises(Killed):
+        pretrain(SMALL, tmp_path / "cut", quiet(), EACH)
+    return tmp_path / "cut"
+
+
+def test_a_pretraining_run_goes_on_to_the_same_files(whole, cut, first_epochs):
+    (cut / "metrics.jsonl").write_text('{"half a line')
+    pretrain(SMALL, cut, quiet(), EACH)
+    assert first_epochs == [3, 4]
+    same(whole, cut)
+    assert [attempt["state"] for attempt in read_json(cut / "run.json")["attempts"]] == ["failed", "finished"]
+
+
+def test_a_signal_saves_and_stops_and_the_same_call_goes_on(whole, tmp_path, monkeypatch, first_epochs):
+    @contextlib.contextmanager
+    def asked_after_two_calls():
+        answers = iter([False])
+        yield lambda: next(answers, True)
+        raise Preempted
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "saving_first", asked_after_two_calls)
+        with pytest.raises(Preempted) as stopped:
+            pretrain(SMALL, tmp_path / "cut", quiet())  # nothing was due to be saved
+    assert stopped.value.code == 75
+    assert read_json(tmp_path / "cut" / "run.json")["state"] == "interrupted"
+    pretrain(SMALL, tmp_path / "cut", quiet())
+    assert first_epochs == [0, 1, 2, 3, 4]
+    same(whole, tmp_path / "cut")
+
+
+def test_a_damaged_checkpoint_is_never_taken_and_the_one_before_only_if_asked(whole, cut, first_epochs):
+    data = max((cut / "checkpoints").glob("*/3/state/**/d/*"), key=lambda path: path.stat().st_size)
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 4
+    data.write_bytes(content)
+    with pytest.raises(CorruptedFileError, match=r"3: .* another SHA-256 .*--allow-fallback goes on from epoch 2"):
+        pretrain(SMALL, cut, quiet(), EACH)
+    console = quiet()
+    pretrain(SMALL, cut, console, dataclasses.replace(EACH, allow_fallback=True))
+    assert "going on from epoch 2" in console.file.getvalue()
+    assert first_epochs == [2, 3, 4]
+    same(whole, cut)
+
+
+def test_a_checkpoint_of_another_training_is_refused(cut):
+    folder = cut / "checkpoints" / SMALL.method / "4"
+    save_variables(folder, {"fit": {"state": np.ones(3)}, "history": {"train_loss": np.ones((3, 4))}})
+    with pytest.raises(InputError, match="do not belong together"):
+        pretrain(SMALL, cut, quiet(), EACH)
+
+
+def test_a_save_that_fails_ends_the_run_with_one_line_and_the_last_state_whole(
+    whole, tmp_path, monkeypatch, first_epochs
+):
+    save = series.save_tree
+
+    def full(folder, *rest):
+        if folder.name == "3":
+            raise InputError(f"{folder}: cannot be saved (No space left on device)")
+        return save(folder, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(series, "save_folder", full)
+        with pytest.raises(InputError, match="No space left on device"):
+            pretrain(SMALL, tmp_path / "cut", quiet(), EACH)
+    assert read_json(tmp_path / "cut" / "run.json")["state"] == "failed"
+    first_epochs.clear()
+    pretrain(SMALL, tmp_path / "cut", quiet(), EACH)
+    assert first_epochs == [2, 3, 4]
+    same(whole, tmp_path / "cut")
+
+
+def test_a_probe_goes_on(whole, tmp_path, killed_after, first_epochs):
+    config = ProbeRunConfig(head=dataclasses.replace(SMALL.head, head_epochs=4), probe=ProbeConfig(probe="ridge"))
+    probe_run(whole, config, tmp_path / "whole", quiet(), EACH)
+    killed_after(2)
+    with pytest.raises(Killed):
+        probe_run(whole, config, tmp_path / "cut", quiet(), EACH)
+    first_epochs.clear()
+    probe_run(whole, config, tmp_path / "cut", quiet(), EACH)
+    assert first_epochs == [2, 3]
+    same(tmp_path / "whole", tmp_path / "cut")
+
+
+COMPARED = CompareConfig(
+    data=SMALL.data,
+    split=SMALL.split,
+    model=SMALL.model,
+    train=SMALL.train,
+    probe=ProbeConfig(probe="ridge"),
+    methods=("raw", "undercomplete", "knn-undercomplete"),
+    seeds=3,
+)
+
+
+def test_a_comparison_goes_on_between_and_inside_methods(tmp_path, killed_after, first_epochs, monkeypatch):
+    compare(COMPARED, tmp_path / "whole", quiet(), EACH)
+    killed_after(2)  # inside `undercomplete`
+    with pytest.raises(Killed):
+        compare(COMPARED, tmp_path / "cut", quiet(), EACH)
+    assert {path.name for path in (tmp_path / "cut" / "found").iterdir()} == {"raw"}
+    score, scored = scoring.score_predictions, []
+
+    def died_scoring(*args):
+        if len(scored) == 1:  # `undercomplete` was found, `knn-undercomplete` was not yet
+            raise Killed
+        scored.append(args)
+        return score(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scoring, "score", died_scoring)
+        with pytest.raises(Killed):
+            compare(COMPARED, tmp_path / "cut", quiet(), EACH)
+    record = tmp_path / "cut" / "found" / "raw" / "meta.json"
+    record.write_text(record.read_text().replace("0", "1", 1))
+    with pytest.raises(CorruptedFileError, match=r"raw: meta\.json .*--allow-fallback finds it anew"):
+        compare(COMPARED, tmp_path / "cut", quiet(), EACH)
+    first_epochs.clear()
+    compare(COMPARED, tmp_path / "cut", quiet(), dataclasses.replace(EACH, allow_fallback=True))
+    assert first_epochs == []  # nothing was left to train
+    same(tmp_path / "whole", tmp_path / "cut")
+    assert not (tmp_path / "cut" / "found").exists()
+    assert not (tmp_path / "cut" / "checkpoints").exists()
+
+
+def test_a_sweep_goes_on_inside_a_group(tmp_path, killed_after, first_epochs):
+    config = SweepConfig(
+        data=SMALL.data,
+        split=SMALL.split,
+        model=ModelConfig(hidden=(8,)),
+        train=SMALL.train,
+        probe=ProbeConfig(probe="ridge"),
+        axis=("noise_std=0.1,0.5",),
+        seeds=2,
+    )
+    sweep(config, tmp_path / "whole", quiet(), EACH)
+    killed_after(2)
+    with pytest.raises(Killed):
+        sweep(config, tmp_path / "cut", quiet(), EACH)
+    first_epochs.clear()
+    sweep(config, tmp_path / "cut", quiet(), EACH)
+    assert first_epochs == [2, 3, 4]
+    same(tmp_path / "whole", tmp_path / "cut")

@@ -1,0 +1,52 @@
+"""A training that was killed anywhere and goes on ends bit for bit as one that was not: of every way, in every plan."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from resuming import SMALL, Killed, trained
+
+from aejax.config import PlanConfig
+
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
+
+def bits(tree):
+    return [(np.asarray(leaf).shape, np.asarray(leaf).tobytes()) for leaf in jax.tree.leaves(tree)]
+
+
+# One of each way to train; tests/robustness/__main__.py does the same with every kind.
+KINDS_RESUMED = ("undercomplete", "batch-top-k", "vae", "conv", "stacked")
+
+
+@pytest.mark.parametrize("kind", KINDS_RESUMED)
+def test_a_kind_goes_on_bit_for_bit(kind, tmp_path, killed_after, first_epochs):
+    config = dataclasses.replace(SMALL, method=kind, seeds=2)
+    whole = trained(config, tmp_path / "whole")
+    calls = len(first_epochs)
+    killed_after(3)
+    with pytest.raises(Killed):
+        trained(config, tmp_path / "cut")
+    first_epochs.clear()
+    assert bits(trained(config, tmp_path / "cut")) == bits(whole)
+    assert len(first_epochs) == calls - 3
+
+
+PLANS = {
+    "vmap, 2 devices": PlanConfig(within_device="vmap"),
+    "serial, 2 devices": PlanConfig(within_device="serial"),
+    "vmap, 1 device": PlanConfig(within_device="vmap", devices=1),
+    "serial, 1 device": PlanConfig(within_device="serial", devices=1),
+}
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_every_plan_goes_on_bit_for_bit_from_a_kill_after_each_call(plan, tmp_path, killed_after):
+    config = dataclasses.replace(SMALL, plan=plan)
+    whole = trained(config, tmp_path / "whole")
+    for _ in range(config.train.epochs):
+        killed_after(1)
+        with pytest.raises(Killed):
+            trained(config, tmp_path / "cut")
+    assert bits(trained(config, tmp_path / "cut")) == bits(whole)

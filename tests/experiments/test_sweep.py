@@ -1,0 +1,176 @@
+"""A sweep, small: each point is what its own comparison would find, and only the first of a group is compiled for."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from aejax.config import CompareConfig, DataConfig, ModelConfig, ObjectiveConfig, SplitConfig, SweepConfig, TrainConfig
+from aejax.config.sweep_axes import parse_axes
+from aejax.data.registry import load_dataset
+from aejax.experiments.compare import compare
+from aejax.experiments.sweep import sweep
+from aejax.experiments.sweeping.baselines import make_baselines
+from aejax.experiments.sweeping.grid import choose_kind, group_points, make_grid
+from aejax.experiments.sweeping.results import select_best_point
+from aejax.report.index import render_index
+from aejax.report.sweep_table import render_sweep_markdown, render_sweep_terminal
+from aejax.storage.atomic_io import read_json
+
+SMALL = SweepConfig(
+    data=DataConfig(dataset="digits"),
+    split=SplitConfig(label_fraction=0.2),
+    model=ModelConfig(hidden=(16,), latent_dim=3),
+    train=TrainConfig(epochs=2),
+    seeds=3,
+    axis=("noise_std=0.1,0.5", "batch_size=64,32", "learning_rate=0.001,0.01"),
+)
+
+
+def quiet():
+    return Console(file=io.StringIO(), width=200)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("results") / "sweep-digits"
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return sweep(SMALL, folder, quiet())
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """One point by itself, the last of the first group, beside a control."""
+    config = CompareConfig(
+        data=SMALL.data,
+        split=SMALL.split,
+        model=SMALL.model,
+        objective=ObjectiveConfig(noise_std=0.5),
+        optimizer=dataclasses.replace(SMALL.optimizer, learning_rate=0.01),
+        train=SMALL.train,
+        seeds=SMALL.seeds,
+        methods=("raw", "denoising"),
+    )
+    return compare(config, tmp_path_factory.mktemp("runs") / "alone", quiet())
+
+
+def named(entries, name):
+    return next(entry for entry in entries if entry["name"] == name)
+
+
+@pytest.mark.parametrize(
+    ("point", "method"),
+    [
+        ("noise_std=0.5 batch_size=64 learning_rate=0.01", "denoising"),
+        ("raw", "raw"),
+    ],
+)
+def test_a_point_and_its_references_are_what_a_comparison_finds(results, compared, point, method):
+    swept, alone = named([*results["points"], *results["references"]], point), named(compared["methods"], method)
+    np.testing.assert_array_equal(swept["test_accuracy"]["per_seed"], alone["test_accuracy"]["per_seed"])
+    np.testing.assert_allclose(swept["test_nll"]["per_seed"], alone["test_nll"]["per_seed"], rtol=2e-3)
+    if alone["reconstruction_mse"] is not None:
+        own, other = swept["reconstruction_mse"]["per_seed"], alone["reconstruction_mse"]["per_seed"]
+        np.testing.assert_allclose(own, other, rtol=1e-4)
+
+
+def test_the_difference_from_raw_is_that_of_the_comparison(results, compared):
+    name = "noise_std=0.5 batch_size=64 learning_rate=0.01"
+    swept = next(row for row in results["comparisons"] if row["method"] == name)
+    alone = next(row for row in compared["comparisons"] if row["baseline"] == "raw")
+    assert swept["baseline"] == "raw"
+    assert swept["mean_difference"] == alone["mean_difference"]
+    assert swept["ci95"] == alone["ci95"]
+
+
+def test_every_combination_is_a_point_and_they_differ(results):
+    assert [tuple(point["setting"].values()) for point in results["points"]] == [
+        (noise, batch, rate) for noise in (0.1, 0.5) for batch in (64, 32) for rate in (0.001, 0.01)
+    ]
+    errors = [point["reconstruction_mse"]["mean"] for point in results["points"]]
+    assert len(set(errors)) == len(errors)
+
+
+def test_only_the_first_point_of_a_group_is_compiled_for(results):
+    assert [len(group["points"]) for group in results["groups"]] == [4, 4]
+    for group in results["groups"]:
+        first, *others = [named(results["points"], name)["seconds"]["compile"] for name in group["points"]]
+        assert first > 0
+        assert others == [0.0, 0.0, 0.0]
+
+
+def test_the_kind_is_the_first_that_uses_every_axis(results):
+    assert results["config"]["method"] == "denoising"
+    dataset = load_dataset(SMALL.data)
+    for words, kind in {("latent_dim=2,3",): "undercomplete", ("k=2,3",): "k-sparse", ("l1=0,1",): "sparse-l1"}.items():
+        assert choose_kind(SMALL, parse_axes(words), dataset) == kind
+
+
+def test_settings_that_change_programs_are_taken_in_turn():
+    axes = parse_axes(["sparse_dim=4,8", "l1=0,1", "revive=0,1"])
+    config = dataclasses.replace(SMALL, method="sparse-l1")
+    groups = group_points(make_grid(config, axes, load_dataset(SMALL.data)), axes)
+    assert [group.traced for group in groups] == [("l1",)] * 4
+    assert {len(group.points) for group in groups} == {2}
+
+
+def test_each_width_and_each_architecture_has_references_of_its_own():
+    dataset = load_dataset(SMALL.data)
+    axes = parse_axes(["latent_dim=2,64,99", "noise_std=0.1,0.5"])
+    groups = group_points(make_grid(SMALL, axes, dataset), axes)
+    references = make_baselines("denoising", axes, groups, dataset)
+    assert list(references.methods) == ["raw", "pca-2", "pca-64", *(f"random latent_dim={d}" for d in (2, 64, 99))]
+    own = {"raw": "raw", "pca": "pca-64", "random": "random latent_dim=99"}
+    assert references.by_point["latent_dim=99 noise_std=0.5"] == own
+
+
+def test_the_point_is_chosen_on_validation_rows_and_not_on_the_test(results):
+    chosen = results["chosen"]
+    assert chosen["by"] == "valid_nll"
+    losses = {point["name"]: point["valid_nll"]["mean"] for point in results["points"]}
+    assert chosen["name"] == min(losses, key=losses.get)
+    entries = [{**point, "test_accuracy": None, "test_nll": None} for point in results["points"]]
+    assert select_best_point(entries) == chosen
+
+
+def test_without_a_choice_in_the_probe_reconstruction_of_validation_rows_chooses(results):
+    entries = [{**point, "valid_nll": None} for point in results["points"]]
+    chosen = select_best_point(entries)
+    errors = {point["name"]: point["valid_reconstruction_mse"]["mean"] for point in entries}
+    assert chosen == {"name": min(errors, key=errors.get), "by": "valid_reconstruction_mse"}
+    assert select_best_point([{**entry, "valid_reconstruction_mse": None} for entry in entries]) is None
+
+
+def test_a_finished_sweep_is_read_and_listed(results, folder):
+    assert {path.name for path in folder.iterdir()} == {
+        ".lock",
+        "run.json",
+        "config.json",
+        "metrics.jsonl",
+        "results.json",
+        "scores.npz",
+        "table.md",
+        "frontier.png",
+    }
+    console = quiet()
+    again = sweep(SMALL, folder, console)
+    assert "holds this run already" in console.file.getvalue()
+    assert again == read_json(folder / "results.json")
+    page = render_index(folder.parent)
+    assert "Kind: sweep." in page
+    assert "sweep-digits/frontier.png" in page
+
+
+def test_tables_hold_every_point_and_mark_the_chosen_one(results):
+    markdown = render_sweep_markdown(results)
+    rows = [line for line in markdown.splitlines() if line.startswith(("| 0.1 |", "| 0.5 |"))]
+    assert len(rows) == 8
+    assert sum("◀" in row for row in rows) == 1
+    console = quiet()
+    console.print(render_sweep_terminal(results))
+    assert "pca-3" in console.file.getvalue()

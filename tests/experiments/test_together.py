@@ -1,0 +1,88 @@
+"""Settings laid beside seeds: which row is whose, and that the way in which rows are taken changes nothing."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from aejax.config import DataConfig, ModelConfig, OptimizerConfig, PlanConfig, SweepConfig, TrainConfig
+from aejax.config.sweep_axes import parse_axes
+from aejax.data.registry import load_dataset
+from aejax.experiments.experiment import prepare_experiment
+from aejax.experiments.progress import SilentReporter
+from aejax.experiments.sweeping.grid import derived_fields, group_points, make_grid, make_point
+from aejax.experiments.sweeping.vectorized import (
+    experiment_for_group,
+    method_for_group,
+    slice_point,
+    tile_experiment,
+    train_group,
+)
+from aejax.models.submodules import HYPERPARAMETERS
+
+CONFIG = SweepConfig(
+    data=DataConfig(dataset="wine"),
+    model=ModelConfig(hidden=(), latent_dim=3),
+    optimizer=OptimizerConfig(optimizer="sgd", learning_rate=0.01),
+    train=TrainConfig(epochs=2),
+    seeds=3,
+)
+AXES = parse_axes(["noise_std=0.1,0.5"])
+
+
+@pytest.fixture(scope="module")
+def wine():
+    return load_dataset(CONFIG.data)
+
+
+@pytest.fixture(scope="module")
+def group(wine):
+    (found,) = group_points(make_grid(CONFIG, AXES, wine), AXES)
+    return found
+
+
+def trained_by(wine, group, within_device):
+    config = dataclasses.replace(group.points[0].config, plan=PlanConfig(within_device=within_device))
+    experiment = experiment_for_group(prepare_experiment(config, wine, SilentReporter()), group)
+    return train_group(experiment, "group", group, method_for_group("denoising", group, experiment.problem))
+
+
+@pytest.fixture(scope="module")
+def serial(wine, group):
+    return trained_by(wine, group, "serial")
+
+
+def test_a_row_has_its_seeds_rows_scaler_and_key(wine, group):
+    experiment = prepare_experiment(group.points[0].config, wine, SilentReporter())
+    wide = tile_experiment(experiment, 2)
+    assert wide.plan.seeds == 6
+    assert wide.examples is experiment.examples
+    keys, wide_keys = (jax.random.key_data(each.keys("noise")) for each in (experiment, wide))
+    for row in range(6):
+        np.testing.assert_array_equal(wide_keys[row], keys[row % 3])
+        np.testing.assert_array_equal(wide.split.train[row], experiment.split.train[row % 3])
+        np.testing.assert_array_equal(wide.device_scaler.shift[row], experiment.scaler.shift[row % 3])
+
+
+def test_rows_that_are_vmapped_train_as_those_that_are_not(wine, group, serial):
+    vmapped = trained_by(wine, group, "vmap")
+    for name, values in serial.course.history.items():
+        np.testing.assert_allclose(vmapped.history.metrics[name], values, rtol=1e-4, err_msg=name)
+
+
+def test_training_leaves_what_is_carried_alone(serial):
+    carried = serial.fit.state.variables[HYPERPARAMETERS]["noise_std"]
+    np.testing.assert_array_equal(carried, np.float32([0.1, 0.1, 0.1, 0.5, 0.5, 0.5]))
+
+
+def test_a_point_has_the_rows_of_its_setting(serial):
+    second = slice_point(serial, 1, 3)
+    np.testing.assert_array_equal(second.history.metrics["train_loss"], serial.course.history["train_loss"][3:])
+    assert set(second.progress.state.variables[HYPERPARAMETERS]["noise_std"].tolist()) == {np.float32(0.5)}
+
+
+def test_what_follows_from_an_axis_is_told(wine):
+    axes = parse_axes(["sparse_dim=20,40"])
+    points = [make_point(CONFIG, axes, (width,), wine) for width in (20, 40)]
+    assert derived_fields(points) == {"sparse_dim=20": {"k": 2}, "sparse_dim=40": {"k": 4}}

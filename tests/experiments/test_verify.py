@@ -1,0 +1,63 @@
+"""verify.py on a small scale: its files, and that the same command gives the same numbers."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from aejax.errors import InputError
+from aejax.evaluate.verification import SimulationBudget
+from aejax.experiments.verify import OUTPUT_FILES, verify
+from aejax.report.index import render_index
+from aejax.storage.atomic_io import read_json
+
+SMALL = SimulationBudget(40, (6, 8), (40, 60))
+
+
+def quiet():
+    return Console(file=io.StringIO())
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results") / "verify"
+    verify(SMALL, folder, quiet())
+    return folder
+
+
+def test_a_verification_leaves_its_files_and_every_number_in_them(out):
+    assert {path.name for path in out.iterdir()} == OUTPUT_FILES
+    found = read_json(out / "verify.json")
+    assert len(found["coverage"]) == 3 * 2 * 2
+    page = (out / "verify.md").read_text()
+    for check in found["checks"]:
+        assert f"| {check['claim']} |" in page
+    for cell in found["coverage"]:
+        assert (
+            f"| {cell['process']} | {cell['seeds']} | {cell['examples']} | {100 * cell['difference']['share']:.1f} ["
+            in page
+        )
+    assert found["environment"]["seconds"] > 0
+
+
+def test_the_same_effort_gives_the_same_numbers(out, tmp_path):
+    again = verify(SMALL, tmp_path / "again", quiet())
+    first = read_json(out / "verify.json")
+    for name in ("false_verdicts", "power", "coverage", "agreement", "checks"):
+        assert again[name] == first[name], name
+
+
+def test_the_results_page_shows_it(out):
+    page = render_index(out.parent)
+    assert "\n## verify\n" in page
+    assert "| one method twice | 6 | 40 |" in page
+    assert "(verify/verify.png)" in page
+
+
+def test_what_cannot_be_done_is_refused_before_anything_is_simulated(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(InputError, match=r"thesis\.tex"):
+        verify(SMALL, tmp_path, quiet())
+    with pytest.raises(InputError, match="--experiments 3"):
+        verify(SMALL._replace(experiments=3), tmp_path / "new", quiet())
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,233 @@
+"""The probe chooses on validation rows, fits on training and validation rows, and never sees the test rows."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from aejax.config import ProbeConfig
+from aejax.probe.features import Features
+from aejax.probe.logistic_probe import (
+    CONVERGENCE_TOLERANCE,
+    EXTENDED_GRID,
+    GRID_EXTENSION,
+    L2_GRID,
+    PATIENCE,
+    VALID_NLL_TOLERANCE,
+    ProbeRows,
+    certify_logistic_probe,
+    make_logistic_probe,
+)
+
+N = 240
+ROWS = ProbeRows(train=np.arange(0, 120), valid=np.arange(120, 170), test=np.arange(170, 240))
+FITTED = np.arange(170)
+CHOOSING = ProbeConfig()
+COLUMN_SCALES = np.array([1.0, 1e4, 1e-4, 1e2, 1e-2], np.float32)
+
+
+def blobs(apart: float, classes: int = 3, features: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(classes)
+    labels = rng.permutation(N).astype(np.int32) % classes
+    centres = apart * rng.normal(size=(classes, features))
+    return (centres[labels] + rng.normal(size=(N, features)) + 1.0).astype(np.float32), labels
+
+
+OVERLAPPING = blobs(0.7)
+APART = blobs(5.0)
+
+
+@functools.cache
+def program(config: ProbeConfig, classes: int):
+    probe = make_logistic_probe(config, classes)
+    return jax.jit(lambda inputs, labels, rows: probe(Features(inputs), labels, rows))
+
+
+def fitted(inputs, labels, config=CHOOSING, rows=ROWS):
+    return jax.tree.map(np.asarray, program(config, int(labels.max()) + 1)(inputs, labels, rows))
+
+
+def scikit_log_probs(inputs, labels, l2, train, test):
+    scaler = StandardScaler().fit(inputs[train].astype(np.float64))
+    model = LogisticRegression(C=1 / (l2 * len(train)), tol=1e-8, max_iter=10_000)
+    model.fit(scaler.transform(inputs[train].astype(np.float64)), labels[train])
+    return model.predict_log_proba(scaler.transform(inputs[test].astype(np.float64)))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels"),
+    [OVERLAPPING, blobs(0.3), blobs(0.7, classes=2)],
+    ids=["three classes", "close together", "two classes"],
+)
+def test_the_strength_is_the_strongest_that_ties_with_the_best_on_the_validation_rows(inputs, labels):
+    result = fitted(inputs, labels)
+    reference = []
+    for l2 in L2_GRID:  # the same losses by scikit-learn, fitted on the training rows alone
+        log_probs = scikit_log_probs(inputs, labels, l2, ROWS.train, ROWS.valid)
+        reference.append(-np.mean(log_probs[np.arange(50), labels[ROWS.valid]]))
+    within = result.valid_nll[GRID_EXTENSION:-GRID_EXTENSION]
+    tried = np.isfinite(within)
+    np.testing.assert_allclose(within[tried], np.array(reference)[tried], atol=2e-4)
+    chosen = int(np.argmin(np.abs(np.log(L2_GRID) - np.log(result.l2))))
+    np.testing.assert_allclose(result.l2, L2_GRID[chosen], rtol=1e-6)
+    assert reference[chosen] <= min(reference) + 3 * VALID_NLL_TOLERANCE
+    assert all(loss > min(reference) for loss in reference[:chosen])
+    assert np.all(within[:chosen] > result.valid_nll.min() + VALID_NLL_TOLERANCE)
+    assert not result.grid_edge
+
+
+def test_the_path_ends_only_after_the_loss_has_risen_time_after_time():
+    rng = np.random.default_rng(0)  # many features and wrong labels: weak strengths overfit badly
+    inputs, labels = rng.normal(size=(N, 60)).astype(np.float32), rng.integers(3, size=N).astype(np.int32)
+    result = fitted(inputs, labels)
+    tried = np.isfinite(result.valid_nll)
+    last = np.flatnonzero(tried)[-1]
+    assert last < GRID_EXTENSION + len(L2_GRID) - 1
+    assert np.all(tried[GRID_EXTENSION : last + 1])
+    assert np.all(np.diff(result.valid_nll[last - PATIENCE : last + 1]) > VALID_NLL_TOLERANCE)
+    assert result.l2 >= EXTENDED_GRID[last - PATIENCE] * (1 - 1e-6)
+
+
+def test_beyond_the_strongest_strength_the_grid_goes_on_while_each_is_better():
+    rng = np.random.default_rng(0)  # ten examples of two classes that say the opposite of the rows that choose
+    inputs, labels = APART[0] * 100, np.where(np.arange(N) < 120, APART[1], (APART[1] + 1) % 3).astype(np.int32)
+    labels[rng.permutation(120)[:3]] = 0
+    result = fitted(inputs, labels, ProbeConfig(probe_standardize=False))
+    tried = np.flatnonzero(np.isfinite(result.valid_nll))
+    assert result.grid_extended
+    assert tried[0] < GRID_EXTENSION
+    assert result.l2 > L2_GRID[0]
+    steps = -np.diff(result.valid_nll[tried[0] : GRID_EXTENSION + 1][::-1])
+    assert np.all(steps[:-1] > VALID_NLL_TOLERANCE)
+
+
+def test_beyond_the_weakest_strength_the_grid_goes_on_and_its_end_is_flagged():
+    inputs, labels = APART  # separable, in units so small that no penalty of the grid is weak
+    result = fitted(inputs * np.float32(1e-5), labels, ProbeConfig(probe_standardize=False))
+    assert result.grid_extended
+    assert result.l2 < L2_GRID[-1]
+    assert result.grid_edge == (np.argmin(result.valid_nll) == len(EXTENDED_GRID) - 1)
+
+
+def test_the_classifier_is_fitted_on_training_and_validation_rows_together():
+    inputs, labels = OVERLAPPING
+    result = fitted(inputs, labels)
+    assert max(certify_logistic_probe(result, inputs[FITTED], labels[FITTED])) <= CONVERGENCE_TOLERANCE
+    assert min(certify_logistic_probe(result, inputs[ROWS.train], labels[ROWS.train])) > 2 * CONVERGENCE_TOLERANCE
+    expected = scikit_log_probs(inputs, labels, float(result.l2), FITTED, ROWS.test)
+    np.testing.assert_allclose(result.log_probs, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("config", [ProbeConfig(), ProbeConfig(probe_c=1.0)], ids=["chosen", "fixed"])
+def test_test_rows_never_influence_the_fit(config):
+    inputs, labels = OVERLAPPING
+    others, other_labels = inputs.copy(), labels.copy()
+    others[ROWS.test], other_labels[ROWS.test] = 1e6, 0
+    here, there = fitted(inputs, labels, config), fitted(others, other_labels, config)
+    assert np.any(here.log_probs != there.log_probs)
+    for part in ("linear", "standardizer", "l2", "valid_nll", "iterations"):
+        jax.tree.map(np.testing.assert_array_equal, getattr(here, part), getattr(there, part))
+
+
+def test_validation_labels_do_influence_the_choice():
+    inputs, labels = APART
+    wrong = labels.copy()
+    wrong[ROWS.valid] = (labels[ROWS.valid] + 1) % 3
+    assert fitted(inputs, wrong).l2 > 100 * fitted(inputs, labels).l2
+
+
+def test_permuting_labels_brings_accuracy_to_chance():
+    inputs, labels = APART
+    assert np.mean(fitted(inputs, labels).log_probs.argmax(axis=1) == labels[ROWS.test]) > 0.95
+    hits, draws = 0, 10
+    for seed in range(draws):
+        permuted = np.random.default_rng(seed).permutation(labels)
+        log_probs = fitted(inputs, permuted).log_probs
+        hits += np.count_nonzero(log_probs.argmax(axis=1) == permuted[ROWS.test])
+    total = draws * len(ROWS.test)
+    assert abs(hits - total / 3) < 4 * np.sqrt(total * (1 / 3) * (2 / 3))
+
+
+def test_the_result_does_not_depend_on_the_features_units_when_standardised_and_does_when_not():
+    inputs, labels = OVERLAPPING
+    here, there = fitted(inputs, labels), fitted(inputs * COLUMN_SCALES, labels)
+    assert here.l2 == there.l2
+    np.testing.assert_allclose(there.log_probs, here.log_probs, atol=1e-3)
+    fixed = ProbeConfig(probe_c=0.01, probe_standardize=False)
+    doubled = inputs * np.float32(2.0)
+    assert np.max(np.abs(fitted(inputs, labels, fixed).log_probs - fitted(doubled, labels, fixed).log_probs)) > 0.05
+
+
+@pytest.mark.parametrize("load", [load_breast_cancer, load_wine], ids=["two classes", "three classes"])
+@pytest.mark.parametrize("standardize", [True, False], ids=["standardised", "as they are"])
+def test_a_fixed_c_of_one_is_scikit_learns_default_classifier(load, standardize):
+    inputs, labels = load(return_X_y=True)
+    inputs = StandardScaler().fit_transform(inputs) * (1.0 if standardize else 0.3)
+    order = np.random.default_rng(0).permutation(len(labels))
+    train, valid, test = np.split(order, [len(order) // 2, 2 * len(order) // 3])
+    config = ProbeConfig(probe_c=1.0, probe_standardize=standardize)
+    rows = ProbeRows(train, valid, test)
+    result = fitted(inputs.astype(np.float32), labels.astype(np.int32), config, rows)
+    both = np.concatenate([train, valid])
+    fit_inputs = StandardScaler().fit(inputs[both]).transform(inputs) if standardize else inputs
+    reference = LogisticRegression(C=1.0, tol=1e-8, max_iter=10_000).fit(fit_inputs[both], labels[both])
+    np.testing.assert_array_equal(result.log_probs.argmax(axis=1), reference.predict(fit_inputs[test]))
+    np.testing.assert_allclose(np.exp(result.log_probs), reference.predict_proba(fit_inputs[test]), atol=1e-3)
+    assert result.valid_nll.shape == (0,)
+    assert not result.grid_edge
+
+
+def test_without_validation_rows_a_fixed_c_still_fits():
+    inputs, labels = OVERLAPPING
+    rows = ProbeRows(FITTED, np.zeros(0, np.int64), ROWS.test)
+    config = ProbeConfig(probe_c=1.0)
+    here, there = fitted(inputs, labels, config, rows), fitted(inputs, labels, config)
+    np.testing.assert_allclose(here.log_probs, there.log_probs, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 12_345_678.0])
+def test_a_constant_feature_gets_no_weight_and_changes_nothing(value):
+    inputs, labels = OVERLAPPING
+    wider = np.column_stack([inputs, np.full(N, value, np.float32)])
+    here, there = fitted(inputs, labels), fitted(wider, labels)
+    np.testing.assert_array_equal(there.linear.weights[-1], 0)
+    np.testing.assert_allclose(there.log_probs, here.log_probs, atol=1e-3)
+
+
+def test_log_probabilities_are_normalised():
+    result = fitted(*OVERLAPPING)
+    np.testing.assert_allclose(logsumexp(result.log_probs, axis=1), 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", ["weights", "bias"])
+def test_the_certificate_is_small_at_the_solution_and_large_beside_it(part):
+    inputs, labels = OVERLAPPING
+    result = fitted(inputs, labels)
+    assert max(certify_logistic_probe(result, inputs[FITTED], labels[FITTED])) < 2e-5
+    moved = result.linear._replace(**{part: getattr(result.linear, part).copy()})
+    getattr(moved, part)[..., 0] += 0.05
+    beside = certify_logistic_probe(result._replace(linear=moved), inputs[FITTED], labels[FITTED])
+    assert beside.gradient_norm > 10 * CONVERGENCE_TOLERANCE
+    assert beside.gap > 2 * CONVERGENCE_TOLERANCE
+
+
+def test_the_certificate_is_the_largest_entry_of_the_objectives_gradient():
+    inputs, labels = blobs(0.7, classes=2)
+    result = fitted(inputs, labels)
+    moved = result.linear._replace(weights=result.linear.weights + 0.1)
+
+    def objective(linear):
+        standard = (inputs[FITTED] - result.standardizer.mean[None]) / result.standardizer.deviation[None]
+        log_probs = jax.nn.log_softmax(standard @ linear.weights + linear.bias[None])
+        loss = -jnp.mean(log_probs[jnp.arange(170), labels[FITTED]])
+        return loss + result.l2 * jnp.sum(linear.weights**2)  # two classes: twice l2 / 2
+
+    expected = max(float(jnp.abs(leaf).max()) for leaf in jax.grad(objective)(moved))
+    found = certify_logistic_probe(result._replace(linear=moved), inputs[FITTED], labels[FITTED]).gradient_norm
+    np.testing.assert_allclose(found, expected, rtol=1e-4)

@@ -1,0 +1,99 @@
+"""Ridge on one-hot targets is scikit-learn's, with every choice made on validation rows."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+
+from aejax.config import ProbeConfig
+from aejax.probe.features import Features
+from aejax.probe.logistic_probe import EXTENDED_GRID, ProbeRows
+from aejax.probe.ridge import INVERSE_TEMPERATURES, certify_ridge_probe, make_ridge_probe
+
+RNG = np.random.default_rng(0)
+N, CLASSES = 240, 3
+LABELS = (RNG.permutation(N) % CLASSES).astype(np.int32)
+INPUTS = (0.7 * RNG.normal(size=(CLASSES, 6))[LABELS] + RNG.normal(size=(N, 6)) + 1.0).astype(np.float32)
+ROWS = ProbeRows(train=np.arange(0, 120), valid=np.arange(120, 170), test=np.arange(170, N))
+FITTED = np.arange(170)
+CHOOSING = ProbeConfig(probe="ridge")
+
+
+@functools.cache
+def fitted(config: ProbeConfig = CHOOSING):
+    return jax.tree.map(np.asarray, jax.jit(make_ridge_probe(config, CLASSES))(Features(INPUTS), LABELS, ROWS))
+
+
+def scikit(rows: np.ndarray, l2: float, wanted: np.ndarray) -> np.ndarray:
+    scaler = StandardScaler().fit(INPUTS[rows].astype(np.float64))
+    model = Ridge(alpha=l2 * len(rows)).fit(scaler.transform(INPUTS[rows]), np.eye(CLASSES)[LABELS[rows]])
+    return model.predict(scaler.transform(INPUTS[wanted]))
+
+
+def test_every_strength_has_scikit_learns_validation_error():
+    result = fitted()
+    targets = np.eye(CLASSES)[LABELS[ROWS.valid]]
+    expected = [
+        0.5 * np.mean(np.sum((scikit(np.asarray(ROWS.train), l2, np.asarray(ROWS.valid)) - targets) ** 2, axis=1))
+        for l2 in EXTENDED_GRID
+    ]
+    np.testing.assert_allclose(result.valid_loss, expected, rtol=1e-4)
+    chosen = int(np.argmin(np.abs(np.log(EXTENDED_GRID) - np.log(result.l2))))
+    assert expected[chosen] <= min(expected) * 1.0003
+    assert all(loss > min(expected) * 1.0001 * (1 - 1e-5) for loss in expected[:chosen])
+
+
+def test_the_test_rows_are_scored_by_the_fit_on_training_and_validation_rows():
+    result = fitted()
+    scores = scikit(FITTED, float(result.l2), np.asarray(ROWS.test))
+    np.testing.assert_allclose(result.log_probs, log_softmax(result.inverse_temperature * scores, axis=1), atol=2e-3)
+
+
+def test_the_temperature_is_the_one_of_lowest_validation_nll():
+    result = fitted()
+    scores = scikit(np.asarray(ROWS.train), float(result.l2), np.asarray(ROWS.valid))
+
+    def nll(factor: float) -> float:
+        return -np.mean(log_softmax(factor * scores, axis=1)[np.arange(50), LABELS[ROWS.valid]])
+
+    best = min(INVERSE_TEMPERATURES, key=nll)
+    np.testing.assert_allclose(result.inverse_temperature, best)
+    np.testing.assert_allclose(result.valid_nll, nll(best), rtol=1e-3)
+
+
+def test_test_rows_never_influence_the_fit():
+    others, labels = INPUTS.copy(), LABELS.copy()
+    others[ROWS.test], labels[ROWS.test] = 1e6, 0
+    there = jax.jit(make_ridge_probe(ProbeConfig(probe="ridge"), CLASSES))(Features(others), labels, ROWS)
+    here = fitted()
+    for part in ("linear", "l2", "valid_loss", "inverse_temperature"):
+        jax.tree.map(np.testing.assert_array_equal, getattr(here, part), getattr(there, part))
+
+
+def test_a_fixed_c_is_not_chosen():
+    result = fitted(ProbeConfig(probe="ridge", probe_c=0.5))
+    np.testing.assert_allclose(result.l2, 1 / (0.5 * 170))
+    assert result.valid_loss.shape == (0,)
+    assert not result.grid_edge
+    assert not result.grid_extended
+
+
+@pytest.mark.parametrize("size", [0.01, 1.0])
+def test_the_certificate_vanishes_at_the_optimum_and_bounds_the_distance_beside_it(size):
+    result = fitted()
+    at_optimum = certify_ridge_probe(result, INPUTS[FITTED], LABELS[FITTED])
+    assert max(at_optimum) < 1e-5
+    moved = result.linear._replace(weights=result.linear.weights + size * RNG.normal(size=result.linear.weights.shape))
+    beside = certify_ridge_probe(result._replace(linear=moved), INPUTS[FITTED], LABELS[FITTED])
+
+    def objective(linear) -> float:
+        inputs = (INPUTS[FITTED] - result.standardizer.mean) / result.standardizer.deviation
+        errors = inputs @ linear.weights + linear.bias - np.eye(CLASSES)[LABELS[FITTED]]
+        return 0.5 * np.mean(np.sum(errors**2, axis=1)) + 0.5 * float(result.l2) * np.sum(linear.weights**2)
+
+    value = objective(moved)
+    assert beside.gap * value >= (value - objective(result.linear)) * (1 - 1e-6)

@@ -1,0 +1,170 @@
+"""Small valid inputs of every reader, made anew each time: what the fuzzer starts from."""
+
+import functools
+import gzip
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from aejax.data.npz import NPY_SUFFIX
+
+Arrays = dict[str, np.ndarray]
+N_ROWS = 12
+LABELS = np.arange(N_ROWS) % 2
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def identity(content: bytes) -> bytes:
+    """No container around what is damaged."""
+    return content
+
+
+class Sample(NamedTuple):
+    """One valid file."""
+
+    path: str  # where it stands in the reader's folder
+    content: bytes  # what is damaged
+    wrap: Callable[[bytes], bytes] = identity  # puts damaged content into an intact container, past its checksums
+
+
+def npz_samples(folder: Path) -> list[Sample]:
+    """A table and Keras' four arrays, damaged as archives; headers and values damaged inside intact archives."""
+    table: Arrays = {"x": np.linspace(0, 1, 3 * N_ROWS).reshape(N_ROWS, 3), "y": LABELS}
+    images = np.arange(N_ROWS * 6, dtype=np.uint8).reshape(N_ROWS, 2, 3)
+    parts: Arrays = {"x_train": images, "y_train": LABELS, "x_test": images[:4], "y_test": LABELS[:4]}
+    text: Arrays = {"x": table["x"].astype(np.float32), "y": np.array(["ant", "bee"] * (N_ROWS // 2))}
+    whole = [npz_bytes({name: npy_bytes(array) for name, array in arrays.items()}) for arrays in (table, parts, text)]
+    members = [
+        Sample("set.npz", npy_bytes(array), functools.partial(_npz_with_member, arrays, name))
+        for arrays in (table, text)
+        for name, array in arrays.items()
+    ]
+    return [*(Sample("set.npz", content) for content in whole), *members]
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    """The content of an `.npy` file."""
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def npz_bytes(members: dict[str, bytes]) -> bytes:
+    """The content of an `.npz` file with these members."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name + NPY_SUFFIX, content)
+    return stream.getvalue()
+
+
+def _npz_with_member(arrays: Arrays, name: str, npy: bytes) -> bytes:
+    return npz_bytes({other: npy if other == name else npy_bytes(array) for other, array in arrays.items()})
+
+
+def csv_samples(folder: Path) -> list[Sample]:
+    """With and without a header, in three dialects."""
+    rows = [f"{i},{i / 2},{'ab'[i % 2]}" for i in range(N_ROWS)]
+    quoted = '"a\tb"\t"label"\n' + '1\t"0"\n-2e3\t"1"\n' * (N_ROWS // 2)
+    texts = ("\n".join(["width,height,kind", *rows]), "\r\n".join(rows).replace(",", ";"), quoted)
+    return [Sample("set.csv", text.encode()) for text in texts]
+
+
+def parquet_samples(folder: Path) -> list[Sample]:
+    """Plain, with a dictionary and compressed, and with checksums. None where pyarrow is not installed."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        return []
+    table = pyarrow.table(
+        {"a": np.arange(N_ROWS), "b": np.linspace(0, 1, N_ROWS), "label": ["ant", "bee"] * (N_ROWS // 2)}
+    )
+    samples = []
+    for options in ({"use_dictionary": False, "compression": "none"}, {}, {"write_page_checksum": True}):
+        stream = io.BytesIO()
+        pyarrow.parquet.write_table(table, stream, **options)
+        samples.append(Sample("set.parquet", stream.getvalue()))
+    return samples
+
+
+def idx_samples(folder: Path) -> list[Sample]:
+    """MNIST's four files in small, plain and gzipped; each is damaged with the other three beside it."""
+    images = np.arange(N_ROWS * 6, dtype=np.uint8).reshape(N_ROWS, 2, 3)
+    arrays = {
+        "train-images-idx3-ubyte": images,
+        "train-labels-idx1-ubyte": LABELS.astype(np.uint8),
+        "t10k-images-idx3-ubyte": images[:4],
+        "t10k-labels-idx1-ubyte": LABELS[:4].astype(np.uint8),
+    }
+    samples = []
+    for name, array in arrays.items():
+        content = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+        (folder / name).write_bytes(content)
+        samples += [
+            Sample(name, content),
+            Sample(name, gzip.compress(content, mtime=0)),
+            Sample(name, content, gzip_bytes),
+        ]
+    return samples
+
+
+def gzip_bytes(content: bytes) -> bytes:
+    """The same for the same content."""
+    return gzip.compress(content, compresslevel=1, mtime=0)
+
+
+def image_samples(folder: Path) -> list[Sample]:
+    """PNG and JPEG of several kinds, beside intact images of two classes; PNG also with its checksums mended."""
+    rng = np.random.default_rng(0)
+    grey = Image.fromarray(rng.integers(0, 256, (4, 5), dtype=np.uint8))
+    colour = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8))
+    for number in range(6):
+        path = folder / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        grey.save(path)
+    encoded = [(grey, "PNG"), (colour, "PNG"), (colour.quantize(4), "PNG"), (grey, "JPEG"), (colour, "JPEG")]
+    samples = []
+    for image, kind in encoded:
+        stream = io.BytesIO()
+        image.save(stream, kind)
+        samples.append(Sample("a/0.png", stream.getvalue()))
+        samples += [Sample("a/0.png", stream.getvalue(), fix_png_checksums)] * (kind == "PNG")
+    return samples
+
+
+def fix_png_checksums(png: bytes) -> bytes:
+    """A damaged PNG whose chunks have the checksums of what they now hold, as far as their lengths make sense."""
+    return (
+        PNG_SIGNATURE + b"".join(_fixed_png_chunks(png, len(PNG_SIGNATURE))) if png.startswith(PNG_SIGNATURE) else png
+    )
+
+
+def _fixed_png_chunks(png: bytes, start: int) -> Iterator[bytes]:
+    while start + 12 <= len(png):
+        (length,) = struct.unpack(">I", png[start : start + 4])
+        if start + 12 + length > len(png):
+            break
+        body = png[start + 4 : start + 8 + length]
+        yield png[start : start + 4] + body + struct.pack(">I", zlib.crc32(body))
+        start += 12 + length
+    yield png[start:]
+
+
+def axis_samples(folder: Path) -> list[Sample]:
+    """Words of `--axis`."""
+    words = (
+        "latent_dim=2,4,8",
+        "noise-std=0.1,0.3",
+        "hidden=128x64,none",
+        "optimizer=adam,sgd",
+        "batch_norm=true,false",
+    )
+    return [Sample("axis", word.encode()) for word in words]

@@ -1,0 +1,265 @@
+"""What opens an encoder opens nothing else: damage, contradictions and traps are refused, each with the file's name."""
+
+import json
+import pickle
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from orbax.checkpoint import v1 as ocp
+from safetensors.numpy import load_file, save_file
+
+from aejax.errors import InputError
+from aejax.storage import pretrained_encoder as encoders
+from aejax.storage.manifest import CorruptedFileError, write_manifest
+from aejax.storage.pretrained_encoder import load_encoder
+
+
+def files_of(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_every_file_that_is_flipped_or_missing_or_extra_is_named(published):
+    for name in files_of(published):
+        path = published / name
+        content = path.read_bytes()
+        named = name.replace("[", ".")
+        if content:
+            path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+            with pytest.raises(CorruptedFileError, match=named):
+                load_encoder(published)
+        path.unlink()
+        with pytest.raises(CorruptedFileError, match=named):
+            load_encoder(published)
+        path.write_bytes(content)
+    (published / "orbax" / "more.py").write_text("print()")
+    with pytest.raises(CorruptedFileError, match=r"orbax/more\.py was not saved"):
+        load_encoder(published)
+    (published / "orbax" / "more.py").unlink()
+    load_encoder(published)
+
+
+def say(folder, **changes):
+    """Change `encoder.json`, and sum everything anew: a liar's folder, whole by its own manifest."""
+    said = json.loads((folder / "encoder.json").read_text())
+    for path, value in changes.items():
+        place = said
+        *outer, last = path.split("__")
+        for name in outer:
+            place = place[name]
+        place.pop(last) if value is ... else place.update({last: value})
+    (folder / "encoder.json").write_text(json.dumps(said))
+    write_manifest(folder)
+
+
+LIES = {
+    "another schema": ({"schema": 2}, "is of schema 2, and this aejax reads 1"),
+    "a schema that is true": ({"schema": True}, "is of schema True"),
+    "no schema": ({"schema": ...}, "is of schema None"),
+    "an unknown kind": ({"kind": "undercompleat"}, "kind 'undercompleat' is not in this aejax's registry"),
+    "an import path": ({"kind": "os:system"}, "kind 'os:system' is not in"),
+    "a dotted name": ({"kind": "aejax.autoencoders.deterministic.linear"}, "is not in this aejax's registry"),
+    "another field": ({"hook": "os.system"}, "unknown field hook"),
+    "another inner field": ({"model__module": "os"}, "unknown field module"),
+    "a missing field": ({"dtype": ...}, "field dtype is missing"),
+    "another dtype": ({"dtype": "object"}, "dtype: 'object' is not"),
+    "another format": ({"formats": ["pickle"]}, "formats: 'pickle' is not"),
+    "text for a number": ({"classes": "10"}, "classes: '10' is not"),
+    "a layer too wide": ({"model__hidden": [2**40]}, r"encoder\.json.* at most 1048576"),
+    "a layer of nothing": ({"model__hidden": [0]}, "every width must be at least 1"),
+    "too many layers": ({"model__hidden": [1] * 65}, "65 entries; at most 64"),
+    "too wide a code": ({"model__latent_dim": 2**25}, r"encoder\.json.* at most 1048576"),
+    "an example too large": ({"shape": [2**13, 2**13]}, "has more than 16777216 numbers"),
+    "a shape below zero": ({"shape": [-8, -8, 1]}, "expected from 1 to"),
+    "no shape": ({"shape": []}, "has no features"),
+    "more than fits the memory": ({"model__hidden": [2**20, 2**20]}, r"its arrays take 4\.0 TiB, .* are free"),
+    "another architecture": ({"model__hidden": [17]}, r"hidden.* the config makes it float32\[.*17"),
+    "another depth": ({"model__hidden": [16, 16]}, "is missing"),
+    "undecided": ({"model__latent_dim": None}, "encoder cannot be built of it"),
+    "another width of the code": ({"code_width": 7}, "code_width 7, the model gives 6"),
+    "more seeds than stacked": ({"seeds": [0, 1]}, "2 seeds that are not stacked"),
+    "a seed twice": ({"seeds": [1, 1], "stacked": True}, "each seed is a number of its own"),
+    "another scaler": ({"preprocessing__shift": [[0.0]]}, "the scaler's shift is another"),
+    "no scaler": ({"preprocessing__shift": []}, "preprocessing needs 1 rows"),
+    "other metrics": ({"metrics__epoch": [1, 2]}, "every metric needs 1 numbers"),
+    "another sum": ({"arrays_sha256": "0" * 64}, "do not belong together"),
+}
+
+
+@pytest.mark.parametrize(("changes", "fault"), LIES.values(), ids=LIES)
+def test_a_description_that_lies_is_refused_by_its_field(published, changes, fault):
+    say(published, **changes)
+    with pytest.raises(InputError, match=fault):
+        load_encoder(published)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{", "nothing", '{"schema": NaN}', "[" * 100_000, '{"schema": 1' + "0" * 5000 + "}"]
+)
+def test_a_description_that_is_no_object_of_json_is_refused(published, text):
+    (published / "encoder.json").write_text(text)
+    write_manifest(published)
+    with pytest.raises(InputError, match=r"encoder\.json"):
+        load_encoder(published)
+
+
+def test_nothing_is_read_into_memory_before_its_shape_is_known_to_be_right(published, monkeypatch):
+    """Arrays of another shape are refused by what the formats say of them, never by loading them."""
+    monkeypatch.setattr(ocp, "load", lambda *_: pytest.fail("loaded"))
+    say(published, model__hidden=[17])
+    for formats in (["orbax"], ["safetensors"]):
+        say(published, formats=formats)
+        with pytest.raises(InputError, match="the config makes it"):
+            load_encoder(published)
+
+
+def test_a_link_out_of_the_folder_is_refused(published, tmp_path):
+    target = tmp_path / "elsewhere"
+    shutil.copytree(published / "orbax", target)
+    shutil.rmtree(published / "orbax")
+    (published / "orbax").symlink_to(target)
+    with pytest.raises(CorruptedFileError, match="orbax is no regular file"):
+        load_encoder(published)
+
+
+def test_a_manifest_that_names_a_file_outside_is_refused(published, tmp_path):
+    (tmp_path / "outside").write_bytes(b"")
+    said = json.loads((published / "manifest.json").read_text())
+    said["files"]["../outside"] = {
+        "bytes": 0,
+        "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    }
+    content = json.dumps(said, sort_keys=True, indent=1, ensure_ascii=True) + "\n"
+    (published / "manifest.json").write_text(content)
+    with pytest.raises(CorruptedFileError, match=r"\.\./outside is missing"):
+        load_encoder(published)
+
+
+TRAPS = {
+    "a name that climbs": lambda arrays: {**arrays, "../../params.code.bias": np.zeros(6, np.float32)},
+    "an absolute name": lambda arrays: {**arrays, "/etc/passwd": np.zeros(6, np.float32)},
+    "another type": lambda arrays: {**arrays, "params.code.bias": arrays["params.code.bias"].astype(np.float64)},
+    "a type that no encoder has": lambda arrays: {**arrays, "params.code.bias": np.zeros(6, np.int64)},
+    "an array too many": lambda arrays: {**arrays, "params.decoder.bias": np.zeros(6, np.float32)},
+    "an array too few": lambda arrays: {name: leaf for name, leaf in arrays.items() if name != "params.code.bias"},
+}
+
+
+@pytest.mark.parametrize("change", TRAPS.values(), ids=TRAPS)
+def test_safetensors_with_another_array_are_refused(published, change):
+    path = published / "encoder.safetensors"
+    save_file(change(load_file(path)), path)
+    say(published, formats=["safetensors"])
+    with pytest.raises(InputError, match=r"encoder\.safetensors: "):
+        load_encoder(published)
+
+
+def test_an_orbax_checkpoint_whose_names_climb_is_refused(published):
+    metadata = published / "orbax" / "state" / "_METADATA"
+    metadata.write_text(metadata.read_text().replace("bias", "../../../elsewhere"))
+    shutil.copytree(published / "orbax" / "state" / "params.code.bias", published / "orbax" / "elsewhere")
+    write_manifest(published / "orbax")
+    say(published)
+    with pytest.raises(InputError, match="orbax: "):
+        load_encoder(published)
+
+
+def test_an_orbax_database_with_the_right_arrays_is_refused(published):
+    """Its chunks may be compressed, and its records may lie anywhere in it."""
+    inner = published / "orbax"
+    tree, meta = ocp.load(inner), (inner / "meta.json").read_bytes()
+    shutil.rmtree(inner)
+    ocp.save(inner, tree)
+    (inner / "meta.json").write_bytes(meta)
+    write_manifest(inner)
+    say(published)
+    with pytest.raises(InputError, match=r"is missing; the checkpoint|is no part of a published encoder"):
+        load_encoder(published)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("chunks", [2**40, 6]),
+        ("compressor", {"id": "zstd", "level": 1}),
+        ("filters", [{"id": "delta"}]),
+        ("chunks", None),
+        ("compressor", ...),
+    ],
+)
+def test_an_array_that_would_grow_when_it_is_read_is_refused(published, field, value, monkeypatch):
+    monkeypatch.setattr(ocp, "load", lambda *_: pytest.fail("loaded"))
+    path = published / "orbax" / "state" / "params.code.kernel" / ".zarray"
+    said = json.loads(path.read_text())
+    assert field in said
+    path.write_text(json.dumps({name: own for name, own in (said | {field: value}).items() if own is not ...}))
+    write_manifest(published / "orbax")
+    say(published)
+    with pytest.raises(
+        CorruptedFileError, match=r"params\.code\.kernel: does not hold its array as it is|zarray: is damaged"
+    ):
+        load_encoder(published)
+
+
+def test_an_array_with_more_bytes_than_its_shape_is_refused(published):
+    path = published / "orbax" / "state" / "params.code.kernel" / "0.0"
+    path.write_bytes(path.read_bytes() * 2)
+    write_manifest(published / "orbax")
+    say(published)
+    with pytest.raises(CorruptedFileError, match="as it is, in one piece"):
+        load_encoder(published)
+
+
+class Trap:
+    """What a pickle may do where it is loaded."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("name", ["encoder.safetensors", "orbax/state/_METADATA", "encoder.json", "orbax/meta.json"])
+def test_a_pickle_in_place_of_a_file_is_refused_and_not_run(published, tmp_path, name):
+    assert (published / name).exists()
+    (published / name).write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    write_manifest(published / "orbax")
+    if name != "encoder.json":
+        say(published, formats=["safetensors" if name == "encoder.safetensors" else "orbax"])
+    write_manifest(published)
+    with pytest.raises(InputError):
+        load_encoder(published)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_header_that_promises_more_than_the_file_holds_is_refused(published):
+    path = published / "encoder.safetensors"
+    path.write_bytes((2**62).to_bytes(8, "little") + path.read_bytes()[8:])
+    say(published, formats=["safetensors"])
+    with pytest.raises(CorruptedFileError, match="cannot be read"):
+        load_encoder(published)
+
+
+def test_a_program_alone_is_not_opened(published):
+    say(published, formats=["stablehlo"])
+    with pytest.raises(InputError, match=r"holds a compiled program alone.*--formats orbax writes arrays"):
+        load_encoder(published)
+
+
+def test_the_arrays_are_read_from_whichever_format_there_is(published, raw):
+    codes = load_encoder(published)(raw)
+    say(published, formats=["safetensors"])
+    shutil.rmtree(published / "orbax")
+    write_manifest(published)
+    np.testing.assert_array_equal(load_encoder(published)(raw), codes)
+
+
+def test_no_registered_kind_allocates_before_its_memory_is_refused(published, monkeypatch):
+    """Shapes come from an abstract evaluation: whatever is made on a device here would be seen."""
+    monkeypatch.setattr(encoders, "host_room", lambda: 100)
+    before = len(jax.live_arrays())
+    with pytest.raises(InputError, match="100 B are free"):
+        load_encoder(published)
+    assert len(jax.live_arrays()) <= before

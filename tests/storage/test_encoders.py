@@ -1,0 +1,200 @@
+"""A published encoder is the encoder: in every format, under every transformation, for every kind."""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import export
+
+import aejax
+from aejax.autoencoders.registry import KINDS
+from aejax.data.scalers import Scaler, apply_scaler
+from aejax.errors import InputError
+from aejax.storage.encoder_metadata import read_metadata
+from aejax.storage.export import require_available
+from aejax.storage.formats import read_safetensors
+from aejax.storage.numpy_forward import numpy_forward
+from aejax.storage.pretrained_encoder import load_encoder
+from aejax.storage.pytree_io import named_leaves
+
+CODES = {"mean": {}, "sample": {"posterior_code": "sample"}, "both": {"posterior_code": "mean-and-deviation"}}
+CASES = {
+    **{kind: (kind, {}) for kind in KINDS},
+    **{f"vae-{code}": ("vae", model) for code, model in CODES.items() if model},
+    "normalised": ("undercomplete", {"batch_norm": True, "activation": "leaky_relu", "conventions": "keras"}),
+    "gelu": ("undercomplete", {"activation": "gelu", "code_activation": "tanh"}),
+    "single": ("undercomplete", {"hidden": (), "code_activation": "sigmoid"}),
+}
+CONVOLUTIONAL = {"conv", "conv-denoising", "conv-vae"}
+
+
+def close(found, expected):
+    """To 1e-6 of the largest code."""
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * max(1.0, np.abs(expected).max()))
+
+
+def expected_codes(model, variables, scaled_by, inputs):
+    return model.encode(variables, apply_scaler(Scaler(**scaled_by["scaler"]), jnp.reshape(inputs, (len(inputs), -1))))
+
+
+@pytest.mark.parametrize(("kind", "changes"), CASES.values(), ids=CASES)
+def test_every_kind_gives_the_same_codes_in_every_format(make_published, tmp_path, raw, kind, changes):
+    model, (variables,), (own,) = make_published(tmp_path / "encoder", kind, model=changes)
+    expected = jax.jit(functools.partial(expected_codes, model))(variables, own, raw)
+    encode = load_encoder(tmp_path / "encoder")
+    close(jax.jit(encode)(raw), expected)
+    assert encode.width == expected.shape[1]
+
+    arrays = read_safetensors(tmp_path / "encoder", jax.eval_shape(lambda: encode.variables))
+    jax.tree.map(np.testing.assert_array_equal, arrays, encode.variables)  # which Orbax read
+
+    program = export.deserialize(bytearray((tmp_path / "encoder" / "encode.stablehlo").read_bytes()))
+    assert set(program.platforms) == {"cpu", "cuda", "tpu"}
+    close(program.call(raw), expected)
+
+    source = numpy_forward(model)
+    assert (source is None) == (kind in CONVOLUTIONAL or changes.get("posterior_code") == "sample")
+    if source:
+        names: dict = {}
+        exec(source, names)
+        close(names["encode"](named_leaves(arrays), raw), expected)
+
+
+def test_stacked_seeds_are_their_singles(make_published, tmp_path, raw):
+    folder = tmp_path / "encoder"
+    model, ones, own = make_published(folder, "batch-top-k", seeds=(4, 0, 2), stacked=True)
+    encode = load_encoder(folder)
+    codes = encode(raw)
+    assert codes.shape == (3, 5, encode.width)
+    for at, seed in enumerate((4, 0, 2)):
+        close(codes[at], expected_codes(model, ones[at], own[at], raw))
+        one = encode.select_seed(seed)
+        close(one(raw), codes[at])
+        assert one.seeds == (seed,)
+        assert one.metadata.preprocessing.shift == ((seed + 3.0,),)
+    close(jax.vmap(encode.apply, in_axes=(0, None))(encode.variables, raw), codes)
+    program = export.deserialize(bytearray((folder / "encode.stablehlo").read_bytes()))
+    for batch in (raw, raw[:1]):
+        close(program.call(batch), codes[:, : len(batch)])
+    with pytest.raises(InputError, match="seed 1: is not among those published, 4, 0, 2"):
+        encode.select_seed(1)
+
+
+def test_the_forward_pass_in_numpy_is_a_jax_function_too(make_published, tmp_path, raw):
+    model, (variables,), (own,) = make_published(tmp_path / "encoder", "k-sparse", formats=("safetensors",))
+    source = numpy_forward(model)
+    assert source is not None
+    names: dict = {}
+    exec(source.replace("import numpy", "import jax.numpy"), names)
+    with jax.numpy_rank_promotion("allow"):
+        codes = jax.jit(names["encode"])(named_leaves({"params": variables["params"]["encoder"], **own}), raw)
+    close(codes, expected_codes(model, variables, own, raw))
+
+
+@pytest.fixture(scope="module")
+def encode(pristine):
+    return aejax.load_encoder(str(pristine))
+
+
+def test_it_is_pure_under_jit_and_vmap(encode, raw):
+    codes = encode(raw)
+    close(jax.jit(encode)(raw), codes)
+    close(jax.jit(encode.apply)(encode.variables, raw), codes)
+    close(jax.vmap(encode)(raw), codes)  # single examples
+    close(jax.vmap(encode)(raw[None])[0], codes)
+    np.testing.assert_array_equal(encode(raw), codes)
+
+
+def test_its_derivatives_are_the_finite_differences(encode, raw):
+    inputs = raw.astype(np.float32)
+    direction = np.random.default_rng(0).standard_normal(inputs.shape).astype(np.float32)
+    _, tangent = jax.jvp(encode, (jnp.asarray(inputs),), (jnp.asarray(direction),))
+    step = 1e-2
+    ahead, behind = encode(inputs + step * direction), encode(inputs - step * direction)
+    differences = (ahead - behind) / (2 * step)
+    np.testing.assert_allclose(tangent, differences, atol=1e-3)
+
+    def loss(params):
+        return jnp.sum(encode.apply({**encode.variables, "params": params}, inputs)[:, 0])
+
+    gradients = jax.grad(loss)(encode.variables["params"])
+    np.testing.assert_allclose(gradients["code"]["bias"], [len(inputs)] + [0.0] * (encode.width - 1), atol=1e-5)
+
+
+def test_any_real_dtype_and_flat_inputs_give_the_same_codes(encode, raw):
+    codes = encode(raw)
+    for dtype in (np.int8, np.int64, np.float16, np.float32, np.float64):
+        close(encode(raw.astype(dtype)), codes)
+    close(encode(raw.reshape(5, 64)), codes)
+    close(encode(raw[2]), codes[2])
+    close(encode(raw[2].reshape(64)), codes[2])
+
+
+def test_an_example_has_its_code_whatever_lies_beside_it(encode, raw):
+    close(encode(raw)[3:4], encode(raw[3:4]))
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 8), (5, 63), (8, 8, 3), (), (64, 1)])
+def test_inputs_of_another_shape_are_refused_with_both_shapes(encode, shape):
+    expected = re.escape(f"inputs of shape {shape}: expected (batch, 8, 8, 1) or (batch, 64)")
+    with pytest.raises(ValueError, match=expected):
+        encode(np.zeros(shape, np.float32))
+
+
+def test_a_flat_kind_is_called_by_its_features(make_published, tmp_path):
+    make_published(tmp_path / "encoder", "linear", shape=(6,), formats=("safetensors",))
+    encode = load_encoder(tmp_path / "encoder")
+    assert encode.example_shape == (6,)
+    assert encode(np.zeros((3, 6))).shape == (3, encode.width)
+    with pytest.raises(ValueError, match=r"expected \(batch, 6\)$"):
+        encode(np.zeros((3, 5)))
+
+
+def test_the_sum_that_the_publisher_told_opens_it_and_another_does_not(make_published, pristine):
+    import hashlib
+
+    told = hashlib.sha256((pristine / "manifest.json").read_bytes()).hexdigest()
+    load_encoder(pristine, sha256=told.upper())
+    with pytest.raises(InputError, match="was asked for"):
+        load_encoder(pristine, sha256="0" * 64)
+
+
+def test_a_description_survives_json_and_its_own_limits(pristine):
+    description = read_metadata(pristine)
+    assert description.kind == "undercomplete"
+    assert description.n_features == 64
+
+
+def test_an_encoder_folder_is_replaced_only_when_asked_and_other_folders_never(published, tmp_path):
+    with pytest.raises(InputError, match="--overwrite"):
+        require_available(published, overwrite=False)
+    require_available(published, overwrite=True)
+    (tmp_path / "thesis").mkdir()
+    require_available(tmp_path / "thesis", overwrite=False)
+    (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
+    with pytest.raises(InputError, match="no encoder; give another --out"):
+        require_available(tmp_path / "thesis", overwrite=True)
+    with pytest.raises(InputError, match="is no folder"):
+        require_available(tmp_path / "thesis" / "chapter.txt", overwrite=True)
+
+
+def test_importing_aejax_imports_no_jax():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, aejax; assert callable(aejax.load_encoder); assert not {'jax', 'flax', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_encoder_that_a_killed_replacement_had_moved_aside_is_put_back(published):
+    aside = published.with_name(f".{published.name}.replaced")
+    published.rename(aside)  # what a kill between two renames leaves
+    with pytest.raises(InputError, match="holds an encoder already"):
+        require_available(published, overwrite=False)
+    assert load_encoder(published).width
+    assert not aside.exists()
