@@ -246,7 +246,7 @@ def train_method(
     assert method.objective is not None
     rows, monitor = _select_rows(experiment, method)
     epochs = epoch_budget(config, method)
-    settings: dict[str, Any] = {"rows": rows, "monitor": monitor, "batch_size": config.train.batch_size}
+    settings: dict[str, Any] = {"train_rows": rows, "validation_rows": monitor, "batch_size": config.train.batch_size}
     before = None
     constant = dataclasses.replace(config.optimizer, schedule="constant", warmup_epochs=0.0)
     make = make_traced_optimizer if method.traced else make_optimizer

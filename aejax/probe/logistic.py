@@ -283,7 +283,7 @@ def solve_logistic(
 
     def body(c: _NewtonState) -> _NewtonState:
         blocks, factors = jax.lax.cond(
-            c.last_hessian_products > REFACTORIZE_AFTER, renewed, lambda c: (c.curvature, c.factors), c
+            c.last_hessian_products > REFACTORIZE_AFTER, renewed, lambda c: (c.hessian_blocks, c.factors), c
         )
         move = _newton_direction(problem, penalty, c.current, factors, active)
         length = _line_search(problem, penalty, c.current, move)

@@ -104,7 +104,7 @@ class TableLayout(NamedTuple):
 LAYOUTS = {
     "training": TableLayout(format_title, COLUMN_NAMES, format_cells, ("GFLOP/s",), NOTES),
     **{
-        kind: TableLayout(layout.title, layout.HEADINGS, layout.cells, layout.UNSEEN, layout.NOTES)
+        kind: TableLayout(layout.format_title, layout.COLUMN_NAMES, layout.format_cells, layout.TERMINAL_HIDDEN_COLUMNS, layout.NOTES)
         for kind, layout in (("path", path), ("encoding", encoding), ("command", command))
     },
 }
