@@ -177,7 +177,7 @@ def test_bad_input_is_refused_in_one_line_before_it_is_allocated(case, tmp_path,
     path.parent.mkdir()
     write(path)
     before = sorted(tmp_path.rglob("*"))
-    monkeypatch.setattr(memory, "host_room", lambda: ROOM)
+    monkeypatch.setattr(memory, "available_host_memory", lambda: ROOM)
     with pytest.raises(InputError) as refused:
         load_dataset(DataConfig(dataset=str(path)))
     message = str(refused.value)
@@ -221,7 +221,7 @@ def test_a_file_may_have_a_name_that_is_no_utf_8(tmp_path, corpus):
     samples = corpus(tmp_path)
     if not samples:
         pytest.skip("pip install 'aejax[parquet]' to read .parquet")
-    path = tmp_path / f"{LATIN}{Path(samples[0].file).suffix}"
+    path = tmp_path / f"{LATIN}{Path(samples[0].path).suffix}"
     path.write_bytes(samples[0].content)
     assert load_dataset(DataConfig(dataset=str(path))).name == r"caf\udce9"
 

@@ -230,8 +230,8 @@ def test_a_resized_palette_mixes_colours_and_not_their_numbers():
 
 
 def test_memory_is_asked_before_a_pixel_is_decoded(monkeypatch):
-    monkeypatch.setattr(memory, "host_room", lambda: 2 * GREY.size - 1)
-    monkeypatch.setattr(images, "_pixels", lambda *args: pytest.fail("decoded"))
+    monkeypatch.setattr(memory, "available_host_memory", lambda: 2 * GREY.size - 1)
+    monkeypatch.setattr(images, "_decode_image", lambda *args: pytest.fail("decoded"))
     message = refusal(encoded(GREY), encoded(GREY))
     assert "the set: 2 images of 5 x 6" in message
     assert "60 B" in message

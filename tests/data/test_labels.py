@@ -21,7 +21,7 @@ def budget(count: int, dataset=DIGITS, **settings):
 
 
 def counts(dataset, rows):
-    return np.bincount(dataset.labels[rows], minlength=dataset.classes).tolist()
+    return np.bincount(dataset.labels[rows], minlength=dataset.n_classes).tolist()
 
 
 @pytest.mark.parametrize(

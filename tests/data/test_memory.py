@@ -52,7 +52,7 @@ def test_sizes_are_said_in_units_that_people_use(size, text):
     ("size", "fits"), [(GIB, True), (GIB + 1, False)], ids=["exactly what is left", "one byte more"]
 )
 def test_the_host_refuses_the_first_byte_too_many(monkeypatch, size, fits):
-    monkeypatch.setattr(memory, "host_room", lambda: GIB)
+    monkeypatch.setattr(memory, "available_host_memory", lambda: GIB)
     if fits:
         require_host_memory(size, "photos: 9 images")
     else:
@@ -66,7 +66,7 @@ def test_the_host_refuses_the_first_byte_too_many(monkeypatch, size, fits):
     ("copies", "fits"), [(1, True), (2, True), (3, False)], ids=["one copy", "two copies", "three copies"]
 )
 def test_cpu_devices_share_the_hosts_memory(monkeypatch, copies, fits):
-    monkeypatch.setattr(memory, "host_room", lambda: 2 * GIB)
+    monkeypatch.setattr(memory, "available_host_memory", lambda: 2 * GIB)
     devices = [jax.devices("cpu")[0]] * copies
     if fits:
         require_device_memory("photos", GIB - 5, 5, devices)
@@ -78,7 +78,7 @@ def test_cpu_devices_share_the_hosts_memory(monkeypatch, copies, fits):
 
 
 def test_fewer_devices_are_not_advised_where_one_copy_is_too_many(monkeypatch):
-    monkeypatch.setattr(memory, "host_room", lambda: 10)
+    monkeypatch.setattr(memory, "available_host_memory", lambda: 10)
     assert "--devices" not in refusal(require_device_memory, "photos", 11, 0, jax.devices("cpu")[:1])
 
 
@@ -137,17 +137,17 @@ def test_the_host_has_no_more_room_than_its_tightest_group(tmp_path, monkeypatch
     (tmp_path / "self").write_text("0::/\n")
     for name, content in VERSION_2.items():
         (tmp_path / name).write_text(content)
-    monkeypatch.setattr(memory, "CONTROL_GROUPS", tmp_path)
-    monkeypatch.setattr(memory, "PROCESS_GROUPS", tmp_path / "self")
+    monkeypatch.setattr(memory, "CGROUP_ROOT", tmp_path)
+    monkeypatch.setattr(memory, "PROC_CGROUP", tmp_path / "self")
     assert available_host_memory() == 350
-    monkeypatch.setattr(memory, "PROCESS_GROUPS", tmp_path / "no such file: not Linux")
+    monkeypatch.setattr(memory, "PROC_CGROUP", tmp_path / "no such file: not Linux")
     assert available_host_memory() > 1 << 20
 
 
 def test_a_run_asks_before_it_copies_anything_to_a_device(monkeypatch):
     config = CompareConfig(seeds=2)
     dataset = load_dataset(config.data)
-    monkeypatch.setattr(memory, "host_room", lambda: dataset.inputs.nbytes)
+    monkeypatch.setattr(memory, "available_host_memory", lambda: dataset.inputs.nbytes)
     monkeypatch.setattr(jax, "device_put", lambda *args: pytest.fail("copied"))
     message = refusal(prepare_experiment, resolve_config(config, dataset), dataset, SilentReporter())
     assert message.startswith("digits: 119.3 KiB of examples")

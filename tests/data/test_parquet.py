@@ -105,7 +105,7 @@ def test_labels_of_every_kind_are_coded_in_sorted_order(tmp_path, kind):
 
 @pytest.mark.parametrize("row_group_size", [1, 3, 8])
 def test_rows_keep_their_order_across_blocks_and_row_groups(tmp_path, monkeypatch, row_group_size):
-    monkeypatch.setattr(parquet, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(parquet, "ROWS_PER_BLOCK", 2)
     labels = pyarrow.array(["b", "a"] * 4).dictionary_encode()
     dataset = load_parquet(table(tmp_path, {"kind": labels}, row_group_size=row_group_size), DataConfig())
     np.testing.assert_array_equal(dataset.inputs[:, 0], np.arange(8))
@@ -136,7 +136,7 @@ def test_unsuitable_columns_are_refused_by_name(tmp_path, columns, named):
 
 
 def test_the_row_of_a_missing_value_is_counted_over_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(parquet, "ROWS_PER_BLOCK", 2)
     assert "row 2, column 'height'" in refusal(table(tmp_path, {"height": HOLED}))
 
 
@@ -185,7 +185,7 @@ def test_no_damage_ends_in_anything_but_a_refusal(tmp_path):
 
 
 def test_memory_is_asked_before_a_row_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "host_room", lambda: 8 * 2 * 8 - 1)
+    monkeypatch.setattr(memory, "available_host_memory", lambda: 8 * 2 * 8 - 1)
     message = refusal(table(tmp_path))
     assert "8 rows of 2 numbers take 128 B" in message
 

@@ -46,7 +46,7 @@ def files(folder: Path) -> list[Path]:
 def outcome(rooms, name: str, number: int, content: bytes) -> str:
     """What the reader makes of `content` in place of one of its files; the file is as before afterwards."""
     folder, samples = rooms[name]
-    path = folder / samples[number % len(samples)].file
+    path = folder / samples[number % len(samples)].path
     intact, before = path.read_bytes(), files(folder)
     path.write_bytes(content)
     try:
@@ -75,7 +75,7 @@ def test_damaged_files_are_read_or_refused(rooms, name, seed, number, other):
     _, samples = rooms[name]
     sample = samples[number % len(samples)]
     damaged = mutate(sample.content, samples[other % len(samples)].content, np.random.default_rng(seed))
-    assert outcome(rooms, name, number, sample.seal(damaged)) in ("accepted", "refused")
+    assert outcome(rooms, name, number, sample.wrap(damaged)) in ("accepted", "refused")
 
 
 @given(text=st.text(alphabet="0123456789.,;-+eE_ \t\n\r\"'na\x00é\ufeff\u0661\ud800", max_size=80))
@@ -87,7 +87,7 @@ def test_any_text_as_a_table_is_read_or_refused(rooms, text):
 def test_what_the_damage_starts_from_is_accepted(rooms, name):
     skip_without_samples(rooms, name)
     for number, sample in enumerate(rooms[name][1]):
-        assert outcome(rooms, name, number, sample.seal(sample.content)) == "accepted"
+        assert outcome(rooms, name, number, sample.wrap(sample.content)) == "accepted"
 
 
 @given(content=st.binary(max_size=40), other=st.binary(max_size=40), seed=st.integers(0, 2**32 - 1))

@@ -48,7 +48,7 @@ def test_the_order_is_that_of_tfds_itself(tmp_path):
 def test_blocks_of_records_follow_each_other(tmp_path, monkeypatch):
     write(tmp_path)
     whole = load_tfds("tiny", tmp_path).sha256
-    monkeypatch.setattr("aejax.data.tfds_builder.BLOCK_RECORDS", 7)
+    monkeypatch.setattr("aejax.data.tfds_builder.RECORDS_PER_BLOCK", 7)
     assert load_tfds("tiny", tmp_path).sha256 == whole
 
 

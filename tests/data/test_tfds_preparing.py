@@ -61,7 +61,7 @@ def test_a_set_that_tfds_can_prepare_is_prepared_once(tmp_path, capfd, monkeypat
     first = load_tfds("aejax_plain", tmp_path)
     assert capfd.readouterr() == ("", "")
     assert pairs(first.inputs, first.labels) == pairs(IMAGES, LABELS)
-    monkeypatch.setattr("aejax.data.tfds_dataset.prepare", lambda *args: pytest.fail("prepared again"))
+    monkeypatch.setattr("aejax.data.tfds_dataset.download_and_prepare", lambda *args: pytest.fail("prepared again"))
     assert load_tfds("aejax_plain", tmp_path).sha256 == first.sha256
 
 
@@ -93,7 +93,7 @@ def test_a_preparer_of_our_own_goes_before_tfdss_code(tmp_path, monkeypatch):
 
 def test_tensorflow_is_not_looked_for_where_nothing_needs_it(tmp_path, monkeypatch):
     write(tmp_path)
-    monkeypatch.setattr("aejax.data.tfds_builder._keep_tensorflow_off_accelerators", lambda: pytest.fail("imported"))
+    monkeypatch.setattr("aejax.data.tfds_builder._hide_gpus_from_tensorflow", lambda: pytest.fail("imported"))
     assert load_tfds("tiny", tmp_path).n_examples == 30
 
 
