@@ -1,15 +1,14 @@
-"""Every test runs strict: types and shapes are checked at every call, ranks do not promote; there are two devices."""
+"""Every test is strict: types and shapes are checked at every call, ranks are not promoted; there are two devices."""
 
 import os
 from pathlib import Path
 
-# Before JAX is imported. XLA's optimiser of loops takes longer than all that these small programs compute.
+# Before JAX is imported. XLA's optimizer takes longer than everything that these small programs compute.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import jax
 import jaxtyping
 import pytest
-from compiled import reuse_compiled_programs
 
 MNIST_FOLDER = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "mnist"
 
@@ -18,26 +17,26 @@ jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
 # The numeric tower: an int may stand for a float, as it may for mypy.
-jaxtyping.install_import_hook("aejax", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
-
-reuse_compiled_programs()
+jaxtyping.install_import_hook(
+    ["aejax", "benchmark"], "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+)
 
 
 def pytest_collection_modifyitems(items):
-    """Whole runs come first: a long file that is begun last has one worker wait for the other."""
-    items.sort(key=lambda item: item.path.parent.name != "run")
+    """Puts whole runs first: a long file that starts last makes the other workers wait."""
+    items.sort(key=lambda item: item.path.parent.name != "experiments")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def compiled_programs_go_with_their_file():
-    """What a file traced serves no other; kept, it would fill the memory."""
+def clear_compiled_programs():
+    """Drops what a file compiled, which serves no other file and would fill the memory."""
     yield
     jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
-    """The folder of MNIST's four original files."""
+    """Returns the folder of MNIST's four original files."""
     if not (MNIST_FOLDER / "train-images-idx3-ubyte.gz").is_file():
         pytest.skip(f"no MNIST files in {MNIST_FOLDER}; copy the four original .gz files there")
     return MNIST_FOLDER
@@ -45,7 +44,7 @@ def mnist_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def setting_for():
-    """A function that resolves a `Setting`, as a run on random examples of a shape would."""
+    """Returns a function that makes the `ProblemSpec` of a run on random examples of a shape."""
     import numpy as np
 
     from aejax.config import CompareConfig, ModelConfig, ObjectiveConfig
