@@ -71,8 +71,8 @@ def _keras_contenders(work: str, seeds: int, cores: int) -> list[Contender]:
     for backend, title in installed_keras_backends().items():
         environment = (("KERAS_BACKEND", backend), ("TF_CPP_MIN_LOG_LEVEL", "2"))
         settings = f"keras, {title}", f"keras-{backend}{work}", seeds, cores
-        found.append(multithreaded_contender(*settings, environment=environment))
-        found += process_per_core_contenders(*settings, environment=environment + SINGLE_THREAD_ENV)
+        found.append(multithreaded_contender(*settings, env_vars=environment))
+        found += process_per_core_contenders(*settings, env_vars=environment + SINGLE_THREAD_ENV)
     return found
 
 
@@ -109,7 +109,7 @@ def sklearn_training_contenders(config: PretrainConfig, seeds: int, cores: int) 
     settings = "sklearn, MLPRegressor", "sklearn-perceptron", seeds, cores
     return [
         multithreaded_contender(*settings, note=note),
-        *process_per_core_contenders(*settings, note=note, environment=SINGLE_THREAD_ENV),
+        *process_per_core_contenders(*settings, note=note, env_vars=SINGLE_THREAD_ENV),
     ]
 
 

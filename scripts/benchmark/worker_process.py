@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 import aejax
 from benchmark.contenders import Contender
 
+# A worker imports `aejax` and `benchmark` from where this process has them.
+IMPORT_PATHS = (str(Path(__file__).resolve().parents[1]), str(Path(aejax.__file__).resolve().parents[1]))
+
 
 class WorkerProcess:
     """The parent's end of one process."""
@@ -20,8 +23,7 @@ class WorkerProcess:
     def __init__(self, contender: Contender, seeds: Sequence[int], folder: Path) -> None:
         self._name = contender.name
         arguments = [str(folder), contender.runner, json.dumps(seeds), str(contender.threads)]
-        above = str(Path(aejax.__file__).parents[1])
-        path = os.pathsep.join(filter(None, [above, os.environ.get("PYTHONPATH")]))
+        path = os.pathsep.join(filter(None, [*IMPORT_PATHS, os.environ.get("PYTHONPATH")]))
         # Several JAX processes wait at the same time: none may take most of an accelerator's memory in advance.
         environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ, "PYTHONPATH": path}
         environment |= dict(contender.env_vars)

@@ -52,7 +52,7 @@ TINY = {
 
 
 def run(tmp_path: Path, name: str, **changes: Any) -> dict[str, Any]:
-    settings = {"seeds": 2, "epochs": 1, "repeats": 1, "data_dir": None, "workloads": TINY, **changes}
+    settings = {"seeds": 2, "epochs": 1, "repeats": 1, "data_dir": None, "workload_registry": TINY, **changes}
     return run_benchmark([name], ["torch"], tmp_path, Console(file=io.StringIO()), **settings)
 
 
@@ -62,7 +62,7 @@ def test_results_have_the_schema_and_equal_steps(tmp_path: Path, monkeypatch: py
     def one_thread(config: PretrainConfig, seeds: int, cores: int) -> list[Contender]:
         return [Contender("torch", "torch", (tuple(range(seeds)),), 1)]
 
-    monkeypatch.setitem(PEERS, "torch", PEERS["torch"]._replace(trains=one_thread))
+    monkeypatch.setitem(PEERS, "torch", PEERS["torch"]._replace(training_contenders=one_thread))
     results = run(tmp_path, "tiny")
     assert read_json(tmp_path / "results.json") == to_jsonable(results)
     assert (results["schema"], results["kind"]) == (1, "benchmark")
@@ -165,7 +165,7 @@ def test_products_are_those_of_the_widths(name: str, products: list[int]) -> Non
 
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--workload deap: no such workload; did you mean deep"):
-        run(tmp_path, "deap", workloads=TRAINING_WORKLOADS)
+        run(tmp_path, "deap", workload_registry=TRAINING_WORKLOADS)
     with pytest.raises(InputError, match="--peers tensorflow: no such peer; there are torch"):
         check_peers(["tensorflow"])
     with pytest.raises(InputError, match="--repeats 0: expected at least 1"):

@@ -40,7 +40,7 @@ def run(tmp_path: Path, names: list[str], **changes: Any) -> dict[str, Any]:
 
 def test_encoding_and_a_command_are_in_one_table(tmp_path: Path) -> None:
     results = run(
-        tmp_path, ["encode", "quick"], workloads={"encode": ENCODE, "quick": CommandWorkload(QUICK, repeats=1)}
+        tmp_path, ["encode", "quick"], workload_registry={"encode": ENCODE, "quick": CommandWorkload(QUICK, repeats=1)}
     )
     assert read_json(tmp_path / "results.json") == to_jsonable(results)
     encoding, command = results["workloads"]
@@ -58,7 +58,7 @@ def test_encoding_and_a_command_are_in_one_table(tmp_path: Path) -> None:
 def test_a_command_that_fails_is_named_with_its_last_line(tmp_path: Path) -> None:
     bad = CommandWorkload(("scripts/compare.py", "--dataset", "wyne"))
     with pytest.raises(InputError, match=r"python scripts/compare\.py --dataset wyne failed: status 2: err"):
-        run(tmp_path, ["bad"], workloads={"bad": bad})
+        run(tmp_path, ["bad"], workload_registry={"bad": bad})
 
 
 def test_a_command_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_command_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_curve_is_timed_written_and_drawn(tmp_path: Path) -> None:
     seeds = Curve("seeds trained at once", tuple(CurvePoint(n, TrainingWorkload(TABULAR, 1), n) for n in (1, 3)))
-    results = run(tmp_path, [], curves=["seeds"], known_curves={"seeds": lambda: seeds})
+    results = run(tmp_path, [], curves=["seeds"], curve_registry={"seeds": lambda: seeds})
     (curve,) = results["curves"]
     assert [one["seeds"] for point in curve["points"] for one in point["contenders"]] == [1, 3]
     assert "### Time against seeds trained at once" in (tmp_path / "table.md").read_text()

@@ -34,7 +34,7 @@ def job() -> PathJob:
 
 def test_results_have_the_schema_and_the_table_shows_them(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=100)
-    settings: dict[str, Any] = {"seeds": 2, "epochs": None, "repeats": 2, "data_dir": None, "workloads": TINY}
+    settings: dict[str, Any] = {"seeds": 2, "epochs": None, "repeats": 2, "data_dir": None, "workload_registry": TINY}
     results = run_benchmark(["tiny"], ["sklearn"], tmp_path, console, **settings)
     assert read_json(tmp_path / "results.json") == to_jsonable(results)
     assert "scikit-learn" in results["environment"]["versions"]
@@ -66,7 +66,7 @@ def test_a_path_is_the_solutions_one_after_the_other(job: PathJob) -> None:
     known = zero_coefficients(problem), initial_hessian_blocks(problem)
     for index, l2 in enumerate(L2_GRID[:5]):
         found = one(problem, jnp.asarray(l2), *known, 1e-4)
-        known = found.coefficients, found.curvature
+        known = found.coefficients, found.hessian_blocks
         np.testing.assert_allclose(stacked.coefficients[index], found.coefficients, atol=1e-5)
         assert stacked.gradient_norm[index] <= 1e-4
 
@@ -144,6 +144,6 @@ def test_the_objective_has_the_constant_of_two_classes(job: PathJob) -> None:
 def test_a_peer_without_work_is_refused(peer: str, workload: str, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("benchmark.run.check_peers", lambda peers: [])
     everything = {**TINY, "tabular": TRAINING_WORKLOADS["tabular"]}
-    settings: dict[str, Any] = {"seeds": 2, "epochs": None, "repeats": 1, "data_dir": None, "workloads": everything}
+    settings: dict[str, Any] = {"seeds": 2, "epochs": None, "repeats": 1, "data_dir": None, "workload_registry": everything}
     with pytest.raises(InputError, match=f"--peers {peer}: takes no part in these workloads"):
         run_benchmark([workload], [peer], tmp_path, Console(file=io.StringIO()), **settings)

@@ -55,21 +55,21 @@ def test_no_two_claims_share_a_name():
 def test_a_claim_says_where_it_is_from_how_it_is_run_and_when_it_holds(claim):
     words = (claim.statement, claim.source.title, claim.source.place, claim.protocol, claim.command, claim.unit)
     assert all(words)
-    assert claim.reason
+    assert claim.tolerance_reason
     assert claim.source.url.startswith("http") or "not known" in claim.protocol
     assert claim.seeds >= 1
-    if claim.printed:
+    if claim.printed_values:
         assert claim.measure is not None
-        assert claim.weigh is None
-        assert len(claim.tolerance) == len(claim.printed)
+        assert claim.gather_evidence is None
+        assert len(claim.tolerance) == len(claim.printed_values)
         assert all(
-            0 < tolerance <= 0.11 * value for tolerance, value in zip(claim.tolerance, claim.published, strict=True)
+            0 < tolerance <= 0.11 * value for tolerance, value in zip(claim.tolerance, claim.published_values, strict=True)
         )
     else:
-        assert claim.weigh is not None
-        assert claim.demands is not None
+        assert claim.gather_evidence is not None
+        assert claim.criterion is not None
         assert claim.seeds >= 6  # fewer have no verdict
-    assert all(config.data.dataset != "mnist" or "MNIST" in claim.needs for config in claim.configs)
+    assert all(config.data.dataset != "mnist" or "MNIST" in claim.requirements for config in claim.configs)
 
 
 def test_the_recipe_of_the_blogs_deep_autoencoder_is_the_one_that_is_claimed():
@@ -111,12 +111,12 @@ def few_digits(monkeypatch):
     images, labels = rng.integers(0, 256, size=(60, 28, 28, 1)).astype(np.uint8), np.arange(60) % 10
     dataset = make_dataset("mnist", images, labels, source="few", value_range=(0.0, 255.0), test_rows=np.arange(40, 60))
     monkeypatch.setitem(sources.NAMED_DATASETS, "mnist", lambda config: dataset)
-    monkeypatch.setattr(mnist_classifiers, "L1_TRAIN", 30)
-    monkeypatch.setattr(mnist_classifiers, "L1_TEST", 20)
-    monkeypatch.setattr(mnist_classifiers, "SOFTMAX_BATCH", 10)
+    monkeypatch.setattr(mnist_classifiers, "L1_N_TRAIN", 30)
+    monkeypatch.setattr(mnist_classifiers, "L1_N_TEST", 20)
+    monkeypatch.setattr(mnist_classifiers, "SOFTMAX_BATCH_SIZE", 10)
     narrow = dataclasses.replace(mnist_autoencoders.DEEP_LOGISTIC.model, hidden=(6,), latent_dim=4)
     monkeypatch.setattr(
-        mnist_autoencoders, "LOGISTIC", dataclasses.replace(mnist_autoencoders.DEEP_LOGISTIC, model=narrow)
+        mnist_autoencoders, "DEEP_LOGISTIC", dataclasses.replace(mnist_autoencoders.DEEP_LOGISTIC, model=narrow)
     )
 
 
@@ -130,9 +130,9 @@ MNIST_CLAIMS = [claim for claim in ALL_CLAIMS if "MNIST" in claim.requirements]
 
 @pytest.mark.parametrize("claim", MNIST_CLAIMS, ids=lambda claim: claim.name)
 def test_every_claim_about_mnist_runs_from_the_data_to_its_measurement(claim, few_digits, shared_runs):
-    seeds = claim.seeds_for(2)
+    seeds = claim.resolve_seeds(2)
     measured = measure_claim(claim, ClaimContext(runs_dir=shared_runs, console=quiet(), seeds=seeds, epochs=1))
-    if claim.printed:
+    if claim.printed_values:
         found = np.array(measured["per_seed"])
         assert found.shape == (seeds, 1)
         assert np.all(np.isfinite(found))
@@ -143,8 +143,8 @@ def test_every_claim_about_mnist_runs_from_the_data_to_its_measurement(claim, fe
 
 def test_the_tabular_claims_run_and_share_their_trainings(tmp_path, monkeypatch):
     narrow = dataclasses.replace(tabular.HALF_WIDTH, model=dataclasses.replace(tabular.HALF_WIDTH.model, hidden=(30,)))
-    monkeypatch.setattr(tabular, "HALF", narrow)
-    monkeypatch.setattr(tabular, "WHOLE", narrow)
+    monkeypatch.setattr(tabular, "HALF_WIDTH", narrow)
+    monkeypatch.setattr(tabular, "FULL_WIDTH", narrow)
     only = ("tabular-code-lr", "tabular-code-mse", "tabular-half-size-mse")
     ledger = reproduce_claims(tmp_path, quiet(), only=only, seeds=2, epochs=1)
     assert [entry["status"] for entry in ledger["claims"]] == ["not reproduced", "not reproduced", "not run"]

@@ -21,7 +21,7 @@ NUMBER = Claim(
     seeds=3,
     cost="seconds",
 )
-STATEMENT = dataclasses.replace(NUMBER, printed=(), tolerance=(), demands="better")
+STATEMENT = dataclasses.replace(NUMBER, printed_values=(), tolerance=(), criterion="better")
 
 
 def evidence(verdict="better", *, role="claim", mean=2.0, low=1.0):
@@ -49,7 +49,7 @@ def test_the_mean_decides_and_not_the_interval_or_the_best_seed():
 
 
 def test_every_entry_of_a_vector_has_to_be_within_its_own_tolerance():
-    claim = dataclasses.replace(NUMBER, printed=("1", "2"), tolerance=(0.1, 0.01))
+    claim = dataclasses.replace(NUMBER, printed_values=("1", "2"), tolerance=(0.1, 0.01))
     assert assess_numbers(claim, np.array([[1.05, 2.005]])).status == "reproduced"
     found = assess_numbers(claim, np.array([[1.05, 2.05]]))
     assert found.status == "not reproduced"
@@ -88,7 +88,7 @@ def test_a_point_estimate_alone_is_not_enough_and_is_mentioned():
 
 @pytest.mark.parametrize(("low", "status"), [(-0.49, "reproduced"), (-0.5, "not reproduced")])
 def test_as_well_means_that_the_interval_leaves_no_room_for_a_loss_of_the_margin(low, status):
-    claim = dataclasses.replace(STATEMENT, demands="as well")
+    claim = dataclasses.replace(STATEMENT, criterion="as well")
     assert assess_statement(claim, [evidence("inconclusive", low=low)]).status == status
 
 

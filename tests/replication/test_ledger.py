@@ -151,14 +151,14 @@ def test_without_mnist_a_claim_is_not_run_and_says_what_it_needs(tmp_path, monke
 
     monkeypatch.setitem(sources.NAMED_DATASETS, "mnist", absent)
     half = Counted(0.5)
-    ledger = reproduce_claims(tmp_path, quiet(), claims=by_name(claim_of("half", half, needs=("MNIST",))))
+    ledger = reproduce_claims(tmp_path, quiet(), claims=by_name(claim_of("half", half, requirements=("MNIST",))))
     assert half.calls == 0
     assert format_status(ledger["claims"][0]).startswith("not run (needs MNIST: MNIST cannot be prepared; point --data")
 
 
 def test_without_an_accelerator_a_claim_is_run_only_by_name(tmp_path):
     half = Counted(0.5)
-    claims = by_name(claim_of("half", half, needs=("an accelerator",)))
+    claims = by_name(claim_of("half", half, requirements=("an accelerator",)))
     ledger = reproduce_claims(tmp_path, quiet(), claims=claims)
     assert format_status(ledger["claims"][0]).startswith("not run (needs an accelerator")
     assert half.calls == 0
@@ -185,9 +185,9 @@ def test_the_headline_counts_what_is_in_the_ledger(tmp_path):
     claims = by_name(
         claim_of("a", Counted(0.5)),
         claim_of("b", Counted(0.9)),
-        claim_of("c", Counted(0.5), needs=("an accelerator",)),
+        claim_of("c", Counted(0.5), requirements=("an accelerator",)),
         *(
-            claim_of(name, None, printed=(), tolerance=(), demands="better", weigh=weighed(*verdicts))
+            claim_of(name, None, printed_values=(), tolerance=(), criterion="better", gather_evidence=weighed(*verdicts))
             for name, verdicts in (
                 ("d", ("better", "inconclusive")),
                 ("e", ("better", "better")),

@@ -71,10 +71,10 @@ def two_lines(path):
 
 @pytest.mark.parametrize(
     ("read", "named"),
-    [(crash, "KeyError: 'label'"), (warn, "DeprecationWarning: old"), (hang, "Hang"), (two_lines, "no single line")],
+    [(crash, "KeyError: 'label'"), (warn, "DeprecationWarning: old"), (hang, "ReadTimeout"), (two_lines, "no single line")],
 )
 def test_what_is_no_refusal_is_a_fault(tmp_path, monkeypatch, read, named):
-    monkeypatch.setattr(fuzz, "HANG_SECONDS", 0.05)
+    monkeypatch.setattr(fuzz, "READ_TIMEOUT_SECONDS", 0.05)
     (result,) = fuzz_readers(3, 0, tmp_path, {"bad": Reader(corpus, read)})
     assert (result.accepted, result.refused, result.crashed) == (0, 0, 3)
     assert named in result.faults[0]

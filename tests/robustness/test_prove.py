@@ -34,9 +34,9 @@ def test_a_killed_run_ends_as_one_that_was_left_alone(tmp_path):
 )
 def test_a_run_that_answers_or_ends_otherwise_is_seen(tmp_path, monkeypatch, statuses, end, fault):
     left = iter(statuses)
-    monkeypatch.setattr(kills, "start", lambda *_: None)
-    monkeypatch.setattr(kills, "ended", lambda *_: (next(left), "it said nothing"))
-    monkeypatch.setattr(kills, "fingerprint", lambda _: {"results.json": end})
+    monkeypatch.setattr(kills, "start_training", lambda *_: None)
+    monkeypatch.setattr(kills, "wait_for_exit", lambda *_: (next(left), "it said nothing"))
+    monkeypatch.setattr(kills, "run_fingerprint", lambda _: {"results.json": end})
     (tmp_path / "run-0").mkdir()
     chain = kills._interrupt_until_finished(
         ReferenceRun("vae", {"results.json": "end"}, 1.0),
@@ -67,7 +67,7 @@ def test_a_fingerprint_sees_a_bit_of_every_part_and_no_clock(tmp_path):
 
 
 def test_a_run_that_hangs_is_killed(monkeypatch, tmp_path):
-    monkeypatch.setattr(kills, "LONGEST", 0.05)
+    monkeypatch.setattr(kills, "RUN_TIMEOUT_SECONDS", 0.05)
     process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(600,))
     process.start()
     assert wait_for_exit(process, tmp_path / "no.log") == (-9, "it said nothing")

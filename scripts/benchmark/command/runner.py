@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import aejax
 from aejax.storage.atomic_io import read_json
 from benchmark.command.workloads import CommandWorkload
 from benchmark.training.job import Runner, UnsupportedJobError
@@ -45,7 +44,7 @@ def run_command(command: CommandWorkload, folder: Path) -> CommandResult:
     Raises:
         CannotTrainError: it ended with another status than 0.
     """
-    root = Path(aejax.__file__).parents[1]
+    root = Path(__file__).resolve().parents[3]
     data_dir = [] if command.data_dir is None else ["--data-dir", command.data_dir]
     words = [sys.executable, *command.words, *data_dir, "--out", str(folder / "run")]
     with (folder / "log").open("w+", encoding="utf-8") as log:
