@@ -71,8 +71,8 @@ def digits(tmp_path_factory):
 @pytest.fixture
 def short_rounds(monkeypatch):
     """A pass of 1,497 digits in batches of 100 is 15 steps: rounds of 5, chunks of 3 and 2."""
-    monkeypatch.setattr(pace, "EXAMPLES_PER_ROUND", 500)
-    monkeypatch.setattr(pace, "CHUNK_BYTES", 3 * 100 * 64)
+    monkeypatch.setattr(pace, "MAX_EXAMPLES_PER_ROUND", 500)
+    monkeypatch.setattr(pace, "MAX_CHUNK_BYTES", 3 * 100 * 64)
 
 
 def config_of(folder, **others):
@@ -115,7 +115,7 @@ def test_a_training_stopped_in_mid_pass_goes_on_bit_for_bit(digits, tmp_path, mo
 
     def trained(folder, save_every):
         with open_run_dir(folder, {}, CheckpointConfig(save_every=save_every), quiet(), 0.0) as (_, keeper):
-            filled = dataclasses.replace(own, keeper=keeper)
+            filled = dataclasses.replace(own, result_cache=keeper)
             left = streaming.train_stream(filled, "it", method, optimizer, begun)
         return bits(own.plan.to_host(left.progress)), left.history
 
@@ -123,7 +123,7 @@ def test_a_training_stopped_in_mid_pass_goes_on_bit_for_bit(digits, tmp_path, mo
     assert course.epochs == 2 * streaming.stream_schedule(own).rounds_per_pass == 6
     for more in (0, 0, 1):  # stopped after the first round, the second, the fourth
         with monkeypatch.context() as patched:
-            patched.setattr(streaming, "saving_first", stopped_after(more))
+            patched.setattr(streaming, "defer_signals", stopped_after(more))
             with pytest.raises(Preempted):
                 trained(tmp_path / "cut", 9999)
     left, left_course = trained(tmp_path / "cut", 9999)
@@ -147,7 +147,7 @@ def test_a_streamed_training_is_the_steps_on_its_batches_one_after_the_other(dig
     loader.close()
     for seed in range(2):
         state = init_state(jax.tree.map(lambda leaf: jnp.asarray(leaf[seed]), begun), optimizer)  # noqa: B023
-        scaler = jax.tree.map(lambda leaf: jnp.asarray(leaf[seed]), own.scaler)  # noqa: B023
+        scaler = jax.tree.map(lambda leaf: jnp.asarray(leaf[seed]), own.device_scaler)  # noqa: B023
         losses = []
         for chunk in chunks:
             for inputs in chunk.inputs[: chunk.n_steps]:

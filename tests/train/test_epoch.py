@@ -90,7 +90,7 @@ def test_an_epoch_is_its_steps_one_after_the_other_and_reports_their_mean(tiny):
             state, metrics = step(state, gather_batch(tiny.examples, data.scaler, jnp.asarray(rows)), key)
             losses.append(float(metrics["loss"]))
         np.testing.assert_allclose(history["train_loss"][epoch], np.mean(losses), rtol=1e-5)
-        valid = evaluate(state.variables, gather_batch(tiny.examples, data.scaler, jnp.asarray(data.monitor)))
+        valid = evaluate(state.variables, gather_batch(tiny.examples, data.scaler, jnp.asarray(data.validation_rows)))
         np.testing.assert_allclose(history["valid_loss"][epoch], valid["loss"].mean(), rtol=1e-4)
         np.testing.assert_allclose(history["valid_mse"][epoch], valid["mse"].mean(), rtol=1e-4)
     jax.tree.map(
@@ -124,7 +124,7 @@ def test_the_noise_differs_from_step_to_step_and_from_key_to_key(tiny):
 
 
 def test_without_rows_to_monitor_there_are_no_validation_metrics_and_the_latest_is_kept(tiny):
-    data = of_seed(tiny.data, 0)._replace(monitor=np.zeros(0, np.int32))
+    data = of_seed(tiny.data, 0)._replace(validation_rows=np.zeros(0, np.int32))
     epochs = jax.jit(make_train_epochs(tiny.objective, tiny.optimizer))
     first = init_progress(of_seed(tiny.variables, 0), tiny.optimizer)
     fit, history = epochs(first, tiny.orders[0], data, tiny.examples)

@@ -27,7 +27,7 @@ def program(objective, optimizer, plan):
     def of_seed(variables, orders, data, examples):
         return make_train_epochs(objective, optimizer)(init_progress(variables, optimizer), orders, data, examples)
 
-    return plan.over(of_seed, shared=(3,))
+    return plan.map_seeds(of_seed, replicated_argnums=(3,))
 
 
 def trained(tiny, config: PlanConfig, seeds: slice = slice(3)):

@@ -97,7 +97,7 @@ class StreamLoader:
     def next_chunk(self) -> Chunk:
         """The next chunk, on its way to the device. Raises what reading raises."""
         chunk = next(self._iterator)
-        return Chunk(self._put(chunk.inputs), chunk.steps)
+        return Chunk(self._put(chunk.inputs), chunk.n_steps)
 
     def get_state(self) -> dict[str, Any]:
         """Where it stands, for a checkpoint's JSON."""

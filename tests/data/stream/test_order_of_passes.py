@@ -17,11 +17,11 @@ from aejax.errors import InputError
 class Counting:
     """Example i is (i, -i); remembers which rows were read."""
 
-    name, dtype, bytes, value_range, class_names, labelled = "counting", np.dtype(np.float32), 0, None, None, False
-    shape = (2,)
+    name, dtype, nbytes, value_range, class_names, has_labels = "counting", np.dtype(np.float32), 0, None, None, False
+    example_shape = (2,)
 
     def __init__(self, n):
-        self.n, self.reads, self.lock = n, [], threading.Lock()
+        self.n_examples, self.reads, self.lock = n, [], threading.Lock()
 
     def read(self, rows):
         assert np.all(np.diff(rows) > 0)
@@ -29,10 +29,10 @@ class Counting:
             self.reads.append(rows.copy())
         return np.stack([rows, -rows], axis=1).astype(np.float32)
 
-    def labels(self, rows):
+    def read_labels(self, rows):
         return rows
 
-    def place(self, row):
+    def describe_row(self, row):
         return f"counting: row {row}"
 
 

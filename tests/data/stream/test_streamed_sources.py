@@ -134,7 +134,7 @@ def test_the_official_test_examples_come_from_the_test_folder(tmp_path, monkeypa
     judging = {image.tobytes() for image in dataset.inputs[dataset.test_rows]}
     assert judging <= {(255 - image).tobytes() for image in pixels}
     assert dataset.stream.n_train == 20
-    monkeypatch.setattr(sample, "SAMPLE", 50)
+    monkeypatch.setattr(sample, "DEFAULT_SAMPLE", 50)
     some = load_stream(tmp_path, stream_sample=40)
     assert len(some.test_rows) == 50
     assert {image.tobytes() for image in some.inputs[some.test_rows]} <= judging
