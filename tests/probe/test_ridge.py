@@ -91,7 +91,7 @@ def test_the_certificate_vanishes_at_the_optimum_and_bounds_the_distance_beside_
     beside = certify_ridge_probe(result._replace(linear=moved), INPUTS[FITTED], LABELS[FITTED])
 
     def objective(linear) -> float:
-        inputs = (INPUTS[FITTED] - result.standardizer.mean) / result.standardizer.deviation
+        inputs = (INPUTS[FITTED] - result.standardizer.mean) / result.standardizer.std
         errors = inputs @ linear.weights + linear.bias - np.eye(CLASSES)[LABELS[FITTED]]
         return 0.5 * np.mean(np.sum(errors**2, axis=1)) + 0.5 * float(result.l2) * np.sum(linear.weights**2)
 

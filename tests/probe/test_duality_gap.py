@@ -68,5 +68,5 @@ def test_optimal_intercepts_make_the_mean_probabilities_the_class_frequencies():
 
 def test_blocks_of_rows_add_up(monkeypatch):
     whole = compute_certificate(*optimum(load_wine), 2 * L2)
-    monkeypatch.setattr("aejax.probe.duality_gap.BLOCK_ROWS", 50)
+    monkeypatch.setattr("aejax.probe.duality_gap.ROWS_PER_BLOCK", 50)
     np.testing.assert_allclose(compute_certificate(*optimum(load_wine), 2 * L2), whole, rtol=1e-9)

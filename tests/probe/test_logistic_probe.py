@@ -223,7 +223,7 @@ def test_the_certificate_is_the_largest_entry_of_the_objectives_gradient():
     moved = result.linear._replace(weights=result.linear.weights + 0.1)
 
     def objective(linear):
-        standard = (inputs[FITTED] - result.standardizer.mean[None]) / result.standardizer.deviation[None]
+        standard = (inputs[FITTED] - result.standardizer.mean[None]) / result.standardizer.std[None]
         log_probs = jax.nn.log_softmax(standard @ linear.weights + linear.bias[None])
         loss = -jnp.mean(log_probs[jnp.arange(170), labels[FITTED]])
         return loss + result.l2 * jnp.sum(linear.weights**2)  # two classes: twice l2 / 2

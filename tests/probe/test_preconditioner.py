@@ -31,7 +31,7 @@ def exact_blocks() -> np.ndarray:
 
 
 def test_every_rows_blocks_are_those_of_the_hessian(monkeypatch):
-    monkeypatch.setattr(curvature, "ALL_ROWS", 5000)
+    monkeypatch.setattr(curvature, "MIN_SAMPLED_ROWS", 5000)
     np.testing.assert_allclose(blocks_of_the_rows_in_parts(), exact_blocks(), atol=1e-5)
 
     def loss(coefficients):
@@ -43,7 +43,7 @@ def test_every_rows_blocks_are_those_of_the_hessian(monkeypatch):
 
 
 def test_a_quarter_of_the_rows_gives_nearly_the_same_blocks(monkeypatch):
-    monkeypatch.setattr(curvature, "ALL_ROWS", 1)
+    monkeypatch.setattr(curvature, "MIN_SAMPLED_ROWS", 1)
     found, exact = np.asarray(blocks_of_the_rows_in_parts()), exact_blocks()
     assert np.abs(found - exact).max() > 1e-6
     for mine, true in zip(found, exact, strict=True):
@@ -80,8 +80,8 @@ def test_a_block_that_cannot_be_factorised_leaves_finite_factors(block):
 
 
 def test_many_classes_share_one_block(monkeypatch):
-    monkeypatch.setattr(curvature, "MAX_BLOCKS", 3 * 7 * 7 - 1)
-    monkeypatch.setattr(curvature, "ALL_ROWS", 5000)
+    monkeypatch.setattr(curvature, "MAX_BLOCK_ENTRIES", 3 * 7 * 7 - 1)
+    monkeypatch.setattr(curvature, "MIN_SAMPLED_ROWS", 5000)
     shared = blocks_of_the_rows_in_parts()
     assert shared.shape == (1, 7, 7)
     np.testing.assert_allclose(shared[0], exact_blocks().mean(axis=0), atol=1e-5)
