@@ -1,4 +1,4 @@
-"""Examples as they lie on the device, and how a few or all of them are taken up."""
+"""Examples on a device, and how batches are gathered from them."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -11,33 +11,33 @@ from jaxtyping import Array, Float, Int, Shaped
 from aejax.data.scalers import Scaler, apply_scaler
 
 Result = TypeVar("Result")
-EVALUATION_BATCH_SIZE = 1024  # examples evaluated at once; bounds the activations kept
-DATA_AXIS = "data"  # of a mesh: the devices that share each batch
+EVALUATION_BATCH_SIZE = 1024  # limits the memory that activations take
+DATA_AXIS = "data"  # mesh axis of the devices that share each batch
 
 
 class Examples(NamedTuple):
-    """A whole dataset on the device, the same for every seed."""
+    """A whole dataset on the device, shared by all seeds."""
 
     inputs: Shaped[Array, "n d"]  # flat, in storage dtype
     labels: Int[Array, " n"]
 
 
 class Batch(NamedTuple):
-    """Examples of one step."""
+    """The examples of one step."""
 
     inputs: Float[Array, "batch d"]  # scaled
-    labels: Int[Array, " batch"]  # autoencoders do not look
+    labels: Int[Array, " batch"]  # unused by autoencoders
 
 
 def gather_batch(examples: Examples, scaler: Scaler, rows: Int[Array, " batch"]) -> Batch:
-    """The examples at `rows`, gathered in storage dtype and then scaled, so that only they are widened."""
+    """Gathers the examples at `rows` in storage dtype and then scales them, so that only the batch is float32."""
     rows = shard_batch(rows)
     inputs = apply_scaler(scaler, jnp.take(examples.inputs, rows, axis=0, mode="clip"))
     return Batch(inputs, jnp.take(examples.labels, rows, mode="clip"))
 
 
 def shard_batch(batch: Shaped[Array, "batch *rest"]) -> Shaped[Array, "batch *rest"]:
-    """A batch laid over the devices that share it, where the mesh around has several for that and they divide it."""
+    """Shards a batch over the data axis of the current mesh if the number of devices divides its size."""
     devices = jax.sharding.get_abstract_mesh().shape.get(DATA_AXIS, 1)
     if devices == 1 or batch.shape[0] % devices:
         return batch
@@ -45,19 +45,19 @@ def shard_batch(batch: Shaped[Array, "batch *rest"]) -> Shaped[Array, "batch *re
 
 
 def map_rows(function: Callable[[Batch], Result], examples: Examples, scaler: Scaler, rows: Int[Array, " m"]) -> Result:
-    """`function` of all of `rows`, `EVALUATION_BATCH` at a time.
+    """Applies `function` to the examples at `rows`, in batches of `EVALUATION_BATCH_SIZE`.
 
     Args:
-        function: of a batch, treating its examples independently; every result has a leading batch axis.
+        function: maps a batch to results with a leading batch axis, and treats its examples independently.
         examples: the dataset.
-        scaler: one seed's.
-        rows: which examples; at least one.
+        scaler: the scaler of one seed.
+        rows: at least one.
 
     Returns:
-        The results with a leading axis of `m`.
+        The results with a leading axis of size `m`.
     """
 
-    def of_one(row: Int[Array, ""]) -> Result:
+    def apply_to_row(row: Int[Array, ""]) -> Result:
         return jax.tree.map(lambda leaf: leaf[0], function(gather_batch(examples, scaler, row[None])))
 
-    return jax.lax.map(of_one, rows, batch_size=min(EVALUATION_BATCH_SIZE, rows.shape[0]))
+    return jax.lax.map(apply_to_row, rows, batch_size=min(EVALUATION_BATCH_SIZE, rows.shape[0]))

@@ -1,8 +1,10 @@
-"""Data that come with scikit-learn or are drawn by it: no file, no network."""
+"""Datasets that scikit-learn includes or generates, without files or network."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn import datasets
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
@@ -10,33 +12,28 @@ from aejax.data.memory import require_host_memory
 from aejax.errors import require
 
 TABULAR_CLASSES = 2
-TABULAR_CLUSTERS_PER_CLASS = 2  # for each class: make_classification's default, as in the tutorial
+TABULAR_CLUSTERS_PER_CLASS = 2  # the default of make_classification, as in the tutorial
 
 
 def digits(config: DataConfig) -> Dataset:
-    """1,797 grey 8 x 8 digits: `(1797, 8, 8, 1)` uint8 from 0 to 16. Looks at no field of `config`."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
+    """1,797 grayscale digits: `(1797, 8, 8, 1)` uint8 from 0 to 16; `config` is unused."""
+    bunch = datasets.load_digits()
     images = bunch.images[..., None].astype(np.uint8)
     return make_dataset("digits", images, bunch.target, source="digits", value_range=(0.0, 16.0))
 
 
 def breast_cancer(config: DataConfig) -> Dataset:
-    """569 tumours, 30 measurements each, malignant or benign. Looks at no field of `config`."""
-    from sklearn.datasets import load_breast_cancer
-
-    return _sklearn_table("breast_cancer", load_breast_cancer())
+    """569 tumours with 30 measurements each, malignant or benign; `config` is unused."""
+    return _sklearn_table("breast_cancer", datasets.load_breast_cancer)
 
 
 def wine(config: DataConfig) -> Dataset:
-    """178 wines, 13 measurements each, three growers. Looks at no field of `config`."""
-    from sklearn.datasets import load_wine
-
-    return _sklearn_table("wine", load_wine())
+    """178 wines with 13 measurements each, of three cultivars; `config` is unused."""
+    return _sklearn_table("wine", datasets.load_wine)
 
 
-def _sklearn_table(name: str, bunch: Any) -> Dataset:
+def _sklearn_table(name: str, load: Callable[[], Any]) -> Dataset:
+    bunch = load()
     return make_dataset(
         name,
         bunch.data,
@@ -48,17 +45,15 @@ def _sklearn_table(name: str, bunch: Any) -> Dataset:
 
 
 def tabular(config: DataConfig) -> Dataset:
-    """scikit-learn's `make_classification`: two classes on a hypercube of informative features, the rest combinations.
+    """Generates a table with scikit-learn's `make_classification`: two classes, informative and redundant features.
 
-    The defaults of `config` draw the set of the feature-extraction tutorial, 1,000 rows of 100 features.
+    The defaults of `config` give the dataset of the feature-extraction tutorial, 1,000 rows of 100 features.
 
     Raises:
         InputError: the `tabular_*` fields contradict each other.
     """
     _validate_tabular(config)
-    from sklearn.datasets import make_classification
-
-    inputs, labels = make_classification(
+    inputs, labels = datasets.make_classification(
         n_samples=config.tabular_samples,
         n_features=config.tabular_features,
         n_informative=config.tabular_informative,
@@ -74,12 +69,12 @@ def _validate_tabular(config: DataConfig) -> None:
     samples, features = config.tabular_samples, config.tabular_features
     informative, redundant = config.tabular_informative, config.tabular_redundant
     clusters = TABULAR_CLASSES * TABULAR_CLUSTERS_PER_CLASS
+    least_informative = (clusters - 1).bit_length()  # each cluster lies at a corner of a hypercube
     require(samples >= clusters, f"--tabular-samples {samples}: expected at least {clusters}, one for each cluster")
     require(features >= 1, f"--tabular-features {features}: expected at least 1")
     require(
-        2 ** min(max(informative, 0), clusters) >= clusters,
-        f"--tabular-informative {informative}: {clusters} clusters need as many corners of a cube; expected at least "
-        f"{(clusters - 1).bit_length()}",
+        informative >= least_informative,
+        f"--tabular-informative {informative}: expected at least {least_informative}, for {clusters} clusters",
     )
     require(redundant >= 0, f"--tabular-redundant {redundant}: expected at least 0")
     require(

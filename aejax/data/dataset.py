@@ -1,4 +1,4 @@
-"""What every source gives: checked arrays in their storage dtype, and the door that checks them."""
+"""`Dataset`, and `make_dataset`, which validates arrays and converts them to their storage dtype."""
 
 import dataclasses
 import functools
@@ -13,22 +13,22 @@ from aejax.data.label_encoding import encode_labels, short_repr
 from aejax.data.stream.source import Stream
 from aejax.errors import InputError, escape_unprintable, require
 
-VALUES_PER_BLOCK = 1 << 20  # values looked at in one go, so that the checks need megabytes and not a copy of the data
-MIN_TRAINING_ROWS_PER_CLASS = 3  # of each class; with fewer, no split gives training and validation both a row of it
+VALUES_PER_BLOCK = 1 << 20  # values checked at a time, so that the checks need megabytes and not a copy of the data
+MIN_TRAINING_ROWS_PER_CLASS = 3  # with fewer, no split gives training and validation a row each
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """Labelled examples as they are stored; scaling happens later, inside the jitted step."""
+    """Labelled examples in storage dtype; scaling happens later, inside the jitted step."""
 
     name: str
     inputs: Shaped[np.ndarray, "n_examples *example_shape"]  # uint8 or float32; images are height, width, channels
-    labels: Int32[np.ndarray, " n_examples"]  # 0..classes-1
-    class_names: tuple[str, ...]  # class_names[i] is what label i was called in the source
-    value_range: tuple[float, float] | None  # the storage format's limits: (0, 255) for bytes; None for tables
-    test_rows: Shaped[np.ndarray, " n_test"] | None  # rows of the official test split, where there is one
+    labels: Int32[np.ndarray, " n_examples"]  # 0..n_classes-1
+    class_names: tuple[str, ...]  # class_names[i] is the name of label i in the source
+    value_range: tuple[float, float] | None  # limits of the storage format: (0, 255) for bytes; None for tables
+    test_rows: Shaped[np.ndarray, " n_test"] | None  # rows of the official test split, if there is one
     feature_names: tuple[str, ...] | None = None  # names of a table's columns
-    stream: Stream | None = None  # what is trained on, where these examples are a sample of more than memory holds
+    stream: Stream | None = None  # the training data, if these examples are a sample of data larger than memory
 
     @property
     def n_examples(self) -> int:
@@ -47,10 +47,9 @@ class Dataset:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """Hex digest of the inputs, labels and test rows with their dtypes and shapes; names do not count."""
+        """Hex digest of the inputs, labels and test rows with their dtypes and shapes, without names."""
         digest = hashlib.sha256()
-        for field in ("inputs", "labels", "test_rows"):
-            array = getattr(self, field)
+        for field, array in (("inputs", self.inputs), ("labels", self.labels), ("test_rows", self.test_rows)):
             if array is None:
                 digest.update(f"{field} none;".encode())
                 continue
@@ -71,21 +70,21 @@ def make_dataset(
     feature_names: Sequence[str] | None = None,
     stream: Stream | None = None,
 ) -> Dataset:
-    """The door: arrays of any numeric dtype and labels of any kind in, a `Dataset` out. Rows are counted from 0.
+    """Makes a `Dataset` from arrays of any numeric dtype and labels of any type.
 
     Args:
-        name: what results call it.
-        inputs: `(n, *shape)`; uint8 is kept, bool becomes uint8, every other number float32.
-        labels: `(n,)` strings, booleans, integers or integral floats; coded 0..classes-1 in sorted order.
-        source: what error messages call it: a path or a name.
-        value_range: the storage format's lowest and highest value.
+        name: name of the dataset in results.
+        inputs: `(n, *shape)`; uint8 is kept, bool becomes uint8, every other dtype float32.
+        labels: `(n,)` strings, booleans, integers or integral floats; encoded as 0..n_classes-1 in sorted order.
+        source: a path or a name for error messages.
+        value_range: lowest and highest value of the storage format.
         test_rows: `(n_test,)` rows of the official test split.
         class_names: names of the sorted distinct labels; default: the labels themselves.
         feature_names: one for each column of a table.
-        stream: what these examples are a sample of.
+        stream: the larger dataset that these examples are a sample of.
 
     Raises:
-        InputError: the data cannot be learned from as they are; the message names the row, the value and the mend.
+        InputError: the data cannot be used; the message gives the row (counted from 0), the value and the fix.
     """
     numbers = _as_numeric_array(inputs, source)
     columns = None if feature_names is None else _require_name_count(feature_names, numbers[0].size, "feature", source)
@@ -95,12 +94,12 @@ def make_dataset(
         low <= stored.min() and stored.max() <= high,
         f"{source}: values run from {stored.min()} to {stored.max()}; expected them within {value_range}",
     )
-    codes, found = encode_labels(labels, len(stored), source)
+    codes, label_names = encode_labels(labels, len(stored), source)
     rows = None if test_rows is None else _validate_test_rows(test_rows, len(stored), source)
-    names = found if class_names is None else _require_name_count(class_names, len(found), "class", source)
-    _check_classes(codes, names, rows, source)
+    names = label_names if class_names is None else _require_name_count(class_names, len(label_names), "class", source)
+    _require_trainable_classes(codes, names, rows, source)
     return Dataset(
-        name=escape_unprintable(name),  # a path's bytes may be no UTF-8
+        name=escape_unprintable(name),  # a file name need not be valid UTF-8
         inputs=stored,
         labels=codes,
         class_names=names,
@@ -112,7 +111,7 @@ def make_dataset(
 
 
 def _as_numeric_array(inputs: ArrayLike, source: str) -> np.ndarray:
-    """`inputs` as an array of numbers with at least one row and one feature."""
+    """Returns `inputs` as an array of real numbers with at least one row and one feature."""
     require(
         not np.ma.is_masked(inputs), f"{source}: inputs are a masked array with masked values; fill or drop them first"
     )
@@ -137,30 +136,28 @@ def _as_numeric_array(inputs: ArrayLike, source: str) -> np.ndarray:
 
 
 def _to_storage_dtype(numbers: np.ndarray, source: str, feature_names: Sequence[str] | None) -> np.ndarray:
-    """uint8 or finite float32, C-contiguous; looked at in blocks, copied only where the dtype changes."""
+    """Returns C-contiguous uint8 or finite float32; converts and checks in blocks, copies only to change the dtype."""
     if numbers.dtype.kind == "b" or numbers.dtype == np.uint8:
         return np.ascontiguousarray(numbers, np.uint8)
     stored = numbers if numbers.dtype == np.float32 else np.empty(numbers.shape, np.float32)
     step = max(1, VALUES_PER_BLOCK // numbers[0].size)
-    bad, first = 0, None
+    count, first = 0, None
     for start in range(0, len(numbers), step):
         block = slice(start, start + step)
         if stored is not numbers:
             with np.errstate(over="ignore"):
                 stored[block] = numbers[block]
         finite = np.isfinite(stored[block])
-        if finite.all():
-            continue
-        bad += int(finite.size - np.count_nonzero(finite))
-        if first is None:
-            within = np.unravel_index(np.argmin(finite), finite.shape)
-            first = (start + int(within[0]), *(int(i) for i in within[1:]))
+        if not finite.all():
+            count += int(np.count_nonzero(~finite))
+            if first is None:
+                row, *position = (int(i) for i in np.unravel_index(np.argmin(finite), finite.shape))
+                first = (start + row, *position)
     if first is not None:
-        value = numbers[first].item()
         problem = "too large for float32" if np.isfinite(numbers[first]) else "not finite"
         raise InputError(
-            f"{source}: row {first[0]}, {_format_position(first[1:], feature_names)} is {value!r}, {problem} ({bad} such values "
-            "in all); expected finite float32 numbers; rescale, fill in or drop them"
+            f"{source}: row {first[0]}, {_format_position(first[1:], feature_names)} is {numbers[first].item()!r}, "
+            f"{problem} ({count} such values in all); expected finite float32 numbers; rescale, fill in or drop them"
         )
     return np.ascontiguousarray(stored)
 
@@ -172,12 +169,12 @@ def _format_position(index: tuple[int, ...], feature_names: Sequence[str] | None
 
 
 def _require_name_count(names: Sequence[str], count: int, kind: str, source: str) -> tuple[str, ...]:
-    require(len(names) == count, f"{source}: {len(names)} {kind} names, {count} found in the data; give one for each")
+    require(len(names) == count, f"{source}: {len(names)} {kind} names for {count} in the data; give one for each")
     return tuple(names)
 
 
 def _validate_test_rows(test_rows: ArrayLike, n: int, source: str) -> np.ndarray:
-    """int64 row numbers `(n_test,)`, each once, that leave some for training."""
+    """Returns distinct int64 row numbers `(n_test,)` that leave some rows for training."""
     rows = np.asarray(test_rows)
     require(
         rows.ndim == 1 and rows.dtype.kind in "iu" and 0 < rows.size < n and len(np.unique(rows)) == len(rows),
@@ -189,17 +186,20 @@ def _validate_test_rows(test_rows: ArrayLike, n: int, source: str) -> np.ndarray
     return rows.astype(np.int64)
 
 
-def _check_classes(codes: np.ndarray, names: tuple[str, ...], test_rows: np.ndarray | None, source: str) -> None:
-    """Enough rows of every class outside the official test split."""
-    n, classes = len(codes), len(names)
-    require(classes >= 2, f"{source}: every label is {short_repr(names[0])}; expected at least two classes")
-    require(classes < n, f"{source}: all {n} labels differ, as in a column of ids; choose a label column with classes")
-    counts = np.bincount(codes if test_rows is None else np.delete(codes, test_rows), minlength=classes)
-    scarce = np.flatnonzero(counts < MIN_TRAINING_ROWS_PER_CLASS)
-    if scarce.size:
-        # A class that is missing altogether is the graver fault, so it is the one named.
-        worst = scarce[np.argmin(counts[scarce])]
-        raise InputError(
-            f"{source}: class {short_repr(names[worst])} has {counts[worst]} training rows ({scarce.size} of {classes} "
-            f"classes are short); expected at least {MIN_TRAINING_ROWS_PER_CLASS} of each; add rows, or merge or drop classes"
-        )
+def _require_trainable_classes(
+    codes: np.ndarray, names: tuple[str, ...], test_rows: np.ndarray | None, source: str
+) -> None:
+    """Requires at least two classes with enough rows of each outside the official test split."""
+    n, n_classes = len(codes), len(names)
+    require(n_classes >= 2, f"{source}: every label is {short_repr(names[0])}; expected at least two classes")
+    require(
+        n_classes < n, f"{source}: all {n} labels differ, as in a column of ids; choose a label column with classes"
+    )
+    counts = np.bincount(codes if test_rows is None else np.delete(codes, test_rows), minlength=n_classes)
+    rarest = int(np.argmin(counts))
+    n_rare = np.count_nonzero(counts < MIN_TRAINING_ROWS_PER_CLASS)
+    require(
+        n_rare == 0,
+        f"{source}: class {short_repr(names[rarest])} has {counts[rarest]} training rows ({n_rare} of {n_classes} "
+        f"classes have too few); expected at least {MIN_TRAINING_ROWS_PER_CLASS} of each; add rows, or merge or drop classes",
+    )

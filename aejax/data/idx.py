@@ -1,6 +1,6 @@
-"""IDX files, the format of MNIST: a magic number, big-endian dimensions, then the values.
+"""Reads IDX files, the format of MNIST: a magic number, big-endian dimensions, then the values.
 
-The format is described at the foot of http://yann.lecun.com/exdb/mnist/.
+The format is described at the end of http://yann.lecun.com/exdb/mnist/.
 """
 
 import gzip
@@ -16,11 +16,11 @@ from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, require
 
-IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}  # the third byte says which
+IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}  # by the third byte
 GZIP_MAGIC = b"\x1f\x8b"
 REFETCH_HINT = "the file is truncated or damaged; fetch it again"
-MAX_RANK = 16  # NumPy has up to 64; labelled examples have one to four
-MAX_DEFLATE_RATIO = 1032  # no deflate stream holds more bytes than this for each of its own
+MAX_RANK = 16  # NumPy allows 64; labelled examples have one to four axes
+MAX_DEFLATE_RATIO = 1032  # upper limit of the compression ratio of deflate
 MNIST_FILES = {  # role: stem and rank, as in train-images-idx3-ubyte
     "train images": ("train-images", 3),
     "train labels": ("train-labels", 1),
@@ -30,16 +30,16 @@ MNIST_FILES = {  # role: stem and rank, as in train-images-idx3-ubyte
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array in one IDX file, gzipped or not (the content decides, not the name), in native byte order.
+    """Returns the array in an IDX file in native byte order; gzip compression is detected from the content.
 
     Raises:
         InputError: the file is not IDX, is corrupt, or holds fewer or more bytes than its header announces.
     """
     try:
         with path.open("rb") as file:
-            packed = file.read(2) == GZIP_MAGIC
-        with gzip.open(path) if packed else path.open("rb") as stream:
-            return _parse_idx(stream, path, packed)
+            is_gzipped = file.read(2) == GZIP_MAGIC
+        with gzip.open(path) if is_gzipped else path.open("rb") as stream:
+            return _parse_idx(stream, path, is_gzipped)
     except EOFError as error:
         raise InputError(f"{path}: the gzip stream ends too early: the file is truncated; fetch it again") from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -49,23 +49,12 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def _parse_idx(stream: io.BufferedReader | gzip.GzipFile, path: Path, is_gzipped: bool) -> np.ndarray:
-    magic = stream.read(4)
-    require(
-        len(magic) == 4 and magic[:2] == b"\0\0" and magic[2] in IDX_DTYPES and 1 <= magic[3] <= MAX_RANK,
-        f"{path}: starts with bytes {magic.hex(' ') or '(none)'}; expected an IDX file, 00 00, a type code and a rank",
-    )
-    rank = magic[3]
-    header = stream.read(4 * rank)
-    require(
-        len(header) == 4 * rank, f"{path}: ends within its header; expected {rank} dimensions; fetch the file again"
-    )
-    shape = struct.unpack(f">{rank}I", header)
-    dtype = np.dtype(IDX_DTYPES[magic[2]])
+    dtype, shape = _parse_header(stream, path)
     announced = math.prod(shape) * dtype.itemsize
-    # Asked before anything of that size is allocated: a damaged header can announce terabytes.
-    most = path.stat().st_size * (MAX_DEFLATE_RATIO if is_gzipped else 1)
+    # Checked before any allocation: a damaged header can announce terabytes.
+    limit = path.stat().st_size * (MAX_DEFLATE_RATIO if is_gzipped else 1)
     require(
-        announced <= most, f"{path}: announces shape {shape}, {announced} bytes, more than it can hold; {REFETCH_HINT}"
+        announced <= limit, f"{path}: announces shape {shape}, {announced} bytes, more than it can hold; {REFETCH_HINT}"
     )
     require_host_memory(announced, f"{path}: values of shape {shape}")
     require(
@@ -80,22 +69,36 @@ def _parse_idx(stream: io.BufferedReader | gzip.GzipFile, path: Path, is_gzipped
     return np.frombuffer(payload, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
+def _parse_header(stream: io.BufferedReader | gzip.GzipFile, path: Path) -> tuple[np.dtype, tuple[int, ...]]:
+    magic = stream.read(4)
+    require(
+        len(magic) == 4 and magic[:2] == b"\0\0" and magic[2] in IDX_DTYPES and 1 <= magic[3] <= MAX_RANK,
+        f"{path}: starts with bytes {magic.hex(' ') or '(none)'}; expected an IDX file, 00 00, a type code and a rank",
+    )
+    rank = magic[3]
+    dimensions = stream.read(4 * rank)
+    require(
+        len(dimensions) == 4 * rank, f"{path}: ends within its header; expected {rank} dimensions; fetch the file again"
+    )
+    return np.dtype(IDX_DTYPES[magic[2]]), struct.unpack(f">{rank}I", dimensions)
+
+
 def find_idx_files(folder: Path) -> dict[str, Path]:
-    """The files of `folder` that bear MNIST's names, by role; gzipped ones go before unpacked ones."""
-    found = {}
+    """Returns the files of `folder` with MNIST's names, by role; compressed files are preferred."""
+    files = {}
     for role, (stem, rank) in MNIST_FILES.items():
         names = [f"{stem}{mark}idx{rank}-ubyte{suffix}" for suffix in (".gz", "") for mark in "-."]
         paths = [folder / name for name in names if (folder / name).is_file()]
         if paths:
-            found[role] = paths[0]
-    return found
+            files[role] = paths[0]
+    return files
 
 
 def load_idx_folder(folder: Path, name: str) -> Dataset:
-    """Four files named as MNIST's: `(n, height, width, 1)` uint8, the training rows first, then the official test.
+    """Loads four files named like MNIST's: `(n, height, width, 1)` uint8, training rows before official test rows.
 
     Raises:
-        InputError: a file is missing or damaged, or images and labels do not belong together.
+        InputError: a file is missing or damaged, or images and labels do not match.
     """
     files = find_idx_files(folder)
     for role, (stem, rank) in MNIST_FILES.items():
@@ -107,7 +110,7 @@ def load_idx_folder(folder: Path, name: str) -> Dataset:
     require(
         train_images.shape[1:] == test_images.shape[1:],
         f"{folder}: training images of {train_images.shape[1:]} pixels, test images of {test_images.shape[1:]}; "
-        "expected one size; are the files of one set?",
+        "expected one size; do the files belong to one dataset?",
     )
     return make_dataset(
         name,
@@ -120,7 +123,7 @@ def load_idx_folder(folder: Path, name: str) -> Dataset:
 
 
 def _read_pair(image_path: Path, label_path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images `(n, height, width)` uint8 and their labels `(n,)` uint8."""
+    """Returns images `(n, height, width)` uint8 and their labels `(n,)` uint8."""
     images, labels = read_idx(image_path), read_idx(label_path)
     for path, array, rank in ((image_path, images, 3), (label_path, labels, 1)):
         require(
@@ -129,7 +132,7 @@ def _read_pair(image_path: Path, label_path: Path) -> tuple[np.ndarray, np.ndarr
         )
     require(
         len(images) == len(labels),
-        f"{image_path} holds {len(images)} images and {label_path.name} {len(labels)} labels; expected as many; "
-        "are the files of one set?",
+        f"{image_path} holds {len(images)} images and {label_path.name} {len(labels)} labels; expected equal numbers; "
+        "do the files belong to one dataset?",
     )
     return images, labels

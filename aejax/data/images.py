@@ -1,10 +1,10 @@
-"""Encoded images, PNG or JPEG, as one uint8 array: headers first, then pixels, both in parallel.
+"""Decodes PNG and JPEG images into one uint8 array: all headers first, then all pixels, on several threads.
 
-What becomes of images that are not plain grey or RGB: a palette is looked up; what is transparent is laid on white;
-CMYK is converted without a colour profile; a camera's note of its orientation is obeyed; of the several pictures that
-some cameras store in one JPEG file the first counts. Refused, because only their owner knows what is meant: 16 bits a
-channel, and animations. PNG has checksums, and all are looked at; JPEG has none, so damage that leaves it decodable
-cannot be told.
+Images that are not plain grayscale or RGB are converted: palettes are looked up, transparent pixels are blended with
+white, CMYK is converted without a colour profile, and the EXIF orientation is applied. Of a JPEG file with several
+pictures the first is used. Images with 16 bits per channel and animations are rejected, because only their owner knows
+how to convert them. All checksums of PNG files are verified; JPEG has none, so damage that can be decoded goes
+undetected.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -29,10 +29,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 FORMATS = ("PNG", "JPEG")
-MAX_FILE_BYTES = 1 << 30  # bytes; more than the largest image that is decoded takes without any compression
-IMAGES_PER_TASK = 64  # images a thread takes at a time
+MAX_FILE_BYTES = 1 << 30  # more than the largest image that Pillow decodes takes uncompressed
+IMAGES_PER_TASK = 64  # images that a thread processes at a time
 ORIENTATION_TAG = 0x0112  # EXIF tag
-EXIF_TRANSPOSES = {  # EXIF's orientations, all but the upright one
+EXIF_TRANSPOSES = {  # by EXIF orientation; 1 is upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -41,28 +41,23 @@ EXIF_TRANSPOSES = {  # EXIF's orientations, all but the upright one
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-TRANSPOSED_ORIENTATIONS = (5, 6, 7, 8)  # those that exchange width and height
+TRANSPOSED_ORIENTATIONS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+PNG_BIT_DEPTH_OFFSET = 24  # byte of the IHDR chunk, which is always the first
 DECOMPRESSION_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-DECODE_ERRORS = (
-    AssertionError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    struct.error,
-)  # what Pillow raises beside OSError
+# What Pillow raises for damaged images, besides OSError.
+DECODE_ERRORS = (AssertionError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error)
+RESAVE_HINT = "fetch or save it again, or take it out"
 
 
 class EncodedImage(NamedTuple):
-    """One encoded image."""
+    """A PNG or JPEG image that has not been decoded."""
 
-    location: str  # what messages call it
+    location: str  # its name in error messages
     content: Path | bytes
 
 
 class ImageHeader(NamedTuple):
-    """What an image says of itself before its pixels."""
+    """Size and colour of an image."""
 
     height: int
     width: int
@@ -70,38 +65,38 @@ class ImageHeader(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of its pixels."""
+        """Shape of the decoded image."""
         return (self.height, self.width, 1 if self.is_grayscale else 3)
 
 
 def decode_images(
     encoded_images: Sequence[EncodedImage], source: str, image_size: int | None = None
 ) -> UInt8[np.ndarray, "n h w c"]:
-    """All pictures, in their order: one channel if all of them are grey, else three.
+    """Decodes images in order; the result has one channel if all of them are grayscale, else three.
 
     Args:
-        pictures: at least one.
-        source: what messages call all of them.
-        image_size: resize to this many pixels square (bicubic, with antialiasing), whatever the proportions were;
-            None: all must have one size.
+        encoded_images: at least one.
+        source: their name in error messages.
+        image_size: resizes to this height and width (bicubic, antialiased), ignoring the aspect ratio; None: all images
+            must have one size.
 
     Raises:
         InputError: an image is damaged, of another format or too large, sizes differ, or memory cannot hold them.
     """
-    layout = read_common_header(encoded_images, source, image_size)
-    shape = (len(encoded_images), *layout.shape)
-    by = _format_size((layout.height, layout.width))
-    require_host_memory(math.prod(shape), f"{source}: {shape[0]} images of {by}, {shape[3]} byte(s) a pixel,")
-    return decode_pixels(encoded_images, layout, image_size)
+    header = read_common_header(encoded_images, source, image_size)
+    shape = (len(encoded_images), *header.shape)
+    size = _format_size((header.height, header.width))
+    require_host_memory(math.prod(shape), f"{source}: {shape[0]} images of {size}, {shape[3]} byte(s) a pixel,")
+    return decode_pixels(encoded_images, header, image_size)
 
 
 def read_common_header(
     encoded_images: Sequence[EncodedImage], source: str, image_size: int | None = None
 ) -> ImageHeader:
-    """The one size that all pictures have, or are resized to, and whether all of them are grey; reads no pixels.
+    """Returns the common size after resizing, and whether all images are grayscale, without decoding pixels.
 
     Raises:
-        InputError: as `decode`.
+        InputError: see `decode_images`.
     """
     with _strict_warnings():
         headers = _map_threaded(read_header, encoded_images)
@@ -112,19 +107,20 @@ def read_common_header(
 def decode_pixels(
     encoded_images: Sequence[EncodedImage], header: ImageHeader, image_size: int | None = None
 ) -> UInt8[np.ndarray, "n h w c"]:
-    """The pixels of pictures whose size is known.
+    """Decodes images of known size.
 
     Raises:
-        InputError: as `decode`; or a picture has another size than `layout`.
+        InputError: an image is damaged or does not have the size of `header`.
     """
     images = np.empty((len(encoded_images), *header.shape), np.uint8)
 
     def fill(row: int) -> None:
         pixels = _decode_image(encoded_images[row], header.is_grayscale, image_size)
+        size, expected = _format_size(pixels.shape), _format_size(header.shape)
         require(
             pixels.shape == header.shape,
-            f"{encoded_images[row].location}: is {_format_size(pixels.shape[:2])} pixels; expected {_format_size(header.shape[:2])} as the others "
-            "are; give --image-size to resize all",
+            f"{encoded_images[row].location}: is {size} pixels; expected {expected} like the others; give --image-size "
+            "to resize all",
         )
         images[row] = pixels
 
@@ -135,7 +131,7 @@ def decode_pixels(
 
 @contextlib.contextmanager
 def _strict_warnings() -> Iterator[None]:
-    """Pillow's warnings of huge images are errors; those of unreadable notes beside the pixels are nobody's concern."""
+    """Makes Pillow's warnings of huge images errors, and ignores its warnings of unreadable metadata."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -143,34 +139,30 @@ def _strict_warnings() -> Iterator[None]:
 
 
 def read_header(encoded_image: EncodedImage) -> ImageHeader:
-    """The size as it will be seen, and whether the image is stored without colour; reads no pixels.
+    """Returns size after orientation, and whether the image is stored without colour; decodes no pixels.
 
     Raises:
-        InputError: it is no PNG or JPEG image, or one that is refused.
+        InputError: it is not a PNG or JPEG image, or of a kind that is rejected.
     """
-    if isinstance(encoded_image.content, Path):
-        stored = encoded_image.content.stat().st_size
+    location, content = encoded_image
+    if isinstance(content, Path):
+        stored = content.stat().st_size
+        require(stored <= MAX_FILE_BYTES, f"{location}: {format_bytes(stored)} are no single image; take it out")
+    with _open_image(location, content) as image:
         require(
-            stored <= MAX_FILE_BYTES,
-            f"{encoded_image.location}: {format_bytes(stored)} are no single image; take it out",
+            not _has_16_bits(image, content),
+            f"{location}: has 16 bits a channel; save it with 8, choosing the range to keep, or give the numbers as an "
+            ".npz file",
         )
-    with _open_image(encoded_image.location, encoded_image.content) as image:
-        require(
-            "16" not in str(image.tile[0].args),
-            f"{encoded_image.location}: has 16 bits a channel; save it with 8, choosing the range to keep, or give the numbers "
-            "as an .npz file",
-        )
-        require(
-            image.format != "PNG" or not getattr(image, "is_animated", False),
-            f"{encoded_image.location}: holds {getattr(image, 'n_frames', 1)} frames; save each as an image of its own",
-        )
+        frames = getattr(image, "n_frames", 1)  # not every image class has it
+        require(image.format != "PNG" or frames == 1, f"{location}: holds {frames} frames; save each as a file")
         width, height = image.size[::-1] if _orientation(image) in TRANSPOSED_ORIENTATIONS else image.size
         return ImageHeader(height, width, _is_grayscale_image(image))
 
 
 @contextlib.contextmanager
 def _open_image(location: str, content: Path | bytes) -> Iterator[ImageFile.ImageFile]:
-    """The image of `content`, with everything that Pillow may find wrong about it as an `InputError`."""
+    """Opens an image; whatever Pillow raises for it, also later, becomes an `InputError`."""
     try:
         with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=FORMATS) as image:
             yield image
@@ -178,24 +170,28 @@ def _open_image(location: str, content: Path | bytes) -> Iterator[ImageFile.Imag
         limit = Image.MAX_IMAGE_PIXELS
         raise InputError(f"{location}: announces more than {limit} pixels, Pillow's limit; make it smaller") from error
     except UnidentifiedImageError as error:
-        raise InputError(
-            f"{location}: not an intact PNG or JPEG image; fetch or save it again, or take it out"
-        ) from error
-    except OSError as error:
-        if error.errno is not None:
+        raise InputError(f"{location}: not an intact PNG or JPEG image; {RESAVE_HINT}") from error
+    except (OSError, *DECODE_ERRORS) as error:
+        if isinstance(error, OSError) and error.errno is not None:
             raise InputError(f"{location}: cannot be read ({error.strerror}); check its permissions") from error
-        raise InputError(_damage_message(location, error)) from error
-    except DECODE_ERRORS as error:
-        raise InputError(_damage_message(location, error)) from error
+        raise InputError(f"{location}: damaged ({' '.join(str(error).split())[:100]}); {RESAVE_HINT}") from error
 
 
-def _damage_message(location: str, error: Exception) -> str:
-    return f"{location}: damaged ({' '.join(str(error).split())[:100]}); fetch or save it again, or take it out"
+def _has_16_bits(image: Image.Image, content: Path | bytes) -> bool:
+    """Whether a PNG stores 16 bits per channel, which Pillow's mode shows only for grayscale."""
+    if image.mode.startswith("I"):
+        return True
+    if image.format != "PNG":
+        return False
+    if isinstance(content, bytes):
+        return content[PNG_BIT_DEPTH_OFFSET] == 16
+    with content.open("rb") as file:
+        return file.read(PNG_BIT_DEPTH_OFFSET + 1)[-1] == 16
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 for upright, from what stands before the pixels."""
-    # Pillow would decode a whole PNG to look for EXIF behind its pixels.
+    """EXIF orientation, 1 for upright, as far as it precedes the pixels."""
+    # Pillow would decode a whole PNG to look for EXIF data after its pixels.
     return 1 if image.format == "PNG" and "exif" not in image.info else image.getexif().get(ORIENTATION_TAG, 1)
 
 
@@ -209,46 +205,46 @@ def _is_grayscale_image(image: Image.Image) -> bool:
 def _require_one_size(
     encoded_images: Sequence[EncodedImage], headers: Sequence[ImageHeader], source: str
 ) -> tuple[int, int]:
-    """Height and width of all."""
+    """Returns the height and width of all images."""
     sizes = [(header.height, header.width) for header in headers]
     (common, count), *others = Counter(sizes).most_common()
     if others:
-        usual, odd = sizes.index(common), sizes.index(others[-1][0])
+        rare = others[-1][0]
+        usual, odd = encoded_images[sizes.index(common)], encoded_images[sizes.index(rare)]
         raise InputError(
-            f"{source}: images of {1 + len(others)} sizes: {encoded_images[usual].location} has {_format_size(common)} pixels, as "
-            f"{count} of {len(sizes)} do, and {encoded_images[odd].location} {_format_size(sizes[odd])}; give --image-size to resize all"
+            f"{source}: images of {1 + len(others)} sizes: {usual.location} has {_format_size(common)} pixels, like "
+            f"{count} of {len(sizes)}, and {odd.location} {_format_size(rare)}; give --image-size to resize all"
         )
     return common
 
 
-def _format_size(size: tuple[int, int]) -> str:
-    """Width x height, as people say it."""
-    return f"{size[1]} x {size[0]}"
+def _format_size(shape: tuple[int, ...]) -> str:
+    """Returns `width x height` for a shape that begins with height and width."""
+    return f"{shape[1]} x {shape[0]}"
 
 
-def _decode_image(encoded_image: EncodedImage, grey: bool, image_size: int | None) -> UInt8[np.ndarray, "h w c"]:
-    """One decoded image."""
-    place, content = encoded_image
+def _decode_image(encoded_image: EncodedImage, grayscale: bool, image_size: int | None) -> UInt8[np.ndarray, "h w c"]:
+    location, content = encoded_image
     encoded = content.read_bytes() if isinstance(content, Path) else content
-    with _open_image(place, encoded) as image:
+    with _open_image(location, encoded) as image:
         if image.format == "PNG":
-            image.verify()  # its checksums, which decoding alone does not look at
-    with _open_image(place, encoded) as image:
-        turn = EXIF_TRANSPOSES.get(_orientation(image))
-        upright: Any = image
+            image.verify()  # verifies checksums, which decoding does not
+    with _open_image(location, encoded) as image:
+        transpose = EXIF_TRANSPOSES.get(_orientation(image))
+        upright: Image.Image = image
         if upright.has_transparency_data:
             upright = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-        upright = upright.convert("L" if grey else "RGB")
-        if turn is not None:
-            upright = upright.transpose(turn)
+        upright = upright.convert("L" if grayscale else "RGB")
+        if transpose is not None:
+            upright = upright.transpose(transpose)
         if image_size is not None:
             upright = upright.resize((image_size, image_size), Image.Resampling.BICUBIC)
-        return np.asarray(upright).reshape(*upright.size[::-1], 1 if grey else 3)
+        return np.asarray(upright).reshape(*upright.size[::-1], 1 if grayscale else 3)
 
 
 def _map_threaded(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """`function` of each item, in order; of several errors the one of the first item is raised."""
+    """Returns the results in order; of several errors that of the first item is raised."""
     chunks = [items[start : start + IMAGES_PER_TASK] for start in range(0, len(items), IMAGES_PER_TASK)]
     with ThreadPoolExecutor() as pool:
         return [result for results in pool.map(lambda chunk: [*map(function, chunk)], chunks) for result in results]

@@ -1,62 +1,93 @@
-"""Which labels a classifier may see, and labels that mean nothing."""
+"""Chooses the rows whose labels a classifier may use, and permutes labels for a control."""
+
+import math
 
 import numpy as np
 from jaxtyping import Int, Int32
 
+from aejax.config import SplitConfig
 from aejax.data.dataset import Dataset
-from aejax.data.shuffling import make_generator
+from aejax.data.shuffling import make_generator, stratified_permutation
 from aejax.errors import require
 
-LABELS_PER_VALID_LABEL = 5  # of so many labels of a class, one is for validation
+LABELS_PER_VALID_LABEL = 5  # one label in five of each class is for validation
+
+Rows = Int[np.ndarray, "..."]
 
 
-def sample_labels_per_class(
-    dataset: Dataset, train: Int[np.ndarray, " n_train"], valid: Int[np.ndarray, " n_valid"], count: int, seed: int
-) -> tuple[Int[np.ndarray, " m_train"], Int[np.ndarray, " m_valid"]]:
-    """Rows to be labelled: exactly `count` of every class, a fifth of them (at least one) for validation.
-
-    `count` is the whole budget: choosing by a label is using it. Validation labels come from the validation rows and,
-    where these have too few of a class, from training rows. Both parts are nested in `count`.
+def choose_labelled_rows(
+    dataset: Dataset,
+    config: SplitConfig,
+    train: Int[np.ndarray, " n_train"],
+    valid: Int[np.ndarray, " n_valid"],
+    seed: int,
+) -> tuple[Rows, Rows]:
+    """Returns the labelled rows of one seed, for training and for validation.
 
     Args:
-        dataset: whose labels.
-        train: one seed's training rows.
-        valid: its validation rows.
-        count: labels of each class, at least 2.
-        seed: the draw's.
+        dataset: the labels.
+        config: the label budget: a fraction of all labels, or a number per class.
+        train: training rows of this seed.
+        valid: validation rows of this seed.
+        seed: the seed.
 
     Raises:
         InputError: a class has too few rows.
     """
+    if config.labels_per_class is not None:
+        return _sample_per_class(dataset, train, valid, config.labels_per_class, seed)
+    labels, fraction = dataset.labels, config.label_fraction
+    return (
+        train[_sample_fraction(labels[train], fraction, seed, "labelled train")],
+        valid[_sample_fraction(labels[valid], fraction, seed, "labelled valid")],
+    )
+
+
+def _sample_fraction(labels: Int[np.ndarray, " n"], fraction: float, seed: int, use: str) -> Int[np.ndarray, " m"]:
+    """Returns positions of a stratified fraction of `labels` with at least one of each class, nested in `fraction`."""
+    if fraction == 1:
+        return np.arange(len(labels))
+    count = max(math.ceil(fraction * len(labels)), len(np.unique(labels)))
+    return stratified_permutation(labels, make_generator(seed, use), every_class_first=True)[:count]
+
+
+def _sample_per_class(
+    dataset: Dataset, train: Int[np.ndarray, " n_train"], valid: Int[np.ndarray, " n_valid"], count: int, seed: int
+) -> tuple[Rows, Rows]:
+    """Returns exactly `count` rows of every class, a fifth of them (at least one) for validation.
+
+    `count` includes validation labels: choosing a model by a label uses the label. Validation labels come from the
+    validation rows and, where a class has too few of them, from training rows. Both parts are nested in `count`.
+    """
     n_valid = max(1, count // LABELS_PER_VALID_LABEL)
-    fitted_by, chosen_by = [], []
+    labelled_train, labelled_valid = [], []
     rng = make_generator(seed, "labels per class")
     for label, name in enumerate(dataset.class_names):
-        own = rng.permutation(train[dataset.labels[train] == label])
-        held_out = rng.permutation(valid[dataset.labels[valid] == label])
+        class_train = rng.permutation(train[dataset.labels[train] == label])
+        class_valid = rng.permutation(valid[dataset.labels[valid] == label])
         require(
-            count <= len(own) + len(held_out) and count - n_valid <= len(own),
-            f"--labels-per-class {count}: class {name!r} has only {len(own)} training and {len(held_out)} validation "
-            f"rows (seed {seed}); ask for fewer labels, or give more rows of it",
+            count <= len(class_train) + len(class_valid) and count - n_valid <= len(class_train),
+            f"--labels-per-class {count}: class {name!r} has only {len(class_train)} training and {len(class_valid)} "
+            f"validation rows (seed {seed}); ask for fewer labels, or give more rows of it",
         )
-        fitted_by.append(own[: count - n_valid])
-        chosen_by.append(np.concatenate([held_out, own[::-1]])[:n_valid])
-    return np.sort(np.concatenate(fitted_by)), np.sort(np.concatenate(chosen_by))
+        labelled_train.append(class_train[: count - n_valid])
+        labelled_valid.append(np.concatenate([class_valid, class_train[::-1]])[:n_valid])
+    return np.sort(np.concatenate(labelled_train)), np.sort(np.concatenate(labelled_valid))
 
 
 def make_seed_labels(
     labels: Int32[np.ndarray, " n"], labelled: Int[np.ndarray, "seeds m"], *, permuted: bool
 ) -> Int32[np.ndarray, "seeds n"]:
-    """The labels of all rows as each seed's classifier sees them.
+    """Returns the labels of all rows for the classifier of each seed.
 
     Args:
-        labels: as they are.
-        labelled: each seed's labelled rows, training and validation together.
-        permuted: deal the labels of these rows out among them at random: as many of each class as before, and nothing
-            to be learned. Those of the test rows stay.
+        labels: the true labels.
+        labelled: labelled rows of each seed, training and validation together.
+        permuted: permutes the labels of these rows at random, which keeps class counts and removes all information;
+            labels of other rows, such as test rows, stay true.
     """
-    seen = np.tile(labels, (len(labelled), 1))
+    seed_labels = np.tile(labels, (len(labelled), 1))
     if permuted:
         for seed, rows in enumerate(labelled):
-            seen[seed, rows] = labels[make_generator(seed, "permuted labels").permutation(rows)]
-    return seen
+            seed_labels[seed, rows] = labels[make_generator(seed, "permuted labels").permutation(rows)]
+    return seed_labels

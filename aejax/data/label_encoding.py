@@ -1,28 +1,28 @@
-"""Labels of any kind as class numbers, and what each class was called."""
+"""Encodes labels of any type as class numbers."""
 
 import sys
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Bool, Int32
 from numpy.typing import ArrayLike
 
 from aejax.errors import InputError, require
 
-MAX_LABEL_LENGTH = 1000  # characters; NumPy pads every label to the longest, so that one long text would fill memory
+MAX_LABEL_LENGTH = 1000  # characters; NumPy pads all labels to the longest, so a single long text would fill memory
 
 
 def encode_labels(labels: ArrayLike, n: int, source: str) -> tuple[Int32[np.ndarray, " n"], tuple[str, ...]]:
-    """Labels of any kind as codes 0, 1, ... in sorted order, and what each code was called.
+    """Encodes labels as 0, 1, ... in sorted order, and returns them with the class names.
 
     Args:
-        labels: `(n,)` text, bytes in UTF-8, booleans, integers or integral floats.
-        n: how many there must be.
-        source: what messages call their source.
+        labels: `(n,)` text, UTF-8 bytes, booleans, integers or integral floats.
+        n: expected number of labels.
+        source: name of the data in error messages.
 
     Raises:
-        InputError: a label is missing, no class, or text that cannot be written to a file.
+        InputError: a label is missing, is not a class, or is text that cannot be written to a file.
     """
-    # A list goes through object, where numpy would otherwise turn a missing label into the text "nan".
+    # NumPy would convert a missing label in a list of text to the text "nan".
     values = np.asarray(labels, dtype=object if isinstance(labels, list | tuple) else None)
     require(
         values.ndim == 1,
@@ -38,47 +38,48 @@ def encode_labels(labels: ArrayLike, n: int, source: str) -> tuple[Int32[np.ndar
     require(kind in "biufU", f"{source}: labels have dtype {values.dtype}; expected text, booleans or integers")
     if kind == "U":
         _require_unicode(values, source)
-    missing = np.isin(np.char.lower(np.char.strip(values)), ["", "nan"]) if kind == "U" else np.isnan(values)
-    _reject_first(missing, values, "missing", source)
+        _reject(np.isin(np.char.lower(np.char.strip(values)), ["", "nan"]), values, "missing", source)
     if kind == "f":
-        looks = "not a whole number, which looks like regression"
-        _reject_first(~np.isfinite(values) | (values != np.floor(values)), values, looks, source)
-    distinct, codes = np.unique(values, return_inverse=True)
-    names = tuple(str(int(value) if kind == "f" else value) for value in distinct.tolist())
+        _reject(np.isnan(values), values, "missing", source)
+        not_integral = ~np.isfinite(values) | (values != np.floor(values))
+        _reject(not_integral, values, "not a whole number, which looks like regression", source)
+    classes, codes = np.unique(values, return_inverse=True)
+    names = tuple(str(int(value) if kind == "f" else value) for value in classes.tolist())
     return codes.astype(np.int32), names
 
 
 def _convert_objects(values: np.ndarray, source: str) -> np.ndarray:
-    """An object array of labels as an array of text or of numbers."""
-    missing = np.array([value is None or str(value) in ("nan", "<NA>", "NaT") for value in values])
-    _reject_first(missing, values, "missing", source)
-    kinds = str if isinstance(values[0], str) else (bool, int, float, np.bool_, np.number)
-    odd = np.array([not isinstance(value, kinds) for value in values])
-    _reject_first(odd, values, f"of another kind than a class number or than row 0, {short_repr(values[0])}", source)
-    if kinds is str:
-        long = np.array([len(value) > MAX_LABEL_LENGTH for value in values])
-        _reject_first(long, values, f"longer than the {MAX_LABEL_LENGTH} characters of a class's name", source)
+    """Converts an object array of labels to an array of text or numbers."""
+    missing = np.array([value is None or str(value) in ("nan", "<NA>", "NaT") for value in values], bool)
+    _reject(missing, values, "missing", source)
+    types = str if isinstance(values[0], str) else (bool, int, float, np.bool_, np.number)
+    problem = f"of another kind than a class number or than row 0, {short_repr(values[0])}"
+    _reject(np.array([not isinstance(value, types) for value in values]), values, problem, source)
+    if types is str:
+        too_long = np.array([len(value) > MAX_LABEL_LENGTH for value in values])
+        _reject(too_long, values, f"longer than the {MAX_LABEL_LENGTH} characters of a class's name", source)
     return np.array(values.tolist())
 
 
 def _require_unicode(text: np.ndarray, source: str) -> None:
-    """Refuse what NumPy stores as text and Python cannot hold, or no file: surrogates and numbers beyond Unicode."""
+    """Rejects text that NumPy can store but Python or a file cannot: surrogates and numbers beyond Unicode."""
     points = np.ascontiguousarray(text, text.dtype.newbyteorder("=")).view(np.uint32).reshape(len(text), -1)
-    wrong = ((points > sys.maxunicode) | ((points >= 0xD800) & (points < 0xE000))).any(axis=1)
-    row = int(np.argmax(wrong)) if len(text) else 0
-    require(not wrong.any(), f"{source}: the label of row {row} is no Unicode text; write the labels again as text")
+    invalid = ((points > sys.maxunicode) | ((points >= 0xD800) & (points < 0xE000))).any(axis=1)
+    row = int(np.argmax(invalid)) if len(text) else 0
+    require(not invalid.any(), f"{source}: the label of row {row} is no Unicode text; write the labels as text again")
 
 
-def _reject_first(invalid: np.ndarray, values: np.ndarray, problem: str, source: str) -> None:
+def _reject(invalid: Bool[np.ndarray, " n"], values: np.ndarray, problem: str, source: str) -> None:
+    """Raises InputError for the first invalid label, if there is one."""
     if invalid.any():
-        row = int(np.argmax(invalid))
+        row, count = int(np.argmax(invalid)), np.count_nonzero(invalid)
         raise InputError(
-            f"{source}: the label of row {row} is {short_repr(values[row])}, {problem} ({np.count_nonzero(invalid)} such "
-            "labels in all); expected one class for each row; mend or drop those rows"
+            f"{source}: the label of row {row} is {short_repr(values[row])}, {problem} ({count} such labels in all); "
+            "expected one class for each row; fix or drop those rows"
         )
 
 
 def short_repr(value: object) -> str:
-    """`value` on one line and not too long."""
+    """Returns the repr of `value`, truncated to 60 characters."""
     text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."

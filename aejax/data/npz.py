@@ -1,8 +1,8 @@
-"""The arrays of an `.npz` file, each looked at before anything of its size is allocated.
+"""Reads `.npz` archives and validates every member before it allocates memory for it.
 
-NumPy's own reader allocates what a header announces, hands out bytes for members that are no arrays, and leaves some of
-what is wrong with a header to whatever Python raises. Here a member is read only if its header, the archive's directory
-and the memory that is left agree on its size. Nothing is unpickled, and nothing is ever extracted to a path.
+NumPy's own reader allocates what a header announces, returns bytes for members that are not arrays, and lets some
+damaged headers raise arbitrary exceptions. Here a member is read only if its header, the archive's directory and the
+available memory agree on its size. Nothing is unpickled, and nothing is extracted to disk.
 """
 
 import math
@@ -14,70 +14,133 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aejax.config import DataConfig
+from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, require
 
+INPUT_LABEL_NAMES = (("x", "y"), ("X", "y"), ("inputs", "labels"))  # accepted names of the arrays
+TRAIN_TEST_NAMES = ("x_train", "y_train", "x_test", "y_test")  # with an official test split, as in Keras
+EXPECTED_ARRAYS = (
+    f"expected exactly one of {'; '.join(', '.join(names) for names in (*INPUT_LABEL_NAMES, TRAIN_TEST_NAMES))}"
+)
 NPY_SUFFIX = ".npy"
 NPY_MAGIC = b"\x93NUMPY"
-BLOCK_BYTES = 1 << 24  # unpacked at a time
 HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 REFETCH_HINT = "write or fetch it again"
 PLAIN_ARRAYS_HINT = "save plain number and text arrays with numpy.savez"
 
 
 class NpyHeader(NamedTuple):
-    """What a member says of itself before its values."""
+    """The header of an array in `.npy` format."""
 
     shape: tuple[int, ...]
-    fortran_order: bool
     dtype: np.dtype
-    header_bytes: int  # bytes of the header
+    header_bytes: int  # length of the header in bytes
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the values."""
+        """Size of the values in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
+def load_npz(path: Path, config: DataConfig) -> Dataset:
+    """Loads arrays named `x, y`, `X, y`, `inputs, labels`, or `x_train, y_train, x_test, y_test`.
+
+    uint8 examples of two or more axes are images with values from 0 to 255; `(n, height, width)` gains a channel axis.
+
+    Args:
+        path: the `.npz` file.
+        config: unused; all file readers have one signature.
+
+    Raises:
+        InputError: the file is damaged or needs pickle, or its arrays have other names or incompatible shapes.
+    """
+    arrays = read_arrays(path, lambda names: _select_names(names, path))
+    if TRAIN_TEST_NAMES[0] in arrays:
+        inputs, labels, test_rows = _concatenate_splits(arrays, path)
+    else:
+        (inputs, labels), test_rows = arrays.values(), None
+    image = inputs.dtype == np.uint8 and inputs.ndim >= 3
+    return make_dataset(
+        path.stem,
+        inputs[..., None] if image and inputs.ndim == 3 else inputs,
+        labels,
+        source=str(path),
+        value_range=(0.0, 255.0) if image else None,
+        test_rows=test_rows,
+    )
+
+
+def _select_names(names: list[str], path: Path) -> tuple[str, ...]:
+    """Returns the one naming scheme that the file follows."""
+    schemes = [scheme for scheme in (*INPUT_LABEL_NAMES, TRAIN_TEST_NAMES) if set(scheme) <= set(names)]
+    listed = ", ".join(name[:40] for name in names[:10]) + (", ..." if len(names) > 10 else "")
+    require(len(schemes) == 1, f"{path}: holds arrays {listed or '(none)'}; {EXPECTED_ARRAYS}")
+    return schemes[0]
+
+
+def _concatenate_splits(arrays: dict[str, np.ndarray], path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns inputs and labels with the training rows first, and the row numbers of the test split."""
+    train, train_labels, test, test_labels = (arrays[name] for name in TRAIN_TEST_NAMES)
+    for part, inputs, labels in (("train", train, train_labels), ("test", test, test_labels)):
+        require(
+            inputs.ndim >= 1 and labels.ndim >= 1 and len(inputs) == len(labels),
+            f"{path}: x_{part} has shape {inputs.shape} and y_{part} {labels.shape}; expected equal numbers of rows",
+        )
+    for name, first, second in (("x", train, test), ("y", train_labels, test_labels)):
+        # Labels may differ in width of text or type of number; uint8 images would lose their range among floats.
+        kinds = first.dtype.kind + second.dtype.kind
+        compatible = name == "y" and (kinds in ("UU", "SS") or set(kinds) <= set("biuf"))
+        require(
+            first.shape[1:] == second.shape[1:] and (compatible or first.dtype == second.dtype),
+            f"{path}: {name}_train is {first.dtype} of shape {first.shape}, {name}_test {second.dtype} of "
+            f"{second.shape}; expected one dtype and one shape of example",
+        )
+    test_rows = np.arange(len(train), len(train) + len(test))
+    return np.concatenate([train, test]), np.concatenate([train_labels, test_labels]), test_rows
+
+
 def read_arrays(path: Path, select_names: Callable[[list[str]], Sequence[str]]) -> dict[str, np.ndarray]:
-    """Some arrays of an `.npz` file, in the order in which they are chosen.
+    """Returns selected arrays of an `.npz` file, in the order of selection.
 
     Args:
         path: the file.
-        choose: the names to read of those that there are; may refuse them all with an `InputError`.
+        select_names: returns the names to read, given all names; may raise `InputError`.
 
     Raises:
-        InputError: the file is damaged, holds a name twice or one that leads out of it, needs pickle, or announces
+        InputError: the file is damaged, holds a name twice or a path outside the archive, needs pickle, or announces
             more than its members hold or memory has.
-        OSError: it cannot be opened.
+        OSError: the file cannot be opened.
     """
     with path.open("rb") as file:
         require(
             file.read(6) != NPY_MAGIC,
-            f"{path}: holds a single .npy array; {PLAIN_ARRAYS_HINT}, under the names that are read",
+            f"{path}: holds a single .npy array; {PLAIN_ARRAYS_HINT}, under the expected names",
         )
         try:
-            with zipfile.ZipFile(file) as archive:
+            # NumPy warns of headers that Python 2 wrote (12L for 12).
+            with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(file) as archive:
                 members = _list_members(archive, path)
-                chosen = select_names(list(members))
-                headers = {name: _read_header(archive, members[name], name, path) for name in chosen}
-                total = sum(header.nbytes for header in headers.values())
-                require_host_memory(total, f"{path}: arrays {', '.join(chosen)}")
-                return {name: _read_values(archive, members[name], headers[name]) for name in chosen}
+                selected = select_names(list(members))
+                headers = [_read_header(archive, members[name], name, path) for name in selected]
+                total = sum(header.nbytes for header in headers)
+                require_host_memory(total, f"{path}: arrays {', '.join(selected)}")
+                return {name: _read_values(archive, members[name]) for name in selected}
         except InputError:
             raise
-        except Exception as error:  # zipfile and its decompressors raise a dozen kinds, each where it meets the damage
-            why = " ".join(str(error).split())[:120] or type(error).__name__
-            raise InputError(f"{path}: not an intact .npz file ({why}); {REFETCH_HINT}") from error
+        except Exception as error:  # zipfile and its decompressors raise a dozen types, depending on the damage
+            reason = " ".join(str(error).split())[:120] or type(error).__name__
+            raise InputError(f"{path}: not an intact .npz file ({reason}); {REFETCH_HINT}") from error
 
 
 def _list_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    """The archive's members by the name of their array."""
+    """Returns the archive's members by array name."""
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
-        place = PurePosixPath(info.filename.replace("\\", "/"))
+        member_path = PurePosixPath(info.filename.replace("\\", "/"))
         require(
-            not place.is_absolute() and ".." not in place.parts,
+            not member_path.is_absolute() and ".." not in member_path.parts,
             f"{path}: member {info.filename[:60]!r} leads out of the archive; {PLAIN_ARRAYS_HINT}",
         )
         name = info.filename.removesuffix(NPY_SUFFIX)
@@ -87,45 +150,35 @@ def _list_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.Zip
 
 
 def _read_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: Path) -> NpyHeader:
-    """The header of a member, once its size is known to be what the archive's directory says."""
+    """Returns a member's header after comparing its size with the archive's directory."""
     with archive.open(info) as stream:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Python 2 wrote 12L for 12
-                header = _parse_header(stream)
-        except Exception as error:  # NumPy evaluates the header as a Python literal, with all that can befall one
+            header = _parse_header(stream)
+        except Exception as error:  # NumPy evaluates the header as a Python literal, which can fail in many ways
             raise InputError(
                 f"{path}: not an intact .npz file: {name} is no .npy array; {PLAIN_ARRAYS_HINT}"
             ) from error
     require(
         not header.dtype.hasobject, f"{path}: {name} holds pickled objects, which can run code; {PLAIN_ARRAYS_HINT}"
     )
-    held = info.file_size - header.header_bytes
+    stored_bytes = info.file_size - header.header_bytes
     require(
-        header.nbytes == held,
-        f"{path}: not an intact .npz file: {name} announces {header.nbytes} bytes and holds {held}; {REFETCH_HINT}",
+        header.nbytes == stored_bytes,
+        f"{path}: not an intact .npz file: {name} announces {header.nbytes} bytes and holds {stored_bytes}; "
+        f"{REFETCH_HINT}",
     )
     return header
 
 
 def _parse_header(stream: Any) -> NpyHeader:
-    """The header of an open member."""
-    read_header = HEADER_READERS[np.lib.format.read_magic(stream)]
-    shape, fortran, dtype = read_header(stream)
+    shape, _, dtype = HEADER_READERS[np.lib.format.read_magic(stream)](stream)
     if not all(type(size) is int and 0 <= size < 2**63 for size in shape):
         raise ValueError(f"shape {shape}")
-    return NpyHeader(shape, fortran, dtype, stream.tell())
+    return NpyHeader(shape, dtype, stream.tell())
 
 
-def _read_values(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: NpyHeader) -> np.ndarray:
-    """The array, unpacked block by block into its place; the last byte brings the check of the archive's CRC."""
-    held = np.empty(header.nbytes, np.uint8)
+def _read_values(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(info) as stream:
-        stream.read(header.header_bytes)
-        for start in range(0, header.nbytes, BLOCK_BYTES):
-            block = stream.read(min(BLOCK_BYTES, header.nbytes - start))
-            held[start : start + len(block)] = np.frombuffer(block, np.uint8)
-            if len(block) < min(BLOCK_BYTES, header.nbytes - start):
-                raise EOFError(f"{info.filename} ends too early")
-        stream.read(1)
-    return np.ndarray(header.shape, header.dtype, held, order="F" if header.fortran_order else "C")
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+        stream.read(1)  # reaching the end makes zipfile verify the CRC
+    return array

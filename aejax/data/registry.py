@@ -11,9 +11,10 @@ from aejax.data.dataset import Dataset
 from aejax.data.idx import find_idx_files, load_idx_folder
 from aejax.data.image_folder import load_image_folder, require_within
 from aejax.data.mnist import load_mnist, prepare_mnist
+from aejax.data.npz import load_npz
 from aejax.data.parquet import load_parquet
 from aejax.data.stream.load import load_stream
-from aejax.data.tables import load_csv, load_npz
+from aejax.data.tables import load_csv
 from aejax.data.tfds_dataset import load_tfds
 from aejax.errors import InputError, require
 

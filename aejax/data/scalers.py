@@ -1,4 +1,4 @@
-"""Scaling as a pure function of numbers fitted on training rows only."""
+"""Scales features by a pure function whose parameters are fitted on training rows only."""
 
 from typing import Literal, NamedTuple
 
@@ -13,23 +13,23 @@ ScalerKind = Literal["range", "minmax", "standard", "none"]
 
 
 class Scaler(NamedTuple):
-    """`(inputs - shift) * scale`, per feature or for all features at once."""
+    """Parameters of `(inputs - shift) * scale`, per feature or shared by all features."""
 
     shift: Float[np.ndarray, "..."] | Float[Array, "..."]
     scale: Float[np.ndarray, "..."] | Float[Array, "..."]
 
 
 def fit_scalers(kind: ScalerKind, dataset: Dataset, train: Int[np.ndarray, "seeds n_train"]) -> Scaler:
-    """One scaler for each seed's training rows, for flat examples; computed in float64, kept in float32.
+    """Fits a scaler for flat examples to the training rows of each seed, in float64, and returns it in float32.
 
-    A feature that is constant on the training rows is shifted and not scaled.
+    A feature that is constant on the training rows is shifted but not scaled.
 
     Returns:
         A scaler with a leading seed axis on both leaves: `(seeds, d)`, or `(seeds, 1)` for `range` and `none`, which
-        look at no row.
+        use no rows.
 
     Raises:
-        InputError: `range` for data that declare no limits.
+        InputError: `kind` is `range`, and the dataset declares no value range.
     """
     if kind in ("range", "none"):
         low, high = (0.0, 1.0) if kind == "none" else _declared_range(dataset)
@@ -41,7 +41,9 @@ def fit_scalers(kind: ScalerKind, dataset: Dataset, train: Int[np.ndarray, "seed
 
 
 def _declared_range(dataset: Dataset) -> tuple[float, float]:
-    require(dataset.value_range, f"--scaler range: {dataset.name} declares no limits; use minmax, standard or none")
+    require(
+        dataset.value_range, f"--scaler range: {dataset.name} declares no value range; use minmax, standard or none"
+    )
     assert dataset.value_range is not None
     return dataset.value_range
 
@@ -53,12 +55,12 @@ def _fit_scaler(kind: ScalerKind, inputs: Shaped[np.ndarray, "n d"]) -> Scaler:
     else:
         shift = inputs.mean(axis=0, dtype=np.float64)
         spread = inputs.std(axis=0, dtype=np.float64)
-    # Rounding leaves a tiny spread in a constant column of large values; dividing by it would make noise of it.
+    # Rounding leaves a tiny spread in a constant column of large values; dividing by it would amplify noise.
     constant = spread <= 1e-8 * np.abs(shift)
     spread = np.where(constant | (spread == 0), 1.0, spread)
     return Scaler(shift=shift.astype(np.float32), scale=(1.0 / spread).astype(np.float32))
 
 
 def apply_scaler(scaler: Scaler, inputs: Shaped[Array | np.ndarray, "batch d"]) -> Float[Array, "batch d"]:
-    """Stored flat examples to scaled float32, for one seed's scaler. Jittable."""
+    """Scales flat examples with the scaler of one seed, to float32; can be jitted."""
     return (jnp.asarray(inputs, jnp.float32) - scaler.shift[None]) * scaler.scale[None]

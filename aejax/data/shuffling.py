@@ -1,6 +1,6 @@
-"""The order of examples within an epoch: a function of (seed, epoch), made on the host.
+"""Random orders made on the host, each a function of a seed and a named use.
 
-NumPy shuffles 60,000 rows five times faster than XLA sorts random keys, and no device waits for it.
+NumPy shuffles 60,000 rows five times faster than XLA sorts random keys, and without blocking a device.
 """
 
 import hashlib
@@ -10,23 +10,22 @@ from jaxtyping import Int
 
 
 def make_generator(seed: int, use: str, index: int = 0) -> np.random.Generator:
-    """A Philox generator for one use of one seed; other uses, seeds and indices are independent of it."""
-    name = int.from_bytes(hashlib.sha256(use.encode()).digest()[:8], "little")
-    return np.random.Generator(np.random.Philox(key=[seed, name], counter=[0, 0, 0, index]))
+    """Returns a Philox generator that is independent of those for other seeds, uses and indices."""
+    key = int.from_bytes(hashlib.sha256(use.encode()).digest()[:8], "little")
+    return np.random.Generator(np.random.Philox(key=[seed, key], counter=[0, 0, 0, index]))
 
 
 def steps_per_epoch(rows: int, batch_size: int) -> int:
-    """Steps in which every row is seen at least once."""
+    """Number of batches that cover all rows."""
     return -(-rows // min(batch_size, rows))
 
 
 def shuffle_epoch(
     rows: Int[np.ndarray, " n"], seed: int, epoch: int, batch_size: int
 ) -> Int[np.ndarray, "steps batch"]:
-    """The rows of one epoch, shuffled and cut into full batches.
+    """Shuffles the rows of one epoch and cuts them into full batches of distinct rows.
 
-    Every row is seen once; the last batch is filled up with the first rows of the same shuffle, so a few are seen
-    twice. Nothing is dropped, and every step has a full batch of distinct rows.
+    Every row occurs at least once; the last batch is completed with the first rows of the same shuffle.
     """
     batch = min(batch_size, len(rows))
     shuffled = make_generator(seed, "order", epoch).permutation(rows)
@@ -37,6 +36,31 @@ def shuffle_epoch(
 def shuffle_epochs(
     rows: Int[np.ndarray, "seeds n"], first_epoch: int, epochs: int, batch_size: int
 ) -> Int[np.ndarray, "seeds epochs steps batch"]:
-    """`epoch_order` for every seed (its own rows, its own shuffle) and each of `epochs` epochs from `first_epoch`."""
+    """Applies `shuffle_epoch` to the rows of every seed, for `epochs` epochs from `first_epoch`."""
     span = range(first_epoch, first_epoch + epochs)
-    return np.stack([[shuffle_epoch(own, seed, epoch, batch_size) for epoch in span] for seed, own in enumerate(rows)])
+    return np.stack(
+        [[shuffle_epoch(seed_rows, seed, epoch, batch_size) for epoch in span] for seed, seed_rows in enumerate(rows)]
+    )
+
+
+def stratified_permutation(
+    labels: Int[np.ndarray, " n"], rng: np.random.Generator, *, every_class_first: bool = False
+) -> Int[np.ndarray, " n"]:
+    """Returns a random order of `0..n-1` in which every prefix holds the classes in proportion, within one example.
+
+    The i-th example of a class of m gets position (i + 1/2) / m, and ties are broken at random. Prefixes of one order
+    are nested, so label subsets of growing size contain each other.
+
+    Args:
+        labels: class of each example.
+        rng: source of randomness.
+        every_class_first: puts one example of each class first, so that no prefix with as many examples as there are
+            classes lacks a class.
+    """
+    position = np.empty(len(labels))
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        position[rng.permutation(rows)] = (np.arange(len(rows)) + 0.5) / len(rows)
+        if every_class_first:
+            position[rows[np.argmin(position[rows])]] -= 1.0
+    return np.lexsort((rng.random(len(labels)), position))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from aejax.config import DataConfig
-from aejax.data.tables import ROWS_PER_BLOCK, load_csv, load_npz
+from aejax.data.npz import load_npz
+from aejax.data.tables import ROWS_PER_BLOCK, load_csv
 from aejax.errors import InputError
 
 IMAGES = np.arange(12 * 4 * 4, dtype=np.uint8).reshape(12, 4, 4)

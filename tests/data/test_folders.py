@@ -157,7 +157,7 @@ FAULTS = {
     "an empty test class": (write_parts, put("test/dog"), "{}/test/dog: no images of this class"),
     "a class only in the test": (write_parts, drop("train/bee"), "class 'bee' is in test/ and not in train/"),
     "an empty test": (write_parts, lambda root: [drop("test")(root), put("test")(root)], "{}/test: holds no folders"),
-    "a third part": (write_parts, put("val/ant/0.png", b""), "{}/val: beside train/ and test/"),
+    "a third part": (write_parts, put("val/ant/0.png", b""), "{}/val: next to train/ and test/"),
     "classes in train alone": (write_parts, drop("test"), "{}/train/ant: a folder inside class 'train'"),
     "one class": (write, lambda root: [drop("bee")(root), drop("cat 10")(root)], "every label is 'ant'"),
     "a class of two": (write, lambda root: [drop("ant")(root), picture_twice(root)], "class 'ant' has 2 training rows"),

@@ -86,7 +86,7 @@ def test_an_accelerator_refuses_by_what_is_left_of_its_own_memory():
     half_full = accelerator(3, bytes_limit=80 * GIB, bytes_in_use=40 * GIB)
     require_device_memory("photos", 39 * GIB, GIB, iter([half_full]))
     message = refusal(require_device_memory, "photos", 39 * GIB, GIB + 1, iter([half_full]))
-    for named in ("photos", "39.0 GiB of examples", "40.0 GiB on each", "H100 3", "left of 80.0 GiB"):
+    for named in ("photos", "39.0 GiB of examples", "take 40.0 GiB", "H100 3 of 80.0 GiB"):
         assert named in message
 
 

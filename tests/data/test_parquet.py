@@ -1,10 +1,12 @@
 """A parquet table is the arrays it was written from, under the rules of a .csv file; what is unclear is named."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import csv as pyarrow_csv
+from pyarrow import parquet as pyarrow_parquet
 
 from aejax.config import DataConfig
 from aejax.data import memory, parquet
@@ -12,10 +14,6 @@ from aejax.data.parquet import load_parquet
 from aejax.data.registry import load_dataset
 from aejax.data.tables import load_csv
 from aejax.errors import InputError
-
-pyarrow = pytest.importorskip("pyarrow", reason="pip install 'aejax[parquet]' to read .parquet")
-from pyarrow import csv as pyarrow_csv  # noqa: E402
-from pyarrow import parquet as pyarrow_parquet  # noqa: E402
 
 COLUMNS = {"width": np.arange(8), "height": np.arange(8) / 2, "kind": ["a", "b"] * 4}
 
@@ -188,9 +186,3 @@ def test_memory_is_asked_before_a_row_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "available_host_memory", lambda: 8 * 2 * 8 - 1)
     message = refusal(table(tmp_path))
     assert "8 rows of 2 numbers take 128 B" in message
-
-
-def test_without_pyarrow_one_line_says_what_to_install(tmp_path, monkeypatch):
-    path = table(tmp_path)
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert "pip install 'aejax[parquet]'" in refusal(path)

@@ -119,5 +119,5 @@ def test_minmax_of_bytes_does_not_wrap_around():
 
 
 def test_range_without_declared_limits_is_refused_with_the_mend():
-    with pytest.raises(InputError, match="wine declares no limits; use minmax, standard or none"):
+    with pytest.raises(InputError, match="wine declares no value range; use minmax, standard or none"):
         fit_scalers("range", load_dataset(DataConfig(dataset="wine")), np.array([[0, 1]]))

@@ -11,8 +11,8 @@ from sklearn.model_selection import train_test_split
 from aejax.config import DataConfig, SplitConfig
 from aejax.data.dataset import make_dataset
 from aejax.data.registry import load_dataset
-from aejax.data.shuffling import make_generator
-from aejax.data.splits import make_split, stratified_permutation
+from aejax.data.shuffling import make_generator, stratified_permutation
+from aejax.data.splits import make_split
 from aejax.errors import InputError
 
 SEEDS = 3

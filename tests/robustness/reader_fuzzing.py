@@ -21,8 +21,9 @@ from aejax.config import DataConfig
 from aejax.config.sweep_axes import parse_axes
 from aejax.data.idx import load_idx_folder
 from aejax.data.image_folder import load_image_folder
+from aejax.data.npz import load_npz
 from aejax.data.parquet import load_parquet
-from aejax.data.tables import load_csv, load_npz
+from aejax.data.tables import load_csv
 from aejax.errors import InputError
 from tests.robustness.mutations import mutate
 from tests.robustness.reader_samples import (
