@@ -126,7 +126,7 @@ def script_body(name, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
-    return module.script
+    return module.main
 
 
 SCRIPTS = ["benchmark", "compare", "explore", "pretrain", "probe", "reproduce", "sweep", "verify"]

@@ -22,9 +22,9 @@ def script(name, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
-    for door in {"use_cores", "use_devices"} & vars(module).keys():
+    for door in {"configure_cpu_devices", "configure_devices"} & vars(module).keys():
         monkeypatch.setattr(module, door, lambda *_: None)
-    return module.script
+    return module.main
 
 
 def write_inputs(folder):

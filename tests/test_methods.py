@@ -14,7 +14,7 @@ from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
 from aejax.data.batching import Batch
 from aejax.data.mnist import load_mnist
 from aejax.data.scalers import apply_scaler, fit_scalers
-from aejax.methods import CONTROLS, METHODS, controls_for, fit_pca
+from aejax.methods import CONTROLS, METHODS, comparison_pairs, controls_for, fit_pca
 from aejax.train.epoch import make_train_step
 from aejax.train.state import init_state
 
@@ -113,14 +113,14 @@ def assert_equal(here, there) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kinds_own_random_encoder_and_supervised_one_are_its_start_bit_for_bit(kind, on_images):
     trained, random, supervised = (on_images[name] for name in (kind, f"random-{kind}", f"supervised-{kind}"))
-    starts = [method.start(jax.random.key(7), IMAGES) for method in (trained, random, supervised)]
+    starts = [method.init(jax.random.key(7), IMAGES) for method in (trained, random, supervised)]
     for variables in starts[1:]:
         for collection in ("params", "batch_stats"):
             assert_equal(variables[collection]["encoder"], starts[0][collection]["encoder"])
     codes = trained.encode(starts[0], IMAGES)
     np.testing.assert_array_equal(random.encode(starts[1], IMAGES), codes)
     np.testing.assert_array_equal(supervised.encode(starts[2], IMAGES), codes)
-    other = trained.start(jax.random.key(8), IMAGES)
+    other = trained.init(jax.random.key(8), IMAGES)
     assert np.any(trained.encode(other, IMAGES) != codes)
 
 
@@ -130,8 +130,8 @@ SAME_ENCODER = ("supervised", "undercomplete", "denoising", "masked", "contracti
 @pytest.mark.parametrize("name", SAME_ENCODER)
 def test_the_random_encoder_has_the_weights_from_which_every_learner_of_its_layers_starts(name, on_images):
     # A posterior's log-variance is one layer more; contractive codes differ by their sigmoid alone.
-    random = on_images["random"].start(jax.random.key(7), IMAGES)["params"]["encoder"]
-    own = on_images[name].start(jax.random.key(7), IMAGES)["params"]["encoder"]
+    random = on_images["random"].init(jax.random.key(7), IMAGES)["params"]["encoder"]
+    own = on_images[name].init(jax.random.key(7), IMAGES)["params"]["encoder"]
     assert_equal({layer: own[layer] for layer in random}, random)
 
 
@@ -139,7 +139,7 @@ def test_untrained_and_closed_methods_have_no_objective_and_kinds_have_one_witho
     without = {name for name, method in on_images.items() if method.objective is None}
     closed = {"raw", "pca", "random-projection", "random", "knn", "permuted"}
     assert without == closed | {f"random-{kind}" for kind in KINDS}
-    labelled = {name for name, method in on_images.items() if method.labelled}
+    labelled = {name for name, method in on_images.items() if method.supervised}
     assert labelled == {"supervised", *(f"supervised-{kind}" for kind in KINDS)}
     assert {name for name, method in on_images.items() if method.log_probs is not None} == labelled
     assert {name for name, method in on_images.items() if method.reconstruct is not None} == {"pca", *KINDS}
@@ -147,13 +147,13 @@ def test_untrained_and_closed_methods_have_no_objective_and_kinds_have_one_witho
 
 def test_raw_is_the_identity(on_images):
     method = on_images["raw"]
-    np.testing.assert_array_equal(method.encode(method.start(jax.random.key(0), IMAGES), IMAGES), IMAGES)
+    np.testing.assert_array_equal(method.encode(method.init(jax.random.key(0), IMAGES), IMAGES), IMAGES)
 
 
 @pytest.mark.parametrize("name", [*CONTROLS, *KINDS])
 def test_every_method_encodes_and_reconstructs_each_example_by_itself(name, on_images):
     method = on_images[name]
-    variables = method.start(jax.random.key(0), IMAGES)
+    variables = method.init(jax.random.key(0), IMAGES)
     codes = method.encode(variables, IMAGES)
     assert codes.shape == (200, WIDTHS.get(name, 3))
     np.testing.assert_allclose(method.encode(variables, IMAGES[5:6]), codes[5:6], rtol=1e-4, atol=1e-5)
@@ -164,15 +164,28 @@ def test_every_method_encodes_and_reconstructs_each_example_by_itself(name, on_i
 
 
 def test_only_untouched_inputs_ignore_the_variables(on_images):
-    assert [name for name, method in on_images.items() if method.untouched] == ["raw", "knn", "permuted"]
+    assert [name for name, method in on_images.items() if method.is_identity] == ["raw", "knn", "permuted"]
 
 
-def test_a_kind_is_held_against_the_common_controls_and_its_own_and_no_other():
+def test_a_kind_is_compared_with_the_common_controls_and_those_of_its_architecture(on_images):
+    def controls_of(kind, names):
+        return controls_for(kind, {name: on_images[name] for name in names})
+
     names = ["raw", "conv", "random-conv", "vae", "supervised", "supervised-vae", "random-vae", "pca"]
-    assert controls_for("conv", names) == ["raw", "random-conv", "supervised", "pca"]
-    assert controls_for("vae", names) == ["raw", "supervised", "supervised-vae", "random-vae", "pca"]
-    others = ["random-projection", "knn", "permuted", "knn-vae", "permuted-vae"]
-    assert controls_for("vae", others) == ["random-projection", "knn"]
+    assert controls_of("conv", names) == ["raw", "random-conv", "supervised", "pca"]
+    assert controls_of("vae", names) == ["raw", "supervised", "supervised-vae", "random-vae", "pca"]
+    others = ["random-projection", "knn", "permuted", "vae", "knn-vae", "permuted-vae"]
+    assert controls_of("vae", others) == ["random-projection", "knn"]
+    pairs = [("vae", "random-projection"), ("vae", "knn"), ("knn-vae", "knn")]
+    assert comparison_pairs({name: on_images[name] for name in others}) == pairs
+    without_knn = ("knn-vae", "permuted-vae", "raw", "permuted")
+    assert comparison_pairs({name: on_images[name] for name in without_knn}) == []
+
+
+def test_only_autoencoders_and_their_nearest_neighbours_have_the_role_of_an_autoencoder(on_images):
+    autoencoders = {*KINDS, *(f"knn-{kind}" for kind in KINDS)}
+    assert {name for name, method in on_images.items() if method.role == "autoencoder"} == autoencoders
+    assert {method.role for name, method in on_images.items() if name not in autoencoders} == {"control"}
 
 
 def test_a_random_projection_has_scikit_learns_scale_and_keeps_distances_and_nothing_else_of_the_seed(setting_for):
@@ -198,13 +211,13 @@ def test_second_readings_have_the_features_of_the_method_they_name_and_only_the_
     suffix = "" if name == "raw" else f"-{name}"
     first, neighbours, permuted = on_images[name], on_images[f"knn{suffix}"], on_images[f"permuted{suffix}"]
     for method in (neighbours, permuted):
-        assert method.of == name
-        assert (method.start, method.encode, method.untouched) == (first.start, first.encode, first.untouched)
+        assert method.features_of == name
+        assert (method.init, method.encode, method.is_identity) == (first.init, first.encode, first.is_identity)
         assert method.reconstruct is None
-        assert method.report is None
-    assert (neighbours.classifier, neighbours.permuted) == ("knn", False)
-    assert (permuted.classifier, permuted.permuted) == ("probe", True)
-    assert (first.of, first.classifier, first.permuted) == (None, "probe", False)
+        assert method.extra_metrics is None
+    assert (neighbours.classifier, neighbours.permute_labels) == ("knn", False)
+    assert (permuted.classifier, permuted.permute_labels) == ("probe", True)
+    assert (first.features_of, first.classifier, first.permute_labels) == (None, "probe", False)
 
 
 def test_what_needs_images_says_so_by_its_name():

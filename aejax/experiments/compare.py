@@ -18,10 +18,10 @@ from aejax.experiments.multihost import primary_first
 from aejax.experiments.plots import plot_comparison
 from aejax.experiments.progress import open_reporter
 from aejax.experiments.resolve import check_methods, expand_methods, resolve_config
-from aejax.experiments.results import build_results, comparison_pairs, metric_rows, serialize_scores
+from aejax.experiments.results import build_results, metric_rows, serialize_scores
 from aejax.experiments.run_dir import load_finished, open_run_dir
 from aejax.experiments.training import total_epochs
-from aejax.methods import METHODS, Method
+from aejax.methods import METHODS, Method, comparison_pairs
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.storage.atomic_io import write_atomically
 
@@ -39,6 +39,7 @@ def fit_and_score_all(experiment: Experiment, methods: dict[str, Method]) -> Ite
             outcome = fit_and_score(experiment, name, methods[name], lenders.get(features_of))
             experiment.result_cache.save_result(name, outcome)
         else:
+            outcome = outcome._replace(role=methods[name].role)
             report_cached(experiment, outcome)
         lenders.setdefault(features_of, outcome)
         yield outcome
@@ -84,7 +85,7 @@ def compare(
                 scored.append(outcome)
             scored.sort(key=lambda outcome: config.methods.index(outcome.name))
             outcomes = [(outcome, methods[outcome.name]) for outcome in scored]
-            pairs = comparison_pairs(config.methods)
+            pairs = comparison_pairs(methods)
             found = build_results(experiment, scored, pairs, run.seconds, margin=config.evaluation.margin)
             write_atomically(run.folder / "scores.npz", serialize_scores(scored))
             plot_comparison(experiment, outcomes, found, run.folder)

@@ -22,7 +22,7 @@ from aejax.experiments.finetune import finetune
 from aejax.experiments.probes import ClassifierReport, Predictions, classifier_name
 from aejax.experiments.representation_metrics import RepresentationMetrics, evaluate_representation
 from aejax.experiments.training import init_variables, optimizer_for, train_method
-from aejax.methods import Method
+from aejax.methods import Method, Role
 from aejax.models.submodules import Variables
 from aejax.objectives.reconstruction import per_example_mse
 from aejax.train.plan import Plan
@@ -42,9 +42,8 @@ class MethodResult(NamedTuple):
     shared_training: bool  # the training is another row's
     variables: Variables  # of every seed, as they were classified
     seconds: dict[str, float]  # compile, pretrain, probe
-    representation: (
-        RepresentationMetrics | None
-    )  # of its features on the diagnosed rows, unless they are another method's
+    representation: RepresentationMetrics | None  # of its features, unless they are another method's
+    role: Role = "control"  # of the method; results that version 0.1.0 kept have none
 
 
 @cached_jit
@@ -171,6 +170,7 @@ def score_method(
         representation=None
         if read.diagnostic_features is None
         else evaluate_representation(experiment, read.diagnostic_features),
+        role=method.role,
     )
 
 

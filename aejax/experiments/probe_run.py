@@ -83,6 +83,7 @@ def _load_or_score(experiment: Experiment, key: str, name: str, score: Callable[
     """What an earlier attempt at this run has found, or else what `score` finds now."""
     outcome = experiment.result_cache.load_result(key)
     if outcome is not None:
+        outcome = outcome._replace(role="autoencoder")
         report_cached(experiment, outcome)
         return outcome
     experiment.reporter.start_method(name)
@@ -110,7 +111,9 @@ def _prepare_probe(pretrained: PretrainedModel, config: ProbeRunConfig, reporter
 def _head_method(experiment: Experiment, autoencoder: Autoencoder) -> Method:
     """An encoder with a softmax layer on it, as a method."""
     model = with_softmax_head(experiment, autoencoder)
-    return Method(init=lambda key, inputs: model.init(key), encode=model.encode, log_probs=model.log_probs)
+    return Method(
+        role="autoencoder", init=lambda key, inputs: model.init(key), encode=model.encode, log_probs=model.log_probs
+    )
 
 
 def _train_and_score_head(

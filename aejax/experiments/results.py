@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from aejax.autoencoders.registry import KINDS
 from aejax.config import to_dict
 from aejax.evaluate.comparisons import EQUIVALENCE_MARGIN, compare_pairs
 from aejax.evaluate.intervals import IntervalScale, crossed_interval, seeds_interval
@@ -18,7 +17,6 @@ from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.method_result import MethodResult
 from aejax.experiments.representation_metrics import cka_matrix
-from aejax.methods import controls_for
 
 INTERVAL_DESCRIPTIONS = {  # by field, what each interval covers
     "ci95": "accuracy, NLL and their differences: the mean under another draw of seeds and of test examples (crossed "
@@ -47,6 +45,7 @@ def method_entry(result: MethodResult) -> dict[str, Any]:
     diverged = None if course is None else [int(epoch) or None for epoch in course.diverged_epoch]
     return {
         "name": result.name,
+        "role": result.role,
         "features": result.width,
         "test_accuracy": summarize_scores(scores.correct.astype(np.float64), "logit"),
         "test_nll": summarize_scores(-scores.log_prob, "log"),
@@ -93,15 +92,6 @@ def diagnostics_entry(method_results: Sequence[MethodResult]) -> dict[str, Any]:
         "seconds": sum(diagnosis.seconds for diagnosis in diagnoses) + time.perf_counter() - began,
     }
     return {"diagnostics": entry}
-
-
-def comparison_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
-    """The comparisons: every autoencoder against every control, of those by architecture its own.
-
-    And the neighbours of its codes against those of the inputs: the same classifier, other features.
-    """
-    by_neighbours = [(name, "knn") for name in names if name.startswith("knn-") and "knn" in names]
-    return [(kind, control) for kind in names if kind in KINDS for control in controls_for(kind, names)] + by_neighbours
 
 
 def build_results(

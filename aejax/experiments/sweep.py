@@ -99,6 +99,7 @@ def score_baseline(experiment: Experiment, number: int, named: tuple[str, Method
         outcome = fit_and_score(experiment, name, method)._replace(variables={})
         experiment.result_cache.save_result(f"reference-{number}", outcome)
     else:
+        outcome = outcome._replace(role=method.role)
         report_cached(experiment, outcome)
     return method_entry(outcome), drop_weights(outcome)
 

@@ -28,7 +28,7 @@ def killed_after(monkeypatch):
             self._background.wait()
             raise Killed
 
-    monkeypatch.setattr(keeping._DiskCheckpointer, "offer", counted)
+    monkeypatch.setattr(keeping._DiskCheckpointer, "maybe_save", counted)
     return lambda calls: left.__setitem__(0, calls)
 
 
@@ -37,5 +37,7 @@ def first_epochs(monkeypatch):
     """The first epoch of every call of a program that trains, since it was last cleared."""
     seen = []
     orders = training.shuffle_epochs
-    monkeypatch.setattr(training, "orders", lambda rows, first, *rest: seen.append(first) or orders(rows, first, *rest))
+    monkeypatch.setattr(
+        training, "shuffle_epochs", lambda rows, first, *rest: seen.append(first) or orders(rows, first, *rest)
+    )
     return seen

@@ -51,6 +51,6 @@ def trained(config, folder, made={}):  # noqa: B006 -- the same method and optim
         made[config] = method, training.optimizer_for(own, method)
     method, optimizer = made[config]
     with open_run_dir(folder, to_dict(config), EACH, quiet(), 0.0) as (_, keeper):
-        own = dataclasses.replace(own, keeper=keeper)
+        own = dataclasses.replace(own, result_cache=keeper)
         left = training.train_method(own, config.method, method, optimizer, training.init_variables(own, method))
     return own.plan.to_host(left.progress), left.history._replace(seconds=0.0)

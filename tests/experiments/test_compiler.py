@@ -15,7 +15,7 @@ SMALL, BIG = np.zeros(MIN_BYTES_TO_TRIM - 1, np.uint8), np.zeros(MIN_BYTES_TO_TR
 @pytest.fixture
 def maker(monkeypatch):
     """A maker of programs that count how often they are traced; no other is forgotten beside it."""
-    monkeypatch.setattr(compilers, "_MAKERS", [])
+    monkeypatch.setattr(compilers, "_CACHED_JITS", [])
     traced = []
 
     @cached_jit

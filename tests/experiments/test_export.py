@@ -185,15 +185,15 @@ def test_the_script_says_the_sum_that_opens_it(run, tmp_path, monkeypatch, capsy
     script = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "export_script", script)
     spec.loader.exec_module(script)
-    monkeypatch.setattr(script, "use_cores", lambda _: None)  # devices are there already
+    monkeypatch.setattr(script, "configure_cpu_devices", lambda _: None)  # devices are there already
     monkeypatch.setattr(sys, "argv", ["scripts/export.py"])
     out = tmp_path / "encoder"
-    script.script(["--run", str(run), "--out", str(out), "--seed", "2", "--formats", "orbax"])
+    script.main(["--run", str(run), "--out", str(out), "--seed", "2", "--formats", "orbax"])
     (told,) = re.findall(r"SHA-256 of its manifest.json: ([0-9a-f]{64})\n", capsys.readouterr().out)
     assert aejax.load_encoder(out, sha256=told).seeds == (2,)
     for missing in (["--run", str(run)], ["--out", str(out)]):
         with pytest.raises(InputError, match="missing; give a folder"):
-            script.script(missing)
+            script.main(missing)
 
 
 @pytest.mark.parametrize(

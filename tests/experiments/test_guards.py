@@ -42,7 +42,7 @@ def leaky(encode) -> Method:
 
 def in_training_mode(experiment) -> Method:
     """A random encoder with batch normalisation that is left in training mode."""
-    model = KINDS["undercomplete"](experiment.setting).model
+    model = KINDS["undercomplete"](experiment.problem).model
     return Method(init=lambda key, inputs: model.init(key), encode=lambda v, inputs: model.train_encode(v, inputs)[0])
 
 
@@ -71,7 +71,7 @@ def test_a_classifier_of_its_own_that_looks_at_the_batch_is_stopped_too(experime
 
 
 def test_an_encoder_that_keeps_to_the_example_passes(experiment):
-    outcome = fit_and_score(experiment, "random", METHODS["random"](experiment.setting))  # it has batch normalisation
+    outcome = fit_and_score(experiment, "random", METHODS["random"](experiment.problem))  # it has batch normalisation
     assert jax.tree.leaves(outcome.variables["batch_stats"])
 
 
@@ -99,12 +99,12 @@ def with_a_leak(split, role):
 @pytest.mark.parametrize("what", ["a scaler", "a closed form", "a model"])
 def test_nothing_is_fitted_on_a_held_out_row(what, role, experiment, monkeypatch):
     leaked = with_a_leak(experiment.split, role)
-    own, model = dataclasses.replace(experiment, split=leaked), METHODS["undercomplete"](experiment.setting)
+    own, model = dataclasses.replace(experiment, split=leaked), METHODS["undercomplete"](experiment.problem)
     monkeypatch.setattr(experiment_room, "make_split", lambda *_: leaked)
-    settings = {"rows": leaked.train, "monitor": leaked.valid, "epochs": 1, "batch_size": 16}
+    settings = {"train_rows": leaked.train, "validation_rows": leaked.valid, "epochs": 1, "batch_size": 16}
     fits = {
         "a scaler": lambda: prepare_experiment(experiment.config, experiment.dataset, SilentReporter()),
-        "a closed form": lambda: init_variables(own, METHODS["pca"](experiment.setting)),
+        "a closed form": lambda: init_variables(own, METHODS["pca"](experiment.problem)),
         "a model": lambda: train(own, "it", {}, model.objective, optimizer_for(own, model), **settings),
     }
     with pytest.raises(LeakageError, match=f"a row that {what}.* is fitted on and a {role} row"):

@@ -63,7 +63,7 @@ def test_a_signal_saves_and_stops_and_the_same_call_goes_on(whole, tmp_path, mon
         raise Preempted
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "saving_first", asked_after_two_calls)
+        patched.setattr(training, "defer_signals", asked_after_two_calls)
         with pytest.raises(Preempted) as stopped:
             pretrain(SMALL, tmp_path / "cut", quiet())  # nothing was due to be saved
     assert stopped.value.code == 75
@@ -105,7 +105,7 @@ def test_a_save_that_fails_ends_the_run_with_one_line_and_the_last_state_whole(
         return save(folder, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(series, "save_folder", full)
+        patched.setattr(series, "save_tree", full)
         with pytest.raises(InputError, match="No space left on device"):
             pretrain(SMALL, tmp_path / "cut", quiet(), EACH)
     assert read_json(tmp_path / "cut" / "run.json")["state"] == "failed"
@@ -153,7 +153,7 @@ def test_a_comparison_goes_on_between_and_inside_methods(tmp_path, killed_after,
         return score(*args)
 
     with monkeypatch.context() as patched:
-        patched.setattr(scoring, "score", died_scoring)
+        patched.setattr(scoring, "score_predictions", died_scoring)
         with pytest.raises(Killed):
             compare(COMPARED, tmp_path / "cut", quiet(), EACH)
     record = tmp_path / "cut" / "found" / "raw" / "meta.json"

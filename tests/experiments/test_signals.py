@@ -9,26 +9,26 @@ import pytest
 
 BODY = """
 import sys, time
-from aejax.errors import Stopped
-from aejax.experiments.preemption import last_words, listening, saving_first
+from aejax.errors import Preempted
+from aejax.experiments.preemption import call_before_exit, defer_signals, handle_signals
 
 def busy(seconds):  # as a compiled program is: no Python in between
     time.sleep(seconds)
 
-with listening(), last_words(lambda: print("last words", flush=True)):
+with handle_signals(), call_before_exit(lambda: print("last words", flush=True)):
     {body}
     print("left", flush=True)
 """
 IDLE = 'print("ready", flush=True); busy(60)'
 SAVING = """
-    with saving_first() as stopping:
+    with defer_signals() as stopping:
         print("ready", flush=True)
         while not stopping():
             busy(0.05)
         print("saved", flush=True)
 """
 STUCK = """
-    with saving_first() as stopping:
+    with defer_signals() as stopping:
         print("ready", flush=True)
         busy(60)
 """

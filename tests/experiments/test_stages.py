@@ -87,10 +87,10 @@ def run():
     method, calls, train = METHODS["stacked"](experiment.problem), [], training.train
 
     def watched(experiment, name, variables, objective, optimizer, **settings):
-        before = experiment.plan.fetch(variables)
+        before = experiment.plan.to_host(variables)
         trained = train(experiment, name, variables, objective, optimizer, **settings)
         calls.append(
-            Call(optimizer, before, experiment.plan.fetch(trained.progress.state.variables), settings, trained)
+            Call(optimizer, before, experiment.plan.to_host(trained.progress.state.variables), settings, trained)
         )
         return trained
 
@@ -121,25 +121,25 @@ def test_in_each_stage_its_layer_alone_changes_and_all_others_are_bit_equal_and_
 def test_every_training_goes_on_from_where_the_one_before_it_ended(run):
     for earlier, later in zip(run.calls, run.calls[1:], strict=False):
         jax.tree.map(np.testing.assert_array_equal, later.before, earlier.after)
-        assert later.settings["before"] is earlier.trained
-    final = jax.tree.map(np.asarray, run.trained.fit.state.variables)
+        assert later.settings["previous"] is earlier.trained
+    final = jax.tree.map(np.asarray, run.trained.progress.state.variables)
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[: CONFIG.seeds], b), final, run.calls[-1].after)
 
 
 def test_epochs_and_steps_are_counted_through_and_the_history_has_them_all(run):
     assert [call.settings["epochs"] for call in run.calls] == [2, 2, 3]
-    assert run.trained.course.epochs == 7
-    assert [call.trained.course.epochs for call in run.calls] == [2, 4, 7]
+    assert run.trained.history.epochs == 7
+    assert [call.trained.history.epochs for call in run.calls] == [2, 4, 7]
     for name in ("train_loss", "valid_loss", "valid_mse"):
-        history = run.trained.course.history[name]
+        history = run.trained.history.metrics[name]
         assert history.shape == (3, 7)
-        np.testing.assert_array_equal(history[:, :4], run.calls[1].trained.course.history[name])
-    steps = run.trained.fit.state.step[np.array(run.survivors)]
+        np.testing.assert_array_equal(history[:, :4], run.calls[1].trained.history.metrics[name])
+    steps = run.trained.progress.state.step[np.array(run.survivors)]
     np.testing.assert_array_equal(steps, 7 * steps_per_epoch(28, 8))
 
 
 def test_every_stage_reduces_its_own_loss(run):
-    losses = run.trained.course.history["train_loss"][run.survivors]
+    losses = run.trained.history.metrics["train_loss"][run.survivors]
     assert np.isfinite(losses).all()
     for first, last in [(0, 1), (2, 3), (4, 6)]:
         assert np.all(losses[:, last] < losses[:, first])
@@ -148,11 +148,11 @@ def test_every_stage_reduces_its_own_loss(run):
 def test_a_seed_that_diverges_in_a_stage_stays_marked_and_where_it_was_through_all_others(run):
     assert run.diverging
     for seed in run.diverging:
-        assert run.trained.course.diverged_epoch[seed] == 1
-        assert np.isnan(run.trained.course.history["train_loss"][seed]).all()
+        assert run.trained.history.diverged_epoch[seed] == 1
+        assert np.isnan(run.trained.history.metrics["train_loss"][seed]).all()
         for call in run.calls:
             assert layers_that_moved(call, seed) == set()
-    np.testing.assert_array_equal(run.trained.course.diverged_epoch[run.survivors], 0)
+    np.testing.assert_array_equal(run.trained.history.diverged_epoch[run.survivors], 0)
 
 
 def test_stages_are_trained_at_the_constant_peak_rate_and_the_whole_by_the_schedule(run):

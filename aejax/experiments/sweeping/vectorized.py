@@ -98,6 +98,7 @@ def score_points(
             outcome = _score_point(own, point, method, slice_point(trained, index, own.config.seeds))
             keeper.save_result(f"{name}-point-{index}", outcome._replace(variables={}))
         else:
+            outcome = outcome._replace(role=method.role)
             report_cached(own, outcome)
         yield point, outcome
 
