@@ -55,7 +55,7 @@ def arrays_sha256(tree: ArrayTree) -> str:
 
 def write_orbax(folder: Path, tree: ArrayTree) -> None:
     """Write `orbax/`, which opens by a relative path, too."""
-    save_tree(folder / FORMAT_FILES[ORBAX], tree, packed=False)
+    save_tree(folder / FORMAT_FILES[ORBAX], tree, use_ocdbt=False)
 
 
 def read_orbax(folder: Path, like: ArrayTree) -> ArrayTree:

@@ -88,7 +88,7 @@ def test_reports_and_evaluation_read_what_is_carried(digits_setting, digits):
     batch = Batch(digits[0][:4], jnp.zeros(4, jnp.int32))
 
     def says(own, variables):
-        return own.report(variables, batch.inputs)["elbo"], own.objective.evaluate(variables, batch)["loss"]
+        return own.extra_metrics(variables, batch.inputs)["elbo"], own.objective.evaluate(variables, batch)["loss"]
 
     own = KINDS["vae"](constant)
     carrying = {**variables, HYPERPARAMETERS: {"decoder_std": jnp.float32(0.5)}}

@@ -108,7 +108,7 @@ def judged(trained, digits):
                 return kind.objective.loss({**variables, "params": params}, batch, jax.random.key(5))[0]
 
             value, gradient = jax.value_and_grad(loss)(variables["params"])
-            report = {} if kind.report is None else kind.report(variables, others.inputs)
+            report = {} if kind.extra_metrics is None else kind.extra_metrics(variables, others.inputs)
             evaluated = kind.objective.evaluate(variables, others)
             return {"loss": value, "gradient": gradient, "evaluated": evaluated | report, "error": error(variables)}
 

@@ -25,7 +25,7 @@ every_config = pytest.mark.parametrize("name", CONFIGS)
 
 @functools.cache
 def made(name: str):
-    model = dense_autoencoder(CONFIGS[name], features=6)
+    model = dense_autoencoder(CONFIGS[name], n_features=6)
     return model, model.init(jax.random.key(5))
 
 
@@ -67,7 +67,7 @@ def test_sigmoid_outputs_lie_in_the_open_unit_interval_and_linear_ones_do_not(na
 )
 def test_the_decoder_mirrors_the_encoder_unless_it_is_told_otherwise(decoder_hidden, widths):
     config = ModelConfig(hidden=(9, 5), decoder_hidden=decoder_hidden, latent_dim=2, output="linear")
-    params = jax.eval_shape(dense_autoencoder(config, features=6).init, jax.random.key(0))["params"]["decoder"]
+    params = jax.eval_shape(dense_autoencoder(config, n_features=6).init, jax.random.key(0))["params"]["decoder"]
     shapes = {leaf.shape for leaf in jax.tree.leaves(params) if leaf.ndim == 2}
     assert shapes == set(itertools.pairwise(widths))
 

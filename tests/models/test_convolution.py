@@ -43,9 +43,9 @@ def all_maps(maps, size, window: int, stride: int):
     """Outputs, gradient of the images and gradient of the kernel, in one implementation."""
     return jax.jit(
         lambda images, kernel, outputs: (
-            maps.to_outputs(images, kernel, stride=stride),
-            maps.to_inputs(outputs, kernel, size=size, stride=stride),
-            maps.to_kernel(images, outputs, window=(window, window), stride=stride),
+            maps.forward(images, kernel, stride=stride),
+            maps.input_transpose(outputs, kernel, size=size, stride=stride),
+            maps.kernel_transpose(images, outputs, window=(window, window), stride=stride),
         )
     )
 

@@ -36,7 +36,7 @@ def made(name: str):
 
 def untied(model) -> Autoencoder:
     """The same modules, where both parts have their own weights."""
-    return Autoencoder(model.encoder, model.decoder, model.output, model.features)
+    return Autoencoder(model.encoder, model.decoder, model.output_activation, model.n_features)
 
 
 def encoder_kernels(params) -> list[jax.Array]:

@@ -48,13 +48,13 @@ WITHOUT_WEIGHT = {
     "no noise": {"corrupt": gaussian_noise(0.0)},
     "no charge": {"penalties": [l1_penalty(0.0)]},
     "no charge on the batch": {"batch_penalties": [kl_sparsity(0.0, 0.1)]},
-    "weights of one": {"corrupt": gaussian_noise(0.0), "weigh": weighted_mean(1.0, 1.0)},
+    "weights of one": {"corrupt": gaussian_noise(0.0), "reduce": weighted_mean(1.0, 1.0)},
 }
 WITH_WEIGHT = {
     "noise": {"corrupt": gaussian_noise(1.0)},
     "charge": {"penalties": [l1_penalty(0.1)]},
     "charge on the batch": {"batch_penalties": [kl_sparsity(0.1, 0.1)]},
-    "weights": {"corrupt": gaussian_noise(0.0), "weigh": weighted_mean(2.0, 1.0)},
+    "weights": {"corrupt": gaussian_noise(0.0), "reduce": weighted_mean(2.0, 1.0)},
 }
 
 
@@ -109,7 +109,7 @@ def test_the_noise_does_reach_the_encoder():
 @either
 def test_evaluation_is_on_clean_inputs_and_mse_is_that_of_the_reconstructions(reconstruction):
     model, variables, plain = made(reconstruction)
-    _, _, denoising = made(reconstruction, corrupt=gaussian_noise(5.0), weigh=weighted_mean(3.0, 2.0))
+    _, _, denoising = made(reconstruction, corrupt=gaussian_noise(5.0), reduce=weighted_mean(3.0, 2.0))
     expected, found = plain.evaluate(variables, BATCH), denoising.evaluate(variables, BATCH)
     jax.tree.map(np.testing.assert_array_equal, found, expected)
     recon = model.reconstruct(variables, BATCH.inputs)
@@ -166,16 +166,16 @@ def test_the_weights_fall_on_the_entries_that_were_corrupted_in_training(weight)
     corrupt = masking_noise(0.3)
     batch = Batch(jnp.ones((50, FEATURES)), jnp.zeros(50, jnp.int32))
     share = float(jnp.mean(corrupt(jax.random.key(2), batch.inputs).mask))
-    objective, identity = the_identity(corrupt=corrupt, weigh=weighted_mean(weight, 5.0))
+    objective, identity = the_identity(corrupt=corrupt, reduce=weighted_mean(weight, 5.0))
     np.testing.assert_allclose(objective.loss(identity, batch, jax.random.key(2))[0], weight * share, rtol=1e-6)
-    hidden_alone, identity = the_identity(corrupt=patch_mask(0.3, (FEATURES,), 1), weigh=masked_mean)
+    hidden_alone, identity = the_identity(corrupt=patch_mask(0.3, (FEATURES,), 1), reduce=masked_mean)
     np.testing.assert_allclose(hidden_alone.loss(identity, batch, jax.random.key(2))[0], 1.0, rtol=1e-6)
 
 
 HALF_HIDDEN = {
     "corrupt": with_noise_seed(patch_mask(0.5, (FEATURES,), 1), 0),
-    "weigh": masked_mean,
-    "judge_corrupted": True,
+    "reduce": masked_mean,
+    "evaluate_corrupted": True,
 }
 
 

@@ -94,13 +94,13 @@ def test_of_a_single_unit_hutchinsons_estimate_is_exact():
     np.testing.assert_allclose(hutchinson_jacobian_norm(encode, INPUTS, KEY, 1), exactly(DEEP, latent_dim=1), rtol=1e-5)
 
 
-def penalties_of(hidden, configs, *, latent_dim=4, one_layer=None, keys=(KEY,)):
+def penalties_of(hidden, configs, *, latent_dim=4, single_layer_activation=None, keys=(KEY,)):
     """The penalty of the inputs, for each config and key."""
     model, variables = made(hidden, latent_dim=latent_dim)
     latents = model.encode(variables, INPUTS)
 
     def every():
-        penalties = [contractive_penalty(config, model, latent_dim, one_layer) for config in configs]
+        penalties = [contractive_penalty(config, model, latent_dim, single_layer_activation) for config in configs]
         return [penalty(ForwardPass(variables, INPUTS, latents, key)) for penalty in penalties for key in keys]
 
     return jax.jit(every)()
@@ -113,7 +113,7 @@ def test_whichever_way_the_config_takes_it_arrives_at_the_same_penalty(hidden):
         ObjectiveConfig(contraction=0.3, jacobian=jacobian, jacobian_probes=20)
         for jacobian in ("exact", None, "hutchinson")
     ]
-    exact, left_open, estimate = penalties_of(hidden, configs, one_layer=closed)
+    exact, left_open, estimate = penalties_of(hidden, configs, single_layer_activation=closed)
     expected = 0.3 * exactly(hidden)
     np.testing.assert_allclose(exact, expected, rtol=1e-4)
     np.testing.assert_allclose(left_open, expected, rtol=1e-4)

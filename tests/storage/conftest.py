@@ -61,7 +61,9 @@ def make_published(setting_for):
             for one, shift, scale in zip(ones, shifts, scales, strict=True)
         ]
         tree = to_state_dict(jax.tree.map(lambda *leaves: np.stack(leaves), *of_seeds) if stacked else of_seeds[0])
-        width = jax.eval_shape(built.encode, ones[0], jax.ShapeDtypeStruct((1, setting.features), np.float32)).shape[1]
+        width = jax.eval_shape(built.encode, ones[0], jax.ShapeDtypeStruct((1, setting.n_features), np.float32)).shape[
+            1
+        ]
         description = EncoderMetadata(
             schema=SCHEMA_VERSION,
             kind=kind,
@@ -85,7 +87,7 @@ def make_published(setting_for):
 
         def card(contents):
             arrays = {name: (str(leaf.dtype), leaf.shape) for name, leaf in contents.arrays.items()}
-            return render_model_card(folder.name, description, arrays, numpy_forward(built), contents.sums)
+            return render_model_card(folder.name, description, arrays, numpy_forward(built), contents.sha256_by_file)
 
         write_encoder(folder, description, tree, card)
         return built, ones, of_seeds

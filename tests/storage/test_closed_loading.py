@@ -258,7 +258,7 @@ def test_the_arrays_are_read_from_whichever_format_there_is(published, raw):
 
 def test_no_registered_kind_allocates_before_its_memory_is_refused(published, monkeypatch):
     """Shapes come from an abstract evaluation: whatever is made on a device here would be seen."""
-    monkeypatch.setattr(encoders, "host_room", lambda: 100)
+    monkeypatch.setattr(encoders, "available_host_memory", lambda: 100)
     before = len(jax.live_arrays())
     with pytest.raises(InputError, match="100 B are free"):
         load_encoder(published)

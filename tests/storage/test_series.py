@@ -17,7 +17,7 @@ def saved(folder, losses, keep=2):
 
 
 def flip(series, epoch):
-    path = series.at(epoch) / "meta.json"
+    path = series.path(epoch) / "meta.json"
     path.write_bytes(path.read_bytes().replace(b"schema", b"schemb"))
 
 

@@ -136,7 +136,7 @@ def test_words_of_another_schema_are_refused_or_without_effect(tmp_path, changes
 
 def test_arrays_that_do_not_fit_the_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
     save_tree(tmp_path / "c", TREE)
-    monkeypatch.setattr(trees, "host_room", lambda: 10)
+    monkeypatch.setattr(trees, "available_host_memory", lambda: 10)
     with pytest.raises(InputError, match="its arrays take 32 B, 10 B are free"):
         load_tree(tmp_path / "c")
 
