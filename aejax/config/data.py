@@ -14,7 +14,7 @@ class DataConfig:
     dataset: str = "digits"
     """digits, breast_cancer, wine, tabular, mnist, tfds:NAME, or a path: an .npz, .csv or .parquet file, a folder of
     IDX files, or a folder with one folder of images per class. With --stream: mnist, tfds:NAME, an .npy file, a folder
-    with inputs.npy (and labels.npy), of .array_record files, or of images."""
+    with inputs.npy (and labels.npy), or of images."""
     data_dir: Path | None = None  # where downloads live and offline copies are looked for first; default AEJAX_DATA
     label_column: str | None = None
     """The label's column in a table (default: label, target, class or y, else the last) or feature in a TFDS set."""
@@ -28,8 +28,8 @@ class DataConfig:
     """Examples of a stream held in memory, which validate, judge and are probed and never train; default: 20,000, less
     where they are a tenth of all or a gibibyte."""
     shuffle_window: int | None = None
-    """Examples of a stream that are shuffled together; two windows are in memory. Default: 65,536, less where they
-    are 128 MiB."""
+    """Examples of a stream that are shuffled together. Default: 65,536, at most 128 MiB. Images and TFDS records that
+    fit one window are decoded once and kept in memory."""
 
     tabular_samples: int = 1000  # examples that make_classification draws for --dataset tabular
     tabular_features: int = 100  # its features in all

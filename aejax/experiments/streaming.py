@@ -1,4 +1,4 @@
-"""The host loop of a stream: chunks to the device while it works on the one before, a look up after each round."""
+"""The training loop of a stream: chunks are copied to the devices while earlier ones train."""
 
 import functools
 import time
@@ -9,8 +9,10 @@ import jax
 import numpy as np
 import optax
 
-from aejax.data.stream.loader import StreamLoader, import_grain
+from aejax.data.stream.loader import StreamLoader
 from aejax.data.stream.schedule import StreamSchedule, make_stream_schedule
+from aejax.data.stream.source import Stream
+from aejax.data.stream.window_shuffle import import_grain
 from aejax.errors import require
 from aejax.experiments.checkpointing import TrainingHistory, concatenate_histories
 from aejax.experiments.experiment import Experiment, shard_rows
@@ -25,57 +27,61 @@ from aejax.train.plan import Plan
 from aejax.train.rounds import RoundFunctions, RoundState, make_round_functions
 from aejax.train.state import TrainProgress
 
-MAX_QUEUED_CHUNKS = 3  # chunks that a device may have yet to train on; several devices need not keep step
-SHARED_ARGUMENTS = {"begin": (1,), "advance": (1, 2), "end": (2, 3, 5)}  # positions of arguments that all seeds share
+MAX_QUEUED_CHUNKS = 3  # chunks dispatched to the devices and not yet trained on
+REPLICATED_ARGUMENTS = {"begin": (1,), "advance": (1, 2), "end": (2, 3, 5)}  # positions without a seed axis
+
+
+def _stream_of(experiment: Experiment) -> Stream:
+    stream = experiment.dataset.stream
+    assert stream is not None
+    return stream
 
 
 def stream_schedule(experiment: Experiment) -> StreamSchedule:
-    """How this experiment's passes are divided. Raises InputError where its batches are too large."""
-    stream = experiment.dataset.stream
-    assert stream is not None
-    return make_stream_schedule(stream, experiment.config.train.batch_size)
+    """Returns the division of the experiment's passes. Raises InputError where its batches are too large."""
+    return make_stream_schedule(_stream_of(experiment), experiment.config.train.batch_size)
 
 
 def stream_optimizer(experiment: Experiment, method: Method) -> optax.GradientTransformation:
-    """The config's optimizer, with its schedule laid over all steps of all passes.
+    """Returns the config's optimizer; its schedule covers the steps of all passes.
 
     Raises:
-        InputError: the schedule does not fit, the method cannot be trained on a stream, or Grain is not installed.
+        InputError: the schedule is invalid, the method trains in stages, or Grain is not installed.
     """
     import_grain()
     require(
         not method.stages,
         "--stream: this kind is trained in stages, each of which needs the data in memory; choose another --method",
     )
-    train = experiment.config.train
-    return make_optimizer(experiment.config.optimizer, stream_schedule(experiment).steps_per_pass, train.epochs)
+    config = experiment.config
+    return make_optimizer(config.optimizer, stream_schedule(experiment).steps_per_pass, config.train.epochs)
 
 
 def describe_stream(experiment: Experiment, history: TrainingHistory) -> dict[str, Any]:
-    """The `dataset.stream` of a `results.json`."""
-    stream, pace = experiment.dataset.stream, stream_schedule(experiment)
-    assert stream is not None
+    """Returns `dataset.stream` of `results.json`."""
+    schedule = stream_schedule(experiment)
     return {
-        **stream.describe(),
-        "order": "shared",  # by all seeds, which differ in what they start from and in their noise
-        "steps_per_pass": pace.steps_per_pass,
-        "steps_per_round": pace.steps_per_round,
-        "steps_per_chunk": pace.steps_per_chunk,
-        "rounds_per_pass": pace.rounds_per_pass,
+        **_stream_of(experiment).describe(),
+        "order": "shared",  # by all seeds, which differ in initialization and noise
+        "steps_per_pass": schedule.steps_per_pass,
+        "steps_per_round": schedule.steps_per_round,
+        "steps_per_chunk": schedule.steps_per_chunk,
+        "rounds_per_pass": schedule.rounds_per_pass,
         "rounds": history.epochs,
-        "passes": history.epochs / pace.rounds_per_pass,
+        "passes": history.epochs / schedule.rounds_per_pass,
     }
 
 
 @functools.lru_cache(maxsize=64)
-def _round_programs(plan: Plan, objective: Objective, optimizer: optax.GradientTransformation) -> RoundFunctions:
-    made = make_round_functions(objective, optimizer)
-    return RoundFunctions(
-        **{
-            name: plan.map_seeds(getattr(made, name), replicated_argnums=shared)
-            for name, shared in SHARED_ARGUMENTS.items()
-        }
-    )
+def _compiled_round_functions(
+    plan: Plan, objective: Objective, optimizer: optax.GradientTransformation
+) -> RoundFunctions:
+    of_one_seed = make_round_functions(objective, optimizer)
+    mapped = {
+        name: plan.map_seeds(getattr(of_one_seed, name), replicated_argnums=positions)
+        for name, positions in REPLICATED_ARGUMENTS.items()
+    }
+    return RoundFunctions(**mapped)
 
 
 def train_stream(
@@ -85,31 +91,33 @@ def train_stream(
     optimizer: optax.GradientTransformation,
     variables: Variables,
 ) -> TrainingResult:
-    """Train every seed from `variables` on the stream, for as many passes as the config has epochs.
+    """Trains every seed on the stream, for as many passes as the config has epochs.
 
-    All seeds see the same batches. A course counts rounds where that of `train` counts epochs. A training that the
-    experiment's run has checkpoints of goes on from the last: bit for bit what it would have been.
+    All seeds see the same batches. The history counts rounds where that of `train_method` counts epochs. If the run has
+    checkpoints of this training, it continues from the last one with bit-equal results.
 
     Args:
-        experiment: where to.
-        name: of the training within the run.
+        experiment: the resolved config with its data on the devices.
+        name: name of the training within the run.
         method: an autoencoder.
         optimizer: from `stream_optimizer`.
-        variables: of every seed, on the devices.
+        variables: initial variables of every seed, on the devices.
 
     Raises:
-        InputError: the source cannot be read, or is not what it was when the training was begun.
-        Stopped: a signal came; where the training stands is saved.
+        InputError: the source cannot be read, or has changed since the checkpoint.
+        Preempted: a signal arrived; the progress is saved.
     """
-    stream, plan, config = experiment.dataset.stream, experiment.plan, experiment.config
-    assert stream is not None
-    pace, passes, batch = stream_schedule(experiment), config.train.epochs, config.train.batch_size
-    put = functools.partial(plan.shard_batches, batch=batch)
-    loader = StreamLoader(stream, pace, batch, passes, put, plan.local_slice(batch))
+    plan, train = experiment.plan, experiment.config.train
+    loader = StreamLoader(
+        _stream_of(experiment),
+        stream_schedule(experiment),
+        train.batch_size,
+        train.epochs,
+        functools.partial(plan.shard_batches, batch=train.batch_size),
+        plan.local_slice(train.batch_size),
+    )
     try:
-        return _train_rounds(
-            experiment, name, method, optimizer, variables, loader, pace, passes * pace.rounds_per_pass
-        )
+        return _train_rounds(experiment, name, method, optimizer, variables, loader)
     finally:
         loader.close()
 
@@ -121,63 +129,59 @@ def _train_rounds(
     optimizer: optax.GradientTransformation,
     variables: Variables,
     loader: StreamLoader,
-    pace: StreamSchedule,
-    rounds: int,
 ) -> TrainingResult:
-    plan, compiler = experiment.plan, experiment.compiler
-    trail = experiment.result_cache.checkpointer(name)
-    fit, stand = init_or_restore(experiment, trail, variables, optimizer)
-    course = None
-    if stand is not None:
-        loader.set_state(stand.loader_state, name)
-        course = stand.history
-        experiment.reporter.advance(course.epochs / pace.rounds_per_pass, latest_loss(course.metrics))
+    plan, compiler, schedule = experiment.plan, experiment.compiler, stream_schedule(experiment)
+    rounds = experiment.config.train.epochs * schedule.rounds_per_pass
+    checkpointer = experiment.result_cache.checkpointer(name)
+    progress, checkpoint = init_or_restore(experiment, checkpointer, variables, optimizer)
+    history = None
+    if checkpoint is not None:
+        loader.set_state(checkpoint.loader_state, name)
+        history = checkpoint.history
+        experiment.reporter.advance(history.epochs / schedule.rounds_per_pass, latest_loss(history.metrics))
     assert method.objective is not None
-    programs = _round_programs(plan, method.objective, optimizer)
-    monitor = shard_rows(experiment, select_validation_rows(experiment))
-    data = SeedData(experiment.keys("noise"), experiment.device_scaler, monitor)
-    with defer_signals() as stopping:
-        while course is None or (course.epochs < rounds and not np.all(course.diverged_epoch)):
-            number = 0 if course is None else course.epochs
-            compiled_before, began = compiler.seconds, time.perf_counter()
-            fit, metrics = _run_round(
-                experiment, programs, fit, data, loader, pace.round_steps(number).n_steps, number + 1
-            )
-            metrics, diverged_epoch = plan.to_host(metrics), plan.to_host(fit.diverged_epoch)
-            seconds = time.perf_counter() - began - (compiler.seconds - compiled_before)
-            course = concatenate_histories(
-                course, TrainingHistory({key: own[:, None] for key, own in metrics.items()}, diverged_epoch, seconds)
-            )
-            experiment.reporter.advance(1 / pace.rounds_per_pass, latest_loss(course.metrics))
-            stop = stopping()
-            trail.maybe_save(course, functools.partial(plan.to_host, fit), force=stop, loader_state=loader.get_state())
+    functions = _compiled_round_functions(plan, method.objective, optimizer)
+    validation_rows = shard_rows(experiment, select_validation_rows(experiment))
+    data = SeedData(experiment.keys("noise"), experiment.device_scaler, validation_rows)
+    with defer_signals() as stop_requested:
+        while history is None or (history.epochs < rounds and not np.all(history.diverged_epoch)):
+            round_index = 0 if history is None else history.epochs
+            compile_seconds, start = compiler.seconds, time.perf_counter()
+            progress, metrics = _run_round(experiment, functions, progress, data, loader, round_index)
+            metrics, diverged_epoch = plan.to_host(metrics), plan.to_host(progress.diverged_epoch)
+            seconds = time.perf_counter() - start - (compiler.seconds - compile_seconds)
+            round_metrics = {key: values[:, None] for key, values in metrics.items()}
+            history = concatenate_histories(history, TrainingHistory(round_metrics, diverged_epoch, seconds))
+            experiment.reporter.advance(1 / schedule.rounds_per_pass, latest_loss(history.metrics))
+            stop = stop_requested()
+            fetch = functools.partial(plan.to_host, progress)
+            checkpointer.maybe_save(history, fetch, force=stop, loader_state=loader.get_state())
             if stop:
                 break
-    return TrainingResult(fit, course)
+    return TrainingResult(progress, history)
 
 
 def _run_round(
     experiment: Experiment,
-    programs: RoundFunctions,
-    fit: TrainProgress,
+    functions: RoundFunctions,
+    progress: TrainProgress,
     data: SeedData,
     loader: StreamLoader,
-    steps: int,
     round_index: int,
 ) -> tuple[TrainProgress, Metrics]:
-    """One round. At most `QUEUED` chunks and one more are on the device."""
-    compiler, done = experiment.compiler, 0
-    running: RoundState | None = None
+    """Runs one round, with a bounded number of chunks on the devices."""
+    compiler, plan = experiment.compiler, experiment.plan
+    n_steps, steps_done = stream_schedule(experiment).round_steps(round_index).n_steps, 0
+    state: RoundState | None = None
     queued: deque[RoundState] = deque()
-    while done < steps:
+    while steps_done < n_steps:
         chunk = loader.next_chunk()
-        if running is None:
-            running = compiler(programs.begin, fit, chunk.inputs, data)
+        if state is None:
+            state = compiler(functions.begin, progress, chunk.inputs, data)
         if len(queued) == MAX_QUEUED_CHUNKS:
             jax.block_until_ready(queued.popleft())
-        filled = experiment.plan.replicate(np.int32(chunk.n_steps))
-        running = compiler(programs.advance, running, chunk.inputs, filled, data)
-        queued.append(running)
-        done += chunk.n_steps
-    counted = experiment.plan.replicate((np.int32(steps), np.int32(round_index)))
-    return compiler(programs.end, fit, running, *counted, data, experiment.examples)
+        state = compiler(functions.advance, state, chunk.inputs, plan.replicate(np.int32(chunk.n_steps)), data)
+        queued.append(state)
+        steps_done += chunk.n_steps
+    counts = plan.replicate((np.int32(n_steps), np.int32(round_index + 1)))
+    return compiler(functions.end, progress, state, *counts, data, experiment.examples)

@@ -1,4 +1,4 @@
-"""Encoded images as a source: files in folders, one folder for each class."""
+"""A folder of images by class as a source: every header is read at the start, pixels when they are needed."""
 
 from pathlib import Path
 
@@ -10,61 +10,62 @@ from aejax.data.images import EncodedImage, ImageHeader, decode_pixels, read_com
 
 
 class ImageFolderSource:
-    """The images of one part of a folder, decoded when they are read.
+    """The images of one split of a folder.
 
     Args:
-        name: what results call the folder.
-        part: their paths and classes.
-        class_names: of all parts.
-        layout: the size and channels that all of them have.
+        name: the folder's name in results.
+        images: paths and classes of the split.
+        class_names: classes of all splits, sorted.
+        header: the size and channels of all images.
         image_size: resize to this many pixels square.
     """
 
     dtype = np.dtype(np.uint8)
     value_range: tuple[float, float] | None = (0.0, 255.0)
     has_labels = True
+    is_encoded = True
 
     def __init__(
         self,
         name: str,
-        labelled_paths: LabelledPaths,
+        images: LabelledPaths,
         class_names: tuple[str, ...],
         header: ImageHeader,
         image_size: int | None,
     ) -> None:
-        self._paths, self._layout, self._image_size = labelled_paths.paths, header, image_size
-        self._labels = np.searchsorted(class_names, labelled_paths.labels).astype(np.int32)
-        self.name, self.n_examples = name, len(labelled_paths.paths)
+        self._paths, self._header, self._image_size = images.paths, header, image_size
+        self._labels = np.searchsorted(class_names, images.labels).astype(np.int32)
+        self.name, self.n_examples = name, len(images.paths)
         self.class_names: tuple[str, ...] | None = class_names
         self.example_shape: tuple[int, ...] = header.shape
-        self.nbytes = sum(path.stat().st_size for path in labelled_paths.paths)
+        self.nbytes = sum(path.stat().st_size for path in images.paths)
 
     def read(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, "k *shape"]:
-        """As `Source.read`."""
-        pictures = [EncodedImage(self.describe_row(row), self._paths[row]) for row in rows.tolist()]
-        return decode_pixels(pictures, self._layout, self._image_size)
+        """Returns examples, as `DataSource.read`."""
+        encoded_images = [EncodedImage(self.describe_row(row), self._paths[row]) for row in rows.tolist()]
+        return decode_pixels(encoded_images, self._header, self._image_size)
 
     def read_labels(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, " k"]:
-        """As `Source.labels`."""
+        """Returns labels, as `DataSource.read_labels`."""
         return self._labels[rows]
 
     def describe_row(self, row: int) -> str:
-        """The file."""
+        """Returns the image's path."""
         return str(self._paths[row])
 
 
 def open_image_folder(root: Path, image_size: int | None) -> tuple[ImageFolderSource, ImageFolderSource | None]:
-    """What trains, and the official test where `root` holds `train/` and `test/`.
-
-    Every file's header is read, so that sizes and channels are known before anything is trained; pixels are not.
+    """Returns the training images and, where `root` holds `train/` and `test/`, the official test images.
 
     Raises:
         InputError: as `load_image_folder`.
     """
-    parts = list_labelled_images(root)
-    name, classes = root.resolve().name, tuple(sorted(set(parts[0].labels)))
-    pictures = [EncodedImage(str(path), path) for part in parts for path in part.paths]
-    layout = read_common_header(pictures, str(root), image_size)
-    train, test = (ImageFolderSource(name, part, classes, layout, image_size) if part.paths else None for part in parts)
+    splits = list_labelled_images(root)
+    name, class_names = root.resolve().name, tuple(sorted(set(splits[0].labels)))
+    encoded_images = [EncodedImage(str(path), path) for images in splits for path in images.paths]
+    header = read_common_header(encoded_images, str(root), image_size)
+    train, test = (
+        ImageFolderSource(name, images, class_names, header, image_size) if images.paths else None for images in splits
+    )
     assert train is not None
     return train, test

@@ -1,4 +1,4 @@
-"""Which source a `--dataset` is, read as a stream."""
+"""Opens the source that `--dataset` names for `--stream`."""
 
 from pathlib import Path
 
@@ -6,7 +6,6 @@ from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
 from aejax.data.idx import find_idx_files
 from aejax.data.mnist import prepare_mnist
-from aejax.data.stream.array_records import ArrayRecordSource, list_record_files
 from aejax.data.stream.holdout import hold_out_sample
 from aejax.data.stream.image_folder import open_image_folder
 from aejax.data.stream.npy import INPUTS_FILE, NpySource
@@ -15,28 +14,28 @@ from aejax.data.stream.tfds import open_tfds
 from aejax.errors import require
 
 STREAMABLE = (
-    "mnist, a prepared tfds:NAME, an .npy file, a folder with inputs.npy (and labels.npy), a folder of .array_record "
-    "files, or one with a folder of images for each class"
+    "mnist, a prepared tfds:NAME, an .npy file, a folder with inputs.npy (and labels.npy), or a folder with one folder "
+    "of images per class"
 )
 
 
 def load_stream(config: DataConfig, path: Path, data_dir: Path | None) -> Dataset:
-    """The sample in memory of what `config.dataset` names, with its stream.
+    """Returns the held-out sample of `config.dataset`, whose `stream` reads all other rows.
 
     Args:
-        config: with `stream`.
-        path: what the dataset is, if it is one.
-        data_dir: where prepared sets lie.
+        config: with `stream` set.
+        path: `config.dataset` as a path.
+        data_dir: folder of prepared TFDS sets.
 
     Raises:
-        InputError: it cannot be streamed.
+        InputError: the dataset cannot be streamed.
     """
     source, test = _open_source(config, path, data_dir)
     return hold_out_sample(source, test, config.stream_sample, config.shuffle_window)
 
 
 def _open_source(config: DataConfig, path: Path, data_dir: Path | None) -> tuple[DataSource, DataSource | None]:
-    """What trains, and the official test examples where there are any."""
+    """Returns the training examples and, where there are any, the official test examples."""
     name = "tfds:mnist" if config.dataset == "mnist" else config.dataset
     if name.startswith("tfds:"):
         return open_tfds(
@@ -48,23 +47,23 @@ def _open_source(config: DataConfig, path: Path, data_dir: Path | None) -> tuple
         )
     require(config.label_column is None, f"--label-column {config.label_column}: {path} has no columns; leave it out")
     require(path.exists(), f"--dataset {path}: no such file or folder; --stream reads {STREAMABLE}")
-    images = path.is_dir() and not (path / INPUTS_FILE).exists() and not list_record_files(path)
-    require(
-        images or config.image_size is None, f"--image-size {config.image_size}: {path} holds no images; leave it out"
-    )
-    if images:
-        require(any(path.iterdir()), f"--dataset {path}: is empty; --stream reads {STREAMABLE}")
-        return open_image_folder(path, config.image_size)
     if path.is_dir() and not (path / INPUTS_FILE).exists():
-        return ArrayRecordSource(path), None
+        require(any(path.iterdir()), f"--dataset {path}: is empty; --stream reads {STREAMABLE}")
+        require(
+            not any(path.glob("*.array_record*")),
+            f"--dataset {path}: holds .array_record files, which are read only as sets that TFDS prepared; give "
+            "tfds:NAME and --data-dir, or convert them to inputs.npy",
+        )
+        return open_image_folder(path, config.image_size)
     require(
         path.is_dir() or path.suffix == ".npy", f"--dataset {path}: cannot be streamed; --stream reads {STREAMABLE}"
     )
+    require(config.image_size is None, f"--image-size {config.image_size}: {path} holds no images; leave it out")
     return NpySource(path), None
 
 
 def _prepare_mnist(root: Path) -> None:
-    """MNIST as array_record in `root`, from the four original files where they lie there."""
+    """Prepares MNIST in `root`, from its four original files where `root` or `root/mnist` has them."""
     for folder in (root, root / "mnist"):
         files = find_idx_files(folder)
         if files and all(path.suffix == ".gz" for path in files.values()):

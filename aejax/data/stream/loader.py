@@ -1,81 +1,41 @@
-"""Chunks of a stream on the device, through Grain: read ahead by its threads, resumed by its iterator's state."""
+"""Loads the batches of a stream onto the devices, in chunks that Grain reads ahead and can resume exactly."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Shaped
+from jaxtyping import Array, Int, Shaped
 
 from aejax.data.stream.schedule import StreamSchedule
 from aejax.data.stream.source import Stream
-from aejax.data.stream.window_shuffle import WindowReader
-from aejax.errors import InputError, require
+from aejax.data.stream.window_shuffle import ORDER_VERSION, WindowShuffle, import_grain
+from aejax.errors import require
 
-PREFETCH_CHUNKS = 2  # chunks that wait in memory, beside the one that is being trained on
-READ_THREADS = 1  # that puts chunks together, one after the other, so that windows are asked for in turn
-INSTALL_HINT = "pip install -e '.[stream]'"
-
-PutFn = Callable[[np.ndarray], Array]
+PREFETCHED_CHUNKS = 2  # chunks that wait in host memory
+STATE_FIELDS = {"grain", "pace", "fingerprint"}  # of every version
 
 
 class Chunk(NamedTuple):
-    """The batches of some steps."""
+    """The batches of consecutive steps."""
 
     inputs: Shaped[np.ndarray, "steps batch d"] | Shaped[Array, "steps batch d"]  # in storage dtype
-    n_steps: int  # that are filled; the rest is zero
-
-
-def import_grain(flag: str = "--stream") -> Any:
-    """The library. Raises InputError where it is not installed."""
-    try:
-        import grain
-    except ImportError as error:
-        raise InputError(f"{flag}: needs Grain ({error}); {INSTALL_HINT}") from error
-    return grain
-
-
-class ChunkSource:
-    """What Grain sees: item i is chunk i of all passes, and a function of i alone."""
-
-    def __init__(
-        self,
-        windows: WindowReader,
-        schedule: StreamSchedule,
-        passes: int,
-        batch: int,
-        local_slice: slice,
-        features: int,
-    ) -> None:
-        self._windows, self._pace, self._length = windows, schedule, passes * schedule.chunks_per_pass
-        self._batch, self._share, self._features = batch, np.arange(batch)[local_slice], features
-        self._dtype = windows.dtype
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getitem__(self, index: int) -> Chunk:
-        part = self._pace.chunk_steps(int(index))
-        inputs = np.zeros((self._pace.steps_per_chunk, len(self._share), self._features), self._dtype)
-        steps = np.arange(part.first_step, part.first_step + part.n_steps)
-        places = (steps[:, None] * self._batch + self._share).reshape(-1)
-        filled = inputs[: part.n_steps].reshape(len(places), self._features)
-        self._windows.fill(part.pass_index, places, filled)
-        return Chunk(inputs, part.n_steps)
+    n_steps: int  # filled steps; the inputs of the others are zero
 
 
 class StreamLoader:
-    """Every chunk of the training, in turn, on the device.
+    """Yields the chunks of a training on the devices.
 
-    The order is shared by all seeds: they differ in what they start from and in their noise. A pass shows every
-    training row once; its last batch is filled up with the pass's first rows.
+    All seeds share the order of examples. Every pass contains each training row once; its last batch is filled up with
+    the first rows of the pass.
 
     Args:
-        stream: of what.
-        pace: how passes are divided.
-        batch_size: examples of a step.
-        passes: how many.
-        put: from a host's chunk `(steps, batch, d)` to the device's, or devices'.
-        share: which places of each batch this process needs; only their examples are read and put.
+        stream: the source, its training rows and the seed of their order.
+        schedule: the division of passes into rounds and chunks.
+        batch_size: examples per step.
+        passes: passes over the training rows.
+        put: copies a chunk `(steps, local batch, d)` from the host to the devices.
+        local_slice: the part of each batch that this process reads and puts.
     """
 
     def __init__(
@@ -84,40 +44,68 @@ class StreamLoader:
         schedule: StreamSchedule,
         batch_size: int,
         passes: int,
-        put: PutFn,
+        put: Callable[[np.ndarray], Array],
         local_slice: slice = slice(None),
     ) -> None:
-        library = import_grain()
-        self._windows = WindowReader(stream, batch_size, local_slice, passes)
-        chunks = ChunkSource(self._windows, schedule, passes, batch_size, local_slice, stream.n_features)
-        options = library.ReadOptions(num_threads=READ_THREADS, prefetch_buffer_size=PREFETCH_CHUNKS)
-        self._iterator = iter(library.MapDataset.source(chunks).to_iter_dataset(options))
-        self._put, self._pace, self._fingerprint = put, schedule, stream.fingerprint
+        grain = import_grain()
+        shuffle, read_examples = WindowShuffle(stream), _example_reader(stream)
+
+        def chunk_rows(index: int) -> Int[np.ndarray, "steps local_batch"]:
+            steps = schedule.chunk_steps(index)
+            positions = np.arange(steps.first_step * batch_size, (steps.first_step + steps.n_steps) * batch_size)
+            return shuffle.rows(steps.pass_index, positions).reshape(steps.n_steps, batch_size)[:, local_slice]
+
+        def read_chunk(rows: Int[np.ndarray, "steps local_batch"]) -> Chunk:
+            inputs = read_examples(rows.reshape(-1)).reshape(*rows.shape, stream.n_features)
+            empty = np.zeros((schedule.steps_per_chunk - len(rows), *inputs.shape[1:]), inputs.dtype)
+            return Chunk(np.concatenate([inputs, empty]) if len(empty) else inputs, len(rows))
+
+        chunks = grain.MapDataset.range(passes * schedule.chunks_per_pass).map(chunk_rows).map(read_chunk)
+        options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=PREFETCHED_CHUNKS)
+        self._iterator = iter(chunks.to_iter_dataset(options))
+        self._put, self._schedule, self._fingerprint = put, schedule, stream.fingerprint
 
     def next_chunk(self) -> Chunk:
-        """The next chunk, on its way to the device. Raises what reading raises."""
+        """Returns the next chunk and starts copying it to the devices. Raises what reading raises."""
         chunk = next(self._iterator)
         return Chunk(self._put(chunk.inputs), chunk.n_steps)
 
     def get_state(self) -> dict[str, Any]:
-        """Where it stands, for a checkpoint's JSON."""
-        return {"grain": self._iterator.get_state(), "pace": list(self._pace), "fingerprint": self._fingerprint}
+        """Returns the position of the loader as JSON values."""
+        return {
+            "grain": self._iterator.get_state(),
+            "pace": list(self._schedule),
+            "fingerprint": self._fingerprint,
+            "order": ORDER_VERSION,
+        }
 
     def set_state(self, state: Any, location: str) -> None:
-        """Go on from a `state`.
+        """Continues from a saved position.
 
         Raises:
-            InputError: it is of another set, or of passes that were divided otherwise.
+            InputError: the state belongs to other data, another schedule, or a version with another order of rows.
         """
-        whole = isinstance(state, dict) and {"grain", "pace", "fingerprint"} <= state.keys()
-        require(whole, f"{location}: its checkpoint does not say where the stream stood; --overwrite starts anew")
+        is_complete = isinstance(state, dict) and state.keys() >= STATE_FIELDS
+        require(is_complete, f"{location}: its checkpoint has no position in the stream; start again with --overwrite")
         require(
-            state["fingerprint"] == self._fingerprint and state["pace"] == list(self._pace),
-            f"{location}: was begun on other data, or with another version's rounds; give the same data, or --overwrite",
+            state.get("order") == ORDER_VERSION,
+            f"{location}: its checkpoint is from a version with another order of rows; start again with --overwrite",
+        )
+        require(
+            state["fingerprint"] == self._fingerprint and state["pace"] == list(self._schedule),
+            f"{location}: its checkpoint is from other data or another division into rounds; use the same data, or "
+            "start again with --overwrite",
         )
         self._iterator.set_state(state["grain"])
 
     def close(self) -> None:
-        """Stop reading."""
+        """Stops reading."""
         self._iterator.close()
-        self._windows.close()
+
+
+def _example_reader(stream: Stream) -> Callable[[Int[np.ndarray, " k"]], Shaped[np.ndarray, "k ..."]]:
+    """Returns the source's `read`; encoded examples that fit one window are decoded once and kept in memory."""
+    if not stream.keeps_decoded:
+        return stream.source.read
+    read_all = functools.cache(lambda: stream.source.read(np.arange(stream.source.n_examples)))
+    return lambda rows: read_all()[rows]

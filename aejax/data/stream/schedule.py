@@ -1,4 +1,4 @@
-"""How passes over a stream are divided: into rounds, after which the host looks up, of chunks for a device."""
+"""The division of passes over a stream into rounds, after which metrics are reported, and of rounds into chunks."""
 
 from typing import NamedTuple
 
@@ -11,15 +11,18 @@ MAX_CHUNK_BYTES = 16 << 20
 
 
 class StepRange(NamedTuple):
-    """Some steps in a row."""
+    """Consecutive steps of one pass."""
 
-    pass_index: int  # of the pass they are in, from 0
-    first_step: int  # of them, in the pass
+    pass_index: int
+    first_step: int  # counted from the beginning of the pass
     n_steps: int
 
 
 class StreamSchedule(NamedTuple):
-    """Steps of each pass, round and chunk; a pass's last round and a round's last chunk may have fewer."""
+    """Steps per pass, round and chunk; the last round of a pass and the last chunk of a round may be shorter.
+
+    Checkpoints store it as a list, so the order of the fields must not change.
+    """
 
     steps_per_pass: int
     steps_per_round: int
@@ -27,67 +30,59 @@ class StreamSchedule(NamedTuple):
 
     @property
     def rounds_per_pass(self) -> int:
-        """In a pass."""
+        """Rounds in a pass."""
         return -(-self.steps_per_pass // self.steps_per_round)
 
     @property
     def chunks_per_pass(self) -> int:
-        """In a pass."""
-        return (self.rounds_per_pass - 1) * self._chunks_per_round + -(-self._last_round_steps // self.steps_per_chunk)
+        """Chunks in a pass."""
+        full_rounds = self.rounds_per_pass - 1
+        steps_of_last_round = self.steps_per_pass - full_rounds * self.steps_per_round
+        return full_rounds * self._chunks_per_round + -(-steps_of_last_round // self.steps_per_chunk)
 
     def round_steps(self, round_index: int) -> StepRange:
-        """A round, counted through all passes."""
-        in_pass, within = divmod(round_index, self.rounds_per_pass)
-        first = within * self.steps_per_round
-        return StepRange(in_pass, first, min(self.steps_per_round, self.steps_per_pass - first))
+        """Returns the steps of a round, counted through all passes."""
+        pass_index, round_in_pass = divmod(round_index, self.rounds_per_pass)
+        first = round_in_pass * self.steps_per_round
+        return StepRange(pass_index, first, min(self.steps_per_round, self.steps_per_pass - first))
 
     def chunk_steps(self, chunk_index: int) -> StepRange:
-        """A chunk, counted through all passes."""
-        in_pass, within = divmod(chunk_index, self.chunks_per_pass)
-        in_round, chunk = divmod(within, self._chunks_per_round)
-        first = chunk * self.steps_per_chunk
-        own_round = self.round_steps(in_round)
-        return StepRange(in_pass, own_round.first_step + first, min(self.steps_per_chunk, own_round.n_steps - first))
-
-    def count_chunks_before(self, rounds: int) -> int:
-        """Chunks of the first so many rounds."""
-        in_pass, within = divmod(rounds, self.rounds_per_pass)
-        return in_pass * self.chunks_per_pass + within * self._chunks_per_round
+        """Returns the steps of a chunk, counted through all passes."""
+        pass_index, chunk_in_pass = divmod(chunk_index, self.chunks_per_pass)
+        round_in_pass, chunk_in_round = divmod(chunk_in_pass, self._chunks_per_round)
+        first = chunk_in_round * self.steps_per_chunk
+        steps = self.round_steps(round_in_pass)
+        return StepRange(pass_index, steps.first_step + first, min(self.steps_per_chunk, steps.n_steps - first))
 
     @property
     def _chunks_per_round(self) -> int:
         return -(-self.steps_per_round // self.steps_per_chunk)
 
-    @property
-    def _last_round_steps(self) -> int:
-        """Steps of a pass's last round."""
-        return self.steps_per_pass - (self.rounds_per_pass - 1) * self.steps_per_round
-
 
 def make_stream_schedule(stream: Stream, batch_size: int) -> StreamSchedule:
-    """Rounds of about `EXAMPLES_PER_ROUND` or `ROUND_BYTES`, or a pass if that is less; chunks of up to `CHUNK_BYTES`.
+    """Divides a pass into rounds of about 200,000 examples or 4 GiB, and rounds into chunks of at most 16 MiB.
 
-    Rounds are all of one length where some number near the wished one divides the pass's steps; chunks are as equal as
-    they can be.
+    Rounds have equal length where a number of steps near the intended one divides the pass; chunks differ as little as
+    possible.
 
     Raises:
-        InputError: a batch is larger than the training rows, or than the window they are shuffled in.
+        InputError: a batch is larger than the training rows, or than the window in which they are shuffled.
     """
     require(
         batch_size <= stream.n_train,
-        f"--batch-size {batch_size}: {stream.source.name} has {stream.n_train} rows that train; take smaller batches",
+        f"--batch-size {batch_size}: {stream.source.name} has {stream.n_train} training rows; use smaller batches",
     )
     require(
         batch_size <= stream.window_size,
-        f"--shuffle-window {stream.window_size}: holds no batch of --batch-size {batch_size}; take a larger window",
+        f"--shuffle-window {stream.window_size}: smaller than --batch-size {batch_size}; use a larger window",
     )
     steps, batch_bytes = steps_per_epoch(stream.n_train, batch_size), batch_size * stream.row_bytes
-    wanted = min(steps, max(1, min(MAX_EXAMPLES_PER_ROUND // batch_size, MAX_ROUND_BYTES // batch_bytes)))
-    divisors = [count for count in range(wanted, wanted // 2, -1) if steps % count == 0]
-    per_round = divisors[0] if divisors else _balanced_length(steps, wanted)
+    max_steps = min(steps, max(1, min(MAX_EXAMPLES_PER_ROUND // batch_size, MAX_ROUND_BYTES // batch_bytes)))
+    divisors = [count for count in range(max_steps, max_steps // 2, -1) if steps % count == 0]
+    per_round = divisors[0] if divisors else _balanced_length(steps, max_steps)
     return StreamSchedule(steps, per_round, _balanced_length(per_round, max(1, MAX_CHUNK_BYTES // batch_bytes)))
 
 
-def _balanced_length(steps: int, at_most: int) -> int:
-    """The length of parts of at most so many steps that differ as little as they can."""
-    return -(-steps // -(-steps // at_most))
+def _balanced_length(steps: int, max_length: int) -> int:
+    """Returns the length of parts of at most `max_length` steps that differ as little as possible."""
+    return -(-steps // -(-steps // max_length))

@@ -1,4 +1,4 @@
-"""What a stream reads from, and which of its rows train."""
+"""Sources of examples that are too large for memory, and the rows of a source that are used for training."""
 
 import dataclasses
 import functools
@@ -10,97 +10,105 @@ from jaxtyping import Int, Shaped
 
 from aejax.errors import InputError
 
-FINGERPRINT_ROWS = 64  # examples whose bytes a fingerprint holds, spread over the whole
-MAX_BLOCK_SIZE = 1024  # rows that lie together in the source and are moved together by a pass's shuffle
-MIN_BLOCKS_PER_WINDOW = 64  # at least so many are joined in a window, so that it is no few neighbourhoods of the source
+FINGERPRINT_ROWS = 64  # evenly spaced examples whose bytes enter a fingerprint
+MAX_BLOCK_SIZE = 1024  # neighboring rows that a pass moves together
+MIN_BLOCKS_PER_WINDOW = 64  # so that a window mixes rows from many places of the source
 
 
 @runtime_checkable
 class DataSource(Protocol):
-    """Examples of one shape that are read a few at a time, by row numbers `0..n-1`."""
+    """Examples of one shape that are read by row number, `0..n_examples-1`."""
 
-    name: str  # what results call it
-    n_examples: int  # examples
-    example_shape: tuple[int, ...]  # of one example, as a `Dataset` has it
-    dtype: np.dtype  # uint8 or float32: what `read` gives
-    nbytes: int  # of its files
-    value_range: tuple[float, float] | None  # the storage format's limits
-    class_names: tuple[str, ...] | None  # of labels 0, 1, ...; None where labels are called what they are
+    name: str  # as results show it
+    n_examples: int
+    example_shape: tuple[int, ...]
+    dtype: np.dtype  # of what `read` returns: uint8 or float32
+    nbytes: int  # size of the files
+    value_range: tuple[float, float] | None  # limits of the storage format
+    class_names: tuple[str, ...] | None  # of labels 0, 1, ...; None where labels are their own names
     has_labels: bool
+    is_encoded: bool  # whether examples must be decoded, which costs more than reading them
 
     def read(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, "k *example_shape"]:
-        """The examples at `rows`, which ascend, without their labels: autoencoders do not look at them.
+        """Returns the examples at `rows`, in any order, without their labels.
 
         Raises:
-            InputError: they are damaged, of another shape, or not finite.
+            InputError: an example is damaged, has another shape, or is not finite.
         """
 
     def read_labels(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, " k"]:
-        """Their labels, as the source has them; only where it is `labelled`."""
+        """Returns the labels at `rows` as the source stores them; only for sources with `has_labels`."""
 
     def describe_row(self, row: int) -> str:
-        """What messages call an example."""
+        """Returns the name of an example for messages."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Stream:
-    """What is trained on without being held in memory: every row of a source but those of the sample in memory.
+    """The training rows of a source: all rows but those that are held out in memory.
 
-    None of the sample's rows train, whichever role they have in it, so that nothing that is judged or chosen by has
-    been trained on. Examples that stand in the source twice are not looked for.
+    Held-out rows never train, whatever they are used for, so validation and test examples are unseen. Duplicates of
+    examples within the source are not detected.
     """
 
     source: DataSource
-    held_out_rows: Int[np.ndarray, " m"]  # rows of the source that are in the sample, ascending
+    held_out_rows: Int[np.ndarray, " m"]  # ascending
     window_size: int  # examples that are shuffled together
     seed: int = 0  # of the order
 
     @property
     def n_train(self) -> int:
-        """Examples that train."""
+        """Number of training rows."""
         return self.source.n_examples - len(self.held_out_rows)
 
     @property
     def n_features(self) -> int:
-        """d, numbers in one example."""
+        """Numbers in one example, d."""
         return int(np.prod(self.source.example_shape))
 
     @property
     def row_bytes(self) -> int:
-        """Of one example in memory."""
+        """Bytes of one example in memory."""
         return self.n_features * self.source.dtype.itemsize
 
     @property
     def block_size(self) -> int:
-        """Examples that lie together in the source and are moved together."""
+        """Neighboring rows that a pass moves together; all rows where one window holds them."""
         if self.window_size >= self.n_train:
             return self.n_train
         return max(1, min(MAX_BLOCK_SIZE, self.window_size // MIN_BLOCKS_PER_WINDOW))
 
+    @property
+    def keeps_decoded(self) -> bool:
+        """Whether examples are decoded once and kept in memory: encoded ones that fit one window."""
+        return self.source.is_encoded and self.window_size >= self.n_train
+
     def source_rows(self, positions: Int[np.ndarray, " k"]) -> Int[np.ndarray, " k"]:
-        """The source's rows behind positions `0..n-1`, which count training rows only."""
-        return positions + np.searchsorted(self._skips, positions, side="right")
+        """Returns the source's rows at positions `0..n_train-1` among the training rows."""
+        return positions + np.searchsorted(self._train_rows_before, positions, side="right")
 
     @functools.cached_property
-    def _skips(self) -> Int[np.ndarray, " m"]:
-        """Training rows before each held-out row."""
+    def _train_rows_before(self) -> Int[np.ndarray, " m"]:
+        """Number of training rows before each held-out row."""
         return self.held_out_rows - np.arange(len(self.held_out_rows))
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hex digest of the source's sizes and of a few examples: another set, or a changed one, has another.
+        """Hex digest of the source's sizes, a few of its examples, and the held-out rows.
 
-        A change between those examples that leaves the sizes stays unseen; a digest of everything would take a pass.
+        A change of other examples that keeps all sizes is not detected; a digest of every example would take a pass.
         """
-        own = self.source
-        digest = hashlib.sha256(f"{own.n_examples} {own.example_shape} {own.dtype.str} {own.nbytes};".encode())
-        rows = np.unique(np.linspace(0, own.n_examples - 1, min(own.n_examples, FINGERPRINT_ROWS)).astype(np.int64))
-        digest.update(np.ascontiguousarray(own.read(rows)).tobytes())
+        source = self.source
+        sizes = f"{source.n_examples} {source.example_shape} {source.dtype.str} {source.nbytes};"
+        digest = hashlib.sha256(sizes.encode())
+        n_rows = min(source.n_examples, FINGERPRINT_ROWS)
+        rows = np.unique(np.linspace(0, source.n_examples - 1, n_rows).astype(np.int64))
+        digest.update(np.ascontiguousarray(source.read(rows)).tobytes())
         digest.update(self.held_out_rows.astype(np.int64).tobytes())
         return digest.hexdigest()
 
     def describe(self) -> dict[str, Any]:
-        """For the results."""
+        """Returns the description of the stream for the results."""
         return {
             "n": self.source.n_examples,
             "n_train": self.n_train,
@@ -114,29 +122,26 @@ class Stream:
 
 
 def storage_dtype(dtype: np.dtype) -> np.dtype:
-    """uint8 for bytes and booleans, float32 for every other number, as in a `Dataset`."""
+    """Returns the dtype of a `Dataset`: uint8 for bytes and booleans, float32 for every other number."""
     return np.dtype(np.uint8 if dtype.kind == "b" or dtype == np.uint8 else np.float32)
 
 
 def to_storage_dtype(
     inputs: Shaped[np.ndarray, "k ..."], source: DataSource, rows: Int[np.ndarray, " k"]
 ) -> np.ndarray:
-    """Examples in the source's dtype.
+    """Returns examples in the source's dtype.
 
     Raises:
-        InputError: a value is not finite, or too large for float32; the message names its row.
+        InputError: a value is not finite or too large for float32; the message names its row.
     """
     with np.errstate(over="ignore"):
-        numbers = inputs.astype(source.dtype, copy=False)
-    if numbers.dtype.kind != "f":
-        return numbers
-    finite = np.isfinite(numbers)
+        stored = inputs.astype(source.dtype, copy=False)
+    if stored.dtype.kind != "f":
+        return stored
+    finite = np.isfinite(stored)
     if not finite.all():
-        finite = finite.reshape(len(numbers), -1)
-        wrong = int(np.argmin(finite.all(axis=1)))
-        value = inputs[wrong].reshape(-1)[np.argmin(finite[wrong])].item()
-        raise InputError(
-            f"{source.describe_row(int(rows[wrong]))}: holds {value!r}; expected finite float32 numbers; rescale, fill in or "
-            "drop them"
-        )
-    return numbers
+        index = np.unravel_index(np.argmin(finite), finite.shape)
+        row, value = int(index[0]), inputs[index].item()
+        place = source.describe_row(int(rows[row]))
+        raise InputError(f"{place}: holds {value!r}; expected finite float32 numbers; rescale, fill in or drop them")
+    return stored

@@ -1,4 +1,4 @@
-"""Prepared TFDS sets as sources: records of array_record files, decoded when they are read."""
+"""TFDS sets that are prepared as array_record files, as sources: records are decoded when they are read."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,104 +22,103 @@ from aejax.data.tfds_dataset import concatenate_columns, select_splits
 from aejax.data.tfds_features import FeatureSelection, select_features
 from aejax.errors import InputError, require
 
-RECORDS_PER_READ = 1024  # read at a time
+RECORDS_PER_READ = 1024
 PREPARE_HINT = "prepare it with tfds.builder(...).download_and_prepare(file_format='array_record')"
 
 
 class TfdsSource:
     """One split of a prepared set.
 
-    Images have one channel where the set declares one, else three; numbers are those of `load_tfds`.
+    Images have one channel where the set declares one, else three; numbers are as in `load_tfds`.
 
     Raises:
-        InputError: its records cannot be read.
+        InputError: the records cannot be read.
     """
 
     has_labels = True
+    is_encoded = True
 
     def __init__(
         self, tfds: Any, builder: Any, split: str, name: str, selection: FeatureSelection, image_size: int | None
     ) -> None:
-        info = builder.info.splits[split]
-        self._tfds, self._builder, self._split, self._choice = tfds, builder, split, selection
+        self._tfds, self._builder, self._split, self._selection = tfds, builder, split, selection
         with silence_tfds():
             raw = tfds.decode.DeserializeMethod.RAW_BYTES
             self._records = builder.as_data_source(split=split, deserialize_method=raw)
-        self.name, self.n_examples, self.nbytes = name, len(self._records), info.num_bytes
+        self.name, self.n_examples, self.nbytes = name, len(self._records), builder.info.splits[split].num_bytes
         self.class_names: tuple[str, ...] | None = selection.class_names
-        self._image_size = image_size
-        self._layout = None if selection.image is None else self._read_common_header()
         self.value_range: tuple[float, float] | None = None
         self.example_shape: tuple[int, ...]
-        if self._layout is not None:
-            self.example_shape, self.dtype, self.value_range = self._layout.shape, np.dtype(np.uint8), (0.0, 255.0)
+        self._image_size = image_size
+        self._header = None if selection.image is None else self._image_header(selection.image)
+        if self._header is not None:
+            self.example_shape, self.dtype, self.value_range = self._header.shape, np.dtype(np.uint8), (0.0, 255.0)
             return
         columns = selection.columns
-        self._dtype = np.result_type(*(column.dtype for column in columns))
-        alone = len(columns) == 1 and columns[0].shape
-        self.example_shape = columns[0].shape if alone else (sum(column.size for column in columns),)
-        self.dtype = storage_dtype(self._dtype)
+        self._column_dtype = np.result_type(*(column.dtype for column in columns))
+        has_own_shape = len(columns) == 1 and columns[0].shape
+        self.example_shape = columns[0].shape if has_own_shape else (sum(column.size for column in columns),)
+        self.dtype = storage_dtype(self._column_dtype)
 
     def read(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, "k *shape"]:
-        """As `Source.read`."""
-        image, columns = self._choice.image, self._choice.columns
-        parts = []
+        """Returns examples, as `DataSource.read`."""
+        examples = np.empty((len(rows), *self.example_shape), self.dtype)
+        read_block = self._read_numbers if self._header is None else self._read_images
         for start in range(0, len(rows), RECORDS_PER_READ):
-            own = rows[start : start + RECORDS_PER_READ]
-            if self._layout is not None:
-                assert image is not None
-                records = self._read_records(own, (image,), (image,))
-                found = [
-                    EncodedImage(self.describe_row(row), record[image])
-                    for row, record in zip(own.tolist(), records, strict=True)
-                ]
-                parts.append(decode_pixels(found, self._layout, self._image_size))
-                continue
-            records = self._read_records(own, tuple(dict.fromkeys(column.path[0] for column in columns)), ())
-            parts.append(
-                to_storage_dtype(
-                    concatenate_columns(records, columns, self._dtype).reshape(len(own), *self.example_shape), self, own
-                )
-            )
-        return np.concatenate(parts) if parts else np.empty((0, *self.example_shape), self.dtype)
+            block = slice(start, start + RECORDS_PER_READ)
+            examples[block] = read_block(rows[block])
+        return examples
 
     def read_labels(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, " k"]:
-        """As `Source.labels`."""
-        return np.array([record[self._choice.label] for record in self._read_records(rows, (self._choice.label,), ())])
+        """Returns labels, as `DataSource.read_labels`."""
+        label = self._selection.label
+        return np.array([record[label] for record in self._read_records(rows, (label,))])
 
     def describe_row(self, row: int) -> str:
-        """The set, the split and the record."""
+        """Returns the set, the split and the record."""
         return f"tfds:{self.name}: record {row} of {self._split}"
 
-    def _read_common_header(self) -> ImageHeader:
-        """The size that the set declares, or its first image has."""
-        image = self._choice.image
-        assert image is not None
-        declared = self._builder.info.features[image].shape
-        grey = declared[2] == 1
-        if self._image_size or None in declared[:2]:
-            first = self._read_records(np.zeros(1, np.int64), (image,), (image,))[0][image]
-            found = read_common_header([EncodedImage(self.describe_row(0), first)], self.name, self._image_size)
-            return ImageHeader(found.height, found.width, grey)
-        return ImageHeader(declared[0], declared[1], grey)
+    def _read_images(self, rows: Int[np.ndarray, " k"]) -> np.ndarray:
+        assert self._header is not None
+        assert self._selection.image is not None
+        return decode_pixels(self._encoded_images(rows, self._selection.image), self._header, self._image_size)
+
+    def _read_numbers(self, rows: Int[np.ndarray, " k"]) -> np.ndarray:
+        columns = self._selection.columns
+        records = self._read_records(rows, tuple(dict.fromkeys(column.path[0] for column in columns)))
+        numbers = concatenate_columns(records, columns, self._column_dtype)
+        return to_storage_dtype(numbers.reshape(len(rows), *self.example_shape), self, rows)
+
+    def _image_header(self, image: str) -> ImageHeader:
+        """Returns the image size that the set declares, or else that of its first image."""
+        height, width, channels = self._builder.info.features[image].shape
+        if self._image_size or height is None or width is None:
+            first = self._encoded_images(np.zeros(1, np.int64), image)
+            height, width, _ = read_common_header(first, self.name, self._image_size)
+        return ImageHeader(height, width, channels == 1)
+
+    def _encoded_images(self, rows: Int[np.ndarray, " k"], image: str) -> list[EncodedImage]:
+        records = self._read_records(rows, (image,), decoders={image: self._tfds.decode.SkipDecoding()})
+        return [
+            EncodedImage(self.describe_row(row), record[image])
+            for row, record in zip(rows.tolist(), records, strict=True)
+        ]
 
     def _read_records(
-        self, rows: Int[np.ndarray, " k"], names: tuple[str, ...], encoded: tuple[str, ...]
+        self, rows: Int[np.ndarray, " k"], names: tuple[str, ...], decoders: dict[str, Any] | None = None
     ) -> list[dict[str, Any]]:
-        """Some features of some records; the `encoded` ones as they are stored."""
-        features, decode = self._builder.info.features, self._tfds.decode
-        wanted = self._tfds.features.FeaturesDict({name: features[name] for name in names})
-        decoders = {name: decode.SkipDecoding() for name in encoded}
+        """Returns the features `names` of some records."""
+        features = self._builder.info.features
+        selected = self._tfds.features.FeaturesDict({name: features[name] for name in names})
+        data_dir = self._builder.data_dir
         try:
             records = self._records.__getitems__(rows.tolist())
-            require(
-                all(len(record) for record in records), f"{self._builder.data_dir}: holds empty records; {DELETE_HINT}"
-            )
-            return [wanted.deserialize_example_np(record, decoders=decoders) for record in records]
+            require(all(len(record) for record in records), f"{data_dir}: holds empty records; {DELETE_HINT}")
+            return [selected.deserialize_example_np(record, decoders=decoders) for record in records]
         except InputError:
             raise
-        except Exception as error:  # protobuf, riegeli, ...: each fails in its own way
-            raise InputError(f"{self._builder.data_dir}: damaged ({summarize_error(error)}); {DELETE_HINT}") from error
+        except Exception as error:  # protobuf and riegeli raise many types for damaged files
+            raise InputError(f"{data_dir}: damaged ({summarize_error(error)}); {DELETE_HINT}") from error
 
 
 def open_tfds(
@@ -130,37 +129,37 @@ def open_tfds(
     image_size: int | None = None,
     preparers: Mapping[str, Callable[[Path], object]],
 ) -> tuple[TfdsSource, TfdsSource | None]:
-    """What trains, and the official test where there is one, of a set that lies prepared in `data_dir`.
+    """Returns the training split and, where there is one, the official test split of a set prepared in `data_dir`.
 
     Args:
         name: NAME, NAME/CONFIG, NAME:VERSION or NAME/CONFIG:VERSION.
         data_dir: TFDS's root folder; None: TFDS's own.
-        label: the feature that says the class; None: the set's own word.
+        label: the feature with the class; None: the set's supervised key.
         image_size: resize images to this many pixels square.
-        preparers: what prepares some sets; others must be prepared already.
+        preparers: functions that prepare some sets into a root folder; other sets must be prepared already.
 
     Raises:
-        InputError: it is not prepared as array_record, or `choose` refuses it.
+        InputError: it is not prepared as array_record, or `select_features` rejects it.
     """
-    asked = f"--dataset tfds:{name}"
-    require(
-        TFDS_NAME.fullmatch(name), f"{asked}: not a name; expected tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION"
-    )
-    tfds = import_tfds(asked)
+    flag = f"--dataset tfds:{name}"
+    require(TFDS_NAME.fullmatch(name), f"{flag}: not a name; expected tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION")
+    tfds = import_tfds(flag)
     root = tfds_data_dir(tfds, data_dir)
     builder = find_prepared_builder(tfds, name, root)
     if builder is None and name in preparers:
         preparers[name](root)
         builder = find_prepared_builder(tfds, name, root)
-    require(builder is not None, f"{asked}: not prepared in {root}; {PREPARE_HINT}, or give its --data-dir")
+    require(builder is not None, f"{flag}: not prepared in {root}; {PREPARE_HINT}, or give its --data-dir")
     assert builder is not None
     formats = {file_format.value for file_format in builder.info.available_file_formats()}
     require(
         "array_record" in formats, f"{builder.data_dir}: prepared as {' and '.join(sorted(formats))}; {PREPARE_HINT}"
     )
-    choice = select_features(tfds.features, builder.info, label, f"tfds:{name}")
-    resizable = image_size is None or choice.image
-    require(resizable, f"--image-size {image_size}: tfds:{name} holds no encoded images; leave it out")
+    selection = select_features(tfds.features, builder.info, label, f"tfds:{name}")
+    require(
+        image_size is None or selection.image,
+        f"--image-size {image_size}: tfds:{name} holds no encoded images; leave it out",
+    )
     splits = select_splits(builder.info.splits, f"tfds:{name}")
-    train, *test = (TfdsSource(tfds, builder, split, name, choice, image_size) for split in splits)
+    train, *test = (TfdsSource(tfds, builder, split, name, selection, image_size) for split in splits)
     return train, test[0] if test else None
