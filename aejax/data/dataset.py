@@ -201,5 +201,6 @@ def _require_trainable_classes(
     require(
         n_rare == 0,
         f"{source}: class {short_repr(names[rarest])} has {counts[rarest]} training rows ({n_rare} of {n_classes} "
-        f"classes have too few); expected at least {MIN_TRAINING_ROWS_PER_CLASS} of each; add rows, or merge or drop classes",
+        f"classes have too few); expected at least {MIN_TRAINING_ROWS_PER_CLASS} of each; add rows, or merge or drop "
+        "classes",
     )

@@ -1,4 +1,4 @@
-"""Every place that data can come from: by name, by a scheme and a name, by a file's suffix, or as a folder."""
+"""Loads a dataset by name, by `SCHEME:NAME`, or from a file or folder."""
 
 import difflib
 import os
@@ -22,30 +22,30 @@ DATA_DIR_VARIABLE = "AEJAX_DATA"
 
 
 def resolve_data_dir(config: DataConfig) -> Path | None:
-    """The folder for downloads and offline copies: `config.data_dir`, else the environment's `AEJAX_DATA`."""
-    named = config.data_dir or os.environ.get(DATA_DIR_VARIABLE)
-    return expand_path(named) if named else None
+    """Returns the folder for downloads and offline copies: `config.data_dir`, else the variable `AEJAX_DATA`."""
+    data_dir = config.data_dir or os.environ.get(DATA_DIR_VARIABLE)
+    return expand_path(data_dir) if data_dir else None
 
 
-def expand_path(named: str | Path) -> Path:
-    """A path with `~` and `~USER` replaced by the home they stand for.
+def expand_path(path: str | Path) -> Path:
+    """Returns the path with `~` and `~USER` replaced by home folders.
 
     Raises:
-        InputError: there is no such user, or nothing says where home is.
+        InputError: the user or the home folder is unknown.
     """
     try:
-        return Path(named).expanduser()
+        return Path(path).expanduser()
     except RuntimeError as error:
-        raise InputError(f"{named}: no home is known for {Path(named).parts[0]}; give the whole path") from error
+        raise InputError(f"{path}: no home is known for {Path(path).parts[0]}; give the whole path") from error
 
 
 def mnist(config: DataConfig) -> Dataset:
-    """MNIST by `load_mnist`, from or into `data_dir(config)`."""
+    """Loads MNIST, see `load_mnist`."""
     return load_mnist(resolve_data_dir(config))
 
 
 def tfds(name: str, config: DataConfig) -> Dataset:
-    """A set by its TFDS name, from or into `data_dir(config)`; MNIST is prepared without TensorFlow."""
+    """Loads a TFDS set, see `load_tfds`; MNIST is prepared without TensorFlow."""
     return load_tfds(
         name,
         resolve_data_dir(config),
@@ -72,18 +72,19 @@ FILE_READERS: dict[str, Callable[[Path, DataConfig], Dataset]] = {
     ".npz": load_npz,
     ".parquet": load_parquet,
 }
+TABLE_SUFFIXES = (".csv", ".parquet")
 
 
 def load_dataset(config: DataConfig) -> Dataset:
-    """What `config.dataset` asks for.
+    """Loads the dataset that `config.dataset` names.
 
-    A name in `SOURCES`, `SCHEME:NAME` with a scheme in `SCHEMES`, a file with a suffix in `READERS`, a folder with
-    MNIST's IDX files, or a folder of images by class. A relative path starts from the working folder. The file or
-    folder may itself be a link; links inside a folder must stay inside it, so that what is read is what was named.
-    With `config.stream` it is the sample that `load_stream` holds in memory.
+    It is a name in `NAMED_DATASETS`, `SCHEME:NAME` with a scheme in `SCHEME_LOADERS`, a file with a suffix in
+    `FILE_READERS`, a folder with MNIST's IDX files, or a folder of images by class. The file or folder may be a
+    symbolic link; links inside a folder must stay inside it. With `config.stream` the result is a sample in memory,
+    see `load_stream`.
 
     Raises:
-        InputError: there is no such thing, it cannot be read, or what it holds is refused.
+        InputError: there is no such dataset, or it cannot be read or used.
     """
     require(config.dataset, f"--dataset '': names nothing; expected {_supported_datasets()}")
     scheme, colon, name = config.dataset.partition(":")
@@ -93,27 +94,29 @@ def load_dataset(config: DataConfig) -> Dataset:
         if colon and scheme in SCHEME_LOADERS:
             return SCHEME_LOADERS[scheme](name, config)
         if config.dataset in NAMED_DATASETS:
-            _reject_image_size(config)
-            _reject_label_column(config)
+            _reject_options(config)
             return NAMED_DATASETS[config.dataset](config)
-        return _load_path(expand_path(config.dataset), config)
+        path = expand_path(config.dataset)
+        return _load_folder(path, config) if path.is_dir() else _load_file(path, config)
     except OSError as error:
         place = error.filename or config.dataset
         reason = error.strerror or type(error).__name__
         raise InputError(f"{place}: cannot be read ({reason}); check the file and its permissions") from error
 
 
-def _load_path(path: Path, config: DataConfig) -> Dataset:
-    if path.is_dir():
-        _reject_label_column(config)
-        if not find_idx_files(path):
-            return load_image_folder(path, config.image_size)
-    _reject_image_size(config)
-    if path.is_dir():
-        for file in find_idx_files(path).values():
-            require_within(file, path)
-        return load_idx_folder(path, path.resolve().name)
+def _load_folder(path: Path, config: DataConfig) -> Dataset:
+    idx_files = find_idx_files(path)
+    _reject_options(config, image_size=not idx_files)
+    if not idx_files:
+        return load_image_folder(path, config.image_size)
+    for file in idx_files.values():
+        require_within(file, path)
+    return load_idx_folder(path, path.resolve().name)
+
+
+def _load_file(path: Path, config: DataConfig) -> Dataset:
     suffix = path.suffix.lower()
+    _reject_options(config, label_column=suffix in TABLE_SUFFIXES)
     looks_like_path = suffix in FILE_READERS or path.parent != Path()
     require(path.exists() or looks_like_path, _unknown_dataset_message(config.dataset))
     require(path.exists(), f"--dataset {path}: no such file or folder; expected {_supported_datasets()}")
@@ -122,22 +125,18 @@ def _load_path(path: Path, config: DataConfig) -> Dataset:
         f"--dataset {path}: files ending in {suffix or 'nothing'!r} are not read; expected {_supported_datasets()}",
     )
     require(path.is_file(), f"--dataset {path}: a pipe or device, which cannot be read twice; copy it into a file")
-    if suffix == ".npz":
-        _reject_label_column(config)
     return FILE_READERS[suffix](path, config)
 
 
-def _reject_image_size(config: DataConfig) -> None:
+def _reject_options(config: DataConfig, *, image_size: bool = False, label_column: bool = False) -> None:
+    """Raises InputError for options that do not apply; `image_size` and `label_column` say which do."""
     require(
-        config.image_size is None,
+        image_size or config.image_size is None,
         f"--image-size {config.image_size}: {config.dataset} is not resized, only folders of images and tfds: sets "
         "are; leave it out",
     )
-
-
-def _reject_label_column(config: DataConfig) -> None:
     require(
-        config.label_column is None,
+        label_column or config.label_column is None,
         f"--label-column {config.label_column}: {config.dataset} has no columns to choose from, only tables (.csv, "
         ".parquet) and tfds: sets have; leave it out",
     )

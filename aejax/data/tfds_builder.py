@@ -1,26 +1,27 @@
-"""tensorflow-datasets (TFDS) at arm's length: its sets found, prepared and read, without noise and TensorFlow.
+"""Finds, prepares and reads tensorflow-datasets (TFDS) sets, without console output and mostly without TensorFlow.
 
-TFDS needs TensorFlow for some sets, to prepare them, and for files in its tfrecord format, to read them. Sets that are
-prepared as array_record, which is what `prepare` asks for, are read without it.
+TFDS needs TensorFlow to prepare some sets and to read its tfrecord format. Sets prepared as array_record, which
+`download_and_prepare` requests, are read without it.
 """
 
 import contextlib
 import difflib
+import fnmatch
 import io
 import itertools
+import json
 import logging
+import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aejax.errors import InputError, require
 
-TFDS_NAME = re.compile(
-    r"\w+(/[\w.\-]+)?(:[\d.*]+)?", re.ASCII
-)  # NAME, NAME/CONFIG, NAME:VERSION or NAME/CONFIG:VERSION
-DOWNLOAD_RETRIES = 3  # TFDS asks ten times with growing pauses: three silent minutes where there is no network
+TFDS_NAME = re.compile(r"(?P<set>\w+(/[\w.\-]+)?)(:(?P<version>[\d.*]+))?", re.ASCII)
+VERSION_DIR = re.compile(r"\d+\.\d+\.\d+")
 RECORDS_PER_BLOCK = 4096  # records read at a time
 DELETE_HINT = "delete that folder to prepare it again"
 PREPARE_ELSEWHERE_HINT = (
@@ -28,13 +29,15 @@ PREPARE_ELSEWHERE_HINT = (
     "--data-dir there"
 )
 
+Preparers = Mapping[str, Callable[[Path], object]]
+
 
 def import_tfds(flag: str, alternative: str = "") -> Any:
-    """The library.
+    """Imports tensorflow_datasets, which takes seconds.
 
     Args:
-        asked: the flag that wants it.
-        otherwise: what else would do, for the end of the message.
+        flag: the flag that needs it.
+        alternative: another way to get the data, for the end of the message.
 
     Raises:
         InputError: it is not installed.
@@ -47,138 +50,156 @@ def import_tfds(flag: str, alternative: str = "") -> Any:
 
 
 def tfds_data_dir(tfds: Any, data_dir: Path | None) -> Path:
-    """`data_dir`, or where TFDS keeps its sets by itself."""
-    root = Path(tfds.core.constants.DATA_DIR).expanduser() if data_dir is None else data_dir
+    """Returns `data_dir`, or by default TFDS's own data folder."""
+    default = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
+    root = Path(default).expanduser() if data_dir is None else data_dir
     require(not root.is_file(), f"--data-dir {root}: is a file; expected a folder")
     return root
 
 
 def summarize_error(error: BaseException) -> str:
-    """Another library's message on one line and not too long."""
+    """Returns the message of another library's exception on one line, truncated to 200 characters."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 @contextlib.contextmanager
 def silence_tfds() -> Iterator[None]:
-    """No notices or log lines from TFDS, and progress bars on terminals only; all settings are as before afterwards."""
-    from tensorflow_datasets.core.utils import tqdm_utils
+    """Suppresses notices and log lines of TFDS, and its progress bars if standard error is not a terminal."""
+    import tensorflow_datasets as tfds
 
     levels = {logger: logger.level for logger in map(logging.getLogger, ("absl", "urllib3"))}
-    bars = tqdm_utils._active
     for logger in levels:
         logger.setLevel(logging.ERROR)
-    tqdm_utils.display_progress_bar(sys.stderr.isatty())
+    tfds.display_progress_bar(sys.stderr.isatty())
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
         for logger, level in levels.items():
             logger.setLevel(level)
-        tqdm_utils.display_progress_bar(bars)
+        tfds.enable_progress_bar()  # the default; TFDS does not report the current setting
 
 
-@contextlib.contextmanager
-def limit_download_retries() -> Iterator[None]:
-    """`DOWNLOAD_RETRIES` in place of TFDS's own number, which no option sets."""
-    from tensorflow_datasets.core.download import downloader
+def find_prepared_builder(tfds: Any, name: str, root: Path, preparers: Preparers | None = None) -> Any | None:
+    """Returns the builder of a set that is prepared in `root`, or None; the newest version unless `name` gives one.
 
-    before = downloader.MAX_RETRIES
-    downloader.MAX_RETRIES = DOWNLOAD_RETRIES
-    try:
-        yield
-    finally:
-        downloader.MAX_RETRIES = before
-
-
-def find_prepared_builder(tfds: Any, name: str, root: Path) -> Any | None:
-    """The builder of a set that lies prepared in `root`, the newest version unless `name` says which; else None.
+    Args:
+        tfds: the library.
+        name: NAME, NAME/CONFIG, NAME:VERSION or NAME/CONFIG:VERSION.
+        root: TFDS's root folder.
+        preparers: functions that prepare some sets into `root`, called if the set is not there.
 
     Raises:
-        InputError: it is there and damaged.
+        InputError: `name` is malformed, or the set is damaged.
     """
-    files = tfds.core.read_only_builder
+    require(
+        TFDS_NAME.fullmatch(name),
+        f"--dataset tfds:{name}: not a name; expected tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION",
+    )
+    folder = _find_version_dir(name, root)
+    if folder is None and preparers and name in preparers:
+        preparers[name](root)
+        folder = _find_version_dir(name, root)
+    if folder is None:
+        return None
     try:
         with silence_tfds():
-            return files.builder_from_files(name, data_dir=root)
-    except tfds.core.registered.DatasetNotFoundError:
-        return None
-    except Exception as error:  # what a damaged description raises depends on where the damage is
-        raise InputError(
-            f"{root / name.partition(':')[0]}: damaged ({summarize_error(error)}); {DELETE_HINT}"
-        ) from error
+            return tfds.builder_from_directory(folder)
+    except Exception as error:  # the type depends on what is damaged
+        raise InputError(f"{folder}: damaged ({summarize_error(error)}); {DELETE_HINT}") from error
+
+
+def _find_version_dir(name: str, root: Path) -> Path | None:
+    """Returns the newest folder ROOT/NAME[/CONFIG]/VERSION with a prepared set that matches `name`."""
+    match = TFDS_NAME.fullmatch(name)
+    assert match is not None
+    folder, version = root / match["set"], match["version"] or "*"
+    metadata = folder / ".config" / "metadata.json"
+    if metadata.is_file():
+        try:
+            folder /= json.loads(metadata.read_bytes())["default_config_name"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise InputError(f"{metadata}: damaged ({summarize_error(error)}); {DELETE_HINT}") from error
+    versions = [
+        path
+        for path in folder.glob("*")
+        if VERSION_DIR.fullmatch(path.name)
+        and fnmatch.fnmatchcase(path.name, version)
+        and (path / "features.json").is_file()
+    ]
+    return max(versions, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
 
 
 def download_and_prepare(tfds: Any, name: str, root: Path) -> Any:
-    """The builder of a set that TFDS has now downloaded and prepared in `root`, as array_record.
+    """Lets TFDS download a set and prepare it in `root` as array_record, and returns its builder.
 
     Raises:
-        InputError: TFDS does not know the set, or cannot prepare it: without TensorFlow, without a network, ...
+        InputError: TFDS does not know the set, or cannot prepare it, for example without TensorFlow or network.
     """
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     try:
-        with silence_tfds(), limit_download_retries():
+        with silence_tfds():
             builder = tfds.builder(name, data_dir=root)
             _hide_gpus_from_tensorflow()
             builder.download_and_prepare(file_format="array_record", download_config=config)
-    except tfds.core.registered.DatasetNotFoundError as error:
+    except tfds.core.DatasetNotFoundError as error:
         known = [*tfds.list_builders(with_community_datasets=False), *(path.name for path in root.glob("*/"))]
         near = difflib.get_close_matches(re.split("[/:]", name)[0], known, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "see https://www.tensorflow.org/datasets/catalog"
         raise InputError(f"--dataset tfds:{name}: neither prepared in {root} nor known to TFDS; {hint}") from error
-    except Exception as error:  # each set is code of its own, and may raise anything
+    except Exception as error:  # every set has its own code, which may raise anything
         package = _missing_package(error)
-        mend = f"pip install {package}" if package else "see to that"
+        fix = f"pip install {package}" if package else "resolve that"
         raise InputError(
-            f"--dataset tfds:{name}: cannot be prepared in {root} ({summarize_error(error)}); {mend}, {PREPARE_ELSEWHERE_HINT}"
+            f"--dataset tfds:{name}: cannot be prepared in {root} ({summarize_error(error)}); {fix}, "
+            f"{PREPARE_ELSEWHERE_HINT}"
         ) from error
     return builder
 
 
 def _missing_package(error: BaseException) -> str | None:
-    """What could not be imported, where that is behind an error."""
-    behind: BaseException | None = error
-    while behind is not None:
-        if isinstance(behind, ImportError) and behind.name:
-            return behind.name.partition(".")[0]
-        behind = behind.__cause__ or behind.__context__
+    """Returns the package whose failed import caused an error, if there is one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ImportError) and cause.name:
+            return cause.name.partition(".")[0]
+        cause = cause.__cause__ or cause.__context__
     return None
 
 
 def _hide_gpus_from_tensorflow() -> None:
-    """TensorFlow, where it is installed, would take the memory that JAX is to have."""
+    """Prevents TensorFlow, if it is installed, from allocating the memory of accelerators."""
     try:
         import tensorflow
     except ImportError:
         return
-    with contextlib.suppress(RuntimeError):  # it has been at work in this process already, as its user decided
+    with contextlib.suppress(RuntimeError):  # TensorFlow is in use already, with its user's settings
         tensorflow.config.set_visible_devices([], "GPU")
 
 
 def read_blocks(
-    tfds: Any, builder: Any, split: str, names: Sequence[str], encoded: Sequence[str]
+    tfds: Any, builder: Any, split: str, names: Sequence[str], encoded: Sequence[str] = ()
 ) -> Iterator[list[dict[str, Any]]]:
-    """The records of a split in their order on disk, some thousand at a time.
+    """Yields the records of a split in their order on disk, in blocks of `RECORDS_PER_BLOCK`.
 
     Args:
         tfds: the library.
-        builder: of a prepared set.
-        split: its name.
-        names: the features to read; the others are not looked at.
-        encoded: those of them to leave as they are stored, such as images.
+        builder: the builder of a prepared set.
+        split: the split's name.
+        names: the features to read.
+        encoded: those of them to return as they are stored, such as images.
 
     Raises:
-        InputError: files are damaged, or in a format that only TensorFlow reads where it is not installed.
+        InputError: files are damaged, or in a format that needs TensorFlow, which is not installed.
     """
     formats = {file_format.value for file_format in builder.info.available_file_formats()}
     decoders = {name: tfds.decode.SkipDecoding() for name in encoded}
+    read = _read_random_access if formats & {"array_record", "parquet"} else _read_with_tensorflow
     try:
-        if formats & {"array_record", "parquet"}:
-            yield from _read_random_access(tfds, builder, split, names, decoders)
-        else:
-            yield from _read_with_tensorflow(tfds, builder, split, names, decoders)
+        yield from read(tfds, builder, split, names, decoders)
     except InputError:
         raise
-    except Exception as error:  # Beam, protobuf, Arrow, ...: each format fails in its own way
+    except Exception as error:  # the type depends on the file format
         package = _missing_package(error)
         require(
             package is None,
@@ -191,21 +212,21 @@ def read_blocks(
 def _read_random_access(
     tfds: Any, builder: Any, split: str, names: Sequence[str], decoders: dict[str, Any]
 ) -> Iterator[list[dict[str, Any]]]:
-    wanted = tfds.features.FeaturesDict({name: builder.info.features[name] for name in names})
+    selected = tfds.features.FeaturesDict({name: builder.info.features[name] for name in names})
     source = builder.as_data_source(split=split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
     for start in range(0, len(source), RECORDS_PER_BLOCK):
         block = source.__getitems__(range(start, min(start + RECORDS_PER_BLOCK, len(source))))
         require(all(len(record) for record in block), f"{builder.data_dir}: holds empty records; {DELETE_HINT}")
-        yield [wanted.deserialize_example_np(record, decoders=decoders) for record in block]
+        yield [selected.deserialize_example_np(record, decoders=decoders) for record in block]
 
 
 def _read_with_tensorflow(
     tfds: Any, builder: Any, split: str, names: Sequence[str], decoders: dict[str, Any]
 ) -> Iterator[list[dict[str, Any]]]:
-    import tensorflow  # noqa: F401  TFDS's own way to say that it is missing is a banner
+    import tensorflow  # noqa: F401  TFDS reports a missing TensorFlow by a long banner
 
     _hide_gpus_from_tensorflow()
-    wanted = tfds.decode.PartialDecoding(list(names), decoders=decoders)
-    records = iter(tfds.as_numpy(builder.as_dataset(split=split, decoders=wanted)))
+    selected = tfds.decode.PartialDecoding(list(names), decoders=decoders)
+    records = iter(tfds.as_numpy(builder.as_dataset(split=split, decoders=selected)))
     while block := list(itertools.islice(records, RECORDS_PER_BLOCK)):
         yield block

@@ -1,8 +1,8 @@
-"""Any labelled set of tensorflow-datasets as a `Dataset`."""
+"""Loads labelled sets of tensorflow-datasets (TFDS) into memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.images import EncodedImage, decode_images
 from aejax.data.memory import require_host_memory
 from aejax.data.tfds_builder import (
-    TFDS_NAME,
+    Preparers,
     download_and_prepare,
     find_prepared_builder,
     import_tfds,
@@ -18,11 +18,20 @@ from aejax.data.tfds_builder import (
     silence_tfds,
     tfds_data_dir,
 )
-from aejax.data.tfds_features import FeatureColumn, FeatureSelection, select_features
+from aejax.data.tfds_features import FeatureSelection, select_features
 from aejax.errors import require
 
 TRAIN_SPLIT = "train"
-TEST_SPLITS = ("test", "validation")  # the first that a set has is the official test
+TEST_SPLITS = ("test", "validation")  # the first that a set has is the official test split
+
+
+class PreparedSet(NamedTuple):
+    """A prepared TFDS set, and what is read of it."""
+
+    builder: Any
+    source: str  # its name in error messages
+    selection: FeatureSelection
+    splits: list[str]  # the training split and, if there is one, the official test split
 
 
 def load_tfds(
@@ -31,132 +40,114 @@ def load_tfds(
     *,
     label: str | None = None,
     image_size: int | None = None,
-    preparers: Mapping[str, Callable[[Path], object]] | None = None,
+    preparers: Preparers | None = None,
 ) -> Dataset:
-    """A TFDS set that is prepared in `data_dir`, or that TFDS can prepare there now.
+    """Loads a TFDS set that is prepared in `data_dir`, or that TFDS can prepare there.
 
-    Rows are those of the split `train`, then those of `test`, or of `validation` where there is no `test`, as the
-    official test; other splits are left alone. A set without `train` must have one split only, and no official test.
-    Records keep their order on disk, which TFDS has shuffled, always in the same way. Images are `(n, height, width,
-    channels)` uint8, as `decode` has them; numbers are flat, unless they are one feature with a shape of its own.
+    Rows are those of the split `train`, then those of `test`, or of `validation` if there is no `test`, as the official
+    test split; other splits are ignored. A set without `train` must have a single split. Records keep their order on
+    disk, which TFDS has shuffled deterministically. Images are `(n, height, width, channels)` uint8, see
+    `decode_images`; numeric features are concatenated, and a single one keeps its shape.
 
     Args:
         name: NAME, NAME/CONFIG, NAME:VERSION or NAME/CONFIG:VERSION.
         data_dir: TFDS's root folder; None: TFDS's own.
-        label: the feature that says the class; None: the set's own word, else its only class feature.
-        image_size: resize images to this many pixels square; None: they must have one size.
-        preparers: for some names, what prepares the set into a root folder instead of TFDS's own code.
+        label: the label feature; None: the set's own, see `select_features`.
+        image_size: resizes images to this height and width; None: they must have one size.
+        preparers: functions that replace TFDS's own code for preparing some sets into a root folder.
 
     Raises:
-        InputError: there is no such set, it cannot be prepared or read here, or has no class or no plain inputs.
+        InputError: the set does not exist, cannot be prepared or read, or has no class label or no suitable inputs.
     """
-    asked = f"--dataset tfds:{name}"
-    require(
-        TFDS_NAME.fullmatch(name), f"{asked}: not a name; expected tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION"
-    )
-    tfds = import_tfds(asked)
+    tfds = import_tfds(f"--dataset tfds:{name}")
     root = tfds_data_dir(tfds, data_dir)
-    builder = find_prepared_builder(tfds, name, root)
-    if builder is None and preparers and name in preparers:
-        preparers[name](root)
-        builder = find_prepared_builder(tfds, name, root)
-    return read_prepared(
-        tfds, builder or download_and_prepare(tfds, name, root), name, label=label, image_size=image_size
-    )
+    builder = find_prepared_builder(tfds, name, root, preparers) or download_and_prepare(tfds, name, root)
+    return read_prepared(tfds, builder, name, label=label, image_size=image_size)
 
 
 def read_prepared(
     tfds: Any, builder: Any, name: str, *, label: str | None = None, image_size: int | None = None
 ) -> Dataset:
-    """The set of a builder whose files are there; see `load_tfds`."""
-    source = f"tfds:{name}"
-    choice = select_features(tfds.features, builder.info, label, source)
-    splits = select_splits(builder.info.splits, source)
-    resizable = image_size is None or choice.image
-    require(resizable, f"--image-size {image_size}: {source} holds no encoded images; leave it out")
+    """Loads the set of a builder whose files are prepared; see `load_tfds`."""
+    prepared = describe_prepared(tfds, builder, name, label, image_size)
+    selection, infos = prepared.selection, [builder.info.splits[split] for split in prepared.splits]
     with silence_tfds():
-        if choice.image:
-            pictures, labels = _read_encoded_images(tfds, builder, choice, splits, source)
-            inputs = decode_images(pictures, source, image_size)
+        if selection.image:
+            require_host_memory(sum(info.num_bytes for info in infos), f"{prepared.source}: its files")
+            images, labels = _read_encoded_images(tfds, prepared)
+            inputs = decode_images(images, prepared.source, image_size)
         else:
-            inputs, labels = _read_numbers(tfds, builder, choice, splits, source)
-    counts = [builder.info.splits[split].num_examples for split in splits]
+            n, width = sum(info.num_examples for info in infos), int(np.prod(selection.numbers_shape))
+            size = n * width * selection.numbers_dtype.itemsize
+            require_host_memory(size, f"{prepared.source}: {n} rows of {width} numbers")
+            inputs, labels = _read_numbers(tfds, prepared)
+    counts = [info.num_examples for info in infos]
     return make_dataset(
         name,
         inputs,
         labels,
-        source=source,
+        source=prepared.source,
         value_range=(0.0, 255.0) if inputs.dtype == np.uint8 and inputs.ndim == 4 else None,
         test_rows=np.arange(counts[0], sum(counts)) if len(counts) == 2 else None,
-        class_names=_present_class_names(labels, choice.class_names, source),
-        feature_names=[name for column in choice.columns for name in column.names] if inputs.ndim == 2 else None,
+        class_names=_present_class_names(labels, selection.class_names, prepared.source),
+        feature_names=[name for column in selection.columns for name in column.names] if inputs.ndim == 2 else None,
     )
 
 
+def describe_prepared(tfds: Any, builder: Any, name: str, label: str | None, image_size: int | None) -> PreparedSet:
+    """Selects the features and splits to read.
+
+    Raises:
+        InputError: there is no suitable label, input or split, or `image_size` is given for a set without images.
+    """
+    source = f"tfds:{name}"
+    selection = select_features(tfds.features, builder.info, label, source)
+    require(
+        image_size is None or selection.image,
+        f"--image-size {image_size}: {source} holds no encoded images; leave it out",
+    )
+    return PreparedSet(builder, source, selection, select_splits(builder.info.splits, source))
+
+
 def select_splits(available: Mapping[str, Any], source: str) -> list[str]:
-    """The split to learn from and, where there is one, the split to be judged by."""
-    filled = [name for name, split in available.items() if split.num_examples]
-    if TRAIN_SPLIT not in filled:
-        require(len(filled) == 1, f"{source}: has splits {', '.join(filled) or '(none)'}; expected one called train")
-        return filled
-    return [TRAIN_SPLIT, *[test for test in TEST_SPLITS if test in filled][:1]]
+    """Returns the training split and, if there is one, the official test split."""
+    names = [name for name, split in available.items() if split.num_examples]
+    if TRAIN_SPLIT not in names:
+        require(len(names) == 1, f"{source}: has splits {', '.join(names) or '(none)'}; expected one called train")
+        return names
+    return [TRAIN_SPLIT, *[test for test in TEST_SPLITS if test in names][:1]]
 
 
-def _read_encoded_images(
-    tfds: Any, builder: Any, choice: FeatureSelection, splits: list[str], source: str
-) -> tuple[list[EncodedImage], np.ndarray]:
-    """Encoded images and their labels `(n,)`."""
-    stored = sum(builder.info.splits[split].num_bytes for split in splits)
-    require_host_memory(stored, f"{source}: its files")
-    image, label = choice.image, choice.label
+def _read_encoded_images(tfds: Any, prepared: PreparedSet) -> tuple[list[EncodedImage], np.ndarray]:
+    """Returns encoded images and their labels `(n,)`."""
+    image, label = prepared.selection.image, prepared.selection.label
     assert image is not None
-    pictures: list[EncodedImage] = []
-    labels: list[Any] = []
-    for split in splits:
-        for block in read_blocks(tfds, builder, split, (image, label), (image,)):
-            first = len(pictures)
-            pictures += [
-                EncodedImage(f"{source}: image {first + row}", record[image]) for row, record in enumerate(block)
-            ]
+    contents, labels = [], []
+    for split in prepared.splits:
+        for block in read_blocks(tfds, prepared.builder, split, (image, label), (image,)):
+            contents += [record[image] for record in block]
             labels += [record[label] for record in block]
-    return pictures, np.array(labels)
+    images = [EncodedImage(f"{prepared.source}: image {row}", content) for row, content in enumerate(contents)]
+    return images, np.array(labels)
 
 
-def _read_numbers(
-    tfds: Any, builder: Any, choice: FeatureSelection, splits: list[str], source: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """The columns side by side in a dtype that holds them all, and the labels `(n,)`; one column keeps its shape."""
-    columns = choice.columns
-    shape = columns[0].shape if len(columns) == 1 and columns[0].shape else (-1,)
-    n = sum(builder.info.splits[split].num_examples for split in splits)
-    width = sum(column.size for column in columns)
-    dtype = np.result_type(*(column.dtype for column in columns))
-    require_host_memory(n * width * dtype.itemsize, f"{source}: {n} rows of {width} numbers")
-    top = tuple(dict.fromkeys(column.path[0] for column in columns))
-    blocks, labels = [], []
-    for split in splits:
-        for block in read_blocks(tfds, builder, split, (*top, choice.label), ()):
-            blocks.append(concatenate_columns(block, columns, dtype).reshape(len(block), *shape))
-            labels += [record[choice.label] for record in block]
+def _read_numbers(tfds: Any, prepared: PreparedSet) -> tuple[np.ndarray, np.ndarray]:
+    """Returns numeric inputs and their labels `(n,)`."""
+    selection, blocks, labels = prepared.selection, [], []
+    for split in prepared.splits:
+        for block in read_blocks(tfds, prepared.builder, split, (*selection.input_names, selection.label)):
+            blocks.append(selection.concatenate(block))
+            labels += [record[selection.label] for record in block]
     return np.concatenate(blocks), np.array(labels)
 
 
-def concatenate_columns(block: list[dict[str, Any]], columns: Sequence[FeatureColumn], dtype: np.dtype) -> np.ndarray:
-    """The columns of some records side by side, `(records, numbers)`."""
-    parts = [_stack_feature(block, column.path).reshape(len(block), -1) for column in columns]
-    return np.concatenate(parts, axis=1, dtype=dtype)
-
-
-def _stack_feature(block: list[dict[str, Any]], path: tuple[str, ...]) -> np.ndarray:
-    """One feature of every record of a block."""
-    values: list[Any] = block
-    for name in path:
-        values = [value[name] for value in values]
-    return np.stack(values)
+def concatenate_columns(records: list[dict[str, Any]], columns: Any, dtype: np.dtype) -> np.ndarray:
+    """Returns the numeric columns of some records side by side, `(records, numbers)`."""
+    return FeatureSelection("", None, None, tuple(columns)).concatenate(records).reshape(len(records), -1).astype(dtype)
 
 
 def _present_class_names(labels: np.ndarray, class_names: tuple[str, ...] | None, source: str) -> list[str] | None:
-    """The names of the classes that occur; TFDS writes -1 where a label is not known."""
+    """Returns the names of the classes that occur; TFDS stores -1 for an unknown label."""
     if class_names is None:
         return None
     unknown = np.count_nonzero(labels < 0)

@@ -4,7 +4,9 @@ import gzip
 import hashlib
 import logging
 import shutil
+import socket
 import sys
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -151,13 +153,12 @@ def test_the_packed_checksums_are_those_that_tfds_registers():
 
 
 def test_a_failed_download_tells_of_the_offline_way(tmp_path, monkeypatch, capfd, caplog):
-    import requests
-
-    def no_network(*args, **kwargs):
+    def no_network(*args):
         logging.getLogger("urllib3.connectionpool").warning("Retrying")
-        raise requests.exceptions.ConnectionError("Failed to resolve\n'storage'")
+        raise OSError("Failed to resolve\n'storage'")
 
-    monkeypatch.setattr(requests.Session, "get", no_network)
+    monkeypatch.setattr(socket, "create_connection", no_network)
+    monkeypatch.setattr(urllib.request, "getproxies", dict)
     message = refusal(load_mnist, tmp_path)
     assert "Failed to resolve 'storage'" in message
     assert "--data-dir" in message

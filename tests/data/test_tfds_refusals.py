@@ -33,7 +33,7 @@ REFUSALS = {
         [{"a": [1.0] * i, "kind": i % 2} for i in range(12)],
         "feature a is Sequence",
     ),
-    "no inputs": ({"kind": FLAT["kind"]}, [{"kind": i % 2} for i in range(12)], "no features beside kind"),
+    "no inputs": ({"kind": FLAT["kind"]}, [{"kind": i % 2} for i in range(12)], "no features besides kind"),
     "16-bit images": (
         {**PICTURE, "image": kinds.Image(shape=(4, 5, 1), dtype=np.uint16)},
         [{**record, "image": png(IMAGES[0].astype(np.uint16))} for record in RECORDS],
@@ -88,7 +88,7 @@ def test_damaged_files_are_refused_with_their_folder(tmp_path):
         assert "delete that folder" in message
     records.write_bytes(content)
     (folder / "dataset_info.json").write_text("{")
-    assert f"{tmp_path / 'tiny'}: damaged" in refusal("tiny", tmp_path)
+    assert f"{folder}: damaged" in refusal("tiny", tmp_path)
 
 
 def test_a_label_beyond_the_names_of_the_classes_is_damage(tmp_path):
