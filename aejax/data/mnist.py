@@ -67,7 +67,7 @@ def load_mnist(data_dir: Path | None = None) -> Dataset:
             _verify_originals(folder)
             return load_idx_folder(folder, "mnist")
     tfds = _import_tfds()
-    root = tfds_data_dir(tfds, data_dir)
+    root = tfds_data_dir(data_dir)
     cache = root / "mnist" / f"decoded-{VERSION}.npz"
     dataset = _read_cache(cache)
     if dataset is None:

@@ -49,7 +49,7 @@ def import_tfds(flag: str, alternative: str = "") -> Any:
     return tensorflow_datasets
 
 
-def tfds_data_dir(tfds: Any, data_dir: Path | None) -> Path:
+def tfds_data_dir(data_dir: Path | None) -> Path:
     """Returns `data_dir`, or by default TFDS's own data folder."""
     default = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
     root = Path(default).expanduser() if data_dir is None else data_dir

@@ -60,7 +60,7 @@ def load_tfds(
         InputError: the set does not exist, cannot be prepared or read, or has no class label or no suitable inputs.
     """
     tfds = import_tfds(f"--dataset tfds:{name}")
-    root = tfds_data_dir(tfds, data_dir)
+    root = tfds_data_dir(data_dir)
     builder = find_prepared_builder(tfds, name, root, preparers) or download_and_prepare(tfds, name, root)
     return read_prepared(tfds, builder, name, label=label, image_size=image_size)
 
@@ -106,10 +106,10 @@ def describe_prepared(tfds: Any, builder: Any, name: str, label: str | None, ima
         image_size is None or selection.image,
         f"--image-size {image_size}: {source} holds no encoded images; leave it out",
     )
-    return PreparedSet(builder, source, selection, select_splits(builder.info.splits, source))
+    return PreparedSet(builder, source, selection, _select_splits(builder.info.splits, source))
 
 
-def select_splits(available: Mapping[str, Any], source: str) -> list[str]:
+def _select_splits(available: Mapping[str, Any], source: str) -> list[str]:
     """Returns the training split and, if there is one, the official test split."""
     names = [name for name, split in available.items() if split.num_examples]
     if TRAIN_SPLIT not in names:
@@ -139,11 +139,6 @@ def _read_numbers(tfds: Any, prepared: PreparedSet) -> tuple[np.ndarray, np.ndar
             blocks.append(selection.concatenate(block))
             labels += [record[selection.label] for record in block]
     return np.concatenate(blocks), np.array(labels)
-
-
-def concatenate_columns(records: list[dict[str, Any]], columns: Any, dtype: np.dtype) -> np.ndarray:
-    """Returns the numeric columns of some records side by side, `(records, numbers)`."""
-    return FeatureSelection("", None, None, tuple(columns)).concatenate(records).reshape(len(records), -1).astype(dtype)
 
 
 def _present_class_names(labels: np.ndarray, class_names: tuple[str, ...] | None, source: str) -> list[str] | None:

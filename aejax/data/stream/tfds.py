@@ -1,6 +1,5 @@
 """TFDS sets that are prepared as array_record files, as sources: records are decoded when they are read."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,14 @@ from aejax.data.images import EncodedImage, ImageHeader, decode_pixels, read_com
 from aejax.data.stream.source import storage_dtype, to_storage_dtype
 from aejax.data.tfds_builder import (
     DELETE_HINT,
-    TFDS_NAME,
+    Preparers,
     find_prepared_builder,
     import_tfds,
     silence_tfds,
     summarize_error,
     tfds_data_dir,
 )
-from aejax.data.tfds_dataset import concatenate_columns, select_splits
-from aejax.data.tfds_features import FeatureSelection, select_features
+from aejax.data.tfds_dataset import PreparedSet, describe_prepared
 from aejax.errors import InputError, require
 
 RECORDS_PER_READ = 1024
@@ -38,9 +36,8 @@ class TfdsSource:
     has_labels = True
     is_encoded = True
 
-    def __init__(
-        self, tfds: Any, builder: Any, split: str, name: str, selection: FeatureSelection, image_size: int | None
-    ) -> None:
+    def __init__(self, tfds: Any, prepared: PreparedSet, split: str, name: str, image_size: int | None) -> None:
+        builder, selection = prepared.builder, prepared.selection
         self._tfds, self._builder, self._split, self._selection = tfds, builder, split, selection
         with silence_tfds():
             raw = tfds.decode.DeserializeMethod.RAW_BYTES
@@ -53,12 +50,8 @@ class TfdsSource:
         self._header = None if selection.image is None else self._image_header(selection.image)
         if self._header is not None:
             self.example_shape, self.dtype, self.value_range = self._header.shape, np.dtype(np.uint8), (0.0, 255.0)
-            return
-        columns = selection.columns
-        self._column_dtype = np.result_type(*(column.dtype for column in columns))
-        has_own_shape = len(columns) == 1 and columns[0].shape
-        self.example_shape = columns[0].shape if has_own_shape else (sum(column.size for column in columns),)
-        self.dtype = storage_dtype(self._column_dtype)
+        else:
+            self.example_shape, self.dtype = selection.numbers_shape, storage_dtype(selection.numbers_dtype)
 
     def read(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, "k *shape"]:
         """Returns examples, as `DataSource.read`."""
@@ -84,10 +77,8 @@ class TfdsSource:
         return decode_pixels(self._encoded_images(rows, self._selection.image), self._header, self._image_size)
 
     def _read_numbers(self, rows: Int[np.ndarray, " k"]) -> np.ndarray:
-        columns = self._selection.columns
-        records = self._read_records(rows, tuple(dict.fromkeys(column.path[0] for column in columns)))
-        numbers = concatenate_columns(records, columns, self._column_dtype)
-        return to_storage_dtype(numbers.reshape(len(rows), *self.example_shape), self, rows)
+        records = self._read_records(rows, self._selection.input_names)
+        return to_storage_dtype(self._selection.concatenate(records), self, rows)
 
     def _image_header(self, image: str) -> ImageHeader:
         """Returns the image size that the set declares, or else that of its first image."""
@@ -127,7 +118,7 @@ def open_tfds(
     *,
     label: str | None = None,
     image_size: int | None = None,
-    preparers: Mapping[str, Callable[[Path], object]],
+    preparers: Preparers,
 ) -> tuple[TfdsSource, TfdsSource | None]:
     """Returns the training split and, where there is one, the official test split of a set prepared in `data_dir`.
 
@@ -142,24 +133,15 @@ def open_tfds(
         InputError: it is not prepared as array_record, or `select_features` rejects it.
     """
     flag = f"--dataset tfds:{name}"
-    require(TFDS_NAME.fullmatch(name), f"{flag}: not a name; expected tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION")
     tfds = import_tfds(flag)
-    root = tfds_data_dir(tfds, data_dir)
-    builder = find_prepared_builder(tfds, name, root)
-    if builder is None and name in preparers:
-        preparers[name](root)
-        builder = find_prepared_builder(tfds, name, root)
-    require(builder is not None, f"{flag}: not prepared in {root}; {PREPARE_HINT}, or give its --data-dir")
-    assert builder is not None
+    root = tfds_data_dir(data_dir)
+    builder = find_prepared_builder(tfds, name, root, preparers)
+    if builder is None:
+        raise InputError(f"{flag}: not prepared in {root}; {PREPARE_HINT}, or give its --data-dir")
     formats = {file_format.value for file_format in builder.info.available_file_formats()}
     require(
         "array_record" in formats, f"{builder.data_dir}: prepared as {' and '.join(sorted(formats))}; {PREPARE_HINT}"
     )
-    selection = select_features(tfds.features, builder.info, label, f"tfds:{name}")
-    require(
-        image_size is None or selection.image,
-        f"--image-size {image_size}: tfds:{name} holds no encoded images; leave it out",
-    )
-    splits = select_splits(builder.info.splits, f"tfds:{name}")
-    train, *test = (TfdsSource(tfds, builder, split, name, selection, image_size) for split in splits)
+    prepared = describe_prepared(tfds, builder, name, label, image_size)
+    train, *test = (TfdsSource(tfds, prepared, split, name, image_size) for split in prepared.splits)
     return train, test[0] if test else None
