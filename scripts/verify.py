@@ -1,10 +1,10 @@
-"""Do the statistics err as seldom as they say? Simulated experiments of known truth, nothing is trained.
+"""Tests the statistics on simulated experiments whose truth is known; nothing is trained.
 
     python scripts/verify.py [--experiments 1000] [--out DIR]
 
-Writes `verify.json`, `verify.md` and `verify.png`; took 166 s on a 2-core AMD EPYC beside other work.
-Expect false verdicts in at most 5 % of single comparisons and of families of four, within the binomial interval; 95 %
-intervals that cover 93 to 97 %, within theirs; and agreement with SciPy and scikit-learn to 1e-15.
+Writes `verify.json`, `verify.md` and `verify.png`; took 166 s on a shared 2-core AMD EPYC.
+Expect false verdicts in at most 5 % of single comparisons and of families of four, and 95 % intervals that cover 93 to
+97 %, each within its binomial interval.
 The exit status is 1 if something that must hold does not.
 """
 

@@ -1,4 +1,4 @@
-"""What a code looks like: how much of it is used, and by whom."""
+"""Measures of codes and reconstructions: active units, sparsity and explained variance."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
@@ -9,10 +9,10 @@ ACTIVE_VARIANCE = 0.01  # of a unit over examples, above which it is active (Bur
 def compute_code_metrics(
     train_codes: Float[Array, "n_train latent"], test_codes: Float[Array, "n_test latent"]
 ) -> dict[str, Scalar]:
-    """Use of the code's units.
+    """Counts the units that a code uses.
 
     Returns:
-        `l0`: units that are not zero, mean over test examples; `dead_units`: units that are zero for every training
+        `l0`: units that are not zero, the mean over test examples; `dead_units`: units that are zero for every training
         example; `active_units`: units whose variance over test examples is above `ACTIVE_VARIANCE`.
     """
     return {
@@ -23,6 +23,6 @@ def compute_code_metrics(
 
 
 def explained_variance(reconstruction: Float[Array, "n d"], target: Float[Array, "n d"]) -> Scalar:
-    """Share of the variance of `target`, around each feature's mean, that `recon` accounts for; 1 at best."""
+    """Returns the share of the variance of `target` around its mean that `reconstruction` explains; at most 1."""
     residual = jnp.sum(jnp.mean(jnp.square(reconstruction - target), axis=0))
     return 1 - residual / jnp.maximum(jnp.sum(jnp.var(target, axis=0)), 1e-12)

@@ -1,11 +1,11 @@
-"""Made-up experiments whose truth is known, to see whether intervals and verdicts err as seldom as they say.
+"""Simulated experiments whose truth is known, which show whether intervals and verdicts err as rarely as they claim.
 
-Each method has a latent variable for every seed and test example and is right where it stays below a threshold:
+Each method has a latent variable for every seed and test example and is right where it is below a threshold:
 
-    difficulty of the example + the method's own difficulty with it + the seed's part + the (seed, example)'s part
+    difficulty of the example + the method's own difficulty with it + effect of the seed + effect of (seed, example)
 
-all normal. The first is common to all methods, so their errors are correlated; a part of the seed's is too, as methods
-share a seed's split. The threshold gives each method exactly the accuracy that is asked for.
+all normal. The first is common to all methods, so their errors are correlated; a part of the seed's effect is common
+too, as methods share a seed's split. The threshold gives each method exactly the accuracy that is asked for.
 """
 
 import dataclasses
@@ -15,25 +15,26 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import special, stats
 
-from aejax.evaluate.comparisons import EQUIVALENCE_MARGIN, Comparison, compare_pairs
+from aejax.evaluate.comparisons import MIN_SEEDS, Comparison, compare_pairs, decide_verdict
 from aejax.evaluate.intervals import crossed_interval, seeds_interval
 
-EXAMPLE_STD = 3.0  # of the difficulty, where the (seed, example)'s part has 1: most examples are easy or hopeless
-SPLIT_STD = 0.1  # of the seed's part that all methods share
+EXAMPLE_STD = 3.0  # of the difficulty, relative to the effect of (seed, example): most examples are easy or hopeless
+SPLIT_STD = 0.1  # of the seed's effect that all methods share
 TRUE_ACCURACY = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """How two methods differ. Deviations, where the (seed, example)'s part has 1."""
+    """How two methods differ. Standard deviations are relative to the effect of (seed, example)."""
 
     name: str
     method_std: float  # of a method's own difficulty with an example, whatever the seed
-    seed_std: float  # of a method's own luck with a seed, whatever the example
+    seed_std: float  # of a method's own effect of a seed, whatever the example
 
 
-# The parts of the difference's variance in the last two are near those of runs on digits (ten seeds, 360 examples):
-# between a code and the pixels nearly all is of the examples; between a code and random weights half is of the seeds.
+# The variance components of the difference in the last two are close to those of runs on digits (ten seeds, 360
+# examples): between a code and the pixels nearly all is due to examples; between a code and random weights half is due
+# to seeds.
 SCENARIOS = (
     Scenario("one method twice", 0.0, 0.1),
     Scenario("two codes", 1.0, 0.1),
@@ -53,37 +54,39 @@ class SimulatedExperiment:
 def simulate_experiment(
     scenario: Scenario, rng: np.random.Generator, accuracies: Sequence[float], seeds: int, examples: int
 ) -> SimulatedExperiment:
-    """An experiment with one method for each accuracy, called m0, m1, ...; float32 inside, for speed."""
+    """Simulates one method for each accuracy, called m0, m1, ...; float32 inside, for speed."""
     difficulty = EXAMPLE_STD * rng.standard_normal(examples, dtype=np.float32)
     split = SPLIT_STD * rng.standard_normal((seeds, 1), dtype=np.float32)
-    of_seed = scenario.seed_std**2 + SPLIT_STD**2 + 1
-    total = np.sqrt(EXAMPLE_STD**2 + scenario.method_std**2 + of_seed)
-    correct, truth, on_these = {}, {}, {}
+    variance_given_example = scenario.seed_std**2 + SPLIT_STD**2 + 1
+    total_std = np.sqrt(EXAMPLE_STD**2 + scenario.method_std**2 + variance_given_example)
+    correct, true_accuracies, test_set_accuracies = {}, {}, {}
     for index, accuracy in enumerate(accuracies):
-        name, threshold = f"m{index}", float(total * stats.norm.ppf(accuracy))
-        own = difficulty + scenario.method_std * rng.standard_normal(examples, dtype=np.float32)
-        luck = split + scenario.seed_std * rng.standard_normal((seeds, 1), dtype=np.float32)
-        correct[name] = own + luck + rng.standard_normal((seeds, examples), dtype=np.float32) < threshold
-        truth[name] = accuracy
-        on_these[name] = float(special.ndtr((threshold - own.astype(np.float64)) / np.sqrt(of_seed)).mean())
-    return SimulatedExperiment(correct, truth, on_these)
+        name, threshold = f"m{index}", float(total_std * stats.norm.ppf(accuracy))
+        example_effect = difficulty + scenario.method_std * rng.standard_normal(examples, dtype=np.float32)
+        seed_effect = split + scenario.seed_std * rng.standard_normal((seeds, 1), dtype=np.float32)
+        noise = rng.standard_normal((seeds, examples), dtype=np.float32)
+        correct[name] = example_effect + seed_effect + noise < threshold
+        true_accuracies[name] = accuracy
+        margin = (threshold - example_effect.astype(np.float64)) / np.sqrt(variance_given_example)
+        test_set_accuracies[name] = float(special.ndtr(margin).mean())
+    return SimulatedExperiment(correct, true_accuracies, test_set_accuracies)
 
 
-def compare_first_with_rest(experiment: SimulatedExperiment, margin: float = EQUIVALENCE_MARGIN) -> list[Comparison]:
-    """The first method against every other, as `compare.py` compares an autoencoder with its controls."""
+def compare_first_with_rest(experiment: SimulatedExperiment) -> list[Comparison]:
+    """Compares the first method with every other, as `compare.py` compares an autoencoder with its controls."""
     first, *others = experiment.correct
-    return compare_pairs(experiment.correct, [(first, other) for other in others], margin)
+    return compare_pairs(experiment.correct, [(first, other) for other in others])
 
 
-def proportion_with_ci(hits: Sequence[bool]) -> dict[str, float | int | list[float]]:
-    """How often something happened, with its exact binomial 95 % interval (Clopper and Pearson 1934)."""
-    count = int(np.count_nonzero(hits))
-    interval = stats.binomtest(count, len(hits)).proportion_ci(0.95, "exact")
+def proportion_with_ci(outcomes: Sequence[bool]) -> dict[str, float | int | list[float]]:
+    """Returns the share of true outcomes with its exact binomial 95 % interval (Clopper and Pearson 1934)."""
+    count = int(np.count_nonzero(outcomes))
+    interval = stats.binomtest(count, len(outcomes)).proportion_ci(0.95, "exact")
     return {
-        "share": count / len(hits),
+        "share": count / len(outcomes),
         "ci95": [float(interval.low), float(interval.high)],
         "count": count,
-        "of": len(hits),
+        "of": len(outcomes),
     }
 
 
@@ -92,25 +95,23 @@ def has_decisive_verdict(comparisons: Sequence[Comparison]) -> bool:
     return any(row.verdict in ("better", "worse") for row in comparisons)
 
 
-def has_decisive_verdict_over_seeds(comparisons: Sequence[Comparison], margin: float = EQUIVALENCE_MARGIN) -> bool:
-    """The same if only the test over seeds were adjusted for the size of the family."""
-    return any(
-        row.p_holm < 0.05 and abs(row.mean_difference) > margin and not row.ci95[0] <= 0 <= row.ci95[1]
-        for row in comparisons
-    )
+def has_decisive_verdict_over_seeds(comparisons: Sequence[Comparison]) -> bool:
+    """Whether any would have if only the test over seeds were adjusted for the size of the family."""
+    verdicts = [decide_verdict(row.mean_difference, row.ci95, [row.p_holm], MIN_SEEDS) for row in comparisons]
+    return "better" in verdicts or "worse" in verdicts
 
 
-def bootstrap_weights(rng: np.random.Generator, size: int, n_resamples: int) -> Float[np.ndarray, "draws count"]:
-    """How often a bootstrap drew each of `count`."""
+def bootstrap_weights(rng: np.random.Generator, size: int, n_resamples: int) -> Float[np.ndarray, "resamples size"]:
+    """Draws how often each of `size` items is in each bootstrap sample."""
     return rng.multinomial(size, np.full(size, 1 / size), size=n_resamples).astype(np.float32)
 
 
 def percentile_bootstrap_interval(
     values: Float[np.ndarray, "seeds n_test"],
-    seed_weights: Float[np.ndarray, "draws seeds"],
-    example_weights: Float[np.ndarray, "draws n_test"],
+    seed_weights: Float[np.ndarray, "resamples seeds"],
+    example_weights: Float[np.ndarray, "resamples n_test"],
 ) -> list[float]:
-    """Percentiles of the crossed bootstrap as it is drawn, uncorrected: what `crossed_interval` is better than."""
+    """Returns the percentiles of the uncorrected crossed bootstrap, to compare `crossed_interval` with."""
     sums = np.sum((example_weights @ values.T.astype(np.float32)) * seed_weights, axis=1, dtype=np.float64)
     return [float(bound) for bound in np.quantile(sums / values.size, [0.025, 0.975])]
 
@@ -118,7 +119,7 @@ def percentile_bootstrap_interval(
 def measure_coverage(
     scenario: Scenario, rng: np.random.Generator, n_experiments: int, seeds: int, examples: int, n_resamples: int = 400
 ) -> dict[str, dict[str, float | int | list[float]]]:
-    """How often each 95 % interval holds its truth.
+    """Measures how often each 95 % interval contains the true value.
 
     Returns:
         `difference` and `accuracy`, crossed intervals of two methods' difference and of one's accuracy; `seeds_alone`,
@@ -127,16 +128,17 @@ def measure_coverage(
     weights = bootstrap_weights(rng, seeds, n_resamples), bootstrap_weights(rng, examples, n_resamples)
     covered: dict[str, list[bool]] = {"difference": [], "accuracy": [], "seeds_alone": [], "percentile": []}
     for _ in range(n_experiments):
-        world = simulate_experiment(scenario, rng, (TRUE_ACCURACY, TRUE_ACCURACY - 0.01), seeds, examples)
-        first, second = (correct.astype(np.float64) for correct in world.correct.values())
-        difference, truth = first - second, world.true_accuracies["m0"] - world.true_accuracies["m1"]
-        on_these = world.test_set_accuracies["m0"] - world.test_set_accuracies["m1"]
+        experiment = simulate_experiment(scenario, rng, (TRUE_ACCURACY, TRUE_ACCURACY - 0.01), seeds, examples)
+        first, second = (correct.astype(np.float64) for correct in experiment.correct.values())
+        difference = first - second
+        true_difference = experiment.true_accuracies["m0"] - experiment.true_accuracies["m1"]
+        test_set_difference = experiment.test_set_accuracies["m0"] - experiment.test_set_accuracies["m1"]
         over_seeds = seeds_interval(difference.mean(axis=1)) or [np.nan, np.nan]
-        for name, (low, high), aim in (
-            ("difference", crossed_interval(difference), truth),
+        for name, (low, high), truth in (
+            ("difference", crossed_interval(difference), true_difference),
             ("accuracy", crossed_interval(first, "logit"), TRUE_ACCURACY),
-            ("seeds_alone", over_seeds, on_these),
-            ("percentile", percentile_bootstrap_interval(difference, *weights), truth),
+            ("seeds_alone", over_seeds, test_set_difference),
+            ("percentile", percentile_bootstrap_interval(difference, *weights), true_difference),
         ):
-            covered[name].append(bool(low <= aim <= high))
-    return {name: proportion_with_ci(hits) for name, hits in covered.items()}
+            covered[name].append(bool(low <= truth <= high))
+    return {name: proportion_with_ci(outcomes) for name, outcomes in covered.items()}

@@ -1,4 +1,4 @@
-"""What is said of a code, on codes small enough to be counted by hand."""
+"""Measures of codes, on codes small enough to count by hand."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,26 +8,26 @@ from sklearn.metrics import r2_score
 
 from aejax.evaluate.code_metrics import ACTIVE_VARIANCE, compute_code_metrics, explained_variance
 
-# Units: always off; off in training only; constant but on; barely moving; moving.
+# Units: always zero; zero in training only; constant and not zero; nearly constant; varying.
 TRAIN = jnp.array([[0.0, 0.0, 2.0, 0.05, -1.0], [0.0, 0.0, 2.0, 0.0, 1.0], [0.0, 0.0, 2.0, 0.05, 0.0]])
 TEST = jnp.array([[0.0, 0.0, 2.0, 0.05, -1.0], [0.0, 3.0, 2.0, 0.0, 1.0]])
 
 
-def test_units_are_counted_by_what_they_do():
+def test_counts_of_used_dead_and_active_units():
     found = compute_code_metrics(TRAIN, TEST)
     assert found["l0"] == (3 + 3) / 2
-    assert found["dead_units"] == 2  # never on in training, whatever the test rows do
+    assert found["dead_units"] == 2  # zero for every training row, whatever the test rows
     assert found["active_units"] == 2
 
 
-def test_an_active_unit_varies_by_more_than_the_threshold_of_the_literature():
+def test_an_active_unit_has_a_variance_above_the_threshold_of_burda_et_al():
     assert ACTIVE_VARIANCE == 0.01  # Burda et al. (2016), section 4.2
     deviations = np.sqrt([0.0, 0.009, 0.011])
     codes = jnp.asarray(5 + np.array([[-1.0], [1.0]]) * deviations)
     assert compute_code_metrics(codes, codes)["active_units"] == 1
 
 
-def test_counts_are_numbers_that_can_be_averaged():
+def test_counts_are_floats_that_can_be_averaged():
     assert all(value.dtype == jnp.float32 for value in compute_code_metrics(TRAIN, TEST).values())
 
 
@@ -42,11 +42,11 @@ TARGET = np.random.default_rng(0).normal(size=(50, 4)) * [3.0, 1.0, 0.5, 0.1] + 
         pytest.param(2 * TARGET.mean(axis=0) - TARGET, -3, id="mirrored at the mean"),
     ],
 )
-def test_explained_variance_is_one_for_the_target_zero_for_its_mean_and_below_for_worse(recon, expected):
+def test_explained_variance_of_the_target_its_mean_and_a_worse_reconstruction(recon, expected):
     np.testing.assert_allclose(explained_variance(jnp.asarray(recon), jnp.asarray(TARGET)), expected, atol=1e-4)
 
 
-def test_explained_variance_is_that_of_the_principal_components_that_are_kept():
+def test_explained_variance_of_pca_is_that_of_its_components():
     pca = PCA(2).fit(TARGET)
     recon = pca.inverse_transform(pca.transform(TARGET))
     found = explained_variance(jnp.asarray(recon), jnp.asarray(TARGET))
@@ -54,7 +54,7 @@ def test_explained_variance_is_that_of_the_principal_components_that_are_kept():
     np.testing.assert_allclose(found, r2_score(TARGET, recon, multioutput="variance_weighted"), rtol=1e-4)
 
 
-def test_explained_variance_of_what_never_varies_is_finite():
+def test_explained_variance_of_a_constant_target_is_finite():
     constant = jnp.ones((5, 3))
     assert explained_variance(constant, constant) == 1
     assert np.isfinite(explained_variance(constant + 1, constant))

@@ -1,4 +1,4 @@
-"""Verdicts need all that they claim, and err as seldom as they say."""
+"""Verdicts require every stated condition; comparisons are paired and adjusted within one method's family."""
 
 import numpy as np
 import pytest
@@ -14,13 +14,13 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize(
     ("mean", "interval", "p", "seeds", "expected"),
     [
-        pytest.param(0.02, (0.01, 0.03), 0.03, 10, "better", id="all three hold"),
-        pytest.param(-0.02, (-0.03, -0.01), 0.03, 10, "worse", id="all three hold, below"),
+        pytest.param(0.02, (0.01, 0.03), 0.03, 10, "better", id="all three conditions"),
+        pytest.param(-0.02, (-0.03, -0.01), 0.03, 10, "worse", id="all three conditions, negative"),
         pytest.param(0.02, (0.01, 0.03), 0.05, 10, "inconclusive", id="p is not below .05"),
-        pytest.param(0.02, (-0.001, 0.04), 0.01, 10, "inconclusive", id="the interval holds zero"),
+        pytest.param(0.02, (-0.001, 0.04), 0.01, 10, "inconclusive", id="the interval contains zero"),
         pytest.param(0.02, (0.0, 0.04), 0.01, 10, "inconclusive", id="the interval touches zero"),
-        pytest.param(0.004, (0.003, 0.0045), 0.01, 10, "equivalent", id="real and of no consequence"),
-        pytest.param(0.004, (0.001, 0.007), 0.01, 10, "inconclusive", id="within the margin, its interval is not"),
+        pytest.param(0.004, (0.003, 0.0045), 0.01, 10, "equivalent", id="significant and negligible"),
+        pytest.param(0.004, (0.001, 0.007), 0.01, 10, "inconclusive", id="inside the margin, but not its interval"),
         pytest.param(0.0, (-0.004, 0.004), 0.9, 10, "equivalent", id="inside the margin"),
         pytest.param(0.0, (-EQUIVALENCE_MARGIN, 0.004), 0.9, 10, "inconclusive", id="touches the margin"),
         pytest.param(0.0, (-0.02, 0.02), 0.9, 10, "inconclusive", id="wide"),
@@ -33,12 +33,12 @@ def test_verdicts(mean, interval, p, seeds, expected):
 
 
 @pytest.mark.parametrize("p", [(0.01, 0.2), (0.2, 0.01)])
-def test_every_adjusted_p_has_to_be_below_five_percent(p):
+def test_every_adjusted_p_must_be_below_five_percent(p):
     assert decide_verdict(0.02, (0.01, 0.03), [0.01, 0.01], 10) == "better"
     assert decide_verdict(0.02, (0.01, 0.03), p, 10) == "inconclusive"
 
 
-def test_the_declared_margin_decides_what_is_of_consequence():
+def test_the_margin_decides_which_differences_matter():
     args = (0.02, (0.01, 0.03), [0.01], 10)
     assert [decide_verdict(*args, margin) for margin in (0.0, 0.015, 0.02, 0.04)] == [
         "better",
@@ -48,16 +48,16 @@ def test_the_declared_margin_decides_what_is_of_consequence():
     ]
 
 
-class TestCompareAll:
+class TestComparePairs:
     @staticmethod
     def outcomes(rng: np.random.Generator, accuracies: dict[str, float], seeds: int = 8, examples: int = 120):
-        """Methods that share the examples' difficulties and have seeds of their own."""
+        """Simulates correctness of methods that share the difficulty of examples but not the effect of seeds."""
         difficulty = rng.normal(size=examples)
-        found = {}
+        correct = {}
         for name, accuracy in accuracies.items():
-            luck = 0.2 * rng.normal(size=(seeds, 1)) + rng.normal(size=(seeds, examples))
-            found[name] = difficulty + luck < np.sqrt(2.04) * stats.norm.ppf(accuracy)
-        return found
+            noise = 0.2 * rng.normal(size=(seeds, 1)) + rng.normal(size=(seeds, examples))
+            correct[name] = difficulty + noise < np.sqrt(2.04) * stats.norm.ppf(accuracy)
+        return correct
 
     @staticmethod
     def verdicts(outcomes):
@@ -65,37 +65,37 @@ class TestCompareAll:
         return {row.method: row for row in compare_pairs(outcomes, pairs)}
 
     def test_identical_methods_are_never_better_or_worse(self):
-        own = self.outcomes(RNG, {"a": 0.8})["a"]
-        row = self.verdicts({"a": own, "b": own.copy()})["b"]
+        correct = self.outcomes(RNG, {"a": 0.8})["a"]
+        row = self.verdicts({"a": correct, "b": correct.copy()})["b"]
         assert (row.mean_difference, row.p, row.p_holm, row.verdict) == (0, 1, 1, "equivalent")
         assert row.ci95 == [0, 0]
 
-    def test_methods_that_do_not_differ_are_told_apart_in_at_most_five_percent_of_families(self):
+    def test_equal_methods_get_a_decisive_verdict_in_at_most_five_percent_of_families(self):
         names = dict.fromkeys("abcd", 0.8)
-        alarms = sum(
+        false_verdicts = sum(
             any(row.verdict in ("better", "worse") for row in self.verdicts(self.outcomes(rng, names)).values())
             for rng in map(np.random.default_rng, range(200))
         )
-        assert alarms <= 200 * 0.05 + 3 * np.sqrt(200 * 0.05 * 0.95)
+        assert false_verdicts <= 200 * 0.05 + 3 * np.sqrt(200 * 0.05 * 0.95)
 
-    def test_a_large_difference_is_found_with_its_sign(self):
+    def test_a_large_difference_gets_the_verdict_of_its_sign(self):
         rows = self.verdicts(self.outcomes(np.random.default_rng(1), {"a": 0.7, "b": 0.95, "c": 0.4, "d": 0.7}))
         assert [rows[name].verdict for name in "bc"] == ["better", "worse"]
         assert rows["b"].mean_difference > 0.15 > -0.2 > rows["c"].mean_difference
         assert rows["b"].ci95[0] < rows["b"].mean_difference < rows["b"].ci95[1]
 
-    def test_one_methods_comparisons_are_adjusted_as_one_family_and_others_do_not_matter(self):
+    def test_the_comparisons_of_one_method_are_one_family_whatever_else_is_compared(self):
         outcomes = self.outcomes(np.random.default_rng(2), {"a": 0.8, "b": 0.84, "c": 0.8, "d": 0.75})
-        own = [("a", "b"), ("a", "c"), ("a", "d")]
-        alone = compare_pairs(outcomes, own)
+        pairs = [("a", "b"), ("a", "c"), ("a", "d")]
+        alone = compare_pairs(outcomes, pairs)
         assert [row.p_holm for row in alone] == holm_adjust([row.p for row in alone])
         assert [row.p_crossed_holm for row in alone] == holm_adjust([row.p_crossed for row in alone])
         assert max(row.p_holm / row.p for row in alone) > 1
-        among_others = compare_pairs(outcomes, [("b", "c"), own[0], ("d", "c"), *own[1:], ("b", "d")])
+        among_others = compare_pairs(outcomes, [("b", "c"), pairs[0], ("d", "c"), *pairs[1:], ("b", "d")])
         assert [row for row in among_others if row.method == "a"] == alone
 
     def test_differences_are_paired_on_examples_and_on_seeds(self):
-        # The example's share of the variance is common to both, so the difference has a far smaller interval.
+        # The effect of examples is common to both, so the difference has a much smaller interval.
         outcomes = self.outcomes(np.random.default_rng(3), {"a": 0.8})
         outcomes["b"] = outcomes["a"].copy()
         outcomes["b"][:, 0] = ~outcomes["b"][:, 0]
@@ -103,7 +103,7 @@ class TestCompareAll:
         low, high = crossed_interval(outcomes["a"].astype(float))
         assert row.ci95[1] - row.ci95[0] < 0.5 * (high - low)
 
-    def test_one_seed_gets_mcnemars_p_and_no_verdict(self):
+    def test_one_seed_gets_the_p_of_mcnemars_test_and_no_verdict(self):
         outcomes = self.outcomes(RNG, {"a": 0.5, "b": 0.95}, seeds=1)
         row = self.verdicts(outcomes)["b"]
         p = mcnemar_p(outcomes["b"][0].astype(float) - outcomes["a"][0])

@@ -1,4 +1,4 @@
-"""Linear CKA: what it must not see, what it must see, and that it is debiased."""
+"""Debiased linear CKA: its invariances, its definition by HSIC, and its lack of bias."""
 
 import numpy as np
 import pytest
@@ -29,31 +29,31 @@ def unbiased_hsic(one, other):
     return total / (m * (m - 3))
 
 
-def test_it_is_the_ratio_of_unbiased_estimates_of_hsic():
+def test_cka_is_the_ratio_of_unbiased_estimates_of_hsic():
     one = draw(30, 6)
     other = one[:, :2] @ draw(2, 9, seed=2) + 0.5 * draw(30, 9, seed=3)
     expected = unbiased_hsic(one, other) / np.sqrt(unbiased_hsic(one, one) * unbiased_hsic(other, other))
     assert similar(one, other) == pytest.approx(expected, abs=1e-6)
 
 
-def test_it_is_one_with_itself_and_does_not_see_rotation_scale_or_shift():
+def test_cka_with_itself_is_one_under_rotation_scale_and_shift():
     features = draw(60, 8) * np.linspace(0.1, 2, 8)
     assert similar(features, features) == pytest.approx(1, abs=1e-6)
     assert similar(features, -3e4 * features @ orthogonal(8) + 7) == pytest.approx(1, abs=1e-5)
 
 
-def test_it_sees_a_map_that_is_not_orthogonal():
+def test_cka_falls_under_a_map_that_is_not_orthogonal():
     features = draw(60, 8)
     assert similar(features, features * np.linspace(0.01, 3, 8)) < 0.95
 
 
-def test_independent_features_are_near_zero_however_wide():
+def test_cka_of_independent_wide_features_is_near_zero():
     found = [similar(draw(40, 200, seed=seed), draw(40, 300, seed=100 + seed)) for seed in range(10)]
-    assert abs(np.mean(found)) < 0.05  # the plain estimator is above 0.8 here
+    assert abs(np.mean(found)) < 0.05  # the biased estimator is above 0.8 here
     assert min(found) < 0
 
 
-def test_it_is_symmetric_and_takes_any_two_widths():
+def test_cka_is_symmetric_for_any_two_widths():
     one, other = draw(50, 3), draw(50, 3) @ draw(3, 70, seed=4)
     assert normalized_gram(one).shape == normalized_gram(other).shape == (50 * 49 // 2,)
     assert similar(one, other) == similar(other, one) > 0.5
@@ -62,13 +62,13 @@ def test_it_is_symmetric_and_takes_any_two_widths():
 @pytest.mark.parametrize(
     "features",
     [draw(3, 5), np.full((20, 2), 0.1), np.full((20, 2), np.inf)],
-    ids=["too few rows", "never varies", "not finite"],
+    ids=["too few rows", "constant", "not finite"],
 )
-def test_features_that_say_nothing_are_like_nothing(features):
+def test_undefined_similarity_is_nan(features):
     assert np.isnan(similar(features, features))
 
 
-def test_the_mean_over_seeds_is_over_pairs_of_different_ones():
+def test_the_mean_over_seeds_is_over_pairs_of_different_seeds():
     features = draw(40, 5)
     seeds = np.stack([features, features @ orthogonal(5), draw(40, 5, seed=9)])
     apart = similar(seeds[0], seeds[2])
@@ -78,7 +78,7 @@ def test_the_mean_over_seeds_is_over_pairs_of_different_ones():
 
 
 @pytest.mark.parametrize("width", [3, 40, 900], ids=["narrow", "square", "wide"])
-def test_narrowed_features_are_no_wider_than_there_are_rows_and_as_similar_to_all_others(width):
+def test_reduced_features_have_at_most_m_columns_and_the_same_cka(width):
     features, other = draw(40, width) + 5, draw(40, 7, seed=3)
     narrow = reduce_width(features)
     assert narrow.shape == (40, min(width, 40))
@@ -87,7 +87,7 @@ def test_narrowed_features_are_no_wider_than_there_are_rows_and_as_similar_to_al
 
 
 @pytest.mark.parametrize("width", [3, 20])
-def test_features_that_are_not_finite_are_like_nothing_when_narrowed_and_as_wide_as_others(width):
+def test_reduced_features_that_are_not_finite_have_the_usual_width_and_no_similarity(width):
     features = draw(5, width)
     features[1, -1] = np.inf
     assert reduce_width(features).shape == reduce_width(draw(5, width)).shape
