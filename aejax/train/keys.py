@@ -1,4 +1,4 @@
-"""Keys by seed and use: adding a seed or a use leaves the others as they were."""
+"""Random keys by seed and use; adding a seed or a use does not change the others."""
 
 from typing import Literal
 
@@ -11,5 +11,5 @@ _KEY_USES: dict[KeyUse, int] = {"init": 0, "noise": 1, "head init": 2, "head noi
 
 
 def seed_keys(seeds: int, use: KeyUse) -> Key[jax.Array, " seeds"]:
-    """One key for each of seeds `0..seeds-1`, for one use."""
+    """Returns one key for each of the seeds `0..seeds-1`, for one use."""
     return jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), _KEY_USES[use]))(jnp.arange(seeds))

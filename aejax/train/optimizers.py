@@ -1,4 +1,4 @@
-"""Optax optimizers by name, schedules, and freezing that freezes."""
+"""Optax optimizers by name, learning-rate schedules, and exact freezing of parameters."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -12,10 +12,10 @@ from aejax.errors import require
 
 
 def make_schedule(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -> optax.Schedule:
-    """Step size by step: linear warm-up from 0 to the peak, then constant or a cosine to 0 after the last step.
+    """Returns the learning rate by step: linear warm-up from 0, then constant or a cosine to 0 after the last step.
 
     Raises:
-        InputError: the warm-up does not end before the training does.
+        InputError: the warm-up does not end before the training.
     """
     warmup, total = round(config.warmup_epochs * steps_per_epoch), epochs * steps_per_epoch
     require(
@@ -31,14 +31,14 @@ def make_schedule(config: OptimizerConfig, steps_per_epoch: int, epochs: int) ->
 
 
 def make_optimizer(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -> optax.GradientTransformation:
-    """The optimizer that a config names, clipped first if asked.
+    """Returns the optimizer of a config, after clipping by global norm if the config has `clip_norm`.
 
-    Adadelta has Keras' constants of the tutorials' time (Zeiler 2012: rho .95) and, always, a learning rate: optax
-    applies no sign flip without one.
+    Adadelta has the constants of early Keras (Zeiler 2012: rho .95). It always gets a learning rate, because without
+    one Optax does not negate the update.
     """
     rate = make_schedule(config, steps_per_epoch, epochs)
     if config.schedule == "constant" and config.warmup_epochs == 0:
-        rate = config.learning_rate  # a number keeps the step count out of the optimizer's state
+        rate = config.learning_rate  # a number adds no step count to the optimizer state
     optimizers = {
         "adam": lambda: optax.adam(rate),
         "adamw": lambda: optax.adamw(rate, weight_decay=config.weight_decay),
@@ -54,9 +54,9 @@ def make_optimizer(config: OptimizerConfig, steps_per_epoch: int, epochs: int) -
 def make_traced_optimizer(
     config: OptimizerConfig, steps_per_epoch: int, epochs: int
 ) -> optax.GradientTransformationExtraArgs:
-    """The same, with what each update is told in `hyper` in place of the config's own numbers.
+    """Returns `make_optimizer` with hyperparameters that each update receives as the argument `hyper`.
 
-    Its state is that of `make_optimizer`: no carried value changes what an optimizer remembers.
+    Its state has the structure of that of `make_optimizer`: no traced hyperparameter changes it.
     """
 
     def update(
@@ -77,10 +77,10 @@ def make_traced_optimizer(
 def train_selected(
     optimizer: optax.GradientTransformation, is_trained: Callable[[tuple[str, ...]], bool]
 ) -> optax.GradientTransformation:
-    """`optimizer` for the parameters whose path is chosen; the others stay bit-equal.
+    """Returns an optimizer of the parameters whose path is selected; the others stay bit-equal.
 
-    `optax.masked` alone passes raw gradients through outside its mask, so a second mask sets those to zero. The
-    optimizer sits inside the first mask: weight decay, momentum and clipping see the trained parameters only.
+    `optax.masked` passes gradients outside its mask through unchanged, so a second mask sets those to zero. The
+    optimizer is inside the first mask: weight decay, momentum and clipping see the trained parameters only.
     """
 
     def mask(params: dict[str, Any], trained: bool) -> Any:
@@ -93,5 +93,5 @@ def train_selected(
 
 
 def freeze(optimizer: optax.GradientTransformation, parts: Collection[str]) -> optax.GradientTransformation:
-    """`optimizer` for every part but these; these stay bit-equal."""
+    """Returns an optimizer of all parts except the given ones, which stay bit-equal."""
     return train_selected(optimizer, lambda path: path[0] not in parts)

@@ -1,7 +1,7 @@
-"""What a training carries from step to step.
+"""The state of a training, within an epoch and between epochs.
 
-Shapes are those of one seed; a plan puts a seed axis in front of every leaf. Their constructors are not checked at
-run time: JAX also builds these classes around things that are no arrays, such as argument descriptions.
+Shapes are those of one seed; a plan puts a seed axis in front of every leaf. Types are not checked at run time, because
+JAX also constructs these classes with leaves that are no arrays, such as shapes. Checkpoints contain the field names.
 """
 
 import dataclasses
@@ -19,27 +19,27 @@ from aejax.models.submodules import Variables
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainState:
-    """Everything the next step depends on, beside its batch and its key."""
+    """Everything that the next step depends on, except its batch and key."""
 
     variables: Variables
     opt_state: optax.OptState
-    step: Int[Array, ""]  # steps taken
+    step: Int[Array, ""]  # number of steps taken
 
 
 @no_type_check
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainProgress:
-    """A training between two epochs."""
+    """A training between two epochs, with the best variables so far."""
 
-    state: TrainState  # after the last epoch that ended finite
-    best: Variables  # after the epoch of lowest validation loss; the latest where there are no validation rows
-    best_loss: Float[Array, ""]  # that loss; infinite before the first epoch
-    diverged_epoch: Int[Array, ""]  # the first epoch, from 1, that ended with a loss or weight not finite; 0: none
+    state: TrainState  # after the last epoch that ended with finite loss and weights
+    best: Variables  # after the epoch of lowest validation loss; without validation rows, the latest
+    best_loss: Float[Array, ""]  # the lowest validation loss; infinite before the first epoch
+    diverged_epoch: Int[Array, ""]  # first epoch, from 1, that ended with a non-finite loss or weight; 0: none
 
 
 def init_state(variables: Variables, optimizer: optax.GradientTransformation, step: int = 0) -> TrainState:
-    """A state whose optimizer has taken no step; `step` counts those of trainings before this one."""
+    """Returns a state with a fresh optimizer; `step` counts the steps of earlier stages."""
     opt_state = optimizer.init(variables["params"])
     return TrainState(variables=variables, opt_state=opt_state, step=jnp.asarray(step, jnp.int32))
 
@@ -50,7 +50,7 @@ def init_progress(
     step: int = 0,
     diverged_epoch: Int[Array, ""] | None = None,
 ) -> TrainProgress:
-    """A training before its first epoch; after one that diverged, it stays where that one stopped."""
+    """Returns a training before its first epoch; a stage after one that diverged counts as diverged too."""
     return TrainProgress(
         state=init_state(variables, optimizer, step),
         best=variables,
