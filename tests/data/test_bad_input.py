@@ -1,4 +1,4 @@
-"""Every reader with every kind of bad input that its own test module does not have: one line, and nothing allocated."""
+"""Bad input of every reader is rejected on one line, without allocating what it announces."""
 
 import gzip
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from expected_errors import error_message
 
 from aejax.config import DataConfig
 from aejax.data import memory, mnist
@@ -171,19 +172,16 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_bad_input_is_refused_in_one_line_before_it_is_allocated(case, tmp_path, monkeypatch):
+def test_bad_input_is_rejected_on_one_line_before_allocation(case, tmp_path, monkeypatch):
     name, write, named = CASES[case]
     path = tmp_path / "set" / name
     path.parent.mkdir()
     write(path)
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.setattr(memory, "available_host_memory", lambda: ROOM)
-    with pytest.raises(InputError) as refused:
-        load_dataset(DataConfig(dataset=str(path)))
-    message = str(refused.value)
+    message = error_message(load_dataset, DataConfig(dataset=str(path)))
     assert named in message
     assert name in message
-    assert message.isprintable()
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -200,14 +198,11 @@ def test_bad_input_is_refused_in_one_line_before_it_is_allocated(case, tmp_path,
     ],
     ids=lambda value: value.dataset[:20] if isinstance(value, DataConfig) else "",
 )
-def test_names_that_lead_nowhere_are_refused(config, named):
-    with pytest.raises(InputError) as refused:
-        load_dataset(config)
-    assert named in str(refused.value)
-    assert str(refused.value).isprintable()
+def test_unusable_names_are_rejected(config, named):
+    assert named in error_message(load_dataset, config)
 
 
-def test_the_file_itself_may_be_a_link_and_is_only_read(tmp_path):
+def test_a_file_may_be_a_symlink_and_is_not_modified(tmp_path):
     (sample, *_) = npz_samples(tmp_path)
     (tmp_path / "real.npz").write_bytes(sample.content)
     (tmp_path / "link.npz").symlink_to(tmp_path / "real.npz")
@@ -217,22 +212,20 @@ def test_the_file_itself_may_be_a_link_and_is_only_read(tmp_path):
 
 
 @pytest.mark.parametrize("corpus", [npz_samples, parquet_samples])
-def test_a_file_may_have_a_name_that_is_no_utf_8(tmp_path, corpus):
+def test_file_names_need_not_be_utf8(tmp_path, corpus):
     samples = corpus(tmp_path)
-    if not samples:
-        pytest.skip("pip install 'aejax[parquet]' to read .parquet")
     path = tmp_path / f"{LATIN}{Path(samples[0].path).suffix}"
     path.write_bytes(samples[0].content)
     assert load_dataset(DataConfig(dataset=str(path))).name == r"caf\udce9"
 
 
-def test_arrays_that_python_2_wrote_are_read_without_a_word(tmp_path):
+def test_python_2_arrays_are_read_without_warning(tmp_path):
     name, write = npz(announced("'<f4'", "(12L, 3L)", X.tobytes()))
     write(tmp_path / name)
     np.testing.assert_array_equal(load_dataset(DataConfig(dataset=str(tmp_path / name))).inputs, X)
 
 
-def test_fortran_order_and_other_byte_orders_are_the_same_numbers(tmp_path):
+def test_fortran_order_and_byte_order_do_not_change_values(tmp_path):
     np.savez(tmp_path / "set.npz", x=np.asfortranarray(X.astype(">f8")), y=Y.astype(">i2"))
     dataset = load_dataset(DataConfig(dataset=str(tmp_path / "set.npz")))
     np.testing.assert_array_equal(dataset.inputs, X)
@@ -244,16 +237,16 @@ def test_fortran_order_and_other_byte_orders_are_the_same_numbers(tmp_path):
     [b"", b"PK", npz_bytes({"inputs": npy_bytes(X)}), npz_bytes(dict.fromkeys(mnist.CACHE_ARRAYS, b"no"))],
     ids=len,
 )
-def test_a_damaged_decoded_copy_of_mnist_is_made_again(tmp_path, content):
+def test_a_damaged_mnist_cache_is_ignored(tmp_path, content):
     (tmp_path / "copy.npz").write_bytes(content)
     assert _read_cache(tmp_path / "copy.npz") is None
 
 
-def test_a_full_disk_leaves_no_half_of_the_decoded_copy(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_partial_mnist_cache(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\); make room"):
+    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\); free disk space"):
         _write_cache(tmp_path / "copy.npz", load_dataset(DataConfig(dataset="wine")))
     assert list(tmp_path.iterdir()) == []

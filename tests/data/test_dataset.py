@@ -1,9 +1,10 @@
-"""The door: what comes in is converted without loss, or refused in one line that names the thing."""
+"""`make_dataset` converts without loss, or rejects with the name of what is wrong."""
 
 import dataclasses
 
 import numpy as np
 import pytest
+from expected_errors import error_message
 
 from aejax.data.dataset import VALUES_PER_BLOCK, make_dataset
 from aejax.errors import InputError
@@ -31,7 +32,7 @@ def label_at(row: int, value: object) -> list[object]:
         *[(name, "float32") for name in ("float16", "float32", ">f4", "float64", "int64", "uint16")],
     ],
 )
-def test_values_survive_the_conversion_to_storage(dtype, stored):
+def test_conversion_to_storage_dtype_keeps_values(dtype, stored):
     table = TABLE.astype(dtype)
     dataset = make_dataset("t", table, LABELS, source="t")
     assert dataset.inputs.dtype == stored
@@ -39,7 +40,7 @@ def test_values_survive_the_conversion_to_storage(dtype, stored):
     np.testing.assert_array_equal(dataset.inputs, table)
 
 
-def test_strided_inputs_are_stored_contiguously_with_their_values():
+def test_strided_inputs_are_stored_contiguously():
     view = np.asfortranarray(TABLE)[:, ::-1]
     dataset = make_dataset("t", view, LABELS, source="t")
     assert dataset.inputs.flags.c_contiguous
@@ -59,29 +60,29 @@ def test_strided_inputs_are_stored_contiguously_with_their_values():
 @pytest.mark.parametrize(
     "container", [list, np.array, lambda v: np.array(v, dtype=object)], ids=["list", "array", "object"]
 )
-def test_class_names_undo_the_label_codes(values, names, container):
+def test_class_names_invert_label_codes(values, names, container):
     dataset = make_dataset("t", TABLE, container(values * 6), source="t")
     assert dataset.class_names == names
     assert dataset.labels.dtype == np.int32
     assert dataset.labels.tolist() == [1, 0] * 6
 
 
-def test_labels_in_a_bytes_array_are_text():
+def test_bytes_labels_are_decoded_to_text():
     assert make_dataset("t", TABLE, np.array([b"cat", b"ant"] * 6), source="t").class_names == ("ant", "cat")
 
 
-def test_given_class_names_belong_to_the_sorted_labels():
+def test_given_class_names_follow_sorted_labels():
     dataset = make_dataset("t", TABLE, [5, 3] * 6, source="t", class_names=["three", "five"])
     assert [dataset.class_names[label] for label in dataset.labels[:2]] == ["five", "three"]
 
 
-def test_shape_classes_and_n_describe_the_examples():
+def test_shape_and_counts():
     images = np.zeros((12, 4, 5, 1), np.uint8)
     dataset = make_dataset("t", images, LABELS, source="t")
     assert (dataset.n_examples, dataset.example_shape, dataset.n_classes) == (12, (4, 5, 1), 2)
 
 
-def test_sha256_depends_on_content_and_on_nothing_else():
+def test_sha256_depends_on_content_only():
     base = make_dataset("t", TABLE, LABELS, source="t")
     renamed = make_dataset("u", TABLE, LABELS, source="elsewhere", class_names=["a", "b"], feature_names=list("abc"))
     assert renamed.sha256 == base.sha256
@@ -101,7 +102,7 @@ def test_a_dataset_is_frozen():
         make_dataset("t", TABLE, LABELS, source="t").labels = LABELS
 
 
-def test_a_bad_value_far_into_large_data_is_found_in_its_row():
+def test_a_bad_value_beyond_the_first_block_is_located():
     rows = 2 * VALUES_PER_BLOCK // 64 + 5
     table = np.zeros((rows, 64), np.float32)
     table[rows - 2, 63] = np.nan
@@ -156,35 +157,26 @@ BAD_EXTRAS = {
 }
 
 
-def refusal(*args, **kwargs) -> str:
-    with pytest.raises(InputError) as caught:
-        make_dataset("t", *args, source="SOURCE", **kwargs)
-    return str(caught.value)
+def check_error(named: str, *args: object, **kwargs: object) -> None:
+    message = error_message(make_dataset, "t", *args, source="SOURCE", **kwargs)
+    assert named in message
+    assert message.startswith("SOURCE: ")
 
 
 @pytest.mark.parametrize("case", BAD_INPUTS)
-def test_bad_inputs_are_refused_by_name(case):
+def test_bad_inputs_are_rejected_by_name(case):
     inputs, named = BAD_INPUTS[case]
     names = list("abc") if case in ("nan", "infinity", "beyond float32") else None
-    message = refusal(inputs, LABELS, feature_names=names)
-    assert named in message
-    assert message.startswith("SOURCE: ")
-    assert "\n" not in message
+    check_error(named, inputs, LABELS, feature_names=names)
 
 
 @pytest.mark.parametrize("case", BAD_LABELS)
-def test_bad_labels_are_refused_by_name(case):
+def test_bad_labels_are_rejected_by_name(case):
     labels, named = BAD_LABELS[case]
-    message = refusal(TABLE, labels)
-    assert named in message
-    assert message.startswith("SOURCE: ")
-    assert "\n" not in message
+    check_error(named, TABLE, labels)
 
 
 @pytest.mark.parametrize("case", BAD_EXTRAS)
-def test_bad_splits_and_names_are_refused_by_name(case):
+def test_bad_splits_and_names_are_rejected_by_name(case):
     extras, named = BAD_EXTRAS[case]
-    message = refusal(TABLE, LABELS, **extras)
-    assert named in message
-    assert message.startswith("SOURCE: ")
-    assert "\n" not in message
+    check_error(named, TABLE, LABELS, **extras)

@@ -1,4 +1,4 @@
-"""Encoded images come out to the bit as they went in, whatever their kind; damage that can be told is refused."""
+"""Images of every color mode are decoded exactly, and detectable damage is rejected."""
 
 import io
 import struct
@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from expected_errors import error_message
 from PIL import Image, ImageOps
 
 from aejax.data import images, memory
@@ -29,11 +30,8 @@ def decoded(*contents: bytes, image_size: int | None = None) -> np.ndarray:
     )
 
 
-def refusal(*contents: bytes, image_size: int | None = None) -> str:
-    with pytest.raises(InputError) as caught:
-        decoded(*contents, image_size=image_size)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+def decode_error(*contents: bytes) -> str:
+    return error_message(decoded, *contents)
 
 
 def raw_png(bits: int, colour_type: int, pixels: bytes, size: tuple[int, int] = (1, 1)) -> bytes:
@@ -47,24 +45,24 @@ def raw_png(bits: int, colour_type: int, pixels: bytes, size: tuple[int, int] = 
     return b"\x89PNG\r\n\x1a\n" + body
 
 
-def test_png_images_come_back_to_the_bit():
+def test_png_decodes_exactly():
     np.testing.assert_array_equal(decoded(encoded(GREY), encoded(255 - GREY)), np.stack([GREY, 255 - GREY])[..., None])
     np.testing.assert_array_equal(decoded(encoded(COLOUR)), COLOUR[None])
 
 
-def test_jpeg_images_are_what_pillow_makes_of_them():
+def test_jpeg_decodes_as_in_pillow():
     for image in (GREY, COLOUR):
         content = encoded(image, "JPEG")
         expected = np.asarray(Image.open(io.BytesIO(content)))
         np.testing.assert_array_equal(decoded(content)[0].squeeze(), expected)
 
 
-def test_the_content_decides_the_format_and_other_formats_are_refused():
-    assert "not an intact PNG or JPEG" in refusal(encoded(GREY, "TIFF"))
-    assert "not an intact PNG or JPEG" in refusal(encoded(GREY, "GIF"))
+def test_other_formats_are_rejected():
+    assert "not an intact PNG or JPEG" in decode_error(encoded(GREY, "TIFF"))
+    assert "not an intact PNG or JPEG" in decode_error(encoded(GREY, "GIF"))
 
 
-def test_many_images_keep_their_order():
+def test_order_is_kept_across_threads():
     count = 3 * IMAGES_PER_TASK + 1
     contents = [encoded(np.full((2, 2), i, np.uint8)) for i in range(count)]
     np.testing.assert_array_equal(decoded(*contents)[:, 0, 0, 0], np.arange(count))
@@ -91,15 +89,15 @@ CMYK = np.zeros((6, 5, 4), np.uint8)
     ],
 )
 @pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated")
-def test_every_kind_of_image_has_its_rule(image, kind, expected):
+def test_conversion_of_every_color_mode(image, kind, expected):
     np.testing.assert_array_equal(decoded(encoded(image, kind))[0], expected)
 
 
-def test_a_palette_entry_that_is_transparent_lies_on_white():
+def test_transparent_palette_entries_blend_with_white():
     np.testing.assert_array_equal(decoded(encoded(TWO_COLOURS, transparency=1))[0], np.full((6, 5, 3), 255))
 
 
-def test_one_image_in_colour_makes_all_of_them_three_channels():
+def test_one_color_image_gives_all_three_channels():
     both = decoded(encoded(GREY), encoded(COLOUR))
     np.testing.assert_array_equal(both[0], np.repeat(GREY[..., None], 3, axis=2))
     np.testing.assert_array_equal(both[1], COLOUR)
@@ -107,7 +105,7 @@ def test_one_image_in_colour_makes_all_of_them_three_channels():
 
 @pytest.mark.parametrize("orientation", [1, *EXIF_TRANSPOSES])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_cameras_orientation_is_obeyed_as_viewers_do(orientation, kind):
+def test_exif_orientation_is_applied(orientation, kind):
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = orientation
     content = encoded(COLOUR, kind, exif=exif)
@@ -116,7 +114,7 @@ def test_a_cameras_orientation_is_obeyed_as_viewers_do(orientation, kind):
     np.testing.assert_array_equal(decoded(content)[0], expected)
 
 
-def test_of_several_pictures_in_a_jpeg_file_the_first_counts():
+def test_the_first_picture_of_a_multi_picture_jpeg_is_used():
     first = Image.fromarray(np.full((8, 8, 3), 30, np.uint8))
     content = encoded(first, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8), "white")])
     np.testing.assert_array_equal(decoded(content)[0], np.full((8, 8, 3), 30))
@@ -139,22 +137,22 @@ def test_of_several_pictures_in_a_jpeg_file_the_first_counts():
         pytest.param(raw_png(8, 0, bytes(10), (5, 6)), "damaged", id="fewer pixels than announced"),
     ],
 )
-def test_what_cannot_be_trusted_is_refused_by_name(content, named):
-    message = refusal(encoded(GREY), content)
+def test_ambiguous_or_damaged_images_are_rejected_by_name(content, named):
+    message = decode_error(encoded(GREY), content)
     assert message.startswith("image 1: ")
     assert named in message
 
 
 @pytest.mark.parametrize("limit", [29, 14], ids=["up to twice the limit Pillow only warns", "above it raises"])
-def test_pillows_limit_on_pixels_is_a_limit(monkeypatch, limit):
+def test_pillows_pixel_limit_is_enforced(monkeypatch, limit):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-    assert f"more than {limit} pixels" in refusal(encoded(GREY))
+    assert f"more than {limit} pixels" in decode_error(encoded(GREY))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
     assert len(decoded(encoded(GREY))) == 1
 
 
 @pytest.mark.parametrize("image", [GREY, COLOUR, ALPHA], ids=["grey", "colour", "alpha"])
-def test_no_flipped_bit_of_a_png_changes_a_pixel_in_silence(image):
+def test_flipped_bits_of_a_png_never_change_pixels_silently(image):
     good = encoded(image)
     expected = decoded(good)
     refused = 0
@@ -169,7 +167,7 @@ def test_no_flipped_bit_of_a_png_changes_a_pixel_in_silence(image):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_no_truncated_image_loses_a_pixel_in_silence(kind):
+def test_truncated_images_never_lose_pixels_silently(kind):
     good = encoded(COLOUR, kind)
     expected = decoded(good)
     for length in range(0, len(good), 3):
@@ -180,7 +178,7 @@ def test_no_truncated_image_loses_a_pixel_in_silence(kind):
         assert length >= len(good) - 12  # the end mark, not pixels
 
 
-def test_no_damage_to_a_jpeg_ends_in_anything_but_a_refusal():
+def test_damaged_jpegs_raise_input_errors_only():
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = 6
     good = encoded(COLOUR, "JPEG", exif=exif)
@@ -200,39 +198,39 @@ def test_no_damage_to_a_jpeg_ends_in_anything_but_a_refusal():
 def test_the_first_of_several_damaged_images_is_named():
     contents = [encoded(GREY)] * 2 * IMAGES_PER_TASK
     contents[70] = contents[100] = encoded(GREY)[:-20]
-    assert refusal(*contents).startswith("image 70: ")
+    assert decode_error(*contents).startswith("image 70: ")
 
 
-def test_sizes_that_differ_are_named_with_two_images_and_the_mend():
+def test_differing_sizes_are_reported_with_two_examples():
     odd = encoded(np.zeros((4, 9), np.uint8))
-    message = refusal(odd, encoded(GREY), encoded(GREY))
+    message = decode_error(odd, encoded(GREY), encoded(GREY))
     for named in ("the set: images of 2 sizes", "image 1 has 5 x 6", "2 of 3", "image 0 9 x 4", "--image-size"):
         assert named in message
 
 
 @pytest.mark.parametrize("size", [1, 4, 17])
-def test_an_image_size_is_the_size_of_all(size):
+def test_image_size_resizes_all(size):
     resized = decoded(encoded(COLOUR), encoded(np.zeros((40, 2), np.uint8)), image_size=size)
     assert resized.shape == (2, size, size, 3)
     expected = Image.fromarray(COLOUR).resize((size, size), Image.Resampling.BICUBIC)
     np.testing.assert_array_equal(resized[0], np.asarray(expected))
 
 
-def test_an_image_of_the_right_size_is_left_as_it_is():
+def test_resizing_to_the_same_size_changes_nothing():
     square = GREY[:5]
     np.testing.assert_array_equal(decoded(encoded(square), image_size=5)[0, ..., 0], square)
 
 
-def test_a_resized_palette_mixes_colours_and_not_their_numbers():
+def test_palettes_are_resized_in_color_space():
     stripes = Image.fromarray(np.tile(np.array([0, 1], np.uint8), (4, 2)))
     stripes.putpalette([0, 0, 0, 255, 255, 255])
     assert decoded(encoded(stripes), image_size=1)[0, 0, 0, 0] in (127, 128)
 
 
-def test_memory_is_asked_before_a_pixel_is_decoded(monkeypatch):
+def test_memory_is_checked_before_decoding(monkeypatch):
     monkeypatch.setattr(memory, "available_host_memory", lambda: 2 * GREY.size - 1)
     monkeypatch.setattr(images, "_decode_image", lambda *args: pytest.fail("decoded"))
-    message = refusal(encoded(GREY), encoded(GREY))
+    message = decode_error(encoded(GREY), encoded(GREY))
     assert "the set: 2 images of 5 x 6" in message
     assert "60 B" in message
     assert "59 B left" in message

@@ -1,4 +1,4 @@
-"""A budget of labels per class counts every label that is seen; permuted labels keep their counts and mean nothing."""
+"""Label budgets count every label that is used; permuted labels keep class counts only."""
 
 import itertools
 
@@ -27,7 +27,7 @@ def counts(dataset, rows):
 @pytest.mark.parametrize(
     ("count", "to_fit", "to_choose"), [(2, 1, 1), (3, 2, 1), (9, 8, 1), (10, 8, 2), (25, 20, 5), (100, 80, 20)]
 )
-def test_every_class_has_exactly_so_many_labels_and_a_fifth_of_them_choose(count, to_fit, to_choose):
+def test_every_class_has_exactly_count_labels_a_fifth_for_validation(count, to_fit, to_choose):
     split = budget(count)
     for seed in range(SEEDS):
         assert counts(DIGITS, split.labelled_train[seed]) == [to_fit] * 10
@@ -36,7 +36,7 @@ def test_every_class_has_exactly_so_many_labels_and_a_fifth_of_them_choose(count
         assert set(split.labelled_train[seed]) <= set(split.train[seed])
 
 
-def test_budgets_are_nested_and_the_examples_stay_as_they_were():
+def test_label_budgets_are_nested_and_keep_the_examples():
     splits = [budget(count) for count in (2, 3, 4, 5, 9, 10, 11, 50, 100)]
     everything = make_split(DIGITS, SplitConfig(), SEEDS)
     for smaller, larger in itertools.pairwise(splits):
@@ -46,13 +46,13 @@ def test_budgets_are_nested_and_the_examples_stay_as_they_were():
         np.testing.assert_array_equal(smaller.valid, everything.valid)
 
 
-def test_seeds_label_other_rows_and_do_not_depend_on_each_other():
+def test_seeds_label_different_rows_independently():
     few, many = (make_split(DIGITS, SplitConfig(labels_per_class=5), seeds) for seeds in (2, 4))
     np.testing.assert_array_equal(few.labelled_train, many.labelled_train[:2])
     assert len({rows.tobytes() for rows in many.labelled_train}) == 4
 
 
-def test_labels_to_choose_by_are_validation_rows_as_far_as_there_are_any():
+def test_validation_labels_come_from_validation_rows_first():
     plenty, beyond, without = budget(10), budget(100), budget(10, valid_fraction=0.0)
     for seed in range(SEEDS):
         assert set(plenty.labelled_valid[seed]) <= set(plenty.valid[seed])
@@ -68,25 +68,25 @@ def scarce(of_rare: int):
     return make_dataset("scarce", inputs, labels, source="scarce", class_names=names, test_rows=np.arange(20))
 
 
-def test_a_class_with_fewer_rows_than_labels_is_refused_by_name_and_count():
+def test_a_class_with_too_few_rows_is_named():
     settings = {"dataset": scarce(10), "valid_fraction": 0.2}
     assert budget(10, **settings).labelled.shape == (SEEDS, 20)  # every row of the rare class
     with pytest.raises(InputError, match=r"^--labels-per-class 11: class 'rare' has only 8 training and 2 validation"):
         budget(11, **settings)
 
 
-def test_too_few_training_rows_are_refused_even_if_validation_rows_would_make_up_for_them():
+def test_validation_rows_cannot_replace_missing_training_rows():
     with pytest.raises(InputError, match="class 'rare' has only 2 training and 8 validation"):
         budget(10, dataset=scarce(10), valid_fraction=0.8)
 
 
 @pytest.mark.parametrize("settings", [{"labels_per_class": 1}, {"labels_per_class": 4, "label_fraction": 0.5}])
-def test_no_label_to_choose_by_and_two_budgets_at_once_are_refused(settings):
+def test_invalid_label_budgets_are_rejected(settings):
     with pytest.raises(InputError, match=f"--labels-per-class {settings['labels_per_class']}: "):
         SplitConfig(**settings)
 
 
-def test_labels_are_permuted_among_a_seeds_labelled_rows_and_nowhere_else():
+def test_labels_are_permuted_among_labelled_rows_only():
     split = make_split(DIGITS, SplitConfig(label_fraction=0.5), SEEDS)
     np.testing.assert_array_equal(
         make_seed_labels(DIGITS.labels, split.labelled, permuted=False), [DIGITS.labels] * SEEDS

@@ -1,4 +1,4 @@
-"""Every guard fires on the leak that it is for, and on nothing else."""
+"""Leakage checks detect each kind of leak and nothing else."""
 
 import dataclasses
 
@@ -26,7 +26,7 @@ LEAKS = {
 
 
 @pytest.mark.parametrize(("into", "source"), LEAKS.values(), ids=LEAKS)
-def test_a_split_in_which_one_row_of_one_seed_has_two_roles_cannot_be_made(into, source):
+def test_a_row_with_two_roles_is_leakage(into, source):
     rows = getattr(SPLIT, into).copy()
     leaked = SPLIT.test[0] if source == "test" else getattr(SPLIT, source)[2, 0]
     rows[2, 1] = leaked
@@ -34,7 +34,7 @@ def test_a_split_in_which_one_row_of_one_seed_has_two_roles_cannot_be_made(into,
         dataclasses.replace(SPLIT, **{into: rows})
 
 
-def test_what_is_fitted_may_see_training_rows_and_no_others():
+def test_fitting_on_anything_but_training_rows_is_leakage():
     assert SPLIT.check_training_rows(SPLIT.train, "a scaler") is SPLIT.train
     for other in (SPLIT.test[0], SPLIT.valid[1, 0]):
         rows = SPLIT.train.copy()
@@ -55,7 +55,7 @@ def doubled(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_duplicates_are_found_with_their_first_twin_in_the_test_and_none_within_a_side(dtype):
+def test_duplicates_across_the_split_are_found(dtype):
     data = doubled(dtype)
     found = find_duplicates(data.inputs, data.test_rows)
     assert found.rows.tolist() == [3, 5]
@@ -65,7 +65,7 @@ def test_duplicates_are_found_with_their_first_twin_in_the_test_and_none_within_
     assert find_duplicates(nearly, data.test_rows).rows.tolist() == [5]
 
 
-def test_what_is_dropped_is_dropped_from_training_and_validation_and_never_from_the_test():
+def test_duplicates_are_dropped_outside_the_test_set():
     data = doubled(np.float32)
     kept, dropped = (make_split(data, SplitConfig(duplicates=how), 5) for how in ("keep", "drop"))
     np.testing.assert_array_equal(kept.test, dropped.test)
@@ -76,13 +76,13 @@ def test_what_is_dropped_is_dropped_from_training_and_validation_and_never_from_
     assert not np.isin([3, 5], dropped.labelled).any()
 
 
-def test_what_is_refused_is_refused_with_the_count_and_the_first_pair():
+def test_rejected_duplicates_are_counted_and_located():
     message = r"^doubled: 2 examples .* row 3 as in test row 80; --duplicates drop"
     with pytest.raises(InputError, match=message):
         make_split(doubled(np.float32), SplitConfig(duplicates="refuse"), 1)
     make_split(WINE, SplitConfig(duplicates="refuse"), 1)
 
 
-def test_mnist_has_no_digit_on_both_sides(mnist_folder):
+def test_mnist_has_no_duplicates_across_the_split(mnist_folder):
     digits = load_mnist(mnist_folder)
     assert find_duplicates(digits.inputs, digits.test_rows).rows.size == 0

@@ -1,29 +1,22 @@
-"""What does not fit is refused with both sizes; what is left is the least of what the system and its groups leave."""
+"""Checks of host, CPU device and accelerator memory."""
 
 from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
+from expected_errors import error_message
 
 from aejax.config import CompareConfig, PlanConfig
 from aejax.data import memory
 from aejax.data.memory import available_host_memory, format_bytes, require_device_memory, require_host_memory
 from aejax.data.registry import load_dataset
-from aejax.errors import InputError
 from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.train.plan import make_plan
 
 GIB = 1 << 30
-
-
-def refusal(call, *args) -> str:
-    with pytest.raises(InputError) as caught:
-        call(*args)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def accelerator(number: int, **limits):
@@ -44,19 +37,19 @@ def accelerator(number: int, **limits):
         (3 << 70, "3072.0 EiB"),
     ],
 )
-def test_sizes_are_said_in_units_that_people_use(size, text):
+def test_format_bytes(size, text):
     assert format_bytes(size) == text
 
 
 @pytest.mark.parametrize(
     ("size", "fits"), [(GIB, True), (GIB + 1, False)], ids=["exactly what is left", "one byte more"]
 )
-def test_the_host_refuses_the_first_byte_too_many(monkeypatch, size, fits):
+def test_require_host_memory_is_exact(monkeypatch, size, fits):
     monkeypatch.setattr(memory, "available_host_memory", lambda: GIB)
     if fits:
         require_host_memory(size, "photos: 9 images")
     else:
-        message = refusal(require_host_memory, 3 * GIB, "photos: 9 images")
+        message = error_message(require_host_memory, 3 * GIB, "photos: 9 images")
         assert "photos: 9 images take 3.0 GiB" in message
         assert "1.0 GiB left" in message
         assert "--image-size" in message
@@ -71,37 +64,39 @@ def test_cpu_devices_share_the_hosts_memory(monkeypatch, copies, fits):
     if fits:
         require_device_memory("photos", GIB - 5, 5, devices)
     else:
-        message = refusal(require_device_memory, "photos", GIB - 5, 5, devices)
+        message = error_message(require_device_memory, "photos", GIB - 5, 5, devices)
         assert "take 3.0 GiB" in message
         assert "2.0 GiB left" in message
         assert "--devices 1" in message
 
 
-def test_fewer_devices_are_not_advised_where_one_copy_is_too_many(monkeypatch):
+def test_fewer_devices_are_suggested_only_if_one_copy_fits(monkeypatch):
     monkeypatch.setattr(memory, "available_host_memory", lambda: 10)
-    assert "--devices" not in refusal(require_device_memory, "photos", 11, 0, jax.devices("cpu")[:1])
+    assert "--devices" not in error_message(require_device_memory, "photos", 11, 0, jax.devices("cpu")[:1])
 
 
-def test_an_accelerator_refuses_by_what_is_left_of_its_own_memory():
+def test_accelerator_memory_is_checked():
     half_full = accelerator(3, bytes_limit=80 * GIB, bytes_in_use=40 * GIB)
     require_device_memory("photos", 39 * GIB, GIB, iter([half_full]))
-    message = refusal(require_device_memory, "photos", 39 * GIB, GIB + 1, iter([half_full]))
+    message = error_message(require_device_memory, "photos", 39 * GIB, GIB + 1, iter([half_full]))
     for named in ("photos", "39.0 GiB of examples", "take 40.0 GiB", "H100 3 of 80.0 GiB"):
         assert named in message
 
 
-def test_the_fullest_of_several_accelerators_decides():
+def test_every_accelerator_must_have_room():
     roomy, full = accelerator(0, bytes_limit=GIB), accelerator(1, bytes_limit=GIB, bytes_in_use=1)
     require_device_memory("photos", GIB, 0, iter([roomy, roomy]))
-    assert "H100 1" in refusal(require_device_memory, "photos", GIB, 0, iter([roomy, full]))
+    assert "H100 1" in error_message(require_device_memory, "photos", GIB, 0, iter([roomy, full]))
 
 
-def test_a_device_that_does_not_tell_and_one_of_another_process_are_not_held_to_a_size():
+def test_devices_without_memory_stats_and_of_other_processes_are_skipped():
     elsewhere = accelerator(1, bytes_limit=1)
     elsewhere.process_index = 1
     small = accelerator(2, bytes_limit=GIB)
     require_device_memory("photos", 1 << 60, 0, iter([accelerator(0), elsewhere]))
-    assert "H100 2" in refusal(require_device_memory, "photos", 1 << 60, 0, iter([accelerator(0), elsewhere, small]))
+    assert "H100 2" in error_message(
+        require_device_memory, "photos", 1 << 60, 0, iter([accelerator(0), elsewhere, small])
+    )
 
 
 VERSION_1 = {"memory.limit_in_bytes": "1000", "memory.usage_in_bytes": "700", "memory.stat": "total_inactive_file 50\n"}
@@ -124,7 +119,7 @@ UNLIMITED = {**VERSION_2, "memory.max": "max"}
         pytest.param("0::/a\n", {}, [], id="nothing to read"),
     ],
 )
-def test_a_control_group_leaves_its_limit_less_its_usage(tmp_path, groups, folders, left):
+def test_control_groups_leave_limit_minus_usage(tmp_path, groups, folders, left):
     (tmp_path / "self").write_text(groups)
     for folder, files in folders.items():
         (tmp_path / "mount" / folder).mkdir(parents=True, exist_ok=True)
@@ -133,7 +128,7 @@ def test_a_control_group_leaves_its_limit_less_its_usage(tmp_path, groups, folde
     assert list(memory._available_in_cgroups(tmp_path / "self", tmp_path / "mount")) == left
 
 
-def test_the_host_has_no_more_room_than_its_tightest_group(tmp_path, monkeypatch):
+def test_available_memory_is_limited_by_control_groups(tmp_path, monkeypatch):
     (tmp_path / "self").write_text("0::/\n")
     for name, content in VERSION_2.items():
         (tmp_path / name).write_text(content)
@@ -144,16 +139,16 @@ def test_the_host_has_no_more_room_than_its_tightest_group(tmp_path, monkeypatch
     assert available_host_memory() > 1 << 20
 
 
-def test_a_run_asks_before_it_copies_anything_to_a_device(monkeypatch):
+def test_a_run_checks_memory_before_copying_to_devices(monkeypatch):
     config = CompareConfig(seeds=2)
     dataset = load_dataset(config.data)
     monkeypatch.setattr(memory, "available_host_memory", lambda: dataset.inputs.nbytes)
     monkeypatch.setattr(jax, "device_put", lambda *args: pytest.fail("copied"))
-    message = refusal(prepare_experiment, resolve_config(config, dataset), dataset, SilentReporter())
+    message = error_message(prepare_experiment, resolve_config(config, dataset), dataset, SilentReporter())
     assert message.startswith("digits: 119.3 KiB of examples")
 
 
-def test_every_cpu_device_holds_a_copy_of_its_own():
+def test_every_cpu_device_holds_its_own_copy():
     """The premise of the arithmetic; JAX spares the copies only of arrays that happen to lie on a multiple of 64."""
     plan = make_plan(PlanConfig(), 2)
     unaligned = np.zeros(4096 + 64, np.uint8)[1:4097]

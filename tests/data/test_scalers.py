@@ -1,4 +1,4 @@
-"""Scalers equal scikit-learn's on the training rows and see no other row."""
+"""Scalers equal those of scikit-learn and depend on training rows only."""
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ def of_seed(scaler, seed: int):
 
 
 @pytest.mark.parametrize("kind", SCIKIT)
-def test_scaled_columns_equal_scikit_learns_for_every_seeds_training_rows(kind):
+def test_scaled_columns_equal_scikit_learn(kind):
     scaler = fit_scalers(kind, DATASET, TRAIN)
     varying = [i for i, name in enumerate(COLUMNS) if name not in CONSTANT]
     for seed, rows in enumerate(TRAIN):
@@ -50,7 +50,7 @@ def test_scaled_columns_equal_scikit_learns_for_every_seeds_training_rows(kind):
 
 @pytest.mark.parametrize("kind", SCIKIT)
 @pytest.mark.parametrize("name", sorted(CONSTANT))
-def test_a_constant_column_becomes_zero_and_not_noise(kind, name):
+def test_constant_columns_become_zero(kind, name):
     column = list(COLUMNS).index(name)
     scaler = of_seed(fit_scalers(kind, DATASET, TRAIN), 0)
     np.testing.assert_allclose(apply_scaler(scaler, INPUTS)[:, column], 0, atol=1e-6)
@@ -58,7 +58,7 @@ def test_a_constant_column_becomes_zero_and_not_noise(kind, name):
 
 @pytest.mark.parametrize("kind", SCIKIT)
 @pytest.mark.parametrize("value", [0.0, 0.1, -12_345.0])
-def test_a_column_that_is_constant_on_the_training_rows_alone_is_shifted_and_not_scaled(kind, value):
+def test_columns_constant_on_training_rows_are_only_shifted(kind, value):
     column = np.full((60, 1), value, np.float32)
     others = np.setdiff1d(np.arange(60), TRAIN[0])
     column[others] += 2.5
@@ -69,7 +69,7 @@ def test_a_column_that_is_constant_on_the_training_rows_alone_is_shifted_and_not
 
 
 @pytest.mark.parametrize("kind", ["range", "minmax", "standard", "none"])
-def test_rows_outside_the_training_rows_change_nothing(kind):
+def test_only_training_rows_affect_the_scaler(kind):
     scalers = []
     for filler in (0.0, 1.0):
         inputs = INPUTS / np.abs(INPUTS).max(axis=0).clip(1.0)
@@ -81,7 +81,7 @@ def test_rows_outside_the_training_rows_change_nothing(kind):
 
 
 @pytest.mark.parametrize("kind", SCIKIT)
-def test_each_seed_has_a_scaler_of_its_own_rows(kind):
+def test_each_seed_is_fitted_on_its_own_rows(kind):
     together = fit_scalers(kind, DATASET, TRAIN)
     for seed in range(3):
         jax.tree.map(
@@ -95,7 +95,7 @@ def test_each_seed_has_a_scaler_of_its_own_rows(kind):
 @pytest.mark.parametrize(
     ("dtype", "value_range"), [(np.uint8, (0.0, 255.0)), (np.float32, (-2.0, 6.0))], ids=["bytes", "declared floats"]
 )
-def test_range_takes_the_declared_limits_to_zero_and_one_whatever_the_rows(dtype, value_range):
+def test_range_maps_the_declared_limits_to_zero_and_one(dtype, value_range):
     low, high = value_range
     inputs = np.linspace(low, high, 12).astype(dtype).reshape(6, 2)
     data = make_dataset("ranged", inputs, np.arange(6) % 2, source="ranged", value_range=value_range)
@@ -106,18 +106,18 @@ def test_range_takes_the_declared_limits_to_zero_and_one_whatever_the_rows(dtype
     assert (found.min(), found.max()) == (0.0, 1.0)
 
 
-def test_none_leaves_inputs_as_they_are():
+def test_none_is_the_identity():
     scaler = of_seed(fit_scalers("none", DATASET, TRAIN), 0)
     np.testing.assert_array_equal(apply_scaler(scaler, INPUTS), INPUTS)
 
 
-def test_minmax_of_bytes_does_not_wrap_around():
+def test_minmax_of_uint8_does_not_overflow():
     inputs = np.array([[250, 3], [10, 3], [255, 5], [0, 4], [0, 0], [0, 0]], np.uint8)
     data = make_dataset("bytes", inputs, np.arange(6) % 2, source="bytes")
     found = apply_scaler(of_seed(fit_scalers("minmax", data, np.array([[0, 1, 2]])), 0), inputs[:4])
     np.testing.assert_allclose(found, [[240 / 245, 0], [0, 0], [1, 1], [-10 / 245, 0.5]], atol=1e-6)
 
 
-def test_range_without_declared_limits_is_refused_with_the_mend():
+def test_range_without_a_declared_range_is_rejected():
     with pytest.raises(InputError, match="wine declares no value range; use minmax, standard or none"):
         fit_scalers("range", load_dataset(DataConfig(dataset="wine")), np.array([[0, 1]]))

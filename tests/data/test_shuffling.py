@@ -1,4 +1,4 @@
-"""Every epoch sees every row, in full batches, in an order that (seed, epoch) alone decide."""
+"""Epochs cover every row in full batches, in an order that depends on seed and epoch only."""
 
 import numpy as np
 import pytest
@@ -19,12 +19,12 @@ def test_an_epoch_covers_every_row_in_full_batches_of_distinct_rows(batch_size):
     assert np.count_nonzero(counts == 2) == order.size - 47 < min(batch_size, 47)
 
 
-def test_the_order_differs_between_epochs_and_between_seeds():
+def test_order_differs_between_epochs_and_seeds():
     drawn = {shuffle_epoch(ROWS, seed, epoch, 10).tobytes() for seed in range(5) for epoch in range(5)}
     assert len(drawn) == 25
 
 
-def test_the_order_is_a_function_of_seed_and_epoch_alone():
+def test_order_is_a_function_of_seed_and_epoch():
     # Neither the number of seeds, nor where a portion begins, nor what was drawn before plays a part.
     rows = np.stack([ROWS, ROWS + 1, ROWS + 2])
     whole = shuffle_epochs(rows, first_epoch=0, epochs=6, batch_size=10)
@@ -33,13 +33,13 @@ def test_the_order_is_a_function_of_seed_and_epoch_alone():
     np.testing.assert_array_equal(shuffle_epoch(rows[1], 1, 5, 10), whole[1, 5])
 
 
-def test_every_row_is_as_likely_as_any_other_to_be_seen_first():
+def test_every_row_is_equally_likely_to_come_first():
     firsts = [shuffle_epoch(np.arange(8), seed, epoch, 3)[0, 0] for seed in range(40) for epoch in range(50)]
     counts = np.bincount(firsts, minlength=8)
     assert np.all(np.abs(counts - 250) < 5 * np.sqrt(250))
 
 
-def test_uses_seeds_and_indices_have_streams_of_their_own_and_a_stream_can_be_had_again():
+def test_generators_are_distinct_and_reproducible():
     def first(seed, use, index):
         return make_generator(seed, use, index).bytes(16)
 
@@ -48,7 +48,7 @@ def test_uses_seeds_and_indices_have_streams_of_their_own_and_a_stream_can_be_ha
     assert first(2, "order", 3) == first(2, "order", 3)
 
 
-def test_streams_of_neighbouring_epochs_do_not_overlap():
+def test_generators_of_adjacent_epochs_do_not_overlap():
     # Epochs differ in the counter's highest word, so an epoch would have to draw 2^192 numbers to reach the next.
     here, there = (set(make_generator(0, "order", epoch).integers(2**63, size=50_000)) for epoch in (0, 1))
     assert not here & there

@@ -1,4 +1,4 @@
-"""Roles of rows: disjoint, covering, stratified, nested in the label fraction, and the same test for every seed."""
+"""Splits are disjoint, complete, stratified, nested in the label fraction, and share test rows across seeds."""
 
 import dataclasses
 import functools
@@ -50,7 +50,7 @@ def assert_in_proportion(labels: np.ndarray, chosen: np.ndarray, pool: np.ndarra
 
 @every_dataset
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-def test_train_valid_and_test_rows_are_disjoint_and_cover_every_row(name, config):
+def test_roles_are_disjoint_and_cover_every_row(name, config):
     data = dataset(name)
     split = make_split(data, config, SEEDS)
     for seed in range(SEEDS):
@@ -63,7 +63,7 @@ def test_train_valid_and_test_rows_are_disjoint_and_cover_every_row(name, config
 
 
 @every_dataset
-def test_a_seeds_rows_depend_neither_on_how_many_seeds_there_are_nor_on_the_other_seeds(name):
+def test_seeds_are_independent_of_the_number_of_seeds(name):
     few, many = (make_split(dataset(name), SplitConfig(label_fraction=0.5), seeds) for seeds in (2, 5))
     np.testing.assert_array_equal(few.test, many.test)
     for role in ("train", "valid", "labelled_train", "labelled_valid"):
@@ -72,7 +72,7 @@ def test_a_seeds_rows_depend_neither_on_how_many_seeds_there_are_nor_on_the_othe
 
 
 @pytest.mark.parametrize("name", ["digits", "wine", "unbalanced"])
-def test_the_test_seed_moves_the_test_rows_and_an_official_test_set_is_taken_as_it_is(name):
+def test_test_seed_changes_only_drawn_test_rows(name):
     here, there = (make_split(dataset(name), SplitConfig(test_seed=seed), 1).test for seed in (0, 1))
     assert set(here) != set(there)
     official = dataset("official")
@@ -81,7 +81,7 @@ def test_the_test_seed_moves_the_test_rows_and_an_official_test_set_is_taken_as_
 
 @every_dataset
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-def test_every_drawn_role_holds_the_classes_in_proportion_to_within_one_example_each(name, config):
+def test_roles_are_stratified_within_one_example(name, config):
     data = dataset(name)
     split = make_split(data, config, SEEDS)
     rest = np.setdiff1d(np.arange(data.n_examples), split.test)
@@ -93,7 +93,7 @@ def test_every_drawn_role_holds_the_classes_in_proportion_to_within_one_example_
 
 
 @pytest.mark.parametrize("name", ["digits", "unbalanced", "breast_cancer"])
-def test_label_subsets_are_nested_in_the_fraction_and_hold_every_class(name):
+def test_label_fractions_are_nested_and_hold_every_class(name):
     data = dataset(name)
     splits = [make_split(data, SplitConfig(label_fraction=f, valid_fraction=0.2), SEEDS) for f in (0.01, 0.1, 0.5, 1)]
     for seed in range(SEEDS):
@@ -109,7 +109,7 @@ def test_label_subsets_are_nested_in_the_fraction_and_hold_every_class(name):
         np.testing.assert_array_equal(split.train, splits[0].train)  # the fraction takes labels, not examples
 
 
-def test_every_prefix_of_a_stratified_order_holds_the_classes_in_proportion():
+def test_prefixes_of_a_stratified_permutation_are_stratified():
     labels = np.repeat([0, 1, 2], [70, 25, 5])
     order = stratified_permutation(labels, np.random.default_rng(0))
     np.testing.assert_array_equal(np.sort(order), np.arange(100))
@@ -120,7 +120,7 @@ def test_every_prefix_of_a_stratified_order_holds_the_classes_in_proportion():
     assert set(labels[with_all[:3]]) == {0, 1, 2}
 
 
-def test_every_row_is_as_likely_as_any_other_of_its_class_to_come_first():
+def test_rows_of_a_class_are_equally_likely_to_come_first():
     labels = np.repeat([0, 1], [6, 3])
     firsts = [stratified_permutation(labels, make_generator(seed, "a use"))[:3] for seed in range(2000)]
     counts = np.bincount(np.concatenate(firsts), minlength=9)
@@ -132,11 +132,11 @@ def test_every_row_is_as_likely_as_any_other_of_its_class_to_come_first():
 class TestTutorial:
     data = load_dataset(DataConfig(dataset="tabular"))
 
-    def test_the_test_rows_are_those_of_train_test_split_in_its_order(self):
+    def test_test_rows_equal_train_test_split(self):
         expected = train_test_split(np.arange(self.data.n_examples), test_size=0.33, random_state=1)[1]
         np.testing.assert_array_equal(make_split(self.data, SplitConfig(split="tutorial"), 1).test, expected)
 
-    def test_autoencoders_train_on_everything_else_and_only_classifiers_hold_rows_out(self):
+    def test_only_classifiers_hold_rows_out(self):
         split = make_split(self.data, SplitConfig(split="tutorial"), SEEDS)
         rest = np.setdiff1d(np.arange(self.data.n_examples), split.test)
         assert split.valid.shape == (SEEDS, 0)
@@ -146,13 +146,13 @@ class TestTutorial:
             np.testing.assert_array_equal(np.sort(classifiers), rest)
         assert split.labelled_valid.shape[1] == round(0.1 * len(rest))
 
-    def test_an_official_test_set_goes_before_the_tutorials_draw(self):
+    def test_an_official_test_set_takes_precedence(self):
         official = dataset("official")
         split = make_split(official, SplitConfig(split="tutorial"), 1)
         np.testing.assert_array_equal(split.test, official.test_rows)
 
 
-def test_equal_splits_and_no_others_have_equal_digests():
+def test_digests_are_equal_only_for_equal_splits():
     data = dataset("wine")
     base = make_split(data, SplitConfig(), 2)
     assert make_split(data, SplitConfig(), 2).sha256 == base.sha256
@@ -175,7 +175,7 @@ def test_equal_splits_and_no_others_have_equal_digests():
         ),
     ],
 )
-def test_a_class_left_without_rows_is_refused_by_name(counts, config, named):
+def test_a_class_without_rows_is_named(counts, config, named):
     labels = np.repeat([0, 1], counts)
     data = make_dataset("scarce", np.zeros((len(labels), 1)), labels, source="scarce")
     with pytest.raises(InputError) as caught:

@@ -1,4 +1,4 @@
-"""Sets that TFDS prepares here, without TensorFlow where it can be spared; what needs it says so."""
+"""TFDS sets are prepared without TensorFlow where possible, and errors name what is missing."""
 
 import importlib.util
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow_datasets as tfds
-from tiny_tfds import IMAGES, LABELS, OFFLINE, PICTURE, RECORDS, builder_class, pairs, refusal, write
+from tiny_tfds import IMAGES, LABELS, OFFLINE, PICTURE, RECORDS, builder_class, pairs, tfds_error, write
 
 from aejax.data.tfds_builder import download_and_prepare
 from aejax.data.tfds_dataset import load_tfds
@@ -18,16 +18,16 @@ needs_no_tensorflow = pytest.mark.skipif(
 
 
 @needs_no_tensorflow
-def test_files_that_only_tensorflow_reads_say_so(tmp_path):
+def test_tfrecord_files_need_tensorflow(tmp_path):
     folder = write(tmp_path)
     description = folder / "dataset_info.json"
     description.write_text(description.read_text().replace("array_record", "tfrecord"))
-    message = refusal("tiny", tmp_path)
+    message = tfds_error("tiny", tmp_path)
     assert message.startswith(f"{folder}: prepared as tfrecord, which only tensorflow reads")
     assert "pip install tensorflow" in message
 
 
-def test_with_tensorflow_its_files_hold_the_same_examples(tmp_path):
+def test_tfrecord_files_give_the_same_examples(tmp_path):
     pytest.importorskip("tensorflow", reason="pip install tensorflow to read tfrecord files")
     by_array_record = load_tfds("tiny", Path(write(tmp_path / "a")).parents[1])
     builder = builder_class(PICTURE, {"train": RECORDS})(data_dir=tmp_path / "b")
@@ -66,19 +66,19 @@ def test_a_set_that_tfds_can_prepare_is_prepared_once(tmp_path, capfd, monkeypat
 
 
 @needs_no_tensorflow
-def test_a_set_that_needs_tensorflow_says_what_to_install(tmp_path):
-    message = refusal("aejax_arrays", tmp_path)
+def test_a_set_that_needs_tensorflow_names_the_package(tmp_path):
+    message = tfds_error("aejax_arrays", tmp_path)
     assert message.startswith(f"--dataset tfds:aejax_arrays: cannot be prepared in {tmp_path}")
     assert "pip install tensorflow, or prepare it elsewhere" in message
 
 
-def test_whatever_a_sets_own_code_raises_is_one_line(tmp_path):
-    assert "Create the folder by hand and put the files there" in refusal("aejax_broken", tmp_path)
-    assert "9.9.9" in refusal("aejax_plain:9.9.9", tmp_path)
-    assert "unheard_of" in refusal("aejax_plain/unheard_of", tmp_path)
+def test_errors_of_a_sets_own_code_are_one_line(tmp_path):
+    assert "Create the folder by hand and put the files there" in tfds_error("aejax_broken", tmp_path)
+    assert "9.9.9" in tfds_error("aejax_plain:9.9.9", tmp_path)
+    assert "unheard_of" in tfds_error("aejax_plain/unheard_of", tmp_path)
 
 
-def test_a_preparer_of_our_own_goes_before_tfdss_code(tmp_path, monkeypatch):
+def test_preparers_replace_tfds_code(tmp_path, monkeypatch):
     elsewhere = write(tmp_path / "elsewhere").parent
     asked = []
 
@@ -91,13 +91,13 @@ def test_a_preparer_of_our_own_goes_before_tfdss_code(tmp_path, monkeypatch):
     assert asked == [tmp_path]
 
 
-def test_tensorflow_is_not_looked_for_where_nothing_needs_it(tmp_path, monkeypatch):
+def test_tensorflow_is_not_imported_for_prepared_sets(tmp_path, monkeypatch):
     write(tmp_path)
     monkeypatch.setattr("aejax.data.tfds_builder._hide_gpus_from_tensorflow", lambda: pytest.fail("imported"))
     assert load_tfds("tiny", tmp_path).n_examples == 30
 
 
-def test_a_download_that_fails_tells_why(tmp_path, monkeypatch, capfd):
+def test_a_failed_download_gives_the_reason(tmp_path, monkeypatch, capfd):
     import requests
 
     def no_network(*args, **kwargs):

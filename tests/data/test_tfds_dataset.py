@@ -1,4 +1,4 @@
-"""Sets that TFDS has prepared are read to the bit."""
+"""Prepared TFDS sets are read exactly."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from tiny_tfds import (
     kinds,
     pairs,
     png,
-    refusal,
+    tfds_error,
     write,
 )
 
@@ -25,7 +25,7 @@ from aejax.data.registry import load_dataset
 from aejax.data.tfds_dataset import load_tfds
 
 
-def test_a_set_of_images_has_the_examples_it_was_prepared_from(tmp_path, capfd):
+def test_images_equal_the_prepared_ones(tmp_path, capfd):
     write(tmp_path, splits={"train": RECORDS[:20], "test": RECORDS[20:], "extra": RECORDS})
     capfd.readouterr()
     dataset = load_dataset(DataConfig(dataset="tfds:tiny", data_dir=tmp_path))
@@ -37,7 +37,7 @@ def test_a_set_of_images_has_the_examples_it_was_prepared_from(tmp_path, capfd):
     assert pairs(dataset.inputs[20:], dataset.labels[20:]) == pairs(IMAGES[20:], LABELS[20:])
 
 
-def test_the_order_is_that_of_tfds_itself(tmp_path):
+def test_order_equals_that_of_tfds(tmp_path):
     folder = write(tmp_path)
     records = tfds.builder_from_directory(folder).as_data_source(split="train")
     dataset = load_tfds("tiny", tmp_path)
@@ -45,7 +45,7 @@ def test_the_order_is_that_of_tfds_itself(tmp_path):
     np.testing.assert_array_equal(dataset.labels, [record["label"] for record in records])
 
 
-def test_blocks_of_records_follow_each_other(tmp_path, monkeypatch):
+def test_order_is_kept_across_blocks(tmp_path, monkeypatch):
     write(tmp_path)
     whole = load_tfds("tiny", tmp_path).sha256
     monkeypatch.setattr("aejax.data.tfds_builder.RECORDS_PER_BLOCK", 7)
@@ -61,14 +61,14 @@ def test_blocks_of_records_follow_each_other(tmp_path, monkeypatch):
         pytest.param({"everything": 20}, 20, None, id="one split of another name"),
     ],
 )
-def test_the_official_test_is_the_test_split_else_the_validation_split(tmp_path, splits, n, test):
+def test_the_official_test_is_the_test_or_validation_split(tmp_path, splits, n, test):
     write(tmp_path, splits={name: RECORDS[:size] for name, size in splits.items()})
     dataset = load_tfds("tiny", tmp_path)
     assert dataset.n_examples == n
     assert (dataset.test_rows is None) if test is None else dataset.test_rows.tolist() == list(range(n - test, n))
 
 
-def test_name_config_and_version_say_which(tmp_path):
+def test_name_config_and_version_select_the_set(tmp_path):
     for version, config, first in (("1.0.0", "wide", 0), ("2.0.0", "wide", 6), ("2.0.0", "narrow", 12)):
         write(tmp_path, splits={"train": RECORDS[first:]}, version=version, config=config)
     sizes = {
@@ -77,16 +77,16 @@ def test_name_config_and_version_say_which(tmp_path):
     assert sizes == {"tiny/wide:1.0.0": 30, "tiny/wide": 24, "tiny/narrow:2.0.0": 18}
 
 
-def test_images_of_several_sizes_are_resized_or_refused(tmp_path):
+def test_images_of_several_sizes_are_resized_or_rejected(tmp_path):
     sizes = [{"image": png(np.zeros((3 + i % 2, 5), np.uint8)), "label": i % 3} for i in range(12)]
     write(tmp_path, {**PICTURE, "image": kinds.Image(shape=(None, None, 1))}, {"train": sizes})
     assert load_tfds("tiny", tmp_path, image_size=2).example_shape == (2, 2, 1)
-    message = refusal("tiny", tmp_path)
+    message = tfds_error("tiny", tmp_path)
     assert "tfds:tiny: images of 2 sizes" in message
     assert "--image-size" in message
 
 
-def test_numbers_lie_side_by_side_under_their_names(tmp_path):
+def test_numeric_features_are_concatenated_with_names(tmp_path):
     write(tmp_path, FLAT, {"train": NUMBERS})
     dataset = load_tfds("tiny", tmp_path)
     assert dataset.feature_names == ("a", "b", "c[0]", "c[1]", "c[2]")
@@ -96,7 +96,7 @@ def test_numbers_lie_side_by_side_under_their_names(tmp_path):
     np.testing.assert_array_equal(dataset.labels[order], np.arange(12) % 2)
 
 
-def test_nested_numbers_are_found(tmp_path):
+def test_nested_features_are_read(tmp_path):
     nested = [{"wine": {"acid": i, "sugar": 2 * i}, "id": "x", "kind": i % 2} for i in range(12)]
     features = {
         "wine": kinds.FeaturesDict({"acid": kinds.Scalar(np.int32), "sugar": kinds.Scalar(np.int32)}),
@@ -127,13 +127,13 @@ def test_a_single_feature_keeps_its_shape(tmp_path, dtype, value_range):
         pytest.param(None, "size", ("small", "large"), id="the flag, where the set does not say"),
     ],
 )
-def test_the_label_is_the_one_that_is_asked_for(tmp_path, supervised, label, expected):
+def test_the_label_feature_can_be_selected(tmp_path, supervised, label, expected):
     write(tmp_path, TWO_LABELS, {"train": TWO_RECORDS}, supervised=supervised)
     dataset = load_dataset(DataConfig(dataset="tfds:tiny", data_dir=tmp_path, label_column=label))
     assert dataset.class_names == expected
 
 
-def test_only_classes_that_occur_count(tmp_path):
+def test_absent_classes_are_left_out(tmp_path):
     write(tmp_path, splits={"train": [record for record in RECORDS if record["label"] != 1]})
     dataset = load_tfds("tiny", tmp_path)
     assert dataset.class_names == ("red", "blue")
@@ -145,7 +145,7 @@ def test_only_classes_that_occur_count(tmp_path):
     [(kinds.Text(), ["no", "yes"], ("no", "yes")), (kinds.Scalar(np.int64), [7, 40], ("7", "40"))],
     ids=["text", "whole numbers"],
 )
-def test_labels_need_not_be_class_features(tmp_path, feature, values, expected):
+def test_labels_may_be_text_or_integers(tmp_path, feature, values, expected):
     records = [{"image": record["image"], "label": values[i % 2]} for i, record in enumerate(RECORDS)]
     write(tmp_path, {**PICTURE, "label": feature}, {"train": records}, supervised=("image", "label"))
     assert load_tfds("tiny", tmp_path).class_names == expected

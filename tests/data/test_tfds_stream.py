@@ -1,4 +1,4 @@
-"""A stream of a set that TFDS has prepared gives what the set gives in memory."""
+"""A streamed TFDS set equals the set in memory."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from aejax.errors import InputError
 
 
 @pytest.mark.parametrize("encoded", [True, False])
-def test_a_stream_of_a_set_gives_what_the_set_gives_in_memory(encoded, tmp_path):
+def test_a_stream_equals_the_set_in_memory(encoded, tmp_path):
     numbers = {"left": kinds.Tensor(shape=(2,), dtype=np.float32), "label": kinds.ClassLabel(names=COLOURS)}
     tables = [{"left": np.full(2, row, np.float32), "label": row % 3} for row in range(30)]
     records, features = (RECORDS, None) if encoded else (tables, numbers)
@@ -27,6 +27,6 @@ def test_a_stream_of_a_set_gives_what_the_set_gives_in_memory(encoded, tmp_path)
         assert open_tfds("tiny", tmp_path, image_size=9, preparers={})[0].read(np.arange(2)).shape == (2, 9, 9, 1)
 
 
-def test_a_stream_reads_no_set_that_is_not_prepared_as_array_record(tmp_path):
+def test_a_stream_needs_a_prepared_set(tmp_path):
     with pytest.raises(InputError, match="tfds:tiny: not prepared in"):
         open_tfds("tiny", tmp_path, preparers={})

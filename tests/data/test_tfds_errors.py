@@ -1,8 +1,8 @@
-"""Prepared sets that cannot be read say so in one line that tells what would help."""
+"""TFDS sets that cannot be used are rejected with the reason and the fix."""
 
 import numpy as np
 import pytest
-from tiny_tfds import FLAT, IMAGES, NUMBERS, PICTURE, RECORDS, TWO_LABELS, TWO_RECORDS, kinds, png, refusal, write
+from tiny_tfds import FLAT, IMAGES, NUMBERS, PICTURE, RECORDS, TWO_LABELS, TWO_RECORDS, kinds, png, tfds_error, write
 
 UNLABELLED = [*RECORDS[:-2], *({**record, "label": -1} for record in RECORDS[-2:])]
 REFUSALS = {
@@ -46,53 +46,53 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_a_set_without_one_class_and_plain_inputs_is_refused(tmp_path, case):
+def test_unsuitable_sets_are_rejected(tmp_path, case):
     features, records, named, *options = REFUSALS[case]
     write(tmp_path, features, {"train": records})
-    message = refusal("tiny", tmp_path, **dict(*options))
+    message = tfds_error("tiny", tmp_path, **dict(*options))
     assert message.startswith(("tfds:tiny", "--image-size"))
     assert named in message
 
 
-def test_splits_without_a_train_are_refused(tmp_path):
+def test_several_splits_without_train_are_rejected(tmp_path):
     write(tmp_path, splits={"a": RECORDS[:15], "b": RECORDS[15:]})
-    assert "has splits a, b; expected one called train" in refusal("tiny", tmp_path)
+    assert "has splits a, b; expected one called train" in tfds_error("tiny", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../mnist", "mnist:", "a/b/c", "huggingface:mnist", "mnist/split=3"])
-def test_what_is_no_name_never_reaches_tfds(tmp_path, name):
-    assert "not a name; expected tfds:NAME" in refusal(name, tmp_path)
+def test_malformed_names_are_rejected(tmp_path, name):
+    assert "not a name; expected tfds:NAME" in tfds_error(name, tmp_path)
 
 
-def test_an_unknown_set_is_answered_with_near_names(tmp_path):
+def test_an_unknown_set_gets_suggestions(tmp_path):
     write(tmp_path)
-    assert "did you mean tiny" in refusal("tny", tmp_path)
-    assert "did you mean cifar" in refusal("cifr10", tmp_path)
-    message = refusal("tiny:9.9.9", tmp_path)
+    assert "did you mean tiny" in tfds_error("tny", tmp_path)
+    assert "did you mean cifar" in tfds_error("cifr10", tmp_path)
+    message = tfds_error("tiny:9.9.9", tmp_path)
     assert f"tfds:tiny:9.9.9: neither prepared in {tmp_path}" in message
 
 
-def test_a_file_in_place_of_the_data_folder_is_refused(tmp_path):
+def test_a_file_as_data_dir_is_rejected(tmp_path):
     (tmp_path / "file").touch()
-    assert f"--data-dir {tmp_path / 'file'}" in refusal("tiny", tmp_path / "file")
+    assert f"--data-dir {tmp_path / 'file'}" in tfds_error("tiny", tmp_path / "file")
 
 
-def test_damaged_files_are_refused_with_their_folder(tmp_path):
+def test_damaged_files_are_rejected_with_their_folder(tmp_path):
     folder = write(tmp_path)
     (records,) = folder.glob("*array_record*")
     content = records.read_bytes()
     for damaged in (content[: len(content) // 2], b"", content.replace(b"IHDR", b"IHDr", 1)):
         records.write_bytes(damaged)
-        message = refusal("tiny", tmp_path)
+        message = tfds_error("tiny", tmp_path)
         assert message.startswith(f"{folder}: ")
         assert "delete that folder" in message
     records.write_bytes(content)
     (folder / "dataset_info.json").write_text("{")
-    assert f"{folder}: damaged" in refusal("tiny", tmp_path)
+    assert f"{folder}: damaged" in tfds_error("tiny", tmp_path)
 
 
-def test_a_label_beyond_the_names_of_the_classes_is_damage(tmp_path):
+def test_a_label_without_a_class_name_is_damage(tmp_path):
     features = {**PICTURE, "label": kinds.ClassLabel(names=["red", "green", "blue"])}
     folder = write(tmp_path, features)
     (folder / "label.labels.txt").write_text("red\n")
-    assert "damaged" in refusal("tiny", tmp_path)
+    assert "damaged" in tfds_error("tiny", tmp_path)
