@@ -1,30 +1,26 @@
-"""Who runs: a library in one setting, with its share of the seeds for each process."""
+"""Contenders: a library in one setting, with its seeds divided over processes."""
 
 from typing import Any, NamedTuple
 
 
 class Contender(NamedTuple):
-    """One way to do a workload's work for some seeds."""
+    """One way to run a workload for some seeds."""
 
     name: str
-    runner: str  # of `worker.TRAINERS`: `peer` or `peer-variant`
-    seeds_per_process: tuple[tuple[int, ...], ...]  # the seeds of each process
-    threads: int  # that each process may use
-    env_vars: tuple[tuple[str, str], ...] = ()  # variables that its processes start with
-    note: str = ""  # in what its work is not this project's
+    peer: str  # `aejax`, or a name in `peers.PEERS`
+    runner: str  # a name in `worker.RUNNER_GROUPS`
+    seeds_per_process: tuple[tuple[int, ...], ...]
+    threads: int  # of each process
+    env_vars: tuple[tuple[str, str], ...] = ()  # with which its processes start
+    note: str = ""  # how its work differs from that of aejax
 
     @property
     def seeds(self) -> int:
-        """Seeds over all processes."""
+        """Number of seeds over all processes."""
         return sum(map(len, self.seeds_per_process))
 
-    @property
-    def peer(self) -> str:
-        """Whose it is: `aejax`, or a name of `peers.PEERS`."""
-        return "aejax" if self.runner in AEJAX_RUNNERS else self.runner.partition("-")[0]
-
     def to_dict(self) -> dict[str, Any]:
-        """What the results say of it, whatever its work."""
+        """Returns the fields of the results that every kind of workload has."""
         return {
             "name": self.name,
             "seeds": self.seeds,
@@ -33,39 +29,35 @@ class Contender(NamedTuple):
         }
 
 
-AEJAX_RUNNERS = (
-    "aejax",
-    "path",
-    "path-drawn",
-    "aejax-encode",
-    "command",
-)  # this project's entries of `worker.TRAINERS`
-
-
 def pluralize(count: int, noun: str) -> str:
-    """`1 seed`, `2 seeds`."""
+    """Returns `1 seed`, `2 seeds`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def aejax_contenders(seeds: int, cores: int, runner: str = "aejax") -> list[Contender]:
-    """All seeds at once, and one seed alone."""
+    """Returns aejax with all seeds at once, and with one seed."""
     counts = dict.fromkeys((seeds, 1))
-    return [Contender(f"aejax, {pluralize(n, 'seed')}", runner, (tuple(range(n)),), cores) for n in counts]
+    return [Contender(f"aejax, {pluralize(n, 'seed')}", "aejax", runner, (tuple(range(n)),), cores) for n in counts]
 
 
-def multithreaded_contender(name: str, runner: str, seeds: int, cores: int, **changes: Any) -> Contender:
-    """Seed after seed in one process. One seed more takes as long again, so no more are trained than there are cores.
+def multithreaded_contender(
+    name: str, peer: str, runner: str, seeds: int, cores: int, env_vars: tuple[tuple[str, str], ...] = ()
+) -> Contender:
+    """Returns one process that trains one seed after the other with all threads.
 
-    `name` is completed by the threads.
+    Each further seed takes the same time again, so it trains at most as many seeds as there are cores. The number of
+    threads is appended to `name`.
     """
-    share = tuple(range(min(seeds, cores)))
-    return Contender(f"{name}, {pluralize(cores, 'thread')}", runner, (share,), cores)._replace(**changes)
+    own_seeds = tuple(range(min(seeds, cores)))
+    return Contender(f"{name}, {pluralize(cores, 'thread')}", peer, runner, (own_seeds,), cores, env_vars)
 
 
-def process_per_core_contenders(name: str, runner: str, seeds: int, cores: int, **changes: Any) -> list[Contender]:
-    """A seed for each core, in a process with one thread; nothing where that is one process."""
+def process_per_core_contenders(
+    name: str, peer: str, runner: str, seeds: int, cores: int, env_vars: tuple[tuple[str, str], ...] = ()
+) -> list[Contender]:
+    """Returns a process for each core, with one seed and one thread each; nothing if that is a single process."""
     processes = min(seeds, cores)
     if processes == 1:
         return []
     shares = tuple((seed,) for seed in range(processes))
-    return [Contender(f"{name}, {processes} x 1 thread", runner, shares, 1)._replace(**changes)]
+    return [Contender(f"{name}, {processes} x 1 thread", peer, runner, shares, 1, env_vars)]

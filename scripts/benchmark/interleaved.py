@@ -1,10 +1,9 @@
-"""Entrants timed in turn, A B C A B C, so that a noisy machine is noisy to all of them."""
+"""Interleaved timing, A B C A B C, so that other load on the machine slows all contenders alike."""
 
 import contextlib
 import dataclasses
-import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -16,7 +15,7 @@ Log = Callable[[str], None]
 
 @runtime_checkable
 class SavableJob(Protocol):
-    """What contenders are given: it writes itself into a folder that their processes read."""
+    """A job: it writes itself to a folder that the workers read."""
 
     def save(self, folder: Path) -> None: ...
 
@@ -25,151 +24,99 @@ class TimingBudget(NamedTuple):
     """How much is timed."""
 
     seeds: int
-    epochs: int | None  # in one repetition; as many go first, untimed; None: the workload's own number
+    epochs: int | None  # in one repetition, and once before as warm-up; None: the workload's own number
     repeats: int
+    cores: int
 
 
 class TimedTask(NamedTuple):
-    """A contender at some work."""
+    """A contender with its job."""
 
     contender: Contender
     job: SavableJob
-    epochs: int = 1  # rounds of that work in one repetition
-    label: str = ""  # which of several works, for a person who waits
+    epochs: int = 1  # in one repetition
+    label: str = ""  # distinguishes several jobs in the log
 
     @property
     def title(self) -> str:
-        """As in progress lines."""
+        """Name in the log."""
         return f"{self.label}: {self.contender.name}" if self.label else self.contender.name
 
 
 class Timing(NamedTuple):
-    """What one entrant did."""
+    """What was measured of one task."""
 
-    wall_seconds: list[float]  # seconds of each repetition
-    last_messages: list[dict[str, Any]]  # what each process said of the last repetition
+    wall_seconds: list[float]  # of each repetition
+    last_messages: list[dict[str, Any]]  # answer of each process to the last repetition
     facts: list[dict[str, Any]]  # of each process, at the end
-    other_cores: list[float | None]  # of each repetition: processor cores that other programs used meanwhile
-    unsupported_reason: str | None = None  # why it cannot do this work; then all else is empty
+    other_cores: list[float]  # of each repetition: processor cores that other programs used
+    unsupported_reason: str | None = None  # why the contender cannot do the job; the lists are then empty
 
 
 def time_interleaved(
     name: str, tasks: Sequence[TimedTask], repeats: int, log: Log, *, warm_up: bool = True
 ) -> list[Timing]:
-    """Start everyone, let each warm up untimed, then time the repetitions in turn.
+    """Starts the processes of all tasks, warms each task up, then times the repetitions interleaved.
 
     Args:
-        name: of the whole, for progress lines.
-        entrants: all are alive at the same time, and idle but for the one whose turn it is.
-        repeats: timed repetitions of each.
-        say: where progress goes.
-        warm_up: do one repetition untimed. Without it, work must be ready once its process is.
+        name: of the workload, for the log.
+        tasks: all are alive at the same time; only the one that is timed is busy.
+        repeats: timed repetitions of each task.
+        log: receives lines of progress.
+        warm_up: run one repetition of each task before the timed ones.
     """
-    courses = [_TaskProgress() for _ in tasks]
     with contextlib.ExitStack() as stack:
-        folders = stack.enter_context(_job_folders([one.job for one in tasks]))
-        for one, course in zip(tasks, courses, strict=True):
-            course.workers = stack.enter_context(start_workers(one.contender, folders[id(one.job)]))
-            warm = course.run_once(one) if warm_up else None
-            log(f"{name}: {one.title}: {course.status(warm)}")
+        folders = stack.enter_context(_job_folders([task.job for task in tasks]))
+        active = []
+        for task in tasks:
+            active.append(_ActiveTask(task, stack.enter_context(start_workers(task.contender, folders[id(task.job)]))))
+            log(f"{name}: {task.title}: {active[-1].warm_up() if warm_up else 'ready'}")
         for repeat in range(repeats):
-            for one, course in zip(tasks, courses, strict=True):
-                if course.unsupported_reason is None:
-                    answers = course.run_once(one)
-                    course.responses += [answers]
-                    then = course.unsupported_reason or f"{answers.seconds:.2f} s"
-                    log(f"{name}: repetition {repeat + 1} of {repeats}: {one.title}: {then}")
-        return [course.to_timing() for course in courses]
+            for one in active:
+                if one.unsupported_reason is None:
+                    log(f"{name}: repetition {repeat + 1} of {repeats}: {one.task.title}: {one.run_once()}")
+        return [one.to_timing() for one in active]
 
 
 @dataclasses.dataclass
-class _TaskProgress:
-    """How it goes for one entrant."""
+class _ActiveTask:
+    """A task with its running processes."""
 
-    workers: list[WorkerProcess] = dataclasses.field(default_factory=list)
+    task: TimedTask
+    workers: list[WorkerProcess]
     responses: list[WorkerResponses] = dataclasses.field(default_factory=list)
     unsupported_reason: str | None = None
 
-    def run_once(self, one: TimedTask) -> WorkerResponses:
-        """One repetition."""
-        answers = request_all(self.workers, {"epochs": one.epochs})
-        self.unsupported_reason = next((said["refused"] for said in answers.messages if "refused" in said), None)
-        return answers
+    def warm_up(self) -> str:
+        """Runs one repetition that does not count; returns how it went."""
+        seconds = self.run_once()
+        self.responses.clear()
+        return seconds if self.unsupported_reason else f"ready after {seconds} of warm-up"
 
-    def status(self, warm: WorkerResponses | None) -> str:
-        """Whether it is ready."""
-        if self.unsupported_reason is not None:
-            return f"takes no part: {self.unsupported_reason}"
-        return "ready" + (f" after {warm.seconds:.1f} s of warm-up" if warm else "")
+    def run_once(self) -> str:
+        """Runs one repetition; returns how it went."""
+        answers = request_all(self.workers, {"epochs": self.task.epochs})
+        self.responses.append(answers)
+        self.unsupported_reason = next((one["refused"] for one in answers.messages if "refused" in one), None)
+        return f"takes no part: {self.unsupported_reason}" if self.unsupported_reason else f"{answers.seconds:.2f} s"
 
     def to_timing(self) -> Timing:
-        """All of it, with the facts that its processes give at the end."""
+        """Returns all repetitions, with the facts that the processes report at the end."""
         if self.unsupported_reason is not None:
             return Timing([], [], [], [], self.unsupported_reason)
-        facts = request_all(self.workers, {}).messages
         runs = self.responses
+        facts = request_all(self.workers, {}).messages
         return Timing([run.seconds for run in runs], runs[-1].messages, facts, [run.other_cores for run in runs])
 
 
 @contextlib.contextmanager
 def _job_folders(jobs: Sequence[SavableJob]) -> Iterator[dict[int, Path]]:
-    """A folder for each work, by its `id`; they go with the block."""
-    with tempfile.TemporaryDirectory(prefix="aejax-benchmark-") as above:
-        found: dict[int, Path] = {}
-        for work in jobs:
-            if id(work) not in found:
-                found[id(work)] = Path(above) / str(len(found))
-                found[id(work)].mkdir()
-                work.save(found[id(work)])
-        yield found
-
-
-def total_peak_memory(timing: Timing) -> int:
-    """The largest resident sets of all its processes together, in bytes."""
-    return sum(facts["peak_memory_bytes"] for facts in timing.facts)
-
-
-def summarize(values: Sequence[float]) -> dict[str, Any]:
-    """Median, extremes, and all."""
-    return {"median": statistics.median(values), "min": min(values), "max": max(values), "each": list(values)}
-
-
-def summarize_ratio(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """The spread of `one / other`, repetition by repetition: what was taken in turn is compared in turn."""
-    return summarize([a / b for a, b in zip(one["each"], other["each"], strict=True)])
-
-
-def pairwise_ratios(
-    pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], quantity: str
-) -> list[dict[str, Any]]:
-    """One described contender's `quantity` over another's, for each pair."""
-    return [
-        {"contender": one["name"], "peer": other["name"], **summarize_ratio(one[quantity], other[quantity])}
-        for one, other in pairs
-    ]
-
-
-def pair_with_peers(described: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Each contender of this project with each of the others."""
-    return [
-        (own, peer)
-        for own in described
-        if own["library"] == "aejax"
-        for peer in described
-        if peer["library"] != "aejax"
-    ]
-
-
-def supported_contenders(contenders: Sequence[Contender], timings: Sequence[Timing]) -> list[tuple[Contender, Timing]]:
-    """Those that did not refuse."""
-    return [(one, timing) for one, timing in zip(contenders, timings, strict=True) if timing.unsupported_reason is None]
-
-
-def unsupported_contenders(contenders: Sequence[Contender], timings: Sequence[Timing]) -> list[dict[str, str]]:
-    """The others, with their reasons."""
-    pairs = zip(contenders, timings, strict=True)
-    return [
-        {"name": one.name, "reason": timing.unsupported_reason}
-        for one, timing in pairs
-        if timing.unsupported_reason is not None
-    ]
+    """Yields a folder with each distinct job, by `id`; they are deleted at the end of the block."""
+    with tempfile.TemporaryDirectory(prefix="aejax-benchmark-") as parent:
+        folders: dict[int, Path] = {}
+        for job in jobs:
+            if id(job) not in folders:
+                folders[id(job)] = Path(parent) / str(len(folders))
+                folders[id(job)].mkdir()
+                job.save(folders[id(job)])
+        yield folders

@@ -1,152 +1,150 @@
-"""The libraries that a user would pick instead, and the settings in which each is tried."""
+"""The libraries that a user would pick instead of aejax, and the settings in which each is timed."""
 
 import importlib.util
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from aejax.config import PretrainConfig
 from aejax.errors import require, require_known_names
 from benchmark.contenders import Contender, multithreaded_contender, process_per_core_contenders
+from benchmark.training_job import TrainingJob
 
 PEERS_INSTALL_COMMAND = 'pip install -e ".[peers]"'
 LOW_SPIN_ENV = (("GOMP_SPINCOUNT", "1000"),)
-# How a process is told to use one thread: JAX and the BLAS library of scikit-learn. The others are told when they run.
+# Limits a process of JAX or of scikit-learn's BLAS library to one thread; the other libraries have a call for it.
 SINGLE_THREAD_ENV = (("NPROC", "1"), ("OPENBLAS_NUM_THREADS", "1"))
 KERAS_BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX"}
-
-
-def no_training_contenders(config: PretrainConfig, seeds: int, cores: int) -> list[Contender]:
-    """Those of a library that does not do such work."""
-    return []
-
-
-def no_path_contenders(cores: int) -> list[Contender]:
-    """Those of a library that does not do such work."""
-    return []
-
-
-def no_encoding_contenders(seeds: int, cores: int) -> list[Contender]:
-    """Those of a library that does not do such work."""
-    return []
+ContendersFn = Callable[[Any, int, int], list[Contender]]  # of a job, the number of seeds and the number of cores
 
 
 class Peer(NamedTuple):
-    """Another library, and who takes part for it in each kind of work."""
+    """Another library, and its contenders for each kind of workload."""
 
-    package: str  # what is imported
-    install_command: str  # how to get it
-    training_contenders: Callable[[PretrainConfig, int, int], list[Contender]] = (
-        no_training_contenders  # of (config, seeds, cores)
-    )
-    path_contenders: Callable[[int], list[Contender]] = no_path_contenders  # one logistic regression, of (cores)
-    encoding_contenders: Callable[[int, int], list[Contender]] = no_encoding_contenders  # of (seeds, cores)
-    distribution: str | None = None  # what is installed, where it is not called as what is imported
+    package: str  # import name
+    distribution: str  # name under which it is installed
+    install_command: str
+    contenders: Mapping[str, ContendersFn] = {}  # by kind of workload
+
+    def contenders_for(self, kind: str, job: Any, seeds: int, cores: int) -> list[Contender]:
+        """Returns the contenders for a job; none if the library cannot do such work."""
+        return self.contenders[kind](job, seeds, cores) if kind in self.contenders else []
 
 
-def torch_training_contenders(config: PretrainConfig, seeds: int, cores: int) -> list[Contender]:
-    """Eager and compiled: seed after seed with all threads, which spin long or briefly for each other; and a process
-    per core.
+def torch_training_contenders(job: TrainingJob, seeds: int, cores: int) -> list[Contender]:
+    """Returns eager and compiled PyTorch, each with all threads and with a process per core.
 
-    Where another program wants a core, threads that spin for a millisecond at each barrier, GNU OpenMP's default,
-    slowed training by up to 15 times; on an idle machine they are the fastest.
+    If another program needs a core, threads that spin for a millisecond at each barrier (the default of GNU OpenMP)
+    slow training by up to 15 times; on an idle machine they are the fastest. So both settings are timed.
     """
-    found = [multithreaded_contender("torch", "torch", seeds, cores)]
-    if cores > 1:
-        found.append(found[0]._replace(name=f"{found[0].name}, low spin", env_vars=LOW_SPIN_ENV))
-    found += process_per_core_contenders("torch", "torch", seeds, cores)
-    found.append(multithreaded_contender("torch, compiled", "torch-compile", seeds, cores))
-    return found + process_per_core_contenders("torch, compiled", "torch-compile", seeds, cores)
-
-
-def torch_encoding_contenders(seeds: int, cores: int) -> list[Contender]:
-    """Encoder after encoder with all threads, and a process per core."""
+    eager = multithreaded_contender("torch", "torch", "torch", seeds, cores)
+    low_spin = eager._replace(name=f"{eager.name}, low spin", env_vars=LOW_SPIN_ENV)
     return [
-        multithreaded_contender("torch", "torch-encode", seeds, cores),
-        *process_per_core_contenders("torch", "torch-encode", seeds, cores),
+        eager,
+        *([low_spin] if cores > 1 else []),
+        *process_per_core_contenders("torch", "torch", "torch", seeds, cores),
+        multithreaded_contender("torch, compiled", "torch", "torch-compile", seeds, cores),
+        *process_per_core_contenders("torch, compiled", "torch", "torch-compile", seeds, cores),
     ]
 
 
-def _keras_contenders(work: str, seeds: int, cores: int) -> list[Contender]:
-    found = []
+def torch_encoding_contenders(job: TrainingJob, seeds: int, cores: int) -> list[Contender]:
+    """Returns PyTorch with all threads and with a process per core."""
+    settings = "torch", "torch", "torch-encode", seeds, cores
+    return [multithreaded_contender(*settings), *process_per_core_contenders(*settings)]
+
+
+def _keras_contenders(runner_suffix: str, seeds: int, cores: int) -> list[Contender]:
+    """Returns Keras 3 on each installed backend, each with all threads and with a process per core."""
+    contenders = []
     for backend, title in installed_keras_backends().items():
-        environment = (("KERAS_BACKEND", backend), ("TF_CPP_MIN_LOG_LEVEL", "2"))
-        settings = f"keras, {title}", f"keras-{backend}{work}", seeds, cores
-        found.append(multithreaded_contender(*settings, env_vars=environment))
-        found += process_per_core_contenders(*settings, env_vars=environment + SINGLE_THREAD_ENV)
-    return found
+        env_vars = (("KERAS_BACKEND", backend), ("TF_CPP_MIN_LOG_LEVEL", "2"))
+        settings = f"keras, {title}", "keras", f"keras-{backend}{runner_suffix}", seeds, cores
+        contenders.append(multithreaded_contender(*settings, env_vars))
+        contenders += process_per_core_contenders(*settings, env_vars + SINGLE_THREAD_ENV)
+    return contenders
 
 
-def keras_training_contenders(config: PretrainConfig, seeds: int, cores: int) -> list[Contender]:
-    """Keras 3 on each backend: seed after seed with all threads, and a process per core."""
+def keras_training_contenders(job: TrainingJob, seeds: int, cores: int) -> list[Contender]:
+    """Returns the contenders that train with `fit`."""
     return _keras_contenders("", seeds, cores)
 
 
-def keras_encoding_contenders(seeds: int, cores: int) -> list[Contender]:
-    """The same for `predict`."""
+def keras_encoding_contenders(job: TrainingJob, seeds: int, cores: int) -> list[Contender]:
+    """Returns the contenders that encode with `predict`."""
     return _keras_contenders("-encode", seeds, cores)
 
 
 def installed_keras_backends() -> dict[str, str]:
-    """Keras' backends that can be imported here, with their names in print. JAX is this project's own."""
+    """Returns the importable backends of Keras with their titles. JAX always is."""
     return {package: title for package, title in KERAS_BACKENDS.items() if importlib.util.find_spec(package)}
 
 
-def sklearn_training_contenders(config: PretrainConfig, seeds: int, cores: int) -> list[Contender]:
-    """`MLPRegressor`, where it does nearly the same: squared error, Adam, one activation, no batch normalisation."""
-    model = config.model
-    hidden = {model.code_activation, *([model.activation] if model.hidden or model.decoder_hidden else [])}
-    alike = (
-        config.method == "undercomplete"
-        and config.objective.reconstruction == "mse"
-        and config.optimizer.optimizer == "adam"
-        and not model.batch_norm
-        and len(hidden) == 1
-        and hidden <= {"relu", "tanh"}
-    )
-    if not alike:
+def sklearn_training_contenders(job: TrainingJob, seeds: int, cores: int) -> list[Contender]:
+    """Returns `MLPRegressor` if it trains nearly the same model: squared error, Adam, one activation, no BatchNorm."""
+    config, model = job.config, job.config.model
+    activations = {model.code_activation, *([model.activation] if model.hidden or model.decoder_hidden else [])}
+    if (
+        config.method != "undercomplete"
+        or config.objective.reconstruction != "mse"
+        or config.optimizer.optimizer != "adam"
+        or model.batch_norm
+        or len(activations) != 1
+        or not activations <= {"relu", "tanh"}
+    ):
         return []
     note = "its outputs are linear" + ("" if model.output == "linear" else ", so its loss is that of another model")
-    settings = "sklearn, MLPRegressor", "sklearn-perceptron", seeds, cores
-    return [
-        multithreaded_contender(*settings, note=note),
-        *process_per_core_contenders(*settings, note=note, env_vars=SINGLE_THREAD_ENV),
-    ]
+    settings = "sklearn, MLPRegressor", "sklearn", "sklearn-perceptron", seeds, cores
+    contenders = [multithreaded_contender(*settings), *process_per_core_contenders(*settings, SINGLE_THREAD_ENV)]
+    return [one._replace(note=note) for one in contenders]
 
 
-def sklearn_path_contenders(cores: int) -> list[Contender]:
-    """One `LogisticRegression(C=1)`: left alone until its own tolerance is met, in both precisions, and as it comes.
+def sklearn_path_contenders(job: Any, seeds: int, cores: int) -> list[Contender]:
+    """Returns one `LogisticRegression(C=1)` until its own tolerance is met, in both precisions, and with its defaults.
 
-    As it comes it ends after 100 iterations, converged or not.
+    With its defaults it ends after 100 iterations, converged or not.
     """
-    settings = {"float32": "sklearn", "float64": "sklearn-float64", "float32, max_iter 100": "sklearn-100"}
-    return [Contender(f"sklearn, {name}", library, ((0,),), cores) for name, library in settings.items()]
+    runners = {"float32": "sklearn", "float64": "sklearn-float64", "float32, max_iter 100": "sklearn-100"}
+    return [Contender(f"sklearn, {name}", "sklearn", runner, ((0,),), cores) for name, runner in runners.items()]
 
 
 PEERS: dict[str, Peer] = {
     "torch": Peer(
-        "torch", PEERS_INSTALL_COMMAND, torch_training_contenders, encoding_contenders=torch_encoding_contenders
+        "torch",
+        "torch",
+        PEERS_INSTALL_COMMAND,
+        {"training": torch_training_contenders, "encoding": torch_encoding_contenders},
     ),
     "keras": Peer(
-        "keras", PEERS_INSTALL_COMMAND, keras_training_contenders, encoding_contenders=keras_encoding_contenders
+        "keras",
+        "keras",
+        PEERS_INSTALL_COMMAND,
+        {"training": keras_training_contenders, "encoding": keras_encoding_contenders},
     ),
     "sklearn": Peer(
-        "sklearn", "pip install -e .", sklearn_training_contenders, sklearn_path_contenders, distribution="scikit-learn"
+        "sklearn",
+        "scikit-learn",
+        "pip install -e .",
+        {"training": sklearn_training_contenders, "path": sklearn_path_contenders},
     ),
 }
 
 
+def peer_contenders(peers: Sequence[str], kind: str, job: Any, seeds: int, cores: int) -> list[Contender]:
+    """Returns the contenders of all named peers for a job."""
+    return [one for peer in peers for one in PEERS[peer].contenders_for(kind, job, seeds, cores)]
+
+
 def check_peers(peers: Sequence[str]) -> list[str]:
-    """Refuse peers that are unknown or not installed, without importing them; one line for each part that is missing.
+    """Rejects unknown or missing peers, without importing them; returns a line for each optional part that is missing.
 
     Raises:
-        InputError: with the near names, or the line that installs it.
+        InputError: with similar names, or with the command that installs it.
     """
     require_known_names("--peers", "peer", peers, PEERS)
     for name in peers:
-        found = importlib.util.find_spec(PEERS[name].package) is not None
-        require(found, f"--peers {name}: is not installed; {PEERS[name].install_command}, or leave it out")
+        installed = importlib.util.find_spec(PEERS[name].package) is not None
+        require(installed, f"--peers {name}: is not installed; {PEERS[name].install_command}, or leave it out")
     if "keras" not in peers or "tensorflow" in installed_keras_backends():
         return []
     return [
-        f"--peers keras: TensorFlow is not installed, so Keras runs on JAX alone; {PEERS_INSTALL_COMMAND} brings it"
+        f"--peers keras: TensorFlow is not installed, so Keras runs on JAX alone; {PEERS_INSTALL_COMMAND} installs it"
     ]

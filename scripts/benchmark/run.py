@@ -1,10 +1,10 @@
-"""The whole of a benchmark: names in, a folder of results out."""
+"""A whole benchmark: names in, a folder of results out."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
@@ -12,114 +12,111 @@ from aejax.errors import InputError, require, require_known_names
 from aejax.experiments.environment import command_line
 from aejax.report.style import save_figure
 from aejax.storage.atomic_io import write_atomically, write_json
-from benchmark.curves.measure import CURVE_PEER, measure_curve
-from benchmark.curves.points import CURVES, Curve
-from benchmark.curves.report import curves_figure
-from benchmark.interleaved import TimingBudget
-from benchmark.peers import PEERS, Peer, check_peers
-from benchmark.plots import ratios_figure, relative_times
-from benchmark.registry import ALL_WORKLOADS, WORKLOAD_TYPES
+from benchmark.command import COMMAND_WORKLOADS, CommandWorkload, measure_command, prepare_command
+from benchmark.curves import CURVE_PEER, CURVES, measure_curve
+from benchmark.encoding import ENCODING_WORKLOADS, EncodingWorkload, measure_encoding, prepare_encoding_job
+from benchmark.interleaved import Log, TimingBudget
+from benchmark.logistic_path import PATH_WORKLOADS, PathWorkload, measure_path, prepare_path_job
+from benchmark.peers import PEERS, check_peers
+from benchmark.plots import curves_figure, ratios_figure, relative_times
 from benchmark.report import render_markdown
-from benchmark.targets import verdicts
+from benchmark.training import measure_training
+from benchmark.workloads import TRAINING_WORKLOADS, TrainingWorkload, prepare_training_job
 
 
-def run_benchmark(
-    workload_names: Sequence[str],
-    peers: Sequence[str],
-    out: Path,
-    console: Console,
-    *,
-    seeds: int,
-    epochs: int | None,
-    repeats: int,
-    data_dir: Path | None,
-    workload_registry: dict[str, Any] = ALL_WORKLOADS,
-    curves: Sequence[str] = (),
-    curve_registry: dict[str, Callable[[], Curve]] = CURVES,
-) -> dict[str, Any]:
-    """Time this project and its peers; write `results.json`, `table.md` and figures; return the first.
+class WorkloadType(NamedTuple):
+    """How one kind of workload is prepared and timed."""
 
-    Args:
-        names: of `workloads`.
-        peers: of `PEERS`; each takes part where it has something to do.
-        out: the folder; earlier results in it are replaced.
-        console: where progress goes.
-        seeds: how many models; a path's seeds are its own.
-        epochs: of a training in one repetition; default: the workload's own number.
-        repeats: timed repetitions.
-        data_dir: where MNIST is looked for, or downloaded to.
-        workloads: the registry of all that can be timed, of the types in `kinds.KINDS`.
-        curves: of `known_curves`.
-        known_curves: the registry of what time is drawn against.
+    kind: str
+    prepare: Callable[[Any, Path | None], Any]  # a job from a workload and the folder of the data
+    measure: Callable[[str, Any, Any, Sequence[str], TimingBudget, Log], dict[str, Any]]
+    """An entry of `workloads` in the results from its name, the workload, its job, the peers and the budget."""
+
+
+WORKLOAD_TYPES: dict[type, WorkloadType] = {
+    TrainingWorkload: WorkloadType("training", prepare_training_job, measure_training),
+    PathWorkload: WorkloadType("path", prepare_path_job, measure_path),
+    EncodingWorkload: WorkloadType("encoding", prepare_encoding_job, measure_encoding),
+    CommandWorkload: WorkloadType("command", prepare_command, measure_command),
+}
+WORKLOADS: dict[str, Any] = {**TRAINING_WORKLOADS, **PATH_WORKLOADS, **ENCODING_WORKLOADS, **COMMAND_WORKLOADS}
+OPT_IN_WORKLOADS = ("memory-mnist",)  # timed only if named
+DEFAULT_WORKLOADS = tuple(name for name in WORKLOADS if name not in OPT_IN_WORKLOADS)
+
+
+class BenchmarkPlan(NamedTuple):
+    """What is timed."""
+
+    workloads: Sequence[str]  # names in `WORKLOADS`
+    budget: TimingBudget
+    peers: Sequence[str] = ()  # names in `PEERS`; each takes part where it can
+    curves: Sequence[str] = ()  # names in `CURVES`
+    data_dir: Path | None = None  # where MNIST is found, or downloaded to
+
+
+def run_benchmark(plan: BenchmarkPlan, out: Path, console: Console) -> dict[str, Any]:
+    """Times aejax and its peers; writes `results.json`, `table.md` and figures; returns the results.
+
+    Results are written after each workload, so that a failure does not lose the workloads before it. Earlier results
+    in `out` are replaced.
 
     Raises:
-        InputError: what is asked for cannot be timed; nothing has been.
+        InputError: something cannot be timed; nothing has been.
     """
     began = time.perf_counter()
-    effort = TimingBudget(seeds, epochs, repeats)
-    _check_arguments(workload_names, workload_registry, curves, curve_registry, effort)
+    _check_names(plan)
 
-    def say(line: str) -> None:
+    def log(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
-    for line in check_peers(peers):
-        say(line)
-    kinds = {name: WORKLOAD_TYPES[type(workload_registry[name])] for name in workload_names}
-    works = {name: kind.prepare(workload_registry[name], data_dir) for name, kind in kinds.items()}
-    occupied = {
-        peer for peer in peers for name in workload_names if kinds[name].has_contenders(PEERS[peer], works[name])
-    }
-    _require_all_at_work(peers, occupied | ({CURVE_PEER} if curves else set()))
-    _make_out_dir(out)
-    timed, drawn = list[dict[str, Any]](), list[dict[str, Any]]()
+    for line in check_peers(plan.peers):
+        log(line)
+    types = {name: WORKLOAD_TYPES[type(WORKLOADS[name])] for name in plan.workloads}
+    jobs = {name: types[name].prepare(WORKLOADS[name], plan.data_dir) for name in plan.workloads}
+    _check_peers_take_part(plan, types, jobs)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); give another --out") from None
+    workloads, curves = list[dict[str, Any]](), list[dict[str, Any]]()
 
-    def write() -> dict[str, Any]:  # after each: what was timed is not lost with what comes after it
-        results = _results(timed, drawn, peers, time.perf_counter() - began)
+    def write() -> dict[str, Any]:
+        environment = _describe_environment([*workloads, *curves], plan.peers)
+        environment["seconds"] = time.perf_counter() - began
+        results = {"schema": 1, "kind": "benchmark", "environment": environment}
+        results |= {"workloads": list(workloads), "curves": list(curves)}
         _write_outputs(out, results)
         return results
 
-    for name, kind in kinds.items():
-        timed.append(kind.measure(name, workload_registry[name], works[name], peers, effort, say))
+    for name, job in jobs.items():
+        workloads.append(types[name].measure(name, WORKLOADS[name], job, plan.peers, plan.budget, log))
         results = write()
-    for name in curves:
-        drawn.append(measure_curve(name, curve_registry[name](), peers, effort, data_dir, say))
+    for name in plan.curves:
+        curves.append(measure_curve(name, CURVES[name](), plan.peers, plan.budget, plan.data_dir, log))
         results = write()
     return results
 
 
-def _require_all_at_work(peers: Sequence[str], occupied: Collection[str]) -> None:
-    for peer in peers:
-        idle = f"--peers {peer}: takes no part in these workloads; leave it out, or add one that it knows"
-        require(peer in occupied, idle)
-
-
-def _results(
-    timed: Sequence[dict[str, Any]], drawn: Sequence[dict[str, Any]], peers: Sequence[str], seconds: float
-) -> dict[str, Any]:
-    results: dict[str, Any] = {
-        "schema": 1,
-        "kind": "benchmark",
-        "environment": {**_environment([*timed, *drawn], peers), "seconds": seconds},
-        "workloads": list(timed),
-        "curves": list(drawn),
-    }
-    results["targets"] = [verdict._asdict() for verdict in verdicts(results)]
-    return results
-
-
-def _check_arguments(
-    names: Sequence[str],
-    workloads: dict[str, Any],
-    curves: Sequence[str],
-    curve_registry: dict[str, Callable[[], Curve]],
-    effort: TimingBudget,
-) -> None:
-    """Refuse what is not there, and less than one of anything."""
-    for flag, number in zip(("--seeds", "--epochs", "--repeats"), effort, strict=True):
+def _check_names(plan: BenchmarkPlan) -> None:
+    """Rejects unknown names and numbers below one."""
+    for flag, number in (
+        ("--seeds", plan.budget.seeds),
+        ("--epochs", plan.budget.epochs),
+        ("--repeats", plan.budget.repeats),
+    ):
         require(number is None or number >= 1, f"{flag} {number}: expected at least 1")
-    require([*names, *curves], f"--workload: name at least one of {', '.join(workloads)}")
-    require_known_names("--workload", "workload", names, workloads)
-    require_known_names("--curve", "curve", curves, curve_registry)
+    require([*plan.workloads, *plan.curves], f"--workload: name at least one of {', '.join(WORKLOADS)}")
+    require_known_names("--workload", "workload", plan.workloads, WORKLOADS)
+    require_known_names("--curve", "curve", plan.curves, CURVES)
+
+
+def _check_peers_take_part(plan: BenchmarkPlan, types: Mapping[str, WorkloadType], jobs: Mapping[str, Any]) -> None:
+    for peer in plan.peers:
+        contenders = [PEERS[peer].contenders_for(types[name].kind, job, 1, 1) for name, job in jobs.items()]
+        require(
+            any(contenders) or (plan.curves and peer == CURVE_PEER),
+            f"--peers {peer}: takes no part in these workloads; leave it out, or add a workload that it can do",
+        )
 
 
 def _write_outputs(out: Path, results: dict[str, Any]) -> None:
@@ -131,25 +128,14 @@ def _write_outputs(out: Path, results: dict[str, Any]) -> None:
         save_figure(curves_figure(results["curves"]), out / "curves.png")
 
 
-def _make_out_dir(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror}); give another --out") from None
-
-
-def _environment(entries: Sequence[dict[str, Any]], peers: Sequence[str]) -> dict[str, Any]:
-    """The machine and the versions; each workload's plan is in its own entry."""
-    found = entries[0]["environment"]
-    libraries = {name: found[name] for name in ("python", "jax", "flax", "optax")}
+def _describe_environment(entries: Sequence[dict[str, Any]], peers: Sequence[str]) -> dict[str, Any]:
+    """Returns machine, versions and command; the devices of each workload are in its own entry."""
+    environment = entries[0]["environment"]
+    libraries = {name: environment[name] for name in ("python", "jax", "flax", "optax")}
+    distributions = [PEERS[name].distribution for name in peers]
     return {
-        "machine": found["machine"],
-        "backend": found["backend"],
-        "versions": libraries | dict(_version(PEERS[name]) for name in peers),
+        "machine": environment["machine"],
+        "backend": environment["backend"],
+        "versions": libraries | {name: version(name) for name in distributions},
         "command": command_line(),
     }
-
-
-def _version(peer: Peer) -> tuple[str, str]:
-    distribution = peer.distribution or peer.package
-    return distribution, version(distribution)

@@ -1,38 +1,45 @@
-"""A benchmark's trainings at a glance: this project's several seeds beside the fastest of all settings of each peer."""
+"""Summary of a benchmark's trainings: aejax with several seeds compared with the fastest setting of each peer."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from aejax.report.comparison_table import format_markdown_table
-from benchmark.targets import (
-    PEER_TITLES,
-    SECONDS_KEY,
-    aejax_multiseed_contender,
-    fastest_contender,
-    format_spread,
-    time_ratio,
-)
+from benchmark.entries import Entry, summarize_ratio
+from benchmark.training import SECONDS_KEY
 
-Entry = Mapping[str, Any]
+MIN_SEEDS = 4  # that count as several
+PEER_TITLES = {"torch": "PyTorch", "keras": "Keras"}
+HEADINGS = (
+    "workload",
+    "aejax, s per epoch and seed",
+    *(f"fastest {name}" for name in PEER_TITLES.values()),
+    "of product",
+)
 
 
 def summary_table(workloads: Sequence[Entry]) -> str:
-    """One row for each training of several seeds; empty where there is none, or none has a peer."""
-    rows = [row for entry in workloads if (row := _row(entry)) is not None]
-    headings = (
-        "workload",
-        "aejax, s per epoch and seed",
-        *(f"fastest {name}" for name in PEER_TITLES.values()),
-        "of product",
-    )
-    return format_markdown_table(headings, "l" + "r" * (len(headings) - 1), rows) if rows else ""
+    """Returns a row for each training of several seeds that has a peer; empty if there is none."""
+    rows = [row for entry in workloads if (row := _format_row(entry)) is not None]
+    return format_markdown_table(HEADINGS, "l" + "r" * (len(HEADINGS) - 1), rows) if rows else ""
 
 
-def _row(entry: Entry) -> list[str] | None:
+def _format_row(entry: Entry) -> list[str] | None:
     if entry.get("kind", "training") != "training":
         return None
-    own, peers = aejax_multiseed_contender(entry), [fastest_contender(entry, peer) for peer in PEER_TITLES]
-    if own is None or not any(peers):
+    ours = next((one for one in _contenders_of(entry, "aejax") if one["seeds"] >= MIN_SEEDS), None)
+    fastest = [
+        min(_contenders_of(entry, peer), key=lambda one: one[SECONDS_KEY]["median"], default=None)
+        for peer in PEER_TITLES
+    ]
+    if ours is None or not any(fastest):
         return None
-    beside = ["" if peer is None else f"{format_spread(time_ratio(peer, own))} times as long" for peer in peers]
-    return [entry["name"], f"{own[SECONDS_KEY]['median']:.3g}", *beside, f"{own['share_of_product']:.0%}"]
+    ratios = ["" if one is None else f"{_format_ratio(one, ours)} times as long" for one in fastest]
+    return [entry["name"], f"{ours[SECONDS_KEY]['median']:.3g}", *ratios, f"{ours['share_of_product']:.0%}"]
+
+
+def _contenders_of(entry: Entry, peer: str) -> list[Entry]:
+    return [one for one in entry["contenders"] if one["peer"] == peer]
+
+
+def _format_ratio(slow: Entry, fast: Entry) -> str:
+    ratio = summarize_ratio(slow[SECONDS_KEY], fast[SECONDS_KEY])
+    return f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"

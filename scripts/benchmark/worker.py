@@ -1,166 +1,120 @@
-"""One process of a contender: it reads a job, trains when told, and says how it went.
+"""One process of a contender: it reads a job, builds its models and runs them on request.
 
-    python -m benchmark.worker FOLDER LIBRARY SEEDS THREADS
+    python -m benchmark.worker FOLDER RUNNER SEEDS THREADS
 
-Started by `contenders.py`. It speaks lines of JSON: `{"ready": true}` when its models are built; for each
-`{"epochs": N}` the answer of `Trainer.train`, or why it cannot (`refused`), and the processor seconds it took; for `{}`
-its peak memory and facts. It ends with its input.
+Started by `worker_process.py`. It answers in lines of JSON: `{"ready": true}` when its models are built; to each
+`{"epochs": N}` the result of `Runner.run`, or why it cannot do the job (`refused`), and the processor seconds; to `{}`
+its peak memory and facts. It ends with its input. A peer's process must not import JAX, so runners are imported late.
 """
 
-import functools
 import json
 import os
-import resource
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmark.command.runner import make_runner
-from benchmark.command.workloads import load_command
-from benchmark.logistic_path.job import load_path_job
-from benchmark.training.job import Runner, UnsupportedJobError, load_training_job
+from benchmark.command import load_command
+from benchmark.memory import peak_memory_bytes, process_cpu_seconds
+from benchmark.path_job import load_path_job
+from benchmark.training_job import Runner, UnsupportedJobError, load_training_job
 
-
-def _aejax(folder: Path, seeds: Sequence[int], threads: int) -> Runner:
-    from aejax.cli import configure_cpu_devices
-    from benchmark.training.aejax_runner import make_runner
-
-    configure_cpu_devices(len(seeds))
-    return make_runner(load_training_job(folder), seeds, threads)
+MakeRunner = Callable[[Any, Sequence[int], int], Runner]  # of a job, seeds and threads
+JOB_LOADERS = {"job.json": load_training_job, "path.npz": load_path_job, "command.json": load_command}
 
 
-def _matmul(folder: Path, seeds: Sequence[int], threads: int) -> Runner:
-    from benchmark.training.aejax_runner import make_matmul_runner
+def _aejax_runners() -> Mapping[str, MakeRunner]:
+    from benchmark import aejax_runner, path_runner
 
-    return make_matmul_runner(load_training_job(folder), seeds, threads)
-
-
-def _torch(folder: Path, seeds: Sequence[int], threads: int) -> Runner:
-    from benchmark.training.torch_runner import make_runner
-
-    return make_runner(load_training_job(folder), seeds, threads)
-
-
-def _torch_compile(folder: Path, seeds: Sequence[int], threads: int) -> Runner:
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "compiled")  # nothing that an earlier run has left
-    from benchmark.training.torch_runner import make_compiled_runner
-
-    return make_compiled_runner(load_training_job(folder), seeds, threads)
+    return {
+        "aejax": aejax_runner.make_training_runner,
+        "aejax-encode": aejax_runner.make_encoding_runner,
+        "product": aejax_runner.make_matmul_runner,
+        "path": path_runner.make_path_runner,
+        "path-drawn": path_runner.make_subsampled_path_runner,
+    }
 
 
-def _keras(folder: Path, seeds: Sequence[int], threads: int) -> Runner:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow says at every start which instructions it found
-    from benchmark.training.keras_runner import make_runner
+def _torch_runners() -> Mapping[str, MakeRunner]:
+    from benchmark import torch_runner
 
-    return make_runner(load_training_job(folder), seeds, threads)
-
-
-def _sklearn_perceptron(folder: Path, seeds: Sequence[int], threads: int) -> Runner:
-    from benchmark.training.sklearn_runner import make_runner
-
-    return make_runner(load_training_job(folder), seeds, threads)
+    return {
+        "torch": torch_runner.make_training_runner,
+        "torch-compile": torch_runner.make_compiled_runner,
+        "torch-encode": torch_runner.make_encoding_runner,
+    }
 
 
-def _path(folder: Path, seeds: Sequence[int], threads: int, *, subsample: bool = False) -> Runner:
-    from aejax.cli import configure_cpu_devices
-    from benchmark.logistic_path.aejax_runner import make_runner
+def _keras_runners() -> Mapping[str, MakeRunner]:
+    from benchmark import keras_runner
 
-    configure_cpu_devices(len(seeds))
-    return make_runner(load_path_job(folder), seeds, subsample=subsample)
-
-
-def _sklearn(
-    folder: Path, seeds: Sequence[int], threads: int, *, dtype: str = "float32", max_iter: int = 10_000
-) -> Runner:
-    from benchmark.logistic_path.sklearn_runner import make_runner
-
-    return make_runner(load_path_job(folder), dtype, max_iter)
+    return {  # `KERAS_BACKEND` selects the backend
+        "keras-tensorflow": keras_runner.make_training_runner,
+        "keras-jax": keras_runner.make_training_runner,
+        "keras-tensorflow-encode": keras_runner.make_encoding_runner,
+        "keras-jax-encode": keras_runner.make_encoding_runner,
+    }
 
 
-def _aejax_encode(folder: Path, seeds: Sequence[int], threads: int) -> Runner:
-    from aejax.cli import configure_cpu_devices
-    from benchmark.encoding.aejax_runner import make_runner
+def _sklearn_runners() -> Mapping[str, MakeRunner]:
+    from benchmark import sklearn_runner
 
-    configure_cpu_devices(len(seeds))
-    return make_runner(load_training_job(folder), seeds, threads)
-
-
-def _torch_encode(folder: Path, seeds: Sequence[int], threads: int) -> Runner:
-    from benchmark.encoding.torch_runner import make_runner
-
-    return make_runner(load_training_job(folder), seeds, threads)
+    return {
+        "sklearn-perceptron": sklearn_runner.make_training_runner,
+        "sklearn": lambda job, seeds, threads: sklearn_runner.make_path_runner(job, "float32", 10_000),
+        "sklearn-float64": lambda job, seeds, threads: sklearn_runner.make_path_runner(job, "float64", 10_000),
+        "sklearn-100": lambda job, seeds, threads: sklearn_runner.make_path_runner(job, "float32", 100),
+    }
 
 
-def _keras_encode(folder: Path, seeds: Sequence[int], threads: int) -> Runner:
-    from benchmark.encoding.keras_runner import make_runner
+def _command_runners() -> Mapping[str, MakeRunner]:
+    from benchmark.command import make_command_runner
 
-    return make_runner(load_training_job(folder), seeds, threads)
-
-
-def _command(folder: Path, seeds: Sequence[int], threads: int) -> Runner:
-    return make_runner(load_command(folder))
+    return {"command": make_command_runner}
 
 
-RUNNERS: dict[str, Callable[[Path, Sequence[int], int], Runner]] = {
-    "aejax": _aejax,
-    "product": _matmul,
-    "torch": _torch,
-    "torch-compile": _torch_compile,
-    "keras-tensorflow": _keras,  # which of the two is for `KERAS_BACKEND` to say
-    "keras-jax": _keras,
-    "sklearn-perceptron": _sklearn_perceptron,
-    "aejax-encode": _aejax_encode,
-    "torch-encode": _torch_encode,
-    "keras-tensorflow-encode": _keras_encode,
-    "keras-jax-encode": _keras_encode,
-    "command": _command,
-    "path": _path,
-    "path-drawn": functools.partial(_path, subsample=True),
-    "sklearn": _sklearn,
-    "sklearn-float64": functools.partial(_sklearn, dtype="float64"),
-    "sklearn-100": functools.partial(_sklearn, max_iter=100),
+# By the first word of a runner's name.
+RUNNER_GROUPS: dict[str, Callable[[], Mapping[str, MakeRunner]]] = {
+    "aejax": _aejax_runners,
+    "product": _aejax_runners,
+    "path": _aejax_runners,
+    "torch": _torch_runners,
+    "keras": _keras_runners,
+    "sklearn": _sklearn_runners,
+    "command": _command_runners,
 }
 
 
-def peak_memory_bytes() -> int:
-    """Largest resident set of this process, in bytes.
+def load_runner(folder: Path, name: str, seeds: Sequence[int], threads: int) -> Runner:
+    """Returns a runner for the job in a folder."""
+    group = RUNNER_GROUPS[name.partition("-")[0]]
+    if group is _aejax_runners:
+        from aejax.cli import configure_cpu_devices
 
-    On Linux `getrusage` also counts what the parent held when it started this process, so the kernel's own mark for
-    this program is read there.
-    """
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+        configure_cpu_devices(len(seeds))
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "compiled")  # empty: nothing from an earlier run
+    job = next(load(folder) for file, load in JOB_LOADERS.items() if (folder / file).exists())
+    return group()[name](job, seeds, threads)
 
 
 def serve(folder: Path, runner_name: str, seeds: Sequence[int], threads: int) -> None:
-    """Answer until the input ends."""
+    """Answers requests until the input ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints does not mix with the answers
-    trainer = RUNNERS[runner_name](folder, seeds, threads)
+    runner = load_runner(folder, runner_name, seeds, threads)
     print(json.dumps({"ready": True}), file=answers)
     for line in sys.stdin:
         epochs = json.loads(line).get("epochs")
         if epochs:
-            began = _cpu_seconds()
+            before = process_cpu_seconds()
             try:
-                answer = trainer.run(epochs)
+                answer = runner.run(epochs)
             except UnsupportedJobError as reason:
                 answer = {"refused": str(reason)}
-            answer["cpu_seconds"] = _cpu_seconds() - began
+            answer["cpu_seconds"] = process_cpu_seconds() - before
         else:
-            answer = {"peak_memory_bytes": peak_memory_bytes(), **trainer.facts()}
+            answer = {"peak_memory_bytes": peak_memory_bytes(), **runner.facts()}
         print(json.dumps(answer), file=answers)
-
-
-def _cpu_seconds() -> float:
-    """What this process has worked, and those that it started and that have ended."""
-    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A contender's processes, and the line to them."""
+"""The parent's side of a contender's processes."""
 
 import contextlib
 import json
@@ -12,40 +12,40 @@ from typing import Any, NamedTuple
 
 import aejax
 from benchmark.contenders import Contender
+from benchmark.memory import machine_cpu_seconds
 
-# A worker imports `aejax` and `benchmark` from where this process has them.
+# A worker imports `aejax` and `benchmark` from the same places as this process.
 IMPORT_PATHS = (str(Path(__file__).resolve().parents[1]), str(Path(aejax.__file__).resolve().parents[1]))
 
 
 class WorkerProcess:
-    """The parent's end of one process."""
+    """A process of a contender."""
 
     def __init__(self, contender: Contender, seeds: Sequence[int], folder: Path) -> None:
         self._name = contender.name
         arguments = [str(folder), contender.runner, json.dumps(seeds), str(contender.threads)]
         path = os.pathsep.join(filter(None, [*IMPORT_PATHS, os.environ.get("PYTHONPATH")]))
-        # Several JAX processes wait at the same time: none may take most of an accelerator's memory in advance.
-        environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ, "PYTHONPATH": path}
-        environment |= dict(contender.env_vars)
+        # Several JAX processes are alive at the same time: none may reserve most of an accelerator's memory.
+        env = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ, "PYTHONPATH": path, **dict(contender.env_vars)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmark.worker", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
-            env=environment,
+            env=env,
         )
 
     def send(self, request: dict[str, Any]) -> None:
-        """Send a question; `answer` waits for what it says."""
+        """Sends a request; `receive` waits for the answer."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(request) + "\n")
 
     def receive(self) -> dict[str, Any]:
-        """The next line of the process.
+        """Returns the next answer.
 
         Raises:
-            RuntimeError: it has ended; its own traceback is on standard error.
+            RuntimeError: the process has ended; its traceback is on standard error.
         """
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -54,7 +54,7 @@ class WorkerProcess:
         return json.loads(line)
 
     def stop(self) -> None:
-        """End the process."""
+        """Ends the process."""
         for pipe in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(BrokenPipeError):
                 if pipe is not None:
@@ -65,7 +65,7 @@ class WorkerProcess:
 
 @contextlib.contextmanager
 def start_workers(contender: Contender, folder: Path) -> Iterator[list[WorkerProcess]]:
-    """The contender's processes, ready to train; they end with the block."""
+    """Yields the contender's processes with their models built; they end with the block."""
     workers: list[WorkerProcess] = []
     try:
         workers += [WorkerProcess(contender, seeds, folder) for seeds in contender.seeds_per_process]
@@ -78,31 +78,19 @@ def start_workers(contender: Contender, folder: Path) -> Iterator[list[WorkerPro
 
 
 class WorkerResponses(NamedTuple):
-    """What a contender's processes said, and what it took."""
+    """The answers of a contender's processes to one request."""
 
     seconds: float  # wall time until the last process had answered
-    other_cores: float | None  # processor cores that other programs used meanwhile; None where that is not known
+    other_cores: float  # processor cores that other programs used in that time
     messages: list[dict[str, Any]]  # of each process
 
 
 def request_all(workers: Sequence[WorkerProcess], request: dict[str, Any]) -> WorkerResponses:
-    """Ask every process of a contender at once and wait for all."""
-    busy, began = _machine_cpu_seconds(), time.perf_counter()
+    """Sends a request to every process of a contender at once and waits for all answers."""
+    busy_before, began = machine_cpu_seconds(), time.perf_counter()
     for worker in workers:
         worker.send(request)
-    said = [worker.receive() for worker in workers]
-    seconds, busy_after = time.perf_counter() - began, _machine_cpu_seconds()
-    if busy is None or busy_after is None:
-        return WorkerResponses(seconds, None, said)
-    own = sum(answer.get("cpu_seconds", 0.0) for answer in said)
-    return WorkerResponses(seconds, max(0.0, (busy_after - busy - own) / seconds), said)
-
-
-def _machine_cpu_seconds() -> float | None:
-    """Processor seconds that this machine has worked since it started; known on Linux only."""
-    try:
-        fields = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:9]
-    except OSError:
-        return None
-    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields)
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+    answers = [worker.receive() for worker in workers]
+    seconds, busy = time.perf_counter() - began, machine_cpu_seconds() - busy_before
+    other = busy - sum(answer.get("cpu_seconds", 0.0) for answer in answers)
+    return WorkerResponses(seconds, max(0.0, other / seconds), answers)

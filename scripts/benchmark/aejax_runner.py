@@ -1,0 +1,105 @@
+"""aejax as a contender: training, encoding, and a matrix product.
+
+Training runs the programs of `experiments.training`. Timed are shuffling on the host, sending the order to the devices
+and fetching the losses; not the validation loss of each epoch, which peers do not compute either.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aejax.data.shuffling import shuffle_epochs, steps_per_epoch
+from aejax.experiments.environment import describe_environment
+from aejax.experiments.experiment import Experiment, prepare_experiment, shard_rows
+from aejax.experiments.feature_extraction import apply_to_rows
+from aejax.experiments.progress import SilentReporter
+from aejax.experiments.training import epochs_per_call, init_variables
+from aejax.methods import METHODS
+from aejax.train.epoch import SeedData, make_train_epochs
+from aejax.train.optimizers import make_optimizer
+from aejax.train.plan import Plan
+from aejax.train.state import init_progress
+from benchmark.training_job import Runner, TrainingJob
+
+MATMUL_SIZE = 2048  # rows and columns of the matrices whose product gives the machine's rate
+MATMUL_FLOPS = 2 * MATMUL_SIZE**3
+
+
+def _prepare_experiment(job: TrainingJob, seeds: Sequence[int]) -> Experiment:
+    """Returns the experiment of seeds `0..n-1`, sharded over the devices that JAX finds."""
+    return prepare_experiment(dataclasses.replace(job.config, seeds=len(seeds)), job.dataset, SilentReporter())
+
+
+def describe_worker(plan: Plan) -> dict[str, Any]:
+    """Returns the environment, without the worker's command: the benchmark records its own."""
+    return {key: value for key, value in describe_environment(plan).items() if key != "command"}
+
+
+def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
+    """Returns a runner that trains all seeds at once."""
+    experiment = _prepare_experiment(job, seeds)
+    config, plan, compiler, rows = job.config, experiment.plan, experiment.compiler, experiment.split.train
+    batch = config.train.batch_size
+    method = METHODS[config.method](experiment.problem)
+    assert method.objective is not None
+    optimizer = make_optimizer(config.optimizer, steps_per_epoch(rows.shape[1], batch), config.train.epochs)
+    variables = init_variables(experiment, method)
+    compile_seconds = {"start": compiler.pop_seconds()}
+    progress = compiler(plan.map_seeds(lambda own: init_progress(own, optimizer)), variables)
+    compile_seconds["optimizer"] = compiler.pop_seconds()
+    train_epochs = plan.map_seeds(
+        make_train_epochs(method.objective, optimizer), replicated_argnums=(3,), donate_argnums=(0,)
+    )
+    no_validation = np.zeros((len(seeds), 0), np.int64)
+    data = SeedData(experiment.keys("noise"), experiment.device_scaler, shard_rows(experiment, no_validation))
+    done = 0
+
+    def run(epochs: int) -> dict[str, Any]:
+        nonlocal progress, done
+        per_call = math.gcd(epochs, epochs_per_call(config.train.epochs, rows.size))
+        for first in range(done, done + epochs, per_call):
+            order = plan.shard(shuffle_epochs(rows, first, per_call, batch))
+            progress, metrics = compiler(train_epochs, progress, order, data, experiment.examples)
+            history = plan.to_host(metrics)
+        done += epochs
+        compile_seconds["epochs"] = compile_seconds.get("epochs", 0.0) + compiler.pop_seconds()
+        return {"loss": history["train_loss"][:, -1].tolist(), "steps": order.shape[2]}
+
+    return Runner(run, lambda: {"compile_seconds": compile_seconds, "environment": describe_worker(plan)})
+
+
+def make_encoding_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
+    """Returns a runner with untrained encoders of all seeds, whose "epoch" encodes all rows."""
+    experiment = _prepare_experiment(job, seeds)
+    method = METHODS[job.config.method](experiment.problem)
+    variables = init_variables(experiment, method)
+    experiment.compiler.pop_seconds()
+    compile_seconds = {"encode": 0.0}
+
+    def run(rounds: int) -> dict[str, Any]:
+        for _ in range(rounds):
+            codes = apply_to_rows(experiment, method.encode, variables, job.rows)
+        compile_seconds["encode"] += experiment.compiler.pop_seconds()
+        return {"codes": list(codes.shape[1:])}
+
+    return Runner(run, lambda: {"compile_seconds": compile_seconds, "environment": describe_worker(experiment.plan)})
+
+
+def make_matmul_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
+    """Returns a runner whose "epoch" is one float32 product of square matrices, `MATMUL_FLOPS`."""
+    matrix = jax.random.normal(jax.random.key(0), (MATMUL_SIZE, MATMUL_SIZE)) / MATMUL_SIZE
+    multiply = jax.jit(lambda left, right: left @ right)
+
+    def run(epochs: int) -> dict[str, Any]:
+        result = matrix
+        for _ in range(epochs):
+            result = multiply(result, matrix)
+        jax.block_until_ready(result)
+        return {"loss": [], "steps": 1}
+
+    return Runner(run, lambda: {"dtype": str(jnp.result_type(matrix))})

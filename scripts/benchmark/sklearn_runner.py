@@ -1,0 +1,94 @@
+"""scikit-learn as a contender: `MLPRegressor` that learns its inputs, and `LogisticRegression(C=1)`.
+
+`MLPRegressor` has squared error and Adam as aejax has them, but its outputs are linear and its biases start at random.
+`partial_fit` shuffles, and its last batch of an epoch may be smaller. It is fastest in float32. `LogisticRegression` is
+fastest with contiguous rows in float32; float64 is what it makes of most inputs.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sklearn
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPRegressor
+
+from aejax.data.shuffling import steps_per_epoch
+from benchmark.architecture import dense_architecture
+from benchmark.path_job import SKLEARN_C, PathJob, certify_solutions
+from benchmark.training_job import Runner, TrainingJob
+
+WARM_UP_ROWS = 1000  # fitted before the clock starts, so that lazy imports are done
+
+
+def make_model(job: TrainingJob, seed: int) -> MLPRegressor:
+    """Returns the untrained model of a seed."""
+    dense, config = dense_architecture(job.config), job.config
+    return MLPRegressor(
+        hidden_layer_sizes=(*dense.hidden, dense.latent_dim, *dense.decoder_hidden),
+        activation=dense.code_activation,
+        solver="adam",
+        alpha=0.0,
+        batch_size=min(config.train.batch_size, len(job.rows)),
+        learning_rate_init=config.optimizer.learning_rate,
+        random_state=seed,
+    )
+
+
+def mean_squared_error(model: MLPRegressor) -> float:
+    """Returns the mean squared error of the last epoch; scikit-learn records half of it."""
+    return 2 * float(model.loss_)
+
+
+def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
+    """Returns a runner that trains one seed after the other; the environment limits the BLAS library's threads."""
+    inputs, models = job.scaled_inputs(), [make_model(job, seed) for seed in seeds]
+    steps = steps_per_epoch(len(inputs), job.config.train.batch_size)
+
+    def run(epochs: int) -> dict[str, Any]:
+        for model in models:
+            for _ in range(epochs):
+                model.partial_fit(inputs, inputs)
+        return {"loss": [mean_squared_error(model) for model in models], "steps": steps}
+
+    return Runner(run, lambda: {"version": sklearn.__version__, "compile_seconds": None})
+
+
+def make_path_runner(job: PathJob, dtype: str, max_iter: int) -> Runner:
+    """Returns a runner whose "epoch" is one fit."""
+    features = np.ascontiguousarray(job.features, dtype=dtype)
+    model = LogisticRegression(C=SKLEARN_C, max_iter=max_iter)
+    first_of_class = np.unique(job.labels, return_index=True)[1]
+    rows = np.union1d(first_of_class, np.arange(min(WARM_UP_ROWS, len(job.labels))))
+    fit_silently(LogisticRegression(C=SKLEARN_C, max_iter=2), features[rows], job.labels[rows])
+
+    def run(epochs: int) -> dict[str, Any]:
+        for _ in range(epochs):
+            fit_silently(model, features, job.labels)
+        return {"iterations": [model.n_iter_.tolist()]}
+
+    def facts() -> dict[str, Any]:
+        weights, bias = symmetric_softmax_weights(model.coef_, model.intercept_)
+        all_rows = np.arange(len(job.labels))
+        points = certify_solutions(job, all_rows, weights[None], bias[None], [1 / (SKLEARN_C * len(job.labels))])
+        settings = {"version": sklearn.__version__, "dtype": dtype, "max_iter": max_iter}
+        return {**settings, "points": [points], "at_peers_strength": points[0]}
+
+    return Runner(run, facts)
+
+
+def fit_silently(model: LogisticRegression, features: np.ndarray, labels: np.ndarray) -> None:
+    """Fits without the warning about `max_iter`, which the results report as `iterations`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(features, labels)
+
+
+def symmetric_softmax_weights(coefficients: np.ndarray, intercepts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns softmax weights `(d, classes)` and intercepts; two classes share their one row half and half."""
+    if len(coefficients) == 1:
+        coefficients = np.concatenate([-coefficients, coefficients]) / 2
+        intercepts = np.concatenate([-intercepts, intercepts]) / 2
+    return coefficients.T, intercepts

@@ -1,0 +1,178 @@
+"""Peers train what this project trains: the same parameters, and from the same weights the same losses."""
+
+import dataclasses
+import importlib.util
+import os
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from benchmark.training_job import TrainingJob
+from benchmark.workloads import TUTORIAL_SPLIT, TrainingWorkload, prepare_training_job
+
+from aejax.autoencoders.registry import KINDS
+from aejax.config import DataConfig, ModelConfig, PretrainConfig
+from aejax.data.batching import Batch
+from aejax.experiments.experiment import problem_spec_for
+from aejax.recipes import get_recipe
+from aejax.train.optimizers import make_optimizer
+
+DIGITS = DataConfig(dataset="digits")
+CONFIGS: dict[str, PretrainConfig] = {
+    "deep": dataclasses.replace(get_recipe("tutorial-deep"), data=DIGITS),
+    "dense64": dataclasses.replace(get_recipe("tutorial-dense64"), data=DIGITS),
+    "tabular": dataclasses.replace(
+        get_recipe("tutorial-tabular"),
+        data=dataclasses.replace(get_recipe("tutorial-tabular").data, tabular_samples=300),
+    ),
+    "k-sparse": dataclasses.replace(get_recipe("k-sparse"), split=TUTORIAL_SPLIT),
+    "vae": dataclasses.replace(get_recipe("vae"), split=TUTORIAL_SPLIT),
+    "conv": dataclasses.replace(
+        get_recipe("conv"),
+        split=TUTORIAL_SPLIT,
+        model=ModelConfig(channels=(4, 6, 8), latent_dim=5, code_activation="relu"),
+    ),
+}
+BATCH = 32
+Path = tuple[str, ...]
+
+
+def job_of(name: str) -> TrainingJob:
+    return prepare_training_job(TrainingWorkload(CONFIGS[name]), None)
+
+
+def inputs_of(job: TrainingJob) -> np.ndarray:
+    return job.scaled_inputs()[:BATCH]
+
+
+def in_order(params: Any) -> list[tuple[Path, np.ndarray]]:
+    """This project's parameters from inputs to outputs, each layer's weights before its bias."""
+
+    def place(item: tuple[Path, np.ndarray]) -> tuple[Any, ...]:
+        part, *between, layer, own = item[0]
+        depth = 2 if layer in ("code", "log_variance", "output") else 1 if between or "Conv" in layer else 0
+        number = int(layer.rpartition("_")[2]) if "_" in layer and layer[0].isupper() else 0
+        return part != "encoder", depth, number, layer.startswith("BatchNorm"), layer, own == "bias"
+
+    flat = jax.tree_util.tree_flatten_with_path(params)[0]
+    return sorted(((tuple(key.key for key in path), np.asarray(leaf)) for path, leaf in flat), key=place)
+
+
+def our_losses(job: TrainingJob, inputs: np.ndarray) -> tuple[list[tuple[Path, np.ndarray]], list[float]]:
+    """Parameters at the start, and the loss of a batch before and after one step on it."""
+    kind = KINDS[job.config.method](problem_spec_for(job.config, job.dataset))
+    variables = kind.model.init(jax.random.key(0))
+    params = dict(variables["params"])
+    params.pop("elbo", None)
+    if job.config.method == "vae":  # hardly any noise, which no two libraries draw alike
+        encoder = params["encoder"]
+        still = {
+            "kernel": jnp.zeros_like(encoder["log_variance"]["kernel"]),
+            "bias": jnp.full_like(encoder["log_variance"]["bias"], -9.9),
+        }
+        params["encoder"] = {**encoder, "log_variance": still}
+    optimizer = make_optimizer(job.config.optimizer, 1, 1)
+    batch = Batch(jnp.asarray(inputs), jnp.zeros(len(inputs), int))
+
+    def loss(own: Any) -> jax.Array:
+        whole = {**variables, "params": {**variables["params"], **own}}
+        return kind.objective.loss(whole, batch, jax.random.key(1))[0]
+
+    before, gradient = jax.jit(jax.value_and_grad(loss))(params)
+    updates, _ = jax.jit(optimizer.update)(gradient, optimizer.init(params), params)
+    after = jax.jit(loss)(optax.apply_updates(params, updates))
+    return in_order(params), [float(before), float(after)]
+
+
+def agree(name: str, theirs: list[float], ours: list[float]) -> None:
+    """To 1e-5 before the step; after it to what is left of where Adam's epsilon stands."""
+    assert theirs[0] == pytest.approx(ours[0], rel=1e-3 if name == "vae" else 1e-5)
+    assert theirs[1] == pytest.approx(ours[1], rel=1e-3 if name == "vae" else 5e-5)
+
+
+def as_keras(path: Path, value: np.ndarray) -> np.ndarray:
+    """Keras keeps a transposed convolution's kernel with the channels after it in front."""
+    return np.swapaxes(value, 2, 3) if "Transposed" in path[-2] and value.ndim == 4 else value
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_keras_steps_as_we_do(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("keras") is None:
+        pytest.skip("keras is not installed")
+    monkeypatch.setitem(os.environ, "KERAS_BACKEND", "jax")
+    job = job_of(name)
+    inputs = inputs_of(job)
+    params, ours = our_losses(job, inputs)
+    # What this project holds its own code to, Keras' is not held to.
+    with warnings.catch_warnings(), jax.legacy_prng_key("allow"), jax.numpy_rank_promotion("allow"):
+        warnings.simplefilter("ignore")
+        from benchmark import keras_runner
+
+        model = keras_runner.make_model(job, 0)
+        values = [as_keras(path, value) for path, value in params]
+        assert [tuple(variable.shape) for variable in model.trainable_variables] == [value.shape for value in values]
+        for variable, value in zip(model.trainable_variables, values, strict=True):
+            variable.assign(value)
+        theirs = [float(model.train_on_batch(inputs, inputs)) for _ in range(2)]
+    agree(name, theirs, ours)
+
+
+def as_torch(path: Path, value: np.ndarray) -> np.ndarray:
+    """PyTorch keeps weights with the units after them in front."""
+    return value.T if path[-1] == "kernel" else value
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "conv"])  # which PyTorch pads on the other side
+def test_torch_steps_as_we_do(name: str) -> None:
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("torch is not installed")
+    import torch
+    from benchmark import torch_runner
+
+    job = job_of(name)
+    inputs = inputs_of(job)
+    params, ours = our_losses(job, inputs)
+    learner = torch_runner.make_seed_model(job, 0, torch.device("cpu"))
+    own = list(learner.model.parameters())
+    assert [tuple(one.shape) for one in own] == [as_torch(*pair).shape for pair in params]
+    with torch.no_grad():
+        for one, pair in zip(own, params, strict=True):
+            one.copy_(torch.from_numpy(as_torch(*pair).copy()))
+    loss_of, theirs = torch_runner.make_loss(job.config), []
+    for _ in range(2):
+        learner.zero_grad()
+        loss = loss_of(learner.model, torch.from_numpy(inputs))
+        loss.backward()
+        learner.step()
+        theirs.append(float(loss.detach()))
+    agree(name, theirs, ours)
+
+
+def mean_squared_error(model: Any, inputs: np.ndarray) -> float:
+    return float(np.mean((model.predict(inputs) - inputs) ** 2))
+
+
+def test_sklearns_loss_is_the_mean_squared_error() -> None:
+    from benchmark import sklearn_runner
+
+    job = job_of("dense64")
+    job = dataclasses.replace(job, rows=job.rows[:BATCH])  # one step
+    model = sklearn_runner.make_model(job, 0)
+    inputs = job.scaled_inputs()
+    model.partial_fit(inputs, inputs)
+    before = mean_squared_error(model, inputs)
+    model.partial_fit(inputs, inputs)
+    assert sklearn_runner.mean_squared_error(model) == pytest.approx(before, rel=1e-5)
+
+
+@pytest.mark.parametrize(("name", "takes_part"), [("dense64", True), *((n, False) for n in CONFIGS if n != "dense64")])
+def test_sklearn_takes_part_where_it_does_such_work(name: str, takes_part: bool) -> None:
+    from benchmark.peers import PEERS
+
+    contenders = PEERS["sklearn"].contenders_for("training", job_of(name), 4, 2)
+    assert bool(contenders) == takes_part
+    assert all("outputs are linear" in one.note for one in contenders)
