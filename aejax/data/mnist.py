@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow_datasets as tfds
 from PIL import Image
 
 from aejax.data.dataset import Dataset, make_dataset
-from aejax.data.idx import find_idx_files, load_idx_folder, read_idx
+from aejax.data.idx import MNIST_FILES, find_idx_files, load_idx_folder, read_idx
 from aejax.data.npz import read_arrays
-from aejax.data.tfds_builder import import_tfds, silence_tfds, summarize_error, tfds_data_dir
+from aejax.data.tfds_builder import silence_tfds, summarize_error, tfds_data_dir
 from aejax.data.tfds_dataset import read_prepared
 from aejax.errors import InputError, require
 
@@ -66,18 +67,13 @@ def load_mnist(data_dir: Path | None = None) -> Dataset:
         if find_idx_files(folder):
             _verify_originals(folder)
             return load_idx_folder(folder, "mnist")
-    tfds = _import_tfds()
     root = tfds_data_dir(data_dir)
     cache = root / "mnist" / f"decoded-{VERSION}.npz"
     dataset = _read_cache(cache)
     if dataset is None:
-        dataset = read_prepared(tfds, tfds.builder_from_directory(prepare_mnist(root)), "mnist")
+        dataset = read_prepared(tfds.builder_from_directory(prepare_mnist(root)), "mnist")
         _write_cache(cache, dataset)
     return dataset
-
-
-def _import_tfds() -> Any:
-    return import_tfds("--dataset mnist", f", or {IDX_HINT}")
 
 
 def _verify_originals(folder: Path) -> None:
@@ -96,13 +92,14 @@ def prepare_mnist(data_dir: Path, manual_dir: Path | None = None) -> Path:
 
     Args:
         data_dir: TFDS's root folder.
-        manual_dir: a folder with the four `.gz` files, which is only read; without it they are downloaded. Sizes and
-            SHA-256s are verified either way.
+        manual_dir: a folder with the four `.gz` files, which is only read; default: `data_dir` or `data_dir/mnist` if
+            they are there, else they are downloaded. SHA-256s are verified either way.
 
     Raises:
         InputError: the download fails or gives other files than the originals, or the folder cannot be written.
     """
-    tfds = _import_tfds()
+    if manual_dir is None:
+        manual_dir = next(filter(_has_downloads, (data_dir, data_dir / "mnist")), None)
     if manual_dir is not None:
         _verify_originals(manual_dir)
     config = tfds.download.DownloadConfig(
@@ -127,6 +124,12 @@ def prepare_mnist(data_dir: Path, manual_dir: Path | None = None) -> Path:
     return Path(builder.data_dir)
 
 
+def _has_downloads(folder: Path) -> bool:
+    """Whether `folder` holds the four files as they are downloaded."""
+    files = find_idx_files(folder)
+    return files.keys() == MNIST_FILES.keys() and all(path.suffix == ".gz" for path in files.values())
+
+
 def _require_connection(url: str) -> None:
     """Raises OSError if the host of `url` cannot be reached directly, which TFDS would retry for minutes."""
     if not urllib.request.getproxies():
@@ -135,7 +138,6 @@ def _require_connection(url: str) -> None:
 
 def _builder_class() -> Any:
     """Returns TFDS's MNIST builder with unpacking and encoding replaced, which need TensorFlow."""
-    tfds = _import_tfds()
 
     class MnistWithoutTensorFlow(tfds.builder_cls("mnist"), skip_registration=True):  # type: ignore
         name = "mnist"

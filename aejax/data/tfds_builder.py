@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import tensorflow_datasets as tfds
+
 from aejax.errors import InputError, require
 
 TFDS_NAME = re.compile(r"(?P<set>\w+(/[\w.\-]+)?)(:(?P<version>[\d.*]+))?", re.ASCII)
@@ -30,23 +32,6 @@ PREPARE_ELSEWHERE_HINT = (
 )
 
 Preparers = Mapping[str, Callable[[Path], object]]
-
-
-def import_tfds(flag: str, alternative: str = "") -> Any:
-    """Imports tensorflow_datasets, which takes seconds.
-
-    Args:
-        flag: the flag that needs it.
-        alternative: another way to get the data, for the end of the message.
-
-    Raises:
-        InputError: it is not installed.
-    """
-    try:
-        import tensorflow_datasets
-    except ImportError as error:
-        raise InputError(f"{flag}: {error}; pip install tensorflow-datasets{alternative}") from error
-    return tensorflow_datasets
 
 
 def tfds_data_dir(data_dir: Path | None) -> Path:
@@ -65,8 +50,6 @@ def summarize_error(error: BaseException) -> str:
 @contextlib.contextmanager
 def silence_tfds() -> Iterator[None]:
     """Suppresses notices and log lines of TFDS, and its progress bars if standard error is not a terminal."""
-    import tensorflow_datasets as tfds
-
     levels = {logger: logger.level for logger in map(logging.getLogger, ("absl", "urllib3"))}
     for logger in levels:
         logger.setLevel(logging.ERROR)
@@ -80,11 +63,10 @@ def silence_tfds() -> Iterator[None]:
         tfds.enable_progress_bar()  # the default; TFDS does not report the current setting
 
 
-def find_prepared_builder(tfds: Any, name: str, root: Path, preparers: Preparers | None = None) -> Any | None:
+def find_prepared_builder(name: str, root: Path, preparers: Preparers | None = None) -> Any | None:
     """Returns the builder of a set that is prepared in `root`, or None; the newest version unless `name` gives one.
 
     Args:
-        tfds: the library.
         name: NAME, NAME/CONFIG, NAME:VERSION or NAME/CONFIG:VERSION.
         root: TFDS's root folder.
         preparers: functions that prepare some sets into `root`, called if the set is not there.
@@ -130,7 +112,7 @@ def _find_version_dir(name: str, root: Path) -> Path | None:
     return max(versions, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
 
 
-def download_and_prepare(tfds: Any, name: str, root: Path) -> Any:
+def download_and_prepare(name: str, root: Path) -> Any:
     """Lets TFDS download a set and prepare it in `root` as array_record, and returns its builder.
 
     Raises:
@@ -178,12 +160,11 @@ def _hide_gpus_from_tensorflow() -> None:
 
 
 def read_blocks(
-    tfds: Any, builder: Any, split: str, names: Sequence[str], encoded: Sequence[str] = ()
+    builder: Any, split: str, names: Sequence[str], encoded: Sequence[str] = ()
 ) -> Iterator[list[dict[str, Any]]]:
     """Yields the records of a split in their order on disk, in blocks of `RECORDS_PER_BLOCK`.
 
     Args:
-        tfds: the library.
         builder: the builder of a prepared set.
         split: the split's name.
         names: the features to read.
@@ -196,7 +177,7 @@ def read_blocks(
     decoders = {name: tfds.decode.SkipDecoding() for name in encoded}
     read = _read_random_access if formats & {"array_record", "parquet"} else _read_with_tensorflow
     try:
-        yield from read(tfds, builder, split, names, decoders)
+        yield from read(builder, split, names, decoders)
     except InputError:
         raise
     except Exception as error:  # the type depends on the file format
@@ -210,7 +191,7 @@ def read_blocks(
 
 
 def _read_random_access(
-    tfds: Any, builder: Any, split: str, names: Sequence[str], decoders: dict[str, Any]
+    builder: Any, split: str, names: Sequence[str], decoders: dict[str, Any]
 ) -> Iterator[list[dict[str, Any]]]:
     selected = tfds.features.FeaturesDict({name: builder.info.features[name] for name in names})
     source = builder.as_data_source(split=split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
@@ -221,7 +202,7 @@ def _read_random_access(
 
 
 def _read_with_tensorflow(
-    tfds: Any, builder: Any, split: str, names: Sequence[str], decoders: dict[str, Any]
+    builder: Any, split: str, names: Sequence[str], decoders: dict[str, Any]
 ) -> Iterator[list[dict[str, Any]]]:
     import tensorflow  # noqa: F401  TFDS reports a missing TensorFlow by a long banner
 

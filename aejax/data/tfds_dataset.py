@@ -13,7 +13,6 @@ from aejax.data.tfds_builder import (
     Preparers,
     download_and_prepare,
     find_prepared_builder,
-    import_tfds,
     read_blocks,
     silence_tfds,
     tfds_data_dir,
@@ -59,28 +58,25 @@ def load_tfds(
     Raises:
         InputError: the set does not exist, cannot be prepared or read, or has no class label or no suitable inputs.
     """
-    tfds = import_tfds(f"--dataset tfds:{name}")
     root = tfds_data_dir(data_dir)
-    builder = find_prepared_builder(tfds, name, root, preparers) or download_and_prepare(tfds, name, root)
-    return read_prepared(tfds, builder, name, label=label, image_size=image_size)
+    builder = find_prepared_builder(name, root, preparers) or download_and_prepare(name, root)
+    return read_prepared(builder, name, label=label, image_size=image_size)
 
 
-def read_prepared(
-    tfds: Any, builder: Any, name: str, *, label: str | None = None, image_size: int | None = None
-) -> Dataset:
+def read_prepared(builder: Any, name: str, *, label: str | None = None, image_size: int | None = None) -> Dataset:
     """Loads the set of a builder whose files are prepared; see `load_tfds`."""
-    prepared = describe_prepared(tfds, builder, name, label, image_size)
+    prepared = describe_prepared(builder, name, label, image_size)
     selection, infos = prepared.selection, [builder.info.splits[split] for split in prepared.splits]
     with silence_tfds():
         if selection.image:
             require_host_memory(sum(info.num_bytes for info in infos), f"{prepared.source}: its files")
-            images, labels = _read_encoded_images(tfds, prepared)
+            images, labels = _read_encoded_images(prepared)
             inputs = decode_images(images, prepared.source, image_size)
         else:
             n, width = sum(info.num_examples for info in infos), int(np.prod(selection.numbers_shape))
             size = n * width * selection.numbers_dtype.itemsize
             require_host_memory(size, f"{prepared.source}: {n} rows of {width} numbers")
-            inputs, labels = _read_numbers(tfds, prepared)
+            inputs, labels = _read_numbers(prepared)
     counts = [info.num_examples for info in infos]
     return make_dataset(
         name,
@@ -94,14 +90,14 @@ def read_prepared(
     )
 
 
-def describe_prepared(tfds: Any, builder: Any, name: str, label: str | None, image_size: int | None) -> PreparedSet:
+def describe_prepared(builder: Any, name: str, label: str | None, image_size: int | None) -> PreparedSet:
     """Selects the features and splits to read.
 
     Raises:
         InputError: there is no suitable label, input or split, or `image_size` is given for a set without images.
     """
     source = f"tfds:{name}"
-    selection = select_features(tfds.features, builder.info, label, source)
+    selection = select_features(builder.info, label, source)
     require(
         image_size is None or selection.image,
         f"--image-size {image_size}: {source} holds no encoded images; leave it out",
@@ -118,24 +114,24 @@ def _select_splits(available: Mapping[str, Any], source: str) -> list[str]:
     return [TRAIN_SPLIT, *[test for test in TEST_SPLITS if test in names][:1]]
 
 
-def _read_encoded_images(tfds: Any, prepared: PreparedSet) -> tuple[list[EncodedImage], np.ndarray]:
+def _read_encoded_images(prepared: PreparedSet) -> tuple[list[EncodedImage], np.ndarray]:
     """Returns encoded images and their labels `(n,)`."""
     image, label = prepared.selection.image, prepared.selection.label
     assert image is not None
     contents, labels = [], []
     for split in prepared.splits:
-        for block in read_blocks(tfds, prepared.builder, split, (image, label), (image,)):
+        for block in read_blocks(prepared.builder, split, (image, label), (image,)):
             contents += [record[image] for record in block]
             labels += [record[label] for record in block]
     images = [EncodedImage(f"{prepared.source}: image {row}", content) for row, content in enumerate(contents)]
     return images, np.array(labels)
 
 
-def _read_numbers(tfds: Any, prepared: PreparedSet) -> tuple[np.ndarray, np.ndarray]:
+def _read_numbers(prepared: PreparedSet) -> tuple[np.ndarray, np.ndarray]:
     """Returns numeric inputs and their labels `(n,)`."""
     selection, blocks, labels = prepared.selection, [], []
     for split in prepared.splits:
-        for block in read_blocks(tfds, prepared.builder, split, (*selection.input_names, selection.label)):
+        for block in read_blocks(prepared.builder, split, (*selection.input_names, selection.label)):
             blocks.append(selection.concatenate(block))
             labels += [record[selection.label] for record in block]
     return np.concatenate(blocks), np.array(labels)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from tensorflow_datasets import features as feature_types
 
 from aejax.errors import require
 
@@ -62,13 +63,12 @@ class FeatureSelection(NamedTuple):
         return np.concatenate(parts, axis=1, dtype=self.numbers_dtype).reshape(len(records), *self.numbers_shape)
 
 
-def select_features(feature_types: Any, info: Any, label: str | None, source: str) -> FeatureSelection:
+def select_features(info: Any, label: str | None, source: str) -> FeatureSelection:
     """Selects the label and the inputs of a set.
 
     Inputs are those of TFDS's supervised keys, else the only image, else all features except the label.
 
     Args:
-        feature_types: the module `tensorflow_datasets.features`.
         info: the set's `DatasetInfo`.
         label: the label feature; None: that of the supervised keys, else the only `ClassLabel`.
         source: name of the set in error messages.
@@ -81,7 +81,7 @@ def select_features(feature_types: Any, info: Any, label: str | None, source: st
     )
     features = dict(sorted(info.features.items()))  # TFDS's own order differs between processes
     input_keys, label_key = info.supervised_keys if info.supervised_keys else ((), ())
-    label = _select_label(feature_types, features, label or next(_flatten_keys(label_key), None), source)
+    label = _select_label(features, label or next(_flatten_keys(label_key), None), source)
     class_names = None
     if isinstance(features[label], feature_types.ClassLabel) and features[label].num_classes:
         class_names = tuple(features[label].names)
@@ -95,7 +95,7 @@ def select_features(feature_types: Any, info: Any, label: str | None, source: st
             dtype == np.uint8, f"{source}: {inputs[0]} has {dtype} pixels; expected uint8; give them as an .npz file"
         )
         return FeatureSelection(label, class_names, inputs[0], ())
-    columns = tuple(_numeric_columns(feature_types, {name: features[name] for name in inputs}, (), source))
+    columns = tuple(_numeric_columns({name: features[name] for name in inputs}, (), source))
     require(columns, f"{source}: has no features besides {label}; expected images or numbers")
     return FeatureSelection(label, class_names, None, columns)
 
@@ -109,7 +109,7 @@ def _flatten_keys(keys: Any) -> Iterator[str]:
         yield from _flatten_keys(key)
 
 
-def _select_label(feature_types: Any, features: dict[str, Any], label: str | None, source: str) -> str:
+def _select_label(features: dict[str, Any], label: str | None, source: str) -> str:
     classes = [name for name, feature in features.items() if isinstance(feature, feature_types.ClassLabel)]
     listed = f"expected one of {', '.join(features)}"
     if label is None:
@@ -124,14 +124,12 @@ def _select_label(feature_types: Any, features: dict[str, Any], label: str | Non
     return label
 
 
-def _numeric_columns(
-    feature_types: Any, features: Mapping[str, Any], parent_path: tuple[str, ...], source: str
-) -> Iterator[FeatureColumn]:
+def _numeric_columns(features: Mapping[str, Any], parent_path: tuple[str, ...], source: str) -> Iterator[FeatureColumn]:
     """Yields the numeric features, nested ones too; raises InputError for any other."""
     for name, feature in features.items():
         path = (*parent_path, name)
         if type(feature) is feature_types.FeaturesDict:
-            yield from _numeric_columns(feature_types, dict(sorted(feature.items())), path, source)
+            yield from _numeric_columns(dict(sorted(feature.items())), path, source)
             continue
         plain = isinstance(feature, feature_types.Tensor) and not isinstance(feature, feature_types.ClassLabel)
         require(

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import tensorflow_datasets as tfds
 from tiny_tfds import IMAGES, LABELS, OFFLINE, PICTURE, RECORDS, builder_class, pairs, tfds_error, write
 
 from aejax.data.tfds_builder import download_and_prepare
@@ -105,5 +104,5 @@ def test_a_failed_download_gives_the_reason(tmp_path, monkeypatch, capfd):
 
     monkeypatch.setattr(requests.Session, "get", no_network)
     with pytest.raises(InputError, match=r"Failed to resolve 'storage'.*--data-dir"):
-        download_and_prepare(tfds, "cifar10", tmp_path)
+        download_and_prepare("cifar10", tmp_path)
     assert capfd.readouterr() == ("", "")

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
-from aejax.data.idx import find_idx_files
 from aejax.data.mnist import prepare_mnist
 from aejax.data.stream.holdout import hold_out_sample
 from aejax.data.stream.image_folder import open_image_folder
@@ -43,7 +42,7 @@ def _open_source(config: DataConfig, path: Path, data_dir: Path | None) -> tuple
             data_dir,
             label=config.label_column,
             image_size=config.image_size,
-            preparers={"mnist": _prepare_mnist},
+            preparers={"mnist": prepare_mnist},
         )
     require(config.label_column is None, f"--label-column {config.label_column}: {path} has no columns; leave it out")
     require(path.exists(), f"--dataset {path}: no such file or folder; --stream reads {STREAMABLE}")
@@ -60,13 +59,3 @@ def _open_source(config: DataConfig, path: Path, data_dir: Path | None) -> tuple
     )
     require(config.image_size is None, f"--image-size {config.image_size}: {path} holds no images; leave it out")
     return NpySource(path), None
-
-
-def _prepare_mnist(root: Path) -> None:
-    """Prepares MNIST in `root`, from its four original files where `root` or `root/mnist` has them."""
-    for folder in (root, root / "mnist"):
-        files = find_idx_files(folder)
-        if files and all(path.suffix == ".gz" for path in files.values()):
-            prepare_mnist(root, folder)
-            return
-    prepare_mnist(root)

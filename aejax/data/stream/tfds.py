@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow_datasets as tfds
 from jaxtyping import Int, Shaped
 
 from aejax.data.images import EncodedImage, ImageHeader, decode_pixels, read_common_header
@@ -12,7 +13,6 @@ from aejax.data.tfds_builder import (
     DELETE_HINT,
     Preparers,
     find_prepared_builder,
-    import_tfds,
     silence_tfds,
     summarize_error,
     tfds_data_dir,
@@ -36,9 +36,9 @@ class TfdsSource:
     has_labels = True
     is_encoded = True
 
-    def __init__(self, tfds: Any, prepared: PreparedSet, split: str, name: str, image_size: int | None) -> None:
+    def __init__(self, prepared: PreparedSet, split: str, name: str, image_size: int | None) -> None:
         builder, selection = prepared.builder, prepared.selection
-        self._tfds, self._builder, self._split, self._selection = tfds, builder, split, selection
+        self._builder, self._split, self._selection = builder, split, selection
         with silence_tfds():
             raw = tfds.decode.DeserializeMethod.RAW_BYTES
             self._records = builder.as_data_source(split=split, deserialize_method=raw)
@@ -89,7 +89,7 @@ class TfdsSource:
         return ImageHeader(height, width, channels == 1)
 
     def _encoded_images(self, rows: Int[np.ndarray, " k"], image: str) -> list[EncodedImage]:
-        records = self._read_records(rows, (image,), decoders={image: self._tfds.decode.SkipDecoding()})
+        records = self._read_records(rows, (image,), decoders={image: tfds.decode.SkipDecoding()})
         return [
             EncodedImage(self.describe_row(row), record[image])
             for row, record in zip(rows.tolist(), records, strict=True)
@@ -100,7 +100,7 @@ class TfdsSource:
     ) -> list[dict[str, Any]]:
         """Returns the features `names` of some records."""
         features = self._builder.info.features
-        selected = self._tfds.features.FeaturesDict({name: features[name] for name in names})
+        selected = tfds.features.FeaturesDict({name: features[name] for name in names})
         data_dir = self._builder.data_dir
         try:
             records = self._records.__getitems__(rows.tolist())
@@ -133,15 +133,14 @@ def open_tfds(
         InputError: it is not prepared as array_record, or `select_features` rejects it.
     """
     flag = f"--dataset tfds:{name}"
-    tfds = import_tfds(flag)
     root = tfds_data_dir(data_dir)
-    builder = find_prepared_builder(tfds, name, root, preparers)
+    builder = find_prepared_builder(name, root, preparers)
     if builder is None:
         raise InputError(f"{flag}: not prepared in {root}; {PREPARE_HINT}, or give its --data-dir")
     formats = {file_format.value for file_format in builder.info.available_file_formats()}
     require(
         "array_record" in formats, f"{builder.data_dir}: prepared as {' and '.join(sorted(formats))}; {PREPARE_HINT}"
     )
-    prepared = describe_prepared(tfds, builder, name, label, image_size)
-    train, *test = (TfdsSource(tfds, prepared, split, name, image_size) for split in prepared.splits)
+    prepared = describe_prepared(builder, name, label, image_size)
+    train, *test = (TfdsSource(prepared, split, name, image_size) for split in prepared.splits)
     return train, test[0] if test else None
