@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aejax.analysis import codec as room
+from aejax.analysis import codec as codec_module
 from aejax.analysis.codec import fit_pca, mean_squared_errors, subsample_rows
 
 
@@ -30,7 +30,7 @@ def test_more_components_than_there_are_dimensions_or_rows_are_not_taken(inputs)
 def test_a_large_array_is_fitted_on_distinct_rows_of_it_the_same_every_time(monkeypatch):
     inputs = np.arange(300.0, dtype=np.float32).reshape(100, 3)
     assert subsample_rows(inputs) is inputs
-    monkeypatch.setattr(room, "FIT_VALUES", 60)
+    monkeypatch.setattr(codec_module, "MAX_FIT_VALUES", 60)
     drawn = subsample_rows(inputs)
     assert drawn.shape == (20, 3)
     assert len(np.unique(drawn[:, 0])) == 20

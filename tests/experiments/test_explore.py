@@ -252,7 +252,7 @@ def test_images_of_two_channels_are_explored_as_numbers(tmp_path, monkeypatch):
 def test_examples_are_corrupted_as_the_kind_was_trained(run, kind):
     subject = load_model(run, SHORT)
     config = dataclasses.replace(subject.pretrained.config, method=kind)
-    subject = dataclasses.replace(subject, run=dataclasses.replace(subject.pretrained, config=config))
+    subject = dataclasses.replace(subject, pretrained=dataclasses.replace(subject.pretrained, config=config))
     corrupt, what, trained_to_undo_it = make_test_corruption(subject)
     test = subject.test_inputs(0)
     changed = np.asarray(corrupt(jax.random.key(0), jnp.asarray(test)).inputs) != test
@@ -275,13 +275,13 @@ def test_the_script_explores_beside_its_run(run, explored, monkeypatch, capsys):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "explore_script", module)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "use_devices", lambda *_: None)
-    module.script(["--run", str(run), "--anomaly-class", "3", "--anomaly-epochs", "2"])
+    monkeypatch.setattr(module, "configure_devices", lambda *_: None)
+    module.main(["--run", str(run), "--anomaly-class", "3", "--anomaly-epochs", "2"])
     said = capsys.readouterr().out
     assert "holds this run already" in said
     assert "10 figures" in said
     with pytest.raises(InputError, match="--run: missing"):
-        module.script([])
+        module.main([])
 
 
 def test_inputs_are_scaled_as_their_seed_was_trained(tmp_path):

@@ -67,18 +67,18 @@ def test_a_row_has_its_seeds_rows_scaler_and_key(wine, group):
 
 def test_rows_that_are_vmapped_train_as_those_that_are_not(wine, group, serial):
     vmapped = trained_by(wine, group, "vmap")
-    for name, values in serial.course.history.items():
+    for name, values in serial.history.metrics.items():
         np.testing.assert_allclose(vmapped.history.metrics[name], values, rtol=1e-4, err_msg=name)
 
 
 def test_training_leaves_what_is_carried_alone(serial):
-    carried = serial.fit.state.variables[HYPERPARAMETERS]["noise_std"]
+    carried = serial.progress.state.variables[HYPERPARAMETERS]["noise_std"]
     np.testing.assert_array_equal(carried, np.float32([0.1, 0.1, 0.1, 0.5, 0.5, 0.5]))
 
 
 def test_a_point_has_the_rows_of_its_setting(serial):
     second = slice_point(serial, 1, 3)
-    np.testing.assert_array_equal(second.history.metrics["train_loss"], serial.course.history["train_loss"][3:])
+    np.testing.assert_array_equal(second.history.metrics["train_loss"], serial.history.metrics["train_loss"][3:])
     assert set(second.progress.state.variables[HYPERPARAMETERS]["noise_std"].tolist()) == {np.float32(0.5)}
 
 
