@@ -1,11 +1,11 @@
-"""Kill it, fill its disk, flip its bits: does a run lose anything? Small trainings, disturbed in earnest.
+"""Kill it, fill its disk, flip its bits: does a run lose anything?
 
-    python tests/robustness/__main__.py [--kills 200] [--storms 40] [--inputs 100000] [--kinds NAME ...] [--out DIR]
-    python tests/robustness/__main__.py --saves [--data-dir DIR] [--out DIR]      # and what do saves cost?
+    python -m tests.robustness [--kills 200] [--storms 40] [--inputs 100000] [--kinds NAME ...] [--out DIR]
+    python -m tests.robustness --saves [--data-dir DIR] [--out DIR]      # and what do checkpoints cost?
 
-Writes `faults.json` and `faults.md`: faults tried, survived, noticed, lost; expect 0 lost. What it cost where, and the
-last table: `results/faults/faults.md`. The full disks need the right to mount; without it they are entered as not run.
-The exit status is 1 if a promise was broken.
+Writes `faults.json` and `faults.md`: disturbances tried, survived, noticed, lost; expect 0 lost. The committed table
+and its cost: `results/faults/faults.md`. The full disks need the permission to mount; without it they are reported as
+not run. The exit status is 1 if a promise was broken.
 """
 
 import dataclasses
@@ -16,17 +16,17 @@ from pathlib import Path
 from aejax.cli import configure_cpu_devices, make_console, parse_args, run_main
 from tests.robustness.report import broken_promises
 from tests.robustness.save_overhead import measure_save_overhead
-from tests.robustness.suite import RobustnessBudget, run_suite
+from tests.robustness.scenarios import RobustnessBudget, run_suite
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Args:
-    """Flags of faults.py."""
+    """Flags of `python -m tests.robustness`."""
 
     budget: RobustnessBudget = RobustnessBudget()  # noqa: RUF009 -- frozen
-    saves: bool = False  # measure instead what a save after every epoch of MNIST costs; disturb nothing
+    saves: bool = False  # measure the cost of a checkpoint after every epoch of MNIST instead
     seeds: int = 4  # of that measurement
-    data_dir: Path | None = None  # where MNIST is looked for; default AEJAX_DATA
+    data_dir: Path | None = None  # where MNIST is found; default AEJAX_DATA
     out: Path = Path("runs/faults")  # results folder; earlier results in it are replaced
 
 
@@ -38,11 +38,11 @@ def main(argv: Sequence[str]) -> None:
         share = measure_save_overhead(args.seeds, args.data_dir, args.out)["share"]
         console.print(f"{args.out}: saves.md, saves.json; saving takes {100 * share:+.1f} %", highlight=False)
         return
-    found = run_suite(args.budget, args.out, console)
-    for fault in broken_promises(found):
+    broken = broken_promises(run_suite(args.budget, args.out, console))
+    for fault in broken:
         console.print(f"BROKEN: {fault}", highlight=False, soft_wrap=True)
     console.print(f"{args.out}: faults.md, faults.json", highlight=False, soft_wrap=True)
-    if broken_promises(found):
+    if broken:
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Every file of what a run saves, flipped, cut short, emptied and deleted in turn: each must be noticed."""
+"""Every file of a saved artifact flipped, truncated, emptied, extended and deleted: each must be noticed."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,59 +13,53 @@ ReadFn = Callable[[Path], object]
 
 
 def corruptions(content: bytes, rng: np.random.Generator) -> Iterator[tuple[str, bytes | None]]:
-    """What may become of a file: by name, other content, or None where it is gone."""
+    """Yields corrupted contents with their names; None for a deleted file."""
     yield "deleted", None
     yield "grown", content + b"\0"
     if content:
-        place, bit = int(rng.integers(len(content))), int(rng.integers(8))
-        yield f"bit {bit} of byte {place} flipped", _flip_bit(content, place, bit)
+        position, bit = int(rng.integers(len(content))), int(rng.integers(8))
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << bit
+        yield f"bit {bit} of byte {position} flipped", bytes(flipped)
         yield "cut in half", content[: len(content) // 2]
         yield "emptied", b""
 
 
-def _flip_bit(content: bytes, place: int, bit: int) -> bytes:
-    changed = bytearray(content)
-    changed[place] ^= 1 << bit
-    return bytes(changed)
-
-
 def corrupt_each_file(folder: Path, subdir: str, read: ReadFn, rng: np.random.Generator) -> Counts:
-    """Damage every file under `folder/within`, one at a time, and read.
+    """Corrupts every file in `folder/subdir`, one at a time, and reads a copy of the folder.
 
     Args:
-        folder: a whole thing; copied beside itself first.
-        within: which part of it is damaged.
-        read: of a copy's folder; it must refuse what is damaged with an `InputError` of one line, and read what is not.
-        rng: for the bits.
+        folder: an intact artifact.
+        subdir: the part of it that is corrupted.
+        read: must raise `InputError` with one line for a corrupted folder, and return for an intact one.
+        rng: draws the bits.
     """
     copy = folder.with_name(f"{folder.name}-copy")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(folder, copy)
     read(copy)
-    tried, noticed, faults = 0, 0, []
+    counts = Counts()
     for path in sorted(path for path in (copy / subdir).rglob("*") if path.is_file()):
         content = path.read_bytes()
-        for what, other in corruptions(content, rng):
-            tried += 1
-            if other is None:
+        for name, corrupted in corruptions(content, rng):
+            if corrupted is None:
                 path.unlink()
             else:
-                path.write_bytes(other)
+                path.write_bytes(corrupted)
             outcome = _read_outcome(read, copy)
-            noticed += outcome == "noticed"
-            if outcome != "noticed":
-                faults.append(f"{path.relative_to(copy)} {what}: {outcome}")
+            noticed = outcome == "noticed"
+            counts.add(survived=noticed, noticed=noticed, fault=f"{path.relative_to(copy)} {name}: {outcome}")
             path.write_bytes(content)
-    read(copy)  # it is whole again
+    read(copy)  # intact again
     shutil.rmtree(copy)
-    return Counts(tried, tried - len(faults), noticed, tuple(faults))
+    return counts
 
 
 def _read_outcome(read: ReadFn, folder: Path) -> str:
     try:
         read(folder)
-    except InputError as refusal:
-        return "noticed" if "\n" not in str(refusal) else "refused in more than a line"
-    except Exception as error:  # the very thing that is looked for
+    except InputError as error:
+        return "noticed" if "\n" not in str(error) else "rejected with more than one line"
+    except Exception as error:  # what the test looks for
         return f"{type(error).__name__}: {error}"
-    return "read as if nothing were wrong"
+    return "not noticed"

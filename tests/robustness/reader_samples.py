@@ -1,4 +1,4 @@
-"""Small valid inputs of every reader, made anew each time: what the fuzzer starts from."""
+"""Small valid inputs of every reader: what the fuzzing starts from."""
 
 import functools
 import gzip
@@ -13,7 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from aejax.config import CompareConfig, to_dict
 from aejax.data.npz import NPY_SUFFIX
+from aejax.storage.manifest import MANIFEST
+from aejax.storage.pytree_io import save_tree
+from aejax.storage.runs import open_run
 
 Arrays = dict[str, np.ndarray]
 N_ROWS = 12
@@ -22,20 +26,20 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def identity(content: bytes) -> bytes:
-    """No container around what is damaged."""
+    """Returns the content without a container."""
     return content
 
 
 class Sample(NamedTuple):
     """One valid file."""
 
-    path: str  # where it stands in the reader's folder
-    content: bytes  # what is damaged
-    wrap: Callable[[bytes], bytes] = identity  # puts damaged content into an intact container, past its checksums
+    path: str  # relative to the reader's folder
+    content: bytes  # to be damaged
+    wrap: Callable[[bytes], bytes] = identity  # puts damaged content into an intact container with valid checksums
 
 
 def npz_samples(folder: Path) -> list[Sample]:
-    """A table and Keras' four arrays, damaged as archives; headers and values damaged inside intact archives."""
+    """Returns a table and Keras' four arrays as archives, and as members of intact archives."""
     table: Arrays = {"x": np.linspace(0, 1, 3 * N_ROWS).reshape(N_ROWS, 3), "y": LABELS}
     images = np.arange(N_ROWS * 6, dtype=np.uint8).reshape(N_ROWS, 2, 3)
     parts: Arrays = {"x_train": images, "y_train": LABELS, "x_test": images[:4], "y_test": LABELS[:4]}
@@ -50,14 +54,14 @@ def npz_samples(folder: Path) -> list[Sample]:
 
 
 def npy_bytes(array: np.ndarray) -> bytes:
-    """The content of an `.npy` file."""
+    """Returns the content of an `.npy` file."""
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=False)
     return stream.getvalue()
 
 
 def npz_bytes(members: dict[str, bytes]) -> bytes:
-    """The content of an `.npz` file with these members."""
+    """Returns the content of an `.npz` file with these members."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -70,7 +74,7 @@ def _npz_with_member(arrays: Arrays, name: str, npy: bytes) -> bytes:
 
 
 def csv_samples(folder: Path) -> list[Sample]:
-    """With and without a header, in three dialects."""
+    """Returns tables with and without a header, in three dialects."""
     rows = [f"{i},{i / 2},{'ab'[i % 2]}" for i in range(N_ROWS)]
     quoted = '"a\tb"\t"label"\n' + '1\t"0"\n-2e3\t"1"\n' * (N_ROWS // 2)
     texts = ("\n".join(["width,height,kind", *rows]), "\r\n".join(rows).replace(",", ";"), quoted)
@@ -78,7 +82,7 @@ def csv_samples(folder: Path) -> list[Sample]:
 
 
 def parquet_samples(folder: Path) -> list[Sample]:
-    """Plain, with a dictionary and compressed, and with checksums. None where pyarrow is not installed."""
+    """Returns tables without and with compression, and with checksums; none if pyarrow is not installed."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -96,7 +100,7 @@ def parquet_samples(folder: Path) -> list[Sample]:
 
 
 def idx_samples(folder: Path) -> list[Sample]:
-    """MNIST's four files in small, plain and gzipped; each is damaged with the other three beside it."""
+    """Returns four small files in MNIST's format, plain and gzipped, and writes intact ones to the folder."""
     images = np.arange(N_ROWS * 6, dtype=np.uint8).reshape(N_ROWS, 2, 3)
     arrays = {
         "train-images-idx3-ubyte": images,
@@ -117,12 +121,12 @@ def idx_samples(folder: Path) -> list[Sample]:
 
 
 def gzip_bytes(content: bytes) -> bytes:
-    """The same for the same content."""
+    """Returns compressed content without a time stamp."""
     return gzip.compress(content, compresslevel=1, mtime=0)
 
 
 def image_samples(folder: Path) -> list[Sample]:
-    """PNG and JPEG of several kinds, beside intact images of two classes; PNG also with its checksums mended."""
+    """Returns PNG and JPEG images, PNG also with fixed checksums; writes intact images of two classes to the folder."""
     rng = np.random.default_rng(0)
     grey = Image.fromarray(rng.integers(0, 256, (4, 5), dtype=np.uint8))
     colour = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8))
@@ -141,7 +145,7 @@ def image_samples(folder: Path) -> list[Sample]:
 
 
 def fix_png_checksums(png: bytes) -> bytes:
-    """A damaged PNG whose chunks have the checksums of what they now hold, as far as their lengths make sense."""
+    """Returns a damaged PNG with valid checksums, for the chunks whose lengths make sense."""
     return (
         PNG_SIGNATURE + b"".join(_fixed_png_chunks(png, len(PNG_SIGNATURE))) if png.startswith(PNG_SIGNATURE) else png
     )
@@ -159,12 +163,31 @@ def _fixed_png_chunks(png: bytes, start: int) -> Iterator[bytes]:
 
 
 def axis_samples(folder: Path) -> list[Sample]:
-    """Words of `--axis`."""
-    words = (
+    """Returns values of the flag `--axis`."""
+    values = (
         "latent_dim=2,4,8",
         "noise-std=0.1,0.3",
         "hidden=128x64,none",
         "optimizer=adam,sgd",
         "batch_norm=true,false",
     )
-    return [Sample("axis", word.encode()) for word in words]
+    return [Sample("axis", value.encode()) for value in values]
+
+
+def run_samples(folder: Path) -> list[Sample]:
+    """Returns the files of a finished run."""
+    with open_run(folder / "run", to_dict(CompareConfig()), attempt_info={"versions": {"jax": "0"}}) as run:
+        run.finish({"schema": 1, "methods": []})
+    return _file_samples(folder / "run")
+
+
+def checkpoint_samples(folder: Path) -> list[Sample]:
+    """Returns the files of a checkpoint without its manifest of checksums."""
+    tree = {"params": {"kernel": np.arange(6.0, dtype=np.float32).reshape(2, 3)}, "none": np.zeros((0, 2))}
+    save_tree(folder / "checkpoint", tree, {"epoch": 3})
+    return _file_samples(folder / "checkpoint")
+
+
+def _file_samples(folder: Path) -> list[Sample]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return [Sample(str(path.relative_to(folder.parent)), path.read_bytes()) for path in files if path.stat().st_size]

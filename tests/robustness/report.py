@@ -1,4 +1,4 @@
-"""The table of faults: tried, survived, noticed, lost."""
+"""The table of disturbances: tried, survived, noticed, lost."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ Row = dict[str, Any]
 
 
 def format_row(row: Row) -> str:
-    """One fault on the console."""
+    """Returns a row for the console."""
     if "not_run" in row:
         return f"{row['name']}: not run ({row['not_run']})"
     counts = f"{row['tried']} tried, {row['survived']} survived, {row['noticed']} noticed, {row['lost']} lost"
@@ -17,9 +17,9 @@ def format_row(row: Row) -> str:
 
 
 def broken_promises(results: Row) -> list[str]:
-    """Every promise that was not kept."""
-    kept = [fault for row in results["faults"] for fault in row.get("faults", ())]
-    return kept + [f"{result['reader']}: {fault}" for result in results["fuzzed"] for fault in _fuzz_faults(result)]
+    """Returns every fault that was found."""
+    faults = [fault for row in results["faults"] for fault in row.get("faults", ())]
+    return faults + [f"{result['reader']}: {fault}" for result in results["fuzzed"] for fault in _fuzz_faults(result)]
 
 
 def _fuzz_faults(result: Row) -> Sequence[str]:
@@ -27,7 +27,7 @@ def _fuzz_faults(result: Row) -> Sequence[str]:
 
 
 def render_markdown(results: Row) -> str:
-    """`faults.md`."""
+    """Returns `faults.md`."""
     environment = results["environment"]
     rows = [_format_cells(row) for row in results["faults"]]
     fuzzed = [
@@ -40,28 +40,28 @@ def render_markdown(results: Row) -> str:
         for result in results["fuzzed"]
     ]
     inputs = sum(result["inputs"] for result in results["fuzzed"])
-    failed = broken_promises(results)
+    broken = broken_promises(results)
     return "\n".join(
         [
             "# Faults",
             "",
             f"`{environment['command']}`, {environment['machine']}, {environment['seconds']:.0f} s. "
-            f"Trainings of {len(results['undisturbed_seconds'])} kinds of autoencoder on digits, two seeds, a save after "
-            "every call, about twenty of them; numbers, metrics and weights are compared bit for bit with those of a "
-            "run that nothing disturbed.",
+            f"Trainings of {len(results['undisturbed_seconds'])} kinds of autoencoder on digits, two seeds, a "
+            "checkpoint after each of about twenty calls; results, metrics and weights are compared bit for bit with "
+            "those of an uninterrupted run.",
             "",
             format_markdown_table(
                 ["fault", "promise", "tried", "survived", "noticed", "lost", "seconds"], "llrrrrr", rows
             ),
             "",
-            f"{inputs:,} damaged files fed to the readers; each must be read or refused in one line, and nothing but "
-            "the file itself may change:",
+            f"{inputs:,} damaged files for the readers; each must be read or rejected with one line, and no other file "
+            "may change:",
             "",
             format_markdown_table(
                 ["reader", "inputs", "read", "refused", "crashed", "slowest, s", "files touched"], "lrrrrrr", fuzzed
             ),
             "",
-            "Every promise was kept." if not failed else "Broken:\n\n" + "\n".join(f"- {fault}" for fault in failed),
+            "Every promise was kept." if not broken else "Broken:\n\n" + "\n".join(f"- {fault}" for fault in broken),
             "",
         ]
     )
@@ -74,7 +74,7 @@ def _format_cells(row: Row) -> list[str]:
     return [row["name"], row["promise"], *counts, f"{row['seconds']:.0f}"]
 
 
-PROMISES = {  # by how its rows in `faults.json` begin
+PROMISES = {  # by the beginning of the names of its rows in `faults.json`
     "SIGKILL": "Resume is bit-exact: a training of any kind, killed (SIGKILL) at a random moment, ends with the "
     "numbers, metrics and weights of one that was not",
     "SIGTERM": "SIGTERM and SIGINT save and exit with 75, and the same command goes on",
@@ -87,17 +87,17 @@ PROMISES = {  # by how its rows in `faults.json` begin
 
 
 def promises_table(results: Row, save_overhead: Row) -> str:
-    """What the README promises, with the figure beside each: from `faults.json` and `saves.json`."""
+    """Returns the promises of the README with the numbers of `faults.json` and `saves.json`."""
     rows = []
     for start, promise in PROMISES.items():
-        own = [row for row in results["faults"] if row["name"].startswith(start) and "not_run" not in row]
-        rows.append([promise, f"{sum(row['tried'] for row in own)}", f"{sum(len(row['faults']) for row in own)}"])
+        tried = [row for row in results["faults"] if row["name"].startswith(start) and "not_run" not in row]
+        rows.append([promise, f"{sum(row['tried'] for row in tried)}", f"{sum(len(row['faults']) for row in tried)}"])
     inputs = sum(result["inputs"] for result in results["fuzzed"])
     crashed = sum(result["crashed"] + len(result["strays"]) for result in results["fuzzed"])
     rows.append(["Data files, folders and flags that are damaged are read or refused", f"{inputs:,}", f"{crashed}"])
     cost = (
-        f"Saves cost little: {save_overhead['checkpoint_bytes'] / 1e6:.1f} MB after every epoch of MNIST, {save_overhead['seeds']} "
-        f"seeds at once, an epoch in {save_overhead['median']['without']:.2f} s"
+        f"Saves cost little: {save_overhead['checkpoint_bytes'] / 1e6:.1f} MB after every epoch of MNIST, "
+        f"{save_overhead['seeds']} seeds at once, an epoch in {save_overhead['median']['without']:.2f} s"
     )
     rows.append(
         [cost, f"{len(save_overhead['epoch_seconds'])} by turns", f"{100 * save_overhead['share']:+.1f} % time"]

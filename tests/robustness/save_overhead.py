@@ -1,4 +1,4 @@
-"""What saving costs: the same trainings with a save after every epoch and without any, in turn, in one process."""
+"""What checkpoints cost: the same training with a checkpoint after every epoch and without, interleaved."""
 
 import dataclasses
 import statistics
@@ -28,10 +28,10 @@ RECIPE, EPOCHS, REPEATS = "tutorial-deep", 4, 5
 
 
 def measure_save_overhead(seeds: int, data_dir: Path | None, out: Path) -> dict[str, Any]:
-    """Train the deep tutorial on MNIST by turns; write `saves.json` and `saves.md` into `out`.
+    """Trains the deep tutorial on MNIST; writes `saves.json` and `saves.md`; returns the results.
 
     Raises:
-        InputError: the data cannot be had.
+        InputError: MNIST is missing.
     """
     began = time.perf_counter()
     job = _prepare_job(seeds, data_dir)
@@ -42,7 +42,7 @@ def measure_save_overhead(seeds: int, data_dir: Path | None, out: Path) -> dict[
         without.append(job.train(ResultCache()))
         seconds, size = job.train_and_save()
         saving.append(seconds)
-    found = to_jsonable(
+    results = to_jsonable(
         {
             "schema": 1,
             "kind": "saves",
@@ -57,36 +57,37 @@ def measure_save_overhead(seeds: int, data_dir: Path | None, out: Path) -> dict[
         }
     )
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "saves.json", found)
-    write_atomically(out / "saves.md", _render_markdown(found).encode())
-    return found
+    write_json(out / "saves.json", results)
+    write_atomically(out / "saves.md", _render_markdown(results).encode())
+    return results
 
 
 class _Job(NamedTuple):
-    """A training that is run again and again."""
+    """A training that is repeated."""
 
     config: PretrainConfig  # resolved
     experiment: Experiment
     method: Method
     optimizer: optax.GradientTransformation
 
-    def train(self, keeper: ResultCache) -> float:
-        """Seconds per epoch."""
-        own = dataclasses.replace(self.experiment, result_cache=keeper)
-        clock = time.perf_counter()
-        trained = train_method(own, self.config.method, self.method, self.optimizer, init_variables(own, self.method))
+    def train(self, result_cache: ResultCache) -> float:
+        """Returns the seconds per epoch."""
+        experiment = dataclasses.replace(self.experiment, result_cache=result_cache)
+        began = time.perf_counter()
+        variables = init_variables(experiment, self.method)
+        trained = train_method(experiment, self.config.method, self.method, self.optimizer, variables)
         jax.block_until_ready(trained.progress)
-        return (time.perf_counter() - clock) / EPOCHS
+        return (time.perf_counter() - began) / EPOCHS
 
     def train_and_save(self) -> tuple[float, int]:
-        """Seconds per epoch with a save after each, the wait for the last among them; bytes of a checkpoint."""
+        """Returns the seconds per epoch with a checkpoint after each, until the last is written, and its bytes."""
         with tempfile.TemporaryDirectory(prefix="aejax-saves-") as name:
-            folder, keeping = Path(name) / "run", CheckpointConfig(save_every=0)
-            with open_run_dir(folder, to_dict(self.config), keeping, Console(quiet=True), 0.0) as (_, keeper):
-                clock = time.perf_counter()
-                self.train(keeper)
-                keeper.flush()
-                seconds = (time.perf_counter() - clock) / EPOCHS
+            folder, checkpoint = Path(name) / "run", CheckpointConfig(save_every=0)
+            with open_run_dir(folder, to_dict(self.config), checkpoint, Console(quiet=True), 0.0) as (_, cache):
+                began = time.perf_counter()
+                self.train(cache)
+                cache.flush()
+                seconds = (time.perf_counter() - began) / EPOCHS
             latest = folder / "checkpoints" / self.config.method / str(EPOCHS)
             return seconds, sum(path.stat().st_size for path in latest.rglob("*") if path.is_file())
 
@@ -106,14 +107,14 @@ def _prepare_job(seeds: int, data_dir: Path | None) -> _Job:
     return _Job(config, experiment, method, optimizer_for(experiment, method))
 
 
-def _render_markdown(found: dict[str, Any]) -> str:
-    environment, median = found["environment"], found["median"]
+def _render_markdown(results: dict[str, Any]) -> str:
+    environment, median = results["environment"], results["median"]
     return (
         f"# What saving costs\n\n`{environment['command']}`, {environment['machine']}, "
         f"{environment['seconds']:.0f} s.\n\n"
-        f"`{found['recipe']}` on MNIST, {found['seeds']} seeds at once, {found['epochs']} epochs, a save of "
-        f"{found['checkpoint_bytes'] / 1e6:.1f} MB after each, beside the same without saves; by turns, "
-        f"{len(found['epoch_seconds'])} times each. An epoch of all seeds took {median['without']:.3f} s without and "
-        f"{median['saving']:.3f} s with saves (medians); the median of the pairs' ratios is "
-        f"{100 * found['share']:+.1f} %.\n"
+        f"`{results['recipe']}` on MNIST, {results['seeds']} seeds at once, {results['epochs']} epochs, a checkpoint "
+        f"of {results['checkpoint_bytes'] / 1e6:.1f} MB after each, compared with none; interleaved, "
+        f"{len(results['epoch_seconds'])} times each. An epoch of all seeds took {median['without']:.3f} s without and "
+        f"{median['saving']:.3f} s with checkpoints (medians); the median of the pairs' ratios is "
+        f"{100 * results['share']:+.1f} %.\n"
     )

@@ -56,7 +56,11 @@ def splice(draw: Draw, content: bytes, position: int, other: bytes) -> bytes:
 def overwrite_integer(draw: Draw, content: bytes, position: int, other: bytes) -> bytes:
     width = draw(st.sampled_from([1, 2, 4, 8]))
     value = draw(st.sampled_from(BOUNDARY_INTEGERS)) % 256**width
-    return content[:position] + value.to_bytes(width, draw(st.sampled_from(["big", "little"]))) + content[position + width :]
+    return (
+        content[:position]
+        + value.to_bytes(width, draw(st.sampled_from(["big", "little"])))
+        + content[position + width :]
+    )
 
 
 def replace_number(draw: Draw, content: bytes, position: int, other: bytes) -> bytes:

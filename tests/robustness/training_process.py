@@ -1,4 +1,4 @@
-"""The run that is disturbed: a small training of any kind, with a save after every call, in a process of its own."""
+"""The run that is disturbed: a small training of any kind in a separate process, with a checkpoint after every call."""
 
 import hashlib
 import multiprocessing
@@ -26,11 +26,11 @@ from aejax.experiments.pretrain import pretrain
 from aejax.storage.atomic_io import read_json
 from aejax.storage.pytree_io import load_tree, named_leaves
 
-VOLATILE_FIELDS = ("seconds", "seconds_per_seed_and_epoch", "command")  # fields that no two runs share
+VOLATILE_FIELDS = ("seconds", "seconds_per_seed_and_epoch", "command")  # that differ between equal runs
 
 
 def small_config(kind: str) -> PretrainConfig:
-    """A training of a second or two on digits, in about twenty calls."""
+    """Returns a training of a second or two on digits, in about twenty calls."""
     return PretrainConfig(
         data=DataConfig(dataset="digits"),
         split=SplitConfig(valid_fraction=0.2),
@@ -48,9 +48,9 @@ SAVE_EVERY_CALL = CheckpointConfig(save_every=0)
 def start_training(
     kind: str, folder: Path, log: Path, checkpoint: CheckpointConfig = SAVE_EVERY_CALL
 ) -> ForkServerProcess:
-    """Fill a run folder in a process that ends as a script would; what it prints goes to `log`."""
+    """Starts a process that fills a run folder and ends as a script would; its output goes to `log`."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])  # importing takes longer than the job
+    context.set_forkserver_preload([__name__])  # importing takes longer than training
     process = context.Process(target=_run_in_child, args=(kind, folder, log, checkpoint))
     process.start()
     return process
@@ -69,7 +69,7 @@ def _pretrain(kind: str, folder: Path, checkpoint: CheckpointConfig) -> None:
 
 
 def run_fingerprint(folder: Path) -> dict[str, str]:
-    """Of all that two runs of the same config must have in common, by part: its SHA-256. No clock is among it."""
+    """Returns the SHA-256 of each part of a run that must be equal in two runs of a config. Times are not included."""
     parts = {
         name: repr(_drop_volatile_fields(read_json(folder / name))).encode() for name in ("config.json", "results.json")
     }
@@ -77,8 +77,8 @@ def run_fingerprint(folder: Path) -> dict[str, str]:
         parts["metrics.jsonl"] = (folder / "metrics.jsonl").read_bytes()
     for name in ("checkpoint", "best"):
         if (folder / name).exists():
-            found = named_leaves(load_tree(folder / name).tree)
-            parts |= {f"{name} {path}": _leaf_bytes(leaf) for path, leaf in found.items()}
+            leaves = named_leaves(load_tree(folder / name).tree)
+            parts |= {f"{name} {path}": _leaf_bytes(leaf) for path, leaf in leaves.items()}
     if (folder / "scores.npz").exists():
         with np.load(folder / "scores.npz", allow_pickle=False) as scores:
             parts |= {f"scores.npz {path}": _leaf_bytes(scores[path]) for path in scores}

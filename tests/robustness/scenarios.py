@@ -1,0 +1,202 @@
+"""Every disturbance that a run must withstand, and the table of the outcomes."""
+
+import dataclasses
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+
+from aejax.autoencoders.registry import KINDS
+from aejax.config import PlanConfig
+from aejax.config.export import ExportConfig
+from aejax.experiments.environment import describe_environment, provenance
+from aejax.experiments.export import export
+from aejax.experiments.pretrain import load_pretrained
+from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
+from aejax.storage.checkpoint_manager import CheckpointManager
+from aejax.storage.pretrained_encoder import load_encoder
+from aejax.train.plan import make_plan
+from tests.robustness.concurrent_runs import race_for_run_dir, resume_with_fallback
+from tests.robustness.file_corruption import corrupt_each_file
+from tests.robustness.full_disk import DISK_SIZES_KIB, MountNotPermittedError, run_on_full_disks
+from tests.robustness.interruptions import SIGKILL, SIGNAL_BURST, Counts, ReferenceRun, interrupt_runs, run_reference
+from tests.robustness.reader_fuzzing import fuzz_readers
+from tests.robustness.report import format_row, render_markdown
+
+# One kind of each way to train, for scenarios that are tried on fewer kinds.
+REPRESENTATIVE_KINDS = ("undercomplete", "vae", "conv", "stacked")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RobustnessBudget:
+    """How much is tried."""
+
+    kinds: tuple[str, ...] = tuple(KINDS)  # kinds of autoencoder whose trainings are killed
+    kills: int = 200  # minimum number of SIGKILLs that hit a run
+    storms: int = 40  # minimum number of bursts of SIGTERM and SIGINT that hit a run
+    rivals: int = 10  # times that two processes start at once
+    inputs: int = 100_000  # damaged files for the readers
+    seed: int = 0  # of all random draws
+
+
+class Setup(NamedTuple):
+    """What a scenario works with."""
+
+    budget: RobustnessBudget
+    references: list[ReferenceRun]  # of all kinds
+    folder: Path
+
+    @property
+    def few(self) -> list[ReferenceRun]:
+        """References of the representative kinds."""
+        return [one for one in self.references if one.kind in REPRESENTATIVE_KINDS] or self.references[:1]
+
+
+def make_setup(budget: RobustnessBudget, folder: Path) -> Setup:
+    """Runs every kind without interruption; raises RuntimeError if one fails."""
+    return Setup(budget, [run_reference(kind, folder / f"undisturbed-{kind}") for kind in budget.kinds], folder)
+
+
+class Scenario(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    promise: str  # which defines `survived` and `noticed`
+    run: Callable[[Setup], Counts]
+
+
+def _kill(setup: Setup) -> Counts:
+    budget = setup.budget
+    return interrupt_runs(setup.references, setup.folder / "kills", SIGKILL, budget.kills, budget.seed)
+
+
+def _send_signals(setup: Setup) -> Counts:
+    budget = setup.budget
+    return interrupt_runs(setup.few, setup.folder / "storms", SIGNAL_BURST, budget.storms, budget.seed)
+
+
+def _corrupt(setup: Setup, corrupt_one: Callable[[ReferenceRun, np.random.Generator], Counts]) -> Counts:
+    rng, counts = np.random.default_rng(setup.budget.seed), Counts()
+    for reference in setup.few:
+        counts.merge(corrupt_one(reference, rng))
+    return counts
+
+
+def _corrupt_checkpoint(reference: ReferenceRun, rng: np.random.Generator) -> Counts:
+    subdir = Path("checkpoints") / reference.kind
+    latest = CheckpointManager(reference.folder / subdir, max_to_keep=2).epochs()[-1]
+
+    def read(run: Path) -> object:
+        checkpoint = CheckpointManager(run / subdir, max_to_keep=2).restore_latest()
+        assert checkpoint is not None
+        return checkpoint
+
+    return corrupt_each_file(reference.folder, str(subdir / str(latest)), read, rng)
+
+
+def _corrupt_weights(reference: ReferenceRun, rng: np.random.Generator) -> Counts:
+    return corrupt_each_file(reference.folder, "checkpoint", load_pretrained, rng)
+
+
+def _corrupt_published_encoder(reference: ReferenceRun, rng: np.random.Generator) -> Counts:
+    encoder = reference.folder.with_name(f"encoder-{reference.kind}")
+    shutil.rmtree(encoder, ignore_errors=True)
+    export(reference.folder, encoder, ExportConfig())
+    return corrupt_each_file(encoder, ".", load_encoder, rng)
+
+
+def _fill_disks(setup: Setup) -> Counts:
+    sizes = DISK_SIZES_KIB if setup.budget.kills >= len(DISK_SIZES_KIB) else DISK_SIZES_KIB[3:4]
+    return run_on_full_disks(setup.few, setup.folder / "disks", sizes)
+
+
+# `report.PROMISES` finds the rows by the beginnings of their names, in committed results, too.
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(
+        "SIGKILL at a random moment of a training with saves, then the same command",
+        "ends bit-equal to the undisturbed run",
+        _kill,
+    ),
+    Scenario(
+        "SIGTERM and SIGINT, one to six at once, then the same command", "exits with 75; ends bit-equal", _send_signals
+    ),
+    Scenario(
+        "a file of a training's checkpoint flipped, cut, emptied, grown or deleted",
+        "refused in one line that names it",
+        lambda setup: _corrupt(setup, _corrupt_checkpoint),
+    ),
+    Scenario(
+        "a file of a finished run's weights, likewise",
+        "refused in one line that names it",
+        lambda setup: _corrupt(setup, _corrupt_weights),
+    ),
+    Scenario(
+        "a file of a published encoder, likewise",
+        "refused in one line that names it",
+        lambda setup: _corrupt(setup, _corrupt_published_encoder),
+    ),
+    Scenario(
+        "a bit of the latest checkpoint flipped while the run was away, then --allow-fallback",
+        "refused first; ends bit-equal",
+        lambda setup: resume_with_fallback(setup.few, setup.folder / "fallback", setup.budget.seed),
+    ),
+    Scenario(
+        "a disk that fills up during the run, then the same command with room",
+        "one line and exit status 2; ends bit-equal",
+        _fill_disks,
+    ),
+    Scenario(
+        "two processes on one folder at once",
+        "the second is refused or finds it finished; ends bit-equal",
+        lambda setup: race_for_run_dir(setup.few, setup.folder / "rivals", setup.budget.rivals),
+    ),
+)
+
+
+def run_scenario(scenario: Scenario, setup: Setup) -> dict[str, Any]:
+    """Returns the row of a scenario; `not_run` if this machine does not allow it."""
+    row, began = {"name": scenario.name, "promise": scenario.promise}, time.perf_counter()
+    try:
+        counts = scenario.run(setup)
+    except MountNotPermittedError as reason:
+        return row | {"not_run": str(reason)}
+    lost = counts.tried - counts.survived
+    return row | dataclasses.asdict(counts) | {"lost": lost, "seconds": time.perf_counter() - began}
+
+
+def run_suite(budget: RobustnessBudget, out: Path, console: Console) -> dict[str, Any]:
+    """Runs all scenarios and fuzzes all readers; writes `faults.json` and `faults.md`; returns the results.
+
+    Raises:
+        RuntimeError: an uninterrupted run fails.
+    """
+    began, rows = time.perf_counter(), []
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="aejax-faults-") as name:
+        setup = make_setup(budget, Path(name))
+        console.print(f"{len(setup.references)} kinds trained without interruption", highlight=False)
+        for scenario in SCENARIOS:
+            rows.append(run_scenario(scenario, setup))
+            console.print(format_row(rows[-1]), highlight=False, soft_wrap=True)
+        fuzzed = [dataclasses.asdict(one) for one in fuzz_readers(budget.inputs, budget.seed, setup.folder / "fuzz")]
+    environment = describe_environment(make_plan(PlanConfig(), 1))
+    environment |= {"commit": provenance()["commit"], "seconds": time.perf_counter() - began}
+    results = to_jsonable(
+        {
+            "schema": 1,
+            "kind": "faults",
+            "effort": dataclasses.asdict(budget),
+            "environment": environment,
+            "undisturbed_seconds": {reference.kind: reference.seconds for reference in setup.references},
+            "faults": rows,
+            "fuzzed": fuzzed,
+        }
+    )
+    write_json(out / "faults.json", results)
+    write_atomically(out / "faults.md", render_markdown(results).encode())
+    return results

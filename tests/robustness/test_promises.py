@@ -1,0 +1,147 @@
+"""Every scenario on a small budget, and tests that the checks of the scenarios find what is broken."""
+
+import multiprocessing
+import time
+
+import numpy as np
+import pytest
+
+from aejax.errors import InputError
+from aejax.storage.atomic_io import write_json
+from aejax.storage.pytree_io import load_tree, save_tree
+from tests.robustness import interruptions
+from tests.robustness.file_corruption import corrupt_each_file, corruptions
+from tests.robustness.interruptions import Interruption, ReferenceRun, interrupt_until_finished, wait_for_exit
+from tests.robustness.report import broken_promises, render_markdown
+from tests.robustness.scenarios import SCENARIOS, RobustnessBudget, make_setup, run_scenario
+from tests.robustness.training_process import run_fingerprint
+
+SMALL = RobustnessBudget(kinds=("undercomplete",), kills=1, storms=1, rivals=1)
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory):
+    return make_setup(SMALL, tmp_path_factory.mktemp("robustness"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name[:40])
+def test_a_run_keeps_its_promises(scenario, setup):
+    row = run_scenario(scenario, setup)
+    if "not_run" in row:
+        pytest.skip(row["not_run"])
+    assert row["faults"] == []
+    assert row["tried"] == row["survived"] == row["noticed"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("statuses", "result", "fault"),
+    [
+        ([0], "different", "vae: its results differ after 0 interruptions"),
+        ([75, 1], "expected", "vae: ended with 1: no output"),
+        ([75, 75, 0], "expected", None),
+    ],
+)
+def test_a_wrong_exit_or_result_is_found(tmp_path, monkeypatch, statuses, result, fault):
+    remaining = iter(statuses)
+    monkeypatch.setattr(interruptions, "start_training", lambda *_: None)
+    monkeypatch.setattr(interruptions, "wait_random_time", lambda *_: None)
+    monkeypatch.setattr(interruptions, "wait_for_exit", lambda *_: (next(remaining), "no output"))
+    monkeypatch.setattr(interruptions, "run_fingerprint", lambda _: {"results.json": result})
+    (tmp_path / "run-0").mkdir()
+    reference = ReferenceRun("vae", tmp_path, {"results.json": "expected"}, 1.0)
+    counts = interrupt_until_finished(
+        reference, tmp_path / "run-0", Interruption(lambda *_: None, (75,)), np.random.default_rng(0)
+    )
+    assert counts.tried == len(statuses) - (statuses[-1] == 0)
+    assert (fault in counts.faults) if fault else counts.faults == []
+
+
+def test_a_fingerprint_depends_on_every_bit_but_not_on_time(tmp_path):
+    def fingerprint(name, *, weight=1.0, loss=1.0, seconds=1.0, score=1.0):
+        folder = tmp_path / name
+        save_tree(folder / "checkpoint", {"x": np.full(3, weight, np.float32)})
+        write_json(folder / "config.json", {"seeds": 1})
+        write_json(folder / "results.json", {"environment": {"seconds": seconds, "command": name}, "loss": loss})
+        (folder / "metrics.jsonl").write_text("{}\n")
+        np.savez(folder / "scores.npz", correct=np.full(2, score))
+        return run_fingerprint(folder)
+
+    reference, next_float = fingerprint("one"), float(np.nextafter(np.float32(1), np.float32(2)))
+    assert fingerprint("later", seconds=2.0) == reference
+    for part, field in {"checkpoint x": "weight", "results.json": "loss", "scores.npz correct": "score"}.items():
+        other = fingerprint(field, **{field: next_float})
+        assert {name for name in reference if other[name] != reference[name]} == {part}
+
+
+@pytest.mark.slow
+def test_a_hanging_run_is_killed(monkeypatch, tmp_path):
+    monkeypatch.setattr(interruptions, "RUN_TIMEOUT_SECONDS", 0.05)
+    process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(600,))
+    process.start()
+    assert wait_for_exit(process, tmp_path / "no.log") == (-9, "no output")
+
+
+@pytest.fixture
+def saved_tree(tmp_path):
+    save_tree(tmp_path / "saved", {"x": np.ones(3)}, {"epoch": 1})
+    return tmp_path / "saved"
+
+
+def test_every_corruption_of_a_tree_is_noticed(saved_tree):
+    counts = corrupt_each_file(saved_tree, ".", load_tree, np.random.default_rng(0))
+    assert counts.tried == counts.noticed == counts.survived > 20
+    assert counts.faults == []
+
+
+def ignore_corruption(path):
+    return (path / "meta.json").exists()
+
+
+def raise_key_error(path):
+    if not (path / "meta.json").exists():
+        raise KeyError("meta")
+
+
+def raise_two_lines(path):
+    if not (path / "meta.json").exists():
+        error = InputError("first")
+        error.args = ("first\nsecond",)
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("read", "fault"),
+    [
+        (ignore_corruption, "not noticed"),
+        (raise_key_error, "KeyError"),
+        (raise_two_lines, "more than one line"),
+    ],
+)
+def test_a_reader_that_ignores_corruption_or_crashes_is_found(saved_tree, read, fault):
+    faults = corrupt_each_file(saved_tree, ".", read, np.random.default_rng(0)).faults
+    assert any(fault in one for one in faults)
+
+
+def test_corruptions_change_the_content():
+    for name, content in corruptions(b"abcd", np.random.default_rng(0)):
+        assert content != b"abcd", name
+    assert [name for name, _ in corruptions(b"", np.random.default_rng(0))] == ["deleted", "grown"]
+
+
+def test_the_page_reports_what_was_not_run_and_what_was_broken():
+    row = {"name": "kills", "promise": "p", "tried": 3, "survived": 2, "noticed": 3, "lost": 1, "seconds": 1.0}
+    reader = {"reader": "npz", "inputs": 1000, "accepted": 1, "refused": 998, "crashed": 1, "slowest_seconds": 0.5}
+    results = {
+        "environment": {"command": "python -m tests.robustness", "machine": "a machine", "seconds": 2.0},
+        "undisturbed_seconds": {"vae": 1.0},
+        "faults": [{**row, "faults": ["vae: differs"]}, {"name": "disks", "promise": "q", "not_run": "no"}],
+        "fuzzed": [{**reader, "faults": ["KeyError"], "strays": ["new.txt"]}],
+    }
+    page = render_markdown(results)
+    assert "| kills | p | 3 | 2 | 3 | 1 | 1 |" in page
+    assert "| disks | not run: no |" in page
+    assert broken_promises(results) == ["vae: differs", "npz: KeyError", "npz: touched new.txt"]
+    assert "- npz: KeyError" in page
+    results["faults"][0]["faults"], results["fuzzed"][0] = [], {**reader, "faults": [], "strays": []}
+    assert "Every promise was kept." in render_markdown(results)
