@@ -1,4 +1,4 @@
-"""A training small enough to be followed by hand, for a few seeds."""
+"""A training small enough to check by hand, for a few seeds."""
 
 import dataclasses
 import functools
@@ -24,17 +24,17 @@ from aejax.train.epoch import SeedData
 from aejax.train.keys import seed_keys
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Tiny:
-    """Four seeds' training of a denoising autoencoder with batch normalisation: 40 rows of 6 features.
+    """The training of a denoising autoencoder with batch normalization, for four seeds: 40 rows of 6 features.
 
-    Not by Adam: batch normalisation takes biases before it out again, so their gradient is rounding alone, which Adam
-    would blow up to whole steps, and two compilations of the same training would part.
+    The optimizer is not Adam: batch normalization cancels the biases before it, so their gradients are rounding errors,
+    which Adam would enlarge to whole steps, and two compilations of one training would diverge.
     """
 
     model: Autoencoder
     objective: Objective
-    examples: Examples  # 40 training rows, 8 to monitor, one to keep out of the way
+    examples: Examples  # 40 training rows, 8 validation rows, one unused row
     optimizer: optax.GradientTransformation
     seeds: int = 4
     epochs: int = 4
@@ -49,8 +49,8 @@ class Tiny:
     @functools.cached_property
     def data(self) -> SeedData:
         ones = np.ones((self.seeds, 1), np.float32)
-        monitor = np.tile(np.arange(40, 48, dtype=np.int32), (self.seeds, 1))
-        return SeedData(seed_keys(self.seeds, "noise"), Scaler(0 * ones, ones), monitor)
+        validation_rows = np.tile(np.arange(40, 48, dtype=np.int32), (self.seeds, 1))
+        return SeedData(seed_keys(self.seeds, "noise"), Scaler(0 * ones, ones), validation_rows)
 
     @functools.cached_property
     def variables(self) -> Any:
@@ -63,9 +63,21 @@ def tiny() -> Tiny:
 
 
 def make_tiny() -> Tiny:
-    """It, for a process that has no fixtures."""
+    """The fixture `tiny`, for a process without pytest."""
     model = dense_autoencoder(ModelConfig(hidden=(5,), latent_dim=3, batch_norm=True, output="linear"), 6)
     objective = autoencoder_objective(model, squared_error, corrupt=gaussian_noise(0.1))
     inputs = np.random.default_rng(0).normal(size=(49, 6)).astype(np.float32)
     examples = Examples(jnp.asarray(inputs), jnp.arange(49, dtype=jnp.int32) % 3)
     return Tiny(model, objective, examples, optax.sgd(0.05, momentum=0.9))
+
+
+def of_seed(tree, seed: int):
+    return jax.tree.map(lambda leaf: leaf[seed], tree)
+
+
+def assert_equal(actual, expected) -> None:
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
+
+
+def assert_close(actual, expected, rtol=1e-4, atol=1e-5) -> None:
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=atol), actual, expected)

@@ -7,48 +7,43 @@ import pytest
 from aejax.train.epoch import make_train_epochs
 from aejax.train.keys import _KEY_USES, seed_keys
 from aejax.train.state import init_progress
+from tests.train.conftest import of_seed
 
 
-def bits(keys) -> np.ndarray:
+def key_data(keys) -> np.ndarray:
     return np.asarray(jax.random.key_data(keys))
 
 
-def test_no_use_and_no_seed_shares_a_key_with_another():
-    every = np.concatenate([bits(seed_keys(100, use)) for use in _KEY_USES])
-    assert len(np.unique(every, axis=0)) == 100 * len(_KEY_USES)
-
-
 @pytest.mark.parametrize("use", _KEY_USES)
-def test_adding_seeds_keeps_the_keys_of_the_old_ones(use):
-    np.testing.assert_array_equal(bits(seed_keys(7, use))[:3], bits(seed_keys(3, use)))
+def test_adding_seeds_keeps_the_keys_of_the_others(use):
+    np.testing.assert_array_equal(key_data(seed_keys(7, use))[:3], key_data(seed_keys(3, use)))
 
 
-def test_the_keys_of_steps_are_none_of_the_keys_of_seeds():
-    # `fold_in` serves both, so a step's key could be another seed's or use's.
-    seeds = np.concatenate([bits(seed_keys(20, use)) for use in _KEY_USES])
-    steps = np.concatenate(
-        [bits(jax.vmap(jax.random.fold_in, (None, 0))(key, np.arange(500))) for key in seed_keys(20, "noise")]
-    )
-    together = np.concatenate([seeds, steps])
-    assert len(np.unique(together, axis=0)) == len(together)
+def test_keys_of_seeds_uses_and_steps_are_distinct():
+    # `fold_in` makes all of them, so a step's key could equal the key of another seed or use.
+    seeds = np.concatenate([key_data(seed_keys(100, use)) for use in _KEY_USES])
+    fold_in_steps = jax.vmap(jax.random.fold_in, (None, 0))
+    steps = [key_data(fold_in_steps(key, np.arange(500))) for key in seed_keys(20, "noise")]
+    keys = np.concatenate([seeds, *steps])
+    assert len(np.unique(keys, axis=0)) == len(keys)
 
 
 def test_a_training_uses_no_key_twice(tiny):
     with jax.debug_key_reuse(True):
         init_keys, noise_keys = seed_keys(1, "init"), seed_keys(1, "noise")
-        fit = init_progress(jax.jit(tiny.model.init)(init_keys[0]), tiny.optimizer)
-        data = jax.tree.map(lambda leaf: leaf[0], tiny.data)._replace(key=noise_keys[0])
-        fit, _ = jax.jit(make_train_epochs(tiny.objective, tiny.optimizer))(fit, tiny.orders[0], data, tiny.examples)
-    assert fit.diverged_epoch == 0
+        progress = init_progress(jax.jit(tiny.model.init)(init_keys[0]), tiny.optimizer)
+        data = of_seed(tiny.data, 0)._replace(key=noise_keys[0])
+        train = jax.jit(make_train_epochs(tiny.objective, tiny.optimizer))
+        progress, _ = train(progress, tiny.orders[0], data, tiny.examples)
+    assert progress.diverged_epoch == 0
 
 
-def test_control_a_key_used_twice_would_have_been_found(tiny):
-    def careless(variables, batch, key):
+def test_control_a_key_that_is_used_twice_is_detected(tiny):
+    def loss_that_reuses_its_key(variables, batch, key):
         loss, aux = tiny.objective.loss(variables, batch, key)
         return loss + jax.random.normal(key), aux
 
-    epochs = make_train_epochs(tiny.objective._replace(loss=careless), tiny.optimizer)
-    data = jax.tree.map(lambda leaf: leaf[0], tiny.data)
-    fit = init_progress(jax.tree.map(lambda leaf: leaf[0], tiny.variables), tiny.optimizer)
+    train = make_train_epochs(tiny.objective._replace(loss=loss_that_reuses_its_key), tiny.optimizer)
+    progress = init_progress(of_seed(tiny.variables, 0), tiny.optimizer)
     with jax.debug_key_reuse(True), pytest.raises(jax.errors.KeyReuseError):
-        jax.jit(epochs)(fit, tiny.orders[0], data, tiny.examples)
+        jax.jit(train)(progress, tiny.orders[0], of_seed(tiny.data, 0), tiny.examples)

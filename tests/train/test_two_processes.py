@@ -1,4 +1,4 @@
-"""A mesh may span processes: every seed's training is the same wherever its seeds, or its batches, lie."""
+"""A mesh may span processes: each seed's training is the same wherever its seeds or batches are."""
 
 from pathlib import Path
 
@@ -7,30 +7,31 @@ import numpy as np
 import pytest
 
 from tests.pairs import start_pair, statuses
-from tests.train.test_plan import PLANS as HERE
-from tests.train.test_plan import trained
-from tests.train.two_plans import PLANS
+from tests.train.test_plan import PLANS as ONE_PROCESS_PLANS
+from tests.train.test_plan import run_plan
+from tests.train.two_process_training import PLANS
 
-PROGRAM = str(Path(__file__).with_name("two_plans.py"))
+pytestmark = pytest.mark.slow
+PROGRAM = str(Path(__file__).with_name("two_process_training.py"))
 MESHES = ((4, 1), (2, 2), (1, 4), (2, 1))
 
 
 @pytest.fixture(scope="module")
-def by_two(tmp_path_factory):
-    """What two processes with two CPU devices each made of it."""
+def two_process_results(tmp_path_factory):
+    """The results of two processes with two CPU devices each."""
     folder = tmp_path_factory.mktemp("plans")
-    ended = statuses(start_pair(PROGRAM, str(folder / "found.npz"), log=folder / "said"), folder / "said")
-    assert ended == [0, 0], [(folder / f"said.{index}").read_text()[-2000:] for index in (0, 1)]
-    with np.load(folder / "found.npz") as found:
-        return dict(found)
+    log = folder / "log"
+    exit_codes = statuses(start_pair(PROGRAM, str(folder / "results.npz"), log=log), log)
+    assert exit_codes == [0, 0], [(folder / f"log.{index}").read_text()[-2000:] for index in (0, 1)]
+    with np.load(folder / "results.npz") as arrays:
+        return dict(arrays)
 
 
 @pytest.mark.parametrize(("name", "mesh"), list(zip(PLANS, MESHES, strict=True)), ids=PLANS)
-def test_a_plan_of_two_processes_trains_what_one_device_trains_and_repeats_itself(tiny, by_two, name, mesh):
-    weights, history = trained(tiny, HERE["serial"])
-    alone = {"weights": weights, "history": history}
-    assert tuple(by_two[f"{name}|mesh"]) == mesh
-    assert by_two[f"{name}|repeats"]
-    for path, leaf in jax.tree_util.tree_leaves_with_path(alone):
-        found = by_two[f"{name}|{jax.tree_util.keystr(path)}"]
-        np.testing.assert_allclose(found, leaf, rtol=1e-4, atol=1e-5)
+def test_a_plan_of_two_processes_trains_as_one_device_and_repeats_bit_for_bit(tiny, two_process_results, name, mesh):
+    weights, metrics = run_plan(tiny, ONE_PROCESS_PLANS["serial"])
+    assert tuple(two_process_results[f"{name}|mesh"]) == mesh
+    assert two_process_results[f"{name}|repeats"]
+    for path, leaf in jax.tree_util.tree_leaves_with_path({"weights": weights, "metrics": metrics}):
+        actual = two_process_results[f"{name}|{jax.tree_util.keystr(path)}"]
+        np.testing.assert_allclose(actual, leaf, rtol=1e-4, atol=1e-5)
