@@ -74,11 +74,8 @@ def test_an_sgd_step_subtracts_the_learning_rate_times_the_gradient_derived_by_h
 def test_an_epoch_takes_its_steps_in_order_and_reports_their_mean(tiny):
     orders, data = tiny.orders[0], of_seed(tiny.data, 0)
     progress, metrics = of_seed(train_all(tiny, tiny.orders), 0)
-    state, step = (
-        init_state(of_seed(tiny.variables, 0), tiny.optimizer),
-        make_train_step(tiny.objective, tiny.optimizer),
-    )
-    step, evaluate = jax.jit(step), jax.jit(tiny.objective.evaluate)
+    state = init_state(of_seed(tiny.variables, 0), tiny.optimizer)
+    step, evaluate = jax.jit(make_train_step(tiny.objective, tiny.optimizer)), jax.jit(tiny.objective.evaluate)
     for epoch, batches in enumerate(orders):
         losses = []
         for rows in batches:

@@ -1,4 +1,4 @@
-"""Optimizers descend, schedules end where they should, and what is frozen stays bit-equal."""
+"""Optimizers descend, schedules reach their end points, and frozen parameters stay bit-equal."""
 
 import functools
 
@@ -34,13 +34,13 @@ every_optimizer = pytest.mark.parametrize("config", EVERY_OPTIMIZER.values(), id
 
 
 @functools.cache
-def started():
+def initial_variables():
     return jax.jit(CLASSIFIER.init)(jax.random.key(1))
 
 
 def after_steps(optimizer: optax.GradientTransformation, *, frozen_encoder: bool, steps: int = 3):
     """Variables before and after a few steps."""
-    before = started()
+    before = initial_variables()
     state = init_state(before, optimizer)
     step = jax.jit(make_train_step(make_cross_entropy_objective(CLASSIFIER, frozen_encoder=frozen_encoder), optimizer))
     for _ in range(steps):
@@ -48,19 +48,19 @@ def after_steps(optimizer: optax.GradientTransformation, *, frozen_encoder: bool
     return before, state.variables
 
 
-def bit_equal(here, there) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(here), jax.tree.leaves(there), strict=True))
+def bit_equal(actual, expected) -> bool:
+    return jax.tree.all(jax.tree.map(np.array_equal, actual, expected))
 
 
 @every_optimizer
 def test_a_frozen_encoder_is_bit_equal_after_training_and_the_head_is_not(config):
-    # The encoder is differentiated here, so that freezing is the optimizer's doing alone.
+    # The encoder has gradients here, so that only the optimizer can freeze it.
     before, after = after_steps(freeze(make_optimizer(config, 3, 3), {"encoder"}), frozen_encoder=False)
     assert bit_equal(after["params"]["encoder"], before["params"]["encoder"])
     assert not bit_equal(after["params"]["head"], before["params"]["head"])
 
 
-def test_the_batch_statistics_of_a_frozen_encoder_are_bit_equal_too_and_without_freezing_they_move():
+def test_batch_statistics_change_only_where_the_encoder_is_not_frozen():
     optimizer = freeze(make_optimizer(EVERY_OPTIMIZER["adam"], 3, 3), {"encoder"})
     before, after = after_steps(optimizer, frozen_encoder=True)
     assert bit_equal(after["params"]["encoder"], before["params"]["encoder"])
@@ -71,33 +71,33 @@ def test_the_batch_statistics_of_a_frozen_encoder_are_bit_equal_too_and_without_
 
 
 def is_head(params):
-    return {part: jax.tree.map(lambda _, here=part == "head": here, tree) for part, tree in params.items()}
+    return {part: jax.tree.map(lambda _, part=part: part == "head", tree) for part, tree in params.items()}
 
 
 def is_encoder(params):
-    return jax.tree.map(lambda here: not here, is_head(params))
+    return jax.tree.map(lambda in_head: not in_head, is_head(params))
 
 
 @pytest.mark.parametrize(
     "optimizer",
     [
-        # Leaves outside the mask get their raw gradient as their update: they ascend.
+        # Leaves outside the mask receive their gradient as the update.
         pytest.param(optax.masked(optax.adam(0.1), is_head), id="masked alone"),
-        # What comes after the zeros decays the frozen weights all the same.
+        # The weight decay after the zeros changes the frozen weights.
         pytest.param(
             optax.chain(optax.masked(optax.set_to_zero(), is_encoder), optax.adamw(0.1, weight_decay=0.5)),
             id="zeros before the weight decay",
         ),
     ],
 )
-def test_control_what_looks_like_freezing_and_moves_the_encoder(optimizer):
+def test_control_other_ways_of_masking_change_the_encoder(optimizer):
     before, after = after_steps(optimizer, frozen_encoder=False)
     assert not bit_equal(after["params"]["encoder"], before["params"]["encoder"])
 
 
 @every_optimizer
-def test_a_frozen_part_weighs_nothing_in_the_updates_of_the_others(config):
-    # Above all not in the norm that clipping looks at.
+def test_a_frozen_part_does_not_affect_the_updates_of_the_others(config):
+    # In particular, clipping must not count its gradient.
     params = {"encoder": {"w": jnp.ones(3)}, "head": {"w": jnp.array([1.0, -2.0])}}
     optimizer, frozen = make_optimizer(config, 3, 3), freeze(make_optimizer(config, 3, 3), {"encoder"})
     alone = {"head": params["head"]}
@@ -105,10 +105,10 @@ def test_a_frozen_part_weighs_nothing_in_the_updates_of_the_others(config):
     for scale in (1.0, 2.0):
         head = {"w": scale * jnp.array([3.0, 4.0])}
         expected, state = optimizer.update({"head": head}, states[0], alone)
-        found, frozen_state = frozen.update({"encoder": {"w": jnp.full(3, 1e6)}, "head": head}, states[1], params)
+        actual, frozen_state = frozen.update({"encoder": {"w": jnp.full(3, 1e6)}, "head": head}, states[1], params)
         states = state, frozen_state
-        np.testing.assert_array_equal(found["head"]["w"], expected["head"]["w"])
-        np.testing.assert_array_equal(found["encoder"]["w"], 0)
+        np.testing.assert_array_equal(actual["head"]["w"], expected["head"]["w"])
+        np.testing.assert_array_equal(actual["encoder"]["w"], 0)
 
 
 @every_optimizer
@@ -125,7 +125,7 @@ def test_every_optimizer_descends(config):
     assert losses[2] < losses[0]
 
 
-def test_clipping_bounds_the_whole_gradients_norm_and_keeps_its_direction():
+def test_clipping_limits_the_global_norm_and_keeps_the_direction():
     config = OptimizerConfig(optimizer="sgd", learning_rate=1.0, momentum=0.0, clip_norm=0.5)
     optimizer = make_optimizer(config, 1, 1)
     for gradient, expected in [([3.0, 4.0], [-0.3, -0.4]), ([0.03, 0.04], [-0.03, -0.04])]:
@@ -135,7 +135,7 @@ def test_clipping_bounds_the_whole_gradients_norm_and_keeps_its_direction():
         np.testing.assert_allclose([updates["a"][0], updates["b"][0]], expected, rtol=1e-6)
 
 
-def test_momentum_adds_up_past_gradients():
+def test_momentum_accumulates_gradients():
     config = OptimizerConfig(optimizer="sgd", learning_rate=0.1, momentum=0.5)
     optimizer = make_optimizer(config, 1, 1)
     state, moves = optimizer.init(jnp.zeros(())), []
@@ -154,7 +154,7 @@ def test_weight_decay_is_decoupled_from_the_gradient():
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
-@pytest.mark.parametrize("warmup_epochs", [0.5, 1.0, 2.9])
+@pytest.mark.parametrize("warmup_epochs", [0.5, 2.9])
 def test_a_warm_up_rises_linearly_from_zero_to_the_peak(schedule, warmup_epochs):
     config = OptimizerConfig(learning_rate=0.2, schedule=schedule, warmup_epochs=warmup_epochs)
     rate = make_schedule(config, steps_per_epoch=10, epochs=3)
@@ -165,7 +165,7 @@ def test_a_warm_up_rises_linearly_from_zero_to_the_peak(schedule, warmup_epochs)
 
 
 @pytest.mark.parametrize("warmup_epochs", [0.0, 1.0])
-def test_a_cosine_falls_from_the_peak_to_zero_at_the_end_of_training_and_a_constant_does_not(warmup_epochs):
+def test_a_cosine_falls_to_zero_at_the_end_of_training_and_a_constant_rate_does_not(warmup_epochs):
     cosine, constant = (
         make_schedule(OptimizerConfig(learning_rate=0.2, schedule=name, warmup_epochs=warmup_epochs), 10, 5)
         for name in ("cosine", "constant")
@@ -177,14 +177,14 @@ def test_a_cosine_falls_from_the_peak_to_zero_at_the_end_of_training_and_a_const
     np.testing.assert_allclose([constant(step) for step in steps], 0.2, rtol=1e-6)
 
 
-@pytest.mark.parametrize("warmup_epochs", [3.0, 4.0, 2.96])
-def test_a_warm_up_that_does_not_end_before_the_training_is_refused(warmup_epochs):
+@pytest.mark.parametrize("warmup_epochs", [3.0, 2.96])
+def test_a_warm_up_that_does_not_end_before_the_training_is_rejected(warmup_epochs):
     config = OptimizerConfig(warmup_epochs=warmup_epochs)
     with pytest.raises(InputError, match=f"--warmup-epochs {warmup_epochs}: must be below --epochs 3"):
         make_optimizer(config, steps_per_epoch=10, epochs=3)
 
 
-CARRIED_CASES = [
+TRACED_CASES = [
     ("learning_rate", {}, (1e-3, 1e-1)),
     ("learning_rate", {"schedule": "cosine", "warmup_epochs": 1.0}, (1e-3, 1e-1)),
     ("learning_rate", {"optimizer": "adadelta"}, (0.1, 1.0)),
@@ -194,32 +194,32 @@ CARRIED_CASES = [
 ]
 
 
-def test_every_carried_field_of_an_optimizer_is_tested():
-    assert {field for field, *_ in CARRIED_CASES} == set(TRACEABLE_FIELDS["optimizer"])
+def test_every_traceable_field_of_an_optimizer_is_tested():
+    assert {field for field, *_ in TRACED_CASES} == set(TRACEABLE_FIELDS["optimizer"])
 
 
-@pytest.mark.parametrize(("field", "others", "values"), CARRIED_CASES)
+@pytest.mark.parametrize(("field", "others", "values"), TRACED_CASES)
 @pytest.mark.parametrize("masked", [False, True])
-def test_a_carried_setting_updates_as_the_constant_does(field, others, values, masked):
+def test_a_traced_hyperparameter_updates_like_a_constant_one(field, others, values, masked):
     params = {"encoder": {"w": jnp.asarray([1.0, -2.0])}, "decoder": {"w": jnp.asarray([0.5])}}
 
-    def after(optimizer, hyper):
+    def params_after_training(optimizer, hyper):
         optimizer = freeze(optimizer, {"decoder"}) if masked else optimizer
         update = optax.with_extra_args_support(optimizer).update
-        now, state = params, optimizer.init(params)
+        trained, state = params, optimizer.init(params)
         for _ in range(4):
-            gradient = jax.tree.map(lambda leaf: 2 * leaf, now)
-            updates, state = update(gradient, state, now, hyper=hyper)
-            now = optax.apply_updates(now, updates)
-        return now
+            gradient = jax.tree.map(lambda leaf: 2 * leaf, trained)
+            updates, state = update(gradient, state, trained, hyper=hyper)
+            trained = optax.apply_updates(trained, updates)
+        return trained
 
-    def carried(value):
-        return after(make_traced_optimizer(OptimizerConfig(**others), 3, 3), {field: value})
+    def train_with_traced(value):
+        return params_after_training(make_traced_optimizer(OptimizerConfig(**others), 3, 3), {field: value})
 
-    together = jax.vmap(carried)(jnp.asarray(values, jnp.float32))
+    all_values = jax.vmap(train_with_traced)(jnp.asarray(values, jnp.float32))
     for index, value in enumerate(values):
-        alone = after(make_optimizer(OptimizerConfig(**{**others, field: value}), 3, 3), None)
-        own = jax.tree.map(lambda leaf, index=index: leaf[index], together)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), own, alone)
-    first, second = together["encoder"]["w"]
+        expected = params_after_training(make_optimizer(OptimizerConfig(**{**others, field: value}), 3, 3), None)
+        actual = jax.tree.map(lambda leaf, index=index: leaf[index], all_values)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), actual, expected)
+    first, second = all_values["encoder"]["w"]
     assert not np.allclose(first, second, rtol=1e-4)
