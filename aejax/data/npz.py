@@ -10,7 +10,6 @@ import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,19 +28,6 @@ NPY_MAGIC = b"\x93NUMPY"
 HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 REFETCH_HINT = "write or fetch it again"
 PLAIN_ARRAYS_HINT = "save plain number and text arrays with numpy.savez"
-
-
-class NpyHeader(NamedTuple):
-    """The header of an array in `.npy` format."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    header_bytes: int  # length of the header in bytes
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the values in bytes."""
-        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def load_npz(path: Path, config: DataConfig) -> Dataset:
@@ -123,8 +109,7 @@ def read_arrays(path: Path, select_names: Callable[[list[str]], Sequence[str]]) 
             with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(file) as archive:
                 members = _list_members(archive, path)
                 selected = select_names(list(members))
-                headers = [_read_header(archive, members[name], name, path) for name in selected]
-                total = sum(header.nbytes for header in headers)
+                total = sum(_checked_size(archive, members[name], name, path) for name in selected)
                 require_host_memory(total, f"{path}: arrays {', '.join(selected)}")
                 return {name: _read_values(archive, members[name]) for name in selected}
         except InputError:
@@ -149,32 +134,23 @@ def _list_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.Zip
     return members
 
 
-def _read_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: Path) -> NpyHeader:
-    """Returns a member's header after comparing its size with the archive's directory."""
+def _checked_size(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: Path) -> int:
+    """Returns the bytes that a member's header announces, which must agree with the archive's directory."""
     with archive.open(info) as stream:
         try:
-            header = _parse_header(stream)
-        except Exception as error:  # NumPy evaluates the header as a Python literal, which can fail in many ways
-            raise InputError(
-                f"{path}: not an intact .npz file: {name} is no .npy array; {PLAIN_ARRAYS_HINT}"
-            ) from error
+            shape, _, dtype = HEADER_READERS[np.lib.format.read_magic(stream)](stream)
+            valid = all(type(size) is int and 0 <= size < 2**63 for size in shape)
+            stored = info.file_size - stream.tell()
+        except Exception:  # NumPy evaluates the header as a Python literal, which can fail in many ways
+            valid = False
+    require(valid, f"{path}: not an intact .npz file: {name} is no .npy array; {PLAIN_ARRAYS_HINT}")
+    require(not dtype.hasobject, f"{path}: {name} holds pickled objects, which can run code; {PLAIN_ARRAYS_HINT}")
+    announced = math.prod(shape) * dtype.itemsize
     require(
-        not header.dtype.hasobject, f"{path}: {name} holds pickled objects, which can run code; {PLAIN_ARRAYS_HINT}"
+        announced == stored,
+        f"{path}: not an intact .npz file: {name} announces {announced} bytes and holds {stored}; {REFETCH_HINT}",
     )
-    stored_bytes = info.file_size - header.header_bytes
-    require(
-        header.nbytes == stored_bytes,
-        f"{path}: not an intact .npz file: {name} announces {header.nbytes} bytes and holds {stored_bytes}; "
-        f"{REFETCH_HINT}",
-    )
-    return header
-
-
-def _parse_header(stream: Any) -> NpyHeader:
-    shape, _, dtype = HEADER_READERS[np.lib.format.read_magic(stream)](stream)
-    if not all(type(size) is int and 0 <= size < 2**63 for size in shape):
-        raise ValueError(f"shape {shape}")
-    return NpyHeader(shape, dtype, stream.tell())
+    return announced
 
 
 def _read_values(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:

@@ -28,7 +28,7 @@ from tests.robustness.reader_samples import (
 
 X = np.arange(36, dtype=np.float32).reshape(12, 3)
 Y = np.arange(12) % 2
-ROOM = 1 << 20  # bytes that memory has left in these tests
+AVAILABLE = 1 << 20  # bytes of memory in these tests
 LATIN = os.fsdecode(b"caf\xe9")
 
 
@@ -55,7 +55,7 @@ def raw_members(**members: bytes):
     return "set.npz", write
 
 
-def twice(path: Path) -> None:
+def duplicate_member(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", npy_bytes(X))
         with pytest.warns(UserWarning, match="Duplicate"):
@@ -86,13 +86,13 @@ def images(spoil):
     return "images", write
 
 
-def bomb(path: Path) -> None:
-    """A valid archive of a few kilobytes that unpacks to more than there is room for."""
-    values = np.zeros((12, ROOM // 12), np.float32)
+def decompression_bomb(path: Path) -> None:
+    """A valid archive of a few kilobytes that unpacks to more than there is memory for."""
+    values = np.zeros((12, AVAILABLE // 12), np.float32)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", npy_bytes(values))
         archive.writestr("y.npy", npy_bytes(Y))
-    assert path.stat().st_size < ROOM / 100
+    assert path.stat().st_size < AVAILABLE / 100
 
 
 def huge_file(path: Path) -> None:
@@ -129,18 +129,18 @@ CASES = {
     "npz: nothing times a huge number": (*npz(announced("'<f4'", f"(0, {10**30})")), "x is no .npy array"),
     "npz: a truth value for an axis": (*npz(announced("'<f4'", "(True, 4)", bytes(16))), "x is no .npy array"),
     "npz: a hundred axes": (*npz(announced("'<f4'", f"({'1,' * 100})", bytes(4))), "not an intact .npz"),
-    "npz: items of gigabytes": (*npz(announced("'|S2147483647'", "(12, 4)")), "announces"),
+    "npz: elements of gigabytes": (*npz(announced("'|S2147483647'", "(12, 4)")), "announces"),
     "npz: a header nested beyond Python": (*npz(header("(" * 5000)), "x is no .npy array"),
     "npz: a header that Python warns of": (*npz(header("{'descr': 1if 1else 0}")), "x is no .npy array"),
-    "npz: a bomb": ("set.npz", bomb, "memory has"),
+    "npz: a decompression bomb": ("set.npz", decompression_bomb, "memory has"),
     "npz: a pickle as a member": (*npz(announced("'|O'", "(12,)", b"\x80\x04N.")), "x holds pickled objects"),
     "npz: a member outside": (*npz(**{"../../evil": npy_bytes(X)}), "'../../evil.npy' leads out of the archive"),
-    "npz: a name twice": ("set.npz", twice, "holds 'x' twice"),
+    "npz: a name twice": ("set.npz", duplicate_member, "holds 'x' twice"),
     "npz: a name of two lines": (*raw_members(**{"a\nb.npy": npy_bytes(X)}), r"a\nb"),
     "npz: text that is no Unicode": (*npz(y=announced("'<U1'", "(12,)", UNICODE)), "label of row 0 is no Unicode"),
-    "npz: half of a character": (*npz(y=npy_bytes(np.array(["a", "\ud800"] * 6))), "label of row 1 is no Unicode"),
+    "npz: a lone surrogate": (*npz(y=npy_bytes(np.array(["a", "\ud800"] * 6))), "label of row 1 is no Unicode"),
     "npz: records for inputs": (*npz(npy_bytes(np.zeros(12, "f4,i4"))), "dtype"),
-    "npz: dates beside numbers": (
+    "npz: dates and numbers": (
         *raw_members(
             **{f"x_{part}.npy": npy_bytes(X) for part in ("train", "test")},
             **{"y_train.npy": npy_bytes(Y), "y_test.npy": npy_bytes(Y.astype("M8[s]"))},
@@ -148,8 +148,11 @@ CASES = {
         "y_test datetime64[s]",
     ),
     "csv: a number as Python writes it": (*text(LABELS + "1_000,ant\n"), "line 10, column 'a' is '1_000'"),
-    "csv: a book for a label": (*text(LABELS + f"1,{'x' * (MAX_LABEL_LENGTH + 1)}\n"), "line 10 has a label of 1001"),
-    "csv: more text than memory": (*text("a" * (ROOM + 1)), "memory has"),
+    "csv: a label of 1001 characters": (
+        *text(LABELS + f"1,{'x' * (MAX_LABEL_LENGTH + 1)}\n"),
+        "line 10 has a label of 1001",
+    ),
+    "csv: more text than memory": (*text("a" * (AVAILABLE + 1)), "memory has"),
     "csv: more numbers than memory": (*text("0," * 30000 + "label\n" + ("0," * 30000 + "a\n") * 5), "memory has"),
     "csv: a pipe": ("set.csv", os.mkfifo, "a pipe or device"),
     "parquet: a device": ("set.parquet", lambda path: path.symlink_to("/dev/zero"), "a pipe or device"),
@@ -157,11 +160,11 @@ CASES = {
     "idx: 255 axes": (*idx(IDX3, b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x"), "00 00 08 ff"),
     "idx: nothing times huge numbers": (*idx(IDX3, b"\0\0\x08\x04" + bytes(4) + b"\xff" * 12), "which no array has"),
     "idx: a gzip bomb": (
-        *idx(f"{IDX3}.gz", gzip.compress(b"\0\0\x08\x03" + struct.pack(">III", 2, 1024, 1024) + bytes(2 * ROOM))),
+        *idx(f"{IDX3}.gz", gzip.compress(b"\0\0\x08\x03" + struct.pack(">III", 2, 1024, 1024) + bytes(2 * AVAILABLE))),
         "memory has",
     ),
     "idx: a link out of the folder": ("idx", linked_out, "a link out of"),
-    "images: a palette that is not there": (*images(lambda root: png_without_palette(root / "a" / "0.png")), "0.png: "),
+    "images: a missing palette": (*images(lambda root: png_without_palette(root / "a" / "0.png")), "0.png: "),
     "images: a file of gigabytes": (
         *images(lambda root: huge_file(root / "a" / "0.png")),
         "2.0 GiB are no single image",
@@ -178,7 +181,7 @@ def test_bad_input_is_rejected_on_one_line_before_allocation(case, tmp_path, mon
     path.parent.mkdir()
     write(path)
     before = sorted(tmp_path.rglob("*"))
-    monkeypatch.setattr(memory, "available_host_memory", lambda: ROOM)
+    monkeypatch.setattr(memory, "available_host_memory", lambda: AVAILABLE)
     message = error_message(load_dataset, DataConfig(dataset=str(path)))
     assert named in message
     assert name in message

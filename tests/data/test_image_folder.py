@@ -146,8 +146,8 @@ def picture(path: str, *size: int, mode: str = "L"):
 
 
 FAULTS = {
-    "a note beside the classes": (write, put("README.md", b"hello"), "{}/README.md: not in a class"),
-    "an image beside the classes": (write, picture("0.png", 5, 6), "{}/0.png: not in a class"),
+    "a file next to the classes": (write, put("README.md", b"hello"), "{}/README.md: not in a class"),
+    "an image next to the classes": (write, picture("0.png", 5, 6), "{}/0.png: not in a class"),
     "a note among the images": (write, put("ant/notes.txt", b"hello"), "{}/ant/notes.txt: not named as a PNG or JPEG"),
     "another format": (write, put("ant/0.gif", b"GIF89a"), "{}/ant/0.gif: not named as a PNG or JPEG"),
     "a folder in a class": (write, put("ant/more"), "{}/ant/more: a folder inside class 'ant'"),

@@ -57,9 +57,9 @@ def doubled(dtype):
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_duplicates_across_the_split_are_found(dtype):
     data = doubled(dtype)
-    found = find_duplicates(data.inputs, data.test_rows)
-    assert found.rows.tolist() == [3, 5]
-    assert found.test_rows.tolist() == [80, 90]
+    duplicates = find_duplicates(data.inputs, data.test_rows)
+    assert duplicates.rows.tolist() == [3, 5]
+    assert duplicates.test_rows.tolist() == [80, 90]
     nearly = data.inputs.copy()
     nearly[3, 0, 0] += 1
     assert find_duplicates(nearly, data.test_rows).rows.tolist() == [5]

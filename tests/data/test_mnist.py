@@ -76,7 +76,7 @@ def test_altered_originals_are_rejected(mnist_folder, tmp_path):
 
 
 class NoTensorFlow:
-    """An import hook that has never heard of TensorFlow, where it is installed."""
+    """An import hook that hides an installed TensorFlow."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:

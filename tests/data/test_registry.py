@@ -7,7 +7,6 @@ import pytest
 from expected_errors import error_message
 
 from aejax.config import DataConfig
-from aejax.data import registry as sources
 from aejax.data.registry import FILE_READERS, NAMED_DATASETS, SCHEME_LOADERS, load_dataset, resolve_data_dir
 from aejax.errors import InputError
 
@@ -61,18 +60,8 @@ def test_the_data_dir_comes_from_the_option_or_the_environment(monkeypatch, opti
     monkeypatch.delenv("AEJAX_DATA", raising=False)
     if variable is not None:
         monkeypatch.setenv("AEJAX_DATA", variable)
-    found = resolve_data_dir(DataConfig(data_dir=None if option is None else Path(option)))
-    assert found == (None if expected is None else Path(expected))
-
-
-def test_mnist_uses_the_data_dir(monkeypatch, tmp_path):
-    asked = []
-    monkeypatch.setattr(
-        sources, "load_mnist", lambda folder: asked.append(folder) or NAMED_DATASETS["wine"](DataConfig())
-    )
-    monkeypatch.setenv("AEJAX_DATA", str(tmp_path))
-    load_dataset(DataConfig(dataset="mnist"))
-    assert asked == [tmp_path]
+    data_dir = resolve_data_dir(DataConfig(data_dir=None if option is None else Path(option)))
+    assert data_dir == (None if expected is None else Path(expected))
 
 
 @pytest.mark.parametrize(
@@ -122,23 +111,6 @@ def test_an_empty_folder_is_rejected_with_both_layouts(tmp_path):
 def test_a_folder_with_an_idx_file_is_read_as_idx(tmp_path):
     (tmp_path / "train-images-idx3-ubyte").touch()
     assert "train-labels-idx1-ubyte" in load_error(tmp_path)
-
-
-def test_a_scheme_loader_gets_name_and_config(monkeypatch):
-    asked = []
-    wine = NAMED_DATASETS["wine"](DataConfig())
-    monkeypatch.setitem(SCHEME_LOADERS, "tfds", lambda name, config: asked.append((name, config.label_column)) or wine)
-    load_dataset(DataConfig(dataset="tfds:plants/leaves:1.0.0", label_column="kind"))
-    assert asked == [("plants/leaves:1.0.0", "kind")]
-
-
-def test_tfds_sets_get_data_dir_options_and_preparers(monkeypatch, tmp_path):
-    asked = []
-    wine = NAMED_DATASETS["wine"](DataConfig())
-    monkeypatch.setattr(sources, "load_tfds", lambda *args, **options: asked.append((args, options)) or wine)
-    load_dataset(DataConfig(dataset="tfds:mnist", data_dir=tmp_path, label_column="kind", image_size=7))
-    preparers = {"mnist": sources.prepare_mnist}
-    assert asked == [(("mnist", tmp_path), {"label": "kind", "image_size": 7, "preparers": preparers})]
 
 
 @pytest.mark.parametrize("name", ["digits", "{}/small.csv", "{}/idx"])

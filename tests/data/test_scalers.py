@@ -30,7 +30,7 @@ DATASET = make_dataset("columns", INPUTS, np.arange(60) % 2, source="columns")
 SCIKIT = {"minmax": MinMaxScaler, "standard": StandardScaler}
 
 
-def of_seed(scaler, seed: int):
+def select_seed(scaler, seed: int):
     return jax.tree.map(lambda leaf: leaf[seed], scaler)
 
 
@@ -39,20 +39,20 @@ def test_scaled_columns_equal_scikit_learn(kind):
     scaler = fit_scalers(kind, DATASET, TRAIN)
     varying = [i for i, name in enumerate(COLUMNS) if name not in CONSTANT]
     for seed, rows in enumerate(TRAIN):
-        found = apply_scaler(of_seed(scaler, seed), INPUTS)
+        scaled = apply_scaler(select_seed(scaler, seed), INPUTS)
         expected = SCIKIT[kind]().fit(INPUTS[rows].astype(np.float64)).transform(INPUTS.astype(np.float64))
-        np.testing.assert_allclose(found[:, varying], expected[:, varying], rtol=1e-4, atol=1e-4)
-        reached = np.asarray(found)[rows][:, varying]
+        np.testing.assert_allclose(scaled[:, varying], expected[:, varying], rtol=1e-4, atol=1e-4)
+        scaled_train = np.asarray(scaled)[rows][:, varying]
         if kind == "minmax":
-            np.testing.assert_allclose(reached.min(axis=0), 0, atol=1e-6)
-            np.testing.assert_allclose(reached.max(axis=0), 1, atol=1e-6)
+            np.testing.assert_allclose(scaled_train.min(axis=0), 0, atol=1e-6)
+            np.testing.assert_allclose(scaled_train.max(axis=0), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", SCIKIT)
 @pytest.mark.parametrize("name", sorted(CONSTANT))
 def test_constant_columns_become_zero(kind, name):
     column = list(COLUMNS).index(name)
-    scaler = of_seed(fit_scalers(kind, DATASET, TRAIN), 0)
+    scaler = select_seed(fit_scalers(kind, DATASET, TRAIN), 0)
     np.testing.assert_allclose(apply_scaler(scaler, INPUTS)[:, column], 0, atol=1e-6)
 
 
@@ -63,9 +63,9 @@ def test_columns_constant_on_training_rows_are_only_shifted(kind, value):
     others = np.setdiff1d(np.arange(60), TRAIN[0])
     column[others] += 2.5
     data = make_dataset("column", column, np.arange(60) % 2, source="column")
-    found = apply_scaler(of_seed(fit_scalers(kind, data, TRAIN[:1]), 0), column)
-    np.testing.assert_allclose(found[others], 2.5, atol=1e-6)
-    np.testing.assert_array_equal(found[TRAIN[0]], 0)
+    scaled = apply_scaler(select_seed(fit_scalers(kind, data, TRAIN[:1]), 0), column)
+    np.testing.assert_allclose(scaled[others], 2.5, atol=1e-6)
+    np.testing.assert_array_equal(scaled[TRAIN[0]], 0)
 
 
 @pytest.mark.parametrize("kind", ["range", "minmax", "standard", "none"])
@@ -86,8 +86,8 @@ def test_each_seed_is_fitted_on_its_own_rows(kind):
     for seed in range(3):
         jax.tree.map(
             np.testing.assert_array_equal,
-            of_seed(together, seed),
-            of_seed(fit_scalers(kind, DATASET, TRAIN[[seed]]), 0),
+            select_seed(together, seed),
+            select_seed(fit_scalers(kind, DATASET, TRAIN[[seed]]), 0),
         )
     assert np.any(together.shift[0] != together.shift[1])
 
@@ -99,23 +99,23 @@ def test_range_maps_the_declared_limits_to_zero_and_one(dtype, value_range):
     low, high = value_range
     inputs = np.linspace(low, high, 12).astype(dtype).reshape(6, 2)
     data = make_dataset("ranged", inputs, np.arange(6) % 2, source="ranged", value_range=value_range)
-    scaler = of_seed(fit_scalers("range", data, np.array([[2, 3]])), 0)
-    found = apply_scaler(scaler, jnp.asarray(inputs))
-    assert found.dtype == jnp.float32
-    np.testing.assert_allclose(found, (inputs.astype(np.float64) - low) / (high - low), rtol=1e-6)
-    assert (found.min(), found.max()) == (0.0, 1.0)
+    scaler = select_seed(fit_scalers("range", data, np.array([[2, 3]])), 0)
+    scaled = apply_scaler(scaler, jnp.asarray(inputs))
+    assert scaled.dtype == jnp.float32
+    np.testing.assert_allclose(scaled, (inputs.astype(np.float64) - low) / (high - low), rtol=1e-6)
+    assert (scaled.min(), scaled.max()) == (0.0, 1.0)
 
 
 def test_none_is_the_identity():
-    scaler = of_seed(fit_scalers("none", DATASET, TRAIN), 0)
+    scaler = select_seed(fit_scalers("none", DATASET, TRAIN), 0)
     np.testing.assert_array_equal(apply_scaler(scaler, INPUTS), INPUTS)
 
 
 def test_minmax_of_uint8_does_not_overflow():
     inputs = np.array([[250, 3], [10, 3], [255, 5], [0, 4], [0, 0], [0, 0]], np.uint8)
     data = make_dataset("bytes", inputs, np.arange(6) % 2, source="bytes")
-    found = apply_scaler(of_seed(fit_scalers("minmax", data, np.array([[0, 1, 2]])), 0), inputs[:4])
-    np.testing.assert_allclose(found, [[240 / 245, 0], [0, 0], [1, 1], [-10 / 245, 0.5]], atol=1e-6)
+    scaled = apply_scaler(select_seed(fit_scalers("minmax", data, np.array([[0, 1, 2]])), 0), inputs[:4])
+    np.testing.assert_allclose(scaled, [[240 / 245, 0], [0, 0], [1, 1], [-10 / 245, 0.5]], atol=1e-6)
 
 
 def test_range_without_a_declared_range_is_rejected():

@@ -27,10 +27,10 @@ def test_order_differs_between_epochs_and_seeds():
 def test_order_is_a_function_of_seed_and_epoch():
     # Neither the number of seeds, nor where a portion begins, nor what was drawn before plays a part.
     rows = np.stack([ROWS, ROWS + 1, ROWS + 2])
-    whole = shuffle_epochs(rows, first_epoch=0, epochs=6, batch_size=10)
-    assert whole.shape == (3, 6, 5, 10)
-    np.testing.assert_array_equal(shuffle_epochs(rows[:2], first_epoch=4, epochs=2, batch_size=10), whole[:2, 4:])
-    np.testing.assert_array_equal(shuffle_epoch(rows[1], 1, 5, 10), whole[1, 5])
+    orders = shuffle_epochs(rows, first_epoch=0, epochs=6, batch_size=10)
+    assert orders.shape == (3, 6, 5, 10)
+    np.testing.assert_array_equal(shuffle_epochs(rows[:2], first_epoch=4, epochs=2, batch_size=10), orders[:2, 4:])
+    np.testing.assert_array_equal(shuffle_epoch(rows[1], 1, 5, 10), orders[1, 5])
 
 
 def test_every_row_is_equally_likely_to_come_first():

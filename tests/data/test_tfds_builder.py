@@ -12,7 +12,7 @@ from aejax.data.tfds_dataset import load_tfds
 from aejax.errors import InputError
 
 needs_no_tensorflow = pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is not None, reason="what is said without TensorFlow, which is installed"
+    importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is installed"
 )
 
 
@@ -79,15 +79,15 @@ def test_errors_of_a_sets_own_code_are_one_line(tmp_path):
 
 def test_preparers_replace_tfds_code(tmp_path, monkeypatch):
     elsewhere = write(tmp_path / "elsewhere").parent
-    asked = []
+    prepared = []
 
     def copy(root: Path) -> None:
-        asked.append(root)
+        prepared.append(root)
         shutil.copytree(elsewhere, root / "tiny")
 
     for _ in range(2):
         assert load_tfds("tiny", tmp_path, preparers={"tiny": copy}).n_examples == 30
-    assert asked == [tmp_path]
+    assert prepared == [tmp_path]
 
 
 def test_tensorflow_is_not_imported_for_prepared_sets(tmp_path, monkeypatch):

@@ -47,9 +47,9 @@ def test_order_equals_that_of_tfds(tmp_path):
 
 def test_order_is_kept_across_blocks(tmp_path, monkeypatch):
     write(tmp_path)
-    whole = load_tfds("tiny", tmp_path).sha256
+    expected = load_tfds("tiny", tmp_path).sha256
     monkeypatch.setattr("aejax.data.tfds_builder.RECORDS_PER_BLOCK", 7)
-    assert load_tfds("tiny", tmp_path).sha256 == whole
+    assert load_tfds("tiny", tmp_path).sha256 == expected
 
 
 @pytest.mark.parametrize(
