@@ -24,6 +24,7 @@ from aejax.errors import InputError, require
 
 TFDS_NAME = re.compile(r"(?P<set>\w+(/[\w.\-]+)?)(:(?P<version>[\d.*]+))?", re.ASCII)
 VERSION_DIR = re.compile(r"\d+\.\d+\.\d+")
+RANDOM_ACCESS_FORMATS = {"array_record", "parquet"}
 RECORDS_PER_BLOCK = 4096  # records read at a time
 DELETE_HINT = "delete that folder to prepare it again"
 PREPARE_ELSEWHERE_HINT = (
@@ -159,6 +160,45 @@ def _hide_gpus_from_tensorflow() -> None:
         tensorflow.config.set_visible_devices([], "GPU")
 
 
+class RecordReader:
+    """Random access to the records of one split of a set that is prepared as array_record."""
+
+    def __init__(self, builder: Any, split: str) -> None:
+        self._builder = builder
+        with silence_tfds():
+            raw = tfds.decode.DeserializeMethod.RAW_BYTES
+            self._records = builder.as_data_source(split=split, deserialize_method=raw)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def read(self, rows: Sequence[int], names: Sequence[str], encoded: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Returns the features `names` of some records; those in `encoded` as they are stored, such as images.
+
+        Raises:
+            InputError: the files are damaged.
+        """
+        features = self._builder.info.features
+        selected = tfds.features.FeaturesDict({name: features[name] for name in names})
+        decoders = {name: tfds.decode.SkipDecoding() for name in encoded}
+        try:
+            records = self._records.__getitems__(rows)
+            if not all(len(record) for record in records):
+                raise ValueError("empty records")
+            return [selected.deserialize_example_np(record, decoders=decoders) for record in records]
+        except Exception as error:  # protobuf, riegeli and Arrow raise many types
+            raise _damaged(self._builder, error) from error
+
+
+def _damaged(builder: Any, error: Exception) -> InputError:
+    return InputError(f"{builder.data_dir}: damaged ({summarize_error(error)}); {DELETE_HINT}")
+
+
+def file_formats(builder: Any) -> set[str]:
+    """Returns the names of the file formats that a set is prepared in."""
+    return {file_format.value for file_format in builder.info.available_file_formats()}
+
+
 def read_blocks(
     builder: Any, split: str, names: Sequence[str], encoded: Sequence[str] = ()
 ) -> Iterator[list[dict[str, Any]]]:
@@ -173,11 +213,15 @@ def read_blocks(
     Raises:
         InputError: files are damaged, or in a format that needs TensorFlow, which is not installed.
     """
-    formats = {file_format.value for file_format in builder.info.available_file_formats()}
-    decoders = {name: tfds.decode.SkipDecoding() for name in encoded}
-    read = _read_random_access if formats & {"array_record", "parquet"} else _read_with_tensorflow
+    formats = file_formats(builder)
     try:
-        yield from read(builder, split, names, decoders)
+        if formats & RANDOM_ACCESS_FORMATS:
+            reader = RecordReader(builder, split)
+            for start in range(0, len(reader), RECORDS_PER_BLOCK):
+                rows = range(start, min(start + RECORDS_PER_BLOCK, len(reader)))
+                yield reader.read(rows, names, encoded)
+        else:
+            yield from _read_with_tensorflow(builder, split, names, encoded)
     except InputError:
         raise
     except Exception as error:  # the type depends on the file format
@@ -187,26 +231,16 @@ def read_blocks(
             f"{builder.data_dir}: prepared as {' and '.join(sorted(formats))}, which only {package} reads; "
             f"pip install {package}, {PREPARE_ELSEWHERE_HINT}",
         )
-        raise InputError(f"{builder.data_dir}: damaged ({summarize_error(error)}); {DELETE_HINT}") from error
-
-
-def _read_random_access(
-    builder: Any, split: str, names: Sequence[str], decoders: dict[str, Any]
-) -> Iterator[list[dict[str, Any]]]:
-    selected = tfds.features.FeaturesDict({name: builder.info.features[name] for name in names})
-    source = builder.as_data_source(split=split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
-    for start in range(0, len(source), RECORDS_PER_BLOCK):
-        block = source.__getitems__(range(start, min(start + RECORDS_PER_BLOCK, len(source))))
-        require(all(len(record) for record in block), f"{builder.data_dir}: holds empty records; {DELETE_HINT}")
-        yield [selected.deserialize_example_np(record, decoders=decoders) for record in block]
+        raise _damaged(builder, error) from error
 
 
 def _read_with_tensorflow(
-    builder: Any, split: str, names: Sequence[str], decoders: dict[str, Any]
+    builder: Any, split: str, names: Sequence[str], encoded: Sequence[str]
 ) -> Iterator[list[dict[str, Any]]]:
     import tensorflow  # noqa: F401  TFDS reports a missing TensorFlow by a long banner
 
     _hide_gpus_from_tensorflow()
+    decoders = {name: tfds.decode.SkipDecoding() for name in encoded}
     selected = tfds.decode.PartialDecoding(list(names), decoders=decoders)
     records = iter(tfds.as_numpy(builder.as_dataset(split=split, decoders=selected)))
     while block := list(itertools.islice(records, RECORDS_PER_BLOCK)):

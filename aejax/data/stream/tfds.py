@@ -1,22 +1,13 @@
 """TFDS sets that are prepared as array_record files, as sources: records are decoded when they are read."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tensorflow_datasets as tfds
 from jaxtyping import Int, Shaped
 
 from aejax.data.images import EncodedImage, ImageHeader, decode_pixels, read_common_header
 from aejax.data.stream.source import storage_dtype, to_storage_dtype
-from aejax.data.tfds_builder import (
-    DELETE_HINT,
-    Preparers,
-    find_prepared_builder,
-    silence_tfds,
-    summarize_error,
-    tfds_data_dir,
-)
+from aejax.data.tfds_builder import Preparers, RecordReader, file_formats, find_prepared_builder, tfds_data_dir
 from aejax.data.tfds_dataset import PreparedSet, describe_prepared
 from aejax.errors import InputError, require
 
@@ -39,9 +30,7 @@ class TfdsSource:
     def __init__(self, prepared: PreparedSet, split: str, name: str, image_size: int | None) -> None:
         builder, selection = prepared.builder, prepared.selection
         self._builder, self._split, self._selection = builder, split, selection
-        with silence_tfds():
-            raw = tfds.decode.DeserializeMethod.RAW_BYTES
-            self._records = builder.as_data_source(split=split, deserialize_method=raw)
+        self._records = RecordReader(builder, split)
         self.name, self.n_examples, self.nbytes = name, len(self._records), builder.info.splits[split].num_bytes
         self.class_names: tuple[str, ...] | None = selection.class_names
         self.value_range: tuple[float, float] | None = None
@@ -65,7 +54,7 @@ class TfdsSource:
     def read_labels(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, " k"]:
         """Returns labels, as `DataSource.read_labels`."""
         label = self._selection.label
-        return np.array([record[label] for record in self._read_records(rows, (label,))])
+        return np.array([record[label] for record in self._records.read(rows.tolist(), (label,))])
 
     def describe_row(self, row: int) -> str:
         """Returns the set, the split and the record."""
@@ -77,7 +66,7 @@ class TfdsSource:
         return decode_pixels(self._encoded_images(rows, self._selection.image), self._header, self._image_size)
 
     def _read_numbers(self, rows: Int[np.ndarray, " k"]) -> np.ndarray:
-        records = self._read_records(rows, self._selection.input_names)
+        records = self._records.read(rows.tolist(), self._selection.input_names)
         return to_storage_dtype(self._selection.concatenate(records), self, rows)
 
     def _image_header(self, image: str) -> ImageHeader:
@@ -89,27 +78,11 @@ class TfdsSource:
         return ImageHeader(height, width, channels == 1)
 
     def _encoded_images(self, rows: Int[np.ndarray, " k"], image: str) -> list[EncodedImage]:
-        records = self._read_records(rows, (image,), decoders={image: tfds.decode.SkipDecoding()})
+        records = self._records.read(rows.tolist(), (image,), (image,))
         return [
             EncodedImage(self.describe_row(row), record[image])
             for row, record in zip(rows.tolist(), records, strict=True)
         ]
-
-    def _read_records(
-        self, rows: Int[np.ndarray, " k"], names: tuple[str, ...], decoders: dict[str, Any] | None = None
-    ) -> list[dict[str, Any]]:
-        """Returns the features `names` of some records."""
-        features = self._builder.info.features
-        selected = tfds.features.FeaturesDict({name: features[name] for name in names})
-        data_dir = self._builder.data_dir
-        try:
-            records = self._records.__getitems__(rows.tolist())
-            require(all(len(record) for record in records), f"{data_dir}: holds empty records; {DELETE_HINT}")
-            return [selected.deserialize_example_np(record, decoders=decoders) for record in records]
-        except InputError:
-            raise
-        except Exception as error:  # protobuf and riegeli raise many types for damaged files
-            raise InputError(f"{data_dir}: damaged ({summarize_error(error)}); {DELETE_HINT}") from error
 
 
 def open_tfds(
@@ -137,7 +110,7 @@ def open_tfds(
     builder = find_prepared_builder(name, root, preparers)
     if builder is None:
         raise InputError(f"{flag}: not prepared in {root}; {PREPARE_HINT}, or give its --data-dir")
-    formats = {file_format.value for file_format in builder.info.available_file_formats()}
+    formats = file_formats(builder)
     require(
         "array_record" in formats, f"{builder.data_dir}: prepared as {' and '.join(sorted(formats))}; {PREPARE_HINT}"
     )
