@@ -1,42 +1,43 @@
 """Does a representation learned by an autoencoder help a classifier, by how much, and compared with what?"""
 
 import os
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import aejax.storage.pretrained_encoder
 
+__version__ = version("aejax")
+
 
 def load_encoder(
     folder: str | os.PathLike[str], sha256: str | None = None
 ) -> "aejax.storage.pretrained_encoder.PretrainedEncoder":
-    """Open a published encoder: a pure function from raw inputs to codes.
+    """Loads a published encoder: a pure function from raw inputs to codes.
 
     Example::
 
         encode = aejax.load_encoder("ENCODER")
         codes = jax.jit(encode)(images)  # raw uint8 images (batch, 28, 28, 1) to float32 codes (batch, width)
 
-    It works under `jit`, `vmap` and differentiation; `encode.apply(variables, inputs)` is the same function of the
-    arrays in `encode.variables`, `{"params", "scaler", "batch_stats"}`, for fine-tuning and for one's own modules.
-    Encoders of several seeds are one stacked tree: `encode(images)` is `(seeds, batch, width)`, `encode.of_seed(3)` one
-    of them.
+    It works under `jit`, `vmap` and differentiation. `encode.apply(variables, inputs)` is the same function of the
+    arrays in `encode.variables`, `{"params", "scaler", "batch_stats"}`, for fine-tuning and for use in other modules.
+    The encoders of several seeds are one stacked tree: `encode(images)` is `(seeds, batch, width)`, and
+    `encode.select_seed(3)` is the encoder of seed 3.
 
-    Opening is closed: arrays and JSON of a fixed schema, the architecture by its name in the registry of kinds, never a
-    pickle, never an import by name, nothing outside the folder, and sizes are held to limits before anything is
-    allocated.
+    Loading is safe with files from others: only arrays and JSON of a fixed schema are read, sizes are checked before
+    memory is allocated, and nothing is unpickled, executed, imported by name, or read from outside the folder.
 
     Args:
-        folder: what `scripts/export.py` made.
-        sha256: of its `manifest.json`, as it was told by who published it; it stands for every file.
+        folder: made by `scripts/export.py`.
+        sha256: expected SHA-256 of its `manifest.json`, as announced by the publisher; it covers every file.
 
     Returns:
-        An `aejax.storage.pretrained_encoder.Encoder`.
+        An `aejax.storage.pretrained_encoder.PretrainedEncoder`.
 
     Raises:
-        aejax.storage.manifest.DamagedError: a file is not what was published.
-        aejax.errors.InputError: there is no encoder, or it is not one that this version can build, or it takes more
-            memory than there is.
+        aejax.storage.manifest.CorruptedFileError: a file is not what was published.
+        aejax.errors.InputError: there is no encoder, this version cannot build it, or it does not fit into memory.
     """
     from aejax.storage.pretrained_encoder import load_encoder as load
 

@@ -1,15 +1,15 @@
-"""What ends a run early: something a user can mend, a signal, or the end of another process of the run."""
+"""Exceptions that end a run early: an error that the user can fix, a signal, or the loss of another process."""
 
 import difflib
 from collections.abc import Collection, Sequence
 
 
 class InputError(Exception):
-    """What was asked for cannot be done.
+    """An error that the user can fix.
 
-    The message is one line that names the thing (which file, row, value or flag) and the mend. Scripts print it as
-    ``error: ...`` and exit with status 2; code that calls the library catches it like any exception. What a message
-    quotes may hold line ends, terminal codes or bytes that are no UTF-8; they are shown as `printable` has them.
+    The message is one line that names the problem (which file, row, value or flag) and the fix. Scripts print it as
+    ``error: ...`` and exit with status 2; code that calls the library catches it like any exception. Line ends,
+    terminal codes and undecodable bytes in the message are escaped.
     """
 
     def __init__(self, message: str) -> None:
@@ -17,28 +17,41 @@ class InputError(Exception):
 
 
 def require(condition: object, message: str) -> None:
-    """Raise `InputError(message)` unless `condition` holds."""
+    """Raises `InputError(message)` unless `condition` is true."""
     if not condition:
         raise InputError(message)
 
 
-def require_known_names(flag: str, noun: str, names: Sequence[str], known: Collection[str]) -> None:
-    """Refuse names that are unknown, with the near ones, or given twice.
+def suggest_names(name: str, known: Collection[str]) -> str:
+    """Returns a hint with the known names that resemble `name`, or with all of them.
 
-    Raises:
-        InputError: in one line.
+    >>> suggest_names("digit", ["digits", "mnist"]), suggest_names("x", ["digits", "mnist"])
+    ('did you mean digits', 'there are digits, mnist')
     """
+    near = difflib.get_close_matches(name, known, n=3)
+    return f"did you mean {' or '.join(near)}" if near else f"there are {', '.join(known)}"
+
+
+def require_known_names(flag: str, noun: str, names: Sequence[str], known: Collection[str]) -> None:
+    """Raises `InputError` if a name is unknown or given twice."""
     for name in names:
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(near)}" if near else f"there are {', '.join(known)}"
-        require(name in known, f"{flag} {name}: no such {noun}; {hint}")
+        require(name in known, f"{flag} {name}: no such {noun}; {suggest_names(name, known)}")
     require(len(set(names)) == len(names), f"{flag} {' '.join(names)}: each {noun} once")
 
 
-def escape_unprintable(text: str) -> str:
-    r"""`text` on one line that any file and any terminal takes: what cannot be printed stands as its escape.
+def summarize_error(error: BaseException, max_length: int = 200) -> str:
+    """Returns the first line of an error's message, or the name of its class if the message is empty.
 
-    >>> print(printable("café"), printable("two\nlines"), printable("caf\udce9"))
+    >>> summarize_error(ValueError("first\\nsecond")), summarize_error(KeyError())
+    ('first', 'KeyError')
+    """
+    return (str(error).splitlines() or [type(error).__name__])[0][:max_length]
+
+
+def escape_unprintable(text: str) -> str:
+    r"""Returns `text` on one line, with unprintable characters escaped.
+
+    >>> print(escape_unprintable("café"), escape_unprintable("two\nlines"), escape_unprintable("caf\udce9"))
     café two\nlines caf\udce9
     """
     if text.isprintable():
@@ -47,9 +60,9 @@ def escape_unprintable(text: str) -> str:
 
 
 class Preempted(SystemExit):
-    """A signal asked the run to end, and everything is saved: the same command goes on.
+    """A signal ended the run after everything was saved; the same command continues it.
 
-    No `Exception`, so that nothing that survives a failure takes it for one; uncaught, it ends the process with 75.
+    It is not an `Exception`, so that code that handles failures does not catch it. Uncaught, it exits with status 75.
     """
 
     def __init__(self) -> None:
@@ -57,7 +70,7 @@ class Preempted(SystemExit):
 
 
 class ProcessLost(Preempted):
-    """Another process of this run has ended. What was saved is whole; the same command, in all of them, goes on."""
+    """Another process of this run has ended. The same command, in every process, continues from what was saved."""
 
     def __init__(self, why: str) -> None:
         super().__init__()

@@ -41,7 +41,7 @@ from aejax.models.submodules import Variables
 from aejax.report.comparison_table import format_markdown_table
 from aejax.report.formatting import CODE_METRIC_HEADINGS, code_metric_names
 from aejax.storage.atomic_io import read_json, write_atomically
-from aejax.storage.checkpoints import load_variables, save_variables
+from aejax.storage.pytree_io import load_variables, save_variables
 
 LAST_WEIGHTS, BEST_WEIGHTS = (
     "checkpoint",

@@ -1,10 +1,12 @@
-"""Files written whole: a reader sees the old content or the new, never a part."""
+"""Writes files and folders atomically: a reader sees the old content or the new one, never a part of it."""
 
+import contextlib
 import json
 import math
 import os
+import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from aejax.errors import InputError
 
 
 def to_jsonable(value: Any) -> Any:
-    """JSON values only: arrays and tuples as lists, numbers that are not finite as null."""
+    """Converts to JSON values: arrays and tuples to lists, paths to strings, NaN and infinity to null."""
     if isinstance(value, Mapping):
         return {str(key): to_jsonable(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
@@ -27,10 +29,10 @@ def to_jsonable(value: Any) -> Any:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file as a whole: a reader sees the old content or the new, never a part, even after a power cut.
+    """Replaces a file atomically, even if the power fails.
 
     Raises:
-        InputError: the disk is full, or the folder cannot be written; what was there before is there still.
+        InputError: the disk is full, or the folder cannot be written; the old file remains.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
@@ -45,8 +47,55 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `plain(value)`, indented, atomically. Lists of numbers stay on one line."""
+    """Writes `to_jsonable(value)` atomically, indented, with lists of numbers on one line."""
     write_atomically(path, (_format_json(to_jsonable(value)) + "\n").encode())
+
+
+@contextlib.contextmanager
+def atomic_folder(folder: Path, *, suffix: str = "tmp", overwrite: bool = False) -> Iterator[Path]:
+    """Yields an empty temporary folder, which becomes `folder` when the block ends and is removed if it raises.
+
+    Args:
+        folder: the path that the complete folder gets.
+        suffix: the temporary folder is `.NAME.PID.SUFFIX` in the same parent.
+        overwrite: an existing folder is kept as `backup_path(folder)` until the new one is in place.
+    """
+    temporary, backup = folder.absolute().with_name(f".{folder.name}.{os.getpid()}.{suffix}"), backup_path(folder)
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        fsync_folder(temporary)
+        replaced = overwrite and folder.exists()
+        if replaced:
+            shutil.rmtree(backup, ignore_errors=True)  # remains if a process was killed before its last line here
+            os.rename(folder, backup)
+        try:
+            os.rename(temporary, folder)
+        except OSError:
+            if replaced:
+                os.rename(backup, folder)
+            raise
+        if replaced:
+            shutil.rmtree(backup, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def backup_path(folder: Path) -> Path:
+    """Returns where `atomic_folder` keeps the folder that it replaces."""
+    return folder.absolute().with_name(f".{folder.name}.replaced")
+
+
+def fsync_folder(folder: Path) -> None:
+    """Flushes every file and folder to disk, so that a rename commits them even if the power fails."""
+    for where, _, names in os.walk(folder):
+        for path in [*(Path(where) / name for name in names), Path(where)]:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _format_json(value: Any, indent: str = "") -> str:
@@ -60,11 +109,7 @@ def _format_json(value: Any, indent: str = "") -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Parse a JSON file.
-
-    Raises:
-        InputError: the file is missing, unreadable or not JSON.
-    """
+    """Parses a JSON file. Raises `InputError` if it is missing, unreadable or not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,25 +1,32 @@
-"""The checkpoints of one training: by epoch, the latest few and the best, each whole or noticed."""
+"""Keeps the checkpoints of one training: the latest few and the best by validation loss, each with checksums.
 
+Orbax's own `training.Checkpointer` was tried and rejected. It deletes old steps in place, so that a kill leaves half a
+checkpoint, and one flipped byte in its metrics file makes every step unreadable.
+"""
+
+import contextlib
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from aejax.errors import InputError
 from aejax.storage.manifest import CorruptedFileError, verify_manifest
 from aejax.storage.pytree_io import ArrayTree, SavedTree, load_tree, read_meta_file, save_tree
 
-VALID_LOSS_KEY = "valid_loss"  # what the best is best by; null: nothing is known of it
+VALID_LOSS_KEY = "valid_loss"  # in the metadata; the best checkpoint has the lowest; null if it is unknown
+NO_FALLBACK_HINT = "no earlier checkpoint is intact: --overwrite starts from the beginning"
 
 
 class RestoredCheckpoint(NamedTuple):
-    """The checkpoint that a training goes on from."""
+    """The checkpoint from which a training continues."""
 
     epoch: int
     saved: SavedTree
-    skipped: str  # which later ones were damaged, and how; empty: none
+    skipped: str  # messages about later checkpoints that were damaged; empty if none was
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,92 +34,95 @@ class CheckpointManager:
     """A folder of checkpoints named by their epochs."""
 
     folder: Path
-    max_to_keep: int  # latest ones that stay, beside the best
+    max_to_keep: int  # number of latest checkpoints that are kept in addition to the best
 
     def path(self, epoch: int) -> Path:
-        """Where an epoch's checkpoint is."""
+        """Returns the folder of an epoch's checkpoint."""
         return self.folder / str(epoch)
 
     def epochs(self) -> list[int]:
-        """Those there are, in order."""
+        """Returns the epochs that have a checkpoint, in ascending order."""
         if not self.folder.is_dir():
             return []
         return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdecimal())
 
     def save(self, epoch: int, tree: ArrayTree, meta: Mapping[str, Any]) -> None:
-        """Save an epoch's state, then drop what need not be kept any more. Raises as `save_folder`."""
+        """Saves an epoch's state, then deletes checkpoints that are no longer needed. Raises as `save_tree`."""
         save_tree(self.path(epoch), tree, meta)
-        kept = {*self.epochs()[-self.max_to_keep :], self._best_epoch()}
-        for other in self.epochs():
-            if other not in kept:
-                self._delete(other)
+        epochs = self.epochs()
+        if len(epochs) > self.max_to_keep:
+            kept = {*epochs[-self.max_to_keep :], self._best_epoch(epochs)}
+            for other in epochs:
+                if other not in kept:
+                    self._delete(other)
 
     def restore_latest(
         self, like: ArrayTree | None = None, *, allow_fallback: bool = False
     ) -> RestoredCheckpoint | None:
-        """The last checkpoint, or None where there is none.
+        """Loads the latest checkpoint. Returns None if there is none.
 
         Args:
-            like: what its arrays must be by name, shape and dtype.
-            allow_fallback: pass over damaged ones; they are set aside as `EPOCH.damaged`.
+            like: the expected names, shapes and dtypes of the arrays.
+            allow_fallback: skip damaged checkpoints; they are renamed to `EPOCH.damaged`.
 
         Raises:
-            DamagedError: the last one is damaged; it names the one before that is whole.
-            InputError: it is another training's.
+            CorruptedFileError: the latest is damaged; the message names an earlier one that is intact.
+            InputError: the arrays differ from `like`.
         """
-        faults = []
-        for epoch in reversed(self.epochs()):
+        messages = []
+        epochs = self.epochs()
+        for epoch in reversed(epochs):
             try:
                 saved = load_tree(self.path(epoch), like)
-            except CorruptedFileError as fault:
-                faults.append(str(fault))
+            except CorruptedFileError as error:
+                messages.append(str(error))
                 if not allow_fallback:
-                    raise CorruptedFileError(f"{fault}; {self._fallback_hint(epoch)}") from None
+                    raise CorruptedFileError(f"{error}; {self._fallback_hint(epoch)}") from None
                 continue
-            for damaged in self.epochs():
-                if damaged > epoch:
-                    os.rename(self.path(damaged), _unused_path(self.folder, f"{damaged}.damaged"))
-            return RestoredCheckpoint(epoch, saved, "; ".join(faults))
-        if faults:
-            raise CorruptedFileError(f"{faults[-1]}; none before it is whole: --overwrite starts anew")
+            for damaged in epochs[epochs.index(epoch) + 1 :]:
+                os.rename(self.path(damaged), _unused_path(self.folder, f"{damaged}.damaged"))
+            return RestoredCheckpoint(epoch, saved, "; ".join(messages))
+        if messages:
+            raise CorruptedFileError(f"{messages[-1]}; {NO_FALLBACK_HINT}")
         return None
 
     def _fallback_hint(self, damaged: int) -> str:
         for epoch in reversed([other for other in self.epochs() if other < damaged]):
-            try:
-                verify_manifest(self.path(epoch))
-            except CorruptedFileError:
-                continue
-            return f"--allow-fallback goes on from epoch {epoch}, which is whole"
-        return "none before it is whole: --overwrite starts anew"
+            if self._is_intact(epoch):
+                return f"--allow-fallback continues from epoch {epoch}, which is intact"
+        return NO_FALLBACK_HINT
 
-    def _best_epoch(self) -> int | None:
-        """The epoch of the lowest validation loss among those there are."""
+    def _best_epoch(self, epochs: Sequence[int]) -> int | None:
+        """Returns the epoch of the lowest validation loss among the intact checkpoints."""
         losses = {}
-        for epoch in self.epochs():
-            try:
-                loss = read_meta_file(self.path(epoch)).get(VALID_LOSS_KEY)
-            except CorruptedFileError:
-                continue  # it is named when it is asked for
-            if loss is not None:
-                losses[epoch] = loss
-        return min(losses, key=losses.__getitem__, default=None)
+        for epoch in epochs:
+            with contextlib.suppress(CorruptedFileError):  # reported when it is restored
+                losses[epoch] = read_meta_file(self.path(epoch)).get(VALID_LOSS_KEY)
+        ranked = sorted((loss, epoch) for epoch, loss in losses.items() if isinstance(loss, int | float))
+        return next((epoch for _, epoch in ranked if self._is_intact(epoch)), None)
+
+    def _is_intact(self, epoch: int) -> bool:
+        try:
+            verify_manifest(self.path(epoch))
+        except InputError:
+            return False
+        return True
 
     def _delete(self, epoch: int) -> None:
-        """Out of the way by one rename first: a kill half-way leaves no half checkpoint."""
+        """Deletes a checkpoint after renaming it, so that a kill leaves no half-deleted one."""
         aside = self.folder / f".{epoch}.dropped.tmp"
         os.rename(self.path(epoch), aside)
         shutil.rmtree(aside, ignore_errors=True)
 
 
 def _unused_path(folder: Path, name: str) -> Path:
-    """A path in `folder` that nothing has."""
+    """Returns a path in `folder` that does not exist yet: `name`, `name-2`, ..."""
     candidates = [name, *(f"{name}-{number}" for number in range(2, 1000))]
     return next(folder / candidate for candidate in candidates if not (folder / candidate).exists())
 
 
 class AsyncSaver:
-    """Saves in a thread of its own, one at a time. What fails there is raised by the next call."""
+    """Runs saves in a background thread, one at a time. The next call raises the error of a save that failed."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="save")
@@ -120,16 +130,16 @@ class AsyncSaver:
 
     @property
     def busy(self) -> bool:
-        """Whether a save is under way."""
+        """Whether a save is running."""
         return self._pending is not None and not self._pending.done()
 
     def submit(self, save: Callable[[], None]) -> None:
-        """Start a save once the one before has ended."""
+        """Starts a save after the previous one has ended."""
         self.wait()
         self._pending = self._thread.submit(save)
 
     def wait(self) -> None:
-        """Until nothing is under way. Raises what the last save raised."""
+        """Waits for the running save. Raises the error that it raised."""
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()

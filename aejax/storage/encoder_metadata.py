@@ -1,7 +1,7 @@
-"""What `encoder.json` says of a published encoder: a closed schema, held to its limits before anything is built.
+"""Metadata of a published encoder, `encoder.json`: a closed schema with limits that are checked before use.
 
-Only the fields below, of these types; the architecture by its name in a registry and numbers. Nothing in it is a path,
-and nothing that it names is imported.
+It has only the fields below. The architecture is a name in the registry and numbers; nothing is a path, and nothing is
+imported by name.
 """
 
 import dataclasses
@@ -18,57 +18,57 @@ from aejax.storage.manifest import CorruptedFileError, read_bounded
 
 SCHEMA_VERSION = 1
 METADATA_FILE = "encoder.json"
-MAX_WIDTH = 2**24  # numbers in an example, and units in a layer
-MAX_LAYERS = 64  # layers
+MAX_WIDTH = 2**24  # largest example, and largest layer
+MAX_LAYERS = 64
 MAX_SEEDS = 2**16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """From a raw example, flat in C order, to what the first layer takes: `(x - shift) * scale`, in float32."""
+    """Maps a raw example, flat in C order, to the input of the first layer: `(x - shift) * scale` in float32."""
 
     scaler: Literal["range", "minmax", "standard", "none"]
-    shift: tuple[tuple[float, ...], ...]  # for each seed: one for each feature, or one for all
+    shift: tuple[tuple[float, ...], ...]  # for each seed: one number per feature, or one for all
     scale: tuple[tuple[float, ...], ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncoderMetrics:
-    """What is known of each seed, in the order of `seeds`; null: nothing is."""
+    """Metrics of each seed, in the order of `seeds`; null if unknown."""
 
-    epoch: tuple[int, ...]  # after which the weights are
-    train_loss: tuple[float | None, ...]  # of that epoch
+    epoch: tuple[int, ...]  # of the weights
+    train_loss: tuple[float | None, ...]  # after that epoch
     valid_loss: tuple[float | None, ...]
     test_reconstruction_mse: tuple[float | None, ...]  # in scaled units; of the last weights only
     test_explained_variance: tuple[float | None, ...]
-    diverged_epoch: tuple[int | None, ...]  # its weights are the last that were finite; null: it did not diverge
+    diverged_epoch: tuple[int | None, ...]  # the weights are the last finite ones; null: did not diverge
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where an encoder comes from."""
+    """The origin of an encoder."""
 
     dataset: str
     dataset_sha256: str  # of inputs, labels and test rows
-    n_train: int  # examples that each seed saw, without their labels
+    n_train: int  # unlabelled examples that each seed was trained on
     recipe: str
     epochs: int
     trained_by: str  # a command line
     exported_by: str
     commit: str | None  # of aejax
-    versions: tuple[str, ...]  # NAME VERSION, of what exported it
+    versions: tuple[str, ...]  # "NAME VERSION" of the packages that exported it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncoderMetadata:
-    """All that `encoder.json` says."""
+    """The content of `encoder.json`."""
 
     schema: int
     kind: str  # a name in aejax/autoencoders/registry.py
     model: ModelConfig  # resolved
-    objective: ObjectiveConfig  # resolved; of some kinds, the encoder's sparsity
+    objective: ObjectiveConfig  # resolved; for some kinds, the sparsity of the encoder
     shape: tuple[int, ...]  # of one raw example
-    dtype: Literal["uint8", "float32"]  # of raw examples, as they were stored
+    dtype: Literal["uint8", "float32"]  # of raw examples as stored
     classes: int
     preprocessing: Preprocessing
     code_width: int
@@ -82,81 +82,78 @@ class EncoderMetadata:
 
     @property
     def n_features(self) -> int:
-        """d, numbers in one example."""
+        """d, the number of entries of one example."""
         return math.prod(self.shape)
 
     def select_seed(self, seed: int) -> "EncoderMetadata":
-        """The same of one seed, unstacked.
-
-        Raises:
-            InputError: it is not among `seeds`.
-        """
+        """Returns the metadata of one seed, unstacked. Raises `InputError` if it is not among `seeds`."""
         require(seed in self.seeds, f"seed {seed}: is not among those published, {', '.join(map(str, self.seeds))}")
-        at = self.seeds.index(seed)
-        shift, scale = (self.preprocessing.shift[at],), (self.preprocessing.scale[at],)
-        one = {field.name: (getattr(self.metrics, field.name)[at],) for field in dataclasses.fields(EncoderMetrics)}
+        index = self.seeds.index(seed)
+        shift, scale = (self.preprocessing.shift[index],), (self.preprocessing.scale[index],)
+        metrics = {name: (values[index],) for name, values in vars(self.metrics).items()}
         return dataclasses.replace(
             self,
             seeds=(seed,),
             stacked=False,
             preprocessing=dataclasses.replace(self.preprocessing, shift=shift, scale=scale),
-            metrics=EncoderMetrics(**one),
+            metrics=EncoderMetrics(**metrics),
         )
 
 
 def write_metadata(folder: Path, metadata: EncoderMetadata) -> None:
-    """Write it into a folder."""
+    """Writes `encoder.json` into a folder."""
     write_json(folder / METADATA_FILE, to_dict(metadata))
 
 
 def read_metadata(folder: Path) -> EncoderMetadata:
-    """Read it from a folder.
+    """Reads `encoder.json` from a folder.
 
     Raises:
-        DamagedError: it is missing, or no JSON.
-        InputError: it is of another schema, or holds something else than the schema has, or beyond its limits.
+        CorruptedFileError: it is missing or not JSON.
+        InputError: it has another schema, or a field that is unknown, of another type, or beyond its limits.
     """
     path = folder / METADATA_FILE
     try:
-        said = json.loads(read_bounded(path), parse_constant=_reject_constant)
+        values = json.loads(read_bounded(path), parse_constant=_reject_constant)
     except (ValueError, RecursionError):
-        raise CorruptedFileError(f"{path}: is no JSON") from None
-    require(isinstance(said, dict), f"{path}: expected an object of fields")
+        raise CorruptedFileError(f"{path}: is not JSON") from None
+    require(isinstance(values, dict), f"{path}: expected an object of fields")
+    schema = values.get("schema")
     require(
-        type(said.get("schema")) is int and said["schema"] == SCHEMA_VERSION,
-        f"{path}: is of schema {said.get('schema')!r}, and this aejax reads {SCHEMA_VERSION}; take the aejax that wrote it",
+        type(schema) is int and schema == SCHEMA_VERSION,
+        f"{path}: has schema {schema!r}, this aejax reads {SCHEMA_VERSION}; use the version of aejax that wrote it",
     )
     try:
-        description = from_dict(EncoderMetadata, said, str(path))
+        metadata = from_dict(EncoderMetadata, values, str(path))
     except RecursionError:
         raise CorruptedFileError(f"{path}: is nested too deeply") from None
-    _require_limits(description, str(path))
-    return description
+    _require_limits(metadata, str(path))
+    return metadata
 
 
 def _reject_constant(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _require_limits(metadata: EncoderMetadata, where: str) -> None:
-    """Refuse sizes that nobody trains, before a shape is computed from them, and parts that contradict each other."""
+    """Raises `InputError` for sizes beyond the limits, before shapes are computed from them, and for contradictions."""
     require(len(metadata.shape) >= 1, f"{where}: an example of shape () has no features")
     _require_widths(metadata.shape, "shape", where)
     require(metadata.n_features <= MAX_WIDTH, f"{where}: shape {metadata.shape} has more than {MAX_WIDTH} numbers")
     model = metadata.model
     for name in ("hidden", "decoder_hidden", "sparse_hidden", "channels"):
         _require_widths(getattr(model, name) or (), f"model.{name}", where)
-    single = (model.latent_dim, model.overcomplete_dim, model.sparse_dim, metadata.code_width)
-    _require_widths(tuple(width for width in single if width is not None), "model's code", where)
+    code_widths = (model.latent_dim, model.overcomplete_dim, model.sparse_dim, metadata.code_width)
+    _require_widths(tuple(width for width in code_widths if width is not None), "model's code", where)
     seeds = metadata.seeds
     require(1 <= len(seeds) <= MAX_SEEDS, f"{where}: has {len(seeds)} seeds; expected from 1 to {MAX_SEEDS}")
-    require(len(set(seeds)) == len(seeds) and min(seeds) >= 0, f"{where}: each seed is a number of its own, from 0")
+    require(len(set(seeds)) == len(seeds) and min(seeds) >= 0, f"{where}: seeds must be distinct and at least 0")
     require(metadata.stacked or len(seeds) == 1, f"{where}: {len(seeds)} seeds that are not stacked")
-    own = metadata.preprocessing
-    widths = {len(row) for row in (*own.shift, *own.scale)}
-    whole = len(own.shift) == len(own.scale) == len(seeds) and widths in ({1}, {metadata.n_features})
-    require(whole, f"{where}: preprocessing needs {len(seeds)} rows of 1 or {metadata.n_features} numbers")
-    rows = {len(getattr(metadata.metrics, field.name)) for field in dataclasses.fields(EncoderMetrics)}
+    shift, scale = metadata.preprocessing.shift, metadata.preprocessing.scale
+    widths = {len(row) for row in (*shift, *scale)}
+    valid = len(shift) == len(scale) == len(seeds) and widths in ({1}, {metadata.n_features})
+    require(valid, f"{where}: preprocessing needs {len(seeds)} rows of 1 or {metadata.n_features} numbers")
+    rows = {len(values) for values in vars(metadata.metrics).values()}
     require(rows == {len(seeds)}, f"{where}: every metric needs {len(seeds)} numbers, one for each seed")
 
 

@@ -1,7 +1,7 @@
-"""SHA-256 sums of every file of a saved folder: damage is noticed before a byte of it is believed.
+"""SHA-256 checksums of every file of a saved folder, so that damage is detected before the content is used.
 
-A bit that flips in an array's data is read back as another number without a word by every array format; so each folder
-that is saved here holds a `manifest.json` with the size and sum of every other file in it.
+No array format detects a flipped bit in an array's data; it reads back as another number. Each saved folder therefore
+has a `manifest.json` with the size and the checksum of every other file in it.
 """
 
 import hashlib
@@ -13,53 +13,48 @@ from typing import Any
 from aejax.errors import InputError, require
 
 MANIFEST = "manifest.json"
-MAX_JSON_BYTES = 64_000_000  # bytes of a manifest, or of another JSON file, that is read
+MAX_JSON_BYTES = 64_000_000  # largest JSON file that is read
 
 
 class CorruptedFileError(InputError):
-    """A saved folder does not hold what was saved."""
+    """A saved folder does not have the content that was saved."""
 
 
 def write_manifest(folder: Path) -> str:
-    """Sum every file of a folder into its manifest. Returns the manifest's own SHA-256, which stands for them all."""
+    """Writes the manifest of a folder. Returns the manifest's own SHA-256, which identifies the whole content."""
     content = _canonical_json(
-        {"schema": 1, "files": {name: _size_and_sha256(folder / name) for name in _list_files(folder)}}
+        {"schema": 1, "files": {name: size_and_sha256(folder / name) for name in _list_files(folder)}}
     )
     (folder / MANIFEST).write_bytes(content)
     return hashlib.sha256(content).hexdigest()
 
 
 def verify_manifest(folder: Path) -> str:
-    """Read every file of a folder and hold it to the manifest. Returns the manifest's own SHA-256.
+    """Checks every file of a folder against its manifest. Returns the manifest's own SHA-256.
 
     Raises:
         InputError: there is no such folder.
-        DamagedError: a file is missing, extra, of another size or content, or no regular file inside the folder.
+        CorruptedFileError: a file is missing, unexpected, of another size or content, or not a regular file.
     """
     require(folder.is_dir(), f"{folder}: no such folder")
     try:
         content = read_bounded(folder / MANIFEST)
         saved = _parse_manifest(folder, content)
-        found = set(_list_files(folder))
-        for name in sorted(saved.keys() | found):
-            _require_intact(name in found, folder, name, "is missing")
+        present = set(_list_files(folder))
+        for name in sorted(saved.keys() | present):
+            _require_intact(name in present, folder, name, "is missing")
             _require_intact(name in saved, folder, name, "was not saved with it")
             size, expected = (folder / name).stat().st_size, saved[name].get("bytes")
             _require_intact(size == expected, folder, name, f"has {size} bytes, {expected} were saved")
-            _require_intact(
-                _size_and_sha256(folder / name) == saved[name], folder, name, "has another SHA-256 than was saved"
-            )
+            matches = size_and_sha256(folder / name) == saved[name]
+            _require_intact(matches, folder, name, "has another SHA-256 than was saved")
     except OSError as error:
         raise CorruptedFileError(f"{folder}: cannot be read ({error.strerror}: {error.filename})") from None
     return hashlib.sha256(content).hexdigest()
 
 
 def read_bounded(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
-    """A file's content, unless it is a link or longer than `limit` bytes.
-
-    Raises:
-        DamagedError: it is either, or is missing.
-    """
+    """Returns a file's content. Raises `CorruptedFileError` if it is missing, a link, or longer than `limit` bytes."""
     if path.is_symlink() or not path.is_file():
         raise CorruptedFileError(f"{path}: is missing, or no regular file")
     if path.stat().st_size > limit:
@@ -68,15 +63,15 @@ def read_bounded(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
 
 
 def _parse_manifest(folder: Path, content: bytes) -> dict[str, dict[str, Any]]:
-    """What a manifest says. It is its own canonical text, so that no bit of it is without meaning."""
+    """Returns the entries of a manifest. It must be canonical JSON, so that every flipped bit is detected."""
     try:
-        said = json.loads(content)
-        whole = content == _canonical_json(said) and said["schema"] == 1
-        files: dict[str, dict[str, Any]] = said["files"]
-        whole = whole and all(isinstance(entry, dict) for entry in files.values())
+        manifest = json.loads(content)
+        valid = content == _canonical_json(manifest) and manifest["schema"] == 1
+        files: dict[str, dict[str, Any]] = manifest["files"]
+        valid = valid and all(isinstance(entry, dict) for entry in files.values())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        whole = False
-    if not whole:
+        valid = False
+    if not valid:
         raise CorruptedFileError(f"{folder}: {MANIFEST} is damaged")
     return files
 
@@ -87,12 +82,8 @@ def _require_intact(condition: bool, folder: Path, name: str, fault: str) -> Non
 
 
 def _list_files(folder: Path) -> list[str]:
-    """Every file under a folder but its manifest, by its path from there.
-
-    Raises:
-        DamagedError: something there is a link, or neither file nor folder.
-    """
-    found = []
+    """Returns the relative path of every file in a folder except its manifest. Links are errors."""
+    files = []
     for where, folders, names in os.walk(folder, onerror=_raise_error):
         for name in [*folders, *names]:
             path = Path(where) / name
@@ -100,15 +91,16 @@ def _list_files(folder: Path) -> list[str]:
             regular = path.is_dir() if name in folders else path.is_file()
             _require_intact(regular and not path.is_symlink(), folder, relative, "is no regular file")
             if name in names and relative != MANIFEST:
-                found.append(relative)
-    return sorted(found)
+                files.append(relative)
+    return sorted(files)
 
 
 def _raise_error(error: OSError) -> None:
     raise error
 
 
-def _size_and_sha256(path: Path) -> dict[str, Any]:
+def size_and_sha256(path: Path) -> dict[str, Any]:
+    """Returns a file's manifest entry: its size as `bytes`, and its `sha256`."""
     with path.open("rb") as file:
         return {"bytes": os.fstat(file.fileno()).st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 

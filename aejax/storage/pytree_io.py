@@ -1,7 +1,7 @@
-"""Trees of arrays on disk: an Orbax checkpoint of NumPy leaves, a few words in JSON, and a manifest over both.
+"""Saves trees of arrays: an Orbax checkpoint of NumPy arrays, JSON metadata, and a manifest with checksums of both.
 
-A folder appears whole or not at all, opens on any device with Orbax alone, and is read only after its manifest and the
-names, shapes and types of its arrays have been held to what is expected.
+A checkpoint folder appears complete or not at all. Orbax alone opens it on any device. Before arrays are read, the
+checksums and the names, shapes and dtypes of the arrays are checked.
 """
 
 import contextlib
@@ -19,133 +19,124 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from flax.traverse_util import unflatten_dict
 
 from aejax.data.memory import available_host_memory, format_bytes
-from aejax.errors import InputError, require
-from aejax.storage.local_process import in_local_process
+from aejax.errors import InputError, require, summarize_error
+from aejax.models.submodules import Variables
+from aejax.storage.atomic_io import atomic_folder
 from aejax.storage.manifest import CorruptedFileError, read_bounded, verify_manifest, write_manifest
 
-ArrayTree = dict[str, Any]  # nested; names to NumPy arrays
+ArrayTree = dict[str, Any]  # nested dicts of NumPy arrays
 META_FILE = "meta.json"
+# Version 1 was written through Orbax's v1 interface. Its reader mistakes version 2 for a tree without arrays.
+SCHEMA_VERSION, READABLE_SCHEMAS = 2, (1, 2)
+ORBAX_MARKER = "_CHECKPOINT_METADATA"  # in every folder that Orbax has written
+STATE_DIR = "state"  # the item's name in Orbax; `ocp.load` finds it by this name
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,128}")  # Orbax joins names by dots and slashes
 ORBAX_LOCK = threading.Lock()  # two threads that save at once remove each other's folders (orbax-checkpoint 0.12)
-OCDBT_WARNING = "Skipping merge of OCDBT"  # what Orbax warns of where it was told not to pack
-SIGNALING_THREAD_WARNING = "_SignalingThread"  # by whose names it says once more what it raises
-ALL_MESSAGES = ""  # which every line holds: of what cannot be read it logs pages before it raises
-BYTES_PER_LEAF, BYTES_PER_CHECKPOINT = 2048, 65536  # bytes on disk beside the numbers, roughly
-EMPTY_ARRAYS_KEY = "arrays without entries"  # Orbax refuses them; their shapes and types stand in the JSON
+BYTES_PER_LEAF, BYTES_PER_CHECKPOINT = 2048, 65536  # approximate overhead on disk
+EMPTY_ARRAYS_KEY = "arrays without entries"  # Orbax cannot save them; the metadata has their shapes and dtypes
 
 
 class SavedTree(NamedTuple):
-    """What a folder holds."""
+    """The contents of a checkpoint folder."""
 
     tree: ArrayTree
     meta: dict[str, Any]
 
 
-def to_state_dict(tree: Any) -> ArrayTree:
-    """Any pytree as nested dicts: fields, positions and keys by their names, leaves copied to the host."""
-    found: ArrayTree = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        *outer, last = _path_names(path)
-        place = found
-        for name in outer:
-            place = place.setdefault(name, {})
-        place[last] = np.array(leaf)
-    return found
-
-
-def from_state_dict(saved: ArrayTree, like: Any, where: str) -> Any:
-    """The tree that `named` took apart, in the structure of `like`.
-
-    Args:
-        saved: nested dicts.
-        like: a tree with the leaves' shapes and dtypes, as from `jax.eval_shape`.
-        where: named in errors.
-
-    Raises:
-        InputError: a leaf is missing, extra, or of another shape or dtype.
-    """
-    found, wanted = named_leaves(saved), named_leaves(like)
-    for name in sorted(found.keys() ^ wanted.keys()):
-        fault = "is missing" if name in wanted else "is not in this architecture"
-        raise InputError(f"{where}: {name} {fault}; the checkpoint and its config do not belong together")
-    for name, leaf in wanted.items():
-        require(
-            found[name].shape == leaf.shape and found[name].dtype == leaf.dtype,
-            f"{where}: {name} is {found[name].dtype}{list(found[name].shape)}, the config makes it "
-            f"{leaf.dtype}{list(leaf.shape)}; the checkpoint and its config do not belong together",
-        )
-    return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in wanted])
-
-
 def named_leaves(tree: Any) -> dict[str, Any]:
-    """Every leaf by its names, joined by dots."""
+    """Returns every leaf by its path: field names, positions and keys joined by dots."""
     return {".".join(_path_names(path)): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-@in_local_process
-def save_tree(folder: Path, tree: ArrayTree, meta: Mapping[str, Any] | None = None, *, use_ocdbt: bool = True) -> str:
-    """Save nested dicts of NumPy arrays, and JSON values beside them. Returns the manifest's SHA-256.
+def to_state_dict(tree: Any) -> ArrayTree:
+    """Converts any pytree to nested dicts keyed by field names, positions and keys; leaves are copied to the host."""
+    flat = {tuple(_path_names(path)): np.array(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    return unflatten_dict(flat)
+
+
+def from_state_dict(saved: ArrayTree, like: Any, where: str) -> Any:
+    """Inverts `to_state_dict`: returns the saved leaves in the structure of `like`.
 
     Args:
-        folder: to be made.
-        tree: what to save.
-        meta: what to write beside it.
-        packed: in Orbax's database of few files, which opens by absolute paths only; else each array is a folder with
-            its shape in JSON and its bytes as they are.
+        saved: nested dicts.
+        like: a tree with the expected shapes and dtypes, for example from `jax.eval_shape`.
+        where: the file or folder, for messages.
 
     Raises:
-        InputError: the folder exists, or cannot be written; nothing is left of it then.
-        ValueError: a name in the tree is no plain word.
+        InputError: a leaf is missing, unexpected, or of another shape or dtype.
     """
-    from orbax.checkpoint import v1 as ocp
+    leaves, expected = named_leaves(saved), named_leaves(like)
+    hint = "the checkpoint and its config do not belong together"
+    for name in sorted(leaves.keys() ^ expected.keys()):
+        fault = "is missing" if name in expected else "is not in this architecture"
+        raise InputError(f"{where}: {name} {fault}; {hint}")
+    for name, leaf in expected.items():
+        require(
+            leaves[name].shape == leaf.shape and leaves[name].dtype == leaf.dtype,
+            f"{where}: {name} is {leaves[name].dtype}{list(leaves[name].shape)}, the config makes it "
+            f"{leaf.dtype}{list(leaf.shape)}; {hint}",
+        )
+    return jax.tree.unflatten(jax.tree.structure(like), [leaves[name] for name in expected])
 
-    require(not folder.exists(), f"{folder}: exists already")
-    empty = {name: [str(leaf.dtype), *leaf.shape] for name, leaf in named_leaves(tree).items() if leaf.size == 0}
-    full = _drop_leaves(tree, set(empty))
+
+def save_tree(
+    folder: Path,
+    tree: ArrayTree,
+    meta: Mapping[str, Any] | None = None,
+    *,
+    use_ocdbt: bool = True,
+    overwrite: bool = False,
+) -> str:
+    """Saves nested dicts of NumPy arrays together with JSON metadata. Returns the SHA-256 of the manifest.
+
+    Args:
+        folder: the checkpoint to create.
+        tree: the arrays.
+        meta: JSON values.
+        use_ocdbt: store the arrays in Orbax's database of few files, which opens by absolute paths only. Otherwise
+            each array is an uncompressed Zarr folder.
+        overwrite: replace an existing folder once the new one is complete.
+
+    Raises:
+        InputError: the folder exists, or cannot be written; no partial checkpoint remains.
+        ValueError: a name in the tree has characters other than letters, digits, `_` and `-`.
+    """
+    require(overwrite or not folder.exists(), f"{folder}: exists already")
     for name in (name for path, _ in jax.tree_util.tree_leaves_with_path(tree) for name in _path_names(path)):
         if not NAME_PATTERN.fullmatch(name):
             raise ValueError(f"{name!r}: names of saved arrays are letters, digits, _ and -")
-    temporary = folder.absolute().with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    leaves = named_leaves(tree)
+    empty = {name: [str(leaf.dtype), *leaf.shape] for name, leaf in leaves.items() if leaf.size == 0}
+    nonempty = {name: leaf for name, leaf in leaves.items() if leaf.size}
     try:
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        _require_disk_space(temporary.parent, full)
-        if full:
-            context = ocp.Context()
-            if not use_ocdbt:
-                saving = context.array.saving
-                saving.use_ocdbt = saving.use_zarr3 = saving.use_compression = False
-            with ORBAX_LOCK, context, _suppress_logs(OCDBT_WARNING, SIGNALING_THREAD_WARNING):
-                ocp.save(temporary, full)
-        temporary.mkdir(exist_ok=True)
-        words = {"schema": 1, **(meta or {}), **({EMPTY_ARRAYS_KEY: empty} if empty else {})}
-        (temporary / META_FILE).write_text(json.dumps(words, allow_nan=False) + "\n", encoding="utf-8")
-        digest = write_manifest(temporary)
-        fsync_folder(temporary)
-        os.rename(temporary, folder)
-    except Exception as error:  # Orbax and TensorStore raise many kinds; all of them mean that nothing was saved
-        for left_over in temporary.parent.glob(f"{temporary.name}*"):  # Orbax begins under a longer name
-            shutil.rmtree(left_over, ignore_errors=True)
+        with atomic_folder(folder, overwrite=overwrite) as temporary:
+            _require_disk_space(temporary, nonempty.values())
+            if nonempty:
+                _write_arrays(temporary, unflatten_dict(nonempty, sep="."), use_ocdbt=use_ocdbt)
+            content = {"schema": SCHEMA_VERSION, **(meta or {}), **({EMPTY_ARRAYS_KEY: empty} if empty else {})}
+            (temporary / META_FILE).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
+            digest = write_manifest(temporary)
+    except Exception as error:  # Orbax and TensorStore raise many types; each of them means that nothing was saved
         raise InputError(
-            f"{folder}: cannot be saved ({_summarize_error(error)}); make room, then run the same again"
+            f"{folder}: cannot be saved ({_summarize_save_error(error)}); make room, then run the same again"
         ) from error
     return digest
 
 
-@in_local_process
 def load_tree(folder: Path, like: ArrayTree | None = None) -> SavedTree:
-    """Load what `save_folder` saved.
+    """Loads what `save_tree` saved.
 
     Args:
-        folder: of the checkpoint.
-        like: what its arrays must be by name; refused before any of them is read if they are not. Without it they may
-            be any that fit the memory.
+        folder: the checkpoint.
+        like: the expected names, shapes and dtypes, checked before arrays are read. By default any arrays are read
+            that fit into memory.
 
     Raises:
-        DamagedError: it is not what was saved, or cannot be read.
-        InputError: there is none, or its arrays are not those of `like`.
+        CorruptedFileError: the checkpoint is damaged or cannot be read.
+        InputError: there is no checkpoint, or its arrays differ from `like`.
     """
     from orbax.checkpoint import v1 as ocp
 
@@ -157,94 +148,127 @@ def load_tree(folder: Path, like: ArrayTree | None = None) -> SavedTree:
             for name, (dtype, *shape) in meta.pop(EMPTY_ARRAYS_KEY, {}).items()
             if 0 in shape
         }
-        if not (folder / "orbax.checkpoint").exists():
-            return SavedTree(_nest(empty), meta)
-        with ORBAX_LOCK, _suppress_logs(ALL_MESSAGES):
+        if not (folder / ORBAX_MARKER).exists():
+            return SavedTree(unflatten_dict(empty, sep="."), meta)
+        context = ocp.Context(multiprocessing_options=ocp.options.MultiprocessingOptions(**_this_process_only()))
+        with _orbax_calls(), context:
             described = named_leaves(ocp.metadata(folder.absolute()).metadata)
         if like is not None:
-            from_state_dict(_nest(described | empty), like, str(folder))
-        need = sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in described.values())
-        fault = f"its arrays take {format_bytes(need)}, {format_bytes(available_host_memory())} are free; use a larger machine"
-        require(need <= available_host_memory(), f"{folder}: {fault}")
-        with ORBAX_LOCK, _suppress_logs(ALL_MESSAGES):
+            from_state_dict(unflatten_dict(described | empty, sep="."), like, str(folder))
+        require_memory_for(described, str(folder))
+        with _orbax_calls(), context:
             loaded = named_leaves(ocp.load(folder.absolute()))
     except InputError:
         raise
-    except Exception as error:  # Orbax raises many kinds; all of them mean that this folder cannot be read
-        raise CorruptedFileError(f"{folder}: the checkpoint cannot be read ({_summarize_error(error)})") from error
-    return SavedTree(_nest(loaded | empty), meta)
+    except Exception as error:  # Orbax raises many types; each of them means that this folder cannot be read
+        raise CorruptedFileError(f"{folder}: the checkpoint cannot be read ({summarize_error(error)})") from error
+    return SavedTree(unflatten_dict(loaded | empty, sep="."), meta)
+
+
+def save_variables(path: Path, variables: Variables) -> None:
+    """Saves a model's variables as NumPy arrays; an earlier checkpoint at this path is replaced.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    save_tree(path, to_state_dict(variables), overwrite=True)
+
+
+def load_variables(path: Path, like: Variables) -> Variables:
+    """Loads what `save_variables` saved, with exactly the structure, shapes and dtypes of `like`.
+
+    Raises:
+        InputError: there is no checkpoint, or a leaf is missing, unexpected, or of another shape or dtype.
+        CorruptedFileError: the checkpoint is damaged or cannot be read.
+    """
+    require(path.is_dir(), f"{path}: no checkpoint; give --run a folder that scripts/pretrain.py made")
+    try:
+        return from_state_dict(load_tree(path, like).tree, like, str(path))
+    except CorruptedFileError as error:
+        raise CorruptedFileError(
+            f"{error}; restore an intact copy, or run pretrain.py again with --overwrite"
+        ) from None
 
 
 def read_meta_file(folder: Path) -> dict[str, Any]:
-    """The JSON beside the arrays.
-
-    Raises:
-        DamagedError: it is missing or damaged.
-    """
+    """Returns a checkpoint's JSON metadata. Raises `CorruptedFileError` if it is missing or damaged."""
     try:
         meta = json.loads(read_bounded(folder / META_FILE))
     except (ValueError, RecursionError):
         raise CorruptedFileError(f"{folder}: {META_FILE} is damaged") from None
-    if not isinstance(meta, dict) or meta.pop("schema", None) != 1:
-        raise CorruptedFileError(f"{folder}: {META_FILE} is not of schema 1")
+    if not isinstance(meta, dict) or meta.pop("schema", None) not in READABLE_SCHEMAS:
+        raise CorruptedFileError(f"{folder}: {META_FILE} is not of schema {' or '.join(map(str, READABLE_SCHEMAS))}")
     return meta
 
 
+def require_memory_for(tree: Any, where: str) -> None:
+    """Raises `InputError` if the arrays described by `tree` do not fit into memory."""
+    needed = sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(tree))
+    available = available_host_memory()
+    require(
+        needed <= available,
+        f"{where}: its arrays take {format_bytes(needed)}, {format_bytes(available)} are free; use a larger machine",
+    )
+
+
+def _write_arrays(folder: Path, tree: ArrayTree, *, use_ocdbt: bool) -> None:
+    """Writes an Orbax checkpoint into an existing folder, by this process alone.
+
+    Orbax's v1 `save` waits for all JAX processes whatever its options are (0.12.8); the `CheckpointManager` of v0 does
+    not, and v1 reads what it writes.
+    """
+    import orbax.checkpoint as ocp
+
+    options = ocp.options.MultiprocessingOptions(**_this_process_only())
+    handler = ocp.PyTreeCheckpointHandler(
+        use_ocdbt=use_ocdbt, use_compression=use_ocdbt, multiprocessing_options=options
+    )
+    manager_options = ocp.CheckpointManagerOptions(
+        create=False, enable_async_checkpointing=False, save_root_metadata=False, multiprocessing_options=options
+    )
+    steps = folder / "steps"
+    steps.mkdir()
+    with (
+        _orbax_calls(),
+        ocp.CheckpointManager(steps, options=manager_options, item_handlers={STATE_DIR: handler}) as manager,
+    ):
+        manager.save(0, args=ocp.args.Composite(**{STATE_DIR: ocp.args.PyTreeSave(tree)}))
+    for path in (steps / "0").iterdir():
+        path.rename(folder / path.name)
+    shutil.rmtree(steps)
+    (folder / STATE_DIR / "commit_success.txt").unlink(missing_ok=True)
+
+
+def _this_process_only() -> dict[str, Any]:
+    """Returns the options with which Orbax does not wait for other JAX processes."""
+    return {"primary_host": jax.process_index(), "active_processes": {jax.process_index()}}
+
+
 @contextlib.contextmanager
-def _suppress_logs(*words: str) -> Iterator[None]:
-    """Keep known lines out of Orbax's log."""
+def _orbax_calls() -> Iterator[None]:
+    """Runs one call of Orbax at a time, without its log, which repeats the errors that it raises."""
     log = logging.getLogger("absl")
-
-    def other(record: logging.LogRecord) -> bool:
-        return not any(known in str(record.msg) for known in words)
-
-    log.addFilter(other)
-    try:
-        yield
-    finally:
-        log.removeFilter(other)
+    with ORBAX_LOCK:
+        level = log.level
+        log.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 def _path_names(path: Any) -> list[str]:
     return [jax.tree_util.keystr((entry,), simple=True) for entry in path]
 
 
-def _nest(flat: Mapping[str, Any]) -> ArrayTree:
-    found: ArrayTree = {}
-    for path, leaf in flat.items():
-        *outer, last = path.split(".")
-        place = found
-        for name in outer:
-            place = place.setdefault(name, {})
-        place[last] = leaf
-    return found
+def _summarize_save_error(error: Exception) -> str:
+    """Returns the operating system's reason, which TensorStore gives at the end of a page, or the first line."""
+    codes = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
+    return next((os.strerror(code) for code in codes if os.strerror(code) in str(error)), summarize_error(error))
 
 
-def _drop_leaves(tree: ArrayTree, dropped: set[str]) -> ArrayTree:
-    """The tree without some leaves, and without branches that hold none."""
-    return _nest({name: leaf for name, leaf in named_leaves(tree).items() if name not in dropped})
-
-
-def _summarize_error(error: Exception) -> str:
-    """Why, in a few words: TensorStore says it at the end of a page."""
-    known = (os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG))
-    said = next((reason for reason in known if reason in str(error)), None)
-    return said or (str(error).splitlines() or [type(error).__name__])[0][:200]
-
-
-def _require_disk_space(place: Path, tree: ArrayTree) -> None:
-    """Refuse what the disk has no room for before anything is written. Raises `OSError`."""
-    need = BYTES_PER_CHECKPOINT + sum(leaf.nbytes + BYTES_PER_LEAF for leaf in jax.tree.leaves(tree))
-    if need > shutil.disk_usage(place).free:
+def _require_disk_space(folder: Path, leaves: Any) -> None:
+    """Raises `OSError` if the disk has no room for the arrays."""
+    needed = BYTES_PER_CHECKPOINT + sum(leaf.nbytes + BYTES_PER_LEAF for leaf in leaves)
+    if needed > shutil.disk_usage(folder).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def fsync_folder(folder: Path) -> None:
-    """Have every file and folder on the disk, so that a rename after it is a commit even if the power fails."""
-    for where, _, names in os.walk(folder):
-        for path in [*(Path(where) / name for name in names), Path(where)]:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)

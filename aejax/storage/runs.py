@@ -1,8 +1,9 @@
-"""Run folders: what a run leaves, who may write to it, and how it is found again.
+"""Run folders: creation, locking, state, and resumption.
 
-A folder appears whole, with its config, and says in `run.json` how it stands: `running`, `interrupted`, `finished` or
-`failed`. While a process fills it, it holds the folder's lock, which its death releases, however it dies: `running`
-without a lock is what a kill leaves. A run that is made anew moves the old one aside until it has finished.
+A folder appears complete with its config. `run.json` has its state: `running`, `interrupted`, `finished` or `failed`.
+The process that writes to a folder holds its lock, which the operating system releases when the process ends: state
+`running` without a lock means that the process was killed. A run that replaces another moves the old folder aside until
+it has finished.
 """
 
 import contextlib
@@ -15,12 +16,12 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import filelock
 
 from aejax.errors import InputError, Preempted, require
-from aejax.storage.atomic_io import read_json, to_jsonable, write_json
+from aejax.storage.atomic_io import atomic_folder, read_json, to_jsonable, write_json
 
 RunState = Literal["running", "interrupted", "finished", "failed"]
 CONFIG_FILE, RUN_STATE_FILE, RESULTS_FILE, LOCK_FILE = "config.json", "run.json", "results.json", ".lock"
@@ -28,28 +29,26 @@ CONFIG_FILE, RUN_STATE_FILE, RESULTS_FILE, LOCK_FILE = "config.json", "run.json"
 
 @dataclasses.dataclass
 class Run:
-    """A folder that this process fills."""
+    """A run folder that this process writes to."""
 
     folder: Path
-    state_record: dict[str, Any]  # what `run.json` says
+    state_record: dict[str, Any]  # the content of `run.json`
     start_time: float  # by `time.perf_counter`
-    warning: str = ""  # what the user should know of how it was found
-    metrics_mode: Literal["w", "a"] = (
-        "w"  # how `metrics.jsonl` is opened next: an attempt writes it from the first line
-    )
+    warning: str = ""  # shown to the user when the run is resumed
+    metrics_mode: Literal["w", "a"] = "w"  # for `metrics.jsonl`, which every attempt writes from the first line
 
     @property
     def resumed(self) -> bool:
-        """Whether it was begun before."""
+        """Whether an earlier attempt started this run."""
         return len(self.state_record["attempts"]) > 1
 
     @property
     def seconds(self) -> float:
-        """Spent on it, in this attempt and in those before, as far as they could say."""
+        """Duration of all attempts; of one that was killed, until it last saved its state."""
         return sum(attempt["seconds"] for attempt in self.state_record["attempts"][:-1]) + self._attempt_seconds()
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Add lines to `metrics.jsonl`."""
+        """Appends rows to `metrics.jsonl`."""
         with (self.folder / "metrics.jsonl").open(self.metrics_mode, encoding="utf-8") as file:
             file.writelines(json.dumps(to_jsonable(row), allow_nan=False) + "\n" for row in rows)
         self.metrics_mode = "a"
@@ -57,17 +56,15 @@ class Run:
     def finish(
         self, results: Mapping[str, Any], *, results_file: str = RESULTS_FILE, remove: Sequence[str] = ()
     ) -> None:
-        """Write the results, which finishes the run; then drop what it replaced, and folders that only work needed."""
+        """Writes the results, then deletes the runs that this one replaces and its working folders, `remove`."""
         write_json(self.folder / results_file, results)
         self.set_state("finished")
-        for needless in [
-            *(self.folder / own for own in remove),
-            *map(self.folder.with_name, self.state_record["replaces"]),
-        ]:
-            shutil.rmtree(needless, ignore_errors=True)
+        replaced = map(self.folder.with_name, self.state_record["replaces"])
+        for path in [*(self.folder / name for name in remove), *replaced]:
+            shutil.rmtree(path, ignore_errors=True)
 
     def set_state(self, state: RunState, error: str | None = None) -> None:
-        """Say how it stands."""
+        """Writes the state to `run.json`."""
         self.state_record["state"] = state
         self.state_record["attempts"][-1] |= {"state": state, "seconds": self._attempt_seconds(), "error": error}
         write_json(self.folder / RUN_STATE_FILE, self.state_record)
@@ -79,12 +76,12 @@ class Run:
 def load_finished_results(
     folder: Path, config: Mapping[str, Any], *, overwrite: bool, results_file: str = RESULTS_FILE
 ) -> dict[str, Any] | None:
-    """The results of the finished run of the same config that the folder holds, or None if it may be filled.
+    """Returns the results of a finished run with the same config, or None if a run may write to the folder.
 
-    Changes nothing, but for one thing: a run that a killed `--overwrite` had moved aside is put back.
+    A run that was moved aside by a killed `--overwrite` is restored first; nothing else is changed.
 
     Raises:
-        InputError: the folder holds another config's run, or something that is no run, or is a file; or is damaged.
+        InputError: the path is a file, or the folder has a run with another config, other files, or a damaged run.
     """
     _restore_backup(folder)
     if not _holds_run(folder) or overwrite:
@@ -94,30 +91,33 @@ def load_finished_results(
     if read_run_state(folder, results_file) != "finished" or not (folder / results_file).exists():
         return None
     results = read_json(folder / results_file)
-    require(
-        isinstance(results, dict), f"{folder / results_file}: holds no results; give --overwrite to make them again"
-    )
+    valid = isinstance(results, dict)
+    require(valid, f"{folder / results_file}: holds no results; give --overwrite to make them again")
     return results
 
 
 def read_run_state(folder: Path, results_file: str = RESULTS_FILE) -> RunState:
-    """How a run with results of that name stands. `running` says that it was when it last said anything."""
-    if not (folder / RUN_STATE_FILE).exists():  # made before there was such a file
+    """Returns the state that a run saved last."""
+    if not (folder / RUN_STATE_FILE).exists():  # written by a version without this file
         return "finished" if (folder / results_file).exists() else "interrupted"
     return _read_state_record(folder)["state"]
 
 
 def _read_state_record(folder: Path) -> dict[str, Any]:
     record = read_json(folder / RUN_STATE_FILE)
-    whole = isinstance(record, dict) and record.get("schema") == 1 and isinstance(record.get("attempts"), list)
-    whole = whole and record.get("state") in ("running", "interrupted", "finished", "failed")
-    whole = whole and isinstance(record.get("replaces"), list)
-    require(whole, f"{folder / RUN_STATE_FILE}: is damaged; give --overwrite to start anew, or another --out")
+    valid = (
+        isinstance(record, dict)
+        and record.get("schema") == 1
+        and record.get("state") in get_args(RunState)
+        and isinstance(record.get("attempts"), list)
+        and isinstance(record.get("replaces"), list)
+    )
+    require(valid, f"{folder / RUN_STATE_FILE}: is damaged; give --overwrite to start again, or another --out")
     return record
 
 
 def _holds_run(folder: Path) -> bool:
-    """Whether it holds one, or may be filled. Raises `InputError` if neither."""
+    """Returns whether the folder has a run; False if it is new or empty. Raises `InputError` for anything else."""
     if not folder.exists():
         return False
     require(folder.is_dir(), f"{folder}: is a file; give another --out")
@@ -131,19 +131,19 @@ def _holds_run(folder: Path) -> bool:
 def open_run(
     folder: Path, config: Mapping[str, Any], *, overwrite: bool = False, attempt_info: Mapping[str, Any] | None = None
 ) -> Iterator[Run]:
-    """Fill a folder that `finished_results` left open: a new one, or one that was interrupted.
+    """Creates or resumes a run folder for which `load_finished_results` returned None.
 
-    Whatever ends the block without `Run.finish` is written down: a signal as `interrupted`, all else as `failed`. The
-    same command goes on from either.
+    If the block ends without `Run.finish`, the state becomes `interrupted` after a signal and `failed` otherwise; the
+    same command continues from both.
 
     Args:
-        folder: where.
-        config: of the run.
-        overwrite: make it anew.
-        about: what else is written down of this attempt, such as versions.
+        folder: the run folder.
+        config: the run's config.
+        overwrite: start again from the beginning.
+        attempt_info: further JSON values to save about this attempt, such as versions.
 
     Raises:
-        InputError: another process fills it, or it cannot be written.
+        InputError: another process uses the folder, or it cannot be written.
     """
     try:
         run, lock = _open_or_create(folder, config, overwrite=overwrite, attempt_info=dict(attempt_info or {}))
@@ -162,7 +162,7 @@ def open_run(
 
 
 def _try_set_state(run: Run, state: RunState, error: str | None) -> None:
-    """What ended the run is what the user hears of, not that a full disk has no room to say so."""
+    """Sets the state if the disk allows it; otherwise the error that ended the run would be hidden."""
     with contextlib.suppress(InputError):
         run.set_state(state, error)
 
@@ -175,9 +175,8 @@ def _open_or_create(
     if _holds_run(folder):
         lock = _acquire_lock(folder)
         try:
-            finished = (
-                load_finished_results(folder, config, overwrite=overwrite) is not None
-            )  # it may just have changed
+            # another process may have finished the run before this one got the lock
+            finished = load_finished_results(folder, config, overwrite=overwrite) is not None
             require(not finished, f"{folder}: another process has finished this run; the same command shows it")
             if not overwrite:
                 return _resume(folder, attempt_info), lock
@@ -190,11 +189,11 @@ def _open_or_create(
 
 
 def _move_aside(folder: Path) -> list[str]:
-    """Every folder that the next run replaces: those that this one had replaced, and this one, where it is now."""
+    """Moves a run aside. Returns the names of all folders that the next run replaces, including this one."""
     earlier: list[str] = []
-    with contextlib.suppress(InputError):  # a damaged state is replaced like any other
+    with contextlib.suppress(InputError):  # a damaged run is replaced like any other
         earlier = _read_state_record(folder)["replaces"] if (folder / RUN_STATE_FILE).exists() else []
-    aside = next(path for path in _backup_paths(folder) if not path.exists())  # what is already there may be somebody's
+    aside = next(path for path in _backup_paths(folder) if not path.exists())  # never replace another folder
     os.rename(folder, aside)
     return [*earlier, aside.name]
 
@@ -209,7 +208,9 @@ def _resume(folder: Path, attempt_info: dict[str, Any]) -> Run:
     run = Run(folder, record, time.perf_counter())
     versions = attempt_info.get("versions", {})
     if changed := sorted(name for name in versions if (earlier or versions).get(name) != versions[name]):
-        run.warning = f"{folder}: was begun with another version of {', '.join(changed)}; bits may differ from its own"
+        run.warning = (
+            f"{folder}: was started with another version of {', '.join(changed)}; results may differ in the last bits"
+        )
     run.set_state("running")
     return run
 
@@ -217,28 +218,20 @@ def _resume(folder: Path, attempt_info: dict[str, Any]) -> Run:
 def _create(
     folder: Path, config: Mapping[str, Any], replaces: list[str], attempt_info: dict[str, Any]
 ) -> tuple[Run, filelock.BaseFileLock]:
-    """The folder with config, state and a lock that is held, all at once."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    """Creates the folder with config, state and an acquired lock, atomically."""
     for left_over in folder.parent.glob(f".{folder.name}.*.begun"):
         with contextlib.suppress(InputError):
             _acquire_lock(left_over).release()
             shutil.rmtree(left_over, ignore_errors=True)
-    begun = folder.with_name(f".{folder.name}.{os.getpid()}.begun")
-    begun.mkdir()
+    record = {"schema": 1, "replaces": replaces, "attempts": [_attempt_record(attempt_info)]}
     try:
-        lock = _acquire_lock(begun)
-        write_json(begun / CONFIG_FILE, config)
-        run = Run(
-            begun, {"schema": 1, "replaces": replaces, "attempts": [_attempt_record(attempt_info)]}, time.perf_counter()
-        )
-        run.set_state("running")
-        try:
-            os.rename(begun, folder)
-        except OSError:
-            require(not folder.exists(), f"{folder}: another process has just made it; the same command goes on")
-            raise
-    except BaseException:
-        shutil.rmtree(begun, ignore_errors=True)
+        with atomic_folder(folder, suffix="begun") as temporary:
+            lock = _acquire_lock(temporary)
+            write_json(temporary / CONFIG_FILE, config)
+            run = Run(temporary, record, time.perf_counter())
+            run.set_state("running")
+    except OSError:
+        require(not folder.exists(), f"{folder}: another process has just created it; run the same command again")
         raise
     run.folder = folder
     return run, lock
@@ -250,24 +243,24 @@ def _attempt_record(attempt_info: dict[str, Any]) -> dict[str, Any]:
 
 
 def _acquire_lock(folder: Path) -> filelock.BaseFileLock:
-    """The folder's lock, held."""
+    """Acquires the folder's lock. Raises `InputError` if another process has it."""
     lock = filelock.FileLock(folder / LOCK_FILE)
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout:
-        who = _read_state_record(folder)["attempts"][-1] if (folder / RUN_STATE_FILE).exists() else {}
-        by = f"process {who.get('process', 'unknown')} on {who.get('host', 'this machine')}"
-        raise InputError(f"{folder}: is in use by {by}; wait for it, or give another --out") from None
+        owner = _read_state_record(folder)["attempts"][-1] if (folder / RUN_STATE_FILE).exists() else {}
+        process = f"process {owner.get('process', 'unknown')} on {owner.get('host', 'this machine')}"
+        raise InputError(f"{folder}: is in use by {process}; wait for it, or give another --out") from None
     return lock
 
 
 def _backup_paths(folder: Path) -> list[Path]:
-    """Where runs are moved to, in order."""
+    """Returns the paths to which runs are moved, in order."""
     return [folder.with_name(f"{folder.name}.replaced{number}") for number in ("", *(f"-{n}" for n in range(2, 1000)))]
 
 
 def _restore_backup(folder: Path) -> None:
-    """Undo an `--overwrite` that was killed between moving the old run aside and making the new one."""
+    """Undoes an `--overwrite` that was killed after moving the old run aside and before creating the new one."""
     moved = [] if folder.exists() else [aside for aside in _backup_paths(folder) if (aside / RUN_STATE_FILE).exists()]
     if moved:
         os.rename(moved[-1], folder)

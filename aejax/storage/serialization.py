@@ -1,7 +1,7 @@
-"""Values of known classes as JSON beside arrays, and back. Nothing but the classes that are named is ever built.
+"""Converts records to JSON and arrays, and back. Only classes in a given table are ever constructed.
 
-A record is None, a bool, an int, a float, text, an array, a list, a tuple, a dict of records by text, or a NamedTuple
-of records whose class is in the table that both directions are given.
+A record is None, a bool, an int, a float, a string, an array; a list, a tuple or a dict (with string keys) of records;
+or a NamedTuple of records whose class is in the table.
 """
 
 import math
@@ -38,30 +38,22 @@ RecordClasses = Mapping[str, type]
 
 
 def classes_by_name(*classes: type) -> dict[str, type]:
-    """A table of NamedTuples."""
-    return {made.__name__: made for made in classes}
+    """Returns the table of the given NamedTuple classes."""
+    return {record_class.__name__: record_class for record_class in classes}
 
 
 def serialize(value: Any, classes: RecordClasses) -> SavedTree:
-    """A record as a tree of arrays and JSON.
-
-    Raises:
-        TypeError: something in it is of another class.
-    """
+    """Converts a record to arrays and JSON. Raises `TypeError` if a part of it has another class."""
     arrays: dict[str, np.ndarray] = {}
     return SavedTree(arrays, {"record": _serialize_value(value, classes, arrays)})
 
 
 def deserialize(saved: SavedTree, classes: RecordClasses) -> Any:
-    """The record that `take_apart` took apart.
-
-    Raises:
-        DamagedError: it is none.
-    """
+    """Inverts `serialize`. Raises `CorruptedFileError` if the content is not a record."""
     try:
         return _deserialize_value(saved.meta["record"], classes, saved.tree)
     except (KeyError, TypeError, ValueError, AttributeError, StopIteration, RecursionError) as error:
-        raise CorruptedFileError(f"this is no record ({type(error).__name__}: {error})") from None
+        raise CorruptedFileError(f"this is not a record ({type(error).__name__}: {error})") from None
 
 
 def _serialize_value(value: Any, classes: RecordClasses, arrays: dict[str, np.ndarray]) -> Any:
@@ -89,10 +81,10 @@ def _serialize_value(value: Any, classes: RecordClasses, arrays: dict[str, np.nd
     raise TypeError(f"{kind.__name__}: cannot be part of a record")
 
 
-def _deserialize_value(said: Any, classes: RecordClasses, arrays: Mapping[str, Any]) -> Any:
-    if said is None or isinstance(said, bool | int | str | float):
-        return said
-    kind, content = next(iter(said.items()))
+def _deserialize_value(value: Any, classes: RecordClasses, arrays: Mapping[str, Any]) -> Any:
+    if value is None or isinstance(value, bool | int | str | float):
+        return value
+    kind, content = next(iter(value.items()))
     if kind == "float":
         return float(content)
     if kind == "array":

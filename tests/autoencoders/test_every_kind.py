@@ -14,7 +14,7 @@ from aejax.autoencoders.spec import AutoencoderSpec
 from aejax.data.batching import Batch, Examples
 from aejax.data.scalers import Scaler
 from aejax.data.shuffling import shuffle_epochs
-from aejax.storage.checkpoints import load_variables, save_variables
+from aejax.storage.pytree_io import load_variables, save_variables
 from aejax.train.epoch import SeedData, make_train_epochs
 from aejax.train.keys import seed_keys
 from aejax.train.optimizers import train_selected

@@ -18,7 +18,7 @@ from aejax.experiments.probe_run import probe_run
 from aejax.experiments.sweep import sweep
 from aejax.storage import checkpoint_manager as series
 from aejax.storage.atomic_io import read_json
-from aejax.storage.checkpoints import save_variables
+from aejax.storage.pytree_io import save_variables
 from aejax.storage.manifest import CorruptedFileError
 from tests.robustness.training_process import run_fingerprint
 
@@ -78,7 +78,7 @@ def test_a_damaged_checkpoint_is_never_taken_and_the_one_before_only_if_asked(wh
     content = bytearray(data.read_bytes())
     content[len(content) // 2] ^= 4
     data.write_bytes(content)
-    with pytest.raises(CorruptedFileError, match=r"3: .* another SHA-256 .*--allow-fallback goes on from epoch 2"):
+    with pytest.raises(CorruptedFileError, match=r"3: .* another SHA-256 .*--allow-fallback continues from epoch 2"):
         pretrain(SMALL, cut, quiet(), EACH)
     console = quiet()
     pretrain(SMALL, cut, console, dataclasses.replace(EACH, allow_fallback=True))

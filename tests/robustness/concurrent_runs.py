@@ -45,7 +45,7 @@ def resume_with_fallback(references: Sequence[ReferenceRun], folder: Path, seed:
         _kill_after_saves(reference.kind, run, log)
         _flip_bit_in_latest(run, rng)
         status, message = run_to_exit(reference.kind, run, log)
-        noticed = status == 2 and "--allow-fallback goes on from epoch" in message
+        noticed = status == 2 and "--allow-fallback continues from epoch" in message
         allowed = CheckpointConfig(save_every=0, allow_fallback=True)
         status, message = wait_for_exit(start_training(reference.kind, run, log, allowed), log)
         survived = status == 0 and run_fingerprint(run) == reference.fingerprint

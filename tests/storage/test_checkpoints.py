@@ -5,7 +5,7 @@ import pytest
 from aejax.config import ModelConfig
 from aejax.errors import InputError
 from aejax.models.architectures import dense_autoencoder
-from aejax.storage.checkpoints import load_variables, save_variables
+from aejax.storage.pytree_io import load_variables, save_variables
 
 MODEL = dense_autoencoder(ModelConfig(hidden=(5,), latent_dim=2, output="linear", batch_norm=True), 7)
 

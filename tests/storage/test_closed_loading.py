@@ -11,7 +11,7 @@ from orbax.checkpoint import v1 as ocp
 from safetensors.numpy import load_file, save_file
 
 from aejax.errors import InputError
-from aejax.storage import pretrained_encoder as encoders
+from aejax.storage import pytree_io
 from aejax.storage.manifest import CorruptedFileError, write_manifest
 from aejax.storage.pretrained_encoder import load_encoder
 
@@ -54,9 +54,9 @@ def say(folder, **changes):
 
 
 LIES = {
-    "another schema": ({"schema": 2}, "is of schema 2, and this aejax reads 1"),
-    "a schema that is true": ({"schema": True}, "is of schema True"),
-    "no schema": ({"schema": ...}, "is of schema None"),
+    "another schema": ({"schema": 2}, "has schema 2, this aejax reads 1"),
+    "a schema that is true": ({"schema": True}, "has schema True"),
+    "no schema": ({"schema": ...}, "has schema None"),
     "an unknown kind": ({"kind": "undercompleat"}, "kind 'undercompleat' is not in this aejax's registry"),
     "an import path": ({"kind": "os:system"}, "kind 'os:system' is not in"),
     "a dotted name": ({"kind": "aejax.autoencoders.deterministic.linear"}, "is not in this aejax's registry"),
@@ -76,11 +76,11 @@ LIES = {
     "more than fits the memory": ({"model__hidden": [2**20, 2**20]}, r"its arrays take 4\.0 TiB, .* are free"),
     "another architecture": ({"model__hidden": [17]}, r"hidden.* the config makes it float32\[.*17"),
     "another depth": ({"model__hidden": [16, 16]}, "is missing"),
-    "undecided": ({"model__latent_dim": None}, "encoder cannot be built of it"),
+    "undecided": ({"model__latent_dim": None}, "encoder cannot be built from it"),
     "another width of the code": ({"code_width": 7}, "code_width 7, the model gives 6"),
     "more seeds than stacked": ({"seeds": [0, 1]}, "2 seeds that are not stacked"),
-    "a seed twice": ({"seeds": [1, 1], "stacked": True}, "each seed is a number of its own"),
-    "another scaler": ({"preprocessing__shift": [[0.0]]}, "the scaler's shift is another"),
+    "a seed twice": ({"seeds": [1, 1], "stacked": True}, "seeds must be distinct"),
+    "another scaler": ({"preprocessing__shift": [[0.0]]}, "the scaler's shift differs"),
     "no scaler": ({"preprocessing__shift": []}, "preprocessing needs 1 rows"),
     "other metrics": ({"metrics__epoch": [1, 2]}, "every metric needs 1 numbers"),
     "another sum": ({"arrays_sha256": "0" * 64}, "do not belong together"),
@@ -174,7 +174,7 @@ def test_an_orbax_database_with_the_right_arrays_is_refused(published):
     (inner / "meta.json").write_bytes(meta)
     write_manifest(inner)
     say(published)
-    with pytest.raises(InputError, match=r"is missing; the checkpoint|is no part of a published encoder"):
+    with pytest.raises(InputError, match=r"is missing; the checkpoint|does not belong to a published encoder"):
         load_encoder(published)
 
 
@@ -197,7 +197,7 @@ def test_an_array_that_would_grow_when_it_is_read_is_refused(published, field, v
     write_manifest(published / "orbax")
     say(published)
     with pytest.raises(
-        CorruptedFileError, match=r"params\.code\.kernel: does not hold its array as it is|zarray: is damaged"
+        CorruptedFileError, match=r"params\.code\.kernel: its array is not one uncompressed chunk|zarray: is damaged"
     ):
         load_encoder(published)
 
@@ -207,7 +207,7 @@ def test_an_array_with_more_bytes_than_its_shape_is_refused(published):
     path.write_bytes(path.read_bytes() * 2)
     write_manifest(published / "orbax")
     say(published)
-    with pytest.raises(CorruptedFileError, match="as it is, in one piece"):
+    with pytest.raises(CorruptedFileError, match="not one uncompressed chunk"):
         load_encoder(published)
 
 
@@ -244,7 +244,7 @@ def test_a_header_that_promises_more_than_the_file_holds_is_refused(published):
 
 def test_a_program_alone_is_not_opened(published):
     say(published, formats=["stablehlo"])
-    with pytest.raises(InputError, match=r"holds a compiled program alone.*--formats orbax writes arrays"):
+    with pytest.raises(InputError, match=r"holds only a compiled program.*--formats orbax writes arrays"):
         load_encoder(published)
 
 
@@ -258,7 +258,7 @@ def test_the_arrays_are_read_from_whichever_format_there_is(published, raw):
 
 def test_no_registered_kind_allocates_before_its_memory_is_refused(published, monkeypatch):
     """Shapes come from an abstract evaluation: whatever is made on a device here would be seen."""
-    monkeypatch.setattr(encoders, "available_host_memory", lambda: 100)
+    monkeypatch.setattr(pytree_io, "available_host_memory", lambda: 100)
     before = len(jax.live_arrays())
     with pytest.raises(InputError, match="100 B are free"):
         load_encoder(published)

@@ -71,5 +71,5 @@ def test_a_value_of_an_unknown_class_is_not_taken_apart():
     ],
 )
 def test_what_is_no_record_is_refused_and_nothing_else_is_built(said):
-    with pytest.raises(CorruptedFileError, match="this is no record"):
+    with pytest.raises(CorruptedFileError, match="this is not a record"):
         deserialize(SavedTree({}, {"record": said}), KNOWN)

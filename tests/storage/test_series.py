@@ -38,7 +38,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_offered_and_taken_o
     flip(series, 3)
     flip(series, 2)
     with pytest.raises(
-        CorruptedFileError, match=r"a/3: meta\.json .*--allow-fallback goes on from epoch 1, which is whole"
+        CorruptedFileError, match=r"a/3: meta\.json .*--allow-fallback continues from epoch 1, which is intact"
     ):
         series.restore_latest()
     resumed = series.restore_latest(allow_fallback=True)
@@ -55,14 +55,16 @@ def test_where_none_is_whole_nothing_is_offered(tmp_path):
     series = saved(tmp_path / "a", [1.0])
     flip(series, 1)
     for allow in (False, True):
-        with pytest.raises(CorruptedFileError, match="none before it is whole: --overwrite starts anew"):
+        with pytest.raises(
+            CorruptedFileError, match="no earlier checkpoint is intact: --overwrite starts from the beginning"
+        ):
             series.restore_latest(allow_fallback=allow)
 
 
 def test_what_only_looks_like_a_checkpoint_is_noticed(tmp_path):
     series = saved(tmp_path / "a", [1.0])
     (series.folder / "2").mkdir()
-    with pytest.raises(CorruptedFileError, match="epoch 1, which is whole"):
+    with pytest.raises(CorruptedFileError, match="epoch 1, which is intact"):
         series.restore_latest()
     shutil.rmtree(series.folder / "2")
     (series.folder / "2").write_text("no folder")

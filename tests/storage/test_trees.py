@@ -118,7 +118,7 @@ def rewritten(folder, **changes):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"schema": 2},
+        {"schema": 3},
         {trees.EMPTY_ARRAYS_KEY: {"x": ["float32", 10**15]}},
         {trees.EMPTY_ARRAYS_KEY: {"x": ["object", 0]}},
         {trees.EMPTY_ARRAYS_KEY: 3},
@@ -152,12 +152,16 @@ def test_other_arrays_than_expected_are_refused_before_they_are_read(tmp_path, m
 
 @pytest.mark.parametrize("fault", ["Orbax", "manifest", "rename"])
 def test_a_save_that_fails_leaves_nothing_and_says_why(tmp_path, monkeypatch, fault):
-    from orbax.checkpoint import v1 as ocp
+    import orbax.checkpoint as ocp
 
-    def fail(*args):
+    def fail(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    place, name = {"Orbax": (ocp, "save"), "manifest": (trees, "write_manifest"), "rename": (os, "rename")}[fault]
+    place, name = {
+        "Orbax": (ocp.CheckpointManager, "save"),
+        "manifest": (trees, "write_manifest"),
+        "rename": (os, "rename"),
+    }[fault]
     monkeypatch.setattr(place, name, fail)
     with pytest.raises(InputError, match=r"c: cannot be saved .*No space left on device"):
         save_tree(tmp_path / "c", TREE)

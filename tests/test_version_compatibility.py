@@ -1,0 +1,88 @@
+"""Runs, checkpoints and encoders that version 0.1.0 saved still open, and its interrupted runs continue.
+
+`tests/fixtures/version-0.1.0` was written by version 0.1.0. Its `expected` folder has the results of the interrupted
+runs' commands without an interruption. Each test replays the command in a fixture's `run.json` on a copy.
+"""
+
+import importlib
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_wine
+
+import aejax
+from aejax.experiments.pretrain import load_pretrained
+
+FIXTURES = Path(__file__).parent / "fixtures" / "version-0.1.0"
+ENVIRONMENT_FIELDS = ("environment", "seconds", "seconds_per_seed_and_epoch")  # differ between machines
+
+
+def keep_devices(*args):
+    """Replaces the configuration of devices, which JAX allows only before its first operation."""
+
+
+@pytest.fixture
+def old_runs(tmp_path, monkeypatch):
+    """Copies the fixtures to the working directory of the test."""
+    shutil.copytree(FIXTURES, tmp_path / "runs")
+    monkeypatch.chdir(tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+def run_again(folder, monkeypatch):
+    """Runs the command that made a run folder, in this process. Returns the content of its `run.json`."""
+    _, script, *flags = json.loads((folder / "run.json").read_text())["attempts"][0]["command"].split()
+    module = importlib.import_module(Path(script).stem)
+    monkeypatch.setattr(module, "configure_devices", keep_devices)
+    module.main(flags)
+    return json.loads((folder / "run.json").read_text())
+
+
+def assert_equal_results(actual, expected, path=""):
+    """Asserts equal values, numbers to a relative tolerance of 1e-3, except for times and the environment."""
+    if isinstance(expected, dict):
+        for name, value in expected.items():
+            if name not in ENVIRONMENT_FIELDS:
+                assert name in actual, f"{path}.{name}"
+                assert_equal_results(actual[name], value, f"{path}.{name}")
+    elif isinstance(expected, list):
+        assert len(actual) == len(expected), path
+        for index, value in enumerate(expected):
+            assert_equal_results(actual[index], value, f"{path}[{index}]")
+    elif isinstance(expected, float):
+        assert math.isclose(actual, expected, rel_tol=1e-3, abs_tol=1e-6), (path, actual, expected)
+    else:
+        assert actual == expected, path
+
+
+@pytest.mark.parametrize("name", ["compare", "probe", "sweep", "explore"])
+def test_a_finished_run_is_recognised_and_not_repeated(old_runs, monkeypatch, name):
+    before = (old_runs / name / "run.json").read_bytes()
+    assert run_again(old_runs / name, monkeypatch)["state"] == "finished"
+    assert (old_runs / name / "run.json").read_bytes() == before  # no further attempt
+
+
+def test_a_published_encoder_computes_the_same_codes():
+    encode = aejax.load_encoder(FIXTURES / "encoder")
+    inputs = load_wine().data[:5].astype(np.float32)
+    codes = np.load(FIXTURES / "encoder-codes.npy")
+    np.testing.assert_allclose(encode(inputs), codes, atol=1e-5)
+
+
+def test_a_pretrained_model_opens():
+    pretrained = load_pretrained(FIXTURES / "pretrain")
+    codes = pretrained.encode(load_wine().data[:5].astype(np.float32))
+    assert codes.shape == (5, 3)
+    assert np.isfinite(codes).all()
+
+
+@pytest.mark.parametrize("name", ["compare-stopped", "pretrain-stopped"])
+def test_an_interrupted_run_continues_to_the_expected_results(old_runs, monkeypatch, name):
+    record = run_again(old_runs / name, monkeypatch)
+    assert (record["state"], len(record["attempts"])) == ("finished", 2)
+    expected = json.loads((FIXTURES / "expected" / f"{name}.json").read_text())
+    assert_equal_results(json.loads((old_runs / name / "results.json").read_text()), expected)
