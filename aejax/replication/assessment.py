@@ -1,4 +1,4 @@
-"""What a measurement says of a claim. Pure: a stored measurement is judged anew whenever it is read."""
+"""Whether a measurement reproduces a claim. Pure: a stored measurement is assessed again whenever it is read."""
 
 import math
 from collections.abc import Sequence
@@ -10,38 +10,36 @@ from jaxtyping import Float
 from aejax.evaluate.comparisons import MIN_SEEDS, decide_verdict
 from aejax.evaluate.intervals import seeds_interval
 from aejax.evaluate.significance import sign_flip_p
-from aejax.replication.claim import Claim, Evidence, Role
+from aejax.replication.claim import ComparativeClaim, Evidence, NumericClaim, Role
 
 Status = Literal["reproduced", "not reproduced", "not run", "failed"]
-ROUNDING_TOLERANCE = 1e-9  # .095 is within .005 of .09, which binary fractions would deny
+ROUNDING_TOLERANCE = 1e-9  # .095 is within .005 of .09, despite binary fractions
 
 
 class Assessment(NamedTuple):
-    """A claim's status and what it rests on."""
+    """A claim's status with its reasons."""
 
     status: Status
-    reason: str = ""  # of not run and failed: why
-    caveat: str = ""  # of a statement: what the status does not say
+    reason: str = ""  # of `not run` and `failed`
+    caveat: str = ""  # of a comparative claim: what the status does not show
     mean: tuple[float, ...] = ()  # of each published number
     ci95: tuple[list[float] | None, ...] = ()
-    within: tuple[bool, ...] = ()  # whether each is within its tolerance
+    within: tuple[bool, ...] = ()  # whether each mean is within its tolerance
 
 
-def assess_numbers(claim: Claim, per_seed: Float[np.ndarray, "seeds entries"]) -> Assessment:
-    """reproduced: the mean over seeds of every entry is within its tolerance of the published number, `<=`.
+def _is_within(mean: float, published: float, tolerance: float) -> bool:
+    slack = ROUNDING_TOLERANCE * (tolerance + abs(published))
+    return bool(math.isfinite(mean) and abs(mean - published) <= tolerance + slack)
 
-    The interval, Student's t over seeds, is shown beside it and does not decide: a wide one would reproduce anything. A
-    mean that is not finite reproduces nothing. Nor does a measurement with another number of entries.
+
+def assess_numbers(claim: NumericClaim, per_seed: Float[np.ndarray, "seeds entries"]) -> Assessment:
+    """Compares the mean over seeds of every entry with the published number; `reproduced` if all are within tolerance.
+
+    Student's t interval over seeds is reported but does not decide: a wide one would reproduce anything. A mean that is
+    not finite, or another number of entries, is not reproduced.
     """
     means = per_seed.mean(axis=0)
-    pairs = list(zip(means, claim.published_values, claim.tolerance, strict=False))
-    within = tuple(
-        bool(
-            math.isfinite(mean)
-            and abs(mean - printed) <= tolerance * (1 + ROUNDING_TOLERANCE) + ROUNDING_TOLERANCE * abs(printed)
-        )
-        for mean, printed, tolerance in pairs
-    )
+    within = tuple(map(_is_within, means, claim.published_values, claim.tolerance))
     complete = len(means) == len(claim.published_values)
     return Assessment(
         "reproduced" if complete and all(within) else "not reproduced",
@@ -51,51 +49,46 @@ def assess_numbers(claim: Claim, per_seed: Float[np.ndarray, "seeds entries"]) -
     )
 
 
-def assess_statement(claim: Claim, evidence: Sequence[Evidence]) -> Assessment:
-    """reproduced: every comparison that the claim makes shows what it demands.
+def assess_statement(claim: ComparativeClaim, evidence: Sequence[Evidence]) -> Assessment:
+    """Applies the claim's criterion to its comparisons; `reproduced` if all of them meet it.
 
-    The caveat says when that is not all: a comparison with a control that does not come out `better` could explain
-    what was found; and a difference may have the sign that the claim needs and no verdict.
+    The caveat names controls that are not `better` and could thus explain the result, or reports that only the point
+    estimates agree with the claim.
     """
-    claimed = [own for own in evidence if own.role == "claim"]
-    if any(own.verdict == "too few seeds" for own in claimed):
+    claimed = [one for one in evidence if one.role == "claim"]
+    if any(one.verdict == "too few seeds" for one in claimed):
         return Assessment("not run", f"needs at least {MIN_SEEDS} seeds for a verdict: leave --seeds out")
-    short = [own for own in claimed if not _meets_criterion(own, claim)]
-    if claimed and not short:
-        explained = [own for own in evidence if own.role == "control" and own.verdict != "better"]
-        caveat = "a control may explain it: " + "; ".join(map(format_evidence, explained)) if explained else ""
+    unmet = [one for one in claimed if not _meets_criterion(one, claim)]
+    if claimed and not unmet:
+        explanations = [one for one in evidence if one.role == "control" and one.verdict != "better"]
+        caveat = "a control may explain it: " + "; ".join(map(format_evidence, explanations)) if explanations else ""
         return Assessment("reproduced", caveat=caveat)
-    agrees = all(own.mean > 0 for own in short)
+    agrees = all(one.mean > 0 for one in unmet)
     return Assessment("not reproduced", caveat="the point estimate agrees, the interval does not" if agrees else "")
 
 
-def _meets_criterion(evidence: Evidence, claim: Claim) -> bool:
+def _meets_criterion(evidence: Evidence, claim: ComparativeClaim) -> bool:
     if claim.criterion == "better":
         return evidence.verdict == "better"
     return evidence.ci95 is not None and evidence.ci95[0] > -evidence.margin
 
 
 def format_evidence(evidence: Evidence) -> str:
-    """`code less raw +2.94 [+0.85, +5.21] points, better`."""
+    """Returns `code minus raw +2.94 [+0.85, +5.21] points, better`."""
     interval = "" if evidence.ci95 is None else f" [{evidence.ci95[0]:+.3g}, {evidence.ci95[1]:+.3g}]"
     return f"{evidence.what} {evidence.mean:+.3g}{interval} {evidence.unit}, {evidence.verdict}"
 
 
 def paired_evidence(
-    description: str,
-    role: Role,
-    differences: Float[np.ndarray, " seeds"],
-    *,
-    unit: str,
-    margin: float,
+    description: str, role: Role, differences: Float[np.ndarray, " seeds"], *, unit: str, margin: float
 ) -> Evidence:
-    """Evidence from one difference for each seed, above 0 where the claim has it.
+    """Returns evidence from one difference for each seed, which the claim says is positive.
 
-    The verdict is the one that accuracies get, with `margin`, in the differences' unit, in place of theirs: interval by
-    Student's t over seeds, p by sign flips.
+    The verdict follows the same rule as for accuracies, with this margin (in the unit of the differences): Student's t
+    interval over seeds, p value by sign flips.
     """
     interval, p = seeds_interval(differences), sign_flip_p(differences)
     mean = float(differences.mean())
     p_values = [1.0 if p is None else p]  # a single seed has none, and no verdict
-    found = decide_verdict(mean, interval or (-math.inf, math.inf), p_values, len(differences), margin)
-    return Evidence(description, role, mean, interval, unit, margin, found)
+    verdict = decide_verdict(mean, interval or (-math.inf, math.inf), p_values, len(differences), margin)
+    return Evidence(description, role, mean, interval, unit, margin, verdict)

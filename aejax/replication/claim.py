@@ -1,10 +1,10 @@
-"""What somebody published, where, under which protocol, and the function that runs it again."""
+"""A published claim: what a source says, under which protocol, and the function that tests it."""
 
 import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -14,10 +14,11 @@ from aejax.replication.context import ClaimContext
 
 Requirement = Literal["MNIST", "an accelerator"]
 Role = Literal["claim", "control", "beside"]
-"""claim: what the source says; control: what could explain it; beside: shown and not judged."""
+"""claim: what the source says; control: what could explain it; beside: shown, but not part of the assessment."""
 Criterion = Literal["better", "as well"]
-"""better: the verdict is `better`; as well: the interval lies above minus the margin, so not worse by as much."""
+"""better: the verdict is `better`; as well: the interval lies above minus the margin."""
 Cost = Literal["seconds", "a minute", "minutes", "hours"]  # on two CPU cores: below 20 s, 90 s, 20 min, and above
+EXACT_REASON = "nothing is drawn at random, so every printed digit must come out"
 
 
 class Source(NamedTuple):
@@ -29,52 +30,76 @@ class Source(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """One paired comparison that bears on a claim in words."""
+    """A paired comparison that supports or contradicts a claim in words."""
 
-    what: str  # what is taken from what
+    what: str  # the two things that are compared
     role: Role
     mean: float
     ci95: list[float] | None
     unit: str
-    margin: float  # differences inside it make no practical difference
-    verdict: str  # of `aejax.evaluate.comparisons.verdict`, for the difference
+    margin: float  # smaller differences do not matter in practice
+    verdict: str  # of `aejax.evaluate.comparisons.decide_verdict`, for the difference
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A published number, or a statement in words that comparisons can bear out."""
+    """What all claims have in common."""
 
     name: str
     statement: str  # what the source says, in a sentence
     source: Source
     protocol: str  # what is done, in words, with every known difference from the source
-    command: str  # what does it: a script's command line, or library calls
+    command: str  # the same as a script's command line or as library calls
     unit: str  # of the numbers
-    printed_values: tuple[str, ...] = ()  # the published numbers as the source prints them; none: a statement in words
-    tolerance: tuple[float, ...] = ()  # how far the mean may be from each and still reproduce it
-    criterion: Criterion | None = None  # of a statement: what its comparisons have to show
-    tolerance_reason: str  # why that tolerance, or that demand
-    seeds: int  # independent repetitions; 1: nothing is drawn, and --seeds changes nothing
+    tolerance_reason: str  # why this tolerance or criterion
+    seeds: int  # independent repetitions; 1: nothing is random, and --seeds has no effect
     requirements: tuple[Requirement, ...] = ()
     cost: Cost
-    configs: tuple[ExperimentConfig, ...] = ()  # what the library is asked for; none: scikit-learn or NumPy alone
-    measure: Callable[[ClaimContext], Float[np.ndarray, "seeds entries"]] | None = None  # of a number
-    gather_evidence: Callable[[ClaimContext], list[Evidence]] | None = None  # of a statement
+    configs: tuple[ExperimentConfig, ...] = ()  # of the experiments; none: scikit-learn or NumPy alone
+
+    def criterion_to_dict(self) -> dict[str, Any]:
+        """Returns the fields of the ledger that define when the claim is reproduced."""
+        raise NotImplementedError
+
+    def resolve_seeds(self, requested: int | None) -> int:
+        """Returns the number of seeds to run; None requests the default."""
+        return self.seeds if requested is None or self.seeds == 1 else requested
+
+    def protocol_digest(self, seeds: int) -> str:
+        """Returns the SHA-256 of the protocol: a measurement under another protocol is not reused.
+
+        Published values and tolerances are not included: a measurement is assessed again whenever it is read.
+        """
+        settings = [to_dict(config) for config in self.configs]
+        protocol = json.dumps([self.name, self.protocol, self.command, seeds, settings], sort_keys=True)
+        return hashlib.sha256(protocol.encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NumericClaim(Claim):
+    """Published numbers, reproduced if the mean over seeds is within the tolerance of each."""
+
+    printed_values: tuple[str, ...]  # as the source prints them
+    tolerance: tuple[float, ...]  # of each number
+    measure: Callable[[ClaimContext], Float[np.ndarray, "seeds entries"]]
 
     @property
     def published_values(self) -> tuple[float, ...]:
         """The printed numbers."""
         return tuple(map(float, self.printed_values))
 
-    def resolve_seeds(self, requested: int | None) -> int:
-        """How many seeds are run if `asked` for, or by default."""
-        return self.seeds if requested is None or self.seeds == 1 else requested
+    def criterion_to_dict(self) -> dict[str, Any]:
+        """Returns the fields of the ledger that define when the claim is reproduced."""
+        return {"printed": list(self.printed_values), "tolerance": list(self.tolerance), "demands": None}
 
-    def protocol_digest(self, seeds: int) -> str:
-        """SHA-256 of the protocol: an earlier measurement with another one does not count.
 
-        Published value and tolerance are left out: a result is judged anew each time.
-        """
-        settings = [to_dict(config) for config in self.configs]
-        protocol = json.dumps([self.name, self.protocol, self.command, seeds, settings], sort_keys=True)
-        return hashlib.sha256(protocol.encode()).hexdigest()
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ComparativeClaim(Claim):
+    """A statement in words, reproduced if every comparison that it makes meets the criterion."""
+
+    criterion: Criterion
+    gather_evidence: Callable[[ClaimContext], list[Evidence]]
+
+    def criterion_to_dict(self) -> dict[str, Any]:
+        """Returns the fields of the ledger that define when the claim is reproduced."""
+        return {"printed": [], "tolerance": [], "demands": self.criterion}

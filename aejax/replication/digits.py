@@ -1,4 +1,4 @@
-"""Claims of scikit-learn's documentation on its digits: two classifiers, nothing random."""
+"""Claims of scikit-learn's documentation about its digits: two classifiers, nothing random."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from aejax.replication.claim import Claim, Source
+from aejax.replication.claim import EXACT_REASON, NumericClaim, Source
 from aejax.replication.context import ClaimContext
 
 SKLEARN_SOURCE = Source(
@@ -18,27 +18,27 @@ SKLEARN_SOURCE = Source(
 DATA_PROTOCOL = (
     "load_digits(), divided by its largest value; the first 90 % of the rows train, unshuffled, the rest test"
 )
-EXACT_REASON = "nothing is drawn at random, so every printed digit must come out"
 
 
 def _accuracy(classifier: ClassifierMixin) -> Float[np.ndarray, "1 1"]:
     inputs, labels = load_digits(return_X_y=True)
-    inputs, count = inputs / inputs.max(), int(0.9 * len(labels))
-    return np.array([[classifier.fit(inputs[:count], labels[:count]).score(inputs[count:], labels[count:])]])
+    inputs, n_train = inputs / inputs.max(), int(0.9 * len(labels))
+    classifier.fit(inputs[:n_train], labels[:n_train])
+    return np.array([[classifier.score(inputs[n_train:], labels[n_train:])]])
 
 
 def logistic_accuracy(context: ClaimContext) -> Float[np.ndarray, "1 1"]:
-    """Test accuracy of logistic regression."""
+    """Returns the test accuracy of logistic regression."""
     return _accuracy(LogisticRegression(max_iter=1000))
 
 
 def knn_accuracy(context: ClaimContext) -> Float[np.ndarray, "1 1"]:
-    """Test accuracy of five nearest neighbours, scikit-learn's default."""
+    """Returns the test accuracy of five nearest neighbors, the default of scikit-learn."""
     return _accuracy(KNeighborsClassifier())
 
 
 CLAIMS = (
-    Claim(
+    NumericClaim(
         name="digits-lr",
         statement="logistic regression on the digits' pixels is right on .9333 of the test rows",
         source=SKLEARN_SOURCE,
@@ -52,7 +52,7 @@ CLAIMS = (
         cost="seconds",
         measure=logistic_accuracy,
     ),
-    Claim(
+    NumericClaim(
         name="digits-knn",
         statement="five nearest neighbours on the digits' pixels are right on .9611 of the test rows",
         source=SKLEARN_SOURCE,

@@ -1,4 +1,4 @@
-"""Claims of reconstruction on MNIST: two tutorials, and the paper that began it."""
+"""Claims about reconstruction of MNIST: two tutorials, and Hinton and Salakhutdinov (2006)."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from aejax.config import ModelConfig, ObjectiveConfig, PretrainConfig, SplitConf
 from aejax.methods import fit_pca
 from aejax.recipes import get_recipe, recipe_for_kind
 from aejax.replication.assessment import paired_evidence
-from aejax.replication.claim import Claim, Evidence, Source
+from aejax.replication.claim import EXACT_REASON, ComparativeClaim, Evidence, NumericClaim, Source
 from aejax.replication.context import ClaimContext, load_history
 
 BLOG_TITLE, BLOG_URL = (
@@ -37,11 +37,11 @@ DEEP_LOGISTIC = dataclasses.replace(
 )
 DATA_PROTOCOL = "the 60,000 training digits in [0, 1], judged on the 10,000 test digits"
 ROUNDING_REASON = "half of the last printed digit: the source rounds, and says `about`"
-CROSS_ENTROPY_MARGIN = 0.0005  # margin of cross-entropies, in nats per pixel: a tenth of what the source rounds to
+CROSS_ENTROPY_MARGIN = 0.0005  # in nats per pixel: a tenth of the precision that the source prints
 
 
 def dense64_valid_loss(context: ClaimContext) -> Float[np.ndarray, "seeds epochs"]:
-    """Validation loss after every epoch."""
+    """Returns the validation loss after every epoch."""
     return load_history(context.pretrain(DENSE64), "valid_loss")
 
 
@@ -50,21 +50,21 @@ def _final_valid_loss(context: ClaimContext, config: PretrainConfig) -> Float[np
 
 
 def single_cross_entropy(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
-    """Test cross-entropy of one hidden layer, in nats per pixel."""
+    """Returns the test cross-entropy with one hidden layer, in nats per pixel."""
     return _final_valid_loss(context, SINGLE)
 
 
 def deep_cross_entropy(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
-    """The same of three."""
+    """Returns the test cross-entropy with three hidden layers, in nats per pixel."""
     return _final_valid_loss(context, DEEP)
 
 
 def compare_deep_with_single(context: ClaimContext) -> list[Evidence]:
-    """What the deeper one gains, seed by seed."""
+    """Compares the two losses, paired by seed."""
     gain = (_final_valid_loss(context, SINGLE) - _final_valid_loss(context, DEEP))[:, 0]
     return [
         paired_evidence(
-            "loss of 784-32-784 less that of 128-64-32",
+            "loss of 784-32-784 minus that of 128-64-32",
             "claim",
             gain,
             unit="nats per pixel",
@@ -74,22 +74,22 @@ def compare_deep_with_single(context: ClaimContext) -> list[Evidence]:
 
 
 def pca_squared_error(context: ClaimContext) -> Float[np.ndarray, "1 1"]:
-    """Squared error of a test image behind 30 principal components of the training images."""
+    """Returns the squared error per test image of 30 principal components of the training images."""
     digits = context.load_mnist_arrays()
-    found = fit_pca(jnp.asarray(digits.train), 30)["pca"]
-    mean, axes = (np.asarray(found[name], np.float64) for name in ("mean", "axes"))
+    pca = fit_pca(jnp.asarray(digits.train), 30)["pca"]
+    mean, axes = (np.asarray(pca[name], np.float64) for name in ("mean", "axes"))
     centred = digits.test - mean
     residual = centred - centred @ axes @ axes.T
     return np.array([[np.square(residual).sum(axis=1).mean()]])
 
 
 def deep_logistic_squared_error(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
-    """Squared error of a test image behind the deep autoencoder's 30 units."""
+    """Returns the squared error per test image of the deep autoencoder with 30 units."""
     return N_PIXELS * load_history(context.pretrain(DEEP_LOGISTIC), "valid_mse")[:, -1:]
 
 
 CLAIMS = (
-    Claim(
+    NumericClaim(
         name="mnist-dense64-mse",
         statement="784-64-784 has these validation losses after epochs 1 to 7",
         source=Source("a tour of autoencoders for MNIST in Keras", "log of the first model's training", ""),
@@ -99,14 +99,15 @@ CLAIMS = (
         unit="validation MSE",
         printed_values=(".0091", ".0054", ".0046", ".0043", ".0041", ".0041", ".0040"),
         tolerance=tuple(0.05 * value for value in (0.0091, 0.0054, 0.0046, 0.0043, 0.0041, 0.0041, 0.0040)),
-        tolerance_reason="a twentieth: the source prints two digits, up to an eightieth off, of one run with its own luck",
+        tolerance_reason="a twentieth: the source prints two digits, up to an eightieth off, of one run with its own "
+        "luck",
         seeds=4,
         requirements=("MNIST",),
         cost="a minute",
         configs=(DENSE64,),
         measure=dense64_valid_loss,
     ),
-    Claim(
+    NumericClaim(
         name="mnist-single-bce",
         statement="784-32-784 reaches a stable train and validation loss of about 0.09 after 50 epochs",
         source=Source(BLOG_TITLE, "Let's build the simplest possible autoencoder", BLOG_URL),
@@ -122,7 +123,7 @@ CLAIMS = (
         configs=(SINGLE,),
         measure=single_cross_entropy,
     ),
-    Claim(
+    NumericClaim(
         name="mnist-deep-bce",
         statement="128-64-32 reaches a train and validation loss of ~0.08 after 100 epochs",
         source=Source(BLOG_TITLE, "Deep autoencoder", BLOG_URL),
@@ -139,7 +140,7 @@ CLAIMS = (
         configs=(DEEP,),
         measure=deep_cross_entropy,
     ),
-    Claim(
+    ComparativeClaim(
         name="mnist-deeper-is-better",
         statement="the deep autoencoder is a bit better than the previous models",
         source=Source(BLOG_TITLE, "Deep autoencoder", BLOG_URL),
@@ -148,14 +149,15 @@ CLAIMS = (
         command="python scripts/pretrain.py --recipe tutorial-single --seeds 6, and --recipe blog-deep",
         unit="nats per pixel",
         criterion="better",
-        tolerance_reason="better: interval and p together, and by more than a tenth of what the source rounds its losses to",
+        tolerance_reason="better: interval and p together, and by more than a tenth of what the source rounds its "
+        "losses to",
         seeds=6,
         requirements=("MNIST",),
         cost="minutes",
         configs=(SINGLE, DEEP),
         gather_evidence=compare_deep_with_single,
     ),
-    Claim(
+    NumericClaim(
         name="mnist-pca30",
         statement="30 principal components leave a squared error of 13.87 for a test image",
         source=Source(PAPER_TITLE, "caption of figure 2 (B)", PAPER_URL),
@@ -164,13 +166,13 @@ CLAIMS = (
         unit="squared error per image",
         printed_values=("13.87",),
         tolerance=(0.005,),
-        tolerance_reason="nothing is drawn at random, so every printed digit must come out",
+        tolerance_reason=EXACT_REASON,
         seeds=1,
         requirements=("MNIST",),
         cost="seconds",
         measure=pca_squared_error,
     ),
-    Claim(
+    NumericClaim(
         name="mnist-deep-logistic",
         statement="the 784-1000-500-250-30 logistic autoencoder leaves a squared error of 3.00 for a test image",
         source=Source(PAPER_TITLE, "caption of figure 2 (B)", PAPER_URL),

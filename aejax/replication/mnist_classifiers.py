@@ -1,4 +1,4 @@
-"""Claims of simple classifiers on MNIST's pixels, in the words and with the numbers of their sources."""
+"""Claims about simple classifiers on MNIST's pixels."""
 
 import warnings
 from importlib.metadata import version
@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 
 from aejax.data.shuffling import make_generator
 from aejax.replication.assessment import paired_evidence
-from aejax.replication.claim import Claim, Evidence, Source
+from aejax.replication.claim import EXACT_REASON, ComparativeClaim, Evidence, NumericClaim, Source
 from aejax.replication.context import ClaimContext
 
 LECUN_TITLE = (
@@ -21,21 +21,19 @@ LECUN_TITLE = (
 )
 SOFTMAX_N_TRAIN, SOFTMAX_STEPS, SOFTMAX_BATCH_SIZE, SOFTMAX_LEARNING_RATE = 55_000, 1000, 100, 0.5
 L1_N_TRAIN, L1_N_TEST = 5000, 10_000
-# How LogisticRegression is asked for an L1 penalty, from version 1.8 on and before.
+# Arguments for an L1 penalty, from scikit-learn 1.8 on and before.
 L1_PENALTY = (
     {"l1_ratio": 1.0} if tuple(map(int, version("scikit-learn").split(".")[:2])) >= (1, 8) else {"penalty": "l1"}
 )
-L1_ACCURACY_THRESHOLD = 0.8  # accuracy that scikit-learn's example says it exceeds
+L1_ACCURACY_THRESHOLD = 0.8  # that scikit-learn's example claims to exceed
 
 
 def softmax_accuracy(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
-    """Test accuracy after a thousand steps of gradient descent on a softmax layer that starts at zero."""
+    """Returns the test accuracy after a thousand steps of gradient descent on a softmax layer that starts at zero."""
     digits = context.load_mnist_arrays()
-    inputs, classes = (
-        digits.train[:SOFTMAX_N_TRAIN],
-        np.eye(10, dtype=np.float32)[digits.train_labels[:SOFTMAX_N_TRAIN]],
-    )
-    found = []
+    inputs = digits.train[:SOFTMAX_N_TRAIN]
+    targets = np.eye(10, dtype=np.float32)[digits.train_labels[:SOFTMAX_N_TRAIN]]
+    accuracies = []
     for seed in range(context.seeds):
         rng = make_generator(seed, "softmax regression")
         epochs = -(-SOFTMAX_STEPS * SOFTMAX_BATCH_SIZE // len(inputs))
@@ -44,20 +42,20 @@ def softmax_accuracy(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
         for step in range(SOFTMAX_STEPS):
             rows = order[step * SOFTMAX_BATCH_SIZE : (step + 1) * SOFTMAX_BATCH_SIZE]
             logits = inputs[rows] @ weights + bias
-            odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-            residual = (odds / odds.sum(axis=1, keepdims=True) - classes[rows]) / len(rows)
+            exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+            residual = (exponentials / exponentials.sum(axis=1, keepdims=True) - targets[rows]) / len(rows)
             weights -= SOFTMAX_LEARNING_RATE * inputs[rows].T @ residual
             bias -= SOFTMAX_LEARNING_RATE * residual.sum(axis=0)
-        found.append(np.mean((digits.test @ weights + bias).argmax(axis=1) == digits.test_labels))
-    return np.array(found)[:, None]
+        accuracies.append(np.mean((digits.test @ weights + bias).argmax(axis=1) == digits.test_labels))
+    return np.array(accuracies)[:, None]
 
 
 def l1_accuracy_above_threshold(context: ClaimContext) -> list[Evidence]:
-    """Test accuracy less .8 of an L1 logistic regression; seed 0 draws the source's rows."""
+    """Compares the test accuracy of an L1 logistic regression with 0.8; seed 0 draws the source's rows."""
     digits = context.load_mnist_arrays()
     inputs = np.concatenate([digits.train, digits.test]).astype(np.float64) * 255
     labels = np.concatenate([digits.train_labels, digits.test_labels])
-    found = []
+    accuracies = []
     for seed in range(context.seeds):
         state = check_random_state(seed)
         order = state.permutation(len(inputs))
@@ -69,30 +67,30 @@ def l1_accuracy_above_threshold(context: ClaimContext) -> list[Evidence]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             classifier.fit(scaler.transform(train), train_labels)
-        found.append(classifier.score(scaler.transform(test), test_labels))
-    points = 100 * (np.array(found) - L1_ACCURACY_THRESHOLD)
-    return [paired_evidence("accuracy less 80 %", "claim", points, unit="points", margin=0.5)]
+        accuracies.append(classifier.score(scaler.transform(test), test_labels))
+    points = 100 * (np.array(accuracies) - L1_ACCURACY_THRESHOLD)
+    return [paired_evidence("accuracy minus 80 %", "claim", points, unit="points", margin=0.5)]
 
 
 def _knn_error(context: ClaimContext, k: int) -> Float[np.ndarray, "1 1"]:
-    """Per cent of the test digits that their k nearest training digits get wrong."""
+    """Returns the percentage of test digits that k nearest neighbors classify wrongly."""
     digits = context.load_mnist_arrays()
     classifier = KNeighborsClassifier(k, algorithm="brute").fit(digits.train, digits.train_labels)
     return np.array([[100 * (1 - classifier.score(digits.test, digits.test_labels))]])
 
 
 def knn3_error(context: ClaimContext) -> Float[np.ndarray, "1 1"]:
-    """Of three."""
+    """Returns the test error of three nearest neighbors, %."""
     return _knn_error(context, 3)
 
 
 def knn1_error(context: ClaimContext) -> Float[np.ndarray, "1 1"]:
-    """Of one."""
+    """Returns the test error of one nearest neighbor, %."""
     return _knn_error(context, 1)
 
 
 CLAIMS = (
-    Claim(
+    NumericClaim(
         name="mnist-softmax",
         statement="softmax regression on the pixels is right on about 92 % of the test digits",
         source=Source(
@@ -112,7 +110,7 @@ CLAIMS = (
         cost="seconds",
         measure=softmax_accuracy,
     ),
-    Claim(
+    ComparativeClaim(
         name="mnist-l1-logistic",
         statement="L1 multinomial logistic regression on 5,000 digits has a test accuracy above 0.8",
         source=Source(
@@ -132,7 +130,7 @@ CLAIMS = (
         cost="a minute",
         gather_evidence=l1_accuracy_above_threshold,
     ),
-    Claim(
+    NumericClaim(
         name="mnist-knn-1998",
         statement="nearest neighbours by Euclidean distance on the regular test set err on 5.0 %",
         source=Source(
@@ -144,13 +142,13 @@ CLAIMS = (
         unit="test error, %",
         printed_values=("5.0",),
         tolerance=(0.05,),
-        tolerance_reason="nothing is drawn at random, so every printed digit must come out",
+        tolerance_reason=EXACT_REASON,
         seeds=1,
         requirements=("MNIST",),
         cost="a minute",
         measure=knn3_error,
     ),
-    Claim(
+    NumericClaim(
         name="mnist-knn-wilder",
         statement="nearest neighbours by Euclidean distance err on 3.09 %",
         source=Source(
@@ -163,7 +161,7 @@ CLAIMS = (
         unit="test error, %",
         printed_values=("3.09",),
         tolerance=(0.005,),
-        tolerance_reason="nothing is drawn at random, so every printed digit must come out",
+        tolerance_reason=EXACT_REASON,
         seeds=1,
         requirements=("MNIST",),
         cost="a minute",
