@@ -1,4 +1,4 @@
-"""A softmax head on an encoder: end to end (supervised), or with the encoder frozen (the tutorials' second stage)."""
+"""A softmax head on an encoder, trained end to end (supervised) or with a frozen encoder."""
 
 import dataclasses
 from typing import Any
@@ -16,7 +16,7 @@ from aejax.objectives.objective import Aux, Objective
 
 
 class SoftmaxHead(nn.Module):
-    """Codes to unnormalised log-probabilities: one affine layer."""
+    """One affine layer from codes to unnormalised log-probabilities."""
 
     n_classes: int
 
@@ -27,36 +27,36 @@ class SoftmaxHead(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """An autoencoder's encoder with a softmax head; variables live outside, under `encoder` and `head`."""
+    """An autoencoder's encoder with a softmax head; its variables are under `encoder` and `head`."""
 
-    autoencoder: Autoencoder  # its decoder is left out
+    autoencoder: Autoencoder  # its decoder is not used
     head: SoftmaxHead
 
     def init(self, key: PRNGKeyArray) -> Variables:
-        """Fresh variables of both parts; the encoder's are those of the autoencoder with the same key."""
-        whole = self.autoencoder.init(key)
-        encoder = {collection: {"encoder": trees["encoder"]} for collection, trees in whole.items()}
+        """Initialises both parts; the encoder's variables equal those of the autoencoder with the same key."""
+        variables = self.autoencoder.init(key)
+        encoder = {collection: {"encoder": trees["encoder"]} for collection, trees in variables.items()}
         latents = self.encode(encoder, jnp.zeros((1, self.autoencoder.n_features)))
         return attach_head(encoder, self.init_head(jax.random.fold_in(key, 1), latents))
 
     def init_head(self, key: PRNGKeyArray, latents: Float[Array, "batch latent"]) -> dict[str, Any]:
-        """Fresh parameters of the head alone."""
+        """Initialises the parameters of the head."""
         return self.head.init(key, latents, train=False)["params"]
 
     def encode(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch latent"]:
-        """Codes, in evaluation mode."""
+        """Returns codes, in evaluation mode."""
         return self.autoencoder.encode(variables, inputs)
 
     def log_probs(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch classes"]:
-        """Log-probabilities, in evaluation mode."""
+        """Returns log-probabilities, in evaluation mode."""
         return jax.nn.log_softmax(apply_eval(self.head, variables, "head", self.encode(variables, inputs)))
 
 
 def make_cross_entropy_objective(classifier: Classifier, *, frozen_encoder: bool) -> Objective:
-    """Categorical cross-entropy in nats.
+    """Makes the categorical cross-entropy objective, in nats.
 
-    A frozen encoder runs in evaluation mode and is not differentiated, so its batch statistics stay as they are; its
-    parameters are kept by `aejax.train.optimizers.freeze`.
+    A frozen encoder runs in evaluation mode and is not differentiated, so its batch statistics do not change; its
+    parameters are frozen by `aejax.train.optimizers.freeze`.
     """
 
     def codes(variables: Variables, inputs: Float[Array, "batch d"]) -> tuple[Float[Array, "batch latent"], Any]:
@@ -86,7 +86,7 @@ def _is_correct(log_probs: Float[Array, "batch classes"], labels: Int[Array, " b
 
 
 def attach_head(encoder: Variables, head: dict[str, Any]) -> Variables:
-    """Variables of a classifier: a trained encoder's part, and a head's parameters."""
+    """Returns a classifier's variables from those of an encoder and a head's parameters."""
     return {
         "params": {"encoder": encoder["params"]["encoder"], "head": head},
         "batch_stats": {"encoder": encoder["batch_stats"]["encoder"], "head": {}},

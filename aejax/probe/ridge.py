@@ -1,10 +1,10 @@
-"""Ridge regression on one-hot targets: the linear classifier in closed form, one eigendecomposition for every strength.
+"""Ridge regression on one-hot targets: a linear classifier in closed form, one eigendecomposition for all strengths.
 
     minimise over W, b:  (1/2n) sum_i ||y_i - W' x_i - b||^2 + (l2 / 2) ||W||^2
 
 With centred features, S = X'X / n = U diag(s) U' and C = X'Y / n, the weights are U diag(1 / (s + l2)) U'C (Hastie,
-Tibshirani and Friedman 2009, 3.47). Scores are no probabilities: their softmax stands for them, at a temperature that
-the validation rows choose.
+Tibshirani and Friedman 2009, 3.47). Scores are turned into probabilities by a softmax, at a temperature that is
+selected on the validation rows.
 """
 
 from collections.abc import Callable
@@ -17,25 +17,25 @@ from jaxtyping import Array, Bool, Float, Int
 
 from aejax.config import ProbeConfig
 from aejax.probe.duality_gap import Certificate
-from aejax.probe.features import Features, Standardizer, fit_standardizer, standardize
+from aejax.probe.features import Features, ProbeRows, Standardizer, fit_standardizer, standardize
 from aejax.probe.logistic import LinearClassifier, linear_logits
-from aejax.probe.logistic_probe import EXTENDED_GRID, GRID_EXTENSION, ProbeRows, mean_nll
+from aejax.probe.regularization_path import EXTENDED_GRID, GRID_EXTENSION, mean_nll
 
-INVERSE_TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(-8, 41))  # .25 .. 1024, what scores are multiplied by
-VALID_LOSS_RTOL = 1e-4  # of the validation loss: among such strengths the strongest is taken
+INVERSE_TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(-8, 41))  # .25 .. 1024, factors of the scores
+VALID_LOSS_RTOL = 1e-4  # among strengths whose validation losses tie to this, the strongest is selected
 
 
 class RidgeProbeResult(NamedTuple):
-    """One seed's fitted classifier and what it says of the test rows."""
+    """One seed's fitted classifier and its log-probabilities for the test rows."""
 
     log_probs: Float[Array, "n_test classes"]
-    linear: LinearClassifier  # for standardised features
+    linear: LinearClassifier  # of standardised features
     standardizer: Standardizer
-    l2: Float[Array, ""]  # per-example strength used
-    grid_edge: Bool[Array, ""]  # the best strength was the first or last of the grid
-    grid_extended: Bool[Array, ""]  # it was beyond L2_GRID
+    l2: Float[Array, ""]  # per-example strength
+    grid_edge: Bool[Array, ""]  # the best strength is the first or last of the grid
+    grid_extended: Bool[Array, ""]  # it is beyond L2_GRID
     valid_loss: Float[Array, " grid"]  # half the validation rows' squared error along EXTENDED_GRID; empty if l2 fixed
-    valid_nll: Float[Array, ""]  # of the validation rows at the chosen strength and temperature
+    valid_nll: Float[Array, ""]  # at the chosen strength and temperature
     inverse_temperature: Float[Array, ""]
 
 
@@ -44,15 +44,15 @@ class _Moments(NamedTuple):
     target_mean: Float[Array, " classes"]
     eigenvalues: Float[Array, " d"]
     eigenvectors: Float[Array, "d d"]
-    rotated_targets: Float[Array, "d classes"]  # in the axes
+    rotated_targets: Float[Array, "d classes"]  # in the eigenbasis
 
 
 def _fit_moments(features: Float[Array, "n d"], targets: Float[Array, "n classes"]) -> _Moments:
     n, mean, target_mean = features.shape[0], jnp.mean(features, axis=0), jnp.mean(targets, axis=0)
     centred = features - mean[None]
-    spectrum, axes = jnp.linalg.eigh(centred.T @ centred / n)
-    products = axes.T @ (centred.T @ (targets - target_mean[None]) / n)
-    return _Moments(mean, target_mean, jnp.maximum(spectrum, 0.0), axes, products)
+    eigenvalues, eigenvectors = jnp.linalg.eigh(centred.T @ centred / n)
+    rotated_targets = eigenvectors.T @ (centred.T @ (targets - target_mean[None]) / n)
+    return _Moments(mean, target_mean, jnp.maximum(eigenvalues, 0.0), eigenvectors, rotated_targets)
 
 
 def _solve_ridge(moments: _Moments, l2: Float[Array, ""]) -> LinearClassifier:
@@ -63,7 +63,7 @@ def _solve_ridge(moments: _Moments, l2: Float[Array, ""]) -> LinearClassifier:
 def _select_temperature(
     scores: Float[Array, "n classes"], labels: Int[Array, " n"]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Of INVERSE_TEMPERATURES the one of lowest negative log-likelihood, and that."""
+    """Returns the inverse temperature of lowest negative log-likelihood, and that likelihood."""
     factors = jnp.asarray(INVERSE_TEMPERATURES)
     losses = jax.lax.map(lambda factor: mean_nll(factor * scores, labels), factors)
     return factors[jnp.argmin(losses)], jnp.min(losses)
@@ -72,40 +72,43 @@ def _select_temperature(
 def make_ridge_probe(
     config: ProbeConfig, n_classes: int
 ) -> Callable[[Features, Int[Array, " n"], ProbeRows], RidgeProbeResult]:
-    """The classifier as a pure function of one seed's `(features, labels, rows)`.
+    """Returns the probe as a pure function of one seed's `(features, labels, rows)`.
 
-    The strength is the one of lowest squared error on the validation rows when fitted on the training rows (of those
-    that tie, the strongest), the temperature the one of lowest validation NLL there; the weights are then fitted again
+    The strength is the one of lowest squared error on the validation rows when fitted on the training rows (the
+    strongest of those that tie), the temperature the one of lowest validation NLL; the weights are then fitted again
     on training and validation rows together. With `probe_c` the strength is 1 / (C n), and without validation rows the
-    temperature is chosen on the training rows.
+    temperature is selected on the training rows.
     """
 
     def ridge(features: Features, labels: Int[Array, " n"], rows: ProbeRows) -> RidgeProbeResult:
-        targets, both = jax.nn.one_hot(labels, n_classes), jnp.concatenate([rows.train, rows.valid])
-        judges = rows.valid if rows.valid.shape[0] else rows.train
-        of_train = fit_standardizer(features, rows.train, config.probe_standardize)
-        of_both = fit_standardizer(features, both, config.probe_standardize)
+        targets, fit_rows = jax.nn.one_hot(labels, n_classes), jnp.concatenate([rows.train, rows.valid])
+        selection_rows = rows.valid if rows.valid.shape[0] else rows.train
+        train_standardizer = fit_standardizer(features, rows.train, config.probe_standardize)
+        standardizer = fit_standardizer(features, fit_rows, config.probe_standardize)
         with jax.default_matmul_precision("highest"):
-            moments = _fit_moments(standardize(of_train, features.gather(rows.train)), targets[rows.train])
-            judged = standardize(of_train, features.gather(judges))
+            moments = _fit_moments(standardize(train_standardizer, features.gather(rows.train)), targets[rows.train])
+            inputs = standardize(train_standardizer, features.gather(selection_rows))
 
             def loss(l2: Float[Array, ""]) -> Float[Array, ""]:
-                errors = linear_logits(_solve_ridge(moments, l2), judged) - targets[judges]
+                errors = linear_logits(_solve_ridge(moments, l2), inputs) - targets[selection_rows]
                 return 0.5 * jnp.mean(jnp.sum(jnp.square(errors), axis=1))
 
             edge = extended = jnp.asarray(False)
             if config.probe_c:
-                l2, losses = jnp.asarray(1 / (config.probe_c * both.shape[0])), jnp.zeros(0)
+                l2, losses = jnp.asarray(1 / (config.probe_c * fit_rows.shape[0])), jnp.zeros(0)
             else:
                 losses = jax.lax.map(loss, jnp.asarray(EXTENDED_GRID))
                 best, last = jnp.argmax(losses <= (1 + VALID_LOSS_RTOL) * jnp.min(losses)), len(EXTENDED_GRID) - 1
                 l2, edge = jnp.asarray(EXTENDED_GRID)[best], (best == 0) | (best == last)
                 extended = (best < GRID_EXTENSION) | (best > last - GRID_EXTENSION)
-            factor, valid_nll = _select_temperature(linear_logits(_solve_ridge(moments, l2), judged), labels[judges])
-            linear = _solve_ridge(_fit_moments(standardize(of_both, features.gather(both)), targets[both]), l2)
-            scores = linear_logits(linear, standardize(of_both, features.gather(rows.test)))
-        found = of_both, l2, edge, extended, losses, valid_nll, factor
-        return RidgeProbeResult(jax.nn.log_softmax(factor * scores), linear, *found)
+            scores = linear_logits(_solve_ridge(moments, l2), inputs)
+            factor, valid_nll = _select_temperature(scores, labels[selection_rows])
+            moments = _fit_moments(standardize(standardizer, features.gather(fit_rows)), targets[fit_rows])
+            linear = _solve_ridge(moments, l2)
+            log_probs = jax.nn.log_softmax(
+                factor * linear_logits(linear, standardize(standardizer, features.gather(rows.test)))
+            )
+        return RidgeProbeResult(log_probs, linear, standardizer, l2, edge, extended, losses, valid_nll, factor)
 
     return ridge
 
@@ -113,23 +116,23 @@ def make_ridge_probe(
 def certify_ridge_probe(
     result: RidgeProbeResult, features: Float[np.ndarray, "fitted d"], labels: Int[np.ndarray, " fitted"]
 ) -> Certificate:
-    """How far one seed's classifier can be from the optimum, in float64 on the host.
+    """Bounds the distance of one seed's classifier from the optimum, in float64 on the host.
 
-    With the intercepts that are optimal for its weights the objective is strongly convex in the weights, so it is at
-    most `||gradient||^2 / (2 l2)` above its minimum; what its own intercepts cost more comes on top.
+    With intercepts that are optimal for the weights the objective is strongly convex in the weights, so it is at most
+    `||gradient||^2 / (2 l2)` above its minimum; the excess of the actual intercepts is added.
 
     Args:
         result: one seed's result, as NumPy arrays.
-        features: of the rows that it was fitted on, training and validation.
+        features: of the fitted rows, training and validation.
         labels: their classes.
     """
-    mean, deviation = (np.asarray(leaf, np.float64) for leaf in result.standardizer)
+    mean, std = (np.asarray(leaf, np.float64) for leaf in result.standardizer)
     weights, bias = (np.asarray(leaf, np.float64) for leaf in result.linear)
-    inputs, l2 = (features - mean) / deviation, float(result.l2)
+    inputs, l2 = (features - mean) / std, float(result.l2)
     errors = inputs @ weights + bias - np.eye(weights.shape[1])[labels]
-    of_bias = errors.mean(axis=0)
-    norm = max(np.abs(inputs.T @ errors / len(labels) + l2 * weights).max(), np.abs(of_bias).max())
+    bias_gradient = errors.mean(axis=0)
+    norm = max(np.abs(inputs.T @ errors / len(labels) + l2 * weights).max(), np.abs(bias_gradient).max())
     value = 0.5 * np.mean(np.sum(errors**2, axis=1)) + 0.5 * l2 * np.sum(weights**2)
-    gradient = inputs.T @ (errors - of_bias) / len(labels) + l2 * weights
-    above = 0.5 * np.sum(of_bias**2) + np.sum(gradient**2) / (2 * l2)
-    return Certificate(float(norm), float(above / max(value, 1e-300)))
+    gradient = inputs.T @ (errors - bias_gradient) / len(labels) + l2 * weights
+    excess = 0.5 * np.sum(bias_gradient**2) + np.sum(gradient**2) / (2 * l2)
+    return Certificate(float(norm), float(excess / max(value, 1e-300)))

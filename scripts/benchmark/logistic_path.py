@@ -13,7 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from aejax.config import DataConfig, SplitConfig
 from aejax.data.registry import load_dataset
 from aejax.data.splits import make_split
-from aejax.probe.logistic_probe import CONVERGENCE_TOLERANCE, L2_GRID, PATH_TOLERANCE
+from aejax.probe.logistic_probe import CONVERGENCE_TOLERANCE
+from aejax.probe.regularization_path import L2_GRID, PATH_TOLERANCE
 from benchmark.contenders import Contender, pluralize
 from benchmark.entries import (
     Entry,

@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from aejax.config import PlanConfig
-from aejax.probe.logistic import LinearClassifier, make_problem, solve_path, to_linear
+from aejax.probe.logistic import LinearClassifier, make_problem, to_linear
+from aejax.probe.newton import solve_path
 from aejax.train.plan import make_plan
 from benchmark.aejax_runner import describe_worker
 from benchmark.path_job import SKLEARN_C, PathJob, certify_solutions

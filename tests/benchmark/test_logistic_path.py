@@ -20,8 +20,9 @@ from rich.console import Console
 
 from aejax.config import DataConfig
 from aejax.errors import InputError
-from aejax.probe.logistic import initial_hessian_blocks, make_problem, solve_logistic, solve_path, zero_coefficients
-from aejax.probe.logistic_probe import L2_GRID
+from aejax.probe.logistic import initial_hessian_blocks, make_problem, zero_coefficients
+from aejax.probe.newton import solve_logistic, solve_path
+from aejax.probe.regularization_path import L2_GRID
 from aejax.storage.atomic_io import read_json, to_jsonable
 
 TABULAR = DataConfig(dataset="tabular", tabular_samples=300, tabular_features=12, tabular_redundant=2)

@@ -1,4 +1,4 @@
-"""Theorems about reading features block by block: nothing is lost, nothing is counted twice."""
+"""Reading features in blocks uses every row exactly once."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ every_size = pytest.mark.parametrize("n", SIZES)
 
 
 @every_size
-def test_the_blocks_hold_every_place_once_and_then_only_the_last_one_again(n):
+def test_blocks_contain_every_position_once_and_are_padded_with_the_last(n):
     blocks = make_row_blocks(n)
     assert blocks.indices[blocks.is_valid].tolist() == list(range(n))
     assert set(np.asarray(blocks.indices[~blocks.is_valid]).tolist()) <= {n - 1}
@@ -32,35 +32,33 @@ def test_the_blocks_hold_every_place_once_and_then_only_the_last_one_again(n):
 
 
 @every_size
-def test_what_is_made_in_blocks_is_what_is_made_at_once_and_zero_beyond(n):
-    after = jnp.arange(n)
-    twice, ones = map_row_blocks(lambda at: (2.0 * at[:, None], jnp.ones((len(at), 3))), n, after)
+def test_mapping_over_blocks_equals_mapping_at_once_and_padding_is_zero(n):
+    twice, ones = map_row_blocks(lambda at: (2.0 * at[:, None], jnp.ones((len(at), 3))), n, jnp.arange(n))
     np.testing.assert_array_equal(twice.reshape(-1)[:n], 2.0 * np.arange(n))
     assert not np.any(twice.reshape(-1)[n:])
     assert float(ones.sum()) == 3 * n
 
 
 @every_size
-def test_mean_and_deviation_of_blocks_are_those_of_all_rows(n):
+def test_mean_and_standard_deviation_are_those_of_all_rows(n):
     values = (RNG.normal(size=(n + 5, 4)) * [1.0, 100.0, 0.01, 1.0] + [0.0, 1e3, -5.0, 7.0]).astype(np.float32)
     rows = RNG.permutation(n + 5)[:n]
-    found = fit_standardizer(Features(jnp.asarray(values)), jnp.asarray(rows), enabled=True)
-    own = values[rows].astype(np.float64)
-    np.testing.assert_allclose(found.mean, own.mean(axis=0), rtol=1e-5, atol=1e-6)
+    standardizer = fit_standardizer(Features(jnp.asarray(values)), jnp.asarray(rows), enabled=True)
+    reference = values[rows].astype(np.float64)
+    np.testing.assert_allclose(standardizer.mean, reference.mean(axis=0), rtol=1e-5, atol=1e-6)
     if n > 1:
-        np.testing.assert_allclose(found.std, own.std(axis=0), rtol=2e-4)
+        np.testing.assert_allclose(standardizer.std, reference.std(axis=0), rtol=2e-4)
     else:
-        assert np.all(np.isinf(found.std))
+        assert np.all(np.isinf(standardizer.std))
 
 
-@pytest.mark.parametrize("value", [0.0, 1e-6, 0.1, 12345.678])
-def test_a_constant_column_becomes_zeros(value):
-    features = Features(jnp.full((5 * CPU_ROWS_PER_BLOCK + 3, 2), value))
+def test_constant_columns_become_zero():
+    features = Features(jnp.full((5 * CPU_ROWS_PER_BLOCK + 3, 4), jnp.array([[0.0, 1e-6, 0.1, 12345.678]])))
     rows = jnp.arange(5 * CPU_ROWS_PER_BLOCK + 3)
     assert not np.any(standardize(fit_standardizer(features, rows, enabled=True), features.gather(rows)))
 
 
-def test_stored_inputs_are_read_as_their_scaler_leaves_them():
+def test_stored_inputs_are_scaled_when_read():
     rows = RNG.permutation(len(STORED))[:100]
     found = jax.jit(Features.gather)(Features(jnp.asarray(STORED), SCALER), rows)
     assert found.dtype == jnp.float32
@@ -68,10 +66,10 @@ def test_stored_inputs_are_read_as_their_scaler_leaves_them():
 
 
 @pytest.mark.parametrize("n", [4, 700], ids=["fewer rows than features", "more"])
-def test_a_regression_that_is_read_is_the_one_that_is_given(n):
+def test_a_problem_read_in_blocks_equals_the_one_in_memory(n):
     features, labels = Features(jnp.asarray(STORED), SCALER), jnp.asarray(RNG.integers(0, 3, n))
     rows = jnp.asarray(RNG.permutation(len(STORED))[:n])
-    given = make_problem(features.gather(rows), labels, 3)
-    read = make_blocked_problem(lambda places: features.gather(rows[places]), labels, 3)
-    jax.tree.map(np.testing.assert_array_equal, read, given)
+    in_memory = make_problem(features.gather(rows), labels, 3)
+    read = make_blocked_problem(lambda positions: features.gather(rows[positions]), labels, 3)
+    jax.tree.map(np.testing.assert_array_equal, read, in_memory)
     assert float(read.row_weights.sum()) == pytest.approx(1.0, rel=1e-5)

@@ -1,4 +1,4 @@
-"""A softmax head on a frozen encoder, trained to the end, is the convex probe on its codes."""
+"""A softmax head on a frozen encoder converges to the logistic probe on its codes."""
 
 import functools
 
@@ -14,9 +14,9 @@ from aejax.config import ModelConfig, ProbeConfig
 from aejax.data.batching import Batch, Examples
 from aejax.data.scalers import Scaler
 from aejax.models.architectures import dense_autoencoder
-from aejax.probe.features import Features
+from aejax.probe.features import Features, ProbeRows
 from aejax.probe.head import Classifier, SoftmaxHead, attach_head, make_cross_entropy_objective
-from aejax.probe.logistic_probe import ProbeRows, make_logistic_probe
+from aejax.probe.logistic_probe import make_logistic_probe
 from aejax.train.epoch import SeedData, make_train_epochs
 from aejax.train.optimizers import freeze
 from aejax.train.state import init_progress
@@ -32,7 +32,7 @@ AUTOENCODER = dense_autoencoder(
 )
 CLASSIFIER = Classifier(AUTOENCODER, SoftmaxHead(3))
 C = 0.5
-STEPS = 3000
+STEPS = 2000
 
 
 @functools.cache
@@ -55,7 +55,7 @@ def encoder_and_trained():
     return encoder, fresh, fit.state.variables
 
 
-def test_the_head_reaches_the_convex_probes_classifier():
+def test_the_trained_head_is_the_classifier_of_the_logistic_probe():
     encoder, _, trained = encoder_and_trained()
     codes = AUTOENCODER.encode(encoder, EXAMPLES.inputs)
     probe = make_logistic_probe(ProbeConfig(probe_c=C, probe_standardize=False), n_classes=3)
@@ -75,7 +75,7 @@ def test_training_the_head_leaves_the_encoder_and_its_statistics_bit_equal():
     assert np.any(head[0] != head[1])
 
 
-def test_a_head_put_on_an_encoder_is_fresh_and_the_encoder_is_the_trained_one():
+def test_attaching_a_head_uses_the_given_encoder_and_head():
     encoder, fresh, _ = encoder_and_trained()
     both = attach_head(encoder, fresh["params"]["head"])
     assert both["params"].keys() == both["batch_stats"].keys() == {"encoder", "head"}
@@ -101,13 +101,13 @@ def test_only_a_frozen_encoder_has_no_gradient_and_keeps_its_statistics(frozen):
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True)) == frozen
 
 
-def test_the_loss_of_a_frozen_encoder_and_the_evaluated_one_are_the_negative_log_probability_of_the_labels():
+def test_training_and_evaluation_loss_are_the_negative_log_probability_of_the_labels():
     _, fresh, _ = encoder_and_trained()
     objective = make_cross_entropy_objective(CLASSIFIER, frozen_encoder=True)
     log_probs = np.asarray(CLASSIFIER.log_probs(fresh, BATCH.inputs))
-    own = log_probs[np.arange(20), LABELS[:20]]
+    true_class = log_probs[np.arange(20), LABELS[:20]]
     evaluated = objective.evaluate(fresh, BATCH)
-    np.testing.assert_allclose(evaluated["loss"], -own, rtol=1e-5)
+    np.testing.assert_allclose(evaluated["loss"], -true_class, rtol=1e-5)
     np.testing.assert_array_equal(evaluated["accuracy"], log_probs.argmax(axis=1) == LABELS[:20])
-    np.testing.assert_allclose(objective.loss(fresh, BATCH, jax.random.key(0))[0], -own.mean(), rtol=1e-5)
+    np.testing.assert_allclose(objective.loss(fresh, BATCH, jax.random.key(0))[0], -true_class.mean(), rtol=1e-5)
     np.testing.assert_allclose(np.exp(log_probs).sum(axis=1), 1, rtol=1e-5)

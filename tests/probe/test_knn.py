@@ -1,4 +1,4 @@
-"""Neighbours are scikit-learn's; k is chosen on validation rows; the test rows influence nothing."""
+"""Neighbours are scikit-learn's; k is selected on validation rows; test rows have no influence."""
 
 import functools
 
@@ -11,24 +11,22 @@ from sklearn.datasets import load_digits, load_wine
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from aejax.probe import knn as neighbours
-from aejax.probe.features import Features
-from aejax.probe.knn import K_CANDIDATES, count_votes, make_knn_probe, usable_k
-from aejax.probe.logistic_probe import ProbeRows
+from aejax.probe.features import Features, ProbeRows
+from aejax.probe.knn import K_CANDIDATES, count_votes, make_knn_probe, nearest_neighbors, usable_k
 
 
-def nearest(queries, among, count, block=None):
-    features, rows = Features(jnp.asarray(among)), jnp.arange(len(among))
-    return neighbours.nearest_neighbors(jnp.asarray(queries), features, rows, count, block)
+def nearest(queries, candidates, n_neighbors, block_size=None):
+    features, rows = Features(jnp.asarray(candidates)), jnp.arange(len(candidates))
+    return nearest_neighbors(jnp.asarray(queries), features, rows, n_neighbors, block_size)
 
 
-def thirds(n: int, seed: int = 0) -> ProbeRows:
+def split(n: int, seed: int = 0) -> ProbeRows:
     order = np.random.default_rng(seed).permutation(n).astype(np.int32)
     return ProbeRows(*np.split(order, [n // 2, 3 * n // 4]))
 
 
 def noisy_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Digits with noise, so that no two distances are equal and neighbours err."""
+    """Digits with noise, so that no two distances are equal and some neighbours are of other classes."""
     inputs, labels = load_digits(return_X_y=True)
     noise = np.random.default_rng(1).normal(size=inputs.shape)
     return (inputs / 16 + 0.3 * noise).astype(np.float32)[:900], labels.astype(np.int32)[:900]
@@ -53,12 +51,12 @@ def classified(inputs, labels, rows):
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_with_the_k_that_was_chosen_predictions_and_votes_are_scikit_learns(name):
+def test_votes_and_predictions_are_scikit_learns(name):
     inputs, labels = DATA[name]
-    rows = thirds(len(labels))
+    rows = split(len(labels))
     result = classified(inputs, labels, rows)
-    both, k = np.concatenate([rows.train, rows.valid]), int(result.k)
-    reference = KNeighborsClassifier(k, algorithm="brute").fit(inputs[both].astype(np.float64), labels[both])
+    fit_rows, k = np.concatenate([rows.train, rows.valid]), int(result.k)
+    reference = KNeighborsClassifier(k, algorithm="brute").fit(inputs[fit_rows].astype(np.float64), labels[fit_rows])
     expected = reference.predict_proba(inputs[rows.test].astype(np.float64)) * k
     classes = expected.shape[1]
     np.testing.assert_allclose(np.exp(result.log_probs), (expected + 1) / (k + classes), rtol=1e-5)
@@ -66,9 +64,9 @@ def test_with_the_k_that_was_chosen_predictions_and_votes_are_scikit_learns(name
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_k_is_the_largest_of_those_that_are_best_on_the_validation_rows(name):
+def test_k_is_the_largest_of_the_best_on_the_validation_rows(name):
     inputs, labels = DATA[name]
-    rows = thirds(len(labels))
+    rows = split(len(labels))
     result = classified(inputs, labels, rows)
     reference = [
         KNeighborsClassifier(k, algorithm="brute")
@@ -82,7 +80,7 @@ def test_k_is_the_largest_of_those_that_are_best_on_the_validation_rows(name):
     assert result.grid_edge == (best[-1] in (K_CANDIDATES[0], K_CANDIDATES[-1]))
 
 
-def test_of_values_of_k_that_tie_the_largest_is_taken():
+def test_of_equally_good_values_of_k_the_largest_is_selected():
     inputs = np.concatenate([np.arange(60.0), 1000 + np.arange(60.0)]).astype(np.float32)[:, None]
     labels = np.repeat([0, 1], 60).astype(np.int32)  # so far apart that up to 51 neighbours never err
     result = classified(inputs, labels, ProbeRows(np.r_[0:55, 60:115], np.r_[55:58, 115:118], np.r_[58:60, 118:120]))
@@ -90,23 +88,22 @@ def test_of_values_of_k_that_tie_the_largest_is_taken():
     assert result.k == K_CANDIDATES[-1]
 
 
-@pytest.mark.parametrize(("n_train", "tried"), [(1, (1,)), (10, (1, 3, 5)), (11, (1, 3, 5, 11)), (51, K_CANDIDATES)])
-def test_k_never_exceeds_the_training_rows(n_train, tried):
-    assert usable_k(n_train) == tried
+def test_k_never_exceeds_the_number_of_training_rows():
+    assert [usable_k(n) for n in (1, 10, 11, 51)] == [(1,), (1, 3, 5), (1, 3, 5, 11), K_CANDIDATES]
     inputs, labels = DATA["wine"]
-    rows = ProbeRows(np.arange(n_train), np.arange(100, 110), np.arange(120, 130))
-    assert classified(inputs, labels, rows).valid_accuracy.shape == (len(tried),)
+    rows = ProbeRows(np.arange(10), np.arange(100, 110), np.arange(120, 130))
+    assert classified(inputs, labels, rows).valid_accuracy.shape == (3,)
 
 
-@pytest.mark.parametrize("block", [1, 7, 64, None])
-def test_blocks_of_any_size_find_the_same_neighbours_in_order(block):
+@pytest.mark.parametrize("block_size", [1, 7, None])
+def test_neighbours_and_their_order_are_scikit_learns_for_any_block_size(block_size):
     inputs, _ = DATA["digits"]
-    found = nearest(inputs[:100], inputs[100:], 21, block)
+    found = nearest(inputs[:100], inputs[100:], 21, block_size)
     expected = NearestNeighbors(n_neighbors=21, algorithm="brute").fit(inputs[100:].astype(np.float64))
     np.testing.assert_array_equal(found, expected.kneighbors(inputs[:100].astype(np.float64))[1])
 
 
-def test_features_far_from_zero_keep_their_neighbours():
+def test_a_large_common_offset_does_not_change_neighbours():
     inputs = DATA["wine"][0]
     far = inputs + np.float32(4096.0)  # in float32, without centring, 1 in squared distance would be lost
     exact = NearestNeighbors(n_neighbors=5, algorithm="brute").fit(far[50:].astype(np.float64) - 4096)
@@ -114,23 +111,18 @@ def test_features_far_from_zero_keep_their_neighbours():
     np.testing.assert_array_equal(nearest(far[:50], far[50:], 5), expected)
 
 
-def test_equally_near_rows_come_in_their_order_and_equal_votes_go_to_the_first_class():
-    among = np.array([[1.0], [-1.0], [1.0], [5.0]], np.float32)
-    found = nearest(np.zeros((1, 1), np.float32), among, 3)
+def test_ties_go_to_the_first_row_and_the_first_class():
+    candidates = np.array([[1.0], [-1.0], [1.0], [5.0]], np.float32)
+    found = nearest(np.zeros((1, 1), np.float32), candidates, 3)
     np.testing.assert_array_equal(found, [[0, 1, 2]])
     counts = count_votes(found, jnp.array([2, 1, 0, 0]), 2, 3)
     np.testing.assert_array_equal(counts, [[0, 1, 1]])
     assert counts.argmax() == 1
 
 
-def test_a_point_of_the_training_rows_is_its_own_nearest_neighbour():
-    inputs, _ = DATA["digits"]
-    np.testing.assert_array_equal(nearest(inputs[:200], inputs[:200], 1)[:, 0], np.arange(200))
-
-
-def test_test_rows_never_influence_the_choice_and_log_probabilities_are_normalised_and_finite():
+def test_test_rows_do_not_influence_k_and_log_probabilities_are_normalised_and_finite():
     inputs, labels = DATA["digits"]
-    rows = thirds(len(labels))
+    rows = split(len(labels))
     others, other_labels = inputs.copy(), labels.copy()
     others[rows.test], other_labels[rows.test] = 1e3, 0
     here, there = classified(inputs, labels, rows), classified(others, other_labels, rows)
@@ -142,16 +134,16 @@ def test_test_rows_never_influence_the_choice_and_log_probabilities_are_normalis
 
 def test_permuting_labels_brings_accuracy_to_chance():
     inputs, labels = DATA["digits"]
-    rows = thirds(len(labels))
+    rows = split(len(labels))
     assert np.mean(classified(inputs, labels, rows).log_probs.argmax(axis=1) == labels[rows.test]) > 0.8
     permuted = np.random.default_rng(3).permutation(labels)
     hits = np.mean(classified(inputs, permuted, rows).log_probs.argmax(axis=1) == permuted[rows.test])
     assert abs(hits - 0.1) < 4 * np.sqrt(0.1 * 0.9 / len(rows.test))
 
 
-def test_seeds_under_vmap_are_the_seeds_alone():
+def test_vmapped_seeds_equal_single_seeds():
     inputs, labels = DATA["wine"]
-    rows = [thirds(len(labels), seed) for seed in range(3)]
+    rows = [split(len(labels), seed) for seed in range(3)]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
     together = jax.jit(jax.vmap(make_knn_probe(3), in_axes=(None, None, 0)))(Features(inputs), labels, stacked)
     for seed in range(3):

@@ -1,4 +1,4 @@
-"""Ridge on one-hot targets is scikit-learn's, with every choice made on validation rows."""
+"""The ridge probe equals scikit-learn's Ridge on one-hot targets, with its settings selected on validation rows."""
 
 import functools
 
@@ -10,8 +10,8 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from aejax.config import ProbeConfig
-from aejax.probe.features import Features
-from aejax.probe.logistic_probe import EXTENDED_GRID, ProbeRows
+from aejax.probe.features import Features, ProbeRows
+from aejax.probe.regularization_path import EXTENDED_GRID
 from aejax.probe.ridge import INVERSE_TEMPERATURES, certify_ridge_probe, make_ridge_probe
 
 RNG = np.random.default_rng(0)
@@ -20,21 +20,21 @@ LABELS = (RNG.permutation(N) % CLASSES).astype(np.int32)
 INPUTS = (0.7 * RNG.normal(size=(CLASSES, 6))[LABELS] + RNG.normal(size=(N, 6)) + 1.0).astype(np.float32)
 ROWS = ProbeRows(train=np.arange(0, 120), valid=np.arange(120, 170), test=np.arange(170, N))
 FITTED = np.arange(170)
-CHOOSING = ProbeConfig(probe="ridge")
+DEFAULT = ProbeConfig(probe="ridge")
 
 
 @functools.cache
-def fitted(config: ProbeConfig = CHOOSING):
+def fitted(config: ProbeConfig = DEFAULT):
     return jax.tree.map(np.asarray, jax.jit(make_ridge_probe(config, CLASSES))(Features(INPUTS), LABELS, ROWS))
 
 
-def scikit(rows: np.ndarray, l2: float, wanted: np.ndarray) -> np.ndarray:
+def scikit(rows: np.ndarray, l2: float, queries: np.ndarray) -> np.ndarray:
     scaler = StandardScaler().fit(INPUTS[rows].astype(np.float64))
     model = Ridge(alpha=l2 * len(rows)).fit(scaler.transform(INPUTS[rows]), np.eye(CLASSES)[LABELS[rows]])
-    return model.predict(scaler.transform(INPUTS[wanted]))
+    return model.predict(scaler.transform(INPUTS[queries]))
 
 
-def test_every_strength_has_scikit_learns_validation_error():
+def test_validation_errors_of_all_strengths_are_scikit_learns():
     result = fitted()
     targets = np.eye(CLASSES)[LABELS[ROWS.valid]]
     expected = [
@@ -47,7 +47,7 @@ def test_every_strength_has_scikit_learns_validation_error():
     assert all(loss > min(expected) * 1.0001 * (1 - 1e-5) for loss in expected[:chosen])
 
 
-def test_the_test_rows_are_scored_by_the_fit_on_training_and_validation_rows():
+def test_test_rows_are_scored_by_the_refit_on_training_and_validation_rows():
     result = fitted()
     scores = scikit(FITTED, float(result.l2), np.asarray(ROWS.test))
     np.testing.assert_allclose(result.log_probs, log_softmax(result.inverse_temperature * scores, axis=1), atol=2e-3)
@@ -68,13 +68,13 @@ def test_the_temperature_is_the_one_of_lowest_validation_nll():
 def test_test_rows_never_influence_the_fit():
     others, labels = INPUTS.copy(), LABELS.copy()
     others[ROWS.test], labels[ROWS.test] = 1e6, 0
-    there = jax.jit(make_ridge_probe(ProbeConfig(probe="ridge"), CLASSES))(Features(others), labels, ROWS)
+    there = jax.jit(make_ridge_probe(DEFAULT, CLASSES))(Features(others), labels, ROWS)
     here = fitted()
     for part in ("linear", "l2", "valid_loss", "inverse_temperature"):
         jax.tree.map(np.testing.assert_array_equal, getattr(here, part), getattr(there, part))
 
 
-def test_a_fixed_c_is_not_chosen():
+def test_a_fixed_c_needs_no_selection():
     result = fitted(ProbeConfig(probe="ridge", probe_c=0.5))
     np.testing.assert_allclose(result.l2, 1 / (0.5 * 170))
     assert result.valid_loss.shape == (0,)
@@ -83,12 +83,12 @@ def test_a_fixed_c_is_not_chosen():
 
 
 @pytest.mark.parametrize("size", [0.01, 1.0])
-def test_the_certificate_vanishes_at_the_optimum_and_bounds_the_distance_beside_it(size):
+def test_the_certificate_is_zero_at_the_optimum_and_bounds_the_distance_elsewhere(size):
     result = fitted()
     at_optimum = certify_ridge_probe(result, INPUTS[FITTED], LABELS[FITTED])
     assert max(at_optimum) < 1e-5
     moved = result.linear._replace(weights=result.linear.weights + size * RNG.normal(size=result.linear.weights.shape))
-    beside = certify_ridge_probe(result._replace(linear=moved), INPUTS[FITTED], LABELS[FITTED])
+    certificate = certify_ridge_probe(result._replace(linear=moved), INPUTS[FITTED], LABELS[FITTED])
 
     def objective(linear) -> float:
         inputs = (INPUTS[FITTED] - result.standardizer.mean) / result.standardizer.std
@@ -96,4 +96,4 @@ def test_the_certificate_vanishes_at_the_optimum_and_bounds_the_distance_beside_
         return 0.5 * np.mean(np.sum(errors**2, axis=1)) + 0.5 * float(result.l2) * np.sum(linear.weights**2)
 
     value = objective(moved)
-    assert beside.gap * value >= (value - objective(result.linear)) * (1 - 1e-6)
+    assert certificate.gap * value >= (value - objective(result.linear)) * (1 - 1e-6)

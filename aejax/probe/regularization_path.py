@@ -1,0 +1,126 @@
+"""Selection of the L2 strength of a logistic regression by validation loss, along a warm-started path."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from aejax.probe.logistic import (
+    LinearClassifier,
+    LogisticProblem,
+    initial_hessian_blocks,
+    linear_logits,
+    to_linear,
+    zero_coefficients,
+)
+from aejax.probe.newton import solve_logistic
+from aejax.probe.preconditioner import HessianBlocks
+
+GRID_EXTENSION = 2  # strengths beyond each end of the grid, tried while each is better than all before
+EXTENDED_GRID = tuple(
+    np.logspace(2 + GRID_EXTENSION * 8 / 11, -6 - GRID_EXTENSION * 8 / 11, 12 + 2 * GRID_EXTENSION).tolist()
+)
+L2_GRID = EXTENDED_GRID[GRID_EXTENSION:-GRID_EXTENSION]  # 1e2 .. 1e-6 per example, strongest first
+VALID_NLL_TOLERANCE = 1e-4  # nats; among strengths whose validation losses tie to this, the strongest is selected
+PATIENCE = 2  # consecutive rises of the validation loss after which weaker strengths are not tried
+MAX_RISE_RATIO = 1.05  # of the loss to the one before, above which one rise is enough
+PATH_TOLERANCE = 1e-4  # gradient and relative gap of the solutions that are compared
+
+
+class SelectedStrength(NamedTuple):
+    """The strength of lowest validation loss, and its solution."""
+
+    l2: Float[Array, ""]
+    linear: LinearClassifier
+    hessian_blocks: HessianBlocks  # a preconditioner for nearly the same problem
+    valid_nll: Float[Array, " grid"]  # along EXTENDED_GRID, infinite where not tried
+    grid_edge: Bool[Array, ""]  # the best strength is the first or last of the extended grid
+    grid_extended: Bool[Array, ""]  # strengths beyond L2_GRID were tried
+
+
+class _PathStep(NamedTuple):
+    coefficients: Float[Array, "p classes"]  # of the previous strength
+    loss: Float[Array, ""]  # its validation loss
+    best: Float[Array, ""]  # the lowest so far
+    improved: Bool[Array, ""]  # the previous strength was better than all before it
+    rises: Int[Array, ""]  # consecutive strengths at which the loss rose
+
+
+class _PathState(NamedTuple):
+    step: _PathStep
+    hessian_blocks: HessianBlocks
+    strongest: Float[Array, "p classes"]  # solution for the strongest strength of the grid
+    strongest_loss: Float[Array, ""]
+
+
+def mean_nll(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[Array, ""]:
+    """Returns the mean negative log-likelihood, in nats."""
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
+
+
+def select_strength(
+    problem: LogisticProblem, features: Float[Array, "n_valid d"], labels: Int[Array, " n_valid"]
+) -> SelectedStrength:
+    """Selects the strength of lowest validation loss; each solution is warm-started from the one before.
+
+    The path begins at the grid's strongest strength. It ends where the loss has risen PATIENCE times in a row, or once
+    by MAX_RISE_RATIO: weaker strengths take longest to solve and overfit more. Beyond the weakest strength it continues
+    while each is better than all before; if the strongest is the best in the end, stronger ones are tried likewise.
+    """
+    grid = jnp.asarray(EXTENDED_GRID)
+    last = GRID_EXTENSION + len(L2_GRID) - 1
+
+    def at_strength(path: _PathState, index: Int[Array, ""]) -> tuple[_PathState, tuple[Float[Array, ""], Array]]:
+        turning = index == GRID_EXTENSION - 1  # from the weakest strength back to those beyond the strongest
+        before = jax.tree.map(lambda new, old: jnp.where(turning, new, old), _restart_at_strongest(path), path.step)
+        is_extension = (index < GRID_EXTENSION) | (index > last)
+        active = jnp.where(is_extension, before.improved, before.rises < PATIENCE)
+
+        def solve(_: None) -> tuple[Array, HessianBlocks, Array]:
+            start = before.coefficients, path.hessian_blocks
+            solution = solve_logistic(problem, grid[index], *start, PATH_TOLERANCE, active)
+            loss = mean_nll(linear_logits(to_linear(problem, solution.coefficients), features), labels)
+            return solution.coefficients, solution.hessian_blocks, loss
+
+        def skip(_: None) -> tuple[Array, HessianBlocks, Array]:
+            return before.coefficients, path.hessian_blocks, jnp.asarray(jnp.inf)
+
+        coefficients, hessian_blocks, loss = jax.lax.cond(active, solve, skip, None)
+        step = _next_step(before, coefficients, loss, active)
+        first = index == GRID_EXTENSION
+        strongest = jnp.where(first, coefficients, path.strongest), jnp.where(first, loss, path.strongest_loss)
+        return _PathState(step, hessian_blocks, *strongest), (loss, coefficients)
+
+    infinity, zero = jnp.asarray(jnp.inf), zero_coefficients(problem)
+    first_step = _PathStep(zero, infinity, infinity, jnp.asarray(False), jnp.zeros((), int))
+    order = np.concatenate([np.arange(GRID_EXTENSION, len(grid)), np.arange(GRID_EXTENSION)[::-1]])
+    start = _PathState(first_step, initial_hessian_blocks(problem), zero, infinity)
+    # One loop, so that the solver is compiled once.
+    end, visited = jax.lax.scan(at_strength, start, jnp.asarray(order))
+    valid_nll, solutions = (leaf[np.argsort(order)] for leaf in visited)
+    best = jnp.argmax(valid_nll <= jnp.min(valid_nll) + VALID_NLL_TOLERANCE)
+    tried = jnp.isfinite(valid_nll)
+    return SelectedStrength(
+        l2=grid[best],
+        linear=to_linear(problem, solutions[best]),
+        hessian_blocks=end.hessian_blocks,
+        valid_nll=valid_nll,
+        grid_edge=(best == 0) | (best == len(grid) - 1),
+        grid_extended=tried[GRID_EXTENSION - 1] | tried[last + 1],
+    )
+
+
+def _next_step(before: _PathStep, coefficients: Array, loss: Float[Array, ""], active: Bool[Array, ""]) -> _PathStep:
+    rises = jnp.where(loss > before.loss + VALID_NLL_TOLERANCE, before.rises + 1, 0)
+    rises = jnp.where(loss > MAX_RISE_RATIO * before.loss + VALID_NLL_TOLERANCE, PATIENCE, rises)
+    rises = jnp.where(active, rises, PATIENCE)
+    improved = loss < before.best - VALID_NLL_TOLERANCE
+    return _PathStep(coefficients, loss, jnp.minimum(loss, before.best), improved, rises)
+
+
+def _restart_at_strongest(path: _PathState) -> _PathStep:
+    """Returns the step from which strengths beyond the strongest are tried, if it ties with the best."""
+    loss = path.strongest_loss
+    return _PathStep(path.strongest, loss, loss, loss <= path.step.best + VALID_NLL_TOLERANCE, jnp.zeros((), int))
