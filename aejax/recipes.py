@@ -1,12 +1,14 @@
-"""The settings that experiments start from, by dataset and by tutorial."""
+"""Named settings: defaults for each dataset, and the tutorials that are reproduced."""
 
-import difflib
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 from aejax.autoencoders.registry import KINDS
 from aejax.config import (
     CompareConfig,
     DataConfig,
+    ExperimentConfig,
     HeadConfig,
     ModelConfig,
     ObjectiveConfig,
@@ -16,7 +18,7 @@ from aejax.config import (
     SweepConfig,
     TrainConfig,
 )
-from aejax.errors import require
+from aejax.errors import require, suggest_names
 
 TUTORIAL_DEEP_MODEL = ModelConfig(hidden=(128, 64, 32), latent_dim=16, decoder_hidden=(64, 128), code_activation="relu")
 TUTORIAL_TABULAR_MODEL = ModelConfig(
@@ -25,7 +27,7 @@ TUTORIAL_TABULAR_MODEL = ModelConfig(
 
 
 def compare_defaults(dataset: str) -> CompareConfig:
-    """What `compare.py --dataset DATASET` starts from; other datasets have the dataclasses' own defaults."""
+    """Returns the defaults of `compare.py --dataset DATASET`; most datasets have those of the dataclasses."""
     data = DataConfig(dataset=dataset)
     if dataset == "digits":
         return CompareConfig(data=data, model=ModelConfig(latent_dim=16))
@@ -132,8 +134,8 @@ def tutorial_dense64() -> PretrainConfig:
 def blog_deep() -> PretrainConfig:
     """Three hidden layers on MNIST: 784-128-64-32-64-128-784, ReLU, sigmoid output, cross-entropy, Adam, batch 256.
 
-    Source: the Keras blog, "Building Autoencoders in Keras" (2016), "Deep autoencoder", which says of 100 epochs that
-    they reach a train and validation loss of ~0.08.
+    Source: the Keras blog, "Building Autoencoders in Keras" (2016), "Deep autoencoder", which reports a train and
+    validation loss of ~0.08 after 100 epochs.
     Command: `python scripts/pretrain.py --recipe blog-deep`. Here: `mnist-deep-bce` of `python scripts/reproduce.py`.
     """
     return PretrainConfig(
@@ -157,42 +159,25 @@ RECIPES: dict[str, Callable[[], PretrainConfig]] = {
 
 
 def recipe_for_kind(kind: str, dataset: str) -> PretrainConfig:
-    """One kind of autoencoder with the settings that `compare.py` gives it on a dataset."""
-    shared = compare_defaults(dataset)
-    return PretrainConfig(
-        recipe=kind,
-        method=kind,
-        data=shared.data,
-        split=shared.split,
-        model=shared.model,
-        objective=shared.objective,
-        train=shared.train,
-        optimizer=shared.optimizer,
-        seeds=4,
-    )
+    """Returns one kind of autoencoder with the defaults of `compare.py` for a dataset."""
+    return PretrainConfig(**{**_shared_defaults(dataset), "recipe": kind, "method": kind, "seeds": 4})
 
 
 def sweep_defaults(dataset: str) -> SweepConfig:
-    """What `sweep.py --dataset DATASET` starts from: the settings of `compare.py`."""
-    shared = compare_defaults(dataset)
-    return SweepConfig(
-        data=shared.data,
-        split=shared.split,
-        model=shared.model,
-        objective=shared.objective,
-        train=shared.train,
-        optimizer=shared.optimizer,
-    )
+    """Returns the defaults of `sweep.py --dataset DATASET`, which are those of `compare.py`."""
+    return SweepConfig(**_shared_defaults(dataset))
+
+
+def _shared_defaults(dataset: str) -> dict[str, Any]:
+    defaults = compare_defaults(dataset)
+    return {field.name: getattr(defaults, field.name) for field in dataclasses.fields(ExperimentConfig)}
 
 
 def get_recipe(name: str, dataset: str = "digits") -> PretrainConfig:
-    """The recipe of this name: a tutorial's, or a kind of autoencoder on a dataset.
+    """Returns a tutorial's recipe, or that of a kind of autoencoder on a dataset.
 
-    Raises:
-        InputError: there is none; with the near names.
+    Raises `InputError` for an unknown name, with similar names.
     """
     known = [*RECIPES, *KINDS]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}" if near else f"there are {', '.join(known)}"
-    require(name in known, f"--recipe {name}: no such recipe; {hint}")
+    require(name in known, f"--recipe {name}: no such recipe; {suggest_names(name, known)}")
     return RECIPES[name]() if name in RECIPES else recipe_for_kind(name, dataset)

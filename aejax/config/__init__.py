@@ -1,7 +1,7 @@
-"""What can be asked for: frozen dataclasses whose fields say their meaning and unit.
+"""Settings: frozen dataclasses whose fields state their meaning and unit.
 
 Every field is also a command-line flag (`latent_dim` is `--latent-dim`), so no two fields here share a name.
-`None` means "decided from the data"; a run's `config.json` holds what was decided.
+`None` means "chosen from the data"; a run's `config.json` has the chosen value.
 """
 
 from aejax.config.checkpoint import CheckpointConfig

@@ -1,19 +1,19 @@
-"""How a run folder is kept. Nothing here changes a number, so none of it is part of a run's config."""
+"""Checkpoints and run folders. These settings change no result, so they are not part of a run's config."""
 
 import dataclasses
 
-from aejax.errors import require
+from aejax.config.validation import require_at_least
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckpointConfig:
-    """What becomes of an earlier run, and how much an interruption may cost."""
+    """Handling of an earlier run in the same folder, and how often to save."""
 
-    overwrite: bool = False  # make the run anew; another one in that folder is moved aside until this one has finished
-    save_every: float = 30.0  # seconds of training between two checkpoints, at least; 0: after every call of a program
-    keep: int = 2  # latest checkpoints of a training that stay, beside the best by validation
-    allow_fallback: bool = False  # where the latest checkpoint is damaged, go on from the one before
+    overwrite: bool = False  # start again; an earlier run in the folder is moved aside until this one has finished
+    save_every: float = 30.0  # minimum seconds of training between checkpoints; 0: after every training call
+    keep: int = 2  # number of latest checkpoints to keep in addition to the best by validation loss
+    allow_fallback: bool = False  # if the latest checkpoint is damaged, continue from the previous one
 
     def __post_init__(self) -> None:
-        require(self.save_every >= 0, f"--save-every {self.save_every}: expected at least 0")
-        require(self.keep >= 1, f"--keep {self.keep}: expected at least 1")
+        require_at_least(0, self, "save_every")
+        require_at_least(1, self, "keep")

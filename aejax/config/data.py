@@ -1,9 +1,10 @@
-"""Which examples, and who among them trains, chooses and judges."""
+"""Datasets and their splits into training, validation and test rows."""
 
 import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from aejax.config.validation import require_at_least, require_fields
 from aejax.errors import require
 
 
@@ -15,7 +16,7 @@ class DataConfig:
     """digits, breast_cancer, wine, tabular, mnist, tfds:NAME, or a path: an .npz, .csv or .parquet file, a folder of
     IDX files, or a folder with one folder of images per class. With --stream: mnist, tfds:NAME, an .npy file, a folder
     with inputs.npy (and labels.npy), or of images."""
-    data_dir: Path | None = None  # where downloads live and offline copies are looked for first; default AEJAX_DATA
+    data_dir: Path | None = None  # folder of downloads, searched first for offline copies; default: AEJAX_DATA
     label_column: str | None = None
     """The label's column in a table (default: label, target, class or y, else the last) or feature in a TFDS set."""
     image_size: int | None = None  # images of folders and TFDS sets: resize to this many pixels square
@@ -25,26 +26,25 @@ class DataConfig:
 
     stream: bool = False  # pretrain on data larger than memory: read them through Grain, hold a sample in memory
     stream_sample: int | None = None
-    """Examples of a stream held in memory, which validate, judge and are probed and never train; default: 20,000, less
-    where they are a tenth of all or a gibibyte."""
+    """Examples of a stream held in memory for validation, test and probes, never for training; default: 20,000, at most
+    a tenth of all examples and one gibibyte."""
     shuffle_window: int | None = None
     """Examples of a stream that are shuffled together. Default: 65,536, at most 128 MiB. Images and TFDS records that
     fit one window are decoded once and kept in memory."""
 
-    tabular_samples: int = 1000  # examples that make_classification draws for --dataset tabular
-    tabular_features: int = 100  # its features in all
-    tabular_informative: int = 10  # its informative features
-    tabular_redundant: int = 90  # its features that are linear combinations of the informative ones
-    tabular_seed: int = 1  # its random_state
+    tabular_samples: int = 1000  # --dataset tabular: number of examples from make_classification
+    tabular_features: int = 100  # --dataset tabular: number of features
+    tabular_informative: int = 10  # --dataset tabular: informative features
+    tabular_redundant: int = 90  # --dataset tabular: linear combinations of the informative features
+    tabular_seed: int = 1  # --dataset tabular: random_state
 
     def __post_init__(self) -> None:
-        require(self.image_size is None or self.image_size >= 1, f"--image-size {self.image_size}: expected at least 1")
+        require_at_least(1, self, "image_size", "stream_sample", "shuffle_window")
         for flag, value in (("--stream-sample", self.stream_sample), ("--shuffle-window", self.shuffle_window)):
-            require(value is None or value >= 1, f"{flag} {value}: expected at least 1")
             require(value is None or self.stream, f"{flag} {value}: is for data that are streamed; add --stream")
 
     def require_in_memory(self, script: str) -> None:
-        """Refuse a stream where methods need the data in memory."""
+        """Raises `InputError` for a stream; `script` is named in the message."""
         require(
             not self.stream,
             f"--stream: {script} compares with methods that need the data in memory; pretrain.py trains on a stream, "
@@ -53,11 +53,11 @@ class DataConfig:
 
 
 def require_label_budget(label_fraction: float, labels_per_class: int | None) -> None:
-    """Refuse a budget of labels that is none, and two at once."""
+    """Raises `InputError` if a label budget is out of range, or both kinds are given."""
     require(0 < label_fraction <= 1, f"--label-fraction {label_fraction}: expected above 0, at most 1")
     require(
         labels_per_class is None or labels_per_class >= 2,
-        f"--labels-per-class {labels_per_class}: expected at least 2, one to fit and one to choose by",
+        f"--labels-per-class {labels_per_class}: expected at least 2, one for training and one for validation",
     )
     require(
         labels_per_class is None or label_fraction == 1,
@@ -73,18 +73,18 @@ class SplitConfig:
     """stratified: an official test set where there is one, else one stratified draw; validation rows are drawn per
     seed from the rest. tutorial: without an official test set, train_test_split(test_size=0.33, random_state=1);
     autoencoders train on everything outside the test, and only classifiers hold validation rows out."""
-    test_fraction: float = 0.2  # share of all rows held out for the test, where no official test set exists
-    test_seed: int = 0  # seed of that one draw, the same for every training seed
-    valid_fraction: float = 0.1  # share of the rows outside the test that each seed holds out for validation
+    test_fraction: float = 0.2  # share of all rows in the test set, if the dataset has no official one
+    test_seed: int = 0  # seed of the test split, the same for every training seed
+    valid_fraction: float = 0.1  # share of the other rows that each seed holds out for validation
     label_fraction: float = 1.0  # share of the training and validation labels a classifier may see, class-balanced
     labels_per_class: int | None = None
-    """All labels of each class that a classifier may see, a fifth of them, at least one, for its choices; default: as
-    --label-fraction says."""
+    """Labels of each class that a classifier may see, of which a fifth, at least one, are for validation; default: as
+    given by --label-fraction."""
     duplicates: Literal["keep", "drop", "refuse"] = "keep"
-    """Examples outside the test that are test examples too, byte for byte. keep: they are counted and reported; drop:
-    they are left out of training and validation; refuse: there must be none."""
+    """Training examples that equal a test example byte for byte. keep: count and report them; drop: leave them out of
+    training and validation; refuse: raise an error."""
 
     def __post_init__(self) -> None:
-        require(0 < self.test_fraction < 1, f"--test-fraction {self.test_fraction}: expected between 0 and 1")
-        require(0 <= self.valid_fraction < 1, f"--valid-fraction {self.valid_fraction}: expected at least 0, below 1")
+        require_fields(self, lambda value: 0 < value < 1, "between 0 and 1", "test_fraction")
+        require_fields(self, lambda value: 0 <= value < 1, "at least 0, below 1", "valid_fraction")
         require_label_budget(self.label_fraction, self.labels_per_class)

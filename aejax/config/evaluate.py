@@ -1,4 +1,4 @@
-"""What a comparison counts as a difference."""
+"""Statistics of comparisons."""
 
 import dataclasses
 
@@ -7,11 +7,11 @@ from aejax.errors import require
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """How comparisons are judged."""
+    """Settings of the statistical comparison."""
 
     margin: float = 0.005
-    """Differences in accuracy up to this one make no practical difference: 0.005 is half a point. No verdict of better
-    or worse within it; equivalent where the interval lies inside it. To be declared before the results are seen."""
+    """Largest difference in accuracy without practical relevance: 0.005 is half a point. A verdict of better or worse
+    needs a larger difference; equivalent: the interval lies within it. Choose it before seeing results."""
 
     def __post_init__(self) -> None:
         require(0 <= self.margin < 1, f"--margin {self.margin}: expected at least 0, below 1; 0.005 is half a point")

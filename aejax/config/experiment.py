@@ -1,4 +1,4 @@
-"""Whole experiments: what each script can be asked for."""
+"""The config of each experiment."""
 
 import dataclasses
 from pathlib import Path
@@ -10,12 +10,12 @@ from aejax.config.model import ModelConfig
 from aejax.config.objective import ObjectiveConfig
 from aejax.config.probe import HeadConfig, ProbeConfig
 from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
-from aejax.errors import require
+from aejax.config.validation import require_at_least
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExperimentConfig:
-    """What every experiment is made of."""
+    """Settings that all experiments share."""
 
     data: DataConfig = DataConfig()
     split: SplitConfig = SplitConfig()
@@ -28,7 +28,7 @@ class ExperimentConfig:
     seeds: int = 10  # independent repetitions: seeds 0, 1, ..., each with its own split, order and initialisation
 
     def __post_init__(self) -> None:
-        require(self.seeds >= 1, f"--seeds {self.seeds}: expected at least 1")
+        require_at_least(1, self, "seeds")
 
 
 COMPARE_METHODS = (
@@ -36,7 +36,7 @@ COMPARE_METHODS = (
     "pca",
     "random-projection",
     "random",
-    "random-sparse-l1",  # the last one has an architecture of its own
+    "random-sparse-l1",  # sparse-l1 has another architecture
     "supervised",
     "knn",
     "undercomplete",
@@ -58,32 +58,34 @@ class SweepConfig(ExperimentConfig):
     """One kind of autoencoder at every combination of some settings: same splits, same probe."""
 
     axis: tuple[str, ...] = ()
-    """FIELD=VALUE,VALUE,..., once for each axis: a flag of model, objective, optimizer or training and what it takes in
-    turn. Widths in a row are joined by x (hidden=128x64,64); none stands for no value."""
+    """FIELD=VALUE,VALUE,..., once for each axis: a setting of model, objective, optimizer or training and its values.
+    Widths of several layers are joined by x (hidden=128x64,64); none: no value."""
     method: str | None = None  # the kind of autoencoder; default: the first that uses every axis
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainConfig(ExperimentConfig):
-    """One autoencoder, trained and kept."""
+    """Training of one autoencoder."""
 
     recipe: str = "tutorial-deep"  # the settings to start from; other flags change them
     method: str = "undercomplete"  # the kind of autoencoder
     monitor: Literal["valid", "test"] = "valid"
-    """The rows behind each epoch's validation loss. test: as the tutorials did, to reproduce their printed curves;
-    nothing is chosen by it."""
+    """Rows of each epoch's validation loss. test: as in the tutorials, to reproduce their curves; nothing is chosen
+    by it."""
     head: HeadConfig = HeadConfig()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProbeRunConfig:
-    """How to classify with a pretrained encoder."""
+    """Classification with a pretrained encoder."""
 
     probe: ProbeConfig = ProbeConfig()
     head: HeadConfig = HeadConfig()
     label_fraction: float = 1.0  # share of the labels a classifier may see, class-balanced
-    labels_per_class: int | None = None  # all labels of each class that a classifier may see; default: --label-fraction
-    data_dir: Path | None = None  # where the run's dataset is looked for, if it has moved
+    labels_per_class: int | None = (
+        None  # labels of each class that a classifier may see; default: as given by --label-fraction
+    )
+    data_dir: Path | None = None  # folder of the run's dataset, if it has moved
 
     def __post_init__(self) -> None:
         require_label_budget(self.label_fraction, self.labels_per_class)

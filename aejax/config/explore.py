@@ -1,25 +1,22 @@
-"""How a trained autoencoder is explored."""
+"""Exploration of a trained autoencoder."""
 
 import dataclasses
 from pathlib import Path
 
-from aejax.errors import require
+from aejax.config.validation import require_at_least
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExploreConfig:
-    """What `explore.py` shows of a run, and what it trains again."""
+    """Settings of `explore.py`."""
 
-    seed: int = 0  # whose autoencoder is drawn; errors, PSNR and compression are given for every seed
+    seed: int = 0  # seed whose autoencoder is drawn; errors, PSNR and compression cover every seed
     anomaly_class: str | None = None
-    """Class that seed 0 is trained again without, to be found by its strangeness: its name, `all` for each in turn, or
-    `none`. Default: the first class."""
-    anomaly_epochs: int | None = None  # epochs of that training; default: as many as the run had
-    data_dir: Path | None = None  # where the run's dataset is looked for, if it has moved
+    """Class left out when seed 0 is trained again for anomaly detection: a name, `all` (each class once) or `none`.
+    Default: the first class."""
+    anomaly_epochs: int | None = None  # epochs of the anomaly training; default: those of the run
+    data_dir: Path | None = None  # folder of the run's dataset, if it has moved
 
     def __post_init__(self) -> None:
-        require(self.seed >= 0, f"--seed {self.seed}: expected at least 0")
-        require(
-            self.anomaly_epochs is None or self.anomaly_epochs >= 1,
-            f"--anomaly-epochs {self.anomaly_epochs}: expected at least 1",
-        )
+        require_at_least(0, self, "seed")
+        require_at_least(1, self, "anomaly_epochs")

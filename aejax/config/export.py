@@ -1,4 +1,4 @@
-"""How a trained encoder is published."""
+"""Publication of a trained encoder."""
 
 import dataclasses
 from typing import Literal
@@ -11,11 +11,11 @@ WeightsChoice = Literal["last", "best"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportConfig:
-    """What `export.py` publishes of a run, and in which formats."""
+    """Settings of `export.py`."""
 
     seed: str = "best"
-    """Whose encoder. best: of the lowest validation loss (training loss, where there are no validation rows) among the
-    seeds that did not diverge; all: every seed's, stacked; or a seed's number."""
+    """The seed to publish. best: lowest validation loss (training loss without validation rows) among seeds that did
+    not diverge; all: every seed, stacked; or the number of a seed."""
     weights: WeightsChoice = "last"  # after the last epoch, or after each seed's epoch of lowest validation loss
     formats: tuple[ExportFormat, ...] = ("orbax", "safetensors", "stablehlo")
     """orbax, safetensors: the arrays. stablehlo: the whole program, weights inside, for jax.export. The last two need

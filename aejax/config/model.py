@@ -1,11 +1,12 @@
-"""How an autoencoder is built."""
+"""Architectures of autoencoders."""
 
 import dataclasses
 from typing import Literal
 
+from aejax.config.validation import require_fields
 from aejax.errors import require
 
-MAX_UNITS = 1 << 20  # of one layer; beyond, two layers' weights overflow what XLA can count, which ends the process
+MAX_UNITS = 1 << 20  # in one layer; the weights between larger layers overflow XLA's sizes and abort the process
 ComputeDtype = Literal["float32", "bfloat16"]
 Activation = Literal["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "linear"]
 
@@ -31,11 +32,11 @@ class ModelConfig:
     sparse_hidden: tuple[int, ...] = ()  # overcomplete and sparse kinds: hidden widths in place of --hidden
     channels: tuple[int, ...] = (16, 32)  # conv kinds: channels of each strided 3x3 convolution, image inwards
     compute_dtype: ComputeDtype = "float32"
-    """In which layers work while they train. bfloat16: mixed precision; parameters, losses and evaluation stay float32.
-    It is for accelerators; its gain there has not been measured."""
+    """Dtype of the layers during training. bfloat16: mixed precision; parameters, losses and evaluation stay float32.
+    Meant for accelerators; the speed-up there has not been measured."""
     posterior_code: Literal["mean", "sample", "mean-and-deviation"] = "mean"
-    """Variational kinds: what stands for an example. sample: one draw, fixed for each example; mean-and-deviation:
-    both, side by side, twice as wide."""
+    """Variational kinds: the code of an example. sample: one draw, fixed for each example; mean-and-deviation: both,
+    concatenated, twice as wide."""
 
     def __post_init__(self) -> None:
         widths = (*self.hidden, *(self.decoder_hidden or ()), *self.sparse_hidden)
@@ -43,12 +44,8 @@ class ModelConfig:
             all(1 <= w <= MAX_UNITS for w in widths),
             f"--hidden/--decoder-hidden/--sparse-hidden {widths}: every width must be at least 1, at most {MAX_UNITS}",
         )
-        for name in ("latent_dim", "overcomplete_dim", "sparse_dim"):
-            width = getattr(self, name)
-            require(
-                width is None or 1 <= width <= MAX_UNITS,
-                f"--{name.replace('_', '-')} {width}: at least 1, at most {MAX_UNITS}",
-            )
+        dims = ("latent_dim", "overcomplete_dim", "sparse_dim")
+        require_fields(self, lambda width: 1 <= width <= MAX_UNITS, f"at least 1, at most {MAX_UNITS}", *dims)
         require(
             len(self.channels) >= 1 and all(1 <= c <= MAX_UNITS for c in self.channels),
             f"--channels {self.channels}: expected one or more numbers of at least 1, at most {MAX_UNITS}",

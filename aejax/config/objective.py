@@ -1,8 +1,9 @@
-"""What an autoencoder is trained for."""
+"""Training objectives of autoencoders."""
 
 import dataclasses
 from typing import Literal
 
+from aejax.config.validation import require_at_least, require_fields, require_positive
 from aejax.errors import require
 
 
@@ -15,59 +16,48 @@ class ObjectiveConfig:
     corruption: Literal["gaussian", "masking", "salt-and-pepper"] = "gaussian"  # denoising kinds
     noise_std: float = 0.3  # gaussian: standard deviation of the added noise, in scaled input units
     noise_share: float = 0.3  # masking, salt-and-pepper: probability that an entry is replaced
-    noise_seed: int = 0  # another draw of the same noise
+    noise_seed: int = 0  # seed of the noise
     corrupted_weight: float = 1.0  # denoising kinds: weight of the loss on entries that were corrupted
-    clean_weight: float = 1.0  # denoising kinds: and on those that were not
-    masked_share: float = 0.5  # masked: share of the patches (images) or features (tables) that is hidden
-    patch: int | None = None  # masked: side of a hidden patch in pixels; default: a seventh of the image, at least 2
+    clean_weight: float = 1.0  # denoising kinds: weight of the loss on the other entries
+    masked_share: float = 0.5  # masked: share of patches (images) or features (tables) that is masked
+    patch: int | None = None  # masked: side of a patch in pixels; default: a seventh of the image, at least 2
 
     l1: float = 1e-3  # sparse-l1: weight of the code's absolute activity, summed over units
-    target_activity: float = 0.05  # sparse-kl: the mean activity that each unit is held to
-    kl_weight: float = 1e-2  # sparse-kl: weight of the divergence from it, summed over units
+    target_activity: float = 0.05  # sparse-kl: target mean activity of each unit
+    kl_weight: float = 1e-2  # sparse-kl: weight of the KL divergence from the target, summed over units
     k: int | None = None  # k-sparse, batch-top-k: units kept for each example; default: a tenth of the code
     k_encode: int | None = None  # k-sparse: units kept when encoding; default: as in training
     lifetime_share: float = 0.05  # lifetime-sparse: share of a batch in which a unit is kept
-    revive: float = 0.0  # sparse kinds: weight of the pull on units that no example of a batch activates; 0: none
+    revive: float = 0.0  # sparse kinds: weight of the loss that revives units inactive in the whole batch; 0: none
 
     contraction: float = 1e-3  # contractive: weight of the encoder Jacobian's squared Frobenius norm
-    jacobian: Literal["exact", "hutchinson"] | None = None  # contractive; default: exact where that is cheap
+    jacobian: Literal["exact", "hutchinson"] | None = None  # contractive; default: exact for narrow codes
     jacobian_probes: int = 1  # contractive: random vectors of Hutchinson's estimator
 
-    likelihood: Literal["bernoulli", "gaussian"] | None = None  # variational kinds; default: bernoulli where bce is
+    likelihood: Literal["bernoulli", "gaussian"] | None = (
+        None  # variational kinds; default: bernoulli with bce, else gaussian
+    )
     decoder_std: float | None = None  # gaussian likelihood: its standard deviation, in scaled units; default: learned
     beta: float = 0.25
-    """beta-vae: weight of the KL term. 1 is a vae; below, the code keeps more of the input (Alemi et al. 2018); above,
-    it keeps less and its units come apart (Higgins et al. 2017), or it dies: on digits, 4 leaves nothing."""
-    kl_warmup_steps: int = 1000  # beta-vae: steps in which that weight rises from 0
-    free_bits: float = 0.0  # variational kinds: nats of KL per code unit that cost nothing (Kingma et al. 2016)
+    """beta-vae: weight of the KL term. 1 is a vae. Below 1 the code keeps more of the input (Alemi et al. 2018). Above
+    1 it keeps less and is more disentangled (Higgins et al. 2017), or collapses: on digits, 4 leaves no information."""
+    kl_warmup_steps: int = 1000  # beta-vae: steps over which beta rises from 0
+    free_bits: float = 0.0  # variational kinds: nats of KL per code unit without cost (Kingma et al. 2016)
     importance_samples: int = 0  # variational kinds: samples of the importance-weighted bound on the test rows; 0: none
 
     layer_epochs: int | None = None
-    """stacked: epochs for each layer alone, before all are trained together in what is left of --epochs; default: half
-    of --epochs shared among the layers, at least 1."""
+    """stacked: epochs of layer-wise pretraining per layer, before all layers train together for the rest of --epochs;
+    default: half of --epochs divided by the number of layers, at least 1."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "noise_std",
-            "corrupted_weight",
-            "clean_weight",
-            "l1",
-            "kl_weight",
-            "revive",
-            "contraction",
-            "beta",
-        ):
-            self._require_field(name, getattr(self, name) >= 0, "at least 0")
-        for name in ("kl_warmup_steps", "free_bits", "importance_samples", "noise_seed"):
-            self._require_field(name, getattr(self, name) >= 0, "at least 0")
-        for name in ("noise_share", "masked_share", "target_activity", "lifetime_share"):
-            self._require_field(name, 0 < getattr(self, name) < 1, "between 0 and 1")
-        for name in ("patch", "k", "k_encode", "jacobian_probes", "layer_epochs"):
-            self._require_field(name, getattr(self, name) is None or getattr(self, name) >= 1, "at least 1")
-        self._require_field("decoder_std", self.decoder_std is None or self.decoder_std > 0, "above 0")
-        self._require_field(
-            "clean_weight", self.corrupted_weight + self.clean_weight > 0, "above 0 where --corrupted-weight is 0"
+        weights = ("corrupted_weight", "clean_weight", "l1", "kl_weight", "revive", "contraction", "beta")
+        require_at_least(0, self, *weights, "noise_std", "noise_seed")
+        require_at_least(0, self, "kl_warmup_steps", "free_bits", "importance_samples")
+        require_at_least(1, self, "patch", "k", "k_encode", "jacobian_probes", "layer_epochs")
+        require_positive(self, "decoder_std")
+        shares = ("noise_share", "masked_share", "target_activity", "lifetime_share")
+        require_fields(self, lambda value: 0 < value < 1, "between 0 and 1", *shares)
+        require(
+            self.corrupted_weight + self.clean_weight > 0,
+            f"--clean-weight {self.clean_weight}: expected above 0 where --corrupted-weight is 0",
         )
-
-    def _require_field(self, name: str, holds: bool, expected: str) -> None:
-        require(holds, f"--{name.replace('_', '-')} {getattr(self, name)}: expected {expected}")

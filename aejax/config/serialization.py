@@ -1,4 +1,4 @@
-"""Configs as plain JSON values, and back."""
+"""Converts configs to JSON values and back."""
 
 import dataclasses
 from pathlib import Path
@@ -11,7 +11,7 @@ ConfigT = TypeVar("ConfigT")
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A nested dict of plain JSON values: paths as text, tuples as lists."""
+    """Returns a nested dict of JSON values, with paths as strings and tuples as lists."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -24,15 +24,15 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(config_class: type[ConfigT], values: Any, where: str = "config") -> ConfigT:
-    """The config that `to_dict` wrote.
+    """Inverts `to_dict`.
 
     Args:
-        kind: a dataclass of this module.
-        values: what its JSON holds.
-        where: named in errors.
+        config_class: a dataclass.
+        values: parsed JSON.
+        where: the file or field, for messages.
 
     Raises:
-        InputError: fields that are unknown, of another type, or missing and without a default.
+        InputError: a field is unknown, has another type, or is missing and has no default.
     """
     hints = get_type_hints(config_class)
     require(isinstance(values, dict), f"{where}: expected an object of fields")
@@ -46,12 +46,12 @@ def from_dict(config_class: type[ConfigT], values: Any, where: str = "config") -
     typed = {name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
     try:
         return config_class(**typed)
-    except InputError as refusal:  # it names a flag; here it is a file that says so
-        raise InputError(f"{where}: {refusal}") from None
+    except InputError as error:  # names a flag; the value comes from a file
+        raise InputError(f"{where}: {error}") from None
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
-    """A JSON value as the annotated type."""
+    """Returns a JSON value converted to the annotated type."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return from_dict(hint, value, where)
     options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)

@@ -1,6 +1,5 @@
-"""The axes of a sweep: which field of a config, and the values it takes in turn."""
+"""The axes of a sweep: a config field and its values."""
 
-import difflib
 import math
 import types
 import typing
@@ -12,8 +11,8 @@ from aejax.config.model import ModelConfig
 from aejax.config.objective import ObjectiveConfig
 from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
 from aejax.config.train import OptimizerConfig, TrainConfig
-from aejax.config.validation import MAX_INT32, is_representable
-from aejax.errors import InputError, require
+from aejax.config.validation import MAX_INT32, flag_name, is_representable
+from aejax.errors import InputError, require, suggest_names
 
 SWEEPABLE_CONFIGS: dict[str, type] = {
     "model": ModelConfig,
@@ -25,23 +24,23 @@ NONE_WORD = "none"
 
 
 class SweepAxis(NamedTuple):
-    """One field and its values, as its config holds them."""
+    """A config field and its values."""
 
-    section: str  # of SWEPT
+    section: str  # key of SWEEPABLE_CONFIGS
     field: str
     values: tuple[Any, ...]
 
     def is_traceable(self, value: Any) -> bool:
-        """Whether a run can carry this value as a number; otherwise it is compiled into a program of its own."""
+        """Whether this value can be an argument of a compiled program; other values need another program."""
         return self.field in TRACEABLE_FIELDS.get(self.section, ()) and isinstance(value, int | float)
 
 
 def parse_axes(words: Sequence[str]) -> tuple[SweepAxis, ...]:
-    """The axes that `--axis FIELD=VALUE,VALUE,...` names, in that order; `-` and `_` are alike in a field's name.
+    """Parses axes given as `FIELD=VALUE,VALUE,...`, in which `-` and `_` in a field's name are equivalent.
 
     Raises:
-        InputError: no axis, an unknown field, one that is the same for all points, a value of another type, or
-            anything twice.
+        InputError: there is no axis, a field is unknown or cannot be swept, a value has another type, or a field or a
+            value is given twice.
     """
     require(words, "--axis: name at least one, such as --axis latent_dim=2,4,8")
     axes = tuple(_parse_axis(word) for word in words)
@@ -57,42 +56,40 @@ def _parse_axis(word: str) -> SweepAxis:
     name, equals, listed = word.partition("=")
     require(equals and listed, f"--axis {word}: expected FIELD=VALUE,VALUE,..., such as latent_dim=2,4,8")
     field = name.strip().lstrip("-").replace("-", "_")
-    group, hint = _find_field(name, field)
+    section, hint = _find_field(name, field)
     values = tuple(_parse_value(hint, text.strip(), f"--axis {field}") for text in listed.split(","))
     for index, value in enumerate(values):
         require(
             value not in values[:index], f"--axis {field}: {format_axis_value(value)} is given twice; each value once"
         )
-    return SweepAxis(group, field, values)
+    return SweepAxis(section, field, values)
 
 
 def _find_field(name: str, field: str) -> tuple[str, Any]:
-    """The group of a field, and its type."""
+    """Returns the section and the type annotation of a field."""
     known = {
-        own: (group, hint)
-        for group, kind in SWEEPABLE_CONFIGS.items()
-        for own, hint in typing.get_type_hints(kind).items()
+        other: (section, hint)
+        for section, config_class in SWEEPABLE_CONFIGS.items()
+        for other, hint in typing.get_type_hints(config_class).items()
     }
     if field in known:
         return known[field]
     if field in _unsweepable_fields():
         raise InputError(
             f"--axis {field}: is the same for all points of a sweep, so that they can be compared; give it as "
-            f"--{field.replace('_', '-')}, one sweep for each value"
+            f"{flag_name(field)}, one sweep for each value"
         )
-    near = difflib.get_close_matches(field, known, n=3)
-    hint = f"did you mean {' or '.join(near)}" if near else f"there are {', '.join(known)}"
-    raise InputError(f"--axis {name.strip()}: no such field; {hint}")
+    raise InputError(f"--axis {name.strip()}: no such field; {suggest_names(field, known)}")
 
 
 def _unsweepable_fields() -> Iterator[str]:
-    for own, hint in typing.get_type_hints(ExperimentConfig).items():
-        yield from () if own in SWEEPABLE_CONFIGS else typing.get_type_hints(hint) if isinstance(hint, type) else ()
+    for section, hint in typing.get_type_hints(ExperimentConfig).items():
+        yield from () if section in SWEEPABLE_CONFIGS else typing.get_type_hints(hint) if isinstance(hint, type) else ()
     yield "seeds"
 
 
 def _parse_value(hint: Any, text: str, where: str) -> Any:
-    """A word as the annotated type."""
+    """Returns the text converted to the annotated type."""
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     options = typing.get_args(hint) if union else (hint,)
     if type(None) in options and text.lower() == NONE_WORD:
@@ -137,9 +134,9 @@ def _describe_types(options: Sequence[Any]) -> str:
 
 
 def format_axis_value(value: Any) -> str:
-    """A value as it is given on the command line, also after JSON made a list of a tuple.
+    """Formats a value as on the command line; lists from JSON are treated as tuples.
 
-    >>> shown(0.10), shown((128, 64)), shown(())
+    >>> format_axis_value(0.10), format_axis_value((128, 64)), format_axis_value(())
     ('0.1', '128x64', 'none')
     """
     if isinstance(value, tuple | list):
@@ -150,10 +147,9 @@ def format_axis_value(value: Any) -> str:
 
 
 def max_runs_per_program(config: SweepConfig) -> int:
-    """Runs that one program can train: the seeds at every combination of the values that runs carry.
+    """Returns how many trainings one program can run: seeds times combinations of traceable values.
 
-    Raises:
-        InputError: as `parse_axes`.
+    Raises `InputError` as `parse_axes`.
     """
-    carried = [sum(axis.is_traceable(value) for value in axis.values) for axis in parse_axes(config.axis)]
-    return config.seeds * math.prod(max(1, count) for count in carried)
+    traceable = [sum(axis.is_traceable(value) for value in axis.values) for axis in parse_axes(config.axis)]
+    return config.seeds * math.prod(max(1, count) for count in traceable)

@@ -1,4 +1,4 @@
-"""Settings that a training can carry with it as a number, instead of having it compiled in."""
+"""Hyperparameters that can be arguments of a compiled program instead of constants in it."""
 
 import copy
 import dataclasses
@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 ConfigT = TypeVar("ConfigT")
 
-# By group of `ExperimentConfig`: fields that change neither shapes nor which operations there are, so that one program
-# serves every value. None in place of a number is another program.
+# By section of `ExperimentConfig`: fields that change neither shapes nor operations, so that one program serves every
+# number. The value None needs another program.
 TRACEABLE_FIELDS: dict[str, tuple[str, ...]] = {
     "objective": (
         "noise_std",
@@ -28,10 +28,9 @@ TRACEABLE_FIELDS: dict[str, tuple[str, ...]] = {
 
 
 def replace_unvalidated(config: ConfigT, values: Mapping[str, Any]) -> ConfigT:
-    """A copy with those of `values` that are its fields; the others belong to other configs.
+    """Returns a copy with those of `values` that are fields of `config`.
 
-    Nothing is validated: inside a trace the values are not known yet. Whoever gives them has made a real config of
-    each.
+    Nothing is validated, because traced values are unknown; the caller has validated the concrete values before.
     """
     copied = copy.copy(config)
     for field in dataclasses.fields(config):  # type: ignore[arg-type]

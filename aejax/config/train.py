@@ -1,21 +1,20 @@
-"""How long, by which optimizer, and laid out how over the machine."""
+"""Training length, optimizer, and placement on devices."""
 
 import dataclasses
 from typing import Literal
 
-from aejax.errors import require
+from aejax.config.validation import require_at_least, require_fields, require_positive
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How long and in what portions."""
+    """Training length and batch size."""
 
     epochs: int = 100  # passes over the training rows
     batch_size: int = 64  # examples per step; at most the training rows
 
     def __post_init__(self) -> None:
-        require(self.epochs >= 1, f"--epochs {self.epochs}: expected at least 1")
-        require(self.batch_size >= 1, f"--batch-size {self.batch_size}: expected at least 1")
+        require_at_least(1, self, "epochs", "batch_size")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,24 +27,21 @@ class OptimizerConfig:
     warmup_epochs: float = 0.0  # epochs of linear rise from 0 to the peak
     momentum: float = 0.9  # sgd only
     weight_decay: float = 1e-4  # adamw only, decoupled
-    clip_norm: float | None = None  # largest global gradient norm; default: none
+    clip_norm: float | None = None  # largest global gradient norm; default: no clipping
 
     def __post_init__(self) -> None:
-        require(self.learning_rate > 0, f"--learning-rate {self.learning_rate}: expected above 0")
-        require(self.warmup_epochs >= 0, f"--warmup-epochs {self.warmup_epochs}: expected at least 0")
-        require(0 <= self.momentum < 1, f"--momentum {self.momentum}: expected at least 0, below 1")
-        require(self.weight_decay >= 0, f"--weight-decay {self.weight_decay}: expected at least 0")
-        require(self.clip_norm is None or self.clip_norm > 0, f"--clip-norm {self.clip_norm}: expected above 0")
+        require_positive(self, "learning_rate", "clip_norm")
+        require_at_least(0, self, "warmup_epochs", "weight_decay")
+        require_fields(self, lambda value: 0 <= value < 1, "at least 0, below 1", "momentum")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PlanConfig:
-    """How seeds are laid over the machine."""
+    """Placement of seeds on devices."""
 
-    within_device: Literal["vmap", "serial"] | None = None  # several seeds on one device; default: by the backend
-    devices: int | None = None  # how many of JAX's devices to use; default: all
-    batch_devices: int = 1  # how many of them share each batch, for models or batches that one cannot hold
+    within_device: Literal["vmap", "serial"] | None = None  # how seeds share a device; default: by backend
+    devices: int | None = None  # number of JAX devices to use; default: all
+    batch_devices: int = 1  # number of devices that share each batch, if model or batch do not fit on one
 
     def __post_init__(self) -> None:
-        require(self.batch_devices >= 1, f"--batch-devices {self.batch_devices}: expected at least 1")
-        require(self.devices is None or self.devices >= 1, f"--devices {self.devices}: expected at least 1")
+        require_at_least(1, self, "devices", "batch_devices")
