@@ -98,6 +98,7 @@ def sorted_digests(dataset, rows) -> list[bytes]:
     return sorted(hashlib.sha256(image.tobytes() + bytes([label])).digest() for image, label in pairs)
 
 
+@pytest.mark.slow
 def test_tfds_and_idx_routes_give_the_same_examples(mnist_folder, prepared, capfd, monkeypatch):
     monkeypatch.setattr(sys, "meta_path", [NoTensorFlow, *sys.meta_path])
     by_tfds, by_idx = load_mnist(prepared), load_mnist(mnist_folder)
@@ -108,6 +109,7 @@ def test_tfds_and_idx_routes_give_the_same_examples(mnist_folder, prepared, capf
         assert sorted_digests(by_tfds, rows) == sorted_digests(by_idx, rows)
 
 
+@pytest.mark.slow
 def test_the_cache_is_used_and_replaced_when_damaged(prepared, monkeypatch):
     dataset = load_mnist(prepared)
     cache = prepared / "mnist" / "decoded-3.0.1.npz"
@@ -122,6 +124,7 @@ def test_the_cache_is_used_and_replaced_when_damaged(prepared, monkeypatch):
     assert [path.name for path in cache.parent.iterdir() if "tmp" in path.name] == []
 
 
+@pytest.mark.slow
 def test_a_damaged_prepared_folder_is_rejected(prepared, tmp_path):
     shutil.copytree(prepared / "mnist" / "3.0.1", tmp_path / "mnist" / "3.0.1")
     records = tmp_path / "mnist" / "3.0.1" / "mnist-test.array_record-00000-of-00001"
