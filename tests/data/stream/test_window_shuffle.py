@@ -7,7 +7,7 @@ import pytest
 
 from aejax.data.shuffling import shuffle_epoch, steps_per_epoch
 from aejax.data.stream.schedule import StreamSchedule
-from aejax.data.stream.window_shuffle import WindowShuffle
+from aejax.data.stream.window_shuffle import ORDER_VERSION, WindowShuffle
 from tests.data.stream.counting import counting_stream, rows_of_passes
 
 
@@ -30,6 +30,15 @@ def test_passes_and_seeds_have_different_orders_that_are_reproducible():
     np.testing.assert_array_equal(rows_of_passes(counting_stream(500, 100), 20, 2), [first, second])
     other_seed = dataclasses.replace(counting_stream(500, 100), seed=1)
     assert not np.array_equal(rows_of_passes(other_seed, 20, 1)[0], first)
+
+
+def test_the_order_is_that_of_this_order_version():
+    # Fails if another version of Grain shuffles differently: checkpoints within a pass would then resume in a wrong
+    # order, so ORDER_VERSION must be increased.
+    assert ORDER_VERSION == 2
+    shuffle = WindowShuffle(counting_stream(24, 8, [5]))
+    assert shuffle.rows(0, np.arange(8)).tolist() == [4, 10, 16, 9, 15, 20, 23, 11]
+    assert shuffle.rows(1, np.arange(8)).tolist() == [8, 10, 21, 9, 13, 16, 19, 14]
 
 
 def test_the_order_does_not_depend_on_the_schedule():
