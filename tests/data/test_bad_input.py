@@ -77,11 +77,11 @@ def idx(name: str, content: bytes):
     return "idx", write
 
 
-def images(spoil):
+def images(add_fault):
     def write(folder: Path) -> None:
         folder.mkdir()
         image_samples(folder)
-        spoil(folder)
+        add_fault(folder)
 
     return "images", write
 
@@ -176,20 +176,20 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_is_rejected_on_one_line_before_allocation(case, tmp_path, monkeypatch):
-    name, write, named = CASES[case]
+    name, write, mentioned = CASES[case]
     path = tmp_path / "set" / name
     path.parent.mkdir()
     write(path)
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.setattr(memory, "available_host_memory", lambda: AVAILABLE)
     message = error_message(load_dataset, DataConfig(dataset=str(path)))
-    assert named in message
+    assert mentioned in message
     assert name in message
     assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
-    ("config", "named"),
+    ("config", "mentioned"),
     [
         (DataConfig(dataset=""), "names nothing"),
         (DataConfig(dataset="~nobody-of-that-name/x.csv"), "no home is known for ~nobody-of-that-name"),
@@ -201,8 +201,8 @@ def test_bad_input_is_rejected_on_one_line_before_allocation(case, tmp_path, mon
     ],
     ids=lambda value: value.dataset[:20] if isinstance(value, DataConfig) else "",
 )
-def test_unusable_names_are_rejected(config, named):
-    assert named in error_message(load_dataset, config)
+def test_unusable_names_are_rejected(config, mentioned):
+    assert mentioned in error_message(load_dataset, config)
 
 
 def test_a_file_may_be_a_symlink_and_is_not_modified(tmp_path):

@@ -42,7 +42,7 @@ def test_tabular_fields_reach_make_classification():
 
 
 @pytest.mark.parametrize(
-    ("fields", "named"),
+    ("fields", "mentioned"),
     [
         pytest.param({"tabular_informative": 20}, "--tabular-informative 20 and --tabular-redundant 90", id="too many"),
         pytest.param({"tabular_informative": 1}, "--tabular-informative 1", id="too few corners"),
@@ -55,5 +55,5 @@ def test_tabular_fields_reach_make_classification():
         pytest.param({"tabular_seed": 2**32}, "--tabular-seed 4294967296", id="seed too large"),
     ],
 )
-def test_invalid_tabular_fields_are_rejected_by_flag(fields, named):
-    assert named in error_message(tabular, DataConfig(**fields))
+def test_invalid_tabular_fields_are_rejected_by_flag(fields, mentioned):
+    assert mentioned in error_message(tabular, DataConfig(**fields))

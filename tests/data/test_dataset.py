@@ -157,26 +157,26 @@ BAD_EXTRAS = {
 }
 
 
-def check_error(named: str, *args: object, **kwargs: object) -> None:
+def check_error(mentioned: str, *args: object, **kwargs: object) -> None:
     message = error_message(make_dataset, "t", *args, source="SOURCE", **kwargs)
-    assert named in message
+    assert mentioned in message
     assert message.startswith("SOURCE: ")
 
 
 @pytest.mark.parametrize("case", BAD_INPUTS)
 def test_bad_inputs_are_rejected_by_name(case):
-    inputs, named = BAD_INPUTS[case]
+    inputs, mentioned = BAD_INPUTS[case]
     names = list("abc") if case in ("nan", "infinity", "beyond float32") else None
-    check_error(named, inputs, LABELS, feature_names=names)
+    check_error(mentioned, inputs, LABELS, feature_names=names)
 
 
 @pytest.mark.parametrize("case", BAD_LABELS)
 def test_bad_labels_are_rejected_by_name(case):
-    labels, named = BAD_LABELS[case]
-    check_error(named, TABLE, labels)
+    labels, mentioned = BAD_LABELS[case]
+    check_error(mentioned, TABLE, labels)
 
 
 @pytest.mark.parametrize("case", BAD_EXTRAS)
 def test_bad_splits_and_names_are_rejected_by_name(case):
-    extras, named = BAD_EXTRAS[case]
-    check_error(named, TABLE, LABELS, **extras)
+    extras, mentioned = BAD_EXTRAS[case]
+    check_error(mentioned, TABLE, LABELS, **extras)

@@ -27,7 +27,7 @@ PACKED = gzip.compress(GOOD, mtime=0)
 
 
 @pytest.mark.parametrize(
-    ("content", "named"),
+    ("content", "mentioned"),
     [
         pytest.param(b"", "(none)", id="empty"),
         pytest.param(b"\x89PNG\r\n\x1a\n", "89 50 4e 47", id="another format"),
@@ -47,12 +47,12 @@ PACKED = gzip.compress(GOOD, mtime=0)
         pytest.param(PACKED + b"more", "corrupt gzip", id="gzip: rubbish at the end"),
     ],
 )
-def test_damaged_idx_files_are_rejected(tmp_path, content, named):
+def test_damaged_idx_files_are_rejected(tmp_path, content, mentioned):
     path = tmp_path / "array"
     path.write_bytes(content)
     message = error_message(read_idx, path)
     assert message.startswith(str(path))
-    assert named in message
+    assert mentioned in message
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -73,7 +73,7 @@ def test_an_idx_folder_gives_training_then_test_rows(tmp_path, spelling):
 
 
 @pytest.mark.parametrize(
-    ("replaced", "named"),
+    ("replaced", "mentioned"),
     [
         pytest.param({"t10k-labels-idx1-ubyte": None}, "t10k-labels-idx1-ubyte", id="missing"),
         pytest.param({"train-labels-idx1-ubyte": idx_bytes(LABELS[:13])}, "14 images and", id="counts differ"),
@@ -82,7 +82,7 @@ def test_an_idx_folder_gives_training_then_test_rows(tmp_path, spelling):
         pytest.param({"train-labels-idx1-ubyte": idx_bytes(LABELS[:14], 0x0D)}, "float32", id="float labels"),
     ],
 )
-def test_mismatched_idx_files_are_rejected(tmp_path, replaced, named):
+def test_mismatched_idx_files_are_rejected(tmp_path, replaced, mentioned):
     message = error_message(load_idx_folder, write_folder(tmp_path, replaced), "small")
     assert message.startswith(str(tmp_path))
-    assert named in message
+    assert mentioned in message

@@ -183,9 +183,9 @@ def picture_twice(root: Path) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_unexpected_files_and_folders_are_named(tmp_path, fault):
-    layout, spoil, named = FAULTS[fault]
-    spoil(layout(tmp_path))
-    assert named.format(tmp_path, tmp_path) in error_message(load_dataset, DataConfig(dataset=str(tmp_path)))
+    layout, add_fault, mentioned = FAULTS[fault]
+    add_fault(layout(tmp_path))
+    assert mentioned.format(tmp_path, tmp_path) in error_message(load_dataset, DataConfig(dataset=str(tmp_path)))
 
 
 def test_the_layouts_are_valid_before_a_fault_is_added(tmp_path):

@@ -121,7 +121,7 @@ def test_the_first_picture_of_a_multi_picture_jpeg_is_used():
 
 
 @pytest.mark.parametrize(
-    ("content", "named"),
+    ("content", "mentioned"),
     [
         pytest.param(encoded(GREY.astype(np.uint16)), "16 bits", id="16-bit grey"),
         pytest.param(raw_png(16, 2, bytes(6)), "16 bits", id="16-bit colour"),
@@ -137,10 +137,10 @@ def test_the_first_picture_of_a_multi_picture_jpeg_is_used():
         pytest.param(raw_png(8, 0, bytes(10), (5, 6)), "damaged", id="fewer pixels than announced"),
     ],
 )
-def test_ambiguous_or_damaged_images_are_rejected_by_name(content, named):
+def test_ambiguous_or_damaged_images_are_rejected_by_name(content, mentioned):
     message = decode_error(encoded(GREY), content)
     assert message.startswith("image 1: ")
-    assert named in message
+    assert mentioned in message
 
 
 @pytest.mark.parametrize("limit", [29, 14], ids=["up to twice the limit Pillow only warns", "above it raises"])
@@ -204,8 +204,8 @@ def test_the_first_of_several_damaged_images_is_named():
 def test_differing_sizes_are_reported_with_two_examples():
     odd = encoded(np.zeros((4, 9), np.uint8))
     message = decode_error(odd, encoded(GREY), encoded(GREY))
-    for named in ("the set: images of 2 sizes", "image 1 has 5 x 6", "2 of 3", "image 0 9 x 4", "--image-size"):
-        assert named in message
+    for mentioned in ("the set: images of 2 sizes", "image 1 has 5 x 6", "2 of 3", "image 0 9 x 4", "--image-size"):
+        assert mentioned in message
 
 
 @pytest.mark.parametrize("size", [1, 4, 17])

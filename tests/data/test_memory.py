@@ -79,8 +79,8 @@ def test_accelerator_memory_is_checked():
     half_full = accelerator(3, bytes_limit=80 * GIB, bytes_in_use=40 * GIB)
     require_device_memory("photos", 39 * GIB, GIB, iter([half_full]))
     message = error_message(require_device_memory, "photos", 39 * GIB, GIB + 1, iter([half_full]))
-    for named in ("photos", "39.0 GiB of examples", "take 40.0 GiB", "H100 3 of 80.0 GiB"):
-        assert named in message
+    for mentioned in ("photos", "39.0 GiB of examples", "take 40.0 GiB", "H100 3 of 80.0 GiB"):
+        assert mentioned in message
 
 
 def test_every_accelerator_must_have_room():

@@ -55,7 +55,7 @@ def test_only_grayscale_images_gain_a_channel(tmp_path, inputs, shape, value_ran
 
 
 @pytest.mark.parametrize(
-    ("arrays", "named"),
+    ("arrays", "mentioned"),
     [
         pytest.param({"a": IMAGES, "y": LABELS}, "a, y", id="unknown names"),
         pytest.param({}, "(none)", id="no arrays"),
@@ -84,8 +84,8 @@ def test_only_grayscale_images_gain_a_channel(tmp_path, inputs, shape, value_ran
         ),
     ],
 )
-def test_unsuitable_arrays_are_rejected_by_name(tmp_path, arrays, named):
-    assert named in npz_error(npz(tmp_path, **arrays))
+def test_unsuitable_arrays_are_rejected_by_name(tmp_path, arrays, mentioned):
+    assert mentioned in npz_error(npz(tmp_path, **arrays))
 
 
 def as_npy(array: np.ndarray) -> bytes:
@@ -95,7 +95,7 @@ def as_npy(array: np.ndarray) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("damage", "named"),
+    ("damage", "mentioned"),
     [
         pytest.param(lambda good: b"", "not an intact .npz", id="empty"),
         pytest.param(lambda good: good[:-40], "not an intact .npz", id="truncated"),
@@ -104,7 +104,7 @@ def as_npy(array: np.ndarray) -> bytes:
         pytest.param(lambda good: as_npy(IMAGES), "single .npy", id="npy"),
     ],
 )
-def test_damaged_files_are_rejected(tmp_path, damage, named):
+def test_damaged_files_are_rejected(tmp_path, damage, mentioned):
     path = npz(tmp_path, x=IMAGES, y=LABELS)
     path.write_bytes(damage(path.read_bytes()))
-    assert named in npz_error(path)
+    assert mentioned in npz_error(path)

@@ -97,7 +97,7 @@ HOLED = [1.0, 2.0, None, 4.0, 5.0, 6.0, 7.0, 8.0]
 
 
 @pytest.mark.parametrize(
-    ("columns", "named"),
+    ("columns", "mentioned"),
     [
         pytest.param({"height": ["tall"] * 8}, "column 'height' is string", id="text"),
         pytest.param({"height": [[1, 2]] * 8}, "column 'height' is list", id="lists"),
@@ -112,8 +112,8 @@ HOLED = [1.0, 2.0, None, 4.0, 5.0, 6.0, 7.0, 8.0]
         pytest.param({"__index_level_0__": np.arange(8)}, "index=False", id="pandas index"),
     ],
 )
-def test_unsuitable_columns_are_rejected_by_name(tmp_path, columns, named):
-    assert named in parquet_error(table(tmp_path, columns))
+def test_unsuitable_columns_are_rejected_by_name(tmp_path, columns, mentioned):
+    assert mentioned in parquet_error(table(tmp_path, columns))
 
 
 def test_rows_of_missing_values_are_counted_across_blocks(tmp_path, monkeypatch):
@@ -128,7 +128,7 @@ def test_an_unknown_label_column_is_reported_with_the_existing_ones(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "named"),
+    ("content", "mentioned"),
     [
         pytest.param(pyarrow.table({"kind": ["a", "b"]}), "1 column(s)", id="one column"),
         pytest.param(pyarrow.table({"a": np.arange(0), "kind": np.arange(0)}), "no rows", id="no rows"),
@@ -137,9 +137,9 @@ def test_an_unknown_label_column_is_reported_with_the_existing_ones(tmp_path):
         ),
     ],
 )
-def test_tables_without_rows_or_distinct_columns_are_rejected(tmp_path, content, named):
+def test_tables_without_rows_or_distinct_columns_are_rejected(tmp_path, content, mentioned):
     pyarrow_parquet.write_table(content, tmp_path / "set.parquet")
-    assert named in parquet_error(tmp_path / "set.parquet")
+    assert mentioned in parquet_error(tmp_path / "set.parquet")
 
 
 def test_damaged_files_raise_input_errors_only(tmp_path):

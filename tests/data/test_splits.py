@@ -167,7 +167,7 @@ def test_digests_are_equal_only_for_equal_splits():
 
 
 @pytest.mark.parametrize(
-    ("counts", "config", "named"),
+    ("counts", "config", "mentioned"),
     [
         pytest.param([80, 3], SplitConfig(test_fraction=0.01), "class '1' has no test rows", id="test"),
         pytest.param(
@@ -175,9 +175,9 @@ def test_digests_are_equal_only_for_equal_splits():
         ),
     ],
 )
-def test_a_class_without_rows_is_named(counts, config, named):
+def test_a_class_without_rows_is_named(counts, config, mentioned):
     labels = np.repeat([0, 1], counts)
     data = make_dataset("scarce", np.zeros((len(labels), 1)), labels, source="scarce")
     with pytest.raises(InputError) as caught:
         make_split(data, config, 2)
-    assert named in str(caught.value)
+    assert mentioned in str(caught.value)

@@ -96,7 +96,7 @@ def table(line: str = "", at: int = 4, header: str = "width,height,kind") -> str
 
 
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("text", "mentioned"),
     [
         pytest.param("", "empty", id="empty"),
         pytest.param("\n \n", "empty", id="blank"),
@@ -123,18 +123,18 @@ def table(line: str = "", at: int = 4, header: str = "width,height,kind") -> str
         pytest.param('a,label\n1,"' + "x" * 200_000, "field", id="an open quote"),
     ],
 )
-def test_bad_tables_are_rejected_with_the_line(tmp_path, text, named):
-    assert named in csv_error(csv_file(tmp_path, text))
+def test_bad_tables_are_rejected_with_the_line(tmp_path, text, mentioned):
+    assert mentioned in csv_error(csv_file(tmp_path, text))
 
 
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("text", "mentioned"),
     [
         pytest.param(table(), "width, height, kind", id="no such column"),
         pytest.param("\n".join(GOOD_ROWS), "no header line", id="no header"),
     ],
 )
-def test_an_unknown_label_column_is_rejected(tmp_path, text, named):
+def test_an_unknown_label_column_is_rejected(tmp_path, text, mentioned):
     message = csv_error(csv_file(tmp_path, text), label_column="colour")
     assert "colour" in message
-    assert named in message
+    assert mentioned in message

@@ -13,7 +13,7 @@ from tiny_tfds import (
     RECORDS,
     TWO_LABELS,
     TWO_RECORDS,
-    kinds,
+    feature_types,
     pairs,
     png,
     tfds_error,
@@ -79,7 +79,7 @@ def test_name_config_and_version_select_the_set(tmp_path):
 
 def test_images_of_several_sizes_are_resized_or_rejected(tmp_path):
     sizes = [{"image": png(np.zeros((3 + i % 2, 5), np.uint8)), "label": i % 3} for i in range(12)]
-    write(tmp_path, {**PICTURE, "image": kinds.Image(shape=(None, None, 1))}, {"train": sizes})
+    write(tmp_path, {**PICTURE, "image": feature_types.Image(shape=(None, None, 1))}, {"train": sizes})
     assert load_tfds("tiny", tmp_path, image_size=2).example_shape == (2, 2, 1)
     message = tfds_error("tiny", tmp_path)
     assert "tfds:tiny: images of 2 sizes" in message
@@ -99,8 +99,10 @@ def test_numeric_features_are_concatenated_with_names(tmp_path):
 def test_nested_features_are_read(tmp_path):
     nested = [{"wine": {"acid": i, "sugar": 2 * i}, "id": "x", "kind": i % 2} for i in range(12)]
     features = {
-        "wine": kinds.FeaturesDict({"acid": kinds.Scalar(np.int32), "sugar": kinds.Scalar(np.int32)}),
-        "id": kinds.Text(),
+        "wine": feature_types.FeaturesDict(
+            {"acid": feature_types.Scalar(np.int32), "sugar": feature_types.Scalar(np.int32)}
+        ),
+        "id": feature_types.Text(),
         "kind": FLAT["kind"],
     }
     write(tmp_path, features, {"train": nested}, supervised=("wine", "kind"))
@@ -111,7 +113,7 @@ def test_nested_features_are_read(tmp_path):
 
 @pytest.mark.parametrize(("dtype", "value_range"), [(np.uint8, (0, 255)), (np.float32, None)])
 def test_a_single_feature_keeps_its_shape(tmp_path, dtype, value_range):
-    features = {"pixels": kinds.Tensor(shape=(2, 3, 1), dtype=dtype), "kind": FLAT["kind"]}
+    features = {"pixels": feature_types.Tensor(shape=(2, 3, 1), dtype=dtype), "kind": FLAT["kind"]}
     records = [{"pixels": np.full((2, 3, 1), i, dtype), "kind": i % 2} for i in range(12)]
     write(tmp_path, features, {"train": records})
     dataset = load_tfds("tiny", tmp_path)
@@ -142,7 +144,7 @@ def test_absent_classes_are_left_out(tmp_path):
 
 @pytest.mark.parametrize(
     ("feature", "values", "expected"),
-    [(kinds.Text(), ["no", "yes"], ("no", "yes")), (kinds.Scalar(np.int64), [7, 40], ("7", "40"))],
+    [(feature_types.Text(), ["no", "yes"], ("no", "yes")), (feature_types.Scalar(np.int64), [7, 40], ("7", "40"))],
     ids=["text", "whole numbers"],
 )
 def test_labels_may_be_text_or_integers(tmp_path, feature, values, expected):

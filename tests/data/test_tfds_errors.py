@@ -2,12 +2,24 @@
 
 import numpy as np
 import pytest
-from tiny_tfds import FLAT, IMAGES, NUMBERS, PICTURE, RECORDS, TWO_LABELS, TWO_RECORDS, kinds, png, tfds_error, write
+from tiny_tfds import (
+    FLAT,
+    IMAGES,
+    NUMBERS,
+    PICTURE,
+    RECORDS,
+    TWO_LABELS,
+    TWO_RECORDS,
+    feature_types,
+    png,
+    tfds_error,
+    write,
+)
 
 UNLABELLED = [*RECORDS[:-2], *({**record, "label": -1} for record in RECORDS[-2:])]
 REFUSALS = {
     "no class feature": (
-        {**PICTURE, "label": kinds.Text()},
+        {**PICTURE, "label": feature_types.Text()},
         [record | {"label": "x"} for record in RECORDS],
         "--label-column, expected one of image, label",
     ),
@@ -18,24 +30,24 @@ REFUSALS = {
         "its inputs are image and mask; expected one image",
     ),
     "text among the inputs": (
-        {**FLAT, "name": kinds.Text()},
+        {**FLAT, "name": feature_types.Text()},
         [record | {"name": "x"} for record in NUMBERS],
         "feature name is Text",
     ),
     "a class among the inputs": (
-        {"a": FLAT["a"], "sex": FLAT["kind"], "kind": kinds.Scalar(np.int64)},
+        {"a": FLAT["a"], "sex": FLAT["kind"], "kind": feature_types.Scalar(np.int64)},
         [{"a": i, "sex": i % 2, "kind": i % 2} for i in range(12)],
         "feature sex is",
         {"label": "kind"},
     ),
     "a sequence": (
-        {"a": kinds.Sequence(np.float32), "kind": FLAT["kind"]},
+        {"a": feature_types.Sequence(np.float32), "kind": FLAT["kind"]},
         [{"a": [1.0] * i, "kind": i % 2} for i in range(12)],
         "feature a is Sequence",
     ),
     "no inputs": ({"kind": FLAT["kind"]}, [{"kind": i % 2} for i in range(12)], "no features besides kind"),
     "16-bit images": (
-        {**PICTURE, "image": kinds.Image(shape=(4, 5, 1), dtype=np.uint16)},
+        {**PICTURE, "image": feature_types.Image(shape=(4, 5, 1), dtype=np.uint16)},
         [{**record, "image": png(IMAGES[0].astype(np.uint16))} for record in RECORDS],
         "uint16 pixels",
     ),
@@ -47,11 +59,11 @@ REFUSALS = {
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_unsuitable_sets_are_rejected(tmp_path, case):
-    features, records, named, *options = REFUSALS[case]
+    features, records, mentioned, *options = REFUSALS[case]
     write(tmp_path, features, {"train": records})
     message = tfds_error("tiny", tmp_path, **dict(*options))
     assert message.startswith(("tfds:tiny", "--image-size"))
-    assert named in message
+    assert mentioned in message
 
 
 def test_several_splits_without_train_are_rejected(tmp_path):
@@ -92,7 +104,7 @@ def test_damaged_files_are_rejected_with_their_folder(tmp_path):
 
 
 def test_a_label_without_a_class_name_is_damage(tmp_path):
-    features = {**PICTURE, "label": kinds.ClassLabel(names=["red", "green", "blue"])}
+    features = {**PICTURE, "label": feature_types.ClassLabel(names=["red", "green", "blue"])}
     folder = write(tmp_path, features)
     (folder / "label.labels.txt").write_text("red\n")
     assert "damaged" in tfds_error("tiny", tmp_path)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tiny_tfds import COLOURS, RECORDS, kinds, write
+from tiny_tfds import COLOURS, RECORDS, feature_types, write
 
 from aejax.data.stream.source import DataSource
 from aejax.data.stream.tfds import open_tfds
@@ -12,7 +12,10 @@ from aejax.errors import InputError
 
 @pytest.mark.parametrize("encoded", [True, False])
 def test_a_stream_equals_the_set_in_memory(encoded, tmp_path):
-    numbers = {"left": kinds.Tensor(shape=(2,), dtype=np.float32), "label": kinds.ClassLabel(names=COLOURS)}
+    numbers = {
+        "left": feature_types.Tensor(shape=(2,), dtype=np.float32),
+        "label": feature_types.ClassLabel(names=COLOURS),
+    }
     tables = [{"left": np.full(2, row, np.float32), "label": row % 3} for row in range(30)]
     records, features = (RECORDS, None) if encoded else (tables, numbers)
     write(tmp_path, features, splits={"train": records[:20], "test": records[20:]})

@@ -10,13 +10,13 @@ from PIL import Image
 
 from aejax.data.tfds_dataset import load_tfds
 
-kinds = tfds.features
+feature_types = tfds.features
 OFFLINE = tfds.download.DownloadConfig(try_download_gcs=False)
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (30, 4, 5), dtype=np.uint8)
 LABELS = np.arange(30) % 3
 COLOURS = ("red", "green", "blue")
-PICTURE = {"image": kinds.Image(shape=(4, 5, 1)), "label": kinds.ClassLabel(names=COLOURS)}
+PICTURE = {"image": feature_types.Image(shape=(4, 5, 1)), "label": feature_types.ClassLabel(names=COLOURS)}
 
 
 def png(image: np.ndarray) -> bytes:
@@ -29,12 +29,12 @@ RECORDS = [{"image": png(image), "label": int(label)} for image, label in zip(IM
 
 NUMBERS = [{"a": i / 4, "b": i, "c": [i, i + 1.0, i + 2.0], "kind": i % 2} for i in range(12)]
 FLAT = {
-    "a": kinds.Scalar(np.float32),
-    "b": kinds.Scalar(np.int64),
-    "c": kinds.Tensor(shape=(3,), dtype=np.float32),
-    "kind": kinds.ClassLabel(names=["no", "yes"]),
+    "a": feature_types.Scalar(np.float32),
+    "b": feature_types.Scalar(np.int64),
+    "c": feature_types.Tensor(shape=(3,), dtype=np.float32),
+    "kind": feature_types.ClassLabel(names=["no", "yes"]),
 }
-TWO_LABELS = {**PICTURE, "size": kinds.ClassLabel(names=["small", "large"])}
+TWO_LABELS = {**PICTURE, "size": feature_types.ClassLabel(names=["small", "large"])}
 TWO_RECORDS = [record | {"size": i % 2} for i, record in enumerate(RECORDS)]
 
 
@@ -48,7 +48,7 @@ def builder_class(features, splits, supervised=None, version="1.0.0", config=Non
 
         def _info(self):
             return tfds.core.DatasetInfo(
-                builder=self, features=kinds.FeaturesDict(features), supervised_keys=supervised
+                builder=self, features=feature_types.FeaturesDict(features), supervised_keys=supervised
             )
 
         def _split_generators(self, dl_manager):
