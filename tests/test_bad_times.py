@@ -122,9 +122,9 @@ def test_a_fault_of_our_own_keeps_its_traceback(failure):
 
 def script_body(name, monkeypatch):
     """The body of a script, in this process."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setitem(sys.modules, f"script_{name}", module)
     spec.loader.exec_module(module)
     return module.main
 

@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[1]
 
 def script(name, monkeypatch):
     """The body of a script, for JAX that has started: with the devices there are."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setitem(sys.modules, f"script_{name}", module)
     spec.loader.exec_module(module)
     for door in {"configure_cpu_devices", "configure_devices"} & vars(module).keys():
         monkeypatch.setattr(module, door, lambda *_: None)

@@ -16,7 +16,7 @@ def bits(tree):
     return [(np.asarray(leaf).shape, np.asarray(leaf).tobytes()) for leaf in jax.tree.leaves(tree)]
 
 
-# One of each way to train; tests/robustness/__main__.py does the same with every kind.
+# One of each way to train; `python -m tests.robustness` does the same with every kind.
 KINDS_RESUMED = ("undercomplete", "batch-top-k", "vae", "conv", "stacked")
 
 
