@@ -15,7 +15,7 @@ import pytest
 from sklearn.datasets import load_wine
 
 import aejax
-from aejax.experiments.pretrain import load_pretrained
+from aejax.experiments.pretrained import load_pretrained
 
 FIXTURES = Path(__file__).parent / "fixtures" / "version-0.1.0"
 ENVIRONMENT_FIELDS = ("environment", "seconds", "seconds_per_seed_and_epoch")  # differ between machines

@@ -9,7 +9,6 @@ from jaxtyping import Float
 
 from aejax.data.leakage import LeakageError
 from aejax.errors import require
-from aejax.experiments.compilation import cached_jit
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.methods import Method
@@ -34,11 +33,6 @@ def require_knn_validation_rows(experiment: Experiment, methods: Mapping[str, Me
         f"--valid-fraction {experiment.config.split.valid_fraction}: leaves no validation rows to choose k by; raise "
         f"it, or leave {' and '.join(choosing)} out of --methods",
     )
-
-
-@cached_jit
-def _jit_apply(run: Callable[..., Any]) -> Callable[..., Any]:
-    return jax.jit(run)
 
 
 def require_evaluation_mode(
@@ -66,7 +60,7 @@ def require_evaluation_mode(
     rows = experiment.split.test[: len(single_outputs)]
     inputs = scaled_inputs(experiment, 0, rows)
     own = jax.tree.map(lambda leaf: leaf[0], variables)
-    beside = np.asarray(experiment.compiler(_jit_apply(apply), own, inputs)).reshape(len(rows), -1)
+    beside = np.asarray(jax.jit(apply)(own, inputs)).reshape(len(rows), -1)
     single_outputs = single_outputs.reshape(len(rows), -1)
     finite = np.isfinite(single_outputs).all(axis=1)  # a seed that diverged may have left infinities
     apart = np.abs(beside[finite] - single_outputs[finite]).max(axis=1)

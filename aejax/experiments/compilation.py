@@ -1,9 +1,8 @@
-"""Ahead-of-time compilation, with its seconds counted apart."""
+"""Compile time, counted apart from run time, and jitted programs that equal arguments share."""
 
 import functools
 import gc
 import time
-import weakref
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,44 +16,54 @@ _CACHED_JITS: list[Any] = []
 
 
 def cached_jit(make: Callable[Parameters, Program]) -> Callable[Parameters, Program]:
-    """Give the same jitted program for the same arguments, until programs are forgotten."""
-    remembered = functools.lru_cache(maxsize=128)(make)
-    _CACHED_JITS.append(remembered)
-    return remembered  # type: ignore[return-value]
+    """Makes a function return the same jitted program for equal arguments, until `clear_compiled`."""
+    cached = functools.lru_cache(maxsize=128)(make)
+    _CACHED_JITS.append(cached)
+    return cached  # type: ignore[return-value]
 
 
 def clear_compiled(data: Any) -> None:
-    """Let go what every `program_maker` has made, and what was compiled of it, if the arrays `beside` are large.
+    """Drops the programs of every `cached_jit` function if `data` is large: few of them serve two methods.
 
-    Each is some tens of megabytes, and few serve two methods.
+    A compiled program takes tens of megabytes, and goes with the last reference to its jitted function.
     """
     if is_large(data):
-        for maker in _CACHED_JITS:
-            maker.cache_clear()
+        for cached in _CACHED_JITS:
+            cached.cache_clear()
         gc.collect()
         malloc_trim(data)
 
 
-class Compiler:
-    """Calls jitted programs, compiling each once for every combination of shapes, for as long as somebody holds it."""
+class _CompileTimer:
+    """Sums the durations of JAX's compile events: tracing, lowering and XLA."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0  # spent compiling since the last `take_seconds`
-        self._compiled: weakref.WeakKeyDictionary[Any, dict[Any, Callable[..., Any]]] = weakref.WeakKeyDictionary()
+        self.seconds = 0.0
 
-    def __call__(self, program: Callable[..., Any], *args: Any) -> Any:
-        """`program(*args)`."""
-        leaves, structure = jax.tree.flatten(args)
-        signature = (structure, tuple((jax.numpy.shape(x), jax.numpy.result_type(x)) for x in leaves))
-        known = self._compiled.setdefault(program, {})
-        if signature not in known:
-            start = time.perf_counter()
-            known[signature] = program.lower(*args).compile()  # type: ignore[attr-defined]
-            malloc_trim(args)
-            self.seconds += time.perf_counter() - start
-        return known[signature](*args)
+    def __call__(self, event: str, duration_secs: float, **_: str | int) -> None:
+        if event.startswith("/jax/core/compile/"):
+            self.seconds += duration_secs
 
-    def pop_seconds(self) -> float:
-        """Compile seconds since the last call."""
-        seconds, self.seconds = self.seconds, 0.0
-        return seconds
+
+@functools.cache
+def _compile_timer() -> _CompileTimer:
+    timer = _CompileTimer()
+    jax.monitoring.register_event_duration_secs_listener(timer)
+    return timer
+
+
+class Stopwatch:
+    """Seconds since it was made, those of compiling apart."""
+
+    def __init__(self) -> None:
+        self._start, self._compiled_before = time.perf_counter(), _compile_timer().seconds
+
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds of this process's compilations."""
+        return _compile_timer().seconds - self._compiled_before
+
+    @property
+    def run_seconds(self) -> float:
+        """All other seconds."""
+        return time.perf_counter() - self._start - self.compile_seconds

@@ -17,7 +17,6 @@ from aejax.data.scalers import Scaler, fit_scalers
 from aejax.data.splits import Split, make_split
 from aejax.errors import require
 from aejax.experiments.checkpointing import ResultCache
-from aejax.experiments.compilation import Compiler
 from aejax.experiments.progress import ProgressReporter
 from aejax.train.keys import KeyUse, seed_keys
 from aejax.train.plan import Plan, make_plan
@@ -41,7 +40,6 @@ class Experiment:
     device_scaler: Scaler  # `scaler`, laid over the devices
     test_rows: Int[Array, " n_test"]  # on every device
     reporter: ProgressReporter
-    compiler: Compiler
     result_cache: ResultCache  # of trainings under way; nothing is kept where no run is filled
 
     def keys(self, use: KeyUse) -> Key[Array, " padded"]:
@@ -120,7 +118,6 @@ def prepare_experiment(
         device_scaler=plan.shard(scaler),
         test_rows=plan.replicate(split.test.astype(np.int32)),
         reporter=reporter,
-        compiler=Compiler(),
         result_cache=ResultCache(),
     )
 

@@ -1,4 +1,4 @@
-"""Everything people do with a trained autoencoder, done with one: parts, figures, `explore.json` and a page."""
+"""Analyses of a trained autoencoder: figures, `explore.json` and a page."""
 
 import time
 from pathlib import Path
@@ -15,17 +15,18 @@ from aejax.experiments.exploring import weights as inside
 from aejax.experiments.exploring.anomaly import count_anomaly_epochs, make_anomaly_detection
 from aejax.experiments.exploring.loaded_model import LoadedModel, load_model
 from aejax.experiments.exploring.protocol import Analysis, Skipped
-from aejax.experiments.progress import ProgressReporter, open_reporter
-from aejax.experiments.run_dir import load_finished, open_run_dir
+from aejax.experiments.job import FillRun, Job, run_job
+from aejax.experiments.progress import ProgressReporter
 from aejax.report.analysis_page import render_analysis_page
 from aejax.storage.atomic_io import to_jsonable, write_atomically
+from aejax.storage.runs import Run
 from aejax.train.plan import make_plan
 
 EXPLORE_RESULTS = "explore.json"  # written last: where it is, everything is
 
 
 def make_analyses(reporter: ProgressReporter) -> dict[str, Analysis]:
-    """Every part by name, in the order of the page."""
+    """Returns the analyses by name, in the order of the page."""
     return {
         "reconstructions": restored.reconstructions,
         "denoising": restored.denoising,
@@ -44,46 +45,47 @@ def make_analyses(reporter: ProgressReporter) -> dict[str, Analysis]:
 def explore(
     run_dir: Path, config: ExploreConfig, out: Path, console: Console, checkpoint: CheckpointConfig = CheckpointConfig()
 ) -> dict[str, Any]:
-    """Explore a pretraining run into a folder: figures, `explore.json`, `explore.md`.
+    """Analyses a pretraining run into a folder: figures, `explore.json`, `explore.md`.
 
-    An exploration of the same run with the same settings that the folder already holds is just read.
+    A finished exploration of the same run with the same settings is read.
 
     Raises:
         InputError: the run cannot be opened, the data are not those it was trained on, or the folder is not free.
     """
-    began = time.perf_counter()
-    subject = load_model(run_dir, config)
-    settings = {"run": subject.pretrained.results["config"], **to_dict(config)}
-    if (known := load_finished(out, settings, checkpoint, console, EXPLORE_RESULTS)) is not None:
-        return known
-    ahead = count_anomaly_epochs(subject)
-    with (
-        open_reporter(console, total_epochs=max(ahead, 1)) as reporter,
-        open_run_dir(out, settings, checkpoint, console, began) as (run, _),
-    ):
-        for figure in run.folder.glob("*.png"):  # of an attempt that was interrupted
-            figure.unlink()
-        parts, skipped = _run_analyses(subject, reporter, run.folder)
-        results = to_jsonable(_build_results(subject, parts, skipped, run.seconds))
-        write_atomically(run.folder / "explore.md", render_analysis_page(results).encode())
-        run.finish(results, results_file=EXPLORE_RESULTS)
+    start_time = time.perf_counter()
+    model = load_model(run_dir, config)
+    settings = {"run": model.pretrained.results["config"], **to_dict(config)}
+
+    def prepare(reporter: ProgressReporter) -> FillRun:
+        return lambda run, _: _explore(model, reporter, run)
+
+    job = Job(settings, max(count_anomaly_epochs(model), 1), prepare, EXPLORE_RESULTS, remove=())
+    return run_job(job, out, console, checkpoint, start_time)
+
+
+def _explore(model: LoadedModel, reporter: ProgressReporter, run: Run) -> dict[str, Any]:
+    for figure in run.folder.glob("*.png"):  # of an attempt that was interrupted
+        figure.unlink()
+    analyses, skipped = _run_analyses(model, reporter, run.folder)
+    results: dict[str, Any] = to_jsonable(_build_results(model, analyses, skipped, run.seconds))
+    write_atomically(run.folder / "explore.md", render_analysis_page(results).encode())
     return results
 
 
 def _run_analyses(model: LoadedModel, reporter: ProgressReporter, out: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """What every part found, and why the others were left out."""
-    parts: dict[str, Any] = {}
+    """Returns the results of the analyses, and why the others were skipped."""
+    results: dict[str, Any] = {}
     skipped: dict[str, str] = {}
-    for name, part in make_analyses(reporter).items():
+    for name, analysis in make_analyses(reporter).items():
         reporter.start_method(name)
-        found = part(model, out)
-        if isinstance(found, Skipped):
-            skipped[name] = found.reason
-            reporter.finish_method(f"left out: {found.reason}")
+        result = analysis(model, out)
+        if isinstance(result, Skipped):
+            skipped[name] = result.reason
+            reporter.finish_method(f"left out: {result.reason}")
         else:
-            parts[name] = {"says": found.summary, **found.metrics, "figures": found.figures}
-            reporter.finish_method(found.summary)
-    return parts, skipped
+            results[name] = {"says": result.summary, **result.metrics, "figures": result.figures}
+            reporter.finish_method(result.summary)
+    return results, skipped
 
 
 def _build_results(

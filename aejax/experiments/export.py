@@ -11,7 +11,7 @@ import numpy as np
 from aejax.config.export import ExportConfig
 from aejax.errors import InputError, require
 from aejax.experiments.environment import provenance
-from aejax.experiments.pretrain import BEST_WEIGHTS, LAST_WEIGHTS, PretrainedModel, load_pretrained
+from aejax.experiments.pretrained import BEST_WEIGHTS, LAST_WEIGHTS, PretrainedModel, load_pretrained
 from aejax.report.model_card import render_model_card
 from aejax.storage.encoder_metadata import SCHEMA_VERSION, EncoderMetadata, EncoderMetrics, Preprocessing, Provenance
 from aejax.storage.export import ModelCardInputs, require_available, write_encoder

@@ -37,9 +37,7 @@ def apply_to_rows(
     """`run` of `rows` on the host, for every seed: features, or what a model's own classifier says."""
     program = row_program(experiment.plan, apply)
     placed = experiment.plan.replicate(rows.astype(np.int32))
-    return experiment.plan.to_host(
-        experiment.compiler(program, variables, experiment.device_scaler, placed, experiment.examples)
-    )
+    return experiment.plan.to_host(program(variables, experiment.device_scaler, placed, experiment.examples))
 
 
 class ExtractedFeatures(NamedTuple):
@@ -75,9 +73,7 @@ def extract_features(
         return ExtractedFeatures(experiment.examples.inputs, scaler)
     program = row_program(seed_chunk.plan, method.encode)
     every_row = seed_chunk.plan.replicate(np.arange(len(experiment.dataset.labels), dtype=np.int32))
-    return ExtractedFeatures(
-        experiment.compiler(program, seed_chunk.shard(variables), scaler, every_row, experiment.examples), None
-    )
+    return ExtractedFeatures(program(seed_chunk.shard(variables), scaler, every_row, experiment.examples), None)
 
 
 @jax.jit
@@ -89,7 +85,7 @@ def scaled_inputs(experiment: Experiment, seed: int, rows: Int[np.ndarray, " m"]
     """Inputs as a seed's scaler leaves them, on the host."""
     scaler = jax.tree.map(lambda leaf: leaf[seed], experiment.scaler)
     inputs = experiment.dataset.inputs[rows].reshape(len(rows), -1)
-    return np.asarray(experiment.compiler(_scaled, scaler, inputs))
+    return np.asarray(_scaled(scaler, inputs))
 
 
 def seed_features(
@@ -117,7 +113,7 @@ def gather_features(
     if features.shared:
         return np.stack([scaled_inputs(experiment, int(seed), rows) for seed in seed_chunk.seed_indices])
     placed = seed_chunk.plan.replicate(rows.astype(np.int32))
-    return seed_chunk.plan.to_host(experiment.compiler(_gather_program(seed_chunk.plan), features.values, placed))
+    return seed_chunk.plan.to_host(_gather_program(seed_chunk.plan)(features.values, placed))
 
 
 @cached_jit
@@ -134,7 +130,7 @@ def chunk_code_metrics(
     """`code_measures` of a turn's codes."""
     rows = seed_chunk.shard(experiment.split.train.astype(np.int32))
     program = _code_metrics_program(seed_chunk.plan)
-    return seed_chunk.plan.to_host(experiment.compiler(program, features.values, rows, experiment.test_rows))
+    return seed_chunk.plan.to_host(program(features.values, rows, experiment.test_rows))
 
 
 def evaluate_codes(

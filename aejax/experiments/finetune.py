@@ -7,7 +7,7 @@ import numpy as np
 import optax
 
 from aejax.experiments.experiment import Experiment
-from aejax.experiments.training import TrainingResult, train
+from aejax.experiments.training import TrainingResult, TrainingSpec, train
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.probe.head import Classifier, SoftmaxHead, attach_head, make_cross_entropy_objective
@@ -57,19 +57,17 @@ def train_head(
         batch_size: examples per step.
     """
     plan, split = experiment.plan, experiment.split
-    fresh = experiment.compiler(plan.map_seeds(classifier.init), experiment.keys("head init"))["params"]["head"]
-    return train(
-        experiment,
-        name,
-        attach_head(encoder, fresh),
+    head = plan.map_seeds(classifier.init)(experiment.keys("head init"))["params"]["head"]
+    spec = TrainingSpec(
         make_cross_entropy_objective(classifier, frozen_encoder=frozen_encoder),
         optimizer,
-        train_rows=split.labelled_train,
-        validation_rows=split.labelled_valid,
+        split.labelled_train,
+        split.labelled_valid,
         epochs=epochs,
         batch_size=batch_size,
         key_use="head noise",
     )
+    return train(experiment, name, attach_head(encoder, head), spec)
 
 
 def finetune(experiment: Experiment, name: str, autoencoder: Autoencoder, encoder: Variables) -> FinetunedClassifier:

@@ -1,6 +1,5 @@
-"""From trained variables to per-example scores: features, the probe, the test touched once."""
+"""From a method to its scores of the test rows: train, extract features, classify, score once."""
 
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,14 +13,15 @@ from aejax.data.scalers import Scaler
 from aejax.evaluate.code_metrics import explained_variance
 from aejax.evaluate.metrics import Scores, score_predictions
 from aejax.experiments.checkpointing import TrainingHistory
-from aejax.experiments.compilation import cached_jit, clear_compiled
+from aejax.experiments.compilation import Stopwatch, cached_jit, clear_compiled
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_evaluation import evaluate_features, evaluate_own_classifier, has_own_codes
 from aejax.experiments.feature_extraction import ApplyFn, apply_to_rows, row_program
 from aejax.experiments.finetune import finetune
-from aejax.experiments.probes import ClassifierReport, Predictions, classifier_name
+from aejax.experiments.probes import ClassifierFit, ClassifierReport, classifier_name
 from aejax.experiments.representation_metrics import RepresentationMetrics, evaluate_representation
-from aejax.experiments.training import init_variables, optimizer_for, train_method
+from aejax.experiments.schedule import optimizer_for
+from aejax.experiments.training import init_variables, train_method
 from aejax.methods import Method, Role
 from aejax.models.submodules import Variables
 from aejax.objectives.reconstruction import per_example_mse
@@ -29,94 +29,92 @@ from aejax.train.plan import Plan
 
 
 class MethodResult(NamedTuple):
-    """Everything a comparison needs of one method, on the host."""
+    """One method of a run, on the host. Runs save it, so its fields keep their names."""
 
     name: str
-    width: int  # width of what was classified
+    width: int  # of the features that are classified
     scores: Scores
     reconstruction_mse: Float[np.ndarray, " seeds"] | None
-    measures: dict[str, Float[np.ndarray, " seeds"]]  # by name, what else is said of an autoencoder
-    classifier_report: ClassifierReport  # how it was classified
-    features_of: str | None  # the method that has the same features, where it is another one
-    history: TrainingHistory | None  # of its training, if it has one
-    shared_training: bool  # the training is another row's
-    variables: Variables  # of every seed, as they were classified
+    measures: dict[str, Float[np.ndarray, " seeds"]]  # further metrics of an autoencoder, by name
+    classifier_report: ClassifierReport
+    features_of: str | None  # the method that has the same features, if another one has
+    history: TrainingHistory | None  # None: not trained
+    shared_training: bool  # the training is that of `features_of`
+    variables: Variables  # of every seed
     seconds: dict[str, float]  # compile, pretrain, probe
-    representation: RepresentationMetrics | None  # of its features, unless they are another method's
-    role: Role = "control"  # of the method; results that version 0.1.0 kept have none
+    representation: RepresentationMetrics | None  # None: the features are another method's
+    role: Role = "control"  # results that version 0.1.0 saved have none
 
 
 @cached_jit
 def _reconstruction_program(plan: Plan, reconstruct: ApplyFn) -> Callable[..., Any]:
-    """Mean squared reconstruction error and explained variance at given rows, for every seed."""
-
-    def of_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> tuple[Array, Array]:
-        def both(batch: Batch) -> tuple[Array, Array]:
+    def evaluate_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> tuple[Array, Array]:
+        def reconstruct_batch(batch: Batch) -> tuple[Array, Array]:
             return reconstruct(variables, batch.inputs), batch.inputs
 
-        recon, target = map_rows(both, examples, scaler, rows)
-        return jnp.mean(per_example_mse(recon, target)), explained_variance(recon, target)
+        reconstructions, targets = map_rows(reconstruct_batch, examples, scaler, rows)
+        return jnp.mean(per_example_mse(reconstructions, targets)), explained_variance(reconstructions, targets)
 
-    return plan.map_seeds(of_seed, replicated_argnums=(2, 3))
+    return plan.map_seeds(evaluate_seed, replicated_argnums=(2, 3))
 
 
 class ReconstructionMetrics(NamedTuple):
-    """How near a method's reconstructions of the test rows are."""
+    """Errors of a method's reconstructions of the test rows."""
 
-    mse: Float[np.ndarray, " seeds"]  # mean squared error, in squared scaled input units
+    mse: Float[np.ndarray, " seeds"]  # in squared scaled input units
     explained_variance: Float[np.ndarray, " seeds"]
 
 
 def evaluate_reconstruction(
     experiment: Experiment, reconstruct: ApplyFn, variables: Variables
 ) -> ReconstructionMetrics:
-    """Error and explained variance of every seed's reconstructions of the test rows."""
+    """Returns error and explained variance of every seed's reconstructions of the test rows."""
     program = _reconstruction_program(experiment.plan, reconstruct)
-    args = (variables, experiment.device_scaler, experiment.test_rows, experiment.examples)
-    return ReconstructionMetrics(*experiment.plan.to_host(experiment.compiler(program, *args)))
+    results = program(variables, experiment.device_scaler, experiment.test_rows, experiment.examples)
+    return ReconstructionMetrics(*experiment.plan.to_host(results))
 
 
-def evaluate_method_report(
+def evaluate_extra_metrics(
     experiment: Experiment, method: Method, variables: Variables
 ) -> dict[str, Float[np.ndarray, " seeds"]]:
-    """What a method's kind reports of the test rows, mean over them; nothing where it reports nothing."""
+    """Returns the mean over the test rows of the metrics that a kind defines for itself."""
     if method.extra_metrics is None:
         return {}
     program = row_program(experiment.plan, method.extra_metrics)
-    args = (variables, experiment.device_scaler, experiment.test_rows, experiment.examples)
-    reported = experiment.plan.to_host(experiment.compiler(program, *args))
-    return {name: values.mean(axis=1, dtype=np.float64) for name, values in reported.items()}
+    values = program(variables, experiment.device_scaler, experiment.test_rows, experiment.examples)
+    return {name: value.mean(axis=1, dtype=np.float64) for name, value in experiment.plan.to_host(values).items()}
 
 
 def fit_and_score(
     experiment: Experiment, name: str, method: Method, shared_from: MethodResult | None = None
 ) -> MethodResult:
-    """Start, train if it trains, encode, classify, score: the whole of one method for every seed.
+    """Initializes, trains and scores one method for every seed.
 
-    With a `lender`, which has the same features, its variables are taken as they are.
+    Args:
+        experiment: the data and the config.
+        name: of the method.
+        method: how features are made.
+        shared_from: a result with the same features, whose variables are used instead of training again.
     """
-    experiment.reporter.start_method(name)
-    if shared_from is not None:
-        borrowed = experiment.plan.shard(shared_from.variables)
-        outcome = score_method(experiment, name, method, borrowed, shared_from.history, 0.0)._replace(
-            shared_training=True
-        )
-        experiment.reporter.finish_method(summary_line(outcome))
-        clear_compiled(experiment.examples)
-        return outcome
-    clock = time.perf_counter()
-    variables = init_variables(experiment, method)
-    trained = None
+    watch = Stopwatch()
+    if shared_from is None:
+        variables, history = _fit(experiment, name, method)
+        seconds = {"compile": watch.compile_seconds, "pretrain": watch.run_seconds}
+    else:
+        variables, history = experiment.plan.shard(shared_from.variables), shared_from.history
+        seconds = {"compile": 0.0, "pretrain": 0.0}
+    result = score_method(experiment, name, method, variables, history, seconds)
+    clear_compiled(experiment.examples)
+    return result._replace(shared_training=shared_from is not None)
+
+
+def _fit(experiment: Experiment, name: str, method: Method) -> tuple[Variables, TrainingHistory | None]:
+    variables, history = init_variables(experiment, method), None
     if method.objective is not None:
         trained = train_method(experiment, name, method, optimizer_for(experiment, method), variables)
-    if trained is not None:
         variables = trained.progress.best if method.supervised else trained.progress.state.variables
-    jax.block_until_ready(variables)
-    seconds = time.perf_counter() - clock - experiment.compiler.seconds
-    outcome = score_method(experiment, name, method, variables, trained and trained.history, seconds)
-    experiment.reporter.finish_method(summary_line(outcome))
-    clear_compiled(experiment.examples)
-    return outcome
+        history = trained.history
+    return jax.block_until_ready(variables), history
 
 
 def score_method(
@@ -125,77 +123,96 @@ def score_method(
     method: Method,
     variables: Variables,
     history: TrainingHistory | None,
-    pretrain_seconds: float,
+    training_seconds: dict[str, float],
 ) -> MethodResult:
-    """Classify with fitted variables and score the test rows, once.
+    """Classifies with fitted variables and scores the test rows, once.
 
-    A seed that diverged is classified with its last finite weights; `Outcome.course` marks it.
+    A seed that diverged is scored with its last finite weights; the history marks it.
+
+    Args:
+        experiment: the data and the config.
+        name: of the method.
+        method: how features are made.
+        variables: of every seed, on the devices.
+        history: of the training, if there was one.
+        training_seconds: of the training: `compile` and `pretrain`.
 
     Raises:
-        LeakError: what an example's features are depends on the examples beside it.
+        LeakageError: the features of an example depend on the other examples of its batch.
     """
     experiment.reporter.set_status("classifying")
-    compiler = experiment.compiler
-    clock, compiled_before = time.perf_counter(), compiler.seconds
-    fetched = experiment.plan.to_host(variables)
-    tuned = _finetune_and_predict(experiment, name, method, variables)
+    watch = Stopwatch()
+    host_variables = experiment.plan.to_host(variables)
+    classifier = _finetune_and_predict(experiment, name, method, variables)
     if method.log_probs is not None:
-        read = evaluate_own_classifier(experiment, name, method, variables, fetched)
+        features = evaluate_own_classifier(experiment, name, method, variables, host_variables)
     else:
-        classifier = None if tuned else classifier_name(experiment.config.probe, method)
-        read = evaluate_features(experiment, name, method, fetched, classifier)
-    fidelity = None
-    measures: dict[str, Float[np.ndarray, " seeds"]] = {}
+        key = None if classifier else classifier_name(experiment.config.probe, method)
+        features = evaluate_features(experiment, name, method, host_variables, key)
+    mse, metrics = None, {}
     if method.reconstruct is not None:
-        fidelity = evaluate_reconstruction(experiment, method.reconstruct, variables)
-        measures["explained_variance"] = fidelity.explained_variance
+        mse, metrics["explained_variance"] = evaluate_reconstruction(experiment, method.reconstruct, variables)
     if has_own_codes(method):
-        measures |= read.measures | evaluate_method_report(experiment, method, variables)
-    probe_seconds = time.perf_counter() - clock - (compiler.seconds - compiled_before)
-    seconds = {"compile": compiler.pop_seconds(), "pretrain": pretrain_seconds, "probe": probe_seconds}
-    classified = tuned or read.predictions
-    assert classified is not None
+        metrics |= features.metrics | evaluate_extra_metrics(experiment, method, variables)
+    seconds = {
+        "compile": training_seconds["compile"] + watch.compile_seconds,
+        "pretrain": training_seconds["pretrain"],
+        "probe": watch.run_seconds,
+    }
+    classifier = classifier or features.classifier
+    assert classifier is not None
+    diagnosed = features.diagnostic_features
     return MethodResult(
         name=name,
-        width=read.width,
-        scores=score_predictions(classified.log_probs, experiment.dataset.labels[experiment.split.test]),
-        reconstruction_mse=None if fidelity is None else fidelity.mse,
-        measures=measures,
-        classifier_report=classified.classifier_report,
+        width=features.width,
+        scores=score_predictions(classifier.log_probs, experiment.dataset.labels[experiment.split.test]),
+        reconstruction_mse=mse,
+        measures=metrics,
+        classifier_report=classifier.report,
         features_of=method.features_of,
         history=history,
         shared_training=False,
-        variables=fetched,
+        variables=host_variables,
         seconds=seconds,
-        representation=None
-        if read.diagnostic_features is None
-        else evaluate_representation(experiment, read.diagnostic_features),
+        representation=None if diagnosed is None else evaluate_representation(experiment, diagnosed),
         role=method.role,
     )
 
 
 def _finetune_and_predict(
     experiment: Experiment, name: str, method: Method, variables: Variables
-) -> Predictions | None:
-    """What a fine-tuned encoder says of the test rows, where the config asks for that and the method has one."""
-    wanted = experiment.config.probe.probe == "finetune" and method.log_probs is None
-    if not wanted or method.model is None or method.features_of is not None:
+) -> ClassifierFit | None:
+    """Returns the predictions of the fine-tuned encoder, with `--probe finetune` and if the method has an encoder."""
+    if experiment.config.probe.probe != "finetune" or method.log_probs is not None:
+        return None
+    if method.model is None or method.features_of is not None:
         return None
     tuned = finetune(experiment, f"{name}-finetune", method.model, variables)
     log_probs = apply_to_rows(experiment, tuned.classifier.log_probs, tuned.variables, experiment.split.test)
-    return Predictions(log_probs, ClassifierReport(finetuned=tuned.report))
+    return ClassifierFit(log_probs, ClassifierReport(finetuned=tuned.report))
 
 
-def report_cached(experiment: Experiment, result: MethodResult) -> None:
-    """Show a method that an earlier attempt at this run has ended."""
-    experiment.reporter.start_method(result.name)
+def load_or_score(
+    experiment: Experiment, key: str, method: Method, name: str, score: Callable[[], MethodResult]
+) -> MethodResult:
+    """Returns the result that an earlier attempt at this run saved under `key`, or else `score()`, and saves it."""
+    reporter = experiment.reporter
+    reporter.start_method(name)
+    saved: MethodResult | None = experiment.result_cache.load_result(key)
+    if saved is None:
+        result = score()
+        experiment.result_cache.save_result(key, result)
+        reporter.finish_method(summary_line(result))
+        return result
+    result = saved._replace(role=method.role)
     if result.history is not None and not result.shared_training:
-        experiment.reporter.advance(result.history.epochs, float("nan"))
-    experiment.reporter.finish_method(f"{summary_line(result)}, from before")
+        reporter.advance(result.history.epochs, float("nan"))
+    reporter.finish_method(f"{summary_line(result)}, from before")
+    return result
 
 
 def summary_line(result: MethodResult) -> str:
-    """What a progress display says of a method that has ended."""
+    """Returns the line that the progress display shows of a finished method."""
     accuracy = 100 * result.scores.correct.mean()
     parts = [f"{result.width} features", f"test accuracy {accuracy:.2f} %"]
     if result.history is not None and not result.shared_training:

@@ -1,4 +1,4 @@
-"""Features classified, for every seed: by the logistic probe, by ridge, or by nearest neighbours."""
+"""Classifiers of features, for every seed: logistic regression, ridge regression, or nearest neighbours."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from aejax.config import ProbeConfig
 from aejax.data.scalers import Scaler
@@ -24,98 +24,70 @@ from aejax.train.plan import Plan, SeedChunk
 
 
 class ProbeReport(NamedTuple):
-    """How a linear probe's optimisation went, by seed."""
+    """How the fit of a linear probe went, by seed."""
 
     l2: Float[np.ndarray, " seeds"]  # per-example strength
-    gradient_norm: list[float]  # largest entry, in float64
-    gap: list[float]  # the objective is at most this share of itself above its minimum, in float64
-    converged: list[bool]  # both small enough
-    grid_edge: list[bool]  # the best strength was at the edge of the extended grid
-    grid_extended: list[bool]  # the search for it left the grid
-    valid_nll: list[float]  # lowest validation loss, in nats; NaN where there was no choice
+    gradient_norm: Float[np.ndarray, " seeds"]  # largest entry, in float64
+    gap: Float[np.ndarray, " seeds"]  # upper bound of the objective's relative distance from its minimum, in float64
+    converged: Bool[np.ndarray, " seeds"]  # gradient and gap are small enough
+    grid_edge: Bool[np.ndarray, " seeds"]  # the best strength is at the edge of the extended grid
+    grid_extended: Bool[np.ndarray, " seeds"]  # the search for it left the grid
+    valid_nll: Float[np.ndarray, " seeds"]  # lowest validation loss, in nats; NaN where one strength was given
 
 
 class KNNReport(NamedTuple):
-    """Which neighbourhood was chosen, by seed."""
+    """The selected number of neighbours, by seed."""
 
-    k: list[int]  # neighbours that vote
-    grid_edge: list[bool]  # it was the smallest or largest that was tried
+    k: Int[np.ndarray, " seeds"]
+    grid_edge: Bool[np.ndarray, " seeds"]  # it is the smallest or largest that was tried
 
 
 class ClassifierReport(NamedTuple):
-    """How classifiers came about, by field of `results.json`; all None for a method's own."""
+    """How a classifier was fitted, by field of `results.json`; all None for a method's own classifier."""
 
     probe: ProbeReport | None = None
     neighbours: KNNReport | None = None
     finetuned: FinetuneReport | None = None
 
 
-class Predictions(NamedTuple):
-    """What a classifier says of the test rows."""
+class ClassifierFit(NamedTuple):
+    """The classifier of every seed of a chunk: its predictions of the test rows, and how it was fitted."""
 
     log_probs: Float[np.ndarray, "seeds n_test classes"]
-    classifier_report: ClassifierReport = ClassifierReport()
-
-
-class FittedClassifiers(NamedTuple):
-    """Classifiers of some seeds, on the host."""
-
-    solution: Any  # of NumPy arrays, (seeds, ...)
-    certificates: list[Certificate]  # of each linear one
+    report: ClassifierReport = ClassifierReport()
 
 
 class _ClassifierSpec(NamedTuple):
-    """How a classifier is made, and what is said of it."""
-
     make: Callable[[ProbeConfig, int], Callable[..., Any]]  # from the probe's config and the number of classes
-    certify: Callable[..., Certificate] | None  # one seed's result, the features of its fitted rows and their labels
-    report: Callable[[FittedClassifiers], ClassifierReport]
-
-
-def _linear_report(fitted: FittedClassifiers) -> ClassifierReport:
-    result, found = fitted
-    tried = result.valid_nll.reshape(len(found), -1)
-    return ClassifierReport(
-        probe=ProbeReport(
-            l2=result.l2,
-            gradient_norm=[one.gradient_norm for one in found],
-            gap=[one.gap for one in found],
-            converged=[max(one) <= CONVERGENCE_TOLERANCE for one in found],
-            grid_edge=result.grid_edge.tolist(),
-            grid_extended=result.grid_extended.tolist(),
-            valid_nll=[float(min(losses, default=np.nan)) for losses in tried],
-        )
-    )
-
-
-def _knn_report(fitted: FittedClassifiers) -> ClassifierReport:
-    return ClassifierReport(neighbours=KNNReport(fitted.solution.k.tolist(), fitted.solution.grid_edge.tolist()))
+    certify: Callable[..., Certificate] | None  # one seed's solution, features of its fitted rows, their labels
 
 
 CLASSIFIERS: dict[str, _ClassifierSpec] = {
-    "logistic": _ClassifierSpec(make_logistic_probe, certify_logistic_probe, _linear_report),
-    "ridge": _ClassifierSpec(make_ridge_probe, certify_ridge_probe, _linear_report),
-    "knn": _ClassifierSpec(lambda config, classes: make_knn_probe(classes), None, _knn_report),
+    "logistic": _ClassifierSpec(make_logistic_probe, certify_logistic_probe),
+    "ridge": _ClassifierSpec(make_ridge_probe, certify_ridge_probe),
+    "knn": _ClassifierSpec(lambda config, classes: make_knn_probe(classes), None),
 }
 
 
 def classifier_name(config: ProbeConfig, method: Method) -> str:
-    """The word in `CLASSIFIERS` for a method's features."""
+    """Returns the key in `CLASSIFIERS` of what classifies a method's features."""
     if method.classifier == "knn":
         return "knn"
     return "logistic" if config.probe == "finetune" else config.probe
 
 
-@functools.lru_cache(maxsize=32)  # not forgotten with a method: it serves all whose features are as wide
+@functools.lru_cache(maxsize=32)  # kept between methods: it serves all that have features of the same width
 def _classifier_program(
     plan: Plan, name: str, config: ProbeConfig, classes: int, shared_features: bool
 ) -> Callable[..., Any]:
     classify = CLASSIFIERS[name].make(config, classes)
 
-    def of_seed(values: Array, scaler: Scaler | None, labels: Array, train: Array, valid: Array, test: Array) -> Any:
+    def classify_seed(
+        values: Array, scaler: Scaler | None, labels: Array, train: Array, valid: Array, test: Array
+    ) -> Any:
         return classify(Features(values, scaler), labels, ProbeRows(train, valid, test))
 
-    return plan.map_seeds(of_seed, replicated_argnums=(0, 5) if shared_features else (5,))
+    return plan.map_seeds(classify_seed, replicated_argnums=(0, 5) if shared_features else (5,))
 
 
 def fit_classifier(
@@ -124,43 +96,52 @@ def fit_classifier(
     name: str,
     features: ExtractedFeatures,
     labels: Int[np.ndarray, "seeds n"],
-) -> FittedClassifiers:
-    """Fit a classifier of `CLASSIFIERS` for every seed of a turn, and ask it for the test rows.
+) -> ClassifierFit:
+    """Fits a classifier for every seed of a chunk and predicts the test rows.
 
     Args:
-        experiment: whose rows.
-        turn: which seeds.
-        name: of the classifier.
-        features: of the turn's seeds.
-        labels: as each of all seeds' classifiers sees them.
+        experiment: the rows and the probe's config.
+        seed_chunk: the seeds.
+        name: key in `CLASSIFIERS`.
+        features: of the chunk's seeds.
+        labels: of all seeds, as their classifiers see them.
 
     Raises:
-        InputError: features that float32 cannot serve.
+        InputError: the features are too large for float32.
     """
-    split, certify = experiment.split, CLASSIFIERS[name].certify
+    split, chunk_plan = experiment.split, seed_chunk.plan
     program = _classifier_program(
-        seed_chunk.plan, name, experiment.config.probe, experiment.dataset.n_classes, features.shared
+        chunk_plan, name, experiment.config.probe, experiment.dataset.n_classes, features.shared
     )
-    seen = seed_chunk.shard((labels, split.labelled_train.astype(np.int32), split.labelled_valid.astype(np.int32)))
-    result: Any = seed_chunk.plan.to_host(experiment.compiler(program, *features, *seen, experiment.test_rows))
+    arrays = seed_chunk.shard((labels, split.labelled_train.astype(np.int32), split.labelled_valid.astype(np.int32)))
+    seeds = np.unique(seed_chunk.seed_indices)  # the last chunk may repeat a seed
+    solution: Any = jax.tree.map(
+        lambda leaf: leaf[: len(seeds)], chunk_plan.to_host(program(*features, *arrays, experiment.test_rows))
+    )
     require(
-        np.all(np.isfinite(result.log_probs)),
+        np.all(np.isfinite(solution.log_probs)),
         "--no-probe-standardize: these features are too large for the probe in float32; leave them standardised",
     )
+    certify = CLASSIFIERS[name].certify
+    if certify is None:
+        return ClassifierFit(solution.log_probs, ClassifierReport(neighbours=KNNReport(solution.k, solution.grid_edge)))
     certificates = []
-    for place, seed in enumerate(np.unique(seed_chunk.seed_indices)):  # what fills the last turn is no seed of its own
-        if certify is None:
-            break
-        own = jax.tree.map(lambda leaf, place=place: leaf[place], result)
+    for position, seed in enumerate(seeds):
+        of_seed = jax.tree.map(lambda leaf, position=position: leaf[position], solution)
         rows = np.concatenate([split.labelled_train[seed], split.labelled_valid[seed]])
-        certificates.append(
-            certify(own, seed_features(experiment, seed_chunk, features, place, rows), labels[seed, rows])
-        )
-    return FittedClassifiers(result, certificates)
+        fitted_features = seed_features(experiment, seed_chunk, features, position, rows)
+        certificates.append(certify(of_seed, fitted_features, labels[seed, rows]))
+    return ClassifierFit(solution.log_probs, ClassifierReport(probe=_probe_report(solution, certificates)))
 
 
-def merge_predictions(experiment: Experiment, name: str, fitted: Sequence[FittedClassifiers]) -> Predictions:
-    """What the classifiers of all seeds say, turn after turn."""
-    result = experiment.plan.concatenate([turn.solution for turn in fitted])
-    certificates = [one for turn in fitted for one in turn.certificates]
-    return Predictions(result.log_probs, CLASSIFIERS[name].report(FittedClassifiers(result, certificates)))
+def _probe_report(solution: Any, certificates: Sequence[Certificate]) -> ProbeReport:
+    losses = solution.valid_nll.reshape(len(certificates), -1)
+    return ProbeReport(
+        l2=solution.l2,
+        gradient_norm=np.array([certificate.gradient_norm for certificate in certificates]),
+        gap=np.array([certificate.gap for certificate in certificates]),
+        converged=np.array([max(certificate) <= CONVERGENCE_TOLERANCE for certificate in certificates]),
+        grid_edge=solution.grid_edge,
+        grid_extended=solution.grid_extended,
+        valid_nll=np.array([float(min(row, default=np.nan)) for row in losses]),
+    )

@@ -55,12 +55,16 @@ def method_entry(result: MethodResult) -> dict[str, Any]:
         "per_class_accuracy": {"per_seed": scores.class_accuracy, "mean": scores.class_accuracy.mean(axis=0)},
         "reconstruction_mse": None if mse is None else summarize_seeds(mse),
         "measures": {name: summarize_seeds(values) for name, values in result.measures.items()},
-        **{name: report and report._asdict() for name, report in result.classifier_report._asdict().items()},
+        **{name: _report_entry(report) for name, report in result.classifier_report._asdict().items()},
         "features_of": result.features_of,
         "diverged_epoch": diverged,
         "failed_seeds": [seed for seed, epoch in enumerate(diverged or ()) if epoch is not None],
         "seconds": result.seconds,
     }
+
+
+def _report_entry(report: Any) -> dict[str, Any] | None:
+    return None if report is None else {name: np.asarray(values).tolist() for name, values in report._asdict().items()}
 
 
 def diagnostics_entry(method_results: Sequence[MethodResult]) -> dict[str, Any]:

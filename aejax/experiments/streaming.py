@@ -1,7 +1,6 @@
 """The training loop of a stream: chunks are copied to the devices while earlier ones train."""
 
 import functools
-import time
 from collections import deque
 from typing import Any
 
@@ -15,9 +14,11 @@ from aejax.data.stream.source import Stream
 from aejax.data.stream.window_shuffle import import_grain
 from aejax.errors import require
 from aejax.experiments.checkpointing import TrainingHistory, concatenate_histories
+from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, shard_rows
 from aejax.experiments.preemption import defer_signals
-from aejax.experiments.training import TrainingResult, init_or_restore, latest_loss, select_validation_rows
+from aejax.experiments.schedule import select_validation_rows
+from aejax.experiments.training import TrainingResult, init_or_restore, latest_loss
 from aejax.methods import Method
 from aejax.models.submodules import Variables
 from aejax.objectives.objective import Objective
@@ -130,7 +131,7 @@ def _train_rounds(
     variables: Variables,
     loader: StreamLoader,
 ) -> TrainingResult:
-    plan, compiler, schedule = experiment.plan, experiment.compiler, stream_schedule(experiment)
+    plan, schedule = experiment.plan, stream_schedule(experiment)
     rounds = experiment.config.train.epochs * schedule.rounds_per_pass
     checkpointer = experiment.result_cache.checkpointer(name)
     progress, checkpoint = init_or_restore(experiment, checkpointer, variables, optimizer)
@@ -146,10 +147,10 @@ def _train_rounds(
     with defer_signals() as stop_requested:
         while history is None or (history.epochs < rounds and not np.all(history.diverged_epoch)):
             round_index = 0 if history is None else history.epochs
-            compile_seconds, start = compiler.seconds, time.perf_counter()
+            watch = Stopwatch()
             progress, metrics = _run_round(experiment, functions, progress, data, loader, round_index)
             metrics, diverged_epoch = plan.to_host(metrics), plan.to_host(progress.diverged_epoch)
-            seconds = time.perf_counter() - start - (compiler.seconds - compile_seconds)
+            seconds = watch.run_seconds
             round_metrics = {key: values[:, None] for key, values in metrics.items()}
             history = concatenate_histories(history, TrainingHistory(round_metrics, diverged_epoch, seconds))
             experiment.reporter.advance(1 / schedule.rounds_per_pass, latest_loss(history.metrics))
@@ -170,18 +171,18 @@ def _run_round(
     round_index: int,
 ) -> tuple[TrainProgress, Metrics]:
     """Runs one round, with a bounded number of chunks on the devices."""
-    compiler, plan = experiment.compiler, experiment.plan
+    plan = experiment.plan
     n_steps, steps_done = stream_schedule(experiment).round_steps(round_index).n_steps, 0
     state: RoundState | None = None
     queued: deque[RoundState] = deque()
     while steps_done < n_steps:
         chunk = loader.next_chunk()
         if state is None:
-            state = compiler(functions.begin, progress, chunk.inputs, data)
+            state = functions.begin(progress, chunk.inputs, data)
         if len(queued) == MAX_QUEUED_CHUNKS:
             jax.block_until_ready(queued.popleft())
-        state = compiler(functions.advance, state, chunk.inputs, plan.replicate(np.int32(chunk.n_steps)), data)
+        state = functions.advance(state, chunk.inputs, plan.replicate(np.int32(chunk.n_steps)), data)
         queued.append(state)
         steps_done += chunk.n_steps
     counts = plan.replicate((np.int32(n_steps), np.int32(round_index + 1)))
-    return compiler(functions.end, progress, state, *counts, data, experiment.examples)
+    return functions.end(progress, state, *counts, data, experiment.examples)

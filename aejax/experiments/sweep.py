@@ -1,29 +1,29 @@
-"""One kind of autoencoder at every combination of some settings: the frontier of reconstruction and accuracy."""
+"""One kind of autoencoder at every combination of hyperparameter values: reconstruction against accuracy."""
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
 from aejax.config import CheckpointConfig, SweepConfig, to_dict
-from aejax.config.sweep_axes import max_runs_per_program, parse_axes
+from aejax.config.sweep_axes import SweepAxis, max_runs_per_program, parse_axes
 from aejax.data.registry import load_dataset
-from aejax.experiments.checkpointing import WORKING_DIRS
+from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
-from aejax.experiments.method_result import MethodResult, fit_and_score, report_cached
+from aejax.experiments.job import FillRun, Job, run_job
+from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
 from aejax.experiments.multihost import primary_first
-from aejax.experiments.progress import open_reporter
+from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.results import method_entry, metric_rows, serialize_scores
-from aejax.experiments.run_dir import load_finished, open_run_dir
-from aejax.experiments.sweeping.baselines import make_baselines
-from aejax.experiments.sweeping.grid import PointGroup, choose_kind, group_points, make_grid
+from aejax.experiments.schedule import optimizer_for, total_epochs
+from aejax.experiments.sweeping.baselines import Baselines, make_baselines
+from aejax.experiments.sweeping.grid import GridPoint, PointGroup, choose_kind, group_points, make_grid
 from aejax.experiments.sweeping.results import ResultEntry, build_sweep_results, point_entry
 from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, score_points
-from aejax.experiments.training import optimizer_for, total_epochs
 from aejax.methods import Method
 from aejax.report.style import save_figure
 from aejax.report.sweep_table import render_sweep_markdown
@@ -33,24 +33,34 @@ from aejax.storage.runs import Run
 from aejax.train.plan import make_plan
 
 
+class SweepDesign(NamedTuple):
+    """What a sweep trains: groups of grid points, each with its method, and baselines."""
+
+    axes: Sequence[SweepAxis]
+    points: Sequence[GridPoint]  # in the order of the axes' values
+    groups: Sequence[PointGroup]
+    methods: Sequence[Method]  # one per group
+    baselines: Baselines
+
+
 def sweep(
     config: SweepConfig, out: Path, console: Console, checkpoint: CheckpointConfig = CheckpointConfig()
 ) -> dict[str, Any]:
-    """Run a sweep into a folder and return its results.
+    """Runs a sweep into a folder and returns its results.
 
-    A finished run of the same config is just read; one that was interrupted goes on between and inside trainings.
+    A finished run of the same config is read; an interrupted one continues between and within trainings.
 
     Args:
-        config: what to sweep, and over what.
+        config: the kind and the axes.
         out: the run folder.
-        console: where progress goes.
-        keeping: what becomes of an earlier run, and how often to save.
+        console: for progress and messages.
+        checkpoint: whether to replace an earlier run, and how often to save.
 
     Raises:
-        InputError: what is asked for cannot be done; nothing has been trained.
-        Stopped: a signal came; the same call goes on.
+        InputError: the config, the data or the folder cannot be used; nothing has been trained.
+        Preempted: a signal came; the same call continues the run.
     """
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     config.data.require_in_memory("sweep.py")
     axes = parse_axes(config.axis)
     dataset = primary_first(lambda: load_dataset(config.data))
@@ -58,62 +68,66 @@ def sweep(
     groups = group_points(points, axes)
     kind = choose_kind(config, axes, dataset)
     resolved = dataclasses.replace(resolve_config(config, dataset), method=kind)
-    if (known := load_finished(out, to_dict(resolved), checkpoint, console)) is not None:
-        return known
     methods = [method_for_group(kind, group, problem_spec_for(group.points[0].config, dataset)) for group in groups]
-    trainings = list(zip(groups, methods, strict=True))
-    references = make_baselines(kind, axes, groups, dataset)
+    design = SweepDesign(axes, points, groups, methods, make_baselines(kind, axes, groups, dataset))
     plan = dataclasses.replace(make_plan(config.plan, max_runs_per_program(config)), seeds=config.seeds)
-    epochs = sum(total_epochs(group.points[0].config, method) for group, method in trainings)
-    with open_reporter(console, total_epochs=epochs) as reporter:
+
+    def prepare(reporter: ProgressReporter) -> FillRun:
         experiment = prepare_experiment(resolved, dataset, reporter, plan)
-        for group, method in trainings:
-            optimizer_for(
-                experiment_for_group(experiment, group), method
-            )  # refuses a schedule that does not fit any group
-        with open_run_dir(out, to_dict(resolved), checkpoint, console, began) as (run, keeper):
-            experiment = dataclasses.replace(experiment, result_cache=keeper)
-            held = [score_baseline(experiment, *named) for named in enumerate(references.methods.items())]
-            swept = [
-                scored
-                for number, (group, method) in enumerate(trainings)
-                for scored in score_group(experiment, f"group-{number}", group, method, run)
-            ]
-            place = {point.name: index for index, point in enumerate(points)}
-            swept.sort(key=lambda scored: place[scored[0]["name"]])  # as the axes were given, however they were trained
-            found = build_sweep_results(experiment, axes, groups, swept, held, references.by_point)
-            found["environment"]["seconds"] = run.seconds
-            write_atomically(run.folder / "scores.npz", serialize_scores([outcome for _, outcome in [*held, *swept]]))
-            save_figure(plot_tradeoff(found), run.folder / "frontier.png")
-            write_atomically(run.folder / "table.md", render_sweep_markdown(found).encode())
-            keeper.flush()
-            run.finish(found, remove=WORKING_DIRS)
-    return found
+        for group, method in zip(groups, methods, strict=True):  # raises if a schedule does not fit
+            optimizer_for(experiment_for_group(experiment, group), method)
+
+        def fill(run: Run, cache: ResultCache) -> dict[str, Any]:
+            return _sweep(dataclasses.replace(experiment, result_cache=cache), design, run)
+
+        return fill
+
+    epochs = sum(total_epochs(group.points[0].config, method) for group, method in zip(groups, methods, strict=True))
+    return run_job(Job(to_dict(resolved), epochs, prepare), out, console, checkpoint, start_time)
 
 
-def score_baseline(experiment: Experiment, number: int, named: tuple[str, Method]) -> tuple[ResultEntry, MethodResult]:
-    """One of the methods that points are held against: its entry, and what statistics need."""
-    name, method = named
-    outcome = experiment.result_cache.load_result(f"reference-{number}")
-    if outcome is None:
-        outcome = fit_and_score(experiment, name, method)._replace(variables={})
-        experiment.result_cache.save_result(f"reference-{number}", outcome)
-    else:
-        outcome = outcome._replace(role=method.role)
-        report_cached(experiment, outcome)
-    return method_entry(outcome), drop_weights(outcome)
+def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, Any]:
+    scored_baselines = [
+        score_baseline(experiment, f"reference-{number}", name, method)
+        for number, (name, method) in enumerate(design.baselines.methods.items())
+    ]
+    points = [
+        scored
+        for number, (group, method) in enumerate(zip(design.groups, design.methods, strict=True))
+        for scored in score_group(experiment, f"group-{number}", group, method, run)
+    ]
+    order = [point.name for point in design.points]
+    points.sort(key=lambda scored: order.index(scored[0]["name"]))  # they were trained by group
+    results = build_sweep_results(
+        experiment, design.axes, design.groups, points, scored_baselines, design.baselines.by_point
+    )
+    results["environment"]["seconds"] = run.seconds
+    write_atomically(
+        run.folder / "scores.npz", serialize_scores([result for _, result in [*scored_baselines, *points]])
+    )
+    save_figure(plot_tradeoff(results), run.folder / "frontier.png")
+    write_atomically(run.folder / "table.md", render_sweep_markdown(results).encode())
+    return results
+
+
+def score_baseline(experiment: Experiment, key: str, name: str, method: Method) -> tuple[ResultEntry, MethodResult]:
+    """Returns a baseline's entry, and what the comparisons need of its result."""
+    result = load_or_score(
+        experiment, key, method, name, lambda: fit_and_score(experiment, name, method)._replace(variables={})
+    )
+    return method_entry(result), drop_weights(result)
 
 
 def score_group(
     experiment: Experiment, name: str, group: PointGroup, method: Method, run: Run
 ) -> Iterator[tuple[ResultEntry, MethodResult]]:
-    """The same of every point of a group, its epochs written to the run; `name` is the group's within it."""
-    for point, outcome in score_points(experiment, name, group, method):
-        assert outcome.history is not None
-        run.append_metrics(metric_rows(point.name, outcome.history))
-        yield point_entry(point, outcome), drop_weights(outcome)
+    """Yields the same for every point of a group, and writes its epochs; `name` is the group's within the run."""
+    for point, result in score_points(experiment, name, group, method):
+        assert result.history is not None
+        run.append_metrics(metric_rows(point.name, result.history))
+        yield point_entry(point, result), drop_weights(result)
 
 
 def drop_weights(result: MethodResult) -> MethodResult:
-    """What statistics need: a sweep would fill the memory with the weights of all of its points."""
+    """Returns a result without weights and history, which would fill the memory in a long sweep."""
     return result._replace(variables={}, history=None)

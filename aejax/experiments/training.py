@@ -1,24 +1,23 @@
-"""The host loop: epochs in portions, a clock, a report. No mathematics."""
+"""The training loop on the host: several epochs per call of a compiled program, checkpoints, progress."""
 
 import dataclasses
 import functools
-import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from aejax.config import ExperimentConfig
 from aejax.data.batching import Examples, gather_batch
 from aejax.data.scalers import Scaler
 from aejax.data.shuffling import shuffle_epochs, steps_per_epoch
 from aejax.experiments.checkpointing import Checkpointer, TrainingCheckpoint, TrainingHistory, concatenate_histories
-from aejax.experiments.compilation import cached_jit
+from aejax.experiments.compilation import Stopwatch, cached_jit
 from aejax.experiments.experiment import Experiment, shard_rows
 from aejax.experiments.preemption import defer_signals
+from aejax.experiments.schedule import epoch_budget, epochs_per_call, passes_per_epoch, select_rows
 from aejax.methods import Method
 from aejax.models.submodules import Variables
 from aejax.objectives.objective import Objective
@@ -28,9 +27,6 @@ from aejax.train.optimizers import make_optimizer, make_traced_optimizer, train_
 from aejax.train.plan import Plan
 from aejax.train.state import TrainProgress, init_progress
 
-EXAMPLES_PER_CALL = 400_000  # examples, over all seeds, after which the host looks up: a second or less on two cores
-MIN_CALLS = 20  # the display moves at least this often
-
 
 class TrainingResult(NamedTuple):
     """A training that has ended."""
@@ -39,34 +35,39 @@ class TrainingResult(NamedTuple):
     history: TrainingHistory
 
 
-def epochs_per_call(epochs: int, examples_per_epoch: int) -> int:
-    """The largest divisor of `epochs` that keeps calls short, so that one program serves them all."""
-    wanted = max(1, min(epochs // MIN_CALLS, EXAMPLES_PER_CALL // examples_per_epoch))
-    return next(count for count in range(wanted, 0, -1) if epochs % count == 0)
+class TrainingSpec(NamedTuple):
+    """What a training minimizes, on which rows, and for how long."""
+
+    objective: Objective
+    optimizer: optax.GradientTransformation
+    train_rows: Int[np.ndarray, "seeds n"]
+    validation_rows: Int[np.ndarray, "seeds m"]  # of the `valid_*` metrics; m may be 0
+    epochs: int
+    batch_size: int
+    key_use: KeyUse = "noise"  # of the keys that the steps receive
+    passes: int = 1  # epochs that the progress display counts as one
 
 
 @cached_jit
-def _init_program(plan: Plan, start_one: Callable[..., Variables]) -> Callable[..., Variables]:
-    def of_seed(key: Array, rows: Array, scaler: Scaler, examples: Examples) -> Variables:
-        return start_one(key, gather_batch(examples, scaler, rows).inputs)
+def _init_program(plan: Plan, init: Callable[..., Variables]) -> Callable[..., Variables]:
+    def init_seed(key: Array, rows: Array, scaler: Scaler, examples: Examples) -> Variables:
+        return init(key, gather_batch(examples, scaler, rows).inputs)
 
-    return plan.map_seeds(of_seed, replicated_argnums=(3,))
+    return plan.map_seeds(init_seed, replicated_argnums=(3,))
 
 
 def init_variables(experiment: Experiment, method: Method) -> Variables:
-    """Every seed's variables before training, which for a closed form are its last."""
+    """Returns every seed's variables before training; for a closed form these are final."""
     program = _init_program(experiment.plan, method.init)
-    own = experiment.split.check_training_rows(experiment.split.train, "a closed form or a start")
-    rows = shard_rows(experiment, own)
-    return experiment.compiler(program, experiment.keys("init"), rows, experiment.device_scaler, experiment.examples)
+    rows = experiment.split.check_training_rows(experiment.split.train, "a closed form or a start")
+    return program(experiment.keys("init"), shard_rows(experiment, rows), experiment.device_scaler, experiment.examples)
 
 
 @cached_jit
 def _init_progress_program(
     plan: Plan, optimizer: optax.GradientTransformation, step: int
 ) -> Callable[..., TrainProgress]:
-    """From variables, and the epoch in which each seed has diverged already, to a training before its first step."""
-    return plan.map_seeds(lambda own, failed: init_progress(own, optimizer, step, failed))
+    return plan.map_seeds(lambda variables, diverged: init_progress(variables, optimizer, step, diverged))
 
 
 @cached_jit
@@ -84,151 +85,80 @@ def init_or_restore(
     steps: int = 0,
     diverged_epoch: Int[np.ndarray, " seeds"] | None = None,
 ) -> tuple[TrainProgress, TrainingCheckpoint | None]:
-    """A training before its first step, or where its checkpoints left it, and then what they say of it.
+    """Returns a training before its first step, or its latest checkpoint, on the devices and as it was saved.
 
     Args:
-        experiment: where to.
-        trail: its checkpoints.
-        variables: what it starts from, of every seed, on the devices.
+        experiment: the plan of the seeds.
+        checkpointer: the training's checkpoints.
+        variables: initial variables of every seed, on the devices.
         optimizer: an optax gradient transformation.
-        steps: that were taken before it began.
-        diverged_epoch: of each seed before it began; 0 where it had not.
+        steps: steps that were taken in earlier trainings of the same method.
+        diverged_epoch: epoch in which each seed diverged in earlier trainings; 0 where it did not.
     """
     plan = experiment.plan
-    failed = plan.shard(np.zeros(plan.seeds, np.int32) if diverged_epoch is None else diverged_epoch)
-    begin = _init_progress_program(plan, optimizer, steps)
-    stand = checkpointer.restore_latest(plan.host_shapes(jax.eval_shape(begin, variables, failed)))
-    if stand is None:
-        return experiment.compiler(begin, variables, failed), None
-    return plan.shard(stand.progress), stand
+    diverged = plan.shard(np.zeros(plan.seeds, np.int32) if diverged_epoch is None else diverged_epoch)
+    init = _init_progress_program(plan, optimizer, steps)
+    checkpoint = checkpointer.restore_latest(plan.host_shapes(jax.eval_shape(init, variables, diverged)))
+    if checkpoint is None:
+        return init(variables, diverged), None
+    return plan.shard(checkpoint.progress), checkpoint
 
 
 def train(
     experiment: Experiment,
     name: str,
     variables: Variables,
-    objective: Objective,
-    optimizer: optax.GradientTransformation,
-    *,
-    train_rows: Int[np.ndarray, "seeds n"],
-    validation_rows: Int[np.ndarray, "seeds m"],
-    epochs: int,
-    batch_size: int,
-    key_use: KeyUse = "noise",
+    spec: TrainingSpec,
     previous: TrainingResult | None = None,
-    passes: int = 1,
 ) -> TrainingResult:
-    """Train every seed from `variables` on its own `rows`, watching its own `monitor` rows.
+    """Trains every seed on its own rows.
 
-    A training that the experiment's run has checkpoints of goes on from the last: bit for bit what it would have been.
+    A training that the run has checkpoints of continues from the latest, bit for bit as if it had not stopped.
 
     Args:
-        experiment: where to.
-        name: of the training within the run.
-        variables: of every seed, on the devices.
-        objective: what is minimised.
-        optimizer: an optax gradient transformation.
-        rows: training rows of each seed.
-        monitor: rows behind the `valid_*` metrics; may be none.
-        epochs: how many.
-        batch_size: examples per step.
-        noise: which keys serve the steps.
-        before: the training that led to `variables`: epochs and steps are counted on, its history comes first, and
-            seeds that diverged in it stay where they were.
-        passes: how many of these epochs the display counts as one.
+        experiment: the data, the plan and the checkpoints.
+        name: name of the training within the run.
+        variables: initial variables of every seed, on the devices.
+        spec: objective, optimizer, rows and epochs.
+        previous: the training that led to `variables`: epochs and steps continue its count, its history comes first,
+            and seeds that diverged in it stay as they are.
 
     Raises:
-        LeakError: among `rows` is a seed's validation row, or a test row.
-        DamagedError: so is the last checkpoint.
-        Stopped: a signal came; where the training stands is saved.
+        LeakageError: the training rows contain a validation row of the same seed, or a test row.
+        CorruptedFileError: the latest checkpoint is damaged.
+        Preempted: a signal came; the training's state is saved.
     """
-    train_rows = experiment.split.check_training_rows(train_rows, "a model")
-    plan, compiler = experiment.plan, experiment.compiler
-    earlier = 0 if previous is None else previous.history.epochs
-    trail = experiment.result_cache.checkpointer(name)
-    steps = earlier * steps_per_epoch(train_rows.shape[1], batch_size)
-    fit, stand = init_or_restore(
-        experiment, trail, variables, optimizer, steps, previous and previous.history.diverged_epoch
+    rows = experiment.split.check_training_rows(spec.train_rows, "a model")
+    plan, reporter = experiment.plan, experiment.reporter
+    first_epoch = 0 if previous is None else previous.history.epochs
+    checkpointer = experiment.result_cache.checkpointer(name)
+    steps = first_epoch * steps_per_epoch(rows.shape[1], spec.batch_size)
+    progress, checkpoint = init_or_restore(
+        experiment, checkpointer, variables, spec.optimizer, steps, previous and previous.history.diverged_epoch
     )
-    course = None if stand is None else stand.history
-    if course is not None:
-        experiment.reporter.advance(course.epochs / passes, latest_loss(course.metrics))
-    program = _epochs_program(plan, objective, optimizer)
-    data = SeedData(experiment.keys(key_use), experiment.device_scaler, shard_rows(experiment, validation_rows))
-    portion = epochs_per_call(epochs, train_rows.size)
-    with defer_signals() as stopping:
-        while course is None or (course.epochs < epochs and not np.all(course.diverged_epoch)):
-            first = earlier + (0 if course is None else course.epochs)
-            order = shuffle_epochs(train_rows[: experiment.config.seeds], first, portion, batch_size)
+    history = None if checkpoint is None else checkpoint.history
+    if history is not None:
+        reporter.advance(history.epochs / spec.passes, latest_loss(history.metrics))
+    program = _epochs_program(plan, spec.objective, spec.optimizer)
+    data = SeedData(
+        experiment.keys(spec.key_use), experiment.device_scaler, shard_rows(experiment, spec.validation_rows)
+    )
+    n_epochs = epochs_per_call(spec.epochs, rows.size)
+    with defer_signals() as stop_requested:
+        while history is None or (history.epochs < spec.epochs and not np.all(history.diverged_epoch)):
+            epoch = first_epoch + (0 if history is None else history.epochs)
+            order = shuffle_epochs(rows[: experiment.config.seeds], epoch, n_epochs, spec.batch_size)
             order = plan.shard(experiment.tile_seeds(order))
-            compiled_before, began = compiler.seconds, time.perf_counter()
-            fit, metrics = compiler(program, fit, order, data, experiment.examples)
-            metrics, diverged_epoch = plan.to_host(metrics), plan.to_host(fit.diverged_epoch)
-            seconds = time.perf_counter() - began - (compiler.seconds - compiled_before)
-            course = concatenate_histories(course, TrainingHistory(metrics, diverged_epoch, seconds))
-            experiment.reporter.advance(portion / passes, latest_loss(metrics))
-            stop = stopping()
-            trail.maybe_save(course, functools.partial(plan.to_host, fit), force=stop)
+            watch = Stopwatch()
+            progress, metrics = program(progress, order, data, experiment.examples)
+            metrics, diverged_epoch = plan.to_host(metrics), plan.to_host(progress.diverged_epoch)
+            history = concatenate_histories(history, TrainingHistory(metrics, diverged_epoch, watch.run_seconds))
+            reporter.advance(n_epochs / spec.passes, latest_loss(metrics))
+            stop = stop_requested()
+            checkpointer.maybe_save(history, functools.partial(plan.to_host, progress), force=stop)
             if stop:
                 break
-    return TrainingResult(fit, course if previous is None else concatenate_histories(previous.history, course))
-
-
-def _select_rows(
-    experiment: Experiment, method: Method
-) -> tuple[Int[np.ndarray, "seeds n"], Int[np.ndarray, "seeds m"]]:
-    """Training and monitored rows: classifiers see labelled ones, autoencoders all that are not held out."""
-    split = experiment.split
-    if method.supervised:
-        return split.labelled_train, split.labelled_valid
-    return split.train, select_validation_rows(experiment)
-
-
-def passes_per_epoch(experiment: Experiment, method: Method) -> int:
-    """Passes over its rows that a method makes for one epoch of `--epochs`.
-
-    One, but for a classifier that sees few labels: it passes over them as often as the others' rows outnumber them, so
-    that it may take about as many steps as they do. Its best pass is kept.
-    """
-    rows, _ = _select_rows(experiment, method)
-    return max(1, experiment.split.train.shape[1] // rows.shape[1]) if method.supervised else 1
-
-
-class EpochBudget(NamedTuple):
-    """How a method's epochs are divided."""
-
-    per_stage: int
-    end_to_end: int
-
-
-def epoch_budget(config: ExperimentConfig, method: Method) -> EpochBudget:
-    """Half of `--epochs` for the stages, unless `--layer-epochs` says how many, and at least one for each training."""
-    stages = len(method.stages)
-    if stages == 0:
-        return EpochBudget(0, config.train.epochs)
-    each = config.objective.layer_epochs or max(1, config.train.epochs // (2 * stages))
-    return EpochBudget(each, max(1, config.train.epochs - stages * each))
-
-
-def total_epochs(config: ExperimentConfig, method: Method) -> int:
-    """Epochs of all of a method's trainings."""
-    if method.objective is None:
-        return 0
-    epochs = epoch_budget(config, method)
-    return len(method.stages) * epochs.per_stage + epochs.end_to_end
-
-
-def optimizer_for(experiment: Experiment, method: Method) -> optax.GradientTransformation:
-    """The config's optimizer, with its schedule laid over the method's steps.
-
-    Raises:
-        InputError: the schedule does not fit.
-    """
-    config = experiment.config
-    rows, _ = _select_rows(experiment, method)
-    steps = steps_per_epoch(rows.shape[1], config.train.batch_size)
-    make = make_traced_optimizer if method.traced else make_optimizer
-    return make(config.optimizer, steps, passes_per_epoch(experiment, method) * epoch_budget(config, method).end_to_end)
+    return TrainingResult(progress, history if previous is None else concatenate_histories(previous.history, history))
 
 
 def train_method(
@@ -238,47 +168,50 @@ def train_method(
     optimizer: optax.GradientTransformation,
     variables: Variables,
 ) -> TrainingResult:
-    """Train a method for as long as the experiment's config says, stage after stage and then as a whole.
+    """Trains a method for the epochs of the config: its stages one after the other, then end to end.
 
-    A stage has the config's optimizer at its constant peak rate. `name` is that of the training within its run.
+    A stage has the config's optimizer at a constant learning rate.
+
+    Args:
+        experiment: the data, the plan and the config.
+        name: name of the training within the run.
+        method: which has an objective.
+        optimizer: from `optimizer_for`, for the training end to end.
+        variables: initial variables of every seed, on the devices.
     """
     config = experiment.config
     assert method.objective is not None
-    rows, monitor = _select_rows(experiment, method)
-    epochs = epoch_budget(config, method)
-    settings: dict[str, Any] = {"train_rows": rows, "validation_rows": monitor, "batch_size": config.train.batch_size}
-    before = None
+    epochs, passes = epoch_budget(config, method), passes_per_epoch(experiment, method)
+    end_to_end = TrainingSpec(
+        method.objective,
+        optimizer,
+        *select_rows(experiment, method),
+        epochs=passes * epochs.end_to_end,
+        batch_size=config.train.batch_size,
+        passes=passes,
+    )
     constant = dataclasses.replace(config.optimizer, schedule="constant", warmup_epochs=0.0)
     make = make_traced_optimizer if method.traced else make_optimizer
-    settings["epochs"] = epochs.per_stage
+    previous = None
     for number, stage in enumerate(method.stages, 1):
-        only = train_selected(make(constant, 1, 1), _has_prefix(stage.trainable_paths))
-        own_name = f"{name}-stage-{number}"
-        before = train(experiment, own_name, variables, stage.objective, only, previous=before, **settings)
-        variables = before.progress.state.variables
-    passes = passes_per_epoch(experiment, method)
-    settings |= {"epochs": passes * epochs.end_to_end, "passes": passes}
-    return train(experiment, name, variables, method.objective, optimizer, previous=before, **settings)
+        selected = train_selected(make(constant, 1, 1), _has_prefix(stage.trainable_paths))
+        spec = end_to_end._replace(objective=stage.objective, optimizer=selected, epochs=epochs.per_stage, passes=1)
+        previous = train(experiment, f"{name}-stage-{number}", variables, spec, previous)
+        variables = previous.progress.state.variables
+    return train(experiment, name, variables, end_to_end, previous)
 
 
-def _has_prefix(chosen: tuple[tuple[str, ...], ...]) -> Callable[[tuple[str, ...]], bool]:
-    return lambda path: any(path[: len(prefix)] == prefix for prefix in chosen)
-
-
-def select_validation_rows(experiment: Experiment) -> Int[np.ndarray, "seeds m"]:
-    """The rows behind an autoencoder's validation curve."""
-    if getattr(experiment.config, "monitor", "valid") == "test":
-        return np.tile(experiment.split.test, (experiment.config.seeds, 1))
-    return experiment.split.valid
+def _has_prefix(prefixes: tuple[tuple[str, ...], ...]) -> Callable[[tuple[str, ...]], bool]:
+    return lambda path: any(path[: len(prefix)] == prefix for prefix in prefixes)
 
 
 def latest_loss(metrics: dict[str, Float[np.ndarray, "seeds epochs"]]) -> float:
-    """What the display shows: the last epoch's validation or training loss, mean over the seeds that have one."""
+    """Returns the last epoch's validation or else training loss, mean over the seeds whose loss is finite."""
     last = metrics.get("valid_loss", metrics["train_loss"])[:, -1]
     finite = last[np.isfinite(last)]
     return float(finite.mean()) if finite.size else float("nan")
 
 
 def count_parameters(variables: Variables) -> int:
-    """Trainable numbers of one seed, from stacked variables."""
+    """Returns the number of trainable parameters of one seed, from variables with a seed axis."""
     return sum(leaf.size // leaf.shape[0] for leaf in jax.tree.leaves(variables["params"]))

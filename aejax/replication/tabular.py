@@ -13,7 +13,7 @@ from sklearn.preprocessing import MinMaxScaler
 
 from aejax.config import ProbeConfig, SplitConfig
 from aejax.evaluate.comparisons import EQUIVALENCE_MARGIN
-from aejax.experiments.pretrain import load_pretrained
+from aejax.experiments.pretrained import load_pretrained
 from aejax.recipes import compare_defaults, get_recipe
 from aejax.replication.assessment import paired_evidence
 from aejax.replication.claim import EXACT_REASON, ComparativeClaim, Evidence, NumericClaim, Role, Source

@@ -14,11 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax.data.shuffling import shuffle_epochs, steps_per_epoch
+from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import Experiment, prepare_experiment, shard_rows
 from aejax.experiments.feature_extraction import apply_to_rows
 from aejax.experiments.progress import SilentReporter
-from aejax.experiments.training import epochs_per_call, init_variables
+from aejax.experiments.schedule import epochs_per_call
+from aejax.experiments.training import init_variables
 from aejax.methods import METHODS
 from aejax.train.epoch import SeedData, make_train_epochs
 from aejax.train.optimizers import make_optimizer
@@ -43,15 +45,17 @@ def describe_worker(plan: Plan) -> dict[str, Any]:
 def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
     """Returns a runner that trains all seeds at once."""
     experiment = _prepare_experiment(job, seeds)
-    config, plan, compiler, rows = job.config, experiment.plan, experiment.compiler, experiment.split.train
+    config, plan, rows = job.config, experiment.plan, experiment.split.train
     batch = config.train.batch_size
     method = METHODS[config.method](experiment.problem)
     assert method.objective is not None
     optimizer = make_optimizer(config.optimizer, steps_per_epoch(rows.shape[1], batch), config.train.epochs)
+    watch = Stopwatch()
     variables = init_variables(experiment, method)
-    compile_seconds = {"start": compiler.pop_seconds()}
-    progress = compiler(plan.map_seeds(lambda own: init_progress(own, optimizer)), variables)
-    compile_seconds["optimizer"] = compiler.pop_seconds()
+    compile_seconds = {"start": watch.compile_seconds}
+    watch = Stopwatch()
+    progress = plan.map_seeds(lambda own: init_progress(own, optimizer))(variables)
+    compile_seconds["optimizer"] = watch.compile_seconds
     train_epochs = plan.map_seeds(
         make_train_epochs(method.objective, optimizer), replicated_argnums=(3,), donate_argnums=(0,)
     )
@@ -61,13 +65,14 @@ def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
 
     def run(epochs: int) -> dict[str, Any]:
         nonlocal progress, done
+        watch = Stopwatch()
         per_call = math.gcd(epochs, epochs_per_call(config.train.epochs, rows.size))
         for first in range(done, done + epochs, per_call):
             order = plan.shard(shuffle_epochs(rows, first, per_call, batch))
-            progress, metrics = compiler(train_epochs, progress, order, data, experiment.examples)
+            progress, metrics = train_epochs(progress, order, data, experiment.examples)
             history = plan.to_host(metrics)
         done += epochs
-        compile_seconds["epochs"] = compile_seconds.get("epochs", 0.0) + compiler.pop_seconds()
+        compile_seconds["epochs"] = compile_seconds.get("epochs", 0.0) + watch.compile_seconds
         return {"loss": history["train_loss"][:, -1].tolist(), "steps": order.shape[2]}
 
     return Runner(run, lambda: {"compile_seconds": compile_seconds, "environment": describe_worker(plan)})
@@ -78,13 +83,13 @@ def make_encoding_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
     experiment = _prepare_experiment(job, seeds)
     method = METHODS[job.config.method](experiment.problem)
     variables = init_variables(experiment, method)
-    experiment.compiler.pop_seconds()
     compile_seconds = {"encode": 0.0}
 
     def run(rounds: int) -> dict[str, Any]:
+        watch = Stopwatch()
         for _ in range(rounds):
             codes = apply_to_rows(experiment, method.encode, variables, job.rows)
-        compile_seconds["encode"] += experiment.compiler.pop_seconds()
+        compile_seconds["encode"] += watch.compile_seconds
         return {"codes": list(codes.shape[1:])}
 
     return Runner(run, lambda: {"compile_seconds": compile_seconds, "environment": describe_worker(experiment.plan)})

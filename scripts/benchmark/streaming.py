@@ -27,8 +27,9 @@ from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
+from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.streaming import stream_optimizer, train_stream
-from aejax.experiments.training import init_variables, optimizer_for, train_method
+from aejax.experiments.training import init_variables, train_method
 from aejax.methods import METHODS
 from aejax.recipes import get_recipe
 from aejax.storage.atomic_io import to_jsonable

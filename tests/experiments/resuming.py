@@ -20,6 +20,7 @@ from aejax.experiments import experiment, training
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.run_dir import open_run_dir
+from aejax.experiments.schedule import optimizer_for
 from aejax.methods import METHODS
 
 EACH = CheckpointConfig(save_every=0)
@@ -48,7 +49,7 @@ def trained(config, folder, made={}):  # noqa: B006 -- the same method and optim
     own = experiment.prepare_experiment(config, dataset, SilentReporter())
     if config not in made:
         method = METHODS[config.method](own.problem)
-        made[config] = method, training.optimizer_for(own, method)
+        made[config] = method, optimizer_for(own, method)
     method, optimizer = made[config]
     with open_run_dir(folder, to_dict(config), EACH, quiet(), 0.0) as (_, keeper):
         own = dataclasses.replace(own, result_cache=keeper)

@@ -21,7 +21,8 @@ from aejax.config import DataConfig, ModelConfig, OptimizerConfig, PretrainConfi
 from aejax.config.export import ExportConfig
 from aejax.errors import InputError
 from aejax.experiments.export import export, select_seeds
-from aejax.experiments.pretrain import BEST_WEIGHTS, load_pretrained, pretrain
+from aejax.experiments.pretrain import pretrain
+from aejax.experiments.pretrained import BEST_WEIGHTS, load_pretrained
 from aejax.storage.atomic_io import write_json
 from aejax.storage.encoder_metadata import EncoderMetadata
 

@@ -18,7 +18,8 @@ from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.method_result import fit_and_score
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
-from aejax.experiments.training import init_variables, optimizer_for, train
+from aejax.experiments.schedule import optimizer_for
+from aejax.experiments.training import TrainingSpec, init_variables, train
 from aejax.methods import METHODS, Method
 
 CONFIG = CompareConfig(
@@ -101,11 +102,11 @@ def test_nothing_is_fitted_on_a_held_out_row(what, role, experiment, monkeypatch
     leaked = with_a_leak(experiment.split, role)
     own, model = dataclasses.replace(experiment, split=leaked), METHODS["undercomplete"](experiment.problem)
     monkeypatch.setattr(experiment_room, "make_split", lambda *_: leaked)
-    settings = {"train_rows": leaked.train, "validation_rows": leaked.valid, "epochs": 1, "batch_size": 16}
+    spec = TrainingSpec(model.objective, optimizer_for(own, model), leaked.train, leaked.valid, epochs=1, batch_size=16)
     fits = {
         "a scaler": lambda: prepare_experiment(experiment.config, experiment.dataset, SilentReporter()),
         "a closed form": lambda: init_variables(own, METHODS["pca"](experiment.problem)),
-        "a model": lambda: train(own, "it", {}, model.objective, optimizer_for(own, model), **settings),
+        "a model": lambda: train(own, "it", {}, spec),
     }
     with pytest.raises(LeakageError, match=f"a row that {what}.* is fitted on and a {role} row"):
         fits[what]()

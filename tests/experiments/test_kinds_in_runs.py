@@ -22,7 +22,8 @@ from aejax.config import (
 from aejax.data.registry import load_dataset
 from aejax.errors import InputError
 from aejax.experiments.compare import compare
-from aejax.experiments.pretrain import load_pretrained, pretrain
+from aejax.experiments.pretrain import pretrain
+from aejax.experiments.pretrained import load_pretrained
 from aejax.storage.atomic_io import read_json
 
 # A table of 13 features, and kinds that differ in what a run has to do for them.

@@ -12,7 +12,8 @@ from rich.console import Console
 from aejax.config import DataConfig, ModelConfig, PretrainConfig, ProbeConfig, ProbeRunConfig, TrainConfig
 from aejax.data.registry import load_dataset
 from aejax.errors import InputError
-from aejax.experiments.pretrain import load_pretrained, pretrain
+from aejax.experiments.pretrain import pretrain
+from aejax.experiments.pretrained import load_pretrained
 from aejax.experiments.probe_run import _prepare_probe, probe_run
 from aejax.experiments.progress import SilentReporter
 from aejax.recipes import RECIPES, get_recipe

@@ -18,11 +18,9 @@ from aejax.experiments.probe_run import probe_run
 from aejax.experiments.sweep import sweep
 from aejax.storage import checkpoint_manager as series
 from aejax.storage.atomic_io import read_json
-from aejax.storage.pytree_io import save_variables
 from aejax.storage.manifest import CorruptedFileError
+from aejax.storage.pytree_io import save_variables
 from tests.robustness.training_process import run_fingerprint
-
-pytestmark = pytest.mark.usefixtures("compiled_once")
 
 
 def same(one: Path, other: Path):

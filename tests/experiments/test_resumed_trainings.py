@@ -9,8 +9,6 @@ from resuming import SMALL, Killed, trained
 
 from aejax.config import PlanConfig
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
-
 
 def bits(tree):
     return [(np.asarray(leaf).shape, np.asarray(leaf).tobytes()) for leaf in jax.tree.leaves(tree)]

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import optax
 import pytest
 
 from aejax.autoencoders.spec import Stage
@@ -25,14 +24,8 @@ from aejax.experiments import training
 from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
-from aejax.experiments.training import (
-    TrainingResult,
-    epoch_budget,
-    init_variables,
-    optimizer_for,
-    total_epochs,
-    train_method,
-)
+from aejax.experiments.schedule import epoch_budget, optimizer_for, total_epochs
+from aejax.experiments.training import TrainingResult, TrainingSpec, init_variables, train_method
 from aejax.methods import METHODS, Method
 from aejax.objectives.objective import Objective
 
@@ -51,10 +44,10 @@ LAYERS = [{"encoder/hidden/Dense_0", "decoder/output"}, {"encoder/code", "decode
 class Call(NamedTuple):
     """One training of the run."""
 
-    optimizer: optax.GradientTransformation
+    spec: TrainingSpec
+    previous: TrainingResult | None
     before: Any  # variables of every seed, on the host
     after: Any
-    settings: dict[str, Any]
     trained: TrainingResult
 
 
@@ -86,12 +79,10 @@ def run():
     experiment = prepare_experiment(resolve_config(CONFIG, dataset), dataset, SilentReporter())
     method, calls, train = METHODS["stacked"](experiment.problem), [], training.train
 
-    def watched(experiment, name, variables, objective, optimizer, **settings):
+    def watched(experiment, name, variables, spec, previous=None):
         before = experiment.plan.to_host(variables)
-        trained = train(experiment, name, variables, objective, optimizer, **settings)
-        calls.append(
-            Call(optimizer, before, experiment.plan.to_host(trained.progress.state.variables), settings, trained)
-        )
+        trained = train(experiment, name, variables, spec, previous)
+        calls.append(Call(spec, previous, before, experiment.plan.to_host(trained.progress.state.variables), trained))
         return trained
 
     with pytest.MonkeyPatch.context() as patch:
@@ -121,13 +112,13 @@ def test_in_each_stage_its_layer_alone_changes_and_all_others_are_bit_equal_and_
 def test_every_training_goes_on_from_where_the_one_before_it_ended(run):
     for earlier, later in zip(run.calls, run.calls[1:], strict=False):
         jax.tree.map(np.testing.assert_array_equal, later.before, earlier.after)
-        assert later.settings["previous"] is earlier.trained
+        assert later.previous is earlier.trained
     final = jax.tree.map(np.asarray, run.trained.progress.state.variables)
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[: CONFIG.seeds], b), final, run.calls[-1].after)
 
 
 def test_epochs_and_steps_are_counted_through_and_the_history_has_them_all(run):
-    assert [call.settings["epochs"] for call in run.calls] == [2, 2, 3]
+    assert [call.spec.epochs for call in run.calls] == [2, 2, 3]
     assert run.trained.history.epochs == 7
     assert [call.trained.history.epochs for call in run.calls] == [2, 4, 7]
     for name in ("train_loss", "valid_loss", "valid_mse"):
@@ -167,7 +158,7 @@ def test_stages_are_trained_at_the_constant_peak_rate_and_the_whole_by_the_sched
 def first_move(call: Call) -> dict[str, Any]:
     """What a training's optimizer makes of a gradient of ones at its start, by parameter."""
     params = jax.tree.map(lambda leaf: leaf[0], call.before["params"])
-    moves, _ = call.optimizer.update(jax.tree.map(np.ones_like, params), call.optimizer.init(params), params)
+    moves, _ = call.spec.optimizer.update(jax.tree.map(np.ones_like, params), call.spec.optimizer.init(params), params)
     leaves = jax.tree_util.tree_leaves_with_path(moves)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 

@@ -35,7 +35,6 @@ from aejax.data.stream.loader import StreamLoader
 from aejax.errors import InputError, Preempted
 from aejax.experiments import experiment, streaming, training
 from aejax.experiments.compare import compare
-from aejax.experiments.compilation import Compiler
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.probe_run import probe_run
 from aejax.experiments.progress import SilentReporter
@@ -50,13 +49,6 @@ from aejax.train.state import init_state
 
 def quiet():
     return Console(file=io.StringIO(), width=200)
-
-
-@pytest.fixture(autouse=True)
-def shared_compiler(monkeypatch):
-    """Runs of one test share compiled functions."""
-    compiler = Compiler()
-    monkeypatch.setattr(experiment, "Compiler", lambda: compiler)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ from aejax.experiments.experiment import Experiment, prepare_experiment
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.run_dir import open_run_dir
-from aejax.experiments.training import init_variables, optimizer_for, train_method
+from aejax.experiments.schedule import optimizer_for
+from aejax.experiments.training import init_variables, train_method
 from aejax.methods import METHODS, Method
 from aejax.recipes import get_recipe
 from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json

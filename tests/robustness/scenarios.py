@@ -16,7 +16,7 @@ from aejax.config import PlanConfig
 from aejax.config.export import ExportConfig
 from aejax.experiments.environment import describe_environment, provenance
 from aejax.experiments.export import export
-from aejax.experiments.pretrain import load_pretrained
+from aejax.experiments.pretrained import load_pretrained
 from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
 from aejax.storage.checkpoint_manager import CheckpointManager
 from aejax.storage.pretrained_encoder import load_encoder

@@ -21,7 +21,8 @@ from aejax.experiments.exploring.loaded_model import LoadedModel, make_codec
 from aejax.experiments.exploring.protocol import Analysis, AnalysisResult, Skipped
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.progress import ProgressReporter
-from aejax.experiments.training import init_variables, optimizer_for, total_epochs, train_method
+from aejax.experiments.schedule import optimizer_for, total_epochs
+from aejax.experiments.training import init_variables, train_method
 from aejax.methods import METHODS, Method
 from aejax.report import analysis_plots as findings
 from aejax.report import image_grids as gallery

@@ -18,8 +18,7 @@ from aejax.data.scalers import apply_scaler
 from aejax.data.shuffling import make_generator
 from aejax.data.splits import Split
 from aejax.errors import require
-from aejax.experiments.pretrain import PretrainedModel, load_pretrained
-from aejax.experiments.pretrained import load_pretraining_data
+from aejax.experiments.pretrained import PretrainedModel, load_pretrained, load_pretraining_data
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.models.variational import VariationalAutoencoder

@@ -19,7 +19,7 @@ from aejax.data.shuffling import steps_per_epoch
 from aejax.errors import InputError, require
 from aejax.experiments.experiment import problem_spec_for
 from aejax.experiments.resolve import check_methods, resolve_config
-from aejax.experiments.training import epoch_budget
+from aejax.experiments.schedule import epoch_budget
 from aejax.methods import autoencoder_method
 from aejax.train.epoch import make_train_step
 from aejax.train.optimizers import make_optimizer

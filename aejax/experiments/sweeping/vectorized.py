@@ -1,6 +1,7 @@
 """Training of a group of points: their settings and the seeds on one axis, by one program."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 import jax
@@ -12,10 +13,12 @@ from aejax.autoencoders.traced import make_traced_spec
 from aejax.data.scalers import Scaler
 from aejax.data.splits import Split
 from aejax.experiments.checkpointing import TrainingHistory
+from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, problem_spec_for
-from aejax.experiments.method_result import MethodResult, report_cached, score_method, summary_line
+from aejax.experiments.method_result import MethodResult, load_or_score, score_method
+from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.sweeping.grid import GridPoint, PointGroup
-from aejax.experiments.training import TrainingResult, init_variables, optimizer_for, train_method
+from aejax.experiments.training import TrainingResult, init_variables, train_method
 from aejax.methods import Method, autoencoder_method, method_from_spec
 from aejax.models.submodules import HYPERPARAMETERS
 
@@ -82,30 +85,27 @@ def slice_point(trained: TrainingResult, index: int, seeds: int) -> TrainingResu
 def score_points(
     experiment: Experiment, name: str, group: PointGroup, method: Method
 ) -> Iterator[tuple[GridPoint, MethodResult]]:
-    """Train a group's points together, then classify with each, by the program that a single run would use.
+    """Trains a group's points together, then scores each by the program that a single run would use.
 
-    Of points that an earlier attempt at the run has ended nothing is done again. `name` is the group's within the run.
+    Points whose result an earlier attempt at the run saved are not trained again. `name` is the group's within the run.
     """
-    own, reporter, keeper = experiment_for_group(experiment, group), experiment.reporter, experiment.result_cache
-    known = [keeper.load_result(f"{name}-point-{index}") for index in range(len(group.points))]
-    trained = None
-    if None in known:
-        reporter.start_method(group.name)
-        trained = train_group(own, name, group, method)
-    for index, (point, outcome) in enumerate(zip(group.points, known, strict=True)):
-        if outcome is None:
-            assert trained is not None
-            outcome = _score_point(own, point, method, slice_point(trained, index, own.config.seeds))
-            keeper.save_result(f"{name}-point-{index}", outcome._replace(variables={}))
-        else:
-            outcome = outcome._replace(role=method.role)
-            report_cached(own, outcome)
-        yield point, outcome
+    group_experiment = experiment_for_group(experiment, group)
 
+    @functools.cache
+    def train_once() -> tuple[TrainingResult, float]:
+        experiment.reporter.start_method(group.name)
+        watch = Stopwatch()
+        return train_group(group_experiment, name, group, method), watch.compile_seconds / len(group.points)
 
-def _score_point(experiment: Experiment, point: GridPoint, method: Method, trained: TrainingResult) -> MethodResult:
-    experiment.reporter.start_method(point.name)
-    variables = experiment.plan.shard(trained.progress.state.variables)
-    outcome = score_method(experiment, point.name, method, variables, trained.history, trained.history.seconds)
-    experiment.reporter.finish_method(summary_line(outcome))
-    return outcome
+    def score_point(index: int, point: GridPoint) -> MethodResult:
+        trained, compile_seconds = train_once()
+        experiment.reporter.start_method(point.name)
+        progress, history = slice_point(trained, index, group_experiment.config.seeds)
+        variables = experiment.plan.shard(progress.state.variables)
+        seconds = {"compile": compile_seconds, "pretrain": history.seconds}
+        result = score_method(group_experiment, point.name, method, variables, history, seconds)
+        return result._replace(variables={})
+
+    for index, point in enumerate(group.points):
+        score = functools.partial(score_point, index, point)
+        yield point, load_or_score(group_experiment, f"{name}-point-{index}", method, point.name, score)

@@ -1,0 +1,51 @@
+"""The steps that all experiments share: read a finished run, or open its folder, fill it, and close it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from aejax.config import CheckpointConfig
+from aejax.experiments.checkpointing import WORKING_DIRS, ResultCache
+from aejax.experiments.progress import ProgressReporter, open_reporter
+from aejax.experiments.run_dir import load_finished, open_run_dir
+from aejax.storage.runs import RESULTS_FILE, Run
+
+FillRun = Callable[[Run, ResultCache], dict[str, Any]]  # writes a run's files and returns its results
+
+
+class Job(NamedTuple):
+    """An experiment that fills one run folder."""
+
+    settings: Mapping[str, Any]  # as JSON; a folder with the same settings holds the same run
+    total_epochs: int  # of the progress display
+    prepare: Callable[[ProgressReporter], FillRun]  # checks everything that can be checked before the folder is opened
+    results_file: str = RESULTS_FILE  # written last: a folder that has it is complete
+    remove: tuple[str, ...] = WORKING_DIRS  # folders that a finished run does not need
+
+
+def run_job(job: Job, out: Path, console: Console, checkpoint: CheckpointConfig, start_time: float) -> dict[str, Any]:
+    """Fills the run folder `out` and returns the results; reads them if the folder has them already.
+
+    Args:
+        job: what to do.
+        out: the run folder.
+        console: for progress and messages.
+        checkpoint: whether to replace an earlier run, and how often to save.
+        start_time: `time.perf_counter()` when this attempt began.
+
+    Raises:
+        InputError: the settings or the folder cannot be used; nothing has been trained.
+        Preempted: a signal came; the same call continues the run.
+    """
+    finished = load_finished(out, job.settings, checkpoint, console, job.results_file)
+    if finished is not None:
+        return finished
+    with open_reporter(console, total_epochs=job.total_epochs) as reporter:
+        fill = job.prepare(reporter)
+        with open_run_dir(out, job.settings, checkpoint, console, start_time) as (run, result_cache):
+            results = fill(run, result_cache)
+            result_cache.flush()
+            run.finish(results, remove=job.remove, results_file=job.results_file)
+    return results
