@@ -72,25 +72,24 @@ def compare_pairs(
     families = [method for method, _ in pairs]
     adjusted = _holm_by_family(families, [p for p, _ in tests])
     crossed_adjusted = _holm_by_family(families, crossed)
-    rows = []
-    for index, ((method, baseline), difference) in enumerate(zip(pairs, differences, strict=True)):
-        mean, interval = float(difference.mean()), crossed_interval(difference)
-        p_adjusted = adjusted[index], crossed_adjusted[index]
-        row = Comparison(
+    return [
+        Comparison(
             method=method,
             baseline=baseline,
-            mean_difference=mean,
-            ci95=interval,
+            mean_difference=(mean := float(difference.mean())),
+            ci95=(interval := crossed_interval(difference)),
             ci95_seeds=seeds_interval(difference.mean(axis=1)),
-            test=tests[index][1],
-            p=tests[index][0],
-            p_holm=p_adjusted[0],
-            p_crossed=crossed[index],
-            p_crossed_holm=p_adjusted[1],
-            verdict=decide_verdict(mean, interval, p_adjusted, len(difference), margin),
+            test=test,
+            p=p,
+            p_holm=p_holm,
+            p_crossed=p_crossed,
+            p_crossed_holm=p_crossed_holm,
+            verdict=decide_verdict(mean, interval, (p_holm, p_crossed_holm), len(difference), margin),
         )
-        rows.append(row)
-    return rows
+        for (method, baseline), difference, (p, test), p_holm, p_crossed, p_crossed_holm in zip(
+            pairs, differences, tests, adjusted, crossed, crossed_adjusted, strict=True
+        )
+    ]
 
 
 def _holm_by_family(families: Sequence[str], p_values: Sequence[float]) -> list[float]:

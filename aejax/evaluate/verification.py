@@ -71,14 +71,14 @@ def verify_statistics(budget: SimulationBudget, log: Callable[[str], None]) -> d
 
     Returns:
         `false_verdicts`, `power`, `coverage` (lists) and `checks`: what must hold, and whether it does. A share
-        violates a bound only where its whole 95 % interval lies beyond it.
+        violates a bound only if its 95 % interval lies entirely beyond it.
     """
     n, middle, few = budget.experiments, budget.seeds[1], budget.examples[0]
     results: dict[str, list[dict[str, Any]]] = {"false_verdicts": [], "power": [], "coverage": []}
     log(f"false verdicts, {n} families of {FAMILY_SIZE} by process")
     for scenario in SCENARIOS:
-        found = measure_false_verdicts(scenario, make_generator(0, f"alarms {scenario.name}"), n, middle, few)
-        results["false_verdicts"].append({**_sizes(scenario, middle, few), **found})
+        shares = measure_false_verdicts(scenario, make_generator(0, f"alarms {scenario.name}"), n, middle, few)
+        results["false_verdicts"].append({**_sizes(scenario, middle, few), **shares})
     log("power")
     for examples in budget.examples:
         curve = measure_power(SCENARIOS[1], make_generator(0, f"power {examples}"), n // 4, middle, examples)

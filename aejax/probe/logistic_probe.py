@@ -51,27 +51,13 @@ def make_logistic_probe(
     fixed, and validation rows, if any, are just more rows to fit. Matrix products have full float32 precision.
     """
 
-    def make_problem(
-        features: Features, labels: Int[Array, " n"], rows: Int[Array, " m"]
-    ) -> tuple[Standardizer, LogisticProblem]:
-        standardizer = fit_standardizer(features, rows, config.probe_standardize)
-
-        def read_rows(positions: Int[Array, " m"]) -> Float[Array, "m d"]:
-            return standardize(standardizer, features.gather(rows[positions]))
-
-        return standardizer, make_blocked_problem(read_rows, labels[rows], n_classes)
-
-    def select(features: Features, labels: Int[Array, " n"], rows: ProbeRows) -> SelectedStrength:
-        standardizer, problem = make_problem(features, labels, rows.train)
-        return select_strength(problem, standardize(standardizer, features.gather(rows.valid)), labels[rows.valid])
-
     def probe(features: Features, labels: Int[Array, " n"], rows: ProbeRows) -> LogisticProbeResult:
         with jax.default_matmul_precision("highest"):
-            selected = None if config.probe_c else select(features, labels, rows)
+            selected = None if config.probe_c else _select(config, n_classes, features, labels, rows)
             fit_rows = jnp.concatenate([rows.train, rows.valid])
             if selected is not None:  # a data dependency, so that memory never holds both regressions
                 fit_rows = jnp.where(selected.l2 > 0, fit_rows, 0)
-            standardizer, problem = make_problem(features, labels, fit_rows)
+            standardizer, problem = _make_problem(config, n_classes, features, labels, fit_rows)
             if selected is None:
                 assert config.probe_c is not None
                 l2 = jnp.asarray(1 / (config.probe_c * len(fit_rows)))
@@ -93,6 +79,24 @@ def make_logistic_probe(
         )
 
     return probe
+
+
+def _make_problem(
+    config: ProbeConfig, n_classes: int, features: Features, labels: Int[Array, " n"], rows: Int[Array, " m"]
+) -> tuple[Standardizer, LogisticProblem]:
+    standardizer = fit_standardizer(features, rows, config.probe_standardize)
+
+    def read_rows(positions: Int[Array, " m"]) -> Float[Array, "m d"]:
+        return standardize(standardizer, features.gather(rows[positions]))
+
+    return standardizer, make_blocked_problem(read_rows, labels[rows], n_classes)
+
+
+def _select(
+    config: ProbeConfig, n_classes: int, features: Features, labels: Int[Array, " n"], rows: ProbeRows
+) -> SelectedStrength:
+    standardizer, problem = _make_problem(config, n_classes, features, labels, rows.train)
+    return select_strength(problem, standardize(standardizer, features.gather(rows.valid)), labels[rows.valid])
 
 
 def _refit(problem: LogisticProblem, l2: Float[Array, ""], selected: SelectedStrength | None) -> LogisticSolution:

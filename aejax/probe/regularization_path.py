@@ -101,15 +101,10 @@ def select_strength(
     end, visited = jax.lax.scan(at_strength, start, jnp.asarray(order))
     valid_nll, solutions = (leaf[np.argsort(order)] for leaf in visited)
     best = jnp.argmax(valid_nll <= jnp.min(valid_nll) + VALID_NLL_TOLERANCE)
-    tried = jnp.isfinite(valid_nll)
-    return SelectedStrength(
-        l2=grid[best],
-        linear=to_linear(problem, solutions[best]),
-        hessian_blocks=end.hessian_blocks,
-        valid_nll=valid_nll,
-        grid_edge=(best == 0) | (best == len(grid) - 1),
-        grid_extended=tried[GRID_EXTENSION - 1] | tried[last + 1],
-    )
+    at_edge, tried = (best == 0) | (best == len(grid) - 1), jnp.isfinite(valid_nll)
+    extended = tried[GRID_EXTENSION - 1] | tried[last + 1]
+    linear = to_linear(problem, solutions[best])
+    return SelectedStrength(grid[best], linear, end.hessian_blocks, valid_nll, at_edge, extended)
 
 
 def _next_step(before: _PathStep, coefficients: Array, loss: Float[Array, ""], active: Bool[Array, ""]) -> _PathStep:

@@ -60,6 +60,13 @@ def _solve_ridge(moments: _Moments, l2: Float[Array, ""]) -> LinearClassifier:
     return LinearClassifier(weights, moments.target_mean - moments.mean @ weights)
 
 
+def _select_l2(losses: Float[Array, " grid"]) -> tuple[Float[Array, ""], Bool[Array, ""], Bool[Array, ""]]:
+    """Returns the strongest strength that ties with the best, and whether it is the grid's edge or in its extension."""
+    best, last = jnp.argmax(losses <= (1 + VALID_LOSS_RTOL) * jnp.min(losses)), len(EXTENDED_GRID) - 1
+    extended = (best < GRID_EXTENSION) | (best > last - GRID_EXTENSION)
+    return jnp.asarray(EXTENDED_GRID)[best], (best == 0) | (best == last), extended
+
+
 def _select_temperature(
     scores: Float[Array, "n classes"], labels: Int[Array, " n"]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -93,14 +100,12 @@ def make_ridge_probe(
                 errors = linear_logits(_solve_ridge(moments, l2), inputs) - targets[selection_rows]
                 return 0.5 * jnp.mean(jnp.sum(jnp.square(errors), axis=1))
 
-            edge = extended = jnp.asarray(False)
             if config.probe_c:
                 l2, losses = jnp.asarray(1 / (config.probe_c * fit_rows.shape[0])), jnp.zeros(0)
+                edge = extended = jnp.asarray(False)
             else:
                 losses = jax.lax.map(loss, jnp.asarray(EXTENDED_GRID))
-                best, last = jnp.argmax(losses <= (1 + VALID_LOSS_RTOL) * jnp.min(losses)), len(EXTENDED_GRID) - 1
-                l2, edge = jnp.asarray(EXTENDED_GRID)[best], (best == 0) | (best == last)
-                extended = (best < GRID_EXTENSION) | (best > last - GRID_EXTENSION)
+                l2, edge, extended = _select_l2(losses)
             scores = linear_logits(_solve_ridge(moments, l2), inputs)
             factor, valid_nll = _select_temperature(scores, labels[selection_rows])
             moments = _fit_moments(standardize(standardizer, features.gather(fit_rows)), targets[fit_rows])

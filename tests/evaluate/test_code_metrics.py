@@ -14,10 +14,10 @@ TEST = jnp.array([[0.0, 0.0, 2.0, 0.05, -1.0], [0.0, 3.0, 2.0, 0.0, 1.0]])
 
 
 def test_counts_of_used_dead_and_active_units():
-    found = compute_code_metrics(TRAIN, TEST)
-    assert found["l0"] == (3 + 3) / 2
-    assert found["dead_units"] == 2  # zero for every training row, whatever the test rows
-    assert found["active_units"] == 2
+    metrics = compute_code_metrics(TRAIN, TEST)
+    assert metrics["l0"] == (3 + 3) / 2
+    assert metrics["dead_units"] == 2  # zero for every training row, whatever the test rows
+    assert metrics["active_units"] == 2
 
 
 def test_an_active_unit_has_a_variance_above_the_threshold_of_burda_et_al():
@@ -49,9 +49,9 @@ def test_explained_variance_of_the_target_its_mean_and_a_worse_reconstruction(re
 def test_explained_variance_of_pca_is_that_of_its_components():
     pca = PCA(2).fit(TARGET)
     recon = pca.inverse_transform(pca.transform(TARGET))
-    found = explained_variance(jnp.asarray(recon), jnp.asarray(TARGET))
-    np.testing.assert_allclose(found, pca.explained_variance_ratio_.sum(), rtol=1e-4)
-    np.testing.assert_allclose(found, r2_score(TARGET, recon, multioutput="variance_weighted"), rtol=1e-4)
+    metrics = explained_variance(jnp.asarray(recon), jnp.asarray(TARGET))
+    np.testing.assert_allclose(metrics, pca.explained_variance_ratio_.sum(), rtol=1e-4)
+    np.testing.assert_allclose(metrics, r2_score(TARGET, recon, multioutput="variance_weighted"), rtol=1e-4)
 
 
 def test_explained_variance_of_a_constant_target_is_finite():

@@ -52,10 +52,10 @@ class TestIntervals:
             return high - low
 
         assert width(crossed(6, 1000)) < 0.6 * width(crossed(6, 50))
-        of_examples = np.tile(crossed(1, 200), (6, 1))  # all seeds alike: only examples vary
+        of_examples = np.tile(crossed(1, 200), (6, 1))  # seeds have no effect
         spread = 2 * 1.96 * of_examples[0].std() / np.sqrt(200)
         np.testing.assert_allclose(width(of_examples), spread, rtol=0.1)
-        of_seeds = np.tile(np.random.default_rng(0).normal(size=(40, 1)), (1, 50))  # all examples alike
+        of_seeds = np.tile(np.random.default_rng(0).normal(size=(40, 1)), (1, 50))  # examples have no effect
         np.testing.assert_allclose(width(of_seeds), 2 * 1.96 * of_seeds[:, 0].std() / np.sqrt(40), rtol=0.1)
 
     @pytest.mark.parametrize("scale", ["linear", "logit"])
@@ -63,7 +63,7 @@ class TestIntervals:
         assert crossed_interval(np.ones((6, 333)), scale) == [1.0, 1.0]
 
     def test_seeds_with_equal_means_have_an_interval_of_positive_width(self):
-        values = np.eye(6, 40)  # each seed differs on one example of its own: no seed's mean differs from another's
+        values = np.eye(6, 40)  # each seed errs on other examples, and all means are equal
         low, high = crossed_interval(values)
         assert low < values.mean() < high
 

@@ -161,9 +161,9 @@ def test_unit_counts_equal_those_of_code_metrics():
 
 
 def test_all_metrics_are_finite_or_all_are_nan_for_features_that_are_not_finite():
-    found = measure_representation(CLUSTERS.astype(np.float32), LABELS)
-    assert found.keys() == REPRESENTATION_METRICS.keys()
-    assert all(np.isfinite(value) for value in found.values())
+    metrics = measure_representation(CLUSTERS.astype(np.float32), LABELS)
+    assert metrics.keys() == REPRESENTATION_METRICS.keys()
+    assert all(np.isfinite(value) for value in metrics.values())
     broken = CLUSTERS.copy()
     broken[3, 1] = np.inf
     assert all(np.isnan(value) for value in measure_representation(broken, LABELS).values())
@@ -175,6 +175,6 @@ def test_metrics_accept_very_few_rows_and_columns(shape):
 
 
 def test_metrics_of_a_collapsed_code():
-    found = measure_representation(np.zeros((40, 5), np.float32), np.arange(40) % 2)
-    assert (found["effective_rank"], found["dead_units"], found["active_units"]) == (0, 5, 0)
-    assert np.isnan(found["intrinsic_dimension"])
+    metrics = measure_representation(np.zeros((40, 5), np.float32), np.arange(40) % 2)
+    assert (metrics["effective_rank"], metrics["dead_units"], metrics["active_units"]) == (0, 5, 0)
+    assert np.isnan(metrics["intrinsic_dimension"])

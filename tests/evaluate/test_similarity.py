@@ -48,9 +48,9 @@ def test_cka_falls_under_a_map_that_is_not_orthogonal():
 
 
 def test_cka_of_independent_wide_features_is_near_zero():
-    found = [similar(draw(40, 200, seed=seed), draw(40, 300, seed=100 + seed)) for seed in range(10)]
-    assert abs(np.mean(found)) < 0.05  # the biased estimator is above 0.8 here
-    assert min(found) < 0
+    similarities = [similar(draw(40, 200, seed=seed), draw(40, 300, seed=100 + seed)) for seed in range(10)]
+    assert abs(np.mean(similarities)) < 0.05  # the biased estimator is above 0.8 here
+    assert min(similarities) < 0
 
 
 def test_cka_is_symmetric_for_any_two_widths():

@@ -34,14 +34,14 @@ def test_methods_share_the_difficulty_of_each_example():
 
 def test_false_verdicts_are_at_most_five_percent_of_comparisons_and_of_families():
     for scenario in SCENARIOS:
-        found = measure_false_verdicts(scenario, np.random.default_rng(3), 120, 10, 360)
-        assert found["one"]["ci95"][0] <= 0.05
-        assert found["family"]["ci95"][0] <= 0.05
+        result = measure_false_verdicts(scenario, np.random.default_rng(3), 120, 10, 360)
+        assert result["one"]["ci95"][0] <= 0.05
+        assert result["family"]["ci95"][0] <= 0.05
 
 
 def test_adjusting_only_the_test_over_seeds_exceeds_five_percent_of_families():
-    found = measure_false_verdicts(TWO_CODES, np.random.default_rng(4), 200, 10, 360)
-    assert found["family_by_seeds_alone"]["ci95"][0] > 0.05
+    result = measure_false_verdicts(TWO_CODES, np.random.default_rng(4), 200, 10, 360)
+    assert result["family_by_seeds_alone"]["ci95"][0] > 0.05
 
 
 def test_power_grows_with_the_gap_and_with_the_number_of_examples():
@@ -53,10 +53,10 @@ def test_power_grows_with_the_gap_and_with_the_number_of_examples():
 
 @pytest.mark.parametrize(("scenario", "seeds"), [(ONE_METHOD, 10), (TWO_CODES, 6), (RANDOM_WEIGHTS, 6)])
 def test_intervals_cover_the_truth_in_95_percent_of_experiments(scenario, seeds):
-    found = measure_coverage(scenario, np.random.default_rng(6), 300, seeds, 360, n_resamples=20)
+    result = measure_coverage(scenario, np.random.default_rng(6), 300, seeds, 360, n_resamples=20)
     for name in ("difference", "accuracy", "seeds_alone"):
-        assert found[name]["ci95"][0] <= 0.97, name
-        assert found[name]["ci95"][1] >= 0.93, name
+        assert result[name]["ci95"][0] <= 0.97, name
+        assert result[name]["ci95"][1] >= 0.93, name
 
 
 def test_uncorrected_percentiles_cover_too_rarely_or_too_often():
@@ -70,8 +70,10 @@ def test_the_percentile_interval_is_that_of_resampled_tables():
     values = rng.normal(size=(6, 1)) + rng.normal(size=(6, 50))
     means = [values[rng.integers(6, size=6)][:, rng.integers(50, size=50)].mean() for _ in range(10_000)]
     expected = np.quantile(means, [0.025, 0.975])
-    found = percentile_bootstrap_interval(values, bootstrap_weights(rng, 6, 10_000), bootstrap_weights(rng, 50, 10_000))
-    np.testing.assert_allclose(found, expected, atol=0.05 * (expected[1] - expected[0]))
+    result = percentile_bootstrap_interval(
+        values, bootstrap_weights(rng, 6, 10_000), bootstrap_weights(rng, 50, 10_000)
+    )
+    np.testing.assert_allclose(result, expected, atol=0.05 * (expected[1] - expected[0]))
 
 
 def test_a_check_fails_where_the_interval_of_a_share_lies_beyond_its_bound():

@@ -61,11 +61,13 @@ def test_without_a_penalty_the_gap_is_infinite():
 
 def test_optimal_intercepts_make_the_mean_probabilities_the_class_frequencies():
     inputs, labels, weights, bias = optimum(load_wine)
-    found = fit_intercepts(3 * inputs @ weights, labels, bias + 2.0)
-    np.testing.assert_allclose(softmax(3 * inputs @ weights + found, axis=1).mean(axis=0), np.bincount(labels) / 178)
+    intercepts = fit_intercepts(3 * inputs @ weights, labels, bias + 2.0)
+    np.testing.assert_allclose(
+        softmax(3 * inputs @ weights + intercepts, axis=1).mean(axis=0), np.bincount(labels) / 178
+    )
 
 
 def test_the_certificate_does_not_depend_on_the_block_size(monkeypatch):
-    whole = compute_certificate(*optimum(load_wine), 2 * L2)
+    expected = compute_certificate(*optimum(load_wine), 2 * L2)
     monkeypatch.setattr("aejax.probe.duality_gap.ROWS_PER_BLOCK", 50)
-    np.testing.assert_allclose(compute_certificate(*optimum(load_wine), 2 * L2), whole, rtol=1e-9)
+    np.testing.assert_allclose(compute_certificate(*optimum(load_wine), 2 * L2), expected, rtol=1e-9)

@@ -60,9 +60,9 @@ def test_constant_columns_become_zero():
 
 def test_stored_inputs_are_scaled_when_read():
     rows = RNG.permutation(len(STORED))[:100]
-    found = jax.jit(Features.gather)(Features(jnp.asarray(STORED), SCALER), rows)
-    assert found.dtype == jnp.float32
-    np.testing.assert_allclose(found, (STORED[rows] - SCALER.shift) * SCALER.scale, rtol=1e-6)
+    result = jax.jit(Features.gather)(Features(jnp.asarray(STORED), SCALER), rows)
+    assert result.dtype == jnp.float32
+    np.testing.assert_allclose(result, (STORED[rows] - SCALER.shift) * SCALER.scale, rtol=1e-6)
 
 
 @pytest.mark.parametrize("n", [4, 700], ids=["fewer rows than features", "more"])

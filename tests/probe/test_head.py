@@ -61,10 +61,10 @@ def test_the_trained_head_is_the_classifier_of_the_logistic_probe():
     probe = make_logistic_probe(ProbeConfig(probe_c=C, probe_standardize=False), n_classes=3)
     rows = ProbeRows(jnp.asarray(TRAIN), jnp.zeros(0, jnp.int32), jnp.asarray(TEST))
     expected = np.asarray(jax.jit(probe)(Features(codes), EXAMPLES.labels, rows).log_probs)
-    found = np.asarray(CLASSIFIER.log_probs(trained, EXAMPLES.inputs[TEST]))
-    np.testing.assert_allclose(found, expected, atol=1e-2)
-    np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))
-    assert np.mean(found.argmax(axis=1) == LABELS[TEST]) > 0.6
+    result = np.asarray(CLASSIFIER.log_probs(trained, EXAMPLES.inputs[TEST]))
+    np.testing.assert_allclose(result, expected, atol=1e-2)
+    np.testing.assert_array_equal(result.argmax(axis=1), expected.argmax(axis=1))
+    assert np.mean(result.argmax(axis=1) == LABELS[TEST]) > 0.6
 
 
 def test_training_the_head_leaves_the_encoder_and_its_statistics_bit_equal():

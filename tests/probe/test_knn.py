@@ -98,9 +98,9 @@ def test_k_never_exceeds_the_number_of_training_rows():
 @pytest.mark.parametrize("block_size", [1, 7, None])
 def test_neighbours_and_their_order_are_scikit_learns_for_any_block_size(block_size):
     inputs, _ = DATA["digits"]
-    found = nearest(inputs[:100], inputs[100:], 21, block_size)
+    neighbors = nearest(inputs[:100], inputs[100:], 21, block_size)
     expected = NearestNeighbors(n_neighbors=21, algorithm="brute").fit(inputs[100:].astype(np.float64))
-    np.testing.assert_array_equal(found, expected.kneighbors(inputs[:100].astype(np.float64))[1])
+    np.testing.assert_array_equal(neighbors, expected.kneighbors(inputs[:100].astype(np.float64))[1])
 
 
 def test_a_large_common_offset_does_not_change_neighbours():
@@ -113,9 +113,9 @@ def test_a_large_common_offset_does_not_change_neighbours():
 
 def test_ties_go_to_the_first_row_and_the_first_class():
     candidates = np.array([[1.0], [-1.0], [1.0], [5.0]], np.float32)
-    found = nearest(np.zeros((1, 1), np.float32), candidates, 3)
-    np.testing.assert_array_equal(found, [[0, 1, 2]])
-    counts = count_votes(found, jnp.array([2, 1, 0, 0]), 2, 3)
+    neighbors = nearest(np.zeros((1, 1), np.float32), candidates, 3)
+    np.testing.assert_array_equal(neighbors, [[0, 1, 2]])
+    counts = count_votes(neighbors, jnp.array([2, 1, 0, 0]), 2, 3)
     np.testing.assert_array_equal(counts, [[0, 1, 1]])
     assert counts.argmax() == 1
 
