@@ -54,7 +54,7 @@ def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
     variables = init_variables(experiment, method)
     compile_seconds = {"start": watch.compile_seconds}
     watch = Stopwatch()
-    progress = plan.map_seeds(lambda own: init_progress(own, optimizer))(variables)
+    progress = plan.map_seeds(lambda one_seed: init_progress(one_seed, optimizer))(variables)
     compile_seconds["optimizer"] = watch.compile_seconds
     train_epochs = plan.map_seeds(
         make_train_epochs(method.objective, optimizer), replicated_argnums=(3,), donate_argnums=(0,)

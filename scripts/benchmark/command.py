@@ -31,7 +31,7 @@ class CommandWorkload:
     """A script of this project with its flags; `--out` is added."""
 
     words: tuple[str, ...]
-    repeats: int | None = None  # at most so many repetitions, for a long command
+    repeats: int | None = None  # maximum number of repetitions, for a long command
     data_dir: str | None = None
 
     def save(self, folder: Path) -> None:

@@ -38,10 +38,10 @@ def make_path_runner(job: PathJob, seeds: Sequence[int], threads: int, *, subsam
     rows = rows_per_seed(seeds, len(job.labels), subsample=subsample)
 
     def solve_one_seed(
-        own: Int[Array, " fitted"], features: Array, labels: Array, strengths: Float[Array, " grid"]
+        fitted: Int[Array, " fitted"], features: Array, labels: Array, strengths: Float[Array, " grid"]
     ) -> tuple[LinearClassifier, Int[Array, " grid"]]:
         with jax.default_matmul_precision("highest"):
-            problem = make_problem(features[own], labels[own], job.classes)
+            problem = make_problem(features[fitted], labels[fitted], job.classes)
             path = solve_path(problem, strengths, job.tolerance)
             return jax.vmap(lambda point: to_linear(problem, point))(path.coefficients), path.iterations
 

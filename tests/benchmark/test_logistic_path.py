@@ -105,10 +105,10 @@ def test_a_seed_solves_the_same_alone_as_among_others(job: PathJob) -> None:
 
 def test_a_saved_job_is_read_back(job: PathJob, tmp_path: Path) -> None:
     job.save(tmp_path)
-    found = load_path_job(tmp_path)
+    loaded = load_path_job(tmp_path)
     for field, written in vars(job).items():
-        np.testing.assert_array_equal(getattr(found, field), written)
-        assert np.asarray(getattr(found, field)).dtype == np.asarray(written).dtype
+        np.testing.assert_array_equal(getattr(loaded, field), written)
+        assert np.asarray(getattr(loaded, field)).dtype == np.asarray(written).dtype
 
 
 def test_features_are_standardized(job: PathJob) -> None:
@@ -122,11 +122,11 @@ def test_features_are_standardized(job: PathJob) -> None:
 
 def test_principal_components_are_uncorrelated_and_in_order(job: PathJob) -> None:
     inputs = job.features * np.arange(1, 13, dtype=np.float32)
-    found = principal_components(inputs, 5)
-    covariance = found.T @ found / len(found)
+    components = principal_components(inputs, 5)
+    covariance = components.T @ components / len(components)
     np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-8 * covariance.max())
     np.testing.assert_allclose(
-        np.diag(covariance), np.linalg.svd(inputs - inputs.mean(0))[1][:5] ** 2 / len(found), rtol=1e-4
+        np.diag(covariance), np.linalg.svd(inputs - inputs.mean(0))[1][:5] ** 2 / len(components), rtol=1e-4
     )
 
 

@@ -1,4 +1,4 @@
-"""Peers train what this project trains: the same parameters, and from the same weights the same losses."""
+"""Peers with the weights of aejax have the same losses before and after a step."""
 
 import dataclasses
 import importlib.util
@@ -41,73 +41,73 @@ BATCH = 32
 Path = tuple[str, ...]
 
 
-def job_of(name: str) -> TrainingJob:
+def make_job(name: str) -> TrainingJob:
     return prepare_training_job(TrainingWorkload(CONFIGS[name]), None)
 
 
-def inputs_of(job: TrainingJob) -> np.ndarray:
+def first_batch(job: TrainingJob) -> np.ndarray:
     return job.scaled_inputs()[:BATCH]
 
 
-def in_order(params: Any) -> list[tuple[Path, np.ndarray]]:
-    """This project's parameters from inputs to outputs, each layer's weights before its bias."""
+def sort_parameters(params: Any) -> list[tuple[Path, np.ndarray]]:
+    """Returns the parameters of aejax from inputs to outputs, each layer's weights before its bias."""
 
-    def place(item: tuple[Path, np.ndarray]) -> tuple[Any, ...]:
-        part, *between, layer, own = item[0]
+    def sort_key(item: tuple[Path, np.ndarray]) -> tuple[Any, ...]:
+        part, *between, layer, parameter = item[0]
         depth = 2 if layer in ("code", "log_variance", "output") else 1 if between or "Conv" in layer else 0
         number = int(layer.rpartition("_")[2]) if "_" in layer and layer[0].isupper() else 0
-        return part != "encoder", depth, number, layer.startswith("BatchNorm"), layer, own == "bias"
+        return part != "encoder", depth, number, layer.startswith("BatchNorm"), layer, parameter == "bias"
 
     flat = jax.tree_util.tree_flatten_with_path(params)[0]
-    return sorted(((tuple(key.key for key in path), np.asarray(leaf)) for path, leaf in flat), key=place)
+    return sorted(((tuple(key.key for key in path), np.asarray(leaf)) for path, leaf in flat), key=sort_key)
 
 
 def our_losses(job: TrainingJob, inputs: np.ndarray) -> tuple[list[tuple[Path, np.ndarray]], list[float]]:
-    """Parameters at the start, and the loss of a batch before and after one step on it."""
+    """Returns the initial parameters, and the loss of a batch before and after one step on it."""
     kind = KINDS[job.config.method](problem_spec_for(job.config, job.dataset))
     variables = kind.model.init(jax.random.key(0))
     params = dict(variables["params"])
     params.pop("elbo", None)
-    if job.config.method == "vae":  # hardly any noise, which no two libraries draw alike
+    if job.config.method == "vae":  # nearly no noise, which libraries draw differently
         encoder = params["encoder"]
-        still = {
+        quiet = {
             "kernel": jnp.zeros_like(encoder["log_variance"]["kernel"]),
             "bias": jnp.full_like(encoder["log_variance"]["bias"], -9.9),
         }
-        params["encoder"] = {**encoder, "log_variance": still}
+        params["encoder"] = {**encoder, "log_variance": quiet}
     optimizer = make_optimizer(job.config.optimizer, 1, 1)
     batch = Batch(jnp.asarray(inputs), jnp.zeros(len(inputs), int))
 
-    def loss(own: Any) -> jax.Array:
-        whole = {**variables, "params": {**variables["params"], **own}}
-        return kind.objective.loss(whole, batch, jax.random.key(1))[0]
+    def loss(updated: Any) -> jax.Array:
+        merged = {**variables, "params": {**variables["params"], **updated}}
+        return kind.objective.loss(merged, batch, jax.random.key(1))[0]
 
     before, gradient = jax.jit(jax.value_and_grad(loss))(params)
     updates, _ = jax.jit(optimizer.update)(gradient, optimizer.init(params), params)
     after = jax.jit(loss)(optax.apply_updates(params, updates))
-    return in_order(params), [float(before), float(after)]
+    return sort_parameters(params), [float(before), float(after)]
 
 
-def agree(name: str, theirs: list[float], ours: list[float]) -> None:
-    """To 1e-5 before the step; after it to what is left of where Adam's epsilon stands."""
+def assert_losses_agree(name: str, theirs: list[float], ours: list[float]) -> None:
+    """The losses after the step differ by the place of Adam's epsilon."""
     assert theirs[0] == pytest.approx(ours[0], rel=1e-3 if name == "vae" else 1e-5)
     assert theirs[1] == pytest.approx(ours[1], rel=1e-3 if name == "vae" else 5e-5)
 
 
 def as_keras(path: Path, value: np.ndarray) -> np.ndarray:
-    """Keras keeps a transposed convolution's kernel with the channels after it in front."""
+    """Swaps the channel axes of a transposed convolution's kernel, as Keras has them."""
     return np.swapaxes(value, 2, 3) if "Transposed" in path[-2] and value.ndim == 4 else value
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_keras_steps_as_we_do(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keras_has_the_same_losses(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if importlib.util.find_spec("keras") is None:
         pytest.skip("keras is not installed")
     monkeypatch.setitem(os.environ, "KERAS_BACKEND", "jax")
-    job = job_of(name)
-    inputs = inputs_of(job)
+    job = make_job(name)
+    inputs = first_batch(job)
     params, ours = our_losses(job, inputs)
-    # What this project holds its own code to, Keras' is not held to.
+    # Keras does not pass the strict settings of these tests.
     with warnings.catch_warnings(), jax.legacy_prng_key("allow"), jax.numpy_rank_promotion("allow"):
         warnings.simplefilter("ignore")
         from benchmark import keras_runner
@@ -118,29 +118,29 @@ def test_keras_steps_as_we_do(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
         for variable, value in zip(model.trainable_variables, values, strict=True):
             variable.assign(value)
         theirs = [float(model.train_on_batch(inputs, inputs)) for _ in range(2)]
-    agree(name, theirs, ours)
+    assert_losses_agree(name, theirs, ours)
 
 
 def as_torch(path: Path, value: np.ndarray) -> np.ndarray:
-    """PyTorch keeps weights with the units after them in front."""
+    """Transposes weights, as PyTorch has them."""
     return value.T if path[-1] == "kernel" else value
 
 
-@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "conv"])  # which PyTorch pads on the other side
-def test_torch_steps_as_we_do(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "conv"])  # PyTorch pads on the other side
+def test_torch_has_the_same_losses(name: str) -> None:
     if importlib.util.find_spec("torch") is None:
         pytest.skip("torch is not installed")
     import torch
     from benchmark import torch_runner
 
-    job = job_of(name)
-    inputs = inputs_of(job)
+    job = make_job(name)
+    inputs = first_batch(job)
     params, ours = our_losses(job, inputs)
     learner = torch_runner.make_seed_model(job, 0, torch.device("cpu"))
-    own = list(learner.model.parameters())
-    assert [tuple(one.shape) for one in own] == [as_torch(*pair).shape for pair in params]
+    parameters = list(learner.model.parameters())
+    assert [tuple(one.shape) for one in parameters] == [as_torch(*pair).shape for pair in params]
     with torch.no_grad():
-        for one, pair in zip(own, params, strict=True):
+        for one, pair in zip(parameters, params, strict=True):
             one.copy_(torch.from_numpy(as_torch(*pair).copy()))
     loss_of, theirs = torch_runner.make_loss(job.config), []
     for _ in range(2):
@@ -149,17 +149,17 @@ def test_torch_steps_as_we_do(name: str) -> None:
         loss.backward()
         learner.step()
         theirs.append(float(loss.detach()))
-    agree(name, theirs, ours)
+    assert_losses_agree(name, theirs, ours)
 
 
 def mean_squared_error(model: Any, inputs: np.ndarray) -> float:
     return float(np.mean((model.predict(inputs) - inputs) ** 2))
 
 
-def test_sklearns_loss_is_the_mean_squared_error() -> None:
+def test_the_loss_of_sklearn_is_the_mean_squared_error() -> None:
     from benchmark import sklearn_runner
 
-    job = job_of("dense64")
+    job = make_job("dense64")
     job = dataclasses.replace(job, rows=job.rows[:BATCH])  # one step
     model = sklearn_runner.make_model(job, 0)
     inputs = job.scaled_inputs()
@@ -170,9 +170,9 @@ def test_sklearns_loss_is_the_mean_squared_error() -> None:
 
 
 @pytest.mark.parametrize(("name", "takes_part"), [("dense64", True), *((n, False) for n in CONFIGS if n != "dense64")])
-def test_sklearn_takes_part_where_it_does_such_work(name: str, takes_part: bool) -> None:
+def test_sklearn_takes_part_in_comparable_workloads(name: str, takes_part: bool) -> None:
     from benchmark.peers import PEERS
 
-    contenders = PEERS["sklearn"].contenders_for("training", job_of(name), 4, 2)
+    contenders = PEERS["sklearn"].contenders_for("training", make_job(name), 4, 2)
     assert bool(contenders) == takes_part
     assert all("outputs are linear" in one.note for one in contenders)

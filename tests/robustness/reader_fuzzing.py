@@ -110,14 +110,9 @@ def check_read(read: Callable[[Path], object], path: Path) -> str:
 
 
 def fuzz_reader(name: str, reader: Reader, folder: Path, max_examples: int, seed: int) -> FuzzResult | None:
-    """Reads damaged inputs, the same for the same seed; None if a missing library leaves no valid inputs.
+    """Reads `max_examples` damaged inputs, the same for the same seed; None if a missing library leaves no samples.
 
-    Args:
-        name: of the reader, in the result.
-        reader: what is tested.
-        folder: is created, and left with the valid inputs.
-        max_examples: number of inputs.
-        seed: of Hypothesis.
+    The folder is created, and left with the valid inputs.
     """
     folder.mkdir(parents=True)
     samples = reader.make_samples(folder)

@@ -44,13 +44,15 @@ def npz_samples(folder: Path) -> list[Sample]:
     images = np.arange(N_ROWS * 6, dtype=np.uint8).reshape(N_ROWS, 2, 3)
     parts: Arrays = {"x_train": images, "y_train": LABELS, "x_test": images[:4], "y_test": LABELS[:4]}
     text: Arrays = {"x": table["x"].astype(np.float32), "y": np.array(["ant", "bee"] * (N_ROWS // 2))}
-    whole = [npz_bytes({name: npy_bytes(array) for name, array in arrays.items()}) for arrays in (table, parts, text)]
+    archives = [
+        npz_bytes({name: npy_bytes(array) for name, array in arrays.items()}) for arrays in (table, parts, text)
+    ]
     members = [
         Sample("set.npz", npy_bytes(array), functools.partial(_npz_with_member, arrays, name))
         for arrays in (table, text)
         for name, array in arrays.items()
     ]
-    return [*(Sample("set.npz", content) for content in whole), *members]
+    return [*(Sample("set.npz", content) for content in archives), *members]
 
 
 def npy_bytes(array: np.ndarray) -> bytes:
