@@ -75,20 +75,24 @@ def test_altered_originals_are_rejected(mnist_folder, tmp_path):
     assert error_message(prepare_mnist, tmp_path / "tfds", tmp_path).startswith(str(tmp_path))
 
 
-class NoTensorFlow:
-    """An import hook that hides an installed TensorFlow."""
+class WithoutTensorFlow:
+    """An import finder that does not find TensorFlow."""
 
-    @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> None:
-        if name.partition(".")[0] == "tensorflow":
-            raise ModuleNotFoundError(name)
+    def __init__(self, finder):
+        self._finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self._finder, name)
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] == "tensorflow" else self._finder.find_spec(name, path, target)
 
 
 @pytest.fixture(scope="module")
 def prepared(mnist_folder, tmp_path_factory):
     root = tmp_path_factory.mktemp("tfds")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "meta_path", [NoTensorFlow, *sys.meta_path])
+        patch.setattr(sys, "meta_path", [WithoutTensorFlow(finder) for finder in sys.meta_path])
         prepare_mnist(root, manual_dir=mnist_folder)
     return root
 
@@ -100,7 +104,7 @@ def sorted_digests(dataset, rows) -> list[bytes]:
 
 @pytest.mark.slow
 def test_tfds_and_idx_routes_give_the_same_examples(mnist_folder, prepared, capfd, monkeypatch):
-    monkeypatch.setattr(sys, "meta_path", [NoTensorFlow, *sys.meta_path])
+    monkeypatch.setattr(sys, "meta_path", [WithoutTensorFlow(finder) for finder in sys.meta_path])
     by_tfds, by_idx = load_mnist(prepared), load_mnist(mnist_folder)
     assert capfd.readouterr() == ("", "")
     np.testing.assert_array_equal(by_tfds.test_rows, by_idx.test_rows)
