@@ -1,4 +1,4 @@
-"""The door of the scripts: flags, devices, one-line errors, exit status."""
+"""What scripts share: flags, devices, one-line errors, exit status."""
 
 import contextlib
 import io
@@ -21,7 +21,7 @@ from aejax.experiments.environment import usable_cores
 from aejax.experiments.multihost import abort_all, initialize_distributed, is_primary, raise_on_lost_process
 from aejax.experiments.preemption import PREEMPTED_MESSAGE, handle_signals
 
-# Without a home that can be written, Matplotlib keeps its fonts in a temporary folder, and says so in two lines.
+# Without a writable home, Matplotlib warns that it caches fonts in a temporary folder.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 ArgsT = TypeVar("ArgsT")
@@ -30,7 +30,7 @@ OUT_OF_MEMORY = re.compile("out of memory|RESOURCE_EXHAUSTED", re.IGNORECASE)
 
 
 def flag_value(name: str, argv: Sequence[str], default: str) -> str:
-    """The value of `--name` in a command line, before it is parsed as a whole."""
+    """Returns the value of `--name` in a command line before the whole line is parsed."""
     for index, word in enumerate(argv):
         if word == f"--{name}" and index + 1 < len(argv):
             return argv[index + 1]
@@ -40,36 +40,36 @@ def flag_value(name: str, argv: Sequence[str], default: str) -> str:
 
 
 def merge_repeated_flag(name: str, argv: Sequence[str]) -> list[str]:
-    """A command line in which a flag that was given several times stands once, with all of its values.
+    """Returns a command line in which a repeated flag occurs once, with all of its values.
 
-    >>> gathered("axis", ["--axis", "l1=0,1", "--seeds", "3", "--axis=k=2,4"])
+    >>> merge_repeated_flag("axis", ["--axis", "l1=0,1", "--seeds", "3", "--axis=k=2,4"])
     ['--seeds', '3', '--axis', 'l1=0,1', 'k=2,4']
     """
     others: list[str] = []
     values: list[str] = []
-    heard = others
+    target = others
     for word in argv:
         flag, equals, value = word.partition("=")
         if flag == f"--{name}":
-            heard = values
+            target = values
             values += [value] if equals else []
             continue
-        heard = others if word.startswith("--") else heard
-        heard.append(word)
+        target = others if word.startswith("--") else target
+        target.append(word)
     return [*others, f"--{name}", *values] if len(others) < len(argv) else others
 
 
 def parse_args(default: ArgsT, argv: Sequence[str], description: str) -> ArgsT:
-    """Flags over defaults. Every field of a nested dataclass is a flag of its own name.
+    """Parses flags over defaults. Every field of a nested dataclass is a flag with the field's name.
 
     Raises:
-        InputError: in one line: unknown flags or values, numbers that no device can hold, folders no file can lie in.
+        InputError: a flag or value is unknown, a number is out of a device's range, or a path cannot be printed.
     """
     import tyro
 
-    heard = io.StringIO()
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(heard):
+        with contextlib.redirect_stderr(output):
             args = tyro.cli(
                 type(default),
                 default=default,
@@ -80,22 +80,22 @@ def parse_args(default: ArgsT, argv: Sequence[str], description: str) -> ArgsT:
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise InputError(unwrap_error(heard.getvalue())) from None
+        raise InputError(unwrap_error(output.getvalue())) from None
     require_representable(args)
     for flag in ("run", "out"):
-        place = getattr(args, flag, None)
+        path = getattr(args, flag, None)
         require(
-            place is None or escape_unprintable(str(place.absolute())) == str(place.absolute()),
-            f"--{flag} {place}: its path has bytes that are no UTF-8 or cannot be printed; checkpoints could not "
+            path is None or escape_unprintable(str(path.absolute())) == str(path.absolute()),
+            f"--{flag} {path}: its path has bytes that are no UTF-8 or cannot be printed; checkpoints could not "
             "be written there; give another folder",
         )
     return args
 
 
 def make_console() -> Console:
-    """Where a script writes: as wide as the terminal, 100 columns and plain where there is none.
+    """Returns the console of a script: as wide as the terminal, or plain and 100 columns wide without one.
 
-    Of several processes only the first writes.
+    Only the primary process prints.
     """
     if not is_primary():
         return Console(quiet=True)
@@ -104,16 +104,16 @@ def make_console() -> Console:
 
 
 def unwrap_error(boxed_error: str) -> str:
-    """The message inside a boxed, wrapped error."""
+    """Returns the message inside tyro's boxed, wrapped error."""
     rows = [row.strip(BOX_CHARACTERS) for row in boxed_error.splitlines()[1:]]
     message = " ".join(row for row in rows if row)
     return message.split(" For full helptext")[0] + "; see --help"
 
 
 def dataset_slug(dataset: str) -> str:
-    """What a run's folder is called after: `digits`, `photos` for a path to photos/, `tfds-fashion_mnist`.
+    """Returns the dataset's part of a run folder's name: `digits`, `photos` for a path to photos/, `tfds-mnist`.
 
-    >>> dataset_word("tfds:mnist_corrupted/zigzag"), dataset_word("data/table.csv")
+    >>> dataset_slug("tfds:mnist_corrupted/zigzag"), dataset_slug("data/table.csv")
     ('tfds-mnist_corrupted-zigzag', 'table')
     """
     scheme, colon, name = dataset.partition(":")
@@ -124,12 +124,12 @@ def dataset_slug(dataset: str) -> str:
 
 
 def configure_cpu_devices(seeds: int) -> None:
-    """One CPU device per core, as far as there are seeds for them; to be called before JAX starts."""
+    """Configures one CPU device per core, at most one per seed; called before JAX starts."""
     jax.config.update("jax_num_cpu_devices", max(1, min(usable_cores(), seeds)))
 
 
 def configure_devices(processes: DistributedConfig, plan: PlanConfig, seeds: int) -> None:
-    """What a script calls before JAX starts: CPU devices as `use_cores` has them, and the other processes joined.
+    """Configures CPU devices and joins the other processes of a run; called before JAX starts.
 
     Raises:
         InputError: the other processes cannot be joined.
@@ -139,10 +139,10 @@ def configure_devices(processes: DistributedConfig, plan: PlanConfig, seeds: int
 
 
 def run_main(script: Callable[[Sequence[str]], None]) -> None:
-    """Run a script's body: 0 when done, 2 and one line for what cannot be done, 75 when a signal came.
+    """Runs a script's `main` and sets the exit status.
 
-    What the machine refuses while a script runs (a full disk, memory that is used up) ends in the same way as what is
-    refused at the door; so does the end of another process of the run, with 75.
+    0: done. 2, with one line on standard error: an invalid input, a full disk, or too little memory. 75: a signal came,
+    or another process of the run ended; the same command continues the run.
     """
     with abort_all():
         _run_main(script)
@@ -150,7 +150,7 @@ def run_main(script: Callable[[Sequence[str]], None]) -> None:
 
 def _run_main(script: Callable[[Sequence[str]], None]) -> None:
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name may hold what the terminal's encoding has not
+        if isinstance(stream, io.TextIOWrapper):  # names may have characters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
     silence_orbax_threads()
     try:
@@ -158,8 +158,8 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
             script(sys.argv[1:])
     except ProcessLost as lost:
         print(
-            f"error: another process of this run has ended or cannot be reached ({lost.reason}); what was saved is whole: "
-            "run the same command in every process to go on",
+            f"error: another process of this run has ended or cannot be reached ({lost.reason}); "
+            "what was saved is whole: run the same command in every process to go on",
             file=sys.stderr,
         )
         raise
@@ -168,7 +168,7 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
         raise
     except InputError as error:
         exit_with_error(str(error))
-    except BrokenPipeError:  # the reader of our output has left
+    except BrokenPipeError:  # the reader of the output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
@@ -182,9 +182,9 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
 
 
 def silence_orbax_threads() -> None:
-    """Orbax raises what failed in a save, and its threads say the same again, in pages; the first is enough.
+    """Silences the tracebacks that Orbax's threads print of errors that a save has raised already.
 
-    For a script's own process: the hooks are the whole interpreter's.
+    For scripts only: the hooks belong to the whole interpreter.
     """
     unraisable, uncaught = sys.unraisablehook, threading.excepthook
 
@@ -200,6 +200,6 @@ def silence_orbax_threads() -> None:
 
 
 def exit_with_error(message: str) -> NoReturn:
-    """End with status 2 and one line on standard error."""
+    """Ends the process with status 2 and one line on standard error."""
     print(f"error: {escape_unprintable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(2)

@@ -1,7 +1,7 @@
-"""What a run keeps while it is under way: trainings between two epochs, and what has been found of each method.
+"""What a run saves while it is running: checkpoints of trainings, and the result of each finished method.
 
-Both lie in the run's folder, `checkpoints/NAME/EPOCH` and `found/NAME`, each whole with a manifest, and are written by
-a thread of their own. A run that goes on reads them and repeats nothing.
+Both are in the run's folder, `checkpoints/NAME/EPOCH` and `found/NAME`, each with a manifest, and are written by a
+background thread. A run that continues reads them and repeats nothing.
 """
 
 import shutil
@@ -21,44 +21,44 @@ from aejax.storage.runs import Run
 from aejax.storage.serialization import RecordClasses, deserialize, serialize
 from aejax.train.state import TrainProgress
 
-WORKING_DIRS = CHECKPOINTS_DIR, RESULT_CACHE_DIR = ("checkpoints", "found")  # folders that only a run under way needs
-MAX_SAVE_OVERHEAD = 0.05  # of a training's time that its saves may take
+WORKING_DIRS = CHECKPOINTS_DIR, RESULT_CACHE_DIR = ("checkpoints", "found")  # folders that a finished run does not need
+MAX_SAVE_OVERHEAD = 0.05  # largest share of a training's time that its saves may take
 
 
 class TrainingHistory(NamedTuple):
-    """How a training went."""
+    """Metrics of a training."""
 
     metrics: dict[str, Float[np.ndarray, "seeds epochs"]]
-    diverged_epoch: Int[np.ndarray, " seeds"]  # 0: it did not
+    diverged_epoch: Int[np.ndarray, " seeds"]  # from 1; 0: it did not diverge
     seconds: float  # without compilation
 
     @property
     def epochs(self) -> int:
-        """Epochs trained."""
+        """Number of epochs trained."""
         return self.metrics["train_loss"].shape[1]
 
 
 def concatenate_histories(first: TrainingHistory | None, second: TrainingHistory) -> TrainingHistory:
-    """Both, one after the other."""
+    """Returns the history of two trainings of which the second continues the first."""
     if first is None:
         return second
-    history = {name: np.concatenate([first.metrics[name], own], axis=1) for name, own in second.metrics.items()}
-    return TrainingHistory(history, second.diverged_epoch, first.seconds + second.seconds)
+    metrics = {name: np.concatenate([first.metrics[name], new], axis=1) for name, new in second.metrics.items()}
+    return TrainingHistory(metrics, second.diverged_epoch, first.seconds + second.seconds)
 
 
 class TrainingCheckpoint(NamedTuple):
-    """Where a training stands."""
+    """The state of a training between two epochs."""
 
     progress: TrainProgress  # on the host, without padding
     history: TrainingHistory
-    loader_state: Any = None  # where its loader stood, if it had one
+    loader_state: Any = None  # of the loader of a stream
 
 
 class Checkpointer:
-    """The checkpoints of one training, while it is under way. This one keeps none."""
+    """Checkpoints of one training. This one saves none."""
 
     def restore_latest(self, like: TrainProgress) -> TrainingCheckpoint | None:
-        """Where it stood when it was last saved; `like` has the shapes and dtypes that it must have."""
+        """Returns the latest checkpoint; `like` has the shapes and dtypes that it must have."""
         return None
 
     def maybe_save(
@@ -69,60 +69,64 @@ class Checkpointer:
         force: bool,
         loader_state: Any = None,
     ) -> None:
-        """Save where it stands, if it is time, or `now` and to the end. `fit` fetches what the next call will take.
+        """Saves a checkpoint if it is time, or at once if `force`, and then waits until it is written.
 
-        `loader` is where a stream's loader stands, as plain JSON.
+        Args:
+            history: of the training so far.
+            fetch_progress: copies the progress to the host.
+            force: save in any case.
+            loader_state: of the loader of a stream, as JSON.
         """
         if self.should_save(force=force):
             self.save(TrainingCheckpoint(fetch_progress(), history, loader_state), wait=force)
 
     def should_save(self, *, force: bool) -> bool:
-        """Whether it is time."""
+        """Returns whether it is time to save."""
         return False
 
     def save(self, checkpoint: TrainingCheckpoint, *, wait: bool) -> None:
-        """Save where it stands; return at once, or when it is written."""
+        """Saves a checkpoint, in the background unless `wait`."""
 
 
 class ResultCache:
-    """Keeps what a run has. This one keeps nothing: for library use, and for what is over in seconds."""
+    """Results and checkpoints of a run. This one saves nothing: for use as a library."""
 
     def checkpointer(self, name: str) -> Checkpointer:
-        """Of one training."""
+        """Returns the checkpoints of one training."""
         return Checkpointer()
 
     def load_result(self, name: str) -> Any:
-        """What was kept under this name, or None."""
+        """Returns the result saved under this name, or None."""
         return None
 
     def save_result(self, name: str, result: Any) -> None:
-        """Keep a record, and drop the checkpoints of the training that led to it."""
+        """Saves a result and removes the checkpoints of its training."""
 
     def flush(self) -> None:
-        """Wait until everything is written. Raises what the last save raised."""
+        """Waits until everything is written. Raises what the last save raised."""
 
 
 class DiskResultCache(ResultCache):
-    """Keeps in a run's folder.
+    """Saves in a run's folder.
 
     Args:
-        run: whose.
-        config: how often, and how many.
-        classes: what records may be made of.
-        say: where a line for the user goes.
+        run: the run.
+        config: how often to save checkpoints and how many to keep.
+        classes: of which records may consist.
+        log: prints a line for the user.
     """
 
     def __init__(self, run: Run, config: CheckpointConfig, classes: RecordClasses, log: Callable[[str], None]) -> None:
-        self._run, self._config, self._classes, self._say = run, config, classes, log
-        self._background = AsyncSaver()
+        self._run, self._config, self._classes, self._log = run, config, classes, log
+        self._saver = AsyncSaver()
 
     def checkpointer(self, name: str) -> Checkpointer:
-        """Its checkpoints, from before or to come."""
-        series = CheckpointManager(self._run.folder / CHECKPOINTS_DIR / name, self._config.keep)
-        return _DiskCheckpointer(series, self._config, self._background, self._say)
+        """Returns the checkpoints of one training."""
+        manager = CheckpointManager(self._run.folder / CHECKPOINTS_DIR / name, self._config.keep)
+        return _DiskCheckpointer(manager, self._config, self._saver, self._log)
 
     def load_result(self, name: str) -> Any:
-        """Raises `DamagedError` if it is not what was kept."""
+        """Raises `CorruptedFileError` if the saved files have changed."""
         folder = self._run.folder / RESULT_CACHE_DIR / name
         if not folder.exists():
             return None
@@ -130,76 +134,76 @@ class DiskResultCache(ResultCache):
             return deserialize(load_tree(folder), self._classes)
         except CorruptedFileError as fault:
             if not self._config.allow_fallback:
-                raise CorruptedFileError(f"{fault}; --allow-fallback finds it anew") from None
-            self._say(f"{fault}: found anew")
+                raise CorruptedFileError(f"{fault}; --allow-fallback computes it again") from None
+            self._log(f"{fault}: computed again")
             shutil.rmtree(folder)
             return None
 
     def save_result(self, name: str, result: Any) -> None:
-        """Write the record in the background."""
+        """Saves in the background."""
         tree, meta = serialize(result, self._classes)
         folder = self._run.folder
 
         def save() -> None:
             save_tree(folder / RESULT_CACHE_DIR / name, tree, meta)
-            for trail in [folder / CHECKPOINTS_DIR / name, *(folder / CHECKPOINTS_DIR).glob(f"{name}-stage-*")]:
-                shutil.rmtree(trail, ignore_errors=True)
+            for checkpoints in [folder / CHECKPOINTS_DIR / name, *(folder / CHECKPOINTS_DIR).glob(f"{name}-stage-*")]:
+                shutil.rmtree(checkpoints, ignore_errors=True)
             self._run.set_state("running")
 
-        self._background.submit(save)
+        self._saver.submit(save)
 
     def flush(self) -> None:
-        self._background.wait()
+        self._saver.wait()
 
 
 class _DiskCheckpointer(Checkpointer):
     def __init__(
         self, manager: CheckpointManager, config: CheckpointConfig, saver: AsyncSaver, log: Callable[[str], None]
     ) -> None:
-        self._series, self._config, self._background, self._say = manager, config, saver, log
-        self._last_save = self._asked = time.perf_counter()
-        self._cost = 0.0  # seconds that the last save took from the training
+        self._manager, self._config, self._saver, self._log = manager, config, saver, log
+        self._last_save = self._checked = time.perf_counter()
+        self._cost = 0.0  # seconds that the last save delayed the training
 
     def restore_latest(self, like: TrainProgress) -> TrainingCheckpoint | None:
-        resumed = self._series.restore_latest(allow_fallback=self._config.allow_fallback)
-        if resumed is None:
+        restored = self._manager.restore_latest(allow_fallback=self._config.allow_fallback)
+        if restored is None:
             return None
-        if resumed.skipped:
-            self._say(f"{resumed.skipped}: going on from epoch {resumed.epoch}")
-        folder, tree = self._series.path(resumed.epoch), resumed.saved.tree
+        if restored.skipped:
+            self._log(f"{restored.skipped}: continuing from epoch {restored.epoch}")
+        folder, tree = self._manager.path(restored.epoch), restored.saved.tree
         require({"fit", "history"} <= tree.keys(), f"{folder}: is no checkpoint of a training; give --overwrite")
-        fit: TrainProgress = from_state_dict(tree["fit"], like, str(folder))
-        meta = resumed.saved.meta
-        course = TrainingHistory(tree["history"], np.asarray(fit.diverged_epoch), float(meta["seconds"]))
-        return TrainingCheckpoint(fit, course, meta.get("loader"))
+        progress: TrainProgress = from_state_dict(tree["fit"], like, str(folder))
+        meta = restored.saved.meta
+        history = TrainingHistory(tree["history"], np.asarray(progress.diverged_epoch), float(meta["seconds"]))
+        return TrainingCheckpoint(progress, history, meta.get("loader"))
 
     def should_save(self, *, force: bool) -> bool:
-        self._asked = time.perf_counter()
-        wanted = max(self._config.save_every, self._cost / MAX_SAVE_OVERHEAD if self._config.save_every else 0.0)
-        late = self._asked - self._last_save >= wanted
-        return force or (late and not (self._background.busy and self._config.save_every))
+        self._checked = time.perf_counter()
+        interval = max(self._config.save_every, self._cost / MAX_SAVE_OVERHEAD if self._config.save_every else 0.0)
+        is_due = self._checked - self._last_save >= interval
+        return force or (is_due and not (self._saver.busy and self._config.save_every))
 
     def save(self, checkpoint: TrainingCheckpoint, *, wait: bool) -> None:
-        fit, course, loader = checkpoint
+        progress, history, loader_state = checkpoint
         tree = {
-            "fit": to_state_dict(fit),
-            "history": {name: np.array(values) for name, values in course.metrics.items()},
+            "fit": to_state_dict(progress),
+            "history": {name: np.array(values) for name, values in history.metrics.items()},
         }
         meta = {
-            "epoch": course.epochs,
-            "seconds": course.seconds,
-            VALID_LOSS_KEY: _mean_valid_loss(course),
-            "loader": loader,
+            "epoch": history.epochs,
+            "seconds": history.seconds,
+            VALID_LOSS_KEY: _mean_valid_loss(history),
+            "loader": loader_state,
         }
-        self._background.submit(lambda: self._series.save(course.epochs, tree, meta))
+        self._saver.submit(lambda: self._manager.save(history.epochs, tree, meta))
         if wait:
-            self._background.wait()
+            self._saver.wait()
         self._last_save = time.perf_counter()
-        self._cost = self._last_save - self._asked  # fetching included
+        self._cost = self._last_save - self._checked  # with the copy to the host
 
 
 def _mean_valid_loss(history: TrainingHistory) -> float | None:
-    """Latest validation loss, mean over the seeds that have one."""
+    """Returns the latest validation loss, mean over the seeds whose loss is finite."""
     losses = history.metrics.get("valid_loss")
     if losses is None or not np.isfinite(losses[:, -1]).any():
         return None

@@ -1,4 +1,4 @@
-"""What a run asks before it believes a number: is there something to choose by, and does each example stand alone."""
+"""Checks of a run: there are validation rows to select by, and examples are encoded independently of their batch."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,24 +14,18 @@ from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.methods import Method
 from aejax.models.submodules import Variables
 
-CHECK_BATCH_SIZE = 8  # test examples that are encoded side by side
-RELATIVE_TOLERANCE = 0.01  # of the largest number: apart by less, two results are the same but for rounding
-MAX_MISMATCH_SHARE = (
-    0.25  # share of the examples that may differ all the same: a tie between two units may fall either way
-)
+CHECK_BATCH_SIZE = 8  # test examples that are encoded in one batch
+RELATIVE_TOLERANCE = 0.01  # of the largest value: smaller differences are rounding errors
+MAX_MISMATCH_SHARE = 0.25  # of the examples: a tie between two units may be resolved either way
 
 
 def require_knn_validation_rows(experiment: Experiment, methods: Mapping[str, Method]) -> None:
-    """Refuse neighbours that nothing can choose the number of.
-
-    Raises:
-        InputError: there are no labelled validation rows.
-    """
-    choosing = [name for name, method in methods.items() if method.classifier == "knn"]
+    """Raises InputError if a method needs labelled validation rows to select k and there are none."""
+    by_knn = [name for name, method in methods.items() if method.classifier == "knn"]
     require(
-        not choosing or experiment.split.labelled_valid.shape[1],
+        not by_knn or experiment.split.labelled_valid.shape[1],
         f"--valid-fraction {experiment.config.split.valid_fraction}: leaves no validation rows to choose k by; raise "
-        f"it, or leave {' and '.join(choosing)} out of --methods",
+        f"it, or leave {' and '.join(by_knn)} out of --methods",
     )
 
 
@@ -42,31 +36,31 @@ def require_evaluation_mode(
     variables: Variables,
     single_outputs: Float[np.ndarray, "n ..."],
 ) -> None:
-    """Refuse an encoder of which an example's result depends on the examples beside it, or on chance.
+    """Raises LeakageError if the output for an example depends on its batch or on chance.
 
-    The features that are classified come from a pass in which each example is alone. Here some of them are side by
-    side in one batch: batch normalisation in training mode, dropout or a unit chosen by the batch give others then.
+    Features are extracted from one example at a time. Here some examples are encoded in one batch: batch normalisation
+    in training mode, dropout, or units that the batch selects give other outputs.
 
     Args:
-        experiment: whose first seed and first test examples are looked at.
+        experiment: the first seed and the first test examples are checked.
         name: of the method.
-        run: `(variables, inputs (batch, d))` to `(batch, ...)`.
+        apply: from variables and inputs `(batch, d)` to outputs `(batch, ...)`.
         variables: of every seed, on the host.
-        alone: what the pass gave for the first seed's first test examples, at most `TOGETHER`.
+        single_outputs: outputs for the first seed's first test examples, at most `CHECK_BATCH_SIZE`.
 
     Raises:
-        LeakError: with the method's name.
+        LeakageError: with the method's name.
     """
     rows = experiment.split.test[: len(single_outputs)]
     inputs = scaled_inputs(experiment, 0, rows)
-    own = jax.tree.map(lambda leaf: leaf[0], variables)
-    beside = np.asarray(jax.jit(apply)(own, inputs)).reshape(len(rows), -1)
+    first_seed = jax.tree.map(lambda leaf: leaf[0], variables)
+    batch_outputs = np.asarray(jax.jit(apply)(first_seed, inputs)).reshape(len(rows), -1)
     single_outputs = single_outputs.reshape(len(rows), -1)
     finite = np.isfinite(single_outputs).all(axis=1)  # a seed that diverged may have left infinities
-    apart = np.abs(beside[finite] - single_outputs[finite]).max(axis=1)
-    differs = ~(apart <= RELATIVE_TOLERANCE * np.abs(single_outputs[finite]).max(initial=0.0))
+    difference = np.abs(batch_outputs[finite] - single_outputs[finite]).max(axis=1)
+    differs = ~(difference <= RELATIVE_TOLERANCE * np.abs(single_outputs[finite]).max(initial=0.0))
     if np.count_nonzero(differs) > MAX_MISMATCH_SHARE * len(rows):
         raise LeakageError(
-            f"{name}: the result of an example changes by up to {np.max(apart):.3g} with others beside it; encode in "
-            "evaluation mode (train=False), from the example alone"
+            f"{name}: the result of an example changes by up to {np.max(difference):.3g} with the other examples of "
+            "its batch; encode in evaluation mode (train=False), from the example alone"
         )

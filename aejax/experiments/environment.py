@@ -1,4 +1,4 @@
-"""Where a run ran."""
+"""The environment of a run: machine, versions, command line, commit."""
 
 import os
 import platform
@@ -16,12 +16,12 @@ from aejax.train.plan import Plan
 
 
 def usable_cores() -> int:
-    """Processor cores this process may use."""
+    """Returns the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe_machine() -> str:
-    """The processor's name and cores, and the accelerator's name where there is one."""
+    """Returns the processor's name and cores, and the accelerators, if any."""
     cpu = platform.processor() or platform.machine()
     try:
         names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
@@ -34,26 +34,26 @@ def describe_machine() -> str:
 
 
 def command_line() -> str:
-    """The command line, as a user would type it; bytes that are no UTF-8 stand as their escapes."""
+    """Returns the command line as a user would type it; bytes that are not UTF-8 are escaped."""
     return escape_unprintable(shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]))
 
 
 def provenance() -> dict[str, Any]:
-    """What is written down of every attempt at a run: command, versions, and this code's commit, if it is known."""
+    """Returns what is recorded of every attempt at a run: command, versions, and the commit of this code, if known."""
     packages = ("aejax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     versions = {"python": platform.python_version(), **{package: version(package) for package in packages}}
     return {"command": command_line(), "versions": versions, "commit": _git_commit()}
 
 
 def _git_commit() -> str | None:
-    """The git commit of the checkout that this package lies in, marked if it has changed since; None for an install."""
+    """Returns the git commit of this checkout, marked if files have changed; None for an installed package."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
 
     def git(*words: str) -> str:
-        asked = ["git", "-C", str(root), *words]
-        return subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        command = ["git", "-C", str(root), *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
 
     try:
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
@@ -62,7 +62,7 @@ def _git_commit() -> str | None:
 
 
 def describe_environment(plan: Plan) -> dict[str, Any]:
-    """The `environment` of a `results.json`."""
+    """Returns `environment` of `results.json`."""
     return {
         "python": platform.python_version(),
         **{package: version(package) for package in ("jax", "flax", "optax")},

@@ -1,4 +1,4 @@
-"""What every run sets up: data on the device, splits, scalers, keys, a plan."""
+"""The setup of a run: data on the devices, splits, scalers, keys, and the plan of the seeds."""
 
 import dataclasses
 from typing import Any
@@ -24,35 +24,36 @@ from aejax.train.plan import Plan, make_plan
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A resolved config with its data in place.
+    """A resolved config with its data on the devices.
 
-    The plan's rows are the seeds; where several settings are trained at once, all seeds of one follow all of another.
+    The plan has one row per seed. In a sweep that trains several settings at once it has one per seed and setting: all
+    seeds of the first setting, then all seeds of the second, and so on.
     """
 
     config: ExperimentConfig
     dataset: Dataset
     split: Split
-    duplicates: Duplicates  # between the test and all else, whether they are kept or not
+    duplicates: Duplicates  # rows that are equal to a test row, kept or dropped
     plan: Plan
     problem: ProblemSpec
     scaler: Scaler  # (seeds, d) or (seeds, 1), on the host
     examples: Examples  # on every device
-    device_scaler: Scaler  # `scaler`, laid over the devices
+    device_scaler: Scaler  # `scaler`, sharded over the devices
     test_rows: Int[Array, " n_test"]  # on every device
     reporter: ProgressReporter
-    result_cache: ResultCache  # of trainings under way; nothing is kept where no run is filled
+    result_cache: ResultCache  # saved results and checkpoints; saves nothing outside of a run
 
     def keys(self, use: KeyUse) -> Key[Array, " padded"]:
-        """One key per seed, laid over the devices."""
+        """Returns one key per seed, sharded over the devices."""
         return self.plan.shard(self.tile_seeds(seed_keys(self.config.seeds, use)))
 
     def tile_seeds(self, per_seed: Any) -> Any:
-        """Arrays with a leading axis of seeds as arrays with one of the plan's rows, on the host."""
+        """Repeats arrays with a leading seed axis for every setting of a sweep, on the host."""
         seed_of_row = np.arange(self.plan.seeds) % self.config.seeds
         return jax.tree.map(lambda leaf: leaf[seed_of_row], per_seed)
 
     def describe_data(self) -> dict[str, Any]:
-        """The `dataset` of a `results.json`."""
+        """Returns `dataset` of `results.json`."""
         return {
             "name": self.dataset.name,
             "sha256": self.dataset.sha256,
@@ -71,17 +72,17 @@ class Experiment:
         }
 
     def _describe_duplicates(self) -> dict[str, int]:
-        found, dropped = len(self.duplicates.rows), self.config.split.duplicates == "drop"
-        return {"train_test": 0 if dropped else found, "dropped": found if dropped else 0}
+        count, dropped = len(self.duplicates.rows), self.config.split.duplicates == "drop"
+        return {"train_test": 0 if dropped else count, "dropped": count if dropped else 0}
 
 
 def problem_spec_for(config: ExperimentConfig, dataset: Dataset) -> ProblemSpec:
-    """What the methods of a resolved config share."""
+    """Returns the problem that the methods of a resolved config share."""
     return make_problem_spec(config, dataset.example_shape, dataset.n_classes)
 
 
 def make_problem_spec(config: ExperimentConfig, shape: tuple[int, ...], classes: int) -> ProblemSpec:
-    """The same, of data that are known by their shape only."""
+    """Returns the same from the shape of an example and the number of classes."""
     bounded = config.data.scaler in ("range", "minmax")
     return ProblemSpec(config.model, config.objective, shape, classes, bounded)
 
@@ -89,10 +90,16 @@ def make_problem_spec(config: ExperimentConfig, shape: tuple[int, ...], classes:
 def prepare_experiment(
     config: ExperimentConfig, dataset: Dataset, reporter: ProgressReporter, plan: Plan | None = None
 ) -> Experiment:
-    """Set up a resolved config, by a plan for its seeds if not by the one that suits the machine.
+    """Draws the split, fits the scalers and copies the data to the devices.
+
+    Args:
+        config: resolved.
+        dataset: in memory.
+        reporter: of progress.
+        plan: of the seeds; default: the one that suits the machine.
 
     Raises:
-        InputError: the split cannot be drawn, or leaves the probe nothing to choose by; or the data do not fit.
+        InputError: the split cannot be drawn, it has no validation rows for the probe, or memory is too small.
     """
     split = make_split(dataset, config.split, config.seeds)
     require(
@@ -104,8 +111,8 @@ def prepare_experiment(
     assert config.data.scaler is not None
     scaler = fit_scalers(config.data.scaler, dataset, split.check_training_rows(split.train, "a scaler"))
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
-    beside = sum(leaf.nbytes for leaf in scaler) + split.test.nbytes
-    require_device_memory(dataset.name, flat.nbytes + dataset.labels.nbytes, beside, plan.mesh.local_devices)
+    other_bytes = sum(leaf.nbytes for leaf in scaler) + split.test.nbytes
+    require_device_memory(dataset.name, flat.nbytes + dataset.labels.nbytes, other_bytes, plan.mesh.local_devices)
     return Experiment(
         config=config,
         dataset=dataset,
@@ -123,5 +130,5 @@ def prepare_experiment(
 
 
 def shard_rows(experiment: Experiment, rows: Int[np.ndarray, "seeds m"]) -> Int[jax.Array, "padded m"]:
-    """Index arrays laid over the devices."""
+    """Returns index arrays sharded over the devices."""
     return experiment.plan.shard(rows.astype(np.int32))

@@ -1,4 +1,4 @@
-"""From variables to features: of some rows for every seed, or of every row for the seeds of one turn."""
+"""Feature extraction: of some rows for every seed, or of every row for one chunk of seeds."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,49 +23,49 @@ ApplyFn = Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch ...
 
 @cached_jit
 def row_program(plan: Plan, apply: Callable[..., Any]) -> Callable[..., Any]:
-    """`run` of the scaled examples at given rows, for every seed."""
+    """Returns a program that applies a function to the scaled examples of given rows, for every seed."""
 
-    def of_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> Any:
+    def apply_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> Any:
         return map_rows(lambda batch: apply(variables, batch.inputs), examples, scaler, rows)
 
-    return plan.map_seeds(of_seed, replicated_argnums=(2, 3))
+    return plan.map_seeds(apply_seed, replicated_argnums=(2, 3))
 
 
 def apply_to_rows(
     experiment: Experiment, apply: ApplyFn, variables: Variables, rows: Int[np.ndarray, " m"]
 ) -> Float[np.ndarray, "seeds m ..."]:
-    """`run` of `rows` on the host, for every seed: features, or what a model's own classifier says."""
+    """Returns `apply` of `rows`, such as features or predictions, for every seed, on the host."""
     program = row_program(experiment.plan, apply)
-    placed = experiment.plan.replicate(rows.astype(np.int32))
-    return experiment.plan.to_host(program(variables, experiment.device_scaler, placed, experiment.examples))
+    device_rows = experiment.plan.replicate(rows.astype(np.int32))
+    return experiment.plan.to_host(program(variables, experiment.device_scaler, device_rows, experiment.examples))
 
 
 class ExtractedFeatures(NamedTuple):
-    """A turn's features of every row, on the devices; or the inputs as they are stored, and what scales them."""
+    """Features of every row for a chunk of seeds, on the devices; or unscaled inputs with their scalers."""
 
     values: Shaped[Array, "..."]  # (seeds, n, d); inputs: (n, d)
-    scaler: Scaler | None  # of each seed; codes have none
+    scaler: Scaler | None  # of each seed; None: features
 
     @property
     def shared(self) -> bool:
-        """All seeds have the same values."""
+        """Whether all seeds share the values."""
         return self.scaler is not None
 
     @property
     def width(self) -> int:
-        """Numbers in one example's features."""
+        """Number of features of an example."""
         return self.values.shape[-1]
 
 
 def extract_features(
     experiment: Experiment, seed_chunk: SeedChunk, method: Method, variables: Variables
 ) -> ExtractedFeatures:
-    """What a method makes of every row.
+    """Returns a method's features of every row.
 
     Args:
-        experiment: whose rows.
-        turn: for which seeds.
-        method: whose features.
+        experiment: the rows.
+        seed_chunk: the seeds.
+        method: how features are made.
         variables: of every seed, on the host.
     """
     scaler = seed_chunk.shard(experiment.scaler)
@@ -82,7 +82,7 @@ def _scaled(scaler: Scaler, inputs: Shaped[Array, "m d"]) -> Float[Array, "m d"]
 
 
 def scaled_inputs(experiment: Experiment, seed: int, rows: Int[np.ndarray, " m"]) -> Float[np.ndarray, "m d"]:
-    """Inputs as a seed's scaler leaves them, on the host."""
+    """Returns inputs, scaled for a seed, on the host."""
     scaler = jax.tree.map(lambda leaf: leaf[seed], experiment.scaler)
     inputs = experiment.dataset.inputs[rows].reshape(len(rows), -1)
     return np.asarray(_scaled(scaler, inputs))
@@ -95,7 +95,7 @@ def seed_features(
     position: int,
     rows: Int[np.ndarray, " m"],
 ) -> Float[np.ndarray, "m d"]:
-    """The features of `rows` for the seed at a place of the turn, on the host."""
+    """Returns the features of `rows` for the seed at `position` in the chunk, on the host."""
     if features.shared:
         return scaled_inputs(experiment, int(seed_chunk.seed_indices[position]), rows)
     return seed_chunk.plan.seed_to_host(features.values, position)[rows]
@@ -109,25 +109,25 @@ def _gather_program(plan: Plan) -> Callable[..., Any]:
 def gather_features(
     experiment: Experiment, seed_chunk: SeedChunk, features: ExtractedFeatures, rows: Int[np.ndarray, " m"]
 ) -> Float[np.ndarray, "seeds m d"]:
-    """The features of the same few `rows` for every seed of the turn, on the host."""
+    """Returns the features of `rows` for every seed of the chunk, on the host."""
     if features.shared:
         return np.stack([scaled_inputs(experiment, int(seed), rows) for seed in seed_chunk.seed_indices])
-    placed = seed_chunk.plan.replicate(rows.astype(np.int32))
-    return seed_chunk.plan.to_host(_gather_program(seed_chunk.plan)(features.values, placed))
+    device_rows = seed_chunk.plan.replicate(rows.astype(np.int32))
+    return seed_chunk.plan.to_host(_gather_program(seed_chunk.plan)(features.values, device_rows))
 
 
 @cached_jit
 def _code_metrics_program(plan: Plan) -> Callable[..., Any]:
-    def of_seed(values: Array, train: Array, test: Array) -> dict[str, Array]:
+    def evaluate_seed(values: Array, train: Array, test: Array) -> dict[str, Array]:
         return compute_code_metrics(jnp.take(values, train, axis=0), jnp.take(values, test, axis=0))
 
-    return plan.map_seeds(of_seed, replicated_argnums=(2,))
+    return plan.map_seeds(evaluate_seed, replicated_argnums=(2,))
 
 
 def chunk_code_metrics(
     experiment: Experiment, seed_chunk: SeedChunk, features: ExtractedFeatures
 ) -> dict[str, Float[np.ndarray, " seeds"]]:
-    """`code_measures` of a turn's codes."""
+    """Returns the metrics of codes, for every seed of the chunk."""
     rows = seed_chunk.shard(experiment.split.train.astype(np.int32))
     program = _code_metrics_program(seed_chunk.plan)
     return seed_chunk.plan.to_host(program(features.values, rows, experiment.test_rows))
@@ -136,11 +136,11 @@ def chunk_code_metrics(
 def evaluate_codes(
     experiment: Experiment, method: Method, variables: Variables
 ) -> dict[str, Float[np.ndarray, " seeds"]]:
-    """`code_measures` of a method's codes, where nothing else is asked of them; its variables are on the host."""
+    """Returns the metrics of a method's codes, from variables on the host."""
     plan = experiment.plan
     return plan.concatenate(
         [
-            chunk_code_metrics(experiment, turn, extract_features(experiment, turn, method, variables))
-            for turn in plan.chunks()
+            chunk_code_metrics(experiment, chunk, extract_features(experiment, chunk, method, variables))
+            for chunk in plan.chunks()
         ]
     )

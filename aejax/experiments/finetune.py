@@ -1,4 +1,4 @@
-"""A softmax head on a pretrained encoder, trained on labelled rows: the encoder frozen, or trained on with it."""
+"""Training of a softmax head on a pretrained encoder, with the encoder frozen or fine-tuned."""
 
 from typing import NamedTuple
 
@@ -16,12 +16,12 @@ from aejax.probe.head import Classifier, SoftmaxHead, attach_head, make_cross_en
 class FinetuneReport(NamedTuple):
     """How fine-tuning went, by seed."""
 
-    valid_nll: list[float]  # lowest of all epochs, in nats; the epoch is the one that is kept. NaN: no validation rows
+    valid_nll: list[float]  # of the best epoch, which is kept, in nats; NaN: no validation rows
     diverged_epoch: list[int | None]
 
 
 class FinetunedClassifier(NamedTuple):
-    """A classifier that began as a pretrained encoder."""
+    """A fine-tuned encoder with its head."""
 
     classifier: Classifier
     variables: Variables  # of every seed, on the devices
@@ -29,7 +29,7 @@ class FinetunedClassifier(NamedTuple):
 
 
 def with_softmax_head(experiment: Experiment, autoencoder: Autoencoder) -> Classifier:
-    """An autoencoder's encoder with a head for the experiment's classes."""
+    """Returns an autoencoder's encoder with a softmax head for the experiment's classes."""
     return Classifier(autoencoder, SoftmaxHead(experiment.problem.n_classes))
 
 
@@ -44,14 +44,14 @@ def train_head(
     epochs: int,
     batch_size: int,
 ) -> TrainingResult:
-    """Train a fresh head on every seed's pretrained encoder.
+    """Trains a new head on every seed's pretrained encoder.
 
     Args:
-        experiment: whose labelled rows.
+        experiment: the labelled rows.
         name: of the training within the run.
-        classifier: both parts.
+        classifier: encoder and head.
         encoder: variables of every seed, on the devices.
-        optimizer: of both parts; it is what keeps a frozen encoder's parameters.
+        optimizer: of both parts; for a frozen encoder its updates are zero.
         frozen_encoder: run the encoder in evaluation mode and do not differentiate it.
         epochs: passes over the labelled training rows.
         batch_size: examples per step.
@@ -71,10 +71,10 @@ def train_head(
 
 
 def finetune(experiment: Experiment, name: str, autoencoder: Autoencoder, encoder: Variables) -> FinetunedClassifier:
-    """`--probe finetune`: encoder and head trained together, each at its own step size; the best epoch is kept.
+    """Trains encoder and head together, each at its own learning rate, and keeps the best epoch (`--probe finetune`).
 
     Args:
-        experiment: whose probe config says for how long and how fast.
+        experiment: the labelled rows, and the probe config with epochs and learning rates.
         name: of the training within the run.
         autoencoder: the architecture.
         encoder: variables of every seed, on the devices.

@@ -1,4 +1,4 @@
-"""A keeper for a run of several processes: the first reads and writes, and tells the others."""
+"""Results and checkpoints of a run of several processes: the primary reads and writes for all."""
 
 import json
 from typing import Any
@@ -11,56 +11,55 @@ from aejax.train.state import TrainProgress
 
 
 class MultihostResultCache(ResultCache):
-    """What the first process's keeper has, in all of them.
+    """The primary process's results and checkpoints, in all processes.
 
-    A checkpoint is what one process would have written: all seeds, as NumPy. So a run that was begun by two processes
-    may go on in one, or in four.
+    A checkpoint holds all seeds as NumPy arrays, as one process would write it. So a run of two processes can continue
+    in one, or in four.
     """
 
     def __init__(self, primary: ResultCache, classes: RecordClasses) -> None:
-        self._of_first, self._classes = primary, classes
+        self._primary, self._classes = primary, classes
 
     def checkpointer(self, name: str) -> Checkpointer:
-        """Its checkpoints, from before or to come."""
-        return _MultihostCheckpointer(self._of_first.checkpointer(name), self._classes)
+        """Returns the checkpoints of one training."""
+        return _MultihostCheckpointer(self._primary.checkpointer(name), self._classes)
 
     def load_result(self, name: str) -> Any:
-        """Raises `DamagedError` if it is not what was kept."""
-        return broadcast_from_primary(lambda: self._of_first.load_result(name), self._classes)
+        """Raises `CorruptedFileError` if the saved files have changed."""
+        return broadcast_from_primary(lambda: self._primary.load_result(name), self._classes)
 
     def save_result(self, name: str, result: Any) -> None:
-        """Write the record, in the first process."""
+        """Saves in the primary process."""
         if is_primary():
-            self._of_first.save_result(name, result)
+            self._primary.save_result(name, result)
 
     def flush(self) -> None:
-        """Wait until everything is written."""
+        """Waits until everything is written."""
         if is_primary():
-            self._of_first.flush()
+            self._primary.flush()
 
 
 class _MultihostCheckpointer(Checkpointer):
     def __init__(self, primary: Checkpointer, classes: RecordClasses) -> None:
-        self._of_first, self._classes = primary, classes
+        self._primary, self._classes = primary, classes
 
     def restore_latest(self, like: TrainProgress) -> TrainingCheckpoint | None:
-        def told() -> Any:
-            stand = self._of_first.restore_latest(like)
-            return (
-                None
-                if stand is None
-                else (to_state_dict(stand.progress), stand.history, json.dumps(stand.loader_state))
-            )
+        def restore() -> Any:
+            checkpoint = self._primary.restore_latest(like)
+            if checkpoint is None:
+                return None
+            return to_state_dict(checkpoint.progress), checkpoint.history, json.dumps(checkpoint.loader_state)
 
-        found = broadcast_from_primary(told, self._classes)
-        if found is None:
+        parts = broadcast_from_primary(restore, self._classes)
+        if parts is None:
             return None
-        fit, course, loader = found
-        return TrainingCheckpoint(from_state_dict(fit, like, "the first process"), course, json.loads(loader))
+        progress, history, loader_state = parts
+        progress = from_state_dict(progress, like, "the first process")
+        return TrainingCheckpoint(progress, history, json.loads(loader_state))
 
     def should_save(self, *, force: bool) -> bool:
-        return broadcast_from_primary(lambda: self._of_first.should_save(force=force))
+        return broadcast_from_primary(lambda: self._primary.should_save(force=force))
 
     def save(self, checkpoint: TrainingCheckpoint, *, wait: bool) -> None:
         if is_primary():
-            self._of_first.save(checkpoint, wait=wait)
+            self._primary.save(checkpoint, wait=wait)

@@ -1,4 +1,4 @@
-"""The figures of a run, from its outcomes."""
+"""The figures of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +18,8 @@ from aejax.models.submodules import Variables
 from aejax.report import figures
 from aejax.report.representation_plot import plot_representations
 
-IMAGE_EXAMPLES, TABLE_EXAMPLES = 10, 3  # examples whose reconstructions are drawn; rows of a table need more room
-MAX_SCATTER_POINTS = 1500  # examples whose codes are drawn, at most
+IMAGE_EXAMPLES, TABLE_EXAMPLES = 10, 3  # examples whose reconstructions are plotted
+MAX_SCATTER_POINTS = 1500  # examples whose codes are plotted, at most
 
 
 def _first_seed(tree: Any) -> Any:
@@ -27,23 +27,28 @@ def _first_seed(tree: Any) -> Any:
 
 
 def _test_inputs(experiment: Experiment, count: int) -> Float[jax.Array, "count d"]:
-    """The first test examples, flat, scaled by seed 0."""
+    """Returns the first test examples, flat, scaled for seed 0."""
     return jnp.asarray(scaled_inputs(experiment, 0, experiment.split.test[:count]))
 
 
 def plot_comparison(
     experiment: Experiment, method_results: Sequence[tuple[MethodResult, Method]], results: dict[str, Any], folder: Path
 ) -> None:
-    """Write accuracy, diagnostics, learning_curves, reconstructions and codes (.png), as far as each applies."""
+    """Writes accuracy, diagnostics, learning_curves, reconstructions and codes (.png), as far as each applies."""
     figures.save_figure(figures.plot_accuracy(results), folder / "accuracy.png")
     if "diagnostics" in results:
         figures.save_figure(plot_representations(results), folder / "diagnostics.png")
-    courses = {o.name: o.history for o, _ in method_results if not o.shared_training}
-    histories = {name: course.metrics for name, course in courses.items() if course is not None}
-    once = {
-        o.features_of or o.name: (o, method) for o, method in reversed(method_results)
-    }  # of the same features, the first
-    models = {o.name: (method, o.variables) for o, method in reversed(once.values())}
+    histories = {
+        result.name: result.history.metrics
+        for result, _ in method_results
+        if result.history is not None and not result.shared_training
+    }
+    models: dict[str, tuple[Method, Variables]] = {}
+    seen = set()
+    for result, method in method_results:  # of methods with the same features, the first
+        if (features := result.features_of or result.name) not in seen:
+            seen.add(features)
+            models[result.name] = (method, result.variables)
     _plot_models(experiment, models, histories, folder)
 
 
@@ -55,7 +60,7 @@ def plot_model(
     history: dict[str, Float[np.ndarray, "seeds epochs"]],
     folder: Path,
 ) -> None:
-    """Write the figures of one trained autoencoder."""
+    """Writes the figures of one trained autoencoder."""
     _plot_models(experiment, {name: (method, variables)}, {name: history}, folder)
 
 

@@ -1,8 +1,8 @@
-"""SIGTERM and SIGINT: save, and end with 75. A second one ends at once.
+"""SIGTERM and SIGINT: save and exit with 75. A second signal exits at once.
 
-Python runs signal handlers between two bytecodes of the main thread, which a compiled program may keep for minutes; so
-a thread of ours hears of signals through a pipe. While a training is between two saves it leaves word and waits for the
-next one; at any other time everything that is done is saved, and the process ends where it stands.
+Python runs signal handlers between two bytecodes of the main thread, which a compiled program may block for minutes. So
+a thread receives signals through a pipe. During a training it requests a stop, and the training saves and ends; at any
+other time everything is saved already, and the process exits at once.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ PREEMPTED_MESSAGE = "stopped by a signal; everything is saved, run the same comm
 
 
 class _SignalHandler:
-    """What the main thread and the listening thread tell each other."""
+    """State that the main thread and the signal thread share."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.stop_requested = False
-        self.open_deferrals = 0  # how many blocks that save before they end are open
+        self.open_deferrals = 0  # blocks of `defer_signals` that are open
         self.exit_callbacks: list[Callable[[], None]] = []
 
     def handle(self, number: int) -> None:
@@ -36,9 +36,9 @@ class _SignalHandler:
                 self._exit(saved=not self.open_deferrals)
 
     def _exit(self, *, saved: bool) -> None:
-        for say in self.exit_callbacks if saved else ():
+        for callback in self.exit_callbacks if saved else ():
             with contextlib.suppress(Exception):
-                say()
+                callback()
         if sys.stdout.isatty():
             os.write(sys.stdout.fileno(), SHOW_CURSOR)
         sys.stderr.write(
@@ -53,7 +53,7 @@ _handler = _SignalHandler()
 
 @contextlib.contextmanager
 def handle_signals() -> Iterator[None]:
-    """Hear signals, for the whole of a script. Library code runs without and keeps Python's own behaviour."""
+    """Handles signals while a script runs. Library code does without and keeps Python's own behaviour."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
 
@@ -81,12 +81,12 @@ def handle_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def defer_signals() -> Iterator[Callable[[], bool]]:
-    """A block that a signal lets run until it has saved: it asks the function that it is given, saves, and leaves.
+    """Yields a function that returns whether to stop; the block then saves and ends.
 
-    Of several processes all leave when one has heard a signal, so all of them ask, and equally often.
+    All processes of a run stop when one has received a signal, so all have to call the function equally often.
 
     Raises:
-        Stopped: a signal came, and the block has ended.
+        Preempted: a signal came, and the block has ended.
     """
     with _handler.lock:
         _handler.open_deferrals += 1
@@ -101,7 +101,7 @@ def defer_signals() -> Iterator[Callable[[], bool]]:
 
 @contextlib.contextmanager
 def call_before_exit(callback: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, a signal that ends the process has `say` called first."""
+    """Calls `callback` before a signal ends the process, while the block runs."""
     _handler.exit_callbacks.append(callback)
     try:
         yield

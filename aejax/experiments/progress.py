@@ -1,48 +1,33 @@
-"""What a person sees while a run works: a live display on a terminal, a line per method elsewhere."""
+"""Progress of a run: a live display on a terminal, a line per method elsewhere."""
 
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 
-@runtime_checkable
-class ProgressReporter(Protocol):
-    """What the host loop tells."""
+class ProgressReporter:
+    """Receives the progress of a run. This one shows nothing: for use as a library."""
 
     def start_method(self, method: str) -> None:
-        """A method starts."""
+        """Called when a method starts."""
 
     def advance(self, epochs: float, loss: float) -> None:
-        """`done` more epochs of the current method have ended; the latest mean validation or training loss."""
+        """Called after further epochs of the method, with the mean validation or training loss."""
 
     def set_status(self, text: str) -> None:
-        """What the current method does when it does not train."""
+        """Called when the method does something else than train."""
 
     def finish_method(self, summary: str) -> None:
-        """The current method has ended."""
+        """Called when the method has ended."""
 
 
-class SilentReporter:
-    """Says nothing: for library use."""
-
-    def start_method(self, method: str) -> None:
-        """Nothing."""
-
-    def advance(self, epochs: float, loss: float) -> None:
-        """Nothing."""
-
-    def set_status(self, text: str) -> None:
-        """Nothing."""
-
-    def finish_method(self, summary: str) -> None:
-        """Nothing."""
+SilentReporter = ProgressReporter
 
 
-class LineReporter(SilentReporter):
+class LineReporter(ProgressReporter):
     """One line per method, for logs."""
 
     def __init__(self, console: Console) -> None:
@@ -57,8 +42,8 @@ class LineReporter(SilentReporter):
         self._console.print(f"{self._method}: {summary}", highlight=False, soft_wrap=True)
 
 
-class LiveReporter:
-    """A bar over all epochs of the run: method, what it does, loss, time left."""
+class LiveReporter(ProgressReporter):
+    """A bar over all epochs of the run, with method, status, loss and time left."""
 
     def __init__(self, progress: Progress, total_epochs: int) -> None:
         self._progress, self._method = progress, ""
@@ -71,11 +56,11 @@ class LiveReporter:
 
     def advance(self, epochs: float, loss: float) -> None:
         """Advance the bar."""
-        what = f"loss {loss:.4g}" if math.isfinite(loss) else "diverged"
-        self._progress.update(self._task, advance=epochs, what=what)
+        status = f"loss {loss:.4g}" if math.isfinite(loss) else "diverged"
+        self._progress.update(self._task, advance=epochs, what=status)
 
     def set_status(self, text: str) -> None:
-        """Show what goes on."""
+        """Show the status."""
         self._progress.update(self._task, what=text)
 
     def finish_method(self, summary: str) -> None:
@@ -85,7 +70,7 @@ class LiveReporter:
 
 @contextmanager
 def open_reporter(console: Console, total_epochs: int) -> Iterator[ProgressReporter]:
-    """The reporter that suits a console."""
+    """Yields the reporter that suits a console."""
     if not console.is_terminal:
         yield LineReporter(console)
         return

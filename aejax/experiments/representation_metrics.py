@@ -1,7 +1,7 @@
-"""Diagnostics of every method's features on the same test rows: what the report shows beside accuracies.
+"""Metrics of every method's features on the same test rows, which the report shows next to accuracies.
 
-Each method is diagnosed as soon as it is scored. What stays of its features is what a CKA with another method needs:
-those of the diagnosed rows, of a few seeds.
+They are computed when the method is scored. Only the features that a CKA with another method needs are kept: those of
+the diagnosed rows, of a few seeds.
 """
 
 import time
@@ -20,51 +20,51 @@ MAX_PAIRED_SEEDS = 3  # seeds whose CKA between methods is averaged, at most
 
 
 class RepresentationMetrics(NamedTuple):
-    """What is said of one method's features on the diagnosed rows, on the host."""
+    """Metrics of one method's features of the diagnosed rows, on the host."""
 
     n_rows: int
     measures: dict[str, Float[np.ndarray, " seeds"]]
-    cka_between_seeds: float  # NaN where there is one seed, or none changes the features
+    cka_between_seeds: float  # NaN with one seed, or if seeds share the features
     paired_features: Float[np.ndarray, "paired m r"]  # features of the first seeds, for CKA with other methods
     seconds: float = 0.0
 
 
 def select_diagnostic_rows(experiment: Experiment) -> Int[np.ndarray, " m"]:
-    """All test rows, or `ROWS` of them evenly from first to last: an official test set may come sorted by class."""
+    """Returns at most `MAX_DIAGNOSTIC_ROWS` test rows, evenly spaced: an official test set may be sorted by class."""
     test = experiment.split.test
     return test[np.linspace(0, len(test) - 1, min(MAX_DIAGNOSTIC_ROWS, len(test))).astype(np.int64)]
 
 
 def evaluate_representation(experiment: Experiment, features: Float[np.ndarray, "copies m d"]) -> RepresentationMetrics:
-    """Diagnose one method's features of the diagnosed rows; one copy stands for every seed. Its seconds are apart."""
-    began = time.perf_counter()
+    """Returns the metrics of one method's features of the diagnosed rows, with the seconds that they took."""
+    start = time.perf_counter()
     diagnosis = compute_representation_metrics(
         features, experiment.dataset.labels[select_diagnostic_rows(experiment)], experiment.plan.seeds
     )
-    return diagnosis._replace(seconds=time.perf_counter() - began)
+    return diagnosis._replace(seconds=time.perf_counter() - start)
 
 
 def compute_representation_metrics(
     features: Num[np.ndarray, "copies m d"], labels: Int[np.ndarray, " m"], seeds: int
 ) -> RepresentationMetrics:
-    """Diagnose features.
+    """Returns the metrics of features.
 
     Args:
-        features: of the diagnosed rows, of every seed; or one copy for all of them.
+        features: of the diagnosed rows, for every seed, or one copy that all seeds share.
         labels: class of each row.
-        seeds: how many.
+        seeds: number of seeds.
     """
-    found = [measure_representation(own, labels) for own in features]
-    repeated = seeds // len(found)  # one copy stands for every seed
-    measures = {name: np.array([own[name] for own in found] * repeated) for name in REPRESENTATION_METRICS}
-    kept = np.stack([reduce_width(own) for own in features[:MAX_PAIRED_SEEDS]])
-    return RepresentationMetrics(len(labels), measures, mean_pairwise_cka(features), kept)
+    per_copy = [measure_representation(copy, labels) for copy in features]
+    repeats = seeds // len(per_copy)
+    measures = {name: np.array([values[name] for values in per_copy] * repeats) for name in REPRESENTATION_METRICS}
+    paired = np.stack([reduce_width(copy) for copy in features[:MAX_PAIRED_SEEDS]])
+    return RepresentationMetrics(len(labels), measures, mean_pairwise_cka(features), paired)
 
 
 def cka_matrix(representations: Sequence[RepresentationMetrics]) -> Float[np.ndarray, "method method"]:
-    """CKA between every two methods with the same seed, mean over `PAIRED_SEEDS`; NaN where there is none.
+    """Returns the CKA of every two methods with the same seed, mean over the paired seeds; NaN where undefined.
 
-    A single copy meets every seed of the other method. One seed's similarities are held at a time.
+    A copy that all seeds share is paired with every seed of the other method.
     """
     per_seed = []
     for seed in range(max(len(diagnosis.paired_features) for diagnosis in representations)):

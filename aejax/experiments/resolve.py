@@ -1,4 +1,4 @@
-"""What was left open in a config, decided from the data."""
+"""Defaults of a config that depend on the data."""
 
 import dataclasses
 import difflib
@@ -11,16 +11,16 @@ from aejax.data.dataset import Dataset
 from aejax.errors import require
 from aejax.methods import CONTROLS, METHODS
 
-ALL_METHODS = "all"  # stands for every control and every kind that suits the data
+ALL_METHODS = "all"  # every control and every kind that suits the data
 
 Config = TypeVar("Config", bound=ExperimentConfig)
 
 
 def resolve_config(config: Config, dataset: Dataset) -> Config:
-    """The config with every None that stands for "decided from the data" decided.
+    """Returns the config with every None that means "decided from the data" replaced.
 
     Raises:
-        InputError: choices that do not go together.
+        InputError: settings contradict each other.
     """
     scaler = config.data.scaler or ("range" if dataset.value_range else "standard")
     output = config.model.output or ("sigmoid" if scaler == "range" else "linear")
@@ -58,7 +58,7 @@ def _resolve_model(config: ModelConfig, shape: tuple[int, ...]) -> ModelConfig:
 
 
 def resolve_sparse_dim(config: ModelConfig, features: int) -> int:
-    """Width of the sparse kinds' code: as asked, or twice the inputs, at most 256."""
+    """Returns the width of the sparse kinds' code, by default twice the inputs and at most 256."""
     return config.sparse_dim or min(2 * features, 256)
 
 
@@ -74,19 +74,15 @@ def _resolve_objective(config: ObjectiveConfig, model: ModelConfig, shape: tuple
 
 
 def expand_methods(names: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
-    """Names with `all` replaced by every control and every kind that can be built for such examples."""
+    """Returns the names with `all` replaced by every control and every kind that suits the examples."""
     image = len(dataset.example_shape) == 3
-    every = [*CONTROLS, *(kind for kind in KINDS if image or kind not in IMAGE_KINDS)]
-    expanded = [own for name in names for own in (every if name == ALL_METHODS else [name])]
+    suitable = [*CONTROLS, *(kind for kind in KINDS if image or kind not in IMAGE_KINDS)]
+    expanded = [method for name in names for method in (suitable if name == ALL_METHODS else [name])]
     return tuple(dict.fromkeys(expanded)) if ALL_METHODS in names else names
 
 
 def check_methods(names: tuple[str, ...]) -> None:
-    """Refuse unknown, repeated or no method names, before anything is loaded. `all` is a name too.
-
-    Raises:
-        InputError: with the near names.
-    """
+    """Raises InputError for unknown or repeated method names, or none, and suggests similar names."""
     known = f"{', '.join([*CONTROLS, *KINDS])}, random-, supervised-, knn- and permuted-KIND, and all"
     require(names, f"--methods: name at least one of {known}")
     for name in names:

@@ -1,4 +1,4 @@
-"""From outcomes to `results.json`, `scores.npz`, and the metrics of every epoch."""
+"""From method results to `results.json`, `scores.npz`, and the metrics of every epoch."""
 
 import io
 import time
@@ -29,20 +29,20 @@ SINGLE_SEED_INTERVAL = (
 
 
 def summarize_scores(values: Float[np.ndarray, "seeds n_test"], scale: IntervalScale) -> dict[str, Any]:
-    """Per-seed means, their mean, and its crossed interval."""
+    """Returns the mean over test examples of each seed, the mean over seeds, and its crossed interval."""
     per_seed = values.mean(axis=1, dtype=np.float64)
     return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": crossed_interval(values, scale)}
 
 
 def summarize_seeds(values: Float[np.ndarray, " seeds"]) -> dict[str, Any]:
-    """One number for each seed, their mean, and its interval over other seeds."""
+    """Returns one number per seed, their mean, and its interval over other seeds."""
     return {"per_seed": values, "mean": values.mean(dtype=np.float64), "ci95": seeds_interval(values)}
 
 
 def method_entry(result: MethodResult) -> dict[str, Any]:
-    """One row of `methods`."""
-    mse, course, scores = result.reconstruction_mse, result.history, result.scores
-    diverged = None if course is None else [int(epoch) or None for epoch in course.diverged_epoch]
+    """Returns an entry of `methods`."""
+    mse, history, scores = result.reconstruction_mse, result.history, result.scores
+    diverged = None if history is None else [int(epoch) or None for epoch in history.diverged_epoch]
     return {
         "name": result.name,
         "role": result.role,
@@ -68,32 +68,30 @@ def _report_entry(report: Any) -> dict[str, Any] | None:
 
 
 def diagnostics_entry(method_results: Sequence[MethodResult]) -> dict[str, Any]:
-    """`diagnostics`, if a method has features of its own: a row for each, and the CKA between them in that order."""
-    diagnosed = {
-        outcome.name: outcome.representation for outcome in method_results if outcome.representation is not None
-    }
-    diagnoses = list(diagnosed.values())
-    if not diagnoses:
+    """Returns `diagnostics`: an entry for each method with its own features, and the CKA between them."""
+    diagnosed = {result.name: result.representation for result in method_results if result.representation is not None}
+    representations = list(diagnosed.values())
+    if not representations:
         return {}
-    began = time.perf_counter()
-    matrix = cka_matrix(diagnoses)
+    start = time.perf_counter()
+    matrix = cka_matrix(representations)
     entry = {
-        "rows": diagnoses[0].n_rows,
+        "rows": representations[0].n_rows,
         "neighbours": PURITY_NEIGHBORS,
         "methods": [
             {
                 "name": name,
-                **{measure: summarize_seeds(values) for measure, values in diagnosis.measures.items()},
-                "cka_between_seeds": diagnosis.cka_between_seeds,
+                **{measure: summarize_seeds(values) for measure, values in representation.measures.items()},
+                "cka_between_seeds": representation.cka_between_seeds,
             }
-            for name, diagnosis in diagnosed.items()
+            for name, representation in diagnosed.items()
         ],
         "cka": {
             "methods": list(diagnosed),
-            "paired_seeds": max(len(diagnosis.paired_features) for diagnosis in diagnoses),
+            "paired_seeds": max(len(representation.paired_features) for representation in representations),
             "matrix": matrix,
         },
-        "seconds": sum(diagnosis.seconds for diagnosis in diagnoses) + time.perf_counter() - began,
+        "seconds": sum(representation.seconds for representation in representations) + time.perf_counter() - start,
     }
     return {"diagnostics": entry}
 
@@ -106,15 +104,23 @@ def build_results(
     *,
     margin: float = EQUIVALENCE_MARGIN,
 ) -> dict[str, Any]:
-    """The whole of `results.json`, schema 1; `pairs` are the declared comparisons, judged by `margin`."""
+    """Returns `results.json`, schema 1.
+
+    Args:
+        experiment: the data and the config.
+        method_results: in the order of the table.
+        pairs: the comparisons, `(method, baseline)`.
+        seconds: since the run began.
+        margin: smallest difference in accuracy that matters.
+    """
     intervals = INTERVAL_DESCRIPTIONS if experiment.config.seeds > 1 else {"ci95": SINGLE_SEED_INTERVAL}
-    correct = {outcome.name: outcome.scores.correct for outcome in method_results}
+    correct = {result.name: result.scores.correct for result in method_results}
     return {
         "schema": 1,
         "dataset": experiment.describe_data(),
         "config": to_dict(experiment.config),
         "environment": {**describe_environment(experiment.plan), "seconds": seconds},
-        "methods": [method_entry(outcome) for outcome in method_results],
+        "methods": [method_entry(result) for result in method_results],
         "comparisons": [row._asdict() for row in compare_pairs(correct, pairs, margin)],
         "interval": intervals["ci95"],
         "intervals": intervals,
@@ -124,19 +130,19 @@ def build_results(
 
 
 def serialize_scores(method_results: Sequence[MethodResult]) -> bytes:
-    """`scores.npz`: `method` names, `correct` and `log_prob`, each `(method, seed, n_test)`."""
+    """Returns `scores.npz`: `method` names, `correct` and `log_prob`, each `(method, seed, n_test)`."""
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
-        method=np.array([outcome.name for outcome in method_results]),
-        correct=np.stack([outcome.scores.correct for outcome in method_results]),
-        log_prob=np.stack([outcome.scores.log_prob for outcome in method_results]).astype(np.float32),
+        method=np.array([result.name for result in method_results]),
+        correct=np.stack([result.scores.correct for result in method_results]),
+        log_prob=np.stack([result.scores.log_prob for result in method_results]).astype(np.float32),
     )
     return buffer.getvalue()
 
 
 def metric_rows(method: str, history: TrainingHistory) -> Iterator[dict[str, Any]]:
-    """One line of `metrics.jsonl` for every seed and epoch."""
+    """Yields a line of `metrics.jsonl` for every seed and epoch."""
     seeds, epochs = history.metrics["train_loss"].shape
     for seed in range(seeds):
         for epoch in range(epochs):

@@ -1,4 +1,4 @@
-"""How a job fills its run folder: locked, marked, resumed, and left in order however it ends."""
+"""The folder of a run: locked while it is filled, resumed, and marked with the state in which it ended."""
 
 import contextlib
 import tempfile
@@ -32,13 +32,13 @@ RECORD_CLASSES = classes_by_name(
     ProbeReport,
     KNNReport,
     FinetuneReport,
-)  # all that is ever built from what a run has kept
+)  # the only classes that are built from saved results
 
 
 def load_finished(
     out: Path, config: Mapping[str, Any], checkpoint: CheckpointConfig, console: Console, name: str = RESULTS_FILE
 ) -> dict[str, Any] | None:
-    """The results that the folder holds already, said in a line; or None if it may be filled. Raises as the store."""
+    """Returns the results if the folder has this run already, and prints a line; None if it is to be filled."""
     results = broadcast_from_primary(
         lambda: load_finished_results(out, config, overwrite=checkpoint.overwrite, results_file=name)
     )
@@ -51,21 +51,20 @@ def load_finished(
 def open_run_dir(
     out: Path, config: Mapping[str, Any], checkpoint: CheckpointConfig, console: Console, start_time: float
 ) -> Iterator[tuple[Run, ResultCache]]:
-    """The folder, locked, and what keeps things in it; everything is written once the block has ended.
+    """Yields the locked folder and its saved results; everything is written when the block has ended.
 
-    Of several processes the first fills it. The others do the same work on a folder of their own, `Run.folder`, which
-    ends with the block.
+    Of several processes only the primary writes the folder. The others do the same work in a temporary folder.
 
     Args:
         out: the folder.
         config: resolved.
-        keeping: what becomes of an earlier run, and how often to save.
-        console: where lines for the user go.
-        began: by `time.perf_counter`, when this attempt began to cost time.
+        checkpoint: whether to replace an earlier run, and how often to save.
+        console: for messages.
+        start_time: `time.perf_counter()` when this attempt began.
 
     Raises:
-        InputError: another process fills it, or it cannot be written.
-        PeerLost: another process of this run has ended.
+        InputError: another process fills the folder, or it cannot be written.
+        ProcessLost: another process of this run has ended.
     """
     with contextlib.ExitStack() as stack:
         opened: list[tuple[Run, ResultCache]] = []
@@ -75,19 +74,18 @@ def open_run_dir(
 
         broadcast_from_primary(begin)
         if is_multihost():
-            run, keeper = (
-                opened[0]
-                if is_primary()
-                else (stack.enter_context(_open_scratch_dir(config, start_time)), ResultCache())
-            )
-            opened = [(run, MultihostResultCache(keeper, RECORD_CLASSES))]
+            if is_primary():
+                run, cache = opened[0]
+            else:
+                run, cache = stack.enter_context(_open_scratch_dir(config, start_time)), ResultCache()
+            opened = [(run, MultihostResultCache(cache, RECORD_CLASSES))]
         with raise_on_lost_process():
             yield opened[0]
 
 
 @contextlib.contextmanager
 def _open_scratch_dir(config: Mapping[str, Any], start_time: float) -> Iterator[Run]:
-    """A run that nobody will look at."""
+    """Yields a run in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="aejax-process-") as folder, open_run(Path(folder) / "run", config) as run:
         run.start_time = start_time
         yield run
@@ -103,15 +101,15 @@ def _open_primary_dir(
             _print_line(console, f"{out}: goes on where it was interrupted")
         if run.warning:
             _print_line(console, run.warning)
-        keeper = DiskResultCache(run, checkpoint, RECORD_CLASSES, lambda line: _print_line(console, line))
+        cache = DiskResultCache(run, checkpoint, RECORD_CLASSES, lambda line: _print_line(console, line))
         with call_before_exit(lambda: run.set_state("interrupted")):
             try:
-                yield run, keeper
+                yield run, cache
             except BaseException:
-                with contextlib.suppress(InputError):  # what ended the block is what the user hears of
-                    keeper.flush()
+                with contextlib.suppress(InputError):  # the error that ended the block is reported
+                    cache.flush()
                 raise
-            keeper.flush()
+            cache.flush()
 
 
 def _print_line(console: Console, line: str) -> None:

@@ -1,4 +1,4 @@
-"""The statistics' own experiment: simulate, write `verify.json`, `verify.md` and `verify.png`."""
+"""Verification of the statistics by simulation: writes `verify.json`, `verify.md` and `verify.png`."""
 
 import platform
 import time
@@ -20,28 +20,28 @@ OUTPUT_FILES = {"verify.md", "verify.png", "verify.json"}
 
 
 def verify(budget: SimulationBudget, out: Path, console: Console) -> dict[str, Any]:
-    """Simulate and write what was found; earlier results in the folder are replaced.
+    """Simulates experiments and writes the results, replacing earlier ones in the folder.
 
     Raises:
-        InputError: too few experiments to say anything, or a folder that cannot be written or holds other files.
+        InputError: there are too few experiments, or the folder cannot be written or holds other files.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     need = f"expected at least {MIN_EXPERIMENTS}"
     require(budget.experiments >= MIN_EXPERIMENTS, f"--experiments {budget.experiments}: {need}")
     _make_out_dir(out)
 
-    def say(line: str) -> None:
+    def log(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
-    found = verify_statistics(budget, say)
+    checks = verify_statistics(budget, log)
     environment = {
         "python": platform.python_version(),
         **{package: version(package) for package in ("numpy", "scipy", "scikit-learn")},
         "machine": describe_machine(),
         "command": command_line(),
-        "seconds": time.perf_counter() - began,
+        "seconds": time.perf_counter() - start,
     }
-    results = {"schema": 1, "kind": "verify", "effort": budget._asdict(), "environment": environment, **found}
+    results = {"schema": 1, "kind": "verify", "effort": budget._asdict(), "environment": environment, **checks}
     write_atomically(out / "verify.md", render_verification_page(results).encode())
     save_figure(plot_power_and_coverage(results), out / "verify.png")
     write_json(out / "verify.json", results)

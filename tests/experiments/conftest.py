@@ -16,7 +16,7 @@ def killed_after(monkeypatch):
         maybe_save(self, *args, **others)
         left[0] -= 1
         if left[0] == 0:
-            self._background.wait()
+            self._saver.wait()
             raise Killed
 
     monkeypatch.setattr(checkpointing._DiskCheckpointer, "maybe_save", counted)

@@ -80,7 +80,7 @@ def test_a_damaged_checkpoint_is_never_taken_and_the_one_before_only_if_asked(wh
         pretrain(SMALL, cut, quiet(), EACH)
     console = quiet()
     pretrain(SMALL, cut, console, dataclasses.replace(EACH, allow_fallback=True))
-    assert "going on from epoch 2" in console.file.getvalue()
+    assert "continuing from epoch 2" in console.file.getvalue()
     assert first_epochs == [2, 3, 4]
     same(whole, cut)
 
@@ -156,7 +156,7 @@ def test_a_comparison_goes_on_between_and_inside_methods(tmp_path, killed_after,
             compare(COMPARED, tmp_path / "cut", quiet(), EACH)
     record = tmp_path / "cut" / "found" / "raw" / "meta.json"
     record.write_text(record.read_text().replace("0", "1", 1))
-    with pytest.raises(CorruptedFileError, match=r"raw: meta\.json .*--allow-fallback finds it anew"):
+    with pytest.raises(CorruptedFileError, match=r"raw: meta\.json .*--allow-fallback computes it again"):
         compare(COMPARED, tmp_path / "cut", quiet(), EACH)
     first_epochs.clear()
     compare(COMPARED, tmp_path / "cut", quiet(), dataclasses.replace(EACH, allow_fallback=True))
