@@ -1,4 +1,4 @@
-"""From a pretraining run to a published encoder: whose, with what is known of it, in which formats."""
+"""Export of a pretraining run's encoder: its weights, metadata and model card, in several formats."""
 
 import json
 import math
@@ -20,38 +20,38 @@ from aejax.storage.manifest import read_bounded
 from aejax.storage.numpy_forward import numpy_forward
 from aejax.storage.pytree_io import ArrayTree, to_state_dict
 
-EpochRows = list[dict[str, Any]]  # of `metrics.jsonl`, one for each epoch: its number and losses, None where not finite
+EpochRows = list[dict[str, Any]]  # rows of `metrics.jsonl`, one per epoch: number and losses, None if not finite
 WEIGHTS_DIRS = {"last": LAST_WEIGHTS, "best": BEST_WEIGHTS}
 
 
 class ExportedEncoder(NamedTuple):
-    """What was made."""
+    """A published encoder."""
 
-    manifest_sha256: str  # of the manifest, which stands for every file
+    manifest_sha256: str  # of the manifest, which has the SHA-256 of every file
     metadata: EncoderMetadata
-    notes: tuple[str, ...]  # what the user should know
+    notes: tuple[str, ...]  # for the user
 
 
 def export(run_dir: Path, out: Path, config: ExportConfig, *, overwrite: bool = False) -> ExportedEncoder:
-    """Publish the encoder of a run that `pretrain` finished.
+    """Publishes the encoder of a finished pretraining run.
 
     Args:
-        run: its folder.
-        out: the encoder's folder, which appears whole.
-        config: whose encoder, and in which formats.
-        overwrite: replace an encoder that is there.
+        run_dir: the run folder.
+        out: the encoder's folder, which appears when it is complete.
+        config: seeds, weights and formats.
+        overwrite: replace an existing encoder.
 
     Raises:
-        InputError: what is asked for cannot be done; nothing has been written.
+        InputError: the run, the settings or the folder cannot be used; nothing has been written.
     """
     require_format_packages(config.formats)
     require_available(out, overwrite=overwrite)
     pretrained = load_pretrained(run_dir, WEIGHTS_DIRS[config.weights])
-    courses = [_select_epoch(rows, config.weights) for rows in _read_epochs(run_dir, pretrained)]
+    selected = [_select_epoch(rows, config.weights) for rows in _read_epochs(run_dir, pretrained)]
     diverged = pretrained.results["diverged_epoch"]
-    seeds = select_seeds(config.seed, courses, diverged)
+    seeds = select_seeds(config.seed, selected, diverged)
     tree = _encoder_arrays(pretrained, seeds, stacked=config.seed == "all")
-    description = _build_metadata(pretrained, config, seeds, courses, tree)
+    description = _build_metadata(pretrained, config, seeds, selected, tree)
 
     def card(contents: ModelCardInputs) -> str:
         arrays = {name: (str(leaf.dtype), leaf.shape) for name, leaf in contents.arrays.items()}
@@ -69,15 +69,15 @@ def export(run_dir: Path, out: Path, config: ExportConfig, *, overwrite: bool = 
 
 
 def select_seeds(selection: str, selected_epochs: EpochRows, diverged_epoch: list[int | None]) -> tuple[int, ...]:
-    """The seeds that `--seed` means.
+    """Returns the seeds that `--seed` selects.
 
     Args:
-        asked: best, all or a number.
-        courses: for each seed, the epoch that its weights are of.
-        diverged: for each seed, in which epoch, or None.
+        selection: best, all or a number.
+        selected_epochs: of each seed, the epoch of its weights.
+        diverged_epoch: of each seed, or None.
 
     Raises:
-        InputError: there is no such seed, or all of them diverged and the best is asked for.
+        InputError: there is no such seed, or the best is selected and all seeds diverged.
     """
     if selection == "all":
         return tuple(range(len(selected_epochs)))
@@ -88,43 +88,43 @@ def select_seeds(selection: str, selected_epochs: EpochRows, diverged_epoch: lis
     losses = {
         seed: _finite_or_none(row.get("valid_loss", row["train_loss"])) for seed, row in enumerate(selected_epochs)
     }
-    sound = {seed: loss for seed, loss in losses.items() if diverged_epoch[seed] is None and loss is not None}
-    require(sound, "--seed best: every seed of the run diverged; give a seed's number to publish it all the same")
-    return (min(sound, key=sound.__getitem__),)
+    finite = {seed: loss for seed, loss in losses.items() if diverged_epoch[seed] is None and loss is not None}
+    require(finite, "--seed best: every seed of the run diverged; give a seed's number to publish it all the same")
+    return (min(finite, key=finite.__getitem__),)
 
 
 def _read_epochs(run_dir: Path, pretrained: PretrainedModel) -> list[EpochRows]:
-    """Every seed's epochs, in order."""
+    """Returns every seed's epochs, in order."""
     path = run_dir / "metrics.jsonl"
     method = pretrained.config.method
-    courses: list[EpochRows] = [[] for _ in range(pretrained.config.seeds)]
+    epochs: list[EpochRows] = [[] for _ in range(pretrained.config.seeds)]
     try:
         for line in read_bounded(path, limit=2**30).splitlines():
             row = json.loads(line)
             if row["method"] == method:
                 losses = {name: _finite_or_none(row[name]) for name in ("train_loss", "valid_loss") if name in row}
-                courses[row["seed"]].append(
+                epochs[row["seed"]].append(
                     {"epoch": int(row["epoch"]), "train_loss": losses.pop("train_loss"), **losses}
                 )
     except (ValueError, KeyError, TypeError, IndexError):
         raise InputError(f"{path}: is damaged; run pretrain.py again with --overwrite") from None
-    require(all(courses), f"{path}: does not hold every seed; run pretrain.py again with --overwrite")
-    return courses
+    require(all(epochs), f"{path}: does not hold every seed; run pretrain.py again with --overwrite")
+    return epochs
 
 
 def _select_epoch(rows: EpochRows, weights: str) -> dict[str, Any]:
-    """The epoch that a seed's published weights are of; without validation rows the best one is the last."""
+    """Returns the epoch of a seed's published weights; without validation rows the best is the last."""
     losses = [_finite_or_none(row.get("valid_loss")) for row in rows]
-    known = [math.inf if loss is None else loss for loss in losses]
-    return rows[int(np.argmin(known))] if weights == "best" and min(known) < math.inf else rows[-1]
+    comparable = [math.inf if loss is None else loss for loss in losses]
+    return rows[int(np.argmin(comparable))] if weights == "best" and min(comparable) < math.inf else rows[-1]
 
 
 def _encoder_arrays(pretrained: PretrainedModel, seeds: tuple[int, ...], *, stacked: bool) -> ArrayTree:
-    """The encoder's part of the variables and the scaler, on the host."""
-    own = {collection: parts["encoder"] for collection, parts in pretrained.variables.items()}
-    at = np.asarray(seeds) if stacked else seeds[0]
-    picked = jax.tree.map(lambda leaf: np.asarray(leaf)[at], {**own, "scaler": pretrained.scaler._asdict()})
-    return to_state_dict(picked)
+    """Returns the encoder's variables and the scaler, on the host."""
+    encoder = {collection: parts["encoder"] for collection, parts in pretrained.variables.items()}
+    index = np.asarray(seeds) if stacked else seeds[0]
+    selected = jax.tree.map(lambda leaf: np.asarray(leaf)[index], {**encoder, "scaler": pretrained.scaler._asdict()})
+    return to_state_dict(selected)
 
 
 def _build_metadata(
@@ -185,7 +185,7 @@ def _encoder_metrics(
 
 
 def _build_provenance(pretrained: PretrainedModel) -> Provenance:
-    results, own = pretrained.results, provenance()
+    results, exported = pretrained.results, provenance()
     stream = results["dataset"].get("stream", {})
     trained = len(results["history"]["train_loss"])
     return Provenance(
@@ -195,9 +195,9 @@ def _build_provenance(pretrained: PretrainedModel) -> Provenance:
         recipe=pretrained.config.recipe,
         epochs=-(-trained // stream.get("rounds_per_pass", 1)),
         trained_by=results["environment"]["command"],
-        exported_by=own["command"],
-        commit=own["commit"],
-        versions=tuple(f"{name} {version}" for name, version in own["versions"].items()),
+        exported_by=exported["command"],
+        commit=exported["commit"],
+        versions=tuple(f"{name} {version}" for name, version in exported["versions"].items()),
     )
 
 

@@ -1,11 +1,10 @@
-"""Several processes of one run: each computes on its own devices, and all of them know and decide the same.
+"""Several processes of one run, joined by `jax.distributed`: each computes on its own devices.
 
-JAX's own runtime joins them (`jax.distributed`). Every process runs the same program on the same data, so whatever is
-fetched from the devices is the same on all hosts, and so is everything that is worked out from it. Only what lies
-outside is asked of the first process alone and told to the others: what a folder holds, what a clock says, and whether
-a signal came. The first process writes; a run's folder never knows how many there were.
+Every process runs the same program on the same data, so arrays that are copied from the devices are equal in all
+processes. The state of folders, clocks and signals is read in the primary process and broadcast to the others. Only the
+primary process writes, so a run's folder does not depend on the number of processes.
 
-With one process nothing here costs or changes anything.
+With one process these functions do nothing.
 """
 
 import contextlib
@@ -29,9 +28,9 @@ from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import SavedTree
 from aejax.storage.serialization import RecordClasses, deserialize, serialize
 
-# How a collective, or the service that knows who is alive, says that somebody is not.
 NO_RECORD_CLASSES: RecordClasses = {}
-ABORT_GRACE_SECONDS = 2.0  # seconds in which the others may say what ended them
+ABORT_GRACE_SECONDS = 2.0  # seconds in which the other processes can report their errors
+# Error texts of collectives and of JAX's coordination service: there is no public exception.
 LOST_PROCESS_ERROR = re.compile(
     r"gloo|nccl|connection (closed|reset|refused)|peer|coordination|heartbeat|barrier|UNAVAILABLE|DEADLINE_EXCEEDED",
     re.IGNORECASE,
@@ -39,14 +38,14 @@ LOST_PROCESS_ERROR = re.compile(
 
 
 def initialize_distributed(config: DistributedConfig) -> None:
-    """Join the other processes of this run, if it has others; to be called before JAX starts.
+    """Joins the other processes of this run, if any; called before JAX starts.
 
     Raises:
-        InputError: flags that do not fit together, or nobody answers.
+        InputError: the flags contradict each other, or the other processes do not answer.
     """
     if not config.distributed:
         return
-    jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM away from `run.signals`
+    jax.config.update("jax_enable_preemption_service", False)  # it would handle SIGTERM instead of `preemption`
     try:
         jax.distributed.initialize(
             coordinator_address=config.coordinator,
@@ -62,54 +61,54 @@ def initialize_distributed(config: DistributedConfig) -> None:
 
 
 def is_multihost() -> bool:
-    """Whether this run has other processes."""
+    """Returns whether this run has several processes."""
     return jax.distributed.is_initialized() and jax.process_count() > 1
 
 
 def is_primary() -> bool:
-    """Whether this process reads and writes for all."""
+    """Returns whether this process reads and writes for all."""
     return not is_multihost() or jax.process_index() == 0
 
 
 def broadcast_from_primary(compute: Callable[[], Any], classes: RecordClasses = NO_RECORD_CLASSES) -> Any:
-    """What `ask` gives in the first process, a record made of `classes`, in all of them.
+    """Calls `compute` in the primary process and returns its result, a record made of `classes`, in all processes.
 
     Raises:
-        InputError: it did so there (a `DamagedError` too, as itself).
+        InputError: `compute` raised it (or `CorruptedFileError`).
     """
     if not is_multihost():
         return compute()
-    refused: InputError | None = None
+    failure: InputError | None = None
     message = b""
     if is_primary():
         try:
             message = _serialize({"value": compute()}, classes)
         except InputError as error:
-            refused = error
-            message = _serialize({"refused": str(error), "damaged": isinstance(error, CorruptedFileError)}, classes)
+            failure = error
+            message = _serialize({"error": str(error), "is_corrupted": isinstance(error, CorruptedFileError)}, classes)
     answer = _deserialize(_broadcast_bytes(message), classes)
-    if refused is not None:
-        raise refused
-    if "refused" in answer:
-        raise (CorruptedFileError if answer["damaged"] else InputError)(answer["refused"])
+    if failure is not None:
+        raise failure
+    if "error" in answer:
+        raise (CorruptedFileError if answer["is_corrupted"] else InputError)(answer["error"])
     return answer["value"]
 
 
 def primary_first(load: Callable[[], Any]) -> Any:
-    """`load` in the first process, and then in the others: what it prepares on a shared disk is made once."""
+    """Calls `load` in the primary process and then in the others, so that files on a shared disk are prepared once."""
     if not is_multihost():
         return load()
-    found: list[Any] = []
+    loaded: list[Any] = []
 
     def load_first() -> None:
-        found.append(load())
+        loaded.append(load())
 
     broadcast_from_primary(load_first)
-    return found[0] if found else load()
+    return loaded[0] if loaded else load()
 
 
 def any_process(flag: bool) -> bool:
-    """Whether it is set in any process."""
+    """Returns whether the flag is set in any process."""
     if not is_multihost():
         return flag
     return bool(np.any(multihost_utils.process_allgather(np.array([flag]))))
@@ -117,7 +116,7 @@ def any_process(flag: bool) -> bool:
 
 @contextlib.contextmanager
 def raise_on_lost_process() -> Iterator[None]:
-    """A block that ends with `PeerLost` where JAX finds that another process has ended."""
+    """Raises `ProcessLost` when JAX reports in the block that another process has ended."""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
@@ -128,10 +127,10 @@ def raise_on_lost_process() -> Iterator[None]:
 
 @contextlib.contextmanager
 def abort_all() -> Iterator[None]:
-    """A script's whole body. What ends it in this process alone ends the process at once, not after the others.
+    """Exits at once when the block, a script's whole body, ends in this process alone.
 
-    Left to itself, Python's exit waits for the other processes, which wait for this one in a sum or a gather: for
-    minutes. Once its connections close they know. The first process, which they are all connected to, goes last.
+    Python's own exit would wait for minutes for the other processes, which wait for this one in a collective. When its
+    connections close they notice. The primary process, to which all are connected, exits last.
     """
     try:
         yield
@@ -149,23 +148,23 @@ def abort_all() -> Iterator[None]:
 
 
 def _broadcast_bytes(message: bytes) -> bytes:
-    """The first process's message, in all."""
+    """Returns the primary process's message in all processes."""
     require(len(message) < 2**31, f"a message of {len(message)} bytes between processes; take fewer seeds at once")
     size = int(multihost_utils.broadcast_one_to_all(np.int32(len(message))))
-    own = np.frombuffer(message, np.uint8) if is_primary() else np.zeros(size, np.uint8)
-    return np.asarray(multihost_utils.broadcast_one_to_all(own)).tobytes()
+    content = np.frombuffer(message, np.uint8) if is_primary() else np.zeros(size, np.uint8)
+    return np.asarray(multihost_utils.broadcast_one_to_all(content)).tobytes()
 
 
 def _serialize(value: Any, classes: RecordClasses) -> bytes:
-    """A record as one archive of arrays."""
+    """Returns a record as an .npz archive."""
     arrays, meta = serialize(value, classes)
     file = io.BytesIO()
-    np.savez(file, said=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)
+    np.savez(file, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)
     return file.getvalue()
 
 
 def _deserialize(message: bytes, classes: RecordClasses) -> Any:
     with np.load(io.BytesIO(message), allow_pickle=False) as archive:
         arrays = dict(archive)
-    said = json.loads(arrays.pop("said").tobytes())
-    return deserialize(SavedTree(arrays, said), classes)
+    meta = json.loads(arrays.pop("meta").tobytes())
+    return deserialize(SavedTree(arrays, meta), classes)
