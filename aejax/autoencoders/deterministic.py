@@ -1,6 +1,7 @@
-"""Deterministic kinds with a dense or convolutional code: plain, denoising, masked, contractive, stacked."""
+"""Autoencoders with a deterministic code: undercomplete, denoising, masked, contractive, stacked, convolutional."""
 
 import dataclasses
+import math
 
 from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec, Stage
 from aejax.errors import require
@@ -8,20 +9,19 @@ from aejax.models.architectures import conv_autoencoder, dense_autoencoder, wide
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.dense import FRAMEWORK_DEFAULTS, activation_function
 from aejax.objectives.contractive import contractive_penalty
-from aejax.objectives.corruption import make_corruption, masking_noise, patch_mask, with_noise_seed
+from aejax.objectives.corruption import make_corruption, masking_noise, patch_grid, patch_mask, with_noise_seed
 from aejax.objectives.deterministic import ReduceFn, autoencoder_objective, masked_mean, weighted_mean
 from aejax.objectives.layerwise import layer_objective, layer_param_paths
-from aejax.objectives.objective import Objective
 from aejax.objectives.reconstruction import make_reconstruction_loss
 
 
 def undercomplete(problem: ProblemSpec) -> AutoencoderSpec:
-    """Reconstruction through a narrow code, nothing else."""
-    return AutoencoderSpec(problem.autoencoder, autoencoder_objective(problem.autoencoder, problem.reconstruction_loss))
+    """Plain reconstruction through a narrow code."""
+    return _plain(problem, problem.autoencoder)
 
 
 def overcomplete(problem: ProblemSpec) -> AutoencoderSpec:
-    """Reconstruction through a code wider than the inputs, held back by nothing: what width alone gives."""
+    """Plain reconstruction through a code wider than the inputs, without a regulariser."""
     width = problem.model.overcomplete_dim
     assert width is not None
     require(
@@ -29,12 +29,11 @@ def overcomplete(problem: ProblemSpec) -> AutoencoderSpec:
         f"--overcomplete-dim {width}: expected above the {problem.n_features} inputs, or leave overcomplete out",
     )
     config = wide_code_config(problem.model, width, code_activation=problem.model.activation)
-    model = dense_autoencoder(config, problem.n_features)
-    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss))
+    return _plain(problem, dense_autoencoder(config, problem.n_features))
 
 
 def linear(problem: ProblemSpec) -> AutoencoderSpec:
-    """One linear layer each way and squared error: at its best, the principal subspace (Baldi and Hornik 1989)."""
+    """Linear encoder and decoder with squared error; the optimum is the PCA subspace (Baldi and Hornik 1989)."""
     config = dataclasses.replace(
         problem.model, hidden=(), decoder_hidden=None, code_activation="linear", output="linear", batch_norm=False
     )
@@ -44,28 +43,29 @@ def linear(problem: ProblemSpec) -> AutoencoderSpec:
 
 def denoising(problem: ProblemSpec) -> AutoencoderSpec:
     """Reconstruction of the clean input from a corrupted one (Vincent et al. 2008, 2010)."""
-    return AutoencoderSpec(problem.autoencoder, _denoising_objective(problem, problem.autoencoder))
+    return _denoising(problem, problem.autoencoder)
 
 
-def _denoising_objective(problem: ProblemSpec, model: Autoencoder) -> Objective:
+def _plain(problem: ProblemSpec, model: Autoencoder) -> AutoencoderSpec:
+    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss))
+
+
+def _denoising(problem: ProblemSpec, model: Autoencoder) -> AutoencoderSpec:
     weights = (problem.objective.corrupted_weight, problem.objective.clean_weight)
-    alike = all(isinstance(weight, int | float) and weight == 1 for weight in weights)  # one that runs carry is neither
-    weigh: ReduceFn | None = None if alike else weighted_mean(*weights)
+    unweighted = all(isinstance(weight, int | float) and weight == 1 for weight in weights)  # a traced one is neither
+    reduce: ReduceFn | None = None if unweighted else weighted_mean(*weights)
     corrupt = make_corruption(problem.objective, problem.is_bounded)
-    return autoencoder_objective(model, problem.reconstruction_loss, corrupt=corrupt, reduce=weigh)
+    objective = autoencoder_objective(model, problem.reconstruction_loss, corrupt=corrupt, reduce=reduce)
+    return AutoencoderSpec(model, objective)
 
 
 def masked(problem: ProblemSpec) -> AutoencoderSpec:
-    """Reconstruction of what was hidden from what was not: patches of images, features of tables (He et al. 2022)."""
+    """Reconstruction of masked patches (images) or features (tables) from the others (He et al. 2022)."""
     config = problem.objective
     patch = 1 if len(problem.example_shape) != 3 else config.patch
     assert patch is not None
-    parts = -(-problem.example_shape[0] // patch) * (
-        -(-problem.example_shape[1] // patch) if len(problem.example_shape) == 3 else 1
-    )
-    require(
-        parts > 1, f"--patch {patch}: one patch is the whole of an example {problem.example_shape}; give a smaller one"
-    )
+    n_patches = math.prod(patch_grid(problem.example_shape, patch))
+    require(n_patches > 1, f"--patch {patch}: one patch covers an example {problem.example_shape}; give a smaller one")
     corrupt = with_noise_seed(patch_mask(config.masked_share, problem.example_shape, patch), config.noise_seed)
     objective = autoencoder_objective(
         problem.autoencoder, problem.reconstruction_loss, corrupt=corrupt, reduce=masked_mean, evaluate_corrupted=True
@@ -74,10 +74,10 @@ def masked(problem: ProblemSpec) -> AutoencoderSpec:
 
 
 def contractive(problem: ProblemSpec) -> AutoencoderSpec:
-    """A code that small changes of the input hardly move (Rifai et al. 2011).
+    """A code that is insensitive to small changes of the input (Rifai et al. 2011).
 
-    Weights are tied, as there: otherwise a smaller code and a larger decoder would satisfy the penalty. No batch
-    normalisation, which would make an example's code depend on others.
+    Weights are tied, as in the paper; otherwise a smaller code and a larger decoder would satisfy the penalty. There is
+    no batch normalisation, because it makes an example's code depend on others.
     """
     config = dataclasses.replace(
         problem.model, tied=True, decoder_hidden=None, code_activation="sigmoid", batch_norm=False
@@ -90,23 +90,21 @@ def contractive(problem: ProblemSpec) -> AutoencoderSpec:
 
 
 def conv(problem: ProblemSpec) -> AutoencoderSpec:
-    """Strided convolutions into a dense code, and back."""
-    model = conv_autoencoder(problem.model, problem.example_shape)
-    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss))
+    """Strided convolutions to a dense code, and transposed convolutions back."""
+    return _plain(problem, conv_autoencoder(problem.model, problem.example_shape))
 
 
 def conv_denoising(problem: ProblemSpec) -> AutoencoderSpec:
-    """The same, from corrupted inputs."""
-    model = conv_autoencoder(problem.model, problem.example_shape)
-    return AutoencoderSpec(model, _denoising_objective(problem, model))
+    """A denoising autoencoder with convolutions."""
+    return _denoising(problem, conv_autoencoder(problem.model, problem.example_shape))
 
 
 def stacked(problem: ProblemSpec) -> AutoencoderSpec:
-    """Layer after layer as a denoising autoencoder, then all together.
+    """Layer-wise pretraining as denoising autoencoders, then training of all layers.
 
-    The recipe of Hinton and Salakhutdinov (2006), with the layers of Vincent et al. (2010). Each layer's input is
-    corrupted by masking noise of `--noise-share`, which needs no scale. The decoder mirrors the encoder; there is no
-    batch normalisation, as then.
+    The recipe of Hinton and Salakhutdinov (2006) with the layers of Vincent et al. (2010). Each layer's input is
+    corrupted by masking noise of `--noise-share`, which does not depend on the scale. The decoder mirrors the encoder;
+    there is no batch normalisation.
     """
     config = dataclasses.replace(problem.model, decoder_hidden=None, batch_norm=False)
     model = dense_autoencoder(config, problem.n_features)

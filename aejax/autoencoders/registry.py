@@ -1,4 +1,4 @@
-"""The kinds of autoencoder by name. A new one is a function `(setting) -> Kind` and a line here."""
+"""Registry of the kinds of autoencoder. A kind is a function `(ProblemSpec) -> AutoencoderSpec`."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Kinds with a wide code of which few units are active."""
+"""Autoencoders with a wide code of which few units are active."""
 
 import flax.linen as nn
 
@@ -34,13 +34,13 @@ def _wide_autoencoder(
 
 
 def sparse_l1(problem: ProblemSpec) -> AutoencoderSpec:
-    """A wide rectified code whose activity costs, each unit by the size of its decoder weights."""
+    """A wide rectified code with an L1 penalty, scaled for each unit by the norm of its decoder weights."""
     model = _wide_autoencoder(problem, "relu")
     return _sparse_spec(problem, model, penalties=(decoder_scaled_l1(problem.objective.l1, model),))
 
 
 def sparse_kl(problem: ProblemSpec) -> AutoencoderSpec:
-    """A wide sigmoid code whose mean activity is held to a target (Ng 2011)."""
+    """A wide sigmoid code with a KL penalty on the mean activity of each unit (Ng 2011)."""
     config = problem.objective
     model = _wide_autoencoder(problem, "sigmoid")
     penalty = kl_sparsity(config.kl_weight, config.target_activity)
@@ -64,7 +64,7 @@ def batch_top_k(problem: ProblemSpec) -> AutoencoderSpec:
 
 
 def lifetime_sparse(problem: ProblemSpec) -> AutoencoderSpec:
-    """A wide rectified code whose every unit is kept where it is strongest in the batch (Makhzani and Frey 2015)."""
+    """A wide rectified code; each unit is kept where it is largest in the batch (Makhzani and Frey 2015)."""
     return _sparse_spec(problem, _wide_autoencoder(problem, "relu", LifetimeTopK(problem.objective.lifetime_share)))
 
 

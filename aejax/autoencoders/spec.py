@@ -1,4 +1,4 @@
-"""What a kind of autoencoder is made from, and of."""
+"""The inputs and the result of a kind of autoencoder."""
 
 import dataclasses
 import functools
@@ -20,43 +20,43 @@ ExtraMetricsFn = Callable[[Variables, Float[Array, "batch d"]], dict[str, Float[
 
 @dataclasses.dataclass(frozen=True)
 class ProblemSpec:
-    """What all methods of one comparison have in common."""
+    """The problem that all methods of one comparison solve."""
 
     model: ModelConfig  # resolved
     objective: ObjectiveConfig  # resolved
-    example_shape: tuple[int, ...]  # of one example
+    example_shape: tuple[int, ...]
     n_classes: int
     is_bounded: bool  # scaled inputs lie in [0, 1]
 
     @property
     def n_features(self) -> int:
-        """d, numbers in one example."""
+        """d, the number of entries of one example."""
         return math.prod(self.example_shape)
 
     @functools.cached_property
     def autoencoder(self) -> Autoencoder:
-        """The dense architecture of `--hidden` and `--latent-dim`, which most kinds train."""
+        """The dense autoencoder with `--hidden` and `--latent-dim`, which most kinds train."""
         return dense_autoencoder(self.model, self.n_features)
 
     @property
     def reconstruction_loss(self) -> ElementwiseLoss:
-        """The error of each entry."""
+        """The reconstruction loss of each entry."""
         assert self.objective.reconstruction is not None
         assert self.model.output is not None
         return make_reconstruction_loss(self.objective.reconstruction, self.model.output)
 
 
 class Stage(NamedTuple):
-    """A training of some layers before that of the whole."""
+    """A pretraining of some layers, before all layers are trained together."""
 
     objective: Objective
-    trainable_paths: tuple[tuple[str, ...], ...]  # paths of the parameters that it changes
+    trainable_paths: tuple[tuple[str, ...], ...]  # parameters that are updated
 
 
 class AutoencoderSpec(NamedTuple):
-    """One kind of autoencoder, for one setting."""
+    """One kind of autoencoder for one problem."""
 
     model: Autoencoder
     objective: Objective
-    stages: tuple[Stage, ...] = ()  # trained one after the other before the whole
-    extra_metrics: ExtraMetricsFn | None = None  # what else is said of examples that are judged
+    stages: tuple[Stage, ...] = ()  # run in this order before the main training
+    extra_metrics: ExtraMetricsFn | None = None  # further metrics of test examples

@@ -1,4 +1,4 @@
-"""A kind whose objective reads settings from the variables, so that one program trains with any of them."""
+"""Autoencoders whose objective reads hyperparameters from the variables, so that one program serves all values."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from aejax.objectives.objective import Aux, Objective
 
 
 def make_traced_spec(make: Callable[[ProblemSpec], AutoencoderSpec], problem: ProblemSpec) -> AutoencoderSpec:
-    """`make(setting)`, with what `variables["hyper"]` holds in place of the setting's own numbers.
+    """Returns `make(problem)` with the hyperparameters in `variables["hyper"]` in place of those of `problem`.
 
-    The objective is made anew within each trace, where these values are arguments of the program. The model and the
-    order of the stages are those of `setting`: no carried value changes them.
+    The objective is built inside each trace, where these values are arguments of the program. They change neither the
+    model nor the stages.
     """
-    made = make(problem)
+    spec = make(problem)
 
     def at(variables: Variables) -> AutoencoderSpec:
         return make(
@@ -35,16 +35,16 @@ def make_traced_spec(make: Callable[[ProblemSpec], AutoencoderSpec], problem: Pr
         return Objective(loss, evaluate)
 
     def stage_objective(index: int) -> Objective:
-        return objective_of(lambda kind: kind.stages[index].objective)
+        return objective_of(lambda other: other.stages[index].objective)
 
-    def report(variables: Variables, inputs: Float[Array, "batch d"]) -> dict[str, Float[Array, " batch"]]:
-        own: ExtraMetricsFn | None = at(variables).extra_metrics
-        assert own is not None
-        return own(variables, inputs)
+    def extra_metrics(variables: Variables, inputs: Float[Array, "batch d"]) -> dict[str, Float[Array, " batch"]]:
+        compute: ExtraMetricsFn | None = at(variables).extra_metrics
+        assert compute is not None
+        return compute(variables, inputs)
 
     return AutoencoderSpec(
-        made.model,
-        objective_of(lambda kind: kind.objective),
-        stages=tuple(Stage(stage_objective(index), stage.trainable_paths) for index, stage in enumerate(made.stages)),
-        extra_metrics=None if made.extra_metrics is None else report,
+        spec.model,
+        objective_of(lambda other: other.objective),
+        stages=tuple(Stage(stage_objective(index), stage.trainable_paths) for index, stage in enumerate(spec.stages)),
+        extra_metrics=None if spec.extra_metrics is None else extra_metrics,
     )

@@ -1,4 +1,4 @@
-"""The contractive penalty: the squared Frobenius norm of the encoder's Jacobian (Rifai et al. 2011), three ways."""
+"""The contractive penalty: the squared Frobenius norm of the encoder's Jacobian (Rifai et al. 2011)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,20 +12,20 @@ from aejax.models.autoencoder import Autoencoder
 from aejax.objectives.penalties import ForwardPass, Penalty
 
 EncodeFn = Callable[[Float[Array, "batch d"]], Float[Array, "batch latent"]]
-MAX_EXACT_LATENT_DIM = 8  # code units up to which the whole Jacobian is formed: it costs as many backward passes
+MAX_EXACT_LATENT_DIM = 8  # forming the Jacobian takes one backward pass per code unit
 
 
 def single_layer_jacobian_norm(
     layer: dict[str, Any], activation: Callable[[Array], Array], inputs: Float[Array, "batch d"]
 ) -> Float[Array, " batch"]:
-    """Closed form for `f(x W + b)`: `sum_j f'(a_j)^2 |W_j|^2` (Rifai et al. 2011, equation 7)."""
-    before = inputs @ layer["kernel"] + layer["bias"][None]
-    _, slopes = jax.jvp(activation, (before,), (jnp.ones_like(before),))
+    """Returns the closed form for `f(x W + b)`: `sum_j f'(a_j)^2 |W_j|^2` (Rifai et al. 2011, equation 7)."""
+    preactivations = inputs @ layer["kernel"] + layer["bias"][None]
+    _, slopes = jax.jvp(activation, (preactivations,), (jnp.ones_like(preactivations),))
     return jnp.square(slopes) @ jnp.sum(jnp.square(layer["kernel"]), axis=0)
 
 
 def exact_jacobian_norm(encode: EncodeFn, inputs: Float[Array, "batch d"]) -> Float[Array, " batch"]:
-    """By the whole Jacobian of each example, one backward pass for each code unit."""
+    """Computes the whole Jacobian of each example, with one backward pass per code unit."""
     jacobians = jax.vmap(jax.jacrev(lambda example: encode(example[None])[0]))(inputs)
     return jnp.sum(jnp.square(jacobians), axis=(1, 2))
 
@@ -33,26 +33,26 @@ def exact_jacobian_norm(encode: EncodeFn, inputs: Float[Array, "batch d"]) -> Fl
 def hutchinson_jacobian_norm(
     encode: EncodeFn, inputs: Float[Array, "batch d"], key: PRNGKeyArray, probes: int
 ) -> Float[Array, " batch"]:
-    """An unbiased estimate: the mean of `|v J|^2` over random signs `v`, one backward pass for each (Hutchinson)."""
+    """Hutchinson's unbiased estimate: the mean of `|v J|^2` over random signs `v`, one backward pass for each."""
     latents, pull_back = jax.vjp(encode, inputs)
 
-    def of_probe(own: PRNGKeyArray) -> Float[Array, " batch"]:
-        (pulled,) = pull_back(jax.random.rademacher(own, latents.shape, latents.dtype))
+    def squared_norm(probe_key: PRNGKeyArray) -> Float[Array, " batch"]:
+        (pulled,) = pull_back(jax.random.rademacher(probe_key, latents.shape, latents.dtype))
         return jnp.sum(jnp.square(pulled), axis=1)
 
-    return jnp.mean(jnp.stack([of_probe(jax.random.fold_in(key, probe)) for probe in range(probes)]), axis=0)
+    return jnp.mean(jnp.stack([squared_norm(jax.random.fold_in(key, probe)) for probe in range(probes)]), axis=0)
 
 
 def contractive_penalty(
     config: ObjectiveConfig, autoencoder: Autoencoder, latent_dim: int, single_layer_activation: Any = None
 ) -> Penalty:
-    """The weighted penalty, by the way that the config names or that is cheap.
+    """Returns the weighted penalty, computed as the config says or, by default, in the cheapest exact way.
 
     Args:
         config: `contraction`, `jacobian`, `jacobian_probes`.
-        autoencoder: without batch normalisation, which would make examples depend on each other.
-        latent_dim: width of its code.
-        one_layer: the code's activation function where the encoder is a single layer: exact in closed form.
+        autoencoder: without batch normalisation, which makes examples depend on each other.
+        latent_dim: width of the code.
+        single_layer_activation: activation function of the code if the encoder is a single layer, for the closed form.
     """
     exact = config.jacobian == "exact" or (config.jacobian is None and latent_dim <= MAX_EXACT_LATENT_DIM)
 

@@ -1,5 +1,6 @@
-"""What is done to inputs before they are encoded; the target stays clean (Vincent et al. 2010, sections 3.3 and 5)."""
+"""Corruptions of inputs; the reconstruction target stays clean (Vincent et al. 2010, sections 3.3 and 5)."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,17 +14,17 @@ from aejax.objectives.objective import ScalarLike
 
 
 class CorruptedInputs(NamedTuple):
-    """Inputs after a corruption, and where it fell."""
+    """Corrupted inputs, and which entries were corrupted."""
 
     inputs: Float[Array, "batch d"]
-    mask: Bool[Array, "batch d"]  # the entries that were replaced; Gaussian noise touches all
+    mask: Bool[Array, "batch d"]  # corrupted entries; with Gaussian noise, all
 
 
 CorruptFn = Callable[[PRNGKeyArray, Float[Array, "batch d"]], CorruptedInputs]
 
 
 def gaussian_noise(noise_std: ScalarLike) -> CorruptFn:
-    """Independent Gaussian noise of this standard deviation is added, in scaled input units."""
+    """Adds independent Gaussian noise; `noise_std` is its standard deviation in scaled input units."""
 
     def corrupt(key: PRNGKeyArray, inputs: Float[Array, "batch d"]) -> CorruptedInputs:
         noisy = inputs + noise_std * jax.random.normal(key, inputs.shape)
@@ -33,21 +34,21 @@ def gaussian_noise(noise_std: ScalarLike) -> CorruptFn:
 
 
 def masking_noise(share: ScalarLike) -> CorruptFn:
-    """Each entry becomes zero with this probability."""
+    """Sets each entry to zero with probability `share`."""
 
     def corrupt(key: PRNGKeyArray, inputs: Float[Array, "batch d"]) -> CorruptedInputs:
-        touched = jax.random.bernoulli(key, share, inputs.shape)
-        return CorruptedInputs(jnp.where(touched, 0.0, inputs), touched)
+        mask = jax.random.bernoulli(key, share, inputs.shape)
+        return CorruptedInputs(jnp.where(mask, 0.0, inputs), mask)
 
     return corrupt
 
 
 def salt_and_pepper_noise(share: ScalarLike, bounded: bool) -> CorruptFn:
-    """Each entry becomes the lowest or the highest value, half and half, with this probability.
+    """Sets each entry to the lowest or the highest value, each with probability `share / 2`.
 
     Args:
-        share: that probability.
-        bounded: these values are 0 and 1; otherwise each feature's extremes in the batch.
+        share: probability that an entry is replaced.
+        bounded: the extremes are 0 and 1; otherwise those of each feature in the batch.
     """
 
     def corrupt(key: PRNGKeyArray, inputs: Float[Array, "batch d"]) -> CorruptedInputs:
@@ -63,7 +64,7 @@ def salt_and_pepper_noise(share: ScalarLike, bounded: bool) -> CorruptFn:
 
 
 def make_corruption(config: ObjectiveConfig, bounded: bool) -> CorruptFn:
-    """The corruption that a config names; `bounded`: scaled values lie in [0, 1]."""
+    """Returns the corruption named by a config; `bounded`: scaled values lie in [0, 1]."""
     corruptions = {
         "gaussian": lambda: gaussian_noise(config.noise_std),
         "masking": lambda: masking_noise(config.noise_share),
@@ -73,43 +74,46 @@ def make_corruption(config: ObjectiveConfig, bounded: bool) -> CorruptFn:
 
 
 def with_noise_seed(corrupt: CorruptFn, seed: int) -> CorruptFn:
-    """Another draw of the same corruption for every seed."""
+    """Returns the same corruption with independent noise for every `seed`."""
     return lambda key, inputs: corrupt(jax.random.fold_in(key, seed), inputs)
 
 
+def patch_grid(shape: tuple[int, ...], patch: int) -> tuple[int, ...]:
+    """Returns how many patches an image has in each direction, or the number of features of a table as `(d,)`."""
+    return (math.ceil(shape[0] / patch), math.ceil(shape[1] / patch)) if len(shape) == 3 else shape
+
+
 def patch_mask(share: float, shape: tuple[int, ...], patch: int) -> CorruptFn:
-    """Exactly a share of an example's parts becomes zero: square patches of an image, features of a table.
+    """Sets a fixed share of the parts of each example to zero: square patches of images, features of tables.
 
     Args:
-        share: of the parts; rounded so that at least one is hidden and one is not.
-        shape: of one example: `(height, width, channels)`, or `(d,)`.
-        patch: side of a patch in pixels; those at the right and lower edge may be smaller.
+        share: share of parts to mask, rounded so that at least one is masked and one is not.
+        shape: shape of one example: `(height, width, channels)`, or `(d,)`.
+        patch: side of a patch in pixels; patches at the right and lower edge may be smaller.
 
-    He et al. (2022) hide patches; Pathak et al. (2016) score only what was hidden.
+    He et al. (2022) mask patches; Pathak et al. (2016) compute the loss on masked entries only.
     """
-    grid = (-(-shape[0] // patch), -(-shape[1] // patch)) if len(shape) == 3 else shape
-    parts = 1
-    for side in grid:
-        parts *= side
-    hidden = min(max(round(share * parts), 1), parts - 1)
+    grid = patch_grid(shape, patch)
+    n_parts = math.prod(grid)
+    n_masked = min(max(round(share * n_parts), 1), n_parts - 1)
 
     def corrupt(key: PRNGKeyArray, inputs: Float[Array, "batch d"]) -> CorruptedInputs:
-        _, chosen = jax.lax.top_k(jax.random.uniform(key, (len(inputs), parts)), hidden)
+        _, chosen = jax.lax.top_k(jax.random.uniform(key, (len(inputs), n_parts)), n_masked)
         rows = jnp.arange(len(inputs))[:, None]
-        touched = jnp.zeros((len(inputs), parts), bool).at[rows, chosen].set(True)
+        mask = jnp.zeros((len(inputs), n_parts), bool).at[rows, chosen].set(True)
         if len(shape) == 3:
-            pixels = jnp.repeat(jnp.repeat(touched.reshape(-1, *grid), patch, axis=1), patch, axis=2)
+            pixels = jnp.repeat(jnp.repeat(mask.reshape(-1, *grid), patch, axis=1), patch, axis=2)
             image = pixels[:, : shape[0], : shape[1], None]
-            touched = jnp.broadcast_to(image, (len(inputs), *shape)).reshape(inputs.shape)
-        return CorruptedInputs(jnp.where(touched, 0.0, inputs), touched)
+            mask = jnp.broadcast_to(image, (len(inputs), *shape)).reshape(inputs.shape)
+        return CorruptedInputs(jnp.where(mask, 0.0, inputs), mask)
 
     return corrupt
 
 
 def corrupt_per_example(corrupt: CorruptFn, inputs: Float[Array, "batch d"]) -> CorruptedInputs:
-    """A corruption by keys that depend on the examples alone, for evaluation: the same example, the same corruption."""
+    """Corrupts inputs with a key derived from each example, so that evaluation always corrupts it in the same way."""
 
-    def of_one(key: PRNGKeyArray, example: Float[Array, " d"]) -> CorruptedInputs:
+    def corrupt_one(key: PRNGKeyArray, example: Float[Array, " d"]) -> CorruptedInputs:
         return jax.tree.map(lambda leaf: leaf[0], corrupt(key, example[None]))
 
-    return jax.vmap(of_one)(per_example_keys(inputs, key_use=1), inputs)
+    return jax.vmap(corrupt_one)(per_example_keys(inputs, key_use=1), inputs)

@@ -1,4 +1,4 @@
-"""One layer of a deep autoencoder at a time (Hinton and Salakhutdinov 2006; Vincent et al. 2010)."""
+"""Layer-wise pretraining of a deep autoencoder (Hinton and Salakhutdinov 2006; Vincent et al. 2010)."""
 
 from typing import Any
 
@@ -19,9 +19,9 @@ ParamPath = tuple[str, ...]
 
 
 def layer_param_paths(config: ModelConfig, layer: int) -> tuple[ParamPath, ParamPath]:
-    """Where the weights of the encoder's `layer` are, and those of the decoder's layer that undoes it.
+    """Returns the parameter paths of an encoder layer and of the decoder layer that inverts it.
 
-    Counted from the inputs; the last, `len(config.hidden)`, is the code's.
+    Layers are counted from the inputs; the last, `len(config.hidden)`, is the code layer.
     """
     depth = len(config.hidden)
     encoder = ("encoder", "code") if layer == depth else ("encoder", "hidden", f"Dense_{layer}")
@@ -32,45 +32,45 @@ def layer_param_paths(config: ModelConfig, layer: int) -> tuple[ParamPath, Param
 def layer_objective(
     model: Autoencoder, config: ModelConfig, reconstruction_loss: ElementwiseLoss, layer: int, corrupt: CorruptFn
 ) -> Objective:
-    """A denoising autoencoder of one layer, on what the layers before it make of the inputs; these stay as they are.
+    """Returns the objective of one layer as a denoising autoencoder on the output of the frozen layers before it.
 
     Args:
-        model: dense, mirrored, without batch normalisation.
+        model: a dense, mirrored autoencoder without batch normalisation.
         config: its config.
-        reconstruction: the error of each entry of the inputs; hidden layers are compared by squared error.
-        layer: which, counted from the inputs.
-        corrupt: what is done to what the layer is given.
+        reconstruction_loss: the loss of the first layer; others use squared error.
+        layer: index of the layer, counted from the inputs.
+        corrupt: corruption of the layer's input.
     """
     constants = FRAMEWORK_DEFAULTS[config.conventions]
     activation = activation_function(config.activation, constants)
     code_activation = activation_function(config.code_activation, constants)
 
     def apply(variables: Variables, path: ParamPath, inputs: Array) -> Array:
-        own: Any = variables["params"]
+        params: Any = variables["params"]
         for name in path:
-            own = own[name]
-        return inputs @ own["kernel"] + own["bias"][None]
+            params = params[name]
+        return inputs @ params["kernel"] + params["bias"][None]
 
-    def below(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch h"]:
-        for before in range(layer):
-            inputs = activation(apply(variables, layer_param_paths(config, before)[0], inputs))
+    def layer_input(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch h"]:
+        for index in range(layer):
+            inputs = activation(apply(variables, layer_param_paths(config, index)[0], inputs))
         return jax.lax.stop_gradient(inputs)
 
-    def error(variables: Variables, given: Array, target: Float[Array, "batch h"]) -> Float[Array, " batch"]:
+    def error(variables: Variables, inputs: Array, target: Float[Array, "batch h"]) -> Float[Array, " batch"]:
         encoder, decoder = layer_param_paths(config, layer)
-        encoded = apply(variables, encoder, given)
+        encoded = apply(variables, encoder, inputs)
         encoded = code_activation(encoded) if layer == len(config.hidden) else activation(encoded)
         outputs = apply(model.with_decoder_kernels(variables), decoder, encoded)
         errors = reconstruction_loss(outputs, target) if layer == 0 else squared_error(activation(outputs), target)
         return jnp.mean(errors, axis=1)
 
     def loss(variables: Variables, batch: Batch, noise_key: PRNGKeyArray) -> tuple[Scalar, Aux]:
-        target = below(variables, batch.inputs)
+        target = layer_input(variables, batch.inputs)
         value = jnp.mean(error(variables, corrupt(noise_key, target).inputs, target))
         return value, Aux(metrics={"loss": value}, batch_stats=variables["batch_stats"])
 
     def evaluate(variables: Variables, batch: Batch) -> dict[str, Float[Array, " batch"]]:
-        target = below(variables, batch.inputs)
+        target = layer_input(variables, batch.inputs)
         mse = per_example_mse(model.reconstruct(variables, batch.inputs), batch.inputs)
         return {"loss": error(variables, target, target), "mse": mse}
 

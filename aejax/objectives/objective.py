@@ -1,4 +1,4 @@
-"""What a training minimises, and what is watched meanwhile."""
+"""The interface of training objectives."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,22 +10,22 @@ from aejax.models.submodules import Variables
 
 
 class Aux(NamedTuple):
-    """What a loss returns beside its value."""
+    """Auxiliary outputs of a loss."""
 
     metrics: dict[str, Scalar]  # batch means by lower-case name
-    batch_stats: dict[str, Any]  # of every part, as they are after this batch
+    batch_stats: dict[str, Any]  # of every submodule, updated by this batch
 
 
-ScalarLike = float | Scalar  # a constant, or a number that each of many runs carries
+ScalarLike = float | Scalar  # a constant, or a traced hyperparameter
 LossFn = Callable[[Variables, Batch, PRNGKeyArray], tuple[Scalar, Aux]]
 EvaluateFn = Callable[[Variables, Batch], dict[str, Float[Array, " batch"]]]
 
 
 class Objective(NamedTuple):
-    """One way to train a model.
+    """A training loss and its evaluation.
 
-    `loss` is minimised, in training mode. `evaluate` gives each example's metrics in evaluation mode: clean inputs,
-    stored batch statistics, no randomness; it has at least `loss`, in the same unit as the training loss.
+    `loss` is minimised, in training mode. `evaluate` returns metrics of each example in evaluation mode (clean inputs,
+    stored batch statistics, no randomness), among them `loss` in the unit of the training loss.
     """
 
     loss: LossFn

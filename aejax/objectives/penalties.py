@@ -1,4 +1,4 @@
-"""What a code is charged for: by example, or by batch where the charge is on what a batch has in common."""
+"""Penalties on codes: of each example, or of a batch as a whole."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,29 +13,24 @@ from aejax.objectives.objective import ScalarLike
 
 
 class ForwardPass(NamedTuple):
-    """One way through an autoencoder, as a penalty sees it."""
+    """The inputs and codes of one forward pass."""
 
     variables: Variables
-    inputs: Float[Array, "batch d"]  # as they were encoded
+    inputs: Float[Array, "batch d"]  # after corruption
     latents: Float[Array, "batch latent"]
-    key: PRNGKeyArray  # for penalties that draw something
+    key: PRNGKeyArray  # for penalties with random numbers
 
 
 Penalty = Callable[[ForwardPass], Float[Array, " batch"]]
 BatchPenalty = Callable[[ForwardPass], Scalar]
 
 
-def l1_penalty(weight: float) -> Penalty:
-    """`weight * sum_j |z_j|`: a Laplace prior on the code, which draws units to zero."""
-    return lambda passed: weight * jnp.sum(jnp.abs(passed.latents), axis=1)
-
-
 def decoder_scaled_l1(weight: ScalarLike, autoencoder: Autoencoder) -> Penalty:
-    """`weight * sum_j |z_j| |w_j|`, where `w_j` are the decoder's weights from unit j.
+    """Returns `weight * sum_j |z_j| |w_j|`, where `w_j` are the decoder's weights of unit j.
 
-    The plain charge can be evaded: halve the code, double the decoder, and the reconstruction stays. This one is the
-    same for both, so what it buys is sparsity (Bricken et al. 2023 fix `|w_j|` at 1 instead). It holds for decoders of
-    one layer; a deeper one can still make up for a smaller hidden layer further on.
+    A plain L1 penalty can be evaded by halving the code and doubling the decoder's weights, which leaves the
+    reconstruction unchanged. This penalty is invariant to that scaling (Bricken et al. 2023 fix `|w_j|` at 1 instead).
+    A decoder of several layers can still compensate in a later layer.
     """
 
     def penalty(passed: ForwardPass) -> Float[Array, " batch"]:
@@ -59,20 +54,19 @@ def kl_sparsity(weight: ScalarLike, target: ScalarLike) -> BatchPenalty:
 
 
 def dead_unit_loss(weight: float, autoencoder: Autoencoder) -> BatchPenalty:
-    """A pull on units that no example of the batch activates, towards the least that would have.
+    """Raises the pre-activations of units that no example of the batch activates, which get no other gradient.
 
-    `weight * mean_i sum_{j silent} max(0, margin_i - a_ij)`, where `a` is what goes into the code's activation and
-    `margin_i` the smallest activity kept of example i. Such units get no other gradient and would stay dead. In the
-    manner of the pre-activation loss of Conerly et al. (2025).
+    `weight * mean_i sum_{j dead} max(0, margin_i - a_ij)`, where `a` are the code's pre-activations and `margin_i` is
+    the smallest nonzero activity of example i; similar to the pre-activation loss of Conerly et al. (2025).
     """
 
     def penalty(passed: ForwardPass) -> Scalar:
         active = passed.latents != 0
-        silent = ~jnp.any(active, axis=0, keepdims=True)
+        dead = ~jnp.any(active, axis=0, keepdims=True)
         margin = jnp.min(jnp.where(active, jax.lax.stop_gradient(passed.latents), jnp.inf), axis=1, keepdims=True)
         margin = jnp.where(jnp.isfinite(margin), margin, 0.0)
-        before = autoencoder.encode_preactivations(passed.variables, passed.inputs)
-        short = jnp.where(silent, jax.nn.relu(margin - before), 0.0)
-        return weight * jnp.mean(jnp.sum(short, axis=1))
+        preactivations = autoencoder.encode_preactivations(passed.variables, passed.inputs)
+        shortfall = jnp.where(dead, jax.nn.relu(margin - preactivations), 0.0)
+        return weight * jnp.mean(jnp.sum(shortfall, axis=1))
 
     return penalty

@@ -1,4 +1,4 @@
-"""How far a reconstruction is from its target: by entry, so that a corruption can weigh them, and by example."""
+"""Reconstruction losses: of each entry, so that corrupted entries can be weighted, and of each example."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -17,7 +17,7 @@ def per_example_mse(recon: Float[Array, "batch d"], target: Float[Array, "batch 
 
 @jax.custom_jvp
 def softplus(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`log(1 + exp(x))`, whose derivative is taken as the sigmoid itself.
+    """`log(1 + exp(x))`, with the sigmoid as its derivative.
 
     Differentiating through the logarithm costs more: with this rule a step of the deep recipe takes 8 % less time on
     CPU, and compiles faster.
@@ -41,14 +41,14 @@ def sigmoid_binary_cross_entropy(
 ) -> Float[Array, "batch d"]:
     """Binary cross-entropy of each entry against targets in [0, 1], in nats.
 
-    `-x log s(z) - (1 - x) log(1 - s(z)) = softplus(z) - x z`: exact for any logit, and one transcendental pair where
-    two log-sigmoids would take two.
+    `-x log s(z) - (1 - x) log(1 - s(z)) = softplus(z) - x z`: exact for any logit, with half the
+    transcendental functions of two log-sigmoids.
     """
     return softplus(logits) - target * logits
 
 
 def make_reconstruction_loss(loss: Literal["mse", "bce"], output: Literal["sigmoid", "linear"]) -> ElementwiseLoss:
-    """The term that compares a decoder's outputs, before its last activation, with targets."""
+    """Returns the loss between a decoder's outputs, before the last activation, and targets."""
     if loss == "bce":
         return sigmoid_binary_cross_entropy
     if output == "sigmoid":

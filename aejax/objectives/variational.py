@@ -1,4 +1,4 @@
-"""The evidence lower bound and the importance-weighted one, in nats per example."""
+"""The evidence lower bound and the importance-weighted bound, in nats per example."""
 
 from collections.abc import Callable
 
@@ -14,12 +14,12 @@ from aejax.objectives.objective import Aux, Objective, ScalarLike
 from aejax.objectives.reconstruction import per_example_mse, sigmoid_binary_cross_entropy
 
 LOG_TWO_PI = 1.8378770664093453
-# log p(x|z) of each example, from variables, the decoder's outputs before the last activation, and x.
+# (variables, decoder outputs before the last activation, x) to log p(x|z) of each example
 LogLikelihoodFn = Callable[[Variables, Float[Array, "batch d"], Float[Array, "batch d"]], Float[Array, " batch"]]
 
 
 def make_log_likelihood(config: ObjectiveConfig, model: VariationalAutoencoder) -> LogLikelihoodFn:
-    """Bernoulli with the outputs as logits, or Gaussian around the reconstruction."""
+    """Returns a Bernoulli likelihood with the outputs as logits, or a Gaussian with the reconstruction as mean."""
 
     def bernoulli(variables: Variables, outputs: Array, target: Array) -> Array:
         return -jnp.sum(sigmoid_binary_cross_entropy(outputs, target), axis=1)
@@ -46,16 +46,16 @@ def variational_objective(
     warmup_steps: int,
     free_bits: ScalarLike,
 ) -> Objective:
-    """`-E_q[log p(x|z)] + beta KL(q || prior)`, one draw from q for each example and step.
+    """`-E_q[log p(x|z)] + beta KL(q || prior)`, with one sample from q per example and step.
 
     Args:
-        model: what is trained.
-        log_likelihood: of each example.
+        model: the model to train.
+        log_likelihood: log p(x|z) of each example.
         beta: weight of the KL term (Higgins et al. 2017); 1 is the negative evidence lower bound.
-        warmup_steps: steps in which that weight rises from 0 (Bowman et al. 2016).
-        free_bits: nats of each unit's KL, averaged over the batch, that cost nothing (Kingma et al. 2016, equation 15).
+        warmup_steps: steps over which that weight rises from 0 (Bowman et al. 2016).
+        free_bits: nats of each unit's KL, averaged over the batch, without cost (Kingma et al. 2016, equation 15).
 
-    Evaluation draws by example, always the same, with the full `beta` and no free bits; `kl` is in nats.
+    Evaluation uses a fixed sample for each example, the full `beta` and no free bits; `kl` is in nats.
     """
 
     def loss(variables: Variables, batch: Batch, noise_key: PRNGKeyArray) -> tuple[Scalar, Aux]:
@@ -89,17 +89,18 @@ def elbo_and_iwae(
     inputs: Float[Array, "batch d"],
     importance_samples: int,
 ) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
-    """The evidence lower bound and the importance-weighted one, from the same draws.
+    """Returns the evidence lower bound and the importance-weighted bound from the same samples.
 
     With `w_s = p(x, z_s) / q(z_s|x)`: the means of `log w_s`, and the log of the mean of `w_s` (Burda et al. 2016,
-    equation 8), which is never below it and rises with `samples` towards `log p(x)`.
+    equation 8), which is at least as large and approaches
+    `log p(x)` as `importance_samples` grows.
     """
     posterior = model.posterior(variables, inputs)
     keys = per_example_keys(inputs, key_use=2)
 
     def log_weight(sample: Array) -> Float[Array, " batch"]:
-        own = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
-        noise = jax.vmap(lambda key: jax.random.normal(key, posterior.mean.shape[1:]))(own)
+        sample_keys = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
+        noise = jax.vmap(lambda key: jax.random.normal(key, posterior.mean.shape[1:]))(sample_keys)
         latents = posterior.sample(noise)
         prior = -0.5 * jnp.sum(jnp.square(latents) + LOG_TWO_PI, axis=1)
         density = -0.5 * jnp.sum(jnp.square(noise) + posterior.log_variance + LOG_TWO_PI, axis=1)

@@ -12,7 +12,7 @@ from aejax.data.batching import Batch
 from aejax.models.architectures import dense_autoencoder
 from aejax.objectives.corruption import CorruptedInputs, gaussian_noise, masking_noise, patch_mask, with_noise_seed
 from aejax.objectives.deterministic import autoencoder_objective, masked_mean, weighted_mean
-from aejax.objectives.penalties import kl_sparsity, l1_penalty
+from aejax.objectives.penalties import kl_sparsity
 from aejax.objectives.reconstruction import per_example_mse, sigmoid_binary_cross_entropy, squared_error
 
 FEATURES = 6
@@ -23,6 +23,11 @@ MODELS = {
 ERRORS = {"mse": squared_error, "bce": sigmoid_binary_cross_entropy}
 BATCH = Batch(jax.random.uniform(jax.random.key(0), (64, FEATURES)), jnp.zeros(64, jnp.int32))
 either = pytest.mark.parametrize("reconstruction", MODELS)
+
+
+def l1_penalty(weight):
+    """Returns a penalty of each example: the weighted L1 norm of its code."""
+    return lambda passed: weight * jnp.sum(jnp.abs(passed.latents), axis=1)
 
 
 @functools.cache
