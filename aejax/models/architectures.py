@@ -1,4 +1,4 @@
-"""Which modules make up each sort of autoencoder, for a resolved config. Built once: equal programs compile once."""
+"""Builds autoencoders from a resolved config. Results are cached, so that equal programs compile once."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ Shape = tuple[int, ...]
 
 @functools.cache
 def dense_autoencoder(config: ModelConfig, n_features: int, sparsity: nn.Module | None = None) -> Autoencoder:
-    """Affine layers, for examples of `features` numbers; the decoder's weights are the encoder's if `config.tied`.
+    """A dense autoencoder for examples of `n_features` entries, with tied weights if `config.tied`.
 
     Raises:
         InputError: tied weights with a decoder that does not mirror the encoder.
@@ -54,7 +54,7 @@ def conv_autoencoder(config: ModelConfig, shape: Shape) -> Autoencoder:
 
 @functools.cache
 def dense_vae(config: ModelConfig, n_features: int, learned_std: bool) -> VariationalAutoencoder:
-    """Affine layers into a Gaussian over codes, and back."""
+    """A dense variational autoencoder."""
     hidden = DenseStack(config.hidden, **_layer_options(config))
     decoder = DenseDecoder(decoder_widths(config), n_features, **_layer_options(config))
     return _make_vae(config, hidden, decoder, n_features, learned_std)
@@ -62,7 +62,7 @@ def dense_vae(config: ModelConfig, n_features: int, learned_std: bool) -> Variat
 
 @functools.cache
 def conv_vae(config: ModelConfig, shape: Shape, learned_std: bool) -> VariationalAutoencoder:
-    """Strided convolutions into a Gaussian over codes, and back.
+    """A convolutional variational autoencoder.
 
     Raises:
         InputError: examples that are not images.
@@ -72,12 +72,12 @@ def conv_vae(config: ModelConfig, shape: Shape, learned_std: bool) -> Variationa
 
 
 def decoder_widths(config: ModelConfig) -> tuple[int, ...]:
-    """The decoder's hidden widths, code outwards: as given, or the encoder's mirrored."""
+    """Returns the decoder's hidden widths, from the code outwards; by default the encoder's, mirrored."""
     return config.hidden[::-1] if config.decoder_hidden is None else config.decoder_hidden
 
 
 def wide_code_config(config: ModelConfig, width: int | None, **changes: Any) -> ModelConfig:
-    """The config of a wide code behind `--sparse-hidden` layers, which is usually none."""
+    """Returns the config of an autoencoder with a wide code and `--sparse-hidden` layers."""
     return dataclasses.replace(config, hidden=config.sparse_hidden, decoder_hidden=None, latent_dim=width, **changes)
 
 

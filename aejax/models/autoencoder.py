@@ -1,6 +1,6 @@
-"""An autoencoder: an encoder, a decoder, and what the last activation is.
+"""Autoencoders: an encoder, a decoder, and the output activation.
 
-Examples are flat vectors between the rooms, `(batch, d)`; a model that needs an image's shape restores it inside.
+Models take flat examples, `(batch, d)`; a model that needs the shape of an image restores it inside.
 On CPU, gathering and comparing `(batch, 28, 28, 1)` arrays made the whole step 1.5 times slower.
 """
 
@@ -19,20 +19,20 @@ from aejax.models.submodules import Variables, apply_eval, apply_train, init_sub
 
 @dataclasses.dataclass(frozen=True)
 class Autoencoder:
-    """Two modules and their meaning; variables live outside. Equal configurations compare equal."""
+    """Two modules, without their variables. Equal configurations compare equal."""
 
     encoder: nn.Module  # (batch, d) to (batch, latent)
     decoder: nn.Module  # (batch, latent) to (batch, d), before the last activation
     output_activation: Literal["sigmoid", "linear"]
     n_features: int  # d, numbers in one example
-    compute_dtype: ComputeDtype = "float32"  # in which layers work while they train; elsewhere it is float32
+    compute_dtype: ComputeDtype = "float32"  # of the layers during training; evaluation uses float32
 
     def init(self, key: PRNGKeyArray) -> Variables:
-        """Fresh variables: `{"params": {"encoder", "decoder"}, "batch_stats": {"encoder", "decoder"}}`."""
+        """Returns initial variables: `{"params": {"encoder", "decoder"}, "batch_stats": {"encoder", "decoder"}}`."""
         return init_submodules(key, {"encoder": self.encoder, "decoder": self.decoder}, jnp.zeros((1, self.n_features)))
 
     def encode(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch latent"]:
-        """Codes, in evaluation mode."""
+        """Returns codes, in evaluation mode."""
         return apply_eval(self.encoder, variables, "encoder", inputs)
 
     def train_encode(
@@ -44,7 +44,7 @@ class Autoencoder:
     def encode_preactivations(
         self, variables: Variables, inputs: Float[Array, "batch d"]
     ) -> Float[Array, "batch latent"]:
-        """What goes into the code's activation, in training mode; batch statistics stay as they are."""
+        """Returns the code before its activation, in training mode, without updating batch statistics."""
         own = submodule_variables(variables, "encoder")
         outputs, _ = self.encoder.apply(own, inputs, train=True, activate=False, mutable=["batch_stats"])
         return outputs
@@ -54,7 +54,7 @@ class Autoencoder:
         return self.apply_output_activation(self.decode_logits(variables, latents))
 
     def decode_logits(self, variables: Variables, latents: Float[Array, "batch latent"]) -> Float[Array, "batch d"]:
-        """What the decoder gives before the last activation, in evaluation mode."""
+        """Returns the decoder's outputs before the last activation, in evaluation mode."""
         return apply_eval(self.decoder, self.with_decoder_kernels(variables), "decoder", latents)
 
     def train_decode_logits(
@@ -64,7 +64,7 @@ class Autoencoder:
         return apply_train(self.decoder, self.with_decoder_kernels(variables), "decoder", latents, self.compute_dtype)
 
     def reconstruct(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
-        """What decoding the code of `inputs` gives back, in evaluation mode."""
+        """Encodes and decodes `inputs`, in evaluation mode."""
         return self.decode(variables, self.encode(variables, inputs))
 
     def forward(
@@ -79,11 +79,11 @@ class Autoencoder:
         return latents, outputs, {"encoder": encoder_stats, "decoder": decoder_stats}
 
     def apply_output_activation(self, outputs: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
-        """The last activation."""
+        """Applies the last activation."""
         return jax.nn.sigmoid(outputs) if self.output_activation == "sigmoid" else outputs
 
     def with_decoder_kernels(self, variables: Variables) -> Variables:
-        """Variables in which no part lacks anything; here they are that already."""
+        """Returns variables that include the decoder's kernels; without tied weights, they do already."""
         return variables
 
 
@@ -92,20 +92,17 @@ KERNEL_NAME = "kernel"  # Flax's name for a layer's weights
 
 @dataclasses.dataclass(frozen=True)
 class TiedAutoencoder(Autoencoder):
-    """Dense layers whose decoder has no weights of its own, only biases: its weights are the encoder's, transposed.
-
-    They cannot come apart in training, because they are stored once.
-    """
+    """A dense autoencoder with tied weights: the decoder's kernels are the encoder's, transposed, and stored once."""
 
     def init(self, key: PRNGKeyArray) -> Variables:
-        """Fresh variables; the decoder's kernels are left out."""
+        """Returns initial variables, without the decoder's kernels."""
         variables = Autoencoder.init(self, key)
         own = flatten_dict(variables["params"]["decoder"])
         without = unflatten_dict({path: leaf for path, leaf in own.items() if path[-1] != KERNEL_NAME})
         return {**variables, "params": {**variables["params"], "decoder": without}}
 
     def with_decoder_kernels(self, variables: Variables) -> Variables:
-        """Variables with the decoder's kernels put in: its first is the transpose of the encoder's last, and so on."""
+        """Adds the decoder's kernels: its first is the transpose of the encoder's last, and so on."""
         encoder = _kernels_by_depth(_kernels(variables["params"]["encoder"]), last="code")
         places = [("hidden", f"Dense_{index}", KERNEL_NAME) for index in range(len(encoder) - 1)] + [
             ("output", KERNEL_NAME)

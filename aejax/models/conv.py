@@ -1,6 +1,6 @@
 """Convolutional encoder stacks and mirrored decoders, flat at both ends.
 
-Flat images are those of `(batch, h, w, c)`; inside, the batch is last, as `convolution` wants it.
+Flat images are those of `(batch, h, w, c)`; inside, the batch is last, as `conv_ops` needs it.
 """
 
 import math
@@ -34,7 +34,7 @@ TRANSPOSED_KERNEL_INIT = {
 def feature_map_shapes(shape: ImageShape, channels: tuple[int, ...]) -> list[ImageShape]:
     """The image's shape and that of every feature map below it: each half the size, rounded up.
 
-    >>> feature_shapes((28, 28, 1), (16, 32))
+    >>> feature_map_shapes((28, 28, 1), (16, 32))
     [(28, 28, 1), (14, 14, 16), (7, 7, 32)]
     """
     shapes = [shape]
@@ -50,7 +50,7 @@ def to_feature_maps(flat: Float[Array, "batch d"], shape: Sequence[int]) -> Floa
 
 
 def from_feature_maps(features: Float[Array, "c h w batch"]) -> Float[Array, "batch d"]:
-    """The inverse of `unflatten`."""
+    """Inverts `to_feature_maps`."""
     return jnp.transpose(features, (3, 1, 2, 0)).reshape(features.shape[3], -1)
 
 
@@ -85,7 +85,7 @@ class TransposedConvolution(nn.Module):
 
 
 class Activated(nn.Module):
-    """Batch normalisation over channels if asked, then the activation."""
+    """Optional batch normalisation over channels, then the activation."""
 
     activation: Activation
     batch_norm: bool
@@ -102,10 +102,10 @@ class Activated(nn.Module):
 
 
 class ConvStack(nn.Module):
-    """Hidden layers of an image encoder: strided convolution, batch normalisation if asked, activation.
+    """Hidden layers of an image encoder: strided convolution, optional batch normalisation, activation.
 
-    Batches of flat images of `shape` in, the last feature map flat out, `prod(feature_shapes(shape, channels)[-1])`
-    numbers wide.
+    Batches of flat images of `shape` in, the last feature map flat out, of width
+    `prod(feature_map_shapes(shape, channels)[-1])`.
     """
 
     shape: ImageShape
@@ -125,7 +125,7 @@ class ConvStack(nn.Module):
 
 class ConvDecoder(nn.Module):
     """Codes to flat images before their last activation: an affine layer to the encoder's last feature map, then
-    transposed convolutions, each to the very shape that the encoder had there, whatever was odd."""
+    transposed convolutions, each to the shape of the encoder's feature map at that level."""
 
     shape: ImageShape
     channels: tuple[int, ...]

@@ -11,7 +11,7 @@ from aejax.config import Activation
 
 
 class FrameworkDefaults(NamedTuple):
-    """The constants in which frameworks differ silently."""
+    """Default constants that differ between frameworks."""
 
     kernel_init: Any  # a Flax initializer
     batch_norm_epsilon: float
@@ -25,7 +25,7 @@ FRAMEWORK_DEFAULTS = {
 
 
 def activation_function(name: Activation, conventions: FrameworkDefaults) -> Callable[[Array], Array]:
-    """The elementwise function that a config names."""
+    """Returns the elementwise function named by a config."""
     functions: dict[str, Callable[[Array], Array]] = {
         "relu": jax.nn.relu,
         "leaky_relu": lambda x: jax.nn.leaky_relu(x, conventions.negative_slope),
@@ -38,7 +38,7 @@ def activation_function(name: Activation, conventions: FrameworkDefaults) -> Cal
 
 
 class DenseStack(nn.Module):
-    """Hidden layers: affine, batch normalisation if asked, activation.
+    """Hidden layers: affine, optional batch normalisation, activation.
 
     Biases stay in front of a batch normalisation, as in the tutorials, although it takes them out again: their gradient
     is rounding alone, so Adam moves them at random, and two plans agree on such a network less closely than on others.

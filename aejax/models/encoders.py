@@ -1,4 +1,4 @@
-"""From hidden layers of any sort to a code: one affine layer, or two for a Gaussian posterior.
+"""Encoders: hidden layers, then one affine layer for the code, or two for a Gaussian posterior.
 
 The code layer has the same name in both, so that they start from the same weights.
 """
@@ -16,7 +16,7 @@ MAX_ABS_LOG_VARIANCE = 10.0  # a posterior's deviation stays between e^-5 and e^
 
 
 class Encoder(nn.Module):
-    """Flat inputs to codes: hidden layers, an affine layer, its activation, and a sparsity if there is one."""
+    """Flat inputs to codes: hidden layers, an affine layer, its activation, and an optional sparsity module."""
 
     hidden: nn.Module  # (batch, d) to (batch, h); called with `train`
     latent_dim: int
@@ -28,7 +28,7 @@ class Encoder(nn.Module):
     def __call__(
         self, inputs: Float[Array, "batch d"], *, train: bool, activate: bool = True
     ) -> Float[Array, "batch latent"]:
-        """Codes, or what goes into the code's activation if not `activate`."""
+        """Returns codes, or pre-activations if not `activate`."""
         constants = FRAMEWORK_DEFAULTS[self.conventions]
         hidden = self.hidden(inputs, train=train)
         code = nn.Dense(self.latent_dim, kernel_init=constants.kernel_init, name="code")(hidden)
@@ -39,7 +39,7 @@ class Encoder(nn.Module):
 
 
 class GaussianEncoder(nn.Module):
-    """Flat inputs to a diagonal Gaussian over codes: means, then log-variances, side by side."""
+    """Flat inputs to a diagonal Gaussian over codes: means and log-variances, concatenated."""
 
     hidden: nn.Module  # (batch, d) to (batch, h); called with `train`
     latent_dim: int

@@ -1,7 +1,7 @@
-"""Models as named parts: two modules, two parameter subtrees, and functions that run one part at a time.
+"""Models as named submodules, each with its own parameter subtree, and functions that apply one of them.
 
-Variables are plain nested dicts, `{"params": {"encoder": ..., "decoder": ...}, "batch_stats": {...}}`, so a part is
-frozen, saved or replaced by its key. Where many settings are trained at once, `"hyper"` holds a run's own, by name.
+Variables are plain nested dicts, `{"params": {"encoder": ..., "decoder": ...}, "batch_stats": {...}}`, so a
+submodule is frozen, saved or replaced by its key. If hyperparameters are traced, `"hyper"` has them by name.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ HYPERPARAMETERS = (
 
 
 def init_submodules(key: PRNGKeyArray, modules: dict[str, nn.Module], example: Float[Array, "1 d"]) -> Variables:
-    """Initialise a chain of modules, each fed with the one before. No batch statistics: an empty dict."""
+    """Initialises a chain of modules, each applied to the output of the one before."""
     variables: Variables = {"params": {}, "batch_stats": {}}
     outputs = example
     for index, (part, module) in enumerate(modules.items()):
@@ -31,14 +31,14 @@ def init_submodules(key: PRNGKeyArray, modules: dict[str, nn.Module], example: F
 
 
 def submodule_variables(variables: Variables, name: str) -> dict[str, Any]:
-    """What Flax expects for one part: `{"params": ..., "batch_stats": ...}` of that part alone."""
+    """Returns `{"params": ..., "batch_stats": ...}` of one submodule, as Flax expects."""
     return {collection: trees[name] for collection, trees in variables.items() if collection != HYPERPARAMETERS}
 
 
 def apply_eval(
     module: nn.Module, variables: Variables, name: str, inputs: Float[Array, "batch ..."]
 ) -> Float[Array, "batch ..."]:
-    """Run one part in evaluation mode: stored batch statistics, nothing changes."""
+    """Applies a submodule in evaluation mode, with stored batch statistics."""
     outputs = module.apply(submodule_variables(variables, name), inputs, train=False)
     assert not isinstance(outputs, tuple)  # Flax adds a second result only for mutable collections
     return outputs
@@ -51,10 +51,9 @@ def apply_train(
     inputs: Float[Array, "batch ..."],
     compute_dtype: ComputeDtype = "float32",
 ) -> tuple[Float[Array, "batch ..."], dict[str, Any]]:
-    """Run one part in training mode: statistics of this batch. Also returns the part's updated batch statistics.
+    """Applies a submodule in training mode, and returns its updated batch statistics too.
 
-    Layers work in the dtype `compute`. What comes in and what goes out is float32, and so are the parameters, their
-    gradients and the batch statistics.
+    Layers compute in `compute_dtype`. Inputs, outputs, parameters, gradients and batch statistics are float32.
     """
     own = submodule_variables(variables, name)
     if compute_dtype != "float32":

@@ -1,4 +1,4 @@
-"""Autoencoders whose encoder gives a distribution over codes (Kingma and Welling 2014; Rezende et al. 2014)."""
+"""Variational autoencoders (Kingma and Welling 2014; Rezende et al. 2014)."""
 
 import dataclasses
 from typing import Any, Literal, NamedTuple
@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables, apply_eval, apply_train
 
-MIN_LOG_STD = -6.0  # of a learned likelihood: e^-6 of the data's unit, below any reconstruction worth having
+MIN_LOG_STD = -6.0  # lower bound of a learned standard deviation, far below any reconstruction error
 
 
 class Posterior(NamedTuple):
@@ -20,18 +20,18 @@ class Posterior(NamedTuple):
     log_variance: Float[Array, "batch latent"]
 
     def sample(self, noise: Float[Array, "batch latent"]) -> Float[Array, "batch latent"]:
-        """The reparameterised draw `mean + deviation * noise`, differentiable in both."""
+        """Returns the reparameterised sample `mean + deviation * noise`."""
         return self.mean + jnp.exp(0.5 * self.log_variance) * noise
 
 
 def per_example_keys(inputs: Float[Array, "batch d"], key_use: int) -> Key[Array, " batch"]:
-    """A key for each example that depends on its values alone: what is drawn by it is the same in any batch.
+    """Returns a random key for each example that depends on its values only, not on the batch.
 
-    Evaluation needs randomness that is a function of the example, so that it can be repeated, mapped and vmapped.
+    Evaluation with such keys is deterministic, and unchanged by `map` and `vmap`.
     """
     bits = jax.lax.bitcast_convert_type(inputs, jnp.uint32)
     weights = jax.random.bits(jax.random.key(0), (inputs.shape[1],)) | 1
-    # In integers, whose sum is the same in any order: a float's last bits would depend on how the batch is laid out.
+    # An integer sum does not depend on the order of the terms; a float sum would depend on the batch layout.
     hashes = jnp.sum((bits ^ (bits >> 16)) * weights[None], axis=1, dtype=jnp.uint32)
     return jax.vmap(lambda own: jax.random.fold_in(jax.random.key(key_use), own))(hashes)
 
@@ -39,23 +39,23 @@ def per_example_keys(inputs: Float[Array, "batch d"], key_use: int) -> Key[Array
 def per_example_noise(
     inputs: Float[Array, "batch d"], latent_dim: int, key_use: int = 0
 ) -> Float[Array, "batch latent"]:
-    """Standard normal noise for each example, by `example_keys`."""
+    """Returns standard normal noise for each example, drawn with `per_example_keys`."""
     return jax.vmap(lambda key: jax.random.normal(key, (latent_dim,)))(per_example_keys(inputs, key_use))
 
 
 @dataclasses.dataclass(frozen=True)
 class VariationalAutoencoder(Autoencoder):
-    """The encoder gives means and log-variances side by side; the prior is standard normal.
+    """An encoder that returns means and log-variances, concatenated; the prior is standard normal.
 
-    Beside encoder and decoder, variables have a part `elbo`: the step that KL warm-up counts and, where it is learned,
-    the logarithm of the likelihood's standard deviation.
+    The variables have a third part, `elbo`: the step count of the KL warm-up and, if it is learned, the logarithm of
+    the likelihood's standard deviation.
     """
 
     posterior_code: Literal["mean", "sample", "mean-and-deviation"] = "mean"
     learned_std: bool = False
 
     def init(self, key: PRNGKeyArray) -> Variables:
-        """Fresh variables. The decoder starts on a code, which is half of what the encoder gives."""
+        """Returns initial variables. The decoder takes a code, half the width of the encoder's output."""
         encoded, own = self.encoder.init_with_output(
             jax.random.fold_in(key, 0), jnp.zeros((1, self.n_features)), train=False
         )
@@ -71,7 +71,7 @@ class VariationalAutoencoder(Autoencoder):
         }
 
     def posterior(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Posterior:
-        """The distribution over codes, in evaluation mode."""
+        """Returns the distribution over codes, in evaluation mode."""
         return _split_posterior(apply_eval(self.encoder, variables, "encoder", inputs))
 
     def train_posterior(
@@ -82,7 +82,7 @@ class VariationalAutoencoder(Autoencoder):
         return _split_posterior(outputs), stats
 
     def encode(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch code"]:
-        """What stands for an example, by `posterior_code`; a sample is the same whenever the example is."""
+        """Returns codes according to `posterior_code`; a sample is a fixed function of its example."""
         return self._code(self.posterior(variables, inputs), inputs)
 
     def train_encode(
@@ -100,11 +100,11 @@ class VariationalAutoencoder(Autoencoder):
         return jnp.concatenate([posterior.mean, jnp.exp(0.5 * posterior.log_variance)], axis=1)
 
     def reconstruct(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
-        """What decoding the posterior's mean gives back, in evaluation mode."""
+        """Decodes the mean of the posterior, in evaluation mode."""
         return self.decode(variables, self.posterior(variables, inputs).mean)
 
     def log_std(self, variables: Variables) -> Float[Array, ""]:
-        """Logarithm of a learned likelihood's standard deviation, softly held above `LOWEST_LOG_STD`."""
+        """Returns the log of the learned standard deviation, smoothly bounded below by `MIN_LOG_STD`."""
         free = variables["params"]["elbo"]["log_std"]
         return MIN_LOG_STD + jax.nn.softplus(free - MIN_LOG_STD)
 
