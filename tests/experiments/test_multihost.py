@@ -16,6 +16,8 @@ from aejax.storage.atomic_io import read_json
 from aejax.storage.pytree_io import load_tree, named_leaves
 from tests.pairs import said_by, start_pair, statuses
 
+pytestmark = pytest.mark.slow
+
 FLAGS = [
     "--recipe",
     "undercomplete",
