@@ -1,4 +1,4 @@
-"""Which examples are unlike those trained on: scores, and how well they find a class that was held out."""
+"""Anomaly scores, and the area under the ROC curve with DeLong's covariance."""
 
 from typing import NamedTuple
 
@@ -9,38 +9,35 @@ from sklearn.covariance import LedoitWolf
 
 from aejax.analysis.codec import Codec, fit_pca, mean_squared_errors, subsample_rows
 
-AUTOENCODER_SCORES = (
-    "reconstruction error",
-    "latent Mahalanobis",
-)  # the autoencoder's scores; the others are baselines
-MAX_COVARIANCE_FEATURES = 4096  # above this a covariance of the inputs themselves is not estimated
+AUTOENCODER_SCORES = ("reconstruction error", "latent Mahalanobis")  # the other scores are baselines
+MAX_COVARIANCE_FEATURES = 4096  # above this no covariance of the inputs is estimated
 
 
 def squared_mahalanobis(train: Float[np.ndarray, "m k"], inputs: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
-    """Squared Mahalanobis distance of each input from `train`, whatever the scale of each feature.
+    """Returns the squared Mahalanobis distance of each input from `train`, independent of the scale of each feature.
 
-    With the mean of `train` and the Ledoit-Wolf shrunk covariance (2004) of its standardised features, which has an
-    inverse where features are collinear or more than the rows. Shrinking the covariance itself would hide features
-    of small scale behind those of large. A feature that is constant in `train` counts by its squared difference.
+    Uses the Ledoit-Wolf (2004) shrunk covariance of the standardized features, which is invertible even if features
+    are collinear or outnumber the rows. Shrinking the covariance of unscaled features would hide those of small scale.
+    A feature that is constant in `train` contributes its squared difference.
     """
     mean, spread = train.mean(axis=0), train.std(axis=0)
     varying = np.ptp(train, axis=0) > 0
     distances = np.sum(np.square((inputs - mean)[:, ~varying]), axis=1)
     if varying.any():
-        standard, own = (((rows - mean) / np.where(varying, spread, 1))[:, varying] for rows in (train, inputs))
-        distances = distances + LedoitWolf(assume_centered=True).fit(standard).mahalanobis(own)
+        standardized, others = (((rows - mean) / np.where(varying, spread, 1))[:, varying] for rows in (train, inputs))
+        distances = distances + LedoitWolf(assume_centered=True).fit(standardized).mahalanobis(others)
     return distances
 
 
 def compute_anomaly_scores(
     codec: Codec, train: Float[np.ndarray, "m d"], inputs: Float[np.ndarray, "n d"]
 ) -> dict[str, Float[np.ndarray, " n"]]:
-    """How unlike `train` each of `inputs` is, by several measures; the higher, the stranger.
+    """Returns several anomaly scores of each input; higher is more anomalous.
 
-    reconstruction error: the autoencoder's mean squared error. latent Mahalanobis: of the code, from training codes.
-    Baselines that know no autoencoder: the distance from the mean training example, the Mahalanobis distance of the
-    inputs themselves (up to `MOST_FEATURES` of them), and the reconstruction error of as many principal components as
-    the code has units (fewer than all, with which nothing would be left).
+    Of the autoencoder: the mean squared reconstruction error, and the Mahalanobis distance of the code from training
+    codes. Baselines: the mean squared distance from the mean training example, the Mahalanobis distance of the inputs
+    (up to `MAX_COVARIANCE_FEATURES` features), and the reconstruction error of as many principal components as the
+    code has units (but fewer than all, which would leave no error).
     """
     fitted = subsample_rows(train)
     codes = codec.encode(fitted)
@@ -59,18 +56,18 @@ def compute_anomaly_scores(
 
 
 class AurocEstimates(NamedTuple):
-    """Areas under the ROC curves of several scores of the same examples."""
+    """Areas under the ROC curves (AUROC) of several scores of the same examples."""
 
     values: Float[np.ndarray, " score"]
-    covariance: Float[np.ndarray, "score score"]  # of the values, over another draw of examples
+    covariance: Float[np.ndarray, "score score"]  # of the values, over repeated draws of examples
 
     def confidence_interval(self, index: int) -> list[float]:
-        """95 % interval of one area, normal, cut to [0, 1]."""
+        """Returns the normal 95 % interval of one area, clipped to [0, 1]."""
         half = norm.ppf(0.975) * np.sqrt(self.covariance[index, index])
         return [float(max(self.values[index] - half, 0)), float(min(self.values[index] + half, 1))]
 
     def difference(self, index: int, other: int) -> tuple[float, list[float]]:
-        """One area less another, and its 95 % interval, which knows that both are of the same examples."""
+        """Returns one area minus another, and the 95 % interval of this paired difference."""
         weights = np.zeros(len(self.values))
         weights[index] += 1
         weights[other] -= 1
@@ -80,17 +77,17 @@ class AurocEstimates(NamedTuple):
 
 
 def auroc(scores: Float[np.ndarray, "score n"], is_anomalous: Bool[np.ndarray, " n"]) -> AurocEstimates:
-    """The probability that an anomalous example scores above a normal one, ties counted half, for each score.
+    """Returns the probability that an anomalous example scores above a normal one (ties count half), for each score.
 
-    DeLong's covariance (1988) from midranks (Sun and Xu 2014): a placement is the share of the other group that an
-    example is above. At least one example of each group; where a group has one, the covariance is taken as 0.
+    The covariance is DeLong's (1988), computed from midranks (Sun and Xu 2014). Each group needs at least one example;
+    a group of one contributes no covariance.
     """
-    strange, usual = scores[:, is_anomalous], scores[:, ~is_anomalous]
-    together = rankdata(np.concatenate([strange, usual], axis=1), axis=1)
-    above_usual = (together[:, : strange.shape[1]] - rankdata(strange, axis=1)) / usual.shape[1]
-    below_strange = 1 - (together[:, strange.shape[1] :] - rankdata(usual, axis=1)) / strange.shape[1]
+    anomalous, normal = scores[:, is_anomalous], scores[:, ~is_anomalous]
+    ranks = rankdata(np.concatenate([anomalous, normal], axis=1), axis=1)
+    above_normal = (ranks[:, : anomalous.shape[1]] - rankdata(anomalous, axis=1)) / normal.shape[1]
+    below_anomalous = 1 - (ranks[:, anomalous.shape[1] :] - rankdata(normal, axis=1)) / anomalous.shape[1]
     covariance = np.zeros((len(scores), len(scores)))
-    for placements in (above_usual, below_strange):
+    for placements in (above_normal, below_anomalous):
         if placements.shape[1] > 1:
             covariance += np.atleast_2d(np.cov(placements)) / placements.shape[1]
-    return AurocEstimates(above_usual.mean(axis=1), covariance)
+    return AurocEstimates(above_normal.mean(axis=1), covariance)

@@ -1,6 +1,6 @@
-"""What exploring needs of an autoencoder: two functions on arrays. Principal components are two such functions too.
+"""An encoder and a decoder as functions on NumPy arrays: of an autoencoder, or of principal components.
 
-Everything in this room is computed on the host from such pairs, examples flat `(n, d)` in scaled input units.
+Examples are flat, `(n, d)`, in scaled input units.
 """
 
 from collections.abc import Callable
@@ -12,28 +12,28 @@ from sklearn.decomposition import PCA
 
 from aejax.data.shuffling import make_generator
 
-MAX_FIT_VALUES = 1 << 26  # numbers that a fit on inputs looks at, at most: 85,000 examples of 28 x 28, half a gigabyte
+MAX_FIT_VALUES = 1 << 26  # largest array that is fitted: 85,000 examples of 28 x 28
 
 
 class Codec(NamedTuple):
-    """An encoder and a decoder that belong together."""
+    """An encoder with its decoder."""
 
     encode: Callable[[Float[np.ndarray, "n d"]], Float[np.ndarray, "n latent"]]
     decode: Callable[[Float[np.ndarray, "n latent"]], Float[np.ndarray, "n d"]]
 
     def reconstruct(self, inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-        """What decoding the codes of `inputs` gives back."""
+        """Returns the decoded codes of `inputs`."""
         return self.decode(self.encode(inputs))
 
 
 class PrincipalComponents(NamedTuple):
-    """Principal axes, largest variance first; those of any smaller number are the first of these."""
+    """Principal components, largest variance first."""
 
     mean: Float[np.ndarray, " d"]
     components: Float[np.ndarray, "components d"]
 
     def to_codec(self, n_components: int) -> Codec:
-        """The first `components` as a codec; at most all there are."""
+        """Returns the codec of the first `n_components` components, or of all if there are fewer."""
         axes = self.components[:n_components]
         return Codec(
             encode=lambda inputs: (inputs - self.mean[None]) @ axes.T,
@@ -42,11 +42,11 @@ class PrincipalComponents(NamedTuple):
 
 
 def fit_pca(inputs: Float[np.ndarray, "n d"], n_components: int) -> PrincipalComponents:
-    """Principal components of `inputs`: the best linear codec of each width.
+    """Fits principal components: the best linear codec of each width.
 
     Args:
-        inputs: what they are fitted on, or a draw of it where that is more than `FIT_VALUES` numbers.
-        components: how many; at most d and at most n are taken.
+        inputs: the training examples; of more than `MAX_FIT_VALUES` numbers, a random subset of rows is used.
+        n_components: number of components; at most d and at most n are fitted.
     """
     rows = subsample_rows(inputs)
     pca = PCA(min(n_components, *rows.shape), random_state=0).fit(rows)
@@ -54,7 +54,7 @@ def fit_pca(inputs: Float[np.ndarray, "n d"], n_components: int) -> PrincipalCom
 
 
 def subsample_rows(inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m d"]:
-    """`inputs`, or as many of its rows, drawn the same way every time, as make `FIT_VALUES` numbers."""
+    """Returns `inputs`, or a fixed random subset of rows that holds at most `MAX_FIT_VALUES` numbers."""
     count = max(1, MAX_FIT_VALUES // inputs.shape[1])
     if len(inputs) <= count:
         return inputs
@@ -62,5 +62,5 @@ def subsample_rows(inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m d"]
 
 
 def mean_squared_errors(codec: Codec, inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-    """Mean squared error of each example's reconstruction, in squared input units."""
+    """Returns the mean squared error of each example's reconstruction, in squared input units."""
     return np.mean(np.square(codec.reconstruct(inputs) - inputs), axis=1)

@@ -1,4 +1,4 @@
-"""Codes as compressed files: how many bits they take, and what comes back."""
+"""Lossy compression by quantized codes: bits per code, and the PSNR of the decoded examples."""
 
 import math
 from typing import Literal, NamedTuple
@@ -9,47 +9,47 @@ from jaxtyping import Float, Int
 from aejax.analysis.codec import Codec
 from aejax.analysis.denoising import psnr
 
-FLOAT_BITS = 32  # codes as they are
+FLOAT_BITS = 32  # unquantized codes
 
 
 class Quantizer(NamedTuple):
-    """Uniform levels for each unit, from its lowest to its highest training code."""
+    """A uniform quantizer of each unit over the range of its training codes."""
 
     low: Float[np.ndarray, " latent"]
-    step_size: Float[np.ndarray, " latent"]  # between neighbouring levels; 0 for a unit that is constant
-    bits: int  # of one level's number
+    step_size: Float[np.ndarray, " latent"]  # between adjacent levels; 0 for a constant unit
+    bits: int  # per level index
 
     def quantize(self, codes: Float[np.ndarray, "n latent"]) -> Int[np.ndarray, "n latent"]:
-        """The number of the nearest level, 0 to `2^bits - 1`: what would be stored."""
+        """Returns the index of the nearest level, 0 to `2^bits - 1`."""
         steps = np.where(self.step_size == 0, 1, self.step_size)
         nearest = np.rint((codes - self.low[None]) / steps[None])
         return np.clip(nearest, 0, 2**self.bits - 1).astype(np.int32)
 
     def dequantize(self, levels: Int[np.ndarray, "n latent"]) -> Float[np.ndarray, "n latent"]:
-        """The codes that levels stand for."""
+        """Returns the codes of level indices."""
         return (self.low[None] + levels * self.step_size[None]).astype(np.float32)
 
 
 def fit_quantizer(codes: Float[np.ndarray, "n latent"], bits: int) -> Quantizer:
-    """Levels over the range of training codes: within it nothing is off by more than half a step."""
+    """Fits levels to the range of training codes; within it the error is at most half a step."""
     low, high = codes.min(axis=0), codes.max(axis=0)
     return Quantizer(low, (high - low) / (2**bits - 1), bits)
 
 
 class RateDistortionPoint(NamedTuple):
-    """One way to store codes: its size and what comes back."""
+    """The size and the quality of codes stored in one way."""
 
     storage: Literal["all units", "active units"]
-    bits_per_number: int  # 32: as they are; fewer: quantised
+    bits_per_number: int  # 32: unquantized
     bits_per_code: float  # mean over examples
     psnr: float  # dB
 
 
 def mean_bits_per_code(codes: Float[np.ndarray, "n latent"], bits_per_number: int, storage: str) -> float:
-    """Bits that one code takes, on average over `codes`.
+    """Returns the mean number of bits that one of `codes` takes.
 
-    all units: a number for each. active units: for each unit that is not zero its index and its number, after how many
-    there are. The decoder, and the ranges of the units, are taken to be known to who reads the codes.
+    "all units" stores a number for each unit; "active units" stores the count of nonzero units, then the index and the
+    number of each. The decoder and the ranges of the units do not count.
     """
     latent = codes.shape[1]
     if storage == "all units":
@@ -66,29 +66,29 @@ def evaluate_compression(
     bits_per_number: int,
     data_range: float,
 ) -> list[RateDistortionPoint]:
-    """Store the codes of `inputs` and read them back, in every way that may pay.
+    """Measures rate and distortion of the quantized codes of `inputs`.
 
     Args:
-        codec: encodes and decodes.
-        train_codes: on which the ranges of the levels are fitted.
-        inputs: what is compressed.
-        bits_per_number: 32 for codes as they are, or fewer.
-        peak: the range of the inputs, for the PSNR.
+        codec: the encoder and decoder.
+        train_codes: codes on which the quantizer is fitted.
+        inputs: the examples to compress.
+        bits_per_number: 32 for unquantized codes, or fewer.
+        data_range: the range of the inputs, for the PSNR.
 
     Returns:
-        All units stored; and only the active ones, where that takes fewer bits.
+        The result of storing all units; and of storing the active units only, if that takes fewer bits.
     """
     codes = codec.encode(inputs)
-    read = codes
+    decoded = codes
     if bits_per_number < FLOAT_BITS:
         quantizer = fit_quantizer(train_codes, bits_per_number)
-        read = quantizer.dequantize(quantizer.quantize(codes))
+        decoded = quantizer.dequantize(quantizer.quantize(codes))
     dense = mean_bits_per_code(codes, bits_per_number, "all units")
-    rates = [RateDistortionPoint("all units", bits_per_number, dense, psnr(codec.decode(read), inputs, data_range))]
+    rates = [RateDistortionPoint("all units", bits_per_number, dense, psnr(codec.decode(decoded), inputs, data_range))]
     sparse = mean_bits_per_code(codes, bits_per_number, "active units")
     if sparse < dense:
-        kept = np.where(codes == 0, 0, read)
+        active = np.where(codes == 0, 0, decoded)
         rates.append(
-            RateDistortionPoint("active units", bits_per_number, sparse, psnr(codec.decode(kept), inputs, data_range))
+            RateDistortionPoint("active units", bits_per_number, sparse, psnr(codec.decode(active), inputs, data_range))
         )
     return rates

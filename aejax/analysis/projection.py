@@ -1,4 +1,4 @@
-"""Codes in two dimensions, for the eye, and how well classes can be told apart there."""
+"""Projections of codes to two dimensions, and the accuracy of nearest neighbours there."""
 
 from typing import NamedTuple
 
@@ -10,36 +10,36 @@ PROJECTION_NEIGHBORS = 15
 
 
 class Projection2D(NamedTuple):
-    """Test codes in a plane that was chosen on training codes."""
+    """Test codes in a plane fitted on training codes."""
 
     points: Float[np.ndarray, "n 2"]
-    explained_variance_ratio: float  # share of the training codes' variance that lies in the plane
-    knn_accuracy: float  # share of the points whose class most of their `NEIGHBOURS` nearest training points have
+    explained_variance_ratio: float  # of the training codes, in the plane
+    knn_accuracy: float  # of the `PROJECTION_NEIGHBORS` nearest training points
 
 
 def project_to_2d(
     reference: Float[np.ndarray, "m latent"], *others: Float[np.ndarray, "_ latent"]
 ) -> tuple[list[Float[np.ndarray, "_ 2"]], float]:
-    """Codes in two dimensions: themselves if they have two units, else their first two principal components.
-
-    A code of one unit is drawn on a line.
+    """Projects codes to their first two principal components; codes of at most two units are unchanged, padded with 0.
 
     Args:
-        fitted: codes that the plane is chosen on.
-        *others: what is to lie in the same plane.
+        reference: codes on which the plane is fitted.
+        *others: codes to project to the same plane.
 
     Returns:
-        points: of `fitted` and of all others.
-        explained: share of the variance of `fitted` that lies in the plane.
+        points: of `reference` and of each of `others`.
+        explained_variance_ratio: the share of the variance of `reference` in the plane.
     """
-    everything = [reference, *others]
+    arrays = [reference, *others]
     if reference.shape[1] <= 2:
-        return [np.pad(codes, ((0, 0), (0, 2 - codes.shape[1]))) for codes in everything], 1.0
+        return [np.pad(codes, ((0, 0), (0, 2 - codes.shape[1]))) for codes in arrays], 1.0
     mean = reference.mean(axis=0)
     _, singular, axes = np.linalg.svd(reference - mean, full_matrices=False)
     variance = np.square(singular)
-    explained = float(variance[:2].sum() / variance.sum()) if variance.any() else 1.0  # a collapsed code has none
-    return [(codes - mean) @ axes[:2].T for codes in everything], explained
+    explained = (
+        float(variance[:2].sum() / variance.sum()) if variance.any() else 1.0
+    )  # a collapsed code has no variance
+    return [(codes - mean) @ axes[:2].T for codes in arrays], explained
 
 
 def project_codes(
@@ -48,7 +48,7 @@ def project_codes(
     test_codes: Float[np.ndarray, "n latent"],
     test_labels: Int[np.ndarray, " n"],
 ) -> Projection2D:
-    """Test codes in the plane of `in_the_plane` of the training codes."""
+    """Projects test codes to the plane of the training codes, and classifies them there by nearest neighbours."""
     (train_codes, test_codes), explained = project_to_2d(train_codes, test_codes)
     classifier = KNeighborsClassifier(min(PROJECTION_NEIGHBORS, len(train_codes))).fit(train_codes, train_labels)
     return Projection2D(test_codes, explained, float(classifier.score(test_codes, test_labels)))

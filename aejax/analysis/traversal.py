@@ -1,4 +1,4 @@
-"""Walks through code space, and what the decoder makes of them."""
+"""Decoded paths through code space: interpolations, traversals of single units, and ablations."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,27 +12,26 @@ from aejax.analysis.codec import Codec, mean_squared_errors
 def interpolate(
     first: Float[np.ndarray, " d"], second: Float[np.ndarray, " d"], n_steps: int
 ) -> Float[np.ndarray, "steps d"]:
-    """`steps` points, evenly spaced, on the line from `first` to `second`, both of them included."""
+    """Returns `n_steps` evenly spaced points from `first` to `second`, both included."""
     share = np.linspace(0, 1, n_steps, dtype=first.dtype)[:, None]
     return (1 - share) * first[None] + share * second[None]
 
 
 class Interpolation(NamedTuple):
-    """The way from one example to another, by the code and by the pixels."""
+    """Paths from one example to another, in code space and in input space."""
 
-    latent_path: Float[np.ndarray, "steps d"]  # decoded points between the two codes
-    input_path: Float[np.ndarray, "steps d"]  # points between the two inputs themselves
-    latent_error: Float[np.ndarray, " steps"]  # how far the autoencoder's reconstruction is from each, squared units
+    latent_path: Float[np.ndarray, "steps d"]  # decoded interpolated codes
+    input_path: Float[np.ndarray, "steps d"]  # interpolated inputs
+    latent_error: Float[np.ndarray, " steps"]  # mean squared reconstruction error of each step
     input_error: Float[np.ndarray, " steps"]
 
 
 def interpolate_examples(
     codec: Codec, first: Float[np.ndarray, " d"], second: Float[np.ndarray, " d"], n_steps: int
 ) -> Interpolation:
-    """Interpolate between two examples in code space and, to compare, in input space.
+    """Interpolates between two examples in code space and, to compare, in input space.
 
-    The errors say how foreign each point is to the autoencoder: what it cannot reconstruct is unlike its training
-    examples. A blend of two inputs is unlike them in the middle; a way through the code need not be.
+    A large reconstruction error marks a point that is unlike the training examples, such as the blend of two inputs.
     """
     codes = codec.encode(np.stack([first, second]))
     by_code = codec.decode(interpolate(codes[0], codes[1], n_steps))
@@ -43,9 +42,9 @@ def interpolate_examples(
 def midpoint_errors(
     codec: Codec, first: Float[np.ndarray, "pair d"], second: Float[np.ndarray, "pair d"]
 ) -> tuple[Float[np.ndarray, " pair"], Float[np.ndarray, " pair"]]:
-    """The errors of `blend` half way between many pairs: by the code, by the inputs."""
-    half_way = codec.decode((codec.encode(first) + codec.encode(second)) / 2)
-    return mean_squared_errors(codec, half_way), mean_squared_errors(codec, (first + second) / 2)
+    """Returns the reconstruction errors at the midpoints of pairs, in code space and in input space."""
+    midpoint = codec.decode((codec.encode(first) + codec.encode(second)) / 2)
+    return mean_squared_errors(codec, midpoint), mean_squared_errors(codec, (first + second) / 2)
 
 
 def traverse_latents(
@@ -55,14 +54,14 @@ def traverse_latents(
     latent_std: Float[np.ndarray, " latent"],
     offsets: Float[np.ndarray, " step"],
 ) -> Float[np.ndarray, "unit step d"]:
-    """What the decoder makes of `code` when one unit at a time is moved.
+    """Decodes `code` with one unit at a time changed.
 
     Args:
-        codec: its decoder is asked.
-        code: around which.
-        units: which are moved, one row of the result each.
-        deviations: the standard deviation of every unit over training codes.
-        offsets: how far, in these deviations.
+        codec: the encoder and decoder.
+        code: the code that is changed.
+        units: the units to change, one row of the result each.
+        latent_std: the standard deviation of every unit over training codes.
+        offsets: the changes, in standard deviations.
     """
     moved = np.tile(code, (len(units), len(offsets), 1))
     for row, unit in enumerate(units):
@@ -72,9 +71,9 @@ def traverse_latents(
 
 
 def ablate_units(codec: Codec, codes: Float[np.ndarray, "n latent"]) -> Float[np.ndarray, " latent"]:
-    """How much each unit matters: the mean squared change of the output when the unit is held at its mean over `codes`.
+    """Returns the mean squared change of the output when each unit is replaced by its mean over `codes`.
 
-    In squared input units, so comparable across units whatever the scale of the code.
+    In squared input units, so comparable across units of any scale.
     """
     decoded, means = codec.decode(codes), codes.mean(axis=0)
     effects = np.empty(codes.shape[1])

@@ -1,4 +1,4 @@
-"""What single units look for and what they draw: filters of the encoder, atoms of the decoder."""
+"""Filters of the encoder's first layer, and atoms of the decoder."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,18 +13,19 @@ ACTIVITY_PERCENTILE = 95  # percentile of a unit's activity at which its atom is
 
 
 def iter_kernels(encoder: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
-    """Every kernel of an encoder's parameters with its dotted name: hidden layers before the code, `Dense_2` before
-    `Dense_10`.
+    """Yields the dotted name and the array of every kernel.
+
+    Hidden layers come before the code, `Dense_2` before `Dense_10`.
     """
 
-    def place(name: str) -> tuple[bool, list[str | int]]:
+    def sort_key(name: str) -> tuple[bool, list[str | int]]:
         parts = re.split(r"(\d+)", name)
         return name != "hidden", [int(part) if part.isdigit() else part for part in parts]
 
-    for name in sorted(encoder, key=place):
+    for name in sorted(encoder, key=sort_key):
         value = encoder[name]
         if isinstance(value, Mapping):
-            yield from ((f"{name}.{deeper}", kernel) for deeper, kernel in iter_kernels(value))
+            yield from ((f"{name}.{nested}", kernel) for nested, kernel in iter_kernels(value))
         elif name == "kernel":
             yield name, np.asarray(value)
 
@@ -32,10 +33,9 @@ def iter_kernels(encoder: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]
 def first_layer_filters(
     encoder: Mapping[str, Any], n_features: int
 ) -> tuple[str, Float[np.ndarray, "unit d"] | Float[np.ndarray, "unit height width channel"]] | None:
-    """What each unit of the first layer is most excited by: its weights on the inputs, `(unit, d)`, or its little
-    image where the layer is a convolution, `(unit, height, width, channel)`; and the kernel's name.
+    """Returns the name and the weights of the first layer, or None if no kernel has `n_features` inputs.
 
-    None if no kernel stands on inputs of `features` numbers.
+    The weights are `(unit, d)` or, for a convolution, `(unit, height, width, channel)`.
     """
     for name, kernel in iter_kernels(encoder):
         if kernel.ndim == 4:
@@ -46,28 +46,28 @@ def first_layer_filters(
 
 
 def baseline_code(codes: Float[np.ndarray, "n latent"]) -> Float[np.ndarray, " latent"]:
-    """What a unit is when it says nothing: 0 where units are ever exactly 0, as in sparse codes, else its mean."""
+    """Returns each unit's inactive value: 0 if it is ever exactly 0, as in sparse codes, else its mean."""
     return np.where((codes == 0).any(axis=0), 0, codes.mean(axis=0)).astype(np.float32)
 
 
 def typical_activity(
     codes: Float[np.ndarray, "n latent"], baseline: Float[np.ndarray, " latent"]
 ) -> Float[np.ndarray, " latent"]:
-    """The 95th percentile of each unit above its rest, over the examples in which it is not at rest; 0 without any.
+    """Returns the 95th percentile of each unit above its baseline, over the examples in which it is active; 0 if none.
 
-    Over all examples a unit that is active in fewer than one of twenty would have none.
+    Over all examples, a unit active in fewer than one of twenty would have the percentile 0.
     """
     moved = [unit[unit != 0] for unit in (codes - baseline[None]).T]
     return np.array([np.percentile(unit, ACTIVITY_PERCENTILE) if unit.size else 0.0 for unit in moved], np.float32)
 
 
 def constant_units(codes: Float[np.ndarray, "n latent"]) -> Bool[np.ndarray, " latent"]:
-    """Units that say the same of every example."""
+    """Returns a mask of the units that are equal for all examples."""
     return codes.min(axis=0) == codes.max(axis=0)
 
 
 def most_active_units(codes: Float[np.ndarray, "n latent"], n_units: int) -> Int[np.ndarray, " unit"]:
-    """The `count` units, at most, with the largest mean absolute activity, largest first; no dead ones."""
+    """Returns at most `n_units` units by mean absolute activity, largest first, without constant ones."""
     activity = np.where(constant_units(codes), -1.0, np.abs(codes).mean(axis=0))
     order = np.argsort(-activity, kind="stable")[:n_units]
     return order[activity[order] >= 0]
@@ -79,21 +79,18 @@ def compute_atoms(
     activity: Float[np.ndarray, " latent"],
     units: Sequence[int] | Int[np.ndarray, " unit"],
 ) -> Float[np.ndarray, "unit d"]:
-    """What each unit adds to the output by itself: `decode(rest + activity_j e_j) - decode(rest)`.
+    """Returns `decode(baseline + activity_j e_j) - decode(baseline)` for each unit j.
 
-    For a linear decoder these are its rows, each times the unit's activity.
+    For a linear decoder these are its rows times the activity.
     """
-    alone = np.tile(baseline, (len(units) + 1, 1))
-    alone[np.arange(len(units)), units] += activity[units]
-    decoded = codec.decode(alone)
+    active = np.tile(baseline, (len(units) + 1, 1))
+    active[np.arange(len(units)), units] += activity[units]
+    decoded = codec.decode(active)
     return decoded[:-1] - decoded[-1:]
 
 
 def coherence(vectors: Float[np.ndarray, "unit d"]) -> Float[np.ndarray, " unit"]:
-    """Each vector's largest absolute cosine with another: 1 for a copy, 0 where all are orthogonal.
-
-    Vectors of no length are at 0 from all.
-    """
+    """Returns the largest absolute cosine of each vector with another one; 0 for a zero vector."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     directions = vectors / np.where(lengths == 0, 1, lengths)
     cosines = np.abs(directions @ directions.T)

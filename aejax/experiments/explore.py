@@ -1,5 +1,6 @@
 """Analyses of a trained autoencoder: figures, `explore.json` and a page."""
 
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,8 @@ from rich.console import Console
 from aejax.config import CheckpointConfig, PlanConfig, to_dict
 from aejax.config.explore import ExploreConfig
 from aejax.experiments.environment import describe_environment
-from aejax.experiments.exploring import generation as drawn
-from aejax.experiments.exploring import reconstruction as restored
-from aejax.experiments.exploring import weights as inside
-from aejax.experiments.exploring.anomaly import count_anomaly_epochs, make_anomaly_detection
+from aejax.experiments.exploring import generation, reconstruction, weights
+from aejax.experiments.exploring.anomaly import anomaly_detection, count_anomaly_epochs
 from aejax.experiments.exploring.loaded_model import LoadedModel, load_model
 from aejax.experiments.exploring.protocol import Analysis, Skipped
 from aejax.experiments.job import FillRun, Job, run_job
@@ -22,23 +21,23 @@ from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.runs import Run
 from aejax.train.plan import make_plan
 
-EXPLORE_RESULTS = "explore.json"  # written last: where it is, everything is
+EXPLORE_RESULTS = "explore.json"  # written last: its presence marks a finished exploration
 
 
 def make_analyses(reporter: ProgressReporter) -> dict[str, Analysis]:
     """Returns the analyses by name, in the order of the page."""
     return {
-        "reconstructions": restored.reconstructions,
-        "denoising": restored.denoising,
-        "samples": drawn.samples,
-        "latent_grid": drawn.latent_grid,
-        "interpolation": drawn.interpolation,
-        "traversals": drawn.traversals,
-        "codes": inside.codes,
-        "filters": inside.filters,
-        "atoms": inside.decoder_atoms,
-        "compression": restored.compression,
-        "anomaly_detection": make_anomaly_detection(reporter),
+        "reconstructions": reconstruction.reconstructions,
+        "denoising": reconstruction.denoising,
+        "samples": generation.samples,
+        "latent_grid": generation.latent_grid,
+        "interpolation": generation.interpolation,
+        "traversals": generation.traversals,
+        "codes": weights.codes,
+        "filters": weights.filters,
+        "atoms": weights.decoder_atoms,
+        "compression": reconstruction.compression,
+        "anomaly_detection": functools.partial(anomaly_detection, reporter=reporter),
     }
 
 
@@ -81,7 +80,7 @@ def _run_analyses(model: LoadedModel, reporter: ProgressReporter, out: Path) -> 
         result = analysis(model, out)
         if isinstance(result, Skipped):
             skipped[name] = result.reason
-            reporter.finish_method(f"left out: {result.reason}")
+            reporter.finish_method(f"skipped: {result.reason}")
         else:
             results[name] = {"says": result.summary, **result.metrics, "figures": result.figures}
             reporter.finish_method(result.summary)

@@ -1,4 +1,4 @@
-"""A sweep, small: each point is what its own comparison would find, and only the first of a group is compiled for."""
+"""A small sweep: each point equals its own comparison, and each group of points is compiled once."""
 
 import dataclasses
 import io
@@ -20,12 +20,12 @@ from aejax.report.sweep_table import render_sweep_markdown, render_sweep_termina
 from aejax.storage.atomic_io import read_json
 
 SMALL = SweepConfig(
-    data=DataConfig(dataset="digits"),
-    split=SplitConfig(label_fraction=0.2),
-    model=ModelConfig(hidden=(16,), latent_dim=3),
-    train=TrainConfig(epochs=2),
+    data=DataConfig(dataset="wine"),
+    split=SplitConfig(label_fraction=0.5),
+    model=ModelConfig(hidden=(), latent_dim=3),
+    train=TrainConfig(epochs=2, batch_size=32),
     seeds=3,
-    axis=("noise_std=0.1,0.5", "batch_size=64,32", "learning_rate=0.001,0.01"),
+    axis=("noise_std=0.1,0.5", "batch_size=32,16", "learning_rate=0.001,0.01"),
 )
 
 
@@ -35,7 +35,7 @@ def quiet():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("results") / "sweep-digits"
+    return tmp_path_factory.mktemp("results") / "sweep-wine"
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def results(folder):
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """One point by itself, the last of the first group, beside a control."""
+    """A comparison of one point, the last of the first group, with raw inputs."""
     config = CompareConfig(
         data=SMALL.data,
         split=SMALL.split,
@@ -59,19 +59,22 @@ def compared(tmp_path_factory):
     return compare(config, tmp_path_factory.mktemp("runs") / "alone", quiet())
 
 
-def named(entries, name):
+def find_entry(entries, name):
     return next(entry for entry in entries if entry["name"] == name)
 
 
 @pytest.mark.parametrize(
     ("point", "method"),
     [
-        ("noise_std=0.5 batch_size=64 learning_rate=0.01", "denoising"),
+        ("noise_std=0.5 batch_size=32 learning_rate=0.01", "denoising"),
         ("raw", "raw"),
     ],
 )
-def test_a_point_and_its_references_are_what_a_comparison_finds(results, compared, point, method):
-    swept, alone = named([*results["points"], *results["references"]], point), named(compared["methods"], method)
+def test_point_and_baseline_equal_a_comparison(results, compared, point, method):
+    swept, alone = (
+        find_entry([*results["points"], *results["references"]], point),
+        find_entry(compared["methods"], method),
+    )
     np.testing.assert_array_equal(swept["test_accuracy"]["per_seed"], alone["test_accuracy"]["per_seed"])
     np.testing.assert_allclose(swept["test_nll"]["per_seed"], alone["test_nll"]["per_seed"], rtol=2e-3)
     if alone["reconstruction_mse"] is not None:
@@ -79,8 +82,8 @@ def test_a_point_and_its_references_are_what_a_comparison_finds(results, compare
         np.testing.assert_allclose(own, other, rtol=1e-4)
 
 
-def test_the_difference_from_raw_is_that_of_the_comparison(results, compared):
-    name = "noise_std=0.5 batch_size=64 learning_rate=0.01"
+def test_difference_from_raw_equals_the_comparison(results, compared):
+    name = "noise_std=0.5 batch_size=32 learning_rate=0.01"
     swept = next(row for row in results["comparisons"] if row["method"] == name)
     alone = next(row for row in compared["comparisons"] if row["baseline"] == "raw")
     assert swept["baseline"] == "raw"
@@ -88,30 +91,30 @@ def test_the_difference_from_raw_is_that_of_the_comparison(results, compared):
     assert swept["ci95"] == alone["ci95"]
 
 
-def test_every_combination_is_a_point_and_they_differ(results):
+def test_every_combination_is_a_distinct_point(results):
     assert [tuple(point["setting"].values()) for point in results["points"]] == [
-        (noise, batch, rate) for noise in (0.1, 0.5) for batch in (64, 32) for rate in (0.001, 0.01)
+        (noise, batch, rate) for noise in (0.1, 0.5) for batch in (32, 16) for rate in (0.001, 0.01)
     ]
     errors = [point["reconstruction_mse"]["mean"] for point in results["points"]]
     assert len(set(errors)) == len(errors)
 
 
-def test_only_the_first_point_of_a_group_is_compiled_for(results):
+def test_each_group_is_compiled_once(results):
     assert [len(group["points"]) for group in results["groups"]] == [4, 4]
     for group in results["groups"]:
-        first, *others = [named(results["points"], name)["seconds"]["compile"] for name in group["points"]]
+        first, *others = [find_entry(results["points"], name)["seconds"]["compile"] for name in group["points"]]
         assert first > 0
         assert others == [0.0, 0.0, 0.0]
 
 
-def test_the_kind_is_the_first_that_uses_every_axis(results):
+def test_default_kind_is_the_first_that_uses_every_axis(results):
     assert results["config"]["method"] == "denoising"
     dataset = load_dataset(SMALL.data)
     for words, kind in {("latent_dim=2,3",): "undercomplete", ("k=2,3",): "k-sparse", ("l1=0,1",): "sparse-l1"}.items():
         assert choose_kind(SMALL, parse_axes(words), dataset) == kind
 
 
-def test_settings_that_change_programs_are_taken_in_turn():
+def test_settings_that_change_the_program_split_the_groups():
     axes = parse_axes(["sparse_dim=4,8", "l1=0,1", "revive=0,1"])
     config = dataclasses.replace(SMALL, method="sparse-l1")
     groups = group_points(make_grid(config, axes, load_dataset(SMALL.data)), axes)
@@ -119,17 +122,17 @@ def test_settings_that_change_programs_are_taken_in_turn():
     assert {len(group.points) for group in groups} == {2}
 
 
-def test_each_width_and_each_architecture_has_references_of_its_own():
+def test_each_width_and_architecture_has_its_own_baselines():
     dataset = load_dataset(SMALL.data)
-    axes = parse_axes(["latent_dim=2,64,99", "noise_std=0.1,0.5"])
+    axes = parse_axes(["latent_dim=2,13,20", "noise_std=0.1,0.5"])
     groups = group_points(make_grid(SMALL, axes, dataset), axes)
-    references = make_baselines("denoising", axes, groups, dataset)
-    assert list(references.methods) == ["raw", "pca-2", "pca-64", *(f"random latent_dim={d}" for d in (2, 64, 99))]
-    own = {"raw": "raw", "pca": "pca-64", "random": "random latent_dim=99"}
-    assert references.by_point["latent_dim=99 noise_std=0.5"] == own
+    baselines = make_baselines("denoising", axes, groups, dataset)
+    assert list(baselines.methods) == ["raw", "pca-2", "pca-13", *(f"random latent_dim={d}" for d in (2, 13, 20))]
+    own = {"raw": "raw", "pca": "pca-13", "random": "random latent_dim=20"}
+    assert baselines.by_point["latent_dim=20 noise_std=0.5"] == own
 
 
-def test_the_point_is_chosen_on_validation_rows_and_not_on_the_test(results):
+def test_best_point_is_selected_by_validation_loss(results):
     chosen = results["chosen"]
     assert chosen["by"] == "valid_nll"
     losses = {point["name"]: point["valid_nll"]["mean"] for point in results["points"]}
@@ -138,7 +141,7 @@ def test_the_point_is_chosen_on_validation_rows_and_not_on_the_test(results):
     assert select_best_point(entries) == chosen
 
 
-def test_without_a_choice_in_the_probe_reconstruction_of_validation_rows_chooses(results):
+def test_best_point_falls_back_to_validation_reconstruction(results):
     entries = [{**point, "valid_nll": None} for point in results["points"]]
     chosen = select_best_point(entries)
     errors = {point["name"]: point["valid_reconstruction_mse"]["mean"] for point in entries}
@@ -146,7 +149,7 @@ def test_without_a_choice_in_the_probe_reconstruction_of_validation_rows_chooses
     assert select_best_point([{**entry, "valid_reconstruction_mse": None} for entry in entries]) is None
 
 
-def test_a_finished_sweep_is_read_and_listed(results, folder):
+def test_finished_sweep_is_loaded_and_listed(results, folder):
     assert {path.name for path in folder.iterdir()} == {
         ".lock",
         "run.json",
@@ -163,10 +166,10 @@ def test_a_finished_sweep_is_read_and_listed(results, folder):
     assert again == read_json(folder / "results.json")
     page = render_index(folder.parent)
     assert "Kind: sweep." in page
-    assert "sweep-digits/frontier.png" in page
+    assert "sweep-wine/frontier.png" in page
 
 
-def test_tables_hold_every_point_and_mark_the_chosen_one(results):
+def test_tables_list_every_point_and_mark_the_best(results):
     markdown = render_sweep_markdown(results)
     rows = [line for line in markdown.splitlines() if line.startswith(("| 0.1 |", "| 0.5 |"))]
     assert len(rows) == 8

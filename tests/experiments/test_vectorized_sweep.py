@@ -1,4 +1,4 @@
-"""Settings laid beside seeds: which row is whose, and that the way in which rows are taken changes nothing."""
+"""A group's settings and seeds on one axis: the order of its rows, and equal results from every plan."""
 
 import dataclasses
 
@@ -38,11 +38,11 @@ def wine():
 
 @pytest.fixture(scope="module")
 def group(wine):
-    (found,) = group_points(make_grid(CONFIG, AXES, wine), AXES)
-    return found
+    (group,) = group_points(make_grid(CONFIG, AXES, wine), AXES)
+    return group
 
 
-def trained_by(wine, group, within_device):
+def train_with_plan(wine, group, within_device):
     config = dataclasses.replace(group.points[0].config, plan=PlanConfig(within_device=within_device))
     experiment = experiment_for_group(prepare_experiment(config, wine, SilentReporter()), group)
     return train_group(experiment, "group", group, method_for_group("denoising", group, experiment.problem))
@@ -50,10 +50,10 @@ def trained_by(wine, group, within_device):
 
 @pytest.fixture(scope="module")
 def serial(wine, group):
-    return trained_by(wine, group, "serial")
+    return train_with_plan(wine, group, "serial")
 
 
-def test_a_row_has_its_seeds_rows_scaler_and_key(wine, group):
+def test_tiled_rows_keep_the_split_scaler_and_key_of_their_seed(wine, group):
     experiment = prepare_experiment(group.points[0].config, wine, SilentReporter())
     wide = tile_experiment(experiment, 2)
     assert wide.plan.seeds == 6
@@ -65,24 +65,24 @@ def test_a_row_has_its_seeds_rows_scaler_and_key(wine, group):
         np.testing.assert_array_equal(wide.device_scaler.shift[row], experiment.scaler.shift[row % 3])
 
 
-def test_rows_that_are_vmapped_train_as_those_that_are_not(wine, group, serial):
-    vmapped = trained_by(wine, group, "vmap")
+def test_vmapped_and_serial_training_agree(wine, group, serial):
+    vmapped = train_with_plan(wine, group, "vmap")
     for name, values in serial.history.metrics.items():
         np.testing.assert_allclose(vmapped.history.metrics[name], values, rtol=1e-4, err_msg=name)
 
 
-def test_training_leaves_what_is_carried_alone(serial):
+def test_training_leaves_traced_hyperparameters_unchanged(serial):
     carried = serial.progress.state.variables[HYPERPARAMETERS]["noise_std"]
     np.testing.assert_array_equal(carried, np.float32([0.1, 0.1, 0.1, 0.5, 0.5, 0.5]))
 
 
-def test_a_point_has_the_rows_of_its_setting(serial):
+def test_slice_point_takes_the_rows_of_its_setting(serial):
     second = slice_point(serial, 1, 3)
     np.testing.assert_array_equal(second.history.metrics["train_loss"], serial.history.metrics["train_loss"][3:])
     assert set(second.progress.state.variables[HYPERPARAMETERS]["noise_std"].tolist()) == {np.float32(0.5)}
 
 
-def test_what_follows_from_an_axis_is_told(wine):
+def test_derived_fields_lists_settings_that_follow_from_an_axis(wine):
     axes = parse_axes(["sparse_dim=20,40"])
     points = [make_point(CONFIG, axes, (width,), wine) for width in (20, 40)]
     assert derived_fields(points) == {"sparse_dim=20": {"k": 2}, "sparse_dim=40": {"k": 4}}

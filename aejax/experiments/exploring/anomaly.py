@@ -1,4 +1,4 @@
-"""Anomaly detection: the run's autoencoder trained again without a class, and how well it finds that class."""
+"""Anomaly detection: the autoencoder is trained again without one class, and should find examples of that class."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -18,21 +18,20 @@ from aejax.data.splits import Split
 from aejax.errors import require
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.exploring.loaded_model import LoadedModel, make_codec
-from aejax.experiments.exploring.protocol import Analysis, AnalysisResult, Skipped
+from aejax.experiments.exploring.protocol import AnalysisResult, Skipped
+from aejax.experiments.exploring.reconstruction import IMAGE_EXAMPLES, plot_examples
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.schedule import optimizer_for, total_epochs
 from aejax.experiments.training import init_variables, train_method
-from aejax.methods import METHODS, Method
-from aejax.report import analysis_plots as findings
-from aejax.report import image_grids as gallery
+from aejax.methods import METHODS
+from aejax.report import analysis_plots
 
 ALL_CLASSES, NO_CLASSES = "all", "none"
-IMAGE_EXAMPLES, TABLE_EXAMPLES = 12, 6  # held-out examples drawn
 
 
 def select_held_out_classes(anomaly_class: str | None, names: Sequence[str]) -> list[int]:
-    """The classes to hold out, by number. None stands for the first.
+    """Returns the numbers of the classes to hold out; None stands for the first class.
 
     Raises:
         InputError: there is no class of that name.
@@ -41,28 +40,29 @@ def select_held_out_classes(anomaly_class: str | None, names: Sequence[str]) -> 
         return list(range(len(names))) if anomaly_class == ALL_CLASSES else []
     require(
         anomaly_class is None or anomaly_class in names,
-        f"--anomaly-class {anomaly_class}: no such class; there are {', '.join(names[:20])}, and `{ALL_CLASSES}` and `{NO_CLASSES}`",
+        f"--anomaly-class {anomaly_class}: no such class; there are {', '.join(names[:20])}, "
+        f"and `{ALL_CLASSES}` and `{NO_CLASSES}`",
     )
     return [0 if anomaly_class is None else list(names).index(anomaly_class)]
 
 
 def drop_class(split: Split, dataset: Dataset, held_out: int) -> Split:
-    """One seed's split with every training and validation row of a class left out; the test rows stay."""
+    """Returns one seed's split without the training and validation rows of a class; the test rows are unchanged."""
 
-    def kept(rows: np.ndarray) -> np.ndarray:
+    def drop(rows: np.ndarray) -> np.ndarray:
         return rows[dataset.labels[rows] != held_out][None]
 
     return dataclasses.replace(
         split,
-        train=kept(split.train[0]),
-        valid=kept(split.valid[0]),
-        labelled_train=kept(split.labelled_train[0]),
-        labelled_valid=kept(split.labelled_valid[0]),
+        train=drop(split.train[0]),
+        valid=drop(split.valid[0]),
+        labelled_train=drop(split.labelled_train[0]),
+        labelled_valid=drop(split.labelled_valid[0]),
     )
 
 
 def experiment_without_class(experiment: Experiment, held_out: int) -> Experiment:
-    """The experiment of one seed as it is if the class had never been seen: rows and scaler."""
+    """Returns the experiment of one seed with split and scaler that never see a class."""
     split = drop_class(experiment.split, experiment.dataset, held_out)
     assert experiment.config.data.scaler is not None
     rows = split.check_training_rows(split.train, "a scaler")
@@ -71,42 +71,46 @@ def experiment_without_class(experiment: Experiment, held_out: int) -> Experimen
 
 
 class HeldOutClass(NamedTuple):
-    """What a model that never saw a class makes of the test examples."""
+    """The test results of a model that was trained without a class."""
 
-    class_name: str  # of the class
+    class_name: str
     scores: dict[str, Float[np.ndarray, " n_test"]]
     is_anomalous: Bool[np.ndarray, " n_test"]
     auroc: AurocEstimates
-    examples: Float[np.ndarray, "example d"]  # examples of the class, scaled
+    examples: Float[np.ndarray, "example d"]  # scaled examples of the class
     reconstructions: Float[np.ndarray, "example d"]
     n_train: int
     diverged_epoch: int | None
 
 
-def evaluate_held_out_class(experiment: Experiment, kind: str, method: Method, held_out: int) -> HeldOutClass:
-    """Train without a class, and score the test examples."""
-    own = experiment_without_class(experiment, held_out)
-    trained = train_method(own, f"without-{held_out}", method, optimizer_for(own, method), init_variables(own, method))
-    variables = jax.tree.map(lambda leaf: leaf[0], own.plan.to_host(trained.progress.state.variables))
-    codec = make_codec(KINDS[kind](own.problem).model, variables)
-    train, test = (scaled_inputs(own, 0, rows) for rows in (own.split.train[0], own.split.test))
-    anomalous = own.dataset.labels[own.split.test] == held_out
+def evaluate_held_out_class(experiment: Experiment, kind: str, held_out: int) -> HeldOutClass:
+    """Trains without a class, and scores the test examples."""
+    method = METHODS[kind](experiment.problem)
+    reduced = experiment_without_class(experiment, held_out)
+    training_name = f"without-{held_out}"
+    trained = train_method(
+        reduced, training_name, method, optimizer_for(reduced, method), init_variables(reduced, method)
+    )
+    variables = jax.tree.map(lambda leaf: leaf[0], reduced.plan.to_host(trained.progress.state.variables))
+    codec = make_codec(KINDS[kind](reduced.problem).model, variables)
+    train, test = (scaled_inputs(reduced, 0, rows) for rows in (reduced.split.train[0], reduced.split.test))
+    is_anomalous = reduced.dataset.labels[reduced.split.test] == held_out
     scores = compute_anomaly_scores(codec, train, test)
-    shown = test[anomalous][:IMAGE_EXAMPLES]
+    examples = test[is_anomalous][:IMAGE_EXAMPLES]
     return HeldOutClass(
-        class_name=own.dataset.class_names[held_out],
+        class_name=reduced.dataset.class_names[held_out],
         scores=scores,
-        is_anomalous=anomalous,
-        auroc=auroc(np.stack(list(scores.values())), anomalous),
-        examples=shown,
-        reconstructions=codec.reconstruct(shown),
+        is_anomalous=is_anomalous,
+        auroc=auroc(np.stack(list(scores.values())), is_anomalous),
+        examples=examples,
+        reconstructions=codec.reconstruct(examples),
         n_train=len(train),
         diverged_epoch=int(trained.history.diverged_epoch[0]) or None,
     )
 
 
 def retraining_config(model: LoadedModel) -> PretrainConfig:
-    """The run's config for seed 0 alone, on the devices there are."""
+    """Returns the run's config for seed 0 alone, on the available devices."""
     config = model.pretrained.config
     epochs = model.config.anomaly_epochs or config.train.epochs
     train = dataclasses.replace(config.train, epochs=epochs)
@@ -115,91 +119,84 @@ def retraining_config(model: LoadedModel) -> PretrainConfig:
 
 
 def count_anomaly_epochs(model: LoadedModel) -> int:
-    """Epochs that `anomaly_detection` will train."""
+    """Returns the number of epochs that `anomaly_detection` trains."""
     classes = select_held_out_classes(model.config.anomaly_class, model.dataset.class_names)
     config = retraining_config(model)
     return len(classes) * total_epochs(config, METHODS[config.method](problem_spec_for(config, model.dataset)))
 
 
-def make_anomaly_detection(reporter: ProgressReporter) -> Analysis:
-    """The part that holds classes out, telling `reporter` of its epochs."""
-
-    def anomaly_detection(subject: LoadedModel, out: Path) -> AnalysisResult | Skipped:
-        classes = select_held_out_classes(subject.config.anomaly_class, subject.dataset.class_names)
-        if not classes:
-            return Skipped(f"not asked for: --anomaly-class {NO_CLASSES}")
-        present = np.unique(subject.dataset.labels[subject.split.test])
-        classes = [own for own in classes if own in present and len(present) > 1]
-        if not classes:
-            return Skipped("the test examples are all, or none, of the class that was to be held out")
-        experiment = prepare_experiment(retraining_config(subject), subject.dataset, reporter)
-        method = METHODS[subject.kind](experiment.problem)
-        found = [evaluate_held_out_class(experiment, subject.kind, method, own) for own in classes]
-        _plot_anomalies(subject, found, out)
-        return _build_result(found, experiment.config.train.epochs)
-
-    return anomaly_detection
+def anomaly_detection(model: LoadedModel, out: Path, *, reporter: ProgressReporter) -> AnalysisResult | Skipped:
+    """Trains without each held-out class, and measures how well several scores find it in the test set."""
+    classes = select_held_out_classes(model.config.anomaly_class, model.dataset.class_names)
+    if not classes:
+        return Skipped(f"not requested: --anomaly-class {NO_CLASSES}")
+    present = np.unique(model.dataset.labels[model.split.test])
+    classes = [held_out for held_out in classes if held_out in present and len(present) > 1]
+    if not classes:
+        return Skipped("all or none of the test examples belong to the held-out class")
+    experiment = prepare_experiment(retraining_config(model), model.dataset, reporter)
+    results = [evaluate_held_out_class(experiment, model.kind, held_out) for held_out in classes]
+    _plot_anomalies(model, results, out)
+    return _build_result(results, experiment.config.train.epochs)
 
 
-def _plot_anomalies(model: LoadedModel, held_out: Sequence[HeldOutClass], out: Path) -> None:
-    names, first = list(held_out[0].scores), held_out[0]
-    figure = findings.plot_auroc(
-        np.stack([own.auroc.values for own in held_out]),
-        np.array([[own.auroc.confidence_interval(index) for index in range(len(names))] for own in held_out]),
-        [own.class_name for own in held_out],
+def _plot_anomalies(model: LoadedModel, results: Sequence[HeldOutClass], out: Path) -> None:
+    names, first = list(results[0].scores), results[0]
+    intervals = [[result.auroc.confidence_interval(index) for index in range(len(names))] for result in results]
+    figure = analysis_plots.plot_auroc(
+        np.stack([result.auroc.values for result in results]),
+        np.array(intervals),
+        [result.class_name for result in results],
         names,
         [name in AUTOENCODER_SCORES for name in names],
         first.scores["reconstruction error"],
         first.is_anomalous,
     )
-    findings.save_figure(figure, out / "anomaly.png")
-    count = IMAGE_EXAMPLES if model.is_image else TABLE_EXAMPLES
-    rows = {f"class {first.class_name}\nnever seen": first.examples, "reconstructed": first.reconstructions}
-    shown = {name: model.reshape_to_images(row[:count]) for name, row in rows.items()}
-    title = f"Test examples of class {first.class_name}, by an autoencoder that never saw the class"
-    gallery.save_figure(
-        gallery.plot_example_rows(shown, model.display_limits, title, model.feature_names), out / "anomaly_examples.png"
-    )
+    analysis_plots.save_figure(figure, out / "anomaly.png")
+    rows = {f"class {first.class_name}\nheld out": first.examples, "reconstructed": first.reconstructions}
+    title = f"Test examples of class {first.class_name}, which the autoencoder never saw"
+    plot_examples(model, rows, title, out / "anomaly_examples.png")
 
 
-def _build_result(held_out: Sequence[HeldOutClass], epochs: int) -> AnalysisResult:
-    names = list(held_out[0].scores)
-    mean = {name: float(np.mean([own.auroc.values[index] for own in held_out])) for index, name in enumerate(names)}
+def _build_result(results: Sequence[HeldOutClass], epochs: int) -> AnalysisResult:
+    names = list(results[0].scores)
+    mean = {
+        name: float(np.mean([result.auroc.values[index] for result in results])) for index, name in enumerate(names)
+    }
     baseline = max((name for name in names if name not in AUTOENCODER_SCORES), key=lambda name: mean[name])
-    numbers = {"seed": 0, "epochs": epochs, "mean_auroc": mean, "classes": [_class_entry(own) for own in held_out]}
-    which = f"class {held_out[0].class_name}" if len(held_out) == 1 else f"each of {len(held_out)} classes in turn"
     error, distance = (mean[name] for name in AUTOENCODER_SCORES)
-    over = "" if len(held_out) == 1 else ", each the mean over classes"
-    says = (
-        f"Seed 0 trained again without {which} (epochs: {epochs}). AUROC of the reconstruction error {error:.3f}, "
-        f"of the code's Mahalanobis distance {distance:.3f}, of the best baseline ({baseline}) "
-        f"{mean[baseline]:.3f}{over}."
+    one = len(results) == 1
+    which = f"class {results[0].class_name}" if one else f"each of {len(results)} classes"
+    averaged = "" if one else ", averaged over classes"
+    summary = (
+        f"Seed 0 trained again without {which} (epochs: {epochs}). AUROC{averaged}: reconstruction error {error:.3f}, "
+        f"Mahalanobis distance of the code {distance:.3f}, best baseline ({baseline}) {mean[baseline]:.3f}."
     )
     return AnalysisResult(
-        says,
-        numbers,
+        summary,
+        {"seed": 0, "epochs": epochs, "mean_auroc": mean, "classes": [_class_entry(result) for result in results]},
         {
             "anomaly.png": "AUROC by score, and reconstruction errors",
-            "anomaly_examples.png": "Examples of the class that was held out, and their reconstructions",
+            "anomaly_examples.png": "Examples of the held-out class, and their reconstructions",
         },
     )
 
 
-def _class_entry(held_out: HeldOutClass) -> dict[str, Any]:
-    names = list(held_out.scores)
+def _class_entry(result: HeldOutClass) -> dict[str, Any]:
+    names = list(result.scores)
     error = names.index("reconstruction error")
     return {
-        "class": held_out.class_name,
-        "n_train": held_out.n_train,
-        "diverged_epoch": held_out.diverged_epoch,
-        "n_anomalous": int(held_out.is_anomalous.sum()),
-        "n_normal": int((~held_out.is_anomalous).sum()),
+        "class": result.class_name,
+        "n_train": result.n_train,
+        "diverged_epoch": result.diverged_epoch,
+        "n_anomalous": int(result.is_anomalous.sum()),
+        "n_normal": int((~result.is_anomalous).sum()),
         "auroc": {
-            name: {"value": held_out.auroc.values[index], "ci95": held_out.auroc.confidence_interval(index)}
+            name: {"value": result.auroc.values[index], "ci95": result.auroc.confidence_interval(index)}
             for index, name in enumerate(names)
         },
-        "reconstruction_error_less": {
-            name: dict(zip(("difference", "ci95"), held_out.auroc.difference(error, index), strict=True))
+        "reconstruction_error_less": {  # minus
+            name: dict(zip(("difference", "ci95"), result.auroc.difference(error, index), strict=True))
             for index, name in enumerate(names)
             if index != error
         },

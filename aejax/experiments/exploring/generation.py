@@ -1,4 +1,4 @@
-"""What a decoder draws: on ways between examples, where single units are moved, and from the prior."""
+"""Analyses of the decoder: interpolations, traversals of single units, and samples from the prior."""
 
 from pathlib import Path
 from typing import Any
@@ -10,154 +10,158 @@ from aejax.analysis.traversal import ablate_units, interpolate_examples, midpoin
 from aejax.evaluate.code_metrics import ACTIVE_VARIANCE
 from aejax.experiments.exploring.loaded_model import LoadedModel
 from aejax.experiments.exploring.protocol import AnalysisResult, Skipped
-from aejax.report import image_grids as gallery
+from aejax.report import image_grids
 
-INTERPOLATION_STEPS = 11  # of an interpolation
-MIDPOINT_PAIRS = 500  # of test examples, whose middles are compared
-TRAVERSAL_OFFSETS = np.arange(-3.0, 4.0)  # of a traversal, in standard deviations
-IMAGE_UNITS, TABLE_UNITS = 10, 4  # traversed; a unit takes more room where examples are rows of a table
+INTERPOLATION_STEPS = 11
+MIDPOINT_PAIRS = 500  # pairs of test examples whose midpoints are compared
+TRAVERSAL_OFFSETS = np.arange(-3.0, 4.0)  # in standard deviations of the training codes
+IMAGE_UNITS, TABLE_UNITS = 10, 4  # units traversed; table rows take more room than images
 EFFECT_EXAMPLES = 128  # examples on which the effect of a unit is measured
-IMAGE_SAMPLE_GRID, TABLE_SAMPLE_GRID = (6, 12), (1, 8)  # rows and columns of draws from the prior
+IMAGE_SAMPLE_GRID, TABLE_SAMPLE_GRID = (6, 12), (1, 8)  # rows and columns of samples from the prior
 LATENT_GRID_SIZE = 15  # codes along each side of the grid
+NO_PRIOR = "this kind of autoencoder has no prior to sample from"
 
 
 def interpolation(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
-    """From the first test example to the next of another class, by the code and by the inputs."""
-    seed, test, rows = model.config.seed, model.test_inputs(model.config.seed), model.split.test
+    """Interpolates between the first test example and the next of another class, in code and in input space."""
+    view, rows = model.selected, model.split.test
     others = np.flatnonzero(model.dataset.labels[rows] != model.dataset.labels[rows[0]])
     if not others.size:
         return Skipped("all test examples are of one class")
-    codec, second = model.codec(seed), int(others[0])
-    found = interpolate_examples(codec, test[0], test[second], INTERPOLATION_STEPS)
+    codec, test, second = view.codec, view.test_inputs, int(others[0])
+    path = interpolate_examples(codec, test[0], test[second], INTERPOLATION_STEPS)
     what = "pixels" if model.is_image else "inputs"
-    ways = {"by code": found.latent_path, f"by {what}": found.input_path}
+    images, errors = (
+        dict(zip(("by code", f"by {what}"), pair, strict=True))
+        for pair in ((path.latent_path, path.input_path), (path.latent_error, path.input_error))
+    )
     first_class, second_class = (model.class_name(int(rows[index])) for index in (0, second))
-    title = f"From a test example of class {first_class} to one of class {second_class}"
-    figure = gallery.plot_interpolation(
-        {name: model.reshape_to_images(way) for name, way in ways.items()},
-        dict(zip(ways, (found.latent_error, found.input_error), strict=True)),
+    figure = image_grids.plot_interpolation(
+        {name: model.reshape_to_images(steps) for name, steps in images.items()},
+        errors,
         model.display_limits,
-        title,
+        f"From a test example of class {first_class} to one of class {second_class}",
         model.feature_names,
     )
-    gallery.save_figure(figure, out / "interpolation.png")
+    image_grids.save_figure(figure, out / "interpolation.png")
     first = np.random.default_rng(0).permutation(len(test))[:MIDPOINT_PAIRS]
-    code_error, input_error = (errors.mean() for errors in midpoint_errors(codec, test[first], test[first[::-1]]))
-    numbers = {
+    code_error, input_error = (error.mean() for error in midpoint_errors(codec, test[first], test[first[::-1]]))
+    metrics = {
         "rows": [int(rows[0]), int(rows[second])],
-        "self_error": {"by_code": found.latent_error, "by_input": found.input_error},
+        "self_error": {"by_code": path.latent_error, "by_input": path.input_error},
         "midpoints": {"pairs": len(first), "by_code": code_error, "by_input": input_error},
     }
-    says = (
-        f"Half way between {len(first)} pairs of test examples, the autoencoder's own reconstruction is off by "
-        f"{code_error:.3g} (mean squared) by the code and by {input_error:.3g} for a plain blend of {what}."
+    summary = (
+        f"Mean squared reconstruction error at the midpoints of {len(first)} pairs of test examples: "
+        f"{code_error:.3g} for interpolation in code space, {input_error:.3g} for a blend of {what}."
     )
-    return AnalysisResult(
-        says, numbers, {"interpolation.png": f"Two ways between test examples: by the code and by {what}"}
-    )
+    figures = {"interpolation.png": f"Interpolation between two test examples, by the code and by {what}"}
+    return AnalysisResult(summary, metrics, figures)
 
 
 def _rank_units(model: LoadedModel, count: int) -> tuple[np.ndarray, list[str], dict[str, Any]]:
-    """The `count` units that say most, a label of each, and the numbers behind that for all units."""
-    seed = model.config.seed
+    """Returns the `count` most informative units, a label of each, and the measure of all units."""
+    view = model.selected
     if model.is_variational:
-        values, name, unit = model.kl_per_unit(seed), "kl_nats", "KL {:.2f}"
+        values, name, unit = view.kl_per_unit(), "kl_nats", "KL {:.2f}"
     else:
-        values = ablate_units(model.codec(seed), model.train_codes(seed)[:EFFECT_EXAMPLES])
+        values = ablate_units(view.codec, view.train_codes[:EFFECT_EXAMPLES])
         name, unit = "effect_mse", "effect {:#.2g}"
-    chosen = np.argsort(-values, kind="stable")[:count]
-    labels = [f"unit {index}\n{unit.format(values[index])}" for index in chosen]
-    return chosen, labels, {"units": chosen, name: values}
+    ranked = np.argsort(-values, kind="stable")[:count]
+    labels = [f"unit {index}\n{unit.format(values[index])}" for index in ranked]
+    return ranked, labels, {"units": ranked, name: values}
 
 
 def traversals(model: LoadedModel, out: Path) -> AnalysisResult:
-    """The most informative units, one at a time, moved around the code of the first test example."""
-    seed = model.config.seed
-    codec, codes = model.codec(seed), model.train_codes(seed)
-    units, labels, numbers = _rank_units(model, IMAGE_UNITS if model.is_image else TABLE_UNITS)
-    code, deviations = codec.encode(model.test_inputs(seed)[:1])[0], codes.std(axis=0)
-    walks = traverse_latents(codec, code, units, deviations, TRAVERSAL_OFFSETS.astype(np.float32))
-    title = "Around one test example, a unit at a time moved by so many standard deviations of the training codes"
-    if model.is_image:
-        title = title.replace("moved by", "moved\nby")
-    figure = gallery.plot_traversals(
-        model.reshape_to_images(walks), labels, TRAVERSAL_OFFSETS, model.display_limits, title, model.feature_names
+    """Varies the most informative units, one at a time, around the code of the first test example."""
+    view = model.selected
+    units, labels, metrics = _rank_units(model, IMAGE_UNITS if model.is_image else TABLE_UNITS)
+    code, deviations = view.codec.encode(view.test_inputs[:1])[0], view.train_codes.std(axis=0)
+    decoded = traverse_latents(view.codec, code, units, deviations, TRAVERSAL_OFFSETS.astype(np.float32))
+    line_break = "\n" if model.is_image else " "
+    figure = image_grids.plot_traversals(
+        model.reshape_to_images(decoded),
+        labels,
+        TRAVERSAL_OFFSETS,
+        model.display_limits,
+        f"One test example with one unit changed at a time,{line_break}in standard deviations of the training codes",
+        model.feature_names,
     )
-    gallery.save_figure(figure, out / "traversals.png")
+    image_grids.save_figure(figure, out / "traversals.png")
     measure = (
         "KL from the prior in nats, mean over test examples"
         if model.is_variational
         else "mean squared change of the output when the unit is held at its mean"
     )
-    numbers |= {"row": int(model.split.test[0]), "offsets": TRAVERSAL_OFFSETS, "deviations": deviations[units]}
-    says = f"The units that say most come first: {measure}."
-    return AnalysisResult(says, numbers, {"traversals.png": "Single units moved around the code of one test example"})
-
-
-NO_PRIOR = "this kind of autoencoder has no prior to draw from"
+    metrics |= {"row": int(model.split.test[0]), "offsets": TRAVERSAL_OFFSETS, "deviations": deviations[units]}
+    return AnalysisResult(
+        f"Units are ordered by {measure}.",
+        metrics,
+        {"traversals.png": "Single units changed around the code of one test example"},
+    )
 
 
 def samples(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
-    """Draws from the prior, decoded, beside the nearest training examples."""
+    """Draws decoded samples from the prior, and the nearest training examples."""
     if not model.is_variational:
         return Skipped(NO_PRIOR)
-    seed = model.config.seed
-    codec, codes = model.codec(seed), model.train_codes(seed)
+    view = model.selected
     rows, columns = IMAGE_SAMPLE_GRID if model.is_image else TABLE_SAMPLE_GRID
-    drawn = codec.decode(sample_prior(rows * columns, codes.shape[1], seed))
-    train = model.scaled_inputs(model.coded_rows(seed), seed)
-    distances, found = nearest_examples(drawn, train)
-    test_distances, _ = nearest_examples(model.test_inputs(seed)[:1000], train)
-    figure = gallery.plot_prior_samples(
-        model.reshape_to_images(drawn.reshape(rows, columns, -1)),
-        model.reshape_to_images(found[-columns:]),
+    decoded = view.codec.decode(sample_prior(rows * columns, view.code_width, view.seed))
+    train = view.coded_inputs
+    distances, nearest = nearest_examples(decoded, train)
+    test_distances, _ = nearest_examples(view.test_inputs[:1000], train)
+    figure = image_grids.plot_prior_samples(
+        model.reshape_to_images(decoded.reshape(rows, columns, -1)),
+        model.reshape_to_images(nearest[-columns:]),
         model.display_limits,
-        "Draws from the prior, decoded (the mean of the likelihood)",
+        "Samples from the prior, decoded (the mean of the likelihood)",
         model.feature_names,
     )
-    gallery.save_figure(figure, out / "samples.png")
-    divergence = model.kl_per_unit(seed)
-    active = int(np.count_nonzero(codec.encode(model.test_inputs(seed)).var(axis=0) > ACTIVE_VARIANCE))
-    numbers = {
-        "kl_nats": divergence.sum(),
+    image_grids.save_figure(figure, out / "samples.png")
+    kl = view.kl_per_unit().sum()
+    active = int(np.count_nonzero(view.codec.encode(view.test_inputs).var(axis=0) > ACTIVE_VARIANCE))
+    metrics = {
+        "kl_nats": kl,
         "active_units": active,
-        "units": codes.shape[1],
+        "units": view.code_width,
         "nearest_training_mse": {"samples": distances.mean(), "test_examples": test_distances.mean()},
         "training_examples": len(train),
     }
-    says = (
-        f"KL from the prior: {divergence.sum():.1f} nats for a test example, in {active} active of {codes.shape[1]} "
-        "units. The "
-        f"nearest of {len(train):,} training examples is {distances.mean():.3g} (mean squared) from a sample and "
+    summary = (
+        f"KL from the prior: {kl:.1f} nats per test example, in {active} active of {view.code_width} units. Mean "
+        f"squared distance to the nearest of {len(train):,} training examples: {distances.mean():.3g} from a sample, "
         f"{test_distances.mean():.3g} from a test example."
     )
     return AnalysisResult(
-        says, numbers, {"samples.png": "Draws from the prior, decoded, and the nearest training examples"}
+        summary, metrics, {"samples.png": "Samples from the prior, decoded, and the nearest training examples"}
     )
 
 
 def latent_grid(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
-    """The prior over the two units that say most, decoded on a grid."""
+    """Decodes a grid over the two most informative units of the prior."""
     if not model.is_variational:
         return Skipped(NO_PRIOR)
     if not model.is_image:
         return Skipped("a grid of table rows cannot be read; see the traversals")
-    latent = model.train_codes(model.config.seed).shape[1]
-    if latent < 2:
+    width = model.selected.code_width
+    if width < 2:
         return Skipped("the code has one unit; see the traversal")
-    chosen, labels, numbers = _rank_units(model, 2)
-    units = sorted(chosen.tolist()) if latent == 2 else chosen.tolist()
-    names = {int(unit): label.replace("\n", ", ") + " nats" for unit, label in zip(chosen, labels, strict=True)}
-    grid = decode_prior_grid(model.codec(model.config.seed), units, latent, LATENT_GRID_SIZE)
-    rest = "" if latent == 2 else "; the other units at 0"
-    title = f"The prior over two units, decoded in equal steps of probability\nfrom {GRID_QUANTILE:g} to {1 - GRID_QUANTILE:g}{rest}"
-    figure = gallery.plot_latent_grid(
-        model.reshape_to_images(grid), model.display_limits, (names[units[0]], names[units[1]]), title
+    ranked, labels, metrics = _rank_units(model, 2)
+    units = sorted(ranked.tolist()) if width == 2 else ranked.tolist()
+    names = {int(unit): label.replace("\n", ", ") + " nats" for unit, label in zip(ranked, labels, strict=True)}
+    grid = decode_prior_grid(model.selected.codec, units, width, LATENT_GRID_SIZE)
+    rest = "" if width == 2 else "; the other units at 0"
+    figure = image_grids.plot_latent_grid(
+        model.reshape_to_images(grid),
+        model.display_limits,
+        (names[units[0]], names[units[1]]),
+        "The prior over two units, decoded in equal steps of probability\n"
+        f"from {GRID_QUANTILE:g} to {1 - GRID_QUANTILE:g}{rest}",
     )
-    gallery.save_figure(figure, out / "latent_grid.png")
-    says = f"Units {units[0]} and {units[1]} diverge most from the prior."
+    image_grids.save_figure(figure, out / "latent_grid.png")
     return AnalysisResult(
-        says,
-        {"units": units, "steps": LATENT_GRID_SIZE, "edge": GRID_QUANTILE, "kl_nats": numbers["kl_nats"]},
-        {"latent_grid.png": "The prior over the two units that say most, decoded"},
+        f"Units {units[0]} and {units[1]} have the largest KL divergence from the prior.",
+        {"units": units, "steps": LATENT_GRID_SIZE, "edge": GRID_QUANTILE, "kl_nats": metrics["kl_nats"]},
+        {"latent_grid.png": "The prior over the two most informative units, decoded"},
     )

@@ -1,4 +1,4 @@
-"""What an exploration looks at: a trained autoencoder as functions on arrays, beside the data it was trained on."""
+"""A pretrained autoencoder with its data, as functions on NumPy arrays."""
 
 import dataclasses
 import functools
@@ -25,9 +25,9 @@ from aejax.models.variational import VariationalAutoencoder
 from aejax.objectives.variational import gaussian_kl
 from aejax.report.image_grids import ValueRange
 
-BATCH_SIZES = (32, 128, 1024)  # examples that the model sees at once: of few sizes, so that few programs are compiled
-MAX_CODED_ROWS = 10_000  # training examples, drawn per seed, behind what is fitted on codes
-PCA_WIDTH_FACTOR = 4  # principal components are fitted up to so many times the code's width
+BATCH_SIZES = (32, 128, 1024)  # few sizes, so that few programs are compiled
+MAX_CODED_ROWS = 10_000  # training examples encoded per seed, drawn at random
+PCA_WIDTH_FACTOR = 4  # PCA is fitted with up to this multiple of the code's width
 
 ApplyFn = Callable[[Variables, Array], Array]
 
@@ -40,18 +40,18 @@ def _jitted_coders(model: Autoencoder) -> tuple[ApplyFn, ApplyFn]:
 
 
 def _apply_batched(apply: ApplyFn, variables: Variables, rows: np.ndarray) -> np.ndarray:
-    """`program` of all rows, in the smallest batches that hold them all at once, or else in the largest."""
+    """Applies a function to all rows in batches of the smallest size that holds them at once, or of the largest."""
     size = next((size for size in BATCH_SIZES if size >= len(rows)), BATCH_SIZES[-1])
     results = []
     for first in range(0, len(rows), size):
         batch = rows[first : first + size]
-        filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
-        results.append(np.asarray(apply(variables, jnp.asarray(filled, jnp.float32)))[: len(batch)])
+        padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
+        results.append(np.asarray(apply(variables, jnp.asarray(padded, jnp.float32)))[: len(batch)])
     return np.concatenate(results)
 
 
 def make_codec(model: Autoencoder, variables: Variables) -> Codec:
-    """One seed's autoencoder as functions on NumPy arrays. A variational code is the posterior's mean."""
+    """Returns one seed's autoencoder as functions on NumPy arrays. A variational code is the posterior mean."""
     encode, decode = _jitted_coders(model)
     return Codec(
         encode=lambda inputs: _apply_batched(encode, variables, inputs),
@@ -61,7 +61,7 @@ def make_codec(model: Autoencoder, variables: Variables) -> Codec:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """One pretraining run, opened, with its data; everything scaled as each seed scaled it."""
+    """A pretraining run with its data."""
 
     pretrained: PretrainedModel
     dataset: Dataset
@@ -74,18 +74,13 @@ class LoadedModel:
         return self.pretrained.config.method
 
     @property
-    def seeds(self) -> range:
-        """All seeds of the run."""
-        return range(self.pretrained.config.seeds)
-
-    @property
     def is_variational(self) -> bool:
         """Whether the code is a distribution."""
         return isinstance(self.pretrained.model, VariationalAutoencoder)
 
     @property
     def is_image(self) -> bool:
-        """Whether examples can be drawn as images, grey or coloured."""
+        """Whether examples can be drawn as grey or colour images."""
         return len(self.dataset.example_shape) == 3 and self.dataset.example_shape[2] in (1, 3)
 
     @property
@@ -95,86 +90,125 @@ class LoadedModel:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Names of a table's columns, where it has any."""
+        """The column names of a table, if it has any."""
         return () if self.is_image else self.dataset.feature_names or ()
 
-    def scaled_inputs(self, rows: Int[np.ndarray, " n"], seed: int) -> Float[np.ndarray, "n d"]:
-        """Flat examples as a seed scaled them."""
-        flat = self.dataset.inputs[rows].reshape(len(rows), -1)
-        return np.asarray(apply_scaler(jax.tree.map(lambda leaf: leaf[seed], self.pretrained.scaler), flat))
+    @property
+    def selected(self) -> "SeedView":
+        """The seed that `--seed` selects."""
+        return self.view(self.config.seed)
 
-    @functools.lru_cache(maxsize=4)  # noqa: B019 -- few, and a script has one subject
-    def codec(self, seed: int) -> Codec:
-        """A seed's autoencoder."""
-        return make_codec(self.pretrained.model, self.pretrained.seed_variables(seed))
+    def views(self) -> list["SeedView"]:
+        """Returns one view per seed of the run; what a view computes is cached for a few seeds."""
+        return [self.view(seed) for seed in range(self.pretrained.config.seeds)]
 
-    def preactivation_codec(self, seed: int) -> Codec:
-        """A seed's autoencoder without the decoder's last activation, before which units add up."""
-        outputs = jax.jit(self.pretrained.model.decode_logits)
-        variables = self.pretrained.seed_variables(seed)
-        return Codec(self.codec(seed).encode, lambda codes: _apply_batched(outputs, variables, codes))
-
-    @functools.lru_cache(maxsize=4)  # noqa: B019
-    def test_inputs(self, seed: int) -> Float[np.ndarray, "n_test d"]:
-        """The test examples."""
-        return self.scaled_inputs(self.split.test, seed)
-
-    def train_inputs(self, seed: int) -> Float[np.ndarray, "n_train d"]:
-        """A seed's training examples."""
-        return self.scaled_inputs(self.split.train[seed], seed)
-
-    def coded_rows(self, seed: int) -> Int[np.ndarray, " n"]:
-        """The training rows whose codes are looked at: all, or `CODED` of them."""
-        rows = self.split.train[seed]
-        return (
-            rows
-            if len(rows) <= MAX_CODED_ROWS
-            else np.sort(make_generator(seed, "coded").choice(rows, MAX_CODED_ROWS, replace=False))
-        )
-
-    @functools.lru_cache(maxsize=4)  # noqa: B019
-    def train_codes(self, seed: int) -> Float[np.ndarray, "n latent"]:
-        """Codes of `coded_rows`."""
-        return self.codec(seed).encode(self.scaled_inputs(self.coded_rows(seed), seed))
-
-    @functools.lru_cache(maxsize=4)  # noqa: B019
-    def pca(self, seed: int) -> PrincipalComponents:
-        """Principal components of a seed's training examples."""
-        return fit_pca(self.train_inputs(seed), PCA_WIDTH_FACTOR * self.train_codes(seed).shape[1])
-
-    def value_range(self, seed: int) -> float:
-        """The range of scaled values: 1 where they lie in [0, 1], else that of the training examples."""
-        return 1.0 if self.is_bounded else float(np.ptp(self.scaled_inputs(self.coded_rows(seed), seed)))
+    def view(self, seed: int) -> "SeedView":
+        """Returns the model and the data of one seed."""
+        return _cached_view(self, seed)
 
     @functools.cached_property
     def display_limits(self) -> ValueRange:
-        """What is drawn darkest and brightest: [0, 1], or where all but a hundredth of the training values lie."""
+        """The values drawn darkest and brightest: [0, 1], or the central 99 % of the training values."""
         if self.is_bounded:
             return 0.0, 1.0
-        values = self.scaled_inputs(self.coded_rows(self.config.seed), self.config.seed)
-        low, high = np.quantile(values, [0.005, 0.995]).tolist()
+        low, high = np.quantile(self.selected.coded_inputs, [0.005, 0.995]).tolist()
         return (low, high) if low < high else (low - 0.5, low + 0.5)
 
     def reshape_to_images(self, flat: Float[np.ndarray, "... d"]) -> Float[np.ndarray, "..."]:
-        """As images, if they can be drawn as such."""
+        """Reshapes flat examples to images, if they can be drawn as images."""
         return flat.reshape(*flat.shape[:-1], *self.dataset.example_shape) if self.is_image else flat
 
     def class_name(self, row: int) -> str:
-        """The class of a row of the dataset, by name."""
+        """Returns the name of the class of a row of the dataset."""
         return self.dataset.class_names[int(self.dataset.labels[row])]
 
-    def kl_per_unit(self, seed: int) -> Float[np.ndarray, " latent"]:
-        """KL(q || N(0, 1)) of each unit of a variational code, mean over the test examples, in nats."""
-        model: Any = self.pretrained.model
-        by_example = jax.jit(lambda variables, inputs: gaussian_kl(model.posterior(variables, inputs)))
-        return _apply_batched(by_example, self.pretrained.seed_variables(seed), self.test_inputs(seed)).mean(axis=0)
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SeedView:
+    """One seed of a loaded model: its codec, and the data scaled as this seed was trained."""
+
+    model: LoadedModel
+    seed: int
+
+    @functools.cached_property
+    def variables(self) -> Variables:
+        """The seed's variables."""
+        return self.model.pretrained.seed_variables(self.seed)
+
+    @functools.cached_property
+    def codec(self) -> Codec:
+        """The seed's autoencoder."""
+        return make_codec(self.model.pretrained.model, self.variables)
+
+    def preactivation_codec(self) -> Codec:
+        """Returns the autoencoder without the decoder's last activation, so that the effects of units add up."""
+        decode_logits = jax.jit(self.model.pretrained.model.decode_logits)
+        return Codec(self.codec.encode, lambda codes: _apply_batched(decode_logits, self.variables, codes))
+
+    def scaled_inputs(self, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n d"]:
+        """Returns rows of the dataset, flat and scaled."""
+        flat = self.model.dataset.inputs[rows].reshape(len(rows), -1)
+        return np.asarray(apply_scaler(jax.tree.map(lambda leaf: leaf[self.seed], self.model.pretrained.scaler), flat))
+
+    @functools.cached_property
+    def test_inputs(self) -> Float[np.ndarray, "n_test d"]:
+        """The test examples."""
+        return self.scaled_inputs(self.model.split.test)
+
+    def train_inputs(self) -> Float[np.ndarray, "n_train d"]:
+        """Returns all training examples."""
+        return self.scaled_inputs(self.model.split.train[self.seed])
+
+    @functools.cached_property
+    def coded_rows(self) -> Int[np.ndarray, " n"]:
+        """The training rows that are encoded: all, or `MAX_CODED_ROWS` of them."""
+        rows = self.model.split.train[self.seed]
+        if len(rows) <= MAX_CODED_ROWS:
+            return rows
+        return np.sort(make_generator(self.seed, "coded").choice(rows, MAX_CODED_ROWS, replace=False))
+
+    @property
+    def coded_inputs(self) -> Float[np.ndarray, "n d"]:
+        """The examples at `coded_rows`."""
+        return self.scaled_inputs(self.coded_rows)
+
+    @functools.cached_property
+    def train_codes(self) -> Float[np.ndarray, "n latent"]:
+        """The codes of `coded_inputs`."""
+        return self.codec.encode(self.coded_inputs)
+
+    @property
+    def code_width(self) -> int:
+        """Units of the code."""
+        return self.train_codes.shape[1]
+
+    @functools.cached_property
+    def pca(self) -> PrincipalComponents:
+        """Principal components of the training examples."""
+        return fit_pca(self.train_inputs(), PCA_WIDTH_FACTOR * self.code_width)
+
+    @functools.cached_property
+    def value_range(self) -> float:
+        """The range of scaled values: 1 if they lie in [0, 1], else that of the training examples."""
+        return 1.0 if self.model.is_bounded else float(np.ptp(self.coded_inputs))
+
+    def kl_per_unit(self) -> Float[np.ndarray, " latent"]:
+        """Returns KL(q || N(0, 1)) of each unit of a variational code, averaged over the test examples, in nats."""
+        model: Any = self.model.pretrained.model
+        kl = jax.jit(lambda variables, inputs: gaussian_kl(model.posterior(variables, inputs)))
+        return _apply_batched(kl, self.variables, self.test_inputs).mean(axis=0)
+
+
+@functools.lru_cache(maxsize=4)
+def _cached_view(model: LoadedModel, seed: int) -> SeedView:
+    return SeedView(model, seed)
 
 
 def load_model(run_dir: Path, config: ExploreConfig) -> LoadedModel:
-    """Open a pretraining run, and load and verify its data.
+    """Opens a pretraining run, and loads and verifies its data.
 
     Raises:
-        InputError: it is no such run, has no such seed, or the data are not those it was trained on.
+        InputError: the folder holds no pretraining run, the run has no such seed, or its data have changed.
     """
     run = load_pretrained(run_dir)
     seeds = run.config.seeds

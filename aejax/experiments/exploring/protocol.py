@@ -1,8 +1,4 @@
-"""What one part of an exploration gives.
-
-A part takes the subject and a folder, writes its figures there, and says what it found; or, if it makes no sense for
-the subject, why.
-"""
+"""The interface of an analysis: it takes a loaded model and a folder, and writes its figures there."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,15 +12,15 @@ from aejax.experiments.exploring.loaded_model import LoadedModel
 
 
 class AnalysisResult(NamedTuple):
-    """What one part found."""
+    """The result of one analysis."""
 
-    summary: str  # in words
+    summary: str  # one or two sentences
     metrics: dict[str, Any]
-    figures: dict[str, str]  # what each file shows, by its name
+    figures: dict[str, str]  # caption by file name
 
 
 class Skipped(NamedTuple):
-    """Why a part makes no sense for the subject."""
+    """Why an analysis does not apply to a model."""
 
     reason: str
 
@@ -33,7 +29,7 @@ Analysis = Callable[[LoadedModel, Path], AnalysisResult | Skipped]
 
 
 def summarize_seeds(values: list[float]) -> dict[str, Any]:
-    """One value per seed, their mean, and its 95 % interval over other seeds."""
+    """Returns the values, their mean and its 95 % interval over seeds; the interval is None unless all are finite."""
     per_seed: Float[np.ndarray, " seeds"] = np.array(values, np.float64)
     finite = bool(np.isfinite(per_seed).all())
     return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": seeds_interval(per_seed) if finite else None}

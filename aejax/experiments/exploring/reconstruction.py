@@ -1,8 +1,9 @@
-"""What comes back: reconstructions, restorations of corrupted examples, and codes that were stored in few bits."""
+"""Analyses of reconstructions: of test examples, of corrupted examples, and of codes stored in few bits."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,53 +12,55 @@ from jaxtyping import Float, PRNGKeyArray
 
 from aejax.analysis.compression import FLOAT_BITS, RateDistortionPoint, evaluate_compression
 from aejax.analysis.denoising import denoise, psnr
-from aejax.experiments.exploring.loaded_model import LoadedModel
+from aejax.experiments.exploring.loaded_model import LoadedModel, SeedView
 from aejax.experiments.exploring.protocol import AnalysisResult, summarize_seeds
 from aejax.objectives.corruption import CorruptFn, make_corruption, masking_noise, patch_mask, with_noise_seed
-from aejax.report import analysis_plots as findings
-from aejax.report import image_grids as gallery
+from aejax.report import analysis_plots, image_grids
 
 IMAGE_EXAMPLES, TABLE_EXAMPLES = 12, 6  # examples drawn
-BIT_DEPTHS = (FLOAT_BITS, 8, 4)  # of a stored number
-CURVE_BITS = 8  # of a component, along the curve of principal components
+BIT_DEPTHS = (FLOAT_BITS, 8, 4)  # bits per stored number
+CURVE_BITS = 8  # bits per component along the PCA curve
 
 
-def _first_examples(model: LoadedModel, inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "..."]:
-    return model.reshape_to_images(inputs[: IMAGE_EXAMPLES if model.is_image else TABLE_EXAMPLES])
+def plot_examples(model: LoadedModel, rows: Mapping[str, Float[np.ndarray, "n d"]], title: str, path: Path) -> None:
+    """Draws the first examples of each array, one array per row of the figure."""
+    count = IMAGE_EXAMPLES if model.is_image else TABLE_EXAMPLES
+    shown = {name: model.reshape_to_images(row[:count]) for name, row in rows.items()}
+    image_grids.save_figure(
+        image_grids.plot_example_rows(shown, model.display_limits, title, model.feature_names), path
+    )
 
 
 def reconstructions(model: LoadedModel, out: Path) -> AnalysisResult:
-    """Test examples, what the autoencoder makes of them, and what principal components of the same number make."""
-    width = model.train_codes(model.config.seed).shape[1]
-    components = min(width, model.test_inputs(0).shape[1])
-    own, pca, mse = [], [], []
-    for seed in model.seeds:
-        test, peak = model.test_inputs(seed), model.value_range(seed)
-        recon, principal = (c.reconstruct(test) for c in (model.codec(seed), model.pca(seed).to_codec(width)))
-        own.append(psnr(recon, test, peak))
-        pca.append(psnr(principal, test, peak))
-        mse.append(float(np.mean(np.square(recon - test))))
-        if seed == model.config.seed:
+    """Compares reconstructions of test examples with those of as many principal components."""
+    width = model.selected.code_width
+    components = min(width, model.selected.test_inputs.shape[1])
+    decibels, pca_decibels, mse = [], [], []
+    for view in model.views():
+        test = view.test_inputs
+        reconstruction, pca = (codec.reconstruct(test) for codec in (view.codec, view.pca.to_codec(width)))
+        decibels.append(psnr(reconstruction, test, view.value_range))
+        pca_decibels.append(psnr(pca, test, view.value_range))
+        mse.append(float(np.mean(np.square(reconstruction - test))))
+        if view.seed == model.config.seed:
             rows = {
                 "original": test,
-                f"{model.kind}\n{own[-1]:.1f} dB": recon,
-                f"PCA, {components}\n{pca[-1]:.1f} dB": principal,
+                f"{model.kind}\n{decibels[-1]:.1f} dB": reconstruction,
+                f"PCA, {components}\n{pca_decibels[-1]:.1f} dB": pca,
             }
-    figure = gallery.plot_example_rows(
-        {name: _first_examples(model, row) for name, row in rows.items()},
-        model.display_limits,
-        "Test examples and their reconstructions; PSNR over all test examples",
-        model.feature_names,
-    )
-    gallery.save_figure(figure, out / "reconstructions.png")
-    numbers = {
-        "psnr_db": summarize_seeds(own),
+    title = "Test examples and their reconstructions; PSNR over all test examples"
+    plot_examples(model, rows, title, out / "reconstructions.png")
+    metrics = {
+        "psnr_db": summarize_seeds(decibels),
         "mse": summarize_seeds(mse),
-        "pca": {"components": components, "psnr_db": summarize_seeds(pca)},
-        "peak": [model.value_range(seed) for seed in model.seeds],
+        "pca": {"components": components, "psnr_db": summarize_seeds(pca_decibels)},
+        "peak": [view.value_range for view in model.views()],
     }
-    says = f"PSNR {np.mean(own):.2f} dB through {width} units, {np.mean(pca):.2f} dB through {_components_phrase(components)}."
-    return AnalysisResult(says, numbers, {"reconstructions.png": "Test examples and their reconstructions"})
+    summary = (
+        f"PSNR {np.mean(decibels):.2f} dB with {width} units, {np.mean(pca_decibels):.2f} dB with "
+        f"{_components_phrase(components)}."
+    )
+    return AnalysisResult(summary, metrics, {"reconstructions.png": "Test examples and their reconstructions"})
 
 
 def _components_phrase(count: int) -> str:
@@ -65,165 +68,174 @@ def _components_phrase(count: int) -> str:
 
 
 def make_test_corruption(model: LoadedModel) -> tuple[CorruptFn, str, bool]:
-    """What examples are corrupted by, in words, and whether this kind was trained to undo it."""
-    config = model.pretrained.config.objective
+    """Returns the corruption of test examples, its description, and whether the kind was trained to undo it."""
+    config, shape = model.pretrained.config.objective, model.dataset.example_shape
+    entries_set_to_0 = f"{config.noise_share:.0%} of entries set to 0"
     if model.kind == "masked":
-        patch = config.patch if len(model.dataset.example_shape) == 3 else 1
+        is_image = len(shape) == 3
+        patch = config.patch if is_image else 1
         assert patch is not None
-        what = f"patches of {patch} x {patch}" if len(model.dataset.example_shape) == 3 else "features"
-        hide = patch_mask(config.masked_share, model.dataset.example_shape, patch)
-        return with_noise_seed(hide, config.noise_seed), f"{config.masked_share:.0%} of the {what} set to 0", True
+        what = f"patches of {patch} x {patch}" if is_image else "features"
+        corrupt = with_noise_seed(patch_mask(config.masked_share, shape, patch), config.noise_seed)
+        return corrupt, f"{config.masked_share:.0%} of the {what} set to 0", True
     if model.kind == "stacked":
-        return (
-            with_noise_seed(masking_noise(config.noise_share), config.noise_seed),
-            f"{config.noise_share:.0%} of entries set to 0",
-            False,
-        )
-    words = {
+        return with_noise_seed(masking_noise(config.noise_share), config.noise_seed), entries_set_to_0, False
+    descriptions = {
         "gaussian": f"Gaussian noise of deviation {config.noise_std:g}",
-        "masking": f"{config.noise_share:.0%} of entries set to 0",
+        "masking": entries_set_to_0,
         "salt-and-pepper": f"{config.noise_share:.0%} of entries set to the lowest or highest value",
     }
-    return make_corruption(config, model.is_bounded), words[config.corruption], "denoising" in model.kind
+    return make_corruption(config, model.is_bounded), descriptions[config.corruption], "denoising" in model.kind
 
 
 def denoising(model: LoadedModel, out: Path) -> AnalysisResult:
-    """Corrupted test examples, what the autoencoder makes of them, and what principal components make."""
+    """Compares reconstructions of corrupted test examples with those of principal components."""
     corrupt, what, trained = make_test_corruption(model)
     noise_key, choice_key = jax.random.split(jax.random.key(0))
-    width = model.train_codes(model.config.seed).shape[1]
-    before, after, pca, same_width, chosen = [], [], [], [], []
-    for seed in model.seeds:
-        test, peak = model.test_inputs(seed), model.value_range(seed)
+    decibels: dict[str, list[float]] = defaultdict(list)
+    components = []
+    for view in model.views():
+        test = view.test_inputs
         noisy = np.asarray(corrupt(noise_key, jnp.asarray(test)).inputs)
-        own = denoise(model.codec(seed), noisy, test, peak)
-        chosen.append(select_pca_components(model, seed, corrupt, choice_key))
-        principal = denoise(model.pca(seed).to_codec(chosen[-1]), noisy, test, peak)
-        before.append(own.psnr_before)
-        after.append(own.psnr_after)
-        pca.append(principal.psnr_after)
-        same_width.append(denoise(model.pca(seed).to_codec(width), noisy, test, peak).psnr_after)
-        if seed == model.config.seed:
+        components.append(select_pca_components(view, corrupt, choice_key))
+        codecs = (view.codec, view.pca.to_codec(components[-1]), view.pca.to_codec(view.code_width))
+        own, pca, narrow = (denoise(codec, noisy, test, view.value_range) for codec in codecs)
+        values = {
+            "before": own.psnr_before,
+            "after": own.psnr_after,
+            "pca": pca.psnr_after,
+            "narrow": narrow.psnr_after,
+        }
+        for name, value in values.items():
+            decibels[name].append(value)
+        if view.seed == model.config.seed:
             rows = {
                 "clean": test,
-                f"corrupted\n{before[-1]:.1f} dB": noisy,
-                f"{model.kind}\n{after[-1]:.1f} dB": own.denoised,
-                f"PCA, {chosen[-1]}\n{pca[-1]:.1f} dB": principal.denoised,
+                f"corrupted\n{own.psnr_before:.1f} dB": noisy,
+                f"{model.kind}\n{own.psnr_after:.1f} dB": own.denoised,
+                f"PCA, {components[-1]}\n{pca.psnr_after:.1f} dB": pca.denoised,
             }
-    title = f"Test examples with {what}, and what is made of them; PSNR over all test examples"
-    shown = {name: _first_examples(model, row) for name, row in rows.items()}
-    gallery.save_figure(
-        gallery.plot_example_rows(shown, model.display_limits, title, model.feature_names), out / "denoising.png"
-    )
-    numbers = {
+    title = f"Test examples with {what}, and their reconstructions; PSNR over all test examples"
+    plot_examples(model, rows, title, out / "denoising.png")
+    metrics = {
         "corruption": what,
         "trained_to_undo_it": trained,
-        "psnr_before_db": summarize_seeds(before),
-        "psnr_after_db": summarize_seeds(after),
+        "psnr_before_db": summarize_seeds(decibels["before"]),
+        "psnr_after_db": summarize_seeds(decibels["after"]),
         "pca": {
-            "components": chosen,
-            "psnr_after_db": summarize_seeds(pca),
-            "at_code_width_db": summarize_seeds(same_width),
+            "components": components,
+            "psnr_after_db": summarize_seeds(decibels["pca"]),
+            "at_code_width_db": summarize_seeds(decibels["narrow"]),
         },
     }
-    says = (
-        f"{what[0].upper()}{what[1:]}: PSNR {np.mean(before):.2f} dB before and {np.mean(after):.2f} dB after the "
-        f"autoencoder, which was{'' if trained else ' not'} trained to undo it; {np.mean(pca):.2f} dB after "
-        f"{_components_phrase(chosen[model.config.seed])}, the best number on corrupted training examples."
+    mean = {name: np.mean(values) for name, values in decibels.items()}
+    summary = (
+        f"{what[0].upper()}{what[1:]}: PSNR {mean['before']:.2f} dB before and {mean['after']:.2f} dB after the "
+        f"autoencoder, which was{'' if trained else ' not'} trained to undo it; {mean['pca']:.2f} dB after "
+        f"{_components_phrase(components[model.config.seed])}, the best number on corrupted training examples."
     )
-    return AnalysisResult(says, numbers, {"denoising.png": "Clean, corrupted and restored test examples"})
+    return AnalysisResult(summary, metrics, {"denoising.png": "Clean, corrupted and restored test examples"})
 
 
-def select_pca_components(model: LoadedModel, seed: int, corrupt: CorruptFn, key: PRNGKeyArray) -> int:
-    """The number of principal components, of powers of two, that restores corrupted training examples best."""
-    clean = model.scaled_inputs(model.coded_rows(seed), seed)
+def select_pca_components(view: SeedView, corrupt: CorruptFn, key: PRNGKeyArray) -> int:
+    """Returns the power of two of principal components that best restores corrupted training examples."""
+    clean = view.coded_inputs
     noisy = np.asarray(corrupt(key, jnp.asarray(clean)).inputs)
-    principal = model.pca(seed)
     return max(
-        powers_of_two(len(principal.components)),
-        key=lambda components: psnr(principal.to_codec(components).reconstruct(noisy), clean, model.value_range(seed)),
+        powers_of_two(len(view.pca.components)),
+        key=lambda components: psnr(view.pca.to_codec(components).reconstruct(noisy), clean, view.value_range),
     )
 
 
 def powers_of_two(largest: int) -> list[int]:
-    """1, 2, 4, ... up to `largest`."""
-    return [2**power for power in range(largest.bit_length()) if 2**power <= largest]
+    """Returns 1, 2, 4, ... up to `largest`."""
+    return [2**power for power in range(largest.bit_length())]
+
+
+class _StoredCode(NamedTuple):
+    """One seed's codes, stored in one way, and the principal components of the same size."""
+
+    rate: RateDistortionPoint
+    components: int
+    pca_psnr: float  # dB
 
 
 def compression(model: LoadedModel, out: Path) -> AnalysisResult:
-    """How many bits a code takes, what comes back, and what principal components of the same size give back."""
-    stored: dict[tuple[str, int], list[tuple[RateDistortionPoint, int, float]]] = defaultdict(list)
-    for seed in model.seeds:
+    """Measures the size and the PSNR of quantized codes, and the PSNR of principal components of the same size."""
+    stored: dict[tuple[str, int], list[_StoredCode]] = defaultdict(list)
+    for view in model.views():
         for bits in BIT_DEPTHS:
-            rates = evaluate_compression(
-                model.codec(seed), model.train_codes(seed), model.test_inputs(seed), bits, model.value_range(seed)
-            )
-            for rate in rates:
-                components = max(1, min(int(rate.bits_per_code // bits), len(model.pca(seed).components)))
-                stored[rate.storage, bits].append((rate, components, _pca_rate(model, seed, components, bits).psnr))
-    pixels = int(np.prod(model.dataset.example_shape[:2])) if model.is_image else model.test_inputs(0).shape[1]
-    whole = {key: own for key, own in stored.items() if len(own) == len(model.seeds)}
-    numbers = {
+            for rate in evaluate_compression(view.codec, view.train_codes, view.test_inputs, bits, view.value_range):
+                components = max(1, min(int(rate.bits_per_code // bits), len(view.pca.components)))
+                pca_psnr = _pca_rate(view, components, bits).psnr
+                stored[rate.storage, bits].append(_StoredCode(rate, components, pca_psnr))
+    view = model.selected
+    pixels = int(np.prod(model.dataset.example_shape[:2])) if model.is_image else view.test_inputs.shape[1]
+    complete = {key: seeds for key, seeds in stored.items() if len(seeds) == len(model.views())}
+    curve = [_pca_rate(view, width, CURVE_BITS) for width in powers_of_two(len(view.pca.components))]
+    pca_curve = [(rate.bits_per_code / pixels, rate.psnr) for rate in curve]
+    _plot_rates(model, complete, pca_curve, pixels, out / "compression.png")
+    metrics = {
         "raw_bytes": int(model.dataset.inputs[0].nbytes),
         "pixels": pixels,
         "ranges": "levels lie evenly over the range of a unit's training codes; ranges and decoder do not count",
-        "stored": [_rate_entry(key, own, pixels) for key, own in whole.items()],
+        "stored": [_rate_entry(key, seeds, pixels) for key, seeds in complete.items()],
+        "pca_curve": {
+            "bits_per_number": CURVE_BITS,
+            "bits_per_pixel": [rate for rate, _ in pca_curve],
+            "psnr_db": [decibels for _, decibels in pca_curve],
+        },
     }
-    curve = _plot_rates(model, whole, pixels, out)
-    numbers["pca_curve"] = {"bits_per_number": CURVE_BITS, "bits_per_pixel": curve[0], "psnr_db": curve[1]}
-    return AnalysisResult(
-        _summarize_compression(numbers), numbers, {"compression.png": "PSNR by the size of what is stored"}
-    )
+    figures = {"compression.png": "PSNR by the size of what is stored"}
+    return AnalysisResult(_summarize_compression(metrics), metrics, figures)
 
 
-def _pca_rate(model: LoadedModel, seed: int, components: int, bits: int) -> RateDistortionPoint:
-    codec = model.pca(seed).to_codec(components)
-    train_codes = codec.encode(model.scaled_inputs(model.coded_rows(seed), seed))
-    return evaluate_compression(codec, train_codes, model.test_inputs(seed), bits, model.value_range(seed))[0]
+def _pca_rate(view: SeedView, components: int, bits: int) -> RateDistortionPoint:
+    codec = view.pca.to_codec(components)
+    return evaluate_compression(codec, codec.encode(view.coded_inputs), view.test_inputs, bits, view.value_range)[0]
 
 
-def _rate_entry(key: tuple[str, int], own: list[tuple[RateDistortionPoint, int, float]], pixels: int) -> dict[str, Any]:
-    bits = np.array([rate.bits_per_code for rate, _, _ in own])
+def _rate_entry(key: tuple[str, int], seeds: list[_StoredCode], pixels: int) -> dict[str, Any]:
+    bits = np.array([stored.rate.bits_per_code for stored in seeds])
     return {
         "store": key[0],
         "bits_per_number": key[1],
         "bytes_per_code": summarize_seeds((bits / 8).tolist()),
         "bits_per_pixel": float(bits.mean() / pixels),
-        "psnr_db": summarize_seeds([rate.psnr for rate, _, _ in own]),
+        "psnr_db": summarize_seeds([stored.rate.psnr for stored in seeds]),
         "pca": {
-            "components": [components for _, components, _ in own],
-            "psnr_db": summarize_seeds([decibels for _, _, decibels in own]),
+            "components": [stored.components for stored in seeds],
+            "psnr_db": summarize_seeds([stored.pca_psnr for stored in seeds]),
         },
     }
 
 
 def _plot_rates(
     model: LoadedModel,
-    stored: dict[tuple[str, int], list[tuple[RateDistortionPoint, int, float]]],
+    stored: Mapping[tuple[str, int], list[_StoredCode]],
+    pca_curve: list[tuple[float, float]],
     pixels: int,
-    out: Path,
-) -> tuple[list[float], list[float]]:
-    """Draw the chosen seed's rates; returns the curve of principal components."""
-    seed = model.config.seed
+    path: Path,
+) -> None:
+    """Draws the rates of the selected seed."""
     points: dict[str, list[tuple[float, float, int]]] = defaultdict(list)
-    equal = []
-    for (store, bits), own in stored.items():
-        rate, components, decibels = own[seed]
+    same_size_pca = []
+    for (store, bits), seeds in stored.items():
+        rate, components, pca_psnr = seeds[model.config.seed]
         points[f"{model.kind}, {store}"].append((rate.bits_per_code / pixels, rate.psnr, bits))
-        equal.append((components * bits / pixels, decibels))
-    widths = powers_of_two(len(model.pca(seed).components))
-    rates = [_pca_rate(model, seed, width, CURVE_BITS) for width in widths]
-    curve = [(rate.bits_per_code / pixels, rate.psnr) for rate in rates]
+        same_size_pca.append((components * bits / pixels, pca_psnr))
     unit = "bits per pixel" if model.is_image else "bits per feature"
-    findings.save_figure(findings.plot_rate_distortion(points, equal, curve, CURVE_BITS, unit), out / "compression.png")
-    return [rate for rate, _ in curve], [decibels for _, decibels in curve]
+    figure = analysis_plots.plot_rate_distortion(points, same_size_pca, pca_curve, CURVE_BITS, unit)
+    analysis_plots.save_figure(figure, path)
 
 
-def _summarize_compression(numbers: dict[str, Any]) -> str:
-    """The smallest way to store codes at `CURVE_BITS` per number, in words."""
-    own = [entry for entry in numbers["stored"] if entry["bits_per_number"] == CURVE_BITS][-1]
+def _summarize_compression(metrics: dict[str, Any]) -> str:
+    """Describes the smallest way to store codes at `CURVE_BITS` per number."""
+    entry = [entry for entry in metrics["stored"] if entry["bits_per_number"] == CURVE_BITS][-1]
     return (
-        f"Of {numbers['raw_bytes']:,} bytes an example's code keeps {own['bytes_per_code']['mean']:.4g} "
-        f"({own['store']}, {CURVE_BITS} bits per number) and gives back {own['psnr_db']['mean']:.2f} dB; principal "
-        f"components of the same size give {own['pca']['psnr_db']['mean']:.2f} dB. {numbers['ranges'].capitalize()}."
+        f"An example takes {metrics['raw_bytes']:,} bytes, its code {entry['bytes_per_code']['mean']:.4g} "
+        f"({entry['store']}, {CURVE_BITS} bits per number). PSNR of the decoded code "
+        f"{entry['psnr_db']['mean']:.2f} dB, of principal components of the same size "
+        f"{entry['pca']['psnr_db']['mean']:.2f} dB. "
+        f"{metrics['ranges'].capitalize()}."
     )

@@ -1,4 +1,4 @@
-"""The grid of a sweep: a point for each combination of the axes' values, in groups that one program can train."""
+"""The grid of a sweep: one point per combination of the axes' values, in groups that one program can train."""
 
 import dataclasses
 import itertools
@@ -25,40 +25,40 @@ from aejax.train.epoch import make_train_step
 from aejax.train.optimizers import make_optimizer
 from aejax.train.state import TrainState, init_state
 
-MEMORY_ADDRESS = re.compile(r"0x[0-9a-f]+")  # of functions, in the text of a program
+MEMORY_ADDRESS = re.compile(r"0x[0-9a-f]+")  # of functions, in the text of a jaxpr
 
 
 class GridPoint(NamedTuple):
-    """One setting."""
+    """One combination of the axes' values."""
 
-    values: dict[str, Any]  # of each axis, by field
+    values: dict[str, Any]  # by field of the axis
     config: SweepConfig  # resolved
 
     @property
     def name(self) -> str:
-        """Such as `latent_dim=2 noise_std=0.1`."""
+        """For example `latent_dim=2 noise_std=0.1`."""
         return " ".join(f"{field}={format_axis_value(value)}" for field, value in self.values.items())
 
 
 class PointGroup(NamedTuple):
-    """Points that differ only in what their runs carry."""
+    """Points that differ only in traced hyperparameters."""
 
     points: tuple[GridPoint, ...]
-    traced: tuple[str, ...]  # fields
+    traced: tuple[str, ...]  # fields that differ
 
     @property
     def name(self) -> str:
-        """What the points have in common, and how many they are."""
+        """The values that all points share, and the number of points."""
         shared = {field: value for field, value in self.points[0].values.items() if field not in self.traced}
         name = " ".join(f"{field}={format_axis_value(value)}" for field, value in shared.items())
         return name if len(self.points) == 1 else f"{name} {len(self.points)} settings together".strip()
 
 
 def make_point(config: SweepConfig, axes: Sequence[SweepAxis], values: Sequence[Any], dataset: Dataset) -> GridPoint:
-    """The config with these values, resolved.
+    """Returns the resolved config with these values.
 
     Raises:
-        InputError: a value out of its range, or choices that do not go together.
+        InputError: a value is out of range, or choices are incompatible.
     """
     for axis, value in zip(axes, values, strict=True):
         changed = dataclasses.replace(getattr(config, axis.section), **{axis.field: value})
@@ -69,14 +69,14 @@ def make_point(config: SweepConfig, axes: Sequence[SweepAxis], values: Sequence[
 
 
 def make_grid(config: SweepConfig, axes: Sequence[SweepAxis], dataset: Dataset) -> tuple[GridPoint, ...]:
-    """The Cartesian product, the first axis slowest. Raises as `point_at`."""
+    """Returns the Cartesian product of the axes, the first axis slowest. Raises as `make_point`."""
     combinations = itertools.product(*(axis.values for axis in axes))
     return tuple(make_point(config, axes, values, dataset) for values in combinations)
 
 
 def derived_fields(points: Sequence[GridPoint]) -> dict[str, dict[str, Any]]:
-    """For each point by name, what was decided for it that was not decided for all: k, where it follows sparse_dim."""
-    decided = {
+    """Returns, by point name, fields outside the axes that differ between points, such as k derived from sparse_dim."""
+    values = {
         point.name: {
             field: value
             for group in SWEEPABLE_CONFIGS
@@ -85,37 +85,37 @@ def derived_fields(points: Sequence[GridPoint]) -> dict[str, dict[str, Any]]:
         }
         for point in points
     }
-    first = decided[points[0].name]
-    differ = [field for field, value in first.items() if any(own[field] != value for own in decided.values())]
-    return {name: {field: own[field] for field in differ} for name, own in decided.items()}
+    first = values[points[0].name]
+    differ = [field for field, value in first.items() if any(other[field] != value for other in values.values())]
+    return {name: {field: point[field] for field in differ} for name, point in values.items()}
 
 
 def group_points(points: Sequence[GridPoint], axes: Sequence[SweepAxis]) -> tuple[PointGroup, ...]:
-    """Points that one program can train together, in the order of the first of each."""
+    """Groups points that one program can train together, in the order of each group's first point."""
     grouped: dict[Any, list[GridPoint]] = {}
     for point in points:
-        own = [(axis, point.values[axis.field]) for axis in axes]
-        carried = tuple(axis.field for axis, value in own if axis.is_traceable(value))
-        fixed = tuple(value for axis, value in own if not axis.is_traceable(value))
-        grouped.setdefault((carried, fixed), []).append(point)
-    return tuple(PointGroup(tuple(own), carried) for (carried, _), own in grouped.items())
+        values = [(axis, point.values[axis.field]) for axis in axes]
+        traced = tuple(axis.field for axis, value in values if axis.is_traceable(value))
+        fixed = tuple(value for axis, value in values if not axis.is_traceable(value))
+        grouped.setdefault((traced, fixed), []).append(point)
+    return tuple(PointGroup(tuple(members), traced) for (traced, _), members in grouped.items())
 
 
 def training_signature(kind: str, config: SweepConfig, dataset: Dataset) -> tuple[Any, ...]:
-    """Everything that a config has to say in the training of a kind: equal where the trainings are.
+    """Returns a value that is equal for two configs exactly if they train a kind in the same way.
 
-    The model, the text of every step's program with its constants, and how many there are of which size.
+    It holds the model, the number of epochs, the batch size, and the jaxpr of every training step with its constants.
     """
-    setting = problem_spec_for(config, dataset)
-    method = autoencoder_method(kind, setting)
+    problem = problem_spec_for(config, dataset)
+    method = autoencoder_method(kind, problem)
     epochs = epoch_budget(config, method)
     batch = min(config.train.batch_size, len(dataset.labels))
     optimizer = make_optimizer(config.optimizer, steps_per_epoch(len(dataset.labels), batch), epochs.end_to_end)
     assert method.objective is not None
     objectives = [*(stage.objective for stage in method.stages), method.objective]
     key = jax.random.key(0)
-    state = jax.eval_shape(lambda: init_state(KINDS[kind](setting).model.init(key), optimizer))
-    inputs = jax.ShapeDtypeStruct((batch, setting.n_features), np.float32)
+    state = jax.eval_shape(lambda: init_state(KINDS[kind](problem).model.init(key), optimizer))
+    inputs = jax.ShapeDtypeStruct((batch, problem.n_features), np.float32)
     labels = jax.ShapeDtypeStruct((batch,), np.int32)
     texts = []
     for objective in objectives:
@@ -125,57 +125,57 @@ def training_signature(kind: str, config: SweepConfig, dataset: Dataset) -> tupl
             return step(state, Batch(inputs, labels), key)
 
         texts.append(MEMORY_ADDRESS.sub("", str(jax.make_jaxpr(program)(state, inputs, labels))))
-    return KINDS[kind](setting).model, epochs, batch, texts
+    return KINDS[kind](problem).model, epochs, batch, texts
 
 
 def find_unused_axis(kind: str, config: SweepConfig, axes: Sequence[SweepAxis], dataset: Dataset) -> SweepAxis | None:
-    """The first axis along which the training of a kind stays the same; of an axis of one value, nothing is known."""
+    """Returns the first axis that does not change the training of a kind; axes of one value are not tested."""
     firsts = [axis.values[0] for axis in axes]
-    here = None
+    base = None
     for index, axis in enumerate(axes):
         if len(axis.values) == 1:
             continue
-        here = here or training_signature(kind, make_point(config, axes, firsts, dataset).config, dataset)
-        moved = [*firsts[:index], axis.values[1], *firsts[index + 1 :]]
-        if training_signature(kind, make_point(config, axes, moved, dataset).config, dataset) == here:
+        base = base or training_signature(kind, make_point(config, axes, firsts, dataset).config, dataset)
+        changed = [*firsts[:index], axis.values[1], *firsts[index + 1 :]]
+        if training_signature(kind, make_point(config, axes, changed, dataset).config, dataset) == base:
             return axis
     return None
 
 
 def choose_kind(config: SweepConfig, axes: Sequence[SweepAxis], dataset: Dataset) -> str:
-    """The kind that was asked for, or the first that uses every axis.
+    """Returns the requested kind, or the first kind whose training every axis changes.
 
     Raises:
-        InputError: there is no such kind, or it does not use an axis.
+        InputError: there is no such kind, or an axis does not change its training.
     """
     if config.method is None:
-        user = _first_kind_using(config, axes, dataset)
+        kind = _first_kind_using(config, axes, dataset)
         fields = " and ".join(axis.field for axis in axes)
-        require(user, f"--axis {fields}: no kind of autoencoder uses this with these data and flags; see README.md")
-        return str(user)
+        require(kind, f"--axis {fields}: no kind of autoencoder uses this with these data and flags; see README.md")
+        return str(kind)
     check_methods((config.method,))
-    require(config.method in KINDS, f"--method {config.method}: is no autoencoder; there are {', '.join(KINDS)}")
+    require(config.method in KINDS, f"--method {config.method}: is not an autoencoder; there are {', '.join(KINDS)}")
     if unused := find_unused_axis(config.method, config, axes, dataset):
-        user = _first_kind_using(config, (unused,), dataset)
-        mend = f"--method {user} does" if user else "no kind does with these data and flags"
-        raise InputError(f"--axis {unused.field}: {config.method} does not use it; {mend}")
+        kind = _first_kind_using(config, (unused,), dataset)
+        fix = f"--method {kind} does" if kind else "no kind does with these data and flags"
+        raise InputError(f"--axis {unused.field}: {config.method} does not use it; {fix}")
     return config.method
 
 
 def _first_kind_using(config: SweepConfig, axes: Sequence[SweepAxis], dataset: Dataset) -> str | None:
-    """The first kind whose training changes along all of these axes.
+    """Returns the first kind whose training all of these axes change.
 
     Raises:
-        InputError: the settings suit no kind at all.
+        InputError: the settings are invalid for every kind.
     """
-    refusals = []
+    errors = []
     kinds = [kind for kind in KINDS if kind not in IMAGE_KINDS or len(dataset.example_shape) == 3]
     for kind in kinds:
         try:
             if find_unused_axis(kind, config, axes, dataset) is None:
                 return kind
-        except InputError as refusal:  # they may still suit another kind
-            refusals.append(refusal)
-    if len(refusals) == len(kinds):
-        raise refusals[0]
+        except InputError as error:  # another kind may accept the settings
+            errors.append(error)
+    if len(errors) == len(kinds):
+        raise errors[0]
     return None

@@ -1,4 +1,4 @@
-"""From a sweep's outcomes to its `results.json`."""
+"""The contents of a sweep's `results.json`."""
 
 import dataclasses
 import math
@@ -18,11 +18,11 @@ from aejax.experiments.sweeping.grid import GridPoint, PointGroup, derived_field
 
 ResultEntry = dict[str, Any]
 
-SELECTION_METRICS = ("valid_nll", "valid_reconstruction_mse")  # what may choose a point, the first that there is
+SELECTION_METRICS = ("valid_nll", "valid_reconstruction_mse")  # the first available one selects the best point
 
 
 def point_entry(point: GridPoint, result: MethodResult) -> ResultEntry:
-    """One of `points`: a method's entry, the setting, and what validation says of it."""
+    """Returns an entry of `points`: that of a method, with the setting and the validation metrics."""
     assert result.history is not None
     nll = None if result.classifier_report.probe is None else np.asarray(result.classifier_report.probe.valid_nll)
     mse = result.history.metrics.get("valid_mse")
@@ -36,12 +36,15 @@ def point_entry(point: GridPoint, result: MethodResult) -> ResultEntry:
 
 
 def select_best_point(entries: Sequence[ResultEntry]) -> dict[str, str] | None:
-    """The point that validation rows choose, and by what: the probe's validation loss, where its strength was chosen on
-    it, else the reconstruction of validation rows; the lowest mean over seeds. The test has no say."""
-    for measure in SELECTION_METRICS:
-        means = [math.nan if entry[measure] is None else float(entry[measure]["mean"]) for entry in entries]
+    """Returns the name of the point with the lowest mean validation metric, and the metric.
+
+    The metric is the probe's validation loss, if its penalty was chosen on it, else the reconstruction error of
+    validation rows. The test set is not used.
+    """
+    for metric in SELECTION_METRICS:
+        means = [math.nan if entry[metric] is None else float(entry[metric]["mean"]) for entry in entries]
         if not all(map(math.isnan, means)):
-            return {"name": entries[int(np.nanargmin(means))]["name"], "by": measure}
+            return {"name": entries[int(np.nanargmin(means))]["name"], "by": metric}
     return None
 
 
@@ -53,24 +56,27 @@ def build_sweep_results(
     baselines: Sequence[tuple[ResultEntry, MethodResult]],
     baselines_by_point: dict[str, dict[str, str]],
 ) -> ResultEntry:
-    """The whole of a sweep's `results.json`, but for its seconds.
+    """Returns the contents of a sweep's `results.json`, except its seconds.
 
     Args:
-        experiment: of the seeds.
-        axes: as parsed.
+        experiment: the experiment of the seeds.
+        axes: the parsed axes.
         groups: points trained together.
-        points: entries and outcomes.
-        references: the same of what the points are held against.
-        against: for each point by name, its references by role.
+        points: the entry and the result of each point.
+        baselines: the entry and the result of each baseline.
+        baselines_by_point: for each point by name, the names of its baselines.
     """
-    follows = derived_fields([point for group in groups for point in group.points])
-    entries = [{**e, "follows": follows[e["name"]], "against": baselines_by_point[e["name"]]} for e, _ in points]
-    chosen = select_best_point(entries)
+    derived = derived_fields([point for group in groups for point in group.points])
+    entries = [
+        {**entry, "follows": derived[entry["name"]], "against": baselines_by_point[entry["name"]]}
+        for entry, _ in points
+    ]
+    best = select_best_point(entries)
     seeds = len(points[0][1].scores.correct)
-    correct = {outcome.name: outcome.scores.correct for _, outcome in [*points, *baselines]}
+    correct = {result.name: result.scores.correct for _, result in [*points, *baselines]}
     pairs = [(entry["name"], name) for entry in entries for name in entry["against"].values()]
-    if chosen is not None:
-        pairs += [(entry["name"], chosen["name"]) for entry in entries if entry["name"] != chosen["name"]]
+    if best is not None:
+        pairs += [(entry["name"], best["name"]) for entry in entries if entry["name"] != best["name"]]
     rows = max(len(group.points) for group in groups) * seeds
     widest = dataclasses.replace(experiment.plan, seeds=rows).describe().replace("seeds", f"runs of {seeds} seeds")
     return {
@@ -83,7 +89,7 @@ def build_sweep_results(
         "groups": [{"points": [p.name for p in group.points], "carried": list(group.traced)} for group in groups],
         "points": entries,
         "references": [entry for entry, _ in baselines],
-        "chosen": chosen,
+        "chosen": best,
         "comparisons": [row._asdict() for row in compare_pairs(correct, pairs)],
         "interval": INTERVAL_DESCRIPTIONS["ci95"],
         "intervals": INTERVAL_DESCRIPTIONS,

@@ -1,4 +1,4 @@
-"""Training of a group of points: their settings and the seeds on one axis, by one program."""
+"""Training of a group of points by one program: their settings and the seeds share one axis."""
 
 import dataclasses
 import functools
@@ -22,62 +22,69 @@ from aejax.experiments.training import TrainingResult, init_variables, train_met
 from aejax.methods import Method, autoencoder_method, method_from_spec
 from aejax.models.submodules import HYPERPARAMETERS
 
-SEED_AXIS_FIELDS = ("train", "valid", "labelled_train", "labelled_valid")  # fields of a split with an axis of seeds
+SEED_AXIS_FIELDS = ("train", "valid", "labelled_train", "labelled_valid")  # fields of a split with a seed axis
 
 
 def experiment_for_group(experiment: Experiment, group: PointGroup) -> Experiment:
-    """The same data, split and plan with a group's config; of what its runs carry, the first point's."""
+    """Returns the experiment with a group's config; traced fields have the values of the first point."""
     config = group.points[0].config
     return dataclasses.replace(experiment, config=config, problem=problem_spec_for(config, experiment.dataset))
 
 
-def method_for_group(kind: str, group: PointGroup, setting: ProblemSpec) -> Method:
-    """How a group's points are trained: one method for all of them."""
+def method_for_group(kind: str, group: PointGroup, problem: ProblemSpec) -> Method:
+    """Returns the method that trains all points of a group."""
     if not group.traced:
-        return autoencoder_method(kind, setting)
-    return dataclasses.replace(method_from_spec(make_traced_spec(KINDS[kind], setting)), traced=True)
+        return autoencoder_method(kind, problem)
+    return dataclasses.replace(method_from_spec(make_traced_spec(KINDS[kind], problem)), traced=True)
 
 
 def tile_experiment(experiment: Experiment, n_points: int) -> Experiment:
-    """The experiment with every seed once for each of so many settings: row r is of seed r % seeds, setting r // seeds.
+    """Repeats every seed for each of `n_points` settings: row r has seed r % seeds and setting r // seeds.
 
-    Keys, rows, order and scaler are the seed's, so that points are paired and each is what its own run would be. The
-    examples stay where they are: both plans have the same devices.
+    Keys, split, order and scaler are those of the seed, so that points are paired and each equals its own run. The
+    examples are not moved: both plans use the same devices.
     """
     plan = dataclasses.replace(experiment.plan, seeds=n_points * experiment.config.seeds)
-    wide = dataclasses.replace(experiment, plan=plan)
+    tiled = dataclasses.replace(experiment, plan=plan)
     split: Split = dataclasses.replace(
-        experiment.split, **{name: wide.tile_seeds(getattr(experiment.split, name)) for name in SEED_AXIS_FIELDS}
+        experiment.split, **{name: tiled.tile_seeds(getattr(experiment.split, name)) for name in SEED_AXIS_FIELDS}
     )
-    scaler: Scaler = wide.tile_seeds(experiment.scaler)
-    return dataclasses.replace(wide, split=split, scaler=scaler, device_scaler=plan.shard(scaler))
+    scaler: Scaler = tiled.tile_seeds(experiment.scaler)
+    return dataclasses.replace(tiled, split=split, scaler=scaler, device_scaler=plan.shard(scaler))
 
 
 def train_group(experiment: Experiment, name: str, group: PointGroup, method: Method) -> TrainingResult:
-    """Every seed of every point, in the order of `laid_out`; `experiment` is the group's own, `name` its training's."""
+    """Trains every seed of every point, in the order of `tile_experiment`.
+
+    Args:
+        experiment: the experiment of the group.
+        name: the name of the training within the run.
+        group: the points to train.
+        method: the method of the group.
+    """
     seeds = experiment.config.seeds
-    wide = tile_experiment(experiment, len(group.points))
-    variables = init_variables(wide, method)
+    tiled = tile_experiment(experiment, len(group.points))
+    variables = init_variables(tiled, method)
     if group.traced:
         values = {
             field: np.repeat([np.float32(point.values[field]) for point in group.points], seeds)
             for field in group.traced
         }
-        variables = {**variables, HYPERPARAMETERS: wide.plan.shard(values)}
-    trained = train_method(wide, name, method, optimizer_for(wide, method), variables)
-    return trained._replace(progress=wide.plan.to_host(trained.progress))
+        variables = {**variables, HYPERPARAMETERS: tiled.plan.shard(values)}
+    trained = train_method(tiled, name, method, optimizer_for(tiled, method), variables)
+    return trained._replace(progress=tiled.plan.to_host(trained.progress))
 
 
 def slice_point(trained: TrainingResult, index: int, seeds: int) -> TrainingResult:
-    """One point's share of its group's training, on the host."""
+    """Returns the training of one point from that of its group, on the host."""
     rows = slice(index * seeds, (index + 1) * seeds)
-    course = trained.history
+    history = trained.history
     return TrainingResult(
         progress=jax.tree.map(lambda leaf: leaf[rows], trained.progress),
         history=TrainingHistory(
-            metrics={name: values[rows] for name, values in course.metrics.items()},
-            diverged_epoch=course.diverged_epoch[rows],
-            seconds=course.seconds / (len(course.diverged_epoch) // seeds),
+            metrics={name: values[rows] for name, values in history.metrics.items()},
+            diverged_epoch=history.diverged_epoch[rows],
+            seconds=history.seconds / (len(history.diverged_epoch) // seeds),
         ),
     )
 
