@@ -103,8 +103,9 @@ def test_each_group_is_compiled_once(results):
     assert [len(group["points"]) for group in results["groups"]] == [4, 4]
     for group in results["groups"]:
         first, *others = [find_entry(results["points"], name)["seconds"]["compile"] for name in group["points"]]
-        assert first > 0
-        assert others == [0.0, 0.0, 0.0]
+        shared = others[0]  # each point's share of compiling the training; only the first point compiles its scoring
+        assert first >= shared > 0
+        assert others == [shared] * 3
 
 
 def test_default_kind_is_the_first_that_uses_every_axis(results):
