@@ -54,6 +54,6 @@ def init_progress(
     return TrainProgress(
         state=init_state(variables, optimizer, step),
         best=variables,
-        best_loss=jnp.asarray(jnp.inf),
+        best_loss=jnp.asarray(jnp.inf, jnp.float32),
         diverged_epoch=jnp.zeros((), jnp.int32) if diverged_epoch is None else diverged_epoch,
     )
