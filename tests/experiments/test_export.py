@@ -1,4 +1,4 @@
-"""A run's encoder, published: whose it is, what is said of it, and that it is the run's own."""
+"""An exported encoder equals that of its run, with the run's seeds, metrics and provenance."""
 
 import dataclasses
 import hashlib
@@ -53,16 +53,16 @@ def close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * max(1.0, np.abs(expected).max()))
 
 
-def courses(run):
+def epochs_by_seed(run):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [[row for row in rows if row["seed"] == seed] for seed in range(3)]
 
 
 @pytest.mark.parametrize("weights", ["last", "best"])
-def test_it_is_the_runs_encoder_and_its_numbers_are_the_runs(run, raw, tmp_path, weights):
+def test_encoder_and_metrics_equal_those_of_the_run(run, raw, tmp_path, weights):
     made = export(run, tmp_path / "encoder", ExportConfig(weights=weights, formats=ARRAYS))
     (seed,) = made.metadata.seeds
-    losses = [[row["valid_loss"] for row in rows] for rows in courses(run)]
+    losses = [[row["valid_loss"] for row in rows] for rows in epochs_by_seed(run)]
     of_each = [own[-1] if weights == "last" else min(own) for own in losses]
     assert seed == int(np.argmin(of_each))
     assert made.metadata.metrics.valid_loss == (min(of_each),)
@@ -78,7 +78,7 @@ def test_it_is_the_runs_encoder_and_its_numbers_are_the_runs(run, raw, tmp_path,
     assert made.manifest_sha256 == hashlib.sha256((tmp_path / "encoder" / "manifest.json").read_bytes()).hexdigest()
 
 
-def test_all_seeds_are_stacked_and_one_seed_is_one_of_them(run, raw, tmp_path):
+def test_stacked_seeds_contain_each_single_seed(run, raw, tmp_path):
     export(run, tmp_path / "all", ExportConfig(seed="all", formats=("orbax",)))
     export(run, tmp_path / "one", ExportConfig(seed="1", formats=("safetensors",)))
     pretrained = load_pretrained(run)
@@ -91,7 +91,7 @@ def test_all_seeds_are_stacked_and_one_seed_is_one_of_them(run, raw, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, one.variables, stacked.select_seed(1).variables)
 
 
-def test_nothing_of_the_decoder_is_published(run, tmp_path):
+def test_decoder_is_not_exported(run, tmp_path):
     export(run, tmp_path / "encoder", ExportConfig(formats=ARRAYS))
     encode = aejax.load_encoder(tmp_path / "encoder")
     assert encode.variables.keys() == {"params", "batch_stats", "scaler"}
@@ -99,7 +99,7 @@ def test_nothing_of_the_decoder_is_published(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("asked", "losses", "diverged", "expected"),
+    ("selection", "losses", "diverged", "expected"),
     [
         ("best", [3.0, 1.0, 2.0], [None, None, None], (1,)),
         ("best", [3.0, 1.0, 2.0], [None, 2, None], (2,)),
@@ -108,13 +108,13 @@ def test_nothing_of_the_decoder_is_published(run, tmp_path):
         ("1", [3.0, 1.0, 2.0], [None, 2, None], (1,)),
     ],
 )
-def test_the_seeds_that_are_meant(asked, losses, diverged, expected):
-    assert select_seeds(asked, [{"valid_loss": loss, "train_loss": 0.0} for loss in losses], diverged) == expected
+def test_select_seeds(selection, losses, diverged, expected):
+    assert select_seeds(selection, [{"valid_loss": loss, "train_loss": 0.0} for loss in losses], diverged) == expected
     without_validation = [{"train_loss": loss} for loss in losses]
-    assert select_seeds(asked, without_validation, diverged) == expected
+    assert select_seeds(selection, without_validation, diverged) == expected
 
 
-def test_seeds_that_are_not_there_and_runs_without_a_sound_one_are_refused():
+def test_unknown_seeds_and_diverged_runs_are_rejected():
     with pytest.raises(InputError, match=r"--seed 3: the run has seeds 0 to 2"):
         select_seeds("3", [{"train_loss": 1.0}] * 3, [None] * 3)
     with pytest.raises(InputError, match="every seed of the run diverged"):
@@ -124,7 +124,7 @@ def test_seeds_that_are_not_there_and_runs_without_a_sound_one_are_refused():
             ExportConfig(seed=wrong)
 
 
-def test_a_diverged_seed_is_published_with_a_line_that_says_so(run, tmp_path):
+def test_diverged_seed_is_exported_with_a_note(run, tmp_path):
     copy = shutil.copytree(run, tmp_path / "run")
     results = json.loads((run / "results.json").read_text())
     write_json(copy / "results.json", {**results, "diverged_epoch": [None, 3, None]})
@@ -133,7 +133,7 @@ def test_a_diverged_seed_is_published_with_a_line_that_says_so(run, tmp_path):
     assert "Seed 1 diverged in epoch 3" in (tmp_path / "encoder" / "README.md").read_text()
 
 
-def test_an_encoder_is_replaced_only_when_asked_and_not_by_a_failure(run, tmp_path, monkeypatch):
+def test_encoder_is_replaced_only_on_request_and_after_success(run, tmp_path, monkeypatch):
     out = tmp_path / "encoder"
     first = export(run, out, ExportConfig(seed="0", formats=("orbax",)))
     with pytest.raises(InputError, match="holds an encoder already; give --overwrite"):
@@ -143,7 +143,7 @@ def test_an_encoder_is_replaced_only_when_asked_and_not_by_a_failure(run, tmp_pa
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("aejax.storage.export.write_description", fail)
+        patched.setattr("aejax.storage.export.write_metadata", fail)
         with pytest.raises(InputError, match="No space left on device"):
             export(run, out, ExportConfig(seed="1", formats=("orbax",)), overwrite=True)
     assert aejax.load_encoder(out, sha256=first.manifest_sha256).seeds == (0,)
@@ -153,34 +153,34 @@ def test_an_encoder_is_replaced_only_when_asked_and_not_by_a_failure(run, tmp_pa
 
 
 @pytest.mark.parametrize(("name", "package"), [("safetensors", "safetensors"), ("stablehlo", "flatbuffers")])
-def test_a_format_whose_package_is_missing_is_refused_at_the_door(tmp_path, monkeypatch, name, package):
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda own: None if own == package else found(own))
+def test_format_with_missing_package_is_rejected_first(tmp_path, monkeypatch, name, package):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda module: None if module == package else find_spec(module))
     with pytest.raises(InputError, match=rf"--formats {name}: needs {package}; pip install 'aejax\[export\]'"):
         export(tmp_path / "no run", tmp_path / "encoder", ExportConfig())
 
 
-def test_formats_are_named_once_and_at_least_one(tmp_path):
+def test_formats_are_distinct_and_nonempty(tmp_path):
     with pytest.raises(InputError, match="each format once"):
         ExportConfig(formats=("orbax", "orbax"))
     with pytest.raises(InputError, match="at least one"):
         ExportConfig(formats=())
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path):
+def test_missing_run_is_rejected(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         export(tmp_path / "nothing", tmp_path / "encoder", ExportConfig(formats=("orbax",)))
 
 
-def test_what_is_written_is_what_the_schema_reads(run, tmp_path):
+def test_metadata_survives_a_round_trip(run, tmp_path):
     made = export(run, tmp_path / "encoder", ExportConfig(seed="all", formats=ARRAYS))
-    said = json.loads((tmp_path / "encoder" / "encoder.json").read_text())
-    assert from_dict(EncoderMetadata, said) == made.metadata
-    assert json.loads(json.dumps(to_dict(made.metadata))) == said
-    assert len(said["preprocessing"]["shift"]) == 3
+    written = json.loads((tmp_path / "encoder" / "encoder.json").read_text())
+    assert from_dict(EncoderMetadata, written) == made.metadata
+    assert json.loads(json.dumps(to_dict(made.metadata))) == written
+    assert len(written["preprocessing"]["shift"]) == 3
 
 
-def test_the_script_says_the_sum_that_opens_it(run, tmp_path, monkeypatch, capsys):
+def test_script_prints_the_digest_that_verifies_the_encoder(run, tmp_path, monkeypatch, capsys):
     path = Path(__file__).parents[2] / "scripts" / "export.py"
     spec = importlib.util.spec_from_file_location("export_script", path)
     script = importlib.util.module_from_spec(spec)
@@ -190,8 +190,8 @@ def test_the_script_says_the_sum_that_opens_it(run, tmp_path, monkeypatch, capsy
     monkeypatch.setattr(sys, "argv", ["scripts/export.py"])
     out = tmp_path / "encoder"
     script.main(["--run", str(run), "--out", str(out), "--seed", "2", "--formats", "orbax"])
-    (told,) = re.findall(r"SHA-256 of its manifest.json: ([0-9a-f]{64})\n", capsys.readouterr().out)
-    assert aejax.load_encoder(out, sha256=told).seeds == (2,)
+    (digest,) = re.findall(r"SHA-256 of its manifest.json: ([0-9a-f]{64})\n", capsys.readouterr().out)
+    assert aejax.load_encoder(out, sha256=digest).seeds == (2,)
     for missing in (["--run", str(run)], ["--out", str(out)]):
         with pytest.raises(InputError, match="missing; give a folder"):
             script.main(missing)
@@ -207,14 +207,14 @@ def test_the_script_says_the_sum_that_opens_it(run, tmp_path, monkeypatch, capsy
     ],
     ids=["cut", "a field without its name", "a loss that is no number", "an epoch that is none"],
 )
-def test_a_run_whose_metrics_are_damaged_is_refused(run, tmp_path, damage):
+def test_damaged_metrics_are_rejected(run, tmp_path, damage):
     copy = shutil.copytree(run, tmp_path / "run")
     (copy / "metrics.jsonl").write_text(damage((run / "metrics.jsonl").read_text()))
     with pytest.raises(InputError, match=r"metrics\.jsonl: is damaged"):
         export(copy, tmp_path / "encoder", ExportConfig(formats=("orbax",)))
 
 
-def test_a_config_of_a_published_encoder_is_frozen(run, tmp_path):
+def test_encoder_metadata_is_frozen(run, tmp_path):
     made = export(run, tmp_path / "encoder", ExportConfig(formats=("orbax",)))
     with pytest.raises(dataclasses.FrozenInstanceError):
         made.metadata.kind = "linear"
