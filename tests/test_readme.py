@@ -99,7 +99,8 @@ def test_every_flag_in_the_readme_exists():
 
 
 def test_the_readmes_kind_of_ones_own_trains_as_it_stands(monkeypatch, tmp_path):
-    code = next(block for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "-> Kind" in block)
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    code = next(block for block in blocks if "-> AutoencoderSpec" in block)
     names: dict = {}
     exec(code, names)
     kind = names["decorrelated"]

@@ -61,8 +61,10 @@ def render_analysis_page(exploration: dict[str, Any]) -> str:
     environment, dataset = exploration["environment"], exploration["dataset"]
     parts = [
         f"# {exploration['method']} on {dataset['name']}",
-        f"Seed {exploration['seed']} of {exploration['config']['seeds']}; PSNR and compression are means over all of them. "
-        f"Made by `{environment['command']}` on {environment['machine']} in {format_seconds(environment['seconds'])} s.",
+        f"Seed {exploration['seed']} of {exploration['config']['seeds']}; "
+        "PSNR and compression are means over all of them. "
+        f"Made by `{environment['command']}` on {environment['machine']} "
+        f"in {format_seconds(environment['seconds'])} s.",
     ]
     for name, part in exploration["parts"].items():
         table = [ANALYSIS_TABLES[name](part)] if name in ANALYSIS_TABLES else []

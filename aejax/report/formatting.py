@@ -186,7 +186,8 @@ def collect_warnings(results: Results) -> list[str]:
             worst = _format_worst(probe["gradient_norm"], unconverged)
             gap = f", gap up to {_format_worst(probe['gap'], unconverged)} of the objective" if "gap" in probe else ""
             lines.append(
-                f"{name}: the probe did not converge for {_format_seeds(unconverged)}; gradient norm up to {worst}{gap}."
+                f"{name}: the probe did not converge for {_format_seeds(unconverged)}; "
+                f"gradient norm up to {worst}{gap}."
             )
         edge = [seed for seed, at_edge in enumerate(probe.get("grid_edge") or ()) if at_edge]
         if edge and not is_permuted(method):  # of labels that mean nothing the strongest penalty makes most

@@ -95,7 +95,8 @@ def _metrics_table(description: EncoderMetadata) -> str:
 
 def _inputs_paragraph(description: EncoderMetadata) -> str:
     return (
-        f"`inputs` are raw examples, {_format_shape(description)}, as they were stored. Scaling is part of the encoder: "
+        f"`inputs` are raw examples, {_format_shape(description)}, as they were stored. "
+        "Scaling is part of the encoder: "
         f"`(x - scaler.shift) * scaler.scale`, flat in C order (`{description.preprocessing.scaler}`). "
         "Run the snippets where this folder lies."
     )
@@ -153,9 +154,9 @@ def _array_table(description: EncoderMetadata, arrays: Mapping[str, tuple[str, t
 
 
 def _checksum_section(name: str, description: EncoderMetadata, checksums: Mapping[str, str]) -> str:
-    table = format_markdown_table(
-        ["file", "SHA-256"], "ll", [[f"`{file}`", f"`{own}`"] for file, own in checksums.items()]
-    )
+    rows = [[f"`{file}`", f"`{checksum}`"] for file, checksum in checksums.items()]
+    table = format_markdown_table(["file", "SHA-256"], "ll", rows)
+    versions = ", ".join(description.origin.versions)
     return f"""## Check it
 
 `manifest.json` holds the size and SHA-256 of every other file; its own sum stands for them all, and who gave you this
@@ -179,7 +180,7 @@ for file, saved in files.items():
 {table.strip()}
 
 The arrays, in whatever format, have the sum `{description.arrays_sha256}`. The dataset's is
-`{description.origin.dataset_sha256}`. Made with {", ".join(description.origin.versions)}{_format_commit(description)}."""
+`{description.origin.dataset_sha256}`. Made with {versions}{_format_commit(description)}."""
 
 
 def _format_commit(description: EncoderMetadata) -> str:

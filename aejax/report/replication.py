@@ -61,7 +61,8 @@ def format_evidence(evidence: LedgerEntry, required_verdict: str) -> str:
     said = evidence["verdict"]
     if evidence["role"] == "claim" and required_verdict == "as well" and evidence["ci95"] is not None:
         said = f"{'not' if evidence['ci95'][0] > -evidence['margin'] else 'may be'} worse by {evidence['margin']:g}"
-    return f"{evidence['what']}: {evidence['mean']:+.3g}{_format_interval(evidence['ci95'], '+')} {evidence['unit']}, {said}"
+    interval = _format_interval(evidence["ci95"], "+")
+    return f"{evidence['what']}: {evidence['mean']:+.3g}{interval} {evidence['unit']}, {said}"
 
 
 def _format_number(value: float | None) -> str:

@@ -80,7 +80,8 @@ def describe_selection(results: Results) -> str:
     against = [row for row in results["comparisons"] if row["baseline"] == chosen["name"]]
     worse = [row["method"] for row in against if row["verdict"] == "worse"]
     better = [row["method"] for row in against if row["verdict"] == "better"]
-    text = f"{SELECTED_MARK} {chosen['name']}: lowest {SELECTION_CRITERIA[chosen['by']]}, mean over seeds; the test had no say in it."
+    criterion = SELECTION_CRITERIA[chosen["by"]]
+    text = f"{SELECTED_MARK} {chosen['name']}: lowest {criterion}, mean over seeds; the test had no say in it."
     if any(row["verdict"] == "too few seeds" for row in against):
         return f"{text} Too few seeds for verdicts on the others."
     text += f" Worse than it on the test: {', '.join(worse) or 'none'}."
