@@ -176,7 +176,7 @@ def test_the_process_ends_with_status_2_and_one_line_on_standard_error(argv, nam
     assert named in done.stderr
 
 
-@pytest.mark.parametrize("name", ["compare", "pretrain", "probe", "reproduce", "stream", "sweep", "verify"])
+@pytest.mark.parametrize("name", ["compare", "pretrain", "probe", "reproduce", "sweep", "verify"])
 def test_help_explains_every_flag(name):
     done = run_script(f"scripts/{name}.py", "--help")
     assert done.returncode == 0
@@ -184,6 +184,5 @@ def test_help_explains_every_flag(name):
     words |= {"pretrain": "--recipe --dataset --stream --shuffle-window --seeds --epochs --out", "probe": "--run --out"}
     words |= {"reproduce": "--only --list --data-dir --seeds --out --overwrite"}
     words |= {"sweep": "--dataset --axis --method --seeds --epochs --out --overwrite"}
-    words |= {"stream": "--gigabytes --limit --scratch --data-dir --out"}
     words |= {"verify": "--experiments --out"}
     assert all(word in done.stdout for word in words[name].split())

@@ -16,7 +16,7 @@ REFUSED = {
         {},
         "--tied: .* --decoder-hidden 9 16",
     ),
-    "a patch as large as the image": ("masked", {}, {"patch": 8}, "--patch 8: one patch is the whole"),
+    "a patch as large as the image": ("masked", {}, {"patch": 8}, "--patch 8: one patch covers an example"),
 }
 
 
