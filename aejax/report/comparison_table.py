@@ -25,7 +25,7 @@ from aejax.report.formatting import (
     results_caption,
 )
 from aejax.report.representation_table import REPRESENTATION_HEADINGS, representation_caption, representation_rows
-from aejax.report.results import Results, is_control
+from aejax.report.results import Results
 
 VERDICT_STYLES = {
     "better": "bold green",
@@ -103,8 +103,9 @@ def _methods_table(results: Results) -> Table:
     methods = results["methods"]
     for method, following in zip(methods, [*methods[1:], None], strict=True):
         name, *cells = method_row(method)
-        group_ends = following is not None and is_control(method) != is_control(following)
-        table.add_row(Text(name, style="" if is_control(method) else "bold"), *map(Text, cells), end_section=group_ends)
+        group_ends = following is not None and (method["role"] == "control") != (following["role"] == "control")
+        style = "" if method["role"] == "control" else "bold"
+        table.add_row(Text(name, style=style), *map(Text, cells), end_section=group_ends)
     return table
 
 

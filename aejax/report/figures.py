@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from aejax.report.results import Results, best_method, diverged_seeds, finite_or_none, is_control, is_permuted
+from aejax.report.results import Results, best_method, diverged_seeds, finite_or_none, is_permuted
 from aejax.report.style import (
     CLASS_COLORS,
     FIGURE_WIDTH,
@@ -100,7 +100,7 @@ def plot_accuracy(results: Results) -> Figure:
         axes.set_title(f"dotted: the best control, {reference['name']}", color=NEUTRAL_COLOR)
     axes.set_yticks(range(len(methods)), [_accuracy_label(method) for method in methods])
     for label, method in zip(axes.get_yticklabels(), methods, strict=True):
-        label.set_fontweight("normal" if is_control(method) else "bold")
+        label.set_fontweight("normal" if method["role"] == "control" else "bold")
     axes.set_ylim(len(methods) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("test accuracy, %: one dot per seed, mean and 95 % interval")
@@ -245,7 +245,7 @@ def _plot_feature_rows(
 
 
 def _draw_accuracy(axes: Axes, row: int, method: Results) -> None:
-    colour = NEUTRAL_COLOR if is_control(method) else PRIMARY_COLOR
+    colour = NEUTRAL_COLOR if method["role"] == "control" else PRIMARY_COLOR
     accuracy = method["test_accuracy"]
     seeds = 100 * np.array([np.nan if value is None else value for value in accuracy["per_seed"]], dtype=float)
     # Multiples of the golden ratio spread any number of seeds evenly, and a seed keeps its height when more are added.

@@ -1,4 +1,4 @@
-"""Read results.json, schema 1, and say who is a control, who is the best, and how two methods compare."""
+"""Reads and validates results.json, schema 1, and looks up roles, the best method and comparisons."""
 
 import math
 from pathlib import Path
@@ -9,11 +9,11 @@ from aejax.storage.atomic_io import read_json
 
 Results = dict[str, Any]
 
-# What could explain a gain away, also in `random-conv` and the like, and what must be at chance, also `permuted-conv`.
-CONTROL_PREFIXES = ("raw", "pca", "random", "supervised", "permuted")
-KNN_CONTROL = "knn"  # of the inputs, another control; `knn-conv` are a kind's codes, classified by their neighbours
+# Names of controls in results without `role`: the prefixes also match `random-conv`, `permuted-conv` and the like.
+_CONTROL_PREFIXES = ("raw", "pca", "random", "supervised", "permuted")
+KNN_CONTROL = "knn"  # nearest neighbours of the inputs; `knn-conv` classifies a kind's codes and is no control
 
-# What is said of every method's features, in the order of the table.
+# Metrics of every method's features, in the order of the table.
 REPRESENTATION_METRIC_NAMES = (
     "effective_rank",
     "rankme",
@@ -30,7 +30,7 @@ _COMPARISON_FIELDS = ("method", "baseline", "mean_difference", "ci95", "p", "p_h
 
 
 def read_results(path: Path) -> Results:
-    """The JSON object in a file. Raises InputError where there is none."""
+    """Returns the JSON object in a file. Raises InputError if there is none."""
     value = read_json(path)
     require(
         isinstance(value, dict), f"{path}: expected a JSON object, found {type(value).__name__}; {_rerun_hint(path)}"
@@ -39,12 +39,12 @@ def read_results(path: Path) -> Results:
 
 
 def results_kind(results: Results) -> str:
-    """What sort of results these are. A comparison of methods need not say so."""
+    """Returns the kind of results; a comparison of methods does not store one."""
     return str(results.get("kind", "compare"))
 
 
 def validate_results(results: Results, path: Path) -> Results:
-    """The same results, known to hold what the tables and the page read. Raises InputError naming file and field."""
+    """Returns the results with a role for each method. Raises InputError that names the file and the invalid field."""
     schema = results.get("schema")
     require(schema == 1, f"{path}: schema {schema!r}, expected 1; {_rerun_hint(path)}")
     _validate_fields(results, ("dataset", "environment", "methods", "comparisons"), "", path)
@@ -69,33 +69,37 @@ def validate_results(results: Results, path: Path) -> Results:
         _validate_interval(comparison["ci95"], f"comparisons[{index}].ci95", path)
     if "diagnostics" in results:
         _validate_diagnostics(results["diagnostics"], path)
-    return results
+    return with_roles(results)
+
+
+def with_roles(results: Results) -> Results:
+    """Returns the results with a `role` for each method; where it is missing (version 0.1.0), derived from the name."""
+    return {**results, "methods": [{"role": _role_of_name(method["name"]), **method} for method in results["methods"]]}
+
+
+def _role_of_name(name: str) -> str:
+    return "control" if name == KNN_CONTROL or name.startswith(_CONTROL_PREFIXES) else "autoencoder"
 
 
 def count_seeds(results: Results) -> int:
-    """How many seeds were run."""
+    """Returns the number of seeds of a run."""
     return len(results["methods"][0]["test_accuracy"]["per_seed"])
 
 
-def is_control(method: Results) -> bool:
-    """Whether a method is one of the controls, not an autoencoder."""
-    return method["name"] == KNN_CONTROL or str(method["name"]).startswith(CONTROL_PREFIXES)
-
-
 def is_permuted(method: Results) -> bool:
-    """Whether a method's classifier saw permuted labels."""
+    """Returns whether a method's classifier was trained on permuted labels."""
     return str(method["name"]).startswith("permuted")
 
 
 def best_method(results: Results, *, control: bool) -> Results | None:
-    """The control, or else the autoencoder, with the highest mean test accuracy; None if there is none.
+    """Returns the control, or else the autoencoder, with the highest mean test accuracy; None if there is none.
 
-    Another classifier on an autoencoder's codes is neither: it is not held against the controls.
+    A nearest-neighbour classifier of an autoencoder's codes is skipped: it is compared with the control `knn` only.
     """
     candidates = [
         method
         for method in results["methods"]
-        if is_control(method) == control
+        if (method["role"] == "control") == control
         and not str(method["name"]).startswith(f"{KNN_CONTROL}-")
         and finite_or_none(method["test_accuracy"]["mean"]) is not None
     ]
@@ -103,18 +107,18 @@ def best_method(results: Results, *, control: bool) -> Results | None:
 
 
 def find_comparison(results: Results, method: str, baseline: str) -> Results | None:
-    """How a method did against a baseline; None if the two were not compared."""
+    """Returns the comparison of a method with a baseline; None if the two were not compared."""
     pairs = {(item["method"], item["baseline"]): item for item in results["comparisons"]}
     return pairs.get((method, baseline))
 
 
 def finite_or_none(value: float | None) -> float | None:
-    """A finite float, or None for null, NaN and infinities: what a diverged seed may leave behind."""
+    """Returns a finite float, or None for null, NaN and infinities, which a diverged seed may have."""
     return None if value is None or not math.isfinite(value) else float(value)
 
 
 def diverged_seeds(method: Results) -> dict[int, int]:
-    """The seeds that diverged, each with the epoch in which it did."""
+    """Returns the seeds that diverged, each with its epoch of divergence."""
     epochs = method.get("diverged_epoch") or []
     return {seed: int(epoch) for seed, epoch in enumerate(epochs) if epoch is not None}
 

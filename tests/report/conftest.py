@@ -24,6 +24,7 @@ def make_method(name: str, seeds: int) -> dict[str, Any]:
     spread = 0.004 * np.cos(np.arange(seeds) + len(name))
     return {
         "name": name,
+        "role": "control" if name in CONTROLS else "autoencoder",
         "features": 64 if name == "raw" else 16,
         "test_accuracy": summary(ACCURACY[name] + spread),
         "test_nll": summary(0.2 - spread),

@@ -8,6 +8,7 @@ from PIL import Image
 
 from aejax.errors import InputError
 from aejax.report.figures import plot_accuracy, plot_codes, plot_learning_curves, plot_reconstructions, save_figure
+from aejax.report.results import with_roles
 
 NAMES = ("undercomplete", "denoising", "sparse-l1")
 
@@ -56,6 +57,15 @@ def test_controls_and_autoencoders_differ_in_colour(results):
     assert len(set(colours[:4])) == 1
     assert len(set(colours[4:])) == 1
     assert colours[0] != colours[-1]
+
+
+def test_a_kind_named_like_a_control_is_drawn_as_an_autoencoder(results):
+    results["methods"][-1]["name"] = "pca-whitened"
+    assert with_roles(results) == results
+    axes = plot_accuracy(results).axes[0]
+    colours = [tuple(drawn.get_facecolor()[0]) for drawn in axes.collections if len(drawn.get_offsets())]
+    assert colours[-1] == colours[4] != colours[0]
+    assert axes.get_yticklabels()[-1].get_fontweight() == "bold"
 
 
 def test_accuracies_that_are_missing_are_not_drawn_and_do_not_stop_the_figure(results, tmp_path):

@@ -105,7 +105,9 @@ def test_every_seed_of_every_method_is_a_dot_in_the_row_of_its_method(results):
 @pytest.mark.parametrize("count", [1, 2, 18, MAX_ANNOTATED_METHODS + 3])
 def test_any_number_of_methods_with_long_names_fits_the_figure(count, tmp_path):
     names = ["raw", *(f"supervised-conv-denoising-{number}" for number in range(1, count))]
-    figure = plot_representations({"diagnostics": diagnosed(names)})
+    figure = plot_representations(
+        {"methods": [{"name": name, "role": "control"} for name in names], "diagnostics": diagnosed(names)}
+    )
     figure.draw_without_rendering()
     width, height = figure.get_size_inches() * figure.dpi
     for axes in figure.axes:

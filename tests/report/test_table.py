@@ -13,7 +13,7 @@ from aejax.report.formatting import (
     format_seconds,
     format_significant,
 )
-from aejax.report.results import best_method, is_control
+from aejax.report.results import best_method, with_roles
 
 
 def cells(markdown, *leading):
@@ -136,7 +136,10 @@ def test_neighbours_of_inputs_are_a_control_and_those_of_codes_neither_control_n
         row["name"] = name
         row["test_accuracy"].update(mean=0.99 if name == "knn-denoising" else 0.98)
         results["methods"].append(row)
-    controls = {method["name"] for method in results["methods"] if is_control(method)}
+    for method in results["methods"]:
+        del method["role"]  # as in results of version 0.1.0
+    results = with_roles(results)
+    controls = {method["name"] for method in results["methods"] if method["role"] == "control"}
     assert controls == {"raw", "pca", "random", "supervised", "knn", "random-projection", "permuted-denoising"}
     assert best_method(results, control=False)["name"] == "denoising"
 
