@@ -38,13 +38,13 @@ def plot_auroc(
     """How well each score finds a class that was held out; at the right the autoencoder's errors for the first class.
 
     Args:
-        areas: AUROC for each held-out class and score.
+        auroc: AUROC for each held-out class and score.
         intervals: their 95 % intervals, drawn where one class was held out.
         classes: names of the held-out classes.
         scores: names of the scores.
-        own: whether a score is the autoencoder's.
+        is_autoencoder_score: whether a score is the autoencoder's.
         errors: reconstruction error of each test example, of the model trained without the first class.
-        anomalous: whether it is of that class.
+        is_anomalous: whether it is of that class.
     """
     figure = make_figure(1.1 + 0.34 * max(len(scores), 4))
     left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
@@ -107,9 +107,9 @@ def plot_rate_distortion(
 
     Args:
         points: by series, at most two, rate, PSNR in dB and bits per number, which are written beside each point.
-        equal: rate and PSNR of principal components of the same sizes.
-        curve: the same of any number of components.
-        curve_bits: bits per component along the curve.
+        pca_points: rate and PSNR of principal components of the same sizes.
+        pca_curve: the same of any number of components.
+        pca_bits: bits per component along the curve.
         unit: of the rate.
     """
     figure = make_figure(3.4, 0.8 * FIGURE_WIDTH)

@@ -16,7 +16,7 @@ CALIBRATION_HEADINGS = (
 
 
 def calibration_rows(results: Results) -> list[list[str]]:
-    """A row under RELIABILITY_HEADINGS for every method that has them; none in results of earlier versions."""
+    """A row under CALIBRATION_HEADINGS for every method that has them; none in results of earlier versions."""
     names = results["dataset"].get("class_names") or []
     return [_calibration_row(method, names) for method in results["methods"] if method.get("balanced_accuracy")]
 

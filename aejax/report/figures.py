@@ -1,4 +1,4 @@
-"""The four figures of a run. Each is a pure function of arrays or results to a matplotlib Figure; `save` writes one."""
+"""The four figures of a run. Each is a pure function of arrays or results to a matplotlib Figure; `save_figure` writes one."""
 
 from collections.abc import Mapping, Sequence
 
@@ -67,7 +67,7 @@ def plot_reconstructions(
 
     Args:
         originals: images `(example, height, width, channel)`, or rows of a table `(example, feature)`.
-        recons: for each method, an array of the same shape and on the same scale.
+        reconstructions_by_method: for each method, an array of the same shape and on the same scale.
     """
     for name, recon in reconstructions_by_method.items():
         if np.shape(recon) != np.shape(originals):
@@ -147,7 +147,7 @@ def plot_codes(
 
 
 def _make_panels(count: int, aspect: float) -> tuple[Figure, list[Axes]]:
-    """Small multiples; `shape` is a panel's height over its width."""
+    """Small multiples; `aspect` is a panel's height over its width."""
     across = {1: 1, 2: 2, 4: 2}.get(count, 3)
     rows = max(-(-count // across), 1)
     width = 0.6 * FIGURE_WIDTH if across == 1 else FIGURE_WIDTH

@@ -40,7 +40,7 @@ def method_row(method: Results) -> list[str]:
 
 
 def code_metric_names(results: Results) -> list[str]:
-    """The measures that some method has, in the order of MEASURE_HEADINGS."""
+    """The measures that some method has, in the order of CODE_METRIC_HEADINGS."""
     found = {name for method in results["methods"] for name in method.get("measures", {})}
     return [name for name in CODE_METRIC_HEADINGS if name in found]
 

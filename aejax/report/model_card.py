@@ -33,8 +33,8 @@ def render_model_card(
         name: of the encoder's folder.
         description: what its `encoder.json` says.
         arrays: type and shape of each, by name.
-        forward: source of `encode(arrays, inputs)` in NumPy, where there is one.
-        sums: SHA-256 by file.
+        numpy_source: source of `encode(arrays, inputs)` in NumPy, where there is one.
+        checksums: SHA-256 by file.
     """
     sections = [
         f"# {name}",

@@ -20,7 +20,7 @@ _DECIMALS = {"alignment": 2, "uniformity": 2}  # 1 of the others
 
 
 def representation_rows(results: Results) -> list[list[str]]:
-    """The cells of every method under DIAGNOSTIC_HEADINGS: means over seeds."""
+    """The cells of every method under REPRESENTATION_HEADINGS: means over seeds."""
     return [
         [
             method["name"],

@@ -15,7 +15,7 @@ DPI = 140
 TEXT_COLOR = "#333333"
 NEUTRAL_COLOR = "#8c8c8c"  # controls, originals, reference lines
 PRIMARY_COLOR = (
-    "#0072b2"  # autoencoders, training curves; this and SECOND are from Okabe and Ito's colour-blind-safe set
+    "#0072b2"  # autoencoders, training curves; this and SECONDARY_COLOR are from Okabe and Ito's colour-blind-safe set
 )
 SECONDARY_COLOR = "#d55e00"  # validation curves, reconstructions
 
@@ -72,7 +72,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)
     image = _quantize_colors(Image.open(drawn).convert("RGB"))
-    plain = io.BytesIO()  # saved anew, without the metadata that names matplotlib's version
+    plain = io.BytesIO()  # saved again without the metadata that names matplotlib's version
     image.save(plain, format="png", optimize=True)
     write_atomically(path, plain.getvalue())
 

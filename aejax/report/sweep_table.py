@@ -43,7 +43,7 @@ def point_headings(results: Results) -> list[str]:
 
 
 def point_row(results: Results, point: Results, *, with_intervals: bool) -> list[str]:
-    """One point under `headings`."""
+    """One point under `point_headings`."""
     chosen = results["chosen"] is not None and point["name"] == results["chosen"]["name"]
     differences = []
     for role in CONTROL_LABELS:

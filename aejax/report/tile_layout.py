@@ -65,16 +65,16 @@ def plot_tiles(
 
     Args:
         tiles: images in rows and columns; 1 or 3 channels.
-        low: what is drawn black, or blue.
-        high: what is drawn white, or red.
-        rows: labels at the left, one for each row.
-        columns: labels at the top, one for each column.
+        vmin: what is drawn black, or blue.
+        vmax: what is drawn white, or red.
+        row_labels: labels at the left, one for each row.
+        column_labels: labels at the top, one for each column.
         title: above.
-        below: inches to leave under the sheet.
-        beside: inches to leave at its left, beyond what the labels take.
-        signed: whether 0 lies in the middle and is drawn white.
-        tile: the largest side of a tile, in inches.
-        widest: the largest width of the figure, in inches.
+        bottom_margin: inches to leave under the sheet.
+        left_margin: inches to leave at its left, beyond what the labels take.
+        diverging: whether 0 lies in the middle and is drawn white.
+        max_tile_size: the largest side of a tile, in inches.
+        max_width: the largest width of the figure, in inches.
     """
     whole = tile_images(enlarge_tiles(np.asarray(tiles)), vmin, vmax)
     left = (
@@ -108,7 +108,7 @@ def _label_axes(axes: Axes, rows: Sequence[str], columns: Sequence[str], pixels:
 
 
 def add_colorbar(figure: Figure, vmin: float, vmax: float, label: str, *, diverging: bool) -> None:
-    """A colour bar at the right of a sheet, which makes the figure wider by `SCALE_WIDTH`."""
+    """A colour bar at the right of a sheet, which makes the figure wider by `COLORBAR_WIDTH`."""
     across, down = figure.get_size_inches()
     wider = across + COLORBAR_WIDTH
     for axes in figure.axes:
@@ -141,12 +141,12 @@ def plot_heat_maps(
 
     Args:
         panels: by title, arrays of as many columns.
-        low: lower end of the scale.
-        high: its upper end.
-        rows: labels of the rows, the same in every panel.
-        features: names of the columns; written out up to `NAMED_FEATURES`.
+        vmin: lower end of the scale.
+        vmax: its upper end.
+        row_labels: labels of the rows, the same in every panel.
+        feature_names: names of the columns; written out up to `MAX_FEATURE_LABELS`.
         label: what the colours are, with their unit.
-        signed: whether 0 lies in the middle and is drawn white.
+        diverging: whether 0 lies in the middle and is drawn white.
     """
     counts = [len(values) for values in panels.values()]
     named = list(feature_names) if len(feature_names) <= MAX_FEATURE_LABELS else []
