@@ -1,4 +1,4 @@
-"""The four figures of a run. Each is a pure function of arrays or results to a matplotlib Figure; `save_figure` writes one."""
+"""The four figures of a run: each is a pure function of arrays or results that returns a matplotlib Figure."""
 
 from collections.abc import Mapping, Sequence
 
