@@ -135,7 +135,7 @@ def test_two_processes_that_share_each_batch_of_a_stream_train_what_one_trains(t
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"coordinator": "localhost:1"}, "give --distributed too"),
+        ({"coordinator": "localhost:1"}, "need --distributed"),
         ({"distributed": True, "process_id": 0}, "give all of --coordinator, --num-processes and --process-id"),
         (
             {"distributed": True, "coordinator": "here", "num_processes": 2, "process_id": 0},
