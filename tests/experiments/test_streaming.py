@@ -40,6 +40,7 @@ from aejax.experiments.probe_run import probe_run
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.run_dir import open_run_dir
+from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.sweep import sweep
 from aejax.experiments.training import init_variables
 from aejax.methods import METHODS
@@ -163,7 +164,7 @@ def test_a_stream_reaches_the_loss_of_the_same_data_in_memory(digits, tmp_path):
         prepared, method = prepare(config)
         make_optimizer, train = streaming.stream_optimizer, streaming.train_stream
         if prepared.dataset.stream is None:
-            make_optimizer, train = training.optimizer_for, training.train_method
+            make_optimizer, train = optimizer_for, training.train_method
         variables = init_variables(prepared, method)
         history = train(prepared, "it", method, make_optimizer(prepared, method), variables).history
         losses.append(history.metrics["valid_mse"][:, -1].mean())
