@@ -25,7 +25,7 @@ from aejax.report.formatting import (
     results_caption,
 )
 from aejax.report.representation_table import REPRESENTATION_HEADINGS, representation_caption, representation_rows
-from aejax.report.results import Results
+from aejax.report.results import Results, with_roles
 
 VERDICT_STYLES = {
     "better": "bold green",
@@ -79,6 +79,7 @@ def format_markdown_table(headings: Sequence[str], alignment: str, rows: Iterabl
 
 def render_comparison_terminal(results: Results) -> RenderableType:
     """The same for a terminal: methods, a matrix of autoencoders by controls, caption, warnings."""
+    results = with_roles(results)  # a finished run of version 0.1.0 has none
     parts: list[RenderableType] = [_methods_table(results), Text()]
     if reliability := calibration_rows(results):
         parts += [_calibration_table(reliability), Text()]

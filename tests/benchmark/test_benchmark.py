@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import io
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -149,4 +150,5 @@ def test_unknown_names_and_numbers_below_one_are_rejected(tmp_path: Path, monkey
 
 def test_a_worker_imports_no_jax_by_itself() -> None:
     code = "import sys, benchmark.worker; sys.exit('jax' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "scripts")}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
