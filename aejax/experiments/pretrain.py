@@ -30,8 +30,8 @@ from aejax.experiments.schedule import optimizer_for, total_epochs
 from aejax.experiments.streaming import describe_stream, stream_optimizer, train_stream
 from aejax.experiments.training import TrainingResult, count_parameters, init_variables, train_method
 from aejax.methods import METHODS, Method
-from aejax.report.comparison_table import format_markdown_table
-from aejax.report.formatting import CODE_METRIC_HEADINGS, code_metric_names
+from aejax.report.comparison_table import CODE_METRIC_HEADINGS, code_metric_names
+from aejax.report.tables import format_markdown_table
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.pytree_io import save_variables
 from aejax.storage.runs import Run

@@ -10,7 +10,7 @@ from aejax.report.index import write_index
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page; the exit status is 0, or 2 with one line on standard error if it cannot be done."""
+    """Writes the page; returns the exit status, which is 2 after an input error."""
     parser = argparse.ArgumentParser(prog="python -m aejax.report", description=__doc__)
     parser.add_argument("results_folder", type=Path, nargs="?", default=Path("results"), help="default: results")
     try:

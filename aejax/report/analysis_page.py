@@ -1,76 +1,76 @@
-"""An exploration as a page: each part's sentence and figures, what was left out and why. Nothing typed by hand."""
+"""The page of an exploration: a sentence, a table and figures for each analysis, and why others were skipped."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from aejax.report.comparison_table import format_markdown_table
-from aejax.report.formatting import format_mean_ci, format_seconds
+from aejax.report.formatting import format_mean_ci, format_provenance
+from aejax.report.rendering import render_template
+from aejax.report.tables import Column, Table, to_markdown
 
 ANALYSIS_HEADINGS = {
     "reconstructions": "Reconstructions",
-    "denoising": "Restoring corrupted examples",
+    "denoising": "Denoising",
     "samples": "Samples",
-    "latent_grid": "The prior on a grid",
+    "latent_grid": "Latent grid",
     "interpolation": "Interpolation",
-    "traversals": "Traversals",
-    "codes": "The code in the plane",
+    "traversals": "Latent traversals",
+    "codes": "Codes in two dimensions",
     "filters": "Filters",
     "atoms": "Atoms",
-    "anomaly_detection": "Finding a class never seen",
+    "anomaly_detection": "Anomaly detection",
     "compression": "Compression",
 }
 
 
-def compression_table(analysis: dict[str, Any]) -> str:
-    """What each way to store codes takes and gives back, beside principal components of the same size."""
-    headings = ("stored", "bits per number", "bytes", "bits per pixel or feature", "PSNR, dB", "PCA, same size, dB")
-    rows = [
-        [
-            own["store"],
-            str(own["bits_per_number"]),
-            f"{own['bytes_per_code']['mean']:.4g}",
-            f"{own['bits_per_pixel']:.3g}",
-            *(format_mean_ci(codec["psnr_db"], scale=1, decimals=2) for codec in (own, own["pca"])),
-        ]
-        for own in analysis["stored"]
+def compression_table(analysis: dict[str, Any]) -> Table:
+    """Returns size and PSNR of each way to store codes, and the PSNR of principal components of the same size."""
+    columns = [
+        Column("stored", lambda codec: codec["store"], "left"),
+        Column("bits per number", lambda codec: str(codec["bits_per_number"])),
+        Column("bytes", lambda codec: f"{codec['bytes_per_code']['mean']:.4g}"),
+        Column("bits per pixel or feature", lambda codec: f"{codec['bits_per_pixel']:.3g}"),
+        Column("PSNR, dB", lambda codec: format_mean_ci(codec["psnr_db"], scale=1, decimals=2)),
+        Column("PCA, same size, dB", lambda codec: format_mean_ci(codec["pca"]["psnr_db"], scale=1, decimals=2)),
     ]
-    return format_markdown_table(headings, "lrrrrr", rows)
+    return Table(columns, analysis["stored"])
 
 
-def anomaly_table(analysis: dict[str, Any]) -> str:
-    """AUROC of every score for each class that was held out, with 95 % intervals."""
-    classes = analysis["classes"]
-    rows = [
-        [score, *(_format_auroc(own["auroc"][score]) for own in classes), f"{mean:.3f}"]
-        for score, mean in analysis["mean_auroc"].items()
-    ]
-    headings = ["AUROC by", *(f"class {own['class']}" for own in classes), "mean"]
-    if len(classes) == 1:
-        headings, rows = headings[:-1], [row[:-1] for row in rows]
-    return format_markdown_table(headings, "l" + "r" * (len(headings) - 1), rows)
+def anomaly_table(analysis: dict[str, Any]) -> Table:
+    """Returns the AUROC of every score for each held-out class, with 95 % intervals, and the mean over classes."""
+    classes, means = analysis["classes"], analysis["mean_auroc"]
+    columns = [Column("AUROC by", str, "left")]
+    columns += [Column(f"class {entry['class']}", partial(_format_auroc, entry["auroc"])) for entry in classes]
+    if len(classes) > 1:
+        columns.append(Column("mean", lambda score: f"{means[score]:.3f}"))
+    return Table(columns, list(means))
 
 
-def _format_auroc(area: dict[str, Any]) -> str:
-    return format_mean_ci({"mean": area["value"], "ci95": area["ci95"]}, scale=1, decimals=3)
+def _format_auroc(auroc: dict[str, Any], score: str) -> str:
+    return format_mean_ci({"mean": auroc[score]["value"], "ci95": auroc[score]["ci95"]}, scale=1, decimals=3)
 
 
-ANALYSIS_TABLES = {"compression": compression_table, "anomaly_detection": anomaly_table}
+ANALYSIS_TABLES: dict[str, Callable[[dict[str, Any]], Table]] = {
+    "compression": compression_table,
+    "anomaly_detection": anomaly_table,
+}
+
+
+def analysis_title(exploration: dict[str, Any]) -> str:
+    """Returns the kind of autoencoder and its dataset."""
+    return f"{exploration['method']} on {exploration['dataset']['name']}"
 
 
 def render_analysis_page(exploration: dict[str, Any]) -> str:
-    """Markdown of an `explore.json`, to lie beside its figures."""
-    environment, dataset = exploration["environment"], exploration["dataset"]
-    parts = [
-        f"# {exploration['method']} on {dataset['name']}",
-        f"Seed {exploration['seed']} of {exploration['config']['seeds']}; "
-        "PSNR and compression are means over all of them. "
-        f"Made by `{environment['command']}` on {environment['machine']} "
-        f"in {format_seconds(environment['seconds'])} s.",
-    ]
-    for name, part in exploration["parts"].items():
-        table = [ANALYSIS_TABLES[name](part)] if name in ANALYSIS_TABLES else []
-        images = [f"![{caption}]({file})" for file, caption in part["figures"].items()]
-        parts += [f"## {ANALYSIS_HEADINGS[name]}", part["says"], *table, *images]
-    if exploration["skipped"]:
-        rows = [f"- {ANALYSIS_HEADINGS[name]}: {reason}." for name, reason in exploration["skipped"].items()]
-        parts += ["## Left out", "\n".join(rows)]
-    return "\n\n".join([*parts, "The numbers behind this page are in [explore.json](explore.json)."]) + "\n"
+    """Returns the Markdown of an `explore.json`, which links to the figures in the same folder."""
+    analyses = exploration["parts"]
+    return render_template(
+        "analysis.md.j2",
+        title=analysis_title(exploration),
+        exploration=exploration,
+        provenance=format_provenance(exploration["environment"]),
+        headings=ANALYSIS_HEADINGS,
+        tables={
+            name: to_markdown(ANALYSIS_TABLES[name](analyses[name])) for name in ANALYSIS_TABLES if name in analyses
+        },
+    )

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from aejax.report.formatting import MISSING
-from aejax.report.results import Results, finite_or_none
+from aejax.report.results import Results, finite_or_none, is_control
 from aejax.report.style import NEUTRAL_COLOR, PRIMARY_COLOR, TEXT_COLOR, make_figure, with_style
 
 SIMILARITY_CMAP: Colormap = matplotlib.colormaps["Blues"].resampled(64)
@@ -29,7 +29,7 @@ def plot_representations(results: Results) -> Figure:
     """
     diagnostics = results["diagnostics"]
     methods = diagnostics["methods"]
-    controls = {method["name"] for method in results["methods"] if method["role"] == "control"}
+    control_names = {method["name"] for method in results["methods"] if is_control(method)}
     count = len(methods)
     longest = max(len(method["name"]) for method in methods)
     figure = make_figure(1.0 + 0.07 * longest + (0.3 if count > 8 else 0.42) * count)
@@ -40,10 +40,10 @@ def plot_representations(results: Results) -> Figure:
     left.set_xticks(range(count), names, rotation=90)
     for labels in (left.get_yticklabels(), left.get_xticklabels()):
         for label, method in zip(labels, methods, strict=True):
-            label.set_fontweight("normal" if method["name"] in controls else "bold")
+            label.set_fontweight("normal" if method["name"] in control_names else "bold")
     for axes, (name, title) in zip(right, _METRIC_PANELS.items(), strict=True):
         for row, method in enumerate(methods):
-            _draw_seeds(axes, row, method[name], NEUTRAL_COLOR if method["name"] in controls else PRIMARY_COLOR)
+            _draw_seeds(axes, row, method[name], NEUTRAL_COLOR if method["name"] in control_names else PRIMARY_COLOR)
         axes.set_title(title)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color="#eeeeee", zorder=-1)

@@ -1,148 +1,112 @@
-"""A sweep as tables, in Markdown and for a terminal."""
+"""The tables of a sweep, in Markdown and for a terminal."""
 
-from collections.abc import Sequence
+from functools import partial
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from aejax.config.sweep_axes import format_axis_value
-from aejax.report.comparison_table import VERDICT_STYLES, format_markdown_table
-from aejax.report.formatting import (
-    MISSING,
-    collect_warnings,
-    format_mean_ci,
-    format_points,
-    format_points_ci,
-    format_significant,
-    results_caption,
-)
+from aejax.report.captions import collect_warnings, dataset_caption
+from aejax.report.comparison_table import VERDICT_STYLES, caption_and_warnings, format_accuracy, format_error
+from aejax.report.formatting import MISSING, format_points, format_points_ci
 from aejax.report.results import Results, find_comparison
+from aejax.report.tables import Cell, Column, Table, to_markdown, to_rich
 
-CONTROL_LABELS = {"raw": "raw inputs", "pca": "PCA of the same width", "random": "the same untrained"}
+CONTROL_LABELS = {"raw": "raw inputs", "pca": "PCA of the same width", "random": "the untrained encoder"}
+_SHORT_CONTROL_LABELS = {"raw": "raw inputs", "pca": "PCA", "random": "untrained"}
 SELECTED_MARK = "◀"
 SELECTION_CRITERIA = {
-    "valid_nll": "the probe's validation NLL",
+    "valid_nll": "validation NLL of the probe",
     "valid_reconstruction_mse": "validation reconstruction MSE",
 }
 
 
-def point_headings(results: Results) -> list[str]:
-    """The axes, and what is said of each point; differences are in percentage points."""
-    fields = [axis["field"] for axis in results["axes"]]
-    return [
-        *fields,
-        "d",
-        "accuracy, %",
-        "recon. MSE",
-        "valid. NLL",
-        *(f"less {role}" for role in CONTROL_LABELS.values()),
+def point_table(results: Results, *, with_intervals: bool = True) -> Table:
+    """Returns a row for each point: its setting, its scores and its differences from controls in percentage points."""
+    columns = [Column(axis["field"], partial(_setting, axis["field"])) for axis in results["axes"]]
+    columns += [
+        Column("d", lambda point: str(point["features"])),
+        Column("accuracy, %", partial(_marked_accuracy, results)),
+        Column("recon. MSE", lambda point: format_error(point["reconstruction_mse"])),
+        Column("valid. NLL", lambda point: format_error(point["valid_nll"])),
     ]
+    for control, label in CONTROL_LABELS.items():
+        cell = partial(_difference, results, control, with_intervals)
+        columns.append(Column(f"minus {label}", cell, terminal_heading=f"minus\n{_SHORT_CONTROL_LABELS[control]}"))
+    return Table(columns, results["points"])
 
 
-def point_row(results: Results, point: Results, *, with_intervals: bool) -> list[str]:
-    """One point under `point_headings`."""
-    chosen = results["chosen"] is not None and point["name"] == results["chosen"]["name"]
-    differences = []
-    for role in CONTROL_LABELS:
-        found = find_comparison(results, point["name"], point["against"][role])
-        between = f" {format_points_ci(found['ci95'])}" if found and with_intervals else ""
-        differences.append(MISSING if found is None else f"{format_points(found['mean_difference'])}{between}")
-    mse, nll = point["reconstruction_mse"], point["valid_nll"]
-    return [
-        *(format_axis_value(value) for value in point["setting"].values()),
-        str(point["features"]),
-        format_mean_ci(point["test_accuracy"], scale=100, decimals=2) + (f" {SELECTED_MARK}" if chosen else ""),
-        MISSING if mse is None else format_significant(mse["mean"]),
-        MISSING if nll is None else format_significant(nll["mean"]),
-        *differences,
+def _setting(field: str, point: Results) -> str:
+    return format_axis_value(point["setting"][field])
+
+
+def _is_selected(results: Results, point: Results) -> bool:
+    return results["chosen"] is not None and bool(point["name"] == results["chosen"]["name"])
+
+
+def _marked_accuracy(results: Results, point: Results) -> Cell:
+    accuracy = format_accuracy(point["test_accuracy"])
+    return Cell(f"{accuracy} {SELECTED_MARK}", "bold") if _is_selected(results, point) else Cell(accuracy)
+
+
+def _difference(results: Results, control: str, with_interval: bool, point: Results) -> Cell:
+    comparison = find_comparison(results, point["name"], point["against"][control])
+    if comparison is None:
+        return Cell(MISSING, "dim")
+    interval = f" {format_points_ci(comparison['ci95'])}" if with_interval else ""
+    return Cell(format_points(comparison["mean_difference"]) + interval, VERDICT_STYLES.get(comparison["verdict"], ""))
+
+
+def baseline_table(results: Results) -> Table:
+    """Returns the controls that points are compared with."""
+    columns = [
+        Column("baseline", lambda entry: entry["name"], "left"),
+        Column("d", lambda entry: str(entry["features"])),
+        Column("accuracy, %", lambda entry: format_accuracy(entry["test_accuracy"])),
+        Column("recon. MSE", lambda entry: format_error(entry["reconstruction_mse"])),
     ]
-
-
-def baseline_row(baseline: Results) -> list[str]:
-    """What points are held against: name, width, accuracy, error."""
-    mse = baseline["reconstruction_mse"]
-    return [
-        baseline["name"],
-        str(baseline["features"]),
-        format_mean_ci(baseline["test_accuracy"], scale=100, decimals=2),
-        MISSING if mse is None else format_significant(mse["mean"]),
-    ]
+    return Table(columns, results["references"])
 
 
 def describe_selection(results: Results) -> str:
-    """What validation rows choose, and how the others compare with it on the test."""
+    """Returns which point validation rows select, and which others differ from it on the test examples."""
     chosen = results["chosen"]
     if chosen is None:
-        return "Nothing on validation rows to choose a point by."
-    against = [row for row in results["comparisons"] if row["baseline"] == chosen["name"]]
-    worse = [row["method"] for row in against if row["verdict"] == "worse"]
-    better = [row["method"] for row in against if row["verdict"] == "better"]
-    criterion = SELECTION_CRITERIA[chosen["by"]]
-    text = f"{SELECTED_MARK} {chosen['name']}: lowest {criterion}, mean over seeds; the test had no say in it."
-    if any(row["verdict"] == "too few seeds" for row in against):
+        return "No point was selected: none has a finite validation score."
+    text = (
+        f"{SELECTED_MARK} {chosen['name']} is selected: it has the lowest {SELECTION_CRITERIA[chosen['by']]}, mean "
+        "over seeds. The selection does not use test examples."
+    )
+    verdicts = {row["method"]: row["verdict"] for row in results["comparisons"] if row["baseline"] == chosen["name"]}
+    if "too few seeds" in verdicts.values():
         return f"{text} Too few seeds for verdicts on the others."
-    text += f" Worse than it on the test: {', '.join(worse) or 'none'}."
-    return f"{text} Better: {', '.join(better) or 'none'}."
+    worse, better = (
+        ", ".join(name for name, verdict in verdicts.items() if verdict == kind) for kind in ("worse", "better")
+    )
+    return f"{text} Worse on the test examples: {worse or 'none'}. Better: {better or 'none'}."
 
 
 def sweep_caption(results: Results) -> str:
-    """What the numbers are of; where they were made is said by the page."""
-    kind = results["config"]["method"]
-    bare = [{**point, "measures": {}} for point in results["points"]]  # these are in results.json, not in the tables
-    found = results_caption({**results, "methods": bare, "environment": {}})
-    return f"Kind: {kind}. Differences are in percentage points. {found}"
+    """Returns the kind of autoencoder, the data and what intervals refer to; the results page names the command."""
+    n_seeds = len(results["points"][0]["test_accuracy"]["per_seed"])
+    differences = "Differences are in percentage points."
+    return f"Kind: {results['config']['method']}. {differences} {dataset_caption(results, n_seeds)}"
 
 
-def sweep_warnings(results: Results) -> list[str]:
-    """What went less than well at some point."""
-    return collect_warnings({**results, "methods": [*results["points"], *results["references"]]})
+def _warnings(results: Results) -> list[str]:
+    return collect_warnings(results["dataset"], [*results["points"], *results["references"]])
 
 
 def render_sweep_markdown(results: Results) -> str:
-    """`table.md`: points, references, the choice, a caption, warnings."""
-    names = point_headings(results)
-    alignment = "r" * len(names)
-    parts = [
-        format_markdown_table(
-            names, alignment, [point_row(results, point, with_intervals=True) for point in results["points"]]
-        )
-    ]
-    parts.append(describe_selection(results))
-    references = [baseline_row(entry) for entry in results["references"]]
-    parts.append(format_markdown_table(("held against", "d", "accuracy, %", "recon. MSE"), "lrrr", references))
-    parts.append(sweep_caption(results))
-    if found := sweep_warnings(results):
-        parts.append("\n".join(f"- ⚠ {warning}" for warning in found))
-    return "\n\n".join(parts) + "\n"
+    """Returns points, selection, baselines, caption and warnings as Markdown."""
+    tables = (to_markdown(point_table(results)), describe_selection(results), to_markdown(baseline_table(results)))
+    warnings = "\n".join(f"- ⚠ {warning}" for warning in _warnings(results))
+    return "\n\n".join([*tables, sweep_caption(results), *([warnings] if warnings else [])]) + "\n"
 
 
 def render_sweep_terminal(results: Results) -> RenderableType:
-    """The same for a terminal: the intervals of differences are in table.md."""
-    names = [
-        heading.replace("PCA of the same width", "PCA").replace("the same ", "") for heading in point_headings(results)
-    ]
-    table = _make_table([name.replace(" ", "\n", 1) for name in names])
-    for point in results["points"]:
-        row = [Text(cell) for cell in point_row(results, point, with_intervals=False)]
-        for index, role in enumerate(CONTROL_LABELS):
-            found = find_comparison(results, point["name"], point["against"][role])
-            row[index - len(CONTROL_LABELS)].stylize(VERDICT_STYLES.get(found["verdict"], "") if found else "dim")
-        bold = results["chosen"] is not None and point["name"] == results["chosen"]["name"]
-        table.add_row(*row, style="bold" if bold else "")
-    held = _make_table(["held against", "d", "accuracy, %", "recon. MSE"], n_left_aligned=1)
-    for entry in results["references"]:
-        held.add_row(*map(Text, baseline_row(entry)))
-    parts: list[RenderableType] = [table, Text(), Text(describe_selection(results)), Text(), held, Text()]
-    parts.append(Text(sweep_caption(results).replace("`", ""), style="dim"))
-    parts += [Text(f"⚠ {warning}", style="yellow") for warning in sweep_warnings(results)]
-    return Padding(Group(*parts), (1, 0))
-
-
-def _make_table(names: Sequence[str], n_left_aligned: int = 0) -> Table:
-    table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
-    for index, name in enumerate(names):
-        table.add_column(name, justify="left" if index < n_left_aligned else "right")
-    return table
+    """Returns the same for a terminal, without the intervals of differences."""
+    points, baselines = to_rich(point_table(results, with_intervals=False)), to_rich(baseline_table(results))
+    parts: list[RenderableType] = [points, Text(), Text(describe_selection(results)), Text(), baselines, Text()]
+    return Padding(Group(*parts, *caption_and_warnings(sweep_caption(results), _warnings(results))), (1, 0))

@@ -1,16 +1,23 @@
-"""What `scripts/verify.py` found, as Markdown and as one figure."""
+"""Results of `scripts/verify.py`, simulated experiments with known truth, as Markdown and as one figure."""
 
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aejax.report.comparison_table import format_markdown_table
-from aejax.report.formatting import format_seconds
+from aejax.report.formatting import format_provenance
+from aejax.report.rendering import render_template
 from aejax.report.style import NEUTRAL_COLOR, PRIMARY_COLOR, SECONDARY_COLOR, TEXT_COLOR, make_figure, with_style
+from aejax.report.tables import Column, Table, to_markdown
 
 VerificationResults = dict[str, Any]
 
+FALSE_VERDICT_HEADINGS = {
+    "one": "one comparison",
+    "family": "family of 4",
+    "family_by_seeds_alone": "if only the test over seeds were adjusted",
+}
 COVERAGE_HEADINGS = {
     "difference": "a difference",
     "accuracy": "an accuracy",
@@ -19,86 +26,64 @@ COVERAGE_HEADINGS = {
 }
 _COLORS = (TEXT_COLOR, PRIMARY_COLOR, SECONDARY_COLOR)
 _MARKERS = ("o", "s", "^")
-
-_NOTES = """\
-False verdicts: methods of equal accuracy, called better or worse; a family is one method against four others, where a
-false verdict is any. "If only the test over seeds were adjusted" is what adjusting the crossed p as well is for.
-Coverage: how often a 95 % interval holds its truth, which is the mean under another draw of seeds and test examples;
-over seeds alone, another draw of seeds on the same examples. The uncorrected percentiles are those of the crossed
-bootstrap of the difference as it is usually drawn, which is not used here. What is simulated is in
-`aejax/evaluate/simulation.py`."""
+_SCENARIO_COLUMNS = (
+    Column("simulated", lambda entry: entry["process"], "left"),
+    Column("seeds", lambda entry: str(entry["seeds"])),
+    Column("examples", lambda entry: f"{entry['examples']:,}"),
+)
 
 
-def format_share(entry: VerificationResults) -> str:
-    """A share and its binomial interval: `4.2 [3.4, 5.2]`."""
-    low, high = entry["ci95"]
-    return f"{100 * entry['share']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+def format_share(share: VerificationResults) -> str:
+    """Returns a share and its binomial interval in percent: `4.2 [3.4, 5.2]`."""
+    low, high = share["ci95"]
+    return f"{100 * share['share']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def render_verification_page(results: VerificationResults) -> str:
-    """`verify.md`: what must hold, then the tables; shares in percent, with binomial 95 % intervals."""
-    environment = results["environment"]
-    made = f"`{environment['command']}` on {environment['machine']} in {format_seconds(environment['seconds'])} s"
-    claims = [[row["claim"], _format_worst(row), "yes" if row["holds"] else "**no**"] for row in results["checks"]]
-    alarms = [
-        [entry["process"], *_format_sizes(entry), *(format_share(entry[field]) for field in _FALSE_VERDICT_HEADINGS)]
-        for entry in results["false_verdicts"]
+    """Returns `verify.md`: the requirements, then the tables; shares in percent, with binomial 95 % intervals."""
+    requirements = [
+        Column("requirement", lambda check: check["claim"], "left"),
+        Column("worst value", _format_worst),
+        Column("holds", lambda check: "yes" if check["holds"] else "**no**", "left"),
     ]
-    gaps = [point["gap"] for point in results["power"][0]["curve"]]
-    powers = [
-        [entry["process"], *_format_sizes(entry), *(format_share(point["better"]) for point in entry["curve"])]
-        for entry in results["power"]
+    gaps = [100 * point["gap"] for point in results["power"][0]["curve"]]
+    power = [Column(f"{gap:g}", partial(_format_power, index)) for index, gap in enumerate(gaps)]
+    differences = [
+        Column("quantity and peer", lambda item: item[0], "left"),
+        Column("difference", lambda item: f"{item[1]:.1e}"),
     ]
-    covers = [
-        [entry["process"], *_format_sizes(entry), *(format_share(entry[name]) for name in COVERAGE_HEADINGS)]
-        for entry in results["coverage"]
-    ]
-    sizes = ("simulated", "seeds", "examples")
-    return (
-        "\n\n".join(
-            [
-                f"Simulated experiments of known truth, judged by the code that `compare.py` uses. Made by {made}.",
-                format_markdown_table(("what must hold", "worst found", "holds"), "lrl", claims),
-                "**False verdicts, %**",
-                format_markdown_table((*sizes, *_FALSE_VERDICT_HEADINGS.values()), "lrrrrr", alarms),
-                "**Power: a verdict of better, %, by the true gap in points**",
-                format_markdown_table((*sizes, *(f"{100 * gap:g}" for gap in gaps)), "lrr" + "r" * len(gaps), powers),
-                "**Coverage of 95 % intervals, %**",
-                format_markdown_table((*sizes, *COVERAGE_HEADINGS.values()), "lrrrrrr", covers),
-                *_agreement_table(results),
-                _NOTES,
-            ]
-        )
-        + "\n"
+    agreement = results.get("agreement")  # only in results of version 0.1.0; now there are tests of it
+    return render_template(
+        "verification.md.j2",
+        provenance=format_provenance(results["environment"]),
+        requirements=to_markdown(Table(requirements, results["checks"])),
+        false_verdicts=_share_table(FALSE_VERDICT_HEADINGS, results["false_verdicts"]),
+        power=to_markdown(Table((*_SCENARIO_COLUMNS, *power), results["power"])),
+        coverage=_share_table(COVERAGE_HEADINGS, results["coverage"]),
+        agreement=agreement and to_markdown(Table(differences, list(agreement.items()))),
     )
 
 
-_FALSE_VERDICT_HEADINGS = {
-    "one": "one comparison",
-    "family": "family of 4",
-    "family_by_seeds_alone": "if only the test over seeds were adjusted",
-}
+def _share_table(headings: dict[str, str], entries: list[VerificationResults]) -> str:
+    shares = [Column(heading, partial(_format_field, field)) for field, heading in headings.items()]
+    return to_markdown(Table((*_SCENARIO_COLUMNS, *shares), entries))
 
 
-def _agreement_table(results: VerificationResults) -> list[str]:
-    """Differences from SciPy and scikit-learn, which results of version 0.1.0 contain; now they are tests."""
-    if "agreement" not in results:
-        return []
-    rows = [[name, f"{value:.1e}"] for name, value in results["agreement"].items()]
-    return ["**Largest difference from peers**", format_markdown_table(("quantity and peer", "difference"), "lr", rows)]
+def _format_field(field: str, entry: VerificationResults) -> str:
+    return format_share(entry[field])
+
+
+def _format_power(index: int, entry: VerificationResults) -> str:
+    return format_share(entry["curve"][index]["better"])
 
 
 def _format_worst(check: VerificationResults) -> str:
     return f"{check['worst']:.1e}" if check["claim"].startswith("agreement") else f"{100 * check['worst']:.1f} %"
 
 
-def _format_sizes(entry: VerificationResults) -> list[str]:
-    return [str(entry["seeds"]), f"{entry['examples']:,}"]
-
-
 @with_style
 def plot_power_and_coverage(results: VerificationResults) -> Figure:
-    """At the left how often a known gap gets its verdict; at the right how often the intervals hold their truth."""
+    """Plots the power by the true gap at the left and the coverage of the intervals at the right."""
     figure = make_figure(3.4)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
     _draw_power(left, results)
@@ -117,11 +102,11 @@ def _draw_power(axes: Axes, results: VerificationResults) -> None:
     axes.set_title(f"verdict better, {entry['seeds']} seeds: {entry['process']}")
     axes.set(xlabel="true gap, points of accuracy", ylabel="of experiments, %", ylim=(-3, 103))
     axes.legend(loc="lower right")
-    axes.grid(color="#eeeeee")
+    axes.grid()
 
 
 def _draw_coverage(axes: Axes, results: VerificationResults) -> None:
-    """One column per cell of seeds and examples; a mark per process."""
+    """Draws a column for each number of seeds and of examples, and a marker for each simulated process."""
     cells = list(dict.fromkeys((entry["seeds"], entry["examples"]) for entry in results["coverage"]))
     for name, colour, marker in (("percentile", NEUTRAL_COLOR, "x"), ("difference", PRIMARY_COLOR, "o")):
         places = [cells.index((entry["seeds"], entry["examples"])) for entry in results["coverage"]]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aejax.config import PretrainConfig
-from aejax.report.comparison_table import format_markdown_table
+from aejax.report.tables import format_markdown_table
 from benchmark.contenders import Contender, aejax_contenders
 from benchmark.entries import Entry, format_spread, seconds_per_unit
 from benchmark.interleaved import Log, TimedTask, Timing, TimingBudget, time_interleaved

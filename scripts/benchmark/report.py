@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from aejax.report.comparison_table import format_markdown_table
+from aejax.report.tables import format_markdown_table
 from benchmark import command, curves, encoding, logistic_path, training
 from benchmark.entries import Entry
 from benchmark.summary import summary_table

@@ -25,7 +25,7 @@ from aejax.cli import configure_cpu_devices, make_console, parse_args, run_main
 from aejax.data.memory import format_bytes
 from aejax.errors import require
 from aejax.experiments.preemption import call_before_exit
-from aejax.report.comparison_table import format_markdown_table
+from aejax.report.tables import format_markdown_table
 from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
 from benchmark.memory import SAMPLING_INTERVAL
 from benchmark.streaming import measure_streaming, train_on_large_dataset, write_synthetic_dataset

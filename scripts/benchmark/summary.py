@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aejax.report.comparison_table import format_markdown_table
+from aejax.report.tables import format_markdown_table
 from benchmark.entries import Entry, summarize_ratio
 from benchmark.training import SECONDS_KEY
 

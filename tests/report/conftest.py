@@ -3,6 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aejax.report.results import REPRESENTATION_METRIC_NAMES
+
 ACCURACY = {
     "raw": 0.954,
     "pca": 0.935,
@@ -69,3 +71,24 @@ def results() -> dict[str, Any]:
         "methods": [make_method(name, seeds=10) for name in ACCURACY],
         "comparisons": [make_comparison(method, baseline) for method in autoencoders for baseline in CONTROLS],
     }
+
+
+def make_diagnostics(names: list[str], seeds: int = 4) -> dict[str, Any]:
+    """Returns `diagnostics` of results, in which every number differs from every other."""
+    generator = np.random.default_rng(0)
+    methods: list[dict[str, Any]] = []
+    for name in names:
+        metrics = {metric: summary(generator.uniform(1, 90, seeds)) for metric in REPRESENTATION_METRIC_NAMES}
+        methods.append({"name": name, **metrics, "cka_between_seeds": 0.71})
+    matrix = generator.uniform(size=(len(names), len(names)))
+    similarity = (matrix + matrix.T) / 2
+    np.fill_diagonal(similarity, 1)
+    cka = {"methods": list(names), "paired_seeds": 3, "matrix": similarity.tolist()}
+    return {"rows": 300, "neighbours": 10, "methods": methods, "cka": cka, "seconds": 1.0}
+
+
+@pytest.fixture
+def results_with_diagnostics(results: dict[str, Any]) -> dict[str, Any]:
+    """The same run with metrics of every method's features."""
+    results["diagnostics"] = make_diagnostics(list(ACCURACY))
+    return results

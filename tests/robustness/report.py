@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from aejax.report.comparison_table import format_markdown_table
+from aejax.report.tables import format_markdown_table
 
 Row = dict[str, Any]
 

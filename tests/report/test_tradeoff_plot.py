@@ -1,4 +1,4 @@
-"""The frontier's marks are the numbers of the results."""
+"""The marks of the trade-off figure are the numbers of the results."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ def test_a_line_follows_the_first_axis_and_there_is_one_for_each_value_of_the_ot
     ]
 
 
-def test_an_error_that_is_rounding_stands_at_the_edge_and_does_not_stretch_the_axis(sweep_results):
+def test_a_rounding_error_is_drawn_at_the_edge_and_does_not_stretch_the_axis(sweep_results):
     (axes,) = plot_tradeoff(sweep_results).axes
     assert axes.get_xlim()[0] > 0.01 / ERROR_FLOOR_FACTOR / 3
     edge = next(line for line in axes.get_lines() if str(line.get_label()).startswith("the same, error below"))
@@ -101,7 +101,7 @@ def test_one_seed_has_no_intervals_and_is_drawn(sweep_results):
     assert any("by latent_dim" in label for label in drawn), drawn
 
 
-def test_where_nothing_chooses_it_is_said(sweep_results):
-    assert "the test had no say" in describe_selection(sweep_results)
-    assert "Nothing" in describe_selection({**sweep_results, "chosen": None})
+def test_the_selection_is_described(sweep_results):
+    assert "does not use test examples" in describe_selection(sweep_results)
+    assert "No point was selected" in describe_selection({**sweep_results, "chosen": None})
     plot_tradeoff({**sweep_results, "chosen": None})

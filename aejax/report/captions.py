@@ -1,0 +1,158 @@
+"""What a reader of the tables of a comparison or sweep must know: captions and warnings."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from aejax.evaluate.comparisons import EQUIVALENCE_MARGIN, MIN_SEEDS
+from aejax.report.formatting import MISSING, format_mean_ci, format_provenance, format_significant
+from aejax.report.results import Results, count_seeds, diverged_seeds, finite_or_none, is_permuted
+
+CALIBRATION_CAPTION = (
+    "Balanced accuracy is the mean of the accuracies of all classes. Calibration error is the mean distance between "
+    "confidence and accuracy in 15 bins of equal width (Guo et al. 2017). The worst class is the one of lowest "
+    "accuracy. All are means over seeds; `results.json` has every seed and every class."
+)
+_CODE_METRICS = (
+    "Variance explained: the share of the test examples' variance that their reconstructions explain. Nonzero units: "
+    "mean number per test example. Dead units: zero for every training example. Active units: variance above 0.01."
+)
+_KNN = "knn predicts the probabilities (votes + 1) / (k + classes), so its NLL is coarse for small k."
+
+
+def dataset_caption(results: Results, n_seeds: int) -> str:
+    """Returns the sizes of the splits, the number of labels, and what intervals and p-values refer to."""
+    dataset = results["dataset"]
+    refers = results.get("interval", "the mean over the seeds")
+    sentences = [
+        f"{dataset['name']}: {dataset['n_train']:,} training, {dataset['n_valid']:,} validation"
+        f" and {dataset['n_test']:,} test examples; {n_seeds} {'seed' if n_seeds == 1 else 'seeds'}.",
+        *_label_sentences(dataset),
+        f"Accuracy and NLL are on the test examples; [brackets] are 95 % intervals of {refers}.",
+        *_test_sentences(results, n_seeds),
+    ]
+    return " ".join(sentences)
+
+
+def results_caption(results: Results) -> str:
+    """Returns the caption of a comparison: its data, its columns, and the command, machine and time that it took."""
+    methods = results["methods"]
+    sentences = [
+        dataset_caption(results, count_seeds(results)),
+        _CODE_METRICS if any(method.get("measures") for method in methods) else "",
+        _KNN if any(method.get("neighbours") for method in methods) else "",
+        format_provenance(results["environment"]),
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def representation_caption(results: Results) -> str:
+    """Returns the caption of the metrics of representations."""
+    rows, n_test = results["diagnostics"]["rows"], results["dataset"]["n_test"]
+    which = f"all {rows:,} test examples" if rows == n_test else f"{rows:,} of {n_test:,} test examples, evenly spaced"
+    return (
+        f"Diagnostics of the features of {which}, means over seeds; verdicts do not use them. Effective rank is of "
+        "centred features, RankMe of uncentred ones; intrinsic dimension is estimated by TwoNN. Alignment (mean "
+        "squared distance within a class) and uniformity are on the unit sphere: lower values mean closer classes and "
+        f"more uniform features. Purity is the share of the {results['diagnostics']['neighbours']} nearest neighbours "
+        "that have the same class, by Euclidean distance of standardised features. Dead units are zero for each of "
+        "these examples; active units have a variance above 0.01. CKA is linear and debiased; "
+        f"{MISSING} marks what is undefined."
+    )
+
+
+def _label_sentences(dataset: Results) -> list[str]:
+    """Describes the label budget and the removed duplicates, if there are any."""
+    sentences = []
+    train, valid = (dataset.get(f"n_labelled_{split}") for split in ("train", "valid"))
+    if train is not None and valid is not None and train + valid < dataset["n_train"] + dataset["n_valid"]:
+        sentences.append(
+            f"Classifiers used {train + valid:,} labels: {train:,} for training, {valid:,} for validation."
+        )
+    if dropped := (dataset.get("duplicates") or {}).get("dropped"):
+        sentences.append(f"Removed from training and validation: {dropped:,} equal to a test example.")
+    return sentences
+
+
+def _test_sentences(results: Results, n_seeds: int) -> list[str]:
+    """Describes the columns of the comparisons, in results that have a margin."""
+    comparisons, margin = results["comparisons"], results.get("margin")
+    if not comparisons or margin is None:
+        return []
+    refers = results.get("intervals", {}).get("ci95_seeds")
+    sentences = [f"Over seeds alone: {refers}."] if refers else []
+    sentences += [
+        f"p: {comparisons[0]['test']}; p crossed: for the interval over seeds and examples. Both are adjusted by Holm "
+        "over the comparisons of one autoencoder; better and worse require both below .05.",
+        f"Equivalence margin: {100 * margin:g} points of accuracy.",
+    ]
+    family = max(Counter(comparison["method"] for comparison in comparisons).values())
+    if n_seeds > 1 and 2 * family / 2**n_seeds >= 0.05:
+        required = math.ceil(math.log2(2 * family / 0.05))
+        sentences.append(f"With {family} comparisons of one autoencoder, p below .05 requires {required} seeds.")
+    return sentences
+
+
+def collect_warnings(dataset: Results, methods: Sequence[Results]) -> list[str]:
+    """Returns a line for each problem of the data or of a method; none if there is no problem."""
+    n_seeds = len(methods[0]["test_accuracy"]["per_seed"])
+    lines = _duplicate_warnings(dataset)
+    for method in methods:
+        problems = [*_leakage_problems(method, dataset.get("majority_share"), n_seeds), *_training_problems(method)]
+        lines += [f"{method['name']}: {problem}" for problem in problems]
+    return lines
+
+
+def _duplicate_warnings(dataset: Results) -> list[str]:
+    count = (dataset.get("duplicates") or {}).get("train_test")
+    what = f"{count:,} training or validation {'example equals' if count == 1 else 'examples equal'}" if count else ""
+    return [f"{dataset['name']}: {what} a test example; `--duplicates drop` removes them."] if count else []
+
+
+def _leakage_problems(method: Results, chance: float | None, n_seeds: int) -> list[str]:
+    """Accuracy above chance with permuted labels, which shows that test labels were used."""
+    accuracy = method["test_accuracy"]
+    low = finite_or_none((accuracy["ci95"] or [None])[0])
+    if not is_permuted(method) or chance is None or low is None or n_seeds < MIN_SEEDS:
+        return []
+    if low <= chance + EQUIVALENCE_MARGIN:
+        return []
+    return [
+        f"accuracy {format_mean_ci(accuracy, scale=100, decimals=2)} % with permuted labels, above the "
+        f"{100 * chance:.2f} % of the most frequent class: test labels leak."
+    ]
+
+
+def _training_problems(method: Results) -> list[str]:
+    """Diverged seeds, probes that did not converge, and penalties at or beyond the edge of their grid."""
+    probe, problems = method["probe"] or {}, []
+    if diverged := diverged_seeds(method):
+        when = ", ".join(f"{seed} (epoch {epoch})" for seed, epoch in diverged.items())
+        n_seeds = len(method["test_accuracy"]["per_seed"])
+        problems.append(f"{len(diverged)} of {n_seeds} seeds diverged: {when}.")
+    if unconverged := _seeds_where(done is not None and not done for done in probe.get("converged") or ()):
+        gap = f", gap up to {_format_largest(probe['gap'], unconverged)} of the objective" if "gap" in probe else ""
+        norm = _format_largest(probe["gradient_norm"], unconverged)
+        problems.append(
+            f"the probe did not converge for {_format_seeds(unconverged)}; gradient norm up to {norm}{gap}."
+        )
+    if is_permuted(method):  # for labels without meaning the strongest penalty is best
+        return problems
+    if edge := _seeds_where(probe.get("grid_edge") or ()):
+        problems.append(f"the probe's best L2 lies at the edge of its grid for {_format_seeds(edge)}.")
+    if extended := _seeds_where(probe.get("grid_extended") or ()):
+        problems.append(f"the probe's grid of L2 was extended beyond its edge for {_format_seeds(extended)}.")
+    return problems
+
+
+def _seeds_where(flags: Iterable[bool | None]) -> list[int]:
+    return [seed for seed, flag in enumerate(flags) if flag]
+
+
+def _format_largest(values: Sequence[float | None], seeds: Sequence[int]) -> str:
+    finite = [value for seed in seeds if (value := finite_or_none(values[seed])) is not None]
+    return format_significant(max(finite, default=None))
+
+
+def _format_seeds(seeds: list[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"

@@ -1,0 +1,242 @@
+"""The tables of a comparison: the numbers of `results.json`, its warnings, and what fits a terminal."""
+
+import copy
+import io
+
+import pytest
+from rich.console import Console
+
+from aejax.evaluate.representation import REPRESENTATION_METRICS
+from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal, representation_table
+from aejax.report.formatting import (
+    MISSING,
+    format_mean_ci,
+    format_p_value,
+    format_points,
+    format_seconds,
+    format_significant,
+)
+from aejax.report.results import REPRESENTATION_METRIC_NAMES
+from aejax.report.tables import format_markdown_table
+
+
+def cells(markdown, *leading):
+    """Returns the cells of the one table row that begins with these."""
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in markdown.splitlines() if "|" in line]
+    (row,) = [row for row in rows if tuple(row[: len(leading)]) == leading and len(row) > 3]
+    return row
+
+
+def render_terminal(results, **options):
+    console = Console(record=True, width=100, file=io.StringIO(), **options)
+    console.print(render_comparison_terminal(results))
+    return console.export_text(styles=bool(options))
+
+
+def test_every_method_has_a_row_with_its_numbers(results):
+    table = render_comparison_markdown({**results, "comparisons": []})
+    for method in results["methods"]:
+        row = cells(table, method["name"])
+        assert row[1] == str(method["features"])
+        accuracy = method["test_accuracy"]
+        mean, low, high = (float(part.strip("[],")) for part in row[2].split())
+        assert mean == pytest.approx(100 * accuracy["mean"], abs=0.00501)
+        assert [low, high] == pytest.approx([100 * bound for bound in accuracy["ci95"]], abs=0.00501)
+        assert float(row[3].split()[0]) == pytest.approx(method["test_nll"]["mean"], abs=0.000501)
+        assert row[5:] == ["1.2", "8.7", "0.6"]
+
+
+def test_every_comparison_has_a_row_with_its_numbers(results):
+    table = render_comparison_markdown(results)
+    for comparison in results["comparisons"]:
+        row = cells(table, comparison["method"], comparison["baseline"])
+        assert float(row[2]) == pytest.approx(100 * comparison["mean_difference"], abs=0.00501)
+        assert row[4:] == ["0.040", comparison["verdict"]]
+
+
+def test_markdown_escapes_bars_and_aligns_columns():
+    lines = format_markdown_table(("name", "value"), "lr", [("a|b", "1"), ("c", "2")]).splitlines()
+    assert lines[1] == "| :--- | ---: |"
+    assert {line.replace("\\|", "").count("|") for line in lines} == {3}
+
+
+def test_the_caption_names_data_seeds_command_machine_and_time(results):
+    table = render_comparison_markdown(results)
+    for part in ("1,293 training", "144 validation", "360 test", "10 seeds", "`python scripts/compare.py --dataset"):
+        assert part in table
+    assert "AMD EPYC, 2 cores in 41.2 s" in table
+    assert "Made" not in render_comparison_markdown({**results, "environment": {}})
+
+
+@pytest.mark.parametrize(
+    ("damage", "warning"),
+    [
+        (lambda method: method["diverged_epoch"].__setitem__(0, 0), "1 of 10 seeds diverged: 0 (epoch 0)"),
+        (lambda method: method["probe"]["converged"].__setitem__(4, False), "did not converge for seed 4;"),
+        (lambda method: method["probe"].update(grid_edge=[True] * 2 + [False] * 8), "its grid for seeds 0, 1."),
+        (lambda method: method["probe"].update(grid_extended=[False, True]), "extended beyond its edge for seed 1."),
+    ],
+    ids=["diverged", "unconverged probe", "grid edge", "grid extended"],
+)
+def test_both_tables_warn_of_a_problem_and_of_nothing_else(results, damage, warning):
+    assert "⚠" not in render_comparison_markdown(results)
+    damage(results["methods"][-1])
+    for text in (render_comparison_markdown(results), render_terminal(results)):
+        (line,) = [line for line in text.splitlines() if "⚠" in line]
+        assert "sparse-l1" in line
+        assert warning in line
+
+
+@pytest.mark.parametrize(
+    ("low", "seeds", "warns"),
+    [
+        pytest.param(0.106, 10, True, id="above chance by more than the margin"),
+        pytest.param(0.104, 10, False, id="within the margin"),
+        pytest.param(0.106, 5, False, id="too few seeds"),
+    ],
+)
+def test_accuracy_above_chance_with_permuted_labels_is_reported_as_a_leak(results, low, seeds, warns):
+    row = copy.deepcopy(results["methods"][0])
+    row["name"] = "permuted"
+    row["test_accuracy"].update(mean=low + 0.02, ci95=[low, low + 0.04])
+    row["probe"].update(grid_edge=[True] * 10)
+    results["methods"].append(row)
+    results["dataset"]["majority_share"] = 0.1
+    for method in results["methods"]:
+        method["test_accuracy"]["per_seed"] = method["test_accuracy"]["per_seed"][:seeds]
+    text = render_comparison_markdown(results)
+    assert ("test labels leak" in text) == warns
+    assert "edge of its grid" not in text  # the strongest penalty is right for labels without meaning
+
+
+def test_duplicates_and_label_budgets_are_reported(results):
+    results["dataset"].update(duplicates={"train_test": 3, "dropped": 0}, n_labelled_train=13, n_labelled_valid=10)
+    text = render_comparison_markdown(results)
+    (line,) = [line for line in text.splitlines() if "⚠" in line]
+    assert "3 training or validation examples equal a test example" in line
+    assert "23 labels: 13 for training, 10 for validation" in text
+    results["dataset"].update(duplicates={"train_test": 0, "dropped": 2}, n_labelled_train=1293, n_labelled_valid=144)
+    text = render_comparison_markdown(results)
+    assert "Removed from training and validation: 2 equal to a test example." in text
+    assert "⚠" not in text
+    assert "labels:" not in text  # every label was used
+
+
+def test_nothing_is_truncated_at_100_columns(results):
+    results["methods"][0]["features"] = 3072
+    results["methods"][4]["reconstruction_mse"]["mean"] = 1.23e-5
+    results["methods"][4]["test_nll"].update(mean=12.345, ci95=[12.341, 12.349])
+    results["methods"][4]["test_accuracy"].update(mean=1.0, ci95=[1.0, 1.0])
+    text = render_terminal(results)
+    assert "…" not in text
+    for number in ("3072", "[100.00,", "100.00]", "12.345", "12.349]", "1.23e-05", "undercomplete"):
+        assert number in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_terminal_shows_every_method_and_coloured_difference(results):
+    text = render_terminal(results)
+    for method in results["methods"]:
+        assert format_mean_ci(method["test_accuracy"], scale=100, decimals=2) in text
+    for comparison in results["comparisons"]:
+        assert f"{format_points(comparison['mean_difference'])} {comparison['verdict']}" in text
+    assert "\x1b[1;32m+0.80 better" in render_terminal(results, force_terminal=True, color_system="standard")
+
+
+def test_unknown_numbers_are_shown_as_missing_and_rendering_changes_nothing(results):
+    for method in results["methods"]:
+        method["test_accuracy"].update(mean=None, ci95=None)
+        method.update(probe=None, reconstruction_mse=None)
+        method["seconds"] = {"compile": None, "pretrain": 0.0, "probe": None}
+    for comparison in results["comparisons"]:
+        comparison.update(mean_difference=float("inf"), ci95=[None, None], p_holm=None, verdict="too few seeds")
+    before = copy.deepcopy(results)
+    assert cells(render_comparison_markdown(results), "raw")[4:] == [MISSING] * 4
+    assert cells(render_comparison_markdown(results), "denoising", "pca")[2:] == [MISSING] * 3 + ["too few seeds"]
+    assert "too few seeds" in render_terminal(results)
+    assert results == before
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (format_points(-0.00001), "+0.00"),
+        (format_points(0.0042), "+0.42"),
+        (format_p_value(0.0009), "<0.001"),
+        (format_p_value(None), MISSING),
+        (format_significant(0.012), "0.0120"),
+        (format_significant(123.4), "123"),
+        (format_significant(float("inf")), MISSING),
+        (format_seconds(0.04), "<0.1"),
+        (format_seconds(1234.5), "1234"),
+    ],
+)
+def test_numbers_have_the_digits_of_their_quantity(text, expected):
+    assert text == expected
+
+
+@pytest.fixture
+def calibrated(results):
+    """The results with the fields that version 0.1.0 added."""
+    results["dataset"]["class_names"] = ["zero", "one", "two"]
+    results["margin"] = 0.01
+    results["intervals"] = {"ci95": "both", "ci95_seeds": "other seeds"}
+    for method in results["methods"]:
+        mean = 0.95 if method["name"] == "raw" else 0.9
+        for name in ("balanced_accuracy", "calibration_error", "brier"):
+            method[name] = {"per_seed": [mean], "mean": mean / 2, "ci95": None}
+        method["per_class_accuracy"] = {"per_seed": [[0.9, mean - 0.3, None]], "mean": [0.9, mean - 0.3, None]}
+        method["failed_seeds"] = []
+    for comparison in results["comparisons"]:
+        comparison |= {"ci95_seeds": [0.001, 0.002], "p_crossed_holm": 0.03, "test": "sign-flip over seeds"}
+    return results
+
+
+def test_the_calibration_table_names_the_worst_class_and_failed_seeds(calibrated):
+    calibrated["methods"][0]["failed_seeds"] = [3, 7]
+    for text in (render_comparison_markdown(calibrated), render_terminal(calibrated)):
+        (row,) = [line for line in text.splitlines() if line.strip("| ").startswith("raw") and "one" in line]
+        for part in ("47.50", "65.00", "10.5", "3, 7"):  # balanced accuracy, that of class one, seconds, seeds
+            assert part in row
+        assert "…" not in text
+    calibrated["methods"][0]["per_class_accuracy"]["mean"] = [None, None, None]
+    (row,) = [line for line in render_comparison_markdown(calibrated).splitlines() if line.startswith("| raw | 47.50")]
+    assert row.split(" | ")[4:6] == [MISSING, MISSING]
+
+
+def test_intervals_over_seeds_and_crossed_p_values_have_columns_where_they_exist(calibrated):
+    table = render_comparison_markdown(calibrated)
+    assert cells(table, "denoising", "pca")[4:7] == ["[+0.10, +0.20]", "0.040", "0.030"]
+    for part in (
+        "Over seeds alone: other seeds.",
+        "p: sign-flip over seeds; p crossed",
+        "Equivalence margin: 1 points",
+    ):
+        assert part in table
+    for comparison in calibrated["comparisons"]:
+        del comparison["ci95_seeds"], comparison["p_crossed_holm"]
+    assert len(cells(render_comparison_markdown(calibrated), "denoising", "pca")) == 6
+
+
+@pytest.mark.parametrize(("seeds", "too_few"), [(10, False), (7, True)])
+def test_the_caption_names_the_seeds_that_a_family_of_comparisons_requires(calibrated, seeds, too_few):
+    for method in calibrated["methods"]:
+        method["test_accuracy"]["per_seed"] = method["test_accuracy"]["per_seed"][:seeds]
+    sentence = "With 4 comparisons of one autoencoder, p below .05 requires 8 seeds."
+    assert (sentence in render_comparison_markdown(calibrated)) == too_few
+
+
+def test_the_representation_table_has_the_means_of_every_metric(results_with_diagnostics):
+    assert tuple(REPRESENTATION_METRICS) == REPRESENTATION_METRIC_NAMES
+    results = results_with_diagnostics
+    text = render_comparison_markdown(results)
+    for method, row in zip(results["diagnostics"]["methods"], representation_table(results).rows(), strict=True):
+        name, *metrics, between_seeds = [cell.text for cell in row]
+        assert f"| {name} | {' | '.join(metrics)} | {between_seeds} |" in text
+        assert (name, between_seeds) == (method["name"], "0.71")
+        expected = [method[name]["mean"] * (100 if name == "knn_purity" else 1) for name in REPRESENTATION_METRIC_NAMES]
+        assert [float(cell) for cell in metrics] == pytest.approx(expected, abs=0.0501)
+    assert "300 of 360 test examples" in text
+    assert "verdicts do not use them" in text
+    del results["diagnostics"]
+    assert text.startswith(render_comparison_markdown(results).rstrip("\n"))

@@ -1,0 +1,102 @@
+import json
+import re
+
+import pytest
+
+from aejax.errors import InputError
+from aejax.report.__main__ import main
+from aejax.report.comparison_table import render_comparison_markdown
+from aejax.report.index import render_index
+
+
+@pytest.fixture
+def folder(tmp_path, results):
+    """Two runs, one of them with two figures, and a folder that is not a run."""
+    for name in ("digits", "my wine"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps(results))
+    (tmp_path / "my wine" / "accuracy.png").touch()
+    (tmp_path / "my wine" / "codes.png").touch()
+    (tmp_path / "notes").mkdir()
+    return tmp_path
+
+
+def test_every_run_has_a_summary_row_that_links_to_its_section(folder, results):
+    page = render_index(folder)
+    for name, anchor in (("digits", "digits"), ("my wine", "my-wine")):
+        assert f"\n## {name}\n" in page
+        headline = next(line for line in page.splitlines() if line.startswith(f"| [{name}](#{anchor})"))
+        assert "supervised, 97.1" in headline
+        assert "denoising, 95.5" in headline
+        assert headline.endswith("| -1.50 | [-1.80, -1.10] | worse |")
+    assert page.count(render_comparison_markdown(results).rstrip("\n")) == 2
+    assert "notes" not in page
+
+
+def test_only_figures_that_exist_are_shown(folder):
+    shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", render_index(folder))
+    assert shown == ["my%20wine/accuracy.png", "my%20wine/codes.png"]
+
+
+def test_a_run_without_autoencoders_has_no_difference(folder, results):
+    results["methods"], results["comparisons"] = results["methods"][:4], []
+    (folder / "digits" / "results.json").write_text(json.dumps(results))
+    headline = next(line for line in render_index(folder).splitlines() if line.startswith("| [digits]"))
+    assert headline.endswith("| — | — | — | — |")
+
+
+def test_results_of_another_kind_are_shown_by_their_own_table(folder):
+    (folder / "speed").mkdir()
+    content = {"kind": "benchmark", "schema": 7, "environment": {"command": "time it", "machine": "abacus"}}
+    (folder / "speed" / "results.json").write_text(json.dumps(content))
+    (folder / "speed" / "table.md").write_text("| fast |\n")
+    section = render_index(folder).split("## speed")[1]
+    assert "Kind: benchmark. Made by `time it` on abacus." in section
+    assert "| fast |" in section
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [("{", "cannot be read as JSON"), ("[]", "expected a JSON object, found list"), ('{"schema": 2}', "expected 1")],
+)
+def test_a_damaged_file_is_named_in_one_line(folder, content, problem):
+    path = folder / "digits" / "results.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=problem) as raised:
+        render_index(folder)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert "\n" not in str(raised.value)
+
+
+def test_the_command_writes_the_same_page_every_time(folder, capsys):
+    assert main([str(folder)]) == 0
+    first = (folder / "README.md").read_bytes()
+    assert capsys.readouterr().out.strip() == str(folder / "README.md")
+    assert main([str(folder)]) == 0
+    assert (folder / "README.md").read_bytes() == first
+    assert str(folder) not in first.decode()
+
+
+def test_a_missing_folder_is_an_error_of_one_line_and_status_2(tmp_path, capsys):
+    assert main([str(tmp_path / "absent")]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert "absent: no such folder" in message
+    assert message.count("\n") == 1
+
+
+def test_explorations_are_linked_by_their_titles(folder):
+    assert "Explorations" not in render_index(folder)
+    (folder / "explore vae").mkdir()
+    (folder / "explore vae" / "explore.json").write_text('{"method": "vae", "dataset": {"name": "mnist"}}')
+    assert "- [vae on mnist](explore%20vae/explore.md)" in render_index(folder)
+
+
+def test_the_title_of_a_standalone_page_gives_way_to_its_folder_and_headings_move_down(folder):
+    (folder / "stream").mkdir()
+    (folder / "stream" / "stream.md").write_text("# Title\n\ntext\n\n## Part\n\nmore\n")
+    assert "## stream\n\ntext\n\n### Part\n\nmore\n\n" in render_index(folder)
+
+
+def test_the_page_of_an_empty_folder_has_a_note(tmp_path):
+    assert "No comparisons here yet" in render_index(tmp_path)

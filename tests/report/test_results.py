@@ -1,0 +1,74 @@
+"""Reading results: damaged fields are named, and roles decide what is a control."""
+
+import copy
+
+import pytest
+
+from aejax.errors import InputError
+from aejax.report.results import best_method, is_control, is_permuted, validate_results, with_roles
+
+
+def add_method(results, name, role, accuracy, **fields):
+    method = copy.deepcopy(results["methods"][0]) | {"name": name, "role": role} | fields
+    method["test_accuracy"]["mean"] = accuracy
+    results["methods"].append(method)
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda results: results.update(schema=2), "schema 2, expected 1"),
+        (lambda results: results.pop("methods"), "without methods"),
+        (lambda results: results["methods"].clear(), "methods: none"),
+        (lambda results: results["methods"][2].pop("test_nll"), r"methods\[2\]: without test_nll"),
+        (lambda results: results["methods"][0].update(test_accuracy=0.9), r"methods\[0\].test_accuracy: expected an"),
+        (lambda results: results["methods"][0]["test_accuracy"].update(ci95=[0.9]), r"ci95: expected \[low, high\]"),
+        (lambda results: results["methods"][0]["test_nll"].update(per_seed=["0.9"]), "one number or null per seed"),
+        (lambda results: results["methods"][1].update(measures={"l0": {}}), r"methods\[1\].measures.l0: without"),
+        (lambda results: results["comparisons"][3].pop("verdict"), r"comparisons\[3\]: without verdict"),
+        (lambda results: results["dataset"].pop("n_test"), "dataset: without n_test"),
+        (lambda results: results["diagnostics"].pop("cka"), "diagnostics: without cka"),
+        (
+            lambda results: results["diagnostics"]["methods"][0]["rankme"].pop("ci95"),
+            r"diagnostics.methods\[0\].rankme: without ci95",
+        ),
+    ],
+)
+def test_a_missing_or_wrong_field_is_named(results_with_diagnostics, tmp_path, damage, problem):
+    path = tmp_path / "results.json"
+    validate_results(results_with_diagnostics, path)
+    damage(results_with_diagnostics)
+    with pytest.raises(InputError, match=problem) as raised:
+        validate_results(results_with_diagnostics, path)
+    message = str(raised.value)
+    assert message.startswith(f"{path}: ")
+    assert message.endswith("again with --overwrite, or move the folder away")
+    assert "\n" not in message
+
+
+def test_roles_decide_what_is_a_control_whatever_the_name(results):
+    add_method(results, "knn-denoising", "autoencoder", 0.99, neighbours={"k": [5]})
+    add_method(results, "raw-clip", "external", 0.98)
+    add_method(results, "permuted-denoising", "control", 0.99)
+    assert best_method(results, control=False)["name"] == "raw-clip"
+    assert best_method(results, control=True)["name"] == "supervised"
+    assert [method["name"] for method in results["methods"] if is_permuted(method)] == ["permuted-denoising"]
+    results["methods"][1]["test_accuracy"]["mean"] = 0.99
+    results["methods"][-2]["test_accuracy"]["mean"] = float("nan")
+    assert best_method(results, control=True)["name"] == "pca"
+    assert best_method(results, control=False)["name"] == "denoising"
+
+
+def test_results_of_version_0_1_0_have_the_roles_of_their_names(results):
+    names = ("knn", "knn-denoising", "random-projection", "random-conv", "permuted-conv", "undercomplete + head")
+    for name in names:
+        add_method(results, name, None, 0.9)
+    for method in results["methods"]:
+        del method["role"]
+    before = copy.deepcopy(results)
+    controls = {method["name"] for method in with_roles(results)["methods"] if is_control(method)}
+    assert controls == {
+        "raw", "pca", "random", "supervised", "knn", "random-projection", "random-conv", "permuted-conv",
+    }  # fmt: skip
+    assert results == before
+    assert with_roles({"methods": [{"name": "raw", "role": "external"}]})["methods"][0]["role"] == "external"
