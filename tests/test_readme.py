@@ -1,10 +1,12 @@
-"""The README and the results page cannot drift from what produced them."""
+"""The README and the pages under results/ agree with the numbers from which they are made."""
 
 import functools
 import io
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benchmark.summary import summary_table
@@ -14,10 +16,13 @@ from aejax.autoencoders.registry import KINDS
 from aejax.config import CompareConfig, DataConfig, TrainConfig
 from aejax.experiments.compare import compare
 from aejax.methods import METHODS, autoencoder_method
+from aejax.report.analysis_page import render_analysis_page
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.index import render_index
-from aejax.report.replication import ledger_headline
+from aejax.report.replication import ledger_headline, render_ledger_page
 from aejax.report.results import read_results, with_roles
+from aejax.report.sweep_table import render_sweep_markdown
+from aejax.report.verification_page import render_verification_page
 from tests.robustness.report import promises_table
 
 ROOT = Path(__file__).parents[1]
@@ -31,8 +36,32 @@ def test_the_readme_has_the_two_commands_that_ci_runs():
     assert commands[1].endswith("-m pytest")
 
 
-def test_the_results_page_is_what_the_results_make():
+def test_the_results_page_is_rendered_from_the_committed_results():
     assert (ROOT / "results" / "README.md").read_text() == render_index(ROOT / "results")
+
+
+PAGES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+    "explore.json": ("explore.md", render_analysis_page),
+    "ledger.json": ("ledger.md", render_ledger_page),
+    "verify.json": ("verify.md", render_verification_page),
+}
+RESULTS_TABLES = {
+    "compare": lambda results: render_comparison_markdown(with_roles(results)),
+    "sweep": render_sweep_markdown,
+}
+
+
+def test_every_page_of_a_run_is_rendered_from_its_committed_numbers():
+    expected = {}
+    for path in (ROOT / "results").glob("*/*.json"):
+        content = json.loads(path.read_text())
+        if path.name in PAGES:
+            name, render = PAGES[path.name]
+            expected[path.with_name(name)] = render(content)
+        elif path.name == "results.json" and content.get("kind", "compare") in RESULTS_TABLES:
+            expected[path.with_name("table.md")] = RESULTS_TABLES[content.get("kind", "compare")](content)
+    assert len(expected) >= 25
+    assert [path for path, text in expected.items() if path.read_text() != text] == []
 
 
 def test_every_committed_result_names_its_command_machine_and_seconds():
@@ -43,7 +72,7 @@ def test_every_committed_result_names_its_command_machine_and_seconds():
         assert environment["seconds"] > 0, path
 
 
-def test_the_readmes_table_is_the_committed_one():
+def test_the_readmes_comparison_is_the_committed_one():
     table = render_comparison_markdown(with_roles(read_results(ROOT / "results" / "digits" / "results.json")))
     rows = [line for line in table.splitlines() if line.startswith("|")]
     assert rows
@@ -61,7 +90,7 @@ def test_the_readmes_speeds_are_the_committed_ones():
     assert summary_table(measured["workloads"]) in README
 
 
-def test_the_readmes_costs_of_streams_are_the_committed_ones():
+def test_the_readmes_stream_rates_are_the_committed_ones():
     found = json.loads((ROOT / "results" / "stream" / "stream.json").read_text())
     entries, text = found["mnist"]["entries"], README.split("### Data larger than memory")[1].split("\n## ")[0]
     shown = ["npy, windows of 16384", "array_record, windows of 16384", "array_record, one window"]
@@ -70,7 +99,7 @@ def test_the_readmes_costs_of_streams_are_the_committed_ones():
     assert f"held {found['large']['memory']['resident_peak'] / 2**30:.1f} GiB at its highest" in " ".join(text.split())
 
 
-def test_the_readmes_seconds_and_memory_of_whole_commands_are_the_committed_ones():
+def test_the_readmes_command_times_and_memory_are_the_committed_ones():
     found = json.loads((ROOT / "results" / "benchmark-commands" / "results.json").read_text())
     of = {entry["name"]: entry["contenders"][0] for entry in found["workloads"]}
     text = " ".join(README.split())
@@ -78,14 +107,14 @@ def test_the_readmes_seconds_and_memory_of_whole_commands_are_the_committed_ones
     assert f"on MNIST held {of['memory-mnist']['peak_memory_bytes'] / 1e9:.2f} GB at its highest" in text
 
 
-def test_the_readmes_promises_have_the_committed_figures():
+def test_the_readmes_robustness_table_is_the_committed_one():
     found = json.loads((ROOT / "results" / "faults" / "faults.json").read_text())
     saves = json.loads((ROOT / "results" / "saves" / "saves.json").read_text())
     assert promises_table(found, saves) in README
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
-def test_every_link_of_the_readme_leads_somewhere(target):
+def test_every_relative_link_of_the_readme_exists(target):
     assert (ROOT / target).exists()
 
 
@@ -99,7 +128,7 @@ def test_every_flag_in_the_readme_exists():
         assert re.search(rf"^    {name}\b", known, flags=re.MULTILINE), f"--{flag}"
 
 
-def test_the_readmes_kind_of_ones_own_trains_as_it_stands(monkeypatch, tmp_path):
+def test_the_readmes_custom_kind_trains(monkeypatch, tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     code = next(block for block in blocks if "-> AutoencoderSpec" in block)
     names: dict = {}

@@ -1,4 +1,4 @@
-"""The charts of an exploration: which examples an autoencoder finds strange, and what its codes save."""
+"""The charts of an exploration: AUROC of anomaly scores, and PSNR by the size of stored codes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from aejax.report.drawing import embolden
 from aejax.report.style import (
     FIGURE_WIDTH,
     NEUTRAL_COLOR,
@@ -21,7 +22,7 @@ from aejax.report.style import (
 
 __all__ = ["plot_auroc", "plot_rate_distortion", "save_figure"]
 
-# Colour and marker of each series of a rate-distortion chart, and where its labels stand in points.
+# Color and marker of each series of a rate-distortion chart, and the offset of its labels in points.
 _SERIES_STYLES = ((PRIMARY_COLOR, "o", (0, 6), "center"), (SECONDARY_COLOR, "s", (-6, -3), "right"))
 
 
@@ -35,7 +36,7 @@ def plot_auroc(
     errors: Float[np.ndarray, " n"],
     is_anomalous: Bool[np.ndarray, " n"],
 ) -> Figure:
-    """How well each score finds a class that was held out; at the right the autoencoder's errors for the first class.
+    """Plots the AUROC of each score for held-out classes, and the autoencoder's errors for the first of them.
 
     Args:
         auroc: AUROC for each held-out class and score.
@@ -48,12 +49,11 @@ def plot_auroc(
     """
     figure = make_figure(1.1 + 0.34 * max(len(scores), 4))
     left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
-    for row, mine in enumerate(is_autoencoder_score):
-        _draw_auroc(left, row, auroc[:, row], intervals[:, row], PRIMARY_COLOR if mine else NEUTRAL_COLOR)
+    for row, own_score in enumerate(is_autoencoder_score):
+        _draw_auroc(left, row, auroc[:, row], intervals[:, row], PRIMARY_COLOR if own_score else NEUTRAL_COLOR)
     labels = [f"{name} {mean:.3f}" for name, mean in zip(scores, auroc.mean(axis=0), strict=True)]
     left.set_yticks(range(len(scores)), labels)
-    for label, mine in zip(left.get_yticklabels(), is_autoencoder_score, strict=True):
-        label.set_fontweight("bold" if mine else "normal")
+    embolden(left.get_yticklabels(), is_autoencoder_score)
     left.set(ylim=(len(scores) - 0.4, -0.6), xlim=(min(0.48, float(auroc.min()) - 0.03), 1.01))
     left.axvline(0.5, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2)
     left.set_xlabel("AUROC: each class and the mean" if len(classes) > 1 else "AUROC and its 95 % interval")
@@ -63,7 +63,9 @@ def plot_auroc(
 
 
 def _describe_classes(classes: Sequence[str]) -> str:
-    return f"class {classes[0]}, held out" if len(classes) == 1 else f"each of {len(classes)} classes, held out in turn"
+    return (
+        f"class {classes[0]}, held out" if len(classes) == 1 else f"each of {len(classes)} classes, each held out once"
+    )
 
 
 def _draw_auroc(
@@ -71,25 +73,25 @@ def _draw_auroc(
     row: int,
     auroc: Float[np.ndarray, " class"],
     intervals: Float[np.ndarray, "class 2"],
-    colour: str,
+    color: str,
 ) -> None:
     if len(auroc) == 1:
-        axes.plot(intervals[0], [row, row], color=colour, linewidth=4, alpha=0.45, solid_capstyle="butt")
+        axes.plot(intervals[0], [row, row], color=color, linewidth=4, alpha=0.45, solid_capstyle="butt")
     else:
-        axes.scatter(auroc, np.full(len(auroc), row), s=14, color=colour, alpha=0.45, linewidths=0)
-    axes.plot(auroc.mean(), row, "|", color=colour, markersize=11, markeredgewidth=2)
+        axes.scatter(auroc, np.full(len(auroc), row), s=14, color=color, alpha=0.45, linewidths=0)
+    axes.plot(auroc.mean(), row, "|", color=color, markersize=11, markeredgewidth=2)
 
 
 def _draw_histogram(axes: Axes, errors: Float[np.ndarray, " n"], anomalous: Bool[np.ndarray, " n"], name: str) -> None:
     last = float(np.quantile(errors, 0.995)) or 1.0
     edges = np.linspace(0, last, 31).tolist()
-    for chosen, label, colour in (
+    for chosen, label, color in (
         (~anomalous, "other classes", PRIMARY_COLOR),
         (anomalous, f"class {name}, never seen", SECONDARY_COLOR),
     ):
         count = int(chosen.sum())
         shares = np.full(count, 100 / max(count, 1))
-        axes.hist(np.minimum(errors[chosen], last), edges, weights=shares, color=colour, alpha=0.55, label=label)
+        axes.hist(np.minimum(errors[chosen], last), edges, weights=shares, color=color, alpha=0.55, label=label)
     axes.set_xlabel("reconstruction MSE (last bar: and above)")
     axes.set_ylabel("test examples of each, %")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, handlelength=1)
@@ -103,7 +105,7 @@ def plot_rate_distortion(
     pca_bits: int,
     unit: str,
 ) -> Figure:
-    """What comes back, by the size of what is stored.
+    """Plots PSNR by the size of the stored code.
 
     Args:
         points: by series, at most two, rate, PSNR in dB and bits per number, which are written beside each point.
@@ -117,18 +119,17 @@ def plot_rate_distortion(
     label = f"PCA of any size, {pca_bits} bits per component"
     axes.plot(*np.transpose(pca_curve), color=NEUTRAL_COLOR, linewidth=1, label=label, zorder=1)
     axes.plot(*np.transpose(pca_points), "^", color=TEXT_COLOR, markersize=5, label="PCA of the same sizes", zorder=2)
-    for (name, series), (colour, marker, offset, side) in zip(points.items(), _SERIES_STYLES, strict=False):
+    for (name, series), (color, marker, offset, side) in zip(points.items(), _SERIES_STYLES, strict=False):
         rates, decibels, _ = zip(*series, strict=True)
-        axes.plot(rates, decibels, marker, color=colour, markersize=6, markeredgecolor="white", label=name, zorder=3)
+        axes.plot(rates, decibels, marker, color=color, markersize=6, markeredgecolor="white", label=name, zorder=3)
         place: dict[str, Any] = {"textcoords": "offset points", "xytext": offset, "ha": side}
         for rate, decibel, bits in series:
-            axes.annotate(str(bits), (rate, decibel), fontsize=7, color=colour, **place)
+            axes.annotate(str(bits), (rate, decibel), fontsize=7, color=color, **place)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:.3g}")
     axes.set_xlabel(f"{unit}, logarithmic; beside the points: bits per number")
     axes.set_ylabel("PSNR of test examples, dB")
-    axes.grid(color="#eeeeee")
-    axes.set_axisbelow(True)
+    axes.grid()
     axes.margins(y=0.12)
     axes.legend(loc="best")
     return figure

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from aejax.report.results import Results, best_method, diverged_seeds, finite_or_none, is_permuted
+from aejax.report.drawing import draw_mean, draw_seeds, embolden, set_log_scale
+from aejax.report.results import Results, best_method, diverged_seeds, finite_or_none, is_control, is_permuted
 from aejax.report.style import (
     CLASS_COLORS,
     FIGURE_WIDTH,
@@ -22,6 +23,7 @@ from aejax.report.style import (
     save_figure,
     with_style,
 )
+from aejax.report.tile_layout import TileLayout, plot_tiles
 
 __all__ = ["plot_accuracy", "plot_codes", "plot_learning_curves", "plot_reconstructions", "save_figure"]
 
@@ -30,10 +32,10 @@ __all__ = ["plot_accuracy", "plot_codes", "plot_learning_curves", "plot_reconstr
 def plot_learning_curves(
     history: Mapping[str, Mapping[str, Float[np.ndarray, "seed epoch"]]], ylabel: str = "loss"
 ) -> Figure:
-    """One panel per method on its own scale: the mean over seeds, in a band from the lowest to the highest seed.
+    """Plots one panel per method on its own scale: the mean over seeds, in a band from the lowest to the highest seed.
 
     Args:
-        history: for each method `train_loss` and, where there was validation, `valid_loss`; other entries stay out.
+        history: for each method `train_loss` and, if there was validation, `valid_loss`; other entries are ignored.
         ylabel: what the loss is, with its unit.
 
     A seed whose loss is not finite in an epoch is left out of that epoch's mean, and the panel says so.
@@ -41,18 +43,18 @@ def plot_learning_curves(
     figure, panels = _make_panels(len(history), aspect=0.66)
     for axes, (name, losses) in zip(panels, history.items(), strict=True):
         drawn = []
-        for key, label, colour in (
+        for key, label, color in (
             ("train_loss", "training", PRIMARY_COLOR),
             ("valid_loss", "validation", SECONDARY_COLOR),
         ):
             values = np.asarray(losses.get(key, ()), dtype=float)
             if np.isfinite(values).any():
-                _draw_band(axes, values, label, colour)
+                _draw_band(axes, values, label, color)
                 drawn.append(values)
         axes.set_title(name)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        _log_scale_if_wide(axes, drawn)
+        set_log_scale(axes, "y", [value for values in drawn for value in values.flat], 10)
         _annotate_nonfinite_seeds(axes, drawn)
     figure.supylabel(ylabel, fontsize=9)
     _shared_legend(figure, panels, title="mean over seeds, in a band from the lowest to the highest seed")
@@ -63,7 +65,7 @@ def plot_learning_curves(
 def plot_reconstructions(
     originals: Num[np.ndarray, "example *shape"], reconstructions_by_method: Mapping[str, Num[np.ndarray, "..."]]
 ) -> Figure:
-    """Originals above each method's reconstructions; one column per example.
+    """Plots originals above each method's reconstructions; one column per example.
 
     Args:
         originals: images `(example, height, width, channel)`, or rows of a table `(example, feature)`.
@@ -73,7 +75,11 @@ def plot_reconstructions(
         if np.shape(recon) != np.shape(originals):
             raise ValueError(f"{name}: reconstructions {np.shape(recon)} of originals {np.shape(originals)}")
     if np.ndim(originals) == 4:
-        return _plot_image_rows({"original": originals, **reconstructions_by_method})
+        rows = np.stack([originals, *reconstructions_by_method.values()])
+        value_range = (float(np.min(originals)), float(np.max(originals)))
+        return plot_tiles(
+            rows, value_range, TileLayout(row_labels=["original", *reconstructions_by_method], max_tile_size=1.2)
+        )[0]
     if np.ndim(originals) == 2:
         return _plot_feature_rows(originals, reconstructions_by_method)
     raise ValueError(
@@ -83,10 +89,10 @@ def plot_reconstructions(
 
 @with_style
 def plot_accuracy(results: Results) -> Figure:
-    """One row per method: a dot for each seed, the mean and its 95 % interval, in percent of the test examples.
+    """Plots one row per method: a dot for each seed, the mean and its 95 % interval, in percent of the test examples.
 
-    Controls are grey, autoencoders blue; the dotted line is the best control. A seed that diverged is a cross. Rows of
-    permuted labels are left out where there are others: down at chance they would leave these no room.
+    Controls are grey, autoencoders blue; the dotted line is the best control. A seed that diverged is a cross. Methods
+    with permuted labels are at chance, far from the others, and are not drawn unless they are the only ones.
     """
     methods = [method for method in results["methods"] if not is_permuted(method)] or results["methods"]
     figure = make_figure(0.9 + 0.42 * len(methods))
@@ -99,13 +105,11 @@ def plot_accuracy(results: Results) -> Figure:
         axes.axvline(mean, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2, zorder=0)
         axes.set_title(f"dotted: the best control, {reference['name']}", color=NEUTRAL_COLOR)
     axes.set_yticks(range(len(methods)), [_accuracy_label(method) for method in methods])
-    for label, method in zip(axes.get_yticklabels(), methods, strict=True):
-        label.set_fontweight("normal" if method["role"] == "control" else "bold")
+    embolden(axes.get_yticklabels(), [not is_control(method) for method in methods])
     axes.set_ylim(len(methods) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("test accuracy, %: one dot per seed, mean and 95 % interval")
-    axes.grid(axis="x", color="#eeeeee", zorder=-1)
-    axes.set_axisbelow(True)
+    axes.grid(axis="x")
     return figure
 
 
@@ -113,22 +117,22 @@ def plot_accuracy(results: Results) -> Figure:
 def plot_codes(
     codes: Mapping[str, Float[np.ndarray, "example 2"]], labels: Int[np.ndarray, " example"], class_names: Sequence[str]
 ) -> Figure:
-    """Codes in two dimensions, one panel per method, coloured by class; axes have no unit and panels no common scale.
+    """Plots 2-D codes, one panel per method, coloured by class; axes have no unit and panels no common scale.
 
-    Up to ten classes have a colour each and a legend; beyond that colours follow the class number along a scale.
+    Up to ten classes have a colour each and a legend; with more classes colours follow the class number along a scale.
     """
     figure, panels = _make_panels(len(codes), aspect=0.9)
     few = len(class_names) <= len(CLASS_COLORS)
-    colours = ListedColormap(CLASS_COLORS[: len(class_names)]) if few else matplotlib.colormaps["viridis"]
-    norm = Normalize(-0.5, len(class_names) - 0.5)  # so that, of n colours, class k has the k-th
-    # Sorted data would bury their first class under the others: shuffled, the same way every time.
+    colormap = ListedColormap(CLASS_COLORS[: len(class_names)]) if few else matplotlib.colormaps["viridis"]
+    norm = Normalize(-0.5, len(class_names) - 0.5)  # so that class k has the k-th of n colours
+    # Shuffled with a fixed seed: in sorted data, later classes would cover the first.
     order = np.random.default_rng(0).permutation(len(labels))
     size = float(np.clip(6000 / max(len(labels), 1), 1.5, 14))
     drawn: list[PathCollection] = []
     for axes, (name, code) in zip(panels, codes.items(), strict=True):
         x, y = np.asarray(code)[order].T
         shades = np.asarray(labels)[order]
-        drawn.append(axes.scatter(x, y, c=shades, cmap=colours, norm=norm, s=size, linewidths=0))
+        drawn.append(axes.scatter(x, y, c=shades, cmap=colormap, norm=norm, s=size, linewidths=0))
         axes.set_title(name)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(True)
@@ -147,7 +151,7 @@ def plot_codes(
 
 
 def _make_panels(count: int, aspect: float) -> tuple[Figure, list[Axes]]:
-    """Small multiples; `aspect` is a panel's height over its width."""
+    """Returns a figure and its panels; `aspect` is a panel's height over its width."""
     across = {1: 1, 2: 2, 4: 2}.get(count, 3)
     rows = max(-(-count // across), 1)
     width = 0.6 * FIGURE_WIDTH if across == 1 else FIGURE_WIDTH
@@ -165,21 +169,12 @@ def _shared_legend(figure: Figure, panels: Sequence[Axes], title: str | None) ->
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, title=title)
 
 
-def _draw_band(axes: Axes, values: Float[np.ndarray, "seed epoch"], label: str, colour: str) -> None:
+def _draw_band(axes: Axes, values: Float[np.ndarray, "seed epoch"], label: str, color: str) -> None:
     finite = np.ma.masked_invalid(values)
     epochs = np.arange(1, values.shape[1] + 1)
     marker = "o" if len(epochs) == 1 else None
-    axes.plot(epochs, finite.mean(axis=0), color=colour, label=label, marker=marker, markersize=4)
-    axes.fill_between(epochs, finite.min(axis=0), finite.max(axis=0), color=colour, alpha=0.2, linewidth=0)
-
-
-def _log_scale_if_wide(axes: Axes, losses: Sequence[Float[np.ndarray, "seed epoch"]]) -> None:
-    finite = np.concatenate([values[np.isfinite(values)] for values in losses] or [np.ones(1)])
-    if finite.min() > 0 and finite.max() > 10 * finite.min():
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if finite.max() < 200 * finite.min() else (1,)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("")
+    axes.plot(epochs, finite.mean(axis=0), color=color, label=label, marker=marker, markersize=4)
+    axes.fill_between(epochs, finite.min(axis=0), finite.max(axis=0), color=color, alpha=0.2, linewidth=0)
 
 
 def _annotate_nonfinite_seeds(axes: Axes, losses: Sequence[Float[np.ndarray, "seed epoch"]]) -> None:
@@ -189,40 +184,6 @@ def _annotate_nonfinite_seeds(axes: Axes, losses: Sequence[Float[np.ndarray, "se
     if broken.any():
         note = f"{np.count_nonzero(broken)} of {len(broken)} seeds not finite"
         axes.text(0.98, 0.96, note, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=SECONDARY_COLOR)
-
-
-def _plot_image_rows(rows: Mapping[str, Num[np.ndarray, "example height width channel"]]) -> Figure:
-    # Placed by hand: automatic layouts leave more white between rows than the images are worth.
-    low, high = float(rows["original"].min()), float(rows["original"].max())
-    strips = {name: _concatenate_images(images, low, high) for name, images in rows.items()}
-    across, down = strips["original"].shape[1], strips["original"].shape[0]
-    margin = 0.15 + 0.08 * max(map(len, rows))  # inches for the labels
-    height = min((FIGURE_WIDTH - margin) * down / across, 1.2)
-    width, gap = height * across / down, 0.06
-    figure = Figure(figsize=(margin + width, len(rows) * (height + gap)))
-    for row, (name, strip) in enumerate(strips.items()):
-        bottom = 1 - (row + 1) / len(rows)
-        place = (margin / (margin + width), bottom, width / (margin + width), height / (height + gap) / len(rows))
-        axes = figure.add_axes(place)
-        axes.imshow(strip, cmap="gray", vmin=0, vmax=1, aspect="auto")
-        axes.set_ylabel(name, rotation=0, ha="right", va="center")
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-    return figure
-
-
-def _concatenate_images(images: Num[np.ndarray, "example height width channel"], low: float, high: float) -> np.ndarray:
-    """Images side by side, white between them, `(height, across)` or `(height, across, 3)` in [0, 1].
-
-    One scale for every row of a figure: a reconstruction that is too dim must look too dim. Of channels that are not
-    one or three, the mean is drawn.
-    """
-    shades = np.clip((np.asarray(images, dtype=float) - low) / max(high - low, 1e-12), 0, 1)
-    if shades.shape[-1] not in (1, 3):
-        shades = shades.mean(axis=-1, keepdims=True)
-    spaced = np.pad(shades, ((0, 0), (0, 0), (0, max(shades.shape[2] // 14, 1)), (0, 0)), constant_values=1.0)
-    strip = np.concatenate(list(spaced), axis=1)
-    return strip[..., 0] if strip.shape[-1] == 1 else strip
 
 
 def _plot_feature_rows(
@@ -245,19 +206,14 @@ def _plot_feature_rows(
 
 
 def _draw_accuracy(axes: Axes, row: int, method: Results) -> None:
-    colour = NEUTRAL_COLOR if method["role"] == "control" else PRIMARY_COLOR
-    accuracy = method["test_accuracy"]
-    seeds = 100 * np.array([np.nan if value is None else value for value in accuracy["per_seed"]], dtype=float)
-    # Multiples of the golden ratio spread any number of seeds evenly, and a seed keeps its height when more are added.
-    heights = row + 0.5 * ((np.arange(len(seeds)) * 0.618034) % 1 - 0.5)
-    diverged = np.isin(np.arange(len(seeds)), list(diverged_seeds(method)))
-    axes.scatter(seeds[~diverged], heights[~diverged], s=14, color=colour, alpha=0.45, linewidths=0)
-    axes.scatter(seeds[diverged], heights[diverged], s=22, color=SECONDARY_COLOR, marker="x", linewidths=1.2)
+    color, accuracy = NEUTRAL_COLOR if is_control(method) else PRIMARY_COLOR, method["test_accuracy"]
+    percent = [None if value is None else 100 * value for value in accuracy["per_seed"]]
+    draw_seeds(axes, row, percent, color, list(diverged_seeds(method)))
     mean = finite_or_none(accuracy["mean"])
     if mean is not None:
-        axes.plot(100 * mean, row, "D", color=colour, markersize=5, markeredgecolor="white", zorder=4)
+        draw_mean(axes, row, 100 * mean, color)
         bounds = [100 * bound for bound in accuracy["ci95"] or () if finite_or_none(bound) is not None]
-        axes.plot(bounds, [row] * len(bounds), color=colour, linewidth=2.5, zorder=3)
+        axes.plot(bounds, [row] * len(bounds), color=color, linewidth=2.5, zorder=3)
 
 
 def _accuracy_label(method: Results) -> str:

@@ -1,15 +1,13 @@
 """The figure of the representation metrics: CKA between methods, effective rank and intrinsic dimension."""
 
-from collections.abc import Sequence
-
 import matplotlib
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
+from aejax.report.drawing import draw_mean, draw_seeds, embolden, set_log_scale
 from aejax.report.formatting import MISSING
 from aejax.report.results import Results, finite_or_none, is_control
 from aejax.report.style import NEUTRAL_COLOR, PRIMARY_COLOR, TEXT_COLOR, make_figure, with_style
@@ -22,10 +20,10 @@ _METRIC_PANELS = {"effective_rank": "effective rank", "intrinsic_dimension": "in
 
 @with_style
 def plot_representations(results: Results) -> Figure:
-    """One row per method: its CKA with every method, a dot per seed for its effective rank and intrinsic dimension.
+    """Plots a row for each method: its CKA with every method, and effective rank and intrinsic dimension of every seed.
 
     CKA between two methods is with the same seed; on the diagonal it is between the seeds of one method. Controls are
-    grey, autoencoders blue. What is not finite is not drawn.
+    grey, autoencoders blue. Values that are not finite are not drawn.
     """
     diagnostics = results["diagnostics"]
     methods = diagnostics["methods"]
@@ -39,21 +37,23 @@ def plot_representations(results: Results) -> Figure:
     left.set_yticks(range(count), names)
     left.set_xticks(range(count), names, rotation=90)
     for labels in (left.get_yticklabels(), left.get_xticklabels()):
-        for label, method in zip(labels, methods, strict=True):
-            label.set_fontweight("normal" if method["name"] in control_names else "bold")
-    for axes, (name, title) in zip(right, _METRIC_PANELS.items(), strict=True):
+        embolden(labels, [name not in control_names for name in names])
+    for axes, (metric, title) in zip(right, _METRIC_PANELS.items(), strict=True):
         for row, method in enumerate(methods):
-            _draw_seeds(axes, row, method[name], NEUTRAL_COLOR if method["name"] in control_names else PRIMARY_COLOR)
+            color = NEUTRAL_COLOR if method["name"] in control_names else PRIMARY_COLOR
+            draw_seeds(axes, row, method[metric]["per_seed"], color)
+            mean = finite_or_none(method[metric]["mean"])
+            if mean is not None:
+                draw_mean(axes, row, mean, color)
         axes.set_title(title)
         axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color="#eeeeee", zorder=-1)
-        axes.set_axisbelow(True)
-        _log_scale_if_wide(axes, [value for method in methods for value in method[name]["per_seed"]])
+        axes.grid(axis="x")
+        set_log_scale(axes, "x", [value or None for method in methods for value in method[metric]["per_seed"]], 5)
     return figure
 
 
 def _similarity_matrix(diagnostics: Results) -> Float[np.ndarray, "method method"]:
-    """CKA between methods, with the one between seeds on the diagonal; NaN where there is none."""
+    """Returns CKA between methods, with that between seeds on the diagonal; NaN where undefined."""
     similarity = np.array(diagnostics["cka"]["matrix"], dtype=float)  # None becomes NaN
     between = [method["cka_between_seeds"] for method in diagnostics["methods"]]
     np.fill_diagonal(similarity, np.array(between, dtype=float))
@@ -75,23 +75,3 @@ def _draw_matrix(axes: Axes, similarity: Float[np.ndarray, "method method"]) -> 
     axes.set_title("CKA; diagonal: between seeds")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-
-
-def _draw_seeds(axes: Axes, row: int, summary: Results, colour: str) -> None:
-    seeds = np.array(summary["per_seed"], dtype=float)
-    # Multiples of the golden ratio spread any number of seeds evenly, and a seed keeps its height when more are added.
-    heights = row + 0.5 * ((np.arange(len(seeds)) * 0.618034) % 1 - 0.5)
-    axes.scatter(seeds, heights, s=12, color=colour, alpha=0.45, linewidths=0)
-    mean = finite_or_none(summary["mean"])
-    if mean is not None:
-        axes.plot(mean, row, "D", color=colour, markersize=4.5, markeredgecolor="white", zorder=4)
-
-
-def _log_scale_if_wide(axes: Axes, values: Sequence[float | None]) -> None:
-    positive = [value for value in values if finite_or_none(value) is not None and value]
-    if positive and max(positive) > 5 * min(positive):
-        axes.set_xscale("log")
-        steps = (1, 3) if max(positive) > 50 * min(positive) else (1, 2, 5)
-        axes.xaxis.set_major_locator(LogLocator(subs=steps, numticks=20))  # by itself it may leave a narrow axis bare
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter(NullFormatter())

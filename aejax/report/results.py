@@ -105,23 +105,20 @@ def validate_results(results: Results, path: Path) -> None:
 
 def _validate(value: Any, schema: Any, where: str, path: Path) -> None:
     """Checks one value, then those in it."""
-
-    def check(valid: bool, problem: str) -> None:
-        require(valid, f"{path}: {f'{where}: ' if where else ''}{problem}; {_rerun_hint(path)}")
-
+    prefix, hint = f"{path}: {where}: " if where else f"{path}: ", _rerun_hint(path)
     if isinstance(schema, Nullable):
         if value is not None:
             _validate(value, schema.schema, where, path)
     elif isinstance(schema, Leaf):
-        check(schema.is_valid(value), f"expected {schema.expected}")
+        require(schema.is_valid(value), f"{prefix}expected {schema.expected}; {hint}")
     elif isinstance(schema, list):
-        check(isinstance(value, list), "expected a list")
+        require(isinstance(value, list), f"{prefix}expected a list; {hint}")
         for index, item in enumerate(value):
             _validate(item, schema[0], f"{where}[{index}]", path)
     else:
-        check(isinstance(value, dict), "expected an object")
+        require(isinstance(value, dict), f"{prefix}expected an object; {hint}")
         missing = [field for field in schema if field not in value and not field.endswith(("?", "*"))]
-        check(not missing, f"without {', '.join(missing)}")
+        require(not missing, f"{prefix}without {', '.join(missing)}; {hint}")
         for field, item in value.items():
             inner = schema.get(field, schema.get(f"{field}?", schema.get("*", ANY)))
             _validate(item, inner, f"{where}.{field}" if where else field, path)

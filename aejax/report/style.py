@@ -1,4 +1,4 @@
-"""How every figure looks: one set of defaults, one palette, and a PNG that is the same bytes every time."""
+"""The style of every figure: defaults, palette, and PNG files with reproducible bytes."""
 
 import io
 from pathlib import Path
@@ -33,7 +33,7 @@ CLASS_COLORS = (
     "#555555",
 )
 
-# A decorator for the functions that draw: global settings are as before once they return.
+# A decorator of functions that draw; it leaves the global settings as they are.
 with_style = matplotlib.rc_context(
     {
         "font.family": "DejaVu Sans",  # comes with matplotlib, so the same everywhere
@@ -44,6 +44,8 @@ with_style = matplotlib.rc_context(
         "axes.labelcolor": TEXT_COLOR,
         "axes.edgecolor": "#bbbbbb",
         "axes.linewidth": 0.8,
+        "axes.axisbelow": True,
+        "grid.color": "#eeeeee",
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.titlecolor": TEXT_COLOR,
@@ -63,12 +65,12 @@ with_style = matplotlib.rc_context(
 
 
 def make_figure(height: float, width: float = FIGURE_WIDTH) -> Figure:
-    """An empty figure of this size in inches, one that pyplot does not know and so cannot keep alive."""
+    """Returns an empty figure of this size in inches, which pyplot does not keep alive."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG that depends only on the figure, whole or not at all."""
+    """Writes a PNG whose bytes depend only on the figure. The file is written atomically."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI)
     image = _quantize_colors(Image.open(drawn).convert("RGB"))
@@ -78,10 +80,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def _quantize_colors(image: Image.Image) -> Image.Image:
-    """The image in 256 colours, a third of the bytes, if that is off by less than one level in 255 on average.
-
-    Charts pass, colour photographs do not and stay as they are.
-    """
+    """Returns the image in 256 colours if its mean error is below one level in 255: charts, but not photographs."""
     reduced = image.quantize(256, dither=Image.Dither.NONE)
     difference = ImageChops.difference(image, reduced.convert("RGB"))
     return reduced if max(ImageStat.Stat(difference).mean) < 1 else image

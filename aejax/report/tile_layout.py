@@ -1,9 +1,10 @@
-"""Sheets of small images on one scale, and heat maps for rows of a table; what the gallery is made of.
+"""Grids of small images and heat maps of table rows, each figure on one scale.
 
-Sheets are placed by hand: automatic layouts leave more white around images than the images are worth.
+Grids are placed in inches: automatic layouts leave too much white around small images.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
@@ -16,30 +17,35 @@ from matplotlib.ticker import MaxNLocator
 
 from aejax.report.style import FIGURE_WIDTH, make_figure
 
+ValueRange = tuple[float, float]
+
 LINE_HEIGHT, CHARACTER_WIDTH = 0.16, 0.075  # inches that a line and a letter of a label take
 MIN_TILE_PIXELS = 14  # across a tile
-MAX_TILE_SIZE = 1.0  # inches
 COLORBAR_WIDTH = 0.9  # inches that a colour bar and its labels take
 # Few enough shades that a figure of 256 colours shows each as it is.
 DIVERGING_CMAP = matplotlib.colormaps["RdBu_r"].resampled(65)  # red above 0, blue below, white at 0
 SEQUENTIAL_CMAP = matplotlib.colormaps["viridis"].resampled(64)
-MAX_FEATURE_LABELS = 40  # as many columns have their names written below them
+MAX_FEATURE_LABELS = 40  # with more columns their names are not shown
 
 
 def enlarge_tiles(tiles: Num[np.ndarray, "... height width channel"]) -> Num[np.ndarray, "... taller wider channel"]:
-    """Tiles of a few pixels with each pixel repeated, so that the gap of a pixel between them is narrow."""
+    """Repeats the pixels of small tiles, so that the gap of one pixel between tiles is narrow."""
     times = max(1, round(MIN_TILE_PIXELS / tiles.shape[-2]))
     return tiles.repeat(times, axis=-3).repeat(times, axis=-2)
 
 
 def tile_images(
-    tiles: Num[np.ndarray, "row column height width channel"], vmin: float, vmax: float
+    tiles: Num[np.ndarray, "row column height width channel"], value_range: ValueRange
 ) -> Float[np.ndarray, "..."]:
-    """Tiles side by side with white between them, as one image in [0, 1].
+    """Returns tiles in a grid with white between them, as one image in [0, 1].
 
-    One scale for all: what is too dim must look too dim. A tile that is not finite stays white.
+    All tiles have the same scale, so that what is too dim looks too dim. Tiles that are not finite stay white. Of
+    channels that are not one or three, the mean is drawn.
     """
-    shades = np.clip((np.asarray(tiles, dtype=float) - vmin) / max(vmax - vmin, 1e-12), 0, 1)
+    low, high = value_range
+    shades = np.clip((np.asarray(tiles, dtype=float) - low) / max(high - low, 1e-12), 0, 1)
+    if shades.shape[-1] not in (1, 3):
+        shades = shades.mean(axis=-1, keepdims=True)
     gap = max(tiles.shape[3] // MIN_TILE_PIXELS, 1)
     shades = np.pad(shades, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=np.nan)
     rows, columns, height, width, channels = shades.shape
@@ -47,55 +53,63 @@ def tile_images(
     return whole[..., 0] if channels == 1 else np.nan_to_num(whole, nan=1.0)
 
 
+@dataclass(frozen=True)
+class TileLayout:
+    """The texts around a grid of tiles, and its sizes in inches."""
+
+    row_labels: Sequence[str] = ()  # at the left, one for each row
+    column_labels: Sequence[str] = ()  # at the top, one for each column
+    title: str = ""
+    bottom_margin: float = 0.0
+    left_margin: float = 0.0  # besides what the labels take
+    max_tile_size: float = 1.0
+    max_width: float = FIGURE_WIDTH
+
+    @property
+    def left(self) -> float:
+        """The width of the labels and the left margin."""
+        longest = max((len(line) for label in self.row_labels for line in label.split("\n")), default=0)
+        return 0.12 + self.left_margin + CHARACTER_WIDTH * longest
+
+    @property
+    def top(self) -> float:
+        """The height of the title and the labels of columns."""
+        title = 1.3 * LINE_HEIGHT * (self.title.count("\n") + 1) if self.title else 0
+        return (LINE_HEIGHT + 0.1) * bool(self.column_labels) + title + 0.04
+
+    @property
+    def title_width(self) -> float:
+        """The width that the title needs, at most the largest width of a figure."""
+        return min(self.max_width, 0.2 + 0.068 * max(map(len, self.title.split("\n"))))
+
+
 def plot_tiles(
     tiles: Num[np.ndarray, "row column height width channel"],
+    value_range: ValueRange,
+    layout: TileLayout,
     *,
-    vmin: float,
-    vmax: float,
-    row_labels: Sequence[str] = (),
-    column_labels: Sequence[str] = (),
-    title: str = "",
-    bottom_margin: float = 0.0,
-    left_margin: float = 0.0,
     diverging: bool = False,
-    max_tile_size: float = MAX_TILE_SIZE,
-    max_width: float = FIGURE_WIDTH,
 ) -> tuple[Figure, Axes]:
-    """A figure that holds one sheet of tiles, as wide as a figure may be or as its largest tiles make it.
+    """Plots images in rows and columns, as large as the layout allows.
 
     Args:
-        tiles: images in rows and columns; 1 or 3 channels.
-        vmin: what is drawn black, or blue.
-        vmax: what is drawn white, or red.
-        row_labels: labels at the left, one for each row.
-        column_labels: labels at the top, one for each column.
-        title: above.
-        bottom_margin: inches to leave under the sheet.
-        left_margin: inches to leave at its left, beyond what the labels take.
-        diverging: whether 0 lies in the middle and is drawn white.
-        max_tile_size: the largest side of a tile, in inches.
-        max_width: the largest width of the figure, in inches.
+        tiles: images with 1 or 3 channels; of others the mean is drawn.
+        value_range: what is drawn black, or blue, and what is drawn white, or red.
+        layout: labels, title and sizes.
+        diverging: whether 0 lies in the middle of the range and is drawn white.
     """
-    whole = tile_images(enlarge_tiles(np.asarray(tiles)), vmin, vmax)
-    left = (
-        0.12
-        + left_margin
-        + CHARACTER_WIDTH * max((len(line) for label in row_labels for line in label.split("\n")), default=0)
-    )
-    top = (
-        (LINE_HEIGHT + 0.1) * bool(column_labels) + (1.3 * LINE_HEIGHT * (title.count("\n") + 1) if title else 0) + 0.04
-    )
-    per_pixel = min(
-        (max_width - left - 0.04) / whole.shape[1], max_tile_size / max(np.divide(whole.shape[:2], tiles.shape[:2]))
-    )
+    whole = tile_images(enlarge_tiles(np.asarray(tiles)), value_range)
+    tile_pixels = max(np.divide(whole.shape[:2], tiles.shape[:2]))
+    per_pixel = min((layout.max_width - layout.left - 0.04) / whole.shape[1], layout.max_tile_size / tile_pixels)
     width, height = whole.shape[1] * per_pixel, whole.shape[0] * per_pixel
-    across = max(left + width + 0.04, min(max_width, 0.2 + 0.068 * max(map(len, title.split("\n")), default=0)))
-    figure = Figure(figsize=(across, top + height + bottom_margin + 0.04))
+    across = max(layout.left + width + 0.04, layout.title_width)
+    figure = Figure(figsize=(across, layout.top + height + layout.bottom_margin + 0.04))
     down = figure.get_figheight()
-    axes = figure.add_axes((left / across, (bottom_margin + 0.04) / down, width / across, height / down))
+    place = (layout.left / across, (layout.bottom_margin + 0.04) / down, width / across, height / down)
+    axes = figure.add_axes(place)
     axes.imshow(whole, cmap=DIVERGING_CMAP if diverging else "gray", vmin=0, vmax=1, aspect="auto")
-    _label_axes(axes, row_labels, column_labels, whole.shape)
-    figure.text(0.06 / across, 1 - 0.05 / down, title, ha="left", va="top", fontsize=9)
+    _label_axes(axes, layout.row_labels, layout.column_labels, whole.shape)
+    figure.text(0.06 / across, 1 - 0.05 / down, layout.title, ha="left", va="top", fontsize=9)
     return figure, axes
 
 
@@ -107,8 +121,8 @@ def _label_axes(axes: Axes, rows: Sequence[str], columns: Sequence[str], pixels:
     axes.spines[:].set_visible(False)
 
 
-def add_colorbar(figure: Figure, vmin: float, vmax: float, label: str, *, diverging: bool) -> None:
-    """A colour bar at the right of a sheet, which makes the figure wider by `COLORBAR_WIDTH`."""
+def add_colorbar(figure: Figure, value_range: ValueRange, label: str, *, diverging: bool) -> None:
+    """Adds a colour bar at the right of the tiles, which makes the figure wider by `COLORBAR_WIDTH`."""
     across, down = figure.get_size_inches()
     wider = across + COLORBAR_WIDTH
     for axes in figure.axes:
@@ -120,7 +134,7 @@ def add_colorbar(figure: Figure, vmin: float, vmax: float, label: str, *, diverg
     main = figure.axes[0].get_position()
     height = min(main.height, 2.2 / down)
     place = (main.x1 + 0.12 / wider, main.y1 - height, 0.12 / wider, height)
-    shades = ScalarMappable(Normalize(vmin, vmax), DIVERGING_CMAP if diverging else "gray")
+    shades = ScalarMappable(Normalize(*value_range), DIVERGING_CMAP if diverging else "gray")
     bar = figure.colorbar(shades, cax=figure.add_axes(place), label=label)
     bar.outline.set_visible(False)
     bar.locator = MaxNLocator(5, symmetric=diverging)
@@ -129,40 +143,39 @@ def add_colorbar(figure: Figure, vmin: float, vmax: float, label: str, *, diverg
 
 def plot_heat_maps(
     panels: Mapping[str, Float[np.ndarray, "row feature"]],
+    value_range: ValueRange,
+    label: str,
     *,
-    vmin: float,
-    vmax: float,
     row_labels: Sequence[str] = (),
     feature_names: Sequence[str] = (),
-    label: str,
     diverging: bool = False,
 ) -> Figure:
-    """Rows of tables as stripes, panel over panel on one scale of colour.
+    """Plots rows of tables as stripes, in panels with one scale of colour.
 
     Args:
-        panels: by title, arrays of as many columns.
-        vmin: lower end of the scale.
-        vmax: its upper end.
-        row_labels: labels of the rows, the same in every panel.
-        feature_names: names of the columns; written out up to `MAX_FEATURE_LABELS`.
+        panels: by title, arrays with the same number of columns.
+        value_range: the ends of the scale.
         label: what the colours are, with their unit.
+        row_labels: labels of the rows, the same in every panel.
+        feature_names: names of the columns; up to MAX_FEATURE_LABELS are shown.
         diverging: whether 0 lies in the middle and is drawn white.
     """
     counts = [len(values) for values in panels.values()]
-    named = list(feature_names) if len(feature_names) <= MAX_FEATURE_LABELS else []
-    room = 0.3 + CHARACTER_WIDTH * max(map(len, named), default=0)
-    figure = make_figure(max(sum(0.16 * n + 0.3 for n in counts) + room, 2.4))
-    axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=counts)[:, 0]
-    for own, (title, values) in zip(axes, panels.items(), strict=True):
-        colours = DIVERGING_CMAP if diverging else SEQUENTIAL_CMAP
-        drawn = own.imshow(values, cmap=colours, vmin=vmin, vmax=vmax, aspect="auto")
-        own.set_title(title)
-        own.set_yticks(range(len(values)) if row_labels else [], row_labels)
-        own.tick_params(axis="both", length=0, labelsize=7)
-        own.spines[:].set_visible(False)
-    if named:
-        axes[-1].set_xticks(range(len(named)), named, rotation=90)
+    names = list(feature_names) if len(feature_names) <= MAX_FEATURE_LABELS else []
+    names_height = 0.3 + CHARACTER_WIDTH * max(map(len, names), default=0)
+    figure = make_figure(max(sum(0.16 * n + 0.3 for n in counts) + names_height, 2.4))
+    all_axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=counts)[:, 0]
+    norm, colormap = Normalize(*value_range), DIVERGING_CMAP if diverging else SEQUENTIAL_CMAP
+    for axes, (title, values) in zip(all_axes, panels.items(), strict=True):
+        axes.imshow(values, cmap=colormap, norm=norm, aspect="auto")
+        axes.set_title(title)
+        axes.set_yticks(range(len(values)) if row_labels else [], row_labels)
+        axes.tick_params(axis="both", length=0, labelsize=7)
+        axes.spines[:].set_visible(False)
+    if names:
+        all_axes[-1].set_xticks(range(len(names)), names, rotation=90)
     else:
-        axes[-1].set_xlabel("feature, by its number from 0")
-    figure.colorbar(drawn, ax=axes, label=label, aspect=30, fraction=0.04).outline.set_visible(False)
+        all_axes[-1].set_xlabel("feature, by its number from 0")
+    bar = figure.colorbar(ScalarMappable(norm, colormap), ax=all_axes, label=label, aspect=30, fraction=0.04)
+    bar.outline.set_visible(False)
     return figure

@@ -1,12 +1,12 @@
-"""The frontier of a sweep: how near each setting's reconstructions are, against what its code tells a classifier."""
+"""The trade-off of a sweep: the reconstruction error of each setting against the test accuracy of its codes."""
 
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 
 from aejax.config.sweep_axes import format_axis_value
+from aejax.report.drawing import set_log_scale
 from aejax.report.results import Results, finite_or_none
 from aejax.report.style import (
     CLASS_COLORS,
@@ -18,15 +18,14 @@ from aejax.report.style import (
     with_style,
 )
 
-ERROR_FLOOR_FACTOR = (
-    4.0  # times below the least error of any point: where smaller errors of principal components are drawn
-)
-LABEL_MERGE_DISTANCE = 13.0  # points of print: marks of one line that are nearer share a label
+# Smaller errors than the least error of a point over this factor are drawn there.
+ERROR_FLOOR_FACTOR = 4.0
+LABEL_MERGE_DISTANCE = 13.0  # typographic points; closer marks of a series share a label
 SERIES_COLORS = (PRIMARY_COLOR, SECONDARY_COLOR, *CLASS_COLORS[1:])
 
 
 class PlotPoint(NamedTuple):
-    """One mark: two means with their intervals, error in squared input units and accuracy in percent."""
+    """The means and intervals of one setting: error in squared input units, accuracy in percent."""
 
     label: str
     error: float
@@ -36,7 +35,7 @@ class PlotPoint(NamedTuple):
 
 
 def group_points(results: Results) -> dict[str, list[Results]]:
-    """Points by the values of every axis but the first, which is what a line follows."""
+    """Groups points by the values of all axes but the first, along which a line is drawn."""
     found: dict[str, list[Results]] = {}
     for point in results["points"]:
         others = [f"{field}={format_axis_value(value)}" for field, value in list(point["setting"].items())[1:]]
@@ -45,7 +44,7 @@ def group_points(results: Results) -> dict[str, list[Results]]:
 
 
 class PlotSeries(NamedTuple):
-    """Marks that a line joins."""
+    """Marks that are joined by a line."""
 
     name: str
     color: str
@@ -55,54 +54,49 @@ class PlotSeries(NamedTuple):
 
 @with_style
 def plot_tradeoff(results: Results) -> Figure:
-    """Reconstruction error of the test rows against test accuracy, both with 95 % intervals over seeds.
+    """Plots reconstruction error on the test examples against test accuracy, both with 95 % intervals.
 
     Points are joined along the first axis and labelled by its value; principal components of the same widths are the
     grey series; the raw inputs, which have no error, are a line. A ring marks the point that validation rows choose.
-    Components whose error is far below that of any point, as where the data have no more dimensions, stand at the edge.
+    Components whose error is far below that of any point, as when the data have no more dimensions, are drawn at the
+    left edge.
     """
     figure = make_figure(5.2)
     axes = figure.add_subplot()
     kind = results["config"]["method"]
     drawn = make_series(results)
-    errors = [spot.error for series in drawn for spot in series.points if not series.is_reference]
-    edge = min(errors, default=0.0) / ERROR_FLOOR_FACTOR
-    positive = [max(spot.error, edge) for series in drawn for spot in series.points]
-    if edge > 0 and max(positive) > 3 * min(positive):
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("")
+    errors = [mark.error for series in drawn for mark in series.points if not series.is_reference]
+    error_floor = min(errors, default=0.0) / ERROR_FLOOR_FACTOR
+    set_log_scale(axes, "x", [max(point.error, error_floor) for series in drawn for point in series.points], 3)
     for series in drawn:
-        _draw_series(axes, series, edge)
+        _draw_series(axes, series, error_floor)
     _mark_selected(axes, results)
     _draw_raw(axes, next(entry for entry in results["references"] if entry["name"] == "raw"))
     axes.set_title(f"{results['dataset']['name']}, {kind}: left is nearer to the inputs, up is easier to classify")
     axes.set_xlabel("reconstruction error of the test rows (mean squared), mean and 95 % interval")
     axes.set_ylabel("test accuracy of the probe, %, mean and 95 % interval")
-    axes.grid(color="#eeeeee", zorder=-1)
-    axes.set_axisbelow(True)
+    axes.grid()
     figure.legend(loc="outside lower center", ncols=3)
     for series in drawn:
-        _draw_labels(axes, series, edge)
+        _draw_labels(axes, series, error_floor)
     return figure
 
 
 def make_series(results: Results) -> list[PlotSeries]:
-    """Principal components, then a line for the values of every axis but the first."""
+    """Returns a series of principal components, then one for each combination of the axes but the first."""
     kind, first = results["config"]["method"], results["axes"][0]["field"]
     components = [entry for entry in results["references"] if entry["name"].startswith("pca-")]
-    spots = [spot for entry in components if (spot := make_plot_point(entry, entry["name"].removeprefix("pca-")))]
-    found = [PlotSeries("principal components, by number", NEUTRAL_COLOR, spots, True)] if spots else []
+    marks = [mark for entry in components if (mark := make_plot_point(entry, entry["name"].removeprefix("pca-")))]
+    found = [PlotSeries("principal components, by number", NEUTRAL_COLOR, marks, True)] if marks else []
     for index, (others, points) in enumerate(group_points(results).items()):
-        own = [spot for point in points if (spot := make_plot_point(point, format_axis_value(point["setting"][first])))]
-        colour = SERIES_COLORS[index % len(SERIES_COLORS)]
-        found += [PlotSeries(f"{others or kind}, by {first}", colour, own, False)] if own else []
+        own = [mark for point in points if (mark := make_plot_point(point, format_axis_value(point["setting"][first])))]
+        color = SERIES_COLORS[index % len(SERIES_COLORS)]
+        found += [PlotSeries(f"{others or kind}, by {first}", color, own, False)] if own else []
     return found
 
 
 def make_plot_point(entry: Results, label: str) -> PlotPoint | None:
-    """An entry as a mark; None where it has no finite error or accuracy."""
+    """Returns an entry as a mark; None if error or accuracy is missing or not finite."""
     if entry["reconstruction_mse"] is None:
         return None
     error, accuracy = (
@@ -127,38 +121,38 @@ def _bounds(summary: Results) -> tuple[float, float] | None:
 
 
 def _draw_series(axes: Axes, series: PlotSeries, error_floor: float) -> None:
-    inside = [spot for spot in series.points if spot.error >= error_floor]
-    beyond = [spot for spot in series.points if spot.error < error_floor]
-    across, up = [max(spot.error, error_floor) for spot in series.points], [spot.accuracy for spot in series.points]
-    colour = series.color
-    axes.plot(across, up, "--" if series.is_reference else "-", color=colour, linewidth=1, alpha=0.7)
-    for spots, marker, label in ((inside, "o", series.name), (beyond, "<", f"the same, error below {error_floor:.1g}")):
-        if spots:
-            where = [max(spot.error, error_floor) for spot in spots]
-            axes.plot(where, [s.accuracy for s in spots], marker, color=colour, markersize=5, label=label, lw=0)
-    for spot in series.points:
-        x = max(spot.error, error_floor)
-        if spot.error_interval and spot.error >= error_floor:
+    inside = [mark for mark in series.points if mark.error >= error_floor]
+    beyond = [mark for mark in series.points if mark.error < error_floor]
+    across, up = [max(mark.error, error_floor) for mark in series.points], [mark.accuracy for mark in series.points]
+    color = series.color
+    axes.plot(across, up, "--" if series.is_reference else "-", color=color, linewidth=1, alpha=0.7)
+    for marks, marker, label in ((inside, "o", series.name), (beyond, "<", f"the same, error below {error_floor:.1g}")):
+        if marks:
+            where = [max(mark.error, error_floor) for mark in marks]
+            axes.plot(where, [s.accuracy for s in marks], marker, color=color, markersize=5, label=label, lw=0)
+    for mark in series.points:
+        x = max(mark.error, error_floor)
+        if mark.error_interval and mark.error >= error_floor:
             low = max(
-                spot.error_interval[0], x / ERROR_FLOOR_FACTOR
+                mark.error_interval[0], x / ERROR_FLOOR_FACTOR
             )  # an interval that reaches 0 has no place on a log scale
-            axes.plot([low, spot.error_interval[1]], [spot.accuracy] * 2, color=colour, linewidth=0.9, alpha=0.55)
-        if spot.accuracy_interval:
-            axes.plot([x, x], spot.accuracy_interval, color=colour, linewidth=0.9, alpha=0.55)
+            axes.plot([low, mark.error_interval[1]], [mark.accuracy] * 2, color=color, linewidth=0.9, alpha=0.55)
+        if mark.accuracy_interval:
+            axes.plot([x, x], mark.accuracy_interval, color=color, linewidth=0.9, alpha=0.55)
 
 
 def _draw_labels(axes: Axes, series: PlotSeries, error_floor: float) -> None:
-    """Each mark's label beside it, once the scales are known; labels that would cover each other are joined."""
+    """Writes a label next to each mark, joined for marks that are close, once the scales are known."""
     to_print = 72 / axes.figure.dpi
     joined: list[tuple[list[str], tuple[float, float]]] = []
-    for spot in series.points:
-        place = (max(spot.error, error_floor), spot.accuracy)
+    for mark in series.points:
+        place = (max(mark.error, error_floor), mark.accuracy)
         if joined:
             across, up = to_print * (axes.transData.transform(place) - axes.transData.transform(joined[-1][1]))
             if max(abs(across), abs(up)) < LABEL_MERGE_DISTANCE:
-                joined[-1][0].append(spot.label)
+                joined[-1][0].append(mark.label)
                 continue
-        joined.append(([spot.label], place))
+        joined.append(([mark.label], place))
     offset, vertical = ((6, -6), "top") if series.is_reference else ((6, 6), "bottom")
     for labels, place in joined:
         style: dict[str, Any] = {"textcoords": "offset points", "va": vertical, "fontsize": 8, "color": series.color}
@@ -168,10 +162,10 @@ def _draw_labels(axes: Axes, series: PlotSeries, error_floor: float) -> None:
 def _mark_selected(axes: Axes, results: Results) -> None:
     name = results["chosen"] and results["chosen"]["name"]
     for point in results["points"]:
-        spot = make_plot_point(point, "")
-        if point["name"] == name and spot is not None:
+        mark = make_plot_point(point, "")
+        if point["name"] == name and mark is not None:
             ring: dict[str, Any] = {"facecolors": "none", "edgecolors": TEXT_COLOR, "zorder": 5}
-            axes.scatter([spot.error], [spot.accuracy], s=150, **ring)
+            axes.scatter([mark.error], [mark.accuracy], s=150, **ring)
             axes.scatter([], [], s=80, label="chosen on validation rows", **ring)
 
 

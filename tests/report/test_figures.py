@@ -13,13 +13,13 @@ from aejax.report.results import with_roles
 NAMES = ("undercomplete", "denoising", "sparse-l1")
 
 
-def made_history(seeds=4, epochs=30):
+def make_history(seeds=4, epochs=30):
     decay = 0.02 + np.exp(-np.arange(epochs) / 5)
     train = decay * (1 + 0.1 * np.arange(seeds))[:, None]
     return {name: {"train_loss": train, "valid_loss": 1.2 * train} for name in NAMES}
 
 
-def made_codes(count=60):
+def make_codes(count=60):
     generator = np.random.default_rng(0)
     return {name: generator.standard_normal((count, 2)) for name in NAMES}
 
@@ -77,7 +77,7 @@ def test_accuracies_that_are_missing_are_not_drawn_and_do_not_stop_the_figure(re
 
 
 def test_learning_curves_draw_the_mean_over_seeds_of_each_method():
-    history = made_history()
+    history = make_history()
     figure = plot_learning_curves(history, "loss, nats")
     assert [axes.get_title(loc="left") for axes in figure.axes] == list(NAMES)
     train, valid = figure.axes[0].lines
@@ -87,15 +87,15 @@ def test_learning_curves_draw_the_mean_over_seeds_of_each_method():
     assert figure.axes[0].get_yscale() == "log"
 
 
-def test_learning_curves_do_without_validation():
-    history = made_history()
+def test_learning_curves_need_no_validation():
+    history = make_history()
     history["denoising"]["valid_loss"] = np.full_like(history["denoising"]["train_loss"], np.nan)
     del history["sparse-l1"]["valid_loss"]
     assert [len(axes.lines) for axes in plot_learning_curves(history).axes] == [2, 1, 1]
 
 
 def test_a_seed_that_is_not_finite_is_named_and_leaves_the_mean_of_the_others(tmp_path):
-    history = made_history()
+    history = make_history()
     history["denoising"]["train_loss"] = history["denoising"]["train_loss"].copy()
     history["denoising"]["train_loss"][2, 10:] = np.inf
     figure = plot_learning_curves(history)
@@ -105,18 +105,18 @@ def test_a_seed_that_is_not_finite_is_named_and_leaves_the_mean_of_the_others(tm
     save_figure(figure, tmp_path / "learning_curves.png")
 
 
-def test_a_single_epoch_is_still_seen():
-    assert plot_learning_curves(made_history(epochs=1)).axes[0].lines[0].get_marker() == "o"
+def test_a_single_epoch_is_visible():
+    assert plot_learning_curves(make_history(epochs=1)).axes[0].lines[0].get_marker() == "o"
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_images_stand_in_one_row_for_the_originals_and_one_per_method(channels):
-    originals = np.linspace(0, 1, 5 * 8 * 8 * channels).reshape(5, 8, 8, channels)
-    figure = plot_reconstructions(originals, dict.fromkeys(NAMES, originals / 2))
-    assert [axes.get_ylabel() for axes in figure.axes] == ["original", *NAMES]
-    original, dim = (axes.images[0].get_array() for axes in figure.axes[:2])
-    np.testing.assert_allclose(original[:, :8].reshape(8, 8, channels), originals[0], atol=1e-12)
-    np.testing.assert_allclose(dim[:, :8], original[:, :8] / 2, atol=1e-12)  # not stretched to the full range
+def test_reconstructions_are_below_the_originals_on_one_scale(channels):
+    originals = np.linspace(0, 1, 3 * 14 * 14 * channels).reshape(3, 14, 14, channels)
+    (axes,) = plot_reconstructions(originals, dict.fromkeys(NAMES, originals / 2)).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["original", *NAMES]
+    image = np.ma.filled(axes.images[0].get_array(), np.nan)
+    np.testing.assert_allclose(image[:14, :14].reshape(14, 14, channels), originals[0], atol=1e-12)
+    np.testing.assert_allclose(image[15:29, :14], image[:14, :14] / 2)  # not stretched to the full range
 
 
 def test_rows_of_a_table_are_drawn_feature_by_feature():
@@ -127,24 +127,21 @@ def test_rows_of_a_table_are_drawn_feature_by_feature():
     np.testing.assert_array_equal(figure.axes[1].lines[0].get_ydata(), originals[1] + 1)
 
 
-def test_of_two_channels_the_mean_is_drawn():
-    images = np.random.default_rng(0).uniform(size=(3, 5, 4, 2))
-    two, one = (plot_reconstructions(x, {"again": x}) for x in (images, images.mean(axis=-1, keepdims=True)))
-    drawn = [np.asarray(figure.axes[0].images[0].get_array()) for figure in (two, one)]
-    spread = np.ptp(images) / np.ptp(images.mean(axis=-1))  # each figure has the scale of its own originals
-    inside = drawn[0] != 1
-    np.testing.assert_allclose(np.ptp(drawn[1][inside]) / np.ptp(drawn[0][inside]), spread, rtol=1e-6)
-    assert drawn[0].ndim == 2
+def test_the_mean_of_two_channels_is_drawn():
+    images = np.random.default_rng(0).uniform(size=(3, 14, 14, 2))
+    (axes,) = plot_reconstructions(images, {"same": images}).axes
+    scaled = (images - images.min()) / np.ptp(images)
+    np.testing.assert_allclose(axes.images[0].get_array()[:14, :14], scaled[0].mean(axis=-1))
 
 
-def test_reconstructions_of_another_shape_are_refused():
+def test_reconstructions_of_another_shape_are_rejected():
     with pytest.raises(ValueError, match=r"denoising: reconstructions \(2, 5\) of originals \(2, 6\)"):
         plot_reconstructions(np.zeros((2, 6)), {"denoising": np.zeros((2, 5))})
 
 
-@pytest.mark.parametrize("classes", [2, 10, 11, 100, 1000])
-def test_every_code_is_a_dot_and_a_long_legend_becomes_a_scale(classes, tmp_path):
-    codes, labels = made_codes(), np.arange(60) % classes
+@pytest.mark.parametrize("classes", [10, 11, 1000])
+def test_every_code_is_a_dot_and_a_long_legend_becomes_a_scale(classes):
+    codes, labels = make_codes(), np.arange(60) % classes
     figure = plot_codes(codes, labels, [f"class {index}" for index in range(classes)])
     for axes, code in zip(figure.axes, codes.values(), strict=False):
         np.testing.assert_allclose(np.sort(axes.collections[0].get_offsets(), axis=0), np.sort(code, axis=0))
@@ -154,11 +151,10 @@ def test_every_code_is_a_dot_and_a_long_legend_becomes_a_scale(classes, tmp_path
     else:
         assert not figure.legends
         assert len(figure.axes) == len(codes) + 1
-    save_figure(figure, tmp_path / "codes.png")
 
 
 def test_a_class_has_the_same_colour_in_every_panel_and_no_two_share_one():
-    figure = plot_codes(made_codes(), np.arange(60) % 10, [str(index) for index in range(10)])
+    figure = plot_codes(make_codes(), np.arange(60) % 10, [str(index) for index in range(10)])
     figure.draw_without_rendering()
     panels = [axes.collections[0].get_facecolor() for axes in figure.axes]
     np.testing.assert_array_equal(panels[0], panels[1])
@@ -193,7 +189,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(results, tmp_pat
 def test_colour_photographs_keep_their_colours(tmp_path):
     photographs = np.random.default_rng(0).random((4, 16, 16, 3))
     save_figure(plot_reconstructions(photographs, {"conv": photographs}), tmp_path / "photographs.png")
-    save_figure(plot_learning_curves(made_history()), tmp_path / "chart.png")
+    save_figure(plot_learning_curves(make_history()), tmp_path / "chart.png")
     with Image.open(tmp_path / "photographs.png") as saved, Image.open(tmp_path / "chart.png") as chart:
         assert (saved.mode, chart.mode) == ("RGB", "P")
 
@@ -201,14 +197,17 @@ def test_colour_photographs_keep_their_colours(tmp_path):
 def test_drawing_leaves_global_settings_alone(results):
     before = dict(matplotlib.rcParams)
     plot_accuracy(results)
-    plot_codes(made_codes(), np.arange(60) % 3, ["a", "b", "c"])
+    plot_codes(make_codes(), np.arange(60) % 3, ["a", "b", "c"])
     assert dict(matplotlib.rcParams) == before
 
 
-def test_the_room_imports_neither_jax_nor_pyplot():
+def test_no_module_of_the_report_imports_jax_or_pyplot():
     program = (
-        "import sys; import aejax.report.__main__, aejax.report.figures, aejax.report.comparison_table;"
-        "found = {'jax', 'flax', 'matplotlib.pyplot'} & set(sys.modules); sys.exit(f'imports {found}' if found else 0)"
+        "import importlib, pkgutil, sys, aejax.report;"
+        "names = [module.name for module in pkgutil.iter_modules(aejax.report.__path__, 'aejax.report.')];"
+        "assert len(names) > 10, names;"
+        "[importlib.import_module(name) for name in names];"
+        "wrong = {'jax', 'flax', 'matplotlib.pyplot'} & set(sys.modules); sys.exit(f'imports {wrong}' if wrong else 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

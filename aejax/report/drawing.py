@@ -1,0 +1,54 @@
+"""Elements that several figures share: rows of methods, dots of seeds, and logarithmic axes."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.text import Text
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from aejax.report.results import finite_or_none
+from aejax.report.style import SECONDARY_COLOR
+
+
+def set_log_scale(axes: Axes, name: Literal["x", "y"], values: Sequence[float | None], min_ratio: float) -> None:
+    """Makes an axis logarithmic if the values are positive and the largest is more than `min_ratio` times the least."""
+    finite = [number for value in values if (number := finite_or_none(value)) is not None]
+    if not finite or min(finite) <= 0 or max(finite) <= min_ratio * min(finite):
+        return
+    axes.set(**{f"{name}scale": "log"})
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    subs = (1, 2, 5) if max(finite) < 200 * min(finite) else (1,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=20))  # with fewer ticks a narrow axis may have none
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def draw_seeds(
+    axes: Axes,
+    row: int,
+    values: Sequence[float | None] | Float[np.ndarray, " seed"],
+    color: str,
+    crosses: Sequence[int] = (),
+) -> None:
+    """Draws a dot for each seed in the row of its method, and a cross for the seeds in `crosses`."""
+    x = np.array(values, dtype=float)
+    # Multiples of the golden ratio spread any number of seeds evenly, and a seed keeps its height when more are added.
+    y = row + 0.5 * ((np.arange(len(x)) * 0.618034) % 1 - 0.5)
+    crossed = np.isin(np.arange(len(x)), crosses)
+    axes.scatter(x[~crossed], y[~crossed], s=14, color=color, alpha=0.45, linewidths=0)
+    if crossed.any():
+        axes.scatter(x[crossed], y[crossed], s=22, color=SECONDARY_COLOR, marker="x", linewidths=1.2)
+
+
+def draw_mean(axes: Axes, row: int, mean: float, color: str) -> None:
+    """Draws the mean over seeds as a diamond."""
+    axes.plot(mean, row, "D", color=color, markersize=5, markeredgecolor="white", zorder=4)
+
+
+def embolden(labels: Sequence[Text], is_bold: Sequence[bool]) -> None:
+    """Writes some labels in bold, such as those of autoencoders among controls."""
+    for label, bold in zip(labels, is_bold, strict=True):
+        label.set_fontweight("bold" if bold else "normal")
