@@ -108,7 +108,7 @@ def plot_rate_distortion(
     """Plots PSNR by the size of the stored code.
 
     Args:
-        points: by series, at most two, rate, PSNR in dB and bits per number, which are written beside each point.
+        points: by series, at most two, rate, PSNR in dB and bits per number, which label each point.
         pca_points: rate and PSNR of principal components of the same sizes.
         pca_curve: the same of any number of components.
         pca_bits: bits per component along the curve.
@@ -127,7 +127,7 @@ def plot_rate_distortion(
             axes.annotate(str(bits), (rate, decibel), fontsize=7, color=color, **place)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:.3g}")
-    axes.set_xlabel(f"{unit}, logarithmic; beside the points: bits per number")
+    axes.set_xlabel(f"{unit}, logarithmic; labels of points: bits per number")
     axes.set_ylabel("PSNR of test examples, dB")
     axes.grid()
     axes.margins(y=0.12)

@@ -29,7 +29,7 @@ VERDICT_STYLES = {
     "inconclusive": "yellow",
     "too few seeds": "dim",
 }
-MAX_WIDE_CONTROLS = 4  # up to so many controls a terminal of 100 columns has room for intervals
+MAX_WIDE_CONTROLS = 4  # with more, a terminal of 100 columns has no room for intervals
 
 CODE_METRIC_HEADINGS = {
     "explained_variance": "variance explained",

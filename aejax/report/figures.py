@@ -38,7 +38,7 @@ def plot_learning_curves(
         history: for each method `train_loss` and, if there was validation, `valid_loss`; other entries are ignored.
         ylabel: what the loss is, with its unit.
 
-    A seed whose loss is not finite in an epoch is left out of that epoch's mean, and the panel says so.
+    A seed whose loss is not finite in an epoch is left out of that epoch's mean, which the panel reports.
     """
     figure, panels = _make_panels(len(history), aspect=0.66)
     for axes, (name, losses) in zip(panels, history.items(), strict=True):

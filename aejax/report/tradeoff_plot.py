@@ -36,11 +36,11 @@ class PlotPoint(NamedTuple):
 
 def group_points(results: Results) -> dict[str, list[Results]]:
     """Groups points by the values of all axes but the first, along which a line is drawn."""
-    found: dict[str, list[Results]] = {}
+    groups: dict[str, list[Results]] = {}
     for point in results["points"]:
         others = [f"{field}={format_axis_value(value)}" for field, value in list(point["setting"].items())[1:]]
-        found.setdefault(" ".join(others), []).append(point)
-    return found
+        groups.setdefault(" ".join(others), []).append(point)
+    return groups
 
 
 class PlotSeries(NamedTuple):
@@ -87,12 +87,14 @@ def make_series(results: Results) -> list[PlotSeries]:
     kind, first = results["config"]["method"], results["axes"][0]["field"]
     components = [entry for entry in results["references"] if entry["name"].startswith("pca-")]
     marks = [mark for entry in components if (mark := make_plot_point(entry, entry["name"].removeprefix("pca-")))]
-    found = [PlotSeries("principal components, by number", NEUTRAL_COLOR, marks, True)] if marks else []
+    series = [PlotSeries("principal components, by number", NEUTRAL_COLOR, marks, True)] if marks else []
     for index, (others, points) in enumerate(group_points(results).items()):
-        own = [mark for point in points if (mark := make_plot_point(point, format_axis_value(point["setting"][first])))]
+        line = [
+            mark for point in points if (mark := make_plot_point(point, format_axis_value(point["setting"][first])))
+        ]
         color = SERIES_COLORS[index % len(SERIES_COLORS)]
-        found += [PlotSeries(f"{others or kind}, by {first}", color, own, False)] if own else []
-    return found
+        series += [PlotSeries(f"{others or kind}, by {first}", color, line, False)] if line else []
+    return series
 
 
 def make_plot_point(entry: Results, label: str) -> PlotPoint | None:
