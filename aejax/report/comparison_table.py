@@ -19,7 +19,7 @@ from aejax.report.formatting import (
     format_seconds,
     format_significant,
 )
-from aejax.report.results import REPRESENTATION_METRIC_NAMES, Results, finite_or_none, is_control
+from aejax.report.results import REPRESENTATION_METRIC_NAMES, Results, finite_or_none, is_control, with_roles
 from aejax.report.tables import Cell, Column, Table, to_markdown, to_rich
 
 VERDICT_STYLES = {
@@ -184,6 +184,7 @@ def render_comparison_markdown(results: Results) -> str:
 
 def render_comparison_terminal(results: Results) -> RenderableType:
     """Returns methods, calibration, a matrix of autoencoders by controls, caption and warnings for a terminal."""
+    results = with_roles(results)  # a finished run of version 0.1.0 has none
     methods = to_rich(method_table(results), lambda method, next_: is_control(method) != is_control(next_))
     parts: list[RenderableType] = [methods, Text()]
     calibration = calibration_table(results)
