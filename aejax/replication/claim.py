@@ -13,12 +13,13 @@ from aejax.config import ExperimentConfig, to_dict
 from aejax.replication.context import ClaimContext
 
 Requirement = Literal["MNIST", "an accelerator"]
-Role = Literal["claim", "control", "beside"]
-"""claim: what the source says; control: what could explain it; beside: shown, but not part of the assessment."""
-Criterion = Literal["better", "as well"]
-"""better: the verdict is `better`; as well: the interval lies above minus the margin."""
+Role = Literal["claim", "control", "context"]
+"""claim: what the source says; control: what could explain it; context: shown, but not part of the assessment."""
+Criterion = Literal["better", "not worse"]
+"""better: the verdict is `better`; not worse: the interval lies above minus the margin."""
 Cost = Literal["seconds", "a minute", "minutes", "hours"]  # on two CPU cores: below 20 s, 90 s, 20 min, and above
 EXACT_REASON = "nothing is drawn at random, so every printed digit must come out"
+ROUNDING_REASON = "half of the last printed digit: the source rounds, and says `about`"
 
 
 class Source(NamedTuple):

@@ -21,7 +21,7 @@ from aejax.replication.assessment import Assessment, assess_numbers, assess_stat
 from aejax.replication.claim import Claim, ComparativeClaim, Evidence, NumericClaim
 from aejax.replication.context import ClaimContext
 from aejax.replication.registry import CLAIMS
-from aejax.report.replication import format_status, ledger_headline, render_ledger_page
+from aejax.report.replication import format_status, ledger_headline, render_ledger_page, with_current_values
 from aejax.storage.atomic_io import read_json, to_jsonable, write_atomically, write_json
 
 LEDGER_FILE, REPORT_FILE, RUNS_DIR = "ledger.json", "ledger.md", "runs"
@@ -171,7 +171,7 @@ def _load_entries(out: Path) -> dict[str, LedgerEntry]:
     ledger = read_json(out / LEDGER_FILE)
     known = isinstance(ledger, dict) and ledger.get("schema") == 1 and ledger.get("kind") == "ledger"
     require(known, f"{out / LEDGER_FILE}: is not what this version writes; move it away, or give another --out")
-    return {entry["name"]: entry for entry in ledger["claims"] if entry["name"] in CLAIMS}
+    return {entry["name"]: entry for entry in with_current_values(ledger)["claims"] if entry["name"] in CLAIMS}
 
 
 def _write_ledger(out: Path, entries: list[LedgerEntry]) -> dict[str, Any]:

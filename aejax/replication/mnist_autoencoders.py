@@ -10,7 +10,7 @@ from aejax.config import ModelConfig, ObjectiveConfig, PretrainConfig, SplitConf
 from aejax.methods import fit_pca
 from aejax.recipes import get_recipe, recipe_for_kind
 from aejax.replication.assessment import paired_evidence
-from aejax.replication.claim import EXACT_REASON, ComparativeClaim, Evidence, NumericClaim, Source
+from aejax.replication.claim import EXACT_REASON, ROUNDING_REASON, ComparativeClaim, Evidence, NumericClaim, Source
 from aejax.replication.context import ClaimContext, load_history
 
 BLOG_TITLE, BLOG_URL = (
@@ -36,7 +36,6 @@ DEEP_LOGISTIC = dataclasses.replace(
     seeds=3,
 )
 DATA_PROTOCOL = "the 60,000 training digits in [0, 1], judged on the 10,000 test digits"
-ROUNDING_REASON = "half of the last printed digit: the source rounds, and says `about`"
 CROSS_ENTROPY_MARGIN = 0.0005  # in nats per pixel: a tenth of the precision that the source prints
 
 
@@ -99,8 +98,7 @@ CLAIMS = (
         unit="validation MSE",
         printed_values=(".0091", ".0054", ".0046", ".0043", ".0041", ".0041", ".0040"),
         tolerance=tuple(0.05 * value for value in (0.0091, 0.0054, 0.0046, 0.0043, 0.0041, 0.0041, 0.0040)),
-        tolerance_reason="a twentieth: the source prints two digits, up to an eightieth off, of one run with its own "
-        "luck",
+        tolerance_reason="a twentieth: the source prints two digits, rounded by up to an eightieth, of one random run",
         seeds=4,
         requirements=("MNIST",),
         cost="a minute",
@@ -186,7 +184,7 @@ CLAIMS = (
         unit="squared error per image",
         printed_values=("3.00",),
         tolerance=(0.15,),
-        tolerance_reason="a twentieth: pretraining and optimizer are others than the paper's",
+        tolerance_reason="a twentieth: pretraining and optimizer differ from the paper's",
         seeds=3,
         requirements=("MNIST", "an accelerator"),
         cost="hours",

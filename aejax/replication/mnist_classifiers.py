@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 
 from aejax.data.shuffling import make_generator
 from aejax.replication.assessment import paired_evidence
-from aejax.replication.claim import EXACT_REASON, ComparativeClaim, Evidence, NumericClaim, Source
+from aejax.replication.claim import EXACT_REASON, ROUNDING_REASON, ComparativeClaim, Evidence, NumericClaim, Source
 from aejax.replication.context import ClaimContext
 
 LECUN_TITLE = (
@@ -104,7 +104,7 @@ CLAIMS = (
         unit="test accuracy",
         printed_values=("0.92",),
         tolerance=(0.005,),
-        tolerance_reason="half of the last printed digit: the source rounds, and says `about`",
+        tolerance_reason=ROUNDING_REASON,
         seeds=6,
         requirements=("MNIST",),
         cost="seconds",

@@ -10,7 +10,7 @@ from aejax.report.analysis_page import analysis_title
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.formatting import MISSING, format_decimals, format_points, format_points_ci, format_provenance
 from aejax.report.rendering import render_template
-from aejax.report.replication import render_ledger_tables
+from aejax.report.replication import render_ledger_tables, with_current_values
 from aejax.report.results import (
     Results,
     best_method,
@@ -123,7 +123,7 @@ def _other_section(folder: Path, results: Results) -> str:
 def _ledger_section(path: Path) -> str:
     """The tables of a ledger, and a link to its page with sources and protocols."""
     link = f"Every claim's source, protocol and tolerance: [ledger.md]({quote(path.parent.name)}/ledger.md)."
-    return _section(path.parent, render_ledger_tables(read_results(path)), link)
+    return _section(path.parent, render_ledger_tables(with_current_values(read_results(path))), link)
 
 
 def _exploration_link(path: Path) -> dict[str, Any]:

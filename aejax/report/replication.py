@@ -15,6 +15,22 @@ LedgerEntry = dict[str, Any]
 
 STATUS_STYLES = {"reproduced": "bold green", "not reproduced": "bold red", "not run": "dim", "failed": "bold yellow"}
 
+# Criteria and roles as ledgers of version 0.1 name them.
+OLD_VALUES = {"as well": "not worse", "beside": "context"}
+
+
+def with_current_values(ledger: LedgerEntry) -> LedgerEntry:
+    """Returns a ledger that may be of an older version with today's names of criteria and roles."""
+    return {**ledger, "claims": [_with_current_values(entry) for entry in ledger["claims"]]}
+
+
+def _with_current_values(entry: LedgerEntry) -> LedgerEntry:
+    current = {**entry, "demands": OLD_VALUES.get(entry["demands"], entry["demands"])}
+    if "evidence" in entry.get("measured", {}):
+        evidence = [{**one, "role": OLD_VALUES.get(one["role"], one["role"])} for one in entry["measured"]["evidence"]]
+        current["measured"] = {"evidence": evidence}
+    return current
+
 
 def ledger_headline(ledger: LedgerEntry) -> str:
     """Returns one sentence: `9 of 14 published numbers reproduced, 3 not; 2 of 4 statements in words borne out.`."""
@@ -67,7 +83,7 @@ def format_measured(entry: LedgerEntry, *, claims_only: bool = False) -> str:
 def format_evidence(evidence: LedgerEntry, required_verdict: str) -> str:
     """Returns `code minus raw: +2.94 [+0.85, +5.21] points, better`."""
     verdict, interval = evidence["verdict"], evidence["ci95"]
-    if evidence["role"] == "claim" and required_verdict == "as well" and interval is not None:
+    if evidence["role"] == "claim" and required_verdict == "not worse" and interval is not None:
         verdict = f"{'not' if interval[0] > -evidence['margin'] else 'may be'} worse by {evidence['margin']:g}"
     mean = f"{evidence['mean']:+.3g}{_format_interval(interval, '+.3g')}"
     return f"{evidence['what']}: {mean} {evidence['unit']}, {verdict}"

@@ -66,7 +66,7 @@ def test_one_seed_has_no_interval():
 
 
 def test_a_statement_needs_its_own_comparisons_and_no_others():
-    assert assess_statement(STATEMENT, [evidence(), evidence("worse", role="beside")]).status == "reproduced"
+    assert assess_statement(STATEMENT, [evidence(), evidence("worse", role="context")]).status == "reproduced"
     assert assess_statement(STATEMENT, [evidence(), evidence("inconclusive")]).status == "not reproduced"
     assert assess_statement(STATEMENT, []).status == "not reproduced"
 
@@ -87,8 +87,8 @@ def test_a_point_estimate_alone_is_not_enough_and_is_reported():
 
 
 @pytest.mark.parametrize(("low", "status"), [(-0.49, "reproduced"), (-0.5, "not reproduced")])
-def test_as_well_excludes_a_loss_of_the_margin(low, status):
-    claim = dataclasses.replace(STATEMENT, criterion="as well")
+def test_not_worse_excludes_a_loss_of_the_margin(low, status):
+    claim = dataclasses.replace(STATEMENT, criterion="not worse")
     assert assess_statement(claim, [evidence("inconclusive", low=low)]).status == status
 
 

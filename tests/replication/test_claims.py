@@ -176,7 +176,7 @@ def test_the_encoding_is_compared_under_both_protocols_with_both_baselines(tmp_p
     assert [(one["what"].split(" (")[1], one["role"]) for one in evidence] == [
         ("the tutorial's classifier)", "claim"),
         ("the tutorial's classifier)", "control"),
-        ("our protocol)", "beside"),
+        ("our protocol)", "context"),
         ("our protocol)", "control"),
     ]
     assert configs["tabular-as-printed"].probe == ProbeConfig(probe_c=1.0, probe_standardize=False)

@@ -109,6 +109,29 @@ def test_another_tolerance_assesses_the_same_measurement_again(tmp_path):
     assert measure.calls == 1
 
 
+def test_an_older_ledger_has_the_same_measurements_and_page_as_one_with_todays_names(tmp_path):
+    calls = []
+
+    def gather(context):
+        calls.append(context.seeds)
+        return [
+            Evidence("code minus inputs", "claim", 0.1, [-0.2, 0.4], "points", 0.5, "inconclusive"),
+            Evidence("code minus inputs, elsewhere", "context", 0.1, [-1.0, 1.2], "points", 0.5, "inconclusive"),
+        ]
+
+    claim = ComparativeClaim(name="equal", **COMMON, criterion="not worse", gather_evidence=gather)
+    ledger = reproduce(tmp_path / "published", claim)
+    page, path = render_index(tmp_path), tmp_path / "published" / "ledger.json"
+    assert "not worse by 0.5" in page
+    text = path.read_text()
+    path.write_text(text.replace('"demands": "not worse"', '"demands": "as well"').replace('"context"', '"beside"'))
+    assert path.read_text() != text
+    assert render_index(tmp_path) == page
+    assert reproduce(tmp_path / "published", claim) == ledger
+    assert path.read_text() == text
+    assert calls == [2]
+
+
 def test_a_failed_claim_is_run_again(tmp_path):
     reproduce(tmp_path, numeric_claim("half", failing_measure))
     assert statuses(reproduce(tmp_path, numeric_claim("half", CountingMeasure(0.5)))) == {"half": "reproduced"}
