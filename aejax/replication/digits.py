@@ -8,7 +8,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from aejax.replication.claim import EXACT_REASON, NumericClaim, Source
-from aejax.replication.context import ClaimContext
 
 SKLEARN_SOURCE = Source(
     "scikit-learn documentation, Digits Classification Exercise",
@@ -27,43 +26,46 @@ def _accuracy(classifier: ClassifierMixin) -> Float[np.ndarray, "1 1"]:
     return np.array([[classifier.score(inputs[n_train:], labels[n_train:])]])
 
 
-def logistic_accuracy(context: ClaimContext) -> Float[np.ndarray, "1 1"]:
-    """Returns the test accuracy of logistic regression."""
-    return _accuracy(LogisticRegression(max_iter=1000))
+def _accuracy_claim(
+    name: str, statement: str, printed: str, classifier: ClassifierMixin, note: str = ""
+) -> NumericClaim:
+    """Returns the claim that a classifier has this test accuracy.
 
-
-def knn_accuracy(context: ClaimContext) -> Float[np.ndarray, "1 1"]:
-    """Returns the test accuracy of five nearest neighbors, the default of scikit-learn."""
-    return _accuracy(KNeighborsClassifier())
+    Args:
+        name: of the claim.
+        statement: what the source says.
+        printed: the accuracy.
+        classifier: shown in the protocol and the command by its `repr`, a constructor call.
+        note: on the classifier, for the protocol.
+    """
+    return NumericClaim(
+        name=name,
+        statement=statement,
+        source=SKLEARN_SOURCE,
+        protocol=f"{DATA_PROTOCOL}; {classifier!r}{note}",
+        command=f"{classifier!r}.fit(X_train, y_train).score(X_test, y_test)",
+        unit="test accuracy",
+        printed_values=(printed,),
+        tolerance=(5e-5,),
+        tolerance_reason=EXACT_REASON,
+        seeds=1,
+        cost="seconds",
+        measure=lambda context: _accuracy(classifier),
+    )
 
 
 CLAIMS = (
-    NumericClaim(
-        name="digits-lr",
-        statement="logistic regression on the digits' pixels is right on .9333 of the test rows",
-        source=SKLEARN_SOURCE,
-        protocol=f"{DATA_PROTOCOL}; LogisticRegression(max_iter=1000)",
-        command="LogisticRegression(max_iter=1000).fit(X_train, y_train).score(X_test, y_test)",
-        unit="test accuracy",
-        printed_values=("0.9333",),
-        tolerance=(5e-5,),
-        tolerance_reason=EXACT_REASON,
-        seeds=1,
-        cost="seconds",
-        measure=logistic_accuracy,
+    _accuracy_claim(
+        "digits-lr",
+        "logistic regression on the digits' pixels is right on .9333 of the test rows",
+        "0.9333",
+        LogisticRegression(max_iter=1000),
     ),
-    NumericClaim(
-        name="digits-knn",
-        statement="five nearest neighbours on the digits' pixels are right on .9611 of the test rows",
-        source=SKLEARN_SOURCE,
-        protocol=f"{DATA_PROTOCOL}; KNeighborsClassifier() with scikit-learn's defaults",
-        command="KNeighborsClassifier().fit(X_train, y_train).score(X_test, y_test)",
-        unit="test accuracy",
-        printed_values=("0.9611",),
-        tolerance=(5e-5,),
-        tolerance_reason=EXACT_REASON,
-        seeds=1,
-        cost="seconds",
-        measure=knn_accuracy,
+    _accuracy_claim(
+        "digits-knn",
+        "five nearest neighbours on the digits' pixels are right on .9611 of the test rows",
+        "0.9611",
+        KNeighborsClassifier(),
+        note=" with scikit-learn's defaults",
     ),
 )
