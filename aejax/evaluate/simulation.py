@@ -5,7 +5,7 @@ Each method has a latent variable for every seed and test example and is right w
     difficulty of the example + the method's own difficulty with it + effect of the seed + effect of (seed, example)
 
 all normal. The first is common to all methods, so their errors are correlated; a part of the seed's effect is common
-too, as methods share a seed's split. The threshold gives each method exactly the accuracy that is asked for.
+too, as methods share a seed's split. The threshold gives each method exactly its nominal accuracy.
 """
 
 import dataclasses
@@ -96,7 +96,7 @@ def has_decisive_verdict(comparisons: Sequence[Comparison]) -> bool:
 
 
 def has_decisive_verdict_over_seeds(comparisons: Sequence[Comparison]) -> bool:
-    """Whether any would have if only the test over seeds were adjusted for the size of the family."""
+    """Whether any would have one if only the test over seeds were adjusted for the size of the family."""
     verdicts = [decide_verdict(row.mean_difference, row.ci95, [row.p_holm], MIN_SEEDS) for row in comparisons]
     return "better" in verdicts or "worse" in verdicts
 
