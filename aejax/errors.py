@@ -39,13 +39,18 @@ def require_known_names(flag: str, noun: str, names: Sequence[str], known: Colle
     require(len(set(names)) == len(names), f"{flag} {' '.join(names)}: each {noun} once")
 
 
-def summarize_error(error: BaseException, max_length: int = 200) -> str:
-    """Returns the first line of an error's message, or the name of its class if the message is empty.
+def list_names(names: Sequence[str]) -> str:
+    """Returns the first ten names, each truncated to 40 characters, separated by commas."""
+    return ", ".join(name[:40] for name in names[:10]) + (", ..." if len(names) > 10 else "")
 
-    >>> summarize_error(ValueError("first\\nsecond")), summarize_error(KeyError())
-    ('first', 'KeyError')
+
+def summarize_error(error: BaseException, max_length: int = 200) -> str:
+    """Returns an error's message on one line, truncated, or the name of its class if the message is empty.
+
+    >>> summarize_error(ValueError("first\\n  second")), summarize_error(KeyError())
+    ('first second', 'KeyError')
     """
-    return (str(error).splitlines() or [type(error).__name__])[0][:max_length]
+    return " ".join(str(error).split())[:max_length] or type(error).__name__
 
 
 def escape_unprintable(text: str) -> str:

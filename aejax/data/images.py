@@ -23,7 +23,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from aejax.data.memory import format_bytes, require_host_memory
-from aejax.errors import InputError, require
+from aejax.errors import InputError, require, summarize_error
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -174,7 +174,7 @@ def _open_image(location: str, content: Path | bytes) -> Iterator[ImageFile.Imag
     except (OSError, *DECODE_ERRORS) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise InputError(f"{location}: cannot be read ({error.strerror}); check its permissions") from error
-        raise InputError(f"{location}: damaged ({' '.join(str(error).split())[:100]}); {RESAVE_HINT}") from error
+        raise InputError(f"{location}: damaged ({summarize_error(error, 100)}); {RESAVE_HINT}") from error
 
 
 def _has_16_bits(image: Image.Image, content: Path | bytes) -> bool:

@@ -21,9 +21,9 @@ from PIL import Image
 from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.idx import MNIST_FILES, find_idx_files, load_idx_folder, read_idx
 from aejax.data.npz import read_arrays
-from aejax.data.tfds_builder import silence_tfds, summarize_error, tfds_data_dir
+from aejax.data.tfds_builder import Preparers, silence_tfds, tfds_data_dir
 from aejax.data.tfds_dataset import read_prepared
-from aejax.errors import InputError, require
+from aejax.errors import InputError, require, summarize_error
 
 MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"  # where TFDS downloads from
 VERSION = "3.0.1"
@@ -122,6 +122,9 @@ def prepare_mnist(data_dir: Path, manual_dir: Path | None = None) -> Path:
         f"without TensorFlow; give another --data-dir, or {IDX_HINT}",
     )
     return Path(builder.data_dir)
+
+
+TFDS_PREPARERS: Preparers = {"mnist": prepare_mnist}  # of the sets that are prepared without TensorFlow
 
 
 def _has_downloads(folder: Path) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.memory import require_host_memory
-from aejax.errors import InputError, require
+from aejax.errors import InputError, list_names, require, summarize_error
 
 INPUT_LABEL_NAMES = (("x", "y"), ("X", "y"), ("inputs", "labels"))  # accepted names of the arrays
 TRAIN_TEST_NAMES = ("x_train", "y_train", "x_test", "y_test")  # with an official test split, as in Keras
@@ -61,8 +61,7 @@ def load_npz(path: Path, config: DataConfig) -> Dataset:
 def _select_names(names: list[str], path: Path) -> tuple[str, ...]:
     """Returns the one naming scheme that the file follows."""
     schemes = [scheme for scheme in (*INPUT_LABEL_NAMES, TRAIN_TEST_NAMES) if set(scheme) <= set(names)]
-    listed = ", ".join(name[:40] for name in names[:10]) + (", ..." if len(names) > 10 else "")
-    require(len(schemes) == 1, f"{path}: holds arrays {listed or '(none)'}; {EXPECTED_ARRAYS}")
+    require(len(schemes) == 1, f"{path}: holds arrays {list_names(names) or '(none)'}; {EXPECTED_ARRAYS}")
     return schemes[0]
 
 
@@ -115,8 +114,9 @@ def read_arrays(path: Path, select_names: Callable[[list[str]], Sequence[str]]) 
         except InputError:
             raise
         except Exception as error:  # zipfile and its decompressors raise a dozen types, depending on the damage
-            reason = " ".join(str(error).split())[:120] or type(error).__name__
-            raise InputError(f"{path}: not an intact .npz file ({reason}); {REFETCH_HINT}") from error
+            raise InputError(
+                f"{path}: not an intact .npz file ({summarize_error(error, 120)}); {REFETCH_HINT}"
+            ) from error
 
 
 def _list_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:

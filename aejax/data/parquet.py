@@ -11,7 +11,7 @@ from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.memory import require_host_memory
 from aejax.data.tables import find_label_column, require_unique_names
-from aejax.errors import InputError, require
+from aejax.errors import InputError, require, summarize_error
 
 ROWS_PER_BLOCK = 65_536  # rows decoded at a time
 PANDAS_INDEX_PREFIX = "__index_level_"  # of the name of a row index that pandas wrote as a column
@@ -38,8 +38,9 @@ def load_parquet(path: Path, config: DataConfig) -> Dataset:
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path}: not an intact .parquet file ({reason}); write or fetch it again") from error
+        raise InputError(
+            f"{path}: not an intact .parquet file ({summarize_error(error, 120)}); write or fetch it again"
+        ) from error
     del names[label_index]
     return make_dataset(path.stem, features, labels, source=str(path), feature_names=names)
 

@@ -10,7 +10,7 @@ from aejax.data.builtin import breast_cancer, digits, tabular, wine
 from aejax.data.dataset import Dataset
 from aejax.data.idx import find_idx_files, load_idx_folder
 from aejax.data.image_folder import load_image_folder, require_within
-from aejax.data.mnist import load_mnist, prepare_mnist
+from aejax.data.mnist import TFDS_PREPARERS, load_mnist
 from aejax.data.npz import load_npz
 from aejax.data.parquet import load_parquet
 from aejax.data.stream.load import load_stream
@@ -36,7 +36,7 @@ def expand_path(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise InputError(f"{path}: no home is known for {Path(path).parts[0]}; give the whole path") from error
+        raise InputError(f"{path}: no home is known for {Path(path).parts[0]}; give the full path") from error
 
 
 def mnist(config: DataConfig) -> Dataset:
@@ -51,7 +51,7 @@ def tfds(name: str, config: DataConfig) -> Dataset:
         resolve_data_dir(config),
         label=config.label_column,
         image_size=config.image_size,
-        preparers={"mnist": prepare_mnist},
+        preparers=TFDS_PREPARERS,
     )
 
 

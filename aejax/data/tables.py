@@ -15,7 +15,7 @@ from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.label_encoding import MAX_LABEL_LENGTH
 from aejax.data.memory import require_host_memory
-from aejax.errors import InputError, require
+from aejax.errors import InputError, list_names, require
 
 LABEL_COLUMNS = ("label", "target", "class", "y")  # default names of a label column, in order of preference
 DELIMITERS = ",;\t"
@@ -109,9 +109,9 @@ def require_unique_names(header: list[str], path: Path) -> None:
 def find_label_column(header: list[str], path: Path, label_column: str | None) -> int:
     """Returns the index of `label_column`, or else of the first of `LABEL_COLUMNS` in `header`, or else of the last."""
     if label_column is not None:
-        listed = ", ".join(name[:40] for name in header[:10]) + (", ..." if len(header) > 10 else "")
         require(
-            label_column in header, f"{path}: no column named --label-column {label_column}; expected one of {listed}"
+            label_column in header,
+            f"{path}: no column named --label-column {label_column}; expected one of {list_names(header)}",
         )
         return header.index(label_column)
     lowered = [name.lower() for name in header]

@@ -20,7 +20,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from aejax.errors import InputError, require
+from aejax.errors import InputError, require, summarize_error
 
 TFDS_NAME = re.compile(r"(?P<set>\w+(/[\w.\-]+)?)(:(?P<version>[\d.*]+))?", re.ASCII)
 VERSION_DIR = re.compile(r"\d+\.\d+\.\d+")
@@ -41,11 +41,6 @@ def tfds_data_dir(data_dir: Path | None) -> Path:
     root = Path(default).expanduser() if data_dir is None else data_dir
     require(not root.is_file(), f"--data-dir {root}: is a file; expected a folder")
     return root
-
-
-def summarize_error(error: BaseException) -> str:
-    """Returns the message of another library's exception on one line, truncated to 200 characters."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 @contextlib.contextmanager
@@ -89,7 +84,11 @@ def find_prepared_builder(name: str, root: Path, preparers: Preparers | None = N
         with silence_tfds():
             return tfds.builder_from_directory(folder)
     except Exception as error:  # the type depends on what is damaged
-        raise InputError(f"{folder}: damaged ({summarize_error(error)}); {DELETE_HINT}") from error
+        raise _damaged(folder, error) from error
+
+
+def _damaged(path: str | os.PathLike[str], error: Exception) -> InputError:
+    return InputError(f"{os.fspath(path)}: damaged ({summarize_error(error)}); {DELETE_HINT}")
 
 
 def _find_version_dir(name: str, root: Path) -> Path | None:
@@ -102,7 +101,7 @@ def _find_version_dir(name: str, root: Path) -> Path | None:
         try:
             folder /= json.loads(metadata.read_bytes())["default_config_name"]
         except (ValueError, LookupError, TypeError) as error:
-            raise InputError(f"{metadata}: damaged ({summarize_error(error)}); {DELETE_HINT}") from error
+            raise _damaged(metadata, error) from error
     versions = [
         path
         for path in folder.glob("*")
@@ -187,11 +186,7 @@ class RecordReader:
                 raise ValueError("empty records")
             return [selected.deserialize_example_np(record, decoders=decoders) for record in records]
         except Exception as error:  # protobuf, riegeli and Arrow raise many types
-            raise _damaged(self._builder, error) from error
-
-
-def _damaged(builder: Any, error: Exception) -> InputError:
-    return InputError(f"{builder.data_dir}: damaged ({summarize_error(error)}); {DELETE_HINT}")
+            raise _damaged(self._builder.data_dir, error) from error
 
 
 def file_formats(builder: Any) -> set[str]:
@@ -231,7 +226,7 @@ def read_blocks(
             f"{builder.data_dir}: prepared as {' and '.join(sorted(formats))}, which only {package} reads; "
             f"pip install {package}, {PREPARE_ELSEWHERE_HINT}",
         )
-        raise _damaged(builder, error) from error
+        raise _damaged(builder.data_dir, error) from error
 
 
 def _read_with_tensorflow(

@@ -23,7 +23,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from aejax.config.distributed import DistributedConfig
-from aejax.errors import InputError, Preempted, ProcessLost, require
+from aejax.errors import InputError, Preempted, ProcessLost, require, summarize_error
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import SavedTree
 from aejax.storage.serialization import RecordClasses, deserialize, serialize
@@ -55,7 +55,7 @@ def initialize_distributed(config: DistributedConfig) -> None:
         )
     except (RuntimeError, ValueError) as error:
         raise InputError(
-            f"--distributed: {' '.join(str(error).split())[:300]}; start every process with the same --coordinator "
+            f"--distributed: {summarize_error(error, 300)}; start every process with the same --coordinator "
             "HOST:PORT and --num-processes, each with its own --process-id, or under SLURM, MPI or Kubernetes"
         ) from None
 
@@ -122,7 +122,7 @@ def raise_on_lost_process() -> Iterator[None]:
     except jax.errors.JaxRuntimeError as error:
         if not is_multihost() or not LOST_PROCESS_ERROR.search(str(error)):
             raise
-        raise ProcessLost(" ".join(str(error).split())[:200]) from error
+        raise ProcessLost(summarize_error(error)) from error
 
 
 @contextlib.contextmanager

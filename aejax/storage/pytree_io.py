@@ -262,7 +262,7 @@ def _path_names(path: Any) -> list[str]:
 
 
 def _summarize_save_error(error: Exception) -> str:
-    """Returns the operating system's reason, which TensorStore gives at the end of a page, or the first line."""
+    """Returns the operating system's reason, which TensorStore gives at the end of a page, or a summary."""
     codes = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
     return next((os.strerror(code) for code in codes if os.strerror(code) in str(error)), summarize_error(error))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
-from aejax.data.mnist import prepare_mnist
+from aejax.data.mnist import TFDS_PREPARERS
 from aejax.data.stream.holdout import hold_out_sample
 from aejax.data.stream.image_folder import open_image_folder
 from aejax.data.stream.npy import INPUTS_FILE, NpySource
@@ -42,7 +42,7 @@ def _open_source(config: DataConfig, path: Path, data_dir: Path | None) -> tuple
             data_dir,
             label=config.label_column,
             image_size=config.image_size,
-            preparers={"mnist": prepare_mnist},
+            preparers=TFDS_PREPARERS,
         )
     require(config.label_column is None, f"--label-column {config.label_column}: {path} has no columns; leave it out")
     require(path.exists(), f"--dataset {path}: no such file or folder; --stream reads {STREAMABLE}")

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from aejax.data.stream.source import storage_dtype, to_storage_dtype
-from aejax.errors import InputError, require
+from aejax.errors import InputError, require, summarize_error
 
 INPUTS_FILE, LABELS_FILE = "inputs.npy", "labels.npy"
 RESAVE_HINT = "save it with np.save(file, np.ascontiguousarray(array))"
@@ -22,8 +22,9 @@ def open_npy(path: Path) -> np.memmap:
     try:
         array = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, EOFError) as error:
-        reason = " ".join(str(error).split())[:100]
-        raise InputError(f"{path}: cannot be read as a .npy file ({reason}); {RESAVE_HINT}") from error
+        raise InputError(
+            f"{path}: cannot be read as a .npy file ({summarize_error(error, 100)}); {RESAVE_HINT}"
+        ) from error
     require(array.flags.c_contiguous, f"{path}: is stored by columns (Fortran order); {RESAVE_HINT}")
     require(array.ndim >= 1 and len(array) > 0, f"{path}: has shape {array.shape}; expected at least one row")
     return array
