@@ -10,7 +10,7 @@ from jaxtyping import Int32, Shaped
 from numpy.typing import ArrayLike
 
 from aejax.data.label_encoding import encode_labels, short_repr
-from aejax.data.stream.source import Stream
+from aejax.data.stream.source import Stream, storage_dtype
 from aejax.errors import InputError, escape_unprintable, require
 
 VALUES_PER_BLOCK = 1 << 20  # values checked at a time, so that the checks need megabytes and not a copy of the data
@@ -137,7 +137,7 @@ def _as_numeric_array(inputs: ArrayLike, source: str) -> np.ndarray:
 
 def _to_storage_dtype(numbers: np.ndarray, source: str, feature_names: Sequence[str] | None) -> np.ndarray:
     """Returns C-contiguous uint8 or finite float32; converts and checks in blocks, copies only to change the dtype."""
-    if numbers.dtype.kind == "b" or numbers.dtype == np.uint8:
+    if storage_dtype(numbers.dtype) == np.uint8:
         return np.ascontiguousarray(numbers, np.uint8)
     stored = numbers if numbers.dtype == np.float32 else np.empty(numbers.shape, np.float32)
     step = max(1, VALUES_PER_BLOCK // numbers[0].size)

@@ -105,11 +105,10 @@ def open_tfds(
     Raises:
         InputError: it is not prepared as array_record, or `select_features` rejects it.
     """
-    flag = f"--dataset tfds:{name}"
     root = tfds_data_dir(data_dir)
     builder = find_prepared_builder(name, root, preparers)
     if builder is None:
-        raise InputError(f"{flag}: not prepared in {root}; {PREPARE_HINT}, or give its --data-dir")
+        raise InputError(f"--dataset tfds:{name}: not prepared in {root}; {PREPARE_HINT}, or give its --data-dir")
     formats = file_formats(builder)
     require(
         "array_record" in formats, f"{builder.data_dir}: prepared as {' and '.join(sorted(formats))}; {PREPARE_HINT}"

@@ -16,12 +16,12 @@ ORDER_VERSION = 2  # stored in checkpoints; increase it whenever the order of ro
 CACHED_WINDOWS = 3  # windows whose row numbers stay in memory
 
 
-def import_grain(flag: str = "--stream") -> Any:
-    """Returns the library. Raises InputError where it is not installed."""
+def import_grain() -> Any:
+    """Returns the module `grain`. Raises InputError where it is not installed."""
     try:
         import grain
     except ImportError as error:
-        raise InputError(f"{flag}: needs Grain ({error}); pip install -e '.[stream]'") from error
+        raise InputError(f"--stream: needs Grain ({error}); pip install -e '.[stream]'") from error
     return grain
 
 
@@ -29,7 +29,7 @@ class WindowShuffle:
     """Maps positions of a pass to rows of the source; a function of the stream, its seed and the pass.
 
     Grain puts blocks of neighboring rows in random order, joins consecutive blocks to windows, and permutes the rows
-    of each window. Every training row occurs once in a pass. Rows after the last whole block belong to the last window.
+    of each window. Every training row occurs once in a pass. Rows after the last full block belong to the last window.
     """
 
     def __init__(self, stream: Stream) -> None:
