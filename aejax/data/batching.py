@@ -16,7 +16,7 @@ DATA_AXIS = "data"  # mesh axis of the devices that share each batch
 
 
 class Examples(NamedTuple):
-    """A whole dataset on the device, shared by all seeds."""
+    """A dataset on the device, shared by all seeds."""
 
     inputs: Shaped[Array, "n d"]  # flat, in storage dtype
     labels: Int[Array, " n"]

@@ -79,7 +79,7 @@ def require_device_memory(name: str, example_bytes: int, other_bytes: int, devic
     local = [device for device in devices if device.process_index == jax.process_index()]
     n_cpu = sum(device.platform == "cpu" for device in local)
     needed = example_bytes + other_bytes
-    parts = f"{name}: {format_bytes(example_bytes)} of examples and {format_bytes(other_bytes)} besides"
+    parts = f"{name}: {format_bytes(example_bytes)} of examples and {format_bytes(other_bytes)} of other data"
     if n_cpu:
         available = available_host_memory()
         fewer = "use fewer CPU devices (--devices 1), " if needed <= available else ""

@@ -20,7 +20,7 @@ class SeedData(NamedTuple):
 
     key: PRNGKeyArray  # of the randomness within steps
     scaler: Scaler
-    validation_rows: Int[Array, " n_monitor"]  # of the examples; rows of the validation metrics
+    validation_rows: Int[Array, " n_valid"]  # of the examples; rows of the validation metrics
 
 
 Metrics = dict[str, Float[Array, "..."]]

@@ -89,7 +89,7 @@ class Plan:
 
         Args:
             local_batches: `(steps, local batch, ...)`, this process's `local_slice` of each batch.
-            batch: examples in a whole batch.
+            batch: examples in a batch, over all processes.
         """
         divides = batch % self.mesh.shape[DATA_AXIS] == 0
         sharding = NamedSharding(self.mesh, PartitionSpec(None, DATA_AXIS) if divides else PartitionSpec())
@@ -132,8 +132,8 @@ class Plan:
         def on_one_device(*args: Any) -> Any:
             seeded = {i: arg for i, arg in enumerate(args) if i not in replicated_argnums}
 
-            def of_one_seed(own: dict[int, Any]) -> Any:
-                return function(*(own.get(i, arg) for i, arg in enumerate(args)))
+            def of_one_seed(seed_args: dict[int, Any]) -> Any:
+                return function(*(seed_args.get(i, arg) for i, arg in enumerate(args)))
 
             if self.within_device == "vmap":
                 return jax.vmap(of_one_seed)(seeded)
@@ -187,7 +187,7 @@ def make_plan(config: PlanConfig, seeds: int) -> Plan:
     require(requested <= available, f"--devices {requested}: JAX finds {available}; ask for at most that many")
     require(
         columns <= requested and requested % columns == 0,
-        f"--batch-devices {columns}: does not divide the {requested} device(s) that there are; give a number that does",
+        f"--batch-devices {columns}: does not divide the {requested} device(s) in use; give a number that does",
     )
     devices = np.array(_balanced_devices(min(requested, seeds * columns), columns)).reshape(-1, columns)
     serial = devices.flat[0].platform == "cpu"

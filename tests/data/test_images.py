@@ -155,15 +155,15 @@ def test_pillows_pixel_limit_is_enforced(monkeypatch, limit):
 def test_flipped_bits_of_a_png_never_change_pixels_silently(image):
     good = encoded(image)
     expected = decoded(good)
-    refused = 0
+    rejected = 0
     for place in range(len(good)):
         damaged = bytearray(good)
         damaged[place] ^= 1 << place % 8
         try:
             np.testing.assert_array_equal(decoded(bytes(damaged)), expected)
         except InputError as error:
-            refused += str(error).startswith("image 0: ")
-    assert refused >= len(good) - 16  # all but the checksum and name of the last, empty chunk
+            rejected += str(error).startswith("image 0: ")
+    assert rejected >= len(good) - 16  # all but the checksum and name of the last, empty chunk
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -183,7 +183,7 @@ def test_damaged_jpegs_raise_input_errors_only():
     exif[ORIENTATION_TAG] = 6
     good = encoded(COLOUR, "JPEG", exif=exif)
     rng = np.random.default_rng(0)
-    refused = 0
+    rejected = 0
     for _ in range(600):
         damaged = bytearray(good)
         start = int(rng.integers(len(good)))
@@ -191,8 +191,8 @@ def test_damaged_jpegs_raise_input_errors_only():
         try:
             decoded(bytes(damaged))
         except InputError:
-            refused += 1
-    assert 100 < refused < 600
+            rejected += 1
+    assert 100 < rejected < 600
 
 
 def test_the_first_of_several_damaged_images_is_named():

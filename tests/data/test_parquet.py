@@ -147,7 +147,7 @@ def test_damaged_files_raise_input_errors_only(tmp_path):
     good = path.read_bytes()
     expected = load_parquet(path, DataConfig()).sha256
     rng = np.random.default_rng(0)
-    refused = 0
+    rejected = 0
     for trial in range(300):
         damaged = bytearray(good)
         place = int(rng.integers(len(good)))
@@ -159,8 +159,8 @@ def test_damaged_files_raise_input_errors_only(tmp_path):
         try:
             load_parquet(path, DataConfig())
         except InputError as error:
-            refused += str(error).startswith(str(path))
-    assert refused > 150
+            rejected += str(error).startswith(str(path))
+    assert rejected > 150
     path.write_bytes(good)
     assert load_parquet(path, DataConfig()).sha256 == expected
 

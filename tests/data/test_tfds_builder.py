@@ -77,7 +77,7 @@ def test_errors_of_a_sets_own_code_are_one_line(tmp_path):
     assert "unheard_of" in tfds_error("aejax_plain/unheard_of", tmp_path)
 
 
-def test_preparers_replace_tfds_code(tmp_path, monkeypatch):
+def test_preparers_replace_tfds_code(tmp_path):
     elsewhere = write(tmp_path / "elsewhere").parent
     prepared = []
 

@@ -124,9 +124,9 @@ def test_a_single_feature_keeps_its_shape(tmp_path, dtype, value_range):
 @pytest.mark.parametrize(
     ("supervised", "label", "expected"),
     [
-        pytest.param(("image", "size"), None, ("small", "large"), id="the set's own word"),
-        pytest.param(("image", "size"), "label", COLOURS, id="the flag goes before it"),
-        pytest.param(None, "size", ("small", "large"), id="the flag, where the set does not say"),
+        pytest.param(("image", "size"), None, ("small", "large"), id="the set's supervised keys"),
+        pytest.param(("image", "size"), "label", COLOURS, id="the flag takes precedence"),
+        pytest.param(None, "size", ("small", "large"), id="the flag, without supervised keys"),
     ],
 )
 def test_the_label_feature_can_be_selected(tmp_path, supervised, label, expected):

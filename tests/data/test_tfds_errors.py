@@ -17,7 +17,7 @@ from tiny_tfds import (
 )
 
 UNLABELLED = [*RECORDS[:-2], *({**record, "label": -1} for record in RECORDS[-2:])]
-REFUSALS = {
+UNSUITABLE_SETS = {
     "no class feature": (
         {**PICTURE, "label": feature_types.Text()},
         [record | {"label": "x"} for record in RECORDS],
@@ -57,9 +57,9 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSALS)
+@pytest.mark.parametrize("case", UNSUITABLE_SETS)
 def test_unsuitable_sets_are_rejected(tmp_path, case):
-    features, records, mentioned, *options = REFUSALS[case]
+    features, records, mentioned, *options = UNSUITABLE_SETS[case]
     write(tmp_path, features, {"train": records})
     message = tfds_error("tiny", tmp_path, **dict(*options))
     assert message.startswith(("tfds:tiny", "--image-size"))
