@@ -36,6 +36,9 @@ NUMBERS = {
     "3.00": "mnist-deep-logistic",
     "0.9333": "digits-lr",
     "0.9611": "digits-knn",
+    "0.92": "mnist-softmax",
+    "5.0": "mnist-knn-1998",
+    "3.09": "mnist-knn-wilder",
 }
 
 
@@ -46,6 +49,10 @@ def quiet():
 @pytest.mark.parametrize("printed", NUMBERS)
 def test_every_published_number_is_a_claim(printed):
     assert " ".join(CLAIMS[NUMBERS[printed]].printed_values) == printed
+
+
+def test_every_numeric_claim_is_in_the_list_of_published_numbers():
+    assert sorted(NUMBERS.values()) == sorted(claim.name for claim in ALL_CLAIMS if isinstance(claim, NumericClaim))
 
 
 def test_no_two_claims_share_a_name():
