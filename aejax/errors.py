@@ -22,14 +22,18 @@ def require(condition: object, message: str) -> None:
         raise InputError(message)
 
 
-def suggest_names(name: str, known: Collection[str]) -> str:
-    """Returns a hint with the known names that resemble `name`, or with all of them.
+def suggest_names(name: str, known: Collection[str], otherwise: str | None = None) -> str:
+    """Returns a hint with the known names that resemble `name`.
+
+    If none does, the hint is `otherwise`, or by default a list of all known names.
 
     >>> suggest_names("digit", ["digits", "mnist"]), suggest_names("x", ["digits", "mnist"])
     ('did you mean digits', 'there are digits, mnist')
     """
     near = difflib.get_close_matches(name, known, n=3)
-    return f"did you mean {' or '.join(near)}" if near else f"there are {', '.join(known)}"
+    if near:
+        return f"did you mean {' or '.join(near)}"
+    return f"there are {', '.join(known)}" if otherwise is None else otherwise
 
 
 def require_known_names(flag: str, noun: str, names: Sequence[str], known: Collection[str]) -> None:
@@ -77,6 +81,6 @@ class Preempted(SystemExit):
 class ProcessLost(Preempted):
     """Another process of this run has ended. The same command, in every process, continues from what was saved."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__()
-        self.reason = escape_unprintable(why)
+        self.reason = escape_unprintable(reason)

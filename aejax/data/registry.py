@@ -1,6 +1,5 @@
 """Loads a dataset by name, by `SCHEME:NAME`, or from a file or folder."""
 
-import difflib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from aejax.data.parquet import load_parquet
 from aejax.data.stream.load import load_stream
 from aejax.data.tables import load_csv
 from aejax.data.tfds_dataset import load_tfds
-from aejax.errors import InputError, require
+from aejax.errors import InputError, require, suggest_names
 
 DATA_DIR_VARIABLE = "AEJAX_DATA"
 
@@ -143,9 +142,9 @@ def _reject_options(config: DataConfig, *, image_size: bool = False, label_colum
 
 
 def _unknown_dataset_message(name: str) -> str:
-    near = difflib.get_close_matches(name.lower(), NAMED_DATASETS, n=3)
-    hint = f" did you mean {' or '.join(near)}?" if near else ""
-    return f"--dataset {name}: no such dataset;{hint} expected {_supported_datasets()}"
+    similar = suggest_names(name.lower(), NAMED_DATASETS, otherwise="")
+    hint = f"{similar}? " if similar else ""
+    return f"--dataset {name}: no such dataset; {hint}expected {_supported_datasets()}"
 
 
 def _supported_datasets() -> str:

@@ -5,7 +5,6 @@ TFDS needs TensorFlow to prepare some sets and to read its tfrecord format. Sets
 """
 
 import contextlib
-import difflib
 import fnmatch
 import io
 import itertools
@@ -20,7 +19,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from aejax.errors import InputError, require, summarize_error
+from aejax.errors import InputError, require, suggest_names, summarize_error
 
 TFDS_NAME = re.compile(r"(?P<set>\w+(/[\w.\-]+)?)(:(?P<version>[\d.*]+))?", re.ASCII)
 VERSION_DIR = re.compile(r"\d+\.\d+\.\d+")
@@ -126,8 +125,8 @@ def download_and_prepare(name: str, root: Path) -> Any:
             builder.download_and_prepare(file_format="array_record", download_config=config)
     except tfds.core.DatasetNotFoundError as error:
         known = [*tfds.list_builders(with_community_datasets=False), *(path.name for path in root.glob("*/"))]
-        near = difflib.get_close_matches(re.split("[/:]", name)[0], known, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "see https://www.tensorflow.org/datasets/catalog"
+        similar = suggest_names(re.split("[/:]", name)[0], known, otherwise="")
+        hint = f"{similar}?" if similar else "see https://www.tensorflow.org/datasets/catalog"
         raise InputError(f"--dataset tfds:{name}: neither prepared in {root} nor known to TFDS; {hint}") from error
     except Exception as error:  # every set has its own code, which may raise anything
         package = _missing_package(error)

@@ -1,14 +1,13 @@
 """Defaults of a config that depend on the data."""
 
 import dataclasses
-import difflib
 import math
 from typing import TypeVar
 
 from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
 from aejax.config import DataConfig, ExperimentConfig, ModelConfig, ObjectiveConfig
 from aejax.data.dataset import Dataset
-from aejax.errors import require
+from aejax.errors import require, suggest_names
 from aejax.methods import CONTROLS, METHODS
 
 ALL_METHODS = "all"  # every control and every kind that suits the data
@@ -86,7 +85,6 @@ def check_methods(names: tuple[str, ...]) -> None:
     known = f"{', '.join([*CONTROLS, *KINDS])}, random-, supervised-, knn- and permuted-KIND, and all"
     require(names, f"--methods: name at least one of {known}")
     for name in names:
-        near = difflib.get_close_matches(name, METHODS, n=3)
-        hint = f"did you mean {' or '.join(near)}" if near else f"there are {known}"
+        hint = suggest_names(name, METHODS, f"there are {known}")
         require(name in METHODS or name == ALL_METHODS, f"--methods {name}: no such method; {hint}")
     require(len(set(names)) == len(names), f"--methods {' '.join(names)}: each method once")
