@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -186,3 +187,5 @@ def test_help_explains_every_flag(name):
     words |= {"sweep": "--dataset --axis --method --seeds --epochs --out --overwrite"}
     words |= {"verify": "--experiments --out"}
     assert all(word in done.stdout for word in words[name].split())
+    # A flag whose default follows at once, on its line or the next, has no explanation.
+    assert not re.findall(r"^│ (--\S+)(?: \S+)* *(?:│\n│ +| )\((?:default|required)", done.stdout, re.MULTILINE)

@@ -67,7 +67,7 @@ def require_label_budget(label_fraction: float, labels_per_class: int | None) ->
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SplitConfig:
-    """Who is trained on, who chooses, who judges."""
+    """The test set, validation rows and label budget."""
 
     split: Literal["stratified", "tutorial"] = "stratified"
     """stratified: an official test set where there is one, else one stratified draw; validation rows are drawn per

@@ -82,9 +82,8 @@ class ProbeRunConfig:
     probe: ProbeConfig = ProbeConfig()
     head: HeadConfig = HeadConfig()
     label_fraction: float = 1.0  # share of the labels a classifier may see, class-balanced
-    labels_per_class: int | None = (
-        None  # labels of each class that a classifier may see; default: as given by --label-fraction
-    )
+    labels_per_class: int | None = None
+    """Labels of each class that a classifier may see; default: as given by --label-fraction."""
     data_dir: Path | None = None  # folder of the run's dataset, if it has moved
 
     def __post_init__(self) -> None:

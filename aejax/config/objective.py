@@ -34,9 +34,8 @@ class ObjectiveConfig:
     jacobian: Literal["exact", "hutchinson"] | None = None  # contractive; default: exact for narrow codes
     jacobian_probes: int = 1  # contractive: random vectors of Hutchinson's estimator
 
-    likelihood: Literal["bernoulli", "gaussian"] | None = (
-        None  # variational kinds; default: bernoulli with bce, else gaussian
-    )
+    likelihood: Literal["bernoulli", "gaussian"] | None = None
+    """Variational kinds: distribution of an input given its code; default: bernoulli with bce, else gaussian."""
     decoder_std: float | None = None  # gaussian likelihood: its standard deviation, in scaled units; default: learned
     beta: float = 0.25
     """beta-vae: weight of the KL term. 1 is a vae. Below 1 the code keeps more of the input (Alemi et al. 2018). Above

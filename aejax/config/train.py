@@ -21,7 +21,7 @@ class TrainConfig:
 class OptimizerConfig:
     """An optax optimizer and its schedule."""
 
-    optimizer: Literal["adam", "adamw", "adadelta", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "adadelta", "sgd"] = "adam"  # update rule
     learning_rate: float = 1e-3  # peak step size (adadelta: use 1.0)
     schedule: Literal["constant", "cosine"] = "constant"  # after the warm-up
     warmup_epochs: float = 0.0  # epochs of linear rise from 0 to the peak
