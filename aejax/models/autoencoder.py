@@ -45,8 +45,8 @@ class Autoencoder:
         self, variables: Variables, inputs: Float[Array, "batch d"]
     ) -> Float[Array, "batch latent"]:
         """Returns the code before its activation, in training mode, without updating batch statistics."""
-        own = submodule_variables(variables, "encoder")
-        outputs, _ = self.encoder.apply(own, inputs, train=True, activate=False, mutable=["batch_stats"])
+        encoder = submodule_variables(variables, "encoder")
+        outputs, _ = self.encoder.apply(encoder, inputs, train=True, activate=False, mutable=["batch_stats"])
         return outputs
 
     def decode(self, variables: Variables, latents: Float[Array, "batch latent"]) -> Float[Array, "batch d"]:
@@ -97,26 +97,16 @@ class TiedAutoencoder(Autoencoder):
     def init(self, key: PRNGKeyArray) -> Variables:
         """Returns initial variables, without the decoder's kernels."""
         variables = Autoencoder.init(self, key)
-        own = flatten_dict(variables["params"]["decoder"])
-        without = unflatten_dict({path: leaf for path, leaf in own.items() if path[-1] != KERNEL_NAME})
-        return {**variables, "params": {**variables["params"], "decoder": without}}
+        leaves = flatten_dict(variables["params"]["decoder"])
+        decoder = unflatten_dict({path: leaf for path, leaf in leaves.items() if path[-1] != KERNEL_NAME})
+        return {**variables, "params": {**variables["params"], "decoder": decoder}}
 
     def with_decoder_kernels(self, variables: Variables) -> Variables:
         """Adds the decoder's kernels: its first is the transpose of the encoder's last, and so on."""
-        encoder = _kernels_by_depth(_kernels(variables["params"]["encoder"]), last="code")
-        places = [("hidden", f"Dense_{index}", KERNEL_NAME) for index in range(len(encoder) - 1)] + [
-            ("output", KERNEL_NAME)
-        ]
-        kernels = {place: kernel.T for place, kernel in zip(places, reversed(encoder), strict=True)}
+        encoder = variables["params"]["encoder"]
+        depth = sum(path[-1] == KERNEL_NAME for path in flatten_dict(encoder)) - 1  # hidden layers
+        layers = [*(encoder["hidden"][f"Dense_{index}"] for index in range(depth)), encoder["code"]]
+        paths = [*(("hidden", f"Dense_{index}", KERNEL_NAME) for index in range(depth)), ("output", KERNEL_NAME)]
+        kernels = {path: layer[KERNEL_NAME].T for path, layer in zip(paths, reversed(layers), strict=True)}
         decoder = unflatten_dict({**flatten_dict(variables["params"]["decoder"]), **kernels})
         return {**variables, "params": {**variables["params"], "decoder": decoder}}
-
-
-def _kernels(params: dict[str, Any]) -> dict[tuple[str, ...], Array]:
-    return {path: leaf for path, leaf in flatten_dict(params).items() if path[-1] == KERNEL_NAME}
-
-
-def _kernels_by_depth(kernels: dict[tuple[str, ...], Array], last: str) -> list[Array]:
-    """Kernels from the first layer to the last: `hidden/Dense_0`, `hidden/Dense_1`, ..., `last`."""
-    hidden = [kernels["hidden", f"Dense_{index}", KERNEL_NAME] for index in range(len(kernels) - 1)]
-    return [*hidden, kernels[last, KERNEL_NAME]]

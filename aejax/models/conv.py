@@ -17,10 +17,8 @@ from aejax.models.dense import FRAMEWORK_DEFAULTS, activation_function
 
 ImageShape = tuple[int, int, int]  # height, width, channels
 STRIDE = 2  # of every layer, in both directions
-ENCODER_WINDOW, DECODER_WINDOW = (
-    (3, 3),
-    (4, 4),
-)  # windows: of the encoder's convolutions, of the decoder's transposed ones
+ENCODER_WINDOW = (3, 3)  # height and width of the encoder's kernels
+DECODER_WINDOW = (4, 4)  # height and width of the decoder's kernels
 
 # Each output of a transposed convolution sums over every `STRIDE`-th row and column of the window, so a fan-in that
 # counts the whole window is four times too large, and LeCun's variance four times too small. Keras counts it so, and

@@ -1,13 +1,13 @@
-"""Strided and transposed convolutions that are as fast inside `scan` on CPU as anywhere else.
+"""Strided and transposed convolutions that are as fast inside `scan` on CPU as outside it.
 
 Everything here is one trilinear form, `T(x, k, y) = <y, x * k>` with `*` a strided convolution under SAME padding, and
 its three partial maps: to outputs (the convolution), to inputs (its transpose in `x`: the transposed convolution) and
 to kernels. The derivative of each is made of the other two, so reverse mode closes over the three to any order.
 
 On GPU and TPU each map is XLA's convolution. Inside `scan` on CPU that is slower by far than outside it (jax issue
-12868); here each map is one matrix product, and a step faster than PyTorch's (`conv` in `results/benchmark`). `patches`
-gathers the window of each output by slices, and `overlap_add`, its transpose, adds windows back into images phase by
-phase. Left to differentiate the slices itself, JAX took 1.8 times as long.
+12868); here each map is one matrix product, and a step faster than PyTorch's (`conv` in `results/benchmark`).
+`extract_patches` gathers the window of each output by slices, and `overlap_add`, its transpose, adds windows back into
+images phase by phase. With JAX's own derivative of the slices a step took 1.8 times as long.
 
 Images are `(c, h, w, batch)`. With the batch last every slice moves runs of a whole batch, whatever its stride, and
 the products that gather a kernel's gradient run at two to three times their speed with channels last: a step took
@@ -33,7 +33,7 @@ DIMENSION_NUMBERS = ("CHWN", "HWIO", "CHWN")
 
 
 class WindowedAxis(NamedTuple):
-    """How windows lie along one axis of `size` entries under SAME padding."""
+    """The positions of windows along one axis of `size` entries under SAME padding."""
 
     size: int
     window: int
@@ -41,32 +41,32 @@ class WindowedAxis(NamedTuple):
 
     @property
     def n_windows(self) -> int:
-        """Windows."""
+        """Number of windows: the size divided by the stride, rounded up."""
         return math.ceil(self.size / self.stride)
 
     @property
     def start_span(self) -> int:
-        """From the first entry of the first window to the first entry of the last, and one more."""
+        """Number of entries from the first entry of the first window to the first entry of the last, inclusive."""
         return (self.n_windows - 1) * self.stride + 1
 
     @property
     def pad_before(self) -> int:
-        """Zeros in front of the first entry: half of those needed, rounded down, as XLA has it."""
+        """Number of zeros before the first entry: half of all zeros, rounded down, as in XLA."""
         return max(self.start_span - 1 + self.window - self.size, 0) // 2
 
     @property
     def pad_after(self) -> int:
-        """Zeros behind the last entry; negative where windows leave some out."""
+        """Number of zeros after the last entry; negative if the windows leave entries out."""
         return self.start_span - 1 + self.window - self.size - self.pad_before
 
     def shifts(self, phase: int) -> list[tuple[int, int]]:
-        """Pairs `(tap, k)`: entry `stride i + phase` lies under that tap of window `i + k`."""
+        """Returns pairs `(tap, k)`: tap `tap` of window `i + k` covers entry `stride * i + phase`."""
         offsets = [(tap, phase + self.pad_before - tap) for tap in range(self.window)]
         return [(tap, ahead // self.stride) for tap, ahead in offsets if ahead % self.stride == 0]
 
 
 def extract_patches(images: Images, rows: WindowedAxis, columns: WindowedAxis) -> Float[Array, "taps oh ow batch"]:
-    """The window of each output, as one column of `kh * kw * c` numbers."""
+    """Returns the window of each output as one column of `kh * kw * c` numbers (im2col)."""
     edges = ((0, 0, 0), (rows.pad_before, rows.pad_after, 0), (columns.pad_before, columns.pad_after, 0), (0, 0, 0))
     padded = jax.lax.pad(images, jnp.zeros((), images.dtype), edges)
     taps = [
@@ -78,9 +78,9 @@ def extract_patches(images: Images, rows: WindowedAxis, columns: WindowedAxis) -
 
 
 def overlap_add(windows: Float[Array, "taps oh ow batch"], rows: WindowedAxis, columns: WindowedAxis) -> Images:
-    """The transpose of `patches`: the sum of all windows, each at its place.
+    """The transpose of `extract_patches`: adds all windows, each at its position.
 
-    Entries of one phase, those that lie equally far into their block of `stride`, are a sum of shifted taps.
+    Entries of one phase, those with the same position modulo `stride`, are a sum of shifted taps.
     """
     stride, zero, batch = rows.stride, jnp.zeros((), windows.dtype), windows.shape[3]
     taps = windows.reshape(rows.window, columns.window, -1, *windows.shape[1:])
@@ -135,14 +135,14 @@ def _xla_forward(images: Images, kernel: Kernel, *, stride: int) -> Outputs:
 
 def _xla_input_transpose(outputs: Outputs, kernel: Kernel, *, size: Size2D, stride: int) -> Images:
     images = jax.ShapeDtypeStruct((kernel.shape[2], *size, outputs.shape[3]), outputs.dtype)
-    (found,) = jax.linear_transpose(lambda x: _xla_forward(x, kernel, stride=stride), images)(outputs)
-    return found
+    (transposed,) = jax.linear_transpose(lambda x: _xla_forward(x, kernel, stride=stride), images)(outputs)
+    return transposed
 
 
 def _xla_kernel_transpose(images: Images, outputs: Outputs, *, window: Size2D, stride: int) -> Kernel:
     kernel = jax.ShapeDtypeStruct((*window, len(images), len(outputs)), images.dtype)
-    (found,) = jax.linear_transpose(lambda k: _xla_forward(images, k, stride=stride), kernel)(outputs)
-    return found
+    (transposed,) = jax.linear_transpose(lambda k: _xla_forward(images, k, stride=stride), kernel)(outputs)
+    return transposed
 
 
 MATMUL = ConvImplementation(_matmul_forward, _matmul_input_transpose, _matmul_kernel_transpose)
@@ -150,15 +150,15 @@ XLA = ConvImplementation(_xla_forward, _xla_input_transpose, _xla_kernel_transpo
 
 
 def _select_by_platform(cpu: Callable[..., Any], default: Callable[..., Any], **static: Any) -> Callable[..., Any]:
-    """Chosen when the program is lowered, so one trace serves, and exports, to several platforms."""
+    """Returns a function whose branch is chosen at lowering, so that one trace exports to several platforms."""
     branches = functools.partial(cpu, **static), functools.partial(default, **static)
     return lambda *operands: jax.lax.platform_dependent(*operands, cpu=branches[0], default=branches[1])
 
 
 def _fold_vmap_into_batch(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
-    """`function` of maps and a kernel; under `vmap` over the maps alone, the new axis becomes part of their batch.
+    """Returns `function` of maps and a kernel such that `vmap` over the maps alone extends their batch axis.
 
-    So examples taken one by one under `vmap` run as fast as their batch, and not at half that speed.
+    Single examples under `vmap` then run as fast as a batch instead of at half its speed.
     """
     mapped = jax.custom_batching.custom_vmap(function)
 
@@ -205,12 +205,12 @@ def conv_kernel_transpose(inputs: Images, outputs: Outputs, window: Size2D, stri
 
 
 def transposed_conv(inputs: Outputs, kernel: Float[Array, "kh kw o c"], size: Size2D, stride: int = 2) -> Images:
-    """The convolution that goes back up: the transpose of `strided_conv` from images of `size`.
+    """A transposed convolution: the transpose of `strided_conv` on images of `size`.
 
     The feature at `(i, j)` adds `feature @ kernel[a, b]` to the output at `(stride i + a - p, stride j + b - q)`, where
-    `p` and `q` are the zeros that SAME padding puts in front. With a 4x4 kernel and stride 2 that is 1, and the result
-    is PyTorch's `ConvTranspose2d(4, 2, padding=1)`, without its last row or column where `size` is odd;
-    `lax.conv_transpose(..., "SAME")` gives the same of the kernel flipped in both directions.
+    `p` and `q` are the zeros that SAME padding puts before the first row and column. With a 4x4 kernel and stride 2
+    that is 1, and the result is PyTorch's `ConvTranspose2d(4, 2, padding=1)`, without its last row or column where
+    `size` is odd; `lax.conv_transpose(..., "SAME")` gives the same of the kernel flipped in both directions.
 
     Args:
         inputs: feature maps `(o, h, w, batch)`.

@@ -1,6 +1,7 @@
-"""What keeps few of a code's units: for each example, over a batch, or for each unit.
+"""Sparsity modules: they keep the largest units of each example or batch, or the largest examples of each unit.
 
-Each is a mask times the code, so the gradient of a unit that is not kept is exactly zero. Ties never keep one too many.
+Each multiplies the code by a mask, so the gradient of a unit that is not kept is exactly zero. Ties are broken by
+position, so that no mask keeps more than its number of units.
 """
 
 from typing import NamedTuple
@@ -14,18 +15,18 @@ THRESHOLD_MOMENTUM = 0.99  # of BatchTopK's running threshold
 
 
 def topk_mask(values: Float[Array, "rows columns"], k: int) -> Bool[Array, "rows columns"]:
-    """Where the `k` largest values of each row are; exactly `k`, the first of equals.
+    """Returns a mask of the `k` largest values of each row: exactly `k`, of equal values the first.
 
-    A number that exactly `k` of a row are not below is looked for bit by bit, counting, until every row has one; where
-    equals leave no such number it is the k-th largest itself. A partial sort, and the scatter of what it took, would
-    be a large part of a training step on CPU.
+    A binary search over the bits of a threshold counts the values at or above it, until exactly `k` of every row are,
+    or the threshold is the k-th largest value. A partial sort and a scatter of its result would take a large part of a
+    training step on CPU.
     """
     keys = _float_order_as_int(jax.lax.stop_gradient(values))
 
-    def missing(search: TopKSearch) -> Bool[Array, ""]:
+    def unfinished(search: TopKSearch) -> Bool[Array, ""]:
         return (search.bit >= 0) & jnp.any(search.n_kept > k)
 
-    def narrowed(search: TopKSearch) -> TopKSearch:
+    def test_next_bit(search: TopKSearch) -> TopKSearch:
         candidate = search.threshold + (jnp.int32(1) << search.bit)
         count = _count(keys >= candidate[:, None])
         enough = count >= k
@@ -35,23 +36,24 @@ def topk_mask(values: Float[Array, "rows columns"], k: int) -> Bool[Array, "rows
 
     rows, columns = keys.shape
     lowest = jnp.full(rows, jnp.iinfo(jnp.int32).min, jnp.int32)
-    found = jax.lax.while_loop(missing, narrowed, TopKSearch(jnp.int32(31), lowest, jnp.full(rows, columns, jnp.int32)))
-    least = found.threshold[:, None]
+    start = TopKSearch(jnp.int32(31), lowest, jnp.full(rows, columns, jnp.int32))
+    search = jax.lax.while_loop(unfinished, test_next_bit, start)
+    threshold = search.threshold[:, None]
 
-    def first() -> Bool[Array, "rows columns"]:
-        more, equal = keys > least, keys == least
-        wanted = k - _count(more)
-        return more | (equal & (jnp.cumsum(equal, axis=1) <= wanted[:, None]))
+    def break_ties() -> Bool[Array, "rows columns"]:
+        above, equal = keys > threshold, keys == threshold
+        remaining = k - _count(above)
+        return above | (equal & (jnp.cumsum(equal, axis=1) <= remaining[:, None]))
 
-    return jax.lax.cond(jnp.any(found.n_kept > k), first, lambda: keys >= least)
+    return jax.lax.cond(jnp.any(search.n_kept > k), break_ties, lambda: keys >= threshold)
 
 
 class TopKSearch(NamedTuple):
-    """How far the search for each row's `k` largest has come."""
+    """State of the binary search for each row's `k` largest values."""
 
-    bit: Int[Array, ""]  # that is tried next
-    threshold: Int[Array, " rows"]  # at least `k` of the row are not below it
-    n_kept: Int[Array, " rows"]  # how many these are
+    bit: Int[Array, ""]  # the bit to test next
+    threshold: Int[Array, " rows"]  # at least `k` values of the row are at or above it
+    n_kept: Int[Array, " rows"]  # number of values at or above it
 
 
 def _count(where: Bool[Array, "rows columns"]) -> Int[Array, " rows"]:
@@ -59,7 +61,7 @@ def _count(where: Bool[Array, "rows columns"]) -> Int[Array, " rows"]:
 
 
 def _float_order_as_int(values: Float[Array, "..."]) -> Int[Array, "..."]:
-    """Integers that are ordered as these floating-point numbers are."""
+    """Returns integers in the same order as these floating-point numbers."""
     bits = jax.lax.bitcast_convert_type(values.astype(jnp.float32), jnp.int32)
     return bits ^ ((bits >> 31) & 0x7FFFFFFF)
 
@@ -78,15 +80,15 @@ class TopK(nn.Module):
 class BatchTopK(nn.Module):
     """The `k * batch` largest activities of a batch are kept, so examples may differ in theirs (Bussmann et al. 2024).
 
-    In evaluation mode an example cannot look at others: kept is what exceeds a threshold, the running mean of the
-    smallest activity kept in training. Before any training it is zero.
+    In evaluation mode examples are independent: units above a threshold are kept, the running mean of the smallest
+    activity kept in training. Before any training it is zero.
     """
 
     k: int  # mean number of units kept for an example; activities must not be negative
 
     @nn.compact
     def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch latent"]:
-        unset = -1.0
+        unset = -1.0  # before the first batch of training
         threshold = self.variable("batch_stats", "threshold", lambda: jnp.full((), unset))
         if not train:
             return latents * (latents > jnp.maximum(threshold.value, 0.0))
@@ -99,9 +101,9 @@ class BatchTopK(nn.Module):
 
 
 class LifetimeTopK(nn.Module):
-    """Of each unit, the largest activities over a batch are kept (winner-take-all, Makhzani and Frey 2015).
+    """The largest activities of each unit over a batch are kept (winner-take-all, Makhzani and Frey 2015).
 
-    Every unit wins somewhere, so none dies. In evaluation mode nothing is removed, as in the paper.
+    Every unit is active for some example, so none dies. In evaluation mode nothing is removed, as in the paper.
     """
 
     share: float  # of the batch in which a unit is kept; at least one example
@@ -110,5 +112,5 @@ class LifetimeTopK(nn.Module):
     def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch latent"]:
         if not train:
             return latents
-        winners = max(1, round(self.share * latents.shape[0]))
-        return latents * topk_mask(latents.T, winners).T
+        n_kept = max(1, round(self.share * latents.shape[0]))
+        return latents * topk_mask(latents.T, n_kept).T

@@ -13,20 +13,18 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from aejax.config import ComputeDtype
 
-Variables = dict[str, dict[str, Any]]  # {"params": {part: tree}, "batch_stats": {part: tree}}
-HYPERPARAMETERS = (
-    "hyper"  # the collection of settings that a run carries: objectives and optimizers read it, modules do not
-)
+Variables = dict[str, dict[str, Any]]  # {"params": {name: tree}, "batch_stats": {name: tree}}
+HYPERPARAMETERS = "hyper"  # collection of traced hyperparameters; objectives and optimizers read it, modules do not
 
 
 def init_submodules(key: PRNGKeyArray, modules: dict[str, nn.Module], example: Float[Array, "1 d"]) -> Variables:
     """Initialises a chain of modules, each applied to the output of the one before."""
     variables: Variables = {"params": {}, "batch_stats": {}}
     outputs = example
-    for index, (part, module) in enumerate(modules.items()):
-        outputs, own = module.init_with_output(jax.random.fold_in(key, index), outputs, train=False)
-        variables["params"][part] = own["params"]
-        variables["batch_stats"][part] = own.get("batch_stats", {})
+    for index, (name, module) in enumerate(modules.items()):
+        outputs, initial = module.init_with_output(jax.random.fold_in(key, index), outputs, train=False)
+        variables["params"][name] = initial["params"]
+        variables["batch_stats"][name] = initial.get("batch_stats", {})
     return variables
 
 
@@ -55,10 +53,11 @@ def apply_train(
 
     Layers compute in `compute_dtype`. Inputs, outputs, parameters, gradients and batch statistics are float32.
     """
-    own = submodule_variables(variables, name)
+    selected = submodule_variables(variables, name)
     if compute_dtype != "float32":
-        own, inputs = {**own, "params": _cast(own["params"], compute_dtype)}, inputs.astype(compute_dtype)
-    outputs, changed = module.apply(own, inputs, train=True, mutable=["batch_stats"])
+        selected = {**selected, "params": _cast(selected["params"], compute_dtype)}
+        inputs = inputs.astype(compute_dtype)
+    outputs, changed = module.apply(selected, inputs, train=True, mutable=["batch_stats"])
     return outputs.astype(jnp.float32), _cast(changed.get("batch_stats", {}), "float32")
 
 

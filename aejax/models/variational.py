@@ -33,7 +33,7 @@ def per_example_keys(inputs: Float[Array, "batch d"], key_use: int) -> Key[Array
     weights = jax.random.bits(jax.random.key(0), (inputs.shape[1],)) | 1
     # An integer sum does not depend on the order of the terms; a float sum would depend on the batch layout.
     hashes = jnp.sum((bits ^ (bits >> 16)) * weights[None], axis=1, dtype=jnp.uint32)
-    return jax.vmap(lambda own: jax.random.fold_in(jax.random.key(key_use), own))(hashes)
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(key_use), hashes)
 
 
 def per_example_noise(
@@ -56,15 +56,15 @@ class VariationalAutoencoder(Autoencoder):
 
     def init(self, key: PRNGKeyArray) -> Variables:
         """Returns initial variables. The decoder takes a code, half the width of the encoder's output."""
-        encoded, own = self.encoder.init_with_output(
+        encoded, encoder = self.encoder.init_with_output(
             jax.random.fold_in(key, 0), jnp.zeros((1, self.n_features)), train=False
         )
         decoder = self.decoder.init(jax.random.fold_in(key, 1), _split_posterior(encoded).mean, train=False)
         elbo: dict[str, Any] = {"log_std": jnp.zeros(())} if self.learned_std else {}
         return {
-            "params": {"encoder": own["params"], "decoder": decoder["params"], "elbo": elbo},
+            "params": {"encoder": encoder["params"], "decoder": decoder["params"], "elbo": elbo},
             "batch_stats": {
-                "encoder": own.get("batch_stats", {}),
+                "encoder": encoder.get("batch_stats", {}),
                 "decoder": decoder.get("batch_stats", {}),
                 "elbo": {"step": jnp.zeros(())},
             },

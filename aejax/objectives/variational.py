@@ -92,8 +92,7 @@ def elbo_and_iwae(
     """Returns the evidence lower bound and the importance-weighted bound from the same samples.
 
     With `w_s = p(x, z_s) / q(z_s|x)`: the means of `log w_s`, and the log of the mean of `w_s` (Burda et al. 2016,
-    equation 8), which is at least as large and approaches
-    `log p(x)` as `importance_samples` grows.
+    equation 8), which is at least as large and approaches `log p(x)` as `importance_samples` grows.
     """
     posterior = model.posterior(variables, inputs)
     keys = per_example_keys(inputs, key_use=2)
