@@ -43,7 +43,9 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror}); make room, or give another --out") from None
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); free disk space, or give another --out"
+        ) from None
 
 
 def write_json(path: Path, value: Any) -> None:

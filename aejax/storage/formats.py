@@ -23,7 +23,7 @@ ORBAX: ExportFormat = "orbax"
 SAFETENSORS: ExportFormat = "safetensors"
 STABLEHLO: ExportFormat = "stablehlo"
 FORMAT_FILES: dict[str, str] = {ORBAX: "orbax", SAFETENSORS: "encoder.safetensors", STABLEHLO: "encode.stablehlo"}
-REQUIRED_PACKAGES = {SAFETENSORS: "safetensors", STABLEHLO: "flatbuffers"}  # optional dependencies
+REQUIRED_PACKAGES: dict[str, str] = {SAFETENSORS: "safetensors", STABLEHLO: "flatbuffers"}  # optional dependencies
 ZARR_METADATA_FILE = ".zarray"  # Zarr's description of an array
 EXPORT_PLATFORMS = ("cpu", "cuda", "tpu")
 SAFETENSORS_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "I32": "int32", "U8": "uint8"}
@@ -32,7 +32,7 @@ SAFETENSORS_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "I32
 def require_format_packages(formats: Sequence[str]) -> None:
     """Raises `InputError` if the package that a format needs is not installed."""
     for name in formats:
-        package = REQUIRED_PACKAGES.get(name)  # type: ignore[call-overload]
+        package = REQUIRED_PACKAGES.get(name)
         require(
             package is None or importlib.util.find_spec(package) is not None,
             f"--formats {name}: needs {package}; pip install 'aejax[export]', or leave {name} out",

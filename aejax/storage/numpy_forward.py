@@ -1,4 +1,4 @@
-"""A dense encoder's way from raw inputs to codes, written out as NumPy source for those who have nothing else."""
+"""NumPy source code of a dense encoder's forward pass, for use without JAX or this package."""
 
 import math
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ INDENT_SPACES = "    "
 
 
 def numpy_forward(model: Autoencoder) -> str | None:
-    """Source of `encode(arrays, inputs)`; `arrays` by their names joined by dots, of one seed.
+    """Returns the source of `encode(arrays, inputs)`, where `arrays` has one seed's arrays by their dotted names.
 
-    Written in what NumPy and `jax.numpy` have in common. None: this encoder is no chain of dense layers, or its code is
-    drawn at random.
+    The source uses only what NumPy and `jax.numpy` have in common. Returns None if the encoder has other than dense
+    layers, or its code is a random sample.
     """
     encoder = model.encoder
     if not isinstance(encoder, Encoder | GaussianEncoder) or not isinstance(encoder.hidden, DenseStack):

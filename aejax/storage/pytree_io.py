@@ -121,7 +121,7 @@ def save_tree(
             digest = write_manifest(temporary)
     except Exception as error:  # Orbax and TensorStore raise many types; each of them means that nothing was saved
         raise InputError(
-            f"{folder}: cannot be saved ({_summarize_save_error(error)}); make room, then run the same again"
+            f"{folder}: cannot be saved ({_summarize_save_error(error)}); free disk space, then run the same again"
         ) from error
     return digest
 
@@ -268,7 +268,7 @@ def _summarize_save_error(error: Exception) -> str:
 
 
 def _require_disk_space(folder: Path, leaves: Any) -> None:
-    """Raises `OSError` if the disk has no room for the arrays."""
+    """Raises `OSError` if the arrays do not fit on the disk."""
     needed = BYTES_PER_CHECKPOINT + sum(leaf.nbytes + BYTES_PER_LEAF for leaf in leaves)
     if needed > shutil.disk_usage(folder).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
