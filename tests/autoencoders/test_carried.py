@@ -48,8 +48,8 @@ def value_and_gradient(objective, batch):
     return of
 
 
-def check(make, digits_setting, digits, field, kind, others, values):
-    """`make(kind)` is the objective in question."""
+def assert_traced_equals_constant(make, digits_setting, digits, field, kind, others, values):
+    """Asserts that a traced value gives the loss and gradient of the constant; `make` selects the objective."""
     inputs = digits[0][:16]
     batch = Batch(inputs, jnp.zeros(16, jnp.int32))
     setting = digits_setting(objective=others)
@@ -72,12 +72,12 @@ def check(make, digits_setting, digits, field, kind, others, values):
 
 @pytest.mark.parametrize(("field", "kind", "others", "values"), LISTED)
 def test_a_carried_setting_trains_as_the_constant_does(field, kind, others, values, digits_setting, digits):
-    check(lambda made: made.objective, digits_setting, digits, field, kind, others, values)
+    assert_traced_equals_constant(lambda made: made.objective, digits_setting, digits, field, kind, others, values)
 
 
 def test_a_stage_reads_what_is_carried(digits_setting, digits):
     case = ("noise_share", "stacked", {}, (0.1, 0.5))
-    check(lambda made: made.stages[0].objective, digits_setting, digits, *case)
+    assert_traced_equals_constant(lambda made: made.stages[0].objective, digits_setting, digits, *case)
 
 
 def test_reports_and_evaluation_read_what_is_carried(digits_setting, digits):

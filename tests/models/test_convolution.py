@@ -18,9 +18,9 @@ WINDOWS = {"3x3, stride 2": (3, 2), "4x4, stride 2": (4, 2), "3x3, stride 1": (3
 every_window = pytest.mark.parametrize(("window", "stride"), WINDOWS.values(), ids=WINDOWS)
 
 
-def close(found, expected):
-    """Equal but for rounding, which is of the size of the largest numbers that are added up."""
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=5e-6 * np.abs(expected).max())
+def assert_close(actual, expected):
+    """Asserts equality up to rounding, relative to the largest expected value."""
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=5e-6 * np.abs(expected).max())
 
 
 def normal(seed: int, *shape: int) -> jax.Array:
@@ -55,7 +55,7 @@ def all_maps(maps, size, window: int, stride: int):
 def test_products_give_the_outputs_and_gradients_of_xlas_convolution(size, channels, window, stride):
     operands = drawn(size, channels, window, stride)
     found, expected = (all_maps(maps, size, window, stride)(*operands) for maps in (MATMUL, XLA))
-    jax.tree.map(close, found, expected)
+    jax.tree.map(assert_close, found, expected)
 
 
 @every_window
@@ -69,7 +69,7 @@ def test_the_three_maps_are_what_jax_differentiates_from_xlas_convolution(window
 
     expected = differentiated(images, kernel, outputs)
     for maps in (MATMUL, XLA):
-        jax.tree.map(close, all_maps(maps, (9, 6), window, stride)(images, kernel, outputs), expected)
+        jax.tree.map(assert_close, all_maps(maps, (9, 6), window, stride)(images, kernel, outputs), expected)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -77,7 +77,7 @@ def test_the_transposed_convolution_is_frameworks_conv_transpose_of_the_flipped_
     features, kernel = normal(0, 5, -(-size[0] // 2), -(-size[1] // 2), 3), normal(1, 4, 4, 5, 2)
     axes = ("CHWN", "HWIO", "CHWN")
     theirs = jax.lax.conv_transpose(features, kernel[::-1, ::-1], (2, 2), "SAME", dimension_numbers=axes)
-    close(transposed_conv(features, kernel, size), theirs[:, : size[0], : size[1]])
+    assert_close(transposed_conv(features, kernel, size), theirs[:, : size[0], : size[1]])
 
 
 @every_window
@@ -110,7 +110,7 @@ def test_a_penalty_on_a_vjp_has_the_gradient_that_xla_gives_it():
         jax.jit(jax.grad(functools.partial(penalty, conv=conv), (0, 1)))(images, kernel)
         for conv in (strided_conv, plain)
     )
-    jax.tree.map(close, ours, theirs)
+    jax.tree.map(assert_close, ours, theirs)
 
 
 def loss(images, kernel):
@@ -142,7 +142,7 @@ def test_under_vmap_scan_map_and_shard_map_each_element_has_the_gradient_it_has_
         "shard_map": jax.shard_map(jax.vmap(gradient), mesh=mesh, in_specs=seeded, out_specs=seeded, check_vma=False),
     }
     for way in ways.values():
-        jax.tree.map(close, jax.jit(way)(images, kernels), expected)
+        jax.tree.map(assert_close, jax.jit(way)(images, kernels), expected)
 
 
 def one_by_one(images, kernel):
@@ -152,8 +152,8 @@ def one_by_one(images, kernel):
 
 def test_examples_one_by_one_under_vmap_are_the_batch_in_value_gradient_and_products():
     images, kernel, _ = drawn((7, 6), 2, 3, 2)
-    close(jax.jit(one_by_one)(images, kernel), jax.jit(loss)(images, kernel))
-    jax.tree.map(close, jax.jit(jax.grad(one_by_one, (0, 1)))(images, kernel), jax.jit(gradient)(images, kernel))
+    assert_close(jax.jit(one_by_one)(images, kernel), jax.jit(loss)(images, kernel))
+    jax.tree.map(assert_close, jax.jit(jax.grad(one_by_one, (0, 1)))(images, kernel), jax.jit(gradient)(images, kernel))
     shapes = products(loss, images, kernel)
     assert len(shapes) == 2
     assert products(one_by_one, images, kernel) == shapes
@@ -163,7 +163,7 @@ def test_seeds_of_examples_one_by_one_are_each_seed_alone():
     images, kernels = normal(0, 2, 6, 7, 3), normal(1, 4, 3, 3, 2, 3)
     seeded = jax.jit(jax.vmap(jax.grad(one_by_one, (0, 1)), in_axes=(None, 0)))(images, kernels)
     alone = [jax.jit(gradient)(images, kernel) for kernel in kernels]
-    jax.tree.map(close, seeded, jax.tree.map(lambda *leaves: np.stack(leaves), *alone))
+    jax.tree.map(assert_close, seeded, jax.tree.map(lambda *leaves: np.stack(leaves), *alone))
 
 
 def test_cpu_is_given_products_and_gpu_and_tpu_convolutions_from_one_trace():
@@ -177,7 +177,7 @@ def test_cpu_is_given_products_and_gpu_and_tpu_convolutions_from_one_trace():
         assert "stablehlo.convolution" in text(platform)
         assert "stablehlo.dot_general" not in text(platform)
     exported = jax.export.export(jax.jit(gradient), platforms=("cpu", "cuda"))(images, kernel)
-    jax.tree.map(close, jax.jit(exported.call)(images, kernel), jax.jit(gradient)(images, kernel))
+    jax.tree.map(assert_close, jax.jit(exported.call)(images, kernel), jax.jit(gradient)(images, kernel))
 
 
 def test_an_unused_gradient_of_the_images_is_not_computed():

@@ -44,7 +44,7 @@ def encoder(hidden, activation="sigmoid", latent_dim=4):
 
 @functools.cache
 def exactly(hidden, activation="sigmoid", latent_dim=4):
-    """`exact_norm` of the inputs."""
+    """Returns `exact_jacobian_norm` of the inputs."""
     return np.asarray(jax.jit(functools.partial(exact_jacobian_norm, encoder(hidden, activation, latent_dim)))(INPUTS))
 
 

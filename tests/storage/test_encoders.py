@@ -31,9 +31,9 @@ CASES = {
 CONVOLUTIONAL = {"conv", "conv-denoising", "conv-vae"}
 
 
-def close(found, expected):
-    """To 1e-6 of the largest code."""
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * max(1.0, np.abs(expected).max()))
+def assert_close(actual, expected):
+    """Asserts equality to 1e-6 of the largest code."""
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6 * max(1.0, np.abs(expected).max()))
 
 
 def expected_codes(model, variables, scaled_by, inputs):
@@ -45,7 +45,7 @@ def test_every_kind_gives_the_same_codes_in_every_format(make_published, tmp_pat
     model, (variables,), (own,) = make_published(tmp_path / "encoder", kind, model=changes)
     expected = jax.jit(functools.partial(expected_codes, model))(variables, own, raw)
     encode = load_encoder(tmp_path / "encoder")
-    close(jax.jit(encode)(raw), expected)
+    assert_close(jax.jit(encode)(raw), expected)
     assert encode.width == expected.shape[1]
 
     arrays = read_safetensors(tmp_path / "encoder", jax.eval_shape(lambda: encode.variables))
@@ -53,14 +53,14 @@ def test_every_kind_gives_the_same_codes_in_every_format(make_published, tmp_pat
 
     program = export.deserialize(bytearray((tmp_path / "encoder" / "encode.stablehlo").read_bytes()))
     assert set(program.platforms) == {"cpu", "cuda", "tpu"}
-    close(program.call(raw), expected)
+    assert_close(program.call(raw), expected)
 
     source = numpy_forward(model)
     assert (source is None) == (kind in CONVOLUTIONAL or changes.get("posterior_code") == "sample")
     if source:
         names: dict = {}
         exec(source, names)
-        close(names["encode"](named_leaves(arrays), raw), expected)
+        assert_close(names["encode"](named_leaves(arrays), raw), expected)
 
 
 def test_stacked_seeds_are_their_singles(make_published, tmp_path, raw):
@@ -70,15 +70,15 @@ def test_stacked_seeds_are_their_singles(make_published, tmp_path, raw):
     codes = encode(raw)
     assert codes.shape == (3, 5, encode.width)
     for at, seed in enumerate((4, 0, 2)):
-        close(codes[at], expected_codes(model, ones[at], own[at], raw))
+        assert_close(codes[at], expected_codes(model, ones[at], own[at], raw))
         one = encode.select_seed(seed)
-        close(one(raw), codes[at])
+        assert_close(one(raw), codes[at])
         assert one.seeds == (seed,)
         assert one.metadata.preprocessing.shift == ((seed + 3.0,),)
-    close(jax.vmap(encode.apply, in_axes=(0, None))(encode.variables, raw), codes)
+    assert_close(jax.vmap(encode.apply, in_axes=(0, None))(encode.variables, raw), codes)
     program = export.deserialize(bytearray((folder / "encode.stablehlo").read_bytes()))
     for batch in (raw, raw[:1]):
-        close(program.call(batch), codes[:, : len(batch)])
+        assert_close(program.call(batch), codes[:, : len(batch)])
     with pytest.raises(InputError, match="seed 1: is not among those published, 4, 0, 2"):
         encode.select_seed(1)
 
@@ -91,7 +91,7 @@ def test_the_forward_pass_in_numpy_is_a_jax_function_too(make_published, tmp_pat
     exec(source.replace("import numpy", "import jax.numpy"), names)
     with jax.numpy_rank_promotion("allow"):
         codes = jax.jit(names["encode"])(named_leaves({"params": variables["params"]["encoder"], **own}), raw)
-    close(codes, expected_codes(model, variables, own, raw))
+    assert_close(codes, expected_codes(model, variables, own, raw))
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +101,10 @@ def encode(pristine):
 
 def test_it_is_pure_under_jit_and_vmap(encode, raw):
     codes = encode(raw)
-    close(jax.jit(encode)(raw), codes)
-    close(jax.jit(encode.apply)(encode.variables, raw), codes)
-    close(jax.vmap(encode)(raw), codes)  # single examples
-    close(jax.vmap(encode)(raw[None])[0], codes)
+    assert_close(jax.jit(encode)(raw), codes)
+    assert_close(jax.jit(encode.apply)(encode.variables, raw), codes)
+    assert_close(jax.vmap(encode)(raw), codes)  # single examples
+    assert_close(jax.vmap(encode)(raw[None])[0], codes)
     np.testing.assert_array_equal(encode(raw), codes)
 
 
@@ -127,14 +127,14 @@ def test_its_derivatives_are_the_finite_differences(encode, raw):
 def test_any_real_dtype_and_flat_inputs_give_the_same_codes(encode, raw):
     codes = encode(raw)
     for dtype in (np.int8, np.int64, np.float16, np.float32, np.float64):
-        close(encode(raw.astype(dtype)), codes)
-    close(encode(raw.reshape(5, 64)), codes)
-    close(encode(raw[2]), codes[2])
-    close(encode(raw[2].reshape(64)), codes[2])
+        assert_close(encode(raw.astype(dtype)), codes)
+    assert_close(encode(raw.reshape(5, 64)), codes)
+    assert_close(encode(raw[2]), codes[2])
+    assert_close(encode(raw[2].reshape(64)), codes[2])
 
 
 def test_an_example_has_its_code_whatever_lies_beside_it(encode, raw):
-    close(encode(raw)[3:4], encode(raw[3:4]))
+    assert_close(encode(raw)[3:4], encode(raw[3:4]))
 
 
 @pytest.mark.parametrize("shape", [(5, 8, 8), (5, 63), (8, 8, 3), (), (64, 1)])

@@ -74,8 +74,8 @@ def codes_of(folder, refused, code):
     return np.load(folder / "codes.npy")
 
 
-def close(found, expected):
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * max(1.0, np.abs(expected).max()))
+def assert_close(actual, expected):
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6 * max(1.0, np.abs(expected).max()))
 
 
 def test_with_jax_and_orbax_alone(shelf):
@@ -87,7 +87,7 @@ def test_with_jax_and_orbax_alone(shelf):
     assert with_jax != by_hand
     code = snippet(folder, "ENCODER", "Orbax") + by_hand + "\nfirst = codes\n" + with_jax + "\ncodes = [first, codes]\n"
     for codes in codes_of(folder, refused, code):
-        close(codes, expected[0])
+        assert_close(codes, expected[0])
 
 
 def test_with_safetensors_and_numpy_alone(shelf):
@@ -96,15 +96,15 @@ def test_with_safetensors_and_numpy_alone(shelf):
     assert {"jax", "orbax"} <= refused
     for encoder in ("ENCODER", "STACKED"):
         code = snippet(folder, encoder, "safetensors") + snippet(folder, encoder, "NumPy")
-        close(codes_of(folder, refused, code), expected[0])
+        assert_close(codes_of(folder, refused, code), expected[0])
 
 
 def test_with_jax_export_alone(shelf):
     folder, expected = shelf
     refused = refused_with("jax", "flatbuffers")
     assert {"flax", "orbax", "safetensors"} <= refused
-    close(codes_of(folder, refused, snippet(folder, "ENCODER", r"jax\.export")), expected[0])
-    close(codes_of(folder, refused, snippet(folder, "STACKED", r"jax\.export")), expected)
+    assert_close(codes_of(folder, refused, snippet(folder, "ENCODER", r"jax\.export")), expected[0])
+    assert_close(codes_of(folder, refused, snippet(folder, "STACKED", r"jax\.export")), expected)
 
 
 def test_with_python_alone_its_sums_are_checked(shelf):
@@ -124,7 +124,7 @@ def test_with_ours_the_card_runs_too(shelf, monkeypatch):
     monkeypatch.chdir(folder)
     names = {"inputs": np.load("inputs.npy")}
     exec(snippet(folder, "STACKED", "aejax"), names)
-    close(names["codes"], expected)
+    assert_close(names["codes"], expected)
     assert isinstance(names["encode"], type(aejax.load_encoder("ENCODER")))
 
 

@@ -28,7 +28,7 @@ NESTED = st.dictionaries(NAMES, TREES, max_size=3)
 TREE = {"params": {"encoder": {"kernel": np.arange(6.0, dtype=np.float32).reshape(2, 3)}}, "step": np.asarray(3)}
 
 
-def identical(one, other):
+def assert_identical(one, other):
     assert jax.tree.structure(one) == jax.tree.structure(other)
     for left, right in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         assert (left.dtype, left.shape) == (right.dtype, right.shape)
@@ -42,7 +42,7 @@ def test_what_is_saved_is_loaded_bit_for_bit(tree, meta, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trees") / "saved"
     save_tree(folder, tree, meta)
     saved = load_tree(folder, tree)
-    identical(saved.tree, tree)
+    assert_identical(saved.tree, tree)
     assert saved.meta == meta
 
 
@@ -50,7 +50,7 @@ def test_a_pytree_of_any_classes_is_put_together_again():
     params = {"layer": {"kernel": np.ones((2, 3), np.float32)}}
     state = (optax.adam(1e-3).init(params), [params, None, {}], np.asarray(1, np.int32))
     again = from_state_dict(to_state_dict(state), jax.eval_shape(lambda: state), "here")
-    identical(again, jax.tree.map(np.asarray, state))
+    assert_identical(again, jax.tree.map(np.asarray, state))
 
 
 @pytest.mark.parametrize("name", ["a.b", "../up", "a/b", "", " ", "ä"])
@@ -172,11 +172,11 @@ def test_a_save_never_replaces_another(tmp_path):
     save_tree(tmp_path / "c", TREE)
     with pytest.raises(InputError, match="exists already"):
         save_tree(tmp_path / "c", {"other": np.ones(1)})
-    identical(load_tree(tmp_path / "c").tree, TREE)
+    assert_identical(load_tree(tmp_path / "c").tree, TREE)
 
 
 def test_two_threads_may_save_at_once(tmp_path):
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(lambda number: save_tree(tmp_path / str(number), TREE), range(8)))
     for number in range(8):
-        identical(load_tree(tmp_path / str(number)).tree, TREE)
+        assert_identical(load_tree(tmp_path / str(number)).tree, TREE)
