@@ -1,4 +1,4 @@
-"""What opens an encoder opens nothing else: damage, contradictions and traps are refused, each with the file's name."""
+"""Loading an encoder from an untrusted folder: damage, contradictions and exploits are errors that name the file."""
 
 import json
 import pickle
@@ -40,16 +40,16 @@ def test_every_file_that_is_flipped_or_missing_or_extra_is_named(published):
     load_encoder(published)
 
 
-def say(folder, **changes):
-    """Change `encoder.json`, and sum everything anew: a liar's folder, whole by its own manifest."""
-    said = json.loads((folder / "encoder.json").read_text())
+def edit_metadata(folder, **changes):
+    """Changes fields of `encoder.json` and writes a manifest that matches."""
+    values = json.loads((folder / "encoder.json").read_text())
     for path, value in changes.items():
-        place = said
+        place = values
         *outer, last = path.split("__")
         for name in outer:
             place = place[name]
         place.pop(last) if value is ... else place.update({last: value})
-    (folder / "encoder.json").write_text(json.dumps(said))
+    (folder / "encoder.json").write_text(json.dumps(values))
     write_manifest(folder)
 
 
@@ -89,7 +89,7 @@ LIES = {
 
 @pytest.mark.parametrize(("changes", "fault"), LIES.values(), ids=LIES)
 def test_a_description_that_lies_is_refused_by_its_field(published, changes, fault):
-    say(published, **changes)
+    edit_metadata(published, **changes)
     with pytest.raises(InputError, match=fault):
         load_encoder(published)
 
@@ -105,11 +105,11 @@ def test_a_description_that_is_no_object_of_json_is_refused(published, text):
 
 
 def test_nothing_is_read_into_memory_before_its_shape_is_known_to_be_right(published, monkeypatch):
-    """Arrays of another shape are refused by what the formats say of them, never by loading them."""
+    """Arrays of another shape are rejected from the metadata of their format, before they are loaded."""
     monkeypatch.setattr(ocp, "load", lambda *_: pytest.fail("loaded"))
-    say(published, model__hidden=[17])
+    edit_metadata(published, model__hidden=[17])
     for formats in (["orbax"], ["safetensors"]):
-        say(published, formats=formats)
+        edit_metadata(published, formats=formats)
         with pytest.raises(InputError, match="the config makes it"):
             load_encoder(published)
 
@@ -125,12 +125,12 @@ def test_a_link_out_of_the_folder_is_refused(published, tmp_path):
 
 def test_a_manifest_that_names_a_file_outside_is_refused(published, tmp_path):
     (tmp_path / "outside").write_bytes(b"")
-    said = json.loads((published / "manifest.json").read_text())
-    said["files"]["../outside"] = {
+    values = json.loads((published / "manifest.json").read_text())
+    values["files"]["../outside"] = {
         "bytes": 0,
         "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     }
-    content = json.dumps(said, sort_keys=True, indent=1, ensure_ascii=True) + "\n"
+    content = json.dumps(values, sort_keys=True, indent=1, ensure_ascii=True) + "\n"
     (published / "manifest.json").write_text(content)
     with pytest.raises(CorruptedFileError, match=r"\.\./outside is missing"):
         load_encoder(published)
@@ -150,7 +150,7 @@ TRAPS = {
 def test_safetensors_with_another_array_are_refused(published, change):
     path = published / "encoder.safetensors"
     save_file(change(load_file(path)), path)
-    say(published, formats=["safetensors"])
+    edit_metadata(published, formats=["safetensors"])
     with pytest.raises(InputError, match=r"encoder\.safetensors: "):
         load_encoder(published)
 
@@ -160,7 +160,7 @@ def test_an_orbax_checkpoint_whose_names_climb_is_refused(published):
     metadata.write_text(metadata.read_text().replace("bias", "../../../elsewhere"))
     shutil.copytree(published / "orbax" / "state" / "params.code.bias", published / "orbax" / "elsewhere")
     write_manifest(published / "orbax")
-    say(published)
+    edit_metadata(published)
     with pytest.raises(InputError, match="orbax: "):
         load_encoder(published)
 
@@ -173,7 +173,7 @@ def test_an_orbax_database_with_the_right_arrays_is_refused(published):
     ocp.save(inner, tree)
     (inner / "meta.json").write_bytes(meta)
     write_manifest(inner)
-    say(published)
+    edit_metadata(published)
     with pytest.raises(InputError, match=r"is missing; the checkpoint|does not belong to a published encoder"):
         load_encoder(published)
 
@@ -191,11 +191,11 @@ def test_an_orbax_database_with_the_right_arrays_is_refused(published):
 def test_an_array_that_would_grow_when_it_is_read_is_refused(published, field, value, monkeypatch):
     monkeypatch.setattr(ocp, "load", lambda *_: pytest.fail("loaded"))
     path = published / "orbax" / "state" / "params.code.kernel" / ".zarray"
-    said = json.loads(path.read_text())
-    assert field in said
-    path.write_text(json.dumps({name: own for name, own in (said | {field: value}).items() if own is not ...}))
+    values = json.loads(path.read_text())
+    assert field in values
+    path.write_text(json.dumps({name: item for name, item in (values | {field: value}).items() if item is not ...}))
     write_manifest(published / "orbax")
-    say(published)
+    edit_metadata(published)
     with pytest.raises(
         CorruptedFileError, match=r"params\.code\.kernel: its array is not one uncompressed chunk|zarray: is damaged"
     ):
@@ -206,13 +206,13 @@ def test_an_array_with_more_bytes_than_its_shape_is_refused(published):
     path = published / "orbax" / "state" / "params.code.kernel" / "0.0"
     path.write_bytes(path.read_bytes() * 2)
     write_manifest(published / "orbax")
-    say(published)
+    edit_metadata(published)
     with pytest.raises(CorruptedFileError, match="not one uncompressed chunk"):
         load_encoder(published)
 
 
 class Trap:
-    """What a pickle may do where it is loaded."""
+    """A pickle that creates a file when it is loaded."""
 
     def __init__(self, path):
         self.path = path
@@ -227,7 +227,7 @@ def test_a_pickle_in_place_of_a_file_is_refused_and_not_run(published, tmp_path,
     (published / name).write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
     write_manifest(published / "orbax")
     if name != "encoder.json":
-        say(published, formats=["safetensors" if name == "encoder.safetensors" else "orbax"])
+        edit_metadata(published, formats=["safetensors" if name == "encoder.safetensors" else "orbax"])
     write_manifest(published)
     with pytest.raises(InputError):
         load_encoder(published)
@@ -237,27 +237,27 @@ def test_a_pickle_in_place_of_a_file_is_refused_and_not_run(published, tmp_path,
 def test_a_header_that_promises_more_than_the_file_holds_is_refused(published):
     path = published / "encoder.safetensors"
     path.write_bytes((2**62).to_bytes(8, "little") + path.read_bytes()[8:])
-    say(published, formats=["safetensors"])
+    edit_metadata(published, formats=["safetensors"])
     with pytest.raises(CorruptedFileError, match="cannot be read"):
         load_encoder(published)
 
 
 def test_a_program_alone_is_not_opened(published):
-    say(published, formats=["stablehlo"])
+    edit_metadata(published, formats=["stablehlo"])
     with pytest.raises(InputError, match=r"holds only a compiled program.*--formats orbax writes arrays"):
         load_encoder(published)
 
 
 def test_the_arrays_are_read_from_whichever_format_there_is(published, raw):
     codes = load_encoder(published)(raw)
-    say(published, formats=["safetensors"])
+    edit_metadata(published, formats=["safetensors"])
     shutil.rmtree(published / "orbax")
     write_manifest(published)
     np.testing.assert_array_equal(load_encoder(published)(raw), codes)
 
 
 def test_no_registered_kind_allocates_before_its_memory_is_refused(published, monkeypatch):
-    """Shapes come from an abstract evaluation: whatever is made on a device here would be seen."""
+    """Shapes come from an abstract evaluation; any array on a device would be counted."""
     monkeypatch.setattr(pytree_io, "available_host_memory", lambda: 100)
     before = len(jax.live_arrays())
     with pytest.raises(InputError, match="100 B are free"):

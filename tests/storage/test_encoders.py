@@ -1,4 +1,4 @@
-"""A published encoder is the encoder: in every format, under every transformation, for every kind."""
+"""A published encoder computes the codes of its model, in every format, under every transformation, for every kind."""
 
 import functools
 import re

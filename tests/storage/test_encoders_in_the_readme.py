@@ -1,4 +1,4 @@
-"""What the README says of published encoders runs as it stands there."""
+"""The README's snippets on published encoders run unchanged."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 
 @pytest.fixture(scope="module")
 def names(pristine, raw):
-    """What there is once every snippet of the section has run, in order."""
+    """The variables after all snippets of the section have run in order."""
     section = README.split("### Encoders in your own code")[1].split("\n## ")[0]
     blocks = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
     assert len(blocks) == 4

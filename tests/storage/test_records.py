@@ -13,7 +13,7 @@ from aejax.storage.serialization import classes_by_name, deserialize, serialize
 
 class Inner(NamedTuple):
     values: np.ndarray
-    said: list
+    entries: list
 
 
 class Outer(NamedTuple):
@@ -58,7 +58,7 @@ def test_a_value_of_an_unknown_class_is_not_taken_apart():
 
 
 @pytest.mark.parametrize(
-    "said",
+    "record",
     [
         {"Path": {"a": 1}, "record": True},
         {"os.system": {"command": "true"}},
@@ -70,6 +70,6 @@ def test_a_value_of_an_unknown_class_is_not_taken_apart():
         {"dict": [1]},
     ],
 )
-def test_what_is_no_record_is_refused_and_nothing_else_is_built(said):
+def test_what_is_no_record_is_refused_and_nothing_else_is_built(record):
     with pytest.raises(CorruptedFileError, match="this is not a record"):
-        deserialize(SavedTree({}, {"record": said}), KNOWN)
+        deserialize(SavedTree({}, {"record": record}), KNOWN)

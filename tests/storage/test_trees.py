@@ -1,4 +1,4 @@
-"""Any tree comes back bit for bit; any file that changed is noticed; a save that fails leaves nothing."""
+"""Any tree is restored bit for bit, any changed file is detected, and a failed save leaves nothing."""
 
 import json
 import os
@@ -81,8 +81,9 @@ def test_every_damage_to_every_file_is_noticed_and_named(tmp_path):
                 (tmp_path / "copy" / name).unlink()
             else:
                 (tmp_path / "copy" / name).write_bytes(content)
-            said = "copy" if name.name == "manifest.json" else name.name  # its damage may speak of a file that it names
-            with pytest.raises(CorruptedFileError, match=said) as refusal:
+            # A damaged manifest may be reported as damage of a file that it lists.
+            named = "copy" if name.name == "manifest.json" else name.name
+            with pytest.raises(CorruptedFileError, match=named) as refusal:
                 load_tree(tmp_path / "copy")
             assert "\n" not in str(refusal.value), (name, damage)
 
@@ -107,10 +108,10 @@ def test_a_link_out_of_the_folder_is_never_followed(tmp_path):
         verify_manifest(tmp_path / "c")
 
 
-def rewritten(folder, **changes):
-    """The folder by somebody who also made its manifest anew."""
-    said = json.loads((folder / "meta.json").read_text()) | changes
-    (folder / "meta.json").write_text(json.dumps(said))
+def edit_metadata(folder, **changes):
+    """Changes fields of `meta.json` and writes a manifest that matches."""
+    meta = json.loads((folder / "meta.json").read_text()) | changes
+    (folder / "meta.json").write_text(json.dumps(meta))
     (folder / "manifest.json").unlink()
     write_manifest(folder)
 
@@ -126,7 +127,7 @@ def rewritten(folder, **changes):
 )
 def test_words_of_another_schema_are_refused_or_without_effect(tmp_path, changes):
     save_tree(tmp_path / "c", TREE)
-    rewritten(tmp_path / "c", **changes)
+    edit_metadata(tmp_path / "c", **changes)
     try:
         loaded = load_tree(tmp_path / "c")
     except CorruptedFileError:

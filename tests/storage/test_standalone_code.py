@@ -1,6 +1,6 @@
-"""Who has nothing of ours opens a published encoder with the very code on its card, and gets the same codes.
+"""The code on a published encoder's card gives the same codes without this package.
 
-A stranger is a process in which only some distributions, and what they require, can be imported.
+Each test runs it in a process that can import only some distributions and their requirements.
 """
 
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""JSON of ours that somebody damaged, sums made anew: read or refused in one line, never anything else."""
+"""Damaged JSON is read or rejected with a one-line error, and never fails otherwise."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,8 +16,8 @@ JSON = st.recursive(
 )
 
 
-def refusal_of(read, *args) -> str:
-    """What it is refused with, or nothing if it is read."""
+def error_message(read, *args) -> str:
+    """Returns the message of the `InputError`, or an empty string if the input is read."""
     try:
         read(*args)
     except InputError as refusal:
@@ -34,19 +34,19 @@ def test_damaged_encoder_metadata_is_accepted_or_rejected(published, data):
     content = path.read_bytes()
     path.write_bytes(data.draw(damaged_bytes(content, content)))
     try:
-        assert "\n" not in refusal_of(read_metadata, published)
+        assert "\n" not in error_message(read_metadata, published)
     finally:
         path.write_bytes(content)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(said=JSON)
-def test_a_config_is_read_or_refused_whatever_stands_in_it(said):
-    assert "\n" not in refusal_of(from_dict, CompareConfig, said)
+@given(value=JSON)
+def test_a_config_is_read_or_refused_whatever_stands_in_it(value):
+    assert "\n" not in error_message(from_dict, CompareConfig, value)
 
 
 @pytest.mark.parametrize("group", [*to_dict(CompareConfig())])
 @settings(max_examples=20, deadline=None, derandomize=True)
-@given(said=JSON)
-def test_a_field_is_read_or_refused_whatever_stands_in_it(group, said):
-    assert "\n" not in refusal_of(from_dict, CompareConfig, {**to_dict(CompareConfig()), group: said})
+@given(value=JSON)
+def test_a_field_is_read_or_refused_whatever_stands_in_it(group, value):
+    assert "\n" not in error_message(from_dict, CompareConfig, {**to_dict(CompareConfig()), group: value})
