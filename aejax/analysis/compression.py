@@ -11,6 +11,8 @@ from aejax.analysis.denoising import psnr
 
 FLOAT_BITS = 32  # unquantized codes
 
+Storage = Literal["all units", "active units"]
+
 
 class Quantizer(NamedTuple):
     """A uniform quantizer of each unit over the range of its training codes."""
@@ -39,13 +41,13 @@ def fit_quantizer(codes: Float[np.ndarray, "n latent"], bits: int) -> Quantizer:
 class RateDistortionPoint(NamedTuple):
     """The size and the quality of codes stored in one way."""
 
-    storage: Literal["all units", "active units"]
+    storage: Storage
     bits_per_number: int  # 32: unquantized
     bits_per_code: float  # mean over examples
     psnr: float  # dB
 
 
-def mean_bits_per_code(codes: Float[np.ndarray, "n latent"], bits_per_number: int, storage: str) -> float:
+def mean_bits_per_code(codes: Float[np.ndarray, "n latent"], bits_per_number: int, storage: Storage) -> float:
     """Returns the mean number of bits that one of `codes` takes.
 
     "all units" stores a number for each unit; "active units" stores the count of nonzero units, then the index and the

@@ -36,9 +36,8 @@ def project_to_2d(
     mean = reference.mean(axis=0)
     _, singular, axes = np.linalg.svd(reference - mean, full_matrices=False)
     variance = np.square(singular)
-    explained = (
-        float(variance[:2].sum() / variance.sum()) if variance.any() else 1.0
-    )  # a collapsed code has no variance
+    # A collapsed code has no variance.
+    explained = float(variance[:2].sum() / variance.sum()) if variance.any() else 1.0
     return [(codes - mean) @ axes[:2].T for codes in arrays], explained
 
 

@@ -17,6 +17,7 @@ from aejax.methods import Method
 from aejax.models.submodules import Variables
 from aejax.report import figures
 from aejax.report.representation_plot import plot_representations
+from aejax.report.style import save_figure
 
 IMAGE_EXAMPLES, TABLE_EXAMPLES = 10, 3  # examples whose reconstructions are plotted
 MAX_SCATTER_POINTS = 1500  # examples whose codes are plotted, at most
@@ -35,9 +36,9 @@ def plot_comparison(
     experiment: Experiment, method_results: Sequence[tuple[MethodResult, Method]], results: dict[str, Any], folder: Path
 ) -> None:
     """Writes accuracy, diagnostics, learning_curves, reconstructions and codes (.png), as far as each applies."""
-    figures.save_figure(figures.plot_accuracy(results), folder / "accuracy.png")
+    save_figure(figures.plot_accuracy(results), folder / "accuracy.png")
     if "diagnostics" in results:
-        figures.save_figure(plot_representations(results), folder / "diagnostics.png")
+        save_figure(plot_representations(results), folder / "diagnostics.png")
     histories = {
         result.name: result.history.metrics
         for result, _ in method_results
@@ -71,7 +72,7 @@ def _plot_models(
     folder: Path,
 ) -> None:
     if histories:
-        figures.save_figure(figures.plot_learning_curves(histories), folder / "learning_curves.png")
+        save_figure(figures.plot_learning_curves(histories), folder / "learning_curves.png")
     is_image = len(experiment.dataset.example_shape) == 3
     shape = (-1, *experiment.dataset.example_shape) if is_image else (-1, experiment.problem.n_features)
     inputs = _test_inputs(experiment, IMAGE_EXAMPLES if is_image else TABLE_EXAMPLES)
@@ -81,7 +82,7 @@ def _plot_models(
         if method.reconstruct is not None
     }
     if recons:
-        figures.save_figure(
+        save_figure(
             figures.plot_reconstructions(np.asarray(inputs).reshape(shape), recons), folder / "reconstructions.png"
         )
     inputs = _test_inputs(experiment, MAX_SCATTER_POINTS)
@@ -90,4 +91,4 @@ def _plot_models(
         for name, (method, variables) in models.items()
     }
     labels = experiment.dataset.labels[experiment.split.test[:MAX_SCATTER_POINTS]]
-    figures.save_figure(figures.plot_codes(codes, labels, experiment.dataset.class_names), folder / "codes.png")
+    save_figure(figures.plot_codes(codes, labels, experiment.dataset.class_names), folder / "codes.png")

@@ -16,11 +16,10 @@ from aejax.report.style import (
     SECONDARY_COLOR,
     TEXT_COLOR,
     make_figure,
-    save_figure,
     with_style,
 )
 
-__all__ = ["plot_auroc", "plot_rate_distortion", "save_figure"]
+__all__ = ["plot_auroc", "plot_rate_distortion"]
 
 # Color and marker of each series of a rate-distortion chart, and the offset of its labels in points.
 _SERIES_STYLES = ((PRIMARY_COLOR, "o", (0, 6), "center"), (SECONDARY_COLOR, "s", (-6, -3), "right"))
@@ -49,8 +48,8 @@ def plot_auroc(
     """
     figure = make_figure(1.1 + 0.34 * max(len(scores), 4))
     left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
-    for row, own_score in enumerate(is_autoencoder_score):
-        _draw_auroc(left, row, auroc[:, row], intervals[:, row], PRIMARY_COLOR if own_score else NEUTRAL_COLOR)
+    for row, is_autoencoder in enumerate(is_autoencoder_score):
+        _draw_auroc(left, row, auroc[:, row], intervals[:, row], PRIMARY_COLOR if is_autoencoder else NEUTRAL_COLOR)
     labels = [f"{name} {mean:.3f}" for name, mean in zip(scores, auroc.mean(axis=0), strict=True)]
     left.set_yticks(range(len(scores)), labels)
     embolden(left.get_yticklabels(), is_autoencoder_score)

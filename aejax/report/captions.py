@@ -1,4 +1,4 @@
-"""What a reader of the tables of a comparison or sweep must know: captions and warnings."""
+"""Captions and warnings of the tables of comparisons and sweeps."""
 
 import math
 from collections import Counter

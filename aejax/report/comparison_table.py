@@ -29,7 +29,7 @@ VERDICT_STYLES = {
     "inconclusive": "yellow",
     "too few seeds": "dim",
 }
-MAX_WIDE_CONTROLS = 4  # with more, a terminal of 100 columns has no room for intervals
+MAX_WIDE_CONTROLS = 4  # with more, intervals do not fit a terminal of 100 columns
 
 CODE_METRIC_HEADINGS = {
     "explained_variance": "variance explained",
@@ -228,7 +228,7 @@ def _control_heading(comparison: Results) -> str:
 
 
 def _verdict_cell(comparison: Results | None, show_interval: bool) -> Cell:
-    """Returns difference and verdict, and the interval if there is room for it."""
+    """Returns difference and verdict, and the interval if it fits."""
     if comparison is None:
         return Cell(MISSING, "dim")
     verdict, difference = comparison["verdict"], format_points(comparison["mean_difference"])

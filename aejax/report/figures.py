@@ -20,12 +20,11 @@ from aejax.report.style import (
     PRIMARY_COLOR,
     SECONDARY_COLOR,
     make_figure,
-    save_figure,
     with_style,
 )
 from aejax.report.tile_layout import TileLayout, plot_tiles
 
-__all__ = ["plot_accuracy", "plot_codes", "plot_learning_curves", "plot_reconstructions", "save_figure"]
+__all__ = ["plot_accuracy", "plot_codes", "plot_learning_curves", "plot_reconstructions"]
 
 
 @with_style

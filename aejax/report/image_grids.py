@@ -11,25 +11,23 @@ from jaxtyping import Float, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aejax.report.style import FIGURE_WIDTH, PRIMARY_COLOR, SECONDARY_COLOR, save_figure, with_style
+from aejax.report.style import FIGURE_WIDTH, PRIMARY_COLOR, SECONDARY_COLOR, with_style
 from aejax.report.tile_layout import (
     COLORBAR_WIDTH,
     TileLayout,
     ValueRange,
-    add_colorbar,
+    add_diverging_colorbar,
     plot_heat_maps,
     plot_tiles,
 )
 
 __all__ = [
-    "ValueRange",
     "plot_example_rows",
     "plot_interpolation",
     "plot_latent_grid",
     "plot_prior_samples",
     "plot_traversals",
     "plot_unit_weights",
-    "save_figure",
 ]
 
 SCALED_VALUE_LABEL = "scaled value"
@@ -163,5 +161,5 @@ def plot_unit_weights(
     layout = TileLayout(title=title, max_tile_size=0.8, max_width=max_width)
     figure, _ = plot_tiles(tiles, value_range, layout, diverging=grey)
     if grey:
-        add_colorbar(figure, value_range, label, diverging=True)
+        add_diverging_colorbar(figure, value_range, label)
     return figure

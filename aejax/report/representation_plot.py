@@ -14,7 +14,7 @@ from aejax.report.style import NEUTRAL_COLOR, PRIMARY_COLOR, TEXT_COLOR, make_fi
 
 SIMILARITY_CMAP: Colormap = matplotlib.colormaps["Blues"].resampled(64)
 DARK_CELL_CKA = 0.55  # CKA above which a cell is dark
-MAX_ANNOTATED_METHODS = 20  # methods up to which the cells of the matrix have room for their numbers
+MAX_ANNOTATED_METHODS = 20  # with more, the cells of the matrix are too small for numbers
 _METRIC_PANELS = {"effective_rank": "effective rank", "intrinsic_dimension": "intrinsic dimension"}
 
 
@@ -70,8 +70,8 @@ def _draw_matrix(axes: Axes, similarity: Float[np.ndarray, "method method"]) -> 
         size = min(8.0, 90 / count)
         for (row, column), value in np.ndenumerate(similarity):
             text = f"{value:.2f}".replace("0.", ".", 1) if np.isfinite(value) else MISSING
-            colour = "white" if value > DARK_CELL_CKA else TEXT_COLOR
-            axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
+            color = "white" if value > DARK_CELL_CKA else TEXT_COLOR
+            axes.text(column, row, text, ha="center", va="center", fontsize=size, color=color)
     axes.set_title("CKA; diagonal: between seeds")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -166,8 +166,8 @@ def best_method(results: Results, *, control: bool) -> Results | None:
 
 def find_comparison(results: Results, method: str, baseline: str) -> Results | None:
     """Returns the comparison of a method with a baseline; None if the two were not compared."""
-    pairs = {(item["method"], item["baseline"]): item for item in results["comparisons"]}
-    return pairs.get((method, baseline))
+    rows: list[Results] = results["comparisons"]
+    return next((row for row in rows if (row["method"], row["baseline"]) == (method, baseline)), None)
 
 
 def count_seeds(results: Results) -> int:

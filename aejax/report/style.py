@@ -14,9 +14,8 @@ DPI = 140
 
 TEXT_COLOR = "#333333"
 NEUTRAL_COLOR = "#8c8c8c"  # controls, originals, reference lines
-PRIMARY_COLOR = (
-    "#0072b2"  # autoencoders, training curves; this and SECONDARY_COLOR are from Okabe and Ito's colour-blind-safe set
-)
+# From Okabe and Ito's colour-blind-safe set.
+PRIMARY_COLOR = "#0072b2"  # autoencoders, training curves
 SECONDARY_COLOR = "#d55e00"  # validation curves, reconstructions
 
 # Paul Tol's "muted" set, safe for the common kinds of colour blindness, with a dark grey as the tenth.

@@ -49,8 +49,8 @@ def tile_images(
     gap = max(tiles.shape[3] // MIN_TILE_PIXELS, 1)
     shades = np.pad(shades, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=np.nan)
     rows, columns, height, width, channels = shades.shape
-    whole = shades.swapaxes(1, 2).reshape(rows * height, columns * width, channels)[:-gap, :-gap]
-    return whole[..., 0] if channels == 1 else np.nan_to_num(whole, nan=1.0)
+    image = shades.swapaxes(1, 2).reshape(rows * height, columns * width, channels)[:-gap, :-gap]
+    return image[..., 0] if channels == 1 else np.nan_to_num(image, nan=1.0)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class TileLayout:
     column_labels: Sequence[str] = ()  # at the top, one for each column
     title: str = ""
     bottom_margin: float = 0.0
-    left_margin: float = 0.0  # besides what the labels take
+    left_margin: float = 0.0  # in addition to the labels
     max_tile_size: float = 1.0
     max_width: float = FIGURE_WIDTH
 
@@ -98,17 +98,17 @@ def plot_tiles(
         layout: labels, title and sizes.
         diverging: whether 0 lies in the middle of the range and is drawn white.
     """
-    whole = tile_images(enlarge_tiles(np.asarray(tiles)), value_range)
-    tile_pixels = max(np.divide(whole.shape[:2], tiles.shape[:2]))
-    per_pixel = min((layout.max_width - layout.left - 0.04) / whole.shape[1], layout.max_tile_size / tile_pixels)
-    width, height = whole.shape[1] * per_pixel, whole.shape[0] * per_pixel
+    image = tile_images(enlarge_tiles(np.asarray(tiles)), value_range)
+    tile_pixels = max(np.divide(image.shape[:2], tiles.shape[:2]))
+    per_pixel = min((layout.max_width - layout.left - 0.04) / image.shape[1], layout.max_tile_size / tile_pixels)
+    width, height = image.shape[1] * per_pixel, image.shape[0] * per_pixel
     across = max(layout.left + width + 0.04, layout.title_width)
     figure = Figure(figsize=(across, layout.top + height + layout.bottom_margin + 0.04))
     down = figure.get_figheight()
     place = (layout.left / across, (layout.bottom_margin + 0.04) / down, width / across, height / down)
     axes = figure.add_axes(place)
-    axes.imshow(whole, cmap=DIVERGING_CMAP if diverging else "gray", vmin=0, vmax=1, aspect="auto")
-    _label_axes(axes, layout.row_labels, layout.column_labels, whole.shape)
+    axes.imshow(image, cmap=DIVERGING_CMAP if diverging else "gray", vmin=0, vmax=1, aspect="auto")
+    _label_axes(axes, layout.row_labels, layout.column_labels, image.shape)
     figure.text(0.06 / across, 1 - 0.05 / down, layout.title, ha="left", va="top", fontsize=9)
     return figure, axes
 
@@ -121,8 +121,8 @@ def _label_axes(axes: Axes, rows: Sequence[str], columns: Sequence[str], pixels:
     axes.spines[:].set_visible(False)
 
 
-def add_colorbar(figure: Figure, value_range: ValueRange, label: str, *, diverging: bool) -> None:
-    """Adds a colour bar at the right of the tiles, which makes the figure wider by `COLORBAR_WIDTH`."""
+def add_diverging_colorbar(figure: Figure, value_range: ValueRange, label: str) -> None:
+    """Adds a colour bar, white at 0, right of the tiles, which makes the figure wider by `COLORBAR_WIDTH`."""
     across, down = figure.get_size_inches()
     wider = across + COLORBAR_WIDTH
     for axes in figure.axes:
@@ -134,10 +134,10 @@ def add_colorbar(figure: Figure, value_range: ValueRange, label: str, *, divergi
     main = figure.axes[0].get_position()
     height = min(main.height, 2.2 / down)
     place = (main.x1 + 0.12 / wider, main.y1 - height, 0.12 / wider, height)
-    shades = ScalarMappable(Normalize(*value_range), DIVERGING_CMAP if diverging else "gray")
+    shades = ScalarMappable(Normalize(*value_range), DIVERGING_CMAP)
     bar = figure.colorbar(shades, cax=figure.add_axes(place), label=label)
     bar.outline.set_visible(False)
-    bar.locator = MaxNLocator(5, symmetric=diverging)
+    bar.locator = MaxNLocator(5, symmetric=True)
     bar.update_ticks()
 
 

@@ -135,9 +135,8 @@ def _draw_series(axes: Axes, series: PlotSeries, error_floor: float) -> None:
     for mark in series.points:
         x = max(mark.error, error_floor)
         if mark.error_interval and mark.error >= error_floor:
-            low = max(
-                mark.error_interval[0], x / ERROR_FLOOR_FACTOR
-            )  # an interval that reaches 0 has no place on a log scale
+            # An interval that reaches 0 cannot be drawn on a log scale.
+            low = max(mark.error_interval[0], x / ERROR_FLOOR_FACTOR)
             axes.plot([low, mark.error_interval[1]], [mark.accuracy] * 2, color=color, linewidth=0.9, alpha=0.55)
         if mark.accuracy_interval:
             axes.plot([x, x], mark.accuracy_interval, color=color, linewidth=0.9, alpha=0.55)

@@ -92,12 +92,12 @@ def plot_power_and_coverage(results: VerificationResults) -> Figure:
 
 
 def _draw_power(axes: Axes, results: VerificationResults) -> None:
-    for entry, colour, marker in zip(results["power"], _COLORS, _MARKERS, strict=False):
+    for entry, color, marker in zip(results["power"], _COLORS, _MARKERS, strict=False):
         gaps = [100 * point["gap"] for point in entry["curve"]]
         shares = [100 * point["better"]["share"] for point in entry["curve"]]
         low, high = ([100 * point["better"]["ci95"][side] for point in entry["curve"]] for side in (0, 1))
-        axes.plot(gaps, shares, color=colour, marker=marker, markersize=4, label=f"{entry['examples']:,} examples")
-        axes.fill_between(gaps, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(gaps, shares, color=color, marker=marker, markersize=4, label=f"{entry['examples']:,} examples")
+        axes.fill_between(gaps, low, high, color=color, alpha=0.15, linewidth=0)
     entry = results["power"][0]
     axes.set_title(f"verdict better, {entry['seeds']} seeds: {entry['process']}")
     axes.set(xlabel="true gap, points of accuracy", ylabel="of experiments, %", ylim=(-3, 103))
@@ -108,11 +108,13 @@ def _draw_power(axes: Axes, results: VerificationResults) -> None:
 def _draw_coverage(axes: Axes, results: VerificationResults) -> None:
     """Draws a column for each number of seeds and of examples, and a marker for each simulated process."""
     cells = list(dict.fromkeys((entry["seeds"], entry["examples"]) for entry in results["coverage"]))
-    for name, colour, marker in (("percentile", NEUTRAL_COLOR, "x"), ("difference", PRIMARY_COLOR, "o")):
-        places = [cells.index((entry["seeds"], entry["examples"])) for entry in results["coverage"]]
+    places = [cells.index((entry["seeds"], entry["examples"])) for entry in results["coverage"]]
+    for name, label, color, marker in (
+        ("percentile", "uncorrected percentiles", NEUTRAL_COLOR, "x"),
+        ("difference", "as used", PRIMARY_COLOR, "o"),
+    ):
         shares = [100 * entry[name]["share"] for entry in results["coverage"]]
-        label = "uncorrected percentiles" if name == "percentile" else "as used"
-        axes.scatter(places, shares, s=22, color=colour, marker=marker, linewidths=1, label=label, zorder=3)
+        axes.scatter(places, shares, s=22, color=color, marker=marker, linewidths=1, label=label, zorder=3)
     axes.axhspan(93, 97, color=PRIMARY_COLOR, alpha=0.1, linewidth=0)
     axes.axhline(95, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2)
     axes.set_xticks(range(len(cells)), [f"{seeds}\n{examples:,}" for seeds, examples in cells], fontsize=7)

@@ -10,15 +10,15 @@ from aejax.analysis.codec import fit_pca
 def test_scores_that_separate_are_perfect_and_equal_scores_are_at_chance():
     anomalous = np.arange(10) < 4
     scores = np.stack([anomalous * 1.0, -1.0 * anomalous, np.zeros(10)])
-    found = auroc(scores, anomalous)
-    np.testing.assert_allclose(found.values, [1, 0, 0.5])
-    assert found.confidence_interval(0) == [1, 1]
+    estimates = auroc(scores, anomalous)
+    np.testing.assert_allclose(estimates.values, [1, 0, 0.5])
+    assert estimates.confidence_interval(0) == [1, 1]
 
 
 def test_the_area_is_scikit_learns_with_ties(rng):
     anomalous = rng.random(300) < 0.3
     scores = np.round(rng.standard_normal((4, 300)) + anomalous, 1)
-    expected = [roc_auc_score(anomalous, own) for own in scores]
+    expected = [roc_auc_score(anomalous, score) for score in scores]
     np.testing.assert_allclose(auroc(scores, anomalous).values, expected, atol=1e-12)
 
 
@@ -46,16 +46,16 @@ def test_a_difference_of_a_score_from_itself_is_none_and_sure(rng):
 def test_the_interval_of_paired_scores_is_narrower_than_that_of_two_apart(rng):
     anomalous = np.arange(400) < 200
     shared = rng.standard_normal(400) + anomalous
-    found = auroc(np.stack([shared, shared + 0.3 * rng.standard_normal(400)]), anomalous)
-    low, high = found.difference(0, 1)[1]
-    apart = 2 * 1.96 * np.sqrt(np.trace(found.covariance))
+    estimates = auroc(np.stack([shared, shared + 0.3 * rng.standard_normal(400)]), anomalous)
+    low, high = estimates.difference(0, 1)[1]
+    apart = 2 * 1.96 * np.sqrt(np.trace(estimates.covariance))
     assert high - low < 0.6 * apart
 
 
 def test_one_example_of_a_group_gives_an_area():
-    found = auroc(np.array([[0.1, 0.2, 0.9]]), np.array([False, False, True]))
-    assert found.values.tolist() == [1]
-    assert np.isfinite(found.covariance).all()
+    estimates = auroc(np.array([[0.1, 0.2, 0.9]]), np.array([False, False, True]))
+    assert estimates.values.tolist() == [1]
+    assert np.isfinite(estimates.covariance).all()
 
 
 def test_mahalanobis_distances_do_not_change_with_a_features_unit_and_are_chi_squared(rng):
@@ -86,12 +86,12 @@ def test_examples_off_the_plane_of_the_training_examples_are_found_by_their_erro
     usual = (rng.standard_normal((100, 4)) @ axes[:4]).astype(np.float32)
     strange = (rng.standard_normal((50, 4)) @ axes[4:8]).astype(np.float32)
     scores = compute_anomaly_scores(fit_pca(train, 4).to_codec(4), train, np.concatenate([usual, strange]))
-    found = dict(zip(scores, auroc(np.stack(list(scores.values())), np.arange(150) >= 100).values, strict=True))
-    assert found["reconstruction error"] == 1
-    assert found["PCA error"] == 1
-    assert found["input Mahalanobis"] == 1
-    assert found["latent Mahalanobis"] < 0.2  # all their codes are at the centre
-    assert set(AUTOENCODER_SCORES) < set(found)
+    estimates = dict(zip(scores, auroc(np.stack(list(scores.values())), np.arange(150) >= 100).values, strict=True))
+    assert estimates["reconstruction error"] == 1
+    assert estimates["PCA error"] == 1
+    assert estimates["input Mahalanobis"] == 1
+    assert estimates["latent Mahalanobis"] < 0.2  # all their codes are at the centre
+    assert set(AUTOENCODER_SCORES) < set(estimates)
 
 
 def test_as_many_components_as_inputs_would_find_nothing_so_one_is_left_out(identity, rng):

@@ -59,9 +59,8 @@ def test_sparse_codes_are_stored_as_indices_and_numbers(identity):
     codes[np.arange(50), np.arange(50)] = 1.0
     codes[np.arange(50), 100 + np.arange(50)] = -2.0
     assert mean_bits_per_code(codes, 8, "all units") == 256 * 8
-    assert (
-        mean_bits_per_code(codes, 8, "active units") == 2 * (8 + 8) + 9
-    )  # 8 bits of index, 8 of number; a count up to 256
+    # Two numbers with 8 bits of index and 8 of value, and a count up to 256.
+    assert mean_bits_per_code(codes, 8, "active units") == 2 * (8 + 8) + 9
     every, active = evaluate_compression(identity, codes, codes, 8, 1.0)
     assert (every.storage, active.storage) == ("all units", "active units")
     assert active.psnr >= every.psnr - 1e-9  # units that are not stored come back as exactly 0

@@ -14,19 +14,19 @@ def blobs(rng, width, count=90):
 
 
 @pytest.mark.parametrize("width", [1, 2, 9])
-def test_points_are_in_two_dimensions_and_far_classes_are_told_apart(rng, width):
+def test_points_are_in_two_dimensions_and_far_classes_are_separated(rng, width):
     codes, labels = blobs(rng, width)
-    found = project_codes(codes, labels, codes[:30], labels[:30])
-    assert found.points.shape == (30, 2)
-    assert found.knn_accuracy == 1
-    assert 0.9 < found.explained_variance_ratio <= 1
+    projection = project_codes(codes, labels, codes[:30], labels[:30])
+    assert projection.points.shape == (30, 2)
+    assert projection.knn_accuracy == 1
+    assert 0.9 < projection.explained_variance_ratio <= 1
 
 
 def test_a_code_of_two_units_is_drawn_as_it_is(rng):
     codes, labels = blobs(rng, 2)
-    found = project_codes(codes, labels, codes[:10], labels[:10])
-    np.testing.assert_array_equal(found.points, codes[:10])
-    assert found.explained_variance_ratio == 1
+    projection = project_codes(codes, labels, codes[:10], labels[:10])
+    np.testing.assert_array_equal(projection.points, codes[:10])
+    assert projection.explained_variance_ratio == 1
 
 
 def test_the_plane_is_chosen_on_training_codes_alone(rng):

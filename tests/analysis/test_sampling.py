@@ -28,8 +28,8 @@ def test_decoding_the_grid_keeps_its_places(identity):
 def test_the_nearest_example_is_nearest_and_a_copy_is_at_no_distance(rng):
     others = rng.random((40, 6)).astype(np.float32)
     inputs = np.concatenate([others[[8]], rng.random((3, 6))]).astype(np.float32)
-    distance, found = nearest_examples(inputs, others)
+    distance, nearest = nearest_examples(inputs, others)
     every = np.mean((inputs[:, None] - others[None]) ** 2, axis=2)
     np.testing.assert_allclose(distance, every.min(axis=1), atol=1e-6)
-    np.testing.assert_array_equal(found, others[every.argmin(axis=1)])
+    np.testing.assert_array_equal(nearest, others[every.argmin(axis=1)])
     assert distance[0] == 0

@@ -13,16 +13,16 @@ def test_an_interpolation_begins_and_ends_at_its_ends_and_its_steps_are_equal(rn
 
 
 def test_the_ends_by_code_are_the_reconstructions_and_by_input_the_examples(codec, inputs):
-    found = interpolate_examples(codec, inputs[0], inputs[1], 5)
-    np.testing.assert_allclose(found.latent_path[[0, -1]], codec.reconstruct(inputs[:2]), atol=1e-5)
-    np.testing.assert_array_equal(found.input_path[[0, -1]], inputs[:2])
-    np.testing.assert_allclose(found.input_error[[0, -1]], mean_squared_errors(codec, inputs[:2]), rtol=1e-5)
+    path = interpolate_examples(codec, inputs[0], inputs[1], 5)
+    np.testing.assert_allclose(path.latent_path[[0, -1]], codec.reconstruct(inputs[:2]), atol=1e-5)
+    np.testing.assert_array_equal(path.input_path[[0, -1]], inputs[:2])
+    np.testing.assert_allclose(path.input_error[[0, -1]], mean_squared_errors(codec, inputs[:2]), rtol=1e-5)
 
 
 def test_a_linear_codec_makes_of_both_ways_the_same(codec, inputs):
-    found = interpolate_examples(codec, inputs[0], inputs[1], 5)
-    np.testing.assert_allclose(found.latent_path, codec.reconstruct(found.input_path), atol=1e-5)
-    np.testing.assert_allclose(found.latent_error, 0, atol=1e-9)
+    path = interpolate_examples(codec, inputs[0], inputs[1], 5)
+    np.testing.assert_allclose(path.latent_path, codec.reconstruct(path.input_path), atol=1e-5)
+    np.testing.assert_allclose(path.latent_error, 0, atol=1e-9)
 
 
 def test_a_codec_that_knows_only_a_circle_finds_the_middle_of_a_chord_foreign():
@@ -31,12 +31,12 @@ def test_a_codec_that_knows_only_a_circle_finds_the_middle_of_a_chord_foreign():
         encode=lambda inputs: np.arctan2(inputs[:, 1:], inputs[:, :1]),
         decode=lambda angles: np.concatenate([np.cos(angles), np.sin(angles)], axis=1),
     )
-    found = interpolate_examples(circle, np.array([1.0, 0.0]), np.array([0.0, 1.0]), 3)
-    np.testing.assert_allclose(found.latent_error, 0, atol=1e-12)
-    np.testing.assert_allclose(found.input_error, [0, (1 - np.sqrt(0.5)) ** 2 / 2, 0], atol=1e-12)
+    path = interpolate_examples(circle, np.array([1.0, 0.0]), np.array([0.0, 1.0]), 3)
+    np.testing.assert_allclose(path.latent_error, 0, atol=1e-12)
+    np.testing.assert_allclose(path.input_error, [0, (1 - np.sqrt(0.5)) ** 2 / 2, 0], atol=1e-12)
     by_code, by_input = midpoint_errors(circle, np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]))
-    assert by_code[0] == pytest.approx(found.latent_error[1])
-    assert by_input[0] == pytest.approx(found.input_error[1])
+    assert by_code[0] == pytest.approx(path.latent_error[1])
+    assert by_input[0] == pytest.approx(path.input_error[1])
 
 
 def test_a_traversal_passes_through_the_reconstruction_at_no_offset(codec, inputs):
@@ -45,7 +45,7 @@ def test_a_traversal_passes_through_the_reconstruction_at_no_offset(codec, input
     np.testing.assert_allclose(walk[:, 1], np.tile(codec.reconstruct(inputs[:1]), (3, 1)), atol=1e-5)
 
 
-def test_a_traversal_moves_one_unit_by_so_many_deviations(identity):
+def test_a_traversal_moves_one_unit_by_the_offset_in_deviations(identity):
     code, deviations = np.array([1.0, 2.0, 3.0]), np.array([0.5, 10.0, 1.0])
     walk = traverse_latents(identity, code, [1, 0], deviations, np.array([-3.0, 0.0, 3.0]))
     np.testing.assert_array_equal(walk[0], [[1, -28, 3], [1, 2, 3], [1, 32, 3]])

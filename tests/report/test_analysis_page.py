@@ -1,7 +1,7 @@
 from aejax.report.analysis_page import ANALYSIS_HEADINGS, render_analysis_page
 
 
-def made(classes):
+def make_exploration(classes):
     summary = {"per_seed": [18.0, 19.0], "mean": 18.5, "ci95": [12.1, 24.9]}
     stored = {"store": "all units", "bits_per_number": 8, "bits_per_pixel": 0.163, "psnr_db": summary}
     stored |= {"bytes_per_code": {"mean": 16.0}, "pca": {"components": [16, 16], "psnr_db": summary}}
@@ -30,7 +30,7 @@ def made(classes):
 
 
 def test_each_part_has_its_sentence_table_and_figures_and_each_omission_its_reason():
-    page = render_analysis_page(made(["0"]))
+    page = render_analysis_page(make_exploration(["0"]))
     assert page.startswith("# vae on digits\n\nSeed 1 of 2")
     assert "`python scripts/explore.py --run r` on two cores in 51.0 s" in page
     assert "Small.\n\n| stored |" in page
@@ -41,7 +41,7 @@ def test_each_part_has_its_sentence_table_and_figures_and_each_omission_its_reas
 
 
 def test_several_classes_have_a_column_each_and_their_mean():
-    assert "| AUROC by | class 0 |\n" in render_analysis_page(made(["0"]))
-    page = render_analysis_page(made(["cat", "dog"]))
+    assert "| AUROC by | class 0 |\n" in render_analysis_page(make_exploration(["0"]))
+    page = render_analysis_page(make_exploration(["cat", "dog"]))
     assert "| AUROC by | class cat | class dog | mean |" in page
     assert "| PCA error | 0.800 [0.700, 0.900] | 0.800 [0.700, 0.900] | 0.800 |" in page

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from aejax.errors import InputError
-from aejax.report.figures import plot_accuracy, plot_codes, plot_learning_curves, plot_reconstructions, save_figure
+from aejax.report.figures import plot_accuracy, plot_codes, plot_learning_curves, plot_reconstructions
 from aejax.report.results import with_roles
+from aejax.report.style import save_figure
 
 NAMES = ("undercomplete", "denoising", "sparse-l1")
 

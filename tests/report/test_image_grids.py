@@ -10,9 +10,8 @@ from aejax.report.image_grids import (
     plot_prior_samples,
     plot_traversals,
     plot_unit_weights,
-    save_figure,
 )
-from aejax.report.style import FIGURE_WIDTH, NEUTRAL_COLOR, PRIMARY_COLOR
+from aejax.report.style import FIGURE_WIDTH, NEUTRAL_COLOR, PRIMARY_COLOR, save_figure
 from aejax.report.tile_layout import MAX_FEATURE_LABELS, tile_images
 
 UNIT = (0.0, 1.0)
@@ -41,16 +40,16 @@ def texts_inside(figure):
 
 def test_tiles_are_in_order_on_one_scale_with_white_between():
     tiles = IMAGES.reshape(2, 3, 14, 14, 1)
-    whole = tile_images(tiles, (0.0, 2.0))
-    assert whole.shape == (2 * 14 + 1, 3 * 14 + 2)
-    np.testing.assert_allclose(whole[15:, 15:29], tiles[1, 1, ..., 0] / 2)
-    assert np.isnan(whole[14]).all()
+    image = tile_images(tiles, (0.0, 2.0))
+    assert image.shape == (2 * 14 + 1, 3 * 14 + 2)
+    np.testing.assert_allclose(image[15:, 15:29], tiles[1, 1, ..., 0] / 2)
+    assert np.isnan(image[14]).all()
 
 
 def test_coloured_tiles_have_white_gaps_and_clipped_values():
-    whole = tile_images(np.full((1, 2, 14, 14, 3), 5.0), (0.0, 1.0))
-    assert whole.shape == (14, 29, 3)
-    np.testing.assert_array_equal(whole, 1.0)
+    image = tile_images(np.full((1, 2, 14, 14, 3), 5.0), (0.0, 1.0))
+    assert image.shape == (14, 29, 3)
+    np.testing.assert_array_equal(image, 1.0)
 
 
 def test_states_of_an_example_are_below_each_other_on_one_scale():
@@ -125,15 +124,15 @@ def test_every_pixel_of_a_small_filter_is_enlarged_alike():
 @pytest.mark.parametrize("features", [(), tuple("abcde")], ids=["numbers", "names"])
 def test_rows_of_a_table_are_stripes_in_every_figure(features, tmp_path):
     walks = np.stack([TABLE[:3], TABLE[3:]])
-    made = {
+    figures = {
         "rows": plot_example_rows({"clean": TABLE, "noisy\n1 dB": TABLE}, UNIT, "t", features),
         "paths": plot_interpolation({"by code": TABLE, "by inputs": TABLE}, {}, UNIT, "t", features),
         "walks": plot_traversals(walks, ["unit 4\n1", "unit 0\n2"], np.array([-1.0, 0.0, 1.0]), UNIT, "t", features),
         "weights": plot_unit_weights(TABLE - 0.5, "t", "weight", features),
         "samples": plot_prior_samples(TABLE[None], TABLE, UNIT, "t", features),
     }
-    np.testing.assert_allclose(made["walks"].axes[1].images[0].get_array(), TABLE[3:])
-    for name, figure in made.items():
+    np.testing.assert_allclose(figures["walks"].axes[1].images[0].get_array(), TABLE[3:])
+    for name, figure in figures.items():
         panels = [axes for axes in figure.axes if axes.images]
         assert len(panels) == (1 if name == "weights" else 2)
         assert all(panel.images[0].get_clim() == panels[0].images[0].get_clim() for panel in panels)
@@ -159,8 +158,8 @@ def test_every_auroc_is_drawn_and_the_autoencoders_are_coloured(classes):
     areas, intervals = make_auroc(classes)
     names = [f"class {index}" for index in range(classes)]
     errors = np.linspace(0, 1, 50)
-    scores, own = ["reconstruction error", "mean", "PCA error"], [True, False, False]
-    figure = plot_auroc(areas, intervals, names, scores, own, errors, errors > 0.7)
+    scores, is_autoencoder = ["reconstruction error", "mean", "PCA error"], [True, False, False]
+    figure = plot_auroc(areas, intervals, names, scores, is_autoencoder, errors, errors > 0.7)
     axes, histogram = figure.axes
     means = [line for line in axes.lines if line.get_marker() == "|"]
     assert [line.get_xdata()[0] for line in means] == pytest.approx(areas.mean(axis=0))

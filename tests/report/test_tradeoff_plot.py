@@ -40,8 +40,8 @@ def sweep_results():
         point(4, 0.3, 0.91, 0.02, 0.4),
     ]
     comparisons = [
-        {"method": own["name"], "baseline": "raw", "mean_difference": -0.05, "ci95": [-0.07, -0.03], "verdict": "worse"}
-        for own in points
+        {"method": row["name"], "baseline": "raw", "mean_difference": -0.05, "ci95": [-0.07, -0.03], "verdict": "worse"}
+        for row in points
     ]
     return {
         "config": {"method": "denoising"},
@@ -93,9 +93,9 @@ def test_a_point_that_diverged_in_every_seed_is_left_out_of_the_figure_and_not_o
 
 
 def test_one_seed_has_no_intervals_and_is_drawn(sweep_results):
-    for own in [*sweep_results["points"], *sweep_results["references"]]:
-        if own["reconstruction_mse"]:
-            own["reconstruction_mse"]["ci95"] = None
+    for row in [*sweep_results["points"], *sweep_results["references"]]:
+        if row["reconstruction_mse"]:
+            row["reconstruction_mse"]["ci95"] = None
     figure = plot_tradeoff(sweep_results)
     drawn = {label for axes in figure.axes for label in axes.get_legend_handles_labels()[1]}
     assert any("by latent_dim" in label for label in drawn), drawn

@@ -19,19 +19,20 @@ from aejax.errors import require
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.exploring.loaded_model import LoadedModel, make_codec
 from aejax.experiments.exploring.protocol import AnalysisResult, Skipped
-from aejax.experiments.exploring.reconstruction import IMAGE_EXAMPLES, plot_examples
+from aejax.experiments.exploring.reconstruction import MAX_EXAMPLES, plot_examples
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.schedule import optimizer_for, total_epochs
 from aejax.experiments.training import init_variables, train_method
 from aejax.methods import METHODS
 from aejax.report import analysis_plots
+from aejax.report.style import save_figure
 
 ALL_CLASSES, NO_CLASSES = "all", "none"
 
 
 def select_held_out_classes(anomaly_class: str | None, names: Sequence[str]) -> list[int]:
-    """Returns the numbers of the classes to hold out; None stands for the first class.
+    """Returns the numbers of the classes to hold out; None is the first class.
 
     Raises:
         InputError: there is no class of that name.
@@ -52,13 +53,7 @@ def drop_class(split: Split, dataset: Dataset, held_out: int) -> Split:
     def drop(rows: np.ndarray) -> np.ndarray:
         return rows[dataset.labels[rows] != held_out][None]
 
-    return dataclasses.replace(
-        split,
-        train=drop(split.train[0]),
-        valid=drop(split.valid[0]),
-        labelled_train=drop(split.labelled_train[0]),
-        labelled_valid=drop(split.labelled_valid[0]),
-    )
+    return dataclasses.replace(split, **{name: drop(rows[0]) for name, rows in split.roles.items() if name != "test"})
 
 
 def experiment_without_class(experiment: Experiment, held_out: int) -> Experiment:
@@ -96,7 +91,7 @@ def evaluate_held_out_class(experiment: Experiment, kind: str, held_out: int) ->
     train, test = (scaled_inputs(reduced, 0, rows) for rows in (reduced.split.train[0], reduced.split.test))
     is_anomalous = reduced.dataset.labels[reduced.split.test] == held_out
     scores = compute_anomaly_scores(codec, train, test)
-    examples = test[is_anomalous][:IMAGE_EXAMPLES]
+    examples = test[is_anomalous][: MAX_EXAMPLES.images]
     return HeldOutClass(
         class_name=reduced.dataset.class_names[held_out],
         scores=scores,
@@ -120,18 +115,23 @@ def retraining_config(model: LoadedModel) -> PretrainConfig:
 
 def count_anomaly_epochs(model: LoadedModel) -> int:
     """Returns the number of epochs that `anomaly_detection` trains."""
-    classes = select_held_out_classes(model.config.anomaly_class, model.dataset.class_names)
     config = retraining_config(model)
-    return len(classes) * total_epochs(config, METHODS[config.method](problem_spec_for(config, model.dataset)))
+    method = METHODS[config.method](problem_spec_for(config, model.dataset))
+    return len(_testable_classes(model)) * total_epochs(config, method)
+
+
+def _testable_classes(model: LoadedModel) -> list[int]:
+    """Returns the requested classes that some, but not all, of the test examples belong to."""
+    present = np.unique(model.dataset.labels[model.split.test])
+    requested = select_held_out_classes(model.config.anomaly_class, model.dataset.class_names)
+    return [held_out for held_out in requested if held_out in present and len(present) > 1]
 
 
 def anomaly_detection(model: LoadedModel, out: Path, *, reporter: ProgressReporter) -> AnalysisResult | Skipped:
     """Trains without each held-out class, and measures how well several scores find it in the test set."""
-    classes = select_held_out_classes(model.config.anomaly_class, model.dataset.class_names)
-    if not classes:
+    if model.config.anomaly_class == NO_CLASSES:
         return Skipped(f"not requested: --anomaly-class {NO_CLASSES}")
-    present = np.unique(model.dataset.labels[model.split.test])
-    classes = [held_out for held_out in classes if held_out in present and len(present) > 1]
+    classes = _testable_classes(model)
     if not classes:
         return Skipped("all or none of the test examples belong to the held-out class")
     experiment = prepare_experiment(retraining_config(model), model.dataset, reporter)
@@ -152,7 +152,7 @@ def _plot_anomalies(model: LoadedModel, results: Sequence[HeldOutClass], out: Pa
         first.scores["reconstruction error"],
         first.is_anomalous,
     )
-    analysis_plots.save_figure(figure, out / "anomaly.png")
+    save_figure(figure, out / "anomaly.png")
     rows = {f"class {first.class_name}\nheld out": first.examples, "reconstructed": first.reconstructions}
     title = f"Test examples of class {first.class_name}, which the autoencoder never saw"
     plot_examples(model, rows, title, out / "anomaly_examples.png")

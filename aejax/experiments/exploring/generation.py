@@ -8,16 +8,17 @@ import numpy as np
 from aejax.analysis.sampling import GRID_QUANTILE, decode_prior_grid, nearest_examples, sample_prior
 from aejax.analysis.traversal import ablate_units, interpolate_examples, midpoint_errors, traverse_latents
 from aejax.evaluate.code_metrics import ACTIVE_VARIANCE
-from aejax.experiments.exploring.loaded_model import LoadedModel
+from aejax.experiments.exploring.loaded_model import LoadedModel, MaxShown
 from aejax.experiments.exploring.protocol import AnalysisResult, Skipped
 from aejax.report import image_grids
+from aejax.report.style import save_figure
 
 INTERPOLATION_STEPS = 11
 MIDPOINT_PAIRS = 500  # pairs of test examples whose midpoints are compared
 TRAVERSAL_OFFSETS = np.arange(-3.0, 4.0)  # in standard deviations of the training codes
-IMAGE_UNITS, TABLE_UNITS = 10, 4  # units traversed; table rows take more room than images
+MAX_TRAVERSED_UNITS = MaxShown(images=10, table_rows=4)
 EFFECT_EXAMPLES = 128  # examples on which the effect of a unit is measured
-IMAGE_SAMPLE_GRID, TABLE_SAMPLE_GRID = (6, 12), (1, 8)  # rows and columns of samples from the prior
+SAMPLE_ROWS, SAMPLE_COLUMNS = MaxShown(images=6, table_rows=1), MaxShown(images=12, table_rows=8)  # from the prior
 LATENT_GRID_SIZE = 15  # codes along each side of the grid
 NO_PRIOR = "this kind of autoencoder has no prior to sample from"
 
@@ -43,7 +44,7 @@ def interpolation(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
         f"From a test example of class {first_class} to one of class {second_class}",
         model.feature_names,
     )
-    image_grids.save_figure(figure, out / "interpolation.png")
+    save_figure(figure, out / "interpolation.png")
     first = np.random.default_rng(0).permutation(len(test))[:MIDPOINT_PAIRS]
     code_error, input_error = (error.mean() for error in midpoint_errors(codec, test[first], test[first[::-1]]))
     metrics = {
@@ -75,7 +76,7 @@ def _rank_units(model: LoadedModel, count: int) -> tuple[np.ndarray, list[str], 
 def traversals(model: LoadedModel, out: Path) -> AnalysisResult:
     """Varies the most informative units, one at a time, around the code of the first test example."""
     view = model.selected
-    units, labels, metrics = _rank_units(model, IMAGE_UNITS if model.is_image else TABLE_UNITS)
+    units, labels, metrics = _rank_units(model, model.max_shown(MAX_TRAVERSED_UNITS))
     code, deviations = view.codec.encode(view.test_inputs[:1])[0], view.train_codes.std(axis=0)
     decoded = traverse_latents(view.codec, code, units, deviations, TRAVERSAL_OFFSETS.astype(np.float32))
     line_break = "\n" if model.is_image else " "
@@ -87,7 +88,7 @@ def traversals(model: LoadedModel, out: Path) -> AnalysisResult:
         f"One test example with one unit changed at a time,{line_break}in standard deviations of the training codes",
         model.feature_names,
     )
-    image_grids.save_figure(figure, out / "traversals.png")
+    save_figure(figure, out / "traversals.png")
     measure = (
         "KL from the prior in nats, mean over test examples"
         if model.is_variational
@@ -106,7 +107,7 @@ def samples(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
     if not model.is_variational:
         return Skipped(NO_PRIOR)
     view = model.selected
-    rows, columns = IMAGE_SAMPLE_GRID if model.is_image else TABLE_SAMPLE_GRID
+    rows, columns = model.max_shown(SAMPLE_ROWS), model.max_shown(SAMPLE_COLUMNS)
     decoded = view.codec.decode(sample_prior(rows * columns, view.code_width, view.seed))
     train = view.coded_inputs
     distances, nearest = nearest_examples(decoded, train)
@@ -118,7 +119,7 @@ def samples(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
         "Samples from the prior, decoded (the mean of the likelihood)",
         model.feature_names,
     )
-    image_grids.save_figure(figure, out / "samples.png")
+    save_figure(figure, out / "samples.png")
     kl = view.kl_per_unit().sum()
     active = int(np.count_nonzero(view.codec.encode(view.test_inputs).var(axis=0) > ACTIVE_VARIANCE))
     metrics = {
@@ -159,7 +160,7 @@ def latent_grid(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
         "The prior over two units, decoded in equal steps of probability\n"
         f"from {GRID_QUANTILE:g} to {1 - GRID_QUANTILE:g}{rest}",
     )
-    image_grids.save_figure(figure, out / "latent_grid.png")
+    save_figure(figure, out / "latent_grid.png")
     return AnalysisResult(
         f"Units {units[0]} and {units[1]} have the largest KL divergence from the prior.",
         {"units": units, "steps": LATENT_GRID_SIZE, "edge": GRID_QUANTILE, "kl_nats": metrics["kl_nats"]},

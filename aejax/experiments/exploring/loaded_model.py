@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.models.variational import VariationalAutoencoder
 from aejax.objectives.variational import gaussian_kl
-from aejax.report.image_grids import ValueRange
+from aejax.report.tile_layout import ValueRange
 
 BATCH_SIZES = (32, 128, 1024)  # few sizes, so that few programs are compiled
 MAX_CODED_ROWS = 10_000  # training examples encoded per seed, drawn at random
@@ -57,6 +57,13 @@ def make_codec(model: Autoencoder, variables: Variables) -> Codec:
         encode=lambda inputs: _apply_batched(encode, variables, inputs),
         decode=lambda codes: _apply_batched(decode, variables, codes),
     )
+
+
+class MaxShown(NamedTuple):
+    """How many items a figure shows, at most; table rows need more space than images."""
+
+    images: int
+    table_rows: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -117,6 +124,10 @@ class LoadedModel:
     def reshape_to_images(self, flat: Float[np.ndarray, "... d"]) -> Float[np.ndarray, "..."]:
         """Reshapes flat examples to images, if they can be drawn as images."""
         return flat.reshape(*flat.shape[:-1], *self.dataset.example_shape) if self.is_image else flat
+
+    def max_shown(self, limits: MaxShown) -> int:
+        """Returns the limit that applies to the examples of this model."""
+        return limits.images if self.is_image else limits.table_rows
 
     def class_name(self, row: int) -> str:
         """Returns the name of the class of a row of the dataset."""

@@ -12,23 +12,22 @@ from jaxtyping import Float, PRNGKeyArray
 
 from aejax.analysis.compression import FLOAT_BITS, RateDistortionPoint, evaluate_compression
 from aejax.analysis.denoising import denoise, psnr
-from aejax.experiments.exploring.loaded_model import LoadedModel, SeedView
+from aejax.experiments.exploring.loaded_model import LoadedModel, MaxShown, SeedView
 from aejax.experiments.exploring.protocol import AnalysisResult, summarize_seeds
 from aejax.objectives.corruption import CorruptFn, make_corruption, masking_noise, patch_mask, with_noise_seed
 from aejax.report import analysis_plots, image_grids
+from aejax.report.style import save_figure
 
-IMAGE_EXAMPLES, TABLE_EXAMPLES = 12, 6  # examples drawn
+MAX_EXAMPLES = MaxShown(images=12, table_rows=6)
 BIT_DEPTHS = (FLOAT_BITS, 8, 4)  # bits per stored number
 CURVE_BITS = 8  # bits per component along the PCA curve
 
 
 def plot_examples(model: LoadedModel, rows: Mapping[str, Float[np.ndarray, "n d"]], title: str, path: Path) -> None:
     """Draws the first examples of each array, one array per row of the figure."""
-    count = IMAGE_EXAMPLES if model.is_image else TABLE_EXAMPLES
+    count = model.max_shown(MAX_EXAMPLES)
     shown = {name: model.reshape_to_images(row[:count]) for name, row in rows.items()}
-    image_grids.save_figure(
-        image_grids.plot_example_rows(shown, model.display_limits, title, model.feature_names), path
-    )
+    save_figure(image_grids.plot_example_rows(shown, model.display_limits, title, model.feature_names), path)
 
 
 def reconstructions(model: LoadedModel, out: Path) -> AnalysisResult:
@@ -99,10 +98,10 @@ def denoising(model: LoadedModel, out: Path) -> AnalysisResult:
         noisy = np.asarray(corrupt(noise_key, jnp.asarray(test)).inputs)
         components.append(select_pca_components(view, corrupt, choice_key))
         codecs = (view.codec, view.pca.to_codec(components[-1]), view.pca.to_codec(view.code_width))
-        own, pca, narrow = (denoise(codec, noisy, test, view.value_range) for codec in codecs)
+        autoencoder, pca, narrow = (denoise(codec, noisy, test, view.value_range) for codec in codecs)
         values = {
-            "before": own.psnr_before,
-            "after": own.psnr_after,
+            "before": autoencoder.psnr_before,
+            "after": autoencoder.psnr_after,
             "pca": pca.psnr_after,
             "narrow": narrow.psnr_after,
         }
@@ -111,8 +110,8 @@ def denoising(model: LoadedModel, out: Path) -> AnalysisResult:
         if view.seed == model.config.seed:
             rows = {
                 "clean": test,
-                f"corrupted\n{own.psnr_before:.1f} dB": noisy,
-                f"{model.kind}\n{own.psnr_after:.1f} dB": own.denoised,
+                f"corrupted\n{autoencoder.psnr_before:.1f} dB": noisy,
+                f"{model.kind}\n{autoencoder.psnr_after:.1f} dB": autoencoder.denoised,
                 f"PCA, {components[-1]}\n{pca.psnr_after:.1f} dB": pca.denoised,
             }
     title = f"Test examples with {what}, and their reconstructions; PSNR over all test examples"
@@ -226,7 +225,7 @@ def _plot_rates(
         same_size_pca.append((components * bits / pixels, pca_psnr))
     unit = "bits per pixel" if model.is_image else "bits per feature"
     figure = analysis_plots.plot_rate_distortion(points, same_size_pca, pca_curve, CURVE_BITS, unit)
-    analysis_plots.save_figure(figure, path)
+    save_figure(figure, path)
 
 
 def _summarize_compression(metrics: dict[str, Any]) -> str:

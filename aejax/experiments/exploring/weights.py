@@ -14,12 +14,13 @@ from aejax.analysis.weights import (
     most_active_units,
     typical_activity,
 )
-from aejax.experiments.exploring.loaded_model import LoadedModel
+from aejax.experiments.exploring.loaded_model import LoadedModel, MaxShown
 from aejax.experiments.exploring.protocol import AnalysisResult, Skipped
 from aejax.report import figures, image_grids
+from aejax.report.style import save_figure
 
 MAX_SCATTER_POINTS = 1500
-IMAGE_EXAMPLES, TABLE_EXAMPLES = 64, 24  # filters and atoms drawn, at most; table rows take more room than images
+MAX_UNITS = MaxShown(images=64, table_rows=24)  # filters or atoms
 
 
 def codes(model: LoadedModel, out: Path) -> AnalysisResult:
@@ -40,7 +41,7 @@ def codes(model: LoadedModel, out: Path) -> AnalysisResult:
         for name, plane in projections.items()
     }
     figure = figures.plot_codes(points, labels[test_rows[:MAX_SCATTER_POINTS]], model.dataset.class_names)
-    figures.save_figure(figure, out / "codes.png")
+    save_figure(figure, out / "codes.png")
     code, inputs = projections.values()
     how = "Both units are drawn" if view.code_width == 2 else "The first two principal components of the code are drawn"
     summary = (
@@ -67,13 +68,13 @@ def filters(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
     if weights.ndim == 4 and weights.shape[3] not in (1, 3):
         return Skipped(f"filters on {weights.shape[3]} channels cannot be drawn")
     norms = np.linalg.norm(weights.reshape(len(weights), -1), axis=1)
-    shown = np.argsort(-norms, kind="stable")[: IMAGE_EXAMPLES if model.is_image else TABLE_EXAMPLES]
+    shown = np.argsort(-norms, kind="stable")[: model.max_shown(MAX_UNITS)]
     images = weights[shown] if weights.ndim == 4 else model.reshape_to_images(weights[shown])
     which = f"the {len(shown)} largest of {len(weights)}" if len(weights) > len(shown) else f"all {len(weights)}"
     figure = image_grids.plot_unit_weights(
         images, f"Filters of the first layer: {which}", "weight", model.feature_names
     )
-    image_grids.save_figure(figure, out / "filters.png")
+    save_figure(figure, out / "filters.png")
     metrics = {"layer": name, "units": len(weights), "norm": {"largest": norms.max(), "median": np.median(norms)}}
     summary = f"Filters of `{name}`: the largest norm is {norms.max():.3g}, the median {np.median(norms):.3g}."
     return AnalysisResult(summary, metrics, {"filters.png": "Filters of the encoder's first layer"})
@@ -83,7 +84,7 @@ def decoder_atoms(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
     """Draws what each of the most active units adds to the output."""
     view = model.selected
     codes, n_units = view.train_codes, view.code_width
-    units = most_active_units(codes, IMAGE_EXAMPLES if model.is_image else TABLE_EXAMPLES)
+    units = most_active_units(codes, model.max_shown(MAX_UNITS))
     if not units.size:
         return Skipped("every unit is constant over the training examples")
     baseline = baseline_code(codes)
@@ -92,7 +93,7 @@ def decoder_atoms(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
     title = f"Change of the output when one unit is at its 95th percentile: {which}"
     label = "change of the logit" if model.pretrained.model.output_activation == "sigmoid" else "change of the output"
     figure = image_grids.plot_unit_weights(model.reshape_to_images(atoms), title, label, model.feature_names)
-    image_grids.save_figure(figure, out / "atoms.png")
+    save_figure(figure, out / "atoms.png")
     similarity, active = coherence(atoms), np.count_nonzero(codes, axis=1).mean()
     metrics = {
         "units": n_units,
