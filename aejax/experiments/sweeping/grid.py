@@ -107,14 +107,14 @@ def training_signature(kind: str, config: SweepConfig, dataset: Dataset) -> tupl
     It holds the model, the number of epochs, the batch size, and the jaxpr of every training step with its constants.
     """
     problem = problem_spec_for(config, dataset)
-    method = autoencoder_method(kind, problem)
+    model, method = KINDS[kind](problem).model, autoencoder_method(kind, problem)
     epochs = epoch_budget(config, method)
     batch = min(config.train.batch_size, len(dataset.labels))
     optimizer = make_optimizer(config.optimizer, steps_per_epoch(len(dataset.labels), batch), epochs.end_to_end)
     assert method.objective is not None
     objectives = [*(stage.objective for stage in method.stages), method.objective]
     key = jax.random.key(0)
-    state = jax.eval_shape(lambda: init_state(KINDS[kind](problem).model.init(key), optimizer))
+    state = jax.eval_shape(lambda: init_state(model.init(key), optimizer))
     inputs = jax.ShapeDtypeStruct((batch, problem.n_features), np.float32)
     labels = jax.ShapeDtypeStruct((batch,), np.int32)
     texts = []
@@ -125,7 +125,7 @@ def training_signature(kind: str, config: SweepConfig, dataset: Dataset) -> tupl
             return step(state, Batch(inputs, labels), key)
 
         texts.append(MEMORY_ADDRESS.sub("", str(jax.make_jaxpr(program)(state, inputs, labels))))
-    return KINDS[kind](problem).model, epochs, batch, texts
+    return model, epochs, batch, texts
 
 
 def find_unused_axis(kind: str, config: SweepConfig, axes: Sequence[SweepAxis], dataset: Dataset) -> SweepAxis | None:

@@ -22,8 +22,6 @@ from aejax.experiments.training import TrainingResult, init_variables, train_met
 from aejax.methods import Method, autoencoder_method, method_from_spec
 from aejax.models.submodules import HYPERPARAMETERS
 
-SEED_AXIS_FIELDS = ("train", "valid", "labelled_train", "labelled_valid")  # fields of a split with a seed axis
-
 
 def experiment_for_group(experiment: Experiment, group: PointGroup) -> Experiment:
     """Returns the experiment with a group's config; traced fields have the values of the first point."""
@@ -46,9 +44,8 @@ def tile_experiment(experiment: Experiment, n_points: int) -> Experiment:
     """
     plan = dataclasses.replace(experiment.plan, seeds=n_points * experiment.config.seeds)
     tiled = dataclasses.replace(experiment, plan=plan)
-    split: Split = dataclasses.replace(
-        experiment.split, **{name: tiled.tile_seeds(getattr(experiment.split, name)) for name in SEED_AXIS_FIELDS}
-    )
+    tiled_roles = {name: tiled.tile_seeds(rows) for name, rows in experiment.split.roles.items() if name != "test"}
+    split: Split = dataclasses.replace(experiment.split, **tiled_roles)
     scaler: Scaler = tiled.tile_seeds(experiment.scaler)
     return dataclasses.replace(tiled, split=split, scaler=scaler, device_scaler=plan.shard(scaler))
 
