@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -152,7 +151,7 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may have characters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
-    silence_orbax_threads()
+    hide_closed_event_loops()
     try:
         with handle_signals(), raise_on_lost_process():
             script(sys.argv[1:])
@@ -181,22 +180,19 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
         exit_with_error(f"out of memory ({str(error)[:200]}); take fewer seeds, smaller layers or fewer examples")
 
 
-def silence_orbax_threads() -> None:
-    """Silences the tracebacks that Orbax's threads print of errors that a save has raised already.
+def hide_closed_event_loops() -> None:
+    """Hides the tracebacks of array writes that end after a failed save has raised its error and closed its event loop.
 
-    For scripts only: the hooks belong to the whole interpreter.
+    For scripts only: the hook belongs to the interpreter.
     """
-    unraisable, uncaught = sys.unraisablehook, threading.excepthook
+    previous_hook = sys.unraisablehook
 
-    def without_closed_loops(fault: Any) -> None:
-        if not (isinstance(fault.exc_value, RuntimeError) and str(fault.exc_value) == "Event loop is closed"):
-            unraisable(fault)
+    def hook(unraisable: Any) -> None:
+        error = unraisable.exc_value
+        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+            previous_hook(unraisable)
 
-    def without_orbax(fault: threading.ExceptHookArgs) -> None:
-        if type(fault.thread).__name__ != "_SignalingThread":
-            uncaught(fault)
-
-    sys.unraisablehook, threading.excepthook = without_closed_loops, without_orbax
+    sys.unraisablehook = hook
 
 
 def exit_with_error(message: str) -> NoReturn:

@@ -189,3 +189,27 @@ def test_help_explains_every_flag(name):
     assert all(word in done.stdout for word in words[name].split())
     # A flag whose default follows at once, on its line or the next, has no explanation.
     assert not re.findall(r"^│ (--\S+)(?: \S+)* *(?:│\n│ +| )\((?:default|required)", done.stdout, re.MULTILINE)
+
+
+FAILING_SAVE = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from aejax.cli import run_main
+from aejax.storage.pytree_io import save_tree
+
+def main(argv):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.RLIM_INFINITY))
+    rng = np.random.default_rng(0)
+    save_tree(Path(argv[0]) / "tree", {f"leaf{index}": rng.normal(size=5000) for index in range(20)})
+
+run_main(main)
+"""
+
+
+def test_failed_save_prints_one_line(tmp_path):
+    done = run_script("-c", FAILING_SAVE, str(tmp_path))
+    assert done.returncode == 2
+    assert (
+        done.stderr == f"error: {tmp_path}/tree: cannot be saved (File too large); make room, then run the same again\n"
+    )
