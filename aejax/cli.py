@@ -158,7 +158,7 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
     except ProcessLost as lost:
         print(
             f"error: another process of this run has ended or cannot be reached ({lost.reason}); "
-            "what was saved is whole: run the same command in every process to go on",
+            "everything saved is intact; run the same command in every process to continue",
             file=sys.stderr,
         )
         raise
@@ -173,7 +173,7 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
     except OSError as error:
         if error.errno is None:
             raise
-        exit_with_error(f"{error.filename or 'this run'}: {error.strerror}; see to that and run the same command again")
+        exit_with_error(f"{error.filename or 'this run'}: {error.strerror}; fix this, then run the same command again")
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if not isinstance(error, MemoryError) and not OUT_OF_MEMORY.search(str(error)):
             raise

@@ -41,8 +41,8 @@ def main(argv: Sequence[str]) -> None:
     configure_devices(args.processes, PlanConfig(), 1)
     console = make_console()
     out = args.out or args.run / "explore"
-    found = explore(args.run, args.config, out, console, args.checkpoint)
-    figures = sum(len(part["figures"]) for part in found["parts"].values())
+    results = explore(args.run, args.config, out, console, args.checkpoint)
+    figures = sum(len(part["figures"]) for part in results["parts"].values())
     console.print(f"{out}: {figures} figures, explore.md, explore.json", highlight=False, soft_wrap=True)
 
 

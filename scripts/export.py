@@ -24,7 +24,7 @@ class Args:
     run: Path  # folder that pretrain.py made
     out: Path  # folder of the encoder
     config: ExportConfig
-    overwrite: bool = False  # replace an encoder that is there, once the new one is whole
+    overwrite: bool = False  # replace an encoder that is there, once the new one is complete
 
 
 def main(argv: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
     python scripts/probe.py --run DIR [--out DIR]
 
-Writes the same files as compare.py, by default into DIR/probe, and prints what the head says of one test example.
+Writes the same files as compare.py, by default into DIR/probe, and prints the head's prediction for one test example.
 """
 
 import dataclasses
@@ -48,10 +48,10 @@ def main(argv: Sequence[str]) -> None:
     out = args.out or args.run / "probe"
     results = probe_run(args.run, args.config, out, console, args.checkpoint)
     console.print(render_comparison_terminal(results))
-    said = results["prediction"]
+    prediction = results["prediction"]
     console.print(
-        f"Test example in row {said['row']}: the head says {said['predicted']} with probability "
-        f"{said['probability']:.3f}; its label is {said['label']}.",
+        f"Test example in row {prediction['row']}: the head predicts {prediction['predicted']} with probability "
+        f"{prediction['probability']:.3f}; its label is {prediction['label']}.",
         highlight=False,
         soft_wrap=True,
     )

@@ -7,8 +7,8 @@
 
 Axes are flags of model, objective, optimizer and training. Those that are mere numbers in the training (noise, weights
 of penalties, learning rate, ...) are an axis of the program like the seeds: compiled once, trained together. The
-others are taken in turn. Writes the frontier of reconstruction error against accuracy, beside PCA, the raw inputs and
-the same encoders untrained, as `frontier.png`, `table.md` and `results.json`; the point that is marked was chosen on
+others are trained one after the other. Writes reconstruction error against accuracy, compared with PCA, the raw inputs
+and the same encoders untrained, as `frontier.png`, `table.md` and `results.json`; the marked point was selected on
 validation rows. It costs as many trainings as there are points and seeds, and a compilation for each group of points.
 
 `--dataset tabular --epochs 60 --axis latent_dim=2,4,8,16,32,50` took 80 s (2-core AMD EPYC): validation chooses 32

@@ -29,12 +29,12 @@ class Args:
 def main(argv: Sequence[str]) -> None:
     args = parse_args(Args(), argv, __doc__ or "")
     console = make_console()
-    found = verify(SimulationBudget(args.experiments), args.out, console)
-    for check in found["checks"]:
-        said = "holds" if check["holds"] else "DOES NOT HOLD"
-        console.print(f"{check['claim']}: worst {check['worst']:.3g}, {said}", highlight=False, soft_wrap=True)
+    results = verify(SimulationBudget(args.experiments), args.out, console)
+    for check in results["checks"]:
+        verdict = "holds" if check["holds"] else "DOES NOT HOLD"
+        console.print(f"{check['claim']}: worst {check['worst']:.3g}, {verdict}", highlight=False, soft_wrap=True)
     console.print(f"{args.out}: verify.md, verify.png, verify.json", highlight=False, soft_wrap=True)
-    if not all(check["holds"] for check in found["checks"]):
+    if not all(check["holds"] for check in results["checks"]):
         sys.exit(1)
 
 

@@ -170,17 +170,17 @@ def _encoder_metrics(
         "test_explained_variance": results["measures"].get("explained_variance"),
     }
 
-    def of_last(found: dict[str, Any] | None) -> tuple[float | None, ...]:
-        if found is None or config.weights != "last":
+    def of_last(metric: dict[str, Any] | None) -> tuple[float | None, ...]:
+        if metric is None or config.weights != "last":
             return (None,) * len(seeds)
-        return tuple(_finite_or_none(found["per_seed"][seed]) for seed in seeds)
+        return tuple(_finite_or_none(metric["per_seed"][seed]) for seed in seeds)
 
     return EncoderMetrics(
         epoch=tuple(selected_epochs[seed]["epoch"] for seed in seeds),
         train_loss=tuple(_finite_or_none(selected_epochs[seed]["train_loss"]) for seed in seeds),
         valid_loss=tuple(_finite_or_none(selected_epochs[seed].get("valid_loss")) for seed in seeds),
         diverged_epoch=tuple(results["diverged_epoch"][seed] for seed in seeds),
-        **{name: of_last(found) for name, found in tested.items()},
+        **{name: of_last(metric) for name, metric in tested.items()},
     )
 
 

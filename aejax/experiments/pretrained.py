@@ -96,7 +96,7 @@ def load_pretraining_data(pretrained: PretrainedModel, data_dir: Path | None) ->
     split = make_split(dataset, pretrained.config.split, pretrained.config.seeds)
     require(
         split.sha256 == known["split_sha256"],
-        f"{dataset.name}: the rows the run was trained on cannot be told from the test rows any more (the split "
+        f"{dataset.name}: the rows the run was trained on cannot be distinguished from the test rows (the split "
         "differs); pretrain again with this version",
     )
     return dataset, split

@@ -68,9 +68,9 @@ def cka_matrix(representations: Sequence[RepresentationMetrics]) -> Float[np.nda
     """
     per_seed = []
     for seed in range(max(len(diagnosis.paired_features) for diagnosis in representations)):
-        own = [
+        grams = [
             normalized_gram(diagnosis.paired_features[seed % len(diagnosis.paired_features)])
             for diagnosis in representations
         ]
-        per_seed.append([[cka(one, other) for other in own] for one in own])
+        per_seed.append([[cka(one, other) for other in grams] for one in grams])
     return np.mean(per_seed, axis=0)
