@@ -1,6 +1,8 @@
 """Every test is strict: types and shapes are checked at every call, ranks are not promoted; there are two devices."""
 
+import importlib.util
 import os
+import sys
 from pathlib import Path
 
 # Before JAX is imported. XLA's optimizer takes longer than everything that these small programs compute.
@@ -10,6 +12,7 @@ import jax
 import jaxtyping
 import pytest
 
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 MNIST_FOLDER = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "mnist"
 
 # Before anything of aejax is imported, and before JAX looks for devices.
@@ -32,6 +35,22 @@ def clear_compiled_programs():
     """Drops what a file compiled, which serves no other file and would fill the memory."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture
+def load_script(monkeypatch):
+    """Returns a function that returns the `main` of a script; it runs on the devices that JAX has already."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(f"script_{name}", SCRIPTS / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, f"script_{name}", module)
+        spec.loader.exec_module(module)
+        for function in {"configure_cpu_devices", "configure_devices"} & vars(module).keys():
+            monkeypatch.setattr(module, function, lambda *_: None)
+        return module.main
+
+    return load
 
 
 @pytest.fixture(scope="session")

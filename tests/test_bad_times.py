@@ -6,7 +6,6 @@ C's `tolower`), and what people read and write is UTF-8 by name; a test looks fo
 
 import ast
 import errno
-import importlib.util
 import io
 import json
 import os
@@ -120,15 +119,6 @@ def test_a_fault_of_our_own_keeps_its_traceback(failure):
         run_main(body)
 
 
-def script_body(name, monkeypatch):
-    """The body of a script, in this process."""
-    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, f"script_{name}", module)
-    spec.loader.exec_module(module)
-    return module.main
-
-
 SCRIPTS = ["benchmark", "compare", "explore", "pretrain", "probe", "reproduce", "sweep", "verify"]
 ASKED = {"explore": ["--run", "/nowhere"], "probe": ["--run", "/nowhere"]}
 
@@ -137,8 +127,8 @@ WRONG = (["--nosuch", "1"], ["--out"], ["--out", LATIN], ["--seeds", "1e3"], ["-
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_every_script_refuses_flags_that_it_cannot_use(name, monkeypatch):
-    body = script_body(name, monkeypatch)
+def test_every_script_refuses_flags_that_it_cannot_use(name, load_script):
+    body = load_script(name)
     for words in WRONG:
         with pytest.raises(InputError) as refused:
             body([*ASKED.get(name, []), *words])

@@ -1,6 +1,5 @@
-"""Bad input at the scripts' door: exit status 2, one line that names the thing and the mend, no traceback."""
+"""Scripts reject bad input with exit status 2 and one line that names the input and the fix, without a traceback."""
 
-import importlib.util
 import os
 import re
 import shutil
@@ -15,17 +14,6 @@ from PIL import Image
 from aejax.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-
-
-def script(name, monkeypatch):
-    """The body of a script, for JAX that has started: with the devices there are."""
-    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, f"script_{name}", module)
-    spec.loader.exec_module(module)
-    for door in {"configure_cpu_devices", "configure_devices"} & vars(module).keys():
-        monkeypatch.setattr(module, door, lambda *_: None)
-    return module.main
 
 
 def write_inputs(folder):
@@ -141,13 +129,13 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_bad_input_is_refused_in_one_line(case, tmp_path, monkeypatch):
+def test_bad_input_is_rejected_in_one_line(case, tmp_path, load_script):
     write_inputs(tmp_path)
     name, argv, named = CASES[case]
     out = [] if "--out" in argv or name == "probe" else ["--out", str(tmp_path / "out")]
-    with pytest.raises(InputError) as refused:
-        script(name, monkeypatch)([word.format(tmp_path) for word in argv] + out)
-    message = str(refused.value)
+    with pytest.raises(InputError) as raised:
+        load_script(name)([word.format(tmp_path) for word in argv] + out)
+    message = str(raised.value)
     assert named in message
     assert "\n" not in message
     assert not (tmp_path / "out" / "results.json").exists()

@@ -1,9 +1,7 @@
-"""A small run that is killed and goes on: its settings, its death, and what it trains."""
+"""A small run that is killed and continues: its settings, the kill, and its training."""
 
 import dataclasses
-import io
-
-from rich.console import Console
+import functools
 
 from aejax.config import (
     CheckpointConfig,
@@ -22,6 +20,7 @@ from aejax.experiments.resolve import resolve_config
 from aejax.experiments.run_dir import open_run_dir
 from aejax.experiments.schedule import optimizer_for
 from aejax.methods import METHODS
+from tests.consoles import quiet
 
 EACH = CheckpointConfig(save_every=0)
 SMALL = PretrainConfig(
@@ -35,23 +34,28 @@ SMALL = PretrainConfig(
 
 
 class Killed(BaseException):
-    """What a kill is to the code around it."""
+    """Simulates a kill: no handler of `Exception` catches it."""
 
 
-def quiet():
-    return Console(file=io.StringIO(), width=200)
-
-
-def trained(config, folder, made={}):  # noqa: B006 -- the same method and optimizer for every training of a test
-    """Train into a run folder; what the training leaves, on the host."""
+def prepare(config):
     dataset = load_dataset(config.data)
-    config = resolve_config(config, dataset)
-    own = experiment.prepare_experiment(config, dataset, SilentReporter())
-    if config not in made:
-        method = METHODS[config.method](own.problem)
-        made[config] = method, optimizer_for(own, method)
-    method, optimizer = made[config]
-    with open_run_dir(folder, to_dict(config), EACH, quiet(), 0.0) as (_, keeper):
-        own = dataclasses.replace(own, result_cache=keeper)
-        left = training.train_method(own, config.method, method, optimizer, training.init_variables(own, method))
-    return own.plan.to_host(left.progress), left.history._replace(seconds=0.0)
+    return experiment.prepare_experiment(resolve_config(config, dataset), dataset, SilentReporter())
+
+
+@functools.lru_cache(maxsize=1)
+def method_and_optimizer(config):
+    """Returns the same objects for every training of a test, which share their compiled programs."""
+    prepared = prepare(config)
+    method = METHODS[config.method](prepared.problem)
+    return method, optimizer_for(prepared, method)
+
+
+def trained(config, folder):
+    """Trains into a run folder and returns the progress, on the host, and the history without its seconds."""
+    prepared = prepare(config)
+    method, optimizer = method_and_optimizer(config)
+    with open_run_dir(folder, to_dict(prepared.config), EACH, quiet(), 0.0) as (_, cache):
+        prepared = dataclasses.replace(prepared, result_cache=cache)
+        variables = training.init_variables(prepared, method)
+        result = training.train_method(prepared, config.method, method, optimizer, variables)
+    return prepared.plan.to_host(result.progress), result.history._replace(seconds=0.0)

@@ -12,7 +12,7 @@ from aejax.autoencoders.registry import KINDS
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, TrainConfig
 from aejax.data.leakage import LeakageError
 from aejax.data.registry import load_dataset
-from aejax.experiments import experiment as experiment_room
+from aejax.experiments import experiment as experiment_module
 from aejax.experiments.checks import require_evaluation_mode
 from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.method_result import fit_and_score
@@ -101,7 +101,7 @@ def with_a_leak(split, role):
 def test_nothing_is_fitted_on_a_held_out_row(what, role, experiment, monkeypatch):
     leaked = with_a_leak(experiment.split, role)
     own, model = dataclasses.replace(experiment, split=leaked), METHODS["undercomplete"](experiment.problem)
-    monkeypatch.setattr(experiment_room, "make_split", lambda *_: leaked)
+    monkeypatch.setattr(experiment_module, "make_split", lambda *_: leaked)
     spec = TrainingSpec(model.objective, optimizer_for(own, model), leaked.train, leaked.valid, epochs=1, batch_size=16)
     fits = {
         "a scaler": lambda: prepare_experiment(experiment.config, experiment.dataset, SilentReporter()),

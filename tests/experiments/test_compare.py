@@ -1,16 +1,15 @@
 """The main job, small: its files, its reproducibility, its fairness."""
 
 import dataclasses
-import io
 import json
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, PlanConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.experiments.compare import compare
 from aejax.storage.atomic_io import read_json
+from tests.consoles import quiet
 
 SMALL = CompareConfig(
     data=DataConfig(dataset="wine"),
@@ -21,10 +20,6 @@ SMALL = CompareConfig(
 # Controls with and without training, and an autoencoder: what a property of the protocol has to hold for.
 # At a fixed strength, because wine is separable and a weak one leaves log-probabilities to the solver's tolerance.
 FEW = dataclasses.replace(SMALL, methods=("raw", "supervised", "denoising"), probe=ProbeConfig(probe_c=1.0))
-
-
-def quiet():
-    return Console(file=io.StringIO(), width=200)
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,17 @@
 """Controls in whole runs: nothing is trained twice, permuted labels are at chance, few labels are counted."""
 
 import dataclasses
-import io
 import json
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.errors import InputError
 from aejax.experiments import method_result as scoring
 from aejax.experiments.compare import compare
 from aejax.storage.atomic_io import read_json
+from tests.consoles import quiet
 
 WINE = CompareConfig(
     data=DataConfig(dataset="wine"),
@@ -22,10 +21,6 @@ WINE = CompareConfig(
     seeds=2,
 )
 METHODS = ("knn-denoising", "raw", "random-projection", "knn", "permuted", "denoising", "permuted-denoising")
-
-
-def quiet():
-    return Console(file=io.StringIO(), width=200)
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +50,10 @@ def test_a_kind_is_trained_once_however_often_it_is_classified_and_rows_stay_in_
 
 def test_a_second_reading_alone_trains_the_kind_to_the_same_codes(run, tmp_path):
     compare(dataclasses.replace(WINE, methods=("knn-denoising",)), tmp_path / "alone", quiet())
-    (own,), beside = (read_json(folder / "results.json")["methods"] for folder in (tmp_path / "alone", run[0]))
-    beside = rows_of({"methods": beside})["knn-denoising"]
+    (alone,), rows = (read_json(folder / "results.json")["methods"] for folder in (tmp_path / "alone", run[0]))
+    with_kind = rows_of({"methods": rows})["knn-denoising"]
     same = ("features", "test_accuracy", "test_nll", "neighbours", "measures", "reconstruction_mse", "diverged_epoch")
-    assert {name: own[name] for name in same} == {name: beside[name] for name in same}
+    assert {name: alone[name] for name in same} == {name: with_kind[name] for name in same}
     assert "knn-denoising" in (tmp_path / "alone" / "metrics.jsonl").read_text()
 
 

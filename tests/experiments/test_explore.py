@@ -1,19 +1,14 @@
 """Explorations agree with the training run, keep held-out classes out of training, and handle tables."""
 
 import dataclasses
-import importlib.util
-import io
 import json
 import re
 import shutil
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rich.console import Console
 
 from aejax.config import DataConfig, ModelConfig, PretrainConfig, TrainConfig
 from aejax.config.explore import ExploreConfig
@@ -33,6 +28,7 @@ from aejax.experiments.pretrain import pretrain
 from aejax.experiments.progress import SilentReporter
 from aejax.report.analysis_page import ANALYSIS_HEADINGS, render_analysis_page
 from aejax.storage.atomic_io import read_json, write_json
+from tests.consoles import quiet
 
 DIGITS = PretrainConfig(
     data=DataConfig(dataset="digits"),
@@ -42,10 +38,6 @@ DIGITS = PretrainConfig(
     seeds=2,
 )
 SHORT = ExploreConfig(anomaly_class="3", anomaly_epochs=1)
-
-
-def quiet():
-    return Console(file=io.StringIO(), width=200)
 
 
 def trained(folder, **changes):
@@ -288,16 +280,11 @@ def test_every_analysis_has_a_heading_and_skipped_ones_give_a_reason(explored):
     assert all(f"- {heading}: why {name}." in page for name, heading in ANALYSIS_HEADINGS.items())
 
 
-def test_script_writes_into_the_run_folder(run, explored, monkeypatch, capsys):
-    path = Path(__file__).parents[2] / "scripts" / "explore.py"
-    spec = importlib.util.spec_from_file_location("explore_script", path)
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "explore_script", module)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "configure_devices", lambda *_: None)
-    module.main(["--run", str(run), "--anomaly-class", "3", "--anomaly-epochs", "1"])
+def test_script_writes_into_the_run_folder(run, explored, capsys, load_script):
+    main = load_script("explore")
+    main(["--run", str(run), "--anomaly-class", "3", "--anomaly-epochs", "1"])
     output = capsys.readouterr().out
     assert "holds this run already" in output
     assert "10 figures" in output
     with pytest.raises(InputError, match="--run: missing"):
-        module.main([])
+        main([])

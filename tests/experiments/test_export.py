@@ -8,7 +8,6 @@ import json
 import re
 import shutil
 import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -180,21 +179,16 @@ def test_metadata_survives_a_round_trip(run, tmp_path):
     assert len(written["preprocessing"]["shift"]) == 3
 
 
-def test_script_prints_the_digest_that_verifies_the_encoder(run, tmp_path, monkeypatch, capsys):
-    path = Path(__file__).parents[2] / "scripts" / "export.py"
-    spec = importlib.util.spec_from_file_location("export_script", path)
-    script = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "export_script", script)
-    spec.loader.exec_module(script)
-    monkeypatch.setattr(script, "configure_cpu_devices", lambda _: None)  # devices are there already
+def test_script_prints_the_digest_that_verifies_the_encoder(run, tmp_path, monkeypatch, capsys, load_script):
+    main = load_script("export")
     monkeypatch.setattr(sys, "argv", ["scripts/export.py"])
     out = tmp_path / "encoder"
-    script.main(["--run", str(run), "--out", str(out), "--seed", "2", "--formats", "orbax"])
+    main(["--run", str(run), "--out", str(out), "--seed", "2", "--formats", "orbax"])
     (digest,) = re.findall(r"SHA-256 of its manifest.json: ([0-9a-f]{64})\n", capsys.readouterr().out)
     assert aejax.load_encoder(out, sha256=digest).seeds == (2,)
     for missing in (["--run", str(run)], ["--out", str(out)]):
         with pytest.raises(InputError, match="missing; give a folder"):
-            script.main(missing)
+            main(missing)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,11 @@
 """Kinds in whole runs: their rows of the table, their checkpoints, and what a run refuses before it trains."""
 
 import dataclasses
-import io
 import json
 
 import jax
 import numpy as np
 import pytest
-from rich.console import Console
 
 from aejax.autoencoders.registry import IMAGE_KINDS
 from aejax.config import (
@@ -25,6 +23,7 @@ from aejax.experiments.compare import compare
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.pretrained import load_pretrained
 from aejax.storage.atomic_io import read_json
+from tests.consoles import quiet
 
 # A table of 13 features, and kinds that differ in what a run has to do for them.
 TABLE = CompareConfig(
@@ -37,10 +36,6 @@ TABLE = CompareConfig(
     methods=("random", "vae", "stacked", "batch-top-k", "random-batch-top-k", "supervised-batch-top-k"),
 )
 WIDTHS = {"random": 3, "vae": 3, "stacked": 3}  # of the others: twice the inputs
-
-
-def quiet():
-    return Console(file=io.StringIO(), width=200)
 
 
 @pytest.fixture(scope="module")

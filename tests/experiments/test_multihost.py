@@ -1,4 +1,4 @@
-"""Two processes train what one trains; when one ends, the other says so, and the same command goes on."""
+"""Two processes train what one trains; when one ends, the other reports it and ends, and one process can continue."""
 
 import dataclasses
 import signal
@@ -82,7 +82,7 @@ def test_the_results_say_how_many_processes_there_were_and_one_of_them_speaks(sh
     assert sorted(path.name for path in folder.iterdir()) == ["one", "said.0", "said.1", "two"]
 
 
-def test_a_run_that_one_process_of_two_left_ends_and_goes_on_in_one(tmp_path):
+def test_a_run_ends_with_75_and_keeps_its_checkpoints_when_one_process_is_killed(tmp_path):
     log, out = tmp_path / "said", tmp_path / "run"
     pair = start_pair("scripts/pretrain.py", *LONG, "--out", str(out), log=log)
     wait_for(lambda: list(out.glob("checkpoints/*/*/manifest.json")), pair)

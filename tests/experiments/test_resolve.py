@@ -60,12 +60,12 @@ def test_widths_follow_from_the_number_of_inputs(shape, latent, overcomplete, sp
     assert config.objective.patch == patch
 
 
-def test_what_was_asked_for_stays_and_k_follows_the_asked_width():
-    asked = {"latent_dim": 3, "overcomplete_dim": 77, "sparse_dim": 50}
-    config = resolved((8, 8, 1), model=asked, objective={"patch": 3})
-    assert {name: getattr(config.model, name) for name in asked} == asked
+def test_given_settings_stay_and_k_follows_the_given_width():
+    given = {"latent_dim": 3, "overcomplete_dim": 77, "sparse_dim": 50}
+    config = resolved((8, 8, 1), model=given, objective={"patch": 3})
+    assert {name: getattr(config.model, name) for name in given} == given
     assert (config.objective.k, config.objective.patch) == (5, 3)
-    assert resolved((8, 8, 1), model=asked, objective={"k": 9}).objective.k == 9
+    assert resolved((8, 8, 1), model=given, objective={"k": 9}).objective.k == 9
     assert resolved((6,), objective={"likelihood": "gaussian"}).objective.likelihood == "gaussian"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from resuming import EACH, SMALL, Killed, quiet
+from resuming import EACH, SMALL, Killed
 
 from aejax.config import CompareConfig, ModelConfig, ProbeConfig, ProbeRunConfig, SweepConfig
 from aejax.errors import InputError, Preempted
@@ -20,6 +20,7 @@ from aejax.storage import checkpoint_manager as series
 from aejax.storage.atomic_io import read_json
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import save_variables
+from tests.consoles import quiet
 from tests.robustness.training_process import run_fingerprint
 
 

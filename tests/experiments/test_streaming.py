@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import io
 import json
 import sys
 
@@ -11,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rich.console import Console
 from sklearn.datasets import load_digits
 
 from aejax.config import (
@@ -46,10 +44,7 @@ from aejax.experiments.training import init_variables
 from aejax.methods import METHODS
 from aejax.train.epoch import make_train_step
 from aejax.train.state import init_state
-
-
-def quiet():
-    return Console(file=io.StringIO(), width=200)
+from tests.consoles import quiet
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,9 @@
 """A small sweep: each point equals its own comparison, and each group of points is compiled once."""
 
 import dataclasses
-import io
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ObjectiveConfig, SplitConfig, SweepConfig, TrainConfig
 from aejax.config.sweep_axes import parse_axes
@@ -18,6 +16,7 @@ from aejax.experiments.sweeping.results import select_best_point
 from aejax.report.index import render_index
 from aejax.report.sweep_table import render_sweep_markdown, render_sweep_terminal
 from aejax.storage.atomic_io import read_json
+from tests.consoles import quiet
 
 SMALL = SweepConfig(
     data=DataConfig(dataset="wine"),
@@ -27,10 +26,6 @@ SMALL = SweepConfig(
     seeds=3,
     axis=("noise_std=0.1,0.5", "batch_size=32,16", "learning_rate=0.001,0.01"),
 )
-
-
-def quiet():
-    return Console(file=io.StringIO(), width=200)
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,15 @@
 """verify.py on a small scale: its files, and that the same command gives the same numbers."""
 
-import io
-
 import pytest
-from rich.console import Console
 
 from aejax.errors import InputError
 from aejax.evaluate.verification import SimulationBudget
 from aejax.experiments.verify import OUTPUT_FILES, verify
 from aejax.report.index import render_index
 from aejax.storage.atomic_io import read_json
+from tests.consoles import quiet
 
 SMALL = SimulationBudget(40, (6, 8), (40, 60))
-
-
-def quiet():
-    return Console(file=io.StringIO())
 
 
 @pytest.fixture(scope="module")
