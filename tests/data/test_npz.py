@@ -108,3 +108,12 @@ def test_damaged_files_are_rejected(tmp_path, damage, mentioned):
     path = npz(tmp_path, x=IMAGES, y=LABELS)
     path.write_bytes(damage(path.read_bytes()))
     assert mentioned in npz_error(path)
+
+
+def test_one_flipped_byte_of_the_values_is_rejected(tmp_path):
+    path = tmp_path / "set.npz"
+    np.savez(path, x=IMAGES, y=LABELS)  # not compressed: only the archive's CRC can tell
+    good = path.read_bytes()
+    position = good.index(IMAGES.tobytes()) + 100
+    path.write_bytes(good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
+    assert "not an intact .npz" in npz_error(path)
