@@ -1,6 +1,7 @@
 """The main experiment: every method on the same splits, with the same probe and the same budget of epochs."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -98,13 +99,7 @@ def fit_and_score_all(experiment: Experiment, methods: Mapping[str, Method]) -> 
     for name in sorted(methods, key=lambda name: methods[name].features_of in methods):
         method = methods[name]
         trained_as = method.features_of or name
-        shared_from = first_results.get(trained_as)
-        result = load_or_score(
-            experiment,
-            name,
-            method,
-            name,
-            lambda: fit_and_score(experiment, name, method, shared_from),  # noqa: B023
-        )
+        score = functools.partial(fit_and_score, experiment, name, method, first_results.get(trained_as))
+        result = load_or_score(experiment, name, method, name, score)
         first_results.setdefault(trained_as, result)
         yield result

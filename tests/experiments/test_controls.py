@@ -8,7 +8,7 @@ import pytest
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.errors import InputError
-from aejax.experiments import method_result as scoring
+from aejax.experiments import method_result
 from aejax.experiments.compare import compare
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
@@ -28,8 +28,8 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "wine"
     trained = []
     with pytest.MonkeyPatch.context() as patch:
-        train_method = scoring.train_method
-        patch.setattr(scoring, "train_method", lambda *args: trained.append(args) or train_method(*args))
+        train_method = method_result.train_method
+        patch.setattr(method_result, "train_method", lambda *args: trained.append(args) or train_method(*args))
         results = compare(dataclasses.replace(WINE, methods=METHODS), out, quiet())
     return out, results, len(trained)
 

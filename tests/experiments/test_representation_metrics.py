@@ -9,7 +9,7 @@ from rich.console import Console
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, TrainConfig
 from aejax.data.registry import load_dataset
 from aejax.evaluate.representation import REPRESENTATION_METRICS, measure_representation
-from aejax.experiments import representation_metrics as diagnosing
+from aejax.experiments import representation_metrics
 from aejax.experiments.compare import compare
 from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.progress import SilentReporter
@@ -86,7 +86,7 @@ def test_the_diagnostics_of_raw_inputs_are_those_of_the_scaled_test_rows(run, ex
 def test_of_a_large_test_set_rows_are_taken_from_first_to_last(experiment, monkeypatch):
     test = experiment.split.test
     np.testing.assert_array_equal(select_diagnostic_rows(experiment), test)
-    monkeypatch.setattr(diagnosing, "MAX_DIAGNOSTIC_ROWS", 10)
+    monkeypatch.setattr(representation_metrics, "MAX_DIAGNOSTIC_ROWS", 10)
     rows = select_diagnostic_rows(experiment)
     assert len(set(rows.tolist())) == 10
     assert (rows[0], rows[-1]) == (test[0], test[-1])

@@ -10,13 +10,12 @@ from resuming import EACH, SMALL, Killed
 
 from aejax.config import CompareConfig, ModelConfig, ProbeConfig, ProbeRunConfig, SweepConfig
 from aejax.errors import InputError, Preempted
-from aejax.experiments import method_result as scoring
-from aejax.experiments import training
+from aejax.experiments import method_result, training
 from aejax.experiments.compare import compare
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.probe_run import probe_run
 from aejax.experiments.sweep import sweep
-from aejax.storage import checkpoint_manager as series
+from aejax.storage import checkpoint_manager
 from aejax.storage.atomic_io import read_json
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import save_variables
@@ -96,7 +95,7 @@ def test_a_checkpoint_of_another_training_is_refused(cut):
 def test_a_save_that_fails_ends_the_run_with_one_line_and_the_last_state_whole(
     whole, tmp_path, monkeypatch, first_epochs
 ):
-    save = series.save_tree
+    save = checkpoint_manager.save_tree
 
     def full(folder, *rest):
         if folder.name == "3":
@@ -104,7 +103,7 @@ def test_a_save_that_fails_ends_the_run_with_one_line_and_the_last_state_whole(
         return save(folder, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(series, "save_tree", full)
+        patched.setattr(checkpoint_manager, "save_tree", full)
         with pytest.raises(InputError, match="No space left on device"):
             pretrain(SMALL, tmp_path / "cut", quiet(), EACH)
     assert read_json(tmp_path / "cut" / "run.json")["state"] == "failed"
@@ -143,7 +142,7 @@ def test_a_comparison_goes_on_between_and_inside_methods(tmp_path, killed_after,
     with pytest.raises(Killed):
         compare(COMPARED, tmp_path / "cut", quiet(), EACH)
     assert {path.name for path in (tmp_path / "cut" / "found").iterdir()} == {"raw"}
-    score, scored = scoring.score_predictions, []
+    score, scored = method_result.score_predictions, []
 
     def died_scoring(*args):
         if len(scored) == 1:  # `undercomplete` was found, `knn-undercomplete` was not yet
@@ -152,7 +151,7 @@ def test_a_comparison_goes_on_between_and_inside_methods(tmp_path, killed_after,
         return score(*args)
 
     with monkeypatch.context() as patched:
-        patched.setattr(scoring, "score_predictions", died_scoring)
+        patched.setattr(method_result, "score_predictions", died_scoring)
         with pytest.raises(Killed):
             compare(COMPARED, tmp_path / "cut", quiet(), EACH)
     record = tmp_path / "cut" / "found" / "raw" / "meta.json"

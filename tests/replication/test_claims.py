@@ -12,7 +12,7 @@ from rich.console import Console
 
 from aejax.cli import flag_value, parse_args
 from aejax.config import PretrainConfig, ProbeConfig, to_dict
-from aejax.data import registry as sources
+from aejax.data import registry as data_registry
 from aejax.data.dataset import make_dataset
 from aejax.recipes import compare_defaults, get_recipe
 from aejax.replication import mnist_autoencoders, mnist_classifiers, tabular
@@ -115,7 +115,7 @@ def few_digits(monkeypatch):
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, size=(60, 28, 28, 1)).astype(np.uint8), np.arange(60) % 10
     dataset = make_dataset("mnist", images, labels, source="few", value_range=(0.0, 255.0), test_rows=np.arange(40, 60))
-    monkeypatch.setitem(sources.NAMED_DATASETS, "mnist", lambda config: dataset)
+    monkeypatch.setitem(data_registry.NAMED_DATASETS, "mnist", lambda config: dataset)
     monkeypatch.setattr(mnist_classifiers, "L1_N_TRAIN", 30)
     monkeypatch.setattr(mnist_classifiers, "L1_N_TEST", 20)
     monkeypatch.setattr(mnist_classifiers, "SOFTMAX_BATCH_SIZE", 10)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from aejax.data import registry as sources
+from aejax.data import registry
 from aejax.errors import InputError
 from aejax.replication import ledger as ledger_module
 from aejax.replication.claim import ComparativeClaim, Evidence, NumericClaim, Source
@@ -183,7 +183,7 @@ def test_without_mnist_a_claim_is_not_run_and_the_reason_is_recorded(tmp_path, m
     def missing(config):
         raise InputError("MNIST cannot be prepared; point --data-dir at a folder with it")
 
-    monkeypatch.setitem(sources.NAMED_DATASETS, "mnist", missing)
+    monkeypatch.setitem(registry.NAMED_DATASETS, "mnist", missing)
     measure = CountingMeasure(0.5)
     ledger = reproduce(tmp_path, numeric_claim("half", measure, requirements=("MNIST",)))
     assert measure.calls == 0

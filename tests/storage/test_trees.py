@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from aejax.errors import InputError
-from aejax.storage import pytree_io as trees
+from aejax.storage import pytree_io
 from aejax.storage.manifest import CorruptedFileError, verify_manifest, write_manifest
 from aejax.storage.pytree_io import from_state_dict, load_tree, save_tree, to_state_dict
 
@@ -120,9 +120,9 @@ def edit_metadata(folder, **changes):
     "changes",
     [
         {"schema": 3},
-        {trees.EMPTY_ARRAYS_KEY: {"x": ["float32", 10**15]}},
-        {trees.EMPTY_ARRAYS_KEY: {"x": ["object", 0]}},
-        {trees.EMPTY_ARRAYS_KEY: 3},
+        {pytree_io.EMPTY_ARRAYS_KEY: {"x": ["float32", 10**15]}},
+        {pytree_io.EMPTY_ARRAYS_KEY: {"x": ["object", 0]}},
+        {pytree_io.EMPTY_ARRAYS_KEY: 3},
     ],
 )
 def test_words_of_another_schema_are_refused_or_without_effect(tmp_path, changes):
@@ -137,7 +137,7 @@ def test_words_of_another_schema_are_refused_or_without_effect(tmp_path, changes
 
 def test_arrays_that_do_not_fit_the_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
     save_tree(tmp_path / "c", TREE)
-    monkeypatch.setattr(trees, "available_host_memory", lambda: 10)
+    monkeypatch.setattr(pytree_io, "available_host_memory", lambda: 10)
     with pytest.raises(InputError, match="its arrays take 32 B, 10 B are free"):
         load_tree(tmp_path / "c")
 
@@ -160,7 +160,7 @@ def test_a_save_that_fails_leaves_nothing_and_says_why(tmp_path, monkeypatch, fa
 
     place, name = {
         "Orbax": (ocp.CheckpointManager, "save"),
-        "manifest": (trees, "write_manifest"),
+        "manifest": (pytree_io, "write_manifest"),
         "rename": (os, "rename"),
     }[fault]
     monkeypatch.setattr(place, name, fail)
