@@ -58,7 +58,7 @@ def activation_layer(name: str, conventions: str) -> nn.Module:
 def hidden_layers(fan_in: int, widths: Sequence[int], model: ModelConfig) -> list[nn.Module]:
     """Returns hidden layers: affine, batch normalization if configured, activation."""
     layers: list[nn.Module] = []
-    for before, width in zip([fan_in, *widths], widths, strict=False):
+    for before, width in itertools.pairwise([fan_in, *widths]):
         layers.append(linear_layer(before, width, model.conventions))
         if model.batch_norm:
             layers.append(nn.BatchNorm1d(width, eps=BATCH_NORM_EPSILON[model.conventions], momentum=0.01))

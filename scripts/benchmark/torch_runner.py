@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
+import torch.compiler.config
 from torch import Tensor, nn
 
 from aejax.config import OptimizerConfig, PretrainConfig
@@ -98,7 +99,7 @@ def make_compiled_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
     The runner raises UnsupportedJobError, in one line, if something cannot be compiled.
     """
     torch.set_num_threads(threads)
-    torch._dynamo.config.recompile_limit = 8 + len(seeds)  # the documented limit; each optimizer is compiled separately
+    torch.compiler.config.recompile_limit = 8 + len(seeds)  # each optimizer is compiled separately
     models = [make_seed_model(job, seed, default_device()) for seed in seeds]
     models = [one._replace(step=torch.compile(one.step)) for one in models]
     runner = _make_runner(job, models, torch.compile(make_loss(job.config)), {"step": 0.0})
