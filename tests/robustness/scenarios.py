@@ -14,6 +14,7 @@ from rich.console import Console
 from aejax.autoencoders.registry import KINDS
 from aejax.config import PlanConfig
 from aejax.config.export import ExportConfig
+from aejax.errors import require_known_names
 from aejax.experiments.environment import describe_environment, provenance
 from aejax.experiments.export import export
 from aejax.experiments.pretrained import load_pretrained
@@ -173,8 +174,10 @@ def run_suite(budget: RobustnessBudget, out: Path, console: Console) -> dict[str
     """Runs all scenarios and fuzzes all readers; writes `faults.json` and `faults.md`; returns the results.
 
     Raises:
+        InputError: there is no such kind.
         RuntimeError: an uninterrupted run fails.
     """
+    require_known_names("--kinds", "kind", budget.kinds, KINDS)
     began, rows = time.perf_counter(), []
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="aejax-faults-") as name:
