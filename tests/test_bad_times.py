@@ -1,4 +1,4 @@
-"""No home, a locale of long ago, names that are no UTF-8, a full disk, used-up memory: 0 or 2, and one line.
+"""No home, an old locale, names that are not UTF-8, a full disk, used-up memory: 0 or 2, and one line.
 
 Nothing here depends on the locale's letters: Python's `lower` and `upper` do not (Turkish's dotless i is a matter of
 C's `tolower`), and what people read and write is UTF-8 by name; a test looks for files that leave it to the locale.
@@ -41,14 +41,14 @@ def run(*argv, **environment):
 
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory):
-    """A comparison on a table whose name is no UTF-8."""
+    """A comparison on a table whose name is not UTF-8."""
     folder = tmp_path_factory.mktemp("bad times")
     (folder / f"{LATIN}.csv").write_text(ROWS)
     words = ("--dataset", str(folder / f"{LATIN}.csv"), "--methods", "raw", "pca", "--seeds", "2")
     return run("scripts/compare.py", *words, "--out", str(folder / "out")), folder
 
 
-def test_a_run_needs_no_home_and_no_encoding_but_its_own(comparison):
+def test_a_run_needs_no_home_and_no_encoding_of_the_locale(comparison):
     done, folder = comparison
     assert done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stderr
@@ -58,7 +58,7 @@ def test_a_run_needs_no_home_and_no_encoding_but_its_own(comparison):
     assert done.stdout.isascii()
 
 
-def test_nothing_was_written_beside_the_run_folder(comparison):
+def test_nothing_was_written_outside_the_run_folder(comparison):
     _, folder = comparison
     assert {path.name for path in folder.iterdir()} - {f"{LATIN}.csv", "out"} <= {".out.lock"}
 
@@ -70,7 +70,7 @@ def test_nothing_was_written_beside_the_run_folder(comparison):
         (["--dataset", "mnist"], b"MNIST cannot be prepared in /dev/null/x/tensorflow_datasets"),
     ],
 )
-def test_what_cannot_be_done_there_is_said_in_one_line_of_ascii(words, named):
+def test_an_error_is_one_line_of_ascii_there(words, named):
     done = run("scripts/compare.py", *words, AEJAX_DATA="")
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"error: ")
@@ -79,7 +79,7 @@ def test_what_cannot_be_done_there_is_said_in_one_line_of_ascii(words, named):
     assert done.stderr.isascii()
 
 
-def ended(body, capsys) -> tuple[int, str]:
+def run_to_exit(body, capsys) -> tuple[int, str]:
     """Exit status and standard error of a script's body."""
     with pytest.raises(SystemExit) as stop:
         run_main(body)
@@ -97,21 +97,21 @@ def ended(body, capsys) -> tuple[int, str]:
         (InputError(f"{LATIN}\nfile: \x1b[31mred"), r"error: caf\udce9\nfile: \x1b[31mred"),
     ],
 )
-def test_what_the_machine_refuses_ends_as_what_is_refused_at_the_door(failure, named, capsys):
+def test_errors_of_the_machine_end_like_errors_of_the_user(failure, named, capsys):
     def body(argv):
         raise failure
 
-    status, said = ended(body, capsys)
+    status, message = run_to_exit(body, capsys)
     assert status == 2
-    assert said.startswith("error: ")
-    assert named in said
-    assert said.count("\n") == 1
+    assert message.startswith("error: ")
+    assert named in message
+    assert message.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     "failure", [KeyError("x"), jax.errors.JaxRuntimeError("INTERNAL: bug"), io.UnsupportedOperation()]
 )
-def test_a_fault_of_our_own_keeps_its_traceback(failure):
+def test_a_bug_keeps_its_traceback(failure):
     def body(argv):
         raise failure
 
@@ -120,19 +120,17 @@ def test_a_fault_of_our_own_keeps_its_traceback(failure):
 
 
 SCRIPTS = ["benchmark", "compare", "explore", "pretrain", "probe", "reproduce", "sweep", "verify"]
-ASKED = {"explore": ["--run", "/nowhere"], "probe": ["--run", "/nowhere"]}
-
-
-WRONG = (["--nosuch", "1"], ["--out"], ["--out", LATIN], ["--seeds", "1e3"], ["--experiments", "x"], ["stray"])
+REQUIRED_FLAGS = {"explore": ["--run", "/nowhere"], "probe": ["--run", "/nowhere"]}
+INVALID_FLAGS = (["--nosuch", "1"], ["--out"], ["--out", LATIN], ["--seeds", "1e3"], ["--experiments", "x"], ["stray"])
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_every_script_refuses_flags_that_it_cannot_use(name, load_script):
-    body = load_script(name)
-    for words in WRONG:
-        with pytest.raises(InputError) as refused:
-            body([*ASKED.get(name, []), *words])
-        assert str(refused.value).isprintable()
+def test_every_script_rejects_flags_that_it_cannot_use(name, load_script):
+    body = script_body(name, load_script)
+    for words in INVALID_FLAGS:
+        with pytest.raises(InputError) as error:
+            body([*REQUIRED_FLAGS.get(name, []), *words])
+        assert str(error.value).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -146,10 +144,10 @@ def test_every_script_refuses_flags_that_it_cannot_use(name, load_script):
         (["--noise-std", "nan"], "--noise-std nan"),
     ],
 )
-def test_numbers_that_no_device_can_hold_are_refused(words, named):
-    with pytest.raises(InputError, match=r"expected|at most") as refused:
+def test_numbers_that_no_device_can_hold_are_rejected(words, named):
+    with pytest.raises(InputError, match=r"expected|at most") as error:
         parse_args(CompareConfig(), words, "")
-    assert named in str(refused.value)
+    assert named in str(error.value)
 
 
 def test_names_become_words_for_folders_that_every_library_can_write():
@@ -159,12 +157,12 @@ def test_names_become_words_for_folders_that_every_library_can_write():
         dataset_slug("~nobody-of-that-name/x.csv")
 
 
-KERNELS = ("worker.py", "memory.py", "environment.py")  # read /proc and pipes of our own: ASCII
-READING = ("open", "read_text", "write_text", "fdopen")
+KERNEL_READERS = ("memory.py", "environment.py")  # they read files of the kernel, which are ASCII
+OPENERS = ("open", "read_text", "write_text", "fdopen")
 
 
 def leaves_encoding_to_the_locale(node):
-    """A call that opens a file as text and does not say in which encoding."""
+    """A call that opens a file as text and does not name its encoding."""
     if not isinstance(node, ast.Call):
         return False
     called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -172,14 +170,14 @@ def leaves_encoding_to_the_locale(node):
     words = [value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
     of_libraries = ast.unparse(node).startswith(("os.open(", "Image.open(", "gzip.open(", "archive.open("))
     binary = any("b" in word for word in words)
-    said = any(keyword.arg == "encoding" for keyword in node.keywords)
-    return called in READING and not (of_libraries or binary or said)
+    named = any(keyword.arg == "encoding" for keyword in node.keywords)
+    return called in OPENERS and not (of_libraries or binary or named)
 
 
 def test_no_file_is_opened_in_the_encoding_of_the_locale():
-    found = []
-    for path in [*(ROOT / "aejax").rglob("*.py"), *(ROOT / "scripts").glob("*.py")]:
+    offenders = []
+    for path in [*(ROOT / "aejax").rglob("*.py"), *(ROOT / "scripts").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if leaves_encoding_to_the_locale(node) and path.name not in KERNELS:
-                found.append(f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)[:90]}")
-    assert found == []
+            if leaves_encoding_to_the_locale(node) and path.name not in KERNEL_READERS:
+                offenders.append(f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)[:90]}")
+    assert offenders == []

@@ -99,7 +99,7 @@ def load_runner(folder: Path, name: str, seeds: Sequence[int], threads: int) -> 
 
 def serve(folder: Path, runner_name: str, seeds: Sequence[int], threads: int) -> None:
     """Answers requests until the input ends."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # what a library prints does not mix with the answers
     runner = load_runner(folder, runner_name, seeds, threads)
     print(json.dumps({"ready": True}), file=answers)
