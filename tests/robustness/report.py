@@ -79,9 +79,9 @@ PROMISES = {  # by the beginning of the names of its rows in `faults.json`
     "numbers, metrics and weights of one that was not",
     "SIGTERM": "SIGTERM and SIGINT save and exit with 75, and the same command goes on",
     "a file of": "Damage is noticed: a file of a checkpoint or of a published encoder that is flipped, cut, emptied, "
-    "grown or deleted is refused by name",
+    "grown or deleted is rejected by name",
     "a bit of": "A damaged checkpoint is never taken, the one before it only with `--allow-fallback`",
-    "a disk": "A disk that fills up ends a run with one line; with room, the same command goes on",
+    "a disk": "A disk that fills up ends a run with one line; with space, the same command goes on",
     "two": "Two processes never fill one folder",
 }
 
@@ -94,7 +94,7 @@ def promises_table(results: Row, save_overhead: Row) -> str:
         rows.append([promise, f"{sum(row['tried'] for row in tried)}", f"{sum(len(row['faults']) for row in tried)}"])
     inputs = sum(result["inputs"] for result in results["fuzzed"])
     crashed = sum(result["crashed"] + len(result["strays"]) for result in results["fuzzed"])
-    rows.append(["Data files, folders and flags that are damaged are read or refused", f"{inputs:,}", f"{crashed}"])
+    rows.append(["Data files, folders and flags that are damaged are read or rejected", f"{inputs:,}", f"{crashed}"])
     cost = (
         f"Saves cost little: {save_overhead['checkpoint_bytes'] / 1e6:.1f} MB after every epoch of MNIST, "
         f"{save_overhead['seeds']} seeds at once, an epoch in {save_overhead['median']['without']:.2f} s"
