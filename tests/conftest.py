@@ -62,7 +62,7 @@ def mnist_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def setting_for():
+def make_problem_spec():
     """Returns a function that makes the `ProblemSpec` of a run on random examples of a shape."""
     import numpy as np
 

@@ -126,7 +126,7 @@ INVALID_FLAGS = (["--nosuch", "1"], ["--out"], ["--out", LATIN], ["--seeds", "1e
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_rejects_flags_that_it_cannot_use(name, load_script):
-    body = script_body(name, load_script)
+    body = load_script(name)
     for words in INVALID_FLAGS:
         with pytest.raises(InputError) as error:
             body([*REQUIRED_FLAGS.get(name, []), *words])

@@ -27,10 +27,10 @@ INPUTS = jnp.asarray(
 
 
 @pytest.fixture(scope="module")
-def trained_linear_autoencoder(setting_for):
+def trained_linear_autoencoder(make_problem_spec):
     # Hidden layers, a squashed code and a tied decoder are for other kinds: the linear one has none of these.
     model = {"hidden": (9,), "latent_dim": 3, "code_activation": "tanh", "batch_norm": True}
-    method = METHODS["linear"](setting_for((6,), model=model))
+    method = METHODS["linear"](make_problem_spec((6,), model=model))
     optimizer = optax.adam(optax.cosine_decay_schedule(0.05, 8000))
     step = make_train_step(method.objective, optimizer)
     batch, key = Batch(INPUTS, jnp.zeros(200, jnp.int32)), jax.random.key(1)
@@ -52,10 +52,10 @@ def test_a_trained_linear_autoencoder_spans_the_pca_subspace(trained_linear_auto
 
 
 def test_a_trained_linear_autoencoder_reconstructs_as_well_as_pca_and_no_better(
-    trained_linear_autoencoder, setting_for
+    trained_linear_autoencoder, make_problem_spec
 ):
     method, variables = trained_linear_autoencoder
-    closed = METHODS["pca"](setting_for((6,), model={"latent_dim": 3}))
+    closed = METHODS["pca"](make_problem_spec((6,), model={"latent_dim": 3}))
     by_pca = closed.reconstruct(closed.init(jax.random.key(0), INPUTS), INPUTS)
     errors = [np.mean((recon - INPUTS) ** 2) for recon in (method.reconstruct(variables, INPUTS), by_pca)]
     np.testing.assert_allclose(errors[0], errors[1], rtol=1e-3)
@@ -63,8 +63,8 @@ def test_a_trained_linear_autoencoder_reconstructs_as_well_as_pca_and_no_better(
 
 
 @pytest.mark.parametrize("dimension", [1, 3, 6])
-def test_pca_is_scikit_learns(dimension, setting_for):
-    method = METHODS["pca"](setting_for((6,), model={"latent_dim": dimension}))
+def test_pca_is_scikit_learns(dimension, make_problem_spec):
+    method = METHODS["pca"](make_problem_spec((6,), model={"latent_dim": dimension}))
     variables = method.init(jax.random.key(0), INPUTS)
     others = INPUTS[:20] * 1.5 - 1.0
     reference = PCA(dimension, svd_solver="full").fit(np.asarray(INPUTS, np.float64))
@@ -73,20 +73,20 @@ def test_pca_is_scikit_learns(dimension, setting_for):
     np.testing.assert_allclose(method.reconstruct(variables, others), reference.inverse_transform(expected), atol=1e-4)
 
 
-def test_pca_has_at_most_as_many_features_as_inputs_and_then_loses_nothing(setting_for):
-    method = METHODS["pca"](setting_for((6,), model={"latent_dim": 10}))
+def test_pca_has_at_most_as_many_features_as_inputs_and_then_loses_nothing(make_problem_spec):
+    method = METHODS["pca"](make_problem_spec((6,), model={"latent_dim": 10}))
     variables = method.init(jax.random.key(0), INPUTS)
     assert method.encode(variables, INPUTS).shape == (200, 6)
     np.testing.assert_allclose(method.reconstruct(variables, INPUTS), INPUTS, atol=1e-4)
 
 
-def test_pca_of_thirty_components_leaves_the_published_error_on_mnist(mnist_folder, setting_for):
+def test_pca_of_thirty_components_leaves_the_published_error_on_mnist(mnist_folder, make_problem_spec):
     # Hinton and Salakhutdinov (2006): 13.87 squared error per test image.
     dataset = load_mnist(mnist_folder)
     train = np.setdiff1d(np.arange(dataset.n_examples), dataset.test_rows)
     flat = dataset.inputs.reshape(dataset.n_examples, -1)
     scaler = jax.tree.map(lambda leaf: leaf[0], fit_scalers("range", dataset, train[None]))
-    method = METHODS["pca"](setting_for((784,), model={"latent_dim": 30}))
+    method = METHODS["pca"](make_problem_spec((784,), model={"latent_dim": 30}))
     test = apply_scaler(scaler, flat[dataset.test_rows])
     recon = method.reconstruct(method.init(jax.random.key(0), apply_scaler(scaler, flat[train])), test)
     np.testing.assert_allclose(784 * np.mean(np.asarray(recon - test, np.float64) ** 2), 13.87, atol=0.01)
@@ -99,9 +99,9 @@ WIDTHS = {**dict.fromkeys(PIXELS, 16), "overcomplete": 20, **dict.fromkeys(SPARS
 
 
 @pytest.fixture(scope="module")
-def on_images(setting_for):
+def on_images(make_problem_spec):
     """Every method, for 4x4 images."""
-    setting = setting_for((4, 4, 1), bounded=True, model={"hidden": (5, 4), "latent_dim": 3, "channels": (3,)})
+    setting = make_problem_spec((4, 4, 1), bounded=True, model={"hidden": (5, 4), "latent_dim": 3, "channels": (3,)})
     return {name: make(setting) for name, make in METHODS.items()}
 
 
@@ -188,8 +188,10 @@ def test_only_autoencoders_and_their_nearest_neighbours_have_the_role_of_an_auto
     assert {method.role for name, method in on_images.items() if name not in autoencoders} == {"control"}
 
 
-def test_a_random_projection_has_scikit_learns_scale_and_keeps_distances_and_nothing_else_of_the_seed(setting_for):
-    method = METHODS["random-projection"](setting_for((400,), model={"latent_dim": 300}))
+def test_a_random_projection_has_scikit_learns_scale_and_keeps_distances(
+    make_problem_spec,
+):
+    method = METHODS["random-projection"](make_problem_spec((400,), model={"latent_dim": 300}))
     points = jnp.asarray(np.random.default_rng(0).normal(size=(40, 400)), jnp.float32)
     variables = method.init(jax.random.key(0), points)
     axes = np.asarray(variables["projection"]["axes"])

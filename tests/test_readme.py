@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmark import report as benchmark_report
+from benchmark import stream as benchmark_stream
 from benchmark.summary import summary_table
 from rich.console import Console
 
@@ -23,7 +25,7 @@ from aejax.report.replication import ledger_headline, render_ledger_page
 from aejax.report.results import read_results, with_roles
 from aejax.report.sweep_table import render_sweep_markdown
 from aejax.report.verification_page import render_verification_page
-from tests.robustness.report import promises_table
+from tests.robustness import report as robustness_report
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -108,10 +110,22 @@ def test_the_readmes_command_times_and_memory_are_the_committed_ones():
     assert f"on MNIST used at most {of['memory-mnist']['peak_memory_bytes'] / 1e9:.2f} GB of memory" in text
 
 
+@pytest.mark.parametrize(
+    ("source", "page", "render"),
+    [
+        ("benchmark-probe-path/results.json", "benchmark-probe-path/table.md", benchmark_report.render_markdown),
+        ("faults/faults.json", "faults/faults.md", robustness_report.render_markdown),
+        ("stream/stream.json", "stream/stream.md", benchmark_stream.render_markdown),
+    ],
+)
+def test_the_pages_of_benchmarks_and_promises_are_their_rendering(source, page, render):
+    assert (ROOT / "results" / page).read_text() == render(json.loads((ROOT / "results" / source).read_text()))
+
+
 def test_the_readmes_robustness_table_is_the_committed_one():
     faults = json.loads((ROOT / "results" / "faults" / "faults.json").read_text())
     saves = json.loads((ROOT / "results" / "saves" / "saves.json").read_text())
-    assert promises_table(faults, saves) in README
+    assert robustness_report.promises_table(faults, saves) in README
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))

@@ -68,6 +68,6 @@ def render_markdown(results: Entry) -> str:
     parts = [f"Versions: {versions}.", *(["### At a glance", summary] if summary else [])]
     parts += [part for workload in workloads for part in _format_workload(workload)]
     parts += dict.fromkeys(_layout_of(workload).notes for workload in workloads)  # each once
-    if results["curves"]:
+    if results.get("curves"):
         parts += [*map(curves.curve_table, results["curves"]), curves.NOTES]
     return "\n\n".join(parts) + "\n"

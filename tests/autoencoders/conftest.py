@@ -17,12 +17,12 @@ def digits():
 
 
 @pytest.fixture(scope="session")
-def digits_setting(setting_for):
+def digits_setting(make_problem_spec):
     """A function that makes the small setting for digits, with changes."""
 
     def made(model=None, objective=None):
         changed = {"model": SMALL | (model or {}), "objective": EASED | (objective or {})}
-        return setting_for((8, 8, 1), bounded=True, classes=10, **changed)
+        return make_problem_spec((8, 8, 1), bounded=True, classes=10, **changed)
 
     return made
 

@@ -170,9 +170,9 @@ def test_a_checkpoint_holds_all_of_it_and_nothing_that_is_no_array(name, trained
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name not in IMAGE_KINDS])
-def test_a_table_whose_values_know_no_bounds_does_as_well(name, setting_for):
+def test_a_table_whose_values_know_no_bounds_does_as_well(name, make_problem_spec):
     # By shapes alone: what differs from images is decided before anything is computed.
-    kind = KINDS[name](setting_for((7,), model={"hidden": (5,)}))
+    kind = KINDS[name](make_problem_spec((7,), model={"hidden": (5,)}))
     variables = jax.eval_shape(kind.model.init, jax.random.key(0))
     batch = Batch(jax.ShapeDtypeStruct((9, 7), jnp.float32), jax.ShapeDtypeStruct((9,), jnp.int32))
     for objective in (kind.objective, *(stage.objective for stage in kind.stages)):

@@ -29,6 +29,6 @@ def test_what_cannot_be_built_is_refused_in_one_line_by_its_flag(name, model, ob
 
 @pytest.mark.parametrize("name", IMAGE_KINDS)
 @pytest.mark.parametrize("shape", [(7,), (4, 4)], ids=["table", "no channels"])
-def test_convolutions_of_what_is_no_image_are_refused_in_one_line(name, shape, setting_for):
+def test_convolutions_of_what_is_no_image_are_refused_in_one_line(name, shape, make_problem_spec):
     with pytest.raises(InputError, match=r"^--methods .*conv.*: need images.*leave them out$"):
-        KINDS[name](setting_for(shape))
+        KINDS[name](make_problem_spec(shape))

@@ -12,11 +12,11 @@ SMALL = {"hidden": (16,), "latent_dim": 4, "channels": (4,), "sparse_dim": 24, "
 
 
 @pytest.fixture(scope="module", params=["undercomplete", "conv", "vae", "k-sparse"])
-def kinds(request, setting_for):
+def kinds(request, make_problem_spec):
     """One kind in float32 and in bfloat16, and a batch."""
     inputs = np.random.default_rng(0).uniform(size=(32, 64)).astype(np.float32)
     settings = [
-        setting_for((8, 8, 1), bounded=True, model={**SMALL, "compute_dtype": dtype}, objective={"k": 3})
+        make_problem_spec((8, 8, 1), bounded=True, model={**SMALL, "compute_dtype": dtype}, objective={"k": 3})
         for dtype in ("float32", "bfloat16")
     ]
     return [KINDS[request.param](setting) for setting in settings], Batch(jnp.asarray(inputs), jnp.zeros(32, int))

@@ -47,11 +47,11 @@ def random_like(tree, seed):
 
 
 @pytest.fixture(scope="session")
-def make_published(setting_for):
+def make_published(make_problem_spec):
     """A function that publishes a kind into a folder: returns its model, and each seed's variables and scaler."""
 
     def made(folder, kind, *, shape=(8, 8, 1), model=None, objective=None, formats=ALL, seeds=(0,), stacked=False):
-        setting = setting_for(shape, bounded=True, classes=10, model=SMALL | (model or {}), objective=objective)
+        setting = make_problem_spec(shape, bounded=True, classes=10, model=SMALL | (model or {}), objective=objective)
         built = KINDS[kind](setting).model
         ones = [random_like(jax.eval_shape(built.init, jax.random.key(0)), seed) for seed in seeds]
         shifts = np.asarray([[seed + 3.0] for seed in seeds], np.float32)
