@@ -199,5 +199,5 @@ def test_failed_save_prints_one_line(tmp_path):
     done = run_script("-c", FAILING_SAVE, str(tmp_path))
     assert done.returncode == 2
     assert (
-        done.stderr == f"error: {tmp_path}/tree: cannot be saved (File too large); make room, then run the same again\n"
+        done.stderr == f"error: {tmp_path}/tree: cannot be saved (File too large); free disk space, then run the same again\n"
     )
