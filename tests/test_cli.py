@@ -198,6 +198,5 @@ run_main(main)
 def test_failed_save_prints_one_line(tmp_path):
     done = run_script("-c", FAILING_SAVE, str(tmp_path))
     assert done.returncode == 2
-    assert (
-        done.stderr == f"error: {tmp_path}/tree: cannot be saved (File too large); free disk space, then run the same again\n"
-    )
+    problem = f"error: {tmp_path}/tree: cannot be saved (File too large)"
+    assert done.stderr == f"{problem}; free disk space, then run the same again\n"
