@@ -111,7 +111,7 @@ def prepare_experiment(
     assert config.data.scaler is not None
     scaler = fit_scalers(config.data.scaler, dataset, split.check_training_rows(split.train, "a scaler"))
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
-    other_bytes = sum(leaf.nbytes for leaf in scaler) + split.test.nbytes
+    other_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(scaler)) + split.test.nbytes
     require_device_memory(dataset.name, flat.nbytes + dataset.labels.nbytes, other_bytes, plan.mesh.local_devices)
     return Experiment(
         config=config,

@@ -123,7 +123,9 @@ def _encoder_arrays(pretrained: PretrainedModel, seeds: tuple[int, ...], *, stac
     """Returns the encoder's variables and the scaler, on the host."""
     encoder = {collection: parts["encoder"] for collection, parts in pretrained.variables.items()}
     index = np.asarray(seeds) if stacked else seeds[0]
-    selected = jax.tree.map(lambda leaf: np.asarray(leaf)[index], {**encoder, "scaler": pretrained.scaler._asdict()})
+    selected = jax.tree.map(
+        lambda leaf: np.asarray(leaf)[index], {**encoder, "scaler": pretrained.scaler.as_variables()}
+    )
     return to_state_dict(selected)
 
 

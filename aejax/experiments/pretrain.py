@@ -106,7 +106,7 @@ def _save_weights(out: Path, experiment: Experiment, trained: TrainingResult) ->
     for folder, variables in ((LAST_WEIGHTS, trained.progress.state.variables), (BEST_WEIGHTS, trained.progress.best)):
         host_variables = experiment.plan.to_host(variables)
         if is_primary():
-            save_variables(out / folder, {**host_variables, "scaler": experiment.scaler._asdict()})
+            save_variables(out / folder, {**host_variables, "scaler": experiment.scaler.as_variables()})
 
 
 def _evaluate(experiment: Experiment, method: Method, trained: TrainingResult) -> dict[str, Any]:

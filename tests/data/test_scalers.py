@@ -1,9 +1,13 @@
 """Scalers equal those of scikit-learn and depend on training rows only."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from aejax.config import DataConfig
@@ -58,14 +62,46 @@ def test_constant_columns_become_zero(kind, name):
 
 @pytest.mark.parametrize("kind", SCIKIT)
 @pytest.mark.parametrize("value", [0.0, 0.1, -12_345.0])
-def test_columns_constant_on_training_rows_are_only_shifted(kind, value):
+def test_columns_constant_on_training_rows_are_dropped(kind, value):
     column = np.full((60, 1), value, np.float32)
-    others = np.setdiff1d(np.arange(60), TRAIN[0])
-    column[others] += 2.5
+    column[np.setdiff1d(np.arange(60), TRAIN[0])] += 2.5
     data = make_dataset("column", column, np.arange(60) % 2, source="column")
-    scaled = apply_scaler(select_seed(fit_scalers(kind, data, TRAIN[:1]), 0), column)
-    np.testing.assert_allclose(scaled[others], 2.5, atol=1e-6)
-    np.testing.assert_array_equal(scaled[TRAIN[0]], 0)
+    np.testing.assert_array_equal(apply_scaler(select_seed(fit_scalers(kind, data, TRAIN[:1]), 0), column), 0)
+
+
+@pytest.mark.parametrize("kind", SCIKIT)
+def test_columns_are_constant_by_their_scale_and_not_by_their_mean(kind):
+    varying = np.arange(60) % 5 - 2.0
+    columns = {"tiny": 1e-30 * varying, "subnormal": 1e-40 * varying, "far": 1e6 + varying, "huge": 1e30 * varying}
+    data = make_dataset("columns", np.stack(list(columns.values()), axis=1), np.arange(60) % 2, source="columns")
+    scaler = select_seed(fit_scalers(kind, data, TRAIN), 0)
+    expected = SCIKIT[kind]().fit(varying[TRAIN[0], None]).transform(varying[:, None])[:, 0]
+    scaled = np.asarray(apply_scaler(scaler, data.inputs))
+    for index, name in enumerate(columns):
+        np.testing.assert_allclose(scaled[:, index], 0 if name == "subnormal" else expected, atol=0.05, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", SCIKIT)
+@pytest.mark.parametrize(("policy", "strategy"), [("mean", "mean"), ("indicator", "mean"), ("median", "median")])
+def test_missing_values_are_filled_in_as_by_scikit_learn_on_the_training_rows(kind, policy, strategy):
+    inputs = np.where(RNG.uniform(size=INPUTS.shape) < 0.2, np.nan, INPUTS)[:, :4]
+    inputs[TRAIN[1], 1] = np.nan  # unknown in every training row of one seed
+    data = dataclasses.replace(DATASET, inputs=inputs)
+    scaler = fit_scalers(kind, data, TRAIN, policy)
+    for seed, rows in enumerate(TRAIN):
+        imputer = SimpleImputer(strategy=strategy, keep_empty_features=True)
+        reference = make_pipeline(imputer, SCIKIT[kind]()).fit(inputs[rows].astype(np.float64))
+        expected = reference.transform(inputs.astype(np.float64))
+        expected[:, np.isnan(inputs[rows]).all(axis=0)] = 0
+        np.testing.assert_allclose(apply_scaler(select_seed(scaler, seed), inputs), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["none", "standard"])
+def test_only_a_policy_that_imputes_adds_fill_to_the_scaler(kind):
+    assert set(fit_scalers(kind, DATASET, TRAIN, "refuse").as_variables()) == {"shift", "scale"}
+    imputing = fit_scalers(kind, DATASET, TRAIN, "mean")
+    assert set(imputing.as_variables()) == {"shift", "scale", "fill"}
+    assert imputing.fill.shape == (3, INPUTS.shape[1])
 
 
 @pytest.mark.parametrize("kind", ["range", "minmax", "standard", "none"])
