@@ -1,11 +1,14 @@
 """Datasets and their splits into training, validation and test rows."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Literal
 
 from aejax.config.validation import require_at_least, require_fields
 from aejax.errors import require
+
+SEPARATOR_NAMES = {"tab": "\t", "\\t": "\t", "space": r"\s+", " ": r"\s+"}  # and their patterns
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,8 +21,24 @@ class DataConfig:
     with inputs.npy (and labels.npy), or of images."""
     data_dir: Path | None = None  # folder of downloads, searched first for offline copies; default: AEJAX_DATA
     label_column: str | None = None
-    """The label's column in a table (default: label, target, class or y, else the last) or feature in a TFDS set."""
+    """The label's column in a table: a name, an index (0, -1), or none for a table without labels, which only
+    pretrain.py takes; default: label, target, class or y, else the last. Or a feature of a TFDS set."""
+    test: Path | None = None  # a second file of the same kind, whose examples are the test set
+    header: Literal["auto", "yes", "no"] = "auto"  # whether line 1 of a text table has the columns' names
+    separator: str | None = None  # between the cells of a text table: a character, tab or space; default: detected
+    decimal: Literal[".", ","] = "."  # decimal mark of a text table
+    categorical: Literal["onehot", "ordinal", "drop"] = "onehot"  # a table's columns of text categories
+    missing: Literal["refuse", "mean", "median", "indicator", "drop-rows"] = "refuse"
+    """Missing values of a table. mean, median: of the training rows, for each seed; indicator: the mean, and a feature
+    that is 1 where a value was missing; drop-rows: leave such rows out; refuse: raise an error."""
+    drop_columns: tuple[str, ...] = ()  # columns of a table that are no features: names or indices
+    group_column: str | None = None
+    """Column of a table (name or index) whose equal values mark rows of one group, such as a patient or a speaker: a
+    group is never in both training and test. It is no feature."""
+    unlabelled: str | None = None  # label that marks a row without one; such rows only train autoencoders
     image_size: int | None = None  # images of folders and TFDS sets: resize to this many pixels square
+    image_shape: str | None = None  # shape of flat images: 28x28 or 32x32x3 (height, width, channels)
+    layout: Literal["auto", "channels-last", "channels-first"] = "auto"  # order of the axes of arrays of images
     scaler: Literal["range", "minmax", "standard", "none"] | None = None
     """Fitted on training rows. range: by the storage format's limits (/255 for bytes); minmax and standard: each
     feature to [0, 1] or to mean 0 and deviation 1. Default: range where the data declare one, else standard."""
@@ -40,6 +59,18 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "image_size", "stream_sample", "shuffle_window")
+        require(
+            self.separator is None or len(self.separator) == 1 or self.separator in SEPARATOR_NAMES,
+            f"--separator {self.separator}: expected one character, tab or space",
+        )
+        require(
+            self.separator is None or self.separator != self.decimal,
+            f"--separator {self.separator}: is the decimal mark, too; give another --decimal",
+        )
+        require(
+            self.image_shape is None or re.fullmatch(r"[1-9]\d*x[1-9]\d*(x[1-9]\d*)?", self.image_shape),
+            f"--image-shape {self.image_shape}: expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, such as 28x28",
+        )
         for flag, value in (("--stream-sample", self.stream_sample), ("--shuffle-window", self.shuffle_window)):
             require(value is None or self.stream, f"{flag} {value}: is for data that are streamed; add --stream")
 

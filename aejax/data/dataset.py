@@ -6,14 +6,17 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int32, Shaped
+from jaxtyping import Float64, Int32, Shaped
 from numpy.typing import ArrayLike
 
+from aejax.data.description import DataDescription
 from aejax.data.label_encoding import encode_labels, short_repr
 from aejax.data.stream.source import Stream, storage_dtype
+from aejax.data.table_schema import TableSchema
 from aejax.errors import InputError, escape_unprintable, require
 
 VALUES_PER_BLOCK = 1 << 20  # values checked at a time, so that the checks need megabytes and not a copy of the data
+UNLABELLED = -1  # label of a row without one: it trains autoencoders, and is never labelled, validation or test row
 MIN_TRAINING_ROWS_PER_CLASS = 3  # with fewer, no split gives training and validation a row each
 
 
@@ -22,13 +25,20 @@ class Dataset:
     """Labelled examples in storage dtype; scaling happens later, inside the jitted step."""
 
     name: str
-    inputs: Shaped[np.ndarray, "n_examples *example_shape"]  # uint8 or float32; images are height, width, channels
-    labels: Int32[np.ndarray, " n_examples"]  # 0..n_classes-1
+    inputs: Shaped[np.ndarray, "n_examples *example_shape"]
+    """uint8 or float32; images are height, width, channels. NaN only where `table` has a policy that fills it in."""
+    labels: Int32[np.ndarray, " n_examples"]  # 0..n_classes-1, or UNLABELLED
     class_names: tuple[str, ...]  # class_names[i] is the name of label i in the source
     value_range: tuple[float, float] | None  # limits of the storage format: (0, 255) for bytes; None for tables
     test_rows: Shaped[np.ndarray, " n_test"] | None  # rows of the official test split, if there is one
     feature_names: tuple[str, ...] | None = None  # names of a table's columns
     stream: Stream | None = None  # the training data, if these examples are a sample of data larger than memory
+    table: TableSchema | None = None  # the columns that `inputs` encode, if the source is a table
+    offsets: Float64[np.ndarray, " d"] | None = (
+        None  # subtracted in float64 before storage, where float32 is too coarse
+    )
+    groups: Int32[np.ndarray, " n_examples"] | None = None  # rows of one group stay on one side of every split
+    description: DataDescription = DataDescription()
 
     @property
     def n_examples(self) -> int:
@@ -47,9 +57,12 @@ class Dataset:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """Hex digest of the inputs, labels and test rows with their dtypes and shapes, without names."""
+        """Hex digest of inputs, labels, test rows, offsets and groups with their dtypes and shapes, without names."""
         digest = hashlib.sha256()
-        for field, array in (("inputs", self.inputs), ("labels", self.labels), ("test_rows", self.test_rows)):
+        for field in ("inputs", "labels", "test_rows", "offsets", "groups"):
+            array = getattr(self, field)
+            if array is None and field in ("offsets", "groups"):
+                continue  # digests of data without them are those of earlier versions
             if array is None:
                 digest.update(f"{field} none;".encode())
                 continue

@@ -1,10 +1,11 @@
 """Loads a dataset by name, by `SCHEME:NAME`, or from a file or folder."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from aejax.config import DataConfig
+from aejax.config.validation import flag_name
 from aejax.data.builtin import breast_cancer, digits, tabular, wine
 from aejax.data.dataset import Dataset
 from aejax.data.idx import find_idx_files, load_idx_folder
@@ -72,6 +73,13 @@ FILE_READERS: dict[str, Callable[[Path, DataConfig], Dataset]] = {
     ".parquet": load_parquet,
 }
 TABLE_SUFFIXES = (".csv", ".parquet")
+TABLE_OPTIONS = ("test", "categorical", "missing", "drop_columns", "group_column", "unlabelled")
+TEXT_OPTIONS = ("header", "separator", "decimal")
+OPTION_SCOPES = {
+    **dict.fromkeys(TABLE_OPTIONS, "tables have"),
+    **dict.fromkeys(TEXT_OPTIONS, "tables of text (.csv, .tsv, .data, .txt) have"),
+    **dict.fromkeys(("image_shape", "layout"), "arrays of images (.npz, .npy) have"),
+}
 
 
 def load_dataset(config: DataConfig) -> Dataset:
@@ -89,8 +97,10 @@ def load_dataset(config: DataConfig) -> Dataset:
     scheme, colon, name = config.dataset.partition(":")
     try:
         if config.stream:
+            _reject_options(config, image_size=True, label_column=True)
             return load_stream(config, expand_path(config.dataset), resolve_data_dir(config))
         if colon and scheme in SCHEME_LOADERS:
+            _reject_options(config, image_size=True, label_column=True)
             return SCHEME_LOADERS[scheme](name, config)
         if config.dataset in NAMED_DATASETS:
             _reject_options(config)
@@ -127,8 +137,24 @@ def _load_file(path: Path, config: DataConfig) -> Dataset:
     return FILE_READERS[suffix](path, config)
 
 
-def _reject_options(config: DataConfig, *, image_size: bool = False, label_column: bool = False) -> None:
-    """Raises InputError for options that do not apply; `image_size` and `label_column` say which do."""
+def _reject_options(
+    config: DataConfig, *, image_size: bool = False, label_column: bool = False, options: Collection[str] = ()
+) -> None:
+    """Raises InputError for options that do not apply.
+
+    Args:
+        config: the options.
+        image_size: whether images are resized.
+        label_column: whether there are columns to choose from.
+        options: those of `OPTION_SCOPES` that apply.
+    """
+    for name, scope in OPTION_SCOPES.items():
+        value = getattr(config, name)
+        shown = " ".join(value) if isinstance(value, tuple) else value
+        require(
+            name in options or value == getattr(DataConfig, name),
+            f"{flag_name(name)} {shown}: {config.dataset} has no use for it, only {scope}; leave it out",
+        )
     require(
         image_size or config.image_size is None,
         f"--image-size {config.image_size}: {config.dataset} is not resized, only folders of images and tfds: sets "
