@@ -27,7 +27,7 @@ def choose_labelled_rows(
     Args:
         dataset: the labels.
         config: the label budget: a fraction of all labels, or a number per class.
-        train: training rows of this seed.
+        train: training rows of this seed that have a label.
         valid: validation rows of this seed.
         seed: the seed.
 
@@ -36,19 +36,27 @@ def choose_labelled_rows(
     """
     if config.labels_per_class is not None:
         return _sample_per_class(dataset, train, valid, config.labels_per_class, seed)
-    labels, fraction = dataset.labels, config.label_fraction
-    return (
-        train[_sample_fraction(labels[train], fraction, seed, "labelled train")],
-        valid[_sample_fraction(labels[valid], fraction, seed, "labelled valid")],
-    )
+
+    def sample(rows: Rows, use: str) -> Rows:
+        labels = dataset.labels[rows]
+        # Groups may leave a seed without validation rows of a class; the number of labels must not depend on the seed.
+        n_classes = len(np.unique(labels)) if dataset.groups is None else dataset.n_classes
+        return rows[_sample_fraction(labels, config.label_fraction, n_classes, make_generator(seed, use))]
+
+    return sample(train, "labelled train"), sample(valid, "labelled valid")
 
 
-def _sample_fraction(labels: Int[np.ndarray, " n"], fraction: float, seed: int, use: str) -> Int[np.ndarray, " m"]:
-    """Returns positions of a stratified fraction of `labels` with at least one of each class, nested in `fraction`."""
+def _sample_fraction(
+    labels: Int[np.ndarray, " n"], fraction: float, n_classes: int, rng: np.random.Generator
+) -> Int[np.ndarray, " m"]:
+    """Returns positions of a stratified fraction of `labels`, at least `n_classes`, nested in `fraction`.
+
+    They include one of each class in `labels`.
+    """
     if fraction == 1:
         return np.arange(len(labels))
-    count = max(math.ceil(fraction * len(labels)), len(np.unique(labels)))
-    return stratified_permutation(labels, make_generator(seed, use), every_class_first=True)[:count]
+    count = max(math.ceil(fraction * len(labels)), n_classes)
+    return stratified_permutation(labels, rng, every_class_first=True)[:count]
 
 
 def _sample_per_class(
@@ -57,7 +65,8 @@ def _sample_per_class(
     """Returns exactly `count` rows of every class, a fifth of them (at least one) for validation.
 
     `count` includes validation labels: choosing a model by a label uses the label. Validation labels come from the
-    validation rows and, where a class has too few of them, from training rows. Both parts are nested in `count`.
+    validation rows and, where a class has too few of them, from training rows, unless that would divide groups. Both
+    parts are nested in `count`.
     """
     n_valid = max(1, count // LABELS_PER_VALID_LABEL)
     labelled_train, labelled_valid = [], []
@@ -65,6 +74,11 @@ def _sample_per_class(
     for label, name in enumerate(dataset.class_names):
         class_train = rng.permutation(train[dataset.labels[train] == label])
         class_valid = rng.permutation(valid[dataset.labels[valid] == label])
+        require(
+            dataset.groups is None or n_valid <= len(class_valid),
+            f"--labels-per-class {count}: class {name!r} has only {len(class_valid)} validation rows (seed {seed}); "
+            "--group-column keeps those of training out; ask for fewer labels, or raise --valid-fraction",
+        )
         require(
             count <= len(class_train) + len(class_valid) and count - n_valid <= len(class_train),
             f"--labels-per-class {count}: class {name!r} has only {len(class_train)} training and {len(class_valid)} "

@@ -20,6 +20,22 @@ def require_disjoint(rows: Int[np.ndarray, " n"], other_rows: Int[np.ndarray, " 
         )
 
 
+def require_disjoint_groups(
+    groups: Int[np.ndarray, " n"],
+    rows: Int[np.ndarray, " m"],
+    other_rows: Int[np.ndarray, " k"],
+    roles: str,
+    seed: int,
+) -> None:
+    """Raises LeakageError, naming the first row, if rows of one group are in both sets."""
+    divided = rows[np.isin(groups[rows], groups[other_rows])]
+    if divided.size:
+        raise LeakageError(
+            f"the group of row {divided[0]} is both {roles} (seed {seed}; {divided.size} such rows): groups must not "
+            "be divided"
+        )
+
+
 class Duplicates(NamedTuple):
     """Examples outside the test rows that are byte for byte equal to a test example; labels may differ."""
 

@@ -11,9 +11,10 @@ from jaxtyping import Int
 from sklearn.model_selection import train_test_split
 
 from aejax.config import SplitConfig
-from aejax.data.dataset import Dataset
+from aejax.data.dataset import UNLABELLED, Dataset
+from aejax.data.grouping import ValidationGroups, draw_test_groups, plan_validation_groups
 from aejax.data.label_budget import choose_labelled_rows
-from aejax.data.leakage import find_duplicates, require_disjoint
+from aejax.data.leakage import find_duplicates, require_disjoint, require_disjoint_groups
 from aejax.data.memory import require_host_memory
 from aejax.data.shuffling import make_generator, stratified_permutation
 from aejax.errors import InputError, require
@@ -33,7 +34,7 @@ class Split:
     """Rows of one dataset by role; all seeds share the test rows, and each seed draws the others.
 
     Raises:
-        LeakageError: a row has two roles that must be disjoint.
+        LeakageError: a row, or rows of one group, have two roles that must be disjoint.
     """
 
     train: Int[np.ndarray, "seeds n_train"]
@@ -41,17 +42,23 @@ class Split:
     labelled_train: Int[np.ndarray, "seeds n_labelled_train"]  # rows whose labels a classifier is fitted on
     labelled_valid: Int[np.ndarray, "seeds n_labelled_valid"]  # rows whose labels select a classifier
     test: Int[np.ndarray, " n_test"]
+    groups: Int[np.ndarray, " n"] | None = None  # group of every row of the dataset
 
     def __post_init__(self) -> None:
         for seed in range(len(self.train)):
             rows = {name: self.test if name == "test" else value[seed] for name, value in self.roles.items()}
             for role, other_role, description in DISJOINT_ROLES:
-                require_disjoint(rows[role], rows[other_role], description, seed)
+                self._require_disjoint(rows[role], rows[other_role], description, seed)
+
+    def _require_disjoint(self, rows: np.ndarray, other_rows: np.ndarray, description: str, seed: int) -> None:
+        require_disjoint(rows, other_rows, description, seed)
+        if self.groups is not None:
+            require_disjoint_groups(self.groups, rows, other_rows, description, seed)
 
     @property
     def roles(self) -> dict[str, np.ndarray]:
         """The row arrays by field name."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "groups"}
 
     @property
     def labelled(self) -> Int[np.ndarray, "seeds n_labelled"]:
@@ -59,7 +66,7 @@ class Split:
         return np.concatenate([self.labelled_train, self.labelled_valid], axis=1)
 
     def check_training_rows(self, rows: Int[np.ndarray, "seeds n"], fitted_object: str) -> Int[np.ndarray, "seeds n"]:
-        """Returns `rows` after checking that none of a seed's rows is a test row or one of its validation rows.
+        """Returns `rows` after checking that none of a seed's rows, nor its group, is in its test or validation rows.
 
         Args:
             rows: the rows that something is fitted on.
@@ -70,8 +77,8 @@ class Split:
         """
         description = f"a row that {fitted_object} is fitted on and a"
         for seed, seed_rows in enumerate(rows):
-            require_disjoint(seed_rows, self.test, f"{description} test row", seed)
-            require_disjoint(seed_rows, self.valid[seed], f"{description} validation row", seed)
+            self._require_disjoint(seed_rows, self.test, f"{description} test row", seed)
+            self._require_disjoint(seed_rows, self.valid[seed], f"{description} validation row", seed)
         return rows
 
     @functools.cached_property
@@ -95,29 +102,49 @@ class _SeedRows(NamedTuple):
 def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     """Draws the rows of every seed.
 
+    Rows without a label are training rows of every seed, and have no other role. Rows of one group are on one side:
+    unlabelled rows of a test or validation group are left out of training.
+
     Raises:
-        InputError: a fraction leaves no rows, or a class without training or test rows; or the dataset has examples
-            that are also test examples and the config rejects them.
+        InputError: a fraction leaves no rows, or a class without training or test rows; the dataset has examples that
+            are also test examples and the config rejects them; or an official test set divides groups.
     """
-    test = _choose_test_rows(dataset, config)
+    test = choose_test_rows(dataset, config)
     pool = np.setdiff1d(np.arange(len(dataset.labels)), test)
     if config.duplicates != "keep":
         pool = np.setdiff1d(pool, _find_duplicate_rows(dataset, config, test))
+    pool = _drop_test_groups(dataset, pool, test)
     # Each row number is stored three times: drawn, in its role, and as a labelled row.
     require_host_memory(3 * pool.itemsize * seeds * len(pool), f"--seeds {seeds}: the row numbers of their splits")
     if dataset.test_rows is None:
         _require_every_class(dataset, test, "test")
-    drawn = [_split_seed(dataset, config, pool, seed) for seed in range(seeds)]
-    return Split(test=test, **{name: np.stack([rows[i] for rows in drawn]) for i, name in enumerate(_SeedRows._fields)})
+    plan = _plan_groups(dataset, config, pool)
+    drawn = [_split_seed(dataset, config, pool, plan, seed) for seed in range(seeds)]
+    rows = {name: np.stack([seed_rows[i] for seed_rows in drawn]) for i, name in enumerate(_SeedRows._fields)}
+    return Split(test=test, groups=dataset.groups, **rows)
 
 
-def _choose_test_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, " n_test"]:
+def choose_test_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, " n_test"]:
+    """Returns the official test rows, or draws labelled rows."""
+    labels = dataset.labels
     if dataset.test_rows is not None:
+        n_unlabelled = np.count_nonzero(labels[dataset.test_rows] == UNLABELLED)
+        n_test = len(dataset.test_rows)
+        require(n_unlabelled == 0, f"{dataset.name}: {n_unlabelled} of {n_test} test rows have no label; label them")
         return dataset.test_rows
+    labelled = np.flatnonzero(labels != UNLABELLED)
     if config.split == "tutorial":
-        return train_test_split(np.arange(len(dataset.labels)), test_size=0.33, random_state=1)[1]
-    count = math.ceil(config.test_fraction * len(dataset.labels))
-    return np.sort(stratified_permutation(dataset.labels, make_generator(config.test_seed, "test"))[:count])
+        require(
+            dataset.groups is None,
+            "--split tutorial draws single rows, which would divide groups; leave out --split or --group-column",
+        )
+        return train_test_split(labelled, test_size=0.33, random_state=1)[1]
+    if dataset.groups is not None:
+        in_test = draw_test_groups(labels[labelled], dataset.groups[labelled], config.test_fraction, config.test_seed)
+        return labelled[in_test]
+    count = math.ceil(config.test_fraction * len(labelled))
+    order = stratified_permutation(labels[labelled], make_generator(config.test_seed, "test"))
+    return np.sort(labelled[order[:count]])
 
 
 def _find_duplicate_rows(dataset: Dataset, config: SplitConfig, test: np.ndarray) -> Int[np.ndarray, " n_duplicates"]:
@@ -131,23 +158,71 @@ def _find_duplicate_rows(dataset: Dataset, config: SplitConfig, test: np.ndarray
     return duplicates.rows
 
 
-def _split_seed(dataset: Dataset, config: SplitConfig, pool: Int[np.ndarray, " n"], seed: int) -> _SeedRows:
+def _drop_test_groups(dataset: Dataset, pool: Int[np.ndarray, " n"], test: np.ndarray) -> Int[np.ndarray, " m"]:
+    """Returns `pool` without unlabelled rows of the test's groups; a labelled one is an error of the data."""
+    if dataset.groups is None:
+        return pool
+    divided = np.isin(dataset.groups[pool], dataset.groups[test])
+    labelled = pool[divided & (dataset.labels[pool] != UNLABELLED)]
+    if labelled.size:
+        test_row = test[np.argmax(dataset.groups[test] == dataset.groups[labelled[0]])]
+        raise InputError(
+            f"{dataset.name}: {len(labelled)} training rows are of groups that have test rows, too, the first in row "
+            f"{labelled[0]} as in test row {test_row}; drop them from one side, or leave --group-column out"
+        )
+    return pool[~divided]
+
+
+def _plan_groups(dataset: Dataset, config: SplitConfig, pool: Int[np.ndarray, " n"]) -> ValidationGroups | None:
+    if dataset.groups is None or config.valid_fraction == 0:
+        return None
+    return plan_validation_groups(dataset.name, dataset.labels[pool], dataset.groups[pool], config.valid_fraction)
+
+
+def _split_seed(
+    dataset: Dataset, config: SplitConfig, pool: Int[np.ndarray, " n"], plan: ValidationGroups | None, seed: int
+) -> _SeedRows:
     """Draws the rows of one seed from those outside the test split."""
-    drawn = pool[stratified_permutation(dataset.labels[pool], make_generator(seed, "valid"))]
-    n_valid = round(config.valid_fraction * len(pool))
-    train, valid = np.sort(drawn[n_valid:]), drawn[:n_valid]
+    has_label = dataset.labels[pool] != UNLABELLED
+    labelled, unlabelled = pool[has_label], pool[~has_label]
+    if plan is None:
+        drawn = labelled[stratified_permutation(dataset.labels[labelled], make_generator(seed, "valid"))]
+        n_valid = round(config.valid_fraction * len(labelled))
+        train, valid = np.sort(drawn[n_valid:]), drawn[:n_valid]
+    else:
+        train, valid, unlabelled = _split_groups(dataset, pool, plan, seed)
     _require_every_class(dataset, train, f"training (seed {seed})")
     labelled_train, labelled_valid = choose_labelled_rows(dataset, config, train, valid, seed)
     if config.split == "tutorial":  # autoencoders train on all rows outside the test; classifiers still validate
-        train, valid = pool, np.zeros(0, np.int64)
-    return _SeedRows(train, valid, labelled_train, labelled_valid)
+        train, valid = labelled, np.zeros(0, np.int64)
+    return _SeedRows(np.sort(np.concatenate([train, unlabelled])), valid, labelled_train, labelled_valid)
+
+
+def _split_groups(
+    dataset: Dataset, pool: Int[np.ndarray, " n"], plan: ValidationGroups, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draws validation groups, and returns the numbers of rows that all seeds share: training, validation, unlabelled.
+
+    Of the few rows beyond these numbers, random ones are left out, in proportion to the classes.
+    """
+    in_valid = plan.draw(seed)
+    has_label = dataset.labels[pool] != UNLABELLED
+
+    def choose(rows: Int[np.ndarray, " n"], count: int, use: str) -> Int[np.ndarray, " count"]:
+        order = stratified_permutation(dataset.labels[rows], make_generator(seed, use), every_class_first=True)
+        return rows[order[:count]]
+
+    train = np.sort(choose(pool[has_label & ~in_valid], plan.n_train, "train of groups"))
+    valid = choose(pool[has_label & in_valid], plan.n_valid, "valid")
+    unlabelled = choose(pool[~has_label & ~in_valid], plan.n_unlabelled, "unlabelled of groups")
+    return train, valid, unlabelled
 
 
 def _require_every_class(dataset: Dataset, rows: np.ndarray, role: str) -> None:
     absent = np.flatnonzero(np.bincount(dataset.labels[rows], minlength=dataset.n_classes) == 0)
     name = dataset.class_names[absent[0]] if absent.size else ""
+    fix = "smaller --test-fraction and --valid-fraction" if dataset.groups is None else "rows of more groups"
     require(
         absent.size == 0,
-        f"{dataset.name}: class {name!r} has no {role} rows; give more rows of it, or smaller --test-fraction and "
-        "--valid-fraction",
+        f"{dataset.name}: class {name!r} has no {role} rows; give more rows of it, or {fix}",
     )

@@ -1,0 +1,218 @@
+"""Rows of one group are never on two sides of a split, and unlabelled rows only train."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from aejax.config import SplitConfig
+from aejax.data.dataset import UNLABELLED, Dataset
+from aejax.data.grouping import draw_groups
+from aejax.data.leakage import LeakageError
+from aejax.data.splits import DISJOINT_ROLES, Split, make_split
+from aejax.errors import InputError
+
+SEEDS = 4
+CONFIGS = {
+    "default": SplitConfig(),
+    "half": SplitConfig(test_fraction=0.5, valid_fraction=0.4),
+    "labels": SplitConfig(label_fraction=0.3),
+    "no validation": SplitConfig(valid_fraction=0.0),
+}
+
+
+def make(labels, groups=None, **fields) -> Dataset:
+    labels = np.asarray(labels, np.int32)
+    return Dataset(
+        name="made",
+        inputs=np.random.default_rng(0).normal(size=(len(labels), 2)).astype(np.float32),
+        labels=labels,
+        class_names=tuple(map(str, range(labels.max() + 1))),
+        value_range=None,
+        test_rows=fields.pop("test_rows", None),
+        groups=None if groups is None else np.asarray(groups, np.int32),
+        **fields,
+    )
+
+
+@st.composite
+def labels_and_groups(draw) -> tuple[np.ndarray, np.ndarray]:
+    n = draw(st.integers(12, 150))
+    n_classes = draw(st.integers(2, 4))
+    groups = draw(hnp.arrays(np.int32, n, elements=st.integers(-3, draw(st.integers(3, 60)))))
+    labels = draw(hnp.arrays(np.int32, n, elements=st.integers(UNLABELLED, n_classes - 1)))
+    labels[:n_classes] = np.arange(n_classes)
+    return labels, groups
+
+
+@settings(max_examples=200, deadline=None)
+@given(drawn=labels_and_groups(), name=st.sampled_from(sorted(CONFIGS)))
+def test_no_group_and_no_row_is_on_two_sides(drawn, name):
+    data = make(*drawn)
+    try:
+        split = make_split(data, CONFIGS[name], SEEDS)
+    except InputError:  # some class is in too few groups
+        return
+    assert_sides_are_apart(data, split)
+    everywhere = np.concatenate([split.test, *split.train, *split.valid])
+    assert set(everywhere) <= set(range(data.n_examples))
+
+
+def assert_sides_are_apart(data: Dataset, split: Split):
+    for seed in range(SEEDS):
+        rows = {name: value if name == "test" else value[seed] for name, value in split.roles.items()}
+        for role, other, _ in DISJOINT_ROLES:
+            assert not set(data.groups[rows[role]]) & set(data.groups[rows[other]])
+        for name, role_rows in rows.items():
+            assert len(set(role_rows)) == len(role_rows)
+            assert name == "train" or (data.labels[role_rows] != UNLABELLED).all()
+        assert set(rows["labelled_train"]) <= set(rows["train"])
+        assert set(data.labels[rows["labelled_train"]]) >= set(range(data.n_classes))
+
+
+def many_groups(rng: np.random.Generator, n: int = 3000) -> Dataset:
+    groups = rng.integers(0, 200, n)
+    labels = (groups + rng.integers(0, 2, n)) % 3  # classes differ between groups
+    return make(np.where(rng.random(n) < 0.1, UNLABELLED, labels), groups)
+
+
+def test_fractions_and_classes_are_met_as_closely_as_groups_allow():
+    data = many_groups(np.random.default_rng(0))
+    split = make_split(data, SplitConfig(), SEEDS)
+    labelled = np.flatnonzero(data.labels != UNLABELLED)
+    largest = np.bincount(data.groups).max()
+    assert abs(len(split.test) - 0.2 * len(labelled)) <= largest
+    assert abs(split.valid.shape[1] - 0.1 * (len(labelled) - len(split.test))) <= largest
+    unused = len(labelled) - len(split.test) - split.labelled.shape[1]
+    assert unused <= largest
+    overall = np.bincount(data.labels[labelled]) / len(labelled)
+    for rows in (split.test, *split.valid, *split.labelled_train):
+        np.testing.assert_allclose(np.bincount(data.labels[rows]) / len(rows), overall, atol=0.03)
+    assert len({frozenset(data.groups[rows]) for rows in split.valid}) == SEEDS
+
+
+def test_a_seed_more_leaves_the_others_as_they_were():
+    data = many_groups(np.random.default_rng(1))
+    few, many = (
+        make_split(data, SplitConfig(label_fraction=0.4), 2),
+        make_split(data, SplitConfig(label_fraction=0.4), 5),
+    )
+    for role, rows in few.roles.items():
+        np.testing.assert_array_equal(rows, many.test if role == "test" else getattr(many, role)[:2])
+
+
+def test_label_fractions_are_nested_in_groups_too():
+    data = many_groups(np.random.default_rng(2))
+    splits = [make_split(data, SplitConfig(label_fraction=fraction), SEEDS) for fraction in (0.01, 0.3, 1)]
+    for (small, large), seed in itertools.product(itertools.pairwise(splits), range(SEEDS)):
+        assert set(small.labelled[seed]) < set(large.labelled[seed])
+        np.testing.assert_array_equal(small.train[seed], large.train[seed])
+
+
+def test_groups_of_one_row_are_as_good_as_none():
+    labels = np.repeat([0, 1, 2], [120, 60, 20])
+    split = make_split(make(labels, np.random.default_rng(0).permutation(200)), SplitConfig(), SEEDS)
+    single = make_split(make(labels), SplitConfig(), SEEDS)
+    assert len(split.test) + split.train.shape[1] + split.valid.shape[1] == 200  # none is unused
+    for name, rows in split.roles.items():  # each class is rounded by itself
+        assert abs(rows.shape[-1] - getattr(single, name).shape[-1]) <= 3
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    counts=hnp.arrays(np.int64, st.tuples(st.integers(1, 12), st.integers(1, 4)), elements=st.integers(0, 30)),
+    fraction=st.floats(0.05, 0.6),
+    seed=st.integers(0, 5),
+)
+def test_no_class_loses_its_last_rows_and_classes_of_two_groups_are_drawn(counts, fraction, seed):
+    drawn = draw_groups(counts, fraction, np.random.default_rng(seed))
+    present = counts.any(axis=0)
+    np.testing.assert_array_equal(counts[~drawn].any(axis=0), present)
+    alone = counts.any(axis=1) & (np.count_nonzero(counts, axis=1) == 1).all()
+    if alone.any():  # with groups of one class each, a class of two groups can always give one
+        np.testing.assert_array_equal(counts[drawn].any(axis=0), np.count_nonzero(counts, axis=0) >= 2)
+
+
+def test_an_official_test_set_that_divides_groups_is_rejected_by_row():
+    data = make(np.arange(40) % 2, np.arange(40) // 4, test_rows=np.arange(34, 40))
+    with pytest.raises(
+        InputError, match=r"^made: 2 training rows are of groups .* row 32 as in test row 34; .*--group-"
+    ):
+        make_split(data, SplitConfig(), 1)
+    labels = data.labels.copy()
+    labels[32:34] = UNLABELLED
+    split = make_split(dataclasses.replace(data, labels=labels), SplitConfig(), SEEDS)
+    assert not np.isin([32, 33], split.train).any()  # they share a patient with the test
+
+
+def test_divided_groups_are_leakage():
+    data = many_groups(np.random.default_rng(3))
+    split = make_split(data, SplitConfig(), SEEDS)
+    relative = np.flatnonzero(data.groups == data.groups[split.test[0]])
+    row = relative[~np.isin(relative, split.test)][0] if len(relative) > np.isin(relative, split.test).sum() else None
+    leaked, kept = split.train.copy(), np.setdiff1d(split.test, split.test[:1])
+    leaked[1, 0] = split.test[0] if row is None else row
+    with pytest.raises(LeakageError, match=r"^the group of row \d+ is both a training and a test row \(seed 1"):
+        dataclasses.replace(split, train=leaked, test=kept)
+    with pytest.raises(LeakageError, match=r"group of row .* is both a row that a scaler is fitted on and a test row"):
+        dataclasses.replace(split, test=kept).check_training_rows(leaked, "a scaler")
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "message"),
+    [
+        pytest.param(
+            [0, 1] * 10, [0] * 20, "class '0' has no test rows; give more rows of it, or rows of more", id="1"
+        ),
+        pytest.param([0, 1] * 10, [0, 0, 1, 1] * 5, "--group-column leaves no group for validation", id="2"),
+    ],
+)
+def test_too_few_groups_are_named(labels, groups, message):
+    with pytest.raises(InputError, match=message):
+        make_split(make(labels, groups), SplitConfig(), 1)
+
+
+def test_budgets_per_class_and_the_tutorial_do_not_divide_groups():
+    data = many_groups(np.random.default_rng(4))
+    split = make_split(data, SplitConfig(labels_per_class=20), SEEDS)
+    assert split.labelled.shape == (SEEDS, 60)
+    assert_sides_are_apart(data, split)
+    with pytest.raises(InputError, match=r"^--labels-per-class 900: class .* --group-column keeps"):
+        make_split(data, SplitConfig(labels_per_class=900), 1)
+    with pytest.raises(InputError, match=r"^--split tutorial .* --group-column"):
+        make_split(data, SplitConfig(split="tutorial"), 1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    labels=hnp.arrays(np.int32, st.integers(40, 120), elements=st.integers(0, 2)),
+    hidden=st.integers(1, 60),
+    config=st.sampled_from([*CONFIGS.values(), SplitConfig(split="tutorial"), SplitConfig(labels_per_class=2)]),
+)
+def test_unlabelled_rows_train_every_seed_and_the_labelled_are_split_as_if_alone(labels, hidden, config):
+    n = len(labels) + hidden
+    where = np.sort(np.random.default_rng(0).permutation(n)[: len(labels)])
+    mixed = np.full(n, UNLABELLED, np.int32)
+    mixed[where] = labels
+    try:
+        alone = make_split(make(labels), config, SEEDS)
+    except InputError:
+        return
+    split = make_split(make(mixed), config, SEEDS)
+    for role, rows in alone.roles.items():
+        if role == "train":
+            expected = [np.union1d(where[seed_rows], np.flatnonzero(mixed == UNLABELLED)) for seed_rows in rows]
+            np.testing.assert_array_equal(np.sort(split.train), expected)
+        else:
+            np.testing.assert_array_equal(getattr(split, role), where[rows])
+
+
+def test_official_test_rows_need_labels():
+    labels = np.arange(40) % 2
+    labels[[3, 38]] = UNLABELLED
+    with pytest.raises(InputError, match=r"^made: 1 of 10 test rows have no label"):
+        make_split(make(labels, test_rows=np.arange(30, 40)), SplitConfig(), 1)
