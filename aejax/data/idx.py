@@ -6,13 +6,18 @@ The format is described at the end of http://yann.lecun.com/exdb/mnist/.
 import gzip
 import io
 import math
+import re
 import struct
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from aejax.data.dataset import Dataset, make_dataset
+from aejax.config import DataConfig
+from aejax.data.dataset import Dataset
+from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits
+from aejax.data.links import require_within
 from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, require
 
@@ -27,6 +32,23 @@ MNIST_FILES = {  # role: stem and rank, as in train-images-idx3-ubyte
     "test images": ("t10k-images", 3),
     "test labels": ("t10k-labels", 1),
 }
+# MNIST's names with a prefix (emnist-letters-train-images-idx3-ubyte.gz) or with test for t10k.
+IDX_NAME = re.compile(r"(?P<prefix>.*?)(?P<split>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte(?:\.gz)?")
+SUBFOLDERS = ("raw", "gzip", "*/raw")  # where torchvision and EMNIST's archive keep the files
+
+
+class IdxFiles(NamedTuple):
+    """Files with MNIST's names and one prefix."""
+
+    folder: Path
+    prefix: str  # "emnist-letters-", or empty
+    files: dict[str, Path]  # by role
+
+    @property
+    def name(self) -> str:
+        """Name of the dataset in results."""
+        folder = self.folder.resolve()
+        return self.prefix.rstrip("-_. ") or (folder.parent.name if folder.name in SUBFOLDERS else folder.name)
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -84,45 +106,89 @@ def _parse_header(stream: io.BufferedReader | gzip.GzipFile, path: Path) -> tupl
 
 
 def find_idx_files(folder: Path) -> dict[str, Path]:
-    """Returns the files of `folder` with MNIST's names, by role; compressed files are preferred."""
-    files = {}
-    for role, (stem, rank) in MNIST_FILES.items():
-        names = [f"{stem}{mark}idx{rank}-ubyte{suffix}" for suffix in (".gz", "") for mark in "-."]
-        paths = [folder / name for name in names if (folder / name).is_file()]
-        if paths:
-            files[role] = paths[0]
-    return files
+    """Returns the files of `folder` with MNIST's own names, by role; compressed files are preferred."""
+    return next((found.files for found in _idx_files_in(folder) if not found.prefix), {})
 
 
-def load_idx_folder(folder: Path, name: str) -> Dataset:
-    """Loads four files named like MNIST's: `(n, height, width, 1)` uint8, training rows before official test rows.
+def locate_idx_files(path: Path) -> IdxFiles | None:
+    """Returns the IDX files that a path means, or None.
+
+    The path is a folder with the files, a folder above `raw` as torchvision makes it, or, where a folder holds several
+    sets, FOLDER/PREFIX as in `gzip/emnist-letters`.
+
+    Raises:
+        InputError: the folder holds several sets, or a link leads out of it.
+    """
+    if path.is_dir():
+        below = [sorted(path.glob(pattern)) for pattern in SUBFOLDERS]
+        levels = ([found for folder in level for found in _idx_files_in(folder)] for level in ([path], *below))
+        sets: list[IdxFiles] = next(filter(None, levels), [])
+    else:
+        sets = [found for found in _idx_files_in(path.parent) if found.name == path.name and found.prefix]
+    if not sets:
+        return None
+    names = [found.folder.parent if not found.prefix else found.folder / found.name for found in sets]
+    require(
+        len(sets) == 1,
+        f"{path}: holds {len(sets)} sets in MNIST's format; give one of them as --dataset: "
+        f"{', '.join(str(name) for name in sorted(names))}",
+    )
+    for file in sets[0].files.values():
+        require_within(file, path if path.is_dir() else path.parent)
+    return sets[0]
+
+
+def _idx_files_in(folder: Path) -> list[IdxFiles]:
+    """Returns the sets of a folder by prefix."""
+    by_prefix: dict[str, dict[str, Path]] = {}
+    # In this order compressed files come last and replace the others.
+    paths = sorted(folder.iterdir(), key=lambda path: (path.suffix == ".gz", path.name)) if folder.is_dir() else []
+    for path in paths:
+        match = IDX_NAME.fullmatch(path.name)
+        if match and path.name[0] != "." and path.is_file():
+            split = "train" if match["split"] == "train" else "test"
+            by_prefix.setdefault(match["prefix"], {})[f"{split} {match['kind']}"] = path
+    return [IdxFiles(folder, prefix, files) for prefix, files in sorted(by_prefix.items())]
+
+
+def read_idx_splits(found: IdxFiles) -> ArraySplits:
+    """Returns the arrays of a set in MNIST's format; the test files may be absent.
 
     Raises:
         InputError: a file is missing or damaged, or images and labels do not match.
     """
-    files = find_idx_files(folder)
+    folder, prefix, files = found
+    has_test = any(role.startswith("test") for role in files)
     for role, (stem, rank) in MNIST_FILES.items():
         require(
-            role in files, f"{folder}: no file {stem}-idx{rank}-ubyte.gz (or without .gz); expected MNIST's four files"
+            role in files or (role.startswith("test") and not has_test),
+            f"{folder}: no file {prefix}{stem}-idx{rank}-ubyte.gz (or without .gz); expected MNIST's four files, "
+            "or the two for training",
         )
-    train_images, train_labels = _read_pair(files["train images"], files["train labels"])
-    test_images, test_labels = _read_pair(files["test images"], files["test labels"])
+    train = _read_pair(files["train images"], files["train labels"])
+    test = _read_pair(files["test images"], files["test labels"]) if has_test else None
     require(
-        train_images.shape[1:] == test_images.shape[1:],
-        f"{folder}: training images of {train_images.shape[1:]} pixels, test images of {test_images.shape[1:]}; "
-        "expected one size; do the files belong to one dataset?",
+        test is None or train.inputs.shape[1:] == test.inputs.shape[1:],
+        f"{folder}: training images of {train.inputs.shape[1:]} pixels, test images of "
+        f"{'' if test is None else test.inputs.shape[1:]}; expected one size; do the files belong to one dataset?",
     )
-    return make_dataset(
-        name,
-        np.concatenate([train_images, test_images])[..., None],
-        np.concatenate([train_labels, test_labels]),
-        source=str(folder),
-        value_range=(0.0, 255.0),
-        test_rows=np.arange(len(train_images), len(train_images) + len(test_images)),
-    )
+    notes = [] if has_test else ["no test files: test rows are drawn from the training files"]
+    if "emnist" in f"{prefix}{found.name}".lower():
+        notes.append("EMNIST stores images with rows and columns exchanged; they are used as stored")
+    return ArraySplits(str(folder), train, None, test, tuple(notes))
 
 
-def _read_pair(image_path: Path, label_path: Path) -> tuple[np.ndarray, np.ndarray]:
+def load_idx_folder(folder: Path, name: str, config: DataConfig | None = None) -> Dataset:
+    """Loads files named like MNIST's: `(n, height, width, 1)` uint8, training rows before official test rows.
+
+    Raises:
+        InputError: as `locate_idx_files` and `read_idx_splits`.
+    """
+    found = locate_idx_files(folder) or IdxFiles(folder, "", {})
+    return dataset_from_splits(read_idx_splits(found), config or DataConfig(), name)
+
+
+def _read_pair(image_path: Path, label_path: Path) -> LabelledArrays:
     """Returns images `(n, height, width)` uint8 and their labels `(n,)` uint8."""
     images, labels = read_idx(image_path), read_idx(label_path)
     for path, array, rank in ((image_path, images, 3), (label_path, labels, 1)):
@@ -135,4 +201,4 @@ def _read_pair(image_path: Path, label_path: Path) -> tuple[np.ndarray, np.ndarr
         f"{image_path} holds {len(images)} images and {label_path.name} {len(labels)} labels; expected equal numbers; "
         "do the files belong to one dataset?",
     )
-    return images, labels
+    return LabelledArrays(images, labels, (image_path.name, label_path.name))

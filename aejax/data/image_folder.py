@@ -1,4 +1,4 @@
-"""Reads a folder with one folder of images per class, optionally below `train/` and `test/`."""
+"""Reads a folder with one folder of images per class, optionally below folders of splits such as `train/`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,14 +6,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aejax.data.array_names import SPLIT_NAMES
 from aejax.data.dataset import Dataset, make_dataset
+from aejax.data.image_formats import FORMATS_TEXT, IMAGE_SUFFIXES
 from aejax.data.images import EncodedImage, decode_images
-from aejax.errors import require
+from aejax.data.labelled_arrays import describe
+from aejax.data.links import require_within
+from aejax.errors import InputError, list_names, require
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")  # ignoring case; the format is detected from the content
-SPLIT_DIRS = ("train", "test")  # the official split
 IGNORED_FILES = ("thumbs.db", "desktop.ini")  # created by Windows; in lower case
-LAYOUT_HINT = "expected one folder of PNG or JPEG images for each class, or such folders in train/ and test/"
+DOCUMENT_SUFFIXES = (".txt", ".md", ".rst", ".csv", ".json", ".yaml", ".yml", ".xml", ".html", ".pdf", "")
+LAYOUT_HINT = (
+    f"expected one folder of images ({FORMATS_TEXT}) for each class, or such folders in train/ and test/, with or "
+    "without val/ (or training, testing, valid, validation)"
+)
 
 
 class LabelledPaths(NamedTuple):
@@ -23,63 +29,167 @@ class LabelledPaths(NamedTuple):
     labels: list[str]
 
 
-def load_image_folder(root: Path, image_size: int | None = None) -> Dataset:
+class ImageSplits(NamedTuple):
+    """The images of a folder."""
+
+    train: LabelledPaths
+    test: LabelledPaths  # the official test split, which may be empty
+    notes: tuple[str, ...]  # what was chosen or ignored
+
+
+def load_image_folder(root: Path, image_size: int | None = None, test: Path | None = None) -> Dataset:
     """Loads `(n, height, width, channels)` uint8 images, ordered by path, training rows before official test rows.
 
-    Classes have the names of their folders. There is an official test split if `root` holds both `train/` and `test/`;
-    any other folders are classes. Files whose names begin with a dot, `Thumbs.db` and `desktop.ini` are ignored;
-    anything else that is not an image of a class is an error, so that nothing is left out unnoticed. Symbolic links
-    may point to files within `root`.
+    Classes have the names of their folders. There is an official test split if `root` holds folders named like `train`
+    and `test`, see `SPLIT_NAMES`; a validation split joins the training rows, or is the test split where there is no
+    other. Any other folders are classes. A folder that holds nothing but one folder of folders is entered. Files whose
+    names begin with a dot, `Thumbs.db`, `desktop.ini` and, next to the classes, documents are ignored; anything else
+    that is not an image of a class is an error, so that nothing is left out unnoticed. Symbolic links may point to
+    files within `root`.
 
     Args:
         root: the folder.
         image_size: resizes to this height and width; None: all images must have one size.
+        test: a second folder with folders of classes, whose images are the official test rows.
 
     Raises:
         InputError: the layout is not as described, a class has no images, or an image cannot be decoded.
     """
-    train, test = list_labelled_images(root)
-    paths = train.paths + test.paths
+    splits = list_labelled_images(root) if test is None else _list_with_test_folder(root, test)
+    train, testing = splits.train, splits.test
+    paths = train.paths + testing.paths
     classes = sorted(set(train.labels))
     images = decode_images([EncodedImage(str(path), path) for path in paths], str(root), image_size)
-    return make_dataset(
+    dataset = make_dataset(
         root.resolve().name,
         images,
-        np.searchsorted(classes, train.labels + test.labels),
+        np.searchsorted(classes, train.labels + testing.labels),
         source=str(root),
         value_range=(0.0, 255.0),
-        test_rows=np.arange(len(train.paths), len(paths)) if test.paths else None,
+        test_rows=np.arange(len(train.paths), len(paths)) if testing.paths else None,
         class_names=classes,
     )
+    layout = f"images {'x'.join(map(str, images.shape[1:]))}, channels last"
+    return describe(dataset, "names of folders", layout, splits.notes)
 
 
-def list_labelled_images(root: Path) -> tuple[LabelledPaths, LabelledPaths]:
-    """Returns the images of the training split and of the official test split, which may be empty.
+def list_labelled_images(root: Path) -> ImageSplits:
+    """Returns the images of the training split and of the official test split.
 
     Raises:
         InputError: the layout is not as described in `load_image_folder`, or a class has no images.
     """
-    entries = _list_entries(root, root)
-    if not all(root / part in entries and (root / part).is_dir() for part in SPLIT_DIRS):
-        return _list_split_images(root, root), LabelledPaths([], [])
-    for path in entries:
+    top, notes = _enter_single_folder(root)
+    folders, ignored = _list_folders(top, root)
+    by_split = _find_splits(folders, top)
+    if not by_split:
+        return _with_notes(_list_classes(folders, top, root), LabelledPaths([], []), (*notes, *ignored))
+    train, test = _list_split(by_split.pop("train"), root), None
+    if "test" in by_split and "validation" in by_split:
+        validation = by_split.pop("validation")
+        joined = _list_split(validation, root)
+        notes = (*notes, f"the {len(joined.paths)} images in {validation.name}/ join the training rows")
+        train = _sorted_by_class(train, joined)
+    ((split, folder),) = by_split.items()
+    if split == "validation":
+        notes = (*notes, f"no folder named test: {folder.name}/ is the test set")
+    test = _list_split(folder, root)
+    _require_known_classes(train, test, f"{root}", folder.name)
+    return _with_notes(train, test, (*notes, *ignored))
+
+
+def _list_with_test_folder(root: Path, test_root: Path) -> ImageSplits:
+    """Returns the images of `root` with those of another folder as test split."""
+    train, test = list_labelled_images(root), list_labelled_images(test_root)
+    for folder, splits in ((root, train), (test_root, test)):
         require(
-            path.name in SPLIT_DIRS, f"{path}: next to train/ and test/; move its images into train/, or take it out"
+            not splits.test.paths,
+            f"--test {test_root}: {folder} holds an official test split already; leave --test out, or give folders of "
+            "classes for both",
         )
-    train, test = (_list_split_images(root / part, root) for part in SPLIT_DIRS)
-    for name in test.labels:
-        require(name in train.labels, f"{root}: class {name!r} is in test/ and not in train/; add images or drop it")
-    return train, test
+    _require_known_classes(train.train, test.train, f"--test {test_root}", str(test_root))
+    notes = (*train.notes, f"test images from {test_root}")
+    return ImageSplits(train.train, test.train, notes)
 
 
-def _list_split_images(split_dir: Path, root: Path) -> LabelledPaths:
-    """Returns every image of every class folder in `split_dir`."""
+def _with_notes(train: LabelledPaths, test: LabelledPaths, notes: tuple[str, ...]) -> ImageSplits:
+    if any(path.suffix.lower() == ".gif" for path in train.paths + test.paths):
+        notes = (*notes, "GIF: the first frame of each")
+    return ImageSplits(train, test, notes)
+
+
+def _sorted_by_class(one: LabelledPaths, other: LabelledPaths) -> LabelledPaths:
+    """Returns the images of two splits ordered by class, those of the first split first in each."""
+    labels = one.labels + other.labels
+    order = sorted(range(len(labels)), key=lambda i: labels[i])  # stable
+    paths = one.paths + other.paths
+    return LabelledPaths([paths[i] for i in order], [labels[i] for i in order])
+
+
+def _require_known_classes(train: LabelledPaths, test: LabelledPaths, source: str, test_name: str) -> None:
+    for name in dict.fromkeys(test.labels):
+        require(
+            name in train.labels,
+            f"{source}: class {name!r} is in {test_name}/ and not among the training images, which have classes "
+            f"{list_names(list(dict.fromkeys(train.labels)))}; add images or drop it",
+        )
+
+
+def _enter_single_folder(root: Path) -> tuple[Path, tuple[str, ...]]:
+    """Returns the folder of the classes or splits: `root`, or what archives and downloads wrap them in."""
+    top = root
+    while True:
+        folders = [path for path in _list_entries(top, root) if path.is_dir()]
+        single = folders[0] if len(folders) == 1 else None
+        if single is None or not any(path.is_dir() for path in _list_entries(single, root)):
+            break
+        top = single
+    if top == root:
+        return root, ()
+    return top, (f"classes are read from {top.relative_to(root)}/, the only folder",)
+
+
+def _find_splits(folders: list[Path], top: Path) -> dict[str, Path]:
+    """Returns the folders of splits by role if there are a training and another one, else none."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        role = next((role for role, names in SPLIT_NAMES.items() if folder.name.lower() in names), None)
+        if role is not None:
+            require(role not in found, f"{top}: holds {found.get(role)} and {folder} for one split; take one out")
+            found[role] = folder
+    if "train" not in found or len(found) == 1:
+        return {}
+    for folder in folders:
+        require(
+            folder in found.values(),
+            f"{folder}: next to {' and '.join(f'{path.name}/' for path in found.values())}; move its images into "
+            f"{found['train'].name}/, or take it out",
+        )
+    return found
+
+
+def _list_folders(top: Path, root: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """Returns the folders in `top`, and a note of the documents next to them."""
+    entries = _list_entries(top, root)
+    ignored = [path.name for path in entries if path.is_file() and path.suffix.lower() in DOCUMENT_SUFFIXES]
+    folders = [path for path in entries if path.name not in ignored]
+    has_folders = any(path.is_dir() for path in folders)
+    for path in folders if has_folders else entries:
+        if not path.is_dir():
+            raise InputError(
+                f"{path}: not in a class; {LAYOUT_HINT}; move it, or give it a name that begins with a dot"
+            )
+    return folders, (f"ignored: {list_names(ignored)}",) if ignored else ()
+
+
+def _list_split(split_dir: Path, root: Path) -> LabelledPaths:
+    """Returns every image of every class folder of one split."""
+    return _list_classes(_list_folders(split_dir, root)[0], split_dir, root)
+
+
+def _list_classes(folders: list[Path], split_dir: Path, root: Path) -> LabelledPaths:
     images = LabelledPaths([], [])
-    for folder in _list_entries(split_dir, root):
-        require(
-            folder.is_dir(),
-            f"{folder}: not in a class; {LAYOUT_HINT}; move it, or give it a name that begins with a dot",
-        )
+    for folder in folders:
         require(
             folder.name.isprintable(), f"{split_dir}: class {folder.name!a} has an unprintable name; rename the folder"
         )
@@ -89,7 +199,8 @@ def _list_split_images(split_dir: Path, root: Path) -> LabelledPaths:
         images.labels.extend([folder.name] * len(paths))
     require(
         images.paths,
-        f"{split_dir}: holds no folders; {LAYOUT_HINT}, or MNIST's four IDX files (train-images-idx3-ubyte ...)",
+        f"{split_dir}: holds no folders; {LAYOUT_HINT}, or MNIST's four IDX files (train-images-idx3-ubyte ...), or "
+        "inputs.npy and labels.npy",
     )
     return images
 
@@ -99,8 +210,8 @@ def _list_class_images(folder: Path, root: Path) -> Iterator[Path]:
         require(not path.is_dir(), f"{path}: a folder inside class {folder.name!r}; {LAYOUT_HINT}")
         require(
             path.suffix.lower() in IMAGE_SUFFIXES and path.is_file(),
-            f"{path}: not named as a PNG or JPEG image ({', '.join(IMAGE_SUFFIXES)}); convert it, move it out, or give "
-            "it a name that begins with a dot",
+            f"{path}: not named as an image ({', '.join(IMAGE_SUFFIXES)}); convert it, move it out, or give it a name "
+            "that begins with a dot",
         )
         yield path
 
@@ -113,11 +224,3 @@ def _list_entries(folder: Path, root: Path) -> list[Path]:
         require(path.exists(), f"{path}: a link to nothing; delete it, or replace it by the image")
         require_within(path, root)
     return entries
-
-
-def require_within(path: Path, root: Path) -> None:
-    """Raises InputError if `path` is a symbolic link to a place outside `root`."""
-    require(
-        not path.is_symlink() or path.resolve().is_relative_to(root.resolve()),
-        f"{path}: a link out of {root}; replace it by a copy of its target",
-    )

@@ -1,10 +1,10 @@
-"""Decodes PNG and JPEG images into one uint8 array: all headers first, then all pixels, on several threads.
+"""Decodes images of common formats into one uint8 array: all headers first, then all pixels, on several threads.
 
 Images that are not plain grayscale or RGB are converted: palettes are looked up, transparent pixels are blended with
-white, CMYK is converted without a colour profile, and the EXIF orientation is applied. Of a JPEG file with several
-pictures the first is used. Images with 16 bits per channel and animations are rejected, because only their owner knows
-how to convert them. All checksums of PNG files are verified; JPEG has none, so damage that can be decoded goes
-undetected.
+white, CMYK is converted without a colour profile, and the EXIF orientation is applied. Of a GIF, and of a JPEG file
+with several pictures, the first is used. Images with more than 8 bits per channel and other files with several frames
+are rejected, because only their owner knows how to convert them. All checksums of PNG files are verified; other formats
+have none, so damage that can be decoded goes undetected.
 """
 
 import contextlib
@@ -22,27 +22,23 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from aejax.data.image_formats import (
+    EXIF_TRANSPOSES,
+    FIRST_FRAME_FORMATS,
+    FORMATS,
+    FORMATS_TEXT,
+    TRANSPOSED_ORIENTATIONS,
+    has_many_bits,
+    orientation,
+)
 from aejax.data.memory import format_bytes, require_host_memory
 from aejax.errors import InputError, require, summarize_error
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-FORMATS = ("PNG", "JPEG")
 MAX_FILE_BYTES = 1 << 30  # more than the largest image that Pillow decodes takes uncompressed
 IMAGES_PER_TASK = 64  # images that a thread processes at a time
-ORIENTATION_TAG = 0x0112  # EXIF tag
-EXIF_TRANSPOSES = {  # by EXIF orientation; 1 is upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-TRANSPOSED_ORIENTATIONS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
-PNG_BIT_DEPTH_OFFSET = 24  # byte of the IHDR chunk, which is always the first
 DECOMPRESSION_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 # What Pillow raises for damaged images, besides OSError.
 DECODE_ERRORS = (AssertionError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error)
@@ -50,7 +46,7 @@ RESAVE_HINT = "fetch or save it again, or take it out"
 
 
 class EncodedImage(NamedTuple):
-    """A PNG or JPEG image that has not been decoded."""
+    """An image that has not been decoded."""
 
     location: str  # its name in error messages
     content: Path | bytes
@@ -142,7 +138,7 @@ def read_header(encoded_image: EncodedImage) -> ImageHeader:
     """Returns size after orientation, and whether the image is stored without colour; decodes no pixels.
 
     Raises:
-        InputError: it is not a PNG or JPEG image, or of a kind that is rejected.
+        InputError: it is not an image of a known format, or of a kind that is rejected.
     """
     location, content = encoded_image
     if isinstance(content, Path):
@@ -150,13 +146,13 @@ def read_header(encoded_image: EncodedImage) -> ImageHeader:
         require(stored <= MAX_FILE_BYTES, f"{location}: {format_bytes(stored)} are no single image; take it out")
     with _open_image(location, content) as image:
         require(
-            not _has_16_bits(image, content),
-            f"{location}: has 16 bits a channel; save it with 8, choosing the range to keep, or give the numbers as an "
-            ".npz file",
+            not has_many_bits(image, content),
+            f"{location}: has 16 bits a channel or more; save it with 8, choosing the range to keep, or give the "
+            "numbers as an .npz file",
         )
-        frames = getattr(image, "n_frames", 1)  # not every image class has it
-        require(image.format != "PNG" or frames == 1, f"{location}: holds {frames} frames; save each as a file")
-        width, height = image.size[::-1] if _orientation(image) in TRANSPOSED_ORIENTATIONS else image.size
+        frames = 1 if image.format in FIRST_FRAME_FORMATS else getattr(image, "n_frames", 1)  # not all classes have it
+        require(frames == 1, f"{location}: holds {frames} frames; save each as a file")
+        width, height = image.size[::-1] if orientation(image) in TRANSPOSED_ORIENTATIONS else image.size
         return ImageHeader(height, width, _is_grayscale_image(image))
 
 
@@ -170,29 +166,11 @@ def _open_image(location: str, content: Path | bytes) -> Iterator[ImageFile.Imag
         limit = Image.MAX_IMAGE_PIXELS
         raise InputError(f"{location}: announces more than {limit} pixels, Pillow's limit; make it smaller") from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{location}: not an intact PNG or JPEG image; {RESAVE_HINT}") from error
+        raise InputError(f"{location}: not an intact {FORMATS_TEXT} image; {RESAVE_HINT}") from error
     except (OSError, *DECODE_ERRORS) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise InputError(f"{location}: cannot be read ({error.strerror}); check its permissions") from error
         raise InputError(f"{location}: damaged ({summarize_error(error, 100)}); {RESAVE_HINT}") from error
-
-
-def _has_16_bits(image: Image.Image, content: Path | bytes) -> bool:
-    """Whether a PNG stores 16 bits per channel, which Pillow's mode shows only for grayscale."""
-    if image.mode.startswith("I"):
-        return True
-    if image.format != "PNG":
-        return False
-    if isinstance(content, bytes):
-        return content[PNG_BIT_DEPTH_OFFSET] == 16
-    with content.open("rb") as file:
-        return file.read(PNG_BIT_DEPTH_OFFSET + 1)[-1] == 16
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 for upright, as far as it precedes the pixels."""
-    # Pillow would decode a whole PNG to look for EXIF data after its pixels.
-    return 1 if image.format == "PNG" and "exif" not in image.info else image.getexif().get(ORIENTATION_TAG, 1)
 
 
 def _is_grayscale_image(image: Image.Image) -> bool:
@@ -230,7 +208,7 @@ def _decode_image(encoded_image: EncodedImage, grayscale: bool, image_size: int 
         if image.format == "PNG":
             image.verify()  # verifies checksums, which decoding does not
     with _open_image(location, encoded) as image:
-        transpose = EXIF_TRANSPOSES.get(_orientation(image))
+        transpose = EXIF_TRANSPOSES.get(orientation(image))
         upright: Image.Image = image
         if upright.has_transparency_data:
             upright = upright.convert("RGBA")

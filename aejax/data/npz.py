@@ -8,21 +8,16 @@ available memory agree on its size. Nothing is unpickled, and nothing is extract
 import math
 import warnings
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from aejax.config import DataConfig
-from aejax.data.dataset import Dataset, make_dataset
+from aejax.data.array_names import ArrayNames, choose_arrays
+from aejax.data.labelled_arrays import ArraySplits, LabelledArrays
 from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, list_names, require, summarize_error
 
-INPUT_LABEL_NAMES = (("x", "y"), ("X", "y"), ("inputs", "labels"))  # accepted names of the arrays
-TRAIN_TEST_NAMES = ("x_train", "y_train", "x_test", "y_test")  # with an official test split, as in Keras
-EXPECTED_ARRAYS = (
-    f"expected exactly one of {'; '.join(', '.join(names) for names in (*INPUT_LABEL_NAMES, TRAIN_TEST_NAMES))}"
-)
 NPY_SUFFIX = ".npy"
 NPY_MAGIC = b"\x93NUMPY"
 HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -30,60 +25,35 @@ REFETCH_HINT = "write or fetch it again"
 PLAIN_ARRAYS_HINT = "save plain number and text arrays with numpy.savez"
 
 
-def load_npz(path: Path, config: DataConfig) -> Dataset:
-    """Loads arrays named `x, y`, `X, y`, `inputs, labels`, or `x_train, y_train, x_test, y_test`.
-
-    uint8 examples of two or more axes are images with values from 0 to 255; `(n, height, width)` gains a channel axis.
+def read_npz(path: Path, label_array: str | None = None) -> ArraySplits:
+    """Returns the inputs, labels and splits of an archive, which are found by name, see `choose_arrays`.
 
     Args:
         path: the `.npz` file.
-        config: unused; all file readers have one signature.
+        label_array: name of the array with the labels, where the names do not tell.
 
     Raises:
-        InputError: the file is damaged or needs pickle, or its arrays have other names or incompatible shapes.
+        InputError: the file is damaged or needs pickle, or its arrays have other names.
     """
-    arrays = read_arrays(path, lambda names: _select_names(names, path))
-    if TRAIN_TEST_NAMES[0] in arrays:
-        inputs, labels, test_rows = _concatenate_splits(arrays, path)
-    else:
-        (inputs, labels), test_rows = arrays.values(), None
-    image = inputs.dtype == np.uint8 and inputs.ndim >= 3
-    return make_dataset(
-        path.stem,
-        inputs[..., None] if image and inputs.ndim == 3 else inputs,
-        labels,
-        source=str(path),
-        value_range=(0.0, 255.0) if image else None,
-        test_rows=test_rows,
+    chosen: list[ArrayNames] = []
+
+    def select_names(names: list[str]) -> list[str]:
+        chosen.append(choose_arrays(names, str(path), label_array))
+        return [name for pair in chosen[0].pairs for name in pair]
+
+    arrays = read_arrays(path, select_names)
+    return splits_of(arrays, chosen[0], str(path))
+
+
+def splits_of(arrays: Mapping[str, np.ndarray], chosen: ArrayNames, source: str) -> ArraySplits:
+    """Returns the chosen arrays by split, with a note of those that are not used."""
+    train, validation, test = (
+        LabelledArrays(arrays[pair.inputs], arrays[pair.labels], pair) if pair else None
+        for pair in (chosen.train, chosen.validation, chosen.test)
     )
-
-
-def _select_names(names: list[str], path: Path) -> tuple[str, ...]:
-    """Returns the one naming scheme that the file follows."""
-    schemes = [scheme for scheme in (*INPUT_LABEL_NAMES, TRAIN_TEST_NAMES) if set(scheme) <= set(names)]
-    require(len(schemes) == 1, f"{path}: holds arrays {list_names(names) or '(none)'}; {EXPECTED_ARRAYS}")
-    return schemes[0]
-
-
-def _concatenate_splits(arrays: dict[str, np.ndarray], path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns inputs and labels with the training rows first, and the row numbers of the test split."""
-    train, train_labels, test, test_labels = (arrays[name] for name in TRAIN_TEST_NAMES)
-    for part, inputs, labels in (("train", train, train_labels), ("test", test, test_labels)):
-        require(
-            inputs.ndim >= 1 and labels.ndim >= 1 and len(inputs) == len(labels),
-            f"{path}: x_{part} has shape {inputs.shape} and y_{part} {labels.shape}; expected equal numbers of rows",
-        )
-    for name, first, second in (("x", train, test), ("y", train_labels, test_labels)):
-        # Labels may differ in width of text or type of number; uint8 images would lose their range among floats.
-        kinds = first.dtype.kind + second.dtype.kind
-        compatible = name == "y" and (kinds in ("UU", "SS") or set(kinds) <= set("biuf"))
-        require(
-            first.shape[1:] == second.shape[1:] and (compatible or first.dtype == second.dtype),
-            f"{path}: {name}_train is {first.dtype} of shape {first.shape}, {name}_test {second.dtype} of "
-            f"{second.shape}; expected one dtype and one shape of example",
-        )
-    test_rows = np.arange(len(train), len(train) + len(test))
-    return np.concatenate([train, test]), np.concatenate([train_labels, test_labels]), test_rows
+    assert train is not None
+    notes = (f"arrays not used: {list_names(chosen.unused)}",) if chosen.unused else ()
+    return ArraySplits(source, train, validation, test, notes)
 
 
 def read_arrays(path: Path, select_names: Callable[[list[str]], Sequence[str]]) -> dict[str, np.ndarray]:
@@ -144,13 +114,22 @@ def _checked_size(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, pa
         except Exception:  # NumPy evaluates the header as a Python literal, which can fail in many ways
             valid = False
     require(valid, f"{path}: not an intact .npz file: {name} is no .npy array; {PLAIN_ARRAYS_HINT}")
-    require(not dtype.hasobject, f"{path}: {name} holds pickled objects, which can run code; {PLAIN_ARRAYS_HINT}")
+    reject_objects(dtype, f"{path}: {name}")
     announced = math.prod(shape) * dtype.itemsize
     require(
         announced == stored,
         f"{path}: not an intact .npz file: {name} announces {announced} bytes and holds {stored}; {REFETCH_HINT}",
     )
     return announced
+
+
+def reject_objects(dtype: np.dtype, location: str) -> None:
+    """Raises InputError for an array of Python objects."""
+    require(
+        not dtype.hasobject,
+        f"{location} holds pickled objects, which can run code and are not read; save labels as text, y.astype(str), "
+        "and examples as one array, numpy.stack(x)",
+    )
 
 
 def _read_values(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:

@@ -1,21 +1,21 @@
 """Loads a dataset by name, by `SCHEME:NAME`, or from a file or folder."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from aejax.config import DataConfig
 from aejax.config.validation import flag_name
+from aejax.data.array_files import ARRAY_SUFFIX, is_array_source, load_arrays
 from aejax.data.builtin import breast_cancer, digits, tabular, wine
 from aejax.data.dataset import Dataset
-from aejax.data.idx import find_idx_files, load_idx_folder
-from aejax.data.image_folder import load_image_folder, require_within
-from aejax.data.mnist import TFDS_PREPARERS, load_mnist
-from aejax.data.npz import load_npz
+from aejax.data.image_folder import load_image_folder
+from aejax.data.mnist import load_mnist
+from aejax.data.packages import require_package
 from aejax.data.parquet import load_parquet
 from aejax.data.stream.load import load_stream
 from aejax.data.tables import load_csv
-from aejax.data.tfds_dataset import load_tfds
 from aejax.errors import InputError, require, suggest_names
 
 DATA_DIR_VARIABLE = "AEJAX_DATA"
@@ -46,6 +46,10 @@ def mnist(config: DataConfig) -> Dataset:
 
 def tfds(name: str, config: DataConfig) -> Dataset:
     """Loads a TFDS set, see `load_tfds`; MNIST is prepared without TensorFlow."""
+    require_package("tensorflow_datasets", "tfds", f"--dataset tfds:{name}")
+    from aejax.data.tfds_dataset import load_tfds
+    from aejax.data.tfds_mnist import TFDS_PREPARERS
+
     return load_tfds(
         name,
         resolve_data_dir(config),
@@ -69,14 +73,16 @@ SCHEME_LOADERS: dict[str, Callable[[str, DataConfig], Dataset]] = {
 
 FILE_READERS: dict[str, Callable[[Path, DataConfig], Dataset]] = {
     ".csv": load_csv,
-    ".npz": load_npz,
+    ".npz": load_arrays,
     ".parquet": load_parquet,
 }
 TABLE_SUFFIXES = (".csv", ".parquet")
 TABLE_OPTIONS = ("test", "categorical", "missing", "drop_columns", "group_column", "unlabelled")
 TEXT_OPTIONS = ("header", "separator", "decimal")
+ARRAY_OPTIONS = ("test", "image_shape", "layout")
 OPTION_SCOPES = {
     **dict.fromkeys(TABLE_OPTIONS, "tables have"),
+    "test": "files and folders have",
     **dict.fromkeys(TEXT_OPTIONS, "tables of text (.csv, .tsv, .data, .txt) have"),
     **dict.fromkeys(("image_shape", "layout"), "arrays of images (.npz, .npy) have"),
 }
@@ -86,9 +92,9 @@ def load_dataset(config: DataConfig) -> Dataset:
     """Loads the dataset that `config.dataset` names.
 
     It is a name in `NAMED_DATASETS`, `SCHEME:NAME` with a scheme in `SCHEME_LOADERS`, a file with a suffix in
-    `FILE_READERS`, a folder with MNIST's IDX files, or a folder of images by class. The file or folder may be a
-    symbolic link; links inside a folder must stay inside it. With `config.stream` the result is a sample in memory,
-    see `load_stream`.
+    `FILE_READERS`, a folder of `.npy` files or of IDX files like MNIST's, or a folder of images by class. The file or
+    folder may be a symbolic link; links inside a folder must stay inside it. With `config.stream` the result is a
+    sample in memory, see `load_stream`.
 
     Raises:
         InputError: there is no such dataset, or it cannot be read or used.
@@ -106,26 +112,34 @@ def load_dataset(config: DataConfig) -> Dataset:
             _reject_options(config)
             return NAMED_DATASETS[config.dataset](config)
         path = expand_path(config.dataset)
-        return _load_folder(path, config) if path.is_dir() else _load_file(path, config)
+        if config.test is not None:
+            config = dataclasses.replace(config, test=_require_exists(expand_path(config.test)))
+        if is_array_source(path) and path.suffix.lower() not in FILE_READERS:
+            _reject_options(config, label_column=True, options=ARRAY_OPTIONS)
+            return load_arrays(path, config)
+        if path.is_dir():
+            _reject_options(config, image_size=True, options=("test",))
+            return load_image_folder(path, config.image_size, config.test)
+        return _load_file(path, config)
     except OSError as error:
         place = error.filename or config.dataset
         reason = error.strerror or type(error).__name__
         raise InputError(f"{place}: cannot be read ({reason}); check the file and its permissions") from error
 
 
-def _load_folder(path: Path, config: DataConfig) -> Dataset:
-    idx_files = find_idx_files(path)
-    _reject_options(config, image_size=not idx_files)
-    if not idx_files:
-        return load_image_folder(path, config.image_size)
-    for file in idx_files.values():
-        require_within(file, path)
-    return load_idx_folder(path, path.resolve().name)
+def _require_exists(path: Path) -> Path:
+    require(path.exists(), f"--test {path}: no such file or folder; expected one like --dataset's")
+    return path
 
 
 def _load_file(path: Path, config: DataConfig) -> Dataset:
     suffix = path.suffix.lower()
-    _reject_options(config, label_column=suffix in TABLE_SUFFIXES)
+    is_array = suffix == ARRAY_SUFFIX
+    _reject_options(
+        config,
+        label_column=is_array or suffix in TABLE_SUFFIXES,
+        options=ARRAY_OPTIONS if is_array else (),
+    )
     looks_like_path = suffix in FILE_READERS or path.parent != Path()
     require(path.exists() or looks_like_path, _unknown_dataset_message(config.dataset))
     require(path.exists(), f"--dataset {path}: no such file or folder; expected {_supported_datasets()}")
@@ -162,8 +176,8 @@ def _reject_options(
     )
     require(
         label_column or config.label_column is None,
-        f"--label-column {config.label_column}: {config.dataset} has no columns to choose from, only tables (.csv, "
-        ".parquet) and tfds: sets have; leave it out",
+        f"--label-column {config.label_column}: {config.dataset} has no columns to choose from, only tables, arrays "
+        "and tfds: sets have; leave it out",
     )
 
 
@@ -176,5 +190,6 @@ def _unknown_dataset_message(name: str) -> str:
 def _supported_datasets() -> str:
     return (
         f"{', '.join(NAMED_DATASETS)}, {' or '.join(f'{scheme}:NAME' for scheme in SCHEME_LOADERS)}, a path to a "
-        f"{' or '.join(FILE_READERS)} file, a folder with one folder of images per class, or one with MNIST's IDX files"
+        f"{' or '.join(FILE_READERS)} file, a folder with one folder of images per class, one with inputs.npy "
+        "and labels.npy, or one with IDX files like MNIST's"
     )

@@ -18,9 +18,10 @@ from rich.console import Console
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
-from aejax.data.mnist import load_mnist, prepare_mnist
+from aejax.data.mnist import load_mnist
 from aejax.data.registry import load_dataset, resolve_data_dir
 from aejax.data.stream.npy import INPUTS_FILE, LABELS_FILE
+from aejax.data.tfds_mnist import prepare_mnist
 from aejax.errors import require
 from aejax.experiments.environment import describe_environment, usable_cores
 from aejax.experiments.experiment import prepare_experiment

@@ -12,10 +12,10 @@ import pytest
 from expected_errors import error_message
 
 from aejax.config import DataConfig
-from aejax.data import memory, mnist
+from aejax.data import memory, tfds_mnist
 from aejax.data.label_encoding import MAX_LABEL_LENGTH
-from aejax.data.mnist import _read_cache, _write_cache
 from aejax.data.registry import load_dataset
+from aejax.data.tfds_mnist import _read_cache, _write_cache
 from aejax.errors import InputError
 from tests.robustness.reader_samples import (
     idx_samples,
@@ -237,7 +237,7 @@ def test_fortran_order_and_byte_order_do_not_change_values(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"PK", npz_bytes({"inputs": npy_bytes(X)}), npz_bytes(dict.fromkeys(mnist.CACHE_ARRAYS, b"no"))],
+    [b"", b"PK", npz_bytes({"inputs": npy_bytes(X)}), npz_bytes(dict.fromkeys(tfds_mnist.CACHE_ARRAYS, b"no"))],
     ids=len,
 )
 def test_a_damaged_mnist_cache_is_ignored(tmp_path, content):

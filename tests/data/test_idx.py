@@ -7,7 +7,9 @@ import pytest
 from expected_errors import error_message
 from idx_files import IMAGES, LABELS, PARTS, idx_bytes, write_folder
 
+from aejax.config import DataConfig
 from aejax.data.idx import IDX_DTYPES, load_idx_folder, read_idx
+from aejax.data.registry import load_dataset
 
 
 @pytest.mark.parametrize("code", IDX_DTYPES)
@@ -86,3 +88,56 @@ def test_mismatched_idx_files_are_rejected(tmp_path, replaced, mentioned):
     message = error_message(load_idx_folder, write_folder(tmp_path, replaced), "small")
     assert message.startswith(str(tmp_path))
     assert mentioned in message
+
+
+@pytest.mark.parametrize("below", ["raw", "gzip", "MNIST/raw", "Small/raw"])
+def test_the_folders_of_torchvision_are_entered(tmp_path, below):
+    (tmp_path / below).mkdir(parents=True)
+    expected = load_idx_folder(write_folder(tmp_path / below), "x").sha256
+    dataset = load_dataset(DataConfig(dataset=str(tmp_path)))
+    assert dataset.sha256 == expected
+    assert dataset.name == {"MNIST/raw": "MNIST", "Small/raw": "Small"}.get(below, tmp_path.name)
+
+
+def test_prefixes_name_the_sets_of_one_folder(tmp_path):
+    folder = tmp_path / "EMNIST" / "gzip"
+    folder.mkdir(parents=True)
+    for prefix in ("emnist-digits", "emnist-letters"):
+        for name, content in PARTS.items():
+            name = name.replace("t10k", "test")
+            (folder / f"{prefix}-{name}.gz").write_bytes(gzip.compress(content))
+    message = error_message(load_dataset, DataConfig(dataset=str(folder)))
+    assert f"{folder}/emnist-digits, {folder}/emnist-letters" in message
+    dataset = load_dataset(DataConfig(dataset=str(folder / "emnist-letters")))
+    assert dataset.name == "emnist-letters"
+    np.testing.assert_array_equal(dataset.inputs, IMAGES[..., None])
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(14, 20))
+    assert any("EMNIST stores images with rows and columns exchanged" in note for note in dataset.description.notes)
+
+
+def test_two_sets_of_torchvision_are_listed(tmp_path):
+    for name in ("FashionMNIST", "MNIST"):
+        (tmp_path / name / "raw").mkdir(parents=True)
+        write_folder(tmp_path / name / "raw")
+    message = error_message(load_dataset, DataConfig(dataset=str(tmp_path)))
+    assert (
+        f"2 sets in MNIST's format; give one of them as --dataset: {tmp_path}/FashionMNIST, {tmp_path}/MNIST" in message
+    )
+
+
+def test_training_files_alone_are_read_with_a_note_and_test_files_alone_rejected(tmp_path):
+    none = dict.fromkeys(("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"))
+    dataset = load_idx_folder(write_folder(tmp_path, none), "small")
+    np.testing.assert_array_equal(dataset.inputs, IMAGES[:14, ..., None])
+    assert dataset.test_rows is None
+    assert dataset.description.notes[0] == "no test files: test rows are drawn from the training files"
+    for path in tmp_path.iterdir():
+        path.rename(path.with_name(path.name.replace("train", "t10k")))
+    assert "no file train-images-idx3-ubyte" in error_message(load_idx_folder, tmp_path, "small")
+
+
+def test_compressed_files_are_preferred(tmp_path):
+    write_folder(tmp_path)
+    other = idx_bytes(255 - IMAGES[:14])
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(other))
+    np.testing.assert_array_equal(load_idx_folder(tmp_path, "small").inputs[:14, ..., 0], 255 - IMAGES[:14])

@@ -146,20 +146,25 @@ def picture(path: str, *size: int, mode: str = "L"):
 
 
 FAULTS = {
-    "a file next to the classes": (write, put("README.md", b"hello"), "{}/README.md: not in a class"),
+    "a file next to the classes": (write, put("more.tar", b"hello"), "{}/more.tar: not in a class"),
     "an image next to the classes": (write, picture("0.png", 5, 6), "{}/0.png: not in a class"),
-    "a note among the images": (write, put("ant/notes.txt", b"hello"), "{}/ant/notes.txt: not named as a PNG or JPEG"),
-    "another format": (write, put("ant/0.gif", b"GIF89a"), "{}/ant/0.gif: not named as a PNG or JPEG"),
+    "a note among the images": (write, put("ant/notes.txt", b"hello"), "{}/ant/notes.txt: not named as an image (.png"),
+    "another format": (write, put("ant/0.heic", b"ftypheic"), "{}/ant/0.heic: not named as an image (.png"),
     "a folder in a class": (write, put("ant/more"), "{}/ant/more: a folder inside class 'ant'"),
     "a folder called as an image": (write, put("ant/x.png"), "{}/ant/x.png: a folder inside class 'ant'"),
     "a pipe called as an image": (write, lambda root: os.mkfifo(root / "ant" / "x.png"), "{}/ant/x.png: not named as"),
     "an empty class": (write, put("dog"), "{}/dog: no images of this class"),
     "a class of hidden files": (write, put("dog/.x.png", b""), "{}/dog: no images of this class"),
     "an empty test class": (write_parts, put("test/dog"), "{}/test/dog: no images of this class"),
-    "a class only in the test": (write_parts, drop("train/bee"), "class 'bee' is in test/ and not in train/"),
+    "a class only in the test": (
+        write_parts,
+        drop("train/bee"),
+        "class 'bee' is in test/ and not among the",
+    ),
     "an empty test": (write_parts, lambda root: [drop("test")(root), put("test")(root)], "{}/test: holds no folders"),
-    "a third part": (write_parts, put("val/ant/0.png", b""), "{}/val: next to train/ and test/"),
-    "classes in train alone": (write_parts, drop("test"), "{}/train/ant: a folder inside class 'train'"),
+    "a third part": (write_parts, put("extra/ant/0.png", b""), "{}/extra: next to test/ and train/"),
+    "two training splits": (write_parts, put("Training/ant/0.png", b""), "for one split; take one out"),
+    "a pipe next to the classes": (write, lambda root: os.mkfifo(root / "README"), "{}/README: not in a class"),
     "one class": (write, lambda root: [drop("bee")(root), drop("cat 10")(root)], "every label is 'ant'"),
     "a class of two": (write, lambda root: [drop("ant")(root), picture_twice(root)], "class 'ant' has 2 training rows"),
     "an unprintable class": (write, put("a\nb/0.png", b""), "class 'a\\nb' has an unprintable name"),
@@ -167,7 +172,7 @@ FAULTS = {
     "a linked class": (write, link("dog", "/etc"), "{}/dog: a link out of {}"),
     "a link to nothing": (write, link("ant/x.png", "{}/none.png"), "{}/ant/x.png: a link to nothing"),
     "a link to itself": (write, link("ant/x.png", "x.png"), "{}/ant/x.png: a link to nothing"),
-    "an empty image": (write, put("bee/0.png", b""), "{}/bee/0.png: not an intact PNG or JPEG"),
+    "an empty image": (write, put("bee/0.png", b""), "{}/bee/0.png: not an intact PNG, JPEG, "),
     "a truncated image": (write, cut("bee/0001.png", 60), "{}/bee/0001.png: damaged"),
     "another size": (write, picture("cat 10/x.png", 7, 6), "{}/ant/0000.png has 5 x 6 pixels"),
     "another size, the other image": (write, picture("cat 10/x.png", 7, 6), "{}/cat 10/x.png 7 x 6; give --image-size"),
@@ -209,3 +214,79 @@ def test_an_unreadable_image_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "open", denied)
     with pytest.raises(InputError, match=r"0007\.png: cannot be read \(Permission denied\)"):
         load_image_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"), [("training", "testing"), ("Training", "Test"), ("TRAIN", "TEST"), ("train", "val")]
+)
+def test_splits_have_the_names_that_people_use(tmp_path, train, test):
+    expected = load_image_folder(write_parts(tmp_path / "a"))
+    (write_parts(tmp_path / "b") / "train").rename(tmp_path / "b" / train)
+    (tmp_path / "b" / "test").rename(tmp_path / "b" / test)
+    dataset = load_image_folder(tmp_path / "b")
+    assert dataset.sha256 == expected.sha256
+    assert dataset.description.notes == (("no folder named test: val/ is the test set",) if test == "val" else ())
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "Validation"])
+def test_validation_images_join_the_training_images(tmp_path, name):
+    write(tmp_path / "train", IMAGES[:12], LABELS[:12])
+    write(tmp_path / name, IMAGES[12:18], LABELS[12:18], first=12)
+    write(tmp_path / "test", IMAGES[18:], LABELS[18:])
+    dataset = load_image_folder(tmp_path)
+    np.testing.assert_array_equal(dataset.inputs[:18], by_class(IMAGES[:18], LABELS[:18]))
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(18, 24))
+    assert dataset.description.notes == (f"the 6 images in {name}/ join the training rows",)
+
+
+def test_wrapping_folders_are_entered_and_documents_ignored_with_a_note(tmp_path):
+    write_parts(tmp_path / "archive" / "insects")
+    (tmp_path / "archive" / "LICENSE").write_text("free")
+    (tmp_path / "archive" / "insects" / "README.md").write_text("free")
+    dataset = load_image_folder(tmp_path)
+    assert dataset.sha256 == load_image_folder(tmp_path / "archive" / "insects").sha256
+    assert dataset.description.notes == (
+        "classes are read from archive/insects/, the only folder",
+        "ignored: README.md",
+    )
+
+
+def test_classes_in_train_alone_have_no_official_test(tmp_path):
+    shutil.rmtree(write_parts(tmp_path) / "test")
+    dataset = load_image_folder(tmp_path)
+    assert (dataset.n_examples, dataset.class_names, dataset.test_rows) == (18, CLASSES, None)
+    assert dataset.description.notes == ("classes are read from train/, the only folder",)
+
+
+def test_a_second_folder_gives_the_test_rows(tmp_path):
+    expected = load_image_folder(write_parts(tmp_path))
+    config = DataConfig(dataset=str(tmp_path / "train"), test=tmp_path / "test")
+    dataset = load_dataset(config)
+    assert dataset.sha256 == expected.sha256
+    assert dataset.description.label_source == "names of folders"
+    assert dataset.description.layout == "images 6x5x1, channels last"
+    assert dataset.description.notes == (f"test images from {tmp_path / 'test'}",)
+    whole = DataConfig(dataset=str(tmp_path), test=tmp_path / "test")
+    assert "holds an official test split already" in error_message(load_dataset, whole)
+    shutil.rmtree(tmp_path / "train" / "bee")
+    assert "class 'bee' is in" in error_message(load_dataset, config)
+    missing = DataConfig(dataset=str(tmp_path / "train"), test=tmp_path / "none")
+    assert f"--test {tmp_path / 'none'}: no such file" in error_message(load_dataset, missing)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".tif", ".TIFF", ".webp", ".gif", ".ppm", ".pgm"])
+def test_formats_by_suffix(tmp_path, suffix):
+    if suffix == ".webp":
+        for label, name in enumerate(CLASSES):
+            (tmp_path / name).mkdir(parents=True)
+            for row in np.flatnonzero(label == LABELS):
+                Image.fromarray(IMAGES[row]).save(tmp_path / name / f"{row:04}.webp", lossless=True)
+        expected = np.repeat(by_class(IMAGES, LABELS), 3, axis=-1)  # WebP has no grayscale
+    else:
+        for row, (image, label) in enumerate(zip(IMAGES, LABELS, strict=True)):
+            (tmp_path / CLASSES[label]).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(tmp_path / CLASSES[label] / f"{row:04}{suffix}")
+        expected = by_class(IMAGES, LABELS)
+    dataset = load_image_folder(tmp_path)
+    np.testing.assert_array_equal(dataset.inputs, expected)
+    assert dataset.description.notes == (("GIF: the first frame of each",) if suffix == ".gif" else ())

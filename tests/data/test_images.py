@@ -10,7 +10,8 @@ from expected_errors import error_message
 from PIL import Image, ImageOps
 
 from aejax.data import images, memory
-from aejax.data.images import EXIF_TRANSPOSES, IMAGES_PER_TASK, ORIENTATION_TAG, EncodedImage, decode_images
+from aejax.data.image_formats import EXIF_TRANSPOSES, ORIENTATION_TAG
+from aejax.data.images import IMAGES_PER_TASK, EncodedImage, decode_images
 from aejax.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -58,8 +59,29 @@ def test_jpeg_decodes_as_in_pillow():
 
 
 def test_other_formats_are_rejected():
-    assert "not an intact PNG or JPEG" in decode_error(encoded(GREY, "TIFF"))
-    assert "not an intact PNG or JPEG" in decode_error(encoded(GREY, "GIF"))
+    assert "not an intact PNG, JPEG, WebP" in decode_error(encoded(GREY, "SGI"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP", "TIFF", "PPM"])
+def test_lossless_formats_decode_exactly(kind):
+    options = {"lossless": True} if kind == "WEBP" else {}
+    np.testing.assert_array_equal(decoded(encoded(COLOUR, kind, **options))[0], COLOUR)
+
+
+def test_the_first_frame_of_a_gif_is_used():
+    frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
+    content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    np.testing.assert_array_equal(decoded(content)[0], GREY[..., None])
+
+
+@pytest.mark.parametrize("orientation", [1, *EXIF_TRANSPOSES])
+def test_tiff_orientation_is_applied_once(orientation):
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = orientation
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(encoded(COLOUR, "JPEG", exif=exif))))
+    assert decoded(encoded(COLOUR, "TIFF", exif=exif))[0].shape == np.asarray(upright).shape
+    with Image.open(io.BytesIO(encoded(COLOUR, "TIFF", exif=exif))) as image:
+        np.testing.assert_array_equal(decoded(encoded(COLOUR, "TIFF", exif=exif))[0], np.asarray(image))
 
 
 def test_order_is_kept_across_threads():
@@ -131,6 +153,20 @@ def test_the_first_picture_of_a_multi_picture_jpeg_is_used():
             "holds 2 frames",
             id="an animation",
         ),
+        pytest.param(encoded(GREY.astype(np.uint16), "TIFF"), "16 bits", id="16-bit TIFF"),
+        pytest.param(encoded(GREY.astype(np.float32), "TIFF"), "16 bits a channel or more", id="float TIFF"),
+        pytest.param(b"P6\n5 6\n65535\n" + bytes(180), "16 bits", id="16-bit PPM"),
+        pytest.param(
+            encoded(Image.fromarray(GREY), "TIFF", save_all=True, append_images=[Image.fromarray(GREY)]),
+            "holds 2 frames",
+            id="pages",
+        ),
+        pytest.param(
+            encoded(Image.fromarray(GREY), "WEBP", save_all=True, append_images=[Image.fromarray(255 - GREY)]),
+            "holds 2 frames",
+            id="a WebP animation",
+        ),
+        pytest.param(encoded(COLOUR, "BMP")[:-9], "damaged", id="a truncated BMP"),
         pytest.param(b"", "not an intact", id="empty"),
         pytest.param(b"label,x\n", "not an intact", id="text"),
         pytest.param(raw_png(8, 0, b"", (60_000, 60_000)), "Pillow's limit", id="a decompression bomb"),

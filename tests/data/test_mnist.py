@@ -13,8 +13,9 @@ import pytest
 from expected_errors import error_message
 from idx_files import PARTS, write_folder
 
-from aejax.data import mnist
-from aejax.data.mnist import ORIGINAL_SHA256, load_mnist, prepare_mnist
+from aejax.data import tfds_mnist
+from aejax.data.mnist import ORIGINAL_SHA256, load_mnist
+from aejax.data.tfds_mnist import prepare_mnist
 
 
 def test_other_data_in_mnist_format_is_not_mnist(tmp_path):
@@ -52,7 +53,7 @@ def test_a_failed_download_explains_the_offline_route(tmp_path, monkeypatch, cap
 
 
 def test_original_files_are_read_directly(mnist_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(mnist, "prepare_mnist", lambda *args: pytest.fail("prepared by TFDS"))
+    monkeypatch.setattr(tfds_mnist, "prepare_mnist", lambda *args: pytest.fail("prepared by TFDS"))
     packed = load_mnist(mnist_folder)
     (tmp_path / "mnist").mkdir()
     for name in PARTS:
@@ -117,12 +118,12 @@ def test_tfds_and_idx_routes_give_the_same_examples(mnist_folder, prepared, capf
 def test_the_cache_is_used_and_replaced_when_damaged(prepared, monkeypatch):
     dataset = load_mnist(prepared)
     cache = prepared / "mnist" / "decoded-3.0.1.npz"
-    monkeypatch.setattr(mnist, "read_prepared", lambda *args: pytest.fail("decoded again"))
+    monkeypatch.setattr(tfds_mnist, "read_prepared", lambda *args: pytest.fail("decoded again"))
     assert load_mnist(prepared).sha256 == dataset.sha256
     content = bytearray(cache.read_bytes())
     content[len(content) // 2] ^= 1
     cache.write_bytes(content)
-    monkeypatch.setattr(mnist, "read_prepared", lambda *args: dataset)
+    monkeypatch.setattr(tfds_mnist, "read_prepared", lambda *args: dataset)
     assert load_mnist(prepared).sha256 == dataset.sha256
     assert cache.read_bytes() != content
     assert [path.name for path in cache.parent.iterdir() if "tmp" in path.name] == []

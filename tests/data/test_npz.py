@@ -7,7 +7,7 @@ import pytest
 from expected_errors import error_message
 
 from aejax.config import DataConfig
-from aejax.data.npz import load_npz
+from aejax.data.array_files import load_arrays
 
 IMAGES = np.arange(12 * 4 * 4, dtype=np.uint8).reshape(12, 4, 4)
 LABELS = np.arange(12) % 2
@@ -20,14 +20,14 @@ def npz(tmp_path, **arrays):
 
 
 def npz_error(path) -> str:
-    message = error_message(load_npz, path, DataConfig())
+    message = error_message(load_arrays, path, DataConfig())
     assert message.startswith(str(path))
     return message
 
 
 @pytest.mark.parametrize("names", [("x", "y"), ("X", "y"), ("inputs", "labels")])
 def test_pairs_are_read_under_each_naming(tmp_path, names):
-    dataset = load_npz(npz(tmp_path, **dict(zip(names, (IMAGES, LABELS), strict=True)), extra=LABELS), DataConfig())
+    dataset = load_arrays(npz(tmp_path, **dict(zip(names, (IMAGES, LABELS), strict=True)), extra=LABELS), DataConfig())
     assert (dataset.name, dataset.value_range, dataset.test_rows) == ("set", (0, 255), None)
     np.testing.assert_array_equal(dataset.inputs, IMAGES[..., None])
     np.testing.assert_array_equal(dataset.labels, LABELS)
@@ -35,7 +35,7 @@ def test_pairs_are_read_under_each_naming(tmp_path, names):
 
 def test_keras_names_give_the_official_test_split(tmp_path):
     path = npz(tmp_path, x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:3] + 1, y_test=LABELS[:3])
-    dataset = load_npz(path, DataConfig())
+    dataset = load_arrays(path, DataConfig())
     np.testing.assert_array_equal(dataset.inputs[dataset.test_rows], IMAGES[:3, ..., None] + 1)
     np.testing.assert_array_equal(np.delete(dataset.inputs, dataset.test_rows, axis=0), IMAGES[..., None])
 
@@ -46,11 +46,12 @@ def test_keras_names_give_the_official_test_split(tmp_path):
         pytest.param(np.zeros((12, 4, 5, 3), np.uint8), (4, 5, 3), (0, 255), id="colour"),
         pytest.param(np.zeros((12, 6), np.uint8), (6,), None, id="a table of bytes"),
         pytest.param(np.zeros((12, 6)), (6,), None, id="a table of floats"),
-        pytest.param(np.zeros((12, 4, 5)), (4, 5), None, id="floats are not taken for an image"),
+        pytest.param(np.zeros((12, 4, 5)), (4, 5, 1), None, id="floats of three axes"),
+        pytest.param(np.zeros((12, 2, 3, 4, 5)), (2, 3, 4, 5), None, id="volumes"),
     ],
 )
-def test_only_grayscale_images_gain_a_channel(tmp_path, inputs, shape, value_range):
-    dataset = load_npz(npz(tmp_path, x=inputs, y=LABELS), DataConfig())
+def test_examples_of_two_axes_gain_a_channel(tmp_path, inputs, shape, value_range):
+    dataset = load_arrays(npz(tmp_path, x=inputs, y=LABELS), DataConfig())
     assert (dataset.example_shape, dataset.value_range) == (shape, value_range)
 
 

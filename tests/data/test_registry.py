@@ -104,7 +104,7 @@ def test_an_unsupported_suffix_is_reported_with_the_supported_ones(tmp_path, fil
 def test_an_empty_folder_is_rejected_with_both_layouts(tmp_path):
     message = load_error(tmp_path)
     assert message.startswith(str(tmp_path))
-    assert "one folder of PNG or JPEG images for each class" in message
+    assert "one folder of images (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM) for each class" in message
     assert "train-images-idx3-ubyte" in message
 
 

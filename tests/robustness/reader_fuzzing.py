@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, Phase
 
 from aejax.config import CompareConfig, DataConfig, from_dict, to_dict
 from aejax.config.sweep_axes import parse_axes
+from aejax.data.array_files import load_arrays
 from aejax.data.idx import load_idx_folder
 from aejax.data.image_folder import load_image_folder
-from aejax.data.npz import load_npz
 from aejax.data.parquet import load_parquet
 from aejax.data.tables import load_csv
 from aejax.errors import InputError
@@ -70,7 +70,7 @@ def read_checkpoint(path: Path) -> object:
 
 
 READERS: dict[str, Reader] = {
-    "npz": Reader(reader_samples.npz_samples, lambda path: load_npz(path, DataConfig())),
+    "npz": Reader(reader_samples.npz_samples, lambda path: load_arrays(path, DataConfig())),
     "csv": Reader(reader_samples.csv_samples, lambda path: load_csv(path, DataConfig())),
     "parquet": Reader(reader_samples.parquet_samples, lambda path: load_parquet(path, DataConfig())),
     "idx": Reader(reader_samples.idx_samples, lambda path: load_idx_folder(path.parent, "idx")),

@@ -55,12 +55,12 @@ class ImageFolderSource:
 
 
 def open_image_folder(root: Path, image_size: int | None) -> tuple[ImageFolderSource, ImageFolderSource | None]:
-    """Returns the training images and, where `root` holds `train/` and `test/`, the official test images.
+    """Returns the training images and, where `root` holds them, the official test images.
 
     Raises:
         InputError: as `load_image_folder`.
     """
-    splits = list_labelled_images(root)
+    splits = list_labelled_images(root)[:2]
     name, class_names = root.resolve().name, tuple(sorted(set(splits[0].labels)))
     encoded_images = [EncodedImage(str(path), path) for images in splits for path in images.paths]
     header = read_common_header(encoded_images, str(root), image_size)

@@ -4,12 +4,11 @@ from pathlib import Path
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
-from aejax.data.mnist import TFDS_PREPARERS
+from aejax.data.packages import require_package
 from aejax.data.stream.holdout import hold_out_sample
 from aejax.data.stream.image_folder import open_image_folder
 from aejax.data.stream.npy import INPUTS_FILE, NpySource
 from aejax.data.stream.source import DataSource
-from aejax.data.stream.tfds import open_tfds
 from aejax.errors import require
 
 STREAMABLE = (
@@ -37,6 +36,10 @@ def _open_source(config: DataConfig, path: Path, data_dir: Path | None) -> tuple
     """Returns the training examples and, where there are any, the official test examples."""
     name = "tfds:mnist" if config.dataset == "mnist" else config.dataset
     if name.startswith("tfds:"):
+        require_package("tensorflow_datasets", "tfds", f"--dataset {config.dataset}: with --stream")
+        from aejax.data.stream.tfds import open_tfds
+        from aejax.data.tfds_mnist import TFDS_PREPARERS
+
         return open_tfds(
             name.removeprefix("tfds:"),
             data_dir,

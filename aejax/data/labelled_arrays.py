@@ -1,0 +1,124 @@
+"""Makes a `Dataset` of arrays with labels and official splits, and records how they were understood."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Shaped
+
+from aejax.config import DataConfig
+from aejax.data.dataset import Dataset, make_dataset
+from aejax.data.description import DataDescription
+from aejax.data.image_layout import arrange_images
+from aejax.data.label_forms import flatten_labels
+from aejax.data.memory import require_host_memory
+from aejax.errors import InputError, require
+
+
+class LabelledArrays(NamedTuple):
+    """Inputs and labels of one split as a file holds them."""
+
+    inputs: Shaped[np.ndarray, "n ..."]
+    labels: Shaped[np.ndarray, "n ..."]
+    names: tuple[str, str]  # of the two arrays, for messages
+
+
+class ArraySplits(NamedTuple):
+    """What a file or folder of arrays holds."""
+
+    source: str  # for messages
+    train: LabelledArrays
+    validation: LabelledArrays | None = None
+    test: LabelledArrays | None = None
+    notes: tuple[str, ...] = ()
+
+
+def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> Dataset:
+    """Returns the training rows, then the validation rows, then the official test rows as one dataset.
+
+    Args:
+        splits: the arrays.
+        config: `layout` and `image_shape` are used.
+        name: the dataset's name in results.
+
+    Raises:
+        InputError: arrays do not match, or cannot be understood.
+    """
+    parts = [part for part in (splits.train, splits.validation, splits.test) if part]
+    for part in parts:
+        _require_equal_lengths(part, splits.source)
+    flat = [flatten_labels(part.labels, f"{splits.source}: {part.names[1]}") for part in parts]
+    sizes = [len(part.inputs) for part in parts]
+    require_host_memory(sum(part.inputs.nbytes for part in parts[1:]), f"{splits.source}: all splits together")
+    labels = _concatenate([labels for labels, _ in flat], [part.names[1] for part in parts], splits.source, "biuf")
+    # uint8 images would lose their range among floats.
+    inputs = _concatenate([part.inputs for part in parts], [part.names[0] for part in parts], splits.source, "f")
+    images = arrange_images(inputs, config.layout, config.image_shape, splits.source)
+    notes = [*splits.notes, *images.notes, *dict.fromkeys(note for _, note in flat if note)]
+    if splits.validation:
+        notes.append(f"the {len(splits.validation.labels)} validation rows join the training rows")
+    n = sum(sizes)
+    dataset = make_dataset(
+        name,
+        images.inputs,
+        labels,
+        source=splits.source,
+        value_range=images.value_range,
+        test_rows=np.arange(n - sizes[-1], n) if splits.test else None,
+    )
+    return describe(dataset, f"array {splits.train.names[1]!r}", images.layout, notes)
+
+
+def describe(dataset: Dataset, label_source: str, layout: str, notes: Sequence[str] = ()) -> Dataset:
+    """Returns the dataset with a description, to which `make_dataset` may have added notes and warnings."""
+    made = dataset.description
+    description = DataDescription(
+        label_source=label_source, layout=layout, notes=(*notes, *made.notes), warnings=made.warnings
+    )
+    return dataclasses.replace(dataset, description=description)
+
+
+def add_test_file(splits: ArraySplits, other: ArraySplits) -> ArraySplits:
+    """Returns `splits` with the rows of another file (`--test`) as the official test rows.
+
+    The other file may name its only pair as it likes; of several splits its test split is taken.
+    """
+    require(
+        splits.test is None,
+        f"--test {other.source}: {splits.source} holds an official test split already; leave --test out",
+    )
+    require(
+        other.validation is None,
+        f"--test {other.source}: holds a validation split, too; give a file with the test rows alone",
+    )
+    test = other.test or other.train
+    notes = (f"test rows from {other.source}", *other.notes)
+    return splits._replace(test=test, notes=(*splits.notes, *notes))
+
+
+def _require_equal_lengths(part: LabelledArrays, source: str) -> None:
+    (input_name, label_name), inputs, labels = part.names, part.inputs, part.labels
+    require(
+        inputs.ndim >= 1 and labels.ndim >= 1 and len(inputs) == len(labels),
+        f"{source}: {input_name} has shape {inputs.shape} and {label_name} {labels.shape}; expected equal numbers of "
+        f"rows: {_count(inputs)} rows of inputs and {_count(labels)} labels",
+    )
+
+
+def _count(array: np.ndarray) -> int:
+    return len(array) if array.ndim else 0
+
+
+def _concatenate(arrays: list[np.ndarray], names: list[str], source: str, mixable: str) -> np.ndarray:
+    """Returns all splits in one array; dtypes may differ among the kinds in `mixable` and in the width of text."""
+    first = arrays[0]
+    kinds = set(mixable) if first.dtype.kind in mixable else {first.dtype.kind} & set("SU")
+    for array, name in zip(arrays[1:], names[1:], strict=True):
+        compatible = {array.dtype.kind, first.dtype.kind} <= kinds or array.dtype == first.dtype
+        if array.shape[1:] != first.shape[1:] or not compatible:
+            raise InputError(
+                f"{source}: {names[0]} is {first.dtype} of shape {first.shape}, {name} {array.dtype} of {array.shape}; "
+                "expected one dtype and one shape of example"
+            )
+    return first if len(arrays) == 1 else np.concatenate(arrays)

@@ -1,0 +1,53 @@
+"""Reads folders of `.npy` files into memory: `X.npy` with `y.npy`, or other names that `choose_arrays` knows."""
+
+from pathlib import Path
+
+import numpy as np
+
+from aejax.data.array_names import choose_arrays
+from aejax.data.labelled_arrays import ArraySplits
+from aejax.data.links import require_within
+from aejax.data.memory import require_host_memory
+from aejax.data.npz import HEADER_READERS, NPY_SUFFIX, PLAIN_ARRAYS_HINT, reject_objects, splits_of
+from aejax.errors import InputError, require, summarize_error
+
+
+def find_npy_files(folder: Path) -> dict[str, Path]:
+    """Returns the `.npy` files of a folder by name without suffix."""
+    paths = sorted(path for path in folder.glob(f"*{NPY_SUFFIX}") if path.name[0] != ".")
+    return {path.stem: path for path in paths if path.is_file()}
+
+
+def read_npy_folder(folder: Path, label_array: str | None = None) -> ArraySplits:
+    """Returns the inputs, labels and splits of a folder of `.npy` files.
+
+    Raises:
+        InputError: a file is damaged, holds objects, is a link out of the folder, or memory cannot hold the arrays.
+    """
+    files = find_npy_files(folder)
+    chosen = choose_arrays(list(files), str(folder), label_array)
+    arrays = {}
+    for name in (name for pair in chosen.pairs for name in pair):
+        require_within(files[name], folder)
+        arrays[name] = _read_npy(files[name])
+    return splits_of(arrays, chosen, str(folder))
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    """Returns the array of a file after holding its size against the file's and against memory."""
+    try:
+        with path.open("rb") as file:
+            _, _, dtype = HEADER_READERS[np.lib.format.read_magic(file)](file)
+        reject_objects(dtype, f"{path}:")
+        mapped = np.lib.format.open_memmap(path, mode="r")
+    except InputError:
+        raise
+    except OSError:
+        raise
+    except Exception as error:  # NumPy evaluates the header as a Python literal, which can fail in many ways
+        raise InputError(
+            f"{path}: not an intact .npy file ({summarize_error(error, 100)}); {PLAIN_ARRAYS_HINT}"
+        ) from error
+    require(mapped.dtype.kind in "biufUS", f"{path}: holds {mapped.dtype}; {PLAIN_ARRAYS_HINT}")
+    require_host_memory(mapped.nbytes, f"{path}: values of shape {mapped.shape}")
+    return np.array(mapped)

@@ -1,0 +1,19 @@
+"""Optional packages, which are imported only by what needs them."""
+
+import importlib.util
+
+from aejax.errors import require
+
+
+def require_package(module: str, extra: str, needed_by: str) -> None:
+    """Raises InputError if a module of one of aejax's extras is not installed.
+
+    Args:
+        module: the name under which it is imported.
+        extra: the extra of `aejax` that installs it.
+        needed_by: the flag and value that need it.
+    """
+    require(
+        importlib.util.find_spec(module) is not None,
+        f"{needed_by}: needs the package {module}, which is not installed; pip install 'aejax[{extra}]'",
+    )

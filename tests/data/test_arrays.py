@@ -1,0 +1,194 @@
+"""Arrays are understood as NumPy would arrange them by hand, and what was understood is in the description."""
+
+import itertools
+
+import numpy as np
+import pytest
+from expected_errors import error_message
+
+from aejax.config import DataConfig
+from aejax.data.array_names import INPUT_LABEL_NAMES, SPLIT_NAMES
+from aejax.data.dataset import Dataset
+from aejax.data.registry import load_dataset
+
+RNG = np.random.default_rng(0)
+N = 24
+COLOUR = RNG.integers(0, 256, (N, 8, 9, 3), dtype=np.uint8)
+ROWS = RNG.normal(size=(N, 5))
+LABELS = np.arange(N) % 3
+
+
+def save(path, **arrays):
+    np.savez(path / "set.npz", **arrays)
+    return path / "set.npz"
+
+
+def load(path, **options) -> Dataset:
+    return load_dataset(DataConfig(dataset=str(path), **options))
+
+
+def load_error(path, **options) -> str:
+    return error_message(load, path, **options)
+
+
+@pytest.mark.parametrize("pair", INPUT_LABEL_NAMES)
+def test_every_pair_of_names_is_read_alone_and_by_splits(tmp_path, pair):
+    inputs, labels = pair
+    dataset = load(save(tmp_path, **{inputs: ROWS, labels: LABELS}))
+    np.testing.assert_array_equal(dataset.inputs, ROWS.astype(np.float32))
+    assert dataset.description.label_source == f"array {labels!r}"
+    for pattern, train, test in itertools.product(("{0}_{1}", "{1}_{0}", "{1}{0}"), SPLIT_NAMES["train"], ("test",)):
+        names = {
+            pattern.format(name, part): array
+            for part, rows in ((train, slice(0, 18)), (test, slice(18, None)))
+            for name, array in ((inputs, ROWS[rows]), (labels.upper(), LABELS[rows]))
+        }
+        dataset = load(save(tmp_path, **names))
+        np.testing.assert_array_equal(dataset.inputs, ROWS.astype(np.float32))
+        np.testing.assert_array_equal(dataset.test_rows, np.arange(18, N))
+
+
+def test_validation_rows_join_the_training_rows_as_in_medmnist(tmp_path):
+    parts = {"train": slice(0, 12), "val": slice(12, 18), "test": slice(18, None)}
+    arrays = {f"{part}_images": COLOUR[rows] for part, rows in parts.items()}
+    arrays |= {f"{part}_labels": LABELS[rows, None] for part, rows in parts.items()}
+    dataset = load(save(tmp_path, **arrays))
+    np.testing.assert_array_equal(dataset.inputs, COLOUR)
+    np.testing.assert_array_equal(dataset.labels, LABELS)
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(18, N))
+    assert "the 6 validation rows join the training rows" in dataset.description.notes
+
+
+def test_arrays_that_are_not_used_are_listed(tmp_path):
+    path = save(tmp_path, x=ROWS, y=LABELS, latents=ROWS, names=LABELS.astype(str))
+    assert "arrays not used: latents, names" in load(path).description.notes
+    chosen = load(path, label_column="names")
+    assert chosen.class_names == ("0", "1", "2")
+    assert chosen.description.label_source == "array 'names'"
+    assert "no array named --label-column none" in load_error(path, label_column="none")
+
+
+def test_channels_first_is_recognised_and_said(tmp_path):
+    for images in (COLOUR, COLOUR[..., :1], COLOUR / 255):
+        dataset = load(save(tmp_path, x=np.moveaxis(images, -1, 1), y=LABELS))
+        np.testing.assert_array_equal(dataset.inputs, images.astype(dataset.inputs.dtype))
+        assert dataset.description.layout == f"images 8x9x{images.shape[-1]}, channels last (stored first)"
+        assert any("--layout channels-last if not" in note for note in dataset.description.notes)
+    assert load(save(tmp_path, x=COLOUR, y=LABELS)).description.notes == ()
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 3), (1, 9, 3), (3, 9, 4), (13, 16, 16)])
+def test_ambiguous_layouts_need_the_flag(tmp_path, shape):
+    images = RNG.integers(0, 256, (N, *shape), dtype=np.uint8)
+    path = save(tmp_path, x=images, y=LABELS)
+    assert "--layout channels-last or channels-first" in load_error(path)
+    np.testing.assert_array_equal(load(path, layout="channels-last").inputs, images)
+    np.testing.assert_array_equal(load(path, layout="channels-first").inputs, np.moveaxis(images, 1, -1))
+
+
+def test_many_channels_last_are_kept_and_said(tmp_path):
+    images = RNG.normal(size=(N, 8, 8, 6))
+    dataset = load(save(tmp_path, x=images, y=LABELS))
+    np.testing.assert_array_equal(dataset.inputs, images.astype(np.float32))
+    assert "inputs 8x8x6 taken as 6 channels last (--layout channels-first if not)" in dataset.description.notes
+
+
+@pytest.mark.parametrize("layout", ["channels-last", "channels-first"])
+def test_rows_are_arranged_as_images(tmp_path, layout):
+    stored = COLOUR if layout == "channels-last" else np.moveaxis(COLOUR, -1, 1)
+    path = save(tmp_path, x=stored.reshape(N, -1), y=LABELS)
+    dataset = load(path, image_shape="8x9x3", layout=layout)
+    np.testing.assert_array_equal(dataset.inputs, COLOUR)
+    assert dataset.value_range == (0, 255)
+    assert "--image-shape 9x9" in load_error(path, image_shape="9x9")
+    assert f"--layout {layout}" in load_error(path, layout=layout)
+
+
+def test_square_rows_of_bytes_get_a_hint(tmp_path):
+    path = save(tmp_path, x=np.tile(np.arange(64, dtype=np.uint8), (N, 1)), y=LABELS)
+    dataset = load(path)
+    assert dataset.example_shape == (64,)
+    assert dataset.description.notes == ("rows of 64 bytes taken as tables (--image-shape 8x8 if they are images)",)
+    assert load(path, image_shape="8x8").example_shape == (8, 8, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int64, bool])
+def test_one_hot_labels_and_columns_are_classes(tmp_path, dtype):
+    one_hot = np.eye(3, dtype=dtype)[LABELS]
+    dataset = load(save(tmp_path, x=ROWS, y=one_hot))
+    np.testing.assert_array_equal(dataset.labels, LABELS)
+    assert "one-hot labels (24, 3) taken as classes 0 to 2" in dataset.description.notes
+    column = load(save(tmp_path, x=ROWS, y=LABELS[:, None].astype(dtype)))
+    np.testing.assert_array_equal(column.labels, LABELS.astype(dtype))
+    assert "labels (24, 1) flattened" in column.description.notes
+
+
+def test_several_classes_in_a_row_and_probabilities_are_rejected(tmp_path):
+    several = np.eye(3)[LABELS]
+    several[4, 0] = 1
+    assert "have 2 classes in row 4" in load_error(save(tmp_path, x=ROWS, y=several))
+    assert "argmax(axis=1)" in load_error(save(tmp_path, x=ROWS, y=several / 2))
+
+
+def test_objects_are_never_unpickled(tmp_path):
+    path = save(tmp_path, x=ROWS, y=np.array(["a", "b", "c"], object)[LABELS])
+    assert "y holds pickled objects, which can run code" in load_error(path)
+    assert "y.astype(str)" in load_error(path)
+    np.save(tmp_path / "y.npy", LABELS.astype(object))
+    np.save(tmp_path / "x.npy", ROWS)
+    path.unlink()
+    assert f"{tmp_path / 'y.npy'}: holds pickled objects" in load_error(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("X", "y"), ("inputs", "labels"), ("data", "target")])
+def test_folders_of_npy_files_equal_archives(tmp_path, names):
+    arrays = dict(zip(names, (ROWS, LABELS), strict=True))
+    expected = load(save(tmp_path, **arrays))
+    folder = tmp_path / "numbers"
+    folder.mkdir()
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", np.asfortranarray(array))
+    dataset = load(folder)
+    assert (dataset.sha256, dataset.name) == (expected.sha256, "numbers")
+
+
+@pytest.mark.parametrize(
+    ("content", "mentioned"),
+    [
+        pytest.param(b"", "not an intact .npy file", id="empty"),
+        pytest.param(b"\x93NUMPY\x01\x00", "not an intact .npy file", id="cut in the header"),
+        pytest.param(None, "not an intact .npy file", id="cut in the values"),
+    ],
+)
+def test_damaged_npy_files_are_named(tmp_path, content, mentioned):
+    np.save(tmp_path / "y.npy", LABELS)
+    np.save(tmp_path / "X.npy", ROWS)
+    path = tmp_path / "X.npy"
+    path.write_bytes(path.read_bytes()[:-8] if content is None else content)
+    message = load_error(tmp_path)
+    assert message.startswith(f"{path}: ")
+    assert mentioned in message
+
+
+def test_npy_files_may_not_be_links_out_of_the_folder(tmp_path):
+    np.save(tmp_path / "X.npy", ROWS)
+    folder = tmp_path / "set"
+    folder.mkdir()
+    np.save(folder / "y.npy", LABELS)
+    (folder / "X.npy").symlink_to(tmp_path / "X.npy")
+    assert f"{folder / 'X.npy'}: a link out of" in load_error(folder)
+
+
+def test_a_second_file_gives_the_test_rows(tmp_path):
+    path = save(tmp_path, x=ROWS, y=LABELS)
+    np.savez(tmp_path / "test.npz", data=ROWS[:6] + 9, target=LABELS[:6])
+    dataset = load(path, test=tmp_path / "test.npz")
+    np.testing.assert_array_equal(dataset.inputs[dataset.test_rows], (ROWS[:6] + 9).astype(np.float32))
+    np.testing.assert_array_equal(dataset.inputs[:N], ROWS.astype(np.float32))
+    assert f"test rows from {tmp_path / 'test.npz'}" in dataset.description.notes
+    np.savez(tmp_path / "both.npz", x_train=ROWS, y_train=LABELS, x_test=ROWS, y_test=LABELS)
+    assert "holds an official test split already" in load_error(tmp_path / "both.npz", test=path)
+    (tmp_path / "test.csv").write_text("a,label\n")
+    assert "no file or folder of arrays" in load_error(path, test=tmp_path / "test.csv")
+    np.savez(tmp_path / "wide.npz", x=COLOUR, y=LABELS)
+    assert "expected one dtype and one shape of example" in load_error(path, test=tmp_path / "wide.npz")
