@@ -61,6 +61,7 @@ class SweepConfig(ExperimentConfig):
     """FIELD=VALUE,VALUE,..., once for each axis: a setting of model, objective, optimizer or training and its values.
     Widths of several layers are joined by x (hidden=128x64,64); none: no value."""
     method: str | None = None  # the kind of autoencoder; default: the first that uses every axis
+    evaluation: EvaluationConfig = EvaluationConfig()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,7 @@ class ProbeRunConfig:
     labels_per_class: int | None = None
     """Labels of each class that a classifier may see; default: as given by --label-fraction."""
     data_dir: Path | None = None  # folder of the run's dataset, if it has moved
+    evaluation: EvaluationConfig = EvaluationConfig()
 
     def __post_init__(self) -> None:
         require_label_budget(self.label_fraction, self.labels_per_class)

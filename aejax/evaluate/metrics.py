@@ -1,12 +1,16 @@
 """Scores of predicted class probabilities: per example, for the statistics, and per class.
 
-Only the true class's probability is saved, so scores that need all probabilities are computed here.
+Only the true class's probability is saved, so scores that need all probabilities are computed here, among them the
+values of AUROC.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
+
+from aejax.config.evaluate import MetricName
+from aejax.evaluate.verdict_metrics import auroc_values, balanced_accuracy_values
 
 CALIBRATION_BINS = 15  # as in Guo et al. (2017)
 
@@ -20,12 +24,15 @@ class Scores(NamedTuple):
     balanced_accuracy: Float[np.ndarray, " seeds"]  # mean of the above
     calibration_error: Float[np.ndarray, " seeds"]
     brier: Float[np.ndarray, " seeds"]
+    auroc_values: Float[np.ndarray, "seeds n_test"] | None = None  # of `verdict_metrics.auroc_values`, if asked for
 
 
 def score_predictions(
-    log_probs: Float[np.ndarray, "seeds n_test classes"], labels: Int[np.ndarray, " n_test"]
+    log_probs: Float[np.ndarray, "seeds n_test classes"],
+    labels: Int[np.ndarray, " n_test"],
+    metric: MetricName = "accuracy",
 ) -> Scores:
-    """Scores log-probabilities of classes against the true labels."""
+    """Scores log-probabilities of classes against the true labels; `metric` is what verdicts will be about."""
     true_class = np.broadcast_to(labels[None, :, None], (*log_probs.shape[:2], 1))
     correct = log_probs.argmax(axis=2) == labels
     class_accuracy = per_class_accuracy(correct, labels, log_probs.shape[2])
@@ -36,7 +43,20 @@ def score_predictions(
         balanced_accuracy=np.nanmean(class_accuracy, axis=1),
         calibration_error=expected_calibration_error(correct, np.exp(log_probs.max(axis=2).astype(np.float64))),
         brier=brier_score(log_probs, labels),
+        auroc_values=auroc_values(log_probs, labels) if metric == "auroc" else None,
     )
+
+
+def metric_values(
+    metric: MetricName, scores: Scores, labels: Int[np.ndarray, " n_test"]
+) -> Shaped[np.ndarray, "seeds n_test"]:
+    """Returns values of test examples whose mean is the metric of each seed."""
+    if metric == "auroc":
+        assert scores.auroc_values is not None
+        return scores.auroc_values
+    if metric == "balanced_accuracy":
+        return balanced_accuracy_values(scores.correct, labels)
+    return -scores.log_prob if metric == "nll" else scores.correct
 
 
 def per_class_accuracy(

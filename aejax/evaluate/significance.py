@@ -9,12 +9,13 @@ from jaxtyping import Float, Num
 from scipy import stats
 
 from aejax.data.shuffling import make_generator
-from aejax.evaluate.intervals import crossed_mean
+from aejax.evaluate.intervals import Strata, crossed_mean
 
 MAX_EXACT_SEEDS = 14  # up to 2^14 sign patterns are enumerated; for more seeds patterns are sampled
 N_RANDOM_SIGN_PATTERNS = 9999
 SIGN_FLIP_TEST = "sign-flip over seeds"
 MCNEMAR_TEST = "McNemar over test examples: about this model, not the method"
+EXAMPLES_TEST = "Student t over test examples: about this model, not the method"
 
 
 def sign_flip_p(differences: Float[np.ndarray, " seeds"]) -> float | None:
@@ -49,15 +50,21 @@ def mcnemar_p(differences: Num[np.ndarray, " n_test"]) -> float:
     return float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
-def paired_test(differences: Float[np.ndarray, "seeds n_test"]) -> tuple[float, str]:
+def paired_test(
+    differences: Float[np.ndarray, "seeds n_test"], *, of_correctness: bool = True, strata: Strata | None = None
+) -> tuple[float, str]:
     """Returns the p-value of two methods' paired differences and its test: over seeds if there are at least two."""
     p = sign_flip_p(differences.mean(axis=1))
-    return (mcnemar_p(differences[0]), MCNEMAR_TEST) if p is None else (p, SIGN_FLIP_TEST)
+    if p is not None:
+        return p, SIGN_FLIP_TEST
+    if of_correctness:
+        return mcnemar_p(differences[0]), MCNEMAR_TEST
+    return crossed_p(differences, strata), EXAMPLES_TEST
 
 
-def crossed_p(differences: Float[np.ndarray, "seeds n_test"]) -> float:
+def crossed_p(differences: Float[np.ndarray, "seeds n_test"], strata: Strata | None = None) -> float:
     """Returns the two-sided p-value of the mean over draws of seeds and examples, the inverse of `crossed_interval`."""
-    mean, variance, degrees = crossed_mean(differences)
+    mean, variance, degrees = crossed_mean(differences, strata)
     if variance == 0:
         return 1.0 if mean == 0 else 0.0
     return float(2 * stats.t.sf(abs(mean) / np.sqrt(variance), degrees))

@@ -56,6 +56,7 @@ def compare(
     def prepare(reporter: ProgressReporter) -> FillRun:
         experiment = prepare_experiment(config, dataset, reporter)
         require_knn_validation_rows(experiment, methods)
+        experiment = dataclasses.replace(experiment, evaluation=config.evaluation)
         return lambda run, cache: _compare(dataclasses.replace(experiment, result_cache=cache), methods, run)
 
     epochs = sum(total_epochs(config, method) for method in trained.values())
@@ -70,9 +71,7 @@ def _compare(experiment: Experiment, methods: Mapping[str, Method], run: Run) ->
         scored[result.name] = result
     method_results = [scored[name] for name in methods]
     pairs = comparison_pairs(methods)
-    assert isinstance(experiment.config, CompareConfig)
-    margin = experiment.config.evaluation.margin
-    results = build_results(experiment, method_results, pairs, run.seconds, margin=margin)
+    results = build_results(experiment, method_results, pairs, run.seconds)
     write_comparison(experiment, method_results, methods, results, run.folder)
     return results
 

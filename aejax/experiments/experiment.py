@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from aejax.autoencoders.spec import ProblemSpec
-from aejax.config import ExperimentConfig
+from aejax.config import EvaluationConfig, ExperimentConfig
 from aejax.data.batching import Examples
 from aejax.data.dataset import Dataset
 from aejax.data.leakage import Duplicates, find_duplicates
@@ -42,6 +42,7 @@ class Experiment:
     test_rows: Int[Array, " n_test"]  # on every device
     reporter: ProgressReporter
     result_cache: ResultCache  # saved results and checkpoints; saves nothing outside of a run
+    evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)  # what verdicts are about
 
     def keys(self, use: KeyUse) -> Key[Array, " padded"]:
         """Returns one key per seed, sharded over the devices."""

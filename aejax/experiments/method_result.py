@@ -165,7 +165,9 @@ def score_method(
     return MethodResult(
         name=name,
         width=features.width,
-        scores=score_predictions(classifier.log_probs, experiment.dataset.labels[experiment.split.test]),
+        scores=score_predictions(
+            classifier.log_probs, experiment.dataset.labels[experiment.split.test], experiment.evaluation.metric
+        ),
         reconstruction_mse=mse,
         measures=metrics,
         classifier_report=classifier.report,

@@ -46,7 +46,7 @@ def probe_run(
     settings = {"run": pretrained.results["config"], **to_dict(config)}
 
     def prepare(reporter: ProgressReporter) -> FillRun:
-        experiment = _prepare_probe(pretrained, config, reporter)
+        experiment = dataclasses.replace(_prepare_probe(pretrained, config, reporter), evaluation=config.evaluation)
         return lambda run, cache: _probe(dataclasses.replace(experiment, result_cache=cache), pretrained, config, run)
 
     return run_job(Job(settings, config.head.head_epochs, prepare), out, console, checkpoint, start_time)

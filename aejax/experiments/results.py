@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from aejax.config import to_dict
-from aejax.evaluate.comparisons import EQUIVALENCE_MARGIN, compare_pairs
-from aejax.evaluate.intervals import IntervalScale, crossed_interval, seeds_interval
+from aejax.evaluate.comparisons import compare_pairs
+from aejax.evaluate.intervals import IntervalScale, Strata, crossed_interval, seeds_interval
+from aejax.evaluate.metrics import Scores, metric_values
 from aejax.evaluate.representation import PURITY_NEIGHBORS
+from aejax.evaluate.verdict_metrics import VERDICT_METRICS, metric_strata
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import Experiment
@@ -28,10 +30,12 @@ SINGLE_SEED_INTERVAL = (
 )
 
 
-def summarize_scores(values: Float[np.ndarray, "seeds n_test"], scale: IntervalScale) -> dict[str, Any]:
+def summarize_scores(
+    values: Float[np.ndarray, "seeds n_test"], scale: IntervalScale, strata: Strata | None = None
+) -> dict[str, Any]:
     """Returns the mean over test examples of each seed, the mean over seeds, and its crossed interval."""
     per_seed = values.mean(axis=1, dtype=np.float64)
-    return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": crossed_interval(values, scale)}
+    return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": crossed_interval(values, scale, strata)}
 
 
 def summarize_seeds(values: Float[np.ndarray, " seeds"]) -> dict[str, Any]:
@@ -39,7 +43,7 @@ def summarize_seeds(values: Float[np.ndarray, " seeds"]) -> dict[str, Any]:
     return {"per_seed": values, "mean": values.mean(dtype=np.float64), "ci95": seeds_interval(values)}
 
 
-def method_entry(result: MethodResult) -> dict[str, Any]:
+def method_entry(experiment: Experiment, result: MethodResult) -> dict[str, Any]:
     """Returns an entry of `methods`."""
     mse, history, scores = result.reconstruction_mse, result.history, result.scores
     diverged = None if history is None else [int(epoch) or None for epoch in history.diverged_epoch]
@@ -49,6 +53,7 @@ def method_entry(result: MethodResult) -> dict[str, Any]:
         "features": result.width,
         "test_accuracy": summarize_scores(scores.correct.astype(np.float64), "logit"),
         "test_nll": summarize_scores(-scores.log_prob, "log"),
+        **_metric_entry(experiment, scores),
         "balanced_accuracy": summarize_seeds(scores.balanced_accuracy),
         "calibration_error": summarize_seeds(scores.calibration_error),
         "brier": summarize_seeds(scores.brier),
@@ -61,6 +66,19 @@ def method_entry(result: MethodResult) -> dict[str, Any]:
         "failed_seeds": [seed for seed, epoch in enumerate(diverged or ()) if epoch is not None],
         "seconds": result.seconds,
     }
+
+
+def _metric_entry(experiment: Experiment, scores: Scores) -> dict[str, Any]:
+    """Returns the metric that verdicts are about, if no other field of a method is it."""
+    metric, labels = VERDICT_METRICS[experiment.evaluation.metric], _test_labels(experiment)
+    if metric.name in ("accuracy", "nll"):
+        return {}
+    values = metric_values(metric.name, scores, labels)
+    return {metric.field: summarize_scores(values, metric.interval_scale, metric_strata(metric.name, labels))}
+
+
+def _test_labels(experiment: Experiment) -> Int[np.ndarray, " n_test"]:
+    return experiment.dataset.labels[experiment.split.test]
 
 
 def _report_entry(report: Any) -> dict[str, Any] | None:
@@ -101,8 +119,6 @@ def build_results(
     method_results: Sequence[MethodResult],
     pairs: Sequence[tuple[str, str]],
     seconds: float,
-    *,
-    margin: float = EQUIVALENCE_MARGIN,
 ) -> dict[str, Any]:
     """Returns `results.json`, schema 1.
 
@@ -111,32 +127,50 @@ def build_results(
         method_results: in the order of the table.
         pairs: the comparisons, `(method, baseline)`.
         seconds: since the run began.
-        margin: smallest difference in accuracy that matters.
     """
-    intervals = INTERVAL_DESCRIPTIONS if experiment.config.seeds > 1 else {"ci95": SINGLE_SEED_INTERVAL}
-    correct = {result.name: result.scores.correct for result in method_results}
     return {
         "schema": 1,
         "dataset": experiment.describe_data(),
         "config": to_dict(experiment.config),
         "environment": {**describe_environment(experiment.plan), "seconds": seconds},
-        "methods": [method_entry(result) for result in method_results],
-        "comparisons": [row._asdict() for row in compare_pairs(correct, pairs, margin)],
-        "interval": intervals["ci95"],
-        "intervals": intervals,
-        "margin": margin,
+        "methods": [method_entry(experiment, result) for result in method_results],
+        **comparison_entries(experiment, method_results, pairs),
         **diagnostics_entry(method_results),
     }
 
 
+def comparison_entries(
+    experiment: Experiment, method_results: Sequence[MethodResult], pairs: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """Returns `comparisons`, and what they are about."""
+    evaluation, labels = experiment.evaluation, _test_labels(experiment)
+    metric = VERDICT_METRICS[evaluation.metric]
+    values = {result.name: metric_values(metric.name, result.scores, labels) for result in method_results}
+    intervals = INTERVAL_DESCRIPTIONS if experiment.config.seeds > 1 else {"ci95": SINGLE_SEED_INTERVAL}
+    if metric.name in ("balanced_accuracy", "auroc"):
+        intervals = {name: f"{metric.label}, {text}" for name, text in intervals.items()}
+    return {
+        "metric": metric.name,
+        "comparisons": [row._asdict() for row in compare_pairs(values, pairs, evaluation.margin, metric, labels)],
+        "interval": intervals["ci95"],
+        "intervals": intervals,
+        "margin": evaluation.margin,
+    }
+
+
 def serialize_scores(method_results: Sequence[MethodResult]) -> bytes:
-    """Returns `scores.npz`: `method` names, `correct` and `log_prob`, each `(method, seed, n_test)`."""
+    """Returns `scores.npz`: `method` names, `correct` and `log_prob`, each `(method, seed, n_test)`.
+
+    With `--metric auroc` also `auroc_values`, whose means over test examples are the AUROCs.
+    """
     buffer = io.BytesIO()
+    aurocs = [result.scores.auroc_values for result in method_results if result.scores.auroc_values is not None]
     np.savez_compressed(
         buffer,
         method=np.array([result.name for result in method_results]),
         correct=np.stack([result.scores.correct for result in method_results]),
         log_prob=np.stack([result.scores.log_prob for result in method_results]).astype(np.float32),
+        **({"auroc_values": np.stack(aurocs)} if aurocs else {}),
     )
     return buffer.getvalue()
 

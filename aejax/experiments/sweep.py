@@ -78,7 +78,8 @@ def sweep(
             optimizer_for(experiment_for_group(experiment, group), method)
 
         def fill(run: Run, cache: ResultCache) -> dict[str, Any]:
-            return _sweep(dataclasses.replace(experiment, result_cache=cache), design, run)
+            run_experiment = dataclasses.replace(experiment, result_cache=cache, evaluation=config.evaluation)
+            return _sweep(run_experiment, design, run)
 
         return fill
 
@@ -115,7 +116,7 @@ def score_baseline(experiment: Experiment, key: str, name: str, method: Method) 
     result = load_or_score(
         experiment, key, method, name, lambda: fit_and_score(experiment, name, method)._replace(variables={})
     )
-    return method_entry(result), drop_weights(result)
+    return method_entry(experiment, result), drop_weights(result)
 
 
 def score_group(
@@ -125,7 +126,7 @@ def score_group(
     for point, result in score_points(experiment, name, group, method):
         assert result.history is not None
         run.append_metrics(metric_rows(point.name, result.history))
-        yield point_entry(point, result), drop_weights(result)
+        yield point_entry(experiment, point, result), drop_weights(result)
 
 
 def drop_weights(result: MethodResult) -> MethodResult:

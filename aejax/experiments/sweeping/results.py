@@ -9,11 +9,10 @@ import numpy as np
 
 from aejax.config import to_dict
 from aejax.config.sweep_axes import SweepAxis
-from aejax.evaluate.comparisons import EQUIVALENCE_MARGIN, compare_pairs
 from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.method_result import MethodResult
-from aejax.experiments.results import INTERVAL_DESCRIPTIONS, method_entry, summarize_seeds
+from aejax.experiments.results import comparison_entries, method_entry, summarize_seeds
 from aejax.experiments.sweeping.grid import GridPoint, PointGroup, derived_fields
 
 ResultEntry = dict[str, Any]
@@ -21,13 +20,13 @@ ResultEntry = dict[str, Any]
 SELECTION_METRICS = ("valid_nll", "valid_reconstruction_mse")  # the first available one selects the best point
 
 
-def point_entry(point: GridPoint, result: MethodResult) -> ResultEntry:
+def point_entry(experiment: Experiment, point: GridPoint, result: MethodResult) -> ResultEntry:
     """Returns an entry of `points`: that of a method, with the setting and the validation metrics."""
     assert result.history is not None
     nll = None if result.classifier_report.probe is None else np.asarray(result.classifier_report.probe.valid_nll)
     mse = result.history.metrics.get("valid_mse")
     return {
-        **method_entry(result),
+        **method_entry(experiment, result),
         "setting": point.values,
         "epochs": result.history.epochs,
         "valid_nll": None if nll is None or np.isnan(nll).any() else summarize_seeds(nll),
@@ -73,7 +72,6 @@ def build_sweep_results(
     ]
     best = select_best_point(entries)
     seeds = len(points[0][1].scores.correct)
-    correct = {result.name: result.scores.correct for _, result in [*points, *baselines]}
     pairs = [(entry["name"], name) for entry in entries for name in entry["against"].values()]
     if best is not None:
         pairs += [(entry["name"], best["name"]) for entry in entries if entry["name"] != best["name"]]
@@ -90,8 +88,5 @@ def build_sweep_results(
         "points": entries,
         "references": [entry for entry, _ in baselines],
         "chosen": best,
-        "comparisons": [row._asdict() for row in compare_pairs(correct, pairs)],
-        "interval": INTERVAL_DESCRIPTIONS["ci95"],
-        "intervals": INTERVAL_DESCRIPTIONS,
-        "margin": EQUIVALENCE_MARGIN,
+        **comparison_entries(experiment, [result for _, result in [*points, *baselines]], pairs),
     }

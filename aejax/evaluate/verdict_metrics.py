@@ -1,0 +1,126 @@
+"""The metrics that verdicts can be about, each as values of test examples whose mean is the metric.
+
+Accuracy and NLL are such means as they are. Balanced accuracy and AUROC are sums over classes of the mean of a
+contribution c over the class's n_y test examples, so that their variance over test examples is the sum of those means'
+variances. With the value
+
+    metric + n / n_y (c - mean of c over the class)
+
+of each example, the mean over all n examples is the metric, and the variance of their mean within classes, as
+`stratified_mean` in `intervals.py` has it, is that of the metric. For AUROC the contributions are the placement values
+of DeLong, DeLong and Clarke-Pearson (1988), computed from ranks as by Sun and Xu (2014).
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import stats
+
+from aejax.config.evaluate import MetricName
+from aejax.evaluate.intervals import IntervalScale, Strata
+
+
+class VerdictMetric(NamedTuple):
+    """A metric, how its numbers are written, and how its intervals are computed."""
+
+    name: MetricName
+    label: str  # in a sentence
+    unit: str  # of a difference, in a sentence
+    scale: float  # that numbers are multiplied by
+    decimals: int
+    interval_scale: IntervalScale
+    higher_is_better: bool = True
+
+    @property
+    def heading(self) -> str:
+        """The label with the unit of the metric itself."""
+        return f"{self.label}, %" if self.scale == 100 else f"{self.label}, nats" if self.name == "nll" else self.label
+
+    @property
+    def field(self) -> str:
+        """The field of a method in `results.json`."""
+        return f"test_{self.name}"
+
+    def gain(self, difference: float) -> float:
+        """Returns a difference with the sign that is positive where the method is better than the baseline."""
+        return difference if self.higher_is_better else -difference
+
+    def format_difference(self, value: float) -> str:
+        """Returns a difference in the metric's unit, always with its sign: `+0.42`."""
+        return f"{self.scale * value:+z.{self.decimals}f}"
+
+
+VERDICT_METRICS: dict[MetricName, VerdictMetric] = {
+    "accuracy": VerdictMetric("accuracy", "accuracy", "points", 100, 2, "logit"),
+    "balanced_accuracy": VerdictMetric("balanced_accuracy", "balanced accuracy", "points", 100, 2, "logit"),
+    "auroc": VerdictMetric("auroc", "AUROC", "of AUROC", 1, 4, "logit"),
+    "nll": VerdictMetric("nll", "NLL", "nats", 1, 4, "log", higher_is_better=False),
+}
+
+
+def metric_strata(name: MetricName, labels: Int[np.ndarray, " n_test"]) -> Strata | None:
+    """Returns the classes within which a metric's values vary over test examples; None for a mean over all of them."""
+    if name == "balanced_accuracy":
+        return Strata(labels, least_variance=1 / len(np.unique(labels)) ** 2)
+    return Strata(labels) if name == "auroc" else None
+
+
+def balanced_accuracy_values(
+    correct: Bool[np.ndarray, "seeds n_test"], labels: Int[np.ndarray, " n_test"]
+) -> Float[np.ndarray, "seeds n_test"]:
+    """Returns values whose mean is the mean recall of the classes that have test examples."""
+    recalls = np.stack([correct[:, members].mean(axis=1) for members in _classes(labels)])
+    return _values(recalls.mean(axis=0), correct / len(recalls), labels)
+
+
+def auroc_values(
+    log_probs: Float[np.ndarray, "seeds n_test classes"], labels: Int[np.ndarray, " n_test"]
+) -> Float[np.ndarray, "seeds n_test"]:
+    """Returns values whose mean is the AUROC of each class against the rest, mean over the classes with test examples.
+
+    One class is ranked at a time, so that memory is that of one seed's test rows. A constant 0.5 if all test examples
+    are of one class, which has no AUROC.
+    """
+    classes = list(_classes(labels))
+    if len(classes) == 1:
+        return np.full(log_probs.shape[:2], 0.5)
+    count, sizes = len(labels), np.bincount(labels)[labels]
+    contributions, auroc = np.zeros(log_probs.shape[:2]), np.zeros(len(log_probs))
+    for members in classes:
+        weights = np.where(members, 1, sizes / (count - members.sum())) / len(classes)
+        for seed, scores in enumerate(log_probs[:, :, labels[members][0]]):
+            placements = placement_values(scores, members)
+            contributions[seed] += weights * placements
+            auroc[seed] += placements[members].mean() / len(classes)
+    return _values(auroc, contributions, labels)
+
+
+def placement_values(scores: Float[np.ndarray, " n"], is_positive: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Returns the share of the other side's examples that each example is ranked right against; ties are halves.
+
+    The mean over positives is the AUROC, and so is the mean over negatives.
+    """
+    ranks, placements = stats.rankdata(scores), np.empty(len(scores))
+    for side, others in ((is_positive, ~is_positive), (~is_positive, is_positive)):
+        below = (ranks[side] - stats.rankdata(scores[side])) / others.sum()
+        placements[side] = below if side is is_positive else 1 - below
+    return placements
+
+
+def _classes(labels: Int[np.ndarray, " n_test"]) -> Iterator[Bool[np.ndarray, " n_test"]]:
+    return (labels == label for label in np.unique(labels))
+
+
+def _values(
+    metric: Float[np.ndarray, " seeds"],
+    contributions: Float[np.ndarray, "seeds n_test"],
+    labels: Int[np.ndarray, " n_test"],
+) -> Float[np.ndarray, "seeds n_test"]:
+    """Returns metric + n / n_y (c - mean of c over the class) for contributions c."""
+    values = np.empty(contributions.shape)
+    for members in _classes(labels):
+        within = contributions[:, members]
+        values[:, members] = len(labels) / members.sum() * (within - within.mean(axis=1, keepdims=True))
+    return metric[:, None] + values
