@@ -1,5 +1,6 @@
 """Datasets that scikit-learn includes or generates, without files or network."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,9 @@ from sklearn import datasets
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
+from aejax.data.labelled_arrays import describe
 from aejax.data.memory import require_host_memory
+from aejax.data.packages import require_package
 from aejax.errors import require
 
 TABULAR_CLASSES = 2
@@ -63,6 +66,31 @@ def tabular(config: DataConfig) -> Dataset:
         random_state=config.tabular_seed,
     )
     return make_dataset("tabular", inputs, labels, source="tabular")
+
+
+def mnist1d(config: DataConfig) -> Dataset:
+    """Generates MNIST-1D (Greydanus and Kobak, 2020) with its package: `(5000, 40)`, 4,000 training rows first.
+
+    The arguments are the package's defaults, which give the published dataset; `config` is unused.
+
+    Raises:
+        InputError: the package is not installed.
+    """
+    require_package("mnist1d", "mnist1d", "--dataset mnist1d")
+    from mnist1d.data import get_dataset_args
+    from mnist1d.data import make_dataset as generate
+
+    states = np.random.get_state(), random.getstate()  # noqa: NPY002  the package seeds both global generators
+    try:
+        parts = generate(get_dataset_args())
+    finally:
+        np.random.set_state(states[0])  # noqa: NPY002
+        random.setstate(states[1])
+    inputs = np.concatenate([parts["x"], parts["x_test"]])
+    labels = np.concatenate([parts["y"], parts["y_test"]])
+    n_train = len(parts["x"])
+    dataset = make_dataset("mnist1d", inputs, labels, source="mnist1d", test_rows=np.arange(n_train, len(inputs)))
+    return describe(dataset, "array 'y' of the package", f"rows of {inputs.shape[1]}, generated", ())
 
 
 def _validate_tabular(config: DataConfig) -> None:

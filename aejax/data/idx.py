@@ -175,7 +175,7 @@ def read_idx_splits(found: IdxFiles) -> ArraySplits:
     notes = [] if has_test else ["no test files: test rows are drawn from the training files"]
     if "emnist" in f"{prefix}{found.name}".lower():
         notes.append("EMNIST stores images with rows and columns exchanged; they are used as stored")
-    return ArraySplits(str(folder), train, None, test, tuple(notes))
+    return ArraySplits(str(folder), train, None, test, tuple(notes), f"file {files['train labels'].name}")
 
 
 def load_idx_folder(folder: Path, name: str, config: DataConfig | None = None) -> Dataset:

@@ -32,6 +32,8 @@ class ArraySplits(NamedTuple):
     validation: LabelledArrays | None = None
     test: LabelledArrays | None = None
     notes: tuple[str, ...] = ()
+    label_source: str | None = None  # for the description; default: the array of the training labels
+    class_names: tuple[str, ...] | None = None  # of labels 0, 1, ..., of which some may not occur
 
 
 def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> Dataset:
@@ -66,8 +68,10 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
         source=splits.source,
         value_range=images.value_range,
         test_rows=np.arange(n - sizes[-1], n) if splits.test else None,
+        class_names=None if splits.class_names is None else [splits.class_names[i] for i in np.unique(labels)],
     )
-    return describe(dataset, f"array {splits.train.names[1]!r}", images.layout, notes)
+    label_source = splits.label_source or f"array {splits.train.names[1]!r}"
+    return describe(dataset, label_source, images.layout, notes)
 
 
 def describe(dataset: Dataset, label_source: str, layout: str, notes: Sequence[str] = ()) -> Dataset:

@@ -1,6 +1,7 @@
 """Optional packages, which are imported only by what needs them."""
 
 import importlib.util
+import sys
 
 from aejax.errors import require
 
@@ -13,7 +14,11 @@ def require_package(module: str, extra: str, needed_by: str) -> None:
         extra: the extra of `aejax` that installs it.
         needed_by: the flag and value that need it.
     """
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except ValueError:  # it was imported and has no specification
+        found = sys.modules.get(module) is not None
     require(
-        importlib.util.find_spec(module) is not None,
+        found,
         f"{needed_by}: needs the package {module}, which is not installed; pip install 'aejax[{extra}]'",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from aejax.config import DataConfig
 from aejax.config.validation import flag_name
 from aejax.data.array_files import ARRAY_SUFFIX, is_array_source, load_arrays
-from aejax.data.builtin import breast_cancer, digits, tabular, wine
+from aejax.data.builtin import breast_cancer, digits, mnist1d, tabular, wine
 from aejax.data.dataset import Dataset
 from aejax.data.image_folder import load_image_folder
 from aejax.data.mnist import load_mnist
@@ -59,16 +59,26 @@ def tfds(name: str, config: DataConfig) -> Dataset:
     )
 
 
+def hugging_face(name: str, config: DataConfig) -> Dataset:
+    """Loads a set of Hugging Face's library, see `load_hugging_face`; its own cache is used without `--data-dir`."""
+    require_package("datasets", "hf", f"--dataset hf:{name}")
+    from aejax.data.hugging_face import load_hugging_face
+
+    return load_hugging_face(name, config, None if config.data_dir is None else resolve_data_dir(config))
+
+
 NAMED_DATASETS: dict[str, Callable[[DataConfig], Dataset]] = {
     "digits": digits,
     "breast_cancer": breast_cancer,
     "wine": wine,
     "tabular": tabular,
     "mnist": mnist,
+    "mnist1d": mnist1d,
 }
 
 SCHEME_LOADERS: dict[str, Callable[[str, DataConfig], Dataset]] = {
     "tfds": tfds,
+    "hf": hugging_face,
 }
 
 FILE_READERS: dict[str, Callable[[Path, DataConfig], Dataset]] = {
@@ -106,7 +116,8 @@ def load_dataset(config: DataConfig) -> Dataset:
             _reject_options(config, image_size=True, label_column=True)
             return load_stream(config, expand_path(config.dataset), resolve_data_dir(config))
         if colon and scheme in SCHEME_LOADERS:
-            _reject_options(config, image_size=True, label_column=True)
+            options = ("image_shape", "layout") if scheme == "hf" else ()
+            _reject_options(config, image_size=True, label_column=True, options=options)
             return SCHEME_LOADERS[scheme](name, config)
         if config.dataset in NAMED_DATASETS:
             _reject_options(config)
@@ -182,7 +193,8 @@ def _reject_options(
 
 
 def _unknown_dataset_message(name: str) -> str:
-    similar = suggest_names(name.lower(), NAMED_DATASETS, otherwise="")
+    known = [name.lower()] if name.lower() in NAMED_DATASETS else NAMED_DATASETS
+    similar = suggest_names(name.lower(), known, otherwise="")
     hint = f"{similar}? " if similar else ""
     return f"--dataset {name}: no such dataset; {hint}expected {_supported_datasets()}"
 

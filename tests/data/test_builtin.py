@@ -1,12 +1,14 @@
 """Built-in datasets equal those of scikit-learn."""
 
+import sys
+
 import numpy as np
 import pytest
 from expected_errors import error_message
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_classification
 
 from aejax.config import DataConfig
-from aejax.data.builtin import breast_cancer, digits, tabular, wine
+from aejax.data.builtin import breast_cancer, digits, mnist1d, tabular, wine
 
 
 def test_digits_are_uint8_images_equal_to_scikit_learn():
@@ -57,3 +59,20 @@ def test_tabular_fields_reach_make_classification():
 )
 def test_invalid_tabular_fields_are_rejected_by_flag(fields, mentioned):
     assert mentioned in error_message(tabular, DataConfig(**fields))
+
+
+def test_mnist1d_is_what_its_package_generates_and_leaves_global_generators_alone():
+    package = pytest.importorskip("mnist1d.data", reason="pip install 'aejax[mnist1d]'")
+    np.random.seed(3)  # noqa: NPY002
+    expected_draw = np.random.RandomState(3).random()
+    dataset = mnist1d(DataConfig())
+    assert np.random.random() == expected_draw  # noqa: NPY002
+    expected = package.make_dataset(package.get_dataset_args())
+    np.testing.assert_array_equal(dataset.inputs[:4000], expected["x"].astype(np.float32))
+    np.testing.assert_array_equal(dataset.inputs[dataset.test_rows], expected["x_test"].astype(np.float32))
+    np.testing.assert_array_equal(dataset.labels, np.concatenate([expected["y"], expected["y_test"]]))
+
+
+def test_mnist1d_without_its_package_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mnist1d", None)
+    assert error_message(mnist1d, DataConfig()).endswith("pip install 'aejax[mnist1d]'")

@@ -1,0 +1,220 @@
+"""Loads labelled sets of Hugging Face's library `datasets`: from a folder, from its cache, or from the hub."""
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+
+from aejax.config import DataConfig
+from aejax.data.array_names import SPLIT_NAMES
+from aejax.data.dataset import Dataset
+from aejax.data.images import EncodedImage, decode_images
+from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits
+from aejax.data.links import require_within
+from aejax.data.memory import require_host_memory
+from aejax.errors import InputError, list_names, require, summarize_error
+
+SAVED_BY_LIBRARY = ("dataset_dict.json", "state.json")  # what save_to_disk writes
+LABEL_NAMES = ("label", "labels", "target", "class", "y")  # of labels that are no ClassLabel
+FOLDER_HINT = "check the name, or give hf:FOLDER with what save_to_disk wrote or with files that the library reads"
+Splits = dict[str, Any]  # role (see SPLIT_NAMES): datasets.Dataset
+
+
+def load_hugging_face(name: str, config: DataConfig, data_dir: Path | None) -> Dataset:
+    """Loads the splits of a set: training rows, validation rows, then the official test rows.
+
+    Inputs are its image feature, or else all features of numbers; the label is `config.label_column`, else the only
+    `ClassLabel`, else a feature with a usual name. No code of a set is run.
+
+    Args:
+        name: NAME or NAME:CONFIG, of a folder or of the hub.
+        config: `label_column`, `image_size`, `image_shape` and `layout` are used.
+        data_dir: the library's cache; None: its own.
+
+    Raises:
+        InputError: the set does not exist, or has no class label or no suitable inputs.
+    """
+    source = f"hf:{name}"
+    try:
+        with _quiet():
+            splits, notes = _choose_splits(_open_set(name, data_dir), source)
+            label = _choose_label(splits["train"].features, config.label_column, source)
+            splits, unlabelled = _drop_unlabelled_test(splits, label)
+            return _read_splits(splits, label, config, source, (*notes, *unlabelled))
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # the library raises dozens of types
+        raise InputError(f"--dataset {source}: cannot be loaded ({summarize_error(error)}); {FOLDER_HINT}") from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Suppresses progress bars, and log lines of the library and of its downloads."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("datasets", "huggingface_hub"))}
+    for logger in levels:
+        logger.setLevel(logging.CRITICAL)
+    bars = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
+        if bars:
+            datasets.enable_progress_bars()
+
+
+def _open_set(name: str, data_dir: Path | None) -> Mapping[str, Any]:
+    """Returns the splits of a set by name."""
+    place, _, subset = name.partition(":")
+    folder = Path(place).expanduser()
+    if not folder.is_dir():
+        opened = datasets.load_dataset(place, subset or None, cache_dir=data_dir and str(data_dir))
+    else:
+        for path in folder.rglob("*"):
+            require_within(path, folder)
+            require(path.suffix != ".py", f"{path}: code in a data set is not run; take it out of {folder}")
+        if any((folder / file).is_file() for file in SAVED_BY_LIBRARY):
+            opened = datasets.load_from_disk(str(folder))
+        else:
+            opened = datasets.load_dataset(str(folder), subset or None, cache_dir=data_dir and str(data_dir))
+    return {"train": opened} if isinstance(opened, datasets.Dataset) else opened
+
+
+def _choose_splits(opened: Mapping[str, Any], source: str) -> tuple[Splits, tuple[str, ...]]:
+    """Returns the splits by role, and a note of those that are not used."""
+    filled = {name: split for name, split in opened.items() if len(split)}
+    roles = {name: role for name in filled for role, words in SPLIT_NAMES.items() if name.lower() in words}
+    if len(filled) == 1:
+        roles = dict.fromkeys(filled, "train")
+    require(
+        sorted(roles.values()).count("train") == 1,
+        f"{source}: has splits {list_names(list(filled)) or '(none)'}; expected one called train",
+    )
+    splits = {role: filled[name] for name, role in roles.items()}
+    unused = [name for name in filled if name not in roles]
+    return splits, ((f"splits not used: {list_names(unused)}",) if unused else ())
+
+
+def _choose_label(features: Mapping[str, Any], label: str | None, source: str) -> str:
+    """Returns the name of the label feature."""
+    listed = f"it has {list_names(list(features))}"
+    if label is not None:
+        require(label in features, f"{source}: no feature named --label-column {label}; {listed}")
+        return label
+    classes = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
+    known = classes or [name for name in features if name.lower() in LABEL_NAMES]
+    require(len(known) == 1, f"{source}: does not say which feature is the label; give --label-column: {listed}")
+    return known[0]
+
+
+def _drop_unlabelled_test(splits: Splits, label: str) -> tuple[Splits, tuple[str, ...]]:
+    """Returns the splits without a test split whose labels are all -1 or missing, as benchmarks publish them."""
+    if "test" not in splits or not set(splits["test"][label]) <= {-1, None}:
+        return splits, ()
+    labelled = {role: split for role, split in splits.items() if role != "test"}
+    note = "the test split has no labels and is not used"
+    if "validation" not in labelled:
+        return labelled, (note,)
+    labelled["test"] = labelled.pop("validation")
+    return labelled, (note, "the validation split is the test set")
+
+
+def _read_splits(splits: Splits, label: str, config: DataConfig, source: str, notes: tuple[str, ...]) -> Dataset:
+    """Returns the examples and labels of all splits."""
+    features = splits["train"].features
+    require_host_memory(sum(split.data.nbytes for split in splits.values()), f"{source}: its tables")
+    images = [name for name, feature in features.items() if isinstance(feature, datasets.Image) and name != label]
+    if images:
+        require(len(images) == 1, f"{source}: holds images {list_names(images)}; expected one; remove the others first")
+        require(config.layout == "auto" and config.image_shape is None, f"--layout: {source} holds encoded images")
+        inputs = _decode(splits, images[0], config.image_size, source)
+        unused = {*features} - {images[0], label}
+        config = dataclasses.replace(config, layout="channels-last")
+    else:
+        require(config.image_size is None, f"--image-size {config.image_size}: {source} holds no encoded images")
+        names = _numeric_features(features, label, source)
+        inputs, unused = (
+            {role: _stack(split, names, source) for role, split in splits.items()},
+            {*features} - {*names, label},
+        )
+        notes = (*notes, f"inputs are {list_names(names)}")
+    if unused:
+        notes = (*notes, f"features not used: {list_names(sorted(unused))}")
+    parts = {
+        role: LabelledArrays(inputs[role], _labels(split, label, source), (f"{role} examples", f"{role} {label}"))
+        for role, split in splits.items()
+    }
+    classes = features[label].names if isinstance(features[label], datasets.ClassLabel) else None
+    arrays = ArraySplits(
+        source,
+        parts["train"],
+        parts.get("validation"),
+        parts.get("test"),
+        notes,
+        f"feature {label!r}",
+        None if classes is None else tuple(classes),
+    )
+    return dataset_from_splits(arrays, config, Path(source.split(":")[1]).name)
+
+
+def _labels(split: Any, label: str, source: str) -> np.ndarray:
+    """Returns the labels of a split, `(n,)` of class numbers or text."""
+    values = split[label][:]
+    missing = [row for row, value in enumerate(values) if value is None or value == -1]
+    require(
+        not missing,
+        f"{source}: row {missing[0] if missing else 0} of {len(values)} has no {label} ({len(missing)} such rows); "
+        "filter them out first",
+    )
+    return np.array(values)
+
+
+def _decode(splits: Splits, image: str, image_size: int | None, source: str) -> dict[str, np.ndarray]:
+    """Returns the images of all splits, decoded to one shape."""
+    encoded: list[EncodedImage] = []
+    for role, split in splits.items():
+        stored = split.cast_column(image, datasets.Image(decode=False))[image]
+        for row, item in enumerate(stored):
+            location = f"{source}: image {row} of {role}"
+            require(item is not None, f"{location}: is missing; filter such rows out first")
+            content = item["bytes"] if item["bytes"] is not None else Path(item["path"])
+            encoded.append(EncodedImage(location, content))
+    decoded = decode_images(encoded, source, image_size)
+    ends = np.cumsum([len(split) for split in splits.values()])
+    return dict(zip(splits, np.split(decoded, ends[:-1]), strict=True))
+
+
+def _numeric_features(features: Mapping[str, Any], label: str, source: str) -> list[str]:
+    """Returns the names of the features that hold numbers."""
+    names = [name for name, feature in features.items() if name != label and _is_numeric(feature)]
+    require(
+        names,
+        f"{source}: has neither images nor numbers besides {label}: {list_names(list(features))}; make an .npz of "
+        "embeddings of text or sound first",
+    )
+    return names
+
+
+def _is_numeric(feature: Any) -> bool:
+    """Whether a feature is a number, or numbers in lists or arrays."""
+    while hasattr(feature, "feature"):  # a list of another feature
+        feature = feature.feature
+    dtype = getattr(feature, "dtype", "")
+    return not isinstance(feature, datasets.ClassLabel) and dtype.startswith(("int", "uint", "float", "bool"))
+
+
+def _stack(split: Any, names: list[str], source: str) -> np.ndarray:
+    """Returns the numeric features of a split side by side; a single one keeps its shape."""
+    table = split.select_columns(names).with_format("numpy")[:]
+    columns = [np.asarray(table[name]) for name in names]
+    for name, column in zip(names, columns, strict=True):
+        require(column.dtype.kind in "biuf", f"{source}: {name} differs in shape between rows; expected one shape")
+    if len(columns) == 1 and columns[0].ndim > 1:
+        return columns[0]
+    return np.concatenate([column.reshape(len(column), -1) for column in columns], axis=1)

@@ -1,0 +1,141 @@
+"""Sets of Hugging Face's library give the arrays that were written, without network and without running code."""
+
+import sys
+
+import numpy as np
+import pytest
+from expected_errors import error_message
+from PIL import Image
+
+from aejax.config import DataConfig
+from aejax.data.registry import load_dataset
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (30, 6, 5), dtype=np.uint8)
+LABELS = np.arange(30) % 3
+COLOURS = ("red", "green", "blue")
+
+
+@pytest.fixture(scope="module")
+def library():
+    return pytest.importorskip("datasets", reason="pip install 'aejax[hf]'")
+
+
+@pytest.fixture
+def images(library):
+    features = library.Features({"picture": library.Image(), "colour": library.ClassLabel(names=list(COLOURS))})
+    columns = {"picture": [Image.fromarray(image) for image in IMAGES], "colour": LABELS.tolist()}
+    return library.Dataset.from_dict(columns, features=features)
+
+
+def load(folder, **options):
+    return load_dataset(DataConfig(dataset=f"hf:{folder}", **options))
+
+
+def load_error(folder, **options) -> str:
+    return error_message(load, folder, **options)
+
+
+def test_images_of_a_saved_set_equal_what_was_written(library, images, tmp_path):
+    parts = {"train": range(18), "validation": range(18, 22), "test": range(22, 30)}
+    library.DatasetDict({name: images.select(rows) for name, rows in parts.items()}).save_to_disk(tmp_path / "set")
+    dataset = load(tmp_path / "set")
+    np.testing.assert_array_equal(dataset.inputs, IMAGES[..., None])
+    np.testing.assert_array_equal(dataset.labels, LABELS)
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(22, 30))
+    assert (dataset.class_names, dataset.value_range, dataset.name) == (COLOURS, (0, 255), "set")
+    assert dataset.description.label_source == "feature 'colour'"
+    assert dataset.description.notes == ("the 4 validation rows join the training rows",)
+    assert load(tmp_path / "set", image_size=3).example_shape == (3, 3, 1)
+
+
+def test_files_of_parquet_and_folders_of_images_are_read_offline(images, tmp_path):
+    (tmp_path / "parquet").mkdir()
+    images.to_parquet(tmp_path / "parquet" / "train.parquet")
+    dataset = load(tmp_path / "parquet", data_dir=tmp_path / "cache")
+    np.testing.assert_array_equal(dataset.inputs, IMAGES[..., None])
+    assert dataset.class_names == COLOURS
+    for row, (image, label) in enumerate(zip(IMAGES, LABELS, strict=True)):
+        path = tmp_path / "images" / COLOURS[label] / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    by_folder = load(tmp_path / "images", data_dir=tmp_path / "cache")
+    direct = load_dataset(DataConfig(dataset=str(tmp_path / "images")))
+    pairs = [
+        sorted(
+            (image.tobytes(), made.class_names[label]) for image, label in zip(made.inputs, made.labels, strict=True)
+        )
+        for made in (by_folder, direct)
+    ]
+    assert pairs[0] == pairs[1]
+
+
+def test_numbers_of_several_features_lie_side_by_side(library, tmp_path):
+    columns = {"a": RNG.normal(size=30), "b": np.arange(30), "c": RNG.normal(size=(30, 3)), "note": ["x"] * 30}
+    rows = {name: np.asarray(values).tolist() for name, values in columns.items()}
+    library.Dataset.from_dict({**rows, "label": [COLOURS[i] for i in LABELS]}).save_to_disk(tmp_path / "set")
+    dataset = load(tmp_path / "set")
+    expected = np.column_stack([columns["a"], columns["b"], columns["c"]]).astype(np.float32)
+    np.testing.assert_array_equal(dataset.inputs, expected)
+    assert [dataset.class_names[i] for i in dataset.labels] == [COLOURS[i] for i in LABELS]
+    assert dataset.description.notes == ("inputs are a, b, c", "features not used: note")
+
+
+def test_arrays_keep_their_shape(library, tmp_path):
+    features = library.Features(
+        {
+            "pixels": library.Array3D((3, 6, 5), "uint8"),
+            "y": library.Value("int64"),
+            "z": library.ClassLabel(names=["n"]),
+        }
+    )
+    stacked = np.repeat(IMAGES[:, None], 3, axis=1)
+    columns = {"pixels": list(stacked), "y": LABELS.tolist(), "z": [0] * 30}
+    library.Dataset.from_dict(columns, features=features).save_to_disk(tmp_path / "set")
+    dataset = load(tmp_path / "set", label_column="y")
+    np.testing.assert_array_equal(dataset.inputs, np.moveaxis(stacked, 1, -1))
+    assert dataset.description.layout == "images 6x5x3, channels last (stored first)"
+
+
+def test_a_test_split_without_labels_is_not_used(library, images, tmp_path):
+    hidden = images.select(range(6)).map(lambda row: {"colour": -1})
+    parts = {"train": images.select(range(24)), "validation": images.select(range(24, 30)), "test": hidden}
+    library.DatasetDict(parts).save_to_disk(tmp_path / "set")
+    dataset = load(tmp_path / "set")
+    np.testing.assert_array_equal(dataset.inputs, IMAGES[..., None])
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(24, 30))
+    assert "the test split has no labels and is not used" in dataset.description.notes
+
+
+def test_unclear_sets_are_rejected_by_name(library, tmp_path):
+    def saved(name, **columns):
+        library.Dataset.from_dict(columns).save_to_disk(tmp_path / name)
+        return tmp_path / name
+
+    labels = LABELS.tolist()
+    assert "give --label-column: it has a, b" in load_error(saved("unnamed", a=labels, b=labels))
+    assert "no feature named --label-column z" in load_error(tmp_path / "unnamed", label_column="z")
+    assert "neither images nor numbers besides label: text" in load_error(saved("text", text=["a"] * 30, label=labels))
+    ragged = saved("ragged", a=[[0.0] * (1 + i % 2) for i in range(30)], label=labels)
+    assert "a differs in shape between rows" in load_error(ragged)
+    assert "row 0 of 30 has no label" in load_error(saved("missing", a=[1.0] * 30, label=[None, *labels[1:]]))
+    assert "cannot be loaded" in load_error(saved("damaged", a=labels, label=labels) / "none")
+
+
+def test_code_and_links_in_a_folder_are_rejected(images, tmp_path):
+    images.save_to_disk(tmp_path / "set")
+    (tmp_path / "set" / "set.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    assert "set.py: code in a data set is not run" in load_error(tmp_path / "set")
+    assert not (tmp_path / "ran").exists()
+    (tmp_path / "set" / "set.py").unlink()
+    (tmp_path / "set" / "more.arrow").symlink_to("/etc/hostname")
+    assert "more.arrow: a link out of" in load_error(tmp_path / "set")
+
+
+def test_a_missing_library_is_named_with_the_install_line(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    message = load_error(tmp_path)
+    assert (
+        message
+        == f"--dataset hf:{tmp_path}: needs the package datasets, which is not installed; pip install 'aejax[hf]'"
+    )
