@@ -14,7 +14,6 @@ from rich.console import Console
 
 from aejax.config import DistributedConfig, PlanConfig
 from aejax.config.validation import require_representable
-from aejax.data.registry import expand_path
 from aejax.errors import InputError, Preempted, ProcessLost, escape_unprintable, require
 from aejax.experiments.environment import usable_cores
 from aejax.experiments.multihost import abort_all, initialize_distributed, is_primary, raise_on_lost_process
@@ -107,19 +106,6 @@ def unwrap_error(boxed_error: str) -> str:
     rows = [row.strip(BOX_CHARACTERS) for row in boxed_error.splitlines()[1:]]
     message = " ".join(row for row in rows if row)
     return message.split(" For full helptext")[0] + "; see --help"
-
-
-def dataset_slug(dataset: str) -> str:
-    """Returns the dataset's part of a run folder's name: `digits`, `photos` for a path to photos/, `tfds-mnist`.
-
-    >>> dataset_slug("tfds:mnist_corrupted/zigzag"), dataset_slug("data/table.csv")
-    ('tfds-mnist_corrupted-zigzag', 'table')
-    """
-    scheme, colon, name = dataset.partition(":")
-    if colon and "/" not in scheme:
-        return f"{scheme}-{name}".replace("/", "-").replace(":", "-")
-    stem = expand_path(dataset).resolve().stem
-    return "".join(mark if mark.isprintable() else "_" for mark in stem) or "data"
 
 
 def configure_cpu_devices(seeds: int) -> None:

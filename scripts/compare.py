@@ -10,9 +10,10 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import configure_devices, dataset_slug, flag_value, make_console, parse_args, run_main
+from aejax.cli import configure_devices, flag_value, make_console, parse_args, run_main
 from aejax.config import CheckpointConfig, CompareConfig, DistributedConfig
 from aejax.experiments.compare import compare
+from aejax.experiments.run_naming import dataset_slug, default_run_dir
 from aejax.recipes import compare_defaults
 from aejax.report.comparison_table import render_comparison_terminal
 
@@ -22,7 +23,7 @@ class Args:
     """Flags of compare.py."""
 
     config: CompareConfig
-    out: Path | None = None  # run folder; default: runs/compare-DATASET
+    out: Path | None = None  # run folder; default: runs/compare-DATASET, and a hash of the other flags
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
 
@@ -32,7 +33,8 @@ def main(argv: Sequence[str]) -> None:
     args = parse_args(defaults, argv, __doc__ or "")
     configure_devices(args.processes, args.config.plan, args.config.seeds)
     console = make_console()
-    out = args.out or Path("runs") / f"compare-{dataset_slug(args.config.data.dataset)}"
+    name = f"compare-{dataset_slug(args.config.data.dataset)}"
+    out = args.out or default_run_dir(name, args.config, defaults.config)
     results = compare(args.config, out, console, args.checkpoint)
     console.print(render_comparison_terminal(results))
     console.print(f"{out}: table.md, figures, results.json, scores.npz", highlight=False, soft_wrap=True)

@@ -14,9 +14,10 @@ from pathlib import Path
 from rich.markdown import Markdown
 
 from aejax.autoencoders.registry import KINDS
-from aejax.cli import configure_devices, dataset_slug, flag_value, make_console, parse_args, run_main
+from aejax.cli import configure_devices, flag_value, make_console, parse_args, run_main
 from aejax.config import CheckpointConfig, DistributedConfig, PretrainConfig
 from aejax.experiments.pretrain import markdown_epoch_table, pretrain
+from aejax.experiments.run_naming import dataset_slug, default_run_dir
 from aejax.recipes import get_recipe
 
 
@@ -25,7 +26,7 @@ class Args:
     """Flags of pretrain.py."""
 
     config: PretrainConfig
-    out: Path | None = None  # run folder; default: runs/RECIPE, runs/KIND-DATASET
+    out: Path | None = None  # run folder; default: runs/RECIPE or runs/KIND-DATASET, and a hash of the other flags
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
 
@@ -36,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
     configure_devices(args.processes, args.config.plan, args.config.seeds)
     console = make_console()
     on = f"-{dataset_slug(args.config.data.dataset)}" if args.config.recipe in KINDS else ""
-    out = args.out or Path("runs") / f"{args.config.recipe}{on}"
+    out = args.out or default_run_dir(f"{args.config.recipe}{on}", args.config, named)
     results = pretrain(args.config, out, console, args.checkpoint)
     console.print(Markdown(markdown_epoch_table(results)))
     console.print(f"{out}: checkpoint, metrics.jsonl, results.json, figures", highlight=False, soft_wrap=True)

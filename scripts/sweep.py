@@ -21,7 +21,6 @@ from pathlib import Path
 
 from aejax.cli import (
     configure_devices,
-    dataset_slug,
     flag_value,
     make_console,
     merge_repeated_flag,
@@ -30,6 +29,7 @@ from aejax.cli import (
 )
 from aejax.config import CheckpointConfig, DistributedConfig, SweepConfig
 from aejax.config.sweep_axes import max_runs_per_program
+from aejax.experiments.run_naming import dataset_slug, default_run_dir
 from aejax.experiments.sweep import sweep
 from aejax.recipes import sweep_defaults
 from aejax.report.sweep_table import render_sweep_terminal
@@ -40,7 +40,7 @@ class Args:
     """Flags of sweep.py."""
 
     config: SweepConfig
-    out: Path | None = None  # run folder; default: runs/sweep-DATASET
+    out: Path | None = None  # run folder; default: runs/sweep-DATASET, and a hash of the other flags
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
 
@@ -50,7 +50,8 @@ def main(argv: Sequence[str]) -> None:
     args = parse_args(defaults, merge_repeated_flag("axis", argv), __doc__ or "")
     configure_devices(args.processes, args.config.plan, max_runs_per_program(args.config))
     console = make_console()
-    out = args.out or Path("runs") / f"sweep-{dataset_slug(args.config.data.dataset)}"
+    name = f"sweep-{dataset_slug(args.config.data.dataset)}"
+    out = args.out or default_run_dir(name, args.config, defaults.config)
     results = sweep(args.config, out, console, args.checkpoint)
     console.print(render_sweep_terminal(results))
     console.print(f"{out}: table.md, frontier.png, results.json, scores.npz", highlight=False, soft_wrap=True)

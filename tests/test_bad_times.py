@@ -16,9 +16,10 @@ from pathlib import Path
 import jax
 import pytest
 
-from aejax.cli import dataset_slug, parse_args, run_main
+from aejax.cli import parse_args, run_main
 from aejax.config import CompareConfig
 from aejax.errors import InputError, escape_unprintable
+from aejax.experiments.run_naming import dataset_slug
 
 LATIN = os.fsdecode(b"caf\xe9")
 ROOT = Path(__file__).parents[1]

@@ -9,10 +9,11 @@ from typing import Any
 
 from rich.console import Console
 
-from aejax.config import CheckpointConfig, CompareConfig, to_dict
+from aejax.config import CheckpointConfig, CompareConfig
 from aejax.data.registry import load_dataset
 from aejax.experiments.checks import require_knn_validation_rows
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
+from aejax.experiments.identity import identify_run, open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
 from aejax.experiments.multihost import primary_first
@@ -32,7 +33,7 @@ def compare(
 ) -> dict[str, Any]:
     """Runs a comparison into a folder and returns its results.
 
-    A finished run of the same config is read; an interrupted one continues between and within methods.
+    A finished run of the same config and data is read; an interrupted one continues between and within methods.
 
     Args:
         config: what to compare.
@@ -57,10 +58,10 @@ def compare(
         experiment = prepare_experiment(config, dataset, reporter)
         require_knn_validation_rows(experiment, methods)
         experiment = dataclasses.replace(experiment, evaluation=config.evaluation)
-        return lambda run, cache: _compare(dataclasses.replace(experiment, result_cache=cache), methods, run)
+        return lambda run, cache: _compare(open_experiment(experiment, run, cache), methods, run)
 
     epochs = sum(total_epochs(config, method) for method in trained.values())
-    return run_job(Job(to_dict(config), epochs, prepare), out, console, checkpoint, start_time)
+    return run_job(Job(identify_run(config, dataset), epochs, prepare), out, console, checkpoint, start_time)
 
 
 def _compare(experiment: Experiment, methods: Mapping[str, Method], run: Run) -> dict[str, Any]:

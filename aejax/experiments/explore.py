@@ -53,12 +53,12 @@ def explore(
     """
     start_time = time.perf_counter()
     model = load_model(run_dir, config)
-    settings = {"run": model.pretrained.results["config"], **to_dict(config)}
 
     def prepare(reporter: ProgressReporter) -> FillRun:
         return lambda run, _: _explore(model, reporter, run)
 
-    job = Job(settings, max(count_anomaly_epochs(model), 1), prepare, EXPLORE_RESULTS, remove=())
+    identity = model.pretrained.identify_analysis(config)
+    job = Job(identity, max(count_anomaly_epochs(model), 1), prepare, EXPLORE_RESULTS, remove=())
     return run_job(job, out, console, checkpoint, start_time)
 
 

@@ -1,6 +1,6 @@
 """The steps that all experiments share: read a finished run, or open its folder, fill it, and close it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,9 @@ from aejax.config import CheckpointConfig
 from aejax.experiments.checkpointing import WORKING_DIRS, ResultCache
 from aejax.experiments.progress import ProgressReporter, open_reporter
 from aejax.experiments.run_dir import load_finished, open_run_dir
-from aejax.storage.runs import RESULTS_FILE, Run
+from aejax.storage.run_identity import RunIdentity
+from aejax.storage.run_state import RESULTS_FILE
+from aejax.storage.runs import Run
 
 FillRun = Callable[[Run, ResultCache], dict[str, Any]]  # writes a run's files and returns its results
 
@@ -18,7 +20,7 @@ FillRun = Callable[[Run, ResultCache], dict[str, Any]]  # writes a run's files a
 class Job(NamedTuple):
     """An experiment that fills one run folder."""
 
-    settings: Mapping[str, Any]  # as JSON; a folder with the same settings holds the same run
+    identity: RunIdentity  # a folder with the same identity holds the same run
     total_epochs: int  # of the progress display
     prepare: Callable[[ProgressReporter], FillRun]  # checks everything that can be checked before the folder is opened
     results_file: str = RESULTS_FILE  # written last: a folder that has it is complete
@@ -39,12 +41,12 @@ def run_job(job: Job, out: Path, console: Console, checkpoint: CheckpointConfig,
         InputError: the settings or the folder cannot be used; nothing has been trained.
         Preempted: a signal came; the same call continues the run.
     """
-    finished = load_finished(out, job.settings, checkpoint, console, job.results_file)
+    finished = load_finished(out, job.identity, checkpoint, console, job.results_file)
     if finished is not None:
         return finished
     with open_reporter(console, total_epochs=job.total_epochs) as reporter:
         fill = job.prepare(reporter)
-        with open_run_dir(out, job.settings, checkpoint, console, start_time) as (run, result_cache):
+        with open_run_dir(out, job.identity, checkpoint, console, start_time) as (run, result_cache):
             results = fill(run, result_cache)
             result_cache.flush()
             run.finish(results, remove=job.remove, results_file=job.results_file)

@@ -1,6 +1,5 @@
 """One autoencoder, trained for every seed: weights, history and metrics of the test rows."""
 
-import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.feature_extraction import evaluate_codes
+from aejax.experiments.identity import identify_run, open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
 from aejax.experiments.method_result import evaluate_extra_metrics, evaluate_reconstruction
 from aejax.experiments.multihost import is_primary, primary_first
@@ -42,10 +42,10 @@ def pretrain(
 ) -> dict[str, Any]:
     """Trains an autoencoder into a run folder and returns its results.
 
-    A finished run of the same config is read; an interrupted one continues at its latest checkpoint. The folder holds
-    `checkpoint/` and `best/`, the weights after the last epoch and after each seed's epoch of lowest validation loss:
-    Orbax trees with a leading seed axis on every leaf, `params` and `batch_stats`, each by part, and `scaler`. The
-    training's own checkpoints, with the optimizer's state, stay in `checkpoints/`.
+    A finished run of the same config and data is read; an interrupted one continues at its latest checkpoint. The
+    folder holds `checkpoint/` and `best/`, the weights after the last epoch and after each seed's epoch of lowest
+    validation loss: Orbax trees with a leading seed axis on every leaf, `params` and `batch_stats`, each by part, and
+    `scaler`. The training's own checkpoints, with the optimizer's state, stay in `checkpoints/`.
 
     Args:
         config: what to train.
@@ -69,11 +69,11 @@ def pretrain(
         optimizer = (optimizer_for if dataset.stream is None else stream_optimizer)(experiment, method)
 
         def fill(run: Run, cache: ResultCache) -> dict[str, Any]:
-            return _pretrain(dataclasses.replace(experiment, result_cache=cache), config.method, method, optimizer, run)
+            return _pretrain(open_experiment(experiment, run, cache), config.method, method, optimizer, run)
 
         return fill
 
-    job = Job(to_dict(config), total_epochs(config, method), prepare, remove=())
+    job = Job(identify_run(config, dataset), total_epochs(config, method), prepare, remove=())
     return run_job(job, out, console, checkpoint, start_time)
 
 

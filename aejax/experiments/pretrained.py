@@ -1,6 +1,7 @@
 """A finished pretraining run, opened: its model, its weights, and the data that it was trained on."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,24 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from aejax.autoencoders.registry import KINDS
-from aejax.config import PretrainConfig, from_dict
+from aejax.config import PretrainConfig, ProbeRunConfig, from_dict, to_dict
+from aejax.config.explore import ExploreConfig
 from aejax.data.dataset import Dataset
 from aejax.data.registry import load_dataset
-from aejax.data.scalers import Scaler, apply_scaler
+from aejax.data.scalers import IMPUTING, Scaler, apply_scaler
 from aejax.data.splits import Split, make_split
 from aejax.errors import require
 from aejax.experiments.experiment import make_problem_spec
+from aejax.experiments.identity import hash_data
 from aejax.experiments.multihost import primary_first
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.storage.atomic_io import read_json
-from aejax.storage.pytree_io import load_variables
+from aejax.storage.formats import arrays_sha256
+from aejax.storage.pytree_io import load_variables, to_state_dict
+from aejax.storage.run_identity import HASH_SUBJECTS, SHORT_HASH, RunIdentity, read_saved_hashes
+from aejax.storage.run_state import RESULTS_FILE, RUN_STATE_FILE, read_run_state, read_state_record
+from aejax.storage.runs import CONFIG_FILE
 
 LAST_WEIGHTS, BEST_WEIGHTS = ("checkpoint", "best")  # folders: after the last epoch, and after each seed's best
 
@@ -34,6 +41,16 @@ class PretrainedModel:
     model: Autoencoder
     variables: Variables  # every leaf `(seeds, ...)`
     scaler: Scaler  # likewise
+    hashes: Mapping[str, Any]  # of the data that it was trained on, by name
+
+    def identify_analysis(self, config: ProbeRunConfig | ExploreConfig) -> RunIdentity:
+        """Returns the identity of a run that analyses this one."""
+        weights = arrays_sha256(to_state_dict({**self.variables, "scaler": self.scaler.as_variables()}))
+        return RunIdentity(
+            {"run": self.results["config"], **to_dict(config)},
+            {**self.hashes, "weights": weights},
+            {"run": to_dict(PretrainConfig()), **to_dict(type(config)())},
+        )
 
     def encode(self, inputs: Shaped[Array | np.ndarray, "batch ..."], seed: int = 0) -> Float[Array, "batch latent"]:
         """Returns codes of raw inputs `(batch, *shape)`, by one seed's encoder. Jittable and differentiable."""
@@ -54,25 +71,49 @@ def load_pretrained(run_dir: Path, weights: str = LAST_WEIGHTS) -> PretrainedMod
     """Opens a run folder that `pretrain` finished, with the weights after the last epoch, or after the best.
 
     Raises:
-        InputError: it is no such folder, or its config and weights do not belong together.
+        InputError: it is no such folder, the run is not finished, or its files do not belong together.
     """
     require(run_dir.is_dir(), f"{run_dir}: no such folder; give --run a folder that scripts/pretrain.py made")
-    results = read_json(run_dir / "results.json")
-    require(
-        isinstance(results, dict) and results.get("kind") == "pretrain",
-        f"{run_dir}: is not a pretraining run; give --run a folder that scripts/pretrain.py made",
-    )
-    config = from_dict(PretrainConfig, read_json(run_dir / "config.json"), str(run_dir / "config.json"))
+    results, hashes = _read_finished_run(run_dir)
+    config = from_dict(PretrainConfig, read_json(run_dir / CONFIG_FILE), str(run_dir / CONFIG_FILE))
     features = int(np.prod(results["dataset"]["shape"]))
     problem = make_problem_spec(config, tuple(results["dataset"]["shape"]), results["dataset"]["classes"])
     model = KINDS[config.method](problem).model
     shapes = jax.eval_shape(model.init, jax.random.key(0))
     stacked = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), shapes)
-    scaler_width = 1 if config.data.scaler in ("range", "none") else features
-    scaler_part = jax.ShapeDtypeStruct((config.seeds, scaler_width), np.float32)
-    like = {**stacked, "scaler": {"shift": scaler_part, "scale": scaler_part}}
-    variables = load_variables(run_dir / weights, like)
-    return PretrainedModel(config, results, model, variables, Scaler(**variables.pop("scaler")))
+    variables = load_variables(run_dir / weights, {**stacked, "scaler": _scaler_shapes(config, features)})
+    require(
+        results["config"] == read_json(run_dir / CONFIG_FILE),
+        f"{run_dir}: {RESULTS_FILE} and {CONFIG_FILE} are of different runs; run pretrain.py again with --overwrite",
+    )
+    return PretrainedModel(config, results, model, variables, Scaler(**variables.pop("scaler")), hashes)
+
+
+def _scaler_shapes(config: PretrainConfig, features: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """Returns the shapes and dtypes of the scaler's arrays that a resolved config makes."""
+    shared = config.data.scaler in ("range", "none")
+    one = jax.ShapeDtypeStruct((config.seeds, 1 if shared else features), np.float32)
+    fill = {"fill": jax.ShapeDtypeStruct((config.seeds, features), np.float32)}
+    return {"shift": one, "scale": one} | (fill if config.data.missing in IMPUTING else {})
+
+
+def _read_finished_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the results of a pretraining run, and the hashes of its data."""
+    state = read_run_state(run_dir)
+    unfinished = (run_dir / CONFIG_FILE).exists() and state != "finished"
+    require(not unfinished, f"{run_dir}: the run is not finished ({state}); run the command that made it again")
+    results = read_json(run_dir / RESULTS_FILE)
+    require(
+        isinstance(results, dict) and results.get("kind") == "pretrain",
+        f"{run_dir}: is not a pretraining run; give --run a folder that scripts/pretrain.py made",
+    )
+    record = read_state_record(run_dir) if (run_dir / RUN_STATE_FILE).exists() else {}
+    hashes = read_saved_hashes(run_dir, RESULTS_FILE, record)
+    require(
+        hashes.get("data") == results["dataset"]["sha256"],
+        f"{run_dir}: {RESULTS_FILE} and {RUN_STATE_FILE} are of different data; run pretrain.py again with --overwrite",
+    )
+    return results, hashes
 
 
 def load_pretraining_data(pretrained: PretrainedModel, data_dir: Path | None) -> tuple[Dataset, Split]:
@@ -87,15 +128,16 @@ def load_pretraining_data(pretrained: PretrainedModel, data_dir: Path | None) ->
     """
     config = dataclasses.replace(pretrained.config.data, data_dir=data_dir or pretrained.config.data.data_dir)
     dataset = primary_first(lambda: load_dataset(config))
-    known = pretrained.results["dataset"]
-    require(
-        dataset.sha256 == known["sha256"],
-        f"{dataset.name}: holds other examples than those the run was trained on (SHA-256 {dataset.sha256[:12]}, the "
-        f"run has {known['sha256'][:12]}); give the same data, or pretrain again",
-    )
+    for name, digest in hash_data(dataset).items():
+        trained_on = pretrained.hashes.get(name, digest)
+        require(
+            digest == trained_on,
+            f"{dataset.name}: holds other {HASH_SUBJECTS[name]} than the run was trained on (SHA-256 "
+            f"{digest[:SHORT_HASH]} here, {trained_on[:SHORT_HASH]} there); give the same data, or pretrain again",
+        )
     split = make_split(dataset, pretrained.config.split, pretrained.config.seeds)
     require(
-        split.sha256 == known["split_sha256"],
+        split.sha256 == pretrained.results["dataset"]["split_sha256"],
         f"{dataset.name}: the rows the run was trained on cannot be distinguished from the test rows (the split "
         "differs); pretrain again with this version",
     )

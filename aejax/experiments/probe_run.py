@@ -9,13 +9,15 @@ import numpy as np
 import optax
 from rich.console import Console
 
-from aejax.config import CheckpointConfig, HeadConfig, ProbeRunConfig, to_dict
+from aejax.config import CheckpointConfig, HeadConfig, ProbeRunConfig
+from aejax.data.dataset import Dataset
 from aejax.errors import require
 from aejax.experiments.compare import write_comparison
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, prepare_experiment
 from aejax.experiments.feature_extraction import apply_to_rows
 from aejax.experiments.finetune import train_head, with_softmax_head
+from aejax.experiments.identity import open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
 from aejax.experiments.method_result import MethodResult, load_or_score, score_method
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained, load_pretraining_data
@@ -43,13 +45,15 @@ def probe_run(
     """
     start_time = time.perf_counter()
     pretrained = load_pretrained(run_dir)
-    settings = {"run": pretrained.results["config"], **to_dict(config)}
+    dataset, _ = load_pretraining_data(pretrained, config.data_dir)
 
     def prepare(reporter: ProgressReporter) -> FillRun:
-        experiment = dataclasses.replace(_prepare_probe(pretrained, config, reporter), evaluation=config.evaluation)
-        return lambda run, cache: _probe(dataclasses.replace(experiment, result_cache=cache), pretrained, config, run)
+        experiment = _prepare_probe(pretrained, dataset, config, reporter)
+        experiment = dataclasses.replace(experiment, evaluation=config.evaluation)
+        return lambda run, cache: _probe(open_experiment(experiment, run, cache), pretrained, config, run)
 
-    return run_job(Job(settings, config.head.head_epochs, prepare), out, console, checkpoint, start_time)
+    job = Job(pretrained.identify_analysis(config), config.head.head_epochs, prepare)
+    return run_job(job, out, console, checkpoint, start_time)
 
 
 def _probe(experiment: Experiment, pretrained: PretrainedModel, config: ProbeRunConfig, run: Run) -> dict[str, Any]:
@@ -82,9 +86,10 @@ def _probe(experiment: Experiment, pretrained: PretrainedModel, config: ProbeRun
     return results
 
 
-def _prepare_probe(pretrained: PretrainedModel, config: ProbeRunConfig, reporter: ProgressReporter) -> Experiment:
-    """Returns the pretraining run's data and split, verified, with this probe's settings."""
-    dataset, _ = load_pretraining_data(pretrained, config.data_dir)
+def _prepare_probe(
+    pretrained: PretrainedModel, dataset: Dataset, config: ProbeRunConfig, reporter: ProgressReporter
+) -> Experiment:
+    """Returns the pretraining run's data and split with this probe's settings."""
     trained_on = pretrained.config
     data = dataclasses.replace(trained_on.data, data_dir=config.data_dir or trained_on.data.data_dir)
     require(

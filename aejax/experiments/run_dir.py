@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from aejax.experiments.multihost_cache import MultihostResultCache
 from aejax.experiments.preemption import call_before_exit
 from aejax.experiments.probes import ClassifierReport, KNNReport, ProbeReport
 from aejax.experiments.representation_metrics import RepresentationMetrics
-from aejax.storage.runs import RESULTS_FILE, Run, load_finished_results, open_run
+from aejax.storage.run_identity import RunIdentity
+from aejax.storage.run_state import RESULTS_FILE
+from aejax.storage.runs import Run, load_finished_results, open_run
 from aejax.storage.serialization import classes_by_name
 
 RECORD_CLASSES = classes_by_name(
@@ -36,11 +38,11 @@ RECORD_CLASSES = classes_by_name(
 
 
 def load_finished(
-    out: Path, config: Mapping[str, Any], checkpoint: CheckpointConfig, console: Console, name: str = RESULTS_FILE
+    out: Path, identity: RunIdentity, checkpoint: CheckpointConfig, console: Console, name: str = RESULTS_FILE
 ) -> dict[str, Any] | None:
     """Returns the results if the folder has this run already, and prints a line; None if it is to be filled."""
     results = broadcast_from_primary(
-        lambda: load_finished_results(out, config, overwrite=checkpoint.overwrite, results_file=name)
+        lambda: load_finished_results(out, identity, overwrite=checkpoint.overwrite, results_file=name)
     )
     if results is not None:
         _print_line(console, f"{out} holds this run already; --overwrite makes it again")
@@ -49,7 +51,7 @@ def load_finished(
 
 @contextlib.contextmanager
 def open_run_dir(
-    out: Path, config: Mapping[str, Any], checkpoint: CheckpointConfig, console: Console, start_time: float
+    out: Path, identity: RunIdentity, checkpoint: CheckpointConfig, console: Console, start_time: float
 ) -> Iterator[tuple[Run, ResultCache]]:
     """Yields the locked folder and its saved results; everything is written when the block has ended.
 
@@ -57,7 +59,7 @@ def open_run_dir(
 
     Args:
         out: the folder.
-        config: resolved.
+        identity: of the run.
         checkpoint: whether to replace an earlier run, and how often to save.
         console: for messages.
         start_time: `time.perf_counter()` when this attempt began.
@@ -70,32 +72,35 @@ def open_run_dir(
         opened: list[tuple[Run, ResultCache]] = []
 
         def begin() -> None:
-            opened.append(stack.enter_context(_open_primary_dir(out, config, checkpoint, console, start_time)))
+            opened.append(stack.enter_context(_open_primary_dir(out, identity, checkpoint, console, start_time)))
 
         broadcast_from_primary(begin)
         if is_multihost():
             if is_primary():
                 run, cache = opened[0]
             else:
-                run, cache = stack.enter_context(_open_scratch_dir(config, start_time)), ResultCache()
+                run, cache = stack.enter_context(_open_scratch_dir(identity, start_time)), ResultCache()
             opened = [(run, MultihostResultCache(cache, RECORD_CLASSES))]
         with raise_on_lost_process():
             yield opened[0]
 
 
 @contextlib.contextmanager
-def _open_scratch_dir(config: Mapping[str, Any], start_time: float) -> Iterator[Run]:
+def _open_scratch_dir(identity: RunIdentity, start_time: float) -> Iterator[Run]:
     """Yields a run in a temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="aejax-process-") as folder, open_run(Path(folder) / "run", config) as run:
+    with (
+        tempfile.TemporaryDirectory(prefix="aejax-process-") as folder,
+        open_run(Path(folder) / "run", identity) as run,
+    ):
         run.start_time = start_time
         yield run
 
 
 @contextlib.contextmanager
 def _open_primary_dir(
-    out: Path, config: Mapping[str, Any], checkpoint: CheckpointConfig, console: Console, start_time: float
+    out: Path, identity: RunIdentity, checkpoint: CheckpointConfig, console: Console, start_time: float
 ) -> Iterator[tuple[Run, ResultCache]]:
-    with open_run(out, config, overwrite=checkpoint.overwrite, attempt_info=provenance()) as run:
+    with open_run(out, identity, overwrite=checkpoint.overwrite, attempt_info=provenance()) as run:
         run.start_time = start_time
         if run.resumed:
             _print_line(console, f"{out}: goes on where it was interrupted")

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from aejax.config import CheckpointConfig, SweepConfig, to_dict
+from aejax.config import CheckpointConfig, SweepConfig
 from aejax.config.sweep_axes import SweepAxis, max_runs_per_program, parse_axes
 from aejax.data.registry import load_dataset
-from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
+from aejax.experiments.identity import identify_run, open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
 from aejax.experiments.multihost import primary_first
@@ -48,7 +48,7 @@ def sweep(
 ) -> dict[str, Any]:
     """Runs a sweep into a folder and returns its results.
 
-    A finished run of the same config is read; an interrupted one continues between and within trainings.
+    A finished run of the same config and data is read; an interrupted one continues between and within trainings.
 
     Args:
         config: the kind and the axes.
@@ -77,14 +77,11 @@ def sweep(
         for group, method in zip(groups, methods, strict=True):  # raises if a schedule does not fit
             optimizer_for(experiment_for_group(experiment, group), method)
 
-        def fill(run: Run, cache: ResultCache) -> dict[str, Any]:
-            run_experiment = dataclasses.replace(experiment, result_cache=cache, evaluation=config.evaluation)
-            return _sweep(run_experiment, design, run)
-
-        return fill
+        experiment = dataclasses.replace(experiment, evaluation=config.evaluation)
+        return lambda run, cache: _sweep(open_experiment(experiment, run, cache), design, run)
 
     epochs = sum(total_epochs(group.points[0].config, method) for group, method in zip(groups, methods, strict=True))
-    return run_job(Job(to_dict(resolved), epochs, prepare), out, console, checkpoint, start_time)
+    return run_job(Job(identify_run(resolved, dataset), epochs, prepare), out, console, checkpoint, start_time)
 
 
 def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, Any]:

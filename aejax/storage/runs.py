@@ -16,15 +16,16 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import filelock
 
 from aejax.errors import InputError, Preempted, require
 from aejax.storage.atomic_io import atomic_folder, read_json, to_jsonable, write_json
+from aejax.storage.run_identity import RunIdentity, read_saved_hashes, require_same_hashes
+from aejax.storage.run_state import RESULTS_FILE, RUN_STATE_FILE, RunState, read_run_state, read_state_record
 
-RunState = Literal["running", "interrupted", "finished", "failed"]
-CONFIG_FILE, RUN_STATE_FILE, RESULTS_FILE, LOCK_FILE = "config.json", "run.json", "results.json", ".lock"
+CONFIG_FILE, LOCK_FILE = "config.json", ".lock"
 
 
 @dataclasses.dataclass
@@ -63,6 +64,11 @@ class Run:
         for path in [*(self.folder / name for name in remove), *replaced]:
             shutil.rmtree(path, ignore_errors=True)
 
+    def require_hash(self, name: str, value: str) -> None:
+        """Raises `InputError` if an earlier attempt had another hash of this name, and saves it with the next state."""
+        require_same_hashes(self.folder, self.state_record["identity"], {name: value})
+        self.state_record["identity"][name] = value
+
     def set_state(self, state: RunState, error: str | None = None) -> None:
         """Writes the state to `run.json`."""
         self.state_record["state"] = state
@@ -74,46 +80,28 @@ class Run:
 
 
 def load_finished_results(
-    folder: Path, config: Mapping[str, Any], *, overwrite: bool, results_file: str = RESULTS_FILE
+    folder: Path, identity: RunIdentity, *, overwrite: bool, results_file: str = RESULTS_FILE
 ) -> dict[str, Any] | None:
-    """Returns the results of a finished run with the same config, or None if a run may write to the folder.
+    """Returns the results of this run if it is finished, or None if it may write to the folder.
 
     A run that was moved aside by a killed `--overwrite` is restored first; nothing else is changed.
 
     Raises:
-        InputError: the path is a file, or the folder has a run with another config, other files, or a damaged run.
+        InputError: the path is a file, or the folder has another run, other files, or a damaged run.
     """
     _restore_backup(folder)
     if not _holds_run(folder) or overwrite:
         return None
-    same = read_json(folder / CONFIG_FILE) == to_jsonable(config)
-    require(same, f"{folder}: holds a run with other settings; give --overwrite to replace it, or another --out")
+    identity.require_same_settings(folder, read_json(folder / CONFIG_FILE))
+    record = read_state_record(folder) if (folder / RUN_STATE_FILE).exists() else {}
+    require_same_hashes(folder, read_saved_hashes(folder, results_file, record), identity.hashes)
     if read_run_state(folder, results_file) != "finished" or not (folder / results_file).exists():
         return None
     results = read_json(folder / results_file)
-    valid = isinstance(results, dict)
-    require(valid, f"{folder / results_file}: holds no results; give --overwrite to make them again")
-    return results
-
-
-def read_run_state(folder: Path, results_file: str = RESULTS_FILE) -> RunState:
-    """Returns the state that a run saved last."""
-    if not (folder / RUN_STATE_FILE).exists():  # written by a version without this file
-        return "finished" if (folder / results_file).exists() else "interrupted"
-    return _read_state_record(folder)["state"]
-
-
-def _read_state_record(folder: Path) -> dict[str, Any]:
-    record = read_json(folder / RUN_STATE_FILE)
-    valid = (
-        isinstance(record, dict)
-        and record.get("schema") == 1
-        and record.get("state") in get_args(RunState)
-        and isinstance(record.get("attempts"), list)
-        and isinstance(record.get("replaces"), list)
+    require(
+        isinstance(results, dict), f"{folder / results_file}: holds no results; give --overwrite to make them again"
     )
-    require(valid, f"{folder / RUN_STATE_FILE}: is damaged; give --overwrite to start again, or another --out")
-    return record
+    return results
 
 
 def _holds_run(folder: Path) -> bool:
@@ -129,7 +117,7 @@ def _holds_run(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def open_run(
-    folder: Path, config: Mapping[str, Any], *, overwrite: bool = False, attempt_info: Mapping[str, Any] | None = None
+    folder: Path, identity: RunIdentity, *, overwrite: bool = False, attempt_info: Mapping[str, Any] | None = None
 ) -> Iterator[Run]:
     """Creates or resumes a run folder for which `load_finished_results` returned None.
 
@@ -138,7 +126,7 @@ def open_run(
 
     Args:
         folder: the run folder.
-        config: the run's config.
+        identity: of the run; its settings become `config.json`.
         overwrite: start again from the beginning.
         attempt_info: further JSON values to save about this attempt, such as versions.
 
@@ -146,7 +134,7 @@ def open_run(
         InputError: another process uses the folder, or it cannot be written.
     """
     try:
-        run, lock = _open_or_create(folder, config, overwrite=overwrite, attempt_info=dict(attempt_info or {}))
+        run, lock = _open_or_create(folder, identity, overwrite=overwrite, attempt_info=dict(attempt_info or {}))
     except OSError as error:
         raise InputError(f"--out {folder}: cannot be written ({error.strerror}); give another --out") from None
     try:
@@ -168,7 +156,7 @@ def _try_set_state(run: Run, state: RunState, error: str | None) -> None:
 
 
 def _open_or_create(
-    folder: Path, config: Mapping[str, Any], *, overwrite: bool, attempt_info: dict[str, Any]
+    folder: Path, identity: RunIdentity, *, overwrite: bool, attempt_info: dict[str, Any]
 ) -> tuple[Run, filelock.BaseFileLock]:
     _restore_backup(folder)
     replaces: list[str] = []
@@ -176,31 +164,32 @@ def _open_or_create(
         lock = _acquire_lock(folder)
         try:
             # another process may have finished the run before this one got the lock
-            finished = load_finished_results(folder, config, overwrite=overwrite) is not None
+            finished = load_finished_results(folder, identity, overwrite=overwrite) is not None
             require(not finished, f"{folder}: another process has finished this run; the same command shows it")
             if not overwrite:
-                return _resume(folder, attempt_info), lock
+                return _resume(folder, identity, attempt_info), lock
             replaces = _move_aside(folder)
         except BaseException:
             lock.release()
             raise
         lock.release()
-    return _create(folder, config, replaces, attempt_info)
+    return _create(folder, identity, replaces, attempt_info)
 
 
 def _move_aside(folder: Path) -> list[str]:
     """Moves a run aside. Returns the names of all folders that the next run replaces, including this one."""
     earlier: list[str] = []
     with contextlib.suppress(InputError):  # a damaged run is replaced like any other
-        earlier = _read_state_record(folder)["replaces"] if (folder / RUN_STATE_FILE).exists() else []
+        earlier = read_state_record(folder)["replaces"] if (folder / RUN_STATE_FILE).exists() else []
     aside = next(path for path in _backup_paths(folder) if not path.exists())  # never replace another folder
     os.rename(folder, aside)
     return [*earlier, aside.name]
 
 
-def _resume(folder: Path, attempt_info: dict[str, Any]) -> Run:
+def _resume(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -> Run:
     fresh: dict[str, Any] = {"schema": 1, "replaces": [], "attempts": []}
-    record = _read_state_record(folder) if (folder / RUN_STATE_FILE).exists() else fresh
+    record = read_state_record(folder) if (folder / RUN_STATE_FILE).exists() else fresh
+    record["identity"] = {**identity.hashes, **(record.get("identity") or {})}
     earlier = record["attempts"][-1].get("versions") if record["attempts"] else None
     for left_over in [*folder.glob(".*.tmp*"), *folder.glob("*/.*.tmp*"), *folder.glob("*/*/.*.tmp*")]:
         shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
@@ -216,18 +205,23 @@ def _resume(folder: Path, attempt_info: dict[str, Any]) -> Run:
 
 
 def _create(
-    folder: Path, config: Mapping[str, Any], replaces: list[str], attempt_info: dict[str, Any]
+    folder: Path, identity: RunIdentity, replaces: list[str], attempt_info: dict[str, Any]
 ) -> tuple[Run, filelock.BaseFileLock]:
     """Creates the folder with config, state and an acquired lock, atomically."""
     for left_over in folder.parent.glob(f".{folder.name}.*.begun"):
         with contextlib.suppress(InputError):
             _acquire_lock(left_over).release()
             shutil.rmtree(left_over, ignore_errors=True)
-    record = {"schema": 1, "replaces": replaces, "attempts": [_attempt_record(attempt_info)]}
+    record = {
+        "schema": 1,
+        "identity": dict(identity.hashes),
+        "replaces": replaces,
+        "attempts": [_attempt_record(attempt_info)],
+    }
     try:
         with atomic_folder(folder, suffix="begun") as temporary:
             lock = _acquire_lock(temporary)
-            write_json(temporary / CONFIG_FILE, config)
+            write_json(temporary / CONFIG_FILE, identity.settings)
             run = Run(temporary, record, time.perf_counter())
             run.set_state("running")
     except OSError:
@@ -248,7 +242,7 @@ def _acquire_lock(folder: Path) -> filelock.BaseFileLock:
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout:
-        owner = _read_state_record(folder)["attempts"][-1] if (folder / RUN_STATE_FILE).exists() else {}
+        owner = read_state_record(folder)["attempts"][-1] if (folder / RUN_STATE_FILE).exists() else {}
         process = f"process {owner.get('process', 'unknown')} on {owner.get('host', 'this machine')}"
         raise InputError(f"{folder}: is in use by {process}; wait for it, or give another --out") from None
     return lock

@@ -20,6 +20,7 @@ from aejax.experiments.resolve import resolve_config
 from aejax.experiments.run_dir import open_run_dir
 from aejax.experiments.schedule import optimizer_for
 from aejax.methods import METHODS
+from aejax.storage.run_identity import RunIdentity
 from tests.consoles import quiet
 
 EACH = CheckpointConfig(save_every=0)
@@ -54,7 +55,7 @@ def trained(config, folder):
     """Trains into a run folder and returns the progress, on the host, and the history without its seconds."""
     prepared = prepare(config)
     method, optimizer = method_and_optimizer(config)
-    with open_run_dir(folder, to_dict(prepared.config), EACH, quiet(), 0.0) as (_, cache):
+    with open_run_dir(folder, RunIdentity(to_dict(prepared.config)), EACH, quiet(), 0.0) as (_, cache):
         prepared = dataclasses.replace(prepared, result_cache=cache)
         variables = training.init_variables(prepared, method)
         result = training.train_method(prepared, config.method, method, optimizer, variables)

@@ -83,7 +83,8 @@ def test_probe_and_head_classify_far_above_chance_with_the_loaded_encoder(run, t
 def test_a_probe_has_a_budget_of_labels_of_its_own(run):
     opened = load_pretrained(run)
     assert opened.config.split.labels_per_class is None
-    experiment = _prepare_probe(opened, ProbeRunConfig(labels_per_class=5), SilentReporter())
+    dataset = load_dataset(opened.config.data)
+    experiment = _prepare_probe(opened, dataset, ProbeRunConfig(labels_per_class=5), SilentReporter())
     assert (experiment.split.labelled_train.shape[1], experiment.split.labelled_valid.shape[1]) == (40, 10)
     with pytest.raises(InputError, match=r"--labels-per-class 5: cannot be combined .* 0\.5; give one"):
         ProbeRunConfig(labels_per_class=5, label_fraction=0.5)
@@ -105,7 +106,7 @@ def test_a_run_of_other_data_is_refused(run, tmp_path):
     results = read_json(copy / "results.json")
     results["dataset"]["sha256"] = "0" * 64
     write_json(copy / "results.json", results)
-    with pytest.raises(InputError, match="other examples"):
+    with pytest.raises(InputError, match="different data"):
         probe_run(copy, ProbeRunConfig(), tmp_path / "out", quiet())
 
 

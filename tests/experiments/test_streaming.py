@@ -42,6 +42,7 @@ from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.sweep import sweep
 from aejax.experiments.training import init_variables
 from aejax.methods import METHODS
+from aejax.storage.run_identity import RunIdentity
 from aejax.train.epoch import make_train_step
 from aejax.train.state import init_state
 from tests.consoles import quiet
@@ -103,7 +104,7 @@ def test_a_training_stopped_within_a_pass_resumes_bit_for_bit(digits, tmp_path, 
     variables = init_variables(prepared, method)
 
     def train(folder, save_every):
-        with open_run_dir(folder, {}, CheckpointConfig(save_every=save_every), quiet(), 0.0) as (_, cache):
+        with open_run_dir(folder, RunIdentity({}), CheckpointConfig(save_every=save_every), quiet(), 0.0) as (_, cache):
             with_cache = dataclasses.replace(prepared, result_cache=cache)
             result = streaming.train_stream(with_cache, "it", method, optimizer, variables)
         return leaf_bytes(prepared.plan.to_host(result.progress)), result.history

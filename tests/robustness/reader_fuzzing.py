@@ -29,6 +29,7 @@ from aejax.errors import InputError
 from aejax.storage.atomic_io import read_json
 from aejax.storage.manifest import MANIFEST, write_manifest
 from aejax.storage.pytree_io import load_tree
+from aejax.storage.run_identity import RunIdentity
 from aejax.storage.runs import load_finished_results
 from tests.robustness import reader_samples
 from tests.robustness.reader_samples import Sample
@@ -55,7 +56,7 @@ def read_run(path: Path) -> object:
     """Loads the run that a damaged file belongs to, as the same command would."""
     folder = path.parent
     from_dict(CompareConfig, read_json(folder / "config.json"), str(folder / "config.json"))
-    return load_finished_results(folder, to_dict(CompareConfig()), overwrite=False)
+    return load_finished_results(folder, RunIdentity(to_dict(CompareConfig())), overwrite=False)
 
 
 def read_checkpoint(path: Path) -> object:

@@ -17,6 +17,7 @@ from aejax.config import CompareConfig, to_dict
 from aejax.data.npz import NPY_SUFFIX
 from aejax.storage.manifest import MANIFEST
 from aejax.storage.pytree_io import save_tree
+from aejax.storage.run_identity import RunIdentity
 from aejax.storage.runs import open_run
 
 Arrays = dict[str, np.ndarray]
@@ -178,7 +179,9 @@ def axis_samples(folder: Path) -> list[Sample]:
 
 def run_samples(folder: Path) -> list[Sample]:
     """Returns the files of a finished run."""
-    with open_run(folder / "run", to_dict(CompareConfig()), attempt_info={"versions": {"jax": "0"}}) as run:
+    with open_run(
+        folder / "run", RunIdentity(to_dict(CompareConfig())), attempt_info={"versions": {"jax": "0"}}
+    ) as run:
         run.finish({"schema": 1, "methods": []})
     return _file_samples(folder / "run")
 

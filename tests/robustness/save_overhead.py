@@ -24,6 +24,7 @@ from aejax.experiments.training import init_variables, train_method
 from aejax.methods import METHODS, Method
 from aejax.recipes import get_recipe
 from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
+from aejax.storage.run_identity import RunIdentity
 
 RECIPE, EPOCHS, REPEATS = "tutorial-deep", 4, 5
 
@@ -84,7 +85,8 @@ class _Job(NamedTuple):
         """Returns the seconds per epoch with a checkpoint after each, until the last is written, and its bytes."""
         with tempfile.TemporaryDirectory(prefix="aejax-saves-") as name:
             folder, checkpoint = Path(name) / "run", CheckpointConfig(save_every=0)
-            with open_run_dir(folder, to_dict(self.config), checkpoint, Console(quiet=True), 0.0) as (_, cache):
+            identity = RunIdentity(to_dict(self.config))
+            with open_run_dir(folder, identity, checkpoint, Console(quiet=True), 0.0) as (_, cache):
                 began = time.perf_counter()
                 self.train(cache)
                 cache.flush()

@@ -8,10 +8,13 @@ import pytest
 
 from aejax.errors import InputError, Preempted
 from aejax.storage.atomic_io import read_json
-from aejax.storage.runs import load_finished_results, open_run, read_run_state
+from aejax.storage.run_identity import RunIdentity
+from aejax.storage.run_state import read_run_state
+from aejax.storage.runs import load_finished_results, open_run
 
-CONFIG = {"seeds": 2, "methods": ["raw"]}
-OTHER = {**CONFIG, "seeds": 3}
+SETTINGS = {"seeds": 2, "methods": ["raw"], "train": {"epochs": 5}}
+CONFIG = RunIdentity(SETTINGS)
+OTHER = RunIdentity({**SETTINGS, "seeds": 3})
 
 
 def finish(folder, config=CONFIG, *, overwrite=False, results=None):
@@ -37,7 +40,7 @@ def test_a_folder_appears_with_its_config_and_state_or_not_at_all(tmp_path, monk
     assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
     with open_run(tmp_path / "run", CONFIG):
-        assert read_json(tmp_path / "run" / "config.json") == CONFIG
+        assert read_json(tmp_path / "run" / "config.json") == SETTINGS
         assert read_run_state(tmp_path / "run") == "running"
 
 
@@ -51,7 +54,7 @@ def test_a_finished_run_of_the_same_config_is_given_back_untouched(tmp_path):
 def test_another_config_is_refused_and_the_old_run_kept(tmp_path):
     finish(tmp_path / "run")
     for ask in (load_finished_results, lambda *args, **others: open_run(*args, **others).__enter__()):
-        with pytest.raises(InputError, match="other settings; give --overwrite"):
+        with pytest.raises(InputError, match=r"holds another run \(seeds 2 there, 3 here\); give --overwrite"):
             ask(tmp_path / "run", OTHER, overwrite=False)
     assert read_json(tmp_path / "run" / "results.json") == {"schema": 1}
 
@@ -71,7 +74,7 @@ def test_an_overwrite_that_is_interrupted_twice_loses_neither_run(tmp_path):
     interrupt(tmp_path / "run", OTHER, overwrite=True)
     interrupt(tmp_path / "run", CONFIG, overwrite=True)
     assert read_json(tmp_path / "run.replaced" / "results.json") == {"schema": 1}
-    assert read_json(tmp_path / "run.replaced-2" / "config.json") == OTHER
+    assert read_json(tmp_path / "run.replaced-2" / "config.json") == OTHER.settings
     finish(tmp_path / "run")  # the same command without --overwrite goes on
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 

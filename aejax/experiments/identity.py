@@ -1,0 +1,34 @@
+"""The identity of an experiment's run: its resolved config and its data."""
+
+import dataclasses
+import hashlib
+import json
+
+from aejax.config import ExperimentConfig, to_dict
+from aejax.data.dataset import Dataset
+from aejax.experiments.checkpointing import ResultCache
+from aejax.experiments.experiment import Experiment
+from aejax.storage.run_identity import RunIdentity
+from aejax.storage.runs import Run
+
+
+def hash_data(dataset: Dataset) -> dict[str, str]:
+    """Returns the SHA-256 of the examples, and of their names, by name in `HASH_SUBJECTS`."""
+    names = json.dumps([dataset.class_names, dataset.feature_names])
+    hashes = {"data": dataset.sha256, "names": hashlib.sha256(names.encode()).hexdigest()}
+    return hashes if dataset.stream is None else {**hashes, "stream": dataset.stream.fingerprint}
+
+
+def identify_run(config: ExperimentConfig, dataset: Dataset) -> RunIdentity:
+    """Returns the identity of a run of a resolved config on this dataset."""
+    return RunIdentity(to_dict(config), hash_data(dataset), to_dict(type(config)()))
+
+
+def open_experiment(experiment: Experiment, run: Run, cache: ResultCache) -> Experiment:
+    """Returns the experiment with what an earlier attempt at the run saved.
+
+    Raises:
+        InputError: the earlier attempt drew another split, as another version may.
+    """
+    run.require_hash("split", experiment.split.sha256)
+    return dataclasses.replace(experiment, result_cache=cache)

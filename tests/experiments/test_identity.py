@@ -1,0 +1,200 @@
+"""A run is identified by its config and its data: nothing made from other data is reused, in any script."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from resuming import Killed
+
+from aejax.config import (
+    CheckpointConfig,
+    CompareConfig,
+    DataConfig,
+    HeadConfig,
+    ModelConfig,
+    PretrainConfig,
+    ProbeConfig,
+    ProbeRunConfig,
+    SweepConfig,
+    TrainConfig,
+)
+from aejax.config.explore import ExploreConfig
+from aejax.config.export import ExportConfig
+from aejax.errors import InputError
+from aejax.experiments.compare import compare
+from aejax.experiments.explore import explore
+from aejax.experiments.export import export
+from aejax.experiments.pretrain import pretrain
+from aejax.experiments.pretrained import load_pretrained
+from aejax.experiments.probe_run import probe_run
+from aejax.experiments.sweep import sweep
+from aejax.storage.atomic_io import read_json, write_json
+from aejax.storage.pytree_io import save_variables
+from aejax.storage.run_identity import RunIdentity
+from tests.consoles import quiet
+
+EVERY_EPOCH, AGAIN = CheckpointConfig(save_every=0), CheckpointConfig(overwrite=True)
+OTHER_DATA = r"holds a run of other data \(SHA-256 [0-9a-f]{8} there, [0-9a-f]{8} here\); give --overwrite .* --out$"
+OTHER_THAN_TRAINED = r"other data than the run was trained on \(SHA-256 .* here, .* there\); give the same data, or"
+SMALL = {
+    "model": ModelConfig(hidden=(4,), latent_dim=2),
+    "train": TrainConfig(epochs=2, batch_size=64),
+    "probe": ProbeConfig(probe="ridge"),
+    "seeds": 1,
+}
+PROBE = ProbeRunConfig(probe=ProbeConfig(probe="ridge"), head=HeadConfig(head_epochs=1))
+EXPLORE = ExploreConfig(anomaly_class="none")
+
+
+def write_table(folder, *, rows=60, swapped=0, header="a,b,c,label"):
+    """Writes `table.csv`: two classes, of which `swapped` rows have each other's label."""
+    numbers = np.random.default_rng(0).normal(size=(80, 3))
+    labels = np.arange(rows) % 2
+    labels[:swapped] = 1 - labels[:swapped]
+    lines = [",".join([*map(str, numbers[row] + row % 2), "xy"[labels[row]]]) for row in range(rows)]
+    (folder / "table.csv").write_text("\n".join([header, *lines]) + "\n")
+
+
+EDITS = ({"swapped": 7}, {"rows": 80})  # rows edited, rows added
+
+
+def run_script(script, folder, checkpoint=EVERY_EPOCH, **changes):
+    """Runs an experiment that trains on `table.csv` of the folder into its `run`."""
+    data = DataConfig(dataset=str(folder / "table.csv"))
+    configs = {
+        compare: CompareConfig(data=data, methods=("undercomplete",), **SMALL),
+        pretrain: PretrainConfig(data=data, **SMALL),
+        sweep: SweepConfig(data=data, axis=("latent_dim=1",), **SMALL),
+    }
+    return script(dataclasses.replace(configs[script], **changes), folder / "run", quiet(), checkpoint)
+
+
+@pytest.mark.parametrize("script", [compare, pretrain, sweep], ids=lambda script: script.__name__)
+def test_neither_a_stopped_nor_a_finished_run_of_other_data_is_reused(tmp_path, killed_after, script):
+    write_table(tmp_path)
+    killed_after(1)
+    with pytest.raises(Killed):
+        run_script(script, tmp_path)
+    for state in ("failed", "finished"):
+        assert read_json(tmp_path / "run" / "run.json")["state"] == state
+        for edit in EDITS:
+            write_table(tmp_path, **edit)
+            with pytest.raises(InputError, match=OTHER_DATA):
+                run_script(script, tmp_path)
+        write_table(tmp_path)
+        run_script(script, tmp_path)
+    assert len(read_json(tmp_path / "run" / "run.json")["attempts"]) == 2
+
+
+def test_overwrite_makes_the_run_again_from_the_edited_data(tmp_path):
+    write_table(tmp_path)
+    old = run_script(compare, tmp_path, methods=("raw",))
+    write_table(tmp_path, swapped=7)
+    new = run_script(compare, tmp_path, AGAIN, methods=("raw",))
+    assert new["dataset"]["sha256"] != old["dataset"]["sha256"]
+    write_table(tmp_path)
+    with pytest.raises(InputError, match=OTHER_DATA):
+        run_script(compare, tmp_path, methods=("raw",))
+
+
+def test_the_same_values_in_another_notation_are_the_same_data_but_other_names_are_not(tmp_path):
+    write_table(tmp_path)
+    run_script(compare, tmp_path, methods=("raw",))
+    text = (tmp_path / "table.csv").read_text()
+    (tmp_path / "table.csv").write_text(text.replace("\n", "\r\n"))
+    run_script(compare, tmp_path, methods=("raw",))
+    assert len(read_json(tmp_path / "run" / "run.json")["attempts"]) == 1
+    write_table(tmp_path, header="d,b,c,label")
+    with pytest.raises(InputError, match="holds a run of other names of classes or columns"):
+        run_script(compare, tmp_path, methods=("raw",))
+
+
+def test_the_message_names_at_most_three_settings_that_differ():
+    saved = {"train": {"epochs": 30, "batch_size": 64}, "seeds": 10, "methods": ["raw", "pca"], "margin": None}
+
+    def refused(**changes):
+        with pytest.raises(InputError) as refusal:
+            RunIdentity(saved | changes).require_same_settings(Path("run"), saved)
+        return str(refusal.value)
+
+    epochs = {"epochs": 10, "batch_size": 64}
+    assert "run: holds another run (epochs 30 there, 10 here); give --overwrite" in refused(train=epochs)
+    assert "(methods raw pca there, raw here)" in refused(methods=["raw"])
+    four = refused(train=epochs, seeds=2, methods=["raw"], margin=0.1)
+    assert "(epochs 30 there, 10 here; seeds 10 there, 2 here; methods raw pca there, raw here; and 1 more)" in four
+
+
+def test_a_setting_that_a_saved_run_lacks_has_its_default():
+    defaults = {"data": {"missing": "refuse"}}
+    RunIdentity({"seeds": 2, "data": {"missing": "refuse"}}, defaults=defaults).require_same_settings(
+        Path("run"), {"seeds": 2, "data": {}}
+    )
+    with pytest.raises(InputError, match="missing refuse there, mean here"):
+        RunIdentity({"data": {"missing": "mean"}}, defaults=defaults).require_same_settings(Path("run"), {"data": {}})
+
+
+USES = {
+    "probe": lambda run, out: probe_run(run, PROBE, out, quiet()),
+    "explore": lambda run, out: explore(run, EXPLORE, out, quiet()),
+    "export": lambda run, out: export(run, out, ExportConfig()),
+}
+ANALYSES = pytest.mark.parametrize("name", ["probe", "explore"])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Returns a folder with `table.csv` and a pretraining run of it, with finished analyses."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_table(folder)
+    run_script(pretrain, folder)
+    for name in ("probe", "explore"):
+        USES[name](folder / "run", folder / name)
+    return folder
+
+
+@ANALYSES
+def test_a_finished_analysis_of_a_run_is_refused_once_the_data_are_edited(trained, name):
+    USES[name](trained / "run", trained / name)
+    assert len(read_json(trained / name / "run.json")["attempts"]) == 1
+    for edit in EDITS:
+        write_table(trained, **edit)
+        for out in (name, "new"):
+            with pytest.raises(InputError, match=OTHER_THAN_TRAINED):
+                USES[name](trained / "run", trained / out)
+    write_table(trained)
+    assert not (trained / "new").exists()
+
+
+@ANALYSES
+def test_a_finished_analysis_of_other_weights_is_refused(trained, tmp_path, name):
+    shutil.copytree(trained / "run", tmp_path / "run")
+    opened = load_pretrained(tmp_path / "run")
+    scaler = {**opened.scaler.as_variables(), "shift": opened.scaler.shift + 1}
+    save_variables(tmp_path / "run" / "checkpoint", {**opened.variables, "scaler": scaler})
+    with pytest.raises(InputError, match="holds a run of other pretrained weights"):
+        USES[name](tmp_path / "run", trained / name)
+
+
+@pytest.mark.parametrize("name", USES)
+def test_parts_of_different_runs_are_not_used(trained, tmp_path, name):
+    shutil.copytree(trained / "run", tmp_path / "run")
+    results = read_json(tmp_path / "run" / "results.json")
+    changes = {
+        "of different data": {"dataset": {**results["dataset"], "sha256": "0" * 64}},
+        "of different runs": {"config": {**results["config"], "recipe": "another"}},
+    }
+    for message, change in changes.items():
+        write_json(tmp_path / "run" / "results.json", results | change)
+        with pytest.raises(InputError, match=message):
+            USES[name](tmp_path / "run", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", USES)
+def test_a_stopped_run_is_not_used(trained, tmp_path, name):
+    shutil.copytree(trained / "run", tmp_path / "run")
+    write_json(tmp_path / "run" / "run.json", read_json(tmp_path / "run" / "run.json") | {"state": "interrupted"})
+    with pytest.raises(InputError, match=r"is not finished \(interrupted\); run the command that made it again"):
+        USES[name](tmp_path / "run", tmp_path / "out")
