@@ -1,6 +1,7 @@
 """The setup of a run: data on the devices, splits, scalers, keys, and the plan of the seeds."""
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -10,14 +11,16 @@ from jaxtyping import Array, Int, Key
 from aejax.autoencoders.spec import ProblemSpec
 from aejax.config import EvaluationConfig, ExperimentConfig
 from aejax.data.batching import Examples
-from aejax.data.dataset import Dataset
+from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.leakage import Duplicates, find_duplicates
 from aejax.data.memory import require_device_memory
 from aejax.data.scalers import Scaler, fit_scalers
 from aejax.data.splits import Split, make_split
+from aejax.data.suspicions import find_suspicions
 from aejax.errors import require
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.progress import ProgressReporter
+from aejax.report.data_line import format_data_line, format_data_warnings
 from aejax.train.keys import KeyUse, seed_keys
 from aejax.train.plan import Plan, make_plan
 
@@ -58,6 +61,7 @@ class Experiment:
         return {
             "name": self.dataset.name,
             "sha256": self.dataset.sha256,
+            **self._describe_source(),
             "shape": list(self.dataset.example_shape),
             "dtype": self.dataset.inputs.dtype.name,
             "classes": self.dataset.n_classes,
@@ -70,6 +74,20 @@ class Experiment:
             "split_sha256": self.split.sha256,
             "duplicates": self._describe_duplicates(),
             "majority_share": float(np.bincount(self.dataset.labels[self.split.test]).max() / len(self.split.test)),
+        }
+
+    def _describe_source(self) -> dict[str, Any]:
+        """Returns what was understood of the data; counts of a stream's classes are those of its sample."""
+        dataset, description = self.dataset, self.dataset.description
+        labels, stream = dataset.labels, dataset.stream
+        has_label = labels != UNLABELLED
+        return {
+            "rows": len(labels) + (0 if stream is None else stream.n_train),
+            "features": math.prod(dataset.example_shape),
+            "class_counts": np.bincount(labels[has_label], minlength=dataset.n_classes).tolist(),
+            "unlabelled": int(np.count_nonzero(~has_label)),
+            "groups": None if dataset.groups is None else len(np.unique(dataset.groups)),
+            **dataclasses.asdict(description),
         }
 
     def _describe_duplicates(self) -> dict[str, int]:
@@ -91,7 +109,7 @@ def make_problem_spec(config: ExperimentConfig, shape: tuple[int, ...], classes:
 def prepare_experiment(
     config: ExperimentConfig, dataset: Dataset, reporter: ProgressReporter, plan: Plan | None = None
 ) -> Experiment:
-    """Draws the split, fits the scalers and copies the data to the devices.
+    """Draws the split, fits the scalers, copies the data to the devices, and reports what was understood of them.
 
     Args:
         config: resolved.
@@ -108,13 +126,14 @@ def prepare_experiment(
         f"--valid-fraction {config.split.valid_fraction}: leaves no validation rows to choose the probe's strength by; "
         "raise it, or fix the strength with --probe-c",
     )
+    dataset = _with_suspicions(dataset, split)
     plan = plan or make_plan(config.plan, config.seeds)
     assert config.data.scaler is not None
     scaler = fit_scalers(config.data.scaler, dataset, split.check_training_rows(split.train, "a scaler"))
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
     other_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(scaler)) + split.test.nbytes
     require_device_memory(dataset.name, flat.nbytes + dataset.labels.nbytes, other_bytes, plan.mesh.local_devices)
-    return Experiment(
+    experiment = Experiment(
         config=config,
         dataset=dataset,
         split=split,
@@ -128,6 +147,18 @@ def prepare_experiment(
         reporter=reporter,
         result_cache=ResultCache(),
     )
+    described = experiment.describe_data()
+    reporter.describe_data(format_data_line(described), format_data_warnings(described))
+    return experiment
+
+
+def _with_suspicions(dataset: Dataset, split: Split) -> Dataset:
+    """Returns the dataset with what is suspicious about it among the warnings of its description."""
+    suspicions = find_suspicions(dataset, split.test)
+    if not suspicions:
+        return dataset
+    warnings = (*dataset.description.warnings, *suspicions)
+    return dataclasses.replace(dataset, description=dataclasses.replace(dataset.description, warnings=warnings))
 
 
 def shard_rows(experiment: Experiment, rows: Int[np.ndarray, "seeds m"]) -> Int[jax.Array, "padded m"]:

@@ -1,15 +1,19 @@
 """Progress of a run: a live display on a terminal, a line per method elsewhere."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 
 class ProgressReporter:
     """Receives the progress of a run. This one shows nothing: for use as a library."""
+
+    def describe_data(self, line: str, warnings: Sequence[str]) -> None:
+        """Called once, before anything is trained, with what was understood of the data and what is suspicious."""
 
     def start_method(self, method: str) -> None:
         """Called when a method starts."""
@@ -33,6 +37,11 @@ class LineReporter(ProgressReporter):
     def __init__(self, console: Console) -> None:
         self._console, self._method = console, ""
 
+    def describe_data(self, line: str, warnings: Sequence[str]) -> None:
+        """Prints a line each."""
+        for text in (line, *(f"warning: {warning}" for warning in warnings)):
+            self._console.print(Text(text), soft_wrap=True)
+
     def start_method(self, method: str) -> None:
         """Remember the name."""
         self._method = method
@@ -48,6 +57,12 @@ class LiveReporter(ProgressReporter):
     def __init__(self, progress: Progress, total_epochs: int) -> None:
         self._progress, self._method = progress, ""
         self._task = progress.add_task("", total=total_epochs, what="loading")
+
+    def describe_data(self, line: str, warnings: Sequence[str]) -> None:
+        """Prints the line and the warnings above the bar, wrapped between words."""
+        self._progress.console.print(Text(line))
+        for warning in warnings:
+            self._progress.console.print(Text(f"⚠ {warning}", style="yellow"))
 
     def start_method(self, method: str) -> None:
         """Show the name."""

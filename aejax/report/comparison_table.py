@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from aejax.report.captions import CALIBRATION_CAPTION, collect_warnings, representation_caption, results_caption
+from aejax.report.data_line import data_markdown, format_data_warnings
 from aejax.report.formatting import (
     MISSING,
     format_decimals,
@@ -171,7 +172,7 @@ def render_comparison_markdown(results: Results) -> str:
         parts.append(to_markdown(code_metric_table(results)))
     if results["comparisons"]:
         parts.append(to_markdown(comparison_table(results)))
-    parts.append(results_caption(results))
+    parts += [*data_markdown(results["dataset"]), results_caption(results)]
     calibration = calibration_table(results)
     if calibration.records:
         parts += [to_markdown(calibration), CALIBRATION_CAPTION]
@@ -193,7 +194,8 @@ def render_comparison_terminal(results: Results) -> RenderableType:
     if results["comparisons"]:
         title = "Accuracy minus each control's, percentage points, with 95 % intervals (many controls: in table.md)"
         parts += [Text(title), Text(), to_rich(_comparison_matrix(results)), Text()]
-    parts += caption_and_warnings(results_caption(results), collect_warnings(results["dataset"], results["methods"]))
+    warnings = collect_warnings(results["dataset"], results["methods"])
+    parts += caption_and_warnings(results_caption(results), [*format_data_warnings(results["dataset"]), *warnings])
     return Padding(Group(*parts), (1, 0))
 
 

@@ -55,7 +55,9 @@ SUMMARY = {"per_seed": Leaf("one number or null per seed", _is_list_of_numbers),
 # Objects are dicts of their fields, of which those that end in "?" may be absent and "*" is every other; lists have
 # one entry, which is the schema of each item.
 SCHEMA = {
-    "dataset": dict.fromkeys(("name", "n_train", "n_valid", "n_test"), ANY),
+    "dataset": dict.fromkeys(("name", "n_train", "n_valid", "n_test"), ANY)
+    | dict.fromkeys(("rows?", "features?"), NUMBER)
+    | {"class_counts?": Leaf("one number per class", _is_list_of_numbers), "notes?": [ANY], "warnings?": [ANY]},
     "environment": {},
     "methods": [
         {

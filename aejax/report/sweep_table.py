@@ -9,6 +9,7 @@ from rich.text import Text
 from aejax.config.sweep_axes import format_axis_value
 from aejax.report.captions import collect_warnings, dataset_caption
 from aejax.report.comparison_table import VERDICT_STYLES, caption_and_warnings, format_accuracy, format_error
+from aejax.report.data_line import data_markdown, format_data_warnings
 from aejax.report.formatting import MISSING, format_points, format_points_ci
 from aejax.report.results import Results, find_comparison
 from aejax.report.tables import Cell, Column, Table, to_markdown, to_rich
@@ -102,11 +103,13 @@ def render_sweep_markdown(results: Results) -> str:
     """Returns points, selection, baselines, caption and warnings as Markdown."""
     tables = (to_markdown(point_table(results)), describe_selection(results), to_markdown(baseline_table(results)))
     warnings = "\n".join(f"- ⚠ {warning}" for warning in _warnings(results))
-    return "\n\n".join([*tables, sweep_caption(results), *([warnings] if warnings else [])]) + "\n"
+    data = data_markdown(results["dataset"])
+    return "\n\n".join([*tables, *data, sweep_caption(results), *([warnings] if warnings else [])]) + "\n"
 
 
 def render_sweep_terminal(results: Results) -> RenderableType:
     """Returns the same for a terminal, without the intervals of differences."""
     points, baselines = to_rich(point_table(results, with_intervals=False)), to_rich(baseline_table(results))
     parts: list[RenderableType] = [points, Text(), Text(describe_selection(results)), Text(), baselines, Text()]
-    return Padding(Group(*parts, *caption_and_warnings(sweep_caption(results), _warnings(results))), (1, 0))
+    warnings = [*format_data_warnings(results["dataset"]), *_warnings(results)]
+    return Padding(Group(*parts, *caption_and_warnings(sweep_caption(results), warnings)), (1, 0))

@@ -10,6 +10,8 @@ import pytest
 
 from aejax.autoencoders.registry import KINDS
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, TrainConfig
+from aejax.data.dataset import UNLABELLED
+from aejax.data.description import DataDescription
 from aejax.data.leakage import LeakageError
 from aejax.data.registry import load_dataset
 from aejax.experiments import experiment as experiment_module
@@ -21,6 +23,7 @@ from aejax.experiments.resolve import resolve_config
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.training import TrainingSpec, init_variables, train
 from aejax.methods import METHODS, Method
+from aejax.report.data_line import format_data_line
 
 CONFIG = CompareConfig(
     data=DataConfig(dataset="wine"),
@@ -110,6 +113,36 @@ def test_nothing_is_fitted_on_a_held_out_row(what, role, experiment, monkeypatch
     }
     with pytest.raises(LeakageError, match=f"a row that {what}.* is fitted on and a {role} row"):
         fits[what]()
+
+
+def test_what_was_understood_of_the_data_is_in_the_results_and_reported_once(experiment):
+    data = experiment.dataset
+    inputs, labels = data.inputs.copy(), data.labels.copy()
+    inputs[:, 0] = np.arange(len(labels))
+    unlabelled = experiment.split.train[0, :5]
+    labels[unlabelled] = UNLABELLED
+    description = DataDescription(label_source="the last column", notes=("dropped: 'x'",), warnings=("beware",))
+    groups = np.arange(len(labels), dtype=np.int32) // 2
+    changed = dataclasses.replace(data, inputs=inputs, labels=labels, groups=groups, description=description)
+
+    class Recorder(SilentReporter):
+        def describe_data(self, line, warnings):
+            reported.append((line, warnings))
+
+    reported = []
+    described = prepare_experiment(experiment.config, changed, Recorder()).describe_data()
+    assert described["rows"] == len(labels)
+    assert described["features"] == data.inputs[0].size
+    assert described["unlabelled"] == 5
+    assert described["groups"] == len(np.unique(groups))
+    assert described["class_counts"] == [np.sum(labels == label) for label in range(data.n_classes)]
+    assert described["label_source"] == "the last column"
+    assert described["notes"] == ("dropped: 'x'",)
+    assert described["warnings"][0] == "beware"
+    assert "only rises or falls" in described["warnings"][1]
+    ((line, warnings),) = reported
+    assert line == format_data_line(described)
+    assert warnings == list(described["warnings"])
 
 
 def test_the_dataset_of_the_results_counts_duplicates_and_says_what_chance_is(experiment):

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from aejax.analysis.anomaly import AUTOENCODER_SCORES, AurocEstimates, auroc, compute_anomaly_scores
 from aejax.autoencoders.registry import KINDS
 from aejax.config import PlanConfig, PretrainConfig
-from aejax.data.dataset import Dataset
+from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.scalers import fit_scalers
 from aejax.data.splits import Split
 from aejax.errors import require
@@ -21,7 +21,7 @@ from aejax.experiments.exploring.loaded_model import LoadedModel, make_codec
 from aejax.experiments.exploring.protocol import AnalysisResult, Skipped
 from aejax.experiments.exploring.reconstruction import MAX_EXAMPLES, plot_examples
 from aejax.experiments.feature_extraction import scaled_inputs
-from aejax.experiments.progress import ProgressReporter
+from aejax.experiments.progress import ProgressReporter, SilentReporter
 from aejax.experiments.schedule import optimizer_for, total_epochs
 from aejax.experiments.training import init_variables, train_method
 from aejax.methods import METHODS
@@ -48,10 +48,13 @@ def select_held_out_classes(anomaly_class: str | None, names: Sequence[str]) -> 
 
 
 def drop_class(split: Split, dataset: Dataset, held_out: int) -> Split:
-    """Returns one seed's split without the training and validation rows of a class; the test rows are unchanged."""
+    """Returns one seed's split without the training and validation rows of a class, and without unlabelled rows.
+
+    Those may be of the class, too. The test rows are unchanged.
+    """
 
     def drop(rows: np.ndarray) -> np.ndarray:
-        return rows[dataset.labels[rows] != held_out][None]
+        return rows[(dataset.labels[rows] != held_out) & (dataset.labels[rows] != UNLABELLED)][None]
 
     return dataclasses.replace(split, **{name: drop(rows[0]) for name, rows in split.roles.items() if name != "test"})
 
@@ -134,7 +137,8 @@ def anomaly_detection(model: LoadedModel, out: Path, *, reporter: ProgressReport
     classes = _testable_classes(model)
     if not classes:
         return Skipped("all or none of the test examples belong to the held-out class")
-    experiment = prepare_experiment(retraining_config(model), model.dataset, reporter)
+    experiment = prepare_experiment(retraining_config(model), model.dataset, SilentReporter())  # described by the run
+    experiment = dataclasses.replace(experiment, reporter=reporter)
     results = [evaluate_held_out_class(experiment, model.kind, held_out) for held_out in classes]
     _plot_anomalies(model, results, out)
     return _build_result(results, experiment.config.train.epochs)

@@ -1,0 +1,69 @@
+"""What was understood of the data, in one line: rows, features, label, classes, and what was chosen or left out."""
+
+import re
+
+from aejax.errors import escape_unprintable
+from aejax.report.results import Results
+
+MAX_NAMED_CLASSES = 5  # with more classes only the smallest and the largest number of rows are shown
+MARKDOWN_MARKS = re.compile(r"([\\`*_\[\]<>|#~$])")
+
+
+def format_data_line(dataset: Results) -> str:
+    """Returns the line from `dataset` of `results.json`; an empty one for results of earlier versions.
+
+    >>> wines = {"name": "a.csv", "rows": 15, "features": 4, "class_names": ["a", "b"], "class_counts": [10, 5]}
+    >>> format_data_line({**wines, "label_source": "last column", "notes": ["dropped: 'Id'"]})
+    "data: a.csv, 15 rows, 4 features; label: last column, 2 classes (a: 10, b: 5; majority 66.7 %); dropped: 'Id'"
+    """
+    if "rows" not in dataset:
+        return ""
+    sizes = f"data: {dataset['name']}, {_count(dataset['rows'], 'row')}, {_count(dataset['features'], 'feature')}"
+    source = dataset.get("label_source")
+    label = f"label: {f'{source}, ' if source else ''}{_format_classes(dataset)}"
+    parts = [sizes, label]
+    if dataset.get("unlabelled"):
+        parts.append(f"{_count(dataset['unlabelled'], 'row')} without a label, for pretraining only")
+    if dataset.get("groups"):
+        parts.append(f"{_count(dataset['groups'], 'group')} that no split divides")
+    parts += filter(None, [dataset.get("layout"), *dataset.get("notes", ())])
+    return escape_unprintable("; ".join(parts))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _format_classes(dataset: Results) -> str:
+    counts, names = dataset["class_counts"], dataset["class_names"]
+    if len(counts) < 2:
+        return "none"
+    low, high = min(counts), max(counts)
+    majority = f"majority {100 * high / max(1, sum(counts)):.1f} %"
+    if low == high:
+        return f"{len(counts)} classes of {low:,} each ({majority})"
+    if len(counts) > MAX_NAMED_CLASSES:
+        return f"{len(counts):,} classes of {low:,} to {high:,} rows ({majority})"
+    each = ", ".join(f"{name}: {count:,}" for name, count in zip(names, counts, strict=True))
+    return f"{len(counts)} classes ({each}; {majority})"
+
+
+def format_data_warnings(dataset: Results) -> list[str]:
+    """Returns the suspicions about the data, each on one line."""
+    return [escape_unprintable(warning) for warning in dataset.get("warnings") or ()]
+
+
+def data_markdown(dataset: Results) -> list[str]:
+    """Returns the line, and the suspicions as a list, as paragraphs of Markdown; none for earlier results."""
+    line, warnings = format_data_line(dataset), format_data_warnings(dataset)
+    bullets = "\n".join(f"- ⚠ {escape_markdown(warning)}" for warning in warnings)
+    return [paragraph for paragraph in (escape_markdown(line), bullets) if paragraph]
+
+
+def escape_markdown(text: str) -> str:
+    r"""Returns text whose marks Markdown shows instead of reading them.
+
+    >>> print(escape_markdown("a_b <c>"))
+    a\_b \<c\>
+    """
+    return MARKDOWN_MARKS.sub(r"\\\1", text)
