@@ -52,12 +52,14 @@ def from_dict(config_class: type[ConfigT], values: Any, where: str = "config") -
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """Returns a JSON value converted to the annotated type."""
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return from_dict(hint, value, where)
     options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     for option in options:
         if option is type(None):
             matched = value is None
+        elif dataclasses.is_dataclass(option) and isinstance(option, type):
+            if value is not None:
+                return from_dict(option, value, where)
+            matched = False
         elif get_origin(option) is Literal:
             matched = value in get_args(option)
         elif get_origin(option) is tuple:

@@ -55,9 +55,8 @@ def export(run_dir: Path, out: Path, config: ExportConfig, *, overwrite: bool = 
 
     def card(contents: ModelCardInputs) -> str:
         arrays = {name: (str(leaf.dtype), leaf.shape) for name, leaf in contents.arrays.items()}
-        return render_model_card(
-            out.absolute().name, description, arrays, numpy_forward(contents.encoder.model), contents.sha256_by_file
-        )
+        source = numpy_forward(contents.encoder.model, fills_missing=description.preprocessing.fill is not None)
+        return render_model_card(out.absolute().name, description, arrays, source, contents.sha256_by_file)
 
     digest = write_encoder(out, description, tree, card, overwrite=overwrite)
     notes = tuple(
@@ -138,7 +137,7 @@ def _build_metadata(
 ) -> EncoderMetadata:
     run, data = pretrained.config, pretrained.results["dataset"]
     assert run.data.scaler is not None
-    numbers = {name: np.asarray(getattr(pretrained.scaler, name))[list(seeds)] for name in ("shift", "scale")}
+    fitted = {name: np.asarray(leaf)[list(seeds)] for name, leaf in pretrained.scaler.as_variables().items()}
     features = jax.ShapeDtypeStruct((1, pretrained.model.n_features), np.float32)
     one = jax.eval_shape(lambda: pretrained.model.init(jax.random.key(0)))
     return EncoderMetadata(
@@ -150,7 +149,9 @@ def _build_metadata(
         dtype=data.get("dtype", "float32"),  # runs made before it was written down: any dtype converts to that one
         classes=data["classes"],
         preprocessing=Preprocessing(
-            scaler=run.data.scaler, **{name: tuple(map(tuple, rows.tolist())) for name, rows in numbers.items()}
+            scaler=run.data.scaler,
+            **{name: tuple(map(tuple, rows.tolist())) for name, rows in fitted.items()},
+            **vars(pretrained.encoding),
         ),
         code_width=jax.eval_shape(pretrained.model.encode, one, features).shape[1],
         seeds=seeds,

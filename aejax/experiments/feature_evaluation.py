@@ -44,7 +44,8 @@ def evaluate_features(
     """
     plan, split = experiment.plan, experiment.split
     labels = make_seed_labels(experiment.dataset.labels, split.labelled, permuted=method.permute_labels)
-    same_for_all = method.is_identity and experiment.scaler.shift.shape[1] == 1  # no seed changes the features
+    fitted = experiment.scaler.shift.shape[1] > 1 or experiment.scaler.fill is not None
+    same_for_all = method.is_identity and not fitted  # no seed changes the features
     fits, metrics, width = [], [], 0
     diagnosed: list[Float[np.ndarray, "rows m d"]] = []
     for number, chunk in enumerate(plan.chunks()):

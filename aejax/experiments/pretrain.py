@@ -10,6 +10,8 @@ from rich.console import Console
 
 from aejax.autoencoders.registry import KINDS
 from aejax.config import CheckpointConfig, PretrainConfig, to_dict
+from aejax.data.dataset import Dataset
+from aejax.data.input_encoding import InputEncoding, encoding_of
 from aejax.data.registry import load_dataset
 from aejax.errors import require
 from aejax.experiments.checkpointing import ResultCache, TrainingHistory
@@ -22,7 +24,7 @@ from aejax.experiments.job import FillRun, Job, run_job
 from aejax.experiments.method_result import evaluate_extra_metrics, evaluate_reconstruction
 from aejax.experiments.multihost import is_primary, primary_first
 from aejax.experiments.plots import plot_model
-from aejax.experiments.pretrained import BEST_WEIGHTS, LAST_WEIGHTS
+from aejax.experiments.pretrained import BEST_WEIGHTS, ENCODING_KEY, LAST_WEIGHTS
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import check_methods, resolve_config
 from aejax.experiments.results import metric_rows, summarize_seeds
@@ -131,7 +133,14 @@ def _describe_run(experiment: Experiment, name: str, seconds: float) -> dict[str
         "config": to_dict(experiment.config),
         "environment": {**describe_environment(experiment.plan), "seconds": seconds},
         "method": name,
+        **_describe_encoding(experiment.dataset),
     }
+
+
+def _describe_encoding(dataset: Dataset) -> dict[str, Any]:
+    """Returns what a published encoder must know of how examples were read, if they were not taken as they are."""
+    encoding = encoding_of(dataset)
+    return {} if encoding == InputEncoding() else {ENCODING_KEY: to_dict(encoding)}
 
 
 def _describe_training(experiment: Experiment, history: TrainingHistory, compile_seconds: float) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float
 
 from aejax.autoencoders.registry import KINDS
 from aejax.config import PretrainConfig, ProbeRunConfig, from_dict, to_dict
 from aejax.config.explore import ExploreConfig
 from aejax.data.dataset import Dataset
+from aejax.data.input_encoding import InputEncoding, RawInputs
 from aejax.data.registry import load_dataset
 from aejax.data.scalers import IMPUTING, Scaler, apply_scaler
 from aejax.data.splits import Split, make_split
@@ -29,6 +30,7 @@ from aejax.storage.run_identity import HASH_SUBJECTS, SHORT_HASH, RunIdentity, r
 from aejax.storage.run_state import RESULTS_FILE, RUN_STATE_FILE, read_run_state, read_state_record
 from aejax.storage.runs import CONFIG_FILE
 
+ENCODING_KEY = "encoding"  # in the results: how raw examples were read
 LAST_WEIGHTS, BEST_WEIGHTS = ("checkpoint", "best")  # folders: after the last epoch, and after each seed's best
 
 
@@ -42,6 +44,7 @@ class PretrainedModel:
     variables: Variables  # every leaf `(seeds, ...)`
     scaler: Scaler  # likewise
     hashes: Mapping[str, Any]  # of the data that it was trained on, by name
+    encoding: InputEncoding  # of raw examples
 
     def identify_analysis(self, config: ProbeRunConfig | ExploreConfig) -> RunIdentity:
         """Returns the identity of a run that analyses this one."""
@@ -52,9 +55,14 @@ class PretrainedModel:
             {"run": to_dict(PretrainConfig()), **to_dict(type(config)())},
         )
 
-    def encode(self, inputs: Shaped[Array | np.ndarray, "batch ..."], seed: int = 0) -> Float[Array, "batch latent"]:
-        """Returns codes of raw inputs `(batch, *shape)`, by one seed's encoder. Jittable and differentiable."""
-        flat = jax.numpy.reshape(inputs, (len(inputs), -1))
+    def encode(self, inputs: RawInputs, seed: int = 0) -> Float[Array, "batch latent"]:
+        """Returns codes of raw inputs, by one seed's encoder. Jittable and differentiable.
+
+        Args:
+            inputs: `(batch, *shape)`, or a DataFrame if the run is of a table.
+            seed: of the run.
+        """
+        flat, _ = self.encoding.to_rows(inputs, tuple(self.results["dataset"]["shape"]))
         scaled = apply_scaler(jax.tree.map(lambda leaf: leaf[seed], self.scaler), flat)
         return self.model.encode(self.seed_variables(seed), scaled)
 
@@ -86,7 +94,8 @@ def load_pretrained(run_dir: Path, weights: str = LAST_WEIGHTS) -> PretrainedMod
         results["config"] == read_json(run_dir / CONFIG_FILE),
         f"{run_dir}: {RESULTS_FILE} and {CONFIG_FILE} are of different runs; run pretrain.py again with --overwrite",
     )
-    return PretrainedModel(config, results, model, variables, Scaler(**variables.pop("scaler")), hashes)
+    encoding = from_dict(InputEncoding, results.get(ENCODING_KEY, {}), f"{run_dir / RESULTS_FILE}: {ENCODING_KEY}")
+    return PretrainedModel(config, results, model, variables, Scaler(**variables.pop("scaler")), hashes, encoding)
 
 
 def _scaler_shapes(config: PretrainConfig, features: int) -> dict[str, jax.ShapeDtypeStruct]:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from aejax.config import ModelConfig, ObjectiveConfig, from_dict, to_dict
 from aejax.config.export import ExportFormat, WeightsChoice
+from aejax.data.input_encoding import InputEncoding
+from aejax.data.table_schema import TableSchema
 from aejax.errors import require
 from aejax.storage.atomic_io import write_json
 from aejax.storage.manifest import CorruptedFileError, read_bounded
@@ -21,15 +23,34 @@ METADATA_FILE = "encoder.json"
 MAX_WIDTH = 2**24  # largest example, and largest layer
 MAX_LAYERS = 64
 MAX_SEEDS = 2**16
+MAX_NAME = 1000  # characters of the name of a column or category
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """Maps a raw example, flat in C order, to the input of the first layer: `(x - shift) * scale` in float32."""
+    """Maps raw examples to the inputs of the first layer.
+
+    The rows of a table are encoded by its columns; other examples are flattened in C order. `offsets` are subtracted in
+    float64. Missing values (NaN) are replaced by `fill`. The result is `(x - shift) * scale` in float32.
+    """
 
     scaler: Literal["range", "minmax", "standard", "none"]
     shift: tuple[tuple[float, ...], ...]  # for each seed: one number per feature, or one for all
     scale: tuple[tuple[float, ...], ...]
+    fill: tuple[tuple[float, ...], ...] | None = None  # for each seed: one number per feature
+    offsets: tuple[float, ...] | None = None  # one number per feature
+    table: TableSchema | None = None
+
+    @property
+    def encoding(self) -> InputEncoding:
+        """The part that is the same for all seeds."""
+        return InputEncoding(table=self.table, offsets=self.offsets)
+
+    @property
+    def scaler_arrays(self) -> dict[str, tuple[tuple[float, ...], ...]]:
+        """The part that was fitted for each seed, by name."""
+        fitted = {"shift": self.shift, "scale": self.scale}
+        return fitted if self.fill is None else {**fitted, "fill": self.fill}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,13 +110,13 @@ class EncoderMetadata:
         """Returns the metadata of one seed, unstacked. Raises `InputError` if it is not among `seeds`."""
         require(seed in self.seeds, f"seed {seed}: is not among those published, {', '.join(map(str, self.seeds))}")
         index = self.seeds.index(seed)
-        shift, scale = (self.preprocessing.shift[index],), (self.preprocessing.scale[index],)
+        fitted = {name: (rows[index],) for name, rows in self.preprocessing.scaler_arrays.items()}
         metrics = {name: (values[index],) for name, values in vars(self.metrics).items()}
         return dataclasses.replace(
             self,
             seeds=(seed,),
             stacked=False,
-            preprocessing=dataclasses.replace(self.preprocessing, shift=shift, scale=scale),
+            preprocessing=dataclasses.replace(self.preprocessing, **fitted),
             metrics=EncoderMetrics(**metrics),
         )
 
@@ -149,12 +170,39 @@ def _require_limits(metadata: EncoderMetadata, where: str) -> None:
     require(1 <= len(seeds) <= MAX_SEEDS, f"{where}: has {len(seeds)} seeds; expected from 1 to {MAX_SEEDS}")
     require(len(set(seeds)) == len(seeds) and min(seeds) >= 0, f"{where}: seeds must be distinct and at least 0")
     require(metadata.stacked or len(seeds) == 1, f"{where}: {len(seeds)} seeds that are not stacked")
-    shift, scale = metadata.preprocessing.shift, metadata.preprocessing.scale
-    widths = {len(row) for row in (*shift, *scale)}
-    valid = len(shift) == len(scale) == len(seeds) and widths in ({1}, {metadata.n_features})
-    require(valid, f"{where}: preprocessing needs {len(seeds)} rows of 1 or {metadata.n_features} numbers")
+    _require_preprocessing(metadata, where)
     rows = {len(values) for values in vars(metadata.metrics).values()}
     require(rows == {len(seeds)}, f"{where}: every metric needs {len(seeds)} numbers, one for each seed")
+
+
+def _require_preprocessing(metadata: EncoderMetadata, where: str) -> None:
+    seeds, n_features, preprocessing = len(metadata.seeds), metadata.n_features, metadata.preprocessing
+    shift, scale, fill = preprocessing.shift, preprocessing.scale, preprocessing.fill
+    widths = {len(row) for row in (*shift, *scale)}
+    valid = len(shift) == len(scale) == seeds and widths in ({1}, {n_features})
+    require(valid, f"{where}: preprocessing needs {seeds} rows of 1 or {n_features} numbers")
+    valid = fill is None or (len(fill) == seeds and {len(row) for row in fill} == {n_features})
+    require(valid, f"{where}: preprocessing.fill needs {seeds} rows of {n_features} numbers")
+    offsets, table = preprocessing.offsets, preprocessing.table
+    valid = offsets is None or len(offsets) == n_features
+    require(valid, f"{where}: preprocessing.offsets needs {n_features} numbers")
+    if table is not None:
+        _require_table(table, n_features, where)
+
+
+def _require_table(table: TableSchema, n_features: int, where: str) -> None:
+    names = [column.name for column in table.columns]
+    require(len(set(names)) == len(names), f"{where}: preprocessing.table has two columns of one name")
+    texts = [text for column in table.columns for text in (column.name, column.date_format or "", *column.categories)]
+    longest = max(map(len, texts), default=0)
+    require(longest <= MAX_NAME, f"{where}: preprocessing.table has a name of {longest} characters; at most {MAX_NAME}")
+    for column in table.columns:
+        is_category = column.kind == "category"
+        valid = is_category == (column.encoding is not None) == bool(column.categories)
+        valid = valid and len(set(column.categories)) == len(column.categories)
+        require(valid, f"{where}: preprocessing.table: column {column.name!r} needs distinct categories if it has any")
+    width = len(table.feature_names)
+    require(width == n_features, f"{where}: preprocessing.table gives {width} numbers, the shape {n_features}")
 
 
 def _require_widths(widths: tuple[int, ...], name: str, where: str) -> None:

@@ -1,5 +1,6 @@
 """Publishes an encoder: writes its folder atomically, with checksums of every file."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -97,7 +98,14 @@ def _write_formats(folder: Path, encoder: PretrainedEncoder, tree: ArrayTree) ->
     if SAFETENSORS in metadata.formats:
         write_safetensors(folder, tree)
     if STABLEHLO in metadata.formats:
-        write_atomically(folder / FORMAT_FILES[STABLEHLO], serialize_program(encoder, metadata.shape, metadata.dtype))
+        program = serialize_program(_without_offsets(encoder), metadata.shape, metadata.dtype)
+        write_atomically(folder / FORMAT_FILES[STABLEHLO], program)
+
+
+def _without_offsets(encoder: PretrainedEncoder) -> PretrainedEncoder:
+    """Returns the encoder for inputs of which the offsets are subtracted, which a float32 program cannot do exactly."""
+    preprocessing = dataclasses.replace(encoder.metadata.preprocessing, offsets=None)
+    return dataclasses.replace(encoder, metadata=dataclasses.replace(encoder.metadata, preprocessing=preprocessing))
 
 
 def _format_sha256(folder: Path, name: str) -> str:

@@ -13,11 +13,15 @@ from aejax.models.variational import VariationalAutoencoder
 INDENT_SPACES = "    "
 
 
-def numpy_forward(model: Autoencoder) -> str | None:
+def numpy_forward(model: Autoencoder, *, fills_missing: bool = False) -> str | None:
     """Returns the source of `encode(arrays, inputs)`, where `arrays` has one seed's arrays by their dotted names.
 
     The source uses only what NumPy and `jax.numpy` have in common. Returns None if the encoder has other than dense
     layers, or its code is a random sample.
+
+    Args:
+        model: the encoder's model.
+        fills_missing: whether the arrays have the numbers that replace missing values.
     """
     encoder = model.encoder
     if not isinstance(encoder, Encoder | GaussianEncoder) or not isinstance(encoder.hidden, DenseStack):
@@ -33,6 +37,7 @@ def numpy_forward(model: Autoencoder) -> str | None:
         return None
     body = [
         "h = np.asarray(inputs, np.float32).reshape(len(inputs), -1)",
+        *(['h = np.where(np.isnan(h), arrays["scaler.fill"], h)'] if fills_missing else []),
         'h = (h - arrays["scaler.shift"]) * arrays["scaler.scale"]',
         *_hidden_lines(encoder.hidden),
         *ending,

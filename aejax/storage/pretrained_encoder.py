@@ -12,10 +12,11 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float
 
 from aejax.autoencoders.registry import KINDS
 from aejax.autoencoders.spec import ProblemSpec
+from aejax.data.input_encoding import RawInputs
 from aejax.data.scalers import Scaler, apply_scaler
 from aejax.errors import InputError, require, summarize_error
 from aejax.models.autoencoder import Autoencoder
@@ -32,8 +33,13 @@ class PretrainedEncoder:
     """A trained encoder: call it on raw inputs for codes. Pure; works under `jit`, `vmap` and differentiation.
 
     Inputs are raw examples of any real dtype, `(batch, *shape)`, or flat, `(batch, d)`; a single example `(*shape)` or
-    `(d)` gives a single code. Codes are float32 `(batch, width)`, and `(seeds, batch, width)` if seeds are stacked. A
-    code depends on its example alone: BatchNorm uses the statistics from training.
+    `(d)` gives a single code. An encoder of a table also takes a DataFrame with the table's columns, outside `jit`, and
+    its `d` features are those of `metadata.preprocessing.table.encode`, NaN where a number is missing. Codes are
+    float32 `(batch, width)`, and `(seeds, batch, width)` if seeds are stacked. A code depends on its example alone:
+    BatchNorm uses the statistics from training.
+
+    Features in which float32 would merge distinct values have offsets, which are subtracted in float64 from NumPy
+    arrays and DataFrames, and in float32 from JAX arrays, so under `jit`.
 
     Matrix products have JAX's default precision, which is below float32 on GPU and TPU; under
     `jax.default_matmul_precision("highest")` codes agree with those of a CPU up to rounding.
@@ -60,26 +66,35 @@ class PretrainedEncoder:
         """The seeds of the encoders."""
         return self.metadata.seeds
 
-    def __call__(self, inputs: Shaped[Array | np.ndarray, "..."]) -> Float[Array, "..."]:
-        """Returns the codes of raw inputs. Raises `ValueError` if their shape is wrong."""
-        if self.metadata.stacked:
-            return jax.vmap(self.apply, in_axes=(0, None))(self.variables, inputs)
-        return self.apply(self.variables, inputs)
+    def __call__(self, inputs: RawInputs) -> Float[Array, "..."]:
+        """Returns the codes of raw inputs.
 
-    def apply(self, variables: ArrayTree, inputs: Shaped[Array | np.ndarray, "..."]) -> Float[Array, "..."]:
+        Raises:
+            InputError: a DataFrame lacks a column or has values that cannot be encoded.
+            ValueError: the inputs have the wrong shape.
+        """
+        if not self.metadata.stacked:
+            return self.apply(self.variables, inputs)
+        flat, batched = self._to_rows(inputs)
+        codes = jax.vmap(self._encode_rows, in_axes=(0, None))(self.variables, flat)
+        return codes if batched else codes[:, 0]
+
+    def apply(self, variables: ArrayTree, inputs: RawInputs) -> Float[Array, "..."]:
         """Returns codes computed with the given variables of one seed, for fine-tuning or for `vmap` over seeds.
 
         Raises:
             ValueError: the inputs have the wrong shape.
         """
-        accepted, shape = (self.example_shape, (self.metadata.n_features,)), jnp.shape(inputs)
-        batched = shape[1:] in accepted
-        if not batched and shape not in accepted:
-            expected = " or ".join(f"(batch, {', '.join(map(str, option))})" for option in dict.fromkeys(accepted))
-            raise ValueError(f"inputs of shape {shape}: expected {expected}")
-        flat = jnp.asarray(inputs, jnp.float32).reshape(shape[0] if batched else 1, self.metadata.n_features)
-        codes = self.model.encode(_to_model_variables(variables), apply_scaler(Scaler(**variables["scaler"]), flat))
+        flat, batched = self._to_rows(inputs)
+        codes = self._encode_rows(variables, flat)
         return codes if batched else codes[0]
+
+    def _to_rows(self, inputs: RawInputs) -> tuple[Float[Array, "batch d"], bool]:
+        return self.metadata.preprocessing.encoding.to_rows(inputs, self.example_shape)
+
+    def _encode_rows(self, variables: ArrayTree, flat: Float[Array, "batch d"]) -> Float[Array, "batch width"]:
+        scaled = apply_scaler(Scaler(**variables["scaler"]), flat)
+        return self.model.encode(_to_model_variables(variables), scaled)
 
     def select_seed(self, seed: int) -> "PretrainedEncoder":
         """Returns the encoder of one seed. Raises `InputError` if that seed is not among `seeds`."""
@@ -137,8 +152,9 @@ def build_architecture(metadata: EncoderMetadata, where: str) -> tuple[Autoencod
         reason = summarize_error(error)
         raise InputError(f"{where}: a {metadata.kind} encoder cannot be built from it ({reason})") from error
     require(width == metadata.code_width, f"{where}: code_width {metadata.code_width}, the model gives {width}")
-    numbers = jax.ShapeDtypeStruct((len(metadata.preprocessing.shift[0]),), np.float32)
-    one = {**variables, "scaler": {"shift": numbers, "scale": numbers}}
+    fitted = metadata.preprocessing.scaler_arrays
+    scaler = {name: jax.ShapeDtypeStruct((len(rows[0]),), np.float32) for name, rows in fitted.items()}
+    one = {**variables, "scaler": scaler}
     leading = (len(metadata.seeds),) if metadata.stacked else ()
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((*leading, *leaf.shape), leaf.dtype), one)
     require_memory_for(like, where)
@@ -159,7 +175,7 @@ def _require_consistent(folder: Path, metadata: EncoderMetadata, tree: ArrayTree
     """Raises `CorruptedFileError` if the arrays are not those described by `encoder.json`."""
     if arrays_sha256(tree) != metadata.arrays_sha256:
         raise CorruptedFileError(f"{folder}: the arrays and {METADATA_FILE} do not belong together")
-    for name in ("shift", "scale"):
-        described = np.asarray(getattr(metadata.preprocessing, name), np.float32)
+    for name, rows in metadata.preprocessing.scaler_arrays.items():
+        described = np.asarray(rows, np.float32)
         if not np.array_equal(described.reshape(tree["scaler"][name].shape), tree["scaler"][name], equal_nan=True):
             raise CorruptedFileError(f"{folder}: the scaler's {name} differs from {METADATA_FILE}")
