@@ -15,6 +15,7 @@ from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.objectives.objective import Objective
 from aejax.probe.head import Classifier, SoftmaxHead, make_cross_entropy_objective
+from aejax.probe.principal_axes import leading_axes
 
 Role = Literal["control", "autoencoder", "external"]
 
@@ -58,16 +59,14 @@ def raw(problem: ProblemSpec) -> Method:
 
 
 def fit_pca(inputs: Float[Array, "n d"], n_components: int) -> Variables:
-    """Returns mean and leading principal axes as variables, from the eigenvectors of the covariance."""
+    """Returns mean and leading principal axes as variables; axes beyond the inputs' numerical rank are zero."""
     with jax.default_matmul_precision("highest"):
         mean = jnp.mean(inputs, axis=0)
-        centred = inputs - mean[None]
-        _, axes = jnp.linalg.eigh(centred.T @ centred / inputs.shape[0])
-    return {"pca": {"mean": mean, "axes": axes[:, ::-1][:, :n_components]}}
+        return {"pca": {"mean": mean, "axes": leading_axes(inputs - mean[None], n_components)}}
 
 
 def pca(problem: ProblemSpec) -> Method:
-    """Returns principal components of the training rows, `latent_dim` of them, at most one for each input."""
+    """Returns principal components of the training rows: `latent_dim`, at most one for each input and row but one."""
     assert problem.model.latent_dim is not None
     n_components = min(problem.model.latent_dim, problem.n_features)
 

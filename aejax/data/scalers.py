@@ -55,7 +55,8 @@ def fit_scalers(
         _fit_scaler(kind, flat[rows] if fill is None else np.where(np.isnan(flat[rows]), fill[seed], flat[rows]))
         for seed, rows in enumerate(train)
     ]
-    return Scaler(*(np.stack(leaf) for leaf in zip(*fitted, strict=True)), fill)
+    shift, scale = (np.stack(leaf) for leaf in zip(*fitted, strict=True))
+    return Scaler(shift, scale, fill)
 
 
 def _declared_range(dataset: Dataset) -> tuple[float, float]:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from aejax.data.scalers import Scaler, apply_scaler
+from aejax.probe.principal_axes import ROUNDING
 
 CPU_ROWS_PER_BLOCK = 512  # other devices process all rows as one block
 
@@ -70,20 +71,23 @@ class Standardizer(NamedTuple):
     """Mean and standard deviation of each feature; `(features - mean) / std` is the standardised feature."""
 
     mean: Float[Array, " d"]
-    std: Float[Array, " d"]
+    std: Float[Array, " d"]  # infinite for a feature that is dropped
 
 
 def fit_standardizer(features: Features, rows: Int[Array, " m"], enabled: bool) -> Standardizer:
     """Computes mean and standard deviation of each feature over `rows`; 0 and 1 unless `enabled`.
 
-    The moments of blocks are combined one by one (Chan, Golub and LeVeque 1983).
+    The moments of blocks are combined one by one (Chan, Golub and LeVeque 1983). Features that vary by rounding error
+    only are dropped, as standardising would amplify it: the deviation is infinite, the standardised feature 0. Inputs
+    are exact, so these are the constant ones, whatever their mean; codes have passed through sums in float32, so theirs
+    are compared with their mean and with the largest deviation of all.
     """
     d = features.values.shape[1]
     if not enabled:
         return Standardizer(jnp.zeros(d), jnp.ones(d))
 
-    def add(moments: tuple[Array, Array, Array], block: RowBlocks) -> tuple[tuple[Array, Array, Array], None]:
-        count, mean, squares = moments
+    def add(moments: tuple[Array, ...], block: RowBlocks) -> tuple[tuple[Array, ...], None]:
+        count, mean, squares, low, high = moments
         values, is_valid = features.gather(rows[block.indices]), block.is_valid[:, None]
         new = jnp.sum(block.is_valid)
         total = count + new
@@ -91,13 +95,17 @@ def fit_standardizer(features: Features, rows: Int[Array, " m"], enabled: bool) 
         block_squares = jnp.sum(jnp.square(values - block_mean[None]), axis=0, where=is_valid)
         shift = block_mean - mean
         squares = squares + block_squares + shift * (shift * (count * new / total))
-        return (total, mean + shift * (new / total), squares), None
+        limits = jnp.minimum(low, jnp.min(values, axis=0)), jnp.maximum(high, jnp.max(values, axis=0))
+        return (total, mean + shift * (new / total), squares, *limits), None
 
-    zeros = jnp.zeros(()), jnp.zeros(d), jnp.zeros(d)
-    (count, mean, squares), _ = jax.lax.scan(add, zeros, make_row_blocks(rows.shape[0]))
+    infinities = jnp.full(d, jnp.inf), jnp.full(d, -jnp.inf)
+    start = jnp.zeros(()), jnp.zeros(d), jnp.zeros(d), *infinities
+    (count, mean, squares, low, high), _ = jax.lax.scan(add, start, make_row_blocks(rows.shape[0]))
     std = jnp.sqrt(squares / count)
-    # A constant column becomes zero: its standard deviation is rounding error, which must not be scaled up.
-    return Standardizer(mean, jnp.where(std > 1e-6 * jnp.abs(mean), std, jnp.inf))
+    varies = high > low
+    if features.scaler is None:
+        varies &= std > ROUNDING * jnp.maximum(jnp.abs(mean), jnp.max(jnp.where(varies, std, 0.0)))
+    return Standardizer(mean, jnp.where(varies, std, jnp.inf))
 
 
 def standardize(standardizer: Standardizer, features: Float[Array, "n d"]) -> Float[Array, "n d"]:

@@ -19,6 +19,7 @@ from aejax.config import ProbeConfig
 from aejax.probe.duality_gap import Certificate
 from aejax.probe.features import Features, ProbeRows, Standardizer, fit_standardizer, standardize
 from aejax.probe.logistic import LinearClassifier, linear_logits
+from aejax.probe.principal_axes import principal_axes
 from aejax.probe.regularization_path import EXTENDED_GRID, GRID_EXTENSION, mean_nll
 
 INVERSE_TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(-8, 41))  # .25 .. 1024, factors of the scores
@@ -42,15 +43,15 @@ class RidgeProbeResult(NamedTuple):
 class _Moments(NamedTuple):
     mean: Float[Array, " d"]
     target_mean: Float[Array, " classes"]
-    eigenvalues: Float[Array, " d"]
-    eigenvectors: Float[Array, "d d"]
-    rotated_targets: Float[Array, "d classes"]  # in the eigenbasis
+    eigenvalues: Float[Array, " k"]  # k = min(n, d); the others are zero
+    eigenvectors: Float[Array, "d k"]
+    rotated_targets: Float[Array, "k classes"]  # in the eigenbasis
 
 
 def _fit_moments(features: Float[Array, "n d"], targets: Float[Array, "n classes"]) -> _Moments:
     n, mean, target_mean = features.shape[0], jnp.mean(features, axis=0), jnp.mean(targets, axis=0)
     centred = features - mean[None]
-    eigenvalues, eigenvectors = jnp.linalg.eigh(centred.T @ centred / n)
+    eigenvalues, eigenvectors = principal_axes(centred)
     rotated_targets = eigenvectors.T @ (centred.T @ (targets - target_mean[None]) / n)
     return _Moments(mean, target_mean, jnp.maximum(eigenvalues, 0.0), eigenvectors, rotated_targets)
 
