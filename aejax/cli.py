@@ -91,14 +91,14 @@ def parse_args(default: ArgsT, argv: Sequence[str], description: str) -> ArgsT:
 
 
 def make_console() -> Console:
-    """Returns the console of a script: as wide as the terminal, or plain and 100 columns wide without one.
+    """Returns the console of a script: as wide as `COLUMNS` or the terminal, or plain and 100 wide without either.
 
     Only the primary process prints.
     """
     if not is_primary():
         return Console(quiet=True)
     console = Console()
-    return console if console.is_terminal else Console(width=100)
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=100)
 
 
 def unwrap_error(boxed_error: str) -> str:

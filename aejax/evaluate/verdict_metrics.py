@@ -27,7 +27,7 @@ class VerdictMetric(NamedTuple):
 
     name: MetricName
     label: str  # in a sentence
-    unit: str  # of a difference, in a sentence
+    unit: str  # of a difference; "" for none
     scale: float  # that numbers are multiplied by
     decimals: int
     interval_scale: IntervalScale
@@ -36,7 +36,13 @@ class VerdictMetric(NamedTuple):
     @property
     def heading(self) -> str:
         """The label with the unit of the metric itself."""
-        return f"{self.label}, %" if self.scale == 100 else f"{self.label}, nats" if self.name == "nll" else self.label
+        unit = "%" if self.unit == "points" else self.unit
+        return f"{self.label}, {unit}" if unit else self.label
+
+    @property
+    def difference_unit(self) -> str:
+        """What a difference is in, after its number: `points of accuracy`."""
+        return f"{self.unit} of {self.label}".strip()
 
     @property
     def field(self) -> str:
@@ -55,8 +61,8 @@ class VerdictMetric(NamedTuple):
 VERDICT_METRICS: dict[MetricName, VerdictMetric] = {
     "accuracy": VerdictMetric("accuracy", "accuracy", "points", 100, 2, "logit"),
     "balanced_accuracy": VerdictMetric("balanced_accuracy", "balanced accuracy", "points", 100, 2, "logit"),
-    "auroc": VerdictMetric("auroc", "AUROC", "of AUROC", 1, 4, "logit"),
-    "nll": VerdictMetric("nll", "NLL", "nats", 1, 4, "log", higher_is_better=False),
+    "auroc": VerdictMetric("auroc", "AUROC", "", 1, 4, "logit"),
+    "nll": VerdictMetric("nll", "NLL", "nats", 1, 3, "log", higher_is_better=False),
 }
 
 

@@ -148,7 +148,7 @@ def comparison_entries(
     values = {result.name: metric_values(metric.name, result.scores, labels) for result in method_results}
     intervals = INTERVAL_DESCRIPTIONS if experiment.config.seeds > 1 else {"ci95": SINGLE_SEED_INTERVAL}
     if metric.name in ("balanced_accuracy", "auroc"):
-        intervals = {name: f"{metric.label}, {text}" for name, text in intervals.items()}
+        intervals = {**intervals, "ci95": f"{metric.label}, {intervals['ci95']}"}
     return {
         "metric": metric.name,
         "comparisons": [row._asdict() for row in compare_pairs(values, pairs, evaluation.margin, metric, labels)],
@@ -164,13 +164,14 @@ def serialize_scores(method_results: Sequence[MethodResult]) -> bytes:
     With `--metric auroc` also `auroc_values`, whose means over test examples are the AUROCs.
     """
     buffer = io.BytesIO()
-    aurocs = [result.scores.auroc_values for result in method_results if result.scores.auroc_values is not None]
+    values = [result.scores.auroc_values for result in method_results if result.scores.auroc_values is not None]
+    aurocs: dict[str, Any] = {"auroc_values": np.stack(values)} if values else {}
     np.savez_compressed(
         buffer,
         method=np.array([result.name for result in method_results]),
         correct=np.stack([result.scores.correct for result in method_results]),
         log_prob=np.stack([result.scores.log_prob for result in method_results]).astype(np.float32),
-        **({"auroc_values": np.stack(aurocs)} if aurocs else {}),
+        **aurocs,
     )
     return buffer.getvalue()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from aejax.evaluate.comparisons import EQUIVALENCE_MARGIN, MIN_SEEDS
 from aejax.report.formatting import MISSING, format_mean_ci, format_provenance, format_significant
-from aejax.report.results import Results, count_seeds, diverged_seeds, finite_or_none, is_permuted
+from aejax.report.results import Results, count_seeds, diverged_seeds, finite_or_none, is_permuted, verdict_metric
 
 CALIBRATION_CAPTION = (
     "Balanced accuracy is the mean of the accuracies of all classes. Calibration error is the mean distance between "
@@ -17,6 +17,11 @@ _CODE_METRICS = (
     "Variance explained: the share of the test examples' variance that their reconstructions explain. Nonzero units: "
     "mean number per test example. Dead units: zero for every training example. Active units: variance above 0.01."
 )
+_METRICS = {  # other than accuracy
+    "balanced_accuracy": "Verdicts are about balanced accuracy, the mean of the accuracies of all classes.",
+    "auroc": "Verdicts are about AUROC, of each class against the rest by its probability, mean over the classes.",
+    "nll": "Verdicts are about NLL, of which less is better.",
+}
 _KNN = "knn predicts the probabilities (votes + 1) / (k + classes), so its NLL is coarse for small k."
 
 
@@ -29,9 +34,10 @@ def dataset_caption(results: Results, n_seeds: int) -> str:
         f" and {dataset['n_test']:,} test examples; {n_seeds} {'seed' if n_seeds == 1 else 'seeds'}.",
         *_label_sentences(dataset),
         f"Accuracy and NLL are on the test examples; [brackets] are 95 % intervals of {refers}.",
+        _METRICS.get(verdict_metric(results).name, ""),
         *_test_sentences(results, n_seeds),
     ]
-    return " ".join(sentences)
+    return " ".join(filter(None, sentences))
 
 
 def results_caption(results: Results) -> str:
@@ -76,7 +82,7 @@ def _label_sentences(dataset: Results) -> list[str]:
 
 def _test_sentences(results: Results, n_seeds: int) -> list[str]:
     """Describes the columns of the comparisons, in results that have a margin."""
-    comparisons, margin = results["comparisons"], results.get("margin")
+    comparisons, margin, metric = results["comparisons"], results.get("margin"), verdict_metric(results)
     if not comparisons or margin is None:
         return []
     refers = results.get("intervals", {}).get("ci95_seeds")
@@ -84,7 +90,7 @@ def _test_sentences(results: Results, n_seeds: int) -> list[str]:
     sentences += [
         f"p: {comparisons[0]['test']}; p crossed: for the interval over seeds and examples. Both are adjusted by Holm "
         "over the comparisons of one autoencoder; better and worse require both below .05.",
-        f"Equivalence margin: {100 * margin:g} points of accuracy.",
+        f"Equivalence margin: {metric.scale * margin:g} {metric.difference_unit}.",
     ]
     family = max(Counter(comparison["method"] for comparison in comparisons).values())
     if n_seeds > 1 and 2 * family / 2**n_seeds >= 0.05:
@@ -93,10 +99,10 @@ def _test_sentences(results: Results, n_seeds: int) -> list[str]:
     return sentences
 
 
-def collect_warnings(dataset: Results, methods: Sequence[Results]) -> list[str]:
+def collect_warnings(results: Results, methods: Sequence[Results]) -> list[str]:
     """Returns a line for each problem of the data or of a method; none if there is no problem."""
-    n_seeds = len(methods[0]["test_accuracy"]["per_seed"])
-    lines = _duplicate_warnings(dataset)
+    dataset, n_seeds = results["dataset"], len(methods[0]["test_accuracy"]["per_seed"])
+    lines = [*_duplicate_warnings(dataset), *_majority_warnings(results)]
     for method in methods:
         problems = [*_leakage_problems(method, dataset.get("majority_share"), n_seeds), *_training_problems(method)]
         lines += [f"{method['name']}: {problem}" for problem in problems]
@@ -107,6 +113,17 @@ def _duplicate_warnings(dataset: Results) -> list[str]:
     count = (dataset.get("duplicates") or {}).get("train_test")
     what = f"{count:,} training or validation {'example equals' if count == 1 else 'examples equal'}" if count else ""
     return [f"{dataset['name']}: {what} a test example; `--duplicates drop` removes them."] if count else []
+
+
+def _majority_warnings(results: Results) -> list[str]:
+    """Accuracies within the margin of a constant guess, which get no verdict."""
+    share, margin = results["dataset"].get("majority_share") or 0.0, results.get("margin") or 0.0
+    if verdict_metric(results).name != "accuracy" or share <= 1 - margin:
+        return []
+    return [
+        f"{results['dataset']['name']}: {100 * share:.2f} % of the test examples are of one class, so a constant guess "
+        f"is within the margin of any accuracy; compare by `--metric balanced_accuracy` or `--metric auroc`."
+    ]
 
 
 def _leakage_problems(method: Results, chance: float | None, n_seeds: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""The tables of a comparison of methods, in Markdown for a page and in colour for a terminal of 100 columns."""
+"""The tables of a comparison of methods, in Markdown for a page and in colour for a terminal."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,20 +8,29 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric
 from aejax.report.captions import CALIBRATION_CAPTION, collect_warnings, representation_caption, results_caption
 from aejax.report.data_line import data_markdown, format_data_warnings
+from aejax.report.findings import describe_findings
 from aejax.report.formatting import (
     MISSING,
     format_decimals,
-    format_mean_ci,
+    format_difference,
+    format_difference_ci,
+    format_metric,
     format_p_value,
-    format_points,
-    format_points_ci,
     format_seconds,
     format_significant,
 )
-from aejax.report.results import REPRESENTATION_METRIC_NAMES, Results, finite_or_none, is_control, with_roles
-from aejax.report.tables import Cell, Column, Table, to_markdown, to_rich
+from aejax.report.results import (
+    REPRESENTATION_METRIC_NAMES,
+    Results,
+    finite_or_none,
+    is_control,
+    verdict_metric,
+    with_roles,
+)
+from aejax.report.tables import Cell, Column, Table, TerminalTable, to_markdown
 
 VERDICT_STYLES = {
     "better": "bold green",
@@ -30,8 +39,6 @@ VERDICT_STYLES = {
     "inconclusive": "yellow",
     "too few seeds": "dim",
 }
-MAX_WIDE_CONTROLS = 4  # with more, intervals do not fit a terminal of 100 columns
-
 CODE_METRIC_HEADINGS = {
     "explained_variance": "variance explained",
     "l0": "nonzero units",
@@ -53,33 +60,33 @@ _REPRESENTATION_FORMATS = {  # heading, decimals, scale
 }
 
 
-def format_accuracy(summary: Results) -> str:
-    """Returns a mean accuracy and its interval in percent."""
-    return format_mean_ci(summary, scale=100, decimals=2)
-
-
 def format_error(summary: Results | None) -> str:
     """Returns the mean of a quantity that a method may lack."""
     return MISSING if summary is None else format_significant(summary["mean"])
 
 
-def _name(method: Results) -> Cell:
-    return Cell(method["name"], "" if is_control(method) else "bold")
+def score_columns(results: Results) -> list[Column]:
+    """Returns the metric that verdicts are about, accuracy and NLL, with intervals."""
+    names = dict.fromkeys((verdict_metric(results).name, "accuracy", "nll"))
+    return [Column(VERDICT_METRICS[name].heading, partial(_format_score, VERDICT_METRICS[name])) for name in names]
 
 
-def _seconds_column(stage: str) -> Column:
-    return Column(f"{stage}, s", lambda method: format_seconds(method["seconds"][stage]), wrap=False)
+def _format_score(metric: VerdictMetric, method: Results) -> str:
+    return format_metric(metric, method[metric.field])
 
 
 def method_table(results: Results) -> Table:
     """Returns accuracy, NLL, reconstruction error and seconds of every method."""
+
+    def seconds(stage: str) -> Column:
+        return Column(f"{stage}, s", lambda method: format_seconds(method["seconds"][stage]), optional=True)
+
     columns = [
-        Column("method", _name, "left", wrap=False),
-        Column("d", lambda method: str(method["features"]), wrap=False),
-        Column("accuracy, %", lambda method: format_accuracy(method["test_accuracy"])),
-        Column("NLL, nats", lambda method: format_mean_ci(method["test_nll"], scale=1, decimals=3)),
-        Column("recon. MSE", lambda method: format_error(method["reconstruction_mse"]), wrap=False),
-        *map(_seconds_column, ("compile", "pretrain", "probe")),
+        Column("method", lambda method: Cell(method["name"], "" if is_control(method) else "bold"), "left"),
+        Column("d", lambda method: str(method["features"])),
+        *score_columns(results),
+        Column("recon. MSE", lambda method: format_error(method["reconstruction_mse"])),
+        *map(seconds, ("compile", "pretrain", "probe")),
     ]
     return Table(columns, results["methods"])
 
@@ -107,15 +114,23 @@ def _format_code_metric(name: str, method: Results) -> str:
 
 def comparison_table(results: Results) -> Table:
     """Returns every comparison of an autoencoder with a control; results of earlier versions have fewer columns."""
+    metric = verdict_metric(results)
+
+    def difference(field: str) -> Callable[[Results], str]:
+        formatted = format_difference if field == "mean_difference" else format_difference_ci
+        return lambda row: formatted(metric, row[field])
+
     columns = {
-        "method": Column("autoencoder", lambda row: row["method"], "left"),
+        "method": Column("autoencoder", lambda row: Cell(row["method"], "bold"), "left"),
         "baseline": Column("control", lambda row: row["baseline"], "left"),
-        "mean_difference": Column("difference, points", lambda row: format_points(row["mean_difference"])),
-        "ci95": Column("95 % interval", lambda row: format_points_ci(row["ci95"])),
-        "ci95_seeds": Column("over seeds alone", lambda row: format_points_ci(row["ci95_seeds"])),
-        "p_holm": Column("p (Holm)", lambda row: format_p_value(row["p_holm"])),
-        "p_crossed_holm": Column("p crossed (Holm)", lambda row: format_p_value(row["p_crossed_holm"])),
-        "verdict": Column("verdict", lambda row: row["verdict"], "left"),
+        "mean_difference": Column(
+            f"difference, {metric.unit}" if metric.unit else "difference", difference("mean_difference")
+        ),
+        "ci95": Column("95 % interval", difference("ci95")),
+        "ci95_seeds": Column("over seeds alone", difference("ci95_seeds"), optional=True),
+        "p_holm": Column("p (Holm)", lambda row: format_p_value(row["p_holm"]), optional=True),
+        "p_crossed_holm": Column("p crossed (Holm)", lambda row: format_p_value(row["p_crossed_holm"]), optional=True),
+        "verdict": Column("verdict", lambda row: Cell(row["verdict"], VERDICT_STYLES.get(row["verdict"], "")), "left"),
     }
     rows = results["comparisons"]
     return Table([column for field, column in columns.items() if all(field in row for row in rows)], rows)
@@ -133,10 +148,10 @@ def calibration_table(results: Results) -> Table:
         Column("method", lambda method: method["name"], "left"),
         Column("balanced, %", lambda method: format_decimals(method["balanced_accuracy"]["mean"], 2, 100)),
         Column("calibration error, %", lambda method: format_decimals(method["calibration_error"]["mean"], 2, 100)),
-        Column("Brier", lambda method: format_significant(method["brier"]["mean"])),
+        Column("Brier", lambda method: format_significant(method["brier"]["mean"]), optional=True),
         Column("worst class", worst_class, "left"),
         Column("its accuracy, %", lambda method: format_decimals(_worst_class(method)[0], 2, 100)),
-        Column("total, s", lambda method: format_seconds(sum(map(_or_zero, method["seconds"].values())))),
+        Column("total, s", _total_seconds, optional=True),
         Column("failed seeds", lambda method: ", ".join(map(str, method["failed_seeds"])) or "none"),
     ]
     return Table(columns, [method for method in results["methods"] if method.get("balanced_accuracy")])
@@ -147,8 +162,8 @@ def _worst_class(method: Results) -> tuple[float, int] | tuple[None, None]:
     return min(((value, index) for index, value in enumerate(accuracies) if value is not None), default=(None, None))
 
 
-def _or_zero(seconds: float | None) -> float:
-    return finite_or_none(seconds) or 0.0
+def _total_seconds(method: Results) -> str:
+    return format_seconds(sum(finite_or_none(seconds) or 0.0 for seconds in method["seconds"].values()))
 
 
 def representation_table(results: Results) -> Table:
@@ -176,7 +191,7 @@ def render_comparison_markdown(results: Results) -> str:
     calibration = calibration_table(results)
     if calibration.records:
         parts += [to_markdown(calibration), CALIBRATION_CAPTION]
-    if warnings := collect_warnings(results["dataset"], results["methods"]):
+    if warnings := collect_warnings(results, results["methods"]):
         parts.append("\n".join(f"- ⚠ {warning}" for warning in warnings))
     if "diagnostics" in results:
         parts += [to_markdown(representation_table(results)), representation_caption(results)]
@@ -184,56 +199,27 @@ def render_comparison_markdown(results: Results) -> str:
 
 
 def render_comparison_terminal(results: Results) -> RenderableType:
-    """Returns methods, calibration, a matrix of autoencoders by controls, caption and warnings for a terminal."""
+    """Returns the findings, methods, comparisons, calibration, caption and warnings for a terminal of any width."""
     results = with_roles(results)  # a finished run of version 0.1.0 has none
-    methods = to_rich(method_table(results), lambda method, next_: is_control(method) != is_control(next_))
-    parts: list[RenderableType] = [methods, Text()]
+    parts: list[RenderableType] = [Text(finding) for finding in describe_findings(results)]
+    parts.append(TerminalTable(method_table(results), lambda above, below: is_control(above) != is_control(below)))
+    if results["comparisons"]:
+        parts.append(TerminalTable(comparison_table(results), lambda above, below: above["method"] != below["method"]))
     calibration = calibration_table(results)
     if calibration.records:
-        parts += [to_rich(calibration), Text()]
-    if results["comparisons"]:
-        title = "Accuracy minus each control's, percentage points, with 95 % intervals (many controls: in table.md)"
-        parts += [Text(title), Text(), to_rich(_comparison_matrix(results)), Text()]
-    warnings = collect_warnings(results["dataset"], results["methods"])
-    parts += caption_and_warnings(results_caption(results), [*format_data_warnings(results["dataset"]), *warnings])
-    return Padding(Group(*parts), (1, 0))
+        parts.append(TerminalTable(calibration))
+    warnings = [*format_data_warnings(results["dataset"]), *collect_warnings(results, results["methods"])]
+    return stack_parts([*parts, *caption_and_warnings(results_caption(results), warnings)])
 
 
 def caption_and_warnings(caption: str, warnings: list[str]) -> list[RenderableType]:
     """Returns a caption and warnings for a terminal."""
-    lines = [Text(f"⚠ {warning}", style="yellow") for warning in warnings]
-    return [Text(caption.replace("`", ""), style="dim"), *([Text()] if lines else []), *lines]
+    return [
+        Text(caption.replace("`", ""), style="dim"),
+        *(Text(f"⚠ {warning.replace('`', '')}", style="yellow") for warning in warnings),
+    ]
 
 
-def _comparison_matrix(results: Results) -> Table:
-    """A row for each autoencoder and a column for each control; controls of an autoencoder's architecture share one."""
-    comparisons = results["comparisons"]
-    controls = list(dict.fromkeys(map(_control_heading, comparisons)))
-    rows: dict[str, dict[str, Results]] = {}
-    for comparison in comparisons:
-        rows.setdefault(comparison["method"], {})[_control_heading(comparison)] = comparison
-    show_interval = len(controls) <= MAX_WIDE_CONTROLS
-
-    def control_column(control: str) -> Column:
-        def cell(row: tuple[str, dict[str, Results]]) -> Cell:
-            return _verdict_cell(row[1].get(control), show_interval)
-
-        return Column(control, cell, "left", wrap=False, terminal_heading=control)
-
-    first = Column("autoencoder", lambda row: Cell(row[0], "bold"), "left", wrap=False)
-    return Table([first, *map(control_column, controls)], list(rows.items()))
-
-
-def _control_heading(comparison: Results) -> str:
-    name, suffix = str(comparison["baseline"]), f"-{comparison['method']}"
-    return f"own {name.removesuffix(suffix)}" if name.endswith(suffix) else name
-
-
-def _verdict_cell(comparison: Results | None, show_interval: bool) -> Cell:
-    """Returns difference and verdict, and the interval if it fits."""
-    if comparison is None:
-        return Cell(MISSING, "dim")
-    verdict, difference = comparison["verdict"], format_points(comparison["mean_difference"])
-    interval = format_points_ci(comparison["ci95"])
-    text = f"{difference} {verdict}\n{interval}" if show_interval else f"{difference}\n{verdict}"
-    return Cell(text, VERDICT_STYLES.get(verdict, ""))
+def stack_parts(parts: list[RenderableType]) -> RenderableType:
+    """Returns the parts below each other, with an empty line around each."""
+    return Group(Text(), *(Padding(part, (0, 0, 1, 0)) for part in parts))

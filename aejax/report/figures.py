@@ -11,8 +11,17 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.drawing import draw_mean, draw_seeds, embolden, set_log_scale
-from aejax.report.results import Results, best_method, diverged_seeds, finite_or_none, is_control, is_permuted
+from aejax.report.results import (
+    Results,
+    best_method,
+    diverged_seeds,
+    finite_or_none,
+    is_control,
+    is_permuted,
+    verdict_metric,
+)
 from aejax.report.style import (
     CLASS_COLORS,
     FIGURE_WIDTH,
@@ -88,26 +97,27 @@ def plot_reconstructions(
 
 @with_style
 def plot_accuracy(results: Results) -> Figure:
-    """Plots one row per method: a dot for each seed, the mean and its 95 % interval, in percent of the test examples.
+    """Plots the metric that verdicts are about, a row per method: a dot for each seed, the mean and its 95 % interval.
 
     Controls are grey, autoencoders blue; the dotted line is the best control. A seed that diverged is a cross. Methods
     with permuted labels are at chance, far from the others, and are not drawn unless they are the only ones.
     """
     methods = [method for method in results["methods"] if not is_permuted(method)] or results["methods"]
+    metric = verdict_metric(results)
     figure = make_figure(0.9 + 0.42 * len(methods))
     axes = figure.add_subplot()
     for row, method in enumerate(methods):
-        _draw_accuracy(axes, row, method)
+        _draw_score(axes, row, method, metric)
     reference = best_method(results, control=True)
     if reference is not None:
-        mean = 100 * reference["test_accuracy"]["mean"]
+        mean = metric.scale * reference[metric.field]["mean"]
         axes.axvline(mean, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2, zorder=0)
         axes.set_title(f"dotted: the best control, {reference['name']}", color=NEUTRAL_COLOR)
     axes.set_yticks(range(len(methods)), [_accuracy_label(method) for method in methods])
     embolden(axes.get_yticklabels(), [not is_control(method) for method in methods])
     axes.set_ylim(len(methods) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("test accuracy, %: one dot per seed, mean and 95 % interval")
+    axes.set_xlabel(f"test {metric.heading}: one dot per seed, mean and 95 % interval")
     axes.grid(axis="x")
     return figure
 
@@ -204,14 +214,14 @@ def _plot_feature_rows(
     return figure
 
 
-def _draw_accuracy(axes: Axes, row: int, method: Results) -> None:
-    color, accuracy = NEUTRAL_COLOR if is_control(method) else PRIMARY_COLOR, method["test_accuracy"]
-    percent = [None if value is None else 100 * value for value in accuracy["per_seed"]]
-    draw_seeds(axes, row, percent, color, list(diverged_seeds(method)))
-    mean = finite_or_none(accuracy["mean"])
+def _draw_score(axes: Axes, row: int, method: Results, metric: VerdictMetric) -> None:
+    color, score = NEUTRAL_COLOR if is_control(method) else PRIMARY_COLOR, method[metric.field]
+    per_seed = [None if value is None else metric.scale * value for value in score["per_seed"]]
+    draw_seeds(axes, row, per_seed, color, list(diverged_seeds(method)))
+    mean = finite_or_none(score["mean"])
     if mean is not None:
-        draw_mean(axes, row, 100 * mean, color)
-        bounds = [100 * bound for bound in accuracy["ci95"] or () if finite_or_none(bound) is not None]
+        draw_mean(axes, row, metric.scale * mean, color)
+        bounds = [metric.scale * bound for bound in score["ci95"] or () if finite_or_none(bound) is not None]
         axes.plot(bounds, [row] * len(bounds), color=color, linewidth=2.5, zorder=3)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.results import Results, finite_or_none
 
 MISSING = "—"
@@ -21,15 +22,20 @@ def format_mean_ci(summary: Results, *, scale: float, decimals: int) -> str:
     return mean if not bounds or MISSING in (mean, *bounds) else f"{mean} [{', '.join(bounds)}]"
 
 
-def format_points(difference: float | None) -> str:
-    """Returns a difference of fractions in percentage points, always with its sign: `+0.42`."""
+def format_metric(metric: VerdictMetric, summary: Results) -> str:
+    """Returns the mean and interval of a method's metric."""
+    return format_mean_ci(summary, scale=metric.scale, decimals=metric.decimals)
+
+
+def format_difference(metric: VerdictMetric, difference: float | None) -> str:
+    """Returns a difference in the unit of the metric, always with its sign: `+0.42`."""
     finite = finite_or_none(difference)
-    return MISSING if finite is None else f"{100 * finite:+z.2f}"
+    return MISSING if finite is None else metric.format_difference(finite)
 
 
-def format_points_ci(bounds: Sequence[float | None] | None) -> str:
+def format_difference_ci(metric: VerdictMetric, bounds: Sequence[float | None] | None) -> str:
     """Returns an interval of such differences: `[+0.10, +0.75]`."""
-    texts = [format_points(bound) for bound in bounds or (None,)]
+    texts = [format_difference(metric, bound) for bound in bounds or (None,)]
     return MISSING if MISSING in texts else f"[{', '.join(texts)}]"
 
 

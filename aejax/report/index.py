@@ -6,9 +6,16 @@ from typing import Any
 from urllib.parse import quote
 
 from aejax.errors import require
+from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.analysis_page import analysis_title
 from aejax.report.comparison_table import render_comparison_markdown
-from aejax.report.formatting import MISSING, format_decimals, format_points, format_points_ci, format_provenance
+from aejax.report.formatting import (
+    MISSING,
+    format_decimals,
+    format_difference,
+    format_difference_ci,
+    format_provenance,
+)
 from aejax.report.rendering import render_template
 from aejax.report.replication import render_ledger_tables, with_current_values
 from aejax.report.results import (
@@ -18,9 +25,10 @@ from aejax.report.results import (
     read_results,
     results_kind,
     validate_results,
+    verdict_metric,
     with_roles,
 )
-from aejax.report.tables import Column, Table, to_markdown
+from aejax.report.tables import format_markdown_table
 
 FIGURE_CAPTIONS = {
     "frontier.png": "Reconstruction error against accuracy for every setting, with PCA and the raw inputs",
@@ -56,7 +64,7 @@ def render_index(results_folder: Path) -> str:
     pages = [path for name in STANDALONE_PAGES for path in sorted(results_folder.glob(f"*/{name}"))]
     return render_template(
         "index.md.j2",
-        summary=comparisons and to_markdown(_summary_table(comparisons)),
+        summary=comparisons and _summary_table(comparisons),
         sections=sections,
         explorations=[_exploration_link(path) for path in sorted(results_folder.glob("*/explore.json"))],
         pages=[_standalone_section(path) for path in pages],
@@ -70,35 +78,34 @@ def write_index(results_folder: Path) -> Path:
     return path
 
 
-def _summary_table(comparisons: dict[Path, Results]) -> Table:
+def _summary_table(comparisons: dict[Path, Results]) -> str:
     """A row for each run: its best control, its best autoencoder, and their difference."""
-
-    def best(control: bool) -> Column:
-        heading = "best control" if control else "best autoencoder"
-        return Column(heading, lambda item: _format_best(best_method(item[1], control=control)), "left")
-
-    columns = [
-        Column("run", lambda item: f"[{item[0].name}](#{_anchor(item[0].name)})", "left"),
-        Column("dataset", lambda item: item[1]["dataset"]["name"], "left"),
-        best(control=True),
-        best(control=False),
-        Column("difference", lambda item: format_points(_headline_comparison(item[1])["mean_difference"])),
-        Column("95 % interval", lambda item: format_points_ci(_headline_comparison(item[1])["ci95"])),
-        Column("verdict", lambda item: _headline_comparison(item[1])["verdict"], "left"),
-    ]
-    return Table(columns, list(comparisons.items()))
+    headings = ("run", "dataset", "best control", "best autoencoder", "difference", "95 % interval", "verdict")
+    rows = [_summary_row(folder.name, results) for folder, results in comparisons.items()]
+    return format_markdown_table(headings, "llllrrl", rows)
 
 
-def _headline_comparison(results: Results) -> Results:
-    control, autoencoder = best_method(results, control=True), best_method(results, control=False)
+def _summary_row(run: str, results: Results) -> list[str]:
+    metric = verdict_metric(results)
+    control, autoencoder = (best_method(results, control=is_control) for is_control in (True, False))
     comparison = control and autoencoder and find_comparison(results, autoencoder["name"], control["name"])
-    return comparison or {"mean_difference": None, "ci95": None, "verdict": MISSING}
+    row = comparison or {"mean_difference": None, "ci95": None, "verdict": MISSING}
+    return [
+        f"[{run}](#{_anchor(run)})",
+        results["dataset"]["name"],
+        _format_best(metric, control),
+        _format_best(metric, autoencoder),
+        format_difference(metric, row["mean_difference"]),
+        format_difference_ci(metric, row["ci95"]),
+        row["verdict"],
+    ]
 
 
-def _format_best(method: Results | None) -> str:
+def _format_best(metric: VerdictMetric, method: Results | None) -> str:
     if method is None:
         return MISSING
-    return f"{method['name']}, {format_decimals(method['test_accuracy']['mean'], 2, 100)} %"
+    mean = format_decimals(method[metric.field]["mean"], metric.decimals, metric.scale)
+    return f"{method['name']}, {f'{mean} %' if metric.name == 'accuracy' else f'{metric.heading} {mean}'}"
 
 
 def _section(folder: Path, *parts: str) -> str:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from aejax.report.formatting import MISSING, format_provenance
 from aejax.report.rendering import render_template
-from aejax.report.tables import Cell, Column, Table, to_markdown, to_rich
+from aejax.report.tables import Cell, Column, Table, TerminalTable, to_markdown
 
 LedgerEntry = dict[str, Any]
 
@@ -108,7 +108,7 @@ def _status_cell(entry: LedgerEntry) -> Cell:
     return Cell(format_status(entry), STATUS_STYLES[entry["status"]])
 
 
-_CLAIM = Column("claim", lambda entry: entry["name"], "left", wrap=False)
+_CLAIM = Column("claim", lambda entry: entry["name"], "left")
 _STATEMENT = Column("statement", lambda entry: entry["statement"], "left")
 _PUBLISHED = Column("published", lambda entry: f"{' '.join(entry['printed'])} {entry['unit']}", "left")
 _SEEDS = Column("seeds", lambda entry: str(entry["seeds"]))
@@ -152,12 +152,12 @@ def render_ledger_terminal(ledger: LedgerEntry) -> RenderableType:
         "left",
     )
     measured = Column("here", lambda entry: format_measured(entry, claims_only=True), "left")
-    table = to_rich(Table((_CLAIM, published, measured, _STATUS), ledger["claims"]))
+    table = TerminalTable(Table((_CLAIM, published, measured, _STATUS), ledger["claims"]))
     return Padding(Group(table, Text(), Text(ledger_headline(ledger), style="bold")), (1, 0))
 
 
 def render_claim_list(claims: Sequence[LedgerEntry]) -> RenderableType:
     """Returns the claims that can be run, their cost and what they need, for a terminal."""
-    cost = Column("two cores", lambda entry: entry["cost"], "left", terminal_heading="two cores")
+    cost = Column("two cores", lambda entry: entry["cost"], "left")
     needs = Column("needs", lambda entry: ", ".join(entry["needs"]), "left")
-    return Padding(to_rich(Table((_CLAIM, _STATEMENT, _SEEDS, cost, needs), claims)), (1, 0))
+    return Padding(TerminalTable(Table((_CLAIM, _STATEMENT, _SEEDS, cost, needs), claims)), (1, 0))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aejax.errors import require
+from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric
 from aejax.storage.atomic_io import read_json
 
 Results = dict[str, Any]
@@ -149,21 +150,27 @@ def is_permuted(method: Results) -> bool:
     return str(method["name"]).split("-")[0] == "permuted" and is_control(method)
 
 
+def verdict_metric(results: Results) -> VerdictMetric:
+    """Returns the metric that verdicts are about; accuracy in results that name none."""
+    return VERDICT_METRICS[results.get("metric", "accuracy")]
+
+
 def best_method(results: Results, *, control: bool) -> Results | None:
-    """Returns the control, or else the other method, of the highest mean test accuracy; None if there is none.
+    """Returns the control, or else the other method, whose mean of the verdicts' metric is best; None if there is none.
 
     Controls with permuted labels are left out, and so are nearest neighbours of an autoencoder's codes, which are not
     compared with the same controls.
     """
+    metric = verdict_metric(results)
     candidates = [
         method
         for method in results["methods"]
         if is_control(method) == control
         and not is_permuted(method)
         and (control or not method.get("neighbours"))
-        and finite_or_none(method["test_accuracy"]["mean"]) is not None
+        and finite_or_none(method[metric.field]["mean"]) is not None
     ]
-    return max(candidates, key=lambda method: method["test_accuracy"]["mean"], default=None)
+    return max(candidates, key=lambda method: metric.gain(method[metric.field]["mean"]), default=None)
 
 
 def find_comparison(results: Results, method: str, baseline: str) -> Results | None:

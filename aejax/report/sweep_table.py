@@ -2,20 +2,18 @@
 
 from functools import partial
 
-from rich.console import Group, RenderableType
-from rich.padding import Padding
+from rich.console import RenderableType
 from rich.text import Text
 
 from aejax.config.sweep_axes import format_axis_value
 from aejax.report.captions import collect_warnings, dataset_caption
-from aejax.report.comparison_table import VERDICT_STYLES, caption_and_warnings, format_accuracy, format_error
+from aejax.report.comparison_table import VERDICT_STYLES, caption_and_warnings, format_error, stack_parts
 from aejax.report.data_line import data_markdown, format_data_warnings
-from aejax.report.formatting import MISSING, format_points, format_points_ci
-from aejax.report.results import Results, find_comparison
-from aejax.report.tables import Cell, Column, Table, to_markdown, to_rich
+from aejax.report.formatting import MISSING, format_difference, format_difference_ci, format_metric
+from aejax.report.results import Results, find_comparison, verdict_metric
+from aejax.report.tables import Cell, Column, Table, TerminalTable, to_markdown
 
 CONTROL_LABELS = {"raw": "raw inputs", "pca": "PCA of the same width", "random": "the untrained encoder"}
-_SHORT_CONTROL_LABELS = {"raw": "raw inputs", "pca": "PCA", "random": "untrained"}
 SELECTED_MARK = "◀"
 SELECTION_CRITERIA = {
     "valid_nll": "validation NLL of the probe",
@@ -28,13 +26,13 @@ def point_table(results: Results, *, with_intervals: bool = True) -> Table:
     columns = [Column(axis["field"], partial(_setting, axis["field"])) for axis in results["axes"]]
     columns += [
         Column("d", lambda point: str(point["features"])),
-        Column("accuracy, %", partial(_marked_accuracy, results)),
+        Column(verdict_metric(results).heading, partial(_marked_score, results)),
         Column("recon. MSE", lambda point: format_error(point["reconstruction_mse"])),
         Column("valid. NLL", lambda point: format_error(point["valid_nll"])),
     ]
     for control, label in CONTROL_LABELS.items():
         cell = partial(_difference, results, control, with_intervals)
-        columns.append(Column(f"minus {label}", cell, terminal_heading=f"minus\n{_SHORT_CONTROL_LABELS[control]}"))
+        columns.append(Column(f"minus {label}", cell))
     return Table(columns, results["points"])
 
 
@@ -46,25 +44,29 @@ def _is_selected(results: Results, point: Results) -> bool:
     return results["chosen"] is not None and bool(point["name"] == results["chosen"]["name"])
 
 
-def _marked_accuracy(results: Results, point: Results) -> Cell:
-    accuracy = format_accuracy(point["test_accuracy"])
-    return Cell(f"{accuracy} {SELECTED_MARK}", "bold") if _is_selected(results, point) else Cell(accuracy)
+def _marked_score(results: Results, point: Results) -> Cell:
+    metric = verdict_metric(results)
+    score = format_metric(metric, point[metric.field])
+    return Cell(f"{score} {SELECTED_MARK}", "bold") if _is_selected(results, point) else Cell(score)
 
 
 def _difference(results: Results, control: str, with_interval: bool, point: Results) -> Cell:
     comparison = find_comparison(results, point["name"], point["against"][control])
     if comparison is None:
         return Cell(MISSING, "dim")
-    interval = f" {format_points_ci(comparison['ci95'])}" if with_interval else ""
-    return Cell(format_points(comparison["mean_difference"]) + interval, VERDICT_STYLES.get(comparison["verdict"], ""))
+    metric = verdict_metric(results)
+    interval = f" {format_difference_ci(metric, comparison['ci95'])}" if with_interval else ""
+    difference = format_difference(metric, comparison["mean_difference"])
+    return Cell(difference + interval, VERDICT_STYLES.get(comparison["verdict"], ""))
 
 
 def baseline_table(results: Results) -> Table:
     """Returns the controls that points are compared with."""
+    metric = verdict_metric(results)
     columns = [
         Column("baseline", lambda entry: entry["name"], "left"),
         Column("d", lambda entry: str(entry["features"])),
-        Column("accuracy, %", lambda entry: format_accuracy(entry["test_accuracy"])),
+        Column(metric.heading, lambda entry: format_metric(metric, entry[metric.field])),
         Column("recon. MSE", lambda entry: format_error(entry["reconstruction_mse"])),
     ]
     return Table(columns, results["references"])
@@ -91,12 +93,14 @@ def describe_selection(results: Results) -> str:
 def sweep_caption(results: Results) -> str:
     """Returns the kind of autoencoder, the data and what intervals refer to; the results page names the command."""
     n_seeds = len(results["points"][0]["test_accuracy"]["per_seed"])
-    differences = "Differences are in percentage points."
+    metric = verdict_metric(results)
+    unit = "percentage points" if metric.unit == "points" else metric.unit or f"units of {metric.label}"
+    differences = f"Differences are in {unit}."
     return f"Kind: {results['config']['method']}. {differences} {dataset_caption(results, n_seeds)}"
 
 
 def _warnings(results: Results) -> list[str]:
-    return collect_warnings(results["dataset"], [*results["points"], *results["references"]])
+    return collect_warnings(results, [*results["points"], *results["references"]])
 
 
 def render_sweep_markdown(results: Results) -> str:
@@ -109,7 +113,7 @@ def render_sweep_markdown(results: Results) -> str:
 
 def render_sweep_terminal(results: Results) -> RenderableType:
     """Returns the same for a terminal, without the intervals of differences."""
-    points, baselines = to_rich(point_table(results, with_intervals=False)), to_rich(baseline_table(results))
-    parts: list[RenderableType] = [points, Text(), Text(describe_selection(results)), Text(), baselines, Text()]
+    tables = (point_table(results, with_intervals=False), baseline_table(results))
+    parts: list[RenderableType] = [Text(describe_selection(results)), *map(TerminalTable, tables)]
     warnings = [*format_data_warnings(results["dataset"]), *_warnings(results)]
-    return Padding(Group(*parts, *caption_and_warnings(sweep_caption(results), warnings)), (1, 0))
+    return stack_parts([*parts, *caption_and_warnings(sweep_caption(results), warnings)])

@@ -1,12 +1,16 @@
 """Tables that are described once, as columns and records, and rendered as Markdown or for a terminal."""
 
-from collections.abc import Callable, Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions
 from rich.table import Table as RichTable
 from rich.text import Text
+
+HEADING_WIDTH = 9  # letters in a line of a terminal table's heading
 
 
 class Cell(NamedTuple):
@@ -23,8 +27,7 @@ class Column:
     heading: str
     cell: Callable[[Any], str | Cell]
     align: Literal["left", "right"] = "right"
-    wrap: bool = True  # whether a terminal may break a cell into lines instead of widening the column
-    terminal_heading: str | None = None  # None: the heading without commas, one word a line
+    optional: bool = False  # whether a terminal that is too narrow for all columns may go without
 
 
 class Table(NamedTuple):
@@ -53,20 +56,36 @@ def format_markdown_table(headings: Sequence[str], alignment: str, rows: Iterabl
     return "\n".join(f"| {' | '.join(row)} |" for row in (escaped[0], rules, *escaped[1:]))
 
 
-def to_rich(table: Table, ends_section: Callable[[Any, Any], bool] = lambda record, following: False) -> RichTable:
-    """Returns the table for a terminal.
+class TerminalTable(NamedTuple):
+    """A table for a terminal, with a line above every record that begins a section.
 
-    Args:
-        table: what to show.
-        ends_section: whether to draw a line between a record and the one that follows it.
+    Where it is too wide, optional columns are left out from the right, then texts take several lines. Nothing is cut.
     """
-    made = RichTable(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
-    for column in table.columns:
-        heading = column.terminal_heading
-        if heading is None:
-            heading = column.heading.replace(",", "").replace(" ", "\n")
-        made.add_column(heading, justify=column.align, no_wrap=not column.wrap)
-    for index, row in enumerate(table.rows()):
-        pair = table.records[index : index + 2]
-        made.add_row(*(Text(*cell) for cell in row), end_section=len(pair) == 2 and ends_section(*pair))
-    return made
+
+    table: Table
+    begins_section: Callable[[Any, Any], bool] = lambda previous, record: False
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RichTable]:
+        columns, unlimited = list(self.table.columns), options.update(max_width=10_000)
+        while not (fits := console.measure(self._made(columns), options=unlimited).maximum <= options.max_width):
+            optional = [column for column in columns if column.optional]
+            if not optional:
+                break
+            columns.remove(optional[-1])
+        yield self._made(columns, wrap=not fits)
+
+    def _made(self, columns: Sequence[Column], *, wrap: bool = False) -> RichTable:
+        made = RichTable(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+        for column in columns:
+            made.add_column(
+                textwrap.fill(column.heading, HEADING_WIDTH, break_long_words=False),
+                justify=column.align,
+                no_wrap=not wrap,
+                overflow="fold",
+            )
+        records = self.table.records
+        for index, row in enumerate(Table(columns, records).rows()):
+            last = index + 1 == len(records)
+            ends_section = not last and self.begins_section(records[index], records[index + 1])
+            made.add_row(*(Text(*cell) for cell in row), end_section=ends_section)
+        return made

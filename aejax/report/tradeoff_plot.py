@@ -1,13 +1,15 @@
-"""The trade-off of a sweep: the reconstruction error of each setting against the test accuracy of its codes."""
+"""The trade-off of a sweep: the reconstruction error of each setting against the test score of its codes."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from aejax.config.sweep_axes import format_axis_value
+from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.drawing import set_log_scale
-from aejax.report.results import Results, finite_or_none
+from aejax.report.results import Results, finite_or_none, verdict_metric
 from aejax.report.style import (
     CLASS_COLORS,
     NEUTRAL_COLOR,
@@ -25,13 +27,13 @@ SERIES_COLORS = (PRIMARY_COLOR, SECONDARY_COLOR, *CLASS_COLORS[1:])
 
 
 class PlotPoint(NamedTuple):
-    """The means and intervals of one setting: error in squared input units, accuracy in percent."""
+    """The means and intervals of one setting: error in squared input units, score in the unit of the metric."""
 
     label: str
     error: float
-    accuracy: float
-    error_interval: tuple[float, float] | None
-    accuracy_interval: tuple[float, float] | None
+    score: float
+    error_interval: list[float]  # empty if unknown
+    score_interval: list[float]
 
 
 def group_points(results: Results) -> dict[str, list[Results]]:
@@ -54,7 +56,7 @@ class PlotSeries(NamedTuple):
 
 @with_style
 def plot_tradeoff(results: Results) -> Figure:
-    """Plots reconstruction error on the test examples against test accuracy, both with 95 % intervals.
+    """Plots reconstruction error on the test examples against the metric of verdicts, both with 95 % intervals.
 
     Points are joined along the first axis and labelled by its value; principal components of the same widths are the
     grey series; the raw inputs, which have no error, are a line. A ring marks the point that validation rows choose.
@@ -63,7 +65,7 @@ def plot_tradeoff(results: Results) -> Figure:
     """
     figure = make_figure(5.2)
     axes = figure.add_subplot()
-    kind = results["config"]["method"]
+    kind, metric = results["config"]["method"], verdict_metric(results)
     drawn = make_series(results)
     errors = [mark.error for series in drawn for mark in series.points if not series.is_reference]
     error_floor = min(errors, default=0.0) / ERROR_FLOOR_FACTOR
@@ -71,10 +73,13 @@ def plot_tradeoff(results: Results) -> Figure:
     for series in drawn:
         _draw_series(axes, series, error_floor)
     _mark_selected(axes, results)
-    _draw_raw(axes, next(entry for entry in results["references"] if entry["name"] == "raw"))
-    axes.set_title(f"{results['dataset']['name']}, {kind}: left is nearer to the inputs, up is easier to classify")
+    _draw_raw(axes, metric, next(entry for entry in results["references"] if entry["name"] == "raw"))
+    better = "up" if metric.higher_is_better else "down"
+    axes.set_title(
+        f"{results['dataset']['name']}, {kind}: left is nearer to the inputs, {better} is easier to classify"
+    )
     axes.set_xlabel("reconstruction error of the test rows (mean squared), mean and 95 % interval")
-    axes.set_ylabel("test accuracy of the probe, %, mean and 95 % interval")
+    axes.set_ylabel(f"test {metric.heading} of the probe, mean and 95 % interval")
     axes.grid()
     figure.legend(loc="outside lower center", ncols=3)
     for series in drawn:
@@ -84,62 +89,59 @@ def plot_tradeoff(results: Results) -> Figure:
 
 def make_series(results: Results) -> list[PlotSeries]:
     """Returns a series of principal components, then one for each combination of the axes but the first."""
-    kind, first = results["config"]["method"], results["axes"][0]["field"]
+    kind, first, metric = results["config"]["method"], results["axes"][0]["field"], verdict_metric(results)
+
+    def marks(entries: Sequence[Results], label: Callable[[Results], str]) -> list[PlotPoint]:
+        return [mark for entry in entries if (mark := make_plot_point(metric, entry, label(entry)))]
+
     components = [entry for entry in results["references"] if entry["name"].startswith("pca-")]
-    marks = [mark for entry in components if (mark := make_plot_point(entry, entry["name"].removeprefix("pca-")))]
-    series = [PlotSeries("principal components, by number", NEUTRAL_COLOR, marks, True)] if marks else []
+    by_number = marks(components, lambda entry: str(entry["name"].removeprefix("pca-")))
+    series = [PlotSeries("principal components, by number", NEUTRAL_COLOR, by_number, True)]
     for index, (others, points) in enumerate(group_points(results).items()):
-        line = [
-            mark for point in points if (mark := make_plot_point(point, format_axis_value(point["setting"][first])))
-        ]
+        line = marks(points, lambda point: format_axis_value(point["setting"][first]))
         color = SERIES_COLORS[index % len(SERIES_COLORS)]
-        series += [PlotSeries(f"{others or kind}, by {first}", color, line, False)] if line else []
-    return series
+        series.append(PlotSeries(f"{others or kind}, by {first}", color, line, False))
+    return [line for line in series if line.points]
 
 
-def make_plot_point(entry: Results, label: str) -> PlotPoint | None:
-    """Returns an entry as a mark; None if error or accuracy is missing or not finite."""
+def make_plot_point(metric: VerdictMetric, entry: Results, label: str) -> PlotPoint | None:
+    """Returns an entry as a mark; None if error or score is missing or not finite."""
     if entry["reconstruction_mse"] is None:
         return None
-    error, accuracy = (
-        finite_or_none(entry["reconstruction_mse"]["mean"]),
-        finite_or_none(entry["test_accuracy"]["mean"]),
+    error, score = (
+        _mean_and_interval(entry["reconstruction_mse"]),
+        _mean_and_interval(entry[metric.field], metric.scale),
     )
-    if error is None or accuracy is None:
+    return None if error is None or score is None else PlotPoint(label, error[0], score[0], error[1], score[1])
+
+
+def _mean_and_interval(summary: Results, scale: float = 1) -> tuple[float, list[float]] | None:
+    """Returns mean and interval times `scale`; None if the mean is not finite, [] if the interval is not."""
+    mean, *bounds = (finite_or_none(value) for value in (summary["mean"], *(summary["ci95"] or ())))
+    if mean is None:
         return None
-    within = _bounds(entry["test_accuracy"])
-    return PlotPoint(
-        label,
-        error,
-        100 * accuracy,
-        _bounds(entry["reconstruction_mse"]),
-        within and (100 * within[0], 100 * within[1]),
-    )
-
-
-def _bounds(summary: Results) -> tuple[float, float] | None:
-    low, high = (finite_or_none(bound) for bound in summary["ci95"] or (None, None))
-    return None if low is None or high is None else (low, high)
+    return scale * mean, [] if None in bounds else [scale * bound for bound in bounds if bound is not None]
 
 
 def _draw_series(axes: Axes, series: PlotSeries, error_floor: float) -> None:
-    inside = [mark for mark in series.points if mark.error >= error_floor]
-    beyond = [mark for mark in series.points if mark.error < error_floor]
-    across, up = [max(mark.error, error_floor) for mark in series.points], [mark.accuracy for mark in series.points]
-    color = series.color
-    axes.plot(across, up, "--" if series.is_reference else "-", color=color, linewidth=1, alpha=0.7)
-    for marks, marker, label in ((inside, "o", series.name), (beyond, "<", f"the same, error below {error_floor:.1g}")):
-        if marks:
-            where = [max(mark.error, error_floor) for mark in marks]
-            axes.plot(where, [s.accuracy for s in marks], marker, color=color, markersize=5, label=label, lw=0)
-    for mark in series.points:
-        x = max(mark.error, error_floor)
+    color, style = series.color, "--" if series.is_reference else "-"
+    across = [max(mark.error, error_floor) for mark in series.points]
+    axes.plot(across, [mark.score for mark in series.points], style, color=color, linewidth=1, alpha=0.7)
+    for is_inside, marker, label in (
+        (True, "o", series.name),
+        (False, "<", f"the same, error below {error_floor:.1g}"),
+    ):
+        shown = [mark for mark in series.points if (mark.error >= error_floor) == is_inside]
+        if shown:
+            places = [max(mark.error, error_floor) for mark in shown], [mark.score for mark in shown]
+            axes.plot(*places, marker, color=color, markersize=5, label=label, lw=0)
+    faint: dict[str, Any] = {"color": color, "linewidth": 0.9, "alpha": 0.55}
+    for mark, x in zip(series.points, across, strict=True):
+        axes.plot([x] * len(mark.score_interval), mark.score_interval, **faint)
         if mark.error_interval and mark.error >= error_floor:
             # An interval that reaches 0 cannot be drawn on a log scale.
             low = max(mark.error_interval[0], x / ERROR_FLOOR_FACTOR)
-            axes.plot([low, mark.error_interval[1]], [mark.accuracy] * 2, color=color, linewidth=0.9, alpha=0.55)
-        if mark.accuracy_interval:
-            axes.plot([x, x], mark.accuracy_interval, color=color, linewidth=0.9, alpha=0.55)
+            axes.plot([low, mark.error_interval[1]], [mark.score] * 2, **faint)
 
 
 def _draw_labels(axes: Axes, series: PlotSeries, error_floor: float) -> None:
@@ -147,7 +149,7 @@ def _draw_labels(axes: Axes, series: PlotSeries, error_floor: float) -> None:
     to_print = 72 / axes.figure.dpi
     joined: list[tuple[list[str], tuple[float, float]]] = []
     for mark in series.points:
-        place = (max(mark.error, error_floor), mark.accuracy)
+        place = (max(mark.error, error_floor), mark.score)
         if joined:
             across, up = to_print * (axes.transData.transform(place) - axes.transData.transform(joined[-1][1]))
             if max(abs(across), abs(up)) < LABEL_MERGE_DISTANCE:
@@ -163,17 +165,16 @@ def _draw_labels(axes: Axes, series: PlotSeries, error_floor: float) -> None:
 def _mark_selected(axes: Axes, results: Results) -> None:
     name = results["chosen"] and results["chosen"]["name"]
     for point in results["points"]:
-        mark = make_plot_point(point, "")
+        mark = make_plot_point(verdict_metric(results), point, "")
         if point["name"] == name and mark is not None:
             ring: dict[str, Any] = {"facecolors": "none", "edgecolors": TEXT_COLOR, "zorder": 5}
-            axes.scatter([mark.error], [mark.accuracy], s=150, **ring)
+            axes.scatter([mark.error], [mark.score], s=150, **ring)
             axes.scatter([], [], s=80, label="chosen on validation rows", **ring)
 
 
-def _draw_raw(axes: Axes, raw: Results) -> None:
-    accuracy, bounds = finite_or_none(raw["test_accuracy"]["mean"]), _bounds(raw["test_accuracy"])
-    if accuracy is None:
-        return
-    axes.axhline(100 * accuracy, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2, zorder=0, label="raw inputs")
-    if bounds:
-        axes.axhspan(100 * bounds[0], 100 * bounds[1], color=NEUTRAL_COLOR, alpha=0.08, linewidth=0, zorder=-2)
+def _draw_raw(axes: Axes, metric: VerdictMetric, raw: Results) -> None:
+    if score := _mean_and_interval(raw[metric.field], metric.scale):
+        mean, interval = score
+        axes.axhline(mean, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2, zorder=0, label="raw inputs")
+        if interval:
+            axes.axhspan(*interval, color=NEUTRAL_COLOR, alpha=0.08, linewidth=0, zorder=-2)

@@ -7,17 +7,22 @@ import pytest
 from rich.console import Console
 
 from aejax.evaluate.representation import REPRESENTATION_METRICS
+from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal, representation_table
+from aejax.report.findings import describe_findings
 from aejax.report.formatting import (
     MISSING,
+    format_difference,
+    format_difference_ci,
     format_mean_ci,
     format_p_value,
-    format_points,
     format_seconds,
     format_significant,
 )
-from aejax.report.results import REPRESENTATION_METRIC_NAMES
+from aejax.report.results import REPRESENTATION_METRIC_NAMES, best_method
 from aejax.report.tables import format_markdown_table
+
+ACCURACY = VERDICT_METRICS["accuracy"]
 
 
 def cells(markdown, *leading):
@@ -27,8 +32,8 @@ def cells(markdown, *leading):
     return row
 
 
-def render_terminal(results, **options):
-    console = Console(record=True, width=100, file=io.StringIO(), **options)
+def render_terminal(results, width=100, **options):
+    console = Console(record=True, width=width, file=io.StringIO(), **options)
     console.print(render_comparison_terminal(results))
     return console.export_text(styles=bool(options))
 
@@ -139,8 +144,75 @@ def test_the_terminal_shows_every_method_and_coloured_difference(results):
     for method in results["methods"]:
         assert format_mean_ci(method["test_accuracy"], scale=100, decimals=2) in text
     for comparison in results["comparisons"]:
-        assert f"{format_points(comparison['mean_difference'])} {comparison['verdict']}" in text
-    assert "\x1b[1;32m+0.80 better" in render_terminal(results, force_terminal=True, color_system="standard")
+        difference = format_difference(ACCURACY, comparison["mean_difference"])
+        cells = [comparison["method"], comparison["baseline"], difference]
+        (line,) = [line for line in text.splitlines() if line.split()[:3] == cells]
+        assert line.rstrip().endswith(comparison["verdict"])
+    assert "\x1b[1;32mbetter" in render_terminal(results, force_terminal=True, color_system="standard")
+
+
+@pytest.mark.parametrize("width", [120, 100, 80, 60, 44])
+def test_verdicts_and_numbers_are_never_cut_however_narrow_the_terminal(results, width):
+    lines = render_terminal(results, width).splitlines()
+    text = "".join("".join(lines).split())
+    assert "…" not in text
+    assert max(map(len, lines)) <= width
+    if width >= 80:  # narrower, a cell takes several lines
+        for row in results["comparisons"]:
+            assert any(
+                line.split()[:2] == [row["method"], row["baseline"]] and row["verdict"] in line for line in lines
+            )
+            assert any(format_difference_ci(ACCURACY, row["ci95"]) in line for line in lines)
+
+
+def test_the_finding_comes_first_and_has_every_verdict_with_its_numbers(results):
+    findings = describe_findings(results)
+    assert [finding.split(":")[0] for finding in findings] == ["undercomplete", "denoising", "sparse-l1"]
+    assert findings[1] == (
+        "denoising: better than pca (+2.10 points of accuracy, 95 % interval [+1.80, +2.50]) and random (+8.50 "
+        "[+8.20, +8.90]); worse than supervised (-1.50 [-1.80, -1.10]); inconclusive compared with raw (+0.20 "
+        "[-0.10, +0.60])."
+    )
+    terminal = " ".join(render_terminal(results).split())
+    assert terminal.startswith(findings[0])
+    assert describe_findings({**results, "comparisons": []}) == []
+
+
+def test_a_reason_that_all_comparisons_share_is_in_the_finding(results):
+    for row in results["comparisons"]:
+        row.update(verdict="too few seeds", reason="2 seeds; a verdict needs at least 6")
+    assert describe_findings(results)[0].endswith(
+        "supervised (-2.80 [-3.10, -2.40]), as 2 seeds; a verdict needs at least 6."
+    )
+
+
+def test_less_nll_is_better_in_the_table_the_finding_and_the_best_method(results):
+    results["metric"] = "nll"
+    for method in results["methods"]:
+        method["test_nll"]["mean"] = 1 - method["test_accuracy"]["mean"]
+    assert best_method(results, control=True)["name"] == "supervised"
+    assert best_method(results, control=False)["name"] == "denoising"
+    assert render_comparison_markdown(results).startswith("| method | d | NLL, nats | accuracy, % | recon. MSE |")
+    assert "nats of NLL" in describe_findings(results)[0]
+
+
+def test_another_metric_is_the_first_column_and_accuracies_near_a_constant_guess_point_to_it(results):
+    results["margin"] = 0.005
+    for comparison in results["comparisons"]:
+        comparison["test"] = "sign-flip over seeds"
+    results["dataset"]["majority_share"] = 0.995
+    assert "--metric" not in render_comparison_markdown(results)
+    results["dataset"]["majority_share"] = 0.997
+    (line,) = [line for line in render_comparison_markdown(results).splitlines() if "⚠" in line]
+    assert "99.70 % of the test examples are of one class" in line
+    assert "`--metric balanced_accuracy`" in line
+    results["metric"] = "auroc"
+    for method in results["methods"]:
+        method["test_auroc"] = {"per_seed": [0.7] * 10, "mean": 0.7, "ci95": [0.6, 0.8]}
+    text = render_comparison_markdown(results)
+    assert "⚠" not in text
+    assert cells(text, "raw")[2] == "0.7000 [0.6000, 0.8000]"
+    assert cells(text, "denoising", "pca")[2] == "+0.0210"
 
 
 def test_unknown_numbers_are_shown_as_missing_and_rendering_changes_nothing(results):
@@ -160,8 +232,8 @@ def test_unknown_numbers_are_shown_as_missing_and_rendering_changes_nothing(resu
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (format_points(-0.00001), "+0.00"),
-        (format_points(0.0042), "+0.42"),
+        (format_difference(ACCURACY, -0.00001), "+0.00"),
+        (format_difference(ACCURACY, 0.0042), "+0.42"),
         (format_p_value(0.0009), "<0.001"),
         (format_p_value(None), MISSING),
         (format_significant(0.012), "0.0120"),

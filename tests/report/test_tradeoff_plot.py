@@ -64,7 +64,7 @@ def test_a_line_follows_the_first_axis_and_there_is_one_for_each_value_of_the_ot
     components, *lines = make_series(sweep_results)
     assert [(spot.label, spot.error) for spot in components.points] == [("2", 0.03), ("4", 1e-15)]
     assert [line.name for line in lines] == ["noise_std=0.1, by latent_dim", "noise_std=0.3, by latent_dim"]
-    assert [(spot.label, spot.error, spot.accuracy) for spot in lines[1].points] == [
+    assert [(spot.label, spot.error, spot.score) for spot in lines[1].points] == [
         ("2", 0.05, 82.0),
         ("4", 0.02, 91.0),
     ]

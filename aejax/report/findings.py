@@ -1,0 +1,48 @@
+"""What a comparison found, in a sentence for each autoencoder, from `results.json` alone."""
+
+from collections.abc import Sequence
+
+from aejax.report.formatting import format_difference, format_difference_ci
+from aejax.report.results import Results, verdict_metric
+
+VERDICT_PHRASES = {
+    "better": "better than",
+    "worse": "worse than",
+    "equivalent": "equivalent to",
+    "inconclusive": "inconclusive compared with",
+    "too few seeds": "too few seeds for a verdict against",
+}
+
+
+def describe_findings(results: Results) -> list[str]:
+    """Returns a sentence for each autoencoder: its verdicts, with difference and interval, against every control."""
+    by_method: dict[str, list[Results]] = {}
+    for row in results["comparisons"]:
+        by_method.setdefault(row["method"], []).append(row)
+    return [_describe_method(results, method, rows) for method, rows in by_method.items()]
+
+
+def _describe_method(results: Results, method: str, rows: Sequence[Results]) -> str:
+    metric = verdict_metric(results)
+    phrases: list[str] = []
+    for verdict, phrase in VERDICT_PHRASES.items():
+        names: list[str] = []
+        for row in (row for row in rows if row["verdict"] == verdict):
+            difference = format_difference(metric, row["mean_difference"])
+            # The first number of a sentence has its unit.
+            unit = f" {metric.difference_unit}, 95 % interval" if not phrases and not names else ""
+            names.append(f"{row['baseline']} ({difference}{unit} {format_difference_ci(metric, row['ci95'])})")
+        if names:
+            phrases.append(f"{phrase} {_join(names)}{_common_reason(rows, verdict)}")
+    return f"{method}: {'; '.join(phrases)}."
+
+
+def _common_reason(rows: Sequence[Results], verdict: str) -> str:
+    """Returns why none of several comparisons has a decisive verdict, if it is the same for all."""
+    reasons = {row.get("reason") for row in rows if row["verdict"] == verdict}
+    reason = reasons.pop() if len(reasons) == 1 and verdict in ("inconclusive", "too few seeds") else None
+    return f", as {reason}" if reason else ""
+
+
+def _join(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
