@@ -68,7 +68,7 @@ def test_nothing_was_written_outside_the_run_folder(comparison):
     ("words", "named"),
     [
         (["--dataset", f"{LATIN}.npz"], rb"caf\udce9.npz: no such file"),
-        (["--dataset", "mnist"], b"MNIST cannot be prepared in /dev/null/x/tensorflow_datasets"),
+        (["--dataset", "mnist"], b"MNIST cannot be downloaded to /dev/null/x/tensorflow_datasets/mnist"),
     ],
 )
 def test_an_error_is_one_line_of_ascii_there(words, named):

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ import numpy as np
 from aejax.config import DataConfig
 from aejax.data.array_names import SPLIT_NAMES
 from aejax.data.dataset import Dataset
-from aejax.data.images import EncodedImage, decode_images
-from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits
+from aejax.data.images import EncodedImage
+from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits, decode_splits
 from aejax.data.links import require_within
 from aejax.data.memory import require_host_memory
+from aejax.data.packages import silence_loggers
 from aejax.errors import InputError, list_names, require, summarize_error
 
 SAVED_BY_LIBRARY = ("dataset_dict.json", "state.json")  # what save_to_disk writes
@@ -55,16 +55,12 @@ def load_hugging_face(name: str, config: DataConfig, data_dir: Path | None) -> D
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Suppresses progress bars, and log lines of the library and of its downloads."""
-    levels = {logger: logger.level for logger in map(logging.getLogger, ("datasets", "huggingface_hub"))}
-    for logger in levels:
-        logger.setLevel(logging.CRITICAL)
     bars = datasets.is_progress_bar_enabled()
     datasets.disable_progress_bars()
     try:
-        yield
+        with silence_loggers("datasets", "huggingface_hub"):
+            yield
     finally:
-        for logger, level in levels.items():
-            logger.setLevel(level)
         if bars:
             datasets.enable_progress_bars()
 
@@ -177,17 +173,15 @@ def _labels(split: Any, label: str, source: str) -> np.ndarray:
 
 def _decode(splits: Splits, image: str, image_size: int | None, source: str) -> dict[str, np.ndarray]:
     """Returns the images of all splits, decoded to one shape."""
-    encoded: list[EncodedImage] = []
+    encoded: dict[str, list[EncodedImage]] = {role: [] for role in splits}
     for role, split in splits.items():
         stored = split.cast_column(image, datasets.Image(decode=False))[image]
         for row, item in enumerate(stored):
             location = f"{source}: image {row} of {role}"
             require(item is not None, f"{location}: is missing; filter such rows out first")
             content = item["bytes"] if item["bytes"] is not None else Path(item["path"])
-            encoded.append(EncodedImage(location, content))
-    decoded = decode_images(encoded, source, image_size)
-    ends = np.cumsum([len(split) for split in splits.values()])
-    return dict(zip(splits, np.split(decoded, ends[:-1]), strict=True))
+            encoded[role].append(EncodedImage(location, content))
+    return decode_splits(encoded, source, image_size)
 
 
 def _numeric_features(features: Mapping[str, Any], label: str, source: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Makes a `Dataset` of arrays with labels and official splits, and records how they were understood."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.description import DataDescription
 from aejax.data.image_layout import arrange_images
+from aejax.data.images import EncodedImage, decode_images
 from aejax.data.label_forms import flatten_labels
 from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, require
@@ -34,6 +35,7 @@ class ArraySplits(NamedTuple):
     notes: tuple[str, ...] = ()
     label_source: str | None = None  # for the description; default: the array of the training labels
     class_names: tuple[str, ...] | None = None  # of labels 0, 1, ..., of which some may not occur
+    feature_names: tuple[str, ...] | None = None  # of the columns of inputs `(n, d)`
 
 
 def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> Dataset:
@@ -69,6 +71,7 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
         value_range=images.value_range,
         test_rows=np.arange(n - sizes[-1], n) if splits.test else None,
         class_names=None if splits.class_names is None else [splits.class_names[i] for i in np.unique(labels)],
+        feature_names=splits.feature_names if inputs.ndim == 2 else None,
     )
     label_source = splits.label_source or f"array {splits.train.names[1]!r}"
     return describe(dataset, label_source, images.layout, notes)
@@ -99,6 +102,15 @@ def add_test_file(splits: ArraySplits, other: ArraySplits) -> ArraySplits:
     test = other.test or other.train
     notes = (f"test rows from {other.source}", *other.notes)
     return splits._replace(test=test, notes=(*splits.notes, *notes))
+
+
+def decode_splits(
+    encoded: Mapping[str, Sequence[EncodedImage]], source: str, image_size: int | None
+) -> dict[str, np.ndarray]:
+    """Returns the decoded images of every split, of one shape; see `decode_images`."""
+    decoded = decode_images([image for images in encoded.values() for image in images], source, image_size)
+    ends = np.cumsum([len(images) for images in encoded.values()])
+    return dict(zip(encoded, np.split(decoded, ends[:-1]), strict=True))
 
 
 def _require_equal_lengths(part: LabelledArrays, source: str) -> None:

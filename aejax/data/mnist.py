@@ -1,6 +1,8 @@
-"""Loads MNIST from its four IDX files, or else through tensorflow-datasets (TFDS), which is imported only then."""
+"""Loads MNIST from its four IDX files, which are downloaded where there is no copy."""
 
 import hashlib
+import os
+import urllib.request
 from pathlib import Path
 
 from aejax.config import DataConfig
@@ -8,9 +10,12 @@ from aejax.data.dataset import Dataset
 from aejax.data.idx import MNIST_FILES, IdxFiles, find_idx_files, read_idx_splits
 from aejax.data.labelled_arrays import dataset_from_splits
 from aejax.data.packages import require_package
-from aejax.errors import require
+from aejax.errors import InputError, require, summarize_error
 
+MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"  # where TFDS downloads from, too
+TIMEOUT = 30.0  # seconds without an answer
 FOLDERS = (".", "mnist", "raw", "MNIST/raw")  # of the files in the data folder; the last two are torchvision's
+PREPARED_FOLDER = "mnist/3.0.1"  # of a copy that tensorflow-datasets (TFDS) prepared
 IDX_HINT = "point --data-dir at a folder with MNIST's four IDX files (train-images-idx3-ubyte.gz and so on)"
 ORIGINAL_SHA256 = {  # SHA-256 of each original file: gzipped, as TFDS registers it, and unpacked
     "train images": (
@@ -35,28 +40,33 @@ ORIGINAL_SHA256 = {  # SHA-256 of each original file: gzipped, as TFDS registers
 def load_mnist(data_dir: Path | None = None) -> Dataset:
     """Loads all 70,000 digits: `(70000, 28, 28, 1)` uint8; 60,000 training rows, then the official 10,000 test rows.
 
-    IDX files in `data_dir` or one of `FOLDERS` in it are read directly if their SHA-256s are those of the originals.
-    Otherwise TFDS prepares `mnist/3.0.1` in `data_dir`, downloading what is missing, and the decoded arrays are cached
-    next to it. TFDS shuffles deterministically when it prepares a set, so both routes give the same training and test
-    examples in different order, and the `sha256` of their datasets differ.
+    IDX files in `data_dir` or one of `FOLDERS` in it are read if their SHA-256s are those of the originals. Next in
+    line is a copy that TFDS prepared in `data_dir`; it has the same training and test examples in another order, so its
+    `sha256` differs. Without either, the files are downloaded to `data_dir/mnist`.
+
+    Args:
+        data_dir: folder of data; None: TFDS's own, so that its copies are found.
 
     Raises:
         InputError: files are damaged or not MNIST's, or there are no files and the download fails.
     """
-    require(data_dir is None or not data_dir.is_file(), f"--data-dir {data_dir}: is a file; expected a folder")
-    for folder in () if data_dir is None else (data_dir / name for name in FOLDERS):
-        files = find_idx_files(folder)
-        if files:
-            require(
-                len(files) == len(MNIST_FILES),
-                f"{folder}: holds {len(files)} of MNIST's {len(MNIST_FILES)} files, {', '.join(files)}; {IDX_HINT}",
-            )
-            verify_originals(files)
-            return dataset_from_splits(read_idx_splits(IdxFiles(folder, "", files)), DataConfig(), "mnist")
-    require_package("tensorflow_datasets", "tfds", f"--dataset mnist: without a copy of its files, {IDX_HINT}, or it")
-    from aejax.data.tfds_mnist import load_prepared_mnist
+    root = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser() if data_dir is None else data_dir
+    require(not root.is_file(), f"--data-dir {root}: is a file; expected a folder")
+    found = [folder for folder in (root / name for name in FOLDERS) if find_idx_files(folder)]
+    if not found and (root / PREPARED_FOLDER / "features.json").is_file():
+        require_package("tensorflow_datasets", "tfds", f"--dataset mnist: the copy in {root / PREPARED_FOLDER}")
+        from aejax.data.tfds_dataset import load_tfds
 
-    return load_prepared_mnist(data_dir)
+        return load_tfds("mnist:3.0.1", root, dataset_name="mnist")
+    folder = found[0] if found else download_mnist(root / "mnist")
+    files = find_idx_files(folder)
+    require(
+        len(files) == len(MNIST_FILES),
+        f"{folder}: holds {len(files)} of MNIST's {len(MNIST_FILES)} files ({', '.join(filter(files.get, MNIST_FILES))}); "
+        f"{IDX_HINT}",
+    )
+    verify_originals(files)
+    return dataset_from_splits(read_idx_splits(IdxFiles(folder, "", files)), DataConfig(), "mnist")
 
 
 def verify_originals(files: dict[str, Path]) -> None:
@@ -69,3 +79,25 @@ def verify_originals(files: dict[str, Path]) -> None:
             f"{path}: SHA-256 {digest} is not that of MNIST's {role}, {ORIGINAL_SHA256[role][path.suffix != '.gz']}; "
             "fetch it again, or, if it is another dataset in MNIST's format, give its folder as --dataset",
         )
+
+
+def download_mnist(folder: Path) -> Path:
+    """Downloads the four files to `folder` and returns it; a file appears there when it is complete and verified.
+
+    Raises:
+        InputError: the download fails or gives other files than the originals, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for role, (stem, rank) in MNIST_FILES.items():
+            name = f"{stem}-idx{rank}-ubyte.gz"
+            with urllib.request.urlopen(f"{MNIST_URL}{name}", timeout=TIMEOUT) as answer:
+                content = answer.read()
+            digest = hashlib.sha256(content).hexdigest()
+            require(digest == ORIGINAL_SHA256[role][0], f"{MNIST_URL}{name}: gave another file, SHA-256 {digest}")
+            unfinished = folder / f".{name}.{os.getpid()}"
+            unfinished.write_bytes(content)
+            unfinished.replace(folder / name)
+    except (OSError, InputError) as error:
+        raise InputError(f"MNIST cannot be downloaded to {folder} ({summarize_error(error)}); {IDX_HINT}") from error
+    return folder

@@ -1,7 +1,10 @@
 """Optional packages, which are imported only by what needs them."""
 
+import contextlib
 import importlib.util
+import logging
 import sys
+from collections.abc import Iterator
 
 from aejax.errors import require
 
@@ -22,3 +25,16 @@ def require_package(module: str, extra: str, needed_by: str) -> None:
         found,
         f"{needed_by}: needs the package {module}, which is not installed; pip install 'aejax[{extra}]'",
     )
+
+
+@contextlib.contextmanager
+def silence_loggers(*names: str) -> Iterator[None]:
+    """Suppresses what loggers report below critical errors; failures are reported by exceptions."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in levels:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)

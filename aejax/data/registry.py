@@ -45,18 +45,11 @@ def mnist(config: DataConfig) -> Dataset:
 
 
 def tfds(name: str, config: DataConfig) -> Dataset:
-    """Loads a TFDS set, see `load_tfds`; MNIST is prepared without TensorFlow."""
+    """Loads a TFDS set, see `load_tfds`."""
     require_package("tensorflow_datasets", "tfds", f"--dataset tfds:{name}")
     from aejax.data.tfds_dataset import load_tfds
-    from aejax.data.tfds_mnist import TFDS_PREPARERS
 
-    return load_tfds(
-        name,
-        resolve_data_dir(config),
-        label=config.label_column,
-        image_size=config.image_size,
-        preparers=TFDS_PREPARERS,
-    )
+    return load_tfds(name, resolve_data_dir(config), label=config.label_column, image_size=config.image_size)
 
 
 def hugging_face(name: str, config: DataConfig) -> Dataset:

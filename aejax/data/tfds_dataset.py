@@ -1,36 +1,70 @@
 """Loads labelled sets of tensorflow-datasets (TFDS) into memory."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from tensorflow_datasets import features as feature_types
 
-from aejax.data.dataset import Dataset, make_dataset
-from aejax.data.images import EncodedImage, decode_images
+from aejax.config import DataConfig
+from aejax.data.dataset import Dataset
+from aejax.data.images import EncodedImage
+from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits, decode_splits
 from aejax.data.memory import require_host_memory
-from aejax.data.tfds_builder import (
-    Preparers,
-    download_and_prepare,
-    find_prepared_builder,
-    read_blocks,
-    silence_tfds,
-    tfds_data_dir,
-)
-from aejax.data.tfds_features import FeatureSelection, select_features
-from aejax.errors import require
+from aejax.data.tfds_records import open_builder, read_blocks, silence_tfds, tfds_data_dir
+from aejax.errors import list_names, require
 
-TRAIN_SPLIT = "train"
 TEST_SPLITS = ("test", "validation")  # the first that a set has is the official test split
 
 
 class PreparedSet(NamedTuple):
-    """A prepared TFDS set, and what is read of it."""
+    """What is read of a prepared TFDS set: a label, and either one encoded image or numeric columns."""
 
     builder: Any
     source: str  # its name in error messages
-    selection: FeatureSelection
     splits: list[str]  # the training split and, if there is one, the official test split
+    label: str
+    class_names: tuple[str, ...] | None  # of labels 0, 1, ...; None if the labels are their own names
+    image: str | None
+    columns: dict[tuple[str, ...], Any]  # numeric features by their keys in nested records
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Top-level names of the inputs."""
+        return (self.image,) if self.image else tuple(dict.fromkeys(path[0] for path in self.columns))
+
+    @property
+    def numbers_shape(self) -> tuple[int, ...]:
+        """Shape of the numeric columns of one example; a single column keeps its own shape."""
+        shapes = [tuple(feature.shape) for feature in self.columns.values()]
+        return (shapes[0] if len(shapes) == 1 else ()) or (sum(int(np.prod(shape)) for shape in shapes),)
+
+    @property
+    def numbers_dtype(self) -> np.dtype:
+        """The dtype that represents all numeric columns."""
+        return np.result_type(*(np.dtype(feature.np_dtype) for feature in self.columns.values()))
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of the numeric columns of one example."""
+        return int(np.prod(self.numbers_shape)) * self.numbers_dtype.itemsize
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the numbers of one example."""
+        sizes = {"/".join(path): int(np.prod(feature.shape)) for path, feature in self.columns.items()}
+        return [name if size == 1 else f"{name}[{i}]" for name, size in sizes.items() for i in range(size)]
+
+    def concatenate(self, records: list[dict[str, Any]]) -> np.ndarray:
+        """Returns the numeric columns of some records side by side, `(len(records), *numbers_shape)`."""
+        parts = []
+        for path in self.columns:
+            values: list[Any] = records
+            for name in path:
+                values = [value[name] for value in values]
+            parts.append(np.stack(values).reshape(len(records), -1))
+        return np.concatenate(parts, axis=1, dtype=self.numbers_dtype).reshape(len(records), *self.numbers_shape)
 
 
 def load_tfds(
@@ -39,7 +73,7 @@ def load_tfds(
     *,
     label: str | None = None,
     image_size: int | None = None,
-    preparers: Preparers | None = None,
+    dataset_name: str | None = None,
 ) -> Dataset:
     """Loads a TFDS set that is prepared in `data_dir`, or that TFDS can prepare there.
 
@@ -51,96 +85,61 @@ def load_tfds(
     Args:
         name: NAME, NAME/CONFIG, NAME:VERSION or NAME/CONFIG:VERSION.
         data_dir: TFDS's root folder; None: TFDS's own.
-        label: the label feature; None: the set's own, see `select_features`.
+        label: the label feature; None: the set's own, see `describe_prepared`.
         image_size: resizes images to this height and width; None: they must have one size.
-        preparers: functions that replace TFDS's own code for preparing some sets into a root folder.
+        dataset_name: name in results; default: `name`.
 
     Raises:
         InputError: the set does not exist, cannot be prepared or read, or has no class label or no suitable inputs.
     """
-    root = tfds_data_dir(data_dir)
-    builder = find_prepared_builder(name, root, preparers) or download_and_prepare(name, root)
-    return read_prepared(builder, name, label=label, image_size=image_size)
-
-
-def read_prepared(builder: Any, name: str, *, label: str | None = None, image_size: int | None = None) -> Dataset:
-    """Loads the set of a builder whose files are prepared; see `load_tfds`."""
+    builder = open_builder(name, tfds_data_dir(data_dir))
     prepared = describe_prepared(builder, name, label, image_size)
-    selection, infos = prepared.selection, [builder.info.splits[split] for split in prepared.splits]
+    source, label = prepared.source, prepared.label
+    infos = [builder.info.splits[split] for split in prepared.splits]
+    sizes = [info.num_bytes if prepared.image else info.num_examples * prepared.row_bytes for info in infos]
+    require_host_memory(sum(sizes), f"{source}: its examples")
     with silence_tfds():
-        if selection.image:
-            require_host_memory(sum(info.num_bytes for info in infos), f"{prepared.source}: its files")
-            images, labels = _read_encoded_images(prepared)
-            inputs = decode_images(images, prepared.source, image_size)
+        read = {split: _read_split(prepared, split) for split in prepared.splits}
+    inputs: Any = {split: examples for split, (examples, _) in read.items()}
+    if prepared.image:
+        inputs = decode_splits(inputs, source, image_size)
+    labels = {split: values for split, (_, values) in read.items()}
+    _require_class_names(np.concatenate(list(labels.values())), prepared.class_names, source)
+    train, *test = (LabelledArrays(inputs[s], labels[s], (f"{s} examples", f"{s} {label}")) for s in prepared.splits)
+    unused = [split for split in builder.info.splits if split not in prepared.splits]
+    splits = ArraySplits(
+        source,
+        train,
+        test=test[0] if test else None,
+        notes=(f"splits not used: {list_names(unused)}",) if unused else (),
+        label_source=f"feature {label!r}",
+        class_names=prepared.class_names,
+        feature_names=None if prepared.image else tuple(prepared.names),
+    )
+    layout: Literal["auto", "channels-last"] = "channels-last" if train.inputs.ndim == 4 else "auto"
+    return dataset_from_splits(splits, DataConfig(layout=layout), dataset_name or name)
+
+
+def _read_split(prepared: PreparedSet, split: str) -> tuple[Any, np.ndarray]:
+    """Returns the encoded images or numbers of a split, and its labels `(n,)`."""
+    image, label = prepared.image, prepared.label
+    inputs: list[Any] = []
+    labels: list[Any] = []
+    for block in read_blocks(prepared.builder, split, (*prepared.input_names, label), (image,) if image else ()):
+        first = len(labels)
+        labels += [record[label] for record in block]
+        if image:
+            contents = enumerate((record[image] for record in block), first)
+            inputs += [EncodedImage(f"{prepared.source}: image {row} of {split}", content) for row, content in contents]
         else:
-            n, width = sum(info.num_examples for info in infos), int(np.prod(selection.numbers_shape))
-            size = n * width * selection.numbers_dtype.itemsize
-            require_host_memory(size, f"{prepared.source}: {n} rows of {width} numbers")
-            inputs, labels = _read_numbers(prepared)
-    counts = [info.num_examples for info in infos]
-    return make_dataset(
-        name,
-        inputs,
-        labels,
-        source=prepared.source,
-        value_range=(0.0, 255.0) if inputs.dtype == np.uint8 and inputs.ndim == 4 else None,
-        test_rows=np.arange(counts[0], sum(counts)) if len(counts) == 2 else None,
-        class_names=_present_class_names(labels, selection.class_names, prepared.source),
-        feature_names=[name for column in selection.columns for name in column.names] if inputs.ndim == 2 else None,
-    )
+            inputs.append(prepared.concatenate(block))
+    return inputs if image else np.concatenate(inputs), np.array(labels)
 
 
-def describe_prepared(builder: Any, name: str, label: str | None, image_size: int | None) -> PreparedSet:
-    """Selects the features and splits to read.
-
-    Raises:
-        InputError: there is no suitable label, input or split, or `image_size` is given for a set without images.
-    """
-    source = f"tfds:{name}"
-    selection = select_features(builder.info, label, source)
-    require(
-        image_size is None or selection.image,
-        f"--image-size {image_size}: {source} holds no encoded images; leave it out",
-    )
-    return PreparedSet(builder, source, selection, _select_splits(builder.info.splits, source))
-
-
-def _select_splits(available: Mapping[str, Any], source: str) -> list[str]:
-    """Returns the training split and, if there is one, the official test split."""
-    names = [name for name, split in available.items() if split.num_examples]
-    if TRAIN_SPLIT not in names:
-        require(len(names) == 1, f"{source}: has splits {', '.join(names) or '(none)'}; expected one called train")
-        return names
-    return [TRAIN_SPLIT, *[test for test in TEST_SPLITS if test in names][:1]]
-
-
-def _read_encoded_images(prepared: PreparedSet) -> tuple[list[EncodedImage], np.ndarray]:
-    """Returns encoded images and their labels `(n,)`."""
-    image, label = prepared.selection.image, prepared.selection.label
-    assert image is not None
-    contents, labels = [], []
-    for split in prepared.splits:
-        for block in read_blocks(prepared.builder, split, (image, label), (image,)):
-            contents += [record[image] for record in block]
-            labels += [record[label] for record in block]
-    images = [EncodedImage(f"{prepared.source}: image {row}", content) for row, content in enumerate(contents)]
-    return images, np.array(labels)
-
-
-def _read_numbers(prepared: PreparedSet) -> tuple[np.ndarray, np.ndarray]:
-    """Returns numeric inputs and their labels `(n,)`."""
-    selection, blocks, labels = prepared.selection, [], []
-    for split in prepared.splits:
-        for block in read_blocks(prepared.builder, split, (*selection.input_names, selection.label)):
-            blocks.append(selection.concatenate(block))
-            labels += [record[selection.label] for record in block]
-    return np.concatenate(blocks), np.array(labels)
-
-
-def _present_class_names(labels: np.ndarray, class_names: tuple[str, ...] | None, source: str) -> list[str] | None:
-    """Returns the names of the classes that occur; TFDS stores -1 for an unknown label."""
+def _require_class_names(labels: np.ndarray, class_names: tuple[str, ...] | None, source: str) -> None:
+    """Raises InputError for labels without a name; TFDS stores -1 for an unknown label."""
     if class_names is None:
-        return None
+        return
     unknown = np.count_nonzero(labels < 0)
     require(unknown == 0, f"{source}: {unknown} of {len(labels)} records have no label; expected one class for each")
     require(
@@ -148,4 +147,93 @@ def _present_class_names(labels: np.ndarray, class_names: tuple[str, ...] | None
         f"{source}: damaged (label {labels.max()}, and names for {len(class_names)} classes); delete its folder to "
         "prepare it again",
     )
-    return [class_names[label] for label in np.unique(labels)]
+
+
+def describe_prepared(builder: Any, name: str, label: str | None, image_size: int | None) -> PreparedSet:
+    """Selects the features and splits to read.
+
+    The label is `label`, else that of the set's supervised keys, else the only `ClassLabel`. Inputs are those of the
+    supervised keys, else the only image, else all features except the label.
+
+    Raises:
+        InputError: the label is ambiguous, the inputs are neither one image nor numbers of fixed shape, there is no
+            training split, or `image_size` is given for a set without images.
+    """
+    source, info = f"tfds:{name}", builder.info
+    require(
+        isinstance(info.features, feature_types.FeaturesDict), f"{source}: its records are not made of named features"
+    )
+    features = dict(sorted(info.features.items()))  # TFDS's own order differs between processes
+    input_keys, label_key = info.supervised_keys if info.supervised_keys else ((), ())
+    label = _select_label(features, label or next(_flatten_keys(label_key), None), source)
+    classes = features[label]
+    named = isinstance(classes, feature_types.ClassLabel) and classes.num_classes
+    keys = [key for key in _flatten_keys(input_keys) if key in features and key != label]
+    images = [key for key, feature in features.items() if isinstance(feature, feature_types.Image) and key != label]
+    inputs = keys or images or [key for key in features if key != label]
+    image, columns = None, {}
+    if inputs and isinstance(features[inputs[0]], feature_types.Image):
+        image, dtype = inputs[0], np.dtype(features[inputs[0]].np_dtype)
+        require(len(inputs) == 1, f"{source}: its inputs are {' and '.join(inputs)}; expected one image")
+        require(dtype == np.uint8, f"{source}: {image} has {dtype} pixels; expected uint8; give them as an .npz file")
+    else:
+        columns = dict(_numbers({key: features[key] for key in inputs}, (), source))
+        require(columns, f"{source}: has no features besides {label}; expected images or numbers")
+        require(image_size is None, f"--image-size {image_size}: {source} holds no encoded images; leave it out")
+    splits = _select_splits(info.splits, source)
+    return PreparedSet(builder, source, splits, label, tuple(classes.names) if named else None, image, columns)
+
+
+def _select_splits(available: Mapping[str, Any], source: str) -> list[str]:
+    """Returns the training split and, if there is one, the official test split."""
+    names = [name for name, split in available.items() if split.num_examples]
+    if "train" not in names:
+        require(len(names) == 1, f"{source}: has splits {', '.join(names) or '(none)'}; expected one called train")
+        return names
+    return ["train", *[test for test in TEST_SPLITS if test in names][:1]]
+
+
+def _flatten_keys(keys: Any) -> Iterator[str]:
+    """Yields the names in supervised keys, which may be a name, a tuple or a dict."""
+    if isinstance(keys, str):
+        yield keys
+        return
+    for key in keys.values() if isinstance(keys, Mapping) else keys:
+        yield from _flatten_keys(key)
+
+
+def _select_label(features: dict[str, Any], label: str | None, source: str) -> str:
+    classes = [name for name, feature in features.items() if isinstance(feature, feature_types.ClassLabel)]
+    listed = f"expected one of {', '.join(features)}"
+    if label is None:
+        require(len(classes) == 1, f"{source}: does not say which feature is the label; give --label-column, {listed}")
+        return classes[0]
+    require(label in features, f"{source}: no feature named --label-column {label}; {listed}")
+    feature = features[label]
+    require(
+        isinstance(feature, feature_types.Tensor) and feature.shape == (),
+        f"{source}: {label} is {_describe_feature(feature)}, not one class per record; give --label-column, {listed}",
+    )
+    return label
+
+
+def _numbers(
+    features: Mapping[str, Any], parents: tuple[str, ...], source: str
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yields the numeric features with their paths, nested ones too; raises InputError for any other."""
+    for name, feature in features.items():
+        path = (*parents, name)
+        if type(feature) is feature_types.FeaturesDict:
+            yield from _numbers(dict(sorted(feature.items())), path, source)
+            continue
+        plain = isinstance(feature, feature_types.Tensor) and not isinstance(feature, feature_types.ClassLabel)
+        require(
+            plain and np.dtype(feature.np_dtype).kind in "biuf" and None not in feature.shape,
+            f"{source}: feature {'/'.join(path)} is {_describe_feature(feature)}; expected one image, or only numbers "
+            "of fixed shape; export the columns you want as .csv or .parquet",
+        )
+        yield path, feature
+
+
+def _describe_feature(feature: Any) -> str:
+    return " ".join(repr(feature).split())[:80]

@@ -18,10 +18,9 @@ from rich.console import Console
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
-from aejax.data.mnist import load_mnist
+from aejax.data.mnist import download_mnist, load_mnist
 from aejax.data.registry import load_dataset, resolve_data_dir
 from aejax.data.stream.npy import INPUTS_FILE, LABELS_FILE
-from aejax.data.tfds_mnist import prepare_mnist
 from aejax.errors import require
 from aejax.experiments.environment import describe_environment, usable_cores
 from aejax.experiments.experiment import prepare_experiment
@@ -36,6 +35,7 @@ from aejax.recipes import get_recipe
 from aejax.storage.atomic_io import to_jsonable
 from aejax.train.plan import make_plan
 from benchmark.memory import track_memory
+from benchmark.prepared_mnist import prepare_mnist
 
 RECIPE = "tutorial-deep"
 IMAGE_SHAPE, N_PROTOTYPES, N_CLASSES, BLOCK_SIZE = (28, 28), 300, 10, 16_384
@@ -150,7 +150,8 @@ def _make_train_functions(seeds: int, data_dir: Path | None, scratch: Path) -> d
     np.save(scratch / "mnist-npy" / INPUTS_FILE, digits.inputs[train])
     np.save(scratch / "mnist-npy" / LABELS_FILE, digits.labels[train])
     folders = [] if root is None else [root, root / "mnist"]
-    prepare_mnist(scratch, next((folder for folder in folders if list(folder.glob("*ubyte.gz"))), None))
+    files_dir = next((folder for folder in folders if list(folder.glob("*ubyte.gz"))), None)
+    prepare_mnist(scratch, files_dir or download_mnist(scratch / "files"))
     functions = {"memory": _make_train_function(DataConfig(dataset="mnist", data_dir=data_dir), seeds, digits)}
     for name, dataset in (("npy", str(scratch / "mnist-npy")), ("array_record", "tfds:mnist")):
         for window, label in ((SHUFFLE_WINDOW, f"windows of {SHUFFLE_WINDOW}"), (len(train), "one window")):

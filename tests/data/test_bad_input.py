@@ -12,11 +12,9 @@ import pytest
 from expected_errors import error_message
 
 from aejax.config import DataConfig
-from aejax.data import memory, tfds_mnist
+from aejax.data import memory
 from aejax.data.label_encoding import MAX_LABEL_LENGTH
 from aejax.data.registry import load_dataset
-from aejax.data.tfds_mnist import _read_cache, _write_cache
-from aejax.errors import InputError
 from tests.robustness.reader_samples import (
     idx_samples,
     image_samples,
@@ -233,23 +231,3 @@ def test_fortran_order_and_byte_order_do_not_change_values(tmp_path):
     dataset = load_dataset(DataConfig(dataset=str(tmp_path / "set.npz")))
     np.testing.assert_array_equal(dataset.inputs, X)
     np.testing.assert_array_equal(dataset.labels, Y)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"PK", npz_bytes({"inputs": npy_bytes(X)}), npz_bytes(dict.fromkeys(tfds_mnist.CACHE_ARRAYS, b"no"))],
-    ids=len,
-)
-def test_a_damaged_mnist_cache_is_ignored(tmp_path, content):
-    (tmp_path / "copy.npz").write_bytes(content)
-    assert _read_cache(tmp_path / "copy.npz") is None
-
-
-def test_a_full_disk_leaves_no_partial_mnist_cache(tmp_path, monkeypatch):
-    def full(*args, **kwargs):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\); free disk space"):
-        _write_cache(tmp_path / "copy.npz", load_dataset(DataConfig(dataset="wine")))
-    assert list(tmp_path.iterdir()) == []

@@ -1,11 +1,12 @@
-"""The two routes to MNIST give the same examples, and altered or damaged files are rejected."""
+"""Every route to MNIST gives the same examples, and altered or damaged files are rejected."""
 
 import gzip
 import hashlib
-import logging
+import io
 import shutil
-import socket
+import subprocess
 import sys
+import urllib.error
 import urllib.request
 
 import numpy as np
@@ -13,9 +14,7 @@ import pytest
 from expected_errors import error_message
 from idx_files import PARTS, write_folder
 
-from aejax.data import tfds_mnist
-from aejax.data.mnist import ORIGINAL_SHA256, load_mnist
-from aejax.data.tfds_mnist import prepare_mnist
+from aejax.data.mnist import MNIST_URL, ORIGINAL_SHA256, load_mnist
 
 
 def test_other_data_in_mnist_format_is_not_mnist(tmp_path):
@@ -30,7 +29,13 @@ def test_a_file_as_data_dir_is_rejected(tmp_path):
     assert f"--data-dir {file}" in error_message(load_mnist, file)
 
 
+def test_some_of_the_four_files_are_not_enough(tmp_path):
+    (write_folder(tmp_path) / "t10k-labels-idx1-ubyte").unlink()
+    assert "holds 3 of MNIST's 4 files (train images, train labels, test images)" in error_message(load_mnist, tmp_path)
+
+
 def test_checksums_equal_those_registered_by_tfds():
+    pytest.importorskip("tensorflow_datasets")
     from tensorflow_datasets.image_classification.mnist import MNIST
 
     registered = {info.filename: info.checksum for info in MNIST.url_infos.values()}
@@ -38,26 +43,44 @@ def test_checksums_equal_those_registered_by_tfds():
     assert ours == registered
 
 
-def test_a_failed_download_explains_the_offline_route(tmp_path, monkeypatch, capfd, caplog):
-    def no_network(*args):
-        logging.getLogger("urllib3.connectionpool").warning("Retrying")
-        raise OSError("Failed to resolve\n'storage'")
+def test_a_failed_download_explains_the_offline_route(tmp_path, monkeypatch, capfd):
+    def no_network(*args, **kwargs):
+        raise urllib.error.URLError(OSError("Failed to resolve\n'storage'"))
 
-    monkeypatch.setattr(socket, "create_connection", no_network)
-    monkeypatch.setattr(urllib.request, "getproxies", dict)
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
     message = error_message(load_mnist, tmp_path)
     assert "Failed to resolve 'storage'" in message
     assert "--data-dir" in message
     assert capfd.readouterr() == ("", "")
-    assert caplog.records == []
 
 
-def test_original_files_are_read_directly(mnist_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(tfds_mnist, "prepare_mnist", lambda *args: pytest.fail("prepared by TFDS"))
+def test_the_download_is_verified_and_read_the_next_time(tmp_path, mnist_folder, monkeypatch):
+    asked = []
+
+    def serve(url, timeout):
+        asked.append(url)
+        return io.BytesIO((mnist_folder / url.removeprefix(MNIST_URL)).read_bytes())
+
+    monkeypatch.setattr(urllib.request, "urlopen", serve)
+    dataset = load_mnist(tmp_path)
+    assert asked == [f"{MNIST_URL}{name}.gz" for name in PARTS]
+    assert sorted(path.name for path in (tmp_path / "mnist").iterdir()) == sorted(f"{name}.gz" for name in PARTS)
+    assert load_mnist(tmp_path).sha256 == dataset.sha256 == load_mnist(mnist_folder).sha256
+    assert len(asked) == 4
+
+
+def test_another_file_than_the_original_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: io.BytesIO(b"<html>moved</html>"))
+    assert f"{MNIST_URL}train-images-idx3-ubyte.gz: gave another file" in error_message(load_mnist, tmp_path)
+    assert list((tmp_path / "mnist").iterdir()) == []
+
+
+@pytest.mark.parametrize("place", [".", "mnist", "MNIST/raw"])
+def test_original_files_are_read_directly(mnist_folder, tmp_path, place):
     packed = load_mnist(mnist_folder)
-    (tmp_path / "mnist").mkdir()
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
     for name in PARTS:
-        (tmp_path / "mnist" / name).write_bytes(gzip.decompress((mnist_folder / f"{name}.gz").read_bytes()))
+        (tmp_path / place / name).write_bytes(gzip.decompress((mnist_folder / f"{name}.gz").read_bytes()))
     assert packed.example_shape == (28, 28, 1)
     assert packed.test_rows.tolist() == list(range(60_000, 70_000))
     assert load_mnist(tmp_path).sha256 == packed.sha256
@@ -73,29 +96,17 @@ def test_altered_originals_are_rejected(mnist_folder, tmp_path):
     message = error_message(load_mnist, tmp_path)
     assert message.startswith(str(altered))
     assert ORIGINAL_SHA256["test labels"][0] in message
-    assert error_message(prepare_mnist, tmp_path / "tfds", tmp_path).startswith(str(tmp_path))
 
 
-class WithoutTensorFlow:
-    """An import finder that does not find TensorFlow."""
-
-    def __init__(self, finder):
-        self._finder = finder
-
-    def __getattr__(self, name):
-        return getattr(self._finder, name)
-
-    def find_spec(self, name, path=None, target=None):
-        return None if name.partition(".")[0] == "tensorflow" else self._finder.find_spec(name, path, target)
-
-
-@pytest.fixture(scope="module")
-def prepared(mnist_folder, tmp_path_factory):
-    root = tmp_path_factory.mktemp("tfds")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "meta_path", [WithoutTensorFlow(finder) for finder in sys.meta_path])
-        prepare_mnist(root, manual_dir=mnist_folder)
-    return root
+def test_tfds_and_other_optional_packages_are_not_imported_for_other_sets(mnist_folder):
+    program = (
+        "import pathlib, sys; from aejax.config import DataConfig; from aejax.data.registry import load_dataset; "
+        f"load_dataset(DataConfig(dataset='mnist', data_dir=pathlib.Path({str(mnist_folder)!r}))); "
+        "load_dataset(DataConfig(dataset='digits')); "
+        "print({'tensorflow_datasets', 'datasets', 'mnist1d', 'tensorflow'} & sys.modules.keys())"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == "set()"
 
 
 def sorted_digests(dataset, rows) -> list[bytes]:
@@ -104,36 +115,19 @@ def sorted_digests(dataset, rows) -> list[bytes]:
 
 
 @pytest.mark.slow
-def test_tfds_and_idx_routes_give_the_same_examples(mnist_folder, prepared, capfd, monkeypatch):
-    monkeypatch.setattr(sys, "meta_path", [WithoutTensorFlow(finder) for finder in sys.meta_path])
-    by_tfds, by_idx = load_mnist(prepared), load_mnist(mnist_folder)
+def test_a_copy_that_tfds_prepared_gives_the_same_examples(mnist_folder, tmp_path, capfd):
+    pytest.importorskip("tensorflow_datasets")
+    from benchmark.prepared_mnist import prepare_mnist
+
+    folder = prepare_mnist(tmp_path, mnist_folder)
+    by_tfds, by_idx = load_mnist(tmp_path), load_mnist(mnist_folder)
     assert capfd.readouterr() == ("", "")
     np.testing.assert_array_equal(by_tfds.test_rows, by_idx.test_rows)
-    assert by_tfds.class_names == by_idx.class_names
+    assert (by_tfds.name, by_tfds.class_names) == (by_idx.name, by_idx.class_names)
     for rows in (by_idx.test_rows, np.arange(60_000)):
         assert sorted_digests(by_tfds, rows) == sorted_digests(by_idx, rows)
-
-
-@pytest.mark.slow
-def test_the_cache_is_used_and_replaced_when_damaged(prepared, monkeypatch):
-    dataset = load_mnist(prepared)
-    cache = prepared / "mnist" / "decoded-3.0.1.npz"
-    monkeypatch.setattr(tfds_mnist, "read_prepared", lambda *args: pytest.fail("decoded again"))
-    assert load_mnist(prepared).sha256 == dataset.sha256
-    content = bytearray(cache.read_bytes())
-    content[len(content) // 2] ^= 1
-    cache.write_bytes(content)
-    monkeypatch.setattr(tfds_mnist, "read_prepared", lambda *args: dataset)
-    assert load_mnist(prepared).sha256 == dataset.sha256
-    assert cache.read_bytes() != content
-    assert [path.name for path in cache.parent.iterdir() if "tmp" in path.name] == []
-
-
-@pytest.mark.slow
-def test_a_damaged_prepared_folder_is_rejected(prepared, tmp_path):
-    shutil.copytree(prepared / "mnist" / "3.0.1", tmp_path / "mnist" / "3.0.1")
-    records = tmp_path / "mnist" / "3.0.1" / "mnist-test.array_record-00000-of-00001"
+    records = folder / "mnist-test.array_record-00000-of-00001"
     records.write_bytes(records.read_bytes()[:200_000])
     message = error_message(load_mnist, tmp_path)
-    assert message.startswith(str(records.parent))
+    assert message.startswith(str(folder))
     assert "delete" in message

@@ -48,7 +48,7 @@ def test_order_equals_that_of_tfds(tmp_path):
 def test_order_is_kept_across_blocks(tmp_path, monkeypatch):
     write(tmp_path)
     expected = load_tfds("tiny", tmp_path).sha256
-    monkeypatch.setattr("aejax.data.tfds_builder.RECORDS_PER_BLOCK", 7)
+    monkeypatch.setattr("aejax.data.tfds_records.RECORDS_PER_BLOCK", 7)
     assert load_tfds("tiny", tmp_path).sha256 == expected
 
 

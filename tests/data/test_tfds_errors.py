@@ -100,7 +100,7 @@ def test_damaged_files_are_rejected_with_their_folder(tmp_path):
         assert "delete that folder" in message
     records.write_bytes(content)
     (folder / "dataset_info.json").write_text("{")
-    assert f"{folder}: damaged" in tfds_error("tiny", tmp_path)
+    assert f"delete {tmp_path / 'tiny'} if it is damaged" in tfds_error("tiny", tmp_path)
 
 
 def test_a_label_without_a_class_name_is_damage(tmp_path):

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
+from aejax.data.mnist import load_mnist
 from aejax.data.packages import require_package
+from aejax.data.stream.arrays import ArraySource
 from aejax.data.stream.holdout import hold_out_sample
 from aejax.data.stream.image_folder import open_image_folder
 from aejax.data.stream.npy import INPUTS_FILE, NpySource
@@ -34,18 +38,20 @@ def load_stream(config: DataConfig, path: Path, data_dir: Path | None) -> Datase
 
 def _open_source(config: DataConfig, path: Path, data_dir: Path | None) -> tuple[DataSource, DataSource | None]:
     """Returns the training examples and, where there are any, the official test examples."""
-    name = "tfds:mnist" if config.dataset == "mnist" else config.dataset
-    if name.startswith("tfds:"):
+    if config.dataset == "mnist":
+        digits = load_mnist(data_dir)
+        assert digits.test_rows is not None
+        train_rows = np.setdiff1d(np.arange(digits.n_examples), digits.test_rows)
+        return ArraySource(digits, train_rows), ArraySource(digits, digits.test_rows)
+    if config.dataset.startswith("tfds:"):
         require_package("tensorflow_datasets", "tfds", f"--dataset {config.dataset}: with --stream")
         from aejax.data.stream.tfds import open_tfds
-        from aejax.data.tfds_mnist import TFDS_PREPARERS
 
         return open_tfds(
-            name.removeprefix("tfds:"),
+            config.dataset.removeprefix("tfds:"),
             data_dir,
             label=config.label_column,
             image_size=config.image_size,
-            preparers=TFDS_PREPARERS,
         )
     require(config.label_column is None, f"--label-column {config.label_column}: {path} has no columns; leave it out")
     require(path.exists(), f"--dataset {path}: no such file or folder; --stream reads {STREAMABLE}")

@@ -7,9 +7,9 @@ from jaxtyping import Int, Shaped
 
 from aejax.data.images import EncodedImage, ImageHeader, decode_pixels, read_common_header
 from aejax.data.stream.source import storage_dtype, to_storage_dtype
-from aejax.data.tfds_builder import Preparers, RecordReader, file_formats, find_prepared_builder, tfds_data_dir
 from aejax.data.tfds_dataset import PreparedSet, describe_prepared
-from aejax.errors import InputError, require
+from aejax.data.tfds_records import RecordReader, file_formats, open_builder, tfds_data_dir
+from aejax.errors import require
 
 RECORDS_PER_READ = 1024
 PREPARE_HINT = "prepare it with tfds.builder(...).download_and_prepare(file_format='array_record')"
@@ -28,7 +28,7 @@ class TfdsSource:
     is_encoded = True
 
     def __init__(self, prepared: PreparedSet, split: str, name: str, image_size: int | None) -> None:
-        builder, selection = prepared.builder, prepared.selection
+        builder, selection = prepared.builder, prepared
         self._builder, self._split, self._selection = builder, split, selection
         self._records = RecordReader(builder, split)
         self.name, self.n_examples, self.nbytes = name, len(self._records), builder.info.splits[split].num_bytes
@@ -86,12 +86,7 @@ class TfdsSource:
 
 
 def open_tfds(
-    name: str,
-    data_dir: Path | None,
-    *,
-    label: str | None = None,
-    image_size: int | None = None,
-    preparers: Preparers,
+    name: str, data_dir: Path | None, *, label: str | None = None, image_size: int | None = None
 ) -> tuple[TfdsSource, TfdsSource | None]:
     """Returns the training split and, where there is one, the official test split of a set prepared in `data_dir`.
 
@@ -100,15 +95,11 @@ def open_tfds(
         data_dir: TFDS's root folder; None: TFDS's own.
         label: the feature with the class; None: the set's supervised key.
         image_size: resize images to this many pixels square.
-        preparers: functions that prepare some sets into a root folder; other sets must be prepared already.
 
     Raises:
         InputError: it is not prepared as array_record, or `select_features` rejects it.
     """
-    root = tfds_data_dir(data_dir)
-    builder = find_prepared_builder(name, root, preparers)
-    if builder is None:
-        raise InputError(f"--dataset tfds:{name}: not prepared in {root}; {PREPARE_HINT}, or give its --data-dir")
+    builder = open_builder(name, tfds_data_dir(data_dir), prepare=False)
     formats = file_formats(builder)
     require(
         "array_record" in formats, f"{builder.data_dir}: prepared as {' and '.join(sorted(formats))}; {PREPARE_HINT}"

@@ -181,7 +181,7 @@ def bad_folder(tmp_path_factory):
         ({"dataset": "{}/good", "image_size": 8}, "--image-size 8"),
         ({"dataset": "{}/good", "label_column": "y"}, "--label-column y"),
         ({"dataset": "{}/good", "stream_sample": 3}, "try a larger one"),
-        ({"dataset": "tfds:nowhere", "data_dir": "{}"}, "not prepared in"),
+        ({"dataset": "tfds:nowhere", "data_dir": "{}"}, "neither prepared in"),
     ],
 )
 def test_what_cannot_be_streamed_is_rejected_in_one_line(options, message, bad_folder):

@@ -1,15 +1,13 @@
 """TFDS sets are prepared without TensorFlow where possible, and errors name what is missing."""
 
 import importlib.util
-import shutil
+import re
 from pathlib import Path
 
 import pytest
 from tiny_tfds import IMAGES, LABELS, OFFLINE, PICTURE, RECORDS, builder_class, pairs, tfds_error, write
 
-from aejax.data.tfds_builder import download_and_prepare
 from aejax.data.tfds_dataset import load_tfds
-from aejax.errors import InputError
 
 needs_no_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is installed"
@@ -60,14 +58,14 @@ def test_a_set_that_tfds_can_prepare_is_prepared_once(tmp_path, capfd, monkeypat
     first = load_tfds("aejax_plain", tmp_path)
     assert capfd.readouterr() == ("", "")
     assert pairs(first.inputs, first.labels) == pairs(IMAGES, LABELS)
-    monkeypatch.setattr("aejax.data.tfds_dataset.download_and_prepare", lambda *args: pytest.fail("prepared again"))
+    monkeypatch.setattr(AejaxPlain, "download_and_prepare", lambda *args, **kwargs: pytest.fail("prepared again"))
     assert load_tfds("aejax_plain", tmp_path).sha256 == first.sha256
 
 
 @needs_no_tensorflow
 def test_a_set_that_needs_tensorflow_names_the_package(tmp_path):
     message = tfds_error("aejax_arrays", tmp_path)
-    assert message.startswith(f"--dataset tfds:aejax_arrays: cannot be prepared in {tmp_path}")
+    assert message.startswith(f"--dataset tfds:aejax_arrays: cannot be prepared or read in {tmp_path}")
     assert "pip install tensorflow, or prepare it elsewhere" in message
 
 
@@ -77,22 +75,9 @@ def test_errors_of_a_sets_own_code_are_one_line(tmp_path):
     assert "unheard_of" in tfds_error("aejax_plain/unheard_of", tmp_path)
 
 
-def test_preparers_replace_tfds_code(tmp_path):
-    elsewhere = write(tmp_path / "elsewhere").parent
-    prepared = []
-
-    def copy(root: Path) -> None:
-        prepared.append(root)
-        shutil.copytree(elsewhere, root / "tiny")
-
-    for _ in range(2):
-        assert load_tfds("tiny", tmp_path, preparers={"tiny": copy}).n_examples == 30
-    assert prepared == [tmp_path]
-
-
 def test_tensorflow_is_not_imported_for_prepared_sets(tmp_path, monkeypatch):
     write(tmp_path)
-    monkeypatch.setattr("aejax.data.tfds_builder._hide_gpus_from_tensorflow", lambda: pytest.fail("imported"))
+    monkeypatch.setattr("aejax.data.tfds_records._hide_gpus_from_tensorflow", lambda: pytest.fail("imported"))
     assert load_tfds("tiny", tmp_path).n_examples == 30
 
 
@@ -103,6 +88,6 @@ def test_a_failed_download_gives_the_reason(tmp_path, monkeypatch, capfd):
         raise requests.exceptions.ConnectionError("Failed to resolve\n'storage'")
 
     monkeypatch.setattr(requests.Session, "get", no_network)
-    with pytest.raises(InputError, match=r"Failed to resolve 'storage'.*--data-dir"):
-        download_and_prepare("cifar10", tmp_path)
+    message = tfds_error("cifar10", tmp_path)
+    assert re.search(r"Failed to resolve 'storage'.*--data-dir", message)
     assert capfd.readouterr() == ("", "")
