@@ -62,8 +62,8 @@ def load_mnist(data_dir: Path | None = None) -> Dataset:
     files = find_idx_files(folder)
     require(
         len(files) == len(MNIST_FILES),
-        f"{folder}: holds {len(files)} of MNIST's {len(MNIST_FILES)} files ({', '.join(filter(files.get, MNIST_FILES))}); "
-        f"{IDX_HINT}",
+        f"{folder}: holds {len(files)} of MNIST's {len(MNIST_FILES)} files, "
+        f"{', '.join(filter(files.get, MNIST_FILES))}; {IDX_HINT}",
     )
     verify_originals(files)
     return dataset_from_splits(read_idx_splits(IdxFiles(folder, "", files)), DataConfig(), "mnist")

@@ -77,13 +77,8 @@ def open_builder(name: str, root: Path, prepare: bool = True) -> Any:
         raise InputError(f"--dataset tfds:{name}: neither prepared in {root} nor known to TFDS; {hint}") from error
     except Exception as error:  # every set has its own code, and damage of each file its own type
         package, folder = _missing_package(error), root / match["set"]
-        fix = (
-            f"pip install {package}"
-            if package
-            else f"delete {folder} if it is damaged"
-            if folder.exists()
-            else "fix it"
-        )
+        fix = f"delete {folder} if it is damaged" if folder.exists() else "resolve that"
+        fix = f"pip install {package}" if package else fix
         raise InputError(
             f"--dataset tfds:{name}: cannot be prepared or read in {root} ({summarize_error(error)}); {fix}, "
             f"{PREPARE_ELSEWHERE_HINT}"

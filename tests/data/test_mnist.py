@@ -31,7 +31,7 @@ def test_a_file_as_data_dir_is_rejected(tmp_path):
 
 def test_some_of_the_four_files_are_not_enough(tmp_path):
     (write_folder(tmp_path) / "t10k-labels-idx1-ubyte").unlink()
-    assert "holds 3 of MNIST's 4 files (train images, train labels, test images)" in error_message(load_mnist, tmp_path)
+    assert "holds 3 of MNIST's 4 files, train images, train labels, test images" in error_message(load_mnist, tmp_path)
 
 
 def test_checksums_equal_those_registered_by_tfds():
