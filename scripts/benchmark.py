@@ -22,14 +22,6 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.interleaved import TimingBudget
-from benchmark.report import render_markdown
-from benchmark.run import DEFAULT_WORKLOADS, BenchmarkPlan, run_benchmark
-from rich.markdown import Markdown
-
-from aejax.cli import make_console, parse_args, run_main
-from aejax.experiments.environment import usable_cores
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Args:
@@ -46,6 +38,15 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
+    from benchmark.report import render_markdown
+    from benchmark.run import BenchmarkPlan, run_benchmark
+    from benchmark.timing import TimingBudget
+    from benchmark.workloads import DEFAULT_WORKLOADS
+    from rich.markdown import Markdown
+
+    from aejax.cli import make_console, parse_args
+    from aejax.experiments.environment import usable_cores
+
     args = parse_args(Args(), argv, __doc__ or "")
     console = make_console()
     workloads = args.workload if args.workload is not None else () if args.curve else DEFAULT_WORKLOADS
@@ -55,5 +56,7 @@ def main(argv: Sequence[str]) -> None:
     console.print(f"{args.out}: table.md, results.json", highlight=False, soft_wrap=True)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # each process of a peer imports this file, and must not import JAX with it
+    from aejax.cli import run_main
+
     run_main(main)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from benchmark import report as benchmark_report
 from benchmark import stream as benchmark_stream
-from benchmark.summary import summary_table
+from benchmark.report import summary_table
 from rich.console import Console
 
 from aejax.autoencoders.registry import KINDS

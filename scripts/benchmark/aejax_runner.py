@@ -24,8 +24,8 @@ from aejax.experiments.training import init_variables
 from aejax.methods import METHODS
 from aejax.train.epoch import SeedData, make_train_epochs
 from aejax.train.optimizers import make_optimizer
-from aejax.train.plan import Plan
 from aejax.train.state import init_progress
+from benchmark.path_runner import make_path_runner
 from benchmark.training_job import Runner, TrainingJob
 
 MATMUL_SIZE = 2048  # rows and columns of the matrices whose product gives the machine's rate
@@ -35,11 +35,6 @@ MATMUL_FLOPS = 2 * MATMUL_SIZE**3
 def _prepare_experiment(job: TrainingJob, seeds: Sequence[int]) -> Experiment:
     """Returns the experiment of seeds `0..n-1`, sharded over the devices that JAX finds."""
     return prepare_experiment(dataclasses.replace(job.config, seeds=len(seeds)), job.dataset, SilentReporter())
-
-
-def describe_worker(plan: Plan) -> dict[str, Any]:
-    """Returns the environment, without the worker's command: the benchmark records its own."""
-    return {key: value for key, value in describe_environment(plan).items() if key != "command"}
 
 
 def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
@@ -75,11 +70,11 @@ def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
         compile_seconds["epochs"] = compile_seconds.get("epochs", 0.0) + watch.compile_seconds
         return {"loss": history["train_loss"][:, -1].tolist(), "steps": order.shape[2]}
 
-    return Runner(run, lambda: {"compile_seconds": compile_seconds, "environment": describe_worker(plan)})
+    return Runner(run, lambda: {"compile_seconds": compile_seconds, "environment": describe_environment(plan)})
 
 
 def make_encoding_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
-    """Returns a runner with untrained encoders of all seeds, whose "epoch" encodes all rows."""
+    """Returns a runner with untrained encoders of all seeds, that encodes all rows."""
     experiment = _prepare_experiment(job, seeds)
     method = METHODS[job.config.method](experiment.problem)
     variables = init_variables(experiment, method)
@@ -92,11 +87,13 @@ def make_encoding_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
         compile_seconds["encode"] += watch.compile_seconds
         return {"codes": list(codes.shape[1:])}
 
-    return Runner(run, lambda: {"compile_seconds": compile_seconds, "environment": describe_worker(experiment.plan)})
+    return Runner(
+        run, lambda: {"compile_seconds": compile_seconds, "environment": describe_environment(experiment.plan)}
+    )
 
 
 def make_matmul_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
-    """Returns a runner whose "epoch" is one float32 product of square matrices, `MATMUL_FLOPS`."""
+    """Returns a runner of float32 products of square matrices, `MATMUL_FLOPS` each."""
     matrix = jax.random.normal(jax.random.key(0), (MATMUL_SIZE, MATMUL_SIZE)) / MATMUL_SIZE
     multiply = jax.jit(lambda left, right: left @ right)
 
@@ -105,6 +102,14 @@ def make_matmul_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> 
         for _ in range(epochs):
             result = multiply(result, matrix)
         jax.block_until_ready(result)
-        return {"loss": [], "steps": 1}
+        return {}
 
     return Runner(run, lambda: {"dtype": str(jnp.result_type(matrix))})
+
+
+RUNNERS = {
+    "training": make_training_runner,
+    "encoding": make_encoding_runner,
+    "path": make_path_runner,
+    "matmul": make_matmul_runner,
+}

@@ -6,24 +6,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aejax.config import PretrainConfig
-from aejax.report.tables import format_markdown_table
-from benchmark.contenders import Contender, aejax_contenders
-from benchmark.entries import Entry, format_spread, seconds_per_unit
-from benchmark.interleaved import Log, TimedTask, Timing, TimingBudget, time_interleaved
-from benchmark.peers import torch_training_contenders
-from benchmark.training import SECONDS_KEY
+from benchmark.measure import KINDS, environment_of
+from benchmark.peers import aejax_contenders, torch_training_contenders
+from benchmark.timing import Contender, Entry, Log, TimedTask, TimingBudget, time_interleaved
 from benchmark.training_job import TrainingJob
-from benchmark.workloads import TRAINING_WORKLOADS, TrainingWorkload, prepare_training_job
+from benchmark.workloads import DEEP, TrainingWorkload
 
 CURVE_PEER = "torch"  # the only peer on curves
-BATCH_SIZE = 256
-DEEP_CONFIG = TRAINING_WORKLOADS["deep"].config
-NOTES = (
-    "Curves: the deep recipe with one quantity varied, and with the number of examples that is given. All points are "
-    "interleaved. PyTorch: the fastest of its eager settings at each point (all threads, a process per core); it "
-    "trains one seed after the other, so each seed beyond the number of cores takes the same time again and is not "
-    "timed."
-)
+SECONDS_KEY = KINDS["training"].seconds_key
 
 
 class CurvePoint(NamedTuple):
@@ -38,50 +28,43 @@ class Curve(NamedTuple):
     """One quantity that is varied while all others stay the same."""
 
     label: str  # of the axis
-    points: tuple[CurvePoint, ...]
+    values: tuple[float, ...]
+    make_point: Callable[[Any], CurvePoint]
+
+    @property
+    def points(self) -> list[CurvePoint]:
+        """The point of each value."""
+        return [self.make_point(value) for value in self.values]
 
 
-def _seeds_curve() -> Curve:
-    def point(count: int) -> CurvePoint:
-        return CurvePoint(count, TrainingWorkload(DEEP_CONFIG, max(1, 40 // count), 10 * BATCH_SIZE), count)
-
-    return Curve("seeds trained at once", tuple(point(2**power) for power in range(9)))
+def _with_batch_size(size: int) -> CurvePoint:
+    config = dataclasses.replace(DEEP, train=dataclasses.replace(DEEP.train, batch_size=size))
+    return CurvePoint(size, TrainingWorkload(config, 2, 16_384))
 
 
-def _batch_size_curve() -> Curve:
-    def point(size: int) -> CurvePoint:
-        config = dataclasses.replace(DEEP_CONFIG, train=dataclasses.replace(DEEP_CONFIG.train, batch_size=size))
-        return CurvePoint(size, TrainingWorkload(config, 2, 16_384))
-
-    return Curve("examples in a batch", tuple(map(point, (16, 64, 256, 1024, 4096))))
-
-
-def _widen(config: PretrainConfig, factor: float) -> PretrainConfig:
-    assert config.model.decoder_hidden is not None
-    hidden, decoder = (
-        tuple(round(factor * width) for width in widths)
-        for widths in (config.model.hidden, config.model.decoder_hidden)
+def _with_widths(factor: float) -> CurvePoint:
+    model = DEEP.model
+    assert model.decoder_hidden is not None
+    hidden, decoder = (tuple(round(factor * width) for width in one) for one in (model.hidden, model.decoder_hidden))
+    config: PretrainConfig = dataclasses.replace(
+        DEEP, model=dataclasses.replace(model, hidden=hidden, decoder_hidden=decoder)
     )
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, hidden=hidden, decoder_hidden=decoder))
+    return CurvePoint(factor, TrainingWorkload(config, 2, 16_384))
 
 
-def _width_curve() -> Curve:
-    factors = (0.25, 0.5, 1.0, 2.0, 4.0)
-    points = (CurvePoint(factor, TrainingWorkload(_widen(DEEP_CONFIG, factor), 2, 16_384)) for factor in factors)
-    return Curve("hidden widths, times 128-64-32", tuple(points))
-
-
-def _examples_curve() -> Curve:
-    counts = (1_000, 3_000, 10_000, 30_000, 60_000)
-    points = (CurvePoint(count, TrainingWorkload(DEEP_CONFIG, max(1, 15_000 // count), count)) for count in counts)
-    return Curve("training examples", tuple(points))
-
-
-CURVES: dict[str, Callable[[], Curve]] = {
-    "seeds": _seeds_curve,
-    "batch": _batch_size_curve,
-    "width": _width_curve,
-    "examples": _examples_curve,
+CURVES: dict[str, Curve] = {
+    "seeds": Curve(
+        "seeds trained at once",
+        tuple(2**power for power in range(9)),
+        lambda n: CurvePoint(n, TrainingWorkload(DEEP, max(1, 40 // n), 10 * DEEP.train.batch_size), n),
+    ),
+    "batch": Curve("examples in a batch", (16, 64, 256, 1024, 4096), _with_batch_size),
+    "width": Curve("hidden widths, times 128-64-32", (0.25, 0.5, 1.0, 2.0, 4.0), _with_widths),
+    "examples": Curve(
+        "training examples",
+        (1_000, 3_000, 10_000, 30_000, 60_000),
+        lambda n: CurvePoint(n, TrainingWorkload(DEEP, max(1, 15_000 // n), n)),
+    ),
 }
 
 
@@ -94,46 +77,42 @@ def contenders_at_point(
     if CURVE_PEER not in peers or (point.seeds is not None and point.seeds > budget.cores):
         return contenders
     settings = torch_training_contenders(job, seeds, budget.cores)
-    return contenders + [one for one in settings if one.runner == "torch"]  # compiling each point takes too long
+    return contenders + [one for one in settings if not one.options]  # compiling each point takes too long
 
 
 def measure_curve(
     name: str, curve: Curve, peers: Sequence[str], budget: TimingBudget, data_dir: Path | None, log: Log
 ) -> dict[str, Any]:
     """Times every contender at every point, interleaved; returns an entry of `curves`."""
-    jobs = [prepare_training_job(point.workload, data_dir) for point in curve.points]
+    points = {f"{point.x:g}": (point, point.workload.prepare(data_dir)) for point in curve.points}
     tasks = [
-        [
-            TimedTask(one, job, point.workload.epochs, f"{point.x:g}")
-            for one in contenders_at_point(point, job, peers, budget)
-        ]
-        for point, job in zip(curve.points, jobs, strict=True)
+        TimedTask(one, "training", job, point.workload.units, label)
+        for label, (point, job) in points.items()
+        for one in contenders_at_point(point, job, peers, budget)
     ]
-    timings = time_interleaved(name, [task for at_point in tasks for task in at_point], budget.repeats, log)
-    remaining = iter(timings)
-    points = [
+    timings = time_interleaved(name, tasks, budget.repeats, log)
+
+    def records(label: str) -> list[dict[str, Any]]:
+        at_point = [timing for timing in timings if timing.task.label == label]
+        return [one.to_record(SECONDS_KEY, one.task.units * one.task.contender.seeds) for one in at_point]
+
+    entries = [
         {
             "x": point.x,
             "examples": len(job.rows),
             "batch_size": point.workload.config.train.batch_size,
             "hidden": list(point.workload.config.model.hidden),
-            "epochs_per_repeat": point.workload.epochs,
-            "contenders": [_contender_to_dict(task, next(remaining)) for task in at_point],
+            "epochs_per_repeat": point.workload.units,
+            "contenders": records(label),
         }
-        for point, job, at_point in zip(curve.points, jobs, tasks, strict=True)
+        for label, (point, job) in points.items()
     ]
-    environment = timings[0].facts[0]["environment"]
-    return {"name": name, "workload": "deep", "label": curve.label, "environment": environment, "points": points}
-
-
-def _contender_to_dict(task: TimedTask, timing: Timing) -> dict[str, Any]:
-    one = task.contender
     return {
-        **one.to_dict(),
-        "library": one.runner,
-        "peer": one.peer,
-        SECONDS_KEY: seconds_per_unit(one, timing, task.epochs),
-        "cores_used_by_others": timing.other_cores,
+        "name": name,
+        "workload": "deep",
+        "label": curve.label,
+        "environment": environment_of(timings),
+        "points": entries,
     }
 
 
@@ -141,28 +120,19 @@ class CurveLine(NamedTuple):
     """A library's fastest setting at each point where it was timed."""
 
     peer: str
-    x: list[float]
-    fastest: list[Entry]
+    fastest: dict[float, Entry]  # by x
+
+
+def library_of(record: Entry) -> str:
+    """Returns the library of a contender; schema 1 before December 2026 had it in another field."""
+    return record.get("peer", record["library"])
 
 
 def curve_lines(curve: Entry) -> list[CurveLine]:
     """Returns the line of aejax, and that of PyTorch if it took part."""
     lines = []
     for peer in ("aejax", CURVE_PEER):
-        at = [(point["x"], [one for one in point["contenders"] if one["peer"] == peer]) for point in curve["points"]]
-        timed = [(x, min(there, key=lambda one: one[SECONDS_KEY]["median"])) for x, there in at if there]
-        if timed:
-            lines.append(CurveLine(peer, [x for x, _ in timed], [one for _, one in timed]))
+        at = {point["x"]: [one for one in point["contenders"] if library_of(one) == peer] for point in curve["points"]}
+        fastest = {x: min(there, key=lambda one: one[SECONDS_KEY]["median"]) for x, there in at.items() if there}
+        lines += [CurveLine(peer, fastest)] if fastest else []
     return lines
-
-
-def curve_table(curve: Entry) -> str:
-    """Returns heading and table: milliseconds per epoch and seed at each point."""
-    headings = [curve["label"], "examples", "aejax, ms per epoch and seed", "range", "PyTorch, ms", "its setting"]
-    by_peer = {line.peer: dict(zip(line.x, line.fastest, strict=True)) for line in curve_lines(curve)}
-    rows = []
-    for point in curve["points"]:
-        ours, other = by_peer["aejax"][point["x"]], by_peer.get(CURVE_PEER, {}).get(point["x"])
-        other_cells = ["", ""] if other is None else [f"{1e3 * other[SECONDS_KEY]['median']:.3g}", other["name"]]
-        rows.append([f"{point['x']:g}", f"{point['examples']:,}", *format_spread(ours[SECONDS_KEY], 1e3), *other_cells])
-    return f"### Time against {curve['label']}\n\n{format_markdown_table(headings, 'rrrrrl', rows)}"

@@ -13,8 +13,8 @@ import keras
 
 from aejax.config import OptimizerConfig, PretrainConfig
 from aejax.data.shuffling import steps_per_epoch
-from benchmark.architecture import require_plain_optimizer
-from benchmark.keras_layers import MODELS, encoder_layers
+from benchmark.architecture import make_architecture, require_plain_optimizer
+from benchmark.keras_layers import build_autoencoder, build_model
 from benchmark.training_job import Runner, TrainingJob
 
 STEPS_PER_EXECUTION = 16
@@ -60,7 +60,7 @@ def make_loss(config: PretrainConfig) -> Any:
 def make_model(job: TrainingJob, seed: int) -> keras.Model:
     """Returns the compiled, untrained model of a seed."""
     keras.utils.set_random_seed(seed)
-    model = MODELS[job.config.method](job.config, job.dataset.inputs.shape[1:])
+    model = build_autoencoder(job.config, job.dataset.inputs.shape[1:])
     model.compile(
         optimizer=make_optimizer(job.config.optimizer),
         loss=make_loss(job.config),
@@ -95,13 +95,13 @@ def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
 
 
 def make_encoding_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
-    """Returns a runner with an untrained encoder per seed, whose "epoch" encodes all rows."""
+    """Returns a runner with an untrained encoder per seed, that encodes all rows."""
     limit_threads(threads)
     inputs, encoders = job.scaled_inputs(), []
-    features = inputs.shape[1]
+    layers = make_architecture(job.config, job.dataset.inputs.shape[1:]).encoder
     for seed in seeds:
         keras.utils.set_random_seed(seed)
-        encoders.append(keras.Sequential([keras.layers.Input((features,)), *encoder_layers(job.config, features)]))
+        encoders.append(build_model(layers, inputs.shape[1], job.config.model.conventions))
 
     def run(rounds: int) -> dict[str, Any]:
         for _ in range(rounds):
@@ -114,3 +114,6 @@ def make_encoding_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
 
 def _versions() -> dict[str, str]:
     return {"version": keras.__version__, "backend": keras.backend.backend()}
+
+
+RUNNERS = {"training": make_training_runner, "encoding": make_encoding_runner}

@@ -1,9 +1,7 @@
-"""Memory and processor time of this process and of the machine."""
+"""Memory of this process, and processor time of this process and of the machine."""
 
 import resource
-import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,15 +12,6 @@ SAMPLING_INTERVAL = 0.05  # seconds between two readings of `track_memory`
 IDLE_TIMES = ("idle", "iowait", "guest", "guest_nice")  # the guest times are contained in user and nice
 
 
-def read_proc_status(field: str) -> int:
-    """Returns a size in bytes from `/proc/self/status`: VmHWM, VmRSS, RssAnon, ...; KeyError if it is missing."""
-    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition(":")
-        if name == field:
-            return int(value.split()[0]) * 1024
-    raise KeyError(field)
-
-
 def peak_memory_bytes() -> int:
     """Returns the largest resident set of this process in bytes.
 
@@ -30,20 +19,21 @@ def peak_memory_bytes() -> int:
     does not.
     """
     try:
-        return read_proc_status("VmHWM")
-    except (OSError, KeyError):
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:
         return maxrss_bytes(resource.getrusage(resource.RUSAGE_SELF))
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def maxrss_bytes(usage: resource.struct_rusage) -> int:
     """Returns the largest resident set of a resource usage in bytes."""
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return usage.ru_maxrss * (1 if psutil.MACOS else 1024)
 
 
 def process_cpu_seconds() -> float:
     """Returns the processor time of this process and of its children that have ended, in seconds."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
+    times = psutil.Process().cpu_times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def machine_cpu_seconds() -> float:
@@ -51,17 +41,22 @@ def machine_cpu_seconds() -> float:
     return sum(seconds for name, seconds in psutil.cpu_times()._asdict().items() if name not in IDLE_TIMES)
 
 
+def _anonymous_memory() -> int:
+    """Returns the resident memory of this process without the pages of files, in bytes."""
+    memory = psutil.Process().memory_info()
+    return memory.rss - memory.shared
+
+
 def track_memory(function: Callable[[], Any]) -> tuple[Any, dict[str, int]]:
     """Returns the result of a function, and this process's resident memory before the call and at its peak, in bytes.
 
     The resident memory is anonymous memory, without the pages of files; `high_water` includes them.
     """
-    before, peak, finished = read_proc_status("RssAnon"), 0, threading.Event()
+    readings, finished = [_anonymous_memory()], threading.Event()
 
     def sample() -> None:
-        nonlocal peak
         while not finished.wait(SAMPLING_INTERVAL):
-            peak = max(peak, read_proc_status("RssAnon"))
+            readings.append(_anonymous_memory())
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()
@@ -70,5 +65,5 @@ def track_memory(function: Callable[[], Any]) -> tuple[Any, dict[str, int]]:
     finally:
         finished.set()
         thread.join()
-    peak = max(peak, read_proc_status("RssAnon"))
-    return result, {"resident_before": before, "resident_peak": peak, "high_water": read_proc_status("VmHWM")}
+    peak = max(*readings, _anonymous_memory())
+    return result, {"resident_before": readings[0], "resident_peak": peak, "high_water": peak_memory_bytes()}

@@ -5,8 +5,6 @@ Imports no JAX, so that a peer's process contains the peer alone.
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int32
@@ -31,24 +29,6 @@ class PathJob:
     def classes(self) -> int:
         """Number of classes."""
         return int(self.labels.max()) + 1
-
-    def save(self, folder: Path) -> None:
-        """Writes `path.npz`."""
-        arrays: dict[str, Any] = vars(self)
-        np.savez(folder / "path.npz", **arrays)
-
-
-def load_path_job(folder: Path) -> PathJob:
-    """Reads what `PathJob.save` wrote."""
-    with np.load(folder / "path.npz") as arrays:
-        return PathJob(
-            name=str(arrays["name"]),
-            sha256=str(arrays["sha256"]),
-            features=arrays["features"],
-            labels=arrays["labels"],
-            strengths=arrays["strengths"],
-            tolerance=float(arrays["tolerance"]),
-        )
 
 
 def certify_solutions(

@@ -4,7 +4,6 @@ Timed are laying out the problem, every strength of the path, and fetching the s
 probe of an experiment ends its path when the validation loss rises.
 """
 
-import functools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -15,10 +14,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from aejax.config import PlanConfig
+from aejax.experiments.environment import describe_environment
 from aejax.probe.logistic import LinearClassifier, make_problem, to_linear
 from aejax.probe.newton import solve_path
 from aejax.train.plan import make_plan
-from benchmark.aejax_runner import describe_worker
 from benchmark.path_job import SKLEARN_C, PathJob, certify_solutions
 from benchmark.training_job import Runner
 
@@ -33,7 +32,7 @@ def rows_per_seed(seeds: Sequence[int], n: int, *, subsample: bool) -> Int[np.nd
 
 
 def make_path_runner(job: PathJob, seeds: Sequence[int], threads: int, *, subsample: bool = False) -> Runner:
-    """Returns a runner whose "epoch" solves the path of every seed once."""
+    """Returns a runner that solves the path of every seed once per unit."""
     plan = make_plan(PlanConfig(), len(seeds))
     rows = rows_per_seed(seeds, len(job.labels), subsample=subsample)
 
@@ -55,20 +54,20 @@ def make_path_runner(job: PathJob, seeds: Sequence[int], threads: int, *, subsam
     def solve(strengths: np.ndarray) -> tuple[LinearClassifier, np.ndarray]:
         return plan.to_host(executable(*data, plan.replicate(jnp.asarray(strengths))))
 
-    def run(epochs: int) -> dict[str, Any]:
+    def run(times: int) -> dict[str, Any]:
         nonlocal solution
-        for _ in range(epochs):
+        for _ in range(times):
             solution = solve(job.strengths)
-        assert solution is not None
-        return {"iterations": solution[1].tolist()}
+        return {}
 
     def facts() -> dict[str, Any]:
         assert solution is not None
         solved = zip(rows, solution[0].weights, solution[0].bias, strict=True)
         return {
             "compile_seconds": compile_seconds,
-            "environment": describe_worker(plan),
+            "environment": describe_environment(plan),
             "points": [certify_solutions(job, *one, job.strengths.tolist()) for one in solved],
+            "iterations": solution[1].tolist(),
             "at_peers_strength": None if subsample else certify_at_peers_strength(),
         }
 
@@ -80,6 +79,3 @@ def make_path_runner(job: PathJob, seeds: Sequence[int], threads: int, *, subsam
         return certify_solutions(job, rows[0], weights, bias, [last])[0]
 
     return Runner(run, facts)
-
-
-make_subsampled_path_runner = functools.partial(make_path_runner, subsample=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aejax.errors import require, require_known_names
-from benchmark.contenders import Contender, multithreaded_contender, process_per_core_contenders
+from benchmark.timing import Contender
 from benchmark.training_job import TrainingJob
 
 PEERS_INSTALL_COMMAND = 'pip install -e ".[peers]"'
@@ -16,17 +16,33 @@ KERAS_BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX"}
 ContendersFn = Callable[[Any, int, int], list[Contender]]  # of a job, the number of seeds and the number of cores
 
 
-class Peer(NamedTuple):
-    """Another library, and its contenders for each kind of workload."""
+def pluralize(count: int, noun: str) -> str:
+    """Returns `1 seed`, `2 seeds`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
-    package: str  # import name
-    distribution: str  # name under which it is installed
-    install_command: str
-    contenders: Mapping[str, ContendersFn] = {}  # by kind of workload
 
-    def contenders_for(self, kind: str, job: Any, seeds: int, cores: int) -> list[Contender]:
-        """Returns the contenders for a job; none if the library cannot do such work."""
-        return self.contenders[kind](job, seeds, cores) if kind in self.contenders else []
+def aejax_contenders(seeds: int, cores: int) -> list[Contender]:
+    """Returns aejax with all seeds at once, and with one seed."""
+    counts = dict.fromkeys((seeds, 1))
+    return [Contender(f"aejax, {pluralize(n, 'seed')}", "aejax", (tuple(range(n)),), cores) for n in counts]
+
+
+def threads_and_processes(base: Contender, seeds: int, cores: int) -> list[Contender]:
+    """Returns a setting in one process with all threads, and in a process for each core with one thread.
+
+    Every seed beyond the number of cores takes the same time again, so at most that many are trained. With one thread
+    a process also gets `SINGLE_THREAD_ENV`. A process per core is left out if that is a single process.
+    """
+    count = min(seeds, cores)
+    multithreaded = base._replace(
+        name=f"{base.name}, {pluralize(cores, 'thread')}", seeds_per_process=(tuple(range(count)),), threads=cores
+    )
+    per_core = base._replace(
+        name=f"{base.name}, {count} x 1 thread",
+        seeds_per_process=tuple((seed,) for seed in range(count)),
+        env_vars=base.env_vars + SINGLE_THREAD_ENV,
+    )
+    return [multithreaded, per_core] if count > 1 else [multithreaded]
 
 
 def torch_training_contenders(job: TrainingJob, seeds: int, cores: int) -> list[Contender]:
@@ -35,42 +51,15 @@ def torch_training_contenders(job: TrainingJob, seeds: int, cores: int) -> list[
     If another program needs a core, threads that spin for a millisecond at each barrier (the default of GNU OpenMP)
     slow training by up to 15 times; on an idle machine they are the fastest. So both settings are timed.
     """
-    eager = multithreaded_contender("torch", "torch", "torch", seeds, cores)
+    eager, *per_core = threads_and_processes(Contender("torch", "torch", (), 1), seeds, cores)
     low_spin = eager._replace(name=f"{eager.name}, low spin", env_vars=LOW_SPIN_ENV)
-    return [
-        eager,
-        *([low_spin] if cores > 1 else []),
-        *process_per_core_contenders("torch", "torch", "torch", seeds, cores),
-        multithreaded_contender("torch, compiled", "torch", "torch-compile", seeds, cores),
-        *process_per_core_contenders("torch, compiled", "torch", "torch-compile", seeds, cores),
-    ]
+    compiled = Contender("torch, compiled", "torch", (), 1, options=(("compiled", True),))
+    return [eager, *([low_spin] if cores > 1 else []), *per_core, *threads_and_processes(compiled, seeds, cores)]
 
 
 def torch_encoding_contenders(job: TrainingJob, seeds: int, cores: int) -> list[Contender]:
     """Returns PyTorch with all threads and with a process per core."""
-    settings = "torch", "torch", "torch-encode", seeds, cores
-    return [multithreaded_contender(*settings), *process_per_core_contenders(*settings)]
-
-
-def _keras_contenders(runner_suffix: str, seeds: int, cores: int) -> list[Contender]:
-    """Returns Keras 3 on each installed backend, each with all threads and with a process per core."""
-    contenders = []
-    for backend, title in installed_keras_backends().items():
-        env_vars = (("KERAS_BACKEND", backend), ("TF_CPP_MIN_LOG_LEVEL", "2"))
-        settings = f"keras, {title}", "keras", f"keras-{backend}{runner_suffix}", seeds, cores
-        contenders.append(multithreaded_contender(*settings, env_vars))
-        contenders += process_per_core_contenders(*settings, env_vars + SINGLE_THREAD_ENV)
-    return contenders
-
-
-def keras_training_contenders(job: TrainingJob, seeds: int, cores: int) -> list[Contender]:
-    """Returns the contenders that train with `fit`."""
-    return _keras_contenders("", seeds, cores)
-
-
-def keras_encoding_contenders(job: TrainingJob, seeds: int, cores: int) -> list[Contender]:
-    """Returns the contenders that encode with `predict`."""
-    return _keras_contenders("-encode", seeds, cores)
+    return threads_and_processes(Contender("torch", "torch", (), 1), seeds, cores)
 
 
 def installed_keras_backends() -> dict[str, str]:
@@ -78,23 +67,27 @@ def installed_keras_backends() -> dict[str, str]:
     return {package: title for package, title in KERAS_BACKENDS.items() if importlib.util.find_spec(package)}
 
 
+def keras_contenders(job: TrainingJob, seeds: int, cores: int) -> list[Contender]:
+    """Returns Keras 3 on each installed backend, each with all threads and with a process per core."""
+    backends = [
+        Contender(f"keras, {title}", "keras", (), 1, (("KERAS_BACKEND", backend), ("TF_CPP_MIN_LOG_LEVEL", "2")))
+        for backend, title in installed_keras_backends().items()
+    ]
+    return [one for base in backends for one in threads_and_processes(base, seeds, cores)]
+
+
 def sklearn_training_contenders(job: TrainingJob, seeds: int, cores: int) -> list[Contender]:
     """Returns `MLPRegressor` if it trains nearly the same model: squared error, Adam, one activation, no BatchNorm."""
     config, model = job.config, job.config.model
     activations = {model.code_activation, *([model.activation] if model.hidden or model.decoder_hidden else [])}
     if (
-        config.method != "undercomplete"
-        or config.objective.reconstruction != "mse"
-        or config.optimizer.optimizer != "adam"
-        or model.batch_norm
-        or len(activations) != 1
-        or not activations <= {"relu", "tanh"}
+        (config.method, config.objective.reconstruction) != ("undercomplete", "mse")
+        or (config.optimizer.optimizer, model.batch_norm) != ("adam", False)
+        or activations not in ({"relu"}, {"tanh"})
     ):
         return []
     note = "its outputs are linear" + ("" if model.output == "linear" else ", so its loss is that of another model")
-    settings = "sklearn, MLPRegressor", "sklearn", "sklearn-perceptron", seeds, cores
-    contenders = [multithreaded_contender(*settings), *process_per_core_contenders(*settings, SINGLE_THREAD_ENV)]
-    return [one._replace(note=note) for one in contenders]
+    return threads_and_processes(Contender("sklearn, MLPRegressor", "sklearn", (), 1, note=note), seeds, cores)
 
 
 def sklearn_path_contenders(job: Any, seeds: int, cores: int) -> list[Contender]:
@@ -102,35 +95,37 @@ def sklearn_path_contenders(job: Any, seeds: int, cores: int) -> list[Contender]
 
     With its defaults it ends after 100 iterations, converged or not.
     """
-    runners = {"float32": "sklearn", "float64": "sklearn-float64", "float32, max_iter 100": "sklearn-100"}
-    return [Contender(f"sklearn, {name}", "sklearn", runner, ((0,),), cores) for name, runner in runners.items()]
+    settings = {
+        "float32": ("dtype", "float32"),
+        "float64": ("dtype", "float64"),
+        "float32, max_iter 100": ("max_iter", 100),
+    }
+    return [
+        Contender(f"sklearn, {name}", "sklearn", ((0,),), cores, options=(option,)) for name, option in settings.items()
+    ]
 
 
-PEERS: dict[str, Peer] = {
-    "torch": Peer(
-        "torch",
-        "torch",
-        PEERS_INSTALL_COMMAND,
-        {"training": torch_training_contenders, "encoding": torch_encoding_contenders},
-    ),
-    "keras": Peer(
-        "keras",
-        "keras",
-        PEERS_INSTALL_COMMAND,
-        {"training": keras_training_contenders, "encoding": keras_encoding_contenders},
-    ),
+class Peer(NamedTuple):
+    """Another library, and its contenders for each kind of workload."""
+
+    distribution: str  # name under which it is installed
+    contenders: Mapping[str, ContendersFn]  # by kind of workload
+    install_command: str = PEERS_INSTALL_COMMAND
+
+
+PEERS: dict[str, Peer] = {  # by import name
+    "torch": Peer("torch", {"training": torch_training_contenders, "encoding": torch_encoding_contenders}),
+    "keras": Peer("keras", {"training": keras_contenders, "encoding": keras_contenders}),
     "sklearn": Peer(
-        "sklearn",
-        "scikit-learn",
-        "pip install -e .",
-        {"training": sklearn_training_contenders, "path": sklearn_path_contenders},
+        "scikit-learn", {"training": sklearn_training_contenders, "path": sklearn_path_contenders}, "pip install -e ."
     ),
 }
 
 
 def peer_contenders(peers: Sequence[str], kind: str, job: Any, seeds: int, cores: int) -> list[Contender]:
-    """Returns the contenders of all named peers for a job."""
-    return [one for peer in peers for one in PEERS[peer].contenders_for(kind, job, seeds, cores)]
+    """Returns the contenders of all named peers for a job; none of a library that cannot do such work."""
+    makers = [PEERS[peer].contenders[kind] for peer in peers if kind in PEERS[peer].contenders]
+    return [one for make in makers for one in make(job, seeds, cores)]
 
 
 def check_peers(peers: Sequence[str]) -> list[str]:
@@ -141,7 +136,7 @@ def check_peers(peers: Sequence[str]) -> list[str]:
     """
     require_known_names("--peers", "peer", peers, PEERS)
     for name in peers:
-        installed = importlib.util.find_spec(PEERS[name].package) is not None
+        installed = importlib.util.find_spec(name) is not None
         require(installed, f"--peers {name}: is not installed; {PEERS[name].install_command}, or leave it out")
     if "keras" not in peers or "tensorflow" in installed_keras_backends():
         return []

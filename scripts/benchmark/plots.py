@@ -16,11 +16,11 @@ from aejax.report.style import (
     make_figure,
     with_style,
 )
-from benchmark import encoding, training
-from benchmark.curves import curve_lines
-from benchmark.entries import Entry
+from benchmark.curves import SECONDS_KEY, curve_lines
+from benchmark.measure import KINDS
+from benchmark.report import kind_of
+from benchmark.timing import Entry
 
-SECONDS_KEYS = {"training": training.SECONDS_KEY, "encoding": encoding.SECONDS_KEY, "path": "seconds"}
 COLORS = {
     "aejax": NEUTRAL_COLOR,
     "torch": CLASS_COLORS[0],
@@ -39,11 +39,11 @@ def relative_times(workload: Entry) -> dict[str, float]:
 
     For a path only the peers, because its other numbers of seeds do other work.
     """
-    key = SECONDS_KEYS.get(workload.get("kind", "training"))
-    if key is None:
+    kind = kind_of(workload)
+    if kind == "command":
         return {}
-    first, *others = workload["contenders"]
-    comparable = [one for one in others if key != "seconds" or one["library"] != "aejax"]
+    key, (first, *others) = KINDS[kind].seconds_key, workload["contenders"]
+    comparable = [one for one in others if kind != "path" or one["library"] != "aejax"]
     return {one["name"]: one[key]["median"] / first[key]["median"] for one in comparable}
 
 
@@ -98,9 +98,9 @@ def curves_figure(curves: Sequence[Entry]) -> Figure:
 
 
 def _draw_curve(axes: Axes, curve: Entry) -> None:
-    for peer, x, fastest in curve_lines(curve):
+    for peer, fastest in curve_lines(curve):
         title, color = LINE_STYLES[peer]
-        seconds = [one[training.SECONDS_KEY] for one in fastest]
+        x, seconds = list(fastest), [one[SECONDS_KEY] for one in fastest.values()]
         median, low, high = ([1e3 * one[key] for one in seconds] for key in ("median", "min", "max"))
         axes.plot(x, median, "o-", color=color, markersize=4, label=title)
         axes.fill_between(x, low, high, color=color, alpha=0.18, linewidth=0)

@@ -1,63 +1,233 @@
 """A benchmark's results as Markdown."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from aejax.report.tables import format_markdown_table
-from benchmark import command, curves, encoding, logistic_path, training
-from benchmark.entries import Entry
-from benchmark.summary import summary_table
+from aejax.report.tables import Column, Table, to_markdown
+from benchmark.curves import CURVE_PEER, SECONDS_KEY, curve_lines, library_of
+from benchmark.timing import Entry, summarize_ratio
+
+MIN_SEEDS = 4  # that count as several in the summary
+SUMMARY_PEERS = {"torch": "PyTorch", "keras": "Keras"}
+TRAINING_NOTES = (
+    "Seconds are wall time per epoch and seed: median and range of the repetitions, interleaved with those of all "
+    "other contenders. Peers train one seed after the other, so that each further seed takes the same time again, and "
+    "get at most as many seeds as there are cores. Training alone: no side computes a validation loss; shuffling and "
+    "fetching the losses are included. GFLOP counts matrix products, per example six times the multiplications of all "
+    "layers minus twice the first layer's: outputs, weight gradients, and input gradients, which the first layer does "
+    "not need. Of product: the share of the rate at which JAX multiplies two large float32 matrices in the same "
+    "repetitions. Train loss: mean over the last epoch and all seeds, after equal epochs of equal steps. Peak memory: "
+    "the largest resident set, summed over a contender's processes. Compile: the programs in the order they run "
+    "(start, optimizer, epochs), once per run; for compiled PyTorch the first step of each model, for Keras how much "
+    "longer its first repetition takes than its fastest. Others: processor cores that other programs used, in the "
+    "worst repetition; if it is well above 0, repeat the run on an idle machine."
+)
+PATH_NOTES = (
+    "Seconds are wall time of all fits: median and range of the repetitions, interleaved with those of all other "
+    "contenders. A path solves every strength for every seed, each from the solution of the strength before; "
+    "scikit-learn fits C=1 once, to its own tolerance unless a limit of iterations is named. Worst gradient: the "
+    "largest entry of the gradient over all fits. Worst gap: the largest bound on how far the objective is above its "
+    "minimum, relative to it. Both are computed afterwards in float64, from the solutions of the last repetition; all "
+    "certified: both are at most 1e-4. Objective: mean loss plus penalty at C=1, which the path is extended to outside "
+    "the timing; lower is closer to the optimum. Each seed draws nine tenths of the rows. Others: processor cores that "
+    "other programs used, in the worst repetition; if it is well above 0, repeat the run on an idle machine."
+)
+ENCODING_NOTES = (
+    "Encoding: wall time until the codes of all rows are on the host, per round and seed, with untrained encoders. "
+    "aejax reads the stored bytes and scales them inside; the peers read scaled float32, which is in memory before the "
+    "clock starts."
+)
+COMMAND_NOTES = (
+    "Commands: wall time of a fresh process with every import, compilation, figure and file, one repetition after the "
+    "other; peak memory is the largest resident set of the process itself."
+)
+CURVE_NOTES = (
+    "Curves: the deep recipe with one quantity varied, and with the number of examples that is given. All points are "
+    "interleaved. PyTorch: the fastest of its eager settings at each point (all threads, a process per core); it "
+    "trains one seed after the other, so each seed beyond the number of cores takes the same time again and is not "
+    "timed."
+)
 
 
 class TableLayout(NamedTuple):
     """How workloads of one kind are shown."""
 
     format_title: Callable[[Entry], str]
-    column_names: tuple[str, ...]
-    format_cells: Callable[[Entry], list[str]]  # of a contender
+    columns: Sequence[Column]  # of a contender's record
     notes: str
 
 
+def _format_training_title(workload: Entry) -> str:
+    data, rate = workload["dataset"], workload["product_gflop_per_second"]["median"]
+    return (
+        f"{workload['name']}: {data['name']}, {data['n_train']} x {workload['features']}, "
+        f"{workload['steps_per_epoch']} steps of {workload['batch_size']}; "
+        f"{workload['gflop_per_epoch_and_seed']:.3g} GFLOP per epoch and seed; "
+        f"losses after {workload['epochs']} epochs; product {rate:.0f} GFLOP/s"
+    )
+
+
+def _format_encoding_title(workload: Entry) -> str:
+    data = workload["dataset"]
+    return f"{workload['name']}: {data['name']}, {data['n_train']} x {workload['features']} to {workload['code']}"
+
+
+def _format_path_title(workload: Entry) -> str:
+    data, strengths = workload["dataset"], workload["strengths"]
+    return (
+        f"{workload['name']}: {data['name']}, {data['n_train']} x {workload['features']}, "
+        f"{workload['classes']} classes; "
+        f"{len(strengths)} strengths from {strengths[0]:.0e} to {strengths[-1]:.0e} per example, to "
+        f"{workload['tolerance']:.0e}"
+    )
+
+
+def _spread_columns(heading: str, key: str, unit: float = 1.0) -> list[Column]:
+    """Returns the median and the range of seconds, in parts of a second: `unit` 1e3 for milliseconds."""
+    return [
+        Column(heading, lambda one: f"{unit * one[key]['median']:.3g}"),
+        Column("range", lambda one: f"{unit * one[key]['min']:.3g}-{unit * one[key]['max']:.3g}"),
+    ]
+
+
+def _compile_column(format_all: Callable[[list[float]], str]) -> Column:
+    """Returns the compile seconds of all programs; an empty cell if none is known."""
+    seconds = lambda one: list((one["compile_seconds"] or {}).values())  # noqa: E731 -- one line
+    return Column("compile s", lambda one: format_all(seconds(one)) if seconds(one) else "")
+
+
+def _format_other_cores(one: Entry) -> str:
+    """Returns the worst load by other programs; empty if an old result does not know it."""
+    cores = one["cores_used_by_others"]
+    return "" if None in cores else f"{max(cores):.1f}"
+
+
+NAME = Column("contender", lambda one: one["name"], align="left")
+PEAK_MEMORY = Column("peak MB", lambda one: f"{one['peak_memory_bytes'] / 1e6:.0f}")
+OTHERS = Column("others", _format_other_cores)
+TOTAL_COMPILE = _compile_column(lambda seconds: f"{sum(seconds):.1f}")
 LAYOUTS = {
-    "training": TableLayout(training.format_title, training.COLUMN_NAMES, training.format_cells, training.NOTES),
-    "path": TableLayout(
-        logistic_path.format_title, logistic_path.COLUMN_NAMES, logistic_path.format_cells, logistic_path.NOTES
+    "training": TableLayout(
+        _format_training_title,
+        (
+            NAME,
+            *_spread_columns("s per epoch and seed", SECONDS_KEY),
+            Column("GFLOP/s", lambda one: f"{one['gflop_per_second']:.3g}"),
+            Column("of product", lambda one: f"{one['share_of_product']:.0%}"),
+            Column("train loss", lambda one: f"{one['train_loss']['mean']:.4g}"),
+            PEAK_MEMORY,
+            _compile_column(lambda seconds: "+".join(f"{value:.2f}" for value in seconds)),
+            OTHERS,
+        ),
+        TRAINING_NOTES,
     ),
-    "encoding": TableLayout(encoding.format_title, encoding.COLUMN_NAMES, encoding.format_cells, encoding.NOTES),
-    "command": TableLayout(command.format_title, command.COLUMN_NAMES, command.format_cells, command.NOTES),
+    "encoding": TableLayout(
+        _format_encoding_title,
+        (
+            NAME,
+            *_spread_columns("ms per round and seed", "seconds_per_round_and_seed", 1e3),
+            Column("images/s", lambda one: f"{one['images_per_second']:.3g}"),
+            PEAK_MEMORY,
+            TOTAL_COMPILE,
+            OTHERS,
+        ),
+        ENCODING_NOTES,
+    ),
+    "path": TableLayout(
+        _format_path_title,
+        (
+            NAME,
+            Column("fits", lambda one: str(one["fits"])),
+            *_spread_columns("seconds", "seconds"),
+            Column("worst gradient", lambda one: f"{one['worst_gradient_norm']:.1e}"),
+            Column("worst gap", lambda one: f"{one['worst_gap']:.1e}"),
+            Column("all certified", lambda one: "yes" if one["certified"] else "no"),
+            Column("objective", lambda one: f"{at_c1['objective']:.6f}" if (at_c1 := one["at_peers_strength"]) else ""),
+            PEAK_MEMORY,
+            TOTAL_COMPILE,
+            OTHERS,
+        ),
+        PATH_NOTES,
+    ),
+    "command": TableLayout(
+        lambda workload: f"{workload['name']}: a fresh process each time",
+        (NAME, *_spread_columns("seconds", "seconds"), PEAK_MEMORY, OTHERS),
+        COMMAND_NOTES,
+    ),
 }
 
 
-def _layout_of(workload: Entry) -> TableLayout:
-    return LAYOUTS[workload.get("kind", "training")]  # trainings name no kind
+def kind_of(workload: Entry) -> str:
+    """Returns the kind of a workload; older trainings name none."""
+    return workload.get("kind", "training")
 
 
-def _contender_notes(workload: Entry) -> list[str]:
-    """Returns how contenders differ, and which took no part."""
-    differing = [f"{one['name']}: {one['note']}." for one in workload["contenders"] if one.get("note")]
-    return differing + [f"{one['name']}: takes no part: {one['reason']}" for one in workload.get("refused", [])]
-
-
-def _format_ratios(workload: Entry) -> list[str]:
-    """Returns the time of aejax relative to each peer's."""
-    return [
-        f"{ratio['contender']} / {ratio['peer']}: {ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
-        for ratio in workload["ratios"]
-    ]
+def _format_ratio(ratio: Entry) -> str:
+    return f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
 
 
 def _format_workload(workload: Entry) -> list[str]:
-    """Returns the paragraphs of a workload: heading, table, notes, ratios."""
-    layout = _layout_of(workload)
-    rows = [layout.format_cells(one) for one in workload["contenders"]]
-    columns = layout.column_names
-    table = format_markdown_table(columns, "l" + "r" * (len(columns) - 1), rows)
-    lists = (_contender_notes(workload), _format_ratios(workload))
+    """Returns heading, table, how contenders differ and which took no part, and the ratios to each peer's time."""
+    layout = LAYOUTS[kind_of(workload)]
+    notes = [f"{one['name']}: {one['note']}." for one in workload["contenders"] if one.get("note")]
+    notes += [f"{one['name']}: takes no part: {one['reason']}" for one in workload.get("refused", [])]
+    ratios = [f"{one['contender']} / {one['peer']}: {_format_ratio(one)}" for one in workload["ratios"]]
     return [
         f"### {layout.format_title(workload)}",
-        table,
-        *("\n".join(f"- {line}" for line in lines) for lines in lists if lines),
+        to_markdown(Table(layout.columns, workload["contenders"])),
+        *("\n".join(f"- {line}" for line in lines) for lines in (notes, ratios) if lines),
     ]
+
+
+def summary_table(workloads: Sequence[Entry]) -> str:
+    """Returns a row for each training that has a peer: several seeds at once, and each peer's fastest setting.
+
+    Empty if there is no such training.
+    """
+    records = [record for entry in workloads if kind_of(entry) == "training" if (record := _summarize(entry))]
+    peers = [
+        Column(f"fastest {title}", lambda one, peer=peer: f"{one[peer]} times as long" if one[peer] else "")
+        for peer, title in SUMMARY_PEERS.items()
+    ]
+    columns = [
+        Column("workload", lambda one: one["name"], align="left"),
+        Column("aejax, s per epoch and seed", lambda one: f"{one['ours'][SECONDS_KEY]['median']:.3g}"),
+        *peers,
+        Column("of product", lambda one: f"{one['ours']['share_of_product']:.0%}"),
+    ]
+    return to_markdown(Table(columns, records)) if records else ""
+
+
+def _summarize(entry: Entry) -> dict[str, Any] | None:
+    """Returns the record of aejax with several seeds, and the ratio of each peer's fastest setting to it."""
+    by_library: dict[str, list[Entry]] = {}
+    for one in entry["contenders"]:
+        by_library.setdefault(library_of(one), []).append(one)
+    ours = next((one for one in by_library.get("aejax", []) if one["seeds"] >= MIN_SEEDS), None)
+    if ours is None or not by_library.keys() & SUMMARY_PEERS.keys():
+        return None
+    record: dict[str, Any] = {"name": entry["name"], "ours": ours} | dict.fromkeys(SUMMARY_PEERS)
+    for peer in by_library.keys() & SUMMARY_PEERS.keys():
+        fastest = min(by_library[peer], key=lambda one: one[SECONDS_KEY]["median"])
+        record[peer] = _format_ratio(summarize_ratio(fastest[SECONDS_KEY], ours[SECONDS_KEY]))
+    return record
+
+
+def curve_table(curve: Entry) -> str:
+    """Returns heading and table: milliseconds per epoch and seed at each point."""
+    lines = {line.peer: line.fastest for line in curve_lines(curve)}
+    records = [
+        {**point, **lines["aejax"][point["x"]], "other": lines.get(CURVE_PEER, {}).get(point["x"])}
+        for point in curve["points"]
+    ]
+    columns = [
+        Column(curve["label"], lambda one: f"{one['x']:g}"),
+        Column("examples", lambda one: f"{one['examples']:,}"),
+        *_spread_columns("aejax, ms per epoch and seed", SECONDS_KEY, 1e3),
+        Column("PyTorch, ms", lambda one: f"{1e3 * one['other'][SECONDS_KEY]['median']:.3g}" if one["other"] else ""),
+        Column("its setting", lambda one: one["other"]["name"] if one["other"] else "", align="left"),
+    ]
+    return f"### Time against {curve['label']}\n\n{to_markdown(Table(columns, records))}"
 
 
 def render_markdown(results: Entry) -> str:
@@ -67,7 +237,7 @@ def render_markdown(results: Entry) -> str:
     summary = summary_table(workloads)
     parts = [f"Versions: {versions}.", *(["### At a glance", summary] if summary else [])]
     parts += [part for workload in workloads for part in _format_workload(workload)]
-    parts += dict.fromkeys(_layout_of(workload).notes for workload in workloads)  # each once
+    parts += dict.fromkeys(LAYOUTS[kind_of(workload)].notes for workload in workloads)  # each once
     if results.get("curves"):
-        parts += [*map(curves.curve_table, results["curves"]), curves.NOTES]
+        parts += [*map(curve_table, results["curves"]), CURVE_NOTES]
     return "\n\n".join(parts) + "\n"

@@ -1,7 +1,7 @@
 """A whole benchmark: names in, a folder of results out."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,36 +12,13 @@ from aejax.errors import InputError, require, require_known_names
 from aejax.experiments.environment import command_line
 from aejax.report.style import save_figure
 from aejax.storage.atomic_io import write_atomically, write_json
-from benchmark.command import COMMAND_WORKLOADS, CommandWorkload, measure_command, prepare_command
 from benchmark.curves import CURVE_PEER, CURVES, measure_curve
-from benchmark.encoding import ENCODING_WORKLOADS, EncodingWorkload, measure_encoding, prepare_encoding_job
-from benchmark.interleaved import Log, TimingBudget
-from benchmark.logistic_path import PATH_WORKLOADS, PathWorkload, measure_path, prepare_path_job
-from benchmark.peers import PEERS, check_peers
+from benchmark.measure import measure
+from benchmark.peers import PEERS, check_peers, peer_contenders
 from benchmark.plots import curves_figure, ratios_figure, relative_times
 from benchmark.report import render_markdown
-from benchmark.training import measure_training
-from benchmark.workloads import TRAINING_WORKLOADS, TrainingWorkload, prepare_training_job
-
-
-class WorkloadType(NamedTuple):
-    """How one kind of workload is prepared and timed."""
-
-    kind: str
-    prepare: Callable[[Any, Path | None], Any]  # a job from a workload and the folder of the data
-    measure: Callable[[str, Any, Any, Sequence[str], TimingBudget, Log], dict[str, Any]]
-    """An entry of `workloads` in the results from its name, the workload, its job, the peers and the budget."""
-
-
-WORKLOAD_TYPES: dict[type, WorkloadType] = {
-    TrainingWorkload: WorkloadType("training", prepare_training_job, measure_training),
-    PathWorkload: WorkloadType("path", prepare_path_job, measure_path),
-    EncodingWorkload: WorkloadType("encoding", prepare_encoding_job, measure_encoding),
-    CommandWorkload: WorkloadType("command", prepare_command, measure_command),
-}
-WORKLOADS: dict[str, Any] = {**TRAINING_WORKLOADS, **PATH_WORKLOADS, **ENCODING_WORKLOADS, **COMMAND_WORKLOADS}
-OPT_IN_WORKLOADS = ("memory-mnist",)  # timed only if named
-DEFAULT_WORKLOADS = tuple(name for name in WORKLOADS if name not in OPT_IN_WORKLOADS)
+from benchmark.timing import TimingBudget
+from benchmark.workloads import WORKLOADS
 
 
 class BenchmarkPlan(NamedTuple):
@@ -71,9 +48,8 @@ def run_benchmark(plan: BenchmarkPlan, out: Path, console: Console) -> dict[str,
 
     for line in check_peers(plan.peers):
         log(line)
-    types = {name: WORKLOAD_TYPES[type(WORKLOADS[name])] for name in plan.workloads}
-    jobs = {name: types[name].prepare(WORKLOADS[name], plan.data_dir) for name in plan.workloads}
-    _check_peers_take_part(plan, types, jobs)
+    jobs = {name: WORKLOADS[name].prepare(plan.data_dir) for name in plan.workloads}
+    _check_peers_take_part(plan, jobs)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -89,10 +65,10 @@ def run_benchmark(plan: BenchmarkPlan, out: Path, console: Console) -> dict[str,
         return results
 
     for name, job in jobs.items():
-        workloads.append(types[name].measure(name, WORKLOADS[name], job, plan.peers, plan.budget, log))
+        workloads.append(measure(name, WORKLOADS[name], job, plan.peers, plan.budget, log))
         results = write()
     for name in plan.curves:
-        curves.append(measure_curve(name, CURVES[name](), plan.peers, plan.budget, plan.data_dir, log))
+        curves.append(measure_curve(name, CURVES[name], plan.peers, plan.budget, plan.data_dir, log))
         results = write()
     return results
 
@@ -110,9 +86,9 @@ def _check_names(plan: BenchmarkPlan) -> None:
     require_known_names("--curve", "curve", plan.curves, CURVES)
 
 
-def _check_peers_take_part(plan: BenchmarkPlan, types: Mapping[str, WorkloadType], jobs: Mapping[str, Any]) -> None:
+def _check_peers_take_part(plan: BenchmarkPlan, jobs: Mapping[str, Any]) -> None:
     for peer in plan.peers:
-        contenders = [PEERS[peer].contenders_for(types[name].kind, job, 1, 1) for name, job in jobs.items()]
+        contenders = [peer_contenders([peer], WORKLOADS[name].kind, job, 1, 1) for name, job in jobs.items()]
         require(
             any(contenders) or (plan.curves and peer == CURVE_PEER),
             f"--peers {peer}: takes no part in these workloads; leave it out, or add a workload that it can do",

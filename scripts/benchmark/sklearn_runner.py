@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPRegressor
 
 from aejax.data.shuffling import steps_per_epoch
-from benchmark.architecture import dense_architecture
+from benchmark.architecture import Dense, make_architecture
 from benchmark.path_job import SKLEARN_C, PathJob, certify_solutions
 from benchmark.training_job import Runner, TrainingJob
 
@@ -25,10 +25,12 @@ WARM_UP_ROWS = 1000  # fitted before the clock starts, so that lazy imports are 
 
 def make_model(job: TrainingJob, seed: int) -> MLPRegressor:
     """Returns the untrained model of a seed."""
-    dense, config = dense_architecture(job.config), job.config
+    config = job.config
+    layers = make_architecture(config, job.dataset.inputs.shape[1:])
+    widths = [layer.fan_out for layer in [*layers.encoder, *layers.decoder] if isinstance(layer, Dense)]
     return MLPRegressor(
-        hidden_layer_sizes=(*dense.hidden, dense.latent_dim, *dense.decoder_hidden),
-        activation=dense.code_activation,
+        hidden_layer_sizes=widths[:-1],
+        activation=config.model.code_activation,
         solver="adam",
         alpha=0.0,
         batch_size=min(config.train.batch_size, len(job.rows)),
@@ -56,25 +58,27 @@ def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
     return Runner(run, lambda: {"version": sklearn.__version__, "compile_seconds": None})
 
 
-def make_path_runner(job: PathJob, dtype: str, max_iter: int) -> Runner:
-    """Returns a runner whose "epoch" is one fit."""
+def make_path_runner(
+    job: PathJob, seeds: Sequence[int], threads: int, *, dtype: str = "float32", max_iter: int = 10_000
+) -> Runner:
+    """Returns a runner of fits on all rows."""
     features = np.ascontiguousarray(job.features, dtype=dtype)
     model = LogisticRegression(C=SKLEARN_C, max_iter=max_iter)
     first_of_class = np.unique(job.labels, return_index=True)[1]
     rows = np.union1d(first_of_class, np.arange(min(WARM_UP_ROWS, len(job.labels))))
     fit_silently(LogisticRegression(C=SKLEARN_C, max_iter=2), features[rows], job.labels[rows])
 
-    def run(epochs: int) -> dict[str, Any]:
-        for _ in range(epochs):
+    def run(times: int) -> dict[str, Any]:
+        for _ in range(times):
             fit_silently(model, features, job.labels)
-        return {"iterations": [model.n_iter_.tolist()]}
+        return {}
 
     def facts() -> dict[str, Any]:
         weights, bias = symmetric_softmax_weights(model.coef_, model.intercept_)
         all_rows = np.arange(len(job.labels))
         points = certify_solutions(job, all_rows, weights[None], bias[None], [1 / (SKLEARN_C * len(job.labels))])
-        settings = {"version": sklearn.__version__, "dtype": dtype, "max_iter": max_iter}
-        return {**settings, "points": [points], "at_peers_strength": points[0]}
+        result = {"iterations": [model.n_iter_.tolist()], "points": [points], "at_peers_strength": points[0]}
+        return {"version": sklearn.__version__, **result}
 
     return Runner(run, facts)
 
@@ -92,3 +96,6 @@ def symmetric_softmax_weights(coefficients: np.ndarray, intercepts: np.ndarray) 
         coefficients = np.concatenate([-coefficients, coefficients]) / 2
         intercepts = np.concatenate([-intercepts, intercepts]) / 2
     return coefficients.T, intercepts
+
+
+RUNNERS = {"training": make_training_runner, "path": make_path_runner}

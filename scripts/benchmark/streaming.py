@@ -8,6 +8,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from aejax.data.dataset import Dataset
 from aejax.data.mnist import download_mnist, load_mnist
 from aejax.data.registry import load_dataset, resolve_data_dir
 from aejax.data.stream.npy import INPUTS_FILE, LABELS_FILE
-from aejax.errors import require
+from aejax.errors import InputError
 from aejax.experiments.environment import describe_environment, usable_cores
 from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.pretrain import pretrain
@@ -74,8 +75,8 @@ def write_synthetic_dataset(folder: Path, size: int, seed: int) -> dict[str, Any
     return {"n": n, "bytes": sum(path.stat().st_size for path in folder.iterdir())}
 
 
-def _train_one_pass_in_child(folder: Path, seeds: int, limit: int | None, connection: Any) -> None:
-    """Trains one pass in this process and sends the results to the parent."""
+def _train_one_pass(folder: Path, limit: int | None, seeds: int) -> dict[str, Any]:
+    """Trains one pass in this process, which may allocate `limit` bytes."""
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     jax.config.update("jax_num_cpu_devices", max(1, min(usable_cores(), seeds)))
@@ -91,17 +92,15 @@ def _train_one_pass_in_child(folder: Path, seeds: int, limit: int | None, connec
     with tempfile.TemporaryDirectory(prefix="aejax-stream-") as name:
         console = Console(file=io.StringIO())
         results, memory = track_memory(lambda: pretrain(config, Path(name) / "run", console))
-    connection.send(
-        {
-            "stream": results["dataset"]["stream"],
-            "sample": {key: results["dataset"][key] for key in ("n_train", "n_valid", "n_test")},
-            "environment": results["environment"],
-            "seconds": results["seconds"],
-            "losses": results["history"],
-            "test_mse": results["reconstruction_mse"]["mean"],
-            "memory": {**memory, "limit": limit},
-        }
-    )
+    return {
+        "stream": results["dataset"]["stream"],
+        "sample": {key: results["dataset"][key] for key in ("n_train", "n_valid", "n_test")},
+        "environment": results["environment"],
+        "seconds": results["seconds"],
+        "losses": results["history"],
+        "test_mse": results["reconstruction_mse"]["mean"],
+        "memory": {**memory, "limit": limit},
+    }
 
 
 def train_on_large_dataset(folder: Path, limit: int | None = None, seeds: int = 4) -> dict[str, Any]:
@@ -113,20 +112,13 @@ def train_on_large_dataset(folder: Path, limit: int | None = None, seeds: int = 
         seeds: trained at once.
 
     Raises:
-        InputError: the process failed, for example because the limit was too low.
+        InputError: it failed, for example because the limit was too low.
     """
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_train_one_pass_in_child, args=(folder, seeds, limit, sender))
-    process.start()
-    sender.close()
-    try:
-        results = receiver.recv()
-    except EOFError:
-        results = None
-    process.join()
-    require(results is not None, f"{folder}: training on it ended with status {process.exitcode}; see above")
-    return to_jsonable(results)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        try:
+            return to_jsonable(process.submit(_train_one_pass, folder, limit, seeds).result())
+        except (MemoryError, RuntimeError) as error:  # of NumPy, JAX, or a process that was killed
+            raise InputError(f"{folder}: training on it failed: {str(error).partition(chr(10))[0]}") from None
 
 
 class EpochTimer(SilentReporter):

@@ -1,69 +1,27 @@
 """The autoencoders in PyTorch: the same layers and initial distribution, without the last activation."""
 
-import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from aejax.config import ModelConfig, PretrainConfig
-from benchmark.architecture import (
-    BATCH_NORM_EPSILON,
-    LEAKY_SLOPE,
-    LOG_VARIANCE_LIMIT,
-    TRUNCATED_STD,
-    DenseArchitecture,
-    conv_architecture,
-    dense_architecture,
-)
+from aejax.config import PretrainConfig
+from benchmark import architecture as arch
 
 WeightedLayer = TypeVar("WeightedLayer", nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
-def init_layer(layer: WeightedLayer, inputs: int, conventions: str) -> WeightedLayer:
-    """Returns the layer with LeCun normal (flax) or Glorot uniform (keras) weights and zero bias.
-
-    Each output depends on `inputs` inputs.
-    """
+def init_layer(layer: WeightedLayer, fan_in: int, conventions: str) -> WeightedLayer:
+    """Returns the layer with LeCun normal (flax) or Glorot uniform (keras) weights and zero bias."""
     if conventions == "flax":
-        std = inputs**-0.5 / TRUNCATED_STD
+        std = fan_in**-0.5 / arch.TRUNCATED_STD
         nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
     else:
         nn.init.xavier_uniform_(layer.weight)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def linear_layer(fan_in: int, fan_out: int, conventions: str) -> nn.Linear:
-    """Returns an affine layer."""
-    return init_layer(nn.Linear(fan_in, fan_out), fan_in, conventions)
-
-
-def activation_layer(name: str, conventions: str) -> nn.Module:
-    """Returns the elementwise layer that a config names."""
-    layers: dict[str, Callable[[], nn.Module]] = {
-        "relu": nn.ReLU,
-        "leaky_relu": lambda: nn.LeakyReLU(LEAKY_SLOPE[conventions]),
-        "gelu": lambda: nn.GELU(approximate="tanh"),
-        "tanh": nn.Tanh,
-        "sigmoid": nn.Sigmoid,
-        "linear": nn.Identity,
-    }
-    return layers[name]()
-
-
-def hidden_layers(fan_in: int, widths: Sequence[int], model: ModelConfig) -> list[nn.Module]:
-    """Returns hidden layers: affine, batch normalization if configured, activation."""
-    layers: list[nn.Module] = []
-    for before, width in itertools.pairwise([fan_in, *widths]):
-        layers.append(linear_layer(before, width, model.conventions))
-        if model.batch_norm:
-            layers.append(nn.BatchNorm1d(width, eps=BATCH_NORM_EPSILON[model.conventions], momentum=0.01))
-        layers.append(activation_layer(model.activation, model.conventions))
-    return layers
 
 
 class TopK(nn.Module):
@@ -78,57 +36,6 @@ class TopK(nn.Module):
         return torch.zeros_like(latents).scatter(1, units, values)
 
 
-def dense_encoder(config: PretrainConfig, features: int) -> nn.Sequential:
-    """Returns the layers from the inputs to a code."""
-    dense, model = dense_architecture(config), config.model
-    return nn.Sequential(
-        *hidden_layers(features, dense.hidden, model),
-        linear_layer((features, *dense.hidden)[-1], dense.latent_dim, model.conventions),
-        activation_layer(dense.code_activation, model.conventions),
-        *([] if dense.top_k is None else [TopK(dense.top_k)]),
-    )
-
-
-def dense_decoder(dense: DenseArchitecture, model: ModelConfig, features: int) -> nn.Sequential:
-    """Returns the layers from a code to the outputs."""
-    return nn.Sequential(
-        *hidden_layers(dense.latent_dim, dense.decoder_hidden, model),
-        linear_layer((dense.latent_dim, *dense.decoder_hidden)[-1], features, model.conventions),
-    )
-
-
-def dense_autoencoder(config: PretrainConfig, shape: Sequence[int]) -> nn.Sequential:
-    """Returns the dense autoencoder of a resolved config."""
-    features = math.prod(shape)
-    decoder = dense_decoder(dense_architecture(config), config.model, features)
-    return nn.Sequential(*dense_encoder(config, features), *decoder)
-
-
-class VariationalAutoencoder(nn.Module):
-    """Encodes each example as a Gaussian over codes, draws one code and decodes it."""
-
-    def __init__(self, config: PretrainConfig, features: int) -> None:
-        super().__init__()
-        dense, model = dense_architecture(config), config.model
-        last = (features, *dense.hidden)[-1]
-        self.hidden = nn.Sequential(*hidden_layers(features, dense.hidden, model))
-        self.mean = linear_layer(last, dense.latent_dim, model.conventions)
-        self.log_variance = linear_layer(last, dense.latent_dim, model.conventions)
-        self.decoder = dense_decoder(dense, model, features)
-
-    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        hidden = self.hidden(inputs)
-        mean = self.mean(hidden)
-        log_variance = self.log_variance(hidden).clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
-        latents = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-        return self.decoder(latents), mean, log_variance
-
-
-def variational_autoencoder(config: PretrainConfig, shape: Sequence[int]) -> nn.Module:
-    """Returns the dense variational autoencoder of a resolved config."""
-    return VariationalAutoencoder(config, math.prod(shape))
-
-
 class Permute(nn.Module):
     """Permutes the axes without copying."""
 
@@ -140,41 +47,71 @@ class Permute(nn.Module):
         return inputs.permute(self.axes)
 
 
-def conv_autoencoder(config: PretrainConfig, shape: Sequence[int]) -> nn.Sequential:
-    """Returns the convolutional autoencoder of a resolved config, with flat inputs and outputs.
+def activation_layer(name: str, conventions: str) -> nn.Module:
+    """Returns the elementwise layer that a config names."""
+    layers: dict[str, Callable[[], nn.Module]] = {
+        "relu": nn.ReLU,
+        "leaky_relu": lambda: nn.LeakyReLU(arch.LEAKY_SLOPE[conventions]),
+        "gelu": lambda: nn.GELU(approximate="tanh"),
+        "tanh": nn.Tanh,
+        "sigmoid": nn.Sigmoid,
+        "linear": nn.Identity,
+    }
+    return layers[name]()
 
-    For an even size, PyTorch pads before the first row and column, JAX after the last.
-    """
-    model, conv = config.model, conv_architecture(config, shape)
-    conventions = model.conventions
 
-    def activated(channels: int) -> list[nn.Module]:
-        norm = nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON[conventions], momentum=0.01)
-        return [*([norm] if model.batch_norm else []), activation_layer(model.activation, conventions)]
+def build_layer(layer: arch.Layer, conventions: str) -> list[nn.Module]:
+    """Returns the modules of a layer. For an even size, PyTorch pads before the first row and column, JAX after the
+    last."""
+    match layer:
+        case arch.Dense():
+            return [init_layer(nn.Linear(layer.fan_in, layer.fan_out), layer.fan_in, conventions)]
+        case arch.Conv(large, small):
+            return [init_layer(nn.Conv2d(large[2], small[2], 3, 2, 1), layer.fan_in, conventions)]
+        case arch.TransposedConv(large, small):
+            rows, columns = layer.crop
+            transposed = init_layer(nn.ConvTranspose2d(small[2], large[2], 4, 2, 1), layer.fan_in, conventions)
+            return [transposed, *([nn.ZeroPad2d((0, -columns, 0, -rows))] if rows or columns else [])]
+        case arch.BatchNorm(channels, dimensions):
+            norm = nn.BatchNorm1d if dimensions == 1 else nn.BatchNorm2d
+            return [norm(channels, eps=arch.BATCH_NORM_EPSILON[conventions], momentum=0.01)]
+        case arch.Activation(name):
+            return [activation_layer(name, conventions)]
+        case arch.TopK(k):
+            return [TopK(k)]
+        case arch.Reshape(shape):
+            return [nn.Unflatten(1, shape), Permute(0, 3, 1, 2)]
+        case arch.Flatten():
+            return [Permute(0, 2, 3, 1), nn.Flatten()]
 
-    down: list[nn.Module] = []
-    up: list[nn.Module] = []
-    for (rows, columns, outer), (_, _, inner) in itertools.pairwise(conv.maps):
-        down += [init_layer(nn.Conv2d(outer, inner, 3, 2, 1), 9 * outer, conventions), *activated(inner)]
-        # Each output depends on 4 of the window's 16 entries.
-        transposed = init_layer(nn.ConvTranspose2d(inner, outer, 4, 2, 1), 4 * inner, conventions)
-        crop = [nn.ZeroPad2d((0, -(columns % 2), 0, -(rows % 2)))] if rows % 2 or columns % 2 else []
-        up = [*activated(inner), transposed, *crop, *up]
-    features = math.prod(conv.deepest)
-    layers = nn.Sequential(
-        *(nn.Unflatten(1, tuple(shape)), Permute(0, 3, 1, 2), *down, Permute(0, 2, 3, 1), nn.Flatten()),
-        linear_layer(features, conv.latent_dim, conventions),
-        activation_layer(model.code_activation, conventions),
-        linear_layer(conv.latent_dim, features, conventions),
-        *(nn.Unflatten(1, conv.deepest), Permute(0, 3, 1, 2), *up, Permute(0, 2, 3, 1), nn.Flatten()),
-    )
+
+def build_layers(layers: Sequence[arch.Layer], conventions: str) -> nn.Sequential:
+    """Returns layers, one after the other."""
+    return nn.Sequential(*(module for layer in layers for module in build_layer(layer, conventions)))
+
+
+class VariationalAutoencoder(nn.Module):
+    """Encodes each example as a Gaussian over codes, draws one code and decodes it."""
+
+    def __init__(self, layers: arch.Architecture, conventions: str) -> None:
+        super().__init__()
+        *hidden, heads = layers.encoder
+        self.hidden = build_layers(hidden, conventions)
+        self.mean, self.log_variance = (build_layer(heads, conventions)[0] for _ in range(2))
+        self.decoder = build_layers(layers.decoder, conventions)
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        hidden = self.hidden(inputs)
+        mean = self.mean(hidden)
+        log_variance = self.log_variance(hidden).clamp(-arch.LOG_VARIANCE_LIMIT, arch.LOG_VARIANCE_LIMIT)
+        latents = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        return self.decoder(latents), mean, log_variance
+
+
+def build_autoencoder(config: PretrainConfig, shape: Sequence[int]) -> nn.Module:
+    """Returns the autoencoder of a resolved config, with flat inputs and outputs."""
+    layers, conventions = arch.make_architecture(config, shape), config.model.conventions
+    if config.method == "vae":
+        return VariationalAutoencoder(layers, conventions)
     channels_last: Any = {"memory_format": torch.channels_last}  # missing in torch's annotations
-    return layers.to(**channels_last)
-
-
-MODELS: dict[str, Callable[[PretrainConfig, Sequence[int]], nn.Module]] = {
-    "undercomplete": dense_autoencoder,
-    "k-sparse": dense_autoencoder,
-    "vae": variational_autoencoder,
-    "conv": conv_autoencoder,
-}
+    return build_layers([*layers.encoder, *layers.decoder], conventions).to(**channels_last)

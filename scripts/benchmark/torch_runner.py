@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from aejax.config import OptimizerConfig, PretrainConfig
 from aejax.data.shuffling import steps_per_epoch
-from benchmark.architecture import require_plain_optimizer
-from benchmark.torch_layers import MODELS, dense_encoder
+from benchmark.architecture import make_architecture, require_plain_optimizer
+from benchmark.torch_layers import build_autoencoder, build_layers
 from benchmark.training_job import Runner, TrainingJob, UnsupportedJobError
 
 LossFn = Callable[[nn.Module, Tensor], Tensor]
@@ -81,26 +81,26 @@ class SeedModel(NamedTuple):
 def make_seed_model(job: TrainingJob, seed: int, device: torch.device) -> SeedModel:
     """Returns the untrained model of a seed."""
     torch.manual_seed(seed)
-    model = MODELS[job.config.method](job.config, job.dataset.inputs.shape[1:]).train().to(device)
+    model = build_autoencoder(job.config, job.dataset.inputs.shape[1:]).train().to(device)
     optimizer = make_optimizer(job.config.optimizer, model)
     return SeedModel(model, optimizer.zero_grad, optimizer.step, torch.Generator().manual_seed(seed))
 
 
-def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
-    """Returns a runner that trains one seed after the other with `threads` threads."""
-    torch.set_num_threads(threads)
-    models = [make_seed_model(job, seed, default_device()) for seed in seeds]
-    return _make_runner(job, models, make_loss(job.config), None)
+def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int, *, compiled: bool = False) -> Runner:
+    """Returns a runner that trains one seed after the other with `threads` threads.
 
-
-def make_compiled_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
-    """Returns the same with `torch.compile`; the seconds of each model's first step are reported.
-
-    The runner raises UnsupportedJobError, in one line, if something cannot be compiled.
+    Args:
+        job: the data and the model.
+        seeds: one model each.
+        threads: of PyTorch.
+        compiled: with `torch.compile`; the seconds of each model's first step are reported, and the runner raises
+            UnsupportedJobError, in one line, if something cannot be compiled.
     """
     torch.set_num_threads(threads)
-    torch.compiler.config.recompile_limit = 8 + len(seeds)  # each optimizer is compiled separately
     models = [make_seed_model(job, seed, default_device()) for seed in seeds]
+    if not compiled:
+        return _make_runner(job, models, make_loss(job.config), None)
+    torch.compiler.config.recompile_limit = 8 + len(seeds)  # each optimizer is compiled separately
     models = [one._replace(step=torch.compile(one.step)) for one in models]
     runner = _make_runner(job, models, torch.compile(make_loss(job.config)), {"step": 0.0})
 
@@ -150,14 +150,14 @@ def _make_runner(
 
 
 def make_encoding_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
-    """Returns a runner with an untrained encoder per seed, whose "epoch" encodes all rows and fetches the codes."""
+    """Returns a runner with an untrained encoder per seed, that encodes all rows and fetches the codes."""
     torch.set_num_threads(threads)
     device = default_device()
     inputs = load_inputs(job, device)
-    encoders = []
+    layers, encoders = make_architecture(job.config, job.dataset.inputs.shape[1:]).encoder, []
     for seed in seeds:
         torch.manual_seed(seed)
-        encoders.append(dense_encoder(job.config, inputs.shape[1]).train(False).to(device))
+        encoders.append(build_layers(layers, job.config.model.conventions).train(False).to(device))
 
     def run(rounds: int) -> dict[str, Any]:
         with torch.inference_mode():
@@ -167,3 +167,6 @@ def make_encoding_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
         return {"codes": list(codes.shape)}
 
     return Runner(run, lambda: {"version": torch.__version__, "device": str(device), "compile_seconds": None})
+
+
+RUNNERS = {"training": make_training_runner, "encoding": make_encoding_runner}

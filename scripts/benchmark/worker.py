@@ -1,121 +1,59 @@
-"""One process of a contender: it reads a job, builds its models and runs them on request.
+"""What runs in a process of a contender: it builds its models once, then works on request.
 
-    python -m benchmark.worker FOLDER RUNNER SEEDS THREADS
-
-Started by `worker_process.py`. It answers in lines of JSON: `{"ready": true}` when its models are built; to each
-`{"epochs": N}` the result of `Runner.run`, or why it cannot do the job (`refused`), and the processor seconds; to `{}`
-its peak memory and facts. It ends with its input. A peer's process must not import JAX, so runners are imported late.
+A peer's process must not import JAX, so the modules of the libraries are imported late.
 """
 
-import json
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from benchmark.command import load_command
 from benchmark.memory import peak_memory_bytes, process_cpu_seconds
-from benchmark.path_job import load_path_job
-from benchmark.training_job import Runner, UnsupportedJobError, load_training_job
+from benchmark.training_job import Runner
 
-MakeRunner = Callable[[Any, Sequence[int], int], Runner]  # of a job, seeds and threads
-JOB_LOADERS = {"job.json": load_training_job, "path.npz": load_path_job, "command.json": load_command}
-
-
-def _aejax_runners() -> Mapping[str, MakeRunner]:
-    from benchmark import aejax_runner, path_runner
-
-    return {
-        "aejax": aejax_runner.make_training_runner,
-        "aejax-encode": aejax_runner.make_encoding_runner,
-        "product": aejax_runner.make_matmul_runner,
-        "path": path_runner.make_path_runner,
-        "path-drawn": path_runner.make_subsampled_path_runner,
-    }
+MakeRunner = Callable[..., Runner]  # of a job, seeds, threads, and the contender's options as keyword arguments
+_loaded: list[Runner] = []  # of this process: one
 
 
-def _torch_runners() -> Mapping[str, MakeRunner]:
-    from benchmark import torch_runner
+def runners_of(library: str) -> Mapping[str, MakeRunner]:
+    """Returns the runners of a library by the kind of work; imports the library."""
+    match library:
+        case "aejax":
+            from benchmark import aejax_runner
 
-    return {
-        "torch": torch_runner.make_training_runner,
-        "torch-compile": torch_runner.make_compiled_runner,
-        "torch-encode": torch_runner.make_encoding_runner,
-    }
+            return aejax_runner.RUNNERS
+        case "torch":
+            from benchmark import torch_runner
 
+            return torch_runner.RUNNERS
+        case "keras":
+            from benchmark import keras_runner
 
-def _keras_runners() -> Mapping[str, MakeRunner]:
-    from benchmark import keras_runner
+            return keras_runner.RUNNERS
+        case "sklearn":
+            from benchmark import sklearn_runner
 
-    return {  # `KERAS_BACKEND` selects the backend
-        "keras-tensorflow": keras_runner.make_training_runner,
-        "keras-jax": keras_runner.make_training_runner,
-        "keras-tensorflow-encode": keras_runner.make_encoding_runner,
-        "keras-jax-encode": keras_runner.make_encoding_runner,
-    }
+            return sklearn_runner.RUNNERS
+        case "command":
+            from benchmark import command
 
-
-def _sklearn_runners() -> Mapping[str, MakeRunner]:
-    from benchmark import sklearn_runner
-
-    return {
-        "sklearn-perceptron": sklearn_runner.make_training_runner,
-        "sklearn": lambda job, seeds, threads: sklearn_runner.make_path_runner(job, "float32", 10_000),
-        "sklearn-float64": lambda job, seeds, threads: sklearn_runner.make_path_runner(job, "float64", 10_000),
-        "sklearn-100": lambda job, seeds, threads: sklearn_runner.make_path_runner(job, "float32", 100),
-    }
+            return command.RUNNERS
+    raise KeyError(library)
 
 
-def _command_runners() -> Mapping[str, MakeRunner]:
-    from benchmark.command import make_command_runner
-
-    return {"command": make_command_runner}
-
-
-# By the first word of a runner's name.
-RUNNER_GROUPS: dict[str, Callable[[], Mapping[str, MakeRunner]]] = {
-    "aejax": _aejax_runners,
-    "product": _aejax_runners,
-    "path": _aejax_runners,
-    "torch": _torch_runners,
-    "keras": _keras_runners,
-    "sklearn": _sklearn_runners,
-    "command": _command_runners,
-}
-
-
-def load_runner(folder: Path, name: str, seeds: Sequence[int], threads: int) -> Runner:
-    """Returns a runner for the job in a folder."""
-    group = RUNNER_GROUPS[name.partition("-")[0]]
-    if group is _aejax_runners:
+def load(library: str, kind: str, job: Any, seeds: Sequence[int], threads: int, options: dict[str, Any]) -> None:
+    """Builds the models of this process."""
+    if library == "aejax":
         from aejax.cli import configure_cpu_devices
 
         configure_cpu_devices(len(seeds))
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "compiled")  # empty: nothing from an earlier run
-    job = next(load(folder) for file, load in JOB_LOADERS.items() if (folder / file).exists())
-    return group()[name](job, seeds, threads)
+    _loaded.append(runners_of(library)[kind](job, seeds, threads, **options))
 
 
-def serve(folder: Path, runner_name: str, seeds: Sequence[int], threads: int) -> None:
-    """Answers requests until the input ends."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints does not mix with the answers
-    runner = load_runner(folder, runner_name, seeds, threads)
-    print(json.dumps({"ready": True}), file=answers)
-    for line in sys.stdin:
-        epochs = json.loads(line).get("epochs")
-        if epochs:
-            before = process_cpu_seconds()
-            try:
-                answer = runner.run(epochs)
-            except UnsupportedJobError as reason:
-                answer = {"refused": str(reason)}
-            answer["cpu_seconds"] = process_cpu_seconds() - before
-        else:
-            answer = {"peak_memory_bytes": peak_memory_bytes(), **runner.facts()}
-        print(json.dumps(answer), file=answers)
+def run(units: int) -> tuple[dict[str, Any], float]:
+    """Returns the result of `Runner.run`, and the processor time that it took, in seconds."""
+    before = process_cpu_seconds()
+    return _loaded[0].run(units), process_cpu_seconds() - before
 
 
-if __name__ == "__main__":
-    serve(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4]))
+def facts() -> dict[str, Any]:
+    """Returns the peak memory in bytes, and what the runner reports."""
+    return {"peak_memory_bytes": peak_memory_bytes(), **_loaded[0].facts()}

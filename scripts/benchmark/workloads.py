@@ -1,55 +1,90 @@
-"""The trainings that are timed: recipes of tutorials, and other kinds of autoencoder on MNIST."""
+"""What is timed: trainings, encodings, logistic paths and whole commands, each with its data."""
 
 import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Float32, Shaped
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 
-from aejax.config import ModelConfig, PretrainConfig, SplitConfig, TrainConfig
+from aejax.config import DataConfig, ModelConfig, PretrainConfig, SplitConfig, TrainConfig
 from aejax.data.dataset import Dataset
 from aejax.data.registry import load_dataset
 from aejax.data.scalers import fit_scalers
 from aejax.data.splits import make_split
 from aejax.experiments.resolve import resolve_config
+from aejax.probe.regularization_path import L2_GRID, PATH_TOLERANCE
 from aejax.recipes import get_recipe
+from benchmark.path_job import PathJob
 from benchmark.training_job import TrainingJob
+
+TUTORIAL_SPLIT = SplitConfig(split="tutorial")  # every seed trains on the same rows
 
 
 class TrainingWorkload(NamedTuple):
-    """A recipe, and how much of it one repetition trains."""
+    """A recipe, and how much of it one repetition trains or encodes; a repetition should take seconds."""
 
     config: PretrainConfig
-    epochs: int = 1  # in one repetition, which should take seconds
+    units: int = 1  # epochs, or rounds of encoding, in one repetition
     examples: int | None = None  # the first training rows of the source; None: all
+    kind: str = "training"
+
+    def prepare(self, data_dir: Path | None) -> TrainingJob:
+        """Loads the data, and fixes rows and scaling for every contender. Raises InputError if there are none."""
+        config = dataclasses.replace(self.config, data=dataclasses.replace(self.config.data, data_dir=data_dir))
+        dataset = load_dataset(config.data)
+        if self.examples is not None:
+            dataset = take_first_examples(dataset, self.examples)
+        config = resolve_config(config, dataset)
+        assert config.split.split == "tutorial"  # every seed trains on the same rows: peers need one copy
+        assert config.data.scaler is not None
+        split = make_split(dataset, config.split, seeds=1)
+        scaler = fit_scalers(config.data.scaler, dataset, split.train)
+        shift, scale = (np.asarray(leaf)[0] for leaf in (scaler.shift, scaler.scale))
+        return TrainingJob(config=config, dataset=dataset, rows=split.train[0], shift=shift, scale=scale)
 
 
-# Strided 3x3 convolutions to 16 and 32 channels, a code of 32, transposed 4x4 convolutions back; cross-entropy, Adam.
-CONV_CONFIG = dataclasses.replace(
-    get_recipe("conv", "mnist"),
-    split=SplitConfig(split="tutorial"),
-    model=ModelConfig(channels=(16, 32), latent_dim=32),
-    train=TrainConfig(batch_size=128),
-)
+class PathWorkload(NamedTuple):
+    """Data, what is fitted on them, and for how many seeds."""
 
-K_SPARSE_CONFIG = get_recipe("k-sparse", "mnist")
-TUTORIAL_SPLIT = SplitConfig(split="tutorial")  # every seed trains on the same rows
+    data: DataConfig
+    n_components: int | None = None  # leading principal components to fit on; None: the inputs
+    seed_counts: tuple[int, ...] = ()  # numbers of seeds, each with its own rows, that are timed in addition
+    units: int = 1  # paths in one repetition
+    kind: str = "path"
 
-# If an epoch would take a contender minutes, it trains on the first examples only; its steps are the same.
-TRAINING_WORKLOADS: dict[str, TrainingWorkload] = {
-    "deep": TrainingWorkload(get_recipe("tutorial-deep")),
-    "single": TrainingWorkload(get_recipe("tutorial-single")),
-    "dense64": TrainingWorkload(get_recipe("tutorial-dense64"), examples=15_360),
-    "tabular": TrainingWorkload(get_recipe("tutorial-tabular"), epochs=10),
-    "conv": TrainingWorkload(CONV_CONFIG, examples=12_800),
-    "vae": TrainingWorkload(dataclasses.replace(get_recipe("vae", "mnist"), split=TUTORIAL_SPLIT), examples=15_360),
-    "k-sparse-1000": TrainingWorkload(
-        dataclasses.replace(
-            K_SPARSE_CONFIG, split=TUTORIAL_SPLIT, model=dataclasses.replace(K_SPARSE_CONFIG.model, sparse_dim=1000)
-        ),
-        examples=15_360,
-    ),
-}
+    def prepare(self, data_dir: Path | None) -> PathJob:
+        """Loads the data and standardizes the features. Raises InputError if there are none."""
+        dataset = load_dataset(dataclasses.replace(self.data, data_dir=data_dir))
+        rows = make_split(dataset, TUTORIAL_SPLIT, seeds=1).train[0]
+        inputs = dataset.inputs.reshape(len(dataset.inputs), -1)[rows]
+        features = inputs if self.n_components is None else principal_components(inputs, self.n_components)
+        return PathJob(
+            name=dataset.name,
+            sha256=dataset.sha256,
+            features=standardize(features),
+            labels=dataset.labels[rows],
+            strengths=np.asarray(L2_GRID),
+            tolerance=PATH_TOLERANCE,
+        )
+
+
+class CommandWorkload(NamedTuple):
+    """A script of this project with its flags; `--data-dir` and `--out` are added."""
+
+    words: tuple[str, ...]
+    repeats: int | None = None  # maximum number of repetitions, for a long command
+    units: int = 1  # runs in one repetition
+    kind: str = "command"
+
+    def prepare(self, data_dir: Path | None) -> tuple[str, ...]:
+        """Returns the command with the folder of its data."""
+        return self.words if data_dir is None else (*self.words, "--data-dir", str(data_dir.absolute()))
+
+
+Workload = TrainingWorkload | PathWorkload | CommandWorkload
 
 
 def take_first_examples(dataset: Dataset, examples: int) -> Dataset:
@@ -61,20 +96,40 @@ def take_first_examples(dataset: Dataset, examples: int) -> Dataset:
     return dataclasses.replace(dataset, inputs=dataset.inputs[kept], labels=dataset.labels[kept], test_rows=test_rows)
 
 
-def prepare_training_job(workload: TrainingWorkload, data_dir: Path | None) -> TrainingJob:
-    """Loads a workload's data, and fixes rows and scaling for every contender.
+def principal_components(inputs: Shaped[np.ndarray, "n d"], count: int) -> Float[np.ndarray, "n count"]:
+    """Returns the coordinates along the directions of largest variance, largest first, in float64."""
+    return PCA(count, svd_solver="covariance_eigh").fit_transform(inputs.astype(np.float64))
 
-    Raises:
-        InputError: there are no data.
-    """
-    config = dataclasses.replace(workload.config, data=dataclasses.replace(workload.config.data, data_dir=data_dir))
-    dataset = load_dataset(config.data)
-    if workload.examples is not None:
-        dataset = take_first_examples(dataset, workload.examples)
-    config = resolve_config(config, dataset)
-    assert config.split.split == "tutorial"  # every seed trains on the same rows: peers need one copy
-    assert config.data.scaler is not None
-    split = make_split(dataset, config.split, seeds=1)
-    scaler = fit_scalers(config.data.scaler, dataset, split.train)
-    shift, scale = (np.asarray(leaf)[0] for leaf in scaler)
-    return TrainingJob(config=config, dataset=dataset, rows=split.train[0], shift=shift, scale=scale)
+
+def standardize(inputs: Shaped[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
+    """Returns features of mean 0 and standard deviation 1; a constant feature becomes 0."""
+    return np.ascontiguousarray(StandardScaler().fit_transform(inputs.astype(np.float64)), dtype=np.float32)
+
+
+def _recipe(method: str, **fields: object) -> PretrainConfig:
+    return dataclasses.replace(get_recipe(method, "mnist"), split=TUTORIAL_SPLIT, **fields)
+
+
+DEEP = get_recipe("tutorial-deep")
+# Strided 3x3 convolutions to 16 and 32 channels, a code of 32, transposed 4x4 convolutions back; cross-entropy, Adam.
+CONV = _recipe("conv", model=ModelConfig(channels=(16, 32), latent_dim=32), train=TrainConfig(batch_size=128))
+K_SPARSE = _recipe("k-sparse", model=dataclasses.replace(get_recipe("k-sparse", "mnist").model, sparse_dim=1000))
+COMPARE = "scripts/compare.py"
+# If an epoch would take a contender minutes, it trains on the first examples only; its steps are the same.
+WORKLOADS: dict[str, Workload] = {
+    "deep": TrainingWorkload(DEEP),
+    "single": TrainingWorkload(get_recipe("tutorial-single")),
+    "dense64": TrainingWorkload(get_recipe("tutorial-dense64"), examples=15_360),
+    "tabular": TrainingWorkload(get_recipe("tutorial-tabular"), units=10),
+    "conv": TrainingWorkload(CONV, examples=12_800),
+    "vae": TrainingWorkload(_recipe("vae"), examples=15_360),
+    "k-sparse-1000": TrainingWorkload(K_SPARSE, examples=15_360),
+    "probe-path": PathWorkload(DataConfig(dataset="mnist")),
+    "probe-path-64": PathWorkload(DataConfig(dataset="mnist"), n_components=64, seed_counts=(1, 4, 10)),
+    "encode": TrainingWorkload(DEEP, units=4, kind="encoding"),
+    "cold-start": CommandWorkload((COMPARE, "--dataset", "digits", "--seeds", "10"), repeats=2),
+    # One epoch is enough: the peak memory does not grow with the epochs.
+    "memory-mnist": CommandWorkload((COMPARE, "--dataset", "mnist", "--seeds", "10", "--epochs", "1"), repeats=1),
+}
+OPT_IN_WORKLOADS = ("memory-mnist",)  # timed only if named
+DEFAULT_WORKLOADS = tuple(name for name in WORKLOADS if name not in OPT_IN_WORKLOADS)

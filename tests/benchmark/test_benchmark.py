@@ -1,12 +1,8 @@
-"""Names, results and arithmetic of the benchmark; never how fast anything is."""
+"""Names, results, tables and arithmetic of the benchmark; never how fast anything is."""
 
 import dataclasses
-import importlib.util
 import io
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,102 +11,143 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from benchmark import run as benchmark_run
-from benchmark.command import CommandWorkload
-from benchmark.contenders import Contender
-from benchmark.entries import summarize
-from benchmark.flops import flops_per_example, layer_multiplications
-from benchmark.interleaved import TimingBudget
-from benchmark.peers import PEERS, Peer, check_peers
-from benchmark.run import WORKLOAD_TYPES, BenchmarkPlan, run_benchmark
-from benchmark.workloads import TRAINING_WORKLOADS, TrainingWorkload, prepare_training_job
+from benchmark.architecture import flops_per_example, make_architecture
+from benchmark.curves import CURVES, Curve, CurvePoint, contenders_at_point, curve_lines
+from benchmark.measure import KINDS
+from benchmark.path_job import PathJob
+from benchmark.peers import PEERS, PEERS_INSTALL_COMMAND, check_peers, keras_contenders, peer_contenders
+from benchmark.plots import curves_figure, ratios_figure, relative_times
+from benchmark.report import LAYOUTS, curve_table, render_markdown, summary_table
+from benchmark.run import BenchmarkPlan, run_benchmark
+from benchmark.timing import Contender, TimedTask, TimingBudget, start_processes, summarize
+from benchmark.training_job import TrainingJob
+from benchmark.workloads import (
+    DEFAULT_WORKLOADS,
+    WORKLOADS,
+    CommandWorkload,
+    PathWorkload,
+    TrainingWorkload,
+    take_first_examples,
+)
 from rich.console import Console
 
-from aejax.autoencoders.registry import KINDS
+from aejax.autoencoders.registry import KINDS as AUTOENCODERS
 from aejax.autoencoders.spec import ProblemSpec
 from aejax.config import DataConfig, ModelConfig, ObjectiveConfig, PretrainConfig
 from aejax.data.batching import Batch
+from aejax.data.registry import load_dataset
 from aejax.errors import InputError, require
+from aejax.probe.regularization_path import L2_GRID
 from aejax.recipes import get_recipe
 from aejax.storage.atomic_io import read_json, to_jsonable
 
-needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
-BUDGET = TimingBudget(seeds=2, epochs=1, repeats=1, cores=2)
+BUDGET = TimingBudget(seeds=2, epochs=1, repeats=2, cores=2)
 TABULAR = get_recipe("tutorial-tabular")
+TABULAR = dataclasses.replace(TABULAR, data=dataclasses.replace(TABULAR.data, tabular_samples=300))
 DIGITS = DataConfig(dataset="digits")
+SMALL_TABLE = DataConfig(dataset="tabular", tabular_samples=300, tabular_features=12, tabular_redundant=2)
 TINY = {
-    "tiny": dataclasses.replace(TABULAR, data=dataclasses.replace(TABULAR.data, tabular_samples=300)),
-    "digits": dataclasses.replace(get_recipe("tutorial-deep"), data=DIGITS),
-    "conv": dataclasses.replace(
-        TRAINING_WORKLOADS["conv"].config, data=DIGITS, model=ModelConfig(channels=(4, 6, 8, 8), latent_dim=5)
-    ),
+    "tabular": TrainingWorkload(TABULAR),
+    "dense": TrainingWorkload(dataclasses.replace(get_recipe("tutorial-dense64"), data=DIGITS)),
+    "encode": TrainingWorkload(dataclasses.replace(get_recipe("tutorial-deep"), data=DIGITS), units=2, kind="encoding"),
+    "path": PathWorkload(SMALL_TABLE, seed_counts=(1, 3)),
+    "quick": CommandWorkload(("scripts/compare.py", "--dataset", "wine", "--methods", "raw", "--seeds", "1"), 1),
+    "bad": CommandWorkload(("scripts/compare.py", "--dataset", "wyne")),
 }
-WORKLOADS = {name: TrainingWorkload(config, 1) for name, config in TINY.items()}
+CURVE = Curve("seeds trained at once", (1, 3), lambda n: CurvePoint(n, TINY["tabular"], n))
 
 
-def run(folder: Path, *names: str, peers: tuple[str, ...] = (), budget: TimingBudget = BUDGET) -> dict[str, Any]:
-    return run_benchmark(BenchmarkPlan(names, budget, peers), folder, Console(file=io.StringIO()))
+@pytest.fixture(scope="module")
+def job() -> TrainingJob:
+    return TINY["tabular"].prepare(None)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark_run, "WORKLOADS", TINY)
+    monkeypatch.setitem(CURVES, "seeds", CURVE)
+
+
+def run(folder: Path, *names: str, budget: TimingBudget = BUDGET, **fields: Any) -> dict[str, Any]:
+    return run_benchmark(BenchmarkPlan(names, budget, **fields), folder, Console(file=io.StringIO()))
 
 
 @pytest.mark.slow
-@needs_torch
-def test_results_have_the_schema_and_equal_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def one_thread(job: Any, seeds: int, cores: int) -> list[Contender]:  # threads on busy cores may take a minute
-        return [Contender("torch", "torch", "torch", (tuple(range(seeds)),), 1)]
-
-    monkeypatch.setitem(PEERS, "torch", PEERS["torch"]._replace(contenders={"training": one_thread}))
-    monkeypatch.setattr(benchmark_run, "WORKLOADS", WORKLOADS)
-    results = run(tmp_path, "tiny", peers=("torch",))
+@pytest.mark.usefixtures("tiny")
+def test_every_kind_of_workload_is_timed_written_and_shown(tmp_path: Path) -> None:
+    results = run(tmp_path, "dense", "encode", "path", "quick", peers=["sklearn"], curves=["seeds"])
     assert read_json(tmp_path / "results.json") == to_jsonable(results)
     assert (results["schema"], results["kind"]) == (1, "benchmark")
     assert {"machine", "command", "versions", "seconds"} <= results["environment"].keys()
-    (workload,) = results["workloads"]
-    contenders = workload["contenders"]
-    assert [one["library"] for one in contenders] == ["aejax", "aejax", "torch"]
-    assert {one["steps_per_epoch"] for one in contenders} == {workload["steps_per_epoch"]} == {13}
-    for one in contenders:
-        assert len(one["train_loss"]["per_seed"]) == one["seeds"]
-        assert one["peak_memory_bytes"] > 50e6
-    assert len(workload["ratios"]) == 2
-    assert all(one["name"] in (tmp_path / "table.md").read_text() for one in contenders)
+    training, encoding, path, command = results["workloads"]
+    for workload in results["workloads"]:
+        assert workload["environment"]["backend"] == "cpu"
+        assert all(50e6 < one["peak_memory_bytes"] < 5e9 for one in workload["contenders"])
+
+    libraries = [one["library"] for one in training["contenders"]]
+    assert libraries == ["aejax", "aejax", "sklearn", "sklearn"]
+    assert {one["steps_per_epoch"] for one in training["contenders"]} == {training["steps_per_epoch"]}
+    assert all(len(one["train_loss"]["per_seed"]) == one["seeds"] for one in training["contenders"])
+    assert len(training["ratios"]) == 4
+
+    assert [one["seeds"] for one in encoding["contenders"]] == [2, 1]
+    assert all(one["codes"] == [encoding["dataset"]["n_train"], 16] for one in encoding["contenders"])
+
+    by_name = {one["name"]: one for one in path["contenders"]}
+    assert path["strengths"] == list(L2_GRID)
+    assert [one["fits"] for one in path["contenders"]] == [12, 12, 36, 1, 1, 1]
+    aejax = [one for one in path["contenders"] if one["library"] == "aejax"]
+    assert all(one["certified"] and one["compile_seconds"]["path"] > 0 for one in aejax)
+    assert [(ratio["contender"], ratio["peer"]) for ratio in path["ratios"]] == [
+        ("aejax, path", "sklearn, float32"),
+        ("aejax, path", "sklearn, float64"),
+        ("aejax, path", "sklearn, float32, max_iter 100"),
+        ("aejax, path, 3 seeds", "aejax, path, 1 seed"),
+    ]
+    ours, theirs = (by_name[name]["at_peers_strength"] for name in ("aejax, path", "sklearn, float64"))
+    assert ours["l2"] == theirs["l2"] == path["peers_strength"]
+    assert ours["objective"] == pytest.approx(theirs["objective"], rel=1e-3)
+
+    assert [len(one["seconds"]["each"]) for one in command["contenders"]] == [1]
+    points = results["curves"][0]["points"]
+    assert [one["seeds"] for point in points for one in point["contenders"]] == [1, 3]
+
+    table = (tmp_path / "table.md").read_text()
+    assert table == render_markdown(results)
+    assert all(f"| {one['name']} |" in table for entry in results["workloads"] for one in entry["contenders"])
+    assert "### Time against seeds trained at once" in table
+    assert all((tmp_path / name).stat().st_size > 5000 for name in ("curves.png", "ratios.png"))
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
+def test_a_failing_command_is_named_with_its_last_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"python scripts/compare\.py --dataset wyne failed: status 2: err"):
+        run(tmp_path, "bad")
+
+
+@pytest.mark.usefixtures("tiny")
 def test_results_are_written_before_a_later_workload_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    good, bad = CommandWorkload(("scripts/verify.py", "--help")), CommandWorkload(("scripts/absent.py",))
     environment = dict.fromkeys(("python", "jax", "flax", "optax", "machine"), "any") | {"backend": "cpu"}
     resources = {"peak_memory_bytes": 1, "cores_used_by_others": [0.0], "compile_seconds": None}
     contender = {"name": "good", "library": "command", "seconds": summarize([1.0]), **resources}
 
-    def measure(name: str, workload: CommandWorkload, *_: Any) -> dict[str, Any]:
-        require(workload is good, "it failed")
+    def measure(name: str, *_: Any) -> dict[str, Any]:
+        require(name == "quick", "it failed")
         return {"name": name, "kind": "command", "environment": environment, "contenders": [contender], "ratios": []}
 
-    monkeypatch.setitem(WORKLOAD_TYPES, CommandWorkload, WORKLOAD_TYPES[CommandWorkload]._replace(measure=measure))
-    monkeypatch.setattr(benchmark_run, "WORKLOADS", {"good": good, "bad": bad})
+    monkeypatch.setattr(benchmark_run, "measure", measure)
     with pytest.raises(InputError, match="it failed"):
-        run(tmp_path, "good", "bad")
-    assert [entry["name"] for entry in read_json(tmp_path / "results.json")["workloads"]] == ["good"]
+        run(tmp_path, "quick", "bad")
+    assert [entry["name"] for entry in read_json(tmp_path / "results.json")["workloads"]] == ["quick"]
     assert "good" in (tmp_path / "table.md").read_text()
-
-
-@pytest.mark.slow
-@needs_torch
-@pytest.mark.parametrize("name", TINY)
-def test_torch_learns_like_aejax(name: str) -> None:
-    """The same model, data, loss, optimizer and initial distribution give equal losses but for randomness."""
-    from benchmark import aejax_runner, torch_runner
-
-    job, seeds = prepare_training_job(WORKLOADS[name], None), range(4)
-    ours = np.array(aejax_runner.make_training_runner(job, seeds, 1).run(10)["loss"])
-    theirs = np.array(torch_runner.make_training_runner(job, seeds, 1).run(10)["loss"])
-    error = np.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / len(seeds))
-    assert abs(ours.mean() - theirs.mean()) < 5 * error + 0.01 * ours.mean()
 
 
 @pytest.mark.parametrize(("method", "shape"), [("undercomplete", (64,)), ("conv", (13, 10, 3))], ids=str)
 def test_flops_are_those_that_xla_counts(method: str, shape: tuple[int, ...]) -> None:
     model = ModelConfig(hidden=(32,), channels=(24, 32), latent_dim=8, output="linear")
     problem = ProblemSpec(model, ObjectiveConfig(reconstruction="mse"), shape, 2, is_bounded=False)
-    autoencoder = KINDS[method](problem)
+    autoencoder = AUTOENCODERS[method](problem)
     variables = autoencoder.model.init(jax.random.key(0))
     batch = Batch(jnp.ones((16, math.prod(shape))), jnp.zeros(16, int))
 
@@ -118,7 +155,7 @@ def test_flops_are_those_that_xla_counts(method: str, shape: tuple[int, ...]) ->
         return autoencoder.objective.loss({**variables, "params": params}, batch, jax.random.key(1))[0]
 
     counted = jax.jit(jax.grad(loss)).lower(variables["params"]).compile().cost_analysis()["flops"] / 16
-    flops = flops_per_example(layer_multiplications(PretrainConfig(method=method, model=model), shape))
+    flops = flops_per_example(make_architecture(PretrainConfig(method=method, model=model), shape).multiplications)
     assert flops <= counted < 1.1 * flops
 
 
@@ -132,23 +169,129 @@ def test_flops_are_those_that_xla_counts(method: str, shape: tuple[int, ...]) ->
     ],
 )
 def test_multiplications_are_those_of_the_widths(name: str, products: list[int]) -> None:
-    assert layer_multiplications(TRAINING_WORKLOADS[name].config, (28, 28, 1)) == products
+    assert make_architecture(WORKLOADS[name].config, (28, 28, 1)).multiplications == products
     assert flops_per_example(products) == 6 * sum(products) - 2 * products[0]
 
 
-def test_unknown_names_and_numbers_below_one_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_names_missing_peers_and_numbers_below_one_are_rejected(tmp_path: Path, monkeypatch: Any) -> None:
     with pytest.raises(InputError, match="--workload deap: no such workload; did you mean deep"):
         run(tmp_path, "deap")
     with pytest.raises(InputError, match="--repeats 0: expected at least 1"):
         run(tmp_path, "deep", budget=BUDGET._replace(repeats=0))
     with pytest.raises(InputError, match="--peers tensorflow: no such peer; there are torch"):
         check_peers(["tensorflow"])
-    monkeypatch.setitem(PEERS, "absent", Peer("no_such_package", "absent", "pip install absent"))
-    with pytest.raises(InputError, match="--peers absent: is not installed; pip install absent"):
+    monkeypatch.setitem(PEERS, "absent", PEERS["sklearn"])
+    with pytest.raises(InputError, match=r"--peers absent: is not installed; pip install -e \., or leave it out"):
         check_peers(["absent"])
 
 
-def test_a_worker_imports_no_jax_by_itself() -> None:
-    code = "import sys, benchmark.worker; sys.exit('jax' in sys.modules)"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "scripts")}
-    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("peer", "workload"), [("torch", "path"), ("sklearn", "tabular")])
+def test_a_peer_that_takes_no_part_is_rejected(peer: str, workload: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(benchmark_run, "check_peers", lambda peers: [])
+    with pytest.raises(InputError, match=f"--peers {peer}: takes no part in these workloads"):
+        run(tmp_path, workload, peers=[peer])
+
+
+def test_the_process_of_a_peer_gets_its_job_and_environment_but_no_jax() -> None:
+    job = PathJob(
+        name="two blobs",
+        sha256="",
+        features=np.eye(4, 2, dtype=np.float32),
+        labels=np.array([0, 1, 0, 1], np.int32),
+        strengths=np.ones(1),
+        tolerance=1e-4,
+    )
+    contender = Contender("sklearn", "sklearn", ((0,),), 1, env_vars=(("AEJAX_BENCHMARK_TEST", "set"),))
+    with start_processes(TimedTask(contender, "path", job)) as (process,):
+        assert not process.submit(eval, "'jax' in __import__('sys').modules").result()
+        assert process.submit(eval, "__import__('os').environ['AEJAX_BENCHMARK_TEST']").result() == "set"
+
+
+def timed(name: str, library: str, *seconds: float, seeds: int = 2) -> dict[str, Any]:
+    key = {"seconds_per_epoch_and_seed": summarize(seconds)}
+    return {"name": name, "library": library, "seeds": seeds, "share_of_product": 0.5, **key}
+
+
+def test_a_curve_shows_the_fastest_setting_at_each_point() -> None:
+    ours = timed("ours", "aejax", 1.0, 1.1)
+    points = [
+        {"x": x, "examples": 10, "contenders": [ours, timed("a", "torch", a), timed("b", "torch", b)]}
+        for x, a, b in ((1, 2.0, 3.0), (2, 5.0, 4.0))
+    ]
+    points.append({"x": 4, "examples": 10, "contenders": [ours]})
+    curve = {"name": "seeds", "label": "seeds", "points": points}
+    aejax, torch = curve_lines(curve)
+    assert (list(aejax.fastest), list(torch.fastest)) == ([1, 2, 4], [1, 2])
+    assert [one["name"] for one in torch.fastest.values()] == ["a", "b"]
+    rows = curve_table(curve).splitlines()
+    assert [row.split("|")[-2].strip() for row in rows[-3:]] == ["a", "b", ""]
+    figure = curves_figure([curve, curve, curve])
+    assert [len(axes.lines) for axes in figure.axes] == [3, 3, 3, 0]  # two lines, and one for further seeds
+
+
+def test_the_summary_compares_several_seeds_with_each_peers_fastest_setting() -> None:
+    """The ratios are taken repetition by repetition."""
+    ours = [timed("aejax, 1 seed", "aejax", 2.0, 2.0, 2.0, seeds=1), timed("aejax, 4 seeds", "aejax", 1, 2, 1, seeds=4)]
+    peers = [timed("torch, slow", "torch", 99, 99, 99), timed("torch, fast", "torch", 3.0, 8.0, 2.0)]
+    row = summary_table([{"name": "deep", "contenders": [*ours, *peers]}]).splitlines()[-1]
+    assert row == "| deep | 1 | 3.00 (2.00 to 4.00) times as long |  | 50% |"
+    assert summary_table([{"name": "deep", "contenders": ours}]) == ""
+    assert summary_table([{"name": "deep", "contenders": [ours[0], *peers]}]) == ""
+
+
+def test_ratios_are_relative_to_the_first_contender() -> None:
+    contenders = [timed("aejax, 4 seeds", "aejax", 2.0), timed("torch, 2 threads", "torch", 5.0)]
+    workload = {"name": "deep", "contenders": contenders}
+    assert relative_times(workload) == {"torch, 2 threads": pytest.approx(2.5)}
+    assert len(ratios_figure({"workloads": [workload]}).axes[0].lines) == 2  # the marker, and the line at 1
+    assert not relative_times({"kind": "command", "contenders": []})
+
+
+def test_the_curves_cover_their_ranges() -> None:
+    ends = {name: (curve.points[0].x, curve.points[-1].x) for name, curve in CURVES.items()}
+    assert ends == {"seeds": (1, 256), "batch": (16, 4096), "width": (0.25, 4.0), "examples": (1000, 60000)}
+    wide = CURVES["width"].points[-1].workload.config.model
+    assert (wide.hidden, wide.decoder_hidden, wide.latent_dim) == ((512, 256, 128), (256, 512), 16)
+
+
+def test_torch_is_on_curves_for_at_most_as_many_seeds_as_cores(job: TrainingJob) -> None:
+    points = [CurvePoint(n, TINY["tabular"], n) for n in (2, 4)]
+    libraries = [{one.library for one in contenders_at_point(point, job, ["torch"], BUDGET)} for point in points]
+    assert libraries == [{"aejax", "torch"}, {"aejax"}]
+
+
+def test_every_workload_has_a_kind_and_the_long_one_is_not_timed_by_default() -> None:
+    assert {workload.kind for workload in WORKLOADS.values()} == set(KINDS) == set(LAYOUTS)
+    assert set(WORKLOADS) - set(DEFAULT_WORKLOADS) == {"memory-mnist"}
+
+
+def test_the_first_examples_leave_out_the_test_rows() -> None:
+    dataset = dataclasses.replace(load_dataset(TABULAR.data), test_rows=np.array([0, 5, 7]))
+    few = take_first_examples(dataset, 4)
+    assert (few.inputs[:4] == dataset.inputs[[1, 2, 3, 4]]).all()
+    assert (few.inputs[few.test_rows] == dataset.inputs[[0, 5, 7]]).all()
+
+
+def test_keras_without_tensorflow_runs_on_jax_alone_and_a_line_reports_it(job: TrainingJob, monkeypatch: Any) -> None:
+    installed = {"keras", "jax"}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in installed else None)
+
+    def backends() -> set[str]:
+        return {dict(one.env_vars)["KERAS_BACKEND"] for one in keras_contenders(job, 4, 2)}
+
+    (line,) = check_peers(["keras"])
+    assert "TensorFlow is not installed, so Keras runs on JAX alone" in line
+    assert PEERS_INSTALL_COMMAND in line
+    assert backends() == {"jax"}
+    installed.add("tensorflow")
+    assert not check_peers(["keras"])
+    assert backends() == {"jax", "tensorflow"}
+
+
+def test_a_process_per_core_has_one_seed_and_one_thread(job: TrainingJob) -> None:
+    contenders = {one.name: one for one in peer_contenders(["torch"], "training", job, 4, 2)}
+    assert contenders["torch, 2 x 1 thread"].seeds_per_process == ((0,), (1,))
+    assert contenders["torch, 2 threads"].seeds_per_process == ((0, 1),)
+    assert [one.threads for one in contenders.values()] == [2, 2, 1, 2, 1]
+    assert len({one.options for one in contenders.values()}) == 2  # eager and compiled

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 from benchmark.training_job import TrainingJob
-from benchmark.workloads import TUTORIAL_SPLIT, TrainingWorkload, prepare_training_job
+from benchmark.workloads import TUTORIAL_SPLIT, TrainingWorkload
 
 from aejax.autoencoders.registry import KINDS
 from aejax.config import DataConfig, ModelConfig, PretrainConfig
@@ -21,6 +21,7 @@ from aejax.experiments.experiment import problem_spec_for
 from aejax.recipes import get_recipe
 from aejax.train.optimizers import make_optimizer
 
+Path = tuple[str, ...]
 DIGITS = DataConfig(dataset="digits")
 CONFIGS: dict[str, PretrainConfig] = {
     "deep": dataclasses.replace(get_recipe("tutorial-deep"), data=DIGITS),
@@ -38,15 +39,14 @@ CONFIGS: dict[str, PretrainConfig] = {
     ),
 }
 BATCH = 32
-Path = tuple[str, ...]
+
+
+def needs(library: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(importlib.util.find_spec(library) is None, reason=f"{library} is not installed")
 
 
 def make_job(name: str) -> TrainingJob:
-    return prepare_training_job(TrainingWorkload(CONFIGS[name]), None)
-
-
-def first_batch(job: TrainingJob) -> np.ndarray:
-    return job.scaled_inputs()[:BATCH]
+    return TrainingWorkload(CONFIGS[name]).prepare(None)
 
 
 def sort_parameters(params: Any) -> list[tuple[Path, np.ndarray]]:
@@ -99,13 +99,12 @@ def as_keras(path: Path, value: np.ndarray) -> np.ndarray:
     return np.swapaxes(value, 2, 3) if "Transposed" in path[-2] and value.ndim == 4 else value
 
 
+@needs("keras")
 @pytest.mark.parametrize("name", CONFIGS)
 def test_keras_has_the_same_losses(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if importlib.util.find_spec("keras") is None:
-        pytest.skip("keras is not installed")
     monkeypatch.setitem(os.environ, "KERAS_BACKEND", "jax")
     job = make_job(name)
-    inputs = first_batch(job)
+    inputs = job.scaled_inputs()[:BATCH]
     params, ours = our_losses(job, inputs)
     # Keras does not pass the strict settings of these tests.
     with warnings.catch_warnings(), jax.legacy_prng_key("allow"), jax.numpy_rank_promotion("allow"):
@@ -126,15 +125,14 @@ def as_torch(path: Path, value: np.ndarray) -> np.ndarray:
     return value.T if path[-1] == "kernel" else value
 
 
+@needs("torch")
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name != "conv"])  # PyTorch pads on the other side
 def test_torch_has_the_same_losses(name: str) -> None:
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("torch is not installed")
     import torch
     from benchmark import torch_runner
 
     job = make_job(name)
-    inputs = first_batch(job)
+    inputs = job.scaled_inputs()[:BATCH]
     params, ours = our_losses(job, inputs)
     learner = torch_runner.make_seed_model(job, 0, torch.device("cpu"))
     parameters = list(learner.model.parameters())
@@ -150,6 +148,20 @@ def test_torch_has_the_same_losses(name: str) -> None:
         learner.step()
         theirs.append(float(loss.detach()))
     assert_losses_agree(name, theirs, ours)
+
+
+@pytest.mark.slow
+@needs("torch")
+@pytest.mark.parametrize("name", ["deep", "tabular", "conv"])
+def test_torch_learns_like_aejax(name: str) -> None:
+    """The same model, data, loss, optimizer and initial distribution give equal losses but for randomness."""
+    from benchmark import aejax_runner, torch_runner
+
+    job, seeds = make_job(name), range(4)
+    ours = np.array(aejax_runner.make_training_runner(job, seeds, 1).run(10)["loss"])
+    theirs = np.array(torch_runner.make_training_runner(job, seeds, 1).run(10)["loss"])
+    error = np.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / len(seeds))
+    assert abs(ours.mean() - theirs.mean()) < 5 * error + 0.01 * ours.mean()
 
 
 def mean_squared_error(model: Any, inputs: np.ndarray) -> float:
@@ -171,8 +183,8 @@ def test_the_loss_of_sklearn_is_the_mean_squared_error() -> None:
 
 @pytest.mark.parametrize(("name", "takes_part"), [("dense64", True), *((n, False) for n in CONFIGS if n != "dense64")])
 def test_sklearn_takes_part_in_comparable_workloads(name: str, takes_part: bool) -> None:
-    from benchmark.peers import PEERS
+    from benchmark.peers import peer_contenders
 
-    contenders = PEERS["sklearn"].contenders_for("training", make_job(name), 4, 2)
+    contenders = peer_contenders(["sklearn"], "training", make_job(name), 4, 2)
     assert bool(contenders) == takes_part
     assert all("outputs are linear" in one.note for one in contenders)
