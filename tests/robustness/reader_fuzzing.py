@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
@@ -122,10 +122,17 @@ def fuzz_reader(name: str, reader: Reader, folder: Path, max_examples: int, seed
     originals = {sample.path: sample.wrap(sample.content) for sample in samples}
     for path, content in originals.items():
         (folder / path).write_bytes(content)
-    before, counts, seconds = _list_files(folder), collections.Counter[str](), [0.0]
+    before, counts, seconds, faults = _list_files(folder), collections.Counter[str](), [0.0], list[str]()
 
     @hypothesis.seed(seed)
-    @_settings(max_examples)
+    @hypothesis.settings(
+        max_examples=max_examples,
+        deadline=READ_TIMEOUT,
+        database=None,
+        report_multiple_bugs=False,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
     @hypothesis.given(damaged_files(samples))
     def check(damaged: DamagedFile) -> None:
         path, began = folder / damaged.path, time.perf_counter()
@@ -139,38 +146,20 @@ def fuzz_reader(name: str, reader: Reader, folder: Path, max_examples: int, seed
             path.write_bytes(originals[damaged.path])
         seconds.append(time.perf_counter() - began)
 
-    fault = _run_check(check)
-    after = _list_files(folder)
+    try:
+        check()
+    except Exception as error:  # any error of a reader is a fault; its notes have the shrunk input
+        faults = [" ".join(f"{type(error).__name__}: {error} {' '.join(getattr(error, '__notes__', ()))}".split())]
     return FuzzResult(
         reader=name,
         inputs=counts["inputs"],
         accepted=counts["accepted"],
         refused=counts["refused"],
-        crashed=len(fault),
+        crashed=len(faults),
         slowest_seconds=max(seconds),
-        faults=fault,
-        strays=tuple(sorted(str(path) for path, _ in before ^ after)),
+        faults=tuple(faults),
+        strays=tuple(sorted(str(path) for path, _ in before ^ _list_files(folder))),
     )
-
-
-def _settings(max_examples: int) -> Any:
-    return hypothesis.settings(
-        max_examples=max_examples,
-        deadline=READ_TIMEOUT,
-        database=None,
-        report_multiple_bugs=False,
-        phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
-    )
-
-
-def _run_check(check: Callable[[], None]) -> tuple[str, ...]:
-    """Returns the fault that Hypothesis finds, in one line with its shrunk input."""
-    try:
-        check()
-    except Exception as error:  # any error of a reader is a fault
-        return (" ".join(f"{type(error).__name__}: {error} {' '.join(getattr(error, '__notes__', ()))}".split()),)
-    return ()
 
 
 def _list_files(folder: Path) -> set[tuple[Path, bytes | None]]:

@@ -6,7 +6,8 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,17 +27,12 @@ LABELS = np.arange(N_ROWS) % 2
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def identity(content: bytes) -> bytes:
-    """Returns the content without a container."""
-    return content
-
-
 class Sample(NamedTuple):
     """One valid file."""
 
     path: str  # relative to the reader's folder
     content: bytes  # to be damaged
-    wrap: Callable[[bytes], bytes] = identity  # puts damaged content into an intact container with valid checksums
+    wrap: Callable[[bytes], bytes] = bytes  # puts damaged content into an intact container with valid checksums
 
 
 def npz_samples(folder: Path) -> list[Sample]:
@@ -45,15 +41,13 @@ def npz_samples(folder: Path) -> list[Sample]:
     images = np.arange(N_ROWS * 6, dtype=np.uint8).reshape(N_ROWS, 2, 3)
     parts: Arrays = {"x_train": images, "y_train": LABELS, "x_test": images[:4], "y_test": LABELS[:4]}
     text: Arrays = {"x": table["x"].astype(np.float32), "y": np.array(["ant", "bee"] * (N_ROWS // 2))}
-    archives = [
-        npz_bytes({name: npy_bytes(array) for name, array in arrays.items()}) for arrays in (table, parts, text)
-    ]
+    archives = [{name: npy_bytes(array) for name, array in arrays.items()} for arrays in (table, parts, text)]
     members = [
-        Sample("set.npz", npy_bytes(array), functools.partial(_npz_with_member, arrays, name))
-        for arrays in (table, text)
-        for name, array in arrays.items()
+        Sample("set.npz", content, lambda npy, members=members, name=name: npz_bytes({**members, name: npy}))
+        for members in (archives[0], archives[2])
+        for name, content in members.items()
     ]
-    return [*(Sample("set.npz", content) for content in archives), *members]
+    return [*(Sample("set.npz", npz_bytes(archive)) for archive in archives), *members]
 
 
 def npy_bytes(array: np.ndarray) -> bytes:
@@ -70,10 +64,6 @@ def npz_bytes(members: dict[str, bytes]) -> bytes:
         for name, content in members.items():
             archive.writestr(name + NPY_SUFFIX, content)
     return stream.getvalue()
-
-
-def _npz_with_member(arrays: Arrays, name: str, npy: bytes) -> bytes:
-    return npz_bytes({other: npy if other == name else npy_bytes(array) for other, array in arrays.items()})
 
 
 def csv_samples(folder: Path) -> list[Sample]:
@@ -118,14 +108,9 @@ def idx_samples(folder: Path) -> list[Sample]:
         samples += [
             Sample(name, content),
             Sample(name, gzip.compress(content, mtime=0)),
-            Sample(name, content, gzip_bytes),
+            Sample(name, content, functools.partial(gzip.compress, compresslevel=1, mtime=0)),
         ]
     return samples
-
-
-def gzip_bytes(content: bytes) -> bytes:
-    """Returns compressed content without a time stamp."""
-    return gzip.compress(content, compresslevel=1, mtime=0)
 
 
 def image_samples(folder: Path) -> list[Sample]:
@@ -137,32 +122,26 @@ def image_samples(folder: Path) -> list[Sample]:
         path = folder / "ab"[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         grey.save(path)
-    encoded = [(grey, "PNG"), (colour, "PNG"), (colour.quantize(4), "PNG"), (grey, "JPEG"), (colour, "JPEG")]
     samples = []
-    for image, kind in encoded:
+    for image, kind in product((grey, colour, colour.quantize(4)), ("PNG", "JPEG")):
         stream = io.BytesIO()
-        image.save(stream, kind)
-        samples.append(Sample("a/0.png", stream.getvalue()))
-        samples += [Sample("a/0.png", stream.getvalue(), fix_png_checksums)] * (kind == "PNG")
+        if kind == "PNG" or image.mode != "P":
+            image.save(stream, kind)
+            wraps = [bytes, fix_png_checksums] if kind == "PNG" else [bytes]
+            samples += [Sample("a/0.png", stream.getvalue(), wrap) for wrap in wraps]
     return samples
 
 
 def fix_png_checksums(png: bytes) -> bytes:
     """Returns a damaged PNG with valid checksums, for the chunks whose lengths make sense."""
-    return (
-        PNG_SIGNATURE + b"".join(_fixed_png_chunks(png, len(PNG_SIGNATURE))) if png.startswith(PNG_SIGNATURE) else png
-    )
-
-
-def _fixed_png_chunks(png: bytes, start: int) -> Iterator[bytes]:
-    while start + 12 <= len(png):
-        (length,) = struct.unpack(">I", png[start : start + 4])
-        if start + 12 + length > len(png):
+    fixed, start = bytearray(png), len(PNG_SIGNATURE)
+    while png.startswith(PNG_SIGNATURE) and start + 12 <= len(png):
+        end = start + 12 + int.from_bytes(png[start : start + 4])
+        if end > len(png):
             break
-        body = png[start + 4 : start + 8 + length]
-        yield png[start : start + 4] + body + struct.pack(">I", zlib.crc32(body))
-        start += 12 + length
-    yield png[start:]
+        fixed[end - 4 : end] = zlib.crc32(png[start + 4 : end - 4]).to_bytes(4)
+        start = end
+    return bytes(fixed)
 
 
 def axis_samples(folder: Path) -> list[Sample]:

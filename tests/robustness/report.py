@@ -1,11 +1,42 @@
 """The table of disturbances: tried, survived, noticed, lost."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from aejax.report.tables import format_markdown_table
+from aejax.report.tables import Column, Table, format_markdown_table, to_markdown
 
 Row = dict[str, Any]
+
+
+def _count_column(heading: str, key: str) -> Column:
+    """Returns a column of counts; a dash where a scenario was not run."""
+    return Column(heading, lambda row: f"{row[key]:,}" if key in row else "—")
+
+
+OUTCOME_COLUMNS = (
+    Column("fault", lambda row: row["name"], align="left"),
+    Column("promise", lambda row: f"not run: {row['not_run']}" if "not_run" in row else row["promise"], align="left"),
+    *(_count_column(name, name) for name in ("tried", "survived", "noticed", "lost")),
+    Column("seconds", lambda row: f"{row['seconds']:.0f}" if "seconds" in row else "—"),
+)
+FUZZ_COLUMNS = (
+    Column("reader", lambda row: row["reader"], align="left"),
+    _count_column("inputs", "inputs"),
+    _count_column("read", "accepted"),
+    _count_column("refused", "refused"),
+    _count_column("crashed", "crashed"),
+    Column("slowest, s", lambda row: f"{row['slowest_seconds']:.2f}"),
+    Column("files touched", lambda row: str(len(row["strays"]))),
+)
+PROMISES = {  # by the beginning of the names of its rows in `faults.json`
+    "SIGKILL": "Resume is bit-exact: a training of any kind, killed (SIGKILL) at a random moment, ends with the "
+    "numbers, metrics and weights of one that was not",
+    "SIGTERM": "SIGTERM and SIGINT save and exit with 75, and the same command goes on",
+    "a file of": "Damage is noticed: a file of a checkpoint or of a published encoder that is flipped, cut, emptied, "
+    "grown or deleted is rejected by name",
+    "a bit of": "A damaged checkpoint is never taken, the one before it only with `--allow-fallback`",
+    "a disk": "A disk that fills up ends a run with one line; with space, the same command goes on",
+    "two": "Two processes never fill one folder",
+}
 
 
 def format_row(row: Row) -> str:
@@ -19,71 +50,32 @@ def format_row(row: Row) -> str:
 def broken_promises(results: Row) -> list[str]:
     """Returns every fault that was found."""
     faults = [fault for row in results["faults"] for fault in row.get("faults", ())]
-    return faults + [f"{result['reader']}: {fault}" for result in results["fuzzed"] for fault in _fuzz_faults(result)]
-
-
-def _fuzz_faults(result: Row) -> Sequence[str]:
-    return [*result["faults"], *(f"touched {stray}" for stray in result["strays"])]
+    for row in results["fuzzed"]:
+        faults += [f"{row['reader']}: {fault}" for fault in row["faults"]]
+        faults += [f"{row['reader']}: touched {stray}" for stray in row["strays"]]
+    return faults
 
 
 def render_markdown(results: Row) -> str:
     """Returns `faults.md`."""
-    environment = results["environment"]
-    rows = [_format_cells(row) for row in results["faults"]]
-    fuzzed = [
-        [
-            result["reader"],
-            *(f"{result[name]:,}" for name in ("inputs", "accepted", "refused", "crashed")),
-            f"{result['slowest_seconds']:.2f}",
-            f"{len(result['strays'])}",
-        ]
-        for result in results["fuzzed"]
-    ]
+    environment, broken = results["environment"], broken_promises(results)
     inputs = sum(result["inputs"] for result in results["fuzzed"])
-    broken = broken_promises(results)
-    return "\n".join(
-        [
-            "# Faults",
-            "",
-            f"`{environment['command']}`, {environment['machine']}, {environment['seconds']:.0f} s. "
-            f"Trainings of {len(results['undisturbed_seconds'])} kinds of autoencoder on digits, two seeds, a "
-            "checkpoint after each of about twenty calls; results, metrics and weights are compared bit for bit with "
-            "those of an uninterrupted run.",
-            "",
-            format_markdown_table(
-                ["fault", "promise", "tried", "survived", "noticed", "lost", "seconds"], "llrrrrr", rows
-            ),
-            "",
-            f"{inputs:,} damaged files for the readers; each must be read or rejected with one line, and no other file "
-            "may change:",
-            "",
-            format_markdown_table(
-                ["reader", "inputs", "read", "refused", "crashed", "slowest, s", "files touched"], "lrrrrrr", fuzzed
-            ),
-            "",
-            "Every promise was kept." if not broken else "Broken:\n\n" + "\n".join(f"- {fault}" for fault in broken),
-            "",
-        ]
-    )
+    verdict = "\n- ".join(["Broken:\n", *broken]) if broken else "Every promise was kept."
+    return f"""# Faults
 
+`{environment["command"]}`, {environment["machine"]}, {environment["seconds"]:.0f} s. \
+Trainings of {len(results["undisturbed_seconds"])} kinds of autoencoder on digits, two seeds, a \
+checkpoint after each of about twenty calls; results, metrics and weights are compared bit for bit with \
+those of an uninterrupted run.
 
-def _format_cells(row: Row) -> list[str]:
-    if "not_run" in row:
-        return [row["name"], f"not run: {row['not_run']}", "—", "—", "—", "—", "—"]
-    counts = [str(row[name]) for name in ("tried", "survived", "noticed", "lost")]
-    return [row["name"], row["promise"], *counts, f"{row['seconds']:.0f}"]
+{to_markdown(Table(OUTCOME_COLUMNS, results["faults"]))}
 
+{inputs:,} damaged files for the readers; each must be read or rejected with one line, and no other file may change:
 
-PROMISES = {  # by the beginning of the names of its rows in `faults.json`
-    "SIGKILL": "Resume is bit-exact: a training of any kind, killed (SIGKILL) at a random moment, ends with the "
-    "numbers, metrics and weights of one that was not",
-    "SIGTERM": "SIGTERM and SIGINT save and exit with 75, and the same command goes on",
-    "a file of": "Damage is noticed: a file of a checkpoint or of a published encoder that is flipped, cut, emptied, "
-    "grown or deleted is rejected by name",
-    "a bit of": "A damaged checkpoint is never taken, the one before it only with `--allow-fallback`",
-    "a disk": "A disk that fills up ends a run with one line; with space, the same command goes on",
-    "two": "Two processes never fill one folder",
-}
+{to_markdown(Table(FUZZ_COLUMNS, results["fuzzed"]))}
+
+{verdict}
+"""
 
 
 def promises_table(results: Row, save_overhead: Row) -> str:

@@ -4,24 +4,24 @@ import dataclasses
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import optax
 from rich.console import Console
 
-from aejax.config import CheckpointConfig, PretrainConfig, to_dict
+from aejax.config import CheckpointConfig, to_dict
 from aejax.data.registry import load_dataset
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.environment import describe_environment
-from aejax.experiments.experiment import Experiment, prepare_experiment
+from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.run_dir import open_run_dir
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.training import init_variables, train_method
-from aejax.methods import METHODS, Method
+from aejax.methods import METHODS
 from aejax.recipes import get_recipe
 from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
 from aejax.storage.run_identity import RunIdentity
@@ -36,81 +36,65 @@ def measure_save_overhead(seeds: int, data_dir: Path | None, out: Path) -> dict[
         InputError: MNIST is missing.
     """
     began = time.perf_counter()
-    job = _prepare_job(seeds, data_dir)
-    job.train(ResultCache())  # compiles
-    job.train_and_save()  # imports
-    without, saving = [], []
-    for _ in range(REPEATS):
-        without.append(job.train(ResultCache()))
-        seconds, size = job.train_and_save()
-        saving.append(seconds)
+    train, environment = _make_train_function(seeds, data_dir)
+    pairs, size = [], 0
+    for repeat in range(1 + REPEATS):  # the first compiles and imports
+        without, _ = train(saving=False)
+        saving, size = train(saving=True)
+        pairs += [{"without": without, "saving": saving}] if repeat else []
     results = to_jsonable(
         {
             "schema": 1,
             "kind": "saves",
-            "environment": {**describe_environment(job.experiment.plan), "seconds": time.perf_counter() - began},
+            "environment": {**environment, "seconds": time.perf_counter() - began},
             "recipe": RECIPE,
             "seeds": seeds,
             "epochs": EPOCHS,
-            "epoch_seconds": [{"without": one, "saving": other} for one, other in zip(without, saving, strict=True)],
-            "median": {"without": statistics.median(without), "saving": statistics.median(saving)},
-            "share": statistics.median(other / one - 1 for one, other in zip(without, saving, strict=True)),
+            "epoch_seconds": pairs,
+            "median": {name: statistics.median(pair[name] for pair in pairs) for name in ("without", "saving")},
+            "share": statistics.median(pair["saving"] / pair["without"] - 1 for pair in pairs),
             "checkpoint_bytes": size,
         }
     )
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "saves.json", results)
-    write_atomically(out / "saves.md", _render_markdown(results).encode())
+    write_atomically(out / "saves.md", render_markdown(results).encode())
     return results
 
 
-class _Job(NamedTuple):
-    """A training that is repeated."""
+def _make_train_function(seeds: int, data_dir: Path | None) -> tuple[Callable[..., tuple[float, int]], dict[str, Any]]:
+    """Returns a function that trains, with or without saves until the last is written, and the environment.
 
-    config: PretrainConfig  # resolved
-    experiment: Experiment
-    method: Method
-    optimizer: optax.GradientTransformation
-
-    def train(self, result_cache: ResultCache) -> float:
-        """Returns the seconds per epoch."""
-        experiment = dataclasses.replace(self.experiment, result_cache=result_cache)
-        began = time.perf_counter()
-        variables = init_variables(experiment, self.method)
-        trained = train_method(experiment, self.config.method, self.method, self.optimizer, variables)
-        jax.block_until_ready(trained.progress)
-        return (time.perf_counter() - began) / EPOCHS
-
-    def train_and_save(self) -> tuple[float, int]:
-        """Returns the seconds per epoch with a checkpoint after each, until the last is written, and its bytes."""
-        with tempfile.TemporaryDirectory(prefix="aejax-saves-") as name:
-            folder, checkpoint = Path(name) / "run", CheckpointConfig(save_every=0)
-            identity = RunIdentity(to_dict(self.config))
-            with open_run_dir(folder, identity, checkpoint, Console(quiet=True), 0.0) as (_, cache):
-                began = time.perf_counter()
-                self.train(cache)
-                cache.flush()
-                seconds = (time.perf_counter() - began) / EPOCHS
-            latest = folder / "checkpoints" / self.config.method / str(EPOCHS)
-            return seconds, sum(path.stat().st_size for path in latest.rglob("*") if path.is_file())
-
-
-def _prepare_job(seeds: int, data_dir: Path | None) -> _Job:
+    The function returns the seconds per epoch and the bytes of the last checkpoint.
+    """
     config = get_recipe(RECIPE)
-    config = dataclasses.replace(
-        config,
-        data=dataclasses.replace(config.data, data_dir=data_dir),
-        train=dataclasses.replace(config.train, epochs=EPOCHS),
-        seeds=seeds,
-    )
+    train_config = dataclasses.replace(config.train, epochs=EPOCHS)
+    data = dataclasses.replace(config.data, data_dir=data_dir)
+    config = dataclasses.replace(config, data=data, train=train_config, seeds=seeds)
     dataset = load_dataset(config.data)
     config = resolve_config(config, dataset)
     experiment = prepare_experiment(config, dataset, SilentReporter())
     method = METHODS[config.method](experiment.problem)
-    return _Job(config, experiment, method, optimizer_for(experiment, method))
+    optimizer = optimizer_for(experiment, method)
+
+    def train(*, saving: bool) -> tuple[float, int]:
+        with tempfile.TemporaryDirectory(prefix="aejax-saves-") as name:
+            folder, checkpoint = Path(name) / "run", CheckpointConfig(save_every=0)
+            with open_run_dir(folder, RunIdentity(to_dict(config)), checkpoint, Console(quiet=True), 0.0) as (_, cache):
+                used = dataclasses.replace(experiment, result_cache=cache if saving else ResultCache())
+                began = time.perf_counter()
+                trained = train_method(used, config.method, method, optimizer, init_variables(used, method))
+                jax.block_until_ready(trained.progress)
+                cache.flush()
+                seconds = (time.perf_counter() - began) / EPOCHS
+            latest = folder / "checkpoints" / config.method / str(EPOCHS)
+            return seconds, sum(path.stat().st_size for path in latest.rglob("*") if path.is_file())
+
+    return train, describe_environment(experiment.plan)
 
 
-def _render_markdown(results: dict[str, Any]) -> str:
+def render_markdown(results: dict[str, Any]) -> str:
+    """Returns `saves.md`."""
     environment, median = results["environment"], results["median"]
     return (
         f"# What saving costs\n\n`{environment['command']}`, {environment['machine']}, "

@@ -4,7 +4,7 @@ import dataclasses
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,12 +22,21 @@ from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
 from aejax.storage.checkpoint_manager import CheckpointManager
 from aejax.storage.pretrained_encoder import load_encoder
 from aejax.train.plan import make_plan
-from tests.robustness.concurrent_runs import race_for_run_dir, resume_with_fallback
-from tests.robustness.file_corruption import corrupt_each_file
-from tests.robustness.full_disk import DISK_SIZES_KIB, MountNotPermittedError, run_on_full_disks
-from tests.robustness.interruptions import SIGKILL, SIGNAL_BURST, Counts, ReferenceRun, interrupt_runs, run_reference
+from tests.robustness.disturbances import (
+    DISK_SIZES_KIB,
+    SIGKILL,
+    SIGNAL_BURST,
+    MountNotPermittedError,
+    Outcome,
+    corrupt_each_file,
+    interrupt_runs,
+    race_for_run_dir,
+    resume_with_fallback,
+    run_on_full_disks,
+)
 from tests.robustness.reader_fuzzing import fuzz_readers
 from tests.robustness.report import format_row, render_markdown
+from tests.robustness.training_process import ReferenceRun, run_reference
 
 # One kind of each way to train, for scenarios that are tried on fewer kinds.
 REPRESENTATIVE_KINDS = ("undercomplete", "vae", "conv", "stacked")
@@ -53,6 +62,11 @@ class Setup(NamedTuple):
     folder: Path
 
     @property
+    def rng(self) -> np.random.Generator:
+        """A new generator of a scenario's random draws."""
+        return np.random.default_rng(self.budget.seed)
+
+    @property
     def few(self) -> list[ReferenceRun]:
         """References of the representative kinds."""
         return [one for one in self.references if one.kind in REPRESENTATIVE_KINDS] or self.references[:1]
@@ -66,85 +80,67 @@ def make_setup(budget: RobustnessBudget, folder: Path) -> Setup:
 class Scenario(NamedTuple):
     """One row of the table."""
 
-    name: str
+    name: str  # `report.PROMISES` finds the rows by the beginnings of their names, in committed results, too
     promise: str  # which defines `survived` and `noticed`
-    run: Callable[[Setup], Counts]
+    run: Callable[[Setup], Iterable[Outcome]]
 
 
-def _kill(setup: Setup) -> Counts:
-    budget = setup.budget
-    return interrupt_runs(setup.references, setup.folder / "kills", SIGKILL, budget.kills, budget.seed)
-
-
-def _send_signals(setup: Setup) -> Counts:
-    budget = setup.budget
-    return interrupt_runs(setup.few, setup.folder / "storms", SIGNAL_BURST, budget.storms, budget.seed)
-
-
-def _corrupt(setup: Setup, corrupt_one: Callable[[ReferenceRun, np.random.Generator], Counts]) -> Counts:
-    rng, counts = np.random.default_rng(setup.budget.seed), Counts()
+def _corrupt_checkpoints(setup: Setup) -> Iterator[Outcome]:
+    rng = setup.rng
     for reference in setup.few:
-        counts.merge(corrupt_one(reference, rng))
-    return counts
+        subdir = Path("checkpoints") / reference.kind
+
+        def read(run: Path, subdir: Path = subdir) -> None:
+            assert CheckpointManager(run / subdir, max_to_keep=2).restore_latest() is not None
+
+        latest = CheckpointManager(reference.folder / subdir, max_to_keep=2).epochs()[-1]
+        yield from corrupt_each_file(reference.folder, str(subdir / str(latest)), read, rng)
 
 
-def _corrupt_checkpoint(reference: ReferenceRun, rng: np.random.Generator) -> Counts:
-    subdir = Path("checkpoints") / reference.kind
-    latest = CheckpointManager(reference.folder / subdir, max_to_keep=2).epochs()[-1]
-
-    def read(run: Path) -> object:
-        checkpoint = CheckpointManager(run / subdir, max_to_keep=2).restore_latest()
-        assert checkpoint is not None
-        return checkpoint
-
-    return corrupt_each_file(reference.folder, str(subdir / str(latest)), read, rng)
+def _corrupt_weights(setup: Setup) -> Iterator[Outcome]:
+    rng = setup.rng
+    for reference in setup.few:
+        yield from corrupt_each_file(reference.folder, "checkpoint", load_pretrained, rng)
 
 
-def _corrupt_weights(reference: ReferenceRun, rng: np.random.Generator) -> Counts:
-    return corrupt_each_file(reference.folder, "checkpoint", load_pretrained, rng)
+def _corrupt_published_encoders(setup: Setup) -> Iterator[Outcome]:
+    rng = setup.rng
+    for reference in setup.few:
+        encoder = reference.folder.with_name(f"encoder-{reference.kind}")
+        shutil.rmtree(encoder, ignore_errors=True)
+        export(reference.folder, encoder, ExportConfig())
+        yield from corrupt_each_file(encoder, ".", load_encoder, rng)
 
 
-def _corrupt_published_encoder(reference: ReferenceRun, rng: np.random.Generator) -> Counts:
-    encoder = reference.folder.with_name(f"encoder-{reference.kind}")
-    shutil.rmtree(encoder, ignore_errors=True)
-    export(reference.folder, encoder, ExportConfig())
-    return corrupt_each_file(encoder, ".", load_encoder, rng)
-
-
-def _fill_disks(setup: Setup) -> Counts:
+def _fill_disks(setup: Setup) -> Iterator[Outcome]:
     sizes = DISK_SIZES_KIB if setup.budget.kills >= len(DISK_SIZES_KIB) else DISK_SIZES_KIB[3:4]
     return run_on_full_disks(setup.few, setup.folder / "disks", sizes)
 
 
-# `report.PROMISES` finds the rows by the beginnings of their names, in committed results, too.
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "SIGKILL at a random moment of a training with saves, then the same command",
         "ends bit-equal to the undisturbed run",
-        _kill,
+        lambda s: interrupt_runs(s.references, s.folder / "kills", SIGKILL, s.budget.kills, s.budget.seed),
     ),
     Scenario(
-        "SIGTERM and SIGINT, one to six at once, then the same command", "exits with 75; ends bit-equal", _send_signals
+        "SIGTERM and SIGINT, one to six at once, then the same command",
+        "exits with 75; ends bit-equal",
+        lambda s: interrupt_runs(s.few, s.folder / "storms", SIGNAL_BURST, s.budget.storms, s.budget.seed),
     ),
     Scenario(
         "a file of a training's checkpoint flipped, cut, emptied, grown or deleted",
         "refused in one line that names it",
-        lambda setup: _corrupt(setup, _corrupt_checkpoint),
+        _corrupt_checkpoints,
     ),
+    Scenario("a file of a finished run's weights, likewise", "refused in one line that names it", _corrupt_weights),
     Scenario(
-        "a file of a finished run's weights, likewise",
-        "refused in one line that names it",
-        lambda setup: _corrupt(setup, _corrupt_weights),
-    ),
-    Scenario(
-        "a file of a published encoder, likewise",
-        "refused in one line that names it",
-        lambda setup: _corrupt(setup, _corrupt_published_encoder),
+        "a file of a published encoder, likewise", "refused in one line that names it", _corrupt_published_encoders
     ),
     Scenario(
         "a bit of the latest checkpoint flipped while the run was away, then --allow-fallback",
         "refused first; ends bit-equal",
-        lambda setup: resume_with_fallback(setup.few, setup.folder / "fallback", setup.budget.seed),
+        lambda s: resume_with_fallback(s.few, s.folder / "fallback", s.budget.seed),
     ),
     Scenario(
         "a disk that fills up during the run, then the same command with room",
@@ -154,7 +150,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "two processes on one folder at once",
         "the second is refused or finds it finished; ends bit-equal",
-        lambda setup: race_for_run_dir(setup.few, setup.folder / "rivals", setup.budget.rivals),
+        lambda s: race_for_run_dir(s.few, s.folder / "rivals", s.budget.rivals),
     ),
 )
 
@@ -163,11 +159,17 @@ def run_scenario(scenario: Scenario, setup: Setup) -> dict[str, Any]:
     """Returns the row of a scenario; `not_run` if this machine does not allow it."""
     row, began = {"name": scenario.name, "promise": scenario.promise}, time.perf_counter()
     try:
-        counts = scenario.run(setup)
+        outcomes = list(scenario.run(setup))
     except MountNotPermittedError as reason:
         return row | {"not_run": str(reason)}
-    lost = counts.tried - counts.survived
-    return row | dataclasses.asdict(counts) | {"lost": lost, "seconds": time.perf_counter() - began}
+    return row | {
+        "tried": len(outcomes),
+        "survived": sum(one.survived for one in outcomes),
+        "noticed": sum(one.noticed for one in outcomes),
+        "faults": [one.fault for one in outcomes if not (one.survived and one.noticed)],
+        "lost": sum(not one.survived for one in outcomes),
+        "seconds": time.perf_counter() - began,
+    }
 
 
 def run_suite(budget: RobustnessBudget, out: Path, console: Console) -> dict[str, Any]:

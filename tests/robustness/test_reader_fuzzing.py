@@ -7,9 +7,9 @@ import warnings
 
 import pytest
 
-from aejax.errors import InputError
 from tests.robustness.reader_fuzzing import READERS, Reader, fuzz_reader, fuzz_readers
 from tests.robustness.reader_samples import Sample
+from tests.robustness.test_promises import two_lines
 
 
 @pytest.mark.slow
@@ -35,10 +35,8 @@ def warn(path):
     warnings.warn("old", DeprecationWarning, stacklevel=1)
 
 
-def two_lines(path):
-    error = InputError("first")
-    error.args = ("first\nsecond",)
-    raise error
+def reject_with_two_lines(path):
+    raise two_lines()
 
 
 def write(path):
@@ -47,7 +45,8 @@ def write(path):
 
 
 @pytest.mark.parametrize(
-    ("read", "fault"), [(crash, "KeyError: 'label'"), (warn, "DeprecationWarning: old"), (two_lines, "not one line")]
+    ("read", "fault"),
+    [(crash, "KeyError: 'label'"), (warn, "DeprecationWarning: old"), (reject_with_two_lines, "not one line")],
 )
 def test_a_crash_a_warning_and_a_long_message_are_found_with_their_input(tmp_path, read, fault):
     result = fuzz_reader("bad", Reader(samples, read), tmp_path / "fuzz", max_examples=5, seed=0)

@@ -4,9 +4,10 @@ import hashlib
 import multiprocessing
 import os
 import sys
+import time
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -26,7 +27,25 @@ from aejax.experiments.pretrain import pretrain
 from aejax.storage.atomic_io import read_json
 from aejax.storage.pytree_io import load_tree, named_leaves
 
+RUN_TIMEOUT_SECONDS = 600.0  # after which a run counts as hanging
 VOLATILE_FIELDS = ("seconds", "seconds_per_seed_and_epoch", "command")  # that differ between equal runs
+SAVE_EVERY_CALL = CheckpointConfig(save_every=0)
+
+
+class Exit(NamedTuple):
+    """How a run ended."""
+
+    status: int
+    message: str  # the last line of its output
+
+
+class ReferenceRun(NamedTuple):
+    """An uninterrupted run of a kind."""
+
+    kind: str
+    folder: Path
+    fingerprint: dict[str, str]
+    seconds: float
 
 
 def small_config(kind: str) -> PretrainConfig:
@@ -40,9 +59,6 @@ def small_config(kind: str) -> PretrainConfig:
         method=kind,
         seeds=2,
     )
-
-
-SAVE_EVERY_CALL = CheckpointConfig(save_every=0)
 
 
 def start_training(
@@ -61,11 +77,46 @@ def _run_in_child(kind: str, folder: Path, log: Path, checkpoint: CheckpointConf
     for stream in (sys.stdout, sys.stderr):
         os.dup2(descriptor, stream.fileno())
     jax.config.update("jax_num_cpu_devices", 1)
-    run_main(lambda argv: _pretrain(kind, folder, checkpoint))
+    run_main(lambda argv: pretrain(small_config(kind), folder, Console(width=200), checkpoint) and None)
 
 
-def _pretrain(kind: str, folder: Path, checkpoint: CheckpointConfig) -> None:
-    pretrain(small_config(kind), folder, Console(width=200), checkpoint)
+def wait_for_exit(process: ForkServerProcess, log: Path) -> Exit:
+    """Returns how a run ended. A run that hangs is killed."""
+    process.join(RUN_TIMEOUT_SECONDS)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+    assert process.exitcode is not None
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
+    return Exit(process.exitcode, lines[-1] if lines else "no output")
+
+
+def run_to_exit(kind: str, folder: Path, log: Path, checkpoint: CheckpointConfig = SAVE_EVERY_CALL) -> Exit:
+    """Runs a training until it ends."""
+    log.unlink(missing_ok=True)
+    return wait_for_exit(start_training(kind, folder, log, checkpoint), log)
+
+
+def run_reference(kind: str, folder: Path) -> ReferenceRun:
+    """Runs a kind without interruption; raises RuntimeError if it fails."""
+    began = time.perf_counter()
+    status, message = run_to_exit(kind, folder, folder.with_suffix(".log"))
+    if status != 0:
+        raise RuntimeError(f"{kind}: ended with {status}: {message}")
+    return ReferenceRun(kind, folder, run_fingerprint(folder), time.perf_counter() - began)
+
+
+def saved_checkpoints(folder: Path) -> set[Path]:
+    """Returns the checkpoints that a run has now."""
+    return {path for path in folder.glob("checkpoints/*/*") if path.name.isdecimal()}
+
+
+def wait_for_checkpoints(process: ForkServerProcess, folder: Path, count: int) -> None:
+    """Waits until a run has saved further checkpoints, or has ended."""
+    known, seen, began = saved_checkpoints(folder), set[Path](), time.perf_counter()
+    while process.is_alive() and len(seen) < count and time.perf_counter() - began < RUN_TIMEOUT_SECONDS:
+        seen |= saved_checkpoints(folder) - known
+        time.sleep(0.001)
 
 
 def run_fingerprint(folder: Path) -> dict[str, str]:
