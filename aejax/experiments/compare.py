@@ -10,13 +10,12 @@ from typing import Any
 from rich.console import Console
 
 from aejax.config import CheckpointConfig, CompareConfig
-from aejax.data.registry import load_dataset
 from aejax.experiments.checks import require_knn_validation_rows
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.identity import identify_run, open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
+from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
-from aejax.experiments.multihost import primary_first
 from aejax.experiments.plots import plot_comparison
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import check_methods, expand_methods, resolve_config
@@ -48,7 +47,7 @@ def compare(
     start_time = time.perf_counter()
     config.data.require_in_memory("compare.py")
     check_methods(config.methods)
-    dataset = primary_first(lambda: load_dataset(config.data))
+    dataset = load_labelled_examples(config.data)
     config = dataclasses.replace(resolve_config(config, dataset), methods=expand_methods(config.methods, dataset))
     problem = problem_spec_for(config, dataset)
     methods = {name: METHODS[name](problem) for name in config.methods}

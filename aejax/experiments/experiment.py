@@ -129,7 +129,8 @@ def prepare_experiment(
     dataset = _with_suspicions(dataset, split)
     plan = plan or make_plan(config.plan, config.seeds)
     assert config.data.scaler is not None
-    scaler = fit_scalers(config.data.scaler, dataset, split.check_training_rows(split.train, "a scaler"))
+    training_rows = split.check_training_rows(split.train, "a scaler")
+    scaler = fit_scalers(config.data.scaler, dataset, training_rows, config.data.missing)
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
     other_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(scaler)) + split.test.nbytes
     require_device_memory(dataset.name, flat.nbytes + dataset.labels.nbytes, other_bytes, plan.mesh.local_devices)

@@ -137,7 +137,8 @@ def _build_metadata(
 ) -> EncoderMetadata:
     run, data = pretrained.config, pretrained.results["dataset"]
     assert run.data.scaler is not None
-    fitted = {name: np.asarray(leaf)[list(seeds)] for name, leaf in pretrained.scaler.as_variables().items()}
+    scaler = {name: np.asarray(leaf)[list(seeds)] for name, leaf in pretrained.scaler.as_variables().items()}
+    fitted: dict[str, Any] = {name: tuple(map(tuple, rows.tolist())) for name, rows in scaler.items()}
     features = jax.ShapeDtypeStruct((1, pretrained.model.n_features), np.float32)
     one = jax.eval_shape(lambda: pretrained.model.init(jax.random.key(0)))
     return EncoderMetadata(
@@ -150,8 +151,9 @@ def _build_metadata(
         classes=data["classes"],
         preprocessing=Preprocessing(
             scaler=run.data.scaler,
-            **{name: tuple(map(tuple, rows.tolist())) for name, rows in fitted.items()},
-            **vars(pretrained.encoding),
+            offsets=pretrained.encoding.offsets,
+            table=pretrained.encoding.table,
+            **fitted,
         ),
         code_width=jax.eval_shape(pretrained.model.encode, one, features).shape[1],
         seeds=seeds,

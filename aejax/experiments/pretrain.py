@@ -12,7 +12,6 @@ from aejax.autoencoders.registry import KINDS
 from aejax.config import CheckpointConfig, PretrainConfig, to_dict
 from aejax.data.dataset import Dataset
 from aejax.data.input_encoding import InputEncoding, encoding_of
-from aejax.data.registry import load_dataset
 from aejax.errors import require
 from aejax.experiments.checkpointing import ResultCache, TrainingHistory
 from aejax.experiments.compilation import Stopwatch
@@ -21,8 +20,9 @@ from aejax.experiments.experiment import Experiment, prepare_experiment, problem
 from aejax.experiments.feature_extraction import evaluate_codes
 from aejax.experiments.identity import identify_run, open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
+from aejax.experiments.loading import load_examples
 from aejax.experiments.method_result import evaluate_extra_metrics, evaluate_reconstruction
-from aejax.experiments.multihost import is_primary, primary_first
+from aejax.experiments.multihost import is_primary
 from aejax.experiments.plots import plot_model
 from aejax.experiments.pretrained import BEST_WEIGHTS, ENCODING_KEY, LAST_WEIGHTS
 from aejax.experiments.progress import ProgressReporter
@@ -62,7 +62,7 @@ def pretrain(
     start_time = time.perf_counter()
     check_methods((config.method,))
     require(config.method in KINDS, f"--method {config.method}: is no autoencoder; there are {', '.join(KINDS)}")
-    dataset = primary_first(lambda: load_dataset(config.data))
+    dataset = load_examples(config.data)
     config = resolve_config(config, dataset)
     method = METHODS[config.method](problem_spec_for(config, dataset))
 

@@ -14,13 +14,12 @@ from aejax.config import PretrainConfig, ProbeRunConfig, from_dict, to_dict
 from aejax.config.explore import ExploreConfig
 from aejax.data.dataset import Dataset
 from aejax.data.input_encoding import InputEncoding, RawInputs
-from aejax.data.registry import load_dataset
 from aejax.data.scalers import IMPUTING, Scaler, apply_scaler
 from aejax.data.splits import Split, make_split
 from aejax.errors import require
 from aejax.experiments.experiment import make_problem_spec
 from aejax.experiments.identity import hash_data
-from aejax.experiments.multihost import primary_first
+from aejax.experiments.loading import load_examples
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.storage.atomic_io import read_json
@@ -136,7 +135,7 @@ def load_pretraining_data(pretrained: PretrainedModel, data_dir: Path | None) ->
         InputError: the data cannot be loaded, or are not those that the run was trained on.
     """
     config = dataclasses.replace(pretrained.config.data, data_dir=data_dir or pretrained.config.data.data_dir)
-    dataset = primary_first(lambda: load_dataset(config))
+    dataset = load_examples(config)
     for name, digest in hash_data(dataset).items():
         trained_on = pretrained.hashes.get(name, digest)
         require(

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from aejax.config import CheckpointConfig, HeadConfig, ProbeRunConfig
 from aejax.data.dataset import Dataset
-from aejax.errors import require
 from aejax.experiments.compare import write_comparison
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, prepare_experiment
@@ -19,6 +18,7 @@ from aejax.experiments.feature_extraction import apply_to_rows
 from aejax.experiments.finetune import train_head, with_softmax_head
 from aejax.experiments.identity import open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
+from aejax.experiments.loading import require_classes
 from aejax.experiments.method_result import MethodResult, load_or_score, score_method
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained, load_pretraining_data
 from aejax.experiments.progress import ProgressReporter
@@ -46,6 +46,7 @@ def probe_run(
     start_time = time.perf_counter()
     pretrained = load_pretrained(run_dir)
     dataset, _ = load_pretraining_data(pretrained, config.data_dir)
+    require_classes(dataset)
 
     def prepare(reporter: ProgressReporter) -> FillRun:
         experiment = _prepare_probe(pretrained, dataset, config, reporter)
@@ -92,9 +93,6 @@ def _prepare_probe(
     """Returns the pretraining run's data and split with this probe's settings."""
     trained_on = pretrained.config
     data = dataclasses.replace(trained_on.data, data_dir=config.data_dir or trained_on.data.data_dir)
-    require(
-        dataset.n_classes >= 2, f"{dataset.name}: has no labels to classify by; add them, as labels.npy for instance"
-    )
     split = dataclasses.replace(
         trained_on.split, label_fraction=config.label_fraction, labels_per_class=config.labels_per_class
     )

@@ -10,12 +10,11 @@ from rich.console import Console
 
 from aejax.config import CheckpointConfig, SweepConfig
 from aejax.config.sweep_axes import SweepAxis, max_runs_per_program, parse_axes
-from aejax.data.registry import load_dataset
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.identity import identify_run, open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
+from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
-from aejax.experiments.multihost import primary_first
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.results import method_entry, metric_rows, serialize_scores
@@ -63,7 +62,7 @@ def sweep(
     start_time = time.perf_counter()
     config.data.require_in_memory("sweep.py")
     axes = parse_axes(config.axis)
-    dataset = primary_first(lambda: load_dataset(config.data))
+    dataset = load_labelled_examples(config.data)
     points = make_grid(config, axes, dataset)
     groups = group_points(points, axes)
     kind = choose_kind(config, axes, dataset)

@@ -110,7 +110,7 @@ class EncoderMetadata:
         """Returns the metadata of one seed, unstacked. Raises `InputError` if it is not among `seeds`."""
         require(seed in self.seeds, f"seed {seed}: is not among those published, {', '.join(map(str, self.seeds))}")
         index = self.seeds.index(seed)
-        fitted = {name: (rows[index],) for name, rows in self.preprocessing.scaler_arrays.items()}
+        fitted: dict[str, Any] = {name: (rows[index],) for name, rows in self.preprocessing.scaler_arrays.items()}
         metrics = {name: (values[index],) for name, values in vars(self.metrics).items()}
         return dataclasses.replace(
             self,

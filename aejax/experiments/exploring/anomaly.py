@@ -62,9 +62,10 @@ def drop_class(split: Split, dataset: Dataset, held_out: int) -> Split:
 def experiment_without_class(experiment: Experiment, held_out: int) -> Experiment:
     """Returns the experiment of one seed with split and scaler that never see a class."""
     split = drop_class(experiment.split, experiment.dataset, held_out)
-    assert experiment.config.data.scaler is not None
+    data = experiment.config.data
+    assert data.scaler is not None
     rows = split.check_training_rows(split.train, "a scaler")
-    scaler = fit_scalers(experiment.config.data.scaler, experiment.dataset, rows)
+    scaler = fit_scalers(data.scaler, experiment.dataset, rows, data.missing)
     return dataclasses.replace(experiment, split=split, scaler=scaler, device_scaler=experiment.plan.shard(scaler))
 
 
