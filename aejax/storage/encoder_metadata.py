@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from aejax.config import ModelConfig, ObjectiveConfig, from_dict, to_dict
 from aejax.config.export import ExportFormat, WeightsChoice
-from aejax.data.input_encoding import InputEncoding
 from aejax.data.table_schema import TableSchema
 from aejax.errors import require
 from aejax.storage.atomic_io import write_json
@@ -40,11 +39,6 @@ class Preprocessing:
     fill: tuple[tuple[float, ...], ...] | None = None  # for each seed: one number per feature
     offsets: tuple[float, ...] | None = None  # one number per feature
     table: TableSchema | None = None
-
-    @property
-    def encoding(self) -> InputEncoding:
-        """The part that is the same for all seeds."""
-        return InputEncoding(table=self.table, offsets=self.offsets)
 
     @property
     def scaler_arrays(self) -> dict[str, tuple[tuple[float, ...], ...]]:

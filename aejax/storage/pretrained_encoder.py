@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from aejax.autoencoders.registry import KINDS
 from aejax.autoencoders.spec import ProblemSpec
-from aejax.data.input_encoding import RawInputs
+from aejax.data.input_encoding import InputEncoding, RawInputs
 from aejax.data.scalers import Scaler, apply_scaler
 from aejax.errors import InputError, require, summarize_error
 from aejax.models.autoencoder import Autoencoder
@@ -90,7 +90,9 @@ class PretrainedEncoder:
         return codes if batched else codes[0]
 
     def _to_rows(self, inputs: RawInputs) -> tuple[Float[Array, "batch d"], bool]:
-        return self.metadata.preprocessing.encoding.to_rows(inputs, self.example_shape)
+        preprocessing = self.metadata.preprocessing
+        encoding = InputEncoding(table=preprocessing.table, offsets=preprocessing.offsets)
+        return encoding.to_rows(inputs, self.example_shape)
 
     def _encode_rows(self, variables: ArrayTree, flat: Float[Array, "batch d"]) -> Float[Array, "batch width"]:
         scaled = apply_scaler(Scaler(**variables["scaler"]), flat)
