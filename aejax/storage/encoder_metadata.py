@@ -181,10 +181,10 @@ def _require_preprocessing(metadata: EncoderMetadata, where: str) -> None:
     valid = offsets is None or len(offsets) == n_features
     require(valid, f"{where}: preprocessing.offsets needs {n_features} numbers")
     if table is not None:
-        _require_table(table, n_features, where)
+        _require_table(table, metadata.shape, where)
 
 
-def _require_table(table: TableSchema, n_features: int, where: str) -> None:
+def _require_table(table: TableSchema, shape: tuple[int, ...], where: str) -> None:
     names = [column.name for column in table.columns]
     require(len(set(names)) == len(names), f"{where}: preprocessing.table has two columns of one name")
     texts = [text for column in table.columns for text in (column.name, column.date_format or "", *column.categories)]
@@ -196,7 +196,9 @@ def _require_table(table: TableSchema, n_features: int, where: str) -> None:
         valid = valid and len(set(column.categories)) == len(column.categories)
         require(valid, f"{where}: preprocessing.table: column {column.name!r} needs distinct categories if it has any")
     width = len(table.feature_names)
+    n_features = math.prod(shape)
     require(width == n_features, f"{where}: preprocessing.table gives {width} numbers, the shape {n_features}")
+    require(len(shape) == 1, f"{where}: preprocessing.table: a row has shape (d), not {shape}")
 
 
 def _require_widths(widths: tuple[int, ...], name: str, where: str) -> None:

@@ -53,6 +53,12 @@ def edit_metadata(folder, **changes):
     write_manifest(folder)
 
 
+def table(count=64, **changes):
+    """Returns the table of `count` numbers of which the first column has these changes."""
+    columns = [{"name": f"column {index}", "kind": "number"} for index in range(count)]
+    return {"preprocessing__table": {"columns": [columns[0] | changes, *columns[1:]]}}
+
+
 LIES = {
     "another schema": ({"schema": 2}, "has schema 2, this aejax reads 1"),
     "a schema that is true": ({"schema": True}, "has schema True"),
@@ -82,6 +88,19 @@ LIES = {
     "a seed twice": ({"seeds": [1, 1], "stacked": True}, "seeds must be distinct"),
     "another scaler": ({"preprocessing__shift": [[0.0]]}, "the scaler's shift differs"),
     "no scaler": ({"preprocessing__shift": []}, "preprocessing needs 1 rows"),
+    "a fill that the arrays lack": ({"preprocessing__fill": [[0.0] * 64]}, r"scaler\.fill is missing"),
+    "a fill of another width": ({"preprocessing__fill": [[0.0]]}, "preprocessing.fill needs 1 rows of 64 numbers"),
+    "offsets of another width": ({"preprocessing__offsets": [0.0] * 63}, "preprocessing.offsets needs 64 numbers"),
+    "offsets of text": ({"preprocessing__offsets": ["0"] * 64}, r"offsets: '0' is not"),
+    "a table of another width": (table(63), "gives 63 numbers, the shape 64"),
+    "a table of images": (table(64), r"preprocessing\.table: a row has shape \(d\), not \(8, 8, 1\)"),
+    "two columns of one name": (table(64, name="column 1"), "two columns of one name"),
+    "a kind of column unknown": (table(64, kind="image"), "kind: 'image' is not"),
+    "a column with a hook": (table(64, hook="os.system"), "unknown field hook"),
+    "categories of a number": (table(64, categories=["a"]), "'column 0' needs distinct categories if it has any"),
+    "a category twice": (table(64, kind="category", encoding="ordinal", categories=["a", "a"]), "distinct categories"),
+    "a name too long": (table(64, name="x" * 1001), "a name of 1001 characters; at most 1000"),
+    "a table of text": ({"preprocessing__table": "os.system"}, "table: expected an object of fields"),
     "other metrics": ({"metrics__epoch": [1, 2]}, "every metric needs 1 numbers"),
     "another sum": ({"arrays_sha256": "0" * 64}, "do not belong together"),
 }
