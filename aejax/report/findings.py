@@ -41,7 +41,7 @@ def _common_reason(rows: Sequence[Results], verdict: str) -> str:
     """Returns why none of several comparisons has a decisive verdict, if it is the same for all."""
     reasons = {row.get("reason") for row in rows if row["verdict"] == verdict}
     reason = reasons.pop() if len(reasons) == 1 and verdict in ("inconclusive", "too few seeds") else None
-    return f", as {reason}" if reason else ""
+    return f": {reason}" if reason else ""
 
 
 def _join(names: Sequence[str]) -> str:

@@ -57,22 +57,19 @@ def format_markdown_table(headings: Sequence[str], alignment: str, rows: Iterabl
 
 
 class TerminalTable(NamedTuple):
-    """A table for a terminal, with a line above every record that begins a section.
-
-    Where it is too wide, optional columns are left out from the right, then texts take several lines. Nothing is cut.
-    """
+    """A table for a terminal; where it is too wide, without optional columns, then in more lines, and never cut."""
 
     table: Table
-    begins_section: Callable[[Any, Any], bool] = lambda previous, record: False
+    begins_section: Callable[[Any, Any], bool] = lambda previous, record: False  # with a line above it
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RichTable]:
-        columns, unlimited = list(self.table.columns), options.update(max_width=10_000)
-        while not (fits := console.measure(self._made(columns), options=unlimited).maximum <= options.max_width):
-            optional = [column for column in columns if column.optional]
-            if not optional:
-                break
-            columns.remove(optional[-1])
-        yield self._made(columns, wrap=not fits)
+        unlimited = options.update(max_width=10_000)
+        required = [column for column in self.table.columns if not column.optional]
+        for columns in (self.table.columns, required):
+            if console.measure(made := self._made(columns), options=unlimited).maximum <= options.max_width:
+                yield made
+                return
+        yield self._made(required, wrap=True)
 
     def _made(self, columns: Sequence[Column], *, wrap: bool = False) -> RichTable:
         made = RichTable(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)

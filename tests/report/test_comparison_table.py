@@ -182,7 +182,7 @@ def test_a_reason_that_all_comparisons_share_is_in_the_finding(results):
     for row in results["comparisons"]:
         row.update(verdict="too few seeds", reason="2 seeds; a verdict needs at least 6")
     assert describe_findings(results)[0].endswith(
-        "supervised (-2.80 [-3.10, -2.40]), as 2 seeds; a verdict needs at least 6."
+        "supervised (-2.80 [-3.10, -2.40]): 2 seeds; a verdict needs at least 6."
     )
 
 
