@@ -35,6 +35,8 @@ from aejax.report.tile_layout import TileLayout, plot_tiles
 
 __all__ = ["plot_accuracy", "plot_codes", "plot_learning_curves", "plot_reconstructions"]
 
+MAX_PLOTTED_FEATURES = 200  # of a table's row, each of which is a bar
+
 
 @with_style
 def plot_learning_curves(
@@ -198,19 +200,20 @@ def _annotate_nonfinite_seeds(axes: Axes, losses: Sequence[Float[np.ndarray, "se
 def _plot_feature_rows(
     originals: Num[np.ndarray, "example feature"], recons: Mapping[str, Num[np.ndarray, "example feature"]]
 ) -> Figure:
+    """Plots every feature of a few rows of a table, or `MAX_PLOTTED_FEATURES` of them, evenly spaced."""
     count, width = originals.shape
+    shown = np.linspace(0, width - 1, min(width, MAX_PLOTTED_FEATURES)).round().astype(int)
     figure = make_figure(1.1 * len(recons) + 0.7)
     panels = figure.subplots(len(recons), count, squeeze=False, sharex=True, sharey=True)
-    features = np.arange(1, width + 1)
     for row, (name, recon) in zip(panels, recons.items(), strict=True):
         for index, axes in enumerate(row):
-            axes.bar(features, originals[index], width=0.9, color="#cccccc", label="original")
-            axes.plot(features, recon[index], "o", color=SECONDARY_COLOR, markersize=2, label="reconstruction")
+            axes.bar(shown + 1, originals[index, shown], 0.9 * width / len(shown), color="#cccccc", label="original")
+            axes.plot(shown + 1, recon[index, shown], "o", color=SECONDARY_COLOR, markersize=2, label="reconstruction")
             axes.tick_params(labelsize=7)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    _shared_legend(
-        figure, list(panels[0, :1]), title="scaled value of each feature, by its number; one column per example"
-    )
+    which = "each feature" if len(shown) == width else f"{len(shown)} of {width} features"
+    title = f"scaled value of {which}, by its number; one column per example"
+    _shared_legend(figure, list(panels[0, :1]), title=title)
     return figure
 
 

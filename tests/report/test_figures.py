@@ -7,7 +7,13 @@ import pytest
 from PIL import Image
 
 from aejax.errors import InputError
-from aejax.report.figures import plot_accuracy, plot_codes, plot_learning_curves, plot_reconstructions
+from aejax.report.figures import (
+    MAX_PLOTTED_FEATURES,
+    plot_accuracy,
+    plot_codes,
+    plot_learning_curves,
+    plot_reconstructions,
+)
 from aejax.report.results import with_roles
 from aejax.report.style import save_figure
 
@@ -126,6 +132,16 @@ def test_rows_of_a_table_are_drawn_feature_by_feature():
     assert len(figure.axes) == 2 * len(NAMES)
     assert [bar.get_height() for bar in figure.axes[1].patches] == originals[1].tolist()
     np.testing.assert_array_equal(figure.axes[1].lines[0].get_ydata(), originals[1] + 1)
+
+
+def test_of_a_wide_table_a_bounded_number_of_features_is_drawn():
+    originals = np.arange(2.0 * 20_531).reshape(2, -1)
+    figure = plot_reconstructions(originals, {"pca": originals})
+    assert len(figure.axes[0].patches) == MAX_PLOTTED_FEATURES
+    numbers = figure.axes[0].lines[0].get_xdata()
+    assert numbers[[0, -1]].tolist() == [1, 20_531]
+    np.testing.assert_array_equal(figure.axes[1].lines[0].get_ydata(), originals[1][numbers - 1])
+    assert f"{MAX_PLOTTED_FEATURES} of 20531 features" in figure.legends[0].get_title().get_text()
 
 
 def test_the_mean_of_two_channels_is_drawn():
