@@ -16,13 +16,15 @@ class DataConfig:
     """Where examples come from and how they are scaled."""
 
     dataset: str = "digits"
-    """digits, breast_cancer, wine, tabular, mnist, tfds:NAME, or a path: an .npz, .csv or .parquet file, a folder of
-    IDX files, or a folder with one folder of images per class. With --stream: mnist, tfds:NAME, an .npy file, a folder
-    with inputs.npy (and labels.npy), or of images."""
+    """digits, breast_cancer, wine, tabular, mnist, mnist1d, tfds:NAME, hf:NAME, or a path: an .npz, .csv or .parquet
+    file, a folder of .npy or IDX files, or a folder with one folder of images per class, below train and test or not.
+    Arrays have names such as x and y, data and target, x_train, y_train, x_test and y_test. With --stream: mnist,
+    tfds:NAME, an .npy file, a folder with inputs.npy (and labels.npy), or of images."""
     data_dir: Path | None = None  # folder of downloads, searched first for offline copies; default: AEJAX_DATA
     label_column: str | None = None
     """The label's column in a table: a name, an index (0, -1), or none for a table without labels, which only
-    pretrain.py takes; default: label, target, class or y, else the last. Or a feature of a TFDS set."""
+    pretrain.py takes; default: label, target, class or y, else the last. Or a feature of a TFDS or Hugging Face set;
+    or an array of an .npz file, a column of it (0, -1), or both (name[0])."""
     test: Path | None = None  # a second file of the same kind, whose examples are the test set
     header: Literal["auto", "yes", "no"] = "auto"  # whether line 1 of a text table has the columns' names
     separator: str | None = None  # between the cells of a text table: a character, tab or space; default: detected
@@ -37,8 +39,10 @@ class DataConfig:
     group is never in both training and test. It is no feature."""
     unlabelled: str | None = None  # label that marks a row without one; such rows only train autoencoders
     image_size: int | None = None  # images of folders and TFDS sets: resize to this many pixels square
-    image_shape: str | None = None  # shape of flat images: 28x28 or 32x32x3 (height, width, channels)
-    layout: Literal["auto", "channels-last", "channels-first"] = "auto"  # order of the axes of arrays of images
+    image_shape: str | None = None  # of images that are rows of an array: 28x28 or 32x32x3 (the last: channels)
+    layout: Literal["auto", "channels-last", "channels-first"] = "auto"
+    """Axes of arrays of images: (n, height, width, channels) or (n, channels, height, width); auto: whichever axis has
+    1, 3 or 4 entries. With --image-shape: the order of the numbers in a row."""
     scaler: Literal["range", "minmax", "standard", "none"] | None = None
     """Fitted on training rows. range: by the storage format's limits (/255 for bytes); minmax and standard: each
     feature to [0, 1] or to mean 0 and deviation 1. Default: range where the data declare one, else standard."""

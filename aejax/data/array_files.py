@@ -34,14 +34,14 @@ def load_arrays(path: Path, config: DataConfig) -> Dataset:
     return dataset_from_splits(splits, config, name)
 
 
-def _read_splits(path: Path, label_array: str | None) -> tuple[str, ArraySplits]:
+def _read_splits(path: Path, label_column: str | None) -> tuple[str, ArraySplits]:
     """Returns the dataset's name and its arrays."""
     idx_files = locate_idx_files(path)
     if idx_files:
         require(
-            label_array is None, f"--label-column {label_array}: {path} has no columns to choose from; leave it out"
+            label_column is None, f"--label-column {label_column}: {path} has no columns to choose from; leave it out"
         )
         return idx_files.name, read_idx_splits(idx_files)
     if path.is_dir():
-        return path.resolve().name, read_npy_folder(path, label_array)
-    return path.stem, read_npz(path, label_array)
+        return path.resolve().name, read_npy_folder(path, label_column)
+    return path.stem, read_npz(path, label_column)

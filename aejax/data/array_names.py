@@ -11,6 +11,7 @@ INPUT_LABEL_NAMES = (
     ("inputs", "labels"),
     ("inputs", "targets"),
     ("images", "labels"),
+    ("imgs", "labels"),
     ("data", "target"),
     ("data", "targets"),
     ("data", "labels"),
@@ -19,6 +20,7 @@ INPUT_LABEL_NAMES = (
     ("embeddings", "labels"),
     ("arr_0", "arr_1"),
 )
+LABEL_COLUMN = re.compile(r"(?P<name>.*?)\[(?P<index>-?\d+)\]|(?P<only_index>-?\d+)")
 SPLIT_NAMES = {  # words before or after a name, as in x_train or train_images
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation"),
@@ -44,6 +46,7 @@ class ArrayNames(NamedTuple):
     validation: ArrayPair | None
     test: ArrayPair | None
     unused: tuple[str, ...]
+    label_index: int | None = None  # the column of labels `(n, k)` that holds the class
 
     @property
     def pairs(self) -> tuple[ArrayPair, ...]:
@@ -51,7 +54,7 @@ class ArrayNames(NamedTuple):
         return tuple(pair for pair in (self.train, self.validation, self.test) if pair)
 
 
-def choose_arrays(names: Sequence[str], source: str, label_array: str | None = None) -> ArrayNames:
+def choose_arrays(names: Sequence[str], source: str, label_column: str | None = None) -> ArrayNames:
     """Returns the arrays to read from a file that holds arrays with these names.
 
     Upper and lower case, underscores and hyphens make no difference.
@@ -59,13 +62,19 @@ def choose_arrays(names: Sequence[str], source: str, label_array: str | None = N
     Args:
         names: all names in the file.
         source: the file, for messages.
-        label_array: the array with the labels (`--label-column`), where the names do not tell.
+        label_column: the array with the labels where the names do not tell, a column of it, or both: NAME, INDEX or
+            NAME[INDEX].
 
     Raises:
         InputError: no pair has known names, or several do.
     """
-    if label_array is not None:
-        return _choose_inputs_of(label_array, names, source)
+    if label_column is not None and label_column not in names:
+        match = LABEL_COLUMN.fullmatch(label_column)
+        if match:
+            index = int(match["index"] or match["only_index"])
+            return choose_arrays(names, source, match["name"])._replace(label_index=index)
+    if label_column is not None:
+        return _choose_inputs_of(label_column, names, source)
     by_key: dict[str, list[str]] = {}
     for name in names:
         by_key.setdefault(_normalize(name), []).append(name)

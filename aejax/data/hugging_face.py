@@ -12,6 +12,7 @@ import numpy as np
 from aejax.config import DataConfig
 from aejax.data.array_names import SPLIT_NAMES
 from aejax.data.dataset import Dataset
+from aejax.data.image_formats import IMAGE_SUFFIXES
 from aejax.data.images import EncodedImage
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits, decode_splits
 from aejax.data.links import require_within
@@ -79,7 +80,28 @@ def _open_set(name: str, data_dir: Path | None) -> Mapping[str, Any]:
             opened = datasets.load_from_disk(str(folder))
         else:
             opened = datasets.load_dataset(str(folder), subset or None, cache_dir=data_dir and str(data_dir))
+            _require_all_images(opened, folder)
     return {"train": opened} if isinstance(opened, datasets.Dataset) else opened
+
+
+def _require_all_images(opened: Mapping[str, Any], folder: Path) -> None:
+    """Raises InputError if the library left out images of a folder, or took names of splits for classes.
+
+    It takes `train` or `test` in the name of a file for a split, and reads no other files then.
+    """
+    stored = [path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    read = sum(len(split) for split in opened.values())
+    require(
+        not stored or read == len(stored),
+        f"hf:{folder}: the library reads {read} of {len(stored)} images; give the folder without hf:, which reads all",
+    )
+    label = next(iter(opened.values())).features.get("label")
+    named = set(label.names) if stored and isinstance(label, datasets.ClassLabel) else set()
+    require(
+        not named or not named <= set(opened),
+        f"hf:{folder}: its folders {list_names(sorted(named))} are splits and no classes; expected one folder of "
+        "images for each class",
+    )
 
 
 def _choose_splits(opened: Mapping[str, Any], source: str) -> tuple[Splits, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from aejax.data.labelled_arrays import describe
 from aejax.data.links import require_within
 from aejax.errors import InputError, list_names, require
 
-IGNORED_FILES = ("thumbs.db", "desktop.ini")  # created by Windows; in lower case
+IGNORED_NAMES = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")  # made by operating systems; in lower case
 DOCUMENT_SUFFIXES = (".txt", ".md", ".rst", ".csv", ".json", ".yaml", ".yml", ".xml", ".html", ".pdf", "")
 LAYOUT_HINT = (
     f"expected one folder of images ({FORMATS_TEXT}) for each class, or such folders in train/ and test/, with or "
@@ -43,8 +43,8 @@ def load_image_folder(root: Path, image_size: int | None = None, test: Path | No
     Classes have the names of their folders. There is an official test split if `root` holds folders named like `train`
     and `test`, see `SPLIT_NAMES`; a validation split joins the training rows, or is the test split where there is no
     other. Any other folders are classes. A folder that holds nothing but one folder of folders is entered. Files whose
-    names begin with a dot, `Thumbs.db`, `desktop.ini` and, next to the classes, documents are ignored; anything else
-    that is not an image of a class is an error, so that nothing is left out unnoticed. Symbolic links may point to
+    names begin with a dot, those in `IGNORED_NAMES` and, next to the classes, documents are ignored; anything else that
+    is not an image of a class is an error, so that nothing is left out unnoticed. Symbolic links may point to
     files within `root`.
 
     Args:
@@ -173,8 +173,14 @@ def _list_folders(top: Path, root: Path) -> tuple[list[Path], tuple[str, ...]]:
     entries = _list_entries(top, root)
     ignored = [path.name for path in entries if path.is_file() and path.suffix.lower() in DOCUMENT_SUFFIXES]
     folders = [path for path in entries if path.name not in ignored]
-    has_folders = any(path.is_dir() for path in folders)
-    for path in folders if has_folders else entries:
+    files = [path for path in entries if path.is_file()]
+    if not any(path.is_dir() for path in folders) and files:
+        images = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in files)
+        raise InputError(
+            f"{top}: {len(files)} files lie in it, {images} of them images, and no folder of a class: "
+            f"{list_names([path.name for path in files[:3]])}; {LAYOUT_HINT}"
+        )
+    for path in folders:
         if not path.is_dir():
             raise InputError(
                 f"{path}: not in a class; {LAYOUT_HINT}; move it, or give it a name that begins with a dot"
@@ -218,7 +224,7 @@ def _list_class_images(folder: Path, root: Path) -> Iterator[Path]:
 
 def _list_entries(folder: Path, root: Path) -> list[Path]:
     """Returns the visible entries of `folder` by name, after checking that links stay within `root`."""
-    visible = [path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() not in IGNORED_FILES]
+    visible = [path for path in folder.iterdir() if path.name[0] != "." and path.name.lower() not in IGNORED_NAMES]
     entries = sorted(visible, key=lambda path: path.name)
     for path in entries:
         require(path.exists(), f"{path}: a link to nothing; delete it, or replace it by the image")

@@ -64,17 +64,21 @@ def arrange_images(
         )
     if inputs.ndim == 3:
         height, width = inputs.shape[1:]
-        note = f"inputs {_format_shape(inputs)} taken as images with one channel"
-        return ArrangedImages(inputs[..., None], f"images {height}x{width}x1", (note,))
+        note = f"{inputs.dtype} inputs {_format_shape(inputs)} taken as images with one channel"
+        return ArrangedImages(
+            inputs[..., None], f"images {height}x{width}x1", () if inputs.dtype == np.uint8 else (note,)
+        )
+    if inputs.ndim == 2:
+        return ArrangedImages(inputs, f"rows of {inputs.shape[1]} numbers", _hint_at_squares(inputs))
     if inputs.ndim != 4:
-        return ArrangedImages(inputs, f"rows of shape {_format_shape(inputs)}", _hint_at_squares(inputs))
+        return ArrangedImages(inputs, f"examples of shape {_format_shape(inputs)}", ())
     return _arrange_channels(inputs, layout, source)
 
 
 def _arrange_channels(inputs: np.ndarray, layout: str, source: str) -> ArrangedImages:
     """Returns images with four axes, channels last."""
     if layout == "auto":
-        chosen, note = _recognize_channels(inputs.shape[1:], source)
+        chosen, note = recognize_channels(inputs.shape[1:], source)
     else:
         chosen, note = layout, None
     if chosen == "channels-first":
@@ -85,7 +89,7 @@ def _arrange_channels(inputs: np.ndarray, layout: str, source: str) -> ArrangedI
     return ArrangedImages(inputs, f"images {_format_shape(inputs)}, channels last", (note,) if note else ())
 
 
-def _recognize_channels(shape: tuple[int, ...], source: str) -> tuple[str, str | None]:
+def recognize_channels(shape: tuple[int, ...], source: str) -> tuple[str, str | None]:
     """Returns the layout of one example with three axes, and a note where it was not the usual one."""
     first, middle, last = shape
     could_be_first = first in CHANNEL_COUNTS and last > 1
@@ -98,8 +102,8 @@ def _recognize_channels(shape: tuple[int, ...], source: str) -> tuple[str, str |
     if could_be_first:
         return "channels-first", f"inputs {text} have {first} channel(s) first (--layout channels-last if not)"
     require(
-        first >= min(middle, last),
-        f"{source}: examples of shape {text} seem to have {first} channels first; {LAYOUT_FLAG}",
+        last < min(first, middle),
+        f"{source}: examples of shape {text} do not show which axis holds channels; {LAYOUT_FLAG}",
     )
     return "channels-last", f"inputs {text} taken as {last} channels last (--layout channels-first if not)"
 
@@ -122,7 +126,7 @@ def _unflatten(inputs: np.ndarray, layout: str, shape: tuple[int, int, int], tex
 
 def _hint_at_squares(inputs: np.ndarray) -> tuple[str, ...]:
     """Returns a note for rows of bytes that look like square grayscale images."""
-    if inputs.ndim != 2 or inputs.dtype != np.uint8:
+    if inputs.dtype != np.uint8:
         return ()
     side = math.isqrt(inputs.shape[1])
     if side < MIN_SQUARE_SIDE or side * side != inputs.shape[1]:

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -39,6 +39,7 @@ Result = TypeVar("Result")
 
 MAX_FILE_BYTES = 1 << 30  # more than the largest image that Pillow decodes takes uncompressed
 IMAGES_PER_TASK = 64  # images that a thread processes at a time
+MAX_LISTED_ERRORS = 10  # images that a message names besides the first
 DECOMPRESSION_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 # What Pillow raises for damaged images, besides OSError.
 DECODE_ERRORS = (AssertionError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error)
@@ -95,7 +96,7 @@ def read_common_header(
         InputError: see `decode_images`.
     """
     with _strict_warnings():
-        headers = _map_threaded(read_header, encoded_images)
+        headers = _map_threaded(read_header, encoded_images, [image.location for image in encoded_images])
     height, width = (image_size, image_size) if image_size else _require_one_size(encoded_images, headers, source)
     return ImageHeader(height, width, all(header.is_grayscale for header in headers))
 
@@ -121,7 +122,7 @@ def decode_pixels(
         images[row] = pixels
 
     with _strict_warnings():
-        _map_threaded(fill, range(len(encoded_images)))
+        _map_threaded(fill, range(len(encoded_images)), [image.location for image in encoded_images])
     return images
 
 
@@ -221,8 +222,27 @@ def _decode_image(encoded_image: EncodedImage, grayscale: bool, image_size: int 
         return np.asarray(upright).reshape(*upright.size[::-1], 1 if grayscale else 3)
 
 
-def _map_threaded(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Returns the results in order; of several errors that of the first item is raised."""
-    chunks = [items[start : start + IMAGES_PER_TASK] for start in range(0, len(items), IMAGES_PER_TASK)]
+def _map_threaded(function: Callable[[Item], Result], items: Sequence[Item], locations: Sequence[str]) -> list[Result]:
+    """Returns the results in order.
+
+    Raises:
+        InputError: that of the first item that fails, with the locations of up to ten others.
+    """
+    errors: dict[int, InputError] = {}
+
+    def call(index: int) -> Any:
+        try:
+            return function(items[index])
+        except InputError as error:
+            errors[index] = error
+            return None
+
+    tasks = [range(start, min(start + IMAGES_PER_TASK, len(items))) for start in range(0, len(items), IMAGES_PER_TASK)]
     with ThreadPoolExecutor() as pool:
-        return [result for results in pool.map(lambda chunk: [*map(function, chunk)], chunks) for result in results]
+        results = [result for part in pool.map(lambda task: [*map(call, task)], tasks) for result in part]
+    if errors:
+        first, *others = sorted(errors)
+        names = [locations[index] for index in others[:MAX_LISTED_ERRORS]]
+        more = f"; {len(others)} more cannot be used: {', '.join(names)}" + ", ..." * (len(others) > len(names))
+        raise InputError(f"{errors[first]}{more if others else ''}") from errors[first]
+    return results

@@ -25,7 +25,7 @@ def flatten_labels(labels: Shaped[np.ndarray, "n ..."], source: str) -> tuple[np
         require(
             (per_row == 1).all(),
             f"{source}: labels of shape {labels.shape} have {per_row[row]} classes in row {row}; expected one "
-            "class for each row (several labels for a row are not supported); choose one column, as in y[:, 0]",
+            "class for each row (several labels for a row are not supported); choose a column, --label-column 0",
         )
         return ones.argmax(axis=1), f"one-hot labels {labels.shape} taken as classes 0 to {labels.shape[1] - 1}"
     return labels, None

@@ -115,10 +115,12 @@ def decode_splits(
 
 def _require_equal_lengths(part: LabelledArrays, source: str) -> None:
     (input_name, label_name), inputs, labels = part.names, part.inputs, part.labels
+    transposed = inputs.ndim == 2 and labels.ndim >= 1 and len(inputs) != len(labels) == inputs.shape[1]
+    hint = f"; is it one column for each example? save {input_name}.T" if transposed else ""
     require(
         inputs.ndim >= 1 and labels.ndim >= 1 and len(inputs) == len(labels),
         f"{source}: {input_name} has shape {inputs.shape} and {label_name} {labels.shape}; expected equal numbers of "
-        f"rows: {_count(inputs)} rows of inputs and {_count(labels)} labels",
+        f"rows: {_count(inputs)} rows of inputs and {_count(labels)} labels{hint}",
     )
 
 

@@ -1,5 +1,9 @@
-"""Reads folders of `.npy` files into memory: `X.npy` with `y.npy`, or other names that `choose_arrays` knows."""
+"""Reads folders of `.npy` files into memory: `X.npy` with `y.npy`, or other names that `choose_arrays` knows.
 
+An `.npz` file that holds a single array counts as an `.npy` file, as in `k49-train-imgs.npz`.
+"""
+
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,29 +12,42 @@ from aejax.data.array_names import choose_arrays
 from aejax.data.labelled_arrays import ArraySplits
 from aejax.data.links import require_within
 from aejax.data.memory import require_host_memory
-from aejax.data.npz import HEADER_READERS, NPY_SUFFIX, PLAIN_ARRAYS_HINT, reject_objects, splits_of
-from aejax.errors import InputError, require, summarize_error
+from aejax.data.npz import HEADER_READERS, NPY_SUFFIX, PLAIN_ARRAYS_HINT, read_arrays, reject_objects, splits_of
+from aejax.errors import InputError, list_names, require, summarize_error
 
 
 def find_npy_files(folder: Path) -> dict[str, Path]:
-    """Returns the `.npy` files of a folder by name without suffix."""
-    paths = sorted(path for path in folder.glob(f"*{NPY_SUFFIX}") if path.name[0] != ".")
-    return {path.stem: path for path in paths if path.is_file()}
+    """Returns the `.npy` and `.npz` files of a folder by name, without suffix and without a common prefix."""
+    paths = sorted(path for path in folder.glob("*.np[yz]") if path.name[0] != "." and path.is_file())
+    stems = [path.stem for path in paths]
+    prefix = os.path.commonprefix(stems) if len(stems) > 1 else ""  # noqa: RUF071  names, by character
+    start = max(prefix.rfind("-"), prefix.rfind("_")) + 1
+    return {path.stem[start:]: path for path in paths}
 
 
-def read_npy_folder(folder: Path, label_array: str | None = None) -> ArraySplits:
+def read_npy_folder(folder: Path, label_column: str | None = None) -> ArraySplits:
     """Returns the inputs, labels and splits of a folder of `.npy` files.
 
     Raises:
         InputError: a file is damaged, holds objects, is a link out of the folder, or memory cannot hold the arrays.
     """
     files = find_npy_files(folder)
-    chosen = choose_arrays(list(files), str(folder), label_array)
+    chosen = choose_arrays(list(files), str(folder), label_column)
     arrays = {}
     for name in (name for pair in chosen.pairs for name in pair):
         require_within(files[name], folder)
-        arrays[name] = _read_npy(files[name])
+        arrays[name] = _read_npy(files[name]) if files[name].suffix == NPY_SUFFIX else _read_single(files[name])
     return splits_of(arrays, chosen, str(folder))
+
+
+def _read_single(path: Path) -> np.ndarray:
+    """Returns the only array of an `.npz` file."""
+
+    def select_name(names: list[str]) -> list[str]:
+        require(len(names) == 1, f"{path}: holds arrays {list_names(names)}; give it as --dataset, not its folder")
+        return names
+
+    return next(iter(read_arrays(path, select_name).values()))
 
 
 def _read_npy(path: Path) -> np.ndarray:

@@ -25,12 +25,12 @@ REFETCH_HINT = "write or fetch it again"
 PLAIN_ARRAYS_HINT = "save plain number and text arrays with numpy.savez"
 
 
-def read_npz(path: Path, label_array: str | None = None) -> ArraySplits:
+def read_npz(path: Path, label_column: str | None = None) -> ArraySplits:
     """Returns the inputs, labels and splits of an archive, which are found by name, see `choose_arrays`.
 
     Args:
         path: the `.npz` file.
-        label_array: name of the array with the labels, where the names do not tell.
+        label_column: as in `choose_arrays`.
 
     Raises:
         InputError: the file is damaged or needs pickle, or its arrays have other names.
@@ -38,7 +38,7 @@ def read_npz(path: Path, label_array: str | None = None) -> ArraySplits:
     chosen: list[ArrayNames] = []
 
     def select_names(names: list[str]) -> list[str]:
-        chosen.append(choose_arrays(names, str(path), label_array))
+        chosen.append(choose_arrays(names, str(path), label_column))
         return [name for pair in chosen[0].pairs for name in pair]
 
     arrays = read_arrays(path, select_names)
@@ -48,12 +48,27 @@ def read_npz(path: Path, label_array: str | None = None) -> ArraySplits:
 def splits_of(arrays: Mapping[str, np.ndarray], chosen: ArrayNames, source: str) -> ArraySplits:
     """Returns the chosen arrays by split, with a note of those that are not used."""
     train, validation, test = (
-        LabelledArrays(arrays[pair.inputs], arrays[pair.labels], pair) if pair else None
+        LabelledArrays(arrays[pair.inputs], _select_column(arrays[pair.labels], chosen.label_index, source), pair)
+        if pair
+        else None
         for pair in (chosen.train, chosen.validation, chosen.test)
     )
     assert train is not None
     notes = (f"arrays not used: {list_names(chosen.unused)}",) if chosen.unused else ()
+    if chosen.label_index is not None:
+        notes = (*notes, f"labels are column {chosen.label_index} of {chosen.train.labels}")
     return ArraySplits(source, train, validation, test, notes)
+
+
+def _select_column(labels: np.ndarray, index: int | None, source: str) -> np.ndarray:
+    """Returns the labels, or one column of them."""
+    if index is None:
+        return labels
+    require(
+        labels.ndim == 2 and -labels.shape[1] <= index < labels.shape[1],
+        f"{source}: labels have shape {labels.shape}; expected a column {index} for --label-column",
+    )
+    return labels[:, index]
 
 
 def read_arrays(path: Path, select_names: Callable[[list[str]], Sequence[str]]) -> dict[str, np.ndarray]:

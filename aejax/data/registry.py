@@ -80,6 +80,12 @@ FILE_READERS: dict[str, Callable[[Path, DataConfig], Dataset]] = {
     ".parquet": load_parquet,
 }
 TABLE_SUFFIXES = (".csv", ".parquet")
+UNREAD_SUFFIXES = {  # what to do with files that people have and that are not read
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".gz", ".rar", ".7z"), "unpack it and give the folder"),
+    **dict.fromkeys((".pkl", ".pickle", ".pt", ".pth", ".joblib"), "it may run code; save its arrays with numpy.savez"),
+    **dict.fromkeys((".mat", ".h5", ".hdf5"), "save its arrays with numpy.savez, examples along the first axis"),
+    ".npy": "give its folder, with the labels next to it as labels.npy or y.npy",
+}
 TABLE_OPTIONS = ("test", "categorical", "missing", "drop_columns", "group_column", "unlabelled")
 TEXT_OPTIONS = ("header", "separator", "decimal")
 ARRAY_OPTIONS = ("test", "image_shape", "layout")
@@ -149,7 +155,8 @@ def _load_file(path: Path, config: DataConfig) -> Dataset:
     require(path.exists(), f"--dataset {path}: no such file or folder; expected {_supported_datasets()}")
     require(
         suffix in FILE_READERS,
-        f"--dataset {path}: files ending in {suffix or 'nothing'!r} are not read; expected {_supported_datasets()}",
+        f"--dataset {path}: files ending in {suffix or 'nothing'!r} are not read; {UNREAD_SUFFIXES.get(suffix, '')}"
+        f"{'; ' * (suffix in UNREAD_SUFFIXES)}expected {_supported_datasets()}",
     )
     require(path.is_file(), f"--dataset {path}: a pipe or device, which cannot be read twice; copy it into a file")
     return FILE_READERS[suffix](path, config)

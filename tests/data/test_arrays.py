@@ -77,7 +77,7 @@ def test_channels_first_is_recognised_and_said(tmp_path):
     assert load(save(tmp_path, x=COLOUR, y=LABELS)).description.notes == ()
 
 
-@pytest.mark.parametrize("shape", [(3, 9, 3), (1, 9, 3), (3, 9, 4), (13, 16, 16)])
+@pytest.mark.parametrize("shape", [(3, 9, 3), (1, 9, 3), (3, 9, 4), (13, 16, 16), (18, 16, 16), (9, 9, 9)])
 def test_ambiguous_layouts_need_the_flag(tmp_path, shape):
     images = RNG.integers(0, 256, (N, *shape), dtype=np.uint8)
     path = save(tmp_path, x=images, y=LABELS)
@@ -192,3 +192,39 @@ def test_a_second_file_gives_the_test_rows(tmp_path):
     assert "no file or folder of arrays" in load_error(path, test=tmp_path / "test.csv")
     np.savez(tmp_path / "wide.npz", x=COLOUR, y=LABELS)
     assert "expected one dtype and one shape of example" in load_error(path, test=tmp_path / "wide.npz")
+
+
+def test_a_column_of_the_labels_can_be_chosen(tmp_path):
+    several = np.stack([np.zeros(N, int), LABELS, np.arange(N) % 2], axis=1)
+    sprites = save(tmp_path, imgs=COLOUR, latents_classes=several, latents_values=ROWS, metadata=np.array({}, object))
+    dataset = load(sprites, label_column="latents_classes[1]")
+    np.testing.assert_array_equal(dataset.labels, LABELS)
+    assert "labels are column 1 of latents_classes" in dataset.description.notes
+    assert "choose a column, --label-column 0" in load_error(save(tmp_path, x=COLOUR, y=np.ones((N, 2))))
+    path = save(tmp_path, x_train=COLOUR[:18], y_train=several[:18], x_test=COLOUR[18:], y_test=several[18:])
+    np.testing.assert_array_equal(load(path, label_column="-1").labels, np.arange(N) % 2)
+    assert "expected a column 3 for --label-column" in load_error(path, label_column="3")
+
+
+def test_a_transposed_table_is_recognised(tmp_path):
+    assert "save x.T" in load_error(save(tmp_path, x=ROWS.T, y=LABELS))
+
+
+def test_archives_of_one_array_each_are_read_from_a_folder(tmp_path):
+    for part, rows in (("train", slice(0, 18)), ("test", slice(18, None))):
+        np.savez(tmp_path / f"k49-{part}-imgs.npz", COLOUR[rows])
+        np.savez(tmp_path / f"k49-{part}-labels.npz", LABELS[rows])
+    dataset = load(tmp_path)
+    np.testing.assert_array_equal(dataset.inputs, COLOUR)
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(18, N))
+    np.savez(tmp_path / "k49-train-imgs.npz", x=COLOUR, y=LABELS)
+    assert "holds arrays x, y; give it as --dataset, not its folder" in load_error(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [("a.zip", "unpack it"), ("a.pkl", "may run code"), ("a.mat", "numpy.savez"), ("a.npy", "its folder")],
+)
+def test_files_that_are_not_read_are_rejected_with_the_way_to_convert_them(tmp_path, name, fix):
+    (tmp_path / name).write_bytes(b"x")
+    assert fix in load_error(tmp_path / name)

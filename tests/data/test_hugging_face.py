@@ -122,6 +122,27 @@ def test_unclear_sets_are_rejected_by_name(library, tmp_path):
     assert "cannot be loaded" in load_error(saved("damaged", a=labels, label=labels) / "none")
 
 
+@pytest.mark.parametrize(("name", "mentioned"), [("{}/{} test tubes.png", "reads 2 of 6 images"), ("{}/{}.png", None)])
+def test_images_that_the_library_would_leave_out_are_noticed(library, tmp_path, name, mentioned):
+    for row in range(6):
+        path = tmp_path / "set" / (name if row < 2 else "{}/{}.png").format(COLOURS[row % 2], row)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(IMAGES[row]).save(path)
+    if mentioned is None:
+        assert load(tmp_path / "set", data_dir=tmp_path / "cache").n_examples == 6
+    else:
+        assert mentioned in load_error(tmp_path / "set", data_dir=tmp_path / "cache")
+
+
+def test_names_of_splits_are_no_classes(library, tmp_path):
+    for row in range(6):
+        path = tmp_path / "set" / ("train", "test")[row % 2] / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(IMAGES[row]).save(path)
+    message = load_error(tmp_path / "set", data_dir=tmp_path / "cache")
+    assert "its folders test, train are splits and no classes" in message
+
+
 def test_code_and_links_in_a_folder_are_rejected(images, tmp_path):
     images.save_to_disk(tmp_path / "set")
     (tmp_path / "set" / "set.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")

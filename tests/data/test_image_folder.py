@@ -91,6 +91,7 @@ def test_sha256_survives_copying_and_detects_changes(tmp_path):
 def test_hidden_files_are_ignored_at_every_level(tmp_path):
     expected = load_image_folder(write_parts(tmp_path)).sha256
     for folder in (tmp_path, tmp_path / "train", tmp_path / "test" / "bee"):
+        (folder / "__MACOSX" / "ant").mkdir(parents=True)
         for name in (".DS_Store", "._0001.png", "Thumbs.db", "desktop.ini"):
             (folder / name).write_text("not an image")
         (folder / ".ipynb_checkpoints").mkdir()
@@ -145,8 +146,15 @@ def picture(path: str, *size: int, mode: str = "L"):
     return lambda root: Image.new(mode, size).save(root / path)
 
 
+def picture_only(root: Path) -> Path:
+    for name in ("0.png", "1.png"):
+        picture(name, 5, 6)(root)
+    return root
+
+
 FAULTS = {
     "a file next to the classes": (write, put("more.tar", b"hello"), "{}/more.tar: not in a class"),
+    "images without classes": (picture_only, lambda root: None, "2 files lie in it, 2 of them images, and no folder"),
     "an image next to the classes": (write, picture("0.png", 5, 6), "{}/0.png: not in a class"),
     "a note among the images": (write, put("ant/notes.txt", b"hello"), "{}/ant/notes.txt: not named as an image (.png"),
     "another format": (write, put("ant/0.heic", b"ftypheic"), "{}/ant/0.heic: not named as an image (.png"),

@@ -237,6 +237,13 @@ def test_the_first_of_several_damaged_images_is_named():
     assert decode_error(*contents).startswith("image 70: ")
 
 
+def test_other_damaged_images_are_listed_up_to_ten():
+    assert decode_error(encoded(GREY), b"", encoded(GREY), b"").endswith("1 more cannot be used: image 3")
+    assert decode_error(*[b""] * 12).endswith(
+        f"11 more cannot be used: {', '.join(f'image {i}' for i in range(1, 11))}, ..."
+    )
+
+
 def test_differing_sizes_are_reported_with_two_examples():
     odd = encoded(np.zeros((4, 9), np.uint8))
     message = decode_error(odd, encoded(GREY), encoded(GREY))

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from aejax.data.image_layout import recognize_channels
 from aejax.data.stream.source import storage_dtype, to_storage_dtype
 from aejax.errors import InputError, require, summarize_error
 
@@ -51,6 +52,11 @@ class NpySource:
         require(
             inputs.ndim >= 2 and inputs.size > 0,
             f"{self._path}: has shape {inputs.shape}; expected (rows, features) or (rows, height, width, channels)",
+        )
+        require(
+            inputs.ndim != 4 or recognize_channels(inputs.shape[1:], str(self._path))[0] == "channels-last",
+            f"{self._path}: has shape {inputs.shape}, channels first; a stream takes (n, height, width, channels); "
+            "save np.ascontiguousarray(np.moveaxis(inputs, 1, -1))",
         )
         is_image = inputs.dtype == np.uint8 and inputs.ndim >= 3
         self.name, self.n_examples, self.has_labels = path.resolve().stem, len(inputs), self._labels is not None
