@@ -83,3 +83,10 @@ def load_history(run: Path, metric: str) -> Float[np.ndarray, "seeds epochs"]:
         if row[metric] is not None:
             history[row["seed"], row["epoch"] - 1] = row[metric]
     return history
+
+
+def final_metric(
+    context: ClaimContext, config: PretrainConfig, metric: str = "valid_loss"
+) -> Float[np.ndarray, "seeds 1"]:
+    """Returns a metric of every seed after the last epoch."""
+    return load_history(context.pretrain(config), metric)[:, -1:]

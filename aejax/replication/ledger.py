@@ -10,22 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from rich.console import Console
 
 from aejax.config import DataConfig
 from aejax.data.registry import load_dataset
 from aejax.errors import InputError, require, require_known_names
 from aejax.experiments.environment import command_line, describe_machine
-from aejax.replication.assessment import Assessment, assess_numbers, assess_statement
-from aejax.replication.claim import Claim, ComparativeClaim, Evidence, NumericClaim
+from aejax.replication.claim import Assessment, Claim, Measurement
 from aejax.replication.context import ClaimContext
 from aejax.replication.registry import CLAIMS
 from aejax.report.replication import format_status, ledger_headline, render_ledger_page, with_current_values
 from aejax.storage.atomic_io import read_json, to_jsonable, write_atomically, write_json
 
 LEDGER_FILE, REPORT_FILE, RUNS_DIR = "ledger.json", "ledger.md", "runs"
-Measurement = dict[str, Any]  # `per_seed` of a numeric claim, `evidence` of a comparative one, as JSON values
 LedgerEntry = dict[str, Any]  # `describe_claim`, an assessment, and `measured` and `made` once it has been run
 
 
@@ -69,7 +66,7 @@ def reproduce_claims(
             context = ClaimContext(runs_dir=out / RUNS_DIR, console=console, seeds=n_seeds, data_dir=data_dir)
             entries[name] = _run_claim(claim, context, _missing_requirement(claim, missing_mnist, named=name in only))
         else:
-            entries[name] |= describe_claim(claim, n_seeds) | _assess(claim, measured)
+            entries[name] |= describe_claim(claim, n_seeds) | _to_dict(claim.assess(measured))
         ledger = _write_ledger(out, [entries[known] for known in CLAIMS if known in entries])
         console.print(f"{name}: {format_status(entries[name])}", highlight=False, soft_wrap=True)
     return ledger
@@ -94,38 +91,23 @@ def _run_claim(claim: Claim, context: ClaimContext, missing_requirement: str) ->
     """Returns a claim's entry; any error is recorded as its failure and does not stop the ledger."""
     entry = describe_claim(claim, context.seeds)
     if missing_requirement:
-        return entry | _assessment_to_dict(Assessment("not run", missing_requirement))
+        return entry | _to_dict(Assessment("not run", missing_requirement))
     began = time.perf_counter()
     try:
-        measured = measure_claim(claim, context)
+        measured = claim.run(context)
     except Exception as error:  # of any library that a claim uses
         reason = " ".join(str(error).split())
-        return entry | _assessment_to_dict(Assessment("failed", f"{type(error).__name__}: {reason}"))
+        return entry | _to_dict(Assessment("failed", f"{type(error).__name__}: {reason}"))
     made = {
         "seconds": time.perf_counter() - began,
         "machine": describe_machine(),
         "command": command_line(),
         "versions": {name: version(name) for name in ("jax", "scikit-learn")},
     }
-    return entry | {"measured": measured, "made": made} | _assess(claim, measured)
+    return entry | {"measured": measured, "made": made} | _to_dict(claim.assess(measured))
 
 
-def measure_claim(claim: Claim, context: ClaimContext) -> Measurement:
-    """Runs a claim; returns JSON values."""
-    if isinstance(claim, NumericClaim):
-        return to_jsonable({"per_seed": np.asarray(claim.measure(context), np.float64)})
-    assert isinstance(claim, ComparativeClaim)
-    return to_jsonable({"evidence": [one._asdict() for one in claim.gather_evidence(context)]})
-
-
-def _assess(claim: Claim, measurement: Measurement) -> dict[str, Any]:
-    if isinstance(claim, NumericClaim):
-        return _assessment_to_dict(assess_numbers(claim, np.array(measurement["per_seed"], np.float64)))
-    assert isinstance(claim, ComparativeClaim)
-    return _assessment_to_dict(assess_statement(claim, [Evidence(**one) for one in measurement["evidence"]]))
-
-
-def _assessment_to_dict(assessment: Assessment) -> dict[str, Any]:
+def _to_dict(assessment: Assessment) -> dict[str, Any]:
     return to_jsonable(assessment._asdict())
 
 

@@ -6,12 +6,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from aejax.config import ModelConfig, ObjectiveConfig, PretrainConfig, SplitConfig, TrainConfig
+from aejax.config import ModelConfig, ObjectiveConfig, SplitConfig, TrainConfig
 from aejax.methods import fit_pca
 from aejax.recipes import get_recipe, recipe_for_kind
-from aejax.replication.assessment import paired_evidence
-from aejax.replication.claim import EXACT_REASON, ROUNDING_REASON, ComparativeClaim, Evidence, NumericClaim, Source
-from aejax.replication.context import ClaimContext, load_history
+from aejax.replication.claim import (
+    EXACT_REASON,
+    ROUNDING_REASON,
+    ComparativeClaim,
+    Evidence,
+    NumericClaim,
+    Source,
+    paired_evidence,
+)
+from aejax.replication.context import ClaimContext, final_metric, load_history
 
 BLOG_TITLE, BLOG_URL = (
     "F. Chollet, Building Autoencoders in Keras (2016)",
@@ -39,37 +46,11 @@ DATA_PROTOCOL = "the 60,000 training digits in [0, 1], judged on the 10,000 test
 CROSS_ENTROPY_MARGIN = 0.0005  # in nats per pixel: a tenth of the precision that the source prints
 
 
-def dense64_valid_loss(context: ClaimContext) -> Float[np.ndarray, "seeds epochs"]:
-    """Returns the validation loss after every epoch."""
-    return load_history(context.pretrain(DENSE64), "valid_loss")
-
-
-def _final_valid_loss(context: ClaimContext, config: PretrainConfig) -> Float[np.ndarray, "seeds 1"]:
-    return load_history(context.pretrain(config), "valid_loss")[:, -1:]
-
-
-def single_cross_entropy(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
-    """Returns the test cross-entropy with one hidden layer, in nats per pixel."""
-    return _final_valid_loss(context, SINGLE)
-
-
-def deep_cross_entropy(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
-    """Returns the test cross-entropy with three hidden layers, in nats per pixel."""
-    return _final_valid_loss(context, DEEP)
-
-
 def compare_deep_with_single(context: ClaimContext) -> list[Evidence]:
-    """Compares the two losses, paired by seed."""
-    gain = (_final_valid_loss(context, SINGLE) - _final_valid_loss(context, DEEP))[:, 0]
-    return [
-        paired_evidence(
-            "loss of 784-32-784 minus that of 128-64-32",
-            "claim",
-            gain,
-            unit="nats per pixel",
-            margin=CROSS_ENTROPY_MARGIN,
-        )
-    ]
+    """Compares the two cross-entropies, paired by seed."""
+    gain = (final_metric(context, SINGLE) - final_metric(context, DEEP))[:, 0]
+    what = "loss of 784-32-784 minus that of 128-64-32"
+    return [paired_evidence(what, "claim", gain, unit="nats per pixel", margin=CROSS_ENTROPY_MARGIN)]
 
 
 def pca_squared_error(context: ClaimContext) -> Float[np.ndarray, "1 1"]:
@@ -80,11 +61,6 @@ def pca_squared_error(context: ClaimContext) -> Float[np.ndarray, "1 1"]:
     centred = digits.test - mean
     residual = centred - centred @ axes @ axes.T
     return np.array([[np.square(residual).sum(axis=1).mean()]])
-
-
-def deep_logistic_squared_error(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
-    """Returns the squared error per test image of the deep autoencoder with 30 units."""
-    return N_PIXELS * load_history(context.pretrain(DEEP_LOGISTIC), "valid_mse")[:, -1:]
 
 
 CLAIMS = (
@@ -103,7 +79,7 @@ CLAIMS = (
         requirements=("MNIST",),
         cost="a minute",
         configs=(DENSE64,),
-        measure=dense64_valid_loss,
+        measure=lambda context: load_history(context.pretrain(DENSE64), "valid_loss"),
     ),
     NumericClaim(
         name="mnist-single-bce",
@@ -119,7 +95,7 @@ CLAIMS = (
         requirements=("MNIST",),
         cost="minutes",
         configs=(SINGLE,),
-        measure=single_cross_entropy,
+        measure=lambda context: final_metric(context, SINGLE),
     ),
     NumericClaim(
         name="mnist-deep-bce",
@@ -136,7 +112,7 @@ CLAIMS = (
         requirements=("MNIST",),
         cost="minutes",
         configs=(DEEP,),
-        measure=deep_cross_entropy,
+        measure=lambda context: final_metric(context, DEEP),
     ),
     ComparativeClaim(
         name="mnist-deeper-is-better",
@@ -189,6 +165,6 @@ CLAIMS = (
         requirements=("MNIST", "an accelerator"),
         cost="hours",
         configs=(DEEP_LOGISTIC,),
-        measure=deep_logistic_squared_error,
+        measure=lambda context: N_PIXELS * final_metric(context, DEEP_LOGISTIC, "valid_mse"),
     ),
 )

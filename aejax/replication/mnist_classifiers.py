@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
@@ -12,8 +13,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from aejax.data.shuffling import make_generator
-from aejax.replication.assessment import paired_evidence
-from aejax.replication.claim import EXACT_REASON, ROUNDING_REASON, ComparativeClaim, Evidence, NumericClaim, Source
+from aejax.replication.claim import (
+    EXACT_REASON,
+    ROUNDING_REASON,
+    ComparativeClaim,
+    Evidence,
+    NumericClaim,
+    Source,
+    paired_evidence,
+)
 from aejax.replication.context import ClaimContext
 
 LECUN_TITLE = (
@@ -41,9 +49,7 @@ def softmax_accuracy(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
         weights, bias = np.zeros((inputs.shape[1], 10), np.float32), np.zeros(10, np.float32)
         for step in range(SOFTMAX_STEPS):
             rows = order[step * SOFTMAX_BATCH_SIZE : (step + 1) * SOFTMAX_BATCH_SIZE]
-            logits = inputs[rows] @ weights + bias
-            exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-            residual = (exponentials / exponentials.sum(axis=1, keepdims=True) - targets[rows]) / len(rows)
+            residual = (softmax(inputs[rows] @ weights + bias, axis=1) - targets[rows]) / len(rows)
             weights -= SOFTMAX_LEARNING_RATE * inputs[rows].T @ residual
             bias -= SOFTMAX_LEARNING_RATE * residual.sum(axis=0)
         accuracies.append(np.mean((digits.test @ weights + bias).argmax(axis=1) == digits.test_labels))
@@ -72,21 +78,11 @@ def l1_accuracy_above_threshold(context: ClaimContext) -> list[Evidence]:
     return [paired_evidence("accuracy minus 80 %", "claim", points, unit="points", margin=0.5)]
 
 
-def _knn_error(context: ClaimContext, k: int) -> Float[np.ndarray, "1 1"]:
+def knn_error(context: ClaimContext, k: int) -> Float[np.ndarray, "1 1"]:
     """Returns the percentage of test digits that k nearest neighbors classify wrongly."""
     digits = context.load_mnist_arrays()
     classifier = KNeighborsClassifier(k, algorithm="brute").fit(digits.train, digits.train_labels)
     return np.array([[100 * (1 - classifier.score(digits.test, digits.test_labels))]])
-
-
-def knn3_error(context: ClaimContext) -> Float[np.ndarray, "1 1"]:
-    """Returns the test error of three nearest neighbors, %."""
-    return _knn_error(context, 3)
-
-
-def knn1_error(context: ClaimContext) -> Float[np.ndarray, "1 1"]:
-    """Returns the test error of one nearest neighbor, %."""
-    return _knn_error(context, 1)
 
 
 CLAIMS = (
@@ -146,7 +142,7 @@ CLAIMS = (
         seeds=1,
         requirements=("MNIST",),
         cost="a minute",
-        measure=knn3_error,
+        measure=lambda context: knn_error(context, 3),
     ),
     NumericClaim(
         name="mnist-knn-wilder",
@@ -165,6 +161,6 @@ CLAIMS = (
         seeds=1,
         requirements=("MNIST",),
         cost="a minute",
-        measure=knn1_error,
+        measure=lambda context: knn_error(context, 1),
     ),
 )

@@ -15,9 +15,16 @@ from aejax.config import ProbeConfig, SplitConfig
 from aejax.evaluate.comparisons import EQUIVALENCE_MARGIN
 from aejax.experiments.pretrained import load_pretrained
 from aejax.recipes import compare_defaults, get_recipe
-from aejax.replication.assessment import paired_evidence
-from aejax.replication.claim import EXACT_REASON, ComparativeClaim, Evidence, NumericClaim, Role, Source
-from aejax.replication.context import ClaimContext, load_history
+from aejax.replication.claim import (
+    EXACT_REASON,
+    ComparativeClaim,
+    Evidence,
+    NumericClaim,
+    Role,
+    Source,
+    paired_evidence,
+)
+from aejax.replication.context import ClaimContext, final_metric
 
 SOURCE_TITLE, SOURCE_URL = (
     "J. Brownlee, Autoencoder Feature Extraction for Classification (2020)",
@@ -66,19 +73,11 @@ def _logistic_accuracy(features: Float[np.ndarray, "n d"]) -> float:
     return classifier.score(features[test], labels[test])
 
 
-def code_mse(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
-    """Returns the validation error after the last epoch, on the test rows as in the source."""
-    return load_history(context.pretrain(HALF_WIDTH), "valid_mse")[:, -1:]
-
-
 def compare_half_with_full_width(context: ClaimContext) -> list[Evidence]:
     """Compares the reconstruction errors with 50 and with 100 units, paired by seed."""
-    half, full = (load_history(context.pretrain(config), "valid_mse")[:, -1] for config in (HALF_WIDTH, FULL_WIDTH))
-    return [
-        paired_evidence(
-            "error of 100 units over that of 50", "claim", 10 * np.log10(full / half), unit="dB", margin=MSE_MARGIN_DB
-        )
-    ]
+    half, full = (final_metric(context, config, "valid_mse")[:, 0] for config in (HALF_WIDTH, FULL_WIDTH))
+    ratio = 10 * np.log10(full / half)
+    return [paired_evidence("error of 100 units over that of 50", "claim", ratio, unit="dB", margin=MSE_MARGIN_DB)]
 
 
 def compare_under_published_protocol(context: ClaimContext) -> list[Evidence]:
@@ -131,8 +130,7 @@ CLAIMS = (
         statement="logistic regression on the 50-unit code is right on .9394 of the test rows",
         source=Source(SOURCE_TITLE, "Encoder as Data Preparation, printed accuracy on the encoded data", SOURCE_URL),
         protocol=f"{DATA_PROTOCOL}; 100-200-100-50-100-200-100, BatchNorm, LeakyReLU, MSE, Adam, batch 16, 200 "
-        "epochs on the "
-        "training rows; LogisticRegression() on the codes; the source shows one run",
+        "epochs on the training rows; LogisticRegression() on the codes; the source shows one run",
         command="python scripts/pretrain.py --recipe tutorial-tabular, then LogisticRegression() on run.encode(X)",
         unit="test accuracy",
         printed_values=("0.9394",),
@@ -150,8 +148,7 @@ CLAIMS = (
             SOURCE_TITLE, "Autoencoder for Classification, last epoch of the compressed model's log", SOURCE_URL
         ),
         protocol=f"{DATA_PROTOCOL}; the same autoencoder; mean squared error on the test rows after epoch 200; the "
-        "source shows "
-        "one run",
+        "source shows one run",
         command="python scripts/pretrain.py --recipe tutorial-tabular",
         unit="validation MSE",
         printed_values=("8.8e-4",),
@@ -160,7 +157,7 @@ CLAIMS = (
         seeds=10,
         cost="a minute",
         configs=(HALF_WIDTH,),
-        measure=code_mse,
+        measure=lambda context: final_metric(context, HALF_WIDTH, "valid_mse"),
     ),
     ComparativeClaim(
         name="tabular-half-size-mse",
@@ -169,8 +166,7 @@ CLAIMS = (
             SOURCE_TITLE, "Autoencoder for Classification, on the compressed model's learning curve", SOURCE_URL
         ),
         protocol=f"{DATA_PROTOCOL}; the same autoencoder with 100 units and with 50, 200 epochs, paired by seed; the "
-        "error on "
-        "the test rows after the last epoch, compared in decibels",
+        "error on the test rows after the last epoch, compared in decibels",
         command="python scripts/pretrain.py --recipe tutorial-tabular, and with --latent-dim 100",
         unit="dB",
         criterion="not worse",
@@ -185,8 +181,7 @@ CLAIMS = (
         statement="a code of half the size does as well as the whole input (logistic regression)",
         source=Source(SOURCE_TITLE, "Encoder as Data Preparation", SOURCE_URL),
         protocol=f"{DATA_PROTOCOL}; logistic regression at C=1, not standardised, on the 50-unit code, on the "
-        "inputs, and on "
-        "the same encoder untrained; intervals resample seeds and test rows",
+        "inputs, and on the same encoder untrained; intervals resample seeds and test rows",
         command=f"{COMPARE_COMMAND} --split tutorial --probe-c 1 --no-probe-standardize",
         unit="points",
         criterion="not worse",
@@ -201,16 +196,14 @@ CLAIMS = (
         statement="the encoding is helpful for logistic regression: better than on the raw data",
         source=Source(SOURCE_TITLE, "Encoder as Data Preparation, conclusion", SOURCE_URL),
         protocol=f"{DATA_PROTOCOL}; logistic regression at C=1, not standardised, on the 50-unit code, on the "
-        "inputs, and on "
-        "the same encoder untrained; and again under this project's protocol: stratified split, features standardised, "
-        "strength chosen on validation rows",
+        "inputs, and on the same encoder untrained; and again under this project's protocol: stratified split, "
+        "features standardised, strength chosen on validation rows",
         command=f"{COMPARE_COMMAND} --split tutorial --probe-c 1 --no-probe-standardize, and without the last three "
         "flags",
         unit="points",
         criterion="better",
         tolerance_reason="better: interval, p and a margin of half a point together; a control must come out better, "
-        "too, or it "
-        "may be the explanation",
+        "too, or it may be the explanation",
         seeds=10,
         cost="a minute",
         configs=(PUBLISHED_PROTOCOL, AEJAX_PROTOCOL),

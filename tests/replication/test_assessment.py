@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aejax.replication.assessment import assess_numbers, assess_statement, paired_evidence
-from aejax.replication.claim import ComparativeClaim, Evidence, NumericClaim, Source
+from aejax.replication.claim import ComparativeClaim, Evidence, NumericClaim, Source, paired_evidence
 
 COMMON: dict[str, Any] = {
     "name": "half",
@@ -22,6 +21,14 @@ COMMON: dict[str, Any] = {
 }
 NUMBER = NumericClaim(**COMMON, printed_values=("0.09",), tolerance=(0.005,), measure=lambda _: np.zeros((3, 1)))
 STATEMENT = ComparativeClaim(**COMMON, criterion="better", gather_evidence=lambda _: [])
+
+
+def assess_numbers(claim, per_seed):
+    return claim.assess({"per_seed": per_seed.tolist()})
+
+
+def assess_statement(claim, evidence):
+    return claim.assess({"evidence": [one._asdict() for one in evidence]})
 
 
 def evidence(verdict="better", *, role="claim", mean=2.0, low=1.0):
