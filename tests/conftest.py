@@ -5,8 +5,12 @@ import os
 import sys
 from pathlib import Path
 
-# Before JAX is imported. XLA's optimizer takes longer than everything that these small programs compute.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Before JAX is imported. Most of the time goes into compiling, so XLA does it in the quickest way that it has: without
+# LLVM's optimizer, with the emitters that produce the least code, and in one LLVM module per program.
+QUICK_COMPILATION = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+)
+os.environ.setdefault("XLA_FLAGS", QUICK_COMPILATION)
 
 import jax
 import jaxtyping
