@@ -11,7 +11,7 @@ from jaxtyping import Float, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aejax.report.style import FIGURE_WIDTH, PRIMARY_COLOR, SECONDARY_COLOR, with_style
+from aejax.report.style import PRIMARY_COLOR, SECONDARY_COLOR, with_style
 from aejax.report.tile_layout import (
     COLORBAR_WIDTH,
     TileLayout,
@@ -87,7 +87,7 @@ def plot_latent_grid(
     title: str,
 ) -> Figure:
     """Plots a square of decoded codes: the first of two units grows to the right, the second upwards."""
-    layout = TileLayout(title=title, bottom_margin=0.2, left_margin=0.16, max_tile_size=5.5 / len(grid))
+    layout = TileLayout(title=title, bottom_margin=0.25, right_margin=0.2, max_tile_size=5.5 / len(grid))
     figure, axes = plot_tiles(grid, value_range, layout)
     axes.set_xlabel(f"{units[0]} →")
     axes.set_ylabel(f"{units[1]} →")
@@ -107,9 +107,9 @@ def plot_interpolation(
     if tiles.ndim == 3:
         shares = [f"{share:.0%}" for share in np.linspace(0, 1, tiles.shape[1])]
         return _plot_table_rows(paths, value_range, feature_names, shares)
-    figure, axes = plot_tiles(tiles, value_range, TileLayout(row_labels=list(paths), title=title, bottom_margin=1.35))
-    place, down = axes.get_position(), figure.get_figheight()
-    _draw_errors(figure.add_axes((place.x0, 0.12 / down, place.width, 0.95 / down)), errors)
+    figure, axes = plot_tiles(tiles, value_range, TileLayout(row_labels=list(paths), title=title, bottom_margin=1.5))
+    grid_height = figure.get_figheight() - 1.83
+    _draw_errors(axes.inset_axes((0, -1.3 / grid_height, 1, 0.95 / grid_height)), errors)
     return figure
 
 
@@ -157,9 +157,8 @@ def plot_unit_weights(
     missing = np.full((-len(vectors) % across, *vectors.shape[1:]), np.nan)
     tiles = np.concatenate([vectors, missing]).reshape(-1, across, *vectors.shape[1:])
     grey = vectors.shape[-1] == 1
-    max_width = FIGURE_WIDTH - COLORBAR_WIDTH if grey else FIGURE_WIDTH
-    layout = TileLayout(title=title, max_tile_size=0.8, max_width=max_width)
-    figure, _ = plot_tiles(tiles, value_range, layout, diverging=grey)
+    layout = TileLayout(title=title, max_tile_size=0.8, right_margin=COLORBAR_WIDTH if grey else 0)
+    figure, axes = plot_tiles(tiles, value_range, layout, diverging=grey)
     if grey:
-        add_diverging_colorbar(figure, value_range, label)
+        add_diverging_colorbar(figure, axes, value_range, label)
     return figure

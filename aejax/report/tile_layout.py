@@ -1,7 +1,4 @@
-"""Grids of small images and heat maps of table rows, each figure on one scale.
-
-Grids are placed in inches: automatic layouts leave too much white around small images.
-"""
+"""Grids of small images and heat maps of table rows, each figure on one scale."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +16,7 @@ from aejax.report.style import FIGURE_WIDTH, make_figure
 
 ValueRange = tuple[float, float]
 
-LINE_HEIGHT, CHARACTER_WIDTH = 0.16, 0.075  # inches that a line and a letter of a label take
+LINE_HEIGHT, CHARACTER_WIDTH = 0.17, 0.075  # inches that a line and a letter of a label take
 MIN_TILE_PIXELS = 14  # across a tile
 COLORBAR_WIDTH = 0.9  # inches that a colour bar and its labels take
 # Few enough shades that a figure of 256 colours shows each as it is.
@@ -61,26 +58,8 @@ class TileLayout:
     column_labels: Sequence[str] = ()  # at the top, one for each column
     title: str = ""
     bottom_margin: float = 0.0
-    left_margin: float = 0.0  # in addition to the labels
+    right_margin: float = 0.0
     max_tile_size: float = 1.0
-    max_width: float = FIGURE_WIDTH
-
-    @property
-    def left(self) -> float:
-        """The width of the labels and the left margin."""
-        longest = max((len(line) for label in self.row_labels for line in label.split("\n")), default=0)
-        return 0.12 + self.left_margin + CHARACTER_WIDTH * longest
-
-    @property
-    def top(self) -> float:
-        """The height of the title and the labels of columns."""
-        title = 1.3 * LINE_HEIGHT * (self.title.count("\n") + 1) if self.title else 0
-        return (LINE_HEIGHT + 0.1) * bool(self.column_labels) + title + 0.04
-
-    @property
-    def title_width(self) -> float:
-        """The width that the title needs, at most the largest width of a figure."""
-        return min(self.max_width, 0.2 + 0.068 * max(map(len, self.title.split("\n"))))
 
 
 def plot_tiles(
@@ -98,47 +77,39 @@ def plot_tiles(
         layout: labels, title and sizes.
         diverging: whether 0 lies in the middle of the range and is drawn white.
     """
-    image = tile_images(enlarge_tiles(np.asarray(tiles)), value_range)
-    tile_pixels = max(np.divide(image.shape[:2], tiles.shape[:2]))
-    per_pixel = min((layout.max_width - layout.left - 0.04) / image.shape[1], layout.max_tile_size / tile_pixels)
-    width, height = image.shape[1] * per_pixel, image.shape[0] * per_pixel
-    across = max(layout.left + width + 0.04, layout.title_width)
-    figure = Figure(figsize=(across, layout.top + height + layout.bottom_margin + 0.04))
-    down = figure.get_figheight()
-    place = (layout.left / across, (layout.bottom_margin + 0.04) / down, width / across, height / down)
-    axes = figure.add_axes(place)
-    axes.imshow(image, cmap=DIVERGING_CMAP if diverging else "gray", vmin=0, vmax=1, aspect="auto")
-    _label_axes(axes, layout.row_labels, layout.column_labels, image.shape)
-    figure.text(0.06 / across, 1 - 0.05 / down, layout.title, ha="left", va="top", fontsize=9)
+    image, (rows, columns) = tile_images(enlarge_tiles(np.asarray(tiles)), value_range), tiles.shape[:2]
+    lines = [line for label in layout.row_labels for line in label.split("\n")]
+    beside = 0.15 + CHARACTER_WIDTH * max(map(len, lines), default=0) + layout.right_margin
+    above = LINE_HEIGHT * (len(layout.title.splitlines()) + 1.5 * bool(layout.column_labels)) + layout.bottom_margin
+    tile_height, tile_width = image.shape[0] / rows, image.shape[1] / columns
+    size = min(layout.max_tile_size / max(tile_height, tile_width), (FIGURE_WIDTH - beside) / image.shape[1])
+    title_width = 0.2 + 0.068 * max(map(len, layout.title.splitlines()), default=0)
+    figure = make_figure(
+        above + size * image.shape[0] + 0.16, min(max(beside + size * image.shape[1], title_width), FIGURE_WIDTH)
+    )
+    axes = figure.add_subplot(anchor="NW")
+    axes.imshow(image, cmap=DIVERGING_CMAP if diverging else "gray", vmin=0, vmax=1)
+    axes.set_yticks((np.arange(len(layout.row_labels)) + 0.5) * tile_height - 0.5, layout.row_labels)
+    axes.set_xticks((np.arange(len(layout.column_labels)) + 0.5) * tile_width - 0.5, layout.column_labels)
+    axes.tick_params(length=0, labelsize=8, pad=3, top=True, bottom=False, labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)
+    if layout.title:
+        figure.suptitle(layout.title, x=0.01, ha="left", fontsize=9)
     return figure, axes
 
 
-def _label_axes(axes: Axes, rows: Sequence[str], columns: Sequence[str], pixels: tuple[int, ...]) -> None:
-    axes.set_yticks((np.arange(len(rows)) + 0.5) * pixels[0] / max(len(rows), 1) - 0.5, rows)
-    axes.set_xticks((np.arange(len(columns)) + 0.5) * pixels[1] / max(len(columns), 1) - 0.5, columns)
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0, labelsize=8, pad=3)
-    axes.spines[:].set_visible(False)
-
-
-def add_diverging_colorbar(figure: Figure, value_range: ValueRange, label: str) -> None:
-    """Adds a colour bar, white at 0, right of the tiles, which makes the figure wider by `COLORBAR_WIDTH`."""
-    across, down = figure.get_size_inches()
-    wider = across + COLORBAR_WIDTH
-    for axes in figure.axes:
-        x, y, width, height = axes.get_position().bounds
-        axes.set_position((x * across / wider, y, width * across / wider, height))
-    for text in figure.texts:
-        text.set_x(text.get_position()[0] * across / wider)
-    figure.set_figwidth(wider)
-    main = figure.axes[0].get_position()
-    height = min(main.height, 2.2 / down)
-    place = (main.x1 + 0.12 / wider, main.y1 - height, 0.12 / wider, height)
-    shades = ScalarMappable(Normalize(*value_range), DIVERGING_CMAP)
-    bar = figure.colorbar(shades, cax=figure.add_axes(place), label=label)
+def add_diverging_colorbar(figure: Figure, axes: Axes, value_range: ValueRange, label: str) -> None:
+    """Adds a colour bar, white at 0, right of the tiles."""
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(*value_range), DIVERGING_CMAP),
+        ax=axes,
+        label=label,
+        ticks=MaxNLocator(5, symmetric=True),
+        anchor=(0, 1),
+        shrink=min(1, 2.2 / figure.get_figheight()),
+        aspect=18,
+    )
     bar.outline.set_visible(False)
-    bar.locator = MaxNLocator(5, symmetric=True)
-    bar.update_ticks()
 
 
 def plot_heat_maps(

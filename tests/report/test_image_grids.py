@@ -84,7 +84,8 @@ def test_the_nearest_training_examples_are_below_the_last_row_of_samples():
 def test_the_errors_of_a_path_are_below_its_points():
     errors = {"by code": np.linspace(0, 1, 6), "by pixels": np.linspace(2, 1, 6)}
     figure = plot_interpolation({"by code": IMAGES, "by pixels": IMAGES}, errors, UNIT, "paths")
-    grid, chart = figure.axes
+    (grid,) = figure.axes
+    (chart,) = grid.child_axes
     for line, values in zip(chart.lines, errors.values(), strict=True):
         np.testing.assert_array_equal(line.get_ydata(), values)
     figure.draw_without_rendering()
