@@ -14,7 +14,7 @@ class Projection2D(NamedTuple):
 
     points: Float[np.ndarray, "n 2"]
     explained_variance_ratio: float  # of the training codes, in the plane
-    knn_accuracy: float  # of the `PROJECTION_NEIGHBORS` nearest training points
+    knn_accuracy: float  # of the `PROJECTION_NEIGHBORS` nearest training points; NaN: none has a label
 
 
 def project_to_2d(
@@ -47,7 +47,14 @@ def project_codes(
     test_codes: Float[np.ndarray, "n latent"],
     test_labels: Int[np.ndarray, " n"],
 ) -> Projection2D:
-    """Projects test codes to the plane of the training codes, and classifies them there by nearest neighbours."""
+    """Projects test codes to the plane of the training codes, and classifies them there by nearest neighbours.
+
+    Training codes with a label below 0, which have none, are no neighbours.
+    """
     (train_codes, test_codes), explained = project_to_2d(train_codes, test_codes)
-    classifier = KNeighborsClassifier(min(PROJECTION_NEIGHBORS, len(train_codes))).fit(train_codes, train_labels)
+    known = train_labels >= 0
+    if not known.any():
+        return Projection2D(test_codes, explained, float("nan"))
+    classifier = KNeighborsClassifier(min(PROJECTION_NEIGHBORS, np.count_nonzero(known)))
+    classifier.fit(train_codes[known], train_labels[known])
     return Projection2D(test_codes, explained, float(classifier.score(test_codes, test_labels)))

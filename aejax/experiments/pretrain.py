@@ -15,7 +15,6 @@ from aejax.data.input_encoding import InputEncoding, encoding_of
 from aejax.errors import require
 from aejax.experiments.checkpointing import ResultCache, TrainingHistory
 from aejax.experiments.compilation import Stopwatch
-from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.feature_extraction import evaluate_codes
 from aejax.experiments.identity import identify_run, open_experiment
@@ -27,9 +26,9 @@ from aejax.experiments.plots import plot_model
 from aejax.experiments.pretrained import BEST_WEIGHTS, ENCODING_KEY, LAST_WEIGHTS
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import check_methods, resolve_config
-from aejax.experiments.results import metric_rows, summarize_seeds
+from aejax.experiments.results import metric_rows, results_header, summarize_seeds
 from aejax.experiments.schedule import optimizer_for, total_epochs
-from aejax.experiments.streaming import describe_stream, stream_optimizer, train_stream
+from aejax.experiments.streaming import describe_stream, stream_optimizer, stream_schedule, train_stream
 from aejax.experiments.training import TrainingResult, count_parameters, init_variables, train_method
 from aejax.methods import METHODS, Method
 from aejax.report.comparison_table import CODE_METRIC_HEADINGS, code_metric_names
@@ -92,11 +91,15 @@ def _pretrain(
     _save_weights(run.folder, experiment, trained)
     metrics = _evaluate(experiment, method, trained)
     results = {
-        **_describe_run(experiment, name, run.seconds),
+        **results_header(experiment, run.seconds, "pretrain"),
+        "method": name,
+        **_describe_encoding(experiment.dataset),
         **_describe_training(experiment, trained.history, watch.compile_seconds),
         "parameters": count_parameters(variables),
         **metrics,
     }
+    if is_stream:
+        results["dataset"]["stream"] = describe_stream(experiment, trained.history)
     count = f"{trained.history.epochs} {'rounds' if is_stream else 'epochs'}"
     experiment.reporter.finish_method(f"{count}, test MSE {metrics['reconstruction_mse']['mean']:.4g}")
     plot_model(experiment, name, method, variables, trained.history.metrics, run.folder)
@@ -125,18 +128,6 @@ def _evaluate(experiment: Experiment, method: Method, trained: TrainingResult) -
     }
 
 
-def _describe_run(experiment: Experiment, name: str, seconds: float) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "kind": "pretrain",
-        "dataset": experiment.describe_data(),
-        "config": to_dict(experiment.config),
-        "environment": {**describe_environment(experiment.plan), "seconds": seconds},
-        "method": name,
-        **_describe_encoding(experiment.dataset),
-    }
-
-
 def _describe_encoding(dataset: Dataset) -> dict[str, Any]:
     """Returns what a published encoder must know of how examples were read, if they were not taken as they are."""
     encoding = encoding_of(dataset)
@@ -144,13 +135,9 @@ def _describe_encoding(dataset: Dataset) -> dict[str, Any]:
 
 
 def _describe_training(experiment: Experiment, history: TrainingHistory, compile_seconds: float) -> dict[str, Any]:
-    passes = float(history.epochs)
-    described: dict[str, Any] = {}
-    if experiment.dataset.stream is not None:
-        stream = describe_stream(experiment, history)
-        described["dataset"] = {**experiment.describe_data(), "stream": stream}
-        passes = stream["passes"]
-    return described | {
+    stream = experiment.dataset.stream
+    passes = float(history.epochs) if stream is None else history.epochs / stream_schedule(experiment).rounds_per_pass
+    return {
         "diverged_epoch": [int(epoch) or None for epoch in history.diverged_epoch],
         "history": {name: np.nanmean(values, axis=0) for name, values in history.metrics.items()},
         "seconds": {"compile": compile_seconds, "pretrain": history.seconds},

@@ -114,6 +114,17 @@ def diagnostics_entry(method_results: Sequence[MethodResult]) -> dict[str, Any]:
     return {"diagnostics": entry}
 
 
+def results_header(experiment: Experiment, seconds: float, kind: str | None = None) -> dict[str, Any]:
+    """Returns the fields that the results of every experiment begin with; `kind` is None for a comparison."""
+    return {
+        "schema": 1,
+        **({} if kind is None else {"kind": kind}),
+        "dataset": experiment.describe_data(),
+        "config": to_dict(experiment.config),
+        "environment": {**describe_environment(experiment.plan), "seconds": seconds},
+    }
+
+
 def build_results(
     experiment: Experiment,
     method_results: Sequence[MethodResult],
@@ -129,10 +140,7 @@ def build_results(
         seconds: since the run began.
     """
     return {
-        "schema": 1,
-        "dataset": experiment.describe_data(),
-        "config": to_dict(experiment.config),
-        "environment": {**describe_environment(experiment.plan), "seconds": seconds},
+        **results_header(experiment, seconds),
         "methods": [method_entry(experiment, result) for result in method_results],
         **comparison_entries(experiment, method_results, pairs),
         **diagnostics_entry(method_results),

@@ -2,14 +2,14 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Console
 
 from aejax.config import CheckpointConfig, SweepConfig
-from aejax.config.sweep_axes import SweepAxis, max_runs_per_program, parse_axes
+from aejax.config.sweep_axes import max_runs_per_program, parse_axes
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.identity import identify_run, open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
@@ -19,8 +19,8 @@ from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.results import method_entry, metric_rows, serialize_scores
 from aejax.experiments.schedule import optimizer_for, total_epochs
-from aejax.experiments.sweeping.baselines import Baselines, make_baselines
-from aejax.experiments.sweeping.grid import GridPoint, PointGroup, choose_kind, group_points, make_grid
+from aejax.experiments.sweeping.baselines import SweepDesign, make_baselines
+from aejax.experiments.sweeping.grid import PointGroup, choose_kind, group_points, make_grid
 from aejax.experiments.sweeping.results import ResultEntry, build_sweep_results, point_entry
 from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, score_points
 from aejax.methods import Method
@@ -30,16 +30,6 @@ from aejax.report.tradeoff_plot import plot_tradeoff
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.runs import Run
 from aejax.train.plan import make_plan
-
-
-class SweepDesign(NamedTuple):
-    """What a sweep trains: groups of grid points, each with its method, and baselines."""
-
-    axes: Sequence[SweepAxis]
-    points: Sequence[GridPoint]  # in the order of the axes' values
-    groups: Sequence[PointGroup]
-    methods: Sequence[Method]  # one per group
-    baselines: Baselines
 
 
 def sweep(
@@ -95,10 +85,7 @@ def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, A
     ]
     order = [point.name for point in design.points]
     points.sort(key=lambda scored: order.index(scored[0]["name"]))  # they were trained by group
-    results = build_sweep_results(
-        experiment, design.axes, design.groups, points, scored_baselines, design.baselines.by_point
-    )
-    results["environment"]["seconds"] = run.seconds
+    results = build_sweep_results(experiment, design, points, scored_baselines, run.seconds)
     write_atomically(
         run.folder / "scores.npz", serialize_scores([result for _, result in [*scored_baselines, *points]])
     )

@@ -165,7 +165,7 @@ def test_held_out_class_is_selected_by_name():
 def test_finished_exploration_is_loaded_and_other_settings_are_rejected(run, explored):
     out = run / "explore"
     assert explore(run, SHORT, out, quiet()) == explored
-    with pytest.raises(InputError, match="other settings; give --overwrite"):
+    with pytest.raises(InputError, match=r"holds another run \(anomaly_class .* there, none here\); give --overwrite"):
         explore(run, dataclasses.replace(SHORT, anomaly_class="none"), out, quiet())
 
 
@@ -191,13 +191,12 @@ def test_folder_with_other_files_is_rejected_and_unchanged(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize(("field", "message"), [("sha256", "other examples"), ("split_sha256", "the split differs")])
-def test_run_with_changed_data_is_rejected(run, tmp_path, field, message):
+def test_run_with_another_split_is_rejected(run, tmp_path):
     shutil.copytree(run, tmp_path / "copy")
     results = read_json(run / "results.json")
-    results["dataset"][field] = "0" * 64
+    results["dataset"]["split_sha256"] = "0" * 64
     write_json(tmp_path / "copy" / "results.json", results)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match="the split differs"):
         load_model(tmp_path / "copy", SHORT)
 
 

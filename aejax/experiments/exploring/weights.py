@@ -34,10 +34,11 @@ def codes(model: LoadedModel, out: Path) -> AnalysisResult:
         name: project_codes(train, labels[view.coded_rows], test, labels[test_rows])
         for name, (train, test) in pairs.items()
     }
+    has_classes = model.dataset.n_classes > 1
     points = {
-        f"{name}: {100 * plane.knn_accuracy:.1f} % by {PROJECTION_NEIGHBORS} neighbours": plane.points[
-            :MAX_SCATTER_POINTS
-        ]
+        f"{name}: {100 * plane.knn_accuracy:.1f} % by {PROJECTION_NEIGHBORS} neighbours" if has_classes else name: (
+            plane.points[:MAX_SCATTER_POINTS]
+        )
         for name, plane in projections.items()
     }
     figure = figures.plot_codes(points, labels[test_rows[:MAX_SCATTER_POINTS]], model.dataset.class_names)
@@ -46,9 +47,13 @@ def codes(model: LoadedModel, out: Path) -> AnalysisResult:
     how = "Both units are drawn" if view.code_width == 2 else "The first two principal components of the code are drawn"
     summary = (
         f"{how}; they hold {code.explained_variance_ratio:.0%} of its variance (inputs: "
-        f"{inputs.explained_variance_ratio:.0%}). In the plane, {PROJECTION_NEIGHBORS} nearest neighbours classify "
-        f"{code.knn_accuracy:.1%} of the test examples correctly (inputs: {inputs.knn_accuracy:.1%})."
+        f"{inputs.explained_variance_ratio:.0%})."
     )
+    if has_classes:
+        summary += (
+            f" In the plane, {PROJECTION_NEIGHBORS} nearest neighbours classify {code.knn_accuracy:.1%} of the test "
+            f"examples correctly (inputs: {inputs.knn_accuracy:.1%})."
+        )
     metrics = {
         name: {"explained_variance": plane.explained_variance_ratio, "neighbour_accuracy": plane.knn_accuracy}
         for name, plane in zip(("code", "inputs"), projections.values(), strict=True)

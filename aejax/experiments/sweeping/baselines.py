@@ -11,7 +11,7 @@ from aejax.autoencoders.registry import KINDS
 from aejax.config.sweep_axes import SweepAxis, format_axis_value
 from aejax.data.dataset import Dataset
 from aejax.experiments.experiment import problem_spec_for
-from aejax.experiments.sweeping.grid import PointGroup
+from aejax.experiments.sweeping.grid import GridPoint, PointGroup
 from aejax.methods import METHODS, Method, untrained
 from aejax.models.autoencoder import Autoencoder
 
@@ -21,6 +21,16 @@ class Baselines(NamedTuple):
 
     methods: dict[str, Method]
     by_point: dict[str, dict[str, str]]  # point name -> "raw", "pca", "random" -> method name
+
+
+class SweepDesign(NamedTuple):
+    """What a sweep trains: groups of grid points, each with its method, and baselines."""
+
+    axes: Sequence[SweepAxis]
+    points: Sequence[GridPoint]  # in the order of the axes' values
+    groups: Sequence[PointGroup]
+    methods: Sequence[Method]  # one per group
+    baselines: Baselines
 
 
 def code_width(model: Autoencoder, features: int) -> int:

@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from aejax.config import to_dict
-from aejax.config.sweep_axes import SweepAxis
-from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.method_result import MethodResult
-from aejax.experiments.results import comparison_entries, method_entry, summarize_seeds
-from aejax.experiments.sweeping.grid import GridPoint, PointGroup, derived_fields
+from aejax.experiments.results import comparison_entries, method_entry, results_header, summarize_seeds
+from aejax.experiments.sweeping.baselines import SweepDesign
+from aejax.experiments.sweeping.grid import GridPoint, derived_fields
 
 ResultEntry = dict[str, Any]
 
@@ -49,42 +47,38 @@ def select_best_point(entries: Sequence[ResultEntry]) -> dict[str, str] | None:
 
 def build_sweep_results(
     experiment: Experiment,
-    axes: Sequence[SweepAxis],
-    groups: Sequence[PointGroup],
+    design: SweepDesign,
     points: Sequence[tuple[ResultEntry, MethodResult]],
     baselines: Sequence[tuple[ResultEntry, MethodResult]],
-    baselines_by_point: dict[str, dict[str, str]],
+    seconds: float,
 ) -> ResultEntry:
-    """Returns the contents of a sweep's `results.json`, except its seconds.
+    """Returns the contents of a sweep's `results.json`.
 
     Args:
         experiment: the experiment of the seeds.
-        axes: the parsed axes.
-        groups: points trained together.
+        design: what was trained.
         points: the entry and the result of each point.
         baselines: the entry and the result of each baseline.
-        baselines_by_point: for each point by name, the names of its baselines.
+        seconds: since the run began.
     """
-    derived = derived_fields([point for group in groups for point in group.points])
-    entries = [
-        {**entry, "follows": derived[entry["name"]], "against": baselines_by_point[entry["name"]]}
-        for entry, _ in points
-    ]
+    derived = derived_fields(design.points)
+    against = design.baselines.by_point
+    entries = [{**entry, "follows": derived[entry["name"]], "against": against[entry["name"]]} for entry, _ in points]
     best = select_best_point(entries)
     seeds = len(points[0][1].scores.correct)
     pairs = [(entry["name"], name) for entry in entries for name in entry["against"].values()]
     if best is not None:
         pairs += [(entry["name"], best["name"]) for entry in entries if entry["name"] != best["name"]]
-    rows = max(len(group.points) for group in groups) * seeds
+    rows = max(len(group.points) for group in design.groups) * seeds
     widest = dataclasses.replace(experiment.plan, seeds=rows).describe().replace("seeds", f"runs of {seeds} seeds")
+    header = results_header(experiment, seconds, "sweep")
     return {
-        "schema": 1,
-        "kind": "sweep",
-        "dataset": experiment.describe_data(),
-        "config": to_dict(experiment.config),
-        "environment": {**describe_environment(experiment.plan), "plan": widest},
-        "axes": [{"field": axis.field, "config": axis.section, "values": list(axis.values)} for axis in axes],
-        "groups": [{"points": [p.name for p in group.points], "carried": list(group.traced)} for group in groups],
+        **header,
+        "environment": {**header["environment"], "plan": widest},
+        "axes": [{"field": axis.field, "config": axis.section, "values": list(axis.values)} for axis in design.axes],
+        "groups": [
+            {"points": [point.name for point in group.points], "carried": list(group.traced)} for group in design.groups
+        ],
         "points": entries,
         "references": [entry for entry, _ in baselines],
         "chosen": best,
