@@ -8,7 +8,8 @@ from typing import Literal
 from aejax.config.validation import require_at_least, require_fields
 from aejax.errors import require
 
-SEPARATOR_NAMES = {"tab": "\t", "\\t": "\t", "space": r"\s+", " ": r"\s+"}  # and their patterns
+WHITESPACE = r"\s+"  # separator of tables whose cells are separated by any number of spaces and tabs
+SEPARATOR_NAMES = {"tab": "\t", "\\t": "\t", "space": WHITESPACE, " ": WHITESPACE}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

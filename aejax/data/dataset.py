@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from aejax.data.description import DataDescription
 from aejax.data.label_encoding import encode_labels, short_repr
+from aejax.data.offsets import find_offsets
 from aejax.data.stream.source import Stream, storage_dtype
-from aejax.data.table_schema import TableSchema
-from aejax.errors import InputError, escape_unprintable, require
+from aejax.data.table_schema import IMPUTING, TableSchema
+from aejax.errors import InputError, escape_unprintable, list_names, require
 
 VALUES_PER_BLOCK = 1 << 20  # values checked at a time, so that the checks need megabytes and not a copy of the data
 UNLABELLED = -1  # label of a row without one: it trains autoencoders, and is never labelled, validation or test row
@@ -74,7 +75,7 @@ class Dataset:
 def make_dataset(
     name: str,
     inputs: ArrayLike,
-    labels: ArrayLike,
+    labels: ArrayLike | None,
     *,
     source: str,
     value_range: tuple[float, float] | None = None,
@@ -82,35 +83,52 @@ def make_dataset(
     class_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
     stream: Stream | None = None,
+    unlabelled: ArrayLike | None = None,
+    table: TableSchema | None = None,
+    groups: ArrayLike | None = None,
+    description: DataDescription = DataDescription(),
 ) -> Dataset:
     """Makes a `Dataset` from arrays of any numeric dtype and labels of any type.
 
     Args:
         name: name of the dataset in results.
         inputs: `(n, *shape)`; uint8 is kept, bool becomes uint8, every other dtype float32.
-        labels: `(n,)` strings, booleans, integers or integral floats; encoded as 0..n_classes-1 in sorted order.
+        labels: `(n,)` strings, booleans, integers or integral floats; encoded as 0..n_classes-1 in sorted order. None:
+            no row has a label.
         source: a path or a name for error messages.
         value_range: lowest and highest value of the storage format.
         test_rows: `(n_test,)` rows of the official test split.
         class_names: names of the sorted distinct labels; default: the labels themselves.
         feature_names: one for each column of a table.
         stream: the larger dataset that these examples are a sample of.
+        unlabelled: `(n,)` booleans, true for rows whose label is to be ignored.
+        table: the columns that the inputs encode; with a policy that fills them in, values may be missing (NaN).
+        groups: `(n,)` integers, equal for rows that belong together.
+        description: what the reader understood.
 
     Raises:
         InputError: the data cannot be used; the message gives the row (counted from 0), the value and the fix.
     """
     numbers = _as_numeric_array(inputs, source)
     columns = None if feature_names is None else _require_name_count(feature_names, numbers[0].size, "feature", source)
-    stored = _to_storage_dtype(numbers, source, columns)
+    offsets = find_offsets(numbers)
+    allow_missing = table is not None and table.missing in IMPUTING
+    stored = _to_storage_dtype(numbers, offsets, source, columns, allow_missing=allow_missing)
     low, high = value_range or (-np.inf, np.inf)
     require(
-        low <= stored.min() and stored.max() <= high,
+        value_range is None or (low <= stored.min() and stored.max() <= high),
         f"{source}: values run from {stored.min()} to {stored.max()}; expected them within {value_range}",
     )
-    codes, label_names = encode_labels(labels, len(stored), source)
     rows = None if test_rows is None else _validate_test_rows(test_rows, len(stored), source)
-    names = label_names if class_names is None else _require_name_count(class_names, len(label_names), "class", source)
-    _require_trainable_classes(codes, names, rows, source)
+    known = np.ones(len(stored), bool) if unlabelled is None else ~np.asarray(unlabelled, bool)
+    codes = np.full(len(stored), UNLABELLED, np.int32)
+    names: tuple[str, ...] = ()
+    if labels is not None:
+        codes, names = _encode_labels(labels, known, rows, class_names, source, description.label_source)
+    if offsets is not None:
+        centred = [columns[i] if columns else f"column {i}" for i in np.flatnonzero(offsets)]
+        note = f"median subtracted in float64, as float32 would merge values: {list_names(centred)}"
+        description = dataclasses.replace(description, notes=(*description.notes, note))
     return Dataset(
         name=escape_unprintable(name),  # a file name need not be valid UTF-8
         inputs=stored,
@@ -120,6 +138,10 @@ def make_dataset(
         test_rows=rows,
         feature_names=columns,
         stream=stream,
+        table=table,
+        offsets=offsets,
+        groups=None if groups is None else np.asarray(groups, np.int32),
+        description=description,
     )
 
 
@@ -148,8 +170,18 @@ def _as_numeric_array(inputs: ArrayLike, source: str) -> np.ndarray:
     return array
 
 
-def _to_storage_dtype(numbers: np.ndarray, source: str, feature_names: Sequence[str] | None) -> np.ndarray:
-    """Returns C-contiguous uint8 or finite float32; converts and checks in blocks, copies only to change the dtype."""
+def _to_storage_dtype(
+    numbers: np.ndarray,
+    offsets: np.ndarray | None,
+    source: str,
+    feature_names: Sequence[str] | None,
+    *,
+    allow_missing: bool,
+) -> np.ndarray:
+    """Returns C-contiguous uint8 or finite float32, or NaN if `allow_missing`, after subtracting the offsets.
+
+    Converts and checks in blocks, copies only to change the dtype.
+    """
     if storage_dtype(numbers.dtype) == np.uint8:
         return np.ascontiguousarray(numbers, np.uint8)
     stored = numbers if numbers.dtype == np.float32 else np.empty(numbers.shape, np.float32)
@@ -159,8 +191,10 @@ def _to_storage_dtype(numbers: np.ndarray, source: str, feature_names: Sequence[
         block = slice(start, start + step)
         if stored is not numbers:
             with np.errstate(over="ignore"):
-                stored[block] = numbers[block]
+                stored[block] = numbers[block] if offsets is None else numbers[block] - offsets
         finite = np.isfinite(stored[block])
+        if allow_missing:
+            finite |= np.isnan(stored[block])
         if not finite.all():
             count += int(np.count_nonzero(~finite))
             if first is None:
@@ -199,16 +233,42 @@ def _validate_test_rows(test_rows: ArrayLike, n: int, source: str) -> np.ndarray
     return rows.astype(np.int64)
 
 
+def _encode_labels(
+    labels: ArrayLike,
+    known: np.ndarray,
+    test_rows: np.ndarray | None,
+    class_names: Sequence[str] | None,
+    source: str,
+    label_source: str,
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Returns codes `(n,)` and class names; refusals say where the labels came from."""
+    try:
+        if known.all():
+            codes, names = encode_labels(labels, len(known), source)
+        else:
+            codes = np.full(len(known), UNLABELLED, np.int32)
+            codes[known], names = encode_labels(np.asarray(labels)[known], int(known.sum()), source)
+        names = names if class_names is None else _require_name_count(class_names, len(names), "class", source)
+        _require_trainable_classes(codes, names, test_rows, source)
+    except InputError as error:
+        if not label_source:
+            raise
+        header = ", --header yes takes line 1 as names" if "no header" in label_source else ""
+        raise InputError(f"{error}; labels are {label_source}, --label-column names another column{header}") from None
+    return codes, names
+
+
 def _require_trainable_classes(
     codes: np.ndarray, names: tuple[str, ...], test_rows: np.ndarray | None, source: str
 ) -> None:
     """Requires at least two classes with enough rows of each outside the official test split."""
-    n, n_classes = len(codes), len(names)
+    n, n_classes = np.count_nonzero(codes != UNLABELLED), len(names)
     require(n_classes >= 2, f"{source}: every label is {short_repr(names[0])}; expected at least two classes")
     require(
         n_classes < n, f"{source}: all {n} labels differ, as in a column of ids; choose a label column with classes"
     )
-    counts = np.bincount(codes if test_rows is None else np.delete(codes, test_rows), minlength=n_classes)
+    training = codes if test_rows is None else np.delete(codes, test_rows)
+    counts = np.bincount(training[training != UNLABELLED], minlength=n_classes)
     rarest = int(np.argmin(counts))
     n_rare = np.count_nonzero(counts < MIN_TRAINING_ROWS_PER_CLASS)
     require(

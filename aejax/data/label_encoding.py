@@ -1,5 +1,6 @@
 """Encodes labels of any type as class numbers."""
 
+import contextlib
 import sys
 
 import numpy as np
@@ -46,6 +47,20 @@ def encode_labels(labels: ArrayLike, n: int, source: str) -> tuple[Int32[np.ndar
     classes, codes = np.unique(values, return_inverse=True)
     names = tuple(str(int(value) if kind == "f" else value) for value in classes.tolist())
     return codes.astype(np.int32), names
+
+
+def parse_label_text(labels: np.ndarray) -> np.ndarray:
+    """Returns text as integers or floats if every label is how Python writes its number: `1` and `01` are two classes.
+
+    Args:
+        labels: `(n,)` objects of type `str`.
+    """
+    distinct = set(labels)
+    for parse, dtype in ((int, np.int64), (float, np.float64)):
+        with contextlib.suppress(ValueError, OverflowError):  # no number, or beyond 64 bits
+            if all(str(parse(label)) == label for label in distinct):
+                return labels.astype(dtype)
+    return np.array(labels.tolist(), dtype=str)
 
 
 def _convert_objects(values: np.ndarray, source: str) -> np.ndarray:

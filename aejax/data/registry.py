@@ -13,9 +13,9 @@ from aejax.data.dataset import Dataset
 from aejax.data.image_folder import load_image_folder
 from aejax.data.mnist import load_mnist
 from aejax.data.packages import require_package
-from aejax.data.parquet import load_parquet
 from aejax.data.stream.load import load_stream
-from aejax.data.tables import load_csv
+from aejax.data.table_files import TABLE_SUFFIXES, find_parts, is_text, table_suffix
+from aejax.data.tables import load_table
 from aejax.errors import InputError, require, suggest_names
 
 DATA_DIR_VARIABLE = "AEJAX_DATA"
@@ -75,14 +75,13 @@ SCHEME_LOADERS: dict[str, Callable[[str, DataConfig], Dataset]] = {
 }
 
 FILE_READERS: dict[str, Callable[[Path, DataConfig], Dataset]] = {
-    ".csv": load_csv,
     ".npz": load_arrays,
-    ".parquet": load_parquet,
+    **dict.fromkeys(TABLE_SUFFIXES, load_table),
 }
-TABLE_SUFFIXES = (".csv", ".parquet")
 UNREAD_SUFFIXES = {  # what to do with files that people have and that are not read
     **dict.fromkeys((".zip", ".tar", ".tgz", ".gz", ".rar", ".7z"), "unpack it and give the folder"),
     **dict.fromkeys((".pkl", ".pickle", ".pt", ".pth", ".joblib"), "it may run code; save its arrays with numpy.savez"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "save the sheet as CSV"),
     **dict.fromkeys((".mat", ".h5", ".hdf5"), "save its arrays with numpy.savez, examples along the first axis"),
     ".npy": "give its folder, with the labels next to it as labels.npy or y.npy",
 }
@@ -101,7 +100,8 @@ def load_dataset(config: DataConfig) -> Dataset:
     """Loads the dataset that `config.dataset` names.
 
     It is a name in `NAMED_DATASETS`, `SCHEME:NAME` with a scheme in `SCHEME_LOADERS`, a file with a suffix in
-    `FILE_READERS`, a folder of `.npy` files or of IDX files like MNIST's, or a folder of images by class. The file or
+    `FILE_READERS`, a folder of `.npy` files, of IDX files like MNIST's or of a table's parts, or a folder of images by
+    class. The file or
     folder may be a symbolic link; links inside a folder must stay inside it. With `config.stream` the result is a
     sample in memory, see `load_stream`.
 
@@ -127,6 +127,9 @@ def load_dataset(config: DataConfig) -> Dataset:
         if is_array_source(path) and path.suffix.lower() not in FILE_READERS:
             _reject_options(config, label_column=True, options=ARRAY_OPTIONS)
             return load_arrays(path, config)
+        if path.is_dir() and (parts := find_parts(path)):
+            _reject_options(config, label_column=True, options=_table_options(parts[0].path))
+            return load_table(path, config, parts)
         if path.is_dir():
             _reject_options(config, image_size=True, options=("test",))
             return load_image_folder(path, config.image_size, config.test)
@@ -143,23 +146,30 @@ def _require_exists(path: Path) -> Path:
 
 
 def _load_file(path: Path, config: DataConfig) -> Dataset:
-    suffix = path.suffix.lower()
+    suffix = table_suffix(path)
     is_array = suffix == ARRAY_SUFFIX
     _reject_options(
         config,
         label_column=is_array or suffix in TABLE_SUFFIXES,
-        options=ARRAY_OPTIONS if is_array else (),
+        options=ARRAY_OPTIONS if is_array else _table_options(path),
     )
+    hint = UNREAD_SUFFIXES.get(path.suffix.lower())
     looks_like_path = suffix in FILE_READERS or path.parent != Path()
     require(path.exists() or looks_like_path, _unknown_dataset_message(config.dataset))
     require(path.exists(), f"--dataset {path}: no such file or folder; expected {_supported_datasets()}")
     require(
         suffix in FILE_READERS,
-        f"--dataset {path}: files ending in {suffix or 'nothing'!r} are not read; {UNREAD_SUFFIXES.get(suffix, '')}"
-        f"{'; ' * (suffix in UNREAD_SUFFIXES)}expected {_supported_datasets()}",
+        f"--dataset {path}: files ending in {suffix or 'nothing'!r} are not read; {f'{hint}; ' if hint else ''}expected "
+        f"{_supported_datasets()}",
     )
     require(path.is_file(), f"--dataset {path}: a pipe or device, which cannot be read twice; copy it into a file")
     return FILE_READERS[suffix](path, config)
+
+
+def _table_options(path: Path) -> tuple[str, ...]:
+    """Returns the options that a file with this name has as a table, if it is one."""
+    options = (*TABLE_OPTIONS, *(TEXT_OPTIONS if is_text(path) else ()))
+    return options if table_suffix(path) in TABLE_SUFFIXES else ()
 
 
 def _reject_options(
@@ -202,6 +212,6 @@ def _unknown_dataset_message(name: str) -> str:
 def _supported_datasets() -> str:
     return (
         f"{', '.join(NAMED_DATASETS)}, {' or '.join(f'{scheme}:NAME' for scheme in SCHEME_LOADERS)}, a path to a "
-        f"{' or '.join(FILE_READERS)} file, a folder with one folder of images per class, one with inputs.npy "
-        "and labels.npy, or one with IDX files like MNIST's"
+        f"{' or '.join(FILE_READERS)} file, a folder of a table's parts, a folder with one folder of images per class, "
+        "one with inputs.npy and labels.npy, or one with IDX files like MNIST's"
     )

@@ -1,191 +1,224 @@
-"""Reads tables in `.csv` files, and finds the label column of any table."""
+"""Reads tables: finds the label and the other special columns, joins files, and encodes features as numbers."""
 
-import contextlib
-import csv
-import itertools
-import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from aejax.config import DataConfig
+from aejax.data.arrow_tables import open_arrow_table
 from aejax.data.dataset import Dataset, make_dataset
-from aejax.data.label_encoding import MAX_LABEL_LENGTH
+from aejax.data.description import DataDescription
+from aejax.data.label_encoding import MAX_LABEL_LENGTH, parse_label_text
 from aejax.data.memory import require_host_memory
-from aejax.errors import InputError, list_names, require
-
-LABEL_COLUMNS = ("label", "target", "class", "y")  # default names of a label column, in order of preference
-DELIMITERS = ",;\t"
-MISSING_VALUES = ("", "na", "n/a", "nan", "null", "none", "?")  # spellings of a missing value, in lower case
-SAMPLE_LINES = 20  # lines that the delimiter and the header are detected from
-ROWS_PER_BLOCK = 4096  # rows of text in memory at a time
-
-
-class _CsvLayout(NamedTuple):
-    """Delimiter and columns of a .csv file."""
-
-    delimiter: str
-    header: list[str] | None
-    n_columns: int
-    label_index: int  # column of the label
-
-    @property
-    def feature_names(self) -> list[str] | None:
-        """Names of all columns except the label's, if the file has a header."""
-        return None if self.header is None else self.header[: self.label_index] + self.header[self.label_index + 1 :]
-
-    def describe_feature(self, index: int) -> str:
-        """Returns what error messages call feature `index`."""
-        column = index + (index >= self.label_index)
-        return f"column {column + 1}" if self.header is None else f"column {self.header[column]!r}"
+from aejax.data.table_columns import infer_columns
+from aejax.data.table_files import TABLE_SUFFIXES, Part, is_text, table_name, table_suffix
+from aejax.data.table_problems import Problem, Rank, raise_problems
+from aejax.data.table_roles import LABEL_FLAG, UNNAMED, Roles, TableFile, choose_roles, describe_column
+from aejax.data.table_schema import TableSchema
+from aejax.data.text_tables import open_text_table
+from aejax.errors import list_names, require
 
 
-def load_csv(path: Path, config: DataConfig) -> Dataset:
-    """Loads a UTF-8 table with one example per row; separators are commas, semicolons or tabs; features are numbers.
+class _Rows(NamedTuple):
+    """The rows of all files."""
 
-    The first line is a header if all its cells are text, or one is text above a number. The label column is
-    `config.label_column`, or else the first of `LABEL_COLUMNS` in the header (ignoring case), or else the last column.
+    frame: pd.DataFrame
+    is_test: np.ndarray
+    problems: list[Problem]
+    place_rows: Callable[[Sequence[int]], list[str]]
+
+
+class _Labels(NamedTuple):
+    values: np.ndarray  # one for each row
+    known: np.ndarray  # which rows have one
+    problems: list[Problem]
+
+
+def load_table(path: Path, config: DataConfig, parts: Sequence[Part] = ()) -> Dataset:
+    """Loads a table with one example per row: numbers, truth values, text categories and dates.
+
+    The label column is `config.label_column`, or else the first of `LABEL_COLUMNS` (ignoring case; `y` is a coordinate
+    if there is an `x` and other columns follow), or else the last. Rows without a label are kept for pretraining. The
+    rows of test parts or of the file `config.test` are the official test set.
+
+    Args:
+        path: the file or folder.
+        config: how columns are read.
+        parts: the files in a folder.
 
     Raises:
-        InputError: a row is ragged, a feature is missing or not a number, or the header is unusable; the message
-            gives the line, counted from 1.
+        InputError: a file is damaged, or the table cannot be used; one message names up to ten problems.
     """
-    require_host_memory(path.stat().st_size, f"{path}: its text")  # the file may be a single line
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            layout = _detect_layout(list(itertools.islice(file, SAMPLE_LINES)), path, config.label_column)
-            file.seek(0)
-            features, labels = _read_table(file, layout, path)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.object[error.start]:#04x}); save it as UTF-8") from error
-    except csv.Error as error:
-        raise InputError(f"{path}: not readable as comma-separated text ({error}); save it as plain CSV") from error
+    files, is_test = _open_files(path, config, parts)
+    roles = choose_roles(files[0], config)
+    rows = _join(files, is_test, roles)
+    found = infer_columns(rows.frame[roles.features], config, lambda name: describe_column(name, files[0]))
+    labels = _read_labels(rows.frame, roles, config, files[0])
+    problems = [*rows.problems, *found.problems, *labels.problems, *_find_missing_groups(rows.frame, roles)]
+    problems += [
+        Problem(Rank.COLUMN, f"column {column.name!r} has no name", "name it, or leave it out with --drop-columns")
+        for column in found.columns
+        if UNNAMED.fullmatch(column.name)
+    ]
+    raise_problems(path, problems, rows.place_rows)
+    require(found.columns, f"{path}: no feature columns are left besides {roles.label_source}; {LABEL_FLAG}")
+    complete = np.ones(len(rows.frame), bool)
+    if config.missing == "drop-rows":
+        complete = ~found.frame.isna().any(axis=1).to_numpy()
+    keep = complete & (labels.known | ~rows.is_test)
+    _require_rows(keep & rows.is_test, keep & ~rows.is_test, rows.is_test, path)
+    schema = TableSchema(columns=found.columns, missing=config.missing)
+    notes = [*roles.notes, *found.notes, *_describe_rows(complete, labels.known, rows.is_test)]
+    layout = files[0].layout + (f", {len(files)} files" if len(files) > 1 else "")
     return make_dataset(
-        path.stem, features, _parse_labels(labels), source=str(path), feature_names=layout.feature_names
+        table_name(path),
+        _encode(schema, found.frame if keep.all() else found.frame[keep], path),
+        labels.values[keep] if labels.known.any() else None,
+        source=str(path),
+        test_rows=np.flatnonzero(rows.is_test[keep]) if rows.is_test.any() else None,
+        feature_names=schema.feature_names if files[0].has_header else None,
+        unlabelled=~labels.known[keep],
+        table=schema,
+        groups=None if roles.group is None else pd.factorize(rows.frame.loc[keep, roles.group], sort=True)[0],
+        description=DataDescription(label_source=roles.label_source, layout=layout, notes=tuple(notes)),
     )
 
 
-def _detect_layout(lines: list[str], path: Path, label_column: str | None) -> _CsvLayout:
-    """Detects delimiter, header and label column from the first lines."""
-    lines = [line for line in lines if line.strip()]
-    require(lines, f"{path}: empty; expected a header and one line for each example")
-    delimiter, (first, *rest) = _split_cells(lines)
-    width = len(first)
-    require(width > 1, f"{path}: one column; expected features and a label, separated by commas, semicolons or tabs")
-    text = [not _is_number(cell) for cell in first]
-    named = [is_text and cell.strip().lower() not in MISSING_VALUES for is_text, cell in zip(text, first, strict=True)]
-    over_number = any(name and _is_number(cell) for name, cell in zip(named, rest[0] if rest else [], strict=False))
-    if not (all(text) or over_number):
-        require(label_column is None, f"{path}: no header line to find --label-column {label_column} in; add one")
-        return _CsvLayout(delimiter, None, width, width - 1)
-    header = [name.strip() for name in first]
-    require(
-        "" not in header, f"{path}: column {[*header, ''].index('') + 1} has no name; name it, or drop an index column"
-    )
-    require_unique_names(header, path)
-    return _CsvLayout(delimiter, header, width, find_label_column(header, path, label_column))
-
-
-def _split_cells(lines: list[str]) -> tuple[str, list[list[str]]]:
-    """Returns the delimiter and the cells of some lines.
-
-    Prefers a delimiter that gives every line the same number of cells, then the one that gives the first line most.
-    """
-    tables = {mark: list(csv.reader(lines, delimiter=mark, skipinitialspace=True)) for mark in DELIMITERS}
-    regular = {mark: len(rows[0]) > 1 and len({len(row) for row in rows}) == 1 for mark, rows in tables.items()}
-    delimiter = max(DELIMITERS, key=lambda mark: (regular[mark], len(tables[mark][0])))
-    return delimiter, tables[delimiter]
-
-
-def require_unique_names(header: list[str], path: Path) -> None:
-    """Raises InputError if two columns have one name."""
-    (name, count), *_ = Counter(header).most_common(1)
-    require(count == 1, f"{path}: {count} columns are named [{name[:60]!r}]; expected different names")
-
-
-def find_label_column(header: list[str], path: Path, label_column: str | None) -> int:
-    """Returns the index of `label_column`, or else of the first of `LABEL_COLUMNS` in `header`, or else of the last."""
-    if label_column is not None:
+def _open_files(path: Path, config: DataConfig, parts: Sequence[Part]) -> tuple[list[TableFile], list[bool]]:
+    """Returns the files with training files first, and which are for testing."""
+    parts = list(parts) or [Part(path, "train", {})]
+    if config.test is not None:
+        require(all(part.split == "train" for part in parts), f"--test {config.test}: {path} has test files of its own")
+        parts.append(Part(config.test.expanduser(), "test", {}))
+    for part in parts:
+        require(part.path.is_file(), f"{part.path}: no such file; expected a table")
         require(
-            label_column in header,
-            f"{path}: no column named --label-column {label_column}; expected one of {list_names(header)}",
+            table_suffix(part.path) in TABLE_SUFFIXES,
+            f"{part.path}: no table by its name; expected one ending in {', '.join(TABLE_SUFFIXES)}",
         )
-        return header.index(label_column)
-    lowered = [name.lower() for name in header]
-    return next((lowered.index(name) for name in LABEL_COLUMNS if name in lowered), len(header) - 1)
+    files: list[TableFile] = [
+        open_text_table(part.path, config) if is_text(part.path) else open_arrow_table(part.path, part.partition)
+        for part in parts
+    ]
+    for file in files:
+        name, count = Counter(file.names).most_common(1)[0] if file.names else ("", 0)
+        require(count < 2, f"{file.path}: {count} columns are named [{name[:60]!r}]; expected different names")
+        require(len(file.names) > 1, f"{file.path}: {len(file.names)} column(s); expected features and a label")
+        require(
+            file.has_header == files[0].has_header,
+            f"{file.path}: has {'a' if file.has_header else 'no'} header, unlike {files[0].path}; give --header yes or "
+            "no",
+        )
+    return files, [part.split == "test" for part in parts]
 
 
-def _is_number(cell: str) -> bool:
+def _join(files: list[TableFile], is_test: list[bool], roles: Roles) -> _Rows:
+    """Reads all files, whose columns must be the same in any order."""
+    frames: list[pd.DataFrame] = []
+    problems: list[Problem] = []
+    starts = [0]
+    wanted = [*roles.features, *roles.special]
+    for file in files:
+        absent, extra = sorted({*wanted} - {*file.names}), sorted({*file.names} - {*files[0].names})
+        require(
+            not absent and not extra,
+            f"{file.path}: {'has no' if absent else 'has a'} column {list_names(absent or extra)}, unlike "
+            f"{files[0].path}; expected the same columns",
+        )
+        frame, found = file.read(roles.special)
+        prefix = f"{file.path.name} " if len(files) > 1 else ""
+        problems += [problem._replace(text=prefix + problem.text) for problem in found]
+        frames.append(frame[wanted].set_axis(frame.index + starts[-1]))
+        starts.append(int(frames[-1].index[-1]) + 1)
+
+    def place_rows(rows: Sequence[int]) -> list[str]:
+        places: dict[int, str] = {}
+        for file, start, end in zip(files, starts, starts[1:], strict=False):
+            inside = [row for row in rows if start <= row < end]
+            prefix = f"{file.path.name} " if len(files) > 1 else ""
+            named = file.place_rows([row - start for row in inside]) if inside else []
+            places |= {row: prefix + place for row, place in zip(inside, named, strict=True)}
+        return [places[row] for row in rows]
+
+    marks = np.repeat(is_test, [len(frame) for frame in frames])
+    return _Rows(frames[0] if len(frames) == 1 else pd.concat(frames), marks, problems, place_rows)
+
+
+def _read_labels(frame: pd.DataFrame, roles: Roles, config: DataConfig, file: TableFile) -> _Labels:
+    if roles.label is None:
+        return _Labels(np.zeros(len(frame), int), np.zeros(len(frame), bool), [])
+    labels = frame[roles.label]
+    labels = labels.astype(object) if isinstance(labels.dtype, pd.CategoricalDtype) else labels
+    known = labels.notna().to_numpy()
+    is_text = pd.api.types.infer_dtype(labels, skipna=True) == "string"
+    if is_text:
+        labels = labels.str.strip()
+        known = known & ~labels.str.lower().isin(["", "nan"]).to_numpy()
+    place, problems = describe_column(roles.label, file), []
+    if config.unlabelled is not None:
+        marked = (labels.astype(str) == config.unlabelled).to_numpy() | (
+            labels == _number(config.unlabelled)
+        ).to_numpy()
+        known = known & ~marked
+        if not marked.any():
+            words = list_names([str(word) for word in labels[known].drop_duplicates()])
+            problems.append(
+                Problem(Rank.LABEL, f"{place} is nowhere {config.unlabelled!r}", f"--unlabelled names one of {words}")
+            )
+    if is_text and (too_long := known & (labels.str.len() > MAX_LABEL_LENGTH).to_numpy(bool)).any():
+        row = int(np.argmax(too_long))
+        text = f"{place} has a label of {len(labels.iloc[row])} characters, longer than {MAX_LABEL_LENGTH}"
+        return _Labels(
+            labels.to_numpy(), known, [*problems, Problem(Rank.LABEL, text, LABEL_FLAG, labels.index.tolist()[row])]
+        )
+    values = labels[known].to_numpy()
+    values = parse_label_text(values.astype(object)) if is_text else values
+    filled = np.full(len(frame), values[0] if len(values) else 0, values.dtype)
+    filled[known] = values
+    return _Labels(filled, known, problems)
+
+
+def _number(text: str) -> float:
+    """Returns a text's number, or NaN, which equals nothing."""
     try:
-        float(cell)
+        return float(text)
     except ValueError:
-        return False
-    return "_" not in cell  # Python reads 1_000 as a number; in a table it is text
+        return np.nan
 
 
-class _Row(NamedTuple):
-    line: int  # number of its last line in the file, from 1
-    features: list[str]
-    label: str
+def _find_missing_groups(frame: pd.DataFrame, roles: Roles) -> list[Problem]:
+    if roles.group is None or not (missing := frame[roles.group].isna()).any():
+        return []
+    text = f"column {roles.group!r} names no group ({missing.sum()} such cells)"
+    fix = "fill it in, or leave out --group-column"
+    return [Problem(Rank.MISSING, text, fix, frame.index.tolist()[int(np.argmax(missing))])]
 
 
-def _read_table(file: Iterable[str], layout: _CsvLayout, path: Path) -> tuple[np.ndarray, list[str]]:
-    """Returns float64 features `(n, n_columns - 1)` and the text of the labels `(n,)`."""
-    rows = _iterate_rows(file, layout, path)
-    blocks: list[np.ndarray] = []
-    labels: list[str] = []
-    while block := list(itertools.islice(rows, ROWS_PER_BLOCK)):
-        blocks.append(_parse_numbers(block, layout, path))
-        labels += [row.label for row in block]
-        require_host_memory(len(blocks) * blocks[0].nbytes, f"{path}: the numbers of {len(labels)} rows")
-    require(blocks, f"{path}: a header and no rows; expected one line for each example")
-    return np.concatenate(blocks), labels
+def _require_rows(test: np.ndarray, train: np.ndarray, is_test: np.ndarray, path: Path) -> None:
+    require(train.any(), f"{path}: every row has missing values; --missing mean or median fills them in")
+    require(
+        test.any() or not is_test.any(),
+        f"{path}: no row for testing has a label and, with --missing drop-rows, no missing value; give another --test",
+    )
 
 
-def _iterate_rows(file: Iterable[str], layout: _CsvLayout, path: Path) -> Iterator[_Row]:
-    reader = csv.reader(file, delimiter=layout.delimiter, skipinitialspace=True)
-    rows = (row for row in reader if len(row) > 1 or "".join(row).strip())
-    if layout.header is not None:
-        next(rows)
-    for row in rows:
-        place = f"{path}: line {reader.line_num}"
-        require(
-            len(row) == layout.n_columns, f"{place} has {len(row)} cells; expected {layout.n_columns} as in the first"
-        )
-        label = row.pop(layout.label_index).strip()
-        require(label, f"{place} has no label; expected one for each row; fill it in or drop the line")
-        require(
-            len(label) <= MAX_LABEL_LENGTH,
-            f"{place} has a label of {len(label)} characters; expected the name of a class, at most "
-            f"{MAX_LABEL_LENGTH}; is it another column, --label-column?",
-        )
-        yield _Row(reader.line_num, row, label)
+def _describe_rows(complete: np.ndarray, known: np.ndarray, is_test: np.ndarray) -> list[str]:
+    counts = {
+        "rows with missing values left out": ~complete,
+        "test rows without label left out": complete & is_test & ~known,
+        "rows without label, which only train autoencoders": complete & ~is_test & ~known,
+    }
+    return [f"{np.count_nonzero(rows)} {text}" for text, rows in counts.items() if rows.any()]
 
 
-def _parse_numbers(rows: list[_Row], layout: _CsvLayout, path: Path) -> np.ndarray:
-    """Returns the features as finite float64; searches cell by cell only after the fast conversion failed."""
-    with contextlib.suppress(ValueError):
-        cells = map(float, itertools.chain.from_iterable(row.features for row in rows))
-        values = np.fromiter(cells, np.float64, count=len(rows) * (layout.n_columns - 1))
-        if np.isfinite(values).all() and not any("_" in "".join(row.features) for row in rows):
-            return values.reshape(len(rows), -1)
-    for row in rows:
-        for index, cell in enumerate(row.features):
-            if not (_is_number(cell) and math.isfinite(float(cell))):
-                problem = "missing" if cell.strip().lower() in MISSING_VALUES else "not a finite number"
-                raise InputError(
-                    f"{path}: line {row.line}, {layout.describe_feature(index)} is {cell[:60]!r}, {problem}; expected "
-                    "a number; encode, fill in or drop it"
-                )
-    raise AssertionError("unreachable: every cell is a finite number")
-
-
-def _parse_labels(labels: list[str]) -> np.ndarray:
-    """Returns integers if all labels are integers, else floats if all are numbers, else text."""
-    for dtype in () if any("_" in label for label in labels) else (np.int64, np.float64):
-        with contextlib.suppress(ValueError, OverflowError):
-            return np.array(labels).astype(dtype)
-    return np.array(labels)
+def _encode(schema: TableSchema, frame: pd.DataFrame, path: Path) -> np.ndarray:
+    """Returns the features, as bytes if all columns are bytes or truth values."""
+    d = len(schema.feature_names)
+    require_host_memory(12 * len(frame) * d, f"{path}: {len(frame)} rows of {d} features")
+    features = schema.encode(frame)
+    is_byte = [column.kind == "boolean" or frame[column.name].dtype == np.uint8 for column in schema.columns]
+    return features.astype(np.uint8) if all(is_byte) and not np.isnan(features).any() else features

@@ -71,7 +71,7 @@ def test_a_misspelt_name_gets_a_suggestion(name, near):
     assert f"did you mean {near}?" in load_error(name)
 
 
-@pytest.mark.parametrize("name", ["qqqq", "huggingface:cifar10", "iris.arrow", "tfds"])
+@pytest.mark.parametrize("name", ["qqqq", "huggingface:cifar10", "iris.xlsx", "tfds"])
 def test_an_unknown_name_gets_the_list_of_datasets(name):
     message = load_error(name)
     assert message.startswith(f"--dataset {name}: no such dataset")
@@ -92,7 +92,7 @@ def test_a_missing_path_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file_name", "suffix"), [("a.feather", "'.feather'"), ("a", "'nothing'"), ("a.csv.gz", "'.gz'")]
+    ("file_name", "suffix"), [("a.xlsx", "'.xlsx'"), ("a", "'nothing'"), ("a.npz.gz", "'.npz.gz'")]
 )
 def test_an_unsupported_suffix_is_reported_with_the_supported_ones(tmp_path, file_name, suffix):
     (tmp_path / file_name).touch()

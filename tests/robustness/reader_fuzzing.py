@@ -23,8 +23,7 @@ from aejax.config.sweep_axes import parse_axes
 from aejax.data.array_files import load_arrays
 from aejax.data.idx import load_idx_folder
 from aejax.data.image_folder import load_image_folder
-from aejax.data.parquet import load_parquet
-from aejax.data.tables import load_csv
+from aejax.data.tables import load_table
 from aejax.errors import InputError
 from aejax.storage.atomic_io import read_json
 from aejax.storage.manifest import MANIFEST, write_manifest
@@ -72,8 +71,8 @@ def read_checkpoint(path: Path) -> object:
 
 READERS: dict[str, Reader] = {
     "npz": Reader(reader_samples.npz_samples, lambda path: load_arrays(path, DataConfig())),
-    "csv": Reader(reader_samples.csv_samples, lambda path: load_csv(path, DataConfig())),
-    "parquet": Reader(reader_samples.parquet_samples, lambda path: load_parquet(path, DataConfig())),
+    "csv": Reader(reader_samples.csv_samples, lambda path: load_table(path, DataConfig())),
+    "parquet": Reader(reader_samples.parquet_samples, lambda path: load_table(path, DataConfig())),
     "idx": Reader(reader_samples.idx_samples, lambda path: load_idx_folder(path.parent, "idx")),
     "images": Reader(reader_samples.image_samples, lambda path: load_image_folder(path.parents[1]), input_share=0.5),
     "axis": Reader(reader_samples.axis_samples, read_axis),

@@ -1,0 +1,41 @@
+"""Finds columns whose values float32 would merge, and what to subtract from them first."""
+
+import numpy as np
+from jaxtyping import Float64, Shaped
+
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+INTEGERS = float(2**24)  # the first integer that float32 cannot tell from the next
+MIN_LEVELS = 4096  # float32 numbers in the range of a column, below which rounding matters
+
+
+def find_offsets(numbers: Shaped[np.ndarray, "n ..."]) -> Float64[np.ndarray, " d"] | None:
+    """Returns the median of every column that rounding to float32 would spoil, 0 for the others; None if there is none.
+
+    Such a column is far from 0 compared with its spread, as dates written 20180127 are, and keeps more distinct values
+    if its median is subtracted in float64 first.
+
+    Args:
+        numbers: a table `(n, d)`, NaN where a value is missing; other arrays have no such columns.
+    """
+    if (
+        numbers.ndim != 2
+        or numbers.dtype.kind not in "iuf"
+        or numbers.dtype.itemsize < 4
+        or numbers.dtype == np.float32
+    ):
+        return None
+    low, high = (limit.reduce(numbers, axis=0).astype(np.float64) for limit in (np.fmin, np.fmax))
+    magnitude = np.maximum(np.abs(low), np.abs(high))
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_coarse = np.spacing(magnitude.astype(np.float32)) * MIN_LEVELS > high - low
+    offsets = np.zeros(numbers.shape[1])
+    for column in np.flatnonzero((is_coarse | (magnitude >= INTEGERS)) & (high > low) & (magnitude < MAX_FLOAT32)):
+        offsets[column] = _find_offset(numbers[:, column].astype(np.float64))
+    return offsets if offsets.any() else None
+
+
+def _find_offset(values: Float64[np.ndarray, " n"]) -> float:
+    values = np.unique(values[np.isfinite(values)])
+    median = float(np.median(values))
+    rounded, centred = (len(np.unique(column.astype(np.float32))) for column in (values, values - median))
+    return median if centred > rounded else 0.0

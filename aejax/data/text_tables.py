@@ -1,0 +1,253 @@
+"""Reads tables of text with pandas: `.csv`, `.tsv`, `.data`, `.txt`, and the same with `.gz`."""
+
+import dataclasses
+import itertools
+import warnings
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+
+from aejax.config import DataConfig
+from aejax.config.data import SEPARATOR_NAMES, WHITESPACE
+from aejax.data.memory import require_host_memory
+from aejax.data.table_columns import DECIMAL_COMMA, MISSING_VALUES
+from aejax.data.table_files import table_suffix
+from aejax.data.table_problems import Problem, Rank, raise_problems
+from aejax.data.text_files import is_row, open_text, scan_text, split_lines
+from aejax.errors import InputError, require, summarize_error
+
+SEPARATORS = {
+    ",": "comma-separated",
+    ";": "semicolon-separated",
+    "\t": "tab-separated",
+    "|": "separated by |",
+    WHITESPACE: "whitespace-separated",
+}
+KINDS = {".csv": "CSV", ".tsv": "TSV"}
+LABEL_NAMES = ("label", "target", "class")  # in line 1, they make it a header
+SAMPLE_LINES = 20  # lines that the separator and the header are detected from
+SAMPLE_CELLS = 1000  # cells of a line that the separator is chosen by
+SPELLINGS = sorted({spell(value) for value in MISSING_VALUES for spell in (str.lower, str.upper, str.title)} | {"NaN"})
+# pandas rounds decimal numbers correctly since 3.1, and on request before.
+EXACT: dict[str, Any] = {} if pd.__version__.split(".")[:2] >= ["3", "1"] else {"float_precision": "round_trip"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextTable:
+    """A table of text, of which only the first lines have been interpreted."""
+
+    path: Path
+    names: tuple[str, ...]  # of all columns; their indices if there is no header
+    has_header: bool
+    layout: str
+    encoding: str
+    separator: str
+    decimal: str
+    first_row: int  # lines of cells above the first row, not counting blank ones
+    n_lines: int
+    index_columns: tuple[str, ...] = ()  # columns that the file declares to name the rows
+
+    def read(self, exact: Collection[str]) -> tuple[pd.DataFrame, list[Problem]]:
+        """Returns the rows, whose index counts the file's rows from 0, and the problems that they have.
+
+        Args:
+            exact: columns whose text is kept, even if it is a number or the spelling of a missing value. Others are
+                numbers, truth values or text.
+        """
+        width = len(self.names)
+        require_host_memory(16 * self.n_lines * width, f"{self.path}: the numbers of {self.n_lines} lines")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            frame = self._read_columns(exact, names=[*self.names, ""])  # the last finds lines that are too long
+            too_long = any(entry.category is pd.errors.ParserWarning for entry in caught)
+            # Where only some blocks of rows are numbers, pandas has changed the text of others.
+            objects = (frame.dtypes == np.dtype(object)).to_numpy()
+            mixed = [
+                name for name, is_mixed in zip(self.names, objects, strict=False) if is_mixed and name not in exact
+            ]
+            if mixed and not too_long and len(frame):
+                frame[mixed] = self._read_columns(mixed, names=self.names, usecols=mixed)
+        too_long |= bool(frame.pop("").notna().any())
+        ragged = self._find_ragged_lines() if too_long or frame.iloc[:, -1].isna().any() else []
+        empty = frame.isna().all(axis=1)
+        if empty.all():
+            raise_problems(self.path, ragged, self.place_rows)
+            raise InputError(f"{self.path}: a header and no rows; expected one line for each example")
+        return frame[~empty] if empty.any() else frame, ragged
+
+    def _read_columns(self, text: Collection[str], **options: Any) -> pd.DataFrame:
+        """Returns all rows; columns that are `text` keep it, where only empty cells are missing."""
+        try:
+            with self._open_rows() as file:
+                return pd.read_csv(
+                    file,
+                    sep=self.separator,
+                    decimal=self.decimal,
+                    header=None,
+                    index_col=False,
+                    dtype=dict.fromkeys(text, str),
+                    skipinitialspace=True,
+                    keep_default_na=False,
+                    na_values={name: [""] if name in text else SPELLINGS for name in self.names},
+                    on_bad_lines="warn",
+                    **EXACT,
+                    **options,
+                )
+        except pd.errors.EmptyDataError:
+            raise InputError(f"{self.path}: a header and no rows; expected one line for each example") from None
+        except pd.errors.ParserError as error:
+            raise InputError(
+                f"{self.path}: not readable as a table of text ({summarize_error(error, 120)}); check its quotes and "
+                "line ends"
+            ) from error
+
+    @contextmanager
+    def _open_rows(self) -> Iterator[IO[str]]:
+        """Opens the file behind its header."""
+        with open_text(self.path, self.encoding) as file:
+            cells = (row for row in split_lines(iter(file.readline, ""), self.separator) if is_row(row))
+            for _ in range(self.first_row):
+                next(cells)
+            yield file
+
+    def _iterate_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yields the number of its last line, from 1, and the cells of every row."""
+        with open_text(self.path, self.encoding) as file:
+            reader = split_lines(file, self.separator)
+            rows = ((reader.line_num, row) for row in reader if is_row(row))
+            yield from itertools.islice(rows, self.first_row, None)
+
+    def _find_ragged_lines(self) -> list[Problem]:
+        width = len(self.names)
+        return [
+            Problem(
+                Rank.RAGGED,
+                f"line {line} has {len(row)} cells, expected {width}",
+                "quote cells that hold the separator, complete or delete the line, or give another --separator",
+            )
+            for line, row in self._iterate_rows()
+            if len(row) != width and "".join(row[width:] if len(row) > width else row).strip()
+        ]
+
+    def place_rows(self, rows: Sequence[int]) -> list[str]:
+        """Returns what messages call some rows: `line 5`."""
+        lines: dict[int, int] = {}
+        kept = (line for line, row in self._iterate_rows() if len(row) <= len(self.names) + 1)
+        for number, line in enumerate(kept):
+            if number in rows:
+                lines[number] = line
+        return [f"line {lines[row]}" for row in rows]
+
+
+def open_text_table(path: Path, config: DataConfig) -> TextTable:
+    """Detects encoding, separator, header and columns of a table of text.
+
+    Line 1 is a header if all its cells are different text, one is text above a number, one is `config.label_column` or
+    a common name of a label, or the cells are 0, 1, 2, ...; `config.header` decides otherwise.
+
+    Raises:
+        InputError: the file is damaged, no text, or has no table.
+    """
+    encoding, n_lines = scan_text(path)
+    with open_text(path, encoding) as file:
+        lines = [line for line in itertools.islice(file, SAMPLE_LINES) if line.strip()]
+    require(lines, f"{path}: empty; expected a header and one line for each example")
+    given = config.separator and SEPARATOR_NAMES.get(config.separator, config.separator)
+    separator, (first, *rest) = _split_sample(lines, [given] if given else list(SEPARATORS))
+    width = Counter(map(len, rest)).most_common(1)[0][0] if rest else len(first)
+    require(
+        width > 1,
+        f"{path}: one column; expected features and a label, separated by commas, semicolons, tabs, | or spaces; "
+        "--separator names another character",
+    )
+    require(
+        len(first) > 1,
+        f"{path}: line 1 has one cell and the lines below it have {width}; delete what is above the column names",
+    )
+    has_header = _has_header(first, rest, config)
+    names = [name.strip() for name in first] if has_header else [str(index) for index in range(len(first))]
+    if has_header and width == len(names) + 1 and rest[0][-1].strip():  # R writes no name above the names of rows
+        names.insert(0, "")
+    if has_header and width == len(names) - 1 and not names[-1]:
+        names.pop()
+    names = name_columns(names)
+    kind = KINDS.get(table_suffix(path).removesuffix(".gz"), "text")
+    words = [
+        f"{kind} {'with' if has_header else 'without'} header",
+        SEPARATORS.get(separator, f"separated by {separator}"),
+        *(["decimal commas"] if config.decimal == "," else []),
+        *([] if encoding.startswith("utf-8") else [encoding]),
+    ]
+    return TextTable(
+        path=path,
+        names=tuple(names),
+        has_header=has_header,
+        layout=", ".join(words),
+        encoding=encoding,
+        separator=separator,
+        decimal=config.decimal,
+        first_row=int(has_header),
+        n_lines=n_lines,
+    )
+
+
+def _split_sample(lines: list[str], separators: list[str]) -> tuple[str, list[list[str]]]:
+    """Returns the separator and the cells of some lines.
+
+    Prefers a separator that gives every line the same number of cells, then the one that makes most cells numbers,
+    then any but whitespace, then the one that gives most cells.
+    """
+    tables: dict[str, list[list[str]]] = {}
+    scores: dict[str, tuple[bool, float, bool, int]] = {}
+    for separator in separators:
+        rows = [row for row in split_lines(lines, separator) if is_row(row)]
+        first, *rest = map(len, rows)
+        cells = [cell for row in rows for cell in row[:SAMPLE_CELLS]]
+        numbers = sum(map(_is_numeric, cells)) / len(cells)
+        width = rest[0] if rest else first
+        regular = first > 1 and width > 1 and abs(first - width) <= 1 and len(set(rest)) <= 1
+        tables[separator], scores[separator] = rows, (regular, numbers, separator != WHITESPACE, first)
+    best = max(separators, key=lambda separator: scores[separator])
+    return best, tables[best]
+
+
+def name_columns(names: Sequence[str]) -> list[str]:
+    """Names columns without a name as pandas does.
+
+    >>> name_columns(["", "Unnamed: 0", "a", ""])
+    ['Unnamed: 0.1', 'Unnamed: 0', 'a', 'Unnamed: 3']
+    """
+    unnamed = [f"Unnamed: {index}" + ".1" * (f"Unnamed: {index}" in names) for index in range(len(names))]
+    return [name or other for name, other in zip(names, unnamed, strict=True)]
+
+
+def _has_header(first: list[str], rest: list[list[str]], config: DataConfig) -> bool:
+    if config.header != "auto":
+        return config.header == "yes"
+    cells = [cell.strip() for cell in first]
+    below = [row for row in rest if len(row) == len(cells)]
+    numeric = [_is_numeric(cell) for cell in cells]
+    named = [not number and cell.lower() not in MISSING_VALUES for number, cell in zip(numeric, cells, strict=True)]
+    # A table of text categories has the words of line 1 again in other lines or columns.
+    repeated = len(set(cells)) < len(cells) or any(
+        set(column) & {name} for name, *column in zip(cells, *below, strict=True)
+    )
+    over_number = any(name and _is_numeric(cell) for name, cell in zip(named, rest[0] if rest else [], strict=False))
+    numbered = len(cells) > 3 and cells[not cells[0] :] == [str(index) for index in range(len(cells) - (not cells[0]))]
+    is_label = config.label_column in cells and not _is_numeric(config.label_column or "")
+    is_label |= any(cell.lower() in LABEL_NAMES for cell in cells)
+    return (all(not number for number in numeric) and not repeated) or over_number or numbered or is_label
+
+
+def _is_numeric(cell: str) -> bool:
+    """Returns whether a cell is a number, with a decimal point or comma."""
+    try:
+        float(cell)
+    except ValueError:
+        return bool(DECIMAL_COMMA.fullmatch(cell.strip()))
+    return "_" not in cell  # Python reads 1_000 as a number; in a table it is text
