@@ -159,8 +159,8 @@ def _load_file(path: Path, config: DataConfig) -> Dataset:
     require(path.exists(), f"--dataset {path}: no such file or folder; expected {_supported_datasets()}")
     require(
         suffix in FILE_READERS,
-        f"--dataset {path}: files ending in {suffix or 'nothing'!r} are not read; {f'{hint}; ' if hint else ''}expected "
-        f"{_supported_datasets()}",
+        f"--dataset {path}: files ending in {suffix or 'nothing'!r} are not read; {f'{hint}; ' if hint else ''}"
+        f"expected {_supported_datasets()}",
     )
     require(path.is_file(), f"--dataset {path}: a pipe or device, which cannot be read twice; copy it into a file")
     return FILE_READERS[suffix](path, config)
