@@ -1,5 +1,6 @@
 """Loads MNIST from its four IDX files, which are downloaded where there is no copy."""
 
+import dataclasses
 import hashlib
 import os
 import urllib.request
@@ -57,7 +58,7 @@ def load_mnist(data_dir: Path | None = None) -> Dataset:
         require_package("tensorflow_datasets", "tfds", f"--dataset mnist: the copy in {root / PREPARED_FOLDER}")
         from aejax.data.tfds_dataset import load_tfds
 
-        return load_tfds("mnist:3.0.1", root, dataset_name="mnist")
+        return dataclasses.replace(load_tfds("mnist:3.0.1", root), name="mnist")
     folder = found[0] if found else download_mnist(root / "mnist")
     files = find_idx_files(folder)
     require(

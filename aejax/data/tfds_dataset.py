@@ -68,12 +68,7 @@ class PreparedSet(NamedTuple):
 
 
 def load_tfds(
-    name: str,
-    data_dir: Path | None = None,
-    *,
-    label: str | None = None,
-    image_size: int | None = None,
-    dataset_name: str | None = None,
+    name: str, data_dir: Path | None = None, *, label: str | None = None, image_size: int | None = None
 ) -> Dataset:
     """Loads a TFDS set that is prepared in `data_dir`, or that TFDS can prepare there.
 
@@ -87,15 +82,20 @@ def load_tfds(
         data_dir: TFDS's root folder; None: TFDS's own.
         label: the label feature; None: the set's own, see `describe_prepared`.
         image_size: resizes images to this height and width; None: they must have one size.
-        dataset_name: name in results; default: `name`.
 
     Raises:
         InputError: the set does not exist, cannot be prepared or read, or has no class label or no suitable inputs.
     """
     builder = open_builder(name, tfds_data_dir(data_dir))
-    prepared = describe_prepared(builder, name, label, image_size)
-    source, label = prepared.source, prepared.label
-    infos = [builder.info.splits[split] for split in prepared.splits]
+    splits = _read_splits(describe_prepared(builder, name, label, image_size), image_size)
+    layout: Literal["auto", "channels-last"] = "channels-last" if splits.train.inputs.ndim == 4 else "auto"
+    return dataset_from_splits(splits, DataConfig(layout=layout), name)
+
+
+def _read_splits(prepared: PreparedSet, image_size: int | None) -> ArraySplits:
+    """Returns the examples and labels of all splits."""
+    source, label, available = prepared.source, prepared.label, prepared.builder.info.splits
+    infos = [available[split] for split in prepared.splits]
     sizes = [info.num_bytes if prepared.image else info.num_examples * prepared.row_bytes for info in infos]
     require_host_memory(sum(sizes), f"{source}: its examples")
     with silence_tfds():
@@ -106,8 +106,8 @@ def load_tfds(
     labels = {split: values for split, (_, values) in read.items()}
     _require_class_names(np.concatenate(list(labels.values())), prepared.class_names, source)
     train, *test = (LabelledArrays(inputs[s], labels[s], (f"{s} examples", f"{s} {label}")) for s in prepared.splits)
-    unused = [split for split in builder.info.splits if split not in prepared.splits]
-    splits = ArraySplits(
+    unused = [split for split in available if split not in prepared.splits]
+    return ArraySplits(
         source,
         train,
         test=test[0] if test else None,
@@ -116,8 +116,6 @@ def load_tfds(
         class_names=prepared.class_names,
         feature_names=None if prepared.image else tuple(prepared.names),
     )
-    layout: Literal["auto", "channels-last"] = "channels-last" if train.inputs.ndim == 4 else "auto"
-    return dataset_from_splits(splits, DataConfig(layout=layout), dataset_name or name)
 
 
 def _read_split(prepared: PreparedSet, split: str) -> tuple[Any, np.ndarray]:

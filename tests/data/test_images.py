@@ -202,7 +202,7 @@ def test_flipped_bits_of_a_png_never_change_pixels_silently(image):
     assert rejected >= len(good) - 16  # all but the checksum and name of the last, empty chunk
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
 def test_truncated_images_never_lose_pixels_silently(kind):
     good = encoded(COLOUR, kind)
     expected = decoded(good)
@@ -212,6 +212,22 @@ def test_truncated_images_never_lose_pixels_silently(kind):
         except InputError:
             continue
         assert length >= len(good) - 12  # the end mark, not pixels
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "GIF", "BMP", "TIFF", "PPM"])
+def test_damaged_images_of_other_formats_raise_input_errors_only(kind):
+    good = encoded(COLOUR, kind)
+    rng = np.random.default_rng(0)
+    rejected = 0
+    for _ in range(100):
+        damaged = bytearray(good)
+        start = int(rng.integers(min(len(good), 60)))
+        damaged[start : start + 8] = rng.bytes(int(rng.integers(9)))
+        try:
+            decoded(bytes(damaged))
+        except InputError:
+            rejected += 1
+    assert 10 < rejected <= 100
 
 
 def test_damaged_jpegs_raise_input_errors_only():
