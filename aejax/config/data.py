@@ -116,9 +116,10 @@ class SplitConfig:
     labels_per_class: int | None = None
     """Labels of each class that a classifier may see, of which a fifth, at least one, are for validation; default: as
     given by --label-fraction."""
-    duplicates: Literal["keep", "drop", "refuse"] = "keep"
+    duplicates: Literal["keep", "drop", "drop-near", "refuse"] = "keep"
     """Training examples that equal a test example byte for byte. keep: count and report them; drop: leave them out of
-    training and validation; refuse: raise an error."""
+    training and validation; drop-near: also those that nearly equal one (images shifted by up to two pixels or encoded
+    again, rounded rows of tables); refuse: raise an error."""
 
     def __post_init__(self) -> None:
         require_fields(self, lambda value: 0 < value < 1, "between 0 and 1", "test_fraction")

@@ -16,6 +16,7 @@ from aejax.data.grouping import ValidationGroups, draw_test_groups, plan_validat
 from aejax.data.label_budget import choose_labelled_rows
 from aejax.data.leakage import find_duplicates, require_disjoint, require_disjoint_groups
 from aejax.data.memory import require_host_memory
+from aejax.data.near_duplicates import find_near_duplicates
 from aejax.data.shuffling import make_generator, stratified_permutation
 from aejax.errors import InputError, require
 
@@ -155,6 +156,8 @@ def _find_duplicate_rows(dataset: Dataset, config: SplitConfig, test: np.ndarray
             f"row {duplicates.rows[0]} as in test row {duplicates.test_rows[0]}; --duplicates drop leaves them out of "
             "training"
         )
+    if config.duplicates == "drop-near":
+        return np.concatenate([duplicates.rows, find_near_duplicates(dataset, test, duplicates).rows])
     return duplicates.rows
 
 

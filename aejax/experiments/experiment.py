@@ -14,12 +14,14 @@ from aejax.data.batching import Examples
 from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.leakage import Duplicates, find_duplicates
 from aejax.data.memory import require_device_memory
+from aejax.data.near_duplicates import find_near_duplicates
 from aejax.data.scalers import Scaler, fit_scalers
 from aejax.data.splits import Split, make_split
 from aejax.data.suspicions import find_suspicions
 from aejax.errors import require
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.progress import ProgressReporter
+from aejax.report.captions import duplicate_warnings
 from aejax.report.data_line import format_data_line, format_data_warnings
 from aejax.train.keys import KeyUse, seed_keys
 from aejax.train.plan import Plan, make_plan
@@ -37,6 +39,7 @@ class Experiment:
     dataset: Dataset
     split: Split
     duplicates: Duplicates  # rows that are equal to a test row, kept or dropped
+    near_duplicates: Duplicates  # rows that are nearly equal to a test row, without those
     plan: Plan
     problem: ProblemSpec
     scaler: Scaler  # (seeds, d) or (seeds, 1), on the host
@@ -91,8 +94,15 @@ class Experiment:
         }
 
     def _describe_duplicates(self) -> dict[str, int]:
-        count, dropped = len(self.duplicates.rows), self.config.split.duplicates == "drop"
-        return {"train_test": 0 if dropped else count, "dropped": count if dropped else 0}
+        how = self.config.split.duplicates
+        exact, near = len(self.duplicates.rows), len(self.near_duplicates.rows)
+        drops_exact, drops_near = how in ("drop", "drop-near"), how == "drop-near"
+        return {
+            "train_test": 0 if drops_exact else exact,
+            "dropped": exact if drops_exact else 0,
+            "near_train_test": 0 if drops_near else near,
+            "near_dropped": near if drops_near else 0,
+        }
 
 
 def problem_spec_for(config: ExperimentConfig, dataset: Dataset) -> ProblemSpec:
@@ -134,11 +144,13 @@ def prepare_experiment(
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
     other_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(scaler)) + split.test.nbytes
     require_device_memory(dataset.name, flat.nbytes + dataset.labels.nbytes, other_bytes, plan.mesh.local_devices)
+    duplicates = find_duplicates(dataset.inputs, split.test)
     experiment = Experiment(
         config=config,
         dataset=dataset,
         split=split,
-        duplicates=find_duplicates(dataset.inputs, split.test),
+        duplicates=duplicates,
+        near_duplicates=find_near_duplicates(dataset, split.test, duplicates),
         plan=plan,
         problem=problem_spec_for(config, dataset),
         scaler=scaler,
@@ -149,7 +161,8 @@ def prepare_experiment(
         result_cache=ResultCache(),
     )
     described = experiment.describe_data()
-    reporter.describe_data(format_data_line(described), format_data_warnings(described))
+    warnings = [*format_data_warnings(described), *duplicate_warnings(described)]
+    reporter.describe_data(format_data_line(described), warnings)
     return experiment
 
 

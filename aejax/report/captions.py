@@ -77,6 +77,8 @@ def _label_sentences(dataset: Results) -> list[str]:
         )
     if dropped := (dataset.get("duplicates") or {}).get("dropped"):
         sentences.append(f"Removed from training and validation: {dropped:,} equal to a test example.")
+    if dropped := (dataset.get("duplicates") or {}).get("near_dropped"):
+        sentences.append(f"Removed from training and validation: {dropped:,} nearly equal to a test example.")
     return sentences
 
 
@@ -102,17 +104,26 @@ def _test_sentences(results: Results, n_seeds: int) -> list[str]:
 def collect_warnings(results: Results, methods: Sequence[Results]) -> list[str]:
     """Returns a line for each problem of the data or of a method; none if there is no problem."""
     dataset, n_seeds = results["dataset"], len(methods[0]["test_accuracy"]["per_seed"])
-    lines = [*_duplicate_warnings(dataset), *_majority_warnings(results)]
+    lines = [*duplicate_warnings(dataset), *_majority_warnings(results)]
     for method in methods:
         problems = [*_leakage_problems(method, dataset.get("majority_share"), n_seeds), *_training_problems(method)]
         lines += [f"{method['name']}: {problem}" for problem in problems]
     return lines
 
 
-def _duplicate_warnings(dataset: Results) -> list[str]:
-    count = (dataset.get("duplicates") or {}).get("train_test")
-    what = f"{count:,} training or validation {'example equals' if count == 1 else 'examples equal'}" if count else ""
-    return [f"{dataset['name']}: {what} a test example; `--duplicates drop` removes them."] if count else []
+def duplicate_warnings(dataset: Results) -> list[str]:
+    """Returns a line for examples outside the test that equal test examples, and one for those that nearly do."""
+    counts, lines = dataset.get("duplicates") or {}, []
+    if exact := counts.get("train_test"):
+        what = "example equals" if exact == 1 else "examples equal"
+        lines.append(f"{exact:,} training or validation {what} a test example; `--duplicates drop` removes them.")
+    if near := counts.get("near_train_test"):
+        what = "example nearly equals" if near == 1 else "examples nearly equal"
+        lines.append(
+            f"{near:,} training or validation {what} a test example (shifted, encoded again or rounded); `--duplicates "
+            "drop-near` removes them."
+        )
+    return [f"{dataset['name']}: {line}" for line in lines]
 
 
 def _majority_warnings(results: Results) -> list[str]:

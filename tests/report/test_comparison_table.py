@@ -127,6 +127,17 @@ def test_duplicates_and_label_budgets_are_reported(results):
     assert "labels:" not in text  # every label was used
 
 
+def test_near_duplicates_are_reported_next_to_exact_ones(results):
+    counts = {"train_test": 0, "dropped": 2, "near_train_test": 1, "near_dropped": 0}
+    results["dataset"].update(duplicates=counts)
+    text = render_comparison_markdown(results)
+    (line,) = [line for line in text.splitlines() if "⚠" in line]
+    assert "1 training or validation example nearly equals a test example (shifted" in line
+    assert "`--duplicates drop-near` removes" in line
+    results["dataset"].update(duplicates={**counts, "near_train_test": 0, "near_dropped": 4})
+    assert "validation: 4 nearly equal to a test example." in render_comparison_markdown(results)
+
+
 def test_nothing_is_truncated_at_100_columns(results):
     results["methods"][0]["features"] = 3072
     results["methods"][4]["reconstruction_mse"]["mean"] = 1.23e-5
