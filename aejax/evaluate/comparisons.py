@@ -69,8 +69,8 @@ def compare_pairs(
     also differ on these test examples; with few examples it finds differences that other examples would not show. The
     crossed p asks for both. Without its adjustment four true null hypotheses gave a verdict in one family of seven.
 
-    Where more than 1 - margin of the test examples have one label, a constant guess is within the margin of any
-    accuracy, so that accuracies get no verdict; nor do metrics of classes that have too few test examples.
+    Where more than 1 - margin of the test examples have one label, no accuracy can exceed that of a constant guess by
+    the margin, so that accuracies get no verdict; nor do metrics of classes that have too few test examples.
 
     Args:
         values: by method, values of the metric whose mean over test examples is the metric.
@@ -117,8 +117,8 @@ def _no_verdict_reason(metric: VerdictMetric, labels: Int[np.ndarray, " n_test"]
     share, smallest = counts.max() / len(labels), counts[counts > 0].min()
     if metric.name == "accuracy" and share > 1 - margin:
         return (
-            f"{100 * share:.1f} % of the test examples are of one class, so that a constant guess is within the margin "
-            f"of {metric.scale * margin:g} of any accuracy"
+            f"{100 * share:.1f} % of the test examples are of one class, so that no accuracy can exceed that of a "
+            f"constant guess by the margin of {metric.scale * margin:g}"
         )
     if metric.name in ("balanced_accuracy", "auroc") and smallest < MIN_CLASS_EXAMPLES:
         return f"the smallest class has {smallest} of the test examples; a verdict needs at least {MIN_CLASS_EXAMPLES}"

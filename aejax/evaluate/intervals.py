@@ -14,10 +14,10 @@ methods for multiple observer ROC analysis). `scripts/verify.py` measures the co
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from scipy import special, stats
 
 IntervalScale = Literal["linear", "log", "logit"]
@@ -120,6 +120,13 @@ def crossed_interval(
     if scale == "logit":
         return [float(special.expit(special.logit(mean) + sign * half / (mean * (1 - mean)))) for sign in (-1, 1)]
     return [mean - half, mean + half]
+
+
+def summarize_seeds(values: Sequence[float] | Shaped[np.ndarray, " seeds"]) -> dict[str, Any]:
+    """Returns one number per seed, their mean, and its interval over other seeds; None unless all are finite."""
+    per_seed = np.asarray(values)
+    interval = seeds_interval(per_seed) if np.isfinite(per_seed).all() else None
+    return {"per_seed": per_seed, "mean": per_seed.mean(dtype=np.float64), "ci95": interval}
 
 
 def seeds_interval(per_seed: Sequence[float] | Float[np.ndarray, " seeds"]) -> list[float] | None:

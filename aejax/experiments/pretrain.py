@@ -13,6 +13,7 @@ from aejax.config import CheckpointConfig, PretrainConfig, to_dict
 from aejax.data.dataset import Dataset
 from aejax.data.input_encoding import InputEncoding, encoding_of
 from aejax.errors import require
+from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.checkpointing import ResultCache, TrainingHistory
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
@@ -26,7 +27,7 @@ from aejax.experiments.plots import plot_model
 from aejax.experiments.pretrained import BEST_WEIGHTS, ENCODING_KEY, LAST_WEIGHTS
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import check_methods, resolve_config
-from aejax.experiments.results import metric_rows, results_header, summarize_seeds
+from aejax.experiments.results import metric_rows, results_header
 from aejax.experiments.schedule import optimizer_for, total_epochs
 from aejax.experiments.streaming import describe_stream, stream_optimizer, stream_schedule, train_stream
 from aejax.experiments.training import TrainingResult, count_parameters, init_variables, train_method

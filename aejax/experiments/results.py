@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from aejax.config import to_dict
 from aejax.evaluate.comparisons import compare_pairs
-from aejax.evaluate.intervals import IntervalScale, Strata, crossed_interval, seeds_interval
+from aejax.evaluate.intervals import IntervalScale, Strata, crossed_interval, summarize_seeds
 from aejax.evaluate.metrics import Scores, metric_values
 from aejax.evaluate.representation import PURITY_NEIGHBORS
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, metric_strata
@@ -36,11 +36,6 @@ def summarize_scores(
     """Returns the mean over test examples of each seed, the mean over seeds, and its crossed interval."""
     per_seed = values.mean(axis=1, dtype=np.float64)
     return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": crossed_interval(values, scale, strata)}
-
-
-def summarize_seeds(values: Float[np.ndarray, " seeds"]) -> dict[str, Any]:
-    """Returns one number per seed, their mean, and its interval over other seeds."""
-    return {"per_seed": values, "mean": values.mean(dtype=np.float64), "ci95": seeds_interval(values)}
 
 
 def method_entry(experiment: Experiment, result: MethodResult) -> dict[str, Any]:

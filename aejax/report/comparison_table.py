@@ -68,7 +68,11 @@ def format_error(summary: Results | None) -> str:
 def score_columns(results: Results) -> list[Column]:
     """Returns the metric that verdicts are about, accuracy and NLL, with intervals."""
     names = dict.fromkeys((verdict_metric(results).name, "accuracy", "nll"))
-    return [Column(VERDICT_METRICS[name].heading, partial(_format_score, VERDICT_METRICS[name])) for name in names]
+    metrics = [VERDICT_METRICS[name] for name in names]
+    return [
+        Column(metric.heading, partial(_format_score, metric), optional=metric.name == "accuracy" and index > 0)
+        for index, metric in enumerate(metrics)
+    ]
 
 
 def _format_score(metric: VerdictMetric, method: Results) -> str:

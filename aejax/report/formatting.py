@@ -9,6 +9,11 @@ from aejax.report.results import Results, finite_or_none
 MISSING = "—"
 
 
+def format_number(value: float | None) -> str:
+    """Returns an integer in full, and any other number with at most four significant digits."""
+    return MISSING if value is None else str(value) if isinstance(value, int) else f"{value:.4g}"
+
+
 def format_decimals(value: float | None, decimals: int, scale: float = 1) -> str:
     """Returns a number times `scale` with this many decimals."""
     finite = finite_or_none(value)

@@ -5,7 +5,7 @@ Its snippets run in the folder that contains the encoder's folder; `inputs` are 
 
 from collections.abc import Mapping
 
-from aejax.report.formatting import MISSING
+from aejax.report.formatting import format_number
 from aejax.report.rendering import render_template
 from aejax.report.tables import format_markdown_table
 from aejax.storage.encoder_metadata import EncoderMetadata
@@ -54,7 +54,7 @@ def _metrics_table(description: EncoderMetadata) -> str:
         "test MSE": metrics.test_reconstruction_mse,
         "test variance explained": metrics.test_explained_variance,
     }
-    cells = [[_format_number(value) for value in values] for values in columns.values()]
+    cells = [[format_number(value) for value in values] for values in columns.values()]
     rows = [[str(seed), *row] for seed, *row in zip(description.seeds, *cells, strict=True)]
     return format_markdown_table(["seed", *columns], "r" * (1 + len(columns)), rows)
 
@@ -62,9 +62,3 @@ def _metrics_table(description: EncoderMetadata) -> str:
 def _array_table(arrays: Mapping[str, tuple[str, tuple[int, ...]]]) -> str:
     rows = [(f"`{name}`", kind, " x ".join(map(str, shape)) or "one number") for name, (kind, shape) in arrays.items()]
     return format_markdown_table(("array", "type", "shape"), "lll", rows)
-
-
-def _format_number(value: float | None) -> str:
-    if value is None:
-        return MISSING
-    return str(value) if isinstance(value, int) else f"{value:.4g}"

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from aejax.report.formatting import MISSING, format_provenance
+from aejax.report.formatting import MISSING, format_number, format_provenance
 from aejax.report.rendering import render_template
 from aejax.report.tables import Cell, Column, Table, TerminalTable, to_markdown
 
@@ -77,7 +77,7 @@ def format_measured(entry: LedgerEntry, *, claims_only: bool = False) -> str:
         shown = [item for item in measured["evidence"] if item["role"] == "claim" or not claims_only]
         return "; ".join(format_evidence(item, entry["demands"]) for item in shown)
     pairs = zip(entry["mean"], entry["ci95"], strict=True)
-    return " ".join(_format_number(mean) + _format_interval(bounds) for mean, bounds in pairs) or MISSING
+    return " ".join(format_number(mean) + _format_interval(bounds) for mean, bounds in pairs) or MISSING
 
 
 def format_evidence(evidence: LedgerEntry, required_verdict: str) -> str:
@@ -87,10 +87,6 @@ def format_evidence(evidence: LedgerEntry, required_verdict: str) -> str:
         verdict = f"{'not' if interval[0] > -evidence['margin'] else 'may be'} worse by {evidence['margin']:g}"
     mean = f"{evidence['mean']:+.3g}{_format_interval(interval, '+.3g')}"
     return f"{evidence['what']}: {mean} {evidence['unit']}, {verdict}"
-
-
-def _format_number(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.4g}"
 
 
 def _format_interval(bounds: Sequence[float | None] | None, number_format: str = ".4g") -> str:

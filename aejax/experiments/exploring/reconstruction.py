@@ -12,8 +12,9 @@ from jaxtyping import Float, PRNGKeyArray
 
 from aejax.analysis.compression import FLOAT_BITS, RateDistortionPoint, evaluate_compression
 from aejax.analysis.denoising import denoise, psnr
+from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.exploring.loaded_model import LoadedModel, MaxShown, SeedView
-from aejax.experiments.exploring.protocol import AnalysisResult, summarize_seeds
+from aejax.experiments.exploring.protocol import AnalysisResult
 from aejax.objectives.corruption import CorruptFn, make_corruption, masking_noise, patch_mask, with_noise_seed
 from aejax.report import analysis_plots, image_grids
 from aejax.report.style import save_figure

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.method_result import MethodResult
-from aejax.experiments.results import comparison_entries, method_entry, results_header, summarize_seeds
+from aejax.experiments.results import comparison_entries, method_entry, results_header
 from aejax.experiments.sweeping.baselines import SweepDesign
 from aejax.experiments.sweeping.grid import GridPoint, derived_fields
 
