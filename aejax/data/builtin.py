@@ -9,7 +9,7 @@ from sklearn import datasets
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
-from aejax.data.labelled_arrays import describe
+from aejax.data.description import DataDescription
 from aejax.data.memory import require_host_memory
 from aejax.data.packages import require_package
 from aejax.errors import require
@@ -89,8 +89,16 @@ def mnist1d(config: DataConfig) -> Dataset:
     inputs = np.concatenate([parts["x"], parts["x_test"]])
     labels = np.concatenate([parts["y"], parts["y_test"]])
     n_train = len(parts["x"])
-    dataset = make_dataset("mnist1d", inputs, labels, source="mnist1d", test_rows=np.arange(n_train, len(inputs)))
-    return describe(dataset, "array 'y' of the package", f"rows of {inputs.shape[1]}, generated", ())
+    return make_dataset(
+        "mnist1d",
+        inputs,
+        labels,
+        source="mnist1d",
+        test_rows=np.arange(n_train, len(inputs)),
+        description=DataDescription(
+            label_source="array 'y' of the package", layout=f"rows of {inputs.shape[1]} numbers"
+        ),
+    )
 
 
 def _validate_tabular(config: DataConfig) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from aejax.config import DataConfig
 from aejax.data.array_names import SPLIT_NAMES
 from aejax.data.dataset import Dataset
+from aejax.data.hugging_face_tables import load_splits_as_table
 from aejax.data.image_formats import IMAGE_SUFFIXES
 from aejax.data.images import EncodedImage
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits, decode_splits
@@ -21,7 +22,7 @@ from aejax.data.packages import silence_loggers
 from aejax.errors import InputError, list_names, require, summarize_error
 
 SAVED_BY_LIBRARY = ("dataset_dict.json", "state.json")  # what save_to_disk writes
-LABEL_NAMES = ("label", "labels", "target", "class", "y")  # of labels that are no ClassLabel
+LABEL_NAMES = ("label", "labels", "target", "class", "y")  # of labels where no or several features are a ClassLabel
 FOLDER_HINT = "check the name, or give hf:FOLDER with what save_to_disk wrote or with files that the library reads"
 Splits = dict[str, Any]  # role (see SPLIT_NAMES): datasets.Dataset
 
@@ -126,7 +127,7 @@ def _choose_label(features: Mapping[str, Any], label: str | None, source: str) -
         require(label in features, f"{source}: no feature named --label-column {label}; {listed}")
         return label
     classes = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
-    known = classes or [name for name in features if name.lower() in LABEL_NAMES]
+    known = classes if len(classes) == 1 else [name for name in features if name.lower() in LABEL_NAMES]
     require(len(known) == 1, f"{source}: does not say which feature is the label; give --label-column: {listed}")
     return known[0]
 
@@ -147,6 +148,11 @@ def _read_splits(splits: Splits, label: str, config: DataConfig, source: str, no
     """Returns the examples and labels of all splits."""
     features = splits["train"].features
     require_host_memory(sum(split.data.nbytes for split in splits.values()), f"{source}: its tables")
+    if all(isinstance(feature, datasets.Value | datasets.ClassLabel) for feature in features.values()):
+        dataset = load_splits_as_table(splits, dataclasses.replace(config, label_column=label), source)
+        notes = (*notes, *dataset.description.notes)
+        description = dataclasses.replace(dataset.description, label_source=f"feature {label!r}", notes=notes)
+        return dataclasses.replace(dataset, name=_dataset_name(source), description=description)
     images = [name for name, feature in features.items() if isinstance(feature, datasets.Image) and name != label]
     if images:
         require(len(images) == 1, f"{source}: holds images {list_names(images)}; expected one; remove the others first")
@@ -178,7 +184,12 @@ def _read_splits(splits: Splits, label: str, config: DataConfig, source: str, no
         f"feature {label!r}",
         None if classes is None else tuple(classes),
     )
-    return dataset_from_splits(arrays, config, Path(source.split(":")[1]).name)
+    return dataset_from_splits(arrays, config, _dataset_name(source))
+
+
+def _dataset_name(source: str) -> str:
+    """Returns `mnist` for `hf:ylecun/mnist:plain`."""
+    return Path(source.split(":")[1]).name
 
 
 def _labels(split: Any, label: str, source: str) -> np.ndarray:

@@ -8,9 +8,9 @@ import numpy as np
 
 from aejax.data.array_names import SPLIT_NAMES
 from aejax.data.dataset import Dataset, make_dataset
+from aejax.data.description import DataDescription
 from aejax.data.image_formats import FORMATS_TEXT, IMAGE_SUFFIXES
 from aejax.data.images import EncodedImage, decode_images
-from aejax.data.labelled_arrays import describe
 from aejax.data.links import require_within
 from aejax.errors import InputError, list_names, require
 
@@ -60,7 +60,8 @@ def load_image_folder(root: Path, image_size: int | None = None, test: Path | No
     paths = train.paths + testing.paths
     classes = sorted(set(train.labels))
     images = decode_images([EncodedImage(str(path), path) for path in paths], str(root), image_size)
-    dataset = make_dataset(
+    layout = f"images {'x'.join(map(str, images.shape[1:]))}, channels last"
+    return make_dataset(
         root.resolve().name,
         images,
         np.searchsorted(classes, train.labels + testing.labels),
@@ -68,9 +69,8 @@ def load_image_folder(root: Path, image_size: int | None = None, test: Path | No
         value_range=(0.0, 255.0),
         test_rows=np.arange(len(train.paths), len(paths)) if testing.paths else None,
         class_names=classes,
+        description=DataDescription(label_source="names of folders", layout=layout, notes=splits.notes),
     )
-    layout = f"images {'x'.join(map(str, images.shape[1:]))}, channels last"
-    return describe(dataset, "names of folders", layout, splits.notes)
 
 
 def list_labelled_images(root: Path) -> ImageSplits:

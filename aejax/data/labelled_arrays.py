@@ -1,6 +1,5 @@
 """Makes a `Dataset` of arrays with labels and official splits, and records how they were understood."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -43,7 +42,7 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
 
     Args:
         splits: the arrays.
-        config: `layout` and `image_shape` are used.
+        config: `layout`, `image_shape` and `unlabelled` are used.
         name: the dataset's name in results.
 
     Raises:
@@ -63,7 +62,11 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
     if splits.validation:
         notes.append(f"the {len(splits.validation.labels)} validation rows join the training rows")
     n = sum(sizes)
-    dataset = make_dataset(
+    unlabelled = None if config.unlabelled is None else _find_unlabelled(labels, config.unlabelled, splits.source)
+    if unlabelled is not None:
+        notes.append(f"{np.count_nonzero(unlabelled)} rows with label {config.unlabelled} have no label")
+    label_source = splits.label_source or f"array {splits.train.names[1]!r}"
+    return make_dataset(
         name,
         images.inputs,
         labels,
@@ -72,18 +75,26 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
         test_rows=np.arange(n - sizes[-1], n) if splits.test else None,
         class_names=None if splits.class_names is None else [splits.class_names[i] for i in np.unique(labels)],
         feature_names=splits.feature_names if inputs.ndim == 2 else None,
+        unlabelled=unlabelled,
+        description=DataDescription(label_source=label_source, layout=images.layout, notes=tuple(notes)),
     )
-    label_source = splits.label_source or f"array {splits.train.names[1]!r}"
-    return describe(dataset, label_source, images.layout, notes)
 
 
-def describe(dataset: Dataset, label_source: str, layout: str, notes: Sequence[str] = ()) -> Dataset:
-    """Returns the dataset with a description, to which `make_dataset` may have added notes and warnings."""
-    made = dataset.description
-    description = DataDescription(
-        label_source=label_source, layout=layout, notes=(*notes, *made.notes), warnings=made.warnings
-    )
-    return dataclasses.replace(dataset, description=description)
+def _find_unlabelled(labels: np.ndarray, mark: str, source: str) -> np.ndarray:
+    """Returns which rows have the label that marks rows without one."""
+    if labels.dtype.kind == "S":
+        unlabelled = labels == mark.encode()
+    elif labels.dtype.kind == "U":
+        unlabelled = labels == mark
+    else:
+        try:
+            unlabelled = labels == float(mark)
+        except ValueError as error:
+            raise InputError(
+                f"--unlabelled {mark}: {source} has labels of dtype {labels.dtype}; give a number"
+            ) from error
+    require(unlabelled.any(), f"--unlabelled {mark}: no row of {source} has this label; leave it out")
+    return unlabelled
 
 
 def add_test_file(splits: ArraySplits, other: ArraySplits) -> ArraySplits:

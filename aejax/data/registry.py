@@ -87,10 +87,12 @@ UNREAD_SUFFIXES = {  # what to do with files that people have and that are not r
 }
 TABLE_OPTIONS = ("test", "categorical", "missing", "drop_columns", "group_column", "unlabelled")
 TEXT_OPTIONS = ("header", "separator", "decimal")
-ARRAY_OPTIONS = ("test", "image_shape", "layout")
+ARRAY_OPTIONS = ("test", "image_shape", "layout", "unlabelled")
+HUGGING_FACE_OPTIONS = (*(name for name in TABLE_OPTIONS if name != "test"), "image_shape", "layout")
 OPTION_SCOPES = {
     **dict.fromkeys(TABLE_OPTIONS, "tables have"),
     "test": "files and folders have",
+    "unlabelled": "tables and arrays have",
     **dict.fromkeys(TEXT_OPTIONS, "tables of text (.csv, .tsv, .data, .txt) have"),
     **dict.fromkeys(("image_shape", "layout"), "arrays of images (.npz, .npy) have"),
 }
@@ -101,9 +103,8 @@ def load_dataset(config: DataConfig) -> Dataset:
 
     It is a name in `NAMED_DATASETS`, `SCHEME:NAME` with a scheme in `SCHEME_LOADERS`, a file with a suffix in
     `FILE_READERS`, a folder of `.npy` files, of IDX files like MNIST's or of a table's parts, or a folder of images by
-    class. The file or
-    folder may be a symbolic link; links inside a folder must stay inside it. With `config.stream` the result is a
-    sample in memory, see `load_stream`.
+    class. The file or folder may be a symbolic link; links inside a folder must stay inside it. With `config.stream`
+    the result is a sample in memory, see `load_stream`.
 
     Raises:
         InputError: there is no such dataset, or it cannot be read or used.
@@ -115,7 +116,7 @@ def load_dataset(config: DataConfig) -> Dataset:
             _reject_options(config, image_size=True, label_column=True)
             return load_stream(config, expand_path(config.dataset), resolve_data_dir(config))
         if colon and scheme in SCHEME_LOADERS:
-            options = ("image_shape", "layout") if scheme == "hf" else ()
+            options = HUGGING_FACE_OPTIONS if scheme == "hf" else ()
             _reject_options(config, image_size=True, label_column=True, options=options)
             return SCHEME_LOADERS[scheme](name, config)
         if config.dataset in NAMED_DATASETS:

@@ -228,3 +228,13 @@ def test_archives_of_one_array_each_are_read_from_a_folder(tmp_path):
 def test_files_that_are_not_read_are_rejected_with_the_way_to_convert_them(tmp_path, name, fix):
     (tmp_path / name).write_bytes(b"x")
     assert fix in load_error(tmp_path / name)
+
+
+@pytest.mark.parametrize("dtype", [int, float, "U3", "S3"])
+def test_rows_without_a_label_are_marked(tmp_path, dtype):
+    labels = np.where(np.arange(N) % 4 == 0, -1, LABELS).astype(dtype)
+    mark = str(labels[0]) if dtype == "U3" else "-1"
+    dataset = load(save(tmp_path, x=ROWS, y=labels), unlabelled=mark)
+    np.testing.assert_array_equal(dataset.labels, np.where(np.arange(N) % 4 == 0, -1, LABELS))
+    assert "6 rows with label -1 have no label" in dataset.description.notes
+    assert "no row of" in load_error(save(tmp_path, x=ROWS, y=LABELS), unlabelled="7")

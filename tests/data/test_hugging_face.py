@@ -81,6 +81,33 @@ def test_numbers_of_several_features_lie_side_by_side(library, tmp_path):
     assert dataset.description.notes == ("inputs are a, b, c", "features not used: note")
 
 
+def test_single_values_are_read_as_a_table(library, tmp_path):
+    kinds = {
+        "size": library.Value("float32"),
+        "colour": library.ClassLabel(names=list(COLOURS)),
+        "ok": library.Value("bool"),
+    }
+    features = library.Features(
+        {**kinds, "shape": library.Value("string"), "label": library.ClassLabel(names=["n", "y"])}
+    )
+    columns = {"size": [0.5, None] * 15, "colour": LABELS.tolist(), "ok": [True, False, False] * 10}
+    columns |= {"shape": ["round", "flat"] * 15, "label": (np.arange(30) // 3 % 2).tolist()}
+    rows = library.Dataset.from_dict(columns, features=features)
+    parts = {"train": range(24), "test": range(24, 30)}
+    library.DatasetDict({name: rows.select(part) for name, part in parts.items()}).save_to_disk(tmp_path / "set")
+    assert "--missing" in load_error(tmp_path / "set")
+    assert str(tmp_path / "set") in load_error(tmp_path / "set")
+    dataset = load(tmp_path / "set", missing="mean")
+    expected = np.column_stack([LABELS == 2, LABELS == 1, LABELS == 0])  # blue, green and red, in this order
+    columns_by_name = dict(zip(dataset.feature_names, dataset.inputs.T, strict=True))
+    for name, column in zip(("blue", "green", "red"), expected.T, strict=True):
+        np.testing.assert_array_equal(columns_by_name[f"colour={name}"], column)
+    np.testing.assert_array_equal(columns_by_name["ok"], columns["ok"])
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(24, 30))
+    assert (dataset.class_names, dataset.name) == (("n", "y"), "set")
+    np.testing.assert_array_equal(dataset.labels, columns["label"])
+
+
 def test_arrays_keep_their_shape(library, tmp_path):
     features = library.Features(
         {
@@ -115,10 +142,11 @@ def test_unclear_sets_are_rejected_by_name(library, tmp_path):
     labels = LABELS.tolist()
     assert "give --label-column: it has a, b" in load_error(saved("unnamed", a=labels, b=labels))
     assert "no feature named --label-column z" in load_error(tmp_path / "unnamed", label_column="z")
-    assert "neither images nor numbers besides label: text" in load_error(saved("text", text=["a"] * 30, label=labels))
+    text = saved("text", text=[["a"]] * 30, label=labels)
+    assert "neither images nor numbers besides label: text" in load_error(text)
     ragged = saved("ragged", a=[[0.0] * (1 + i % 2) for i in range(30)], label=labels)
     assert "a differs in shape between rows" in load_error(ragged)
-    assert "row 0 of 30 has no label" in load_error(saved("missing", a=[1.0] * 30, label=[None, *labels[1:]]))
+    assert "row 0 of 30 has no label" in load_error(saved("missing", a=[[1.0]] * 30, label=[None, *labels[1:]]))
     assert "cannot be loaded" in load_error(saved("damaged", a=labels, label=labels) / "none")
 
 
