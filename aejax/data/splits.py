@@ -224,8 +224,9 @@ def _split_groups(
 def _require_every_class(dataset: Dataset, rows: np.ndarray, role: str) -> None:
     absent = np.flatnonzero(np.bincount(dataset.labels[rows], minlength=dataset.n_classes) == 0)
     name = dataset.class_names[absent[0]] if absent.size else ""
+    source = f" (labels: {dataset.description.label_source})" if dataset.description.label_source else ""
     fix = "smaller --test-fraction and --valid-fraction" if dataset.groups is None else "rows of more groups"
     require(
         absent.size == 0,
-        f"{dataset.name}: class {name!r} has no {role} rows; give more rows of it, or {fix}",
+        f"{dataset.name}: class {name!r} has no {role} rows{source}; give more rows of it, or {fix}",
     )

@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sized
 from typing import NamedTuple
 
 import numpy as np
@@ -36,8 +36,14 @@ class Values(NamedTuple):
     """One column of a table, as it was before categories were encoded."""
 
     name: str
-    features: slice  # its features in the inputs
+    start: int  # its first feature in the inputs
+    width: int  # its features
     is_category: bool
+
+    @property
+    def features(self) -> slice:
+        """Its features in the inputs."""
+        return slice(self.start, self.start + self.width)
 
 
 def find_suspicions(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"]) -> tuple[str, ...]:
@@ -57,8 +63,10 @@ def find_suspicions(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"]) -> 
     warnings = [*_class_warnings(dataset, labelled)]
     if len(dataset.example_shape) == 1 and len(labelled) >= MIN_ROWS:
         columns = list(_columns(dataset))
-        in_file = np.arange(dataset.n_examples) if dataset.test_rows is None else rows
-        warnings += [*_id_warnings(dataset, columns, in_file), *_rule_warnings(dataset, columns, labelled)]
+        ids = _find_ids(dataset, columns, np.arange(dataset.n_examples) if dataset.test_rows is None else rows)
+        by_class = _sorted_by_class(dataset, rows)
+        others = [column for column in columns if not (by_class and ids.get(column))]
+        warnings += [*_id_warnings(dataset, ids, by_class), *_rule_warnings(dataset, others, labelled)]
         warnings += _constant_warnings(dataset, columns, rows) if dataset.value_range is None else ()
     return tuple(warnings)
 
@@ -67,12 +75,12 @@ def _columns(dataset: Dataset) -> Iterator[Values]:
     if dataset.table is None:
         names = dataset.feature_names or [str(position) for position in range(dataset.example_shape[0])]
         for position, name in enumerate(names):
-            yield Values(name, slice(position, position + 1), is_category=False)
+            yield Values(name, position, 1, is_category=False)
         return
     start = 0
     for column in dataset.table.columns:
         width = len(column.categories) if column.encoding == "onehot" else 1
-        yield Values(column.name, slice(start, start + width), column.kind == "category")
+        yield Values(column.name, start, width, column.kind == "category")
         start += width + column.indicator
 
 
@@ -114,23 +122,31 @@ def _screen(rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:
     return np.sort(make_generator(0, "screened rows").choice(rows, SCREENED_ROWS, replace=False))
 
 
-def _few(columns: list[Values], found: list) -> bool:
+def _few(columns: list[Values], found: Sized) -> bool:
     """Returns whether so few of the columns have a property that it is suspicious."""
     return len(found) <= max(2, len(columns) // 10)
 
 
-def _id_warnings(dataset: Dataset, columns: list[Values], rows: Int[np.ndarray, " n"]) -> Iterator[str]:
-    """Warns of columns whose values differ in all rows and are whole numbers, categories, or in order."""
+def _find_ids(dataset: Dataset, columns: list[Values], rows: Int[np.ndarray, " n"]) -> dict[Values, bool]:
+    """Returns the columns whose values differ in all rows and are whole numbers, categories, or in order (True)."""
     screened = _screen(rows)
-    found = [
-        (column, in_order)
+    found = {
+        column: in_order
         for column in columns
         if _identifies(column, _read(dataset, column, screened)) is not None
         and (in_order := _identifies(column, _read(dataset, column, rows))) is not None
-    ]
+    }
+    return found if _few(columns, found) else {}
+
+
+def _sorted_by_class(dataset: Dataset, rows: Int[np.ndarray, " n"]) -> bool:
     labels = dataset.labels[rows]
-    by_class = np.count_nonzero(np.diff(labels)) == len(np.unique(labels)) - 1
-    for column, in_order in found if _few(columns, found) else ():
+    labels = labels[labels != UNLABELLED]
+    return bool(np.count_nonzero(np.diff(labels)) == len(np.unique(labels)) - 1)
+
+
+def _id_warnings(dataset: Dataset, ids: Mapping[Values, bool], by_class: bool) -> Iterator[str]:
+    for column, in_order in ids.items():
         name, fix = _quote(dataset, column)
         what = "only rises or falls from row to row" if in_order else "has another value in every row"
         why = "; as the rows are sorted by class, it gives the label away" if in_order and by_class else ""

@@ -19,11 +19,7 @@ def format_data_line(dataset: Results) -> str:
     if "rows" not in dataset:
         return ""
     sizes = f"data: {dataset['name']}, {_count(dataset['rows'], 'row')}, {_count(dataset['features'], 'feature')}"
-    source = dataset.get("label_source")
-    label = f"label: {f'{source}, ' if source else ''}{_format_classes(dataset)}"
-    parts = [sizes, label]
-    if dataset.get("unlabelled"):
-        parts.append(f"{_count(dataset['unlabelled'], 'row')} without a label, for pretraining only")
+    parts = [sizes, f"label: {_format_label(dataset)}"]
     if dataset.get("groups"):
         parts.append(f"{_count(dataset['groups'], 'group')} that no split divides")
     parts += filter(None, [dataset.get("layout"), *dataset.get("notes", ())])
@@ -34,10 +30,15 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _format_classes(dataset: Results) -> str:
-    counts, names = dataset["class_counts"], dataset["class_names"]
+def _format_label(dataset: Results) -> str:
+    """Returns where labels come from, and the classes with their rows."""
+    counts, source = dataset["class_counts"], dataset.get("label_source")
     if len(counts) < 2:
         return "none"
+    return ", ".join(filter(None, [source, _format_classes(counts, dataset["class_names"])]))
+
+
+def _format_classes(counts: list[int], names: list[str]) -> str:
     low, high = min(counts), max(counts)
     majority = f"majority {100 * high / max(1, sum(counts)):.1f} %"
     if low == high:
