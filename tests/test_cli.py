@@ -16,7 +16,10 @@ from aejax.errors import InputError
 ROOT = Path(__file__).parents[1]
 
 
-def write_inputs(folder):
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """The folder of files that CASES name."""
+    folder = tmp_path_factory.mktemp("inputs")
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 3)).astype(np.float32), np.arange(40) % 2
     holed = x.copy()
@@ -40,6 +43,7 @@ def write_inputs(folder):
     (folder / "small.parquet").write_bytes(b"PAR1")
     (folder / "busy").mkdir()
     (folder / "busy" / "thesis.tex").write_text("")
+    return folder
 
 
 CASES = {
@@ -129,12 +133,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_bad_input_is_rejected_in_one_line(case, tmp_path, load_script):
-    write_inputs(tmp_path)
+def test_bad_input_is_rejected_in_one_line(case, inputs, tmp_path, load_script):
     name, argv, named = CASES[case]
     out = [] if "--out" in argv or name == "probe" else ["--out", str(tmp_path / "out")]
     with pytest.raises(InputError) as raised:
-        load_script(name)([word.format(tmp_path) for word in argv] + out)
+        load_script(name)([word.format(inputs) for word in argv] + out)
     message = str(raised.value)
     assert named in message
     assert "\n" not in message
@@ -142,41 +145,47 @@ def test_bad_input_is_rejected_in_one_line(case, tmp_path, load_script):
 
 
 def run_script(*argv):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "60"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, *argv], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
 
 
-@pytest.mark.parametrize(
-    ("argv", "named"),
-    [
-        (["scripts/compare.py", "--dataset", "digitz"], "digits"),
-        (["scripts/compare.py", "--seeds", "ten"], "--seeds"),
-        (["scripts/probe.py", "--run", "/nowhere/at/all"], "/nowhere/at/all"),
-    ],
-)
-def test_the_process_ends_with_status_2_and_one_line_on_standard_error(argv, named):
-    done = run_script(*argv)
+def test_every_script_runs_its_main_with_one_line_errors():
+    scripts = [path for path in (ROOT / "scripts").glob("*.py") if path.name != "example.py"]
+    bodies = {path.name: path.read_text().partition('\nif __name__ == "__main__":')[2] for path in scripts}
+    assert [name for name, body in bodies.items() if not body.endswith("    run_main(main)\n")] == []
+
+
+def test_the_process_ends_with_status_2_and_one_line_on_standard_error():
+    done = run_script("scripts/probe.py", "--run", "/nowhere/at/all")
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
-    assert named in done.stderr
+    assert "/nowhere/at/all" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["compare", "pretrain", "probe", "reproduce", "sweep", "verify"])
-def test_help_explains_every_flag(name):
-    done = run_script(f"scripts/{name}.py", "--help")
-    assert done.returncode == 0
-    words = {"compare": "--dataset --data-dir --seeds --methods --epochs --label-fraction --out --overwrite"}
-    words |= {"pretrain": "--recipe --dataset --stream --shuffle-window --seeds --epochs --out", "probe": "--run --out"}
-    words |= {"reproduce": "--only --list --data-dir --seeds --out --overwrite"}
-    words |= {"sweep": "--dataset --axis --method --seeds --epochs --out --overwrite"}
-    words |= {"verify": "--experiments --out"}
-    assert all(word in done.stdout for word in words[name].split())
+SHOWN_FLAGS = {
+    "compare": "--dataset --data-dir --seeds --methods --epochs --label-fraction --out --overwrite",
+    "pretrain": "--recipe --dataset --stream --shuffle-window --seeds --epochs --out",
+    "probe": "--run --out",
+    "reproduce": "--only --list --data-dir --seeds --out --overwrite",
+    "sweep": "--dataset --axis --method --seeds --epochs --out --overwrite",
+    "verify": "--experiments --out",
+}
+
+
+@pytest.mark.parametrize("name", SHOWN_FLAGS)
+def test_help_explains_every_flag(name, load_script, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit) as stop:
+        load_script(name)(["--help"])
+    assert not stop.value.code
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in SHOWN_FLAGS[name].split())
     # A flag whose default follows at once, on its line or the next, has no explanation.
-    assert not re.findall(r"^│ (--\S+)(?: \S+)* *(?:│\n│ +| )\((?:default|required)", done.stdout, re.MULTILINE)
+    assert not re.findall(r"^│ (--\S+)(?: \S+)* *(?:│\n│ +| )\((?:default|required)", shown, re.MULTILINE)
 
 
 FAILING_SAVE = """
