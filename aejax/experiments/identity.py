@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from typing import Any
 
 from aejax.config import ExperimentConfig, to_dict
 from aejax.data.dataset import Dataset
@@ -14,8 +15,11 @@ from aejax.storage.runs import Run
 
 def hash_data(dataset: Dataset) -> dict[str, str]:
     """Returns the SHA-256 of the examples, and of their names, by name in `HASH_SUBJECTS`."""
-    names = json.dumps([dataset.class_names, dataset.feature_names])
-    hashes = {"data": dataset.sha256, "names": hashlib.sha256(names.encode()).hexdigest()}
+    names: list[Any] = [dataset.class_names, dataset.feature_names]
+    if dataset.table is not None:  # one-hot categories are names of features, too; the codes of others are only here
+        names.append([[column.name, column.categories] for column in dataset.table.columns])
+    digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()
+    hashes = {"data": dataset.sha256, "names": digest}
     return hashes if dataset.stream is None else {**hashes, "stream": dataset.stream.fingerprint}
 
 

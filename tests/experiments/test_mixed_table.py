@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
+from jax import export
 
 import aejax
 from aejax.config import (
@@ -28,6 +30,8 @@ from aejax.experiments.explore import explore
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.pretrained import load_pretrained
 from aejax.experiments.probe_run import probe_run
+from aejax.storage.numpy_forward import numpy_forward
+from aejax.storage.pytree_io import named_leaves
 from tests.consoles import quiet
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +96,7 @@ def test_a_mixed_table_gets_a_verdict(folder, load_script):
 
 
 def test_another_process_gets_the_same_codes_from_a_dataframe(folder, run, load_script):
-    load_script("export")(["--run", str(run), "--out", str(folder / "ENCODER"), "--seed", "all", "--formats", "orbax"])
+    load_script("export")(["--run", str(run), "--out", str(folder / "ENCODER"), "--seed", "all"])
     frame = pd.read_csv(folder / "mixed.csv")
     command = [sys.executable, "-c", ENCODE, *(str(folder / name) for name in ("mixed.csv", "ENCODER", "codes.npy"))]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -106,6 +110,16 @@ def test_another_process_gets_the_same_codes_from_a_dataframe(folder, run, load_
         trained_on = opened.model.encode(opened.seed_variables(seed), apply_scaler(scaler, dataset.inputs))
         np.testing.assert_allclose(codes[seed], trained_on, atol=1e-5)
         np.testing.assert_allclose(opened.encode(frame, seed), trained_on, atol=1e-5)
+    encoder = aejax.load_encoder(folder / "ENCODER").select_seed(1)
+    assert "aejax takes a DataFrame with these columns" in (folder / "ENCODER" / "README.md").read_text()
+    preprocessing = encoder.metadata.preprocessing
+    centred = (preprocessing.table.encode(frame) - preprocessing.offsets).astype(np.float32)
+    names: dict = {}
+    exec(numpy_forward(encoder.model, fills_missing=True), names)
+    arrays = jax.tree.map(np.asarray, named_leaves(encoder.variables))
+    np.testing.assert_allclose(names["encode"](arrays, centred), codes[1], atol=1e-5)
+    program = export.deserialize(bytearray((folder / "ENCODER" / "encode.stablehlo").read_bytes()))
+    np.testing.assert_allclose(program.call(centred), codes, atol=1e-5)
     with pytest.raises(InputError, match="the table has no column mass"):
         aejax.load_encoder(folder / "ENCODER")(frame.drop(columns="mass"))
 
