@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aejax.cli import make_console
 from aejax.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +45,14 @@ def inputs(tmp_path_factory):
     (folder / "busy").mkdir()
     (folder / "busy" / "thesis.tex").write_text("")
     return folder
+
+
+@pytest.mark.parametrize(("columns", "width"), [("63", 63), (None, 100)])
+def test_without_a_terminal_a_console_is_as_wide_as_columns_or_100(monkeypatch, columns, width):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    assert make_console().width == width
 
 
 CASES = {

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from aejax.report.results import finite_or_none
+from aejax.report.results import Results, finite_or_none
 from aejax.report.style import SECONDARY_COLOR
 
 
@@ -27,25 +26,28 @@ def set_log_scale(axes: Axes, name: Literal["x", "y"], values: Sequence[float | 
 
 
 def draw_seeds(
-    axes: Axes,
-    row: int,
-    values: Sequence[float | None] | Float[np.ndarray, " seed"],
-    color: str,
-    crosses: Sequence[int] = (),
+    axes: Axes, row: int, summary: Results, color: str, scale: float = 1, crosses: Sequence[int] = ()
 ) -> None:
-    """Draws a dot for each seed in the row of its method, and a cross for the seeds in `crosses`."""
-    x = np.array(values, dtype=float)
+    """Draws a method's row: a dot for each seed, a cross for those in `crosses`, and a diamond for the mean.
+
+    Args:
+        axes: where to draw.
+        row: of the method.
+        summary: `per_seed` and `mean`; what is not finite is not drawn.
+        color: of the method.
+        scale: that numbers are multiplied by.
+        crosses: seeds that are crosses.
+    """
+    x = scale * np.array(summary["per_seed"], dtype=float)
     # Multiples of the golden ratio spread any number of seeds evenly, and a seed keeps its height when more are added.
     y = row + 0.5 * ((np.arange(len(x)) * 0.618034) % 1 - 0.5)
     crossed = np.isin(np.arange(len(x)), crosses)
     axes.scatter(x[~crossed], y[~crossed], s=14, color=color, alpha=0.45, linewidths=0)
     if crossed.any():
         axes.scatter(x[crossed], y[crossed], s=22, color=SECONDARY_COLOR, marker="x", linewidths=1.2)
-
-
-def draw_mean(axes: Axes, row: int, mean: float, color: str) -> None:
-    """Draws the mean over seeds as a diamond."""
-    axes.plot(mean, row, "D", color=color, markersize=5, markeredgecolor="white", zorder=4)
+    mean = finite_or_none(summary["mean"])
+    if mean is not None:
+        axes.plot(scale * mean, row, "D", color=color, markersize=5, markeredgecolor="white", zorder=4)
 
 
 def embolden(labels: Sequence[Text], is_bold: Sequence[bool]) -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
-from aejax.report.drawing import draw_mean, draw_seeds, embolden, set_log_scale
+from aejax.report.drawing import draw_seeds, embolden, set_log_scale
 from aejax.report.results import (
     Results,
     best_method,
@@ -219,11 +219,8 @@ def _plot_feature_rows(
 
 def _draw_score(axes: Axes, row: int, method: Results, metric: VerdictMetric) -> None:
     color, score = NEUTRAL_COLOR if is_control(method) else PRIMARY_COLOR, method[metric.field]
-    per_seed = [None if value is None else metric.scale * value for value in score["per_seed"]]
-    draw_seeds(axes, row, per_seed, color, list(diverged_seeds(method)))
-    mean = finite_or_none(score["mean"])
-    if mean is not None:
-        draw_mean(axes, row, metric.scale * mean, color)
+    draw_seeds(axes, row, score, color, metric.scale, list(diverged_seeds(method)))
+    if finite_or_none(score["mean"]) is not None:
         bounds = [metric.scale * bound for bound in score["ci95"] or () if finite_or_none(bound) is not None]
         axes.plot(bounds, [row] * len(bounds), color=color, linewidth=2.5, zorder=3)
 

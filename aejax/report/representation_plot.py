@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from aejax.report.drawing import draw_mean, draw_seeds, embolden, set_log_scale
+from aejax.report.drawing import draw_seeds, embolden, set_log_scale
 from aejax.report.formatting import MISSING
-from aejax.report.results import Results, finite_or_none, is_control
+from aejax.report.results import Results, is_control
 from aejax.report.style import NEUTRAL_COLOR, PRIMARY_COLOR, TEXT_COLOR, make_figure, with_style
 
 SIMILARITY_CMAP: Colormap = matplotlib.colormaps["Blues"].resampled(64)
@@ -41,10 +41,7 @@ def plot_representations(results: Results) -> Figure:
     for axes, (metric, title) in zip(right, _METRIC_PANELS.items(), strict=True):
         for row, method in enumerate(methods):
             color = NEUTRAL_COLOR if method["name"] in control_names else PRIMARY_COLOR
-            draw_seeds(axes, row, method[metric]["per_seed"], color)
-            mean = finite_or_none(method[metric]["mean"])
-            if mean is not None:
-                draw_mean(axes, row, mean, color)
+            draw_seeds(axes, row, method[metric], color)
         axes.set_title(title)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")

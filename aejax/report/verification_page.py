@@ -1,12 +1,11 @@
 """Results of `scripts/verify.py`, simulated experiments with known truth, as Markdown and as one figure."""
 
-from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aejax.report.formatting import format_provenance
+from aejax.report.formatting import format_mean_ci, format_provenance
 from aejax.report.rendering import render_template
 from aejax.report.style import NEUTRAL_COLOR, PRIMARY_COLOR, SECONDARY_COLOR, TEXT_COLOR, make_figure, with_style
 from aejax.report.tables import Column, Table, to_markdown
@@ -33,12 +32,6 @@ _SCENARIO_COLUMNS = (
 )
 
 
-def format_share(share: VerificationResults) -> str:
-    """Returns a share and its binomial interval in percent: `4.2 [3.4, 5.2]`."""
-    low, high = share["ci95"]
-    return f"{100 * share['share']:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
-
-
 def render_verification_page(results: VerificationResults) -> str:
     """Returns `verify.md`: the requirements, then the tables; shares in percent, with binomial 95 % intervals."""
     requirements = [
@@ -46,8 +39,10 @@ def render_verification_page(results: VerificationResults) -> str:
         Column("worst value", _format_worst),
         Column("holds", lambda check: "yes" if check["holds"] else "**no**", "left"),
     ]
-    gaps = [100 * point["gap"] for point in results["power"][0]["curve"]]
-    power = [Column(f"{gap:g}", partial(_format_power, index)) for index, gap in enumerate(gaps)]
+    power = [
+        _share_column(f"{100 * point['gap']:g}", "curve", index, "better")
+        for index, point in enumerate(results["power"][0]["curve"])
+    ]
     differences = [
         Column("quantity and peer", lambda item: item[0], "left"),
         Column("difference", lambda item: f"{item[1]:.1e}"),
@@ -65,16 +60,20 @@ def render_verification_page(results: VerificationResults) -> str:
 
 
 def _share_table(headings: dict[str, str], entries: list[VerificationResults]) -> str:
-    shares = [Column(heading, partial(_format_field, field)) for field, heading in headings.items()]
+    shares = [_share_column(heading, field) for field, heading in headings.items()]
     return to_markdown(Table((*_SCENARIO_COLUMNS, *shares), entries))
 
 
-def _format_field(field: str, entry: VerificationResults) -> str:
-    return format_share(entry[field])
+def _share_column(heading: str, *path: str | int) -> Column:
+    """Returns a column of the share that the keys of `path` lead to, with its binomial interval, in percent."""
 
+    def cell(entry: VerificationResults) -> str:
+        share: Any = entry
+        for key in path:
+            share = share[key]
+        return format_mean_ci({"mean": share["share"], "ci95": share["ci95"]}, scale=100, decimals=1)
 
-def _format_power(index: int, entry: VerificationResults) -> str:
-    return format_share(entry["curve"][index]["better"])
+    return Column(heading, cell)
 
 
 def _format_worst(check: VerificationResults) -> str:
