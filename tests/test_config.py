@@ -60,7 +60,7 @@ def test_no_two_fields_share_a_flag():
         (lambda: EvaluationConfig(margin=-0.01), "--margin -0.01"),
     ],
 )
-def test_a_value_out_of_range_is_refused_by_its_flag(make, flag):
+def test_a_value_out_of_range_is_rejected_by_its_flag(make, flag):
     with pytest.raises(InputError, match=flag):
         make()
 
@@ -74,11 +74,11 @@ def test_a_value_out_of_range_is_refused_by_its_flag(make, flag):
         ({"optimizer": {"optimizer": "lion"}}, "config.optimizer.optimizer"),
     ],
 )
-def test_a_config_file_that_was_changed_by_hand_is_refused_by_field(change, named):
+def test_an_edited_config_file_is_rejected_by_field(change, named):
     with pytest.raises(InputError, match=named):
         from_dict(CompareConfig, {**to_dict(compare_defaults("digits")), **change})
 
 
-def test_an_unknown_recipe_is_refused_with_the_near_name():
+def test_an_unknown_recipe_is_rejected_with_the_nearest_name():
     with pytest.raises(InputError, match="did you mean tutorial-deep"):
         get_recipe("tutorial-depe")

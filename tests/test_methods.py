@@ -1,4 +1,4 @@
-"""Each way to features is what its name says; trained and closed forms meet where theory says they must."""
+"""Each method computes the features of its name; trained and closed forms agree where theory requires it."""
 
 import jax
 import jax.numpy as jnp
@@ -163,7 +163,7 @@ def test_every_method_encodes_and_reconstructs_each_example_by_itself(name, on_i
         np.testing.assert_allclose(method.reconstruct(variables, IMAGES[5:6]), recon[5:6], rtol=1e-4, atol=1e-5)
 
 
-def test_only_untouched_inputs_ignore_the_variables(on_images):
+def test_only_methods_on_raw_inputs_are_the_identity(on_images):
     assert [name for name, method in on_images.items() if method.is_identity] == ["raw", "knn", "permuted"]
 
 
@@ -209,7 +209,7 @@ def test_a_random_projection_has_scikit_learns_scale_and_keeps_distances(
 
 
 @pytest.mark.parametrize("name", ["raw", *KINDS])
-def test_second_readings_have_the_features_of_the_method_they_name_and_only_the_classifier_differs(name, on_images):
+def test_knn_and_permuted_variants_have_the_features_of_their_method_and_another_classifier(name, on_images):
     suffix = "" if name == "raw" else f"-{name}"
     first, neighbours, permuted = on_images[name], on_images[f"knn{suffix}"], on_images[f"permuted{suffix}"]
     for method in (neighbours, permuted):
@@ -222,7 +222,7 @@ def test_second_readings_have_the_features_of_the_method_they_name_and_only_the_
     assert (first.features_of, first.classifier, first.permute_labels) == (None, "probe", False)
 
 
-def test_what_needs_images_says_so_by_its_name():
+def test_kinds_for_images_have_conv_in_their_name():
     assert {kind for kind in KINDS if "conv" in kind} == set(IMAGE_KINDS)
 
 

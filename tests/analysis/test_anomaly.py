@@ -66,7 +66,7 @@ def test_mahalanobis_distances_do_not_change_with_a_features_unit_and_are_chi_sq
     assert kstest(plain, chi2(3).cdf).pvalue > 0.01
 
 
-def test_of_two_points_equally_far_the_one_against_the_correlation_is_stranger(rng):
+def test_of_two_points_equally_far_the_one_against_the_correlation_has_the_higher_score(rng):
     shared = rng.standard_normal((1000, 1))
     train = np.concatenate([shared, shared + 0.1 * rng.standard_normal((1000, 1))], axis=1)
     along, against = squared_mahalanobis(train, np.array([[1.0, 1.0], [1.0, -1.0]]))

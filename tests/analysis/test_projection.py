@@ -37,7 +37,7 @@ def test_the_plane_is_chosen_on_training_codes_alone(rng):
     )
 
 
-def test_labels_that_mean_nothing_are_found_at_chance(rng):
+def test_random_labels_give_chance_accuracy(rng):
     codes, labels = rng.standard_normal((2000, 5)), rng.integers(4, size=2000)
     assert project_codes(codes[:1000], labels[:1000], codes[1000:], labels[1000:]).knn_accuracy == pytest.approx(
         0.25, abs=0.06

@@ -37,7 +37,7 @@ def test_dense_filters_are_the_first_kernels_columns():
     assert first_layer_filters(encoder, 7) is None
 
 
-def test_convolutional_filters_are_little_images():
+def test_convolutional_filters_are_images():
     kernel = layer(3, 5, 2, 8)["kernel"]
     _, filters = first_layer_filters({"code": layer(9, 4), "hidden": {"Conv_0": {"kernel": kernel}}}, 9)
     assert filters.shape == (8, 3, 5, 2)

@@ -1,4 +1,4 @@
-"""Each kind is what its name and its source say, to the last part and no more."""
+"""Each kind has the parts of its definition and no others."""
 
 import functools
 
@@ -100,8 +100,14 @@ def test_a_vae_ignores_the_beta_and_the_warm_up_of_beta_vaes(name, digits_settin
 def test_the_linear_kind_has_one_linear_layer_each_way_and_squared_error_whatever_else_is_asked(
     digits_setting, loss_of
 ):
-    asked = {"hidden": (9,), "activation": "tanh", "code_activation": "tanh", "batch_norm": True, "output": "sigmoid"}
-    kind = KINDS["linear"](digits_setting(model=asked))
+    overrides = {
+        "hidden": (9,),
+        "activation": "tanh",
+        "code_activation": "tanh",
+        "batch_norm": True,
+        "output": "sigmoid",
+    }
+    kind = KINDS["linear"](digits_setting(model=overrides))
     variables = kind.model.init(jax.random.key(1))
     assert {part: set(tree) for part, tree in variables["params"].items()} == {
         "encoder": {"code"},
@@ -145,7 +151,7 @@ def test_sparse_codes_are_wide_of_one_layer_and_have_the_sparsity_of_their_name(
     assert all(KINDS[name](deep).model.encoder.hidden.widths == (30,) for name in models)
 
 
-def test_as_many_units_are_kept_when_encoding_as_in_training_unless_it_is_told_otherwise(digits_setting, digits):
+def test_encoding_keeps_the_number_of_units_of_training_by_default(digits_setting, digits):
     for settings, in_training, encoded in [({"k": 3}, 3, 3), ({"k": 3, "k_encode": 8}, 3, 8)]:
         model = KINDS["k-sparse"](digits_setting(objective=settings)).model
         variables = model.init(jax.random.key(0))
@@ -181,7 +187,7 @@ EMPHASIS = {
 
 @pytest.mark.parametrize("corruption", ["gaussian", "masking", "salt-and-pepper"])
 @pytest.mark.parametrize(("weights", "weigh"), EMPHASIS.values(), ids=EMPHASIS)
-def test_the_denoising_loss_is_the_weighed_error_of_reconstructions_of_corrupted_inputs(
+def test_the_denoising_loss_is_the_weighted_error_of_reconstructions_of_corrupted_inputs(
     corruption, weights, weigh, digits_setting, digits
 ):
     from aejax.objectives.corruption import make_corruption
@@ -189,11 +195,11 @@ def test_the_denoising_loss_is_the_weighed_error_of_reconstructions_of_corrupted
     setting = digits_setting(objective={"corruption": corruption, "noise_seed": 3, **weights})
     kind, batch = KINDS["denoising"](setting), Batch(digits[0][:50], jnp.zeros(50, jnp.int32))
     variables = kind.model.init(jax.random.key(1))
-    found, _ = kind.objective.loss(variables, batch, jax.random.key(2))
+    actual, _ = kind.objective.loss(variables, batch, jax.random.key(2))
     noisy = make_corruption(setting.objective, bounded=True)(jax.random.key(2), batch.inputs)
     _, outputs, _ = kind.model.forward(variables, noisy.inputs, train=True)
     errors = np.asarray(sigmoid_binary_cross_entropy(outputs, batch.inputs))
-    np.testing.assert_allclose(found, weigh(errors, np.asarray(noisy.mask)).mean(), rtol=1e-5)
+    np.testing.assert_allclose(actual, weigh(errors, np.asarray(noisy.mask)).mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["denoising", "conv-denoising", "masked"])
@@ -209,8 +215,8 @@ def test_masked_scores_what_was_hidden_of_images_by_patches(digits_setting, digi
     batch = Batch(digits[0][:50], jnp.zeros(50, jnp.int32))
     errors = np.asarray(sigmoid_binary_cross_entropy(jnp.zeros((50, 64)), batch.inputs)).reshape(50, 2, 4, 2, 4)
     quarters = errors.mean(axis=(2, 4)).reshape(50, 4)  # one of four patches is hidden
-    found = np.asarray(kind.objective.evaluate(blind, batch)["loss"])
-    nearest = np.abs(quarters - found[:, None]).min(axis=1)
+    actual = np.asarray(kind.objective.evaluate(blind, batch)["loss"])
+    nearest = np.abs(quarters - actual[:, None]).min(axis=1)
     np.testing.assert_allclose(nearest, 0, atol=1e-6)
 
 
@@ -226,7 +232,7 @@ def test_stages_of_a_stacked_autoencoder_are_its_layers_from_the_inputs_inwards(
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name not in ("contractive", "linear")])
-def test_dense_weights_are_tied_where_that_was_asked_for_and_convolutions_are_not(name, digits_setting):
+def test_tied_applies_to_dense_kinds_and_not_to_convolutions(name, digits_setting):
     model = KINDS[name](digits_setting(model={"tied": True})).model
     can_be = "conv" not in name and "vae" not in name
     assert isinstance(model, TiedAutoencoder) == can_be

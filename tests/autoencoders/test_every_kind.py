@@ -1,4 +1,4 @@
-"""What every kind has to do: learn, run for many seeds at once, and be made of nothing but arrays."""
+"""Every kind learns, runs for many seeds at once, and consists of arrays only."""
 
 import functools
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ class Trained(NamedTuple):
 
 @pytest.fixture(scope="module")
 def trained(digits, digits_setting):
-    """A function that trains a kind by name, once."""
+    """Returns a function that trains a kind by name, once."""
     examples = Examples(digits[0], jnp.zeros(len(digits[0]), jnp.int32))
     rows = np.stack([np.arange(len(digits[0]))] * SEEDS)
     ones = np.ones((SEEDS, 1), np.float32)
@@ -74,16 +74,16 @@ def is_in(chosen, path) -> bool:
 
 @every_kind
 def test_it_learns_in_two_epochs(name, trained):
-    found = trained(name)
-    assert len(found.histories) == len(found.kind.stages) + 1
-    np.testing.assert_array_equal(found.diverged, 0)
-    for history in found.histories:
+    run = trained(name)
+    assert len(run.histories) == len(run.kind.stages) + 1
+    np.testing.assert_array_equal(run.diverged, 0)
+    for history in run.histories:
         losses = np.asarray(history["train_loss"]).mean(axis=0)
         assert losses[1] < losses[0]
 
 
-class Judged(NamedTuple):
-    """What is made of a trained kind, for every seed at once and for the second by itself."""
+class Evaluation(NamedTuple):
+    """Loss, gradient and metrics of a trained kind, for all seeds at once and for the second alone."""
 
     vmapped: dict[str, Any]
     solo: dict[str, Any]
@@ -91,14 +91,14 @@ class Judged(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def judged(trained, digits):
-    """A function that judges a trained kind on examples it has not seen, once."""
+def evaluation(trained, digits):
+    """Returns a function that evaluates a trained kind on other examples, once."""
     batch, others = Batch(digits[0][:64], jnp.zeros(64, jnp.int32)), Batch(digits[1], jnp.zeros(360, jnp.int32))
 
     @functools.cache
-    def of_kind(name: str) -> Judged:
-        found = trained(name)
-        kind = found.kind
+    def of_kind(name: str) -> Evaluation:
+        run = trained(name)
+        kind = run.kind
 
         def error(variables):
             return jnp.mean(jnp.square(kind.model.reconstruct(variables, others.inputs) - others.inputs))
@@ -114,39 +114,39 @@ def judged(trained, digits):
 
         def every(variables, start):
             alone = of_seed(jax.tree.map(lambda leaf: leaf[1], variables))
-            return Judged(jax.vmap(of_seed)(variables), alone, jax.vmap(error)(start))
+            return Evaluation(jax.vmap(of_seed)(variables), alone, jax.vmap(error)(start))
 
-        return jax.jit(every)(found.variables, found.start)
+        return jax.jit(every)(run.variables, run.start)
 
     return of_kind
 
 
 @every_kind
-def test_reconstructions_of_others_are_nearer_than_before_training(name, judged):
-    assert np.all(judged(name).vmapped["error"] < 0.9 * judged(name).start_error)
+def test_reconstructions_of_others_are_nearer_than_before_training(name, evaluation):
+    assert np.all(evaluation(name).vmapped["error"] < 0.9 * evaluation(name).start_error)
 
 
 @every_kind
 def test_training_changes_every_parameter_that_it_should_and_not_the_structure(name, trained):
-    found = trained(name)
-    assert jax.tree.structure(found.variables) == jax.tree.structure(found.start)
-    for before, after in zip(*map(jax.tree.leaves, (found.start, found.variables)), strict=True):
+    run = trained(name)
+    assert jax.tree.structure(run.variables) == jax.tree.structure(run.start)
+    for before, after in zip(*map(jax.tree.leaves, (run.start, run.variables)), strict=True):
         assert (before.shape, before.dtype) == (after.shape, after.dtype)
         assert before.dtype in (jnp.float32, jnp.int32)
-    moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), found.start["params"], found.variables["params"])
+    moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), run.start["params"], run.variables["params"])
     assert all(jax.tree.leaves(moved)), moved
 
 
 @every_kind
-def test_a_vmapped_seeds_loss_gradient_and_evaluation_are_its_solo_ones(name, judged):
-    vmapped, solo, _ = judged(name)
+def test_a_vmapped_seeds_loss_gradient_and_evaluation_are_its_solo_ones(name, evaluation):
+    vmapped, solo, _ = evaluation(name)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=2e-3, atol=1e-4), vmapped, solo)
     assert all(np.any(values[0] != values[1]) for values in vmapped["evaluated"].values())  # seeds differ
 
 
 @every_kind
-def test_evaluation_and_report_give_a_finite_number_for_each_example(name, judged):
-    metrics = judged(name).solo["evaluated"]
+def test_evaluation_and_report_give_a_finite_number_for_each_example(name, evaluation):
+    metrics = evaluation(name).solo["evaluated"]
     variational = {"elbo", "kl", "importance_weighted"}
     assert metrics.keys() == {"loss", "mse"} | (variational if "vae" in name else set())
     for values in metrics.values():
@@ -156,21 +156,21 @@ def test_evaluation_and_report_give_a_finite_number_for_each_example(name, judge
 
 
 @every_kind
-def test_a_checkpoint_holds_all_of_it_and_nothing_that_is_no_array(name, trained, tmp_path):
+def test_a_checkpoint_round_trips_and_holds_arrays_only(name, trained, tmp_path):
     from orbax.checkpoint import v1 as ocp
 
-    found = trained(name)
-    save_variables(tmp_path / "c", found.variables)
+    run = trained(name)
+    save_variables(tmp_path / "c", run.variables)
     assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(ocp.load((tmp_path / "c").absolute())))
-    one = jax.eval_shape(found.kind.model.init, jax.random.key(0))
+    one = jax.eval_shape(run.kind.model.init, jax.random.key(0))
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((SEEDS, *leaf.shape), leaf.dtype), one)
     loaded = load_variables(tmp_path / "c", like)
-    assert jax.tree.structure(loaded) == jax.tree.structure(found.variables)
-    jax.tree.map(np.testing.assert_array_equal, loaded, found.variables)
+    assert jax.tree.structure(loaded) == jax.tree.structure(run.variables)
+    jax.tree.map(np.testing.assert_array_equal, loaded, run.variables)
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name not in IMAGE_KINDS])
-def test_a_table_whose_values_know_no_bounds_does_as_well(name, make_problem_spec):
+def test_every_dense_kind_accepts_unbounded_tables(name, make_problem_spec):
     # By shapes alone: what differs from images is decided before anything is computed.
     kind = KINDS[name](make_problem_spec((7,), model={"hidden": (5,)}))
     variables = jax.eval_shape(kind.model.init, jax.random.key(0))

@@ -93,7 +93,7 @@ def test_an_architectures_own_controls_are_for_its_own_comparisons(table):
 
 
 @pytest.mark.parametrize("name", IMAGE_KINDS)
-def test_kinds_for_images_are_refused_for_a_table_before_anything_is_trained_or_written(name, tmp_path):
+def test_kinds_for_images_are_rejected_for_a_table_before_training(name, tmp_path):
     config = dataclasses.replace(TABLE, methods=("raw", name))
     with pytest.raises(InputError, match=r"^--methods .*need images.*\(13,\).*leave them out$"):
         compare(config, tmp_path / "out", quiet())

@@ -14,7 +14,7 @@ from aejax.errors import InputError
 from aejax.experiments.pretrain import pretrain
 from aejax.storage.atomic_io import read_json
 from aejax.storage.pytree_io import load_tree, named_leaves
-from tests.pairs import said_by, start_pair, statuses
+from tests.two_processes import exit_statuses, log_of, start_pair
 
 pytestmark = pytest.mark.slow
 
@@ -36,10 +36,10 @@ LONG = [*FLAGS, "--epochs", "2000", "--save-every", "0"]
 
 
 def by_pair(tmp_path, *words):
-    """Status of both, and what they said."""
-    log = tmp_path / "said"
-    ended = statuses(start_pair("scripts/pretrain.py", *words, log=log), log)
-    return ended, [said_by(log, index).read_text() for index in (0, 1)]
+    """Status of both, and what they output."""
+    log = tmp_path / "output"
+    ended = exit_statuses(start_pair("scripts/pretrain.py", *words, log=log), log)
+    return ended, [log_of(log, index).read_text() for index in (0, 1)]
 
 
 def wait_for(found, pair, seconds=180):
@@ -53,14 +53,14 @@ def wait_for(found, pair, seconds=180):
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """A run by two processes, what they said, and the same run by this one, on one device."""
+    """A run by two processes, what they output, and the same run by this one, on one device."""
     folder = tmp_path_factory.mktemp("processes")
-    ended, said = by_pair(folder, *FLAGS, "--epochs", "6", "--out", str(folder / "two"))
-    assert ended == [0, 0], said
+    ended, output = by_pair(folder, *FLAGS, "--epochs", "6", "--out", str(folder / "two"))
+    assert ended == [0, 0], output
     config = from_dict(PretrainConfig, read_json(folder / "two" / "config.json"))
     alone = dataclasses.replace(config, plan=PlanConfig(devices=1))
     pretrain(alone, folder / "one", Console(quiet=True))
-    return folder, said
+    return folder, output
 
 
 def test_two_processes_train_what_one_trains(shared):
@@ -75,22 +75,22 @@ def test_two_processes_train_what_one_trains(shared):
 
 
 def test_the_results_say_how_many_processes_there_were_and_one_of_them_speaks(shared):
-    folder, said = shared
+    folder, output = shared
     assert "of 2 processes" in read_json(folder / "two" / "results.json")["environment"]["plan"]
-    assert "results.json" in said[0]
-    assert "results.json" not in said[1]
-    assert sorted(path.name for path in folder.iterdir()) == ["one", "said.0", "said.1", "two"]
+    assert "results.json" in output[0]
+    assert "results.json" not in output[1]
+    assert sorted(path.name for path in folder.iterdir()) == ["one", "output.0", "output.1", "two"]
 
 
 def test_a_run_ends_with_75_and_keeps_its_checkpoints_when_one_process_is_killed(tmp_path):
-    log, out = tmp_path / "said", tmp_path / "run"
+    log, out = tmp_path / "output", tmp_path / "run"
     pair = start_pair("scripts/pretrain.py", *LONG, "--out", str(out), log=log)
     wait_for(lambda: list(out.glob("checkpoints/*/*/manifest.json")), pair)
     pair[1].send_signal(signal.SIGKILL)
-    assert statuses(pair, log)[0] == 75
-    said = said_by(log, 0).read_text()
-    assert said.count("error: another process of this run has ended or cannot be reached") == 1
-    assert "Traceback" not in said
+    assert exit_statuses(pair, log)[0] == 75
+    output = log_of(log, 0).read_text()
+    assert output.count("error: another process of this run has ended or cannot be reached") == 1
+    assert "Traceback" not in output
     state = read_json(out / "run.json")
     assert state["state"] == "interrupted"
     config = from_dict(PretrainConfig, read_json(out / "config.json"))
@@ -99,11 +99,11 @@ def test_a_run_ends_with_75_and_keeps_its_checkpoints_when_one_process_is_killed
 
 
 def test_a_signal_to_one_saves_and_ends_both_and_one_process_goes_on(tmp_path):
-    log, out = tmp_path / "said", tmp_path / "run"
+    log, out = tmp_path / "output", tmp_path / "run"
     pair = start_pair("scripts/pretrain.py", *LONG, "--out", str(out), log=log)
     wait_for(lambda: list(out.glob("checkpoints/*/*/manifest.json")), pair)
     pair[1].send_signal(signal.SIGTERM)
-    assert statuses(pair, log) == [75, 75]
+    assert exit_statuses(pair, log) == [75, 75]
     assert read_json(out / "run.json")["state"] == "interrupted"
     reached = max(int(path.name) for path in (out / "checkpoints" / "undercomplete").iterdir())
     config = from_dict(PretrainConfig, read_json(out / "config.json"))
@@ -123,8 +123,8 @@ def test_two_processes_that_share_each_batch_of_a_stream_train_what_one_trains(t
     np.save(tmp_path / "set" / "inputs.npy", examples.clip(0, 255).astype(np.uint8))
     np.save(tmp_path / "set" / "labels.npy", labels)
     words = [*FLAGS, "--dataset", str(tmp_path / "set"), "--stream", "--epochs", "2", "--batch-size", "256"]
-    ended, said = by_pair(tmp_path, *words, "--batch-devices", "2", "--out", str(tmp_path / "two"))
-    assert ended == [0, 0], said
+    ended, output = by_pair(tmp_path, *words, "--batch-devices", "2", "--out", str(tmp_path / "two"))
+    assert ended == [0, 0], output
     config = from_dict(PretrainConfig, read_json(tmp_path / "two" / "config.json"))
     pretrain(dataclasses.replace(config, plan=PlanConfig(devices=1)), tmp_path / "one", Console(quiet=True))
     one, two = (named_leaves(load_tree(tmp_path / name / "checkpoint").tree) for name in ("one", "two"))

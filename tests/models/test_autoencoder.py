@@ -65,7 +65,7 @@ def test_sigmoid_outputs_lie_in_the_open_unit_interval_and_linear_ones_do_not(na
 @pytest.mark.parametrize(
     ("decoder_hidden", "widths"), [(None, (2, 5, 9, 6)), ((4,), (2, 4, 6)), ((), (2, 6))], ids=["mirrored", "4", "none"]
 )
-def test_the_decoder_mirrors_the_encoder_unless_it_is_told_otherwise(decoder_hidden, widths):
+def test_the_decoder_mirrors_the_encoder_by_default(decoder_hidden, widths):
     config = ModelConfig(hidden=(9, 5), decoder_hidden=decoder_hidden, latent_dim=2, output="linear")
     params = jax.eval_shape(dense_autoencoder(config, n_features=6).init, jax.random.key(0))["params"]["decoder"]
     shapes = {leaf.shape for leaf in jax.tree.leaves(params) if leaf.ndim == 2}
@@ -73,7 +73,7 @@ def test_the_decoder_mirrors_the_encoder_unless_it_is_told_otherwise(decoder_hid
 
 
 @every_config
-def test_no_part_sees_the_others_weights(name):
+def test_encoder_and_decoder_have_separate_weights(name):
     model, variables = made(name)
 
     def code_sum(params):

@@ -1,4 +1,4 @@
-"""Dense stacks have the widths asked for, and each framework's conventions to the constant."""
+"""Dense stacks have the configured widths, and each framework's conventions to the constant."""
 
 import itertools
 
@@ -85,8 +85,8 @@ ACTIVATIONS = {
 @pytest.mark.parametrize(("name", "formula"), ACTIVATIONS.items(), ids=ACTIVATIONS)
 def test_activations_are_what_their_names_say(name, formula):
     points = np.linspace(-4, 4, 33)
-    found = activation_function(name, FRAMEWORK_DEFAULTS["keras"])(jnp.asarray(points))
-    np.testing.assert_allclose(found, formula(points), atol=1e-5)
+    actual = activation_function(name, FRAMEWORK_DEFAULTS["keras"])(jnp.asarray(points))
+    np.testing.assert_allclose(actual, formula(points), atol=1e-5)
 
 
 @pytest.mark.parametrize(("conventions", "epsilon"), [("keras", 1e-3), ("flax", 1e-5)])
@@ -95,8 +95,8 @@ def test_batch_norm_divides_by_the_root_of_variance_plus_epsilon(conventions, ep
     variables = started(stack)
     (kernel,) = leaves_named(variables["params"], "kernel")
     tiny = {**variables, "batch_stats": jax.tree.map(lambda leaf: 0 * leaf, variables["batch_stats"])}  # variance 0
-    found = apply_eval(stack, tiny, "part", INPUTS)
-    np.testing.assert_allclose(found, np.asarray(INPUTS @ kernel) / np.sqrt(epsilon), rtol=1e-4)
+    actual = apply_eval(stack, tiny, "part", INPUTS)
+    np.testing.assert_allclose(actual, np.asarray(INPUTS @ kernel) / np.sqrt(epsilon), rtol=1e-4)
 
 
 @pytest.mark.parametrize("conventions", FRAMEWORK_DEFAULTS)

@@ -39,9 +39,9 @@ def test_the_reparameterised_gradient_is_that_of_finite_differences_with_the_sam
             ahead, behind = (means_and_log_variances.at[index].add(sign * step) for sign in (1, -1))
             return (average(ahead) - average(behind)) / (2 * step)
 
-        found = jax.grad(average)(means_and_log_variances)
+        actual = jax.grad(average)(means_and_log_variances)
         for index in np.ndindex(2, 1, 3):
-            np.testing.assert_allclose(found[index], difference(index), rtol=1e-6)
+            np.testing.assert_allclose(actual[index], difference(index), rtol=1e-6)
 
 
 def test_the_reparameterised_gradient_of_a_square_is_twice_the_mean_and_the_variance():
@@ -65,7 +65,7 @@ def test_draws_have_the_posteriors_mean_and_deviation():
 
 
 class TestExampleKeys:
-    def test_an_example_has_the_same_key_alone_in_any_company_compiled_or_not(self):
+    def test_the_key_of_an_example_is_independent_of_its_batch_and_of_compilation(self):
         def bits(inputs):
             return jax.random.key_data(per_example_keys(inputs, 0))
 
@@ -87,7 +87,7 @@ class TestExampleKeys:
         np.testing.assert_allclose(np.corrcoef(noise.T), np.eye(5), atol=0.1)
 
 
-def test_the_code_is_the_posteriors_mean_unless_it_is_told_otherwise():
+def test_the_code_is_the_posteriors_mean_by_default():
     model, variables = made()
     assert ModelConfig().posterior_code == "mean"
     posterior = model.posterior(variables, INPUTS)
@@ -105,7 +105,7 @@ def test_mean_and_deviation_stand_side_by_side_and_only_the_mean_is_decoded():
     np.testing.assert_array_equal(model.reconstruct(variables, INPUTS), model.decode(variables, posterior.mean))
 
 
-def test_a_sample_is_a_draw_from_the_posterior_and_the_same_for_an_example_wherever_it_stands():
+def test_a_sample_is_a_draw_from_the_posterior_and_independent_of_the_examples_position():
     model, variables = made("sample")
     posterior = model.posterior(variables, INPUTS)
     codes = model.encode(variables, INPUTS)
@@ -126,7 +126,7 @@ def test_a_posteriors_log_variance_stays_within_its_limit_and_means_do_not(size)
     assert np.all(np.abs(posterior.mean) > 500)
 
 
-def test_a_learned_deviation_is_free_where_data_lie_and_held_far_below():
+def test_a_learned_deviation_is_bounded_below_far_under_the_datas_own():
     model, variables = made(learned_std=True)
 
     def log_std(free):

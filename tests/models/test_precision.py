@@ -34,11 +34,11 @@ def gradient(kind, batch):
 
 def test_loss_gradients_and_statistics_are_float32_and_near_those_of_full_precision(kinds):
     (full, mixed), batch = kinds
-    (exact, _), wanted = gradient(full, batch)
-    (value, aux), found = gradient(mixed, batch)
-    assert {leaf.dtype for leaf in jax.tree.leaves((value, found, aux.batch_stats))} == {jnp.dtype("float32")}
+    (exact, _), expected = gradient(full, batch)
+    (value, aux), actual = gradient(mixed, batch)
+    assert {leaf.dtype for leaf in jax.tree.leaves((value, actual, aux.batch_stats))} == {jnp.dtype("float32")}
     np.testing.assert_allclose(value, exact, rtol=0.02)
-    flat = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)]) for tree in (wanted, found)]
+    flat = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)]) for tree in (expected, actual)]
     cosine = flat[0] @ flat[1] / np.linalg.norm(flat[0]) / np.linalg.norm(flat[1])
     assert 0.98 < cosine < 1 - 1e-9  # near, and not the same: something was computed in bfloat16
 

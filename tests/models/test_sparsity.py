@@ -1,4 +1,4 @@
-"""Exactly as many units are kept as was asked for, and what is not kept has no gradient at all."""
+"""Exactly the configured number of units is kept, and the others have no gradient at all."""
 
 import jax
 import jax.numpy as jnp

@@ -54,8 +54,8 @@ def broad(variables):
 def test_the_importance_weighted_bound_rises_with_samples_and_the_lower_one_does_not():
     model, variables = made()
     variables = broad(variables)
-    found = [both_bounds(model, GAUSSIAN, variables, samples) for samples in (1, 4, 16)]
-    elbos, weighted = (np.array([pair[index] for pair in found], np.float64) for index in (0, 1))
+    actual = [both_bounds(model, GAUSSIAN, variables, samples) for samples in (1, 4, 16)]
+    elbos, weighted = (np.array([pair[index] for pair in actual], np.float64) for index in (0, 1))
     steps = np.diff(weighted, axis=0)
     standard_error = steps.std(axis=1) / np.sqrt(len(INPUTS))
     assert np.all(steps.mean(axis=1) > 4 * standard_error)

@@ -63,8 +63,8 @@ def test_the_exact_norm_is_that_of_finite_differences(hidden):
 def test_of_one_layer_the_closed_form_is_the_exact_norm(activation):
     _, variables = made(ONE_LAYER, activation)
     function = activation_function(activation, FRAMEWORK_DEFAULTS["flax"])
-    found = single_layer_jacobian_norm(variables["params"]["encoder"]["code"], function, INPUTS)
-    np.testing.assert_allclose(found, exactly(ONE_LAYER, activation), rtol=1e-4)
+    actual = single_layer_jacobian_norm(variables["params"]["encoder"]["code"], function, INPUTS)
+    np.testing.assert_allclose(actual, exactly(ONE_LAYER, activation), rtol=1e-4)
 
 
 def test_of_a_linear_layer_it_is_the_weights_squared_length_for_every_example():
@@ -125,9 +125,9 @@ def test_whichever_way_the_config_takes_it_arrives_at_the_same_penalty(hidden):
 @pytest.mark.parametrize(("latent_dim", "exact"), [(8, True), (9, False)], ids=["narrow", "wide"])
 def test_left_open_a_deep_encoders_jacobian_is_formed_where_the_code_is_narrow_and_else_estimated(latent_dim, exact):
     keys = [jax.random.key(seed) for seed in (0, 1)]
-    found = penalties_of(DEEP, [ObjectiveConfig(contraction=1.0)], latent_dim=latent_dim, keys=keys)
-    assert np.array_equal(*found) == exact
-    assert np.allclose(found[0], exactly(DEEP, latent_dim=latent_dim), rtol=1e-4) == exact
+    actual = penalties_of(DEEP, [ObjectiveConfig(contraction=1.0)], latent_dim=latent_dim, keys=keys)
+    assert np.array_equal(*actual) == exact
+    assert np.allclose(actual[0], exactly(DEEP, latent_dim=latent_dim), rtol=1e-4) == exact
 
 
 def test_a_step_down_the_penalty_makes_the_encoder_move_less():

@@ -50,11 +50,11 @@ def test_gaussian_noise_has_the_asked_deviation_no_mean_and_is_independent_of_th
 @every_corruption
 def test_the_entries_said_to_be_touched_are_those_that_changed_and_the_others_are_bit_equal(corrupt):
     # No input is 0, 1, or twice the same, so that replacing always shows; a batch's own extremes replace themselves.
-    found = corrupt(KEY, INPUTS)
-    changed = np.asarray(found.inputs != INPUTS)
+    actual = corrupt(KEY, INPUTS)
+    changed = np.asarray(actual.inputs != INPUTS)
     extremes = np.asarray((INPUTS.max(axis=0)[None] == INPUTS) | (INPUTS.min(axis=0)[None] == INPUTS))
-    assert not np.any(changed & ~found.mask)
-    assert not np.any(found.mask & ~changed & ~extremes)
+    assert not np.any(changed & ~actual.mask)
+    assert not np.any(actual.mask & ~changed & ~extremes)
     assert 0 < changed.mean() <= 1
 
 
@@ -64,9 +64,9 @@ def test_gaussian_noise_touches_every_entry():
 
 @pytest.mark.parametrize("share", SHARES)
 def test_masking_zeroes_each_entry_with_its_probability(share):
-    found = masking_noise(share)(KEY, INPUTS)
-    zeroed = np.asarray(found.inputs == 0)
-    np.testing.assert_array_equal(zeroed, found.mask)
+    actual = masking_noise(share)(KEY, INPUTS)
+    zeroed = np.asarray(actual.inputs == 0)
+    np.testing.assert_array_equal(zeroed, actual.mask)
     assert within_binomial_bounds(zeroed, share)
     for axis in (0, 1):  # each feature and each example alike: no more of them far off than independence allows
         size = zeroed.shape[axis]
@@ -76,22 +76,22 @@ def test_masking_zeroes_each_entry_with_its_probability(share):
 
 @pytest.mark.parametrize("share", SHARES)
 def test_salt_and_pepper_are_half_and_half_and_together_the_share(share):
-    found = salt_and_pepper_noise(share, bounded=True)(KEY, INPUTS)
-    salt, pepper = np.asarray(found.inputs == 1), np.asarray(found.inputs == 0)
-    np.testing.assert_array_equal(salt | pepper, found.mask)
+    actual = salt_and_pepper_noise(share, bounded=True)(KEY, INPUTS)
+    salt, pepper = np.asarray(actual.inputs == 1), np.asarray(actual.inputs == 0)
+    np.testing.assert_array_equal(salt | pepper, actual.mask)
     assert within_binomial_bounds(salt, share / 2)
     assert within_binomial_bounds(pepper, share / 2)
 
 
 def test_without_bounds_salt_and_pepper_are_each_features_extremes_in_the_batch():
     inputs = INPUTS * jnp.arange(1.0, 51.0)[None] - 7.0
-    found = salt_and_pepper_noise(0.3, bounded=False)(KEY, inputs)
+    actual = salt_and_pepper_noise(0.3, bounded=False)(KEY, inputs)
     lowest, highest = inputs.min(axis=0)[None], inputs.max(axis=0)[None]
-    replaced = np.asarray(found.mask)
-    is_lowest, is_highest = np.asarray(found.inputs == lowest), np.asarray(found.inputs == highest)
+    replaced = np.asarray(actual.mask)
+    is_lowest, is_highest = np.asarray(actual.inputs == lowest), np.asarray(actual.inputs == highest)
     assert np.all((is_lowest | is_highest)[replaced])
     assert within_binomial_bounds(is_lowest[replaced], 0.5)
-    assert not np.any((found.inputs == 0) | (found.inputs == 1))
+    assert not np.any((actual.inputs == 0) | (actual.inputs == 1))
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.99])
@@ -151,13 +151,13 @@ def test_another_key_or_another_seed_is_another_draw_and_the_same_ones_the_same(
 )
 def test_a_config_names_the_corruption_its_level_and_its_seed(settings, bounded, expected):
     for seed in (0, 5):
-        found = make_corruption(ObjectiveConfig(noise_seed=seed, **settings), bounded)(KEY, INPUTS)
+        actual = make_corruption(ObjectiveConfig(noise_seed=seed, **settings), bounded)(KEY, INPUTS)
         drawn = with_noise_seed(expected, seed)(KEY, INPUTS)
-        jax.tree.map(np.testing.assert_array_equal, found, drawn)
+        jax.tree.map(np.testing.assert_array_equal, actual, drawn)
 
 
 @pytest.mark.parametrize("name", ["gaussian", "hidden features"])
-def test_for_evaluation_an_example_is_corrupted_the_same_wherever_it_stands_and_others_differently(name):
+def test_in_evaluation_corruption_depends_on_the_example_and_not_on_its_position(name):
     inputs = INPUTS[:50]
     whole = corrupt_per_example(CORRUPTIONS[name], inputs)
     few = jax.jit(lambda some: corrupt_per_example(CORRUPTIONS[name], some))(inputs[40:43])

@@ -60,13 +60,13 @@ class TestDivergence:
     LOG_VARIANCE = jnp.array([[0.0, 0.7, -3.0], [-1.0, 2.0, 0.0]])
 
     def test_it_is_the_closed_form_and_the_mean_of_the_log_ratio_over_draws(self):
-        found = np.asarray(gaussian_kl(Posterior(self.MEAN, self.LOG_VARIANCE)))
+        actual = np.asarray(gaussian_kl(Posterior(self.MEAN, self.LOG_VARIANCE)))
         deviation = np.exp(self.LOG_VARIANCE / 2)
-        np.testing.assert_allclose(found, -np.log(deviation) + (deviation**2 + self.MEAN**2) / 2 - 0.5, atol=1e-6)
+        np.testing.assert_allclose(actual, -np.log(deviation) + (deviation**2 + self.MEAN**2) / 2 - 0.5, atol=1e-6)
         draws = scipy.stats.norm.rvs(self.MEAN, deviation, (100_000, 2, 3), random_state=0)
         ratio = scipy.stats.norm.logpdf(draws, self.MEAN, deviation) - scipy.stats.norm.logpdf(draws)
         standard_error = ratio.std(axis=0) / np.sqrt(len(draws))
-        assert np.all(np.abs(ratio.mean(axis=0) - found) <= 4 * standard_error + 1e-6)
+        assert np.all(np.abs(ratio.mean(axis=0) - actual) <= 4 * standard_error + 1e-6)
 
     def test_of_the_prior_from_itself_it_is_zero_with_no_pull_and_nowhere_below(self):
         zero = Posterior(jnp.zeros((1, 3)), jnp.zeros((1, 3)))
@@ -85,9 +85,9 @@ class TestLikelihood:
     def test_bernoulli_is_scipys_with_the_outputs_as_logits(self):
         model, variables = made(output="sigmoid")
         target = (INPUTS > 0).astype(jnp.float32)
-        found = make_log_likelihood(BERNOULLI, model)(variables, self.OUTPUTS, target)
+        actual = make_log_likelihood(BERNOULLI, model)(variables, self.OUTPUTS, target)
         expected = scipy.stats.bernoulli.logpmf(target, scipy.special.expit(self.OUTPUTS)).sum(axis=1)
-        np.testing.assert_allclose(found, expected, rtol=1e-4)
+        np.testing.assert_allclose(actual, expected, rtol=1e-4)
 
     @pytest.mark.parametrize("output", ["linear", "sigmoid"])
     @pytest.mark.parametrize("learned", [False, True], ids=["fixed", "learned"])
@@ -97,9 +97,9 @@ class TestLikelihood:
             params = {**variables["params"], "elbo": {"log_std": jnp.asarray(0.4)}}
             variables = {**variables, "params": params}
         config, std = (LEARNED, np.exp(model.log_std(variables))) if learned else (GAUSSIAN, 0.5)
-        found = make_log_likelihood(config, model)(variables, self.OUTPUTS, INPUTS)
+        actual = make_log_likelihood(config, model)(variables, self.OUTPUTS, INPUTS)
         recon = scipy.special.expit(self.OUTPUTS) if output == "sigmoid" else self.OUTPUTS
-        np.testing.assert_allclose(found, scipy.stats.norm.logpdf(INPUTS, recon, std).sum(axis=1), rtol=1e-4)
+        np.testing.assert_allclose(actual, scipy.stats.norm.logpdf(INPUTS, recon, std).sum(axis=1), rtol=1e-4)
 
     def test_a_learned_deviation_rests_where_it_is_the_root_mean_square_of_the_errors(self):
         model, variables = made(learned_std=True)
@@ -132,13 +132,13 @@ class TestObjective:
     def test_evaluation_has_the_full_weight_no_free_bits_and_the_same_draws_whatever_the_step(self):
         model, variables = made()
         plain, eased = objective(model, beta=3.0), objective(model, beta=3.0, warmup_steps=100, free_bits=5.0)
-        found = [jax.jit(own.evaluate)(at_step(variables, step), BATCH) for own in (plain, eased) for step in (0, 7)]
-        for other in found[1:]:
-            jax.tree.map(np.testing.assert_array_equal, other, found[0])
+        actual = [jax.jit(own.evaluate)(at_step(variables, step), BATCH) for own in (plain, eased) for step in (0, 7)]
+        for other in actual[1:]:
+            jax.tree.map(np.testing.assert_array_equal, other, actual[0])
         unweighted = jax.jit(objective(model, beta=0.0).evaluate)(variables, BATCH)
-        np.testing.assert_allclose(found[0]["loss"] - unweighted["loss"], 3 * found[0]["kl"], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(actual[0]["loss"] - unweighted["loss"], 3 * actual[0]["kl"], rtol=1e-4, atol=1e-4)
         recon = model.reconstruct(variables, INPUTS)
-        np.testing.assert_allclose(found[0]["mse"], np.mean(np.square(recon - INPUTS), axis=1), rtol=1e-5)
+        np.testing.assert_allclose(actual[0]["mse"], np.mean(np.square(recon - INPUTS), axis=1), rtol=1e-5)
 
     def test_the_gradient_is_that_of_finite_differences_with_the_same_noise(self):
         model, variables = made()

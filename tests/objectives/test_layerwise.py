@@ -78,8 +78,8 @@ def test_the_loss_is_that_of_one_layer_there_and_back_on_what_the_layers_before_
     target = target_of(variables, layer)
     given = masking_noise(0.3)(KEY, jnp.asarray(target)).inputs
     whole = model.with_decoder_kernels(variables)
-    found, _ = objective.loss(variables, BATCH, KEY)
-    np.testing.assert_allclose(found, by_hand(whole, layer, target, given).mean(), rtol=1e-5)
+    actual, _ = objective.loss(variables, BATCH, KEY)
+    np.testing.assert_allclose(actual, by_hand(whole, layer, target, given).mean(), rtol=1e-5)
     evaluated = objective.evaluate(variables, BATCH)
     np.testing.assert_allclose(evaluated["loss"], by_hand(whole, layer, target, target), rtol=1e-4)
     recon = model.reconstruct(variables, INPUTS)

@@ -1,4 +1,4 @@
-"""A charge is what its formula says, pulls where it should, and cannot be evaded where it says so."""
+"""A penalty equals its formula, has the gradient that it should, and cannot be evaded by rescaling."""
 
 import functools
 
@@ -79,10 +79,10 @@ def test_the_l1_charge_on_contributions_is_activity_times_the_length_of_the_unit
 @pytest.mark.parametrize("target", [0.01, 0.05, 0.5, 0.9])
 def test_the_bernoulli_divergence_is_scipys_zero_at_the_target_and_above_it_elsewhere(target):
     activity = np.linspace(0.001, 0.999, 41)
-    found = bernoulli_kl(target, jnp.asarray(activity))
+    actual = bernoulli_kl(target, jnp.asarray(activity))
     expected = [scipy.stats.entropy([target, 1 - target], [a, 1 - a]) for a in activity]
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
-    assert np.all(found > -1e-7)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-6)
+    assert np.all(actual > -1e-7)
     np.testing.assert_allclose(bernoulli_kl(target, jnp.full(1, target)), 0, atol=1e-7)
     slope = jax.vmap(jax.grad(lambda a: bernoulli_kl(target, a[None])[0]))(jnp.asarray(activity))
     away = np.abs(activity - target) > 0.02

@@ -22,8 +22,8 @@ def naive_bce(logits, target):
 def test_bce_from_logits_is_the_cross_entropy_of_their_sigmoids():
     rng = np.random.default_rng(0)
     logits, target = 5 * rng.normal(size=(40, 7)), rng.uniform(size=(40, 7))
-    found = sigmoid_binary_cross_entropy(jnp.asarray(logits), jnp.asarray(target))
-    np.testing.assert_allclose(found, naive_bce(logits, target), rtol=1e-5)
+    actual = sigmoid_binary_cross_entropy(jnp.asarray(logits), jnp.asarray(target))
+    np.testing.assert_allclose(actual, naive_bce(logits, target), rtol=1e-5)
 
 
 @pytest.mark.parametrize("size", [1e2, 1e4, 1e30])
@@ -67,16 +67,16 @@ def test_the_term_applies_the_sigmoid_exactly_where_the_output_has_one_and_the_l
     rng = np.random.default_rng(1)
     outputs, target = rng.normal(size=(9, 4)), rng.uniform(size=(9, 4))
     arrays = jnp.asarray(outputs), jnp.asarray(target)
-    found = {pair: make_reconstruction_loss(*pair)(*arrays) for pair in [("mse", "sigmoid"), ("mse", "linear")]}
-    np.testing.assert_allclose(found["mse", "sigmoid"], (expit(outputs) - target) ** 2, rtol=1e-5)
-    np.testing.assert_allclose(found["mse", "linear"], (outputs - target) ** 2, rtol=1e-5)
+    actual = {pair: make_reconstruction_loss(*pair)(*arrays) for pair in [("mse", "sigmoid"), ("mse", "linear")]}
+    np.testing.assert_allclose(actual["mse", "sigmoid"], (expit(outputs) - target) ** 2, rtol=1e-5)
+    np.testing.assert_allclose(actual["mse", "linear"], (outputs - target) ** 2, rtol=1e-5)
     np.testing.assert_allclose(
         make_reconstruction_loss("bce", "sigmoid")(*arrays), naive_bce(outputs, target), rtol=1e-5
     )
 
 
 def test_softplus_and_its_derivatives_are_those_of_its_definition():
-    # The rule says the derivative; it must be that of the value, and differentiable in its turn.
+    # The custom rule must be the derivative of the value, and differentiable itself.
     points = np.linspace(-30, 30, 61)
     np.testing.assert_allclose(softplus(jnp.asarray(points)), np.logaddexp(0, points), rtol=1e-6)
     slope = jax.vmap(jax.grad(softplus))(jnp.asarray(points))

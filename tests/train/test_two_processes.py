@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from tests.pairs import start_pair, statuses
 from tests.train.test_plan import PLANS as ONE_PROCESS_PLANS
 from tests.train.test_plan import run_plan
 from tests.train.two_process_training import PLANS
+from tests.two_processes import exit_statuses, start_pair
 
 pytestmark = pytest.mark.slow
 PROGRAM = str(Path(__file__).with_name("two_process_training.py"))
@@ -21,7 +21,7 @@ def two_process_results(tmp_path_factory):
     """The results of two processes with two CPU devices each."""
     folder = tmp_path_factory.mktemp("plans")
     log = folder / "log"
-    exit_codes = statuses(start_pair(PROGRAM, str(folder / "results.npz"), log=log), log)
+    exit_codes = exit_statuses(start_pair(PROGRAM, str(folder / "results.npz"), log=log), log)
     assert exit_codes == [0, 0], [(folder / f"log.{index}").read_text()[-2000:] for index in (0, 1)]
     with np.load(folder / "results.npz") as arrays:
         return dict(arrays)

@@ -1,4 +1,4 @@
-"""A setting that is carried does what the same constant does, in one program for all values."""
+"""A traced hyperparameter does what the same constant does, in one program for all values."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
 from aejax.data.batching import Batch
 from aejax.models.submodules import HYPERPARAMETERS
 
-# field: [(kind, what else its objective says, two values)]
+# field: [(kind, other settings of its objective, two values)]
 CASES = {
     "noise_std": [("denoising", {}, (0.0, 0.5))],
     "noise_share": [
@@ -34,7 +34,7 @@ CASES = {
 LISTED = [(field, *case) for field, cases in CASES.items() for case in cases]
 
 
-def test_every_carried_field_of_an_objective_is_tested():
+def test_every_traceable_field_of_an_objective_is_tested():
     assert set(CASES) == set(TRACEABLE_FIELDS["objective"])
 
 
@@ -71,32 +71,32 @@ def assert_traced_equals_constant(make, digits_setting, digits, field, kind, oth
 
 
 @pytest.mark.parametrize(("field", "kind", "others", "values"), LISTED)
-def test_a_carried_setting_trains_as_the_constant_does(field, kind, others, values, digits_setting, digits):
+def test_a_traced_hyperparameter_trains_as_the_constant_does(field, kind, others, values, digits_setting, digits):
     assert_traced_equals_constant(lambda made: made.objective, digits_setting, digits, field, kind, others, values)
 
 
-def test_a_stage_reads_what_is_carried(digits_setting, digits):
+def test_a_stage_reads_traced_hyperparameters(digits_setting, digits):
     case = ("noise_share", "stacked", {}, (0.1, 0.5))
     assert_traced_equals_constant(lambda made: made.stages[0].objective, digits_setting, digits, *case)
 
 
-def test_reports_and_evaluation_read_what_is_carried(digits_setting, digits):
+def test_metrics_and_evaluation_read_traced_hyperparameters(digits_setting, digits):
     setting = digits_setting(objective={"likelihood": "gaussian", "decoder_std": 1.0})
     kind = make_traced_spec(KINDS["vae"], setting)
     variables = kind.model.init(jax.random.key(0))
     constant = dataclasses.replace(setting, objective=dataclasses.replace(setting.objective, decoder_std=0.5))
     batch = Batch(digits[0][:4], jnp.zeros(4, jnp.int32))
 
-    def says(own, variables):
+    def elbo_and_loss(own, variables):
         return own.extra_metrics(variables, batch.inputs)["elbo"], own.objective.evaluate(variables, batch)["loss"]
 
     own = KINDS["vae"](constant)
-    carrying = {**variables, HYPERPARAMETERS: {"decoder_std": jnp.float32(0.5)}}
-    together, alone = jax.jit(lambda: (says(kind, carrying), says(own, variables)))()
+    with_hyperparameters = {**variables, HYPERPARAMETERS: {"decoder_std": jnp.float32(0.5)}}
+    together, alone = jax.jit(lambda: (elbo_and_loss(kind, with_hyperparameters), elbo_and_loss(own, variables)))()
     np.testing.assert_allclose(together, alone, rtol=1e-5)
 
 
-def test_what_belongs_to_other_configs_is_passed_over(digits_setting, digits):
+def test_hyperparameters_of_other_configs_are_ignored(digits_setting, digits):
     kind = make_traced_spec(KINDS["undercomplete"], digits_setting())
     variables = kind.model.init(jax.random.key(0))
     batch = Batch(digits[0][:4], jnp.zeros(4, jnp.int32))

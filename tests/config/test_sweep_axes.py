@@ -1,4 +1,4 @@
-"""What `--axis` is understood to say."""
+"""`--axis` is parsed to a field with values of its type."""
 
 import dataclasses
 
@@ -29,18 +29,18 @@ def test_an_axis_is_a_field_with_values_of_its_type(word, axis):
     assert parse_axes([f"{axis.field}={','.join(map(format_axis_value, axis.values))}"]) == (axis,)
 
 
-def test_every_carried_field_is_a_number_of_its_config():
+def test_every_traceable_field_is_a_number_of_its_config():
     for group, fields in TRACEABLE_FIELDS.items():
         types = {field.name: field.type for field in dataclasses.fields(SWEEPABLE_CONFIGS[group])}
         assert all(types[field] in (float, float | None) for field in fields)
 
 
-def test_values_that_cannot_be_carried_are_not_counted_as_rows():
+def test_values_that_cannot_be_traced_are_not_counted_as_rows():
     config = SweepConfig(axis=("latent_dim=2,4,8", "decoder_std=none,0.1,0.2", "beta=1,2,3"), seeds=5)
     assert max_runs_per_program(config) == 5 * 2 * 3
 
 
-def test_carrying_changes_a_copy_and_asks_no_questions():
+def test_replacing_unvalidated_changes_a_copy_and_validates_nothing():
     config = ObjectiveConfig()
     carried = replace_unvalidated(config, {"noise_std": -1.0, "learning_rate": 3.0})
     assert carried.noise_std == -1.0

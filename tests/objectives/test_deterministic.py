@@ -1,4 +1,4 @@
-"""Reconstruction, corruption and penalties are put together as their formula says, and nothing else is."""
+"""The objective of deterministic autoencoders is the sum in its docstring and nothing else."""
 
 import functools
 
@@ -82,15 +82,15 @@ def losses_and_gradients(reconstruction: str):
 @either
 @pytest.mark.parametrize("part", WITHOUT_WEIGHT)
 def test_a_part_with_its_weight_at_zero_leaves_the_plain_objective_exactly(part, reconstruction):
-    found = losses_and_gradients(reconstruction)
-    jax.tree.map(np.testing.assert_array_equal, found[part], found["plain"])
+    actual = losses_and_gradients(reconstruction)
+    jax.tree.map(np.testing.assert_array_equal, actual[part], actual["plain"])
 
 
 @either
 @pytest.mark.parametrize("part", WITH_WEIGHT)
 def test_a_part_with_its_weight_above_zero_does_not(part, reconstruction):
-    found = losses_and_gradients(reconstruction)
-    assert abs(found[part][0] - found["plain"][0]) > 1e-5 * abs(found["plain"][0])
+    actual = losses_and_gradients(reconstruction)
+    assert abs(actual[part][0] - actual["plain"][0]) > 1e-5 * abs(actual["plain"][0])
 
 
 @either
@@ -115,12 +115,12 @@ def test_the_noise_does_reach_the_encoder():
 def test_evaluation_is_on_clean_inputs_and_mse_is_that_of_the_reconstructions(reconstruction):
     model, variables, plain = made(reconstruction)
     _, _, denoising = made(reconstruction, corrupt=gaussian_noise(5.0), reduce=weighted_mean(3.0, 2.0))
-    expected, found = plain.evaluate(variables, BATCH), denoising.evaluate(variables, BATCH)
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    expected, actual = plain.evaluate(variables, BATCH), denoising.evaluate(variables, BATCH)
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
     recon = model.reconstruct(variables, BATCH.inputs)
-    np.testing.assert_allclose(found["mse"], per_example_mse(recon, BATCH.inputs), rtol=1e-6)
+    np.testing.assert_allclose(actual["mse"], per_example_mse(recon, BATCH.inputs), rtol=1e-6)
     if reconstruction == "mse":
-        np.testing.assert_array_equal(found["loss"], found["mse"])
+        np.testing.assert_array_equal(actual["loss"], actual["mse"])
 
 
 @either
@@ -156,13 +156,13 @@ def test_emphasis_weighs_corrupted_entries_and_others_and_divides_by_their_numbe
         clean * (5 + 6 + 7 + 8) / 4,
         corrupted * (9 + 10 + 11 + 12) / 4,
     ]
-    found = weighted_mean(corrupted, clean)(jnp.asarray(ENTRIES), jnp.asarray(TOUCHED))
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    actual = weighted_mean(corrupted, clean)(jnp.asarray(ENTRIES), jnp.asarray(TOUCHED))
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
 
 
 def test_only_hidden_is_the_mean_over_the_hidden_entries_and_nothing_where_none_is():
-    found = masked_mean(jnp.asarray(ENTRIES), jnp.asarray(TOUCHED))
-    np.testing.assert_allclose(found, [(1 + 4) / 2, 0, (9 + 10 + 11 + 12) / 4], rtol=1e-6)
+    actual = masked_mean(jnp.asarray(ENTRIES), jnp.asarray(TOUCHED))
+    np.testing.assert_allclose(actual, [(1 + 4) / 2, 0, (9 + 10 + 11 + 12) / 4], rtol=1e-6)
 
 
 @pytest.mark.parametrize("weight", [1.0, 3.0])
@@ -187,14 +187,14 @@ HALF_HIDDEN = {
 class TestJudgedOnCorruptedInputs:
     def test_only_what_was_hidden_is_scored_and_mse_stays_that_of_clean_inputs(self):
         objective, identity = the_identity(**HALF_HIDDEN)
-        found = jax.jit(objective.evaluate)(identity, BATCH)
+        actual = jax.jit(objective.evaluate)(identity, BATCH)
         hidden = np.asarray(jnp.square(BATCH.inputs))  # the identity gives zero where a zero was put
         lowest, highest = np.sort(hidden, axis=1)[:, :3].mean(axis=1), np.sort(hidden, axis=1)[:, 3:].mean(axis=1)
-        assert np.all((found["loss"] > lowest - 1e-6) & (found["loss"] < highest + 1e-6))
-        assert len(np.unique(found["loss"])) == 64
-        np.testing.assert_allclose(found["mse"], 0, atol=1e-12)
+        assert np.all((actual["loss"] > lowest - 1e-6) & (actual["loss"] < highest + 1e-6))
+        assert len(np.unique(actual["loss"])) == 64
+        np.testing.assert_allclose(actual["mse"], 0, atol=1e-12)
 
-    def test_an_example_has_the_same_loss_alone_in_any_company_and_again(self):
+    def test_the_loss_of_an_example_is_independent_of_its_batch_and_reproducible(self):
         _, variables, objective = made("bce", **HALF_HIDDEN)
         evaluate = jax.jit(objective.evaluate)
         whole = evaluate(variables, BATCH)["loss"]
@@ -208,7 +208,7 @@ class TestJudgedOnCorruptedInputs:
         np.testing.assert_allclose(alone(BATCH.inputs[5]), whole[5], rtol=1e-5)
         np.testing.assert_allclose(jax.jit(jax.vmap(alone))(BATCH.inputs), whole, rtol=1e-5)
 
-    def test_training_hides_anew_with_every_key(self):
+    def test_training_hides_other_entries_with_every_key(self):
         _, variables, objective = made("bce", **HALF_HIDDEN)
         losses = [float(objective.loss(variables, BATCH, jax.random.key(seed))[0]) for seed in range(4)]
         assert len(set(losses)) == 4

@@ -18,30 +18,30 @@ def free_port() -> int:
 
 
 def start_pair(program: str, *words: str, log: Path) -> list[subprocess.Popen[bytes]]:
-    """`program` with these words in two processes; what they say goes to `log` with .0 and .1 behind its name."""
+    """Starts `program` with these arguments in two processes; their output goes to `log`.0 and .1."""
     port = free_port()
     joined = ["--distributed", "--coordinator", f"localhost:{port}", "--num-processes", "2", "--process-id"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = []
     for index in (0, 1):
-        with said_by(log, index).open("wb") as said:
+        with log_of(log, index).open("wb") as file:
             command = [sys.executable, program, *words, *joined, str(index)]
-            started.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT))
+            started.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT))
     return started
 
 
-def said_by(log: Path, index: int) -> Path:
-    """Where one of the two writes."""
+def log_of(log: Path, index: int) -> Path:
+    """Returns the file of a process's output."""
     return log.with_name(f"{log.name}.{index}")
 
 
-def statuses(pair: Sequence[subprocess.Popen[bytes]], log: Path, seconds: float = 240) -> list[int]:
-    """How both ended; neither outlives the wait."""
+def exit_statuses(pair: Sequence[subprocess.Popen[bytes]], log: Path, seconds: float = 240) -> list[int]:
+    """Waits for both processes and returns their exit statuses; kills what still runs after `seconds`."""
     try:
         return [process.wait(seconds) for process in pair]
     except subprocess.TimeoutExpired:
-        said = "\n".join(said_by(log, index).read_text(errors="replace")[-2000:] for index in (0, 1))
-        raise AssertionError(f"a process of a pair hangs:\n{said}") from None
+        output = "\n".join(log_of(log, index).read_text(errors="replace")[-2000:] for index in (0, 1))
+        raise AssertionError(f"a process of a pair hangs:\n{output}") from None
     finally:
         for process in pair:
             process.kill()

@@ -21,7 +21,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("name", "model", "objective", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_built_is_refused_in_one_line_by_its_flag(name, model, objective, message, digits_setting):
+def test_a_model_that_cannot_be_built_is_rejected_in_one_line_by_its_flag(
+    name, model, objective, message, digits_setting
+):
     with pytest.raises(InputError, match=f"^{message}.*$") as refused:
         KINDS[name](digits_setting(model, objective))
     assert "\n" not in str(refused.value)
@@ -29,6 +31,6 @@ def test_what_cannot_be_built_is_refused_in_one_line_by_its_flag(name, model, ob
 
 @pytest.mark.parametrize("name", IMAGE_KINDS)
 @pytest.mark.parametrize("shape", [(7,), (4, 4)], ids=["table", "no channels"])
-def test_convolutions_of_what_is_no_image_are_refused_in_one_line(name, shape, make_problem_spec):
+def test_convolutions_of_inputs_that_are_no_images_are_rejected_in_one_line(name, shape, make_problem_spec):
     with pytest.raises(InputError, match=r"^--methods .*conv.*: need images.*leave them out$"):
         KINDS[name](make_problem_spec(shape))
