@@ -14,9 +14,11 @@ os.environ.setdefault("XLA_FLAGS", QUICK_COMPILATION)
 
 import jax
 import jaxtyping
+import psutil
 import pytest
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+MAX_RESIDENT_BYTES = 2 << 30  # of a process of tests
 MNIST_FOLDER = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "mnist"
 
 # Before anything of aejax is imported, and before JAX looks for devices.
@@ -35,10 +37,11 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def clear_compiled_programs():
-    """Drops what a file compiled, which serves no other file and would fill the memory."""
+def limit_compiled_programs(request):
+    """Drops the programs of a file of whole runs, and of any file once memory is full; other files share small ones."""
     yield
-    jax.clear_caches()
+    if request.path.parent.name == "experiments" or psutil.Process().memory_info().rss > MAX_RESIDENT_BYTES:
+        jax.clear_caches()
 
 
 @pytest.fixture
