@@ -26,7 +26,7 @@ from aejax.train.epoch import SeedData, make_train_epochs
 from aejax.train.optimizers import make_optimizer
 from aejax.train.state import init_progress
 from benchmark.path_runner import make_path_runner
-from benchmark.training_job import Runner, TrainingJob
+from benchmark.training_job import MakeRunner, Runner, TrainingJob
 
 MATMUL_SIZE = 2048  # rows and columns of the matrices whose product gives the machine's rate
 MATMUL_FLOPS = 2 * MATMUL_SIZE**3
@@ -107,7 +107,7 @@ def make_matmul_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> 
     return Runner(run, lambda: {"dtype": str(jnp.result_type(matrix))})
 
 
-RUNNERS = {
+RUNNERS: dict[str, MakeRunner] = {
     "training": make_training_runner,
     "encoding": make_encoding_runner,
     "path": make_path_runner,

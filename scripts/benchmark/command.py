@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from aejax.storage.atomic_io import read_json
 from benchmark.memory import maxrss_bytes
-from benchmark.training_job import Runner, UnsupportedJobError
+from benchmark.training_job import MakeRunner, Runner, UnsupportedJobError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,4 +57,4 @@ def make_command_runner(words: Sequence[str], seeds: Sequence[int], threads: int
     return Runner(run, facts)
 
 
-RUNNERS = {"command": make_command_runner}
+RUNNERS: dict[str, MakeRunner] = {"command": make_command_runner}

@@ -15,7 +15,7 @@ from aejax.config import OptimizerConfig, PretrainConfig
 from aejax.data.shuffling import steps_per_epoch
 from benchmark.architecture import make_architecture, require_plain_optimizer
 from benchmark.keras_layers import build_autoencoder, build_model
-from benchmark.training_job import Runner, TrainingJob
+from benchmark.training_job import MakeRunner, Runner, TrainingJob
 
 STEPS_PER_EXECUTION = 16
 ENCODING_BATCH_SIZE = 4096  # the default of `predict`, 32, takes several times as long
@@ -116,4 +116,4 @@ def _versions() -> dict[str, str]:
     return {"version": keras.__version__, "backend": keras.backend.backend()}
 
 
-RUNNERS = {"training": make_training_runner, "encoding": make_encoding_runner}
+RUNNERS: dict[str, MakeRunner] = {"training": make_training_runner, "encoding": make_encoding_runner}

@@ -185,17 +185,17 @@ def summary_table(workloads: Sequence[Entry]) -> str:
     Empty if there is no such training.
     """
     records = [record for entry in workloads if kind_of(entry) == "training" if (record := _summarize(entry))]
-    peers = [
-        Column(f"fastest {title}", lambda one, peer=peer: f"{one[peer]} times as long" if one[peer] else "")
-        for peer, title in SUMMARY_PEERS.items()
-    ]
     columns = [
         Column("workload", lambda one: one["name"], align="left"),
         Column("aejax, s per epoch and seed", lambda one: f"{one['ours'][SECONDS_KEY]['median']:.3g}"),
-        *peers,
+        *(_peer_column(peer, title) for peer, title in SUMMARY_PEERS.items()),
         Column("of product", lambda one: f"{one['ours']['share_of_product']:.0%}"),
     ]
     return to_markdown(Table(columns, records)) if records else ""
+
+
+def _peer_column(peer: str, title: str) -> Column:
+    return Column(f"fastest {title}", lambda one: f"{one[peer]} times as long" if one[peer] else "")
 
 
 def _summarize(entry: Entry) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from sklearn.neural_network import MLPRegressor
 from aejax.data.shuffling import steps_per_epoch
 from benchmark.architecture import Dense, make_architecture
 from benchmark.path_job import SKLEARN_C, PathJob, certify_solutions
-from benchmark.training_job import Runner, TrainingJob
+from benchmark.training_job import MakeRunner, Runner, TrainingJob
 
 WARM_UP_ROWS = 1000  # fitted before the clock starts, so that lazy imports are done
 
@@ -98,4 +98,4 @@ def symmetric_softmax_weights(coefficients: np.ndarray, intercepts: np.ndarray) 
     return coefficients.T, intercepts
 
 
-RUNNERS = {"training": make_training_runner, "path": make_path_runner}
+RUNNERS: dict[str, MakeRunner] = {"training": make_training_runner, "path": make_path_runner}

@@ -18,7 +18,7 @@ from aejax.config import OptimizerConfig, PretrainConfig
 from aejax.data.shuffling import steps_per_epoch
 from benchmark.architecture import make_architecture, require_plain_optimizer
 from benchmark.torch_layers import build_autoencoder, build_layers
-from benchmark.training_job import Runner, TrainingJob, UnsupportedJobError
+from benchmark.training_job import MakeRunner, Runner, TrainingJob, UnsupportedJobError
 
 LossFn = Callable[[nn.Module, Tensor], Tensor]
 ENCODING_BATCH_SIZE = 4096  # larger ones are no faster
@@ -169,4 +169,4 @@ def make_encoding_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
     return Runner(run, lambda: {"version": torch.__version__, "device": str(device), "compile_seconds": None})
 
 
-RUNNERS = {"training": make_training_runner, "encoding": make_encoding_runner}
+RUNNERS: dict[str, MakeRunner] = {"training": make_training_runner, "encoding": make_encoding_runner}

@@ -25,6 +25,9 @@ class Runner(NamedTuple):
     facts: Callable[[], dict[str, Any]]  # what is known at the end: versions, compile seconds, certificates
 
 
+MakeRunner = Callable[..., Runner]  # of a job, seeds, threads, and a contender's options as keyword arguments
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingJob:
     """One workload with its data."""

@@ -3,13 +3,12 @@
 A peer's process must not import JAX, so the modules of the libraries are imported late.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.memory import peak_memory_bytes, process_cpu_seconds
-from benchmark.training_job import Runner
+from benchmark.training_job import MakeRunner, Runner
 
-MakeRunner = Callable[..., Runner]  # of a job, seeds, threads, and the contender's options as keyword arguments
 _loaded: list[Runner] = []  # of this process: one
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
@@ -106,7 +106,7 @@ def standardize(inputs: Shaped[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]
     return np.ascontiguousarray(StandardScaler().fit_transform(inputs.astype(np.float64)), dtype=np.float32)
 
 
-def _recipe(method: str, **fields: object) -> PretrainConfig:
+def _recipe(method: str, **fields: Any) -> PretrainConfig:
     return dataclasses.replace(get_recipe(method, "mnist"), split=TUTORIAL_SPLIT, **fields)
 
 
