@@ -40,12 +40,17 @@ def dataset_caption(results: Results, n_seeds: int) -> str:
     return " ".join(filter(None, sentences))
 
 
-def results_caption(results: Results) -> str:
-    """Returns the caption of a comparison: its data, its columns, and the command, machine and time that it took."""
+def results_caption(results: Results, *, of_codes: bool = True) -> str:
+    """Returns the caption of a comparison: its data, its columns, and the command, machine and time that it took.
+
+    Args:
+        results: of the comparison.
+        of_codes: whether the metrics of codes are shown, too.
+    """
     methods = results["methods"]
     sentences = [
         dataset_caption(results, count_seeds(results)),
-        _CODE_METRICS if any(method.get("measures") for method in methods) else "",
+        _CODE_METRICS if of_codes and any(method.get("measures") for method in methods) else "",
         _KNN if any(method.get("neighbours") for method in methods) else "",
         format_provenance(results["environment"]),
     ]

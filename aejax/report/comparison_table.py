@@ -213,7 +213,7 @@ def render_comparison_terminal(results: Results) -> RenderableType:
     if calibration.records:
         parts.append(TerminalTable(calibration))
     warnings = [*format_data_warnings(results["dataset"]), *collect_warnings(results, results["methods"])]
-    return stack_parts([*parts, *caption_and_warnings(results_caption(results), warnings)])
+    return stack_parts([*parts, *caption_and_warnings(results_caption(results, of_codes=False), warnings)])
 
 
 def caption_and_warnings(caption: str, warnings: list[str]) -> list[RenderableType]:

@@ -28,7 +28,7 @@ def point_table(results: Results, *, with_intervals: bool = True) -> Table:
         Column("d", lambda point: str(point["features"])),
         Column(verdict_metric(results).heading, partial(_marked_score, results)),
         Column("recon. MSE", lambda point: format_error(point["reconstruction_mse"])),
-        Column("valid. NLL", lambda point: format_error(point["valid_nll"])),
+        Column("valid. NLL", lambda point: format_error(point["valid_nll"]), optional=True),
     ]
     for control, label in CONTROL_LABELS.items():
         cell = partial(_difference, results, control, with_intervals)

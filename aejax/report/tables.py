@@ -69,15 +69,18 @@ class TerminalTable(NamedTuple):
             if console.measure(made := self._made(columns), options=unlimited).maximum <= options.max_width:
                 yield made
                 return
-        yield self._made(required, wrap=True)
+        names = self._made(required[:1])
+        keep_names = console.measure(names, options=unlimited).maximum <= options.max_width // 3
+        yield self._made(required, unbroken=int(keep_names))
 
-    def _made(self, columns: Sequence[Column], *, wrap: bool = False) -> RichTable:
+    def _made(self, columns: Sequence[Column], unbroken: int | None = None) -> RichTable:
+        """Returns the table, in which texts of columns from number `unbroken` on may take several lines."""
         made = RichTable(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
         for column in columns:
             made.add_column(
                 textwrap.fill(column.heading, HEADING_WIDTH, break_long_words=False),
                 justify=column.align,
-                no_wrap=not wrap,
+                no_wrap=unbroken is None or len(made.columns) < unbroken,
                 overflow="fold",
             )
         records = self.table.records
