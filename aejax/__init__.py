@@ -19,6 +19,9 @@ def load_encoder(
         encode = aejax.load_encoder("ENCODER")
         codes = jax.jit(encode)(images)  # raw uint8 images (batch, 28, 28, 1) to float32 codes (batch, width)
 
+    An encoder that was trained on a table takes a DataFrame with the table's columns, in any order:
+    `encode(pandas.read_csv("table.csv"))`.
+
     It works under `jit`, `vmap` and differentiation. `encode.apply(variables, inputs)` is the same function of the
     arrays in `encode.variables`, `{"params", "scaler", "batch_stats"}`, for fine-tuning and for use in other modules.
     The encoders of several seeds are one stacked tree: `encode(images)` is `(seeds, batch, width)`, and

@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
     configure_devices(args.processes, args.config.plan, args.config.seeds)
     console = make_console()
     name = f"compare-{dataset_slug(args.config.data.dataset)}"
-    out = args.out or default_run_dir(name, args.config, defaults.config)
+    out = args.out or default_run_dir(Path("runs") / name, args.config, defaults.config)
     results = compare(args.config, out, console, args.checkpoint)
     console.print(render_comparison_terminal(results))
     console.print(f"{out}: table.md, figures, results.json, scores.npz", highlight=False, soft_wrap=True)

@@ -20,6 +20,7 @@ from aejax.config import CheckpointConfig, DistributedConfig, PlanConfig
 from aejax.config.explore import ExploreConfig
 from aejax.errors import require
 from aejax.experiments.explore import explore
+from aejax.experiments.run_naming import default_run_dir
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Args:
 
     run: Path  # folder that pretrain.py made
     config: ExploreConfig
-    out: Path | None = None  # folder of the exploration; default: RUN/explore
+    out: Path | None = None  # folder of the exploration; default: RUN/explore, and a hash of the other flags
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
     args = parse_args(Args(run=run, config=ExploreConfig()), argv, __doc__ or "")
     configure_devices(args.processes, PlanConfig(), 1)
     console = make_console()
-    out = args.out or args.run / "explore"
+    out = args.out or default_run_dir(args.run / "explore", args.config, ExploreConfig())
     results = explore(args.run, args.config, out, console, args.checkpoint)
     figures = sum(len(part["figures"]) for part in results["parts"].values())
     console.print(f"{out}: {figures} figures, explore.md, explore.json", highlight=False, soft_wrap=True)

@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
     configure_devices(args.processes, args.config.plan, args.config.seeds)
     console = make_console()
     on = f"-{dataset_slug(args.config.data.dataset)}" if args.config.recipe in KINDS else ""
-    out = args.out or default_run_dir(f"{args.config.recipe}{on}", args.config, named)
+    out = args.out or default_run_dir(Path("runs") / f"{args.config.recipe}{on}", args.config, named)
     results = pretrain(args.config, out, console, args.checkpoint)
     console.print(Markdown(markdown_epoch_table(results)))
     console.print(f"{out}: checkpoint, metrics.jsonl, results.json, figures", highlight=False, soft_wrap=True)

@@ -21,6 +21,7 @@ from aejax.config import (
 )
 from aejax.errors import require
 from aejax.experiments.probe_run import probe_run
+from aejax.experiments.run_naming import default_run_dir
 from aejax.report.comparison_table import render_comparison_terminal
 from aejax.storage.atomic_io import read_json
 
@@ -31,7 +32,7 @@ class Args:
 
     run: Path  # folder that pretrain.py made
     config: ProbeRunConfig
-    out: Path | None = None  # run folder; default: RUN/probe
+    out: Path | None = None  # run folder; default: RUN/probe, and a hash of the other flags
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
 
@@ -45,7 +46,7 @@ def main(argv: Sequence[str]) -> None:
     args = parse_args(Args(run=run, config=config), argv, __doc__ or "")
     configure_devices(args.processes, trained.plan if trained else PlanConfig(), trained.seeds if trained else 1)
     console = make_console()
-    out = args.out or args.run / "probe"
+    out = args.out or default_run_dir(args.run / "probe", args.config, config)
     results = probe_run(args.run, args.config, out, console, args.checkpoint)
     console.print(render_comparison_terminal(results))
     prediction = results["prediction"]

@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
     configure_devices(args.processes, args.config.plan, max_runs_per_program(args.config))
     console = make_console()
     name = f"sweep-{dataset_slug(args.config.data.dataset)}"
-    out = args.out or default_run_dir(name, args.config, defaults.config)
+    out = args.out or default_run_dir(Path("runs") / name, args.config, defaults.config)
     results = sweep(args.config, out, console, args.checkpoint)
     console.print(render_sweep_terminal(results))
     console.print(f"{out}: table.md, frontier.png, results.json, scores.npz", highlight=False, soft_wrap=True)

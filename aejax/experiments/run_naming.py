@@ -4,29 +4,30 @@ import hashlib
 import json
 from pathlib import Path
 
-from aejax.config import ExperimentConfig, to_dict
+from aejax.config import ExperimentConfig, ProbeRunConfig, to_dict
+from aejax.config.explore import ExploreConfig
 from aejax.data.registry import NAMED_DATASETS, expand_path
 from aejax.storage.run_identity import setting_differences
 
-RUNS_DIR = Path("runs")
+RunConfig = ExperimentConfig | ProbeRunConfig | ExploreConfig
 HASH_DIGITS = 6  # one chance in 16 million that two runs share a name; their configs are compared anyway
 
 
-def default_run_dir(name: str, config: ExperimentConfig, defaults: ExperimentConfig) -> Path:
-    """Returns `runs/NAME`, with a short hash of everything in which a run differs from the defaults, if anything does.
+def default_run_dir(folder: Path, config: RunConfig, defaults: RunConfig) -> Path:
+    """Returns a folder with a short hash of everything in which a run differs from the defaults, if anything does.
 
-    A file or folder of data is part of the hash, since its name leaves out where it lies and its suffix.
+    A file or folder of data is part of the hash, since `dataset_slug` leaves out where it lies and its suffix.
 
     Args:
-        name: of the run, such as `compare-digits`.
+        folder: of the run with the defaults, such as `runs/compare-digits`.
         config: as given, before it is resolved.
-        defaults: of the run with this name.
+        defaults: of the run in `folder`.
     """
     changed = [[*path, here] for path, _, here in setting_differences(to_dict(defaults), to_dict(config), {})]
-    if is_path(config.data.dataset):
+    if isinstance(config, ExperimentConfig) and is_path(config.data.dataset):
         changed.append(["path", config.data.dataset])
     digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()
-    return RUNS_DIR / (f"{name}-{digest[:HASH_DIGITS]}" if changed else name)
+    return folder.with_name(f"{folder.name}-{digest[:HASH_DIGITS]}") if changed else folder
 
 
 def is_path(dataset: str) -> bool:

@@ -99,6 +99,17 @@ def test_overwrite_makes_the_run_again_from_the_edited_data(tmp_path):
         run_script(compare, tmp_path, methods=("raw",))
 
 
+def test_a_run_of_an_older_version_is_compared_by_the_hash_in_its_results(tmp_path):
+    write_table(tmp_path)
+    run_script(compare, tmp_path, methods=("raw",))
+    record = read_json(tmp_path / "run" / "run.json")
+    write_json(tmp_path / "run" / "run.json", {key: value for key, value in record.items() if key != "identity"})
+    run_script(compare, tmp_path, methods=("raw",))
+    write_table(tmp_path, swapped=7)
+    with pytest.raises(InputError, match=OTHER_DATA):
+        run_script(compare, tmp_path, methods=("raw",))
+
+
 def test_the_same_values_in_another_notation_are_the_same_data_but_other_names_are_not(tmp_path):
     write_table(tmp_path)
     run_script(compare, tmp_path, methods=("raw",))

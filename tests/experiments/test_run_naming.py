@@ -1,10 +1,12 @@
 """Default run folders: one for each run, and the same for the same command."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
-from aejax.config import DataConfig, PretrainConfig, TrainConfig
+from aejax.config import DataConfig, PretrainConfig, ProbeRunConfig, TrainConfig
+from aejax.config.explore import ExploreConfig
 from aejax.experiments.run_naming import dataset_slug, default_run_dir
 from aejax.recipes import compare_defaults
 
@@ -12,11 +14,11 @@ DIGITS = compare_defaults("digits")
 
 
 def folder(config, defaults=DIGITS):
-    return default_run_dir("compare", config, defaults).name
+    return default_run_dir(Path("compare"), config, defaults).name
 
 
 def test_the_defaults_of_a_named_dataset_have_a_plain_name():
-    assert str(default_run_dir("compare-digits", DIGITS, DIGITS)) == "runs/compare-digits"
+    assert default_run_dir(Path("runs/compare-digits"), DIGITS, DIGITS) == Path("runs/compare-digits")
 
 
 def test_other_flags_make_other_folders_in_any_order():
@@ -42,4 +44,16 @@ def test_files_of_one_stem_and_other_suffixes_or_places_have_folders_of_their_ow
 def test_a_recipe_on_other_data_than_its_own_has_a_folder_of_its_own(dataset):
     recipe = PretrainConfig()
     other = dataclasses.replace(recipe, data=DataConfig(dataset=dataset))
-    assert default_run_dir("tutorial", other, recipe) != default_run_dir("tutorial", recipe, recipe)
+    assert folder(other, recipe) != folder(recipe, recipe)
+
+
+def test_analyses_with_other_flags_have_folders_of_their_own_in_the_run(tmp_path):
+    for defaults, other in (
+        (ProbeRunConfig(), ProbeRunConfig(label_fraction=0.5)),
+        (ExploreConfig(), ExploreConfig(seed=1)),
+    ):
+        same = dataclasses.replace(defaults, data_dir=tmp_path)
+        assert default_run_dir(tmp_path / "analysis", same, defaults) == tmp_path / "analysis"
+        found = default_run_dir(tmp_path / "analysis", other, defaults)
+        assert found.parent == tmp_path
+        assert found.name.startswith("analysis-")
