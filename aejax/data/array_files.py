@@ -29,19 +29,19 @@ def load_arrays(path: Path, config: DataConfig) -> Dataset:
     name, splits = _read_splits(path, config.label_column)
     if config.test is not None:
         require(is_array_source(config.test), f"--test {config.test}: no file or folder of arrays, which {path} is")
-        _, other = _read_splits(config.test, config.label_column)
+        _, other = _read_splits(config.test, config.label_column, is_test_file=True)
         splits = add_test_file(splits, other)
     return dataset_from_splits(splits, config, name)
 
 
-def _read_splits(path: Path, label_column: str | None) -> tuple[str, ArraySplits]:
+def _read_splits(path: Path, label_column: str | None, is_test_file: bool = False) -> tuple[str, ArraySplits]:
     """Returns the dataset's name and its arrays."""
     idx_files = locate_idx_files(path)
     if idx_files:
         require(
             label_column is None, f"--label-column {label_column}: {path} has no columns to choose from; leave it out"
         )
-        return idx_files.name, read_idx_splits(idx_files)
+        return idx_files.name, read_idx_splits(idx_files, is_test_file)
     if path.is_dir():
         return path.resolve().name, read_npy_folder(path, label_column)
     return path.stem, read_npz(path, label_column)

@@ -16,7 +16,7 @@ import numpy as np
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
-from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits
+from aejax.data.labelled_arrays import NO_TEST_NOTE, ArraySplits, LabelledArrays, dataset_from_splits
 from aejax.data.links import require_within
 from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, require
@@ -151,13 +151,19 @@ def _idx_files_in(folder: Path) -> list[IdxFiles]:
     return [IdxFiles(folder, prefix, files) for prefix, files in sorted(by_prefix.items())]
 
 
-def read_idx_splits(found: IdxFiles) -> ArraySplits:
+def read_idx_splits(found: IdxFiles, is_test_file: bool = False) -> ArraySplits:
     """Returns the arrays of a set in MNIST's format; the test files may be absent.
+
+    Args:
+        found: the files.
+        is_test_file: whether test files alone are enough, as for `--test`.
 
     Raises:
         InputError: a file is missing or damaged, or images and labels do not match.
     """
     folder, prefix, files = found
+    if is_test_file and not any(role.startswith("train") for role in files):
+        files = {role.replace("test", "train"): path for role, path in files.items()}
     has_test = any(role.startswith("test") for role in files)
     for role, (stem, rank) in MNIST_FILES.items():
         require(
@@ -172,7 +178,7 @@ def read_idx_splits(found: IdxFiles) -> ArraySplits:
         f"{folder}: training images of {train.inputs.shape[1:]} pixels, test images of "
         f"{'' if test is None else test.inputs.shape[1:]}; expected one size; do the files belong to one dataset?",
     )
-    notes = [] if has_test else ["no test files: test rows are drawn from the training files"]
+    notes = [] if has_test else [NO_TEST_NOTE]
     if "emnist" in f"{prefix}{found.name}".lower():
         notes.append("EMNIST stores images with rows and columns exchanged; they are used as stored")
     return ArraySplits(str(folder), train, None, test, tuple(notes), f"file {files['train labels'].name}")

@@ -15,6 +15,8 @@ from aejax.data.label_forms import flatten_labels
 from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, require
 
+NO_TEST_NOTE = "no test files: test rows are drawn from the training files"
+
 
 class LabelledArrays(NamedTuple):
     """Inputs and labels of one split as a file holds them."""
@@ -111,8 +113,8 @@ def add_test_file(splits: ArraySplits, other: ArraySplits) -> ArraySplits:
         f"--test {other.source}: holds a validation split, too; give a file with the test rows alone",
     )
     test = other.test or other.train
-    notes = (f"test rows from {other.source}", *other.notes)
-    return splits._replace(test=test, notes=(*splits.notes, *notes))
+    notes = (*splits.notes, f"test rows from {other.source}", *other.notes)
+    return splits._replace(test=test, notes=tuple(note for note in notes if note != NO_TEST_NOTE))
 
 
 def decode_splits(

@@ -141,3 +141,13 @@ def test_compressed_files_are_preferred(tmp_path):
     other = idx_bytes(255 - IMAGES[:14])
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(other))
     np.testing.assert_array_equal(load_idx_folder(tmp_path, "small").inputs[:14, ..., 0], 255 - IMAGES[:14])
+
+
+def test_test_files_in_a_folder_of_their_own(tmp_path):
+    for part in ("train", "t10k"):
+        (tmp_path / part).mkdir()
+        write_folder(tmp_path / part, {name: None for name in PARTS if not name.startswith(part)})
+    dataset = load_dataset(DataConfig(dataset=str(tmp_path / "train"), test=tmp_path / "t10k"))
+    assert dataset.description.notes == (f"test rows from {tmp_path / 't10k'}",)
+    np.testing.assert_array_equal(dataset.inputs, IMAGES[..., None])
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(14, 20))

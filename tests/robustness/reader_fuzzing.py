@@ -74,6 +74,7 @@ READERS: dict[str, Reader] = {
     "csv": Reader(reader_samples.csv_samples, lambda path: load_table(path, DataConfig())),
     "parquet": Reader(reader_samples.parquet_samples, lambda path: load_table(path, DataConfig())),
     "idx": Reader(reader_samples.idx_samples, lambda path: load_idx_folder(path.parent, "idx")),
+    "npy": Reader(reader_samples.npy_samples, lambda path: load_arrays(path.parent, DataConfig())),
     "images": Reader(reader_samples.image_samples, lambda path: load_image_folder(path.parents[1]), input_share=0.5),
     "axis": Reader(reader_samples.axis_samples, read_axis),
     "run folder": Reader(reader_samples.run_samples, read_run, input_share=0.5),

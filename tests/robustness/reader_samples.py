@@ -24,6 +24,7 @@ from aejax.storage.runs import open_run
 Arrays = dict[str, np.ndarray]
 N_ROWS = 12
 LABELS = np.arange(N_ROWS) % 2
+IMAGE_KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # Pillow's names
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -113,8 +114,17 @@ def idx_samples(folder: Path) -> list[Sample]:
     return samples
 
 
+def npy_samples(folder: Path) -> list[Sample]:
+    """Returns the two files of a folder of arrays, and writes intact ones to the folder."""
+    arrays: Arrays = {"x": np.linspace(0, 1, 3 * N_ROWS).reshape(N_ROWS, 3), "y": LABELS}
+    samples = [Sample(f"{name}{NPY_SUFFIX}", npy_bytes(array)) for name, array in arrays.items()]
+    for sample in samples:
+        (folder / sample.path).write_bytes(sample.content)
+    return samples
+
+
 def image_samples(folder: Path) -> list[Sample]:
-    """Returns PNG and JPEG images, PNG also with fixed checksums; writes intact images of two classes to the folder."""
+    """Returns images of each format, PNG also with fixed checksums; writes intact images of two classes."""
     rng = np.random.default_rng(0)
     grey = Image.fromarray(rng.integers(0, 256, (4, 5), dtype=np.uint8))
     colour = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8))
@@ -123,9 +133,9 @@ def image_samples(folder: Path) -> list[Sample]:
         path.parent.mkdir(parents=True, exist_ok=True)
         grey.save(path)
     samples = []
-    for image, kind in product((grey, colour, colour.quantize(4)), ("PNG", "JPEG")):
+    for image, kind in product((grey, colour, colour.quantize(4)), IMAGE_KINDS):
         stream = io.BytesIO()
-        if kind == "PNG" or image.mode != "P":
+        if image.mode != "P" or kind in ("PNG", "GIF", "BMP"):
             image.save(stream, kind)
             wraps = [bytes, fix_png_checksums] if kind == "PNG" else [bytes]
             samples += [Sample("a/0.png", stream.getvalue(), wrap) for wrap in wraps]
