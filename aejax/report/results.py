@@ -55,23 +55,22 @@ INTERVAL = Leaf("[low, high] or null", lambda value: value is None or (_is_list_
 SUMMARY = {"per_seed": Leaf("one number or null per seed", _is_list_of_numbers), "mean": NUMBER, "ci95": INTERVAL}
 # Objects are dicts of their fields, of which those that end in "?" may be absent and "*" is every other; lists have
 # one entry, which is the schema of each item.
+METHOD_SCHEMA = {
+    "name": ANY,
+    "features": ANY,
+    "test_accuracy": SUMMARY,
+    "test_nll": SUMMARY,
+    "reconstruction_mse": Nullable(SUMMARY),
+    "probe": Nullable(dict.fromkeys(("gradient_norm", "converged", "grid_edge"), ANY)),
+    "seconds": dict.fromkeys(("compile", "pretrain", "probe"), ANY),
+    "measures?": {"*": SUMMARY},
+}
 SCHEMA = {
     "dataset": dict.fromkeys(("name", "n_train", "n_valid", "n_test"), ANY)
     | dict.fromkeys(("rows?", "features?"), NUMBER)
     | {"class_counts?": Leaf("one number per class", _is_list_of_numbers), "notes?": [ANY], "warnings?": [ANY]},
     "environment": {},
-    "methods": [
-        {
-            "name": ANY,
-            "features": ANY,
-            "test_accuracy": SUMMARY,
-            "test_nll": SUMMARY,
-            "reconstruction_mse": Nullable(SUMMARY),
-            "probe": Nullable(dict.fromkeys(("gradient_norm", "converged", "grid_edge"), ANY)),
-            "seconds": dict.fromkeys(("compile", "pretrain", "probe"), ANY),
-            "measures?": {"*": SUMMARY},
-        }
-    ],
+    "methods": [METHOD_SCHEMA],
     "comparisons": [
         dict.fromkeys(("method", "baseline", "mean_difference", "p", "p_holm", "verdict"), ANY) | {"ci95": INTERVAL}
     ],
@@ -102,7 +101,10 @@ def validate_results(results: Results, path: Path) -> None:
     """Raises InputError, which names file and field, unless these are the results of a comparison."""
     version = results.get("schema")
     require(version == 1, f"{path}: schema {version!r}, expected 1; {_rerun_hint(path)}")
-    _validate(results, SCHEMA, "", path)
+    metric = results.get("metric", "accuracy")
+    require(metric in tuple(VERDICT_METRICS), f"{path}: unknown metric {metric!r}; {_rerun_hint(path)}")
+    methods = [{**METHOD_SCHEMA, VERDICT_METRICS[metric].field: SUMMARY}]
+    _validate(results, {**SCHEMA, "methods": methods}, "", path)
     require(results["methods"], f"{path}: methods: none; {_rerun_hint(path)}")
 
 

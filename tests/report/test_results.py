@@ -27,6 +27,8 @@ def add_method(results, name, role, accuracy, **fields):
         (lambda results: results["methods"][1].update(measures={"l0": {}}), r"methods\[1\].measures.l0: without"),
         (lambda results: results["comparisons"][3].pop("verdict"), r"comparisons\[3\]: without verdict"),
         (lambda results: results["dataset"].pop("n_test"), "dataset: without n_test"),
+        (lambda results: results.update(metric="f1"), "unknown metric 'f1'"),
+        (lambda results: results.update(metric="auroc"), r"methods\[0\]: without test_auroc"),
         (lambda results: results["diagnostics"].pop("cka"), "diagnostics: without cka"),
         (
             lambda results: results["diagnostics"]["methods"][0]["rankme"].pop("ci95"),
