@@ -58,6 +58,23 @@ def test_constant_columns_become_zero():
     assert not np.any(standardize(fit_standardizer(features, rows, enabled=True), features.gather(rows)))
 
 
+def test_codes_that_vary_by_rounding_error_are_dropped_and_inputs_of_any_scale_are_kept():
+    signal, noise = RNG.normal(size=(2, 200, 3)).astype(np.float32)
+    values = jnp.asarray(np.hstack([signal, 1e-7 * noise, 1e-5 * noise, 1e3 + 1e-4 * noise]))
+    rows, identity = jnp.arange(200), Scaler(np.zeros(1, np.float32), np.ones(1, np.float32))
+    codes = fit_standardizer(Features(values), rows, enabled=True)
+    inputs = fit_standardizer(Features(values, identity), rows, enabled=True)
+    assert np.isinf(codes.std).tolist() == [False] * 3 + [True] * 3 + [False] * 3 + [True] * 3
+    assert np.all(np.isfinite(inputs.std))
+    np.testing.assert_array_equal(codes.std[:3], inputs.std[:3])
+
+
+def test_inputs_with_missing_values_are_filled_in_when_read():
+    scaler = Scaler(np.full(2, 1.0, np.float32), np.full(2, 2.0, np.float32), np.array([5.0, 7.0], np.float32))
+    features = Features(jnp.asarray([[np.nan, 1.0], [3.0, np.nan]], jnp.float32), scaler)
+    np.testing.assert_array_equal(features.gather(jnp.arange(2)), [[8.0, 0.0], [4.0, 12.0]])
+
+
 def test_stored_inputs_are_scaled_when_read():
     rows = RNG.permutation(len(STORED))[:100]
     result = jax.jit(Features.gather)(Features(jnp.asarray(STORED), SCALER), rows)

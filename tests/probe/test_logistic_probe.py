@@ -20,7 +20,7 @@ N = 240
 ROWS = ProbeRows(train=np.arange(0, 120), valid=np.arange(120, 170), test=np.arange(170, 240))
 FITTED = np.arange(170)
 DEFAULT = ProbeConfig()
-COLUMN_SCALES = np.array([1.0, 1e4, 1e-4, 1e2, 1e-2], np.float32)
+COLUMN_SCALES = np.array([1.0, 1e2, 1e-2, 1e1, 1e-1], np.float32)
 
 
 def blobs(distance: float, classes: int = 3, features: int = 5) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,57 @@
+"""Neither the order of a table's columns nor their units nor a constant added to them changes what a probe finds."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aejax.config import ProbeConfig
+from aejax.data.dataset import make_dataset
+from aejax.data.scalers import fit_scalers
+from aejax.methods import fit_pca
+from aejax.probe.features import Features, ProbeRows
+from aejax.probe.logistic_probe import make_logistic_probe
+
+RNG = np.random.default_rng(0)
+LABELS = np.arange(150) % 3
+TABLE = 0.8 * RNG.normal(size=(3, 8))[LABELS] + RNG.normal(size=(150, 8))
+ROWS = ProbeRows(train=jnp.arange(0, 90), valid=jnp.arange(90, 120), test=jnp.arange(120, 150))
+CHANGES = {
+    "columns in another order": lambda table: table[:, ::-1],
+    "a column in millions": lambda table: table * np.where(np.arange(8) == 2, 1e6, 1.0),
+    "a column in millionths": lambda table: table * np.where(np.arange(8) == 2, 1e-6, 1.0),
+    "a million added to a column": lambda table: table + np.where(np.arange(8) == 2, 1e6, 0.0),
+    "a million subtracted from all": lambda table: table - 1e6,
+    "a column that is constant but for rounding": lambda table: np.hstack([table, 0.1 + 1e-17 * table[:, :1]]),
+}
+
+
+@jax.jit
+def run_probe(features: Features):
+    return make_logistic_probe(ProbeConfig(), 3)(features, jnp.asarray(LABELS), ROWS)
+
+
+@functools.cache
+def log_probs(change: str | None, components: int | None, kind: str = "standard") -> np.ndarray:
+    """Returns the probe's log-probabilities of the test rows, from the scaled table or its principal components."""
+    data = make_dataset("table", CHANGES[change](TABLE) if change else TABLE, LABELS, source="table")
+    scaler = jax.tree.map(lambda leaf: leaf[0], fit_scalers(kind, data, np.asarray(ROWS.train)[None]))
+    features = Features(jnp.asarray(data.inputs), scaler)
+    if components is not None:
+        inputs = features.gather(jnp.arange(150))
+        fitted = fit_pca(inputs[ROWS.train], components)["pca"]
+        features = Features((inputs - fitted["mean"][None]) @ fitted["axes"])
+    return np.asarray(run_probe(features).log_probs)
+
+
+@pytest.mark.parametrize("components", [None, 3], ids=["raw", "pca"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_predictions_do_not_depend_on_order_units_or_offsets_of_columns(change, components):
+    np.testing.assert_allclose(log_probs(change, components), log_probs(None, components), atol=2e-3)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_without_a_scaler_the_probes_own_standardisation_is_enough(change):
+    np.testing.assert_allclose(log_probs(change, None, "none"), log_probs(None, None, "none"), atol=2e-3)
