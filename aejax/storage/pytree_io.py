@@ -52,9 +52,17 @@ def named_leaves(tree: Any) -> dict[str, Any]:
 
 
 def to_state_dict(tree: Any) -> ArrayTree:
-    """Converts any pytree to nested dicts keyed by field names, positions and keys; leaves are copied to the host."""
-    flat = {tuple(_path_names(path)): np.array(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
-    return unflatten_dict(flat)
+    """Converts any pytree to nested dicts keyed by field names, positions and keys, with leaves on the host.
+
+    Leaves are copied unless they are NumPy arrays with memory of their own: others may be views of a device's.
+    """
+
+    def on_host(leaf: Any) -> np.ndarray:
+        return leaf if isinstance(leaf, np.ndarray) and leaf.flags.owndata else np.array(leaf)
+
+    return unflatten_dict(
+        {tuple(_path_names(path)): on_host(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    )
 
 
 def from_state_dict(saved: ArrayTree, like: Any, where: str) -> Any:

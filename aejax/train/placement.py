@@ -25,7 +25,12 @@ def to_numpy(array: Any) -> np.ndarray:
         if array.is_fully_replicated:
             return np.asarray(array.addressable_data(0))
         return np.asarray(multihost_utils.process_allgather(array, tiled=True))
-    return np.asarray(array)
+    if not isinstance(array, jax.Array) or len(array.addressable_shards) == 1 or array.is_fully_replicated:
+        return np.asarray(array)
+    host = np.empty(array.shape, array.dtype)  # a jax.Array would keep the copy that np.asarray makes of its shards
+    for shard in array.addressable_shards:
+        host[shard.index] = shard.data
+    return host
 
 
 def repeat_last(array: Any, times: int) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Int
+from jaxtyping import Array, Int
 
 from aejax.config import PlanConfig
 from aejax.data.batching import DATA_AXIS
@@ -100,7 +100,8 @@ class Plan:
 
     def to_host(self, tree: Any) -> Any:
         """Returns seeded arrays as NumPy, without padding, on the hosts of all processes."""
-        return jax.tree.map(lambda x: to_numpy(x)[: self.seeds], tree)
+        padded = self.n_padded_seeds > self.seeds
+        return jax.tree.map(lambda x: to_numpy(x)[: self.seeds] if padded else to_numpy(x), tree)
 
     def seed_to_host(self, tree: Any, seed: int) -> Any:
         """Returns one seed's part of seeded arrays as NumPy, on the hosts of all processes."""
@@ -126,7 +127,8 @@ class Plan:
         Args:
             function: pure; its arguments and results are pytrees of arrays.
             replicated_argnums: positions of the arguments that have no seed axis.
-            donate_argnums: positions of the arguments whose memory the result may reuse.
+            donate_argnums: positions of the arguments whose memory the result may reuse; (0,) if the function returns
+                a pair whose first part has the shapes of the first argument.
         """
 
         def on_one_device(*args: Any) -> Any:
@@ -137,6 +139,8 @@ class Plan:
 
             if self.within_device == "vmap":
                 return jax.vmap(of_one_seed)(seeded)
+            if donate_argnums == (0,):
+                return _map_in_place(of_one_seed, seeded)
             return jax.lax.map(of_one_seed, seeded)
 
         def on_all_devices(*args: Any) -> Any:
@@ -171,6 +175,22 @@ class SeedChunk(NamedTuple):
     def shard(self, per_seed: Any) -> Any:
         """Puts the chunk's part of host arrays with one entry for each seed of the whole plan on the devices."""
         return self.plan.shard(jax.tree.map(lambda leaf: leaf[self.seed_indices], per_seed))
+
+
+def _map_in_place(of_one_seed: Callable[[dict[int, Any]], Any], seeded: dict[int, Any]) -> Any:
+    """Applies a function to one seed after the other; each one's first result overwrites its first argument.
+
+    `jax.lax.map` would hold arguments and results of all seeds at once: twice the state of a training.
+    """
+    first, others = seeded[0], {i: arg for i, arg in seeded.items() if i != 0}
+
+    def body(states: Any, item: tuple[Array, dict[int, Any]]) -> tuple[Any, Any]:
+        row, args = item
+        new, rest = of_one_seed({0: jax.tree.map(lambda leaf: leaf[row], states), **args})
+        return jax.tree.map(lambda leaf, value: leaf.at[row].set(value), states, new), rest
+
+    count = jax.tree.leaves(first)[0].shape[0]
+    return jax.lax.scan(body, first, (jax.numpy.arange(count), others))
 
 
 def make_plan(config: PlanConfig, seeds: int) -> Plan:
