@@ -6,13 +6,15 @@ from jaxtyping import Float64, Shaped
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 INTEGERS = float(2**24)  # the first integer that float32 cannot tell from the next
 MIN_LEVELS = 4096  # float32 numbers in the range of a column, below which rounding matters
+ROUNDING = 8.0  # float64 numbers in the range of a column that is constant but for rounding
 
 
 def find_offsets(numbers: Shaped[np.ndarray, "n ..."]) -> Float64[np.ndarray, " d"] | None:
     """Returns the median of every column that rounding to float32 would spoil, 0 for the others; None if there is none.
 
     Such a column is far from 0 compared with its spread, as dates written 20180127 are, and keeps more distinct values
-    if its median is subtracted in float64 first.
+    if its median is subtracted in float64 first. Columns that are constant but for rounding in float64 are left alone:
+    float32 makes them constant.
 
     Args:
         numbers: a table `(n, d)`, NaN where a value is missing; other arrays have no such columns.
@@ -28,8 +30,9 @@ def find_offsets(numbers: Shaped[np.ndarray, "n ..."]) -> Float64[np.ndarray, " 
     magnitude = np.maximum(np.abs(low), np.abs(high))
     with np.errstate(over="ignore", invalid="ignore"):
         is_coarse = np.spacing(magnitude.astype(np.float32)) * MIN_LEVELS > high - low
+    varies = high - low > ROUNDING * np.spacing(magnitude)
     offsets = np.zeros(numbers.shape[1])
-    for column in np.flatnonzero((is_coarse | (magnitude >= INTEGERS)) & (high > low) & (magnitude < MAX_FLOAT32)):
+    for column in np.flatnonzero((is_coarse | (magnitude >= INTEGERS)) & varies & (magnitude < MAX_FLOAT32)):
         offsets[column] = _find_offset(numbers[:, column].astype(np.float64))
     return offsets if offsets.any() else None
 

@@ -23,7 +23,7 @@ def cached_jit(make: Callable[Parameters, Program]) -> Callable[Parameters, Prog
 
 
 def clear_compiled(data: Any) -> None:
-    """Drops the programs of every `cached_jit` function if `data` is large: few of them serve two methods.
+    """Drops the programs of every `cached_jit` function if `data`, arrays in a tree, is large: few serve two methods.
 
     A compiled program takes tens of megabytes, and goes with the last reference to its jitted function.
     """

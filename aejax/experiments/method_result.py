@@ -104,7 +104,7 @@ def fit_and_score(
         variables, history = experiment.plan.shard(shared_from.variables), shared_from.history
         seconds = {"compile": 0.0, "pretrain": 0.0}
     result = score_method(experiment, name, method, variables, history, seconds)
-    clear_compiled(experiment.examples)
+    clear_compiled((experiment.examples, result.variables))
     return result._replace(shared_training=shared_from is not None)
 
 
