@@ -115,8 +115,7 @@ def _read_finished_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         isinstance(results, dict) and results.get("kind") == "pretrain",
         f"{run_dir}: is not a pretraining run; give --run a folder that scripts/pretrain.py made",
     )
-    record = read_state_record(run_dir) if (run_dir / RUN_STATE_FILE).exists() else {}
-    hashes = read_saved_hashes(run_dir, RESULTS_FILE, record)
+    hashes = read_saved_hashes(run_dir, RESULTS_FILE, read_state_record(run_dir))
     require(
         hashes.get("data") == results["dataset"]["sha256"],
         f"{run_dir}: {RESULTS_FILE} and {RUN_STATE_FILE} are of different data; run pretrain.py again with --overwrite",

@@ -77,7 +77,7 @@ def setting_differences(
 
 def read_saved_hashes(folder: Path, results_file: str, state_record: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the hashes of a run: those in its state record, or else those in the results of an older version."""
-    if isinstance(state_record.get("identity"), dict):
+    if "identity" in state_record:
         return dict(state_record["identity"])
     results = read_json(folder / results_file) if (folder / results_file).exists() else None
     dataset = results.get("dataset") if isinstance(results, dict) else None

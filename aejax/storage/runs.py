@@ -22,10 +22,11 @@ import filelock
 
 from aejax.errors import InputError, Preempted, require
 from aejax.storage.atomic_io import atomic_folder, read_json, to_jsonable, write_json
+from aejax.storage.run_folder import acquire_lock, move_aside, restore_backup
 from aejax.storage.run_identity import RunIdentity, read_saved_hashes, require_same_hashes
 from aejax.storage.run_state import RESULTS_FILE, RUN_STATE_FILE, RunState, read_run_state, read_state_record
 
-CONFIG_FILE, LOCK_FILE = "config.json", ".lock"
+CONFIG_FILE = "config.json"
 
 
 @dataclasses.dataclass
@@ -89,12 +90,12 @@ def load_finished_results(
     Raises:
         InputError: the path is a file, or the folder has another run, other files, or a damaged run.
     """
-    _restore_backup(folder)
+    restore_backup(folder)
     if not _holds_run(folder) or overwrite:
         return None
     identity.require_same_settings(folder, read_json(folder / CONFIG_FILE))
-    record = read_state_record(folder) if (folder / RUN_STATE_FILE).exists() else {}
-    require_same_hashes(folder, read_saved_hashes(folder, results_file, record), identity.hashes)
+    saved_hashes = read_saved_hashes(folder, results_file, read_state_record(folder))
+    require_same_hashes(folder, saved_hashes, identity.hashes)
     if read_run_state(folder, results_file) != "finished" or not (folder / results_file).exists():
         return None
     results = read_json(folder / results_file)
@@ -158,17 +159,17 @@ def _try_set_state(run: Run, state: RunState, error: str | None) -> None:
 def _open_or_create(
     folder: Path, identity: RunIdentity, *, overwrite: bool, attempt_info: dict[str, Any]
 ) -> tuple[Run, filelock.BaseFileLock]:
-    _restore_backup(folder)
+    restore_backup(folder)
     replaces: list[str] = []
     if _holds_run(folder):
-        lock = _acquire_lock(folder)
+        lock = acquire_lock(folder)
         try:
             # another process may have finished the run before this one got the lock
             finished = load_finished_results(folder, identity, overwrite=overwrite) is not None
             require(not finished, f"{folder}: another process has finished this run; the same command shows it")
             if not overwrite:
                 return _resume(folder, identity, attempt_info), lock
-            replaces = _move_aside(folder)
+            replaces = move_aside(folder)
         except BaseException:
             lock.release()
             raise
@@ -176,20 +177,9 @@ def _open_or_create(
     return _create(folder, identity, replaces, attempt_info)
 
 
-def _move_aside(folder: Path) -> list[str]:
-    """Moves a run aside. Returns the names of all folders that the next run replaces, including this one."""
-    earlier: list[str] = []
-    with contextlib.suppress(InputError):  # a damaged run is replaced like any other
-        earlier = read_state_record(folder)["replaces"] if (folder / RUN_STATE_FILE).exists() else []
-    aside = next(path for path in _backup_paths(folder) if not path.exists())  # never replace another folder
-    os.rename(folder, aside)
-    return [*earlier, aside.name]
-
-
 def _resume(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -> Run:
-    fresh: dict[str, Any] = {"schema": 1, "replaces": [], "attempts": []}
-    record = read_state_record(folder) if (folder / RUN_STATE_FILE).exists() else fresh
-    record["identity"] = {**identity.hashes, **(record.get("identity") or {})}
+    record = read_state_record(folder) or {"schema": 1, "replaces": [], "attempts": []}
+    record["identity"] = {**identity.hashes, **record.get("identity", {})}
     earlier = record["attempts"][-1].get("versions") if record["attempts"] else None
     for left_over in [*folder.glob(".*.tmp*"), *folder.glob("*/.*.tmp*"), *folder.glob("*/*/.*.tmp*")]:
         shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
@@ -210,7 +200,7 @@ def _create(
     """Creates the folder with config, state and an acquired lock, atomically."""
     for left_over in folder.parent.glob(f".{folder.name}.*.begun"):
         with contextlib.suppress(InputError):
-            _acquire_lock(left_over).release()
+            acquire_lock(left_over).release()
             shutil.rmtree(left_over, ignore_errors=True)
     record = {
         "schema": 1,
@@ -220,7 +210,7 @@ def _create(
     }
     try:
         with atomic_folder(folder, suffix="begun") as temporary:
-            lock = _acquire_lock(temporary)
+            lock = acquire_lock(temporary)
             write_json(temporary / CONFIG_FILE, identity.settings)
             run = Run(temporary, record, time.perf_counter())
             run.set_state("running")
@@ -234,27 +224,3 @@ def _create(
 def _attempt_record(attempt_info: dict[str, Any]) -> dict[str, Any]:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"began": now, "host": socket.gethostname(), "process": os.getpid(), **attempt_info}
-
-
-def _acquire_lock(folder: Path) -> filelock.BaseFileLock:
-    """Acquires the folder's lock. Raises `InputError` if another process has it."""
-    lock = filelock.FileLock(folder / LOCK_FILE)
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        owner = read_state_record(folder)["attempts"][-1] if (folder / RUN_STATE_FILE).exists() else {}
-        process = f"process {owner.get('process', 'unknown')} on {owner.get('host', 'this machine')}"
-        raise InputError(f"{folder}: is in use by {process}; wait for it, or give another --out") from None
-    return lock
-
-
-def _backup_paths(folder: Path) -> list[Path]:
-    """Returns the paths to which runs are moved, in order."""
-    return [folder.with_name(f"{folder.name}.replaced{number}") for number in ("", *(f"-{n}" for n in range(2, 1000)))]
-
-
-def _restore_backup(folder: Path) -> None:
-    """Undoes an `--overwrite` that was killed after moving the old run aside and before creating the new one."""
-    moved = [] if folder.exists() else [aside for aside in _backup_paths(folder) if (aside / RUN_STATE_FILE).exists()]
-    if moved:
-        os.rename(moved[-1], folder)
