@@ -145,6 +145,8 @@ def _idx_files_in(folder: Path) -> list[IdxFiles]:
     paths = sorted(folder.iterdir(), key=lambda path: (path.suffix == ".gz", path.name)) if folder.is_dir() else []
     for path in paths:
         match = IDX_NAME.fullmatch(path.name)
+        if match and path.is_dir():  # unpacked to a folder of the file's name
+            path /= path.name
         if match and path.name[0] != "." and path.is_file():
             split = "train" if match["split"] == "train" else "test"
             by_prefix.setdefault(match["prefix"], {})[f"{split} {match['kind']}"] = path

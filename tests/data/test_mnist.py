@@ -14,7 +14,10 @@ import pytest
 from expected_errors import error_message
 from idx_files import PARTS, write_folder
 
+from aejax.config import DataConfig
 from aejax.data.mnist import MNIST_URL, ORIGINAL_SHA256, load_mnist
+from aejax.data.registry import load_dataset
+from aejax.data.stream.source import DataSource
 
 
 def test_other_data_in_mnist_format_is_not_mnist(tmp_path):
@@ -96,6 +99,19 @@ def test_altered_originals_are_rejected(mnist_folder, tmp_path):
     message = error_message(load_mnist, tmp_path)
     assert message.startswith(str(altered))
     assert ORIGINAL_SHA256["test labels"][0] in message
+
+
+def test_a_stream_of_mnist_has_the_rows_of_the_files(mnist_folder):
+    whole = load_mnist(mnist_folder)
+    sample = load_dataset(DataConfig(dataset="mnist", stream=True, stream_sample=50, data_dir=mnist_folder))
+    source = sample.stream.source
+    assert isinstance(source, DataSource)
+    assert (sample.name, source.n_examples, source.class_names) == ("mnist", 60_000, whole.class_names)
+    rows = np.array([59_999, 0, 7])
+    np.testing.assert_array_equal(source.read(rows), whole.inputs[rows])
+    np.testing.assert_array_equal(source.read_labels(rows), whole.labels[rows])
+    held_out = sample.stream.held_out_rows
+    np.testing.assert_array_equal(sample.inputs[:50], whole.inputs[held_out])
 
 
 def test_tfds_and_other_optional_packages_are_not_imported_for_other_sets(mnist_folder):
