@@ -1,6 +1,7 @@
 """Encodes labels of any type as class numbers."""
 
 import contextlib
+import re
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from aejax.errors import InputError, require
 
+DECIMAL_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*)?(e[+-]?[0-9]+)?", re.IGNORECASE)
 MAX_LABEL_LENGTH = 1000  # characters; NumPy pads all labels to the longest, so a single long text would fill memory
 
 
@@ -50,16 +52,17 @@ def encode_labels(labels: ArrayLike, n: int, source: str) -> tuple[Int32[np.ndar
 
 
 def parse_label_text(labels: np.ndarray) -> np.ndarray:
-    """Returns text as integers or floats if every label is how Python writes its number: `1` and `01` are two classes.
+    """Returns text as integers or floats if it says the same as the numbers: `1` and `01` are two classes of text.
 
     Args:
         labels: `(n,)` objects of type `str`.
     """
     distinct = set(labels)
-    for parse, dtype in ((int, np.int64), (float, np.float64)):
-        with contextlib.suppress(ValueError, OverflowError):  # no number, or beyond 64 bits
-            if all(str(parse(label)) == label for label in distinct):
-                return labels.astype(dtype)
+    with contextlib.suppress(ValueError, OverflowError):  # no integer, or beyond 64 bits
+        if all(str(int(label)) == label for label in distinct):
+            return labels.astype(np.int64)
+    if all(DECIMAL_NUMBER.fullmatch(label) for label in distinct) and len({*map(float, distinct)}) == len(distinct):
+        return labels.astype(np.float64)
     return np.array(labels.tolist(), dtype=str)
 
 

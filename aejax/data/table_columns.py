@@ -16,9 +16,14 @@ from aejax.data.table_schema import BOOLEANS, IMPUTING, MAX_FLOAT32, Column, par
 from aejax.errors import list_names
 
 MISSING_VALUES = ("", "na", "n/a", "nan", "null", "none", "?", "<na>", "#n/a", "nat", ".")  # in lower case
-DATE_FORMATS = ("ISO8601", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
-AMBIGUOUS_DATES = DATE_FORMATS[-2:]  # if both fit, the day or the month may be first
+TIMES = ("", " %H:%M", " %H:%M:%S")
+DAY_FIRST, MONTH_FIRST = (tuple(date + time for time in TIMES) for date in ("%d/%m/%Y", "%m/%d/%Y"))
+DATES = ("%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d-%b-%Y", "%d %b %Y")
+DATE_FORMATS = ("ISO8601", *(date + time for date in DATES for time in TIMES), *DAY_FIRST, *MONTH_FIRST)
 DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+")
+THOUSANDS = re.compile(r"[+-]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")
+NUMBER = rf"({THOUSANDS.pattern}|[+-]?\d+([.,]\d+)?)"
+DECORATED = re.compile(rf"[$€£¥]\s?{NUMBER}|{NUMBER}\s?[$€£¥%]|{NUMBER}")
 MIN_NUMBERS = 0.5  # share of a column's cells that are numbers, from which the others are problems
 MAX_CATEGORIES = 1000
 MAX_DISTINCT_SHARE, SMALL_VOCABULARY = 0.5, 10  # categories per cell; with more, and more than a few, they are names
@@ -97,8 +102,9 @@ def _infer_column(values: pd.Series, config: DataConfig, place: str) -> tuple[Co
     if kind in ("date", "datetime", "datetime64"):
         return Column(name=name, kind="date"), pd.to_datetime(values, utc=True)
     if kind == "categorical":
-        words = values.astype(object).where(values.notna())
-        return _make_category(name, words.map(str, na_action="ignore"), config)
+        words = values.astype(object).where(values.notna()).map(str, na_action="ignore")
+        order = values.cat.categories.map(str) if values.cat.ordered else None
+        return _make_category(name, words, config, order)
     if kind not in ("string", "empty", "mixed-integer", "mixed"):
         _raise_unusable(Rank.COLUMN, f"{place} holds values of type {kind}", _drop_hint(name))
     nested = [value for value in values if not isinstance(value, str | int | float | None)]
@@ -115,16 +121,25 @@ def _infer_text(text: pd.Series, config: DataConfig, place: str) -> tuple[Column
     distinct, cells = pd.Series(words.index, dtype=object), words.to_numpy()
     if {word.lower() for word in distinct} <= BOOLEANS.keys() and len(words):
         return Column(name=name, kind="boolean"), pd.Series(to_booleans(text), text.index)
-    points = distinct.str.replace(",", ".") if config.decimal == "," else distinct
+    points = distinct
+    if config.decimal == ",":
+        points = distinct.where(~distinct.str.contains(".", regex=False), "").str.replace(",", ".")
     numbers = pd.to_numeric(points, errors="coerce").astype(np.float64).to_numpy()
     is_number = ~np.isnan(numbers)
     commas = distinct.map(lambda word: bool(DECIMAL_COMMA.fullmatch(word))).to_numpy(bool) & ~is_number
     if is_number.all():
         return Column(name=name, kind="number"), text.map(dict(zip(distinct, numbers, strict=True))).astype(np.float64)
-    if (is_number | commas).all():
+    if (is_number | commas).all() and not distinct[commas].map(lambda word: bool(THOUSANDS.fullmatch(word))).all():
         word = distinct[commas].iloc[0]
         problem = f"{place} is {word!r}, a number with a decimal comma{_count_cells(cells[commas].sum())}"
         _raise_unusable(Rank.DECIMAL, problem, "--decimal , reads it", _first_row(text == word))
+    if date_format := _find_date_format(distinct, place, name, text):
+        return Column(name=name, kind="date", date_format=date_format), parse_dates(text, date_format)
+    if len(words) and all(DECORATED.fullmatch(word) for word in distinct):
+        word = distinct[~is_number].iloc[0]
+        problem = f"{place} is {word!r}, a number with thousands separators or a unit{_count_cells(cells.sum())}"
+        fix = f"write plain numbers (--decimal , if commas are decimal marks), or {_drop_hint(name)}"
+        _raise_unusable(Rank.NOT_A_NUMBER, problem, fix, _first_row(text == word))
     if cells[is_number].sum() >= MIN_NUMBERS * cells.sum():
         raise _UnusableColumnError(
             *(
@@ -137,8 +152,6 @@ def _infer_text(text: pd.Series, config: DataConfig, place: str) -> tuple[Column
                 for word in distinct[~is_number]
             )
         )
-    if date_format := _find_date_format(distinct, place, name, text):
-        return Column(name=name, kind="date", date_format=date_format), parse_dates(text, date_format)
     if config.categorical != "drop" and len(words) > min(
         max(SMALL_VOCABULARY, MAX_DISTINCT_SHARE * cells.sum()), MAX_CATEGORIES
     ):
@@ -148,11 +161,15 @@ def _infer_text(text: pd.Series, config: DataConfig, place: str) -> tuple[Column
     return _make_category(name, text, config)
 
 
-def _make_category(name: str, words: pd.Series, config: DataConfig) -> tuple[Column, pd.Series]:
-    codes, categories = pd.factorize(words, sort=True)
+def _make_category(
+    name: str, words: pd.Series, config: DataConfig, order: pd.Index | None = None
+) -> tuple[Column, pd.Series]:
+    """Returns a category whose codes are in the given order, or else sorted."""
+    present = set(words.dropna())
+    categories = sorted(present) if order is None else [word for word in order if word in present]
     encoding: Literal["onehot", "ordinal"] = "onehot" if config.categorical == "onehot" else "ordinal"
-    column = Column(name=name, kind="category", categories=tuple(map(str, categories)), encoding=encoding)
-    return column, pd.Series(pd.Categorical.from_codes(codes, categories), words.index)
+    column = Column(name=name, kind="category", categories=tuple(categories), encoding=encoding)
+    return column, pd.Series(pd.Categorical(words, categories=categories), words.index)
 
 
 def _find_date_format(distinct: pd.Series, place: str, name: str, text: pd.Series) -> str | None:
@@ -162,7 +179,7 @@ def _find_date_format(distinct: pd.Series, place: str, name: str, text: pd.Serie
         for date_format in DATE_FORMATS
         if pd.to_datetime(distinct, format=date_format, errors="coerce", utc=True).notna().all()
     ]
-    if len(distinct) and set(AMBIGUOUS_DATES) <= set(fitting):
+    if len(distinct) and {*DAY_FIRST} & {*fitting} and {*MONTH_FIRST} & {*fitting}:
         word = distinct.iloc[0]
         _raise_unusable(
             Rank.COLUMN,
@@ -191,9 +208,9 @@ def _find_infinite(frame: pd.DataFrame, describe: Callable[[str], str]) -> list[
 def _describe_columns(columns: Sequence[Column], empty: Sequence[str], dropped: Sequence[str]) -> list[str]:
     notes = [f"empty columns left out: {list_names(empty)}"] if empty else []
     notes += [f"text columns left out: {list_names(dropped)}"] if dropped else []
-    for encoding in ("onehot", "ordinal"):
+    for encoding, word in (("onehot", "one-hot"), ("ordinal", "as ordinal numbers")):
         names = [f"{column.name} ({len(column.categories)})" for column in columns if column.encoding == encoding]
-        notes += [f"categories {encoding}: {list_names(names)}"] if names else []
+        notes += [f"categories {word}: {list_names(names)}"] if names else []
     dates = [column.name for column in columns if column.kind == "date"]
     return notes + ([f"dates as days since 1970-01-01: {list_names(dates)}"] if dates else [])
 

@@ -1,5 +1,6 @@
 """Reads tables: finds the label and the other special columns, joins files, and encodes features as numbers."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -100,19 +101,17 @@ def _open_files(path: Path, config: DataConfig, parts: Sequence[Part]) -> tuple[
             table_suffix(part.path) in TABLE_SUFFIXES,
             f"{part.path}: no table by its name; expected one ending in {', '.join(TABLE_SUFFIXES)}",
         )
-    files: list[TableFile] = [
-        open_text_table(part.path, config) if is_text(part.path) else open_arrow_table(part.path, part.partition)
-        for part in parts
-    ]
+    files: list[TableFile] = []
+    for part in parts:
+        if is_text(part.path):
+            header = config.header if not files else "yes" if files[0].has_header else "no"
+            files.append(open_text_table(part.path, dataclasses.replace(config, header=header)))
+        else:
+            files.append(open_arrow_table(part.path, part.partition))
     for file in files:
         name, count = Counter(file.names).most_common(1)[0] if file.names else ("", 0)
         require(count < 2, f"{file.path}: {count} columns are named [{name[:60]!r}]; expected different names")
         require(len(file.names) > 1, f"{file.path}: {len(file.names)} column(s); expected features and a label")
-        require(
-            file.has_header == files[0].has_header,
-            f"{file.path}: has {'a' if file.has_header else 'no'} header, unlike {files[0].path}; give --header yes or "
-            "no",
-        )
     return files, [part.split == "test" for part in parts]
 
 
@@ -210,7 +209,6 @@ def _describe_rows(complete: np.ndarray, known: np.ndarray, is_test: np.ndarray)
     counts = {
         "rows with missing values left out": ~complete,
         "test rows without label left out": complete & is_test & ~known,
-        "rows without label, which only train autoencoders": complete & ~is_test & ~known,
     }
     return [f"{np.count_nonzero(rows)} {text}" for text, rows in counts.items() if rows.any()]
 

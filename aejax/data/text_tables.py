@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -30,6 +31,7 @@ SEPARATORS = {
 }
 KINDS = {".csv": "CSV", ".tsv": "TSV"}
 LABEL_NAMES = ("label", "target", "class")  # in line 1, they make it a header
+DECLARED_SEPARATOR = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)
 SAMPLE_LINES = 20  # lines that the separator and the header are detected from
 SAMPLE_CELLS = 1000  # cells of a line that the separator is chosen by
 SPELLINGS = sorted({spell(value) for value in MISSING_VALUES for spell in (str.lower, str.upper, str.title)} | {"NaN"})
@@ -131,7 +133,7 @@ class TextTable:
                 "quote cells that hold the separator, complete or delete the line, or give another --separator",
             )
             for line, row in self._iterate_rows()
-            if len(row) != width and "".join(row[width:] if len(row) > width else row).strip()
+            if len(row) != width and "".join(row).strip() and (len(row) != width + 1 or row[-1].strip())
         ]
 
     def place_rows(self, rows: Sequence[int]) -> list[str]:
@@ -158,6 +160,11 @@ def open_text_table(path: Path, config: DataConfig) -> TextTable:
         lines = [line for line in itertools.islice(file, SAMPLE_LINES) if line.strip()]
     require(lines, f"{path}: empty; expected a header and one line for each example")
     given = config.separator and SEPARATOR_NAMES.get(config.separator, config.separator)
+    comments = list(itertools.takewhile(lambda line: line.startswith("#"), lines))
+    if match := DECLARED_SEPARATOR.match(lines[0]):  # as Excel writes it
+        given, comments = match[1], lines[:1]
+    lines = lines[len(comments) :]
+    require(lines, f"{path}: only comments; expected a header and one line for each example")
     separator, (first, *rest) = _split_sample(lines, [given] if given else list(SEPARATORS))
     width = Counter(map(len, rest)).most_common(1)[0][0] if rest else len(first)
     require(
@@ -167,9 +174,15 @@ def open_text_table(path: Path, config: DataConfig) -> TextTable:
     )
     require(
         len(first) > 1,
-        f"{path}: line 1 has one cell and the lines below it have {width}; delete what is above the column names",
+        f"{path}: line {len(comments) + 1} has one cell and the lines below it have {width}; delete what is above the "
+        "column names",
     )
     has_header = _has_header(first, rest, config)
+    n_above = len(comments) + has_header
+    if not has_header and comments and config.header == "auto":  # as NumPy and bioinformatics write names
+        commented = next(split_lines([comments[-1].lstrip("# ")], separator))
+        has_header = len(commented) == width
+        first = commented if has_header else first
     names = [name.strip() for name in first] if has_header else [str(index) for index in range(len(first))]
     if has_header and width == len(names) + 1 and rest[0][-1].strip():  # R writes no name above the names of rows
         names.insert(0, "")
@@ -191,7 +204,7 @@ def open_text_table(path: Path, config: DataConfig) -> TextTable:
         encoding=encoding,
         separator=separator,
         decimal=config.decimal,
-        first_row=int(has_header),
+        first_row=n_above,
         n_lines=n_lines,
     )
 
@@ -199,8 +212,8 @@ def open_text_table(path: Path, config: DataConfig) -> TextTable:
 def _split_sample(lines: list[str], separators: list[str]) -> tuple[str, list[list[str]]]:
     """Returns the separator and the cells of some lines.
 
-    Prefers a separator that gives every line the same number of cells, then the one that makes most cells numbers,
-    then any but whitespace, then the one that gives most cells.
+    Prefers a separator that gives every line below the first the same number of cells, then the one that makes most
+    cells numbers, then any but whitespace, then the one that gives most cells.
     """
     tables: dict[str, list[list[str]]] = {}
     scores: dict[str, tuple[bool, float, bool, int]] = {}
@@ -210,8 +223,8 @@ def _split_sample(lines: list[str], separators: list[str]) -> tuple[str, list[li
         cells = [cell for row in rows for cell in row[:SAMPLE_CELLS]]
         numbers = sum(map(_is_numeric, cells)) / len(cells)
         width = rest[0] if rest else first
-        regular = first > 1 and width > 1 and abs(first - width) <= 1 and len(set(rest)) <= 1
-        tables[separator], scores[separator] = rows, (regular, numbers, separator != WHITESPACE, first)
+        regular = width > 1 and len(set(rest)) <= 1
+        tables[separator], scores[separator] = rows, (regular, numbers, separator != WHITESPACE, width)
     best = max(separators, key=lambda separator: scores[separator])
     return best, tables[best]
 

@@ -148,6 +148,13 @@ def test_class_names_of_hugging_face_are_used(tmp_path):
     np.testing.assert_array_equal(dataset.labels, [1, 0, UNLABELLED, 0] * 3)
 
 
+def test_ordered_categories_keep_their_order(tmp_path):
+    sizes = pd.Categorical(["low", "medium", "high"] * 4, ["low", "unused", "medium", "high"], ordered=True)
+    pd.DataFrame({"size": sizes, "label": [0, 1] * 6}).to_parquet(tmp_path / "set.parquet")
+    dataset = load(tmp_path / "set.parquet", categorical="ordinal")
+    np.testing.assert_array_equal(dataset.inputs[:, 0], [0, 1, 2] * 4)
+
+
 HOLED = [1.0, 2.0, None, 4.0, 5.0, 6.0, 7.0, 8.0]
 
 
