@@ -103,7 +103,7 @@ def test_altered_originals_are_rejected(mnist_folder, tmp_path):
 
 def test_a_stream_of_mnist_has_the_rows_of_the_files(mnist_folder):
     whole = load_mnist(mnist_folder)
-    sample = load_dataset(DataConfig(dataset="mnist", stream=True, stream_sample=50, data_dir=mnist_folder))
+    sample = load_dataset(DataConfig(dataset="mnist", stream=True, stream_sample=500, data_dir=mnist_folder))
     source = sample.stream.source
     assert isinstance(source, DataSource)
     assert (sample.name, source.n_examples, source.class_names) == ("mnist", 60_000, whole.class_names)
@@ -111,7 +111,7 @@ def test_a_stream_of_mnist_has_the_rows_of_the_files(mnist_folder):
     np.testing.assert_array_equal(source.read(rows), whole.inputs[rows])
     np.testing.assert_array_equal(source.read_labels(rows), whole.labels[rows])
     held_out = sample.stream.held_out_rows
-    np.testing.assert_array_equal(sample.inputs[:50], whole.inputs[held_out])
+    np.testing.assert_array_equal(sample.inputs[:500], whole.inputs[held_out])
 
 
 def test_tfds_and_other_optional_packages_are_not_imported_for_other_sets(mnist_folder):
