@@ -5,7 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from aejax.config import CompareConfig, DataConfig, ModelConfig, ObjectiveConfig, SplitConfig, SweepConfig, TrainConfig
+from aejax.config import (
+    CompareConfig,
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    ProbeConfig,
+    SplitConfig,
+    SweepConfig,
+    TrainConfig,
+)
 from aejax.config.sweep_axes import parse_axes
 from aejax.data.registry import load_dataset
 from aejax.experiments.compare import compare
@@ -23,6 +32,7 @@ SMALL = SweepConfig(
     split=SplitConfig(label_fraction=0.5),
     model=ModelConfig(hidden=(), latent_dim=3),
     train=TrainConfig(epochs=2, batch_size=32),
+    probe=ProbeConfig(probe="ridge"),  # which compiles fastest
     seeds=3,
     axis=("noise_std=0.1,0.5", "batch_size=32,16", "learning_rate=0.001,0.01"),
 )
@@ -48,6 +58,7 @@ def compared(tmp_path_factory):
         objective=ObjectiveConfig(noise_std=0.5),
         optimizer=dataclasses.replace(SMALL.optimizer, learning_rate=0.01),
         train=SMALL.train,
+        probe=SMALL.probe,
         seeds=SMALL.seeds,
         methods=("raw", "denoising"),
     )

@@ -27,7 +27,7 @@ def images(shape, batch: int = 8) -> jax.Array:
     return jax.random.normal(jax.random.key(0), (batch, math.prod(shape)))
 
 
-@pytest.mark.parametrize("height", range(5, 34))
+@pytest.mark.parametrize("height", [*range(5, 17), 28, 33])
 def test_a_decoder_mirrors_every_shape(height):
     shape, channels = (height, 38 - height, 1 + height % 3), (4, 6) if height % 2 else (2, 3, 4, 5, 6, 7)
     modules = parts(shape, channels, batch_norm=height % 4 > 1)
@@ -47,7 +47,7 @@ def test_feature_maps_halve_rounding_up_until_one_pixel_is_left_and_stays():
     assert feature_map_shapes((5, 28, 3), (8, 7, 6, 5)) == [(5, 28, 3), (3, 14, 8), (2, 7, 7), (1, 4, 6), (1, 2, 5)]
 
 
-@pytest.mark.parametrize("shape", [(5, 5, 1), (33, 32, 3), (8, 8, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(5, 5, 1), (33, 32, 3)], ids=str)
 @pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch norm"])
 def test_gradients_agree_with_finite_differences_along_a_random_direction(shape, batch_norm):
     modules, inputs = parts(shape, batch_norm=batch_norm), images(shape)
@@ -61,7 +61,7 @@ def test_gradients_agree_with_finite_differences_along_a_random_direction(shape,
 
     params, (value, gradient) = variables["params"], jax.jit(jax.value_and_grad(loss))(variables["params"])
     assert np.isfinite(value)
-    # Along the gradient, where the difference stands out from float32's rounding.
+    # Along the gradient, where the difference is far above float32's rounding.
     norm = np.sqrt(sum(float(jnp.vdot(g, g)) for g in jax.tree.leaves(gradient)))
     step = 3e-3
     ahead, behind = (
