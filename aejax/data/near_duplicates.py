@@ -16,7 +16,7 @@ CROWDED = 8.0  # by how much a wider tolerance is larger, to see whether neighbo
 MIN_FEATURES = 3  # with fewer, rows are close to each other by chance
 MAX_DIMENSIONS = 12  # of the space in which neighbours are searched
 NEIGHBORS = 3  # test rows that each row is compared with; if all are within the wider tolerance, rows are crowded
-SPREAD_ROWS = 5000  # rows by which the spread of a column is measured
+MIN_SPREAD_ROWS = 200  # rows by which the spread of a column is measured, at least
 VALUES_PER_BLOCK = 1 << 22
 MISSING_VALUE = 10.0  # a missing value, in interquartile ranges: far from most others
 
@@ -63,13 +63,13 @@ Scaling = tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]  # median and 
 
 def _fit_scaling(flat: np.ndarray) -> Scaling:
     """Returns the median and the spread of every column; a spread of 0 is replaced by the deviation, or by 1."""
-    sample = flat
-    if len(flat) > SPREAD_ROWS:
-        sample = flat[np.sort(make_generator(0, "spread").choice(len(flat), SPREAD_ROWS, replace=False))]
+    n_rows = min(len(flat), max(MIN_SPREAD_ROWS, VALUES_PER_BLOCK // flat.shape[1]))
+    sample = flat[np.sort(make_generator(0, "spread").choice(len(flat), n_rows, replace=False))].astype(np.float64)
+    quantile = np.nanquantile if np.isnan(sample).any() else np.quantile  # the former takes a column at a time
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a column without values
-        low, median, high = np.nanquantile(sample.astype(np.float64), [0.25, 0.5, 0.75], axis=0)
-        deviation = np.nanstd(sample, axis=0, dtype=np.float64)
+        low, median, high = quantile(sample, [0.25, 0.5, 0.75], axis=0)
+        deviation = np.nanstd(sample, axis=0)
     spread = np.where(high > low, high - low, deviation)
     return np.nan_to_num(median), np.where(spread > 0, spread, 1.0)
 
