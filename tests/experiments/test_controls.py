@@ -48,7 +48,7 @@ def test_a_kind_is_trained_once_however_often_it_is_classified_and_rows_stay_in_
         assert scores["method"].tolist() == list(METHODS)
 
 
-def test_a_second_reading_alone_trains_the_kind_to_the_same_codes(run, tmp_path):
+def test_a_knn_variant_alone_trains_the_kind_to_the_same_codes(run, tmp_path):
     compare(dataclasses.replace(WINE, methods=("knn-denoising",)), tmp_path / "alone", quiet())
     (alone,), rows = (read_json(folder / "results.json")["methods"] for folder in (tmp_path / "alone", run[0]))
     with_kind = rows_of({"methods": rows})["knn-denoising"]
@@ -99,7 +99,7 @@ def test_classifiers_of_permuted_labels_know_nothing_and_those_of_true_labels_do
     assert rows["permuted"]["test_nll"]["mean"] > 0.69  # nats: knowing nothing costs log 2
 
 
-def test_neighbours_without_validation_rows_are_refused_before_anything_is_trained(tmp_path):
+def test_neighbours_without_validation_rows_are_rejected_before_training(tmp_path):
     config = dataclasses.replace(WINE, split=SplitConfig(valid_fraction=0.0), methods=("raw", "knn"))
     with pytest.raises(InputError, match=r"^--valid-fraction 0.0: .*choose k by.*knn out of --methods$"):
         compare(config, tmp_path / "out", quiet())
@@ -108,7 +108,7 @@ def test_neighbours_without_validation_rows_are_refused_before_anything_is_train
 
 def test_a_comparison_with_one_label_in_a_hundred_runs_and_says_how_many(tmp_path):
     settings = {"data": DataConfig(dataset="digits"), "split": SplitConfig(label_fraction=0.01), "probe": ProbeConfig()}
-    config = dataclasses.replace(WINE, **settings, methods=("raw", "supervised", "knn"))
+    config = dataclasses.replace(WINE, **settings, methods=("raw", "knn"))
     results = compare(config, tmp_path / "few", quiet())
     dataset = read_json(tmp_path / "few" / "results.json")["dataset"]
     assert (dataset["n_train"], dataset["n_labelled_train"], dataset["n_labelled_valid"]) == (1293, 13, 10)

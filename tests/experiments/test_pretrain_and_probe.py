@@ -27,7 +27,7 @@ SMALL = PretrainConfig(
 )
 
 
-# Recipes are probed by ridge regression, which compiles fastest; the head is trained as usual.
+# Ridge regression compiles fastest; the head is trained as usual.
 BY_RIDGE = ProbeRunConfig(probe=ProbeConfig(probe="ridge"))
 
 
@@ -67,7 +67,8 @@ def test_the_opened_encoder_is_jittable_and_differentiable(run):
 
 
 def test_probe_and_head_classify_far_above_chance_with_the_loaded_encoder(run, tmp_path):
-    config = ProbeRunConfig(head=dataclasses.replace(SMALL.head, head_epochs=15, head_learning_rate=0.01))
+    head = dataclasses.replace(SMALL.head, head_epochs=15, head_learning_rate=0.01)
+    config = dataclasses.replace(BY_RIDGE, head=head)
     results = probe_run(run, config, tmp_path / "probe", quiet())
     probe, head = results["methods"]
     assert probe["name"] == "undercomplete"
@@ -90,7 +91,7 @@ def test_a_probe_has_a_budget_of_labels_of_its_own(run):
         ProbeRunConfig(labels_per_class=5, label_fraction=0.5)
 
 
-def test_a_config_that_does_not_belong_to_the_checkpoint_is_refused_with_the_leafs_path(run, tmp_path):
+def test_a_config_that_does_not_match_the_checkpoint_is_rejected_with_the_leafs_path(run, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
     config = read_json(copy / "config.json")
@@ -100,7 +101,7 @@ def test_a_config_that_does_not_belong_to_the_checkpoint_is_refused_with_the_lea
         load_pretrained(copy)
 
 
-def test_a_run_of_other_data_is_refused(run, tmp_path):
+def test_a_run_of_other_data_is_rejected(run, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
     results = read_json(copy / "results.json")
@@ -110,7 +111,7 @@ def test_a_run_of_other_data_is_refused(run, tmp_path):
         probe_run(copy, ProbeRunConfig(), tmp_path / "out", quiet())
 
 
-def test_a_folder_that_is_no_pretraining_run_is_refused(tmp_path):
+def test_a_folder_that_is_no_pretraining_run_is_rejected(tmp_path):
     with pytest.raises(InputError, match="pretrain"):
         load_pretrained(tmp_path / "nothing")
     write_json(tmp_path / "results.json", {"schema": 1})

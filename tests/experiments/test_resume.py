@@ -71,7 +71,7 @@ def test_a_signal_saves_and_stops_and_the_same_call_goes_on(whole, tmp_path, mon
     same(whole, tmp_path / "cut")
 
 
-def test_a_damaged_checkpoint_is_never_taken_and_the_one_before_only_if_asked(whole, cut, first_epochs):
+def test_a_damaged_checkpoint_is_rejected_and_the_previous_one_needs_allow_fallback(whole, cut, first_epochs):
     data = max((cut / "checkpoints").glob("*/3/state/**/d/*"), key=lambda path: path.stat().st_size)
     content = bytearray(data.read_bytes())
     content[len(content) // 2] ^= 4
@@ -85,7 +85,7 @@ def test_a_damaged_checkpoint_is_never_taken_and_the_one_before_only_if_asked(wh
     same(whole, cut)
 
 
-def test_a_checkpoint_of_another_training_is_refused(cut):
+def test_a_checkpoint_of_another_training_is_rejected(cut):
     folder = cut / "checkpoints" / SMALL.method / "4"
     save_variables(folder, {"fit": {"state": np.ones(3)}, "history": {"train_loss": np.ones((3, 4))}})
     with pytest.raises(InputError, match="do not belong together"):

@@ -170,7 +170,7 @@ def test_a_stream_reaches_the_loss_of_the_same_data_in_memory(digits, tmp_path):
 
 def test_a_streamed_run_is_probed_on_its_sample(digits, tmp_path):
     pretrain(make_config(digits, seeds=1), tmp_path / "run", quiet())
-    config = ProbeRunConfig(probe=ProbeConfig(probe_c=1.0), head=HeadConfig(head_epochs=1))
+    config = ProbeRunConfig(probe=ProbeConfig(probe="ridge"), head=HeadConfig(head_epochs=1))
     results = probe_run(tmp_path / "run", config, tmp_path / "probe", quiet())
     assert results["dataset"]["n_test"] == 60
     assert results["methods"][0]["test_accuracy"]["mean"] > 0.3
