@@ -67,6 +67,9 @@ def map_row_blocks(
     return jax.lax.fori_loop(0, len(blocks.indices), fill, start)
 
 
+_Moments = tuple[Array, Array, Array, Array, Array]  # number of rows; mean, sum of squares, lowest and highest value
+
+
 class Standardizer(NamedTuple):
     """Mean and standard deviation of each feature; `(features - mean) / std` is the standardised feature."""
 
@@ -86,7 +89,7 @@ def fit_standardizer(features: Features, rows: Int[Array, " m"], enabled: bool) 
     if not enabled:
         return Standardizer(jnp.zeros(d), jnp.ones(d))
 
-    def add(moments: tuple[Array, ...], block: RowBlocks) -> tuple[tuple[Array, ...], None]:
+    def add(moments: _Moments, block: RowBlocks) -> tuple[_Moments, None]:
         count, mean, squares, low, high = moments
         values, is_valid = features.gather(rows[block.indices]), block.is_valid[:, None]
         new = jnp.sum(block.is_valid)
@@ -95,11 +98,10 @@ def fit_standardizer(features: Features, rows: Int[Array, " m"], enabled: bool) 
         block_squares = jnp.sum(jnp.square(values - block_mean[None]), axis=0, where=is_valid)
         shift = block_mean - mean
         squares = squares + block_squares + shift * (shift * (count * new / total))
-        limits = jnp.minimum(low, jnp.min(values, axis=0)), jnp.maximum(high, jnp.max(values, axis=0))
-        return (total, mean + shift * (new / total), squares, *limits), None
+        low, high = jnp.minimum(low, jnp.min(values, axis=0)), jnp.maximum(high, jnp.max(values, axis=0))
+        return (total, mean + shift * (new / total), squares, low, high), None
 
-    infinities = jnp.full(d, jnp.inf), jnp.full(d, -jnp.inf)
-    start = jnp.zeros(()), jnp.zeros(d), jnp.zeros(d), *infinities
+    start = jnp.zeros(()), jnp.zeros(d), jnp.zeros(d), jnp.full(d, jnp.inf), jnp.full(d, -jnp.inf)
     (count, mean, squares, low, high), _ = jax.lax.scan(add, start, make_row_blocks(rows.shape[0]))
     std = jnp.sqrt(squares / count)
     varies = high > low

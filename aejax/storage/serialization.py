@@ -69,8 +69,8 @@ def _serialize_value(value: Any, classes: RecordClasses, arrays: dict[str, np.nd
         return value if math.isfinite(value) else {"float": str(value)}
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         name = f"a{len(arrays)}"
-        is_own = isinstance(value, np.ndarray) and value.flags.owndata  # others may be views of a device's memory
-        arrays[name] = value if is_own else np.array(value)
+        # Only arrays with memory of their own are not copied: others may be views of a device's.
+        arrays[name] = value if isinstance(value, np.ndarray) and value.flags.owndata else np.array(value)
         return {"array": name}
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {"dict": by_name(value)}

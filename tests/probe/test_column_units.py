@@ -6,6 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from aejax.config import ProbeConfig
 from aejax.data.dataset import make_dataset
@@ -55,3 +58,15 @@ def test_predictions_do_not_depend_on_order_units_or_offsets_of_columns(change, 
 @pytest.mark.parametrize("change", CHANGES)
 def test_without_a_scaler_the_probes_own_standardisation_is_enough(change):
     np.testing.assert_allclose(log_probs(change, None, "none"), log_probs(None, None, "none"), atol=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["standard", "minmax", "none"])
+def test_dates_that_float32_would_merge_decide_the_class(kind):
+    table = np.stack([20_180_127 + LABELS, RNG.normal(size=150)], axis=1)
+    data = make_dataset("dates", table, LABELS, source="dates")
+    assert len(np.unique(data.inputs[:, 0])) == 3
+    scaler = jax.tree.map(lambda leaf: leaf[0], fit_scalers(kind, data, np.asarray(ROWS.train)[None]))
+    predicted = np.argmax(run_probe(Features(jnp.asarray(data.inputs), scaler)).log_probs, axis=1)
+    train, test = np.asarray(ROWS.train), np.asarray(ROWS.test)
+    reference = make_pipeline(StandardScaler(), LogisticRegression()).fit(table[train], LABELS[train])
+    assert np.mean(predicted == LABELS[test]) == reference.score(table[test], LABELS[test]) == 1
