@@ -90,14 +90,17 @@ def _require_all_images(opened: Mapping[str, Any], folder: Path) -> None:
 
     It takes `train` or `test` in the name of a file for a split, and reads no other files then.
     """
+    first = next(iter(opened.values()))
+    if first.info.builder_name != "imagefolder":
+        return
     stored = [path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
     read = sum(len(split) for split in opened.values())
     require(
-        not stored or read == len(stored),
+        read == len(stored),
         f"hf:{folder}: the library reads {read} of {len(stored)} images; give the folder without hf:, which reads all",
     )
-    label = next(iter(opened.values())).features.get("label")
-    named = set(label.names) if stored and isinstance(label, datasets.ClassLabel) else set()
+    label = first.features.get("label")
+    named = set(label.names) if isinstance(label, datasets.ClassLabel) else set()
     require(
         not named or not named <= set(opened),
         f"hf:{folder}: its folders {list_names(sorted(named))} are splits and no classes; expected one folder of "
@@ -112,8 +115,9 @@ def _choose_splits(opened: Mapping[str, Any], source: str) -> tuple[Splits, tupl
     if len(filled) == 1:
         roles = dict.fromkeys(filled, "train")
     require(
-        sorted(roles.values()).count("train") == 1,
-        f"{source}: has splits {list_names(list(filled)) or '(none)'}; expected one called train",
+        "train" in roles.values() and len(set(roles.values())) == len(roles),
+        f"{source}: has splits {list_names(list(filled)) or '(none)'}; expected one called train, and at most one for "
+        "validation and one for test",
     )
     splits = {role: filled[name] for name, role in roles.items()}
     unused = [name for name in filled if name not in roles]

@@ -92,10 +92,10 @@ def _arrange_channels(inputs: np.ndarray, layout: str, source: str) -> ArrangedI
 def recognize_channels(shape: tuple[int, ...], source: str) -> tuple[str, str | None]:
     """Returns the layout of one example with three axes, and a note where it was not the usual one."""
     first, middle, last = shape
-    could_be_first = first in CHANNEL_COUNTS and last > 1
+    could_be_first = first in CHANNEL_COUNTS and first <= min(middle, last) and last > 1
     could_be_last = last in CHANNEL_COUNTS
     text = "x".join(map(str, shape))
-    if could_be_first and could_be_last and first != max(CHANNEL_COUNTS):
+    if could_be_first and could_be_last:
         raise InputError(f"{source}: examples of shape {text} may have their channels first or last; {LAYOUT_FLAG}")
     if could_be_last:
         return "channels-last", None

@@ -77,13 +77,21 @@ def test_channels_first_is_recognised_and_said(tmp_path):
     assert load(save(tmp_path, x=COLOUR, y=LABELS)).description.notes == ()
 
 
-@pytest.mark.parametrize("shape", [(3, 9, 3), (1, 9, 3), (3, 9, 4), (13, 16, 16), (18, 16, 16), (9, 9, 9)])
+@pytest.mark.parametrize("shape", [(3, 9, 3), (1, 9, 3), (3, 9, 4), (13, 16, 16), (18, 16, 16), (9, 9, 9), (3, 2, 2)])
 def test_ambiguous_layouts_need_the_flag(tmp_path, shape):
     images = RNG.integers(0, 256, (N, *shape), dtype=np.uint8)
     path = save(tmp_path, x=images, y=LABELS)
     assert "--layout channels-last or channels-first" in load_error(path)
     np.testing.assert_array_equal(load(path, layout="channels-last").inputs, images)
     np.testing.assert_array_equal(load(path, layout="channels-first").inputs, np.moveaxis(images, 1, -1))
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 3), (4, 64, 3), (2, 2, 3), (4, 4, 1), (1, 8, 1), (8, 8, 4)])
+def test_small_images_with_channels_last_are_kept(tmp_path, shape):
+    images = RNG.integers(0, 256, (N, *shape), dtype=np.uint8)
+    dataset = load(save(tmp_path, x=images, y=LABELS))
+    np.testing.assert_array_equal(dataset.inputs, images)
+    assert dataset.description.notes == ()
 
 
 def test_many_channels_last_are_kept_and_said(tmp_path):
