@@ -1,7 +1,6 @@
 """The README and the pages under results/ agree with the numbers from which they are made."""
 
 import functools
-import io
 import json
 import re
 from collections.abc import Callable
@@ -12,10 +11,9 @@ import pytest
 from benchmark import report as benchmark_report
 from benchmark import stream as benchmark_stream
 from benchmark.report import summary_table
-from rich.console import Console
 
 from aejax.autoencoders.registry import KINDS
-from aejax.config import CompareConfig, DataConfig, TrainConfig
+from aejax.config import CompareConfig, DataConfig, ProbeConfig, TrainConfig
 from aejax.experiments.compare import compare
 from aejax.methods import METHODS, autoencoder_method
 from aejax.report.analysis_page import render_analysis_page
@@ -25,6 +23,7 @@ from aejax.report.replication import ledger_headline, render_ledger_page
 from aejax.report.results import read_results, with_roles
 from aejax.report.sweep_table import render_sweep_markdown
 from aejax.report.verification_page import render_verification_page
+from tests.consoles import quiet
 from tests.robustness import report as robustness_report
 
 ROOT = Path(__file__).parents[1]
@@ -154,10 +153,11 @@ def test_the_readmes_custom_kind_trains(monkeypatch, tmp_path):
     config = CompareConfig(
         data=DataConfig(dataset="wine"),
         train=TrainConfig(epochs=3),
+        probe=ProbeConfig(probe_c=1.0),
         seeds=2,
         methods=("raw", "undercomplete", "decorrelated"),
     )
-    results = compare(config, tmp_path / "run", Console(file=io.StringIO()))
+    results = compare(config, tmp_path / "run", quiet())
     plain, decorrelated = (method["reconstruction_mse"]["mean"] for method in results["methods"][1:])
     assert decorrelated != plain
     assert [c["method"] for c in results["comparisons"]] == ["undercomplete", "decorrelated"]

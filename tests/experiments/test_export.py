@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import importlib.util
-import io
 import json
 import re
 import shutil
@@ -12,7 +11,6 @@ import sys
 import jax
 import numpy as np
 import pytest
-from rich.console import Console
 from sklearn.datasets import load_wine
 
 import aejax
@@ -24,6 +22,7 @@ from aejax.experiments.pretrain import pretrain
 from aejax.experiments.pretrained import BEST_WEIGHTS, load_pretrained
 from aejax.storage.atomic_io import write_json
 from aejax.storage.encoder_metadata import EncoderMetadata
+from tests.consoles import quiet
 
 WINE = PretrainConfig(
     data=DataConfig(dataset="wine", scaler="standard"),
@@ -39,7 +38,7 @@ ARRAYS = ("orbax", "safetensors")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "wine"
-    pretrain(WINE, folder, Console(file=io.StringIO(), width=200))
+    pretrain(WINE, folder, quiet())
     return folder
 
 

@@ -1,10 +1,7 @@
 """Diagnostics of a run: of every method, on the same rows, and what CKA pairs."""
 
-import io
-
 import numpy as np
 import pytest
-from rich.console import Console
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, TrainConfig
 from aejax.data.registry import load_dataset
@@ -21,6 +18,7 @@ from aejax.experiments.representation_metrics import (
 )
 from aejax.experiments.resolve import resolve_config
 from aejax.storage.atomic_io import read_json
+from tests.consoles import quiet
 
 METHODS = ("raw", "pca", "random", "supervised", "linear")
 CONFIG = CompareConfig(
@@ -36,7 +34,7 @@ CONFIG = CompareConfig(
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "wine"
-    compare(CONFIG, out, Console(file=io.StringIO()))
+    compare(CONFIG, out, quiet())
     return read_json(out / "results.json"), out
 
 

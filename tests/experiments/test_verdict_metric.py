@@ -22,12 +22,9 @@ from aejax.experiments.pretrain import pretrain
 from aejax.experiments.probe_run import probe_run
 from aejax.experiments.sweep import sweep
 from aejax.report.sweep_table import render_sweep_terminal
+from tests.consoles import quiet
 
 SHARED = {"data": DataConfig(dataset="wine"), "train": TrainConfig(epochs=1), "seeds": 2}
-
-
-def quiet() -> Console:
-    return Console(file=io.StringIO())
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,12 @@
 """The registry is complete, and each claim runs from the data to its measurement at a small size."""
 
 import dataclasses
-import io
 import re
 import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from aejax.cli import flag_value, parse_args
 from aejax.config import PretrainConfig, ProbeConfig, to_dict
@@ -21,6 +19,7 @@ from aejax.replication.context import ClaimContext
 from aejax.replication.ledger import reproduce_claims
 from aejax.replication.registry import ALL_CLAIMS, CLAIMS
 from aejax.storage.atomic_io import read_json
+from tests.consoles import quiet
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,10 +39,6 @@ NUMBERS = {
     "5.0": "mnist-knn-1998",
     "3.09": "mnist-knn-wilder",
 }
-
-
-def quiet():
-    return Console(file=io.StringIO(), width=200)
 
 
 def test_every_published_number_is_a_claim_and_no_other_claim_is_numeric():
