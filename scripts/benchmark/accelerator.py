@@ -32,11 +32,13 @@ from aejax.cli import configure_cpu_devices, run_main
 from aejax.config import CompareConfig, DataConfig
 from aejax.config.model import ComputeDtype
 from aejax.errors import require
-from aejax.experiments.environment import command_line
+from aejax.experiments.environment import command_line, usable_cores
 from aejax.recipes import compare_defaults
 from aejax.storage.atomic_io import write_atomically, write_json
 from benchmark.accelerator_report import render_markdown, save_seeds_figure
-from benchmark.device_measures import describe_device, measure_agreement, measure_comparison, measure_work
+from benchmark.device_measures import describe_device, measure_agreement, measure_comparison, measure_task
+from benchmark.measure import SUBSAMPLED
+from benchmark.timing import Contender, TimedTask
 from benchmark.training_job import TrainingJob
 from benchmark.workloads import WORKLOADS, PathWorkload, TrainingWorkload
 
@@ -85,19 +87,20 @@ def list_measurements(data: Path, sizes: Sizes) -> Iterator[Measurement]:
         if name in sizes.agreement:
             yield Measurement("agreement", name, name, max(sizes.seeds), measure_agreement, (few,))
         for seeds in sizes.seeds:
-            yield Measurement("training", name, name, max(sizes.seeds), measure_work, ("training", job, seeds))
+            yield Measurement(
+                "training", name, name, max(sizes.seeds), measure_task, (aejax_task("training", job, seeds),)
+            )
     path = PathWorkload(DataConfig(dataset=str(data)), n_components=64).prepare(None)
     for seeds in sizes.path_seeds:
-        options: dict[str, Any] = {"repeats": 1, "options": {"subsample": seeds > 1}}
-        arguments: tuple[Any, ...] = ("path", path, seeds)
-        yield Measurement("path", "probe-path-64", "path", max(sizes.path_seeds), measure_work, arguments, options)
+        task = aejax_task("path", path, seeds, options=SUBSAMPLED if seeds > 1 else ())
+        yield Measurement("path", "probe-path-64", "path", max(sizes.path_seeds), measure_task, (task, 1))
     deep, few_seeds = _prepare("deep", data), sizes.encoded_seeds
-    yield Measurement("encoding", "encode", "deep", few_seeds, measure_work, ("encoding", deep, few_seeds))
+    yield Measurement("encoding", "encode", "deep", few_seeds, measure_task, (aejax_task("encoding", deep, few_seeds),))
     for name, (precision, dtype) in PRECISIONS.items():
         model = dataclasses.replace(deep.config.model, compute_dtype=dtype)
         job = dataclasses.replace(deep, config=dataclasses.replace(deep.config, model=model))
-        arguments, options = ("training", job, few_seeds), {"precision": precision, "units": sizes.epochs}
-        yield Measurement("precision", name, "precision", few_seeds, measure_work, arguments, options)
+        task = aejax_task("training", job, few_seeds, sizes.epochs)
+        yield Measurement("precision", name, "precision", few_seeds, measure_task, (task, 2, precision))
     yield from _list_torch(deep, sizes)
     for name, config in _list_comparisons(data, sizes).items():
         yield Measurement("comparison", name, name, config.seeds, measure_comparison, (config,))
@@ -131,9 +134,17 @@ def _list_torch(job: TrainingJob, sizes: Sizes) -> Iterator[Measurement]:
     """Yields eager and compiled PyTorch, one seed each; nothing if it is not installed."""
     if importlib.util.find_spec("torch") is not None:
         for compiled in (False,) if sizes.is_rehearsal else (False, True):
-            name, options = f"deep, {'compiled' if compiled else 'eager'}", {"options": {"compiled": compiled}}
-            arguments = ("training", job, 1)
-            yield Measurement("torch", name, "torch", 1, measure_work, arguments, {"library": "torch", **options})
+            contender = Contender("torch", "torch", ((0,),), usable_cores(), options=(("compiled", compiled),))
+            task = TimedTask(contender, "training", job)
+            yield Measurement(
+                "torch", f"deep, {'compiled' if compiled else 'eager'}", "torch", 1, measure_task, (task,)
+            )
+
+
+def aejax_task(kind: str, job: Any, seeds: int, units: int = 1, options: tuple[tuple[str, Any], ...] = ()) -> TimedTask:
+    """Returns the task of this project for all seeds at once."""
+    contender = Contender("aejax", "aejax", (tuple(range(seeds)),), usable_cores(), options=options)
+    return TimedTask(contender, kind, job, units)
 
 
 def run_measurements(measurements: Iterator[Measurement], minutes: float, write: Callable[[list[Any]], None]) -> None:

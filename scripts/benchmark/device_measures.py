@@ -27,7 +27,7 @@ from aejax.experiments.environment import describe_machine, usable_cores
 from aejax.storage.atomic_io import to_jsonable
 from benchmark.architecture import flops_per_example, make_architecture
 from benchmark.memory import peak_memory_bytes
-from benchmark.timing import summarize
+from benchmark.timing import TimedTask, summarize
 from benchmark.training_job import TrainingJob
 from benchmark.worker import runners_of
 
@@ -85,47 +85,33 @@ def measure_agreement(job: TrainingJob) -> Record:
     return {"differences": differences, "repeats_bit_equal": repeated, "agree": agree}
 
 
-def measure_work(
-    kind: str,
-    job: Any,
-    seeds: int,
-    *,
-    units: int = 1,
-    repeats: int = 2,
-    library: str = "aejax",
-    precision: str | None = None,
-    options: dict[str, Any] | None = None,
-) -> Record:
-    """Times a runner of the benchmark after one repetition that compiles.
+def measure_task(task: TimedTask, repeats: int = 2, precision: str | None = None) -> Record:
+    """Times a task of the benchmark in this process, after one repetition that compiles.
 
     Args:
-        kind: training, encoding or path.
-        job: of the runner.
-        seeds: computed at once.
-        units: of work in one repetition: epochs, rounds, paths.
+        task: its contender has one process, this one.
         repeats: timed repetitions.
-        library: whose runner.
         precision: of float32 matrix products; None: the backend's own.
-        options: of the runner.
     """
-    began = time.perf_counter()
+    one, kind, job, units, _ = task
+    (seeds,), began = one.seeds_per_process, time.perf_counter()
     with jax.default_matmul_precision(precision) if precision else contextlib.nullcontext():
-        runner = runners_of(library)[kind](job, range(seeds), usable_cores(), **(options or {}))
+        runner = runners_of(one.library)[kind](job, seeds, one.threads, **dict(one.options))
         answer = runner.run(units)
         first = time.perf_counter() - began
         seconds = [_seconds_of(runner, units) for _ in range(repeats)]
-        facts = runner.facts() if kind != "path" or seeds == 1 else {}  # certificates of many seeds take long
+        facts = runner.facts() if kind != "path" or one.seeds == 1 else {}  # certificates of many seeds take long
     record = {
-        "library": library,
-        "seeds": seeds,
-        "seconds": summarize([one / units for one in seconds]),
+        "library": one.library,
+        "seeds": one.seeds,
+        "seconds": summarize([repetition / units for repetition in seconds]),
         "seconds_until_first_result": first,
         "compile_seconds": facts.get("compile_seconds"),
-        "peak_memory_bytes": _device_memory() if library == "aejax" else None,
+        "peak_memory_bytes": _device_memory() if one.library == "aejax" else None,
         "peak_host_bytes": peak_memory_bytes(),
     }
     if kind == "training":
-        record |= _describe_training(job, seeds, answer, statistics.median(seconds) / units)
+        record |= _describe_training(job, one.seeds, answer, statistics.median(seconds) / units)
     if "points" in facts:
         record["worst_gap"] = max(point["gap"] for points in facts["points"] for point in points)
     return to_jsonable(record)

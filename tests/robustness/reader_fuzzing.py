@@ -36,6 +36,13 @@ from tests.robustness.strategies import DamagedFile, damaged_files
 
 READ_TIMEOUT = timedelta(seconds=20)
 PROCESS_TIMEOUT_SECONDS = 60  # after which a hang in C code ends the process
+SETTINGS = hypothesis.settings(
+    deadline=READ_TIMEOUT,
+    database=None,
+    report_multiple_bugs=False,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
 
 
 class Reader(NamedTuple):
@@ -125,14 +132,7 @@ def fuzz_reader(name: str, reader: Reader, folder: Path, max_examples: int, seed
     before, counts, seconds, faults = _list_files(folder), collections.Counter[str](), [0.0], list[str]()
 
     @hypothesis.seed(seed)
-    @hypothesis.settings(
-        max_examples=max_examples,
-        deadline=READ_TIMEOUT,
-        database=None,
-        report_multiple_bugs=False,
-        phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
-    )
+    @hypothesis.settings(SETTINGS, max_examples=max_examples)
     @hypothesis.given(damaged_files(samples))
     def check(damaged: DamagedFile) -> None:
         path, began = folder / damaged.path, time.perf_counter()

@@ -2,14 +2,15 @@
 
 import multiprocessing
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from aejax.errors import InputError
-from aejax.storage.atomic_io import write_json
+from aejax.storage.atomic_io import read_json, write_json
 from aejax.storage.pytree_io import load_tree, save_tree
-from tests.robustness import disturbances, training_process
+from tests.robustness import disturbances, save_overhead, training_process
 from tests.robustness.disturbances import Interruption, corrupt_each_file, corruptions, interrupt_until_finished
 from tests.robustness.report import broken_promises, render_markdown
 from tests.robustness.scenarios import SCENARIOS, RobustnessBudget, make_setup, run_scenario
@@ -114,6 +115,11 @@ def test_corruptions_change_the_content():
     rng = np.random.default_rng(0)
     assert b"abcd" not in corruptions(b"abcd", rng).values()
     assert list(corruptions(b"", rng)) == ["deleted", "grown"]
+
+
+def test_the_committed_page_of_saves_is_its_rendering():
+    folder = Path(__file__).parents[2] / "results" / "saves"
+    assert (folder / "saves.md").read_text() == save_overhead.render_markdown(read_json(folder / "saves.json"))
 
 
 def test_the_page_reports_what_was_not_run_and_what_was_broken():
