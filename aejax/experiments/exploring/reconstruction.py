@@ -100,14 +100,9 @@ def denoising(model: LoadedModel, out: Path) -> AnalysisResult:
         components.append(select_pca_components(view, corrupt, choice_key))
         codecs = (view.codec, view.pca.to_codec(components[-1]), view.pca.to_codec(view.code_width))
         autoencoder, pca, narrow = (denoise(codec, noisy, test, view.value_range) for codec in codecs)
-        values = {
-            "before": autoencoder.psnr_before,
-            "after": autoencoder.psnr_after,
-            "pca": pca.psnr_after,
-            "narrow": narrow.psnr_after,
-        }
-        for name, value in values.items():
-            decibels[name].append(value)
+        decibels["before"].append(autoencoder.psnr_before)
+        for name, result in (("after", autoencoder), ("pca", pca), ("at_code_width", narrow)):
+            decibels[name].append(result.psnr_after)
         if view.seed == model.config.seed:
             rows = {
                 "clean": test,
@@ -117,24 +112,28 @@ def denoising(model: LoadedModel, out: Path) -> AnalysisResult:
             }
     title = f"Test examples with {what}, and their reconstructions; PSNR over all test examples"
     plot_examples(model, rows, title, out / "denoising.png")
-    metrics = {
-        "corruption": what,
-        "trained_to_undo_it": trained,
-        "psnr_before_db": summarize_seeds(decibels["before"]),
-        "psnr_after_db": summarize_seeds(decibels["after"]),
-        "pca": {
-            "components": components,
-            "psnr_after_db": summarize_seeds(decibels["pca"]),
-            "at_code_width_db": summarize_seeds(decibels["narrow"]),
-        },
-    }
-    mean = {name: np.mean(values) for name, values in decibels.items()}
+    metrics = {"corruption": what, "trained_to_undo_it": trained} | _denoising_metrics(decibels, components)
+    before, after, pca_after = (np.mean(decibels[name]) for name in ("before", "after", "pca"))
     summary = (
-        f"{what[0].upper()}{what[1:]}: PSNR {mean['before']:.2f} dB before and {mean['after']:.2f} dB after the "
-        f"autoencoder, which was{'' if trained else ' not'} trained to undo it; {mean['pca']:.2f} dB after "
+        f"{what[0].upper()}{what[1:]}: PSNR {before:.2f} dB before and {after:.2f} dB after the "
+        f"autoencoder, which was{'' if trained else ' not'} trained to undo it; {pca_after:.2f} dB after "
         f"{_components_phrase(components[model.config.seed])}, the best number on corrupted training examples."
     )
     return AnalysisResult(summary, metrics, {"denoising.png": "Clean, corrupted and restored test examples"})
+
+
+def _denoising_metrics(decibels: Mapping[str, list[float]], components: list[int]) -> dict[str, Any]:
+    """Returns the PSNRs of all seeds, for `explore.json`."""
+    psnrs = {name: summarize_seeds(values) for name, values in decibels.items()}
+    return {
+        "psnr_before_db": psnrs["before"],
+        "psnr_after_db": psnrs["after"],
+        "pca": {
+            "components": components,
+            "psnr_after_db": psnrs["pca"],
+            "at_code_width_db": psnrs["at_code_width"],
+        },
+    }
 
 
 def select_pca_components(view: SeedView, corrupt: CorruptFn, key: PRNGKeyArray) -> int:
