@@ -17,10 +17,11 @@ class DataConfig:
     """Where examples come from and how they are scaled."""
 
     dataset: str = "digits"
-    """digits, breast_cancer, wine, tabular, mnist, mnist1d, tfds:NAME, hf:NAME, or a path: an .npz, .csv or .parquet
-    file, a folder of .npy or IDX files, or a folder with one folder of images per class, below train and test or not.
-    Arrays have names such as x and y, data and target, x_train, y_train, x_test and y_test. With --stream: mnist,
-    tfds:NAME, an .npy file, a folder with inputs.npy (and labels.npy), or of images."""
+    """digits, breast_cancer, wine, tabular, mnist, mnist1d, tfds:NAME, hf:NAME, or a path: an .npz file, a table (.csv,
+    .tsv, .data, .txt, these with .gz, .parquet, .feather, .arrow) or a folder of its parts, a folder of .npy or IDX
+    files, or a folder with one folder of images per class, below train and test or not. Arrays have names such as x and
+    y, data and target, x_train, y_train, x_test and y_test. With --stream: mnist, tfds:NAME, an .npy file, a folder
+    with inputs.npy (and labels.npy), or of images."""
     data_dir: Path | None = None  # folder of downloads, searched first for offline copies; default: AEJAX_DATA
     label_column: str | None = None
     """The label's column in a table: a name, an index (0, -1), or none for a table without labels, which only

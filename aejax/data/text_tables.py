@@ -74,7 +74,9 @@ class TextTable:
             ]
             if mixed and not too_long and len(frame):
                 frame[mixed] = self._read_columns(mixed, names=self.names, usecols=mixed)
-        too_long |= bool(frame.pop("").notna().any())
+        # The first row may be longer than its columns without a warning, and then others, too.
+        first = next(self._iterate_rows(), (0, []))[1]
+        too_long |= bool(frame.pop("").notna().any()) or len(first) > width + 1
         ragged = self._find_ragged_lines() if too_long or frame.iloc[:, -1].isna().any() else []
         empty = frame.isna().all(axis=1)
         if empty.all():
@@ -139,11 +141,12 @@ class TextTable:
     def place_rows(self, rows: Sequence[int]) -> list[str]:
         """Returns what messages call some rows: `line 5`."""
         lines: dict[int, int] = {}
-        kept = (line for line, row in self._iterate_rows() if len(row) <= len(self.names) + 1)
-        for number, line in enumerate(kept):
-            if number in rows:
-                lines[number] = line
-        return [f"line {lines[row]}" for row in rows]
+        longest = len(self.names) + 1
+        for line, row in self._iterate_rows():
+            longest = longest if lines else max(longest, len(row))  # pandas skips rows that are longer than the first
+            if len(row) <= longest:
+                lines[len(lines)] = line
+        return [f"line {lines[row]}" if row in lines else f"row {row}" for row in rows]
 
 
 def open_text_table(path: Path, config: DataConfig) -> TextTable:
@@ -235,7 +238,8 @@ def name_columns(names: Sequence[str]) -> list[str]:
     >>> name_columns(["", "Unnamed: 0", "a", ""])
     ['Unnamed: 0.1', 'Unnamed: 0', 'a', 'Unnamed: 3']
     """
-    unnamed = [f"Unnamed: {index}" + ".1" * (f"Unnamed: {index}" in names) for index in range(len(names))]
+    given = set(names)
+    unnamed = [f"Unnamed: {index}" + ".1" * (f"Unnamed: {index}" in given) for index in range(len(names))]
     return [name or other for name, other in zip(names, unnamed, strict=True)]
 
 
