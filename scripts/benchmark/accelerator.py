@@ -29,7 +29,7 @@ import jax
 import numpy as np
 
 from aejax.cli import configure_cpu_devices, run_main
-from aejax.config import CompareConfig, DataConfig
+from aejax.config import CompareConfig, DataConfig, ProbeConfig
 from aejax.config.model import ComputeDtype
 from aejax.errors import require
 from aejax.experiments.environment import command_line, usable_cores
@@ -124,6 +124,9 @@ def _list_comparisons(data: Path, sizes: Sizes) -> dict[str, CompareConfig]:
         train=dataclasses.replace(mnist.train, epochs=sizes.epochs),
     )
     configs = {"digits, cold start": digits, f"MNIST, {sizes.epochs} epochs": mnist}
+    if sizes.is_rehearsal:  # on images of noise the logistic probe needs minutes, and the path is measured above
+        ridge = ProbeConfig(probe="ridge")
+        configs = {name: dataclasses.replace(config, probe=ridge) for name, config in configs.items()}
     return {
         name: dataclasses.replace(config, seeds=sizes.compared_seeds, methods=sizes.methods or config.methods)
         for name, config in configs.items()
