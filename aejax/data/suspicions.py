@@ -113,6 +113,9 @@ def _class_warnings(dataset: Dataset, labelled: Int[np.ndarray, " n"]) -> Iterat
             f"class {dataset.class_names[largest]!r} has {100 * share:.1f} % of the rows, so always predicting it is "
             "right that often; compare by --metric balanced_accuracy"
         )
+    others = [name for name in dataset.class_names if name != "-1"]
+    if "-1" in dataset.class_names and len(others) > 1 and all(map(str.isdecimal, others)):
+        yield "class -1 stands among classes from 0 up, as rows without a label do; if they have none, --unlabelled -1"
 
 
 def _screen(rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:

@@ -189,3 +189,10 @@ def test_classes_with_few_rows_are_named_and_unlabelled_rows_are_no_class():
     labels = data.labels.copy()
     labels[:200] = UNLABELLED
     assert warnings_of(dataclasses.replace(data, labels=labels)) == ()
+
+
+@pytest.mark.parametrize(("names", "suspicious"), [((-1, 0, 1), True), ((-1, 1), False), ((0, 1, 2), False)])
+def test_a_class_minus_one_among_counted_classes_may_be_no_label(names, suspicious):
+    labels = np.tile(names, 20)
+    dataset = make_dataset("drawn", np.random.default_rng(0).normal(size=(len(labels), 3)), labels, source="drawn")
+    assert any("--unlabelled -1" in warning for warning in find_suspicions(dataset, np.arange(0))) is suspicious
