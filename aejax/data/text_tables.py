@@ -33,6 +33,7 @@ KINDS = {".csv": "CSV", ".tsv": "TSV"}
 LABEL_NAMES = ("label", "target", "class")  # in line 1, they make it a header
 DECLARED_SEPARATOR = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)
 SAMPLE_LINES = 20  # lines that the separator and the header are detected from
+MIN_REGULAR = 0.5  # share of the lines that have the same number of cells
 SAMPLE_CELLS = 1000  # cells of a line that the separator is chosen by
 SPELLINGS = sorted({spell(value) for value in MISSING_VALUES for spell in (str.lower, str.upper, str.title)} | {"NaN"})
 # pandas rounds decimal numbers correctly since 3.1, and on request before.
@@ -215,19 +216,20 @@ def open_text_table(path: Path, config: DataConfig) -> TextTable:
 def _split_sample(lines: list[str], separators: list[str]) -> tuple[str, list[list[str]]]:
     """Returns the separator and the cells of some lines.
 
-    Prefers a separator that gives every line below the first the same number of cells, then the one that makes most
-    cells numbers, then any but whitespace, then the one that gives most cells.
+    Prefers a separator that gives most lines below the first the same number of cells, then the one that makes most
+    cells numbers, then any but whitespace, then the one with fewest exceptions, then the one that gives most cells.
     """
     tables: dict[str, list[list[str]]] = {}
-    scores: dict[str, tuple[bool, float, bool, int]] = {}
+    scores: dict[str, tuple[bool, float, bool, float, int]] = {}
     for separator in separators:
-        rows = [row for row in split_lines(lines, separator) if is_row(row)]
+        rows = [row for row in split_lines(lines, separator) if is_row(row)] or [[""]]
         first, *rest = map(len, rows)
         cells = [cell for row in rows for cell in row[:SAMPLE_CELLS]]
         numbers = sum(map(_is_numeric, cells)) / len(cells)
-        width = rest[0] if rest else first
-        regular = width > 1 and len(set(rest)) <= 1
-        tables[separator], scores[separator] = rows, (regular, numbers, separator != WHITESPACE, width)
+        width, count = Counter(rest or [first]).most_common(1)[0]
+        regular = count / max(len(rest), 1)
+        is_table = width > 1 and regular >= MIN_REGULAR
+        tables[separator], scores[separator] = rows, (is_table, numbers, separator != WHITESPACE, regular, width)
     best = max(separators, key=lambda separator: scores[separator])
     return best, tables[best]
 

@@ -371,6 +371,7 @@ def test_columns_are_dropped_and_grouped_by_name_or_index(tmp_path):
         pytest.param("a,b\n" + "".join(f"{i},{i / 7}\n" for i in range(8)), "regression", id="regression"),
         pytest.param('a,label\n1,"' + "x" * 200_000, "EOF inside string", id="an open quote"),
         pytest.param(table("1,2,a,,,", at=1), "line 2 has 6 cells, expected 3", id="blank cells in the first row"),
+        pytest.param(table("1,2,a,,").replace(",", ", "), "line 5 has 5 cells, expected 3", id="spaces, too"),
         pytest.param(table("1,2,a,,"), "line 5 has 5 cells, expected 3", id="blank cells (pandas #9294)"),
         pytest.param(
             "a,label\n" + "".join(f'"{1000 + i:,}",{i % 2}\n' for i in range(8)),
