@@ -37,6 +37,7 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,128}")  # Orbax joins names by dots 
 ORBAX_LOCK = threading.Lock()  # two threads that save at once remove each other's folders (orbax-checkpoint 0.12)
 BYTES_PER_LEAF, BYTES_PER_CHECKPOINT = 2048, 65536  # approximate overhead on disk
 EMPTY_ARRAYS_KEY = "arrays without entries"  # Orbax cannot save them; the metadata has their shapes and dtypes
+MAX_COMPRESSED_BYTES = 64 << 20  # beyond, the compressed copy in memory costs more than the tenth that it saves on disk
 
 
 class SavedTree(NamedTuple):
@@ -228,8 +229,9 @@ def _write_arrays(folder: Path, tree: ArrayTree, *, use_ocdbt: bool) -> None:
     import orbax.checkpoint as ocp
 
     options = ocp.options.MultiprocessingOptions(**_this_process_only())
+    is_small = sum(leaf.nbytes for leaf in named_leaves(tree).values()) <= MAX_COMPRESSED_BYTES
     handler = ocp.PyTreeCheckpointHandler(
-        use_ocdbt=use_ocdbt, use_compression=use_ocdbt, multiprocessing_options=options
+        use_ocdbt=use_ocdbt, use_compression=use_ocdbt and is_small, multiprocessing_options=options
     )
     manager_options = ocp.CheckpointManagerOptions(
         create=False, enable_async_checkpointing=False, save_root_metadata=False, multiprocessing_options=options
