@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from aejax.data.dataset import Dataset
 from aejax.data.table_schema import TableSchema
 from aejax.errors import InputError
 
-RawInputs = Shaped[Array | np.ndarray, "..."] | pd.DataFrame
+RawInputs: TypeAlias = Shaped[Array | np.ndarray, "..."] | pd.DataFrame
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
