@@ -281,7 +281,7 @@ def test_every_analysis_has_a_heading_and_skipped_ones_give_a_reason(explored):
 
 def test_script_writes_into_the_run_folder(run, explored, capsys, load_script):
     main = load_script("explore")
-    main(["--run", str(run), "--anomaly-class", "3", "--anomaly-epochs", "1"])
+    main(["--run", str(run), "--anomaly-class", "3", "--anomaly-epochs", "1", "--out", str(run / "explore")])
     output = capsys.readouterr().out
     assert "holds this run already" in output
     assert "10 figures" in output
