@@ -217,7 +217,8 @@ def _split_sample(lines: list[str], separators: list[str]) -> tuple[str, list[li
     """Returns the separator and the cells of some lines.
 
     Prefers a separator that gives most lines below the first the same number of cells, then the one that makes most
-    cells numbers, then any but whitespace, then the one with fewest exceptions, then the one that gives most cells.
+    cells numbers or empty, then any but whitespace, then the one with fewest exceptions, then the one that gives most
+    cells.
     """
     tables: dict[str, list[list[str]]] = {}
     scores: dict[str, tuple[bool, float, bool, float, int]] = {}
@@ -225,7 +226,7 @@ def _split_sample(lines: list[str], separators: list[str]) -> tuple[str, list[li
         rows = [row for row in split_lines(lines, separator) if is_row(row)] or [[""]]
         first, *rest = map(len, rows)
         cells = [cell for row in rows for cell in row[:SAMPLE_CELLS]]
-        numbers = sum(map(_is_numeric, cells)) / len(cells)
+        numbers = sum(not cell.strip() or _is_numeric(cell) for cell in cells) / len(cells)
         width, count = Counter(rest or [first]).most_common(1)[0]
         regular = count / max(len(rest), 1)
         is_table = width > 1 and regular >= MIN_REGULAR

@@ -190,7 +190,8 @@ def block_imports(folder: Path) -> None:
     """
     for name in MISSING_PACKAGES:
         require(name not in sys.modules, f"{name}: is imported by this command, and may be missing on that machine")
-        (folder / f"{name}.py").write_text(f'raise ModuleNotFoundError("{name} is blocked in a rehearsal")\n')
+        source = f'raise ModuleNotFoundError("{name} is blocked in a rehearsal")\n'
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
     sys.path.insert(0, str(folder))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from expected_errors import error_message
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from aejax.config import DataConfig
@@ -455,6 +455,7 @@ NUMBER = st.floats(width=32, allow_nan=False, allow_infinity=False) | st.none()
 
 
 @settings(deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(rows=[(None, 0, "red", False), (0.0, 0, "red", False)] * 4, separator="\t", end="\n", quoting=0)
 @given(
     rows=st.lists(st.tuples(NUMBER, st.integers(-(2**24), 2**24), CELLS, st.booleans()), min_size=8, max_size=30),
     separator=st.sampled_from([",", ";", "\t", "|"]),
