@@ -1,6 +1,5 @@
 """Reads a folder with one folder of images per class, optionally below folders of splits such as `train/`."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from aejax.data.description import DataDescription
 from aejax.data.image_formats import FORMATS_TEXT, IMAGE_SUFFIXES
 from aejax.data.images import EncodedImage, decode_images
 from aejax.data.links import require_within
-from aejax.errors import InputError, list_names, require
+from aejax.errors import list_names, require
 
 IGNORED_NAMES = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")  # made by operating systems; in lower case
 DOCUMENT_SUFFIXES = (".txt", ".md", ".rst", ".csv", ".json", ".yaml", ".yml", ".xml", ".html", ".pdf", "")
@@ -57,7 +56,9 @@ def load_image_folder(root: Path, image_size: int | None = None, test: Path | No
     """
     splits = list_labelled_images(root) if test is None else _list_with_test_folder(root, test)
     train, testing = splits.train, splits.test
-    paths = train.paths + testing.paths
+    paths, notes = train.paths + testing.paths, splits.notes
+    if any(path.suffix.lower() == ".gif" for path in paths):
+        notes = (*notes, "GIF: the first frame of each")
     classes = sorted(set(train.labels))
     images = decode_images([EncodedImage(str(path), path) for path in paths], str(root), image_size)
     layout = f"images {'x'.join(map(str, images.shape[1:]))}, channels last"
@@ -69,7 +70,7 @@ def load_image_folder(root: Path, image_size: int | None = None, test: Path | No
         value_range=(0.0, 255.0),
         test_rows=np.arange(len(train.paths), len(paths)) if testing.paths else None,
         class_names=classes,
-        description=DataDescription(label_source="names of folders", layout=layout, notes=splits.notes),
+        description=DataDescription(label_source="names of folders", layout=layout, notes=notes),
     )
 
 
@@ -83,56 +84,42 @@ def list_labelled_images(root: Path) -> ImageSplits:
     folders, ignored = _list_folders(top, root)
     by_split = _find_splits(folders, top)
     if not by_split:
-        return _with_notes(_list_classes(folders, top, root), LabelledPaths([], []), (*notes, *ignored))
-    train, test = _list_split(by_split.pop("train"), root), None
-    if "test" in by_split and "validation" in by_split:
-        validation = by_split.pop("validation")
-        joined = _list_split(validation, root)
-        notes = (*notes, f"the {len(joined.paths)} images in {validation.name}/ join the training rows")
-        train = _sorted_by_class(train, joined)
-    ((split, folder),) = by_split.items()
-    if split == "validation":
-        notes = (*notes, f"no folder named test: {folder.name}/ is the test set")
-    test = _list_split(folder, root)
-    _require_known_classes(train, test, f"{root}", folder.name)
-    return _with_notes(train, test, (*notes, *ignored))
+        return ImageSplits(_list_classes(folders, top, root), LabelledPaths([], []), (*notes, *ignored))
+    images = {
+        split: _list_classes(_list_folders(by_split[split], root)[0], by_split[split], root) for split in by_split
+    }
+    train, test = images["train"], images.get("test")
+    if test is None:
+        test = images["validation"]
+        notes = (*notes, f"no folder named test: {by_split['validation'].name}/ is the test set")
+    elif "validation" in images:
+        joined = images["validation"]
+        notes = (*notes, f"the {len(joined.paths)} images in {by_split['validation'].name}/ join the training rows")
+        both = zip(train.labels + joined.labels, train.paths + joined.paths, strict=True)
+        labels, paths = zip(*sorted(both, key=lambda pair: pair[0]), strict=True)  # stable
+        train = LabelledPaths([*paths], [*labels])
+    _require_known_classes(train, test, f"{root}")
+    return ImageSplits(train, test, (*notes, *ignored))
 
 
 def _list_with_test_folder(root: Path, test_root: Path) -> ImageSplits:
     """Returns the images of `root` with those of another folder as test split."""
     train, test = list_labelled_images(root), list_labelled_images(test_root)
-    for folder, splits in ((root, train), (test_root, test)):
-        require(
-            not splits.test.paths,
-            f"--test {test_root}: {folder} holds an official test split already; leave --test out, or give folders of "
-            "classes for both",
-        )
-    _require_known_classes(train.train, test.train, f"--test {test_root}", str(test_root))
-    notes = (*train.notes, f"test images from {test_root}")
-    return ImageSplits(train.train, test.train, notes)
+    require(
+        not train.test.paths and not test.test.paths,
+        f"--test {test_root}: it or {root} holds an official test split already; give folders of classes for both",
+    )
+    _require_known_classes(train.train, test.train, f"--test {test_root}")
+    return ImageSplits(train.train, test.train, (*train.notes, f"test images from {test_root}"))
 
 
-def _with_notes(train: LabelledPaths, test: LabelledPaths, notes: tuple[str, ...]) -> ImageSplits:
-    if any(path.suffix.lower() == ".gif" for path in train.paths + test.paths):
-        notes = (*notes, "GIF: the first frame of each")
-    return ImageSplits(train, test, notes)
-
-
-def _sorted_by_class(one: LabelledPaths, other: LabelledPaths) -> LabelledPaths:
-    """Returns the images of two splits ordered by class, those of the first split first in each."""
-    labels = one.labels + other.labels
-    order = sorted(range(len(labels)), key=lambda i: labels[i])  # stable
-    paths = one.paths + other.paths
-    return LabelledPaths([paths[i] for i in order], [labels[i] for i in order])
-
-
-def _require_known_classes(train: LabelledPaths, test: LabelledPaths, source: str, test_name: str) -> None:
-    for name in dict.fromkeys(test.labels):
-        require(
-            name in train.labels,
-            f"{source}: class {name!r} is in {test_name}/ and not among the training images, which have classes "
-            f"{list_names(list(dict.fromkeys(train.labels)))}; add images or drop it",
-        )
+def _require_known_classes(train: LabelledPaths, test: LabelledPaths, source: str) -> None:
+    unknown = sorted({*test.labels} - {*train.labels})
+    require(
+        not unknown,
+        f"{source}: classes {list_names([*map(repr, unknown)])} are among the test images and not among the training "
+        "images; add images or drop them",
+    )
 
 
 def _enter_single_folder(root: Path) -> tuple[Path, tuple[str, ...]]:
@@ -140,31 +127,24 @@ def _enter_single_folder(root: Path) -> tuple[Path, tuple[str, ...]]:
     top = root
     while True:
         folders = [path for path in _list_entries(top, root) if path.is_dir()]
-        single = folders[0] if len(folders) == 1 else None
-        if single is None or not any(path.is_dir() for path in _list_entries(single, root)):
+        if len(folders) != 1 or not any(path.is_dir() for path in _list_entries(folders[0], root)):
             break
-        top = single
-    if top == root:
-        return root, ()
-    return top, (f"classes are read from {top.relative_to(root)}/, the only folder",)
+        top = folders[0]
+    return top, () if top == root else (f"classes are read from {top.relative_to(root)}/, the only folder",)
 
 
 def _find_splits(folders: list[Path], top: Path) -> dict[str, Path]:
     """Returns the folders of splits by role if there are a training and another one, else none."""
     found: dict[str, Path] = {}
     for folder in folders:
-        role = next((role for role, names in SPLIT_NAMES.items() if folder.name.lower() in names), None)
-        if role is not None:
-            require(role not in found, f"{top}: holds {found.get(role)} and {folder} for one split; take one out")
-            found[role] = folder
+        for role, names in SPLIT_NAMES.items():
+            if folder.name.lower() in names:
+                require(role not in found, f"{top}: holds {found.get(role)} and {folder} for one split; take one out")
+                found[role] = folder
     if "train" not in found or len(found) == 1:
         return {}
-    for folder in folders:
-        require(
-            folder in found.values(),
-            f"{folder}: next to {' and '.join(f'{path.name}/' for path in found.values())}; move its images into "
-            f"{found['train'].name}/, or take it out",
-        )
+    others = [folder.name for folder in folders if folder not in found.values()]
+    require(not others, f"{top}: holds {list_names(others)} next to folders of splits; take them out")
     return found
 
 
@@ -172,35 +152,27 @@ def _list_folders(top: Path, root: Path) -> tuple[list[Path], tuple[str, ...]]:
     """Returns the folders in `top`, and a note of the documents next to them."""
     entries = _list_entries(top, root)
     ignored = [path.name for path in entries if path.is_file() and path.suffix.lower() in DOCUMENT_SUFFIXES]
-    folders = [path for path in entries if path.name not in ignored]
-    files = [path for path in entries if path.is_file()]
-    if not any(path.is_dir() for path in folders) and files:
-        images = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in files)
-        raise InputError(
-            f"{top}: {len(files)} files lie in it, {images} of them images, and no folder of a class: "
-            f"{list_names([path.name for path in files[:3]])}; {LAYOUT_HINT}"
-        )
-    for path in folders:
-        if not path.is_dir():
-            raise InputError(
-                f"{path}: not in a class; {LAYOUT_HINT}; move it, or give it a name that begins with a dot"
-            )
+    folders = [path for path in entries if path.is_dir()]
+    others = [path.name for path in entries if not path.is_dir() and (path.name not in ignored or not folders)]
+    require(not others, f"{top}: holds {list_names(others)} outside folders of classes; {LAYOUT_HINT}")
     return folders, (f"ignored: {list_names(ignored)}",) if ignored else ()
 
 
-def _list_split(split_dir: Path, root: Path) -> LabelledPaths:
-    """Returns every image of every class folder of one split."""
-    return _list_classes(_list_folders(split_dir, root)[0], split_dir, root)
-
-
 def _list_classes(folders: list[Path], split_dir: Path, root: Path) -> LabelledPaths:
+    """Returns every image of every class folder of one split."""
     images = LabelledPaths([], [])
     for folder in folders:
         require(
             folder.name.isprintable(), f"{split_dir}: class {folder.name!a} has an unprintable name; rename the folder"
         )
-        paths = list(_list_class_images(folder, root))
+        paths = _list_entries(folder, root)
         require(paths, f"{folder}: no images of this class; add some, or delete the folder")
+        for path in paths:
+            require(
+                path.suffix.lower() in IMAGE_SUFFIXES and path.is_file(),
+                f"{path}: no file named as an image ({', '.join(IMAGE_SUFFIXES)}); convert it, move it out, or give it "
+                "a name that begins with a dot",
+            )
         images.paths.extend(paths)
         images.labels.extend([folder.name] * len(paths))
     require(
@@ -209,17 +181,6 @@ def _list_classes(folders: list[Path], split_dir: Path, root: Path) -> LabelledP
         "inputs.npy and labels.npy",
     )
     return images
-
-
-def _list_class_images(folder: Path, root: Path) -> Iterator[Path]:
-    for path in _list_entries(folder, root):
-        require(not path.is_dir(), f"{path}: a folder inside class {folder.name!r}; {LAYOUT_HINT}")
-        require(
-            path.suffix.lower() in IMAGE_SUFFIXES and path.is_file(),
-            f"{path}: not named as an image ({', '.join(IMAGE_SUFFIXES)}); convert it, move it out, or give it a name "
-            "that begins with a dot",
-        )
-        yield path
 
 
 def _list_entries(folder: Path, root: Path) -> list[Path]:

@@ -34,7 +34,6 @@ from aejax.data.image_formats import (
 from aejax.data.memory import format_bytes, require_host_memory
 from aejax.errors import InputError, require, summarize_error
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MAX_FILE_BYTES = 1 << 30  # more than the largest image that Pillow decodes takes uncompressed
@@ -96,7 +95,7 @@ def read_common_header(
         InputError: see `decode_images`.
     """
     with _strict_warnings():
-        headers = _map_threaded(read_header, encoded_images, [image.location for image in encoded_images])
+        headers = _map_threaded(lambda row: read_header(encoded_images[row]), encoded_images)
     height, width = (image_size, image_size) if image_size else _require_one_size(encoded_images, headers, source)
     return ImageHeader(height, width, all(header.is_grayscale for header in headers))
 
@@ -122,7 +121,7 @@ def decode_pixels(
         images[row] = pixels
 
     with _strict_warnings():
-        _map_threaded(fill, range(len(encoded_images)), [image.location for image in encoded_images])
+        _map_threaded(fill, encoded_images)
     return images
 
 
@@ -222,8 +221,8 @@ def _decode_image(encoded_image: EncodedImage, grayscale: bool, image_size: int 
         return np.asarray(upright).reshape(*upright.size[::-1], 1 if grayscale else 3)
 
 
-def _map_threaded(function: Callable[[Item], Result], items: Sequence[Item], locations: Sequence[str]) -> list[Result]:
-    """Returns the results in order.
+def _map_threaded(function: Callable[[int], Result], encoded_images: Sequence[EncodedImage]) -> list[Result]:
+    """Returns the results of a function of the row for every image.
 
     Raises:
         InputError: that of the first item that fails, with the locations of up to ten others.
@@ -232,17 +231,18 @@ def _map_threaded(function: Callable[[Item], Result], items: Sequence[Item], loc
 
     def call(index: int) -> Any:
         try:
-            return function(items[index])
+            return function(index)
         except InputError as error:
             errors[index] = error
             return None
 
-    tasks = [range(start, min(start + IMAGES_PER_TASK, len(items))) for start in range(0, len(items), IMAGES_PER_TASK)]
+    n = len(encoded_images)
+    tasks = [range(start, min(start + IMAGES_PER_TASK, n)) for start in range(0, n, IMAGES_PER_TASK)]
     with ThreadPoolExecutor() as pool:
         results = [result for part in pool.map(lambda task: [*map(call, task)], tasks) for result in part]
     if errors:
         first, *others = sorted(errors)
-        names = [locations[index] for index in others[:MAX_LISTED_ERRORS]]
+        names = [encoded_images[index].location for index in others[:MAX_LISTED_ERRORS]]
         more = f"; {len(others)} more cannot be used: {', '.join(names)}" + ", ..." * (len(others) > len(names))
         raise InputError(f"{errors[first]}{more if others else ''}") from errors[first]
     return results

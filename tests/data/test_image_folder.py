@@ -58,14 +58,6 @@ def test_train_and_test_folders_define_the_official_split(tmp_path):
     np.testing.assert_array_equal(dataset.labels[18:], np.sort(LABELS[18:]))
 
 
-def test_a_class_may_be_absent_from_the_test_split(tmp_path):
-    root = write_parts(tmp_path)
-    shutil.rmtree(root / "test" / "ant")
-    dataset = load_image_folder(root)
-    assert dataset.class_names == CLASSES
-    np.testing.assert_array_equal(dataset.labels[dataset.test_rows], [1, 1, 2, 2])
-
-
 @pytest.mark.parametrize("name", ["train", "test"])
 def test_train_or_test_alone_is_an_ordinary_class(tmp_path, name):
     root = write(tmp_path)
@@ -78,14 +70,6 @@ def test_order_follows_paths_not_the_file_system(tmp_path, monkeypatch):
     listed = Path.iterdir
     monkeypatch.setattr(Path, "iterdir", lambda path: sorted(listed(path), reverse=True))
     np.testing.assert_array_equal(load_image_folder(tmp_path).inputs, expected)
-
-
-def test_sha256_survives_copying_and_detects_changes(tmp_path):
-    dataset = load_image_folder(write_parts(tmp_path / "here"))
-    copy = load_image_folder(Path(shutil.copytree(tmp_path / "here", tmp_path / "there")))
-    assert (copy.sha256, copy.name) == (dataset.sha256, "there")
-    Image.fromarray(255 - IMAGES[0]).save(tmp_path / "there" / "train" / "ant" / "0000.png")
-    assert load_image_folder(tmp_path / "there").sha256 != dataset.sha256
 
 
 def test_hidden_files_are_ignored_at_every_level(tmp_path):
@@ -113,13 +97,6 @@ def test_symlinks_within_the_folder_are_followed(tmp_path):
     assert load_image_folder(tmp_path / "link").n_examples == 25
 
 
-def test_image_size_reaches_the_reader(tmp_path):
-    write(tmp_path)
-    Image.new("L", (30, 9)).save(tmp_path / "ant" / "wide.png")
-    dataset = load_dataset(DataConfig(dataset=str(tmp_path), image_size=4))
-    assert (dataset.n_examples, dataset.example_shape) == (25, (4, 4, 1))
-
-
 def put(path: str, content: bytes | None = None):
     """A fault: a file at `path`, or a folder where there is no content."""
 
@@ -138,60 +115,30 @@ def drop(path: str):
     return lambda root: shutil.rmtree(root / path)
 
 
-def cut(path: str, length: int):
-    return lambda root: (root / path).write_bytes((root / path).read_bytes()[:length])
-
-
-def picture(path: str, *size: int, mode: str = "L"):
-    return lambda root: Image.new(mode, size).save(root / path)
-
-
-def picture_only(root: Path) -> Path:
-    for name in ("0.png", "1.png"):
-        picture(name, 5, 6)(root)
-    return root
+def picture(path: str, *size: int):
+    return lambda root: Image.new("L", size).save(root / path)
 
 
 FAULTS = {
-    "a file next to the classes": (write, put("more.tar", b"hello"), "{}/more.tar: not in a class"),
-    "images without classes": (picture_only, lambda root: None, "2 files lie in it, 2 of them images, and no folder"),
-    "an image next to the classes": (write, picture("0.png", 5, 6), "{}/0.png: not in a class"),
-    "a note among the images": (write, put("ant/notes.txt", b"hello"), "{}/ant/notes.txt: not named as an image (.png"),
-    "another format": (write, put("ant/0.heic", b"ftypheic"), "{}/ant/0.heic: not named as an image (.png"),
-    "a folder in a class": (write, put("ant/more"), "{}/ant/more: a folder inside class 'ant'"),
-    "a folder called as an image": (write, put("ant/x.png"), "{}/ant/x.png: a folder inside class 'ant'"),
-    "a pipe called as an image": (write, lambda root: os.mkfifo(root / "ant" / "x.png"), "{}/ant/x.png: not named as"),
+    "a file next to the classes": (write, put("more.tar", b"hello"), "{}: holds more.tar outside folders of classes"),
+    "images without classes": (lambda root: root, picture("0.png", 5, 6), "{}: holds 0.png outside folders"),
+    "a pipe next to the classes": (write, lambda root: os.mkfifo(root / "README"), "{}: holds README outside"),
+    "a note among the images": (write, put("ant/notes.txt", b"hello"), "{}/ant/notes.txt: no file named as an image"),
+    "a folder in a class": (write, put("ant/x.png"), "{}/ant/x.png: no file named as an image"),
+    "a pipe called as an image": (write, lambda root: os.mkfifo(root / "ant" / "x.png"), "{}/ant/x.png: no file"),
     "an empty class": (write, put("dog"), "{}/dog: no images of this class"),
     "a class of hidden files": (write, put("dog/.x.png", b""), "{}/dog: no images of this class"),
-    "an empty test class": (write_parts, put("test/dog"), "{}/test/dog: no images of this class"),
-    "a class only in the test": (
-        write_parts,
-        drop("train/bee"),
-        "class 'bee' is in test/ and not among the",
-    ),
+    "a class only in the test": (write_parts, drop("train/bee"), "classes 'bee' are among the test images and not"),
     "an empty test": (write_parts, lambda root: [drop("test")(root), put("test")(root)], "{}/test: holds no folders"),
-    "a third part": (write_parts, put("extra/ant/0.png", b""), "{}/extra: next to test/ and train/"),
+    "a third part": (write_parts, put("extra/ant/0.png", b""), "{}: holds extra next to folders of splits"),
     "two training splits": (write_parts, put("Training/ant/0.png", b""), "for one split; take one out"),
-    "a pipe next to the classes": (write, lambda root: os.mkfifo(root / "README"), "{}/README: not in a class"),
-    "one class": (write, lambda root: [drop("bee")(root), drop("cat 10")(root)], "every label is 'ant'"),
-    "a class of two": (write, lambda root: [drop("ant")(root), picture_twice(root)], "class 'ant' has 2 training rows"),
     "an unprintable class": (write, put("a\nb/0.png", b""), "class 'a\\nb' has an unprintable name"),
     "a link out of the folder": (write, link("ant/x.png", "/etc/hostname"), "{}/ant/x.png: a link out of {}"),
     "a linked class": (write, link("dog", "/etc"), "{}/dog: a link out of {}"),
-    "a link to nothing": (write, link("ant/x.png", "{}/none.png"), "{}/ant/x.png: a link to nothing"),
     "a link to itself": (write, link("ant/x.png", "x.png"), "{}/ant/x.png: a link to nothing"),
-    "an empty image": (write, put("bee/0.png", b""), "{}/bee/0.png: not an intact PNG, JPEG, "),
-    "a truncated image": (write, cut("bee/0001.png", 60), "{}/bee/0001.png: damaged"),
-    "another size": (write, picture("cat 10/x.png", 7, 6), "{}/ant/0000.png has 5 x 6 pixels"),
-    "another size, the other image": (write, picture("cat 10/x.png", 7, 6), "{}/cat 10/x.png 7 x 6; give --image-size"),
-    "16 bits": (write, picture("ant/x.png", 5, 6, mode="I;16"), "{}/ant/x.png: has 16 bits"),
+    "a damaged image": (write, put("bee/0.png", b""), "{}/bee/0.png: not an intact PNG, JPEG, "),
+    "another size": (write, picture("cat 10/x.png", 7, 6), "{}/cat 10/x.png 7 x 6; give --image-size"),
 }
-
-
-def picture_twice(root: Path) -> None:
-    (root / "ant").mkdir()
-    for name in ("ant/0.png", "ant/1.png"):
-        picture(name, 5, 6)(root)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -199,14 +146,6 @@ def test_unexpected_files_and_folders_are_named(tmp_path, fault):
     layout, add_fault, mentioned = FAULTS[fault]
     add_fault(layout(tmp_path))
     assert mentioned.format(tmp_path, tmp_path) in error_message(load_dataset, DataConfig(dataset=str(tmp_path)))
-
-
-def test_the_layouts_are_valid_before_a_fault_is_added(tmp_path):
-    assert (
-        load_image_folder(write(tmp_path / "a")).n_examples
-        == load_image_folder(write_parts(tmp_path / "b")).n_examples
-        == 24
-    )
 
 
 def test_an_unreadable_image_is_named(tmp_path, monkeypatch):
@@ -277,24 +216,18 @@ def test_a_second_folder_gives_the_test_rows(tmp_path):
     whole = DataConfig(dataset=str(tmp_path), test=tmp_path / "test")
     assert "holds an official test split already" in error_message(load_dataset, whole)
     shutil.rmtree(tmp_path / "train" / "bee")
-    assert "class 'bee' is in" in error_message(load_dataset, config)
+    assert "classes 'bee' are among the test images" in error_message(load_dataset, config)
     missing = DataConfig(dataset=str(tmp_path / "train"), test=tmp_path / "none")
     assert f"--test {tmp_path / 'none'}: no such file" in error_message(load_dataset, missing)
 
 
-@pytest.mark.parametrize("suffix", [".bmp", ".tif", ".TIFF", ".webp", ".gif", ".ppm", ".pgm"])
+@pytest.mark.parametrize("suffix", [".bmp", ".TIFF", ".webp", ".gif", ".pgm"])
 def test_formats_by_suffix(tmp_path, suffix):
-    if suffix == ".webp":
-        for label, name in enumerate(CLASSES):
-            (tmp_path / name).mkdir(parents=True)
-            for row in np.flatnonzero(label == LABELS):
-                Image.fromarray(IMAGES[row]).save(tmp_path / name / f"{row:04}.webp", lossless=True)
-        expected = np.repeat(by_class(IMAGES, LABELS), 3, axis=-1)  # WebP has no grayscale
-    else:
-        for row, (image, label) in enumerate(zip(IMAGES, LABELS, strict=True)):
-            (tmp_path / CLASSES[label]).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(tmp_path / CLASSES[label] / f"{row:04}{suffix}")
-        expected = by_class(IMAGES, LABELS)
+    options = {"lossless": True} if suffix == ".webp" else {}
+    for path in [*write(tmp_path).rglob("*.png")]:
+        Image.open(path).save(path.with_suffix(suffix), **options)
+        path.unlink()
     dataset = load_image_folder(tmp_path)
-    np.testing.assert_array_equal(dataset.inputs, expected)
+    channels = 3 if suffix == ".webp" else 1  # WebP has no grayscale
+    np.testing.assert_array_equal(dataset.inputs, np.repeat(by_class(IMAGES, LABELS), channels, axis=-1))
     assert dataset.description.notes == (("GIF: the first frame of each",) if suffix == ".gif" else ())
