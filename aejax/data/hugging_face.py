@@ -2,23 +2,25 @@
 
 import contextlib
 import dataclasses
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
+import pandas as pd
 
 from aejax.config import DataConfig
 from aejax.data.array_names import SPLIT_NAMES
 from aejax.data.dataset import Dataset
-from aejax.data.hugging_face_tables import load_splits_as_table
-from aejax.data.image_formats import IMAGE_SUFFIXES
 from aejax.data.images import EncodedImage
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits, decode_splits
 from aejax.data.links import require_within
 from aejax.data.memory import require_host_memory
 from aejax.data.packages import silence_loggers
+from aejax.data.table_files import Part
+from aejax.data.tables import load_table
 from aejax.errors import InputError, list_names, require, summarize_error
 
 SAVED_BY_LIBRARY = ("dataset_dict.json", "state.json")  # what save_to_disk writes
@@ -71,41 +73,22 @@ def _open_set(name: str, data_dir: Path | None) -> Mapping[str, Any]:
     """Returns the splits of a set by name."""
     place, _, subset = name.partition(":")
     folder = Path(place).expanduser()
-    if not folder.is_dir():
-        opened = datasets.load_dataset(place, subset or None, cache_dir=data_dir and str(data_dir))
+    for path in folder.rglob("*") if folder.is_dir() else ():
+        require_within(path, folder)
+        require(path.suffix != ".py", f"{path}: code in a data set is not run; take it out of {folder}")
+    if any((folder / file).is_file() for file in SAVED_BY_LIBRARY):
+        opened = datasets.load_from_disk(str(folder))
     else:
-        for path in folder.rglob("*"):
-            require_within(path, folder)
-            require(path.suffix != ".py", f"{path}: code in a data set is not run; take it out of {folder}")
-        if any((folder / file).is_file() for file in SAVED_BY_LIBRARY):
-            opened = datasets.load_from_disk(str(folder))
-        else:
-            opened = datasets.load_dataset(str(folder), subset or None, cache_dir=data_dir and str(data_dir))
-            _require_all_images(opened, folder)
+        opened = datasets.load_dataset(
+            str(folder) if folder.is_dir() else place, subset or None, cache_dir=data_dir and str(data_dir)
+        )
+        if folder.is_dir():
+            # The library takes a name such as `test tubes.png` for a split, and leaves all other files out.
+            require(
+                next(iter(opened.values())).info.builder_name != "imagefolder" or any(folder.rglob("metadata.*")),
+                f"hf:{folder}: a folder of images by class; give it without hf:",
+            )
     return {"train": opened} if isinstance(opened, datasets.Dataset) else opened
-
-
-def _require_all_images(opened: Mapping[str, Any], folder: Path) -> None:
-    """Raises InputError if the library left out images of a folder, or took names of splits for classes.
-
-    It takes `train` or `test` in the name of a file for a split, and reads no other files then.
-    """
-    first = next(iter(opened.values()))
-    if first.info.builder_name != "imagefolder":
-        return
-    stored = [path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
-    read = sum(len(split) for split in opened.values())
-    require(
-        read == len(stored),
-        f"hf:{folder}: the library reads {read} of {len(stored)} images; give the folder without hf:, which reads all",
-    )
-    label = first.features.get("label")
-    named = set(label.names) if isinstance(label, datasets.ClassLabel) else set()
-    require(
-        not named or not named <= set(opened),
-        f"hf:{folder}: its folders {list_names(sorted(named))} are splits and no classes; expected one folder of "
-        "images for each class",
-    )
 
 
 def _choose_splits(opened: Mapping[str, Any], source: str) -> tuple[Splits, tuple[str, ...]]:
@@ -153,40 +136,34 @@ def _read_splits(splits: Splits, label: str, config: DataConfig, source: str, no
     features = splits["train"].features
     require_host_memory(sum(split.data.nbytes for split in splits.values()), f"{source}: its tables")
     if all(isinstance(feature, datasets.Value | datasets.ClassLabel) for feature in features.values()):
-        dataset = load_splits_as_table(splits, dataclasses.replace(config, label_column=label), source)
+        dataset = _load_as_table(splits, dataclasses.replace(config, label_column=label), source)
         notes = (*notes, *dataset.description.notes)
         description = dataclasses.replace(dataset.description, label_source=f"feature {label!r}", notes=notes)
         return dataclasses.replace(dataset, name=_dataset_name(source), description=description)
     images = [name for name, feature in features.items() if isinstance(feature, datasets.Image) and name != label]
+    names = images or _numeric_features(features, label, source)
     if images:
         require(len(images) == 1, f"{source}: holds images {list_names(images)}; expected one; remove the others first")
         require(config.layout == "auto" and config.image_shape is None, f"--layout: {source} holds encoded images")
         inputs = _decode(splits, images[0], config.image_size, source)
-        unused = {*features} - {images[0], label}
         config = dataclasses.replace(config, layout="channels-last")
     else:
         require(config.image_size is None, f"--image-size {config.image_size}: {source} holds no encoded images")
-        names = _numeric_features(features, label, source)
-        inputs, unused = (
-            {role: _stack(split, names, source) for role, split in splits.items()},
-            {*features} - {*names, label},
-        )
+        inputs = {role: _stack(split, names, source) for role, split in splits.items()}
         notes = (*notes, f"inputs are {list_names(names)}")
-    if unused:
-        notes = (*notes, f"features not used: {list_names(sorted(unused))}")
-    parts = {
+    if unused := sorted({*features} - {*names, label}):
+        notes = (*notes, f"features not used: {list_names(unused)}")
+    parts: dict[str, Any] = {
         role: LabelledArrays(inputs[role], _labels(split, label, source), (f"{role} examples", f"{role} {label}"))
         for role, split in splits.items()
     }
-    classes = features[label].names if isinstance(features[label], datasets.ClassLabel) else None
+    classes = getattr(features[label], "names", None)
     arrays = ArraySplits(
         source,
-        parts["train"],
-        parts.get("validation"),
-        parts.get("test"),
-        notes,
-        f"feature {label!r}",
-        None if classes is None else tuple(classes),
+        **parts,
+        notes=notes,
+        label_source=f"feature {label!r}",
+        class_names=None if classes is None else tuple(classes),
     )
     return dataset_from_splits(arrays, config, _dataset_name(source))
 
@@ -202,8 +179,7 @@ def _labels(split: Any, label: str, source: str) -> np.ndarray:
     missing = [row for row, value in enumerate(values) if value is None or value == -1]
     require(
         not missing,
-        f"{source}: row {missing[0] if missing else 0} of {len(values)} has no {label} ({len(missing)} such rows); "
-        "filter them out first",
+        f"{source}: {len(missing)} of {len(values)} rows have no {label}, such as {missing[:1]}; filter them out first",
     )
     return np.array(values)
 
@@ -222,22 +198,20 @@ def _decode(splits: Splits, image: str, image_size: int | None, source: str) -> 
 
 
 def _numeric_features(features: Mapping[str, Any], label: str, source: str) -> list[str]:
-    """Returns the names of the features that hold numbers."""
-    names = [name for name, feature in features.items() if name != label and _is_numeric(feature)]
+    """Returns the names of the features that are numbers, also in lists or arrays."""
+    names = []
+    for name, feature in features.items():
+        while hasattr(feature, "feature"):  # a list of another feature
+            feature = feature.feature
+        is_number = getattr(feature, "dtype", "").startswith(("int", "uint", "float", "bool"))
+        if name != label and is_number and not isinstance(feature, datasets.ClassLabel):
+            names.append(name)
     require(
         names,
         f"{source}: has neither images nor numbers besides {label}: {list_names(list(features))}; make an .npz of "
         "embeddings of text or sound first",
     )
     return names
-
-
-def _is_numeric(feature: Any) -> bool:
-    """Whether a feature is a number, or numbers in lists or arrays."""
-    while hasattr(feature, "feature"):  # a list of another feature
-        feature = feature.feature
-    dtype = getattr(feature, "dtype", "")
-    return not isinstance(feature, datasets.ClassLabel) and dtype.startswith(("int", "uint", "float", "bool"))
 
 
 def _stack(split: Any, names: list[str], source: str) -> np.ndarray:
@@ -249,3 +223,27 @@ def _stack(split: Any, names: list[str], source: str) -> np.ndarray:
     if len(columns) == 1 and columns[0].ndim > 1:
         return columns[0]
     return np.concatenate([column.reshape(len(column), -1) for column in columns], axis=1)
+
+
+def _load_as_table(splits: Splits, config: DataConfig, source: str) -> Dataset:
+    """Loads the splits through Parquet files, so that text, dates and missing values are read as in any table."""
+    for flag, value in (("image-size", config.image_size), ("image-shape", config.image_shape)):
+        require(value is None, f"--{flag} {value}: {source} holds no images; leave it out")
+    with tempfile.TemporaryDirectory() as folder:
+        parts = []
+        for role, split in splits.items():
+            parts.append(Part(Path(folder) / f"{role}.parquet", "test" if role == "test" else "train", {}))
+            _named_classes(split).to_parquet(parts[-1].path, index=False)
+        try:
+            return load_table(Path(folder), config, sorted(parts, key=lambda part: part.split == "test"))
+        except InputError as error:
+            raise InputError(str(error).replace(folder, source)) from error
+
+
+def _named_classes(split: Any) -> pd.DataFrame:
+    """Returns the rows of a split with the names of classes for their numbers; -1 is a missing class."""
+    frame = split.to_pandas()
+    for name, feature in split.features.items():
+        if isinstance(feature, datasets.ClassLabel):
+            frame[name] = frame[name].map(dict(enumerate(feature.names)))
+    return frame
