@@ -17,7 +17,7 @@ def is_array_source(path: Path) -> bool:
     """Whether a path is an `.npz` file, or a folder or prefix of `.npy` or IDX files."""
     if path.is_dir():
         return locate_idx_files(path) is not None or bool(find_npy_files(path))
-    return path.suffix.lower() == ARRAY_SUFFIX or locate_idx_files(path) is not None
+    return (path.suffix.lower() == ARRAY_SUFFIX and path.is_file()) or locate_idx_files(path) is not None
 
 
 def load_arrays(path: Path, config: DataConfig) -> Dataset:

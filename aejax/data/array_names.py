@@ -49,9 +49,9 @@ class ArrayNames(NamedTuple):
     label_index: int | None = None  # the column of labels `(n, k)` that holds the class
 
     @property
-    def pairs(self) -> tuple[ArrayPair, ...]:
-        """The pairs of all splits: train, validation, test."""
-        return tuple(pair for pair in (self.train, self.validation, self.test) if pair)
+    def array_names(self) -> list[str]:
+        """Inputs and labels of all splits: train, validation, test."""
+        return [name for pair in (self.train, self.validation, self.test) if pair for name in pair]
 
 
 def choose_arrays(names: Sequence[str], source: str, label_column: str | None = None) -> ArrayNames:
@@ -80,11 +80,10 @@ def choose_arrays(names: Sequence[str], source: str, label_column: str | None = 
         by_key.setdefault(_normalize(name), []).append(name)
     found = [choice for pair in INPUT_LABEL_NAMES if (choice := _find_pair(pair, by_key))]
     require(
-        len(found) == 1 and all(len(by_key[_normalize(name)]) == 1 for pair in found[0].pairs for name in pair),
+        len(found) == 1 and all(len(by_key[_normalize(name)]) == 1 for name in found[0].array_names),
         f"{source}: holds arrays {list_names(list(names)) or '(none)'}; {EXPECTED_NAMES}",
     )
-    used = {name for pair in found[0].pairs for name in pair}
-    return found[0]._replace(unused=tuple(name for name in names if name not in used))
+    return found[0]._replace(unused=tuple(name for name in names if name not in found[0].array_names))
 
 
 def _choose_inputs_of(label_array: str, names: Sequence[str], source: str) -> ArrayNames:
@@ -106,12 +105,9 @@ def _choose_inputs_of(label_array: str, names: Sequence[str], source: str) -> Ar
 
 def _find_pair(pair: tuple[str, str], by_key: dict[str, list[str]]) -> ArrayNames | None:
     """Returns the arrays that follow one naming, if its training pair exists."""
-    whole = _find_split(pair, ("",), by_key)
     splits = {split: _find_split(pair, words, by_key) for split, words in SPLIT_NAMES.items()}
-    train = whole or splits["train"]
-    if train is None:
-        return None
-    return ArrayNames(train, splits["validation"], splits["test"], ())
+    train = _find_split(pair, ("",), by_key) or splits["train"]
+    return ArrayNames(train, splits["validation"], splits["test"], ()) if train else None
 
 
 def _find_split(pair: tuple[str, str], words: Sequence[str], by_key: dict[str, list[str]]) -> ArrayPair | None:

@@ -14,9 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aejax.config import DataConfig
-from aejax.data.dataset import Dataset
-from aejax.data.labelled_arrays import NO_TEST_NOTE, ArraySplits, LabelledArrays, dataset_from_splits
+from aejax.data.labelled_arrays import NO_TEST_NOTE, ArraySplits, LabelledArrays
 from aejax.data.links import require_within
 from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, require
@@ -56,18 +54,15 @@ def read_idx(path: Path) -> np.ndarray:
 
     Raises:
         InputError: the file is not IDX, is corrupt, or holds fewer or more bytes than its header announces.
+        OSError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
             is_gzipped = file.read(2) == GZIP_MAGIC
         with gzip.open(path) if is_gzipped else path.open("rb") as stream:
             return _parse_idx(stream, path, is_gzipped)
-    except EOFError as error:
-        raise InputError(f"{path}: the gzip stream ends too early: the file is truncated; fetch it again") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path}: corrupt gzip data ({error}); fetch the file again") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: corrupt gzip data ({error}); {REFETCH_HINT}") from error
 
 
 def _parse_idx(stream: io.BufferedReader | gzip.GzipFile, path: Path, is_gzipped: bool) -> np.ndarray:
@@ -76,12 +71,10 @@ def _parse_idx(stream: io.BufferedReader | gzip.GzipFile, path: Path, is_gzipped
     # Checked before any allocation: a damaged header can announce terabytes.
     limit = path.stat().st_size * (MAX_DEFLATE_RATIO if is_gzipped else 1)
     require(
-        announced <= limit, f"{path}: announces shape {shape}, {announced} bytes, more than it can hold; {REFETCH_HINT}"
+        announced <= limit and math.prod(filter(None, shape)) < 2**63,
+        f"{path}: announces shape {shape}, {announced} bytes, more than it can hold; {REFETCH_HINT}",
     )
     require_host_memory(announced, f"{path}: values of shape {shape}")
-    require(
-        math.prod(filter(None, shape)) < 2**63, f"{path}: announces shape {shape}, which no array has; {REFETCH_HINT}"
-    )
     payload = stream.read(announced)
     require(
         len(payload) == announced,
@@ -127,11 +120,10 @@ def locate_idx_files(path: Path) -> IdxFiles | None:
         sets = [found for found in _idx_files_in(path.parent) if found.name == path.name and found.prefix]
     if not sets:
         return None
-    names = [found.folder.parent if not found.prefix else found.folder / found.name for found in sets]
+    names = [str(found.folder / found.name if found.prefix else found.folder.parent) for found in sets]
     require(
         len(sets) == 1,
-        f"{path}: holds {len(sets)} sets in MNIST's format; give one of them as --dataset: "
-        f"{', '.join(str(name) for name in sorted(names))}",
+        f"{path}: holds {len(sets)} sets in MNIST's format; give one of them as --dataset: {', '.join(names)}",
     )
     for file in sets[0].files.values():
         require_within(file, path if path.is_dir() else path.parent)
@@ -175,25 +167,10 @@ def read_idx_splits(found: IdxFiles, is_test_file: bool = False) -> ArraySplits:
         )
     train = _read_pair(files["train images"], files["train labels"])
     test = _read_pair(files["test images"], files["test labels"]) if has_test else None
-    require(
-        test is None or train.inputs.shape[1:] == test.inputs.shape[1:],
-        f"{folder}: training images of {train.inputs.shape[1:]} pixels, test images of "
-        f"{'' if test is None else test.inputs.shape[1:]}; expected one size; do the files belong to one dataset?",
-    )
     notes = [] if has_test else [NO_TEST_NOTE]
     if "emnist" in f"{prefix}{found.name}".lower():
         notes.append("EMNIST stores images with rows and columns exchanged; they are used as stored")
     return ArraySplits(str(folder), train, None, test, tuple(notes), f"file {files['train labels'].name}")
-
-
-def load_idx_folder(folder: Path, name: str, config: DataConfig | None = None) -> Dataset:
-    """Loads files named like MNIST's: `(n, height, width, 1)` uint8, training rows before official test rows.
-
-    Raises:
-        InputError: as `locate_idx_files` and `read_idx_splits`.
-    """
-    found = locate_idx_files(folder) or IdxFiles(folder, "", {})
-    return dataset_from_splits(read_idx_splits(found), config or DataConfig(), name)
 
 
 def _read_pair(image_path: Path, label_path: Path) -> LabelledArrays:
@@ -204,9 +181,4 @@ def _read_pair(image_path: Path, label_path: Path) -> LabelledArrays:
             array.ndim == rank and array.dtype == np.uint8,
             f"{path}: holds {array.dtype} of rank {array.ndim}; expected uint8 of rank {rank}; is it another file?",
         )
-    require(
-        len(images) == len(labels),
-        f"{image_path} holds {len(images)} images and {label_path.name} {len(labels)} labels; expected equal numbers; "
-        "do the files belong to one dataset?",
-    )
     return LabelledArrays(images, labels, (image_path.name, label_path.name))

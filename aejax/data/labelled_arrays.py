@@ -11,7 +11,6 @@ from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.description import DataDescription
 from aejax.data.image_layout import arrange_images
 from aejax.data.images import EncodedImage, decode_images
-from aejax.data.label_forms import flatten_labels
 from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, require
 
@@ -53,7 +52,7 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
     parts = [part for part in (splits.train, splits.validation, splits.test) if part]
     for part in parts:
         _require_equal_lengths(part, splits.source)
-    flat = [flatten_labels(part.labels, f"{splits.source}: {part.names[1]}") for part in parts]
+    flat = [_flatten_labels(part.labels, f"{splits.source}: {part.names[1]}") for part in parts]
     sizes = [len(part.inputs) for part in parts]
     require_host_memory(sum(part.inputs.nbytes for part in parts[1:]), f"{splits.source}: all splits together")
     labels = _concatenate([labels for labels, _ in flat], [part.names[1] for part in parts], splits.source, "biuf")
@@ -82,19 +81,34 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
     )
 
 
+def _flatten_labels(labels: Shaped[np.ndarray, "n ..."], source: str) -> tuple[np.ndarray, str | None]:
+    """Returns labels `(n,)` of a column or of one-hot rows and a note of this; other labels stay as they are."""
+    if labels.ndim < 2 or len(labels) == 0:
+        return labels, None
+    if all(size == 1 for size in labels.shape[1:]):
+        return labels.reshape(-1), f"labels {labels.shape} flattened"
+    ones = labels == 1
+    if labels.ndim > 2 or labels.dtype.kind not in "biuf" or not (ones | (labels == 0)).all():
+        return labels, None
+    per_row = ones.sum(axis=1)
+    row = int(np.argmax(per_row != 1))
+    require(
+        (per_row == 1).all(),
+        f"{source}: labels of shape {labels.shape} have {per_row[row]} classes in row {row}; expected one class for "
+        "each row; choose a column, --label-column 0",
+    )
+    return ones.argmax(axis=1), f"one-hot labels {labels.shape} taken as classes 0 to {labels.shape[1] - 1}"
+
+
 def _find_unlabelled(labels: np.ndarray, mark: str, source: str) -> np.ndarray:
     """Returns which rows have the label that marks rows without one."""
-    if labels.dtype.kind == "S":
-        unlabelled = labels == mark.encode()
-    elif labels.dtype.kind == "U":
-        unlabelled = labels == mark
+    if labels.dtype.kind in "SU":
+        unlabelled = labels == (mark.encode() if labels.dtype.kind == "S" else mark)
     else:
         try:
             unlabelled = labels == float(mark)
         except ValueError as error:
-            raise InputError(
-                f"--unlabelled {mark}: {source} has labels of dtype {labels.dtype}; give a number"
-            ) from error
+            raise InputError(f"--unlabelled {mark}: {source} has labels {labels.dtype}; give a number") from error
     require(unlabelled.any(), f"--unlabelled {mark}: no row of {source} has this label; leave it out")
     return unlabelled
 
@@ -128,17 +142,14 @@ def decode_splits(
 
 def _require_equal_lengths(part: LabelledArrays, source: str) -> None:
     (input_name, label_name), inputs, labels = part.names, part.inputs, part.labels
-    transposed = inputs.ndim == 2 and labels.ndim >= 1 and len(inputs) != len(labels) == inputs.shape[1]
+    equal = inputs.ndim >= 1 and labels.ndim >= 1 and len(inputs) == len(labels)
+    transposed = not equal and inputs.ndim == 2 and inputs.shape[1:] == labels.shape[:1]
     hint = f"; is it one column for each example? save {input_name}.T" if transposed else ""
     require(
-        inputs.ndim >= 1 and labels.ndim >= 1 and len(inputs) == len(labels),
-        f"{source}: {input_name} has shape {inputs.shape} and {label_name} {labels.shape}; expected equal numbers of "
-        f"rows: {_count(inputs)} rows of inputs and {_count(labels)} labels{hint}",
+        equal,
+        f"{source}: {input_name} has shape {inputs.shape} and {label_name} {labels.shape}; expected one label for each "
+        f"row of inputs{hint}",
     )
-
-
-def _count(array: np.ndarray) -> int:
-    return len(array) if array.ndim else 0
 
 
 def _concatenate(arrays: list[np.ndarray], names: list[str], source: str, mixable: str) -> np.ndarray:

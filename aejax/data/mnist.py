@@ -10,7 +10,7 @@ from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
 from aejax.data.idx import MNIST_FILES, IdxFiles, find_idx_files, read_idx_splits
 from aejax.data.labelled_arrays import dataset_from_splits
-from aejax.data.packages import require_package
+from aejax.data.packages import require_package, tfds_data_dir
 from aejax.errors import InputError, require, summarize_error
 
 MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/"  # where TFDS downloads from, too
@@ -51,8 +51,7 @@ def load_mnist(data_dir: Path | None = None) -> Dataset:
     Raises:
         InputError: files are damaged or not MNIST's, or there are no files and the download fails.
     """
-    root = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser() if data_dir is None else data_dir
-    require(not root.is_file(), f"--data-dir {root}: is a file; expected a folder")
+    root = tfds_data_dir(data_dir)
     found = [folder for folder in (root / name for name in FOLDERS) if find_idx_files(folder)]
     if not found and (root / PREPARED_FOLDER / "features.json").is_file():
         require_package("tensorflow_datasets", "tfds", f"--dataset mnist: the copy in {root / PREPARED_FOLDER}")
@@ -61,19 +60,14 @@ def load_mnist(data_dir: Path | None = None) -> Dataset:
         return dataclasses.replace(load_tfds("mnist:3.0.1", root), name="mnist")
     folder = found[0] if found else download_mnist(root / "mnist")
     files = find_idx_files(folder)
-    require(
-        len(files) == len(MNIST_FILES),
-        f"{folder}: holds {len(files)} of MNIST's {len(MNIST_FILES)} files, "
-        f"{', '.join(filter(files.get, MNIST_FILES))}; {IDX_HINT}",
-    )
+    require(len(files) == len(MNIST_FILES), f"{folder}: holds only {', '.join(files)} of MNIST's 4 files; {IDX_HINT}")
     verify_originals(files)
     return dataset_from_splits(read_idx_splits(IdxFiles(folder, "", files)), DataConfig(), "mnist")
 
 
 def verify_originals(files: dict[str, Path]) -> None:
     """Raises InputError if an IDX file is not MNIST's original; `files` gives them by role."""
-    for role in filter(files.get, MNIST_FILES):
-        path = files[role]
+    for role, path in files.items():
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         require(
             digest in ORIGINAL_SHA256[role],

@@ -12,7 +12,7 @@ from aejax.data.array_names import choose_arrays
 from aejax.data.labelled_arrays import ArraySplits
 from aejax.data.links import require_within
 from aejax.data.memory import require_host_memory
-from aejax.data.npz import HEADER_READERS, NPY_SUFFIX, PLAIN_ARRAYS_HINT, read_arrays, reject_objects, splits_of
+from aejax.data.npz import HEADER_READERS, NPY_SUFFIX, PLAIN_ARRAYS_HINT, open_archive, reject_objects, splits_of
 from aejax.errors import InputError, list_names, require, summarize_error
 
 
@@ -34,7 +34,7 @@ def read_npy_folder(folder: Path, label_column: str | None = None) -> ArraySplit
     files = find_npy_files(folder)
     chosen = choose_arrays(list(files), str(folder), label_column)
     arrays = {}
-    for name in (name for pair in chosen.pairs for name in pair):
+    for name in chosen.array_names:
         require_within(files[name], folder)
         arrays[name] = _read_npy(files[name]) if files[name].suffix == NPY_SUFFIX else _read_single(files[name])
     return splits_of(arrays, chosen, str(folder))
@@ -42,29 +42,35 @@ def read_npy_folder(folder: Path, label_column: str | None = None) -> ArraySplit
 
 def _read_single(path: Path) -> np.ndarray:
     """Returns the only array of an `.npz` file."""
-
-    def select_name(names: list[str]) -> list[str]:
-        require(len(names) == 1, f"{path}: holds arrays {list_names(names)}; give it as --dataset, not its folder")
-        return names
-
-    return next(iter(read_arrays(path, select_name).values()))
+    with open_archive(path) as readers:
+        require(
+            len(readers) == 1, f"{path}: holds arrays {list_names([*readers])}; give it as --dataset, not its folder"
+        )
+        (read,) = readers.values()
+        return read()
 
 
 def _read_npy(path: Path) -> np.ndarray:
-    """Returns the array of a file after holding its size against the file's and against memory."""
+    mapped = open_npy(path)
+    require_host_memory(mapped.nbytes, f"{path}: values of shape {mapped.shape}")
+    return np.array(mapped)
+
+
+def open_npy(path: Path) -> np.memmap:
+    """Returns the memory-mapped array of a file, whose header is held against the file's size.
+
+    Raises:
+        InputError: the file is no intact `.npy` file, or holds objects.
+    """
+    require(path.is_file(), f"{path}: not a regular file; expected a file that np.save wrote")
     try:
         with path.open("rb") as file:
             _, _, dtype = HEADER_READERS[np.lib.format.read_magic(file)](file)
         reject_objects(dtype, f"{path}:")
-        mapped = np.lib.format.open_memmap(path, mode="r")
-    except InputError:
-        raise
-    except OSError:
+        return np.lib.format.open_memmap(path, mode="r")
+    except (InputError, OSError):
         raise
     except Exception as error:  # NumPy evaluates the header as a Python literal, which can fail in many ways
         raise InputError(
             f"{path}: not an intact .npy file ({summarize_error(error, 100)}); {PLAIN_ARRAYS_HINT}"
         ) from error
-    require(mapped.dtype.kind in "biufUS", f"{path}: holds {mapped.dtype}; {PLAIN_ARRAYS_HINT}")
-    require_host_memory(mapped.nbytes, f"{path}: values of shape {mapped.shape}")
-    return np.array(mapped)

@@ -5,10 +5,12 @@ damaged headers raise arbitrary exceptions. Here a member is read only if its he
 available memory agree on its size. Nothing is unpickled, and nothing is extracted to disk.
 """
 
+import contextlib
+import functools
 import math
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -19,30 +21,20 @@ from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, list_names, require, summarize_error
 
 NPY_SUFFIX = ".npy"
-NPY_MAGIC = b"\x93NUMPY"
 HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 REFETCH_HINT = "write or fetch it again"
 PLAIN_ARRAYS_HINT = "save plain number and text arrays with numpy.savez"
 
 
 def read_npz(path: Path, label_column: str | None = None) -> ArraySplits:
-    """Returns the inputs, labels and splits of an archive, which are found by name, see `choose_arrays`.
-
-    Args:
-        path: the `.npz` file.
-        label_column: as in `choose_arrays`.
+    """Returns the inputs, labels and splits of an archive, which `choose_arrays` finds by name.
 
     Raises:
         InputError: the file is damaged or needs pickle, or its arrays have other names.
     """
-    chosen: list[ArrayNames] = []
-
-    def select_names(names: list[str]) -> list[str]:
-        chosen.append(choose_arrays(names, str(path), label_column))
-        return [name for pair in chosen[0].pairs for name in pair]
-
-    arrays = read_arrays(path, select_names)
-    return splits_of(arrays, chosen[0], str(path))
+    with open_archive(path) as readers:
+        chosen = choose_arrays(list(readers), str(path), label_column)
+        return splits_of({name: readers[name]() for name in chosen.array_names}, chosen, str(path))
 
 
 def splits_of(arrays: Mapping[str, np.ndarray], chosen: ArrayNames, source: str) -> ArraySplits:
@@ -71,31 +63,21 @@ def _select_column(labels: np.ndarray, index: int | None, source: str) -> np.nda
     return labels[:, index]
 
 
-def read_arrays(path: Path, select_names: Callable[[list[str]], Sequence[str]]) -> dict[str, np.ndarray]:
-    """Returns selected arrays of an `.npz` file, in the order of selection.
-
-    Args:
-        path: the file.
-        select_names: returns the names to read, given all names; may raise `InputError`.
+@contextlib.contextmanager
+def open_archive(path: Path) -> Iterator[dict[str, Callable[[], np.ndarray]]]:
+    """Yields functions that read the arrays of an `.npz` file, by name; whatever they raise becomes an `InputError`.
 
     Raises:
-        InputError: the file is damaged, holds a name twice or a path outside the archive, needs pickle, or announces
-            more than its members hold or memory has.
+        InputError: the file is damaged, or holds a name twice or a path outside the archive; or an array needs pickle,
+            or announces more than its member holds or memory has.
         OSError: the file cannot be opened.
     """
     with path.open("rb") as file:
-        require(
-            file.read(6) != NPY_MAGIC,
-            f"{path}: holds a single .npy array; {PLAIN_ARRAYS_HINT}, under the expected names",
-        )
         try:
             # NumPy warns of headers that Python 2 wrote (12L for 12).
             with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(file) as archive:
-                members = _list_members(archive, path)
-                selected = select_names(list(members))
-                total = sum(_checked_size(archive, members[name], name, path) for name in selected)
-                require_host_memory(total, f"{path}: arrays {', '.join(selected)}")
-                return {name: _read_values(archive, members[name]) for name in selected}
+                members = _list_members(archive, path).items()
+                yield {name: functools.partial(_read_member, archive, info, name, path) for name, info in members}
         except InputError:
             raise
         except Exception as error:  # zipfile and its decompressors raise a dozen types, depending on the damage
@@ -119,8 +101,8 @@ def _list_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.Zip
     return members
 
 
-def _checked_size(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: Path) -> int:
-    """Returns the bytes that a member's header announces, which must agree with the archive's directory."""
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: Path) -> np.ndarray:
+    """Returns an array whose header, size in the archive's directory and available memory agree."""
     with archive.open(info) as stream:
         try:
             shape, _, dtype = HEADER_READERS[np.lib.format.read_magic(stream)](stream)
@@ -135,7 +117,11 @@ def _checked_size(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, pa
         announced == stored,
         f"{path}: not an intact .npz file: {name} announces {announced} bytes and holds {stored}; {REFETCH_HINT}",
     )
-    return announced
+    require_host_memory(announced, f"{path}: values of {name}")
+    with archive.open(info) as stream:
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+        stream.read(1)  # reaching the end makes zipfile verify the CRC
+    return array
 
 
 def reject_objects(dtype: np.dtype, location: str) -> None:
@@ -145,10 +131,3 @@ def reject_objects(dtype: np.dtype, location: str) -> None:
         f"{location} holds pickled objects, which can run code and are not read; save labels as text, y.astype(str), "
         "and examples as one array, numpy.stack(x)",
     )
-
-
-def _read_values(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    with archive.open(info) as stream:
-        array = np.lib.format.read_array(stream, allow_pickle=False)
-        stream.read(1)  # reaching the end makes zipfile verify the CRC
-    return array

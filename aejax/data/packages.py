@@ -3,8 +3,10 @@
 import contextlib
 import importlib.util
 import logging
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from aejax.errors import require
 
@@ -25,6 +27,13 @@ def require_package(module: str, extra: str, needed_by: str) -> None:
         found,
         f"{needed_by}: needs the package {module}, which is not installed; pip install 'aejax[{extra}]'",
     )
+
+
+def tfds_data_dir(data_dir: Path | None) -> Path:
+    """Returns `data_dir`, or by default the data folder of tensorflow-datasets."""
+    root = data_dir or Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+    require(not root.is_file(), f"--data-dir {root}: is a file; expected a folder")
+    return root
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ from aejax.data.dataset import Dataset
 from aejax.data.images import EncodedImage
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits, decode_splits
 from aejax.data.memory import require_host_memory
-from aejax.data.tfds_records import open_builder, read_blocks, silence_tfds, tfds_data_dir
+from aejax.data.packages import tfds_data_dir
+from aejax.data.tfds_records import open_builder, read_blocks, silence_tfds
 from aejax.errors import list_names, require
 
 TEST_SPLITS = ("test", "validation")  # the first that a set has is the official test split

@@ -7,7 +7,6 @@ TFDS needs TensorFlow to prepare some sets and to read its tfrecord format. Sets
 import contextlib
 import io
 import itertools
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,14 +25,6 @@ PREPARE_ELSEWHERE_HINT = (
     "or prepare it elsewhere with tfds.builder(...).download_and_prepare(file_format='array_record') and point "
     "--data-dir there"
 )
-
-
-def tfds_data_dir(data_dir: Path | None) -> Path:
-    """Returns `data_dir`, or by default TFDS's own data folder."""
-    default = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
-    root = Path(default).expanduser() if data_dir is None else data_dir
-    require(not root.is_file(), f"--data-dir {root}: is a file; expected a folder")
-    return root
 
 
 @contextlib.contextmanager
@@ -177,5 +168,4 @@ def read_blocks(
 
 
 def _damaged(builder: Any, error: Exception) -> InputError:
-    folder = os.fspath(builder.data_dir)
-    return InputError(f"{folder}: damaged ({summarize_error(error)}); delete that folder to prepare it again")
+    return InputError(f"{builder.data_dir}: damaged ({summarize_error(error)}); delete that folder to prepare it again")

@@ -148,9 +148,8 @@ def test_objects_are_never_unpickled(tmp_path):
     assert f"{tmp_path / 'y.npy'}: holds pickled objects" in load_error(tmp_path)
 
 
-@pytest.mark.parametrize("names", [("X", "y"), ("inputs", "labels"), ("data", "target")])
-def test_folders_of_npy_files_equal_archives(tmp_path, names):
-    arrays = dict(zip(names, (ROWS, LABELS), strict=True))
+def test_folders_of_npy_files_equal_archives(tmp_path):
+    arrays = {"X": ROWS, "y": LABELS}
     expected = load(save(tmp_path, **arrays))
     folder = tmp_path / "numbers"
     folder.mkdir()
@@ -160,22 +159,13 @@ def test_folders_of_npy_files_equal_archives(tmp_path, names):
     assert (dataset.sha256, dataset.name) == (expected.sha256, "numbers")
 
 
-@pytest.mark.parametrize(
-    ("content", "mentioned"),
-    [
-        pytest.param(b"", "not an intact .npy file", id="empty"),
-        pytest.param(b"\x93NUMPY\x01\x00", "not an intact .npy file", id="cut in the header"),
-        pytest.param(None, "not an intact .npy file", id="cut in the values"),
-    ],
-)
-def test_damaged_npy_files_are_named(tmp_path, content, mentioned):
+@pytest.mark.parametrize("length", [0, 8, -8], ids=["empty", "cut in the header", "cut in the values"])
+def test_damaged_npy_files_are_named(tmp_path, length):
     np.save(tmp_path / "y.npy", LABELS)
     np.save(tmp_path / "X.npy", ROWS)
     path = tmp_path / "X.npy"
-    path.write_bytes(path.read_bytes()[:-8] if content is None else content)
-    message = load_error(tmp_path)
-    assert message.startswith(f"{path}: ")
-    assert mentioned in message
+    path.write_bytes(path.read_bytes()[:length])
+    assert f"{path}: not an intact .npy file" in load_error(tmp_path)
 
 
 def test_npy_files_may_not_be_links_out_of_the_folder(tmp_path):

@@ -23,7 +23,7 @@ from aejax.data.stream.source import DataSource
 def test_other_data_in_mnist_format_is_not_mnist(tmp_path):
     message = error_message(load_mnist, write_folder(tmp_path))
     assert "SHA-256" in message
-    assert hashlib.sha256(PARTS["train-images-idx3-ubyte"]).hexdigest() in message
+    assert hashlib.sha256(PARTS["t10k-images-idx3-ubyte"]).hexdigest() in message
 
 
 def test_a_file_as_data_dir_is_rejected(tmp_path):
@@ -34,7 +34,7 @@ def test_a_file_as_data_dir_is_rejected(tmp_path):
 
 def test_some_of_the_four_files_are_not_enough(tmp_path):
     (write_folder(tmp_path) / "t10k-labels-idx1-ubyte").unlink()
-    assert "holds 3 of MNIST's 4 files, train images, train labels, test images" in error_message(load_mnist, tmp_path)
+    assert "holds only test images, train images, train labels of MNIST's 4" in error_message(load_mnist, tmp_path)
 
 
 def test_checksums_equal_those_registered_by_tfds():

@@ -122,9 +122,9 @@ def test_a_folder_that_is_no_pretraining_run_is_rejected(tmp_path):
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != "tutorial-tabular"])
 def test_every_mnist_recipe_trains_and_is_probed(name, mnist_folder, tmp_path):
     """On the first thousand digits: the recipes at full size are the scripts' business."""
-    from aejax.data.idx import load_idx_folder
+    from aejax.data.mnist import load_mnist
 
-    digits = load_idx_folder(mnist_folder, "mnist")
+    digits = load_mnist(mnist_folder)
     rows = np.r_[:1000, 60000:60200]
     np.savez(
         tmp_path / "few.npz",

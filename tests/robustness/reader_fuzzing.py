@@ -21,7 +21,6 @@ from hypothesis import HealthCheck, Phase
 from aejax.config import CompareConfig, DataConfig, from_dict, to_dict
 from aejax.config.sweep_axes import parse_axes
 from aejax.data.array_files import load_arrays
-from aejax.data.idx import load_idx_folder
 from aejax.data.image_folder import load_image_folder
 from aejax.data.tables import load_table
 from aejax.errors import InputError
@@ -80,7 +79,7 @@ READERS: dict[str, Reader] = {
     "npz": Reader(reader_samples.npz_samples, lambda path: load_arrays(path, DataConfig())),
     "csv": Reader(reader_samples.csv_samples, lambda path: load_table(path, DataConfig())),
     "parquet": Reader(reader_samples.parquet_samples, lambda path: load_table(path, DataConfig())),
-    "idx": Reader(reader_samples.idx_samples, lambda path: load_idx_folder(path.parent, "idx")),
+    "idx": Reader(reader_samples.idx_samples, lambda path: load_arrays(path.parent, DataConfig())),
     "npy": Reader(reader_samples.npy_samples, lambda path: load_arrays(path.parent, DataConfig())),
     "images": Reader(reader_samples.image_samples, lambda path: load_image_folder(path.parents[1]), input_share=0.5),
     "axis": Reader(reader_samples.axis_samples, read_axis),

@@ -32,8 +32,7 @@ def load_stream(config: DataConfig, path: Path, data_dir: Path | None) -> Datase
     Raises:
         InputError: the dataset cannot be streamed.
     """
-    source, test = _open_source(config, path, data_dir)
-    return hold_out_sample(source, test, config.stream_sample, config.shuffle_window)
+    return hold_out_sample(*_open_source(config, path, data_dir), config.stream_sample, config.shuffle_window)
 
 
 def _open_source(config: DataConfig, path: Path, data_dir: Path | None) -> tuple[DataSource, DataSource | None]:
@@ -47,21 +46,10 @@ def _open_source(config: DataConfig, path: Path, data_dir: Path | None) -> tuple
         require_package("tensorflow_datasets", "tfds", f"--dataset {config.dataset}: with --stream")
         from aejax.data.stream.tfds import open_tfds
 
-        return open_tfds(
-            config.dataset.removeprefix("tfds:"),
-            data_dir,
-            label=config.label_column,
-            image_size=config.image_size,
-        )
-    require(config.label_column is None, f"--label-column {config.label_column}: {path} has no columns; leave it out")
+        name = config.dataset.removeprefix("tfds:")
+        return open_tfds(name, data_dir, label=config.label_column, image_size=config.image_size)
     require(path.exists(), f"--dataset {path}: no such file or folder; --stream reads {STREAMABLE}")
     if path.is_dir() and not (path / INPUTS_FILE).exists():
-        require(any(path.iterdir()), f"--dataset {path}: is empty; --stream reads {STREAMABLE}")
-        require(
-            not any(path.glob("*.array_record*")),
-            f"--dataset {path}: holds .array_record files, which are read only as sets that TFDS prepared; give "
-            "tfds:NAME and --data-dir, or convert them to inputs.npy",
-        )
         return open_image_folder(path, config.image_size)
     require(
         path.is_dir() or path.suffix == ".npy", f"--dataset {path}: cannot be streamed; --stream reads {STREAMABLE}"

@@ -6,26 +6,17 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from aejax.data.image_layout import recognize_channels
+from aejax.data.npy import open_npy
 from aejax.data.stream.source import storage_dtype, to_storage_dtype
-from aejax.errors import InputError, require, summarize_error
+from aejax.errors import require
 
 INPUTS_FILE, LABELS_FILE = "inputs.npy", "labels.npy"
 RESAVE_HINT = "save it with np.save(file, np.ascontiguousarray(array))"
 
 
-def open_npy(path: Path) -> np.memmap:
-    """Returns the memory-mapped array of a file.
-
-    Raises:
-        InputError: the file is no `.npy` file, is cut short, holds objects, is Fortran-ordered, or has no rows.
-    """
-    require(path.is_file(), f"{path}: not a regular file; expected a file that np.save wrote")
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, EOFError) as error:
-        raise InputError(
-            f"{path}: cannot be read as a .npy file ({summarize_error(error, 100)}); {RESAVE_HINT}"
-        ) from error
+def _open_rows(path: Path) -> np.memmap:
+    """Returns an array of a file. Raises InputError if it has no rows, or rows do not lie together."""
+    array = open_npy(path)
     require(array.flags.c_contiguous, f"{path}: is stored by columns (Fortran order); {RESAVE_HINT}")
     require(array.ndim >= 1 and len(array) > 0, f"{path}: has shape {array.shape}; expected at least one row")
     return array
@@ -46,8 +37,8 @@ class NpySource:
 
     def __init__(self, path: Path) -> None:
         self._path, labels_path = (path / INPUTS_FILE, path / LABELS_FILE) if path.is_dir() else (path, None)
-        self._inputs = inputs = open_npy(self._path)
-        self._labels = open_npy(labels_path) if labels_path is not None and labels_path.exists() else None
+        self._inputs = inputs = _open_rows(self._path)
+        self._labels = _open_rows(labels_path) if labels_path is not None and labels_path.exists() else None
         require(inputs.dtype.kind in "biuf", f"{self._path}: holds {inputs.dtype}; expected real numbers")
         require(
             inputs.ndim >= 2 and inputs.size > 0,
@@ -70,7 +61,6 @@ class NpySource:
                 f"{labels_path}: has shape {labels.shape}; expected ({self.n_examples},): one label for each row of "
                 f"{INPUTS_FILE}",
             )
-            require(labels.dtype.kind in "biufU", f"{labels_path}: holds {labels.dtype}; expected class numbers")
             assert labels_path is not None
             self.nbytes += labels_path.stat().st_size
 

@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from aejax.data.images import EncodedImage, ImageHeader, decode_pixels, read_common_header
+from aejax.data.packages import tfds_data_dir
 from aejax.data.stream.source import storage_dtype, to_storage_dtype
 from aejax.data.tfds_dataset import PreparedSet, describe_prepared
-from aejax.data.tfds_records import RecordReader, file_formats, open_builder, tfds_data_dir
+from aejax.data.tfds_records import RecordReader, file_formats, open_builder
 from aejax.errors import require
 
 RECORDS_PER_READ = 1024
@@ -28,19 +29,21 @@ class TfdsSource:
     is_encoded = True
 
     def __init__(self, prepared: PreparedSet, split: str, name: str, image_size: int | None) -> None:
-        builder, selection = prepared.builder, prepared
-        self._builder, self._split, self._selection = builder, split, selection
-        self._records = RecordReader(builder, split)
-        self.name, self.n_examples, self.nbytes = name, len(self._records), builder.info.splits[split].num_bytes
-        self.class_names: tuple[str, ...] | None = selection.class_names
+        self._prepared, self._split, self._image_size = prepared, split, image_size
+        self._records = RecordReader(prepared.builder, split)
+        self.name, self.n_examples, self.nbytes = (
+            name,
+            len(self._records),
+            prepared.builder.info.splits[split].num_bytes,
+        )
+        self.class_names: tuple[str, ...] | None = prepared.class_names
         self.value_range: tuple[float, float] | None = None
         self.example_shape: tuple[int, ...]
-        self._image_size = image_size
-        self._header = None if selection.image is None else self._image_header(selection.image)
+        self._header = None if prepared.image is None else self._image_header(prepared.image)
         if self._header is not None:
             self.example_shape, self.dtype, self.value_range = self._header.shape, np.dtype(np.uint8), (0.0, 255.0)
         else:
-            self.example_shape, self.dtype = selection.numbers_shape, storage_dtype(selection.numbers_dtype)
+            self.example_shape, self.dtype = prepared.numbers_shape, storage_dtype(prepared.numbers_dtype)
 
     def read(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, "k *shape"]:
         """Returns examples, as `DataSource.read`."""
@@ -53,7 +56,7 @@ class TfdsSource:
 
     def read_labels(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, " k"]:
         """Returns labels, as `DataSource.read_labels`."""
-        label = self._selection.label
+        label = self._prepared.label
         return np.array([record[label] for record in self._records.read(rows.tolist(), (label,))])
 
     def describe_row(self, row: int) -> str:
@@ -62,16 +65,16 @@ class TfdsSource:
 
     def _read_images(self, rows: Int[np.ndarray, " k"]) -> np.ndarray:
         assert self._header is not None
-        assert self._selection.image is not None
-        return decode_pixels(self._encoded_images(rows, self._selection.image), self._header, self._image_size)
+        assert self._prepared.image is not None
+        return decode_pixels(self._encoded_images(rows, self._prepared.image), self._header, self._image_size)
 
     def _read_numbers(self, rows: Int[np.ndarray, " k"]) -> np.ndarray:
-        records = self._records.read(rows.tolist(), self._selection.input_names)
-        return to_storage_dtype(self._selection.concatenate(records), self, rows)
+        records = self._records.read(rows.tolist(), self._prepared.input_names)
+        return to_storage_dtype(self._prepared.concatenate(records), self, rows)
 
     def _image_header(self, image: str) -> ImageHeader:
         """Returns the image size that the set declares, or else that of its first image."""
-        height, width, channels = self._builder.info.features[image].shape
+        height, width, channels = self._prepared.builder.info.features[image].shape
         if self._image_size or height is None or width is None:
             first = self._encoded_images(np.zeros(1, np.int64), image)
             height, width, _ = read_common_header(first, self.name, self._image_size)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from expected_errors import error_message
 from PIL import Image
 
 from aejax.config import DataConfig
@@ -151,11 +152,7 @@ def bad_folder(tmp_path_factory):
     write_npy_folder(folder / "good", pixels, labels)
     (folder / "none").mkdir()
     (folder / "text.npy").write_text("no array")
-    np.savez(folder / "archive.npz", pixels)
-    (folder / "archive.npz").rename(folder / "archive.npy")
     (folder / "table.csv").write_text("a,b\n1,2\n")
-    (folder / "records").mkdir()
-    (folder / "records" / "part-0.array_record").write_bytes(b"")
     return folder
 
 
@@ -164,18 +161,16 @@ def bad_folder(tmp_path_factory):
     [
         ({"dataset": "{}/nowhere"}, "nowhere: no such file or folder"),
         ({"dataset": "digits"}, "--stream reads mnist"),
-        ({"dataset": "{}/none"}, "none: is empty"),
-        ({"dataset": "{}/text.npy"}, "text.npy: cannot be read as a .npy file"),
-        ({"dataset": "{}/archive.npy"}, "archive.npy: cannot be read as a .npy file"),
+        ({"dataset": "{}/none"}, "none: holds no folders"),
+        ({"dataset": "{}/text.npy"}, "text.npy: not an intact .npy file"),
         ({"dataset": "{}/table.csv"}, "table.csv: cannot be streamed"),
-        ({"dataset": "{}/records"}, "records: holds .array_record files"),
         ({"dataset": "{}/short"}, "labels.npy: has shape (50,)"),
-        ({"dataset": "{}/objects"}, "inputs.npy: cannot be read as a .npy file (Array can't be memory-mapped: Python"),
+        ({"dataset": "{}/objects"}, "inputs.npy: holds pickled objects"),
         ({"dataset": "{}/columns"}, "Fortran"),
         ({"dataset": "{}/words"}, "expected real numbers"),
         ({"dataset": "{}/scalar"}, "has shape (60,)"),
         ({"dataset": "{}/no-rows"}, "inputs.npy: "),
-        ({"dataset": "{}/cut"}, "inputs.npy: cannot be read as a .npy file (mmap length is greater than file size"),
+        ({"dataset": "{}/cut"}, "inputs.npy: not an intact .npy file (mmap length is greater"),
         ({"dataset": "{}/negative", "stream_sample": 50}, "row 7: its label is -1"),
         ({"dataset": "{}/good", "stream_sample": 60}, "--stream-sample 60"),
         ({"dataset": "{}/good", "image_size": 8}, "--image-size 8"),
@@ -188,10 +183,7 @@ def test_what_cannot_be_streamed_is_rejected_in_one_line(options, message, bad_f
     options = {name: value.format(bad_folder) if isinstance(value, str) else value for name, value in options.items()}
     if "data_dir" in options:
         options["data_dir"] = bad_folder
-    with pytest.raises(InputError) as error:
-        load_dataset(DataConfig(stream=True, **options))
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
+    assert message in error_message(load_dataset, DataConfig(stream=True, **options))
 
 
 def test_options_of_a_stream_need_stream():
