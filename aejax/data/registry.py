@@ -39,11 +39,6 @@ def expand_path(path: str | Path) -> Path:
         raise InputError(f"{path}: no home is known for {Path(path).parts[0]}; give the full path") from error
 
 
-def mnist(config: DataConfig) -> Dataset:
-    """Loads MNIST, see `load_mnist`."""
-    return load_mnist(resolve_data_dir(config))
-
-
 def tfds(name: str, config: DataConfig) -> Dataset:
     """Loads a TFDS set, see `load_tfds`."""
     require_package("tensorflow_datasets", "tfds", f"--dataset tfds:{name}")
@@ -65,7 +60,7 @@ NAMED_DATASETS: dict[str, Callable[[DataConfig], Dataset]] = {
     "breast_cancer": breast_cancer,
     "wine": wine,
     "tabular": tabular,
-    "mnist": mnist,
+    "mnist": lambda config: load_mnist(resolve_data_dir(config)),
     "mnist1d": mnist1d,
 }
 
@@ -74,10 +69,7 @@ SCHEME_LOADERS: dict[str, Callable[[str, DataConfig], Dataset]] = {
     "hf": hugging_face,
 }
 
-FILE_READERS: dict[str, Callable[[Path, DataConfig], Dataset]] = {
-    ".npz": load_arrays,
-    **dict.fromkeys(TABLE_SUFFIXES, load_table),
-}
+READ_SUFFIXES = (ARRAY_SUFFIX, *TABLE_SUFFIXES)
 UNREAD_SUFFIXES = {  # what to do with files that people have and that are not read
     **dict.fromkeys((".zip", ".tar", ".tgz", ".gz", ".rar", ".7z"), "unpack it and give the folder"),
     **dict.fromkeys((".pkl", ".pickle", ".pt", ".pth", ".joblib"), "it may run code; save its arrays with numpy.savez"),
@@ -85,16 +77,22 @@ UNREAD_SUFFIXES = {  # what to do with files that people have and that are not r
     **dict.fromkeys((".mat", ".h5", ".hdf5"), "save its arrays with numpy.savez, examples along the first axis"),
     ".npy": "give its folder, with the labels next to it as labels.npy or y.npy",
 }
-TABLE_OPTIONS = ("test", "categorical", "missing", "drop_columns", "group_column", "unlabelled")
+TABLE_OPTIONS = ("label_column", "test", "categorical", "missing", "drop_columns", "group_column", "unlabelled")
 TEXT_OPTIONS = ("header", "separator", "decimal")
-ARRAY_OPTIONS = ("test", "image_shape", "layout", "unlabelled")
-HUGGING_FACE_OPTIONS = (*(name for name in TABLE_OPTIONS if name != "test"), "image_shape", "layout")
+ARRAY_OPTIONS = ("label_column", "test", "image_shape", "layout", "unlabelled")
+SET_OPTIONS = ("label_column", "image_size")
+SCHEME_OPTIONS = {
+    "tfds": SET_OPTIONS,
+    "hf": (*SET_OPTIONS, *(name for name in TABLE_OPTIONS if name != "test"), "image_shape", "layout"),
+}
 OPTION_SCOPES = {
     **dict.fromkeys(TABLE_OPTIONS, "tables have"),
-    "test": "files and folders have",
-    "unlabelled": "tables and arrays have",
     **dict.fromkeys(TEXT_OPTIONS, "tables of text (.csv, .tsv, .data, .txt) have"),
     **dict.fromkeys(("image_shape", "layout"), "arrays of images (.npz, .npy) have"),
+    "test": "files and folders have",
+    "unlabelled": "tables and arrays have",
+    "label_column": "tables, arrays, tfds: and hf: sets have",
+    "image_size": "folders of images, tfds: and hf: sets have",
 }
 
 
@@ -102,7 +100,7 @@ def load_dataset(config: DataConfig) -> Dataset:
     """Loads the dataset that `config.dataset` names.
 
     It is a name in `NAMED_DATASETS`, `SCHEME:NAME` with a scheme in `SCHEME_LOADERS`, a file with a suffix in
-    `FILE_READERS`, a folder of `.npy` files, of IDX files like MNIST's or of a table's parts, or a folder of images by
+    `READ_SUFFIXES`, a folder of `.npy` files, of IDX files like MNIST's or of a table's parts, or a folder of images by
     class. The file or folder may be a symbolic link; links inside a folder must stay inside it. With `config.stream`
     the result is a sample in memory, see `load_stream`.
 
@@ -113,94 +111,63 @@ def load_dataset(config: DataConfig) -> Dataset:
     scheme, colon, name = config.dataset.partition(":")
     try:
         if config.stream:
-            _reject_options(config, image_size=True, label_column=True)
+            _reject_options(config, SET_OPTIONS if scheme == "tfds" else ("image_size",))
             return load_stream(config, expand_path(config.dataset), resolve_data_dir(config))
         if colon and scheme in SCHEME_LOADERS:
-            options = HUGGING_FACE_OPTIONS if scheme == "hf" else ()
-            _reject_options(config, image_size=True, label_column=True, options=options)
+            _reject_options(config, SCHEME_OPTIONS[scheme])
             return SCHEME_LOADERS[scheme](name, config)
         if config.dataset in NAMED_DATASETS:
-            _reject_options(config)
+            _reject_options(config, ())
             return NAMED_DATASETS[config.dataset](config)
-        path = expand_path(config.dataset)
         if config.test is not None:
-            config = dataclasses.replace(config, test=_require_exists(expand_path(config.test)))
-        if is_array_source(path) and path.suffix.lower() not in FILE_READERS:
-            _reject_options(config, label_column=True, options=ARRAY_OPTIONS)
-            return load_arrays(path, config)
-        if path.is_dir() and (parts := find_parts(path)):
-            _reject_options(config, label_column=True, options=_table_options(parts[0].path))
-            return load_table(path, config, parts)
-        if path.is_dir():
-            _reject_options(config, image_size=True, options=("test",))
-            return load_image_folder(path, config.image_size, config.test)
-        return _load_file(path, config)
+            test = expand_path(config.test)
+            require(test.exists(), f"--test {test}: no such file or folder; expected one like --dataset's")
+            config = dataclasses.replace(config, test=test)
+        return _load_path(expand_path(config.dataset), config)
     except OSError as error:
         place = error.filename or config.dataset
         reason = error.strerror or type(error).__name__
         raise InputError(f"{place}: cannot be read ({reason}); check the file and its permissions") from error
 
 
-def _require_exists(path: Path) -> Path:
-    require(path.exists(), f"--test {path}: no such file or folder; expected one like --dataset's")
-    return path
-
-
-def _load_file(path: Path, config: DataConfig) -> Dataset:
+def _load_path(path: Path, config: DataConfig) -> Dataset:
+    if is_array_source(path):
+        _reject_options(config, ARRAY_OPTIONS)
+        return load_arrays(path, config)
+    if path.is_dir() and (parts := find_parts(path)):
+        _reject_options(config, _table_options(parts[0].path))
+        return load_table(path, config, parts)
+    if path.is_dir():
+        _reject_options(config, ("image_size", "test"))
+        return load_image_folder(path, config.image_size, config.test)
     suffix = table_suffix(path)
-    is_array = suffix == ARRAY_SUFFIX
-    _reject_options(
-        config,
-        label_column=is_array or suffix in TABLE_SUFFIXES,
-        options=ARRAY_OPTIONS if is_array else _table_options(path),
-    )
-    hint = UNREAD_SUFFIXES.get(path.suffix.lower())
-    looks_like_path = suffix in FILE_READERS or path.parent != Path()
+    looks_like_path = suffix in READ_SUFFIXES or path.parent != Path()
     require(path.exists() or looks_like_path, _unknown_dataset_message(config.dataset))
     require(path.exists(), f"--dataset {path}: no such file or folder; expected {_supported_datasets()}")
+    hint = UNREAD_SUFFIXES.get(path.suffix.lower())
     require(
-        suffix in FILE_READERS,
+        suffix in READ_SUFFIXES,
         f"--dataset {path}: files ending in {suffix or 'nothing'!r} are not read; {f'{hint}; ' if hint else ''}"
         f"expected {_supported_datasets()}",
     )
     require(path.is_file(), f"--dataset {path}: a pipe or device, which cannot be read twice; copy it into a file")
-    return FILE_READERS[suffix](path, config)
+    _reject_options(config, _table_options(path))
+    return load_table(path, config)
 
 
 def _table_options(path: Path) -> tuple[str, ...]:
-    """Returns the options that a file with this name has as a table, if it is one."""
-    options = (*TABLE_OPTIONS, *(TEXT_OPTIONS if is_text(path) else ()))
-    return options if table_suffix(path) in TABLE_SUFFIXES else ()
+    return (*TABLE_OPTIONS, *TEXT_OPTIONS) if is_text(path) else TABLE_OPTIONS
 
 
-def _reject_options(
-    config: DataConfig, *, image_size: bool = False, label_column: bool = False, options: Collection[str] = ()
-) -> None:
-    """Raises InputError for options that do not apply.
-
-    Args:
-        config: the options.
-        image_size: whether images are resized.
-        label_column: whether there are columns to choose from.
-        options: those of `OPTION_SCOPES` that apply.
-    """
+def _reject_options(config: DataConfig, applicable: Collection[str]) -> None:
+    """Raises InputError for options of `OPTION_SCOPES` that do not apply."""
     for name, scope in OPTION_SCOPES.items():
         value = getattr(config, name)
         shown = " ".join(value) if isinstance(value, tuple) else value
         require(
-            name in options or value == getattr(DataConfig, name),
+            name in applicable or value == getattr(DataConfig, name),
             f"{flag_name(name)} {shown}: {config.dataset} has no use for it, only {scope}; leave it out",
         )
-    require(
-        image_size or config.image_size is None,
-        f"--image-size {config.image_size}: {config.dataset} is not resized, only folders of images and tfds: sets "
-        "are; leave it out",
-    )
-    require(
-        label_column or config.label_column is None,
-        f"--label-column {config.label_column}: {config.dataset} has no columns to choose from, only tables, arrays "
-        "and tfds: sets have; leave it out",
-    )
 
 
 def _unknown_dataset_message(name: str) -> str:
@@ -213,6 +180,6 @@ def _unknown_dataset_message(name: str) -> str:
 def _supported_datasets() -> str:
     return (
         f"{', '.join(NAMED_DATASETS)}, {' or '.join(f'{scheme}:NAME' for scheme in SCHEME_LOADERS)}, a path to a "
-        f"{' or '.join(FILE_READERS)} file, a folder of a table's parts, a folder with one folder of images per class, "
-        "one with inputs.npy and labels.npy, or one with IDX files like MNIST's"
+        f"{' or '.join(READ_SUFFIXES)} file, a folder of a table's parts, a folder with one folder of images per "
+        "class, one with inputs.npy and labels.npy, or one with IDX files like MNIST's"
     )

@@ -127,8 +127,6 @@ CASES = {
     "npz: nothing times a huge number": (*npz(announced("'<f4'", f"(0, {10**30})")), "x is no .npy array"),
     "npz: a truth value for an axis": (*npz(announced("'<f4'", "(True, 4)", bytes(16))), "x is no .npy array"),
     "npz: a hundred axes": (*npz(announced("'<f4'", f"({'1,' * 100})", bytes(4))), "not an intact .npz"),
-    "npz: elements of gigabytes": (*npz(announced("'|S2147483647'", "(12, 4)")), "announces"),
-    "npz: a header nested beyond Python": (*npz(header("(" * 5000)), "x is no .npy array"),
     "npz: a header that Python warns of": (*npz(header("{'descr': 1if 1else 0}")), "x is no .npy array"),
     "npz: a decompression bomb": ("set.npz", decompression_bomb, "memory has"),
     "npz: a pickle as a member": (*npz(announced("'|O'", "(12,)", b"\x80\x04N.")), "x holds pickled objects"),
@@ -138,13 +136,6 @@ CASES = {
     "npz: text that is no Unicode": (*npz(y=announced("'<U1'", "(12,)", UNICODE)), "label of row 0 is no Unicode"),
     "npz: a lone surrogate": (*npz(y=npy_bytes(np.array(["a", "\ud800"] * 6))), "label of row 1 is no Unicode"),
     "npz: records for inputs": (*npz(npy_bytes(np.zeros(12, "f4,i4"))), "dtype"),
-    "npz: dates and numbers": (
-        *raw_members(
-            **{f"x_{part}.npy": npy_bytes(X) for part in ("train", "test")},
-            **{"y_train.npy": npy_bytes(Y), "y_test.npy": npy_bytes(Y.astype("M8[s]"))},
-        ),
-        "y_test datetime64[s]",
-    ),
     "csv: a label of 1001 characters": (
         *text(LABELS + f"1,{'x' * (MAX_LABEL_LENGTH + 1)}\n"),
         "line 10, column 'label' has a label of 1001",
@@ -155,7 +146,7 @@ CASES = {
     "parquet: a device": ("set.parquet", lambda path: path.symlink_to("/dev/zero"), "a pipe or device"),
     "npz: a link to itself": ("set.npz", lambda path: path.symlink_to(path), "no such file"),
     "idx: 255 axes": (*idx(IDX3, b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x"), "00 00 08 ff"),
-    "idx: nothing times huge numbers": (*idx(IDX3, b"\0\0\x08\x04" + bytes(4) + b"\xff" * 12), "which no array has"),
+    "idx: nothing times huge numbers": (*idx(IDX3, b"\0\0\x08\x04" + bytes(4) + b"\xff" * 12), "more than it can hold"),
     "idx: a gzip bomb": (
         *idx(f"{IDX3}.gz", gzip.compress(b"\0\0\x08\x03" + struct.pack(">III", 2, 1024, 1024) + bytes(2 * AVAILABLE))),
         "memory has",
@@ -193,7 +184,7 @@ def test_bad_input_is_rejected_on_one_line_before_allocation(case, tmp_path, mon
         (DataConfig(dataset="mnist", data_dir=Path("~nobody-of-that-name")), "no home is known"),
         (DataConfig(dataset="x" * 5000 + ".csv"), "File name too long"),
         (DataConfig(dataset="tabular", tabular_samples=10**12), "--tabular-samples 1000000000000"),
-        (DataConfig(dataset="wine", label_column="hue"), "--label-column hue: wine has no columns"),
+        (DataConfig(dataset="wine", label_column="hue"), "--label-column hue: wine has no use"),
         (DataConfig(dataset="wine\x1b[31m"), r"wine\x1b[31m: no such dataset"),
     ],
     ids=lambda value: value.dataset[:20] if isinstance(value, DataConfig) else "",

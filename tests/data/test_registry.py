@@ -7,7 +7,7 @@ import pytest
 from expected_errors import error_message
 
 from aejax.config import DataConfig
-from aejax.data.registry import FILE_READERS, NAMED_DATASETS, SCHEME_LOADERS, load_dataset, resolve_data_dir
+from aejax.data.registry import NAMED_DATASETS, READ_SUFFIXES, SCHEME_LOADERS, load_dataset, resolve_data_dir
 from aejax.errors import InputError
 
 TABLE = "a,label\n" + "".join(f"{i},{i % 2}\n" for i in range(8))
@@ -30,38 +30,20 @@ def test_the_suffix_selects_the_reader(tmp_path, file_name):
     np.testing.assert_array_equal(dataset.inputs[:, 0], np.arange(8))
 
 
-def test_relative_paths_start_from_the_working_directory(tmp_path, monkeypatch):
-    np.savez(tmp_path / "small.npz", x=np.eye(8), y=np.arange(8) % 2)
-    monkeypatch.chdir(tmp_path)
-    assert load_dataset(DataConfig(dataset="small.npz")).n_examples == 8
-
-
-def test_the_label_column_reaches_the_reader(tmp_path):
-    (tmp_path / "small.csv").write_text("kind,size\n" + "".join(f"{i % 2},{i % 4}\n" for i in range(16)))
-    assert load_dataset(DataConfig(dataset=str(tmp_path / "small.csv"), label_column="kind")).feature_names == ("size",)
-
-
 def test_names_take_precedence_over_files(tmp_path, monkeypatch):
     (tmp_path / "wine").write_text("not a data set")
     monkeypatch.chdir(tmp_path)
     assert load_dataset(DataConfig(dataset="wine")).n_examples == 178
 
 
-@pytest.mark.parametrize(
-    ("option", "variable", "expected"),
-    [
-        pytest.param("given", "environment", "given", id="the option goes first"),
-        pytest.param(None, "environment", "environment", id="then the environment"),
-        pytest.param(None, "", None, id="an empty variable is none"),
-        pytest.param(None, None, None, id="none"),
-    ],
-)
-def test_the_data_dir_comes_from_the_option_or_the_environment(monkeypatch, option, variable, expected):
+def test_the_data_dir_comes_from_the_option_or_the_environment(monkeypatch):
     monkeypatch.delenv("AEJAX_DATA", raising=False)
-    if variable is not None:
-        monkeypatch.setenv("AEJAX_DATA", variable)
-    data_dir = resolve_data_dir(DataConfig(data_dir=None if option is None else Path(option)))
-    assert data_dir == (None if expected is None else Path(expected))
+    assert resolve_data_dir(DataConfig()) is None
+    monkeypatch.setenv("AEJAX_DATA", "")
+    assert resolve_data_dir(DataConfig()) is None
+    monkeypatch.setenv("AEJAX_DATA", "environment")
+    assert resolve_data_dir(DataConfig()) == Path("environment")
+    assert resolve_data_dir(DataConfig(data_dir=Path("given"))) == Path("given")
 
 
 @pytest.mark.parametrize(
@@ -75,13 +57,8 @@ def test_a_misspelt_name_gets_a_suggestion(name, near):
 def test_an_unknown_name_gets_the_list_of_datasets(name):
     message = load_error(name)
     assert message.startswith(f"--dataset {name}: no such dataset")
-    for supported in (
-        *NAMED_DATASETS,
-        *(f"{scheme}:NAME" for scheme in SCHEME_LOADERS),
-        *FILE_READERS,
-        "images",
-        "IDX",
-    ):
+    schemes = (f"{scheme}:NAME" for scheme in SCHEME_LOADERS)
+    for supported in (*NAMED_DATASETS, *schemes, *READ_SUFFIXES, "images", "IDX"):
         assert supported in message
 
 
@@ -98,7 +75,7 @@ def test_an_unsupported_suffix_is_reported_with_the_supported_ones(tmp_path, fil
     (tmp_path / file_name).touch()
     message = load_error(tmp_path / file_name)
     assert suffix in message
-    assert all(known in message for known in FILE_READERS)
+    assert all(known in message for known in READ_SUFFIXES)
 
 
 def test_an_empty_folder_is_rejected_with_both_layouts(tmp_path):
@@ -106,11 +83,6 @@ def test_an_empty_folder_is_rejected_with_both_layouts(tmp_path):
     assert message.startswith(str(tmp_path))
     assert "one folder of images (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM) for each class" in message
     assert "train-images-idx3-ubyte" in message
-
-
-def test_a_folder_with_an_idx_file_is_read_as_idx(tmp_path):
-    (tmp_path / "train-images-idx3-ubyte").touch()
-    assert "train-labels-idx1-ubyte" in load_error(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["digits", "{}/small.csv", "{}/idx"])
