@@ -17,6 +17,7 @@ from aejax.experiments.exploring.protocol import Analysis, Skipped
 from aejax.experiments.job import FillRun, Job, run_job
 from aejax.experiments.progress import ProgressReporter
 from aejax.report.analysis_page import render_analysis_page
+from aejax.report.style import save_figure
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.runs import Run
 from aejax.train.plan import make_plan
@@ -77,12 +78,15 @@ def _run_analyses(model: LoadedModel, reporter: ProgressReporter, out: Path) -> 
     skipped: dict[str, str] = {}
     for name, analysis in make_analyses(reporter).items():
         reporter.start_method(name)
-        result = analysis(model, out)
+        result = analysis(model)
         if isinstance(result, Skipped):
             skipped[name] = result.reason
             reporter.finish_method(f"skipped: {result.reason}")
         else:
-            results[name] = {"says": result.summary, **result.metrics, "figures": result.figures}
+            for file, (figure, _) in result.figures.items():
+                save_figure(figure, out / file)
+            captions = {file: caption for file, (_, caption) in result.figures.items()}
+            results[name] = {"says": result.summary, **result.metrics, "figures": captions}
             reporter.finish_method(result.summary)
     return results, skipped
 

@@ -2,12 +2,12 @@
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Float
+from matplotlib.figure import Figure
 
 from aejax.analysis.anomaly import AUTOENCODER_SCORES, AurocEstimates, auroc, compute_anomaly_scores
 from aejax.autoencoders.registry import KINDS
@@ -26,7 +26,6 @@ from aejax.experiments.schedule import optimizer_for, total_epochs
 from aejax.experiments.training import init_variables, train_method
 from aejax.methods import METHODS
 from aejax.report import analysis_plots
-from aejax.report.style import save_figure
 
 ALL_CLASSES, NO_CLASSES = "all", "none"
 
@@ -93,7 +92,7 @@ def evaluate_held_out_class(experiment: Experiment, kind: str, held_out: int) ->
     variables = jax.tree.map(lambda leaf: leaf[0], reduced.plan.to_host(trained.progress.state.variables))
     codec = make_codec(KINDS[kind](reduced.problem).model, variables)
     train, test = (scaled_inputs(reduced, 0, rows) for rows in (reduced.split.train[0], reduced.split.test))
-    is_anomalous = reduced.dataset.labels[reduced.split.test] == held_out
+    is_anomalous = reduced.test_labels == held_out
     scores = compute_anomaly_scores(codec, train, test)
     examples = test[is_anomalous][: MAX_EXAMPLES.images]
     return HeldOutClass(
@@ -131,7 +130,7 @@ def _testable_classes(model: LoadedModel) -> list[int]:
     return [held_out for held_out in requested if held_out in present and len(present) > 1]
 
 
-def anomaly_detection(model: LoadedModel, out: Path, *, reporter: ProgressReporter) -> AnalysisResult | Skipped:
+def anomaly_detection(model: LoadedModel, *, reporter: ProgressReporter) -> AnalysisResult | Skipped:
     """Trains without each held-out class, and measures how well several scores find it in the test set."""
     if model.config.anomaly_class == NO_CLASSES:
         return Skipped(f"not requested: --anomaly-class {NO_CLASSES}")
@@ -141,50 +140,47 @@ def anomaly_detection(model: LoadedModel, out: Path, *, reporter: ProgressReport
     experiment = prepare_experiment(retraining_config(model), model.dataset, SilentReporter())  # described by the run
     experiment = dataclasses.replace(experiment, reporter=reporter)
     results = [evaluate_held_out_class(experiment, model.kind, held_out) for held_out in classes]
-    _plot_anomalies(model, results, out)
-    return _build_result(results, experiment.config.train.epochs)
+    mean = {
+        name: float(np.mean([result.auroc.values[index] for result in results]))
+        for index, name in enumerate(results[0].scores)
+    }
+    baseline = max((name for name in mean if name not in AUTOENCODER_SCORES), key=mean.__getitem__)
+    error, distance = (mean[name] for name in AUTOENCODER_SCORES)
+    epochs = experiment.config.train.epochs
+    one = len(results) == 1
+    which = f"class {results[0].class_name}" if one else f"each of {len(results)} classes"
+    summary = (
+        f"Seed 0 trained again without {which} (epochs: {epochs}). AUROC{'' if one else ', averaged over classes'}: "
+        f"reconstruction error {error:.3f}, Mahalanobis distance of the code {distance:.3f}, best baseline "
+        f"({baseline}) {mean[baseline]:.3f}."
+    )
+    entries = [_class_entry(result) for result in results]
+    metrics = {"seed": 0, "epochs": epochs, "mean_auroc": mean, "classes": entries}
+    return AnalysisResult(summary, metrics, _plot_anomalies(model, results, entries))
 
 
-def _plot_anomalies(model: LoadedModel, results: Sequence[HeldOutClass], out: Path) -> None:
-    names, first = list(results[0].scores), results[0]
-    intervals = [[result.auroc.confidence_interval(index) for index in range(len(names))] for result in results]
+def _plot_anomalies(
+    model: LoadedModel, results: Sequence[HeldOutClass], entries: Sequence[dict[str, Any]]
+) -> dict[str, tuple[Figure, str]]:
+    first = results[0]
     figure = analysis_plots.plot_auroc(
         np.stack([result.auroc.values for result in results]),
-        np.array(intervals),
+        np.array([[area["ci95"] for area in entry["auroc"].values()] for entry in entries]),
         [result.class_name for result in results],
-        names,
-        [name in AUTOENCODER_SCORES for name in names],
+        list(first.scores),
+        [name in AUTOENCODER_SCORES for name in first.scores],
         first.scores["reconstruction error"],
         first.is_anomalous,
     )
-    save_figure(figure, out / "anomaly.png")
     rows = {f"class {first.class_name}\nheld out": first.examples, "reconstructed": first.reconstructions}
     title = f"Test examples of class {first.class_name}, which the autoencoder never saw"
-    plot_examples(model, rows, title, out / "anomaly_examples.png")
-
-
-def _build_result(results: Sequence[HeldOutClass], epochs: int) -> AnalysisResult:
-    names = list(results[0].scores)
-    mean = {
-        name: float(np.mean([result.auroc.values[index] for result in results])) for index, name in enumerate(names)
+    return {
+        "anomaly.png": (figure, "AUROC by score, and reconstruction errors"),
+        "anomaly_examples.png": (
+            plot_examples(model, rows, title),
+            "Examples of the held-out class, and their reconstructions",
+        ),
     }
-    baseline = max((name for name in names if name not in AUTOENCODER_SCORES), key=lambda name: mean[name])
-    error, distance = (mean[name] for name in AUTOENCODER_SCORES)
-    one = len(results) == 1
-    which = f"class {results[0].class_name}" if one else f"each of {len(results)} classes"
-    averaged = "" if one else ", averaged over classes"
-    summary = (
-        f"Seed 0 trained again without {which} (epochs: {epochs}). AUROC{averaged}: reconstruction error {error:.3f}, "
-        f"Mahalanobis distance of the code {distance:.3f}, best baseline ({baseline}) {mean[baseline]:.3f}."
-    )
-    return AnalysisResult(
-        summary,
-        {"seed": 0, "epochs": epochs, "mean_auroc": mean, "classes": [_class_entry(result) for result in results]},
-        {
-            "anomaly.png": "AUROC by score, and reconstruction errors",
-            "anomaly_examples.png": "Examples of the held-out class, and their reconstructions",
-        },
-    )
 
 
 def _class_entry(result: HeldOutClass) -> dict[str, Any]:

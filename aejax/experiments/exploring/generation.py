@@ -1,6 +1,5 @@
 """Analyses of the decoder: interpolations, traversals of single units, and samples from the prior."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from aejax.evaluate.code_metrics import ACTIVE_VARIANCE
 from aejax.experiments.exploring.loaded_model import LoadedModel, MaxShown
 from aejax.experiments.exploring.protocol import AnalysisResult, Skipped
 from aejax.report import image_grids
-from aejax.report.style import save_figure
 
 INTERPOLATION_STEPS = 11
 MIDPOINT_PAIRS = 500  # pairs of test examples whose midpoints are compared
@@ -23,7 +21,7 @@ LATENT_GRID_SIZE = 15  # codes along each side of the grid
 NO_PRIOR = "this kind of autoencoder has no prior to sample from"
 
 
-def interpolation(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
+def interpolation(model: LoadedModel) -> AnalysisResult | Skipped:
     """Interpolates between the first test example and the next of another class, in code and in input space."""
     view, rows = model.selected, model.split.test
     others = np.flatnonzero(model.dataset.labels[rows] != model.dataset.labels[rows[0]])
@@ -32,19 +30,17 @@ def interpolation(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
     codec, test, second = view.codec, view.test_inputs, int(others[0])
     path = interpolate_examples(codec, test[0], test[second], INTERPOLATION_STEPS)
     what = "pixels" if model.is_image else "inputs"
-    images, errors = (
-        dict(zip(("by code", f"by {what}"), pair, strict=True))
-        for pair in ((path.latent_path, path.input_path), (path.latent_error, path.input_error))
-    )
     first_class, second_class = (model.class_name(int(rows[index])) for index in (0, second))
     figure = image_grids.plot_interpolation(
-        {name: model.reshape_to_images(steps) for name, steps in images.items()},
-        errors,
+        {
+            "by code": model.reshape_to_images(path.latent_path),
+            f"by {what}": model.reshape_to_images(path.input_path),
+        },
+        {"by code": path.latent_error, f"by {what}": path.input_error},
         model.display_limits,
         f"From a test example of class {first_class} to one of class {second_class}",
         model.feature_names,
     )
-    save_figure(figure, out / "interpolation.png")
     first = np.random.default_rng(0).permutation(len(test))[:MIDPOINT_PAIRS]
     code_error, input_error = (error.mean() for error in midpoint_errors(codec, test[first], test[first[::-1]]))
     metrics = {
@@ -56,8 +52,8 @@ def interpolation(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
         f"Mean squared reconstruction error at the midpoints of {len(first)} pairs of test examples: "
         f"{code_error:.3g} for interpolation in code space, {input_error:.3g} for a blend of {what}."
     )
-    figures = {"interpolation.png": f"Interpolation between two test examples, by the code and by {what}"}
-    return AnalysisResult(summary, metrics, figures)
+    caption = f"Interpolation between two test examples, by the code and by {what}"
+    return AnalysisResult(summary, metrics, {"interpolation.png": (figure, caption)})
 
 
 def _rank_units(model: LoadedModel, count: int) -> tuple[np.ndarray, list[str], dict[str, Any]]:
@@ -73,7 +69,7 @@ def _rank_units(model: LoadedModel, count: int) -> tuple[np.ndarray, list[str], 
     return ranked, labels, {"units": ranked, name: values}
 
 
-def traversals(model: LoadedModel, out: Path) -> AnalysisResult:
+def traversals(model: LoadedModel) -> AnalysisResult:
     """Varies the most informative units, one at a time, around the code of the first test example."""
     view = model.selected
     units, labels, metrics = _rank_units(model, model.max_shown(MAX_TRAVERSED_UNITS))
@@ -88,21 +84,17 @@ def traversals(model: LoadedModel, out: Path) -> AnalysisResult:
         f"One test example with one unit changed at a time,{line_break}in standard deviations of the training codes",
         model.feature_names,
     )
-    save_figure(figure, out / "traversals.png")
     measure = (
         "KL from the prior in nats, mean over test examples"
         if model.is_variational
         else "mean squared change of the output when the unit is held at its mean"
     )
     metrics |= {"row": int(model.split.test[0]), "offsets": TRAVERSAL_OFFSETS, "deviations": deviations[units]}
-    return AnalysisResult(
-        f"Units are ordered by {measure}.",
-        metrics,
-        {"traversals.png": "Single units changed around the code of one test example"},
-    )
+    caption = "Single units changed around the code of one test example"
+    return AnalysisResult(f"Units are ordered by {measure}.", metrics, {"traversals.png": (figure, caption)})
 
 
-def samples(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
+def samples(model: LoadedModel) -> AnalysisResult | Skipped:
     """Draws decoded samples from the prior, and the nearest training examples."""
     if not model.is_variational:
         return Skipped(NO_PRIOR)
@@ -119,7 +111,6 @@ def samples(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
         "Samples from the prior, decoded (the mean of the likelihood)",
         model.feature_names,
     )
-    save_figure(figure, out / "samples.png")
     kl = view.kl_per_unit().sum()
     active = int(np.count_nonzero(view.codec.encode(view.test_inputs).var(axis=0) > ACTIVE_VARIANCE))
     metrics = {
@@ -134,12 +125,11 @@ def samples(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
         f"squared distance to the nearest of {len(train):,} training examples: {distances.mean():.3g} from a sample, "
         f"{test_distances.mean():.3g} from a test example."
     )
-    return AnalysisResult(
-        summary, metrics, {"samples.png": "Samples from the prior, decoded, and the nearest training examples"}
-    )
+    caption = "Samples from the prior, decoded, and the nearest training examples"
+    return AnalysisResult(summary, metrics, {"samples.png": (figure, caption)})
 
 
-def latent_grid(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
+def latent_grid(model: LoadedModel) -> AnalysisResult | Skipped:
     """Decodes a grid over the two most informative units of the prior."""
     if not model.is_variational:
         return Skipped(NO_PRIOR)
@@ -160,9 +150,8 @@ def latent_grid(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
         "The prior over two units, decoded in equal steps of probability\n"
         f"from {GRID_QUANTILE:g} to {1 - GRID_QUANTILE:g}{rest}",
     )
-    save_figure(figure, out / "latent_grid.png")
     return AnalysisResult(
         f"Units {units[0]} and {units[1]} have the largest KL divergence from the prior.",
         {"units": units, "steps": LATENT_GRID_SIZE, "edge": GRID_QUANTILE, "kl_nats": metrics["kl_nats"]},
-        {"latent_grid.png": "The prior over the two most informative units, decoded"},
+        {"latent_grid.png": (figure, "The prior over the two most informative units, decoded")},
     )

@@ -1,8 +1,9 @@
-"""The interface of an analysis: it takes a loaded model and a folder, and writes its figures there."""
+"""The interface of an analysis: it takes a loaded model, and returns numbers and figures."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
 
 from aejax.experiments.exploring.loaded_model import LoadedModel
 
@@ -12,7 +13,7 @@ class AnalysisResult(NamedTuple):
 
     summary: str  # one or two sentences
     metrics: dict[str, Any]
-    figures: dict[str, str]  # caption by file name
+    figures: dict[str, tuple[Figure, str]]  # with its caption, by file name
 
 
 class Skipped(NamedTuple):
@@ -21,4 +22,4 @@ class Skipped(NamedTuple):
     reason: str
 
 
-Analysis = Callable[[LoadedModel, Path], AnalysisResult | Skipped]
+Analysis = Callable[[LoadedModel], AnalysisResult | Skipped]

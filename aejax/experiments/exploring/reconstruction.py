@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
+from matplotlib.figure import Figure
 
 from aejax.analysis.compression import FLOAT_BITS, RateDistortionPoint, evaluate_compression
 from aejax.analysis.denoising import denoise, psnr
@@ -17,21 +17,20 @@ from aejax.experiments.exploring.loaded_model import LoadedModel, MaxShown, Seed
 from aejax.experiments.exploring.protocol import AnalysisResult
 from aejax.objectives.corruption import CorruptFn, make_corruption, masking_noise, patch_mask, with_noise_seed
 from aejax.report import analysis_plots, image_grids
-from aejax.report.style import save_figure
 
 MAX_EXAMPLES = MaxShown(images=12, table_rows=6)
 BIT_DEPTHS = (FLOAT_BITS, 8, 4)  # bits per stored number
 CURVE_BITS = 8  # bits per component along the PCA curve
 
 
-def plot_examples(model: LoadedModel, rows: Mapping[str, Float[np.ndarray, "n d"]], title: str, path: Path) -> None:
+def plot_examples(model: LoadedModel, rows: Mapping[str, Float[np.ndarray, "n d"]], title: str) -> Figure:
     """Draws the first examples of each array, one array per row of the figure."""
     count = model.max_shown(MAX_EXAMPLES)
     shown = {name: model.reshape_to_images(row[:count]) for name, row in rows.items()}
-    save_figure(image_grids.plot_example_rows(shown, model.display_limits, title, model.feature_names), path)
+    return image_grids.plot_example_rows(shown, model.display_limits, title, model.feature_names)
 
 
-def reconstructions(model: LoadedModel, out: Path) -> AnalysisResult:
+def reconstructions(model: LoadedModel) -> AnalysisResult:
     """Compares reconstructions of test examples with those of as many principal components."""
     width = model.selected.code_width
     components = min(width, model.selected.test_inputs.shape[1])
@@ -48,8 +47,7 @@ def reconstructions(model: LoadedModel, out: Path) -> AnalysisResult:
                 f"{model.kind}\n{decibels[-1]:.1f} dB": reconstruction,
                 f"PCA, {components}\n{pca_decibels[-1]:.1f} dB": pca,
             }
-    title = "Test examples and their reconstructions; PSNR over all test examples"
-    plot_examples(model, rows, title, out / "reconstructions.png")
+    figure = plot_examples(model, rows, "Test examples and their reconstructions; PSNR over all test examples")
     metrics = {
         "psnr_db": summarize_seeds(decibels),
         "mse": summarize_seeds(mse),
@@ -60,7 +58,8 @@ def reconstructions(model: LoadedModel, out: Path) -> AnalysisResult:
         f"PSNR {np.mean(decibels):.2f} dB with {width} units, {np.mean(pca_decibels):.2f} dB with "
         f"{_components_phrase(components)}."
     )
-    return AnalysisResult(summary, metrics, {"reconstructions.png": "Test examples and their reconstructions"})
+    caption = "Test examples and their reconstructions"
+    return AnalysisResult(summary, metrics, {"reconstructions.png": (figure, caption)})
 
 
 def _components_phrase(count: int) -> str:
@@ -88,7 +87,7 @@ def make_test_corruption(model: LoadedModel) -> tuple[CorruptFn, str, bool]:
     return make_corruption(config, model.is_bounded), descriptions[config.corruption], "denoising" in model.kind
 
 
-def denoising(model: LoadedModel, out: Path) -> AnalysisResult:
+def denoising(model: LoadedModel) -> AnalysisResult:
     """Compares reconstructions of corrupted test examples with those of principal components."""
     corrupt, what, trained = make_test_corruption(model)
     noise_key, choice_key = jax.random.split(jax.random.key(0))
@@ -111,29 +110,23 @@ def denoising(model: LoadedModel, out: Path) -> AnalysisResult:
                 f"PCA, {components[-1]}\n{pca.psnr_after:.1f} dB": pca.denoised,
             }
     title = f"Test examples with {what}, and their reconstructions; PSNR over all test examples"
-    plot_examples(model, rows, title, out / "denoising.png")
-    metrics = {"corruption": what, "trained_to_undo_it": trained} | _denoising_metrics(decibels, components)
-    before, after, pca_after = (np.mean(decibels[name]) for name in ("before", "after", "pca"))
-    summary = (
-        f"{what[0].upper()}{what[1:]}: PSNR {before:.2f} dB before and {after:.2f} dB after the "
-        f"autoencoder, which was{'' if trained else ' not'} trained to undo it; {pca_after:.2f} dB after "
-        f"{_components_phrase(components[model.config.seed])}, the best number on corrupted training examples."
-    )
-    return AnalysisResult(summary, metrics, {"denoising.png": "Clean, corrupted and restored test examples"})
-
-
-def _denoising_metrics(decibels: Mapping[str, list[float]], components: list[int]) -> dict[str, Any]:
-    """Returns the PSNRs of all seeds, for `explore.json`."""
+    figures = {"denoising.png": (plot_examples(model, rows, title), "Clean, corrupted and restored test examples")}
     psnrs = {name: summarize_seeds(values) for name, values in decibels.items()}
-    return {
+    pca_psnrs = {"psnr_after_db": psnrs["pca"], "at_code_width_db": psnrs["at_code_width"]}
+    metrics = {
+        "corruption": what,
+        "trained_to_undo_it": trained,
         "psnr_before_db": psnrs["before"],
         "psnr_after_db": psnrs["after"],
-        "pca": {
-            "components": components,
-            "psnr_after_db": psnrs["pca"],
-            "at_code_width_db": psnrs["at_code_width"],
-        },
+        "pca": {"components": components, **pca_psnrs},
     }
+    summary = (
+        f"{what[0].upper()}{what[1:]}: PSNR {psnrs['before']['mean']:.2f} dB before and {psnrs['after']['mean']:.2f} "
+        f"dB after the autoencoder, which was{'' if trained else ' not'} trained to undo it; "
+        f"{psnrs['pca']['mean']:.2f} dB after {_components_phrase(components[model.config.seed])}, the best number on "
+        "corrupted training examples."
+    )
+    return AnalysisResult(summary, metrics, figures)
 
 
 def select_pca_components(view: SeedView, corrupt: CorruptFn, key: PRNGKeyArray) -> int:
@@ -159,7 +152,7 @@ class _StoredCode(NamedTuple):
     pca_psnr: float  # dB
 
 
-def compression(model: LoadedModel, out: Path) -> AnalysisResult:
+def compression(model: LoadedModel) -> AnalysisResult:
     """Measures the size and the PSNR of quantized codes, and the PSNR of principal components of the same size."""
     stored: dict[tuple[str, int], list[_StoredCode]] = defaultdict(list)
     for view in model.views():
@@ -168,25 +161,34 @@ def compression(model: LoadedModel, out: Path) -> AnalysisResult:
                 components = max(1, min(int(rate.bits_per_code // bits), len(view.pca.components)))
                 pca_psnr = _pca_rate(view, components, bits).psnr
                 stored[rate.storage, bits].append(_StoredCode(rate, components, pca_psnr))
+    complete = {key: seeds for key, seeds in stored.items() if len(seeds) == len(model.views())}
     view = model.selected
     pixels = int(np.prod(model.dataset.example_shape[:2])) if model.is_image else view.test_inputs.shape[1]
-    complete = {key: seeds for key, seeds in stored.items() if len(seeds) == len(model.views())}
     curve = [_pca_rate(view, width, CURVE_BITS) for width in powers_of_two(len(view.pca.components))]
     pca_curve = [(rate.bits_per_code / pixels, rate.psnr) for rate in curve]
-    _plot_rates(model, complete, pca_curve, pixels, out / "compression.png")
+    entries = [_rate_entry(key, seeds, pixels) for key, seeds in complete.items()]
+    ranges = "levels lie evenly over the range of a unit's training codes; ranges and decoder do not count"
+    raw_bytes = int(model.dataset.inputs[0].nbytes)
     metrics = {
-        "raw_bytes": int(model.dataset.inputs[0].nbytes),
+        "raw_bytes": raw_bytes,
         "pixels": pixels,
-        "ranges": "levels lie evenly over the range of a unit's training codes; ranges and decoder do not count",
-        "stored": [_rate_entry(key, seeds, pixels) for key, seeds in complete.items()],
+        "ranges": ranges,
+        "stored": entries,
         "pca_curve": {
             "bits_per_number": CURVE_BITS,
             "bits_per_pixel": [rate for rate, _ in pca_curve],
             "psnr_db": [decibels for _, decibels in pca_curve],
         },
     }
-    figures = {"compression.png": "PSNR by the size of what is stored"}
-    return AnalysisResult(_summarize_compression(metrics), metrics, figures)
+    smallest = [entry for entry in entries if entry["bits_per_number"] == CURVE_BITS][-1]
+    summary = (
+        f"An example takes {raw_bytes:,} bytes, its code {smallest['bytes_per_code']['mean']:.4g} "
+        f"({smallest['store']}, {CURVE_BITS} bits per number). PSNR of the decoded code "
+        f"{smallest['psnr_db']['mean']:.2f} dB, of principal components of the same size "
+        f"{smallest['pca']['psnr_db']['mean']:.2f} dB. {ranges.capitalize()}."
+    )
+    figure = _plot_rates(model, complete, pca_curve, pixels)
+    return AnalysisResult(summary, metrics, {"compression.png": (figure, "PSNR by the size of what is stored")})
 
 
 def _pca_rate(view: SeedView, components: int, bits: int) -> RateDistortionPoint:
@@ -214,8 +216,7 @@ def _plot_rates(
     stored: Mapping[tuple[str, int], list[_StoredCode]],
     pca_curve: list[tuple[float, float]],
     pixels: int,
-    path: Path,
-) -> None:
+) -> Figure:
     """Draws the rates of the selected seed."""
     points: dict[str, list[tuple[float, float, int]]] = defaultdict(list)
     same_size_pca = []
@@ -224,17 +225,4 @@ def _plot_rates(
         points[f"{model.kind}, {store}"].append((rate.bits_per_code / pixels, rate.psnr, bits))
         same_size_pca.append((components * bits / pixels, pca_psnr))
     unit = "bits per pixel" if model.is_image else "bits per feature"
-    figure = analysis_plots.plot_rate_distortion(points, same_size_pca, pca_curve, CURVE_BITS, unit)
-    save_figure(figure, path)
-
-
-def _summarize_compression(metrics: dict[str, Any]) -> str:
-    """Describes the smallest way to store codes at `CURVE_BITS` per number."""
-    entry = [entry for entry in metrics["stored"] if entry["bits_per_number"] == CURVE_BITS][-1]
-    return (
-        f"An example takes {metrics['raw_bytes']:,} bytes, its code {entry['bytes_per_code']['mean']:.4g} "
-        f"({entry['store']}, {CURVE_BITS} bits per number). PSNR of the decoded code "
-        f"{entry['psnr_db']['mean']:.2f} dB, of principal components of the same size "
-        f"{entry['pca']['psnr_db']['mean']:.2f} dB. "
-        f"{metrics['ranges'].capitalize()}."
-    )
+    return analysis_plots.plot_rate_distortion(points, same_size_pca, pca_curve, CURVE_BITS, unit)

@@ -1,6 +1,6 @@
 """Analyses of what the model has learned: codes in two dimensions, filters of the encoder, atoms of the decoder."""
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +17,12 @@ from aejax.analysis.weights import (
 from aejax.experiments.exploring.loaded_model import LoadedModel, MaxShown
 from aejax.experiments.exploring.protocol import AnalysisResult, Skipped
 from aejax.report import figures, image_grids
-from aejax.report.style import save_figure
 
 MAX_SCATTER_POINTS = 1500
 MAX_UNITS = MaxShown(images=64, table_rows=24)  # filters or atoms
 
 
-def codes(model: LoadedModel, out: Path) -> AnalysisResult:
+def codes(model: LoadedModel) -> AnalysisResult:
     """Projects codes and inputs to two dimensions and colours them by class."""
     view, labels, test_rows = model.selected, model.dataset.labels, model.split.test
     pairs = {
@@ -42,7 +41,6 @@ def codes(model: LoadedModel, out: Path) -> AnalysisResult:
         for name, plane in projections.items()
     }
     figure = figures.plot_codes(points, labels[test_rows[:MAX_SCATTER_POINTS]], model.dataset.class_names)
-    save_figure(figure, out / "codes.png")
     code, inputs = projections.values()
     how = "Both units are drawn" if view.code_width == 2 else "The first two principal components of the code are drawn"
     summary = (
@@ -54,16 +52,15 @@ def codes(model: LoadedModel, out: Path) -> AnalysisResult:
             f" In the plane, {PROJECTION_NEIGHBORS} nearest neighbours classify {code.knn_accuracy:.1%} of the test "
             f"examples correctly (inputs: {inputs.knn_accuracy:.1%})."
         )
-    metrics = {
+    metrics: dict[str, Any] = {
         name: {"explained_variance": plane.explained_variance_ratio, "neighbour_accuracy": plane.knn_accuracy}
         for name, plane in zip(("code", "inputs"), projections.values(), strict=True)
     }
-    return AnalysisResult(
-        summary, {**metrics, "neighbours": PROJECTION_NEIGHBORS}, {"codes.png": "Test codes and inputs in the plane"}
-    )
+    metrics["neighbours"] = PROJECTION_NEIGHBORS
+    return AnalysisResult(summary, metrics, {"codes.png": (figure, "Test codes and inputs in the plane")})
 
 
-def filters(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
+def filters(model: LoadedModel) -> AnalysisResult | Skipped:
     """Draws the weights of the encoder's first layer, largest norm first."""
     view = model.selected
     layer = first_layer_filters(view.variables["params"]["encoder"], view.test_inputs.shape[1])
@@ -79,13 +76,12 @@ def filters(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
     figure = image_grids.plot_unit_weights(
         images, f"Filters of the first layer: {which}", "weight", model.feature_names
     )
-    save_figure(figure, out / "filters.png")
     metrics = {"layer": name, "units": len(weights), "norm": {"largest": norms.max(), "median": np.median(norms)}}
     summary = f"Filters of `{name}`: the largest norm is {norms.max():.3g}, the median {np.median(norms):.3g}."
-    return AnalysisResult(summary, metrics, {"filters.png": "Filters of the encoder's first layer"})
+    return AnalysisResult(summary, metrics, {"filters.png": (figure, "Filters of the encoder's first layer")})
 
 
-def decoder_atoms(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
+def decoder_atoms(model: LoadedModel) -> AnalysisResult | Skipped:
     """Draws what each of the most active units adds to the output."""
     view = model.selected
     codes, n_units = view.train_codes, view.code_width
@@ -98,7 +94,6 @@ def decoder_atoms(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
     title = f"Change of the output when one unit is at its 95th percentile: {which}"
     label = "change of the logit" if model.pretrained.model.output_activation == "sigmoid" else "change of the output"
     figure = image_grids.plot_unit_weights(model.reshape_to_images(atoms), title, label, model.feature_names)
-    save_figure(figure, out / "atoms.png")
     similarity, active = coherence(atoms), np.count_nonzero(codes, axis=1).mean()
     metrics = {
         "units": n_units,
@@ -113,4 +108,4 @@ def decoder_atoms(model: LoadedModel, out: Path) -> AnalysisResult | Skipped:
         f"{metrics['dead_units']} are constant. The absolute cosine of an atom with the most similar other atom is "
         f"{similarity.mean():.2f} on average."
     )
-    return AnalysisResult(summary, metrics, {"atoms.png": "Decoder atoms"})
+    return AnalysisResult(summary, metrics, {"atoms.png": (figure, "Decoder atoms")})
