@@ -137,8 +137,8 @@ def _majority_warnings(results: Results) -> list[str]:
     if verdict_metric(results).name != "accuracy" or share <= 1 - margin:
         return []
     return [
-        f"{results['dataset']['name']}: {100 * share:.2f} % of the test examples are of one class, so no accuracy can "
-        f"exceed that of a constant guess by the margin; compare by `--metric balanced_accuracy` or `--metric auroc`."
+        f"{results['dataset']['name']}: accuracy gives no verdict, as none can exceed that of a constant guess by the "
+        "margin; `--metric balanced_accuracy` or `--metric auroc` may."
     ]
 
 
