@@ -39,6 +39,11 @@ class VerdictMetric(NamedTuple):
         unit = "%" if self.unit == "points" else self.unit
         return f"{self.label}, {unit}" if unit else self.label
 
+    def format_value(self, value: float) -> str:
+        """Returns the label, the metric itself and its unit: `accuracy 97.20 %`."""
+        unit = "%" if self.unit == "points" else self.unit
+        return f"{self.label} {self.scale * value:.{self.decimals}f} {unit}".rstrip()
+
     @property
     def difference_unit(self) -> str:
         """What a difference is in, after its number: `points of accuracy`."""

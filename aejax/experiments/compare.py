@@ -30,19 +30,9 @@ from aejax.storage.runs import Run
 def compare(
     config: CompareConfig, out: Path, console: Console, checkpoint: CheckpointConfig = CheckpointConfig()
 ) -> dict[str, Any]:
-    """Runs a comparison into a folder and returns its results.
+    """Runs a comparison into a folder and returns its results; an interrupted run continues within its method.
 
-    A finished run of the same config and data is read; an interrupted one continues between and within methods.
-
-    Args:
-        config: what to compare.
-        out: the run folder.
-        console: for progress and messages.
-        checkpoint: whether to replace an earlier run, and how often to save.
-
-    Raises:
-        InputError: the config, the data or the folder cannot be used; nothing has been trained.
-        Preempted: a signal came; the same call continues the run.
+    Arguments and errors are those of `run_job`.
     """
     start_time = time.perf_counter()
     config.data.require_in_memory("compare.py")

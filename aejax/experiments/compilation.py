@@ -34,34 +34,29 @@ def clear_compiled(data: Any) -> None:
         malloc_trim(data)
 
 
-class _CompileTimer:
-    """Sums the durations of JAX's compile events: tracing, lowering and XLA."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self, event: str, duration_secs: float, **_: str | int) -> None:
-        if event.startswith("/jax/core/compile/"):
-            self.seconds += duration_secs
-
-
 @functools.cache
-def _compile_timer() -> _CompileTimer:
-    timer = _CompileTimer()
-    jax.monitoring.register_event_duration_secs_listener(timer)
-    return timer
+def _compile_durations() -> list[float]:
+    """Returns the list that the seconds of JAX's compile events are added to: tracing, lowering and XLA."""
+    durations: list[float] = []
+
+    def listen(event: str, duration_secs: float, **_: str | int) -> None:
+        if event.startswith("/jax/core/compile/"):
+            durations.append(duration_secs)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    return durations
 
 
 class Stopwatch:
     """Seconds since it was made, those of compiling apart."""
 
     def __init__(self) -> None:
-        self._start, self._compiled_before = time.perf_counter(), _compile_timer().seconds
+        self._start, self._n_before = time.perf_counter(), len(_compile_durations())
 
     @property
     def compile_seconds(self) -> float:
         """Seconds of this process's compilations."""
-        return _compile_timer().seconds - self._compiled_before
+        return sum(_compile_durations()[self._n_before :])
 
     @property
     def run_seconds(self) -> float:

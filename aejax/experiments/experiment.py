@@ -54,6 +54,11 @@ class Experiment:
         """Returns one key per seed, sharded over the devices."""
         return self.plan.shard(self.tile_seeds(seed_keys(self.config.seeds, use)))
 
+    @property
+    def test_labels(self) -> Int[np.ndarray, " n_test"]:
+        """The labels of the test rows."""
+        return self.dataset.labels[self.split.test]
+
     def tile_seeds(self, per_seed: Any) -> Any:
         """Repeats arrays with a leading seed axis for every setting of a sweep, on the host."""
         seed_of_row = np.arange(self.plan.seeds) % self.config.seeds
@@ -76,7 +81,7 @@ class Experiment:
             "n_labelled_valid": self.split.labelled_valid.shape[1],
             "split_sha256": self.split.sha256,
             "duplicates": self._describe_duplicates(),
-            "majority_share": float(np.bincount(self.dataset.labels[self.split.test]).max() / len(self.split.test)),
+            "majority_share": float(np.bincount(self.test_labels).max() / len(self.split.test)),
         }
 
     def _describe_source(self) -> dict[str, Any]:

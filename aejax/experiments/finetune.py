@@ -5,8 +5,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import optax
+from jaxtyping import Float
 
 from aejax.experiments.experiment import Experiment
+from aejax.experiments.feature_extraction import apply_to_rows
 from aejax.experiments.training import TrainingResult, TrainingSpec, train
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
@@ -18,14 +20,6 @@ class FinetuneReport(NamedTuple):
 
     valid_nll: list[float]  # of the best epoch, which is kept, in nats; NaN: no validation rows
     diverged_epoch: list[int | None]
-
-
-class FinetunedClassifier(NamedTuple):
-    """A fine-tuned encoder with its head."""
-
-    classifier: Classifier
-    variables: Variables  # of every seed, on the devices
-    report: FinetuneReport
 
 
 def with_softmax_head(experiment: Experiment, autoencoder: Autoencoder) -> Classifier:
@@ -70,8 +64,12 @@ def train_head(
     return train(experiment, name, attach_head(encoder, head), spec)
 
 
-def finetune(experiment: Experiment, name: str, autoencoder: Autoencoder, encoder: Variables) -> FinetunedClassifier:
-    """Trains encoder and head together, each at its own learning rate, and keeps the best epoch (`--probe finetune`).
+def finetune(
+    experiment: Experiment, name: str, autoencoder: Autoencoder, encoder: Variables
+) -> tuple[Float[np.ndarray, "seeds n_test classes"], FinetuneReport]:
+    """Returns the log-probabilities of the test rows by encoder and head trained together (`--probe finetune`).
+
+    Each is trained at its own learning rate, and the best epoch is kept.
 
     Args:
         experiment: the labelled rows, and the probe config with epochs and learning rates.
@@ -101,4 +99,4 @@ def finetune(experiment: Experiment, name: str, autoencoder: Autoencoder, encode
     losses = trained.history.metrics.get("valid_loss", np.full((experiment.plan.seeds, 1), np.nan))
     lowest = np.fmin.reduce(losses, axis=1)  # a seed that diverged has NaN from then on
     report = FinetuneReport(lowest.tolist(), [int(epoch) or None for epoch in trained.history.diverged_epoch])
-    return FinetunedClassifier(classifier, trained.progress.best, report)
+    return apply_to_rows(experiment, classifier.log_probs, trained.progress.best, experiment.split.test), report

@@ -11,12 +11,18 @@ from jaxtyping import Array, Float
 from aejax.data.batching import Batch, Examples, map_rows
 from aejax.data.scalers import Scaler
 from aejax.evaluate.code_metrics import explained_variance
-from aejax.evaluate.metrics import Scores, score_predictions
+from aejax.evaluate.metrics import Scores, metric_values, score_predictions
+from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.compilation import Stopwatch, cached_jit, clear_compiled
 from aejax.experiments.experiment import Experiment
-from aejax.experiments.feature_evaluation import evaluate_features, evaluate_own_classifier, has_own_codes
-from aejax.experiments.feature_extraction import ApplyFn, apply_to_rows, row_program
+from aejax.experiments.feature_evaluation import (
+    FeatureEvaluation,
+    evaluate_features,
+    evaluate_own_classifier,
+    has_own_codes,
+)
+from aejax.experiments.feature_extraction import ApplyFn, row_program
 from aejax.experiments.finetune import finetune
 from aejax.experiments.probes import ClassifierFit, ClassifierReport, classifier_name
 from aejax.experiments.representation_metrics import RepresentationMetrics, evaluate_representation
@@ -58,20 +64,14 @@ def _reconstruction_program(plan: Plan, reconstruct: ApplyFn) -> Callable[..., A
     return plan.map_seeds(evaluate_seed, replicated_argnums=(2, 3))
 
 
-class ReconstructionMetrics(NamedTuple):
-    """Errors of a method's reconstructions of the test rows."""
-
-    mse: Float[np.ndarray, " seeds"]  # in squared scaled input units
-    explained_variance: Float[np.ndarray, " seeds"]
-
-
 def evaluate_reconstruction(
     experiment: Experiment, reconstruct: ApplyFn, variables: Variables
-) -> ReconstructionMetrics:
-    """Returns error and explained variance of every seed's reconstructions of the test rows."""
+) -> tuple[Float[np.ndarray, " seeds"], Float[np.ndarray, " seeds"]]:
+    """Returns the mean squared error, in scaled input units, and the explained variance on the test rows."""
     program = _reconstruction_program(experiment.plan, reconstruct)
     results = program(variables, experiment.device_scaler, experiment.test_rows, experiment.examples)
-    return ReconstructionMetrics(*experiment.plan.to_host(results))
+    mse, explained = experiment.plan.to_host(results)
+    return mse, explained
 
 
 def evaluate_extra_metrics(
@@ -143,31 +143,19 @@ def score_method(
     experiment.reporter.set_status("classifying")
     watch = Stopwatch()
     host_variables = experiment.plan.to_host(variables)
-    classifier = _finetune_and_predict(experiment, name, method, variables)
-    if method.log_probs is not None:
-        features = evaluate_own_classifier(experiment, name, method, variables, host_variables)
-    else:
-        key = None if classifier else classifier_name(experiment.config.probe, method)
-        features = evaluate_features(experiment, name, method, host_variables, key)
+    classifier, features = _classify(experiment, name, method, variables, host_variables)
     mse, metrics = None, {}
     if method.reconstruct is not None:
         mse, metrics["explained_variance"] = evaluate_reconstruction(experiment, method.reconstruct, variables)
     if has_own_codes(method):
         metrics |= features.metrics | evaluate_extra_metrics(experiment, method, variables)
-    seconds = {
-        "compile": training_seconds["compile"] + watch.compile_seconds,
-        "pretrain": training_seconds["pretrain"],
-        "probe": watch.run_seconds,
-    }
-    classifier = classifier or features.classifier
-    assert classifier is not None
+    compile_seconds = training_seconds["compile"] + watch.compile_seconds
+    seconds = {**training_seconds, "compile": compile_seconds, "probe": watch.run_seconds}
     diagnosed = features.diagnostic_features
     return MethodResult(
         name=name,
         width=features.width,
-        scores=score_predictions(
-            classifier.log_probs, experiment.dataset.labels[experiment.split.test], experiment.evaluation.metric
-        ),
+        scores=score_predictions(classifier.log_probs, experiment.test_labels, experiment.evaluation.metric),
         reconstruction_mse=mse,
         measures=metrics,
         classifier_report=classifier.report,
@@ -181,17 +169,23 @@ def score_method(
     )
 
 
-def _finetune_and_predict(
-    experiment: Experiment, name: str, method: Method, variables: Variables
-) -> ClassifierFit | None:
-    """Returns the predictions of the fine-tuned encoder, with `--probe finetune` and if the method has an encoder."""
-    if experiment.config.probe.probe != "finetune" or method.log_probs is not None:
-        return None
-    if method.model is None or method.features_of is not None:
-        return None
-    tuned = finetune(experiment, f"{name}-finetune", method.model, variables)
-    log_probs = apply_to_rows(experiment, tuned.classifier.log_probs, tuned.variables, experiment.split.test)
-    return ClassifierFit(log_probs, ClassifierReport(finetuned=tuned.report))
+def _classify(
+    experiment: Experiment, name: str, method: Method, variables: Variables, host_variables: Variables
+) -> tuple[ClassifierFit, FeatureEvaluation]:
+    """Classifies by the method itself, by its fine-tuned encoder (`--probe finetune`), or by a probe of features."""
+    classifier = None
+    if method.log_probs is not None:
+        features = evaluate_own_classifier(experiment, name, method, variables, host_variables)
+    elif experiment.config.probe.probe == "finetune" and method.model is not None and method.features_of is None:
+        log_probs, report = finetune(experiment, f"{name}-finetune", method.model, variables)
+        classifier = ClassifierFit(log_probs, ClassifierReport(finetuned=report))
+        features = evaluate_features(experiment, name, method, host_variables, None)
+    else:
+        key = classifier_name(experiment.config.probe, method)
+        features = evaluate_features(experiment, name, method, host_variables, key)
+    classifier = classifier or features.classifier
+    assert classifier is not None
+    return classifier, features
 
 
 def load_or_score(
@@ -204,19 +198,20 @@ def load_or_score(
     if saved is None:
         result = score()
         experiment.result_cache.save_result(key, result)
-        reporter.finish_method(summary_line(result))
+        reporter.finish_method(summary_line(experiment, result))
         return result
     result = saved._replace(role=method.role)
     if result.history is not None and not result.shared_training:
         reporter.advance(result.history.epochs, float("nan"))
-    reporter.finish_method(f"{summary_line(result)}, from before")
+    reporter.finish_method(f"{summary_line(experiment, result)}, from before")
     return result
 
 
-def summary_line(result: MethodResult) -> str:
-    """Returns the line that the progress display shows of a finished method."""
-    accuracy = 100 * result.scores.correct.mean()
-    parts = [f"{result.width} features", f"test accuracy {accuracy:.2f} %"]
+def summary_line(experiment: Experiment, result: MethodResult) -> str:
+    """Returns the line that the progress display shows of a finished method, with the metric of the verdicts."""
+    metric = VERDICT_METRICS[experiment.evaluation.metric]
+    value = float(metric_values(metric.name, result.scores, experiment.test_labels).mean())
+    parts = [f"{result.width} features", f"test {metric.format_value(value)}"]
     if result.history is not None and not result.shared_training:
         diverged = int(np.count_nonzero(result.history.diverged_epoch))
         parts.append(f"{result.history.epochs} epochs")

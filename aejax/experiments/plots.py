@@ -50,27 +50,16 @@ def plot_comparison(
         if (features := result.features_of or result.name) not in seen:
             seen.add(features)
             models[result.name] = (method, result.variables)
-    _plot_models(experiment, models, histories, folder)
+    plot_models(experiment, models, histories, folder)
 
 
-def plot_model(
-    experiment: Experiment,
-    name: str,
-    method: Method,
-    variables: Variables,
-    history: dict[str, Float[np.ndarray, "seeds epochs"]],
-    folder: Path,
-) -> None:
-    """Writes the figures of one trained autoencoder."""
-    _plot_models(experiment, {name: (method, variables)}, {name: history}, folder)
-
-
-def _plot_models(
+def plot_models(
     experiment: Experiment,
     models: dict[str, tuple[Method, Variables]],
     histories: dict[str, dict[str, Float[np.ndarray, "seeds epochs"]]],
     folder: Path,
 ) -> None:
+    """Writes learning curves, reconstructions and codes of methods with their variables, as far as each applies."""
     if histories:
         save_figure(figures.plot_learning_curves(histories), folder / "learning_curves.png")
     is_image = len(experiment.dataset.example_shape) == 3

@@ -23,7 +23,7 @@ from aejax.experiments.job import FillRun, Job, run_job
 from aejax.experiments.loading import load_examples
 from aejax.experiments.method_result import evaluate_extra_metrics, evaluate_reconstruction
 from aejax.experiments.multihost import is_primary
-from aejax.experiments.plots import plot_model
+from aejax.experiments.plots import plot_models
 from aejax.experiments.pretrained import BEST_WEIGHTS, ENCODING_KEY, LAST_WEIGHTS
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import check_methods, resolve_config
@@ -45,20 +45,11 @@ def pretrain(
 ) -> dict[str, Any]:
     """Trains an autoencoder into a run folder and returns its results.
 
-    A finished run of the same config and data is read; an interrupted one continues at its latest checkpoint. The
-    folder holds `checkpoint/` and `best/`, the weights after the last epoch and after each seed's epoch of lowest
+    The folder holds `checkpoint/` and `best/`, the weights after the last epoch and after each seed's epoch of lowest
     validation loss: Orbax trees with a leading seed axis on every leaf, `params` and `batch_stats`, each by part, and
     `scaler`. The training's own checkpoints, with the optimizer's state, stay in `checkpoints/`.
 
-    Args:
-        config: what to train.
-        out: the run folder.
-        console: for progress and messages.
-        checkpoint: whether to replace an earlier run, and how often to save.
-
-    Raises:
-        InputError: the config, the data or the folder cannot be used; nothing has been trained.
-        Preempted: a signal came; the same call continues the run.
+    Arguments and errors are those of `run_job`.
     """
     start_time = time.perf_counter()
     check_methods((config.method,))
@@ -104,7 +95,7 @@ def _pretrain(
         results["dataset"]["stream"] = describe_stream(experiment, trained.history)
     count = f"{trained.history.epochs} {'rounds' if is_stream else 'epochs'}"
     experiment.reporter.finish_method(f"{count}, test MSE {metrics['reconstruction_mse']['mean']:.4g}")
-    plot_model(experiment, name, method, variables, trained.history.metrics, run.folder)
+    plot_models(experiment, {name: (method, variables)}, {name: trained.history.metrics}, run.folder)
     write_atomically(run.folder / "table.md", markdown_epoch_table(results).encode())
     return results
 

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from rich.console import Console
 
-from aejax.config import CheckpointConfig, HeadConfig, ProbeRunConfig
+from aejax.config import CheckpointConfig, ProbeRunConfig
 from aejax.data.dataset import Dataset
 from aejax.experiments.compare import write_comparison
 from aejax.experiments.compilation import Stopwatch
@@ -23,10 +23,8 @@ from aejax.experiments.method_result import MethodResult, load_or_score, score_m
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained, load_pretraining_data
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.results import build_results, metric_rows
-from aejax.experiments.training import TrainingResult
 from aejax.methods import METHODS, Method
-from aejax.models.autoencoder import Autoencoder
-from aejax.models.submodules import Variables
+from aejax.probe.head import Classifier
 from aejax.storage.runs import Run
 from aejax.train.optimizers import freeze
 
@@ -60,7 +58,8 @@ def probe_run(
 def _probe(experiment: Experiment, pretrained: PretrainedModel, config: ProbeRunConfig, run: Run) -> dict[str, Any]:
     name = pretrained.config.method
     head_name = f"{name} + head"
-    methods = {name: METHODS[name](experiment.problem), head_name: _head_method(experiment, pretrained.model)}
+    classifier = with_softmax_head(experiment, pretrained.model)
+    methods = {name: METHODS[name](experiment.problem), head_name: _head_method(classifier)}
     variables = experiment.plan.shard(pretrained.variables)
     not_trained = {"compile": 0.0, "pretrain": 0.0}
     by_probe = load_or_score(
@@ -73,7 +72,16 @@ def _probe(experiment: Experiment, pretrained: PretrainedModel, config: ProbeRun
 
     def train_and_score_head() -> MethodResult:
         watch = Stopwatch()
-        trained = _train_head(experiment, config.head, pretrained.model, variables)
+        trained = train_head(
+            experiment,
+            "head",
+            classifier,
+            variables,
+            freeze(optax.adam(config.head.head_learning_rate), {"encoder"}),
+            frozen_encoder=True,
+            epochs=config.head.head_epochs,
+            batch_size=config.head.head_batch_size,
+        )
         seconds = {"compile": watch.compile_seconds, "pretrain": trained.history.seconds}
         head_variables = trained.progress.state.variables
         return score_method(experiment, head_name, methods[head_name], head_variables, trained.history, seconds)
@@ -100,30 +108,13 @@ def _prepare_probe(
     return prepare_experiment(settings, dataset, reporter)
 
 
-def _head_method(experiment: Experiment, autoencoder: Autoencoder) -> Method:
+def _head_method(model: Classifier) -> Method:
     """Returns an encoder with a softmax head, as a method."""
-    model = with_softmax_head(experiment, autoencoder)
     return Method(
         role="autoencoder",
         init=lambda key, inputs: model.init(key),
         encode=model.encode,
         log_probs=model.log_probs,
-    )
-
-
-def _train_head(
-    experiment: Experiment, config: HeadConfig, autoencoder: Autoencoder, encoder: Variables
-) -> TrainingResult:
-    """Trains a softmax head by gradient steps on the whole model, the encoder frozen."""
-    return train_head(
-        experiment,
-        "head",
-        with_softmax_head(experiment, autoencoder),
-        encoder,
-        freeze(optax.adam(config.head_learning_rate), {"encoder"}),
-        frozen_encoder=True,
-        epochs=config.head_epochs,
-        batch_size=config.head_batch_size,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from aejax.config import to_dict
 from aejax.evaluate.comparisons import compare_pairs
@@ -65,15 +65,11 @@ def method_entry(experiment: Experiment, result: MethodResult) -> dict[str, Any]
 
 def _metric_entry(experiment: Experiment, scores: Scores) -> dict[str, Any]:
     """Returns the metric that verdicts are about, if no other field of a method is it."""
-    metric, labels = VERDICT_METRICS[experiment.evaluation.metric], _test_labels(experiment)
+    metric, labels = VERDICT_METRICS[experiment.evaluation.metric], experiment.test_labels
     if metric.name in ("accuracy", "nll"):
         return {}
     values = metric_values(metric.name, scores, labels)
     return {metric.field: summarize_scores(values, metric.interval_scale, metric_strata(metric.name, labels))}
-
-
-def _test_labels(experiment: Experiment) -> Int[np.ndarray, " n_test"]:
-    return experiment.dataset.labels[experiment.split.test]
 
 
 def _report_entry(report: Any) -> dict[str, Any] | None:
@@ -146,7 +142,7 @@ def comparison_entries(
     experiment: Experiment, method_results: Sequence[MethodResult], pairs: Sequence[tuple[str, str]]
 ) -> dict[str, Any]:
     """Returns `comparisons`, and what they are about."""
-    evaluation, labels = experiment.evaluation, _test_labels(experiment)
+    evaluation, labels = experiment.evaluation, experiment.test_labels
     metric = VERDICT_METRICS[evaluation.metric]
     values = {result.name: metric_values(metric.name, result.scores, labels) for result in method_results}
     intervals = INTERVAL_DESCRIPTIONS if experiment.config.seeds > 1 else {"ci95": SINGLE_SEED_INTERVAL}

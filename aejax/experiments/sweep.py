@@ -35,19 +35,9 @@ from aejax.train.plan import make_plan
 def sweep(
     config: SweepConfig, out: Path, console: Console, checkpoint: CheckpointConfig = CheckpointConfig()
 ) -> dict[str, Any]:
-    """Runs a sweep into a folder and returns its results.
+    """Runs a sweep into a folder and returns its results; an interrupted run continues within its training.
 
-    A finished run of the same config and data is read; an interrupted one continues between and within trainings.
-
-    Args:
-        config: the kind and the axes.
-        out: the run folder.
-        console: for progress and messages.
-        checkpoint: whether to replace an earlier run, and how often to save.
-
-    Raises:
-        InputError: the config, the data or the folder cannot be used; nothing has been trained.
-        Preempted: a signal came; the same call continues the run.
+    Arguments and errors are those of `run_job`.
     """
     start_time = time.perf_counter()
     config.data.require_in_memory("sweep.py")

@@ -247,7 +247,7 @@ def test_inputs_are_scaled_as_in_the_training_of_their_seed(table_run):
 
 @pytest.mark.slow
 def test_two_channel_images_are_explored_as_vectors(tmp_path, monkeypatch):
-    monkeypatch.setattr("aejax.experiments.pretrain.plot_model", lambda *_: None)
+    monkeypatch.setattr("aejax.experiments.pretrain.plot_models", lambda *_: None)
     rng = np.random.default_rng(0)
     labels = np.arange(120) % 3
     images = (rng.random((120, 6, 5, 2)) * 60 + 60 * labels[:, None, None, None]).astype(np.uint8)
