@@ -171,8 +171,7 @@ def _reject_options(config: DataConfig, applicable: Collection[str]) -> None:
 
 
 def _unknown_dataset_message(name: str) -> str:
-    known = [name.lower()] if name.lower() in NAMED_DATASETS else NAMED_DATASETS
-    similar = suggest_names(name.lower(), known, otherwise="")
+    similar = suggest_names(name.lower(), NAMED_DATASETS, otherwise="")
     hint = f"{similar}? " if similar else ""
     return f"--dataset {name}: no such dataset; {hint}expected {_supported_datasets()}"
 
