@@ -47,11 +47,6 @@ class PreparedSet(NamedTuple):
         return np.result_type(*(np.dtype(feature.np_dtype) for feature in self.columns.values()))
 
     @property
-    def row_bytes(self) -> int:
-        """Bytes of the numeric columns of one example."""
-        return int(np.prod(self.numbers_shape)) * self.numbers_dtype.itemsize
-
-    @property
     def names(self) -> list[str]:
         """Names of the numbers of one example."""
         sizes = {"/".join(path): int(np.prod(feature.shape)) for path, feature in self.columns.items()}
@@ -97,8 +92,9 @@ def _read_splits(prepared: PreparedSet, image_size: int | None) -> ArraySplits:
     """Returns the examples and labels of all splits."""
     source, label, available = prepared.source, prepared.label, prepared.builder.info.splits
     infos = [available[split] for split in prepared.splits]
-    sizes = [info.num_bytes if prepared.image else info.num_examples * prepared.row_bytes for info in infos]
-    require_host_memory(sum(sizes), f"{source}: its examples")
+    row_bytes = 0 if prepared.image else int(np.prod(prepared.numbers_shape)) * prepared.numbers_dtype.itemsize
+    size = sum(info.num_bytes if prepared.image else info.num_examples * row_bytes for info in infos)
+    require_host_memory(size, f"{source}: its examples")
     with silence_tfds():
         read = {split: _read_split(prepared, split) for split in prepared.splits}
     inputs: Any = {split: examples for split, (examples, _) in read.items()}

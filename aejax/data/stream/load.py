@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int, Shaped
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
 from aejax.data.mnist import load_mnist
 from aejax.data.packages import require_package
-from aejax.data.stream.arrays import ArraySource
 from aejax.data.stream.holdout import hold_out_sample
 from aejax.data.stream.image_folder import open_image_folder
 from aejax.data.stream.npy import INPUTS_FILE, NpySource
@@ -56,3 +56,29 @@ def _open_source(config: DataConfig, path: Path, data_dir: Path | None) -> tuple
     )
     require(config.image_size is None, f"--image-size {config.image_size}: {path} holds no images; leave it out")
     return NpySource(path), None
+
+
+class ArraySource:
+    """Some rows of a dataset in memory, which is streamed although it would not need to be."""
+
+    has_labels = True
+    is_encoded = False
+
+    def __init__(self, dataset: Dataset, rows: Int[np.ndarray, " k"]) -> None:
+        self._inputs, self._labels = dataset.inputs[rows], dataset.labels[rows]
+        self.name, self.n_examples, self.nbytes = dataset.name, len(rows), self._inputs.nbytes
+        self.example_shape, self.dtype = dataset.example_shape, dataset.inputs.dtype
+        self.value_range: tuple[float, float] | None = dataset.value_range
+        self.class_names: tuple[str, ...] | None = dataset.class_names
+
+    def read(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, "k *shape"]:
+        """Returns examples, as `DataSource.read`."""
+        return self._inputs[rows]
+
+    def read_labels(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, " k"]:
+        """Returns labels, as `DataSource.read_labels`."""
+        return self._labels[rows]
+
+    def describe_row(self, row: int) -> str:
+        """Returns the dataset and the row."""
+        return f"{self.name}: row {row}"
