@@ -66,16 +66,8 @@ def evaluate_features(
         width=width,
         classifier=jax.tree.map(lambda *parts: np.concatenate(parts), *fits) if fits else None,
         metrics=plan.concatenate(metrics) if metrics else {},
-        diagnostic_features=_join_diagnosed(experiment, diagnosed, same_for_all=same_for_all),
+        diagnostic_features=(diagnosed[0][:1] if same_for_all else plan.concatenate(diagnosed)) if diagnosed else None,
     )
-
-
-def _join_diagnosed(
-    experiment: Experiment, chunks: list[Float[np.ndarray, "rows m d"]], *, same_for_all: bool
-) -> Float[np.ndarray, "copies m d"] | None:
-    if not chunks:
-        return None
-    return chunks[0][:1] if same_for_all else experiment.plan.concatenate(chunks)
 
 
 def has_own_codes(method: Method) -> bool:

@@ -8,11 +8,9 @@ import numpy as np
 import optax
 from rich.console import Console
 
-from aejax.autoencoders.registry import KINDS
 from aejax.config import CheckpointConfig, PretrainConfig, to_dict
 from aejax.data.dataset import Dataset
 from aejax.data.input_encoding import InputEncoding, encoding_of
-from aejax.errors import require
 from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.checkpointing import ResultCache, TrainingHistory
 from aejax.experiments.compilation import Stopwatch
@@ -26,7 +24,7 @@ from aejax.experiments.multihost import is_primary
 from aejax.experiments.plots import plot_models
 from aejax.experiments.pretrained import BEST_WEIGHTS, ENCODING_KEY, LAST_WEIGHTS
 from aejax.experiments.progress import ProgressReporter
-from aejax.experiments.resolve import check_methods, resolve_config
+from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.results import metric_rows, results_header
 from aejax.experiments.schedule import optimizer_for, total_epochs
 from aejax.experiments.streaming import describe_stream, stream_optimizer, stream_schedule, train_stream
@@ -52,8 +50,7 @@ def pretrain(
     Arguments and errors are those of `run_job`.
     """
     start_time = time.perf_counter()
-    check_methods((config.method,))
-    require(config.method in KINDS, f"--method {config.method}: is no autoencoder; there are {', '.join(KINDS)}")
+    check_kind(config.method)
     dataset = load_examples(config.data)
     config = resolve_config(config, dataset)
     method = METHODS[config.method](problem_spec_for(config, dataset))

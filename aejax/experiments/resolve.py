@@ -80,6 +80,12 @@ def expand_methods(names: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys(expanded)) if ALL_METHODS in names else names
 
 
+def check_kind(name: str) -> None:
+    """Raises InputError for an unknown method, or one that is no kind of autoencoder."""
+    check_methods((name,))
+    require(name in KINDS, f"--method {name}: is not an autoencoder; there are {', '.join(KINDS)}")
+
+
 def check_methods(names: tuple[str, ...]) -> None:
     """Raises InputError for unknown or repeated method names, or none, and suggests similar names."""
     known = f"{', '.join([*CONTROLS, *KINDS])}, random-, supervised-, knn- and permuted-KIND, and all"

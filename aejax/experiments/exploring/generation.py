@@ -30,7 +30,7 @@ def interpolation(model: LoadedModel) -> AnalysisResult | Skipped:
     codec, test, second = view.codec, view.test_inputs, int(others[0])
     path = interpolate_examples(codec, test[0], test[second], INTERPOLATION_STEPS)
     what = "pixels" if model.is_image else "inputs"
-    first_class, second_class = (model.class_name(int(rows[index])) for index in (0, second))
+    first_class, second_class = (model.dataset.class_names[model.dataset.labels[rows[index]]] for index in (0, second))
     figure = image_grids.plot_interpolation(
         {
             "by code": model.reshape_to_images(path.latent_path),

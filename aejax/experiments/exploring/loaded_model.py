@@ -129,10 +129,6 @@ class LoadedModel:
         """Returns the limit that applies to the examples of this model."""
         return limits.images if self.is_image else limits.table_rows
 
-    def class_name(self, row: int) -> str:
-        """Returns the name of the class of a row of the dataset."""
-        return self.dataset.class_names[int(self.dataset.labels[row])]
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SeedView:

@@ -18,7 +18,7 @@ from aejax.data.dataset import Dataset
 from aejax.data.shuffling import steps_per_epoch
 from aejax.errors import InputError, require
 from aejax.experiments.experiment import problem_spec_for
-from aejax.experiments.resolve import check_methods, resolve_config
+from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.schedule import epoch_budget
 from aejax.methods import autoencoder_method
 from aejax.train.epoch import make_train_step
@@ -153,8 +153,7 @@ def choose_kind(config: SweepConfig, axes: Sequence[SweepAxis], dataset: Dataset
         fields = " and ".join(axis.field for axis in axes)
         require(kind, f"--axis {fields}: no kind of autoencoder uses this with these data and flags; see README.md")
         return str(kind)
-    check_methods((config.method,))
-    require(config.method in KINDS, f"--method {config.method}: is not an autoencoder; there are {', '.join(KINDS)}")
+    check_kind(config.method)
     if unused := find_unused_axis(config.method, config, axes, dataset):
         kind = _first_kind_using(config, (unused,), dataset)
         fix = f"--method {kind} does" if kind else "no kind does with these data and flags"
