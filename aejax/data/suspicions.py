@@ -2,20 +2,13 @@
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator, Sized
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
+from sklearn.tree import DecisionTreeClassifier
 
-from aejax.data.column_rules import (
-    MAX_INTERVALS,
-    count_label_runs,
-    interval_rule_correct,
-    log_binomial,
-    log_chance,
-    value_rule_correct,
-)
 from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.shuffling import make_generator
 from aejax.errors import list_names
@@ -30,6 +23,7 @@ SCREENED_ROWS = 2000  # rows by which columns are screened; only those that pass
 FEATURES_PER_BLOCK = 1024  # features sorted at a time
 MAX_CHECKED_COLUMNS = 200  # columns that pass the screening; with more, the whole problem is easy
 MAX_VALUES = 20  # a number with as few distinct values is a category, too
+MAX_INTERVALS = 10  # of a rule of cut points; fewer classes: one for each class
 
 
 class Values(NamedTuple):
@@ -63,25 +57,31 @@ def find_suspicions(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"]) -> 
     warnings = [*_class_warnings(dataset, labelled)]
     if len(dataset.example_shape) == 1 and len(labelled) >= MIN_ROWS:
         columns = list(_columns(dataset))
+        by_class = np.count_nonzero(np.diff(dataset.labels[labelled])) == len(np.unique(dataset.labels[labelled])) - 1
         ids = _find_ids(dataset, columns, np.arange(dataset.n_examples) if dataset.test_rows is None else rows)
-        by_class = _sorted_by_class(dataset, rows)
+        for column, in_order in ids.items():
+            what = "only rises or falls from row to row" if in_order else "has another value in every row"
+            why = "; as the rows are sorted by class, it gives the label away" if in_order and by_class else ""
+            fix = _drop_hint(dataset, [column.name])
+            warnings.append(f"column {column.name!r} {what}, as a row number or an id does{why}; if it is one, {fix}")
         others = [column for column in columns if not (by_class and ids.get(column))]
-        warnings += [*_id_warnings(dataset, ids, by_class), *_rule_warnings(dataset, others, labelled)]
-        warnings += _constant_warnings(dataset, columns, rows) if dataset.value_range is None else ()
+        warnings += _rule_warnings(dataset, others, labelled)
+        if dataset.value_range is None and (names := _find_constant(dataset, columns, rows)):
+            fix = _drop_hint(dataset, names)
+            warnings.append(f"constant in all rows outside the test set, so no help: {list_names(names)}; {fix}")
     return tuple(warnings)
 
 
 def _columns(dataset: Dataset) -> Iterator[Values]:
     if dataset.table is None:
-        names = dataset.feature_names or [str(position) for position in range(dataset.example_shape[0])]
-        for position, name in enumerate(names):
-            yield Values(name, position, 1, is_category=False)
+        names = dataset.feature_names or map(str, range(dataset.example_shape[0]))
+        yield from (Values(name, position, 1, is_category=False) for position, name in enumerate(names))
         return
     start = 0
     for column in dataset.table.columns:
-        width = len(column.categories) if column.encoding == "onehot" else 1
+        width = len(column.feature_names) - column.indicator
         yield Values(column.name, start, width, column.kind == "category")
-        start += width + column.indicator
+        start += len(column.feature_names)
 
 
 def _read(dataset: Dataset, column: Values, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -92,10 +92,10 @@ def _read(dataset: Dataset, column: Values, rows: Int[np.ndarray, " n"]) -> Floa
     return np.where(features.any(axis=1), features.argmax(axis=1), -1.0)
 
 
-def _quote(dataset: Dataset, column: Values) -> tuple[str, str]:
-    """Returns a column's name and what leaves it out."""
-    named = dataset.feature_names is not None or dataset.table is not None
-    return f"column {column.name!r}", f"--drop-columns {shlex.quote(column.name)}" if named else "leave it out"
+def _drop_hint(dataset: Dataset, names: list[str]) -> str:
+    if dataset.feature_names is None and dataset.table is None:
+        return "leave it out"
+    return f"--drop-columns {' '.join(map(shlex.quote, names[:10]))}"
 
 
 def _class_warnings(dataset: Dataset, labelled: Int[np.ndarray, " n"]) -> Iterator[str]:
@@ -132,28 +132,12 @@ def _few(columns: list[Values], found: Sized) -> bool:
 
 def _find_ids(dataset: Dataset, columns: list[Values], rows: Int[np.ndarray, " n"]) -> dict[Values, bool]:
     """Returns the columns whose values differ in all rows and are whole numbers, categories, or in order (True)."""
-    screened = _screen(rows)
-    found = {
-        column: in_order
-        for column in columns
-        if _identifies(column, _read(dataset, column, screened)) is not None
-        and (in_order := _identifies(column, _read(dataset, column, rows))) is not None
-    }
+    found: dict[Values, bool] = {}
+    for column in columns:
+        if _identifies(column, _read(dataset, column, _screen(rows))) is not None:
+            in_order = _identifies(column, _read(dataset, column, rows))
+            found |= {} if in_order is None else {column: in_order}
     return found if _few(columns, found) else {}
-
-
-def _sorted_by_class(dataset: Dataset, rows: Int[np.ndarray, " n"]) -> bool:
-    labels = dataset.labels[rows]
-    labels = labels[labels != UNLABELLED]
-    return bool(np.count_nonzero(np.diff(labels)) == len(np.unique(labels)) - 1)
-
-
-def _id_warnings(dataset: Dataset, ids: Mapping[Values, bool], by_class: bool) -> Iterator[str]:
-    for column, in_order in ids.items():
-        name, fix = _quote(dataset, column)
-        what = "only rises or falls from row to row" if in_order else "has another value in every row"
-        why = "; as the rows are sorted by class, it gives the label away" if in_order and by_class else ""
-        yield f"{name} {what}, as a row number or an id does{why}; if it is one, {fix}"
 
 
 def _identifies(column: Values, values: Float[np.ndarray, " n"]) -> bool | None:
@@ -166,80 +150,77 @@ def _identifies(column: Values, values: Float[np.ndarray, " n"]) -> bool | None:
     return False if len(np.unique(values)) == len(values) else None
 
 
+def _find_constant(dataset: Dataset, columns: list[Values], rows: Int[np.ndarray, " n"]) -> list[str]:
+    screened = (_screen(rows), rows)
+    return [
+        column.name for column in columns if all(len(np.unique(_read(dataset, column, some))) == 1 for some in screened)
+    ]
+
+
 def _rule_warnings(dataset: Dataset, columns: list[Values], labelled: Int[np.ndarray, " n"]) -> Iterator[str]:
     """Warns of columns that alone classify nearly every row, unless half of the columns do."""
-    labels = dataset.labels[labelled]
-    passing = _screen_rules(dataset, columns, labelled)
+    labels, screened = dataset.labels[labelled], _screen(labelled)
+    passing = [
+        column
+        for column in columns
+        if _may_have_rule(_read(dataset, column, screened), dataset.labels[screened], column.is_category)
+    ]
     if len(passing) > MAX_CHECKED_COLUMNS:
         return
-    checked = (
+    rules = (
         (column, _rule_accuracy(_read(dataset, column, labelled), labels, column, len(columns))) for column in passing
     )
-    found = [(column, accuracy) for column, accuracy in checked if accuracy is not None]
+    found = [(column, accuracy) for column, accuracy in rules if accuracy is not None]
     for column, accuracy in found if _few(columns, found) and 2 * len(found) <= len(columns) else ():
-        name, fix = _quote(dataset, column)
         same = accuracy == 1 and len(np.unique(_read(dataset, column, labelled))) == len(np.unique(labels))
         what = "is the label in other words" if same else "alone gives the label away"
         yield (
-            f"{name} {what}: a rule on its value is right in {100 * accuracy:.4g} % of the {len(labels):,} rows "
-            f"outside the test set; if it is not known before the label is, {fix}"
+            f"column {column.name!r} {what}: a rule on its value is right in {100 * accuracy:.4g} % of the "
+            f"{len(labels):,} rows outside the test set; if it is not known before the label is, "
+            f"{_drop_hint(dataset, [column.name])}"
         )
 
 
-def _screen_rules(dataset: Dataset, columns: list[Values], labelled: Int[np.ndarray, " n"]) -> list[Values]:
-    """Returns the columns that may have a rule: categories, few values, or few runs of labels when sorted by it."""
-    rows = _screen(labelled)
-    labels = dataset.labels[rows]
-    max_runs = dataset.n_classes + 2 * math.ceil(2 * (1 - MIN_ACCURACY) * len(rows))
-    n_features = dataset.example_shape[0]
-    few_runs, few_values = np.empty(n_features, bool), np.empty(n_features, bool)
-    for start in range(0, n_features, FEATURES_PER_BLOCK):
-        block = slice(start, start + FEATURES_PER_BLOCK)
-        inputs = dataset.inputs[rows, block].astype(np.float32, copy=False)
-        few_runs[block] = count_label_runs(inputs, labels) <= max_runs
-        few_values[block] = np.count_nonzero(np.diff(np.sort(inputs, axis=0), axis=0), axis=0) < MAX_VALUES
-    screened_accuracy = 1 - 2 * (1 - MIN_ACCURACY)
+def _may_have_rule(values: Float[np.ndarray, " n"], labels: Int[np.ndarray, " n"], is_category: bool) -> bool:
+    """Returns whether a rule on a column may be right in nearly all of some rows.
 
-    def passes(column: Values) -> bool:
-        if not column.is_category and not few_values[column.features].all():
-            return bool(few_runs[column.features].all())
-        return value_rule_correct(_read(dataset, column, rows), labels) >= screened_accuracy * len(rows)
+    Rows sorted by a column with a rule of k intervals and e errors have at most k + 2 e runs of equal labels.
+    """
+    ranks = np.unique(values, return_inverse=True)[1]
+    errors = math.ceil(2 * (1 - MIN_ACCURACY) * len(labels))
+    if is_category or ranks.max() < MAX_VALUES:
+        return _count_most_common(ranks, labels) >= len(labels) - errors
+    runs = 1 + np.count_nonzero(np.diff(labels[np.lexsort((labels, ranks))]))
+    return bool(runs <= len(np.unique(labels)) + 2 * errors)
 
-    return [column for column in columns if passes(column)]
+
+def _count_most_common(ranks: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> int:
+    """Returns how many rows have the most common label of the rows with their value."""
+    counts = np.zeros((ranks.max() + 1, labels.max() + 1), np.int64)
+    np.add.at(counts, (ranks, labels), 1)
+    return int(counts.max(axis=1).sum())
 
 
 def _rule_accuracy(
     values: Float[np.ndarray, " n"], labels: Int[np.ndarray, " n"], column: Values, n_columns: int
 ) -> float | None:
-    """Returns the accuracy of the best rule on a column; None where it is no better than the label's largest class."""
-    counts = np.bincount(labels)
-    counts = counts[counts > 0]
-    n, n_values = len(labels), len(np.unique(values))
-    if column.is_category or n_values <= MAX_VALUES:
-        correct, log_rules = value_rule_correct(values, labels), n_values * math.log(len(counts))
+    """Returns the accuracy of a rule on a column; None where it is low, or some column might have it by chance.
+
+    A rule gives a class to each value of a category, or to each of a few intervals of a number. The chance is at most
+    the share of all orders of the labels that the rules of every column, with as many errors, can give.
+    """
+    ranks, counts = np.unique(values, return_inverse=True)[1], np.bincount(labels)
+    n, n_classes = len(labels), int(np.count_nonzero(counts))
+    if column.is_category or ranks.max() < MAX_VALUES:
+        correct, log_rules = _count_most_common(ranks, labels), (ranks.max() + 1) * math.log(n_classes)
     else:
-        intervals = min(len(counts), MAX_INTERVALS)
-        correct = interval_rule_correct(values, labels, intervals)
-        log_rules = log_binomial(n - 1, intervals - 1) + intervals * math.log(len(counts))
+        intervals = max(2, min(n_classes, MAX_INTERVALS))
+        tree = DecisionTreeClassifier(max_leaf_nodes=intervals, random_state=0).fit(ranks[:, None], labels)
+        correct = int(np.count_nonzero(tree.predict(ranks[:, None]) == labels))
+        log_rules = math.log(math.comb(n - 1, intervals - 1)) + intervals * math.log(n_classes)
     errors = n - correct
-    is_rule = errors <= (1 - MIN_ACCURACY) * n and errors <= (1 - MIN_ERROR_REDUCTION) * (n - counts.max())
-    by_chance = math.log(n_columns) + log_chance(counts, log_rules, errors) > math.log(MAX_CHANCE)
-    return correct / n if is_rule and not by_chance else None
-
-
-def _constant_warnings(dataset: Dataset, columns: list[Values], rows: Int[np.ndarray, " n"]) -> Iterator[str]:
-    constant = _constant_features(dataset, rows)
-    names = [column.name for column in columns if constant[column.features].all()]
-    if names:
-        fix = _quote(dataset, columns[0])[1].split()[0]
-        flag = f"{fix} {' '.join(map(shlex.quote, names[:10]))}" if fix.startswith("--") else "leave them out"
-        yield f"constant in all rows outside the test set, so no help: {list_names(names)}; {flag}"
-
-
-def _constant_features(dataset: Dataset, rows: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " d"]:
-    first = dataset.inputs[rows[0]]
-    constant = np.ones(len(first), bool)
-    for start in range(0, len(rows), SCREENED_ROWS):
-        block = dataset.inputs[rows[start : start + SCREENED_ROWS]]
-        constant &= ((block == first) | (np.isnan(block) & np.isnan(first))).all(axis=0)
-    return constant
+    if errors > min((1 - MIN_ACCURACY) * n, (1 - MIN_ERROR_REDUCTION) * (n - counts.max())):
+        return None
+    log_orders = math.lgamma(n + 1) - sum(math.lgamma(count + 1) for count in counts.tolist())
+    log_results = math.log(n_columns) + log_rules + math.log(math.comb(n, errors)) + errors * math.log(n_classes)
+    return correct / n if log_results - log_orders <= math.log(MAX_CHANCE) else None

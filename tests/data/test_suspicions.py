@@ -1,18 +1,11 @@
 """Suspicions find what was planted in a table and nothing in ordinary data."""
 
 import dataclasses
-import itertools
-import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
-from sklearn.tree import DecisionTreeClassifier
 
 from aejax.config import DataConfig, SplitConfig
-from aejax.data.column_rules import count_label_runs, interval_rule_correct, log_chance, value_rule_correct
 from aejax.data.dataset import UNLABELLED, make_dataset
 from aejax.data.mnist import load_mnist
 from aejax.data.registry import load_dataset
@@ -36,58 +29,6 @@ def with_column(values, labels=CLASSES, noise=NOISE):
     return make_dataset("made", inputs, labels, source="made", feature_names=names)
 
 
-columns_and_labels = st.integers(1, 30).flatmap(
-    lambda n: st.tuples(
-        hnp.arrays(np.float64, n, elements=st.sampled_from([0, 1, 2, 2.5, 7, -1, np.nan])),
-        hnp.arrays(np.int64, n, elements=st.integers(0, 3)),
-    )
-)
-
-
-def best_rule(values, labels, intervals):
-    """Tries all cut points."""
-    groups = [labels[np.isnan(values) if np.isnan(value) else values == value] for value in np.unique(values)]
-    counts = np.array([np.bincount(group, minlength=labels.max() + 1) for group in groups])
-    cuts = itertools.combinations_with_replacement(range(len(groups) + 1), intervals - 1)
-    return max(
-        sum(counts[start:stop].sum(axis=0).max() for start, stop in itertools.pairwise([0, *cut, len(groups)]))
-        for cut in cuts
-    )
-
-
-@settings(max_examples=200, deadline=None)
-@given(drawn=columns_and_labels, intervals=st.integers(1, 4))
-def test_the_best_rule_is_found(drawn, intervals):
-    values, labels = drawn
-    correct = interval_rule_correct(values, labels, intervals)
-    assert correct == best_rule(values, labels, intervals)
-    assert value_rule_correct(values, labels) == best_rule(values, labels, 7)
-    runs = count_label_runs(values[:, None].astype(np.float32), labels)[0]
-    assert runs <= intervals + 2 * (len(labels) - correct)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_a_stump_is_as_good_as_scikit_learns_tree_and_equal_where_one_cut_separates(seed):
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 2, 200)
-    for spread in (0.1, 3.0):
-        values = labels + spread * rng.random(200)
-        tree = DecisionTreeClassifier(max_depth=1).fit(values[:, None], labels)
-        accuracy = interval_rule_correct(values, labels, 2) / 200
-        assert accuracy >= tree.score(values[:, None], labels)
-        assert spread > 1 or accuracy == tree.score(values[:, None], labels) == 1
-    leaves = DecisionTreeClassifier(max_leaf_nodes=4).fit(values[:, None], labels)
-    assert interval_rule_correct(values, labels, 4) / 200 >= leaves.score(values[:, None], labels)
-
-
-def test_the_chance_of_a_rule_is_bounded_as_enumeration_gives():
-    labels = np.array([0] * 4 + [1] * 4)
-    orders = set(itertools.permutations(labels.tolist()))
-    values = np.arange(8.0)
-    found = sum(interval_rule_correct(values, np.array(order), 2) == 8 for order in orders) / len(orders)
-    assert math.log(found) <= log_chance(np.array([4, 4]), math.log(7 * 4), 0) < 0
-
-
 @pytest.mark.parametrize("name", ["digits", "wine", "breast_cancer", "tabular"])
 def test_ordinary_tables_and_images_raise_no_suspicion(name):
     assert warnings_of(load_dataset(DataConfig(dataset=name))) == ()
@@ -99,7 +40,7 @@ def test_mnist_raises_no_suspicion_as_images_or_as_rows(mnist_folder):
     assert warnings_of(dataclasses.replace(digits, inputs=digits.inputs.reshape(len(digits.inputs), -1))) == ()
 
 
-@pytest.mark.parametrize("shape", [(120, 5000), (24, 500), (20, 5000), (2000, 30)])
+@pytest.mark.parametrize("shape", [(20, 5000), (24, 500), (2000, 30)])
 @pytest.mark.parametrize("kind", ["normal", "counts"])
 def test_noise_raises_no_suspicion_however_wide(shape, kind):
     rng = np.random.default_rng(0)
