@@ -11,29 +11,21 @@ class LeakageError(AssertionError):
     """A bug in the program: something was fitted on, or depends on, data that it must not use."""
 
 
-def require_disjoint(rows: Int[np.ndarray, " n"], other_rows: Int[np.ndarray, " m"], roles: str, seed: int) -> None:
-    """Raises LeakageError, naming the first common row, if two sets of rows overlap."""
-    common = rows[np.isin(rows, other_rows)]
-    if common.size:
-        raise LeakageError(
-            f"row {common[0]} is both {roles} (seed {seed}; {common.size} such rows): roles must not overlap"
-        )
-
-
-def require_disjoint_groups(
-    groups: Int[np.ndarray, " n"],
+def require_disjoint(
     rows: Int[np.ndarray, " m"],
     other_rows: Int[np.ndarray, " k"],
+    groups: Int[np.ndarray, " n"] | None,
     roles: str,
     seed: int,
 ) -> None:
-    """Raises LeakageError, naming the first row, if rows of one group are in both sets."""
-    divided = rows[np.isin(groups[rows], groups[other_rows])]
-    if divided.size:
-        raise LeakageError(
-            f"the group of row {divided[0]} is both {roles} (seed {seed}; {divided.size} such rows): groups must not "
-            "be divided"
-        )
+    """Raises LeakageError, naming the first row, if two sets of rows, or the groups of their rows, overlap."""
+    common = {"row": np.isin(rows, other_rows)}
+    if groups is not None:
+        common["the group of row"] = np.isin(groups[rows], groups[other_rows])
+    for what, shared in common.items():
+        if shared.any():
+            row, count = rows[shared][0], shared.sum()
+            raise LeakageError(f"{what} {row} is both {roles} (seed {seed}; {count} such rows): roles must not overlap")
 
 
 class Duplicates(NamedTuple):

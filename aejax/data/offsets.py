@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import Float64, Shaped
 
-MAX_FLOAT32 = float(np.finfo(np.float32).max)
+from aejax.data.table_schema import MAX_FLOAT32
+
 INTEGERS = float(2**24)  # the first integer that float32 cannot tell from the next
 MIN_LEVELS = 4096  # float32 numbers in the range of a column, below which rounding matters
 ROUNDING = 8.0  # float64 numbers in the range of a column that is constant but for rounding
@@ -19,12 +20,7 @@ def find_offsets(numbers: Shaped[np.ndarray, "n ..."]) -> Float64[np.ndarray, " 
     Args:
         numbers: a table `(n, d)`, NaN where a value is missing; other arrays have no such columns.
     """
-    if (
-        numbers.ndim != 2
-        or numbers.dtype.kind not in "iuf"
-        or numbers.dtype.itemsize < 4
-        or numbers.dtype == np.float32
-    ):
+    if numbers.ndim != 2 or np.can_cast(numbers.dtype, np.float32):
         return None
     low, high = (limit.reduce(numbers, axis=0).astype(np.float64) for limit in (np.fmin, np.fmax))
     magnitude = np.maximum(np.abs(low), np.abs(high))

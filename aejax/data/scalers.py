@@ -7,11 +7,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
 from aejax.data.dataset import Dataset
+from aejax.data.table_schema import IMPUTING, MissingPolicy
 from aejax.errors import require
 
 ScalerKind = Literal["range", "minmax", "standard", "none"]
-MissingPolicy = Literal["refuse", "mean", "median", "indicator", "drop-rows"]
-IMPUTING = ("mean", "median", "indicator")  # policies under which a missing value is filled in
 ROUNDING = 1e-8  # spread relative to the largest magnitude: less than float32 resolves, so a constant
 MIN_SPREAD = 1e-37  # whose reciprocal is still a float32 number
 
@@ -48,7 +47,13 @@ def fit_scalers(
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
     fill = np.stack([_fit_fill(flat[rows], missing) for rows in train]) if missing in IMPUTING else None
     if kind in ("range", "none"):
-        low, high = (0.0, 1.0) if kind == "none" else _declared_range(dataset)
+        low, high = 0.0, 1.0
+        if kind == "range":
+            require(
+                dataset.value_range,
+                f"--scaler range: {dataset.name} declares no value range; use minmax, standard or none",
+            )
+            low, high = dataset.value_range or (low, high)
         ones = np.ones((len(train), 1), np.float32)
         return Scaler(ones * np.float32(low), ones / np.float32(high - low), fill)
     fitted = [
@@ -57,14 +62,6 @@ def fit_scalers(
     ]
     shift, scale = (np.stack(leaf) for leaf in zip(*fitted, strict=True))
     return Scaler(shift, scale, fill)
-
-
-def _declared_range(dataset: Dataset) -> tuple[float, float]:
-    require(
-        dataset.value_range, f"--scaler range: {dataset.name} declares no value range; use minmax, standard or none"
-    )
-    assert dataset.value_range is not None
-    return dataset.value_range
 
 
 def _fit_fill(inputs: Shaped[np.ndarray, "n d"], missing: MissingPolicy) -> Float[np.ndarray, " d"]:

@@ -14,7 +14,7 @@ from aejax.config import SplitConfig
 from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.grouping import ValidationGroups, draw_test_groups, plan_validation_groups
 from aejax.data.label_budget import choose_labelled_rows
-from aejax.data.leakage import find_duplicates, require_disjoint, require_disjoint_groups
+from aejax.data.leakage import find_duplicates, require_disjoint
 from aejax.data.memory import require_host_memory
 from aejax.data.near_duplicates import find_near_duplicates
 from aejax.data.shuffling import make_generator, stratified_permutation
@@ -49,12 +49,7 @@ class Split:
         for seed in range(len(self.train)):
             rows = {name: self.test if name == "test" else value[seed] for name, value in self.roles.items()}
             for role, other_role, description in DISJOINT_ROLES:
-                self._require_disjoint(rows[role], rows[other_role], description, seed)
-
-    def _require_disjoint(self, rows: np.ndarray, other_rows: np.ndarray, description: str, seed: int) -> None:
-        require_disjoint(rows, other_rows, description, seed)
-        if self.groups is not None:
-            require_disjoint_groups(self.groups, rows, other_rows, description, seed)
+                require_disjoint(rows[role], rows[other_role], self.groups, description, seed)
 
     @property
     def roles(self) -> dict[str, np.ndarray]:
@@ -78,8 +73,8 @@ class Split:
         """
         description = f"a row that {fitted_object} is fitted on and a"
         for seed, seed_rows in enumerate(rows):
-            self._require_disjoint(seed_rows, self.test, f"{description} test row", seed)
-            self._require_disjoint(seed_rows, self.valid[seed], f"{description} validation row", seed)
+            for role, other_rows in (("test", self.test), ("validation", self.valid[seed])):
+                require_disjoint(seed_rows, other_rows, self.groups, f"{description} {role} row", seed)
         return rows
 
     @functools.cached_property

@@ -4,7 +4,7 @@ import dataclasses
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, NoReturn
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from aejax.config import DataConfig
 from aejax.data.label_encoding import short_repr
 from aejax.data.table_problems import Problem, Rank
-from aejax.data.table_schema import BOOLEANS, IMPUTING, MAX_FLOAT32, Column, parse_dates, to_booleans
+from aejax.data.table_schema import IMPUTING, MAX_FLOAT32, Column, parse_dates, to_booleans
 from aejax.errors import list_names
 
 MISSING_VALUES = ("", "na", "n/a", "nan", "null", "none", "?", "<na>", "#n/a", "nat", ".")  # in lower case
@@ -40,11 +40,7 @@ class Columns(NamedTuple):
 
 
 class _UnusableColumnError(Exception):
-    """Carries the problems of a column."""
-
-    def __init__(self, *problems: Problem) -> None:
-        super().__init__(*problems)
-        self.problems = problems
+    """Its arguments are the problems of a column."""
 
 
 def infer_columns(frame: pd.DataFrame, config: DataConfig, describe: Callable[[str], str]) -> Columns:
@@ -65,31 +61,26 @@ def infer_columns(frame: pd.DataFrame, config: DataConfig, describe: Callable[[s
         try:
             columns[name], frame[name] = _infer_column(frame[name], config, describe(name))
         except _UnusableColumnError as error:
-            problems += error.problems
+            problems += error.args
     frame = frame[list(columns)]
     problems += _find_infinite(frame, describe)
     missing = frame.isna()
-    counts = dict(zip(frame.columns, missing.sum(), strict=True))
+    counts = missing.sum()
     empty = [name for name in columns if counts[name] == len(frame)]
     dropped = [name for name, column in columns.items() if column.encoding and config.categorical == "drop"]
-    kept = {name: column for name, column in columns.items() if name not in {*empty, *dropped}}
+    kept = [name for name in columns if name not in {*empty, *dropped}]
+    incomplete = [name for name in kept if counts[name]]
     if config.missing == "refuse":
-        problems += [
-            Problem(
-                Rank.MISSING,
-                f"{describe(name)} is missing{_count_cells(counts[name])}",
-                POLICIES,
-                _first_row(missing[name]),
-            )
-            for name in kept
-            if counts[name]
-        ]
-    indicator = config.missing == "indicator"
-    final = tuple(dataclasses.replace(kept[name], indicator=bool(indicator and counts[name])) for name in kept)
+        for name in incomplete:
+            text = f"{describe(name)} is missing{_count_cells(counts[name])}"
+            problems.append(Problem(Rank.MISSING, text, POLICIES, _first_row(missing[name])))
+    indicators = {*incomplete} if config.missing == "indicator" else set()
+    final = tuple(dataclasses.replace(columns[name], indicator=name in indicators) for name in kept)
     notes = _describe_columns(final, empty, dropped)
-    filled = [f"{name} ({counts[name]})" for name in kept if counts[name] and config.missing in IMPUTING]
-    notes += [f"missing values filled in ({config.missing}): {list_names(filled)}"] if filled else []
-    return Columns(final, frame[list(kept)], problems, notes)
+    if incomplete and config.missing in IMPUTING:
+        filled = [f"{name} ({counts[name]})" for name in incomplete]
+        notes.append(f"missing values filled in ({config.missing}): {list_names(filled)}")
+    return Columns(final, frame[kept], problems, notes)
 
 
 def _infer_column(values: pd.Series, config: DataConfig, place: str) -> tuple[Column, pd.Series]:
@@ -105,59 +96,43 @@ def _infer_column(values: pd.Series, config: DataConfig, place: str) -> tuple[Co
         words = values.astype(object).where(values.notna()).map(str, na_action="ignore")
         order = values.cat.categories.map(str) if values.cat.ordered else None
         return _make_category(name, words, config, order)
-    if kind not in ("string", "empty", "mixed-integer", "mixed"):
-        _raise_unusable(Rank.COLUMN, f"{place} holds values of type {kind}", _drop_hint(name))
-    nested = [value for value in values if not isinstance(value, str | int | float | None)]
-    if nested:
-        _raise_unusable(Rank.COLUMN, f"{place} holds values of type {type(nested[0]).__name__}", _drop_hint(name))
+    others = [type(value).__name__ for value in values.dropna() if not isinstance(value, str | int | float)]
+    if others:
+        raise _UnusableColumnError(Problem(Rank.COLUMN, f"{place} holds values of type {others[0]}", _drop_hint(name)))
     text = values.map(lambda value: str(value).strip(), na_action="ignore")
     return _infer_text(text.where(~text.str.lower().isin(MISSING_VALUES)), config, place)
 
 
 def _infer_text(text: pd.Series, config: DataConfig, place: str) -> tuple[Column, pd.Series]:
     """Returns what a column of stripped text holds, where NaN is missing."""
-    name = str(text.name)
-    words = text.value_counts()  # without missing ones
+    name, words = str(text.name), text.value_counts()  # without missing ones
     distinct, cells = pd.Series(words.index, dtype=object), words.to_numpy()
-    if {word.lower() for word in distinct} <= BOOLEANS.keys() and len(words):
+    if len(words) and {word.lower() for word in distinct} <= {"true", "false"}:
         return Column(name=name, kind="boolean"), pd.Series(to_booleans(text), text.index)
     points = distinct
     if config.decimal == ",":
         points = distinct.where(~distinct.str.contains(".", regex=False), "").str.replace(",", ".")
     numbers = pd.to_numeric(points, errors="coerce").astype(np.float64).to_numpy()
-    is_number = ~np.isnan(numbers)
-    commas = distinct.map(lambda word: bool(DECIMAL_COMMA.fullmatch(word))).to_numpy(bool) & ~is_number
-    if is_number.all():
+    if not np.isnan(numbers).any():
         return Column(name=name, kind="number"), text.map(dict(zip(distinct, numbers, strict=True))).astype(np.float64)
-    if (is_number | commas).all() and not distinct[commas].map(lambda word: bool(THOUSANDS.fullmatch(word))).all():
-        word = distinct[commas].iloc[0]
-        problem = f"{place} is {word!r}, a number with a decimal comma{_count_cells(cells[commas].sum())}"
-        _raise_unusable(Rank.DECIMAL, problem, "--decimal , reads it", _first_row(text == word))
-    if date_format := _find_date_format(distinct, place, name, text):
+    fitting = {
+        date_format
+        for date_format in DATE_FORMATS
+        if pd.to_datetime(distinct, format=date_format, errors="coerce", utc=True).notna().all()
+    }
+    if {*DAY_FIRST} & fitting and {*MONTH_FIRST} & fitting:
+        what, fix = "a date with the day or the month first", f"write it as year-month-day, or {_drop_hint(name)}"
+        raise _UnusableColumnError(_describe_cells(text, distinct[:1], place, Rank.COLUMN, what, fix))
+    if fitting:
+        date_format = next(date_format for date_format in DATE_FORMATS if date_format in fitting)
         return Column(name=name, kind="date", date_format=date_format), parse_dates(text, date_format)
-    if len(words) and all(DECORATED.fullmatch(word) for word in distinct):
-        word = distinct[~is_number].iloc[0]
-        problem = f"{place} is {word!r}, a number with thousands separators or a unit{_count_cells(cells.sum())}"
-        fix = f"write plain numbers (--decimal , if commas are decimal marks), or {_drop_hint(name)}"
-        _raise_unusable(Rank.NOT_A_NUMBER, problem, fix, _first_row(text == word))
-    if cells[is_number].sum() >= MIN_NUMBERS * cells.sum():
-        raise _UnusableColumnError(
-            *(
-                Problem(
-                    Rank.NOT_A_NUMBER,
-                    f"{place} is {short_repr(word)}, not a number{_count_cells(words[word])}",
-                    f"correct it, or {_drop_hint(name)}",
-                    _first_row(text == word),
-                )
-                for word in distinct[~is_number]
-            )
-        )
-    if config.categorical != "drop" and len(words) > min(
-        max(SMALL_VOCABULARY, MAX_DISTINCT_SHARE * cells.sum()), MAX_CATEGORIES
-    ):
+    _reject_numbers(text, distinct[np.isnan(numbers)], place)
+    limit = min(max(SMALL_VOCABULARY, MAX_DISTINCT_SHARE * cells.sum()), MAX_CATEGORIES)
+    if config.categorical != "drop" and len(words) > limit:
         example = short_repr(distinct.iloc[0])
         problem = f"{place} is text with {len(words)} different values in {cells.sum()} rows, such as {example}"
-        _raise_unusable(Rank.COLUMN, problem, f"{_drop_hint(name)}; --categorical ordinal numbers all categories")
+        fix = f"{_drop_hint(name)}; --categorical ordinal numbers all categories"
+        raise _UnusableColumnError(Problem(Rank.COLUMN, problem, fix))
     return _make_category(name, text, config)
 
 
@@ -172,22 +147,38 @@ def _make_category(
     return column, pd.Series(pd.Categorical(words, categories=categories), words.index)
 
 
-def _find_date_format(distinct: pd.Series, place: str, name: str, text: pd.Series) -> str | None:
-    """Returns the format that all cells have, if there is one."""
-    fitting = [
-        date_format
-        for date_format in DATE_FORMATS
-        if pd.to_datetime(distinct, format=date_format, errors="coerce", utc=True).notna().all()
-    ]
-    if len(distinct) and {*DAY_FIRST} & {*fitting} and {*MONTH_FIRST} & {*fitting}:
-        word = distinct.iloc[0]
-        _raise_unusable(
-            Rank.COLUMN,
-            f"{place} is {word!r}, a date with the day or the month first",
-            f"write it as year-month-day, or {_drop_hint(name)}",
-            _first_row(text == word),
-        )
-    return fitting[0] if fitting else None
+def _reject_numbers(text: pd.Series, words: pd.Series, place: str) -> None:
+    """Raises the problems of a column of numbers of which some words are not written as numbers."""
+    rank, drop = Rank.NOT_A_NUMBER, _drop_hint(str(text.name))
+
+    def all_match(pattern: re.Pattern[str]) -> bool:
+        return all(map(pattern.fullmatch, words))
+
+    if all_match(DECIMAL_COMMA) and not all_match(THOUSANDS):
+        rank, what, fix = Rank.DECIMAL, "a number with a decimal comma", "--decimal , reads it"
+    elif all_match(DECORATED):
+        what = "a number with thousands separators or a unit"
+        fix = f"write plain numbers (--decimal , if commas are decimal marks), or {drop}"
+    elif text.isin(words).sum() > (1 - MIN_NUMBERS) * text.count():
+        return
+    else:
+        problems = [
+            _describe_cells(text, words[words == word], place, rank, "not a number", f"correct it, or {drop}")
+            for word in words
+        ]
+        raise _UnusableColumnError(*problems)
+    raise _UnusableColumnError(_describe_cells(text, words, place, rank, what, fix))
+
+
+def _describe_cells(text: pd.Series, words: pd.Series, place: str, rank: Rank, what: str, fix: str) -> Problem:
+    """Returns the problem that all cells with some words have."""
+    cells = text.isin(words)
+    return Problem(
+        rank,
+        f"{place} is {short_repr(words.iloc[0])}, {what}{_count_cells(cells.sum())}",
+        fix,
+        _first_row(text == words.iloc[0]),
+    )
 
 
 def _find_infinite(frame: pd.DataFrame, describe: Callable[[str], str]) -> list[Problem]:
@@ -213,10 +204,6 @@ def _describe_columns(columns: Sequence[Column], empty: Sequence[str], dropped: 
         notes += [f"categories {word}: {list_names(names)}"] if names else []
     dates = [column.name for column in columns if column.kind == "date"]
     return notes + ([f"dates as days since 1970-01-01: {list_names(dates)}"] if dates else [])
-
-
-def _raise_unusable(rank: Rank, text: str, fix: str, row: int | None = None) -> NoReturn:
-    raise _UnusableColumnError(Problem(rank, text, fix, row))
 
 
 def _drop_hint(name: str) -> str:

@@ -1,7 +1,7 @@
 """The columns of a table, and their encoding as numbers."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -9,8 +9,9 @@ from jaxtyping import Float64
 
 from aejax.errors import InputError, list_names, require, suggest_names
 
+MissingPolicy = Literal["refuse", "mean", "median", "indicator", "drop-rows"]
 IMPUTING = ("mean", "median", "indicator")  # policies under which a missing value is filled in later
-BOOLEANS = {"true": 1.0, "false": 0.0}  # spellings in lower case
+BOOLEANS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}  # spellings in lower case
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
@@ -28,12 +29,8 @@ class Column:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of its features: the column's, or `column=category` for each, and `column missing`."""
-        names = [f"{self.name}={category}" for category in self.categories] if self._is_onehot else [self.name]
+        names = [f"{self.name}={word}" for word in self.categories] if self.encoding == "onehot" else [self.name]
         return (*names, *[f"{self.name} missing"] * self.indicator)
-
-    @property
-    def _is_onehot(self) -> bool:
-        return self.encoding == "onehot"
 
     def encode(self, values: pd.Series) -> tuple[Float64[np.ndarray, "n d"], np.ndarray]:
         """Returns the features of this column, and which rows are missing.
@@ -44,7 +41,9 @@ class Column:
         if self.kind == "category":
             numbers, missing = self._encode_categories(values)
         else:
-            number = {"number": to_numbers, "boolean": to_booleans, "date": self._to_days}[self.kind](values)
+            if self.kind == "date" and values.dtype.kind != "M":
+                values = parse_dates(values, self.date_format or "ISO8601")
+            number = {"number": to_numbers, "boolean": to_booleans, "date": _to_days}[self.kind](values)
             numbers, missing = number[:, None], np.isnan(number)
         return np.column_stack([numbers, missing]) if self.indicator else numbers, missing
 
@@ -54,13 +53,9 @@ class Column:
         known = {category: code for code, category in enumerate(self.categories)}
         codes = np.array([*(known.get(str(word).strip(), -1) for word in words), -1])[codes]
         missing = values.isna().to_numpy()
-        if not self._is_onehot:
+        if self.encoding == "ordinal":
             return np.where(codes < 0, np.nan, codes)[:, None], missing
         return np.eye(len(known) + 1, len(known))[codes], missing
-
-    def _to_days(self, values: pd.Series) -> Float64[np.ndarray, " n"]:
-        dates = values if values.dtype.kind == "M" else parse_dates(values, self.date_format or "ISO8601")
-        return to_days(dates)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,7 +63,7 @@ class TableSchema:
     """The feature columns of a table in their order; a JSON value through `aejax.config.to_dict` and `from_dict`."""
 
     columns: tuple[Column, ...]
-    missing: Literal["refuse", "mean", "median", "indicator", "drop-rows"] = "refuse"  # policy for missing values
+    missing: MissingPolicy = "refuse"
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -127,14 +122,9 @@ def to_numbers(values: pd.Series) -> Float64[np.ndarray, " n"]:
 def to_booleans(values: pd.Series) -> Float64[np.ndarray, " n"]:
     """Returns 1 for true, 0 for false and NaN where a value is missing."""
     codes, words = pd.factorize(values)
-    numbers = np.array([*(_to_boolean(word) for word in words), np.nan])[codes]
+    numbers = np.array([*(BOOLEANS.get(str(word).strip().lower(), np.nan) for word in words), np.nan])[codes]
     _require_rows(~(np.isnan(numbers) & values.notna().to_numpy()), values, "true or false")
     return numbers
-
-
-def _to_boolean(word: Any) -> float:
-    text = str(word).strip().lower()
-    return BOOLEANS.get(text, {"1": 1.0, "1.0": 1.0, "0": 0.0, "0.0": 0.0}.get(text, np.nan))
 
 
 def parse_dates(values: pd.Series, date_format: str) -> pd.Series:
@@ -144,7 +134,7 @@ def parse_dates(values: pd.Series, date_format: str) -> pd.Series:
     return dates
 
 
-def to_days(dates: pd.Series) -> Float64[np.ndarray, " n"]:
+def _to_days(dates: pd.Series) -> Float64[np.ndarray, " n"]:
     """Returns days since 1970-01-01 with their fractions, NaN where a date is missing."""
     utc = pd.to_datetime(dates, utc=True)
     return ((utc - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)).to_numpy(np.float64)

@@ -14,8 +14,9 @@ from aejax.config import PretrainConfig, ProbeRunConfig, from_dict, to_dict
 from aejax.config.explore import ExploreConfig
 from aejax.data.dataset import Dataset
 from aejax.data.input_encoding import InputEncoding, RawInputs
-from aejax.data.scalers import IMPUTING, Scaler, apply_scaler
+from aejax.data.scalers import Scaler, apply_scaler
 from aejax.data.splits import Split, make_split
+from aejax.data.table_schema import IMPUTING
 from aejax.errors import require
 from aejax.experiments.experiment import make_problem_spec
 from aejax.experiments.identity import hash_data
