@@ -33,12 +33,6 @@ class _Rows(NamedTuple):
     place_rows: Callable[[Sequence[int]], list[str]]
 
 
-class _Labels(NamedTuple):
-    values: np.ndarray  # one for each row
-    known: np.ndarray  # which rows have one
-    problems: list[Problem]
-
-
 def load_table(path: Path, config: DataConfig, parts: Sequence[Part] = ()) -> Dataset:
     """Loads a table with one example per row: numbers, truth values, text categories and dates.
 
@@ -58,34 +52,30 @@ def load_table(path: Path, config: DataConfig, parts: Sequence[Part] = ()) -> Da
     roles = choose_roles(files[0], config)
     rows = _join(files, is_test, roles)
     found = infer_columns(rows.frame[roles.features], config, lambda name: describe_column(name, files[0]))
-    labels = _read_labels(rows.frame, roles, config, files[0])
-    problems = [*rows.problems, *found.problems, *labels.problems, *_find_missing_groups(rows.frame, roles)]
-    problems += [
-        Problem(Rank.COLUMN, f"column {column.name!r} has no name", "name it, or leave it out with --drop-columns")
-        for column in found.columns
-        if UNNAMED.fullmatch(column.name)
-    ]
+    labels, labelled, label_problems = _read_labels(rows.frame, roles, config, files[0])
+    problems = [*rows.problems, *found.problems, *label_problems, *_find_missing_groups(rows.frame, roles)]
+    fix = "name it, or leave it out with --drop-columns"
+    unnamed = (column.name for column in found.columns if UNNAMED.fullmatch(column.name))
+    problems += [Problem(Rank.COLUMN, f"column {name!r} has no name", fix) for name in unnamed]
     raise_problems(path, problems, rows.place_rows)
     require(found.columns, f"{path}: no feature columns are left besides {roles.label_source}; {LABEL_FLAG}")
-    complete = np.ones(len(rows.frame), bool)
-    if config.missing == "drop-rows":
-        complete = ~found.frame.isna().any(axis=1).to_numpy()
-    keep = complete & (labels.known | ~rows.is_test)
-    _require_rows(keep & rows.is_test, keep & ~rows.is_test, rows.is_test, path)
+    keep, row_notes = _choose_rows(found.frame, config, labelled, rows.is_test, path)
     schema = TableSchema(columns=found.columns, missing=config.missing)
-    notes = [*roles.notes, *found.notes, *_describe_rows(complete, labels.known, rows.is_test)]
-    layout = files[0].layout + (f", {len(files)} files" if len(files) > 1 else "")
     return make_dataset(
         table_name(path),
         _encode(schema, found.frame if keep.all() else found.frame[keep], path),
-        labels.values[keep] if labels.known.any() else None,
+        labels[keep] if labelled.any() else None,
         source=str(path),
         test_rows=np.flatnonzero(rows.is_test[keep]) if rows.is_test.any() else None,
         feature_names=schema.feature_names if files[0].has_header else None,
-        unlabelled=~labels.known[keep],
+        unlabelled=~labelled[keep],
         table=schema,
         groups=None if roles.group is None else pd.factorize(rows.frame.loc[keep, roles.group], sort=True)[0],
-        description=DataDescription(label_source=roles.label_source, layout=layout, notes=tuple(notes)),
+        description=DataDescription(
+            label_source=roles.label_source,
+            layout=files[0].layout + (f", {len(files)} files" if len(files) > 1 else ""),
+            notes=(*roles.notes, *found.notes, *row_notes),
+        ),
     )
 
 
@@ -121,7 +111,8 @@ def _join(files: list[TableFile], is_test: list[bool], roles: Roles) -> _Rows:
     problems: list[Problem] = []
     starts = [0]
     wanted = [*roles.features, *roles.special]
-    for file in files:
+    prefixes = [f"{file.path.name} " if len(files) > 1 else "" for file in files]
+    for file, prefix in zip(files, prefixes, strict=True):
         absent, extra = sorted({*wanted} - {*file.names}), sorted({*file.names} - {*files[0].names})
         require(
             not absent and not extra,
@@ -129,64 +120,55 @@ def _join(files: list[TableFile], is_test: list[bool], roles: Roles) -> _Rows:
             f"{files[0].path}; expected the same columns",
         )
         frame, found = file.read(roles.special)
-        prefix = f"{file.path.name} " if len(files) > 1 else ""
         problems += [problem._replace(text=prefix + problem.text) for problem in found]
         frames.append(frame[wanted].set_axis(frame.index + starts[-1]))
         starts.append(int(frames[-1].index[-1]) + 1)
 
     def place_rows(rows: Sequence[int]) -> list[str]:
         places: dict[int, str] = {}
-        for file, start, end in zip(files, starts, starts[1:], strict=False):
-            inside = [row for row in rows if start <= row < end]
-            prefix = f"{file.path.name} " if len(files) > 1 else ""
-            named = file.place_rows([row - start for row in inside]) if inside else []
-            places |= {row: prefix + place for row, place in zip(inside, named, strict=True)}
+        for file, prefix, start, end in zip(files, prefixes, starts, starts[1:], strict=False):
+            if inside := [row for row in rows if start <= row < end]:
+                named = file.place_rows([row - start for row in inside])
+                places |= {row: prefix + place for row, place in zip(inside, named, strict=True)}
         return [places[row] for row in rows]
 
     marks = np.repeat(is_test, [len(frame) for frame in frames])
     return _Rows(frames[0] if len(frames) == 1 else pd.concat(frames), marks, problems, place_rows)
 
 
-def _read_labels(frame: pd.DataFrame, roles: Roles, config: DataConfig, file: TableFile) -> _Labels:
+def _read_labels(
+    frame: pd.DataFrame, roles: Roles, config: DataConfig, file: TableFile
+) -> tuple[np.ndarray, np.ndarray, list[Problem]]:
+    """Returns labels of all rows, which rows have one, and problems."""
     if roles.label is None:
-        return _Labels(np.zeros(len(frame), int), np.zeros(len(frame), bool), [])
+        return np.zeros(len(frame), int), np.zeros(len(frame), bool), []
     labels = frame[roles.label]
     labels = labels.astype(object) if isinstance(labels.dtype, pd.CategoricalDtype) else labels
     known = labels.notna().to_numpy()
+    place, problems = describe_column(roles.label, file), []
     is_text = pd.api.types.infer_dtype(labels, skipna=True) == "string"
     if is_text:
         labels = labels.str.strip()
         known = known & ~labels.str.lower().isin(["", "nan"]).to_numpy()
-    place, problems = describe_column(roles.label, file), []
-    if config.unlabelled is not None:
-        marked = (labels.astype(str) == config.unlabelled).to_numpy() | (
-            labels == _number(config.unlabelled)
-        ).to_numpy()
-        known = known & ~marked
-        if not marked.any():
-            words = list_names([str(word) for word in labels[known].drop_duplicates()])
-            problems.append(
-                Problem(Rank.LABEL, f"{place} is nowhere {config.unlabelled!r}", f"--unlabelled names one of {words}")
+        too_long = known & (labels.str.len() > MAX_LABEL_LENGTH).to_numpy(bool)
+        if too_long.any():
+            text = (
+                f"{place} has a label of {labels[too_long].str.len().iloc[0]} characters, more than {MAX_LABEL_LENGTH}"
             )
-    if is_text and (too_long := known & (labels.str.len() > MAX_LABEL_LENGTH).to_numpy(bool)).any():
-        row = int(np.argmax(too_long))
-        text = f"{place} has a label of {len(labels.iloc[row])} characters, longer than {MAX_LABEL_LENGTH}"
-        return _Labels(
-            labels.to_numpy(), known, [*problems, Problem(Rank.LABEL, text, LABEL_FLAG, labels.index.tolist()[row])]
-        )
+            problems.append(Problem(Rank.LABEL, text, LABEL_FLAG, labels.index.tolist()[too_long.argmax()]))
+            known = known & ~too_long
+    if config.unlabelled is not None:
+        number = pd.to_numeric(config.unlabelled, errors="coerce")  # NaN, which equals nothing, for other text
+        marked = ((labels.astype(str) == config.unlabelled) | (labels == number)).to_numpy(bool, na_value=False)
+        if not marked.any():
+            fix = f"--unlabelled names one of {list_names([str(word) for word in labels[known].drop_duplicates()])}"
+            problems.append(Problem(Rank.LABEL, f"{place} is nowhere {config.unlabelled!r}", fix))
+        known = known & ~marked
     values = labels[known].to_numpy()
     values = parse_label_text(values.astype(object)) if is_text else values
     filled = np.full(len(frame), values[0] if len(values) else 0, values.dtype)
     filled[known] = values
-    return _Labels(filled, known, problems)
-
-
-def _number(text: str) -> float:
-    """Returns a text's number, or NaN, which equals nothing."""
-    try:
-        return float(text)
-    except ValueError:
-        return np.nan
+    return filled, known, problems
 
 
 def _find_missing_groups(frame: pd.DataFrame, roles: Roles) -> list[Problem]:
@@ -197,20 +179,21 @@ def _find_missing_groups(frame: pd.DataFrame, roles: Roles) -> list[Problem]:
     return [Problem(Rank.MISSING, text, fix, frame.index.tolist()[int(np.argmax(missing))])]
 
 
-def _require_rows(test: np.ndarray, train: np.ndarray, is_test: np.ndarray, path: Path) -> None:
-    require(train.any(), f"{path}: every row has missing values; --missing mean or median fills them in")
+def _choose_rows(
+    features: pd.DataFrame, config: DataConfig, labelled: np.ndarray, is_test: np.ndarray, path: Path
+) -> tuple[np.ndarray, list[str]]:
+    """Returns which rows are kept, and notes about the others: incomplete ones, and test rows without label."""
+    complete = np.ones(len(features), bool)
+    if config.missing == "drop-rows":
+        complete = ~features.isna().any(axis=1).to_numpy()
+    keep = complete & (labelled | ~is_test)
+    require((keep & ~is_test).any(), f"{path}: every row has missing values; --missing mean or median fills them in")
     require(
-        test.any() or not is_test.any(),
+        (keep & is_test).any() or not is_test.any(),
         f"{path}: no row for testing has a label and, with --missing drop-rows, no missing value; give another --test",
     )
-
-
-def _describe_rows(complete: np.ndarray, known: np.ndarray, is_test: np.ndarray) -> list[str]:
-    counts = {
-        "rows with missing values left out": ~complete,
-        "test rows without label left out": complete & is_test & ~known,
-    }
-    return [f"{np.count_nonzero(rows)} {text}" for text, rows in counts.items() if rows.any()]
+    left_out = {"rows with missing values": ~complete, "test rows without label": complete & ~keep}
+    return keep, [f"{rows.sum()} {what} left out" for what, rows in left_out.items() if rows.any()]
 
 
 def _encode(schema: TableSchema, frame: pd.DataFrame, path: Path) -> np.ndarray:

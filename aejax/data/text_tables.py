@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import pandas as pd
 
 from aejax.config import DataConfig
@@ -53,7 +52,7 @@ class TextTable:
     decimal: str
     first_row: int  # lines of cells above the first row, not counting blank ones
     n_lines: int
-    index_columns: tuple[str, ...] = ()  # columns that the file declares to name the rows
+    index_columns: tuple[str, ...] = ()
 
     def read(self, exact: Collection[str]) -> tuple[pd.DataFrame, list[Problem]]:
         """Returns the rows, whose index counts the file's rows from 0, and the problems that they have.
@@ -63,21 +62,14 @@ class TextTable:
                 numbers, truth values or text.
         """
         width = len(self.names)
-        require_host_memory(16 * self.n_lines * width, f"{self.path}: the numbers of {self.n_lines} lines")
+        require_host_memory(24 * self.n_lines * width, f"{self.path}: the numbers of {self.n_lines} lines")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            frame = self._read_columns(exact, names=[*self.names, ""])  # the last finds lines that are too long
-            too_long = any(entry.category is pd.errors.ParserWarning for entry in caught)
-            # Where only some blocks of rows are numbers, pandas has changed the text of others.
-            objects = (frame.dtypes == np.dtype(object)).to_numpy()
-            mixed = [
-                name for name, is_mixed in zip(self.names, objects, strict=False) if is_mixed and name not in exact
-            ]
-            if mixed and not too_long and len(frame):
-                frame[mixed] = self._read_columns(mixed, names=self.names, usecols=mixed)
+            frame = self._parse(exact)
         # The first row may be longer than its columns without a warning, and then others, too.
         first = next(self._iterate_rows(), (0, []))[1]
-        too_long |= bool(frame.pop("").notna().any()) or len(first) > width + 1
+        too_long = any(entry.category is pd.errors.ParserWarning for entry in caught) or len(first) > width + 1
+        too_long |= bool(frame.pop("").notna().any())
         ragged = self._find_ragged_lines() if too_long or frame.iloc[:, -1].isna().any() else []
         empty = frame.isna().all(axis=1)
         if empty.all():
@@ -85,8 +77,9 @@ class TextTable:
             raise InputError(f"{self.path}: a header and no rows; expected one line for each example")
         return frame[~empty] if empty.any() else frame, ragged
 
-    def _read_columns(self, text: Collection[str], **options: Any) -> pd.DataFrame:
-        """Returns all rows; columns that are `text` keep it, where only empty cells are missing."""
+    def _parse(self, exact: Collection[str]) -> pd.DataFrame:
+        """Returns all rows, with a last column `""` that holds the cells beyond the others."""
+        names = [*self.names, ""]
         try:
             with self._open_rows() as file:
                 return pd.read_csv(
@@ -94,22 +87,21 @@ class TextTable:
                     sep=self.separator,
                     decimal=self.decimal,
                     header=None,
+                    names=names,
                     index_col=False,
-                    dtype=dict.fromkeys(text, str),
+                    dtype=dict.fromkeys(exact, str),
                     skipinitialspace=True,
                     keep_default_na=False,
-                    na_values={name: [""] if name in text else SPELLINGS for name in self.names},
+                    na_values={name: [""] if name in exact else SPELLINGS for name in self.names},
                     on_bad_lines="warn",
+                    low_memory=False,  # else a column would get its type, and its text, in blocks of rows
                     **EXACT,
-                    **options,
                 )
         except pd.errors.EmptyDataError:
-            raise InputError(f"{self.path}: a header and no rows; expected one line for each example") from None
+            return pd.DataFrame(columns=names)
         except pd.errors.ParserError as error:
-            raise InputError(
-                f"{self.path}: not readable as a table of text ({summarize_error(error, 120)}); check its quotes and "
-                "line ends"
-            ) from error
+            reason = summarize_error(error, 120)
+            raise InputError(f"{self.path}: not a table of text ({reason}); check its quotes and line ends") from error
 
     @contextmanager
     def _open_rows(self) -> Iterator[IO[str]]:
@@ -162,55 +154,49 @@ def open_text_table(path: Path, config: DataConfig) -> TextTable:
     encoding, n_lines = scan_text(path)
     with open_text(path, encoding) as file:
         lines = [line for line in itertools.islice(file, SAMPLE_LINES) if line.strip()]
-    require(lines, f"{path}: empty; expected a header and one line for each example")
     given = config.separator and SEPARATOR_NAMES.get(config.separator, config.separator)
     comments = list(itertools.takewhile(lambda line: line.startswith("#"), lines))
-    if match := DECLARED_SEPARATOR.match(lines[0]):  # as Excel writes it
+    if lines and (match := DECLARED_SEPARATOR.match(lines[0])):  # as Excel writes it
         given, comments = match[1], lines[:1]
     lines = lines[len(comments) :]
-    require(lines, f"{path}: only comments; expected a header and one line for each example")
+    require(lines, f"{path}: empty; expected a header and one line for each example")
     separator, (first, *rest) = _split_sample(lines, [given] if given else list(SEPARATORS))
-    width = Counter(map(len, rest)).most_common(1)[0][0] if rest else len(first)
-    require(
-        width > 1,
-        f"{path}: one column; expected features and a label, separated by commas, semicolons, tabs, | or spaces; "
-        "--separator names another character",
-    )
-    require(
-        len(first) > 1,
-        f"{path}: line {len(comments) + 1} has one cell and the lines below it have {width}; delete what is above the "
-        "column names",
-    )
+    width = Counter(map(len, rest or [first])).most_common(1)[0][0]
+    hint = "separated by commas, semicolons, tabs, | or spaces; --separator names another character"
+    require(width > 1, f"{path}: one column; expected features and a label, {hint}")
+    place = f"{path}: line {len(comments) + 1} has one cell and the lines below it have {width}"
+    require(len(first) > 1, f"{place}; delete what is above the column names")
     has_header = _has_header(first, rest, config)
-    n_above = len(comments) + has_header
+    first_row = len(comments) + has_header
     if not has_header and comments and config.header == "auto":  # as NumPy and bioinformatics write names
         commented = next(split_lines([comments[-1].lstrip("# ")], separator))
         has_header = len(commented) == width
         first = commented if has_header else first
-    names = [name.strip() for name in first] if has_header else [str(index) for index in range(len(first))]
-    if has_header and width == len(names) + 1 and rest[0][-1].strip():  # R writes no name above the names of rows
-        names.insert(0, "")
-    if has_header and width == len(names) - 1 and not names[-1]:
-        names.pop()
-    names = name_columns(names)
-    kind = KINDS.get(table_suffix(path).removesuffix(".gz"), "text")
-    words = [
-        f"{kind} {'with' if has_header else 'without'} header",
-        SEPARATORS.get(separator, f"separated by {separator}"),
-        *(["decimal commas"] if config.decimal == "," else []),
-        *([] if encoding.startswith("utf-8") else [encoding]),
-    ]
+    decimals = ", decimal commas" if config.decimal == "," else ""
     return TextTable(
         path=path,
-        names=tuple(names),
+        names=_name_columns(first, rest, width) if has_header else tuple(map(str, range(len(first)))),
         has_header=has_header,
-        layout=", ".join(words),
+        layout=f"{KINDS.get(table_suffix(path).removesuffix('.gz'), 'text')} {'with' if has_header else 'without'} "
+        f"header, {SEPARATORS.get(separator, f'separated by {separator}')}{decimals}"
+        + ("" if encoding.startswith("utf-8") else f", {encoding}"),
         encoding=encoding,
         separator=separator,
         decimal=config.decimal,
-        first_row=n_above,
+        first_row=first_row,
         n_lines=n_lines,
     )
+
+
+def _name_columns(first: list[str], rest: list[list[str]], width: int) -> tuple[str, ...]:
+    """Returns the names in a header; columns without one are named as by pandas."""
+    names = [name.strip() for name in first]
+    if width == len(names) + 1 and rest[0][-1].strip():  # R writes no name above the names of rows
+        names.insert(0, "")
+    if width == len(names) - 1 and not names[-1]:
+        names.pop()
+    unnamed = [f"Unnamed: {index}" for index in range(len(names))]
+    return tuple(name or other + ".1" * (other in names) for name, other in zip(names, unnamed, strict=True))
 
 
 def _split_sample(lines: list[str], separators: list[str]) -> tuple[str, list[list[str]]]:
@@ -235,33 +221,23 @@ def _split_sample(lines: list[str], separators: list[str]) -> tuple[str, list[li
     return best, tables[best]
 
 
-def name_columns(names: Sequence[str]) -> list[str]:
-    """Names columns without a name as pandas does.
-
-    >>> name_columns(["", "Unnamed: 0", "a", ""])
-    ['Unnamed: 0.1', 'Unnamed: 0', 'a', 'Unnamed: 3']
-    """
-    given = set(names)
-    unnamed = [f"Unnamed: {index}" + ".1" * (f"Unnamed: {index}" in given) for index in range(len(names))]
-    return [name or other for name, other in zip(names, unnamed, strict=True)]
-
-
 def _has_header(first: list[str], rest: list[list[str]], config: DataConfig) -> bool:
     if config.header != "auto":
         return config.header == "yes"
     cells = [cell.strip() for cell in first]
     below = [row for row in rest if len(row) == len(cells)]
     numeric = [_is_numeric(cell) for cell in cells]
-    named = [not number and cell.lower() not in MISSING_VALUES for number, cell in zip(numeric, cells, strict=True)]
     # A table of text categories has the words of line 1 again in other lines or columns.
-    repeated = len(set(cells)) < len(cells) or any(
-        set(column) & {name} for name, *column in zip(cells, *below, strict=True)
+    repeated = len(set(cells)) < len(cells) or any(name in column for name, *column in zip(cells, *below, strict=True))
+    over_number = any(
+        not number and cell.lower() not in MISSING_VALUES and _is_numeric(under)
+        for number, cell, under in zip(numeric, cells, rest[0] if rest else [], strict=False)
     )
-    over_number = any(name and _is_numeric(cell) for name, cell in zip(named, rest[0] if rest else [], strict=False))
-    numbered = len(cells) > 3 and cells[not cells[0] :] == [str(index) for index in range(len(cells) - (not cells[0]))]
+    start = not cells[0]  # above an index
+    numbered = len(cells) > 3 and cells[start:] == [str(index) for index in range(len(cells) - start)]
     is_label = config.label_column in cells and not _is_numeric(config.label_column or "")
     is_label |= any(cell.lower() in LABEL_NAMES for cell in cells)
-    return (all(not number for number in numeric) and not repeated) or over_number or numbered or is_label
+    return not (any(numeric) or repeated) or over_number or numbered or is_label
 
 
 def _is_numeric(cell: str) -> bool:

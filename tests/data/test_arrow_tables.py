@@ -171,7 +171,7 @@ HOLED = [1.0, 2.0, None, 4.0, 5.0, 6.0, 7.0, 8.0]
         pytest.param({"kind": np.arange(8) / 7}, "regression", id="regression"),
         pytest.param({"kind": [b"a", b"b"] * 4}, "label", id="bytes for labels"),
         pytest.param({"kind": np.arange(8).astype("M8[s]")}, "labels have dtype datetime64", id="times for labels"),
-        pytest.param({"height": np.arange(8).astype("m8[s]")}, "values of type timedelta", id="durations"),
+        pytest.param({"height": np.arange(8).astype("m8[s]")}, "values of type Timedelta", id="durations"),
     ],
 )
 def test_unsuitable_columns_are_refused_by_name(tmp_path, columns, mentioned):
