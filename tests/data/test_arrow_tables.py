@@ -102,24 +102,6 @@ def test_numeric_columns_are_combined_in_a_common_dtype(tmp_path, dtypes, stored
     np.testing.assert_array_equal(dataset.inputs, np.stack([*values.values()], axis=1))
 
 
-LABELS = {
-    "text": (["b", "a"] * 4, ("a", "b")),
-    "categories": (pyarrow.array(["b", "a"] * 4).dictionary_encode(), ("a", "b")),
-    "whole numbers": ([10, 9] * 4, ("9", "10")),
-    "booleans": ([True, False] * 4, ("False", "True")),
-    "whole floats": ([1.0, 0.0] * 4, ("0", "1")),
-}
-
-
-@pytest.mark.parametrize("kind", LABELS)
-@pytest.mark.parametrize("row_group_size", [3, 8])
-def test_labels_of_every_type_are_encoded_in_sorted_order(tmp_path, kind, row_group_size):
-    labels, names = LABELS[kind]
-    dataset = load(save(tmp_path, {"kind": labels}, row_group_size=row_group_size))
-    assert dataset.class_names == names
-    np.testing.assert_array_equal(dataset.labels, [1, 0] * 4)
-
-
 @pytest.mark.parametrize("labels", [["a", None, "b", "a"] * 3, [1, None, 2, 1] * 3, [1.0, None, 2.0, 1.0] * 3])
 def test_a_missing_label_is_unlabelled(tmp_path, labels):
     pyarrow_parquet.write_table(pyarrow.table({"a": np.arange(12), "kind": labels}), tmp_path / "set.parquet")

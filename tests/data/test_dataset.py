@@ -76,12 +76,6 @@ def test_given_class_names_follow_sorted_labels():
     assert [dataset.class_names[label] for label in dataset.labels[:2]] == ["five", "three"]
 
 
-def test_shape_and_counts():
-    images = np.zeros((12, 4, 5, 1), np.uint8)
-    dataset = make_dataset("t", images, LABELS, source="t")
-    assert (dataset.n_examples, dataset.example_shape, dataset.n_classes) == (12, (4, 5, 1), 2)
-
-
 def test_sha256_depends_on_content_only():
     base = make_dataset("t", TABLE, LABELS, source="t")
     renamed = make_dataset("u", TABLE, LABELS, source="elsewhere", class_names=["a", "b"], feature_names=list("abc"))

@@ -46,12 +46,6 @@ def test_label_budgets_are_nested_and_keep_the_examples():
         np.testing.assert_array_equal(smaller.valid, everything.valid)
 
 
-def test_seeds_label_different_rows_independently():
-    few, many = (make_split(DIGITS, SplitConfig(labels_per_class=5), seeds) for seeds in (2, 4))
-    np.testing.assert_array_equal(few.labelled_train, many.labelled_train[:2])
-    assert len({rows.tobytes() for rows in many.labelled_train}) == 4
-
-
 def test_labels_per_class_are_a_random_draw_that_depends_on_the_seed_alone():
     rows = np.arange(1500), np.arange(1500, len(DIGITS.labels))
     config = SplitConfig(labels_per_class=50)

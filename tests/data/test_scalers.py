@@ -53,14 +53,6 @@ def test_scaled_columns_equal_scikit_learn(kind):
 
 
 @pytest.mark.parametrize("kind", SCIKIT)
-@pytest.mark.parametrize("name", sorted(CONSTANT))
-def test_constant_columns_become_zero(kind, name):
-    column = list(COLUMNS).index(name)
-    scaler = select_seed(fit_scalers(kind, DATASET, TRAIN), 0)
-    np.testing.assert_allclose(apply_scaler(scaler, INPUTS)[:, column], 0, atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", SCIKIT)
 @pytest.mark.parametrize("value", [0.0, 0.1, -12_345.0])
 def test_columns_constant_on_training_rows_are_dropped(kind, value):
     column = np.full((60, 1), value, np.float32)
