@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -23,6 +24,7 @@ from aejax.train.state import TrainProgress
 
 WORKING_DIRS = CHECKPOINTS_DIR, RESULT_CACHE_DIR = ("checkpoints", "found")  # folders that a finished run does not need
 MAX_SAVE_OVERHEAD = 0.05  # largest share of a training's time that its saves may take
+MAX_BACKGROUND_BYTES = 256 << 20  # larger checkpoints are written between two epochs, which need memory of their own
 
 
 class TrainingHistory(NamedTuple):
@@ -85,7 +87,7 @@ class Checkpointer:
         return False
 
     def save(self, checkpoint: TrainingCheckpoint, *, wait: bool) -> None:
-        """Saves a checkpoint, in the background unless `wait`."""
+        """Saves a checkpoint, in the background unless `wait` or the checkpoint is large."""
 
 
 class ResultCache:
@@ -196,7 +198,7 @@ class _DiskCheckpointer(Checkpointer):
             "loader": loader_state,
         }
         self._saver.submit(lambda: self._manager.save(history.epochs, tree, meta))
-        if wait:
+        if wait or sum(leaf.nbytes for leaf in jax.tree.leaves(tree)) > MAX_BACKGROUND_BYTES:
             self._saver.wait()
         self._last_save = time.perf_counter()
         self._cost = self._last_save - self._checked  # with the copy to the host

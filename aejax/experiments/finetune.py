@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Float
@@ -61,7 +62,7 @@ def train_head(
         batch_size=batch_size,
         key_use="head noise",
     )
-    return train(experiment, name, attach_head(encoder, head), spec)
+    return train(experiment, name, jax.tree.map(jnp.copy, attach_head(encoder, head)), spec)
 
 
 def finetune(

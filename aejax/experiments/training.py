@@ -118,7 +118,7 @@ def train(
     Args:
         experiment: the data, the plan and the checkpoints.
         name: name of the training within the run.
-        variables: initial variables of every seed, on the devices.
+        variables: initial variables of every seed, on the devices; their memory is freed.
         spec: objective, optimizer, rows and epochs.
         previous: the training that led to `variables`: epochs and steps continue its count, its history comes first,
             and seeds that diverged in it stay as they are.
@@ -136,6 +136,7 @@ def train(
     progress, checkpoint = init_or_restore(
         experiment, checkpointer, variables, spec.optimizer, steps, previous and previous.history.diverged_epoch
     )
+    jax.tree.map(lambda leaf: leaf.delete(), variables)  # callers hold references
     history = None if checkpoint is None else checkpoint.history
     if history is not None:
         reporter.advance(history.epochs / spec.passes, latest_loss(history.metrics))
@@ -177,7 +178,7 @@ def train_method(
         name: name of the training within the run.
         method: which has an objective.
         optimizer: from `optimizer_for`, for the training end to end.
-        variables: initial variables of every seed, on the devices.
+        variables: initial variables of every seed, on the devices; their memory is freed.
     """
     config = experiment.config
     assert method.objective is not None

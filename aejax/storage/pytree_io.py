@@ -230,8 +230,15 @@ def _write_arrays(folder: Path, tree: ArrayTree, *, use_ocdbt: bool) -> None:
 
     options = ocp.options.MultiprocessingOptions(**_this_process_only())
     is_small = sum(leaf.nbytes for leaf in named_leaves(tree).values()) <= MAX_COMPRESSED_BYTES
+    registry = ocp.type_handlers.create_type_handler_registry(
+        (np.ndarray, ocp.type_handlers.NumpyHandler(deepcopy_host_arrays=False)),  # no thread changes the arrays
+        (jax.Array, ocp.type_handlers.ArrayHandler()),  # Orbax warns if there is none
+    )
     handler = ocp.PyTreeCheckpointHandler(
-        use_ocdbt=use_ocdbt, use_compression=use_ocdbt and is_small, multiprocessing_options=options
+        use_ocdbt=use_ocdbt,
+        use_compression=use_ocdbt and is_small,
+        multiprocessing_options=options,
+        type_handler_registry=registry,
     )
     manager_options = ocp.CheckpointManagerOptions(
         create=False, enable_async_checkpointing=False, save_root_metadata=False, multiprocessing_options=options

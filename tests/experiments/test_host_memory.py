@@ -1,10 +1,15 @@
-"""Theorems about freed memory: it goes back to the system where data are large. Of glibc only."""
+"""Theorems about memory where data are large: what is freed goes back to the system, and a save has it alone."""
+
+import threading
 
 import numpy as np
 import psutil
 import pytest
 
+from aejax.config import CheckpointConfig
+from aejax.experiments import checkpointing
 from aejax.experiments.host_memory import MIN_BYTES_TO_TRIM, _c_library, malloc_trim
+from aejax.storage.checkpoint_manager import AsyncSaver, CheckpointManager
 
 MIB = 1 << 20
 
@@ -22,3 +27,21 @@ def test_freed_memory_goes_back_to_the_system_beside_large_data_only():
     assert psutil.Process().memory_info().rss < kept - 200 * MIB
     assert kept > full - 50 * MIB
     assert last.all()
+
+
+@pytest.mark.parametrize("limit", [0, 1 << 30])
+def test_only_a_large_checkpoint_is_written_before_the_training_goes_on(limit, monkeypatch, tmp_path):
+    monkeypatch.setattr(checkpointing, "MAX_BACKGROUND_BYTES", limit)
+    written, trained, saver = [], threading.Event(), AsyncSaver()
+
+    def save(manager, epoch, tree, meta):
+        trained.wait(0.5)
+        written.append(epoch)
+
+    monkeypatch.setattr(CheckpointManager, "save", save)
+    checkpointer = checkpointing._DiskCheckpointer(CheckpointManager(tmp_path, 1), CheckpointConfig(), saver, print)
+    history = checkpointing.TrainingHistory({"train_loss": np.ones((1, 3))}, np.zeros(1, np.int32), 1.0)
+    checkpointer.save(checkpointing.TrainingCheckpoint({"w": np.ones(9)}, history), wait=False)
+    assert written == ([3] if limit == 0 else [])
+    trained.set()
+    saver.wait()

@@ -82,6 +82,7 @@ def run():
     def watched(experiment, name, variables, spec, previous=None):
         before = experiment.plan.to_host(variables)
         trained = train(experiment, name, variables, spec, previous)
+        assert all(leaf.is_deleted() for leaf in jax.tree.leaves(variables))  # they would take memory until the end
         calls.append(Call(spec, previous, before, experiment.plan.to_host(trained.progress.state.variables), trained))
         return trained
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -51,6 +52,18 @@ def test_a_pytree_of_any_classes_is_put_together_again():
     state = (optax.adam(1e-3).init(params), [params, None, {}], np.asarray(1, np.int32))
     again = from_state_dict(to_state_dict(state), jax.eval_shape(lambda: state), "here")
     assert_identical(again, jax.tree.map(np.asarray, state))
+
+
+def test_arrays_are_not_copied_to_be_saved(tmp_path):
+    tree = {name: np.ones((1024, 1024), np.float32) for name in ("first", "second")}
+    save_tree(tmp_path / "first", TREE)  # imports
+    tracemalloc.start()
+    try:
+        save_tree(tmp_path / "saved", tree)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < tree["first"].nbytes
 
 
 @pytest.mark.parametrize("name", ["a.b", "../up", "a/b", "", " ", "ä"])
