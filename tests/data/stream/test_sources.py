@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from expected_errors import error_message
 from PIL import Image
 
 from aejax.config import DataConfig
@@ -13,6 +12,7 @@ from aejax.data.stream.image_folder import open_image_folder
 from aejax.data.stream.npy import NpySource
 from aejax.data.stream.source import DataSource
 from aejax.errors import InputError
+from tests.data.expected_errors import error_message
 
 ROWS = np.array([31, 0, 1, 2, 59, 7, 30])
 
