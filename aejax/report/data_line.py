@@ -20,6 +20,8 @@ def format_data_line(dataset: Results) -> str:
         return ""
     sizes = f"data: {dataset['name']}, {_count(dataset['rows'], 'row')}, {_count(dataset['features'], 'feature')}"
     parts = [sizes, f"label: {_format_label(dataset)}"]
+    if dataset.get("unlabelled") and len(dataset["class_counts"]) > 1:
+        parts.append(f"{_count(dataset['unlabelled'], 'row')} without a label, for autoencoders only")
     if dataset.get("groups"):
         parts.append(f"{_count(dataset['groups'], 'group')} that no split divides")
     parts += filter(None, [dataset.get("layout"), *dataset.get("notes", ())])

@@ -42,6 +42,7 @@ def test_the_line_has_every_field():
             "10 classes of 1 to 50 rows (majority 11",
         ),
         ({"class_counts": [5], "class_names": ["unlabelled"], "label_source": "none"}, "label: none;"),
+        ({"unlabelled": 7}, "; 7 rows without a label, for autoencoders only;"),
         ({"groups": 1200}, "1,200 groups that no split divides"),
         ({"name": "two\nlines\x1b[31m"}, r"data: two\nlines\x1b[31m, 178 rows"),
     ],
