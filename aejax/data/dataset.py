@@ -112,23 +112,12 @@ def make_dataset(
     numbers = _as_numeric_array(inputs, source)
     columns = None if feature_names is None else _require_name_count(feature_names, numbers[0].size, "feature", source)
     offsets = find_offsets(numbers)
-    allow_missing = table is not None and table.missing in IMPUTING
-    stored = _to_storage_dtype(numbers, offsets, source, columns, allow_missing=allow_missing)
-    low, high = value_range or (-np.inf, np.inf)
-    require(
-        value_range is None or (low <= stored.min() and stored.max() <= high),
-        f"{source}: values run from {stored.min()} to {stored.max()}; expected them within {value_range}",
-    )
+    fills_in = table is not None and table.missing in IMPUTING
+    stored = _to_storage_dtype(numbers, offsets, source, columns, allow_missing=fills_in)
+    _require_value_range(stored, value_range, source)
     rows = None if test_rows is None else _validate_test_rows(test_rows, len(stored), source)
     known = np.ones(len(stored), bool) if unlabelled is None else ~np.asarray(unlabelled, bool)
-    codes = np.full(len(stored), UNLABELLED, np.int32)
-    names: tuple[str, ...] = ()
-    if labels is not None:
-        codes, names = _encode_labels(labels, known, rows, class_names, source, description.label_source)
-    if offsets is not None:
-        centred = [columns[i] if columns else f"column {i}" for i in np.flatnonzero(offsets)]
-        note = f"median subtracted in float64, as float32 would merge values: {list_names(centred)}"
-        description = dataclasses.replace(description, notes=(*description.notes, note))
+    codes, names = _encode_labels(labels, known, rows, class_names, source, description.label_source)
     return Dataset(
         name=escape_unprintable(name),  # a file name need not be valid UTF-8
         inputs=stored,
@@ -141,8 +130,26 @@ def make_dataset(
         table=table,
         offsets=offsets,
         groups=None if groups is None else np.asarray(groups, np.int32),
-        description=description,
+        description=_describe_offsets(description, offsets, columns),
     )
+
+
+def _require_value_range(stored: np.ndarray, value_range: tuple[float, float] | None, source: str) -> None:
+    require(
+        value_range is None or (value_range[0] <= stored.min() and stored.max() <= value_range[1]),
+        f"{source}: values run from {stored.min()} to {stored.max()}; expected them within {value_range}",
+    )
+
+
+def _describe_offsets(
+    description: DataDescription, offsets: np.ndarray | None, columns: Sequence[str] | None
+) -> DataDescription:
+    """Returns the description with a note that names the columns that were centred."""
+    if offsets is None:
+        return description
+    centred = [columns[i] if columns else f"column {i}" for i in np.flatnonzero(offsets).tolist()]
+    note = f"median subtracted in float64, as float32 would merge values: {list_names(centred)}"
+    return dataclasses.replace(description, notes=(*description.notes, note))
 
 
 def _as_numeric_array(inputs: ArrayLike, source: str) -> np.ndarray:
@@ -234,14 +241,16 @@ def _validate_test_rows(test_rows: ArrayLike, n: int, source: str) -> np.ndarray
 
 
 def _encode_labels(
-    labels: ArrayLike,
+    labels: ArrayLike | None,
     known: np.ndarray,
     test_rows: np.ndarray | None,
     class_names: Sequence[str] | None,
     source: str,
     label_source: str,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns codes `(n,)` and class names; refusals say where the labels came from."""
+    """Returns codes `(n,)` and class names, none without labels; refusals say where the labels came from."""
+    if labels is None:
+        return np.full(len(known), UNLABELLED, np.int32), ()
     try:
         if known.all():
             codes, names = encode_labels(labels, len(known), source)

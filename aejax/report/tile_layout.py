@@ -79,13 +79,16 @@ def plot_tiles(
     """
     image, (rows, columns) = tile_images(enlarge_tiles(np.asarray(tiles)), value_range), tiles.shape[:2]
     lines = [line for label in layout.row_labels for line in label.split("\n")]
-    beside = 0.15 + CHARACTER_WIDTH * max(map(len, lines), default=0) + layout.right_margin
-    above = LINE_HEIGHT * (len(layout.title.splitlines()) + 1.5 * bool(layout.column_labels)) + layout.bottom_margin
+    side_width = 0.15 + CHARACTER_WIDTH * max(map(len, lines), default=0) + layout.right_margin
+    top_height = (
+        LINE_HEIGHT * (len(layout.title.splitlines()) + 1.5 * bool(layout.column_labels)) + layout.bottom_margin
+    )
     tile_height, tile_width = image.shape[0] / rows, image.shape[1] / columns
-    size = min(layout.max_tile_size / max(tile_height, tile_width), (FIGURE_WIDTH - beside) / image.shape[1])
+    size = min(layout.max_tile_size / max(tile_height, tile_width), (FIGURE_WIDTH - side_width) / image.shape[1])
     title_width = 0.2 + 0.068 * max(map(len, layout.title.splitlines()), default=0)
     figure = make_figure(
-        above + size * image.shape[0] + 0.16, min(max(beside + size * image.shape[1], title_width), FIGURE_WIDTH)
+        top_height + size * image.shape[0] + 0.16,
+        min(max(side_width + size * image.shape[1], title_width), FIGURE_WIDTH),
     )
     axes = figure.add_subplot(anchor="NW")
     axes.imshow(image, cmap=DIVERGING_CMAP if diverging else "gray", vmin=0, vmax=1)

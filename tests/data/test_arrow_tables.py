@@ -7,15 +7,13 @@ import numpy as np
 import pandas as pd
 import pyarrow
 import pytest
-from expected_errors import error_message
 from pyarrow import csv as pyarrow_csv
 from pyarrow import feather
 from pyarrow import parquet as pyarrow_parquet
+from table_files import load, refusal
 
-from aejax.config import DataConfig
 from aejax.data import memory
-from aejax.data.dataset import UNLABELLED, Dataset
-from aejax.data.registry import load_dataset
+from aejax.data.dataset import UNLABELLED
 from aejax.errors import InputError
 
 COLUMNS = {"width": np.arange(8), "height": np.arange(8) / 2, "kind": ["a", "b"] * 4}
@@ -26,16 +24,6 @@ def save(tmp_path: Path, columns: dict | None = None, name: str = "set.parquet",
     path.parent.mkdir(parents=True, exist_ok=True)
     pyarrow_parquet.write_table(pyarrow.table(COLUMNS | (columns or {})), path, **options)
     return path
-
-
-def load(path: Path, **config: object) -> Dataset:
-    return load_dataset(DataConfig(dataset=str(path), **config))
-
-
-def refusal(path: Path, **config: object) -> str:
-    message = error_message(load_dataset, DataConfig(dataset=str(path), **config))
-    assert str(path) in message
-    return message
 
 
 def write_stream(table: pyarrow.Table, path: str) -> None:

@@ -15,9 +15,6 @@ from aejax.report.formatting import (
     format_difference,
     format_difference_ci,
     format_mean_ci,
-    format_p_value,
-    format_seconds,
-    format_significant,
 )
 from aejax.report.results import REPRESENTATION_METRIC_NAMES, best_method
 from aejax.report.tables import format_markdown_table
@@ -238,24 +235,6 @@ def test_unknown_numbers_are_shown_as_missing_and_rendering_changes_nothing(resu
     assert cells(render_comparison_markdown(results), "denoising", "pca")[2:] == [MISSING] * 3 + ["too few seeds"]
     assert "too few seeds" in render_terminal(results)
     assert results == before
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (format_difference(ACCURACY, -0.00001), "+0.00"),
-        (format_difference(ACCURACY, 0.0042), "+0.42"),
-        (format_p_value(0.0009), "<0.001"),
-        (format_p_value(None), MISSING),
-        (format_significant(0.012), "0.0120"),
-        (format_significant(123.4), "123"),
-        (format_significant(float("inf")), MISSING),
-        (format_seconds(0.04), "<0.1"),
-        (format_seconds(1234.5), "1234"),
-    ],
-)
-def test_numbers_have_the_digits_of_their_quantity(text, expected):
-    assert text == expected
 
 
 @pytest.fixture

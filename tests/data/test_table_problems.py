@@ -1,0 +1,193 @@
+"""Tables of text: problems named together, size and exactness, test files, and columns that are left out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from expected_errors import error_message
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from table_files import CLASSES, NUMBERS, N, load, refusal, save, table, write
+
+from aejax.config import DataConfig
+from aejax.data.registry import load_dataset
+
+# Problems.
+
+
+@pytest.mark.parametrize(
+    ("text", "mentioned"),
+    [
+        pytest.param("", "empty", id="empty"),
+        pytest.param("\n \n", "empty", id="blank"),
+        pytest.param("width,height,kind\n", "no rows", id="header only"),
+        pytest.param("width\n1\n2\n", "one column", id="one column"),
+        pytest.param("A report\n" + table(), "line 1 has one cell and the lines below it have 3", id="a title"),
+        pytest.param(table("1,wide,a"), "line 5, column 'height' is 'wide', not a number", id="text"),
+        pytest.param(table("1e999,1,a"), "line 5, column 'width' is inf, not finite", id="infinite"),
+        pytest.param(table("1e39,1,a"), "line 5, column 'width' is 1e+39, too large for float32", id="large"),
+        pytest.param(table("1_000,1,a"), "line 5, column 'width' is '1_000', not a number", id="as Python writes"),
+        pytest.param(table("1,2"), "line 5 has 2 cells, expected 3", id="short line"),
+        pytest.param(table("1,2,3,a"), "line 5 has 4 cells, expected 3", id="long line"),
+        pytest.param(table("1,2,3,4,5"), "line 5 has 5 cells, expected 3", id="very long line"),
+        pytest.param(table("1,2", at=9), "line 10 has 2 cells", id="cut off"),
+        pytest.param(table(header="width,,kind"), "column 'Unnamed: 1' has no name; name it", id="no name"),
+        pytest.param(table(header="width,width,kind"), "2 columns are named ['width']", id="same name twice"),
+        pytest.param(table().encode("utf-16")[2:], "holds NUL bytes", id="UTF-16 without a mark"),
+        pytest.param("a,b\n" + "".join(f"{i},{i / 7}\n" for i in range(8)), "regression", id="regression"),
+        pytest.param('a,label\n1,"' + "x" * 200_000, "EOF inside string", id="an open quote"),
+        pytest.param(table("1,2,a,,,", at=1), "line 2 has 6 cells, expected 3", id="blank cells in the first row"),
+        pytest.param(table("1,2,a,,").replace(",", ", "), "line 5 has 5 cells, expected 3", id="spaces, too"),
+        pytest.param(table("1,2,a,,"), "line 5 has 5 cells, expected 3", id="blank cells (pandas #9294)"),
+        pytest.param(
+            "a,label\n" + "".join(f'"{1000 + i:,}",{i % 2}\n' for i in range(8)),
+            "line 2, column 'a' is '1,000', a number with thousands separators or a unit (8 such cells)",
+            id="thousands or decimal commas (pandas #22584)",
+        ),
+        pytest.param(
+            "a,b,label\n" + "".join(f'"${1000 + i:,}.45",{i}%,{i % 2}\n' for i in range(8)),
+            "line 2, column 'b' is '0%', a number with thousands separators or a unit (8 such cells)",
+            id="currencies and shares (pandas #53653)",
+        ),
+        pytest.param(
+            "when,label\n" + "".join(f"{i:02d}/01/2018,{i % 2}\n" for i in range(1, 9)),
+            "line 2, column 'when' is '01/01/2018', a date with the day or the month first",
+            id="an ambiguous date",
+        ),
+        pytest.param(
+            "name,label\n" + "".join(f"p{i},{i % 2}\n" for i in range(20)),
+            "column 'name' is text with 20 different values in 20 rows, such as 'p0'; --drop-columns name",
+            id="names of rows",
+        ),
+    ],
+)
+def test_bad_tables_are_refused_with_the_line(tmp_path, text, mentioned):
+    assert mentioned in refusal(write(tmp_path, text))
+
+
+def test_all_problems_are_in_one_message(tmp_path):
+    rows = [f"{i},{'x' if i == 2 else i},{'' if i % 5 == 1 else i},name{i},{i % 2}" for i in range(N)]
+    message = refusal(write(tmp_path, "\n".join(["a,b,c,d,label", *rows, "1,2", "", "1,2,3,4,5,6,7"])))
+    assert "5 problems" in message
+    expected = ["line 32 has 2 cells", "line 34 has 7", "line 4, column 'b' is 'x'", "line 3, column 'c'", "column 'd'"]
+    positions = [message.index(problem) for problem in expected]
+    assert positions == sorted(positions)
+
+
+def test_a_message_has_at_most_ten_problems(tmp_path):
+    frame = pd.DataFrame({f"c{i}": [*range(N - 1), None] for i in range(12)}).assign(label=CLASSES)
+    message = refusal(save(tmp_path, frame))
+    assert "12 problems, of which 10 are" in message
+    assert "(10) line 31, column 'c9' is missing" in message
+    assert "c10" not in message
+
+
+def test_points_between_thousands_are_no_decimal_marks(tmp_path):
+    rows = "".join(f"{1 + i}.000;{i}.000,5;{i % 2}\n" for i in range(8))
+    message = refusal(write(tmp_path, "a;b;label\n" + rows), decimal=",")
+    assert "column 'a' is '1.000', a number with thousands separators" in message
+    assert "column 'b' is '0.000,5', a number with thousands separators" in message
+
+
+def test_options_that_do_not_apply_are_refused(tmp_path):
+    np.savez(tmp_path / "set.npz", x=np.eye(8), y=np.arange(8) % 2)
+    assert "--missing mean" in refusal(tmp_path / "set.npz", missing="mean")
+    assert "--decimal ,: wine" in error_message(load_dataset, DataConfig(dataset="wine", decimal=","))
+    assert "--unlabelled 7" in error_message(load_dataset, DataConfig(dataset="digits", unlabelled="7"))
+    assert "'label' is nowhere '7'" in refusal(write(tmp_path, "a,label\n" + "1,0\n2,1\n" * 4), unlabelled="7")
+
+
+# Size and exactness.
+
+
+def test_lines_may_be_long(tmp_path):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(8, 7_000)), columns=[f"g{i}" for i in range(7_000)])
+    path = save(tmp_path, frame.assign(label=np.arange(8) % 2))
+    assert max(map(len, path.read_text().splitlines())) > 131_072
+    np.testing.assert_array_equal(load(path).inputs, frame.astype(np.float32))
+
+
+def test_text_among_many_numbers_keeps_its_spelling(tmp_path):
+    n = 200_000  # pandas reads a table of this size in several blocks
+    cells = [f"{i % 7:02d}" for i in range(n - 1)] + ["x"]
+    path = write(tmp_path, "a,kind,label\n" + "".join(f"{i},{cell},{i % 2}\n" for i, cell in enumerate(cells)))
+    assert f"line {n + 1}, column 'kind' is 'x', not a number" in refusal(path)
+    path.write_text(path.read_text().replace(",x,", ",00,"))
+    assert load(path, label_column="kind", drop_columns=("label",)).class_names == tuple(f"{i:02d}" for i in range(7))
+
+
+CELLS = st.sampled_from(["red", 'a "quote"', "semi;colon", "comma, here", "two\nlines", "é", " blank", "tab\there"])
+NUMBER = st.floats(width=32, allow_nan=False, allow_infinity=False) | st.none()
+
+
+@settings(deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(rows=[(None, 0, "red", False), (0.0, 0, "red", False)] * 4, separator="\t", end="\n", quoting=0)
+@given(
+    rows=st.lists(st.tuples(NUMBER, st.integers(-(2**24), 2**24), CELLS, st.booleans()), min_size=8, max_size=30),
+    separator=st.sampled_from([",", ";", "\t", "|"]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    quoting=st.sampled_from([0, 1, 2]),  # minimal, all, all but numbers
+)
+def test_what_pandas_writes_is_read_back(tmp_path, rows, separator, end, quoting):
+    frame = pd.DataFrame(rows, columns=["real", "whole", "text", "truth"]).astype({"real": float})
+    frame["label"] = np.arange(len(frame)) % 2
+    path = save(tmp_path, frame, sep=separator, lineterminator=end, quoting=quoting)
+    dataset = load(path, missing="mean", categorical="ordinal")
+    columns = [column for column in ("real", "whole", "text", "truth") if not frame[column].isna().all()]
+    expected = frame[columns].assign(text=pd.Categorical(frame["text"].str.strip()).codes).astype(np.float64)
+    offsets = 0 if dataset.offsets is None else dataset.offsets
+    np.testing.assert_array_equal(dataset.inputs, (expected - offsets).astype(np.float32))
+    assert dataset.feature_names == tuple(columns)
+    np.testing.assert_array_equal(dataset.labels, frame["label"])
+
+
+# Train and test files.
+
+
+def test_a_second_file_is_the_test_set(tmp_path):
+    train = pd.DataFrame({"a": NUMBERS, "colour": ["red", "blue"] * 15, "label": CLASSES})
+    test = train.iloc[::-1].assign(colour="green")[["label", "colour", "a"]].head(6)
+    path = save(tmp_path, train, "train.csv")
+    dataset = load(path, test=save(tmp_path, test, "other.csv"))
+    joined = pd.concat([train, test])
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(N, N + 6))
+    expected = pd.get_dummies(joined[["a", "colour"]], prefix_sep="=")
+    assert dataset.feature_names == tuple(expected.columns)
+    np.testing.assert_array_equal(dataset.inputs, expected)
+    np.testing.assert_array_equal(dataset.labels, joined["label"])
+
+
+def test_problems_of_two_files_name_the_file(tmp_path):
+    frame = pd.DataFrame({"a": NUMBERS, "b": NUMBERS, "label": CLASSES})
+    path, test = save(tmp_path, frame, "train.csv"), save(tmp_path, frame.assign(b=[*NUMBERS[:-1], None]), "test.csv")
+    assert "test.csv line 31, column 'b' is missing" in refusal(path, test=test)
+    no_label = save(tmp_path, frame.drop(columns="label"), "test.csv")
+    assert "has no column label" in error_message(load_dataset, DataConfig(dataset=str(path), test=no_label))
+    extra = save(tmp_path, frame.assign(c=1), "test.csv")
+    assert "has a column c" in error_message(load_dataset, DataConfig(dataset=str(path), test=extra))
+    absent = DataConfig(dataset=str(path), test=tmp_path / "none.csv")
+    assert "no such file" in error_message(load_dataset, absent)
+
+
+def test_a_test_file_has_a_header_if_the_training_file_has_one(tmp_path):
+    train = write(tmp_path, "".join(f"{i},{i % 2},a{i % 2}\n" for i in range(N)), "adult.data")
+    test = write(tmp_path, "0,1,a0\nx,1,a1\n", "adult.test.data")  # alone, its line 1 would be a header
+    assert "adult.test.data line 2, column 0 (of 0 to 2) is 'x'" in refusal(train, test=test)
+    dataset = load(train, test=write(tmp_path, "7,1,a0\n8,1,a1\n", "adult.test.data"))
+    np.testing.assert_array_equal(dataset.inputs[dataset.test_rows], [[7, 1], [8, 1]])
+
+
+def test_test_rows_without_label_or_values_are_left_out(tmp_path):
+    frame = pd.DataFrame({"a": NUMBERS, "label": CLASSES})
+    path = save(tmp_path, frame, "train.csv")
+    test = write(tmp_path, "a,label\n1,\n2,1\n,0\n3,2\n", "test.csv")
+    dataset = load(path, test=test, missing="drop-rows")
+    np.testing.assert_array_equal(dataset.inputs[dataset.test_rows, 0], [2, 3])
+    assert "1 test rows without label left out" in dataset.description.notes
+
+
+def test_columns_are_dropped_and_grouped_by_name_or_index(tmp_path):
+    frame = pd.DataFrame({"id": NUMBERS, "who": [f"p{i // 5}" for i in NUMBERS], "a": NUMBERS, "label": CLASSES})
+    dataset = load(save(tmp_path, frame), drop_columns=("0",), group_column="who")
+    assert dataset.feature_names == ("a",)
+    np.testing.assert_array_equal(dataset.groups, NUMBERS // 5)
+    assert "did you mean who" in refusal(save(tmp_path, frame), group_column="whom")
