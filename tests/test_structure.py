@@ -73,6 +73,11 @@ def test_the_top_level_holds_only_what_belongs_there():
     assert {name for name in top if not name.startswith(".")} == TOP_LEVEL
 
 
+def test_files_of_tests_have_names_of_their_own():
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert not {name for name in names if names.count(name) > 1}  # pytest imports each as a top-level module
+
+
 def test_no_module_is_a_collection_of_helpers():
     assert not {path.name for path in MODULES} & {"utils.py", "helpers.py", "common.py", "misc.py"}
 
