@@ -14,7 +14,8 @@ from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
 from aejax.data.batching import Batch
 from aejax.data.mnist import load_mnist
 from aejax.data.scalers import apply_scaler, fit_scalers
-from aejax.methods import CONTROLS, METHODS, comparison_pairs, controls_for, fit_pca
+from aejax.methods.controls import fit_pca
+from aejax.methods.registry import CONTROLS, METHODS, comparison_pairs, controls_for
 from aejax.train.epoch import make_train_step
 from aejax.train.state import init_state
 

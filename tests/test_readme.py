@@ -15,7 +15,8 @@ from benchmark.report import summary_table
 from aejax.autoencoders.registry import KINDS
 from aejax.config import CompareConfig, DataConfig, ProbeConfig, TrainConfig
 from aejax.experiments.compare import compare
-from aejax.methods import METHODS, autoencoder_method
+from aejax.methods.autoencoders import autoencoder_method
+from aejax.methods.registry import METHODS
 from aejax.report.analysis_page import render_analysis_page
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.index import render_index

@@ -11,7 +11,7 @@ from aejax.data.leakage import LeakageError
 from aejax.errors import require
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import scaled_inputs
-from aejax.methods import Method
+from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 
 CHECK_BATCH_SIZE = 8  # test examples that are encoded in one batch

@@ -21,7 +21,8 @@ from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import check_methods, expand_methods, resolve_config
 from aejax.experiments.results import build_results, metric_rows, serialize_scores
 from aejax.experiments.schedule import total_epochs
-from aejax.methods import METHODS, Method, comparison_pairs
+from aejax.methods.method import Method
+from aejax.methods.registry import METHODS, comparison_pairs
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.runs import Run

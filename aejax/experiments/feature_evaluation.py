@@ -13,7 +13,7 @@ from aejax.experiments.feature_extraction import apply_to_rows, chunk_code_metri
 from aejax.experiments.host_memory import malloc_trim
 from aejax.experiments.probes import ClassifierFit, fit_classifier
 from aejax.experiments.representation_metrics import select_diagnostic_rows
-from aejax.methods import Method
+from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 
 

@@ -13,7 +13,7 @@ from aejax.data.scalers import Scaler, apply_scaler
 from aejax.evaluate.code_metrics import compute_code_metrics
 from aejax.experiments.compilation import cached_jit
 from aejax.experiments.experiment import Experiment
-from aejax.methods import Method
+from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.probe.features import Features
 from aejax.train.plan import Plan, SeedChunk

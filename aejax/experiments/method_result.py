@@ -28,7 +28,7 @@ from aejax.experiments.probes import ClassifierFit, ClassifierReport, classifier
 from aejax.experiments.representation_metrics import RepresentationMetrics, evaluate_representation
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.training import init_variables, train_method
-from aejax.methods import Method, Role
+from aejax.methods.method import Method, Role
 from aejax.models.submodules import Variables
 from aejax.objectives.reconstruction import per_example_mse
 from aejax.train.plan import Plan

@@ -13,7 +13,7 @@ from aejax.analysis.projection import project_to_2d
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.method_result import MethodResult
-from aejax.methods import Method
+from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.report import figures
 from aejax.report.representation_plot import plot_representations

@@ -29,7 +29,8 @@ from aejax.experiments.results import metric_rows, results_header
 from aejax.experiments.schedule import optimizer_for, total_epochs
 from aejax.experiments.streaming import describe_stream, stream_optimizer, stream_schedule, train_stream
 from aejax.experiments.training import TrainingResult, count_parameters, init_variables, train_method
-from aejax.methods import METHODS, Method
+from aejax.methods.method import Method
+from aejax.methods.registry import METHODS
 from aejax.report.comparison_table import CODE_METRIC_HEADINGS, code_metric_names
 from aejax.report.data_line import data_markdown
 from aejax.report.tables import format_markdown_table

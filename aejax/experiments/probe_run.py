@@ -23,7 +23,8 @@ from aejax.experiments.method_result import MethodResult, load_or_score, score_m
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained, load_pretraining_data
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.results import build_results, metric_rows
-from aejax.methods import METHODS, Method
+from aejax.methods.method import Method
+from aejax.methods.registry import METHODS
 from aejax.probe.head import Classifier
 from aejax.storage.runs import Run
 from aejax.train.optimizers import freeze

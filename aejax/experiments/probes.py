@@ -14,7 +14,7 @@ from aejax.errors import require
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import ExtractedFeatures, seed_features
 from aejax.experiments.finetune import FinetuneReport
-from aejax.methods import Method
+from aejax.methods.method import Method
 from aejax.probe.duality_gap import Certificate
 from aejax.probe.features import Features, ProbeRows
 from aejax.probe.knn import make_knn_probe

@@ -8,7 +8,7 @@ from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
 from aejax.config import DataConfig, ExperimentConfig, ModelConfig, ObjectiveConfig
 from aejax.data.dataset import Dataset
 from aejax.errors import require, suggest_names
-from aejax.methods import CONTROLS, METHODS
+from aejax.methods.registry import CONTROLS, METHODS
 
 ALL_METHODS = "all"  # every control and every kind that suits the data
 

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from aejax.config import ExperimentConfig, PretrainConfig
 from aejax.data.shuffling import steps_per_epoch
 from aejax.experiments.experiment import Experiment
-from aejax.methods import Method
+from aejax.methods.method import Method
 from aejax.train.optimizers import make_optimizer, make_traced_optimizer
 
 EXAMPLES_PER_CALL = 400_000  # examples of all seeds in one call of a program: a second or less on two cores

@@ -19,7 +19,7 @@ from aejax.experiments.experiment import Experiment, shard_rows
 from aejax.experiments.preemption import defer_signals
 from aejax.experiments.schedule import select_validation_rows
 from aejax.experiments.training import TrainingResult, init_or_restore, latest_loss
-from aejax.methods import Method
+from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.objectives.objective import Objective
 from aejax.train.epoch import Metrics, SeedData

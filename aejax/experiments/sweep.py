@@ -23,7 +23,7 @@ from aejax.experiments.sweeping.baselines import SweepDesign, make_baselines
 from aejax.experiments.sweeping.grid import PointGroup, choose_kind, group_points, make_grid
 from aejax.experiments.sweeping.results import ResultEntry, build_sweep_results, point_entry
 from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, score_points
-from aejax.methods import Method
+from aejax.methods.method import Method
 from aejax.report.style import save_figure
 from aejax.report.sweep_table import render_sweep_markdown
 from aejax.report.tradeoff_plot import plot_tradeoff

@@ -18,7 +18,7 @@ from aejax.experiments.compilation import Stopwatch, cached_jit
 from aejax.experiments.experiment import Experiment, shard_rows
 from aejax.experiments.preemption import defer_signals
 from aejax.experiments.schedule import epoch_budget, epochs_per_call, passes_per_epoch, select_rows
-from aejax.methods import Method
+from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.objectives.objective import Objective
 from aejax.train.epoch import Metrics, SeedData, make_train_epochs

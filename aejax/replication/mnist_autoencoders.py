@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from aejax.config import ModelConfig, ObjectiveConfig, SplitConfig, TrainConfig
-from aejax.methods import fit_pca
+from aejax.methods.controls import fit_pca
 from aejax.recipes import get_recipe, recipe_for_kind
 from aejax.replication.claim import (
     EXACT_REASON,
@@ -136,7 +136,7 @@ CLAIMS = (
         statement="30 principal components leave a squared error of 13.87 for a test image",
         source=Source(PAPER_TITLE, "caption of figure 2 (B)", PAPER_URL),
         protocol=f"{DATA_PROTOCOL}; principal components of the training digits; squared error summed over pixels",
-        command="aejax.methods.fit_pca(train, 30)",
+        command="aejax.methods.controls.fit_pca(train, 30)",
         unit="squared error per image",
         printed_values=("13.87",),
         tolerance=(0.005,),

@@ -21,7 +21,7 @@ from aejax.experiments.feature_extraction import apply_to_rows
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.schedule import epochs_per_call
 from aejax.experiments.training import init_variables
-from aejax.methods import METHODS
+from aejax.methods.registry import METHODS
 from aejax.train.epoch import SeedData, make_train_epochs
 from aejax.train.optimizers import make_optimizer
 from aejax.train.state import init_progress

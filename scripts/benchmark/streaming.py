@@ -31,7 +31,7 @@ from aejax.experiments.resolve import resolve_config
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.streaming import stream_optimizer, train_stream
 from aejax.experiments.training import init_variables, train_method
-from aejax.methods import METHODS
+from aejax.methods.registry import METHODS
 from aejax.recipes import get_recipe
 from aejax.storage.atomic_io import to_jsonable
 from aejax.train.plan import make_plan

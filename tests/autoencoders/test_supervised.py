@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from aejax.data.batching import Batch
-from aejax.methods import METHODS
+from aejax.methods.registry import METHODS
 from aejax.train.epoch import make_train_step
 from aejax.train.state import init_state
 

@@ -19,7 +19,7 @@ from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.run_dir import open_run_dir
 from aejax.experiments.schedule import optimizer_for
-from aejax.methods import METHODS
+from aejax.methods.registry import METHODS
 from aejax.storage.run_identity import RunIdentity
 from tests.consoles import quiet
 

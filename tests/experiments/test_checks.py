@@ -22,7 +22,8 @@ from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.training import TrainingSpec, init_variables, train
-from aejax.methods import METHODS, Method
+from aejax.methods.method import Method
+from aejax.methods.registry import METHODS
 from aejax.report.data_line import format_data_line
 
 CONFIG = CompareConfig(

@@ -10,7 +10,7 @@ from aejax.config import ExperimentConfig, OptimizerConfig, TrainConfig
 from aejax.data.splits import Split
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.schedule import optimizer_for
-from aejax.methods import Method
+from aejax.methods.method import Method
 
 
 @pytest.mark.parametrize(("n_labelled", "passes"), [(40, 1), (8, 5)])

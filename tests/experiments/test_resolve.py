@@ -11,7 +11,7 @@ from aejax.data.dataset import make_dataset
 from aejax.errors import InputError
 from aejax.experiments.experiment import problem_spec_for
 from aejax.experiments.resolve import check_methods, expand_methods, resolve_config
-from aejax.methods import CONTROLS
+from aejax.methods.registry import CONTROLS
 
 
 def dataset(shape, *, bounded=True):

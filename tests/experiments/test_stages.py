@@ -26,7 +26,8 @@ from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.schedule import epoch_budget, optimizer_for, total_epochs
 from aejax.experiments.training import TrainingResult, TrainingSpec, init_variables, train_method
-from aejax.methods import METHODS, Method
+from aejax.methods.method import Method
+from aejax.methods.registry import METHODS
 from aejax.objectives.objective import Objective
 
 CONFIG = CompareConfig(

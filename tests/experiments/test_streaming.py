@@ -41,7 +41,7 @@ from aejax.experiments.run_dir import open_run_dir
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.sweep import sweep
 from aejax.experiments.training import init_variables
-from aejax.methods import METHODS
+from aejax.methods.registry import METHODS
 from aejax.storage.run_identity import RunIdentity
 from aejax.train.epoch import make_train_step
 from aejax.train.state import init_state

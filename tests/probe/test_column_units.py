@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from aejax.config import ProbeConfig
 from aejax.data.dataset import make_dataset
 from aejax.data.scalers import fit_scalers
-from aejax.methods import fit_pca
+from aejax.methods.controls import fit_pca
 from aejax.probe.features import Features, ProbeRows
 from aejax.probe.logistic_probe import make_logistic_probe
 

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from aejax.config import ProbeConfig
-from aejax.methods import fit_pca
+from aejax.methods.controls import fit_pca
 from aejax.probe.features import Features, ProbeRows
 from aejax.probe.logistic_probe import make_logistic_probe
 from aejax.probe.principal_axes import leading_axes, principal_axes

@@ -21,7 +21,7 @@ from aejax.experiments.resolve import resolve_config
 from aejax.experiments.run_dir import open_run_dir
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.training import init_variables, train_method
-from aejax.methods import METHODS
+from aejax.methods.registry import METHODS
 from aejax.recipes import get_recipe
 from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
 from aejax.storage.run_identity import RunIdentity

@@ -24,7 +24,7 @@ from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.progress import ProgressReporter, SilentReporter
 from aejax.experiments.schedule import optimizer_for, total_epochs
 from aejax.experiments.training import init_variables, train_method
-from aejax.methods import METHODS
+from aejax.methods.registry import METHODS
 from aejax.report import analysis_plots
 
 ALL_CLASSES, NO_CLASSES = "all", "none"

@@ -12,7 +12,9 @@ from aejax.config.sweep_axes import SweepAxis, format_axis_value
 from aejax.data.dataset import Dataset
 from aejax.experiments.experiment import problem_spec_for
 from aejax.experiments.sweeping.grid import GridPoint, PointGroup
-from aejax.methods import METHODS, Method, untrained
+from aejax.methods.controls import untrained
+from aejax.methods.method import Method
+from aejax.methods.registry import METHODS
 from aejax.models.autoencoder import Autoencoder
 
 

@@ -20,7 +20,7 @@ from aejax.errors import InputError, require
 from aejax.experiments.experiment import problem_spec_for
 from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.schedule import epoch_budget
-from aejax.methods import autoencoder_method
+from aejax.methods.autoencoders import autoencoder_method
 from aejax.train.epoch import make_train_step
 from aejax.train.optimizers import make_optimizer
 from aejax.train.state import TrainState, init_state

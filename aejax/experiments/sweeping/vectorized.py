@@ -19,7 +19,8 @@ from aejax.experiments.method_result import MethodResult, load_or_score, score_m
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.sweeping.grid import GridPoint, PointGroup
 from aejax.experiments.training import TrainingResult, init_variables, train_method
-from aejax.methods import Method, autoencoder_method, method_from_spec
+from aejax.methods.autoencoders import autoencoder_method, method_from_spec
+from aejax.methods.method import Method
 from aejax.models.submodules import HYPERPARAMETERS
 
 

@@ -1,0 +1,83 @@
+"""Controls: features that are not learned, or learned from labels."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from aejax.autoencoders.spec import ProblemSpec
+from aejax.methods.method import Method, init_fn
+from aejax.models.autoencoder import Autoencoder
+from aejax.models.submodules import Variables
+from aejax.probe.head import Classifier, SoftmaxHead, make_cross_entropy_objective
+from aejax.probe.principal_axes import leading_axes
+
+
+def _init_empty(key: PRNGKeyArray, inputs: Float[Array, "n_train d"]) -> Variables:
+    return {}
+
+
+def _identity(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
+    return inputs
+
+
+def raw(problem: ProblemSpec) -> Method:
+    """Returns the scaled inputs as features."""
+    return Method(init=_init_empty, encode=_identity, is_identity=True)
+
+
+def fit_pca(inputs: Float[Array, "n d"], n_components: int) -> Variables:
+    """Returns mean and leading principal axes as variables; axes beyond the inputs' numerical rank are zero."""
+    with jax.default_matmul_precision("highest"):
+        mean = jnp.mean(inputs, axis=0)
+        return {"pca": {"mean": mean, "axes": leading_axes(inputs - mean[None], n_components)}}
+
+
+def pca(problem: ProblemSpec) -> Method:
+    """Returns principal components of the training rows: `latent_dim`, at most one for each input and row but one."""
+    assert problem.model.latent_dim is not None
+    n_components = min(problem.model.latent_dim, problem.n_features)
+
+    def encode(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch features"]:
+        fitted = variables["pca"]
+        return jnp.matmul(inputs - fitted["mean"][None], fitted["axes"], precision="highest")
+
+    def reconstruct(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
+        fitted = variables["pca"]
+        return jnp.matmul(encode(variables, inputs), fitted["axes"].T, precision="highest") + fitted["mean"][None]
+
+    return Method(init=lambda key, inputs: fit_pca(inputs, n_components), encode=encode, reconstruct=reconstruct)
+
+
+def random_projection(problem: ProblemSpec) -> Method:
+    """Returns projections on `latent_dim` = k random directions with entries N(0, 1/k): distances are kept on average.
+
+    The lemma of Johnson and Lindenstrauss (1984), with the scale of scikit-learn's `GaussianRandomProjection`.
+    """
+    width = problem.model.latent_dim
+    assert width is not None
+
+    def init(key: PRNGKeyArray, inputs: Float[Array, "n_train d"]) -> Variables:
+        return {"projection": {"axes": jax.random.normal(key, (problem.n_features, width)) / jnp.sqrt(width)}}
+
+    def encode(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch features"]:
+        return jnp.matmul(inputs, variables["projection"]["axes"], precision="highest")
+
+    return Method(init=init, encode=encode)
+
+
+def untrained(model: Autoencoder, architecture_of: str | None = None) -> Method:
+    """Returns an encoder with the weights from which training with the same seed starts."""
+    return Method(init=init_fn(model), encode=model.encode, model=model, architecture_of=architecture_of)
+
+
+def supervised(problem: ProblemSpec, model: Autoencoder, architecture_of: str | None = None) -> Method:
+    """Returns an encoder with a softmax head, trained end to end on the labels; the best epoch is kept."""
+    classifier = Classifier(model, SoftmaxHead(problem.n_classes))
+    return Method(
+        init=init_fn(classifier),
+        encode=classifier.encode,
+        log_probs=classifier.log_probs,
+        objective=make_cross_entropy_objective(classifier, frozen_encoder=False),
+        supervised=True,
+        architecture_of=architecture_of,
+    )

@@ -1,0 +1,64 @@
+"""The interface of every way to turn inputs into features, learned or not."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Literal
+
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from aejax.autoencoders.spec import ExtraMetricsFn, Stage
+from aejax.models.autoencoder import Autoencoder
+from aejax.models.submodules import Variables
+from aejax.objectives.objective import Objective
+from aejax.probe.head import Classifier
+
+Role = Literal["control", "autoencoder", "external"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Method:
+    """How inputs become features: initialize, train if there is an objective, encode. Written for one seed."""
+
+    role: Role = "control"
+    """Whose features these are: an autoencoder's, a control's, or ones that were made elsewhere."""
+    init: Callable[[PRNGKeyArray, Float[Array, "n_train d"]], Variables]
+    """From a key and the scaled training inputs; a closed form is complete after it."""
+    encode: Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch features"]]
+    reconstruct: Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch d"]] | None = None
+    log_probs: Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch classes"]] | None = None
+    """The method's own classifier; None: a probe classifies the features."""
+    objective: Objective | None = None  # minimized end to end; None: the method is not trained
+    stages: tuple[Stage, ...] = ()  # trained one after the other before `objective`
+    extra_metrics: ExtraMetricsFn | None = None  # further metrics of each test example
+    model: Autoencoder | None = None  # the autoencoder whose encoder makes the features
+    supervised: bool = False  # trained on labelled rows only; the best validation epoch is kept
+    traced: bool = False  # hyperparameters are traced values, stored in the variables
+    is_identity: bool = False  # the features are the scaled inputs
+    classifier: Literal["probe", "knn"] = "probe"  # classifier of the features, unless there is `log_probs`
+    permute_labels: bool = False  # permute the labels of training and validation rows, not those of the test rows
+    features_of: str | None = None  # the method that has the same features; it is trained once for both
+    architecture_of: str | None = None  # kind whose architecture this control has; None: the default architecture
+
+
+@functools.cache
+def init_fn(model: Autoencoder | Classifier) -> Callable[..., Variables]:
+    """Returns `Method.init` of a model: the same function for equal models, so that they share a compiled program."""
+    return lambda key, inputs: model.init(key)
+
+
+def with_knn(features_of: str, method: Method) -> Method:
+    """Returns the features of a method, classified by their nearest neighbours."""
+    return dataclasses.replace(method, classifier="knn", features_of=features_of, reconstruct=None, extra_metrics=None)
+
+
+def with_permuted_labels(features_of: str, method: Method) -> Method:
+    """Returns the features of a method with permuted labels: accuracy above chance means that test labels leak."""
+    return dataclasses.replace(
+        method,
+        role="control",
+        permute_labels=True,
+        features_of=features_of,
+        reconstruct=None,
+        extra_metrics=None,
+    )

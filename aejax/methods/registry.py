@@ -1,0 +1,63 @@
+"""Every method by name, and the controls with which each is compared."""
+
+import functools
+from collections.abc import Callable, Mapping
+
+from aejax.autoencoders.registry import KINDS
+from aejax.autoencoders.spec import ProblemSpec
+from aejax.methods.autoencoders import autoencoder_method, make_cached_spec
+from aejax.methods.controls import pca, random_projection, raw, supervised, untrained
+from aejax.methods.method import Method, with_knn, with_permuted_labels
+
+CONTROLS: dict[str, Callable[[ProblemSpec], Method]] = {
+    "raw": raw,
+    "pca": pca,
+    "random-projection": random_projection,
+    "random": lambda problem: untrained(problem.autoencoder),
+    "supervised": lambda problem: supervised(problem, problem.autoencoder),
+    "knn": lambda problem: with_knn("raw", raw(problem)),
+    "permuted": lambda problem: with_permuted_labels("raw", raw(problem)),
+}
+
+# Controls with the architecture of a kind: untrained, and trained on labels.
+KIND_CONTROLS: dict[str, Callable[[str, ProblemSpec], Method]] = {
+    "random": lambda kind, problem: untrained(make_cached_spec(KINDS[kind], problem).model, kind),
+    "supervised": lambda kind, problem: supervised(problem, make_cached_spec(KINDS[kind], problem).model, kind),
+}
+
+# The codes of a kind, classified in another way; the kind itself is trained once.
+ALTERNATIVE_CLASSIFIERS: dict[str, Callable[[str, ProblemSpec], Method]] = {
+    "knn": lambda kind, problem: with_knn(kind, autoencoder_method(kind, problem)),
+    "permuted": lambda kind, problem: with_permuted_labels(kind, autoencoder_method(kind, problem)),
+}
+
+METHODS: dict[str, Callable[[ProblemSpec], Method]] = {
+    **CONTROLS,
+    **{kind: functools.partial(autoencoder_method, kind) for kind in KINDS},
+    **{
+        f"{name}-{kind}": functools.partial(make, kind)
+        for name, make in [*KIND_CONTROLS.items(), *ALTERNATIVE_CLASSIFIERS.items()]
+        for kind in KINDS
+    },
+}
+
+
+def controls_for(name: str, methods: Mapping[str, Method]) -> list[str]:
+    """Returns the controls with which the method `name` is compared, in the order of `methods`.
+
+    Features that have a classifier of their own are compared with the inputs under the same classifier. All others are
+    compared with every control but those that have another kind's architecture or permuted labels.
+    """
+    controls = {
+        other: method for other, method in methods.items() if method.role == "control" and not method.permute_labels
+    }
+    if methods[name].classifier == "knn":
+        return [other for other, control in controls.items() if control.classifier == "knn"]
+    return [other for other, control in controls.items() if control.architecture_of in (None, name)]
+
+
+def comparison_pairs(methods: Mapping[str, Method]) -> list[tuple[str, str]]:
+    """Returns the comparisons, `(method, control)`: those of the probe first, then those of nearest neighbours."""
+    compared = [name for name, method in methods.items() if method.role != "control"]
+    by_classifier = sorted(compared, key=lambda name: methods[name].classifier == "knn")
+    return [(name, control) for name in by_classifier for control in controls_for(name, methods)]
