@@ -14,12 +14,16 @@ VERDICT_PHRASES = {
 }
 
 
-def describe_findings(results: Results) -> list[str]:
-    """Returns a sentence for each autoencoder: its verdicts, with difference and interval, against every control."""
+def describe_findings(results: Results, methods: Sequence[str] | None = None) -> list[str]:
+    """Returns a sentence for each autoencoder, or each of `methods`: its verdicts, with difference and interval."""
     by_method: dict[str, list[Results]] = {}
     for row in results["comparisons"]:
         by_method.setdefault(row["method"], []).append(row)
-    return [_describe_method(results, method, rows) for method, rows in by_method.items()]
+    return [
+        _describe_method(results, method, rows)
+        for method, rows in by_method.items()
+        if methods is None or method in methods
+    ]
 
 
 def _describe_method(results: Results, method: str, rows: Sequence[Results]) -> str:

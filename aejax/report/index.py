@@ -2,13 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from aejax.errors import require
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.analysis_page import analysis_title
-from aejax.report.comparison_table import render_comparison_markdown
+from aejax.report.findings import describe_findings
 from aejax.report.formatting import (
     MISSING,
     format_decimals,
@@ -17,7 +16,7 @@ from aejax.report.formatting import (
     format_provenance,
 )
 from aejax.report.rendering import render_template
-from aejax.report.replication import render_ledger_tables, with_current_values
+from aejax.report.replication import ledger_headline, with_current_values
 from aejax.report.results import (
     Results,
     best_method,
@@ -30,23 +29,15 @@ from aejax.report.results import (
 )
 from aejax.report.tables import format_markdown_table
 
-FIGURE_CAPTIONS = {
-    "frontier.png": "Reconstruction error against accuracy for every setting, with PCA and the raw inputs",
-    "accuracy.png": "Test accuracy by method: every seed, the mean and its interval",
-    "learning_curves.png": "Learning curves, training and validation",
-    "reconstructions.png": "Originals above their reconstructions",
-    "codes.png": "Codes in two dimensions, coloured by class",
-    "diagnostics.png": "Diagnostics, which verdicts do not use: CKA, effective rank, intrinsic dimension",
-    "verify.png": "Power of the verdicts and coverage of the intervals in simulated experiments",
-}
 INDEX_FILE = "README.md"
-STANDALONE_PAGES = ("verify.md", "faults.md", "saves.md", "stream.md", "planning.md")  # written by other scripts
+STANDALONE_PAGES = ("verify.md", "faults.md", "saves.md", "stream.md")  # written by other scripts
 
 
 def render_index(results_folder: Path) -> str:
-    """Returns the page of the runs `results_folder/*/results.json`, in order of folder name.
+    """Returns a page about the folders in `results_folder`, in order of their names: what each found, and links.
 
-    It shows the tables of ledgers and standalone pages, and links to explorations. Other folders are ignored.
+    A comparison is a row of the summary and a paragraph about its best autoencoder; its folder has all tables. Folders
+    without results are ignored.
 
     Raises:
         InputError: the folder does not exist, or a results.json cannot be read or has another schema.
@@ -58,16 +49,20 @@ def render_index(results_folder: Path) -> str:
         if results_kind(results) == "compare":
             validate_results(results, folder / "results.json")
             comparisons[folder] = with_roles(results)
-    sections = [_ledger_section(path) for path in sorted(results_folder.glob("*/ledger.json"))]
-    sections += [_section(folder, render_comparison_markdown(results)) for folder, results in comparisons.items()]
-    sections += [_other_section(folder, results) for folder, results in runs.items() if folder not in comparisons]
     pages = [path for name in STANDALONE_PAGES for path in sorted(results_folder.glob(f"*/{name}"))]
     return render_template(
         "index.md.j2",
         summary=comparisons and _summary_table(comparisons),
-        sections=sections,
-        explorations=[_exploration_link(path) for path in sorted(results_folder.glob("*/explore.json"))],
-        pages=[_standalone_section(path) for path in pages],
+        ledgers=[
+            (_link(path.with_name("ledger.md")), ledger_headline(with_current_values(read_results(path))))
+            for path in sorted(results_folder.glob("*/ledger.json"))
+        ],
+        sections=[_section(folder, results) for folder, results in comparisons.items() if results["comparisons"]],
+        others=[
+            *(_other_link(folder, results) for folder, results in runs.items() if folder not in comparisons),
+            *(f"{_link(path)}: {_standalone_title(path)}" for path in pages),
+            *(_exploration_link(path) for path in sorted(results_folder.glob("*/explore.json"))),
+        ],
     )
 
 
@@ -108,39 +103,32 @@ def _format_best(metric: VerdictMetric, method: Results | None) -> str:
     return f"{method['name']}, {f'{mean} %' if metric.name == 'accuracy' else f'{metric.heading} {mean}'}"
 
 
-def _section(folder: Path, *parts: str) -> str:
-    """A heading, texts, and the figures that the folder has."""
-    figures = [
-        f"![{caption}]({quote(folder.name)}/{name})"
-        for name, caption in FIGURE_CAPTIONS.items()
-        if (folder / name).is_file()
-    ]
-    return "\n\n".join([f"## {folder.name}", *(part.strip("\n") for part in parts), *figures])
+def _section(folder: Path, results: Results) -> str:
+    """Returns what a comparison says about its best autoencoder, how it was made, and links to its tables."""
+    best = best_method(results, control=False)
+    findings = [] if best is None else describe_findings(results, [best["name"]])
+    made = format_provenance(results.get("environment", {}))
+    figure = f", [figure]({quote(folder.name)}/accuracy.png)" if (folder / "accuracy.png").is_file() else ""
+    links = f"{_link(folder / 'table.md')}, with every method{figure}. {made}"
+    return "\n\n".join([f"## {folder.name}", *findings, links])
 
 
-def _other_section(folder: Path, results: Results) -> str:
-    """A run of another kind: its command, its table and its figures."""
-    table = folder / "table.md"
-    tables = [table.read_text(encoding="utf-8")] if table.is_file() else []
-    return _section(
-        folder, f"Kind: {results_kind(results)}. {format_provenance(results.get('environment', {}))}", *tables
-    )
+def _other_link(folder: Path, results: Results) -> str:
+    made = format_provenance(results.get("environment", {}))
+    return f"{_link(folder / 'table.md')}: {results_kind(results)}. {made}"
 
 
-def _ledger_section(path: Path) -> str:
-    """The tables of a ledger, and a link to its page with sources and protocols."""
-    link = f"Every claim's source, protocol and tolerance: [ledger.md]({quote(path.parent.name)}/ledger.md)."
-    return _section(path.parent, render_ledger_tables(with_current_values(read_results(path))), link)
+def _exploration_link(path: Path) -> str:
+    return f"{_link(path.with_name('explore.md'))}: {analysis_title(read_results(path))}"
 
 
-def _exploration_link(path: Path) -> dict[str, Any]:
-    return {"title": analysis_title(read_results(path)), "url": f"{quote(path.parent.name)}/explore.md"}
+def _standalone_title(path: Path) -> str:
+    """Returns the title of a page that another script wrote, or else its first line."""
+    return path.read_text(encoding="utf-8").strip().splitlines()[0].removeprefix("# ")
 
 
-def _standalone_section(path: Path) -> str:
-    """The page of another script; its title gives way to the folder's name and its headings move one level down."""
-    text = re.sub(r"\A# .*", "", path.read_text(encoding="utf-8").strip())
-    return _section(path.parent, re.sub("^## ", "### ", text.strip(), flags=re.MULTILINE))
+def _link(path: Path) -> str:
+    return f"[{path.parent.name}]({quote(path.parent.name)}/{path.name})"
 
 
 def _anchor(heading: str) -> str:

@@ -1,11 +1,10 @@
 import json
-import re
 
 import pytest
 
 from aejax.errors import InputError
 from aejax.report.__main__ import main
-from aejax.report.comparison_table import render_comparison_markdown
+from aejax.report.findings import describe_findings
 from aejax.report.index import render_index
 
 
@@ -29,13 +28,10 @@ def test_every_run_has_a_summary_row_that_links_to_its_section(folder, results):
         assert "supervised, 97.1" in headline
         assert "denoising, 95.5" in headline
         assert headline.endswith("| -1.50 | [-1.80, -1.10] | worse |")
-    assert page.count(render_comparison_markdown(results).rstrip("\n")) == 2
+    sentence = describe_findings(results, ["denoising"])[0]
+    assert page.count(f"\n{sentence}\n\n[my wine](my%20wine/table.md), with every method, [figure](my%20wine/accuracy.png)") == 1  # of the best autoencoder alone
+    assert page.count("supervised (-1.50") == 2
     assert "notes" not in page
-
-
-def test_only_figures_that_exist_are_shown(folder):
-    shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", render_index(folder))
-    assert shown == ["my%20wine/accuracy.png", "my%20wine/codes.png"]
 
 
 def test_a_run_without_autoencoders_has_no_difference(folder, results):
@@ -45,14 +41,12 @@ def test_a_run_without_autoencoders_has_no_difference(folder, results):
     assert headline.endswith("| — | — | — | — |")
 
 
-def test_results_of_another_kind_are_shown_by_their_own_table(folder):
+def test_results_of_another_kind_are_linked(folder):
     (folder / "speed").mkdir()
     content = {"kind": "benchmark", "schema": 7, "environment": {"command": "time it", "machine": "abacus"}}
     (folder / "speed" / "results.json").write_text(json.dumps(content))
-    (folder / "speed" / "table.md").write_text("| fast |\n")
-    section = render_index(folder).split("## speed")[1]
-    assert "Kind: benchmark. Made by `time it` on abacus." in section
-    assert "| fast |" in section
+    line = "- [speed](speed/table.md): benchmark. Made by `time it` on abacus."
+    assert line in render_index(folder).split("## Other results")[1]
 
 
 @pytest.mark.parametrize(
@@ -85,17 +79,15 @@ def test_a_missing_folder_is_an_error_of_one_line_and_status_2(tmp_path, capsys)
     assert message.count("\n") == 1
 
 
-def test_explorations_are_linked_by_their_titles(folder):
-    assert "Explorations" not in render_index(folder)
+def test_explorations_and_pages_of_other_scripts_are_linked_by_their_titles(folder):
+    assert "Other results" not in render_index(folder)
     (folder / "explore vae").mkdir()
     (folder / "explore vae" / "explore.json").write_text('{"method": "vae", "dataset": {"name": "mnist"}}')
-    assert "- [vae on mnist](explore%20vae/explore.md)" in render_index(folder)
-
-
-def test_the_title_of_a_standalone_page_gives_way_to_its_folder_and_headings_move_down(folder):
     (folder / "stream").mkdir()
-    (folder / "stream" / "stream.md").write_text("# Title\n\ntext\n\n## Part\n\nmore\n")
-    assert "## stream\n\ntext\n\n### Part\n\nmore\n\n" in render_index(folder)
+    (folder / "stream" / "stream.md").write_text("# Title\n\ntext\n")
+    page = render_index(folder)
+    assert "- [explore vae](explore%20vae/explore.md): vae on mnist" in page
+    assert "- [stream](stream/stream.md): Title" in page
 
 
 def test_the_page_of_an_empty_folder_has_a_note(tmp_path):
