@@ -29,7 +29,8 @@ def test_every_run_has_a_summary_row_that_links_to_its_section(folder, results):
         assert "denoising, 95.5" in headline
         assert headline.endswith("| -1.50 | [-1.80, -1.10] | worse |")
     sentence = describe_findings(results, ["denoising"])[0]
-    assert page.count(f"\n{sentence}\n\n[my wine](my%20wine/table.md), with every method, [figure](my%20wine/accuracy.png)") == 1  # of the best autoencoder alone
+    links = "[my wine](my%20wine/table.md), with every method, [figure](my%20wine/accuracy.png)"
+    assert page.count(f"\n{sentence}\n\n{links}") == 1  # of the best autoencoder alone
     assert page.count("supervised (-1.50") == 2
     assert "notes" not in page
 
