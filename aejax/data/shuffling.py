@@ -34,12 +34,18 @@ def shuffle_epoch(
 
 
 def shuffle_epochs(
-    rows: Int[np.ndarray, "seeds n"], first_epoch: int, epochs: int, batch_size: int
+    rows: Int[np.ndarray, "seeds n"], first_epoch: int, epochs: int, batch_size: int, seeds: int | None = None
 ) -> Int[np.ndarray, "seeds epochs steps batch"]:
-    """Applies `shuffle_epoch` to the rows of every seed, for `epochs` epochs from `first_epoch`."""
-    span = range(first_epoch, first_epoch + epochs)
+    """Applies `shuffle_epoch` to the rows of every seed, for `epochs` epochs from `first_epoch`.
+
+    With `seeds`, entry i of `rows` belongs to seed i % seeds.
+    """
+    span, n_seeds = range(first_epoch, first_epoch + epochs), seeds or len(rows)
     return np.stack(
-        [[shuffle_epoch(seed_rows, seed, epoch, batch_size) for epoch in span] for seed, seed_rows in enumerate(rows)]
+        [
+            [shuffle_epoch(entry, index % n_seeds, epoch, batch_size) for epoch in span]
+            for index, entry in enumerate(rows)
+        ]
     )
 
 

@@ -61,20 +61,28 @@ class Split:
         """Rows whose labels a classifier of each seed uses, for training or validation."""
         return np.concatenate([self.labelled_train, self.labelled_valid], axis=1)
 
-    def check_training_rows(self, rows: Int[np.ndarray, "seeds n"], fitted_object: str) -> Int[np.ndarray, "seeds n"]:
+    def check_training_rows(
+        self,
+        rows: Int[np.ndarray, "entries n"],
+        fitted_object: str,
+        valid: Int[np.ndarray, "entries m"] | None = None,
+    ) -> Int[np.ndarray, "entries n"]:
         """Returns `rows` after checking that none of a seed's rows, nor its group, is in its test or validation rows.
 
         Args:
-            rows: the rows that something is fitted on.
+            rows: the rows that something is fitted on; entry i belongs to seed i % seeds.
             fitted_object: its name in error messages.
+            valid: rows that validate what is fitted on each entry; default: the validation rows of the seed.
 
         Raises:
             LeakageError: names the first row that is.
         """
         description = f"a row that {fitted_object} is fitted on and a"
-        for seed, seed_rows in enumerate(rows):
-            for role, other_rows in (("test", self.test), ("validation", self.valid[seed])):
-                require_disjoint(seed_rows, other_rows, self.groups, f"{description} {role} row", seed)
+        valid = self.valid if valid is None else valid
+        for index, entry in enumerate(rows):
+            seed = index % len(self.train)
+            for role, other_rows in (("test", self.test), ("validation", valid[index])):
+                require_disjoint(entry, other_rows, self.groups, f"{description} {role} row", seed)
         return rows
 
     @functools.cached_property

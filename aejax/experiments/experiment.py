@@ -31,8 +31,8 @@ from aejax.train.plan import Plan, make_plan
 class Experiment:
     """A resolved config with its data on the devices.
 
-    The plan has one row per seed. In a sweep that trains several settings at once it has one per seed and setting: all
-    seeds of the first setting, then all seeds of the second, and so on.
+    The plan has one row per seed. Where several settings are trained at once it has one per seed and setting: all seeds
+    of the first setting, then all seeds of the second, and so on.
     """
 
     config: ExperimentConfig
@@ -52,17 +52,16 @@ class Experiment:
 
     def keys(self, use: KeyUse) -> Key[Array, " padded"]:
         """Returns one key per seed, sharded over the devices."""
-        return self.plan.shard(self.tile_seeds(seed_keys(self.config.seeds, use)))
+        return self.plan.shard(self.tile_rows(seed_keys(self.config.seeds, use)))
 
     @property
     def test_labels(self) -> Int[np.ndarray, " n_test"]:
         """The labels of the test rows."""
         return self.dataset.labels[self.split.test]
 
-    def tile_seeds(self, per_seed: Any) -> Any:
-        """Repeats arrays with a leading seed axis for every setting of a sweep, on the host."""
-        seed_of_row = np.arange(self.plan.seeds) % self.config.seeds
-        return jax.tree.map(lambda leaf: leaf[seed_of_row], per_seed)
+    def tile_rows(self, arrays: Any) -> Any:
+        """Repeats arrays with a leading axis of seeds, or of seeds and some settings, for every row of the plan."""
+        return jax.tree.map(lambda leaf: leaf[np.arange(self.plan.seeds) % len(leaf)], arrays)
 
     def describe_data(self) -> dict[str, Any]:
         """Returns `dataset` of `results.json`."""
@@ -181,5 +180,5 @@ def _with_suspicions(dataset: Dataset, split: Split) -> Dataset:
 
 
 def shard_rows(experiment: Experiment, rows: Int[np.ndarray, "seeds m"]) -> Int[jax.Array, "padded m"]:
-    """Returns index arrays sharded over the devices."""
-    return experiment.plan.shard(rows.astype(np.int32))
+    """Returns index arrays, repeated for every row of the plan, sharded over the devices."""
+    return experiment.plan.shard(experiment.tile_rows(rows.astype(np.int32)))

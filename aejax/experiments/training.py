@@ -40,12 +40,14 @@ class TrainingSpec(NamedTuple):
 
     objective: Objective
     optimizer: optax.GradientTransformation
-    train_rows: Int[np.ndarray, "seeds n"]
-    validation_rows: Int[np.ndarray, "seeds m"]  # of the `valid_*` metrics; m may be 0
+    train_rows: Int[np.ndarray, "entries n"]  # of every seed; or of every seed for one setting after the other
+    validation_rows: Int[np.ndarray, "entries m"]  # of the `valid_*` metrics; m may be 0
     epochs: int
     batch_size: int
     key_use: KeyUse = "noise"  # of the keys that the steps receive
     passes: int = 1  # epochs that the progress display counts as one
+    last_epoch: Int[np.ndarray, " seeds"] | None = None  # a seed keeps its state after this one; None: of all epochs
+    is_finished: Callable[[TrainingHistory], bool] = lambda history: False  # whether to end before the last epoch
 
 
 @cached_jit
@@ -124,11 +126,11 @@ def train(
             and seeds that diverged in it stay as they are.
 
     Raises:
-        LeakageError: the training rows contain a validation row of the same seed, or a test row.
+        LeakageError: the training rows contain a validation row of the same entry, or a test row.
         CorruptedFileError: the latest checkpoint is damaged.
         Preempted: a signal came; the training's state is saved.
     """
-    rows = experiment.split.check_training_rows(spec.train_rows, "a model")
+    rows = experiment.split.check_training_rows(spec.train_rows, "a model", spec.validation_rows)
     plan, reporter = experiment.plan, experiment.reporter
     first_epoch = 0 if previous is None else previous.history.epochs
     checkpointer = experiment.result_cache.checkpointer(name)
@@ -142,14 +144,17 @@ def train(
         reporter.advance(history.epochs / spec.passes, latest_loss(history.metrics))
     program = _epochs_program(plan, spec.objective, spec.optimizer)
     data = SeedData(
-        experiment.keys(spec.key_use), experiment.device_scaler, shard_rows(experiment, spec.validation_rows)
+        experiment.keys(spec.key_use),
+        experiment.device_scaler,
+        shard_rows(experiment, spec.validation_rows),
+        None if spec.last_epoch is None else shard_rows(experiment, spec.last_epoch),
     )
-    n_epochs = epochs_per_call(spec.epochs, rows.size)
+    n_epochs = epochs_per_call(spec.epochs, plan.seeds * rows.shape[1])
     with defer_signals() as stop_requested:
-        while history is None or (history.epochs < spec.epochs and not np.all(history.diverged_epoch)):
+        while history is None or not _is_finished(spec, history):
             epoch = first_epoch + (0 if history is None else history.epochs)
-            order = shuffle_epochs(rows[: experiment.config.seeds], epoch, n_epochs, spec.batch_size)
-            order = plan.shard(experiment.tile_seeds(order))
+            order = shuffle_epochs(rows, epoch, n_epochs, spec.batch_size, experiment.config.seeds)
+            order = plan.shard(experiment.tile_rows(order))
             watch = Stopwatch()
             progress, metrics = program(progress, order, data, experiment.examples)
             metrics, diverged_epoch = plan.to_host(metrics), plan.to_host(progress.diverged_epoch)
@@ -160,6 +165,10 @@ def train(
             if stop:
                 break
     return TrainingResult(progress, history if previous is None else concatenate_histories(previous.history, history))
+
+
+def _is_finished(spec: TrainingSpec, history: TrainingHistory) -> bool:
+    return history.epochs >= spec.epochs or bool(np.all(history.diverged_epoch)) or spec.is_finished(history)
 
 
 def train_method(

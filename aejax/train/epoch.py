@@ -21,6 +21,7 @@ class SeedData(NamedTuple):
     key: PRNGKeyArray  # of the randomness within steps
     scaler: Scaler
     validation_rows: Int[Array, " n_valid"]  # of the examples; rows of the validation metrics
+    last_epoch: Int[Array, ""] | None = None  # the state stays as it is after this epoch; None: it never does
 
 
 Metrics = dict[str, Float[Array, "..."]]
@@ -80,7 +81,7 @@ def make_train_epochs(
 
     Its metrics are `train_*` (mean over the epoch's steps) and `valid_*` (after the epoch), each `(epochs,)`. A seed
     whose loss or weights become non-finite keeps the state from before that epoch, is not trained any further, and
-    reports NaN from then on.
+    reports NaN from then on, as does one after its last epoch.
     """
     step = make_train_step(objective, optimizer)
 
@@ -116,26 +117,32 @@ def end_epoch(
     """
     trained = {f"train_{name}": value for name, value in steps.mean_metrics.items()}
     valid = mean_metrics(objective, steps.state, examples, data.scaler, data.validation_rows)
-    is_finite = (progress.diverged_epoch == 0) & all_finite((trained, steps.state))
+    is_trained = (progress.diverged_epoch == 0) & (True if data.last_epoch is None else steps.epoch <= data.last_epoch)
+    is_finite = all_finite((trained, steps.state))
     metrics = {**trained, **{f"valid_{name}": value for name, value in valid.items()}}
-    return _update_progress(progress, steps, valid.get("loss"), is_finite), {
-        name: jnp.where(is_finite, value, jnp.nan) for name, value in metrics.items()
+    return _update_progress(progress, steps, valid.get("loss"), is_trained, is_finite), {
+        name: jnp.where(is_trained & is_finite, value, jnp.nan) for name, value in metrics.items()
     }
 
 
 def _update_progress(
-    progress: TrainProgress, steps: EpochSteps, valid_loss: Scalar | None, is_finite: Bool[Array, ""]
+    progress: TrainProgress,
+    steps: EpochSteps,
+    valid_loss: Scalar | None,
+    is_trained: Bool[Array, ""],
+    is_finite: Bool[Array, ""],
 ) -> TrainProgress:
     """Returns the new state after a finite epoch, else the old one with the epoch of divergence."""
     loss = jnp.zeros(()) if valid_loss is None else valid_loss
-    is_best = is_finite & (True if valid_loss is None else loss < progress.best_loss)
+    is_new = is_trained & is_finite
+    is_best = is_new & (True if valid_loss is None else loss < progress.best_loss)
 
     def select(condition: Bool[Array, ""], new: Any, old: Any) -> Any:
         return jax.lax.cond(condition, lambda: new, lambda: old)
 
-    diverges_now = (progress.diverged_epoch == 0) & ~is_finite
+    diverges_now = is_trained & ~is_finite
     return TrainProgress(
-        state=select(is_finite, steps.state, progress.state),
+        state=select(is_new, steps.state, progress.state),
         best=select(is_best, steps.state.variables, progress.best),
         best_loss=jnp.where(is_best, loss, progress.best_loss),
         diverged_epoch=jnp.where(diverges_now, steps.epoch, progress.diverged_epoch),

@@ -10,14 +10,13 @@ import numpy as np
 from aejax.autoencoders.registry import KINDS
 from aejax.autoencoders.spec import ProblemSpec
 from aejax.autoencoders.traced import make_traced_spec
-from aejax.data.scalers import Scaler
-from aejax.data.splits import Split
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, problem_spec_for
 from aejax.experiments.method_result import MethodResult, load_or_score, score_method
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.sweeping.grid import GridPoint, PointGroup
+from aejax.experiments.tiling import tile_experiment
 from aejax.experiments.training import TrainingResult, init_variables, train_method
 from aejax.methods.autoencoders import autoencoder_method, method_from_spec
 from aejax.methods.method import Method
@@ -35,20 +34,6 @@ def method_for_group(kind: str, group: PointGroup, problem: ProblemSpec) -> Meth
     if not group.traced:
         return autoencoder_method(kind, problem)
     return dataclasses.replace(method_from_spec(make_traced_spec(KINDS[kind], problem)), traced=True)
-
-
-def tile_experiment(experiment: Experiment, n_points: int) -> Experiment:
-    """Repeats every seed for each of `n_points` settings: row r has seed r % seeds and setting r // seeds.
-
-    Keys, split, order and scaler are those of the seed, so that points are paired and each equals its own run. The
-    examples are not moved: both plans use the same devices.
-    """
-    plan = dataclasses.replace(experiment.plan, seeds=n_points * experiment.config.seeds)
-    tiled = dataclasses.replace(experiment, plan=plan)
-    tiled_roles = {name: tiled.tile_seeds(rows) for name, rows in experiment.split.roles.items() if name != "test"}
-    split: Split = dataclasses.replace(experiment.split, **tiled_roles)
-    scaler: Scaler = tiled.tile_seeds(experiment.scaler)
-    return dataclasses.replace(tiled, split=split, scaler=scaler, device_scaler=plan.shard(scaler))
 
 
 def train_group(experiment: Experiment, name: str, group: PointGroup, method: Method) -> TrainingResult:
