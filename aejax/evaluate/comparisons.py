@@ -1,19 +1,27 @@
 """Comparisons of methods on the same seeds and test examples, and their verdicts."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Float, Shaped
+from scipy import stats
 
-from aejax.evaluate.intervals import crossed_interval, seeds_interval
+from aejax.evaluate.design import EvaluationDesign
+from aejax.evaluate.intervals import crossed_interval, crossed_mean, seeds_interval
 from aejax.evaluate.significance import crossed_p, holm_adjust, paired_test
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, metric_strata
+from aejax.evaluate.verdicts import (
+    EQUIVALENCE_MARGIN,
+    POWER,
+    Verdict,
+    adjusted_level,
+    decide_verdict,
+    minimum_trainings,
+)
 
-Verdict = Literal["better", "worse", "equivalent", "inconclusive", "too few seeds"]
-MIN_SEEDS = 6  # with fewer no two-sided sign-flip test can reach p = .05: 2 / 2^5 = .0625
 MIN_CLASS_EXAMPLES = 5  # test examples of a class; intervals of AUROC from three of a class cover 87 to 94 %
-EQUIVALENCE_MARGIN = 0.005  # default; differences of a metric inside the margin make no practical difference
 
 
 class Comparison(NamedTuple):
@@ -24,50 +32,32 @@ class Comparison(NamedTuple):
     mean_difference: float
     ci95: list[float]  # over other draws of seeds and of test examples
     ci95_seeds: list[float] | None  # over other draws of seeds, on these test examples; None for one seed
+    ci95_adjusted: list[float]  # ci95, widened so that all intervals of the family hold at once
     test: str  # that gave `p`
     p: float
     p_holm: float
     p_crossed: float  # over the same draws as ci95
     p_crossed_holm: float
-    verdict: Verdict = "inconclusive"
+    detectable: float | None  # the difference that this design finds with 80 % power; None if it finds none
+    family: str  # comparisons of one family are adjusted together
+    exceeds_margin: bool = False  # whether ci95_adjusted lies wholly beyond the margin
+    verdict: Verdict = "inconclusive"  # from ci95_adjusted
     reason: str = ""  # for the verdict
 
 
-def decide_verdict(
-    mean_difference: float,
-    interval: Sequence[float],
-    p_adjusted: Sequence[float],
-    seeds: int,
-    margin: float = EQUIVALENCE_MARGIN,
-) -> Verdict:
-    """Decides what a comparison shows of a metric that is better where it is higher.
-
-    better or worse: the interval excludes 0, every adjusted p is below .05, and the mean is beyond `margin`, all three;
-    equivalent: the interval lies inside the margin; inconclusive: anything else.
-    """
-    if seeds < MIN_SEEDS:
-        return "too few seeds"
-    low, high = interval
-    if max(p_adjusted) < 0.05 and abs(mean_difference) > margin and not low <= 0 <= high:
-        return "better" if mean_difference > 0 else "worse"
-    return "equivalent" if low > -margin and high < margin else "inconclusive"
-
-
 def compare_pairs(
-    values: Mapping[str, Shaped[np.ndarray, "seeds n_test"]],
+    values: Mapping[str, Shaped[np.ndarray, "trainings n_test"]],
     pairs: Sequence[tuple[str, str]],
+    design: EvaluationDesign,
     margin: float = EQUIVALENCE_MARGIN,
     metric: VerdictMetric = VERDICT_METRICS["accuracy"],
-    labels: Int[np.ndarray, " n_test"] | None = None,
+    families: Sequence[str] | None = None,
 ) -> list[Comparison]:
-    """Compares every pair; the comparisons of one method are one family.
+    """Compares every pair; the verdicts of a family are adjusted together.
 
-    So an autoencoder's verdicts do not depend on which others are in the same table: with ten seeds no p is below
-    1/512, and a table of all kinds as one family could not reach .05.
-
-    Two p-values are adjusted, each over the family. The sign-flip test over seeds asks whether another training would
-    also differ on these test examples; with few examples it finds differences that other examples would not show. The
-    crossed p asks for both. Without its adjustment four true null hypotheses gave a verdict in one family of seven.
+    By default the comparisons of one method are one family, so that its verdicts do not depend on which other methods
+    are in the same table. The sign-flip test over seeds is information only: with few examples it finds differences
+    that other examples would not show.
 
     Where more than 1 - margin of the test examples have one label, no accuracy can exceed that of a constant guess by
     the margin, so that accuracies get no verdict; nor do metrics of classes that have too few test examples.
@@ -75,46 +65,69 @@ def compare_pairs(
     Args:
         values: by method, values of the metric whose mean over test examples is the metric.
         pairs: (method, baseline).
+        design: which examples each training is tested on, and their labels.
         margin: the largest difference without practical consequence, in units of the metric.
         metric: what the values are of.
-        labels: of the test examples; None: accuracies are compared whatever the labels are.
+        families: the name of each pair's family; None: the name of its method.
     """
-    strata = None if labels is None else metric_strata(metric.name, labels)
+    families = [method for method, _ in pairs] if families is None else list(families)
+    sizes = Counter(families)
+    differences = [values[method].astype(np.float64) - values[baseline] for method, baseline in pairs]
+    rows = [
+        _compare(pair, difference, design, metric, family, sizes[family])
+        for pair, difference, family in zip(pairs, differences, families, strict=True)
+    ]
+    adjusted = _holm_by_family(families, [row.p for row in rows])
+    crossed_adjusted = _holm_by_family(families, [row.p_crossed for row in rows])
+    no_verdict = no_verdict_reason(metric, design, margin)
+    return [
+        _with_verdict(
+            row._replace(p_holm=p_holm, p_crossed_holm=crossed), sizes[row.family], design, margin, metric, no_verdict
+        )
+        for row, p_holm, crossed in zip(rows, adjusted, crossed_adjusted, strict=True)
+    ]
+
+
+def _compare(
+    pair: tuple[str, str],
+    difference: Float[np.ndarray, "trainings n_test"],
+    design: EvaluationDesign,
+    metric: VerdictMetric,
+    family: str,
+    family_size: int,
+) -> Comparison:
+    """Returns the statistics of one comparison, not yet adjusted by Holm, and without a verdict."""
+    strata = metric_strata(metric.name, design.labels[0])
     if strata is not None:
         strata = strata._replace(least_variance=2 * strata.least_variance)  # of a difference
-    differences = [values[method].astype(np.float64) - values[baseline] for method, baseline in pairs]
-    is_accuracy = metric.name == "accuracy"
-    tests = [paired_test(difference, of_correctness=is_accuracy, strata=strata) for difference in differences]
-    crossed = [crossed_p(difference, strata) for difference in differences]
-    families = [method for method, _ in pairs]
-    adjusted = _holm_by_family(families, [p for p, _ in tests])
-    crossed_adjusted = _holm_by_family(families, crossed)
-    rows = [
-        Comparison(
-            method=method,
-            baseline=baseline,
-            mean_difference=float(difference.mean()),
-            ci95=crossed_interval(difference, strata=strata),
-            ci95_seeds=seeds_interval(difference.mean(axis=1)),
-            test=test,
-            p=p,
-            p_holm=p_holm,
-            p_crossed=p_crossed,
-            p_crossed_holm=p_crossed_holm,
-        )
-        for (method, baseline), difference, (p, test), p_holm, p_crossed, p_crossed_holm in zip(
-            pairs, differences, tests, adjusted, crossed, crossed_adjusted, strict=True
-        )
-    ]
-    seeds = len(differences[0]) if differences else 0
-    no_verdict = "" if labels is None else _no_verdict_reason(metric, labels, margin)
-    return [_with_verdict(row, seeds, margin, metric, no_verdict) for row in rows]
+    level = adjusted_level(family_size)
+    p, test = paired_test(difference, of_correctness=metric.name == "accuracy", strata=strata)
+    crossed = crossed_p(difference, strata)
+    _, variance, degrees = crossed_mean(difference, strata)
+    detectable = (stats.t.ppf((1 + level) / 2, degrees) + stats.t.ppf(POWER, degrees)) * np.sqrt(variance)
+    return Comparison(
+        method=pair[0],
+        baseline=pair[1],
+        mean_difference=float(difference.mean()),
+        ci95=crossed_interval(difference, strata=strata),
+        ci95_seeds=seeds_interval(difference.mean(axis=1)),
+        ci95_adjusted=crossed_interval(difference, strata=strata, level=level),
+        test=test,
+        p=p,
+        p_holm=p,
+        p_crossed=crossed,
+        p_crossed_holm=crossed,
+        detectable=float(detectable) if len(difference) >= minimum_trainings(family_size) else None,
+        family=family,
+    )
 
 
-def _no_verdict_reason(metric: VerdictMetric, labels: Int[np.ndarray, " n_test"], margin: float) -> str:
+def no_verdict_reason(metric: VerdictMetric, design: EvaluationDesign, margin: float) -> str:
     """Returns why these test examples cannot give a verdict about the metric; empty if they can."""
-    counts = np.bincount(labels)
-    share, smallest = counts.max() / len(labels), counts[counts > 0].min()
+    _, counts = np.unique(design.labels, return_counts=True)
+    share, smallest = counts.max() / counts.sum(), counts.min()
+    if design.is_shared:
+        smallest //= len(design.labels)
     if metric.name == "accuracy" and share > 1 - margin:
         return (
             f"{100 * share:.1f} % of the test examples are of one class, so that no accuracy can exceed that of a "
@@ -125,29 +138,28 @@ def _no_verdict_reason(metric: VerdictMetric, labels: Int[np.ndarray, " n_test"]
     return ""
 
 
-def _with_verdict(row: Comparison, seeds: int, margin: float, metric: VerdictMetric, no_verdict: str) -> Comparison:
-    """Adds verdict and reason: the condition that the verdict meets, or the first that a decisive one would not."""
-    mean, interval, adjusted = row.mean_difference, row.ci95, (row.p_holm, row.p_crossed_holm)
-    verdict = decide_verdict(metric.gain(mean), sorted(map(metric.gain, interval)), adjusted, seeds, margin)
-    low, high = map(metric.format_difference, interval)
-    limit, difference = f"the margin of {metric.scale * margin:g}", metric.format_difference(mean)
-    if verdict == "too few seeds":
-        reason = f"{seeds} {'seed' if seeds == 1 else 'seeds'}; a verdict needs at least {MIN_SEEDS}"
-    elif no_verdict:
-        verdict, reason = "inconclusive", no_verdict
-    elif not np.isfinite(interval).all():
-        reason = "a score is not finite"
-    elif verdict == "equivalent":
-        reason = f"interval [{low}, {high}] lies within {limit}"
-    elif interval[0] <= 0 <= interval[1]:
-        reason = f"interval [{low}, {high}] contains 0 and is not within {limit}"
-    elif abs(mean) <= margin:
-        reason = f"interval [{low}, {high}] excludes 0, but the difference of {difference} is within {limit}"
-    elif max(adjusted) >= 0.05:
-        reason = f"interval [{low}, {high}] excludes 0, but p adjusted for all comparisons is {max(adjusted):.3f}"
-    else:
-        reason = f"interval [{low}, {high}] excludes 0, {difference} is beyond {limit}, and adjusted p are below .05"
-    return row._replace(verdict=verdict, reason=reason)
+def _with_verdict(
+    row: Comparison, family_size: int, design: EvaluationDesign, margin: float, metric: VerdictMetric, no_verdict: str
+) -> Comparison:
+    """Adds verdict and reason."""
+    trainings, required = len(design.labels), minimum_trainings(family_size)
+    low, high = map(metric.format_difference, row.ci95_adjusted)
+    interval, limit = f"interval [{low}, {high}]", f"the margin of {metric.scale * margin:g}"
+    if trainings < required:
+        needs = f"a verdict needs at least {required} for a family of {family_size}"
+        reason = f"{trainings} {'seed' if trainings == 1 else 'seeds'}; {needs}"
+        return row._replace(verdict="too few seeds", reason=reason)
+    if no_verdict or not np.isfinite(row.ci95_adjusted).all():
+        return row._replace(reason=no_verdict or "a score is not finite")
+    gains = sorted(map(metric.gain, row.ci95_adjusted))
+    verdict, exceeds = decide_verdict(gains, margin), gains[0] > margin or gains[1] < -margin
+    reasons: dict[Verdict, str] = {
+        "equivalent": f"{interval} lies within {limit}",
+        "not worse": f"{interval} contains 0 and no loss as large as {limit}",
+        "inconclusive": f"{interval} contains 0 and is not within {limit}",
+    }
+    decisive = f"{interval} lies beyond {limit}" if exceeds else f"{interval} excludes 0"
+    return row._replace(verdict=verdict, exceeds_margin=exceeds, reason=reasons.get(verdict, decisive))
 
 
 def _holm_by_family(families: Sequence[str], p_values: Sequence[float]) -> list[float]:

@@ -100,9 +100,12 @@ def _stratified_mean(values: Float[np.ndarray, "seeds n_test"], strata: Strata) 
 
 
 def crossed_interval(
-    values: Float[np.ndarray, "seeds n_test"], scale: IntervalScale = "linear", strata: Strata | None = None
+    values: Float[np.ndarray, "seeds n_test"],
+    scale: IntervalScale = "linear",
+    strata: Strata | None = None,
+    level: float = 0.95,
 ) -> list[float]:
-    """Returns the 95 % interval of the mean over other draws of seeds and examples.
+    """Returns the interval of the mean over other draws of seeds and examples.
 
     Args:
         values: one for each seed and test example.
@@ -110,9 +113,10 @@ def crossed_interval(
             means of losses, which are above 0. The last two keep the interval within the range of such a mean, and
             have the nominal coverage near its bounds, where a symmetric interval does not.
         strata: groups within which examples are resampled; None: all are one group.
+        level: the probability with which the interval contains the mean.
     """
     mean, variance, degrees = crossed_mean(values, strata)
-    half = float(stats.t.ppf(0.975, degrees) * np.sqrt(variance))
+    half = float(stats.t.ppf((1 + level) / 2, degrees) * np.sqrt(variance))
     if half == 0 or (scale != "linear" and mean <= 0) or (scale == "logit" and mean >= 1):
         return [mean, mean]
     if scale == "log":

@@ -29,16 +29,16 @@ class Scores(NamedTuple):
 
 def score_predictions(
     log_probs: Float[np.ndarray, "seeds n_test classes"],
-    labels: Int[np.ndarray, " n_test"],
+    labels: Int[np.ndarray, "*seeds n_test"],
     metric: MetricName = "accuracy",
 ) -> Scores:
     """Scores log-probabilities of classes against the true labels; `metric` is what verdicts will be about."""
-    true_class = np.broadcast_to(labels[None, :, None], (*log_probs.shape[:2], 1))
+    labels = np.broadcast_to(labels, log_probs.shape[:2])
     correct = log_probs.argmax(axis=2) == labels
     class_accuracy = per_class_accuracy(correct, labels, log_probs.shape[2])
     return Scores(
         correct=correct,
-        log_prob=np.take_along_axis(log_probs, true_class, axis=2)[..., 0],
+        log_prob=np.take_along_axis(log_probs, labels[..., None], axis=2)[..., 0],
         class_accuracy=class_accuracy,
         balanced_accuracy=np.nanmean(class_accuracy, axis=1),
         calibration_error=expected_calibration_error(correct, np.exp(log_probs.max(axis=2).astype(np.float64))),
@@ -48,7 +48,7 @@ def score_predictions(
 
 
 def metric_values(
-    metric: MetricName, scores: Scores, labels: Int[np.ndarray, " n_test"]
+    metric: MetricName, scores: Scores, labels: Int[np.ndarray, "*seeds n_test"]
 ) -> Shaped[np.ndarray, "seeds n_test"]:
     """Returns values of test examples whose mean is the metric of each seed."""
     if metric == "auroc":
@@ -60,12 +60,12 @@ def metric_values(
 
 
 def per_class_accuracy(
-    correct: Bool[np.ndarray, "seeds n_test"], labels: Int[np.ndarray, " n_test"], n_classes: int
+    correct: Bool[np.ndarray, "seeds n_test"], labels: Int[np.ndarray, "seeds n_test"], n_classes: int
 ) -> Float[np.ndarray, "seeds classes"]:
     """Returns the recall of each class: the share of its examples that are correct. NaN for a class without any."""
     members = np.eye(n_classes)[labels]
-    counts = members.sum(axis=0)
-    return np.where(counts > 0, correct @ members / np.maximum(counts, 1), np.nan)
+    counts = members.sum(axis=1)
+    return np.where(counts > 0, np.einsum("st,stc->sc", correct, members) / np.maximum(counts, 1), np.nan)
 
 
 def expected_calibration_error(
@@ -86,7 +86,7 @@ def expected_calibration_error(
 
 
 def brier_score(
-    log_probs: Float[np.ndarray, "seeds n_test classes"], labels: Int[np.ndarray, " n_test"]
+    log_probs: Float[np.ndarray, "seeds n_test classes"], labels: Int[np.ndarray, "seeds n_test"]
 ) -> Float[np.ndarray, " seeds"]:
     """Returns the Brier score (1950): mean squared distance of the probabilities from the one-hot label; 0 to 2."""
     one_hot = np.eye(log_probs.shape[2])[labels]

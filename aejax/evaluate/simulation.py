@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import special, stats
 
-from aejax.evaluate.comparisons import MIN_SEEDS, Comparison, compare_pairs, decide_verdict
+from aejax.evaluate.comparisons import Comparison, compare_pairs
+from aejax.evaluate.design import holdout_design
 from aejax.evaluate.intervals import crossed_interval, seeds_interval
 
 EXAMPLE_STD = 3.0  # of the difficulty, relative to the effect of (seed, example): most examples are easy or hopeless
@@ -75,7 +76,9 @@ def simulate_experiment(
 def compare_first_with_rest(experiment: SimulatedExperiment) -> list[Comparison]:
     """Compares the first method with every other, as `compare.py` compares an autoencoder with its controls."""
     first, *others = experiment.correct
-    return compare_pairs(experiment.correct, [(first, other) for other in others])
+    seeds, examples = experiment.correct[first].shape
+    design = holdout_design(np.arange(examples) % 2, seeds, examples)
+    return compare_pairs(experiment.correct, [(first, other) for other in others], design)
 
 
 def proportion_with_ci(outcomes: Sequence[bool]) -> dict[str, float | int | list[float]]:
@@ -97,8 +100,7 @@ def has_decisive_verdict(comparisons: Sequence[Comparison]) -> bool:
 
 def has_decisive_verdict_over_seeds(comparisons: Sequence[Comparison]) -> bool:
     """Whether any would have one if only the test over seeds were adjusted for the size of the family."""
-    verdicts = [decide_verdict(row.mean_difference, row.ci95, [row.p_holm], MIN_SEEDS) for row in comparisons]
-    return "better" in verdicts or "worse" in verdicts
+    return any(row.p_holm < 0.05 and not row.ci95[0] <= 0 <= row.ci95[1] for row in comparisons)
 
 
 def bootstrap_weights(rng: np.random.Generator, size: int, n_resamples: int) -> Float[np.ndarray, "resamples size"]:

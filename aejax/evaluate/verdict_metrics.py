@@ -79,21 +79,25 @@ def metric_strata(name: MetricName, labels: Int[np.ndarray, " n_test"]) -> Strat
 
 
 def balanced_accuracy_values(
-    correct: Bool[np.ndarray, "seeds n_test"], labels: Int[np.ndarray, " n_test"]
+    correct: Bool[np.ndarray, "seeds n_test"], labels: Int[np.ndarray, "*seeds n_test"]
 ) -> Float[np.ndarray, "seeds n_test"]:
     """Returns values whose mean is the mean recall of the classes that have test examples."""
+    if labels.ndim == 2:
+        return np.stack([balanced_accuracy_values(*row)[0] for row in zip(correct[:, None], labels, strict=True)])
     recalls = np.stack([correct[:, members].mean(axis=1) for members in _classes(labels)])
     return _values(recalls.mean(axis=0), correct / len(recalls), labels)
 
 
 def auroc_values(
-    log_probs: Float[np.ndarray, "seeds n_test classes"], labels: Int[np.ndarray, " n_test"]
+    log_probs: Float[np.ndarray, "seeds n_test classes"], labels: Int[np.ndarray, "*seeds n_test"]
 ) -> Float[np.ndarray, "seeds n_test"]:
     """Returns values whose mean is the AUROC of each class against the rest, mean over the classes with test examples.
 
     One class is ranked at a time, so that memory is that of one seed's test rows. A constant 0.5 if all test examples
     are of one class, which has no AUROC.
     """
+    if labels.ndim == 2:
+        return np.stack([auroc_values(*row)[0] for row in zip(log_probs[:, None], labels, strict=True)])
     classes = list(_classes(labels))
     if len(classes) == 1:
         return np.full(log_probs.shape[:2], 0.5)

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from aejax.config import to_dict
 from aejax.evaluate.comparisons import compare_pairs
-from aejax.evaluate.intervals import IntervalScale, Strata, crossed_interval, summarize_seeds
+from aejax.evaluate.design import EvaluationDesign, holdout_design
+from aejax.evaluate.intervals import crossed_interval, summarize_seeds
 from aejax.evaluate.metrics import Scores, metric_values
 from aejax.evaluate.representation import PURITY_NEIGHBORS
-from aejax.evaluate.verdict_metrics import VERDICT_METRICS, metric_strata
+from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, metric_strata
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import Experiment
@@ -31,23 +32,32 @@ SINGLE_SEED_INTERVAL = (
 
 
 def summarize_scores(
-    values: Float[np.ndarray, "seeds n_test"], scale: IntervalScale, strata: Strata | None = None
+    values: Shaped[np.ndarray, "trainings n_test"], design: EvaluationDesign, metric: VerdictMetric
 ) -> dict[str, Any]:
-    """Returns the mean over test examples of each seed, the mean over seeds, and its crossed interval."""
+    """Returns the mean over test examples of each training, the mean over trainings, and its interval."""
     per_seed = values.mean(axis=1, dtype=np.float64)
-    return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": crossed_interval(values, scale, strata)}
+    strata = metric_strata(metric.name, design.labels[0])
+    interval = crossed_interval(values.astype(np.float64), metric.interval_scale, strata)
+    return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": interval}
+
+
+def evaluation_design(experiment: Experiment) -> EvaluationDesign:
+    """Returns which examples each training is tested on."""
+    n_train = experiment.split.train.shape[1] + experiment.split.valid.shape[1]
+    return holdout_design(experiment.test_labels, experiment.config.seeds, n_train)
 
 
 def method_entry(experiment: Experiment, result: MethodResult) -> dict[str, Any]:
     """Returns an entry of `methods`."""
     mse, history, scores = result.reconstruction_mse, result.history, result.scores
+    design = evaluation_design(experiment)
     diverged = None if history is None else [int(epoch) or None for epoch in history.diverged_epoch]
     return {
         "name": result.name,
         "role": result.role,
         "features": result.width,
-        "test_accuracy": summarize_scores(scores.correct.astype(np.float64), "logit"),
-        "test_nll": summarize_scores(-scores.log_prob, "log"),
+        "test_accuracy": summarize_scores(scores.correct, design, VERDICT_METRICS["accuracy"]),
+        "test_nll": summarize_scores(-scores.log_prob, design, VERDICT_METRICS["nll"]),
         **_metric_entry(experiment, scores),
         "balanced_accuracy": summarize_seeds(scores.balanced_accuracy),
         "calibration_error": summarize_seeds(scores.calibration_error),
@@ -69,7 +79,7 @@ def _metric_entry(experiment: Experiment, scores: Scores) -> dict[str, Any]:
     if metric.name in ("accuracy", "nll"):
         return {}
     values = metric_values(metric.name, scores, labels)
-    return {metric.field: summarize_scores(values, metric.interval_scale, metric_strata(metric.name, labels))}
+    return {metric.field: summarize_scores(values, evaluation_design(experiment), metric)}
 
 
 def _report_entry(report: Any) -> dict[str, Any] | None:
@@ -148,9 +158,10 @@ def comparison_entries(
     intervals = INTERVAL_DESCRIPTIONS if experiment.config.seeds > 1 else {"ci95": SINGLE_SEED_INTERVAL}
     if metric.name in ("balanced_accuracy", "auroc"):
         intervals = {**intervals, "ci95": f"{metric.label}, {intervals['ci95']}"}
+    rows = compare_pairs(values, pairs, evaluation_design(experiment), evaluation.margin, metric)
     return {
         "metric": metric.name,
-        "comparisons": [row._asdict() for row in compare_pairs(values, pairs, evaluation.margin, metric, labels)],
+        "comparisons": [row._asdict() for row in rows],
         "interval": intervals["ci95"],
         "intervals": intervals,
         "margin": evaluation.margin,

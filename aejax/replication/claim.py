@@ -14,9 +14,8 @@ import numpy as np
 from jaxtyping import Float
 
 from aejax.config import ExperimentConfig, to_dict
-from aejax.evaluate.comparisons import MIN_SEEDS, decide_verdict
 from aejax.evaluate.intervals import seeds_interval
-from aejax.evaluate.significance import sign_flip_p
+from aejax.evaluate.verdicts import decide_verdict, minimum_trainings
 from aejax.replication.context import ClaimContext
 from aejax.storage.atomic_io import to_jsonable
 
@@ -50,7 +49,7 @@ class Evidence(NamedTuple):
     ci95: list[float] | None
     unit: str
     margin: float  # smaller differences do not matter in practice
-    verdict: str  # of `aejax.evaluate.comparisons.decide_verdict`, for the difference
+    verdict: str  # of `aejax.evaluate.verdicts.decide_verdict`, for the difference
 
 
 class Assessment(NamedTuple):
@@ -158,7 +157,9 @@ class ComparativeClaim(BaseClaim):
         evidence = [Evidence(**one) for one in measurement["evidence"]]
         claimed = [one for one in evidence if one.role == "claim"]
         if any(one.verdict == "too few seeds" for one in claimed):
-            return Assessment("not run", f"needs at least {MIN_SEEDS} seeds for a verdict: leave --seeds out")
+            return Assessment(
+                "not run", f"needs at least {minimum_trainings(1)} seeds for a verdict: leave --seeds out"
+            )
         unmet = [one for one in claimed if not self._is_met_by(one)]
         if claimed and not unmet:
             explanations = [one for one in evidence if one.role == "control" and one.verdict != "better"]
@@ -195,10 +196,9 @@ def paired_evidence(
     """Returns evidence from one difference for each seed, which the claim says is positive.
 
     The verdict follows the same rule as for accuracies, with this margin (in the unit of the differences): Student's t
-    interval over seeds, p value by sign flips.
+    interval over seeds.
     """
-    interval, p = seeds_interval(differences), sign_flip_p(differences)
-    mean = float(differences.mean())
-    p_values = [1.0 if p is None else p]  # a single seed has none, and no verdict
-    verdict = decide_verdict(mean, interval or (-math.inf, math.inf), p_values, len(differences), margin)
+    interval, mean = seeds_interval(differences), float(differences.mean())
+    enough = interval is not None and len(differences) >= minimum_trainings(1)
+    verdict = decide_verdict(interval, margin) if interval is not None and enough else "too few seeds"
     return Evidence(description, role, mean, interval, unit, margin, verdict)

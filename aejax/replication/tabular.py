@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import MinMaxScaler
 
 from aejax.config import ProbeConfig, SplitConfig
-from aejax.evaluate.comparisons import EQUIVALENCE_MARGIN
+from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN
 from aejax.experiments.pretrained import load_pretrained
 from aejax.recipes import compare_defaults, get_recipe
 from aejax.replication.claim import (

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from aejax.evaluate.comparisons import EQUIVALENCE_MARGIN, MIN_SEEDS
+from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN, minimum_trainings
 from aejax.report.formatting import MISSING, format_mean_ci, format_provenance, format_significant
 from aejax.report.results import Results, count_seeds, diverged_seeds, finite_or_none, is_permuted, verdict_metric
 
@@ -146,7 +146,7 @@ def _leakage_problems(method: Results, chance: float | None, n_seeds: int) -> li
     """Accuracy above chance with permuted labels, which shows that test labels were used."""
     accuracy = method["test_accuracy"]
     low = finite_or_none((accuracy["ci95"] or [None])[0])
-    if not is_permuted(method) or chance is None or low is None or n_seeds < MIN_SEEDS:
+    if not is_permuted(method) or chance is None or low is None or n_seeds < minimum_trainings(1):
         return []
     if low <= chance + EQUIVALENCE_MARGIN:
         return []

@@ -8,6 +8,7 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 
 from aejax.evaluate.comparisons import MIN_CLASS_EXAMPLES, compare_pairs
+from aejax.evaluate.design import holdout_design
 from aejax.evaluate.intervals import Strata, crossed_interval, crossed_mean
 from aejax.evaluate.metrics import metric_values, score_predictions
 from aejax.evaluate.significance import EXAMPLES_TEST
@@ -146,7 +147,7 @@ def compare(name, log_probs_by_method, labels, margin=0.005):
         method: metric_values(name, score_predictions(log_probs, labels, name), labels)
         for method, log_probs in log_probs_by_method.items()
     }
-    (row,) = compare_pairs(values, [("a", "b")], margin, metric, labels)
+    (row,) = compare_pairs(values, [("a", "b")], holdout_design(labels, len(values["a"]), 1000), margin, metric)
     return row
 
 
@@ -192,11 +193,12 @@ def test_the_method_of_stronger_signal_is_better_by_every_metric(name):
     assert (row.verdict, reversed_row.verdict) == ("better", "worse")
     assert (row.mean_difference > 0) == (name != "nll")
     assert row.ci95 == pytest.approx([-reversed_row.ci95[1], -reversed_row.ci95[0]])
-    assert "excludes 0" in row.reason
+    assert row.exceeds_margin
+    assert "lies beyond the margin" in row.reason
 
 
 def test_a_single_seed_is_tested_over_examples():
     log_probs, labels = predictions(0, 3)
     row = compare("auroc", {"a": log_probs[:1], "b": log_probs[1:2]}, labels)
     assert (row.test, row.p, row.verdict) == (EXAMPLES_TEST, row.p_crossed, "too few seeds")
-    assert row.reason == "1 seed; a verdict needs at least 6"
+    assert row.reason == "1 seed; a verdict needs at least 4 for a family of 1"

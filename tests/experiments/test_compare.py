@@ -73,6 +73,7 @@ def test_results_have_the_fields_of_schema_1(run):
         assert method["failed_seeds"] == []
     fields = {"method", "baseline", "mean_difference", "ci95", "p", "p_holm", "verdict"}
     added = {"ci95_seeds", "test", "p_crossed", "p_crossed_holm", "reason"}
+    added |= {"ci95_adjusted", "exceeds_margin", "detectable", "family"}
     assert all(fields | added == comparison.keys() for comparison in results["comparisons"])
     assert results["intervals"].keys() == {"ci95", "ci95_seeds"}
     assert results["interval"] == results["intervals"]["ci95"]

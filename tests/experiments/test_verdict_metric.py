@@ -45,7 +45,7 @@ def test_a_comparison_by_auroc_is_about_the_saved_values(aurocs):
     for row in results["comparisons"]:
         expected = by_name[row["method"]].mean() - by_name[row["baseline"]].mean()
         assert row["mean_difference"] == pytest.approx(expected)
-        assert row["reason"] == "2 seeds; a verdict needs at least 6"
+        assert row["reason"] == "2 seeds; a verdict needs at least 4 for a family of 2"
     assert (aurocs / "table.md").read_text().startswith("| method | d | AUROC | accuracy, % |")
 
 
