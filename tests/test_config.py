@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+import aejax.config
 from aejax.config import (
     CompareConfig,
     EvaluationConfig,
@@ -13,9 +14,11 @@ from aejax.config import (
     SplitConfig,
     SweepConfig,
     TrainConfig,
+    absent_values,
     from_dict,
     to_dict,
 )
+from aejax.config.serialization import VALUES_OF_ABSENT_FIELDS
 from aejax.errors import InputError
 from aejax.recipes import RECIPES, compare_defaults, get_recipe
 
@@ -29,6 +32,15 @@ def test_a_compare_config_survives_json(config):
 def test_a_recipe_survives_json_and_knows_its_name(name):
     assert from_dict(PretrainConfig, json.loads(json.dumps(to_dict(get_recipe(name))))) == get_recipe(name)
     assert get_recipe(name).recipe == name
+
+
+def test_a_field_that_an_older_config_lacks_has_the_meaning_of_its_version():
+    saved = to_dict(CompareConfig())
+    del saved["objective"]["penalty_scale"]
+    assert from_dict(CompareConfig, saved).objective.penalty_scale == "mean"
+    assert absent_values(CompareConfig())["objective"]["penalty_scale"] == "mean"
+    for name, fields in VALUES_OF_ABSENT_FIELDS.items():  # every entry names a field and one of its values
+        from_dict(getattr(aejax.config, name), fields)
 
 
 def test_no_two_fields_share_a_flag():

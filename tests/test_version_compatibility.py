@@ -18,6 +18,9 @@ import aejax
 from aejax.experiments.pretrained import load_pretrained
 
 FIXTURES = Path(__file__).parent / "fixtures" / "version-0.1.0"
+OLD_DEFAULTS = {  # flags for what version 0.1.0 did by default, by script
+    **dict.fromkeys(("compare", "pretrain", "sweep"), ("--penalty-scale", "mean")),
+}
 ENVIRONMENT_FIELDS = ("environment", "seconds", "seconds_per_seed_and_epoch")  # differ between machines
 
 
@@ -34,11 +37,11 @@ def old_runs(tmp_path, monkeypatch):
 
 
 def run_again(folder, monkeypatch):
-    """Runs the command that made a run folder, in this process. Returns the content of its `run.json`."""
+    """Runs the command that made a run folder with its version's defaults. Returns the content of its `run.json`."""
     _, script, *flags = json.loads((folder / "run.json").read_text())["attempts"][0]["command"].split()
     module = importlib.import_module(Path(script).stem)
     monkeypatch.setattr(module, "configure_devices", keep_devices)
-    module.main(flags)
+    module.main([*flags, *OLD_DEFAULTS.get(module.__name__, ())])
     return json.loads((folder / "run.json").read_text())
 
 

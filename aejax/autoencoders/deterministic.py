@@ -85,7 +85,9 @@ def contractive(problem: ProblemSpec) -> AutoencoderSpec:
     model = dense_autoencoder(config, problem.n_features)
     activation = activation_function(config.code_activation, FRAMEWORK_DEFAULTS[config.conventions])
     assert config.latent_dim is not None
-    penalty = contractive_penalty(problem.objective, model, config.latent_dim, None if config.hidden else activation)
+    weight = problem.penalty_weight(problem.objective.contraction)
+    closed_form = None if config.hidden else activation
+    penalty = contractive_penalty(weight, problem.objective, model, config.latent_dim, closed_form)
     return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss, penalties=[penalty]))
 
 

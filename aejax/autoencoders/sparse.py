@@ -19,7 +19,7 @@ def _sparse_spec(
     batch_penalties: tuple[BatchPenalty, ...] = (),
 ) -> AutoencoderSpec:
     if problem.objective.revive:
-        batch_penalties = (*batch_penalties, dead_unit_loss(problem.objective.revive, model))
+        batch_penalties = (*batch_penalties, dead_unit_loss(problem.penalty_weight(problem.objective.revive), model))
     objective = autoencoder_objective(
         model, problem.reconstruction_loss, penalties=penalties, batch_penalties=batch_penalties
     )
@@ -36,14 +36,16 @@ def _wide_autoencoder(
 def sparse_l1(problem: ProblemSpec) -> AutoencoderSpec:
     """A wide rectified code with an L1 penalty, scaled for each unit by the norm of its decoder weights."""
     model = _wide_autoencoder(problem, "relu")
-    return _sparse_spec(problem, model, penalties=(decoder_scaled_l1(problem.objective.l1, model),))
+    return _sparse_spec(
+        problem, model, penalties=(decoder_scaled_l1(problem.penalty_weight(problem.objective.l1), model),)
+    )
 
 
 def sparse_kl(problem: ProblemSpec) -> AutoencoderSpec:
     """A wide sigmoid code with a KL penalty on the mean activity of each unit (Ng 2011)."""
     config = problem.objective
     model = _wide_autoencoder(problem, "sigmoid")
-    penalty = kl_sparsity(config.kl_weight, config.target_activity)
+    penalty = kl_sparsity(problem.penalty_weight(config.kl_weight), config.target_activity)
     return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss, batch_penalties=[penalty]))
 
 

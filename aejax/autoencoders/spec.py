@@ -12,7 +12,7 @@ from aejax.config import ModelConfig, ObjectiveConfig
 from aejax.models.architectures import dense_autoencoder
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
-from aejax.objectives.objective import Objective
+from aejax.objectives.objective import Objective, ScalarLike
 from aejax.objectives.reconstruction import ElementwiseLoss, make_reconstruction_loss
 
 ExtraMetricsFn = Callable[[Variables, Float[Array, "batch d"]], dict[str, Float[Array, " batch"]]]
@@ -37,6 +37,14 @@ class ProblemSpec:
     def autoencoder(self) -> Autoencoder:
         """The dense autoencoder with `--hidden` and `--latent-dim`, which most kinds train."""
         return dense_autoencoder(self.model, self.n_features)
+
+    def penalty_weight(self, weight: ScalarLike) -> ScalarLike:
+        """Returns the weight of a penalty that is added to a mean over inputs.
+
+        `mean over inputs + w / d * penalty` has the minimum of `sum over inputs + w * penalty`, and gradients whose
+        scale does not depend on d.
+        """
+        return weight / self.n_features if self.objective.penalty_scale == "sum" else weight
 
     @property
     def reconstruction_loss(self) -> ElementwiseLoss:

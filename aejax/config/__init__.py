@@ -19,7 +19,7 @@ from aejax.config.experiment import (
 from aejax.config.model import Activation, ComputeDtype, ModelConfig
 from aejax.config.objective import ObjectiveConfig
 from aejax.config.probe import HeadConfig, ProbeConfig
-from aejax.config.serialization import from_dict, to_dict
+from aejax.config.serialization import absent_values, from_dict, to_dict
 from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "SplitConfig",
     "SweepConfig",
     "TrainConfig",
+    "absent_values",
     "from_dict",
     "to_dict",
 ]

@@ -22,6 +22,10 @@ class ObjectiveConfig:
     masked_share: float = 0.5  # masked: share of patches (images) or features (tables) that is masked
     patch: int | None = None  # masked: side of a patch in pixels; default: a seventh of the image, at least 2
 
+    penalty_scale: Literal["sum", "mean"] = "sum"
+    """Unit of the reconstruction that penalties (--l1, --kl-weight, --contraction, --revive) are weighed against. sum:
+    over the inputs, so that a weight means the same for few and many inputs. mean: over the inputs, as in version
+    0.1.0. The loss is per input in both: sum divides the weights by the number of inputs."""
     l1: float = 1e-3  # sparse-l1: weight of the code's absolute activity, summed over units
     target_activity: float = 0.05  # sparse-kl: target mean activity of each unit
     kl_weight: float = 1e-2  # sparse-kl: weight of the KL divergence from the target, summed over units

@@ -9,22 +9,42 @@ from aejax.errors import InputError, require
 
 ConfigT = TypeVar("ConfigT")
 
+# By class: fields that configs of older versions lack, and what those versions did, as JSON, where it is not the
+# default of today. Runs and encoders on disk keep their meaning.
+VALUES_OF_ABSENT_FIELDS: dict[str, dict[str, Any]] = {
+    "ObjectiveConfig": {"penalty_scale": "mean"},
+}
+
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Returns a nested dict of JSON values, with paths as strings and tuples as lists."""
 
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        if isinstance(value, tuple | list):
-            return [plain(item) for item in value]
-        return str(value) if isinstance(value, Path) else value
+    return _to_json(dataclasses.asdict(config))
 
-    return plain(dataclasses.asdict(config))
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _to_json(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_to_json(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def absent_values(config: Any) -> dict[str, Any]:
+    """Returns `to_dict(config)` with the values of `VALUES_OF_ABSENT_FIELDS`.
+
+    From a config of today's defaults, these are the settings of a run whose saved config lacks fields.
+    """
+    old = VALUES_OF_ABSENT_FIELDS.get(type(config).__name__, {})
+    fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return {
+        name: absent_values(value) if dataclasses.is_dataclass(value) else old.get(name, _to_json(value))
+        for name, value in fields.items()
+    }
 
 
 def from_dict(config_class: type[ConfigT], values: Any, where: str = "config") -> ConfigT:
-    """Inverts `to_dict`.
+    """Inverts `to_dict`; absent fields have the value of `VALUES_OF_ABSENT_FIELDS`, else today's default.
 
     Args:
         config_class: a dataclass.
@@ -43,6 +63,7 @@ def from_dict(config_class: type[ConfigT], values: Any, where: str = "config") -
     for field in dataclasses.fields(config_class):  # type: ignore[arg-type]
         optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         require(optional or field.name in values, f"{where}: field {field.name} is missing")
+    values = {**VALUES_OF_ABSENT_FIELDS.get(config_class.__name__, {}), **values}
     typed = {name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
     try:
         return config_class(**typed)

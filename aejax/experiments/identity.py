@@ -5,7 +5,7 @@ import hashlib
 import json
 from typing import Any
 
-from aejax.config import ExperimentConfig, to_dict
+from aejax.config import ExperimentConfig, absent_values, to_dict
 from aejax.data.dataset import Dataset
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.experiment import Experiment
@@ -25,7 +25,7 @@ def hash_data(dataset: Dataset) -> dict[str, str]:
 
 def identify_run(config: ExperimentConfig, dataset: Dataset) -> RunIdentity:
     """Returns the identity of a run of a resolved config on this dataset."""
-    return RunIdentity(to_dict(config), hash_data(dataset), to_dict(type(config)()))
+    return RunIdentity(to_dict(config), hash_data(dataset), absent_values(type(config)()))
 
 
 def open_experiment(experiment: Experiment, run: Run, cache: ResultCache) -> Experiment:

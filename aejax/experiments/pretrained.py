@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from aejax.autoencoders.registry import KINDS
-from aejax.config import PretrainConfig, ProbeRunConfig, from_dict, to_dict
+from aejax.config import PretrainConfig, ProbeRunConfig, absent_values, from_dict, to_dict
 from aejax.config.explore import ExploreConfig
 from aejax.data.dataset import Dataset
 from aejax.data.input_encoding import InputEncoding, RawInputs
@@ -52,7 +52,7 @@ class PretrainedModel:
         return RunIdentity(
             {"run": self.results["config"], **to_dict(config)},
             {**self.hashes, "weights": weights},
-            {"run": to_dict(PretrainConfig()), **to_dict(type(config)())},
+            {"run": absent_values(PretrainConfig()), **absent_values(type(config)())},
         )
 
     def encode(self, inputs: RawInputs, seed: int = 0) -> Float[Array, "batch latent"]:

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from aejax.config import ObjectiveConfig
 from aejax.models.autoencoder import Autoencoder
+from aejax.objectives.objective import ScalarLike
 from aejax.objectives.penalties import ForwardPass, Penalty
 
 EncodeFn = Callable[[Float[Array, "batch d"]], Float[Array, "batch latent"]]
@@ -44,12 +45,17 @@ def hutchinson_jacobian_norm(
 
 
 def contractive_penalty(
-    config: ObjectiveConfig, autoencoder: Autoencoder, latent_dim: int, single_layer_activation: Any = None
+    weight: ScalarLike,
+    config: ObjectiveConfig,
+    autoencoder: Autoencoder,
+    latent_dim: int,
+    single_layer_activation: Any = None,
 ) -> Penalty:
     """Returns the weighted penalty, computed as the config says or, by default, in the cheapest exact way.
 
     Args:
-        config: `contraction`, `jacobian`, `jacobian_probes`.
+        weight: of the squared norm.
+        config: `jacobian`, `jacobian_probes`.
         autoencoder: without batch normalisation, which makes examples depend on each other.
         latent_dim: width of the code.
         single_layer_activation: activation function of the code if the encoder is a single layer, for the closed form.
@@ -68,6 +74,6 @@ def contractive_penalty(
             norm = exact_jacobian_norm(encode, passed.inputs)
         else:
             norm = hutchinson_jacobian_norm(encode, passed.inputs, passed.key, config.jacobian_probes)
-        return config.contraction * norm
+        return weight * norm
 
     return penalty

@@ -53,7 +53,7 @@ def kl_sparsity(weight: ScalarLike, target: ScalarLike) -> BatchPenalty:
     return lambda passed: weight * jnp.sum(bernoulli_kl(target, jnp.mean(passed.latents, axis=0)))
 
 
-def dead_unit_loss(weight: float, autoencoder: Autoencoder) -> BatchPenalty:
+def dead_unit_loss(weight: ScalarLike, autoencoder: Autoencoder) -> BatchPenalty:
     """Raises the pre-activations of units that no example of the batch activates, which get no other gradient.
 
     `weight * mean_i sum_{j dead} max(0, margin_i - a_ij)`, where `a` are the code's pre-activations and `margin_i` is

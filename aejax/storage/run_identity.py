@@ -1,7 +1,7 @@
 """What makes a run this run and not another: its settings, and the hashes of what it was made from.
 
 A folder is resumed, or its results are read, only if both agree. Settings that older versions did not have count as
-their defaults; hashes that older versions did not save are not compared, except those in their results.
+what those versions did; hashes that older versions did not save are not compared, except those in their results.
 """
 
 import dataclasses

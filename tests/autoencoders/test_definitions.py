@@ -52,24 +52,37 @@ def assert_equal(here, there) -> None:
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7), here, there)
 
 
-NOTHING = {
-    "denoising": {"noise_std": 0.0},
-    "contractive": {"contraction": 0.0},
-    "sparse-l1": {"l1": 0.0},
-    "sparse-kl": {"kl_weight": 0.0},
-    "conv-denoising": {"noise_std": 0.0},
+STRENGTHS = {
+    "denoising": "noise_std",
+    "contractive": "contraction",
+    "sparse-l1": "l1",
+    "sparse-kl": "kl_weight",
+    "conv-denoising": "noise_std",
 }
+PENALIZED = {name: field for name, field in STRENGTHS.items() if "denoising" not in name}
 
 
-@pytest.mark.parametrize(("name", "weight"), NOTHING.items(), ids=NOTHING)
-def test_with_its_weight_at_zero_a_kind_is_the_plain_one_of_its_architecture_and_else_it_is_not(
-    name, weight, digits_setting, losses_of
+@pytest.mark.parametrize(("name", "field"), STRENGTHS.items(), ids=STRENGTHS)
+def test_with_its_strength_at_zero_a_kind_is_the_plain_one_of_its_architecture_and_else_it_is_not(
+    name, field, digits_setting, losses_of
 ):
-    weightless, weighted = (KINDS[name](digits_setting(objective=own)) for own in (weight, {}))
+    weightless, weighted = (KINDS[name](digits_setting(objective={field: value})) for value in (0.0, 1.0))
     plain = weighted._replace(objective=autoencoder_objective(weighted.model, sigmoid_binary_cross_entropy))
     expected, without, with_weight = losses_of([plain, weightless, weighted])
     np.testing.assert_allclose(without, expected, rtol=1e-6)
     assert abs(with_weight - expected) > 1e-5
+
+
+@pytest.mark.parametrize(("name", "field"), PENALIZED.items(), ids=PENALIZED)
+def test_a_penalty_is_weighed_against_the_sum_over_inputs_or_in_version_0_1_against_the_mean(
+    name, field, digits_setting, losses_of
+):
+    losses = [
+        losses_of([KINDS[name](digits_setting(objective={field: weight, "penalty_scale": scale}))])[0]
+        for weight, scale in [(0.0, "sum"), (1.0, "sum"), (1.0, "mean")]
+    ]
+    reconstruction, of_sum, of_mean = losses
+    np.testing.assert_allclose(64 * (of_sum - reconstruction), of_mean - reconstruction, rtol=1e-3)
 
 
 def test_keeping_every_unit_is_keeping_sparsity_out(digits_setting, loss_of):
@@ -174,8 +187,8 @@ def test_dead_units_are_revived_in_kinds_whose_units_can_die(name, digits_settin
             return kind.objective.loss({**variables, "params": params}, batch, jax.random.key(2))[0]
 
         pulls.append(jax.jit(jax.grad(loss))(variables["params"])["encoder"]["code"]["bias"][0])
-    expected = [0.0, 0.0 if name == "sparse-kl" else -1.0]  # a sigmoid is never zero
-    np.testing.assert_allclose(pulls, expected, atol=1e-2)
+    expected = [0.0, 0.0 if name == "sparse-kl" else -1.0 / 64]  # of 64 inputs; a sigmoid is never zero
+    np.testing.assert_allclose(pulls, expected, atol=2e-4)
 
 
 EMPHASIS = {

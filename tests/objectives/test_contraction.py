@@ -100,7 +100,10 @@ def penalties_of(hidden, configs, *, latent_dim=4, single_layer_activation=None,
     latents = model.encode(variables, INPUTS)
 
     def every():
-        penalties = [contractive_penalty(config, model, latent_dim, single_layer_activation) for config in configs]
+        penalties = [
+            contractive_penalty(config.contraction, config, model, latent_dim, single_layer_activation)
+            for config in configs
+        ]
         return [penalty(ForwardPass(variables, INPUTS, latents, key)) for penalty in penalties for key in keys]
 
     return jax.jit(every)()
