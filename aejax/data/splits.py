@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -32,7 +32,9 @@ DISJOINT_ROLES = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Split:
-    """Rows of one dataset by role; all seeds share the test rows, and each seed draws the others.
+    """Rows of one dataset by role, for every seed.
+
+    Without folds all seeds share the test rows, and each seed draws the others.
 
     Raises:
         LeakageError: a row, or rows of one group, have two roles that must be disjoint.
@@ -42,19 +44,26 @@ class Split:
     valid: Int[np.ndarray, "seeds n_valid"]
     labelled_train: Int[np.ndarray, "seeds n_labelled_train"]  # rows whose labels a classifier is fitted on
     labelled_valid: Int[np.ndarray, "seeds n_labelled_valid"]  # rows whose labels select a classifier
-    test: Int[np.ndarray, " n_test"]
+    test: Int[np.ndarray, "seeds n_test"]
+    folds: int = 1  # of a repetition of cross-validation; 1: all seeds share the test rows
     groups: Int[np.ndarray, " n"] | None = None  # group of every row of the dataset
 
     def __post_init__(self) -> None:
         for seed in range(len(self.train)):
-            rows = {name: self.test if name == "test" else value[seed] for name, value in self.roles.items()}
+            rows = {name: value[seed] for name, value in self.roles.items()}
             for role, other_role, description in DISJOINT_ROLES:
                 require_disjoint(rows[role], rows[other_role], self.groups, description, seed)
 
     @property
     def roles(self) -> dict[str, np.ndarray]:
         """The row arrays by field name."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "groups"}
+        names = ("train", "valid", "labelled_train", "labelled_valid", "test")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def shared_test(self) -> bool:
+        """Whether all seeds have the same test rows."""
+        return self.folds == 1
 
     @property
     def labelled(self) -> Int[np.ndarray, "seeds n_labelled"]:
@@ -81,7 +90,7 @@ class Split:
         valid = self.valid if valid is None else valid
         for index, entry in enumerate(rows):
             seed = index % len(self.train)
-            for role, other_rows in (("test", self.test), ("validation", valid[index])):
+            for role, other_rows in (("test", self.test[seed]), ("validation", valid[index])):
                 require_disjoint(entry, other_rows, self.groups, f"{description} {role} row", seed)
         return rows
 
@@ -90,6 +99,7 @@ class Split:
         """Hex digest of all rows of all roles; equal digests mean that results are paired."""
         digest = hashlib.sha256()
         for name, rows in self.roles.items():
+            rows = rows[0] if name == "test" and self.shared_test else rows
             digest.update(f"{name}{rows.shape}".encode() + np.ascontiguousarray(rows, np.int64).tobytes())
         return digest.hexdigest()
 
@@ -124,8 +134,10 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
         _require_every_class(dataset, test, "test")
     plan = _plan_groups(dataset, config, pool)
     drawn = [_split_seed(dataset, config, pool, plan, seed) for seed in range(seeds)]
-    rows = {name: np.stack([seed_rows[i] for seed_rows in drawn]) for i, name in enumerate(_SeedRows._fields)}
-    return Split(test=test, groups=dataset.groups, **rows)
+    rows: dict[str, Any] = {
+        name: np.stack([seed_rows[i] for seed_rows in drawn]) for i, name in enumerate(_SeedRows._fields)
+    }
+    return Split(test=np.broadcast_to(test, (seeds, len(test))), groups=dataset.groups, **rows)
 
 
 def choose_test_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, " n_test"]:

@@ -4,6 +4,7 @@ Only the true class's probability is saved, so scores that need all probabilitie
 values of AUROC.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,13 @@ def score_predictions(
     labels: Int[np.ndarray, "*seeds n_test"],
     metric: MetricName = "accuracy",
 ) -> Scores:
-    """Scores log-probabilities of classes against the true labels; `metric` is what verdicts will be about."""
+    """Scores log-probabilities of classes against the true labels.
+
+    Args:
+        log_probs: in nats.
+        labels: of every seed's test examples, or `(n_test,)` of those that all seeds share.
+        metric: what verdicts will be about.
+    """
     labels = np.broadcast_to(labels, log_probs.shape[:2])
     correct = log_probs.argmax(axis=2) == labels
     class_accuracy = per_class_accuracy(correct, labels, log_probs.shape[2])
@@ -43,20 +50,28 @@ def score_predictions(
         balanced_accuracy=np.nanmean(class_accuracy, axis=1),
         calibration_error=expected_calibration_error(correct, np.exp(log_probs.max(axis=2).astype(np.float64))),
         brier=brier_score(log_probs, labels),
-        auroc_values=auroc_values(log_probs, labels) if metric == "auroc" else None,
+        auroc_values=_by_seed(auroc_values, log_probs, labels) if metric == "auroc" else None,
     )
 
 
 def metric_values(
     metric: MetricName, scores: Scores, labels: Int[np.ndarray, "*seeds n_test"]
 ) -> Shaped[np.ndarray, "seeds n_test"]:
-    """Returns values of test examples whose mean is the metric of each seed."""
+    """Returns values of test examples whose mean is the metric of each seed; `labels` as in `score_predictions`."""
     if metric == "auroc":
         assert scores.auroc_values is not None
         return scores.auroc_values
     if metric == "balanced_accuracy":
-        return balanced_accuracy_values(scores.correct, labels)
+        labels = np.broadcast_to(labels, scores.correct.shape)
+        return _by_seed(balanced_accuracy_values, scores.correct, labels)
     return -scores.log_prob if metric == "nll" else scores.correct
+
+
+def _by_seed(
+    values: Callable[..., np.ndarray], outputs: np.ndarray, labels: Int[np.ndarray, "seeds n_test"]
+) -> Float[np.ndarray, "seeds n_test"]:
+    """Applies a function of seeds that share their test examples to one seed after the other."""
+    return np.concatenate([values(output[None], one) for output, one in zip(outputs, labels, strict=True)])
 
 
 def per_class_accuracy(

@@ -51,7 +51,7 @@ def require_evaluation_mode(
     Raises:
         LeakageError: with the method's name.
     """
-    rows = experiment.split.test[: len(single_outputs)]
+    rows = experiment.split.test[0, : len(single_outputs)]
     inputs = scaled_inputs(experiment, 0, rows)
     first_seed = jax.tree.map(lambda leaf: leaf[0], variables)
     batch_outputs = np.asarray(jax.jit(apply)(first_seed, inputs)).reshape(len(rows), -1)

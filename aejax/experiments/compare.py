@@ -75,7 +75,7 @@ def write_comparison(
     folder: Path,
 ) -> None:
     """Writes `scores.npz`, the figures and `table.md` of a comparison."""
-    write_atomically(folder / "scores.npz", serialize_scores(method_results))
+    write_atomically(folder / "scores.npz", serialize_scores(method_results, experiment.design))
     plot_comparison(experiment, [(result, methods[result.name]) for result in method_results], results, folder)
     write_atomically(folder / "table.md", render_comparison_markdown(results).encode())
 

@@ -19,12 +19,13 @@ from aejax.data.scalers import Scaler, fit_scalers
 from aejax.data.splits import Split, make_split
 from aejax.data.suspicions import find_suspicions
 from aejax.errors import require
+from aejax.evaluate.design import EvaluationDesign
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.progress import ProgressReporter
 from aejax.report.captions import duplicate_warnings
 from aejax.report.data_line import format_data_line, format_data_warnings
 from aejax.train.keys import KeyUse, seed_keys
-from aejax.train.plan import Plan, make_plan
+from aejax.train.plan import Plan, SeedChunk, make_plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Experiment:
     scaler: Scaler  # (seeds, d) or (seeds, 1), on the host
     examples: Examples  # on every device
     device_scaler: Scaler  # `scaler`, sharded over the devices
-    test_rows: Int[Array, " n_test"]  # on every device
+    test_rows: Int[Array, "..."]  # shared by all seeds: (n_test,) on every device; else (padded, n_test), sharded
     reporter: ProgressReporter
     result_cache: ResultCache  # saved results and checkpoints; saves nothing outside of a run
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)  # what verdicts are about
@@ -55,9 +56,41 @@ class Experiment:
         return self.plan.shard(self.tile_rows(seed_keys(self.config.seeds, use)))
 
     @property
-    def test_labels(self) -> Int[np.ndarray, " n_test"]:
-        """The labels of the test rows."""
-        return self.dataset.labels[self.split.test]
+    def shared_test(self) -> bool:
+        """Whether all seeds have the same test rows."""
+        return self.split.shared_test
+
+    @property
+    def test_labels(self) -> Int[np.ndarray, "seeds n_test"]:
+        """The labels of every seed's test rows."""
+        if not self.shared_test:
+            return self.dataset.labels[self.split.test]
+        return np.broadcast_to(self.dataset.labels[self.split.test[0]], self.split.test.shape)
+
+    @property
+    def design(self) -> EvaluationDesign:
+        """Which examples each seed is tested on."""
+        split = self.split
+        return EvaluationDesign(
+            name="holdout" if split.shared_test else "cross-validation",
+            test_index=split.test,
+            labels=self.test_labels,
+            n_train=split.train.shape[1] + split.valid.shape[1],
+            folds=split.folds,
+        )
+
+    def put_test_rows(
+        self, rows: Int[np.ndarray, "seeds m"] | None = None, seed_chunk: SeedChunk | None = None
+    ) -> Int[Array, "..."]:
+        """Returns test rows on the devices: `(m,)` on every device if all seeds share them, else sharded by seeds.
+
+        Args:
+            rows: of every seed; None: all test rows.
+            seed_chunk: the seeds whose rows are put; None: all.
+        """
+        if rows is None and (seed_chunk is None or self.shared_test):
+            return self.test_rows
+        return _put_test_rows(self.split, seed_chunk or self.plan, self.split.test if rows is None else rows)
 
     def tile_rows(self, arrays: Any) -> Any:
         """Repeats arrays with a leading axis of seeds, or of seeds and some settings, for every row of the plan."""
@@ -75,12 +108,12 @@ class Experiment:
             "class_names": list(self.dataset.class_names),
             "n_train": self.split.train.shape[1],
             "n_valid": self.split.valid.shape[1],
-            "n_test": len(self.split.test),
+            "n_test": self.split.test.shape[1],
             "n_labelled_train": self.split.labelled_train.shape[1],
             "n_labelled_valid": self.split.labelled_valid.shape[1],
             "split_sha256": self.split.sha256,
             "duplicates": self._describe_duplicates(),
-            "majority_share": float(np.bincount(self.test_labels).max() / len(self.split.test)),
+            "majority_share": float(np.bincount(self.test_labels.ravel()).max() / self.test_labels.size),
         }
 
     def _describe_source(self) -> dict[str, Any]:
@@ -148,19 +181,19 @@ def prepare_experiment(
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
     other_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(scaler)) + split.test.nbytes
     require_device_memory(dataset.name, flat.nbytes + dataset.labels.nbytes, other_bytes, plan.mesh.local_devices)
-    duplicates = find_duplicates(dataset.inputs, split.test)
+    duplicates = find_duplicates(dataset.inputs, split.test[0])
     experiment = Experiment(
         config=config,
         dataset=dataset,
         split=split,
         duplicates=duplicates,
-        near_duplicates=find_near_duplicates(dataset, split.test, duplicates),
+        near_duplicates=find_near_duplicates(dataset, split.test[0], duplicates),
         plan=plan,
         problem=problem_spec_for(config, dataset),
         scaler=scaler,
         examples=Examples(inputs=plan.replicate(flat), labels=plan.replicate(dataset.labels)),
         device_scaler=plan.shard(scaler),
-        test_rows=plan.replicate(split.test.astype(np.int32)),
+        test_rows=_put_test_rows(split, plan, split.test),
         reporter=reporter,
         result_cache=ResultCache(),
     )
@@ -172,11 +205,18 @@ def prepare_experiment(
 
 def _with_suspicions(dataset: Dataset, split: Split) -> Dataset:
     """Returns the dataset with what is suspicious about it among the warnings of its description."""
-    suspicions = find_suspicions(dataset, split.test)
+    suspicions = find_suspicions(dataset, split.test[0])
     if not suspicions:
         return dataset
     warnings = (*dataset.description.warnings, *suspicions)
     return dataclasses.replace(dataset, description=dataclasses.replace(dataset.description, warnings=warnings))
+
+
+def _put_test_rows(split: Split, plan: Plan | SeedChunk, rows: Int[np.ndarray, "seeds m"]) -> Int[Array, "..."]:
+    if not split.shared_test:
+        return plan.shard(rows.astype(np.int32))
+    plan = plan.plan if isinstance(plan, SeedChunk) else plan
+    return plan.replicate(rows[0].astype(np.int32))
 
 
 def shard_rows(experiment: Experiment, rows: Int[np.ndarray, "seeds m"]) -> Int[jax.Array, "padded m"]:

@@ -9,7 +9,12 @@ from jaxtyping import Float
 from aejax.data.label_budget import make_seed_labels
 from aejax.experiments.checks import CHECK_BATCH_SIZE, require_evaluation_mode
 from aejax.experiments.experiment import Experiment
-from aejax.experiments.feature_extraction import apply_to_rows, chunk_code_metrics, extract_features, gather_features
+from aejax.experiments.feature_extraction import (
+    apply_to_test_rows,
+    chunk_code_metrics,
+    extract_features,
+    gather_features,
+)
 from aejax.experiments.host_memory import malloc_trim
 from aejax.experiments.probes import ClassifierFit, fit_classifier
 from aejax.experiments.representation_metrics import select_diagnostic_rows
@@ -45,14 +50,15 @@ def evaluate_features(
     plan, split = experiment.plan, experiment.split
     labels = make_seed_labels(experiment.dataset.labels, split.labelled, permuted=method.permute_labels)
     fitted = experiment.scaler.shift.shape[1] > 1 or experiment.scaler.fill is not None
-    same_for_all = method.is_identity and not fitted  # no seed changes the features
+    # no seed changes the features of the diagnosed rows
+    same_for_all = method.is_identity and not fitted and experiment.shared_test
     fits, metrics, width = [], [], 0
     diagnosed: list[Float[np.ndarray, "rows m d"]] = []
     for number, chunk in enumerate(plan.chunks()):
         features = extract_features(experiment, chunk, method, variables)
         width = features.width
         if number == 0 and not features.shared:
-            first = chunk.plan.replicated_to_host(features.values[0, split.test[:CHECK_BATCH_SIZE]])
+            first = chunk.plan.replicated_to_host(features.values[0, split.test[0, :CHECK_BATCH_SIZE]])
             require_evaluation_mode(experiment, name, method.encode, variables, first)
         if classifier is not None:
             fits.append(fit_classifier(experiment, chunk, classifier, features, labels))
@@ -91,7 +97,7 @@ def evaluate_own_classifier(
         LeakageError: the prediction of an example depends on the other examples of its batch.
     """
     assert method.log_probs is not None
-    log_probs = apply_to_rows(experiment, method.log_probs, variables, experiment.split.test)
+    log_probs = apply_to_test_rows(experiment, method.log_probs, variables)
     require_evaluation_mode(experiment, name, method.log_probs, host_variables, log_probs[0, :CHECK_BATCH_SIZE])
-    features = apply_to_rows(experiment, method.encode, variables, select_diagnostic_rows(experiment))
+    features = apply_to_test_rows(experiment, method.encode, variables, select_diagnostic_rows(experiment))
     return FeatureEvaluation(features.shape[-1], ClassifierFit(log_probs), {}, features)

@@ -22,21 +22,34 @@ ApplyFn = Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch ...
 
 
 @cached_jit
-def row_program(plan: Plan, apply: Callable[..., Any]) -> Callable[..., Any]:
+def row_program(plan: Plan, apply: Callable[..., Any], shared_rows: bool = True) -> Callable[..., Any]:
     """Returns a program that applies a function to the scaled examples of given rows, for every seed."""
 
     def apply_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> Any:
         return map_rows(lambda batch: apply(variables, batch.inputs), examples, scaler, rows)
 
-    return plan.map_seeds(apply_seed, replicated_argnums=(2, 3))
+    return plan.map_seeds(apply_seed, replicated_argnums=(2, 3) if shared_rows else (3,))
 
 
-def apply_to_rows(
-    experiment: Experiment, apply: ApplyFn, variables: Variables, rows: Int[np.ndarray, " m"]
-) -> Float[np.ndarray, "seeds m ..."]:
-    """Returns `apply` of `rows`, such as features or predictions, for every seed, on the host."""
-    program = row_program(experiment.plan, apply)
-    device_rows = experiment.plan.replicate(rows.astype(np.int32))
+def apply_to_test_rows(
+    experiment: Experiment,
+    apply: Callable[..., Any],
+    variables: Variables,
+    rows: Int[np.ndarray, "seeds m"] | None = None,
+) -> Any:
+    """Returns `apply` of test rows, such as features or predictions, for every seed, on the host.
+
+    Args:
+        experiment: the examples.
+        apply: from variables and inputs `(batch, d)` to arrays `(batch, ...)`.
+        variables: of every seed, on the devices.
+        rows: some of each seed's test rows; None: all.
+
+    Returns:
+        Arrays `(seeds, m, ...)`.
+    """
+    program = row_program(experiment.plan, apply, experiment.shared_test)
+    device_rows = experiment.put_test_rows(rows)
     return experiment.plan.to_host(program(variables, experiment.device_scaler, device_rows, experiment.examples))
 
 
@@ -102,26 +115,28 @@ def seed_features(
 
 
 @cached_jit
-def _gather_program(plan: Plan) -> Callable[..., Any]:
-    return plan.map_seeds(lambda values, rows: Features(values).gather(rows), replicated_argnums=(1,))
+def _gather_program(plan: Plan, shared_rows: bool) -> Callable[..., Any]:
+    return plan.map_seeds(
+        lambda values, rows: Features(values).gather(rows), replicated_argnums=(1,) if shared_rows else ()
+    )
 
 
 def gather_features(
-    experiment: Experiment, seed_chunk: SeedChunk, features: ExtractedFeatures, rows: Int[np.ndarray, " m"]
-) -> Float[np.ndarray, "seeds m d"]:
-    """Returns the features of `rows` for every seed of the chunk, on the host."""
+    experiment: Experiment, seed_chunk: SeedChunk, features: ExtractedFeatures, rows: Int[np.ndarray, "seeds m"]
+) -> Float[np.ndarray, "chunk m d"]:
+    """Returns the features of some of each seed's test rows for every seed of the chunk, on the host."""
     if features.shared:
-        return np.stack([scaled_inputs(experiment, int(seed), rows) for seed in seed_chunk.seed_indices])
-    device_rows = seed_chunk.plan.replicate(rows.astype(np.int32))
-    return seed_chunk.plan.to_host(_gather_program(seed_chunk.plan)(features.values, device_rows))
+        return np.stack([scaled_inputs(experiment, int(seed), rows[seed]) for seed in seed_chunk.seed_indices])
+    program = _gather_program(seed_chunk.plan, experiment.shared_test)
+    return seed_chunk.plan.to_host(program(features.values, experiment.put_test_rows(rows, seed_chunk)))
 
 
 @cached_jit
-def _code_metrics_program(plan: Plan) -> Callable[..., Any]:
+def _code_metrics_program(plan: Plan, shared_test: bool) -> Callable[..., Any]:
     def evaluate_seed(values: Array, train: Array, test: Array) -> dict[str, Array]:
         return compute_code_metrics(jnp.take(values, train, axis=0), jnp.take(values, test, axis=0))
 
-    return plan.map_seeds(evaluate_seed, replicated_argnums=(2,))
+    return plan.map_seeds(evaluate_seed, replicated_argnums=(2,) if shared_test else ())
 
 
 def chunk_code_metrics(
@@ -129,8 +144,9 @@ def chunk_code_metrics(
 ) -> dict[str, Float[np.ndarray, " seeds"]]:
     """Returns the metrics of codes, for every seed of the chunk."""
     rows = seed_chunk.shard(experiment.split.train.astype(np.int32))
-    program = _code_metrics_program(seed_chunk.plan)
-    return seed_chunk.plan.to_host(program(features.values, rows, experiment.test_rows))
+    program = _code_metrics_program(seed_chunk.plan, experiment.shared_test)
+    test_rows = experiment.put_test_rows(seed_chunk=seed_chunk)
+    return seed_chunk.plan.to_host(program(features.values, rows, test_rows))
 
 
 def evaluate_codes(

@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Float
 
 from aejax.experiments.experiment import Experiment
-from aejax.experiments.feature_extraction import apply_to_rows
+from aejax.experiments.feature_extraction import apply_to_test_rows
 from aejax.experiments.training import TrainingResult, TrainingSpec, train
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
@@ -100,4 +100,4 @@ def finetune(
     losses = trained.history.metrics.get("valid_loss", np.full((experiment.plan.seeds, 1), np.nan))
     lowest = np.fmin.reduce(losses, axis=1)  # a seed that diverged has NaN from then on
     report = FinetuneReport(lowest.tolist(), [int(epoch) or None for epoch in trained.history.diverged_epoch])
-    return apply_to_rows(experiment, classifier.log_probs, trained.progress.best, experiment.split.test), report
+    return apply_to_test_rows(experiment, classifier.log_probs, trained.progress.best), report

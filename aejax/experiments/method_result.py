@@ -22,7 +22,7 @@ from aejax.experiments.feature_evaluation import (
     evaluate_own_classifier,
     has_own_codes,
 )
-from aejax.experiments.feature_extraction import ApplyFn, row_program
+from aejax.experiments.feature_extraction import ApplyFn, apply_to_test_rows
 from aejax.experiments.finetune import finetune
 from aejax.experiments.probes import ClassifierFit, ClassifierReport, classifier_name
 from aejax.experiments.representation_metrics import RepresentationMetrics, evaluate_representation
@@ -53,7 +53,7 @@ class MethodResult(NamedTuple):
 
 
 @cached_jit
-def _reconstruction_program(plan: Plan, reconstruct: ApplyFn) -> Callable[..., Any]:
+def _reconstruction_program(plan: Plan, reconstruct: ApplyFn, shared_test: bool) -> Callable[..., Any]:
     def evaluate_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> tuple[Array, Array]:
         def reconstruct_batch(batch: Batch) -> tuple[Array, Array]:
             return reconstruct(variables, batch.inputs), batch.inputs
@@ -61,14 +61,14 @@ def _reconstruction_program(plan: Plan, reconstruct: ApplyFn) -> Callable[..., A
         reconstructions, targets = map_rows(reconstruct_batch, examples, scaler, rows)
         return jnp.mean(per_example_mse(reconstructions, targets)), explained_variance(reconstructions, targets)
 
-    return plan.map_seeds(evaluate_seed, replicated_argnums=(2, 3))
+    return plan.map_seeds(evaluate_seed, replicated_argnums=(2, 3) if shared_test else (3,))
 
 
 def evaluate_reconstruction(
     experiment: Experiment, reconstruct: ApplyFn, variables: Variables
 ) -> tuple[Float[np.ndarray, " seeds"], Float[np.ndarray, " seeds"]]:
     """Returns the mean squared error, in scaled input units, and the explained variance on the test rows."""
-    program = _reconstruction_program(experiment.plan, reconstruct)
+    program = _reconstruction_program(experiment.plan, reconstruct, experiment.shared_test)
     results = program(variables, experiment.device_scaler, experiment.test_rows, experiment.examples)
     mse, explained = experiment.plan.to_host(results)
     return mse, explained
@@ -80,9 +80,8 @@ def evaluate_extra_metrics(
     """Returns the mean over the test rows of the metrics that a kind defines for itself."""
     if method.extra_metrics is None:
         return {}
-    program = row_program(experiment.plan, method.extra_metrics)
-    values = program(variables, experiment.device_scaler, experiment.test_rows, experiment.examples)
-    return {name: value.mean(axis=1, dtype=np.float64) for name, value in experiment.plan.to_host(values).items()}
+    values = apply_to_test_rows(experiment, method.extra_metrics, variables)
+    return {name: value.mean(axis=1, dtype=np.float64) for name, value in values.items()}
 
 
 def fit_and_score(

@@ -28,8 +28,8 @@ def _first_seed(tree: Any) -> Any:
 
 
 def _test_inputs(experiment: Experiment, count: int) -> Float[jax.Array, "count d"]:
-    """Returns the first test examples, flat, scaled for seed 0."""
-    return jnp.asarray(scaled_inputs(experiment, 0, experiment.split.test[:count]))
+    """Returns the first test examples of seed 0, flat and scaled."""
+    return jnp.asarray(scaled_inputs(experiment, 0, experiment.split.test[0, :count]))
 
 
 def plot_comparison(
@@ -79,5 +79,5 @@ def plot_models(
         name: project_to_2d(np.asarray(method.encode(_first_seed(variables), inputs)))[0][0]
         for name, (method, variables) in models.items()
     }
-    labels = experiment.dataset.labels[experiment.split.test[:MAX_SCATTER_POINTS]]
+    labels = experiment.dataset.labels[experiment.split.test[0, :MAX_SCATTER_POINTS]]
     save_figure(figures.plot_codes(codes, labels, experiment.dataset.class_names), folder / "codes.png")

@@ -14,7 +14,7 @@ from aejax.data.dataset import Dataset
 from aejax.experiments.compare import write_comparison
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, prepare_experiment
-from aejax.experiments.feature_extraction import apply_to_rows
+from aejax.experiments.feature_extraction import apply_to_test_rows
 from aejax.experiments.finetune import train_head, with_softmax_head
 from aejax.experiments.identity import open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
@@ -122,9 +122,10 @@ def _head_method(model: Classifier) -> Method:
 def _predict_first_example(experiment: Experiment, method: Method, result: MethodResult) -> dict[str, Any]:
     """Returns the first seed's prediction of the first test example."""
     assert method.log_probs is not None
-    row = int(experiment.split.test[0])
+    first = experiment.split.test[:, :1]
+    row = int(first[0, 0])
     variables = experiment.plan.shard(result.variables)
-    log_probs = apply_to_rows(experiment, method.log_probs, variables, np.array([row]))[0, 0]
+    log_probs = apply_to_test_rows(experiment, method.log_probs, variables, first)[0, 0]
     names = experiment.dataset.class_names
     likeliest = int(log_probs.argmax())
     return {

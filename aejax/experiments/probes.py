@@ -78,7 +78,7 @@ def classifier_name(config: ProbeConfig, method: Method) -> str:
 
 @functools.lru_cache(maxsize=32)  # kept between methods: it serves all that have features of the same width
 def _classifier_program(
-    plan: Plan, name: str, config: ProbeConfig, classes: int, shared_features: bool
+    plan: Plan, name: str, config: ProbeConfig, classes: int, shared_features: bool, shared_test: bool
 ) -> Callable[..., Any]:
     classify = CLASSIFIERS[name].make(config, classes)
 
@@ -87,7 +87,8 @@ def _classifier_program(
     ) -> Any:
         return classify(Features(values, scaler), labels, ProbeRows(train, valid, test))
 
-    return plan.map_seeds(classify_seed, replicated_argnums=(0, 5) if shared_features else (5,))
+    replicated = [position for position, shared in ((0, shared_features), (5, shared_test)) if shared]
+    return plan.map_seeds(classify_seed, replicated_argnums=tuple(replicated))
 
 
 def fit_classifier(
@@ -111,12 +112,18 @@ def fit_classifier(
     """
     split, chunk_plan = experiment.split, seed_chunk.plan
     program = _classifier_program(
-        chunk_plan, name, experiment.config.probe, experiment.dataset.n_classes, features.shared
+        chunk_plan,
+        name,
+        experiment.config.probe,
+        experiment.dataset.n_classes,
+        features.shared,
+        experiment.shared_test,
     )
+    test_rows = experiment.put_test_rows(seed_chunk=seed_chunk)
     arrays = seed_chunk.shard((labels, split.labelled_train.astype(np.int32), split.labelled_valid.astype(np.int32)))
     seeds = np.unique(seed_chunk.seed_indices)  # the last chunk may repeat a seed
     solution: Any = jax.tree.map(
-        lambda leaf: leaf[: len(seeds)], chunk_plan.to_host(program(*features, *arrays, experiment.test_rows))
+        lambda leaf: leaf[: len(seeds)], chunk_plan.to_host(program(*features, *arrays, test_rows))
     )
     require(
         np.all(np.isfinite(solution.log_probs)),

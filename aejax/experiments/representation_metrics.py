@@ -24,41 +24,52 @@ class RepresentationMetrics(NamedTuple):
 
     n_rows: int
     measures: dict[str, Float[np.ndarray, " seeds"]]
-    cka_between_seeds: float  # NaN with one seed, or if seeds share the features
+    cka_between_seeds: float  # NaN with one seed, or if seeds share the features or have other test rows
     paired_features: Float[np.ndarray, "paired m r"]  # features of the first seeds, for CKA with other methods
     seconds: float = 0.0
 
 
-def select_diagnostic_rows(experiment: Experiment) -> Int[np.ndarray, " m"]:
+def select_diagnostic_rows(experiment: Experiment) -> Int[np.ndarray, "seeds m"]:
     """Returns at most `MAX_DIAGNOSTIC_ROWS` test rows, evenly spaced: an official test set may be sorted by class."""
-    test = experiment.split.test
-    return test[np.linspace(0, len(test) - 1, min(MAX_DIAGNOSTIC_ROWS, len(test))).astype(np.int64)]
+    n_test = experiment.split.test.shape[1]
+    positions = np.linspace(0, n_test - 1, min(MAX_DIAGNOSTIC_ROWS, n_test)).astype(np.int64)
+    return experiment.split.test[:, positions]
 
 
 def evaluate_representation(experiment: Experiment, features: Float[np.ndarray, "copies m d"]) -> RepresentationMetrics:
     """Returns the metrics of one method's features of the diagnosed rows, with the seconds that they took."""
     start = time.perf_counter()
     diagnosis = compute_representation_metrics(
-        features, experiment.dataset.labels[select_diagnostic_rows(experiment)], experiment.plan.seeds
+        features,
+        experiment.dataset.labels[select_diagnostic_rows(experiment)],
+        experiment.plan.seeds,
+        shared_rows=experiment.shared_test,
     )
     return diagnosis._replace(seconds=time.perf_counter() - start)
 
 
 def compute_representation_metrics(
-    features: Num[np.ndarray, "copies m d"], labels: Int[np.ndarray, " m"], seeds: int
+    features: Num[np.ndarray, "copies m d"],
+    labels: Int[np.ndarray, "*seeds m"],
+    seeds: int,
+    *,
+    shared_rows: bool = True,
 ) -> RepresentationMetrics:
     """Returns the metrics of features.
 
     Args:
         features: of the diagnosed rows, for every seed, or one copy that all seeds share.
-        labels: class of each row.
+        labels: class of each row, for every seed or for all.
         seeds: number of seeds.
+        shared_rows: whether all seeds have the same diagnosed rows; the CKA between seeds is of such rows alone.
     """
-    per_copy = [measure_representation(copy, labels) for copy in features]
+    labels = np.broadcast_to(labels, (seeds, features.shape[1]))
+    per_copy = [measure_representation(copy, labels[seed]) for seed, copy in enumerate(features)]
     repeats = seeds // len(per_copy)
     measures = {name: np.array([values[name] for values in per_copy] * repeats) for name in REPRESENTATION_METRICS}
     paired = np.stack([reduce_width(copy) for copy in features[:MAX_PAIRED_SEEDS]])
-    return RepresentationMetrics(len(labels), measures, mean_pairwise_cka(features), paired)
+    between_seeds = mean_pairwise_cka(features) if shared_rows else float("nan")
+    return RepresentationMetrics(labels.shape[1], measures, between_seeds, paired)
 
 
 def cka_matrix(representations: Sequence[RepresentationMetrics]) -> Float[np.ndarray, "method method"]:

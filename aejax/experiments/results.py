@@ -10,7 +10,7 @@ from jaxtyping import Shaped
 
 from aejax.config import to_dict
 from aejax.evaluate.comparisons import compare_pairs
-from aejax.evaluate.design import EvaluationDesign, holdout_design
+from aejax.evaluate.design import EvaluationDesign
 from aejax.evaluate.intervals import crossed_interval, summarize_seeds
 from aejax.evaluate.metrics import Scores, metric_values
 from aejax.evaluate.representation import PURITY_NEIGHBORS
@@ -41,16 +41,10 @@ def summarize_scores(
     return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": interval}
 
 
-def evaluation_design(experiment: Experiment) -> EvaluationDesign:
-    """Returns which examples each training is tested on."""
-    n_train = experiment.split.train.shape[1] + experiment.split.valid.shape[1]
-    return holdout_design(experiment.test_labels, experiment.config.seeds, n_train)
-
-
 def method_entry(experiment: Experiment, result: MethodResult) -> dict[str, Any]:
     """Returns an entry of `methods`."""
     mse, history, scores = result.reconstruction_mse, result.history, result.scores
-    design = evaluation_design(experiment)
+    design = experiment.design
     diverged = None if history is None else [int(epoch) or None for epoch in history.diverged_epoch]
     return {
         "name": result.name,
@@ -79,7 +73,7 @@ def _metric_entry(experiment: Experiment, scores: Scores) -> dict[str, Any]:
     if metric.name in ("accuracy", "nll"):
         return {}
     values = metric_values(metric.name, scores, labels)
-    return {metric.field: summarize_scores(values, evaluation_design(experiment), metric)}
+    return {metric.field: summarize_scores(values, experiment.design, metric)}
 
 
 def _report_entry(report: Any) -> dict[str, Any] | None:
@@ -118,8 +112,9 @@ def diagnostics_entry(method_results: Sequence[MethodResult]) -> dict[str, Any]:
 def results_header(experiment: Experiment, seconds: float, kind: str | None = None) -> dict[str, Any]:
     """Returns the fields that the results of every experiment begin with; `kind` is None for a comparison."""
     return {
-        "schema": 1,
+        "schema": 2,
         **({} if kind is None else {"kind": kind}),
+        "design": experiment.design.name,
         "dataset": experiment.describe_data(),
         "config": to_dict(experiment.config),
         "environment": {**describe_environment(experiment.plan), "seconds": seconds},
@@ -132,7 +127,7 @@ def build_results(
     pairs: Sequence[tuple[str, str]],
     seconds: float,
 ) -> dict[str, Any]:
-    """Returns `results.json`, schema 1.
+    """Returns `results.json`, schema 2.
 
     Args:
         experiment: the data and the config.
@@ -158,7 +153,7 @@ def comparison_entries(
     intervals = INTERVAL_DESCRIPTIONS if experiment.config.seeds > 1 else {"ci95": SINGLE_SEED_INTERVAL}
     if metric.name in ("balanced_accuracy", "auroc"):
         intervals = {**intervals, "ci95": f"{metric.label}, {intervals['ci95']}"}
-    rows = compare_pairs(values, pairs, evaluation_design(experiment), evaluation.margin, metric)
+    rows = compare_pairs(values, pairs, experiment.design, evaluation.margin, metric)
     return {
         "metric": metric.name,
         "comparisons": [row._asdict() for row in rows],
@@ -168,10 +163,12 @@ def comparison_entries(
     }
 
 
-def serialize_scores(method_results: Sequence[MethodResult]) -> bytes:
-    """Returns `scores.npz`: `method` names, `correct` and `log_prob`, each `(method, seed, n_test)`.
+def serialize_scores(method_results: Sequence[MethodResult], design: EvaluationDesign) -> bytes:
+    """Returns `scores.npz`, from which verdicts can be computed without the data.
 
-    With `--metric auroc` also `auroc_values`, whose means over test examples are the AUROCs.
+    It has `method` names, `correct` and `log_prob`, each `(method, training, n_test)`, `test_index` and `test_label`,
+    each `(training, n_test)`, and the numbers `n_train` and `folds` of the design. With `--metric auroc` also
+    `auroc_values`, whose means over test examples are the AUROCs.
     """
     buffer = io.BytesIO()
     values = [result.scores.auroc_values for result in method_results if result.scores.auroc_values is not None]
@@ -181,6 +178,10 @@ def serialize_scores(method_results: Sequence[MethodResult]) -> bytes:
         method=np.array([result.name for result in method_results]),
         correct=np.stack([result.scores.correct for result in method_results]),
         log_prob=np.stack([result.scores.log_prob for result in method_results]).astype(np.float32),
+        test_index=design.test_index,
+        test_label=design.labels,
+        n_train=design.n_train,
+        folds=design.folds,
         **aurocs,
     )
     return buffer.getvalue()

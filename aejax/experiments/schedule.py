@@ -60,7 +60,7 @@ def select_validation_rows(experiment: Experiment) -> Int[np.ndarray, "seeds m"]
     """Returns the rows of an autoencoder's validation curve: the test rows if `--monitor test` asks for them."""
     config = experiment.config
     if isinstance(config, PretrainConfig) and config.monitor == "test":
-        return np.tile(experiment.split.test, (config.seeds, 1))
+        return experiment.split.test
     return experiment.split.valid
 
 

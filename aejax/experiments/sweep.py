@@ -76,9 +76,8 @@ def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, A
     order = [point.name for point in design.points]
     points.sort(key=lambda scored: order.index(scored[0]["name"]))  # they were trained by group
     results = build_sweep_results(experiment, design, points, scored_baselines, run.seconds)
-    write_atomically(
-        run.folder / "scores.npz", serialize_scores([result for _, result in [*scored_baselines, *points]])
-    )
+    scores = serialize_scores([result for _, result in [*scored_baselines, *points]], experiment.design)
+    write_atomically(run.folder / "scores.npz", scores)
     save_figure(plot_tradeoff(results), run.folder / "frontier.png")
     write_atomically(run.folder / "table.md", render_sweep_markdown(results).encode())
     return results

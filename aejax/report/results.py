@@ -11,6 +11,8 @@ from aejax.storage.atomic_io import read_json
 
 Results = dict[str, Any]
 
+READABLE_SCHEMAS = (1, 2)
+
 # Names of controls in results without roles, also as in `random-conv`. Only `knn` itself, neighbours of the inputs, is
 # a control; `knn-conv` classifies an autoencoder's codes.
 LEGACY_CONTROL_PREFIXES = ("raw", "pca", "random", "supervised", "permuted")
@@ -100,7 +102,8 @@ def results_kind(results: Results) -> str:
 def validate_results(results: Results, path: Path) -> None:
     """Raises InputError, which names file and field, unless these are the results of a comparison."""
     version = results.get("schema")
-    require(version == 1, f"{path}: schema {version!r}, expected 1; {_rerun_hint(path)}")
+    known = type(version) is int and version in READABLE_SCHEMAS
+    require(known, f"{path}: schema {version!r}, expected 1 or 2; {_rerun_hint(path)}")
     metric = results.get("metric", "accuracy")
     require(metric in tuple(VERDICT_METRICS), f"{path}: unknown metric {metric!r}; {_rerun_hint(path)}")
     methods = [{**METHOD_SCHEMA, VERDICT_METRICS[metric].field: SUMMARY}]

@@ -17,7 +17,7 @@ from aejax.data.shuffling import shuffle_epochs, steps_per_epoch
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import Experiment, prepare_experiment, shard_rows
-from aejax.experiments.feature_extraction import apply_to_rows
+from aejax.experiments.feature_extraction import row_program
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.schedule import epochs_per_call
 from aejax.experiments.training import init_variables
@@ -78,12 +78,14 @@ def make_encoding_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
     experiment = _prepare_experiment(job, seeds)
     method = METHODS[job.config.method](experiment.problem)
     variables = init_variables(experiment, method)
+    program, rows = row_program(experiment.plan, method.encode), experiment.plan.replicate(job.rows.astype(np.int32))
     compile_seconds = {"encode": 0.0}
 
     def run(rounds: int) -> dict[str, Any]:
         watch = Stopwatch()
         for _ in range(rounds):
-            codes = apply_to_rows(experiment, method.encode, variables, job.rows)
+            encoded = program(variables, experiment.device_scaler, rows, experiment.examples)
+            codes = experiment.plan.to_host(encoded)
         compile_seconds["encode"] += watch.compile_seconds
         return {"codes": list(codes.shape[1:])}
 

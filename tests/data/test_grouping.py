@@ -58,13 +58,13 @@ def test_no_group_and_no_row_is_on_two_sides(drawn, name):
     except InputError:  # some class is in too few groups
         return
     assert_sides_are_apart(data, split)
-    everywhere = np.concatenate([split.test, *split.train, *split.valid])
+    everywhere = np.concatenate([*split.test, *split.train, *split.valid])
     assert set(everywhere) <= set(range(data.n_examples))
 
 
 def assert_sides_are_apart(data: Dataset, split: Split):
     for seed in range(SEEDS):
-        rows = {name: value if name == "test" else value[seed] for name, value in split.roles.items()}
+        rows = {name: value[seed] for name, value in split.roles.items()}
         for role, other, _ in DISJOINT_ROLES:
             assert not set(data.groups[rows[role]]) & set(data.groups[rows[other]])
         for name, role_rows in rows.items():
@@ -85,12 +85,12 @@ def test_fractions_and_classes_are_met_as_closely_as_groups_allow():
     split = make_split(data, SplitConfig(), SEEDS)
     labelled = np.flatnonzero(data.labels != UNLABELLED)
     largest = np.bincount(data.groups).max()
-    assert abs(len(split.test) - 0.2 * len(labelled)) <= largest
-    assert abs(split.valid.shape[1] - 0.1 * (len(labelled) - len(split.test))) <= largest
-    unused = len(labelled) - len(split.test) - split.labelled.shape[1]
+    assert abs(len(split.test[0]) - 0.2 * len(labelled)) <= largest
+    assert abs(split.valid.shape[1] - 0.1 * (len(labelled) - len(split.test[0]))) <= largest
+    unused = len(labelled) - len(split.test[0]) - split.labelled.shape[1]
     assert unused <= largest
     overall = np.bincount(data.labels[labelled]) / len(labelled)
-    for rows in (split.test, *split.valid, *split.labelled_train):
+    for rows in (split.test[0], *split.valid, *split.labelled_train):
         np.testing.assert_allclose(np.bincount(data.labels[rows]) / len(rows), overall, atol=0.03)
     assert len({frozenset(data.groups[rows]) for rows in split.valid}) == SEEDS
 
@@ -102,7 +102,7 @@ def test_a_seed_more_leaves_the_others_as_they_were():
         make_split(data, SplitConfig(label_fraction=0.4), 5),
     )
     for role, rows in few.roles.items():
-        np.testing.assert_array_equal(rows, many.test if role == "test" else getattr(many, role)[:2])
+        np.testing.assert_array_equal(rows, getattr(many, role)[:2])
 
 
 def test_label_fractions_are_nested_in_groups_too():
@@ -117,7 +117,7 @@ def test_groups_of_one_row_are_as_good_as_none():
     labels = np.repeat([0, 1, 2], [120, 60, 20])
     split = make_split(make(labels, np.random.default_rng(0).permutation(200)), SplitConfig(), SEEDS)
     single = make_split(make(labels), SplitConfig(), SEEDS)
-    assert len(split.test) + split.train.shape[1] + split.valid.shape[1] == 200  # none is unused
+    assert len(split.test[0]) + split.train.shape[1] + split.valid.shape[1] == 200  # none is unused
     for name, rows in split.roles.items():  # each class is rounded by itself
         assert abs(rows.shape[-1] - getattr(single, name).shape[-1]) <= 3
 
@@ -152,10 +152,11 @@ def test_an_official_test_set_that_divides_groups_is_rejected_by_row():
 def test_divided_groups_are_leakage():
     data = many_groups(np.random.default_rng(3))
     split = make_split(data, SplitConfig(), SEEDS)
-    relative = np.flatnonzero(data.groups == data.groups[split.test[0]])
-    row = relative[~np.isin(relative, split.test)][0] if len(relative) > np.isin(relative, split.test).sum() else None
-    leaked, kept = split.train.copy(), np.setdiff1d(split.test, split.test[:1])
-    leaked[1, 0] = split.test[0] if row is None else row
+    test = split.test[0]
+    relative = np.flatnonzero(data.groups == data.groups[test[0]])
+    row = relative[~np.isin(relative, test)][0] if len(relative) > np.isin(relative, test).sum() else None
+    leaked, kept = split.train.copy(), split.test[:, 1:]
+    leaked[1, 0] = test[0] if row is None else row
     with pytest.raises(LeakageError, match=r"^the group of row \d+ is both a training and a test row \(seed 1"):
         dataclasses.replace(split, train=leaked, test=kept)
     with pytest.raises(LeakageError, match=r"group of row .* is both a row that a scaler is fitted on and a test row"):

@@ -100,7 +100,7 @@ def test_labels_are_permuted_among_labelled_rows_only():
     agreement = []
     for seed, rows in enumerate(split.labelled):
         others = np.setdiff1d(np.arange(DIGITS.n_examples), rows)
-        assert set(split.test) <= set(others)
+        assert set(split.test[0]) <= set(others)
         np.testing.assert_array_equal(seen[seed, others], DIGITS.labels[others])
         np.testing.assert_array_equal(np.bincount(seen[seed, rows]), np.bincount(DIGITS.labels[rows]))
         agreement.append(np.mean(seen[seed, rows] == DIGITS.labels[rows]))

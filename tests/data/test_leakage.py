@@ -28,7 +28,7 @@ LEAKS = {
 @pytest.mark.parametrize(("into", "source"), LEAKS.values(), ids=LEAKS)
 def test_a_row_with_two_roles_is_leakage(into, source):
     rows = getattr(SPLIT, into).copy()
-    leaked = SPLIT.test[0] if source == "test" else getattr(SPLIT, source)[2, 0]
+    leaked = getattr(SPLIT, source)[2, 0]
     rows[2, 1] = leaked
     with pytest.raises(LeakageError, match=rf"^row {leaked} is both .* \(seed 2; 1 such rows\)"):
         dataclasses.replace(SPLIT, **{into: rows})
@@ -36,7 +36,7 @@ def test_a_row_with_two_roles_is_leakage(into, source):
 
 def test_fitting_on_anything_but_training_rows_is_leakage():
     assert SPLIT.check_training_rows(SPLIT.train, "a scaler") is SPLIT.train
-    for other in (SPLIT.test[0], SPLIT.valid[1, 0]):
+    for other in (SPLIT.test[1, 0], SPLIT.valid[1, 0]):
         rows = SPLIT.train.copy()
         rows[1, 5] = other
         with pytest.raises(LeakageError, match=rf"row {other} is both a row that a scaler is fitted on and a .* row"):

@@ -54,18 +54,18 @@ def test_roles_are_disjoint_and_cover_every_row(name, config):
     data = dataset(name)
     split = make_split(data, config, SEEDS)
     for seed in range(SEEDS):
-        together = np.concatenate([split.train[seed], split.valid[seed], split.test])
+        together = np.concatenate([split.train[seed], split.valid[seed], split.test[0]])
         np.testing.assert_array_equal(np.sort(together), np.arange(data.n_examples))
         assert set(split.labelled_train[seed]) <= set(split.train[seed])
         assert set(split.labelled_valid[seed]) <= set(split.valid[seed])
         assert len(set(split.labelled_train[seed])) == split.labelled_train.shape[1]
-    assert split.valid.shape[1] == round(config.valid_fraction * (data.n_examples - len(split.test)))
+    assert split.valid.shape[1] == round(config.valid_fraction * (data.n_examples - len(split.test[0])))
 
 
 @every_dataset
 def test_seeds_are_independent_of_the_number_of_seeds(name):
     few, many = (make_split(dataset(name), SplitConfig(label_fraction=0.5), seeds) for seeds in (2, 5))
-    np.testing.assert_array_equal(few.test, many.test)
+    np.testing.assert_array_equal(few.test, many.test[:2])
     for role in ("train", "valid", "labelled_train", "labelled_valid"):
         np.testing.assert_array_equal(getattr(few, role), getattr(many, role)[:2])
     assert len({many.valid[seed].tobytes() for seed in range(5)}) == 5
@@ -73,10 +73,10 @@ def test_seeds_are_independent_of_the_number_of_seeds(name):
 
 @pytest.mark.parametrize("name", ["digits", "wine", "unbalanced"])
 def test_test_seed_changes_only_drawn_test_rows(name):
-    here, there = (make_split(dataset(name), SplitConfig(test_seed=seed), 1).test for seed in (0, 1))
+    here, there = (make_split(dataset(name), SplitConfig(test_seed=seed), 1).test[0] for seed in (0, 1))
     assert set(here) != set(there)
     official = dataset("official")
-    np.testing.assert_array_equal(make_split(official, SplitConfig(test_seed=3), 1).test, official.test_rows)
+    np.testing.assert_array_equal(make_split(official, SplitConfig(test_seed=3), 1).test[0], official.test_rows)
 
 
 @every_dataset
@@ -84,9 +84,9 @@ def test_test_seed_changes_only_drawn_test_rows(name):
 def test_roles_are_stratified_within_one_example(name, config):
     data = dataset(name)
     split = make_split(data, config, SEEDS)
-    rest = np.setdiff1d(np.arange(data.n_examples), split.test)
+    rest = np.setdiff1d(np.arange(data.n_examples), split.test[0])
     if data.test_rows is None:
-        assert_in_proportion(data.labels, split.test, np.arange(data.n_examples))
+        assert_in_proportion(data.labels, split.test[0], np.arange(data.n_examples))
     for seed in range(SEEDS):
         assert_in_proportion(data.labels, split.valid[seed], rest)
         assert_in_proportion(data.labels, split.train[seed], rest)
@@ -134,11 +134,11 @@ class TestTutorial:
 
     def test_test_rows_equal_train_test_split(self):
         expected = train_test_split(np.arange(self.data.n_examples), test_size=0.33, random_state=1)[1]
-        np.testing.assert_array_equal(make_split(self.data, SplitConfig(split="tutorial"), 1).test, expected)
+        np.testing.assert_array_equal(make_split(self.data, SplitConfig(split="tutorial"), 1).test[0], expected)
 
     def test_only_classifiers_hold_rows_out(self):
         split = make_split(self.data, SplitConfig(split="tutorial"), SEEDS)
-        rest = np.setdiff1d(np.arange(self.data.n_examples), split.test)
+        rest = np.setdiff1d(np.arange(self.data.n_examples), split.test[0])
         assert split.valid.shape == (SEEDS, 0)
         for seed in range(SEEDS):
             np.testing.assert_array_equal(np.sort(split.train[seed]), rest)
@@ -149,7 +149,7 @@ class TestTutorial:
     def test_an_official_test_set_takes_precedence(self):
         official = dataset("official")
         split = make_split(official, SplitConfig(split="tutorial"), 1)
-        np.testing.assert_array_equal(split.test, official.test_rows)
+        np.testing.assert_array_equal(split.test[0], official.test_rows)
 
 
 def test_digests_are_equal_only_for_equal_splits():

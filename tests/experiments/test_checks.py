@@ -95,7 +95,7 @@ def with_a_leak(split, role):
     """The split with one row too many, as code that goes round its construction could make it."""
     leaked = dataclasses.replace(split)
     rows = split.train.copy()
-    rows[1, 0] = split.test[0] if role == "test" else split.valid[1, 0]
+    rows[1, 0] = split.test[1, 0] if role == "test" else split.valid[1, 0]
     object.__setattr__(leaked, "train", rows)
     return leaked
 
@@ -149,15 +149,13 @@ def test_what_was_understood_of_the_data_is_in_the_results_and_reported_once(exp
 def test_the_dataset_of_the_results_counts_duplicates_and_says_what_chance_is(experiment):
     described = experiment.describe_data()
     assert described["duplicates"] == {"train_test": 0, "dropped": 0, "near_train_test": 0, "near_dropped": 0}
-    labels = experiment.dataset.labels
-    assert described["majority_share"] == np.max(np.bincount(labels[experiment.split.test])) / len(
-        experiment.split.test
-    )
+    test = experiment.split.test[0]
+    assert described["majority_share"] == np.bincount(experiment.dataset.labels[test]).max() / len(test)
     inputs = experiment.dataset.inputs.copy()
     row = int(experiment.split.train[0, 0])
-    inputs[row] = inputs[experiment.split.test[0]]
+    inputs[row] = inputs[test[0]]
     near = int(experiment.split.train[0, 1])
-    inputs[near] = inputs[experiment.split.test[1]] * np.float32(1 + 1e-5)
+    inputs[near] = inputs[test[1]] * np.float32(1 + 1e-5)
     twin = dataclasses.replace(experiment.dataset, inputs=inputs)
     for how, expected in (("keep", (1, 0, 1, 0)), ("drop", (0, 1, 1, 0)), ("drop-near", (0, 1, 0, 1))):
         split = dataclasses.replace(experiment.config.split, duplicates=how)

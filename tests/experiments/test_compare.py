@@ -52,7 +52,7 @@ def test_a_run_leaves_every_file(run):
 
 def test_results_have_the_fields_of_schema_1(run):
     results = read_json(run[0] / "results.json")
-    assert results["schema"] == 1
+    assert (results["schema"], results["design"]) == (2, "holdout")
     assert {"name", "sha256", "shape", "classes", "n_train", "n_valid", "n_test"} <= results["dataset"].keys()
     environment = {"python", "jax", "flax", "optax", "backend", "devices", "plan"}
     assert environment <= results["environment"].keys()

@@ -100,7 +100,7 @@ def test_code_size_follows_from_units_and_bits(explored):
 
 def test_codec_equals_the_pretrained_model_for_any_batch_size(run):
     model = load_model(run, SHORT)
-    rows = model.split.test[:37]
+    rows = model.split.test[0][:37]
     view, images = model.view(1), model.dataset.inputs[rows]
     codec, codes = view.codec, view.codec.encode(view.scaled_inputs(rows))
     np.testing.assert_allclose(codes, model.pretrained.encode(images, seed=1), atol=1e-5)
@@ -124,7 +124,7 @@ def test_only_rows_of_the_held_out_class_are_dropped(run):
     for role in ("train", "valid", "labelled_train", "labelled_valid"):
         kept, all_rows = getattr(own.split, role)[0], getattr(experiment.split, role)[0]
         assert set(kept) == {row for row in all_rows if labels[row] != 3}
-    np.testing.assert_array_equal(own.split.test, experiment.split.test)
+    np.testing.assert_array_equal(own.split.test[0], experiment.split.test[0])
     np.testing.assert_array_equal(experiment.split.train[0], model.split.train[0])  # seed 0's own rows otherwise
 
 
@@ -140,13 +140,13 @@ def test_training_rows_of_the_held_out_class_change_no_score(run):
     )
     dataset = model.dataset
     changed = dataset.inputs.copy()
-    rest = np.setdiff1d(np.arange(dataset.n_examples), model.split.test)
+    rest = np.setdiff1d(np.arange(dataset.n_examples), model.split.test[0])
     changed[rest[dataset.labels[rest] == 3]] = 16
     scores = []
     for inputs in (dataset.inputs, changed):
         experiment = prepare_experiment(config, dataclasses.replace(dataset, inputs=inputs), SilentReporter())
         result = evaluate_held_out_class(experiment, "denoising", 3)
-        assert result.is_anomalous.sum() == np.count_nonzero(dataset.labels[model.split.test] == 3)
+        assert result.is_anomalous.sum() == np.count_nonzero(dataset.labels[model.split.test[0]] == 3)
         scores.append(result.scores)
     for name in scores[0]:
         np.testing.assert_array_equal(scores[0][name], scores[1][name])
@@ -241,7 +241,7 @@ def test_inputs_are_scaled_as_in_the_training_of_their_seed(table_run):
     for view in model.views():
         np.testing.assert_allclose(view.train_inputs().mean(axis=0), 0, atol=1e-5)
         scaler = jax.tree.map(lambda leaf, seed=view.seed: leaf[seed], model.pretrained.scaler)
-        np.testing.assert_array_equal(view.test_inputs, apply_scaler(scaler, model.dataset.inputs[model.split.test]))
+        np.testing.assert_array_equal(view.test_inputs, apply_scaler(scaler, model.dataset.inputs[model.split.test[0]]))
     assert not np.array_equal(model.view(0).test_inputs, model.view(1).test_inputs)
 
 

@@ -73,8 +73,8 @@ def test_all_principal_components_are_the_inputs_turned(run):
 
 
 def test_the_diagnostics_of_raw_inputs_are_those_of_the_scaled_test_rows(run, experiment):
-    inputs = experiment.dataset.inputs[experiment.split.test]
-    labels = experiment.dataset.labels[experiment.split.test]
+    inputs = experiment.dataset.inputs[experiment.split.test[0]]
+    labels = experiment.dataset.labels[experiment.split.test[0]]
     for seed in (0, 3):
         scaled = (inputs - experiment.scaler.shift[seed]) * experiment.scaler.scale[seed]
         for name, value in measure_representation(scaled, labels).items():
@@ -82,10 +82,10 @@ def test_the_diagnostics_of_raw_inputs_are_those_of_the_scaled_test_rows(run, ex
 
 
 def test_of_a_large_test_set_rows_are_taken_from_first_to_last(experiment, monkeypatch):
-    test = experiment.split.test
-    np.testing.assert_array_equal(select_diagnostic_rows(experiment), test)
+    test = experiment.split.test[0]
+    np.testing.assert_array_equal(select_diagnostic_rows(experiment), experiment.split.test)
     monkeypatch.setattr(representation_metrics, "MAX_DIAGNOSTIC_ROWS", 10)
-    rows = select_diagnostic_rows(experiment)
+    rows = select_diagnostic_rows(experiment)[0]
     assert len(set(rows.tolist())) == 10
     assert (rows[0], rows[-1]) == (test[0], test[-1])
     assert set(rows) <= set(test)

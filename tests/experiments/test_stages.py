@@ -67,7 +67,7 @@ def poisoned():
     inputs, labels = rng.normal(size=(60, 8)).astype(np.float32), np.arange(60) % 3
     split = make_split(make_dataset("plain", inputs, labels, source="plain"), CONFIG.split, CONFIG.seeds)
     held_out = np.array([[row in rows for rows in split.valid] for row in range(60)])
-    in_test = np.isin(np.arange(60), split.test)
+    in_test = np.isin(np.arange(60), split.test[0])
     row = next(row for row in range(60) if not in_test[row] and 0 < held_out[row].sum() < CONFIG.seeds)
     inputs[row] = 1e30
     survivors = np.flatnonzero(held_out[row]).tolist()

@@ -52,7 +52,11 @@ def test_results_of_another_kind_are_linked(folder):
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [("{", "cannot be read as JSON"), ("[]", "expected a JSON object, found list"), ('{"schema": 2}', "expected 1")],
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "expected a JSON object, found list"),
+        ('{"schema": 3}', "expected 1 or 2"),
+    ],
 )
 def test_a_damaged_file_is_named_in_one_line(folder, content, problem):
     path = folder / "digits" / "results.json"

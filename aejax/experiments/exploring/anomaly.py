@@ -55,7 +55,8 @@ def drop_class(split: Split, dataset: Dataset, held_out: int) -> Split:
     def drop(rows: np.ndarray) -> np.ndarray:
         return rows[(dataset.labels[rows] != held_out) & (dataset.labels[rows] != UNLABELLED)][None]
 
-    return dataclasses.replace(split, **{name: drop(rows[0]) for name, rows in split.roles.items() if name != "test"})
+    kept: dict[str, Any] = {name: drop(rows[0]) for name, rows in split.roles.items() if name != "test"}
+    return dataclasses.replace(split, **kept)
 
 
 def experiment_without_class(experiment: Experiment, held_out: int) -> Experiment:
@@ -91,8 +92,8 @@ def evaluate_held_out_class(experiment: Experiment, kind: str, held_out: int) ->
     )
     variables = jax.tree.map(lambda leaf: leaf[0], reduced.plan.to_host(trained.progress.state.variables))
     codec = make_codec(KINDS[kind](reduced.problem).model, variables)
-    train, test = (scaled_inputs(reduced, 0, rows) for rows in (reduced.split.train[0], reduced.split.test))
-    is_anomalous = reduced.test_labels == held_out
+    train, test = (scaled_inputs(reduced, 0, rows) for rows in (reduced.split.train[0], reduced.split.test[0]))
+    is_anomalous = reduced.test_labels[0] == held_out
     scores = compute_anomaly_scores(codec, train, test)
     examples = test[is_anomalous][: MAX_EXAMPLES.images]
     return HeldOutClass(
@@ -125,7 +126,7 @@ def count_anomaly_epochs(model: LoadedModel) -> int:
 
 def _testable_classes(model: LoadedModel) -> list[int]:
     """Returns the requested classes that some, but not all, of the test examples belong to."""
-    present = np.unique(model.dataset.labels[model.split.test])
+    present = np.unique(model.dataset.labels[model.split.test[0]])
     requested = select_held_out_classes(model.config.anomaly_class, model.dataset.class_names)
     return [held_out for held_out in requested if held_out in present and len(present) > 1]
 

@@ -23,7 +23,8 @@ NO_PRIOR = "this kind of autoencoder has no prior to sample from"
 
 def interpolation(model: LoadedModel) -> AnalysisResult | Skipped:
     """Interpolates between the first test example and the next of another class, in code and in input space."""
-    view, rows = model.selected, model.split.test
+    view = model.selected
+    rows = view.test_rows
     others = np.flatnonzero(model.dataset.labels[rows] != model.dataset.labels[rows[0]])
     if not others.size:
         return Skipped("all test examples are of one class")
@@ -89,7 +90,7 @@ def traversals(model: LoadedModel) -> AnalysisResult:
         if model.is_variational
         else "mean squared change of the output when the unit is held at its mean"
     )
-    metrics |= {"row": int(model.split.test[0]), "offsets": TRAVERSAL_OFFSETS, "deviations": deviations[units]}
+    metrics |= {"row": int(view.test_rows[0]), "offsets": TRAVERSAL_OFFSETS, "deviations": deviations[units]}
     caption = "Single units changed around the code of one test example"
     return AnalysisResult(f"Units are ordered by {measure}.", metrics, {"traversals.png": (figure, caption)})
 

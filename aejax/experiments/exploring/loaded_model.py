@@ -157,10 +157,15 @@ class SeedView:
         flat = self.model.dataset.inputs[rows].reshape(len(rows), -1)
         return np.asarray(apply_scaler(jax.tree.map(lambda leaf: leaf[self.seed], self.model.pretrained.scaler), flat))
 
+    @property
+    def test_rows(self) -> Int[np.ndarray, " n_test"]:
+        """The rows of the test examples."""
+        return self.model.split.test[self.seed]
+
     @functools.cached_property
     def test_inputs(self) -> Float[np.ndarray, "n_test d"]:
         """The test examples."""
-        return self.scaled_inputs(self.model.split.test)
+        return self.scaled_inputs(self.test_rows)
 
     def train_inputs(self) -> Float[np.ndarray, "n_train d"]:
         """Returns all training examples."""

@@ -24,7 +24,7 @@ MAX_UNITS = MaxShown(images=64, table_rows=24)  # filters or atoms
 
 def codes(model: LoadedModel) -> AnalysisResult:
     """Projects codes and inputs to two dimensions and colours them by class."""
-    view, labels, test_rows = model.selected, model.dataset.labels, model.split.test
+    view, labels, test_rows = model.selected, model.dataset.labels, model.selected.test_rows
     pairs = {
         f"{model.kind} code": (view.train_codes, view.codec.encode(view.test_inputs)),
         "pixels" if model.is_image else "inputs": (view.coded_inputs, view.test_inputs),
