@@ -24,6 +24,7 @@ from aejax.experiments.feature_evaluation import (
 )
 from aejax.experiments.feature_extraction import ApplyFn, apply_to_test_rows
 from aejax.experiments.finetune import finetune
+from aejax.experiments.host_classifier import fit_host_classifier
 from aejax.experiments.probes import ClassifierFit, ClassifierReport, classifier_name
 from aejax.experiments.representation_metrics import RepresentationMetrics, evaluate_representation
 from aejax.experiments.schedule import optimizer_for
@@ -50,6 +51,7 @@ class MethodResult(NamedTuple):
     seconds: dict[str, float]  # compile, pretrain, probe
     representation: RepresentationMetrics | None  # None: the features are another method's
     role: Role = "control"  # results that version 0.1.0 saved have none
+    settings: list[dict[str, Any]] | None = None  # chosen for each seed; None: the method has none to choose
 
 
 @cached_jit
@@ -95,6 +97,8 @@ def fit_and_score(
         method: how features are made.
         shared_from: a result with the same features, whose variables are used instead of training again.
     """
+    if method.fit_predict is not None:
+        return _fit_on_host(experiment, name, method)
     watch = Stopwatch()
     if shared_from is None:
         variables, history = _fit(experiment, name, method)
@@ -105,6 +109,28 @@ def fit_and_score(
     result = score_method(experiment, name, method, variables, history, seconds)
     clear_compiled((experiment.examples, result.variables))
     return result._replace(shared_training=shared_from is not None)
+
+
+def _fit_on_host(experiment: Experiment, name: str, method: Method) -> MethodResult:
+    """Returns the result of a classifier of the scaled inputs: it has neither variables nor features of its own."""
+    watch = Stopwatch()
+    log_probs, settings = fit_host_classifier(experiment, name, method)
+    return MethodResult(
+        name=name,
+        width=experiment.problem.n_features,
+        scores=score_predictions(log_probs, experiment.test_labels, experiment.evaluation.metric),
+        reconstruction_mse=None,
+        measures={},
+        classifier_report=ClassifierReport(),
+        features_of=None,
+        history=None,
+        shared_training=False,
+        variables={},
+        seconds={"compile": watch.compile_seconds, "pretrain": 0.0, "probe": watch.run_seconds},
+        representation=None,
+        role=method.role,
+        settings=settings,
+    )
 
 
 def _fit(experiment: Experiment, name: str, method: Method) -> tuple[Variables, TrainingHistory | None]:

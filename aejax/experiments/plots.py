@@ -47,7 +47,7 @@ def plot_comparison(
     models: dict[str, tuple[Method, Variables]] = {}
     seen = set()
     for result, method in method_results:  # of methods with the same features, the first
-        if (features := result.features_of or result.name) not in seen:
+        if method.fit_predict is None and (features := result.features_of or result.name) not in seen:
             seen.add(features)
             models[result.name] = (method, result.variables)
     plot_models(experiment, models, histories, folder)
@@ -62,6 +62,8 @@ def plot_models(
     """Writes learning curves, reconstructions and codes of methods with their variables, as far as each applies."""
     if histories:
         save_figure(figures.plot_learning_curves(histories), folder / "learning_curves.png")
+    if not models:
+        return
     is_image = len(experiment.dataset.example_shape) == 3
     shape = (-1, *experiment.dataset.example_shape) if is_image else (-1, experiment.problem.n_features)
     inputs = _test_inputs(experiment, IMAGE_EXAMPLES if is_image else TABLE_EXAMPLES)

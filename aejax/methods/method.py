@@ -8,6 +8,7 @@ from typing import Literal
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from aejax.autoencoders.spec import ExtraMetricsFn, Stage
+from aejax.methods.host import HostPrediction, HostProblem
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.objectives.objective import Objective
@@ -28,6 +29,8 @@ class Method:
     reconstruct: Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch d"]] | None = None
     log_probs: Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch classes"]] | None = None
     """The method's own classifier; None: a probe classifies the features."""
+    fit_predict: Callable[[HostProblem], HostPrediction] | None = None
+    """A classifier of the scaled inputs that runs on the host, called once for each seed; it has no features."""
     objective: Objective | None = None  # minimized end to end; None: the method is not trained
     stages: tuple[Stage, ...] = ()  # trained one after the other before `objective`
     extra_metrics: ExtraMetricsFn | None = None  # further metrics of each test example

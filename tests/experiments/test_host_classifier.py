@@ -1,0 +1,103 @@
+"""Classifiers on the host see the rows of their seed, never test labels, and their results lack what features have."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from sklearn.neighbors import NearestCentroid
+
+from aejax.config import CompareConfig, DataConfig, ProbeConfig, SplitConfig
+from aejax.data.registry import load_dataset
+from aejax.data.selection_folds import make_selection_folds
+from aejax.experiments.compare import compare
+from aejax.experiments.experiment import prepare_experiment
+from aejax.experiments.host_classifier import fit_host_classifier, host_problem
+from aejax.experiments.progress import SilentReporter
+from aejax.experiments.resolve import resolve_config
+from aejax.methods.controls import raw
+from aejax.methods.host import HostPrediction
+from aejax.methods.registry import METHODS
+from aejax.storage.atomic_io import read_json
+from tests.consoles import quiet
+
+CONFIG = CompareConfig(
+    data=DataConfig(dataset="wine"),
+    split=SplitConfig(label_fraction=0.5),
+    probe=ProbeConfig(probe_c=1.0),
+    seeds=2,
+)
+
+
+def nearest_centroid(problem):
+    """The classifier of the nearest class mean, with one-hot probabilities."""
+
+    def fit_predict(problem):
+        model = NearestCentroid().fit(problem.inputs[problem.labelled], problem.labels)
+        hit = model.predict(problem.test_inputs)[:, None] == np.arange(problem.n_classes)
+        return HostPrediction(np.log(np.where(hit, 0.8, 0.1)), {"seed": problem.seed, "metric": "euclidean"})
+
+    return dataclasses.replace(raw(problem), fit_predict=fit_predict)
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    dataset = load_dataset(CONFIG.data)
+    return prepare_experiment(resolve_config(CONFIG, dataset), dataset, SilentReporter())
+
+
+def problem_of(experiment, seed):
+    folds = make_selection_folds(experiment.dataset, experiment.split)
+    return host_problem(experiment, seed, experiment.dataset.labels, folds)
+
+
+def test_a_problem_holds_training_and_labelled_rows_alone_with_folds_among_its_labels(experiment):
+    split, dataset = experiment.split, experiment.dataset
+    for seed in range(2):
+        problem = problem_of(experiment, seed)
+        assert len(problem.inputs) == len(np.union1d(split.train[seed], split.labelled[seed]))
+        assert len(problem.labelled) == split.labelled.shape[1] < len(problem.inputs)
+        np.testing.assert_array_equal(problem.labels, dataset.labels[np.sort(split.labelled[seed])])
+        parts = np.sort(np.concatenate([problem.fold_train, problem.fold_valid], axis=1))
+        np.testing.assert_array_equal(parts, np.tile(np.arange(len(problem.labels)), (len(parts), 1)))
+        scaler = experiment.scaler
+        train = np.sort(dataset.inputs[np.union1d(split.train[seed], split.labelled[seed])], axis=None)
+        shift, scale = scaler.shift[seed], scaler.scale[seed]
+        np.testing.assert_allclose(np.sort(problem.inputs / scale + shift, axis=None), train, atol=1e-2)
+
+
+def test_neither_test_labels_nor_other_test_rows_change_what_is_fitted(experiment):
+    test = np.unique(experiment.split.test)
+    labels, inputs = experiment.dataset.labels.copy(), experiment.dataset.inputs.copy()
+    labels[test] = np.roll(labels[test], 7)
+    inputs[test[1:]] += 1e6
+    changed = dataclasses.replace(
+        experiment, dataset=dataclasses.replace(experiment.dataset, labels=labels, inputs=inputs)
+    )
+    folds = make_selection_folds(experiment.dataset, experiment.split)
+    for seed in range(2):
+        before = host_problem(experiment, seed, experiment.dataset.labels, folds)
+        after = host_problem(changed, seed, labels, make_selection_folds(changed.dataset, changed.split))
+        for name in ("inputs", "labelled", "labels", "fold_train", "fold_valid"):
+            np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
+    only_labels = dataclasses.replace(experiment, dataset=dataclasses.replace(experiment.dataset, labels=labels))
+    method = nearest_centroid(experiment.problem)
+    one, other = (fit_host_classifier(it, "centroid", method).log_probs for it in (experiment, only_labels))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_run_reports_settings_of_every_seed_and_no_features_and_continues_from_saved_results(tmp_path, monkeypatch):
+    monkeypatch.setitem(METHODS, "centroid", nearest_centroid)
+    config = dataclasses.replace(CONFIG, methods=("raw", "centroid", "linear"))
+    config = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=1))
+    results = compare(config, tmp_path / "out", quiet())
+    plain, centroid, _ = read_json(tmp_path / "out" / "results.json")["methods"]
+    assert plain["settings"] is None
+    assert centroid["settings"] == [{"seed": 0, "metric": "euclidean"}, {"seed": 1, "metric": "euclidean"}]
+    assert (centroid["features"], centroid["probe"], centroid["reconstruction_mse"]) == (13, None, None)
+    assert centroid["test_accuracy"]["mean"] > 0.8
+    assert [entry["name"] for entry in results["diagnostics"]["methods"]] == ["raw", "linear"]
+    assert [(row["method"], row["baseline"]) for row in results["comparisons"]] == [
+        ("linear", "raw"),
+        ("linear", "centroid"),
+    ]
+    assert "centroid" in (tmp_path / "out" / "table.md").read_text()
