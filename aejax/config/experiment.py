@@ -50,6 +50,9 @@ class CompareConfig(ExperimentConfig):
     """Autoencoder features against every control: same splits, same probe, same budget."""
 
     methods: tuple[str, ...] = COMPARE_METHODS  # rows of the table, controls and autoencoders
+    versus: tuple[str, ...] = ()
+    """Compare every row that is no control with these rows, too, which may be autoencoders. These comparisons are one
+    family: their verdicts are adjusted together."""
     evaluation: EvaluationConfig = EvaluationConfig()
 
 

@@ -21,6 +21,7 @@ from aejax.evaluate.verdicts import (
     minimum_trainings,
 )
 
+VERSUS_FAMILY = "versus"  # the family of all comparisons of `--versus`
 MIN_CLASS_EXAMPLES = 5  # test examples of a class; intervals of AUROC from three of a class cover 87 to 94 %
 
 

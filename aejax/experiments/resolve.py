@@ -86,11 +86,19 @@ def check_kind(name: str) -> None:
     require(name in KINDS, f"--method {name}: is not an autoencoder; there are {', '.join(KINDS)}")
 
 
-def check_methods(names: tuple[str, ...]) -> None:
+def check_methods(names: tuple[str, ...], flag: str = "--methods") -> None:
     """Raises InputError for unknown or repeated method names, or none, and suggests similar names."""
     known = f"{', '.join([*CONTROLS, *KINDS])}, random-, supervised-, knn- and permuted-KIND, and all"
-    require(names, f"--methods: name at least one of {known}")
+    require(names, f"{flag}: name at least one of {known}")
     for name in names:
         hint = suggest_names(name, METHODS, f"there are {known}")
-        require(name in METHODS or name == ALL_METHODS, f"--methods {name}: no such method; {hint}")
-    require(len(set(names)) == len(names), f"--methods {' '.join(names)}: each method once")
+        require(name in METHODS or name == ALL_METHODS, f"{flag} {name}: no such method; {hint}")
+    require(len(set(names)) == len(names), f"{flag} {' '.join(names)}: each method once")
+
+
+def check_versus(versus: tuple[str, ...], methods: tuple[str, ...]) -> None:
+    """Raises InputError for names in `--versus` that are unknown, repeated, or not among the expanded `--methods`."""
+    if versus:
+        check_methods(versus, "--versus")
+    for name in versus:
+        require(name in methods, f"--versus {name}: is not among --methods; add it there, or leave it out here")

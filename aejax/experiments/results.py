@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -127,6 +127,7 @@ def build_results(
     method_results: Sequence[MethodResult],
     pairs: Sequence[tuple[str, str]],
     seconds: float,
+    families: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Returns `results.json`, schema 2.
 
@@ -135,32 +136,48 @@ def build_results(
         method_results: in the order of the table.
         pairs: the comparisons, `(method, baseline)`.
         seconds: since the run began.
+        families: of each pair, as in `compare_pairs`.
     """
     return {
         **results_header(experiment, seconds),
         "methods": [method_entry(experiment, result) for result in method_results],
-        **comparison_entries(experiment, method_results, pairs),
+        **comparison_entries(experiment, method_results, pairs, families),
         **diagnostics_entry(method_results),
     }
 
 
 def comparison_entries(
-    experiment: Experiment, method_results: Sequence[MethodResult], pairs: Sequence[tuple[str, str]]
+    experiment: Experiment,
+    method_results: Sequence[MethodResult],
+    pairs: Sequence[tuple[str, str]],
+    families: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Returns `comparisons`, and what they are about."""
+    """Returns `comparisons`, and what they are about; `families` as in `compare_pairs`."""
     evaluation, labels = experiment.evaluation, experiment.test_labels
     metric = VERDICT_METRICS[evaluation.metric]
     values = {result.name: metric_values(metric.name, result.scores, labels) for result in method_results}
-    intervals = INTERVAL_DESCRIPTIONS if experiment.config.seeds > 1 else {"ci95": SINGLE_SEED_INTERVAL}
+    return judge_comparisons(values, pairs, experiment.design, evaluation.margin, metric, families)
+
+
+def judge_comparisons(
+    values: Mapping[str, Shaped[np.ndarray, "trainings n_test"]],
+    pairs: Sequence[tuple[str, str]],
+    design: EvaluationDesign,
+    margin: float,
+    metric: VerdictMetric,
+    families: Sequence[str] | None,
+) -> dict[str, Any]:
+    """Returns the same from the values of the metric; arguments are those of `compare_pairs`."""
+    intervals = INTERVAL_DESCRIPTIONS if len(design.labels) > 1 else {"ci95": SINGLE_SEED_INTERVAL}
     if metric.name in ("balanced_accuracy", "auroc"):
         intervals = {**intervals, "ci95": f"{metric.label}, {intervals['ci95']}"}
-    rows = compare_pairs(values, pairs, experiment.design, evaluation.margin, metric)
+    rows = compare_pairs(values, pairs, design, margin, metric, families)
     return {
         "metric": metric.name,
         "comparisons": [row._asdict() for row in rows],
         "interval": intervals["ci95"],
         "intervals": intervals,
-        "margin": evaluation.margin,
+        "margin": margin,
     }
 
 

@@ -1,7 +1,7 @@
 """Every method by name, and the controls with which each is compared."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from aejax.autoencoders.registry import KINDS
 from aejax.autoencoders.spec import ProblemSpec
@@ -61,3 +61,9 @@ def comparison_pairs(methods: Mapping[str, Method]) -> list[tuple[str, str]]:
     compared = [name for name, method in methods.items() if method.role != "control"]
     by_classifier = sorted(compared, key=lambda name: methods[name].classifier == "knn")
     return [(name, control) for name in by_classifier for control in controls_for(name, methods)]
+
+
+def versus_pairs(methods: Mapping[str, Method], versus: Sequence[str]) -> list[tuple[str, str]]:
+    """Returns the comparisons of `--versus`: every method that is no control with each of `versus` but itself."""
+    compared = [name for name, method in methods.items() if method.role != "control"]
+    return [(name, baseline) for baseline in versus for name in compared if name != baseline]

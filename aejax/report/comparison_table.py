@@ -27,6 +27,7 @@ from aejax.report.results import (
     Results,
     finite_or_none,
     is_control,
+    is_versus,
     verdict_metric,
     with_roles,
 )
@@ -116,8 +117,14 @@ def _format_code_metric(name: str, method: Results) -> str:
     return format_error(method["measures"].get(name))
 
 
-def comparison_table(results: Results) -> Table:
-    """Returns every comparison of an autoencoder with a control; results of earlier versions have fewer columns."""
+def comparison_tables(results: Results) -> list[Table]:
+    """Returns the comparisons with controls, then those of `--versus`; only what there is."""
+    by_family = [[row for row in results["comparisons"] if is_versus(row) == versus] for versus in (False, True)]
+    return [comparison_table(results, rows) for rows in by_family if rows]
+
+
+def comparison_table(results: Results, rows: list[Results]) -> Table:
+    """Returns comparisons with controls, or those of `--versus`; results of earlier versions have fewer columns."""
     metric = verdict_metric(results)
 
     def difference(field: str) -> Callable[[Results], str]:
@@ -126,7 +133,7 @@ def comparison_table(results: Results) -> Table:
 
     columns = {
         "method": Column("autoencoder", lambda row: Cell(row["method"], "bold"), "left"),
-        "baseline": Column("control", lambda row: row["baseline"], "left"),
+        "baseline": Column("versus" if is_versus(rows[0]) else "control", lambda row: row["baseline"], "left"),
         "mean_difference": Column(
             f"difference, {metric.unit}" if metric.unit else "difference", difference("mean_difference")
         ),
@@ -136,7 +143,6 @@ def comparison_table(results: Results) -> Table:
         "p_crossed_holm": Column("p crossed (Holm)", lambda row: format_p_value(row["p_crossed_holm"]), optional=True),
         "verdict": Column("verdict", lambda row: Cell(row["verdict"], VERDICT_STYLES.get(row["verdict"], "")), "left"),
     }
-    rows = results["comparisons"]
     return Table([column for field, column in columns.items() if all(field in row for row in rows)], rows)
 
 
@@ -189,8 +195,7 @@ def render_comparison_markdown(results: Results) -> str:
     parts = [to_markdown(method_table(results))]
     if code_metric_names(results):
         parts.append(to_markdown(code_metric_table(results)))
-    if results["comparisons"]:
-        parts.append(to_markdown(comparison_table(results)))
+    parts += map(to_markdown, comparison_tables(results))
     parts += [*data_markdown(results["dataset"]), results_caption(results)]
     calibration = calibration_table(results)
     if calibration.records:
@@ -207,8 +212,8 @@ def render_comparison_terminal(results: Results) -> RenderableType:
     results = with_roles(results)  # a finished run of version 0.1.0 has none
     parts: list[RenderableType] = [Text(finding) for finding in describe_findings(results)]
     parts.append(TerminalTable(method_table(results), lambda above, below: is_control(above) != is_control(below)))
-    if results["comparisons"]:
-        parts.append(TerminalTable(comparison_table(results), lambda above, below: above["method"] != below["method"]))
+    for table in comparison_tables(results):
+        parts.append(TerminalTable(table, lambda above, below: above["method"] != below["method"]))
     calibration = calibration_table(results)
     if calibration.records:
         parts.append(TerminalTable(calibration))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from aejax.report.formatting import format_difference, format_difference_ci
-from aejax.report.results import Results, verdict_metric
+from aejax.report.results import Results, is_versus, verdict_metric
 
 VERDICT_PHRASES = {
     "better": "better than",
@@ -15,18 +15,21 @@ VERDICT_PHRASES = {
 
 
 def describe_findings(results: Results, methods: Sequence[str] | None = None) -> list[str]:
-    """Returns a sentence for each autoencoder, or each of `methods`: its verdicts, with difference and interval."""
-    by_method: dict[str, list[Results]] = {}
+    """Returns a sentence for each autoencoder, or each of `methods`: its verdicts, with difference and interval.
+
+    Its comparisons of `--versus` are a family of their own, and so have a sentence of their own.
+    """
+    sentences: dict[tuple[str, bool], list[Results]] = {}
     for row in results["comparisons"]:
-        by_method.setdefault(row["method"], []).append(row)
+        sentences.setdefault((row["method"], is_versus(row)), []).append(row)
     return [
-        _describe_method(results, method, rows)
-        for method, rows in by_method.items()
+        _describe_method(results, f"{method} (--versus)" if versus else method, rows)
+        for (method, versus), rows in sentences.items()
         if methods is None or method in methods
     ]
 
 
-def _describe_method(results: Results, method: str, rows: Sequence[Results]) -> str:
+def _describe_method(results: Results, subject: str, rows: Sequence[Results]) -> str:
     metric = verdict_metric(results)
     phrases: list[str] = []
     for verdict, phrase in VERDICT_PHRASES.items():
@@ -38,7 +41,7 @@ def _describe_method(results: Results, method: str, rows: Sequence[Results]) -> 
             names.append(f"{row['baseline']} ({difference}{unit} {format_difference_ci(metric, row['ci95'])})")
         if names:
             phrases.append(f"{phrase} {_join(names)}{_common_reason(rows, verdict)}")
-    return f"{method}: {'; '.join(phrases)}."
+    return f"{subject}: {'; '.join(phrases)}."
 
 
 def _common_reason(rows: Sequence[Results], verdict: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aejax.errors import require
+from aejax.evaluate.comparisons import VERSUS_FAMILY
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric
 from aejax.storage.atomic_io import read_json
 
@@ -182,6 +183,11 @@ def find_comparison(results: Results, method: str, baseline: str) -> Results | N
     """Returns the comparison of a method with a baseline; None if the two were not compared."""
     rows: list[Results] = results["comparisons"]
     return next((row for row in rows if (row["method"], row["baseline"]) == (method, baseline)), None)
+
+
+def is_versus(comparison: Results) -> bool:
+    """Returns whether a comparison is one of `--versus`, which are a family of their own."""
+    return bool(comparison.get("family") == VERSUS_FAMILY)
 
 
 def count_seeds(results: Results) -> int:

@@ -1,0 +1,107 @@
+"""The variations of `compare.py --sensitivity`, declared before any result is seen.
+
+A choice that a reader could have made otherwise is made otherwise, one at a time, and everything is judged again:
+
+- `standardization`: whether the probe standardises its features;
+- `draw-1`, `draw-2`: other test examples or folds, by `--test-seed`; with an official test set, other validation rows
+  and labels;
+- `penalty-x10`, `penalty-x0.1`: ten times and a tenth of the penalty of each kind that has one;
+- `probe-logistic`, `probe-ridge`, `probe-knn`: the other families of probes.
+
+Noise and widths are no penalties; they are axes of `sweep.py`.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple
+
+from aejax.config import CompareConfig, to_dict
+from aejax.config.validation import flag_name
+from aejax.methods.method import Method
+from aejax.storage.run_identity import setting_differences
+
+Scope = Literal["probe", "penalty", "data"]  # what a variation changes: classifiers, some trainings, or everything
+
+PENALTIES = {"sparse-l1": "l1", "sparse-kl": "kl_weight", "contractive": "contraction", "beta-vae": "beta"}
+# Methods other than the kind itself whose features depend on a kind's penalty.
+_PENALIZED_PREFIXES = ("knn", "permuted", "frozen-encoder", "frozen-decoder")
+
+
+class Variation(NamedTuple):
+    """A comparison with another setting."""
+
+    name: str  # of its folder
+    scope: Scope
+    config: CompareConfig
+    flags: str  # the settings that differ, as on the command line
+
+    def affects(self, name: str, method: Method) -> bool:
+        """Returns whether a method's predictions can change."""
+        if self.scope == "penalty":
+            return penalty_field(name) is not None
+        return self.scope == "data" or uses_probe(method)
+
+
+def uses_probe(method: Method) -> bool:
+    """Returns whether the settings of the probe matter to a method."""
+    return method.log_probs is None and method.classifier == "probe"
+
+
+def penalty_field(name: str) -> str | None:
+    """Returns the field of `ObjectiveConfig` that is the penalty of a method's training; None if it has none."""
+    for kind, field in PENALTIES.items():
+        if name in (kind, *(f"{prefix}-{kind}" for prefix in _PENALIZED_PREFIXES)):
+            return field
+    return None
+
+
+def _standardize(config: CompareConfig) -> CompareConfig:
+    return _replace(config, "probe", probe_standardize=not config.probe.probe_standardize)
+
+
+def _draw(offset: int, config: CompareConfig) -> CompareConfig:
+    return _replace(config, "split", test_seed=config.split.test_seed + offset)
+
+
+def _scale_penalties(factor: float, config: CompareConfig) -> CompareConfig:
+    fields = {penalty_field(name) for name in config.methods} - {None}
+    return _replace(config, "objective", **{field: factor * getattr(config.objective, field) for field in fields})
+
+
+def _probe(name: str, config: CompareConfig) -> CompareConfig:
+    return _replace(config, "probe", probe=name)
+
+
+def _replace(config: CompareConfig, section: str, **fields: Any) -> CompareConfig:
+    return dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **fields)})
+
+
+VARIATIONS: tuple[tuple[str, Scope, Callable[[CompareConfig], CompareConfig]], ...] = (
+    ("standardization", "probe", _standardize),
+    ("draw-1", "data", functools.partial(_draw, 1)),
+    ("draw-2", "data", functools.partial(_draw, 2)),
+    ("penalty-x10", "penalty", functools.partial(_scale_penalties, 10)),
+    ("penalty-x0.1", "penalty", functools.partial(_scale_penalties, 0.1)),
+    *((f"probe-{name}", "probe", functools.partial(_probe, name)) for name in ("logistic", "ridge", "knn")),
+)
+
+
+def make_variations(config: CompareConfig) -> list[Variation]:
+    """Returns the variations of a resolved config that differ from it."""
+    return list(_variations(config))
+
+
+def _variations(config: CompareConfig) -> Iterator[Variation]:
+    for name, scope, change in VARIATIONS:
+        varied = change(config)
+        differences = setting_differences(to_dict(config), to_dict(varied), {})
+        flags = " ".join(_format_flag(path[-1], value) for path, _, value in differences)
+        if flags:
+            yield Variation(name, scope, varied, flags)
+
+
+def _format_flag(field: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return flag_name(field) if value else flag_name(f"no_{field}")
+    return f"{flag_name(field)} {value:g}" if isinstance(value, float) else f"{flag_name(field)} {value}"
