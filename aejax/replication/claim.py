@@ -13,19 +13,20 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from aejax.config import ExperimentConfig, to_dict
+from aejax.config import ExperimentConfig
 from aejax.evaluate.intervals import seeds_interval
-from aejax.evaluate.verdicts import decide_verdict, minimum_trainings
-from aejax.replication.context import ClaimContext
+from aejax.replication.context import PROTOCOL_VERSION, ClaimContext, changed_settings
+from aejax.replication.prediction import half_last_digit, prediction_half_widths
 from aejax.storage.atomic_io import to_jsonable
 
-Status = Literal["reproduced", "not reproduced", "not run", "failed"]
-Requirement = Literal["MNIST", "an accelerator"]
-Role = Literal["claim", "control", "context"]
-"""claim: what the source says; control: what could explain it; context: shown, but not part of the assessment."""
-Criterion = Literal["better", "not worse"]
-"""better: the verdict is `better`; not worse: the interval lies above minus the margin."""
-Measurement = dict[str, Any]  # `per_seed` of a numeric claim, `evidence` of a comparative one, as JSON values
+Status = Literal["reproduced", "not reproduced", "uninformative", "measured", "not run", "failed"]
+"""uninformative: our runs differ so much that the interval would contain almost any number; measured: the row has no
+published number."""
+Requirement = Literal["MNIST", "mnist1d", "an accelerator"]
+Rule = Literal["prediction interval", "exact", "tolerance"]
+"""exact: nothing is random, and every printed digit must come out; tolerance: the source says `about`."""
+RowRole = Literal["claim", "protocol"]  # protocol: what bad protocol buys; a measurement of ours, not a claim
+Measurement = dict[str, Any]  # `per_seed` of numbers, `evidence` of a comparative claim, as JSON values
 Cost = Literal["seconds", "a minute", "minutes", "hours"]  # on two CPU cores: below 20 s, 90 s, 20 min, and above
 EXACT_REASON = "nothing is drawn at random, so every printed digit must come out"
 ROUNDING_TOLERANCE = 1e-9  # .095 is within .005 of .09, despite binary fractions
@@ -37,30 +38,19 @@ class Source(NamedTuple):
 
     title: str
     place: str  # the section, figure or line of output
-    url: str  # empty: not known any more
-
-
-class Evidence(NamedTuple):
-    """A paired comparison that supports or contradicts a claim in words."""
-
-    what: str  # the two things that are compared
-    role: Role
-    mean: float
-    ci95: list[float] | None
-    unit: str
-    margin: float  # smaller differences do not matter in practice
-    verdict: str  # of `aejax.evaluate.verdicts.decide_verdict`, for the difference
+    url: str  # empty: not known any more, so that the claim does not count as published
 
 
 class Assessment(NamedTuple):
     """A claim's status with its reasons."""
 
     status: Status
-    reason: str = ""  # of `not run` and `failed`
-    caveat: str = ""  # of a comparative claim: what the status does not show
+    reason: str = ""  # of `not run`, `failed` and `uninformative`
+    caveat: str = ""  # what the status does not show
     mean: tuple[float, ...] = ()  # of each published number
-    ci95: tuple[list[float] | None, ...] = ()
-    within: tuple[bool, ...] = ()  # whether each mean is within its tolerance
+    ci95: tuple[list[float] | None, ...] = ()  # of the means
+    accepted: tuple[list[float], ...] = ()  # range in which each published number agrees with ours
+    within: tuple[bool, ...] = ()  # whether it lies there
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,11 +63,13 @@ class BaseClaim:
     protocol: str  # what is done, in words, with every known difference from the source
     command: str  # the same as a script's command line or as library calls
     unit: str  # of the numbers
-    tolerance_reason: str  # why this tolerance or criterion
+    criterion_reason: str  # why this criterion, tolerance or greatest width
     seeds: int  # independent repetitions; 1: nothing is random, and --seeds has no effect
     requirements: tuple[Requirement, ...] = ()
     cost: Cost
-    configs: tuple[ExperimentConfig, ...] = ()  # of the experiments; none: scikit-learn or NumPy alone
+    configs: tuple[ExperimentConfig, ...] = ()  # of the experiments; none: independent of this package's defaults
+    caveat: str = ""  # shown with the status
+    missing: str = ""  # why it cannot be run here
 
     def resolve_seeds(self, requested: int | None) -> int:
         """Returns the number of seeds to run; None requests the default."""
@@ -86,19 +78,25 @@ class BaseClaim:
     def protocol_digest(self, seeds: int) -> str:
         """Returns the SHA-256 of the protocol: a measurement under another protocol is not reused.
 
-        Published values and tolerances are not included: a measurement is assessed again whenever it is read.
+        Of a config only what differs from the defaults is included, so that new settings with a default keep the
+        digest; where a default changes, PROTOCOL_VERSION is raised. Published values and criteria are not included: a
+        measurement is assessed again whenever it is read.
         """
-        settings = [to_dict(config) for config in self.configs]
-        protocol = json.dumps([self.name, self.protocol, self.command, seeds, settings], sort_keys=True)
+        settings = [[type(config).__name__, changed_settings(config)] for config in self.configs]
+        versioned = [PROTOCOL_VERSION, *settings] if settings else []
+        protocol = json.dumps([self.name, self.protocol, self.command, seeds, versioned], sort_keys=True)
         return hashlib.sha256(protocol.encode()).hexdigest()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NumericClaim(BaseClaim):
-    """Published numbers, reproduced if the mean over seeds is within the tolerance of each."""
+    """Published numbers, reproduced if each lies in the range that our runs allow for it."""
 
     printed_values: tuple[str, ...]  # as the source prints them
-    tolerance: tuple[float, ...]  # of each number
+    source_runs: int = 1  # whose mean the source prints
+    tolerance: tuple[float, ...] = ()  # of each number, only where the source says `about`
+    max_half_width: tuple[float, ...] = ()
+    """Of each number's prediction interval; a wider one is uninformative, as it would contain almost any number."""
     measure: Callable[[ClaimContext], Float[np.ndarray, "seeds entries"]]
 
     @property
@@ -106,99 +104,79 @@ class NumericClaim(BaseClaim):
         """The printed numbers."""
         return tuple(map(float, self.printed_values))
 
+    @property
+    def rule(self) -> Rule:
+        """How published and measured numbers are compared."""
+        return "tolerance" if self.tolerance else "exact" if self.seeds == 1 else "prediction interval"
+
     def criterion_to_dict(self) -> dict[str, Any]:
         """Returns the fields of the ledger that define when the claim is reproduced."""
-        return {"printed": list(self.printed_values), "tolerance": list(self.tolerance), "demands": None}
+        return {
+            "role": "claim",
+            "printed": list(self.printed_values),
+            "rule": self.rule,
+            "source_runs": self.source_runs,
+            "tolerance": list(self.tolerance),
+            "max_half_width": list(self.max_half_width),
+            "demands": None,
+        }
 
     def run(self, context: ClaimContext) -> Measurement:
         """Returns the numbers of every seed."""
         return to_jsonable({"per_seed": np.asarray(self.measure(context), np.float64)})
 
     def assess(self, measurement: Measurement) -> Assessment:
-        """Compares the mean over seeds of every entry with the published number.
+        """Compares every published number with the range around our mean; all have to lie in theirs.
 
-        The claim is reproduced if all are within their tolerance. Student's t interval over seeds is reported but does
-        not decide: a wide one would reproduce anything. A mean that is not finite, or another number of entries, is not
-        reproduced.
+        A mean that is not finite, or another number of entries, is not reproduced. A number in a range that is wider
+        than `max_half_width` on either side is neither reproduced nor refuted.
         """
         per_seed = np.array(measurement["per_seed"], np.float64)
-        means = per_seed.mean(axis=0)
-        within = tuple(map(_is_within, means, self.published_values, self.tolerance))
+        if self.rule == "prediction interval" and len(per_seed) < 2:
+            return Assessment("not run", "a prediction interval needs at least 2 seeds: leave --seeds out")
+        means, half_widths = per_seed.mean(axis=0), self._half_widths(per_seed)
+        within = tuple(map(_is_within, means, self.published_values, half_widths))
         complete = len(means) == len(self.published_values)
+        reproduced = complete and all(within)
+        wide = reproduced and any(half > limit for half, limit in zip(half_widths, self.max_half_width, strict=False))
         return Assessment(
-            "reproduced" if complete and all(within) else "not reproduced",
+            "uninformative" if wide else "reproduced" if reproduced else "not reproduced",
+            reason="the interval is too wide to tell" if wide else "",
+            caveat=self.caveat,
             mean=tuple(map(float, means)),
             ci95=tuple(seeds_interval(column) for column in per_seed.T),
+            accepted=tuple(
+                [float(mean - half), float(mean + half)] for mean, half in zip(means, half_widths, strict=False)
+            ),
             within=within,
         )
 
+    def _half_widths(self, per_seed: Float[np.ndarray, "seeds entries"]) -> Float[np.ndarray, " numbers"]:
+        if self.rule == "prediction interval":
+            return prediction_half_widths(per_seed, self.printed_values, self.source_runs)
+        return np.array(self.tolerance or [half_last_digit(text) for text in self.printed_values])
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ComparativeClaim(BaseClaim):
-    """A statement in words, reproduced if every comparison that it makes meets the criterion."""
+class ProtocolEffect(BaseClaim):
+    """What a fault of protocol buys: a paired difference, faulty minus correct, that no source has published."""
 
-    criterion: Criterion
-    gather_evidence: Callable[[ClaimContext], list[Evidence]]
+    measure: Callable[[ClaimContext], Float[np.ndarray, " seeds"]]
 
     def criterion_to_dict(self) -> dict[str, Any]:
-        """Returns the fields of the ledger that define when the claim is reproduced."""
-        return {"printed": [], "tolerance": [], "demands": self.criterion}
+        """Returns the fields of the ledger that define what kind of row this is."""
+        return {"role": "protocol", "printed": [], "demands": None}
 
     def run(self, context: ClaimContext) -> Measurement:
-        """Returns the comparisons."""
-        return to_jsonable({"evidence": [one._asdict() for one in self.gather_evidence(context)]})
+        """Returns the difference of every seed."""
+        return to_jsonable({"per_seed": np.asarray(self.measure(context), np.float64)[:, None]})
 
     def assess(self, measurement: Measurement) -> Assessment:
-        """Applies the criterion to the claim's own comparisons; `reproduced` if all of them meet it.
-
-        The caveat names controls that are not `better` and could thus explain the result, or reports that only the
-        point estimates agree with the claim.
-        """
-        evidence = [Evidence(**one) for one in measurement["evidence"]]
-        claimed = [one for one in evidence if one.role == "claim"]
-        if any(one.verdict == "too few seeds" for one in claimed):
-            return Assessment(
-                "not run", f"needs at least {minimum_trainings(1)} seeds for a verdict: leave --seeds out"
-            )
-        unmet = [one for one in claimed if not self._is_met_by(one)]
-        if claimed and not unmet:
-            explanations = [one for one in evidence if one.role == "control" and one.verdict != "better"]
-            caveat = (
-                "a control may explain it: " + "; ".join(map(format_evidence, explanations)) if explanations else ""
-            )
-            return Assessment("reproduced", caveat=caveat)
-        agrees = all(one.mean > 0 for one in unmet)
-        return Assessment("not reproduced", caveat="the point estimate agrees, the interval does not" if agrees else "")
-
-    def _is_met_by(self, evidence: Evidence) -> bool:
-        if self.criterion == "better":
-            return evidence.verdict == "better"
-        return evidence.ci95 is not None and evidence.ci95[0] > -evidence.margin
+        """Returns the mean difference with Student's t interval over seeds; there is nothing to reproduce."""
+        per_seed = np.array(measurement["per_seed"], np.float64)[:, 0]
+        return Assessment("measured", "", self.caveat, (float(per_seed.mean()),), (seeds_interval(per_seed),))
 
 
-Claim = NumericClaim | ComparativeClaim
-
-
-def _is_within(mean: float, published: float, tolerance: float) -> bool:
-    slack = ROUNDING_TOLERANCE * (tolerance + abs(published))
-    return bool(math.isfinite(mean) and abs(mean - published) <= tolerance + slack)
-
-
-def format_evidence(evidence: Evidence) -> str:
-    """Returns `code minus raw +2.94 [+0.85, +5.21] points, better`."""
-    interval = "" if evidence.ci95 is None else f" [{evidence.ci95[0]:+.3g}, {evidence.ci95[1]:+.3g}]"
-    return f"{evidence.what} {evidence.mean:+.3g}{interval} {evidence.unit}, {evidence.verdict}"
-
-
-def paired_evidence(
-    description: str, role: Role, differences: Float[np.ndarray, " seeds"], *, unit: str, margin: float
-) -> Evidence:
-    """Returns evidence from one difference for each seed, which the claim says is positive.
-
-    The verdict follows the same rule as for accuracies, with this margin (in the unit of the differences): Student's t
-    interval over seeds.
-    """
-    interval, mean = seeds_interval(differences), float(differences.mean())
-    enough = interval is not None and len(differences) >= minimum_trainings(1)
-    verdict = decide_verdict(interval, margin) if interval is not None and enough else "too few seeds"
-    return Evidence(description, role, mean, interval, unit, margin, verdict)
+def _is_within(mean: float, published: float, half_width: float) -> bool:
+    slack = ROUNDING_TOLERANCE * (half_width + abs(published))
+    return bool(math.isfinite(mean) and abs(mean - published) <= half_width + slack)

@@ -14,8 +14,10 @@ from aejax.config import CompareConfig, DataConfig, ExperimentConfig, PretrainCo
 from aejax.data.registry import load_dataset
 from aejax.experiments.compare import compare
 from aejax.experiments.pretrain import pretrain
+from aejax.storage.run_identity import setting_differences
 
 Config = TypeVar("Config", bound=ExperimentConfig)
+PROTOCOL_VERSION = 2  # raised when the default of a setting changes, or what the package does with the same settings
 
 
 class MnistArrays(NamedTuple):
@@ -71,8 +73,14 @@ class ClaimContext:
 
     def _run_dir(self, name: str, config: ExperimentConfig) -> Path:
         """Returns a folder of its own for each config."""
-        settings = json.dumps(to_dict(config), sort_keys=True)
+        settings = json.dumps([PROTOCOL_VERSION, changed_settings(config)], sort_keys=True)
         return self.runs_dir / f"{name}-{hashlib.sha256(settings.encode()).hexdigest()[:10]}"
+
+
+def changed_settings(config: ExperimentConfig) -> list[Any]:
+    """Returns the path and value of every setting that differs from its default, but for the folder of the data."""
+    defaults = to_dict(type(config)())
+    return sorted([list(path), value] for path, _, value in setting_differences(defaults, to_dict(config), {}))
 
 
 def load_history(run: Path, metric: str) -> Float[np.ndarray, "seeds epochs"]:

@@ -1,6 +1,7 @@
 """Runs claims one after the other and records the outcomes: an interruption loses at most one claim."""
 
 import functools
+import importlib.util
 import json
 import shutil
 import time
@@ -16,13 +17,14 @@ from aejax.config import DataConfig
 from aejax.data.registry import load_dataset
 from aejax.errors import InputError, require, require_known_names
 from aejax.experiments.environment import command_line, describe_machine
-from aejax.replication.claim import Assessment, Claim, Measurement
+from aejax.replication.claim import Assessment, Measurement
 from aejax.replication.context import ClaimContext
-from aejax.replication.registry import CLAIMS
+from aejax.replication.registry import CLAIMS, Claim
 from aejax.report.replication import format_status, ledger_headline, render_ledger_page, with_current_values
 from aejax.storage.atomic_io import read_json, to_jsonable, write_atomically, write_json
 
 LEDGER_FILE, REPORT_FILE, RUNS_DIR = "ledger.json", "ledger.md", "runs"
+SCHEMA, READABLE_SCHEMAS = 2, (1, 2)
 LedgerEntry = dict[str, Any]  # `describe_claim`, an assessment, and `measured` and `made` once it has been run
 
 
@@ -66,7 +68,8 @@ def reproduce_claims(
             context = ClaimContext(runs_dir=out / RUNS_DIR, console=console, seeds=n_seeds, data_dir=data_dir)
             entries[name] = _run_claim(claim, context, _missing_requirement(claim, missing_mnist, named=name in only))
         else:
-            entries[name] |= describe_claim(claim, n_seeds) | _to_dict(claim.assess(measured))
+            kept = {"measured": measured, "made": entries[name].get("made")}
+            entries[name] = describe_claim(claim, n_seeds) | kept | _to_dict(claim.assess(measured))
         ledger = _write_ledger(out, [entries[known] for known in CLAIMS if known in entries])
         console.print(f"{name}: {format_status(entries[name])}", highlight=False, soft_wrap=True)
     return ledger
@@ -74,8 +77,12 @@ def reproduce_claims(
 
 def _missing_requirement(claim: Claim, missing_mnist: Callable[[], str], *, named: bool) -> str:
     """Returns what a claim requires and this machine lacks; empty if nothing."""
+    if claim.missing:
+        return claim.missing
     if "an accelerator" in claim.requirements and not named and jax.default_backend() == "cpu":
         return "needs an accelerator, or hours: name it in --only"
+    if "mnist1d" in claim.requirements and importlib.util.find_spec("mnist1d") is None:
+        return "needs the package mnist1d: pip install 'aejax[mnist1d]'"
     return missing_mnist() if "MNIST" in claim.requirements else ""
 
 
@@ -121,7 +128,7 @@ def describe_claim(claim: Claim, seeds: int) -> LedgerEntry:
         "how": claim.command,
         "unit": claim.unit,
         **claim.criterion_to_dict(),
-        "tolerance_reason": claim.tolerance_reason,
+        "criterion_reason": claim.criterion_reason,
         "needs": list(claim.requirements),
         "cost": claim.cost,
         "seeds": seeds,
@@ -151,13 +158,13 @@ def _load_entries(out: Path) -> dict[str, LedgerEntry]:
         require(not others, f"{out}: holds other files and no ledger; give another --out")
         return {}
     ledger = read_json(out / LEDGER_FILE)
-    known = isinstance(ledger, dict) and ledger.get("schema") == 1 and ledger.get("kind") == "ledger"
+    known = isinstance(ledger, dict) and ledger.get("schema") in READABLE_SCHEMAS and ledger.get("kind") == "ledger"
     require(known, f"{out / LEDGER_FILE}: is not what this version writes; move it away, or give another --out")
     return {entry["name"]: entry for entry in with_current_values(ledger)["claims"] if entry["name"] in CLAIMS}
 
 
 def _write_ledger(out: Path, entries: list[LedgerEntry]) -> dict[str, Any]:
-    ledger = to_jsonable({"schema": 1, "kind": "ledger", "claims": entries})
+    ledger = to_jsonable({"schema": SCHEMA, "kind": "ledger", "claims": entries})
     ledger["headline"] = ledger_headline(ledger)
     write_atomically(out / REPORT_FILE, render_ledger_page(ledger).encode())
     write_json(out / LEDGER_FILE, ledger)

@@ -1,7 +1,7 @@
 """A ledger of published claims in Markdown and for a terminal: what was published, what was measured, the status."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -13,19 +13,40 @@ from aejax.report.tables import Cell, Column, Table, TerminalTable, to_markdown
 
 LedgerEntry = dict[str, Any]
 
-STATUS_STYLES = {"reproduced": "bold green", "not reproduced": "bold red", "not run": "dim", "failed": "bold yellow"}
+STATUS_STYLES = {
+    "reproduced": "bold green",
+    "not reproduced": "bold red",
+    "uninformative": "bold yellow",
+    "not run": "dim",
+    "failed": "bold yellow",
+    "measured": "",
+}
 
 # Criteria and roles as ledgers of version 0.1 name them.
 OLD_VALUES = {"as well": "not worse", "beside": "context"}
 
 
+class _Parts(NamedTuple):
+    """The entries of a ledger by what they are."""
+
+    numbers: list[LedgerEntry]
+    statements: list[LedgerEntry]
+    protocol: list[LedgerEntry]  # what faults of protocol buy
+    unpublished: list[LedgerEntry]  # claims from sources without an address
+
+
 def with_current_values(ledger: LedgerEntry) -> LedgerEntry:
-    """Returns a ledger that may be of an older version with today's names of criteria and roles."""
+    """Returns a ledger that may be of an older version with today's fields and names of criteria and roles."""
     return {**ledger, "claims": [_with_current_values(entry) for entry in ledger["claims"]]}
 
 
 def _with_current_values(entry: LedgerEntry) -> LedgerEntry:
     current = {**entry, "demands": OLD_VALUES.get(entry["demands"], entry["demands"])}
+    if "criterion_reason" not in entry:  # schema 1: every number had a tolerance
+        pairs = zip(entry.get("mean", []), entry["tolerance"], strict=False)
+        current |= {"role": "claim", "rule": "tolerance", "source_runs": 1, "max_half_width": []}
+        current["criterion_reason"] = current.pop("tolerance_reason")
+        current["accepted"] = [[mean - tolerance, mean + tolerance] for mean, tolerance in pairs]
     if "evidence" in entry.get("measured", {}):
         evidence = [{**one, "role": OLD_VALUES.get(one["role"], one["role"])} for one in entry["measured"]["evidence"]]
         current["measured"] = {"evidence": evidence}
@@ -33,20 +54,34 @@ def _with_current_values(entry: LedgerEntry) -> LedgerEntry:
 
 
 def ledger_headline(ledger: LedgerEntry) -> str:
-    """Returns one sentence: `9 of 14 published numbers reproduced, 3 not; 2 of 4 statements in words borne out.`."""
-    numbers, statements = _split_claims(ledger)
-    parts = [_count_statuses(numbers, "published numbers", "reproduced")] if numbers else []
-    if statements:
-        explained = sum(entry["status"] == "reproduced" and bool(entry["caveat"]) for entry in statements)
+    """Returns one sentence: `9 of 14 published numbers reproduced (...), 3 not; 2 of 4 statements in words borne out.`.
+
+    Claims from sources without an address and measurements of protocols are not counted.
+    """
+    parts = _split_claims(ledger)
+    texts = []
+    if parts.numbers:
+        positive = "reproduced (prediction interval of one run)"
+        texts.append(_count_statuses(parts.numbers, "published numbers", positive))
+    if parts.statements:
+        explained = sum(
+            entry["status"] == "reproduced" and "a control may explain" in entry["caveat"] for entry in parts.statements
+        )
         aside = f" (a control may explain {explained} of these)" if explained else ""
-        parts.append(_count_statuses(statements, "statements in words", f"borne out{aside}"))
-    return "; ".join(parts) + "."
+        texts.append(_count_statuses(parts.statements, "statements in words", f"borne out{aside}"))
+    return "; ".join(texts or ["No published claim"]) + "."
 
 
-def _split_claims(ledger: LedgerEntry) -> tuple[list[LedgerEntry], list[LedgerEntry]]:
-    """Claims that print numbers, and statements in words."""
-    claims = ledger["claims"]
-    return [entry for entry in claims if entry["printed"]], [entry for entry in claims if not entry["printed"]]
+def _split_claims(ledger: LedgerEntry) -> _Parts:
+    parts = _Parts([], [], [], [])
+    for entry in ledger["claims"]:
+        if entry["role"] == "protocol":
+            parts.protocol.append(entry)
+        elif not entry["source"]["url"]:
+            parts.unpublished.append(entry)
+        else:
+            (parts.numbers if entry["printed"] else parts.statements).append(entry)
+    return parts
 
 
 def _count_statuses(entries: Sequence[LedgerEntry], plural: str, positive: str) -> str:
@@ -54,7 +89,7 @@ def _count_statuses(entries: Sequence[LedgerEntry], plural: str, positive: str) 
     what = plural.replace("numbers", "number").replace("statements", "statement") if len(entries) == 1 else plural
     parts = [f"{count['reproduced']} of {len(entries)} {what} {positive}"]
     parts += [f"{count['not reproduced']} not"] if count["not reproduced"] else []
-    parts += [f"{count[status]} {status}" for status in ("not run", "failed") if count[status]]
+    parts += [f"{count[status]} {status}" for status in ("uninformative", "not run", "failed") if count[status]]
     return ", ".join(parts)
 
 
@@ -66,7 +101,7 @@ def format_status(entry: LedgerEntry) -> str:
 
 
 def format_measured(entry: LedgerEntry, *, claims_only: bool = False) -> str:
-    """Returns mean and interval over seeds of each number, or the comparisons of a statement.
+    """Returns the mean of each number, or the comparisons of a statement.
 
     Args:
         entry: of the ledger.
@@ -76,8 +111,36 @@ def format_measured(entry: LedgerEntry, *, claims_only: bool = False) -> str:
     if "evidence" in measured:
         shown = [item for item in measured["evidence"] if item["role"] == "claim" or not claims_only]
         return "; ".join(format_evidence(item, entry["demands"]) for item in shown)
-    pairs = zip(entry["mean"], entry["ci95"], strict=True)
-    return " ".join(format_number(mean) + _format_interval(bounds) for mean, bounds in pairs) or MISSING
+    if entry["role"] == "protocol":
+        pairs = zip(entry["mean"], entry["ci95"], strict=True)
+        return " ".join(f"{mean:+.3g}{_format_interval(bounds, '+.3g')}" for mean, bounds in pairs) or MISSING
+    return " ".join(map(format_number, entry["mean"])) or MISSING
+
+
+def format_accepted(entry: LedgerEntry) -> str:
+    """Returns the range in which each published number agrees: `[0.895, 0.9517]`; `exactly` if nothing is random."""
+    if not entry.get("accepted"):
+        return MISSING
+    ranges = " ".join(_format_interval(bounds).strip() for bounds in entry["accepted"])
+    return "exactly" if entry["rule"] == "exact" else ranges
+
+
+def format_criterion(entry: LedgerEntry) -> str:
+    """Returns the rule with its half-width and the greatest that is informative: `one run ±0.0284, at most ±0.0455`."""
+    if entry["rule"] == "exact":
+        return "every printed digit"
+    half_widths = [(high - low) / 2 for low, high in entry.get("accepted") or () if None not in (low, high)]
+    if entry["rule"] == "tolerance":
+        return f"`about` {_format_widths(entry['tolerance'])}"
+    runs = entry["source_runs"]
+    source = "one run" if runs == 1 else f"mean of {runs} runs"
+    shown = f"{source} {_format_widths(half_widths)}" if half_widths else source
+    return f"{shown}, at most {_format_widths(entry['max_half_width'])}"
+
+
+def _format_widths(widths: Sequence[float]) -> str:
+    low, high = min(widths), max(widths)
+    return f"±{low:.3g}" if low == high else f"±{low:.3g} to {high:.3g}"
 
 
 def format_evidence(evidence: LedgerEntry, required_verdict: str) -> str:
@@ -95,43 +158,54 @@ def _format_interval(bounds: Sequence[float | None] | None, number_format: str =
     return f" [{', '.join(f'{bound:{number_format}}' for bound in bounds)}]"
 
 
-def _format_tolerance(entry: LedgerEntry) -> str:
-    low, high = min(entry["tolerance"]), max(entry["tolerance"])
-    return f"±{low:.2g}" if low == high else f"±{low:.2g} to {high:.2g}"
-
-
 def _status_cell(entry: LedgerEntry) -> Cell:
     return Cell(format_status(entry), STATUS_STYLES[entry["status"]])
 
 
+def _published_cell(entry: LedgerEntry) -> str:
+    return f"{' '.join(entry['printed'])} {entry['unit']}" if entry["printed"] else entry["statement"]
+
+
 _CLAIM = Column("claim", lambda entry: entry["name"], "left")
 _STATEMENT = Column("statement", lambda entry: entry["statement"], "left")
-_PUBLISHED = Column("published", lambda entry: f"{' '.join(entry['printed'])} {entry['unit']}", "left")
 _SEEDS = Column("seeds", lambda entry: str(entry["seeds"]))
-_TOLERANCE = Column("tolerance", _format_tolerance, "left")
 _STATUS = Column("status", _status_cell, "left")
+_NUMBER_COLUMNS = (
+    _CLAIM,
+    Column("published", _published_cell, "left"),
+    Column("here, mean", format_measured, "left"),
+    Column("agrees from, to", format_accepted, "left"),
+    Column("criterion, half-width", lambda entry: format_criterion(entry) if entry["printed"] else MISSING, "left"),
+    _SEEDS,
+    _STATUS,
+)
+_STATEMENT_COLUMNS = (_CLAIM, _STATEMENT, Column("result", format_measured, "left"), _SEEDS, _STATUS)
+_PROTOCOL_COLUMNS = (
+    _CLAIM,
+    Column("fault", lambda entry: entry["statement"], "left"),
+    Column("effect, mean [95 %]", lambda entry: f"{format_measured(entry)} {entry['unit']}", "left"),
+    _SEEDS,
+    _STATUS,
+)
 
 
 def render_ledger_tables(ledger: LedgerEntry) -> str:
-    """Returns the headline, the numbers, the statements and a caption as Markdown."""
-    numbers, statements = _split_claims(ledger)
-    mean, result = (Column(heading, format_measured, "left") for heading in ("here, mean [95 %]", "result"))
-    return render_template(
-        "ledger_tables.md.j2",
-        headline=ledger_headline(ledger),
-        numbers=numbers and to_markdown(Table((_CLAIM, _PUBLISHED, mean, _SEEDS, _TOLERANCE, _STATUS), numbers)),
-        statements=statements and to_markdown(Table((_CLAIM, _STATEMENT, result, _SEEDS, _STATUS), statements)),
-    ).rstrip("\n")
+    """Returns the headline and a table of each part of the ledger, with captions, as Markdown."""
+    parts = _split_claims(ledger)
+    columns = (_NUMBER_COLUMNS, _STATEMENT_COLUMNS, _PROTOCOL_COLUMNS, _NUMBER_COLUMNS)
+    tables = {
+        name: entries and to_markdown(Table(chosen, entries))
+        for (name, entries), chosen in zip(parts._asdict().items(), columns, strict=True)
+    }
+    return render_template("ledger_tables.md.j2", headline=ledger_headline(ledger), **tables).rstrip("\n")
 
 
 def render_ledger_page(ledger: LedgerEntry) -> str:
-    """Returns `ledger.md`: the tables, then the source, protocol, command and tolerance of every claim."""
+    """Returns `ledger.md`: the tables, then the source, protocol, command and criterion of every claim."""
     claims = [
         {
             **entry,
-            "criterion": f"Tolerance {_format_tolerance(entry)}"
-            if entry["printed"]
-            else f"Required verdict `{entry['demands']}`",
+            "criterion": _describe_criterion(entry),
             "status_text": format_status(entry),
             "provenance": format_provenance(entry.get("made") or {}),
         }
@@ -140,16 +214,28 @@ def render_ledger_page(ledger: LedgerEntry) -> str:
     return render_template("ledger.md.j2", tables=render_ledger_tables(ledger), claims=claims)
 
 
+def _describe_criterion(entry: LedgerEntry) -> str:
+    if entry["role"] == "protocol":
+        return "No criterion"
+    return f"Criterion: {format_criterion(entry)}" if entry["printed"] else f"Required verdict `{entry['demands']}`"
+
+
 def render_ledger_terminal(ledger: LedgerEntry) -> RenderableType:
-    """Returns claim, published and measured values, and status for a terminal."""
-    published = Column(
-        "published",
-        lambda entry: f"{' '.join(entry['printed'])}\n{entry['unit']}" if entry["printed"] else entry["statement"],
-        "left",
-    )
-    measured = Column("here", lambda entry: format_measured(entry, claims_only=True), "left")
-    table = TerminalTable(Table((_CLAIM, published, measured, _STATUS), ledger["claims"]))
-    return Padding(Group(table, Text(), Text(ledger_headline(ledger), style="bold")), (1, 0))
+    """Returns claim, published and measured values, and status for a terminal, and the headline."""
+    here = Column("here", lambda entry: _terminal_measured(entry), "left")
+    titles = ("Numbers", "Statements", "What faults of protocol buy", "From sources without an address")
+    columns = (_CLAIM, Column("published", _published_cell, "left"), here, _STATUS)
+    lines: list[RenderableType] = []
+    for title, entries in zip(titles, _split_claims(ledger), strict=True):
+        if entries:
+            lines += [Text(title, style="bold"), TerminalTable(Table(columns, entries)), Text()]
+    return Padding(Group(*lines, Text(ledger_headline(ledger), style="bold")), (1, 0))
+
+
+def _terminal_measured(entry: LedgerEntry) -> str:
+    measured = format_measured(entry, claims_only=True)
+    accepted = f"\n{format_accepted(entry)}" if entry.get("accepted") and entry["rule"] != "exact" else ""
+    return measured + accepted
 
 
 def render_claim_list(claims: Sequence[LedgerEntry]) -> RenderableType:

@@ -54,15 +54,14 @@ def test_no_two_claims_share_a_name():
 def test_a_claim_has_its_source_protocol_and_criterion(claim):
     words = (claim.statement, claim.source.title, claim.source.place, claim.protocol, claim.command, claim.unit)
     assert all(words)
-    assert claim.tolerance_reason
+    assert claim.criterion_reason
     assert claim.source.url.startswith("http") or "not known" in claim.protocol
     assert claim.seeds >= 1
     if isinstance(claim, NumericClaim):
-        assert len(claim.tolerance) == len(claim.printed_values)
-        assert all(
-            0 < tolerance <= 0.11 * value
-            for tolerance, value in zip(claim.tolerance, claim.published_values, strict=True)
-        )
+        limits = {"tolerance": claim.tolerance, "prediction interval": claim.max_half_width, "exact": ()}[claim.rule]
+        assert len(limits) == (0 if claim.rule == "exact" else len(claim.printed_values))
+        assert all(0 < limit <= 0.51 * value for limit, value in zip(limits, claim.published_values, strict=False))
+        assert claim.rule != "tolerance" or re.search(r"about|~", claim.statement)
     else:
         assert claim.seeds >= 6  # fewer have no verdict
     assert all(config.data.dataset != "mnist" or "MNIST" in claim.requirements for config in claim.configs)

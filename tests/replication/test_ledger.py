@@ -11,10 +11,18 @@ from rich.console import Console
 from aejax.data import registry
 from aejax.errors import InputError
 from aejax.replication import ledger as ledger_module
-from aejax.replication.claim import ComparativeClaim, Evidence, NumericClaim, Source
+from aejax.replication.claim import NumericClaim, ProtocolEffect, Source
+from aejax.replication.evidence import ComparativeClaim, Evidence
 from aejax.replication.ledger import reproduce_claims
 from aejax.report.index import render_index
-from aejax.report.replication import format_status, ledger_headline, render_claim_list, render_ledger_terminal
+from aejax.report.replication import (
+    format_status,
+    ledger_headline,
+    render_claim_list,
+    render_ledger_page,
+    render_ledger_terminal,
+    with_current_values,
+)
 from aejax.storage.atomic_io import read_json
 
 
@@ -28,7 +36,7 @@ COMMON = {
     "protocol": "take a half",
     "command": "half()",
     "unit": "halves",
-    "tolerance_reason": "printed to two digits",
+    "criterion_reason": "printed to two digits",
     "seeds": 2,
     "cost": "seconds",
 }
@@ -60,6 +68,10 @@ class CountingMeasure:
         return np.full((context.seeds, 1), self.value)
 
 
+def spread_measure(context):
+    return np.linspace(0.5, 0.51, context.seeds)[:, None]
+
+
 def failing_measure(context):
     raise RuntimeError("the mill\nhas burnt down")
 
@@ -80,7 +92,9 @@ def test_a_claim_that_raises_is_recorded_and_the_others_run(tmp_path):
     ledger = reproduce(tmp_path, *claims)
     assert statuses(ledger) == {"a": "failed", "b": "reproduced", "c": "not reproduced"}
     assert format_status(ledger["claims"][0]) == "failed (RuntimeError: the mill has burnt down)"
-    assert ledger["headline"] == "1 of 3 published numbers reproduced, 1 not, 1 failed."
+    assert (
+        ledger["headline"] == "1 of 3 published numbers reproduced (prediction interval of one run), 1 not, 1 failed."
+    )
 
 
 def test_a_measurement_is_reused_unless_it_is_overwritten(tmp_path):
@@ -109,7 +123,7 @@ def test_another_tolerance_assesses_the_same_measurement_again(tmp_path):
     assert measure.calls == 1
 
 
-def test_an_older_ledger_has_the_same_measurements_and_page_as_one_with_todays_names(tmp_path):
+def test_a_ledger_of_version_0_1_opens_and_its_measurements_are_assessed_again(tmp_path):
     calls = []
 
     def gather(context):
@@ -119,17 +133,23 @@ def test_an_older_ledger_has_the_same_measurements_and_page_as_one_with_todays_n
             Evidence("code minus inputs, elsewhere", "context", 0.1, [-1.0, 1.2], "points", 0.5, "inconclusive"),
         ]
 
-    claim = ComparativeClaim(name="equal", **COMMON, criterion="not worse", gather_evidence=gather)
-    ledger = reproduce(tmp_path / "published", claim)
-    page, path = render_index(tmp_path), tmp_path / "published" / "ledger.json"
+    measure = CountingMeasure(0.5)
+    words = ComparativeClaim(name="equal", **COMMON, criterion="not worse", gather_evidence=gather)
+    claims = numeric_claim("half", measure), words
+    ledger = reproduce(tmp_path, *claims)
+    page, path = (tmp_path / "ledger.md").read_text(), tmp_path / "ledger.json"
     assert "not worse by 0.5" in page
-    text = path.read_text()
-    path.write_text(text.replace('"demands": "not worse"', '"demands": "as well"').replace('"context"', '"beside"'))
-    assert path.read_text() != text
-    assert render_index(tmp_path) == page
-    assert reproduce(tmp_path / "published", claim) == ledger
-    assert path.read_text() == text
-    assert calls == [2]
+    old = json.loads(path.read_text()) | {"schema": 1}
+    for entry in old["claims"]:
+        entry["tolerance_reason"] = entry.pop("criterion_reason")
+        entry.setdefault("tolerance", [])
+        for field in ("role", "rule", "source_runs", "max_half_width", "accepted"):
+            entry.pop(field, None)
+    text = json.dumps(old).replace('"demands": "not worse"', '"demands": "as well"').replace('"context"', '"beside"')
+    path.write_text(text)
+    assert render_ledger_page(with_current_values(json.loads(text))) == page
+    assert reproduce(tmp_path, *claims) == ledger
+    assert (calls, measure.calls) == ([2], 1)
 
 
 def test_a_failed_claim_is_run_again(tmp_path):
@@ -215,27 +235,47 @@ def test_the_headline_counts_the_entries(tmp_path):
         comparative_claim("f", "inconclusive", control="better"),
     )
     assert ledger_headline(ledger) == (
-        "1 of 3 published numbers reproduced, 1 not, 1 not run; "
+        "1 of 3 published numbers reproduced (prediction interval of one run), 1 not, 1 not run; "
         "2 of 3 statements in words borne out (a control may explain 1 of these), 1 not."
     )
     assert "a control may explain it: code minus untrained +0.1" in format_status(ledger["claims"][3])
 
 
-def test_pages_and_terminal_show_every_claim(tmp_path):
-    claims = numeric_claim("half", CountingMeasure(0.504)), numeric_claim("lost", failing_measure)
-    ledger = reproduce(tmp_path / "published", *claims)
-    section = render_index(tmp_path).split("## published")[1]
-    assert ledger["headline"] in section
-    assert "| half | 0.50 halves | 0.504 [0.504, 0.504] | 2 | ±0.01 | reproduced |" in section
-    assert "(published/ledger.md)" in section
+def test_pages_and_terminal_show_every_claim_in_its_part(tmp_path):
+    from_memory = {"source": Source("a tour", "its log", "")}
+    effect = ProtocolEffect(**COMMON, name="leak", measure=lambda context: np.arange(1.0, 1 + context.seeds))
+    ledger = reproduce(
+        tmp_path / "published",
+        numeric_claim("half", CountingMeasure(0.504)),
+        numeric_claim("single", spread_measure, tolerance=(), max_half_width=(0.2,)),
+        numeric_claim("wide", spread_measure, tolerance=(), max_half_width=(0.1,)),
+        numeric_claim("remembered", CountingMeasure(0.504), **from_memory),
+        comparative_claim("words", "better", control="better"),
+        effect,
+        numeric_claim("lost", failing_measure),
+    )
+    assert ledger["headline"] == (
+        "2 of 4 published numbers reproduced (prediction interval of one run), 1 uninformative, 1 failed; "
+        "1 of 1 statement in words borne out."
+    )
+    assert ledger["headline"] in render_index(tmp_path)
     page = (tmp_path / "published" / "ledger.md").read_text()
+    half, single, wide = (
+        "| half | 0.50 halves | 0.504 | [0.494, 0.514] | `about` ±0.01 | 2 | reproduced |",
+        "| single | 0.50 halves | 0.505 | [0.39, 0.62] | one run ±0.115, at most ±0.2 | 2 | reproduced |",
+        "| one run ±0.115, at most ±0.1 | 2 | uninformative (the interval is too wide to tell) |",
+    )
+    places = [
+        page.index(text) for text in (half, single, wide, "| words |", "| leak |", "From memory", "| remembered |")
+    ]
+    assert places == sorted(places)
     assert "- Source: [a | book](https://example.org); page 1." in page
-    assert "- Tolerance ±0.01: printed to two digits." in page
+    assert "- Criterion: `about` ±0.01: printed to two digits." in page
     assert json.loads((tmp_path / "published" / "ledger.json").read_text()) == ledger
-    for table in (render_ledger_terminal(ledger), render_claim_list(ledger["claims"])):
-        console = quiet()
-        console.print(table)
-        text = console.file.getvalue()
-        assert "half" in text
-        assert "lost" in text
-        assert max(map(len, text.splitlines())) <= 100
+    for width in (80, 100):
+        for table in (render_ledger_terminal(ledger), render_claim_list(ledger["claims"])):
+            console = Console(file=io.StringIO(), width=width)
+            console.print(table)
+            text = console.file.getvalue()
+            assert all(entry["name"] in text for entry in ledger["claims"])
+            assert max(map(len, text.splitlines())) <= width
