@@ -4,11 +4,11 @@ import difflib
 from collections.abc import Collection, Sequence
 
 
-class InputError(Exception):
+class InputError(ValueError):
     """An error that the user can fix.
 
     The message is one line that names the problem (which file, row, value or flag) and the fix. Scripts print it as
-    ``error: ...`` and exit with status 2; code that calls the library catches it like any exception. Line ends,
+    ``error: ...`` and exit with status 2; in Python it is a `ValueError`. Line ends,
     terminal codes and undecodable bytes in the message are escaped.
     """
 

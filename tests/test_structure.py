@@ -25,6 +25,8 @@ IMPORT_ORDER = [
     "report",
     "experiments",
     "replication",
+    "api",
+    "estimators",
     "cli",
 ]
 TOP_LEVEL = {"LICENSE", "README.md", "aejax", "pyproject.toml", "results", "scripts", "tests"}

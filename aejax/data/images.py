@@ -162,6 +162,8 @@ def _open_image(location: str, content: Path | bytes) -> Iterator[ImageFile.Imag
     try:
         with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=FORMATS) as image:
             yield image
+    except InputError:
+        raise
     except DECOMPRESSION_BOMBS as error:
         limit = Image.MAX_IMAGE_PIXELS
         raise InputError(f"{location}: announces more than {limit} pixels, Pillow's limit; make it smaller") from error

@@ -49,6 +49,22 @@ def load_table(path: Path, config: DataConfig, parts: Sequence[Part] = ()) -> Da
         InputError: a file is damaged, or the table cannot be used; one message names up to ten problems.
     """
     files, is_test = _open_files(path, config, parts)
+    return dataset_from_tables(files, is_test, config, path)
+
+
+def dataset_from_tables(files: list[TableFile], is_test: list[bool], config: DataConfig, path: Path) -> Dataset:
+    """Returns the rows of opened tables as one dataset; see `load_table`.
+
+    Args:
+        files: with the same columns, those for training first.
+        is_test: which hold the official test set.
+        config: how columns are read.
+        path: of the file or folder; its stem is the dataset's name.
+
+    Raises:
+        InputError: the tables cannot be used; one message names up to ten problems.
+    """
+    _require_columns(files)
     roles = choose_roles(files[0], config)
     rows = _join(files, is_test, roles)
     found = infer_columns(rows.frame[roles.features], config, lambda name: describe_column(name, files[0]))
@@ -98,11 +114,15 @@ def _open_files(path: Path, config: DataConfig, parts: Sequence[Part]) -> tuple[
             files.append(open_text_table(part.path, dataclasses.replace(config, header=header)))
         else:
             files.append(open_arrow_table(part.path, part.partition))
+    return files, [part.split == "test" for part in parts]
+
+
+def _require_columns(files: Sequence[TableFile]) -> None:
+    """Raises `InputError` for a table with fewer than two columns, or with two of one name."""
     for file in files:
         name, count = Counter(file.names).most_common(1)[0] if file.names else ("", 0)
         require(count < 2, f"{file.path}: {count} columns are named [{name[:60]!r}]; expected different names")
         require(len(file.names) > 1, f"{file.path}: {len(file.names)} column(s); expected features and a label")
-    return files, [part.split == "test" for part in parts]
 
 
 def _join(files: list[TableFile], is_test: list[bool], roles: Roles) -> _Rows:

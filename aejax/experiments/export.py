@@ -97,8 +97,9 @@ def _read_epochs(run_dir: Path, pretrained: PretrainedModel) -> list[EpochRows]:
     path = run_dir / "metrics.jsonl"
     method = pretrained.config.method
     epochs: list[EpochRows] = [[] for _ in range(pretrained.config.seeds)]
+    content = read_bounded(path, limit=2**30)
     try:
-        for line in read_bounded(path, limit=2**30).splitlines():
+        for line in content.splitlines():
             row = json.loads(line)
             if row["method"] == method:
                 losses = {name: _finite_or_none(row[name]) for name in ("train_loss", "valid_loss") if name in row}

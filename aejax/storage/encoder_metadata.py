@@ -128,8 +128,9 @@ def read_metadata(folder: Path) -> EncoderMetadata:
         InputError: it has another schema, or a field that is unknown, of another type, or beyond its limits.
     """
     path = folder / METADATA_FILE
+    content = read_bounded(path)
     try:
-        values = json.loads(read_bounded(path), parse_constant=_reject_constant)
+        values = json.loads(content, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         raise CorruptedFileError(f"{path}: is not JSON") from None
     require(isinstance(values, dict), f"{path}: expected an object of fields")

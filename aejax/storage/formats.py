@@ -85,8 +85,9 @@ def _require_uncompressed(folder: Path, like: ArrayTree) -> None:
 
 def _read_zarr_metadata(path: Path) -> tuple[jax.ShapeDtypeStruct, bool]:
     """Returns an array's shape and dtype, and whether it is stored as one uncompressed chunk."""
+    content = read_bounded(path)
     try:
-        zarr = json.loads(read_bounded(path))
+        zarr = json.loads(content)
         array = jax.ShapeDtypeStruct(tuple(map(int, zarr["shape"])), np.dtype(str(zarr["dtype"])))
         uncompressed = zarr["compressor"] is None and zarr["filters"] is None and tuple(zarr["chunks"]) == array.shape
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):

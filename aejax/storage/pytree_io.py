@@ -201,8 +201,9 @@ def load_variables(path: Path, like: Variables) -> Variables:
 
 def read_meta_file(folder: Path) -> dict[str, Any]:
     """Returns a checkpoint's JSON metadata. Raises `CorruptedFileError` if it is missing or damaged."""
+    content = read_bounded(folder / META_FILE)
     try:
-        meta = json.loads(read_bounded(folder / META_FILE))
+        meta = json.loads(content)
     except (ValueError, RecursionError):
         raise CorruptedFileError(f"{folder}: {META_FILE} is damaged") from None
     if not isinstance(meta, dict) or meta.pop("schema", None) not in READABLE_SCHEMAS:

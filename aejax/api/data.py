@@ -1,0 +1,153 @@
+"""Data for comparisons: a named dataset or file, or arrays and DataFrames in memory."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from aejax.api.arguments import argument_errors
+from aejax.config import DataConfig
+from aejax.config.settings import replace_settings
+from aejax.data import registry
+from aejax.data.dataset import Dataset
+from aejax.data.dataset import make_dataset as dataset_from_arrays
+from aejax.data.frame_tables import FrameTable
+from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits
+from aejax.data.table_roles import NO_LABEL
+from aejax.data.tables import dataset_from_tables
+from aejax.errors import require
+
+ARRAY_NAMES = ("X", "y")
+GROUP_COLUMN = "groups"
+
+
+def load_dataset(dataset: str, **settings: Any) -> Dataset:
+    """Loads a named dataset, a file or a folder.
+
+    Args:
+        dataset: what `--dataset` takes: `digits`, `mnist`, `table.csv`, `arrays.npz`, `hf:NAME`, ...
+        settings: of the data, by the names of the flags: `data_dir`, `label_column`, `missing`, `image_size`, ...
+
+    Raises:
+        aejax.InputError: there is no such dataset, or it cannot be read or used.
+
+    Example:
+        >>> load_dataset("wine").inputs.shape
+        (178, 13)
+    """
+    with argument_errors():
+        return registry.load_dataset(replace_settings(DataConfig(dataset=dataset), settings))
+
+
+def make_dataset(
+    X: ArrayLike | pd.DataFrame,
+    y: ArrayLike | str | None = None,
+    *,
+    test: Any = None,
+    groups: ArrayLike | None = None,
+    name: str = "data",
+    **settings: Any,
+) -> Dataset:
+    """Makes a dataset of examples in memory.
+
+    Arrays `(n, d)` are rows of numbers; `(n, height, width)` and `(n, height, width, channels)`, or channels first, are
+    images. The columns of a DataFrame are read as those of a file: numbers, categories, truth values and dates.
+
+    Args:
+        X: `(n, ...)` array or list, or DataFrame.
+        y: `(n,)` labels of any type, or the name of a DataFrame's column; None: no labels (only `pretrain` takes such
+            data).
+        test: a mask `(n,)` that is true for the rows of the test set, or a pair `(X_test, y_test)`; None: test rows are
+            drawn.
+        groups: `(n,)`, equal for rows that must not be divided between training and test.
+        name: of the dataset in results.
+        settings: `unlabelled`, `image_shape` ("28x28"), `layout`, `missing`, `categorical`, `drop_columns`: see the
+            flags of the same names.
+
+    Raises:
+        aejax.InputError: the data cannot be used; the message names row, column and fix.
+
+    Example:
+        >>> data = make_dataset([[0.0, 1.0], [1.0, 0.0]] * 20, ["a", "b"] * 20)
+        >>> data.n_classes, data.inputs.shape
+        (2, (40, 2))
+    """
+    with argument_errors():
+        config = replace_settings(DataConfig(dataset=name), settings)
+        if isinstance(X, pd.DataFrame):
+            return _from_frames(X, y, test, groups, config)
+        require(not isinstance(y, str), f"y={y!r}: names a column, but X is no DataFrame; give an array of labels")
+        return _from_arrays(X, y, test, groups, config)
+
+
+def _from_arrays(X: ArrayLike, y: Any, test: Any, groups: Any, config: DataConfig) -> Dataset:
+    inputs, name = _as_array(X, "X"), config.dataset
+    if y is None:
+        require(test is None and groups is None, "y: test and groups need labels; give y")
+        return dataset_from_arrays(name, inputs, None, source=name)
+    labels = _as_array(y, "y")
+    _require_length(len(inputs), labels, "y")
+    parts, test_part, order = LabelledArrays(inputs, labels, ARRAY_NAMES), None, np.arange(len(inputs))
+    if isinstance(test, tuple):
+        test_part = LabelledArrays(_as_array(test[0], "test[0]"), _as_array(test[1], "test[1]"), ARRAY_NAMES)
+        require(groups is None, "groups: cannot be combined with a separate test set; give a mask as test")
+    elif test is not None:
+        is_test = _as_mask(test, len(inputs))
+        order = np.argsort(is_test, kind="stable")
+        test_part = LabelledArrays(inputs[is_test], labels[is_test], ARRAY_NAMES)
+        parts = LabelledArrays(inputs[~is_test], labels[~is_test], ARRAY_NAMES)
+    made = dataset_from_splits(ArraySplits(name, parts, test=test_part, label_source="y"), config, name)
+    if groups is None:
+        return made
+    codes = pd.factorize(_require_length(len(inputs), np.asarray(groups), "groups")[order], sort=True)[0]
+    return dataclasses.replace(made, groups=codes.astype(np.int32))
+
+
+def _from_frames(X: pd.DataFrame, y: Any, test: Any, groups: Any, config: DataConfig) -> Dataset:
+    frame, label = X.copy(deep=False), NO_LABEL
+    if isinstance(y, str):
+        label = y
+    elif y is not None:
+        label = str(getattr(y, "name", None) or "y")
+        require(label not in frame, f"y: its name {label!r} is that of a column of X, too; give y={label!r} alone")
+        frame[label] = _require_length(len(frame), np.asarray(y), "y")
+    if groups is not None:
+        frame[GROUP_COLUMN] = _require_length(len(frame), np.asarray(groups), "groups")
+        config = dataclasses.replace(config, group_column=GROUP_COLUMN)
+    config = dataclasses.replace(config, label_column=label)
+    frames = [frame]
+    if isinstance(test, tuple):
+        frames.append(test[0] if isinstance(y, str) else test[0].assign(**{label: np.asarray(test[1])}))
+    elif test is not None:
+        is_test = _as_mask(test, len(frame))
+        frames = [frame[~is_test], frame[is_test]]
+    files = [FrameTable(path=Path(config.dataset), frame=part) for part in frames]
+    return dataset_from_tables(list(files), [False, True][: len(files)], config, Path(config.dataset))
+
+
+def _as_array(values: Any, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        require(False, f"{name}: rows differ in length; expected an array")
+    require(array.ndim >= 1, f"{name}: is a single value; expected one row for each example")
+    if array.dtype == object and name != "X":
+        array = np.array(array.tolist())
+    return array
+
+
+def _as_mask(test: Any, n: int) -> np.ndarray:
+    mask = _require_length(n, np.asarray(test), "test")
+    require(mask.dtype == bool, "test: expected a mask of booleans, or a pair (X_test, y_test)")
+    return mask
+
+
+def _require_length(n: int, values: np.ndarray, name: str) -> np.ndarray:
+    require(
+        values.ndim >= 1 and len(values) == n,
+        f"{name}: has shape {values.shape}; expected one value for each of {n} rows",
+    )
+    return values

@@ -1,0 +1,73 @@
+"""Results of a comparison as pandas DataFrames."""
+
+import pandas as pd
+
+from aejax.report.results import Results, verdict_metric
+
+VERDICT_COLUMNS = (
+    "method",
+    "baseline",
+    "difference",
+    "low",
+    "high",
+    "low_adjusted",
+    "high_adjusted",
+    "verdict",
+    "exceeds_margin",
+    "reason",
+)
+
+
+def verdicts_frame(results: Results) -> pd.DataFrame:
+    """Returns a row for each comparison: differences, method minus baseline, with 95 % intervals, and the verdict.
+
+    Numbers are in units of the metric: 0.01 is one point of accuracy. `low_adjusted` and `high_adjusted` hold for all
+    comparisons of a method together; the verdict comes from them.
+    """
+    rows = []
+    for comparison in results["comparisons"]:
+        low, high = comparison["ci95"] or (None, None)
+        adjusted = comparison.get("ci95_adjusted") or (None, None)
+        rows.append(
+            {
+                **comparison,
+                "difference": comparison["mean_difference"],
+                "low": low,
+                "high": high,
+                "low_adjusted": adjusted[0],
+                "high_adjusted": adjusted[1],
+            }
+        )
+    return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+
+
+def methods_frame(results: Results) -> pd.DataFrame:
+    """Returns a row for each method: role, number of features, and each metric with its 95 % interval."""
+    rows = []
+    for method in results["methods"]:
+        row = {"method": method["name"], "role": method["role"], "features": method["features"]}
+        for name in dict.fromkeys((verdict_metric(results).field, "test_accuracy", "test_nll", "calibration_error")):
+            if name in method:
+                low, high = method[name]["ci95"] or (None, None)
+                short = name.removeprefix("test_")
+                row |= {short: method[name]["mean"], f"{short}_low": low, f"{short}_high": high}
+        mse = method["reconstruction_mse"]
+        row["reconstruction_mse"] = None if mse is None else mse["mean"]
+        row |= {name: value["mean"] for name, value in method.get("measures", {}).items()}
+        rows.append({**row, "seconds": sum(method["seconds"].values())})
+    return pd.DataFrame(rows)
+
+
+def per_seed_frame(results: Results) -> pd.DataFrame:
+    """Returns a row for each method and seed, with every metric that has a value for each seed."""
+    rows = []
+    for method in results["methods"]:
+        summaries = {
+            name.removeprefix("test_"): value
+            for name, value in {**method, **method.get("measures", {})}.items()
+            if isinstance(value, dict) and "ci95" in value
+        }
+        for seed in range(len(method["test_accuracy"]["per_seed"])):
+            values = {name: summary["per_seed"][seed] for name, summary in summaries.items()}
+            rows.append({"method": method["name"], "seed": seed, **values})
+    return pd.DataFrame(rows)
