@@ -81,12 +81,13 @@ def parse_args(default: ArgsT, argv: Sequence[str], description: str) -> ArgsT:
         raise InputError(unwrap_error(output.getvalue())) from None
     require_representable(args)
     for flag in ("run", "out"):
-        path = getattr(args, flag, None)
-        require(
-            path is None or escape_unprintable(str(path.absolute())) == str(path.absolute()),
-            f"--{flag} {path}: its path has bytes that are no UTF-8 or cannot be printed; checkpoints could not "
-            "be written there; give another folder",
-        )
+        value = getattr(args, flag, None)
+        for path in value if isinstance(value, tuple) else (value,):
+            require(
+                path is None or escape_unprintable(str(path.absolute())) == str(path.absolute()),
+                f"--{flag} {path}: its path has bytes that are no UTF-8 or cannot be printed; checkpoints could not "
+                "be written there; give another folder",
+            )
     return args
 
 

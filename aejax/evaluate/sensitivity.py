@@ -1,9 +1,9 @@
 """Whether verdicts hold under other settings than the ones that gave them."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from aejax.evaluate.comparisons import Verdict
+from aejax.evaluate.verdicts import Verdict
 
 # By verdict: the verdicts that contradict it. "inconclusive" and "too few seeds" claim nothing.
 CONTRADICTIONS: Mapping[str, tuple[str, ...]] = {
@@ -39,3 +39,31 @@ def judge_sensitivity(verdict: Verdict, verdicts: Mapping[str, Verdict | None]) 
         reversed_by=contradicted,
         verdicts=dict(verdicts),
     )
+
+
+def compare_verdicts(
+    comparisons: Sequence[Mapping[str, Any]],
+    varied: Mapping[str, Sequence[Mapping[str, Any]]],
+    changed_methods: Mapping[str, Sequence[str]],
+) -> list[dict[str, Any]]:
+    """Returns, for each comparison, its pair and family with the fields of `VerdictSensitivity`.
+
+    Args:
+        comparisons: `comparisons` of `results.json`.
+        varied: the same of each variation, by its name.
+        changed_methods: by variation, the methods whose predictions it can change.
+    """
+
+    def key(row: Mapping[str, Any]) -> dict[str, str]:
+        return {name: row[name] for name in ("method", "baseline", "family")}
+
+    def verdict_of(row: Mapping[str, Any], variation: str) -> Verdict | None:
+        if not {row["method"], row["baseline"]} & set(changed_methods[variation]):
+            return None
+        return next(other["verdict"] for other in varied[variation] if key(other) == key(row))
+
+    return [
+        key(row)
+        | judge_sensitivity(row["verdict"], {variation: verdict_of(row, variation) for variation in varied})._asdict()
+        for row in comparisons
+    ]

@@ -21,7 +21,7 @@ from aejax.experiments.method_result import MethodResult, fit_and_score, load_or
 from aejax.experiments.plots import plot_comparison
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import check_methods, check_versus, expand_methods, resolve_config
-from aejax.experiments.results import build_results, metric_rows, serialize_scores
+from aejax.experiments.results import build_results, metric_rows, write_scores
 from aejax.experiments.schedule import total_epochs
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS, comparison_pairs, versus_pairs
@@ -106,8 +106,8 @@ def write_comparison(
     results: dict[str, Any],
     folder: Path,
 ) -> None:
-    """Writes `scores.npz`, the figures and `table.md` of a comparison."""
-    write_atomically(folder / "scores.npz", serialize_scores(method_results, experiment.design))
+    """Writes the scores, the figures and `table.md` of a comparison."""
+    write_scores(folder, method_results, experiment.design)
     plot_comparison(experiment, [(result, methods[result.name]) for result in method_results], results, folder)
     write_atomically(folder / "table.md", render_comparison_markdown(results).encode())
 

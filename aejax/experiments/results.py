@@ -3,6 +3,7 @@
 import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.method_result import MethodResult
 from aejax.experiments.representation_metrics import cka_matrix
+from aejax.storage.atomic_io import write_atomically
+from aejax.storage.saved_scores import CORRECT_FILE, SCORES_FILE, serialize_correct
 
 INTERVAL_DESCRIPTIONS = {  # by field, what each interval covers
     "ci95": "accuracy, NLL and their differences: the mean under another draw of seeds and of test examples (crossed "
@@ -203,6 +206,14 @@ def serialize_scores(method_results: Sequence[MethodResult], design: EvaluationD
         **aurocs,
     )
     return buffer.getvalue()
+
+
+def write_scores(folder: Path, method_results: Sequence[MethodResult], design: EvaluationDesign) -> None:
+    """Writes `scores.npz`, and `correct.npz`, which is small enough to be committed."""
+    write_atomically(folder / SCORES_FILE, serialize_scores(method_results, design))
+    correct = np.stack([result.scores.correct for result in method_results])
+    names = [result.name for result in method_results]
+    write_atomically(folder / CORRECT_FILE, serialize_correct(names, correct, design))
 
 
 def metric_rows(method: str, history: TrainingHistory) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import resolve_config
-from aejax.experiments.results import method_entry, metric_rows, serialize_scores
+from aejax.experiments.results import method_entry, metric_rows, write_scores
 from aejax.experiments.schedule import optimizer_for, total_epochs
 from aejax.experiments.sweeping.baselines import SweepDesign, make_baselines
 from aejax.experiments.sweeping.grid import PointGroup, choose_kind, group_points, make_grid
@@ -76,8 +76,7 @@ def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, A
     order = [point.name for point in design.points]
     points.sort(key=lambda scored: order.index(scored[0]["name"]))  # they were trained by group
     results = build_sweep_results(experiment, design, points, scored_baselines, run.seconds)
-    scores = serialize_scores([result for _, result in [*scored_baselines, *points]], experiment.design)
-    write_atomically(run.folder / "scores.npz", scores)
+    write_scores(run.folder, [result for _, result in [*scored_baselines, *points]], experiment.design)
     save_figure(plot_tradeoff(results), run.folder / "frontier.png")
     write_atomically(run.folder / "table.md", render_sweep_markdown(results).encode())
     return results

@@ -65,7 +65,7 @@ def _draw(offset: int, config: CompareConfig) -> CompareConfig:
 
 
 def _scale_penalties(factor: float, config: CompareConfig) -> CompareConfig:
-    fields = {penalty_field(name) for name in config.methods} - {None}
+    fields = {field for name in config.methods if (field := penalty_field(name)) is not None}
     return _replace(config, "objective", **{field: factor * getattr(config.objective, field) for field in fields})
 
 

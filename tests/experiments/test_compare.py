@@ -45,7 +45,16 @@ def without_times(value):
 
 def test_a_run_leaves_every_file(run):
     out, _ = run
-    expected = {".lock", "run.json", "config.json", "metrics.jsonl", "results.json", "scores.npz", "table.md"}
+    expected = {
+        ".lock",
+        "run.json",
+        "config.json",
+        "metrics.jsonl",
+        "results.json",
+        "scores.npz",
+        "table.md",
+        "correct.npz",
+    }
     figures = {"accuracy.png", "learning_curves.png", "reconstructions.png", "codes.png", "diagnostics.png"}
     assert {path.name for path in out.iterdir()} == expected | figures
 

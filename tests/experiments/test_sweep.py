@@ -164,6 +164,7 @@ def test_finished_sweep_is_loaded_and_listed(results, folder):
         "metrics.jsonl",
         "results.json",
         "scores.npz",
+        "correct.npz",
         "table.md",
         "frontier.png",
     }

@@ -1,0 +1,120 @@
+"""Judges finished runs again by today's rules, from their saved scores: nothing is trained.
+
+Accuracy needs one bit for each prediction, `correct.npz`. NLL and AUROC need `scores.npz`.
+"""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+import aejax
+from aejax.config.evaluate import MetricName
+from aejax.errors import require
+from aejax.evaluate.design import EvaluationDesign, holdout_design
+from aejax.evaluate.sensitivity import compare_verdicts
+from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, balanced_accuracy_values
+from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN
+from aejax.experiments.results import judge_comparisons, summarize_scores
+from aejax.report.results import verdict_metric
+from aejax.report.run_page import read_run, render_run_markdown
+from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
+from aejax.storage.run_state import RESULTS_FILE
+from aejax.storage.saved_scores import SavedScores, read_scores
+
+Results = dict[str, Any]
+MethodValues = dict[str, Shaped[np.ndarray, "trainings n_test"]]  # by method: their mean over test examples is a metric
+SENSITIVITY_DIR = "sensitivity"  # folder of a run that has a run of each variation
+
+
+def rejudge_run(folder: Path) -> tuple[Results, list[str]]:
+    """Judges a run and its variations again, writes `results.json` and `table.md`, and returns the changes.
+
+    Returns:
+        The new results, and a line for each verdict that differs.
+
+    Raises:
+        InputError: the folder has no such run, or not the scores that its metric needs.
+    """
+    before = read_run(folder)
+    after = rejudge(before, read_scores(folder), folder)
+    if "sensitivity" in before:
+        variations = before["sensitivity"]["variations"]
+        varied = {entry["name"]: rejudge_run(folder / SENSITIVITY_DIR / entry["name"])[0] for entry in variations}
+        after["sensitivity"]["comparisons"] = compare_verdicts(
+            after["comparisons"],
+            {name: results["comparisons"] for name, results in varied.items()},
+            {entry["name"]: entry["methods"] for entry in variations},
+        )
+    write_json(folder / RESULTS_FILE, after)
+    write_atomically(folder / "table.md", render_run_markdown(after).encode())
+    return after, list(_changed_verdicts(before, after))
+
+
+def rejudge(results: Results, scores: SavedScores, folder: Path) -> Results:
+    """Returns the results with today's intervals of the saved scores and today's verdicts; all else is kept.
+
+    Args:
+        results: of a comparison or a sweep.
+        scores: of the same run.
+        folder: of the run, for messages.
+    """
+    design = scores.design or _assume_design(results, scores)
+    metric = verdict_metric(results)
+    values = {**_plain_values(scores), **_other_values(metric, scores)}
+    require(metric.name in values, f"{folder}: was saved without what verdicts about {metric.name} need; run it again")
+    pairs = [(row["method"], row["baseline"]) for row in results["comparisons"]]
+    families = [row.get("family", row["method"]) for row in results["comparisons"]]
+    judged = judge_comparisons(
+        values[metric.name], pairs, design, results.get("margin", EQUIVALENCE_MARGIN), metric, families
+    )
+    after = {**copy.deepcopy(results), **judged, "rejudged_by": aejax.__version__}
+    for entry in _scored_entries(after):
+        for name, by_method in values.items():
+            of = VERDICT_METRICS[name]
+            entry[of.field] = summarize_scores(by_method[entry["name"]], design, of)
+    jsonable: Results = to_jsonable(after)
+    return jsonable
+
+
+def _plain_values(scores: SavedScores) -> dict[MetricName, MethodValues]:
+    """Returns the values of accuracy, and of NLL if they were saved."""
+    values: dict[MetricName, MethodValues] = {"accuracy": dict(zip(scores.methods, scores.correct, strict=True))}
+    if scores.log_prob is not None:
+        values["nll"] = dict(zip(scores.methods, -scores.log_prob, strict=True))
+    return values
+
+
+def _other_values(metric: VerdictMetric, scores: SavedScores) -> dict[MetricName, MethodValues]:
+    """Returns the values of balanced accuracy or AUROC if verdicts are about it and what it needs was saved."""
+    if metric.name == "auroc" and scores.auroc_values is not None:
+        return {"auroc": dict(zip(scores.methods, scores.auroc_values, strict=True))}
+    if metric.name == "balanced_accuracy" and scores.design is not None:
+        labels, by_method = scores.design.labels, zip(scores.methods, scores.correct, strict=True)
+        return {"balanced_accuracy": {name: balanced_accuracy_values(correct, labels) for name, correct in by_method}}
+    return {}
+
+
+def _assume_design(results: Results, scores: SavedScores) -> EvaluationDesign:
+    """Returns the design of a run of version 0.1.0, with labels that have the right share of the most frequent class.
+
+    Nothing else about the labels matters to accuracy and NLL.
+    """
+    trainings, n_test = scores.correct.shape[1:]
+    dataset = results["dataset"]
+    labels = np.arange(n_test)
+    labels[: round(dataset.get("majority_share", 0.0) * n_test)] = 0
+    return holdout_design(labels, trainings, dataset["n_train"] + dataset["n_valid"])
+
+
+def _scored_entries(results: Results) -> list[Results]:
+    return [entry for field in ("methods", "points", "references") for entry in results.get(field, [])]
+
+
+def _changed_verdicts(before: Results, after: Results) -> Iterator[str]:
+    for old, new in zip(before["comparisons"], after["comparisons"], strict=True):
+        if old["verdict"] != new["verdict"]:
+            yield f"{new['method']} - {new['baseline']}: {old['verdict']} -> {new['verdict']}"
