@@ -96,7 +96,12 @@ def test_pca_of_thirty_components_leaves_the_published_error_on_mnist(mnist_fold
 IMAGES = jax.random.uniform(jax.random.key(3), (200, 16))  # 4x4, so that every kind can be built
 SPARSE = ("sparse-l1", "sparse-kl", "k-sparse", "batch-top-k", "lifetime-sparse")
 PIXELS = ("raw", "knn", "permuted")
-WIDTHS = {**dict.fromkeys(PIXELS, 16), "overcomplete": 20, **dict.fromkeys(SPARSE, 32)}  # others: `latent_dim`, 3
+WIDTHS = {
+    **dict.fromkeys(PIXELS, 16),
+    "mlp": 256,
+    "overcomplete": 20,
+    **dict.fromkeys(SPARSE, 32),
+}  # others: `latent_dim`, 3
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +146,7 @@ def test_untrained_and_closed_methods_have_no_objective_and_kinds_have_one_witho
     closed = {"raw", "pca", "random-projection", "random", "knn", "permuted"}
     assert without == closed | {f"random-{kind}" for kind in KINDS}
     labelled = {name for name, method in on_images.items() if method.supervised}
-    assert labelled == {"supervised", *(f"supervised-{kind}" for kind in KINDS)}
+    assert labelled == {"supervised", "mlp", *(f"supervised-{kind}" for kind in KINDS)}
     assert {name for name, method in on_images.items() if method.log_probs is not None} == labelled
     assert {name for name, method in on_images.items() if method.reconstruct is not None} == {"pca", *KINDS}
 

@@ -16,7 +16,9 @@ class ProbeConfig:
     an encoder keep the logistic probe."""
     probe_c: float | None = None  # inverse penalty as in scikit-learn; default: chosen on validation rows
     probe_standardize: bool = True  # standardize features on the probe's training rows
-    finetune_epochs: int = 50  # --probe finetune: passes over the labelled training rows; the best epoch is kept
+    finetune_epochs: int = 50
+    """--probe finetune: passes over the labelled rows at most; their number and the weight decay are chosen by the
+    labels."""
     finetune_encoder_learning_rate: float = 1e-4  # --probe finetune: Adam's step size for the encoder
     finetune_head_learning_rate: float = 1e-3  # --probe finetune: Adam's step size for the head
 

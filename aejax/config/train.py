@@ -26,7 +26,7 @@ class OptimizerConfig:
     schedule: Literal["constant", "cosine"] = "constant"  # after the warm-up
     warmup_epochs: float = 0.0  # epochs of linear rise from 0 to the peak
     momentum: float = 0.9  # sgd only
-    weight_decay: float = 1e-4  # adamw only, decoupled
+    weight_decay: float = 1e-4  # adamw only, decoupled; supervised methods choose theirs by the labels
     clip_norm: float | None = None  # largest global gradient norm; default: no clipping
 
     def __post_init__(self) -> None:

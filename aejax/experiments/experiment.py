@@ -219,6 +219,6 @@ def _put_test_rows(split: Split, plan: Plan | SeedChunk, rows: Int[np.ndarray, "
     return plan.replicate(rows[0].astype(np.int32))
 
 
-def shard_rows(experiment: Experiment, rows: Int[np.ndarray, "seeds m"]) -> Int[jax.Array, "padded m"]:
+def shard_rows(experiment: Experiment, rows: Int[np.ndarray, "entries *m"]) -> Int[jax.Array, "padded *m"]:
     """Returns index arrays, repeated for every row of the plan, sharded over the devices."""
     return experiment.plan.shard(experiment.tile_rows(rows.astype(np.int32)))

@@ -1,6 +1,6 @@
 """Training of a softmax head on a pretrained encoder, with the encoder frozen or fine-tuned."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,19 +8,30 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
+from aejax.config import ProbeConfig
+from aejax.experiments.classifier_training import ClassifierTask, train_classifier
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import apply_to_test_rows
 from aejax.experiments.training import TrainingResult, TrainingSpec, train
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.probe.head import Classifier, SoftmaxHead, attach_head, make_cross_entropy_objective
+from aejax.train.optimizers import decoupled_weight_decay
 
 
 class FinetuneReport(NamedTuple):
     """How fine-tuning went, by seed."""
 
-    valid_nll: list[float]  # of the best epoch, which is kept, in nats; NaN: no validation rows
+    valid_nll: list[float]  # mean over the folds at the chosen settings, in nats; NaN: no validation rows
     diverged_epoch: list[int | None]
+
+
+class FinetunedClassifier(NamedTuple):
+    """What fine-tuning gives, for every seed."""
+
+    log_probs: Float[np.ndarray, "seeds n_test classes"]
+    report: FinetuneReport
+    settings: list[dict[str, Any]]
 
 
 def with_softmax_head(experiment: Experiment, autoencoder: Autoencoder) -> Classifier:
@@ -51,8 +62,7 @@ def train_head(
         epochs: passes over the labelled training rows.
         batch_size: examples per step.
     """
-    plan, split = experiment.plan, experiment.split
-    head = plan.map_seeds(classifier.init)(experiment.keys("head init"))["params"]["head"]
+    split = experiment.split
     spec = TrainingSpec(
         make_cross_entropy_objective(classifier, frozen_encoder=frozen_encoder),
         optimizer,
@@ -62,42 +72,48 @@ def train_head(
         batch_size=batch_size,
         key_use="head noise",
     )
-    return train(experiment, name, jax.tree.map(jnp.copy, attach_head(encoder, head)), spec)
+    return train(experiment, name, _with_new_head(experiment, classifier, encoder), spec)
 
 
-def finetune(
-    experiment: Experiment, name: str, autoencoder: Autoencoder, encoder: Variables
-) -> tuple[Float[np.ndarray, "seeds n_test classes"], FinetuneReport]:
-    """Returns the log-probabilities of the test rows by encoder and head trained together (`--probe finetune`).
+def _with_new_head(experiment: Experiment, classifier: Classifier, encoder: Variables) -> Variables:
+    """Returns a copy of every seed's pretrained encoder with a new head."""
+    head = experiment.plan.map_seeds(classifier.init)(experiment.keys("head init"))["params"]["head"]
+    return jax.tree.map(jnp.copy, attach_head(encoder, head))
 
-    Each is trained at its own learning rate, and the best epoch is kept.
+
+def finetune(experiment: Experiment, name: str, autoencoder: Autoencoder, encoder: Variables) -> FinetunedClassifier:
+    """Trains encoder and head together on the labels of every seed, and predicts the test rows (`--probe finetune`).
+
+    Each part has its own learning rate. Weight decay and epochs, at most `--finetune-epochs`, are chosen as those of
+    other classifiers (see `classifier_training`), and all labelled rows are trained on.
 
     Args:
         experiment: the labelled rows, and the probe config with epochs and learning rates.
         name: of the training within the run.
         autoencoder: the architecture.
-        encoder: variables of every seed, on the devices.
+        encoder: variables of every seed, on the devices; they are left as they are.
     """
     config = experiment.config.probe
     classifier = with_softmax_head(experiment, autoencoder)
-    optimizer = optax.partition(
-        {
-            "encoder": optax.adam(config.finetune_encoder_learning_rate),
-            "head": optax.adam(config.finetune_head_learning_rate),
-        },
-        lambda params: {part: jax.tree.map(lambda _, part=part: part, tree) for part, tree in params.items()},
-    )
-    trained = train_head(
-        experiment,
-        name,
-        classifier,
-        encoder,
-        optimizer,
-        frozen_encoder=False,
+    task = ClassifierTask(
+        make_cross_entropy_objective(classifier, frozen_encoder=False),
+        lambda _: _finetuning_optimizer(config),
         epochs=config.finetune_epochs,
         batch_size=experiment.config.train.batch_size,
+        key_use="head noise",
     )
-    losses = trained.history.metrics.get("valid_loss", np.full((experiment.plan.seeds, 1), np.nan))
-    lowest = np.fmin.reduce(losses, axis=1)  # a seed that diverged has NaN from then on
-    report = FinetuneReport(lowest.tolist(), [int(epoch) or None for epoch in trained.history.diverged_epoch])
-    return apply_to_test_rows(experiment, classifier.log_probs, trained.progress.best), report
+    trained = train_classifier(experiment, name, _with_new_head(experiment, classifier, encoder), task)
+    diverged = [int(epoch) or None for epoch in trained.history.diverged_epoch]
+    return FinetunedClassifier(
+        apply_to_test_rows(experiment, classifier.log_probs, trained.variables),
+        FinetuneReport(trained.selection.valid_loss.tolist(), diverged),
+        trained.selection.settings,
+    )
+
+
+def _finetuning_optimizer(config: ProbeConfig) -> optax.GradientTransformation:
+    rates = {"encoder": config.finetune_encoder_learning_rate, "head": config.finetune_head_learning_rate}
+    return optax.partition(
+        {part: optax.chain(optax.adam(rate), decoupled_weight_decay(rate)) for part, rate in rates.items()},
+        lambda params: {part: jax.tree.map(lambda _, part=part: part, tree) for part, tree in params.items()},
+    )

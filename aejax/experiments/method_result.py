@@ -14,6 +14,7 @@ from aejax.evaluate.code_metrics import explained_variance
 from aejax.evaluate.metrics import Scores, metric_values, score_predictions
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.experiments.checkpointing import TrainingHistory
+from aejax.experiments.classifier_training import supervised_task, train_classifier
 from aejax.experiments.compilation import Stopwatch, cached_jit, clear_compiled
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_evaluation import (
@@ -27,7 +28,7 @@ from aejax.experiments.finetune import finetune
 from aejax.experiments.host_classifier import fit_host_classifier
 from aejax.experiments.probes import ClassifierFit, ClassifierReport, classifier_name
 from aejax.experiments.representation_metrics import RepresentationMetrics, evaluate_representation
-from aejax.experiments.schedule import optimizer_for
+from aejax.experiments.schedule import finetuning_epochs, is_finetuned, optimizer_for, total_epochs
 from aejax.experiments.training import init_variables, train_method
 from aejax.methods.method import Method, Role
 from aejax.models.submodules import Variables
@@ -99,16 +100,16 @@ def fit_and_score(
     """
     if method.fit_predict is not None:
         return _fit_on_host(experiment, name, method)
-    watch = Stopwatch()
+    watch, settings = Stopwatch(), None
     if shared_from is None:
-        variables, history = _fit(experiment, name, method)
+        variables, history, settings = _fit(experiment, name, method)
         seconds = {"compile": watch.compile_seconds, "pretrain": watch.run_seconds}
     else:
         variables, history = experiment.plan.shard(shared_from.variables), shared_from.history
         seconds = {"compile": 0.0, "pretrain": 0.0}
     result = score_method(experiment, name, method, variables, history, seconds)
     clear_compiled((experiment.examples, result.variables))
-    return result._replace(shared_training=shared_from is not None)
+    return result._replace(shared_training=shared_from is not None, settings=settings or result.settings)
 
 
 def _fit_on_host(experiment: Experiment, name: str, method: Method) -> MethodResult:
@@ -133,13 +134,18 @@ def _fit_on_host(experiment: Experiment, name: str, method: Method) -> MethodRes
     )
 
 
-def _fit(experiment: Experiment, name: str, method: Method) -> tuple[Variables, TrainingHistory | None]:
-    variables, history = init_variables(experiment, method), None
-    if method.objective is not None:
-        trained = train_method(experiment, name, method, optimizer_for(experiment, method), variables)
-        variables = trained.progress.best if method.supervised else trained.progress.state.variables
-        history = trained.history
-    return jax.block_until_ready(variables), history
+def _fit(
+    experiment: Experiment, name: str, method: Method
+) -> tuple[Variables, TrainingHistory | None, list[dict[str, Any]] | None]:
+    """Returns variables, history, and the settings that were chosen by the labels."""
+    variables = init_variables(experiment, method)
+    if method.supervised:
+        fitted = train_classifier(experiment, name, variables, supervised_task(experiment, method))
+        return jax.block_until_ready(fitted.variables), fitted.history, fitted.selection.settings
+    if method.objective is None:
+        return jax.block_until_ready(variables), None, None
+    trained = train_method(experiment, name, method, optimizer_for(experiment, method), variables)
+    return jax.block_until_ready(trained.progress.state.variables), trained.history, None
 
 
 def score_method(
@@ -191,6 +197,7 @@ def score_method(
         seconds=seconds,
         representation=None if diagnosed is None else evaluate_representation(experiment, diagnosed),
         role=method.role,
+        settings=classifier.settings,
     )
 
 
@@ -201,9 +208,10 @@ def _classify(
     classifier = None
     if method.log_probs is not None:
         features = evaluate_own_classifier(experiment, name, method, variables, host_variables)
-    elif experiment.config.probe.probe == "finetune" and method.model is not None and method.features_of is None:
-        log_probs, report = finetune(experiment, f"{name}-finetune", method.model, variables)
-        classifier = ClassifierFit(log_probs, ClassifierReport(finetuned=report))
+    elif is_finetuned(experiment.config, method):
+        assert method.model is not None
+        tuned = finetune(experiment, f"{name}-finetune", method.model, variables)
+        classifier = ClassifierFit(tuned.log_probs, ClassifierReport(finetuned=tuned.report), tuned.settings)
         features = evaluate_features(experiment, name, method, host_variables, None)
     else:
         key = classifier_name(experiment.config.probe, method)
@@ -226,10 +234,19 @@ def load_or_score(
         reporter.finish_method(summary_line(experiment, result))
         return result
     result = saved._replace(role=method.role)
-    if result.history is not None and not result.shared_training:
-        reporter.advance(result.history.epochs, float("nan"))
+    reporter.advance(_displayed_epochs(experiment, method, result), float("nan"))
     reporter.finish_method(f"{summary_line(experiment, result)}, from before")
     return result
+
+
+def _displayed_epochs(experiment: Experiment, method: Method, result: MethodResult) -> int:
+    """Returns the epochs by which the progress display advanced when the result was made."""
+    epochs = 0
+    if result.history is not None and not result.shared_training:
+        epochs = total_epochs(experiment.config, method) if method.supervised else result.history.epochs
+    if result.classifier_report.finetuned is not None:
+        epochs += finetuning_epochs(experiment.config)
+    return epochs
 
 
 def summary_line(experiment: Experiment, result: MethodResult) -> str:

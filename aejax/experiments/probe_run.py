@@ -52,7 +52,8 @@ def probe_run(
         experiment = dataclasses.replace(experiment, evaluation=config.evaluation)
         return lambda run, cache: _probe(open_experiment(experiment, run, cache), pretrained, config, run)
 
-    job = Job(pretrained.identify_analysis(config), config.head.head_epochs, prepare)
+    finetuning = 2 * config.probe.finetune_epochs if config.probe.probe == "finetune" else 0
+    job = Job(pretrained.identify_analysis(config), config.head.head_epochs + finetuning, prepare)
     return run_job(job, out, console, checkpoint, start_time)
 
 

@@ -55,6 +55,7 @@ class ClassifierFit(NamedTuple):
 
     log_probs: Float[np.ndarray, "seeds n_test classes"]
     report: ClassifierReport = ClassifierReport()
+    settings: list[dict[str, Any]] | None = None  # of every seed, chosen by its labels
 
 
 class _ClassifierSpec(NamedTuple):

@@ -12,6 +12,7 @@ from aejax.config import CheckpointConfig
 from aejax.errors import InputError
 from aejax.evaluate.metrics import Scores
 from aejax.experiments.checkpointing import DiskResultCache, ResultCache, TrainingHistory
+from aejax.experiments.classifier_selection import ClassifierSelection
 from aejax.experiments.environment import provenance
 from aejax.experiments.finetune import FinetuneReport
 from aejax.experiments.method_result import MethodResult
@@ -34,6 +35,7 @@ RECORD_CLASSES = classes_by_name(
     ProbeReport,
     KNNReport,
     FinetuneReport,
+    ClassifierSelection,
 )  # the only classes that are built from saved results
 
 

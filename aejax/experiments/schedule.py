@@ -33,11 +33,25 @@ def epoch_budget(config: ExperimentConfig, method: Method) -> EpochBudget:
 
 
 def total_epochs(config: ExperimentConfig, method: Method) -> int:
-    """Returns the epochs of all of a method's trainings."""
+    """Returns the epochs of all of a method's trainings, of which those of a classifier may end earlier."""
+    if method.supervised:
+        return 2 * config.train.epochs  # selection and refit
+    finetuning = finetuning_epochs(config) if is_finetuned(config, method) else 0
     if method.objective is None:
-        return 0
+        return finetuning
     epochs = epoch_budget(config, method)
-    return len(method.stages) * epochs.per_stage + epochs.end_to_end
+    return len(method.stages) * epochs.per_stage + epochs.end_to_end + finetuning
+
+
+def finetuning_epochs(config: ExperimentConfig) -> int:
+    """Returns the epochs of fine-tuning one encoder, selection and refit together."""
+    return 2 * config.probe.finetune_epochs
+
+
+def is_finetuned(config: ExperimentConfig, method: Method) -> bool:
+    """Returns whether `--probe finetune` trains a method's encoder further."""
+    has_encoder = method.model is not None and method.log_probs is None and method.features_of is None
+    return config.probe.probe == "finetune" and has_encoder
 
 
 def epochs_per_call(epochs: int, examples_per_epoch: int) -> int:
@@ -46,14 +60,9 @@ def epochs_per_call(epochs: int, examples_per_epoch: int) -> int:
     return next(count for count in range(most, 0, -1) if epochs % count == 0)
 
 
-def select_rows(
-    experiment: Experiment, method: Method
-) -> tuple[Int[np.ndarray, "seeds n"], Int[np.ndarray, "seeds m"]]:
-    """Returns training and validation rows: classifiers see labelled rows, autoencoders all."""
-    split = experiment.split
-    if method.supervised:
-        return split.labelled_train, split.labelled_valid
-    return split.train, select_validation_rows(experiment)
+def select_rows(experiment: Experiment) -> tuple[Int[np.ndarray, "seeds n"], Int[np.ndarray, "seeds m"]]:
+    """Returns the training and validation rows of an autoencoder."""
+    return experiment.split.train, select_validation_rows(experiment)
 
 
 def select_validation_rows(experiment: Experiment) -> Int[np.ndarray, "seeds m"]:
@@ -64,24 +73,23 @@ def select_validation_rows(experiment: Experiment) -> Int[np.ndarray, "seeds m"]
     return experiment.split.valid
 
 
-def passes_per_epoch(experiment: Experiment, method: Method) -> int:
-    """Returns the passes over its rows that a method makes for one epoch of `--epochs`.
+def classifier_passes(experiment: Experiment) -> int:
+    """Returns the passes over the labelled rows that a classifier makes at most for one epoch of `--epochs`.
 
-    One, except for a classifier with few labels: it makes more passes, so that it takes about as many steps as methods
-    that train on all rows. Its best pass is kept.
+    One, or with few labels as many as take the steps of an epoch of the methods that train on all rows.
     """
-    rows, _ = select_rows(experiment, method)
-    return max(1, experiment.split.train.shape[1] // rows.shape[1]) if method.supervised else 1
+    split, batch = experiment.split, experiment.config.train.batch_size
+    all_rows, labelled = (steps_per_epoch(rows.shape[1], batch) for rows in (split.train, split.labelled))
+    return max(1, all_rows // labelled)
 
 
 def optimizer_for(experiment: Experiment, method: Method) -> optax.GradientTransformation:
-    """Returns the config's optimizer with its schedule over the method's steps.
+    """Returns the config's optimizer with its schedule over an autoencoder's steps.
 
     Raises:
         InputError: the schedule is longer than the training.
     """
     config = experiment.config
-    rows, _ = select_rows(experiment, method)
-    steps = steps_per_epoch(rows.shape[1], config.train.batch_size)
+    steps = steps_per_epoch(experiment.split.train.shape[1], config.train.batch_size)
     make = make_traced_optimizer if method.traced else make_optimizer
-    return make(config.optimizer, steps, passes_per_epoch(experiment, method) * epoch_budget(config, method).end_to_end)
+    return make(config.optimizer, steps, epoch_budget(config, method).end_to_end)

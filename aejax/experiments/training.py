@@ -17,7 +17,7 @@ from aejax.experiments.checkpointing import Checkpointer, TrainingCheckpoint, Tr
 from aejax.experiments.compilation import Stopwatch, cached_jit
 from aejax.experiments.experiment import Experiment, shard_rows
 from aejax.experiments.preemption import defer_signals
-from aejax.experiments.schedule import epoch_budget, epochs_per_call, passes_per_epoch, select_rows
+from aejax.experiments.schedule import epoch_budget, epochs_per_call, select_rows
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.objectives.objective import Objective
@@ -178,7 +178,7 @@ def train_method(
     optimizer: optax.GradientTransformation,
     variables: Variables,
 ) -> TrainingResult:
-    """Trains a method for the epochs of the config: its stages one after the other, then end to end.
+    """Trains an autoencoder for the epochs of the config: its stages one after the other, then end to end.
 
     A stage has the config's optimizer at a constant learning rate.
 
@@ -191,21 +191,20 @@ def train_method(
     """
     config = experiment.config
     assert method.objective is not None
-    epochs, passes = epoch_budget(config, method), passes_per_epoch(experiment, method)
+    epochs = epoch_budget(config, method)
     end_to_end = TrainingSpec(
         method.objective,
         optimizer,
-        *select_rows(experiment, method),
-        epochs=passes * epochs.end_to_end,
+        *select_rows(experiment),
+        epochs=epochs.end_to_end,
         batch_size=config.train.batch_size,
-        passes=passes,
     )
     constant = dataclasses.replace(config.optimizer, schedule="constant", warmup_epochs=0.0)
     make = make_traced_optimizer if method.traced else make_optimizer
     previous = None
     for number, stage in enumerate(method.stages, 1):
         selected = train_selected(make(constant, 1, 1), _has_prefix(stage.trainable_paths))
-        spec = end_to_end._replace(objective=stage.objective, optimizer=selected, epochs=epochs.per_stage, passes=1)
+        spec = end_to_end._replace(objective=stage.objective, optimizer=selected, epochs=epochs.per_stage)
         previous = train(experiment, f"{name}-stage-{number}", variables, spec, previous)
         variables = previous.progress.state.variables
     return train(experiment, name, variables, end_to_end, previous)

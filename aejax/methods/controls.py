@@ -5,7 +5,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from aejax.autoencoders.spec import ProblemSpec
+from aejax.config import ModelConfig
 from aejax.methods.method import Method, init_fn
+from aejax.models.architectures import dense_autoencoder
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.probe.head import Classifier, SoftmaxHead, make_cross_entropy_objective
@@ -70,8 +72,31 @@ def untrained(model: Autoencoder, architecture_of: str | None = None) -> Method:
     return Method(init=init_fn(model), encode=model.encode, model=model, architecture_of=architecture_of)
 
 
+MLP_WIDTHS = (256, 256)
+
+
+def mlp(problem: ProblemSpec) -> Method:
+    """Returns a perceptron with two hidden layers of 256 rectified units, trained as `supervised`.
+
+    It is a control of the architecture: `supervised` has the encoder of the autoencoders, which ends in a narrow code.
+    """
+    *hidden, last = MLP_WIDTHS
+    config = ModelConfig(
+        hidden=tuple(hidden),
+        latent_dim=last,
+        code_activation="relu",
+        output="linear",
+        conventions=problem.model.conventions,
+        compute_dtype=problem.model.compute_dtype,
+    )
+    return supervised(problem, dense_autoencoder(config, problem.n_features))
+
+
 def supervised(problem: ProblemSpec, model: Autoencoder, architecture_of: str | None = None) -> Method:
-    """Returns an encoder with a softmax head, trained end to end on the labels; the best epoch is kept."""
+    """Returns an encoder with a softmax head, trained end to end on all labels of a seed.
+
+    Weight decay and epochs are chosen by the labels, too.
+    """
     classifier = Classifier(model, SoftmaxHead(problem.n_classes))
     return Method(
         init=init_fn(classifier),

@@ -35,7 +35,7 @@ class Method:
     stages: tuple[Stage, ...] = ()  # trained one after the other before `objective`
     extra_metrics: ExtraMetricsFn | None = None  # further metrics of each test example
     model: Autoencoder | None = None  # the autoencoder whose encoder makes the features
-    supervised: bool = False  # trained on labelled rows only; the best validation epoch is kept
+    supervised: bool = False  # trained on labelled rows only, see `experiments.classifier_training`
     traced: bool = False  # hyperparameters are traced values, stored in the variables
     is_identity: bool = False  # the features are the scaled inputs
     classifier: Literal["probe", "knn"] = "probe"  # classifier of the features, unless there is `log_probs`

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from aejax.autoencoders.registry import KINDS
 from aejax.autoencoders.spec import ProblemSpec
 from aejax.methods.autoencoders import autoencoder_method, make_cached_spec
-from aejax.methods.controls import pca, random_projection, raw, supervised, untrained
+from aejax.methods.controls import mlp, pca, random_projection, raw, supervised, untrained
 from aejax.methods.method import Method, with_knn, with_permuted_labels
 
 CONTROLS: dict[str, Callable[[ProblemSpec], Method]] = {
@@ -15,6 +15,7 @@ CONTROLS: dict[str, Callable[[ProblemSpec], Method]] = {
     "random-projection": random_projection,
     "random": lambda problem: untrained(problem.autoencoder),
     "supervised": lambda problem: supervised(problem, problem.autoencoder),
+    "mlp": mlp,
     "knn": lambda problem: with_knn("raw", raw(problem)),
     "permuted": lambda problem: with_permuted_labels("raw", raw(problem)),
 }

@@ -1,8 +1,11 @@
 """Optax optimizers by name, learning-rate schedules, and exact freezing of parameters."""
 
+import dataclasses
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 from flax.traverse_util import path_aware_map
 
@@ -95,3 +98,39 @@ def train_selected(
 def freeze(optimizer: optax.GradientTransformation, parts: Collection[str]) -> optax.GradientTransformation:
     """Returns an optimizer of all parts except the given ones, which stay bit-equal."""
     return train_selected(optimizer, lambda path: path[0] not in parts)
+
+
+def decoupled_weight_decay(learning_rate: float | optax.Schedule) -> optax.GradientTransformationExtraArgs:
+    """Returns a transformation that shrinks weights by learning rate times `hyper["weight_decay"]` in every step.
+
+    After any update rule; after Adam it is AdamW (Loshchilov and Hutter 2019). The decay is an argument of the update,
+    so that one program serves all values.
+    """
+    rate = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
+
+    def init(params: optax.Params) -> optax.ScaleByScheduleState:
+        return optax.ScaleByScheduleState(jnp.zeros((), jnp.int32))
+
+    def update(
+        updates: optax.Updates,
+        state: optax.ScaleByScheduleState,
+        params: optax.Params | None = None,
+        *,
+        hyper: Mapping[str, Any],
+        **others: Any,
+    ) -> tuple[optax.Updates, optax.ScaleByScheduleState]:
+        shrink = rate(state.count) * hyper["weight_decay"]
+        decayed = jax.tree.map(lambda change, weight: change - shrink * weight, updates, params)
+        return decayed, optax.ScaleByScheduleState(optax.safe_increment(state.count))
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def make_classifier_optimizer(
+    config: OptimizerConfig, steps_per_epoch: int, epochs: int
+) -> optax.GradientTransformationExtraArgs:
+    """Returns the optimizer of a config whose weight decay, for every update rule, is `hyper["weight_decay"]`."""
+    rule = dataclasses.replace(config, optimizer="adam") if config.optimizer == "adamw" else config
+    optimizer = make_optimizer(rule, steps_per_epoch, epochs)
+    decay = decoupled_weight_decay(make_schedule(config, steps_per_epoch, epochs))
+    return optax.with_extra_args_support(optax.chain(optimizer, decay))

@@ -1,0 +1,183 @@
+"""Training of classifiers on all labels of a seed, after folds of these labels have chosen the settings.
+
+`supervised`, `mlp`, `supervised-KIND` and `--probe finetune` train in the same way:
+
+1. Selection: for every fold of `make_selection_folds` and every weight decay a classifier is trained on the fold's
+   training rows, all of them, for all seeds, by one program. The weight decay and the number of epochs with the lowest
+   mean validation loss are chosen for each seed.
+2. Refit: from the same initial weights on all labelled rows, for the chosen number of epochs.
+
+No row has a part in this that a probe would not see, and each label that a probe is fitted on is fitted here, too.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import optax
+from jaxtyping import Int
+
+from aejax.data.selection_folds import SelectionFolds, make_selection_folds
+from aejax.data.shuffling import steps_per_epoch
+from aejax.experiments.checkpointing import TrainingHistory
+from aejax.experiments.classifier_selection import (
+    ClassifierSelection,
+    choose_settings,
+    last_considered_epoch,
+    mean_fold_losses,
+    weight_decay_choices,
+)
+from aejax.experiments.experiment import Experiment
+from aejax.experiments.schedule import classifier_passes
+from aejax.experiments.tiling import tile_experiment
+from aejax.experiments.training import TrainingSpec, train
+from aejax.methods.method import Method
+from aejax.models.submodules import HYPERPARAMETERS, Variables
+from aejax.objectives.objective import Objective
+from aejax.train.keys import KeyUse
+from aejax.train.optimizers import make_classifier_optimizer
+
+
+class ClassifierTask(NamedTuple):
+    """What a classifier minimizes, and for how long at most."""
+
+    objective: Objective
+    make_optimizer: Callable[[int], optax.GradientTransformation]  # from the steps of one pass; see `train_classifier`
+    epochs: int  # passes over the labelled rows, at most
+    batch_size: int
+    passes: int = 1  # that the progress display counts as one epoch
+    key_use: KeyUse = "noise"
+
+
+class ClassifierTraining(NamedTuple):
+    """A classifier of every seed, fitted on all its labelled rows."""
+
+    variables: Variables  # on the devices
+    history: TrainingHistory
+    """Training metrics of the refit, NaN after a seed's last epoch, and validation metrics of the selection."""
+    selection: ClassifierSelection
+
+
+def supervised_task(experiment: Experiment, method: Method) -> ClassifierTask:
+    """Returns the task of a method that learns from labels, with the config's optimizer and budget.
+
+    The budget is `--epochs` passes over the labelled rows, or, with few labels, as many more as take the steps of a
+    method that trains on all training rows for `--epochs`. Selection and refit have it each; the selection ends early
+    where nothing is gained any more.
+
+    Raises:
+        InputError: the schedule is longer than the training.
+    """
+    train_config, optimizer = experiment.config.train, experiment.config.optimizer
+    passes = classifier_passes(experiment)
+    assert method.objective is not None
+    return ClassifierTask(
+        method.objective,
+        lambda steps: make_classifier_optimizer(optimizer, passes * steps, train_config.epochs),
+        epochs=passes * train_config.epochs,
+        batch_size=train_config.batch_size,
+        passes=passes,
+    )
+
+
+def train_classifier(
+    experiment: Experiment, name: str, variables: Variables, task: ClassifierTask
+) -> ClassifierTraining:
+    """Chooses every seed's settings and fits it on all its labelled rows.
+
+    Both trainings continue from their latest checkpoints, as `train` does; the chosen settings are saved.
+
+    Args:
+        experiment: the labelled rows, the plan and the checkpoints.
+        name: of the refit within the run; that of the selection ends in `-selection`.
+        variables: initial variables of every seed, on the devices; their memory is freed.
+        task: whose optimizer reads the weight decay from `hyper`.
+    """
+    selection = _load_or_select(experiment, name, variables, task)
+    weight_decay = experiment.plan.shard(experiment.tile_rows(np.float32(selection.weight_decay)))
+    rows = experiment.split.labelled
+    spec = _make_spec(task, rows, rows[:, :0], int(selection.epochs.max()))._replace(last_epoch=selection.epochs)
+    refit = train(experiment, name, {**variables, HYPERPARAMETERS: {"weight_decay": weight_decay}}, spec)
+    experiment.reporter.advance((task.epochs - refit.history.epochs) / task.passes, float("nan"))
+    fitted = {key: tree for key, tree in refit.progress.state.variables.items() if key != HYPERPARAMETERS}
+    validation = {key: values[:, : refit.history.epochs] for key, values in selection.metrics.items()}
+    history = refit.history._replace(
+        metrics={**refit.history.metrics, **validation}, seconds=refit.history.seconds + selection.seconds
+    )
+    return ClassifierTraining(fitted, history, selection)
+
+
+def _load_or_select(
+    experiment: Experiment, name: str, variables: Variables, task: ClassifierTask
+) -> ClassifierSelection:
+    """Returns the settings that an earlier attempt at the run saved, or chooses them."""
+    selection_name, trained = f"{name}-selection", 0
+    selection: ClassifierSelection | None = experiment.result_cache.load_result(selection_name)
+    if selection is None:
+        folds = make_selection_folds(experiment.dataset, experiment.split)
+        selection = select_settings(experiment, selection_name, variables, task, folds)
+        experiment.result_cache.save_result(selection_name, selection)
+        trained = max((values.shape[1] for values in selection.metrics.values()), default=0)
+    experiment.reporter.advance((task.epochs - trained) / task.passes, float("nan"))
+    return selection
+
+
+def select_settings(
+    experiment: Experiment, name: str, variables: Variables, task: ClassifierTask, folds: SelectionFolds
+) -> ClassifierSelection:
+    """Trains every seed in every fold with every weight decay, and chooses.
+
+    Args:
+        experiment: the plan of the seeds.
+        name: of the training within the run.
+        variables: initial variables of every seed, on the devices; they are left as they are.
+        task: what is minimized.
+        folds: without validation rows nothing is chosen: all epochs, without weight decay.
+    """
+    seeds = experiment.config.seeds
+    if folds.valid.shape[-1] == 0:
+        return ClassifierSelection(np.full(seeds, task.epochs), np.zeros(seeds), {}, 0.0)
+    decays = weight_decay_choices(experiment.split.labelled.shape[1])
+    n_decays, n_folds = len(decays), folds.n_folds
+
+    def losses_of(history: TrainingHistory) -> np.ndarray:
+        return mean_fold_losses(history.metrics["valid_loss"], n_decays, n_folds)
+
+    def is_finished(history: TrainingHistory) -> bool:
+        losses = losses_of(history)
+        return all(last_considered_epoch(losses[:, seed]) is not None for seed in range(seeds))
+
+    tiled = tile_experiment(experiment, n_decays * n_folds)
+    start = tiled.plan.shard(
+        {
+            **tiled.tile_rows(experiment.plan.to_host(variables)),
+            HYPERPARAMETERS: {"weight_decay": np.repeat(np.float32(decays), n_folds * seeds)},
+        }
+    )
+    spec = _make_spec(task, _by_fold(folds.train), _by_fold(folds.valid), task.epochs)
+    history = train(tiled, name, start, spec._replace(is_finished=is_finished)).history
+    positions, epochs = choose_settings(losses_of(history))
+    metrics = {
+        key: values.reshape(n_decays, n_folds, seeds, -1).mean(axis=1)[positions, np.arange(seeds)]
+        for key, values in history.metrics.items()
+        if key.startswith("valid_")
+    }
+    return ClassifierSelection(epochs, decays[positions], metrics, history.seconds)
+
+
+def _by_fold(rows: Int[np.ndarray, "seeds folds n"]) -> Int[np.ndarray, "entries n"]:
+    """Returns the rows of all seeds for one fold after the other."""
+    return np.swapaxes(rows, 0, 1).reshape(-1, rows.shape[2])
+
+
+def _make_spec(task: ClassifierTask, rows: np.ndarray, validation_rows: np.ndarray, epochs: int) -> TrainingSpec:
+    return TrainingSpec(
+        task.objective,
+        task.make_optimizer(steps_per_epoch(rows.shape[1], task.batch_size)),
+        rows,
+        validation_rows,
+        epochs=epochs,
+        batch_size=task.batch_size,
+        key_use=task.key_use,
+        passes=task.passes,
+    )
