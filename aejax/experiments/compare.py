@@ -26,6 +26,7 @@ from aejax.experiments.schedule import total_epochs
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS, comparison_pairs, versus_pairs
 from aejax.report.comparison_table import render_comparison_markdown
+from aejax.report.html_page import render_comparison_page
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.runs import Run
 
@@ -106,10 +107,11 @@ def write_comparison(
     results: dict[str, Any],
     folder: Path,
 ) -> None:
-    """Writes the scores, the figures and `table.md` of a comparison."""
+    """Writes the scores, the figures, `table.md` and `report.html` of a comparison."""
     write_scores(folder, method_results, experiment.design)
     plot_comparison(experiment, [(result, methods[result.name]) for result in method_results], results, folder)
     write_atomically(folder / "table.md", render_comparison_markdown(results).encode())
+    write_atomically(folder / "report.html", render_comparison_page(results, folder).encode())
 
 
 def fit_and_score_all(experiment: Experiment, methods: Mapping[str, Method]) -> Iterator[MethodResult]:

@@ -16,6 +16,7 @@ from aejax.experiments.method_result import MethodResult
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.report import figures
+from aejax.report.differences_plot import plot_differences
 from aejax.report.representation_plot import plot_representations
 from aejax.report.style import save_figure
 
@@ -35,8 +36,10 @@ def _test_inputs(experiment: Experiment, count: int) -> Float[jax.Array, "count 
 def plot_comparison(
     experiment: Experiment, method_results: Sequence[tuple[MethodResult, Method]], results: dict[str, Any], folder: Path
 ) -> None:
-    """Writes accuracy, diagnostics, learning_curves, reconstructions and codes (.png), as far as each applies."""
+    """Writes accuracy, differences, diagnostics, learning_curves, reconstructions and codes (.png), as far as each applies."""
     save_figure(figures.plot_accuracy(results), folder / "accuracy.png")
+    if results["comparisons"]:
+        save_figure(plot_differences(results), folder / "differences.png")
     if "diagnostics" in results:
         save_figure(plot_representations(results), folder / "diagnostics.png")
     histories = {

@@ -39,7 +39,7 @@ def plot_differences(results: Results) -> Figure:
     for group in groups:
         for row in (row for row in rows if row["method"] == group):
             _draw_row(axes, position, row, metric)
-            ticks[position] = f"{group} − {row['baseline']}"
+            ticks[position] = f"{group} - {row['baseline']}"
             position += 1
         position += INCHES_PER_GAP / INCHES_PER_ROW
     axes.set_yticks(list(ticks), list(ticks.values()))

@@ -54,8 +54,16 @@ def test_a_run_leaves_every_file(run):
         "scores.npz",
         "table.md",
         "correct.npz",
+        "report.html",
     }
-    figures = {"accuracy.png", "learning_curves.png", "reconstructions.png", "codes.png", "diagnostics.png"}
+    figures = {
+        "accuracy.png",
+        "differences.png",
+        "learning_curves.png",
+        "reconstructions.png",
+        "codes.png",
+        "diagnostics.png",
+    }
     assert {path.name for path in out.iterdir()} == expected | figures
 
 
