@@ -95,7 +95,8 @@ def test_pca_of_thirty_components_leaves_the_published_error_on_mnist(mnist_fold
 
 IMAGES = jax.random.uniform(jax.random.key(3), (200, 16))  # 4x4, so that every kind can be built
 SPARSE = ("sparse-l1", "sparse-kl", "k-sparse", "batch-top-k", "lifetime-sparse")
-PIXELS = ("raw", "knn", "permuted")
+HOST_CLASSIFIERS = ("svm", "boosting", "forest", "label-spreading")
+PIXELS = ("raw", *HOST_CLASSIFIERS, "knn", "permuted")
 WIDTHS = {
     **dict.fromkeys(PIXELS, 16),
     "mlp": 256,
@@ -143,7 +144,7 @@ def test_the_random_encoder_has_the_weights_from_which_every_learner_of_its_laye
 
 def test_untrained_and_closed_methods_have_no_objective_and_kinds_have_one_without_labels(on_images):
     without = {name for name, method in on_images.items() if method.objective is None}
-    closed = {"raw", "pca", "random-projection", "random", "knn", "permuted"}
+    closed = {*PIXELS, "pca", "random-projection", "random"}
     assert without == closed | {f"random-{kind}" for kind in KINDS}
     labelled = {name for name, method in on_images.items() if method.supervised}
     assert labelled == {"supervised", "mlp", *(f"supervised-{kind}" for kind in KINDS)}
@@ -170,7 +171,7 @@ def test_every_method_encodes_and_reconstructs_each_example_by_itself(name, on_i
 
 
 def test_only_methods_on_raw_inputs_are_the_identity(on_images):
-    assert [name for name, method in on_images.items() if method.is_identity] == ["raw", "knn", "permuted"]
+    assert [name for name, method in on_images.items() if method.is_identity] == list(PIXELS)
 
 
 def test_a_kind_is_compared_with_the_common_controls_and_those_of_its_architecture(on_images):

@@ -8,7 +8,7 @@ from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
 from aejax.config import DataConfig, ExperimentConfig, ModelConfig, ObjectiveConfig
 from aejax.data.dataset import Dataset
 from aejax.errors import require, suggest_names
-from aejax.methods.registry import CONTROLS, METHODS
+from aejax.methods.registry import CONTROLS, METHODS, TABLE_CONTROLS
 
 ALL_METHODS = "all"  # every control and every kind that suits the data
 
@@ -75,7 +75,8 @@ def _resolve_objective(config: ObjectiveConfig, model: ModelConfig, shape: tuple
 def expand_methods(names: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
     """Returns the names with `all` replaced by every control and every kind that suits the examples."""
     image = len(dataset.example_shape) == 3
-    suitable = [*CONTROLS, *(kind for kind in KINDS if image or kind not in IMAGE_KINDS)]
+    unsuitable = TABLE_CONTROLS if image else IMAGE_KINDS
+    suitable = [name for name in (*CONTROLS, *KINDS) if name not in unsuitable]
     expanded = [method for name in names for method in (suitable if name == ALL_METHODS else [name])]
     return tuple(dict.fromkeys(expanded)) if ALL_METHODS in names else names
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from aejax.autoencoders.registry import KINDS
 from aejax.autoencoders.spec import ProblemSpec
 from aejax.methods.autoencoders import autoencoder_method, make_cached_spec
+from aejax.methods.classical import boosting, forest, svm
 from aejax.methods.controls import mlp, pca, random_projection, raw, supervised, untrained
+from aejax.methods.label_spreading import label_spreading
 from aejax.methods.method import Method, with_knn, with_permuted_labels
 
 CONTROLS: dict[str, Callable[[ProblemSpec], Method]] = {
@@ -16,9 +18,15 @@ CONTROLS: dict[str, Callable[[ProblemSpec], Method]] = {
     "random": lambda problem: untrained(problem.autoencoder),
     "supervised": lambda problem: supervised(problem, problem.autoencoder),
     "mlp": mlp,
+    "svm": svm,
+    "boosting": boosting,
+    "forest": forest,
+    "label-spreading": label_spreading,
     "knn": lambda problem: with_knn("raw", raw(problem)),
     "permuted": lambda problem: with_permuted_labels("raw", raw(problem)),
 }
+
+TABLE_CONTROLS = ("boosting",)  # too slow for as many features as pixels
 
 # Controls with the architecture of a kind: untrained, and trained on labels.
 KIND_CONTROLS: dict[str, Callable[[str, ProblemSpec], Method]] = {

@@ -1,0 +1,163 @@
+"""Classifiers of scikit-learn as methods: settings chosen on a seed's selection folds, then a fit to all its labels."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.base import BaseEstimator
+from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_limits
+
+from aejax.data.shuffling import make_generator, stratified_permutation
+from aejax.methods.host import HostPrediction, HostProblem, Setting
+
+MAX_SELECTION_ROWS = (4000, 1000)  # training and validation rows of a fold by which settings are chosen
+LOG_TEMPERATURES = (-5.0, 5.0)  # bounds of the temperature's natural logarithm
+MIN_PROBABILITY = 1e-3  # of a class that got no vote, before the temperature
+
+Settings = dict[str, Setting]
+Scores = Float[np.ndarray, "m classes"]  # logits up to a temperature
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A classifier of scikit-learn and the settings that may be chosen for it."""
+
+    grid: Callable[[HostProblem], list[Settings]]
+    make: Callable[[HostProblem, Settings], BaseEstimator]
+    randomized: bool = False  # a fit depends on the seed
+
+
+class Chosen(NamedTuple):
+    """Settings, the temperature of their scores, and how well they did on validation rows."""
+
+    settings: Settings
+    temperature: float
+    accuracy: float
+    nll: float
+
+
+def tuned(classifier: Classifier) -> Callable[[HostProblem], HostPrediction]:
+    """Returns `Method.fit_predict` of a classifier.
+
+    The settings with the highest accuracy on the validation rows of the folds are chosen, those with the lower NLL if
+    accuracies tie. Logits are divided by the temperature that minimizes this NLL (Guo et al. 2017). Settings are chosen
+    on at most `MAX_SELECTION_ROWS` of each fold; the fit that is tested has all labelled rows. Seeds whose rows and
+    settings are the same share it, unless the classifier is randomized.
+    """
+    shared = SharedScores()
+
+    def fit_predict(problem: HostProblem) -> HostPrediction:
+        chosen = choose_settings(classifier, problem)
+        every_label = np.arange(len(problem.labels))
+        content = (problem.inputs, problem.labelled, problem.labels, problem.test_inputs)
+        scores = shared.get(
+            {**chosen.settings, "seed": problem.seed if classifier.randomized else 0},
+            content,
+            lambda: _fit_and_score(classifier, problem, chosen.settings, every_label, problem.test_inputs),
+        )
+        return make_prediction(chosen, scores)
+
+    return fit_predict
+
+
+class SharedScores:
+    """Scores of test rows by the content of what was fitted: seeds with equal rows and settings share one fit."""
+
+    def __init__(self) -> None:
+        self._scores: dict[str, Scores] = {}
+
+    def get(self, settings: Settings, content: Sequence[np.ndarray], fit: Callable[[], Scores]) -> Scores:
+        """Returns the scores of an earlier fit with equal settings and content, or else `fit()`."""
+        digest = hashlib.sha256(repr(sorted(settings.items())).encode())
+        for array in content:
+            digest.update(np.ascontiguousarray(array).data)
+        key = digest.hexdigest()
+        if key not in self._scores:
+            self._scores[key] = fit()
+        return self._scores[key]
+
+
+def make_prediction(chosen: Chosen, scores: Scores) -> HostPrediction:
+    """Returns the log-probabilities of scores at the chosen temperature, and what was chosen."""
+    settings = {**chosen.settings, "temperature": chosen.temperature, "valid_accuracy": chosen.accuracy}
+    return HostPrediction(log_softmax(scores / chosen.temperature, axis=1), settings)
+
+
+def choose_settings(classifier: Classifier, problem: HostProblem) -> Chosen:
+    """Returns the settings that classify the validation rows of the folds best."""
+    folds = [limit_rows(problem, fold) for fold in range(len(problem.fold_train))]
+
+    def evaluate(settings: Settings) -> Chosen:
+        scores = [
+            _fit_and_score(classifier, problem, settings, train, problem.inputs[problem.labelled[valid]])
+            for train, valid in folds
+        ]
+        labels = np.concatenate([problem.labels[valid] for _, valid in folds])
+        return rate_scores(settings, np.concatenate(scores), labels)
+
+    grid = classifier.grid(problem)
+    rated = Parallel(n_jobs=-1, prefer="threads")(delayed(evaluate)(settings) for settings in grid)
+    return max(rated, key=lambda chosen: (chosen.accuracy, -chosen.nll))
+
+
+def limit_rows(problem: HostProblem, fold: int) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " m"]]:
+    """Returns the fold's training and validation positions, at most `MAX_SELECTION_ROWS`, stratified by class."""
+    limited = []
+    for rows, limit in zip((problem.fold_train[fold], problem.fold_valid[fold]), MAX_SELECTION_ROWS, strict=True):
+        rng = make_generator(problem.seed, "selection rows")
+        order = stratified_permutation(problem.labels[rows], rng, every_class_first=True)
+        limited.append(np.sort(rows[order[:limit]]))
+    return limited[0], limited[1]
+
+
+def rate_scores(settings: Settings, scores: Scores, labels: Int[np.ndarray, " m"]) -> Chosen:
+    """Returns settings with their accuracy, the best temperature of their scores, and the NLL at this temperature.
+
+    The NLL is computed as if one of m + 1 labels had been drawn at random, as otherwise a few labels without an error
+    would make every prediction certain (Platt 1999 smooths labels for the same reason).
+    """
+    count, own = len(labels), (np.arange(len(labels)), labels)
+
+    def nll(log_temperature: float) -> float:
+        log_probs = log_softmax(scores / np.exp(log_temperature), axis=1)
+        return float(-(count * log_probs[own].mean() + log_probs.mean()) / (count + 1))
+
+    best = minimize_scalar(nll, bounds=LOG_TEMPERATURES, method="bounded")
+    accuracy = float(np.mean(np.argmax(scores, axis=1) == labels))
+    return Chosen(settings, float(np.exp(best.x)), accuracy, float(best.fun))
+
+
+def _fit_and_score(
+    classifier: Classifier, problem: HostProblem, settings: Settings, rows: Int[np.ndarray, " n"], inputs: np.ndarray
+) -> Scores:
+    """Fits to labelled rows and returns the scores of inputs; a small fit uses one thread, as others run next to it."""
+    model: Any = classifier.make(problem, settings)
+    with threadpool_limits(1 if len(rows) <= sum(MAX_SELECTION_ROWS) else None, user_api="openmp"):
+        model.fit(problem.inputs[problem.labelled[rows]], problem.labels[rows])
+        return class_scores(model, inputs, problem.n_classes)
+
+
+def class_scores(model: Any, inputs: Float[np.ndarray, "m d"], n_classes: int) -> Scores:
+    """Returns a fitted classifier's decision values, or else log-probabilities; the lowest for classes it has not seen.
+
+    Two classes have the decision values s and -s, halved, so that their softmax is the logistic function of s.
+    """
+    if hasattr(model, "decision_function"):
+        values = model.decision_function(inputs)
+        values = np.stack([-values / 2, values / 2], axis=1) if values.ndim == 1 else values
+    else:
+        values = log_probabilities(model.predict_proba(inputs))
+    scores = np.full((len(inputs), n_classes), values.min())
+    scores[:, model.classes_] = values
+    return scores
+
+
+def log_probabilities(probabilities: Float[np.ndarray, "m classes"]) -> Scores:
+    """Returns the logarithms of probabilities, of which none counts as less than `MIN_PROBABILITY`."""
+    return np.log(np.maximum(probabilities, MIN_PROBABILITY))
