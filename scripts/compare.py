@@ -1,9 +1,11 @@
 """Does an autoencoder's code help a classifier, by how much, and compared with what?
 
     python scripts/compare.py [--dataset digits] [--seeds 10] [--methods NAME ...] [--epochs N] [--out DIR]
+        [--versus NAME ...] [--sensitivity]
 
 Trains every method on the same splits, classifies each method's features with the same probe, and writes a table,
-figures and `results.json` to the run folder. What to expect, and what it cost where: `results/README.md`.
+figures and `results.json` to the run folder. --sensitivity adds how many of its verdicts hold under other settings.
+What to expect, and what it cost where: `results/README.md`.
 """
 
 import dataclasses
@@ -14,6 +16,7 @@ from aejax.cli import configure_devices, flag_value, make_console, parse_args, r
 from aejax.config import CheckpointConfig, CompareConfig, DistributedConfig
 from aejax.experiments.compare import compare
 from aejax.experiments.run_naming import dataset_slug, default_run_dir
+from aejax.experiments.sensitivity import compare_with_sensitivity
 from aejax.recipes import compare_defaults
 from aejax.report.comparison_table import render_comparison_terminal
 
@@ -24,6 +27,9 @@ class Args:
 
     config: CompareConfig
     out: Path | None = None  # run folder; default: runs/compare-DATASET, and a hash of the other flags
+    sensitivity: bool = False
+    """Judge every verdict again under other draws, probes and penalties, declared in aejax/experiments/variations.py;
+    what it costs is printed first. A finished run gets it without training again."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
 
@@ -35,7 +41,8 @@ def main(argv: Sequence[str]) -> None:
     console = make_console()
     name = f"compare-{dataset_slug(args.config.data.dataset)}"
     out = args.out or default_run_dir(Path("runs") / name, args.config, defaults.config)
-    results = compare(args.config, out, console, args.checkpoint)
+    run = compare_with_sensitivity if args.sensitivity else compare
+    results = run(args.config, out, console, args.checkpoint)
     console.print(render_comparison_terminal(results))
     console.print(f"{out}: table.md, figures, results.json, scores.npz", highlight=False, soft_wrap=True)
 

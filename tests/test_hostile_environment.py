@@ -121,7 +121,7 @@ def test_a_bug_keeps_its_traceback(failure):
         run_main(body)
 
 
-SCRIPTS = ["benchmark", "compare", "explore", "pretrain", "probe", "reproduce", "sweep", "verify"]
+SCRIPTS = ["benchmark", "compare", "explore", "pretrain", "probe", "report", "reproduce", "sweep", "verify"]
 REQUIRED_FLAGS = {"explore": ["--run", "/nowhere"], "probe": ["--run", "/nowhere"]}
 INVALID_FLAGS = (["--nosuch", "1"], ["--out"], ["--out", LATIN], ["--seeds", "1e3"], ["--experiments", "x"], ["stray"])
 

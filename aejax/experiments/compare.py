@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from aejax.config import CheckpointConfig, CompareConfig
 from aejax.data.dataset import Dataset
 from aejax.evaluate.comparisons import VERSUS_FAMILY
+from aejax.experiments.checkpointing import RESULT_CACHE_DIR
 from aejax.experiments.checks import require_knn_validation_rows
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.identity import identify_run, open_experiment
@@ -22,6 +23,7 @@ from aejax.experiments.plots import plot_comparison
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import check_methods, check_versus, expand_methods, resolve_config
 from aejax.experiments.results import build_results, metric_rows, write_scores
+from aejax.experiments.run_dir import load_kept_result
 from aejax.experiments.schedule import total_epochs
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS, comparison_pairs, versus_pairs
@@ -31,17 +33,37 @@ from aejax.storage.atomic_io import write_atomically
 from aejax.storage.runs import Run
 
 
+class EarlierRun(NamedTuple):
+    """A comparison with results that another one of the same splits need not compute again."""
+
+    folder: Path
+    split_sha256: str
+    unchanged: frozenset[str]  # methods with the same results in both
+    trained: frozenset[str]  # methods with the same features in both
+
+    def load(self, name: str) -> MethodResult | None:
+        """Returns a method's result, if its features are the same and the run kept it."""
+        return load_kept_result(self.folder, name) if name in self.trained else None
+
+
 class ComparisonDesign(NamedTuple):
     """What a comparison trains."""
 
     config: CompareConfig  # resolved
     dataset: Dataset
     methods: dict[str, Method]
+    keep_results: bool = False  # of every method with its weights, in the run's folder
+    earlier: EarlierRun | None = None
+    figures: bool = True
 
     @property
     def trained(self) -> dict[str, Method]:
         """The methods that are trained; methods with the same features are trained once, under the first one's name."""
         return {method.features_of or name: method for name, method in self.methods.items()}
+
+    def count_epochs(self, known: Container[str] = ()) -> int:
+        """Returns the epochs of all trainings but those of the methods in `known`."""
+        return sum(total_epochs(self.config, method) for name, method in self.trained.items() if name not in known)
 
 
 def compare(
@@ -74,7 +96,7 @@ def run_comparison(
     design: ComparisonDesign, out: Path, console: Console, checkpoint: CheckpointConfig, start_time: float
 ) -> dict[str, Any]:
     """Runs a comparison whose data are loaded; arguments and errors are those of `run_job`."""
-    config, dataset, methods = design
+    config, dataset, methods = design.config, design.dataset, design.methods
 
     def prepare(reporter: ProgressReporter) -> FillRun:
         experiment = prepare_experiment(config, dataset, reporter)
@@ -82,13 +104,18 @@ def run_comparison(
         experiment = dataclasses.replace(experiment, evaluation=config.evaluation)
         return lambda run, cache: _compare(open_experiment(experiment, run, cache), design, run)
 
-    epochs = sum(total_epochs(config, method) for method in design.trained.values())
-    return run_job(Job(identify_run(config, dataset), epochs, prepare), out, console, checkpoint, start_time)
+    epochs = design.count_epochs(design.earlier.trained if design.earlier else ())
+    job = Job(identify_run(config, dataset), epochs, prepare)
+    if design.keep_results:
+        job = job._replace(remove=tuple(name for name in job.remove if name != RESULT_CACHE_DIR))
+    return run_job(job, out, console, checkpoint, start_time)
 
 
 def _compare(experiment: Experiment, design: ComparisonDesign, run: Run) -> dict[str, Any]:
-    methods, scored = design.methods, {}
-    for result in fit_and_score_all(experiment, methods):
+    methods, earlier, scored = design.methods, design.earlier, {}
+    if earlier is not None and earlier.split_sha256 != experiment.split.sha256:
+        earlier = None  # another version drew it
+    for result in fit_and_score_all(experiment, methods, earlier):
         if result.history is not None and not result.shared_training:
             run.append_metrics(metric_rows(result.name, result.history))
         scored[result.name] = result
@@ -96,7 +123,7 @@ def _compare(experiment: Experiment, design: ComparisonDesign, run: Run) -> dict
     controlled, versus = comparison_pairs(methods), versus_pairs(methods, design.config.versus)
     families = [*(method for method, _ in controlled), *(VERSUS_FAMILY for _ in versus)]
     results = build_results(experiment, method_results, [*controlled, *versus], run.seconds, families)
-    write_comparison(experiment, method_results, methods, results, run.folder)
+    write_comparison(experiment, method_results, methods, results, run.folder, figures=design.figures)
     return results
 
 
@@ -106,24 +133,36 @@ def write_comparison(
     methods: Mapping[str, Method],
     results: dict[str, Any],
     folder: Path,
+    *,
+    figures: bool = True,
 ) -> None:
-    """Writes the scores, the figures, `table.md` and `report.html` of a comparison."""
+    """Writes the scores, `table.md`, the figures and `report.html`, which shows them."""
     write_scores(folder, method_results, experiment.design)
-    plot_comparison(experiment, [(result, methods[result.name]) for result in method_results], results, folder)
     write_atomically(folder / "table.md", render_comparison_markdown(results).encode())
-    write_atomically(folder / "report.html", render_comparison_page(results, folder).encode())
+    if figures:
+        plot_comparison(experiment, [(result, methods[result.name]) for result in method_results], results, folder)
+        write_atomically(folder / "report.html", render_comparison_page(results, folder).encode())
 
 
-def fit_and_score_all(experiment: Experiment, methods: Mapping[str, Method]) -> Iterator[MethodResult]:
+def fit_and_score_all(
+    experiment: Experiment, methods: Mapping[str, Method], earlier: EarlierRun | None = None
+) -> Iterator[MethodResult]:
     """Yields the result of every method. Methods with the same features are trained once, under the first one's name.
 
-    A method whose features another one uses comes before it, wherever it is in `methods`.
+    A method whose features another one uses comes before it, wherever it is in `methods`. What an earlier run has
+    trained or scored is taken from there.
     """
     first_results: dict[str, MethodResult] = {}
+
+    def score(name: str, method: Method, trained_as: str) -> MethodResult:
+        kept = None if earlier is None else earlier.load(name)
+        if kept is not None and earlier is not None and name in earlier.unchanged:
+            return kept._replace(shared_training=True)
+        return fit_and_score(experiment, name, method, first_results.get(trained_as, kept))
+
     for name in sorted(methods, key=lambda name: methods[name].features_of in methods):
         method = methods[name]
         trained_as = method.features_of or name
-        score = functools.partial(fit_and_score, experiment, name, method, first_results.get(trained_as))
-        result = load_or_score(experiment, name, method, name, score)
+        result = load_or_score(experiment, name, method, name, functools.partial(score, name, method, trained_as))
         first_results.setdefault(trained_as, result)
         yield result

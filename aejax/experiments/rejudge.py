@@ -19,19 +19,19 @@ from aejax.evaluate.sensitivity import compare_verdicts
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, balanced_accuracy_values
 from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN
 from aejax.experiments.results import judge_comparisons, summarize_scores
+from aejax.experiments.variations import SENSITIVITY_DIR
 from aejax.report.results import verdict_metric
-from aejax.report.run_page import read_run, render_run_markdown
-from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
+from aejax.report.run_page import read_run, rewrite_pages
+from aejax.storage.atomic_io import to_jsonable, write_json
 from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.saved_scores import SavedScores, read_scores
 
 Results = dict[str, Any]
 MethodValues = dict[str, Shaped[np.ndarray, "trainings n_test"]]  # by method: their mean over test examples is a metric
-SENSITIVITY_DIR = "sensitivity"  # folder of a run that has a run of each variation
 
 
 def rejudge_run(folder: Path) -> tuple[Results, list[str]]:
-    """Judges a run and its variations again, writes `results.json` and `table.md`, and returns the changes.
+    """Judges a run and its variations again, writes `results.json` and its pages, and returns the changes.
 
     Returns:
         The new results, and a line for each verdict that differs.
@@ -50,7 +50,7 @@ def rejudge_run(folder: Path) -> tuple[Results, list[str]]:
             {entry["name"]: entry["methods"] for entry in variations},
         )
     write_json(folder / RESULTS_FILE, after)
-    write_atomically(folder / "table.md", render_run_markdown(after).encode())
+    rewrite_pages(after, folder)
     return after, list(_changed_verdicts(before, after))
 
 

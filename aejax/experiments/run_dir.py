@@ -11,7 +11,7 @@ from rich.console import Console
 from aejax.config import CheckpointConfig
 from aejax.errors import InputError
 from aejax.evaluate.metrics import Scores
-from aejax.experiments.checkpointing import DiskResultCache, ResultCache, TrainingHistory
+from aejax.experiments.checkpointing import RESULT_CACHE_DIR, DiskResultCache, ResultCache, TrainingHistory
 from aejax.experiments.classifier_selection import ClassifierSelection
 from aejax.experiments.environment import provenance
 from aejax.experiments.finetune import FinetuneReport
@@ -21,10 +21,12 @@ from aejax.experiments.multihost_cache import MultihostResultCache
 from aejax.experiments.preemption import call_before_exit
 from aejax.experiments.probes import ClassifierReport, KNNReport, ProbeReport
 from aejax.experiments.representation_metrics import RepresentationMetrics
+from aejax.storage.manifest import CorruptedFileError
+from aejax.storage.pytree_io import load_tree
 from aejax.storage.run_identity import RunIdentity
 from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.runs import Run, load_finished_results, open_run
-from aejax.storage.serialization import classes_by_name
+from aejax.storage.serialization import classes_by_name, deserialize
 
 RECORD_CLASSES = classes_by_name(
     MethodResult,
@@ -49,6 +51,19 @@ def load_finished(
     if results is not None:
         _print_line(console, f"{out} holds this run already; --overwrite makes it again")
     return results
+
+
+def load_kept_result(folder: Path, name: str) -> Any:
+    """Returns the result of a method that a run kept, or None if it kept none or the files are damaged."""
+
+    def load() -> Any:
+        kept = folder / RESULT_CACHE_DIR / name
+        try:
+            return deserialize(load_tree(kept), RECORD_CLASSES) if kept.exists() else None
+        except CorruptedFileError:
+            return None
+
+    return broadcast_from_primary(load, RECORD_CLASSES)
 
 
 @contextlib.contextmanager

@@ -23,9 +23,9 @@ from aejax.storage.run_identity import setting_differences
 
 Scope = Literal["probe", "penalty", "data"]  # what a variation changes: classifiers, some trainings, or everything
 
+SENSITIVITY_DIR = "sensitivity"  # folder of a run that has a run of each variation
 PENALTIES = {"sparse-l1": "l1", "sparse-kl": "kl_weight", "contractive": "contraction", "beta-vae": "beta"}
-# Methods other than the kind itself whose features depend on a kind's penalty.
-_PENALIZED_PREFIXES = ("knn", "permuted", "frozen-encoder", "frozen-decoder")
+_PENALIZED_PREFIXES = ("knn", "permuted", "frozen-decoder")  # of other methods whose features depend on it
 
 
 class Variation(NamedTuple):
@@ -38,14 +38,16 @@ class Variation(NamedTuple):
 
     def affects(self, name: str, method: Method) -> bool:
         """Returns whether a method's predictions can change."""
-        if self.scope == "penalty":
-            return penalty_field(name) is not None
-        return self.scope == "data" or uses_probe(method)
+        return self.retrains(name) or (self.scope == "probe" and uses_probe(method))
+
+    def retrains(self, name: str) -> bool:
+        """Returns whether a method's features can change."""
+        return self.scope == "data" or (self.scope == "penalty" and penalty_field(name) is not None)
 
 
 def uses_probe(method: Method) -> bool:
     """Returns whether the settings of the probe matter to a method."""
-    return method.log_probs is None and method.classifier == "probe"
+    return method.log_probs is None and method.fit_predict is None and method.classifier == "probe"
 
 
 def penalty_field(name: str) -> str | None:

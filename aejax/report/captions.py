@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN, minimum_trainings
 from aejax.report.formatting import MISSING, format_mean_ci, format_provenance, format_significant
 from aejax.report.results import Results, count_seeds, diverged_seeds, finite_or_none, is_permuted, verdict_metric
+from aejax.report.sensitivity import sensitivity_caption
 
 CALIBRATION_CAPTION = (
     "Balanced accuracy is the mean of the accuracies of all classes. Calibration error is the mean distance between "
@@ -50,6 +51,7 @@ def results_caption(results: Results, *, of_codes: bool = True) -> str:
     methods = results["methods"]
     sentences = [
         dataset_caption(results, count_seeds(results)),
+        sensitivity_caption(results),
         _CODE_METRICS if of_codes and any(method.get("measures") for method in methods) else "",
         _KNN if any(method.get("neighbours") for method in methods) else "",
         format_provenance(results["environment"]),

@@ -31,6 +31,7 @@ from aejax.report.results import (
     verdict_metric,
     with_roles,
 )
+from aejax.report.sensitivity import format_sensitivity
 from aejax.report.tables import Cell, Column, Table, TerminalTable, to_markdown
 
 VERDICT_STYLES = {
@@ -143,7 +144,10 @@ def comparison_table(results: Results, rows: list[Results]) -> Table:
         "p_crossed_holm": Column("p crossed (Holm)", lambda row: format_p_value(row["p_crossed_holm"]), optional=True),
         "verdict": Column("verdict", lambda row: Cell(row["verdict"], VERDICT_STYLES.get(row["verdict"], "")), "left"),
     }
-    return Table([column for field, column in columns.items() if all(field in row for row in rows)], rows)
+    shown = [column for field, column in columns.items() if all(field in row for row in rows)]
+    if "sensitivity" in results:
+        shown.append(Column("holds in", partial(format_sensitivity, results), "left"))
+    return Table(shown, rows)
 
 
 def calibration_table(results: Results) -> Table:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from aejax.report.formatting import format_difference, format_difference_ci
 from aejax.report.results import Results, is_versus, verdict_metric
+from aejax.report.sensitivity import describe_sensitivity
 
 VERDICT_PHRASES = {
     "better": "better than",
@@ -38,7 +39,8 @@ def _describe_method(results: Results, subject: str, rows: Sequence[Results]) ->
             difference = format_difference(metric, row["mean_difference"])
             # The first number of a sentence has its unit.
             unit = f" {metric.difference_unit}, 95 % interval" if not phrases and not names else ""
-            names.append(f"{row['baseline']} ({difference}{unit} {format_difference_ci(metric, row['ci95'])})")
+            interval = f"{format_difference_ci(metric, row['ci95'])}{describe_sensitivity(results, row)}"
+            names.append(f"{row['baseline']} ({difference}{unit} {interval})")
         if names:
             phrases.append(f"{phrase} {_join(names)}{_common_reason(rows, verdict)}")
     return f"{subject}: {'; '.join(phrases)}."

@@ -173,7 +173,7 @@ def test_finished_sweep_is_loaded_and_listed(results, folder):
     assert "holds this run already" in console.file.getvalue()
     assert again == read_json(folder / "results.json")
     page = render_index(folder.parent)
-    assert "Kind: sweep." in page
+    assert ": sweep. " in page
     assert "sweep-wine/frontier.png" in page
 
 

@@ -1,0 +1,166 @@
+"""`--sensitivity`: verdicts under variations. One is planted that the standardisation of the probe decides."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from resuming import Killed
+from rich.console import Console
+
+from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
+from aejax.evaluate.sensitivity import judge_sensitivity
+from aejax.experiments import compare as comparison
+from aejax.experiments import sensitivity, variations
+from aejax.experiments.compare import compare
+from aejax.experiments.rejudge import rejudge_run
+from aejax.experiments.sensitivity import compare_with_sensitivity
+from aejax.report.comparison_table import render_comparison_terminal
+from aejax.storage.atomic_io import read_json
+from tests.consoles import quiet
+
+NOISE_FEATURES, SCALE = 200, 100
+TRIED = ("standardization", "draw-1", "penalty-x10")
+
+
+def save_triangle(path):
+    """Saves three classes at the corners of a large triangle in two features, and many small features of noise.
+
+    Standardised, the noise drowns the triangle for a classifier with few labels. A code of one unit is dominated by the
+    triangle, but sees only one of its two directions, so it is better than the standardised inputs and worse than the
+    others.
+    """
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.repeat(np.arange(3), 200))
+    corners = SCALE * np.array([[0.0, 1.0], [0.87, -0.5], [-0.87, -0.5]])
+    triangle = corners[labels] + SCALE / 10 * rng.normal(size=(600, 2))
+    np.savez(path, x=np.hstack([triangle, rng.normal(size=(600, NOISE_FEATURES))]).astype(np.float32), y=labels)
+    return str(path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_figures():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "plot_comparison", lambda *args: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    return CompareConfig(
+        data=DataConfig(dataset=save_triangle(tmp_path_factory.mktemp("data") / "triangle.npz"), scaler="none"),
+        split=SplitConfig(labels_per_class=8),
+        model=ModelConfig(hidden=(), latent_dim=1, sparse_dim=1, code_activation="linear"),
+        train=TrainConfig(epochs=1),
+        probe=ProbeConfig(probe="ridge"),
+        methods=("raw", "undercomplete", "sparse-l1"),
+        seeds=6,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory):
+    """A run that is killed in its second variation and continued, with what it printed."""
+    folder, console = tmp_path_factory.mktemp("sensitivity") / "run", quiet()
+    seen = []
+
+    def killed(design, out, *args):
+        seen.append(out.name)
+        if out.name == TRIED[1] and seen.count(out.name) == 1:
+            raise Killed
+        return run_comparison(design, out, *args)
+
+    run_comparison = sensitivity.run_comparison
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(variations, "VARIATIONS", [row for row in variations.VARIATIONS if row[0] in TRIED])
+        patch.setattr(sensitivity, "run_comparison", killed)
+        with pytest.raises(Killed):
+            compare_with_sensitivity(config, folder, quiet())
+        finished = [folder / "results.json", folder / "sensitivity" / TRIED[0] / "results.json"]
+        before = [read_json(path) for path in finished]
+        results = compare_with_sensitivity(config, folder, console)
+        after = read_json(finished[0])
+        again = compare_with_sensitivity(config, folder, quiet())
+    assert {key: value for key, value in after.items() if key != "sensitivity"} == before[0]
+    assert read_json(finished[1]) == before[1]
+    assert again == json.loads(json.dumps(after))
+    assert seen == ["run", *TRIED[:2], "run", *TRIED, "run"]
+    return folder, results, console.file.getvalue()
+
+
+def entry(results, method):
+    return next(row for row in results["sensitivity"]["comparisons"] if row["method"] == method)
+
+
+def test_a_verdict_that_standardisation_decides_is_fragile(run):
+    _, results, _ = run
+    row = entry(results, "undercomplete")
+    assert row["verdicts"] == {"standardization": "worse", "draw-1": "better", "penalty-x10": None}
+    assert (row["holds"], row["of"], row["fragile"], row["reversed_by"]) == (1, 2, True, ["standardization"])
+    assert entry(results, "sparse-l1")["of"] == 3
+
+
+def test_cost_is_announced_before_training(run):
+    lines = run[2].splitlines()
+    assert lines[0] == (
+        "--sensitivity: 3 more comparisons, which train 3 epochs besides the 2 of this one: "
+        "--no-probe-standardize; --test-seed 1; --l1 0.01"
+    )
+
+
+def test_a_variation_equals_a_comparison_with_its_settings(run, config, tmp_path):
+    folder = run[0]
+    probe = ProbeConfig(probe="ridge", probe_standardize=False)
+    alone = compare(dataclasses.replace(config, probe=probe, methods=config.methods[:2]), tmp_path / "alone", quiet())
+    varied = read_json(folder / "sensitivity" / "standardization" / "results.json")
+    assert varied["comparisons"][:1] == json.loads(json.dumps(alone["comparisons"]))
+    assert not (folder / "sensitivity" / "standardization" / "metrics.jsonl").exists()  # nothing was trained
+    lines = (folder / "sensitivity" / "penalty-x10" / "metrics.jsonl").read_text().splitlines()
+    assert {json.loads(line)["method"] for line in lines} == {"sparse-l1"}
+    assert not (folder / "found").exists()
+
+
+def test_findings_tables_and_rejudged_results_show_it(run):
+    folder, results, _ = run
+    console = Console(width=80, record=True, file=quiet().file)
+    console.print(render_comparison_terminal(results))
+    text = console.export_text()
+    assert "1 of 2, fragile" in text
+    assert "fragile: worse with --no-probe-standardize" in " ".join(text.split())
+    assert "…" not in text
+    table = (folder / "table.md").read_text()
+    assert "| holds in |" in table
+    assert "`--no-probe-standardize`, `--test-seed 1`, `--l1 0.01`" in table
+    before = read_json(folder / "results.json")["sensitivity"]
+    assert rejudge_run(folder)[1] == []
+    assert read_json(folder / "results.json")["sensitivity"] == before
+
+
+@pytest.mark.parametrize(
+    ("verdict", "varied", "holds", "fragile"),
+    [
+        ("better", ["better", "inconclusive", "equivalent", "not worse"], 1, False),
+        ("better", ["worse", "better"], 1, True),
+        ("worse", ["better"], 0, True),
+        ("equivalent", ["equivalent", "better"], 1, True),
+        ("not worse", ["worse", "not worse"], 1, True),
+        ("inconclusive", ["better", "worse", "inconclusive"], 1, False),
+        ("too few seeds", ["too few seeds"], 1, False),
+    ],
+)
+def test_only_an_opposite_verdict_makes_one_fragile(verdict, varied, holds, fragile):
+    judged = judge_sensitivity(verdict, {str(number): value for number, value in enumerate(varied)})
+    assert (judged.holds, judged.of, judged.fragile) == (holds, len(varied), fragile)
+
+
+def test_the_declared_variations_change_one_thing_each():
+    flags = {entry.name: entry.flags for entry in variations.make_variations(CompareConfig())}
+    assert flags == {
+        "standardization": "--no-probe-standardize",
+        "draw-1": "--test-seed 1",
+        "draw-2": "--test-seed 2",
+        "penalty-x10": "--l1 0.01",
+        "penalty-x0.1": "--l1 0.0001",
+        "probe-ridge": "--probe ridge",
+        "probe-knn": "--probe knn",
+    }
