@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from aejax.data.label_budget import make_seed_labels
+from aejax.data.leakage import LeakageError
+from aejax.errors import InputError
 from aejax.experiments.checks import CHECK_BATCH_SIZE, require_evaluation_mode
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import (
@@ -18,6 +20,7 @@ from aejax.experiments.feature_extraction import (
 from aejax.experiments.host_memory import malloc_trim
 from aejax.experiments.probes import ClassifierFit, fit_classifier
 from aejax.experiments.representation_metrics import select_diagnostic_rows
+from aejax.methods.external import DatasetRows
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 
@@ -51,13 +54,15 @@ def evaluate_features(
     labels = make_seed_labels(experiment.dataset.labels, split.labelled, permuted=method.permute_labels)
     fitted = experiment.scaler.shift.shape[1] > 1 or experiment.scaler.fill is not None
     # no seed changes the features of the diagnosed rows
-    same_for_all = method.is_identity and not fitted and experiment.shared_test
+    made = make_external_features(experiment, name, method)
+    unfitted = (method.is_identity and not fitted) or (made is not None and made.ndim == 2)
+    same_for_all = unfitted and experiment.shared_test
     fits, metrics, width = [], [], 0
     diagnosed: list[Float[np.ndarray, "rows m d"]] = []
     for number, chunk in enumerate(plan.chunks()):
-        features = extract_features(experiment, chunk, method, variables)
+        features = extract_features(experiment, chunk, method, variables, made)
         width = features.width
-        if number == 0 and not features.shared:
+        if number == 0 and not features.shared and made is None:
             first = chunk.plan.replicated_to_host(features.values[0, split.test[0, :CHECK_BATCH_SIZE]])
             require_evaluation_mode(experiment, name, method.encode, variables, first)
         if classifier is not None:
@@ -74,6 +79,24 @@ def evaluate_features(
         metrics=plan.concatenate(metrics) if metrics else {},
         diagnostic_features=(diagnosed[0][:1] if same_for_all else plan.concatenate(diagnosed)) if diagnosed else None,
     )
+
+
+def make_external_features(
+    experiment: Experiment, name: str, method: Method
+) -> Float[np.ndarray, "n d"] | Float[np.ndarray, "seeds n d"] | None:
+    """Returns the features of a method that makes them on the host; None for every other method.
+
+    Raises:
+        InputError: they do not fit the data; the message names the method.
+        LeakageError: those of an example depend on other examples.
+    """
+    if method.make_features is None:
+        return None
+    rows = experiment.split.check_training_rows(experiment.split.train, "a representation")
+    try:
+        return method.make_features(DatasetRows(experiment.dataset.inputs, rows))
+    except (InputError, LeakageError) as error:
+        raise type(error)(f"{name}: {error}") from None
 
 
 def has_own_codes(method: Method) -> bool:

@@ -54,10 +54,12 @@ def apply_to_test_rows(
 
 
 class ExtractedFeatures(NamedTuple):
-    """Features of every row for a chunk of seeds, on the devices; or unscaled inputs with their scalers."""
+    """Features of every row for a chunk of seeds, on the devices; or values that all seeds share, with scalers."""
 
-    values: Shaped[Array, "..."]  # (seeds, n, d); inputs: (n, d)
-    scaler: Scaler | None  # of each seed; None: features
+    values: Shaped[Array, "..."]  # (seeds, n, d); shared: (n, d)
+    scaler: Scaler | None = None  # of each seed, of shared values; None: features
+    host_values: Shaped[np.ndarray, "n d"] | None = None  # shared values
+    host_scaler: Scaler | None = None  # `scaler`, of all seeds of the run
 
     @property
     def shared(self) -> bool:
@@ -71,7 +73,11 @@ class ExtractedFeatures(NamedTuple):
 
 
 def extract_features(
-    experiment: Experiment, seed_chunk: SeedChunk, method: Method, variables: Variables
+    experiment: Experiment,
+    seed_chunk: SeedChunk,
+    method: Method,
+    variables: Variables,
+    made: Float[np.ndarray, "..."] | None = None,
 ) -> ExtractedFeatures:
     """Returns a method's features of every row.
 
@@ -80,13 +86,21 @@ def extract_features(
         seed_chunk: the seeds.
         method: how features are made.
         variables: of every seed, on the host.
+        made: features from `Method.make_features`: `(n, d)`, or `(seeds, n, d)` of all seeds.
     """
     scaler = seed_chunk.shard(experiment.scaler)
     if method.is_identity:
-        return ExtractedFeatures(experiment.examples.inputs, scaler)
+        flat = experiment.dataset.inputs.reshape(len(experiment.dataset.inputs), -1)
+        return ExtractedFeatures(experiment.examples.inputs, scaler, flat, experiment.scaler)
+    if made is not None and made.ndim == 2:
+        ones = np.ones((experiment.plan.seeds, 1), np.float32)
+        unscaled = Scaler(0 * ones, ones)
+        return ExtractedFeatures(seed_chunk.plan.replicate(made), seed_chunk.shard(unscaled), made, unscaled)
+    if made is not None:
+        return ExtractedFeatures(seed_chunk.shard(made))
     program = row_program(seed_chunk.plan, method.encode)
     every_row = seed_chunk.plan.replicate(np.arange(len(experiment.dataset.labels), dtype=np.int32))
-    return ExtractedFeatures(program(seed_chunk.shard(variables), scaler, every_row, experiment.examples), None)
+    return ExtractedFeatures(program(seed_chunk.shard(variables), scaler, every_row, experiment.examples))
 
 
 @jax.jit
@@ -96,9 +110,12 @@ def _scaled(scaler: Scaler, inputs: Shaped[Array, "m d"]) -> Float[Array, "m d"]
 
 def scaled_inputs(experiment: Experiment, seed: int, rows: Int[np.ndarray, " m"]) -> Float[np.ndarray, "m d"]:
     """Returns inputs, scaled for a seed, on the host."""
-    scaler = jax.tree.map(lambda leaf: leaf[seed], experiment.scaler)
     inputs = experiment.dataset.inputs[rows].reshape(len(rows), -1)
-    return np.asarray(_scaled(scaler, inputs))
+    return _scale(experiment.scaler, seed, inputs)
+
+
+def _scale(scaler: Scaler, seed: int, inputs: Shaped[np.ndarray, "m d"]) -> Float[np.ndarray, "m d"]:
+    return np.asarray(_scaled(jax.tree.map(lambda leaf: leaf[seed], scaler), inputs))
 
 
 def seed_features(
@@ -109,8 +126,8 @@ def seed_features(
     rows: Int[np.ndarray, " m"],
 ) -> Float[np.ndarray, "m d"]:
     """Returns the features of `rows` for the seed at `position` in the chunk, on the host."""
-    if features.shared:
-        return scaled_inputs(experiment, int(seed_chunk.seed_indices[position]), rows)
+    if features.host_values is not None and features.host_scaler is not None:
+        return _scale(features.host_scaler, int(seed_chunk.seed_indices[position]), features.host_values[rows])
     return seed_chunk.plan.seed_to_host(features.values, position)[rows]
 
 
@@ -126,7 +143,8 @@ def gather_features(
 ) -> Float[np.ndarray, "chunk m d"]:
     """Returns the features of some of each seed's test rows for every seed of the chunk, on the host."""
     if features.shared:
-        return np.stack([scaled_inputs(experiment, int(seed), rows[seed]) for seed in seed_chunk.seed_indices])
+        seeds = enumerate(seed_chunk.seed_indices.tolist())
+        return np.stack([seed_features(experiment, seed_chunk, features, i, rows[seed]) for i, seed in seeds])
     program = _gather_program(seed_chunk.plan, experiment.shared_test)
     return seed_chunk.plan.to_host(program(features.values, experiment.put_test_rows(rows, seed_chunk)))
 

@@ -36,7 +36,7 @@ def _test_inputs(experiment: Experiment, count: int) -> Float[jax.Array, "count 
 def plot_comparison(
     experiment: Experiment, method_results: Sequence[tuple[MethodResult, Method]], results: dict[str, Any], folder: Path
 ) -> None:
-    """Writes accuracy, differences, diagnostics, learning_curves, reconstructions and codes (.png), as far as each applies."""
+    """Writes the figures of a comparison (.png), as far as each applies."""
     save_figure(figures.plot_accuracy(results), folder / "accuracy.png")
     if results["comparisons"]:
         save_figure(plot_differences(results), folder / "differences.png")
@@ -50,7 +50,8 @@ def plot_comparison(
     models: dict[str, tuple[Method, Variables]] = {}
     seen = set()
     for result, method in method_results:  # of methods with the same features, the first
-        if method.fit_predict is None and (features := result.features_of or result.name) not in seen:
+        has_encoder = method.fit_predict is None and method.make_features is None
+        if has_encoder and (features := result.features_of or result.name) not in seen:
             seen.add(features)
             models[result.name] = (method, result.variables)
     plot_models(experiment, models, histories, folder)

@@ -124,7 +124,8 @@ def fit_classifier(
     arrays = seed_chunk.shard((labels, split.labelled_train.astype(np.int32), split.labelled_valid.astype(np.int32)))
     seeds = np.unique(seed_chunk.seed_indices)  # the last chunk may repeat a seed
     solution: Any = jax.tree.map(
-        lambda leaf: leaf[: len(seeds)], chunk_plan.to_host(program(*features, *arrays, test_rows))
+        lambda leaf: leaf[: len(seeds)],
+        chunk_plan.to_host(program(*features[:2], *arrays, test_rows)),
     )
     require(
         np.all(np.isfinite(solution.log_probs)),

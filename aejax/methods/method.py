@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -38,6 +38,7 @@ class Method:
     supervised: bool = False  # trained on labelled rows only, see `experiments.classifier_training`
     traced: bool = False  # hyperparameters are traced values, stored in the variables
     is_identity: bool = False  # the features are the scaled inputs
+    make_features: Callable[..., Any] | None = None  # of every example, on the host; see `external.FeatureMaker`
     classifier: Literal["probe", "knn"] = "probe"  # classifier of the features, unless there is `log_probs`
     permute_labels: bool = False  # permute the labels of training and validation rows, not those of the test rows
     features_of: str | None = None  # the method that has the same features; it is trained once for both

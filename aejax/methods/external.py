@@ -1,0 +1,122 @@
+"""Features that were made elsewhere, or by a function of the user's: rows of a comparison like any other."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from aejax.data.leakage import LeakageError
+from aejax.errors import require
+from aejax.methods.method import Method
+
+CHECKED_EXAMPLES = 8  # that are encoded again, each in a batch with others
+RELATIVE_TOLERANCE = 0.01  # of the largest feature: smaller differences are rounding errors
+
+
+class DatasetRows(NamedTuple):
+    """What features are made from: every example, and the rows on which something may be fitted."""
+
+    inputs: Shaped[np.ndarray, "n *example_shape"]  # in storage dtype, not scaled
+    train: Int[np.ndarray, "trainings n_train"]
+
+
+FeatureMaker = Callable[[DatasetRows], Float[np.ndarray, "..."]]
+"""Returns features of every example: `(n, width)` for all trainings, or `(trainings, n, width)`."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Representation:
+    """Features of one's own, to be judged next to the methods of this package; see `precomputed` and `encoder`."""
+
+    make_features: FeatureMaker
+    sha256: str = ""  # of what the features are made from, for the identity of a run; empty: not known
+
+    def as_method(self) -> Method:
+        """Returns the method whose features a probe classifies."""
+        return Method(role="external", init=lambda key, inputs: {}, encode=_has_no_encoder, make_features=self._checked)
+
+    def _checked(self, rows: DatasetRows) -> Float[np.ndarray, "..."]:
+        features, n = np.asarray(self.make_features(rows), np.float32), len(rows.inputs)
+        trainings = len(rows.train)
+        require(
+            features.shape[-2:-1] == (n,) and features.shape[:-2] in ((), (trainings,)) and features.shape[-1] > 0,
+            f"features have shape {features.shape}; expected ({n}, width), a row for each example of the data, or "
+            f"({trainings}, {n}, width), with one such array for each training",
+        )
+        finite = np.isfinite(features).reshape(-1, features.shape[-1]).all(axis=1)
+        require(finite.all(), f"features of row {int(np.argmin(finite)) % n} are not finite; expected finite float32")
+        return features
+
+
+def _has_no_encoder(variables: Any, inputs: Any) -> Any:
+    raise NotImplementedError("features that were made elsewhere have no encoder")
+
+
+def precomputed(features: Any) -> Representation:
+    """Returns features that were computed elsewhere as a row of a comparison.
+
+    Args:
+        features: `(n, width)`, a row for each example in the order of the dataset (training, then validation, then test
+            examples, as the source has them), or `(trainings, n, width)`. Arrays of any framework that NumPy can read.
+
+    Example:
+        >>> import numpy as np
+        >>> representation = precomputed(np.eye(4))
+    """
+    array = np.array(features, np.float32)
+    array.setflags(write=False)
+    return Representation(lambda rows: array, hashlib.sha256(array.tobytes() + str(array.shape).encode()).hexdigest())
+
+
+def encoder(function: Any, batch_size: int = 256) -> Representation:
+    """Returns the features that a function, or a transformer of scikit-learn, makes of the examples.
+
+    Args:
+        function: from examples `(batch, *shape)` as the dataset stores them (bytes of images are not scaled) to
+            features `(batch, width)`, in any framework; or an object with `fit` and `transform` for `(batch, d)`, a
+            copy of which is fitted on each training's rows.
+        batch_size: examples per call.
+
+    Raises:
+        LeakageError: when the features are made: those of an example depend on other examples of its batch.
+
+    Example:
+        >>> from sklearn.decomposition import NMF
+        >>> pixels, parts = encoder(lambda images: images.reshape(len(images), -1)), encoder(NMF(16, max_iter=500))
+    """
+    if hasattr(function, "transform"):
+        return Representation(lambda rows: _fit_and_transform(function, rows))
+    return Representation(lambda rows: _apply(function, rows.inputs, batch_size))
+
+
+def _fit_and_transform(transformer: Any, rows: DatasetRows) -> Float[np.ndarray, "trainings n width"]:
+    from sklearn.base import clone
+
+    flat = rows.inputs.reshape(len(rows.inputs), -1)
+    return np.stack([np.asarray(clone(transformer).fit(flat[train]).transform(flat)) for train in rows.train])
+
+
+def _apply(function: Callable[[np.ndarray], Any], inputs: np.ndarray, batch_size: int) -> Float[np.ndarray, "n width"]:
+    batches = [inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size)]
+    features = np.concatenate([_rows(function(batch), len(batch)) for batch in batches])
+    checked = np.linspace(0, len(inputs) - 1, min(CHECKED_EXAMPLES, len(inputs))).astype(int)
+    again = _rows(function(inputs[checked]), len(checked))
+    difference = np.abs(again - features[checked]).max()
+    if not difference <= RELATIVE_TOLERANCE * np.abs(features[checked]).max():
+        raise LeakageError(
+            f"the features of an example change by up to {difference:.3g} with the other examples of its batch; encode "
+            "in evaluation mode, from the example alone"
+        )
+    return features
+
+
+def _rows(features: Any, n: int) -> Float[np.ndarray, "n width"]:
+    array = np.asarray(features, np.float32)
+    require(
+        array.ndim >= 2 and len(array) == n,
+        f"the encoder returned features of shape {array.shape} for {n} examples; expected ({n}, width)",
+    )
+    return array.reshape(n, -1)

@@ -1,0 +1,84 @@
+"""Features of one's own get the same splits and probe as the methods of the package, and the same guards."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from aejax.config import CompareConfig, DataConfig, ProbeConfig, TrainConfig
+from aejax.data.leakage import LeakageError
+from aejax.data.registry import load_dataset
+from aejax.errors import InputError
+from aejax.experiments.experiment import prepare_experiment
+from aejax.experiments.method_result import fit_and_score
+from aejax.experiments.progress import SilentReporter
+from aejax.experiments.resolve import resolve_config
+from aejax.methods.external import DatasetRows, encoder, precomputed
+from aejax.methods.registry import METHODS
+
+DATASET = load_dataset(DataConfig(dataset="wine"))
+CONFIG = resolve_config(
+    CompareConfig(
+        data=DataConfig(dataset="wine", scaler="none"),
+        probe=ProbeConfig(probe="ridge"),
+        train=TrainConfig(epochs=1),
+        seeds=3,
+    ),
+    DATASET,
+)
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    return prepare_experiment(CONFIG, DATASET, SilentReporter())
+
+
+def score(experiment, representation):
+    return fit_and_score(experiment, "mine", representation.as_method())
+
+
+def test_the_inputs_as_precomputed_features_score_like_raw(experiment):
+    raw = fit_and_score(experiment, "raw", METHODS["raw"](experiment.problem))
+    flat = DATASET.inputs
+    shared, per_seed = score(experiment, precomputed(flat)), score(experiment, precomputed(np.stack([flat] * 3)))
+    by_function = score(experiment, encoder(lambda inputs: inputs, batch_size=50))
+    for result in (shared, per_seed, by_function):
+        np.testing.assert_allclose(result.scores.log_prob, raw.scores.log_prob, rtol=1e-4, atol=1e-5)
+        assert (result.role, result.width) == ("external", 13)
+        assert result.representation is not None
+
+
+def test_features_of_every_seed_reach_that_seed(experiment):
+    features = np.stack([np.roll(DATASET.inputs, seed, axis=0) for seed in range(3)])
+    together = score(experiment, precomputed(features)).scores.log_prob
+    for seed in range(3):
+        alone = score(experiment, precomputed(features[seed])).scores.log_prob
+        np.testing.assert_allclose(together[seed], alone[seed], rtol=1e-4, atol=1e-5)
+
+
+def test_a_transformer_is_fitted_on_each_trainings_rows_only():
+    seen = []
+
+    class Recorder(PCA):
+        def fit(self, inputs, labels=None):
+            seen.append(inputs)
+            return super().fit(inputs, labels)
+
+    train = np.array([[0, 1, 2, 3], [4, 5, 6, 7]])
+    features = encoder(Recorder(2)).make_features(DatasetRows(DATASET.inputs, train))
+    assert features.shape == (2, 178, 2)
+    for rows, inputs in zip(train, seen, strict=True):
+        np.testing.assert_array_equal(inputs, DATASET.inputs[rows])
+
+
+@pytest.mark.parametrize(
+    ("representation", "error", "message"),
+    [
+        (precomputed(np.ones((5, 2))), InputError, r"mine: features have shape \(5, 2\); expected \(178, width\)"),
+        (precomputed(np.full((178, 2), np.nan)), InputError, "mine: features of row 0 are not finite"),
+        (encoder(lambda inputs: inputs - inputs.mean(0)), LeakageError, "mine: the features of an example change"),
+        (encoder(lambda inputs: inputs[0]), InputError, r"mine: the encoder returned features of shape \(13,\)"),
+    ],
+)
+def test_features_that_cannot_be_used_are_rejected_with_the_methods_name(experiment, representation, error, message):
+    with pytest.raises(error, match=message):
+        score(experiment, representation)
