@@ -111,7 +111,9 @@ class SplitConfig:
     seed from the rest. tutorial: without an official test set, train_test_split(test_size=0.33, random_state=1);
     autoencoders train on everything outside the test, and only classifiers hold validation rows out."""
     test_fraction: float = 0.2  # share of all rows in the test set, if the dataset has no official one
-    test_seed: int = 0  # seed of the test split, the same for every training seed
+    test_seed: int = 0
+    """Seed of the test split, the same for every training seed; with an official test set, of the validation rows and
+    labels that each seed draws."""
     valid_fraction: float = 0.1  # share of the other rows that each seed holds out for validation
     label_fraction: float = 1.0  # share of the training and validation labels a classifier may see, class-balanced
     labels_per_class: int | None = None

@@ -28,6 +28,7 @@ DISJOINT_ROLES = (
     ("labelled_valid", "test", "a labelled and a test row"),
     ("labelled_train", "labelled_valid", "labelled for training and for validation"),
 )
+DRAWS_PER_TEST_SEED = 10_000  # of validation rows and labels, where --test-seed cannot draw an official test set again
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,7 +134,8 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     if dataset.test_rows is None:
         _require_every_class(dataset, test, "test")
     plan = _plan_groups(dataset, config, pool)
-    drawn = [_split_seed(dataset, config, pool, plan, seed) for seed in range(seeds)]
+    first_draw = 0 if dataset.test_rows is None else DRAWS_PER_TEST_SEED * config.test_seed
+    drawn = [_split_seed(dataset, config, pool, plan, first_draw + seed) for seed in range(seeds)]
     rows: dict[str, Any] = {
         name: np.stack([seed_rows[i] for seed_rows in drawn]) for i, name in enumerate(_SeedRows._fields)
     }

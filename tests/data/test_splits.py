@@ -76,7 +76,10 @@ def test_test_seed_changes_only_drawn_test_rows(name):
     here, there = (make_split(dataset(name), SplitConfig(test_seed=seed), 1).test[0] for seed in (0, 1))
     assert set(here) != set(there)
     official = dataset("official")
-    np.testing.assert_array_equal(make_split(official, SplitConfig(test_seed=3), 1).test[0], official.test_rows)
+    first, other = (make_split(official, SplitConfig(test_seed=seed, label_fraction=0.5), 2) for seed in (0, 3))
+    np.testing.assert_array_equal(other.test[0], official.test_rows)
+    for role in ("valid", "labelled_train", "labelled_valid"):  # the other draws of a sensitivity analysis
+        assert set(getattr(first, role)[0]) != set(getattr(other, role)[0])
 
 
 @every_dataset
