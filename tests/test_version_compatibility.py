@@ -18,8 +18,11 @@ import aejax
 from aejax.experiments.pretrained import load_pretrained
 
 FIXTURES = Path(__file__).parent / "fixtures" / "version-0.1.0"
-OLD_DEFAULTS = {  # flags for what version 0.1.0 did by default, by script
-    **dict.fromkeys(("compare", "pretrain", "sweep"), ("--penalty-scale", "mean")),
+OLD_DEFAULTS = {  # what version 0.1.0 did by default, of the scripts that train
+    "--penalty-scale": "mean",
+    "--contractive-code": "narrow",
+    "--k-decay-steps": "0",
+    "--beta": "0.25",
 }
 CHANGED_FIELDS = ("environment", "seconds", "seconds_per_seed_and_epoch", "schema")  # by machine or by version
 
@@ -41,7 +44,9 @@ def run_again(folder, monkeypatch):
     _, script, *flags = json.loads((folder / "run.json").read_text())["attempts"][0]["command"].split()
     module = importlib.import_module(Path(script).stem)
     monkeypatch.setattr(module, "configure_devices", keep_devices)
-    module.main([*flags, *OLD_DEFAULTS.get(module.__name__, ())])
+    if module.__name__ in ("compare", "pretrain", "sweep"):
+        flags += [word for flag in OLD_DEFAULTS.items() for word in flag]
+    module.main(flags)
     return json.loads((folder / "run.json").read_text())
 
 

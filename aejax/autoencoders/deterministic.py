@@ -76,12 +76,14 @@ def masked(problem: ProblemSpec) -> AutoencoderSpec:
 def contractive(problem: ProblemSpec) -> AutoencoderSpec:
     """A code that is insensitive to small changes of the input (Rifai et al. 2011).
 
-    Weights are tied, as in the paper; otherwise a smaller code and a larger decoder would satisfy the penalty. There is
-    no batch normalisation, because it makes an example's code depend on others.
+    One wide sigmoid layer by default, as in the paper, whose Jacobian has a closed form. Weights are tied, as in the
+    paper; otherwise a smaller code and a larger decoder would satisfy the penalty. There is no batch normalisation,
+    because it makes an example's code depend on others.
     """
-    config = dataclasses.replace(
-        problem.model, tied=True, decoder_hidden=None, code_activation="sigmoid", batch_norm=False
-    )
+    layers = problem.model
+    if layers.contractive_code == "wide":
+        layers = wide_code_config(layers, layers.sparse_dim)
+    config = dataclasses.replace(layers, tied=True, decoder_hidden=None, code_activation="sigmoid", batch_norm=False)
     model = dense_autoencoder(config, problem.n_features)
     activation = activation_function(config.code_activation, FRAMEWORK_DEFAULTS[config.conventions])
     assert config.latent_dim is not None

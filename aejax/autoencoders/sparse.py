@@ -51,11 +51,15 @@ def sparse_kl(problem: ProblemSpec) -> AutoencoderSpec:
 
 def k_sparse(problem: ProblemSpec) -> AutoencoderSpec:
     """A wide linear code of which the k largest units are kept (Makhzani and Frey 2013)."""
-    k = _require_k(problem, problem.objective.k, "--k")
-    k_encode = (
-        k if problem.objective.k_encode is None else _require_k(problem, problem.objective.k_encode, "--k-encode")
-    )
-    return _sparse_spec(problem, _wide_autoencoder(problem, "linear", TopK(k, k_encode)))
+    config = problem.objective
+    k = _require_k(problem, config.k, "--k")
+    k_encode = k if config.k_encode is None else _require_k(problem, config.k_encode, "--k-encode")
+    sparsity = TopK(k, k_encode)
+    if config.k_decay_steps:
+        k_start = _require_k(problem, config.k_start, "--k-start")
+        require(k_start >= k, f"--k-start {k_start}: expected at least --k {k}, to which it falls")
+        sparsity = TopK(k, k_encode, k_start, config.k_decay_steps)
+    return _sparse_spec(problem, _wide_autoencoder(problem, "linear", sparsity))
 
 
 def batch_top_k(problem: ProblemSpec) -> AutoencoderSpec:

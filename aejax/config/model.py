@@ -30,6 +30,9 @@ class ModelConfig:
     overcomplete_dim: int | None = None  # overcomplete: width of the code; default: a quarter more than the inputs
     sparse_dim: int | None = None  # sparse kinds: width of the code; default: twice the inputs, at most 256
     sparse_hidden: tuple[int, ...] = ()  # overcomplete and sparse kinds: hidden widths in place of --hidden
+    contractive_code: Literal["wide", "narrow"] = "wide"
+    """contractive: layers of the encoder. wide: those of the sparse kinds, --sparse-hidden and --sparse-dim; narrow:
+    --hidden and --latent-dim, as in version 0.1.0."""
     channels: tuple[int, ...] = (16, 32)  # conv kinds: channels of each strided 3x3 convolution, image inwards
     compute_dtype: ComputeDtype = "float32"
     """Dtype of the layers during training. bfloat16: mixed precision; parameters, losses and evaluation stay float32.

@@ -31,6 +31,10 @@ class ObjectiveConfig:
     kl_weight: float = 1e-2  # sparse-kl: weight of the KL divergence from the target, summed over units
     k: int | None = None  # k-sparse, batch-top-k: units kept for each example; default: a tenth of the code
     k_encode: int | None = None  # k-sparse: units kept when encoding; default: as in training
+    k_start: int | None = None  # k-sparse: units kept at the first step; default: 5 times k, at most the whole code
+    k_decay_steps: int | None = None
+    """k-sparse: steps over which the units kept fall linearly from --k-start to --k, so that few units die (Makhzani
+    and Frey 2013, section 2.2); default: those of half the epochs; 0: --k from the first step."""
     lifetime_share: float = 0.05  # lifetime-sparse: share of a batch in which a unit is kept
     revive: float = 0.0  # sparse kinds: weight of the loss that revives units inactive in the whole batch; 0: none
 
@@ -41,9 +45,11 @@ class ObjectiveConfig:
     likelihood: Literal["bernoulli", "gaussian"] | None = None
     """Variational kinds: distribution of an input given its code; default: bernoulli with bce, else gaussian."""
     decoder_std: float | None = None  # gaussian likelihood: its standard deviation, in scaled units; default: learned
-    beta: float = 0.25
-    """beta-vae: weight of the KL term. 1 is a vae. Below 1 the code keeps more of the input (Alemi et al. 2018). Above
-    1 it keeps less and is more disentangled (Higgins et al. 2017), or collapses: on digits, 4 leaves no information."""
+    beta: float = 2.0
+    """beta-vae: weight of the KL term. 1 is a vae. Above 1 the code keeps less of the input and is more disentangled
+    (Higgins et al. 2017), or collapses: on digits, 4 leaves no information. Below 1 the code keeps more of the input
+    (Alemi et al. 2018) and codes of examples are far from the prior, from which samples are drawn: the model
+    reconstructs better than it generates, and the loss is no bound on the likelihood."""
     kl_warmup_steps: int = 1000  # beta-vae: steps over which beta rises from 0
     free_bits: float = 0.0  # variational kinds: nats of KL per code unit without cost (Kingma et al. 2016)
     importance_samples: int = 0  # variational kinds: samples of the importance-weighted bound on the test rows; 0: none
@@ -55,8 +61,8 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         weights = ("corrupted_weight", "clean_weight", "l1", "kl_weight", "revive", "contraction", "beta")
         require_at_least(0, self, *weights, "noise_std", "noise_seed")
-        require_at_least(0, self, "kl_warmup_steps", "free_bits", "importance_samples")
-        require_at_least(1, self, "patch", "k", "k_encode", "jacobian_probes", "layer_epochs")
+        require_at_least(0, self, "kl_warmup_steps", "k_decay_steps", "free_bits", "importance_samples")
+        require_at_least(1, self, "patch", "k", "k_encode", "k_start", "jacobian_probes", "layer_epochs")
         require_positive(self, "decoder_std")
         shares = ("noise_share", "masked_share", "target_activity", "lifetime_share")
         require_fields(self, lambda value: 0 < value < 1, "between 0 and 1", *shares)

@@ -12,7 +12,8 @@ ConfigT = TypeVar("ConfigT")
 # By class: fields that configs of older versions lack, and what those versions did, as JSON, where it is not the
 # default of today. Runs and encoders on disk keep their meaning.
 VALUES_OF_ABSENT_FIELDS: dict[str, dict[str, Any]] = {
-    "ObjectiveConfig": {"penalty_scale": "mean"},
+    "ModelConfig": {"contractive_code": "narrow"},
+    "ObjectiveConfig": {"penalty_scale": "mean", "k_decay_steps": 0},
 }
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
 from aejax.config import DataConfig, ExperimentConfig, ModelConfig, ObjectiveConfig
 from aejax.data.dataset import Dataset
+from aejax.data.shuffling import steps_per_epoch
 from aejax.errors import require, suggest_names
 from aejax.methods.registry import CONTROLS, METHODS, TABLE_CONTROLS
 
@@ -34,7 +35,7 @@ def resolve_config(config: Config, dataset: Dataset) -> Config:
         data=_resolve_data(dataclasses.replace(config.data, scaler=scaler), dataset),
         model=_resolve_model(dataclasses.replace(config.model, output=output), dataset.example_shape),
         objective=_resolve_objective(
-            dataclasses.replace(config.objective, reconstruction=reconstruction), config.model, dataset.example_shape
+            dataclasses.replace(config.objective, reconstruction=reconstruction), config, dataset
         ),
     )
 
@@ -61,15 +62,34 @@ def resolve_sparse_dim(config: ModelConfig, features: int) -> int:
     return config.sparse_dim or min(2 * features, 256)
 
 
-def _resolve_objective(config: ObjectiveConfig, model: ModelConfig, shape: tuple[int, ...]) -> ObjectiveConfig:
+def _resolve_objective(config: ObjectiveConfig, experiment: ExperimentConfig, dataset: Dataset) -> ObjectiveConfig:
+    shape = dataset.example_shape
     likelihood = config.likelihood or ("bernoulli" if config.reconstruction == "bce" else "gaussian")
     require(
         likelihood == "gaussian" or config.reconstruction == "bce",
         "--likelihood bernoulli: needs inputs and outputs in [0, 1], which is --reconstruction bce; use gaussian",
     )
     patch = config.patch or (max(2, min(shape[:2]) // 7) if len(shape) == 3 else None)
-    k = config.k or max(1, resolve_sparse_dim(model, math.prod(shape)) // 10)
-    return dataclasses.replace(config, likelihood=likelihood, patch=patch, k=k)
+    width = resolve_sparse_dim(experiment.model, math.prod(shape))
+    k = config.k or max(1, width // 10)
+    decay_steps = config.k_decay_steps
+    if decay_steps is None:
+        decay_steps = experiment.train.epochs * _steps_per_epoch(experiment, dataset) // 2
+    k_start = config.k_start or (min(5 * k, width) if decay_steps else None)
+    return dataclasses.replace(
+        config, likelihood=likelihood, patch=patch, k=k, k_start=k_start, k_decay_steps=decay_steps
+    )
+
+
+def _steps_per_epoch(config: ExperimentConfig, dataset: Dataset) -> int:
+    """Returns about how many steps an epoch has; splits are drawn later, and may leave rows out."""
+    if dataset.stream is not None:
+        rows = dataset.stream.n_train
+    elif dataset.test_rows is not None:
+        rows = dataset.n_examples - len(dataset.test_rows)
+    else:
+        rows = round(dataset.n_examples * (1 - config.split.test_fraction))
+    return steps_per_epoch(max(1, round(rows * (1 - config.split.valid_fraction))), config.train.batch_size)
 
 
 def expand_methods(names: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
@@ -89,7 +109,8 @@ def check_kind(name: str) -> None:
 
 def check_methods(names: tuple[str, ...], flag: str = "--methods") -> None:
     """Raises InputError for unknown or repeated method names, or none, and suggests similar names."""
-    known = f"{', '.join([*CONTROLS, *KINDS])}, random-, supervised-, knn- and permuted-KIND, and all"
+    prefixed = "random-, supervised-, frozen-encoder-, frozen-decoder-, knn- and permuted-KIND"
+    known = f"{', '.join([*CONTROLS, *KINDS])}, {prefixed}, and all"
     require(names, f"{flag}: name at least one of {known}")
     for name in names:
         hint = suggest_names(name, METHODS, f"there are {known}")

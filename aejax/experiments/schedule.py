@@ -10,7 +10,7 @@ from aejax.config import ExperimentConfig, PretrainConfig
 from aejax.data.shuffling import steps_per_epoch
 from aejax.experiments.experiment import Experiment
 from aejax.methods.method import Method
-from aejax.train.optimizers import make_optimizer, make_traced_optimizer
+from aejax.train.optimizers import freeze, make_optimizer, make_traced_optimizer
 
 EXAMPLES_PER_CALL = 400_000  # examples of all seeds in one call of a program: a second or less on two cores
 MIN_CALLS = 20  # calls per training, so that the progress display moves
@@ -92,4 +92,5 @@ def optimizer_for(experiment: Experiment, method: Method) -> optax.GradientTrans
     config = experiment.config
     steps = steps_per_epoch(experiment.split.train.shape[1], config.train.batch_size)
     make = make_traced_optimizer if method.traced else make_optimizer
-    return make(config.optimizer, steps, epoch_budget(config, method).end_to_end)
+    optimizer = make(config.optimizer, steps, epoch_budget(config, method).end_to_end)
+    return optimizer if method.frozen_part is None else freeze(optimizer, [method.frozen_part])

@@ -35,6 +35,7 @@ class Method:
     stages: tuple[Stage, ...] = ()  # trained one after the other before `objective`
     extra_metrics: ExtraMetricsFn | None = None  # further metrics of each test example
     model: Autoencoder | None = None  # the autoencoder whose encoder makes the features
+    frozen_part: Literal["encoder", "decoder"] | None = None  # submodule that keeps its initial weights
     supervised: bool = False  # trained on labelled rows only, see `experiments.classifier_training`
     traced: bool = False  # hyperparameters are traced values, stored in the variables
     is_identity: bool = False  # the features are the scaled inputs

@@ -8,6 +8,7 @@ from aejax.autoencoders.spec import ProblemSpec
 from aejax.methods.autoencoders import autoencoder_method, make_cached_spec
 from aejax.methods.classical import boosting, forest, svm
 from aejax.methods.controls import mlp, pca, random_projection, raw, supervised, untrained
+from aejax.methods.frozen import frozen
 from aejax.methods.label_spreading import label_spreading
 from aejax.methods.method import Method, with_knn, with_permuted_labels
 
@@ -28,10 +29,12 @@ CONTROLS: dict[str, Callable[[ProblemSpec], Method]] = {
 
 TABLE_CONTROLS = ("boosting",)  # too slow for as many features as pixels
 
-# Controls with the architecture of a kind: untrained, and trained on labels.
+# Controls with the architecture of a kind: untrained, trained on labels, and half trained.
 KIND_CONTROLS: dict[str, Callable[[str, ProblemSpec], Method]] = {
     "random": lambda kind, problem: untrained(make_cached_spec(KINDS[kind], problem).model, kind),
     "supervised": lambda kind, problem: supervised(problem, make_cached_spec(KINDS[kind], problem).model, kind),
+    "frozen-encoder": functools.partial(frozen, "encoder"),
+    "frozen-decoder": functools.partial(frozen, "decoder"),
 }
 
 # The codes of a kind, classified in another way; the kind itself is trained once.

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 THRESHOLD_MOMENTUM = 0.99  # of BatchTopK's running threshold
 
 
-def topk_mask(values: Float[Array, "rows columns"], k: int) -> Bool[Array, "rows columns"]:
+def topk_mask(values: Float[Array, "rows columns"], k: int | Int[Array, ""]) -> Bool[Array, "rows columns"]:
     """Returns a mask of the `k` largest values of each row: exactly `k`, of equal values the first.
 
     A binary search over the bits of a threshold counts the values at or above it, until exactly `k` of every row are,
@@ -67,14 +67,29 @@ def _float_order_as_int(values: Float[Array, "..."]) -> Int[Array, "..."]:
 
 
 class TopK(nn.Module):
-    """The `k` largest units of each example are kept (k-sparse autoencoders, Makhzani and Frey 2013)."""
+    """The `k` largest units of each example are kept (k-sparse autoencoders, Makhzani and Frey 2013).
+
+    With `decay_steps`, the number falls linearly from `k_start` at the first step of training: units that would die if
+    few were kept from the start can learn something first (section 2.2). The step count is a batch statistic.
+    """
 
     k: int
     k_encode: int  # in evaluation mode; the paper keeps more there than in training
+    k_start: int = 0  # with `decay_steps` only
+    decay_steps: int = 0  # 0: `k` from the first step, and no step count
 
     @nn.compact
     def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch latent"]:
-        return latents * topk_mask(latents, self.k if train else self.k_encode)
+        if not self.decay_steps:
+            return latents * topk_mask(latents, self.k if train else self.k_encode)
+        step = self.variable("batch_stats", "step", lambda: jnp.zeros(()))
+        if not train:
+            return latents * topk_mask(latents, self.k_encode)
+        remaining = jnp.maximum(0.0, 1.0 - step.value / self.decay_steps)
+        k = self.k + jnp.round(remaining * (self.k_start - self.k)).astype(jnp.int32)
+        if not self.is_initializing():
+            step.value += 1.0
+        return latents * topk_mask(latents, k)
 
 
 class BatchTopK(nn.Module):

@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Shaped
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from aejax.config import DataConfig, ModelConfig, PretrainConfig, SplitConfig, TrainConfig
+from aejax.config import DataConfig, ModelConfig, ObjectiveConfig, PretrainConfig, SplitConfig, TrainConfig
 from aejax.data.dataset import Dataset
 from aejax.data.registry import load_dataset
 from aejax.data.scalers import fit_scalers
@@ -113,7 +113,11 @@ def _recipe(method: str, **fields: Any) -> PretrainConfig:
 DEEP = get_recipe("tutorial-deep")
 # Strided 3x3 convolutions to 16 and 32 channels, a code of 32, transposed 4x4 convolutions back; cross-entropy, Adam.
 CONV = _recipe("conv", model=ModelConfig(channels=(16, 32), latent_dim=32), train=TrainConfig(batch_size=128))
-K_SPARSE = _recipe("k-sparse", model=dataclasses.replace(get_recipe("k-sparse", "mnist").model, sparse_dim=1000))
+K_SPARSE = _recipe(
+    "k-sparse",
+    model=dataclasses.replace(get_recipe("k-sparse", "mnist").model, sparse_dim=1000),
+    objective=ObjectiveConfig(k_decay_steps=0),  # the other frameworks' layers keep k units from the first step
+)
 COMPARE = "scripts/compare.py"
 # If an epoch would take a contender minutes, it trains on the first examples only; its steps are the same.
 WORKLOADS: dict[str, Workload] = {

@@ -86,7 +86,7 @@ def test_a_penalty_is_weighed_against_the_sum_over_inputs_or_in_version_0_1_agai
 
 
 def test_keeping_every_unit_is_keeping_sparsity_out(digits_setting, loss_of):
-    everything = digits_setting(model={"sparse_dim": 20}, objective={"k": 20})
+    everything = digits_setting(model={"sparse_dim": 20}, objective={"k": 20, "k_decay_steps": 0})
     plain = dense_autoencoder(wide_code_config(everything.model, 20, code_activation="linear"), 64)
     kind = KINDS["k-sparse"](everything)
     assert_equal(
@@ -140,7 +140,10 @@ def test_contractive_weights_are_tied_its_code_a_sigmoid_and_nothing_is_normalis
     model = KINDS["contractive"](digits_setting(model={"batch_norm": True, "code_activation": "relu"})).model
     assert isinstance(model, TiedAutoencoder)
     assert model.encoder.code_activation == "sigmoid"
+    assert (model.encoder.hidden.widths, model.encoder.latent_dim) == ((), 40)  # as the sparse kinds
     assert not model.encoder.hidden.batch_norm
+    narrow = KINDS["contractive"](digits_setting(model={"contractive_code": "narrow"})).model.encoder
+    assert (narrow.hidden.widths, narrow.latent_dim) == ((16,), 6)
     assert not jax.tree.leaves(jax.eval_shape(model.init, jax.random.key(0))["batch_stats"])
 
 
@@ -151,7 +154,7 @@ def test_sparse_codes_are_wide_of_one_layer_and_have_the_sparsity_of_their_name(
         "sparse-l1": None,
         "sparse-kl": None,
         "overcomplete": None,
-        "k-sparse": TopK(4, 9),
+        "k-sparse": TopK(4, 9, k_start=20, decay_steps=setting.objective.k_decay_steps),
         "batch-top-k": BatchTopK(4),
         "lifetime-sparse": LifetimeTopK(0.2),
     }
@@ -164,13 +167,24 @@ def test_sparse_codes_are_wide_of_one_layer_and_have_the_sparsity_of_their_name(
     assert all(KINDS[name](deep).model.encoder.hidden.widths == (30,) for name in models)
 
 
-def test_encoding_keeps_the_number_of_units_of_training_by_default(digits_setting, digits):
-    for settings, in_training, encoded in [({"k": 3}, 3, 3), ({"k": 3, "k_encode": 8}, 3, 8)]:
-        model = KINDS["k-sparse"](digits_setting(objective=settings)).model
-        variables = model.init(jax.random.key(0))
-        trained, _ = model.train_encode(variables, digits[0][:50])
-        np.testing.assert_array_equal((trained != 0).sum(axis=1), in_training)
-        np.testing.assert_array_equal((model.encode(variables, digits[0][:50]) != 0).sum(axis=1), encoded)
+@pytest.mark.parametrize(
+    ("settings", "in_training", "encoded"),
+    [
+        ({"k": 3}, 15, 3),
+        ({"k": 3, "k_start": 7}, 7, 3),
+        ({"k": 3, "k_decay_steps": 0}, 3, 3),
+        ({"k": 3, "k_decay_steps": 0, "k_encode": 8}, 3, 8),
+    ],
+    ids=str,
+)
+def test_the_first_step_keeps_k_start_units_and_encoding_those_of_the_last_by_default(
+    settings, in_training, encoded, digits_setting, digits
+):
+    model = KINDS["k-sparse"](digits_setting(objective=settings)).model
+    variables = model.init(jax.random.key(0))
+    trained, _ = model.train_encode(variables, digits[0][:50])
+    np.testing.assert_array_equal((trained != 0).sum(axis=1), in_training)
+    np.testing.assert_array_equal((model.encode(variables, digits[0][:50]) != 0).sum(axis=1), encoded)
 
 
 @pytest.mark.parametrize("name", SPARSE)

@@ -10,6 +10,7 @@ REFUSED = {
     "more units kept than there are": ("k-sparse", {"sparse_dim": 10}, {"k": 11}, "--k 11: the code has only 10 units"),
     "more kept in a batch": ("batch-top-k", {"sparse_dim": 10}, {"k": 11}, "--k 11: the code has only 10 units"),
     "more kept when encoding": ("k-sparse", {}, {"k": 3, "k_encode": 41}, "--k-encode 41: the code has only 40 units"),
+    "a rising number of units": ("k-sparse", {}, {"k": 9, "k_start": 8}, "--k-start 8: expected at least --k 9"),
     "tied with another decoder": (
         "undercomplete",
         {"tied": True, "hidden": (16, 9), "decoder_hidden": (16,)},

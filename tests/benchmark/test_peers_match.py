@@ -15,7 +15,7 @@ from benchmark.training_job import TrainingJob
 from benchmark.workloads import TUTORIAL_SPLIT, TrainingWorkload
 
 from aejax.autoencoders.registry import KINDS
-from aejax.config import DataConfig, ModelConfig, PretrainConfig
+from aejax.config import DataConfig, ModelConfig, ObjectiveConfig, PretrainConfig
 from aejax.data.batching import Batch
 from aejax.experiments.experiment import problem_spec_for
 from aejax.recipes import get_recipe
@@ -30,7 +30,9 @@ CONFIGS: dict[str, PretrainConfig] = {
         get_recipe("tutorial-tabular"),
         data=dataclasses.replace(get_recipe("tutorial-tabular").data, tabular_samples=300),
     ),
-    "k-sparse": dataclasses.replace(get_recipe("k-sparse"), split=TUTORIAL_SPLIT),
+    "k-sparse": dataclasses.replace(
+        get_recipe("k-sparse"), split=TUTORIAL_SPLIT, objective=ObjectiveConfig(k_decay_steps=0)
+    ),
     "vae": dataclasses.replace(get_recipe("vae"), split=TUTORIAL_SPLIT),
     "conv": dataclasses.replace(
         get_recipe("conv"),

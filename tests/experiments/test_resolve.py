@@ -69,6 +69,16 @@ def test_given_settings_stay_and_k_follows_the_given_width():
     assert resolved((6,), objective={"likelihood": "gaussian"}).objective.likelihood == "gaussian"
 
 
+def test_k_falls_over_half_of_the_training_from_five_times_k():
+    shapes = {"digits": (8, 8, 1), "narrow": (3,)}  # codes of 128 and 6 units
+    configs = {
+        name: resolved(shape, objective={"k": 2 if name == "narrow" else None}) for name, shape in shapes.items()
+    }
+    assert {name: config.objective.k_start for name, config in configs.items()} == {"digits": 60, "narrow": 6}
+    assert configs["digits"].objective.k_decay_steps == configs["digits"].train.epochs // 2  # an epoch is one step here
+    assert resolved((3,), objective={"k_decay_steps": 0}).objective.k_start is None
+
+
 def test_resolving_again_changes_nothing():
     config = resolved((8, 8, 1))
     assert resolve_config(config, dataset((8, 8, 1))) == config

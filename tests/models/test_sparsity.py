@@ -86,6 +86,22 @@ def test_through_a_whole_autoencoder_inactive_units_have_exactly_no_gradient():
     assert np.all(np.any(code["kernel"][:, ~inactive] != 0, axis=0))
 
 
+def test_the_units_kept_fall_linearly_with_the_steps_of_training_and_evaluation_takes_no_step():
+    module = TopK(2, k_encode=4, k_start=10, decay_steps=8)
+    stats = module.init(jax.random.key(0), LATENTS, train=False)["batch_stats"]
+    train = jax.jit(lambda stats: apply(module, LATENTS, train=True, stats=stats))  # the step count is traced
+    kept = []
+    for _ in range(10):
+        outputs, changed = train(stats)
+        stats = changed["batch_stats"]
+        kept.append(set(np.asarray((outputs != 0).sum(axis=1)).tolist()))
+    assert kept == [{k} for k in (10, 9, 8, 7, 6, 5, 4, 3, 2, 2)]
+    assert train._cache_size() == 1
+    encoded, after = apply(module, LATENTS, train=False, stats=stats)
+    np.testing.assert_array_equal((encoded != 0).sum(axis=1), 4)
+    assert after["batch_stats"]["step"] == stats["step"] == 10
+
+
 class TestBatchTopK:
     @every_code
     @pytest.mark.parametrize("k", [1, 5])
