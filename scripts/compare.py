@@ -29,7 +29,7 @@ class Args:
     out: Path | None = None  # run folder; default: runs/compare-DATASET, and a hash of the other flags
     sensitivity: bool = False
     """Judge every verdict again under other draws, probes and penalties, declared in aejax/experiments/variations.py;
-    what it costs is printed first. A finished run gets it without training again."""
+    what it costs is printed first. A finished run gets it, too."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
 

@@ -19,10 +19,10 @@ from aejax.errors import InputError
 from aejax.evaluate.sensitivity import compare_verdicts
 from aejax.experiments.checkpointing import RESULT_CACHE_DIR
 from aejax.experiments.compare import ComparisonDesign, EarlierRun, design_comparison, load_comparison, run_comparison
-from aejax.experiments.multihost import is_primary
+from aejax.experiments.multihost import broadcast_from_primary, is_primary
 from aejax.experiments.variations import SENSITIVITY_DIR, Variation, make_variations
 from aejax.report.run_page import rewrite_pages
-from aejax.storage.atomic_io import to_jsonable, write_json
+from aejax.storage.atomic_io import read_json, to_jsonable, write_json
 from aejax.storage.run_state import RESULTS_FILE
 
 
@@ -31,13 +31,17 @@ def compare_with_sensitivity(
 ) -> dict[str, Any]:
     """Runs a comparison and its variations and returns its results, with `sensitivity`.
 
-    Arguments and errors are those of `run_job`. A finished run without it gets it, without training again.
+    Arguments and errors are those of `run_job`. A finished run gets it, too; since finished runs do not keep weights,
+    its variations then train their methods themselves.
     """
     start_time = time.perf_counter()
     design = load_comparison(config)
     variations = make_variations(design.config)
     designs = [_design_variation(design, variation) for variation in variations]
-    console.print(_announce(design, variations), highlight=False, soft_wrap=True)
+    finished = (out / RESULTS_FILE).exists() and not checkpoint.overwrite
+    reusable = broadcast_from_primary(lambda: not finished or (out / RESULT_CACHE_DIR).exists())
+    if not broadcast_from_primary(lambda: finished and _is_judged(read_json(out / RESULTS_FILE), variations)):
+        console.print(_announce(design, variations, reusable), highlight=False, soft_wrap=True)
     results = run_comparison(design._replace(keep_results=True), out, console, checkpoint, start_time)
     if _is_judged(results, variations):
         return results
@@ -45,7 +49,8 @@ def compare_with_sensitivity(
     resumed = dataclasses.replace(checkpoint, overwrite=False)
     for number, (variation, of_variation) in enumerate(zip(variations, designs, strict=True), 1):
         console.print(f"variation {number} of {len(variations)}: {variation.flags}", highlight=False, soft_wrap=True)
-        of_variation = of_variation._replace(earlier=_earlier_run(out, results, design, variation))
+        if reusable and variation.scope != "data":
+            of_variation = of_variation._replace(earlier=_earlier_run(out, results, design, variation))
         folder = out / SENSITIVITY_DIR / variation.name
         varied[variation.name] = run_comparison(of_variation, folder, console, resumed, time.perf_counter())
     results["sensitivity"] = _summarize(results, design, variations, varied)
@@ -64,9 +69,9 @@ def _design_variation(design: ComparisonDesign, variation: Variation) -> Compari
         raise InputError(f"--sensitivity ({variation.flags}): {error}") from None
 
 
-def _announce(design: ComparisonDesign, variations: Sequence[Variation]) -> str:
-    """Returns what the variations cost."""
-    same = [{name for name in design.methods if not variation.retrains(name)} for variation in variations]
+def _announce(design: ComparisonDesign, variations: Sequence[Variation], reusable: bool) -> str:
+    """Returns what the variations cost; `reusable`: the run has, or will have, the weights of its methods."""
+    same = [{name for name in design.methods if reusable and not variation.retrains(name)} for variation in variations]
     epochs = sum(map(design.count_epochs, same))
     return (
         f"--sensitivity: {len(variations)} more comparisons, which train {epochs:,} epochs besides the "
@@ -76,10 +81,8 @@ def _announce(design: ComparisonDesign, variations: Sequence[Variation]) -> str:
 
 def _earlier_run(
     folder: Path, results: Mapping[str, Any], design: ComparisonDesign, variation: Variation
-) -> EarlierRun | None:
-    """Returns what a variation may take from the run that it varies; nothing if it draws other rows."""
-    if variation.scope == "data":
-        return None
+) -> EarlierRun:
+    """Returns what a variation with the same rows takes from the run that it varies."""
     return EarlierRun(
         folder,
         results["dataset"]["split_sha256"],
