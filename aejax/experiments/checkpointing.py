@@ -148,7 +148,9 @@ class DiskResultCache(ResultCache):
 
         def save() -> None:
             save_tree(folder / RESULT_CACHE_DIR / name, tree, meta)
-            for checkpoints in [folder / CHECKPOINTS_DIR / name, *(folder / CHECKPOINTS_DIR).glob(f"{name}-stage-*")]:
+            all_checkpoints = folder / CHECKPOINTS_DIR
+            stages = all_checkpoints.glob(f"{name}-stage-*")
+            for checkpoints in [all_checkpoints / name, all_checkpoints / f"{name}-finetune", *stages]:
                 shutil.rmtree(checkpoints, ignore_errors=True)
             self._run.set_state("running")
 

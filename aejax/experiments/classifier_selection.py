@@ -19,7 +19,7 @@ class ClassifierSelection(NamedTuple):
 
     epochs: Int[np.ndarray, " seeds"]
     weight_decay: Float[np.ndarray, " seeds"]
-    metrics: dict[str, Float[np.ndarray, "seeds epochs"]]  # validation, at the chosen decay, mean over the folds
+    metrics: dict[str, Float[np.ndarray, "seeds epochs"]]  # at the chosen decay, mean over the folds
     seconds: float  # without compilation
 
     @property

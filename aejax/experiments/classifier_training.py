@@ -54,7 +54,7 @@ class ClassifierTraining(NamedTuple):
 
     variables: Variables  # on the devices
     history: TrainingHistory
-    """Training metrics of the refit, NaN after a seed's last epoch, and validation metrics of the selection."""
+    """Metrics of the selection at the chosen weight decay, without validation rows of the refit."""
     selection: ClassifierSelection
 
 
@@ -100,9 +100,8 @@ def train_classifier(
     refit = train(experiment, name, {**variables, HYPERPARAMETERS: {"weight_decay": weight_decay}}, spec)
     experiment.reporter.advance((task.epochs - refit.history.epochs) / task.passes, float("nan"))
     fitted = {key: tree for key, tree in refit.progress.state.variables.items() if key != HYPERPARAMETERS}
-    validation = {key: values[:, : refit.history.epochs] for key, values in selection.metrics.items()}
     history = refit.history._replace(
-        metrics={**refit.history.metrics, **validation}, seconds=refit.history.seconds + selection.seconds
+        metrics=selection.metrics or refit.history.metrics, seconds=refit.history.seconds + selection.seconds
     )
     return ClassifierTraining(fitted, history, selection)
 
@@ -160,7 +159,6 @@ def select_settings(
     metrics = {
         key: values.reshape(n_decays, n_folds, seeds, -1).mean(axis=1)[positions, np.arange(seeds)]
         for key, values in history.metrics.items()
-        if key.startswith("valid_")
     }
     return ClassifierSelection(epochs, decays[positions], metrics, history.seconds)
 
