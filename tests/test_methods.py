@@ -180,11 +180,12 @@ def test_only_methods_on_raw_inputs_are_the_identity(on_images):
 
 def test_a_kind_is_compared_with_the_common_controls_and_those_of_its_architecture(on_images):
     def controls_of(kind, names):
-        return controls_for(kind, {name: on_images[name] for name in names})
+        return controls_for(kind, {name: on_images[name] for name in {kind: None} | dict.fromkeys(names)})
 
     names = ["raw", "conv", "random-conv", "vae", "supervised", "supervised-vae", "random-vae", "pca"]
     assert controls_of("conv", names) == ["raw", "random-conv", "supervised", "pca"]
     assert controls_of("vae", names) == ["raw", "supervised", "supervised-vae", "random-vae", "pca"]
+    assert controls_of("vae", ["mlp", "supervised-conv", "supervised-conv-vae"]) == ["mlp", "supervised-conv"]
     others = ["random-projection", "knn", "permuted", "vae", "knn-vae", "permuted-vae"]
     assert controls_of("vae", others) == ["random-projection", "knn"]
     pairs = [("vae", "random-projection"), ("vae", "knn"), ("knn-vae", "knn")]

@@ -51,7 +51,7 @@ def last_considered_epoch(losses: Float[np.ndarray, "decays epochs"]) -> int | N
     """
     lowest = np.minimum.accumulate(losses.min(axis=0))
     count = np.arange(1, len(lowest) + 1)
-    is_new = np.diff(lowest, prepend=np.inf) < 0
+    is_new = lowest < np.concatenate([[np.inf], lowest[:-1]])
     ended = (count >= MIN_EPOCHS) & (2 * np.maximum.accumulate(np.where(is_new, count, 0)) <= count)
     return int(np.argmax(ended)) + 1 if ended.any() else None
 

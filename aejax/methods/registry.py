@@ -28,11 +28,14 @@ CONTROLS: dict[str, Callable[[ProblemSpec], Method]] = {
 }
 
 TABLE_CONTROLS = ("boosting",)  # too slow for as many features as pixels
+COMMON_ARCHITECTURES = ("conv",)  # trained on labels, these are controls of every method: images need a strong one
 
 # Controls with the architecture of a kind: untrained, trained on labels, and half trained.
 KIND_CONTROLS: dict[str, Callable[[str, ProblemSpec], Method]] = {
     "random": lambda kind, problem: untrained(make_cached_spec(KINDS[kind], problem).model, kind),
-    "supervised": lambda kind, problem: supervised(problem, make_cached_spec(KINDS[kind], problem).model, kind),
+    "supervised": lambda kind, problem: supervised(
+        problem, make_cached_spec(KINDS[kind], problem).model, None if kind in COMMON_ARCHITECTURES else kind
+    ),
     "frozen-encoder": functools.partial(frozen, "encoder"),
     "frozen-decoder": functools.partial(frozen, "decoder"),
 }

@@ -112,6 +112,18 @@ def test_noise_differs_between_steps_and_keys(tiny):
     assert len(set(losses)) == 6
 
 
+def test_a_seed_keeps_the_state_of_its_last_epoch_and_reports_nothing_after_it(tiny):
+    _, at_once = train_all(tiny, tiny.orders)
+    first_two, _ = train_all(tiny, tiny.orders[:, :2])
+    progress, metrics = train_all(tiny, tiny.orders, tiny.data._replace(last_epoch=np.int32([2, 4, 9, 2])))
+    ended, whole = (np.isin(np.arange(4), seeds) for seeds in ([0, 3], [1, 2]))
+    assert_equal(jax.tree.map(lambda leaf: leaf[ended], progress), jax.tree.map(lambda leaf: leaf[ended], first_two))
+    for name, values in metrics.items():
+        np.testing.assert_array_equal(values[ended, :2], at_once[name][ended, :2])
+        np.testing.assert_array_equal(values[whole], at_once[name][whole])
+        assert np.isnan(values[ended, 2:]).all()
+
+
 def test_without_validation_rows_there_are_no_validation_metrics_and_the_best_is_the_latest(tiny):
     data = of_seed(tiny.data, 0)._replace(validation_rows=np.zeros(0, np.int32))
     train = jax.jit(make_train_epochs(tiny.objective, tiny.optimizer))

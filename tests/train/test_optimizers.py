@@ -1,5 +1,6 @@
 """Optimizers descend, schedules reach their end points, and frozen parameters stay bit-equal."""
 
+import dataclasses
 import functools
 
 import jax
@@ -15,7 +16,13 @@ from aejax.errors import InputError
 from aejax.models.architectures import dense_autoencoder
 from aejax.probe.head import Classifier, SoftmaxHead, make_cross_entropy_objective
 from aejax.train.epoch import make_train_step
-from aejax.train.optimizers import freeze, make_optimizer, make_schedule, make_traced_optimizer
+from aejax.train.optimizers import (
+    freeze,
+    make_classifier_optimizer,
+    make_optimizer,
+    make_schedule,
+    make_traced_optimizer,
+)
 from aejax.train.state import init_state
 
 MODEL = ModelConfig(hidden=(5,), latent_dim=3, batch_norm=True, output="linear")
@@ -223,3 +230,25 @@ def test_a_traced_hyperparameter_updates_like_a_constant_one(field, others, valu
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), actual, expected)
     first, second = all_values["encoder"]["w"]
     assert not np.allclose(first, second, rtol=1e-4)
+
+
+def updates_of_ones(optimizer, steps, **others):
+    """The updates of a weight of 2 for gradients of one."""
+    weight = jnp.asarray(2.0)
+    state, updates = optimizer.init(weight), []
+    for _ in range(steps):
+        update, state = optimizer.update(jnp.ones(()), state, weight, **others)
+        updates.append(update)
+    return np.array(updates)
+
+
+@every_optimizer
+def test_a_classifiers_weights_shrink_by_rate_times_decay_whatever_the_update_rule(config):
+    optimizer = make_classifier_optimizer(config, 3, 3)
+    plain, decayed = (updates_of_ones(optimizer, 9, hyper={"weight_decay": jnp.asarray(d)}) for d in (0.0, 0.5))
+    rates = np.array([make_schedule(config, 3, 3)(step) for step in range(9)])
+    np.testing.assert_allclose(decayed, plain - rates * 0.5 * 2.0, atol=1e-6)
+    without = dataclasses.replace(config, weight_decay=0.0)
+    np.testing.assert_allclose(plain, updates_of_ones(make_optimizer(without, 3, 3), 9), atol=1e-7)
+    if config.optimizer == "adamw":
+        np.testing.assert_allclose(decayed, updates_of_ones(make_optimizer(config, 3, 3), 9), rtol=1e-6)
