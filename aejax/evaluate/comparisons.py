@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
-from scipy import stats
 
 from aejax.evaluate.design import EvaluationDesign
-from aejax.evaluate.intervals import crossed_interval, crossed_mean, seeds_interval
+from aejax.evaluate.intervals import mean_interval, seeds_interval
 from aejax.evaluate.significance import crossed_p, holm_adjust, paired_test
-from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, metric_strata
+from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, estimate_metric
 from aejax.evaluate.verdicts import (
     EQUIVALENCE_MARGIN,
     POWER,
     Verdict,
     adjusted_level,
     decide_verdict,
+    detectable_difference,
     minimum_trainings,
 )
 
@@ -32,7 +32,7 @@ class Comparison(NamedTuple):
     baseline: str
     mean_difference: float
     ci95: list[float]  # over other draws of seeds and of test examples
-    ci95_seeds: list[float] | None  # over other draws of seeds, on these test examples; None for one seed
+    ci95_seeds: list[float] | None  # over other seeds, on these test examples; None for one, and for cross-validation
     ci95_adjusted: list[float]  # ci95, widened so that all intervals of the family hold at once
     test: str  # that gave `p`
     p: float
@@ -98,27 +98,25 @@ def _compare(
     family_size: int,
 ) -> Comparison:
     """Returns the statistics of one comparison, not yet adjusted by Holm, and without a verdict."""
-    strata = metric_strata(metric.name, design.labels[0])
-    if strata is not None:
-        strata = strata._replace(least_variance=2 * strata.least_variance)  # of a difference
+    estimate = estimate_metric(difference, design, metric, of_difference=True)
     level = adjusted_level(family_size)
-    p, test = paired_test(difference, of_correctness=metric.name == "accuracy", strata=strata)
-    crossed = crossed_p(difference, strata)
-    _, variance, degrees = crossed_mean(difference, strata)
-    detectable = (stats.t.ppf((1 + level) / 2, degrees) + stats.t.ppf(POWER, degrees)) * np.sqrt(variance)
+    p, test = paired_test(difference, design, estimate)
+    crossed = crossed_p(estimate)
+    standard_error, degrees = float(np.sqrt(estimate.variance)), float(estimate.degrees_of_freedom)
+    can_decide = len(difference) >= minimum_trainings(family_size)
     return Comparison(
         method=pair[0],
         baseline=pair[1],
         mean_difference=float(difference.mean()),
-        ci95=crossed_interval(difference, strata=strata),
-        ci95_seeds=seeds_interval(difference.mean(axis=1)),
-        ci95_adjusted=crossed_interval(difference, strata=strata, level=level),
+        ci95=mean_interval(estimate),
+        ci95_seeds=seeds_interval(difference.mean(axis=1)) if design.is_shared else None,
+        ci95_adjusted=mean_interval(estimate, level=level),
         test=test,
         p=p,
         p_holm=p,
         p_crossed=crossed,
         p_crossed_holm=crossed,
-        detectable=float(detectable) if len(difference) >= minimum_trainings(family_size) else None,
+        detectable=detectable_difference(standard_error, degrees, family_size) if can_decide else None,
         family=family,
     )
 
@@ -144,23 +142,26 @@ def _with_verdict(
 ) -> Comparison:
     """Adds verdict and reason."""
     trainings, required = len(design.labels), minimum_trainings(family_size)
-    low, high = map(metric.format_difference, row.ci95_adjusted)
-    interval, limit = f"interval [{low}, {high}]", f"the margin of {metric.scale * margin:g}"
     if trainings < required:
-        needs = f"a verdict needs at least {required} for a family of {family_size}"
-        reason = f"{trainings} {'seed' if trainings == 1 else 'seeds'}; {needs}"
+        of_family = f"a verdict needs at least {required} for a family of {family_size}"
+        reason = f"{trainings} {'seed' if trainings == 1 else 'seeds'}; {of_family}"
         return row._replace(verdict="too few seeds", reason=reason)
     if no_verdict or not np.isfinite(row.ci95_adjusted).all():
         return row._replace(reason=no_verdict or "a score is not finite")
     gains = sorted(map(metric.gain, row.ci95_adjusted))
-    verdict, exceeds = decide_verdict(gains, margin), gains[0] > margin or gains[1] < -margin
+    verdict = decide_verdict(gains, margin)
+    exceeds = verdict in ("better", "worse") and (gains[0] > margin or gains[1] < -margin)
+    limit, examples = f"the margin of {metric.scale * margin:g}", len(np.unique(design.test_index))
+    resolution = f"{metric.scale * (row.detectable or 0):.{metric.decimals}f} {metric.unit}".rstrip()
     reasons: dict[Verdict, str] = {
-        "equivalent": f"{interval} lies within {limit}",
-        "not worse": f"{interval} contains 0 and no loss as large as {limit}",
-        "inconclusive": f"{interval} contains 0 and is not within {limit}",
+        "equivalent": f"lies within {limit}",
+        "not worse": f"contains 0, but no loss of {limit}",
+        "inconclusive": f"; {examples:,} test examples resolve {resolution} at {100 * POWER:g} % power",
     }
-    decisive = f"{interval} lies beyond {limit}" if exceeds else f"{interval} excludes 0"
-    return row._replace(verdict=verdict, exceeds_margin=exceeds, reason=reasons.get(verdict, decisive))
+    decisive = f"lies beyond {limit}" if exceeds else f"excludes 0, but is not beyond {limit}"
+    interval = "interval [{}, {}]".format(*map(metric.format_difference, row.ci95_adjusted))
+    reason = f"{interval} {reasons.get(verdict, decisive)}".replace("] ;", "];")
+    return row._replace(verdict=verdict, exceeds_margin=exceeds, reason=reason)
 
 
 def _holm_by_family(families: Sequence[str], p_values: Sequence[float]) -> list[float]:

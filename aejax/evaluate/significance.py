@@ -9,13 +9,15 @@ from jaxtyping import Float, Num
 from scipy import stats
 
 from aejax.data.shuffling import make_generator
-from aejax.evaluate.intervals import Strata, crossed_mean
+from aejax.evaluate.design import EvaluationDesign
+from aejax.evaluate.estimates import Estimate
 
 MAX_EXACT_SEEDS = 14  # up to 2^14 sign patterns are enumerated; for more seeds patterns are sampled
 N_RANDOM_SIGN_PATTERNS = 9999
 SIGN_FLIP_TEST = "sign-flip over seeds"
 MCNEMAR_TEST = "McNemar over test examples: about this model, not the method"
 EXAMPLES_TEST = "Student t over test examples: about this model, not the method"
+RESAMPLED_TEST = "corrected resampled t over trainings"
 
 
 def sign_flip_p(differences: Float[np.ndarray, " seeds"]) -> float | None:
@@ -51,23 +53,29 @@ def mcnemar_p(differences: Num[np.ndarray, " n_test"]) -> float:
 
 
 def paired_test(
-    differences: Float[np.ndarray, "seeds n_test"], *, of_correctness: bool = True, strata: Strata | None = None
+    differences: Float[np.ndarray, "trainings n_test"], design: EvaluationDesign, estimate: Estimate
 ) -> tuple[float, str]:
-    """Returns the p-value of two methods' paired differences and its test: over seeds if there are at least two."""
-    p = sign_flip_p(differences.mean(axis=1))
-    if p is not None:
-        return p, SIGN_FLIP_TEST
-    if of_correctness:
+    """Returns the p-value of two methods' paired differences and its test, by the design and number of trainings.
+
+    Args:
+        differences: of the values of two methods.
+        design: which examples each training is tested on.
+        estimate: of the mean difference.
+    """
+    if len(differences) > 1:
+        p = sign_flip_p(differences.mean(axis=1)) if design.is_shared else None
+        return (crossed_p(estimate), RESAMPLED_TEST) if p is None else (p, SIGN_FLIP_TEST)
+    if np.isin(differences, (-1, 0, 1)).all():
         return mcnemar_p(differences[0]), MCNEMAR_TEST
-    return crossed_p(differences, strata), EXAMPLES_TEST
+    return crossed_p(estimate), EXAMPLES_TEST
 
 
-def crossed_p(differences: Float[np.ndarray, "seeds n_test"], strata: Strata | None = None) -> float:
-    """Returns the two-sided p-value of the mean over draws of seeds and examples, the inverse of `crossed_interval`."""
-    mean, variance, degrees = crossed_mean(differences, strata)
+def crossed_p(estimate: Estimate) -> float:
+    """Returns the two-sided p-value of a mean over draws of trainings and examples, the inverse of its interval."""
+    mean, variance = float(estimate.mean), float(estimate.variance)
     if variance == 0:
         return 1.0 if mean == 0 else 0.0
-    return float(2 * stats.t.sf(abs(mean) / np.sqrt(variance), degrees))
+    return float(2 * stats.t.sf(abs(mean) / np.sqrt(variance), estimate.degrees_of_freedom))
 
 
 def holm_adjust(p_values: Sequence[float]) -> list[float]:

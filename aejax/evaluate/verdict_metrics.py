@@ -7,7 +7,7 @@ variances. With the value
     metric + n / n_y (c - mean of c over the class)
 
 of each example, the mean over all n examples is the metric, and the variance of their mean within classes, as
-`stratified_mean` in `intervals.py` has it, is that of the metric. For AUROC the contributions are the placement values
+`estimate_mean` has it, is that of the metric. For AUROC the contributions are the placement values
 of DeLong, DeLong and Clarke-Pearson (1988), computed from ranks as by Sun and Xu (2014).
 """
 
@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from scipy import stats
 
 from aejax.config.evaluate import MetricName
-from aejax.evaluate.intervals import IntervalScale, Strata
+from aejax.evaluate.design import EvaluationDesign
+from aejax.evaluate.estimates import Estimate, estimate_mean
+from aejax.evaluate.intervals import IntervalScale
 
 
 class VerdictMetric(NamedTuple):
@@ -32,6 +34,7 @@ class VerdictMetric(NamedTuple):
     decimals: int
     interval_scale: IntervalScale
     higher_is_better: bool = True
+    by_class: bool = False  # whether the values vary within classes
 
     @property
     def heading(self) -> str:
@@ -64,18 +67,33 @@ class VerdictMetric(NamedTuple):
 
 
 VERDICT_METRICS: dict[MetricName, VerdictMetric] = {
-    "accuracy": VerdictMetric("accuracy", "accuracy", "points", 100, 2, "logit"),
-    "balanced_accuracy": VerdictMetric("balanced_accuracy", "balanced accuracy", "points", 100, 2, "logit"),
-    "auroc": VerdictMetric("auroc", "AUROC", "", 1, 4, "logit"),
+    "accuracy": VerdictMetric("accuracy", "accuracy", "points", 100, 2, "proportion"),
+    "balanced_accuracy": VerdictMetric(
+        "balanced_accuracy", "balanced accuracy", "points", 100, 2, "proportion", by_class=True
+    ),
+    "auroc": VerdictMetric("auroc", "AUROC", "", 1, 4, "proportion", by_class=True),
     "nll": VerdictMetric("nll", "NLL", "nats", 1, 3, "log", higher_is_better=False),
 }
 
 
-def metric_strata(name: MetricName, labels: Int[np.ndarray, " n_test"]) -> Strata | None:
-    """Returns the classes within which a metric's values vary over test examples; None for a mean over all of them."""
-    if name == "balanced_accuracy":
-        return Strata(labels, least_variance=1 / len(np.unique(labels)) ** 2)
-    return Strata(labels) if name == "auroc" else None
+def estimate_metric(
+    values: Shaped[np.ndarray, "*experiments trainings n_test"],
+    design: EvaluationDesign,
+    metric: VerdictMetric,
+    *,
+    of_difference: bool = False,
+) -> Estimate:
+    """Returns a metric, or a difference of it, with its variance under other draws of trainings and test examples.
+
+    Args:
+        values: whose mean over test examples is the metric.
+        design: which examples each training is tested on.
+        metric: what the values are of.
+        of_difference: whether the values are differences of two methods.
+    """
+    bound = 1 / len(np.unique(design.labels)) if metric.by_class else 1.0  # of an example's contribution
+    pseudo_squares = 0.0 if metric.name == "nll" else (2 if of_difference else 1) * bound**2
+    return estimate_mean(values, design, pseudo_squares, by_class=metric.by_class)
 
 
 def balanced_accuracy_values(

@@ -29,6 +29,14 @@ def minimum_trainings(family_size: int) -> int:
     return trainings
 
 
+def detectable_difference(
+    standard_error: float, degrees_of_freedom: float, family_size: int, power: float = POWER
+) -> float:
+    """Returns the difference whose adjusted interval excludes 0 with this probability (Student; Bonferroni)."""
+    quantiles = stats.t.ppf([(1 + adjusted_level(family_size)) / 2, power], degrees_of_freedom)
+    return float(quantiles.sum() * standard_error)
+
+
 def decide_verdict(interval: Sequence[float], margin: float = EQUIVALENCE_MARGIN) -> Verdict:
     """Decides what the adjusted interval of a difference shows, for a metric that is better where it is higher.
 

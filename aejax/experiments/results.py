@@ -12,10 +12,10 @@ from jaxtyping import Shaped
 from aejax.config import to_dict
 from aejax.evaluate.comparisons import compare_pairs
 from aejax.evaluate.design import EvaluationDesign
-from aejax.evaluate.intervals import crossed_interval, summarize_seeds
+from aejax.evaluate.intervals import mean_interval, summarize_seeds
 from aejax.evaluate.metrics import Scores, metric_values
 from aejax.evaluate.representation import PURITY_NEIGHBORS
-from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, metric_strata
+from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, estimate_metric
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import Experiment
@@ -39,8 +39,7 @@ def summarize_scores(
 ) -> dict[str, Any]:
     """Returns the mean over test examples of each training, the mean over trainings, and its interval."""
     per_seed = values.mean(axis=1, dtype=np.float64)
-    strata = metric_strata(metric.name, design.labels[0])
-    interval = crossed_interval(values.astype(np.float64), metric.interval_scale, strata)
+    interval = mean_interval(estimate_metric(values, design, metric), metric.interval_scale)
     return {"per_seed": per_seed, "mean": per_seed.mean(), "ci95": interval}
 
 

@@ -6,7 +6,7 @@ from scipy import stats
 
 from aejax.evaluate.comparisons import compare_pairs
 from aejax.evaluate.design import holdout_design
-from aejax.evaluate.intervals import crossed_interval, seeds_interval
+from aejax.evaluate.intervals import seeds_interval
 from aejax.evaluate.significance import MCNEMAR_TEST, SIGN_FLIP_TEST, holm_adjust, mcnemar_p
 from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN, adjusted_level, decide_verdict, minimum_trainings
 
@@ -67,8 +67,12 @@ class TestComparePairs:
     def test_identical_methods_are_never_better_or_worse(self):
         correct = self.outcomes(RNG, {"a": 0.8})["a"]
         row = self.verdicts({"a": correct, "b": correct.copy()})["b"]
-        assert (row.mean_difference, row.p, row.p_holm, row.verdict) == (0, 1, 1, "equivalent")
-        assert row.ci95 == [0, 0]
+        assert (row.mean_difference, row.p, row.p_holm, row.verdict) == (0, 1, 1, "inconclusive")
+        assert row.ci95[0] < -EQUIVALENCE_MARGIN  # 120 equal examples do not show that no other example differs
+
+    def test_identical_methods_are_equivalent_on_enough_examples(self):
+        correct = self.outcomes(RNG, {"a": 0.8}, examples=700)["a"]
+        assert self.verdicts({"a": correct, "b": correct.copy()})["b"].verdict == "equivalent"
 
     def test_equal_methods_get_a_decisive_verdict_in_at_most_five_percent_of_families(self):
         names = dict.fromkeys("abcd", 0.8)
@@ -103,7 +107,8 @@ class TestComparePairs:
         outcomes["b"] = outcomes["a"].copy()
         outcomes["b"][:, 0] = ~outcomes["b"][:, 0]
         row = self.verdicts(outcomes)["b"]
-        low, high = crossed_interval(outcomes["a"].astype(float))
+        shuffled = {"a": outcomes["a"], "b": outcomes["b"][:, RNG.permutation(120)]}
+        low, high = self.verdicts(shuffled)["b"].ci95
         assert row.ci95[1] - row.ci95[0] < 0.5 * (high - low)
 
     def test_one_seed_gets_the_p_of_mcnemars_test_and_no_verdict(self):

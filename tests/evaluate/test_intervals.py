@@ -1,9 +1,20 @@
-"""The crossed interval is unbiased, and Student's where only one factor varies (`test_scipy_agreement`)."""
+"""Variances and intervals of means equal published formulas, and cover where those of earlier versions did not."""
 
 import numpy as np
 import pytest
+from scipy import special, stats
 
-from aejax.evaluate.intervals import crossed_interval, crossed_mean, seeds_interval
+from aejax.evaluate.design import EvaluationDesign, holdout_design
+from aejax.evaluate.estimates import estimate_mean
+from aejax.evaluate.intervals import mean_bounds, mean_interval, seeds_interval
+from aejax.evaluate.simulation import SCENARIOS, simulate_latents, simulated_design
+from aejax.evaluate.verdict_metrics import VERDICT_METRICS, estimate_metric
+
+ACCURACY = VERDICT_METRICS["accuracy"]
+
+
+def holdout(values: np.ndarray) -> EvaluationDesign:
+    return holdout_design(np.zeros(values.shape[-1], int), values.shape[-2], 100)
 
 
 def crossed(seeds: int, examples: int, seed: int = 0) -> np.ndarray:
@@ -13,74 +24,115 @@ def crossed(seeds: int, examples: int, seed: int = 0) -> np.ndarray:
     return 0.8 + 0.02 * of_seed + 0.2 * of_example + 0.1 * rng.normal(size=(seeds, examples))
 
 
-def mean_squares(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean squares of seeds, of examples and of the residual, by loops over the table."""
-    (seeds, examples), mean = values.shape, values.mean()
-    of_seeds = sum(examples * (row.mean() - mean) ** 2 for row in values)
-    of_examples = sum(seeds * (column.mean() - mean) ** 2 for column in values.T)
-    rest = np.sum((values - mean) ** 2) - of_seeds - of_examples
-    return of_seeds / (seeds - 1), of_examples / (examples - 1), rest / ((seeds - 1) * (examples - 1))
+def test_the_holdout_variance_is_unbiased():
+    draws = np.stack([crossed(5, 40, seed) for seed in range(3000)])
+    estimate = estimate_mean(draws, holdout(draws))
+    np.testing.assert_allclose(estimate.variance.mean(), 0.02**2 / 5 + 0.2**2 / 40 + 0.1**2 / 200, rtol=0.03)
+    np.testing.assert_allclose(estimate.variance[7], estimate_mean(draws[7], holdout(draws)).variance)
 
 
-class TestIntervals:
-    def test_the_crossed_interval_contains_the_sample_mean(self):
-        for seed in range(20):
-            values = crossed(6, 80, seed)
-            low, high = crossed_interval(values)
-            assert low < values.mean() < high
+def test_seeds_with_equal_means_have_an_interval_of_positive_width():
+    values = np.eye(6, 40)  # each seed errs on other examples, and all means are equal
+    low, high = mean_interval(estimate_mean(values, holdout(values)))
+    assert low < values.mean() < high
 
-    def test_the_closed_form_of_the_docstring_is_the_variance_of_the_resampled_bootstrap(self):
-        values, rng = crossed(7, 60), np.random.default_rng(5)
-        a, b, e = mean_squares(values)
-        means = []
-        for _ in range(20_000):
-            rows, columns = rng.integers(7, size=7), rng.integers(60, size=60)
-            means.append(values[rows][:, columns].mean())
-        np.testing.assert_allclose((6 / 7 * a + 59 / 60 * b + 6 * 59 / 420 * e) / 420, np.var(means), rtol=0.05)
 
-    def test_the_corrected_variance_is_unbiased_and_the_bootstraps_is_not(self):
-        draws = [crossed(5, 40, seed) for seed in range(3000)]
-        true = 0.02**2 / 5 + 0.2**2 / 40 + 0.1**2 / 200
-        np.testing.assert_allclose(np.mean([crossed_mean(values).variance for values in draws]), true, rtol=0.03)
-        noise = [0.1 * np.random.default_rng(seed).normal(size=(5, 40)) for seed in range(300)]
-        drawn = [(4 / 5 * a + 39 / 40 * b + 4 * 39 / 200 * e) / 200 for a, b, e in map(mean_squares, noise)]
-        assert 2.3 < np.mean(drawn) / (0.1**2 / 200) < 2.8  # (I - 1)/I + (J - 1)/J + their product: near 3, not 1
+def test_a_perfect_test_set_has_the_bounds_of_clopper_and_pearson():
+    for count, lower in ((36, 0.9026), (178, 0.9795)):  # 90.26 % is Clopper and Pearson's
+        correct = np.ones((10, count))
+        interval = mean_interval(estimate_metric(correct, holdout(correct), ACCURACY), "proportion")
+        expected = stats.binomtest(count, count).proportion_ci(0.95, "exact")
+        np.testing.assert_allclose(interval, [expected.low, 1], atol=1e-3)
+        assert interval[0] == pytest.approx(lower, abs=2e-4)
 
-    def test_more_examples_or_more_seeds_shrink_it(self):
-        def width(values):
-            low, high = crossed_interval(values)
-            return high - low
 
-        assert width(crossed(6, 1000)) < 0.6 * width(crossed(6, 50))
-        of_examples = np.tile(crossed(1, 200), (6, 1))  # seeds have no effect
-        spread = 2 * 1.96 * of_examples[0].std() / np.sqrt(200)
-        np.testing.assert_allclose(width(of_examples), spread, rtol=0.1)
-        of_seeds = np.tile(np.random.default_rng(0).normal(size=(40, 1)), (1, 50))  # examples have no effect
-        np.testing.assert_allclose(width(of_seeds), 2 * 1.96 * of_seeds[:, 0].std() / np.sqrt(40), rtol=0.1)
+def test_equal_outcomes_have_about_the_interval_of_bonett_and_price():
+    none = np.zeros((5, 360))
+    low, high = mean_interval(estimate_metric(none, holdout(none), ACCURACY, of_difference=True))
+    assert -low == high == pytest.approx(1.96 * np.sqrt(2) / 362, rel=0.01)
 
-    @pytest.mark.parametrize("scale", ["linear", "logit"])
-    def test_constant_values_have_an_interval_of_width_zero(self, scale):
-        assert crossed_interval(np.ones((6, 333)), scale) == [1.0, 1.0]
 
-    def test_seeds_with_equal_means_have_an_interval_of_positive_width(self):
-        values = np.eye(6, 40)  # each seed errs on other examples, and all means are equal
-        low, high = crossed_interval(values)
-        assert low < values.mean() < high
+def test_one_training_of_correctness_has_nearly_the_interval_of_clopper_and_pearson():
+    correct = (np.arange(400) < 360)[None]
+    interval = mean_interval(estimate_metric(correct, holdout(correct), ACCURACY), "proportion")
+    expected = stats.binomtest(360, 400).proportion_ci(0.95, "exact")
+    np.testing.assert_allclose(interval, [expected.low, expected.high], atol=0.002)
 
-    def test_logit_and_log_scales_keep_a_share_below_one_and_a_loss_above_zero(self):
-        values = np.ones((6, 100))
-        values[:, 0] = 0
-        low, high = crossed_interval(values, "logit")
-        assert crossed_interval(values)[1] > 1 > high > 0.99 > low
-        losses = np.zeros((6, 50))
-        losses[:, 0] = 5.0
-        low, high = crossed_interval(losses, "log")
-        assert crossed_interval(losses)[0] < 0 < low < 0.1 < high
 
-    def test_scales_agree_far_from_the_bounds(self):
-        values = (crossed(10, 5000) > 0.8).astype(float)
-        for scale in ("log", "logit"):
-            np.testing.assert_allclose(crossed_interval(values, scale), crossed_interval(values), atol=1e-3)
+def test_the_log_scale_keeps_a_loss_above_zero():
+    losses = np.zeros((6, 50))
+    losses[:, 0] = 5.0
+    estimate = estimate_mean(losses, holdout(losses))
+    low, high = mean_interval(estimate, "log")
+    assert mean_interval(estimate)[0] < 0 < low < 0.1 < high
 
-    def test_one_seed_has_no_interval_over_seeds(self):
-        assert seeds_interval([0.3]) is None
+
+def test_scales_agree_far_from_the_bounds():
+    values = (crossed(10, 5000) > 0.8).astype(float)
+    estimate = estimate_metric(values, holdout(values), ACCURACY)
+    for scale in ("log", "proportion"):
+        np.testing.assert_allclose(mean_interval(estimate, scale), mean_interval(estimate), atol=1e-3)
+
+
+def test_one_seed_has_no_interval_over_seeds():
+    assert seeds_interval([0.3]) is None
+
+
+class TestCrossValidation:
+    @staticmethod
+    def values_by_fold(means, n_test):
+        """Correctness of trainings whose means differ, one for each fold of two repetitions."""
+        return np.array([np.arange(n_test) < round(mean * n_test) for mean in means], float)
+
+    def test_the_interval_is_that_of_the_corrected_resampled_t(self):
+        # Nadeau and Bengio (2003): t = mean / sqrt((1/J + n_test/n_train) S^2) with J - 1 degrees of freedom.
+        design = simulated_design("cross-validation", np.random.default_rng(0), 10, 50)
+        means = np.array([0.7, 0.9, 0.6, 0.8, 0.98, 0.66, 0.9, 0.72, 0.94, 0.8])
+        values = self.values_by_fold(means, 50)
+        half = stats.t.ppf(0.975, 9) * np.sqrt((1 / 10 + 50 / 200) * means.var(ddof=1))
+        np.testing.assert_allclose(
+            mean_interval(estimate_mean(values, design)), [means.mean() - half, means.mean() + half]
+        )
+
+    def test_tied_folds_have_at_least_the_variance_over_distinct_examples(self):
+        design = simulated_design("cross-validation", np.random.default_rng(0), 10, 20)
+        wrong = design.test_index < 10  # the same ten rows of a hundred in both repetitions
+        values = (~wrong).astype(float)
+        values[:5], values[5:] = values[:5], values[5:]
+        estimate = estimate_mean(values, design)
+        assert estimate.examples == 100
+        assert estimate.variance >= 0.1 * 0.9 / 99 * 0.999
+
+    def test_a_perfect_cross_validation_has_the_bound_of_all_its_examples(self):
+        design = simulated_design("cross-validation", np.random.default_rng(0), 10, 36)
+        estimate = estimate_metric(np.ones((10, 36)), design, ACCURACY)
+        assert mean_interval(estimate, "proportion")[0] == pytest.approx(0.025 ** (1 / 180), abs=2e-4)
+
+    @pytest.mark.parametrize("trainings", [1, 2, 3, 7])
+    def test_incomplete_repetitions_have_an_interval_of_positive_width(self, trainings):
+        design = simulated_design("cross-validation", np.random.default_rng(0), trainings, 30)
+        values = np.random.default_rng(1).random((trainings, 30)) < 0.8
+        low, high = mean_interval(estimate_metric(values, design, ACCURACY), "proportion")
+        assert 0 < low < values.mean() < high < 1
+
+
+def logit_interval_of_version_0_1(correct):
+    """The crossed interval without pseudo-examples: Student's on the logit scale, of width zero at 100 %."""
+    mean, variance, degrees, _ = estimate_mean(correct, holdout(correct))
+    half = stats.t.ppf(0.975, degrees) * np.sqrt(variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bounds = [special.expit(special.logit(mean) + sign * half / (mean * (1 - mean))) for sign in (-1, 1)]
+    return [np.where((mean <= 0) | (mean >= 1), mean, bound) for bound in bounds]
+
+
+@pytest.mark.parametrize(("examples", "accuracy", "before"), [(36, 0.985, 0.75), (114, 0.985, 0.91), (36, 0.95, 0.92)])
+def test_accuracy_intervals_cover_small_and_near_perfect_test_sets_as_those_of_version_0_1_did_not(
+    examples, accuracy, before
+):
+    rng = np.random.default_rng(0)
+    design = simulated_design("holdout", rng, 10, examples)
+    correct, truth = simulate_latents(SCENARIOS[1], rng, design, 1500).outcomes(0, accuracy)
+    low, high = mean_bounds(estimate_metric(correct, design, ACCURACY), "proportion")
+    assert np.mean((low <= truth) & (truth <= high)) > 0.92
+    low, high = logit_interval_of_version_0_1(correct)
+    assert np.mean((low <= truth) & (truth <= high)) < before

@@ -6,7 +6,9 @@ from scipy import special, stats
 from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 
-from aejax.evaluate.intervals import crossed_interval, seeds_interval
+from aejax.evaluate.design import holdout_design
+from aejax.evaluate.estimates import estimate_mean
+from aejax.evaluate.intervals import mean_interval, seeds_interval
 from aejax.evaluate.metrics import CALIBRATION_BINS, score_predictions
 from aejax.evaluate.significance import mcnemar_p, sign_flip_p
 
@@ -25,11 +27,12 @@ def student_interval_over_seeds(rng):
     return seeds_interval(values), stats.ttest_1samp(values, 0).confidence_interval(0.95)
 
 
-def crossed_interval_where_one_factor_has_no_effect(rng):
+def interval_where_one_factor_has_no_effect(rng):
     sample = rng.normal(size=rng.integers(5, 400))
     expected = stats.ttest_1samp(sample, 0).confidence_interval(0.95)
     tables = np.tile(sample, (7, 1)), np.tile(sample[:, None], (1, 50)), sample[None], sample[:, None]
-    return [crossed_interval(table) for table in tables], [expected] * 4
+    designs = [holdout_design(np.zeros(table.shape[1], int), len(table), 100) for table in tables]
+    return [mean_interval(estimate_mean(*case)) for case in zip(tables, designs, strict=True)], [expected] * 4
 
 
 def mcnemar(rng):
@@ -70,7 +73,7 @@ def calibration_error(rng):
     [
         sign_flip,
         student_interval_over_seeds,
-        crossed_interval_where_one_factor_has_no_effect,
+        interval_where_one_factor_has_no_effect,
         mcnemar,
         scores,
         calibration_error,

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aejax.evaluate.intervals import crossed_interval
+from aejax.evaluate.design import holdout_design
+from aejax.evaluate.estimates import estimate_mean
+from aejax.evaluate.intervals import mean_interval
 from aejax.evaluate.significance import (
     MCNEMAR_TEST,
     SIGN_FLIP_TEST,
@@ -18,6 +20,10 @@ from aejax.evaluate.significance import (
 )
 
 RNG = np.random.default_rng(0)
+
+
+def estimate(values):
+    return estimate_mean(values, holdout_design(np.zeros(values.shape[1], int), len(values), 100))
 
 
 class TestHolmAdjust:
@@ -83,8 +89,11 @@ class TestMcNemar:
 
     def test_is_used_for_a_single_seed_and_named(self):
         differences = RNG.choice([-1.0, 0.0, 1.0], size=(3, 60))
-        assert paired_test(differences[:1]) == (mcnemar_p(differences[0]), MCNEMAR_TEST)
-        assert paired_test(differences) == (sign_flip_p(differences.mean(axis=1)), SIGN_FLIP_TEST)
+        design = holdout_design(np.zeros(60, int), 3, 100)
+        one = paired_test(differences[:1], design, estimate(differences[:1]))
+        assert one == (mcnemar_p(differences[0]), MCNEMAR_TEST)
+        several = paired_test(differences, design, estimate(differences))
+        assert several == (sign_flip_p(differences.mean(axis=1)), SIGN_FLIP_TEST)
         assert "not the method" in MCNEMAR_TEST
 
 
@@ -94,17 +103,18 @@ class TestCrossedP:
         for seed in range(200):
             rng = np.random.default_rng(seed)
             values = rng.choice([-1.0, 0.0, 1.0], p=[0.05, 0.85, 0.1], size=(6, 40))
-            low, high = crossed_interval(values)
+            low, high = mean_interval(estimate(values))
             sides.add(bool(low > 0 or high < 0))
-            assert (crossed_p(values) < 0.05) == (low > 0 or high < 0)
+            assert (crossed_p(estimate(values)) < 0.05) == (low > 0 or high < 0)
         assert sides == {True, False}
 
     def test_is_one_without_any_difference(self):
-        assert crossed_p(np.zeros((5, 20))) == 1
+        assert crossed_p(estimate(np.zeros((5, 20)))) == 1
 
     def test_is_uniform_under_the_null_hypothesis(self):
         rng = np.random.default_rng(7)
         p_values = [
-            crossed_p(rng.normal(size=(8, 1)) + rng.normal(size=(1, 60)) + rng.normal(size=(8, 60))) for _ in range(600)
+            crossed_p(estimate(rng.normal(size=(8, 1)) + rng.normal(size=(1, 60)) + rng.normal(size=(8, 60))))
+            for _ in range(600)
         ]
         assert stats.kstest(p_values, "uniform").pvalue > 0.001
