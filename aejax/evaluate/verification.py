@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Num
 
 from aejax.data.shuffling import make_generator
 from aejax.evaluate.design import DesignName, EvaluationDesign
@@ -74,8 +74,7 @@ def measure_coverage(
         an entry for each number of seeds and accuracy: `accuracy` and `difference`, shares; `unavoidable`, those whose
         coverage may be above 98 %; `all`, coverage of an accuracy without the condition that a seed has failed.
     """
-    cells: dict[tuple[int, float], list[tuple[Bool[np.ndarray, " experiments"], ...]]] = {}
-    lengths: dict[tuple[int, float], list[Float[np.ndarray, " experiments"]]] = {}
+    cells: dict[tuple[int, float], list[tuple[Num[np.ndarray, " experiments"], ...]]] = {}
     for latents in _simulate_in_chunks(scenario, rng, design, experiments):
         for accuracy in accuracies:
             (first, truth), (second, other) = latents.outcomes(0, accuracy), latents.outcomes(1, accuracy - GAP)
@@ -84,20 +83,19 @@ def measure_coverage(
                 used = first_trainings(design, count)
                 of_one = mean_bounds(estimate_metric(first[:, :count], used, ACCURACY), "proportion")
                 of_two = mean_bounds(estimate_metric(difference[:, :count], used, ACCURACY, of_difference=True))
-                failed = latents.failed[0][:, :count].any(axis=1) | (scenario.seeds != "failing")
-                covered = _contains(of_one, truth), _contains(of_two, truth - other), failed
-                cells.setdefault((count, accuracy), []).append(covered)
-                lengths.setdefault((count, accuracy), []).append(of_two[1] - of_two[0])
+                failed = np.asarray(latents.failed[0][:, :count].any(axis=1) | (scenario.seeds != "failing"))
+                covered = _contains(of_one, truth), _contains(of_two, truth - other)
+                cells.setdefault((count, accuracy), []).append((*covered, failed, of_two[1] - of_two[0]))
     entries = []
     for (count, accuracy), parts in cells.items():
-        of_one, of_two, failed = (np.concatenate(part) for part in zip(*parts, strict=True))
-        length = float(np.median(np.concatenate(lengths[count, accuracy])))
+        covers_one, covers_two, failed, lengths = (np.concatenate(part) for part in zip(*parts, strict=True))
+        length = float(np.median(lengths))
         few = _few_examples_decide(first_trainings(design, count), accuracy, length)
         always = not design.is_shared or scenario.seeds == "failing"
-        entry = {"seeds": count, "true": accuracy, "difference": share_with_ci(of_two)}
-        entry["accuracy"] = share_with_ci(of_one[failed])
+        entry = {"seeds": count, "true": accuracy, "difference": share_with_ci(covers_two)}
+        entry["accuracy"] = share_with_ci(covers_one[failed])
         unavoidable = [name for name, is_few in few.items() if is_few or always]
-        entries.append({**entry, "all": share_with_ci(of_one), "length": length, "unavoidable": unavoidable})
+        entries.append({**entry, "all": share_with_ci(covers_one), "length": length, "unavoidable": unavoidable})
     return entries
 
 
