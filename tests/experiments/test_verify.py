@@ -9,7 +9,7 @@ from aejax.report.index import render_index
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 
-SMALL = SimulationBudget(40, (6, 8), (40, 60))
+SMALL = SimulationBudget(40, (6, 8), (36, 60), (4,))
 
 
 @pytest.fixture(scope="module")
@@ -22,30 +22,31 @@ def out(tmp_path_factory):
 def test_a_verification_leaves_its_files_and_every_number_in_them(out):
     assert {path.name for path in out.iterdir()} == OUTPUT_FILES
     found = read_json(out / "verify.json")
-    assert len(found["coverage"]) == 3 * 2 * 2
+    assert len(found["coverage"]) == 13 * 2 * 2 * 4  # processes of both designs, examples, seeds, accuracies
     page = (out / "verify.md").read_text()
     for check in found["checks"]:
         assert f"| {check['claim']} |" in page
     for cell in found["coverage"]:
-        assert (
-            f"| {cell['process']} | {cell['seeds']} | {cell['examples']} | {100 * cell['difference']['share']:.1f} ["
-            in page
-        )
+        (line,) = [
+            line
+            for line in page.split("**False verdicts")[0].splitlines()
+            if line.startswith(f"| {cell['design']} | {cell['process']} | {cell['examples']} |")
+        ]
+        low, high = map(float, line.split(" | ")[4].split(" to "))
+        assert low - 0.06 <= 100 * cell["difference"]["share"] <= high + 0.06
     assert found["environment"]["seconds"] > 0
 
 
 def test_the_same_effort_gives_the_same_numbers(out, tmp_path):
     again = verify(SMALL, tmp_path / "again", quiet())
     first = read_json(out / "verify.json")
-    for name in ("false_verdicts", "power", "coverage", "checks"):
+    for name in ("false_verdicts", "false_equivalence", "power", "coverage", "checks"):
         assert again[name] == first[name], name
 
 
 def test_the_results_page_shows_it(out):
     page = render_index(out.parent)
-    assert "\n## verify\n" in page
-    assert "| one method twice | 6 | 40 |" in page
-    assert "(verify/verify.png)" in page
+    assert "- [verify](verify/verify.md): Simulated experiments with known truth" in page
 
 
 def test_what_cannot_be_done_is_refused_before_anything_is_simulated(tmp_path):
