@@ -50,10 +50,17 @@ class CompareConfig(ExperimentConfig):
     """Autoencoder features against every control: same splits, same probe, same budget."""
 
     methods: tuple[str, ...] = COMPARE_METHODS  # rows of the table, controls and autoencoders
+    tune: int | None = None
+    """Settings that every kind of autoencoder tries, declared in aejax/autoencoders/tuning_space.py; each seed chooses
+    by the validation loss of the probe. Classifiers choose their own settings with or without it."""
     versus: tuple[str, ...] = ()
     """Compare every row that is no control with these rows, too, which may be autoencoders. These comparisons are one
     family: their verdicts are adjusted together."""
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least(1, self, "tune")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from aejax.autoencoders.registry import KINDS
 from aejax.config import CheckpointConfig, CompareConfig
 from aejax.data.dataset import Dataset
 from aejax.evaluate.comparisons import VERSUS_FAMILY
@@ -25,6 +26,7 @@ from aejax.experiments.resolve import check_methods, check_versus, expand_method
 from aejax.experiments.results import build_results, metric_rows, write_scores
 from aejax.experiments.run_dir import load_kept_result
 from aejax.experiments.schedule import total_epochs
+from aejax.experiments.tuning import require_tunable, tune_and_score
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS, comparison_pairs, versus_pairs
 from aejax.report.comparison_table import render_comparison_markdown
@@ -88,6 +90,7 @@ def design_comparison(config: CompareConfig, dataset: Dataset) -> ComparisonDesi
     """Returns the design of a comparison on a dataset. Raises `InputError` if the settings contradict each other."""
     config = dataclasses.replace(resolve_config(config, dataset), methods=expand_methods(config.methods, dataset))
     check_versus(config.versus, config.methods)
+    require_tunable(config)
     problem = problem_spec_for(config, dataset)
     return ComparisonDesign(config, dataset, {name: METHODS[name](problem) for name in config.methods})
 
@@ -115,7 +118,7 @@ def _compare(experiment: Experiment, design: ComparisonDesign, run: Run) -> dict
     methods, earlier, scored = design.methods, design.earlier, {}
     if earlier is not None and earlier.split_sha256 != experiment.split.sha256:
         earlier = None  # another version drew it
-    for result in fit_and_score_all(experiment, methods, earlier):
+    for result in fit_and_score_all(experiment, methods, design.config.tune, earlier):
         if result.history is not None and not result.shared_training:
             run.append_metrics(metric_rows(result.name, result.history))
         scored[result.name] = result
@@ -145,7 +148,7 @@ def write_comparison(
 
 
 def fit_and_score_all(
-    experiment: Experiment, methods: Mapping[str, Method], earlier: EarlierRun | None = None
+    experiment: Experiment, methods: Mapping[str, Method], tune: int | None = None, earlier: EarlierRun | None = None
 ) -> Iterator[MethodResult]:
     """Yields the result of every method. Methods with the same features are trained once, under the first one's name.
 
@@ -158,6 +161,8 @@ def fit_and_score_all(
         kept = None if earlier is None else earlier.load(name)
         if kept is not None and earlier is not None and name in earlier.unchanged:
             return kept._replace(shared_training=True)
+        if kept is None and tune is not None and name in KINDS:
+            return tune_and_score(experiment, name, method, tune)
         return fit_and_score(experiment, name, method, first_results.get(trained_as, kept))
 
     for name in sorted(methods, key=lambda name: methods[name].features_of in methods):

@@ -12,6 +12,7 @@ from aejax.data.batching import Batch, Examples, map_rows
 from aejax.data.scalers import Scaler
 from aejax.evaluate.code_metrics import explained_variance
 from aejax.evaluate.metrics import Scores, metric_values, score_predictions
+from aejax.evaluate.tuning import TuningReport
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.classifier_training import supervised_task, train_classifier
@@ -53,6 +54,7 @@ class MethodResult(NamedTuple):
     representation: RepresentationMetrics | None  # None: the features are another method's
     role: Role = "control"  # results that version 0.1.0 saved have none
     settings: list[dict[str, Any]] | None = None  # chosen for each seed; None: the method has none to choose
+    tuning: TuningReport | None = None  # what `--tune` tried
 
 
 @cached_jit

@@ -63,6 +63,7 @@ def method_entry(experiment: Experiment, result: MethodResult) -> dict[str, Any]
         "measures": {name: summarize_seeds(values) for name, values in result.measures.items()},
         **{name: _report_entry(report) for name, report in result.classifier_report._asdict().items()},
         "settings": result.settings,
+        **({} if result.tuning is None else {"tuning": result.tuning._asdict()}),
         "features_of": result.features_of,
         "diverged_epoch": diverged,
         "failed_seeds": [seed for seed, epoch in enumerate(diverged or ()) if epoch is not None],

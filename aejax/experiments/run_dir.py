@@ -11,6 +11,7 @@ from rich.console import Console
 from aejax.config import CheckpointConfig
 from aejax.errors import InputError
 from aejax.evaluate.metrics import Scores
+from aejax.evaluate.tuning import TuningReport
 from aejax.experiments.checkpointing import RESULT_CACHE_DIR, DiskResultCache, ResultCache, TrainingHistory
 from aejax.experiments.classifier_selection import ClassifierSelection
 from aejax.experiments.environment import provenance
@@ -38,6 +39,7 @@ RECORD_CLASSES = classes_by_name(
     KNNReport,
     FinetuneReport,
     ClassifierSelection,
+    TuningReport,
 )  # the only classes that are built from saved results
 
 

@@ -16,6 +16,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
+from aejax.autoencoders.registry import KINDS
 from aejax.config import CompareConfig, to_dict
 from aejax.config.validation import flag_name
 from aejax.methods.method import Method
@@ -41,8 +42,10 @@ class Variation(NamedTuple):
         return self.retrains(name) or (self.scope == "probe" and uses_probe(method))
 
     def retrains(self, name: str) -> bool:
-        """Returns whether a method's features can change."""
-        return self.scope == "data" or (self.scope == "penalty" and penalty_field(name) is not None)
+        """Returns whether a method's features can change; those that --tune chooses by the probe change with it."""
+        if self.scope == "probe":
+            return self.config.tune is not None and name in KINDS
+        return self.scope == "data" or penalty_field(name) is not None
 
 
 def uses_probe(method: Method) -> bool:
@@ -99,7 +102,7 @@ def _variations(config: CompareConfig) -> Iterator[Variation]:
         varied = change(config)
         differences = setting_differences(to_dict(config), to_dict(varied), {})
         flags = " ".join(_format_flag(path[-1], value) for path, _, value in differences)
-        if flags:
+        if flags and not (varied.tune and varied.probe.probe == "knn"):  # which has no loss to tune by
             yield Variation(name, scope, varied, flags)
 
 

@@ -33,6 +33,7 @@ from aejax.report.results import (
 )
 from aejax.report.sensitivity import format_sensitivity
 from aejax.report.tables import Cell, Column, Table, TerminalTable, to_markdown
+from aejax.report.tuning_table import TUNING_CAPTION, tuning_table
 
 VERDICT_STYLES = {
     "better": "bold green",
@@ -201,6 +202,9 @@ def render_comparison_markdown(results: Results) -> str:
         parts.append(to_markdown(code_metric_table(results)))
     parts += map(to_markdown, comparison_tables(results))
     parts += [*data_markdown(results["dataset"]), results_caption(results)]
+    tuning = tuning_table(results)
+    if tuning.records:
+        parts += [to_markdown(tuning), TUNING_CAPTION]
     calibration = calibration_table(results)
     if calibration.records:
         parts += [to_markdown(calibration), CALIBRATION_CAPTION]
@@ -218,9 +222,7 @@ def render_comparison_terminal(results: Results) -> RenderableType:
     parts.append(TerminalTable(method_table(results), lambda above, below: is_control(above) != is_control(below)))
     for table in comparison_tables(results):
         parts.append(TerminalTable(table, lambda above, below: above["method"] != below["method"]))
-    calibration = calibration_table(results)
-    if calibration.records:
-        parts.append(TerminalTable(calibration))
+    parts += [TerminalTable(table) for table in (calibration_table(results), tuning_table(results)) if table.records]
     warnings = [*format_data_warnings(results["dataset"]), *collect_warnings(results, results["methods"])]
     return stack_parts([*parts, *caption_and_warnings(results_caption(results, of_codes=False), warnings)])
 

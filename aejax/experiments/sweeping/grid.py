@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
-from aejax.config import SweepConfig
+from aejax.config import ExperimentConfig, SweepConfig
 from aejax.config.sweep_axes import SWEEPABLE_CONFIGS, SweepAxis, format_axis_value
 from aejax.data.batching import Batch
 from aejax.data.dataset import Dataset
@@ -32,7 +32,7 @@ class GridPoint(NamedTuple):
     """One combination of the axes' values."""
 
     values: dict[str, Any]  # by field of the axis
-    config: SweepConfig  # resolved
+    config: ExperimentConfig  # resolved
 
     @property
     def name(self) -> str:
@@ -101,7 +101,7 @@ def group_points(points: Sequence[GridPoint], axes: Sequence[SweepAxis]) -> tupl
     return tuple(PointGroup(tuple(members), traced) for (traced, _), members in grouped.items())
 
 
-def training_signature(kind: str, config: SweepConfig, dataset: Dataset) -> tuple[Any, ...]:
+def training_signature(kind: str, config: ExperimentConfig, dataset: Dataset) -> tuple[Any, ...]:
     """Returns a value that is equal for two configs exactly if they train a kind in the same way.
 
     It holds the model, the number of epochs, the batch size, and the jaxpr of every training step with its constants.

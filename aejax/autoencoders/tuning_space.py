@@ -1,0 +1,64 @@
+"""The settings that `compare.py --tune` tries for each kind of autoencoder.
+
+Widths and epochs are not tuned: they are the budget that all methods share. Every field is one that a compiled program
+takes as an argument, so that all settings of a kind are trained together.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aejax.config import ExperimentConfig
+from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
+from aejax.data.shuffling import make_generator
+
+
+class Interval(NamedTuple):
+    """The range of a hyperparameter, from which values are drawn uniformly, or uniformly in the logarithm."""
+
+    low: float
+    high: float
+    log: bool = True
+    relative: bool = False  # to the value in the config
+
+    def draw(self, generator: np.random.Generator, configured: float) -> float:
+        """Returns a random value."""
+        if self.log:
+            value = float(np.exp(generator.uniform(np.log(self.low), np.log(self.high))))
+        else:
+            value = float(generator.uniform(self.low, self.high))
+        return value * configured if self.relative else value
+
+
+LEARNING_RATE = Interval(0.2, 5, relative=True)
+_PENALTY = Interval(0.03, 30, relative=True)
+_NOISE = {"noise_std": Interval(0.05, 1.0), "noise_share": Interval(0.05, 0.8, log=False)}
+# By kind, what is tuned besides the learning rate.
+SPACES: dict[str, dict[str, Interval]] = {
+    "denoising": _NOISE,
+    "conv-denoising": _NOISE,
+    "sparse-l1": {"l1": _PENALTY},
+    "sparse-kl": {"kl_weight": _PENALTY, "target_activity": Interval(0.02, 0.3)},
+    "contractive": {"contraction": _PENALTY},
+    "beta-vae": {"beta": Interval(0.25, 4, relative=True)},
+}
+
+
+def draw_settings(kind: str, config: ExperimentConfig, count: int) -> list[dict[str, float]]:
+    """Returns `count` settings of a kind: the config's own, then random ones, which do not depend on `count`.
+
+    Args:
+        kind: of autoencoder.
+        config: resolved.
+        count: at least 1.
+    """
+    space = {"learning_rate": LEARNING_RATE, **SPACES.get(kind, {})}
+    configured: dict[str, Any] = {**vars(config.objective), **vars(config.optimizer)}
+    unused = "noise_share" if config.objective.corruption == "gaussian" else "noise_std"
+    fields = [field for field in space if field != unused]
+    assert all(any(field in traceable for traceable in TRACEABLE_FIELDS.values()) for field in fields)
+    settings = [{field: float(configured[field]) for field in fields}]
+    for index in range(1, count):
+        generator = make_generator(0, f"tune {kind}", index)
+        settings.append({field: space[field].draw(generator, configured[field]) for field in fields})
+    return settings

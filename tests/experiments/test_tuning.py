@@ -1,0 +1,103 @@
+"""`--tune`: settings chosen by validation, for each seed, and what a larger budget is worth."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from aejax.autoencoders.tuning_space import draw_settings
+from aejax.config import (
+    CompareConfig,
+    DataConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    ProbeConfig,
+    TrainConfig,
+)
+from aejax.errors import InputError
+from aejax.evaluate.tuning import choose_settings, expected_of_best
+from aejax.experiments import compare as comparison
+from aejax.experiments.compare import compare
+from aejax.storage.atomic_io import read_json
+from tests.consoles import quiet
+
+CONFIG = CompareConfig(
+    data=DataConfig(dataset="wine"),
+    model=ModelConfig(hidden=(), latent_dim=3),
+    train=TrainConfig(epochs=2),
+    probe=ProbeConfig(probe="ridge"),
+    methods=("raw", "denoising", "knn-denoising"),
+    seeds=3,
+    tune=4,
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tuning") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "plot_comparison", lambda *args: None)
+        compare(CONFIG, folder, quiet())
+    return folder, read_json(folder / "results.json")
+
+
+def test_each_seed_has_the_setting_of_lowest_validation_loss(run):
+    _, results = run
+    raw, denoising, knn = results["methods"]
+    tuning = denoising["tuning"]
+    assert tuning["chosen"] == np.argmin(tuning["valid_nll"], axis=0).tolist()
+    chosen = [tuning["test_metric"][setting][seed] for seed, setting in enumerate(tuning["chosen"])]
+    assert denoising["test_accuracy"]["per_seed"] == pytest.approx(chosen)
+    assert denoising["probe"]["valid_nll"] == pytest.approx(np.min(tuning["valid_nll"], axis=0), rel=1e-4)
+    assert denoising["settings"] == [tuning["settings"][setting] for setting in tuning["chosen"]]
+    assert "tuning" not in raw
+    assert "tuning" not in knn
+
+
+def test_a_setting_equals_a_run_of_its_own(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "plot_comparison", lambda *args: None)
+    tuning = run[1]["methods"][1]["tuning"]
+    setting = tuning["settings"][3]
+    alone = dataclasses.replace(
+        CONFIG,
+        tune=None,
+        methods=("denoising",),
+        objective=ObjectiveConfig(noise_std=setting["noise_std"]),
+        optimizer=OptimizerConfig(learning_rate=setting["learning_rate"]),
+    )
+    (method,) = compare(alone, tmp_path / "alone", quiet())["methods"]
+    assert method["probe"]["valid_nll"] == pytest.approx(tuning["valid_nll"][3], rel=1e-3)
+    assert method["test_accuracy"]["per_seed"] == pytest.approx(tuning["test_metric"][3])
+
+
+def test_accuracy_against_budget_is_in_the_table(run):
+    folder, results = run
+    expected = results["methods"][1]["tuning"]["expected"]
+    cells = " | ".join(f"{100 * expected[budget - 1]:.2f}" for budget in (1, 2, 4))
+    assert f"| denoising | {cells} |" in (folder / "table.md").read_text()
+
+
+def test_the_expectation_is_the_mean_over_all_draws():
+    rng = np.random.default_rng(0)
+    losses, metric = rng.normal(size=(2, 4, 3))
+    losses[1, 0] = np.nan  # a seed that diverged is chosen last
+    expected = expected_of_best(losses, metric)
+    for budget in (1, 2, 3):
+        draws = list(itertools.product(range(4), repeat=budget))
+        best = [[metric[list(draw)][choose_settings(losses[list(draw)])[s], s] for s in range(3)] for draw in draws]
+        assert expected[budget - 1] == pytest.approx(np.mean(best))
+
+
+def test_settings_are_drawn_around_the_configs_own_and_do_not_depend_on_their_number():
+    few, many = (draw_settings("sparse-l1", CONFIG, count) for count in (2, 40))
+    assert many[:2] == few
+    assert few[0] == {"learning_rate": CONFIG.optimizer.learning_rate, "l1": CONFIG.objective.l1}
+    penalties = [setting["l1"] / CONFIG.objective.l1 for setting in many]
+    assert 0.03 <= min(penalties) < 0.1 < 10 < max(penalties) <= 30
+
+
+def test_a_probe_without_validation_loss_is_rejected(tmp_path):
+    with pytest.raises(InputError, match="--tune: chooses by the validation loss"):
+        compare(dataclasses.replace(CONFIG, probe=ProbeConfig(probe="knn")), tmp_path / "run", quiet())
