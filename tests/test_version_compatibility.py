@@ -16,6 +16,7 @@ from sklearn.datasets import load_wine
 
 import aejax
 from aejax.experiments.pretrained import load_pretrained
+from aejax.experiments.rejudge import rejudge_run
 
 FIXTURES = Path(__file__).parent / "fixtures" / "version-0.1.0"
 OLD_DEFAULTS = {  # what version 0.1.0 did by default, of the scripts that train
@@ -72,6 +73,18 @@ def test_a_finished_run_is_recognised_and_not_repeated(old_runs, monkeypatch, na
     before = (old_runs / name / "run.json").read_bytes()
     assert run_again(old_runs / name, monkeypatch)["state"] == "finished"
     assert (old_runs / name / "run.json").read_bytes() == before  # no further attempt
+
+
+@pytest.mark.parametrize("name", ["compare", "sweep", "probe"])
+def test_a_finished_run_is_judged_again_by_the_rules_of_today(old_runs, name):
+    before = json.loads((old_runs / name / "results.json").read_text())
+    after, _ = rejudge_run(old_runs / name)
+    assert json.loads((old_runs / name / "results.json").read_text()) == after
+    for field in {"methods", "points", "references"} & before.keys():
+        for old, new in zip(before[field], after[field], strict=True):
+            assert new["test_accuracy"]["per_seed"] == pytest.approx(old["test_accuracy"]["per_seed"])
+            low, high = new["test_accuracy"]["ci95"]
+            assert low < high  # 36 of 36 were [100, 100]
 
 
 def test_a_published_encoder_computes_the_same_codes():

@@ -84,4 +84,5 @@ def test_slice_point_takes_the_rows_of_its_setting(serial):
 def test_derived_fields_lists_settings_that_follow_from_an_axis(wine):
     axes = parse_axes(["sparse_dim=20,40"])
     points = [make_point(CONFIG, axes, (width,), wine) for width in (20, 40)]
-    assert derived_fields(points) == {"sparse_dim=20": {"k": 2}, "sparse_dim=40": {"k": 4}}
+    expected = {"sparse_dim=20": {"k": 2, "k_start": 10}, "sparse_dim=40": {"k": 4, "k_start": 20}}
+    assert derived_fields(points) == expected
