@@ -47,7 +47,10 @@ COMPARE_METHODS = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CompareConfig(ExperimentConfig):
-    """Autoencoder features against every control: same splits, same probe, same budget."""
+    """Autoencoder features against every control: same splits, same probe, same budget.
+
+    Methods that learn from labels have the budget for each training, and choose their settings in several.
+    """
 
     methods: tuple[str, ...] = COMPARE_METHODS  # rows of the table, controls and autoencoders
     tune: int | None = None
