@@ -14,6 +14,7 @@ from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
 from aejax.data.batching import Batch
 from aejax.data.mnist import load_mnist
 from aejax.data.scalers import apply_scaler, fit_scalers
+from aejax.methods import kmeans
 from aejax.methods.controls import fit_pca
 from aejax.methods.registry import CONTROLS, METHODS, comparison_pairs, controls_for
 from aejax.train.epoch import make_train_step
@@ -97,7 +98,9 @@ IMAGES = jax.random.uniform(jax.random.key(3), (200, 16))  # 4x4, so that every 
 SPARSE = ("sparse-l1", "sparse-kl", "k-sparse", "batch-top-k", "lifetime-sparse")
 HOST_CLASSIFIERS = ("svm", "boosting", "forest", "label-spreading")
 PIXELS = ("raw", *HOST_CLASSIFIERS, "knn", "permuted")
+CLOSED = {"pca-tuned": 16, "random-fourier": 1024, "kmeans": 1024}
 WIDTHS = {
+    **CLOSED,
     **dict.fromkeys(PIXELS, 16),
     "mlp": 256,
     "overcomplete": 20,
@@ -107,10 +110,12 @@ WIDTHS = {
 
 @pytest.fixture(scope="module")
 def on_images(make_problem_spec):
-    """Every method, for 4x4 images; tied weights cannot be frozen in one half alone."""
+    """Every method, for 4x4 images; tied weights cannot be frozen in one half alone, and k-means has few patches."""
     setting = make_problem_spec((4, 4, 1), bounded=True, model={"hidden": (5, 4), "latent_dim": 3, "channels": (3,)})
     tied = ("frozen-encoder-contractive", "frozen-decoder-contractive")
-    return {name: make(setting) for name, make in METHODS.items() if name not in tied}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kmeans, "MAX_POINTS", 5000)
+        yield {name: make(setting) for name, make in METHODS.items() if name not in tied}
 
 
 def assert_equal(here, there) -> None:
@@ -145,7 +150,7 @@ def test_the_random_encoder_has_the_weights_from_which_every_learner_of_its_laye
 
 def test_untrained_and_closed_methods_have_no_objective_and_kinds_have_one_without_labels(on_images):
     without = {name for name, method in on_images.items() if method.objective is None}
-    closed = {*PIXELS, "pca", "random-projection", "random"}
+    closed = {*PIXELS, *CLOSED, "pca", "random-projection", "random"}
     assert without == closed | {f"random-{kind}" for kind in KINDS}
     labelled = {name for name, method in on_images.items() if method.supervised}
     assert labelled == {"supervised", "mlp", *(f"supervised-{kind}" for kind in KINDS)}

@@ -29,6 +29,18 @@ def require_knn_validation_rows(experiment: Experiment, methods: Mapping[str, Me
     )
 
 
+def require_width_selection(experiment: Experiment, methods: Mapping[str, Method]) -> None:
+    """Raises InputError if a method's width is selected by validation loss and the probe has none."""
+    by_loss = [name for name, method in methods.items() if method.candidate_widths]
+    config = experiment.config.probe
+    flag = "--probe knn" if config.probe == "knn" else f"--probe-c {config.probe_c}"
+    require(
+        not by_loss or (config.probe != "knn" and config.probe_c is None),
+        f"{flag}: leaves no validation loss to choose a width by; leave it out, or {' and '.join(by_loss)} out of "
+        "--methods",
+    )
+
+
 def require_evaluation_mode(
     experiment: Experiment,
     name: str,

@@ -1,8 +1,8 @@
 """Everything computed from a method's features, or by a method with its own classifier, for every seed."""
 
+import functools
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -18,8 +18,9 @@ from aejax.experiments.feature_extraction import (
     gather_features,
 )
 from aejax.experiments.host_memory import malloc_trim
-from aejax.experiments.probes import ClassifierFit, fit_classifier
+from aejax.experiments.probes import ClassifierFit, concatenate_fits, fit_classifier
 from aejax.experiments.representation_metrics import select_diagnostic_rows
+from aejax.experiments.width_selection import fit_best_width
 from aejax.methods.external import DatasetRows
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
@@ -66,7 +67,9 @@ def evaluate_features(
             first = chunk.plan.replicated_to_host(features.values[0, split.test[0, :CHECK_BATCH_SIZE]])
             require_evaluation_mode(experiment, name, method.encode, variables, first)
         if classifier is not None:
-            fits.append(fit_classifier(experiment, chunk, classifier, features, labels))
+            fit = functools.partial(fit_classifier, experiment, chunk, classifier, labels=labels)
+            widths = method.candidate_widths
+            fits.append(fit_best_width(fit, features, widths) if widths else fit(features))
         if has_own_codes(method):
             metrics.append(chunk_code_metrics(experiment, chunk, features))
         if method.features_of is None and not (same_for_all and diagnosed):
@@ -75,7 +78,7 @@ def evaluate_features(
         del features  # otherwise it stays in memory until the next chunk's features exist
     return FeatureEvaluation(
         width=width,
-        classifier=jax.tree.map(lambda *parts: np.concatenate(parts), *fits) if fits else None,
+        classifier=concatenate_fits(fits) if fits else None,
         metrics=plan.concatenate(metrics) if metrics else {},
         diagnostic_features=(diagnosed[0][:1] if same_for_all else plan.concatenate(diagnosed)) if diagnosed else None,
     )

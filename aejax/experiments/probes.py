@@ -58,6 +58,14 @@ class ClassifierFit(NamedTuple):
     settings: list[dict[str, Any]] | None = None  # of every seed, chosen by its labels
 
 
+def concatenate_fits(fits: Sequence[ClassifierFit]) -> ClassifierFit:
+    """Joins the classifiers of several chunks of seeds."""
+    settings = [seed_settings for fit in fits for seed_settings in fit.settings or ()]
+    arrays = [fit._replace(settings=None) for fit in fits]
+    joined: ClassifierFit = jax.tree.map(lambda *parts: np.concatenate(parts), *arrays)
+    return joined._replace(settings=settings or None)
+
+
 class _ClassifierSpec(NamedTuple):
     make: Callable[[ProbeConfig, int], Callable[..., Any]]  # from the probe's config and the number of classes
     certify: Callable[..., Certificate] | None  # one seed's solution, features of its fitted rows, their labels

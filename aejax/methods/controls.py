@@ -1,5 +1,7 @@
 """Controls: features that are not learned, or learned from labels."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -48,6 +50,14 @@ def pca(problem: ProblemSpec) -> Method:
         return jnp.matmul(encode(variables, inputs), fitted["axes"].T, precision="highest") + fitted["mean"][None]
 
     return Method(init=lambda key, inputs: fit_pca(inputs, n_components), encode=encode, reconstruct=reconstruct)
+
+
+def pca_tuned(problem: ProblemSpec) -> Method:
+    """Returns principal components of the training rows, as many of 2, 4, 8, ... or all as validation loss prefers."""
+    every = dataclasses.replace(problem.model, latent_dim=problem.n_features)
+    method = pca(dataclasses.replace(problem, model=every))
+    widths = tuple(2**power for power in range(1, problem.n_features.bit_length()))
+    return dataclasses.replace(method, reconstruct=None, candidate_widths=widths)
 
 
 def random_projection(problem: ProblemSpec) -> Method:

@@ -40,6 +40,8 @@ class Method:
     traced: bool = False  # hyperparameters are traced values, stored in the variables
     is_identity: bool = False  # the features are the scaled inputs
     make_features: Callable[..., Any] | None = None  # of every example, on the host; see `external.FeatureMaker`
+    candidate_widths: tuple[int, ...] = ()
+    """The probe sees all features, or only as many of the first ones, whichever has the lowest validation loss."""
     classifier: Literal["probe", "knn"] = "probe"  # classifier of the features, unless there is `log_probs`
     permute_labels: bool = False  # permute the labels of training and validation rows, not those of the test rows
     features_of: str | None = None  # the method that has the same features; it is trained once for both

@@ -7,15 +7,20 @@ from aejax.autoencoders.registry import KINDS
 from aejax.autoencoders.spec import ProblemSpec
 from aejax.methods.autoencoders import autoencoder_method, make_cached_spec
 from aejax.methods.classical import boosting, forest, svm
-from aejax.methods.controls import mlp, pca, random_projection, raw, supervised, untrained
+from aejax.methods.controls import mlp, pca, pca_tuned, random_projection, raw, supervised, untrained
 from aejax.methods.frozen import frozen
+from aejax.methods.kmeans import kmeans
 from aejax.methods.label_spreading import label_spreading
 from aejax.methods.method import Method, with_knn, with_permuted_labels
+from aejax.methods.random_fourier import random_fourier
 
 CONTROLS: dict[str, Callable[[ProblemSpec], Method]] = {
     "raw": raw,
     "pca": pca,
+    "pca-tuned": pca_tuned,
     "random-projection": random_projection,
+    "random-fourier": random_fourier,
+    "kmeans": kmeans,
     "random": lambda problem: untrained(problem.autoencoder),
     "supervised": lambda problem: supervised(problem, problem.autoencoder),
     "mlp": mlp,
