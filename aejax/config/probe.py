@@ -14,8 +14,10 @@ class ProbeConfig:
     """logistic: L2 multinomial logistic regression. ridge: least squares on one-hot targets. knn: nearest neighbours.
     finetune: a softmax head trained together with the encoder, which starts from its trained weights; features without
     an encoder keep the logistic probe."""
-    probe_c: float | None = None  # inverse penalty as in scikit-learn; default: chosen on validation rows
-    probe_standardize: bool = True  # standardize features on the probe's training rows
+    probe_c: float | None = None
+    """Inverse penalty as in scikit-learn. Default: chosen by cross-validation on up to 1,000 labels, and by the
+    validation rows on more."""
+    probe_standardize: bool = True  # standardize features on all training inputs, labelled or not
     finetune_epochs: int = 50
     """--probe finetune: passes over the labelled rows at most; their number and the weight decay are chosen by the
     labels."""

@@ -25,6 +25,22 @@ class SelectionFolds(NamedTuple):
         """Number of folds; 1: the seed's validation rows choose."""
         return self.train.shape[1]
 
+    @property
+    def can_select(self) -> bool:
+        """Whether there is a row to choose by."""
+        return self.valid.shape[2] > 0
+
+    def positions(self, labelled: Int[np.ndarray, "seeds n"]) -> "SelectionFolds":
+        """Returns the folds as positions in each seed's labelled rows."""
+
+        def find(rows: Int[np.ndarray, "folds m"], among: Int[np.ndarray, " n"]) -> Int[np.ndarray, "folds m"]:
+            order = np.argsort(among)
+            return order[np.searchsorted(among, rows, sorter=order)]
+
+        return SelectionFolds(
+            *(np.stack([find(rows, among) for rows, among in zip(part, labelled, strict=True)]) for part in self)
+        )
+
 
 def make_selection_folds(dataset: Dataset, split: Split) -> SelectionFolds:
     """Returns stratified folds of the labelled rows if these are few, else the labelled training and validation rows.

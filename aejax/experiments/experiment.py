@@ -16,6 +16,7 @@ from aejax.data.leakage import Duplicates, find_duplicates
 from aejax.data.memory import require_device_memory
 from aejax.data.near_duplicates import find_near_duplicates
 from aejax.data.scalers import Scaler, fit_scalers
+from aejax.data.selection_folds import SelectionFolds, make_selection_folds
 from aejax.data.splits import Split, make_split
 from aejax.data.suspicions import find_suspicions
 from aejax.errors import require
@@ -39,6 +40,7 @@ class Experiment:
     config: ExperimentConfig
     dataset: Dataset
     split: Split
+    selection_folds: SelectionFolds  # of the labelled rows, for choosing a classifier's settings
     duplicates: Duplicates  # rows that are equal to a test row, kept or dropped
     near_duplicates: Duplicates  # rows that are nearly equal to a test row, without those
     plan: Plan
@@ -168,8 +170,9 @@ def prepare_experiment(
         InputError: the split cannot be drawn, it has no validation rows for the probe, or memory is too small.
     """
     split = make_split(dataset, config.split, config.seeds)
+    selection_folds = make_selection_folds(dataset, split)
     require(
-        split.labelled_valid.shape[1] or config.probe.probe_c,
+        selection_folds.can_select or config.probe.probe_c,
         f"--valid-fraction {config.split.valid_fraction}: leaves no validation rows to choose the probe's strength by; "
         "raise it, or fix the strength with --probe-c",
     )
@@ -186,6 +189,7 @@ def prepare_experiment(
         config=config,
         dataset=dataset,
         split=split,
+        selection_folds=selection_folds,
         duplicates=duplicates,
         near_duplicates=find_near_duplicates(dataset, split.test[0], duplicates),
         plan=plan,

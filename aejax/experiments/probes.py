@@ -32,14 +32,15 @@ class ProbeReport(NamedTuple):
     converged: Bool[np.ndarray, " seeds"]  # gradient and gap are small enough
     grid_edge: Bool[np.ndarray, " seeds"]  # the best strength is at the edge of the extended grid
     grid_extended: Bool[np.ndarray, " seeds"]  # the search for it left the grid
-    valid_nll: Float[np.ndarray, " seeds"]  # lowest validation loss, in nats; NaN where one strength was given
+    valid_nll: Float[np.ndarray, " seeds"]  # lowest mean over folds, in nats; NaN where one strength was given
 
 
 class KNNReport(NamedTuple):
-    """The selected number of neighbours, by seed."""
+    """The chosen number of neighbours and how fast their votes fall with distance, by seed."""
 
     k: Int[np.ndarray, " seeds"]
-    grid_edge: Bool[np.ndarray, " seeds"]  # it is the smallest or largest that was tried
+    grid_edge: Bool[np.ndarray, " seeds"]  # k is the smallest or largest that was tried
+    temperature: Float[np.ndarray, " seeds"] | None = None  # None: results of version 0.2.0, where all votes are equal
 
 
 class ClassifierReport(NamedTuple):
@@ -92,11 +93,16 @@ def _classifier_program(
     classify = CLASSIFIERS[name].make(config, classes)
 
     def classify_seed(
-        values: Array, scaler: Scaler | None, labels: Array, train: Array, valid: Array, test: Array
+        values: Array,
+        scaler: Scaler | None,
+        labels: Array,
+        rows: tuple[Array, Array, Array, Array],
+        test: Array,
+        groups: Array | None,
     ) -> Any:
-        return classify(Features(values, scaler), labels, ProbeRows(train, valid, test))
+        return classify(Features(values, scaler), labels, ProbeRows(*rows, test, groups))
 
-    replicated = [position for position, shared in ((0, shared_features), (5, shared_test)) if shared]
+    replicated = [position for position, shared in ((0, shared_features), (4, shared_test), (5, True)) if shared]
     return plan.map_seeds(classify_seed, replicated_argnums=tuple(replicated))
 
 
@@ -129,25 +135,26 @@ def fit_classifier(
         experiment.shared_test,
     )
     test_rows = experiment.put_test_rows(seed_chunk=seed_chunk)
-    arrays = seed_chunk.shard((labels, split.labelled_train.astype(np.int32), split.labelled_valid.astype(np.int32)))
+    folds = experiment.selection_folds.positions(split.labelled)
+    rows = tuple(part.astype(np.int32) for part in (split.labelled, split.train, *folds))
+    groups = chunk_plan.replicate(split.groups)
     seeds = np.unique(seed_chunk.seed_indices)  # the last chunk may repeat a seed
-    solution: Any = jax.tree.map(
-        lambda leaf: leaf[: len(seeds)],
-        chunk_plan.to_host(program(*features[:2], *arrays, test_rows)),
-    )
+    solutions = program(*features[:2], *seed_chunk.shard((labels, rows)), test_rows, groups)
+    solution: Any = jax.tree.map(lambda leaf: leaf[: len(seeds)], chunk_plan.to_host(solutions))
     require(
         np.all(np.isfinite(solution.log_probs)),
         "--no-probe-standardize: these features are too large for the probe in float32; leave them standardised",
     )
     certify = CLASSIFIERS[name].certify
     if certify is None:
-        return ClassifierFit(solution.log_probs, ClassifierReport(neighbours=KNNReport(solution.k, solution.grid_edge)))
+        neighbours = KNNReport(solution.k, solution.grid_edge, solution.temperature)
+        return ClassifierFit(solution.log_probs, ClassifierReport(neighbours=neighbours))
     certificates = []
     for position, seed in enumerate(seeds):
         of_seed = jax.tree.map(lambda leaf, position=position: leaf[position], solution)
-        rows = np.concatenate([split.labelled_train[seed], split.labelled_valid[seed]])
-        fitted_features = seed_features(experiment, seed_chunk, features, position, rows)
-        certificates.append(certify(of_seed, fitted_features, labels[seed, rows]))
+        fitted = split.labelled[seed]
+        fitted_features = seed_features(experiment, seed_chunk, features, position, fitted)
+        certificates.append(certify(of_seed, fitted_features, labels[seed, fitted]))
     return ClassifierFit(solution.log_probs, ClassifierReport(probe=_probe_report(solution, certificates)))
 
 

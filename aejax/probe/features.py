@@ -26,11 +26,18 @@ class Features(NamedTuple):
 
 
 class ProbeRows(NamedTuple):
-    """One seed's rows, by split."""
+    """One seed's rows of the dataset, by what they are used for.
 
-    train: Int[Array, " n_train"]
-    valid: Int[Array, " n_valid"]
+    A fold divides the labelled rows in two: a classifier is fitted on one part for every setting, and the other part
+    validates it. The setting with the best mean over the folds is then fitted on all labelled rows.
+    """
+
+    fit: Int[Array, " n_fit"]  # labelled rows
+    standardize: Int[Array, " n_train"]  # training inputs, labelled or not, which standardise the features
+    fold_train: Int[Array, "folds n_fold_train"]  # positions in `fit`
+    fold_valid: Int[Array, "folds n_fold_valid"]  # positions in `fit`
     test: Int[Array, " n_test"]
+    groups: Int[Array, " n"] | None = None  # group of every row of the dataset; None: every row is its own
 
 
 class RowBlocks(NamedTuple):

@@ -32,7 +32,7 @@ class LogisticProblem(NamedTuple):
 
     features: Float[Array, "blocks rows p"]  # with a last column of ones for the intercept
     targets: Float[Array, "blocks rows classes"]  # one-hot
-    row_weights: Float[Array, "blocks rows"]  # weight in the mean loss: 1 / n, or 0
+    row_weights: Float[Array, "blocks rows"]  # weight in the mean loss: 1 / n, or 0 for padding and left-out rows
     basis: Float[Array, "d p-1"] | None  # orthonormal basis of the rows' span, if there are fewer rows than features
 
 
@@ -112,12 +112,17 @@ def _softmax_loss(logits: Float[Array, "*rows classes"], targets: Float[Array, "
     return _SoftmaxLoss(losses, probabilities, (1.0 - targets) * probabilities - targets * others / total)
 
 
+def weighted_nll(problem: LogisticProblem, logits: Array, row_weights: Float[Array, "blocks rows"]) -> Scalar:
+    """Returns the weighted sum of the rows' negative log-likelihoods, in nats."""
+    return jnp.sum(row_weights * _softmax_loss(logits, problem.targets).losses)
+
+
 def regularized_loss(
     problem: LogisticProblem, penalty: Float[Array, " p"], coefficients: Array, logits: Array
 ) -> Scalar:
     """Returns the objective, from coefficients and their logits."""
-    losses = _softmax_loss(logits, problem.targets).losses
-    return jnp.sum(problem.row_weights * losses) + 0.5 * jnp.sum(penalty[:, None] * jnp.square(coefficients))
+    loss = weighted_nll(problem, logits, problem.row_weights)
+    return loss + 0.5 * jnp.sum(penalty[:, None] * jnp.square(coefficients))
 
 
 class Evaluation(NamedTuple):
@@ -150,13 +155,17 @@ def evaluate(
 def hessian_product(
     problem: LogisticProblem, penalty: Float[Array, " p"], probabilities: Array, direction: Float[Array, "p classes"]
 ) -> tuple[Float[Array, "p classes"], Float[Array, "blocks rows classes"]]:
-    """Returns the Hessian times a direction, and the change of the logits along it, in one pass over the features."""
+    """Returns the Hessian times a direction, and the change of the logits along it, in one pass over the features.
 
-    def add(product: Array, block: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        features, p, row_weights = block
+    Only differences between classes matter: relative to the true class, nothing cancels for confident predictions.
+    """
+
+    def add(product: Array, block: tuple[Array, Array, Array, Array]) -> tuple[Array, Array]:
+        features, p, targets, row_weights = block
         change = features @ direction
-        weighted = p * (change - jnp.sum(p * change, axis=1, keepdims=True))
+        relative = change - jnp.sum(targets * change, axis=1, keepdims=True)
+        weighted = p * (relative - jnp.sum(p * relative, axis=1, keepdims=True))
         return product + features.T @ (row_weights[:, None] * weighted), change
 
-    blocks = problem.features, probabilities, problem.row_weights
+    blocks = problem.features, probabilities, problem.targets, problem.row_weights
     return jax.lax.scan(add, penalty[:, None] * direction, blocks)

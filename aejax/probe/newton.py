@@ -40,6 +40,7 @@ class LogisticSolution(NamedTuple):
     """The result of the solver."""
 
     coefficients: Float[Array, "p classes"]  # in the problem's coordinates
+    logits: Float[Array, "blocks rows classes"]  # of every row, whatever its weight
     gradient_norm: Float[Array, ""]  # largest entry, float32
     gap: Float[Array, ""]  # bound on the distance from the optimum, relative to the objective, float32
     iterations: Int[Array, ""]
@@ -181,17 +182,18 @@ def solve_logistic(
     zeros = (jnp.zeros((), int),) * 4
     start = _NewtonState(first, hessian_blocks, factorize(hessian_blocks, penalty), *zeros)
     last = jax.lax.while_loop(unfinished, lambda state: _newton_step(problem, penalty, state, active), start)
-    counts = last.iterations, last.hessian_products
-    return LogisticSolution(last.current.coefficients, *measures(last.current), *counts, last.hessian_blocks)
+    point, counts = last.current, (last.iterations, last.hessian_products)
+    return LogisticSolution(point.coefficients, point.logits, *measures(point), *counts, last.hessian_blocks)
 
 
 def solve_path(problem: LogisticProblem, l2_grid: Float[Array, " grid"], tolerance: float) -> LogisticSolution:
-    """Solves for each strength, warm-started from the one before; solutions are stacked, without Hessian blocks."""
+    """Solves for each strength, warm-started from the one before; stacks the solutions without their largest arrays."""
 
     def at_strength(
         state: tuple[Array, HessianBlocks], l2: Float[Array, ""]
     ) -> tuple[tuple[Array, HessianBlocks], LogisticSolution]:
         solution = solve_logistic(problem, l2, *state, tolerance)
-        return (solution.coefficients, solution.hessian_blocks), solution._replace(hessian_blocks=jnp.zeros((0, 0, 0)))
+        state = solution.coefficients, solution.hessian_blocks
+        return state, solution._replace(logits=jnp.zeros((0, 0, 0)), hessian_blocks=jnp.zeros((0, 0, 0)))
 
     return jax.lax.scan(at_strength, (zero_coefficients(problem), initial_hessian_blocks(problem)), l2_grid)[1]

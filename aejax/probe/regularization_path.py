@@ -1,4 +1,4 @@
-"""Selection of the L2 strength of a logistic regression by validation loss, along a warm-started path."""
+"""Selection of the L2 strength of a logistic regression by its mean validation loss over folds, along one path."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from aejax.probe.logistic import (
-    LinearClassifier,
-    LogisticProblem,
-    initial_hessian_blocks,
-    linear_logits,
-    to_linear,
-    zero_coefficients,
-)
+from aejax.probe.logistic import LogisticProblem, initial_hessian_blocks, weighted_nll, zero_coefficients
 from aejax.probe.newton import solve_logistic
 from aejax.probe.preconditioner import HessianBlocks
 
@@ -29,19 +22,26 @@ MAX_RISE_RATIO = 1.05  # of the loss to the one before, above which one rise is 
 PATH_TOLERANCE = 1e-4  # gradient and relative gap of the solutions that are compared
 
 
+class FoldWeights(NamedTuple):
+    """Folds of a problem's rows, as weights of every row: 1 / n for the n rows of a part, else 0."""
+
+    train: Float[Array, "folds blocks rows"]
+    valid: Float[Array, "folds blocks rows"]
+
+
 class SelectedStrength(NamedTuple):
-    """The strength of lowest validation loss, and its solution."""
+    """The strength of lowest mean validation loss, and a start for a fit on all rows."""
 
     l2: Float[Array, ""]
-    linear: LinearClassifier
-    hessian_blocks: HessianBlocks  # a preconditioner for nearly the same problem
+    coefficients: Float[Array, "p classes"]  # mean of the folds' solutions
+    hessian_blocks: HessianBlocks  # mean over the folds, a preconditioner for nearly the same problem
     valid_nll: Float[Array, " grid"]  # along EXTENDED_GRID, infinite where not tried
     grid_edge: Bool[Array, ""]  # the best strength is the first or last of the extended grid
     grid_extended: Bool[Array, ""]  # strengths beyond L2_GRID were tried
 
 
 class _PathStep(NamedTuple):
-    coefficients: Float[Array, "p classes"]  # of the previous strength
+    coefficients: Float[Array, "folds p classes"]  # of the previous strength
     loss: Float[Array, ""]  # its validation loss
     best: Float[Array, ""]  # the lowest so far
     improved: Bool[Array, ""]  # the previous strength was better than all before it
@@ -50,8 +50,8 @@ class _PathStep(NamedTuple):
 
 class _PathState(NamedTuple):
     step: _PathStep
-    hessian_blocks: HessianBlocks
-    strongest: Float[Array, "p classes"]  # solution for the strongest strength of the grid
+    hessian_blocks: Float[Array, "folds groups p p"]
+    strongest: Float[Array, "folds p classes"]  # solutions for the strongest strength of the grid
     strongest_loss: Float[Array, ""]
 
 
@@ -60,14 +60,26 @@ def mean_nll(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Flo
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
 
 
-def select_strength(
-    problem: LogisticProblem, features: Float[Array, "n_valid d"], labels: Int[Array, " n_valid"]
-) -> SelectedStrength:
-    """Selects the strength of lowest validation loss; each solution is warm-started from the one before.
+def make_fold_weights(
+    problem: LogisticProblem, train: Int[Array, "folds n_train"], valid: Int[Array, "folds n_valid"]
+) -> FoldWeights:
+    """Converts positions of rows to weights."""
+
+    def spread(positions: Int[Array, "folds m"]) -> Float[Array, "folds blocks rows"]:
+        (folds, count), shape = positions.shape, problem.row_weights.shape
+        flat = jnp.zeros((folds, shape[0] * shape[1]))
+        return flat.at[jnp.arange(folds)[:, None], positions].set(1 / count).reshape(folds, *shape)
+
+    return FoldWeights(spread(train), spread(valid))
+
+
+def select_strength(problem: LogisticProblem, folds: FoldWeights) -> SelectedStrength:
+    """Selects the strength of lowest mean validation loss; each solution is warm-started from the one before.
 
     The path begins at the grid's strongest strength. It ends where the loss has risen PATIENCE times in a row, or once
     by MAX_RISE_RATIO: weaker strengths take longest to solve and overfit more. Beyond the weakest strength it continues
     while each is better than all before; if the strongest is the best in the end, stronger ones are tried likewise.
+    All folds share the features of the problem: those that validate have weight 0 in the objective.
     """
     grid = jnp.asarray(EXTENDED_GRID)
     last = GRID_EXTENSION + len(L2_GRID) - 1
@@ -78,13 +90,19 @@ def select_strength(
         is_extension = (index < GRID_EXTENSION) | (index > last)
         active = jnp.where(is_extension, before.improved, before.rises < PATIENCE)
 
-        def solve(_: None) -> tuple[Array, HessianBlocks, Array]:
-            start = before.coefficients, path.hessian_blocks
-            solution = solve_logistic(problem, grid[index], *start, PATH_TOLERANCE, active)
-            loss = mean_nll(linear_logits(to_linear(problem, solution.coefficients), features), labels)
+        def solve_fold(fold: tuple[Array, HessianBlocks, FoldWeights]) -> tuple[Array, HessianBlocks, Array]:
+            coefficients, hessian_blocks, weights = fold
+            of_fold = problem._replace(row_weights=weights.train)
+            solution = solve_logistic(of_fold, grid[index], coefficients, hessian_blocks, PATH_TOLERANCE, active)
+            loss = weighted_nll(problem, solution.logits, weights.valid)
             return solution.coefficients, solution.hessian_blocks, loss
 
-        def skip(_: None) -> tuple[Array, HessianBlocks, Array]:
+        def solve(_: None) -> tuple[Array, Array, Array]:
+            start = before.coefficients, path.hessian_blocks, folds
+            coefficients, hessian_blocks, losses = jax.lax.map(solve_fold, start)
+            return coefficients, hessian_blocks, jnp.mean(losses)
+
+        def skip(_: None) -> tuple[Array, Array, Array]:
             return before.coefficients, path.hessian_blocks, jnp.asarray(jnp.inf)
 
         coefficients, hessian_blocks, loss = jax.lax.cond(active, solve, skip, None)
@@ -93,18 +111,25 @@ def select_strength(
         strongest = jnp.where(first, coefficients, path.strongest), jnp.where(first, loss, path.strongest_loss)
         return _PathState(step, hessian_blocks, *strongest), (loss, coefficients)
 
-    infinity, zero = jnp.asarray(jnp.inf), zero_coefficients(problem)
-    first_step = _PathStep(zero, infinity, infinity, jnp.asarray(False), jnp.zeros((), int))
+    start = _start_path(problem, folds)
     order = np.concatenate([np.arange(GRID_EXTENSION, len(grid)), np.arange(GRID_EXTENSION)[::-1]])
-    start = _PathState(first_step, initial_hessian_blocks(problem), zero, infinity)
-    # One loop, so that the solver is compiled once.
+    # One loop over strengths and one over folds, so that the solver is compiled once.
     end, visited = jax.lax.scan(at_strength, start, jnp.asarray(order))
     valid_nll, solutions = (leaf[np.argsort(order)] for leaf in visited)
     best = jnp.argmax(valid_nll <= jnp.min(valid_nll) + VALID_NLL_TOLERANCE)
     at_edge, tried = (best == 0) | (best == len(grid) - 1), jnp.isfinite(valid_nll)
     extended = tried[GRID_EXTENSION - 1] | tried[last + 1]
-    linear = to_linear(problem, solutions[best])
-    return SelectedStrength(grid[best], linear, end.hessian_blocks, valid_nll, at_edge, extended)
+    means = jnp.mean(solutions[best], axis=0), jnp.mean(end.hessian_blocks, axis=0)
+    return SelectedStrength(grid[best], *means, valid_nll, at_edge, extended)
+
+
+def _start_path(problem: LogisticProblem, folds: FoldWeights) -> _PathState:
+    zero = jnp.zeros((len(folds.train), *zero_coefficients(problem).shape))
+    blocks = jax.lax.map(lambda weights: initial_hessian_blocks(problem._replace(row_weights=weights)), folds.train)
+    infinity = jnp.asarray(jnp.inf)
+    return _PathState(
+        _PathStep(zero, infinity, infinity, jnp.asarray(False), jnp.zeros((), int)), blocks, zero, infinity
+    )
 
 
 def _next_step(before: _PathStep, coefficients: Array, loss: Float[Array, ""], active: Bool[Array, ""]) -> _PathStep:

@@ -4,7 +4,7 @@
 
 With centred features, S = X'X / n = U diag(s) U' and C = X'Y / n, the weights are U diag(1 / (s + l2)) U'C (Hastie,
 Tibshirani and Friedman 2009, 3.47). Scores are turned into probabilities by a softmax, at a temperature that is
-selected on the validation rows.
+selected by validation.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class RidgeProbeResult(NamedTuple):
     l2: Float[Array, ""]  # per-example strength
     grid_edge: Bool[Array, ""]  # the best strength is the first or last of the grid
     grid_extended: Bool[Array, ""]  # it is beyond L2_GRID
-    valid_loss: Float[Array, " grid"]  # half the validation rows' squared error along EXTENDED_GRID; empty if l2 fixed
+    valid_loss: Float[Array, " grid"]  # half the squared error, mean over folds, along EXTENDED_GRID; empty if l2 fixed
     valid_nll: Float[Array, ""]  # at the chosen strength and temperature
     inverse_temperature: Float[Array, ""]
 
@@ -61,11 +61,11 @@ def _solve_ridge(moments: _Moments, l2: Float[Array, ""]) -> LinearClassifier:
     return LinearClassifier(weights, moments.target_mean - moments.mean @ weights)
 
 
-def _select_l2(losses: Float[Array, " grid"]) -> tuple[Float[Array, ""], Bool[Array, ""], Bool[Array, ""]]:
+def _select_l2(losses: Float[Array, " grid"]) -> tuple[Int[Array, ""], Bool[Array, ""], Bool[Array, ""]]:
     """Returns the strongest strength that ties with the best, and whether it is the grid's edge or in its extension."""
     best, last = jnp.argmax(losses <= (1 + VALID_LOSS_RTOL) * jnp.min(losses)), len(EXTENDED_GRID) - 1
     extended = (best < GRID_EXTENSION) | (best > last - GRID_EXTENSION)
-    return jnp.asarray(EXTENDED_GRID)[best], (best == 0) | (best == last), extended
+    return best, (best == 0) | (best == last), extended
 
 
 def _select_temperature(
@@ -82,39 +82,49 @@ def make_ridge_probe(
 ) -> Callable[[Features, Int[Array, " n"], ProbeRows], RidgeProbeResult]:
     """Returns the probe as a pure function of one seed's `(features, labels, rows)`.
 
-    The strength is the one of lowest squared error on the validation rows when fitted on the training rows (the
-    strongest of those that tie), the temperature the one of lowest validation NLL; the weights are then fitted again
-    on training and validation rows together. With `probe_c` the strength is 1 / (C n), and without validation rows the
-    temperature is selected on the training rows.
+    Features are standardised on all training inputs. The strength is the one of lowest mean squared error over the
+    folds (the strongest of those that tie), the temperature the one of lowest mean validation NLL; the weights are then
+    fitted on all labelled rows. With `probe_c` the strength is 1 / (C n), and without validation rows the temperature
+    is selected on the training rows.
     """
 
     def ridge(features: Features, labels: Int[Array, " n"], rows: ProbeRows) -> RidgeProbeResult:
-        targets, fit_rows = jax.nn.one_hot(labels, n_classes), jnp.concatenate([rows.train, rows.valid])
-        selection_rows = rows.valid if rows.valid.shape[0] else rows.train
-        train_standardizer = fit_standardizer(features, rows.train, config.probe_standardize)
-        standardizer = fit_standardizer(features, fit_rows, config.probe_standardize)
+        fixed = jnp.asarray([1 / (config.probe_c * rows.fit.shape[0])]) if config.probe_c else None
+        strengths = jnp.asarray(EXTENDED_GRID) if fixed is None else fixed
+        standardizer = fit_standardizer(features, rows.standardize, config.probe_standardize)
+        fold_valid = rows.fold_valid if rows.fold_valid.shape[1] else rows.fold_train
+        targets, fit_labels = jax.nn.one_hot(labels[rows.fit], n_classes), labels[rows.fit]
+
+        def read(positions: Int[Array, " m"]) -> Float[Array, "m d"]:
+            return standardize(standardizer, features.gather(rows.fit[positions]))
+
+        def score_fold(fold: tuple[Int[Array, " n"], Int[Array, " m"]]) -> tuple[Array, Array]:
+            train, valid = fold
+            moments, inputs = _fit_moments(read(train), targets[train]), read(valid)
+            scores = jax.lax.map(lambda l2: linear_logits(_solve_ridge(moments, l2), inputs), strengths)
+            return scores, 0.5 * jnp.mean(jnp.sum(jnp.square(scores - targets[valid][None]), axis=2), axis=1)
+
         with jax.default_matmul_precision("highest"):
-            moments = _fit_moments(standardize(train_standardizer, features.gather(rows.train)), targets[rows.train])
-            inputs = standardize(train_standardizer, features.gather(selection_rows))
-
-            def loss(l2: Float[Array, ""]) -> Float[Array, ""]:
-                errors = linear_logits(_solve_ridge(moments, l2), inputs) - targets[selection_rows]
-                return 0.5 * jnp.mean(jnp.sum(jnp.square(errors), axis=1))
-
-            if config.probe_c:
-                l2, losses = jnp.asarray(1 / (config.probe_c * fit_rows.shape[0])), jnp.zeros(0)
-                edge = extended = jnp.asarray(False)
-            else:
-                losses = jax.lax.map(loss, jnp.asarray(EXTENDED_GRID))
-                l2, edge, extended = _select_l2(losses)
-            scores = linear_logits(_solve_ridge(moments, l2), inputs)
-            factor, valid_nll = _select_temperature(scores, labels[selection_rows])
-            moments = _fit_moments(standardize(standardizer, features.gather(fit_rows)), targets[fit_rows])
-            linear = _solve_ridge(moments, l2)
-            log_probs = jax.nn.log_softmax(
-                factor * linear_logits(linear, standardize(standardizer, features.gather(rows.test)))
+            scores, losses = jax.lax.map(score_fold, (rows.fold_train, fold_valid))
+            losses = jnp.mean(losses, axis=0)
+            best, edge, extended = _select_l2(losses) if fixed is None else (0, jnp.asarray(False), jnp.asarray(False))
+            factor, valid_nll = _select_temperature(
+                scores[:, best].reshape(-1, n_classes), fit_labels[fold_valid].reshape(-1)
             )
-        return RidgeProbeResult(log_probs, linear, standardizer, l2, edge, extended, losses, valid_nll, factor)
+            fit_rows = jnp.where(factor > 0, jnp.arange(len(fit_labels)), 0)  # so that memory never holds both fits
+            linear = _solve_ridge(_fit_moments(read(fit_rows), targets), strengths[best])
+            logits = factor * linear_logits(linear, standardize(standardizer, features.gather(rows.test)))
+        return RidgeProbeResult(
+            log_probs=jax.nn.log_softmax(logits),
+            linear=linear,
+            standardizer=standardizer,
+            l2=strengths[best],
+            grid_edge=edge,
+            grid_extended=extended,
+            valid_loss=losses if fixed is None else jnp.zeros(0),
+            valid_nll=valid_nll,
+            inverse_temperature=factor,
+        )
 
     return ridge
 
@@ -129,7 +139,7 @@ def certify_ridge_probe(
 
     Args:
         result: one seed's result, as NumPy arrays.
-        features: of the fitted rows, training and validation.
+        features: of the fitted rows.
         labels: their classes.
     """
     mean, std = (np.asarray(leaf, np.float64) for leaf in result.standardizer)

@@ -23,7 +23,9 @@ _METRICS = {  # other than accuracy
     "auroc": "Verdicts are about AUROC, of each class against the rest by its probability, mean over the classes.",
     "nll": "Verdicts are about NLL, of which less is better.",
 }
-_KNN = "knn predicts the probabilities (votes + 1) / (k + classes), so its NLL is coarse for small k."
+_KNN = (
+    "knn chooses k, and how fast a neighbour's vote falls with its distance, by leaving out one labelled row at a time."
+)
 
 
 def dataset_caption(results: Results, n_seeds: int) -> str:

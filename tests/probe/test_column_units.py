@@ -14,13 +14,15 @@ from aejax.config import ProbeConfig
 from aejax.data.dataset import make_dataset
 from aejax.data.scalers import fit_scalers
 from aejax.methods.controls import fit_pca
-from aejax.probe.features import Features, ProbeRows
+from aejax.probe.features import Features
 from aejax.probe.logistic_probe import make_logistic_probe
+from tests.probe_rows import make_probe_rows
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(150) % 3
 TABLE = 0.8 * RNG.normal(size=(3, 8))[LABELS] + RNG.normal(size=(150, 8))
-ROWS = ProbeRows(train=jnp.arange(0, 90), valid=jnp.arange(90, 120), test=jnp.arange(120, 150))
+TRAIN = np.arange(90)
+ROWS = make_probe_rows(TRAIN, valid=jnp.arange(90, 120), test=jnp.arange(120, 150))
 CHANGES = {
     "columns in another order": lambda table: table[:, ::-1],
     "a column in millions": lambda table: table * np.where(np.arange(8) == 2, 1e6, 1.0),
@@ -40,11 +42,11 @@ def run_probe(features: Features):
 def log_probs(change: str | None, components: int | None, kind: str = "standard") -> np.ndarray:
     """Returns the probe's log-probabilities of the test rows, from the scaled table or its principal components."""
     data = make_dataset("table", CHANGES[change](TABLE) if change else TABLE, LABELS, source="table")
-    scaler = jax.tree.map(lambda leaf: leaf[0], fit_scalers(kind, data, np.asarray(ROWS.train)[None]))
+    scaler = jax.tree.map(lambda leaf: leaf[0], fit_scalers(kind, data, TRAIN[None]))
     features = Features(jnp.asarray(data.inputs), scaler)
     if components is not None:
         inputs = features.gather(jnp.arange(150))
-        fitted = fit_pca(inputs[ROWS.train], components)["pca"]
+        fitted = fit_pca(inputs[TRAIN], components)["pca"]
         features = Features((inputs - fitted["mean"][None]) @ fitted["axes"])
     return np.asarray(run_probe(features).log_probs)
 
@@ -65,8 +67,8 @@ def test_dates_that_float32_would_merge_decide_the_class(kind):
     table = np.stack([20_180_127 + LABELS, RNG.normal(size=150)], axis=1)
     data = make_dataset("dates", table, LABELS, source="dates")
     assert len(np.unique(data.inputs[:, 0])) == 3
-    scaler = jax.tree.map(lambda leaf: leaf[0], fit_scalers(kind, data, np.asarray(ROWS.train)[None]))
+    scaler = jax.tree.map(lambda leaf: leaf[0], fit_scalers(kind, data, TRAIN[None]))
     predicted = np.argmax(run_probe(Features(jnp.asarray(data.inputs), scaler)).log_probs, axis=1)
-    train, test = np.asarray(ROWS.train), np.asarray(ROWS.test)
+    train, test = TRAIN, np.asarray(ROWS.test)
     reference = make_pipeline(StandardScaler(), LogisticRegression()).fit(table[train], LABELS[train])
     assert np.mean(predicted == LABELS[test]) == reference.score(table[test], LABELS[test]) == 1

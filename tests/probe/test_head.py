@@ -14,12 +14,13 @@ from aejax.config import ModelConfig, ProbeConfig
 from aejax.data.batching import Batch, Examples
 from aejax.data.scalers import Scaler
 from aejax.models.architectures import dense_autoencoder
-from aejax.probe.features import Features, ProbeRows
+from aejax.probe.features import Features
 from aejax.probe.head import Classifier, SoftmaxHead, attach_head, make_cross_entropy_objective
 from aejax.probe.logistic_probe import make_logistic_probe
 from aejax.train.epoch import SeedData, make_train_epochs
 from aejax.train.optimizers import freeze
 from aejax.train.state import init_progress
+from tests.probe_rows import make_probe_rows
 
 ORDER = np.random.default_rng(0).permutation(178)
 TRAIN, TEST = ORDER[:120], ORDER[120:]
@@ -59,7 +60,7 @@ def test_the_trained_head_is_the_classifier_of_the_logistic_probe():
     encoder, _, trained = encoder_and_trained()
     codes = AUTOENCODER.encode(encoder, EXAMPLES.inputs)
     probe = make_logistic_probe(ProbeConfig(probe_c=C, probe_standardize=False), n_classes=3)
-    rows = ProbeRows(jnp.asarray(TRAIN), jnp.zeros(0, jnp.int32), jnp.asarray(TEST))
+    rows = make_probe_rows(jnp.asarray(TRAIN), jnp.zeros(0, jnp.int32), jnp.asarray(TEST))
     expected = np.asarray(jax.jit(probe)(Features(codes), EXAMPLES.labels, rows).log_probs)
     result = np.asarray(CLASSIFIER.log_probs(trained, EXAMPLES.inputs[TEST]))
     np.testing.assert_allclose(result, expected, atol=1e-2)

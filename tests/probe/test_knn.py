@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from aejax.probe.features import Features, ProbeRows
 from aejax.probe.knn import K_CANDIDATES, count_votes, make_knn_probe, nearest_neighbors, usable_k
+from tests.probe_rows import make_probe_rows
 
 
 def nearest(queries, candidates, n_neighbors, block_size=None):
@@ -22,7 +23,7 @@ def nearest(queries, candidates, n_neighbors, block_size=None):
 
 def split(n: int, seed: int = 0) -> ProbeRows:
     order = np.random.default_rng(seed).permutation(n).astype(np.int32)
-    return ProbeRows(*np.split(order, [n // 2, 3 * n // 4]))
+    return make_probe_rows(*np.split(order, [n // 2, 3 * n // 4]))
 
 
 def noisy_digits() -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +84,9 @@ def test_k_is_the_largest_of_the_best_on_the_validation_rows(name):
 def test_of_equally_good_values_of_k_the_largest_is_selected():
     inputs = np.concatenate([np.arange(60.0), 1000 + np.arange(60.0)]).astype(np.float32)[:, None]
     labels = np.repeat([0, 1], 60).astype(np.int32)  # so far apart that up to 51 neighbours never err
-    result = classified(inputs, labels, ProbeRows(np.r_[0:55, 60:115], np.r_[55:58, 115:118], np.r_[58:60, 118:120]))
+    result = classified(
+        inputs, labels, make_probe_rows(np.r_[0:55, 60:115], np.r_[55:58, 115:118], np.r_[58:60, 118:120])
+    )
     np.testing.assert_array_equal(result.valid_accuracy, 1.0)
     assert result.k == K_CANDIDATES[-1]
 
@@ -91,7 +94,7 @@ def test_of_equally_good_values_of_k_the_largest_is_selected():
 def test_k_never_exceeds_the_number_of_training_rows():
     assert [usable_k(n) for n in (1, 10, 11, 51)] == [(1,), (1, 3, 5), (1, 3, 5, 11), K_CANDIDATES]
     inputs, labels = DATA["wine"]
-    rows = ProbeRows(np.arange(10), np.arange(100, 110), np.arange(120, 130))
+    rows = make_probe_rows(np.arange(10), np.arange(100, 110), np.arange(120, 130))
     assert classified(inputs, labels, rows).valid_accuracy.shape == (3,)
 
 

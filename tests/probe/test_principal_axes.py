@@ -11,13 +11,14 @@ from sklearn.preprocessing import StandardScaler
 
 from aejax.config import ProbeConfig
 from aejax.methods.controls import fit_pca
-from aejax.probe.features import Features, ProbeRows
+from aejax.probe.features import Features
 from aejax.probe.logistic_probe import make_logistic_probe
 from aejax.probe.principal_axes import leading_axes, principal_axes
 from aejax.probe.ridge import make_ridge_probe
+from tests.probe_rows import make_probe_rows
 
 RNG = np.random.default_rng(0)
-ROWS = ProbeRows(train=jnp.arange(0, 60), valid=jnp.arange(60, 72), test=jnp.arange(72, 90))
+ROWS = make_probe_rows(train=jnp.arange(0, 60), valid=jnp.arange(60, 72), test=jnp.arange(72, 90))
 LABELS = np.arange(90, dtype=np.int32) % 3
 
 
@@ -83,7 +84,7 @@ def test_more_components_than_rows_are_those_of_scikit_learn_and_not_noise():
     labels = np.arange(24) % 3
     inputs = np.random.default_rng(0).normal(size=(24, 500))
     inputs[:, :40] += 1.5 * labels[:, None]
-    rows = ProbeRows(train=jnp.arange(18), valid=jnp.arange(18, 18), test=jnp.arange(18, 24))
+    rows = make_probe_rows(train=jnp.arange(18), valid=jnp.arange(18, 18), test=jnp.arange(18, 24))
     scaled = StandardScaler().fit(inputs[:18]).transform(inputs).astype(np.float32)
     fitted = fit_pca(jnp.asarray(scaled[:18]), 32)["pca"]
     codes = (scaled - np.asarray(fitted["mean"])) @ np.asarray(fitted["axes"])

@@ -13,34 +13,44 @@ from aejax.config import ProbeConfig
 from aejax.probe.features import Features, ProbeRows
 from aejax.probe.regularization_path import EXTENDED_GRID
 from aejax.probe.ridge import INVERSE_TEMPERATURES, certify_ridge_probe, make_ridge_probe
+from tests.probe_rows import make_fold_rows, make_probe_rows
 
 RNG = np.random.default_rng(0)
 N, CLASSES = 240, 3
 LABELS = (RNG.permutation(N) % CLASSES).astype(np.int32)
 INPUTS = (0.7 * RNG.normal(size=(CLASSES, 6))[LABELS] + RNG.normal(size=(N, 6)) + 1.0).astype(np.float32)
-ROWS = ProbeRows(train=np.arange(0, 120), valid=np.arange(120, 170), test=np.arange(170, N))
+TRAIN, VALID = np.arange(0, 120), np.arange(120, 170)
+ROWS = make_probe_rows(TRAIN, VALID, test=np.arange(170, N))
 FITTED = np.arange(170)
 DEFAULT = ProbeConfig(probe="ridge")
 
 
 @functools.cache
-def fitted(config: ProbeConfig = DEFAULT):
-    return jax.tree.map(np.asarray, jax.jit(make_ridge_probe(config, CLASSES))(Features(INPUTS), LABELS, ROWS))
+def program(config: ProbeConfig):
+    return jax.jit(make_ridge_probe(config, CLASSES))
+
+
+def fitted(config: ProbeConfig = DEFAULT, rows: ProbeRows = ROWS):
+    return jax.tree.map(np.asarray, program(config)(Features(INPUTS), LABELS, rows))
 
 
 def scikit(rows: np.ndarray, l2: float, queries: np.ndarray) -> np.ndarray:
-    scaler = StandardScaler().fit(INPUTS[rows].astype(np.float64))
+    scaler = StandardScaler().fit(INPUTS[FITTED].astype(np.float64))
     model = Ridge(alpha=l2 * len(rows)).fit(scaler.transform(INPUTS[rows]), np.eye(CLASSES)[LABELS[rows]])
     return model.predict(scaler.transform(INPUTS[queries]))
 
 
-def test_validation_errors_of_all_strengths_are_scikit_learns():
-    result = fitted()
-    targets = np.eye(CLASSES)[LABELS[ROWS.valid]]
-    expected = [
-        0.5 * np.mean(np.sum((scikit(np.asarray(ROWS.train), l2, np.asarray(ROWS.valid)) - targets) ** 2, axis=1))
-        for l2 in EXTENDED_GRID
-    ]
+@pytest.mark.parametrize("rows", [ROWS, make_fold_rows(np.arange(40), 5, ROWS.test, FITTED)], ids=["one fold", "five"])
+def test_validation_errors_of_all_strengths_are_scikit_learns(rows):
+    result = fitted(rows=rows)
+    fit, _, fold_train, fold_valid, *_ = jax.tree.map(np.asarray, rows)
+
+    def error(l2: float, train: np.ndarray, valid: np.ndarray) -> float:
+        errors = scikit(train, l2, valid) - np.eye(CLASSES)[LABELS[valid]]
+        return 0.5 * np.mean(np.sum(errors**2, axis=1))
+
+    folds = list(zip(fit[fold_train], fit[fold_valid], strict=True))
+    expected = [np.mean([error(l2, *fold) for fold in folds]) for l2 in EXTENDED_GRID]
     np.testing.assert_allclose(result.valid_loss, expected, rtol=1e-4)
     chosen = int(np.argmin(np.abs(np.log(EXTENDED_GRID) - np.log(result.l2))))
     assert expected[chosen] <= min(expected) * 1.0003
@@ -55,10 +65,10 @@ def test_test_rows_are_scored_by_the_refit_on_training_and_validation_rows():
 
 def test_the_temperature_is_the_one_of_lowest_validation_nll():
     result = fitted()
-    scores = scikit(np.asarray(ROWS.train), float(result.l2), np.asarray(ROWS.valid))
+    scores = scikit(TRAIN, float(result.l2), VALID)
 
     def nll(factor: float) -> float:
-        return -np.mean(log_softmax(factor * scores, axis=1)[np.arange(50), LABELS[ROWS.valid]])
+        return -np.mean(log_softmax(factor * scores, axis=1)[np.arange(50), LABELS[VALID]])
 
     best = min(INVERSE_TEMPERATURES, key=nll)
     np.testing.assert_allclose(result.inverse_temperature, best)
@@ -68,7 +78,7 @@ def test_the_temperature_is_the_one_of_lowest_validation_nll():
 def test_test_rows_never_influence_the_fit():
     others, labels = INPUTS.copy(), LABELS.copy()
     others[ROWS.test], labels[ROWS.test] = 1e6, 0
-    there = jax.jit(make_ridge_probe(DEFAULT, CLASSES))(Features(others), labels, ROWS)
+    there = program(DEFAULT)(Features(others), labels, ROWS)
     here = fitted()
     for part in ("linear", "l2", "valid_loss", "inverse_temperature"):
         jax.tree.map(np.testing.assert_array_equal, getattr(here, part), getattr(there, part))
