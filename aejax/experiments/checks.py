@@ -1,4 +1,4 @@
-"""Checks of a run: there are validation rows to select by, and examples are encoded independently of their batch."""
+"""Checks of a run: there is a loss to select by, and examples are encoded independently of their batch."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,16 +17,6 @@ from aejax.models.submodules import Variables
 CHECK_BATCH_SIZE = 8  # test examples that are encoded in one batch
 RELATIVE_TOLERANCE = 0.01  # of the largest value: smaller differences are rounding errors
 MAX_MISMATCH_SHARE = 0.25  # of the examples: a tie between two units may be resolved either way
-
-
-def require_knn_validation_rows(experiment: Experiment, methods: Mapping[str, Method]) -> None:
-    """Raises InputError if a method needs labelled validation rows to select k and there are none."""
-    by_knn = [name for name, method in methods.items() if method.classifier == "knn"]
-    require(
-        not by_knn or experiment.split.labelled_valid.shape[1],
-        f"--valid-fraction {experiment.config.split.valid_fraction}: leaves no validation rows to choose k by; raise "
-        f"it, or leave {' and '.join(by_knn)} out of --methods",
-    )
 
 
 def require_width_selection(experiment: Experiment, methods: Mapping[str, Method]) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Int
 
-from aejax.data.selection_folds import SelectionFolds, make_selection_folds
+from aejax.data.selection_folds import SelectionFolds
 from aejax.data.shuffling import steps_per_epoch
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.classifier_selection import (
@@ -113,8 +113,7 @@ def _load_or_select(
     selection_name, trained = f"{name}-selection", 0
     selection: ClassifierSelection | None = experiment.result_cache.load_result(selection_name)
     if selection is None:
-        folds = make_selection_folds(experiment.dataset, experiment.split)
-        selection = select_settings(experiment, selection_name, variables, task, folds)
+        selection = select_settings(experiment, selection_name, variables, task, experiment.selection_folds)
         experiment.result_cache.save_result(selection_name, selection)
         trained = max((values.shape[1] for values in selection.metrics.values()), default=0)
     experiment.reporter.advance((task.epochs - trained) / task.passes, float("nan"))

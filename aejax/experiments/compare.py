@@ -14,7 +14,7 @@ from aejax.config import CheckpointConfig, CompareConfig
 from aejax.data.dataset import Dataset
 from aejax.evaluate.comparisons import VERSUS_FAMILY
 from aejax.experiments.checkpointing import RESULT_CACHE_DIR
-from aejax.experiments.checks import require_knn_validation_rows, require_width_selection
+from aejax.experiments.checks import require_width_selection
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.identity import identify_run, open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
@@ -103,7 +103,6 @@ def run_comparison(
 
     def prepare(reporter: ProgressReporter) -> FillRun:
         experiment = prepare_experiment(config, dataset, reporter)
-        require_knn_validation_rows(experiment, methods)
         require_width_selection(experiment, methods)
         experiment = dataclasses.replace(experiment, evaluation=config.evaluation)
         return lambda run, cache: _compare(open_experiment(experiment, run, cache), design, run)

@@ -113,6 +113,7 @@ class Experiment:
             "n_test": self.split.test.shape[1],
             "n_labelled_train": self.split.labelled_train.shape[1],
             "n_labelled_valid": self.split.labelled_valid.shape[1],
+            "selection_folds": self.selection_folds.n_folds,
             "split_sha256": self.split.sha256,
             "duplicates": self._describe_duplicates(),
             "majority_share": float(np.bincount(self.test_labels.ravel()).max() / self.test_labels.size),

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from aejax.data.label_budget import make_seed_labels
-from aejax.data.selection_folds import SelectionFolds, make_selection_folds
+from aejax.data.selection_folds import SelectionFolds
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.methods.host import HostProblem
@@ -25,10 +25,9 @@ def fit_host_classifier(experiment: Experiment, name: str, method: Method) -> Ho
     assert method.fit_predict is not None
     split, predictions = experiment.split, []
     labels = make_seed_labels(experiment.dataset.labels, split.labelled, permuted=method.permute_labels)
-    folds = make_selection_folds(experiment.dataset, split)
     for seed in range(experiment.plan.seeds):
         experiment.reporter.set_status(f"{name}: seed {seed + 1} of {experiment.plan.seeds}")
-        predictions.append(method.fit_predict(host_problem(experiment, seed, labels[seed], folds)))
+        predictions.append(method.fit_predict(host_problem(experiment, seed, labels[seed], experiment.selection_folds)))
     return HostFit(
         np.stack([prediction.log_probs for prediction in predictions]),
         [dict(prediction.settings) for prediction in predictions],

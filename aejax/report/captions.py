@@ -77,13 +77,15 @@ def representation_caption(results: Results) -> str:
 
 
 def _label_sentences(dataset: Results) -> list[str]:
-    """Describes the label budget and the removed duplicates, if there are any."""
-    sentences = []
+    """Describes how labels were used, if there are few, and the removed duplicates, if there are any."""
+    sentences, folds = [], dataset.get("selection_folds", 1)
     train, valid = (dataset.get(f"n_labelled_{split}") for split in ("train", "valid"))
-    if train is not None and valid is not None and train + valid < dataset["n_train"] + dataset["n_valid"]:
-        sentences.append(
-            f"Classifiers used {train + valid:,} labels: {train:,} for training, {valid:,} for validation."
-        )
+    n_labels = (train or 0) + (valid or 0)
+    if folds > 1:
+        use = f"cross-validation in {folds} folds chose their settings"
+        sentences.append(f"Classifiers were fitted to {n_labels:,} labels; {use}.")
+    elif 0 < n_labels < dataset["n_train"] + dataset["n_valid"]:
+        sentences.append(f"Classifiers used {n_labels:,} labels: {train:,} for training, {valid:,} for validation.")
     if dropped := (dataset.get("duplicates") or {}).get("dropped"):
         sentences.append(f"Removed from training and validation: {dropped:,} equal to a test example.")
     if dropped := (dataset.get("duplicates") or {}).get("near_dropped"):

@@ -68,7 +68,7 @@ def test_every_row_says_how_it_was_classified_and_whose_features_it_has(run):
         assert (row["neighbours"] is not None) == by_neighbours
         if by_neighbours:
             assert all(k in (1, 3, 5, 11, 21, 51) for k in row["neighbours"]["k"])
-            assert len(row["neighbours"]["grid_edge"]) == WINE.seeds
+            assert len(row["neighbours"]["grid_edge"]) == len(row["neighbours"]["temperature"]) == WINE.seeds
         assert all(np.isfinite(row["test_nll"]["per_seed"]))
     lenders = {name: row["features_of"] for name, row in rows.items() if row["features_of"]}
     kind = dict.fromkeys(("knn-denoising", "permuted-denoising"), "denoising")
@@ -99,9 +99,18 @@ def test_classifiers_of_permuted_labels_know_nothing_and_those_of_true_labels_do
     assert rows["permuted"]["test_nll"]["mean"] > 0.69  # nats: knowing nothing costs log 2
 
 
-def test_neighbours_without_validation_rows_are_rejected_before_training(tmp_path):
-    config = dataclasses.replace(WINE, split=SplitConfig(valid_fraction=0.0), methods=("raw", "knn"))
-    with pytest.raises(InputError, match=r"^--valid-fraction 0.0: .*choose k by.*knn out of --methods$"):
+def test_few_labels_need_no_validation_rows(tmp_path):
+    """Cross-validation and leave-one-out choose, where version 0.1.0 rejected the run."""
+    split, probe = SplitConfig(valid_fraction=0.0), ProbeConfig(probe="ridge")
+    config = dataclasses.replace(WINE, split=split, methods=("raw", "knn"), probe=probe)
+    rows = rows_of(compare(config, tmp_path / "out", quiet()))
+    assert all(rows[name]["test_accuracy"]["mean"] > 0.9 for name in ("raw", "knn"))
+
+
+def test_many_labels_without_validation_rows_are_rejected_before_training(tmp_path):
+    split, data = SplitConfig(valid_fraction=0.0), DataConfig(dataset="digits")
+    config = dataclasses.replace(WINE, data=data, split=split, methods=("raw",), probe=ProbeConfig())
+    with pytest.raises(InputError, match=r"^--valid-fraction 0.0: leaves no validation rows .*--probe-c$"):
         compare(config, tmp_path / "out", quiet())
     assert not (tmp_path / "out").exists()
 
@@ -112,7 +121,7 @@ def test_a_comparison_with_one_label_in_a_hundred_runs_and_says_how_many(tmp_pat
     results = compare(config, tmp_path / "few", quiet())
     dataset = read_json(tmp_path / "few" / "results.json")["dataset"]
     assert (dataset["n_train"], dataset["n_labelled_train"], dataset["n_labelled_valid"]) == (1293, 13, 10)
-    assert "23 labels: 13 for training, 10 for validation" in (tmp_path / "few" / "table.md").read_text()
+    assert "23 labels; cross-validation in 2 folds" in (tmp_path / "few" / "table.md").read_text()
     rows = rows_of(results)
     assert all(0.3 < rows[name]["test_accuracy"]["mean"] < 0.9 for name in ("raw", "knn"))
-    assert all(k <= 13 for k in rows["knn"]["neighbours"]["k"])
+    assert all(k <= 22 for k in rows["knn"]["neighbours"]["k"])

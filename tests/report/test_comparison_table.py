@@ -117,6 +117,9 @@ def test_duplicates_and_label_budgets_are_reported(results):
     (line,) = [line for line in text.splitlines() if "⚠" in line]
     assert "3 training or validation examples equal a test example" in line
     assert "23 labels: 13 for training, 10 for validation" in text
+    results["dataset"]["selection_folds"] = 2
+    assert "fitted to 23 labels; cross-validation in 2 folds" in render_comparison_markdown(results)
+    del results["dataset"]["selection_folds"]
     results["dataset"].update(duplicates={"train_test": 0, "dropped": 2}, n_labelled_train=1293, n_labelled_valid=144)
     text = render_comparison_markdown(results)
     assert "Removed from training and validation: 2 equal to a test example." in text
