@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aejax.autoencoders.registry import KINDS
 from aejax.config import ExperimentConfig
 from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
 from aejax.data.shuffling import make_generator
@@ -42,6 +43,12 @@ SPACES: dict[str, dict[str, Interval]] = {
     "contractive": {"contraction": _PENALTY},
     "beta-vae": {"beta": Interval(0.25, 4, relative=True)},
 }
+
+
+def tuned_kind(name: str) -> str | None:
+    """Returns the kind of autoencoder whose settings a method tries, or None: kinds and their frozen controls do."""
+    kind = name.removeprefix("frozen-encoder-").removeprefix("frozen-decoder-")
+    return kind if kind in KINDS else None
 
 
 def draw_settings(kind: str, config: ExperimentConfig, count: int) -> list[dict[str, float]]:

@@ -54,8 +54,9 @@ class CompareConfig(ExperimentConfig):
 
     methods: tuple[str, ...] = COMPARE_METHODS  # rows of the table, controls and autoencoders
     tune: int | None = None
-    """Settings that every kind of autoencoder tries, declared in aejax/autoencoders/tuning_space.py; each seed chooses
-    by the validation loss of the probe. Classifiers choose their own settings with or without it."""
+    """Settings that every kind of autoencoder, and every frozen control of one, tries; declared in
+    aejax/autoencoders/tuning_space.py. Each seed chooses by the validation loss of the probe. Classifiers choose their
+    own settings with or without it."""
     versus: tuple[str, ...] = ()
     """Compare every row that is no control with these rows, too, which may be autoencoders. These comparisons are one
     family: their verdicts are adjusted together."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from aejax.autoencoders.registry import KINDS
+from aejax.autoencoders.tuning_space import tuned_kind
 from aejax.config import CheckpointConfig, CompareConfig
 from aejax.data.dataset import Dataset
 from aejax.evaluate.comparisons import VERSUS_FAMILY
@@ -161,7 +161,7 @@ def fit_and_score_all(
         kept = None if earlier is None else earlier.load(name)
         if kept is not None and earlier is not None and name in earlier.unchanged:
             return kept._replace(shared_training=True)
-        if kept is None and tune is not None and name in KINDS:
+        if kept is None and tune is not None and tuned_kind(name) is not None:
             return tune_and_score(experiment, name, method, tune)
         return fit_and_score(experiment, name, method, first_results.get(trained_as, kept))
 

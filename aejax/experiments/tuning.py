@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 
-from aejax.autoencoders.tuning_space import draw_settings
+from aejax.autoencoders.tuning_space import draw_settings, tuned_kind
 from aejax.config import CompareConfig
 from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
 from aejax.errors import require
@@ -36,15 +36,16 @@ def tune_and_score(experiment: Experiment, name: str, method: Method, count: int
 
     Args:
         experiment: the data and the config.
-        name: of the kind.
-        method: of the kind, with the config's own settings.
+        name: of the kind, or of a frozen control of it.
+        method: with the config's own settings.
         count: of the settings.
     """
-    watch = Stopwatch()
-    points = [_make_point(experiment, values) for values in draw_settings(name, experiment.config, count)]
+    watch, kind = Stopwatch(), tuned_kind(name)
+    assert kind is not None
+    points = [_make_point(experiment, values) for values in draw_settings(kind, experiment.config, count)]
     group = PointGroup(tuple(points), tuple(points[0].values))
     group_experiment = experiment_for_group(experiment, group)
-    traced = method_for_group(name, group, group_experiment.problem)
+    traced = _like(method, method_for_group(kind, group, group_experiment.problem))
     trained = train_group(group_experiment, f"{name}-settings", group, traced)
     slices = [slice_point(trained, index, experiment.config.seeds) for index in range(count)]
     seconds = {"compile": watch.compile_seconds, "pretrain": trained.history.seconds}
@@ -53,6 +54,18 @@ def tune_and_score(experiment: Experiment, name: str, method: Method, count: int
     chosen = score_method(experiment, name, method, experiment.plan.shard(variables), history, seconds)
     clear_compiled((experiment.examples, chosen.variables))
     return chosen._replace(settings=[report.settings[index] for index in report.chosen], tuning=report)
+
+
+def _like(method: Method, traced: Method) -> Method:
+    """Returns the method of a kind with traced hyperparameters, with the same half frozen as in `method`."""
+    stages = zip(traced.stages, method.stages, strict=True)
+    return dataclasses.replace(
+        traced,
+        role=method.role,
+        architecture_of=method.architecture_of,
+        frozen_part=method.frozen_part,
+        stages=tuple(stage._replace(trainable_paths=own.trainable_paths) for stage, own in stages),
+    )
 
 
 def _make_point(experiment: Experiment, values: dict[str, float]) -> GridPoint:

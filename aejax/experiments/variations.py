@@ -16,7 +16,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
-from aejax.autoencoders.registry import KINDS
+from aejax.autoencoders.tuning_space import tuned_kind
 from aejax.config import CompareConfig, to_dict
 from aejax.config.validation import flag_name
 from aejax.methods.method import Method
@@ -44,7 +44,7 @@ class Variation(NamedTuple):
     def retrains(self, name: str) -> bool:
         """Returns whether a method's features can change; those that --tune chooses by the probe change with it."""
         if self.scope == "probe":
-            return self.config.tune is not None and name in KINDS
+            return self.config.tune is not None and tuned_kind(name) is not None
         return self.scope == "data" or penalty_field(name) is not None
 
 
