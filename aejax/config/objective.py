@@ -43,7 +43,9 @@ class ObjectiveConfig:
     jacobian_probes: int = 1  # contractive: random vectors of Hutchinson's estimator
 
     likelihood: Literal["bernoulli", "gaussian"] | None = None
-    """Variational kinds: distribution of an input given its code; default: bernoulli with bce, else gaussian."""
+    """Variational kinds: distribution of an input given its code; default: bernoulli with bce, else gaussian.
+    bernoulli is a likelihood of inputs that are 0 or 1 only; of grey values it is a loss, and tables call its bound
+    pseudo-ELBO."""
     decoder_std: float | None = None  # gaussian likelihood: its standard deviation, in scaled units; default: learned
     beta: float = 2.0
     """beta-vae: weight of the KL term. 1 is a vae. Above 1 the code keeps less of the input and is more disentangled

@@ -31,7 +31,7 @@ from aejax.experiments.streaming import describe_stream, stream_optimizer, strea
 from aejax.experiments.training import TrainingResult, count_parameters, init_variables, train_method
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
-from aejax.report.comparison_table import CODE_METRIC_HEADINGS, code_metric_names
+from aejax.report.comparison_table import code_metric_heading, code_metric_names
 from aejax.report.data_line import data_markdown
 from aejax.report.tables import format_markdown_table
 from aejax.storage.atomic_io import write_atomically
@@ -149,7 +149,9 @@ def markdown_epoch_table(results: dict[str, Any]) -> str:
     )
     count = "round" if "stream" in results["dataset"] else "epoch"
     table = format_markdown_table([count, *history], "r" * (1 + len(history)), rows)
-    names = code_metric_names({"methods": [results]})
-    summary = "; ".join(f"{CODE_METRIC_HEADINGS[name]} {results['measures'][name]['mean']:.4g}" for name in names)
+    names = code_metric_names({**results, "methods": [results]})
+    summary = "; ".join(
+        f"{code_metric_heading(name, results)} {results['measures'][name]['mean']:.4g}" for name in names
+    )
     on_test = [f"On the test examples, mean over seeds: {summary}."] if summary else []
     return "\n\n".join([heading, table, *on_test, *data_markdown(results["dataset"])]) + "\n"

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Sequence
 
 from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN, minimum_trainings
 from aejax.report.formatting import MISSING, format_mean_ci, format_provenance, format_significant
-from aejax.report.results import Results, count_seeds, diverged_seeds, finite_or_none, is_permuted, verdict_metric
+from aejax.report.results import (
+    Results,
+    count_seeds,
+    diverged_seeds,
+    finite_or_none,
+    has_bernoulli_likelihood,
+    is_permuted,
+    verdict_metric,
+)
 from aejax.report.sensitivity import sensitivity_caption
 
 CALIBRATION_CAPTION = (
@@ -17,6 +25,10 @@ CALIBRATION_CAPTION = (
 _CODE_METRICS = (
     "Variance explained: the share of the test examples' variance that their reconstructions explain. Nonzero units: "
     "mean number per test example. Dead units: zero for every training example. Active units: variance above 0.01."
+)
+_PSEUDO_ELBO = (
+    "pseudo-ELBO: the evidence lower bound with a Bernoulli likelihood, which is a likelihood of inputs that are all 0 "
+    "or 1, but not of grey values; it orders models trained with the same loss, and no others."
 )
 _METRICS = {  # other than accuracy
     "balanced_accuracy": "Verdicts are about balanced accuracy, the mean of the accuracies of all classes.",
@@ -55,10 +67,16 @@ def results_caption(results: Results, *, of_codes: bool = True) -> str:
         dataset_caption(results, count_seeds(results)),
         sensitivity_caption(results),
         _CODE_METRICS if of_codes and any(method.get("measures") for method in methods) else "",
+        _PSEUDO_ELBO if of_codes and _has_pseudo_elbo(results) else "",
         _KNN if any(method.get("neighbours") for method in methods) else "",
         format_provenance(results["environment"]),
     ]
     return " ".join(filter(None, sentences))
+
+
+def _has_pseudo_elbo(results: Results) -> bool:
+    has_elbo = any("elbo" in method.get("measures", {}) for method in results["methods"])
+    return has_elbo and has_bernoulli_likelihood(results)
 
 
 def representation_caption(results: Results) -> str:

@@ -26,6 +26,7 @@ from aejax.report.results import (
     REPRESENTATION_METRIC_NAMES,
     Results,
     finite_or_none,
+    has_bernoulli_likelihood,
     is_control,
     is_versus,
     verdict_metric,
@@ -51,6 +52,7 @@ CODE_METRIC_HEADINGS = {
     "importance_weighted": "IW bound, nats",
     "kl": "KL, nats",
 }
+LIKELIHOOD_METRICS = ("elbo", "importance_weighted")
 _REPRESENTATION_FORMATS = {  # heading, decimals, scale
     "effective_rank": ("effective rank", 1, 1),
     "rankme": ("RankMe", 1, 1),
@@ -104,6 +106,17 @@ def code_metric_names(results: Results) -> list[str]:
     return [name for name in CODE_METRIC_HEADINGS if name in known]
 
 
+def code_metric_heading(name: str, results: Results) -> str:
+    """Returns the heading of a metric of codes; a Bernoulli likelihood of values between 0 and 1 is marked as pseudo.
+
+    Args:
+        name: one of `code_metric_names`.
+        results: of a run, with its config.
+    """
+    is_pseudo = name in LIKELIHOOD_METRICS and has_bernoulli_likelihood(results)
+    return f"pseudo-{CODE_METRIC_HEADINGS[name]}" if is_pseudo else CODE_METRIC_HEADINGS[name]
+
+
 def code_metric_table(results: Results) -> Table:
     """Returns the metrics of every autoencoder's code."""
     columns = [
@@ -111,7 +124,7 @@ def code_metric_table(results: Results) -> Table:
         Column("d", lambda method: str(method["features"])),
     ]
     for name in code_metric_names(results):
-        columns.append(Column(CODE_METRIC_HEADINGS[name], partial(_format_code_metric, name)))
+        columns.append(Column(code_metric_heading(name, results), partial(_format_code_metric, name)))
     return Table(columns, [method for method in results["methods"] if method.get("measures")])
 
 

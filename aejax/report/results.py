@@ -156,6 +156,12 @@ def is_permuted(method: Results) -> bool:
     return str(method["name"]).split("-")[0] == "permuted" and is_control(method)
 
 
+def has_bernoulli_likelihood(results: Results) -> bool:
+    """Whether variational kinds had a Bernoulli likelihood, which is none of grey values."""
+    likelihood: str | None = results.get("config", {}).get("objective", {}).get("likelihood")
+    return likelihood == "bernoulli"
+
+
 def verdict_metric(results: Results) -> VerdictMetric:
     """Returns the metric that verdicts are about; accuracy in results that name none."""
     return VERDICT_METRICS[results.get("metric", "accuracy")]

@@ -305,3 +305,12 @@ def test_the_representation_table_has_the_means_of_every_metric(results_with_dia
     assert "verdicts do not use them" in text
     del results["diagnostics"]
     assert text.startswith(render_comparison_markdown(results).rstrip("\n"))
+
+
+@pytest.mark.parametrize(("likelihood", "heading"), [("bernoulli", "pseudo-ELBO, nats"), ("gaussian", "ELBO, nats")])
+def test_a_bernoulli_likelihood_of_grey_values_is_shown_as_none(results, likelihood, heading):
+    changed = {**copy.deepcopy(results), "config": {"objective": {"likelihood": likelihood}}}
+    changed["methods"][-1]["measures"] = {"elbo": {"mean": -80.0}}
+    table = render_comparison_markdown(changed)
+    assert f"| {heading} |" in table
+    assert ("not of grey values" in table) == (likelihood == "bernoulli")
