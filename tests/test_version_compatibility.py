@@ -25,7 +25,10 @@ OLD_DEFAULTS = {  # what version 0.1.0 did by default, of the scripts that train
     "--k-decay-steps": "0",
     "--beta": "0.25",
 }
-CHANGED_FIELDS = ("environment", "seconds", "seconds_per_seed_and_epoch", "schema")  # by machine or by version
+CHANGED_FIELDS = (  # by machine or by version
+    *("environment", "seconds", "seconds_per_seed_and_epoch", "schema"),
+    *("ci95", "interval", "intervals", "p_crossed", "p_crossed_holm", "verdict", "reason"),  # statistics
+)
 
 
 def keep_devices(*args):

@@ -25,10 +25,14 @@ from aejax.storage.atomic_io import write_atomically
 from aejax.storage.saved_scores import CORRECT_FILE, SCORES_FILE, serialize_correct
 
 INTERVAL_DESCRIPTIONS = {  # by field, what each interval covers
-    "ci95": "accuracy, NLL and their differences: the mean under another draw of seeds and of test examples (crossed "
-    "bootstrap, corrected for few seeds); everything else: the mean over other seeds (Student t)",
+    "ci95": "accuracy, NLL and their differences: the mean under other draws of seeds and of test examples, with the "
+    "same training data (crossed analysis of variance); everything else: the mean over other seeds (Student t)",
     "ci95_seeds": "the mean difference under another draw of seeds, on these test examples (Student t)",
 }
+CROSS_VALIDATION_INTERVAL = (
+    "accuracy, NLL and their differences: the mean under other draws of trainings and of test examples (corrected for "
+    "trainings that share data, after Nadeau and Bengio 2003); everything else: the mean over trainings (Student t)"
+)
 SINGLE_SEED_INTERVAL = (
     "accuracy, NLL and their differences: the mean of this one model under another draw of test examples"
 )
@@ -171,7 +175,10 @@ def judge_comparisons(
     families: Sequence[str] | None,
 ) -> dict[str, Any]:
     """Returns the same from the values of the metric; arguments are those of `compare_pairs`."""
-    intervals = INTERVAL_DESCRIPTIONS if len(design.labels) > 1 else {"ci95": SINGLE_SEED_INTERVAL}
+    if len(design.labels) == 1:
+        intervals = {"ci95": SINGLE_SEED_INTERVAL}
+    else:
+        intervals = INTERVAL_DESCRIPTIONS if design.is_shared else {"ci95": CROSS_VALIDATION_INTERVAL}
     if metric.name in ("balanced_accuracy", "auroc"):
         intervals = {**intervals, "ci95": f"{metric.label}, {intervals['ci95']}"}
     rows = compare_pairs(values, pairs, design, margin, metric, families)

@@ -118,6 +118,8 @@ def _test_sentences(results: Results, n_seeds: int) -> list[str]:
         return []
     refers = results.get("intervals", {}).get("ci95_seeds")
     sentences = [f"Over seeds alone: {refers}."] if refers else []
+    if "ci95_adjusted" in comparisons[0]:
+        return [*sentences, *_verdict_sentences(results, comparisons[0]["test"])]
     sentences += [
         f"p: {comparisons[0]['test']}; p crossed: for the interval over seeds and examples. Both are adjusted by Holm "
         "over the comparisons of one autoencoder; better and worse require both below .05.",
@@ -128,6 +130,18 @@ def _test_sentences(results: Results, n_seeds: int) -> list[str]:
         required = math.ceil(math.log2(2 * family / 0.05))
         sentences.append(f"With {family} comparisons of one autoencoder, p below .05 requires {required} seeds.")
     return sentences
+
+
+def _verdict_sentences(results: Results, test: str) -> list[str]:
+    """Describes where verdicts come from."""
+    metric = verdict_metric(results)
+    return [
+        "Adjusted intervals hold at once, in 95 %, for all comparisons of one method (Bonferroni), and verdicts come "
+        f"from them. Equivalence margin: {metric.scale * results['margin']:g} {metric.difference_unit}. better and "
+        "worse: the interval excludes 0, and is not within the margin (> margin: it lies wholly beyond it); "
+        "equivalent: it lies within the margin; not worse: it excludes a loss of the margin. "
+        f"p, for information: {test}; p crossed: for the interval; both adjusted by Holm."
+    ]
 
 
 def collect_warnings(results: Results, methods: Sequence[Results]) -> list[str]:

@@ -39,6 +39,7 @@ from aejax.report.tuning_table import TUNING_CAPTION, tuning_table
 VERDICT_STYLES = {
     "better": "bold green",
     "worse": "bold red",
+    "not worse": "green",
     "equivalent": "cyan",
     "inconclusive": "yellow",
     "too few seeds": "dim",
@@ -153,15 +154,36 @@ def comparison_table(results: Results, rows: list[Results]) -> Table:
             f"difference, {metric.unit}" if metric.unit else "difference", difference("mean_difference")
         ),
         "ci95": Column("95 % interval", difference("ci95")),
+        "ci95_adjusted": Column("adjusted interval", difference("ci95_adjusted"), optional=True),
         "ci95_seeds": Column("over seeds alone", difference("ci95_seeds"), optional=True),
         "p_holm": Column("p (Holm)", lambda row: format_p_value(row["p_holm"]), optional=True),
         "p_crossed_holm": Column("p crossed (Holm)", lambda row: format_p_value(row["p_crossed_holm"]), optional=True),
-        "verdict": Column("verdict", lambda row: Cell(row["verdict"], VERDICT_STYLES.get(row["verdict"], "")), "left"),
+        "verdict": Column("verdict", _format_verdict, "left"),
     }
-    shown = [column for field, column in columns.items() if all(field in row for row in rows)]
+    has_seeds = any(row.get("ci95_seeds") for row in rows)  # no interval of cross-validation is over seeds alone
+    shown = [
+        column
+        for field, column in columns.items()
+        if all(field in row for row in rows) and (has_seeds or field != "ci95_seeds")
+    ]
     if "sensitivity" in results:
         shown.append(Column("holds in", partial(format_sensitivity, results), "left"))
     return Table(shown, rows)
+
+
+def _format_verdict(row: Results) -> Cell:
+    """Returns the verdict, with a mark where the difference exceeds the margin."""
+    mark = " (> margin)" if row.get("exceeds_margin") else ""
+    return Cell(row["verdict"] + mark, VERDICT_STYLES.get(row["verdict"], ""))
+
+
+def describe_reasons(results: Results) -> list[str]:
+    """Returns a line for each reason of a verdict that is not decisive, with the comparisons that have it."""
+    pairs: dict[tuple[str, str], list[str]] = {}
+    for row in results["comparisons"]:
+        if row.get("reason") and row["verdict"] in ("inconclusive", "not worse", "too few seeds"):
+            pairs.setdefault((row["verdict"], row["reason"]), []).append(f"{row['method']} - {row['baseline']}")
+    return [f"{', '.join(names)}: {verdict}: {reason}." for (verdict, reason), names in pairs.items()]
 
 
 def calibration_table(results: Results) -> Table:
@@ -214,6 +236,8 @@ def render_comparison_markdown(results: Results) -> str:
     if code_metric_names(results):
         parts.append(to_markdown(code_metric_table(results)))
     parts += map(to_markdown, comparison_tables(results))
+    if reasons := describe_reasons(results):
+        parts.append("\n".join(f"- {reason}" for reason in reasons))
     parts += [*data_markdown(results["dataset"]), results_caption(results)]
     tuning = tuning_table(results)
     if tuning.records:
@@ -235,6 +259,8 @@ def render_comparison_terminal(results: Results) -> RenderableType:
     parts.append(TerminalTable(method_table(results), lambda above, below: is_control(above) != is_control(below)))
     for table in comparison_tables(results):
         parts.append(TerminalTable(table, lambda above, below: above["method"] != below["method"]))
+    if reasons := describe_reasons(results):
+        parts.append(Text("\n".join(reasons), style="dim"))
     parts += [TerminalTable(table) for table in (calibration_table(results), tuning_table(results)) if table.records]
     warnings = [*format_data_warnings(results["dataset"]), *collect_warnings(results, results["methods"])]
     return stack_parts([*parts, *caption_and_warnings(results_caption(results, of_codes=False), warnings)])

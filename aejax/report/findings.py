@@ -6,12 +6,15 @@ from aejax.report.formatting import format_difference, format_difference_ci
 from aejax.report.results import Results, is_versus, verdict_metric
 from aejax.report.sensitivity import describe_sensitivity
 
-VERDICT_PHRASES = {
-    "better": "better than",
-    "worse": "worse than",
-    "equivalent": "equivalent to",
-    "inconclusive": "inconclusive compared with",
-    "too few seeds": "too few seeds for a verdict against",
+VERDICT_PHRASES = {  # by verdict, and whether the difference exceeds the margin
+    ("better", True): "better by more than the margin than",
+    ("better", False): "better than",
+    ("worse", True): "worse by more than the margin than",
+    ("worse", False): "worse than",
+    ("equivalent", False): "equivalent to",
+    ("not worse", False): "not worse than",
+    ("inconclusive", False): "inconclusive compared with",
+    ("too few seeds", False): "too few seeds for a verdict against",
 }
 
 
@@ -33,9 +36,9 @@ def describe_findings(results: Results, methods: Sequence[str] | None = None) ->
 def _describe_method(results: Results, subject: str, rows: Sequence[Results]) -> str:
     metric = verdict_metric(results)
     phrases: list[str] = []
-    for verdict, phrase in VERDICT_PHRASES.items():
+    for (verdict, exceeds), phrase in VERDICT_PHRASES.items():
         names: list[str] = []
-        for row in (row for row in rows if row["verdict"] == verdict):
+        for row in (row for row in rows if (row["verdict"], row.get("exceeds_margin", False)) == (verdict, exceeds)):
             difference = format_difference(metric, row["mean_difference"])
             # The first number of a sentence has its unit.
             unit = f" {metric.difference_unit}, 95 % interval" if not phrases and not names else ""

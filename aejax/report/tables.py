@@ -57,18 +57,22 @@ def format_markdown_table(headings: Sequence[str], alignment: str, rows: Iterabl
 
 
 class TerminalTable(NamedTuple):
-    """A table for a terminal; where it is too wide, without optional columns, then in more lines, and never cut."""
+    """A table for a terminal; where it is too wide, without its last optional columns, then in more lines."""
 
     table: Table
     begins_section: Callable[[Any, Any], bool] = lambda previous, record: False  # with a line above it
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RichTable]:
         unlimited = options.update(max_width=10_000)
-        required = [column for column in self.table.columns if not column.optional]
-        for columns in (self.table.columns, required):
+        columns, optional = list(self.table.columns), [column for column in self.table.columns if column.optional]
+        while True:
             if console.measure(made := self._made(columns), options=unlimited).maximum <= options.max_width:
                 yield made
                 return
+            if not optional:
+                break
+            columns.remove(optional.pop())
+        required = columns
         names = self._made(required[:1])
         keep_names = console.measure(names, options=unlimited).maximum <= options.max_width // 3
         yield self._made(required, unbroken=int(keep_names))

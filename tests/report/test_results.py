@@ -17,7 +17,7 @@ def add_method(results, name, role, accuracy, **fields):
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        (lambda results: results.update(schema=2), "schema 2, expected 1"),
+        (lambda results: results.update(schema=3), "schema 3, expected 1"),
         (lambda results: results.pop("methods"), "without methods"),
         (lambda results: results["methods"].clear(), "methods: none"),
         (lambda results: results["methods"][2].pop("test_nll"), r"methods\[2\]: without test_nll"),
