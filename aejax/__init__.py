@@ -1,46 +1,65 @@
-"""Does a representation learned by an autoencoder help a classifier, by how much, and compared with what?"""
+"""Does a representation learned by an autoencoder help a classifier, by how much, and compared with what?
 
-import os
-from typing import TYPE_CHECKING
+The public interface is `aejax.__all__`; each name is imported on first use, so that `import aejax` itself takes
+milliseconds. Everything else is internal and may change.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import aejax.storage.pretrained_encoder
+    from aejax.api.comparison import ComparisonResult as ComparisonResult
+    from aejax.api.comparison import compare as compare
+    from aejax.api.data import load_dataset as load_dataset
+    from aejax.api.data import make_dataset as make_dataset
+    from aejax.data.dataset import Dataset as Dataset
+    from aejax.errors import InputError as InputError
+    from aejax.methods.external import Representation as Representation
+    from aejax.methods.external import encoder as encoder
+    from aejax.methods.external import precomputed as precomputed
+    from aejax.methods.registry import register_kind as register
+    from aejax.storage.pretrained_encoder import load_encoder as load_encoder
 
 __version__ = "0.2.0.dev0"
 
+__all__ = [
+    "ComparisonResult",
+    "Dataset",
+    "InputError",
+    "Representation",
+    "compare",
+    "encoder",
+    "load_dataset",
+    "load_encoder",
+    "make_dataset",
+    "precomputed",
+    "register",
+]
 
-def load_encoder(
-    folder: str | os.PathLike[str], sha256: str | None = None
-) -> "aejax.storage.pretrained_encoder.PretrainedEncoder":
-    """Loads a published encoder: a pure function from raw inputs to codes.
 
-    Example::
+def __getattr__(name: str) -> Any:
+    """Imports a public name on first use."""
+    module: Any
+    match name:
+        case "compare" | "ComparisonResult":
+            from aejax.api import comparison as module
+        case "load_dataset" | "make_dataset":
+            from aejax.api import data as module
+        case "Dataset":
+            from aejax.data import dataset as module
+        case "InputError":
+            from aejax import errors as module
+        case "Representation" | "encoder" | "precomputed":
+            from aejax.methods import external as module
+        case "register":
+            from aejax.methods.registry import register_kind
 
-        encode = aejax.load_encoder("ENCODER")
-        codes = jax.jit(encode)(images)  # raw uint8 images (batch, 28, 28, 1) to float32 codes (batch, width)
+            return register_kind
+        case "load_encoder":
+            from aejax.storage import pretrained_encoder as module
+        case _:
+            raise AttributeError(f"module 'aejax' has no attribute {name!r}")
+    return getattr(module, name)
 
-    An encoder that was trained on a table takes a DataFrame with the table's columns, in any order:
-    `encode(pandas.read_csv("table.csv"))`.
 
-    It works under `jit`, `vmap` and differentiation. `encode.apply(variables, inputs)` is the same function of the
-    arrays in `encode.variables`, `{"params", "scaler", "batch_stats"}`, for fine-tuning and for use in other modules.
-    The encoders of several seeds are one stacked tree: `encode(images)` is `(seeds, batch, width)`, and
-    `encode.select_seed(3)` is the encoder of seed 3.
-
-    Loading is safe with files from others: only arrays and JSON of a fixed schema are read, sizes are checked before
-    memory is allocated, and nothing is unpickled, executed, imported by name, or read from outside the folder.
-
-    Args:
-        folder: made by `scripts/export.py`.
-        sha256: expected SHA-256 of its `manifest.json`, as announced by the publisher; it covers every file.
-
-    Returns:
-        An `aejax.storage.pretrained_encoder.PretrainedEncoder`.
-
-    Raises:
-        aejax.storage.manifest.CorruptedFileError: a file is not what was published.
-        aejax.errors.InputError: there is no encoder, this version cannot build it, or it does not fit into memory.
-    """
-    from aejax.storage.pretrained_encoder import load_encoder as load
-
-    return load(folder, sha256)
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

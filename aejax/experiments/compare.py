@@ -3,8 +3,9 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -27,6 +28,7 @@ from aejax.experiments.results import build_results, metric_rows, write_scores
 from aejax.experiments.run_dir import load_kept_result
 from aejax.experiments.schedule import total_epochs
 from aejax.experiments.tuning import require_tunable, tune_and_score
+from aejax.methods.external import Representation
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS, comparison_pairs, versus_pairs
 from aejax.report.comparison_table import render_comparison_markdown
@@ -57,6 +59,7 @@ class ComparisonDesign(NamedTuple):
     keep_results: bool = False  # of every method with its weights, in the run's folder
     earlier: EarlierRun | None = None
     figures: bool = True
+    representations: Mapping[str, Representation] = MappingProxyType({})  # of the user's, by name
 
     @property
     def trained(self) -> dict[str, Method]:
@@ -86,47 +89,88 @@ def load_comparison(config: CompareConfig) -> ComparisonDesign:
     return design_comparison(config, load_labelled_examples(config.data))
 
 
-def design_comparison(config: CompareConfig, dataset: Dataset) -> ComparisonDesign:
-    """Returns the design of a comparison on a dataset. Raises `InputError` if the settings contradict each other."""
+def design_comparison(
+    config: CompareConfig, dataset: Dataset, representations: Mapping[str, Representation] = MappingProxyType({})
+) -> ComparisonDesign:
+    """Returns the design of a comparison on a dataset.
+
+    Args:
+        config: as given; `methods` also names representations.
+        dataset: in memory.
+        representations: of the user's, by name.
+
+    Raises:
+        InputError: there is no such method, or the settings contradict each other.
+    """
+    check_methods(config.methods, own=representations)
     config = dataclasses.replace(resolve_config(config, dataset), methods=expand_methods(config.methods, dataset))
-    check_versus(config.versus, config.methods)
+    check_versus(config.versus, config.methods, representations)
     require_tunable(config)
     problem = problem_spec_for(config, dataset)
-    return ComparisonDesign(config, dataset, {name: METHODS[name](problem) for name in config.methods})
+    methods = {
+        name: representations[name].as_method() if name in representations else METHODS[name](problem)
+        for name in config.methods
+    }
+    return ComparisonDesign(config, dataset, methods, representations=representations)
 
 
 def run_comparison(
     design: ComparisonDesign, out: Path, console: Console, checkpoint: CheckpointConfig, start_time: float
 ) -> dict[str, Any]:
     """Runs a comparison whose data are loaded; arguments and errors are those of `run_job`."""
-    config, dataset, methods = design.config, design.dataset, design.methods
 
     def prepare(reporter: ProgressReporter) -> FillRun:
-        experiment = prepare_experiment(config, dataset, reporter)
-        require_width_selection(experiment, methods)
-        experiment = dataclasses.replace(experiment, evaluation=config.evaluation)
+        experiment = prepare_comparison(design, reporter)
         return lambda run, cache: _compare(open_experiment(experiment, run, cache), design, run)
 
     epochs = design.count_epochs(design.earlier.trained if design.earlier else ())
-    job = Job(identify_run(config, dataset), epochs, prepare)
+    job = Job(identify_run(design.config, design.dataset, design.representations), epochs, prepare)
     if design.keep_results:
         job = job._replace(remove=tuple(name for name in job.remove if name != RESULT_CACHE_DIR))
     return run_job(job, out, console, checkpoint, start_time)
 
 
-def _compare(experiment: Experiment, design: ComparisonDesign, run: Run) -> dict[str, Any]:
-    methods, earlier, scored = design.methods, design.earlier, {}
+def prepare_comparison(design: ComparisonDesign, reporter: ProgressReporter) -> Experiment:
+    """Returns the experiment of a comparison, before anything is trained. Raises as `prepare_experiment`."""
+    experiment = prepare_experiment(design.config, design.dataset, reporter)
+    require_width_selection(experiment, design.methods)
+    return dataclasses.replace(experiment, evaluation=design.config.evaluation)
+
+
+def score_comparison(
+    experiment: Experiment,
+    design: ComparisonDesign,
+    seconds: Callable[[], float],
+    record: Callable[[MethodResult], None] = lambda result: None,
+) -> tuple[list[MethodResult], dict[str, Any]]:
+    """Trains and scores every method of a comparison; returns their results and the content of `results.json`.
+
+    Args:
+        experiment: from `prepare_comparison`.
+        design: of the comparison.
+        seconds: returns the seconds since the run began.
+        record: is called with each result as soon as it is there.
+    """
+    methods, earlier = design.methods, design.earlier
     if earlier is not None and earlier.split_sha256 != experiment.split.sha256:
         earlier = None  # another version drew it
+    scored = {}
     for result in fit_and_score_all(experiment, methods, design.config.tune, earlier):
-        if result.history is not None and not result.shared_training:
-            run.append_metrics(metric_rows(result.name, result.history))
+        record(result)
         scored[result.name] = result
     method_results = [scored[name] for name in methods]
     controlled, versus = comparison_pairs(methods), versus_pairs(methods, design.config.versus)
     families = [*(method for method, _ in controlled), *(VERSUS_FAMILY for _ in versus)]
-    results = build_results(experiment, method_results, [*controlled, *versus], run.seconds, families)
-    write_comparison(experiment, method_results, methods, results, run.folder, figures=design.figures)
+    return method_results, build_results(experiment, method_results, [*controlled, *versus], seconds(), families)
+
+
+def _compare(experiment: Experiment, design: ComparisonDesign, run: Run) -> dict[str, Any]:
+    def record(result: MethodResult) -> None:
+        if result.history is not None and not result.shared_training:
+            run.append_metrics(metric_rows(result.name, result.history))
+
+    method_results, results = score_comparison(experiment, design, lambda: run.seconds, record)
+    write_comparison(experiment, method_results, design.methods, results, run.folder, figures=design.figures)
     return results
 
 

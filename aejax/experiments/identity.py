@@ -3,12 +3,14 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from aejax.config import ExperimentConfig, absent_values, to_dict
 from aejax.data.dataset import Dataset
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.experiment import Experiment
+from aejax.methods.external import Representation
 from aejax.storage.run_identity import RunIdentity
 from aejax.storage.runs import Run
 
@@ -23,9 +25,15 @@ def hash_data(dataset: Dataset) -> dict[str, str]:
     return hashes if dataset.stream is None else {**hashes, "stream": dataset.stream.fingerprint}
 
 
-def identify_run(config: ExperimentConfig, dataset: Dataset) -> RunIdentity:
-    """Returns the identity of a run of a resolved config on this dataset."""
-    return RunIdentity(to_dict(config), hash_data(dataset), absent_values(type(config)()))
+def identify_run(
+    config: ExperimentConfig, dataset: Dataset, representations: Mapping[str, Representation] | None = None
+) -> RunIdentity:
+    """Returns the identity of a run of a resolved config on this dataset, with representations of the user's."""
+    hashes = hash_data(dataset)
+    if representations:
+        named = sorted((name, one.sha256) for name, one in representations.items())
+        hashes["representations"] = hashlib.sha256(json.dumps(named).encode()).hexdigest()
+    return RunIdentity(to_dict(config), hashes, absent_values(type(config)()))
 
 
 def open_experiment(experiment: Experiment, run: Run, cache: ResultCache) -> Experiment:

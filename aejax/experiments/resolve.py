@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Container
 from typing import TypeVar
 
 from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
@@ -107,20 +108,26 @@ def check_kind(name: str) -> None:
     require(name in KINDS, f"--method {name}: is not an autoencoder; there are {', '.join(KINDS)}")
 
 
-def check_methods(names: tuple[str, ...], flag: str = "--methods") -> None:
-    """Raises InputError for unknown or repeated method names, or none, and suggests similar names."""
+def check_methods(names: tuple[str, ...], flag: str = "--methods", own: Container[str] = ()) -> None:
+    """Raises InputError for unknown or repeated method names, or none, and suggests similar names.
+
+    Args:
+        names: of methods.
+        flag: that gives them.
+        own: names of representations of the user's.
+    """
     prefixed = "random-, supervised-, frozen-encoder-, frozen-decoder-, knn- and permuted-KIND"
     known = f"{', '.join([*CONTROLS, *KINDS])}, {prefixed}, and all"
     require(names, f"{flag}: name at least one of {known}")
     for name in names:
         hint = suggest_names(name, METHODS, f"there are {known}")
-        require(name in METHODS or name == ALL_METHODS, f"{flag} {name}: no such method; {hint}")
+        require(name in METHODS or name in own or name == ALL_METHODS, f"{flag} {name}: no such method; {hint}")
     require(len(set(names)) == len(names), f"{flag} {' '.join(names)}: each method once")
 
 
-def check_versus(versus: tuple[str, ...], methods: tuple[str, ...]) -> None:
+def check_versus(versus: tuple[str, ...], methods: tuple[str, ...], own: Container[str] = ()) -> None:
     """Raises InputError for names in `--versus` that are unknown, repeated, or not among the expanded `--methods`."""
     if versus:
-        check_methods(versus, "--versus")
+        check_methods(versus, "--versus", own)
     for name in versus:
         require(name in methods, f"--versus {name}: is not among --methods; add it there, or leave it out here")

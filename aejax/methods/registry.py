@@ -1,10 +1,12 @@
 """Every method by name, and the controls with which each is compared."""
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from aejax.autoencoders.registry import KINDS
-from aejax.autoencoders.spec import ProblemSpec
+from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
+from aejax.errors import require
 from aejax.methods.autoencoders import autoencoder_method, make_cached_spec
 from aejax.methods.classical import boosting, forest, svm
 from aejax.methods.controls import mlp, pca, pca_tuned, random_projection, raw, supervised, untrained
@@ -32,6 +34,9 @@ CONTROLS: dict[str, Callable[[ProblemSpec], Method]] = {
     "permuted": lambda problem: with_permuted_labels("raw", raw(problem)),
 }
 
+KIND_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_REGISTERED: set[str] = set()  # kinds that users have added
+
 TABLE_CONTROLS = ("boosting",)  # too slow for as many features as pixels
 COMMON_ARCHITECTURES = ("conv",)  # trained on labels, these are controls of every method: images need a strong one
 
@@ -51,15 +56,36 @@ ALTERNATIVE_CLASSIFIERS: dict[str, Callable[[str, ProblemSpec], Method]] = {
     "permuted": lambda kind, problem: with_permuted_labels(kind, autoencoder_method(kind, problem)),
 }
 
-METHODS: dict[str, Callable[[ProblemSpec], Method]] = {
-    **CONTROLS,
-    **{kind: functools.partial(autoencoder_method, kind) for kind in KINDS},
-    **{
-        f"{name}-{kind}": functools.partial(make, kind)
-        for name, make in [*KIND_CONTROLS.items(), *ALTERNATIVE_CLASSIFIERS.items()]
-        for kind in KINDS
-    },
-}
+METHODS: dict[str, Callable[[ProblemSpec], Method]] = dict(CONTROLS)
+
+
+def _add_kind(kind: str) -> None:
+    """Adds a kind of `KINDS` and every method that is made from it."""
+    METHODS[kind] = functools.partial(autoencoder_method, kind)
+    for name, make in (KIND_CONTROLS | ALTERNATIVE_CLASSIFIERS).items():
+        METHODS[f"{name}-{kind}"] = functools.partial(make, kind)
+
+
+for _kind in KINDS:
+    _add_kind(_kind)
+
+
+def register_kind(name: str, make: Callable[[ProblemSpec], AutoencoderSpec]) -> None:
+    """Adds a kind of autoencoder, or replaces one that was added before, with `random-NAME` and the other methods.
+
+    Args:
+        name: letters, digits and hyphens; no method of this package has it.
+        make: from the problem to the autoencoder and its objective.
+
+    Raises:
+        InputError: the name cannot be used.
+    """
+    require(KIND_NAME.fullmatch(name), f"{name!r}: expected a name of letters, digits and hyphens for a kind")
+    taken = name in METHODS and name not in _REGISTERED
+    require(not taken, f"{name!r}: is a method of aejax already; give another name")
+    _REGISTERED.add(name)
+    KINDS[name] = make
+    _add_kind(name)
 
 
 def controls_for(name: str, methods: Mapping[str, Method]) -> list[str]:

@@ -15,6 +15,7 @@ VERDICT_COLUMNS = (
     "verdict",
     "exceeds_margin",
     "reason",
+    "family",
 )
 
 

@@ -106,11 +106,27 @@ class PretrainedEncoder:
 
 
 def load_encoder(folder: str | os.PathLike[str], sha256: str | None = None) -> PretrainedEncoder:
-    """Loads a published encoder.
+    """Loads a published encoder: a pure function from raw inputs to codes.
+
+    Example::
+
+        encode = aejax.load_encoder("ENCODER")
+        codes = jax.jit(encode)(images)  # raw uint8 images (batch, 28, 28, 1) to float32 codes (batch, width)
+
+    An encoder that was trained on a table takes a DataFrame with the table's columns, in any order:
+    `encode(pandas.read_csv("table.csv"))`.
+
+    It works under `jit`, `vmap` and differentiation. `encode.apply(variables, inputs)` is the same function of the
+    arrays in `encode.variables`, `{"params", "scaler", "batch_stats"}`, for fine-tuning and for use in other modules.
+    The encoders of several seeds are one stacked tree: `encode(images)` is `(seeds, batch, width)`, and
+    `encode.select_seed(3)` is the encoder of seed 3.
+
+    Loading is safe with files from others: only arrays and JSON of a fixed schema are read, sizes are checked before
+    memory is allocated, and nothing is unpickled, executed, imported by name, or read from outside the folder.
 
     Args:
         folder: made by `scripts/export.py`.
-        sha256: expected SHA-256 of `manifest.json`, as announced by the publisher; it covers every file.
+        sha256: expected SHA-256 of its `manifest.json`, as announced by the publisher; it covers every file.
 
     Raises:
         CorruptedFileError: a file is not what was published.

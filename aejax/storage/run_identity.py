@@ -23,6 +23,7 @@ HASH_SUBJECTS = {  # by name: what differs where the hashes do
     "stream": "streamed data",
     "split": "training, validation and test rows",
     "weights": "pretrained weights",
+    "representations": "features or encoders of one's own",
 }
 
 

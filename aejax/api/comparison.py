@@ -1,0 +1,218 @@
+"""A comparison as a function: data in, DataFrames, sentences and figures out."""
+
+import dataclasses
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from aejax.api.arguments import argument_errors
+from aejax.api.data import load_dataset, make_dataset
+from aejax.config import CheckpointConfig
+from aejax.config.settings import replace_settings
+from aejax.data.dataset import Dataset
+from aejax.errors import InputError, require
+from aejax.experiments.compare import design_comparison, prepare_comparison, run_comparison, score_comparison
+from aejax.experiments.loading import require_classes
+from aejax.experiments.progress import open_reporter
+from aejax.experiments.results import serialize_scores
+from aejax.methods.external import Representation
+from aejax.methods.registry import METHODS, register_kind
+from aejax.recipes import compare_defaults
+from aejax.report import figures
+from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
+from aejax.report.differences_plot import plot_differences
+from aejax.report.findings import describe_findings
+from aejax.report.frames import methods_frame, per_seed_frame, verdicts_frame
+from aejax.report.html_page import figure_to_svg, render_comparison_page
+from aejax.report.representation_plot import plot_representations
+from aejax.report.results import Results, with_roles
+from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
+
+MethodLike = str | Representation | Callable[..., Any]
+PLOTS: dict[str, Callable[[Results], Figure]] = {
+    "accuracy": figures.plot_accuracy,
+    "differences": plot_differences,
+    "diagnostics": plot_representations,
+}
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class ComparisonResult:
+    """What a comparison found.
+
+    Attributes:
+        results: the content of `results.json`.
+        scores: the content of `scores.npz`, from which any statistic can be computed again; `correct` and `log_prob`
+            are `(method, training, n_test)`; empty for a run that was loaded without it.
+        folder: of the run, if it has one.
+    """
+
+    results: Results
+    scores: Mapping[str, np.ndarray]
+    folder: Path | None = None
+
+    @property
+    def verdicts(self) -> pd.DataFrame:
+        """A row for each comparison: difference, 95 % interval, verdict and its reason; 0.01 is a point of accuracy."""
+        return verdicts_frame(self.results)
+
+    @property
+    def methods(self) -> pd.DataFrame:
+        """A row for each method: role, features, metrics with 95 % intervals, seconds."""
+        return methods_frame(self.results)
+
+    @property
+    def per_seed(self) -> pd.DataFrame:
+        """A row for each method and seed, with every metric."""
+        return per_seed_frame(self.results)
+
+    @property
+    def summary(self) -> str:
+        """The finding in sentences, one for each row that is no control."""
+        return "\n".join(describe_findings(self.results))
+
+    def plot(self, name: str = "differences") -> Figure:
+        """Returns a figure: `differences`, `accuracy` or `diagnostics`. Raises `InputError` for another name."""
+        require(name in PLOTS, f"plot({name!r}): there are {', '.join(PLOTS)}")
+        return PLOTS[name](self.results)
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes results, scores, table and page to a folder, which is made, and returns it."""
+        path = Path(folder).expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+        write_json(path / "results.json", self.results)
+        if self.scores:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **dict(self.scores))  # type: ignore[arg-type]
+            write_atomically(path / "scores.npz", buffer.getvalue())
+        write_atomically(path / "table.md", render_comparison_markdown(self.results).encode())
+        self.to_html(path / "report.html")
+        return path
+
+    def to_html(self, file: str | Path) -> Path:
+        """Writes one self-contained page and returns its path."""
+        path = Path(file).expanduser()
+        write_atomically(path, render_comparison_page(self.results, self.folder).encode())
+        return path
+
+    def __repr__(self) -> str:
+        methods = ", ".join(method["name"] for method in self.results["methods"])
+        return f"ComparisonResult({self.results['dataset']['name']}: {methods})\n{self.summary}"
+
+    def __str__(self) -> str:
+        console = Console(file=io.StringIO(), width=100)
+        console.print(render_comparison_terminal(self.results))
+        return console.file.getvalue()  # type: ignore[attr-defined]
+
+    def _repr_html_(self) -> str:
+        import html
+
+        sentences = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in describe_findings(self.results))
+        return sentences + figure_to_svg(self.plot()) + self.methods.to_html(index=False, float_format="%.4g")
+
+
+def compare(
+    data: Any,
+    y: Any = None,
+    methods: Sequence[MethodLike] | Mapping[str, MethodLike] | None = None,
+    *,
+    out: str | Path | None = None,
+    progress: bool = False,
+    overwrite: bool = False,
+    **settings: Any,
+) -> ComparisonResult:
+    """Compares autoencoders, or representations of one's own, with controls: same splits, probe and label budget.
+
+    Args:
+        data: a `Dataset` from `make_dataset` or `load_dataset`, the name of one (`"digits"`), or examples `(n, ...)`.
+        y: `(n,)` labels of examples, or the name of a DataFrame's column.
+        methods: names (see `--methods`), representations (`precomputed`, `encoder`) and kinds of one's own (functions
+            of a `ProblemSpec`), the latter by name: `{"raw": "raw", "mine": aejax.precomputed(array)}`. A function
+            in a list has its own name. None: the default controls and kinds.
+        out: folder for everything that `compare.py` leaves; the call continues an interrupted run. None: no files.
+        progress: show a bar, and the data as they were understood.
+        overwrite: replace a run in `out`.
+        settings: by the names of the flags: `seeds=10`, `epochs=100`, `latent_dim=16`, `label_fraction=0.1`,
+            `metric="balanced_accuracy"`, `versus=["pca"]`, `l1=...`, ...
+
+    Returns:
+        A `ComparisonResult`, with DataFrames, sentences and figures.
+
+    Raises:
+        aejax.InputError: the data or a setting cannot be used; nothing has been trained.
+
+    Example:
+        >>> from sklearn.datasets import load_wine
+        >>> X, y = load_wine(return_X_y=True)
+        >>> result = compare(X, y, methods=["raw", "undercomplete"], seeds=5, epochs=2)
+        >>> list(result.verdicts["baseline"])
+        ['raw']
+    """
+    start = time.perf_counter()
+    with argument_errors():
+        dataset = _as_dataset(data, y)
+        require_classes(dataset)
+        names, representations = _read_methods(methods)
+        config = replace_settings(compare_defaults(dataset.name), settings | ({"methods": names} if names else {}))
+        design = design_comparison(config, dataset, representations)
+        console = Console(quiet=not progress)
+        if out is not None:
+            folder = Path(out).expanduser()
+            results = run_comparison(design, folder, console, CheckpointConfig(overwrite=overwrite), start)
+            return _loaded(results, folder)
+        with open_reporter(console, design.count_epochs()) as reporter:
+            experiment = prepare_comparison(design, reporter)
+            method_results, results = score_comparison(experiment, design, lambda: time.perf_counter() - start)
+    scores = dict(np.load(io.BytesIO(serialize_scores(method_results, experiment.design))))
+    return ComparisonResult(with_roles(to_jsonable(results)), scores)
+
+
+def _loaded(results: Results, folder: Path) -> ComparisonResult:
+    file = folder / "scores.npz"
+    scores = dict(np.load(file, allow_pickle=False)) if file.is_file() else {}
+    return ComparisonResult(with_roles(to_jsonable(results)), scores, folder)
+
+
+def _as_dataset(data: Any, y: Any) -> Dataset:
+    if isinstance(data, Dataset | str) and y is not None:
+        raise InputError("y: the dataset has labels already; give y only with examples")
+    if isinstance(data, Dataset):
+        return data
+    return load_dataset(data) if isinstance(data, str) else make_dataset(data, y)
+
+
+def _read_methods(
+    methods: Sequence[MethodLike] | Mapping[str, MethodLike] | None,
+) -> tuple[list[str], dict[str, Representation]]:
+    """Returns the names of methods, and the representations among them; registers kinds of the user's."""
+    if methods is None:
+        return [], {}
+    if isinstance(methods, str):
+        methods = [methods]
+    named = methods if isinstance(methods, Mapping) else {_own_name(method): method for method in methods}
+    representations = {}
+    for name, method in named.items():
+        if isinstance(method, Representation):
+            require(name not in METHODS, f"methods: {name!r} is a method of aejax; give the features another name")
+            representations[name] = method
+        elif isinstance(method, str):
+            require(method == name, f"methods: {name!r} names the method {method!r}; give it under its own name")
+        else:
+            require(callable(method), f"methods: {name!r} is a {type(method).__name__}; expected a name or a function")
+            register_kind(name, method)
+    return list(named), representations
+
+
+def _own_name(method: MethodLike) -> str:
+    if isinstance(method, str):
+        return method
+    name = getattr(method, "__name__", "")
+    require(name.isidentifier(), "methods: a representation has no name; give a dict of names, {'mine': ...}")
+    return name.replace("_", "-")
