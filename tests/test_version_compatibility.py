@@ -1,4 +1,4 @@
-"""Runs, checkpoints and encoders that version 0.1.0 saved still open, and its interrupted runs continue.
+"""Runs, checkpoints and encoders that version 0.1.0 saved still open, and its interrupted trainings continue.
 
 `tests/fixtures/version-0.1.0` was written by version 0.1.0. Its `expected` folder has the results of the interrupted
 runs' commands without an interruption. Each test replays the command in a fixture's `run.json` on a copy.
@@ -15,11 +15,13 @@ import pytest
 from sklearn.datasets import load_wine
 
 import aejax
+from aejax.errors import InputError
 from aejax.experiments.pretrained import load_pretrained
 from aejax.experiments.rejudge import rejudge_run
 
 FIXTURES = Path(__file__).parent / "fixtures" / "version-0.1.0"
 OLD_DEFAULTS = {  # what version 0.1.0 did by default, of the scripts that train
+    "--design": "holdout",
     "--penalty-scale": "mean",
     "--contractive-code": "narrow",
     "--k-decay-steps": "0",
@@ -104,9 +106,18 @@ def test_a_pretrained_model_opens():
     assert np.isfinite(codes).all()
 
 
-@pytest.mark.parametrize("name", ["compare-stopped", "pretrain-stopped"])
-def test_an_interrupted_run_continues_to_the_expected_results(old_runs, monkeypatch, name):
-    record = run_again(old_runs / name, monkeypatch)
+def test_an_interrupted_training_continues_to_the_expected_results(old_runs, monkeypatch):
+    folder = old_runs / "pretrain-stopped"
+    record = run_again(folder, monkeypatch)
     assert (record["state"], len(record["attempts"])) == ("finished", 2)
-    expected = json.loads((FIXTURES / "expected" / f"{name}.json").read_text())
-    assert_equal_results(json.loads((old_runs / name / "results.json").read_text()), expected)
+    expected = json.loads((FIXTURES / "expected" / "pretrain-stopped.json").read_text())
+    assert_equal_results(json.loads((folder / "results.json").read_text()), expected)
+
+
+def test_an_interrupted_comparison_is_not_continued_by_methods_that_differ(old_runs, monkeypatch):
+    folder = old_runs / "compare-stopped"
+    before = (folder / "run.json").read_bytes()
+    with pytest.raises(InputError, match=r"holds an unfinished run of another version, .* --overwrite") as caught:
+        run_again(folder, monkeypatch)
+    assert "\n" not in str(caught.value)
+    assert (folder / "run.json").read_bytes() == before

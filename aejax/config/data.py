@@ -110,17 +110,22 @@ class SplitConfig:
     """stratified: an official test set where there is one, else one stratified draw; validation rows are drawn per
     seed from the rest. tutorial: without an official test set, train_test_split(test_size=0.33, random_state=1);
     autoencoders train on everything outside the test, and only classifiers hold validation rows out."""
-    test_fraction: float = 0.2  # share of all rows in the test set, if the dataset has no official one
+    design: Literal["holdout", "cross-validation"] | None = None
+    """Which rows each seed is tested on. holdout: all on one test set. cross-validation: seed t on fold t % K of
+    repetition t // K, with K = 1 / --test-fraction. Default: cross-validation in compare.py and sweep.py, holdout where
+    the data have a test set, with --split tutorial, and elsewhere."""
+    test_fraction: float = 0.2  # share of all rows in the test set, or in each test fold, if there is no official one
     test_seed: int = 0
-    """Seed of the test split, the same for every training seed; with an official test set, of the validation rows and
-    labels that each seed draws."""
+    """Seed of the test set or the folds, the same for every training seed; with an official test set, of the validation
+    rows and labels that each seed draws."""
     valid_fraction: float = 0.1  # share of the other rows that each seed holds out for validation
     label_fraction: float = 1.0  # share of the training and validation labels a classifier may see, class-balanced
     labels_per_class: int | None = None
     """Labels of each class that a classifier may see, of which a fifth, at least one, are for validation; default: as
     given by --label-fraction."""
     duplicates: Literal["keep", "drop", "drop-near", "refuse"] = "keep"
-    """Training examples that equal a test example byte for byte. keep: count and report them; drop: leave them out of
+    """Training examples that equal a test example byte for byte; in cross-validation, examples that equal another one,
+    of which one is kept. keep: count and report them; drop: leave them out of
     training and validation; drop-near: also those that nearly equal one (images shifted by up to two pixels or encoded
     again, rounded rows of tables); refuse: raise an error."""
 

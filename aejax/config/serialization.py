@@ -14,6 +14,7 @@ ConfigT = TypeVar("ConfigT")
 VALUES_OF_ABSENT_FIELDS: dict[str, dict[str, Any]] = {
     "ModelConfig": {"contractive_code": "narrow"},
     "ObjectiveConfig": {"penalty_scale": "mean", "k_decay_steps": 0},
+    "SplitConfig": {"design": "holdout"},
 }
 
 

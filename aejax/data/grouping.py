@@ -4,18 +4,19 @@ Groups come in random order. One is drawn if that brings the rows drawn so far c
 class, measured by the sum over classes of the squared difference divided by the rows of the class.
 """
 
-import dataclasses
-import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from aejax.data.shuffling import make_generator
-from aejax.errors import require
+from aejax.errors import InputError, require
 
 MAX_OVERSHOOT = 2.0  # how far a group that a class needs may overshoot, relative to the one that overshoots least
 REFERENCE_DRAWS = 32  # draws of validation groups, independent of the seeds, that fix the number of rows of each role
+DRAWS_PER_POOL = 8  # the same for each of some test folds
+MAX_ATTEMPTS = 1000  # draws of validation groups, of which about half are accepted
 GROUPS_PER_BLOCK = 256  # groups whose gain is computed at a time
 
 
@@ -94,73 +95,81 @@ def draw_test_groups(
     return draw_groups(counts.labelled, fraction, make_generator(test_seed, "test groups"))[counts.group_of_row]
 
 
-@dataclasses.dataclass(frozen=True)
-class ValidationGroups:
-    """Draws the validation groups of every seed, and the number of rows of each role, which all seeds share.
+class RoleSizes(NamedTuple):
+    """Rows of each role, equally many for every seed."""
 
-    The rows of a draw vary with the sizes of its groups. Reference draws, which do not depend on the seeds, fix limits:
-    those of the half of them that come closest to the fraction. A seed draws until it is within these limits; it then
-    has at least `n_valid`, `n_train` and `n_unlabelled` rows, and leaves the few rows beyond them unused.
-    """
+    n_valid: int
+    n_train: int  # labelled
+    n_unlabelled: int  # in training
 
-    counts: GroupCounts
+
+def _count_roles(counts: GroupCounts, in_valid: Bool[np.ndarray, " groups"]) -> RoleSizes:
+    """Returns the rows of each role with some groups in validation; their rows without a label have none."""
+    return RoleSizes(
+        int(counts.labelled[in_valid].sum()),
+        int(counts.labelled[~in_valid].sum()),
+        int(counts.unlabelled[~in_valid].sum()),
+    )
+
+
+class ValidationGroups(NamedTuple):
+    """Draws the validation groups of a seed, which leave at least the rows of each role that all seeds share."""
+
+    counts: GroupCounts  # of the rows outside the seed's test rows
     fraction: float
-    valid_limits: tuple[int, int]  # fewest and most labelled rows in validation groups
-    max_unlabelled: int  # most unlabelled rows in validation groups, which are no training rows
-
-    @property
-    def n_valid(self) -> int:
-        """Validation rows of every seed."""
-        return self.valid_limits[0]
-
-    @property
-    def n_train(self) -> int:
-        """Labelled training rows of every seed."""
-        return int(self.counts.labelled.sum()) - self.valid_limits[1]
-
-    @property
-    def n_unlabelled(self) -> int:
-        """Unlabelled training rows of every seed."""
-        return int(self.counts.unlabelled.sum()) - self.max_unlabelled
+    sizes: RoleSizes
 
     def draw(self, seed: int) -> Bool[np.ndarray, " n"]:
-        """Returns which rows are of the validation groups of one seed."""
-        for attempt in itertools.count():
+        """Returns which rows are of the validation groups of one seed.
+
+        Raises:
+            InputError: no draw leaves enough rows of each role, as may happen where the test groups differ by seed.
+        """
+        for attempt in range(MAX_ATTEMPTS):
             drawn = draw_groups(self.counts.labelled, self.fraction, make_generator(seed, "valid groups", attempt))
-            if self._accepts(drawn):
-                break
-        return drawn[self.counts.group_of_row]
+            pairs = zip(_count_roles(self.counts, drawn), self.sizes, strict=True)
+            if all(count >= required for count, required in pairs):
+                return drawn[self.counts.group_of_row]
+        raise InputError(
+            f"--group-column: the groups are too few or too unequal for as many validation rows in every training "
+            f"(seed {seed}); give --design holdout"
+        )
 
-    def _accepts(self, drawn: Bool[np.ndarray, " groups"]) -> bool:
-        low, high = self.valid_limits
-        n_valid, n_unlabelled = (rows[drawn].sum() for rows in (self.counts.labelled, self.counts.unlabelled))
-        return bool(low <= n_valid <= high and n_unlabelled <= self.max_unlabelled)
 
+def plan_role_sizes(
+    name: str, pools: Sequence[GroupCounts], fraction: float, draws_per_pool: int = REFERENCE_DRAWS
+) -> RoleSizes:
+    """Returns the number of rows of each role that all seeds share.
 
-def plan_validation_groups(
-    name: str, labels: Int[np.ndarray, " n"], groups: Int[np.ndarray, " n"], fraction: float
-) -> ValidationGroups:
-    """Makes the reference draws.
+    The rows of a draw vary with the sizes of its groups. Reference draws, which do not depend on the seeds, fix the
+    fewest: those of the half of each pool's draws that come closest to the fraction. A seed draws until it has at
+    least as many, and leaves the few rows beyond them unused.
 
     Args:
         name: of the dataset, for messages.
-        labels: of all rows outside the test set; negative: none.
-        groups: of the same rows.
-        fraction: of the labelled rows for validation, above 0.
+        pools: groups outside the test rows, of one test set or of some test folds.
+        fraction: of the labelled rows for validation.
+        draws_per_pool: reference draws.
 
     Raises:
         InputError: no group can be held out without losing the last rows of a class.
     """
-    counts = count_groups(labels, groups)
-    generators = (make_generator(index, "reference groups") for index in range(REFERENCE_DRAWS))
-    draws = [draw_groups(counts.labelled, fraction, generator) for generator in generators]
+    fewest = []
+    for number, counts in enumerate(pools):
+        indices = range(number * draws_per_pool, (number + 1) * draws_per_pool)
+        generators = [make_generator(index, "reference groups") for index in indices]
+        draws = [draw_groups(counts.labelled, fraction, generator) for generator in generators]
+        _require_validation_groups(name, draws, fraction)
+        sizes = np.array([_count_roles(counts, drawn) for drawn in draws])
+        distance = np.abs(sizes[:, 0] - fraction * sizes[:, :2].sum(axis=1))
+        closest = np.argsort(distance, kind="stable")[: -(-len(draws) // 2)]
+        fewest.append(sizes[closest].min(axis=0))
+    return RoleSizes(*np.min(fewest, axis=0).tolist())
+
+
+def _require_validation_groups(name: str, draws: Sequence[Bool[np.ndarray, " groups"]], fraction: float) -> None:
     require(
-        draws[0].any(),
+        fraction == 0 or draws[0].any(),
         f"{name}: --group-column leaves no group for validation: each holds the last training rows of a class; give "
         "rows of at least three groups for every class (training, validation and test), or leave --group-column out",
     )
-    valid = np.array([counts.labelled[drawn].sum() for drawn in draws])
-    unlabelled = np.array([counts.unlabelled[drawn].sum() for drawn in draws])
-    closest = np.argsort(np.abs(valid - fraction * counts.labelled.sum()), kind="stable")[: -(-len(draws) // 2)]
-    limits = int(valid[closest].min()), int(valid[closest].max())
-    return ValidationGroups(counts, fraction, limits, int(unlabelled[closest].max()))

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from aejax.data.dataset import UNLABELLED, Dataset
+
 
 class LeakageError(AssertionError):
     """A bug in the program: something was fitted on, or depends on, data that it must not use."""
@@ -29,10 +31,30 @@ def require_disjoint(
 
 
 class Duplicates(NamedTuple):
-    """Examples outside the test rows that are byte for byte equal to a test example; labels may differ."""
+    """Examples that are byte for byte equal to another one; labels may differ.
 
-    rows: Int[np.ndarray, " duplicates"]  # outside the test rows, ascending
-    test_rows: Int[np.ndarray, " duplicates"]  # the first equal test row of each
+    With one test set, those outside it that equal a test example; in cross-validation, all but one of each set.
+    """
+
+    rows: Int[np.ndarray, " duplicates"]  # ascending
+    test_rows: Int[np.ndarray, " duplicates"]  # the first equal test row of each; or the row that is kept
+
+
+def find_repeats(dataset: Dataset) -> Duplicates:
+    """Finds every example that equals another one, but for one of each set: the first with a label, if there is one."""
+    order = np.argsort(dataset.labels == UNLABELLED, kind="stable")
+    digests = _digest_rows(dataset.inputs)
+    first: dict[bytes, int] = {}
+    for row in order.tolist():
+        first.setdefault(digests[row], row)
+    kept = np.array([first[digest] for digest in digests], np.int64)
+    rows = np.flatnonzero(kept != np.arange(len(kept)))
+    return Duplicates(rows, kept[rows])
+
+
+def _digest_rows(inputs: Shaped[np.ndarray, "n *shape"]) -> list[bytes]:
+    flat = np.ascontiguousarray(inputs).reshape(len(inputs), -1)
+    return [hashlib.blake2b(row.data, digest_size=16).digest() for row in flat]
 
 
 def find_duplicates(inputs: Shaped[np.ndarray, "n *shape"], test_rows: Int[np.ndarray, " n_test"]) -> Duplicates:
@@ -40,8 +62,7 @@ def find_duplicates(inputs: Shaped[np.ndarray, "n *shape"], test_rows: Int[np.nd
 
     Examples are compared by 128-bit BLAKE2b digests of their bytes, in one pass over the data.
     """
-    flat = np.ascontiguousarray(inputs).reshape(len(inputs), -1)
-    digests = [hashlib.blake2b(row.data, digest_size=16).digest() for row in flat]
+    digests = _digest_rows(inputs)
     first: dict[bytes, int] = {}
     for row in test_rows.tolist():
         first.setdefault(digests[row], row)

@@ -1,12 +1,14 @@
-"""Finds examples outside the test set that nearly equal a test example: rounded, shifted or re-encoded copies."""
+"""Finds examples that nearly equal a test example, or another one: rounded, shifted or re-encoded copies."""
 
 import warnings
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from aejax.data.dataset import Dataset
+from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.leakage import Duplicates
 from aejax.data.near_images import find_image_pairs
 from aejax.data.shuffling import make_generator
@@ -17,6 +19,7 @@ MIN_FEATURES = 3  # with fewer, rows are close to each other by chance
 MAX_DIMENSIONS = 12  # of the space in which neighbours are searched
 NEIGHBORS = 3  # test rows that each row is compared with; if all are within the wider tolerance, rows are crowded
 MIN_SPREAD_ROWS = 200  # rows by which the spread of a column is measured, at least
+PARTITIONS, BLOCKS = 2, 5  # of rows that are compared without a test set
 VALUES_PER_BLOCK = 1 << 22
 MISSING_VALUE = 10.0  # a missing value, in interquartile ranges: far from most others
 
@@ -35,6 +38,28 @@ def find_near_duplicates(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"]
         find_image_pairs(dataset.inputs, rows, test_rows) if is_image else _find_table_pairs(dataset, rows, test_rows)
     )
     return Duplicates(pairs[:, 0], pairs[:, 1])
+
+
+def find_near_repeats(dataset: Dataset, exact: Duplicates) -> Duplicates:
+    """Finds the rows that nearly equal another one, but for one of each set, without those that are exactly equal.
+
+    In each of `PARTITIONS` random partitions the rows of every block are compared with all others. Two rows that are in
+    one block of each partition, 4 % of all pairs, are not.
+    """
+    rows, pairs = np.setdiff1d(np.arange(dataset.n_examples), exact.rows), [np.zeros((0, 2), np.int64)]
+    for index in range(PARTITIONS):
+        shuffled = make_generator(0, "blocks of rows", index).permutation(rows)
+        for block in filter(len, np.array_split(shuffled, BLOCKS)):
+            found = find_near_duplicates(dataset, np.sort(block), exact)
+            pairs.append(np.stack(found, axis=1))
+    one, other = np.concatenate(pairs).T
+    graph = coo_array((np.ones(len(one)), (one, other)), shape=(dataset.n_examples,) * 2)
+    _, component = connected_components(graph, directed=False)
+    order = np.argsort(dataset.labels == UNLABELLED, kind="stable")  # one with a label is kept
+    names, first = np.unique(component[order], return_index=True)
+    kept = order[first][np.searchsorted(names, component)]
+    repeats = np.flatnonzero(kept != np.arange(len(kept)))
+    return Duplicates(repeats, kept[repeats])
 
 
 def _find_table_pairs(

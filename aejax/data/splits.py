@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,12 +12,19 @@ from jaxtyping import Int
 from sklearn.model_selection import train_test_split
 
 from aejax.config import SplitConfig
+from aejax.data.cross_validation import count_folds, make_fold_drawing
 from aejax.data.dataset import UNLABELLED, Dataset
-from aejax.data.grouping import ValidationGroups, draw_test_groups, plan_validation_groups
+from aejax.data.grouping import (
+    DRAWS_PER_POOL,
+    ValidationGroups,
+    count_groups,
+    draw_test_groups,
+    plan_role_sizes,
+)
 from aejax.data.label_budget import choose_labelled_rows
-from aejax.data.leakage import find_duplicates, require_disjoint
+from aejax.data.leakage import find_duplicates, find_repeats, require_disjoint
 from aejax.data.memory import require_host_memory
-from aejax.data.near_duplicates import find_near_duplicates
+from aejax.data.near_duplicates import find_near_duplicates, find_near_repeats
 from aejax.data.shuffling import make_generator, stratified_permutation
 from aejax.errors import InputError, require
 
@@ -115,7 +123,7 @@ class _SeedRows(NamedTuple):
 
 
 def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
-    """Draws the rows of every seed.
+    """Draws the rows of every seed: by `--design cross-validation` with other test rows, else with the same.
 
     Rows without a label are training rows of every seed, and have no other role. Rows of one group are on one side:
     unlabelled rows of a test or validation group are left out of training.
@@ -124,6 +132,8 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
         InputError: a fraction leaves no rows, or a class without training or test rows; the dataset has examples that
             are also test examples and the config rejects them; or an official test set divides groups.
     """
+    if config.design == "cross-validation":
+        return _cross_validate(dataset, config, seeds)
     test = choose_test_rows(dataset, config)
     pool = np.setdiff1d(np.arange(len(dataset.labels)), test)
     if config.duplicates != "keep":
@@ -133,13 +143,45 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     require_host_memory(3 * pool.itemsize * seeds * len(pool), f"--seeds {seeds}: the row numbers of their splits")
     if dataset.test_rows is None:
         _require_every_class(dataset, test, "test")
-    plan = _plan_groups(dataset, config, pool)
+    plan = None
+    if dataset.groups is not None and config.valid_fraction > 0:
+        counts = count_groups(dataset.labels[pool], dataset.groups[pool])
+        sizes = plan_role_sizes(dataset.name, [counts], config.valid_fraction)
+        plan = ValidationGroups(counts, config.valid_fraction, sizes)
     first_draw = 0 if dataset.test_rows is None else DRAWS_PER_TEST_SEED * config.test_seed
     drawn = [_split_seed(dataset, config, pool, plan, first_draw + seed) for seed in range(seeds)]
-    rows: dict[str, Any] = {
-        name: np.stack([seed_rows[i] for seed_rows in drawn]) for i, name in enumerate(_SeedRows._fields)
-    }
-    return Split(test=np.broadcast_to(test, (seeds, len(test))), groups=dataset.groups, **rows)
+    test = np.broadcast_to(test, (seeds, len(test)))
+    return Split(test=test, groups=dataset.groups, **_stack_seeds(drawn))
+
+
+def _cross_validate(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
+    """Draws the rows of every training: training t is tested on fold t % folds of repetition t // folds."""
+    require(
+        dataset.test_rows is None and config.split != "tutorial",
+        f"{dataset.name}: --design cross-validation is for data without a test set of their own; leave it out",
+    )
+    rows = np.arange(dataset.n_examples)
+    if config.duplicates != "keep":
+        rows = np.setdiff1d(rows, _find_repeated_rows(dataset, config))
+    require_host_memory(4 * rows.itemsize * seeds * len(rows), f"--seeds {seeds}: the row numbers of their splits")
+    folds, drawing = count_folds(config), make_fold_drawing(dataset, config, rows)
+    drawn_folds = [fold for repetition in range(-(-seeds // folds)) for fold in drawing.draw(repetition)][:seeds]
+    sizes, labels, groups = None, dataset.labels, dataset.groups
+    if groups is not None:
+        pools = [count_groups(labels[pool], groups[pool]) for pool in drawing.reference_pools]
+        sizes = plan_role_sizes(dataset.name, pools, config.valid_fraction, DRAWS_PER_POOL)
+    drawn = []
+    for seed, (_, pool) in enumerate(drawn_folds):
+        plan = None
+        if groups is not None and sizes is not None:
+            plan = ValidationGroups(count_groups(labels[pool], groups[pool]), config.valid_fraction, sizes)
+        drawn.append(_split_seed(dataset, config, pool, plan, seed))
+    test = np.stack([fold.test for fold in drawn_folds])
+    return Split(test=test, folds=folds, groups=groups, **_stack_seeds(drawn))
+
+
+def _stack_seeds(drawn: Sequence[_SeedRows]) -> dict[str, Any]:
+    return {name: np.stack([rows[position] for rows in drawn]) for position, name in enumerate(_SeedRows._fields)}
 
 
 def choose_test_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, " n_test"]:
@@ -178,6 +220,19 @@ def _find_duplicate_rows(dataset: Dataset, config: SplitConfig, test: np.ndarray
     return duplicates.rows
 
 
+def _find_repeated_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, " n_repeats"]:
+    """Returns the rows that equal an earlier one, or nearly do, as far as the config drops them."""
+    repeats = find_repeats(dataset)
+    if config.duplicates == "refuse" and repeats.rows.size:
+        raise InputError(
+            f"{dataset.name}: {len(repeats.rows)} examples equal another one, the first in row {repeats.rows[0]} as in "
+            f"row {repeats.test_rows[0]}; --duplicates drop keeps one of each"
+        )
+    if config.duplicates == "drop-near":
+        return np.concatenate([repeats.rows, find_near_repeats(dataset, repeats).rows])
+    return repeats.rows
+
+
 def _drop_test_groups(dataset: Dataset, pool: Int[np.ndarray, " n"], test: np.ndarray) -> Int[np.ndarray, " m"]:
     """Returns `pool` without unlabelled rows of the test's groups; a labelled one is an error of the data."""
     if dataset.groups is None:
@@ -191,12 +246,6 @@ def _drop_test_groups(dataset: Dataset, pool: Int[np.ndarray, " n"], test: np.nd
             f"{labelled[0]} as in test row {test_row}; drop them from one side, or leave --group-column out"
         )
     return pool[~divided]
-
-
-def _plan_groups(dataset: Dataset, config: SplitConfig, pool: Int[np.ndarray, " n"]) -> ValidationGroups | None:
-    if dataset.groups is None or config.valid_fraction == 0:
-        return None
-    return plan_validation_groups(dataset.name, dataset.labels[pool], dataset.groups[pool], config.valid_fraction)
 
 
 def _split_seed(
@@ -232,9 +281,9 @@ def _split_groups(
         order = stratified_permutation(dataset.labels[rows], make_generator(seed, use), every_class_first=True)
         return rows[order[:count]]
 
-    train = np.sort(choose(pool[has_label & ~in_valid], plan.n_train, "train of groups"))
-    valid = choose(pool[has_label & in_valid], plan.n_valid, "valid")
-    unlabelled = choose(pool[~has_label & ~in_valid], plan.n_unlabelled, "unlabelled of groups")
+    train = np.sort(choose(pool[has_label & ~in_valid], plan.sizes.n_train, "train of groups"))
+    valid = choose(pool[has_label & in_valid], plan.sizes.n_valid, "valid")
+    unlabelled = choose(pool[~has_label & ~in_valid], plan.sizes.n_unlabelled, "unlabelled of groups")
     return train, valid, unlabelled
 
 

@@ -12,9 +12,9 @@ from aejax.autoencoders.spec import ProblemSpec
 from aejax.config import EvaluationConfig, ExperimentConfig
 from aejax.data.batching import Examples
 from aejax.data.dataset import UNLABELLED, Dataset
-from aejax.data.leakage import Duplicates, find_duplicates
+from aejax.data.leakage import Duplicates, find_duplicates, find_repeats
 from aejax.data.memory import require_device_memory
-from aejax.data.near_duplicates import find_near_duplicates
+from aejax.data.near_duplicates import find_near_duplicates, find_near_repeats
 from aejax.data.scalers import Scaler, fit_scalers
 from aejax.data.selection_folds import SelectionFolds, make_selection_folds
 from aejax.data.splits import Split, make_split
@@ -41,8 +41,8 @@ class Experiment:
     dataset: Dataset
     split: Split
     selection_folds: SelectionFolds  # of the labelled rows, for choosing a classifier's settings
-    duplicates: Duplicates  # rows that are equal to a test row, kept or dropped
-    near_duplicates: Duplicates  # rows that are nearly equal to a test row, without those
+    duplicates: Duplicates  # rows that equal a test row, or in cross-validation another row, kept or dropped
+    near_duplicates: Duplicates  # rows that nearly equal one, without those
     plan: Plan
     problem: ProblemSpec
     scaler: Scaler  # (seeds, d) or (seeds, 1), on the host
@@ -114,6 +114,10 @@ class Experiment:
             "n_labelled_train": self.split.labelled_train.shape[1],
             "n_labelled_valid": self.split.labelled_valid.shape[1],
             "selection_folds": self.selection_folds.n_folds,
+            "trainings": len(self.split.test),
+            "folds": self.split.folds,
+            "repetitions": -(-len(self.split.test) // self.split.folds),
+            "unused_in_folds": self._count_unused(),
             "split_sha256": self.split.sha256,
             "duplicates": self._describe_duplicates(),
             "majority_share": float(np.bincount(self.test_labels.ravel()).max() / self.test_labels.size),
@@ -132,6 +136,15 @@ class Experiment:
             "groups": None if dataset.groups is None else len(np.unique(dataset.groups)),
             **dataclasses.asdict(description),
         }
+
+    def _count_unused(self) -> int:
+        """Returns the most labelled rows of groups of a test fold that are no test rows, as folds have one size."""
+        groups = self.dataset.groups
+        if groups is None or self.shared_test:
+            return 0
+        is_labelled = self.dataset.labels != UNLABELLED
+        sizes = [np.count_nonzero(is_labelled & np.isin(groups, groups[test])) for test in self.split.test]
+        return int(max(sizes)) - self.split.test.shape[1]
 
     def _describe_duplicates(self) -> dict[str, int]:
         how = self.config.split.duplicates
@@ -183,16 +196,17 @@ def prepare_experiment(
     training_rows = split.check_training_rows(split.train, "a scaler")
     scaler = fit_scalers(config.data.scaler, dataset, training_rows, config.data.missing)
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
-    other_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(scaler)) + split.test.nbytes
+    test_bytes = split.test[0].nbytes if split.shared_test else split.test.nbytes
+    other_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(scaler)) + test_bytes
     require_device_memory(dataset.name, flat.nbytes + dataset.labels.nbytes, other_bytes, plan.mesh.local_devices)
-    duplicates = find_duplicates(dataset.inputs, split.test[0])
+    duplicates, near_duplicates = _find_copies(dataset, split)
     experiment = Experiment(
         config=config,
         dataset=dataset,
         split=split,
         selection_folds=selection_folds,
         duplicates=duplicates,
-        near_duplicates=find_near_duplicates(dataset, split.test[0], duplicates),
+        near_duplicates=near_duplicates,
         plan=plan,
         problem=problem_spec_for(config, dataset),
         scaler=scaler,
@@ -208,8 +222,20 @@ def prepare_experiment(
     return experiment
 
 
+def _find_copies(dataset: Dataset, split: Split) -> tuple[Duplicates, Duplicates]:
+    """Returns the rows that equal a test row, and those that nearly do; in cross-validation, another row."""
+    if split.shared_test:
+        exact = find_duplicates(dataset.inputs, split.test[0])
+        return exact, find_near_duplicates(dataset, split.test[0], exact)
+    exact = find_repeats(dataset)
+    return exact, find_near_repeats(dataset, exact)
+
+
 def _with_suspicions(dataset: Dataset, split: Split) -> Dataset:
-    """Returns the dataset with what is suspicious about it among the warnings of its description."""
+    """Returns the dataset with what is suspicious about it among the warnings of its description.
+
+    In cross-validation, what is suspicious outside the first test fold.
+    """
     suspicions = find_suspicions(dataset, split.test[0])
     if not suspicions:
         return dataset

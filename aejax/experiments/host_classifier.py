@@ -48,14 +48,13 @@ def host_problem(
     split = experiment.split
     rows = np.union1d(split.train[seed], split.labelled[seed])
     labelled_rows = np.sort(split.labelled[seed])
-    test = np.broadcast_to(split.test, (experiment.plan.seeds, split.test.shape[-1]))
     return HostProblem(
         inputs=scaled_inputs(experiment, seed, rows),
         labelled=np.searchsorted(rows, labelled_rows),
         labels=labels[labelled_rows],
         fold_train=np.searchsorted(labelled_rows, folds.train[seed]),
         fold_valid=np.searchsorted(labelled_rows, folds.valid[seed]),
-        test_inputs=scaled_inputs(experiment, seed, test[seed]),
+        test_inputs=scaled_inputs(experiment, seed, split.test[seed]),
         n_classes=experiment.dataset.n_classes,
         seed=seed,
         example_shape=experiment.dataset.example_shape,

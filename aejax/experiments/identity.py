@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from aejax.config import ExperimentConfig, absent_values, to_dict
+from aejax.config import CompareConfig, ExperimentConfig, SweepConfig, absent_values, to_dict
 from aejax.data.dataset import Dataset
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.experiment import Experiment
 from aejax.methods.external import Representation
 from aejax.storage.run_identity import RunIdentity
 from aejax.storage.runs import Run
+
+COMPARISON_PROTOCOL = 2  # of comparisons and sweeps: 1 until version 0.1.0, 2 with the methods and designs since
 
 
 def hash_data(dataset: Dataset) -> dict[str, str]:
@@ -33,7 +35,8 @@ def identify_run(
     if representations:
         named = sorted((name, one.sha256) for name, one in representations.items())
         hashes["representations"] = hashlib.sha256(json.dumps(named).encode()).hexdigest()
-    return RunIdentity(to_dict(config), hashes, absent_values(type(config)()))
+    protocol = COMPARISON_PROTOCOL if isinstance(config, CompareConfig | SweepConfig) else 1
+    return RunIdentity(to_dict(config), hashes, absent_values(type(config)()), protocol)
 
 
 def open_experiment(experiment: Experiment, run: Run, cache: ResultCache) -> Experiment:

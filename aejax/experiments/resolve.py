@@ -6,10 +6,11 @@ from collections.abc import Container
 from typing import TypeVar
 
 from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
-from aejax.config import DataConfig, ExperimentConfig, ModelConfig, ObjectiveConfig
+from aejax.config import CompareConfig, DataConfig, ExperimentConfig, ModelConfig, ObjectiveConfig, SweepConfig
 from aejax.data.dataset import Dataset
 from aejax.data.shuffling import steps_per_epoch
 from aejax.errors import require, suggest_names
+from aejax.evaluate.design import DesignName
 from aejax.methods.registry import CONTROLS, METHODS, TABLE_CONTROLS
 
 ALL_METHODS = "all"  # every control and every kind that suits the data
@@ -33,12 +34,33 @@ def resolve_config(config: Config, dataset: Dataset) -> Config:
     )
     return dataclasses.replace(
         config,
+        split=dataclasses.replace(config.split, design=resolve_design(config, dataset)),
         data=_resolve_data(dataclasses.replace(config.data, scaler=scaler), dataset),
         model=_resolve_model(dataclasses.replace(config.model, output=output), dataset.example_shape),
         objective=_resolve_objective(
             dataclasses.replace(config.objective, reconstruction=reconstruction), config, dataset
         ),
     )
+
+
+def resolve_design(config: ExperimentConfig, dataset: Dataset) -> DesignName:
+    """Returns the design of the test: cross-validation of a comparison or a sweep, where the data have no test set.
+
+    Raises:
+        InputError: cross-validation is asked for elsewhere.
+    """
+    reasons = {
+        "pretrain.py, probe.py and explore.py have one test set": not isinstance(config, CompareConfig | SweepConfig),
+        "streamed data have one test set": dataset.stream is not None,
+        "the data have an official test set": dataset.test_rows is not None,
+        "--split tutorial has one test set": config.split.split == "tutorial",
+    }
+    reason = next((reason for reason, holds in reasons.items() if holds), None)
+    require(
+        reason is None or config.split.design != "cross-validation",
+        f"--design cross-validation: {reason}; leave it out, or give --design holdout",
+    )
+    return config.split.design or ("cross-validation" if reason is None else "holdout")
 
 
 def _resolve_data(config: DataConfig, dataset: Dataset) -> DataConfig:

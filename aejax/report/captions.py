@@ -105,10 +105,18 @@ def _label_sentences(dataset: Results) -> list[str]:
     elif 0 < n_labels < dataset["n_train"] + dataset["n_valid"]:
         sentences.append(f"Classifiers used {n_labels:,} labels: {train:,} for training, {valid:,} for validation.")
     if dropped := (dataset.get("duplicates") or {}).get("dropped"):
-        sentences.append(f"Removed from training and validation: {dropped:,} equal to a test example.")
+        sentences.append(f"{_removed(dataset)}: {dropped:,} equal to {_copied_example(dataset)}.")
     if dropped := (dataset.get("duplicates") or {}).get("near_dropped"):
-        sentences.append(f"Removed from training and validation: {dropped:,} nearly equal to a test example.")
+        sentences.append(f"{_removed(dataset)}: {dropped:,} nearly equal to {_copied_example(dataset)}.")
     return sentences
+
+
+def _copied_example(dataset: Results) -> str:
+    return "a test example" if dataset.get("folds", 1) == 1 else "another example, which is kept"
+
+
+def _removed(dataset: Results) -> str:
+    return "Removed from training and validation" if dataset.get("folds", 1) == 1 else "Removed"
 
 
 def _test_sentences(results: Results, n_seeds: int) -> list[str]:
@@ -155,16 +163,21 @@ def collect_warnings(results: Results, methods: Sequence[Results]) -> list[str]:
 
 
 def duplicate_warnings(dataset: Results) -> list[str]:
-    """Returns a line for examples outside the test that equal test examples, and one for those that nearly do."""
+    """Returns a line for examples outside the test that equal test examples, and one for those that nearly do.
+
+    In cross-validation each example is a test example of some training, so that all examples count.
+    """
     counts, lines = dataset.get("duplicates") or {}, []
+    which, copied, removes = "training or validation ", "a test example", "removes them"
+    if dataset.get("folds", 1) > 1:
+        which, copied, removes = "", "another one, so that a test example may be in training", "keeps one of each"
     if exact := counts.get("train_test"):
         what = "example equals" if exact == 1 else "examples equal"
-        lines.append(f"{exact:,} training or validation {what} a test example; `--duplicates drop` removes them.")
+        lines.append(f"{exact:,} {which}{what} {copied}; `--duplicates drop` {removes}.")
     if near := counts.get("near_train_test"):
         what = "example nearly equals" if near == 1 else "examples nearly equal"
         lines.append(
-            f"{near:,} training or validation {what} a test example (shifted, encoded again or rounded); `--duplicates "
-            "drop-near` removes them."
+            f"{near:,} {which}{what} {copied} (shifted, encoded again or rounded); `--duplicates drop-near` {removes}."
         )
     return [f"{dataset['name']}: {line}" for line in lines]
 

@@ -24,8 +24,21 @@ def format_data_line(dataset: Results) -> str:
         parts.append(f"{_count(dataset['unlabelled'], 'row')} without a label, for autoencoders only")
     if dataset.get("groups"):
         parts.append(f"{_count(dataset['groups'], 'group')} that no split divides")
-    parts += filter(None, [dataset.get("layout"), *dataset.get("notes", ())])
+    parts += filter(None, [_format_folds(dataset), dataset.get("layout"), *dataset.get("notes", ())])
     return escape_unprintable("; ".join(parts))
+
+
+def _format_folds(dataset: Results) -> str:
+    """Returns how trainings are tested in cross-validation; nothing for one test set."""
+    folds, repetitions, trainings = (dataset.get(name, 1) for name in ("folds", "repetitions", "trainings"))
+    if folds == 1:
+        return ""
+    parts = [f"test: {repetitions} x {folds}-fold cross-validation, {_count(dataset['n_test'], 'row')} each"]
+    if trainings < repetitions * folds:
+        parts.append(f"of which {trainings} {'fold is' if trainings == 1 else 'folds are'} used")
+    if unused := dataset.get("unused_in_folds"):
+        parts.append(f"up to {_count(unused, 'row')} of larger folds left out")
+    return ", ".join(parts)
 
 
 def _count(number: int, noun: str) -> str:

@@ -17,6 +17,8 @@ MAX_VALUE_LENGTH = 40  # characters of a setting in a message
 SHORT_HASH = 8  # hex digits of a hash in a message
 PLACE_SETTINGS = frozenset({"data_dir"})  # where data lie; what they are is compared by hash
 
+PROTOCOL_KEY = "protocol"
+
 HASH_SUBJECTS = {  # by name: what differs where the hashes do
     "data": "data",
     "names": "names of classes or columns",
@@ -34,6 +36,20 @@ class RunIdentity:
     settings: Mapping[str, Any]  # as JSON, nested; the content of `config.json`
     hashes: Mapping[str, str] = dataclasses.field(default_factory=dict)  # by name in `HASH_SUBJECTS`
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of settings; for runs that lack some
+    protocol: int = 1  # grows when the same settings are to give other results; runs of another are not continued
+
+    def require_same_protocol(self, folder: Path, saved_hashes: Mapping[str, Any]) -> None:
+        """Raises `InputError` if an unfinished run was begun by another protocol, whose results must not be mixed."""
+        require(
+            saved_hashes.get(PROTOCOL_KEY, 1) == self.protocol,
+            f"{folder}: holds an unfinished run of another version, whose methods differ; give --overwrite to start "
+            "again, or another --out",
+        )
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """`identity` of `run.json`."""
+        return {**self.hashes, **({PROTOCOL_KEY: self.protocol} if self.protocol > 1 else {})}
 
     def require_same_settings(self, folder: Path, saved: Any) -> None:
         """Raises `InputError`, which names what differs, unless a run with the settings `saved` is this run."""

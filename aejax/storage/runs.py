@@ -97,6 +97,7 @@ def load_finished_results(
     saved_hashes = read_saved_hashes(folder, results_file, read_state_record(folder))
     require_same_hashes(folder, saved_hashes, identity.hashes)
     if read_run_state(folder, results_file) != "finished" or not (folder / results_file).exists():
+        identity.require_same_protocol(folder, saved_hashes)
         return None
     results = read_json(folder / results_file)
     require(
@@ -179,7 +180,7 @@ def _open_or_create(
 
 def _resume(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -> Run:
     record = read_state_record(folder) or {"schema": 1, "replaces": [], "attempts": []}
-    record["identity"] = {**identity.hashes, **record.get("identity", {})}
+    record["identity"] = {**identity.record, **record.get("identity", {})}
     earlier = record["attempts"][-1].get("versions") if record["attempts"] else None
     for left_over in [*folder.glob(".*.tmp*"), *folder.glob("*/.*.tmp*"), *folder.glob("*/*/.*.tmp*")]:
         shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
@@ -204,7 +205,7 @@ def _create(
             shutil.rmtree(left_over, ignore_errors=True)
     record = {
         "schema": 1,
-        "identity": dict(identity.hashes),
+        "identity": identity.record,
         "replaces": replaces,
         "attempts": [_attempt_record(attempt_info)],
     }

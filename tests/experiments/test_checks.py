@@ -147,6 +147,9 @@ def test_what_was_understood_of_the_data_is_in_the_results_and_reported_once(exp
 
 
 def test_the_dataset_of_the_results_counts_duplicates_and_says_what_chance_is(experiment):
+    holdout = dataclasses.replace(experiment.config.split, design="holdout")
+    config = dataclasses.replace(experiment.config, split=holdout)
+    experiment = prepare_experiment(config, experiment.dataset, SilentReporter())
     described = experiment.describe_data()
     assert described["duplicates"] == {"train_test": 0, "dropped": 0, "near_train_test": 0, "near_dropped": 0}
     test = experiment.split.test[0]

@@ -67,9 +67,9 @@ def test_a_run_leaves_every_file(run):
     assert {path.name for path in out.iterdir()} == expected | figures
 
 
-def test_results_have_the_fields_of_schema_1(run):
+def test_results_have_the_fields_of_schema_2(run):
     results = read_json(run[0] / "results.json")
-    assert (results["schema"], results["design"]) == (2, "holdout")
+    assert (results["schema"], results["design"]) == (2, "cross-validation")
     assert {"name", "sha256", "shape", "classes", "n_train", "n_valid", "n_test"} <= results["dataset"].keys()
     environment = {"python", "jax", "flax", "optax", "backend", "devices", "plan"}
     assert environment <= results["environment"].keys()

@@ -22,7 +22,7 @@ from tests.consoles import quiet
 
 CONFIG = CompareConfig(
     data=DataConfig(dataset="wine"),
-    split=SplitConfig(label_fraction=0.5),
+    split=SplitConfig(label_fraction=0.5, design="holdout"),
     probe=ProbeConfig(probe_c=1.0),
     seeds=2,
 )

@@ -73,9 +73,9 @@ def test_all_principal_components_are_the_inputs_turned(run):
 
 
 def test_the_diagnostics_of_raw_inputs_are_those_of_the_scaled_test_rows(run, experiment):
-    inputs = experiment.dataset.inputs[experiment.split.test[0]]
-    labels = experiment.dataset.labels[experiment.split.test[0]]
     for seed in (0, 3):
+        test = experiment.split.test[seed]
+        inputs, labels = experiment.dataset.inputs[test], experiment.dataset.labels[test]
         scaled = (inputs - experiment.scaler.shift[seed]) * experiment.scaler.scale[seed]
         for name, value in measure_representation(scaled, labels).items():
             assert by_name(run[0])["raw"][name]["per_seed"][seed] == pytest.approx(value, rel=1e-3), name
