@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
 from aejax.data.selection_folds import MAX_CROSS_VALIDATED_LABELS
 
@@ -12,6 +12,9 @@ WEIGHT_DECAYS = (0.0, 0.1, 1.0, 10.0)
 change nothing in the few thousand steps of a training on few labels."""
 WEIGHT_DECAYS_OF_MANY_LABELS = (0.0, 0.1, 1.0)  # above `MAX_CROSS_VALIDATED_LABELS`, where a training costs most
 MIN_EPOCHS = 50  # epochs before which a selection does not end early
+
+
+RowMetrics = dict[str, Float[np.ndarray, "rows epochs"]]
 
 
 class ClassifierSelection(NamedTuple):
@@ -43,6 +46,45 @@ def weight_decay_choices(n_labels: int) -> Float[np.ndarray, " decays"]:
     return np.array(WEIGHT_DECAYS if few else WEIGHT_DECAYS_OF_MANY_LABELS)
 
 
+class SelectionGrid(NamedTuple):
+    """What one program trains for a selection: a row for every weight decay, fold and seed, in this order."""
+
+    weight_decays: Float[np.ndarray, " decays"]
+    n_folds: int
+    seeds: int
+
+    @property
+    def n_settings(self) -> int:
+        """Rows of one seed."""
+        return len(self.weight_decays) * self.n_folds
+
+    @property
+    def row_weight_decays(self) -> Float32[np.ndarray, " rows"]:
+        """The weight decay of every row."""
+        return np.repeat(np.float32(self.weight_decays), self.n_folds * self.seeds)
+
+    def mean_over_folds(self, values: Float[np.ndarray, "rows epochs"]) -> Float[np.ndarray, "decays seeds epochs"]:
+        """Returns a metric's mean over the folds."""
+        by_fold = values.reshape(len(self.weight_decays), self.n_folds, self.seeds, -1)
+        return by_fold.mean(axis=1, dtype=np.float64)
+
+    def losses(self, metrics: RowMetrics) -> Float[np.ndarray, "decays seeds epochs"]:
+        """Returns the mean validation loss, infinite where a fold diverged."""
+        losses = self.mean_over_folds(metrics["valid_loss"])
+        return np.where(np.isfinite(losses), losses, np.inf)
+
+    def is_finished(self, metrics: RowMetrics) -> bool:
+        """Returns whether the selection of every seed has ended."""
+        losses = self.losses(metrics)
+        return all(last_considered_epoch(losses[:, seed]) is not None for seed in range(self.seeds))
+
+    def choose(self, metrics: RowMetrics, seconds: float) -> ClassifierSelection:
+        """Returns the settings of every seed with the lowest mean validation loss."""
+        decays, epochs = choose_settings(self.losses(metrics))
+        chosen = {name: self.mean_over_folds(values)[decays, np.arange(self.seeds)] for name, values in metrics.items()}
+        return ClassifierSelection(epochs, self.weight_decays[decays], chosen, seconds)
+
+
 def last_considered_epoch(losses: Float[np.ndarray, "decays epochs"]) -> int | None:
     """Returns the epoch, from 1, at which a seed's selection ends; None: it has not ended.
 
@@ -54,15 +96,6 @@ def last_considered_epoch(losses: Float[np.ndarray, "decays epochs"]) -> int | N
     is_new = lowest < np.concatenate([[np.inf], lowest[:-1]])
     ended = (count >= MIN_EPOCHS) & (2 * np.maximum.accumulate(np.where(is_new, count, 0)) <= count)
     return int(np.argmax(ended)) + 1 if ended.any() else None
-
-
-def mean_fold_losses(
-    valid_loss: Float[np.ndarray, "rows epochs"], n_decays: int, n_folds: int
-) -> Float[np.ndarray, "decays seeds epochs"]:
-    """Returns the mean over folds of rows ordered by decay, fold and seed; infinite where a fold diverged."""
-    by_fold = valid_loss.reshape(n_decays, n_folds, -1, valid_loss.shape[1])
-    losses = by_fold.mean(axis=1, dtype=np.float64)
-    return np.where(np.isfinite(losses), losses, np.inf)
 
 
 def choose_settings(

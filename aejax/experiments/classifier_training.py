@@ -20,13 +20,7 @@ from jaxtyping import Int
 from aejax.data.selection_folds import SelectionFolds
 from aejax.data.shuffling import steps_per_epoch
 from aejax.experiments.checkpointing import TrainingHistory
-from aejax.experiments.classifier_selection import (
-    ClassifierSelection,
-    choose_settings,
-    last_considered_epoch,
-    mean_fold_losses,
-    weight_decay_choices,
-)
+from aejax.experiments.classifier_selection import ClassifierSelection, SelectionGrid, weight_decay_choices
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.schedule import classifier_passes
 from aejax.experiments.tiling import tile_experiment
@@ -135,31 +129,16 @@ def select_settings(
     seeds = experiment.config.seeds
     if folds.valid.shape[-1] == 0:
         return ClassifierSelection(np.full(seeds, task.epochs), np.zeros(seeds), {}, 0.0)
-    decays = weight_decay_choices(experiment.split.labelled.shape[1])
-    n_decays, n_folds = len(decays), folds.n_folds
-
-    def losses_of(history: TrainingHistory) -> np.ndarray:
-        return mean_fold_losses(history.metrics["valid_loss"], n_decays, n_folds)
-
-    def is_finished(history: TrainingHistory) -> bool:
-        losses = losses_of(history)
-        return all(last_considered_epoch(losses[:, seed]) is not None for seed in range(seeds))
-
-    tiled = tile_experiment(experiment, n_decays * n_folds)
-    start = tiled.plan.shard(
-        {
-            **tiled.tile_rows(experiment.plan.to_host(variables)),
-            HYPERPARAMETERS: {"weight_decay": np.repeat(np.float32(decays), n_folds * seeds)},
-        }
-    )
-    spec = _make_spec(task, _by_fold(folds.train), _by_fold(folds.valid), task.epochs)
-    history = train(tiled, name, start, spec._replace(is_finished=is_finished)).history
-    positions, epochs = choose_settings(losses_of(history))
-    metrics = {
-        key: values.reshape(n_decays, n_folds, seeds, -1).mean(axis=1)[positions, np.arange(seeds)]
-        for key, values in history.metrics.items()
+    grid = SelectionGrid(weight_decay_choices(experiment.split.labelled.shape[1]), folds.n_folds, seeds)
+    tiled = tile_experiment(experiment, grid.n_settings)
+    start = {
+        **tiled.tile_rows(experiment.plan.to_host(variables)),
+        HYPERPARAMETERS: {"weight_decay": grid.row_weight_decays},
     }
-    return ClassifierSelection(epochs, decays[positions], metrics, history.seconds)
+    spec = _make_spec(task, _by_fold(folds.train), _by_fold(folds.valid), task.epochs)
+    spec = spec._replace(is_finished=lambda history: grid.is_finished(history.metrics))
+    history = train(tiled, name, tiled.plan.shard(start), spec).history
+    return grid.choose(history.metrics, history.seconds)
 
 
 def _by_fold(rows: Int[np.ndarray, "seeds folds n"]) -> Int[np.ndarray, "entries n"]:

@@ -20,9 +20,9 @@ from aejax.experiments import classifier_training, training
 from aejax.experiments.classifier_selection import (
     MIN_EPOCHS,
     WEIGHT_DECAYS,
+    SelectionGrid,
     choose_settings,
     last_considered_epoch,
-    mean_fold_losses,
 )
 from aejax.experiments.classifier_training import (
     ClassifierTask,
@@ -240,8 +240,8 @@ def test_settings_with_which_a_fold_diverged_are_not_chosen_and_ties_go_to_less_
     losses[0, 1, 0, 1:] = np.nan
     losses[1:, :, 0, 2] = 0.5
     losses[2, :, 1, 3] = 0.9
-    means = mean_fold_losses(losses.reshape(12, 4), 3, 2)
-    decays, epochs = choose_settings(means)
-    assert (decays.tolist(), epochs.tolist()) == ([1, 2], [3, 4])
+    grid = SelectionGrid(np.array([0.0, 0.1, 1.0]), n_folds=2, seeds=2)
+    chosen = grid.choose({"valid_loss": losses.reshape(12, 4)}, 0.0)
+    assert chosen.settings == [{"epochs": 3, "weight_decay": 0.1}, {"epochs": 4, "weight_decay": 1.0}]
     decays, epochs = choose_settings(np.full((3, 1, 4), np.inf))
     assert (decays.tolist(), epochs.tolist()) == ([0], [1])
