@@ -8,18 +8,14 @@ from jaxtyping import Float
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from aejax.data.shuffling import make_generator
-from aejax.replication.claim import EXACT_REASON, ROUNDING_REASON, NumericClaim, Source
+from aejax.replication.claim import ROUNDING_REASON, NumericClaim, Source
 from aejax.replication.context import ClaimContext
 from aejax.replication.evidence import ComparativeClaim, Evidence, paired_evidence
 
-LECUN_TITLE = (
-    "Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-Based Learning Applied to Document Recognition (1998)"
-)
 SOFTMAX_N_TRAIN, SOFTMAX_STEPS, SOFTMAX_BATCH_SIZE, SOFTMAX_LEARNING_RATE = 55_000, 1000, 100, 0.5
 L1_N_TRAIN, L1_N_TEST = 5000, 10_000
 # Arguments for an L1 penalty, from scikit-learn 1.8 on and before.
@@ -71,13 +67,6 @@ def l1_accuracy_above_threshold(context: ClaimContext) -> list[Evidence]:
     return [paired_evidence("accuracy minus 80 %", "claim", points, unit="points", margin=0.5)]
 
 
-def knn_error(context: ClaimContext, k: int) -> Float[np.ndarray, "1 1"]:
-    """Returns the percentage of test digits that k nearest neighbors classify wrongly."""
-    digits = context.load_mnist_arrays()
-    classifier = KNeighborsClassifier(k, algorithm="brute").fit(digits.train, digits.train_labels)
-    return np.array([[100 * (1 - classifier.score(digits.test, digits.test_labels))]])
-
-
 CLAIMS = (
     NumericClaim(
         name="mnist-softmax",
@@ -118,40 +107,5 @@ CLAIMS = (
         requirements=("MNIST",),
         cost="a minute",
         gather_evidence=l1_accuracy_above_threshold,
-    ),
-    NumericClaim(
-        name="mnist-knn-1998",
-        statement="nearest neighbours by Euclidean distance on the regular test set err on 5.0 %",
-        source=Source(
-            LECUN_TITLE, "section III.C, baseline nearest neighbour classifier", "https://doi.org/10.1109/5.726791"
-        ),
-        protocol="pixels of the 60,000 training digits; three nearest neighbours, the number that the paper gives for "
-        "its deslanted digits; its images were scaled otherwise (-0.1 to 1.175), which changes no neighbour",
-        command='KNeighborsClassifier(3, algorithm="brute").fit(X_train, y_train).score(X_test, y_test)',
-        unit="test error, %",
-        printed_values=("5.0",),
-        criterion_reason=EXACT_REASON,
-        seeds=1,
-        requirements=("MNIST",),
-        cost="a minute",
-        measure=lambda context: knn_error(context, 3),
-    ),
-    NumericClaim(
-        name="mnist-knn-wilder",
-        statement="nearest neighbours by Euclidean distance err on 3.09 %",
-        source=Source(
-            "The MNIST database of handwritten digits, table of results (K. Wilder, U. Chicago)",
-            "K-nearest-neighbors, Euclidean (L2), no preprocessing",
-            "http://yann.lecun.com/exdb/mnist/",
-        ),
-        protocol="pixels of the 60,000 training digits; the one nearest neighbour, as the table does not say how many",
-        command='KNeighborsClassifier(1, algorithm="brute").fit(X_train, y_train).score(X_test, y_test)',
-        unit="test error, %",
-        printed_values=("3.09",),
-        criterion_reason=EXACT_REASON,
-        seeds=1,
-        requirements=("MNIST",),
-        cost="a minute",
-        measure=lambda context: knn_error(context, 1),
     ),
 )

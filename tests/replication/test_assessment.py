@@ -60,7 +60,7 @@ def test_a_deterministic_claim_needs_every_printed_digit():
 ONE_RUN = dataclasses.replace(NUMBER, tolerance=(), max_half_width=(1e9,), seeds=10)
 
 
-def fail_share(claim, draw_printed, n=4000, seeds=10, digits=6):
+def fail_share(claim, draw_printed, n=2000, seeds=10, digits=6):
     """Returns how often a perfect replication, by draws of the same distribution as the source's, fails."""
     rng = np.random.default_rng(0)
     failed = 0
@@ -74,7 +74,7 @@ def fail_share(claim, draw_printed, n=4000, seeds=10, digits=6):
 @pytest.mark.parametrize("seeds", [3, 10])
 def test_a_perfect_replication_of_one_run_fails_in_five_percent(seeds):
     share = fail_share(ONE_RUN, lambda rng: [0.92 + 0.01 * rng.normal()], seeds=seeds)
-    assert 0.04 < share < 0.06
+    assert 0.035 < share < 0.065
 
 
 def test_half_a_point_around_the_mean_would_fail_most_perfect_replications():
@@ -85,13 +85,13 @@ def test_half_a_point_around_the_mean_would_fail_most_perfect_replications():
 def test_a_mean_of_several_runs_has_the_interval_of_such_a_mean():
     of_three = dataclasses.replace(ONE_RUN, source_runs=3)
     share = fail_share(of_three, lambda rng: [(0.92 + 0.01 * rng.normal(size=3)).mean()])
-    assert 0.04 < share < 0.06
+    assert 0.035 < share < 0.065
     assert fail_share(of_three, lambda rng: [0.92 + 0.01 * rng.normal()], n=1000) > 0.1  # one run varies more
 
 
 def test_all_numbers_of_a_claim_together_fail_in_five_percent():
     seven = dataclasses.replace(ONE_RUN, max_half_width=(1e9,) * 7)
-    assert 0.03 < fail_share(seven, lambda rng: 0.92 + 0.01 * rng.normal(size=7)) < 0.06
+    assert 0.025 < fail_share(seven, lambda rng: 0.92 + 0.01 * rng.normal(size=7)) < 0.065
 
 
 def test_another_result_is_not_reproduced_and_a_wide_interval_is_uninformative():
