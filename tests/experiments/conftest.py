@@ -3,7 +3,7 @@
 import pytest
 from resuming import Killed
 
-from aejax.experiments import checkpointing, training
+from aejax.experiments import checkpointing, compare, training
 
 
 @pytest.fixture
@@ -32,3 +32,11 @@ def first_epochs(monkeypatch):
         training, "shuffle_epochs", lambda rows, first, *rest: seen.append(first) or orders(rows, first, *rest)
     )
     return seen
+
+
+@pytest.fixture(scope="module")
+def without_figures():
+    """Comparisons of this module draw no figures, which take longer than small trainings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare, "plot_comparison", lambda *args: None)
+        yield

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.evaluate.sensitivity import judge_sensitivity
-from aejax.experiments import compare as comparison
 from aejax.experiments import sensitivity, variations
 from aejax.experiments.compare import compare
 from aejax.experiments.rejudge import rejudge_run
@@ -38,11 +37,7 @@ def save_triangle(path):
     return str(path)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _no_figures():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "plot_comparison", lambda *args: None)
-        yield
+pytestmark = pytest.mark.usefixtures("without_figures")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +54,7 @@ def config(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(config, tmp_path_factory):
+def run(config, tmp_path_factory, without_figures):
     """A run that is killed in its second variation and continued, with what it printed."""
     folder, console = tmp_path_factory.mktemp("sensitivity") / "run", quiet()
     seen = []

@@ -18,7 +18,6 @@ from aejax.config import (
 )
 from aejax.errors import InputError
 from aejax.evaluate.tuning import choose_settings, expected_of_best
-from aejax.experiments import compare as comparison
 from aejax.experiments.compare import compare
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
@@ -35,11 +34,9 @@ CONFIG = CompareConfig(
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, without_figures):
     folder = tmp_path_factory.mktemp("tuning") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "plot_comparison", lambda *args: None)
-        compare(CONFIG, folder, quiet())
+    compare(CONFIG, folder, quiet())
     return folder, read_json(folder / "results.json")
 
 
@@ -59,8 +56,7 @@ def test_each_seed_has_the_setting_of_lowest_validation_loss(run):
     assert accuracies == [accuracies[0]] * CONFIG.tune
 
 
-def test_a_setting_equals_a_run_of_its_own(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(comparison, "plot_comparison", lambda *args: None)
+def test_a_setting_equals_a_run_of_its_own(run, tmp_path):
     tuning = run[1]["methods"][1]["tuning"]
     setting = tuning["settings"][3]
     alone = dataclasses.replace(

@@ -36,7 +36,7 @@ PAIRS = [
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, without_figures):
     folder = tmp_path_factory.mktemp("versus") / "run"
     return folder, compare(CONFIG, folder, quiet())
 
@@ -113,12 +113,15 @@ def test_the_same_rules_give_the_same_numbers(copied, removed):
 
 def test_a_changed_rule_changes_verdicts_and_is_reported(copied, monkeypatch, load_script, capsys):
     (copied / "scores.npz").unlink()
+    (copied / "accuracy.png").write_bytes(b"of the old intervals")
     monkeypatch.setattr(comparisons, "minimum_trainings", lambda family: 1)  # fewer seeds suffice
     load_script("report")(["--run", str(copied), "--rejudge", "--out", str(copied / "page.md")])
     printed = capsys.readouterr().out
     for row in read_json(copied / "results.json")["comparisons"]:
         assert row["verdict"] != "too few seeds"
         assert f"{row['method']} - {row['baseline']}: too few seeds -> {row['verdict']}" in printed
+    assert (copied / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+    assert not (copied / "differences.png").exists()  # a run gets no files that it had not
     assert (copied / "page.md").read_text() == f"# copied\n\n{(copied / 'table.md').read_text()}"
 
 
