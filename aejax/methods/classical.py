@@ -18,10 +18,10 @@ from aejax.methods.host import HostProblem
 from aejax.methods.method import Method
 from aejax.methods.tuning import Classifier, Settings, tuned
 
-TREES = 200
+TREES = 100
 BOOSTING_ITERATIONS = 100
 SVM_CACHE_MEBIBYTES = 500
-SAME_UNITS = 0.05  # deviations of features that differ from 1 by less are not standardised again
+SAME_UNITS = 0.25  # deviations of features that differ from 1 by less are not standardised again
 
 
 def svm(problem: ProblemSpec) -> Method:
@@ -30,7 +30,7 @@ def svm(problem: ProblemSpec) -> Method:
     C is 1, 10 or 100; gamma is 1/4, 1 or 4 times scikit-learn's `scale`, one by d times the variance of the inputs. The
     features of tables are also tried standardised on all training inputs.
     """
-    return _control(problem, Classifier(_svm_grid, _make_svm))
+    return _control(problem, Classifier(_svm_grid, _make_svm, pairwise=True))
 
 
 def _svm_grid(problem: HostProblem) -> list[Settings]:
@@ -51,7 +51,8 @@ def _variance(inputs: Float[np.ndarray, "n d"], standardize: int) -> float:
 
 
 def _make_svm(problem: HostProblem, settings: Settings) -> BaseEstimator:
-    model = SVC(C=settings["C"], gamma=settings["gamma"], cache_size=SVM_CACHE_MEBIBYTES)
+    own = {"C": settings["C"], "gamma": settings["gamma"], "cache_size": SVM_CACHE_MEBIBYTES}
+    model = SVC(**own, decision_function_shape="ovo")
     if not settings["standardize"]:
         return model
     return make_pipeline(FrozenEstimator(StandardScaler().fit(problem.inputs)), model)
@@ -79,7 +80,7 @@ def _make_boosting(problem: HostProblem, settings: Settings) -> BaseEstimator:
 
 
 def forest(problem: ProblemSpec) -> Method:
-    """Returns a random forest (Breiman 2001) or extremely randomized trees (Geurts et al. 2006), 200 trees of either.
+    """Returns a random forest (Breiman 2001) or extremely randomized trees (Geurts et al. 2006), 100 trees of either.
 
     A split tries sqrt(d) features, or for tables half of them; a leaf has at least 1 or 4 rows.
     """

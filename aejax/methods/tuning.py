@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ class Classifier:
     grid: Callable[[HostProblem], list[Settings]]
     make: Callable[[HostProblem, Settings], BaseEstimator]
     randomized: bool = False  # a fit depends on the seed
+    pairwise: bool = False  # its decision values are of pairs of classes
 
 
 class Chosen(NamedTuple):
@@ -140,21 +142,38 @@ def _fit_and_score(
     model: Any = classifier.make(problem, settings)
     with threadpool_limits(1 if len(rows) <= sum(MAX_SELECTION_ROWS) else None, user_api="openmp"):
         model.fit(problem.inputs[problem.labelled[rows]], problem.labels[rows])
-        return class_scores(model, inputs, problem.n_classes)
+        return class_scores(model, inputs, problem.n_classes, pairwise=classifier.pairwise)
 
 
-def class_scores(model: Any, inputs: Float[np.ndarray, "m d"], n_classes: int) -> Scores:
-    """Returns a fitted classifier's decision values, or else log-probabilities; the lowest for classes it has not seen.
+def class_scores(model: Any, inputs: Float[np.ndarray, "m d"], n_classes: int, *, pairwise: bool = False) -> Scores:
+    """Returns the scores of a fitted classifier; classes that it has not seen get the lowest.
 
-    Two classes have the decision values s and -s, halved, so that their softmax is the logistic function of s.
+    These are decision values, or else log-probabilities. Of two classes, one has the decision value s and the other 0,
+    so that their softmax is the logistic function of s. Decision values of pairs become one score for each class.
     """
-    if hasattr(model, "decision_function"):
-        values = model.decision_function(inputs)
-        values = np.stack([-values / 2, values / 2], axis=1) if values.ndim == 1 else values
-    else:
+    if not hasattr(model, "decision_function"):
         values = log_probabilities(model.predict_proba(inputs))
+    elif (decisions := model.decision_function(inputs)).ndim == 1:
+        values = np.stack([np.zeros(len(inputs)), decisions], axis=1)
+    elif pairwise:
+        values = pairwise_scores(decisions, len(model.classes_))
+    else:
+        values = decisions
     scores = np.full((len(inputs), n_classes), values.min())
     scores[:, model.classes_] = values
+    return scores
+
+
+def pairwise_scores(decisions: Float[np.ndarray, "m pairs"], n_classes: int) -> Scores:
+    """Returns minus the sum of the decision values by which each class loses against others.
+
+    A class that loses against no other has the score 0, which is the highest: `SVC.predict` predicts it, too. Unlike
+    votes, on which scikit-learn's values of one class against the rest depend, the scores say by how much.
+    """
+    scores = np.zeros((len(decisions), n_classes))
+    for pair, (first, second) in enumerate(itertools.combinations(range(n_classes), 2)):
+        scores[:, first] += np.minimum(decisions[:, pair], 0)
+        scores[:, second] += np.minimum(-decisions[:, pair], 0)
     return scores
 
 

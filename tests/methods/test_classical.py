@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from host_problems import digits_problem, wine_problem
 from scipy.special import log_softmax, softmax
-from sklearn.datasets import make_moons
+from sklearn.datasets import load_digits, make_moons
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.metrics import log_loss
@@ -19,7 +19,7 @@ from sklearn.svm import SVC
 
 from aejax.methods import classical, label_spreading, tuning
 from aejax.methods.registry import CONTROLS
-from aejax.methods.tuning import Classifier, rate_scores, tuned
+from aejax.methods.tuning import Classifier, pairwise_scores, rate_scores, tuned
 
 HOST_CONTROLS = ("svm", "boosting", "forest", "label-spreading")
 
@@ -62,13 +62,35 @@ def test_svm_is_scikit_learns_with_the_best_cross_validated_c_gamma_and_units(me
     }
     assert settings["valid_accuracy"] == pytest.approx(max(accuracies.values()))
     assert settings["standardize"] == 1  # the units of wine differ by three orders of magnitude
-    model = SVC(C=settings["C"], gamma=settings["gamma"], break_ties=True)
+    model = SVC(C=settings["C"], gamma=settings["gamma"], decision_function_shape="ovo")
     model.fit(labelled_inputs(units[1]), problem.labels)
-    expected = model.decision_function(standardized.transform(problem.test_inputs)) / settings["temperature"]
+    decisions = model.decision_function(standardized.transform(problem.test_inputs))
+    expected = pairwise_scores(decisions, 3) / settings["temperature"]
     np.testing.assert_allclose(log_probs, log_softmax(expected, axis=1), atol=1e-5)
     predicted = model.predict(standardized.transform(problem.test_inputs))
     np.testing.assert_array_equal(log_probs.argmax(axis=1), predicted)
     assert np.mean(predicted == test_labels) > 0.9
+
+
+def test_pairwise_scores_predict_a_class_that_beats_all_others_as_votes_do():
+    digits = load_digits()
+    model = SVC(decision_function_shape="ovo").fit(digits.data[:900], digits.target[:900])
+    decisions = model.decision_function(digits.data[900:])
+    scores = pairwise_scores(decisions, 10)
+    winner = scores.max(axis=1) == 0
+    assert winner.mean() > 0.95
+    np.testing.assert_array_equal(scores.argmax(axis=1)[winner], model.predict(digits.data[900:])[winner])
+    losses = [
+        [sum(min(0, pair_value(decisions[row], label, other)) for other in range(10) if other != label)]
+        for row, label in ((0, 3), (1, 0), (2, 9))
+    ]
+    np.testing.assert_allclose(losses, scores[[0, 1, 2], [3, 0, 9]][:, None], atol=1e-9)
+
+
+def pair_value(decisions, label, other):
+    """The value by which a class wins against another."""
+    pairs = list(itertools.combinations(range(10), 2))
+    return decisions[pairs.index((label, other))] if label < other else -decisions[pairs.index((other, label))]
 
 
 def test_boosting_is_scikit_learns(methods, wine):
