@@ -38,6 +38,7 @@ COMPARE_METHODS = (
     "random",
     "random-sparse-l1",  # sparse-l1 has another architecture
     "supervised",
+    "svm",
     "knn",
     "undercomplete",
     "denoising",
