@@ -87,12 +87,12 @@ CASES = {
     "more labels than a class has rows": ("compare", ["--dataset", "wine", "--labels-per-class", "60"], "class '"),
     "two budgets of labels": ("compare", ["--labels-per-class", "4", "--label-fraction", "0.5"], "give one"),
     "examples that are in the test too": ("compare", ["--dataset", "{}/twins.csv", "--duplicates", "refuse"], "twins"),
-    "nothing to choose k by": (
+    "nothing to choose settings by": (
         "compare",
-        ["--dataset", "wine", "--valid-fraction", "0", "--probe-c", "1", "--methods", "knn"],
-        "choose k by",
+        ["--dataset", "digits", "--valid-fraction", "0", "--probe-c", "1", "--methods", "svm"],
+        "choose settings by",
     ),
-    "nothing to choose by": ("compare", ["--dataset", "wine", "--valid-fraction", "0"], "--probe-c"),
+    "nothing to choose by": ("compare", ["--dataset", "digits", "--valid-fraction", "0"], "--probe-c"),
     "more devices than there are": ("compare", ["--dataset", "wine", "--devices", "99"], "--devices 99"),
     "out is not a run": ("compare", ["--out", "{}/busy"], "busy"),
     "out cannot be made": ("compare", ["--out", "{}/photo.tiff/run"], "--out"),

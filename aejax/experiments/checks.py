@@ -31,6 +31,16 @@ def require_width_selection(experiment: Experiment, methods: Mapping[str, Method
     )
 
 
+def require_selection_rows(experiment: Experiment, methods: Mapping[str, Method]) -> None:
+    """Raises InputError if a classifier on the host has no rows to choose its settings by."""
+    choosing = [name for name, method in methods.items() if method.fit_predict is not None]
+    require(
+        not choosing or experiment.selection_folds.can_select,
+        f"--valid-fraction {experiment.config.split.valid_fraction}: leaves no validation rows to choose settings by; "
+        f"raise it, or leave {' and '.join(choosing)} out of --methods",
+    )
+
+
 def require_evaluation_mode(
     experiment: Experiment,
     name: str,

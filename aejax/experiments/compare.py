@@ -15,7 +15,7 @@ from aejax.config import CheckpointConfig, CompareConfig
 from aejax.data.dataset import Dataset
 from aejax.evaluate.comparisons import VERSUS_FAMILY
 from aejax.experiments.checkpointing import RESULT_CACHE_DIR
-from aejax.experiments.checks import require_width_selection
+from aejax.experiments.checks import require_selection_rows, require_width_selection
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.identity import identify_run, open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
@@ -134,6 +134,7 @@ def prepare_comparison(design: ComparisonDesign, reporter: ProgressReporter) -> 
     """Returns the experiment of a comparison, before anything is trained. Raises as `prepare_experiment`."""
     experiment = prepare_experiment(design.config, design.dataset, reporter)
     require_width_selection(experiment, design.methods)
+    require_selection_rows(experiment, design.methods)
     return dataclasses.replace(experiment, evaluation=design.config.evaluation)
 
 
