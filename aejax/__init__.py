@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from aejax.api.comparison import compare as compare
     from aejax.api.data import load_dataset as load_dataset
     from aejax.api.data import make_dataset as make_dataset
+    from aejax.api.pretraining import TrainedAutoencoder as TrainedAutoencoder
+    from aejax.api.pretraining import pretrain as pretrain
+    from aejax.api.runs import ProbeResult as ProbeResult
+    from aejax.api.runs import load_run as load_run
+    from aejax.api.runs import probe as probe
     from aejax.data.dataset import Dataset as Dataset
     from aejax.errors import InputError as InputError
     from aejax.methods.external import Representation as Representation
@@ -25,13 +30,18 @@ __all__ = [
     "ComparisonResult",
     "Dataset",
     "InputError",
+    "ProbeResult",
     "Representation",
+    "TrainedAutoencoder",
     "compare",
     "encoder",
     "load_dataset",
     "load_encoder",
+    "load_run",
     "make_dataset",
     "precomputed",
+    "pretrain",
+    "probe",
     "register",
 ]
 
@@ -44,6 +54,10 @@ def __getattr__(name: str) -> Any:
             from aejax.api import comparison as module
         case "load_dataset" | "make_dataset":
             from aejax.api import data as module
+        case "pretrain" | "TrainedAutoencoder":
+            from aejax.api import pretraining as module
+        case "probe" | "ProbeResult" | "load_run":
+            from aejax.api import runs as module
         case "Dataset":
             from aejax.data import dataset as module
         case "InputError":

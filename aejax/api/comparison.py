@@ -157,7 +157,7 @@ def compare(
     """
     start = time.perf_counter()
     with argument_errors():
-        dataset = _as_dataset(data, y)
+        dataset = as_dataset(data, y)
         require_classes(dataset)
         names, representations = _read_methods(methods)
         config = replace_settings(compare_defaults(dataset.name), settings | ({"methods": names} if names else {}))
@@ -166,7 +166,7 @@ def compare(
         if out is not None:
             folder = Path(out).expanduser()
             results = run_comparison(design, folder, console, CheckpointConfig(overwrite=overwrite), start)
-            return _loaded(results, folder)
+            return load_comparison(results, folder)
         with open_reporter(console, design.count_epochs()) as reporter:
             experiment = prepare_comparison(design, reporter)
             method_results, results = score_comparison(experiment, design, lambda: time.perf_counter() - start)
@@ -174,13 +174,15 @@ def compare(
     return ComparisonResult(with_roles(to_jsonable(results)), scores)
 
 
-def _loaded(results: Results, folder: Path) -> ComparisonResult:
+def load_comparison(results: Results, folder: Path) -> ComparisonResult:
+    """Returns the comparison of a folder, with the content of its `results.json`."""
     file = folder / "scores.npz"
     scores = dict(np.load(file, allow_pickle=False)) if file.is_file() else {}
     return ComparisonResult(with_roles(to_jsonable(results)), scores, folder)
 
 
-def _as_dataset(data: Any, y: Any) -> Dataset:
+def as_dataset(data: Any, y: Any = None) -> Dataset:
+    """Returns a dataset, the one of a name, or one of examples. Raises `InputError` if there is none."""
     if isinstance(data, Dataset | str) and y is not None:
         raise InputError("y: the dataset has labels already; give y only with examples")
     if isinstance(data, Dataset):

@@ -47,7 +47,14 @@ def export(run_dir: Path, out: Path, config: ExportConfig, *, overwrite: bool = 
     require_format_packages(config.formats)
     require_available(out, overwrite=overwrite)
     pretrained = load_pretrained(run_dir, WEIGHTS_DIRS[config.weights])
-    selected = [_select_epoch(rows, config.weights) for rows in _read_epochs(run_dir, pretrained)]
+    return publish(pretrained, _read_epochs(run_dir, pretrained), out, config, overwrite=overwrite)
+
+
+def publish(
+    pretrained: PretrainedModel, epochs: list[EpochRows], out: Path, config: ExportConfig, *, overwrite: bool = False
+) -> ExportedEncoder:
+    """Publishes the encoder of a model; `epochs` are those of every seed, in order. See `export`."""
+    selected = [_select_epoch(rows, config.weights) for rows in epochs]
     diverged = pretrained.results["diverged_epoch"]
     seeds = select_seeds(config.seed, selected, diverged)
     tree = _encoder_arrays(pretrained, seeds, stacked=config.seed == "all")

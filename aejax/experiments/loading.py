@@ -18,7 +18,11 @@ def load_examples(config: DataConfig) -> Dataset:
     Raises:
         InputError: the data cannot be loaded.
     """
-    dataset = primary_first(lambda: load_dataset(config))
+    return with_some_class(primary_first(lambda: load_dataset(config)))
+
+
+def with_some_class(dataset: Dataset) -> Dataset:
+    """Returns the dataset; if no row has a label, all are of one class, so that they are split like any others."""
     if dataset.n_classes:
         return dataset
     return dataclasses.replace(dataset, labels=np.zeros(len(dataset.labels), np.int32), class_names=(UNLABELLED_CLASS,))

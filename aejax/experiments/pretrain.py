@@ -1,8 +1,9 @@
 """One autoencoder, trained for every seed: weights, history and metrics of the test rows."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optax
@@ -39,6 +40,30 @@ from aejax.storage.pytree_io import save_variables
 from aejax.storage.runs import Run
 
 
+class PretrainDesign(NamedTuple):
+    """What a pretraining trains."""
+
+    config: PretrainConfig  # resolved
+    dataset: Dataset
+    method: Method
+
+
+def design_pretraining(config: PretrainConfig, dataset: Dataset) -> PretrainDesign:
+    """Returns the design of a pretraining on a dataset. Raises `InputError` if settings contradict each other."""
+    check_kind(config.method)
+    config = resolve_config(config, dataset)
+    return PretrainDesign(config, dataset, METHODS[config.method](problem_spec_for(config, dataset)))
+
+
+def prepare_pretraining(
+    design: PretrainDesign, reporter: ProgressReporter
+) -> tuple[Experiment, optax.GradientTransformation]:
+    """Returns the experiment and the optimizer, before anything is trained. Raises as `prepare_experiment`."""
+    experiment = prepare_experiment(design.config, design.dataset, reporter)
+    make_optimizer = optimizer_for if design.dataset.stream is None else stream_optimizer
+    return experiment, make_optimizer(experiment, design.method)
+
+
 def pretrain(
     config: PretrainConfig, out: Path, console: Console, checkpoint: CheckpointConfig = CheckpointConfig()
 ) -> dict[str, Any]:
@@ -52,47 +77,77 @@ def pretrain(
     """
     start_time = time.perf_counter()
     check_kind(config.method)
-    dataset = load_examples(config.data)
-    config = resolve_config(config, dataset)
-    method = METHODS[config.method](problem_spec_for(config, dataset))
+    return run_pretraining(design_pretraining(config, load_examples(config.data)), out, console, checkpoint, start_time)
+
+
+def run_pretraining(
+    design: PretrainDesign, out: Path, console: Console, checkpoint: CheckpointConfig, start_time: float
+) -> dict[str, Any]:
+    """Runs a pretraining whose data are loaded; arguments and errors are those of `run_job`."""
 
     def prepare(reporter: ProgressReporter) -> FillRun:
-        experiment = prepare_experiment(config, dataset, reporter)
-        optimizer = (optimizer_for if dataset.stream is None else stream_optimizer)(experiment, method)
+        experiment, optimizer = prepare_pretraining(design, reporter)
 
         def fill(run: Run, cache: ResultCache) -> dict[str, Any]:
-            return _pretrain(open_experiment(experiment, run, cache), config.method, method, optimizer, run)
+            opened = open_experiment(experiment, run, cache)
+            return _pretrain(opened, design.config.method, design.method, optimizer, run)
 
         return fill
 
-    job = Job(identify_run(config, dataset), total_epochs(config, method), prepare, remove=())
+    epochs = total_epochs(design.config, design.method)
+    job = Job(identify_run(design.config, design.dataset), epochs, prepare, remove=())
     return run_job(job, out, console, checkpoint, start_time)
 
 
-def _pretrain(
-    experiment: Experiment, name: str, method: Method, optimizer: optax.GradientTransformation, run: Run
-) -> dict[str, Any]:
+def train_model(
+    experiment: Experiment,
+    method: Method,
+    optimizer: optax.GradientTransformation,
+    seconds: Callable[[], float],
+    record: Callable[[TrainingResult], None] = lambda trained: None,
+) -> tuple[TrainingResult, dict[str, Any]]:
+    """Trains an autoencoder; returns the training and the content of `results.json`.
+
+    Args:
+        experiment: of a `PretrainConfig`.
+        method: the autoencoder.
+        optimizer: for its training end to end.
+        seconds: returns the seconds since the run began.
+        record: is called when the training has ended, before its metrics are computed.
+    """
+    config = experiment.config
+    assert isinstance(config, PretrainConfig)
     is_stream = experiment.dataset.stream is not None
-    experiment.reporter.start_method(name)
+    experiment.reporter.start_method(config.method)
     watch = Stopwatch()
     train = train_stream if is_stream else train_method
-    trained = train(experiment, name, method, optimizer, init_variables(experiment, method))
-    run.append_metrics(metric_rows(name, trained.history))
-    variables = experiment.plan.to_host(trained.progress.state.variables)
-    _save_weights(run.folder, experiment, trained)
+    trained = train(experiment, config.method, method, optimizer, init_variables(experiment, method))
+    record(trained)
     metrics = _evaluate(experiment, method, trained)
     results = {
-        **results_header(experiment, run.seconds, "pretrain"),
-        "method": name,
+        **results_header(experiment, seconds(), "pretrain"),
+        "method": config.method,
         **_describe_encoding(experiment.dataset),
         **_describe_training(experiment, trained.history, watch.compile_seconds),
-        "parameters": count_parameters(variables),
+        "parameters": count_parameters(trained.progress.state.variables),
         **metrics,
     }
     if is_stream:
         results["dataset"]["stream"] = describe_stream(experiment, trained.history)
     count = f"{trained.history.epochs} {'rounds' if is_stream else 'epochs'}"
     experiment.reporter.finish_method(f"{count}, test MSE {metrics['reconstruction_mse']['mean']:.4g}")
+    return trained, results
+
+
+def _pretrain(
+    experiment: Experiment, name: str, method: Method, optimizer: optax.GradientTransformation, run: Run
+) -> dict[str, Any]:
+    def record(trained: TrainingResult) -> None:
+        run.append_metrics(metric_rows(name, trained.history))
+        _save_weights(run.folder, experiment, trained)
+
+    trained, results = train_model(experiment, method, optimizer, lambda: run.seconds, record)
+    variables = experiment.plan.to_host(trained.progress.state.variables)
     plot_models(experiment, {name: (method, variables)}, {name: trained.history.metrics}, run.folder)
     write_atomically(run.folder / "table.md", markdown_epoch_table(results).encode())
     return results

@@ -65,7 +65,7 @@ def test_own_features_and_kinds_are_compared_with_every_control_they_have(result
 
 
 def test_what_a_result_shows(result, tmp_path):
-    assert result.scores["correct"].shape == (6, 3, 36)
+    assert result.scores["correct"].shape == (6, 3, 35)
     np.testing.assert_allclose(result.scores["correct"].mean(axis=2).ravel(), result.per_seed["accuracy"], rtol=1e-6)
     subjects = [sentence.split(":")[0] for sentence in result.summary.splitlines()]
     assert subjects == ["undercomplete", "mine", "own", "undercomplete (--versus)", "own (--versus)"]

@@ -1,0 +1,227 @@
+"""Training of autoencoders as a function: many seeds in one call, and a model that encodes, decodes and samples."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Float, Key
+from rich.console import Console
+
+from aejax.api.arguments import argument_errors
+from aejax.api.comparison import as_dataset
+from aejax.config import CheckpointConfig
+from aejax.config.export import ExportConfig
+from aejax.config.settings import replace_settings
+from aejax.data.input_encoding import RawInputs, encoding_of
+from aejax.data.scalers import Scaler, apply_scaler
+from aejax.errors import require
+from aejax.experiments.checkpointing import TrainingHistory
+from aejax.experiments.export import EpochRows, publish
+from aejax.experiments.identity import hash_data
+from aejax.experiments.loading import with_some_class
+from aejax.experiments.pretrain import design_pretraining, prepare_pretraining, run_pretraining, train_model
+from aejax.experiments.pretrained import PretrainedModel, load_pretrained
+from aejax.experiments.progress import open_reporter
+from aejax.experiments.schedule import total_epochs
+from aejax.methods.registry import register_kind
+from aejax.models.variational import VariationalAutoencoder
+from aejax.recipes import recipe_for_kind
+from aejax.storage.atomic_io import to_jsonable
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class TrainedAutoencoder:
+    """A trained autoencoder, for every seed.
+
+    Inputs are raw examples as the data had them, `(n, *shape)` or flat, or a DataFrame; results have a leading axis of
+    seeds. The methods are pure and work under `jit` and `vmap`, DataFrames aside.
+
+    Attributes:
+        history: losses, a row for each seed, epoch and metric.
+        results: metrics of the test rows, settings and environment, as in `results.json`.
+    """
+
+    history: pd.DataFrame
+    _pretrained: PretrainedModel
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """The content of `results.json`."""
+        return self._pretrained.results
+
+    @property
+    def seeds(self) -> int:
+        """Number of seeds."""
+        return self._pretrained.config.seeds
+
+    def encode(self, inputs: RawInputs) -> Float[Array, "seeds n width"]:
+        """Returns the codes of raw inputs."""
+        rows, _ = self._rows(inputs)
+        return self._map(lambda variables, scaler: self._pretrained.model.encode(variables, apply_scaler(scaler, rows)))
+
+    def decode(self, codes: Float[Array | np.ndarray, "..."]) -> Float[Array, "seeds n *shape"]:
+        """Returns what codes `(n, width)`, or `(seeds, n, width)` of each seed, stand for, in the inputs' units."""
+        values = jnp.asarray(codes, jnp.float32)
+        axis = 0 if values.ndim == 3 else None
+        shape = tuple(self.results["dataset"]["shape"])
+
+        def decode(variables: Any, scaler: Scaler, of_seed: Float[Array, "n width"]) -> Float[Array, "n *shape"]:
+            scaled = self._pretrained.model.decode(variables, of_seed)
+            scale = jnp.where(scaler.scale == 0, jnp.inf, scaler.scale)  # constant features are their shift
+            raw = scaled / scale[None] + scaler.shift[None]
+            offsets = self._pretrained.encoding.offsets
+            raw = raw if offsets is None else raw + jnp.asarray(offsets, jnp.float32)[None]
+            return raw.reshape(len(of_seed), *shape)
+
+        return jax.vmap(decode, in_axes=(0, 0, axis))(*self._arrays, values)
+
+    def reconstruct(self, inputs: RawInputs) -> Float[Array, "seeds n *shape"]:
+        """Returns the reconstructions of raw inputs, in their units."""
+        return self.decode(self.encode(inputs))
+
+    def sample(self, key: Key[Array, ""], n: int) -> Float[Array, "seeds n *shape"]:
+        """Returns `n` examples drawn from the prior of a variational kind; every seed decodes the same codes.
+
+        Raises:
+            aejax.InputError: the kind has no prior.
+        """
+        model, method = self._pretrained.model, self._pretrained.config.method
+        has_prior = isinstance(model, VariationalAutoencoder)
+        require(has_prior, f"sample: {method} has no prior; vae, beta-vae and conv-vae have one")
+        width = self._pretrained.config.model.latent_dim
+        assert width is not None
+        return self.decode(jax.random.normal(key, (n, width)))
+
+    def encoder(self, seed: int = 0) -> "SavedEncoder":
+        """Returns the encoder of one seed, which `save` publishes. Raises `InputError` if there is no such seed."""
+        require(0 <= seed < self.seeds, f"seed={seed}: there are seeds 0 to {self.seeds - 1}")
+        return SavedEncoder(self, seed)
+
+    def __repr__(self) -> str:
+        method, dataset = self._pretrained.config.method, self.results["dataset"]
+        error = self.results["reconstruction_mse"]["mean"]
+        sizes = f"{self.seeds} seeds, {self.results['parameters']:,} parameters"
+        return f"TrainedAutoencoder({method} on {dataset['name']}: {sizes}, test MSE {error:.4g})"
+
+    @property
+    def _arrays(self) -> tuple[Any, Scaler]:
+        return self._pretrained.variables, self._pretrained.scaler
+
+    def _rows(self, inputs: RawInputs) -> tuple[Float[Array, "n d"], bool]:
+        return self._pretrained.encoding.to_rows(inputs, tuple(self.results["dataset"]["shape"]))
+
+    def _map(self, function: Callable[[Any, Scaler], Any]) -> Any:
+        return jax.vmap(function)(*self._arrays)
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedEncoder:
+    """The encoder of one seed of a trained autoencoder."""
+
+    model: TrainedAutoencoder = dataclasses.field(repr=False)
+    seed: int
+
+    def __call__(self, inputs: RawInputs) -> Float[Array, "n width"]:
+        """Returns codes of raw inputs."""
+        return self.model.encode(inputs)[self.seed]
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> str:
+        """Publishes the encoder: arrays, metadata and a model card, which `aejax.load_encoder` opens.
+
+        Returns:
+            The SHA-256 of the manifest, which identifies the whole content.
+        """
+        with argument_errors():
+            pretrained, history = self.model._pretrained, self.model.history
+            epochs = [_epoch_rows(history[history["seed"] == seed]) for seed in range(self.model.seeds)]
+            config = ExportConfig(seed=str(self.seed), formats=("orbax",))
+            return publish(pretrained, epochs, Path(folder).expanduser(), config, overwrite=overwrite).manifest_sha256
+
+
+def _epoch_rows(history: pd.DataFrame) -> EpochRows:
+    """Returns a seed's epochs with their losses."""
+    table = history.pivot(index="epoch", columns="metric", values="value")
+    losses = table[[name for name in ("train_loss", "valid_loss") if name in table]]
+    return [{"epoch": int(epoch), **row.to_dict()} for epoch, row in losses.iterrows()]
+
+
+def history_frame(history: TrainingHistory) -> pd.DataFrame:
+    """Returns a row for each seed, epoch (from 1) and metric, with its value."""
+    frames = []
+    for name, values in history.metrics.items():
+        seeds, epochs = np.indices(values.shape)
+        frame = {"seed": seeds.ravel(), "epoch": epochs.ravel() + 1, "metric": name, "value": values.ravel()}
+        frames.append(pd.DataFrame(frame))
+    return pd.concat(frames, ignore_index=True)
+
+
+def load_trained(folder: Path) -> TrainedAutoencoder:
+    """Returns the autoencoder of a finished pretraining run. Raises `InputError` if the folder is none."""
+    pretrained = load_pretrained(folder)
+    rows = pd.read_json(folder / "metrics.jsonl", lines=True, dtype={"value": float})
+    own = rows[rows["method"] == pretrained.config.method].drop(columns="method")
+    return TrainedAutoencoder(own.melt(["seed", "epoch"], var_name="metric", value_name="value").dropna(), pretrained)
+
+
+def pretrain(
+    data: Any,
+    kind: str | Callable[..., Any] = "undercomplete",
+    *,
+    out: str | Path | None = None,
+    progress: bool = False,
+    overwrite: bool = False,
+    **settings: Any,
+) -> TrainedAutoencoder:
+    """Trains an autoencoder without labels, for several seeds at once.
+
+    Args:
+        data: a `Dataset`, the name of one, or examples `(n, ...)` without labels.
+        kind: of autoencoder, or a kind of one's own: a function of a `ProblemSpec`.
+        out: folder for everything that `pretrain.py` leaves; None: no files.
+        progress: show a bar.
+        overwrite: replace a run in `out`.
+        settings: by the names of the flags: `seeds=4`, `epochs=15`, `latent_dim=16`, `batch_size=64`, ...
+
+    Raises:
+        aejax.InputError: the data or a setting cannot be used; nothing has been trained.
+
+    Example:
+        >>> model = pretrain("wine", "vae", seeds=2, epochs=2, latent_dim=3)
+        >>> model.encode(load_dataset("wine").inputs).shape
+        (2, 178, 3)
+    """
+    start = time.perf_counter()
+    with argument_errors():
+        dataset = with_some_class(as_dataset(data))
+        name = kind if isinstance(kind, str) else kind.__name__.replace("_", "-")
+        if not isinstance(kind, str):
+            register_kind(name, kind)
+        config = replace_settings(recipe_for_kind(name, dataset.name), settings)
+        console = Console(quiet=not progress)
+        design = design_pretraining(config, dataset)
+        if out is not None:
+            folder = Path(out).expanduser()
+            run_pretraining(design, folder, console, CheckpointConfig(overwrite=overwrite), start)
+            return load_trained(folder)
+        with open_reporter(console, total_epochs(design.config, design.method)) as reporter:
+            experiment, optimizer = prepare_pretraining(design, reporter)
+            trained, results = train_model(experiment, design.method, optimizer, lambda: time.perf_counter() - start)
+    plan, model = experiment.plan, design.method.model
+    assert model is not None
+    variables = plan.to_host(trained.progress.state.variables)
+    pretrained = PretrainedModel(
+        config=design.config,
+        results=to_jsonable(results),
+        model=model,
+        variables=variables,
+        scaler=experiment.scaler,
+        hashes=hash_data(dataset),
+        encoding=encoding_of(dataset),
+    )
+    return TrainedAutoencoder(history_frame(trained.history), pretrained)

@@ -1,0 +1,75 @@
+"""Pretraining, loading and probing as functions agree with each other and with the scripts' runs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.datasets import load_wine
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+import aejax
+from aejax.api.runs import probe
+
+X, Y = load_wine(return_X_y=True)
+SETTINGS = {"seeds": 2, "epochs": 3, "latent_dim": 3}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return aejax.pretrain("wine", "vae", **SETTINGS)
+
+
+def test_a_folder_holds_the_same_model(model, tmp_path):
+    stored = aejax.pretrain("wine", "vae", out=tmp_path / "run", **SETTINGS)
+    loaded = aejax.load_run(tmp_path / "run")
+    for other in (stored, loaded):
+        np.testing.assert_array_equal(other.encode(X), model.encode(X))
+        order = ["seed", "epoch", "metric"]
+        table, expected = (one.history.sort_values(order)["value"].to_numpy() for one in (other, model))
+        np.testing.assert_allclose(table, expected, rtol=1e-6)
+    assert set(model.history.columns) == {"seed", "epoch", "metric", "value"}
+
+
+def test_shapes_units_and_purity(model):
+    assert model.encode(X).shape == (2, 178, 3)
+    np.testing.assert_allclose(jax.jit(model.encode)(jnp.asarray(X, jnp.float32)), model.encode(X), atol=1e-5)
+    reconstructed = model.reconstruct(X)
+    assert reconstructed.shape == (2, 178, 13)
+    np.testing.assert_allclose(reconstructed.mean(axis=(0, 1)), X.mean(axis=0), rtol=0.3)  # in the inputs' units
+    samples = model.sample(jax.random.key(0), 5)
+    np.testing.assert_array_equal(samples, model.decode(jax.random.normal(jax.random.key(0), (5, 3))))
+    assert len(repr(model)) < 200
+
+
+def test_the_encoder_of_a_seed_is_published_and_opened(model, tmp_path):
+    model.encoder(seed=1).save(tmp_path / "encoder")
+    np.testing.assert_allclose(aejax.load_encoder(tmp_path / "encoder")(X), model.encode(X)[1], atol=1e-6)
+
+
+def test_a_probe_with_a_fixed_strength_is_scikit_learns():
+    is_test = np.arange(len(X)) % 3 == 0
+    report = probe(X, Y, test=is_test, seeds=2, probe_c=1.0)
+    scaler = StandardScaler().fit(X[~is_test])
+    reference = LogisticRegression(C=1.0, max_iter=5000).fit(scaler.transform(X[~is_test]), Y[~is_test])
+    assert abs(report.accuracy - reference.score(scaler.transform(X[is_test]), Y[is_test])) <= 1 / is_test.sum()
+    assert report.per_seed["converged"].all()
+    low, high = report.interval
+    assert low < report.accuracy <= high
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: aejax.pretrain("wine", "va"), "va: no such"),
+        (lambda: aejax.pretrain("wine", "vae", epochs=0), "epochs=0: expected at least 1"),
+        (
+            lambda: aejax.pretrain("wine", seeds=1, epochs=1).sample(jax.random.key(0), 1),
+            "undercomplete has no",
+        ),
+        (lambda: aejax.load_run("/nowhere"), "/nowhere: holds no results.json"),
+    ],
+)
+def test_errors_are_about_arguments(call, message):
+    with pytest.raises(aejax.InputError, match=message):
+        call()
