@@ -3,9 +3,9 @@
     python scripts/reproduce.py [--only NAME ...] [--list] [--data-dir DIR] [--seeds N] [--out DIR] [--overwrite]
 
 Writes `ledger.json` and `ledger.md` after every claim; the same command continues where it stopped. What a claim needs
-and this machine lacks (MNIST, an accelerator) is entered as `not run`; a claim that breaks as `failed`. The exit status
-says whether there is a ledger, not what is in it: 0 once every claim has its entry, 2 for what cannot be done. `--list`
-shows what each claim costs.
+and this machine lacks (MNIST, the package of MNIST-1D, an accelerator) is entered as `not run`; a claim that breaks as
+`failed`. The exit status says whether there is a ledger, not what is in it: 0 once every claim has its entry, 2 for
+what cannot be done. `--list` shows what each claim costs.
 """
 
 import dataclasses
