@@ -3,7 +3,8 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from aejax.autoencoders.tuning_space import tuned_kind
 from aejax.config import CheckpointConfig, CompareConfig
 from aejax.data.dataset import Dataset
 from aejax.evaluate.comparisons import VERSUS_FAMILY
+from aejax.evaluate.power import describe_resolution
+from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.experiments.checkpointing import RESULT_CACHE_DIR
 from aejax.experiments.checks import require_selection_rows, require_width_selection
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
@@ -135,6 +138,10 @@ def prepare_comparison(design: ComparisonDesign, reporter: ProgressReporter) -> 
     experiment = prepare_experiment(design.config, design.dataset, reporter)
     require_width_selection(experiment, design.methods)
     require_selection_rows(experiment, design.methods)
+    evaluation, families = design.config.evaluation, comparison_families(design.methods, design.config.versus)
+    if families:
+        metric, sizes = VERDICT_METRICS[evaluation.metric], Counter(families).values()
+        reporter.describe_data(*describe_resolution(experiment.design, sizes, metric, evaluation.margin))
     return dataclasses.replace(experiment, evaluation=design.config.evaluation)
 
 
@@ -161,7 +168,7 @@ def score_comparison(
         scored[result.name] = result
     method_results = [scored[name] for name in methods]
     controlled, versus = comparison_pairs(methods), versus_pairs(methods, design.config.versus)
-    families = [*(method for method, _ in controlled), *(VERSUS_FAMILY for _ in versus)]
+    families = comparison_families(methods, design.config.versus)
     return method_results, build_results(experiment, method_results, [*controlled, *versus], seconds(), families)
 
 
@@ -173,6 +180,12 @@ def _compare(experiment: Experiment, design: ComparisonDesign, run: Run) -> dict
     method_results, results = score_comparison(experiment, design, lambda: run.seconds, record)
     write_comparison(experiment, method_results, design.methods, results, run.folder, figures=design.figures)
     return results
+
+
+def comparison_families(methods: Mapping[str, Method], versus: Sequence[str]) -> list[str]:
+    """Returns the family of every comparison: a method's with its controls, then one of all `--versus`."""
+    controlled, others = comparison_pairs(methods), versus_pairs(methods, versus)
+    return [*(method for method, _ in controlled), *(VERSUS_FAMILY for _ in others)]
 
 
 def write_comparison(

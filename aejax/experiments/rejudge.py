@@ -62,7 +62,7 @@ def rejudge(results: Results, scores: SavedScores, folder: Path) -> Results:
         scores: of the same run.
         folder: of the run, for messages.
     """
-    design = scores.design or _assume_design(results, scores)
+    design = scores.design or assume_design(results, scores)
     metric = verdict_metric(results)
     values = {**_plain_values(scores), **_other_values(metric, scores)}
     require(metric.name in values, f"{folder}: was saved without what verdicts about {metric.name} need; run it again")
@@ -98,7 +98,7 @@ def _other_values(metric: VerdictMetric, scores: SavedScores) -> dict[MetricName
     return {}
 
 
-def _assume_design(results: Results, scores: SavedScores) -> EvaluationDesign:
+def assume_design(results: Results, scores: SavedScores) -> EvaluationDesign:
     """Returns the design of a run of version 0.1.0, with labels that have the right share of the most frequent class.
 
     Nothing else about the labels matters to accuracy and NLL.
