@@ -64,7 +64,7 @@ def compare_with_sensitivity(
 def _design_variation(design: ComparisonDesign, variation: Variation) -> ComparisonDesign:
     """Returns the design of a variation; raises `InputError` that names it."""
     try:
-        return design_comparison(variation.config, design.dataset)._replace(figures=False)
+        return design_comparison(variation.config, design.dataset, design.representations)._replace(figures=False)
     except InputError as error:
         raise InputError(f"--sensitivity ({variation.flags}): {error}") from None
 

@@ -66,6 +66,8 @@ def _standardize(config: CompareConfig) -> CompareConfig:
 
 
 def _draw(offset: int, config: CompareConfig) -> CompareConfig:
+    if config.split.split == "tutorial":  # whose one test set no seed draws
+        return config
     return _replace(config, "split", test_seed=config.split.test_seed + offset)
 
 

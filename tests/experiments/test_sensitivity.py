@@ -161,3 +161,5 @@ def test_the_declared_variations_change_one_thing_each():
         "probe-ridge": "--probe ridge",
         "probe-knn": "--probe knn",
     }
+    tutorial = variations.make_variations(CompareConfig(split=SplitConfig(split="tutorial"), methods=("raw", "vae")))
+    assert [entry.name for entry in tutorial] == ["standardization", "probe-ridge", "probe-knn"]

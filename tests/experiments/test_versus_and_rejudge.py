@@ -4,7 +4,6 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, TrainConfig
@@ -14,7 +13,7 @@ from aejax.experiments.compare import compare
 from aejax.experiments.rejudge import rejudge_run
 from aejax.report.comparison_table import comparison_tables
 from aejax.report.findings import describe_findings
-from aejax.storage.atomic_io import read_json, write_json
+from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 
 CONFIG = CompareConfig(
@@ -123,23 +122,6 @@ def test_a_changed_rule_changes_verdicts_and_is_reported(copied, monkeypatch, lo
     assert (copied / "accuracy.png").read_bytes().startswith(b"\x89PNG")
     assert not (copied / "differences.png").exists()  # a run gets no files that it had not
     assert (copied / "page.md").read_text() == f"# copied\n\n{(copied / 'table.md').read_text()}"
-
-
-def test_runs_of_version_0_1_0_are_judged_by_their_share_of_the_majority(copied):
-    results = read_json(copied / "results.json")
-    expected = [row["ci95_adjusted"] for row in results["comparisons"] if row["family"] != "versus"]
-    results["comparisons"] = [
-        {"method": row["method"], "baseline": row["baseline"], "verdict": "inconclusive"}
-        | dict.fromkeys(("mean_difference", "p", "p_holm", "ci95"))
-        for row in results["comparisons"]
-        if row["family"] != "versus"
-    ]
-    write_json(copied / "results.json", {**results, "schema": 1})
-    with np.load(copied / "scores.npz") as saved:
-        np.savez(copied / "scores.npz", **{name: saved[name] for name in ("method", "correct", "log_prob")})
-    judged, changes = rejudge_run(copied)
-    assert [row["ci95_adjusted"] for row in judged["comparisons"]] == expected
-    assert len(changes) == 3
 
 
 def test_a_run_without_scores_or_with_damaged_ones_is_rejected(copied):
