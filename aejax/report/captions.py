@@ -46,13 +46,22 @@ def dataset_caption(results: Results, n_seeds: int) -> str:
     refers = results.get("interval", "the mean over the seeds")
     sentences = [
         f"{dataset['name']}: {dataset['n_train']:,} training, {dataset['n_valid']:,} validation"
-        f" and {dataset['n_test']:,} test examples; {n_seeds} {'seed' if n_seeds == 1 else 'seeds'}.",
+        f" and {dataset['n_test']:,} test examples; {_describe_seeds(dataset, n_seeds)}.",
         *_label_sentences(dataset),
         f"Accuracy and NLL are on the test examples; [brackets] are 95 % intervals of {refers}.",
         _METRICS.get(verdict_metric(results).name, ""),
         *_test_sentences(results, n_seeds),
     ]
     return " ".join(filter(None, sentences))
+
+
+def _describe_seeds(dataset: Results, n_seeds: int) -> str:
+    """Returns the number of seeds, and how each is tested where they do not share the test examples."""
+    count = f"{n_seeds} {'seed' if n_seeds == 1 else 'seeds'}"
+    if dataset.get("folds", 1) == 1:
+        return count
+    design = f"{dataset['repetitions']} x {dataset['folds']}-fold cross-validation"
+    return f"{count}, each tested on a fold of its own, by {design}"
 
 
 def results_caption(results: Results, *, of_codes: bool = True) -> str:

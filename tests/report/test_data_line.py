@@ -89,3 +89,18 @@ def test_a_page_and_a_terminal_show_what_is_suspicious(results):
     console = Console(file=io.StringIO(), width=100)
     console.print(render_comparison_terminal(results))
     assert "⚠ column 'x' is an id; --drop-columns x" in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("trainings", "unused", "shown"),
+    [
+        (10, 0, "test: 2 x 5-fold cross-validation, 359 rows each"),
+        (7, 0, "test: 2 x 5-fold cross-validation, 359 rows each, of which 7 folds are used"),
+        (10, 12, "test: 2 x 5-fold cross-validation, 359 rows each, up to 12 rows of larger folds left out"),
+    ],
+)
+def test_the_folds_of_a_cross_validation_are_shown(trainings, unused, shown):
+    dataset = {"name": "a", "rows": 1797, "features": 64, "class_names": ["0", "1"], "class_counts": [900, 897]}
+    folds = {"folds": 5, "repetitions": 2, "n_test": 359, "trainings": trainings, "unused_in_folds": unused}
+    assert shown in format_data_line({**dataset, **folds}).split("; ")
+    assert "test:" not in format_data_line({**dataset, "folds": 1, "repetitions": 1, "n_test": 360})
