@@ -11,6 +11,7 @@ from rich.console import Console
 from aejax.errors import InputError, require
 from aejax.evaluate.verification import SimulationBudget, verify_statistics
 from aejax.experiments.environment import command_line, describe_machine
+from aejax.experiments.same_method import DATASETS, compare_same_method
 from aejax.report.style import save_figure
 from aejax.report.verification_page import plot_power_and_coverage, render_verification_page
 from aejax.storage.atomic_io import write_atomically, write_json
@@ -19,8 +20,14 @@ MIN_EXPERIMENTS = 40
 OUTPUT_FILES = {"verify.md", "verify.png", "verify.json"}
 
 
-def verify(budget: SimulationBudget, out: Path, console: Console) -> dict[str, Any]:
+def verify(budget: SimulationBudget, out: Path, console: Console, *, real: bool = False) -> dict[str, Any]:
     """Simulates experiments and writes the results, replacing earlier ones in the folder.
+
+    Args:
+        budget: how many experiments, of which sizes.
+        out: folder of the results.
+        console: for a line about each part.
+        real: whether one method is compared with itself on real data, too.
 
     Raises:
         InputError: there are too few experiments, or the folder cannot be written or holds other files.
@@ -34,6 +41,12 @@ def verify(budget: SimulationBudget, out: Path, console: Console) -> dict[str, A
         console.print(line, highlight=False, soft_wrap=True)
 
     checks = verify_statistics(budget, log)
+    if real:
+        checks["real"] = []
+        for dataset in DATASETS:
+            log(f"one method under two sets of seeds, {dataset}")
+            checks["real"].append(compare_same_method(dataset))
+        checks["checks"] += [_check_real(entry) for entry in checks["real"]]
     environment = {
         "python": platform.python_version(),
         **{package: version(package) for package in ("numpy", "scipy", "scikit-learn")},
@@ -46,6 +59,13 @@ def verify(budget: SimulationBudget, out: Path, console: Console) -> dict[str, A
     save_figure(plot_power_and_coverage(results), out / "verify.png")
     write_json(out / "verify.json", results)
     return results
+
+
+def _check_real(entry: dict[str, Any]) -> dict[str, Any]:
+    """Checks that at most 5 % of the pairs differ; pairs share trainings, so that no binomial interval is exact."""
+    share = entry["decisive"] / entry["pairs"]
+    claim = f"{entry['dataset']}: one method under two sets of seeds differs in at most 5 %"
+    return {"claim": claim, "worst": share, "holds": share <= 0.05}
 
 
 def _make_out_dir(out: Path) -> None:

@@ -1,9 +1,12 @@
 """verify.py on a small scale: its files, and that the same command gives the same numbers."""
 
+import numpy as np
 import pytest
 
 from aejax.errors import InputError
+from aejax.evaluate.simulation import SCENARIOS, simulate_latents, simulated_design
 from aejax.evaluate.verification import SimulationBudget
+from aejax.experiments.same_method import compare_sets_of_seeds
 from aejax.experiments.verify import OUTPUT_FILES, verify
 from aejax.report.index import render_index
 from aejax.storage.atomic_io import read_json
@@ -47,6 +50,18 @@ def test_the_same_effort_gives_the_same_numbers(out, tmp_path):
 def test_the_results_page_shows_it(out):
     page = render_index(out.parent)
     assert "- [verify](verify/verify.md): Simulated experiments with known truth" in page
+
+
+def test_sets_of_seeds_of_one_method_rarely_differ_and_those_of_two_methods_do():
+    rng = np.random.default_rng(0)
+    design = simulated_design("holdout", rng, 40, 2000)
+    latents = simulate_latents(SCENARIOS[2], rng, design, 1)
+    (same,), (other,) = latents.outcomes(0, 0.95)[0], latents.outcomes(1, 0.80)[0]
+    found = compare_sets_of_seeds(same, design, "same")
+    assert found["decisive"] <= 0.05 * found["pairs"]
+    assert sum(found["verdicts"].values()) == found["pairs"]
+    mixed = np.where(np.arange(40)[:, None] % 2 == 0, same, other)  # sets differ in how many of each they have
+    assert compare_sets_of_seeds(mixed, design, "mixed")["largest_difference"] > found["largest_difference"]
 
 
 def test_what_cannot_be_done_is_refused_before_anything_is_simulated(tmp_path):
