@@ -98,7 +98,7 @@ IMAGES = jax.random.uniform(jax.random.key(3), (200, 16))  # 4x4, so that every 
 SPARSE = ("sparse-l1", "sparse-kl", "k-sparse", "batch-top-k", "lifetime-sparse")
 HOST_CLASSIFIERS = ("svm", "boosting", "forest", "label-spreading")
 PIXELS = ("raw", *HOST_CLASSIFIERS, "knn", "permuted")
-CLOSED = {"pca-tuned": 16, "random-fourier": 1024, "kmeans": 1024}
+CLOSED = {"pca-tuned": 16, "random-fourier": 512, "kmeans": 512}
 WIDTHS = {
     **CLOSED,
     **dict.fromkeys(PIXELS, 16),

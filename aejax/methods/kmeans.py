@@ -10,7 +10,8 @@ from aejax.autoencoders.spec import ProblemSpec
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 
-CENTROIDS = 256
+CENTROIDS = 256  # of rows
+PATCH_CENTROIDS = 128  # of patches; an image has four features for each
 ITERATIONS = 25  # of Lloyd's algorithm
 MAX_POINTS = 20_000  # rows or patches that are clustered
 LARGE_IMAGE, LARGE_PATCH, SMALL_PATCH = 16, 6, 3  # pixels: images from this side on have the paper's patches
@@ -55,7 +56,7 @@ def patch_kmeans(shape: tuple[int, ...]) -> Method:
 
         patches = jax.vmap(cut)(*drawn)
         whitening = fit_whitening(patches)
-        centroids = fit_centroids(keys[3], whiten(whitening, patches), CENTROIDS)
+        centroids = fit_centroids(keys[3], whiten(whitening, patches), PATCH_CENTROIDS)
         return {"kmeans": {"centroids": centroids}, "whitening": whitening._asdict()}
 
     def encode(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch features"]:

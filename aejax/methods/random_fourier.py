@@ -8,7 +8,7 @@ from aejax.autoencoders.spec import ProblemSpec
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 
-FEATURES = 1024
+FEATURES = 512
 MAX_DISTANCE_ROWS = 500  # training rows whose distances set the bandwidth
 
 

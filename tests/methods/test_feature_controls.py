@@ -38,8 +38,8 @@ def test_inner_products_of_random_fourier_features_are_the_kernel_at_the_median_
         return features @ features.T - expected
 
     errors = np.stack([kernel_error(jax.random.key(seed)) for seed in range(10)])
-    assert np.abs(errors).max() < 6 / np.sqrt(1024)
-    assert np.abs(errors.mean(axis=0)).max() < 6 / np.sqrt(10 * 1024)  # without bias
+    assert np.abs(errors).max() < 6 / np.sqrt(512)
+    assert np.abs(errors.mean(axis=0)).max() < 6 / np.sqrt(10 * 512)  # without bias
     assert np.all(errors.std(axis=0) > 0)  # seeds differ
 
 
@@ -88,7 +88,7 @@ def test_whitened_patches_have_a_covariance_with_eigenvalues_below_one():
 
 
 def test_features_of_images_are_sums_over_the_patches_of_each_quadrant(make_problem_spec, monkeypatch):
-    monkeypatch.setattr(kmeans_module, "CENTROIDS", 7)
+    monkeypatch.setattr(kmeans_module, "PATCH_CENTROIDS", 7)
     monkeypatch.setattr(kmeans_module, "MAX_POINTS", 500)
     method = METHODS["kmeans"](make_problem_spec((6, 7, 2), bounded=True))
     inputs = jax.random.uniform(jax.random.key(1), (10, 84))
