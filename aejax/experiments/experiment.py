@@ -186,7 +186,7 @@ def prepare_experiment(
     split = make_split(dataset, config.split, config.seeds)
     selection_folds = make_selection_folds(dataset, split)
     require(
-        selection_folds.can_select or config.probe.probe_c,
+        selection_folds.can_select or config.probe.probe_c or config.probe.probe == "knn",
         f"--valid-fraction {config.split.valid_fraction}: leaves no validation rows to choose the probe's strength by; "
         "raise it, or fix the strength with --probe-c",
     )
