@@ -159,7 +159,8 @@ def load_tree(folder: Path, like: ArrayTree | None = None) -> SavedTree:
         }
         if not (folder / ORBAX_MARKER).exists():
             return SavedTree(unflatten_dict(empty, sep="."), meta)
-        context = ocp.Context(multiprocessing_options=ocp.options.MultiprocessingOptions(**_this_process_only()))
+        with _orbax_calls():  # making it warns of the way in which Orbax makes it
+            context = ocp.Context(multiprocessing_options=ocp.options.MultiprocessingOptions(**_this_process_only()))
         with _orbax_calls(), context:
             described = named_leaves(ocp.metadata(folder.absolute()).metadata)
         if like is not None:
