@@ -127,7 +127,7 @@ def select_settings(
         folds: without validation rows nothing is chosen: all epochs, without weight decay.
     """
     seeds = experiment.config.seeds
-    if folds.valid.shape[-1] == 0:
+    if not folds.can_select:
         return ClassifierSelection(np.full(seeds, task.epochs), np.zeros(seeds), {}, 0.0)
     grid = SelectionGrid(weight_decay_choices(experiment.split.labelled.shape[1]), folds.n_folds, seeds)
     tiled = tile_experiment(experiment, grid.n_settings)

@@ -14,7 +14,7 @@ from resuming import EACH, Killed
 from aejax.config import CompareConfig, DataConfig, ModelConfig, OptimizerConfig, SplitConfig, TrainConfig, to_dict
 from aejax.data.batching import Batch
 from aejax.data.dataset import make_dataset
-from aejax.data.selection_folds import SelectionFolds, make_selection_folds
+from aejax.data.selection_folds import SelectionFolds
 from aejax.data.shuffling import shuffle_epoch, steps_per_epoch
 from aejax.experiments import classifier_training, training
 from aejax.experiments.classifier_selection import (
@@ -134,7 +134,7 @@ def train_in_a_loop(experiment, method, variables, seed, rows, decay, epochs, va
 def test_settings_are_those_of_a_loop_over_folds_and_decays_and_the_refit_starts_again_on_all_labels(
     experiment, fitted
 ):
-    folds = make_selection_folds(experiment.dataset, experiment.split)
+    folds = experiment.selection_folds
     assert folds.n_folds == 4
     passes = CONFIG.train.epochs * (steps_per_epoch(experiment.split.train.shape[1], 4) // 2)  # two steps each
     run = functools.partial(train_in_a_loop, experiment, fitted.method)
@@ -169,7 +169,7 @@ def test_a_row_that_only_validates_in_the_split_is_fitted():
     # The training labels of a class lie at +3, its validation labels and test rows at -3. Whoever fits the training
     # labels alone takes all test rows for the other class, at 0.
     config = dataclasses.replace(
-        CONFIG, split=SplitConfig(labels_per_class=10), model=ModelConfig(hidden=(16,), latent_dim=4), seeds=1
+        CONFIG, split=SplitConfig(valid_fraction=0.4), model=ModelConfig(hidden=(16,), latent_dim=4), seeds=1
     )
     split, labels = make_experiment(config).split, np.arange(60) % 2
     inputs = np.random.default_rng(1).normal(scale=0.1, size=(60, 5)).astype(np.float32)
