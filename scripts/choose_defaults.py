@@ -36,15 +36,15 @@ def main(argv: Sequence[str]) -> None:
     configure_devices(DistributedConfig(), PlanConfig(), args.seeds)
     console = make_console()
     datasets = [make() for make in DEVELOPMENT_SETS]
+    command = shlex.join(["python", "scripts/choose_defaults.py", *argv])
     entries = []
+    args.out.mkdir(parents=True, exist_ok=True)
     for strength in (strength for strength in STRENGTHS if strength.kind in args.kinds):
         accuracies = [validation_accuracies(strength, dataset, args) for dataset in datasets]
         entries.append(describe_choice(strength, accuracies, [dataset.name for dataset in datasets]))
         console.print(f"{strength.kind}: {strength.name} = {entries[-1]['chosen']:g}", highlight=False)
-    command = shlex.join(["python", "scripts/choose_defaults.py", *argv])
-    args.out.mkdir(parents=True, exist_ok=True)
-    write_json(args.out / "defaults.json", {"command": command, "defaults": entries})
-    write_atomically(args.out / "table.md", render_choices(entries, command).encode())
+        write_json(args.out / "defaults.json", {"command": command, "defaults": entries})
+        write_atomically(args.out / "table.md", render_choices(entries, command).encode())
 
 
 if __name__ == "__main__":

@@ -18,8 +18,10 @@ from sklearn.preprocessing import StandardScaler
 
 from aejax.config import SplitConfig, SweepConfig, TrainConfig
 from aejax.config.sweep_axes import SweepAxis
+from aejax.config.validation import require_at_least
 from aejax.data.dataset import Dataset
 from aejax.data.scalers import apply_scaler
+from aejax.errors import require
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
@@ -39,7 +41,7 @@ class Strength(NamedTuple):
     section: str  # of the config
     field: str
     values: tuple[float, ...]
-    unit: str = ""  # what a value is multiplied by: `units of the code`, `k`, or nothing
+    unit: str = ""  # what a value is multiplied by: `width of the code`, `k`, or nothing
 
     @property
     def name(self) -> str:
@@ -53,15 +55,15 @@ class Strength(NamedTuple):
         width, k = config.model.sparse_dim, config.objective.k
         assert width is not None
         assert k is not None
-        return max(1, min(width, round(value * {"units of the code": width, "k": k}[self.unit])))
+        return max(1, min(width, round(value * {"width of the code": width, "k": k}[self.unit])))
 
 
 STRENGTHS = (
-    Strength("denoising", "objective", "noise_std", (0.05, 0.1, 0.2, 0.3, 0.5, 0.8)),
+    Strength("denoising", "objective", "noise_std", (0.1, 0.2, 0.3, 0.5, 0.8, 1.2)),
     Strength("sparse-l1", "objective", "l1", (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
     Strength("sparse-kl", "objective", "kl_weight", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
-    Strength("contractive", "objective", "contraction", (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)),
-    Strength("k-sparse", "objective", "k", (0.05, 0.1, 0.2, 0.4), "units of the code"),
+    Strength("contractive", "objective", "contraction", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
+    Strength("k-sparse", "objective", "k", (0.05, 0.1, 0.2, 0.4), "width of the code"),
     Strength("k-sparse", "objective", "k_encode", (1.0, 1.5, 2.0, 3.0), "k"),
     Strength("beta-vae", "objective", "beta", (1.5, 2.0, 3.0, 4.0)),  # 1 is a vae
 )
@@ -75,6 +77,12 @@ class ChoiceConfig:
     seeds: int = 2  # trainings at each value, each with its own validation rows
     epochs: int = 100  # passes over the training rows
     batch_size: int = 32  # examples per step
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "seeds", "epochs", "batch_size")
+        known = list(dict.fromkeys(strength.kind for strength in STRENGTHS))
+        for kind in self.kinds:
+            require(kind in known, f"--kinds {kind}: has no strength to choose; there are {', '.join(known)}")
 
 
 def validation_accuracies(strength: Strength, dataset: Dataset, config: ChoiceConfig) -> list[float]:
@@ -133,11 +141,13 @@ def _ridge_accuracy(codes: Float[np.ndarray, "n width"], experiment: Experiment,
 def describe_choice(strength: Strength, accuracies: Sequence[Sequence[float]], names: Sequence[str]) -> dict[str, Any]:
     """Returns an entry of `defaults.json`: the chosen value, and the accuracy on each set at each value."""
     means = np.mean(accuracies, axis=0)
+    best = int(np.argmax(means))
     return {
         "kind": strength.kind,
         "field": strength.field,
         "unit": strength.unit,
-        "chosen": strength.values[int(np.argmax(means))],
+        "chosen": strength.values[best],
+        "grid_edge": best in (0, len(means) - 1),
         "values": list(strength.values),
         "mean": means.tolist(),
         "accuracy": {name: list(row) for name, row in zip(names, accuracies, strict=True)},
@@ -145,12 +155,13 @@ def describe_choice(strength: Strength, accuracies: Sequence[Sequence[float]], n
 
 
 def render_choices(entries: Sequence[dict[str, Any]], command: str) -> str:
-    """Returns a Markdown page with a table for each strength; the chosen value is bold."""
+    """Returns a Markdown page with a table for each strength; the chosen value is bold, and in italics at an edge."""
     lines = ["# Default strengths", "", (__doc__ or "").partition("\n\n")[2].replace("\n", " ").strip(), ""]
     lines += [f"Made by `{command}`. Accuracy on validation rows, in percent."]
     for entry in entries:
-        unit = f", in {entry['unit']}" if entry["unit"] and entry["unit"] != "k" else ", in k" if entry["unit"] else ""
-        headings = [f"**{value:g}**" if value == entry["chosen"] else f"{value:g}" for value in entry["values"]]
+        unit = f", times {entry['unit']}" if entry["unit"] else ""
+        mark = "***" if entry["grid_edge"] else "**"
+        headings = [f"{mark}{value:g}{mark}" if value == entry["chosen"] else f"{value:g}" for value in entry["values"]]
         rows = [[name, *(f"{value:.1f}" for value in row)] for name, row in entry["accuracy"].items()]
         rows.append(["mean", *(f"{value:.1f}" for value in entry["mean"])])
         table = format_markdown_table(["data", *headings], "l" + "r" * len(headings), rows)
