@@ -35,7 +35,6 @@ def compare_defaults(dataset: str) -> CompareConfig:
         return CompareConfig(
             data=DataConfig(dataset=dataset, scaler="minmax"),
             model=TUTORIAL_TABULAR_MODEL,
-            objective=ObjectiveConfig(noise_std=0.1),
             train=TrainConfig(epochs=200, batch_size=16),
         )
     if dataset == "mnist":

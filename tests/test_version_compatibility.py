@@ -25,6 +25,10 @@ OLD_DEFAULTS = {  # what version 0.1.0 did by default, of the scripts that train
     "--penalty-scale": "mean",
     "--contractive-code": "narrow",
     "--k-decay-steps": "0",
+    "--noise-std": "0.3",
+    "--l1": "0.001",
+    "--kl-weight": "0.01",
+    "--contraction": "0.001",
     "--beta": "0.25",
 }
 CHANGED_FIELDS = (  # by machine or by version

@@ -9,12 +9,15 @@ from aejax.errors import require
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
-    """Reconstruction, corruption and penalties; which of them apply depends on the kind of autoencoder."""
+    """Reconstruction, corruption and penalties; which of them apply depends on the kind of autoencoder.
+
+    The default strengths are those that scripts/choose_defaults.py chose, see results/defaults.
+    """
 
     reconstruction: Literal["mse", "bce"] | None = None  # default: bce for a sigmoid and range-scaled data, else mse
 
     corruption: Literal["gaussian", "masking", "salt-and-pepper"] = "gaussian"  # denoising kinds
-    noise_std: float = 0.3  # gaussian: standard deviation of the added noise, in scaled input units
+    noise_std: float = 0.2  # gaussian: standard deviation of the added noise, in scaled input units
     noise_share: float = 0.3  # masking, salt-and-pepper: probability that an entry is replaced
     noise_seed: int = 0  # seed of the noise
     corrupted_weight: float = 1.0  # denoising kinds: weight of the loss on entries that were corrupted
@@ -26,9 +29,9 @@ class ObjectiveConfig:
     """Unit of the reconstruction that penalties (--l1, --kl-weight, --contraction, --revive) are weighed against. sum:
     over the inputs, so that a weight means the same for few and many inputs. mean: over the inputs, as in version
     0.1.0. The loss is per input in both: sum divides the weights by the number of inputs."""
-    l1: float = 1e-3  # sparse-l1: weight of the code's absolute activity, summed over units
+    l1: float = 0.1  # sparse-l1: weight of the code's absolute activity, summed over units
     target_activity: float = 0.05  # sparse-kl: target mean activity of each unit
-    kl_weight: float = 1e-2  # sparse-kl: weight of the KL divergence from the target, summed over units
+    kl_weight: float = 1.0  # sparse-kl: weight of the KL divergence from the target, summed over units
     k: int | None = None  # k-sparse, batch-top-k: units kept for each example; default: a tenth of the code
     k_encode: int | None = None  # k-sparse: units kept when encoding; default: as in training
     k_start: int | None = None  # k-sparse: units kept at the first step; default: 5 times k, at most the whole code
@@ -38,7 +41,7 @@ class ObjectiveConfig:
     lifetime_share: float = 0.05  # lifetime-sparse: share of a batch in which a unit is kept
     revive: float = 0.0  # sparse kinds: weight of the loss that revives units inactive in the whole batch; 0: none
 
-    contraction: float = 1e-3  # contractive: weight of the encoder Jacobian's squared Frobenius norm
+    contraction: float = 0.1  # contractive: weight of the encoder Jacobian's squared Frobenius norm
     jacobian: Literal["exact", "hutchinson"] | None = None  # contractive; default: exact for narrow codes
     jacobian_probes: int = 1  # contractive: random vectors of Hutchinson's estimator
 
