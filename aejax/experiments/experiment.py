@@ -52,10 +52,11 @@ class Experiment:
     reporter: ProgressReporter
     result_cache: ResultCache  # saved results and checkpoints; saves nothing outside of a run
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)  # what verdicts are about
+    first_seed: int = 0  # of the keys
 
     def keys(self, use: KeyUse) -> Key[Array, " padded"]:
         """Returns one key per seed, sharded over the devices."""
-        return self.plan.shard(self.tile_rows(seed_keys(self.config.seeds, use)))
+        return self.plan.shard(self.tile_rows(seed_keys(self.config.seeds, use, self.first_seed)))
 
     @property
     def shared_test(self) -> bool:
@@ -191,6 +192,23 @@ def prepare_experiment(
         "raise it, or fix the strength with --probe-c",
     )
     dataset = _with_suspicions(dataset, split)
+    experiment = place_experiment(config, dataset, split, reporter, plan)
+    duplicates, near_duplicates = _find_copies(dataset, split)
+    experiment = dataclasses.replace(experiment, duplicates=duplicates, near_duplicates=near_duplicates)
+    described = experiment.describe_data()
+    warnings = [*format_data_warnings(described), *duplicate_warnings(described)]
+    reporter.describe_data(format_data_line(described), warnings)
+    return experiment
+
+
+def place_experiment(
+    config: ExperimentConfig, dataset: Dataset, split: Split, reporter: ProgressReporter, plan: Plan | None = None
+) -> Experiment:
+    """Returns the experiment of a split, with scalers fitted and data on the devices; duplicates are not looked for.
+
+    Raises:
+        InputError: memory is too small.
+    """
     plan = plan or make_plan(config.plan, config.seeds)
     assert config.data.scaler is not None
     training_rows = split.check_training_rows(split.train, "a scaler")
@@ -199,14 +217,14 @@ def prepare_experiment(
     test_bytes = split.test[0].nbytes if split.shared_test else split.test.nbytes
     other_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(scaler)) + test_bytes
     require_device_memory(dataset.name, flat.nbytes + dataset.labels.nbytes, other_bytes, plan.mesh.local_devices)
-    duplicates, near_duplicates = _find_copies(dataset, split)
-    experiment = Experiment(
+    none = np.zeros(0, np.int64)
+    return Experiment(
         config=config,
         dataset=dataset,
         split=split,
-        selection_folds=selection_folds,
-        duplicates=duplicates,
-        near_duplicates=near_duplicates,
+        selection_folds=make_selection_folds(dataset, split),
+        duplicates=Duplicates(none, none),
+        near_duplicates=Duplicates(none, none),
         plan=plan,
         problem=problem_spec_for(config, dataset),
         scaler=scaler,
@@ -216,10 +234,6 @@ def prepare_experiment(
         reporter=reporter,
         result_cache=ResultCache(),
     )
-    described = experiment.describe_data()
-    warnings = [*format_data_warnings(described), *duplicate_warnings(described)]
-    reporter.describe_data(format_data_line(described), warnings)
-    return experiment
 
 
 def _find_copies(dataset: Dataset, split: Split) -> tuple[Duplicates, Duplicates]:

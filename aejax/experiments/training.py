@@ -177,6 +177,7 @@ def train_method(
     method: Method,
     optimizer: optax.GradientTransformation,
     variables: Variables,
+    is_finished: Callable[[TrainingHistory], bool] = lambda history: False,
 ) -> TrainingResult:
     """Trains an autoencoder for the epochs of the config: its stages one after the other, then end to end.
 
@@ -188,6 +189,7 @@ def train_method(
         method: which has an objective.
         optimizer: from `optimizer_for`, for the training end to end.
         variables: initial variables of every seed, on the devices; their memory is freed.
+        is_finished: whether the training end to end may end before its last epoch.
     """
     config = experiment.config
     assert method.objective is not None
@@ -198,6 +200,7 @@ def train_method(
         *select_rows(experiment),
         epochs=epochs.end_to_end,
         batch_size=config.train.batch_size,
+        is_finished=is_finished,
     )
     constant = dataclasses.replace(config.optimizer, schedule="constant", warmup_epochs=0.0)
     make = make_traced_optimizer if method.traced else make_optimizer

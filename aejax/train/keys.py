@@ -10,6 +10,6 @@ KeyUse = Literal["init", "noise", "head init", "head noise"]
 _KEY_USES: dict[KeyUse, int] = {"init": 0, "noise": 1, "head init": 2, "head noise": 3}
 
 
-def seed_keys(seeds: int, use: KeyUse) -> Key[jax.Array, " seeds"]:
-    """Returns one key for each of the seeds `0..seeds-1`, for one use."""
-    return jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), _KEY_USES[use]))(jnp.arange(seeds))
+def seed_keys(seeds: int, use: KeyUse, first: int = 0) -> Key[jax.Array, " seeds"]:
+    """Returns one key for each of the seeds `first..first+seeds-1`, for one use."""
+    return jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), _KEY_USES[use]))(first + jnp.arange(seeds))
