@@ -6,7 +6,7 @@ plain settings only; equal shapes and settings share compiled programs.
 
 from collections.abc import Mapping
 from numbers import Integral
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -123,7 +123,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         (178,)
     """
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None) -> "AutoencoderTransformer":
         """Trains the autoencoder on `(n, d)` inputs without labels."""
         inputs = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         self.autoencoder_ = self._fit_autoencoder(inputs)
@@ -209,7 +209,7 @@ class AutoencoderClassifier(ClassifierMixin, _AutoencoderEstimator):
         )
         self.C = C
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any) -> "AutoencoderClassifier":
         """Trains the autoencoder on all rows and the classifier on the labelled ones."""
         inputs, labels = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_min_samples=2)
         check_classification_targets(labels)
@@ -227,15 +227,18 @@ class AutoencoderClassifier(ClassifierMixin, _AutoencoderEstimator):
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "n classes"]:
         """Returns the probability of each of `classes_`, `(n, classes)`."""
-        return self.head_.predict_proba(self._codes(X))
+        codes = self._codes(X)
+        return self.head_.predict_proba(codes)
 
     def predict(self, X: Any) -> np.ndarray:
         """Returns the most probable class of each row, `(n,)`."""
-        return self.head_.predict(self._codes(X))
+        codes = self._codes(X)
+        return self.head_.predict(codes)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Returns the logits of each class, `(n, classes)`, or of the second of two, `(n,)`."""
-        return self.head_.decision_function(self._codes(X))
+        codes = self._codes(X)
+        return self.head_.decision_function(codes)
 
     def _codes(self, X: Any) -> np.ndarray:
         check_is_fitted(self)

@@ -33,7 +33,7 @@ from aejax.experiments.schedule import total_epochs
 from aejax.experiments.tuning import require_tunable, tune_and_score
 from aejax.methods.external import Representation
 from aejax.methods.method import Method
-from aejax.methods.registry import METHODS, comparison_pairs, versus_pairs
+from aejax.methods.registry import comparison_pairs, make_method, versus_pairs
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.html_page import render_comparison_page
 from aejax.storage.atomic_io import write_atomically
@@ -111,7 +111,7 @@ def design_comparison(
     require_tunable(config)
     problem = problem_spec_for(config, dataset)
     methods = {
-        name: representations[name].as_method() if name in representations else METHODS[name](problem)
+        name: representations[name].as_method() if name in representations else make_method(name, problem)
         for name in config.methods
     }
     return ComparisonDesign(config, dataset, methods, representations=representations)

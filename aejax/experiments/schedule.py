@@ -1,12 +1,13 @@
 """How long a method is trained, on which rows, and with which optimizer."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
 import optax
 from jaxtyping import Int
 
-from aejax.config import ExperimentConfig, PretrainConfig
+from aejax.config import ExperimentConfig, OptimizerConfig, PretrainConfig
 from aejax.data.shuffling import steps_per_epoch
 from aejax.experiments.experiment import Experiment
 from aejax.methods.method import Method
@@ -91,6 +92,15 @@ def optimizer_for(experiment: Experiment, method: Method) -> optax.GradientTrans
     """
     config = experiment.config
     steps = steps_per_epoch(experiment.split.train.shape[1], config.train.batch_size)
-    make = make_traced_optimizer if method.traced else make_optimizer
-    optimizer = make(config.optimizer, steps, epoch_budget(config, method).end_to_end)
-    return optimizer if method.frozen_part is None else freeze(optimizer, [method.frozen_part])
+    return _make_optimizer(
+        config.optimizer, steps, epoch_budget(config, method).end_to_end, method.traced, method.frozen_part
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _make_optimizer(
+    config: OptimizerConfig, steps: int, epochs: int, traced: bool, frozen_part: str | None
+) -> optax.GradientTransformation:
+    """Returns the same object for equal settings, so that they share compiled programs."""
+    optimizer = (make_traced_optimizer if traced else make_optimizer)(config, steps, epochs)
+    return optimizer if frozen_part is None else freeze(optimizer, [frozen_part])

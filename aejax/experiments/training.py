@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from aejax.config import OptimizerConfig
 from aejax.data.batching import Examples, gather_batch
 from aejax.data.scalers import Scaler
 from aejax.data.shuffling import shuffle_epochs, steps_per_epoch
@@ -202,15 +203,22 @@ def train_method(
         batch_size=config.train.batch_size,
         is_finished=is_finished,
     )
-    constant = dataclasses.replace(config.optimizer, schedule="constant", warmup_epochs=0.0)
-    make = make_traced_optimizer if method.traced else make_optimizer
     previous = None
     for number, stage in enumerate(method.stages, 1):
-        selected = train_selected(make(constant, 1, 1), _has_prefix(stage.trainable_paths))
+        selected = _stage_optimizer(config.optimizer, stage.trainable_paths, method.traced)
         spec = end_to_end._replace(objective=stage.objective, optimizer=selected, epochs=epochs.per_stage)
         previous = train(experiment, f"{name}-stage-{number}", variables, spec, previous)
         variables = previous.progress.state.variables
     return train(experiment, name, variables, end_to_end, previous)
+
+
+@functools.lru_cache(maxsize=32)
+def _stage_optimizer(
+    config: OptimizerConfig, paths: tuple[tuple[str, ...], ...], traced: bool
+) -> optax.GradientTransformation:
+    """Returns the same object for equal settings, so that they share compiled programs."""
+    constant = dataclasses.replace(config, schedule="constant", warmup_epochs=0.0)
+    return train_selected((make_traced_optimizer if traced else make_optimizer)(constant, 1, 1), _has_prefix(paths))
 
 
 def _has_prefix(prefixes: tuple[tuple[str, ...], ...]) -> Callable[[tuple[str, ...]], bool]:

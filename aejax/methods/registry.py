@@ -70,6 +70,12 @@ for _kind in KINDS:
     _add_kind(_kind)
 
 
+@functools.lru_cache(maxsize=128)
+def make_method(name: str, problem: ProblemSpec) -> Method:
+    """Returns one object per method and problem, so that equal comparisons share compiled programs."""
+    return METHODS[name](problem)
+
+
 def register_kind(name: str, make: Callable[[ProblemSpec], AutoencoderSpec]) -> None:
     """Adds a kind of autoencoder, or replaces one that was added before, with `random-NAME` and the other methods.
 
@@ -86,6 +92,7 @@ def register_kind(name: str, make: Callable[[ProblemSpec], AutoencoderSpec]) -> 
     _REGISTERED.add(name)
     KINDS[name] = make
     _add_kind(name)
+    make_method.cache_clear()
 
 
 def controls_for(name: str, methods: Mapping[str, Method]) -> list[str]:
