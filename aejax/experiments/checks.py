@@ -22,12 +22,11 @@ MAX_MISMATCH_SHARE = 0.25  # of the examples: a tie between two units may be res
 def require_width_selection(experiment: Experiment, methods: Mapping[str, Method]) -> None:
     """Raises InputError if a method's width is selected by validation loss and the probe has none."""
     by_loss = [name for name, method in methods.items() if method.candidate_widths]
-    config = experiment.config.probe
-    flag = "--probe knn" if config.probe == "knn" else f"--probe-c {config.probe_c}"
+    c = experiment.config.probe.probe_c
     require(
-        not by_loss or (config.probe != "knn" and config.probe_c is None),
-        f"{flag}: leaves no validation loss to choose a width by; leave it out, or {' and '.join(by_loss)} out of "
-        "--methods",
+        not by_loss or c is None,
+        f"--probe-c {c}: leaves no validation loss to choose a width by; leave it out, or {' and '.join(by_loss)} out "
+        "of --methods",
     )
 
 

@@ -41,6 +41,7 @@ class KNNReport(NamedTuple):
     k: Int[np.ndarray, " seeds"]
     grid_edge: Bool[np.ndarray, " seeds"]  # k is the smallest or largest that was tried
     temperature: Float[np.ndarray, " seeds"] | None = None  # None: results of version 0.2.0, where all votes are equal
+    valid_nll: Float[np.ndarray, " seeds"] | None = None  # lowest loss of rows that were left out, in nats
 
 
 class ClassifierReport(NamedTuple):
@@ -147,7 +148,8 @@ def fit_classifier(
     )
     certify = CLASSIFIERS[name].certify
     if certify is None:
-        neighbours = KNNReport(solution.k, solution.grid_edge, solution.temperature)
+        losses = solution.nll.reshape(len(seeds), -1).min(axis=1)
+        neighbours = KNNReport(solution.k, solution.grid_edge, solution.temperature, losses)
         return ClassifierFit(solution.log_probs, ClassifierReport(neighbours=neighbours))
     certificates = []
     for position, seed in enumerate(seeds):

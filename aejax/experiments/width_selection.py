@@ -21,7 +21,8 @@ def fit_best_width(
     """
     tried = [*(width for width in sorted(widths) if width < features.width), features.width]
     fits = [fit(features._replace(values=features.values[..., :width])) for width in tried]
-    losses = np.stack([one.report.probe.valid_nll for one in fits if one.report.probe is not None])
+    reports = [one.report.probe or one.report.neighbours for one in fits]
+    losses = np.stack([report.valid_nll for report in reports if report is not None and report.valid_nll is not None])
     best = np.argmin(losses, axis=0)
     chosen: ClassifierFit = jax.tree.map(lambda *leaves: np.stack(leaves)[best, np.arange(len(best))], *fits)
     return chosen._replace(settings=[{"width": tried[index]} for index in best])

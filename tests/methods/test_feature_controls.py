@@ -134,11 +134,17 @@ def test_the_width_of_tuned_pca_has_the_lowest_validation_loss_of_all(experiment
     np.testing.assert_allclose(tuned.scores.log_prob, expected, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("probe", "flag"), [(ProbeConfig(probe="knn"), "--probe knn"), (ProbeConfig(probe_c=1.0), "--probe-c 1")]
-)
-def test_a_probe_without_validation_loss_cannot_choose_a_width(experiment, probe, flag):
-    other = dataclasses.replace(experiment, config=dataclasses.replace(experiment.config, probe=probe))
-    with pytest.raises(InputError, match=f"^{flag}.*pca-tuned out of --methods$"):
+def test_a_probe_without_validation_loss_cannot_choose_a_width(experiment):
+    config = dataclasses.replace(experiment.config, probe=ProbeConfig(probe_c=1.0))
+    other = dataclasses.replace(experiment, config=config)
+    with pytest.raises(InputError, match=r"^--probe-c 1.*pca-tuned out of --methods$"):
         require_width_selection(other, {"pca-tuned": METHODS["pca-tuned"](experiment.problem)})
     require_width_selection(other, {"pca": METHODS["pca"](experiment.problem)})
+
+
+def test_neighbours_choose_a_width_too(experiment):
+    config = dataclasses.replace(experiment.config, probe=ProbeConfig(probe="knn"))
+    method = dataclasses.replace(METHODS["pca-tuned"](experiment.problem), candidate_widths=(4,))
+    tuned = fit_and_score(dataclasses.replace(experiment, config=config), "pca-tuned", method)
+    assert {settings["width"] for settings in tuned.settings} <= {4, 13}
+    assert np.all(np.isfinite(tuned.classifier_report.neighbours.valid_nll))
