@@ -19,6 +19,7 @@ from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 
 NOISE_FEATURES, SCALE = 200, 100
+L1 = CompareConfig().objective.l1
 TRIED = ("standardization", "draw-1", "penalty-x10")
 
 
@@ -99,7 +100,7 @@ def test_cost_is_announced_before_training(run):
     lines = run[2].splitlines()
     assert lines[0] == (
         "--sensitivity: 3 more comparisons, which train 3 epochs besides the 2 of this one: "
-        "--no-probe-standardize; --test-seed 1; --l1 0.01"
+        f"--no-probe-standardize; --test-seed 1; --l1 {10 * L1:g}"
     )
 
 
@@ -127,7 +128,7 @@ def test_findings_tables_and_rejudged_results_show_it(run):
     assert "…" not in text
     table = (folder / "table.md").read_text()
     assert "| holds in |" in table
-    assert "`--no-probe-standardize`, `--test-seed 1`, `--l1 0.01`" in table
+    assert f"`--no-probe-standardize`, `--test-seed 1`, `--l1 {10 * L1:g}`" in table
     before = read_json(folder / "results.json")["sensitivity"]
     assert rejudge_run(folder)[1] == []
     assert read_json(folder / "results.json")["sensitivity"] == before
@@ -156,8 +157,8 @@ def test_the_declared_variations_change_one_thing_each():
         "standardization": "--no-probe-standardize",
         "draw-1": "--test-seed 1",
         "draw-2": "--test-seed 2",
-        "penalty-x10": "--l1 0.01",
-        "penalty-x0.1": "--l1 0.0001",
+        "penalty-x10": f"--l1 {10 * L1:g}",
+        "penalty-x0.1": f"--l1 {0.1 * L1:g}",
         "probe-ridge": "--probe ridge",
         "probe-knn": "--probe knn",
     }
