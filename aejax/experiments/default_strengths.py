@@ -58,12 +58,12 @@ class Strength(NamedTuple):
         return max(1, min(width, round(value * {"width of the code": width, "k": k}[self.unit])))
 
 
+# Not among them is how sparse a code is (k, the lifetime share): a probe alone would choose the densest.
 STRENGTHS = (
     Strength("denoising", "objective", "noise_std", (0.1, 0.2, 0.3, 0.5, 0.8, 1.2)),
     Strength("sparse-l1", "objective", "l1", (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
     Strength("sparse-kl", "objective", "kl_weight", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
     Strength("contractive", "objective", "contraction", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
-    Strength("k-sparse", "objective", "k", (0.05, 0.1, 0.2, 0.4), "width of the code"),
     Strength("k-sparse", "objective", "k_encode", (1.0, 1.5, 2.0, 3.0), "k"),
     Strength("beta-vae", "objective", "beta", (1.5, 2.0, 3.0, 4.0)),  # 1 is a vae
 )

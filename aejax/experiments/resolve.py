@@ -13,6 +13,7 @@ from aejax.errors import require, suggest_names
 from aejax.evaluate.design import DesignName
 from aejax.methods.registry import CONTROLS, METHODS, TABLE_CONTROLS
 
+K_ENCODE_RATIO = 1.0  # k-sparse: units kept when encoding, by k; chosen by scripts/choose_defaults.py
 ALL_METHODS = "all"  # every control and every kind that suits the data
 
 Config = TypeVar("Config", bound=ExperimentConfig)
@@ -99,8 +100,15 @@ def _resolve_objective(config: ObjectiveConfig, experiment: ExperimentConfig, da
     if decay_steps is None:
         decay_steps = experiment.train.epochs * _steps_per_epoch(experiment, dataset) // 2
     k_start = config.k_start or (min(5 * k, width) if decay_steps else None)
+    k_encode = config.k_encode or (min(round(K_ENCODE_RATIO * k), width) if decay_steps else None)
     return dataclasses.replace(
-        config, likelihood=likelihood, patch=patch, k=k, k_start=k_start, k_decay_steps=decay_steps
+        config,
+        likelihood=likelihood,
+        patch=patch,
+        k=k,
+        k_encode=k_encode,
+        k_start=k_start,
+        k_decay_steps=decay_steps,
     )
 
 

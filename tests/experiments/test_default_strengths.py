@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aejax.config import ObjectiveConfig
+from aejax.config import ObjectiveConfig, SweepConfig
 from aejax.data.development import N_UNUSED, three_class_table
 from aejax.errors import InputError
 from aejax.experiments.default_strengths import STRENGTHS, ChoiceConfig, describe_choice, validation_accuracies
+from aejax.experiments.resolve import K_ENCODE_RATIO, resolve_config
 
 RESULTS = Path(__file__).parents[2] / "results" / "defaults" / "defaults.json"
 SHORT = ChoiceConfig(seeds=1, epochs=1, batch_size=64)
@@ -35,10 +36,10 @@ def test_what_the_test_rows_hold_does_not_matter_and_the_strength_does():
 
 def test_a_share_of_the_code_is_a_number_of_units():
     dataset = three_class_table()  # its code has 30 units
-    twice = validation_accuracies(strength_of("k-sparse", "k", (0.1, 0.1)), dataset, SHORT)
-    assert twice[0] == twice[1]
-    units = strength_of("k-sparse", "k", ())._replace(unit="", values=(3,))
-    assert validation_accuracies(units, dataset, SHORT) == twice[:1]
+    resolved = resolve_config(SweepConfig(), dataset)
+    by_width = strength_of("k-sparse", "k_encode", ())._replace(unit="width of the code")
+    by_k = strength_of("k-sparse", "k_encode", ())
+    assert [by_width.setting(0.2, resolved), by_k.setting(1.5, resolved), by_k.setting(99, resolved)] == [6, 4, 30]
 
 
 def test_the_chosen_value_has_the_highest_mean_over_the_sets():
@@ -49,11 +50,9 @@ def test_the_chosen_value_has_the_highest_mean_over_the_sets():
 
 
 def test_the_defaults_are_the_values_that_the_protocol_chose():
-    chosen = {(entry["field"], entry["unit"]): entry["chosen"] for entry in json.loads(RESULTS.read_text())["defaults"]}
-    config = ObjectiveConfig()
-    for (field, unit), value in chosen.items():
-        if not unit:
-            assert getattr(config, field) == value, f"--{field}: results/defaults has {value}"
+    chosen = {entry["field"]: entry["chosen"] for entry in json.loads(RESULTS.read_text())["defaults"]}
+    defaults = {**vars(ObjectiveConfig()), "k_encode": K_ENCODE_RATIO}
+    assert chosen == {field: defaults[field] for field in chosen}
 
 
 def test_a_kind_without_a_strength_is_rejected():
