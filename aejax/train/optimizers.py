@@ -1,6 +1,7 @@
 """Optax optimizers by name, learning-rate schedules, and exact freezing of parameters."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -126,10 +127,14 @@ def decoupled_weight_decay(learning_rate: float | optax.Schedule) -> optax.Gradi
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+@functools.lru_cache(maxsize=64)
 def make_classifier_optimizer(
     config: OptimizerConfig, steps_per_epoch: int, epochs: int
 ) -> optax.GradientTransformationExtraArgs:
-    """Returns the optimizer of a config whose weight decay, for every update rule, is `hyper["weight_decay"]`."""
+    """Returns the optimizer of a config whose weight decay, for every update rule, is `hyper["weight_decay"]`.
+
+    The same object for equal settings, so that they share compiled programs.
+    """
     rule = dataclasses.replace(config, optimizer="adam") if config.optimizer == "adamw" else config
     optimizer = make_optimizer(rule, steps_per_epoch, epochs)
     decay = decoupled_weight_decay(make_schedule(config, steps_per_epoch, epochs))

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -75,6 +76,15 @@ def test_what_a_result_shows(result, tmp_path):
     assert len(result.plot("accuracy").axes) == 1
     saved = result.save(tmp_path / "saved")
     assert {path.name for path in saved.iterdir()} == {"results.json", "scores.npz", "table.md", "report.html"}
+
+
+def test_a_second_comparison_of_the_same_shapes_compiles_nothing():
+    settings = SETTINGS | {"methods": ["raw", "supervised", "svm", "vae"]}
+    aejax.compare("wine", **settings)
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(lambda event, seconds, **_: compiled.append(event))
+    aejax.compare("wine", **settings)
+    assert "/jax/core/compile/backend_compile_duration" not in compiled
 
 
 @pytest.mark.parametrize(
