@@ -33,7 +33,7 @@ class ObjectiveConfig:
     target_activity: float = 0.05  # sparse-kl: target mean activity of each unit
     kl_weight: float = 1.0  # sparse-kl: weight of the KL divergence from the target, summed over units
     k: int | None = None  # k-sparse, batch-top-k: units kept for each example; default: a tenth of the code
-    k_encode: int | None = None  # k-sparse: units kept when encoding; default: k
+    k_encode: int | None = None  # k-sparse: units kept when encoding; default: 3 times k, with --k-decay-steps 0 k
     k_start: int | None = None  # k-sparse: units kept at the first step; default: 5 times k, at most the whole code
     k_decay_steps: int | None = None
     """k-sparse: steps over which the units kept fall linearly from --k-start to --k, so that few units die (Makhzani

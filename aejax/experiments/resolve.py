@@ -13,7 +13,7 @@ from aejax.errors import require, suggest_names
 from aejax.evaluate.design import DesignName
 from aejax.methods.registry import CONTROLS, METHODS, TABLE_CONTROLS
 
-K_ENCODE_RATIO = 1.0  # k-sparse: units kept when encoding, by k; chosen by scripts/choose_defaults.py
+K_ENCODE_RATIO = 3.0  # k-sparse: units kept when encoding, by k; chosen by scripts/choose_defaults.py
 ALL_METHODS = "all"  # every control and every kind that suits the data
 
 Config = TypeVar("Config", bound=ExperimentConfig)

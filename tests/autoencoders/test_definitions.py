@@ -170,14 +170,14 @@ def test_sparse_codes_are_wide_of_one_layer_and_have_the_sparsity_of_their_name(
 @pytest.mark.parametrize(
     ("settings", "in_training", "encoded"),
     [
-        ({"k": 3}, 15, 3),
-        ({"k": 3, "k_start": 7}, 7, 3),
+        ({"k": 3}, 15, 9),
+        ({"k": 3, "k_start": 7}, 7, 9),
         ({"k": 3, "k_decay_steps": 0}, 3, 3),
         ({"k": 3, "k_decay_steps": 0, "k_encode": 8}, 3, 8),
     ],
     ids=str,
 )
-def test_the_first_step_keeps_k_start_units_and_encoding_those_of_the_last_by_default(
+def test_the_first_step_keeps_k_start_units_and_encoding_three_times_those_of_the_last_by_default(
     settings, in_training, encoded, digits_setting, digits
 ):
     model = KINDS["k-sparse"](digits_setting(objective=settings)).model
