@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax.probe.features import ProbeRows
+from aejax.probes.features import ProbeRows
 
 
 def make_probe_rows(train, valid, test, standardize=None) -> ProbeRows:

@@ -16,7 +16,7 @@ IMPORT_ORDER = [
     "objectives",
     "autoencoders",
     "train",
-    "probe",
+    "probes",
     "methods",
     "recipes",
     "evaluate",

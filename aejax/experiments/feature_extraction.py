@@ -15,7 +15,7 @@ from aejax.experiments.compilation import cached_jit
 from aejax.experiments.experiment import Experiment
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
-from aejax.probe.features import Features
+from aejax.probes.features import Features
 from aejax.train.plan import Plan, SeedChunk
 
 ApplyFn = Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch ..."]]

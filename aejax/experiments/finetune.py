@@ -15,7 +15,7 @@ from aejax.experiments.feature_extraction import apply_to_test_rows
 from aejax.experiments.training import TrainingResult, TrainingSpec, train
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
-from aejax.probe.head import Classifier, SoftmaxHead, attach_head, make_cross_entropy_objective
+from aejax.probes.head import Classifier, SoftmaxHead, attach_head, make_cross_entropy_objective
 from aejax.train.optimizers import decoupled_weight_decay
 
 

@@ -25,7 +25,7 @@ from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.results import build_results, metric_rows
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
-from aejax.probe.head import Classifier
+from aejax.probes.head import Classifier
 from aejax.storage.runs import Run
 from aejax.train.optimizers import freeze
 

@@ -15,11 +15,11 @@ from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import ExtractedFeatures, seed_features
 from aejax.experiments.finetune import FinetuneReport
 from aejax.methods.method import Method
-from aejax.probe.duality_gap import Certificate
-from aejax.probe.features import Features, ProbeRows
-from aejax.probe.knn import make_knn_probe
-from aejax.probe.logistic_probe import CONVERGENCE_TOLERANCE, certify_logistic_probe, make_logistic_probe
-from aejax.probe.ridge import certify_ridge_probe, make_ridge_probe
+from aejax.probes.duality_gap import Certificate
+from aejax.probes.features import Features, ProbeRows
+from aejax.probes.knn import make_knn_probe
+from aejax.probes.logistic_probe import CONVERGENCE_TOLERANCE, certify_logistic_probe, make_logistic_probe
+from aejax.probes.ridge import certify_ridge_probe, make_ridge_probe
 from aejax.train.plan import Plan, SeedChunk
 
 

@@ -12,7 +12,7 @@ from aejax.methods.host import HostPrediction, HostProblem
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.objectives.objective import Objective
-from aejax.probe.head import Classifier
+from aejax.probes.head import Classifier
 
 Role = Literal["control", "autoencoder", "external"]
 

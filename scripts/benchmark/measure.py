@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from aejax.config import to_dict
 from aejax.errors import require
-from aejax.probe.logistic_probe import CONVERGENCE_TOLERANCE
+from aejax.probes.logistic_probe import CONVERGENCE_TOLERANCE
 from benchmark.aejax_runner import MATMUL_FLOPS
 from benchmark.architecture import flops_per_example, make_architecture
 from benchmark.path_job import SKLEARN_C, PathJob

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int32
 
-from aejax.probe.duality_gap import compute_certificate, mean_nll
+from aejax.probes.duality_gap import compute_certificate, mean_nll
 
 SKLEARN_C = 1.0  # scikit-learn's inverse strength, summed over examples: 1 / (C n) per example here
 

@@ -15,7 +15,7 @@ from aejax.data.registry import load_dataset
 from aejax.data.scalers import fit_scalers
 from aejax.data.splits import make_split
 from aejax.experiments.resolve import resolve_config
-from aejax.probe.regularization_path import L2_GRID, PATH_TOLERANCE
+from aejax.probes.regularization_path import L2_GRID, PATH_TOLERANCE
 from aejax.recipes import get_recipe
 from benchmark.path_job import PathJob
 from benchmark.training_job import TrainingJob

@@ -9,7 +9,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 import aejax
-from aejax.api.runs import probe
 
 X, Y = load_wine(return_X_y=True)
 SETTINGS = {"seeds": 2, "epochs": 3, "latent_dim": 3}
@@ -49,7 +48,7 @@ def test_the_encoder_of_a_seed_is_published_and_opened(model, tmp_path):
 
 def test_a_probe_with_a_fixed_strength_is_scikit_learns():
     is_test = np.arange(len(X)) % 3 == 0
-    report = probe(X, Y, test=is_test, seeds=2, probe_c=1.0)
+    report = aejax.probe(X, Y, test=is_test, seeds=2, probe_c=1.0)
     scaler = StandardScaler().fit(X[~is_test])
     reference = LogisticRegression(C=1.0, max_iter=5000).fit(scaler.transform(X[~is_test]), Y[~is_test])
     assert abs(report.accuracy - reference.score(scaler.transform(X[is_test]), Y[is_test])) <= 1 / is_test.sum()

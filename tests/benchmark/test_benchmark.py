@@ -37,7 +37,7 @@ from aejax.config import DataConfig, ModelConfig, ObjectiveConfig, PretrainConfi
 from aejax.data.batching import Batch
 from aejax.data.registry import load_dataset
 from aejax.errors import InputError, require
-from aejax.probe.regularization_path import L2_GRID
+from aejax.probes.regularization_path import L2_GRID
 from aejax.recipes import get_recipe
 from aejax.storage.atomic_io import read_json, to_jsonable
 

@@ -9,9 +9,9 @@ from benchmark.path_job import PathJob, certify_solutions
 from benchmark.workloads import PathWorkload, principal_components, standardize
 
 from aejax.config import DataConfig
-from aejax.probe.logistic import initial_hessian_blocks, make_problem, zero_coefficients
-from aejax.probe.newton import solve_logistic, solve_path
-from aejax.probe.regularization_path import L2_GRID
+from aejax.probes.logistic import initial_hessian_blocks, make_problem, zero_coefficients
+from aejax.probes.newton import solve_logistic, solve_path
+from aejax.probes.regularization_path import L2_GRID
 
 TABULAR = DataConfig(dataset="tabular", tabular_samples=300, tabular_features=12, tabular_redundant=2)
 

@@ -15,7 +15,7 @@ from aejax.experiments.probes import fit_classifier
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.methods.registry import METHODS
-from aejax.probe.regularization_path import EXTENDED_GRID
+from aejax.probes.regularization_path import EXTENDED_GRID
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import pytest
 
 from aejax.config import ModelConfig
 from aejax.models.architectures import dense_autoencoder
-from aejax.probe.head import Classifier, SoftmaxHead
+from aejax.probes.head import Classifier, SoftmaxHead
 
 INPUTS = 3 * jax.random.normal(jax.random.key(0), (32, 6))
 CONFIGS = {

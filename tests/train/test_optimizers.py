@@ -14,7 +14,7 @@ from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
 from aejax.data.batching import Batch
 from aejax.errors import InputError
 from aejax.models.architectures import dense_autoencoder
-from aejax.probe.head import Classifier, SoftmaxHead, make_cross_entropy_objective
+from aejax.probes.head import Classifier, SoftmaxHead, make_cross_entropy_objective
 from aejax.train.epoch import make_train_step
 from aejax.train.optimizers import (
     freeze,

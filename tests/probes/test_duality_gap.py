@@ -7,7 +7,7 @@ from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from aejax.probe.duality_gap import compute_certificate, fit_intercepts, mean_nll
+from aejax.probes.duality_gap import compute_certificate, fit_intercepts, mean_nll
 
 L2 = 1e-2
 
@@ -69,5 +69,5 @@ def test_optimal_intercepts_make_the_mean_probabilities_the_class_frequencies():
 
 def test_the_certificate_does_not_depend_on_the_block_size(monkeypatch):
     expected = compute_certificate(*optimum(load_wine), 2 * L2)
-    monkeypatch.setattr("aejax.probe.duality_gap.ROWS_PER_BLOCK", 50)
+    monkeypatch.setattr("aejax.probes.duality_gap.ROWS_PER_BLOCK", 50)
     np.testing.assert_allclose(compute_certificate(*optimum(load_wine), 2 * L2), expected, rtol=1e-9)

@@ -11,9 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from aejax.config import ProbeConfig
-from aejax.probe.features import Features
-from aejax.probe.logistic_probe import CONVERGENCE_TOLERANCE, certify_logistic_probe, make_logistic_probe
-from aejax.probe.regularization_path import EXTENDED_GRID, GRID_EXTENSION, L2_GRID, PATIENCE, VALID_NLL_TOLERANCE
+from aejax.probes.features import Features
+from aejax.probes.logistic_probe import CONVERGENCE_TOLERANCE, certify_logistic_probe, make_logistic_probe
+from aejax.probes.regularization_path import EXTENDED_GRID, GRID_EXTENSION, L2_GRID, PATIENCE, VALID_NLL_TOLERANCE
 from tests.probe_rows import make_fold_rows, make_probe_rows
 
 N = 240

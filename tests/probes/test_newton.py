@@ -11,11 +11,11 @@ from scipy.special import logsumexp, softmax
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.linear_model import LogisticRegression
 
-from aejax.probe.duality_gap import compute_certificate
-from aejax.probe.features import CPU_ROWS_PER_BLOCK
-from aejax.probe.logistic import initial_hessian_blocks, make_problem, to_coefficients, to_linear, zero_coefficients
-from aejax.probe.logistic_probe import CONVERGENCE_TOLERANCE
-from aejax.probe.newton import solve_logistic
+from aejax.probes.duality_gap import compute_certificate
+from aejax.probes.features import CPU_ROWS_PER_BLOCK
+from aejax.probes.logistic import initial_hessian_blocks, make_problem, to_coefficients, to_linear, zero_coefficients
+from aejax.probes.logistic_probe import CONVERGENCE_TOLERANCE
+from aejax.probes.newton import solve_logistic
 
 
 def standardized(inputs: np.ndarray) -> np.ndarray:

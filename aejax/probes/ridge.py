@@ -16,11 +16,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from aejax.config import ProbeConfig
-from aejax.probe.duality_gap import Certificate
-from aejax.probe.features import Features, ProbeRows, Standardizer, fit_standardizer, standardize
-from aejax.probe.logistic import LinearClassifier, linear_logits
-from aejax.probe.principal_axes import principal_axes
-from aejax.probe.regularization_path import EXTENDED_GRID, GRID_EXTENSION, mean_nll
+from aejax.probes.duality_gap import Certificate
+from aejax.probes.features import Features, ProbeRows, Standardizer, fit_standardizer, standardize
+from aejax.probes.logistic import LinearClassifier, linear_logits
+from aejax.probes.principal_axes import principal_axes
+from aejax.probes.regularization_path import EXTENDED_GRID, GRID_EXTENSION, mean_nll
 
 INVERSE_TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(-8, 41))  # .25 .. 1024, factors of the scores
 VALID_LOSS_RTOL = 1e-4  # among strengths whose validation losses tie to this, the strongest is selected

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from aejax.probe.features import RowBlocks, make_row_blocks
+from aejax.probes.features import RowBlocks, make_row_blocks
 
 MIN_SAMPLED_ROWS = 4096  # up to here all rows are used; of more rows a quarter, by importance
 MAX_BLOCK_ENTRIES = 32_000_000  # above which all classes share the mean block

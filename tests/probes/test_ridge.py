@@ -10,9 +10,9 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from aejax.config import ProbeConfig
-from aejax.probe.features import Features, ProbeRows
-from aejax.probe.regularization_path import EXTENDED_GRID
-from aejax.probe.ridge import INVERSE_TEMPERATURES, certify_ridge_probe, make_ridge_probe
+from aejax.probes.features import Features, ProbeRows
+from aejax.probes.regularization_path import EXTENDED_GRID
+from aejax.probes.ridge import INVERSE_TEMPERATURES, certify_ridge_probe, make_ridge_probe
 from tests.probe_rows import make_fold_rows, make_probe_rows
 
 RNG = np.random.default_rng(0)

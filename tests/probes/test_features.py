@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aejax.data.scalers import Scaler
-from aejax.probe.features import (
+from aejax.probes.features import (
     CPU_ROWS_PER_BLOCK,
     Features,
     fit_standardizer,
@@ -14,7 +14,7 @@ from aejax.probe.features import (
     map_row_blocks,
     standardize,
 )
-from aejax.probe.logistic import make_blocked_problem, make_problem
+from aejax.probes.logistic import make_blocked_problem, make_problem
 
 RNG = np.random.default_rng(0)
 SIZES = [1, 7, CPU_ROWS_PER_BLOCK, CPU_ROWS_PER_BLOCK + 1, 3 * CPU_ROWS_PER_BLOCK - 1]

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Scalar
 
-from aejax.probe.features import map_row_blocks
-from aejax.probe.preconditioner import HessianBlocks, compute_hessian_blocks
+from aejax.probes.features import map_row_blocks
+from aejax.probes.preconditioner import HessianBlocks, compute_hessian_blocks
 
 ReadRows = Callable[[Int[Array, " m"]], Float[Array, "m d"]]  # returns the features at given positions
 

@@ -14,9 +14,9 @@ from aejax.config import ModelConfig, ProbeConfig
 from aejax.data.batching import Batch, Examples
 from aejax.data.scalers import Scaler
 from aejax.models.architectures import dense_autoencoder
-from aejax.probe.features import Features
-from aejax.probe.head import Classifier, SoftmaxHead, attach_head, make_cross_entropy_objective
-from aejax.probe.logistic_probe import make_logistic_probe
+from aejax.probes.features import Features
+from aejax.probes.head import Classifier, SoftmaxHead, attach_head, make_cross_entropy_objective
+from aejax.probes.logistic_probe import make_logistic_probe
 from aejax.train.epoch import SeedData, make_train_epochs
 from aejax.train.optimizers import freeze
 from aejax.train.state import init_progress

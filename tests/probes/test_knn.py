@@ -11,8 +11,8 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from aejax.evaluate.metrics import expected_calibration_error
-from aejax.probe.features import Features, ProbeRows
-from aejax.probe.knn import K_CANDIDATES, TEMPERATURES, class_shares, make_knn_probe, nearest_neighbors, usable_k
+from aejax.probes.features import Features, ProbeRows
+from aejax.probes.knn import K_CANDIDATES, TEMPERATURES, class_shares, make_knn_probe, nearest_neighbors, usable_k
 from tests.probe_rows import make_fold_rows
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Scalar
 
-from aejax.probe.logistic import (
+from aejax.probes.logistic import (
     Evaluation,
     LogisticProblem,
     evaluate,
@@ -21,7 +21,7 @@ from aejax.probe.logistic import (
     regularized_loss,
     zero_coefficients,
 )
-from aejax.probe.preconditioner import (
+from aejax.probes.preconditioner import (
     HessianBlocks,
     InverseFactors,
     apply_preconditioner,

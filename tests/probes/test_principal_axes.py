@@ -11,10 +11,10 @@ from sklearn.preprocessing import StandardScaler
 
 from aejax.config import ProbeConfig
 from aejax.methods.controls import fit_pca
-from aejax.probe.features import Features
-from aejax.probe.logistic_probe import make_logistic_probe
-from aejax.probe.principal_axes import leading_axes, principal_axes
-from aejax.probe.ridge import make_ridge_probe
+from aejax.probes.features import Features
+from aejax.probes.logistic_probe import make_logistic_probe
+from aejax.probes.principal_axes import leading_axes, principal_axes
+from aejax.probes.ridge import make_ridge_probe
 from tests.probe_rows import make_probe_rows
 
 RNG = np.random.default_rng(0)

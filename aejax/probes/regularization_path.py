@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from aejax.probe.logistic import LogisticProblem, initial_hessian_blocks, weighted_nll, zero_coefficients
-from aejax.probe.newton import solve_logistic
-from aejax.probe.preconditioner import HessianBlocks
+from aejax.probes.logistic import LogisticProblem, initial_hessian_blocks, weighted_nll, zero_coefficients
+from aejax.probes.newton import solve_logistic
+from aejax.probes.preconditioner import HessianBlocks
 
 GRID_EXTENSION = 2  # strengths beyond each end of the grid, tried while each is better than all before
 EXTENDED_GRID = tuple(

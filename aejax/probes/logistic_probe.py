@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from aejax.config import ProbeConfig
-from aejax.probe.duality_gap import Certificate, compute_certificate
-from aejax.probe.features import Features, ProbeRows, Standardizer, fit_standardizer, standardize
-from aejax.probe.logistic import (
+from aejax.probes.duality_gap import Certificate, compute_certificate
+from aejax.probes.features import Features, ProbeRows, Standardizer, fit_standardizer, standardize
+from aejax.probes.logistic import (
     LinearClassifier,
     initial_hessian_blocks,
     linear_logits,
@@ -19,8 +19,8 @@ from aejax.probe.logistic import (
     to_linear,
     zero_coefficients,
 )
-from aejax.probe.newton import solve_logistic
-from aejax.probe.regularization_path import make_fold_weights, select_strength
+from aejax.probes.newton import solve_logistic
+from aejax.probes.regularization_path import make_fold_weights, select_strength
 
 FINAL_TOLERANCE = 1e-5  # gradient and relative gap, in float32, at which the reported classifier's solver stops
 CONVERGENCE_TOLERANCE = 1e-4  # gradient and relative gap, in float64, at which it counts as converged

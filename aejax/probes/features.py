@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from aejax.data.scalers import Scaler, apply_scaler
-from aejax.probe.principal_axes import ROUNDING
+from aejax.probes.principal_axes import ROUNDING
 
 CPU_ROWS_PER_BLOCK = 512  # other devices process all rows as one block
 

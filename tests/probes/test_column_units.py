@@ -14,8 +14,8 @@ from aejax.config import ProbeConfig
 from aejax.data.dataset import make_dataset
 from aejax.data.scalers import fit_scalers
 from aejax.methods.controls import fit_pca
-from aejax.probe.features import Features
-from aejax.probe.logistic_probe import make_logistic_probe
+from aejax.probes.features import Features
+from aejax.probes.logistic_probe import make_logistic_probe
 from tests.probe_rows import make_probe_rows
 
 RNG = np.random.default_rng(0)

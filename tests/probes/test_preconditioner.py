@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.probe import preconditioner
-from aejax.probe.preconditioner import (
+from aejax.probes import preconditioner
+from aejax.probes.preconditioner import (
     apply_preconditioner,
     center_over_classes,
     compute_hessian_blocks,

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from aejax.probe.features import Features, ProbeRows, fit_standardizer, map_row_blocks
+from aejax.probes.features import Features, ProbeRows, fit_standardizer, map_row_blocks
 
 K_CANDIDATES = (1, 3, 5, 11, 21, 51)  # those above the number of possible neighbours are left out
 TEMPERATURES = (*(2.0**power for power in range(-7, 3)), 1024.0)  # at the last one all neighbours vote alike
