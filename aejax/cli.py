@@ -5,8 +5,11 @@ import io
 import logging
 import os
 import re
+import runpy
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import jax
@@ -14,10 +17,11 @@ from rich.console import Console
 
 from aejax.config import DistributedConfig, PlanConfig
 from aejax.config.validation import require_representable
-from aejax.errors import InputError, Preempted, ProcessLost, escape_unprintable, require
+from aejax.errors import InputError, Preempted, ProcessLost, escape_unprintable, require, summarize_error
 from aejax.experiments.environment import usable_cores
 from aejax.experiments.multihost import abort_all, initialize_distributed, is_primary, raise_on_lost_process
 from aejax.experiments.preemption import PREEMPTED_MESSAGE, handle_signals
+from aejax.methods.registry import register_kind
 
 # Without a writable home, Matplotlib warns that it caches fonts in a temporary folder.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -35,6 +39,26 @@ def flag_value(name: str, argv: Sequence[str], default: str) -> str:
         if word.startswith(f"--{name}="):
             return word.partition("=")[2]
     return default
+
+
+def load_plugins(argv: Sequence[str]) -> None:
+    """Runs the files of `--plugin FILE.py` and the entry points `aejax.autoencoders`, which register kinds.
+
+    Raises:
+        InputError: there is no such file, or it raises an error.
+    """
+    for index, word in enumerate(argv):
+        flag, equals, value = word.partition("=")
+        if flag != "--plugin":
+            continue
+        path = Path(value if equals else argv[index + 1] if index + 1 < len(argv) else "").expanduser()
+        require(path.is_file(), f"--plugin {path}: no such file; give a Python file that calls aejax.register")
+        try:
+            runpy.run_path(str(path))
+        except Exception as error:  # the user's code
+            raise InputError(f"--plugin {path}: {type(error).__name__}: {summarize_error(error)}") from error
+    for entry_point in entry_points(group="aejax.autoencoders"):
+        register_kind(entry_point.name, entry_point.load())
 
 
 def merge_repeated_flag(name: str, argv: Sequence[str]) -> list[str]:

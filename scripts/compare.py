@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli import configure_devices, flag_value, make_console, parse_args, run_main
+from aejax.cli import configure_devices, flag_value, load_plugins, make_console, parse_args, run_main
 from aejax.config import CheckpointConfig, CompareConfig, DistributedConfig
 from aejax.experiments.compare import compare
 from aejax.experiments.run_naming import dataset_slug, default_run_dir
@@ -30,11 +30,13 @@ class Args:
     sensitivity: bool = False
     """Judge every verdict again under other draws, probes and penalties, declared in aejax/experiments/variations.py;
     what it costs is printed first. A finished run gets it, too."""
+    plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
 
 
 def main(argv: Sequence[str]) -> None:
+    load_plugins(argv)
     defaults = Args(config=compare_defaults(flag_value("dataset", argv, "digits")))
     args = parse_args(defaults, argv, __doc__ or "")
     configure_devices(args.processes, args.config.plan, args.config.seeds)

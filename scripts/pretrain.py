@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.markdown import Markdown
 
 from aejax.autoencoders.registry import KINDS
-from aejax.cli import configure_devices, flag_value, make_console, parse_args, run_main
+from aejax.cli import configure_devices, flag_value, load_plugins, make_console, parse_args, run_main
 from aejax.config import CheckpointConfig, DistributedConfig, PretrainConfig
 from aejax.experiments.pretrain import markdown_epoch_table, pretrain
 from aejax.experiments.run_naming import dataset_slug, default_run_dir
@@ -27,11 +27,13 @@ class Args:
 
     config: PretrainConfig
     out: Path | None = None  # run folder; default: runs/RECIPE or runs/KIND-DATASET, and a hash of the other flags
+    plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
 
 
 def main(argv: Sequence[str]) -> None:
+    load_plugins(argv)
     named = get_recipe(flag_value("recipe", argv, "tutorial-deep"), flag_value("dataset", argv, "digits"))
     args = parse_args(Args(config=named), argv, __doc__ or "")
     configure_devices(args.processes, args.config.plan, args.config.seeds)

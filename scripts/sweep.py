@@ -22,6 +22,7 @@ from pathlib import Path
 from aejax.cli import (
     configure_devices,
     flag_value,
+    load_plugins,
     make_console,
     merge_repeated_flag,
     parse_args,
@@ -41,11 +42,13 @@ class Args:
 
     config: SweepConfig
     out: Path | None = None  # run folder; default: runs/sweep-DATASET, and a hash of the other flags
+    plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
 
 
 def main(argv: Sequence[str]) -> None:
+    load_plugins(argv)
     defaults = Args(config=sweep_defaults(flag_value("dataset", argv, "digits")))
     args = parse_args(defaults, merge_repeated_flag("axis", argv), __doc__ or "")
     configure_devices(args.processes, args.config.plan, max_runs_per_program(args.config))

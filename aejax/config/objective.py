@@ -17,7 +17,7 @@ class ObjectiveConfig:
     reconstruction: Literal["mse", "bce"] | None = None  # default: bce for a sigmoid and range-scaled data, else mse
 
     corruption: Literal["gaussian", "masking", "salt-and-pepper"] = "gaussian"  # denoising kinds
-    noise_std: float = 0.2  # gaussian: standard deviation of the added noise, in scaled input units
+    noise_std: float = 0.8  # gaussian: standard deviation of the added noise, in scaled input units
     noise_share: float = 0.3  # masking, salt-and-pepper: probability that an entry is replaced
     noise_seed: int = 0  # seed of the noise
     corrupted_weight: float = 1.0  # denoising kinds: weight of the loss on entries that were corrupted
@@ -29,7 +29,7 @@ class ObjectiveConfig:
     """Unit of the reconstruction that penalties (--l1, --kl-weight, --contraction, --revive) are weighed against. sum:
     over the inputs, so that a weight means the same for few and many inputs. mean: over the inputs, as in version
     0.1.0. The loss is per input in both: sum divides the weights by the number of inputs."""
-    l1: float = 0.1  # sparse-l1: weight of the code's absolute activity, summed over units
+    l1: float = 0.03  # sparse-l1: weight of the code's absolute activity, summed over units
     target_activity: float = 0.05  # sparse-kl: target mean activity of each unit
     kl_weight: float = 1.0  # sparse-kl: weight of the KL divergence from the target, summed over units
     k: int | None = None  # k-sparse, batch-top-k: units kept for each example; default: a tenth of the code
@@ -41,7 +41,7 @@ class ObjectiveConfig:
     lifetime_share: float = 0.05  # lifetime-sparse: share of a batch in which a unit is kept
     revive: float = 0.0  # sparse kinds: weight of the loss that revives units inactive in the whole batch; 0: none
 
-    contraction: float = 0.1  # contractive: weight of the encoder Jacobian's squared Frobenius norm
+    contraction: float = 0.01  # contractive: weight of the encoder Jacobian's squared Frobenius norm
     jacobian: Literal["exact", "hutchinson"] | None = None  # contractive; default: exact for narrow codes
     jacobian_probes: int = 1  # contractive: random vectors of Hutchinson's estimator
 
@@ -50,7 +50,7 @@ class ObjectiveConfig:
     bernoulli is a likelihood of inputs that are 0 or 1 only; of grey values it is a loss, and tables call its bound
     pseudo-ELBO."""
     decoder_std: float | None = None  # gaussian likelihood: its standard deviation, in scaled units; default: learned
-    beta: float = 2.0
+    beta: float = 1.5
     """beta-vae: weight of the KL term. 1 is a vae. Above 1 the code keeps less of the input and is more disentangled
     (Higgins et al. 2017), or collapses: on digits, 4 leaves no information. Below 1 the code keeps more of the input
     (Alemi et al. 2018) and codes of examples are far from the prior, from which samples are drawn: the model

@@ -24,6 +24,7 @@ from aejax.experiments.identity import identify_run, open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
 from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
+from aejax.experiments.own_rows import load_own_rows
 from aejax.experiments.plots import plot_comparison
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import check_methods, check_versus, expand_methods, resolve_config
@@ -88,8 +89,10 @@ def compare(
 def load_comparison(config: CompareConfig) -> ComparisonDesign:
     """Loads the data of a comparison. Raises `InputError` if they or the settings cannot be used."""
     config.data.require_in_memory("compare.py")
-    check_methods(config.methods)
-    return design_comparison(config, load_labelled_examples(config.data))
+    own_rows = load_own_rows(config)
+    check_methods(config.methods, own=own_rows)
+    config = dataclasses.replace(config, methods=tuple(dict.fromkeys([*config.methods, *own_rows])))
+    return design_comparison(config, load_labelled_examples(config.data), own_rows)
 
 
 def design_comparison(

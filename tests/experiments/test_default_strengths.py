@@ -42,11 +42,13 @@ def test_a_share_of_the_code_is_a_number_of_units():
     assert [by_width.setting(0.2, resolved), by_k.setting(1.5, resolved), by_k.setting(99, resolved)] == [6, 4, 30]
 
 
-def test_the_chosen_value_has_the_highest_mean_over_the_sets():
-    strength = strength_of("sparse-l1", "l1", (0.1, 1.0, 10.0))
-    entry = describe_choice(strength, [[50.0, 80.0, 79.0], [90.0, 80.0, 70.0]], ["a", "b"])
+def test_the_weakest_value_within_half_a_point_of_the_highest_mean_is_chosen():
+    strength = strength_of("sparse-l1", "l1", (0.1, 1.0, 10.0, 100.0))
+    entry = describe_choice(strength, [[50.0, 80.0, 79.0, 81.0], [90.0, 80.0, 70.0, 79.8]], ["a", "b"])
     assert (entry["chosen"], entry["grid_edge"]) == (1.0, False)
-    np.testing.assert_allclose(entry["mean"], [70.0, 80.0, 74.5])
+    np.testing.assert_allclose(entry["mean"], [70.0, 80.0, 74.5, 80.4])
+    entry = describe_choice(strength, [[50.0, 80.0, 79.0, 81.2], [90.0, 80.0, 70.0, 80.0]], ["a", "b"])
+    assert (entry["chosen"], entry["grid_edge"]) == (100.0, True)
 
 
 def test_the_defaults_are_the_values_that_the_protocol_chose():

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.config import DataConfig, ModelConfig, PretrainConfig, TrainConfig
+from aejax.config import DataConfig, ModelConfig, ObjectiveConfig, PretrainConfig, TrainConfig
 from aejax.config.explore import ExploreConfig
 from aejax.data.scalers import apply_scaler
 from aejax.errors import InputError
@@ -84,7 +84,7 @@ def test_reconstruction_errors_equal_those_of_the_training_run(run, explored):
 def test_noise_has_the_configured_strength(explored):
     part = explored["parts"]["denoising"]
     assert part["trained_to_undo_it"]
-    assert part["psnr_before_db"]["mean"] == pytest.approx(-20 * np.log10(0.3), abs=0.1)
+    assert part["psnr_before_db"]["mean"] == pytest.approx(-20 * np.log10(ObjectiveConfig().noise_std), abs=0.1)
     assert part["pca"]["psnr_after_db"]["mean"] >= part["pca"]["at_code_width_db"]["mean"] - 0.1
 
 

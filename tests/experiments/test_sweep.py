@@ -174,7 +174,7 @@ def test_finished_sweep_is_loaded_and_listed(results, folder):
     assert again == read_json(folder / "results.json")
     page = render_index(folder.parent)
     assert ": sweep. " in page
-    assert "sweep-wine/frontier.png" in page
+    assert "[sweep-wine](sweep-wine/table.md): sweep." in page
 
 
 def test_tables_list_every_point_and_mark_the_best(results):

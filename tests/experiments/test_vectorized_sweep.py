@@ -84,5 +84,6 @@ def test_slice_point_takes_the_rows_of_its_setting(serial):
 def test_derived_fields_lists_settings_that_follow_from_an_axis(wine):
     axes = parse_axes(["sparse_dim=20,40"])
     points = [make_point(CONFIG, axes, (width,), wine) for width in (20, 40)]
-    expected = {"sparse_dim=20": {"k": 2, "k_start": 10}, "sparse_dim=40": {"k": 4, "k_start": 20}}
+    fields = [{"k": k, "k_encode": 3 * k, "k_start": 5 * k} for k in (2, 4)]
+    expected = dict(zip(("sparse_dim=20", "sparse_dim=40"), fields, strict=True))
     assert derived_fields(points) == expected

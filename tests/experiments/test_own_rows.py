@@ -1,0 +1,84 @@
+"""`--features`, `--encoder` and `--plugin`: rows of a comparison from files, next to the methods of the package."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_wine
+
+import aejax
+from aejax.autoencoders.registry import KINDS
+from aejax.errors import InputError
+from aejax.methods import registry
+from aejax.storage.atomic_io import read_json
+
+X, _ = load_wine(return_X_y=True)
+SMALL = ["--dataset", "wine", "--seeds", "2", "--epochs", "1", "--probe", "ridge", "--methods", "raw"]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    np.save(folder / "inputs.npy", X)
+    np.savez(folder / "two.npz", half=X[:, :6], other=np.zeros((3, 2)))
+    columns = [f"f{i}" for i in range(13)]
+    pd.DataFrame(X, columns=columns).assign(word="a").to_parquet(folder / "table.parquet")
+    aejax.pretrain("wine", seeds=1, epochs=1, latent_dim=3).encoder().save(folder / "encoder")
+    return folder
+
+
+def test_rows_from_files_stand_in_the_table(files, tmp_path, load_script):
+    own = ["--features", f"whole={files}/inputs.npy", f"half={files}/two.npz:half", f"table={files}/table.parquet:f"]
+    command = [*SMALL, *own, "--encoder", f"mine={files}/encoder", "--out", str(tmp_path / "run")]
+    load_script("compare")(command)
+    methods = {method["name"]: method for method in read_json(tmp_path / "run" / "results.json")["methods"]}
+    assert {name: method["features"] for name, method in methods.items()} == {
+        "raw": 13,
+        "whole": 13,
+        "half": 6,
+        "table": 13,
+        "mine": 3,
+    }
+    assert methods["whole"]["test_accuracy"] == methods["table"]["test_accuracy"]
+    assert methods["mine"]["role"] == "external"
+    np.save(files / "inputs.npy", X[::-1])
+    with pytest.raises(InputError, match="of other features or encoders of one's own"):
+        load_script("compare")(command)
+    np.save(files / "inputs.npy", X)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--features", "a"], "--features a: expected NAME=FILE"),
+        (["--features", "raw={}/inputs.npy"], "raw is a method of aejax"),
+        (["--features", "a={}/none.npy"], "none.npy: no such file"),
+        (["--features", "a={}/two.npz"], "holds half, other; name one"),
+        (["--features", "a={}/two.npz:third"], "has no array 'third'"),
+        (["--features", "a={}/table.parquet"], "word: no numbers"),
+        (["--features", "a={}/two.npz:other"], r"a: features have shape \(3, 2\); expected \(178, width\)"),
+        (["--encoder", "a={}/nowhere"], "nowhere"),
+        (["--plugin", "{}/none.py"], "none.py: no such file"),
+    ],
+)
+def test_what_cannot_be_used_is_named(files, tmp_path, load_script, flags, message):
+    command = [*SMALL, "--out", str(tmp_path / "run"), *(flag.replace("{}", str(files)) for flag in flags)]
+    with pytest.raises(InputError, match=message):
+        load_script("compare")(command)
+
+
+def test_a_plugin_registers_a_kind(tmp_path, load_script):
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(
+        "import aejax\nfrom aejax.autoencoders.deterministic import undercomplete\n"
+        "def twin(problem):\n    return undercomplete(problem)\naejax.register('twin', twin)\n"
+    )
+    command = [*SMALL, "twin", "random-twin", "undercomplete", "--plugin", str(plugin), "--out", str(tmp_path / "run")]
+    load_script("compare")(command)
+    methods = {method["name"]: method for method in read_json(tmp_path / "run" / "results.json")["methods"]}
+    assert methods["twin"]["test_accuracy"] == methods["undercomplete"]["test_accuracy"]
+    for table in (KINDS, registry.METHODS):
+        for name in [name for name in table if name.endswith("twin")]:
+            del table[name]
+    plugin.write_text("raise RuntimeError('broken')")
+    with pytest.raises(InputError, match="RuntimeError: broken"):
+        load_script("compare")([*SMALL, "--plugin", str(plugin)])
