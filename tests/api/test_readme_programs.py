@@ -36,7 +36,7 @@ def test_every_program_is_short():
 
 def test_own_features_are_compared_with_the_controls(names):
     pairs = names["result"].verdicts[["method", "baseline"]].to_numpy().tolist()
-    assert pairs == [["clip", "raw"], ["clip", "pca"], ["ica", "raw"], ["ica", "pca"]]
+    assert pairs == [["clip", "raw"], ["clip", "pca"], ["factors", "raw"], ["factors", "pca"]]
 
 
 def test_the_model_encodes_plots_and_is_published(names):

@@ -34,6 +34,7 @@ DIGITS = PretrainConfig(
     data=DataConfig(dataset="digits"),
     method="denoising",
     model=ModelConfig(hidden=(16,), latent_dim=6),
+    objective=ObjectiveConfig(noise_std=0.3),
     train=TrainConfig(epochs=3, batch_size=64),
     seeds=2,
 )
@@ -84,7 +85,7 @@ def test_reconstruction_errors_equal_those_of_the_training_run(run, explored):
 def test_noise_has_the_configured_strength(explored):
     part = explored["parts"]["denoising"]
     assert part["trained_to_undo_it"]
-    assert part["psnr_before_db"]["mean"] == pytest.approx(-20 * np.log10(ObjectiveConfig().noise_std), abs=0.1)
+    assert part["psnr_before_db"]["mean"] == pytest.approx(-20 * np.log10(0.3), abs=0.1)
     assert part["pca"]["psnr_after_db"]["mean"] >= part["pca"]["at_code_width_db"]["mean"] - 0.1
 
 

@@ -54,7 +54,7 @@ def test_rows_from_files_stand_in_the_table(files, tmp_path, load_script):
         (["--features", "a={}/none.npy"], "none.npy: no such file"),
         (["--features", "a={}/two.npz"], "holds half, other; name one"),
         (["--features", "a={}/two.npz:third"], "has no array 'third'"),
-        (["--features", "a={}/table.parquet"], "word: no numbers"),
+        (["--features", "a={}/table.parquet"], "column 'word' is not of numbers"),
         (["--features", "a={}/two.npz:other"], r"a: features have shape \(3, 2\); expected \(178, width\)"),
         (["--encoder", "a={}/nowhere"], "nowhere"),
         (["--plugin", "{}/none.py"], "none.py: no such file"),

@@ -181,7 +181,6 @@ def test_an_encoder_folder_is_replaced_only_when_asked_and_other_folders_never(p
         require_available(tmp_path / "thesis" / "chapter.txt", overwrite=True)
 
 
-
 def test_an_encoder_that_a_killed_replacement_had_moved_aside_is_put_back(published):
     aside = published.with_name(f".{published.name}.replaced")
     published.rename(aside)  # what a kill between two renames leaves
