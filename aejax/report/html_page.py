@@ -62,13 +62,14 @@ def render_comparison_page(results: Results, folder: Path | None = None) -> str:
     """
     results = with_roles(to_jsonable(results))
     environment = results["environment"]
+    warnings = [*format_data_warnings(results["dataset"]), *collect_warnings(results, results["methods"])]
     return render_html(
         "comparison.html.j2",
         title=f"{results['dataset']['name']}: does the representation help?",
         findings=describe_findings(results),
         figures=[*_drawn_figures(results), *_file_figures(folder)],
         tables=list(_tables(results)),
-        warnings=[*format_data_warnings(results["dataset"]), *collect_warnings(results, results["methods"])],
+        warnings=[warning.replace("`", "") for warning in warnings],
         data_line=format_data_line(results["dataset"]) if "rows" in results["dataset"] else "",
         caption=results_caption(results),
         command=environment.get("command", ""),
