@@ -4,7 +4,6 @@ They work in `Pipeline`, `GridSearchCV`, `clone`, `set_output` and pickles. A fi
 plain settings only; equal shapes and settings share compiled programs.
 """
 
-from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
@@ -27,24 +26,27 @@ UNLABELLED = -1
 
 
 class _AutoencoderEstimator(BaseEstimator):
-    """Parameters and training that transformer and classifier share."""
+    """Parameters and training that transformer and classifier share.
+
+    Parameters may have any value until `fit`, which rejects what cannot be used, as scikit-learn asks.
+    """
 
     def __init__(
         self,
-        kind: str = "undercomplete",
-        n_components: int | None = None,
+        kind: Any = "undercomplete",
+        n_components: Any = None,
         *,
-        hidden: tuple[int, ...] = (128, 64),
-        epochs: int = 100,
-        batch_size: int = 64,
-        learning_rate: float = 1e-3,
-        scaler: str = "standard",
-        validation_fraction: float = 0.1,
-        early_stopping: bool = False,
-        n_iter_no_change: int = 10,
-        image_shape: tuple[int, ...] | None = None,
-        settings: Mapping[str, Any] | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        hidden: Any = (128, 64),
+        epochs: Any = 100,
+        batch_size: Any = 64,
+        learning_rate: Any = 1e-3,
+        scaler: Any = "standard",
+        validation_fraction: Any = 0.1,
+        early_stopping: Any = False,
+        n_iter_no_change: Any = 10,
+        image_shape: Any = None,
+        settings: Any = None,
+        random_state: Any = None,
     ) -> None:
         self.kind = kind
         self.n_components = n_components
@@ -176,21 +178,21 @@ class AutoencoderClassifier(ClassifierMixin, _AutoencoderEstimator):
 
     def __init__(
         self,
-        kind: str = "undercomplete",
-        n_components: int | None = None,
+        kind: Any = "undercomplete",
+        n_components: Any = None,
         *,
-        C: float = 1.0,
-        hidden: tuple[int, ...] = (128, 64),
-        epochs: int = 100,
-        batch_size: int = 64,
-        learning_rate: float = 1e-3,
-        scaler: str = "standard",
-        validation_fraction: float = 0.1,
-        early_stopping: bool = False,
-        n_iter_no_change: int = 10,
-        image_shape: tuple[int, ...] | None = None,
-        settings: Mapping[str, Any] | None = None,
-        random_state: int | np.random.RandomState | None = None,
+        C: Any = 1.0,
+        hidden: Any = (128, 64),
+        epochs: Any = 100,
+        batch_size: Any = 64,
+        learning_rate: Any = 1e-3,
+        scaler: Any = "standard",
+        validation_fraction: Any = 0.1,
+        early_stopping: Any = False,
+        n_iter_no_change: Any = 10,
+        image_shape: Any = None,
+        settings: Any = None,
+        random_state: Any = None,
     ) -> None:
         super().__init__(
             kind,
