@@ -14,6 +14,10 @@ WEIGHT_DECAYS_OF_MANY_LABELS = (0.0, 0.1, 1.0)  # above `MAX_CROSS_VALIDATED_LAB
 MIN_EPOCHS = 50  # epochs before which a selection does not end early
 
 
+MAX_SELECTION_BYTES = 1 << 31  # of all trainings of a selection: weights, their copies in the optimizer, and the best
+COPIES_OF_WEIGHTS = 5
+
+
 RowMetrics = dict[str, Float[np.ndarray, "rows epochs"]]
 
 
@@ -44,6 +48,24 @@ def weight_decay_choices(n_labels: int) -> Float[np.ndarray, " decays"]:
     """Returns the weight decays to choose from, for a number of labelled rows."""
     few = n_labels <= MAX_CROSS_VALIDATED_LABELS
     return np.array(WEIGHT_DECAYS if few else WEIGHT_DECAYS_OF_MANY_LABELS)
+
+
+def settings_that_fit(n_decays: int, n_folds: int, bytes_of_weights: int) -> tuple[int, int]:
+    """Returns how many weight decays and folds a selection tries, at least one of each.
+
+    A wide model tries fewer, so that its selection stays within `MAX_SELECTION_BYTES`: first fewer decays, the largest
+    ones being left out, then fewer folds.
+
+    Args:
+        n_decays: that there are to choose from.
+        n_folds: that there are.
+        bytes_of_weights: of one training of every seed.
+
+    >>> settings_that_fit(4, 5, 2**20), settings_that_fit(4, 5, 2**25), settings_that_fit(4, 5, 2**40)
+    ((4, 5), (2, 5), (1, 1))
+    """
+    affordable = max(1, MAX_SELECTION_BYTES // (COPIES_OF_WEIGHTS * bytes_of_weights))
+    return max(1, min(n_decays, affordable // n_folds)), min(n_folds, affordable)
 
 
 class SelectionGrid(NamedTuple):

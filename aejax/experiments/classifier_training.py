@@ -13,6 +13,7 @@ No row has a part in this that a probe would not see, and each label that a prob
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import numpy as np
 import optax
 from jaxtyping import Int
@@ -20,7 +21,12 @@ from jaxtyping import Int
 from aejax.data.selection_folds import SelectionFolds
 from aejax.data.shuffling import steps_per_epoch
 from aejax.experiments.checkpointing import TrainingHistory
-from aejax.experiments.classifier_selection import ClassifierSelection, SelectionGrid, weight_decay_choices
+from aejax.experiments.classifier_selection import (
+    ClassifierSelection,
+    SelectionGrid,
+    settings_that_fit,
+    weight_decay_choices,
+)
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.schedule import classifier_passes
 from aejax.experiments.tiling import tile_experiment
@@ -129,13 +135,16 @@ def select_settings(
     seeds = experiment.config.seeds
     if not folds.can_select:
         return ClassifierSelection(np.full(seeds, task.epochs), np.zeros(seeds), {}, 0.0)
-    grid = SelectionGrid(weight_decay_choices(experiment.split.labelled.shape[1]), folds.n_folds, seeds)
+    decays = weight_decay_choices(experiment.split.labelled.shape[1])
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(variables))
+    n_decays, n_folds = settings_that_fit(len(decays), folds.n_folds, size)
+    grid = SelectionGrid(decays[:n_decays], n_folds, seeds)
     tiled = tile_experiment(experiment, grid.n_settings)
     start = {
         **tiled.tile_rows(experiment.plan.to_host(variables)),
         HYPERPARAMETERS: {"weight_decay": grid.row_weight_decays},
     }
-    spec = _make_spec(task, _by_fold(folds.train), _by_fold(folds.valid), task.epochs)
+    spec = _make_spec(task, _by_fold(folds.train[:, :n_folds]), _by_fold(folds.valid[:, :n_folds]), task.epochs)
     spec = spec._replace(is_finished=lambda history: grid.is_finished(history.metrics))
     history = train(tiled, name, tiled.plan.shard(start), spec).history
     return grid.choose(history.metrics, history.seconds)
