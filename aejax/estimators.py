@@ -159,7 +159,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 class AutoencoderClassifier(ClassifierMixin, _AutoencoderEstimator):
     """Logistic regression on the standardised codes of an autoencoder that was trained without labels.
 
-    Rows with the label -1 have no label: they train the autoencoder only.
+    Rows with the label -1 have no label and train the autoencoder only, where there are at least two other labels; with
+    one other label, -1 is a class.
 
     Args:
         kind, n_components, hidden, epochs, batch_size, learning_rate, scaler, validation_fraction, early_stopping,

@@ -56,7 +56,7 @@ def test_folds_of_a_repetition_are_disjoint_stratified_and_of_one_size(name):
         assert np.all(np.abs(counts - shares * n_test) <= 2)
         together = np.concatenate([split.train[training], split.valid[training], split.test[training]])
         np.testing.assert_array_equal(np.sort(together), np.arange(n))
-    assert len({tuple(np.sort(test)) for test in split.test}) == 10  # the second repetition draws anew
+    assert len({tuple(np.sort(test)) for test in split.test}) == 10  # the second repetition draws other folds
 
 
 @settings(max_examples=60, deadline=None)
