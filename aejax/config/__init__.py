@@ -18,6 +18,7 @@ from aejax.config.experiment import (
 )
 from aejax.config.model import Activation, ComputeDtype, ModelConfig
 from aejax.config.objective import ObjectiveConfig
+from aejax.config.output import OutputConfig
 from aejax.config.probe import HeadConfig, ProbeConfig
 from aejax.config.serialization import absent_values, from_dict, to_dict
 from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
@@ -36,6 +37,7 @@ __all__ = [
     "ModelConfig",
     "ObjectiveConfig",
     "OptimizerConfig",
+    "OutputConfig",
     "PlanConfig",
     "PretrainConfig",
     "ProbeConfig",
