@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aejax.api.comparison import ComparisonResult as ComparisonResult
     from aejax.api.comparison import compare as compare
+    from aejax.api.comparison import make_split as make_split
     from aejax.api.data import load_dataset as load_dataset
     from aejax.api.data import make_dataset as make_dataset
     from aejax.api.pretraining import TrainedAutoencoder as TrainedAutoencoder
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from aejax.api.runs import load_run as load_run
     from aejax.api.runs import probe as probe
     from aejax.data.dataset import Dataset as Dataset
+    from aejax.data.splits import Split as Split
     from aejax.errors import InputError as InputError
     from aejax.methods.external import Representation as Representation
     from aejax.methods.external import encoder as encoder
@@ -32,6 +34,7 @@ __all__ = [
     "InputError",
     "ProbeResult",
     "Representation",
+    "Split",
     "TrainedAutoencoder",
     "compare",
     "encoder",
@@ -39,6 +42,7 @@ __all__ = [
     "load_encoder",
     "load_run",
     "make_dataset",
+    "make_split",
     "precomputed",
     "pretrain",
     "probe",
@@ -50,7 +54,7 @@ def __getattr__(name: str) -> Any:
     """Imports a public name on first use."""
     module: Any
     match name:
-        case "compare" | "ComparisonResult":
+        case "compare" | "ComparisonResult" | "make_split" | "Split":
             from aejax.api import comparison as module
         case "load_dataset" | "make_dataset":
             from aejax.api import data as module

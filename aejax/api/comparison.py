@@ -17,10 +17,13 @@ from aejax.api.data import load_dataset, make_dataset
 from aejax.config import CheckpointConfig
 from aejax.config.settings import replace_settings
 from aejax.data.dataset import Dataset
+from aejax.data.splits import Split
+from aejax.data.splits import make_split as draw_split
 from aejax.errors import InputError, require
 from aejax.experiments.compare import design_comparison, prepare_comparison, run_comparison, score_comparison
 from aejax.experiments.loading import require_classes
 from aejax.experiments.progress import open_reporter
+from aejax.experiments.resolve import resolve_config
 from aejax.experiments.results import serialize_scores
 from aejax.methods.external import Representation
 from aejax.methods.registry import METHODS, register_kind
@@ -172,6 +175,32 @@ def compare(
             method_results, results = score_comparison(experiment, design, lambda: time.perf_counter() - start)
     scores = dict(np.load(io.BytesIO(serialize_scores(method_results, experiment.design))))
     return ComparisonResult(with_roles(to_jsonable(results)), scores)
+
+
+def make_split(data: Any, y: Any = None, **settings: Any) -> Split:
+    """Draws the rows that `compare` trains and tests on, for features that are fitted elsewhere.
+
+    Args:
+        data: as for `compare`.
+        y: as for `compare`.
+        settings: as for `compare`; those of the split and `seeds` matter.
+
+    Returns:
+        A `Split` of row numbers, a row for each training: `train` for everything that is fitted without labels,
+        `labelled_train` for what sees labels, `valid` and `labelled_valid` for choices, `test` for nothing.
+
+    Raises:
+        aejax.InputError: the data or a setting cannot be used.
+
+    Example:
+        >>> make_split("wine", seeds=5).train.shape
+        (5, 129)
+    """
+    with argument_errors():
+        dataset = as_dataset(data, y)
+        require_classes(dataset)
+        config = resolve_config(replace_settings(compare_defaults(dataset.name), settings), dataset)
+        return draw_split(dataset, config.split, config.seeds)
 
 
 def load_comparison(results: Results, folder: Path) -> ComparisonResult:

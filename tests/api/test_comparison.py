@@ -87,6 +87,11 @@ def test_a_second_comparison_of_the_same_shapes_compiles_nothing():
     assert "/jax/core/compile/backend_compile_duration" not in compiled
 
 
+def test_features_fitted_elsewhere_get_the_rows_of_the_comparison(result):
+    drawn = aejax.make_split(X, Y, seeds=SETTINGS["seeds"])
+    assert drawn.sha256 == result.results["dataset"]["split_sha256"]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
