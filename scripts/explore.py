@@ -1,51 +1,10 @@
 """Do with a trained autoencoder what people do with one: reconstruct, denoise, sample, interpolate, find, compress.
 
-    python scripts/explore.py --run DIR [--out DIR]
-
-Writes figures, explore.json and explore.md, by default into DIR/explore. Much of its time is the training without a
-class that anomaly detection needs, as long as one seed of the run: `--anomaly-class none` leaves it out,
-`--anomaly-epochs N` shortens it, `--anomaly-class all` repeats it for every class.
-
-`denoising` on MNIST, two seeds of 8 epochs: 80 s on a busy 2-core AMD EPYC, 50 s of processor time. It keeps 17.3 dB in
-16 bytes of 784 (as many principal components: 15.7 dB), takes noise of deviation 0.3 from 10.5 to 16.8 dB (the best
-number of components: 17.9 dB), and finds the digit 0, held out, with an AUROC of .957 (best baseline: .865).
+The same as `aejax explore`; its flags and body are in `aejax/cli/commands/explore.py`.
 """
 
-import dataclasses
-from collections.abc import Sequence
-from pathlib import Path
-
-from aejax.cli import configure_devices, flag_value, make_console, parse_args, run_main
-from aejax.config import CheckpointConfig, DistributedConfig, PlanConfig
-from aejax.config.explore import ExploreConfig
-from aejax.errors import require
-from aejax.experiments.explore import explore
-from aejax.experiments.run_naming import default_run_dir
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Args:
-    """Flags of explore.py."""
-
-    run: Path  # folder that pretrain.py made
-    config: ExploreConfig
-    out: Path | None = None  # folder of the exploration; default: RUN/explore, and a hash of the other flags
-    checkpoint: CheckpointConfig = CheckpointConfig()
-    processes: DistributedConfig = DistributedConfig()
-
-
-def main(argv: Sequence[str]) -> None:
-    run = Path(flag_value("run", argv, ""))
-    asks_help = bool({"-h", "--help"} & set(argv))
-    require(asks_help or str(run) != ".", "--run: missing; give a folder that scripts/pretrain.py made")
-    args = parse_args(Args(run=run, config=ExploreConfig()), argv, __doc__ or "")
-    configure_devices(args.processes, PlanConfig(), 1)
-    console = make_console()
-    out = args.out or default_run_dir(args.run / "explore", args.config, ExploreConfig())
-    results = explore(args.run, args.config, out, console, args.checkpoint)
-    figures = sum(len(part["figures"]) for part in results["parts"].values())
-    console.print(f"{out}: {figures} figures, explore.md, explore.json", highlight=False, soft_wrap=True)
-
+from aejax.cli import run_main
+from aejax.cli.commands.explore import main
 
 if __name__ == "__main__":
     run_main(main)

@@ -1,49 +1,10 @@
 """Train one autoencoder for many seeds and keep it.
 
-    python scripts/pretrain.py [--recipe NAME] [--dataset ...] [--seeds ...] [--epochs N] [--out DIR]
-
-Recipes are the tutorials (tutorial-deep, tutorial-tabular, tutorial-single, tutorial-dense64, blog-deep:
-`aejax/recipes.py` has their sources and what to expect of them) and the kinds of autoencoder (`--recipe vae --dataset
-mnist`; their names are in `aejax/autoencoders/registry.py`). Any other flag changes the recipe.
+The same as `aejax pretrain`; its flags and body are in `aejax/cli/commands/pretrain.py`.
 """
 
-import dataclasses
-from collections.abc import Sequence
-from pathlib import Path
-
-from rich.markdown import Markdown
-
-from aejax.autoencoders.registry import KINDS
-from aejax.cli import configure_devices, flag_value, load_plugins, make_console, parse_args, run_main
-from aejax.config import CheckpointConfig, DistributedConfig, PretrainConfig
-from aejax.experiments.pretrain import markdown_epoch_table, pretrain
-from aejax.experiments.run_naming import dataset_slug, default_run_dir
-from aejax.recipes import get_recipe
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Args:
-    """Flags of pretrain.py."""
-
-    config: PretrainConfig
-    out: Path | None = None  # run folder; default: runs/RECIPE or runs/KIND-DATASET, and a hash of the other flags
-    plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
-    checkpoint: CheckpointConfig = CheckpointConfig()
-    processes: DistributedConfig = DistributedConfig()
-
-
-def main(argv: Sequence[str]) -> None:
-    load_plugins(argv)
-    named = get_recipe(flag_value("recipe", argv, "tutorial-deep"), flag_value("dataset", argv, "digits"))
-    args = parse_args(Args(config=named), argv, __doc__ or "")
-    configure_devices(args.processes, args.config.plan, args.config.seeds)
-    console = make_console()
-    on = f"-{dataset_slug(args.config.data.dataset)}" if args.config.recipe in KINDS else ""
-    out = args.out or default_run_dir(Path("runs") / f"{args.config.recipe}{on}", args.config, named)
-    results = pretrain(args.config, out, console, args.checkpoint)
-    console.print(Markdown(markdown_epoch_table(results)))
-    console.print(f"{out}: checkpoint, metrics.jsonl, results.json, figures", highlight=False, soft_wrap=True)
-
+from aejax.cli import run_main
+from aejax.cli.commands.pretrain import main
 
 if __name__ == "__main__":
     run_main(main)

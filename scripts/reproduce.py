@@ -1,51 +1,10 @@
 """Run published claims again, each under its own protocol, and report which are reproduced.
 
-    python scripts/reproduce.py [--only NAME ...] [--list] [--data-dir DIR] [--seeds N] [--out DIR] [--overwrite]
-
-Writes `ledger.json` and `ledger.md` after every claim; the same command continues where it stopped. What a claim needs
-and this machine lacks (MNIST, the package of MNIST-1D, an accelerator) is entered as `not run`; a claim that breaks as
-`failed`. The exit status says whether there is a ledger, not what is in it: 0 once every claim has its entry, 2 for
-what cannot be done. `--list` shows what each claim costs.
+The same as `aejax reproduce`; its flags and body are in `aejax/cli/commands/reproduce.py`.
 """
 
-import dataclasses
-from collections.abc import Sequence
-from pathlib import Path
-
-from aejax.cli import configure_cpu_devices, make_console, parse_args, run_main
-from aejax.errors import require_known_names
-from aejax.replication.ledger import describe_claim, reproduce_claims
-from aejax.replication.registry import CLAIMS
-from aejax.report.replication import render_claim_list, render_ledger_terminal
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Args:
-    """Flags of reproduce.py."""
-
-    only: tuple[str, ...] = ()  # claims to run, by name; default: all
-    list: bool = False  # show the claims with their costs, and run nothing
-    seeds: int | None = None  # repetitions of every claim that draws anything; default: each claim's own number
-    data_dir: Path | None = None  # where MNIST is looked for, or downloaded to; default AEJAX_DATA
-    out: Path = Path("runs/ledger")  # folder of the ledger and of the runs behind it
-    overwrite: bool = False  # measure again what the folder has measured already
-
-
-def main(argv: Sequence[str]) -> None:
-    args = parse_args(Args(), argv, __doc__ or "")
-    console = make_console()
-    require_known_names("--only", "claim", args.only, CLAIMS)
-    names = args.only or tuple(CLAIMS)
-    if args.list:
-        console.print(render_claim_list([describe_claim(CLAIMS[name], CLAIMS[name].seeds) for name in names]))
-        return
-    configure_cpu_devices(max(CLAIMS[name].resolve_seeds(args.seeds) for name in names))
-    ledger = reproduce_claims(
-        args.out, console, only=args.only, seeds=args.seeds, data_dir=args.data_dir, overwrite=args.overwrite
-    )
-    console.print(render_ledger_terminal(ledger))
-    console.print(f"{args.out}: ledger.md, ledger.json", highlight=False, soft_wrap=True)
-
+from aejax.cli import run_main
+from aejax.cli.commands.reproduce import main
 
 if __name__ == "__main__":
     run_main(main)

@@ -1,42 +1,10 @@
 """Tests the statistics on simulated experiments whose truth is known, and with --real on one method twice.
 
-    python scripts/verify.py [--experiments 600] [--real] [--out DIR]
-
-Writes `verify.json`, `verify.md` and `verify.png`. Expect 95 % intervals that cover 92 to 98 % (more only where that is
-unavoidable), and false verdicts in at most 5 % of families, each within its binomial interval.
-The exit status is 1 if something that must hold does not.
+The same as `aejax verify`; its flags and body are in `aejax/cli/commands/verify.py`.
 """
 
-import dataclasses
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
-from aejax.cli import make_console, parse_args, run_main
-from aejax.evaluate.verification import SimulationBudget
-from aejax.experiments.verify import verify
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Args:
-    """Flags of verify.py."""
-
-    experiments: int = 600  # simulated of each kind; half as many of the largest, and for power
-    real: bool = False  # also compare a method with itself under other seeds, on digits and tabular; trains 80 times
-    out: Path = Path("runs/verify")  # results folder; earlier results in it are replaced
-
-
-def main(argv: Sequence[str]) -> None:
-    args = parse_args(Args(), argv, __doc__ or "")
-    console = make_console()
-    results = verify(SimulationBudget(args.experiments), args.out, console, real=args.real)
-    for check in results["checks"]:
-        verdict = "holds" if check["holds"] else "DOES NOT HOLD"
-        console.print(f"{check['claim']}: worst {check['worst']:.3g}, {verdict}", highlight=False, soft_wrap=True)
-    console.print(f"{args.out}: verify.md, verify.png, verify.json", highlight=False, soft_wrap=True)
-    if not all(check["holds"] for check in results["checks"]):
-        sys.exit(1)
-
+from aejax.cli import run_main
+from aejax.cli.commands.verify import main
 
 if __name__ == "__main__":
     run_main(main)

@@ -53,8 +53,9 @@ def load_script(monkeypatch):
         module = importlib.util.module_from_spec(spec)
         monkeypatch.setitem(sys.modules, f"script_{name}", module)
         spec.loader.exec_module(module)
-        for function in {"configure_cpu_devices", "configure_devices"} & vars(module).keys():
-            monkeypatch.setattr(module, function, lambda *_: None)
+        body = sys.modules[module.main.__module__]
+        for function in {"configure_cpu_devices", "configure_devices"} & vars(body).keys():
+            monkeypatch.setattr(body, function, lambda *_: None)
         return module.main
 
     return load

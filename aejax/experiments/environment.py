@@ -35,7 +35,12 @@ def describe_machine() -> str:
 
 def command_line() -> str:
     """Returns the command line as a user would type it; bytes that are not UTF-8 are escaped."""
-    return escape_unprintable(shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]))
+    program = Path(sys.argv[0])
+    if program == Path(__file__).parents[1] / "__main__.py" or program.name in ("aejax", "aejax.exe"):
+        words = ["aejax", *sys.argv[1:]]
+    else:
+        words = ["python", os.path.relpath(program), *sys.argv[1:]]
+    return escape_unprintable(shlex.join(words))
 
 
 def provenance() -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""Findings and tables of finished runs, judged again by today's rules if asked.
+
+    aejax report --run DIR [DIR ...] [--rejudge] [--out FILE]
+
+Prints what compare.py, probe.py and sweep.py print at their end. With --rejudge, intervals and verdicts are computed
+again from the run's `correct.npz` or `scores.npz`, without training; `results.json` and `table.md` are replaced, and a
+line for each verdict that differs is printed.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from aejax.cli.arguments import parse_args
+from aejax.cli.console import make_console
+from aejax.errors import require
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """Flags of `aejax report`."""
+
+    run: tuple[Path, ...] = ()  # folders of finished runs
+    rejudge: bool = False  # judge by today's rules, and replace results.json and table.md
+    out: Path | None = None  # write the tables of all runs to this Markdown file, too
+
+
+def main(argv: Sequence[str]) -> None:
+    from aejax.experiments.rejudge import rejudge_run
+    from aejax.report.run_page import read_run, render_run_markdown, render_run_terminal
+    from aejax.storage.atomic_io import write_atomically
+
+    args = parse_args(Args(), argv, __doc__ or "")
+    require(args.run, "--run: missing; give folders of finished runs")
+    console = make_console()
+    pages = []
+    for folder in args.run:
+        results, changes = rejudge_run(folder) if args.rejudge else (read_run(folder), [])
+        console.rule(str(folder))
+        console.print(render_run_terminal(results))
+        if args.rejudge:
+            lines = changes or ["no verdict differs"]
+            console.print("\n".join(["judged again:", *lines]), highlight=False, soft_wrap=True)
+        pages.append(f"# {folder.name}\n\n{render_run_markdown(results)}")
+    if args.out is not None:
+        write_atomically(args.out, "\n".join(pages).encode())

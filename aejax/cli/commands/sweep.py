@@ -1,0 +1,55 @@
+"""How narrow, how noisy, how sparse? One kind of autoencoder at every combination of some settings.
+
+    aejax sweep --dataset NAME --axis FIELD=V,V,... [--axis ...] [--method KIND] [--seeds 10] [--out DIR]
+
+    aejax sweep --dataset tabular --axis latent_dim=2,4,8,16,32,50,64
+    aejax sweep --dataset digits --axis latent_dim=2,4,8,16,32 --axis noise_std=0.1,0.3,0.6
+
+Axes are flags of model, objective, optimizer and training. Those that are mere numbers in the training (noise, weights
+of penalties, learning rate, ...) are an axis of the program like the seeds: compiled once, trained together. The
+others are trained one after the other. Writes reconstruction error against accuracy, compared with PCA, the raw inputs
+and the same encoders untrained, as `frontier.png`, `table.md` and `results.json`; the marked point was selected on
+validation rows. It costs as many trainings as there are points and seeds, and a compilation for each group of points.
+
+`--dataset tabular --epochs 60 --axis latent_dim=2,4,8,16,32,50` took 80 s (2-core AMD EPYC): validation chooses 32
+units; expect them at 92.3 % [88.7, 94.8], the raw inputs at 90.0 %, the same units untrained at 91.5 %.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from aejax.cli.arguments import flag_value, load_plugins, merge_repeated_flag, parse_args
+from aejax.cli.console import make_console
+from aejax.cli.devices import configure_devices
+from aejax.config import CheckpointConfig, DistributedConfig, SweepConfig
+from aejax.config.sweep_axes import max_runs_per_program
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Args:
+    """Flags of `aejax sweep`."""
+
+    config: SweepConfig
+    out: Path | None = None  # run folder; default: runs/sweep-DATASET, and a hash of the other flags
+    plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    processes: DistributedConfig = DistributedConfig()
+
+
+def main(argv: Sequence[str]) -> None:
+    from aejax.experiments.run_naming import dataset_slug, default_run_dir
+    from aejax.experiments.sweep import sweep
+    from aejax.recipes import sweep_defaults
+    from aejax.report.sweep_table import render_sweep_terminal
+
+    load_plugins(argv)
+    defaults = Args(config=sweep_defaults(flag_value("dataset", argv, "digits")))
+    args = parse_args(defaults, merge_repeated_flag("axis", argv), __doc__ or "")
+    configure_devices(args.processes, args.config.plan, max_runs_per_program(args.config))
+    console = make_console()
+    name = f"sweep-{dataset_slug(args.config.data.dataset)}"
+    out = args.out or default_run_dir(Path("runs") / name, args.config, defaults.config)
+    results = sweep(args.config, out, console, args.checkpoint)
+    console.print(render_sweep_terminal(results))
+    console.print(f"{out}: table.md, frontier.png, results.json, scores.npz", highlight=False, soft_wrap=True)

@@ -1,0 +1,24 @@
+"""Devices of a command, which are configured before JAX starts."""
+
+from aejax.config import DistributedConfig, PlanConfig
+
+
+def configure_cpu_devices(seeds: int) -> None:
+    """Configures one CPU device per core, at most one per seed; called before JAX starts."""
+    import jax
+
+    from aejax.experiments.environment import usable_cores
+
+    jax.config.update("jax_num_cpu_devices", max(1, min(usable_cores(), seeds)))
+
+
+def configure_devices(processes: DistributedConfig, plan: PlanConfig, seeds: int) -> None:
+    """Configures CPU devices and joins the other processes of a run; called before JAX starts.
+
+    Raises:
+        InputError: the other processes cannot be joined.
+    """
+    from aejax.experiments.multihost import initialize_distributed
+
+    configure_cpu_devices(plan.devices or seeds * plan.batch_devices)
+    initialize_distributed(processes)
