@@ -7,8 +7,6 @@ import numpy as np
 from jaxtyping import Float
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
@@ -28,9 +26,31 @@ def svm(problem: ProblemSpec) -> Method:
     """Returns a support vector machine with the kernel exp(-gamma |x - y|^2) on the scaled inputs.
 
     C is 1, 10 or 100; gamma is 1/4, 1 or 4 times scikit-learn's `scale`, one by d times the variance of the inputs. The
-    features of tables are also tried standardised on all training inputs.
+    features of tables are also tried standardised on all training inputs. Where there are more features than rows, the
+    rows are rotated into the space that they span, as the kernel depends on their distances alone.
     """
-    return _control(problem, Classifier(_svm_grid, _make_svm, pairwise=True))
+    return _control(problem, Classifier(_svm_grid, _make_svm, pairwise=True, prepare=_rows_for_kernel))
+
+
+def _rows_for_kernel(problem: HostProblem, standardize: bool) -> HostProblem:
+    if standardize:
+        scaler = StandardScaler().fit(problem.inputs)
+        inputs, test = scaler.transform(problem.inputs), scaler.transform(problem.test_inputs)
+        problem = problem._replace(inputs=inputs, test_inputs=test)
+    return rotate_wide_rows(problem)
+
+
+def rotate_wide_rows(problem: HostProblem) -> HostProblem:
+    """Returns as many coordinates of each row as there are rows, if there are more features: distances are the same.
+
+    With X^T = Q R, X = R^T Q^T, and the columns of Q are orthonormal.
+    """
+    rows = np.concatenate([problem.inputs, problem.test_inputs])
+    if rows.shape[0] >= rows.shape[1]:
+        return problem
+    coordinates = np.asarray(np.linalg.qr(rows.T.astype(np.float64), mode="r")).T
+    count = len(problem.inputs)
+    return problem._replace(inputs=coordinates[:count], test_inputs=coordinates[count:])
 
 
 def _svm_grid(problem: HostProblem) -> list[Settings]:
@@ -52,10 +72,7 @@ def _variance(inputs: Float[np.ndarray, "n d"], standardize: int) -> float:
 
 def _make_svm(problem: HostProblem, settings: Settings) -> BaseEstimator:
     own = {"C": settings["C"], "gamma": settings["gamma"], "cache_size": SVM_CACHE_MEBIBYTES}
-    model = SVC(**own, decision_function_shape="ovo")
-    if not settings["standardize"]:
-        return model
-    return make_pipeline(FrozenEstimator(StandardScaler().fit(problem.inputs)), model)
+    return SVC(**own, decision_function_shape="ovo")
 
 
 def boosting(problem: ProblemSpec) -> Method:

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,8 @@ class Classifier:
     make: Callable[[HostProblem, Settings], BaseEstimator]
     randomized: bool = False  # a fit depends on the seed
     pairwise: bool = False  # its decision values are of pairs of classes
+    prepare: Callable[[HostProblem, bool], HostProblem] = lambda problem, standardize: problem
+    """Returns the problem with the inputs that are fitted, by the setting `standardize`."""
 
 
 class Chosen(NamedTuple):
@@ -55,13 +57,15 @@ def tuned(classifier: Classifier) -> Callable[[HostProblem], HostPrediction]:
     shared = SharedScores()
 
     def fit_predict(problem: HostProblem) -> HostPrediction:
-        chosen = choose_settings(classifier, problem)
-        every_label = np.arange(len(problem.labels))
+        grid = classifier.grid(problem)
+        prepared = {flag: classifier.prepare(problem, flag) for flag in {_standardizes(settings) for settings in grid}}
+        chosen = choose_settings(classifier, prepared, grid)
+        fitted, every_label = prepared[_standardizes(chosen.settings)], np.arange(len(problem.labels))
         content = (problem.inputs, problem.labelled, problem.labels, problem.test_inputs)
         scores = shared.get(
             {**chosen.settings, "seed": problem.seed if classifier.randomized else 0},
             content,
-            lambda: _fit_and_score(classifier, problem, chosen.settings, every_label, problem.test_inputs),
+            lambda: _fit_and_score(classifier, fitted, chosen.settings, every_label, fitted.test_inputs),
         )
         return make_prediction(chosen, scores)
 
@@ -91,19 +95,30 @@ def make_prediction(chosen: Chosen, scores: Scores) -> HostPrediction:
     return HostPrediction(log_softmax(scores / chosen.temperature, axis=1), settings)
 
 
-def choose_settings(classifier: Classifier, problem: HostProblem) -> Chosen:
-    """Returns the settings that classify the validation rows of the folds best."""
-    folds = [limit_rows(problem, fold) for fold in range(len(problem.fold_train))]
+def _standardizes(settings: Settings) -> bool:
+    return bool(settings.get("standardize", 0))
+
+
+def choose_settings(classifier: Classifier, prepared: Mapping[bool, HostProblem], grid: list[Settings]) -> Chosen:
+    """Returns the settings of a grid that classify the validation rows of the folds best.
+
+    Args:
+        classifier: which has the settings.
+        prepared: `Classifier.prepare` of the problem.
+        grid: the settings.
+    """
+    first = next(iter(prepared.values()))
+    folds = [limit_rows(first, fold) for fold in range(len(first.fold_train))]
 
     def evaluate(settings: Settings) -> Chosen:
+        problem = prepared[_standardizes(settings)]
         scores = [
             _fit_and_score(classifier, problem, settings, train, problem.inputs[problem.labelled[valid]])
             for train, valid in folds
         ]
-        labels = np.concatenate([problem.labels[valid] for _, valid in folds])
+        labels = np.concatenate([first.labels[valid] for _, valid in folds])
         return rate_scores(settings, np.concatenate(scores), labels)
 
-    grid = classifier.grid(problem)
     rated = Parallel(n_jobs=-1, prefer="threads")(delayed(evaluate)(settings) for settings in grid)
     return max(rated, key=lambda chosen: (chosen.accuracy, -chosen.nll))
 

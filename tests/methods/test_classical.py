@@ -226,3 +226,14 @@ def test_at_most_some_rows_without_labels_enter_the_graph(monkeypatch, methods):
     first, other = (label_spreading.draw_unlabelled(problem._replace(seed=seed)) for seed in range(2))
     assert len(np.union1d(first, problem.labelled)) == 90
     assert np.any(first != other)
+
+
+def test_svm_on_more_features_than_rows_is_scikit_learns(methods, monkeypatch):
+    problem, _ = wine_problem()
+    mixing = np.random.default_rng(0).normal(size=(problem.inputs.shape[1], 500)).astype(np.float32)
+    wide = problem._replace(inputs=problem.inputs @ mixing, test_inputs=problem.test_inputs @ mixing)
+    rotated = methods["svm"](wide)
+    monkeypatch.setattr(classical, "rotate_wide_rows", lambda problem: problem)
+    direct = methods["svm"](wide)
+    assert {**rotated.settings, "temperature": 0} == {**direct.settings, "temperature": 0}
+    np.testing.assert_allclose(rotated.log_probs, direct.log_probs, atol=1e-4)
