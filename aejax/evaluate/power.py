@@ -133,7 +133,8 @@ def describe_resolution(
     if half >= margin:
         warnings.append(
             f"no verdict of equivalent is possible: if no example differed, {sizes.examples:,} would still leave "
-            f"{metric.scale * half:.1f} {metric.unit} open; the margin is {metric.scale * margin:g}"
+            f"{metric.scale * half:.1f} {metric.unit} open; the margin is {metric.scale * margin:g}; take "
+            "more test examples or a larger `--margin`"
         )
     found = f"finds {metric.scale * resolution:.1f} {metric.difference_unit} at {100 * POWER:g} % power"
     return f"{described}: {found}, if {ASSUMPTION}", warnings

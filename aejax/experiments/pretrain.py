@@ -32,9 +32,7 @@ from aejax.experiments.streaming import describe_stream, stream_optimizer, strea
 from aejax.experiments.training import TrainingResult, count_parameters, init_variables, train_method
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
-from aejax.report.comparison_table import code_metric_heading, code_metric_names
-from aejax.report.data_line import data_markdown
-from aejax.report.tables import format_markdown_table
+from aejax.report.epoch_table import render_pretrain_markdown
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.pytree_io import save_variables
 from aejax.storage.runs import Run
@@ -149,7 +147,7 @@ def _pretrain(
     trained, results = train_model(experiment, method, optimizer, lambda: run.seconds, record)
     variables = experiment.plan.to_host(trained.progress.state.variables)
     plot_models(experiment, {name: (method, variables)}, {name: trained.history.metrics}, run.folder)
-    write_atomically(run.folder / "table.md", markdown_epoch_table(results).encode())
+    write_atomically(run.folder / "table.md", render_pretrain_markdown(results).encode())
     return results
 
 
@@ -191,22 +189,4 @@ def _describe_training(experiment: Experiment, history: TrainingHistory, compile
     }
 
 
-def markdown_epoch_table(results: dict[str, Any]) -> str:
-    """Returns the mean over seeds of every metric at up to twelve epochs, or rounds of a stream, as Markdown."""
-    history = results["history"]
-    epochs = len(history["train_loss"])
-    shown = sorted({*range(1, min(epochs, 7) + 1), *np.linspace(1, epochs, 6).astype(int).tolist()})
-    rows = [[str(epoch), *(f"{values[epoch - 1]:.4g}" for values in history.values())] for epoch in shown]
-    monitored = {"valid": "validation rows", "test": "the test rows, as in the tutorial"}[results["config"]["monitor"]]
-    heading = (
-        f"{results['method']} on {results['dataset']['name']}, mean over {results['config']['seeds']} seed(s); "
-        f"`valid_` is on {monitored}"
-    )
-    count = "round" if "stream" in results["dataset"] else "epoch"
-    table = format_markdown_table([count, *history], "r" * (1 + len(history)), rows)
-    names = code_metric_names({**results, "methods": [results]})
-    summary = "; ".join(
-        f"{code_metric_heading(name, results)} {results['measures'][name]['mean']:.4g}" for name in names
-    )
-    on_test = [f"On the test examples, mean over seeds: {summary}."] if summary else []
-    return "\n\n".join([heading, table, *on_test, *data_markdown(results["dataset"])]) + "\n"
+markdown_epoch_table = render_pretrain_markdown  # until the command line uses the new name

@@ -55,6 +55,19 @@ def dataset_caption(results: Results, n_seeds: int) -> str:
     return " ".join(filter(None, sentences))
 
 
+def short_caption(results: Results) -> str:
+    """Returns a caption of at most four lines of 80 letters, for a terminal; `table.md` has the long one."""
+    dataset, metric = results["dataset"], verdict_metric(results)
+    n_seeds = len((results.get("methods") or results["points"])[0]["test_accuracy"]["per_seed"])
+    sizes = f"{dataset['n_train']:,} training, {dataset['n_valid']:,} validation, {dataset['n_test']:,} test examples"
+    sentences = [f"{sizes}; {_describe_seeds(dataset, n_seeds)}.", "[Brackets]: 95 % intervals."]
+    if any("ci95_adjusted" in row for row in results["comparisons"]):
+        sentences.append("Verdicts come from intervals adjusted for all comparisons of a method.")
+    if results["comparisons"] and "margin" in results:
+        sentences.append(f"Margin: {metric.scale * results['margin']:g} {metric.difference_unit}.")
+    return " ".join([*sentences, "More: --details and table.md."])
+
+
 def _describe_seeds(dataset: Results, n_seeds: int) -> str:
     """Returns the number of seeds, and how each is tested where they do not share the test examples."""
     count = f"{n_seeds} {'seed' if n_seeds == 1 else 'seeds'}"
@@ -212,29 +225,32 @@ def _leakage_problems(method: Results, chance: float | None, n_seeds: int) -> li
         return []
     return [
         f"accuracy {format_mean_ci(accuracy, scale=100, decimals=2)} % with permuted labels, above the "
-        f"{100 * chance:.2f} % of the most frequent class: test labels leak."
+        f"{100 * chance:.2f} % of the most frequent class: test labels leak; use no number of this run "
+        "before you know where."
     ]
 
 
 def _training_problems(method: Results) -> list[str]:
-    """Diverged seeds, probes that did not converge, and penalties at or beyond the edge of their grid."""
+    """Diverged seeds, probes that did not converge, and penalties at the edge of their grid, each with what to do."""
     probe, problems = method["probe"] or {}, []
     if diverged := diverged_seeds(method):
         when = ", ".join(f"{seed} (epoch {epoch})" for seed, epoch in diverged.items())
         n_seeds = len(method["test_accuracy"]["per_seed"])
-        problems.append(f"{len(diverged)} of {n_seeds} seeds diverged: {when}.")
+        problems.append(f"{len(diverged)} of {n_seeds} seeds diverged: {when}; lower `--learning-rate`.")
     if unconverged := _seeds_where(done is not None and not done for done in probe.get("converged") or ()):
         gap = f", gap up to {_format_largest(probe['gap'], unconverged)} of the objective" if "gap" in probe else ""
         norm = _format_largest(probe["gradient_norm"], unconverged)
         problems.append(
-            f"the probe did not converge for {_format_seeds(unconverged)}; gradient norm up to {norm}{gap}."
+            f"the probe did not converge for {_format_seeds(unconverged)}, gradient norm up to {norm}{gap}; fix a "
+            "stronger penalty by a smaller `--probe-c`."
         )
     if is_permuted(method):  # for labels without meaning the strongest penalty is best
         return problems
     if edge := _seeds_where(probe.get("grid_edge") or ()):
-        problems.append(f"the probe's best L2 lies at the edge of its grid for {_format_seeds(edge)}.")
-    if extended := _seeds_where(probe.get("grid_extended") or ()):
-        problems.append(f"the probe's grid of L2 was extended beyond its edge for {_format_seeds(extended)}.")
+        problems.append(
+            f"the probe's best L2 lies at the edge of its grid for {_format_seeds(edge)}; fix others by `--probe-c` to "
+            "see whether the result depends on it."
+        )
     return problems
 
 

@@ -5,11 +5,16 @@ from functools import partial
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric
-from aejax.report.captions import CALIBRATION_CAPTION, collect_warnings, representation_caption, results_caption
+from aejax.report.captions import (
+    CALIBRATION_CAPTION,
+    collect_warnings,
+    representation_caption,
+    results_caption,
+    short_caption,
+)
 from aejax.report.data_line import data_markdown, format_data_warnings
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import (
@@ -33,7 +38,7 @@ from aejax.report.results import (
     with_roles,
 )
 from aejax.report.sensitivity import format_sensitivity
-from aejax.report.tables import Cell, Column, Table, TerminalTable, to_markdown
+from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, to_markdown
 from aejax.report.tuning_table import TUNING_CAPTION, tuning_table
 
 VERDICT_STYLES = {
@@ -76,8 +81,7 @@ def score_columns(results: Results) -> list[Column]:
     names = dict.fromkeys((verdict_metric(results).name, "accuracy", "nll"))
     metrics = [VERDICT_METRICS[name] for name in names]
     return [
-        Column(metric.heading, partial(_format_score, metric), optional=metric.name == "accuracy" and index > 0)
-        for index, metric in enumerate(metrics)
+        Column(metric.heading, partial(_format_score, metric), detail=index > 0) for index, metric in enumerate(metrics)
     ]
 
 
@@ -89,7 +93,7 @@ def method_table(results: Results) -> Table:
     """Returns accuracy, NLL, reconstruction error and seconds of every method."""
 
     def seconds(stage: str) -> Column:
-        return Column(f"{stage}, s", lambda method: format_seconds(method["seconds"][stage]), optional=True)
+        return Column(f"{stage}, s", lambda method: format_seconds(method["seconds"][stage]), detail=True)
 
     columns = [
         Column("method", lambda method: Cell(method["name"], "" if is_control(method) else "bold"), "left"),
@@ -153,11 +157,11 @@ def comparison_table(results: Results, rows: list[Results]) -> Table:
         "mean_difference": Column(
             f"difference, {metric.unit}" if metric.unit else "difference", difference("mean_difference")
         ),
-        "ci95": Column("95 % interval", difference("ci95")),
-        "ci95_adjusted": Column("adjusted interval", difference("ci95_adjusted"), optional=True),
-        "ci95_seeds": Column("over seeds alone", difference("ci95_seeds"), optional=True),
-        "p_holm": Column("p (Holm)", lambda row: format_p_value(row["p_holm"]), optional=True),
-        "p_crossed_holm": Column("p crossed (Holm)", lambda row: format_p_value(row["p_crossed_holm"]), optional=True),
+        "ci95": Column("95 % interval", difference("ci95"), detail=all("ci95_adjusted" in row for row in rows)),
+        "ci95_adjusted": Column("adjusted interval", difference("ci95_adjusted")),
+        "ci95_seeds": Column("over seeds alone", difference("ci95_seeds"), detail=True),
+        "p_holm": Column("p (Holm)", lambda row: format_p_value(row["p_holm"]), detail=True),
+        "p_crossed_holm": Column("p crossed (Holm)", lambda row: format_p_value(row["p_crossed_holm"]), detail=True),
         "verdict": Column("verdict", _format_verdict, "left"),
     }
     has_seeds = any(row.get("ci95_seeds") for row in rows)  # no interval of cross-validation is over seeds alone
@@ -168,7 +172,7 @@ def comparison_table(results: Results, rows: list[Results]) -> Table:
     ]
     if "sensitivity" in results:
         shown.append(Column("holds in", partial(format_sensitivity, results), "left"))
-    return Table(shown, rows)
+    return Table(shown, rows, keys=2)
 
 
 def _format_verdict(row: Results) -> Cell:
@@ -198,10 +202,10 @@ def calibration_table(results: Results) -> Table:
         Column("method", lambda method: method["name"], "left"),
         Column("balanced, %", lambda method: format_decimals(method["balanced_accuracy"]["mean"], 2, 100)),
         Column("calibration error, %", lambda method: format_decimals(method["calibration_error"]["mean"], 2, 100)),
-        Column("Brier", lambda method: format_significant(method["brier"]["mean"]), optional=True),
+        Column("Brier", lambda method: format_significant(method["brier"]["mean"]), detail=True),
         Column("worst class", worst_class, "left"),
         Column("its accuracy, %", lambda method: format_decimals(_worst_class(method)[0], 2, 100)),
-        Column("total, s", _total_seconds, optional=True),
+        Column("total, s", _total_seconds, detail=True),
         Column("failed seeds", lambda method: ", ".join(map(str, method["failed_seeds"])) or "none"),
     ]
     return Table(columns, [method for method in results["methods"] if method.get("balanced_accuracy")])
@@ -252,28 +256,35 @@ def render_comparison_markdown(results: Results) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def render_comparison_terminal(results: Results) -> RenderableType:
-    """Returns the findings, methods, comparisons, calibration, caption and warnings for a terminal of any width."""
+def render_comparison_terminal(results: Results, *, details: bool = False) -> RenderableType:
+    """Returns findings, comparisons, methods, caption and warnings for a terminal of any width.
+
+    Args:
+        results: of the comparison.
+        details: whether to show calibration, codes, tuning, diagnostics and the columns that are details.
+    """
     results = with_roles(results)  # a finished run of version 0.1.0 has none
-    parts: list[RenderableType] = [Text(finding) for finding in describe_findings(results)]
-    parts.append(TerminalTable(method_table(results), lambda above, below: is_control(above) != is_control(below)))
+    parts: list[RenderableType] = [Paragraph(finding) for finding in describe_findings(results)]
     for table in comparison_tables(results):
-        parts.append(TerminalTable(table, lambda above, below: above["method"] != below["method"]))
-    if reasons := describe_reasons(results):
-        parts.append(Text("\n".join(reasons), style="dim"))
-    parts += [TerminalTable(table) for table in (calibration_table(results), tuning_table(results)) if table.records]
+        parts.append(TerminalTable(table, lambda above, below: above["method"] != below["method"], details))
+    parts.append(
+        TerminalTable(method_table(results), lambda above, below: is_control(above) != is_control(below), details)
+    )
+    if details:
+        tables = [calibration_table(results), code_metric_table(results), tuning_table(results)]
+        tables += [representation_table(results)] if "diagnostics" in results else []
+        parts += [TerminalTable(table) for table in tables if table.records]
+        parts += [Paragraph(reason, "dim") for reason in describe_reasons(results)]
     warnings = [*format_data_warnings(results["dataset"]), *collect_warnings(results, results["methods"])]
-    return stack_parts([*parts, *caption_and_warnings(results_caption(results, of_codes=False), warnings)])
+    return stack_parts([*parts, *caption_and_warnings(short_caption(results), warnings)])
 
 
 def caption_and_warnings(caption: str, warnings: list[str]) -> list[RenderableType]:
     """Returns a caption and warnings for a terminal."""
-    return [
-        Text(caption.replace("`", ""), style="dim"),
-        *(Text(f"⚠ {warning.replace('`', '')}", style="yellow") for warning in warnings),
-    ]
+    shown = [Paragraph(f"⚠ {warning.replace('`', '')}", "yellow") for warning in warnings]
+    return [Paragraph(caption.replace("`", ""), "dim"), *([Group(*shown)] if shown else [])]
 
 
 def stack_parts(parts: list[RenderableType]) -> RenderableType:
     """Returns the parts below each other, with an empty line around each."""
-    return Group(Text(), *(Padding(part, (0, 0, 1, 0)) for part in parts))
+    return Group(Text(), *(line for part in parts for line in (part, Text())))

@@ -2,26 +2,28 @@
 
 from collections.abc import Sequence
 
+from aejax.evaluate.verdict_metrics import VerdictMetric
+from aejax.evaluate.verdicts import POWER
 from aejax.report.formatting import format_difference, format_difference_ci
 from aejax.report.results import Results, is_versus, verdict_metric
 from aejax.report.sensitivity import describe_sensitivity
 
-VERDICT_PHRASES = {  # by verdict, and whether the difference exceeds the margin
-    ("better", True): "better by more than the margin than",
-    ("better", False): "better than",
-    ("worse", True): "worse by more than the margin than",
-    ("worse", False): "worse than",
-    ("equivalent", False): "equivalent to",
-    ("not worse", False): "not worse than",
-    ("inconclusive", False): "inconclusive compared with",
-    ("too few seeds", False): "too few seeds for a verdict against",
+NO_VERDICT = "no verdict against"
+VERDICT_PHRASES = {
+    "better": "better than",
+    "worse": "worse than",
+    "equivalent": "equivalent to",
+    "not worse": "not worse than",
+    "inconclusive": NO_VERDICT,
+    "too few seeds": NO_VERDICT,
 }
 
 
 def describe_findings(results: Results, methods: Sequence[str] | None = None) -> list[str]:
     """Returns a sentence for each autoencoder, or each of `methods`: its verdicts, with difference and interval.
 
-    Its comparisons of `--versus` are a family of their own, and so have a sentence of their own.
+    The interval is the adjusted one, from which the verdict comes. Its comparisons of
+    `--versus` are a family of their own, and so have a sentence of their own.
     """
     sentences: dict[tuple[str, bool], list[Results]] = {}
     for row in results["comparisons"]:
@@ -35,25 +37,38 @@ def describe_findings(results: Results, methods: Sequence[str] | None = None) ->
 
 def _describe_method(results: Results, subject: str, rows: Sequence[Results]) -> str:
     metric = verdict_metric(results)
-    phrases: list[str] = []
-    for (verdict, exceeds), phrase in VERDICT_PHRASES.items():
-        names: list[str] = []
-        for row in (row for row in rows if (row["verdict"], row.get("exceeds_margin", False)) == (verdict, exceeds)):
-            difference = format_difference(metric, row["mean_difference"])
-            # The first number of a sentence has its unit.
-            unit = f" {metric.difference_unit}, 95 % interval" if not phrases and not names else ""
-            interval = f"{format_difference_ci(metric, row['ci95'])}{describe_sensitivity(results, row)}"
-            names.append(f"{row['baseline']} ({difference}{unit} {interval})")
+    clauses: list[str] = []
+    for phrase in dict.fromkeys(VERDICT_PHRASES.values()):
+        chosen = [row for row in rows if VERDICT_PHRASES[row["verdict"]] == phrase]
+        unit = "" if clauses else f" {metric.difference_unit}"  # of the first number of a sentence
+        names = [_describe_row(results, row, "" if index else unit) for index, row in enumerate(chosen)]
         if names:
-            phrases.append(f"{phrase} {_join(names)}{_common_reason(rows, verdict)}")
-    return f"{subject}: {'; '.join(phrases)}."
+            clauses.append(f"{phrase} {_join(names)}{_describe_reason(metric, chosen) if phrase == NO_VERDICT else ''}")
+    verb = ":" if clauses[0].startswith(NO_VERDICT) else " is"
+    return f"{subject}{verb} {'; '.join(clauses)}."
 
 
-def _common_reason(rows: Sequence[Results], verdict: str) -> str:
-    """Returns why none of several comparisons has a decisive verdict, if it is the same for all."""
-    reasons = {row.get("reason") for row in rows if row["verdict"] == verdict}
-    reason = reasons.pop() if len(reasons) == 1 and verdict in ("inconclusive", "too few seeds") else None
-    return f": {reason}" if reason else ""
+def _describe_row(results: Results, row: Results, unit: str) -> str:
+    """Returns a baseline with the difference, and the interval from which the verdict comes."""
+    metric = verdict_metric(results)
+    interval = format_difference_ci(metric, row.get("ci95_adjusted") or row["ci95"])
+    difference = format_difference(metric, row["mean_difference"])
+    return f"{row['baseline']} ({difference} {interval}{unit}{describe_sensitivity(results, row)})"
+
+
+def _describe_reason(metric: VerdictMetric, rows: Sequence[Results]) -> str:
+    """Returns why comparisons have no verdict: the reason that all share, or the differences that would get one."""
+    reasons = {row.get("reason") or row["verdict"] for row in rows}
+    if len(reasons) == 1:
+        reason = reasons.pop()
+        return "" if reason == "inconclusive" else f": {reason}"
+    detectable = [row["detectable"] for row in rows if row.get("detectable") and row["verdict"] == "inconclusive"]
+    if len(detectable) < len(rows):
+        return ""
+    low, high = (f"{metric.scale * bound:.{metric.decimals}f}" for bound in (min(detectable), max(detectable)))
+    return f": the test finds differences of {low} to {high} {metric.unit} at {100 * POWER:g} % power".replace(
+        "  ", " "
+    )
 
 
 def _join(names: Sequence[str]) -> str:

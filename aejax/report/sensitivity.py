@@ -27,7 +27,7 @@ def describe_sensitivity(results: Results, comparison: Results) -> str:
     if row is None or row["of"] == 0 or comparison["verdict"] not in CONTRADICTIONS:
         return ""
     if not row["fragile"]:
-        return f"; holds in {row['holds']} of {row['of']} variations"
+        return f"; holds in {row['holds']} of {row['of']}"
     first, *others = row["reversed_by"]
     settings = next(entry["settings"] for entry in results["sensitivity"]["variations"] if entry["name"] == first)
     more = f" and {len(others)} more" if others else ""

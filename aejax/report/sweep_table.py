@@ -3,15 +3,15 @@
 from functools import partial
 
 from rich.console import RenderableType
-from rich.text import Text
 
 from aejax.config.sweep_axes import format_axis_value
-from aejax.report.captions import collect_warnings, dataset_caption
+from aejax.report.captions import collect_warnings, dataset_caption, short_caption
 from aejax.report.comparison_table import VERDICT_STYLES, caption_and_warnings, format_error, stack_parts
 from aejax.report.data_line import data_markdown, format_data_warnings
+from aejax.report.findings import describe_findings
 from aejax.report.formatting import MISSING, format_difference, format_difference_ci, format_metric
 from aejax.report.results import Results, find_comparison, verdict_metric
-from aejax.report.tables import Cell, Column, Table, TerminalTable, to_markdown
+from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, to_markdown
 
 CONTROL_LABELS = {"raw": "raw inputs", "pca": "PCA of the same width", "random": "the untrained encoder"}
 SELECTED_MARK = "◀"
@@ -28,12 +28,12 @@ def point_table(results: Results, *, with_intervals: bool = True) -> Table:
         Column("d", lambda point: str(point["features"])),
         Column(verdict_metric(results).heading, partial(_marked_score, results)),
         Column("recon. MSE", lambda point: format_error(point["reconstruction_mse"])),
-        Column("valid. NLL", lambda point: format_error(point["valid_nll"]), optional=True),
+        Column("valid. NLL", lambda point: format_error(point["valid_nll"]), detail=True),
     ]
     for control, label in CONTROL_LABELS.items():
         cell = partial(_difference, results, control, with_intervals)
         columns.append(Column(f"minus {label}", cell))
-    return Table(columns, results["points"])
+    return Table(columns, results["points"], keys=len(results["axes"]))
 
 
 def _setting(field: str, point: Results) -> str:
@@ -111,9 +111,15 @@ def render_sweep_markdown(results: Results) -> str:
     return "\n\n".join([*tables, *data, sweep_caption(results), *([warnings] if warnings else [])]) + "\n"
 
 
-def render_sweep_terminal(results: Results) -> RenderableType:
-    """Returns the same for a terminal, without the intervals of differences."""
+def render_sweep_terminal(results: Results, *, details: bool = False) -> RenderableType:
+    """Returns the selected point and what it is better than, points, baselines, caption and warnings for a terminal.
+
+    Differences have no intervals. `details`: whether to show columns that are details.
+    """
+    findings = [describe_selection(results)]
+    findings += describe_findings(results, [results["chosen"]["name"]]) if results["chosen"] else []
     tables = (point_table(results, with_intervals=False), baseline_table(results))
-    parts: list[RenderableType] = [Text(describe_selection(results)), *map(TerminalTable, tables)]
+    parts: list[RenderableType] = [*map(Paragraph, findings)]
+    parts += [TerminalTable(table, details=details) for table in tables]
     warnings = [*format_data_warnings(results["dataset"]), *_warnings(results)]
-    return stack_parts([*parts, *caption_and_warnings(sweep_caption(results), warnings)])
+    return stack_parts([*parts, *caption_and_warnings(short_caption(results), warnings)])

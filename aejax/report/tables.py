@@ -1,16 +1,25 @@
-"""Tables that are described once, as columns and records, and rendered as Markdown or for a terminal."""
+"""Tables that are described once, as columns and records, and rendered as Markdown or for a terminal.
 
+Cells are plain text that may come from data: a terminal shows its markup and its control codes as they are.
+"""
+
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from aejax.errors import escape_unprintable
+
 HEADING_WIDTH = 9  # letters in a line of a terminal table's heading
+PARENTHESES = r"\([^)]*\)"
+ABBREVIATIONS = {"difference": "diff.", "accuracy": "acc."}  # in a heading that is longer than its cells
 
 
 class Cell(NamedTuple):
@@ -27,7 +36,7 @@ class Column:
     heading: str
     cell: Callable[[Any], str | Cell]
     align: Literal["left", "right"] = "right"
-    optional: bool = False  # whether a terminal that is too narrow for all columns may go without
+    detail: bool = False  # whether a terminal shows it with `--details` only
 
 
 class Table(NamedTuple):
@@ -35,6 +44,7 @@ class Table(NamedTuple):
 
     columns: Sequence[Column]
     records: Sequence[Any]
+    keys: int = 1  # number of first columns that say what a record is
 
     def rows(self) -> list[list[Cell]]:
         """Returns the cells of each record."""
@@ -56,40 +66,107 @@ def format_markdown_table(headings: Sequence[str], alignment: str, rows: Iterabl
     return "\n".join(f"| {' | '.join(row)} |" for row in (escaped[0], rules, *escaped[1:]))
 
 
+def plain_text(text: str, style: str = "") -> Text:
+    """Returns text that may come from data for a terminal: without markup, and with control codes escaped."""
+    return Text("\n".join(map(escape_unprintable, text.split("\n"))), style=style)
+
+
+class Paragraph(NamedTuple):
+    """Such text, with lines that break neither within brackets nor at hyphens."""
+
+    text: str
+    style: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        yield Text(_wrap(escape_unprintable(self.text), options.max_width), style=self.style)
+
+
+def _wrap(text: str, width: int, brackets: str = r"\[[^]]*\]") -> str:
+    unbroken = re.sub(brackets, lambda group: group[0].replace(" ", "\u00a0"), text)  # textwrap does not break there
+    return textwrap.fill(unbroken, width, break_on_hyphens=False, break_long_words=False).replace("\u00a0", " ")
+
+
 class TerminalTable(NamedTuple):
-    """A table for a terminal; where it is too wide, without its last optional columns, then in more lines."""
+    """A table for a terminal of any width: too wide, it becomes several, each with the key columns; nothing is cut."""
 
     table: Table
     begins_section: Callable[[Any, Any], bool] = lambda previous, record: False  # with a line above it
+    details: bool = True  # whether to show columns that are details, below the others
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RichTable]:
-        unlimited = options.update(max_width=10_000)
-        columns, optional = list(self.table.columns), [column for column in self.table.columns if column.optional]
-        while True:
-            if console.measure(made := self._made(columns), options=unlimited).maximum <= options.max_width:
-                yield made
-                return
-            if not optional:
-                break
-            columns.remove(optional.pop())
-        required = columns
-        names = self._made(required[:1])
-        keep_names = console.measure(names, options=unlimited).maximum <= options.max_width // 3
-        yield self._made(required, unbroken=int(keep_names))
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RichTable | Text]:
+        rows, columns = self.table.rows(), self.table.columns
+        made = [_FittedColumn.make(column, [row[index] for row in rows]) for index, column in enumerate(columns)]
+        keys = made[: self.table.keys]
+        parts = [[column for column in made[len(keys) :] if not column.detail]]
+        if self.details and (details := [column for column in made[len(keys) :] if column.detail]):
+            parts.append(details)
+        packed = [group for part in parts for group in _pack(keys, part, options.max_width)]
+        for number, group in enumerate(packed):
+            yield from [Text()] if number else []
+            yield self._draw(group, options.max_width)
 
-    def _made(self, columns: Sequence[Column], unbroken: int | None = None) -> RichTable:
-        """Returns the table, in which texts of columns from number `unbroken` on may take several lines."""
-        made = RichTable(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
-        for column in columns:
-            made.add_column(
-                textwrap.fill(column.heading, HEADING_WIDTH, break_long_words=False),
-                justify=column.align,
-                no_wrap=unbroken is None or len(made.columns) < unbroken,
-                overflow="fold",
-            )
+    def _draw(self, columns: Sequence["_FittedColumn"], width: int) -> RichTable:
+        gap = 2 if sum(column.width + 2 for column in columns) - 2 <= width else 1
+        drawn = RichTable(
+            box=SIMPLE_HEAD, header_style="bold", padding=(0, gap - 1, 0, 0), show_edge=False, pad_edge=False
+        )
+        rooms = _shrink(columns, width - gap * (len(columns) - 1))
+        for column, room in zip(columns, rooms, strict=True):
+            drawn.add_column(column.heading, justify=column.align, overflow="fold", width=room)
         records = self.table.records
-        for index, row in enumerate(Table(columns, records).rows()):
+        for index, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
             last = index + 1 == len(records)
             ends_section = not last and self.begins_section(records[index], records[index + 1])
-            made.add_row(*(Text(*cell) for cell in row), end_section=ends_section)
-        return made
+            wrapped = [
+                Text(_wrap(cell.plain, room, PARENTHESES), cell.style) for cell, room in zip(row, rooms, strict=True)
+            ]
+            drawn.add_row(*wrapped, end_section=ends_section)
+        return drawn
+
+
+class _FittedColumn(NamedTuple):
+    """The texts of a column and the widths that it can have."""
+
+    heading: Text
+    cells: list[Text]
+    align: Literal["left", "right"]
+    detail: bool
+    width: int  # without line breaks
+    least: int  # of the longest word
+
+    @classmethod
+    def make(cls, column: Column, cells: Sequence[Cell]) -> "_FittedColumn":
+        texts = [plain_text(cell.text, cell.style) for cell in cells]
+        longest = max((text.cell_len for text in texts), default=0)
+        heading = escape_unprintable(column.heading)
+        for word, short in ABBREVIATIONS.items():
+            heading = heading.replace(word, short) if len(word) > longest else heading
+        heading = textwrap.fill(heading, max(HEADING_WIDTH, longest), break_long_words=False)
+        words = [word for text in texts for word in _wrap(text.plain, 1, PARENTHESES).splitlines()]
+        of_heading = max(map(cell_len, heading.split()), default=1)
+        least = max(of_heading, max(map(cell_len, words), default=1))
+        width = max(longest, max(map(cell_len, heading.splitlines()), default=1))
+        return cls(Text(heading), texts, column.align, column.detail, width, least)
+
+
+def _pack(keys: list[_FittedColumn], columns: list[_FittedColumn], width: int) -> Iterator[list[_FittedColumn]]:
+    """Yields groups of columns, each after the keys, that fit a width without a break within a word."""
+    group: list[_FittedColumn] = []
+    for column in columns:
+        needed = sum(one.least + 1 for one in [*keys, *group, column]) - 1
+        if group and needed > width:
+            yield [*keys, *group]
+            group = []
+        group.append(column)
+    if group or not columns:
+        yield [*keys, *group]
+
+
+def _shrink(columns: Sequence[_FittedColumn], room: int) -> list[int]:
+    """Returns widths that fit: lines break between words of the widest column first, and within words only then."""
+    widths = [column.width for column in columns]
+    while sum(widths) > max(room, len(widths)):
+        slack = [width > column.least for width, column in zip(widths, columns, strict=True)]
+        widest = max(range(len(widths)), key=lambda index: (slack[index], widths[index]))
+        widths[widest] -= 1
+    return widths

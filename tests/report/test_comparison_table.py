@@ -2,6 +2,7 @@
 
 import copy
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -13,7 +14,6 @@ from aejax.report.findings import describe_findings
 from aejax.report.formatting import (
     MISSING,
     format_difference,
-    format_difference_ci,
     format_mean_ci,
 )
 from aejax.report.results import REPRESENTATION_METRIC_NAMES, best_method
@@ -29,9 +29,9 @@ def cells(markdown, *leading):
     return row
 
 
-def render_terminal(results, width=100, **options):
+def render_terminal(results, width=100, *, details=False, **options):
     console = Console(record=True, width=width, file=io.StringIO(), **options)
-    console.print(render_comparison_terminal(results))
+    console.print(render_comparison_terminal(results, details=details))
     return console.export_text(styles=bool(options))
 
 
@@ -74,19 +74,19 @@ def test_the_caption_names_data_seeds_command_machine_and_time(results):
     ("damage", "warning"),
     [
         (lambda method: method["diverged_epoch"].__setitem__(0, 0), "1 of 10 seeds diverged: 0 (epoch 0)"),
-        (lambda method: method["probe"]["converged"].__setitem__(4, False), "did not converge for seed 4;"),
-        (lambda method: method["probe"].update(grid_edge=[True] * 2 + [False] * 8), "its grid for seeds 0, 1."),
-        (lambda method: method["probe"].update(grid_extended=[False, True]), "extended beyond its edge for seed 1."),
+        (lambda method: method["probe"]["converged"].__setitem__(4, False), "did not converge for seed 4,"),
+        (lambda method: method["probe"].update(grid_edge=[True] * 2 + [False] * 8), "its grid for seeds 0, 1; fix"),
     ],
-    ids=["diverged", "unconverged probe", "grid edge", "grid extended"],
+    ids=["diverged", "unconverged probe", "grid edge"],
 )
 def test_both_tables_warn_of_a_problem_and_of_nothing_else(results, damage, warning):
     assert "⚠" not in render_comparison_markdown(results)
     damage(results["methods"][-1])
     for text in (render_comparison_markdown(results), render_terminal(results)):
-        (line,) = [line for line in text.splitlines() if "⚠" in line]
-        assert "sparse-l1" in line
-        assert warning in line
+        (shown,) = text.split("⚠")[1:]
+        assert "sparse-l1" in shown
+        assert warning in " ".join(shown.split())
+        assert re.search(r"--[a-z]", shown)  # what to do
 
 
 @pytest.mark.parametrize(
@@ -138,18 +138,6 @@ def test_near_duplicates_are_reported_next_to_exact_ones(results):
     assert "validation: 4 nearly equal to a test example." in render_comparison_markdown(results)
 
 
-def test_nothing_is_truncated_at_100_columns(results):
-    results["methods"][0]["features"] = 3072
-    results["methods"][4]["reconstruction_mse"]["mean"] = 1.23e-5
-    results["methods"][4]["test_nll"].update(mean=12.345, ci95=[12.341, 12.349])
-    results["methods"][4]["test_accuracy"].update(mean=1.0, ci95=[1.0, 1.0])
-    text = render_terminal(results)
-    assert "…" not in text
-    for number in ("3072", "[100.00,", "100.00]", "12.345", "12.349]", "1.23e-05", "undercomplete"):
-        assert number in text
-    assert max(map(len, text.splitlines())) <= 100
-
-
 def test_the_terminal_shows_every_method_and_coloured_difference(results):
     text = render_terminal(results)
     for method in results["methods"]:
@@ -162,27 +150,12 @@ def test_the_terminal_shows_every_method_and_coloured_difference(results):
     assert "\x1b[1;32mbetter" in render_terminal(results, force_terminal=True, color_system="standard")
 
 
-@pytest.mark.parametrize("width", [120, 100, 80, 60, 44])
-def test_verdicts_and_numbers_are_never_cut_however_narrow_the_terminal(results, width):
-    lines = render_terminal(results, width).splitlines()
-    text = "".join("".join(lines).split())
-    assert "…" not in text
-    assert max(map(len, lines)) <= width
-    if width >= 80:  # narrower, a cell takes several lines
-        for row in results["comparisons"]:
-            assert any(
-                line.split()[:2] == [row["method"], row["baseline"]] and row["verdict"] in line for line in lines
-            )
-            assert any(format_difference_ci(ACCURACY, row["ci95"]) in line for line in lines)
-
-
 def test_the_finding_comes_first_and_has_every_verdict_with_its_numbers(results):
     findings = describe_findings(results)
-    assert [finding.split(":")[0] for finding in findings] == ["undercomplete", "denoising", "sparse-l1"]
+    assert [finding.split()[0] for finding in findings] == ["undercomplete", "denoising", "sparse-l1"]
     assert findings[1] == (
-        "denoising: better than pca (+2.10 points of accuracy, 95 % interval [+1.80, +2.50]) and random (+8.50 "
-        "[+8.20, +8.90]); worse than supervised (-1.50 [-1.80, -1.10]); inconclusive compared with raw (+0.20 "
-        "[-0.10, +0.60])."
+        "denoising is better than pca (+2.10 [+1.80, +2.50] points of accuracy) and random (+8.50 [+8.20, +8.90]); "
+        "worse than supervised (-1.50 [-1.80, -1.10]); no verdict against raw (+0.20 [-0.10, +0.60])."
     )
     terminal = " ".join(render_terminal(results).split())
     assert terminal.startswith(findings[0])
@@ -197,9 +170,9 @@ def test_findings_and_tables_tell_a_difference_beyond_the_margin_and_what_is_not
         if row["verdict"] == "inconclusive":
             row["verdict"] = "not worse"
     finding = describe_findings(results)[1]
-    assert "better by more than the margin than pca (+2.10" in finding
+    assert "better than pca (+2.10" in finding
     assert "not worse than raw (+0.20" in finding
-    text = render_terminal(results, width=80)
+    text = render_terminal(results, width=80, details=True)
     assert "better (> margin)" in text
     assert "denoising - raw: not worse: interval [-0.10, +0.60]" in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 80
@@ -276,9 +249,9 @@ def calibrated(results):
 
 def test_the_calibration_table_names_the_worst_class_and_failed_seeds(calibrated):
     calibrated["methods"][0]["failed_seeds"] = [3, 7]
-    for text in (render_comparison_markdown(calibrated), render_terminal(calibrated)):
+    for text in (render_comparison_markdown(calibrated), render_terminal(calibrated, details=True)):
         (row,) = [line for line in text.splitlines() if line.strip("| ").startswith("raw") and "one" in line]
-        for part in ("47.50", "65.00", "10.5", "3, 7"):  # balanced accuracy, that of class one, seconds, seeds
+        for part in ("47.50", "65.00", "3, 7"):  # balanced accuracy, that of class one, seeds
             assert part in row
         assert "…" not in text
     calibrated["methods"][0]["per_class_accuracy"]["mean"] = [None, None, None]

@@ -1,0 +1,63 @@
+"""The table of a pretraining: every metric at some epochs, in Markdown and for a terminal."""
+
+from functools import partial
+
+import numpy as np
+from rich.console import RenderableType
+
+from aejax.report.comparison_table import caption_and_warnings, code_metric_heading, code_metric_names, stack_parts
+from aejax.report.data_line import data_markdown, format_data_warnings
+from aejax.report.formatting import format_number, format_significant
+from aejax.report.results import Results
+from aejax.report.tables import Column, Paragraph, Table, TerminalTable, to_markdown
+
+
+def epoch_table(results: Results) -> Table:
+    """Returns the mean over seeds of every metric at up to twelve epochs, or rounds of a stream."""
+    history = results["history"]
+    epochs = len(history["train_loss"])
+    shown = sorted({*range(1, min(epochs, 7) + 1), *np.linspace(1, epochs, 6).astype(int).tolist()})
+    columns = [Column("round" if "stream" in results["dataset"] else "epoch", str)]
+    columns += [Column(name, partial(_metric_at, values)) for name, values in history.items()]
+    return Table(columns, shown)
+
+
+def _metric_at(values: list[float | None], epoch: int) -> str:
+    return format_number(values[epoch - 1])
+
+
+def render_pretrain_markdown(results: Results) -> str:
+    """Returns `table.md` of a pretraining."""
+    parts = [_heading(results), to_markdown(epoch_table(results)), *_codes(results)]
+    return "\n\n".join([*parts, *data_markdown(results["dataset"])]) + "\n"
+
+
+def render_pretrain_terminal(results: Results) -> RenderableType:
+    """Returns the finding, the table and the warnings for a terminal."""
+    mse = format_significant(results["reconstruction_mse"]["mean"])
+    count = f"{results['parameters']:,} parameters" if "parameters" in results else ""
+    finding = f"{results['method']}: reconstruction MSE {mse} on the test examples, mean over seeds; {count}."
+    seeds = [seed for seed, epoch in enumerate(results["diverged_epoch"]) if epoch is not None]
+    diverged = [f"{len(seeds)} of {len(results['diverged_epoch'])} seeds diverged; lower `--learning-rate`."]
+    warnings = [*format_data_warnings(results["dataset"]), *(diverged if seeds else [])]
+    caption = " ".join([f"{_heading(results)}.", *_codes(results)])
+    return stack_parts(
+        [Paragraph(finding), TerminalTable(epoch_table(results)), *caption_and_warnings(caption, warnings)]
+    )
+
+
+def _heading(results: Results) -> str:
+    monitored = {"valid": "validation rows", "test": "the test rows, as in the tutorial"}[results["config"]["monitor"]]
+    return (
+        f"{results['method']} on {results['dataset']['name']}, mean over {results['config']['seeds']} seed(s); "
+        f"`valid_` is on {monitored}"
+    )
+
+
+def _codes(results: Results) -> list[str]:
+    """Returns a sentence about the codes of the test examples, if there are metrics of them."""
+    summary = "; ".join(
+        f"{code_metric_heading(name, results)} {results['measures'][name]['mean']:.4g}"
+        for name in code_metric_names({**results, "methods": [results]})
+    )
+    return [f"On the test examples, mean over seeds: {summary}."] if summary else []
