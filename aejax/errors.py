@@ -84,3 +84,11 @@ class ProcessLost(Preempted):
     def __init__(self, reason: str) -> None:
         super().__init__()
         self.reason = escape_unprintable(reason)
+
+    @property
+    def message(self) -> str:
+        """What a script prints."""
+        return (
+            f"error: another process of this run has ended or cannot be reached ({self.reason}); everything saved is "
+            "intact; run the same command in every process to continue"
+        )

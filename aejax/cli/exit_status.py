@@ -41,11 +41,7 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
         with handle_signals(), raise_on_lost_process():
             script(sys.argv[1:])
     except ProcessLost as lost:
-        print(
-            f"error: another process of this run has ended or cannot be reached ({lost.reason}); "
-            "everything saved is intact; run the same command in every process to continue",
-            file=sys.stderr,
-        )
+        print(lost.message, file=sys.stderr)
         raise
     except Preempted:
         print(PREEMPTED_MESSAGE, file=sys.stderr)

@@ -17,6 +17,7 @@ class DistributedConfig:
     num_processes: int | None = None  # number of processes
     process_id: int | None = None  # index of this process, from 0
     join_timeout: int = 300  # seconds to wait for the others at the start
+    heartbeat_timeout: int = 60  # seconds without an answer after which a process counts as lost
 
     def __post_init__(self) -> None:
         given = [value is not None for value in (self.coordinator, self.num_processes, self.process_id)]
@@ -29,7 +30,7 @@ class DistributedConfig:
             "--distributed: give all of --coordinator, --num-processes and --process-id, or none where the cluster "
             "provides them",
         )
-        require_at_least(1, self, "join_timeout", "num_processes")
+        require_at_least(1, self, "join_timeout", "heartbeat_timeout", "num_processes")
         if self.coordinator is None or self.num_processes is None or self.process_id is None:
             return
         host, _, port = self.coordinator.rpartition(":")

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from aejax.config import CheckpointConfig
 from aejax.experiments.checkpointing import WORKING_DIRS, ResultCache
+from aejax.experiments.multihost import require_same_run
 from aejax.experiments.progress import ProgressReporter, open_reporter
 from aejax.experiments.run_dir import load_finished, open_run_dir
 from aejax.storage.run_identity import RunIdentity
@@ -41,6 +42,7 @@ def run_job(job: Job, out: Path, console: Console, checkpoint: CheckpointConfig,
         InputError: the settings or the folder cannot be used; nothing has been trained.
         Preempted: a signal came; the same call continues the run.
     """
+    require_same_run(job.identity.settings, job.identity.hashes)
     finished = load_finished(out, job.identity, checkpoint, console, job.results_file)
     if finished is not None:
         return finished

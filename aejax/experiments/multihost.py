@@ -15,7 +15,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -24,6 +24,9 @@ from jax.experimental import multihost_utils
 
 from aejax.config.distributed import DistributedConfig
 from aejax.errors import InputError, Preempted, ProcessLost, require, summarize_error
+from aejax.experiments.environment import provenance
+from aejax.experiments.rendezvous import OnLost, Rendezvous, meet
+from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import SavedTree
 from aejax.storage.serialization import RecordClasses, deserialize, serialize
@@ -37,14 +40,31 @@ LOST_PROCESS_ERROR = re.compile(
 )
 
 
-def initialize_distributed(config: DistributedConfig) -> None:
+_rendezvous: Rendezvous | None = None  # of this process; None: the cluster says who the others are
+
+
+def initialize_distributed(
+    config: DistributedConfig, settings: Mapping[str, Any] | None = None, on_lost: OnLost | None = None
+) -> None:
     """Joins the other processes of this run, if any; called before JAX starts.
 
+    Args:
+        config: who the other processes are.
+        settings: what must be equal in all processes, next to the version.
+        on_lost: ends this process when another one no longer answers.
+
     Raises:
-        InputError: the flags contradict each other, or the other processes do not answer.
+        InputError: the flags contradict each other, the other processes do not answer, or they are started otherwise.
     """
+    global _rendezvous
     if not config.distributed:
         return
+    if config.coordinator is not None:
+        code = provenance()
+        versions = {**code["versions"], "commit": code["commit"], "python": None}
+        shape = {"processes": config.num_processes, "CPU devices": jax.config.jax_num_cpu_devices}  # type: ignore[attr-defined]
+        _rendezvous = meet(config, to_jsonable({"versions": versions, "shape": shape, "settings": settings or {}}))
+        _rendezvous.watch(config.heartbeat_timeout, on_lost or (lambda reason: None))
     jax.config.update("jax_enable_preemption_service", False)  # it would handle SIGTERM instead of `preemption`
     try:
         jax.distributed.initialize(
@@ -52,6 +72,7 @@ def initialize_distributed(config: DistributedConfig) -> None:
             num_processes=config.num_processes,
             process_id=config.process_id,
             initialization_timeout=config.join_timeout,
+            heartbeat_timeout_seconds=2 * config.heartbeat_timeout,  # after ours, as JAX aborts the process
         )
     except (RuntimeError, ValueError) as error:
         raise InputError(
@@ -68,6 +89,12 @@ def is_multihost() -> bool:
 def is_primary() -> bool:
     """Returns whether this process reads and writes for all."""
     return not is_multihost() or jax.process_index() == 0
+
+
+def require_same_run(settings: Mapping[str, Any], hashes: Mapping[str, str]) -> None:
+    """Raises `InputError` in all processes if they have other settings or other data."""
+    if _rendezvous is not None:
+        _rendezvous.require_same(to_jsonable({"settings": settings, "SHA-256 of": hashes}))
 
 
 def broadcast_from_primary(compute: Callable[[], Any], classes: RecordClasses = NO_RECORD_CLASSES) -> Any:
@@ -136,6 +163,8 @@ def abort_all() -> Iterator[None]:
         yield
     except BaseException as error:
         all_end = isinstance(error, SystemExit) and (not error.code or type(error) is Preempted)
+        if all_end and _rendezvous is not None:
+            _rendezvous.say_goodbye()
         if all_end or not is_multihost():
             raise
         if not isinstance(error, SystemExit):
@@ -145,6 +174,8 @@ def abort_all() -> Iterator[None]:
         if is_primary():
             time.sleep(ABORT_GRACE_SECONDS)
         os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
+    if _rendezvous is not None:
+        _rendezvous.say_goodbye()
 
 
 def _broadcast_bytes(message: bytes) -> bytes:

@@ -11,13 +11,15 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
-from aejax.errors import Preempted
+from aejax.errors import Preempted, ProcessLost
 from aejax.experiments.multihost import any_process
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 SHOW_CURSOR = b"\x1b[?25h\n"  # a live display hides it
 PREEMPTED_MESSAGE = "stopped by a signal; everything is saved, run the same command to go on"
+SECOND_SIGNAL_MESSAGE = "stopped by a second signal; run the same command to go on"
 
 
 class _SignalHandler:
@@ -33,22 +35,26 @@ class _SignalHandler:
         with self.lock:
             second, self.stop_requested = self.stop_requested, True
             if second or not self.open_deferrals:
-                self._exit(saved=not self.open_deferrals)
+                saved = not self.open_deferrals
+                self.exit(PREEMPTED_MESSAGE if saved else SECOND_SIGNAL_MESSAGE, saved=saved)
 
-    def _exit(self, *, saved: bool) -> None:
+    def exit(self, message: str, *, saved: bool) -> NoReturn:
         for callback in self.exit_callbacks if saved else ():
             with contextlib.suppress(Exception):
                 callback()
         if sys.stdout.isatty():
             os.write(sys.stdout.fileno(), SHOW_CURSOR)
-        sys.stderr.write(
-            f"{PREEMPTED_MESSAGE}\n" if saved else "stopped by a second signal; run the same command to go on\n"
-        )
+        sys.stderr.write(f"{message}\n")
         sys.stderr.flush()
         os._exit(75)
 
 
 _handler = _SignalHandler()
+
+
+def exit_as_lost(reason: str) -> NoReturn:
+    """Ends this process at once, from any thread, because another one of its run is lost."""
+    _handler.exit(ProcessLost(reason).message, saved=True)
 
 
 @contextlib.contextmanager

@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
     load_plugins(argv)
     defaults = Args(config=compare_defaults(flag_value("dataset", argv, "digits")))
     args = parse_args(defaults, argv, __doc__ or "")
-    configure_devices(args.processes, args.config.plan, args.config.seeds)
+    configure_devices(args.processes, args.config.plan, args.config.seeds, args.config)
     console = make_console()
     name = f"compare-{dataset_slug(args.config.data.dataset)}"
     out = args.out or default_run_dir(Path("runs") / name, args.config, defaults.config)

@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
     asks_help = bool({"-h", "--help"} & set(argv))
     require(asks_help or str(run) != ".", "--run: missing; give a folder that scripts/pretrain.py made")
     args = parse_args(Args(run=run, config=ExploreConfig()), argv, __doc__ or "")
-    configure_devices(args.processes, PlanConfig(), 1)
+    configure_devices(args.processes, PlanConfig(), 1, args.config)
     console = make_console()
     out = args.out or default_run_dir(args.run / "explore", args.config, ExploreConfig())
     results = explore(args.run, args.config, out, console, args.checkpoint)

@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
     load_plugins(argv)
     named = get_recipe(flag_value("recipe", argv, "tutorial-deep"), flag_value("dataset", argv, "digits"))
     args = parse_args(Args(config=named), argv, __doc__ or "")
-    configure_devices(args.processes, args.config.plan, args.config.seeds)
+    configure_devices(args.processes, args.config.plan, args.config.seeds, args.config)
     console = make_console()
     on = f"-{dataset_slug(args.config.data.dataset)}" if args.config.recipe in KINDS else ""
     out = args.out or default_run_dir(Path("runs") / f"{args.config.recipe}{on}", args.config, named)

@@ -47,7 +47,9 @@ def main(argv: Sequence[str]) -> None:
     trained = None if asks_help else from_dict(PretrainConfig, read_json(run / "config.json"), str(run / "config.json"))
     config = ProbeRunConfig(head=trained.head if trained else HeadConfig())
     args = parse_args(Args(run=run, config=config), argv, __doc__ or "")
-    configure_devices(args.processes, trained.plan if trained else PlanConfig(), trained.seeds if trained else 1)
+    configure_devices(
+        args.processes, trained.plan if trained else PlanConfig(), trained.seeds if trained else 1, args.config
+    )
     console = make_console()
     out = args.out or default_run_dir(args.run / "probe", args.config, config)
     results = probe_run(args.run, args.config, out, console, args.checkpoint)

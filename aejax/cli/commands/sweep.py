@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> None:
     load_plugins(argv)
     defaults = Args(config=sweep_defaults(flag_value("dataset", argv, "digits")))
     args = parse_args(defaults, merge_repeated_flag("axis", argv), __doc__ or "")
-    configure_devices(args.processes, args.config.plan, max_runs_per_program(args.config))
+    configure_devices(args.processes, args.config.plan, max_runs_per_program(args.config), args.config)
     console = make_console()
     name = f"sweep-{dataset_slug(args.config.data.dataset)}"
     out = args.out or default_run_dir(Path("runs") / name, args.config, defaults.config)

@@ -1,0 +1,170 @@
+"""Processes meet before JAX starts: those that do not fit together end with one line, in time, in all processes."""
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from aejax.config import DistributedConfig
+from aejax.errors import InputError
+from aejax.experiments import rendezvous
+from aejax.experiments.rendezvous import Rendezvous, meet
+from tests.two_processes import free_port
+
+FACTS = {"versions": {"aejax": "1"}, "settings": {"seeds": 3}}
+
+
+def process(index, port, processes=2, host="localhost", timeout=2):
+    return DistributedConfig(
+        distributed=True,
+        coordinator=f"{host}:{port}",
+        num_processes=processes,
+        process_id=index,
+        join_timeout=timeout,
+    )
+
+
+def meet_in_threads(configs, facts):
+    """What `meet` returns or raises in each process, and the seconds until the last has ended."""
+
+    def call(config, fact):
+        try:
+            return meet(config, fact)
+        except InputError as error:
+            return str(error)
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(len(configs)) as pool:
+        return [*pool.map(call, configs, facts)], time.monotonic() - began
+
+
+def close(met):
+    for one in met:
+        one.close()
+
+
+def test_processes_that_agree_meet_in_any_order_and_leave_the_port_to_jax():
+    port = free_port()
+    met, _ = meet_in_threads([process(index, port, 3) for index in (2, 1, 0)], [FACTS] * 3)
+    assert all(isinstance(one, Rendezvous) for one in met)
+    close(met)
+    with socket.create_server(("", port)):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("there", "difference"),
+    [
+        ({**FACTS, "settings": {"seeds": 4}}, "seeds 3 and 4"),
+        ({**FACTS, "versions": {"aejax": "2"}}, "aejax 1 and 2"),
+        ({**FACTS, "settings": {"seeds": 3, "epochs": 2}}, "epochs None and 2"),
+    ],
+)
+def test_processes_that_differ_all_say_in_what(there, difference):
+    port = free_port()
+    said, _ = meet_in_threads([process(0, port), process(1, port)], [FACTS, there])
+    assert said[0] == said[1]
+    assert said[0].startswith(f"--distributed: process 0 and process 1 differ: {difference};")
+
+
+def test_a_missing_process_is_named_within_the_timeout():
+    port = free_port()
+    said, seconds = meet_in_threads([process(index, port, 3, timeout=1) for index in (0, 1)], [FACTS] * 2)
+    assert "no answer from process 2 within --join-timeout 1" in said[0]
+    assert "--join-timeout 1" in said[1]
+    assert seconds < 3
+
+
+def test_two_processes_with_one_id_are_refused():
+    port = free_port()
+    said, _ = meet_in_threads([process(index, port, 3) for index in (0, 1, 1)], [FACTS] * 3)
+    assert said == ["--distributed: two processes have --process-id 1; give each its own"] * 3
+    said, _ = meet_in_threads([process(0, port), process(0, port)], [FACTS] * 2)
+    assert any(f"process 0 cannot listen at port {port}" in one for one in said)
+
+
+def test_an_address_that_cannot_be_used_is_refused():
+    (said,), seconds = meet_in_threads([process(1, free_port(), timeout=1)], [FACTS])
+    assert "process 0 does not answer (Connection refused) within --join-timeout 1" in said
+    assert seconds < 2
+    for index in (0, 1):
+        (said,), _ = meet_in_threads([process(index, 1, host="no-such-host.invalid", timeout=1)], [FACTS])
+        assert "--coordinator no-such-host.invalid:1: the host cannot be resolved" in said
+    with socket.create_server(("", 0)) as other:
+        port = other.getsockname()[1]
+        (said,), _ = meet_in_threads([process(0, port)], [FACTS])
+        assert f"process 0 cannot listen at port {port} (Address already in use)" in said
+
+
+def test_another_program_at_the_address_is_not_taken_for_process_0():
+    with socket.create_server(("", 0)) as other:
+
+        def answer():
+            link = other.accept()[0]
+            link.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            link.close()
+
+        threading.Thread(target=answer).start()
+        (said,), _ = meet_in_threads([process(1, other.getsockname()[1])], [FACTS])
+    assert "what answers there is not process 0 of this run" in said
+
+
+def test_a_stranger_that_connects_first_does_not_disturb():
+    port = free_port()
+    with ThreadPoolExecutor(2) as pool:
+        primary = pool.submit(meet, process(0, port), FACTS)
+        while True:
+            try:
+                with socket.create_connection(("localhost", port)) as stranger:
+                    stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                    break
+            except ConnectionRefusedError:
+                time.sleep(0.01)
+        close([meet(process(1, port), FACTS), primary.result()])
+
+
+def test_facts_are_compared_again_later(monkeypatch):
+    monkeypatch.setattr(rendezvous, "HEARTBEAT_SECONDS", 0.05)
+    port = free_port()
+    met, _ = meet_in_threads([process(0, port), process(1, port)], [FACTS] * 2)
+    for one in met:
+        one.watch(60, print)
+
+    def require_same(one, facts):
+        try:
+            return one.require_same(facts)
+        except InputError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [*pool.map(require_same, met, [{"data": "a"}] * 2)] == [None, None]
+        said = [*pool.map(require_same, met, [{"data": "a"}, {"data": "b"}])]
+    assert said[0] == said[1]
+    assert "process 0 and process 1 differ: data a and b" in said[0]
+    for one in met:
+        one.say_goodbye()
+    close(met)
+
+
+def test_a_process_that_is_silent_or_ends_without_goodbye_is_lost(monkeypatch):
+    monkeypatch.setattr(rendezvous, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(rendezvous, "ENDED_GRACE_SECONDS", 0.05)
+    port, lost, told = free_port(), [], threading.Event()
+
+    def on_lost(reason):
+        lost.append(reason)
+        told.set()
+
+    met, _ = meet_in_threads([process(index, port, 4) for index in range(4)], [FACTS] * 4)
+    met[0].watch(1, on_lost)
+    met[3].say_goodbye()
+    met[3].close()
+    met[2].close()
+    assert told.wait(5)
+    assert lost == ["process 2 has ended"]
+    told.clear()
+    assert told.wait(5)
+    assert lost[1:] == ["process 1 has not answered for 1 s"]
+    close(met)
