@@ -120,7 +120,7 @@ class DiskResultCache(ResultCache):
 
     def __init__(self, run: Run, config: CheckpointConfig, classes: RecordClasses, log: Callable[[str], None]) -> None:
         self._run, self._config, self._classes, self._log = run, config, classes, log
-        self._saver = AsyncSaver()
+        self._saver = AsyncSaver(lambda: run.folder)  # which raises if the folder is another process's
 
     def checkpointer(self, name: str) -> Checkpointer:
         """Returns the checkpoints of one training."""

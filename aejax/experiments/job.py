@@ -43,7 +43,7 @@ def run_job(job: Job, out: Path, console: Console, checkpoint: CheckpointConfig,
         Preempted: a signal came; the same call continues the run.
     """
     require_same_run(job.identity.settings, job.identity.hashes)
-    finished = load_finished(out, job.identity, checkpoint, console, job.results_file)
+    finished = load_finished(out, job.identity, checkpoint, console, job.results_file, job.remove)
     if finished is not None:
         return finished
     with open_reporter(console, total_epochs=job.total_epochs) as reporter:

@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,16 @@ RECORD_CLASSES = classes_by_name(
 
 
 def load_finished(
-    out: Path, identity: RunIdentity, checkpoint: CheckpointConfig, console: Console, name: str = RESULTS_FILE
+    out: Path,
+    identity: RunIdentity,
+    checkpoint: CheckpointConfig,
+    console: Console,
+    name: str = RESULTS_FILE,
+    remove: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """Returns the results if the folder has this run already, and prints a line; None if it is to be filled."""
     results = broadcast_from_primary(
-        lambda: load_finished_results(out, identity, overwrite=checkpoint.overwrite, results_file=name)
+        lambda: load_finished_results(out, identity, overwrite=checkpoint.overwrite, results_file=name, remove=remove)
     )
     if results is not None:
         _print_line(console, f"{out} holds this run already; --overwrite makes it again")

@@ -122,9 +122,14 @@ def _unused_path(folder: Path, name: str) -> Path:
 
 
 class AsyncSaver:
-    """Runs saves in a background thread, one at a time. The next call raises the error of a save that failed."""
+    """Runs saves in a background thread, one at a time. The next call raises the error of a save that failed.
 
-    def __init__(self) -> None:
+    Args:
+        check: is called before each save, and raises if it must not be made.
+    """
+
+    def __init__(self, check: Callable[[], object] = lambda: None) -> None:
+        self._check = check
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="save")
         self._pending: Future[None] | None = None
 
@@ -136,7 +141,11 @@ class AsyncSaver:
     def submit(self, save: Callable[[], None]) -> None:
         """Starts a save after the previous one has ended."""
         self.wait()
-        self._pending = self._thread.submit(save)
+        self._pending = self._thread.submit(self._check_and_save, save)
+
+    def _check_and_save(self, save: Callable[[], None]) -> None:
+        self._check()
+        save()
 
     def wait(self) -> None:
         """Waits for the running save. Raises the error that it raised."""

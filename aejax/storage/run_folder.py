@@ -1,15 +1,21 @@
-"""Backups of run folders that another run replaces, and the lock of a run folder."""
+"""The lock of a run folder, and the run that another one replaces.
 
-import contextlib
+A run with `--overwrite` keeps the run that it replaces in its own folder, as `replaced/`, until it has finished. All
+names here are made from the folder's own; nothing that is read from a file names what is moved or deleted.
+"""
+
 import os
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import filelock
 
-from aejax.errors import InputError
-from aejax.storage.run_state import RUN_STATE_FILE, read_state_record
+from aejax.errors import InputError, require
+from aejax.storage.run_state import read_state_record
 
 LOCK_FILE = ".lock"
+REPLACED_DIR = "replaced"
 
 
 def acquire_lock(folder: Path) -> filelock.BaseFileLock:
@@ -24,23 +30,52 @@ def acquire_lock(folder: Path) -> filelock.BaseFileLock:
     return lock
 
 
-def move_aside(folder: Path) -> list[str]:
-    """Moves a run aside. Returns the names of all folders that the next run replaces, including this one."""
-    earlier: list[str] = []
-    with contextlib.suppress(InputError):  # a damaged run is replaced like any other
-        earlier = read_state_record(folder).get("replaces", [])
-    aside = next(path for path in _backup_paths(folder) if not path.exists())  # never replace another folder
-    os.rename(folder, aside)
-    return [*earlier, aside.name]
+def identify_lock(folder: Path) -> tuple[int, int] | None:
+    """Returns what distinguishes the folder's lock from that of a folder made later at the same path; None without one.
+
+    A process that holds a lock keeps its file open, so that the system gives its number to no other file.
+    """
+    try:
+        status = (folder / LOCK_FILE).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
-def _backup_paths(folder: Path) -> list[Path]:
-    """Returns the paths to which runs are moved, in order."""
-    return [folder.with_name(f"{folder.name}.replaced{number}") for number in ("", *(f"-{n}" for n in range(2, 1000)))]
+def begun_path(folder: Path) -> Path:
+    """Returns where a run that replaces the one in `folder` begins."""
+    target = Path(os.path.realpath(folder))
+    return target.with_name(f".{target.name}.begun")
 
 
-def restore_backup(folder: Path) -> None:
-    """Undoes an `--overwrite` that was killed after moving the old run aside and before creating the new one."""
-    moved = [] if folder.exists() else [aside for aside in _backup_paths(folder) if (aside / RUN_STATE_FILE).exists()]
-    if moved:
-        os.rename(moved[-1], folder)
+def exchange_folders(folder: Path, begun: Path) -> None:
+    """Moves the run in `folder` into the new one, `begun`, and the new one to `folder`."""
+    target = os.path.realpath(folder)
+    os.rename(target, begun / REPLACED_DIR)
+    os.rename(begun, target)
+
+
+def restore_replaced(folder: Path) -> None:
+    """Undoes an `--overwrite` that was killed between the two renames of `exchange_folders`, or before them.
+
+    Raises:
+        InputError: the process is still there, or the folder has been made again since.
+    """
+    begun = begun_path(folder)
+    if not (begun / LOCK_FILE).is_file():
+        return
+    with acquire_lock(begun):
+        if (begun / REPLACED_DIR).exists():
+            require(
+                not folder.exists(), f"{begun}: holds the run that an interrupted --overwrite replaced; move it away"
+            )
+            os.rename(begun / REPLACED_DIR, os.path.realpath(folder))
+        shutil.rmtree(begun, ignore_errors=True)
+
+
+def remove_working_files(folder: Path, names: Iterable[str]) -> None:
+    """Deletes what a finished run does not need, by names in its folder."""
+    for path in [folder / REPLACED_DIR, *(folder / name for name in names), *folder.glob(".*.tmp*")]:
+        shutil.rmtree(path, ignore_errors=True)
+        if path.is_symlink() or path.is_file():
+            path.unlink(missing_ok=True)

@@ -30,7 +30,6 @@ def read_state_record(folder: Path) -> dict[str, Any]:
         and record.get("schema") == 1
         and record.get("state") in get_args(RunState)
         and isinstance(record.get("attempts"), list)
-        and isinstance(record.get("replaces"), list)
         and isinstance(record.get("identity", {}), dict)
     )
     require(valid, f"{folder / RUN_STATE_FILE}: is damaged; give --overwrite to start again, or another --out")

@@ -1,8 +1,8 @@
 """Run folders: creation, locking, state, and resumption.
 
-A folder appears complete with its config. `run.json` has its state: `running`, `interrupted`, `finished` or `failed`.
+A folder with `config.json` holds a run. `run.json` has its state: `running`, `interrupted`, `finished` or `failed`.
 The process that writes to a folder holds its lock, which the operating system releases when the process ends: state
-`running` without a lock means that the process was killed. A run that replaces another moves the old folder aside until
+`running` without a lock means that the process was killed. A run that replaces another keeps it in its own folder until
 it has finished.
 """
 
@@ -21,8 +21,17 @@ from typing import Any, Literal
 import filelock
 
 from aejax.errors import InputError, Preempted, require
-from aejax.storage.atomic_io import atomic_folder, read_json, to_jsonable, write_json
-from aejax.storage.run_folder import acquire_lock, move_aside, restore_backup
+from aejax.storage.atomic_io import read_json, to_jsonable, write_json
+from aejax.storage.run_folder import (
+    LOCK_FILE,
+    REPLACED_DIR,
+    acquire_lock,
+    begun_path,
+    exchange_folders,
+    identify_lock,
+    remove_working_files,
+    restore_replaced,
+)
 from aejax.storage.run_identity import RunIdentity, read_saved_hashes, require_same_hashes
 from aejax.storage.run_state import RESULTS_FILE, RUN_STATE_FILE, RunState, read_run_state, read_state_record
 
@@ -33,11 +42,22 @@ CONFIG_FILE = "config.json"
 class Run:
     """A run folder that this process writes to."""
 
-    folder: Path
+    path: Path
     state_record: dict[str, Any]  # the content of `run.json`
     start_time: float  # by `time.perf_counter`
+    lock_identity: tuple[int, int] | None  # of the folder that this process locked
     warning: str = ""  # shown to the user when the run is resumed
     metrics_mode: Literal["w", "a"] = "w"  # for `metrics.jsonl`, which every attempt writes from the first line
+
+    @property
+    def folder(self) -> Path:
+        """The folder to write into. Raises `InputError` once it is no longer the one that this process locked."""
+        require(
+            identify_lock(self.path) == self.lock_identity,
+            f"{self.path}: was moved or deleted while this process filled it; nothing more is written there, run the "
+            "same command again",
+        )
+        return self.path
 
     @property
     def resumed(self) -> bool:
@@ -58,12 +78,10 @@ class Run:
     def finish(
         self, results: Mapping[str, Any], *, results_file: str = RESULTS_FILE, remove: Sequence[str] = ()
     ) -> None:
-        """Writes the results, then deletes the runs that this one replaces and its working folders, `remove`."""
+        """Writes the results, then deletes the run that this one replaces and its working folders, `remove`."""
         write_json(self.folder / results_file, results)
         self.set_state("finished")
-        replaced = map(self.folder.with_name, self.state_record["replaces"])
-        for path in [*(self.folder / name for name in remove), *replaced]:
-            shutil.rmtree(path, ignore_errors=True)
+        remove_working_files(self.folder, remove)
 
     def require_hash(self, name: str, value: str) -> None:
         """Raises `InputError` if an earlier attempt had another hash of this name, and saves it with the next state."""
@@ -81,16 +99,22 @@ class Run:
 
 
 def load_finished_results(
-    folder: Path, identity: RunIdentity, *, overwrite: bool, results_file: str = RESULTS_FILE
+    folder: Path,
+    identity: RunIdentity,
+    *,
+    overwrite: bool,
+    results_file: str = RESULTS_FILE,
+    remove: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """Returns the results of this run if it is finished, or None if it may write to the folder.
 
-    A run that was moved aside by a killed `--overwrite` is restored first; nothing else is changed.
+    A run that a killed `--overwrite` was replacing is restored first. If a finished run was killed before it had
+    deleted its working folders, `remove`, they are deleted; nothing else is changed.
 
     Raises:
         InputError: the path is a file, or the folder has another run, other files, or a damaged run.
     """
-    restore_backup(folder)
+    restore_replaced(folder)
     if not _holds_run(folder) or overwrite:
         return None
     identity.require_same_settings(folder, read_json(folder / CONFIG_FILE))
@@ -103,6 +127,10 @@ def load_finished_results(
     require(
         isinstance(results, dict), f"{folder / results_file}: holds no results; give --overwrite to make them again"
     )
+    with contextlib.suppress(InputError, OSError):  # in use, or read-only
+        if any((folder / name).exists() for name in (REPLACED_DIR, *remove)):
+            with acquire_lock(folder):
+                remove_working_files(folder, remove)
     return results
 
 
@@ -111,8 +139,8 @@ def _holds_run(folder: Path) -> bool:
     if not folder.exists():
         return False
     require(folder.is_dir(), f"{folder}: is a file; give another --out")
-    if not any(folder.iterdir()):
-        return False
+    if all(path.name == LOCK_FILE or path.name.startswith(f".{CONFIG_FILE}.") for path in folder.iterdir()):
+        return False  # or begun and killed before its config was written
     require((folder / CONFIG_FILE).exists(), f"{folder}: holds other files and no run; give another --out")
     return True
 
@@ -160,32 +188,35 @@ def _try_set_state(run: Run, state: RunState, error: str | None) -> None:
 def _open_or_create(
     folder: Path, identity: RunIdentity, *, overwrite: bool, attempt_info: dict[str, Any]
 ) -> tuple[Run, filelock.BaseFileLock]:
-    restore_backup(folder)
-    replaces: list[str] = []
-    if _holds_run(folder):
-        lock = acquire_lock(folder)
-        try:
-            # another process may have finished the run before this one got the lock
-            finished = load_finished_results(folder, identity, overwrite=overwrite) is not None
-            require(not finished, f"{folder}: another process has finished this run; the same command shows it")
-            if not overwrite:
-                return _resume(folder, identity, attempt_info), lock
-            replaces = move_aside(folder)
-        except BaseException:
-            lock.release()
-            raise
+    restore_replaced(folder)
+    _holds_run(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = acquire_lock(folder)
+    try:
+        # another process may have finished the run before this one got the lock
+        finished = load_finished_results(folder, identity, overwrite=overwrite) is not None
+        require(not finished, f"{folder}: another process has finished this run; the same command shows it")
+        if not _holds_run(folder):
+            return _begin(folder, identity, attempt_info), lock
+        if not overwrite:
+            return _resume(folder, identity, attempt_info), lock
+        replaced = lock
+        run, lock = _replace(folder, identity, attempt_info)
+        replaced.release()
+        return run, lock
+    except BaseException:
         lock.release()
-    return _create(folder, identity, replaces, attempt_info)
+        raise
 
 
 def _resume(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -> Run:
-    record = read_state_record(folder) or {"schema": 1, "replaces": [], "attempts": []}
+    record = read_state_record(folder) or {"schema": 1, "attempts": []}
     record["identity"] = {**identity.record, **record.get("identity", {})}
     earlier = record["attempts"][-1].get("versions") if record["attempts"] else None
     for left_over in [*folder.glob(".*.tmp*"), *folder.glob("*/.*.tmp*"), *folder.glob("*/*/.*.tmp*")]:
         shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
     record["attempts"].append(_attempt_record(attempt_info))
-    run = Run(folder, record, time.perf_counter())
+    run = Run(folder, record, time.perf_counter(), identify_lock(folder))
     versions = attempt_info.get("versions", {})
     if changed := sorted(name for name in versions if (earlier or versions).get(name) != versions[name]):
         run.warning = (
@@ -195,30 +226,36 @@ def _resume(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -
     return run
 
 
-def _create(
-    folder: Path, identity: RunIdentity, replaces: list[str], attempt_info: dict[str, Any]
-) -> tuple[Run, filelock.BaseFileLock]:
-    """Creates the folder with config, state and an acquired lock, atomically."""
-    for left_over in folder.parent.glob(f".{folder.name}.*.begun"):
-        with contextlib.suppress(InputError):
-            acquire_lock(left_over).release()
-            shutil.rmtree(left_over, ignore_errors=True)
-    record = {
-        "schema": 1,
-        "identity": identity.record,
-        "replaces": replaces,
-        "attempts": [_attempt_record(attempt_info)],
-    }
+def _begin(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -> Run:
+    """Writes config and state into an empty, locked folder; removes them, and the folder, if that fails."""
+    record = {"schema": 1, "identity": identity.record, "attempts": [_attempt_record(attempt_info)]}
+    run = Run(folder, record, time.perf_counter(), identify_lock(folder))
     try:
-        with atomic_folder(folder, suffix="begun") as temporary:
-            lock = acquire_lock(temporary)
-            write_json(temporary / CONFIG_FILE, identity.settings)
-            run = Run(temporary, record, time.perf_counter())
-            run.set_state("running")
-    except OSError:
-        require(not folder.exists(), f"{folder}: another process has just created it; run the same command again")
+        write_json(folder / CONFIG_FILE, identity.settings)
+        run.set_state("running")
+    except BaseException:
+        for name in (RUN_STATE_FILE, CONFIG_FILE, LOCK_FILE):
+            (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a mount point
+            folder.rmdir()
         raise
-    run.folder = folder
+    return run
+
+
+def _replace(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -> tuple[Run, filelock.BaseFileLock]:
+    """Begins a run that replaces the one in the folder, whose lock this process holds."""
+    begun = begun_path(folder)
+    require(not _holds_run(begun), f"{begun}: is in the way of --overwrite; move it away")
+    begun.mkdir(exist_ok=True)
+    lock = acquire_lock(begun)
+    try:
+        run = _begin(begun, identity, attempt_info)
+        exchange_folders(folder, begun)
+    except BaseException:
+        lock.release()
+        restore_replaced(folder)
+        raise
+    run.path = folder
     return run, lock
 
 

@@ -1,13 +1,17 @@
+import contextlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from aejax.errors import InputError, Preempted
-from aejax.storage.atomic_io import read_json
+from aejax.storage import runs
+from aejax.storage.atomic_io import read_json, write_json
 from aejax.storage.run_identity import RunIdentity
 from aejax.storage.run_state import read_run_state
 from aejax.storage.runs import load_finished_results, open_run
@@ -31,9 +35,9 @@ def test_a_folder_appears_with_its_config_and_state_or_not_at_all(tmp_path, monk
     def fail(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "rename", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with (
-        pytest.raises(InputError, match=r"run: cannot be written \(No space left on device\)"),
+        pytest.raises(InputError, match=r"config.json: cannot be written \(No space left on device\)"),
         open_run(tmp_path / "run", CONFIG),
     ):
         pytest.fail("begun")
@@ -59,13 +63,14 @@ def test_another_config_is_refused_and_the_old_run_kept(tmp_path):
     assert read_json(tmp_path / "run" / "results.json") == {"schema": 1}
 
 
-def test_overwrite_keeps_the_old_run_aside_until_the_new_one_has_finished(tmp_path):
+def test_overwrite_keeps_the_old_run_until_the_new_one_has_finished(tmp_path):
     finish(tmp_path / "run")
     with open_run(tmp_path / "run", OTHER, overwrite=True) as run:
         assert not (tmp_path / "run" / "results.json").exists()
-        assert read_json(tmp_path / "run.replaced" / "results.json") == {"schema": 1}
+        assert read_json(tmp_path / "run" / "replaced" / "results.json") == {"schema": 1}
         run.finish({"schema": 1, "new": True})
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert not (tmp_path / "run" / "replaced").exists()
     assert read_json(tmp_path / "run" / "results.json")["new"]
 
 
@@ -73,25 +78,94 @@ def test_an_overwrite_that_is_interrupted_twice_loses_neither_run(tmp_path):
     finish(tmp_path / "run")
     interrupt(tmp_path / "run", OTHER, overwrite=True)
     interrupt(tmp_path / "run", CONFIG, overwrite=True)
-    assert read_json(tmp_path / "run.replaced" / "results.json") == {"schema": 1}
-    assert read_json(tmp_path / "run.replaced-2" / "config.json") == OTHER.settings
+    earlier = tmp_path / "run" / "replaced"
+    assert read_json(earlier / "config.json") == OTHER.settings
+    assert read_json(earlier / "replaced" / "results.json") == {"schema": 1}
     finish(tmp_path / "run")  # the same command without --overwrite goes on
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert not earlier.exists()
+
+
+def test_an_overwrite_that_is_killed_between_its_renames_is_undone(tmp_path, monkeypatch):
+    finish(tmp_path / "run", results={"found": 7})
+    os_rename, calls = os.rename, []
+
+    def rename_once(*args):
+        calls.append(args)
+        if len(calls) > 1:
+            raise SystemExit  # as a kill: nothing is undone
+        os_rename(*args)
+
+    monkeypatch.setattr(os, "rename", rename_once)
+    monkeypatch.setattr(runs, "restore_replaced", lambda _: None)
+    with pytest.raises(SystemExit), open_run(tmp_path / "run", OTHER, overwrite=True):
+        pytest.fail("begun")
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == [".run.begun"]
+    assert load_finished_results(tmp_path / "run", CONFIG, overwrite=False) == {"schema": 1, "found": 7}
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_run_that_was_moved_aside_by_a_killed_overwrite_is_put_back(tmp_path):
-    finish(tmp_path / "run", results={"found": 7})
-    os.rename(tmp_path / "run", tmp_path / "run.replaced")  # what a kill between two renames leaves
-    assert load_finished_results(tmp_path / "run", CONFIG, overwrite=False) == {"schema": 1, "found": 7}
-
-
-def test_what_stands_where_a_run_would_be_moved_to_is_nobodys_to_take(tmp_path):
-    (tmp_path / "run.replaced").mkdir()
-    (tmp_path / "run.replaced" / "chapter.tex").write_text("years of work")
+def test_nothing_that_a_file_names_is_deleted(tmp_path):
+    (tmp_path / "neighbour").mkdir()
+    interrupt(tmp_path / "run")
+    record = read_json(tmp_path / "run" / "run.json")
+    write_json(tmp_path / "run" / "run.json", record | {"replaces": ["neighbour", "..", "../.."]})
     finish(tmp_path / "run")
-    finish(tmp_path / "run", OTHER, overwrite=True)
-    assert (tmp_path / "run.replaced" / "chapter.tex").read_text() == "years of work"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run.replaced"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["neighbour", "run"]
+
+
+def test_working_folders_are_deleted_in_the_run_alone_and_links_are_not_followed(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
+    with open_run(tmp_path / "run", CONFIG) as run:
+        for name in ("replaced", "found"):
+            (run.folder / name).symlink_to(tmp_path / "thesis")
+        run.finish({"schema": 1}, remove=("found",))
+    assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {".lock", "config.json", "results.json", "run.json"}
+
+
+def test_working_folders_that_a_killed_run_left_are_deleted_when_it_is_read(tmp_path):
+    finish(tmp_path / "run")
+    for name in ("replaced", "found", "kept"):
+        (tmp_path / "run" / name).mkdir()
+    assert load_finished_results(tmp_path / "run", CONFIG, overwrite=False, remove=("found",)) == {"schema": 1}
+    left = {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()}
+    assert left == {"kept"}
+
+
+@pytest.mark.parametrize("begin_again", [False, True])
+def test_a_process_whose_folder_was_deleted_writes_nothing_into_the_next(tmp_path, begin_again):
+    folder = tmp_path / "run"
+    with contextlib.ExitStack() as stack:
+        run = stack.enter_context(open_run(folder, CONFIG))
+        shutil.rmtree(folder)
+        if begin_again:
+            finish(folder, OTHER, results={"mine": True})
+        for write in (lambda: run.append_metrics([]), lambda: run.finish({}), lambda: run.set_state("running")):
+            with pytest.raises(InputError, match="run: was moved or deleted while this process filled it"):
+                write()
+    assert folder.exists() == begin_again
+    if begin_again:
+        assert read_json(folder / "results.json") == {"schema": 1, "mine": True}
+        assert read_run_state(folder) == "finished"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to(path.parent / "elsewhere")])
+def test_an_empty_folder_or_a_link_to_one_is_filled(tmp_path, make):
+    (tmp_path / "elsewhere").mkdir()
+    make(tmp_path / "run")
+    finish(tmp_path / "run")
+    finish(tmp_path / "run", OTHER, overwrite=True, results={"new": True})
+    assert read_json(tmp_path / "run" / "results.json") == {"schema": 1, "new": True}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "run"]
+
+
+def test_the_current_folder_is_filled_if_it_is_empty(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    finish(Path("."))
+    assert read_json(tmp_path / "results.json") == {"schema": 1}
 
 
 def test_a_folder_that_is_no_run_is_never_replaced_even_with_overwrite(tmp_path):
