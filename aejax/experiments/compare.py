@@ -36,8 +36,10 @@ from aejax.methods.external import Representation
 from aejax.methods.method import Method
 from aejax.methods.registry import comparison_pairs, make_method, versus_pairs
 from aejax.report.comparison_table import render_comparison_markdown
-from aejax.report.html_page import render_comparison_page
-from aejax.storage.atomic_io import write_atomically
+from aejax.report.figure_files import FigureFiles
+from aejax.report.html_page import write_page
+from aejax.storage.atomic_io import write_atomically, write_json
+from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.runs import Run
 
 
@@ -181,7 +183,7 @@ def _compare(experiment: Experiment, design: ComparisonDesign, run: Run) -> dict
             run.append_metrics(metric_rows(result.name, result.history))
 
     method_results, results = score_comparison(experiment, design, lambda: run.seconds, record)
-    write_comparison(experiment, method_results, design.methods, results, run.folder, figures=design.figures)
+    write_comparison(experiment, method_results, design.methods, results, run, figures=design.figures)
     return results
 
 
@@ -196,16 +198,22 @@ def write_comparison(
     method_results: list[MethodResult],
     methods: Mapping[str, Method],
     results: dict[str, Any],
-    folder: Path,
+    run: Run,
     *,
     figures: bool = True,
 ) -> None:
-    """Writes the scores, `table.md`, the figures and `report.html`, which shows them."""
+    """Writes the scores, results and `table.md`, then the figures and `report.html`, which shows them.
+
+    What cannot be drawn becomes one of the results' `warnings`.
+    """
+    folder, files = run.folder, FigureFiles(run.folder, run.figure_format)
     write_scores(folder, method_results, experiment.design)
+    write_json(folder / RESULTS_FILE, results)
     write_atomically(folder / "table.md", render_comparison_markdown(results).encode())
     if figures:
-        plot_comparison(experiment, [(result, methods[result.name]) for result in method_results], results, folder)
-        write_atomically(folder / "report.html", render_comparison_page(results, folder).encode())
+        plot_comparison(experiment, [(result, methods[result.name]) for result in method_results], results, files)
+        files.add_warnings(results)
+        files.attempt("report.html", lambda: write_page(results, folder))
 
 
 def fit_and_score_all(

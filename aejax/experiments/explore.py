@@ -2,9 +2,11 @@
 
 import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from aejax.config import CheckpointConfig, PlanConfig, to_dict
@@ -17,8 +19,8 @@ from aejax.experiments.exploring.protocol import Analysis, Skipped
 from aejax.experiments.job import FillRun, Job, run_job
 from aejax.experiments.progress import ProgressReporter
 from aejax.report.analysis_page import render_analysis_page
-from aejax.report.style import save_figure
-from aejax.storage.atomic_io import to_jsonable, write_atomically
+from aejax.report.figure_files import FigureFiles
+from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
 from aejax.storage.runs import Run
 from aejax.train.plan import make_plan
 
@@ -66,15 +68,23 @@ def explore(
 def _explore(model: LoadedModel, reporter: ProgressReporter, run: Run) -> dict[str, Any]:
     for figure in run.folder.glob("*.png"):  # of an attempt that was interrupted
         figure.unlink()
-    analyses, skipped = _run_analyses(model, reporter, run.folder)
+    analyses, skipped, figures = _run_analyses(model, reporter)
     results: dict[str, Any] = to_jsonable(_build_results(model, analyses, skipped, run.seconds))
+    write_json(run.folder / EXPLORE_RESULTS, results)
     write_atomically(run.folder / "explore.md", render_analysis_page(results).encode())
+    files = FigureFiles(run.folder, run.figure_format)
+    for name, draw in figures.items():
+        files.write(name, draw)
+    files.add_warnings(results)
     return results
 
 
-def _run_analyses(model: LoadedModel, reporter: ProgressReporter, out: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Returns the results of the analyses, and why the others were skipped."""
+def _run_analyses(
+    model: LoadedModel, reporter: ProgressReporter
+) -> tuple[dict[str, Any], dict[str, str], dict[str, Callable[[], Figure]]]:
+    """Returns the results of the analyses, why the others were skipped, and functions that draw the figures."""
     results: dict[str, Any] = {}
+    figures: dict[str, Callable[[], Figure]] = {}
     skipped: dict[str, str] = {}
     for name, analysis in make_analyses(reporter).items():
         reporter.start_method(name)
@@ -83,12 +93,11 @@ def _run_analyses(model: LoadedModel, reporter: ProgressReporter, out: Path) -> 
             skipped[name] = result.reason
             reporter.finish_method(f"skipped: {result.reason}")
         else:
-            for file, (figure, _) in result.figures.items():
-                save_figure(figure, out / file)
+            figures |= {file: draw for file, (draw, _) in result.figures.items()}
             captions = {file: caption for file, (_, caption) in result.figures.items()}
             results[name] = {"says": result.summary, **result.metrics, "figures": captions}
             reporter.finish_method(result.summary)
-    return results, skipped
+    return results, skipped, figures
 
 
 def _build_results(

@@ -1,13 +1,14 @@
 """The figures of a run."""
 
+import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from matplotlib.figure import Figure
 
 from aejax.analysis.projection import project_to_2d
 from aejax.experiments.experiment import Experiment
@@ -17,8 +18,8 @@ from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.report import figures
 from aejax.report.differences_plot import plot_differences
+from aejax.report.figure_files import FigureFiles
 from aejax.report.representation_plot import plot_representations
-from aejax.report.style import save_figure
 
 IMAGE_EXAMPLES, TABLE_EXAMPLES = 10, 3  # examples whose reconstructions are plotted
 MAX_SCATTER_POINTS = 1500  # examples whose codes are plotted, at most
@@ -34,14 +35,17 @@ def _test_inputs(experiment: Experiment, count: int) -> Float[jax.Array, "count 
 
 
 def plot_comparison(
-    experiment: Experiment, method_results: Sequence[tuple[MethodResult, Method]], results: dict[str, Any], folder: Path
+    experiment: Experiment,
+    method_results: Sequence[tuple[MethodResult, Method]],
+    results: dict[str, Any],
+    files: FigureFiles,
 ) -> None:
-    """Writes the figures of a comparison (.png), as far as each applies."""
-    save_figure(figures.plot_accuracy(results), folder / "accuracy.png")
+    """Writes the figures of a comparison, as far as each applies."""
+    files.write("accuracy.png", lambda: figures.plot_accuracy(results))
     if results["comparisons"]:
-        save_figure(plot_differences(results), folder / "differences.png")
+        files.write("differences.png", lambda: plot_differences(results))
     if "diagnostics" in results:
-        save_figure(plot_representations(results), folder / "diagnostics.png")
+        files.write("diagnostics.png", lambda: plot_representations(results))
     histories = {
         result.name: result.history.metrics
         for result, _ in method_results
@@ -54,20 +58,25 @@ def plot_comparison(
         if has_encoder and (features := result.features_of or result.name) not in seen:
             seen.add(features)
             models[result.name] = (method, result.variables)
-    plot_models(experiment, models, histories, folder)
+    plot_models(experiment, models, histories, files)
 
 
 def plot_models(
     experiment: Experiment,
     models: dict[str, tuple[Method, Variables]],
     histories: dict[str, dict[str, Float[np.ndarray, "seeds epochs"]]],
-    folder: Path,
+    files: FigureFiles,
 ) -> None:
     """Writes learning curves, reconstructions and codes of methods with their variables, as far as each applies."""
     if histories:
-        save_figure(figures.plot_learning_curves(histories), folder / "learning_curves.png")
-    if not models:
-        return
+        files.write("learning_curves.png", lambda: figures.plot_learning_curves(histories))
+    if models:
+        if any(method.reconstruct is not None for method, _ in models.values()):
+            files.write("reconstructions.png", functools.partial(_plot_reconstructions, experiment, models))
+        files.write("codes.png", functools.partial(_plot_codes, experiment, models))
+
+
+def _plot_reconstructions(experiment: Experiment, models: dict[str, tuple[Method, Variables]]) -> Figure:
     is_image = len(experiment.dataset.example_shape) == 3
     shape = (-1, *experiment.dataset.example_shape) if is_image else (-1, experiment.problem.n_features)
     inputs = _test_inputs(experiment, IMAGE_EXAMPLES if is_image else TABLE_EXAMPLES)
@@ -76,14 +85,14 @@ def plot_models(
         for name, (method, variables) in models.items()
         if method.reconstruct is not None
     }
-    if recons:
-        save_figure(
-            figures.plot_reconstructions(np.asarray(inputs).reshape(shape), recons), folder / "reconstructions.png"
-        )
+    return figures.plot_reconstructions(np.asarray(inputs).reshape(shape), recons)
+
+
+def _plot_codes(experiment: Experiment, models: dict[str, tuple[Method, Variables]]) -> Figure:
     inputs = _test_inputs(experiment, MAX_SCATTER_POINTS)
     codes = {
         name: project_to_2d(np.asarray(method.encode(_first_seed(variables), inputs)))[0][0]
         for name, (method, variables) in models.items()
     }
     labels = experiment.dataset.labels[experiment.split.test[0, :MAX_SCATTER_POINTS]]
-    save_figure(figures.plot_codes(codes, labels, experiment.dataset.class_names), folder / "codes.png")
+    return figures.plot_codes(codes, labels, experiment.dataset.class_names)

@@ -33,8 +33,10 @@ from aejax.experiments.training import TrainingResult, count_parameters, init_va
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
 from aejax.report.epoch_table import render_pretrain_markdown
-from aejax.storage.atomic_io import write_atomically
+from aejax.report.figure_files import FigureFiles
+from aejax.storage.atomic_io import write_atomically, write_json
 from aejax.storage.pytree_io import save_variables
+from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.runs import Run
 
 
@@ -146,8 +148,11 @@ def _pretrain(
 
     trained, results = train_model(experiment, method, optimizer, lambda: run.seconds, record)
     variables = experiment.plan.to_host(trained.progress.state.variables)
-    plot_models(experiment, {name: (method, variables)}, {name: trained.history.metrics}, run.folder)
+    write_json(run.folder / RESULTS_FILE, results)
     write_atomically(run.folder / "table.md", render_pretrain_markdown(results).encode())
+    files = FigureFiles(run.folder, run.figure_format)
+    plot_models(experiment, {name: (method, variables)}, {name: trained.history.metrics}, files)
+    files.add_warnings(results)
     return results
 
 

@@ -93,7 +93,7 @@ def _probe(experiment: Experiment, pretrained: PretrainedModel, config: ProbeRun
     run.append_metrics(metric_rows(by_head.name, by_head.history))
     results = build_results(experiment, [by_probe, by_head], [], run.seconds)
     results["prediction"] = _predict_first_example(experiment, methods[head_name], by_head)
-    write_comparison(experiment, [by_probe, by_head], methods, results, run.folder)
+    write_comparison(experiment, [by_probe, by_head], methods, results, run)
     return results
 
 

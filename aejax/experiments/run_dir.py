@@ -125,7 +125,7 @@ def _open_primary_dir(
     out: Path, identity: RunIdentity, checkpoint: CheckpointConfig, console: Console, start_time: float
 ) -> Iterator[tuple[Run, ResultCache]]:
     with open_run(out, identity, overwrite=checkpoint.overwrite, attempt_info=provenance()) as run:
-        run.start_time = start_time
+        run.start_time, run.figure_format = start_time, checkpoint.figure_format
         if run.resumed:
             _print_line(console, f"{out}: goes on where it was interrupted")
         if run.warning:

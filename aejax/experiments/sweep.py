@@ -24,10 +24,11 @@ from aejax.experiments.sweeping.grid import PointGroup, choose_kind, group_point
 from aejax.experiments.sweeping.results import ResultEntry, build_sweep_results, point_entry
 from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, score_points
 from aejax.methods.method import Method
-from aejax.report.style import save_figure
+from aejax.report.figure_files import FigureFiles
 from aejax.report.sweep_table import render_sweep_markdown
 from aejax.report.tradeoff_plot import plot_tradeoff
-from aejax.storage.atomic_io import write_atomically
+from aejax.storage.atomic_io import write_atomically, write_json
+from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.runs import Run
 from aejax.train.plan import make_plan
 
@@ -77,8 +78,11 @@ def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, A
     points.sort(key=lambda scored: order.index(scored[0]["name"]))  # they were trained by group
     results = build_sweep_results(experiment, design, points, scored_baselines, run.seconds)
     write_scores(run.folder, [result for _, result in [*scored_baselines, *points]], experiment.design)
-    save_figure(plot_tradeoff(results), run.folder / "frontier.png")
+    write_json(run.folder / RESULTS_FILE, results)
     write_atomically(run.folder / "table.md", render_sweep_markdown(results).encode())
+    files = FigureFiles(run.folder, run.figure_format)
+    files.write("frontier.png", lambda: plot_tradeoff(results))
+    files.add_warnings(results)
     return results
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from aejax.report.drawing import embolden
 from aejax.report.style import (
@@ -15,6 +16,7 @@ from aejax.report.style import (
     PRIMARY_COLOR,
     SECONDARY_COLOR,
     TEXT_COLOR,
+    label_text,
     make_figure,
     with_style,
 )
@@ -62,9 +64,9 @@ def plot_auroc(
 
 
 def _describe_classes(classes: Sequence[str]) -> str:
-    return (
-        f"class {classes[0]}, held out" if len(classes) == 1 else f"each of {len(classes)} classes, each held out once"
-    )
+    if len(classes) == 1:
+        return f"class {label_text(classes[0])}, held out"
+    return f"each of {len(classes)} classes, each held out once"
 
 
 def _draw_auroc(
@@ -86,7 +88,7 @@ def _draw_histogram(axes: Axes, errors: Float[np.ndarray, " n"], anomalous: Bool
     edges = np.linspace(0, last, 31).tolist()
     for chosen, label, color in (
         (~anomalous, "other classes", PRIMARY_COLOR),
-        (anomalous, f"class {name}, never seen", SECONDARY_COLOR),
+        (anomalous, f"class {label_text(name)}, never seen", SECONDARY_COLOR),
     ):
         count = int(chosen.sum())
         shares = np.full(count, 100 / max(count, 1))
@@ -126,6 +128,7 @@ def plot_rate_distortion(
             axes.annotate(str(bits), (rate, decibel), fontsize=7, color=color, **place)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:.3g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"{unit}, logarithmic; labels of points: bits per number")
     axes.set_ylabel("PSNR of test examples, dB")
     axes.grid()

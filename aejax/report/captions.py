@@ -177,7 +177,7 @@ def _verdict_sentences(results: Results, test: str) -> list[str]:
 def collect_warnings(results: Results, methods: Sequence[Results]) -> list[str]:
     """Returns a line for each problem of the data or of a method; none if there is no problem."""
     dataset, n_seeds = results["dataset"], len(methods[0]["test_accuracy"]["per_seed"])
-    lines = [*duplicate_warnings(dataset), *_majority_warnings(results)]
+    lines = [*results.get("warnings", []), *duplicate_warnings(dataset), *_majority_warnings(results)]
     for method in methods:
         problems = [*_leakage_problems(method, dataset.get("majority_share"), n_seeds), *_training_problems(method)]
         lines += [f"{method['name']}: {problem}" for problem in problems]

@@ -15,7 +15,7 @@ from aejax.report.captions import (
     results_caption,
     short_caption,
 )
-from aejax.report.data_line import data_markdown, format_data_warnings
+from aejax.report.data_line import data_markdown, escape_prose, format_data_warnings
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import (
     MISSING,
@@ -241,8 +241,8 @@ def render_comparison_markdown(results: Results) -> str:
         parts.append(to_markdown(code_metric_table(results)))
     parts += map(to_markdown, comparison_tables(results))
     if reasons := describe_reasons(results):
-        parts.append("\n".join(f"- {reason}" for reason in reasons))
-    parts += [*data_markdown(results["dataset"]), results_caption(results)]
+        parts.append("\n".join(f"- {escape_prose(reason)}" for reason in reasons))
+    parts += [*data_markdown(results["dataset"]), escape_prose(results_caption(results))]
     tuning = tuning_table(results)
     if tuning.records:
         parts += [to_markdown(tuning), TUNING_CAPTION]
@@ -250,7 +250,7 @@ def render_comparison_markdown(results: Results) -> str:
     if calibration.records:
         parts += [to_markdown(calibration), CALIBRATION_CAPTION]
     if warnings := collect_warnings(results, results["methods"]):
-        parts.append("\n".join(f"- ⚠ {warning}" for warning in warnings))
+        parts.append("\n".join(f"- ⚠ {escape_prose(warning)}" for warning in warnings))
     if "diagnostics" in results:
         parts += [to_markdown(representation_table(results)), representation_caption(results)]
     return "\n\n".join(parts) + "\n"

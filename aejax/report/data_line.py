@@ -6,6 +6,7 @@ from aejax.errors import escape_unprintable
 from aejax.report.results import Results
 
 MAX_NAMED_CLASSES = 5  # with more classes only the smallest and the largest number of rows are shown
+PROSE_MARKS = re.compile(r"([\\`*$~]|<(?=[A-Za-z/!?])|\[(?=[^\]]*\]\s*[(\[])|(?<![^\W_])_|_(?![^\W_]))")
 MARKDOWN_MARKS = re.compile(r"([\\`*_\[\]<>|#~$])")
 
 
@@ -74,6 +75,16 @@ def data_markdown(dataset: Results) -> list[str]:
     line, warnings = format_data_line(dataset), format_data_warnings(dataset)
     bullets = "\n".join(f"- ⚠ {escape_markdown(warning)}" for warning in warnings)
     return [paragraph for paragraph in (escape_markdown(line), bullets) if paragraph]
+
+
+def escape_prose(text: str) -> str:
+    r"""Returns a paragraph or a cell with names from data in it, whose marks outside of `code` Markdown shows.
+
+    >>> print(escape_prose("`--flag *`: 95.3 [94.9, 95.7] of <b>$x$</b> [a](b) a_b _c_"))
+    `--flag *`: 95.3 [94.9, 95.7] of \<b>\$x\$\</b> \[a](b) a_b \_c\_
+    """
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part if index % 2 else PROSE_MARKS.sub(r"\\\1", part) for index, part in enumerate(parts))
 
 
 def escape_markdown(text: str) -> str:

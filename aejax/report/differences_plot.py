@@ -6,7 +6,15 @@ from matplotlib.lines import Line2D
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.results import Results, finite_or_none, verdict_metric
-from aejax.report.style import NEUTRAL_COLOR, PRIMARY_COLOR, SECONDARY_COLOR, TEXT_COLOR, make_figure, with_style
+from aejax.report.style import (
+    NEUTRAL_COLOR,
+    PRIMARY_COLOR,
+    SECONDARY_COLOR,
+    TEXT_COLOR,
+    label_text,
+    make_figure,
+    with_style,
+)
 
 MARKERS = {  # by verdict: marker, colour; shapes differ, so that the figure can be read without colours
     "better": ("^", PRIMARY_COLOR),
@@ -39,7 +47,7 @@ def plot_differences(results: Results) -> Figure:
     for group in groups:
         for row in (row for row in rows if row["method"] == group):
             _draw_row(axes, position, row, metric)
-            ticks[position] = f"{group} - {row['baseline']}"
+            ticks[position] = f"{label_text(group)} - {label_text(row['baseline'])}"
             position += 1
         position += INCHES_PER_GAP / INCHES_PER_ROW
     axes.set_yticks(list(ticks), list(ticks.values()))
@@ -68,7 +76,7 @@ def _describe_design(results: Results) -> str:
     """Returns data set, sizes and design in one line."""
     dataset, trainings = results["dataset"], len(results["methods"][0]["test_accuracy"]["per_seed"])
     design = {"cross-validation": "cross-validation", "holdout": "one test set"}[results.get("design", "holdout")]
-    return f"{dataset['name']}: {trainings} trainings, {dataset['n_test']:,} test examples each, {design}"
+    return f"{label_text(dataset['name'])}: {trainings} trainings, {dataset['n_test']:,} test examples each, {design}"
 
 
 def _add_legend(figure: Figure, verdicts: list[str]) -> None:

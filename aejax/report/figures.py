@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
@@ -28,13 +29,15 @@ from aejax.report.style import (
     NEUTRAL_COLOR,
     PRIMARY_COLOR,
     SECONDARY_COLOR,
+    label_text,
     make_figure,
     with_style,
 )
-from aejax.report.tile_layout import TileLayout, plot_tiles
+from aejax.report.tile_layout import CHARACTER_WIDTH, TileLayout, plot_tiles
 
 __all__ = ["plot_accuracy", "plot_codes", "plot_learning_curves", "plot_reconstructions"]
 
+MAX_CLASS_LETTERS = 20  # of a name in a legend
 MAX_PLOTTED_FEATURES = 200  # of a table's row, each of which is a bar
 
 
@@ -61,7 +64,7 @@ def plot_learning_curves(
             if np.isfinite(values).any():
                 _draw_band(axes, values, label, color)
                 drawn.append(values)
-        axes.set_title(name)
+        axes.set_title(label_text(name))
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         set_log_scale(axes, "y", [value for values in drawn for value in values.flat], 10)
@@ -114,7 +117,7 @@ def plot_accuracy(results: Results) -> Figure:
     if reference is not None:
         mean = metric.scale * reference[metric.field]["mean"]
         axes.axvline(mean, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2, zorder=0)
-        axes.set_title(f"dotted: the best control, {reference['name']}", color=NEUTRAL_COLOR)
+        axes.set_title(f"dotted: the best control, {label_text(reference['name'])}", color=NEUTRAL_COLOR)
     axes.set_yticks(range(len(methods)), [_accuracy_label(method) for method in methods])
     embolden(axes.get_yticklabels(), [not is_control(method) for method in methods])
     axes.set_ylim(len(methods) - 0.4, -0.6)
@@ -144,18 +147,16 @@ def plot_codes(
         x, y = np.asarray(code)[order].T
         shades = np.asarray(labels)[order]
         drawn.append(axes.scatter(x, y, c=shades, cmap=colormap, norm=norm, s=size, linewidths=0))
-        axes.set_title(name)
+        axes.set_title(label_text(name))
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(True)
         axes.set_aspect("equal", adjustable="datalim")
     if few:
-        for index, class_name in enumerate(class_names):
-            panels[0].scatter([], [], color=CLASS_COLORS[index], s=24, label=class_name)
-        _shared_legend(figure, panels[:1], title=None)
+        _add_class_legend(figure, class_names)
     else:
         ticks = np.unique(np.linspace(0, len(class_names) - 1, 6).round().astype(int))
         bar = figure.colorbar(drawn[0], ax=panels, ticks=ticks, label="class", aspect=30)
-        bar.ax.set_yticklabels([class_names[tick] for tick in ticks])
+        bar.ax.set_yticklabels([label_text(class_names[tick]) for tick in ticks])
         bar.ax.minorticks_off()
         bar.outline.set_visible(False)
     return figure
@@ -178,6 +179,18 @@ def _shared_legend(figure: Figure, panels: Sequence[Axes], title: str | None) ->
     if handles:
         columns = min(len(handles), 5 if max(map(len, handles)) > 4 else 10)
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, title=title)
+
+
+def _add_class_legend(figure: Figure, class_names: Sequence[str]) -> None:
+    """Adds a legend of classes. Texts are set afterwards, as matplotlib leaves out labels that begin with `_`."""
+    names = [label_text(name, MAX_CLASS_LETTERS) for name in class_names]
+    handles = [Line2D([], [], linestyle="", marker="o", markersize=5, color=color) for color in CLASS_COLORS]
+    columns = max(1, int(FIGURE_WIDTH / (0.45 + CHARACTER_WIDTH * max(map(len, names)))))
+    legend = figure.legend(
+        handles[: len(names)], map(str, range(len(names))), loc="outside lower center", ncols=min(columns, len(names))
+    )
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)
 
 
 def _draw_band(axes: Axes, values: Float[np.ndarray, "seed epoch"], label: str, color: str) -> None:
@@ -210,7 +223,7 @@ def _plot_feature_rows(
             axes.bar(shown + 1, originals[index, shown], 0.9 * width / len(shown), color="#cccccc", label="original")
             axes.plot(shown + 1, recon[index, shown], "o", color=SECONDARY_COLOR, markersize=2, label="reconstruction")
             axes.tick_params(labelsize=7)
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+        row[0].set_ylabel(label_text(name), rotation=0, ha="right", va="center")
     which = "each feature" if len(shown) == width else f"{len(shown)} of {width} features"
     title = f"scaled value of {which}, by its number; one column per example"
     _shared_legend(figure, list(panels[0, :1]), title=title)
@@ -227,4 +240,5 @@ def _draw_score(axes: Axes, row: int, method: Results, metric: VerdictMetric) ->
 
 def _accuracy_label(method: Results) -> str:
     count = len(diverged_seeds(method))
-    return f"{method['name']}\n({count} diverged)" if count else method["name"]
+    name = label_text(method["name"])
+    return f"{name}\n({count} diverged)" if count else name

@@ -1,13 +1,11 @@
 """A comparison as one self-contained HTML page: the finding first, then figures, tables, data and settings."""
 
 import base64
-import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
 from matplotlib.figure import Figure
 
 from aejax.report.captions import CALIBRATION_CAPTION, collect_warnings, representation_caption, results_caption
@@ -25,9 +23,11 @@ from aejax.report.figures import plot_accuracy
 from aejax.report.findings import describe_findings
 from aejax.report.rendering import render_html
 from aejax.report.results import Results, verdict_metric, with_roles
+from aejax.report.style import render_figure
 from aejax.report.tables import Column, Table
-from aejax.storage.atomic_io import to_jsonable
+from aejax.storage.atomic_io import to_jsonable, write_atomically
 
+PAGE_FILE = "report.html"
 FILE_FIGURES = {  # of a run folder: what each shows
     "learning_curves.png": "Learning curves, training and validation",
     "reconstructions.png": "Originals above their reconstructions",
@@ -78,12 +78,14 @@ def render_comparison_page(results: Results, folder: Path | None = None) -> str:
     )
 
 
+def write_page(results: Results, folder: Path) -> None:
+    """Writes `report.html` of a run folder."""
+    write_atomically(folder / PAGE_FILE, render_comparison_page(results, folder).encode())
+
+
 def figure_to_svg(figure: Figure) -> str:
     """Returns a figure as SVG for a page: no header, no date, text as text."""
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "aejax", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
-    text = buffer.getvalue()
+    text = render_figure(figure, "svg", transparent=True).decode()
     return text[text.index("<svg") :]
 
 

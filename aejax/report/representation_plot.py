@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from aejax.report.drawing import draw_seeds, embolden, set_log_scale
 from aejax.report.formatting import MISSING
 from aejax.report.results import Results, is_control
-from aejax.report.style import NEUTRAL_COLOR, PRIMARY_COLOR, TEXT_COLOR, make_figure, with_style
+from aejax.report.style import NEUTRAL_COLOR, PRIMARY_COLOR, TEXT_COLOR, label_text, make_figure, with_style
 
 SIMILARITY_CMAP: Colormap = matplotlib.colormaps["Blues"].resampled(64)
 DARK_CELL_CKA = 0.55  # CKA above which a cell is dark
@@ -29,15 +29,16 @@ def plot_representations(results: Results) -> Figure:
     methods = diagnostics["methods"]
     control_names = {method["name"] for method in results["methods"] if is_control(method)}
     count = len(methods)
-    longest = max(len(method["name"]) for method in methods)
+    labels = [label_text(method["name"]) for method in methods]
+    longest = max(map(len, labels))
     figure = make_figure(1.0 + 0.07 * longest + (0.3 if count > 8 else 0.42) * count)
     left, *right = figure.subplots(1, 1 + len(_METRIC_PANELS), sharey=True, width_ratios=(2.2, 1, 1))
     _draw_matrix(left, _similarity_matrix(diagnostics))
     names = [method["name"] for method in methods]
-    left.set_yticks(range(count), names)
-    left.set_xticks(range(count), names, rotation=90)
-    for labels in (left.get_yticklabels(), left.get_xticklabels()):
-        embolden(labels, [name not in control_names for name in names])
+    left.set_yticks(range(count), labels)
+    left.set_xticks(range(count), labels, rotation=90)
+    for texts in (left.get_yticklabels(), left.get_xticklabels()):
+        embolden(texts, [name not in control_names for name in names])
     for axes, (metric, title) in zip(right, _METRIC_PANELS.items(), strict=True):
         for row, method in enumerate(methods):
             color = NEUTRAL_COLOR if method["name"] in control_names else PRIMARY_COLOR

@@ -10,7 +10,7 @@ from aejax.errors import InputError
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
 from aejax.report.differences_plot import plot_differences
 from aejax.report.figures import plot_accuracy
-from aejax.report.html_page import render_comparison_page
+from aejax.report.html_page import PAGE_FILE, write_page
 from aejax.report.results import Results, read_results, results_kind, validate_results, with_roles
 from aejax.report.style import save_figure
 from aejax.report.sweep_table import render_sweep_markdown, render_sweep_terminal
@@ -58,5 +58,5 @@ def rewrite_pages(results: Results, folder: Path) -> None:
     for name, draw in VERDICT_FIGURES.items():
         if (folder / name).exists():
             save_figure(draw(results), folder / name)
-    if (folder / "report.html").exists():
-        write_atomically(folder / "report.html", render_comparison_page(results, folder).encode())
+    if (folder / PAGE_FILE).exists():
+        write_page(results, folder)

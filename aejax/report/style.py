@@ -1,16 +1,20 @@
-"""The style of every figure: defaults, palette, and PNG files with reproducible bytes."""
+"""The style of every figure: defaults, palette, labels from data, and PNG files with reproducible bytes."""
 
 import io
+import warnings
 from pathlib import Path
+from typing import Any
 
-import matplotlib
+import matplotlib.style
 from matplotlib.figure import Figure
 from PIL import Image, ImageChops, ImageStat
 
+from aejax.errors import escape_unprintable
 from aejax.storage.atomic_io import write_atomically
 
 FIGURE_WIDTH = 8.0  # inches; at DPI, 1120 pixels: sharp at the 830 or so that a README is shown at
 DPI = 140
+MAX_LABEL_LETTERS = 32  # of a name from the data
 
 TEXT_COLOR = "#333333"
 NEUTRAL_COLOR = "#8c8c8c"  # controls, originals, reference lines
@@ -32,9 +36,11 @@ CLASS_COLORS = (
     "#555555",
 )
 
-# A decorator of functions that draw; it leaves the global settings as they are.
-with_style = matplotlib.rc_context(
+# The user's own settings (a `matplotlibrc`) are left out, and `$` in a class name is no mathematics.
+STYLE: list[Any] = [
+    "default",
     {
+        "text.parse_math": False,
         "font.family": "DejaVu Sans",  # comes with matplotlib, so the same everywhere
         "font.size": 9,
         "axes.titlesize": 9,
@@ -59,8 +65,10 @@ with_style = matplotlib.rc_context(
         "lines.linewidth": 1.5,
         "figure.facecolor": "white",
         "image.interpolation": "nearest",
-    }
-)
+    },
+]
+# A decorator of functions that draw; it leaves the global settings as they are.
+with_style = matplotlib.style.context(STYLE)
 
 
 def make_figure(height: float, width: float = FIGURE_WIDTH) -> Figure:
@@ -68,11 +76,33 @@ def make_figure(height: float, width: float = FIGURE_WIDTH) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def label_text(text: object, limit: int = MAX_LABEL_LETTERS) -> str:
+    r"""Returns text from data as a label: on one line, printable, and at most `limit` letters long.
+
+    >>> print(label_text("two\nlines"), label_text("abcdefgh", 5))
+    two\nlines abcd…
+    """
+    label = escape_unprintable(str(text))
+    return label if len(label) <= limit else f"{label[: limit - 1]}…"
+
+
+@with_style
+def render_figure(figure: Figure, file_format: str, **options: Any) -> bytes:
+    """Returns a figure as a file of a format of matplotlib's, without a date; `options` are those of `savefig`."""
+    buffer, date = io.BytesIO(), {"svg": "Date", "pdf": "CreationDate"}.get(file_format)
+    with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "aejax", "svg.fonttype": "none"}):
+        warnings.filterwarnings("ignore", r"Glyph .* missing", UserWarning)  # a box for each emoji of a class name
+        figure.savefig(buffer, format=file_format, dpi=DPI, metadata={date: None} if date else None, **options)
+    return buffer.getvalue()
+
+
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a PNG whose bytes depend only on the figure. The file is written atomically."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI)
-    image = _quantize_colors(Image.open(drawn).convert("RGB"))
+    """Writes a PNG, SVG or PDF, by the path's suffix, whose bytes depend only on the figure; atomically."""
+    if path.suffix != ".png":
+        write_atomically(path, render_figure(figure, path.suffix.removeprefix(".")))
+        return
+    drawn = render_figure(figure, "png")
+    image = _quantize_colors(Image.open(io.BytesIO(drawn)).convert("RGB"))
     plain = io.BytesIO()  # saved again without the metadata that names matplotlib's version
     image.save(plain, format="png", optimize=True)
     write_atomically(path, plain.getvalue())

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from aejax.config.sweep_axes import format_axis_value
 from aejax.report.captions import collect_warnings, dataset_caption, short_caption
 from aejax.report.comparison_table import VERDICT_STYLES, caption_and_warnings, format_error, stack_parts
-from aejax.report.data_line import data_markdown, format_data_warnings
+from aejax.report.data_line import data_markdown, escape_prose, format_data_warnings
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import MISSING, format_difference, format_difference_ci, format_metric
 from aejax.report.results import Results, find_comparison, verdict_metric
@@ -106,9 +106,9 @@ def _warnings(results: Results) -> list[str]:
 def render_sweep_markdown(results: Results) -> str:
     """Returns points, selection, baselines, caption and warnings as Markdown."""
     tables = (to_markdown(point_table(results)), describe_selection(results), to_markdown(baseline_table(results)))
-    warnings = "\n".join(f"- ⚠ {warning}" for warning in _warnings(results))
+    warnings = "\n".join(f"- ⚠ {escape_prose(warning)}" for warning in _warnings(results))
     data = data_markdown(results["dataset"])
-    return "\n\n".join([*tables, *data, sweep_caption(results), *([warnings] if warnings else [])]) + "\n"
+    return "\n\n".join([*tables, *data, escape_prose(sweep_caption(results)), *([warnings] if warnings else [])]) + "\n"
 
 
 def render_sweep_terminal(results: Results, *, details: bool = False) -> RenderableType:

@@ -16,6 +16,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from aejax.errors import escape_unprintable
+from aejax.report.data_line import escape_prose
 
 HEADING_WIDTH = 9  # letters in a line of a terminal table's heading
 PARENTHESES = r"\([^)]*\)"
@@ -54,7 +55,7 @@ class Table(NamedTuple):
 
 def to_markdown(table: Table) -> str:
     """Returns the table in Markdown."""
-    rows = [[cell.text for cell in row] for row in table.rows()]
+    rows = [[escape_prose(cell.text) for cell in row] for row in table.rows()]
     alignment = "".join(column.align[0] for column in table.columns)
     return format_markdown_table([column.heading for column in table.columns], alignment, rows)
 

@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from aejax.report.style import FIGURE_WIDTH, make_figure
+from aejax.report.style import FIGURE_WIDTH, label_text, make_figure
 
 ValueRange = tuple[float, float]
 
@@ -22,6 +22,7 @@ COLORBAR_WIDTH = 0.9  # inches that a colour bar and its labels take
 # Few enough shades that a figure of 256 colours shows each as it is.
 DIVERGING_CMAP = matplotlib.colormaps["RdBu_r"].resampled(65)  # red above 0, blue below, white at 0
 SEQUENTIAL_CMAP = matplotlib.colormaps["viridis"].resampled(64)
+MAX_TITLE_LETTERS = 100
 MAX_FEATURE_LABELS = 40  # with more columns their names are not shown
 
 
@@ -78,7 +79,8 @@ def plot_tiles(
         diverging: whether 0 lies in the middle of the range and is drawn white.
     """
     image, (rows, columns) = tile_images(enlarge_tiles(np.asarray(tiles)), value_range), tiles.shape[:2]
-    lines = [line for label in layout.row_labels for line in label.split("\n")]
+    row_labels = ["\n".join(map(label_text, label.split("\n"))) for label in layout.row_labels]
+    lines = [line for label in row_labels for line in label.split("\n")]
     side_width = 0.15 + CHARACTER_WIDTH * max(map(len, lines), default=0) + layout.right_margin
     top_height = (
         LINE_HEIGHT * (len(layout.title.splitlines()) + 1.5 * bool(layout.column_labels)) + layout.bottom_margin
@@ -92,7 +94,7 @@ def plot_tiles(
     )
     axes = figure.add_subplot(anchor="NW")
     axes.imshow(image, cmap=DIVERGING_CMAP if diverging else "gray", vmin=0, vmax=1)
-    axes.set_yticks((np.arange(len(layout.row_labels)) + 0.5) * tile_height - 0.5, layout.row_labels)
+    axes.set_yticks((np.arange(len(layout.row_labels)) + 0.5) * tile_height - 0.5, row_labels)
     axes.set_xticks((np.arange(len(layout.column_labels)) + 0.5) * tile_width - 0.5, layout.column_labels)
     axes.tick_params(length=0, labelsize=8, pad=3, top=True, bottom=False, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
@@ -135,15 +137,15 @@ def plot_heat_maps(
         diverging: whether 0 lies in the middle and is drawn white.
     """
     counts = [len(values) for values in panels.values()]
-    names = list(feature_names) if len(feature_names) <= MAX_FEATURE_LABELS else []
+    names = [label_text(name) for name in feature_names] if len(feature_names) <= MAX_FEATURE_LABELS else []
     names_height = 0.3 + CHARACTER_WIDTH * max(map(len, names), default=0)
     figure = make_figure(max(sum(0.16 * n + 0.3 for n in counts) + names_height, 2.4))
     all_axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=counts)[:, 0]
     norm, colormap = Normalize(*value_range), DIVERGING_CMAP if diverging else SEQUENTIAL_CMAP
     for axes, (title, values) in zip(all_axes, panels.items(), strict=True):
         axes.imshow(values, cmap=colormap, norm=norm, aspect="auto")
-        axes.set_title(title)
-        axes.set_yticks(range(len(values)) if row_labels else [], row_labels)
+        axes.set_title(label_text(title, MAX_TITLE_LETTERS))
+        axes.set_yticks(range(len(values)) if row_labels else [], [label_text(label) for label in row_labels])
         axes.tick_params(axis="both", length=0, labelsize=7)
         axes.spines[:].set_visible(False)
     if names:

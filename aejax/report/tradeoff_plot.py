@@ -16,6 +16,7 @@ from aejax.report.style import (
     PRIMARY_COLOR,
     SECONDARY_COLOR,
     TEXT_COLOR,
+    label_text,
     make_figure,
     with_style,
 )
@@ -75,9 +76,8 @@ def plot_tradeoff(results: Results) -> Figure:
     _mark_selected(axes, results)
     _draw_raw(axes, metric, next(entry for entry in results["references"] if entry["name"] == "raw"))
     better = "up" if metric.higher_is_better else "down"
-    axes.set_title(
-        f"{results['dataset']['name']}, {kind}: left is nearer to the inputs, {better} is easier to classify"
-    )
+    name = label_text(results["dataset"]["name"])
+    axes.set_title(f"{name}, {kind}: left is nearer to the inputs, {better} is easier to classify")
     axes.set_xlabel("reconstruction error of the test rows (mean squared), mean and 95 % interval")
     axes.set_ylabel(f"test {metric.heading} of the probe, mean and 95 % interval")
     axes.grid()

@@ -47,6 +47,7 @@ class Run:
     start_time: float  # by `time.perf_counter`
     lock_identity: tuple[int, int] | None  # of the folder that this process locked
     warning: str = ""  # shown to the user when the run is resumed
+    figure_format: Literal["png", "svg", "pdf"] = "png"  # in which every figure is written, in addition to PNG
     metrics_mode: Literal["w", "a"] = "w"  # for `metrics.jsonl`, which every attempt writes from the first line
 
     @property

@@ -4,6 +4,7 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from PIL import Image
 
 from aejax.errors import InputError
@@ -176,7 +177,7 @@ def test_a_class_has_the_same_colour_in_every_panel_and_no_two_share_one():
     panels = [axes.collections[0].get_facecolor() for axes in figure.axes]
     np.testing.assert_array_equal(panels[0], panels[1])
     assert len(np.unique(panels[0], axis=0)) == 10
-    keys = [handle.get_facecolor()[0] for handle in figure.legends[0].legend_handles]
+    keys = [to_rgba(handle.get_color()) for handle in figure.legends[0].legend_handles]
     np.testing.assert_allclose(np.unique(keys, axis=0), np.unique(panels[0], axis=0))
 
 

@@ -1,13 +1,13 @@
 """Anomaly detection: the autoencoder is trained again without one class, and should find examples of that class."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Float
-from matplotlib.figure import Figure
 
 from aejax.analysis.anomaly import AUTOENCODER_SCORES, AurocEstimates, auroc, compute_anomaly_scores
 from aejax.autoencoders.registry import KINDS
@@ -18,7 +18,7 @@ from aejax.data.splits import Split
 from aejax.errors import require
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.exploring.loaded_model import LoadedModel, make_codec
-from aejax.experiments.exploring.protocol import AnalysisResult, Skipped
+from aejax.experiments.exploring.protocol import AnalysisResult, Figures, Skipped
 from aejax.experiments.exploring.reconstruction import MAX_EXAMPLES, plot_examples
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.progress import ProgressReporter, SilentReporter
@@ -160,11 +160,10 @@ def anomaly_detection(model: LoadedModel, *, reporter: ProgressReporter) -> Anal
     return AnalysisResult(summary, metrics, _plot_anomalies(model, results, entries))
 
 
-def _plot_anomalies(
-    model: LoadedModel, results: Sequence[HeldOutClass], entries: Sequence[dict[str, Any]]
-) -> dict[str, tuple[Figure, str]]:
+def _plot_anomalies(model: LoadedModel, results: Sequence[HeldOutClass], entries: Sequence[dict[str, Any]]) -> Figures:
     first = results[0]
-    figure = analysis_plots.plot_auroc(
+    draw = functools.partial(
+        analysis_plots.plot_auroc,
         np.stack([result.auroc.values for result in results]),
         np.array([[area["ci95"] for area in entry["auroc"].values()] for entry in entries]),
         [result.class_name for result in results],
@@ -176,9 +175,9 @@ def _plot_anomalies(
     rows = {f"class {first.class_name}\nheld out": first.examples, "reconstructed": first.reconstructions}
     title = f"Test examples of class {first.class_name}, which the autoencoder never saw"
     return {
-        "anomaly.png": (figure, "AUROC by score, and reconstruction errors"),
+        "anomaly.png": (draw, "AUROC by score, and reconstruction errors"),
         "anomaly_examples.png": (
-            plot_examples(model, rows, title),
+            functools.partial(plot_examples, model, rows, title),
             "Examples of the held-out class, and their reconstructions",
         ),
     }

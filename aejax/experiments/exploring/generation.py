@@ -1,5 +1,6 @@
 """Analyses of the decoder: interpolations, traversals of single units, and samples from the prior."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ def interpolation(model: LoadedModel) -> AnalysisResult | Skipped:
     path = interpolate_examples(codec, test[0], test[second], INTERPOLATION_STEPS)
     what = "pixels" if model.is_image else "inputs"
     first_class, second_class = (model.dataset.class_names[model.dataset.labels[rows[index]]] for index in (0, second))
-    figure = image_grids.plot_interpolation(
+    draw = functools.partial(
+        image_grids.plot_interpolation,
         {
             "by code": model.reshape_to_images(path.latent_path),
             f"by {what}": model.reshape_to_images(path.input_path),
@@ -54,7 +56,7 @@ def interpolation(model: LoadedModel) -> AnalysisResult | Skipped:
         f"{code_error:.3g} for interpolation in code space, {input_error:.3g} for a blend of {what}."
     )
     caption = f"Interpolation between two test examples, by the code and by {what}"
-    return AnalysisResult(summary, metrics, {"interpolation.png": (figure, caption)})
+    return AnalysisResult(summary, metrics, {"interpolation.png": (draw, caption)})
 
 
 def _rank_units(model: LoadedModel, count: int) -> tuple[np.ndarray, list[str], dict[str, Any]]:
@@ -77,7 +79,8 @@ def traversals(model: LoadedModel) -> AnalysisResult:
     code, deviations = view.codec.encode(view.test_inputs[:1])[0], view.train_codes.std(axis=0)
     decoded = traverse_latents(view.codec, code, units, deviations, TRAVERSAL_OFFSETS.astype(np.float32))
     line_break = "\n" if model.is_image else " "
-    figure = image_grids.plot_traversals(
+    draw = functools.partial(
+        image_grids.plot_traversals,
         model.reshape_to_images(decoded),
         labels,
         TRAVERSAL_OFFSETS,
@@ -92,7 +95,7 @@ def traversals(model: LoadedModel) -> AnalysisResult:
     )
     metrics |= {"row": int(view.test_rows[0]), "offsets": TRAVERSAL_OFFSETS, "deviations": deviations[units]}
     caption = "Single units changed around the code of one test example"
-    return AnalysisResult(f"Units are ordered by {measure}.", metrics, {"traversals.png": (figure, caption)})
+    return AnalysisResult(f"Units are ordered by {measure}.", metrics, {"traversals.png": (draw, caption)})
 
 
 def samples(model: LoadedModel) -> AnalysisResult | Skipped:
@@ -105,7 +108,8 @@ def samples(model: LoadedModel) -> AnalysisResult | Skipped:
     train = view.coded_inputs
     distances, nearest = nearest_examples(decoded, train)
     test_distances, _ = nearest_examples(view.test_inputs[:1000], train)
-    figure = image_grids.plot_prior_samples(
+    draw = functools.partial(
+        image_grids.plot_prior_samples,
         model.reshape_to_images(decoded.reshape(rows, columns, -1)),
         model.reshape_to_images(nearest[-columns:]),
         model.display_limits,
@@ -127,7 +131,7 @@ def samples(model: LoadedModel) -> AnalysisResult | Skipped:
         f"{test_distances.mean():.3g} from a test example."
     )
     caption = "Samples from the prior, decoded, and the nearest training examples"
-    return AnalysisResult(summary, metrics, {"samples.png": (figure, caption)})
+    return AnalysisResult(summary, metrics, {"samples.png": (draw, caption)})
 
 
 def latent_grid(model: LoadedModel) -> AnalysisResult | Skipped:
@@ -144,7 +148,8 @@ def latent_grid(model: LoadedModel) -> AnalysisResult | Skipped:
     names = {int(unit): label.replace("\n", ", ") + " nats" for unit, label in zip(ranked, labels, strict=True)}
     grid = decode_prior_grid(model.selected.codec, units, width, LATENT_GRID_SIZE)
     rest = "" if width == 2 else "; the other units at 0"
-    figure = image_grids.plot_latent_grid(
+    draw = functools.partial(
+        image_grids.plot_latent_grid,
         model.reshape_to_images(grid),
         model.display_limits,
         (names[units[0]], names[units[1]]),
@@ -154,5 +159,5 @@ def latent_grid(model: LoadedModel) -> AnalysisResult | Skipped:
     return AnalysisResult(
         f"Units {units[0]} and {units[1]} have the largest KL divergence from the prior.",
         {"units": units, "steps": LATENT_GRID_SIZE, "edge": GRID_QUANTILE, "kl_nats": metrics["kl_nats"]},
-        {"latent_grid.png": (figure, "The prior over the two most informative units, decoded")},
+        {"latent_grid.png": (draw, "The prior over the two most informative units, decoded")},
     )

@@ -7,13 +7,15 @@ from matplotlib.figure import Figure
 
 from aejax.experiments.exploring.loaded_model import LoadedModel
 
+Figures = dict[str, tuple[Callable[[], Figure], str]]  # what draws it, and its caption, by file name
+
 
 class AnalysisResult(NamedTuple):
     """The result of one analysis."""
 
     summary: str  # one or two sentences
     metrics: dict[str, Any]
-    figures: dict[str, tuple[Figure, str]]  # with its caption, by file name
+    figures: Figures
 
 
 class Skipped(NamedTuple):

@@ -1,5 +1,6 @@
 """Analyses of reconstructions: of test examples, of corrupted examples, and of codes stored in few bits."""
 
+import functools
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from aejax.analysis.compression import FLOAT_BITS, RateDistortionPoint, evaluate
 from aejax.analysis.denoising import denoise, psnr
 from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.exploring.loaded_model import LoadedModel, MaxShown, SeedView
-from aejax.experiments.exploring.protocol import AnalysisResult
+from aejax.experiments.exploring.protocol import AnalysisResult, Figures
 from aejax.objectives.corruption import CorruptFn, make_corruption, masking_noise, patch_mask, with_noise_seed
 from aejax.report import analysis_plots, image_grids
 
@@ -47,7 +48,9 @@ def reconstructions(model: LoadedModel) -> AnalysisResult:
                 f"{model.kind}\n{decibels[-1]:.1f} dB": reconstruction,
                 f"PCA, {components}\n{pca_decibels[-1]:.1f} dB": pca,
             }
-    figure = plot_examples(model, rows, "Test examples and their reconstructions; PSNR over all test examples")
+    draw = functools.partial(
+        plot_examples, model, rows, "Test examples and their reconstructions; PSNR over all test examples"
+    )
     metrics = {
         "psnr_db": summarize_seeds(decibels),
         "mse": summarize_seeds(mse),
@@ -59,7 +62,7 @@ def reconstructions(model: LoadedModel) -> AnalysisResult:
         f"{_components_phrase(components)}."
     )
     caption = "Test examples and their reconstructions"
-    return AnalysisResult(summary, metrics, {"reconstructions.png": (figure, caption)})
+    return AnalysisResult(summary, metrics, {"reconstructions.png": (draw, caption)})
 
 
 def _components_phrase(count: int) -> str:
@@ -110,7 +113,8 @@ def denoising(model: LoadedModel) -> AnalysisResult:
                 f"PCA, {components[-1]}\n{pca.psnr_after:.1f} dB": pca.denoised,
             }
     title = f"Test examples with {what}, and their reconstructions; PSNR over all test examples"
-    figures = {"denoising.png": (plot_examples(model, rows, title), "Clean, corrupted and restored test examples")}
+    draw = functools.partial(plot_examples, model, rows, title)
+    figures: Figures = {"denoising.png": (draw, "Clean, corrupted and restored test examples")}
     psnrs = {name: summarize_seeds(values) for name, values in decibels.items()}
     pca_psnrs = {"psnr_after_db": psnrs["pca"], "at_code_width_db": psnrs["at_code_width"]}
     metrics = {
@@ -187,8 +191,8 @@ def compression(model: LoadedModel) -> AnalysisResult:
         f"{smallest['psnr_db']['mean']:.2f} dB, of principal components of the same size "
         f"{smallest['pca']['psnr_db']['mean']:.2f} dB. {ranges.capitalize()}."
     )
-    figure = _plot_rates(model, complete, pca_curve, pixels)
-    return AnalysisResult(summary, metrics, {"compression.png": (figure, "PSNR by the size of what is stored")})
+    draw = functools.partial(_plot_rates, model, complete, pca_curve, pixels)
+    return AnalysisResult(summary, metrics, {"compression.png": (draw, "PSNR by the size of what is stored")})
 
 
 def _pca_rate(view: SeedView, components: int, bits: int) -> RateDistortionPoint:

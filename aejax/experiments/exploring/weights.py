@@ -1,5 +1,6 @@
 """Analyses of what the model has learned: codes in two dimensions, filters of the encoder, atoms of the decoder."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,9 @@ def codes(model: LoadedModel) -> AnalysisResult:
         )
         for name, plane in projections.items()
     }
-    figure = figures.plot_codes(points, labels[test_rows[:MAX_SCATTER_POINTS]], model.dataset.class_names)
+    draw = functools.partial(
+        figures.plot_codes, points, labels[test_rows[:MAX_SCATTER_POINTS]], model.dataset.class_names
+    )
     code, inputs = projections.values()
     how = "Both units are drawn" if view.code_width == 2 else "The first two principal components of the code are drawn"
     summary = (
@@ -57,7 +60,7 @@ def codes(model: LoadedModel) -> AnalysisResult:
         for name, plane in zip(("code", "inputs"), projections.values(), strict=True)
     }
     metrics["neighbours"] = PROJECTION_NEIGHBORS
-    return AnalysisResult(summary, metrics, {"codes.png": (figure, "Test codes and inputs in the plane")})
+    return AnalysisResult(summary, metrics, {"codes.png": (draw, "Test codes and inputs in the plane")})
 
 
 def filters(model: LoadedModel) -> AnalysisResult | Skipped:
@@ -73,12 +76,12 @@ def filters(model: LoadedModel) -> AnalysisResult | Skipped:
     shown = np.argsort(-norms, kind="stable")[: model.max_shown(MAX_UNITS)]
     images = weights[shown] if weights.ndim == 4 else model.reshape_to_images(weights[shown])
     which = f"the {len(shown)} largest of {len(weights)}" if len(weights) > len(shown) else f"all {len(weights)}"
-    figure = image_grids.plot_unit_weights(
-        images, f"Filters of the first layer: {which}", "weight", model.feature_names
+    draw = functools.partial(
+        image_grids.plot_unit_weights, images, f"Filters of the first layer: {which}", "weight", model.feature_names
     )
     metrics = {"layer": name, "units": len(weights), "norm": {"largest": norms.max(), "median": np.median(norms)}}
     summary = f"Filters of `{name}`: the largest norm is {norms.max():.3g}, the median {np.median(norms):.3g}."
-    return AnalysisResult(summary, metrics, {"filters.png": (figure, "Filters of the encoder's first layer")})
+    return AnalysisResult(summary, metrics, {"filters.png": (draw, "Filters of the encoder's first layer")})
 
 
 def decoder_atoms(model: LoadedModel) -> AnalysisResult | Skipped:
@@ -93,7 +96,9 @@ def decoder_atoms(model: LoadedModel) -> AnalysisResult | Skipped:
     which = f"the {len(units)} most active of {n_units} units" if n_units > len(units) else "every unit"
     title = f"Change of the output when one unit is at its 95th percentile: {which}"
     label = "change of the logit" if model.pretrained.model.output_activation == "sigmoid" else "change of the output"
-    figure = image_grids.plot_unit_weights(model.reshape_to_images(atoms), title, label, model.feature_names)
+    draw = functools.partial(
+        image_grids.plot_unit_weights, model.reshape_to_images(atoms), title, label, model.feature_names
+    )
     similarity, active = coherence(atoms), np.count_nonzero(codes, axis=1).mean()
     metrics = {
         "units": n_units,
@@ -108,4 +113,4 @@ def decoder_atoms(model: LoadedModel) -> AnalysisResult | Skipped:
         f"{metrics['dead_units']} are constant. The absolute cosine of an atom with the most similar other atom is "
         f"{similarity.mean():.2f} on average."
     )
-    return AnalysisResult(summary, metrics, {"atoms.png": (figure, "Decoder atoms")})
+    return AnalysisResult(summary, metrics, {"atoms.png": (draw, "Decoder atoms")})

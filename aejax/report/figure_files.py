@@ -1,0 +1,49 @@
+"""The figures of a run folder: one that cannot be drawn costs itself and a warning, and nothing else."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from matplotlib.figure import Figure
+
+from aejax.errors import escape_unprintable, summarize_error
+from aejax.report.style import save_figure
+
+FigureFormat = Literal["png", "svg", "pdf"]
+
+
+@dataclasses.dataclass
+class FigureFiles:
+    """Writes figures and pages of a run whose results are written already, and collects what went wrong.
+
+    Every figure is a PNG, which pages show, and in another `extra_format` also a file of that format.
+    """
+
+    folder: Path
+    extra_format: FigureFormat = "png"
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+    def write(self, name: str, draw: Callable[[], Figure]) -> None:
+        """Draws and saves a figure; `name` ends in `.png`."""
+
+        def save() -> None:
+            figure = draw()
+            save_figure(figure, self.folder / name)
+            if self.extra_format != "png":
+                save_figure(figure, (self.folder / name).with_suffix(f".{self.extra_format}"))
+
+        self.attempt(name, save)
+
+    def attempt(self, name: str, write: Callable[[], object]) -> None:
+        """Calls a function that writes a file; an exception becomes a warning."""
+        try:
+            write()
+        except Exception as error:
+            reason = escape_unprintable(f"{type(error).__name__}: {summarize_error(error)}")
+            self.warnings.append(f"{name} could not be drawn ({reason}); every result is kept.")
+
+    def add_warnings(self, results: dict[str, Any]) -> None:
+        """Adds the warnings to `warnings` of the results, if there are any."""
+        if self.warnings:
+            results["warnings"] = [*results.get("warnings", []), *self.warnings]
