@@ -9,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
 from rich.console import Console
 
 from aejax.autoencoders.tuning_space import tuned_kind
@@ -170,7 +172,8 @@ def score_comparison(
     scored = {}
     for result in fit_and_score_all(experiment, methods, design.config.tune, earlier):
         record(result)
-        scored[result.name] = result
+        scored[result.name] = keep_first_seed(result)
+        del result  # otherwise its weights stay in memory until the next method has been trained
     method_results = [scored[name] for name in methods]
     controlled, versus = comparison_pairs(methods), versus_pairs(methods, design.config.versus)
     families = comparison_families(methods, design.config.versus)
@@ -225,6 +228,7 @@ def fit_and_score_all(
     trained or scored is taken from there.
     """
     first_results: dict[str, MethodResult] = {}
+    reused = {method.features_of for method in methods.values()}
 
     def score(name: str, method: Method, trained_as: str) -> MethodResult:
         kept = None if earlier is None else earlier.load(name)
@@ -238,5 +242,12 @@ def fit_and_score_all(
         method = methods[name]
         trained_as = method.features_of or name
         result = load_or_score(experiment, name, method, name, functools.partial(score, name, method, trained_as))
-        first_results.setdefault(trained_as, result)
+        if trained_as in reused:
+            first_results.setdefault(trained_as, result)
         yield result
+        del result
+
+
+def keep_first_seed(result: MethodResult) -> MethodResult:
+    """Returns a result with the weights of the first seed alone, which figures show: all would fill the memory."""
+    return result._replace(variables=jax.tree.map(lambda leaf: np.array(leaf[:1]), result.variables))
