@@ -1,6 +1,5 @@
-"""The README and the pages under results/ agree with the numbers from which they are made."""
+"""README, documentation and the pages under results/ agree with the numbers from which they are made; links lead on."""
 
-import functools
 import json
 import re
 from collections.abc import Callable
@@ -12,11 +11,6 @@ from benchmark import report as benchmark_report
 from benchmark import stream as benchmark_stream
 from benchmark.report import summary_table
 
-from aejax.autoencoders.registry import KINDS
-from aejax.config import CompareConfig, DataConfig, ProbeConfig, TrainConfig
-from aejax.experiments.compare import compare
-from aejax.methods.autoencoders import autoencoder_method
-from aejax.methods.registry import METHODS
 from aejax.report.analysis_page import render_analysis_page
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.index import render_index
@@ -24,11 +18,13 @@ from aejax.report.replication import ledger_headline, render_ledger_page
 from aejax.report.results import read_results, with_roles
 from aejax.report.sweep_table import render_sweep_markdown
 from aejax.report.verification_page import render_verification_page
-from tests.consoles import quiet
 from tests.robustness import report as robustness_report
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+DOCS = {path.name: path.read_text() for path in (ROOT / "aejax" / "docs").glob("*.md")}
+LINKS = re.compile(r"\]\((?!http)([^)\s]+)\)")
+WORDS = {"README.md": 1100, **dict.fromkeys(DOCS, 1500)}
 
 
 def test_the_readme_has_the_two_commands_that_ci_runs():
@@ -75,37 +71,55 @@ def test_every_committed_result_names_its_command_machine_and_seconds():
 
 
 def test_the_readmes_comparison_is_the_committed_one():
-    table = render_comparison_markdown(with_roles(read_results(ROOT / "results" / "digits" / "results.json")))
-    rows = [line for line in table.splitlines() if line.startswith("|")]
-    assert rows
-    assert all(row in README for row in rows[: rows.index(next(row for row in rows if "sparse-l1" in row)) + 1])
+    results = read_results(ROOT / "results" / "digits" / "results.json")
+    accuracy = {method["name"]: f"{100 * method['test_accuracy']['mean']:.2f}" for method in results["methods"]}
+    cells = {}
+    for row in results["comparisons"]:
+        low, high = row["ci95_adjusted"]
+        interval = f"[{100 * low:+.2f}, {100 * high:+.2f}]"
+        cells[row["baseline"], row["method"]] = f"{100 * row['mean_difference']:+.2f} {interval} {row['verdict']}"
+    rows = [line.strip("|").split("|") for line in README.splitlines() if line.startswith("| `") and "[" in line]
+    assert len(rows) == 6
+    for name, *shown in ([cell.strip(" `") for cell in row] for row in rows):
+        expected = [accuracy[name], *(cells.get((name, kind), "") for kind in ("undercomplete", "sparse-l1"))]
+        assert shown == expected
 
 
-def test_the_readmes_first_screen_has_the_ledgers_headline():
+def test_every_finding_of_the_readme_is_in_a_committed_table_and_holds_in_most_variations():
+    findings = README.split("## What we found")[1].split("\n## ")[0]
+    tables = "".join((ROOT / target).read_text() for target in LINKS.findall(findings))
+    found = re.findall(r"\(([+-][\d.]+) (\[[^]]+\]), (\d) of (\d)\)", findings)
+    assert len(found) == findings.count(" of 5)") + findings.count(" of 7)") == 7
+    for difference, interval, holds, variations in found:
+        row = rf"\| {re.escape(difference)} \| \[[^]]+\] \| {re.escape(interval)} \|.* {holds} of {variations} \|"
+        assert re.search(row, tables), (difference, interval)
+        assert int(holds) >= 0.8 * int(variations)
+
+
+def test_the_ledgers_page_has_its_headline():
     ledger = json.loads((ROOT / "results" / "ledger" / "ledger.json").read_text())
-    first_screen = " ".join(README.split("## Two commands")[0].split())
-    assert ledger_headline(ledger) in first_screen
+    assert ledger_headline(ledger) in " ".join(DOCS["ledger.md"].split())
 
 
-def test_the_readmes_speeds_are_the_committed_ones():
+def test_the_speeds_shown_are_the_committed_ones():
     measured = json.loads((ROOT / "results" / "benchmark" / "results.json").read_text())
-    assert summary_table(measured["workloads"]) in README
+    assert summary_table(measured["workloads"]) in DOCS["benchmark.md"]
 
 
-def test_the_readmes_stream_rates_are_the_committed_ones():
+def test_the_stream_rates_shown_are_the_committed_ones():
     stream = json.loads((ROOT / "results" / "stream" / "stream.json").read_text())
     entries = stream["mnist"]["entries"]
-    text = " ".join(README.split("### Data larger than memory")[1].split("\n## ")[0].split())
+    text = " ".join(DOCS["scaling.md"].split("## Data larger than memory")[1].split())
     shown = ["npy, windows of 16384", "array_record, windows of 16384", "array_record, one window"]
     assert re.findall(r"([\d.]+) %", text) == [f"{100 * entries[name]['ratio']:.1f}" for name in shown]
     assert f"a set of {stream['large']['bytes'] / 1e9:.1f} GB" in text
     assert f"used at most {stream['large']['memory']['resident_peak'] / 2**30:.1f} GiB of memory" in text
 
 
-def test_the_readmes_command_times_and_memory_are_the_committed_ones():
+def test_the_command_times_and_memory_shown_are_the_committed_ones():
     measured = json.loads((ROOT / "results" / "benchmark-commands" / "results.json").read_text())
     of = {entry["name"]: entry["contenders"][0] for entry in measured["workloads"]}
-    text = " ".join(README.split())
+    text = " ".join(DOCS["benchmark.md"].split())
     assert f"took {of['cold-start']['seconds']['median']:.1f} s on digits" in text
     assert f"on MNIST used at most {of['memory-mnist']['peak_memory_bytes'] / 1e9:.2f} GB of memory" in text
 
@@ -122,43 +136,45 @@ def test_the_pages_of_benchmarks_and_promises_are_their_rendering(source, page, 
     assert (ROOT / "results" / page).read_text() == render(json.loads((ROOT / "results" / source).read_text()))
 
 
-def test_the_readmes_robustness_table_is_the_committed_one():
+def test_the_promises_shown_are_the_committed_one():
     faults = json.loads((ROOT / "results" / "faults" / "faults.json").read_text())
     saves = json.loads((ROOT / "results" / "saves" / "saves.json").read_text())
-    assert robustness_report.promises_table(faults, saves) in README
+    assert robustness_report.promises_table(faults, saves) in DOCS["storage.md"]
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))
-def test_every_relative_link_of_the_readme_exists(target):
-    assert (ROOT / target).exists()
+def anchors(text):
+    """The fragments under which GitHub links to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_flag_in_the_readme_exists():
-    folders = [ROOT / name for name in ("aejax/config", "scripts", "scripts/benchmark", "tests/robustness")]
-    sources = [path for folder in folders for path in folder.glob("*.py")]
-    known = "".join(path.read_text() for path in sources)
-    ours = re.sub(r"^srun .*? python", "python", README, flags=re.MULTILINE)  # SLURM has flags of its own
-    for flag in set(re.findall(r"--([a-z][a-z-]+)", ours)) - {"help"}:
+@pytest.mark.parametrize("page", ["README.md", ".github/CONTRIBUTING.md", *(f"aejax/docs/{name}" for name in DOCS)])
+def test_every_relative_link_of_a_page_leads_to_a_file_and_heading(page):
+    text = (ROOT / page).read_text()
+    for link in LINKS.findall(text):
+        name, _, fragment = link.partition("#")
+        target = (ROOT / page).parent / name if name else ROOT / page
+        assert target.exists(), link
+        assert not fragment or fragment in anchors(target.read_text()), link
+
+
+def test_pages_are_short_and_the_contents_list_them_all():
+    words = {name: len(re.findall(r"\w[^\s|]*", text)) for name, text in {**DOCS, "README.md": README}.items()}
+    assert not {name: n for name, n in words.items() if n > WORDS[name]}
+    linked = {link for link in LINKS.findall(DOCS["README.md"]) if "/" not in link}
+    assert linked == {path.name for path in (ROOT / "aejax" / "docs").iterdir()} - {"README.md"}
+    assert {f"aejax/docs/{name}" for name in linked} <= set(LINKS.findall(README))
+
+
+def test_every_flag_of_the_pages_exists():
+    folders = [
+        *(ROOT / name for name in ("scripts", "scripts/benchmark", "tests/robustness")),
+        ROOT / "aejax" / "config",
+    ]
+    folders += [ROOT / "aejax" / "cli", ROOT / "aejax" / "cli" / "commands"]
+    known = "".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
+    text = "\n".join([README, *DOCS.values()])
+    ours = re.sub(r"^srun .*? aejax", "aejax", text, flags=re.MULTILINE)  # SLURM has flags of its own
+    for flag in set(re.findall(r"--([a-z][a-z-]+)", ours)) - {"help", "help-all"}:
         name = flag.removeprefix("no-").replace("-", "_")
         assert re.search(rf"^    {name}\b", known, flags=re.MULTILINE), f"--{flag}"
-
-
-def test_the_readmes_custom_kind_trains(monkeypatch, tmp_path):
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    code = next(block for block in blocks if "-> AutoencoderSpec" in block)
-    names: dict = {}
-    exec(code, names)
-    kind = names["decorrelated"]
-    monkeypatch.setitem(KINDS, "decorrelated", kind)
-    monkeypatch.setitem(METHODS, "decorrelated", functools.partial(autoencoder_method, "decorrelated"))
-    config = CompareConfig(
-        data=DataConfig(dataset="wine"),
-        train=TrainConfig(epochs=3),
-        probe=ProbeConfig(probe_c=1.0),
-        seeds=2,
-        methods=("raw", "undercomplete", "decorrelated"),
-    )
-    results = compare(config, tmp_path / "run", quiet())
-    plain, decorrelated = (method["reconstruction_mse"]["mean"] for method in results["methods"][1:])
-    assert decorrelated != plain
-    assert [c["method"] for c in results["comparisons"]] == ["undercomplete", "decorrelated"]
