@@ -164,6 +164,7 @@ def compare(
         require_classes(dataset)
         names, representations = _read_methods(methods)
         config = replace_settings(compare_defaults(dataset.name), settings | ({"methods": names} if names else {}))
+        require(config.shard is None, "shard: is for the command line; give methods")
         design = design_comparison(config, dataset, representations)
         console = Console(quiet=not progress)
         if out is not None:

@@ -9,6 +9,7 @@ from aejax.config.evaluate import EvaluationConfig
 from aejax.config.model import ModelConfig
 from aejax.config.objective import ObjectiveConfig
 from aejax.config.probe import HeadConfig, ProbeConfig
+from aejax.config.shard import parse_shard
 from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
 from aejax.config.validation import require_at_least
 
@@ -65,11 +66,16 @@ class CompareConfig(ExperimentConfig):
     versus: tuple[str, ...] = ()
     """Compare every row that is no control with these rows, too, which may be autoencoders. These comparisons are one
     family: their verdicts are adjusted together."""
+    shard: str | None = None
+    """I/N, I from 1 to N: train the I-th of every N methods, on a machine of its own if you like. `aejax report
+    --merge` makes one run of the folders of all N."""
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least(1, self, "tune")
+        if self.shard is not None:
+            parse_shard(self.shard)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,15 @@ class SweepConfig(ExperimentConfig):
     """FIELD=VALUE,VALUE,..., once for each axis: a setting of model, objective, optimizer or training and its values.
     Widths of several layers are joined by x (hidden=128x64,64); none: no value."""
     method: str | None = None  # the kind of autoencoder; default: the first that uses every axis
+    shard: str | None = None
+    """I/N, I from 1 to N: train the I-th of every N settings and baselines, on a machine of its own if you like. `aejax
+    report --merge` makes one run of the folders of all N."""
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shard is not None:
+            parse_shard(self.shard)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

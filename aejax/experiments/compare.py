@@ -15,6 +15,7 @@ from rich.console import Console
 
 from aejax.autoencoders.tuning_space import tuned_kind
 from aejax.config import CheckpointConfig, CompareConfig
+from aejax.config.shard import parse_shard
 from aejax.data.dataset import Dataset
 from aejax.evaluate.comparisons import VERSUS_FAMILY
 from aejax.evaluate.power import describe_resolution
@@ -33,6 +34,7 @@ from aejax.experiments.resolve import check_methods, check_versus, expand_method
 from aejax.experiments.results import build_results, metric_rows, write_scores
 from aejax.experiments.run_dir import load_kept_result
 from aejax.experiments.schedule import total_epochs
+from aejax.experiments.shards import adopt_results, make_shard_job, shard_results
 from aejax.experiments.tuning import require_tunable, tune_and_score
 from aejax.methods.external import Representation
 from aejax.methods.method import Method
@@ -68,6 +70,7 @@ class ComparisonDesign(NamedTuple):
     earlier: EarlierRun | None = None
     figures: bool = True
     representations: Mapping[str, Representation] = MappingProxyType({})  # of the user's, by name
+    merged: Sequence[Path] = ()  # folders of shards with the results of all methods
 
     @property
     def trained(self) -> dict[str, Method]:
@@ -80,14 +83,18 @@ class ComparisonDesign(NamedTuple):
 
 
 def compare(
-    config: CompareConfig, out: Path, console: Console, checkpoint: CheckpointConfig = CheckpointConfig()
+    config: CompareConfig,
+    out: Path,
+    console: Console,
+    checkpoint: CheckpointConfig = CheckpointConfig(),
+    merged: Sequence[Path] = (),
 ) -> dict[str, Any]:
-    """Runs a comparison into a folder and returns its results; an interrupted run continues within its method.
+    """Runs a comparison, or its shard, into a folder and returns its results; an interrupted run continues.
 
-    Arguments and errors are those of `run_job`.
+    Arguments and errors are those of `run_job`; `merged` are folders of shards whose results are taken.
     """
     start_time = time.perf_counter()
-    return run_comparison(load_comparison(config), out, console, checkpoint, start_time)
+    return run_comparison(load_comparison(config)._replace(merged=merged), out, console, checkpoint, start_time)
 
 
 def load_comparison(config: CompareConfig) -> ComparisonDesign:
@@ -121,6 +128,10 @@ def design_comparison(
         name: representations[name].as_method() if name in representations else make_method(name, problem)
         for name in config.methods
     }
+    if config.shard is not None:  # methods with the same features are in the same shard
+        trained = dict.fromkeys(method.features_of or name for name, method in methods.items())
+        own = parse_shard(config.shard).select(trained)
+        methods = {name: method for name, method in methods.items() if (method.features_of or name) in own}
     return ComparisonDesign(config, dataset, methods, representations=representations)
 
 
@@ -128,16 +139,17 @@ def run_comparison(
     design: ComparisonDesign, out: Path, console: Console, checkpoint: CheckpointConfig, start_time: float
 ) -> dict[str, Any]:
     """Runs a comparison whose data are loaded; arguments and errors are those of `run_job`."""
+    shard = design.config.shard
 
     def prepare(reporter: ProgressReporter) -> FillRun:
-        experiment = prepare_comparison(design, reporter)
-        return lambda run, cache: _compare(open_experiment(experiment, run, cache), design, run)
+        experiment, fill = prepare_comparison(design, reporter), _compare if shard is None else _fill_shard
+        return lambda run, cache: fill(open_experiment(experiment, run, cache), design, run)
 
     epochs = design.count_epochs(design.earlier.trained if design.earlier else ())
     job = Job(identify_run(design.config, design.dataset, design.representations), epochs, prepare)
     if design.keep_results:
         job = job._replace(remove=tuple(name for name in job.remove if name != RESULT_CACHE_DIR))
-    return run_job(job, out, console, checkpoint, start_time)
+    return run_job(job if shard is None else make_shard_job(job), out, console, checkpoint, start_time)
 
 
 def prepare_comparison(design: ComparisonDesign, reporter: ProgressReporter) -> Experiment:
@@ -146,7 +158,7 @@ def prepare_comparison(design: ComparisonDesign, reporter: ProgressReporter) -> 
     require_width_selection(experiment, design.methods)
     require_selection_rows(experiment, design.methods)
     evaluation, families = design.config.evaluation, comparison_families(design.methods, design.config.versus)
-    if families:
+    if families and design.config.shard is None:
         metric, sizes = VERDICT_METRICS[evaluation.metric], Counter(families).values()
         reporter.describe_data(*describe_resolution(experiment.design, sizes, metric, evaluation.margin))
     return dataclasses.replace(experiment, evaluation=design.config.evaluation)
@@ -180,7 +192,15 @@ def score_comparison(
     return method_results, build_results(experiment, method_results, [*controlled, *versus], seconds(), families)
 
 
+def _fill_shard(experiment: Experiment, design: ComparisonDesign, run: Run) -> dict[str, Any]:
+    assert design.config.shard is not None
+    names = [result.name for result in fit_and_score_all(experiment, design.methods, design.config.tune)]
+    return shard_results(design.config.shard, names)
+
+
 def _compare(experiment: Experiment, design: ComparisonDesign, run: Run) -> dict[str, Any]:
+    adopt_results(run, design.merged)
+
     def record(result: MethodResult) -> None:
         if result.history is not None and not result.shared_training:
             run.append_metrics(metric_rows(result.name, result.history))

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from aejax.config import CheckpointConfig, CompareConfig
-from aejax.errors import InputError
+from aejax.errors import InputError, require
 from aejax.evaluate.sensitivity import compare_verdicts
 from aejax.experiments.checkpointing import RESULT_CACHE_DIR
 from aejax.experiments.compare import ComparisonDesign, EarlierRun, design_comparison, load_comparison, run_comparison
@@ -34,6 +34,7 @@ def compare_with_sensitivity(
     Arguments and errors are those of `run_job`. A finished run gets it, too; since finished runs do not keep weights,
     its variations then train their methods themselves.
     """
+    require(config.shard is None, "--sensitivity: judges the run of all shards; leave out --shard")
     start_time = time.perf_counter()
     design = load_comparison(config)
     variations = make_variations(design.config)

@@ -2,14 +2,16 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from aejax.config import CheckpointConfig, SweepConfig
+from aejax.config.shard import parse_shard
 from aejax.config.sweep_axes import max_runs_per_program, parse_axes
+from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.identity import identify_run, open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
@@ -19,6 +21,7 @@ from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.results import method_entry, metric_rows, write_scores
 from aejax.experiments.schedule import optimizer_for, total_epochs
+from aejax.experiments.shards import adopt_results, make_shard_job, shard_results
 from aejax.experiments.sweeping.baselines import SweepDesign, make_baselines
 from aejax.experiments.sweeping.grid import PointGroup, choose_kind, group_points, make_grid
 from aejax.experiments.sweeping.results import ResultEntry, build_sweep_results, point_entry
@@ -34,11 +37,15 @@ from aejax.train.plan import make_plan
 
 
 def sweep(
-    config: SweepConfig, out: Path, console: Console, checkpoint: CheckpointConfig = CheckpointConfig()
+    config: SweepConfig,
+    out: Path,
+    console: Console,
+    checkpoint: CheckpointConfig = CheckpointConfig(),
+    merged: Sequence[Path] = (),
 ) -> dict[str, Any]:
-    """Runs a sweep into a folder and returns its results; an interrupted run continues within its training.
+    """Runs a sweep, or its shard, into a folder and returns its results; an interrupted run continues.
 
-    Arguments and errors are those of `run_job`.
+    Arguments and errors are those of `run_job`; `merged` are folders of shards whose results are taken.
     """
     start_time = time.perf_counter()
     config.data.require_in_memory("sweep.py")
@@ -50,6 +57,8 @@ def sweep(
     resolved = dataclasses.replace(resolve_config(config, dataset), method=kind)
     methods = [method_for_group(kind, group, problem_spec_for(group.points[0].config, dataset)) for group in groups]
     design = SweepDesign(axes, points, groups, methods, make_baselines(kind, axes, groups, dataset))
+    parts = [*(point.name for point in points), *design.baselines.methods]
+    own = parts if config.shard is None else parse_shard(config.shard).select(parts)
     plan = dataclasses.replace(make_plan(config.plan, max_runs_per_program(config)), seeds=config.seeds)
 
     def prepare(reporter: ProgressReporter) -> FillRun:
@@ -58,10 +67,32 @@ def sweep(
             optimizer_for(experiment_for_group(experiment, group), method)
 
         experiment = dataclasses.replace(experiment, evaluation=config.evaluation)
-        return lambda run, cache: _sweep(open_experiment(experiment, run, cache), design, run)
+
+        def fill(run: Run, cache: ResultCache) -> dict[str, Any]:
+            opened = open_experiment(experiment, run, cache)
+            if config.shard is not None:
+                return _fill_shard(opened, design, config.shard, own)
+            adopt_results(run, merged)
+            return _sweep(opened, design, run)
+
+        return fill
 
     epochs = sum(total_epochs(group.points[0].config, method) for group, method in zip(groups, methods, strict=True))
-    return run_job(Job(identify_run(resolved, dataset), epochs, prepare), out, console, checkpoint, start_time)
+    job = Job(identify_run(resolved, dataset), epochs, prepare)
+    return run_job(job if config.shard is None else make_shard_job(job), out, console, checkpoint, start_time)
+
+
+def _fill_shard(experiment: Experiment, design: SweepDesign, shard: str, own: Sequence[str]) -> dict[str, Any]:
+    """Trains the points and the baselines that are the shard's own."""
+    for number, (name, method) in enumerate(design.baselines.methods.items()):
+        if name in own:
+            score_baseline(experiment, f"reference-{number}", name, method)
+    for number, (group, method) in enumerate(zip(design.groups, design.methods, strict=True)):
+        part = group.restrict(own)
+        if part.points:
+            for _ in score_points(experiment, f"group-{number}", part, method):
+                pass
+    return shard_results(shard, own)
 
 
 def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, Any]:

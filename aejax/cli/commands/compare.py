@@ -48,5 +48,10 @@ def main(argv: Sequence[str]) -> None:
     out = args.out or default_run_dir(Path("runs") / name, args.config, defaults.config)
     run = compare_with_sensitivity if args.sensitivity else compare
     results = run(args.config, out, console, args.checkpoint)
+    if args.config.shard is not None:
+        console.print(
+            f"{out}: shard {args.config.shard}; aejax report --merge joins all", highlight=False, soft_wrap=True
+        )
+        return
     console.print(render_comparison_terminal(results))
     console.print(f"{out}: table.md, figures, results.json, scores.npz", highlight=False, soft_wrap=True)

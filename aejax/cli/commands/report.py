@@ -1,15 +1,19 @@
 """Findings and tables of finished runs, judged again by today's rules if asked.
 
     aejax report --run DIR [DIR ...] [--rejudge] [--out FILE]
+    aejax report --merge DIR DIR [DIR ...] --out DIR
 
 Prints what compare.py, probe.py and sweep.py print at their end. With --rejudge, intervals and verdicts are computed
 again from the run's `correct.npz` or `scores.npz`, without training; `results.json` and `table.md` are replaced, and a
-line for each verdict that differs is printed.
+line for each verdict that differs is printed. With --merge, the folders of all shards of `compare --shard I/N` or
+`sweep --shard I/N` become one run, as if it had not been divided; the data are read again.
 """
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+
+from rich.console import Console
 
 from aejax.cli.arguments import parse_args
 from aejax.cli.console import make_console
@@ -22,6 +26,7 @@ class Args:
 
     run: tuple[Path, ...] = ()  # folders of finished runs
     rejudge: bool = False  # judge by today's rules, and replace results.json and table.md
+    merge: tuple[Path, ...] = ()  # folders of all shards of one run, which become the run folder --out
     out: Path | None = None  # write the tables of all runs to this Markdown file, too
 
 
@@ -31,8 +36,11 @@ def main(argv: Sequence[str]) -> None:
     from aejax.storage.atomic_io import write_atomically
 
     args = parse_args(Args(), argv, __doc__ or "")
-    require(args.run, "--run: missing; give folders of finished runs")
     console = make_console()
+    if args.merge:
+        _merge(args, console)
+        return
+    require(args.run, "--run: missing; give folders of finished runs")
     pages = []
     for folder in args.run:
         results, changes = rejudge_run(folder) if args.rejudge else (read_run(folder), [])
@@ -44,3 +52,17 @@ def main(argv: Sequence[str]) -> None:
         pages.append(f"# {folder.name}\n\n{render_run_markdown(results)}")
     if args.out is not None:
         write_atomically(args.out, "\n".join(pages).encode())
+
+
+def _merge(args: Args, console: Console) -> None:
+    from aejax.cli.devices import configure_devices
+    from aejax.config import DistributedConfig
+    from aejax.experiments.shards import merge_shards, read_shard_config
+    from aejax.report.run_page import render_run_terminal
+
+    require(args.out is not None and not args.run, "--merge: give the folder of the run as --out, and no --run")
+    assert args.out is not None
+    config = read_shard_config(args.merge)
+    configure_devices(DistributedConfig(), config.plan, config.seeds)
+    console.print(render_run_terminal(merge_shards(args.merge, args.out, console)))
+    console.print(f"{args.out}: table.md, figures, results.json, scores.npz", highlight=False, soft_wrap=True)

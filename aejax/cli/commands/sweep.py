@@ -51,5 +51,10 @@ def main(argv: Sequence[str]) -> None:
     name = f"sweep-{dataset_slug(args.config.data.dataset)}"
     out = args.out or default_run_dir(Path("runs") / name, args.config, defaults.config)
     results = sweep(args.config, out, console, args.checkpoint)
+    if args.config.shard is not None:
+        console.print(
+            f"{out}: shard {args.config.shard}; aejax report --merge joins all", highlight=False, soft_wrap=True
+        )
+        return
     console.print(render_sweep_terminal(results))
     console.print(f"{out}: table.md, frontier.png, results.json, scores.npz", highlight=False, soft_wrap=True)

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -45,6 +45,7 @@ class PointGroup(NamedTuple):
 
     points: tuple[GridPoint, ...]
     traced: tuple[str, ...]  # fields that differ
+    positions: tuple[int, ...] | None = None  # of the points in a larger group, of which these are a part
 
     @property
     def name(self) -> str:
@@ -52,6 +53,11 @@ class PointGroup(NamedTuple):
         shared = {field: value for field, value in self.points[0].values.items() if field not in self.traced}
         name = " ".join(f"{field}={format_axis_value(value)}" for field, value in shared.items())
         return name if len(self.points) == 1 else f"{name} {len(self.points)} settings together".strip()
+
+    def restrict(self, names: Container[str]) -> "PointGroup":
+        """Returns the part with the points of these names, in the same order."""
+        kept = tuple(position for position, point in enumerate(self.points) if point.name in names)
+        return self._replace(points=tuple(self.points[position] for position in kept), positions=kept)
 
 
 def make_point(config: SweepConfig, axes: Sequence[SweepAxis], values: Sequence[Any], dataset: Dataset) -> GridPoint:

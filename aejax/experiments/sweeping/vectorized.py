@@ -96,6 +96,7 @@ def score_points(
         result = score_method(group_experiment, point.name, method, variables, history, seconds)
         return result._replace(variables={})
 
-    for index, point in enumerate(group.points):
+    positions = range(len(group.points)) if group.positions is None else group.positions
+    for index, (position, point) in enumerate(zip(positions, group.points, strict=True)):
         score = functools.partial(score_point, index, point)
-        yield point, load_or_score(group_experiment, f"{name}-point-{index}", method, point.name, score)
+        yield point, load_or_score(group_experiment, f"{name}-point-{position}", method, point.name, score)
