@@ -19,11 +19,12 @@ from aejax.methods.tuning import (
     Chosen,
     Scores,
     Settings,
-    SharedScores,
+    SharedByContent,
     limit_rows,
     log_probabilities,
     make_prediction,
     rate_scores,
+    share_choice,
 )
 
 MAX_UNLABELLED = 10_000  # rows of the graph without a label
@@ -48,11 +49,13 @@ def label_spreading(problem: ProblemSpec) -> Method:
 
 def make_label_spreading() -> Callable[[HostProblem], HostPrediction]:
     """Returns `Method.fit_predict` of label spreading."""
-    shared = SharedScores()
+    shared, choices = SharedByContent[Scores](), SharedByContent[Chosen]()
 
     def fit_predict(problem: HostProblem) -> HostPrediction:
-        chosen, unlabelled = choose_settings(problem), draw_unlabelled(problem)
+        unlabelled = draw_unlabelled(problem)
         inputs = problem.inputs[np.concatenate([problem.labelled, unlabelled])]
+        content = (inputs, problem.labels, problem.test_inputs)
+        chosen = share_choice(choices, problem, content, lambda: choose_settings(problem))
         count, alpha = int(chosen.settings["n_neighbors"]), float(chosen.settings["alpha"])
 
         def score_test() -> Scores:
@@ -62,7 +65,7 @@ def make_label_spreading() -> Callable[[HostProblem], HostPrediction]:
             return average(distributions, search.kneighbors(problem.test_inputs, return_distance=False))
 
         settings: Settings = {**chosen.settings, "unlabelled_rows": len(unlabelled)}
-        scores = shared.get(settings, (inputs, problem.labels, problem.test_inputs), score_test)
+        scores = shared.get(settings, content, score_test)
         return make_prediction(chosen._replace(settings=settings), scores)
 
     return fit_predict

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -23,6 +23,7 @@ MIN_PROBABILITY = 1e-3  # of a class that got no vote, before the temperature
 
 Settings = dict[str, Setting]
 Scores = Float[np.ndarray, "m classes"]  # logits up to a temperature
+Shared = TypeVar("Shared")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,16 +53,17 @@ def tuned(classifier: Classifier) -> Callable[[HostProblem], HostPrediction]:
     The settings with the highest accuracy on the validation rows of the folds are chosen, those with the lower NLL if
     accuracies tie. Logits are divided by the temperature that minimizes this NLL (Guo et al. 2017). Settings are chosen
     on at most `MAX_SELECTION_ROWS` of each fold; the fit that is tested has all labelled rows. Seeds whose rows and
-    settings are the same share it, unless the classifier is randomized.
+    settings are the same share it, unless the classifier is randomized. With more labels than `MAX_SELECTION_ROWS`,
+    they share the first seed's choice, too.
     """
-    shared = SharedScores()
+    shared, choices = SharedByContent[Scores](), SharedByContent[Chosen]()
 
     def fit_predict(problem: HostProblem) -> HostPrediction:
         grid = classifier.grid(problem)
         prepared = {flag: classifier.prepare(problem, flag) for flag in {_standardizes(settings) for settings in grid}}
-        chosen = choose_settings(classifier, prepared, grid)
-        fitted, every_label = prepared[_standardizes(chosen.settings)], np.arange(len(problem.labels))
         content = (problem.inputs, problem.labelled, problem.labels, problem.test_inputs)
+        chosen = share_choice(choices, problem, content, lambda: choose_settings(classifier, prepared, grid))
+        fitted, every_label = prepared[_standardizes(chosen.settings)], np.arange(len(problem.labels))
         scores = shared.get(
             {**chosen.settings, "seed": problem.seed if classifier.randomized else 0},
             content,
@@ -72,21 +74,32 @@ def tuned(classifier: Classifier) -> Callable[[HostProblem], HostPrediction]:
     return fit_predict
 
 
-class SharedScores:
-    """Scores of test rows by the content of what was fitted: seeds with equal rows and settings share one fit."""
+class SharedByContent(Generic[Shared]):
+    """Scores or choices by the content of what they were made from: seeds with equal rows and settings share one."""
 
     def __init__(self) -> None:
-        self._scores: dict[str, Scores] = {}
+        self._made: dict[str, Shared] = {}
 
-    def get(self, settings: Settings, content: Sequence[np.ndarray], fit: Callable[[], Scores]) -> Scores:
-        """Returns the scores of an earlier fit with equal settings and content, or else `fit()`."""
+    def get(self, settings: Settings, content: Sequence[np.ndarray], make: Callable[[], Shared]) -> Shared:
+        """Returns what was made earlier from equal settings and content, or else `make()`."""
         digest = hashlib.sha256(repr(sorted(settings.items())).encode())
         for array in content:
             digest.update(np.ascontiguousarray(array).data)
         key = digest.hexdigest()
-        if key not in self._scores:
-            self._scores[key] = fit()
-        return self._scores[key]
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+
+def share_choice(
+    choices: SharedByContent[Chosen], problem: HostProblem, content: Sequence[np.ndarray], choose: Callable[[], Chosen]
+) -> Chosen:
+    """Returns `choose()`, or with many labels the choice of an earlier seed from the same content.
+
+    With 60,000 labels a fit takes minutes, and seeds that choose differently could not share it.
+    """
+    many = len(problem.labels) > sum(MAX_SELECTION_ROWS)
+    return choices.get({}, content, choose) if many else choose()
 
 
 def make_prediction(chosen: Chosen, scores: Scores) -> HostPrediction:
