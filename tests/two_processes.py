@@ -17,16 +17,20 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start_pair(program: str, *words: str, log: Path) -> list[subprocess.Popen[bytes]]:
-    """Starts `program` with these arguments in two processes; their output goes to `log`.0 and .1."""
+def start_pair(
+    program: str, *words: str, log: Path, folders: tuple[Path, Path] = (ROOT, ROOT)
+) -> list[subprocess.Popen[bytes]]:
+    """Starts `program` in two processes, each in its folder; their output goes to `log`.0 and .1."""
     port = free_port()
     joined = ["--distributed", "--coordinator", f"localhost:{port}", "--num-processes", "2", "--process-id"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = []
     for index in (0, 1):
         with log_of(log, index).open("wb") as file:
-            command = [sys.executable, program, *words, *joined, str(index)]
-            started.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT))
+            command = [sys.executable, str(ROOT / program), *words, *joined, str(index)]
+            started.append(
+                subprocess.Popen(command, cwd=folders[index], env=environment, stdout=file, stderr=subprocess.STDOUT)
+            )
     return started
 
 

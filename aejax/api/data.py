@@ -15,6 +15,7 @@ from aejax.data import registry
 from aejax.data.dataset import Dataset
 from aejax.data.dataset import make_dataset as dataset_from_arrays
 from aejax.data.frame_tables import FrameTable
+from aejax.data.label_encoding import exact_array
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits
 from aejax.data.table_roles import NO_LABEL
 from aejax.data.tables import dataset_from_tables
@@ -134,9 +135,8 @@ def _as_array(values: Any, name: str) -> np.ndarray:
     except ValueError:
         require(False, f"{name}: rows differ in length; expected an array")
     require(array.ndim >= 1, f"{name}: is a single value; expected one row for each example")
-    if array.dtype == object and name != "X":
-        array = np.array(array.tolist())
-    return array
+    is_list = isinstance(values, list | tuple) and array.ndim == 1
+    return exact_array([*values]) if name != "X" and (is_list or array.dtype == object) else array
 
 
 def _as_mask(test: Any, n: int) -> np.ndarray:

@@ -31,7 +31,7 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
     import jax
 
     from aejax.experiments.multihost import raise_on_lost_process
-    from aejax.experiments.preemption import PREEMPTED_MESSAGE, handle_signals
+    from aejax.experiments.preemption import PREEMPTED_MESSAGE, handle_signals, report_loss
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may have characters that the terminal's encoding lacks
@@ -41,7 +41,7 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
         with handle_signals(), raise_on_lost_process():
             script(sys.argv[1:])
     except ProcessLost as lost:
-        print(lost.message, file=sys.stderr)
+        report_loss(lost)
         raise
     except Preempted:
         print(PREEMPTED_MESSAGE, file=sys.stderr)

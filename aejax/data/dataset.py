@@ -11,13 +11,14 @@ from numpy.typing import ArrayLike
 
 from aejax.data.description import DataDescription
 from aejax.data.label_encoding import encode_labels, short_repr
-from aejax.data.offsets import find_offsets
+from aejax.data.offsets import find_offsets, find_rounded
 from aejax.data.stream.source import Stream, storage_dtype
 from aejax.data.table_schema import IMPUTING, TableSchema
 from aejax.errors import InputError, escape_unprintable, list_names, require
 
 VALUES_PER_BLOCK = 1 << 20  # values checked at a time, so that the checks need megabytes and not a copy of the data
 UNLABELLED = -1  # label of a row without one: it trains autoencoders, and is never labelled, validation or test row
+MEDIAN_NOTE = "median subtracted in float64, as float32 would merge values"
 MIN_TRAINING_ROWS_PER_CLASS = 3  # with fewer, no split gives training and validation a row each
 
 
@@ -130,7 +131,7 @@ def make_dataset(
         table=table,
         offsets=offsets,
         groups=None if groups is None else np.asarray(groups, np.int32),
-        description=_describe_offsets(description, offsets, columns),
+        description=_describe_rounding(description, numbers, offsets, columns),
     )
 
 
@@ -141,15 +142,20 @@ def _require_value_range(stored: np.ndarray, value_range: tuple[float, float] | 
     )
 
 
-def _describe_offsets(
-    description: DataDescription, offsets: np.ndarray | None, columns: Sequence[str] | None
+def _describe_rounding(
+    description: DataDescription, numbers: np.ndarray, offsets: np.ndarray | None, columns: Sequence[str] | None
 ) -> DataDescription:
-    """Returns the description with a note that names the columns that were centred."""
-    if offsets is None:
-        return description
-    centred = [columns[i] if columns else f"column {i}" for i in np.flatnonzero(offsets).tolist()]
-    note = f"median subtracted in float64, as float32 would merge values: {list_names(centred)}"
-    return dataclasses.replace(description, notes=(*description.notes, note))
+    """Returns the description with notes that name the columns that were centred, and those that were rounded."""
+    found: dict[str, list[int]] = {
+        MEDIAN_NOTE: [] if offsets is None else np.flatnonzero(offsets).tolist(),
+        "whole numbers beyond 2**53, of which float64 may merge some": find_rounded(numbers),
+    }
+    notes = [
+        f"{what}: {list_names([columns[i] if columns else f'column {i}' for i in indices])}"
+        for what, indices in found.items()
+        if indices
+    ]
+    return dataclasses.replace(description, notes=(*description.notes, *notes)) if notes else description
 
 
 def _as_numeric_array(inputs: ArrayLike, source: str) -> np.ndarray:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Shaped
 
 from aejax.data.dataset import Dataset
 from aejax.data.table_schema import TableSchema
-from aejax.errors import InputError
+from aejax.errors import InputError, require
 
 RawInputs: TypeAlias = Shaped[Array | np.ndarray, "..."] | pd.DataFrame
 
@@ -44,6 +44,8 @@ class InputEncoding:
                 raise InputError("inputs are a DataFrame, but the training data were arrays; give inputs.to_numpy()")
             inputs = self.table.encode(inputs)
         array = inputs if isinstance(inputs, jax.Array) else np.asarray(inputs)
+        numeric = any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
+        require(numeric, f"inputs have dtype {array.dtype}; expected real numbers; encode them as numbers first")
         n_features = math.prod(shape)
         accepted = (shape, (n_features,))
         batched = array.shape[1:] in accepted

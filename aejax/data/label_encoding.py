@@ -3,6 +3,8 @@
 import contextlib
 import re
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int32
@@ -76,7 +78,14 @@ def _convert_objects(values: np.ndarray, source: str) -> np.ndarray:
     if types is str:
         too_long = np.array([len(value) > MAX_LABEL_LENGTH for value in values])
         _reject(too_long, values, f"longer than the {MAX_LABEL_LENGTH} characters of a class's name", source)
-    return np.array(values.tolist())
+    return exact_array(values.tolist())
+
+
+def exact_array(labels: Sequence[Any]) -> np.ndarray:
+    """Returns labels in an array, as text where numbers would not come back unchanged: integers beyond 64 bits."""
+    array = np.array(labels)
+    is_exact = array.dtype.kind != "O" and (array.dtype.kind != "f" or array.tolist() == [*labels])
+    return array if is_exact else np.array([str(label) for label in labels])
 
 
 def _require_unicode(text: np.ndarray, source: str) -> None:

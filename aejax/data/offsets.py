@@ -6,6 +6,7 @@ from jaxtyping import Float64, Shaped
 from aejax.data.table_schema import MAX_FLOAT32
 
 INTEGERS = float(2**24)  # the first integer that float32 cannot tell from the next
+EXACT_INTEGERS = float(2**53)  # the same of float64
 MIN_LEVELS = 4096  # float32 numbers in the range of a column, below which rounding matters
 ROUNDING = 8.0  # float64 numbers in the range of a column that is constant but for rounding
 
@@ -31,6 +32,18 @@ def find_offsets(numbers: Shaped[np.ndarray, "n ..."]) -> Float64[np.ndarray, " 
     for column in np.flatnonzero((is_coarse | (magnitude >= INTEGERS)) & varies & (magnitude < MAX_FLOAT32)):
         offsets[column] = _find_offset(numbers[:, column].astype(np.float64))
     return offsets if offsets.any() else None
+
+
+def find_rounded(numbers: Shaped[np.ndarray, "n ..."]) -> list[int]:
+    """Returns the columns of a table `(n, d)` of whole numbers beyond 2**53, of which float64 may merge some."""
+    if numbers.ndim != 2 or np.can_cast(numbers.dtype, np.float32):
+        return []
+    highest = np.maximum(np.abs(np.fmin.reduce(numbers, axis=0).astype(np.float64)), np.fmax.reduce(numbers, axis=0))
+    return [
+        int(column)
+        for column in np.flatnonzero(highest > EXACT_INTEGERS)
+        if (np.isnan(values := numbers[:, column].astype(np.float64)) | (values == np.floor(values))).all()
+    ]
 
 
 def _find_offset(values: Float64[np.ndarray, " n"]) -> float:

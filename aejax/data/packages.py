@@ -32,7 +32,10 @@ def require_package(module: str, extra: str, needed_by: str) -> None:
 def tfds_data_dir(data_dir: Path | None) -> Path:
     """Returns `data_dir`, or by default the data folder of tensorflow-datasets."""
     root = data_dir or Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
-    require(not root.is_file(), f"--data-dir {root}: is a file; expected a folder")
+    require(
+        data_dir is None or root.is_dir(),
+        f"--data-dir {root}: no such folder; make it, or correct the flag or the variable AEJAX_DATA",
+    )
     return root
 
 

@@ -44,17 +44,24 @@ class _SignalHandler:
                 callback()
         if sys.stdout.isatty():
             os.write(sys.stdout.fileno(), SHOW_CURSOR)
-        sys.stderr.write(f"{message}\n")
-        sys.stderr.flush()
+        print(message, end="\n" if message else "", file=sys.stderr, flush=True)
         os._exit(75)
 
 
 _handler = _SignalHandler()
+_loss_reported = threading.Lock()
 
 
 def exit_as_lost(reason: str) -> NoReturn:
     """Ends this process at once, from any thread, because another one of its run is lost."""
-    _handler.exit(ProcessLost(reason).message, saved=True)
+    report_loss(ProcessLost(reason))
+    _handler.exit("", saved=True)
+
+
+def report_loss(lost: ProcessLost) -> None:
+    """Prints once in a process, whichever thread notices first, that another one is lost."""
+    if _loss_reported.acquire(blocking=False):
+        print(lost.message, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -65,7 +65,7 @@ class _Connection:
             self._link.shutdown(socket.SHUT_RDWR)  # a thread may be waiting at it
         self._link.close()
 
-    def watch(self, name: str, timeout: float, on_lost: OnLost) -> None:
+    def watch(self, name: str, timeout: float, grace: float, on_lost: OnLost) -> None:
         """Sends and expects heartbeats until the other process ends, and calls `on_lost` if it does so unexpectedly.
 
         What counts is the number of silent intervals, not the clock: this process may have been stopped itself.
@@ -88,7 +88,7 @@ class _Connection:
                     self.inbox.put(message)
             return on_lost(f"{name} has not answered for {timeout:.0f} s")
         if not self.said_goodbye:
-            time.sleep(ENDED_GRACE_SECONDS)
+            time.sleep(grace)
             on_lost(f"{name} has ended")
         return None
 
@@ -101,8 +101,9 @@ class Rendezvous:
 
     def watch(self, timeout: float, on_lost: OnLost) -> None:
         """Watches the other processes in threads; see `DistributedConfig.heartbeat_timeout`."""
+        grace = ENDED_GRACE_SECONDS if self._is_primary else 0.0  # without process 0, JAX aborts the others
         for index, connection in self._connections.items():
-            words = (f"process {index}", timeout, on_lost)
+            words = (f"process {index}", timeout, grace, on_lost)
             threading.Thread(target=connection.watch, args=words, name=f"heartbeat-{index}", daemon=True).start()
 
     def require_same(self, facts: Facts) -> None:

@@ -14,6 +14,7 @@ from aejax.errors import InputError, require
 
 MANIFEST = "manifest.json"
 MAX_JSON_BYTES = 64_000_000  # largest JSON file that is read
+MAX_DEPTH = 32  # folders within each other
 
 
 class CorruptedFileError(InputError):
@@ -85,6 +86,8 @@ def _list_files(folder: Path) -> list[str]:
     """Returns the relative path of every file in a folder except its manifest. Links are errors."""
     files = []
     for where, folders, names in os.walk(folder, onerror=_raise_error):
+        within = Path(where).relative_to(folder).parts
+        _require_intact(len(within) <= MAX_DEPTH, folder, "/".join(within[:2]), "is nested too deeply")
         for name in [*folders, *names]:
             path = Path(where) / name
             relative = path.relative_to(folder).as_posix()

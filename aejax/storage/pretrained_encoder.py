@@ -23,7 +23,7 @@ from aejax.models.autoencoder import Autoencoder
 from aejax.storage.encoder_metadata import METADATA_FILE, EncoderMetadata, read_metadata
 from aejax.storage.formats import FORMAT_READERS, ORBAX, arrays_sha256
 from aejax.storage.manifest import CorruptedFileError, verify_manifest
-from aejax.storage.pytree_io import ArrayTree, require_memory_for
+from aejax.storage.pytree_io import ArrayTree, named_leaves, require_memory_for
 
 ENCODER_NAME = "encoder"  # in a model's variables
 
@@ -146,6 +146,7 @@ def load_encoder(folder: str | os.PathLike[str], sha256: str | None = None) -> P
     )
     tree = FORMAT_READERS[readable[0]](folder, like)
     _require_consistent(folder, metadata, tree)
+    _require_usable(folder, tree)
     return PretrainedEncoder(metadata, model, jax.tree.map(jnp.asarray, tree))
 
 
@@ -197,3 +198,16 @@ def _require_consistent(folder: Path, metadata: EncoderMetadata, tree: ArrayTree
         described = np.asarray(rows, np.float32)
         if not np.array_equal(described.reshape(tree["scaler"][name].shape), tree["scaler"][name], equal_nan=True):
             raise CorruptedFileError(f"{folder}: the scaler's {name} differs from {METADATA_FILE}")
+
+
+def _require_usable(folder: Path, tree: ArrayTree) -> None:
+    """Raises `InputError` for arrays that give NaN, or the same code for every input."""
+    for name, array in named_leaves({part: tree[part] for part in tree if part != "scaler"}).items():
+        count = np.size(array) - np.count_nonzero(np.isfinite(array))
+        require(count == 0, f"{folder}: {name} has {count} values that are NaN or infinite; export another run or seed")
+    scale = np.asarray(tree["scaler"]["scale"])
+    require(
+        np.isfinite(scale).all() and scale.any(axis=-1).all(),
+        f"{folder}: the scaler's scale is 0 for every feature, or not finite, so that no input would matter; export it "
+        "again",
+    )

@@ -22,7 +22,10 @@ if not __package__:  # run as a script: `benchmark` is imported from the folder 
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from aejax.cli import configure_cpu_devices, make_console, parse_args, run_main
+from aejax.config import DataConfig
 from aejax.data.memory import format_bytes
+from aejax.data.registry import load_dataset
+from aejax.data.stream.window_shuffle import import_grain
 from aejax.errors import require
 from aejax.experiments.preemption import call_before_exit
 from aejax.report.tables import format_markdown_table
@@ -51,6 +54,11 @@ def run_streaming_benchmark(args: Args, console: Console) -> dict[str, Any]:
         InputError: the disk is too small for the dataset, or MNIST is missing.
     """
     began = time.perf_counter()
+    require(args.gigabytes > 0, f"--gigabytes {args.gigabytes}: expected a size above 0")
+    require(args.limit is None or args.limit > 0, f"--limit {args.limit}: expected a size above 0")
+    import_grain()
+    load_dataset(DataConfig(dataset="mnist", data_dir=args.data_dir))  # before gigabytes are written, not after
+    args.out.mkdir(parents=True, exist_ok=True)
     args.scratch.mkdir(parents=True, exist_ok=True)
     free, size = shutil.disk_usage(args.scratch).free, int(args.gigabytes * 1e9)
     require(size < 0.95 * free, f"--scratch {args.scratch}: has {format_bytes(free)} left; use fewer --gigabytes")
@@ -69,7 +77,6 @@ def run_streaming_benchmark(args: Args, console: Console) -> dict[str, Any]:
             shutil.rmtree(folder, ignore_errors=True)
     environment = {**mnist.pop("environment"), "seconds": time.perf_counter() - began}
     results = to_jsonable({"schema": 1, "kind": "stream", "environment": environment, "large": large, "mnist": mnist})
-    args.out.mkdir(parents=True, exist_ok=True)
     write_json(args.out / "stream.json", results)
     write_atomically(args.out / "stream.md", render_markdown(results).encode())
     return results

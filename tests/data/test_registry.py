@@ -46,6 +46,12 @@ def test_the_data_dir_comes_from_the_option_or_the_environment(monkeypatch):
     assert resolve_data_dir(DataConfig(data_dir=Path("given"))) == Path("given")
 
 
+def test_a_mistyped_data_dir_is_not_created(tmp_path, monkeypatch):
+    monkeypatch.setenv("AEJAX_DATA", str(tmp_path / "typo"))
+    assert "no such folder; make it, or correct the flag or the variable AEJAX_DATA" in load_error("mnist")
+    assert not (tmp_path / "typo").exists()
+
+
 @pytest.mark.parametrize(("name", "near"), [("digit", "digits"), ("MNIST", "mnist")])
 def test_a_misspelt_name_gets_a_suggestion(name, near):
     assert f"did you mean {near}" in load_error(name)

@@ -98,6 +98,36 @@ def test_a_run_ends_with_75_and_keeps_its_checkpoints_when_one_process_is_killed
     assert 0 < reached < config.train.epochs
 
 
+def test_a_stopped_process_ends_the_other_with_one_line(tmp_path):
+    log, out = tmp_path / "output", tmp_path / "run"
+    pair = start_pair("scripts/pretrain.py", *LONG, "--heartbeat-timeout", "5", "--out", str(out), log=log)
+    wait_for(lambda: list(out.glob("checkpoints/*/*/manifest.json")), pair)
+    pair[1].send_signal(signal.SIGSTOP)
+    try:
+        assert pair[0].wait(60) == 75
+    finally:
+        pair[1].send_signal(signal.SIGKILL)
+    exit_statuses(pair, log)
+    output = log_of(log, 0).read_text()
+    assert output.count("error: ") == 1
+    assert "(process 1 has not answered for 5 s)" in output
+    assert read_json(out / "run.json")["state"] == "interrupted"
+
+
+def test_other_data_of_the_same_shape_are_noticed_before_anything_is_trained(tmp_path):
+    folders = (tmp_path / "a", tmp_path / "b")
+    for seed, folder in enumerate(folders):
+        folder.mkdir()
+        np.savez(folder / "data.npz", x=np.random.default_rng(seed).normal(size=(60, 5)), y=np.arange(60) % 2)
+    log, out = tmp_path / "output", tmp_path / "run"
+    words = [*FLAGS, "--dataset", "data.npz", "--out", str(out)]
+    assert exit_statuses(start_pair("scripts/pretrain.py", *words, log=log, folders=folders), log) == [2, 2]
+    for index in (0, 1):
+        (line,) = [line for line in log_of(log, index).read_text().splitlines() if "error" in line]
+        assert line.startswith("error: --distributed: process 0 and process 1 differ: data ")
+    assert not out.exists()
+
+
 def test_a_signal_to_one_saves_and_ends_both_and_one_process_goes_on(tmp_path):
     log, out = tmp_path / "output", tmp_path / "run"
     pair = start_pair("scripts/pretrain.py", *LONG, "--out", str(out), log=log)

@@ -42,3 +42,19 @@ def test_other_shapes_and_tables_for_arrays_are_refused():
         InputEncoding().to_rows(np.zeros((5, 3)), (2, 2, 1))
     with pytest.raises(InputError, match="the training data were arrays"):
         InputEncoding().to_rows(pd.DataFrame({"a": [1.0]}), (1,))
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        np.ones((2, 2), complex),
+        jnp.ones((2, 2), jnp.complex64),
+        np.array([["1", "2"]]),
+        np.array([["2020-01-01", "2020-01-02"]], "datetime64[D]"),
+        np.array([[None, 1.0]]),
+    ],
+)
+def test_inputs_that_are_no_real_numbers_are_rejected(inputs):
+    with pytest.raises(InputError, match=f"inputs have dtype {inputs.dtype}".replace("[", ".").replace("<", ".")):
+        InputEncoding().to_rows(inputs, (2,))
+    InputEncoding().to_rows(np.ones((1, 2), bool), (2,))

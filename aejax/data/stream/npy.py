@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from aejax.data.image_layout import recognize_channels
+from aejax.data.links import require_within
 from aejax.data.npy import open_npy
 from aejax.data.stream.source import storage_dtype, to_storage_dtype
 from aejax.errors import require
@@ -37,6 +38,8 @@ class NpySource:
 
     def __init__(self, path: Path) -> None:
         self._path, labels_path = (path / INPUTS_FILE, path / LABELS_FILE) if path.is_dir() else (path, None)
+        for file in (self._path, labels_path) if labels_path is not None else ():
+            require_within(file, path)
         self._inputs = inputs = _open_rows(self._path)
         self._labels = _open_rows(labels_path) if labels_path is not None and labels_path.exists() else None
         require(inputs.dtype.kind in "biuf", f"{self._path}: holds {inputs.dtype}; expected real numbers")

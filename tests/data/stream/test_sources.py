@@ -17,6 +17,15 @@ from tests.data.expected_errors import error_message
 ROWS = np.array([31, 0, 1, 2, 59, 7, 30])
 
 
+@pytest.mark.parametrize("name", ["inputs.npy", "labels.npy"])
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path, name):
+    folder = write_npy_folder(tmp_path / "set", *make_images())
+    (folder / name).rename(tmp_path / "outside.npy")
+    (folder / name).symlink_to(tmp_path / "outside.npy")
+    with pytest.raises(InputError, match=rf"{name}: a link out of"):
+        load_dataset(DataConfig(dataset=str(folder), stream=True))
+
+
 def make_images(n=60, seed=0):
     rng = np.random.default_rng(seed)
     return rng.integers(0, 256, (n, 5, 4), np.uint8), rng.integers(0, 3, n)
