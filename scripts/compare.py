@@ -1,4 +1,4 @@
-"""Does an autoencoder's code help a classifier, by how much, and compared with what?
+"""Compare autoencoders with every control that could explain them.
 
 The same as `aejax compare`; its flags and body are in `aejax/cli/commands/compare.py`.
 """

@@ -1,4 +1,4 @@
-"""Do with a trained autoencoder what people do with one: reconstruct, denoise, sample, interpolate, find, compress.
+"""Reconstruct, denoise, sample, find anomalies and compress.
 
 The same as `aejax explore`; its flags and body are in `aejax/cli/commands/explore.py`.
 """

@@ -1,4 +1,4 @@
-"""Publish the encoder of a trained autoencoder: arrays and JSON that open anywhere, and a program that runs anywhere.
+"""Publish the encoder of a pretraining run for use anywhere.
 
 The same as `aejax export`; its flags and body are in `aejax/cli/commands/export.py`.
 """

@@ -1,4 +1,4 @@
-"""Print how many seeds and test examples a difference in accuracy needs, before anything is trained.
+"""Print how many seeds and test examples a difference needs.
 
 The same as `aejax plan`; its flags and body are in `aejax/cli/commands/plan.py`.
 """

@@ -1,4 +1,4 @@
-"""Classify with the encoder of a pretraining run: the convex probe, and a softmax head on the frozen encoder.
+"""Classify with the frozen encoder of a pretraining run.
 
 The same as `aejax probe`; its flags and body are in `aejax/cli/commands/probe.py`.
 """

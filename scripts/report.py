@@ -1,4 +1,4 @@
-"""Findings and tables of finished runs, judged again by today's rules if asked.
+"""Show the findings and tables of finished runs, or judge them again.
 
 The same as `aejax report`; its flags and body are in `aejax/cli/commands/report.py`.
 """

@@ -1,4 +1,4 @@
-"""Run published claims again, each under its own protocol, and report which are reproduced.
+"""Run published claims again and report which are reproduced.
 
 The same as `aejax reproduce`; its flags and body are in `aejax/cli/commands/reproduce.py`.
 """

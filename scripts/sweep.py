@@ -1,4 +1,4 @@
-"""How narrow, how noisy, how sparse? One kind of autoencoder at every combination of some settings.
+"""Train one kind of autoencoder at every combination of settings.
 
 The same as `aejax sweep`; its flags and body are in `aejax/cli/commands/sweep.py`.
 """

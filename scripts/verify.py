@@ -1,4 +1,4 @@
-"""Tests the statistics on simulated experiments whose truth is known, and with --real on one method twice.
+"""Test the statistics on simulated experiments.
 
 The same as `aejax verify`; its flags and body are in `aejax/cli/commands/verify.py`.
 """

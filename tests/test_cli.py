@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aejax.cli import make_console
+from aejax.cli import dispatch, make_console
+from aejax.cli.dispatch import COMMANDS
 from aejax.errors import InputError
+from aejax.experiments.environment import command_line
 
 ROOT = Path(__file__).parents[1]
 
@@ -166,6 +168,30 @@ def test_every_script_runs_its_main_with_one_line_errors():
     assert [name for name, body in bodies.items() if not body.endswith("    run_main(main)\n")] == []
 
 
+def test_the_list_of_commands_needs_no_jax():
+    code = "from aejax.cli import dispatch; dispatch.main(); import sys; print({'jax', 'numpy'} & set(sys.modules))"
+    done = run_script("-c", code)
+    *lines, imported = done.stdout.splitlines()
+    assert imported == "set()"
+    assert [name for name in COMMANDS if not any(line.startswith(f"  {name} ") for line in lines)] == []
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("words", [["prob"], ["prob", "--help"]])
+def test_an_unknown_command_ends_with_the_nearest_name(words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["aejax", *words])
+    with pytest.raises(SystemExit) as stop:
+        dispatch.main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: aejax prob: no such command; did you mean probe\n"
+
+
+@pytest.mark.parametrize("program", ["/usr/bin/aejax", str(ROOT / "aejax" / "__main__.py")])
+def test_results_record_the_command_as_it_was_typed(program, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [program, "compare", "--dataset", "my data.csv"])
+    assert command_line() == "aejax compare --dataset 'my data.csv'"
+
+
 def test_the_process_ends_with_status_2_and_one_line_on_standard_error():
     done = run_script("scripts/probe.py", "--run", "/nowhere/at/all")
     assert done.returncode == 2
@@ -185,16 +211,45 @@ SHOWN_FLAGS = {
 }
 
 
-@pytest.mark.parametrize("name", SHOWN_FLAGS)
-def test_help_explains_every_flag(name, load_script, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
+def printed_help(main, capsys, *argv):
     with pytest.raises(SystemExit) as stop:
-        load_script(name)(["--help"])
+        main(argv)
     assert not stop.value.code
-    shown = capsys.readouterr().out
-    assert all(word in shown for word in SHOWN_FLAGS[name].split())
-    # A flag whose default follows at once, on its line or the next, has no explanation.
-    assert not re.findall(r"^│ (--\S+)(?: \S+)* *(?:│\n│ +| )\((?:default|required)", shown, re.MULTILINE)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_one_page_of_80_columns(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = printed_help(COMMANDS[name].main, capsys, "--help").splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith(f"    aejax {name} ") for line in lines)
+
+
+@pytest.mark.parametrize("name", SHOWN_FLAGS)
+def test_help_shows_the_flags_that_most_people_need(name, capsys):
+    shown = printed_help(COMMANDS[name].main, capsys, "-h").split()
+    assert set(SHOWN_FLAGS[name].split()) <= set(shown)
+
+
+def test_help_has_the_defaults_of_the_data_set_and_the_kinds(capsys):
+    shown = printed_help(COMMANDS["compare"].main, capsys, "--dataset", "tabular", "--help").split()
+    assert "200)" in shown  # epochs
+    assert "sparse-l1," in shown
+    assert "supervised-KIND," in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_flag_is_explained_in_the_terminals_width(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = printed_help(COMMANDS[name].main, capsys, "--help-all")
+    assert max(len(line) for line in shown.splitlines() if not line.startswith("    aejax ")) <= 80
+    assert {f"--{flag}" for flag in COMMANDS[name].FLAGS} <= set(re.findall(r"^  (--[\w-]+)", shown, re.MULTILINE))
+    # A flag that is followed by its default, another flag or nothing has no explanation.
+    assert not re.findall(r"^  (--[a-z]\S+)(?: \S+)*(?: {2,}\(|\n(?! {8,}[^\s(]))", shown, re.MULTILINE)
+    assert "None" not in shown
+    assert "config." not in shown.replace("config.json", "")
 
 
 FAILING_SAVE = """

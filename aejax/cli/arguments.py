@@ -1,27 +1,38 @@
 """Flags: their values before and after the command line is parsed."""
 
 import contextlib
+import dataclasses
 import io
 import runpy
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from aejax.config.serialization import from_dict
 from aejax.config.validation import require_representable
 from aejax.errors import InputError, escape_unprintable, require, summarize_error
 
 ArgsT = TypeVar("ArgsT")
+ConfigT = TypeVar("ConfigT")
+Names = Mapping[str, Sequence[str]]
+NO_NAMES: Names = {}
+HELP_FLAGS = ("-h", "--help", "--help-all")
 BOX_CHARACTERS = "╭╮╰╯│─ "
 
 
+def asks_help(argv: Sequence[str]) -> bool:
+    """Returns whether a command line asks for help, so that nothing else in it need be right."""
+    return not set(HELP_FLAGS).isdisjoint(argv)
+
+
 def flag_value(name: str, argv: Sequence[str], default: str) -> str:
-    """Returns the value of `--name` in a command line before the whole line is parsed."""
-    for index, word in enumerate(argv):
-        if word == f"--{name}" and index + 1 < len(argv):
-            return argv[index + 1]
-        if word.startswith(f"--{name}="):
-            return word.partition("=")[2]
+    """Returns the last value of `--name` in a command line before the whole line is parsed."""
+    for index in reversed(range(len(argv))):
+        flag, equals, value = argv[index].partition("=")
+        if flag == f"--{name}" and (equals or index + 1 < len(argv)):
+            return value if equals else argv[index + 1]
     return default
 
 
@@ -67,38 +78,102 @@ def merge_repeated_flag(name: str, argv: Sequence[str]) -> list[str]:
     return [*others, f"--{name}", *values] if len(others) < len(argv) else others
 
 
-def parse_args(default: ArgsT, argv: Sequence[str], description: str) -> ArgsT:
+def parse_args(
+    default: ArgsT, argv: Sequence[str], description: str, flags: Sequence[str] = (), names: Names = NO_NAMES
+) -> ArgsT:
     """Parses flags over defaults. Every field of a nested dataclass is a flag with the field's name.
+
+    Args:
+        default: dataclass of flags.
+        argv: command line, without the command.
+        description: the command's docstring, which --help and --help-all show.
+        flags: those that --help shows, without dashes; none: all of them.
+        names: lists that --help shows, by title.
 
     Raises:
         InputError: a flag or value is unknown, a number is out of a device's range, or a path cannot be printed.
+        SystemExit: help was asked for, and has been printed.
     """
-    import tyro
+    if asks_help(argv):
+        from aejax.cli.help_page import print_all_flags, short_help
 
+        command = type(default).__module__.rpartition(".")[2]
+        if flags and "--help-all" not in argv:
+            print(short_help(command, default, description, flags, names))
+        else:
+            print_all_flags(description, lambda: _parse(default, ["--help"]))
+        sys.exit(0)
     output = io.StringIO()
     try:
         with contextlib.redirect_stderr(output):
-            args = tyro.cli(
-                type(default),
-                default=default,
-                args=list(argv),
-                description=description,
-                config=(tyro.conf.OmitArgPrefixes,),
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            raise
+            args = _parse(default, argv)
+    except SystemExit:
         raise InputError(unwrap_error(output.getvalue())) from None
     require_representable(args)
-    for flag in ("run", "out"):
-        value = getattr(args, flag, None)
-        for path in value if isinstance(value, tuple) else (value,):
+    return _expand_paths(args)
+
+
+def _parse(default: ArgsT, argv: Sequence[str]) -> ArgsT:
+    import tyro
+
+    return tyro.cli(type(default), default=default, args=list(argv), config=(tyro.conf.OmitArgPrefixes,))
+
+
+def _expand_paths(args: ArgsT) -> ArgsT:
+    """Returns the flags with `~` expanded in `--run`, `--out`, `--plugin`; paths of data are part of a run's config."""
+    from aejax.data.registry import expand_path
+
+    changed: dict[str, Any] = {}
+    for field in dataclasses.fields(args):  # type: ignore[arg-type]
+        value = getattr(args, field.name)
+        paths = value if isinstance(value, tuple) else (value,)
+        if not any(isinstance(path, Path) for path in paths):
+            continue
+        expanded = tuple(expand_path(str(path)) for path in paths)
+        for path in expanded:
             require(
-                path is None or escape_unprintable(str(path.absolute())) == str(path.absolute()),
-                f"--{flag} {path}: its path has bytes that are no UTF-8 or cannot be printed; checkpoints could not "
-                "be written there; give another folder",
+                escape_unprintable(str(path.absolute())) == str(path.absolute()),
+                f"--{field.name} {path}: its path has bytes that are no UTF-8 or cannot be printed; checkpoints could "
+                "not be written there; give another folder",
             )
-    return args
+        changed[field.name] = expanded if isinstance(value, tuple) else expanded[0]
+    return dataclasses.replace(args, **changed)  # type: ignore[type-var]
+
+
+def required_path(name: str, argv: Sequence[str], what: str) -> Path:
+    """Returns the path that `--name` gives, before the whole command line is parsed.
+
+    Raises:
+        InputError: it is missing, and no help is asked for.
+    """
+    value = flag_value(name, argv, "")
+    require(value or asks_help(argv), f"--{name}: missing; give {what}")
+    return Path(value)
+
+
+def starting_config(default: ConfigT, argv: Sequence[str]) -> ConfigT:
+    """Returns the settings in the file of `--config`, or the default without it.
+
+    Raises:
+        InputError: the file cannot be read, or holds the settings of another command.
+    """
+    name = flag_value("config", argv, "")
+    if not name:
+        return default
+    from aejax.data.registry import expand_path
+    from aejax.storage.atomic_io import read_json
+
+    path = expand_path(name)
+    path = path / "config.json" if path.is_dir() else path
+    values = read_json(path)
+    known = {field.name for field in dataclasses.fields(default)}  # type: ignore[arg-type]
+    foreign = sorted(values.keys() - known) if isinstance(values, dict) else []
+    require(
+        not foreign,
+        f"--config {path}: {', '.join(foreign[:1])} is no setting of this command; give the config.json of one of its "
+        "own runs",
+    )
+    return from_dict(type(default), values, str(path))
 
 
 def unwrap_error(boxed_error: str) -> str:

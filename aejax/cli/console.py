@@ -1,18 +1,16 @@
 """The console that a command prints to."""
 
-import os
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+from aejax.config import OutputConfig
+
+if TYPE_CHECKING:
+    from aejax.report.terminal import RunConsole
 
 
-def make_console() -> Console:
-    """Returns the console of a script: as wide as `COLUMNS` or the terminal, or plain and 100 wide without either.
-
-    Only the primary process prints.
-    """
+def make_console(output: OutputConfig = OutputConfig()) -> "RunConsole":
+    """Returns the console of a command; only the primary process prints."""
     from aejax.experiments.multihost import is_primary
+    from aejax.report.terminal import RunConsole
 
-    if not is_primary():
-        return Console(quiet=True)
-    console = Console()
-    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=100)
+    return RunConsole(output) if is_primary() else RunConsole(quiet=True)

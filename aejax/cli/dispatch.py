@@ -21,7 +21,7 @@ def describe_commands() -> str:
         [
             "usage: aejax COMMAND [FLAGS]",
             "",
-            "Does a learned representation help a classifier, by how much, and compared with what?",
+            "Does a learned representation help a classifier, and compared with what?",
             "",
             *lines,
             "",

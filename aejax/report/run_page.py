@@ -44,9 +44,10 @@ def render_run_markdown(results: Results) -> str:
     return (render_sweep_markdown if results_kind(results) == "sweep" else render_comparison_markdown)(results)
 
 
-def render_run_terminal(results: Results) -> RenderableType:
-    """Returns the findings and tables of a run for a terminal."""
-    return (render_sweep_terminal if results_kind(results) == "sweep" else render_comparison_terminal)(results)
+def render_run_terminal(results: Results, *, details: bool = False) -> RenderableType:
+    """Returns the findings and tables of a run for a terminal; `details`: whether to show every table and column."""
+    render = render_sweep_terminal if results_kind(results) == "sweep" else render_comparison_terminal
+    return render(results, details=details)
 
 
 def rewrite_pages(results: Results, folder: Path) -> None:

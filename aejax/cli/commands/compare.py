@@ -1,7 +1,6 @@
-"""Does an autoencoder's code help a classifier, by how much, and compared with what?
+"""Compare autoencoders with every control that could explain them.
 
-    aejax compare [--dataset digits] [--seeds 10] [--methods NAME ...] [--epochs N] [--out DIR]
-        [--versus NAME ...] [--sensitivity]
+    aejax compare --dataset digits --seeds 10 --methods raw pca random vae
 
 Trains every method on the same splits, classifies each method's features with the same probe, and writes a table,
 figures and `results.json` to the run folder. --sensitivity adds how many of its verdicts hold under other settings.
@@ -11,11 +10,19 @@ What to expect, and what it cost where: `results/README.md`.
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from aejax.cli.arguments import flag_value, load_plugins, parse_args
+import tyro
+
+from aejax.cli.arguments import flag_value, load_plugins, parse_args, starting_config
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
-from aejax.config import CheckpointConfig, CompareConfig, DistributedConfig
+from aejax.config import CheckpointConfig, CompareConfig, DistributedConfig, OutputConfig
+
+FLAGS = (
+    *("dataset", "data-dir", "label-column", "seeds", "methods", "features", "epochs", "latent-dim", "label-fraction"),
+    *("versus", "sensitivity", "out", "overwrite", "config", "details", "json"),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,31 +34,37 @@ class Args:
     sensitivity: bool = False
     """Judge every verdict again under other draws, probes and penalties, declared in aejax/experiments/variations.py;
     what it costs is printed first. A finished run gets it, too."""
+    start_from: Annotated[Path | None, tyro.conf.arg(name="config")] = None
+    """The config.json of an earlier run, or its folder: its settings are the defaults of the other flags."""
     plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
+    output: OutputConfig = OutputConfig()
 
 
 def main(argv: Sequence[str]) -> None:
+    from aejax.autoencoders.registry import KINDS
     from aejax.experiments.compare import compare
     from aejax.experiments.run_naming import dataset_slug, default_run_dir
     from aejax.experiments.sensitivity import compare_with_sensitivity
+    from aejax.methods.registry import CONTROLS, KIND_CONTROLS
     from aejax.recipes import compare_defaults
     from aejax.report.comparison_table import render_comparison_terminal
+    from aejax.report.terminal import print_results
 
     load_plugins(argv)
-    defaults = Args(config=compare_defaults(flag_value("dataset", argv, "digits")))
-    args = parse_args(defaults, argv, __doc__ or "")
+    start = starting_config(compare_defaults(flag_value("dataset", argv, "digits")), argv)
+    names = {"kinds": sorted(KINDS), "controls": [*sorted(CONTROLS), *(f"{name}-KIND" for name in KIND_CONTROLS)]}
+    args = parse_args(Args(config=start), argv, __doc__ or "", FLAGS, names)
     configure_devices(args.processes, args.config.plan, args.config.seeds, args.config)
-    console = make_console()
-    name = f"compare-{dataset_slug(args.config.data.dataset)}"
-    out = args.out or default_run_dir(Path("runs") / name, args.config, defaults.config)
+    console = make_console(args.output)
+    dataset = args.config.data.dataset
+    folder = Path("runs") / f"compare-{dataset_slug(dataset)}"
+    out = args.out or default_run_dir(folder, args.config, compare_defaults(dataset))
     run = compare_with_sensitivity if args.sensitivity else compare
     results = run(args.config, out, console, args.checkpoint)
     if args.config.shard is not None:
-        console.print(
-            f"{out}: shard {args.config.shard}; aejax report --merge joins all", highlight=False, soft_wrap=True
-        )
+        console.print_line(f"{out}: shard {args.config.shard}; aejax report --merge joins all")
         return
-    console.print(render_comparison_terminal(results))
-    console.print(f"{out}: table.md, figures, results.json, scores.npz", highlight=False, soft_wrap=True)
+    shown = render_comparison_terminal(results, details=args.output.details)
+    print_results(console, results, shown, out, "table.md, figures, results.json, scores.npz")

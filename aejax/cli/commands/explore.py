@@ -1,6 +1,6 @@
-"""Do with a trained autoencoder what people do with one: reconstruct, denoise, sample, interpolate, find, compress.
+"""Reconstruct, denoise, sample, find anomalies and compress.
 
-    aejax explore --run DIR [--out DIR]
+    aejax explore --run runs/vae-mnist
 
 Writes figures, explore.json and explore.md, by default into DIR/explore. Much of its time is the training without a
 class that anomaly detection needs, as long as one seed of the run: `--anomaly-class none` leaves it out,
@@ -15,36 +15,39 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli.arguments import flag_value, parse_args
+from aejax.cli.arguments import parse_args, required_path
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
-from aejax.config import CheckpointConfig, DistributedConfig, PlanConfig
+from aejax.config import CheckpointConfig, DistributedConfig, OutputConfig, PlanConfig
 from aejax.config.explore import ExploreConfig
-from aejax.errors import require
+
+FLAGS = ("run", "seed", "anomaly-class", "anomaly-epochs", "data-dir", "out", "overwrite", "json")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Args:
     """Flags of `aejax explore`."""
 
-    run: Path  # folder that pretrain.py made
+    run: Path  # folder that aejax pretrain made
     config: ExploreConfig
     out: Path | None = None  # folder of the exploration; default: RUN/explore, and a hash of the other flags
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
+    output: OutputConfig = OutputConfig()
 
 
 def main(argv: Sequence[str]) -> None:
+    from rich.console import Group
+
     from aejax.experiments.explore import explore
     from aejax.experiments.run_naming import default_run_dir
+    from aejax.report.terminal import print_results
 
-    run = Path(flag_value("run", argv, ""))
-    asks_help = bool({"-h", "--help"} & set(argv))
-    require(asks_help or str(run) != ".", "--run: missing; give a folder that scripts/pretrain.py made")
-    args = parse_args(Args(run=run, config=ExploreConfig()), argv, __doc__ or "")
+    run = required_path("run", argv, "a folder that aejax pretrain made")
+    args = parse_args(Args(run=run, config=ExploreConfig()), argv, __doc__ or "", FLAGS)
     configure_devices(args.processes, PlanConfig(), 1, args.config)
-    console = make_console()
+    console = make_console(args.output)
     out = args.out or default_run_dir(args.run / "explore", args.config, ExploreConfig())
     results = explore(args.run, args.config, out, console, args.checkpoint)
     figures = sum(len(part["figures"]) for part in results["parts"].values())
-    console.print(f"{out}: {figures} figures, explore.md, explore.json", highlight=False, soft_wrap=True)
+    print_results(console, results, Group(), out, f"{figures} figures, explore.md, explore.json")

@@ -1,10 +1,10 @@
-"""Print how many seeds and test examples a difference in accuracy needs, before anything is trained.
+"""Print how many seeds and test examples a difference needs.
 
-    aejax plan --gap 1.0 [--from RUN] [--seeds 6 10 20] [--family 6] [--power 0.8]
+    aejax plan --gap 1.0 --seeds 6 10 20 --family 6
 
 The family is the number of controls that a method is compared with; a larger one needs more. Without --from it is
-assumed how much two methods differ; with it, the variances are those between the methods and controls of a finished run
-of compare.py, worst and median, and its design and family are the plan's.
+assumed how much two methods differ; with it, the variances are those between the methods and controls of a finished
+comparison, worst and median, and its design and family are the plan's.
 """
 
 import dataclasses
@@ -17,6 +17,8 @@ import tyro
 from aejax.cli.arguments import parse_args
 from aejax.cli.console import make_console
 from aejax.errors import require
+
+FLAGS = ("gap", "from", "seeds", "family", "power")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
     from aejax.experiments.plan import assumed_power, measure_power
     from aejax.report.plan_table import render_plan
 
-    args = parse_args(Args(), argv, __doc__ or "")
+    args = parse_args(Args(), argv, __doc__ or "", FLAGS)
     require(0 < args.gap < 100, f"--gap {args.gap}: expected points of accuracy, above 0 and below 100")
     require(0.5 <= args.power < 1, f"--power {args.power}: expected at least 0.5, below 1")
     require(args.seeds and min(args.seeds) > 0, f"--seeds {args.seeds}: expected numbers above 0")

@@ -1,20 +1,28 @@
 """Train one autoencoder for many seeds and keep it.
 
-    aejax pretrain [--recipe NAME] [--dataset ...] [--seeds ...] [--epochs N] [--out DIR]
+    aejax pretrain --recipe vae --dataset mnist --seeds 4 --epochs 15
 
-Recipes are the tutorials (tutorial-deep, tutorial-tabular, tutorial-single, tutorial-dense64, blog-deep:
-`aejax/recipes.py` has their sources and what to expect of them) and the kinds of autoencoder (`--recipe vae --dataset
-mnist`; their names are in `aejax/autoencoders/registry.py`). Any other flag changes the recipe.
+Recipes are the tutorials (`aejax/recipes.py` has their sources and what to expect of them) and the kinds of
+autoencoder. Any other flag changes the recipe.
 """
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from aejax.cli.arguments import flag_value, load_plugins, parse_args
+import tyro
+
+from aejax.cli.arguments import flag_value, load_plugins, parse_args, starting_config
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
-from aejax.config import CheckpointConfig, DistributedConfig, PretrainConfig
+from aejax.config import CheckpointConfig, DistributedConfig, OutputConfig, PretrainConfig
+from aejax.errors import require
+
+FLAGS = (
+    *("recipe", "dataset", "data-dir", "stream", "shuffle-window", "seeds", "epochs", "latent-dim", "hidden"),
+    *("out", "overwrite", "config", "json"),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,9 +31,12 @@ class Args:
 
     config: PretrainConfig
     out: Path | None = None  # run folder; default: runs/RECIPE or runs/KIND-DATASET, and a hash of the other flags
+    start_from: Annotated[Path | None, tyro.conf.arg(name="config")] = None
+    """The config.json of an earlier run, or its folder: its settings are the defaults of the other flags."""
     plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
+    output: OutputConfig = OutputConfig()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -34,15 +45,21 @@ def main(argv: Sequence[str]) -> None:
     from aejax.autoencoders.registry import KINDS
     from aejax.experiments.pretrain import markdown_epoch_table, pretrain
     from aejax.experiments.run_naming import dataset_slug, default_run_dir
-    from aejax.recipes import get_recipe
+    from aejax.recipes import RECIPES, get_recipe
+    from aejax.report.terminal import print_results
 
     load_plugins(argv)
-    named = get_recipe(flag_value("recipe", argv, "tutorial-deep"), flag_value("dataset", argv, "digits"))
-    args = parse_args(Args(config=named), argv, __doc__ or "")
+    recipe = flag_value("recipe", argv, "")
+    require(not (recipe and flag_value("config", argv, "")), f"--recipe {recipe}: leave it out with --config")
+    named = get_recipe(recipe or "tutorial-deep", flag_value("dataset", argv, "digits"))
+    start = starting_config(named, argv)
+    names = {"tutorials": list(RECIPES), "kinds": sorted(KINDS)}
+    args = parse_args(Args(config=start), argv, __doc__ or "", FLAGS, names)
     configure_devices(args.processes, args.config.plan, args.config.seeds, args.config)
-    console = make_console()
-    on = f"-{dataset_slug(args.config.data.dataset)}" if args.config.recipe in KINDS else ""
-    out = args.out or default_run_dir(Path("runs") / f"{args.config.recipe}{on}", args.config, named)
+    console = make_console(args.output)
+    recipe, dataset = args.config.recipe, args.config.data.dataset
+    folder = Path("runs") / (f"{recipe}-{dataset_slug(dataset)}" if recipe in KINDS else recipe)
+    out = args.out or default_run_dir(folder, args.config, get_recipe(recipe, dataset))
     results = pretrain(args.config, out, console, args.checkpoint)
-    console.print(Markdown(markdown_epoch_table(results)))
-    console.print(f"{out}: checkpoint, metrics.jsonl, results.json, figures", highlight=False, soft_wrap=True)
+    shown = Markdown(markdown_epoch_table(results))
+    print_results(console, results, shown, out, "checkpoint, metrics.jsonl, results.json, figures")

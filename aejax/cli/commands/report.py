@@ -1,9 +1,8 @@
-"""Findings and tables of finished runs, judged again by today's rules if asked.
+"""Show the findings and tables of finished runs, or judge them again.
 
-    aejax report --run DIR [DIR ...] [--rejudge] [--out FILE]
-    aejax report --merge DIR DIR [DIR ...] --out DIR
+    aejax report --run runs/compare-digits
 
-Prints what compare.py, probe.py and sweep.py print at their end. With --rejudge, intervals and verdicts are computed
+Prints what compare, probe and sweep print at their end. With --rejudge, intervals and verdicts are computed
 again from the run's `correct.npz` or `scores.npz`, without training; `results.json` and `table.md` are replaced, and a
 line for each verdict that differs is printed. With --merge, the folders of all shards of `compare --shard I/N` or
 `sweep --shard I/N` become one run, as if it had not been divided; the data are read again.
@@ -12,12 +11,17 @@ line for each verdict that differs is printed. With --merge, the folders of all 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from aejax.cli.arguments import parse_args
 from aejax.cli.console import make_console
-from aejax.errors import require
+from aejax.config import OutputConfig
+from aejax.errors import escape_unprintable, require
+
+if TYPE_CHECKING:
+    from aejax.report.terminal import RunConsole
+
+FLAGS = ("run", "rejudge", "merge", "out", "details", "json")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,15 +32,19 @@ class Args:
     rejudge: bool = False  # judge by today's rules, and replace results.json and table.md
     merge: tuple[Path, ...] = ()  # folders of all shards of one run, which become the run folder --out
     out: Path | None = None  # write the tables of all runs to this Markdown file, too
+    output: OutputConfig = OutputConfig()
 
 
 def main(argv: Sequence[str]) -> None:
+    from rich.text import Text
+
     from aejax.experiments.rejudge import rejudge_run
     from aejax.report.run_page import read_run, render_run_markdown, render_run_terminal
+    from aejax.report.terminal import print_results
     from aejax.storage.atomic_io import write_atomically
 
-    args = parse_args(Args(), argv, __doc__ or "")
-    console = make_console()
+    args = parse_args(Args(), argv, __doc__ or "", FLAGS)
+    console = make_console(args.output)
     if args.merge:
         _merge(args, console)
         return
@@ -44,25 +52,29 @@ def main(argv: Sequence[str]) -> None:
     pages = []
     for folder in args.run:
         results, changes = rejudge_run(folder) if args.rejudge else (read_run(folder), [])
-        console.rule(str(folder))
-        console.print(render_run_terminal(results))
+        if not args.output.json:
+            console.rule(Text(escape_unprintable(str(folder))))
+        shown = render_run_terminal(results, details=args.output.details)
+        print_results(console, results, shown, folder, "table.md, figures, results.json")
         if args.rejudge:
-            lines = changes or ["no verdict differs"]
-            console.print("\n".join(["judged again:", *lines]), highlight=False, soft_wrap=True)
+            for line in ("judged again:", *(changes or ["no verdict differs"])):
+                console.print_line(line)
         pages.append(f"# {folder.name}\n\n{render_run_markdown(results)}")
     if args.out is not None:
         write_atomically(args.out, "\n".join(pages).encode())
 
 
-def _merge(args: Args, console: Console) -> None:
+def _merge(args: Args, console: "RunConsole") -> None:
     from aejax.cli.devices import configure_devices
     from aejax.config import DistributedConfig
     from aejax.experiments.shards import merge_shards, read_shard_config
     from aejax.report.run_page import render_run_terminal
+    from aejax.report.terminal import print_results
 
     require(args.out is not None and not args.run, "--merge: give the folder of the run as --out, and no --run")
     assert args.out is not None
     config = read_shard_config(args.merge)
     configure_devices(DistributedConfig(), config.plan, config.seeds)
-    console.print(render_run_terminal(merge_shards(args.merge, args.out, console)))
-    console.print(f"{args.out}: table.md, figures, results.json, scores.npz", highlight=False, soft_wrap=True)
+    results = merge_shards(args.merge, args.out, console)
+    shown = render_run_terminal(results, details=args.output.details)
+    print_results(console, results, shown, args.out, "table.md, figures, results.json, scores.npz")

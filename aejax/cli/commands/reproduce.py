@@ -1,11 +1,11 @@
-"""Run published claims again, each under its own protocol, and report which are reproduced.
+"""Run published claims again and report which are reproduced.
 
-    aejax reproduce [--only NAME ...] [--list] [--data-dir DIR] [--seeds N] [--out DIR] [--overwrite]
+    aejax reproduce --only digits-lr digits-knn
 
-Writes `ledger.json` and `ledger.md` after every claim; the same command continues where it stopped. What a claim needs
-and this machine lacks (MNIST, the package of MNIST-1D, an accelerator) is entered as `not run`; a claim that breaks as
-`failed`. The exit status says whether there is a ledger, not what is in it: 0 once every claim has its entry, 2 for
-what cannot be done. `--list` shows what each claim costs.
+Each claim is run under its own protocol. Writes `ledger.json` and `ledger.md` after every claim; the same command
+continues where it stopped. What a claim needs and this machine lacks (MNIST, the package of MNIST-1D, an accelerator)
+is entered as `not run`; a claim that breaks as `failed`. The exit status says whether there is a ledger, not what is in
+it: 0 once every claim has its entry, 2 for what cannot be done. `--list` shows what each claim costs.
 """
 
 import dataclasses
@@ -16,6 +16,8 @@ from aejax.cli.arguments import parse_args
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_cpu_devices
 from aejax.errors import require_known_names
+
+FLAGS = ("only", "list", "seeds", "data-dir", "out", "overwrite")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
     from aejax.replication.registry import CLAIMS
     from aejax.report.replication import render_claim_list, render_ledger_terminal
 
-    args = parse_args(Args(), argv, __doc__ or "")
+    args = parse_args(Args(), argv, __doc__ or "", FLAGS)
     console = make_console()
     require_known_names("--only", "claim", args.only, CLAIMS)
     names = args.only or tuple(CLAIMS)
@@ -47,4 +49,4 @@ def main(argv: Sequence[str]) -> None:
         args.out, console, only=args.only, seeds=args.seeds, data_dir=args.data_dir, overwrite=args.overwrite
     )
     console.print(render_ledger_terminal(ledger))
-    console.print(f"{args.out}: ledger.md, ledger.json", highlight=False, soft_wrap=True)
+    console.print_line(f"{args.out}: ledger.md, ledger.json")

@@ -1,9 +1,6 @@
-"""How narrow, how noisy, how sparse? One kind of autoencoder at every combination of some settings.
+"""Train one kind of autoencoder at every combination of settings.
 
-    aejax sweep --dataset NAME --axis FIELD=V,V,... [--axis ...] [--method KIND] [--seeds 10] [--out DIR]
-
-    aejax sweep --dataset tabular --axis latent_dim=2,4,8,16,32,50,64
-    aejax sweep --dataset digits --axis latent_dim=2,4,8,16,32 --axis noise_std=0.1,0.3,0.6
+    aejax sweep --dataset digits --axis latent_dim=2,4,8,16 --axis beta=1,2
 
 Axes are flags of model, objective, optimizer and training. Those that are mere numbers in the training (noise, weights
 of penalties, learning rate, ...) are an axis of the program like the seeds: compiled once, trained together. The
@@ -18,12 +15,20 @@ units; expect them at 92.3 % [88.7, 94.8], the raw inputs at 90.0 %, the same un
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from aejax.cli.arguments import flag_value, load_plugins, merge_repeated_flag, parse_args
+import tyro
+
+from aejax.cli.arguments import flag_value, load_plugins, merge_repeated_flag, parse_args, starting_config
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
-from aejax.config import CheckpointConfig, DistributedConfig, SweepConfig
+from aejax.config import CheckpointConfig, DistributedConfig, OutputConfig, SweepConfig
 from aejax.config.sweep_axes import max_runs_per_program
+
+FLAGS = (
+    *("dataset", "data-dir", "axis", "method", "seeds", "epochs", "latent-dim", "label-fraction"),
+    *("out", "overwrite", "config", "details", "json"),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,29 +37,34 @@ class Args:
 
     config: SweepConfig
     out: Path | None = None  # run folder; default: runs/sweep-DATASET, and a hash of the other flags
+    start_from: Annotated[Path | None, tyro.conf.arg(name="config")] = None
+    """The config.json of an earlier run, or its folder: its settings are the defaults of the other flags."""
     plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
     checkpoint: CheckpointConfig = CheckpointConfig()
     processes: DistributedConfig = DistributedConfig()
+    output: OutputConfig = OutputConfig()
 
 
 def main(argv: Sequence[str]) -> None:
+    from aejax.autoencoders.registry import KINDS
     from aejax.experiments.run_naming import dataset_slug, default_run_dir
     from aejax.experiments.sweep import sweep
     from aejax.recipes import sweep_defaults
     from aejax.report.sweep_table import render_sweep_terminal
+    from aejax.report.terminal import print_results
 
     load_plugins(argv)
-    defaults = Args(config=sweep_defaults(flag_value("dataset", argv, "digits")))
-    args = parse_args(defaults, merge_repeated_flag("axis", argv), __doc__ or "")
+    start = starting_config(sweep_defaults(flag_value("dataset", argv, "digits")), argv)
+    words = merge_repeated_flag("axis", argv)
+    args = parse_args(Args(config=start), words, __doc__ or "", FLAGS, {"kinds": sorted(KINDS)})
     configure_devices(args.processes, args.config.plan, max_runs_per_program(args.config), args.config)
-    console = make_console()
-    name = f"sweep-{dataset_slug(args.config.data.dataset)}"
-    out = args.out or default_run_dir(Path("runs") / name, args.config, defaults.config)
+    console = make_console(args.output)
+    dataset = args.config.data.dataset
+    folder = Path("runs") / f"sweep-{dataset_slug(dataset)}"
+    out = args.out or default_run_dir(folder, args.config, sweep_defaults(dataset))
     results = sweep(args.config, out, console, args.checkpoint)
     if args.config.shard is not None:
-        console.print(
-            f"{out}: shard {args.config.shard}; aejax report --merge joins all", highlight=False, soft_wrap=True
-        )
+        console.print_line(f"{out}: shard {args.config.shard}; aejax report --merge joins all")
         return
-    console.print(render_sweep_terminal(results))
-    console.print(f"{out}: table.md, frontier.png, results.json, scores.npz", highlight=False, soft_wrap=True)
+    files = "table.md, frontier.png, results.json, scores.npz"
+    print_results(console, results, render_sweep_terminal(results, details=args.output.details), out, files)

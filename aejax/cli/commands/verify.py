@@ -1,10 +1,10 @@
-"""Tests the statistics on simulated experiments whose truth is known, and with --real on one method twice.
+"""Test the statistics on simulated experiments.
 
-    aejax verify [--experiments 600] [--real] [--out DIR]
+    aejax verify --experiments 600
 
-Writes `verify.json`, `verify.md` and `verify.png`. Expect 95 % intervals that cover 92 to 98 % (more only where that is
-unavoidable), and false verdicts in at most 5 % of families, each within its binomial interval.
-The exit status is 1 if something that must hold does not.
+Their truth is known; --real also compares one method with itself. Writes `verify.json`, `verify.md` and `verify.png`.
+Expect 95 % intervals that cover 92 to 98 % (more only where that is unavoidable), and false verdicts in at most 5 % of
+families, each within its binomial interval. The exit status is 1 if something that must hold does not.
 """
 
 import dataclasses
@@ -14,6 +14,8 @@ from pathlib import Path
 
 from aejax.cli.arguments import parse_args
 from aejax.cli.console import make_console
+
+FLAGS = ("experiments", "real", "out")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,12 +31,12 @@ def main(argv: Sequence[str]) -> None:
     from aejax.evaluate.verification import SimulationBudget
     from aejax.experiments.verify import verify
 
-    args = parse_args(Args(), argv, __doc__ or "")
+    args = parse_args(Args(), argv, __doc__ or "", FLAGS)
     console = make_console()
     results = verify(SimulationBudget(args.experiments), args.out, console, real=args.real)
     for check in results["checks"]:
         verdict = "holds" if check["holds"] else "DOES NOT HOLD"
-        console.print(f"{check['claim']}: worst {check['worst']:.3g}, {verdict}", highlight=False, soft_wrap=True)
-    console.print(f"{args.out}: verify.md, verify.png, verify.json", highlight=False, soft_wrap=True)
+        console.print_line(f"{check['claim']}: worst {check['worst']:.3g}, {verdict}")
+    console.print_line(f"{args.out}: verify.md, verify.png, verify.json")
     if not all(check["holds"] for check in results["checks"]):
         sys.exit(1)

@@ -1,0 +1,86 @@
+"""`--config` starts from the settings of a run, and other flags change them."""
+
+import json
+
+import pytest
+
+from aejax.cli.commands import compare, pretrain, sweep
+from aejax.config import to_dict
+from aejax.errors import InputError
+
+SMALL = ["--dataset", "wine", "--methods", "raw", "pca", "--seeds", "2", "--latent-dim", "3", "--probe-c", "1"]
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    """A comparison of two controls."""
+    out = tmp_path_factory.mktemp("compare") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare, "configure_devices", lambda *_: None)
+        compare.main([*SMALL, "--out", str(out)])
+    return out
+
+
+def read(folder, name):
+    return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
+def test_a_config_makes_the_same_run(comparison, tmp_path, monkeypatch):
+    monkeypatch.setattr(compare, "configure_devices", lambda *_: None)
+    compare.main(["--config", str(comparison / "config.json"), "--out", str(tmp_path / "run")])
+    assert read(tmp_path / "run", "config.json") == read(comparison, "config.json")
+    assert (tmp_path / "run" / "correct.npz").read_bytes() == (comparison / "correct.npz").read_bytes()
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Returns a function that returns the config with which a command line would start a run."""
+
+    def start(command, run, argv):
+        class StartedError(Exception):
+            pass
+
+        def record(config, *_):
+            raise StartedError(config)
+
+        monkeypatch.setattr(command, "configure_devices", lambda *_: None)
+        monkeypatch.setattr(f"aejax.experiments.{run}.{run}", record)
+        with pytest.raises(StartedError) as raised:
+            command.main(argv)
+        return raised.value.args[0]
+
+    return start
+
+
+def test_flags_change_a_config(comparison, started):
+    config = started(compare, "compare", ["--seeds", "3", "--config", str(comparison), "--latent-dim=5"])
+    assert (config.seeds, config.model.latent_dim, config.data.dataset) == (3, 5, "wine")
+    assert config.methods == ("raw", "pca")
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "flags"),
+    [
+        (pretrain, "pretrain", ["--recipe", "vae", "--dataset", "wine", "--beta", "2"]),
+        (sweep, "sweep", ["--dataset", "wine", "--axis", "beta=1,2", "--axis", "l1=0,1"]),
+    ],
+)
+def test_commands_read_what_they_wrote(command, name, flags, started, tmp_path):
+    config = started(command, name, flags)
+    (tmp_path / "config.json").write_text(json.dumps(to_dict(config)))
+    assert started(command, name, ["--config", str(tmp_path / "config.json")]) == config
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"recipe": "vae", "seeds": 2}', "recipe is no setting of this command"),
+        ('{"seeds": "two"}', r"config.json.seeds: 'two' is not"),
+        ("[]", "expected an object"),
+        ("{", "cannot be read as JSON"),
+    ],
+)
+def test_what_is_no_config_of_the_command_is_rejected(content, message, tmp_path):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InputError, match=message):
+        compare.main(["--config", str(tmp_path)])
