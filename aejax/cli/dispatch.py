@@ -3,13 +3,25 @@
 import sys
 
 from aejax import __version__
-from aejax.cli.commands import compare, explore, export, plan, pretrain, probe, report, reproduce, sweep, verify
+from aejax.cli.commands import (
+    compare,
+    docs,
+    explore,
+    export,
+    plan,
+    pretrain,
+    probe,
+    report,
+    reproduce,
+    sweep,
+    verify,
+)
 from aejax.cli.exit_status import exit_with_error, run_main
 from aejax.errors import suggest_names
 
 COMMANDS = {
     module.__name__.rpartition(".")[2]: module
-    for module in (compare, pretrain, probe, sweep, explore, export, report, plan, reproduce, verify)
+    for module in (compare, pretrain, probe, sweep, explore, export, report, plan, reproduce, verify, docs)
 }
 
 
