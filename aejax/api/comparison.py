@@ -171,7 +171,7 @@ def compare(
             folder = Path(out).expanduser()
             results = run_comparison(design, folder, console, CheckpointConfig(overwrite=overwrite), start)
             return load_comparison(results, folder)
-        with open_reporter(console, design.count_epochs()) as reporter:
+        with open_reporter(console) as reporter:
             experiment = prepare_comparison(design, reporter)
             method_results, results = score_comparison(experiment, design, lambda: time.perf_counter() - start)
     scores = dict(np.load(io.BytesIO(serialize_scores(method_results, experiment.design))))

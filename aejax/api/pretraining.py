@@ -28,7 +28,6 @@ from aejax.experiments.loading import with_some_class
 from aejax.experiments.pretrain import design_pretraining, prepare_pretraining, run_pretraining, train_model
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained
 from aejax.experiments.progress import open_reporter
-from aejax.experiments.schedule import total_epochs
 from aejax.methods.registry import register_kind
 from aejax.models.variational import VariationalAutoencoder
 from aejax.recipes import recipe_for_kind
@@ -209,7 +208,7 @@ def pretrain(
             folder = Path(out).expanduser()
             run_pretraining(design, folder, console, CheckpointConfig(overwrite=overwrite), start)
             return load_trained(folder)
-        with open_reporter(console, total_epochs(design.config, design.method)) as reporter:
+        with open_reporter(console) as reporter:
             experiment, optimizer = prepare_pretraining(design, reporter)
             trained, results = train_model(experiment, design.method, optimizer, lambda: time.perf_counter() - start)
     plan, model = experiment.plan, design.method.model

@@ -36,6 +36,7 @@ from aejax.experiments.run_dir import load_kept_result
 from aejax.experiments.schedule import total_epochs
 from aejax.experiments.shards import adopt_results, make_shard_job, shard_results
 from aejax.experiments.tuning import require_tunable, tune_and_score
+from aejax.experiments.work import FIGURES, STATISTICS, begin_work, comparison_works, describe_methods, end_of_run
 from aejax.methods.external import Representation
 from aejax.methods.method import Method
 from aejax.methods.registry import comparison_pairs, make_method, versus_pairs
@@ -145,8 +146,7 @@ def run_comparison(
         experiment, fill = prepare_comparison(design, reporter), _compare if shard is None else _fill_shard
         return lambda run, cache: fill(open_experiment(experiment, run, cache), design, run)
 
-    epochs = design.count_epochs(design.earlier.trained if design.earlier else ())
-    job = Job(identify_run(design.config, design.dataset, design.representations), epochs, prepare)
+    job = Job(identify_run(design.config, design.dataset, design.representations), prepare)
     if design.keep_results:
         job = job._replace(remove=tuple(name for name in job.remove if name != RESULT_CACHE_DIR))
     return run_job(job if shard is None else make_shard_job(job), out, console, checkpoint, start_time)
@@ -157,10 +157,14 @@ def prepare_comparison(design: ComparisonDesign, reporter: ProgressReporter) -> 
     experiment = prepare_experiment(design.config, design.dataset, reporter)
     require_width_selection(experiment, design.methods)
     require_selection_rows(experiment, design.methods)
+    describe_methods(experiment, design.methods)
     evaluation, families = design.config.evaluation, comparison_families(design.methods, design.config.versus)
     if families and design.config.shard is None:
         metric, sizes = VERDICT_METRICS[evaluation.metric], Counter(families).values()
-        reporter.describe_data(*describe_resolution(experiment.design, sizes, metric, evaluation.margin))
+        reporter.describe("design", *describe_resolution(experiment.design, sizes, metric, evaluation.margin))
+    known = design.earlier.trained if design.earlier else ()
+    works = comparison_works(experiment, design.methods, design.config.tune, known)
+    begin_work(experiment, [*works, *end_of_run(figures=int(design.figures))], design.methods)
     return dataclasses.replace(experiment, evaluation=design.config.evaluation)
 
 
@@ -187,6 +191,7 @@ def score_comparison(
         scored[result.name] = keep_first_seed(result)
         del result  # otherwise its weights stay in memory until the next method has been trained
     method_results = [scored[name] for name in methods]
+    experiment.reporter.start_method(STATISTICS)
     controlled, versus = comparison_pairs(methods), versus_pairs(methods, design.config.versus)
     families = comparison_families(methods, design.config.versus)
     return method_results, build_results(experiment, method_results, [*controlled, *versus], seconds(), families)
@@ -234,6 +239,7 @@ def write_comparison(
     write_json(folder / RESULTS_FILE, results)
     write_atomically(folder / "table.md", render_comparison_markdown(results).encode())
     if figures:
+        experiment.reporter.start_method(FIGURES)
         plot_comparison(experiment, [(result, methods[result.name]) for result in method_results], results, files)
         files.add_warnings(results)
         files.attempt("report.html", lambda: write_page(results, folder))

@@ -22,6 +22,7 @@ from aejax.data.suspicions import find_suspicions
 from aejax.errors import require
 from aejax.evaluate.design import EvaluationDesign
 from aejax.experiments.checkpointing import ResultCache
+from aejax.experiments.environment import describe_machine
 from aejax.experiments.progress import ProgressReporter
 from aejax.report.captions import duplicate_warnings
 from aejax.report.data_line import format_data_line, format_data_warnings
@@ -197,7 +198,8 @@ def prepare_experiment(
     experiment = dataclasses.replace(experiment, duplicates=duplicates, near_duplicates=near_duplicates)
     described = experiment.describe_data()
     warnings = [*format_data_warnings(described), *duplicate_warnings(described)]
-    reporter.describe_data(format_data_line(described), warnings)
+    reporter.describe("data", format_data_line(described).removeprefix("data: "), warnings)
+    reporter.describe("device", f"{describe_machine()}: {experiment.plan.describe()}")
     return experiment
 
 

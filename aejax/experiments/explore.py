@@ -18,7 +18,9 @@ from aejax.experiments.exploring.loaded_model import LoadedModel, load_model
 from aejax.experiments.exploring.protocol import Analysis, Skipped
 from aejax.experiments.job import FillRun, Job, run_job
 from aejax.experiments.progress import ProgressReporter
+from aejax.experiments.work import FIGURE_SECONDS, FIGURES, Work
 from aejax.report.analysis_page import render_analysis_page
+from aejax.report.data_line import format_data_line
 from aejax.report.figure_files import FigureFiles
 from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
 from aejax.storage.runs import Run
@@ -58,10 +60,16 @@ def explore(
     model = load_model(run_dir, config)
 
     def prepare(reporter: ProgressReporter) -> FillRun:
+        reporter.describe("data", format_data_line(model.pretrained.results["dataset"]).removeprefix("data: "))
+        reporter.describe("model", f"{model.kind}, seed {config.seed} of {run_dir}")
+        works = [Work(name, {"analyse": 3.0}) for name in make_analyses(reporter)]
+        epochs = count_anomaly_epochs(model)
+        works[-1] = works[-1]._replace(seconds={"compile": 3.0, "train": 10.0 if epochs else 0.0}, epochs=epochs)
+        reporter.begin([*works, Work(FIGURES, {FIGURES: FIGURE_SECONDS}, is_counted=False)])
         return lambda run, _: _explore(model, reporter, run)
 
     identity = model.pretrained.identify_analysis(config)
-    job = Job(identity, max(count_anomaly_epochs(model), 1), prepare, EXPLORE_RESULTS, remove=())
+    job = Job(identity, prepare, EXPLORE_RESULTS, remove=())
     return run_job(job, out, console, checkpoint, start_time)
 
 
@@ -73,6 +81,7 @@ def _explore(model: LoadedModel, reporter: ProgressReporter, run: Run) -> dict[s
     write_json(run.folder / EXPLORE_RESULTS, results)
     write_atomically(run.folder / "explore.md", render_analysis_page(results).encode())
     files = FigureFiles(run.folder, run.figure_format)
+    reporter.start_method(FIGURES)
     for name, draw in figures.items():
         files.write(name, draw)
     files.add_warnings(results)

@@ -26,7 +26,7 @@ def fit_host_classifier(experiment: Experiment, name: str, method: Method) -> Ho
     split, predictions = experiment.split, []
     labels = make_seed_labels(experiment.dataset.labels, split.labelled, permuted=method.permute_labels)
     for seed in range(experiment.plan.seeds):
-        experiment.reporter.set_status(f"{name}: seed {seed + 1} of {experiment.plan.seeds}")
+        experiment.reporter.set_status(f"seed {seed + 1} of {experiment.plan.seeds}")
         predictions.append(method.fit_predict(host_problem(experiment, seed, labels[seed], experiment.selection_folds)))
     return HostFit(
         np.stack([prediction.log_probs for prediction in predictions]),

@@ -22,7 +22,6 @@ class Job(NamedTuple):
     """An experiment that fills one run folder."""
 
     identity: RunIdentity  # a folder with the same identity holds the same run
-    total_epochs: int  # of the progress display
     prepare: Callable[[ProgressReporter], FillRun]  # checks everything that can be checked before the folder is opened
     results_file: str = RESULTS_FILE  # written last: a folder that has it is complete
     remove: tuple[str, ...] = WORKING_DIRS  # folders that a finished run does not need
@@ -46,8 +45,9 @@ def run_job(job: Job, out: Path, console: Console, checkpoint: CheckpointConfig,
     finished = load_finished(out, job.identity, checkpoint, console, job.results_file, job.remove)
     if finished is not None:
         return finished
-    with open_reporter(console, total_epochs=job.total_epochs) as reporter:
+    with open_reporter(console) as reporter:
         fill = job.prepare(reporter)
+        reporter.describe("folder", str(out))
         with open_run_dir(out, job.identity, checkpoint, console, start_time) as (run, result_cache):
             results = fill(run, result_cache)
             result_cache.flush()

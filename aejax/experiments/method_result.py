@@ -29,7 +29,7 @@ from aejax.experiments.finetune import finetune
 from aejax.experiments.host_classifier import fit_host_classifier
 from aejax.experiments.probes import ClassifierFit, ClassifierReport, classifier_name
 from aejax.experiments.representation_metrics import RepresentationMetrics, evaluate_representation
-from aejax.experiments.schedule import finetuning_epochs, is_finetuned, optimizer_for, total_epochs
+from aejax.experiments.schedule import is_finetuned, optimizer_for
 from aejax.experiments.training import init_variables, train_method
 from aejax.methods.method import Method, Role
 from aejax.models.submodules import Variables
@@ -116,6 +116,7 @@ def fit_and_score(
 
 def _fit_on_host(experiment: Experiment, name: str, method: Method) -> MethodResult:
     """Returns the result of a classifier of the scaled inputs: it has neither variables nor features of its own."""
+    experiment.reporter.start_stage("probe")
     watch = Stopwatch()
     log_probs, settings = fit_host_classifier(experiment, name, method)
     return MethodResult(
@@ -173,7 +174,7 @@ def score_method(
     Raises:
         LeakageError: the features of an example depend on the other examples of its batch.
     """
-    experiment.reporter.set_status("classifying")
+    experiment.reporter.start_stage("probe")
     watch = Stopwatch()
     host_variables = experiment.plan.to_host(variables)
     classifier, features = _classify(experiment, name, method, variables, host_variables)
@@ -185,6 +186,7 @@ def score_method(
     compile_seconds = training_seconds["compile"] + watch.compile_seconds
     seconds = {**training_seconds, "compile": compile_seconds, "probe": watch.run_seconds}
     diagnosed = features.diagnostic_features
+    experiment.reporter.start_stage("diagnose")
     return MethodResult(
         name=name,
         width=features.width,
@@ -236,19 +238,8 @@ def load_or_score(
         reporter.finish_method(summary_line(experiment, result))
         return result
     result = saved._replace(role=method.role)
-    reporter.advance(_displayed_epochs(experiment, method, result), float("nan"))
     reporter.finish_method(f"{summary_line(experiment, result)}, from before")
     return result
-
-
-def _displayed_epochs(experiment: Experiment, method: Method, result: MethodResult) -> int:
-    """Returns the epochs by which the progress display advanced when the result was made."""
-    epochs = 0
-    if result.history is not None and not result.shared_training:
-        epochs = total_epochs(experiment.config, method) if method.supervised else result.history.epochs
-    if result.classifier_report.finetuned is not None:
-        epochs += finetuning_epochs(experiment.config)
-    return epochs
 
 
 def summary_line(experiment: Experiment, result: MethodResult) -> str:

@@ -27,9 +27,10 @@ from aejax.experiments.pretrained import BEST_WEIGHTS, ENCODING_KEY, LAST_WEIGHT
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.results import metric_rows, results_header
-from aejax.experiments.schedule import optimizer_for, total_epochs
+from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.streaming import describe_stream, stream_optimizer, stream_schedule, train_stream
 from aejax.experiments.training import TrainingResult, count_parameters, init_variables, train_method
+from aejax.experiments.work import FIGURES, begin_work, describe_methods, end_of_run, method_work
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
 from aejax.report.epoch_table import render_pretrain_markdown
@@ -60,6 +61,10 @@ def prepare_pretraining(
 ) -> tuple[Experiment, optax.GradientTransformation]:
     """Returns the experiment and the optimizer, before anything is trained. Raises as `prepare_experiment`."""
     experiment = prepare_experiment(design.config, design.dataset, reporter)
+    name = design.config.method
+    describe_methods(experiment, {name: design.method})
+    work = method_work(experiment, name, design.method, stages=("compile", "train", "evaluate"))
+    begin_work(experiment, [work, *end_of_run(figures=1)], {name: design.method})
     make_optimizer = optimizer_for if design.dataset.stream is None else stream_optimizer
     return experiment, make_optimizer(experiment, design.method)
 
@@ -94,8 +99,7 @@ def run_pretraining(
 
         return fill
 
-    epochs = total_epochs(design.config, design.method)
-    job = Job(identify_run(design.config, design.dataset), epochs, prepare, remove=())
+    job = Job(identify_run(design.config, design.dataset), prepare, remove=())
     return run_job(job, out, console, checkpoint, start_time)
 
 
@@ -123,6 +127,7 @@ def train_model(
     train = train_stream if is_stream else train_method
     trained = train(experiment, config.method, method, optimizer, init_variables(experiment, method))
     record(trained)
+    experiment.reporter.start_stage("evaluate")
     metrics = _evaluate(experiment, method, trained)
     results = {
         **results_header(experiment, seconds(), "pretrain"),
@@ -151,6 +156,7 @@ def _pretrain(
     write_json(run.folder / RESULTS_FILE, results)
     write_atomically(run.folder / "table.md", render_pretrain_markdown(results).encode())
     files = FigureFiles(run.folder, run.figure_format)
+    experiment.reporter.start_method(FIGURES)
     plot_models(experiment, {name: (method, variables)}, {name: trained.history.metrics}, files)
     files.add_warnings(results)
     return results

@@ -23,6 +23,7 @@ from aejax.experiments.method_result import MethodResult, load_or_score, score_m
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained, load_pretraining_data
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.results import build_results, metric_rows
+from aejax.experiments.work import COMPILE_SECONDS, DIAGNOSE_SECONDS, Work, begin_work, end_of_run
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
 from aejax.probes.head import Classifier
@@ -50,10 +51,14 @@ def probe_run(
     def prepare(reporter: ProgressReporter) -> FillRun:
         experiment = _prepare_probe(pretrained, dataset, config, reporter)
         experiment = dataclasses.replace(experiment, evaluation=config.evaluation)
+        model = pretrained.config.method
+        probed = Work(model, {"probe": 2 * COMPILE_SECONDS, "diagnose": DIAGNOSE_SECONDS})
+        epochs = config.head.head_epochs
+        head = Work(f"{model} + head", {"compile": COMPILE_SECONDS, "train": COMPILE_SECONDS, "probe": 1.0}, epochs)
+        begin_work(experiment, [probed, head, *end_of_run(figures=1)], {})
         return lambda run, cache: _probe(open_experiment(experiment, run, cache), pretrained, config, run)
 
-    finetuning = 2 * config.probe.finetune_epochs if config.probe.probe == "finetune" else 0
-    job = Job(pretrained.identify_analysis(config), config.head.head_epochs + finetuning, prepare)
+    job = Job(pretrained.identify_analysis(config), prepare)
     return run_job(job, out, console, checkpoint, start_time)
 
 

@@ -20,12 +20,13 @@ from aejax.experiments.method_result import MethodResult, fit_and_score, load_or
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.results import method_entry, metric_rows, write_scores
-from aejax.experiments.schedule import optimizer_for, total_epochs
+from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.shards import adopt_results, make_shard_job, shard_results
 from aejax.experiments.sweeping.baselines import SweepDesign, make_baselines
 from aejax.experiments.sweeping.grid import PointGroup, choose_kind, group_points, make_grid
 from aejax.experiments.sweeping.results import ResultEntry, build_sweep_results, point_entry
 from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, score_points
+from aejax.experiments.work import FIGURES, STATISTICS, Work, begin_work, end_of_run, method_work
 from aejax.methods.method import Method
 from aejax.report.figure_files import FigureFiles
 from aejax.report.sweep_table import render_sweep_markdown
@@ -63,9 +64,14 @@ def sweep(
 
     def prepare(reporter: ProgressReporter) -> FillRun:
         experiment = prepare_experiment(resolved, dataset, reporter, plan)
-        for group, method in zip(groups, methods, strict=True):  # raises if a schedule does not fit
-            optimizer_for(experiment_for_group(experiment, group), method)
-
+        works = [method_work(experiment, name, one) for name, one in design.baselines.methods.items() if name in own]
+        for group, method in zip(groups, methods, strict=True):
+            of_group = experiment_for_group(experiment, group)
+            optimizer_for(of_group, method)  # raises if a schedule does not fit
+            works += group_works(of_group, group.restrict(own), method)
+        of_points = {group.name: method for group, method in zip(groups, methods, strict=True)}
+        reporter.describe("design", f"{len(points)} points, {len(groups)} compilations, {config.seeds} seeds each")
+        begin_work(experiment, [*works, *end_of_run(figures=1)], of_points)
         experiment = dataclasses.replace(experiment, evaluation=config.evaluation)
 
         def fill(run: Run, cache: ResultCache) -> dict[str, Any]:
@@ -77,8 +83,7 @@ def sweep(
 
         return fill
 
-    epochs = sum(total_epochs(group.points[0].config, method) for group, method in zip(groups, methods, strict=True))
-    job = Job(identify_run(resolved, dataset), epochs, prepare)
+    job = Job(identify_run(resolved, dataset), prepare)
     return run_job(job if config.shard is None else make_shard_job(job), out, console, checkpoint, start_time)
 
 
@@ -95,6 +100,16 @@ def _fill_shard(experiment: Experiment, design: SweepDesign, shard: str, own: Se
     return shard_results(shard, own)
 
 
+def group_works(experiment: Experiment, group: PointGroup, method: Method) -> list[Work]:
+    """Returns the work of training a group, and of classifying by each of its points."""
+    if len(group.points) < 2:
+        return [method_work(experiment, point.name, method) for point in group.points]
+    training = method_work(experiment, group.name, method, stages=("compile", "train"), settings=len(group.points))
+    stages = ("probe", "diagnose")
+    points = [method_work(experiment, point.name, method, stages=stages) for point in group.points]
+    return [training._replace(is_counted=False), *points]
+
+
 def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, Any]:
     scored_baselines = [
         score_baseline(experiment, f"reference-{number}", name, method)
@@ -107,11 +122,13 @@ def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, A
     ]
     order = [point.name for point in design.points]
     points.sort(key=lambda scored: order.index(scored[0]["name"]))  # they were trained by group
+    experiment.reporter.start_method(STATISTICS)
     results = build_sweep_results(experiment, design, points, scored_baselines, run.seconds)
     write_scores(run.folder, [result for _, result in [*scored_baselines, *points]], experiment.design)
     write_json(run.folder / RESULTS_FILE, results)
     write_atomically(run.folder / "table.md", render_sweep_markdown(results).encode())
     files = FigureFiles(run.folder, run.figure_format)
+    experiment.reporter.start_method(FIGURES)
     files.write("frontier.png", lambda: plot_tradeoff(results))
     files.add_warnings(results)
     return results

@@ -82,7 +82,7 @@ def _score_settings(
     """Classifies with every setting and chooses one for each seed."""
     valid_nll, test_metric = [], []
     for point, trained in zip(points, slices, strict=True):
-        experiment.reporter.set_status(f"classifying with {point.name}")
+        experiment.reporter.set_status(f"with {point.name}")
         variables = experiment.plan.shard(trained.progress.state.variables)
         result = score_method(experiment, name, method, variables, None, {"compile": 0.0, "pretrain": 0.0})
         assert result.classifier_report.probe is not None

@@ -38,7 +38,7 @@ from aejax.report.results import (
     with_roles,
 )
 from aejax.report.sensitivity import format_sensitivity
-from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, to_markdown
+from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, to_markdown, without_code_marks
 from aejax.report.tuning_table import TUNING_CAPTION, tuning_table
 
 VERDICT_STYLES = {
@@ -281,8 +281,8 @@ def render_comparison_terminal(results: Results, *, details: bool = False) -> Re
 
 def caption_and_warnings(caption: str, warnings: list[str]) -> list[RenderableType]:
     """Returns a caption and warnings for a terminal."""
-    shown = [Paragraph(f"⚠ {warning.replace('`', '')}", "yellow") for warning in warnings]
-    return [Paragraph(caption.replace("`", ""), "dim"), *([Group(*shown)] if shown else [])]
+    shown = [Paragraph(f"⚠ {without_code_marks(warning)}", "yellow") for warning in warnings]
+    return [Paragraph(without_code_marks(caption), "dim"), *([Group(*shown)] if shown else [])]
 
 
 def stack_parts(parts: list[RenderableType]) -> RenderableType:

@@ -37,6 +37,9 @@ def describe_findings(results: Results, methods: Sequence[str] | None = None) ->
 
 def _describe_method(results: Results, subject: str, rows: Sequence[Results]) -> str:
     metric = verdict_metric(results)
+    reasons = {row.get("reason") for row in rows}
+    if {row["verdict"] for row in rows} == {"too few seeds"} and len(reasons) == 1 and None not in reasons:
+        return f"{subject}: no verdict: {reasons.pop()}."
     clauses: list[str] = []
     for phrase in dict.fromkeys(VERDICT_PHRASES.values()):
         chosen = [row for row in rows if VERDICT_PHRASES[row["verdict"]] == phrase]

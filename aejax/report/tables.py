@@ -18,6 +18,7 @@ from rich.text import Text
 from aejax.errors import escape_unprintable
 from aejax.report.data_line import escape_prose
 
+LABEL_WIDTH = 9  # of `LabelledText`
 HEADING_WIDTH = 9  # letters in a line of a terminal table's heading
 PARENTHESES = r"\([^)]*\)"
 ABBREVIATIONS = {"difference": "diff.", "accuracy": "acc."}  # in a heading that is longer than its cells
@@ -72,6 +73,11 @@ def plain_text(text: str, style: str = "") -> Text:
     return Text("\n".join(map(escape_unprintable, text.split("\n"))), style=style)
 
 
+def without_code_marks(text: str) -> str:
+    """Returns Markdown for a terminal: flags and names of files without backticks, all other text as it is."""
+    return re.sub(r"`(--[^`]+|[a-z]+_|[a-z]+\.[a-z]+)`", r"\1", text)
+
+
 class Paragraph(NamedTuple):
     """Such text, with lines that break neither within brackets nor at hyphens."""
 
@@ -80,6 +86,20 @@ class Paragraph(NamedTuple):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         yield Text(_wrap(escape_unprintable(self.text), options.max_width), style=self.style)
+
+
+class LabelledText(NamedTuple):
+    """Such text after a label; on a terminal it is wrapped in a column of its own."""
+
+    label: str
+    text: str
+    style: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        text = escape_unprintable(self.text)
+        if options.is_terminal:
+            text = _wrap(text, max(options.max_width - LABEL_WIDTH, 10)).replace("\n", "\n" + " " * LABEL_WIDTH)
+        yield Text.assemble((f"{self.label:<{LABEL_WIDTH - 1}} ", "bold"), (text, self.style))
 
 
 def _wrap(text: str, width: int, brackets: str = r"\[[^]]*\]") -> str:

@@ -36,9 +36,13 @@ class RunConsole(Console):
         if "width" not in options and not self.is_terminal and "COLUMNS" not in os.environ:
             self.width = PIPED_WIDTH
 
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Returns text of unknown origin, as `print` shows it."""
+        return super().render_str("\n".join(map(escape_unprintable, text.split("\n"))), **options)
+
     def print_line(self, line: str) -> None:
-        """Prints text of unknown origin, which is not broken into lines if the output is piped."""
-        self.print(Text(escape_unprintable(line)), soft_wrap=not self.is_terminal)
+        """Prints a line, which is not broken if the output is piped."""
+        self.print(line, soft_wrap=not self.is_terminal)
 
 
 def print_results(

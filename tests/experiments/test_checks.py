@@ -127,8 +127,8 @@ def test_what_was_understood_of_the_data_is_in_the_results_and_reported_once(exp
     changed = dataclasses.replace(data, inputs=inputs, labels=labels, groups=groups, description=description)
 
     class Recorder(SilentReporter):
-        def describe_data(self, line, warnings):
-            reported.append((line, warnings))
+        def describe(self, label, text, warnings=()):
+            reported.append((label, text, warnings))
 
     reported = []
     described = prepare_experiment(experiment.config, changed, Recorder()).describe_data()
@@ -141,8 +141,9 @@ def test_what_was_understood_of_the_data_is_in_the_results_and_reported_once(exp
     assert described["notes"] == ("dropped: 'x'",)
     assert described["warnings"][0] == "beware"
     assert "only rises or falls" in described["warnings"][1]
-    ((line, warnings),) = reported
-    assert line == format_data_line(described)
+    ((label, text, warnings), (device, *_)) = reported
+    assert f"{label}: {text}" == format_data_line(described)
+    assert device == "device"
     assert warnings == list(described["warnings"])
 
 

@@ -179,12 +179,10 @@ def test_findings_and_tables_tell_a_difference_beyond_the_margin_and_what_is_not
     assert "Bonferroni" in render_comparison_markdown(results)
 
 
-def test_a_reason_that_all_comparisons_share_is_in_the_finding(results):
+def test_too_few_seeds_are_the_whole_finding(results):
     for row in results["comparisons"]:
         row.update(verdict="too few seeds", reason="2 seeds; a verdict needs at least 6")
-    assert describe_findings(results)[0].endswith(
-        "supervised (-2.80 [-3.10, -2.40]): 2 seeds; a verdict needs at least 6."
-    )
+    assert describe_findings(results)[0] == "undercomplete: no verdict: 2 seeds; a verdict needs at least 6."
 
 
 def test_less_nll_is_better_in_the_table_the_finding_and_the_best_method(results):

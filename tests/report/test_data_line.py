@@ -68,10 +68,10 @@ def test_markdown_shows_the_text_itself():
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_console_shows_the_text_itself_and_wraps_between_words(terminal):
     console = Console(file=io.StringIO(), width=80, force_terminal=terminal, color_system=None)
-    with open_reporter(console, total_epochs=1) as reporter:
+    with open_reporter(console) as reporter:
         assert isinstance(reporter, LineReporter) != terminal
-        reporter.describe_data(
-            format_data_line({**WINE, "label_source": HOSTILE}), [f"column {HOSTILE} --drop-columns x"]
+        reporter.describe(
+            "data", format_data_line({**WINE, "label_source": HOSTILE}), [f"column {HOSTILE} --drop-columns x"]
         )
     shown = console.file.getvalue()
     assert f"label: {HOSTILE}" in " ".join(shown.split())

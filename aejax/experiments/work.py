@@ -1,0 +1,120 @@
+"""Estimates of the seconds that the parts of a run take, before anything is measured."""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+from rich.text import Text
+
+from aejax.autoencoders.tuning_space import tuned_kind
+from aejax.data.shuffling import steps_per_epoch
+from aejax.experiments.experiment import Experiment
+from aejax.experiments.model_summary import count_flops, model_table
+from aejax.experiments.progress import format_clock
+from aejax.experiments.schedule import total_epochs
+from aejax.experiments.time_estimate import Work
+from aejax.methods.method import Method
+from aejax.report.tables import TerminalTable
+
+# On two cores; measurements correct them during a run.
+FLOPS = 5e10
+SECONDS_PER_STEP = 5e-5
+PROBE_VALUES_PER_SECOND = 1.1e7  # examples x (width + 20) x classes
+COMPILE_SECONDS, PROBE_SECONDS, DIAGNOSE_SECONDS, STATISTICS_SECONDS, FIGURE_SECONDS = 2.0, 1.0, 0.5, 1.0, 5.0
+LONG_SECONDS = 2 * 86_400
+STATISTICS, FIGURES = "statistics", "figures"  # parts at the end of a run
+
+
+def method_work(
+    experiment: Experiment,
+    name: str,
+    method: Method,
+    *,
+    stages: Iterable[str] = ("compile", "train", "probe", "diagnose"),
+    settings: int = 1,
+) -> Work:
+    """Returns the work of a method for all seeds.
+
+    Args:
+        experiment: data, split and config.
+        name: of the part.
+        method: how features are made.
+        stages: of the part.
+        settings: that are trained together.
+    """
+    split, seeds, n_features = experiment.split, experiment.config.seeds, experiment.problem.n_features
+    epochs = total_epochs(experiment.config, method)
+    rows = (split.labelled if method.supervised else split.train).shape[1]
+    has_all = method.is_identity or method.fit_predict is not None
+    flops, width = 0.0, n_features if has_all else experiment.problem.model.latent_dim or n_features
+    if method.model is not None or epochs:
+        flops, width = forward_cost(method, n_features)
+    steps = steps_per_epoch(rows, experiment.config.train.batch_size)
+    train = settings * seeds * epochs * (3 * flops * rows / FLOPS + steps * SECONDS_PER_STEP)
+    values = seeds * split.labelled.shape[1] * (width + 20) * experiment.dataset.n_classes
+    of_stage = {
+        "compile": COMPILE_SECONDS if epochs else COMPILE_SECONDS / 4,
+        "train": train,
+        "probe": settings * (PROBE_SECONDS + values / PROBE_VALUES_PER_SECOND),
+        "diagnose": DIAGNOSE_SECONDS,
+        "evaluate": COMPILE_SECONDS,
+    }
+    return Work(name, {stage: of_stage[stage] for stage in stages if of_stage[stage]}, epochs)
+
+
+def comparison_works(
+    experiment: Experiment, methods: Mapping[str, Method], tune: int | None, known: Container[str]
+) -> list[Work]:
+    """Returns the work of every method; those with the features of another one, or of an earlier run, are not trained.
+
+    Args:
+        experiment: data, split and config.
+        methods: by name.
+        tune: settings of every kind that has some to tune; None: one.
+        known: methods whose features an earlier run has.
+    """
+    works = []
+    for name, method in methods.items():
+        stages = ["compile", "train"] if method.features_of not in methods and name not in known else []
+        stages += ["probe"] if method.features_of in methods else ["probe", "diagnose"]
+        settings = tune if tune and tuned_kind(name) else 1
+        works.append(method_work(experiment, name, method, stages=stages, settings=settings))
+    return works
+
+
+def describe_methods(experiment: Experiment, methods: Mapping[str, Method]) -> None:
+    """Reports the methods by their role, and how long they are trained."""
+    roles = {"control": "controls", "autoencoder": "autoencoders", "external": "made elsewhere"}
+    by_role = {role: [name for name, method in methods.items() if method.role == role] for role in roles}
+    named = [f"{roles[role]} {', '.join(names)}" for role, names in by_role.items() if names]
+    config = experiment.config
+    described = f"{'; '.join(named)}; {config.seeds} seeds, {config.train.epochs:,} epochs"
+    experiment.reporter.describe("methods", described)
+
+
+def forward_cost(method: Method, n_features: int) -> tuple[float, int]:
+    """Returns the FLOPs of reconstructing, or else encoding, one example, and the width of its features."""
+    one = jax.ShapeDtypeStruct((1, n_features), jnp.float32)
+    variables = jax.eval_shape(method.init, jax.eval_shape(lambda: jax.random.key(0)), one)
+    width = jax.eval_shape(method.encode, variables, one).shape[-1]
+    return count_flops(method.reconstruct or method.encode, variables, one), int(width)
+
+
+def begin_work(experiment: Experiment, works: Sequence[Work], methods: Mapping[str, Method]) -> None:
+    """Reports how long the parts of a run take, and with `--verbose` what is trained."""
+    reporter = experiment.reporter
+    for name, method in methods.items() if reporter.verbose else ():
+        if method.model is not None:
+            reporter.show(Text(f"\n{name}", style="bold"))
+            reporter.show(TerminalTable(model_table(method.model)))
+    if jax.default_backend() == "cpu":
+        seconds = sum(sum(work.seconds.values()) for work in works)
+        long = f"about {seconds / 86_400:,.0f} days: take fewer `--seeds`, `--epochs` or methods"
+        reporter.describe("time", f"about {format_clock(seconds)}, roughly", [long] if seconds > LONG_SECONDS else [])
+    reporter.begin(works)
+
+
+def end_of_run(figures: int) -> list[Work]:
+    """Returns the work after the last method."""
+    seconds = {STATISTICS: STATISTICS_SECONDS, FIGURES: FIGURE_SECONDS * figures}
+    return [Work(name, {name: estimate}, is_counted=False) for name, estimate in seconds.items() if estimate]
