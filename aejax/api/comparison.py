@@ -102,7 +102,7 @@ class ComparisonResult:
     def to_html(self, file: str | Path) -> Path:
         """Writes one self-contained page and returns its path."""
         path = Path(file).expanduser()
-        write_atomically(path, render_comparison_page(self.results, self.folder).encode())
+        write_atomically(path, render_comparison_page(self.results, self.folder, self.scores or None).encode())
         return path
 
     def __repr__(self) -> str:

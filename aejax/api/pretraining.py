@@ -31,7 +31,8 @@ from aejax.experiments.progress import open_reporter
 from aejax.methods.registry import register_kind
 from aejax.models.variational import VariationalAutoencoder
 from aejax.recipes import recipe_for_kind
-from aejax.storage.atomic_io import to_jsonable
+from aejax.report.html_page import describe_run, render_page
+from aejax.storage.atomic_io import to_jsonable, write_atomically
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -44,10 +45,12 @@ class TrainedAutoencoder:
     Attributes:
         history: losses, a row for each seed, epoch and metric.
         results: metrics of the test rows, settings and environment, as in `results.json`.
+        folder: of the run, if it has one.
     """
 
     history: pd.DataFrame
     _pretrained: PretrainedModel
+    folder: Path | None = None
 
     @property
     def results(self) -> dict[str, Any]:
@@ -58,6 +61,12 @@ class TrainedAutoencoder:
     def seeds(self) -> int:
         """Number of seeds."""
         return self._pretrained.config.seeds
+
+    def to_html(self, file: str | Path) -> Path:
+        """Writes one self-contained page and returns its path; curves and pictures are those of the run's folder."""
+        path = Path(file).expanduser()
+        write_atomically(path, render_page([describe_run(self.results, self.folder)]).encode())
+        return path
 
     def encode(self, inputs: RawInputs) -> Float[Array, "seeds n width"]:
         """Returns the codes of raw inputs."""
@@ -165,7 +174,9 @@ def load_trained(folder: Path) -> TrainedAutoencoder:
     pretrained = load_pretrained(folder)
     rows = pd.read_json(folder / "metrics.jsonl", lines=True, dtype={"value": float})
     own = rows[rows["method"] == pretrained.config.method].drop(columns="method")
-    return TrainedAutoencoder(own.melt(["seed", "epoch"], var_name="metric", value_name="value").dropna(), pretrained)
+    return TrainedAutoencoder(
+        own.melt(["seed", "epoch"], var_name="metric", value_name="value").dropna(), pretrained, folder
+    )
 
 
 def pretrain(

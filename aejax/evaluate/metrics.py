@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped, UInt
 
 from aejax.config.evaluate import MetricName
 from aejax.evaluate.verdict_metrics import auroc_values, balanced_accuracy_values
@@ -26,6 +26,7 @@ class Scores(NamedTuple):
     calibration_error: Float[np.ndarray, " seeds"]
     brier: Float[np.ndarray, " seeds"]
     auroc_values: Float[np.ndarray, "seeds n_test"] | None = None  # of `verdict_metrics.auroc_values`, if asked for
+    predicted: UInt[np.ndarray, "seeds n_test"] | None = None  # classes; results of earlier versions have none
 
 
 def score_predictions(
@@ -41,7 +42,8 @@ def score_predictions(
         metric: what verdicts will be about.
     """
     labels = np.broadcast_to(labels, log_probs.shape[:2])
-    correct = log_probs.argmax(axis=2) == labels
+    predicted = log_probs.argmax(axis=2)
+    correct = predicted == labels
     class_accuracy = per_class_accuracy(correct, labels, log_probs.shape[2])
     return Scores(
         correct=correct,
@@ -51,6 +53,7 @@ def score_predictions(
         calibration_error=expected_calibration_error(correct, np.exp(log_probs.max(axis=2).astype(np.float64))),
         brier=brier_score(log_probs, labels),
         auroc_values=_by_seed(auroc_values, log_probs, labels) if metric == "auroc" else None,
+        predicted=predicted.astype(np.min_scalar_type(log_probs.shape[2] - 1)),
     )
 
 

@@ -19,14 +19,13 @@ from aejax.experiments.exploring.protocol import Analysis, Skipped
 from aejax.experiments.job import FillRun, Job, run_job
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.work import FIGURE_SECONDS, FIGURES, Work
-from aejax.report.analysis_page import render_analysis_page
+from aejax.report.analysis_page import EXPLORE_RESULTS, render_analysis_page
 from aejax.report.data_line import format_data_line
 from aejax.report.figure_files import FigureFiles
+from aejax.report.html_page import PAGE_FILE, write_page
 from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
 from aejax.storage.runs import Run
 from aejax.train.plan import make_plan
-
-EXPLORE_RESULTS = "explore.json"  # written last: its presence marks a finished exploration
 
 
 def make_analyses(reporter: ProgressReporter) -> dict[str, Analysis]:
@@ -85,6 +84,7 @@ def _explore(model: LoadedModel, reporter: ProgressReporter, run: Run) -> dict[s
     for name, draw in figures.items():
         files.write(name, draw)
     files.add_warnings(results)
+    files.attempt(PAGE_FILE, lambda: write_page(results, run.folder))
     return results
 
 

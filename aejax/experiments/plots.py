@@ -11,6 +11,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from aejax.analysis.projection import project_to_2d
+from aejax.experiments.examples import save_examples
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.method_result import MethodResult
@@ -18,6 +19,7 @@ from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.report import figures
 from aejax.report.differences_plot import plot_differences
+from aejax.report.examples import EXAMPLES_FILE
 from aejax.report.figure_files import FigureFiles
 from aejax.report.representation_plot import plot_representations
 
@@ -58,7 +60,7 @@ def plot_comparison(
         if has_encoder and (features := result.features_of or result.name) not in seen:
             seen.add(features)
             models[result.name] = (method, result.variables)
-    plot_models(experiment, models, histories, files)
+    plot_models(experiment, models, histories, files, [result for result, _ in method_results])
 
 
 def plot_models(
@@ -66,14 +68,18 @@ def plot_models(
     models: dict[str, tuple[Method, Variables]],
     histories: dict[str, dict[str, Float[np.ndarray, "seeds epochs"]]],
     files: FigureFiles,
+    method_results: Sequence[MethodResult] = (),
 ) -> None:
-    """Writes learning curves, reconstructions and codes of methods with their variables, as far as each applies."""
+    """Writes learning curves, reconstructions, codes and examples of methods with their variables, where they apply."""
+    codes: dict[str, Float[np.ndarray, "n 2"]] = {}
     if histories:
         files.write("learning_curves.png", lambda: figures.plot_learning_curves(histories))
     if models:
         if any(method.reconstruct is not None for method, _ in models.values()):
             files.write("reconstructions.png", functools.partial(_plot_reconstructions, experiment, models))
-        files.write("codes.png", functools.partial(_plot_codes, experiment, models))
+        files.attempt("codes", lambda: codes.update(project_codes(experiment, models)))
+        files.write("codes.png", lambda: _plot_codes(experiment, codes))
+    files.attempt(EXAMPLES_FILE, lambda: save_examples(files.folder, experiment, codes, method_results))
 
 
 def _plot_reconstructions(experiment: Experiment, models: dict[str, tuple[Method, Variables]]) -> Figure:
@@ -88,11 +94,17 @@ def _plot_reconstructions(experiment: Experiment, models: dict[str, tuple[Method
     return figures.plot_reconstructions(np.asarray(inputs).reshape(shape), recons)
 
 
-def _plot_codes(experiment: Experiment, models: dict[str, tuple[Method, Variables]]) -> Figure:
+def project_codes(
+    experiment: Experiment, models: dict[str, tuple[Method, Variables]]
+) -> dict[str, Float[np.ndarray, "n 2"]]:
+    """Returns the codes of the first test examples of seed 0 in two dimensions, by method."""
     inputs = _test_inputs(experiment, MAX_SCATTER_POINTS)
-    codes = {
+    return {
         name: project_to_2d(np.asarray(method.encode(_first_seed(variables), inputs)))[0][0]
         for name, (method, variables) in models.items()
     }
+
+
+def _plot_codes(experiment: Experiment, codes: dict[str, Float[np.ndarray, "n 2"]]) -> Figure:
     labels = experiment.dataset.labels[experiment.split.test[0, :MAX_SCATTER_POINTS]]
     return figures.plot_codes(codes, labels, experiment.dataset.class_names)

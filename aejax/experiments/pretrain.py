@@ -35,6 +35,7 @@ from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
 from aejax.report.epoch_table import render_pretrain_markdown
 from aejax.report.figure_files import FigureFiles
+from aejax.report.html_page import PAGE_FILE, write_page
 from aejax.storage.atomic_io import write_atomically, write_json
 from aejax.storage.pytree_io import save_variables
 from aejax.storage.run_state import RESULTS_FILE
@@ -158,6 +159,7 @@ def _pretrain(
     files = FigureFiles(run.folder, run.figure_format)
     experiment.reporter.start_method(FIGURES)
     plot_models(experiment, {name: (method, variables)}, {name: trained.history.metrics}, files)
+    files.attempt(PAGE_FILE, lambda: write_page(results, run.folder))
     files.add_warnings(results)
     return results
 

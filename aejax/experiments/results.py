@@ -194,13 +194,16 @@ def judge_comparisons(
 def serialize_scores(method_results: Sequence[MethodResult], design: EvaluationDesign) -> bytes:
     """Returns `scores.npz`, from which verdicts can be computed without the data.
 
-    It has `method` names, `correct` and `log_prob`, each `(method, training, n_test)`, `test_index` and `test_label`,
-    each `(training, n_test)`, and the numbers `n_train` and `folds` of the design. With `--metric auroc` also
-    `auroc_values`, whose means over test examples are the AUROCs.
+    It has `method` names, `correct`, `log_prob` and `predicted` classes, each `(method, training, n_test)`,
+    `test_index` and `test_label`, each `(training, n_test)`, and the numbers `n_train` and `folds` of the design. With
+    `--metric auroc` also `auroc_values`, whose means over test examples are the AUROCs.
     """
     buffer = io.BytesIO()
     values = [result.scores.auroc_values for result in method_results if result.scores.auroc_values is not None]
-    aurocs: dict[str, Any] = {"auroc_values": np.stack(values)} if values else {}
+    optional: dict[str, Any] = {"auroc_values": np.stack(values)} if values else {}
+    predicted = [result.scores.predicted for result in method_results if result.scores.predicted is not None]
+    if len(predicted) == len(method_results):
+        optional["predicted"] = np.stack(predicted)
     np.savez_compressed(
         buffer,
         method=np.array([result.name for result in method_results]),
@@ -210,7 +213,7 @@ def serialize_scores(method_results: Sequence[MethodResult], design: EvaluationD
         test_label=design.labels,
         n_train=design.n_train,
         folds=design.folds,
-        **aurocs,
+        **optional,
     )
     return buffer.getvalue()
 

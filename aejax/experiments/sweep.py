@@ -29,6 +29,7 @@ from aejax.experiments.sweeping.vectorized import experiment_for_group, method_f
 from aejax.experiments.work import FIGURES, STATISTICS, Work, begin_work, end_of_run, method_work
 from aejax.methods.method import Method
 from aejax.report.figure_files import FigureFiles
+from aejax.report.html_page import PAGE_FILE, write_page
 from aejax.report.sweep_table import render_sweep_markdown
 from aejax.report.tradeoff_plot import plot_tradeoff
 from aejax.storage.atomic_io import write_atomically, write_json
@@ -130,6 +131,7 @@ def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, A
     files = FigureFiles(run.folder, run.figure_format)
     experiment.reporter.start_method(FIGURES)
     files.write("frontier.png", lambda: plot_tradeoff(results))
+    files.attempt(PAGE_FILE, lambda: write_page(results, run.folder))
     files.add_warnings(results)
     return results
 

@@ -8,6 +8,7 @@ from aejax.report.formatting import format_mean_ci, format_provenance
 from aejax.report.rendering import render_template
 from aejax.report.tables import Column, Table, to_markdown
 
+EXPLORE_RESULTS = "explore.json"  # written last: its presence marks a finished exploration
 ANALYSIS_HEADINGS = {
     "reconstructions": "Reconstructions",
     "denoising": "Denoising",

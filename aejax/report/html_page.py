@@ -1,139 +1,128 @@
-"""A comparison as one self-contained HTML page: the finding first, then figures, tables, data and settings."""
+"""`report.html`: runs as one self-contained page, the finding first, then charts, tables, examples and settings."""
 
-import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from matplotlib.figure import Figure
 
-from aejax.report.captions import CALIBRATION_CAPTION, collect_warnings, representation_caption, results_caption
-from aejax.report.comparison_table import (
-    calibration_table,
-    code_metric_names,
-    code_metric_table,
-    comparison_tables,
-    method_table,
-    representation_table,
-)
+from aejax.report.analysis_page import analysis_title
+from aejax.report.captions import collect_warnings, results_caption
 from aejax.report.data_line import format_data_line, format_data_warnings
-from aejax.report.differences_plot import plot_differences
-from aejax.report.figures import plot_accuracy
+from aejax.report.examples import read_arrays, read_examples, read_predictions, sprite_sheet
 from aejax.report.findings import describe_findings
+from aejax.report.formatting import format_metric, format_provenance
+from aejax.report.page import comparison, other_runs
+from aejax.report.page.blocks import RunPage, Section, picture_blocks, png_address
+from aejax.report.page.curves import curve_sections
+from aejax.report.page.example_views import codes_sections, confusion_sections, describe_examples, worst_sections
 from aejax.report.rendering import render_html
-from aejax.report.results import Results, verdict_metric, with_roles
+from aejax.report.results import Results, results_kind, verdict_metric, with_roles
 from aejax.report.style import render_figure
-from aejax.report.tables import Column, Table
+from aejax.report.sweep_table import describe_selection, sweep_caption
 from aejax.storage.atomic_io import to_jsonable, write_atomically
+from aejax.storage.saved_scores import SCORES_FILE
 
 PAGE_FILE = "report.html"
-FILE_FIGURES = {  # of a run folder: what each shows
-    "learning_curves.png": "Learning curves, training and validation",
-    "reconstructions.png": "Originals above their reconstructions",
-    "codes.png": "Codes of test examples in two dimensions, coloured by class",
-    "diagnostics.png": "Diagnostics, which verdicts do not use: CKA, effective rank, intrinsic dimension",
-}
-
-
-class PageFigure(NamedTuple):
-    """A figure with the text for those who cannot see it: inline SVG, or a PNG as a data address."""
-
-    caption: str
-    svg: str = ""
-    png: str = ""
-
-
-class PageTable(NamedTuple):
-    """A table with a caption; cells are `(text, number to sort by or None)`."""
-
-    title: str
-    columns: list[Column]
-    rows: list[list[tuple[str, float | None]]]
-    note: str = ""
-
-
-def render_comparison_page(results: Results, folder: Path | None = None) -> str:
-    """Returns the page of a comparison; text from data is escaped, and nothing is loaded from elsewhere.
-
-    Args:
-        results: the content of `results.json`.
-        folder: of the run, whose figures are embedded; None: only those that the results alone give.
-    """
-    results = with_roles(to_jsonable(results))
-    environment = results["environment"]
-    warnings = [*format_data_warnings(results["dataset"]), *collect_warnings(results, results["methods"])]
-    return render_html(
-        "comparison.html.j2",
-        title=f"{results['dataset']['name']}: does the representation help?",
-        findings=describe_findings(results),
-        figures=[*_drawn_figures(results), *_file_figures(folder)],
-        tables=list(_tables(results)),
-        warnings=[warning.replace("`", "") for warning in warnings],
-        data_line=format_data_line(results["dataset"]) if "rows" in results["dataset"] else "",
-        caption=results_caption(results),
-        command=environment.get("command", ""),
-        settings=json.dumps(results["config"], indent=1),
-        environment=_plain_rows(environment),
-    )
 
 
 def write_page(results: Results, folder: Path) -> None:
     """Writes `report.html` of a run folder."""
-    write_atomically(folder / PAGE_FILE, render_comparison_page(results, folder).encode())
+    write_atomically(folder / PAGE_FILE, render_page([describe_run(results, folder)]).encode())
+
+
+def render_page(runs: Sequence[RunPage]) -> str:
+    """Returns the page of some runs; text from data is escaped, and nothing is loaded from elsewhere."""
+    title = runs[0].title if len(runs) == 1 else f"{len(runs)} runs: {', '.join(run.title for run in runs)}"
+    return render_html("page.html.j2", title=title, runs=runs)
+
+
+def render_comparison_page(
+    results: Results, folder: Path | None = None, scores: Mapping[str, Any] | None = None
+) -> str:
+    """Returns the page of one run; arguments are those of `describe_run`."""
+    return render_page([describe_run(results, folder, scores)])
+
+
+def describe_run(results: Results, folder: Path | None = None, scores: Mapping[str, Any] | None = None) -> RunPage:
+    """Returns what a page shows of a run.
+
+    Args:
+        results: the content of `results.json` or `explore.json`.
+        folder: of the run, with pictures, learning curves and examples; None: what the results alone give is shown.
+        scores: the content of `scores.npz`; None: that of the folder.
+    """
+    results = to_jsonable(results)
+    kind, dataset = results_kind(results), results["dataset"]
+    examples, environment = read_examples(folder), results["environment"]
+    caption = format_provenance(environment)
+    warnings = [*format_data_warnings(dataset), *results.get("warnings", [])]
+    if kind == "explore":
+        title, findings = analysis_title(results), [part["says"] for part in list(results["parts"].values())[:1]]
+        sections = other_runs.explore_sections(results, folder)
+    elif kind == "pretrain":
+        title = f"{results['method']}, pretrained on {dataset['name']}"
+        findings = other_runs.pretrain_findings(results)
+        sections = [*curve_sections(folder), *codes_sections(results, examples)]
+        sections += other_runs.pretrain_sections(results, folder)
+    elif kind == "sweep":
+        title, caption = f"{dataset['name']}: settings of {results['config']['method']}", sweep_caption(results)
+        findings = [describe_selection(results)]
+        sections = [*other_runs.sweep_sections(results, folder), *curve_sections(folder)]
+        warnings += collect_warnings({**results, "warnings": []}, [*results["points"], *results["references"]])
+    else:
+        results = with_roles(results)
+        title, findings = f"{dataset['name']}: does the representation help?", describe_findings(results)
+        if not results["comparisons"]:
+            title, findings = f"{dataset['name']}: a classifier of the code", _method_findings(results)
+        sections, caption = _comparison_sections(results, folder, scores, examples), results_caption(results)
+        warnings += collect_warnings({**results, "warnings": []}, results["methods"])
+    has_images = examples is not None and examples.are_images
+    return RunPage(
+        title=title,
+        findings=findings,
+        data_line=format_data_line(dataset),
+        warnings=[warning.replace("`", "") for warning in warnings],
+        sections=[section for section in sections if section.blocks],
+        caption=caption.replace("`", ""),
+        command=environment.get("command", ""),
+        settings=json.dumps(results["config"], indent=1),
+        environment=_plain_rows(environment),
+        sprites=png_address(sprite_sheet(examples)) if examples is not None and has_images else "",
+        examples=describe_examples(results, examples) if examples is not None else [],
+    )
+
+
+def _comparison_sections(
+    results: Results, folder: Path | None, scores: Mapping[str, Any] | None, examples: Any
+) -> list[Section]:
+    if scores is None and folder is not None:
+        scores = read_arrays(folder / SCORES_FILE)
+    predictions = read_predictions(scores or {})
+    return [
+        *comparison.steps_sections(results),
+        *comparison.verdict_sections(results),
+        *comparison.method_sections(results),
+        *curve_sections(folder),
+        Section("Reconstructions", picture_blocks(folder, comparison.RECONSTRUCTIONS)),
+        *codes_sections(results, examples),
+        *confusion_sections(results, predictions),
+        *worst_sections(results, predictions, examples),
+        *comparison.table_sections(results, folder),
+    ]
+
+
+def _method_findings(results: Results) -> list[str]:
+    metric = verdict_metric(results)
+    means = [f"{method['name']} {format_metric(metric, method[metric.field])}" for method in results["methods"]]
+    return [f"Test {metric.heading}: {', '.join(means)}. Nothing was compared with a control."]
 
 
 def figure_to_svg(figure: Figure) -> str:
     """Returns a figure as SVG for a page: no header, no date, text as text."""
     text = render_figure(figure, "svg", transparent=True).decode()
     return text[text.index("<svg") :]
-
-
-def _drawn_figures(results: Results) -> Iterator[PageFigure]:
-    metric = verdict_metric(results)
-    if results["comparisons"]:
-        caption = f"Differences in {metric.difference_unit} of every autoencoder from every control, with intervals"
-        yield PageFigure(caption, svg=figure_to_svg(plot_differences(results)))
-    caption = f"Test {metric.label} by method: every seed, the mean and its interval"
-    yield PageFigure(caption, svg=figure_to_svg(plot_accuracy(results)))
-
-
-def _file_figures(folder: Path | None) -> Iterator[PageFigure]:
-    for name, caption in FILE_FIGURES.items() if folder else ():
-        path = Path(folder or "") / name
-        if path.is_file():
-            yield PageFigure(caption, png=base64.b64encode(path.read_bytes()).decode())
-
-
-def _tables(results: Results) -> Iterator[PageTable]:
-    for table, title in zip(comparison_tables(results), ("Verdicts", "Between autoencoders"), strict=False):
-        reason = Column("reason", lambda row: row.get("reason", ""), "left")
-        yield _page_table(title, Table([*table.columns, reason], table.records))
-    yield _page_table("Methods", method_table(results))
-    if code_metric_names(results):
-        yield _page_table("Codes", code_metric_table(results))
-    calibration = calibration_table(results)
-    if calibration.records:
-        yield _page_table("Calibration", calibration, CALIBRATION_CAPTION)
-    if "diagnostics" in results:
-        yield _page_table("Diagnostics", representation_table(results), representation_caption(results))
-
-
-def _page_table(title: str, table: Table, note: str = "") -> PageTable:
-    rows = [[(cell.text, _leading_number(cell.text)) for cell in row] for row in table.rows()]
-    return PageTable(title, list(table.columns), rows, note)
-
-
-def _leading_number(text: str) -> float | None:
-    """Returns the number that a cell begins with, to sort by.
-
-    >>> _leading_number("96.50 [94.19, 97.91]"), _leading_number("<0.1"), _leading_number("raw")
-    (96.5, 0.1, None)
-    """
-    try:
-        return float(text.removeprefix("<").split(" ")[0].replace(",", ""))
-    except (ValueError, IndexError):
-        return None
 
 
 def _plain_rows(environment: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,57 +1,149 @@
-"""The page of a comparison: self-contained, escaped, and with the finding, every verdict and every figure."""
+"""The page of a run: self-contained, escaped, and with the finding, every verdict and every figure."""
 
 import html
+import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from aejax.report.differences_plot import plot_differences
+from aejax.report.examples import Examples, hardest_rows, read_examples, write_examples
 from aejax.report.findings import describe_findings
 from aejax.report.frames import methods_frame, per_seed_frame, verdicts_frame
-from aejax.report.html_page import render_comparison_page
+from aejax.report.html_page import describe_run, render_comparison_page, render_page
 from aejax.report.results import with_roles
+from aejax.report.run_page import MARKDOWN, read_run, render_run_terminal, write_runs_page
 
 HOSTILE = '<img src=x onerror="alert(1)">'
+RESULTS = Path(__file__).parents[2] / "results"
+OTHER_RUNS = ("tutorial-deep", "tutorial-single-probe", "sweep-precision", "explore-conv")
+needs_browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
 
 
-def test_the_page_has_the_findings_the_verdicts_and_the_figures(results, tmp_path):
-    Image.new("RGB", (4, 4)).save(tmp_path / "codes.png")
-    page = render_comparison_page(results, tmp_path)
+@pytest.fixture
+def folder(results, tmp_path):
+    """A run folder with pictures, learning curves, predictions and examples."""
+    generator, names = np.random.default_rng(0), [method["name"] for method in results["methods"]]
+    results["dataset"]["class_names"] = [HOSTILE, *"123456789"]
+    Image.new("RGB", (4, 4)).save(tmp_path / "reconstructions.png")
+    rows = [
+        {"method": name, "seed": seed, "epoch": epoch, "train_loss": 1 / epoch, "valid_loss": 1.1 / epoch}
+        for name in names[4:]
+        for seed in (0, 1)
+        for epoch in (1, 2, 3)
+    ]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    labels, images = np.arange(40) % 10, generator.integers(0, 255, (40, 8, 8, 1), dtype=np.uint8)
+    codes = {name: generator.standard_normal((30, 2)) for name in names[4:]}
+    write_examples(tmp_path, Examples(np.arange(100, 140), labels, images, [], codes))
+    predicted = np.stack([np.tile((labels + (generator.random(40) < 0.3)) % 10, (2, 1))] * len(names)).astype(np.uint8)
+    log_prob = np.where(predicted == labels, -0.1, -3.0).astype(np.float32)
+    index, truth = np.tile(np.arange(100, 140), (2, 1)), np.tile(labels, (2, 1))
+    scores = {"predicted": predicted, "log_prob": log_prob, "test_index": index, "test_label": truth}
+    np.savez(tmp_path / "scores.npz", method=np.array(names), **scores)
+    return tmp_path
+
+
+def section(page, title):
+    return page.split(f">{title}</h2>")[1].split("</section>")[0]
+
+
+def test_the_page_has_the_findings_the_verdicts_and_every_figure(results, folder):
+    page = render_comparison_page(results, folder)
     text = html.unescape(page)
-    assert all(sentence in text for sentence in describe_findings(results))
-    assert page.count("<svg") == 2
-    assert page.count("data:image/png;base64,") == 1
+    assert all(sentence in text for sentence in describe_findings(with_roles(results)))
     assert results["environment"]["command"] in text
-    verdicts = page.split("<h2>Verdicts</h2>")[1].split("</table>")[0]
-    assert verdicts.count("<tr>") == 1 + len(results["comparisons"])
+    assert section(page, "From raw inputs to the trained encoder").count("<svg") == 3
+    assert section(page, "Verdicts").count("<svg") == 1 + len(results["comparisons"])
+    assert section(page, "Methods").count("<svg") == 1 + len(results["methods"])
+    assert section(page, "Learning curves").count("<svg") == 3
+    assert section(page, "Reconstructions").count("data:image/png;base64,") == 1
+    assert section(page, "Codes in two dimensions").count("<circle") == 3 * 30
+    assert section(page, "Confusion matrices").count("<caption>") == 2
+    assert 'class="thumb"' in section(page, "The worst errors")
+    assert len(page) < 3e6
 
 
-def test_text_from_data_is_never_markup_and_nothing_is_loaded(results):
+def test_a_damaged_or_missing_file_costs_its_section_only(results, folder):
+    for name in ("metrics.jsonl", "examples.npz", "scores.npz"):
+        (folder / name).write_bytes(b"PK\x03\x04 damaged")
+    (folder / "reconstructions.png").unlink()
+    page = render_comparison_page(results, folder)
+    assert ">Learning curves</h2>" not in page
+    assert section(page, "Verdicts")
+
+
+def test_examples_are_the_same_after_writing_and_the_hardest_come_first(tmp_path):
+    saved = Examples(np.arange(3), np.arange(3), np.ones((3, 2)), ["a", "$"], {"$": np.ones((2, 2), np.float32)})
+    write_examples(tmp_path, saved)
+    for before, after in zip(saved, read_examples(tmp_path), strict=True):
+        np.testing.assert_equal(after, before)
+    log_prob, index = np.array([[-1.0, -5.0], [-np.inf, -2.0]]), np.array([[7, 8], [9, 7]])
+    assert hardest_rows(log_prob, index, 2).tolist() == [9, 8]
+
+
+def test_text_from_data_is_never_markup_and_nothing_is_loaded(results, folder):
     results["dataset"]["name"] = results["methods"][0]["name"] = HOSTILE
-    results["dataset"]["class_names"] = [HOSTILE] * 10
-    page = render_comparison_page(results)
+    page = render_comparison_page(results, folder)
     assert HOSTILE not in page
     assert "&lt;img src=x" in page
-    addresses = set(re.findall(r'(?:src|href)="([^"]*)"', page))
-    assert all(address.startswith(("#", "data:")) for address in addresses)
+    addresses = set(re.findall(r'(?:src|href)="([^"]*)"|url\(([^)]*)\)', page))
+    assert all(address.startswith(("#", "data:")) for pair in addresses for address in pair if address)
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
-def test_a_browser_sorts_a_table_and_reports_no_error(results, tmp_path):
-    click = "<script>document.querySelectorAll('table')[1].querySelectorAll('th button')[1].click()</script></body>"
-    page = tmp_path / "page.html"
-    page.write_text(render_comparison_page(results).replace("</body>", click))
-    command = ["chromium", "--headless", "--no-sandbox", "--enable-logging=stderr", "--dump-dom", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+@pytest.mark.parametrize("name", OTHER_RUNS)
+def test_every_kind_of_run_has_a_page(name):
+    results = read_run(RESULTS / name, MARKDOWN)
+    run = describe_run(results, RESULTS / name)
+    assert run.findings
+    assert run.sections
+    assert render_run_terminal(results)
+    assert len(render_page([run])) < 3e6
+
+
+def test_several_runs_are_one_page_with_links(tmp_path):
+    write_runs_page({RESULTS / name: read_run(RESULTS / name, MARKDOWN) for name in OTHER_RUNS}, tmp_path / "all.html")
+    page = (tmp_path / "all.html").read_text()
+    assert page.count("<article") == len(OTHER_RUNS)
+    identifiers = re.findall(r' id="([^"]+)"', page)
+    assert len(identifiers) == len(set(identifiers))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(identifiers)
+
+
+def dump_in_browser(page, script, file):
+    """Returns the page after a script, as chromium shows it; fails if anything was written to the console."""
+    file.write_text(page.replace("</body>", f"<script>{script}</script></body>"))
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
+    done = subprocess.run([*command, file.as_uri()], capture_output=True, text=True, timeout=120, check=True)
     assert "CONSOLE" not in done.stderr
-    methods = done.stdout.split("<h2>Methods</h2>")[1].split("</table>")[0]
-    widths = [int(width) for width in re.findall(r'<td class="right" data-number="(\d+)\.0">', methods)]
-    sorted_first_column = widths[:: max(1, len(widths) // len(results["methods"]))]
-    assert sorted_first_column == sorted(sorted_first_column, reverse=True)
+    return done.stdout
+
+
+@needs_browser
+def test_a_browser_sorts_hovers_and_draws_everything_without_an_error(results, folder):
+    script = """
+      document.querySelectorAll("table.sortable")[1].querySelectorAll("th button")[1].click();
+      const svg = document.querySelector("svg[data-examples]"), out = (text) => document.body.append("|" + text);
+      svg.querySelector("circle").dispatchEvent(new PointerEvent("pointerover", {bubbles: true}));
+      out("hover " + document.getElementById("tip").textContent);
+      svg.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight"}));
+      out("key " + document.getElementById("tip").textContent);
+      const shown = [...document.querySelectorAll("svg, img")].filter((e) => !e.closest("details"));
+      const empty = shown.filter((e) => !e.getBoundingClientRect().height);
+      out("undrawn " + empty.length + "; images " + document.querySelectorAll("img").length);
+      const nameless = [...document.querySelectorAll("svg, [role=img]")].filter((e) => !e.getAttribute("aria-label"));
+      out("nameless " + nameless.length + "; wide " + (document.documentElement.scrollWidth > innerWidth));
+    """
+    shown = dump_in_browser(render_comparison_page(results, folder), script, folder / "page.html")
+    text = html.unescape(shown)
+    assert f"|hover row 100, class {HOSTILE}|key row 101, class 1|undrawn 0; images 1|nameless 0; wide false" in text
+    widths = re.findall(r'data-label="d" data-number="(\d+)', section(shown, "Methods"))
+    assert [int(width) for width in widths] == sorted(map(int, widths), reverse=True)
 
 
 def test_the_figure_has_a_marker_for_every_comparison(results):

@@ -2,10 +2,11 @@
 
     aejax report --run runs/compare-digits
 
-Prints what compare, probe and sweep print at their end. With --rejudge, intervals and verdicts are computed
-again from the run's `correct.npz` or `scores.npz`, without training; `results.json` and `table.md` are replaced, and a
-line for each verdict that differs is printed. With --merge, the folders of all shards of `compare --shard I/N` or
-`sweep --shard I/N` become one run, as if it had not been divided; the data are read again.
+Prints what the command of each run printed at its end; --out FILE.html makes one page of all of them. With --rejudge,
+intervals and verdicts are computed again from the run's `correct.npz` or `scores.npz`, without training;
+`results.json` and `table.md` are replaced, and a line for each verdict that differs is printed. With --merge, the
+folders of all shards of `compare --shard I/N` or `sweep --shard I/N` become one run, as if it had not been divided; the
+data are read again.
 """
 
 import dataclasses
@@ -31,7 +32,7 @@ class Args:
     run: tuple[Path, ...] = ()  # folders of finished runs
     rejudge: bool = False  # judge by today's rules, and replace results.json and table.md
     merge: tuple[Path, ...] = ()  # folders of all shards of one run, which become the run folder --out
-    out: Path | None = None  # write the tables of all runs to this Markdown file, too
+    out: Path | None = None  # write all runs to this file, too: a page (.html), or their tables (Markdown)
     output: OutputConfig = OutputConfig()
 
 
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
     from rich.text import Text
 
     from aejax.experiments.rejudge import rejudge_run
-    from aejax.report.run_page import read_run, render_run_markdown, render_run_terminal
+    from aejax.report.run_page import MARKDOWN, read_run, render_run_markdown, render_run_terminal, write_runs_page
     from aejax.report.terminal import print_results
     from aejax.storage.atomic_io import write_atomically
 
@@ -49,9 +50,9 @@ def main(argv: Sequence[str]) -> None:
         _merge(args, console)
         return
     require(args.run, "--run: missing; give folders of finished runs")
-    pages = []
+    runs = {}
     for folder in args.run:
-        results, changes = rejudge_run(folder) if args.rejudge else (read_run(folder), [])
+        results, changes = rejudge_run(folder) if args.rejudge else (read_run(folder, MARKDOWN), [])
         if not args.output.json:
             console.rule(Text(escape_unprintable(str(folder))))
         shown = render_run_terminal(results, details=args.output.details)
@@ -59,9 +60,12 @@ def main(argv: Sequence[str]) -> None:
         if args.rejudge:
             for line in ("judged again:", *(changes or ["no verdict differs"])):
                 console.print_line(line)
-        pages.append(f"# {folder.name}\n\n{render_run_markdown(results)}")
-    if args.out is not None:
-        write_atomically(args.out, "\n".join(pages).encode())
+        runs[folder] = results
+    if args.out is not None and args.out.suffix == ".html":
+        write_runs_page(runs, args.out)
+    elif args.out is not None:
+        tables = [f"# {folder.name}\n\n{render_run_markdown(results)}" for folder, results in runs.items()]
+        write_atomically(args.out, "\n".join(tables).encode())
 
 
 def _merge(args: Args, console: "RunConsole") -> None:

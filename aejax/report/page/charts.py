@@ -1,0 +1,216 @@
+"""Small charts as SVG elements, which a template draws: they follow the page's width and its colours."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.ticker import MaxNLocator
+
+from aejax.report.results import Results, finite_or_none
+
+Element = tuple[str, dict[str, Any], str]  # tag, attributes, text
+
+
+class Chart(NamedTuple):
+    """An SVG; `label` is for those who cannot see it."""
+
+    width: float
+    height: float
+    label: str
+    elements: list[Element]
+    title: str = ""
+    interactive: bool = False  # whether its points are examples that hovering and arrow keys show
+
+
+class Scale(NamedTuple):
+    """A linear map from values to coordinates."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        share = (value - self.low) / ((self.high - self.low) or 1)
+        return round(self.start + share * (self.end - self.start), 1)
+
+    def ticks(self, count: int) -> list[float]:
+        """Returns round values within the range."""
+        values = MaxNLocator(count, steps=[1, 2, 5, 10]).tick_values(self.low, self.high)
+        return [float(f"{value:.10g}") for value in values if self.low <= value <= self.high]
+
+
+def scale_over(values: Iterable[float | None], start: float, end: float) -> Scale:
+    """Returns a scale over the finite values, with a margin of 4 %."""
+    finite = [number for value in values if (number := finite_or_none(value)) is not None] or [0.0]
+    margin = 0.04 * (max(finite) - min(finite)) or 0.5
+    return Scale(min(finite) - margin, max(finite) + margin, start, end)
+
+
+def line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Element:
+    """Returns a line of a class of the style sheet."""
+    return "line", {"class": kind, "x1": x1, "y1": y1, "x2": x2, "y2": y2}, ""
+
+
+def rect(kind: str, x: float, y: float, width: float, height: float) -> Element:
+    """Returns a rectangle."""
+    return "rect", {"class": kind, "x": x, "y": y, "width": max(width, 0), "height": height}, ""
+
+
+def text(kind: str, x: float, y: float, content: str) -> Element:
+    """Returns a text; class `end`, `middle` or none says which end of it is at x."""
+    return "text", {"class": kind, "x": x, "y": y}, content
+
+
+def dot(kind: str, x: float, y: float, radius: float = 2.2) -> Element:
+    """Returns a dot."""
+    return "circle", {"class": kind, "cx": x, "cy": y, "r": radius}, ""
+
+
+def path(kind: str, points: Sequence[tuple[float, float]]) -> Element:
+    """Returns a line through points."""
+    return "polyline", {"class": kind, "points": " ".join(f"{x},{y}" for x, y in points)}, ""
+
+
+MARKER_SHAPES = {  # by verdict, around (0, 0); shapes differ, so that they can be read without colours
+    "better": "0,-6 6,5 -6,5",
+    "worse": "0,6 6,-5 -6,-5",
+    "not worse": "6,0 -5,-6 -5,6",
+    "equivalent": "-5,-5 5,-5 5,5 -5,5",
+    "inconclusive": "0,-5 3.5,-3.5 5,0 3.5,3.5 0,5 -3.5,3.5 -5,0 -3.5,-3.5",
+    "too few seeds": "-5,-5 0,-1.5 5,-5 1.5,0 5,5 0,1.5 -5,5 -1.5,0",
+    "mean": "0,-5 5,0 0,5 -5,0",
+}
+
+
+def marker(kind: str, shape: str, x: float, y: float) -> Element:
+    """Returns a mark of `MARKER_SHAPES`."""
+    points = MARKER_SHAPES.get(shape, MARKER_SHAPES["inconclusive"])
+    return "polygon", {"class": kind, "points": points, "transform": f"translate({x} {y})"}, ""
+
+
+STRIP_WIDTH, STRIP_HEIGHT = 240.0, 26.0
+
+
+def axis_strip(scale: Scale, label: str) -> Chart:
+    """Returns the numbers below which strips of the same scale are."""
+    ticks = [text("tick middle", scale(tick), 14, f"{tick:g}") for tick in scale.ticks(4)]
+    return Chart(STRIP_WIDTH, 18, label, ticks)
+
+
+def interval_strip(row: Results, scale: Scale, factor: float, margin: float, label: str) -> Chart:
+    """Returns a comparison's difference: its interval, the adjusted one, the margin shaded, a line at 0."""
+    middle = STRIP_HEIGHT / 2
+    kind = str(row["verdict"]).replace(" ", "-")
+    elements = [
+        rect("margin", scale(-margin), 0, scale(margin) - scale(-margin), STRIP_HEIGHT),
+        line("zero", scale(0), 0, scale(0), STRIP_HEIGHT),
+    ]
+    for name, width in (("ci95_adjusted", "thin"), ("ci95", "thick")):
+        bounds = [finite_or_none(bound) for bound in row.get(name) or ()]
+        if bounds and None not in bounds:
+            low, high = (scale(factor * bound) for bound in bounds if bound is not None)
+            elements.append(line(f"{width} {kind}", low, middle, high, middle))
+    if (mean := finite_or_none(row["mean_difference"])) is not None:
+        elements.append(marker(kind, str(row["verdict"]), scale(factor * mean), middle))
+    return Chart(STRIP_WIDTH, STRIP_HEIGHT, label, elements)
+
+
+def seeds_strip(summary: Results, scale: Scale, factor: float, kind: str, label: str) -> Chart:
+    """Returns a method's scores: a dot for each seed, the interval, and a diamond at the mean."""
+    middle, elements = STRIP_HEIGHT / 2, []
+    for seed, value in enumerate(summary["per_seed"]):
+        if (finite := finite_or_none(value)) is not None:
+            height = middle + 16 * ((seed * 0.618034) % 1 - 0.5)
+            elements.append(dot(f"seed {kind}", scale(factor * finite), round(height, 1)))
+    bounds = [finite_or_none(bound) for bound in summary["ci95"] or ()]
+    if bounds and None not in bounds:
+        low, high = (scale(factor * bound) for bound in bounds if bound is not None)
+        elements.append(line(f"thick {kind}", low, middle, high, middle))
+    if (mean := finite_or_none(summary["mean"])) is not None:
+        elements.append(marker(kind, "mean", scale(factor * mean), middle))
+    return Chart(STRIP_WIDTH, STRIP_HEIGHT, label, elements)
+
+
+def steps_chart(title: str, steps: Sequence[tuple[str, Results, str]], factor: float, scale: Scale) -> Chart:
+    """Returns a panel with a column for each step, `(label, summary, class)`: mean and interval, joined by a line.
+
+    `scale` has coordinates from the bottom to the top.
+    """
+    width = 70.0 * len(steps) + 40
+    elements = [line("grid", 34, scale(tick), width, scale(tick)) for tick in scale.ticks(4)]
+    elements += [text("tick end", 30, scale(tick) + 4, f"{tick:g}") for tick in scale.ticks(4)]
+    centres = [34 + 70 * index + 35 for index in range(len(steps))]
+    means = [finite_or_none(summary["mean"]) for _, summary, _ in steps]
+    joined = [(x, scale(factor * mean)) for x, mean in zip(centres, means, strict=True) if mean is not None]
+    elements.append(path("joined", joined))
+    for x, mean, (name, summary, kind) in zip(centres, means, steps, strict=True):
+        bounds = [finite_or_none(bound) for bound in summary["ci95"] or ()]
+        if bounds and None not in bounds:
+            low, high = (scale(factor * bound) for bound in bounds if bound is not None)
+            elements.append(line(f"thick {kind}", x, low, x, high))
+        if mean is not None:
+            elements.append(marker(kind, "mean", x, scale(factor * mean)))
+            elements.append(text("value", x + 8, scale(factor * mean) - 5, f"{factor * mean:.3g}"))
+        elements.append(text("tick middle", x, scale.start + 20, name))
+    said = ", ".join(
+        f"{name} {factor * mean:.4g}" for (name, _, _), mean in zip(steps, means, strict=True) if mean is not None
+    )
+    return Chart(width, scale.start + 28, f"{title}: {said}", elements, title)
+
+
+def curve_chart(title: str, curves: dict[str, Float[np.ndarray, "seed epoch"]]) -> Chart:
+    """Returns learning curves: mean over seeds in a band from the lowest to the highest, on a scale of their own."""
+    width, height, left = 240.0, 150.0, 44.0
+    finite = {name: np.ma.masked_invalid(values) for name, values in curves.items()}
+    stacked = np.ma.concatenate([values.ravel() for values in finite.values()]).compressed()
+    logarithmic = len(stacked) > 0 and stacked.min() > 0 and stacked.max() > 10 * stacked.min()
+    shown = {name: np.ma.log10(values) if logarithmic else values for name, values in finite.items()}
+    y = scale_over((np.log10(stacked) if logarithmic else stacked).tolist(), height - 22, 6)
+    epochs = max(values.shape[1] for values in curves.values())
+    x = Scale(1, max(epochs, 2), left, width - 6)
+    elements = [line("grid", left, y(tick), width, y(tick)) for tick in y.ticks(4)]
+    for tick in y.ticks(4):
+        elements.append(text("tick end", left - 4, y(tick) + 4, f"{10**tick:.2g}" if logarithmic else f"{tick:.3g}"))
+    elements += [text("tick middle", x(tick), height - 6, f"{tick:g}") for tick in x.ticks(4) if tick == int(tick)]
+    elements.append(text("tick end", left - 4, height - 6, "epoch"))
+    for values, kind in zip(shown.values(), ("train", "valid"), strict=False):
+        chosen = np.unique(np.linspace(0, values.shape[1] - 1, 80).round().astype(int))
+        low, mean, high = (getattr(values[:, chosen], how)(axis=0) for how in ("min", "mean", "max"))
+        upper, middle, lower = (_points(x, y, chosen, line_values) for line_values in (high, mean, low))
+        area = " ".join(f"{a},{b}" for a, b in [*upper, *reversed(lower)])
+        elements += [("polygon", {"class": f"band {kind}", "points": area}, ""), path(f"curve {kind}", middle)]
+    ends = ", ".join(f"{name} {float(values[:, -1].mean()):.3g} at the end" for name, values in finite.items())
+    return Chart(width, height, f"{title}: {ends}", elements, title)
+
+
+def _points(x: Scale, y: Scale, epochs: np.ndarray, values: Any) -> list[tuple[float, float]]:
+    return [
+        (x(float(epoch) + 1), y(float(value)))
+        for epoch, value in zip(epochs, np.ma.filled(values, np.nan), strict=True)
+        if np.isfinite(value)
+    ]
+
+
+def scatter_chart(title: str, points: Float[np.ndarray, "n 2"], kinds: Sequence[str], label: str) -> Chart:
+    """Returns points, each of a class of the style sheet, in a square; the i-th is that of example i."""
+    size = 240.0
+    span = float(np.nanmax(np.ptp(points, axis=0))) if len(points) else 1.0
+    middle = (np.nanmin(points, axis=0) + np.nanmax(points, axis=0)) / 2
+    x, y = (Scale(m - 0.52 * span, m + 0.52 * span, 4, size - 4) for m in middle.tolist())
+    elements: list[Element] = [
+        ("circle", {"class": f"point {kind}", "cx": x(a), "cy": round(size - y(b), 1), "r": 3, "data-i": number}, "")
+        for number, ((a, b), kind) in enumerate(zip(points.tolist(), kinds, strict=True))
+        if np.isfinite(a) and np.isfinite(b)
+    ]
+    return Chart(size, size, label, elements, title, interactive=True)
+
+
+def iterate_values(entries: Iterable[Results], field: str, factor: float) -> Iterator[float]:
+    """Yields seeds, mean and bounds of a metric of each entry, times `factor`."""
+    for entry in entries:
+        summary = entry[field]
+        for value in (*summary["per_seed"], summary["mean"], *(summary["ci95"] or ())):
+            if (finite := finite_or_none(value)) is not None:
+                yield factor * finite
