@@ -5,8 +5,11 @@ import inspect
 import json
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -15,9 +18,9 @@ from aejax.config import PretrainConfig, to_dict
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / ".github" / "CONTRIBUTING.md", *(ROOT / "aejax" / "docs").glob("*.md")]
-FENCED = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+FENCED = re.compile(r"```(?:sh|bash)\n(.*?)```", re.DOTALL)
 INLINE = re.compile(r"`((?:aejax|python scripts/)[^`]*? --[^`]+)`")
-LAUNCHER = re.compile(r"^srun .*? (?=aejax )")  # SLURM has flags of its own
+LAUNCHER = re.compile(r"^(?:exec |srun .*? |sbatch .*?\")(aejax [^\"]*).*$")  # SLURM has flags of its own
 OURS = re.compile(r"(?:aejax |python scripts/)(\w+)")
 
 
@@ -26,8 +29,10 @@ def commands():
     lines: dict[str, None] = {}
     for page in PAGES:
         text = page.read_text()
-        blocks = [line.split("  #")[0].strip() for block in FENCED.findall(text) for line in block.splitlines()]
-        lines |= dict.fromkeys([LAUNCHER.sub("", line) for line in blocks if line] + INLINE.findall(text))
+        blocks = "\n".join(FENCED.findall(text)).replace("\\\n", " ").splitlines()
+        blocks = [re.sub(r"\$\w+", "1", line.split("  #")[0].strip()) for line in blocks]
+        blocks = [line for line in blocks if line and not line.startswith(("#", "array="))]
+        lines |= dict.fromkeys([LAUNCHER.sub(r"\1", line) for line in blocks] + INLINE.findall(text))
     return list(lines)
 
 
@@ -39,31 +44,51 @@ class ParsedError(Exception):
     """Ends a command after its flags."""
 
 
-@pytest.mark.parametrize("line", PARSED)
-def test_every_command_parses(line, monkeypatch, tmp_path, load_script):
+@pytest.fixture
+def parse(monkeypatch, tmp_path, load_script):
+    """Returns a function that parses the words of a command by its real parser, in a folder where its runs exist."""
     monkeypatch.chdir(tmp_path)
-    name, (_, *words) = OURS.match(line)[1], shlex.split(line.removeprefix("python "))
-    words = words if line.startswith("python") else words[1:]
-    if "--run" in words:
-        run = Path(words[words.index("--run") + 1])
-        run.mkdir(parents=True)  # below the temporary folder
-        (run / "config.json").write_text(json.dumps(to_dict(PretrainConfig())))
-    main = (
-        load_script(name) if line.startswith("python") else importlib.import_module(f"aejax.cli.commands.{name}").main
-    )
+    parse_args = aejax.cli.parse_args
 
-    def parse(*args, **kwargs):
-        original(*args, **kwargs)
+    def stop(*args, **kwargs):
+        parse_args(*args, **kwargs)
         raise ParsedError
 
-    scope, original = inspect.unwrap(main).__globals__, aejax.cli.parse_args
-    monkeypatch.setattr(aejax.cli, "parse_args", parse)
-    if "parse_args" in scope:
-        monkeypatch.setitem(scope, "parse_args", parse)
-    if "load_plugins" in scope:
-        monkeypatch.setitem(scope, "load_plugins", lambda argv: None)
-    with pytest.raises(ParsedError):
-        main(words)
+    def parsed(words):
+        script = re.fullmatch(r"scripts/(\w+)\.py", words[0])
+        name, flags = (script[1], words[1:]) if script else (words[1], words[2:])
+        if "--run" in flags:
+            run = Path(flags[flags.index("--run") + 1])
+            run.mkdir(parents=True, exist_ok=True)
+            (run / "config.json").write_text(json.dumps(to_dict(PretrainConfig())))
+        main = load_script(name) if script else importlib.import_module(f"aejax.cli.commands.{name}").main
+        monkeypatch.setattr(aejax.cli, "parse_args", stop)
+        scope = inspect.unwrap(main).__globals__
+        for own, replacement in {"parse_args": stop, "load_plugins": lambda argv: None}.items():
+            monkeypatch.setitem(scope, own, replacement) if own in scope else None
+        with pytest.raises(ParsedError):
+            main(flags)
+
+    return parsed
+
+
+@pytest.mark.parametrize("line", PARSED)
+def test_every_command_parses(line, parse):
+    parse(shlex.split(line.removeprefix("python ")))
+
+
+def test_the_commands_that_an_executor_starts_parse(monkeypatch, parse):
+    block = re.search(r"```python\n(.*?)```", (ROOT / "aejax" / "docs" / "shards.md").read_text(), re.DOTALL)[1]
+    commands: list[list[str]] = []
+    client = mock.MagicMock()
+    client.return_value.__enter__.return_value.map = lambda function, numbers: list(map(function, numbers))
+    client.return_value.__enter__.return_value.gather = list
+    monkeypatch.setitem(sys.modules, "distributed", mock.MagicMock(Client=client))
+    monkeypatch.setattr(subprocess, "run", lambda words, check: commands.append(words))
+    exec(block, {})
+    assert len(commands) == 5
+    for words in commands:
+        parse(words)
 
 
 def test_other_commands_install_extras_that_exist_or_are_the_two_of_ci():

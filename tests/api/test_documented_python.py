@@ -36,7 +36,7 @@ def names_of(tmp_path_factory):
 
 
 def test_the_pages_with_programs_are_those_that_run_here():
-    assert {name for name, blocks in BLOCKS.items() if blocks} == {"README", "kinds", "python"}
+    assert {name for name, blocks in BLOCKS.items() if blocks} == {"README", "kinds", "python", "shards"}
 
 
 def test_every_program_of_the_readme_is_short():
