@@ -80,10 +80,10 @@ def test_a_value_out_of_range_is_rejected_by_its_flag(make, flag):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"seeds": "ten"}, "config.seeds"),
+        ({"seeds": "ten"}, "config: seeds: expected"),
         ({"sorcery": 1}, "sorcery"),
-        ({"model": {"hidden": 3}}, "config.model.hidden"),
-        ({"optimizer": {"optimizer": "lion"}}, "config.optimizer.optimizer"),
+        ({"model": {"hidden": 3}}, "config: model.hidden: expected"),
+        ({"optimizer": {"optimizer": "lion"}}, "config: optimizer.optimizer: expected"),
     ],
 )
 def test_an_edited_config_file_is_rejected_by_field(change, named):

@@ -15,9 +15,10 @@ from aejax.report.analysis_page import render_analysis_page
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.index import render_index
 from aejax.report.replication import ledger_headline, render_ledger_page
-from aejax.report.results import read_results, with_roles
+from aejax.report.results import with_roles
 from aejax.report.sweep_table import render_sweep_markdown
 from aejax.report.verification_page import render_verification_page
+from aejax.storage.results_file import read_results
 from tests.robustness import report as robustness_report
 
 ROOT = Path(__file__).parents[1]

@@ -36,7 +36,8 @@ from aejax.report.frames import methods_frame, per_seed_frame, verdicts_frame
 from aejax.report.html_page import figure_to_svg, render_comparison_page
 from aejax.report.representation_plot import plot_representations
 from aejax.report.results import Results, with_roles
-from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
+from aejax.storage.atomic_io import to_jsonable, write_atomically
+from aejax.storage.results_file import write_results
 
 MethodLike = str | Representation | Callable[..., Any]
 PLOTS: dict[str, Callable[[Results], Figure]] = {
@@ -90,7 +91,7 @@ class ComparisonResult:
         """Writes results, scores, table and page to a folder, which is made, and returns it."""
         path = Path(folder).expanduser()
         path.mkdir(parents=True, exist_ok=True)
-        write_json(path / "results.json", self.results)
+        write_results(path / "results.json", self.results)
         if self.scores:
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **dict(self.scores))  # type: ignore[arg-type]

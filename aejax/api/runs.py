@@ -12,8 +12,9 @@ from aejax.api.comparison import ComparisonResult, compare, load_comparison
 from aejax.api.data import make_dataset
 from aejax.api.pretraining import TrainedAutoencoder, load_trained
 from aejax.errors import require
-from aejax.report.results import Results, read_results, results_kind
+from aejax.report.results import Results
 from aejax.report.run_page import read_run
+from aejax.storage.results_file import read_results, results_kind
 from aejax.storage.run_state import RESULTS_FILE
 
 

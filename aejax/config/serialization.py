@@ -1,13 +1,26 @@
-"""Converts configs to JSON values and back."""
+"""Converts configs to JSON values and back, and checks JSON values by type annotations."""
 
 import dataclasses
+import sys
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from aejax.errors import InputError, require
 
 ConfigT = TypeVar("ConfigT")
+
+MAX_SHOWN = 60  # characters of a wrong value in a message
+TYPE_NAMES: dict[Any, str] = {
+    int: "an integer",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    list: "a list",
+    tuple: "a list",
+    Path: "a path",
+    type(None): "null",
+}
 
 # By class: fields that configs of older versions lack, and what those versions did, as JSON, where it is not the
 # default of today. Runs and encoders on disk keep their meaning.
@@ -56,17 +69,45 @@ def from_dict(config_class: type[ConfigT], values: Any, where: str = "config") -
     Raises:
         InputError: a field is unknown, has another type, or is missing and has no default.
     """
+    try:
+        return _to_dataclass(config_class, values, "")
+    except InputError as error:
+        raise InputError(f"{where}: {_without_root(error)}; written by another version of aejax?") from None
+
+
+def check_type(hint: Any, value: Any, where: str, fix: str) -> None:
+    """Raises `InputError`, which names the file and the field, unless a JSON value is of a type.
+
+    Args:
+        hint: a `TypedDict`, whose further fields are not looked into, or anything else that fields of configs may be.
+        value: parsed JSON.
+        where: the file.
+        fix: what to do about it.
+    """
+    try:
+        _convert(hint, value, "")
+    except InputError as error:
+        raise InputError(f"{where}: {_without_root(error)}; {fix}") from None
+
+
+def _without_root(error: InputError) -> str:
+    return str(error).removeprefix(": ")
+
+
+def _join(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _to_dataclass(config_class: type[ConfigT], values: Any, where: str) -> ConfigT:
     hints = get_type_hints(config_class)
     require(isinstance(values, dict), f"{where}: expected an object of fields")
     unknown = sorted(values.keys() - hints.keys())
-    require(
-        not unknown, f"{where}: unknown field {unknown[0] if unknown else ''}; written by another version of aejax?"
-    )
+    require(not unknown, f"{where}: unknown field {unknown[0][:MAX_SHOWN] if unknown else ''}")
     for field in dataclasses.fields(config_class):  # type: ignore[arg-type]
         optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         require(optional or field.name in values, f"{where}: field {field.name} is missing")
     values = {**VALUES_OF_ABSENT_FIELDS.get(config_class.__name__, {}), **values}
-    typed = {name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
+    typed = {name: _convert(hints[name], value, _join(where, name)) for name, value in values.items()}
     try:
         return config_class(**typed)
     except InputError as error:  # names a flag; the value comes from a file
@@ -76,27 +117,37 @@ def from_dict(config_class: type[ConfigT], values: Any, where: str = "config") -
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """Returns a JSON value converted to the annotated type."""
     options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if hint is Any or (value is None and type(None) in options):
+        return value
     for option in options:
-        if option is type(None):
-            matched = value is None
-        elif dataclasses.is_dataclass(option) and isinstance(option, type):
-            if value is not None:
-                return from_dict(option, value, where)
-            matched = False
-        elif get_origin(option) is Literal:
-            matched = value in get_args(option)
-        elif get_origin(option) is tuple:
-            if isinstance(value, list):
-                return tuple(_convert(get_args(option)[0], item, where) for item in value)
-            matched = False
-        elif option is Path:
-            if isinstance(value, str):
-                return Path(value)
-            matched = False
-        elif option is float:
-            matched = isinstance(value, int | float) and not isinstance(value, bool)
-        else:
-            matched = type(value) is option
-        if matched:
+        kind, parts = get_origin(option), get_args(option)
+        if is_typeddict(option) and isinstance(value, dict):
+            missing = sorted(option.__required_keys__ - value.keys())
+            require(not missing, f"{where}: field {', '.join(missing)} is missing")
+            hints = get_type_hints(option)
+            return {k: _convert(hints.get(k, Any), item, _join(where, k)) for k, item in value.items()}
+        if dataclasses.is_dataclass(option) and isinstance(option, type):
+            return _to_dataclass(option, value, where)
+        if kind is dict and isinstance(value, dict):
+            return {k: _convert(parts[1], item, _join(where, k)) for k, item in value.items()}
+        if kind in (list, tuple) and isinstance(value, list):
+            is_pair = kind is tuple and parts[-1] is not Ellipsis
+            require(not is_pair or len(value) == len(parts), f"{where}: expected {len(parts)} values")
+            items = [_convert(parts[k if is_pair else 0], item, f"{where}[{k}]") for k, item in enumerate(value)]
+            return tuple(items) if kind is tuple else items
+        if option is Path and isinstance(value, str):
+            return Path(value)
+        if kind is Literal and any(type(value) is type(known) and value == known for known in parts):
             return value
-    raise InputError(f"{where}: {value!r} is not {hint}; written by another version of aejax?")
+        if option is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
+            return value
+        if type(value) is option:
+            return value
+    shown = f"a {type(value).__name__}" if isinstance(value, dict | list) else str(value)[:MAX_SHOWN]
+    raise InputError(f"{where}: expected {' or '.join(map(_describe_type, options))}, found {shown}")
+
+
+def _describe_type(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return " or ".join(map(str, get_args(hint)))
+    return TYPE_NAMES.get(get_origin(hint) or hint, "an object of fields")

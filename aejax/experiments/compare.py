@@ -43,7 +43,8 @@ from aejax.methods.registry import comparison_pairs, make_method, versus_pairs
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.figure_files import FigureFiles
 from aejax.report.html_page import write_page
-from aejax.storage.atomic_io import write_atomically, write_json
+from aejax.storage.atomic_io import write_atomically
+from aejax.storage.results_file import write_results
 from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.runs import Run
 
@@ -236,7 +237,7 @@ def write_comparison(
     """
     folder, files = run.folder, FigureFiles(run.folder, run.figure_format)
     write_scores(folder, method_results, experiment.design)
-    write_json(folder / RESULTS_FILE, results)
+    write_results(folder / RESULTS_FILE, results)
     write_atomically(folder / "table.md", render_comparison_markdown(results).encode())
     if figures:
         experiment.reporter.start_method(FIGURES)

@@ -45,7 +45,7 @@ def export(run_dir: Path, out: Path, config: ExportConfig, *, overwrite: bool = 
         InputError: the run, the settings or the folder cannot be used; nothing has been written.
     """
     require_format_packages(config.formats)
-    require_available(out, overwrite=overwrite)
+    require_available(out, overwrite=True)  # whether it has another encoder is known once this one is described
     pretrained = load_pretrained(run_dir, WEIGHTS_DIRS[config.weights])
     return publish(pretrained, _read_epochs(run_dir, pretrained), out, config, overwrite=overwrite)
 

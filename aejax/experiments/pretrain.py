@@ -36,8 +36,9 @@ from aejax.methods.registry import METHODS
 from aejax.report.epoch_table import render_pretrain_markdown
 from aejax.report.figure_files import FigureFiles
 from aejax.report.html_page import PAGE_FILE, write_page
-from aejax.storage.atomic_io import write_atomically, write_json
+from aejax.storage.atomic_io import write_atomically
 from aejax.storage.pytree_io import save_variables
+from aejax.storage.results_file import write_results
 from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.runs import Run
 
@@ -154,7 +155,7 @@ def _pretrain(
 
     trained, results = train_model(experiment, method, optimizer, lambda: run.seconds, record)
     variables = experiment.plan.to_host(trained.progress.state.variables)
-    write_json(run.folder / RESULTS_FILE, results)
+    write_results(run.folder / RESULTS_FILE, results)
     write_atomically(run.folder / "table.md", render_pretrain_markdown(results).encode())
     files = FigureFiles(run.folder, run.figure_format)
     experiment.reporter.start_method(FIGURES)
@@ -196,7 +197,7 @@ def _describe_training(experiment: Experiment, history: TrainingHistory, compile
     passes = float(history.epochs) if stream is None else history.epochs / stream_schedule(experiment).rounds_per_pass
     return {
         "diverged_epoch": [int(epoch) or None for epoch in history.diverged_epoch],
-        "history": {name: np.nanmean(values, axis=0) for name, values in history.metrics.items()},
+        "history": {name: np.nanmean(values, axis=0).tolist() for name, values in history.metrics.items()},
         "seconds": {"compile": compile_seconds, "pretrain": history.seconds},
         "seconds_per_seed_and_epoch": history.seconds / (passes * experiment.config.seeds),
     }

@@ -26,6 +26,7 @@ from aejax.models.submodules import Variables
 from aejax.storage.atomic_io import read_json
 from aejax.storage.formats import arrays_sha256
 from aejax.storage.pytree_io import load_variables, to_state_dict
+from aejax.storage.results_file import read_results, results_kind
 from aejax.storage.run_identity import HASH_SUBJECTS, SHORT_HASH, RunIdentity, read_saved_hashes
 from aejax.storage.run_state import RESULTS_FILE, RUN_STATE_FILE, read_run_state, read_state_record
 from aejax.storage.runs import CONFIG_FILE
@@ -111,9 +112,9 @@ def _read_finished_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     state = read_run_state(run_dir)
     unfinished = (run_dir / CONFIG_FILE).exists() and state != "finished"
     require(not unfinished, f"{run_dir}: the run is not finished ({state}); run the command that made it again")
-    results = read_json(run_dir / RESULTS_FILE)
+    results = read_results(run_dir / RESULTS_FILE)
     require(
-        isinstance(results, dict) and results.get("kind") == "pretrain",
+        results_kind(results) == "pretrain",
         f"{run_dir}: is not a pretraining run; give --run a folder that scripts/pretrain.py made",
     )
     hashes = read_saved_hashes(run_dir, RESULTS_FILE, read_state_record(run_dir))

@@ -22,7 +22,8 @@ from aejax.experiments.results import judge_comparisons, summarize_scores
 from aejax.experiments.variations import SENSITIVITY_DIR
 from aejax.report.results import verdict_metric
 from aejax.report.run_page import read_run, rewrite_pages
-from aejax.storage.atomic_io import to_jsonable, write_json
+from aejax.storage.atomic_io import to_jsonable
+from aejax.storage.results_file import write_results
 from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.saved_scores import SavedScores, read_scores
 
@@ -49,7 +50,7 @@ def rejudge_run(folder: Path) -> tuple[Results, list[str]]:
             {name: results["comparisons"] for name, results in varied.items()},
             {entry["name"]: entry["methods"] for entry in variations},
         )
-    write_json(folder / RESULTS_FILE, after)
+    write_results(folder / RESULTS_FILE, after)
     rewrite_pages(after, folder)
     return after, list(_changed_verdicts(before, after))
 

@@ -22,7 +22,8 @@ from aejax.experiments.compare import ComparisonDesign, EarlierRun, design_compa
 from aejax.experiments.multihost import broadcast_from_primary, is_primary
 from aejax.experiments.variations import SENSITIVITY_DIR, Variation, make_variations
 from aejax.report.run_page import rewrite_pages
-from aejax.storage.atomic_io import read_json, to_jsonable, write_json
+from aejax.storage.atomic_io import to_jsonable
+from aejax.storage.results_file import read_results, write_results
 from aejax.storage.run_state import RESULTS_FILE
 
 
@@ -41,7 +42,7 @@ def compare_with_sensitivity(
     designs = [_design_variation(design, variation) for variation in variations]
     finished = (out / RESULTS_FILE).exists() and not checkpoint.overwrite
     reusable = broadcast_from_primary(lambda: not finished or (out / RESULT_CACHE_DIR).exists())
-    if not broadcast_from_primary(lambda: finished and _is_judged(read_json(out / RESULTS_FILE), variations)):
+    if not broadcast_from_primary(lambda: finished and _is_judged(read_results(out / RESULTS_FILE), variations)):
         console.print(_announce(design, variations, reusable), highlight=False, soft_wrap=True)
     results = run_comparison(design._replace(keep_results=True), out, console, checkpoint, start_time)
     if _is_judged(results, variations):
@@ -56,7 +57,7 @@ def compare_with_sensitivity(
         varied[variation.name] = run_comparison(of_variation, folder, console, resumed, time.perf_counter())
     results["sensitivity"] = _summarize(results, design, variations, varied)
     if is_primary():
-        write_json(out / RESULTS_FILE, results)
+        write_results(out / RESULTS_FILE, results)
         rewrite_pages(to_jsonable(results), out)
         shutil.rmtree(out / RESULT_CACHE_DIR, ignore_errors=True)
     return results

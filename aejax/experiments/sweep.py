@@ -32,7 +32,8 @@ from aejax.report.figure_files import FigureFiles
 from aejax.report.html_page import PAGE_FILE, write_page
 from aejax.report.sweep_table import render_sweep_markdown
 from aejax.report.tradeoff_plot import plot_tradeoff
-from aejax.storage.atomic_io import write_atomically, write_json
+from aejax.storage.atomic_io import write_atomically
+from aejax.storage.results_file import write_results
 from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.runs import Run
 from aejax.train.plan import make_plan
@@ -126,7 +127,7 @@ def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, A
     experiment.reporter.start_method(STATISTICS)
     results = build_sweep_results(experiment, design, points, scored_baselines, run.seconds)
     write_scores(run.folder, [result for _, result in [*scored_baselines, *points]], experiment.design)
-    write_json(run.folder / RESULTS_FILE, results)
+    write_results(run.folder / RESULTS_FILE, results)
     write_atomically(run.folder / "table.md", render_sweep_markdown(results).encode())
     files = FigureFiles(run.folder, run.figure_format)
     experiment.reporter.start_method(FIGURES)

@@ -119,8 +119,8 @@ def representation_caption(results: Results) -> str:
 def _label_sentences(dataset: Results) -> list[str]:
     """Describes how labels were used, if there are few, and the removed duplicates, if there are any."""
     sentences, folds = [], dataset.get("selection_folds", 1)
-    train, valid = (dataset.get(f"n_labelled_{split}") for split in ("train", "valid"))
-    n_labels = (train or 0) + (valid or 0)
+    train, valid = (dataset.get(f"n_labelled_{split}") or 0 for split in ("train", "valid"))
+    n_labels = train + valid
     if folds > 1:
         use = f"cross-validation in {folds} folds chose their settings"
         sentences.append(f"Classifiers were fitted to {n_labels:,} labels; {use}.")

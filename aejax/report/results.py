@@ -1,18 +1,12 @@
-"""Reading `results.json`: validates its fields and finds controls, the best methods and comparisons."""
+"""Questions about results: controls, the best methods, comparisons."""
 
 import math
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
 
-from aejax.errors import require
 from aejax.evaluate.comparisons import VERSUS_FAMILY
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric
-from aejax.storage.atomic_io import read_json
-
-Results = dict[str, Any]
-
-READABLE_SCHEMAS = (1, 2)
+from aejax.storage.results_file import Results as Results
+from aejax.storage.results_file import read_results as read_results
+from aejax.storage.results_file import results_kind as results_kind
 
 # Names of controls in results without roles, also as in `random-conv`. Only `knn` itself, neighbours of the inputs, is
 # a control; `knn-conv` classifies an autoencoder's codes.
@@ -29,112 +23,6 @@ REPRESENTATION_METRIC_NAMES = (
     "dead_units",
     "active_units",
 )
-
-
-class Leaf(NamedTuple):
-    """A value that is not looked into: what it must be, and a test of it."""
-
-    expected: str
-    is_valid: Callable[[Any], bool]
-
-
-class Nullable(NamedTuple):
-    """What a value must be unless it is null."""
-
-    schema: Any
-
-
-def _is_number_or_null(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-def _is_list_of_numbers(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(map(_is_number_or_null, value))
-
-
-ANY = Leaf("anything", lambda value: True)
-NUMBER = Leaf("a number or null", _is_number_or_null)
-INTERVAL = Leaf("[low, high] or null", lambda value: value is None or (_is_list_of_numbers(value) and len(value) == 2))
-SUMMARY = {"per_seed": Leaf("one number or null per seed", _is_list_of_numbers), "mean": NUMBER, "ci95": INTERVAL}
-# Objects are dicts of their fields, of which those that end in "?" may be absent and "*" is every other; lists have
-# one entry, which is the schema of each item.
-METHOD_SCHEMA = {
-    "name": ANY,
-    "features": ANY,
-    "test_accuracy": SUMMARY,
-    "test_nll": SUMMARY,
-    "reconstruction_mse": Nullable(SUMMARY),
-    "probe": Nullable(dict.fromkeys(("gradient_norm", "converged", "grid_edge"), ANY)),
-    "seconds": dict.fromkeys(("compile", "pretrain", "probe"), ANY),
-    "measures?": {"*": SUMMARY},
-}
-SCHEMA = {
-    "dataset": dict.fromkeys(("name", "n_train", "n_valid", "n_test"), ANY)
-    | dict.fromkeys(("rows?", "features?"), NUMBER)
-    | {"class_counts?": Leaf("one number per class", _is_list_of_numbers), "notes?": [ANY], "warnings?": [ANY]},
-    "environment": {},
-    "methods": [METHOD_SCHEMA],
-    "comparisons": [
-        dict.fromkeys(("method", "baseline", "mean_difference", "p", "p_holm", "verdict"), ANY) | {"ci95": INTERVAL}
-    ],
-    "diagnostics?": {
-        "rows": ANY,
-        "neighbours": ANY,
-        "methods": [{"name": ANY, "cka_between_seeds": ANY, **dict.fromkeys(REPRESENTATION_METRIC_NAMES, SUMMARY)}],
-        "cka": dict.fromkeys(("methods", "paired_seeds", "matrix"), ANY),
-    },
-}
-
-
-def read_results(path: Path) -> Results:
-    """Returns the JSON object in a file. Raises InputError if it cannot be read or is none."""
-    value = read_json(path)
-    require(
-        isinstance(value, dict), f"{path}: expected a JSON object, found {type(value).__name__}; {_rerun_hint(path)}"
-    )
-    return value
-
-
-def results_kind(results: Results) -> str:
-    """Returns the kind of results; those without one are comparisons of methods."""
-    return str(results.get("kind", "compare"))
-
-
-def validate_results(results: Results, path: Path) -> None:
-    """Raises InputError, which names file and field, unless these are the results of a comparison."""
-    version = results.get("schema")
-    known = type(version) is int and version in READABLE_SCHEMAS
-    require(known, f"{path}: schema {version!r}, expected 1 or 2; {_rerun_hint(path)}")
-    metric = results.get("metric", "accuracy")
-    require(metric in tuple(VERDICT_METRICS), f"{path}: unknown metric {metric!r}; {_rerun_hint(path)}")
-    methods = [{**METHOD_SCHEMA, VERDICT_METRICS[metric].field: SUMMARY}]
-    _validate(results, {**SCHEMA, "methods": methods}, "", path)
-    require(results["methods"], f"{path}: methods: none; {_rerun_hint(path)}")
-
-
-def _validate(value: Any, schema: Any, where: str, path: Path) -> None:
-    """Checks one value, then those in it."""
-    prefix, hint = f"{path}: {where}: " if where else f"{path}: ", _rerun_hint(path)
-    if isinstance(schema, Nullable):
-        if value is not None:
-            _validate(value, schema.schema, where, path)
-    elif isinstance(schema, Leaf):
-        require(schema.is_valid(value), f"{prefix}expected {schema.expected}; {hint}")
-    elif isinstance(schema, list):
-        require(isinstance(value, list), f"{prefix}expected a list; {hint}")
-        for index, item in enumerate(value):
-            _validate(item, schema[0], f"{where}[{index}]", path)
-    else:
-        require(isinstance(value, dict), f"{prefix}expected an object; {hint}")
-        missing = [field for field in schema if field not in value and not field.endswith(("?", "*"))]
-        require(not missing, f"{prefix}without {', '.join(missing)}; {hint}")
-        for field, item in value.items():
-            inner = schema.get(field, schema.get(f"{field}?", schema.get("*", ANY)))
-            _validate(item, inner, f"{where}.{field}" if where else field, path)
-
-
-def _rerun_hint(path: Path) -> str:
-    return f"run the command that made {path.parent.name}/ again with --overwrite, or move the folder away"
 
 
 def with_roles(results: Results) -> Results:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from aejax.errors import require
-from aejax.storage.atomic_io import read_json, to_jsonable
+from aejax.storage.atomic_io import to_jsonable
+from aejax.storage.results_file import read_results
 
 MAX_DIFFERENCES = 3  # settings named in a message
 MAX_VALUE_LENGTH = 40  # characters of a setting in a message
@@ -96,13 +97,11 @@ def read_saved_hashes(folder: Path, results_file: str, state_record: Mapping[str
     """Returns the hashes of a run: those in its state record, or else those in the results of an older version."""
     if "identity" in state_record:
         return dict(state_record["identity"])
-    results = read_json(folder / results_file) if (folder / results_file).exists() else None
-    dataset = results.get("dataset") if isinstance(results, dict) else None
-    if not isinstance(dataset, dict):
+    if not (folder / results_file).exists():
         return {}
-    stream = dataset.get("stream")
-    found = {"data": dataset.get("sha256"), "stream": stream.get("fingerprint") if isinstance(stream, dict) else None}
-    return {name: value for name, value in found.items() if isinstance(value, str)}
+    dataset = read_results(folder / results_file)["dataset"]
+    found = {"data": dataset.get("sha256"), "stream": dataset.get("stream", {}).get("fingerprint")}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _flatten(settings: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:

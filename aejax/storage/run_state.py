@@ -1,13 +1,32 @@
 """The state of a run, `run.json`: `running`, `interrupted`, `finished` or `failed`, its attempts, and its hashes."""
 
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NotRequired, TypedDict
 
-from aejax.errors import require
+from aejax.config.serialization import check_type
 from aejax.storage.atomic_io import read_json
 
 RunState = Literal["running", "interrupted", "finished", "failed"]
 RUN_STATE_FILE, RESULTS_FILE = "run.json", "results.json"
+
+
+class Attempt(TypedDict):
+    """An attempt at a run."""
+
+    seconds: NotRequired[float]
+    host: NotRequired[str]
+    process: NotRequired[int]
+    commit: NotRequired[str | None]
+    versions: NotRequired[dict[str, str]]
+
+
+class RunRecord(TypedDict):
+    """The content of `run.json`."""
+
+    schema: Literal[1]
+    state: RunState
+    attempts: list[Attempt]
+    identity: NotRequired[dict[str, str | int]]
 
 
 def read_run_state(folder: Path, results_file: str = RESULTS_FILE) -> RunState:
@@ -24,13 +43,7 @@ def read_state_record(folder: Path) -> dict[str, Any]:
     """
     if not (folder / RUN_STATE_FILE).exists():
         return {}
-    record = read_json(folder / RUN_STATE_FILE)
-    valid = (
-        isinstance(record, dict)
-        and record.get("schema") == 1
-        and record.get("state") in get_args(RunState)
-        and isinstance(record.get("attempts"), list)
-        and isinstance(record.get("identity", {}), dict)
-    )
-    require(valid, f"{folder / RUN_STATE_FILE}: is damaged; give --overwrite to start again, or another --out")
+    record: dict[str, Any] = read_json(folder / RUN_STATE_FILE)
+    fix = "give --overwrite to start again, or another --out"
+    check_type(RunRecord, record, str(folder / RUN_STATE_FILE), fix)
     return record

@@ -22,6 +22,7 @@ import filelock
 
 from aejax.errors import InputError, Preempted, require
 from aejax.storage.atomic_io import read_json, to_jsonable, write_json
+from aejax.storage.results_file import read_results, write_results
 from aejax.storage.run_folder import (
     LOCK_FILE,
     REPLACED_DIR,
@@ -68,7 +69,9 @@ class Run:
     @property
     def seconds(self) -> float:
         """Duration of all attempts; of one that was killed, until it last saved its state."""
-        return sum(attempt["seconds"] for attempt in self.state_record["attempts"][:-1]) + self._attempt_seconds()
+        return (
+            sum(attempt.get("seconds", 0.0) for attempt in self.state_record["attempts"][:-1]) + self._attempt_seconds()
+        )
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Appends rows to `metrics.jsonl`."""
@@ -80,7 +83,7 @@ class Run:
         self, results: Mapping[str, Any], *, results_file: str = RESULTS_FILE, remove: Sequence[str] = ()
     ) -> None:
         """Writes the results, then deletes the run that this one replaces and its working folders, `remove`."""
-        write_json(self.folder / results_file, results)
+        write_results(self.folder / results_file, results)
         self.set_state("finished")
         remove_working_files(self.folder, remove)
 
@@ -124,10 +127,7 @@ def load_finished_results(
     if read_run_state(folder, results_file) != "finished" or not (folder / results_file).exists():
         identity.require_same_protocol(folder, saved_hashes)
         return None
-    results = read_json(folder / results_file)
-    require(
-        isinstance(results, dict), f"{folder / results_file}: holds no results; give --overwrite to make them again"
-    )
+    results = read_results(folder / results_file)
     with contextlib.suppress(InputError, OSError):  # in use, or read-only
         if any((folder / name).exists() for name in (REPLACED_DIR, *remove)):
             with acquire_lock(folder):

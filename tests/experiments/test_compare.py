@@ -9,6 +9,7 @@ import pytest
 from aejax.config import CompareConfig, DataConfig, ModelConfig, PlanConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.experiments.compare import compare
 from aejax.storage.atomic_io import read_json
+from aejax.storage.results_file import read_results
 from tests.consoles import quiet
 
 SMALL = CompareConfig(
@@ -118,7 +119,7 @@ def test_metrics_have_a_line_for_every_trained_method_seed_and_epoch(run):
 
 def test_the_same_command_twice_gives_the_same_results_apart_from_times(few):
     compare(FEW, few[0].parent / "again", quiet())
-    first, second = (read_json(folder / "results.json") for folder in (few[0], few[0].parent / "again"))
+    first, second = (read_results(folder / "results.json") for folder in (few[0], few[0].parent / "again"))
     assert without_times(first) == without_times(second)
     assert (few[0] / "scores.npz").read_bytes() == (few[0].parent / "again" / "scores.npz").read_bytes()
 

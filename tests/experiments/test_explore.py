@@ -27,7 +27,8 @@ from aejax.experiments.exploring.reconstruction import make_test_corruption
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.progress import SilentReporter
 from aejax.report.analysis_page import ANALYSIS_HEADINGS, render_analysis_page
-from aejax.storage.atomic_io import read_json, write_json
+from aejax.storage.atomic_io import read_json
+from aejax.storage.results_file import write_results
 from tests.consoles import quiet
 
 DIGITS = PretrainConfig(
@@ -196,7 +197,7 @@ def test_run_with_another_split_is_rejected(run, tmp_path):
     shutil.copytree(run, tmp_path / "copy")
     results = read_json(run / "results.json")
     results["dataset"]["split_sha256"] = "0" * 64
-    write_json(tmp_path / "copy" / "results.json", results)
+    write_results(tmp_path / "copy" / "results.json", results)
     with pytest.raises(InputError, match="the split differs"):
         load_model(tmp_path / "copy", SHORT)
 

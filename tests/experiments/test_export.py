@@ -20,8 +20,8 @@ from aejax.errors import InputError
 from aejax.experiments.export import export, select_seeds
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.pretrained import BEST_WEIGHTS, load_pretrained
-from aejax.storage.atomic_io import write_json
 from aejax.storage.encoder_metadata import EncoderMetadata
+from aejax.storage.results_file import write_results
 from tests.consoles import quiet
 
 WINE = PretrainConfig(
@@ -125,7 +125,7 @@ def test_unknown_seeds_and_diverged_runs_are_rejected():
 def test_diverged_seed_is_exported_with_a_note(run, tmp_path):
     copy = shutil.copytree(run, tmp_path / "run")
     results = json.loads((run / "results.json").read_text())
-    write_json(copy / "results.json", {**results, "diverged_epoch": [None, 3, None]})
+    write_results(copy / "results.json", {**results, "diverged_epoch": [None, 3, None]})
     made = export(copy, tmp_path / "encoder", ExportConfig(seed="1", formats=("orbax",)))
     assert made.notes == ("seed 1 diverged in epoch 3; its weights are the last that were finite",)
     assert "Seed 1 diverged in epoch 3" in (tmp_path / "encoder" / "README.md").read_text()

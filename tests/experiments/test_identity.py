@@ -32,6 +32,7 @@ from aejax.experiments.probe_run import probe_run
 from aejax.experiments.sweep import sweep
 from aejax.storage.atomic_io import read_json, write_json
 from aejax.storage.pytree_io import save_variables
+from aejax.storage.results_file import write_results
 from aejax.storage.run_identity import RunIdentity
 from tests.consoles import quiet
 
@@ -197,7 +198,7 @@ def test_parts_of_different_runs_are_not_used(trained, tmp_path, name):
         "of different runs": {"config": {**results["config"], "recipe": "another"}},
     }
     for message, change in changes.items():
-        write_json(tmp_path / "run" / "results.json", results | change)
+        write_results(tmp_path / "run" / "results.json", results | change)
         with pytest.raises(InputError, match=message):
             USES[name](tmp_path / "run", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -17,6 +17,7 @@ from aejax.experiments.probe_run import _prepare_probe, probe_run
 from aejax.experiments.progress import SilentReporter
 from aejax.recipes import RECIPES, get_recipe
 from aejax.storage.atomic_io import read_json, write_json
+from aejax.storage.results_file import write_results
 from tests.consoles import quiet
 
 SMALL = PretrainConfig(
@@ -106,7 +107,7 @@ def test_a_run_of_other_data_is_rejected(run, tmp_path):
     shutil.copytree(run, copy)
     results = read_json(copy / "results.json")
     results["dataset"]["sha256"] = "0" * 64
-    write_json(copy / "results.json", results)
+    write_results(copy / "results.json", results)
     with pytest.raises(InputError, match="different data"):
         probe_run(copy, ProbeRunConfig(), tmp_path / "out", quiet())
 
@@ -114,7 +115,7 @@ def test_a_run_of_other_data_is_rejected(run, tmp_path):
 def test_a_folder_that_is_no_pretraining_run_is_rejected(tmp_path):
     with pytest.raises(InputError, match="pretrain"):
         load_pretrained(tmp_path / "nothing")
-    write_json(tmp_path / "results.json", {"schema": 1})
+    write_json(tmp_path / "results.json", {"schema": 1, "kind": "another"})
     with pytest.raises(InputError, match="not a pretraining run"):
         load_pretrained(tmp_path)
 

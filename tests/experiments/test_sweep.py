@@ -24,7 +24,7 @@ from aejax.experiments.sweeping.grid import choose_kind, group_points, make_grid
 from aejax.experiments.sweeping.results import select_best_point
 from aejax.report.index import render_index
 from aejax.report.sweep_table import render_sweep_markdown, render_sweep_terminal
-from aejax.storage.atomic_io import read_json
+from aejax.storage.results_file import read_results
 from tests.consoles import quiet
 
 SMALL = SweepConfig(
@@ -171,7 +171,7 @@ def test_finished_sweep_is_loaded_and_listed(results, folder):
     console = quiet()
     again = sweep(SMALL, folder, console)
     assert "holds this run already" in console.file.getvalue()
-    assert again == read_json(folder / "results.json")
+    assert again == read_results(folder / "results.json")
     page = render_index(folder.parent)
     assert ": sweep. " in page
     assert "[sweep-wine](sweep-wine/table.md): sweep." in page

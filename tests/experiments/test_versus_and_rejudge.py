@@ -13,7 +13,7 @@ from aejax.experiments.compare import compare
 from aejax.experiments.rejudge import rejudge_run
 from aejax.report.comparison_table import comparison_tables
 from aejax.report.findings import describe_findings
-from aejax.storage.atomic_io import read_json
+from aejax.storage.results_file import read_results
 from tests.consoles import quiet
 
 CONFIG = CompareConfig(
@@ -100,11 +100,11 @@ def test_rows_that_are_not_compared_are_rejected(versus, message, tmp_path):
 
 @pytest.mark.parametrize("removed", ["correct.npz", "scores.npz"])
 def test_the_same_rules_give_the_same_numbers(copied, removed):
-    before = read_json(copied / "results.json")
+    before = read_results(copied / "results.json")
     (copied / removed).unlink()
     table = (copied / "table.md").read_text()
     assert rejudge_run(copied)[1] == []
-    after = read_json(copied / "results.json")
+    after = read_results(copied / "results.json")
     assert after.pop("rejudged_by")
     assert after == before
     assert (copied / "table.md").read_text() == table
@@ -116,7 +116,7 @@ def test_a_changed_rule_changes_verdicts_and_is_reported(copied, monkeypatch, lo
     monkeypatch.setattr(comparisons, "minimum_trainings", lambda family: 1)  # fewer seeds suffice
     load_script("report")(["--run", str(copied), "--rejudge", "--out", str(copied / "page.md")])
     printed = capsys.readouterr().out
-    for row in read_json(copied / "results.json")["comparisons"]:
+    for row in read_results(copied / "results.json")["comparisons"]:
         assert row["verdict"] != "too few seeds"
         assert f"{row['method']} - {row['baseline']}: too few seeds -> {row['verdict']}" in printed
     assert (copied / "accuracy.png").read_bytes().startswith(b"\x89PNG")

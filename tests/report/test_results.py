@@ -5,7 +5,8 @@ import copy
 import pytest
 
 from aejax.errors import InputError
-from aejax.report.results import best_method, is_control, is_permuted, validate_results, with_roles
+from aejax.report.results import best_method, is_control, is_permuted, with_roles
+from aejax.storage.results_file import validate_results
 
 
 def add_method(results, name, role, accuracy, **fields):
@@ -17,22 +18,31 @@ def add_method(results, name, role, accuracy, **fields):
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        (lambda results: results.update(schema=3), "schema 3, expected 1"),
-        (lambda results: results.pop("methods"), "without methods"),
+        (lambda results: results.update(schema=3), "schema: expected 1 or 2, found 3"),
+        (lambda results: results.pop("methods"), "field methods is missing"),
         (lambda results: results["methods"].clear(), "methods: none"),
-        (lambda results: results["methods"][2].pop("test_nll"), r"methods\[2\]: without test_nll"),
-        (lambda results: results["methods"][0].update(test_accuracy=0.9), r"methods\[0\].test_accuracy: expected an"),
-        (lambda results: results["methods"][0]["test_accuracy"].update(ci95=[0.9]), r"ci95: expected \[low, high\]"),
-        (lambda results: results["methods"][0]["test_nll"].update(per_seed=["0.9"]), "one number or null per seed"),
-        (lambda results: results["methods"][1].update(measures={"l0": {}}), r"methods\[1\].measures.l0: without"),
-        (lambda results: results["comparisons"][3].pop("verdict"), r"comparisons\[3\]: without verdict"),
-        (lambda results: results["dataset"].pop("n_test"), "dataset: without n_test"),
-        (lambda results: results.update(metric="f1"), "unknown metric 'f1'"),
-        (lambda results: results.update(metric="auroc"), r"methods\[0\]: without test_auroc"),
-        (lambda results: results["diagnostics"].pop("cka"), "diagnostics: without cka"),
+        (lambda results: results["methods"][2].pop("test_nll"), r"methods\[2\]: field test_nll is missing"),
+        (
+            lambda results: results["methods"][0].update(test_accuracy=0.9),
+            r"methods\[0\].test_accuracy: expected an object of fields, found 0.9",
+        ),
+        (lambda results: results["methods"][0]["test_accuracy"].update(ci95=[0.9]), "ci95: expected 2 values"),
+        (
+            lambda results: results["methods"][0]["test_nll"].update(per_seed=["0.9"]),
+            r"per_seed\[0\]: expected a number or null, found 0.9",
+        ),
+        (
+            lambda results: results["methods"][1].update(measures={"l0": {}}),
+            r"methods\[1\].measures.l0: field ci95, mean, per_seed is missing",
+        ),
+        (lambda results: results["comparisons"][3].pop("verdict"), r"comparisons\[3\]: field verdict is missing"),
+        (lambda results: results["dataset"].pop("n_test"), "dataset: field n_test is missing"),
+        (lambda results: results.update(metric="f1"), "metric: expected .*, found f1"),
+        (lambda results: results.update(metric="auroc"), r"methods\[0\]: field test_auroc is missing"),
+        (lambda results: results["diagnostics"].pop("cka"), "diagnostics: field cka is missing"),
         (
             lambda results: results["diagnostics"]["methods"][0]["rankme"].pop("ci95"),
-            r"diagnostics.methods\[0\].rankme: without ci95",
+            r"diagnostics.methods\[0\].rankme: field ci95 is missing",
         ),
     ],
 )

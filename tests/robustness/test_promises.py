@@ -10,6 +10,7 @@ import pytest
 from aejax.errors import InputError
 from aejax.storage.atomic_io import read_json, write_json
 from aejax.storage.pytree_io import load_tree, save_tree
+from aejax.storage.results_file import write_results
 from tests.robustness import disturbances, save_overhead, training_process
 from tests.robustness.disturbances import Interruption, corrupt_each_file, corruptions, interrupt_until_finished
 from tests.robustness.report import broken_promises, render_markdown
@@ -61,7 +62,10 @@ def test_a_fingerprint_depends_on_every_bit_but_not_on_time(tmp_path):
         folder = tmp_path / name
         save_tree(folder / "checkpoint", {"x": np.full(3, weight, np.float32)})
         write_json(folder / "config.json", {"seeds": 1})
-        write_json(folder / "results.json", {"environment": {"seconds": seconds, "command": name}, "loss": loss})
+        write_results(
+            folder / "results.json",
+            {"kind": "nothing", "environment": {"seconds": seconds, "command": name}, "loss": loss},
+        )
         (folder / "metrics.jsonl").write_text("{}\n")
         np.savez(folder / "scores.npz", correct=np.full(2, score))
         return run_fingerprint(folder)

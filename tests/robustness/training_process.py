@@ -26,6 +26,7 @@ from aejax.config import (
 from aejax.experiments.pretrain import pretrain
 from aejax.storage.atomic_io import read_json
 from aejax.storage.pytree_io import load_tree, named_leaves
+from aejax.storage.results_file import read_results
 
 RUN_TIMEOUT_SECONDS = 600.0  # after which a run counts as hanging
 VOLATILE_FIELDS = ("seconds", "seconds_per_seed_and_epoch", "command")  # that differ between equal runs
@@ -122,7 +123,8 @@ def wait_for_checkpoints(process: ForkServerProcess, folder: Path, count: int) -
 def run_fingerprint(folder: Path) -> dict[str, str]:
     """Returns the SHA-256 of each part of a run that must be equal in two runs of a config. Times are not included."""
     parts = {
-        name: repr(_drop_volatile_fields(read_json(folder / name))).encode() for name in ("config.json", "results.json")
+        name: repr(_drop_volatile_fields(read(folder / name))).encode()
+        for name, read in (("config.json", read_json), ("results.json", read_results))
     }
     if (folder / "metrics.jsonl").exists():
         parts["metrics.jsonl"] = (folder / "metrics.jsonl").read_bytes()

@@ -1,5 +1,6 @@
 """A published encoder computes the codes of its model, in every format, under every transformation, for every kind."""
 
+import dataclasses
 import functools
 import re
 
@@ -14,11 +15,11 @@ from aejax.autoencoders.registry import KINDS
 from aejax.data.scalers import Scaler, apply_scaler
 from aejax.errors import InputError
 from aejax.storage.encoder_metadata import read_metadata
-from aejax.storage.export import require_available
+from aejax.storage.export import require_available, write_encoder
 from aejax.storage.formats import read_safetensors
 from aejax.storage.numpy_forward import numpy_forward
 from aejax.storage.pretrained_encoder import load_encoder
-from aejax.storage.pytree_io import named_leaves
+from aejax.storage.pytree_io import load_tree, named_leaves
 
 CODES = {"mean": {}, "sample": {"posterior_code": "sample"}, "both": {"posterior_code": "mean-and-deviation"}}
 CASES = {
@@ -182,9 +183,62 @@ def test_an_encoder_folder_is_replaced_only_when_asked_and_other_folders_never(p
 
 
 def test_an_encoder_that_a_killed_replacement_had_moved_aside_is_put_back(published):
-    aside = published.with_name(f".{published.name}.replaced")
-    published.rename(aside)  # what a kill between two renames leaves
+    work = published.with_name(f".{published.name}.export")
+    work.mkdir()
+    published.rename(work / "old")  # what a kill between two renames leaves
     with pytest.raises(InputError, match="holds an encoder already"):
         require_available(published, overwrite=False)
     assert load_encoder(published).width
-    assert not aside.exists()
+    assert not work.exists()
+
+
+@pytest.fixture
+def described(published):
+    """A description, and the arrays it describes."""
+    return read_metadata(published), load_tree(published / "orbax").tree
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_another_made_while_an_export_worked_is_not_touched(described, tmp_path, overwrite):
+    folder = tmp_path / "new"
+
+    def made_meanwhile(_):
+        folder.mkdir()
+        (folder / "chapter.txt").write_text("years of work")
+        return ""
+
+    with pytest.raises(InputError, match="new: was made by another process in the meantime"):
+        write_encoder(folder, *described, made_meanwhile, overwrite=overwrite)
+    assert (folder / "chapter.txt").read_text() == "years of work"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["encoder", "new"]
+
+
+def test_an_empty_folder_becomes_the_encoder_and_the_same_export_again_changes_nothing(described, tmp_path):
+    (tmp_path / "new").mkdir()
+    digest = write_encoder(tmp_path / "new", *described, lambda _: "card")
+    assert write_encoder(tmp_path / "new", *described, lambda _: pytest.fail("written again")) == digest
+    other = dataclasses.replace(described[0], code_width=7)
+    with pytest.raises(InputError, match="holds an encoder already"):
+        write_encoder(tmp_path / "new", other, described[1], lambda _: "card")
+
+
+def test_of_two_exports_to_one_folder_the_second_ends_and_leaves_the_first(described, tmp_path):
+    folder = tmp_path / "new"
+
+    def second(_):
+        with pytest.raises(InputError, match="new: another process exports to it"):
+            write_encoder(folder, *described, lambda _: "second")
+        return "first"
+
+    write_encoder(folder, *described, second)
+    assert (folder / "README.md").read_text() == "first"
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next(described, tmp_path):
+    work = tmp_path / ".new.export"
+    (work / "new").mkdir(parents=True)
+    (work / "new" / "half").touch()
+    (work / ".lock").touch()
+    write_encoder(tmp_path / "new", *described, lambda _: "card")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["encoder", "new"]
+    assert not (tmp_path / "new" / "half").exists()

@@ -12,6 +12,7 @@ import pytest
 from aejax.errors import InputError, Preempted
 from aejax.storage import runs
 from aejax.storage.atomic_io import read_json, write_json
+from aejax.storage.results_file import read_results
 from aejax.storage.run_identity import RunIdentity
 from aejax.storage.run_state import read_run_state
 from aejax.storage.runs import load_finished_results, open_run
@@ -19,11 +20,12 @@ from aejax.storage.runs import load_finished_results, open_run
 SETTINGS = {"seeds": 2, "methods": ["raw"], "train": {"epochs": 5}}
 CONFIG = RunIdentity(SETTINGS)
 OTHER = RunIdentity({**SETTINGS, "seeds": 3})
+DONE = {"schema": 1, "kind": "nothing"}
 
 
 def finish(folder, config=CONFIG, *, overwrite=False, results=None):
     with open_run(folder, config, overwrite=overwrite) as run:
-        run.finish({"schema": 1} | (results or {}))
+        run.finish(DONE | (results or {}))
 
 
 def interrupt(folder, config=CONFIG, *, overwrite=False, with_=Preempted):
@@ -51,7 +53,7 @@ def test_a_folder_appears_with_its_config_and_state_or_not_at_all(tmp_path, monk
 def test_a_finished_run_of_the_same_config_is_given_back_untouched(tmp_path):
     finish(tmp_path / "run", results={"found": 7})
     before = (tmp_path / "run" / "results.json").stat().st_mtime_ns
-    assert load_finished_results(tmp_path / "run", CONFIG, overwrite=False) == {"schema": 1, "found": 7}
+    assert load_finished_results(tmp_path / "run", CONFIG, overwrite=False) == DONE | {"found": 7}
     assert (tmp_path / "run" / "results.json").stat().st_mtime_ns == before
 
 
@@ -60,18 +62,18 @@ def test_another_config_is_refused_and_the_old_run_kept(tmp_path):
     for ask in (load_finished_results, lambda *args, **others: open_run(*args, **others).__enter__()):
         with pytest.raises(InputError, match=r"holds another run \(seeds 2 there, 3 here\); give --overwrite"):
             ask(tmp_path / "run", OTHER, overwrite=False)
-    assert read_json(tmp_path / "run" / "results.json") == {"schema": 1}
+    assert read_results(tmp_path / "run" / "results.json") == DONE
 
 
 def test_overwrite_keeps_the_old_run_until_the_new_one_has_finished(tmp_path):
     finish(tmp_path / "run")
     with open_run(tmp_path / "run", OTHER, overwrite=True) as run:
         assert not (tmp_path / "run" / "results.json").exists()
-        assert read_json(tmp_path / "run" / "replaced" / "results.json") == {"schema": 1}
-        run.finish({"schema": 1, "new": True})
+        assert read_results(tmp_path / "run" / "replaced" / "results.json") == DONE
+        run.finish(DONE | {"new": True})
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert not (tmp_path / "run" / "replaced").exists()
-    assert read_json(tmp_path / "run" / "results.json")["new"]
+    assert read_results(tmp_path / "run" / "results.json")["new"]
 
 
 def test_an_overwrite_that_is_interrupted_twice_loses_neither_run(tmp_path):
@@ -80,7 +82,7 @@ def test_an_overwrite_that_is_interrupted_twice_loses_neither_run(tmp_path):
     interrupt(tmp_path / "run", CONFIG, overwrite=True)
     earlier = tmp_path / "run" / "replaced"
     assert read_json(earlier / "config.json") == OTHER.settings
-    assert read_json(earlier / "replaced" / "results.json") == {"schema": 1}
+    assert read_results(earlier / "replaced" / "results.json") == DONE
     finish(tmp_path / "run")  # the same command without --overwrite goes on
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert not earlier.exists()
@@ -102,7 +104,7 @@ def test_an_overwrite_that_is_killed_between_its_renames_is_undone(tmp_path, mon
         pytest.fail("begun")
     monkeypatch.undo()
     assert [path.name for path in tmp_path.iterdir()] == [".run.begun"]
-    assert load_finished_results(tmp_path / "run", CONFIG, overwrite=False) == {"schema": 1, "found": 7}
+    assert load_finished_results(tmp_path / "run", CONFIG, overwrite=False) == DONE | {"found": 7}
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -121,7 +123,7 @@ def test_working_folders_are_deleted_in_the_run_alone_and_links_are_not_followed
     with open_run(tmp_path / "run", CONFIG) as run:
         for name in ("replaced", "found"):
             (run.folder / name).symlink_to(tmp_path / "thesis")
-        run.finish({"schema": 1}, remove=("found",))
+        run.finish(DONE, remove=("found",))
     assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
     assert {path.name for path in (tmp_path / "run").iterdir()} == {".lock", "config.json", "results.json", "run.json"}
 
@@ -130,7 +132,7 @@ def test_working_folders_that_a_killed_run_left_are_deleted_when_it_is_read(tmp_
     finish(tmp_path / "run")
     for name in ("replaced", "found", "kept"):
         (tmp_path / "run" / name).mkdir()
-    assert load_finished_results(tmp_path / "run", CONFIG, overwrite=False, remove=("found",)) == {"schema": 1}
+    assert load_finished_results(tmp_path / "run", CONFIG, overwrite=False, remove=("found",)) == DONE
     left = {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()}
     assert left == {"kept"}
 
@@ -148,7 +150,7 @@ def test_a_process_whose_folder_was_deleted_writes_nothing_into_the_next(tmp_pat
                 write()
     assert folder.exists() == begin_again
     if begin_again:
-        assert read_json(folder / "results.json") == {"schema": 1, "mine": True}
+        assert read_results(folder / "results.json") == DONE | {"mine": True}
         assert read_run_state(folder) == "finished"
 
 
@@ -158,14 +160,14 @@ def test_an_empty_folder_or_a_link_to_one_is_filled(tmp_path, make):
     make(tmp_path / "run")
     finish(tmp_path / "run")
     finish(tmp_path / "run", OTHER, overwrite=True, results={"new": True})
-    assert read_json(tmp_path / "run" / "results.json") == {"schema": 1, "new": True}
+    assert read_results(tmp_path / "run" / "results.json") == DONE | {"new": True}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "run"]
 
 
 def test_the_current_folder_is_filled_if_it_is_empty(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     finish(Path("."))
-    assert read_json(tmp_path / "results.json") == {"schema": 1}
+    assert read_results(tmp_path / "results.json") == DONE
 
 
 def test_a_folder_that_is_no_run_is_never_replaced_even_with_overwrite(tmp_path):

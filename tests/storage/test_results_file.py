@@ -1,0 +1,185 @@
+"""Results are read as they were written, or rejected with one line that names the file and the field."""
+
+import contextlib
+import copy
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from aejax.config import PretrainConfig, from_dict
+from aejax.errors import InputError
+from aejax.report.analysis_page import analysis_title
+from aejax.report.results import with_roles
+from aejax.report.run_page import render_run_markdown, render_run_terminal
+from aejax.storage.atomic_io import read_json, write_json
+from aejax.storage.encoder_metadata import read_metadata
+from aejax.storage.results_file import CHECKSUM_KEY, read_results, results_kind, write_results
+from aejax.storage.run_identity import RunIdentity
+from aejax.storage.run_state import read_state_record
+from aejax.storage.runs import Run, load_finished_results, open_run
+
+RESULTS = Path(__file__).parents[2] / "results"
+NAMES = ("digits", "sweep-tabular", "tutorial-single-probe", "tutorial-deep", "explore-vae")
+
+
+def saved_results(name):
+    folder = RESULTS / name
+    return next(path for path in (folder / "results.json", folder / "explore.json") if path.exists())
+
+
+def render(results):
+    """What is made of results after they have been read."""
+    kind, console = results_kind(results), Console(file=io.StringIO(), width=80)
+    if kind in ("compare", "sweep"):
+        results = with_roles(results) if kind == "compare" else results
+        render_run_markdown(results)
+        console.print(render_run_terminal(results))
+    elif kind == "explore":
+        analysis_title(results)
+        assert all(len(part["figures"]) >= 0 for part in results["parts"].values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_results_read_back_as_they_were_written(name, tmp_path):
+    results = read_results(saved_results(name))
+    write_results(tmp_path / "results.json", results)
+    assert read_results(tmp_path / "results.json") == results
+    assert CHECKSUM_KEY not in results
+
+
+def test_a_changed_digit_is_noticed_and_another_layout_is_not(tmp_path):
+    path = tmp_path / "results.json"
+    write_results(path, read_results(saved_results("digits")))
+    written = path.read_text()
+    path.write_text(json.dumps(json.loads(written), sort_keys=True, indent=4))
+    read_results(path)
+    for old, new in (('"mean": 0.9', '"mean": 0.8'), ('"not worse"', '"better"'), ('"n_test": ', '"n_test": 1')):
+        assert old in written
+        path.write_text(written.replace(old, new, 1))
+        with pytest.raises(InputError, match=r"results.json: was changed after it was written .*--overwrite") as error:
+            read_results(path)
+        assert "\n" not in str(error.value)
+
+
+def test_every_changed_digit_is_noticed(tmp_path):
+    path = tmp_path / "results.json"
+    write_results(path, read_results(saved_results("tutorial-deep")))
+    written = path.read_text()
+    digits = [index for index, mark in enumerate(written) if mark.isdigit()]
+    for index in digits[:: len(digits) // 200]:
+        path.write_text(f"{written[:index]}{(int(written[index]) + 1) % 10}{written[index + 1 :]}")
+        if json.loads(path.read_text()) == json.loads(written):
+            continue  # beyond the precision of a number
+        with pytest.raises(InputError, match=r"results\.json"):
+            read_results(path)
+
+
+def test_a_run_that_has_not_finished_is_named_as_such(tmp_path):
+    with open_run(tmp_path / "run", RunIdentity({})) as run:
+        for state in ("running", "interrupted", "failed"):
+            run.set_state(state)
+            with pytest.raises(InputError, match=rf"run: the run is not finished \({state}\)"):
+                read_results(tmp_path / "run" / "results.json")
+
+
+def json_paths(value, path=()):
+    """Yields the path of every value in JSON; of long lists the first two."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from json_paths(item, (*path, key))
+
+
+def damaged(value, path, damage):
+    """Returns JSON with one value deleted, repeated or replaced."""
+    value = copy.deepcopy(value)
+    *parents, last = path
+    inner = value
+    for key in parents:
+        inner = inner[key]
+    if damage == "delete":
+        del inner[last]
+    elif damage == "cut":
+        inner[last] = inner[last][:1] if isinstance(inner[last], list | str) else None
+    elif damage == "empty":
+        inner[last] = type(inner[last])() if isinstance(inner[last], list | dict | str) else ""
+    elif damage == "repeat":
+        inner[last] = inner[last] * 2 if isinstance(inner[last], list | str) else [inner[last]]
+    else:
+        inner[last] = damage[0]
+    return value
+
+
+DAMAGES = st.sampled_from(["delete", "cut", "empty", "repeat"]) | st.tuples(
+    st.sampled_from([None, True, -1, 0, 1e308, 10**30, "", "x", [], [None], {}, {"a": 1}])
+)
+
+
+def check(original, path, read, data):
+    """Damages a file; it is read, or rejected with one line that names it."""
+    where = data.draw(st.sampled_from([path for path in json_paths(original) if path]))
+    write_json(path, damaged(original, where, data.draw(DAMAGES)))
+    problem = f"{path.parent} without a problem"
+    try:
+        read()
+    except InputError as error:
+        problem = str(error)
+    assert str(path.parent) in problem
+    assert "\n" not in problem
+
+
+thorough = settings(
+    max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@thorough
+@given(data=st.data())
+def test_damaged_results_are_rendered_or_rejected(name, tmp_path, data):
+    path = tmp_path / "results.json"
+    check(read_json(saved_results(name)), path, lambda: render(read_results(path)), data)
+
+
+@thorough
+@given(data=st.data())
+def test_a_damaged_run_state_is_read_or_rejected(tmp_path, data):
+    identity, folder = RunIdentity({"seeds": 1}, {"data": "0" * 64}), tmp_path / "run"
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(KeyboardInterrupt), open_run(folder, identity, attempt_info={"versions": {"jax": "1"}}):
+        raise KeyboardInterrupt
+    path = folder / "run.json"
+
+    def read():
+        read_state_record(folder)
+        assert load_finished_results(folder, identity, overwrite=False) is None
+        with open_run(folder, identity, attempt_info={"versions": {"jax": "1"}}) as run:
+            assert isinstance(run, Run)
+            assert run.seconds >= 0
+
+    check(read_json(path), path, read, data)
+
+
+@thorough
+@given(data=st.data())
+def test_a_damaged_config_is_read_or_rejected(tmp_path, data):
+    path = tmp_path / "config.json"
+    original = read_json(RESULTS / "tutorial-deep" / "config.json")
+    check(original, path, lambda: from_dict(PretrainConfig, read_json(path), str(path)), data)
+
+
+@thorough
+@given(data=st.data())
+def test_damaged_metadata_of_an_encoder_are_read_or_rejected(published, data):
+    path = published / "encoder.json"
+    content = path.read_bytes()
+    try:
+        check(json.loads(content), path, lambda: read_metadata(published), data)
+    finally:
+        path.write_bytes(content)
