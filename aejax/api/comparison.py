@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from aejax.experiments.loading import require_classes
 from aejax.experiments.progress import open_reporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.results import serialize_scores
+from aejax.experiments.sensitivity import run_with_sensitivity
 from aejax.methods.external import Representation
 from aejax.methods.registry import METHODS, register_kind
 from aejax.recipes import compare_defaults
@@ -130,6 +132,8 @@ def compare(
     out: str | Path | None = None,
     progress: bool = False,
     overwrite: bool = False,
+    sensitivity: bool = False,
+    track: str | Sequence[str] = (),
     **settings: Any,
 ) -> ComparisonResult:
     """Compares autoencoders, or representations of one's own, with controls: same splits, probe and label budget.
@@ -143,6 +147,9 @@ def compare(
         out: folder for everything that `compare.py` leaves; the call continues an interrupted run. None: no files.
         progress: show a bar, and the data as they were understood.
         overwrite: replace a run in `out`.
+        sensitivity: judge every verdict again under other draws, probes and penalties, as `--sensitivity` does.
+        track: tools that get losses, figures and verdicts of the run in `out`: `"tensorboard"`, `"wandb"`, `"trackio"`,
+            `"mlflow"`.
         settings: by the names of the flags: `seeds=10`, `epochs=100`, `latent_dim=16`, `label_fraction=0.1`,
             `metric="balanced_accuracy"`, `versus=["pca"]`, `l1=...`, ...
 
@@ -167,11 +174,16 @@ def compare(
         config = replace_settings(compare_defaults(dataset.name), settings | ({"methods": names} if names else {}))
         require(config.shard is None, "shard: is for the command line; give methods")
         design = design_comparison(config, dataset, representations)
-        console = Console(quiet=not progress)
+        console, checkpoint = Console(quiet=not progress), make_checkpoint(out, overwrite, track)
+        run = run_with_sensitivity if sensitivity else run_comparison
         if out is not None:
             folder = Path(out).expanduser()
-            results = run_comparison(design, folder, console, CheckpointConfig(overwrite=overwrite), start)
-            return load_comparison(results, folder)
+            return load_comparison(run(design, folder, console, checkpoint, start), folder)
+        if sensitivity:
+            with tempfile.TemporaryDirectory(prefix="aejax-") as temporary:
+                folder = Path(temporary, "run")
+                loaded = load_comparison(run(design, folder, console, checkpoint, start), folder)
+                return dataclasses.replace(loaded, folder=None)
         with open_reporter(console) as reporter:
             experiment = prepare_comparison(design, reporter)
             method_results, results = score_comparison(experiment, design, lambda: time.perf_counter() - start)
@@ -203,6 +215,13 @@ def make_split(data: Any, y: Any = None, **settings: Any) -> Split:
         require_classes(dataset)
         config = resolve_config(replace_settings(compare_defaults(dataset.name), settings), dataset)
         return draw_split(dataset, config.split, config.seeds)
+
+
+def make_checkpoint(out: str | Path | None, overwrite: bool, track: str | Sequence[str]) -> CheckpointConfig:
+    """Returns how a run's folder is handled. Raises `InputError` for an unknown tracker, or one without a folder."""
+    names = [track] if isinstance(track, str) else list(track)
+    require(out is not None or not names, "track: needs the folder of a run; give out")
+    return replace_settings(CheckpointConfig(), {"overwrite": overwrite, "track": names})
 
 
 def load_comparison(results: Results, folder: Path) -> ComparisonResult:

@@ -1,8 +1,9 @@
 """Training of autoencoders as a function: many seeds in one call, and a model that encodes, decodes and samples."""
 
 import dataclasses
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,7 @@ from jaxtyping import Array, Float, Key
 from rich.console import Console
 
 from aejax.api.arguments import argument_errors
-from aejax.api.comparison import as_dataset
-from aejax.config import CheckpointConfig
+from aejax.api.comparison import as_dataset, make_checkpoint
 from aejax.config.export import ExportConfig
 from aejax.config.settings import replace_settings
 from aejax.data.input_encoding import RawInputs, encoding_of
@@ -33,9 +33,10 @@ from aejax.models.variational import VariationalAutoencoder
 from aejax.recipes import recipe_for_kind
 from aejax.report.html_page import describe_run, render_page
 from aejax.storage.atomic_io import to_jsonable, write_atomically
+from aejax.storage.hub import push_to_hub
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class TrainedAutoencoder:
     """A trained autoencoder, for every seed.
 
@@ -68,10 +69,11 @@ class TrainedAutoencoder:
         write_atomically(path, render_page([describe_run(self.results, self.folder)]).encode())
         return path
 
-    def encode(self, inputs: RawInputs) -> Float[Array, "seeds n width"]:
-        """Returns the codes of raw inputs."""
-        rows, _ = self._rows(inputs)
-        return self._map(lambda variables, scaler: self._pretrained.model.encode(variables, apply_scaler(scaler, rows)))
+    def encode(self, inputs: RawInputs) -> Float[Array, "seeds *n width"]:
+        """Returns the codes of raw inputs; of a single example `(*shape)`, a single code of each seed."""
+        rows, batched = self._rows(inputs)
+        codes = jax.vmap(self._encode_rows, in_axes=(0, 0, None))(*self._arrays, rows)
+        return codes if batched else codes[:, 0]
 
     def decode(self, codes: Float[Array | np.ndarray, "..."]) -> Float[Array, "seeds n *shape"]:
         """Returns what codes `(n, width)`, or `(seeds, n, width)` of each seed, stand for, in the inputs' units."""
@@ -124,23 +126,34 @@ class TrainedAutoencoder:
     def _rows(self, inputs: RawInputs) -> tuple[Float[Array, "n d"], bool]:
         return self._pretrained.encoding.to_rows(inputs, tuple(self.results["dataset"]["shape"]))
 
-    def _map(self, function: Callable[[Any, Scaler], Any]) -> Any:
-        return jax.vmap(function)(*self._arrays)
+    def _encode_rows(self, variables: Any, scaler: Scaler, rows: Float[Array, "n d"]) -> Float[Array, "n width"]:
+        return self._pretrained.model.encode(variables, apply_scaler(scaler, rows))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class SavedEncoder:
     """The encoder of one seed of a trained autoencoder."""
 
-    model: TrainedAutoencoder = dataclasses.field(repr=False)
+    model: TrainedAutoencoder
     seed: int
 
-    def __call__(self, inputs: RawInputs) -> Float[Array, "n width"]:
-        """Returns codes of raw inputs."""
-        return self.model.encode(inputs)[self.seed]
+    def __call__(self, inputs: RawInputs) -> Float[Array, "*n width"]:
+        """Returns the codes of raw inputs, or of a single example. Pure; works under `jit` and `vmap`."""
+        rows, batched = self.model._rows(inputs)
+        variables, scaler = jax.tree.map(lambda leaf: leaf[self.seed], self.model._arrays)
+        codes = self.model._encode_rows(variables, scaler, rows)
+        return codes if batched else codes[0]
 
-    def save(self, folder: str | Path, *, overwrite: bool = False) -> str:
+    def __repr__(self) -> str:
+        return f"SavedEncoder(seed {self.seed} of {self.model!r})"
+
+    def save(self, folder: str | Path, *, overwrite: bool = False, probe: Any = None) -> str:
         """Publishes the encoder: arrays, metadata and a model card, which `aejax.load_encoder` opens.
+
+        Args:
+            folder: appears when it is complete.
+            overwrite: replace an encoder that is there.
+            probe: what `aejax.probe` found on the codes; the model card shows its accuracy.
 
         Returns:
             The SHA-256 of the manifest, which identifies the whole content.
@@ -149,7 +162,27 @@ class SavedEncoder:
             pretrained, history = self.model._pretrained, self.model.history
             epochs = [_epoch_rows(history[history["seed"] == seed]) for seed in range(self.model.seeds)]
             config = ExportConfig(seed=str(self.seed), formats=("orbax",))
-            return publish(pretrained, epochs, Path(folder).expanduser(), config, overwrite=overwrite).manifest_sha256
+            path, results = Path(folder).expanduser(), None if probe is None else probe.results
+            return publish(pretrained, epochs, path, config, overwrite=overwrite, probe=results).manifest_sha256
+
+    def push_to_hub(
+        self, repo_id: str, *, probe: Any = None, private: bool | None = None, token: str | None = None
+    ) -> str:
+        """Publishes the encoder on the Hugging Face Hub, where `aejax.load_encoder("hf:OWNER/NAME")` opens it.
+
+        Args:
+            repo_id: `OWNER/NAME` of a model repository, which is made if there is none.
+            probe: see `save`.
+            private: whether a new repository is private; None: as the owner's settings are.
+            token: of the owner; None: the one of `hf auth login`, or `HF_TOKEN`.
+
+        Returns:
+            The address of the commit.
+        """
+        with tempfile.TemporaryDirectory(prefix="aejax-") as temporary:
+            folder = Path(temporary, repo_id.rpartition("/")[2])
+            self.save(folder, probe=probe)
+            return push_to_hub(folder, repo_id, private=private, token=token)
 
 
 def _epoch_rows(history: pd.DataFrame) -> EpochRows:
@@ -186,6 +219,7 @@ def pretrain(
     out: str | Path | None = None,
     progress: bool = False,
     overwrite: bool = False,
+    track: str | Sequence[str] = (),
     **settings: Any,
 ) -> TrainedAutoencoder:
     """Trains an autoencoder without labels, for several seeds at once.
@@ -196,6 +230,7 @@ def pretrain(
         out: folder for everything that `pretrain.py` leaves; None: no files.
         progress: show a bar.
         overwrite: replace a run in `out`.
+        track: tools that get losses and figures of the run in `out`, as for `compare`.
         settings: by the names of the flags: `seeds=4`, `epochs=15`, `latent_dim=16`, `batch_size=64`, ...
 
     Raises:
@@ -213,11 +248,11 @@ def pretrain(
         if not isinstance(kind, str):
             register_kind(name, kind)
         config = replace_settings(recipe_for_kind(name, dataset.name), settings)
-        console = Console(quiet=not progress)
+        console, checkpoint = Console(quiet=not progress), make_checkpoint(out, overwrite, track)
         design = design_pretraining(config, dataset)
         if out is not None:
             folder = Path(out).expanduser()
-            run_pretraining(design, folder, console, CheckpointConfig(overwrite=overwrite), start)
+            run_pretraining(design, folder, console, checkpoint, start)
             return load_trained(folder)
         with open_reporter(console) as reporter:
             experiment, optimizer = prepare_pretraining(design, reporter)

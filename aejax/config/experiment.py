@@ -60,9 +60,10 @@ class CompareConfig(ExperimentConfig):
     aejax/autoencoders/tuning_space.py. Each seed chooses by the validation loss of the probe. Classifiers choose their
     own settings with or without it."""
     features: tuple[str, ...] = ()
-    """NAME=FILE of .npy, .npz or .parquet, or FILE:KEY: rows of features that were made elsewhere, one for each example
-    in the order of the data. KEY: an array of an .npz file, or the beginning of a table's column names."""
-    encoder: tuple[str, ...] = ()  # NAME=FOLDER: rows of published encoders
+    """NAME=FILE of .npy, .npz, .safetensors or .parquet, or FILE:KEY: rows of features that were made elsewhere, one
+    for each example in the order of the data, or of an array or column `row` of row numbers in the file. KEY: an array,
+    or the beginning of a table's column names."""
+    encoder: tuple[str, ...] = ()  # NAME=FOLDER or hf:OWNER/NAME: rows of published encoders
     versus: tuple[str, ...] = ()
     """Compare every row that is no control with these rows, too, which may be autoencoders. These comparisons are one
     family: their verdicts are adjusted together."""

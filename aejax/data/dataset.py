@@ -22,7 +22,7 @@ MEDIAN_NOTE = "median subtracted in float64, as float32 would merge values"
 MIN_TRAINING_ROWS_PER_CLASS = 3  # with fewer, no split gives training and validation a row each
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Dataset:
     """Labelled examples in storage dtype; scaling happens later, inside the jitted step."""
 
@@ -56,6 +56,9 @@ class Dataset:
     def n_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name}: {self.n_examples} rows of shape {self.example_shape}, {self.n_classes} classes)"
 
     @functools.cached_property
     def sha256(self) -> str:

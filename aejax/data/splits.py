@@ -39,7 +39,7 @@ DISJOINT_ROLES = (
 DRAWS_PER_TEST_SEED = 10_000  # of validation rows and labels, where --test-seed cannot draw an official test set again
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Split:
     """Rows of one dataset by role, for every seed.
 
@@ -63,11 +63,13 @@ class Split:
             for role, other_role, description in DISJOINT_ROLES:
                 require_disjoint(rows[role], rows[other_role], self.groups, description, seed)
 
+    def __repr__(self) -> str:
+        return f"Split({', '.join(f'{name}={rows.shape}' for name, rows in self.roles.items())})"
+
     @property
     def roles(self) -> dict[str, np.ndarray]:
         """The row arrays by field name."""
-        names = ("train", "valid", "labelled_train", "labelled_valid", "test")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("train", "valid", "labelled_train", "labelled_valid", "test")}
 
     @property
     def shared_test(self) -> bool:

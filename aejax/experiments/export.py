@@ -13,6 +13,7 @@ from aejax.errors import InputError, require
 from aejax.experiments.environment import provenance
 from aejax.experiments.pretrained import BEST_WEIGHTS, LAST_WEIGHTS, PretrainedModel, load_pretrained
 from aejax.report.model_card import render_model_card
+from aejax.report.results import Results
 from aejax.storage.encoder_metadata import SCHEMA_VERSION, EncoderMetadata, EncoderMetrics, Preprocessing, Provenance
 from aejax.storage.export import ModelCardInputs, require_available, write_encoder
 from aejax.storage.formats import arrays_sha256, require_format_packages
@@ -32,7 +33,9 @@ class ExportedEncoder(NamedTuple):
     notes: tuple[str, ...]  # for the user
 
 
-def export(run_dir: Path, out: Path, config: ExportConfig, *, overwrite: bool = False) -> ExportedEncoder:
+def export(
+    run_dir: Path, out: Path, config: ExportConfig, *, overwrite: bool = False, probe: Results | None = None
+) -> ExportedEncoder:
     """Publishes the encoder of a finished pretraining run.
 
     Args:
@@ -40,6 +43,7 @@ def export(run_dir: Path, out: Path, config: ExportConfig, *, overwrite: bool = 
         out: the encoder's folder, which appears when it is complete.
         config: seeds, weights and formats.
         overwrite: replace an existing encoder.
+        probe: results of a probe of the codes, for the model card.
 
     Raises:
         InputError: the run, the settings or the folder cannot be used; nothing has been written.
@@ -47,11 +51,17 @@ def export(run_dir: Path, out: Path, config: ExportConfig, *, overwrite: bool = 
     require_format_packages(config.formats)
     require_available(out, overwrite=True)  # whether it has another encoder is known once this one is described
     pretrained = load_pretrained(run_dir, WEIGHTS_DIRS[config.weights])
-    return publish(pretrained, _read_epochs(run_dir, pretrained), out, config, overwrite=overwrite)
+    return publish(pretrained, _read_epochs(run_dir, pretrained), out, config, overwrite=overwrite, probe=probe)
 
 
 def publish(
-    pretrained: PretrainedModel, epochs: list[EpochRows], out: Path, config: ExportConfig, *, overwrite: bool = False
+    pretrained: PretrainedModel,
+    epochs: list[EpochRows],
+    out: Path,
+    config: ExportConfig,
+    *,
+    overwrite: bool = False,
+    probe: Results | None = None,
 ) -> ExportedEncoder:
     """Publishes the encoder of a model; `epochs` are those of every seed, in order. See `export`."""
     selected = [_select_epoch(rows, config.weights) for rows in epochs]
@@ -63,7 +73,8 @@ def publish(
     def card(contents: ModelCardInputs) -> str:
         arrays = {name: (str(leaf.dtype), leaf.shape) for name, leaf in contents.arrays.items()}
         source = numpy_forward(contents.encoder.model, fills_missing=description.preprocessing.fill is not None)
-        return render_model_card(out.absolute().name, description, arrays, source, contents.sha256_by_file)
+        entry = None if probe is None else probe["methods"][0]
+        return render_model_card(out.absolute().name, description, arrays, source, contents.sha256_by_file, entry)
 
     digest = write_encoder(out, description, tree, card, overwrite=overwrite)
     notes = tuple(

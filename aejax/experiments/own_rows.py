@@ -1,5 +1,8 @@
 """Rows of a comparison from files: `--features NAME=FILE[:KEY]`, and published encoders, `--encoder NAME=FOLDER`."""
 
+import functools
+import importlib.util
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +16,12 @@ from aejax.data.registry import expand_path
 from aejax.errors import InputError, list_names, require, summarize_error
 from aejax.methods.external import Representation, encoder, precomputed
 from aejax.methods.registry import METHODS
+from aejax.storage.hub import PREFIX, open_encoder_folder
 from aejax.storage.manifest import verify_manifest
 from aejax.storage.pretrained_encoder import load_encoder
 
-FEATURE_SUFFIXES = (".npy", ".npz", ".parquet")
+ROW_NAME = "row"  # of an array or a column with the number of the data's row, from 0, that each row of features is of
+FeaturesAndRows = tuple[Float[np.ndarray, "..."], np.ndarray | None]
 
 
 def load_own_rows(config: CompareConfig) -> dict[str, Representation]:
@@ -29,7 +34,7 @@ def load_own_rows(config: CompareConfig) -> dict[str, Representation]:
     for flag, specs in (("--features", config.features), ("--encoder", config.encoder)):
         for spec in specs:
             name, equals, place = spec.partition("=")
-            expected = "NAME=FILE.npy, .npz or .parquet" if flag == "--features" else "NAME=FOLDER"
+            expected = "NAME=FILE.npy, .npz, .safetensors or .parquet" if flag == "--features" else "NAME=FOLDER"
             require(name and equals and place, f"{flag} {spec}: expected {expected}")
             require(name not in METHODS, f"{flag} {spec}: {name} is a method of aejax; give another name")
             require(name not in rows, f"{flag} {spec}: {name} is given twice")
@@ -38,59 +43,85 @@ def load_own_rows(config: CompareConfig) -> dict[str, Representation]:
 
 
 def _load_encoder(place: str) -> Representation:
-    folder = expand_path(place)
-    encode = load_encoder(folder)
+    with open_encoder_folder(place if place.startswith(PREFIX) else expand_path(place)) as folder:
+        digest, encode = verify_manifest(folder), load_encoder(folder)
     require(
         not encode.metadata.stacked,
         f"--encoder {place}: holds {len(encode.seeds)} seeds; publish one, export.py --seed best",
     )
     made = encoder(lambda inputs: np.asarray(encode(inputs)))
-    return Representation(made.make_features, verify_manifest(folder))
+    return Representation(made.make_features, digest)
 
 
 def _load_features(spec: str, place: str) -> Representation:
     file, colon, key = place.rpartition(":")
-    if not colon or Path(file).suffix.lower() not in FEATURE_SUFFIXES:
+    if not colon or Path(file).suffix.lower() not in READERS:
         file, key = place, ""
     path = expand_path(file)
     require(path.is_file(), f"--features {spec}: {path}: no such file")
     suffix = path.suffix.lower()
-    require(suffix in FEATURE_SUFFIXES, f"--features {spec}: expected a file ending in {', '.join(FEATURE_SUFFIXES)}")
+    require(suffix in READERS, f"--features {spec}: expected a file ending in {', '.join(READERS)}")
     try:
-        return precomputed({".npy": _read_npy, ".npz": _read_npz, ".parquet": _read_parquet}[suffix](path, key))
+        return precomputed(*READERS[suffix](path, key))
     except InputError as error:
         raise InputError(f"--features {spec}: {error}") from None
 
 
-def _read_npy(path: Path, key: str) -> Float[np.ndarray, "..."]:
+def _read_npy(path: Path, key: str) -> FeaturesAndRows:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: not an intact .npy file ({summarize_error(error, 120)})") from None
-    return _as_features(array, path)
+    return _as_features(array, path), None
 
 
-def _read_npz(path: Path, key: str) -> Float[np.ndarray, "..."]:
+def _read_npz(path: Path, key: str) -> FeaturesAndRows:
     with open_archive(path) as readers:
-        names = list(readers)
-        require(key or len(names) == 1, f"{path}: holds {list_names(names)}; name one, {path.name}:{names[0]}")
-        require(not key or key in readers, f"{path}: has no array {key!r}; there are {list_names(names)}")
-        return _as_features(readers[key or names[0]](), path)
+        return _choose_arrays(readers, path, key)
 
 
-def _read_parquet(path: Path, key: str) -> Float[np.ndarray, "n width"]:
-    """Returns the columns of a table, or those whose names begin with `key`."""
+def _read_safetensors(path: Path, key: str) -> FeaturesAndRows:
+    installed = importlib.util.find_spec("safetensors") is not None
+    require(installed, f"{path}: needs safetensors; pip install 'aejax[export]', or save the features as .npz")
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            readers = {name: functools.partial(file.get_tensor, name) for name in file.keys()}  # noqa: SIM118
+            return _choose_arrays(readers, path, key)
+    except (SafetensorError, OSError, TypeError) as error:  # the last: a type that NumPy lacks, such as bfloat16
+        raise InputError(f"{path}: cannot be read ({summarize_error(error, 120)})") from None
+
+
+def _choose_arrays(readers: Mapping[str, Callable[[], np.ndarray]], path: Path, key: str) -> FeaturesAndRows:
+    """Returns the array `key`, or the only one that is no row numbers, and the row numbers."""
+    names = [name for name in readers if name != ROW_NAME]
+    require(key or len(names) == 1, f"{path}: holds {list_names(names)}; name one, {path.name}:{names[0]}")
+    require(not key or key in readers, f"{path}: has no array {key!r}; there are {list_names(names)}")
+    return _as_features(readers[key or names[0]](), path), readers[ROW_NAME]() if ROW_NAME in readers else None
+
+
+def _read_parquet(path: Path, key: str) -> FeaturesAndRows:
+    """Returns the columns of a table, or those whose names begin with `key`, and its row numbers."""
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not an intact .parquet file ({summarize_error(error, 120)})") from None
-    chosen = frame[[name for name in frame.columns if str(name).startswith(key)]]
+    chosen = frame[[name for name in frame.columns if str(name).startswith(key) and name != ROW_NAME]]
     require(chosen.shape[1], f"{path}: no column begins with {key!r}; there are {list_names(list(map(str, frame)))}")
     words = [str(name) for name in chosen.columns if chosen[name].dtype.kind not in "biuf"]
     require(
         not words, f"{path}: column {words[0] if words else ''!r} is not of numbers; name a prefix of those that are"
     )
-    return chosen.to_numpy(np.float32)
+    return chosen.to_numpy(np.float32), frame[ROW_NAME].to_numpy() if ROW_NAME in frame else None
+
+
+READERS: dict[str, Callable[[Path, str], FeaturesAndRows]] = {
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".safetensors": _read_safetensors,
+    ".parquet": _read_parquet,
+}
 
 
 def _as_features(array: np.ndarray, path: Path) -> Float[np.ndarray, "..."]:

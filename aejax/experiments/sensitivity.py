@@ -37,7 +37,13 @@ def compare_with_sensitivity(
     """
     require(config.shard is None, "--sensitivity: judges the run of all shards; leave out --shard")
     start_time = time.perf_counter()
-    design = load_comparison(config)
+    return run_with_sensitivity(load_comparison(config), out, console, checkpoint, start_time)
+
+
+def run_with_sensitivity(
+    design: ComparisonDesign, out: Path, console: Console, checkpoint: CheckpointConfig, start_time: float
+) -> dict[str, Any]:
+    """Runs a comparison whose data are loaded, and its variations; arguments and errors are those of `run_job`."""
     variations = make_variations(design.config)
     designs = [_design_variation(design, variation) for variation in variations]
     finished = (out / RESULTS_FILE).exists() and not checkpoint.overwrite
@@ -48,7 +54,7 @@ def compare_with_sensitivity(
     if _is_judged(results, variations):
         return results
     varied: dict[str, dict[str, Any]] = {}
-    resumed = dataclasses.replace(checkpoint, overwrite=False)
+    resumed = dataclasses.replace(checkpoint, overwrite=False, track=())
     for number, (variation, of_variation) in enumerate(zip(variations, designs, strict=True), 1):
         console.print(f"variation {number} of {len(variations)}: {variation.flags}", highlight=False, soft_wrap=True)
         if reusable and variation.scope != "data":

@@ -55,18 +55,31 @@ def _has_no_encoder(variables: Any, inputs: Any) -> Any:
     raise NotImplementedError("features that were made elsewhere have no encoder")
 
 
-def precomputed(features: Any) -> Representation:
+def precomputed(features: Any, rows: Any = None) -> Representation:
     """Returns features that were computed elsewhere as a row of a comparison.
 
     Args:
         features: `(n, width)`, a row for each example in the order of the dataset (training, then validation, then test
             examples, as the source has them), or `(trainings, n, width)`. Arrays of any framework that NumPy can read.
+        rows: `(n,)` the number, from 0, of the data's row that each row of features belongs to; None: 0, 1, 2, ...
+
+    Raises:
+        aejax.InputError: `rows` are not each number from 0 to n - 1 once.
 
     Example:
         >>> import numpy as np
         >>> representation = precomputed(np.eye(4))
     """
     array = np.array(features, np.float32)
+    if rows is not None:
+        numbers = np.asarray(rows)
+        order = np.argsort(numbers, kind="stable")
+        expected = np.arange(array.shape[-2] if array.ndim > 1 else 0)
+        require(
+            np.array_equal(numbers[order], expected),
+            f"rows: expected each number from 0 to {len(expected) - 1} once, as the features have {len(expected)} rows",
+        )
+        array = array[..., order, :]
     array.setflags(write=False)
     return Representation(lambda rows: array, hashlib.sha256(array.tobytes() + str(array.shape).encode()).hexdigest())
 

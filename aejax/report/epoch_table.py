@@ -22,7 +22,7 @@ def epoch_table(results: Results) -> Table:
     return Table(columns, shown)
 
 
-def _metric_at(values: list[float | None], epoch: int) -> str:
+def _metric_at(values: list[float | None] | np.ndarray, epoch: int) -> str:
     return format_number(values[epoch - 1])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from aejax.report.formatting import format_number
 from aejax.report.rendering import render_template
+from aejax.report.results import Results
 from aejax.report.tables import format_markdown_table
 from aejax.storage.encoder_metadata import EncoderMetadata
 
@@ -17,6 +18,7 @@ def render_model_card(
     arrays: Mapping[str, tuple[str, tuple[int, ...]]],
     numpy_source: str | None,
     checksums: Mapping[str, str],
+    probe: Results | None = None,
 ) -> str:
     """Returns the model card.
 
@@ -26,6 +28,7 @@ def render_model_card(
         arrays: type and shape of each array, by name.
         numpy_source: source of `encode(arrays, inputs)` in NumPy; None if the encoder cannot be written so.
         checksums: SHA-256 by file.
+        probe: the entry of `methods` in the results of a probe of the codes.
     """
     epochs = zip(description.seeds, description.metrics.diverged_epoch, strict=True)
     return render_template(
@@ -36,6 +39,8 @@ def render_model_card(
         shape=f"{description.dtype} `(batch, {', '.join(map(str, description.shape))})`",
         has_arrays=bool({"orbax", "safetensors"} & set(description.formats)),
         numpy_source=numpy_source,
+        probe=probe,
+        card_metrics=_card_metrics(description, probe),
         metrics_table=_metrics_table(description),
         diverged={seed: epoch for seed, epoch in epochs if epoch is not None},
         array_table=_array_table(arrays),
@@ -43,6 +48,15 @@ def render_model_card(
             ("file", "SHA-256"), "ll", [(f"`{file}`", f"`{checksum}`") for file, checksum in checksums.items()]
         ),
     )
+
+
+def _card_metrics(description: EncoderMetadata, probe: Results | None) -> list[tuple[str, str, str]]:
+    """Returns type, name and value of each metric of the front matter, where it is known, as the mean over seeds."""
+    errors = [error for error in description.metrics.test_reconstruction_mse if error is not None]
+    metrics = [] if probe is None else [("accuracy", "test accuracy of a linear probe", probe["test_accuracy"]["mean"])]
+    if errors:
+        metrics.append(("mse", "test reconstruction error, in scaled units", sum(errors) / len(errors)))
+    return [(kind, name, f"{value:.6g}") for kind, name, value in metrics]
 
 
 def _metrics_table(description: EncoderMetadata) -> str:

@@ -54,6 +54,11 @@ def verify_manifest(folder: Path) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """Returns size and SHA-256 of every file that a folder should have, by name. Raises `CorruptedFileError`."""
+    return _parse_manifest(folder, read_bounded(folder / MANIFEST))
+
+
 def read_bounded(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
     """Returns a file's content. Raises `CorruptedFileError` if it is missing, a link, or longer than `limit` bytes."""
     if path.is_symlink() or not path.is_file():

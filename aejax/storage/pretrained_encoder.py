@@ -22,13 +22,14 @@ from aejax.errors import InputError, require, summarize_error
 from aejax.models.autoencoder import Autoencoder
 from aejax.storage.encoder_metadata import METADATA_FILE, EncoderMetadata, read_metadata
 from aejax.storage.formats import FORMAT_READERS, ORBAX, arrays_sha256
+from aejax.storage.hub import open_encoder_folder
 from aejax.storage.manifest import CorruptedFileError, verify_manifest
 from aejax.storage.pytree_io import ArrayTree, named_leaves, require_memory_for
 
 ENCODER_NAME = "encoder"  # in a model's variables
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class PretrainedEncoder:
     """A trained encoder: call it on raw inputs for codes. Pure; works under `jit`, `vmap` and differentiation.
 
@@ -89,6 +90,11 @@ class PretrainedEncoder:
         codes = self._encode_rows(variables, flat)
         return codes if batched else codes[0]
 
+    def __repr__(self) -> str:
+        kind, dataset = self.metadata.kind, self.metadata.origin.dataset
+        seeds = ", ".join(map(str, self.seeds))
+        return f"PretrainedEncoder({kind} on {dataset}: {self.example_shape} to {self.width}, seed {seeds})"
+
     def _to_rows(self, inputs: RawInputs) -> tuple[Float[Array, "batch d"], bool]:
         preprocessing = self.metadata.preprocessing
         encoding = InputEncoding(table=preprocessing.table, offsets=preprocessing.offsets)
@@ -121,18 +127,24 @@ def load_encoder(folder: str | os.PathLike[str], sha256: str | None = None) -> P
     The encoders of several seeds are one stacked tree: `encode(images)` is `(seeds, batch, width)`, and
     `encode.select_seed(3)` is the encoder of seed 3.
 
+    `hf:OWNER/NAME`, or `hf:OWNER/NAME@REVISION`, is a repository of the Hugging Face Hub (`pip install 'aejax[hub]'`).
+
     Loading is safe with files from others: only arrays and JSON of a fixed schema are read, sizes are checked before
     memory is allocated, and nothing is unpickled, executed, imported by name, or read from outside the folder.
 
     Args:
-        folder: made by `scripts/export.py`.
+        folder: made by `scripts/export.py`, or a repository on the Hub.
         sha256: expected SHA-256 of its `manifest.json`, as announced by the publisher; it covers every file.
 
     Raises:
         CorruptedFileError: a file is not what was published.
         InputError: there is no encoder, this version cannot build it, or it does not fit into memory.
     """
-    folder = Path(folder).expanduser()
+    with open_encoder_folder(folder) as local:
+        return _load_folder(local, sha256)
+
+
+def _load_folder(folder: Path, sha256: str | None) -> PretrainedEncoder:
     actual = verify_manifest(folder)
     if sha256 is not None and sha256.lower() != actual:
         raise CorruptedFileError(f"{folder}: manifest.json has SHA-256 {actual}, expected {sha256}")

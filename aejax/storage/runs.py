@@ -14,7 +14,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,6 +50,7 @@ class Run:
     warning: str = ""  # shown to the user when the run is resumed
     figure_format: Literal["png", "svg", "pdf"] = "png"  # in which every figure is written, in addition to PNG
     metrics_mode: Literal["w", "a"] = "w"  # for `metrics.jsonl`, which every attempt writes from the first line
+    metrics_listeners: list[Callable[[list[Any]], None]] = dataclasses.field(default_factory=list)  # get the rows, too
 
     @property
     def folder(self) -> Path:
@@ -75,9 +76,12 @@ class Run:
 
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Appends rows to `metrics.jsonl`."""
+        lines = [to_jsonable(row) for row in rows]
         with (self.folder / "metrics.jsonl").open(self.metrics_mode, encoding="utf-8") as file:
-            file.writelines(json.dumps(to_jsonable(row), allow_nan=False) + "\n" for row in rows)
+            file.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
         self.metrics_mode = "a"
+        for listen in self.metrics_listeners:
+            listen(lines)
 
     def finish(
         self, results: Mapping[str, Any], *, results_file: str = RESULTS_FILE, remove: Sequence[str] = ()

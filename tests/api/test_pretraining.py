@@ -1,5 +1,7 @@
 """Pretraining, loading and probing as functions agree with each other and with the scripts' runs."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,20 +32,32 @@ def test_a_folder_holds_the_same_model(model, tmp_path):
     assert set(model.history.columns) == {"seed", "epoch", "metric", "value"}
 
 
-def test_shapes_units_and_purity(model):
+def test_encoders_are_pure_functions(model):
+    rows, encode, codes = jnp.asarray(X, jnp.float32), model.encoder(seed=1), model.encode(X)
+    close = functools.partial(np.testing.assert_allclose, atol=1e-5)
+    close(jax.jit(model.encode)(rows), codes)
+    close(jax.vmap(model.encode)(rows[:4]), codes[:, :4].swapaxes(0, 1))  # single examples
+    close(jax.jit(encode)(rows), codes[1])
+    close(jax.vmap(encode)(rows[None])[0], codes[1])
+    slope, step = jax.grad(lambda row: encode(row).sum())(rows[0]), 1e-2 * rows[0]
+    close(encode(rows[0] + step).sum() - encode(rows[0] - step).sum(), 2 * slope @ step, rtol=0.05)
+
+
+def test_shapes_and_units(model):
     assert model.encode(X).shape == (2, 178, 3)
-    np.testing.assert_allclose(jax.jit(model.encode)(jnp.asarray(X, jnp.float32)), model.encode(X), atol=1e-5)
     reconstructed = model.reconstruct(X)
     assert reconstructed.shape == (2, 178, 13)
     np.testing.assert_allclose(reconstructed.mean(axis=(0, 1)), X.mean(axis=0), rtol=0.3)  # in the inputs' units
     samples = model.sample(jax.random.key(0), 5)
     np.testing.assert_array_equal(samples, model.decode(jax.random.normal(jax.random.key(0), (5, 3))))
-    assert len(repr(model)) < 200
+    assert all(len(repr(shown)) < 200 for shown in (model, model.encoder(), aejax.load_dataset("wine")))
 
 
 def test_the_encoder_of_a_seed_is_published_and_opened(model, tmp_path):
     model.encoder(seed=1).save(tmp_path / "encoder")
-    np.testing.assert_allclose(aejax.load_encoder(tmp_path / "encoder")(X), model.encode(X)[1], atol=1e-6)
+    loaded = aejax.load_encoder(tmp_path / "encoder")
+    np.testing.assert_allclose(loaded(X), model.encode(X)[1], atol=1e-6)
+    assert len(repr(loaded)) < 200
 
 
 def test_a_probe_with_a_fixed_strength_is_scikit_learns():

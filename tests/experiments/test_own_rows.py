@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 from sklearn.datasets import load_wine
 
 import aejax
@@ -22,12 +23,17 @@ def files(tmp_path_factory):
     np.savez(folder / "two.npz", half=X[:, :6], other=np.zeros((3, 2)))
     columns = [f"f{i}" for i in range(13)]
     pd.DataFrame(X, columns=columns).assign(word="a").to_parquet(folder / "table.parquet")
+    order = np.random.default_rng(0).permutation(len(X))
+    pd.DataFrame(X, columns=columns).assign(row=range(len(X))).iloc[order].to_parquet(folder / "shuffled.parquet")
+    save_file({"inputs": X[order].astype(np.float32), "row": order}, folder / "shuffled.safetensors")
+    np.savez(folder / "twice.npz", inputs=X, row=np.zeros(len(X), int))
     aejax.pretrain("wine", seeds=1, epochs=1, latent_dim=3).encoder().save(folder / "encoder")
     return folder
 
 
 def test_rows_from_files_stand_in_the_table(files, tmp_path, load_script):
     own = ["--features", f"whole={files}/inputs.npy", f"half={files}/two.npz:half", f"table={files}/table.parquet:f"]
+    own += [f"ordered={files}/shuffled.parquet", f"tensors={files}/shuffled.safetensors"]
     command = [*SMALL, *own, "--encoder", f"mine={files}/encoder", "--out", str(tmp_path / "run")]
     load_script("compare")(command)
     methods = {method["name"]: method for method in read_json(tmp_path / "run" / "results.json")["methods"]}
@@ -36,9 +42,12 @@ def test_rows_from_files_stand_in_the_table(files, tmp_path, load_script):
         "whole": 13,
         "half": 6,
         "table": 13,
+        "ordered": 13,
+        "tensors": 13,
         "mine": 3,
     }
-    assert methods["whole"]["test_accuracy"] == methods["table"]["test_accuracy"]
+    for name in ("table", "ordered", "tensors"):
+        assert methods["whole"]["test_accuracy"] == methods[name]["test_accuracy"]
     assert methods["mine"]["role"] == "external"
     np.save(files / "inputs.npy", X[::-1])
     with pytest.raises(InputError, match="of other features or encoders of one's own"):
@@ -56,6 +65,7 @@ def test_rows_from_files_stand_in_the_table(files, tmp_path, load_script):
         (["--features", "a={}/two.npz:third"], "has no array 'third'"),
         (["--features", "a={}/table.parquet"], "column 'word' is not of numbers"),
         (["--features", "a={}/two.npz:other"], r"a: features have shape \(3, 2\); expected \(178, width\)"),
+        (["--features", "a={}/twice.npz"], "rows: expected each number from 0 to 177 once"),
         (["--encoder", "a={}/nowhere"], "nowhere"),
         (["--plugin", "{}/none.py"], "none.py: no such file"),
     ],

@@ -1,6 +1,8 @@
 """Publish the encoder of a pretraining run for use anywhere.
 
     aejax export --run runs/vae-mnist --out ENCODER
+    if args.push_to_hub is not None:
+        console.print_line(push_to_hub(args.out, args.push_to_hub))
 
 ENCODER holds `orbax/`, `encoder.safetensors`, `encode.stablehlo` (which need `pip install -e '.[export]'`),
 `encoder.json` with configuration and preprocessing, a README.md that shows how to open each, and sums over all of it.
@@ -27,17 +29,23 @@ class Args:
     out: Path  # folder of the encoder
     config: ExportConfig
     overwrite: bool = False  # replace an encoder that is there, once the new one is complete
+    probe: Path | None = None  # folder that probe.py made of this run: the model card shows its accuracy
+    push_to_hub: str | None = None  # upload the folder to this model repository of the Hugging Face Hub, OWNER/NAME
 
 
 def main(argv: Sequence[str]) -> None:
     from aejax.experiments.export import export
+    from aejax.report.results import read_results
+    from aejax.storage.hub import push_to_hub
+    from aejax.storage.run_state import RESULTS_FILE
 
     run = required_path("run", argv, "a folder that aejax pretrain made")
     out = required_path("out", argv, "a folder for the encoder")
     args = parse_args(Args(run=run, out=out, config=ExportConfig()), argv, __doc__ or "", FLAGS)
     configure_cpu_devices(1)
     console = make_console()
-    made = export(args.run, args.out, args.config, overwrite=args.overwrite)
+    probe = None if args.probe is None else read_results(args.probe / RESULTS_FILE)
+    made = export(args.run, args.out, args.config, overwrite=args.overwrite, probe=probe)
     seeds = ", ".join(map(str, made.metadata.seeds))
     for line in (
         *made.notes,
@@ -45,3 +53,5 @@ def main(argv: Sequence[str]) -> None:
         f"SHA-256 of its manifest.json: {made.manifest_sha256}",
     ):
         console.print_line(line)
+    if args.push_to_hub is not None:
+        console.print_line(push_to_hub(args.out, args.push_to_hub))
