@@ -1,6 +1,6 @@
 """The choice among settings by validation, and what it is worth."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 class TuningReport(NamedTuple):
     """The settings that a method tried. Runs save it, so its fields keep their names."""
 
-    settings: list[dict[str, float]]  # the first is that of the config
+    settings: list[dict[str, Any]]  # of a kind, the first is that of the config
     valid_nll: Float[np.ndarray, "settings trainings"]  # of the probe, by which each training chooses
     test_metric: Float[np.ndarray, "settings trainings"]  # what verdicts are about; nothing is chosen by it
     chosen: Int[np.ndarray, " trainings"]  # number of the setting

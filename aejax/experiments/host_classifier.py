@@ -7,9 +7,11 @@ from jaxtyping import Float, Int
 
 from aejax.data.label_budget import make_seed_labels
 from aejax.data.selection_folds import SelectionFolds
+from aejax.evaluate.metrics import metric_values, score_predictions
+from aejax.evaluate.tuning import TuningReport, choose_settings, expected_of_best
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import scaled_inputs
-from aejax.methods.host import HostProblem
+from aejax.methods.host import HostProblem, TriedSettings
 from aejax.methods.method import Method
 
 
@@ -18,20 +20,40 @@ class HostFit(NamedTuple):
 
     log_probs: Float[np.ndarray, "seeds n_test classes"]
     settings: list[dict[str, Any]]
+    tuning: TuningReport | None = None
 
 
-def fit_host_classifier(experiment: Experiment, name: str, method: Method) -> HostFit:
+def fit_host_classifier(experiment: Experiment, name: str, method: Method, tune: int | None = None) -> HostFit:
     """Calls `Method.fit_predict` for one seed after the other; each of several processes computes all seeds."""
     assert method.fit_predict is not None
     split, predictions = experiment.split, []
     labels = make_seed_labels(experiment.dataset.labels, split.labelled, permuted=method.permute_labels)
     for seed in range(experiment.plan.seeds):
         experiment.reporter.set_status(f"seed {seed + 1} of {experiment.plan.seeds}")
-        predictions.append(method.fit_predict(host_problem(experiment, seed, labels[seed], experiment.selection_folds)))
+        problem = host_problem(experiment, seed, labels[seed], experiment.selection_folds)
+        predictions.append(method.fit_predict(problem._replace(tune=tune)))
+    tried = [prediction.tried for prediction in predictions if prediction.tried is not None]
     return HostFit(
         np.stack([prediction.log_probs for prediction in predictions]),
         [dict(prediction.settings) for prediction in predictions],
+        _report_tuning(experiment, tried) if tried else None,
     )
+
+
+def _report_tuning(experiment: Experiment, tried: list[TriedSettings]) -> TuningReport:
+    """Returns what the settings give that all seeds tried; values that depend on the data are those of seed 0."""
+    count, metric, labels = (
+        min(len(one.settings) for one in tried),
+        experiment.evaluation.metric,
+        experiment.test_labels,
+    )
+    scores = [
+        score_predictions(np.stack([one.log_probs[index] for one in tried]), labels, metric) for index in range(count)
+    ]
+    losses = np.stack([one.valid_nll[:count] for one in tried], axis=1)
+    metrics = np.stack([metric_values(metric, score, labels).mean(axis=1, dtype=np.float64) for score in scores])
+    chosen, expected = choose_settings(losses), expected_of_best(losses, metrics)
+    return TuningReport(tried[0].settings[:count], losses, metrics, chosen, expected)
 
 
 def host_problem(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from aejax.config import CompareConfig
 from aejax.data.batching import Batch, Examples, map_rows
 from aejax.data.scalers import Scaler
 from aejax.evaluate.code_metrics import explained_variance
@@ -118,7 +119,9 @@ def _fit_on_host(experiment: Experiment, name: str, method: Method) -> MethodRes
     """Returns the result of a classifier of the scaled inputs: it has neither variables nor features of its own."""
     experiment.reporter.start_stage("probe")
     watch = Stopwatch()
-    log_probs, settings = fit_host_classifier(experiment, name, method)
+    config = experiment.config
+    tune = config.tune if isinstance(config, CompareConfig) else None
+    log_probs, settings, tuning = fit_host_classifier(experiment, name, method, tune)
     return MethodResult(
         name=name,
         width=experiment.problem.n_features,
@@ -134,6 +137,7 @@ def _fit_on_host(experiment: Experiment, name: str, method: Method) -> MethodRes
         representation=None,
         role=method.role,
         settings=settings,
+        tuning=tuning,
     )
 
 

@@ -20,6 +20,15 @@ class HostProblem(NamedTuple):
     n_classes: int
     seed: int
     example_shape: tuple[int, ...]
+    tune: int | None = None  # settings to try, see `--tune`; None: all that the method declares
+
+
+class TriedSettings(NamedTuple):
+    """What each of several settings gives after a fit to all labels of one seed."""
+
+    settings: list[dict[str, Setting]]
+    valid_nll: Float[np.ndarray, " settings"]  # of the folds
+    log_probs: Float[np.ndarray, "settings n_test classes"]
 
 
 class HostPrediction(NamedTuple):
@@ -27,3 +36,4 @@ class HostPrediction(NamedTuple):
 
     log_probs: Float[np.ndarray, "n_test classes"]
     settings: dict[str, Setting]
+    tried: TriedSettings | None = None  # with `HostProblem.tune`

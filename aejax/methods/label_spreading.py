@@ -1,7 +1,6 @@
 """Label spreading on a graph of nearest neighbours: a control for few labels."""
 
 import dataclasses
-import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -16,15 +15,16 @@ from aejax.methods.controls import raw
 from aejax.methods.host import HostPrediction, HostProblem
 from aejax.methods.method import Method
 from aejax.methods.tuning import (
-    Chosen,
+    Rated,
     Scores,
     Settings,
     SharedByContent,
+    draw_settings,
     limit_rows,
     log_probabilities,
-    make_prediction,
+    predict_with_best,
     rate_scores,
-    share_choice,
+    share_ratings,
 )
 
 MAX_UNLABELLED = 10_000  # rows of the graph without a label
@@ -49,24 +49,27 @@ def label_spreading(problem: ProblemSpec) -> Method:
 
 def make_label_spreading() -> Callable[[HostProblem], HostPrediction]:
     """Returns `Method.fit_predict` of label spreading."""
-    shared, choices = SharedByContent[Scores](), SharedByContent[Chosen]()
+    shared, ratings = SharedByContent[Scores](), SharedByContent[list[Rated]]()
 
     def fit_predict(problem: HostProblem) -> HostPrediction:
         unlabelled = draw_unlabelled(problem)
         inputs = problem.inputs[np.concatenate([problem.labelled, unlabelled])]
         content = (inputs, problem.labels, problem.test_inputs)
-        chosen = share_choice(choices, problem, content, lambda: choose_settings(problem))
-        count, alpha = int(chosen.settings["n_neighbors"]), float(chosen.settings["alpha"])
 
-        def score_test() -> Scores:
-            search = NearestNeighbors(n_neighbors=count, n_jobs=-1).fit(inputs)
-            graph = connect(search.kneighbors(return_distance=False))
-            distributions = spread(graph, alpha, problem.labels, problem.n_classes)
-            return average(distributions, search.kneighbors(problem.test_inputs, return_distance=False))
+        def score_test(settings: Settings) -> Scores:
+            count, alpha = int(settings["n_neighbors"]), float(settings["alpha"])
 
-        settings: Settings = {**chosen.settings, "unlabelled_rows": len(unlabelled)}
-        scores = shared.get(settings, content, score_test)
-        return make_prediction(chosen._replace(settings=settings), scores)
+            def fit() -> Scores:
+                search = NearestNeighbors(n_neighbors=count, n_jobs=-1).fit(inputs)
+                graph = connect(search.kneighbors(return_distance=False))
+                distributions = spread(graph, alpha, problem.labels, problem.n_classes)
+                return average(distributions, search.kneighbors(problem.test_inputs, return_distance=False))
+
+            return shared.get(settings, content, fit)
+
+        rated = share_ratings(ratings, problem, content, lambda: rate_settings(problem))
+        rated = [one._replace(settings={**one.settings, "unlabelled_rows": len(unlabelled)}) for one in rated]
+        return predict_with_best(problem, rated, score_test)
 
     return fit_predict
 
@@ -104,15 +107,15 @@ def average(distributions: Float[np.ndarray, "n classes"], neighbors: Neighbors)
     return log_probabilities(np.where(weight > 0, total / np.where(weight > 0, weight, 1), 1 / total.shape[1]))
 
 
-def choose_settings(problem: HostProblem) -> Chosen:
-    """Returns the settings that classify validation rows best, from one search for neighbours."""
+def rate_settings(problem: HostProblem) -> list[Rated]:
+    """Returns how well each of the settings classifies validation rows, from one search for neighbours."""
     folds = [limit_rows(problem, fold) for fold in range(len(problem.fold_train))]
     labelled = np.unique(np.concatenate([rows for fold in folds for rows in fold]))
     inputs = problem.inputs[np.concatenate([problem.labelled[labelled], draw_unlabelled(problem)])]
     counts = [count for count in NEIGHBORS if count < len(inputs)] or [len(inputs) - 1]
     neighbors = NearestNeighbors(n_neighbors=max(counts), n_jobs=-1).fit(inputs).kneighbors(return_distance=False)
 
-    def evaluate(count: int, alpha: float) -> Chosen:
+    def evaluate(count: int, alpha: float) -> Rated:
         graph, scores = connect(neighbors[:, :count]), []
         for train, valid in folds:
             shown = np.where(np.isin(labelled, train), problem.labels[labelled], UNLABELLED)
@@ -121,5 +124,5 @@ def choose_settings(problem: HostProblem) -> Chosen:
         hidden = problem.labels[np.concatenate([valid for _, valid in folds])]
         return rate_scores({"n_neighbors": count, "alpha": alpha}, np.concatenate(scores), hidden)
 
-    rated = [evaluate(count, alpha) for count, alpha in itertools.product(counts, ALPHAS)]
-    return max(rated, key=lambda chosen: (chosen.accuracy, -chosen.nll))
+    grid: list[Settings] = [{"n_neighbors": count, "alpha": alpha} for count in counts for alpha in ALPHAS]
+    return [evaluate(int(one["n_neighbors"]), float(one["alpha"])) for one in draw_settings(grid, problem.tune)]

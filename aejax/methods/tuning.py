@@ -15,7 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from aejax.data.shuffling import make_generator, stratified_permutation
-from aejax.methods.host import HostPrediction, HostProblem, Setting
+from aejax.methods.host import HostPrediction, HostProblem, Setting, TriedSettings
 
 MAX_SELECTION_ROWS = (4000, 1000)  # training and validation rows of a fold by which settings are chosen
 LOG_TEMPERATURES = (-5.0, 5.0)  # bounds of the temperature's natural logarithm
@@ -38,7 +38,7 @@ class Classifier:
     """Returns the problem with the inputs that are fitted, by the setting `standardize`."""
 
 
-class Chosen(NamedTuple):
+class Rated(NamedTuple):
     """Settings, the temperature of their scores, and how well they did on validation rows."""
 
     settings: Settings
@@ -56,26 +56,28 @@ def tuned(classifier: Classifier) -> Callable[[HostProblem], HostPrediction]:
     settings are the same share it, unless the classifier is randomized. With more labels than `MAX_SELECTION_ROWS`,
     they share the first seed's choice, too.
     """
-    shared, choices = SharedByContent[Scores](), SharedByContent[Chosen]()
+    shared, ratings = SharedByContent[Scores](), SharedByContent[list[Rated]]()
 
     def fit_predict(problem: HostProblem) -> HostPrediction:
-        grid = classifier.grid(problem)
+        grid = draw_settings(classifier.grid(problem), problem.tune)
         prepared = {flag: classifier.prepare(problem, flag) for flag in {_standardizes(settings) for settings in grid}}
         content = (problem.inputs, problem.labelled, problem.labels, problem.test_inputs)
-        chosen = share_choice(choices, problem, content, lambda: choose_settings(classifier, prepared, grid))
-        fitted, every_label = prepared[_standardizes(chosen.settings)], np.arange(len(problem.labels))
-        scores = shared.get(
-            {**chosen.settings, "seed": problem.seed if classifier.randomized else 0},
-            content,
-            lambda: _fit_and_score(classifier, fitted, chosen.settings, every_label, fitted.test_inputs),
-        )
-        return make_prediction(chosen, scores)
+        rated = share_ratings(ratings, problem, content, lambda: rate_settings(classifier, prepared, grid))
+
+        def score_test(settings: Settings) -> Scores:
+            fitted, every_label = prepared[_standardizes(settings)], np.arange(len(problem.labels))
+            key = {**settings, "seed": problem.seed if classifier.randomized else 0}
+            return shared.get(
+                key, content, lambda: _fit_and_score(classifier, fitted, settings, every_label, fitted.test_inputs)
+            )
+
+        return predict_with_best(problem, rated, score_test)
 
     return fit_predict
 
 
 class SharedByContent(Generic[Shared]):
-    """Scores or choices by the content of what they were made from: seeds with equal rows and settings share one."""
+    """Scores or ratings by the content of what they were made from: seeds with equal rows and settings share one."""
 
     def __init__(self) -> None:
         self._made: dict[str, Shared] = {}
@@ -91,29 +93,57 @@ class SharedByContent(Generic[Shared]):
         return self._made[key]
 
 
-def share_choice(
-    choices: SharedByContent[Chosen], problem: HostProblem, content: Sequence[np.ndarray], choose: Callable[[], Chosen]
-) -> Chosen:
-    """Returns `choose()`, or with many labels the choice of an earlier seed from the same content.
+def share_ratings(
+    ratings: SharedByContent[list[Rated]],
+    problem: HostProblem,
+    content: Sequence[np.ndarray],
+    rate: Callable[[], list[Rated]],
+) -> list[Rated]:
+    """Returns `rate()`, or with many labels the ratings of an earlier seed from the same content.
 
     With 60,000 labels a fit takes minutes, and seeds that choose differently could not share it.
     """
     many = len(problem.labels) > sum(MAX_SELECTION_ROWS)
-    return choices.get({}, content, choose) if many else choose()
+    return ratings.get({"tune": problem.tune or 0}, content, rate) if many else rate()
 
 
-def make_prediction(chosen: Chosen, scores: Scores) -> HostPrediction:
-    """Returns the log-probabilities of scores at the chosen temperature, and what was chosen."""
-    settings = {**chosen.settings, "temperature": chosen.temperature, "valid_accuracy": chosen.accuracy}
-    return HostPrediction(log_softmax(scores / chosen.temperature, axis=1), settings)
+def draw_settings(grid: list[Settings], count: int | None) -> list[Settings]:
+    """Returns `count` settings of a grid in random order, the same for all seeds; None, or too many: the whole grid."""
+    if count is None:
+        return grid
+    return [grid[index] for index in make_generator(0, "tune settings").permutation(len(grid))[:count]]
+
+
+def predict_with_best(
+    problem: HostProblem, rated: Sequence[Rated], score_test: Callable[[Settings], Scores]
+) -> HostPrediction:
+    """Returns the prediction with the settings of highest validation accuracy, the lower NLL if accuracies tie.
+
+    With `HostProblem.tune` it is the prediction with the settings of lowest NLL, and what each of them gives on the
+    test rows after a fit to all labels is reported.
+    """
+    if problem.tune is None:
+        best = max(rated, key=lambda one: (one.accuracy, -one.nll))
+        return make_prediction(best, score_test(best.settings))
+    predictions = [make_prediction(one, score_test(one.settings)) for one in rated]
+    losses = np.array([one.nll for one in rated])
+    log_probs = np.stack([prediction.log_probs for prediction in predictions])
+    tried = TriedSettings([one.settings for one in rated], losses, log_probs)
+    return predictions[int(losses.argmin())]._replace(tried=tried)
+
+
+def make_prediction(rated: Rated, scores: Scores) -> HostPrediction:
+    """Returns the log-probabilities of scores at the best temperature, and the settings."""
+    settings = {**rated.settings, "temperature": rated.temperature, "valid_accuracy": rated.accuracy}
+    return HostPrediction(log_softmax(scores / rated.temperature, axis=1), settings)
 
 
 def _standardizes(settings: Settings) -> bool:
     return bool(settings.get("standardize", 0))
 
 
-def choose_settings(classifier: Classifier, prepared: Mapping[bool, HostProblem], grid: list[Settings]) -> Chosen:
-    """Returns the settings of a grid that classify the validation rows of the folds best.
+def rate_settings(classifier: Classifier, prepared: Mapping[bool, HostProblem], grid: list[Settings]) -> list[Rated]:
+    """Returns how well each of the settings classifies the validation rows of the folds.
 
     Args:
         classifier: which has the settings.
@@ -123,7 +153,7 @@ def choose_settings(classifier: Classifier, prepared: Mapping[bool, HostProblem]
     first = next(iter(prepared.values()))
     folds = [limit_rows(first, fold) for fold in range(len(first.fold_train))]
 
-    def evaluate(settings: Settings) -> Chosen:
+    def evaluate(settings: Settings) -> Rated:
         problem = prepared[_standardizes(settings)]
         scores = [
             _fit_and_score(classifier, problem, settings, train, problem.inputs[problem.labelled[valid]])
@@ -132,8 +162,8 @@ def choose_settings(classifier: Classifier, prepared: Mapping[bool, HostProblem]
         labels = np.concatenate([first.labels[valid] for _, valid in folds])
         return rate_scores(settings, np.concatenate(scores), labels)
 
-    rated = Parallel(n_jobs=-1, prefer="threads")(delayed(evaluate)(settings) for settings in grid)
-    return max(rated, key=lambda chosen: (chosen.accuracy, -chosen.nll))
+    rated: list[Rated] = Parallel(n_jobs=-1, prefer="threads")(delayed(evaluate)(settings) for settings in grid)
+    return rated
 
 
 def limit_rows(problem: HostProblem, fold: int) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " m"]]:
@@ -146,7 +176,7 @@ def limit_rows(problem: HostProblem, fold: int) -> tuple[Int[np.ndarray, " n"], 
     return limited[0], limited[1]
 
 
-def rate_scores(settings: Settings, scores: Scores, labels: Int[np.ndarray, " m"]) -> Chosen:
+def rate_scores(settings: Settings, scores: Scores, labels: Int[np.ndarray, " m"]) -> Rated:
     """Returns settings with their accuracy, the best temperature of their scores, and the NLL at this temperature.
 
     The NLL is computed as if one of m + 1 labels had been drawn at random, as otherwise a few labels without an error
@@ -160,7 +190,7 @@ def rate_scores(settings: Settings, scores: Scores, labels: Int[np.ndarray, " m"
 
     best = minimize_scalar(nll, bounds=LOG_TEMPERATURES, method="bounded")
     accuracy = float(np.mean(np.argmax(scores, axis=1) == labels))
-    return Chosen(settings, float(np.exp(best.x)), accuracy, float(best.fun))
+    return Rated(settings, float(np.exp(best.x)), accuracy, float(best.fun))
 
 
 def _fit_and_score(

@@ -23,5 +23,7 @@ def tuning_table(results: Results) -> Table:
 
 
 def _expected(results: Results, budget: int, method: Results) -> str:
-    metric = verdict_metric(results)
-    return format_decimals(method["tuning"]["expected"][budget - 1], metric.decimals, metric.scale)
+    metric, expected = verdict_metric(results), method["tuning"]["expected"]
+    if budget > len(expected):
+        return "—"
+    return format_decimals(expected[budget - 1], metric.decimals, metric.scale)

@@ -27,7 +27,7 @@ CONFIG = CompareConfig(
     model=ModelConfig(hidden=(), latent_dim=3),
     train=TrainConfig(epochs=2),
     probe=ProbeConfig(probe="ridge"),
-    methods=("raw", "denoising", "knn-denoising", "frozen-encoder-denoising"),
+    methods=("raw", "denoising", "knn-denoising", "frozen-encoder-denoising", "label-spreading"),
     seeds=3,
     tune=4,
 )
@@ -42,7 +42,7 @@ def run(tmp_path_factory, without_figures):
 
 def test_each_seed_has_the_setting_of_lowest_validation_loss(run):
     _, results = run
-    raw, denoising, knn, frozen = results["methods"]
+    raw, denoising, knn, frozen, spreading = results["methods"]
     tuning = denoising["tuning"]
     assert tuning["chosen"] == np.argmin(tuning["valid_nll"], axis=0).tolist()
     chosen = [tuning["test_metric"][setting][seed] for seed, setting in enumerate(tuning["chosen"])]
@@ -54,6 +54,10 @@ def test_each_seed_has_the_setting_of_lowest_validation_loss(run):
     assert frozen["tuning"]["settings"] == tuning["settings"]
     accuracies = frozen["tuning"]["test_metric"]  # no setting moves a frozen encoder
     assert accuracies == [accuracies[0]] * CONFIG.tune
+    chosen = spreading["tuning"]["chosen"]
+    metric = np.array(spreading["tuning"]["test_metric"])[chosen, range(CONFIG.seeds)]
+    assert spreading["test_accuracy"]["per_seed"] == pytest.approx(metric)
+    assert len(spreading["tuning"]["settings"]) == CONFIG.tune
 
 
 def test_a_setting_equals_a_run_of_its_own(run, tmp_path):

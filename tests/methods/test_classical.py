@@ -52,7 +52,7 @@ def cv_accuracy(model, problem):
 
 def test_svm_is_scikit_learns_with_the_best_cross_validated_c_gamma_and_units(methods, wine):
     problem, test_labels = wine
-    log_probs, settings = methods["svm"](problem)
+    log_probs, settings, _ = methods["svm"](problem)
     standardized = StandardScaler().fit(problem.inputs)
     units = [problem, problem._replace(inputs=standardized.transform(problem.inputs))]
     scales = [1 / (one.inputs.shape[1] * one.inputs.var()) for one in units]
@@ -95,7 +95,7 @@ def pair_value(decisions, label, other):
 
 def test_boosting_is_scikit_learns(methods, wine):
     problem, _ = wine
-    log_probs, settings = methods["boosting"](problem)
+    log_probs, settings, _ = methods["boosting"](problem)
     names = ("learning_rate", "min_samples_leaf", "l2_regularization")
     model = HistGradientBoostingClassifier(
         **{name: settings[name] for name in names}, max_iter=3, early_stopping=False, random_state=0
@@ -109,7 +109,7 @@ def test_forest_is_scikit_learns_for_each_seed(methods, wine):
     predictions = []
     for seed in (3, 4):
         problem = wine[0]._replace(seed=seed)
-        log_probs, settings = methods["forest"](problem)
+        log_probs, settings, _ = methods["forest"](problem)
         make = {"random": RandomForestClassifier, "extra": ExtraTreesClassifier}[settings["trees"]]
         own = {name: settings[name] for name in ("max_features", "min_samples_leaf")}
         model = make(10, **own, random_state=seed)
@@ -122,7 +122,7 @@ def test_forest_is_scikit_learns_for_each_seed(methods, wine):
 
 def test_label_spreading_is_scikit_learns_and_its_settings_classify_hidden_labels_best(methods):
     problem, test_labels = digits_problem()
-    log_probs, settings = methods["label-spreading"](problem)
+    log_probs, settings, _ = methods["label-spreading"](problem)
     graph = kneighbors_graph(problem.inputs, settings["n_neighbors"])
     graph = (graph + graph.T > 0).astype(float)
     model = LabelSpreading(kernel=lambda *_: graph, alpha=settings["alpha"], max_iter=2000, tol=1e-8)
@@ -240,3 +240,17 @@ def test_svm_on_more_features_than_rows_is_scikit_learns(methods, monkeypatch):
     direct = methods["svm"](wide)
     assert {**rotated.settings, "temperature": 0} == {**direct.settings, "temperature": 0}
     np.testing.assert_allclose(rotated.log_probs, direct.log_probs, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", HOST_CONTROLS)
+def test_tuning_tries_some_settings_and_predicts_with_the_lowest_validation_loss(name, methods, wine):
+    problem, _ = wine
+    few, whole = (methods[name](problem._replace(tune=count)) for count in (3, 99))
+    best = int(few.tried.valid_nll.argmin())
+    np.testing.assert_array_equal(few.log_probs, few.tried.log_probs[best])
+    assert few.tried.settings[best].items() <= few.settings.items()
+    assert len(few.tried.settings) == 3
+    assert few.tried.settings == whole.tried.settings[:3]
+    assert methods[name](problem).settings["valid_accuracy"] >= whole.settings["valid_accuracy"]
+    other = methods[name](problem._replace(tune=3, seed=7)).tried.settings
+    assert other == few.tried.settings
