@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 
 import aejax.cli
-from aejax.config import PretrainConfig, to_dict
+from aejax.config import CompareConfig, PretrainConfig, to_dict
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / ".github" / "CONTRIBUTING.md", *(ROOT / "aejax" / "docs").glob("*.md")]
@@ -57,10 +57,11 @@ def parse(monkeypatch, tmp_path, load_script):
     def parsed(words):
         script = re.fullmatch(r"scripts/(\w+)\.py", words[0])
         name, flags = (script[1], words[1:]) if script else (words[1], words[2:])
-        if "--run" in flags:
-            run = Path(flags[flags.index("--run") + 1])
-            run.mkdir(parents=True, exist_ok=True)
-            (run / "config.json").write_text(json.dumps(to_dict(PretrainConfig())))
+        for flag, config in {"--run": PretrainConfig(), "--config": CompareConfig()}.items():
+            if flag in flags:
+                run = Path(flags[flags.index(flag) + 1])
+                run.mkdir(parents=True, exist_ok=True)
+                (run / "config.json").write_text(json.dumps(to_dict(config)))
         main = load_script(name) if script else importlib.import_module(f"aejax.cli.commands.{name}").main
         monkeypatch.setattr(aejax.cli, "parse_args", stop)
         scope = inspect.unwrap(main).__globals__

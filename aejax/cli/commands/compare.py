@@ -67,4 +67,4 @@ def main(argv: Sequence[str]) -> None:
         console.print_line(f"{out}: shard {args.config.shard}; aejax report --merge joins all")
         return
     shown = render_comparison_terminal(results, details=args.output.details)
-    print_results(console, results, shown, out, "table.md, figures, results.json, scores.npz")
+    print_results(console, results, shown, out, "report.html, table.md, figures, results.json, scores.npz")

@@ -50,4 +50,4 @@ def main(argv: Sequence[str]) -> None:
     out = args.out or default_run_dir(args.run / "explore", args.config, ExploreConfig())
     results = explore(args.run, args.config, out, console, args.checkpoint)
     figures = sum(len(part["figures"]) for part in results["parts"].values())
-    print_results(console, results, Group(), out, f"{figures} figures, explore.md, explore.json")
+    print_results(console, results, Group(), out, f"report.html, explore.md, explore.json, {figures} figures")

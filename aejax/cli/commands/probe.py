@@ -59,4 +59,4 @@ def main(argv: Sequence[str]) -> None:
         f"{prediction['probability']:.3f}; its label is {prediction['label']}."
     )
     shown = render_comparison_terminal(results, details=args.output.details)
-    print_results(console, results, shown, out, "table.md, figures, results.json, scores.npz")
+    print_results(console, results, shown, out, "report.html, table.md, figures, results.json, scores.npz")

@@ -81,4 +81,4 @@ def _merge(args: Args, console: "RunConsole") -> None:
     configure_devices(DistributedConfig(), config.plan, config.seeds)
     results = merge_shards(args.merge, args.out, console)
     shown = render_run_terminal(results, details=args.output.details)
-    print_results(console, results, shown, args.out, "table.md, figures, results.json, scores.npz")
+    print_results(console, results, shown, args.out, "report.html, table.md, figures, results.json, scores.npz")

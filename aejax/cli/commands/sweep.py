@@ -66,5 +66,5 @@ def main(argv: Sequence[str]) -> None:
     if args.config.shard is not None:
         console.print_line(f"{out}: shard {args.config.shard}; aejax report --merge joins all")
         return
-    files = "table.md, frontier.png, results.json, scores.npz"
+    files = "report.html, table.md, frontier.png, results.json, scores.npz"
     print_results(console, results, render_sweep_terminal(results, details=args.output.details), out, files)
