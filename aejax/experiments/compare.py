@@ -41,6 +41,7 @@ from aejax.methods.external import Representation
 from aejax.methods.method import Method
 from aejax.methods.registry import comparison_pairs, make_method, versus_pairs
 from aejax.report.comparison_table import render_comparison_markdown
+from aejax.report.drawing import describe_design
 from aejax.report.figure_files import FigureFiles
 from aejax.report.html_page import write_page
 from aejax.storage.atomic_io import write_atomically
@@ -235,7 +236,7 @@ def write_comparison(
 
     What cannot be drawn becomes one of the results' `warnings`.
     """
-    folder, files = run.folder, FigureFiles(run.folder, run.figure_format)
+    folder, files = run.folder, FigureFiles(run.folder, run.figure_format, describe_design(results))
     write_scores(folder, method_results, experiment.design)
     write_results(folder / RESULTS_FILE, results)
     write_atomically(folder / "table.md", render_comparison_markdown(results).encode())

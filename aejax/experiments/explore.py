@@ -21,6 +21,7 @@ from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.work import FIGURE_SECONDS, FIGURES, Work
 from aejax.report.analysis_page import EXPLORE_RESULTS, render_analysis_page
 from aejax.report.data_line import format_data_line
+from aejax.report.drawing import describe_design
 from aejax.report.figure_files import FigureFiles
 from aejax.report.html_page import PAGE_FILE, write_page
 from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
@@ -79,7 +80,7 @@ def _explore(model: LoadedModel, reporter: ProgressReporter, run: Run) -> dict[s
     results: dict[str, Any] = to_jsonable(_build_results(model, analyses, skipped, run.seconds))
     write_json(run.folder / EXPLORE_RESULTS, results)
     write_atomically(run.folder / "explore.md", render_analysis_page(results).encode())
-    files = FigureFiles(run.folder, run.figure_format)
+    files = FigureFiles(run.folder, run.figure_format, describe_design(results))
     reporter.start_method(FIGURES)
     for name, draw in figures.items():
         files.write(name, draw)

@@ -91,7 +91,9 @@ def _plot_reconstructions(experiment: Experiment, models: dict[str, tuple[Method
         for name, (method, variables) in models.items()
         if method.reconstruct is not None
     }
-    return figures.plot_reconstructions(np.asarray(inputs).reshape(shape), recons)
+    return figures.plot_reconstructions(
+        np.asarray(inputs).reshape(shape), recons, experiment.dataset.feature_names or ()
+    )
 
 
 def project_codes(

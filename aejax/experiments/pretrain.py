@@ -33,6 +33,7 @@ from aejax.experiments.training import TrainingResult, count_parameters, init_va
 from aejax.experiments.work import FIGURES, begin_work, describe_methods, end_of_run, method_work
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
+from aejax.report.drawing import describe_design
 from aejax.report.epoch_table import render_pretrain_markdown
 from aejax.report.figure_files import FigureFiles
 from aejax.report.html_page import PAGE_FILE, write_page
@@ -157,7 +158,7 @@ def _pretrain(
     variables = experiment.plan.to_host(trained.progress.state.variables)
     write_results(run.folder / RESULTS_FILE, results)
     write_atomically(run.folder / "table.md", render_pretrain_markdown(results).encode())
-    files = FigureFiles(run.folder, run.figure_format)
+    files = FigureFiles(run.folder, run.figure_format, describe_design(results))
     experiment.reporter.start_method(FIGURES)
     plot_models(experiment, {name: (method, variables)}, {name: trained.history.metrics}, files)
     files.attempt(PAGE_FILE, lambda: write_page(results, run.folder))

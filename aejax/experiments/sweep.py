@@ -28,6 +28,7 @@ from aejax.experiments.sweeping.results import ResultEntry, build_sweep_results,
 from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, score_points
 from aejax.experiments.work import FIGURES, STATISTICS, Work, begin_work, end_of_run, method_work
 from aejax.methods.method import Method
+from aejax.report.drawing import describe_design
 from aejax.report.figure_files import FigureFiles
 from aejax.report.html_page import PAGE_FILE, write_page
 from aejax.report.sweep_table import render_sweep_markdown
@@ -129,7 +130,7 @@ def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, A
     write_scores(run.folder, [result for _, result in [*scored_baselines, *points]], experiment.design)
     write_results(run.folder / RESULTS_FILE, results)
     write_atomically(run.folder / "table.md", render_sweep_markdown(results).encode())
-    files = FigureFiles(run.folder, run.figure_format)
+    files = FigureFiles(run.folder, run.figure_format, describe_design(results))
     experiment.reporter.start_method(FIGURES)
     files.write("frontier.png", lambda: plot_tradeoff(results))
     files.attempt(PAGE_FILE, lambda: write_page(results, run.folder))

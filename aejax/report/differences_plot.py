@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
+from aejax.report.drawing import add_description, describe_design
 from aejax.report.results import Results, finite_or_none, verdict_metric
 from aejax.report.style import (
     NEUTRAL_COLOR,
@@ -55,9 +56,8 @@ def plot_differences(results: Results) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     axes.set_xlabel(f"difference in {metric.difference_unit}: mean and 95 % interval; shaded: the margin")
-    axes.set_title(_describe_design(results), color=NEUTRAL_COLOR)
     _add_legend(figure, [row["verdict"] for row in rows])
-    return figure
+    return add_description(figure, describe_design(results))
 
 
 def _draw_row(axes: Axes, position: float, row: Results, metric: VerdictMetric) -> None:
@@ -70,13 +70,6 @@ def _draw_row(axes: Axes, position: float, row: Results, metric: VerdictMetric) 
     mean = finite_or_none(row["mean_difference"])
     if mean is not None:
         axes.plot(metric.scale * mean, position, marker, color=color, markersize=6, zorder=3)
-
-
-def _describe_design(results: Results) -> str:
-    """Returns data set, sizes and design in one line."""
-    dataset, trainings = results["dataset"], len(results["methods"][0]["test_accuracy"]["per_seed"])
-    design = {"cross-validation": "cross-validation", "holdout": "one test set"}[results.get("design", "holdout")]
-    return f"{label_text(dataset['name'])}: {trainings} trainings, {dataset['n_test']:,} test examples each, {design}"
 
 
 def _add_legend(figure: Figure, verdicts: list[str]) -> None:

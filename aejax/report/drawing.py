@@ -5,11 +5,35 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from aejax.report.results import Results, finite_or_none
-from aejax.report.style import SECONDARY_COLOR
+from aejax.report.style import NEUTRAL_COLOR, SECONDARY_COLOR, label_text
+
+DESCRIPTION_HEIGHT = 0.2  # inches
+
+
+def describe_design(results: Results) -> str:
+    """Returns data set, trainings, sizes and design in one line; of an exploration, the data set and the seed."""
+    dataset, name = results["dataset"], label_text(results["dataset"]["name"], 60)
+    entries = results.get("methods") or results.get("points") or []
+    summary = entries[0]["test_accuracy"] if entries else results.get("reconstruction_mse")
+    sizes = f"{dataset['n_train']:,} training and {dataset['n_test']:,} test examples"
+    if summary is None:
+        return f"{name}: {sizes}, seed {results['seed']}"
+    design = {"cross-validation": "cross-validation", "holdout": "one test set"}[results.get("design", "holdout")]
+    count = len(summary["per_seed"])
+    return f"{name}: {count} {'seed' if count == 1 else 'seeds'}, {sizes}, {design}"
+
+
+def add_description(figure: Figure, text: str) -> Figure:
+    """Writes a line below a figure, unless it has one, and returns the figure."""
+    if text and not figure.get_supxlabel():
+        figure.set_figheight(figure.get_figheight() + DESCRIPTION_HEIGHT)
+        figure.supxlabel(text, x=0.01, ha="left", fontsize=7, color=NEUTRAL_COLOR)
+    return figure
 
 
 def set_log_scale(axes: Axes, name: Literal["x", "y"], values: Sequence[float | None], min_ratio: float) -> None:

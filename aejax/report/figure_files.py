@@ -8,6 +8,7 @@ from typing import Any, Literal
 from matplotlib.figure import Figure
 
 from aejax.errors import escape_unprintable, summarize_error
+from aejax.report.drawing import add_description
 from aejax.report.style import save_figure
 
 FigureFormat = Literal["png", "svg", "pdf"]
@@ -22,13 +23,14 @@ class FigureFiles:
 
     folder: Path
     extra_format: FigureFormat = "png"
+    description: str = ""  # the line below every figure that has none
     warnings: list[str] = dataclasses.field(default_factory=list)
 
     def write(self, name: str, draw: Callable[[], Figure]) -> None:
         """Draws and saves a figure; `name` ends in `.png`."""
 
         def save() -> None:
-            figure = draw()
+            figure = add_description(draw(), self.description)
             save_figure(figure, self.folder / name)
             if self.extra_format != "png":
                 save_figure(figure, (self.folder / name).with_suffix(f".{self.extra_format}"))

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
-from aejax.report.drawing import draw_seeds, embolden, set_log_scale
+from aejax.report.drawing import add_description, describe_design, draw_seeds, embolden, set_log_scale
 from aejax.report.results import (
     Results,
     best_method,
@@ -38,6 +38,7 @@ from aejax.report.tile_layout import CHARACTER_WIDTH, TileLayout, plot_tiles
 __all__ = ["plot_accuracy", "plot_codes", "plot_learning_curves", "plot_reconstructions"]
 
 MAX_CLASS_LETTERS = 20  # of a name in a legend
+MAX_NAMED_FEATURES = 20  # of a table's row, with names on the axis
 MAX_PLOTTED_FEATURES = 200  # of a table's row, each of which is a bar
 
 
@@ -76,13 +77,16 @@ def plot_learning_curves(
 
 @with_style
 def plot_reconstructions(
-    originals: Num[np.ndarray, "example *shape"], reconstructions_by_method: Mapping[str, Num[np.ndarray, "..."]]
+    originals: Num[np.ndarray, "example *shape"],
+    reconstructions_by_method: Mapping[str, Num[np.ndarray, "..."]],
+    feature_names: Sequence[str] = (),
 ) -> Figure:
     """Plots originals above each method's reconstructions; one column per example.
 
     Args:
         originals: images `(example, height, width, channel)`, or rows of a table `(example, feature)`.
         reconstructions_by_method: for each method, an array of the same shape and on the same scale.
+        feature_names: of a table's columns; up to MAX_NAMED_FEATURES are shown, else numbers.
     """
     for name, recon in reconstructions_by_method.items():
         if np.shape(recon) != np.shape(originals):
@@ -94,7 +98,7 @@ def plot_reconstructions(
             rows, value_range, TileLayout(row_labels=["original", *reconstructions_by_method], max_tile_size=1.2)
         )[0]
     if np.ndim(originals) == 2:
-        return _plot_feature_rows(originals, reconstructions_by_method)
+        return _plot_feature_rows(originals, reconstructions_by_method, feature_names)
     raise ValueError(
         f"originals {np.shape(originals)}: expected (example, height, width, channel) or (example, feature)"
     )
@@ -124,7 +128,7 @@ def plot_accuracy(results: Results) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(f"test {metric.heading}: one dot per seed, mean and 95 % interval")
     axes.grid(axis="x")
-    return figure
+    return add_description(figure, describe_design(results))
 
 
 @with_style
@@ -211,7 +215,9 @@ def _annotate_nonfinite_seeds(axes: Axes, losses: Sequence[Float[np.ndarray, "se
 
 
 def _plot_feature_rows(
-    originals: Num[np.ndarray, "example feature"], recons: Mapping[str, Num[np.ndarray, "example feature"]]
+    originals: Num[np.ndarray, "example feature"],
+    recons: Mapping[str, Num[np.ndarray, "example feature"]],
+    feature_names: Sequence[str],
 ) -> Figure:
     """Plots every feature of a few rows of a table, or `MAX_PLOTTED_FEATURES` of them, evenly spaced."""
     count, width = originals.shape
@@ -224,8 +230,11 @@ def _plot_feature_rows(
             axes.plot(shown + 1, recon[index, shown], "o", color=SECONDARY_COLOR, markersize=2, label="reconstruction")
             axes.tick_params(labelsize=7)
         row[0].set_ylabel(label_text(name), rotation=0, ha="right", va="center")
+    named = len(feature_names) == width <= MAX_NAMED_FEATURES
+    for axes in panels[-1] if named else ():
+        axes.set_xticks(range(1, width + 1), [label_text(name, 14) for name in feature_names], rotation=90)
     which = "each feature" if len(shown) == width else f"{len(shown)} of {width} features"
-    title = f"scaled value of {which}, by its number; one column per example"
+    title = f"scaled value of {which}{'' if named else ', by its number'}; one column per example"
     _shared_legend(figure, list(panels[0, :1]), title=title)
     return figure
 

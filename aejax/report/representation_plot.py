@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from aejax.report.drawing import draw_seeds, embolden, set_log_scale
+from aejax.report.drawing import add_description, describe_design, draw_seeds, embolden, set_log_scale
 from aejax.report.formatting import MISSING
 from aejax.report.results import Results, is_control
 from aejax.report.style import NEUTRAL_COLOR, PRIMARY_COLOR, TEXT_COLOR, label_text, make_figure, with_style
@@ -47,7 +47,7 @@ def plot_representations(results: Results) -> Figure:
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
         set_log_scale(axes, "x", [value or None for method in methods for value in method[metric]["per_seed"]], 5)
-    return figure
+    return add_description(figure, describe_design(results))
 
 
 def _similarity_matrix(diagnostics: Results) -> Float[np.ndarray, "method method"]:

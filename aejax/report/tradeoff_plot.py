@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from aejax.config.sweep_axes import format_axis_value
 from aejax.evaluate.verdict_metrics import VerdictMetric
-from aejax.report.drawing import set_log_scale
+from aejax.report.drawing import add_description, describe_design, set_log_scale
 from aejax.report.results import Results, finite_or_none, verdict_metric
 from aejax.report.style import (
     CLASS_COLORS,
@@ -84,7 +84,7 @@ def plot_tradeoff(results: Results) -> Figure:
     figure.legend(loc="outside lower center", ncols=3)
     for series in drawn:
         _draw_labels(axes, series, error_floor)
-    return figure
+    return add_description(figure, describe_design(results))
 
 
 def make_series(results: Results) -> list[PlotSeries]:

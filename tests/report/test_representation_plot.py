@@ -47,8 +47,9 @@ def test_every_seed_of_every_method_is_a_dot_in_the_row_of_its_method(results):
 @pytest.mark.parametrize("count", [1, MAX_ANNOTATED_METHODS, MAX_ANNOTATED_METHODS + 3])
 def test_any_number_of_methods_with_long_names_fits_the_figure(count):
     names = ["raw", *(f"supervised-conv-denoising-{number}" for number in range(1, count))]
-    methods = [{"name": name, "role": "control"} for name in names]
-    figure = plot_representations({"methods": methods, "diagnostics": make_diagnostics(names)})
+    methods = [{"name": name, "role": "control", "test_accuracy": {"per_seed": [1.0]}} for name in names]
+    dataset = {"name": "digits", "n_train": 9, "n_test": 3}
+    figure = plot_representations({"dataset": dataset, "methods": methods, "diagnostics": make_diagnostics(names)})
     figure.draw_without_rendering()
     width, height = figure.get_size_inches() * figure.dpi
     for axes in figure.axes:
