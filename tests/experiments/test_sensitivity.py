@@ -8,6 +8,7 @@ import pytest
 from resuming import Killed
 from rich.console import Console
 
+import aejax
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.evaluate.sensitivity import judge_sensitivity
 from aejax.experiments import sensitivity, variations
@@ -132,6 +133,15 @@ def test_findings_tables_and_rejudged_results_show_it(run):
     before = read_json(folder / "results.json")["sensitivity"]
     assert rejudge_run(folder)[1] == []
     assert read_json(folder / "results.json")["sensitivity"] == before
+
+
+def test_a_comparison_in_python_needs_no_folder(monkeypatch):
+    monkeypatch.setattr(variations, "VARIATIONS", [row for row in variations.VARIATIONS if row[0] == TRIED[0]])
+    settings = {"methods": ["raw", "undercomplete"], "seeds": 2, "epochs": 1, "probe": "ridge"}
+    result = aejax.compare("wine", sensitivity=True, **settings)
+    assert [variation["name"] for variation in result.results["sensitivity"]["variations"]] == [TRIED[0]]
+    assert result.folder is None
+    np.testing.assert_array_equal(result.scores["correct"], aejax.compare("wine", **settings).scores["correct"])
 
 
 @pytest.mark.parametrize(
