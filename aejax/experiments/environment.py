@@ -44,10 +44,18 @@ def command_line() -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """Returns what is recorded of every attempt at a run: command, versions, and the commit of this code, if known."""
+    """Returns what is recorded of every attempt at a run: command, versions, commit, and what else changes numbers."""
     packages = ("aejax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     versions = {"python": platform.python_version(), **{package: version(package) for package in packages}}
-    return {"command": command_line(), "versions": versions, "commit": _git_commit()}
+    return {
+        "command": command_line(),
+        "versions": versions,
+        "commit": _git_commit(),
+        "backend": jax.default_backend(),
+        "devices": jax.device_count(),
+        "cores": usable_cores(),
+        "x64": jax.numpy.asarray(0.0).dtype.itemsize == 8,
+    }
 
 
 def _git_commit() -> str | None:

@@ -54,6 +54,8 @@ class Experiment:
     result_cache: ResultCache  # saved results and checkpoints; saves nothing outside of a run
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)  # what verdicts are about
     first_seed: int = 0  # of the keys
+    attempts: tuple[dict[str, Any], ...] = ()  # at the run; for `environment` of results
+    run_warnings: tuple[str, ...] = ()  # about the attempts
 
     def keys(self, use: KeyUse) -> Key[Array, " padded"]:
         """Returns one key per seed, sharded over the devices."""

@@ -77,7 +77,7 @@ def _explore(model: LoadedModel, reporter: ProgressReporter, run: Run) -> dict[s
     for figure in run.folder.glob("*.png"):  # of an attempt that was interrupted
         figure.unlink()
     analyses, skipped, figures = _run_analyses(model, reporter)
-    results: dict[str, Any] = to_jsonable(_build_results(model, analyses, skipped, run.seconds))
+    results: dict[str, Any] = to_jsonable(_build_results(model, analyses, skipped, run))
     write_json(run.folder / EXPLORE_RESULTS, results)
     write_atomically(run.folder / "explore.md", render_analysis_page(results).encode())
     files = FigureFiles(run.folder, run.figure_format, describe_design(results))
@@ -110,16 +110,19 @@ def _run_analyses(
     return results, skipped, figures
 
 
-def _build_results(
-    model: LoadedModel, analyses: dict[str, Any], skipped: dict[str, str], seconds: float
-) -> dict[str, Any]:
+def _build_results(model: LoadedModel, analyses: dict[str, Any], skipped: dict[str, str], run: Run) -> dict[str, Any]:
     return {
         "schema": 1,
         "kind": "explore",
         "dataset": model.pretrained.results["dataset"],
         "config": model.pretrained.results["config"],
         "settings": to_dict(model.config),
-        "environment": {**describe_environment(make_plan(PlanConfig(), 1)), "seconds": seconds},
+        "environment": {
+            **describe_environment(make_plan(PlanConfig(), 1)),
+            "attempts": run.describe_attempts(),
+            "seconds": run.seconds,
+        },
+        **({"warnings": [run.warning]} if run.warning else {}),
         "method": model.kind,
         "seed": model.config.seed,
         "code": "the posterior's mean" if model.is_variational else "the encoder's output",

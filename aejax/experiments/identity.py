@@ -46,4 +46,6 @@ def open_experiment(experiment: Experiment, run: Run, cache: ResultCache) -> Exp
         InputError: the earlier attempt drew another split, as another version may.
     """
     run.require_hash("split", experiment.split.sha256)
-    return dataclasses.replace(experiment, result_cache=cache)
+    warnings = (run.warning,) if run.warning else ()
+    attempts = tuple(run.describe_attempts())
+    return dataclasses.replace(experiment, result_cache=cache, attempts=attempts, run_warnings=warnings)

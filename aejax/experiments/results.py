@@ -125,7 +125,12 @@ def results_header(experiment: Experiment, seconds: float, kind: str | None = No
         "design": experiment.design.name,
         "dataset": experiment.describe_data(),
         "config": to_dict(experiment.config),
-        "environment": {**describe_environment(experiment.plan), "seconds": seconds},
+        "environment": {
+            **describe_environment(experiment.plan),
+            **({"attempts": list(experiment.attempts)} if experiment.attempts else {}),
+            "seconds": seconds,
+        },
+        **({"warnings": list(experiment.run_warnings)} if experiment.run_warnings else {}),
     }
 
 

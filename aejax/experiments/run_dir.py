@@ -129,7 +129,7 @@ def _open_primary_dir(
         if run.resumed:
             _print_line(console, f"{out}: goes on where it was interrupted")
         if run.warning:
-            _print_line(console, run.warning)
+            _print_line(console, f"{out}: {run.warning}")
         cache = DiskResultCache(run, checkpoint, RECORD_CLASSES, lambda line: _print_line(console, line))
         with call_before_exit(lambda: run.set_state("interrupted")):
             try:

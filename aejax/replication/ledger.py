@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import jax
 from rich.console import Console
 
 from aejax.config import DataConfig
+from aejax.config.serialization import check_type
 from aejax.data.registry import load_dataset
 from aejax.errors import InputError, require, require_known_names
 from aejax.experiments.environment import command_line, describe_machine
@@ -22,9 +23,28 @@ from aejax.replication.context import ClaimContext
 from aejax.replication.registry import CLAIMS, Claim
 from aejax.report.replication import format_status, ledger_headline, render_ledger_page, with_current_values
 from aejax.storage.atomic_io import read_json, to_jsonable, write_atomically, write_json
+from aejax.storage.run_folder import LOCK_FILE, acquire_lock
 
 LEDGER_FILE, REPORT_FILE, RUNS_DIR = "ledger.json", "ledger.md", "runs"
 SCHEMA, READABLE_SCHEMAS = 2, (1, 2)
+
+
+class NamedEntry(TypedDict):
+    """What every entry has."""
+
+    name: str
+    statement: str
+    status: str
+    demands: str | None
+    measured: NotRequired[dict[str, Any]]
+
+
+class Ledger(TypedDict):
+    """The content of `ledger.json`."""
+
+    claims: list[NamedEntry]
+
+
 LedgerEntry = dict[str, Any]  # `describe_claim`, an assessment, and `measured` and `made` once it has been run
 
 
@@ -52,10 +72,19 @@ def reproduce_claims(
         overwrite: measure again, with new runs.
 
     Raises:
-        InputError: unknown names, no seeds, or an unusable folder; nothing has been run.
+        InputError: unknown names, no seeds, or an unusable folder, or one that another process fills; nothing has been
+            run.
     """
     require_known_names("--only", "claim", only, CLAIMS)
     require(seeds is None or seeds >= 1, f"--seeds {seeds}: expected at least 1")
+    _make_folder(out)
+    with acquire_lock(out):
+        return _reproduce_claims(out, console, only, seeds, data_dir, overwrite=overwrite)
+
+
+def _reproduce_claims(
+    out: Path, console: Console, only: Sequence[str], seeds: int | None, data_dir: Path | None, *, overwrite: bool
+) -> dict[str, Any]:
     entries = _load_entries(out)
     if overwrite:
         shutil.rmtree(out / RUNS_DIR, ignore_errors=True)
@@ -143,23 +172,24 @@ def _matching_measurement(entry: LedgerEntry | None, claim: Claim, seeds: int) -
     return entry.get("measured")
 
 
-def _load_entries(out: Path) -> dict[str, LedgerEntry]:
-    """Returns the entries of the ledger in a folder by name.
-
-    Raises:
-        InputError: the folder cannot be created, or contains other files and no ledger.
-    """
+def _make_folder(out: Path) -> None:
+    """Creates a folder. Raises `InputError` if that fails, or if it contains other files and no ledger."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written ({error.strerror}); give another --out") from None
+    others = {path.name for path in out.iterdir()} - {RUNS_DIR, REPORT_FILE, LOCK_FILE}
+    require((out / LEDGER_FILE).exists() or not others, f"{out}: holds other files and no ledger; give another --out")
+
+
+def _load_entries(out: Path) -> dict[str, LedgerEntry]:
+    """Returns the entries of the ledger in a folder by name. Raises `InputError` if it is damaged."""
     if not (out / LEDGER_FILE).exists():
-        others = {path.name for path in out.iterdir()} - {RUNS_DIR, REPORT_FILE}
-        require(not others, f"{out}: holds other files and no ledger; give another --out")
         return {}
     ledger = read_json(out / LEDGER_FILE)
     known = isinstance(ledger, dict) and ledger.get("schema") in READABLE_SCHEMAS and ledger.get("kind") == "ledger"
     require(known, f"{out / LEDGER_FILE}: is not what this version writes; move it away, or give another --out")
+    check_type(Ledger, ledger, str(out / LEDGER_FILE), "move it away, or give another --out")
     return {entry["name"]: entry for entry in with_current_values(ledger)["claims"] if entry["name"] in CLAIMS}
 
 

@@ -63,7 +63,6 @@ class Environment(TypedDict, total=False):
     command: str
     machine: str
     seconds: Number
-    warnings: list[str]
 
 
 class Seconds(TypedDict):
@@ -169,6 +168,7 @@ class AnyResults(TypedDict):
     dataset: Dataset
     environment: Environment
     config: dict[str, Any]
+    warnings: NotRequired[list[str]]
 
 
 class VerdictResults(AnyResults):

@@ -18,6 +18,10 @@ class Attempt(TypedDict):
     process: NotRequired[int]
     commit: NotRequired[str | None]
     versions: NotRequired[dict[str, str]]
+    backend: NotRequired[str]
+    devices: NotRequired[int]
+    cores: NotRequired[int]
+    x64: NotRequired[bool]
 
 
 class RunRecord(TypedDict):

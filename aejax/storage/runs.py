@@ -37,6 +37,7 @@ from aejax.storage.run_identity import RunIdentity, read_saved_hashes, require_s
 from aejax.storage.run_state import RESULTS_FILE, RUN_STATE_FILE, RunState, read_run_state, read_state_record
 
 CONFIG_FILE = "config.json"
+ATTEMPT_SETTINGS = ("commit", "backend", "devices", "cores", "x64")  # of an attempt; they change numbers
 
 
 @dataclasses.dataclass
@@ -47,7 +48,6 @@ class Run:
     state_record: dict[str, Any]  # the content of `run.json`
     start_time: float  # by `time.perf_counter`
     lock_identity: tuple[int, int] | None  # of the folder that this process locked
-    warning: str = ""  # shown to the user when the run is resumed
     figure_format: Literal["png", "svg", "pdf"] = "png"  # in which every figure is written, in addition to PNG
     metrics_mode: Literal["w", "a"] = "w"  # for `metrics.jsonl`, which every attempt writes from the first line
     metrics_listeners: list[Callable[[list[Any]], None]] = dataclasses.field(default_factory=list)  # get the rows, too
@@ -66,6 +66,20 @@ class Run:
     def resumed(self) -> bool:
         """Whether an earlier attempt started this run."""
         return len(self.state_record["attempts"]) > 1
+
+    @property
+    def warning(self) -> str:
+        """What the attempts at this run do not have in common, of that which changes numbers; empty if nothing."""
+        settings = [{**attempt.get("versions", {}), **attempt} for attempt in self.state_record["attempts"]]
+        names = [*self.state_record["attempts"][-1].get("versions", {}), *ATTEMPT_SETTINGS]
+        values = {name: dict.fromkeys(str(one[name])[:12] for one in settings if name in one) for name in names}
+        changed = [f"{name} {', then '.join(seen)}" for name, seen in values.items() if len(seen) > 1]
+        return f"was continued under other conditions: {'; '.join(changed)}; numbers may differ" if changed else ""
+
+    def describe_attempts(self) -> list[dict[str, Any]]:
+        """Returns what results record of each attempt, in their `environment`."""
+        names = ("versions", *ATTEMPT_SETTINGS)
+        return [{name: one[name] for name in names if name in one} for one in self.state_record["attempts"]]
 
     @property
     def seconds(self) -> float:
@@ -217,16 +231,10 @@ def _open_or_create(
 def _resume(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -> Run:
     record = read_state_record(folder) or {"schema": 1, "attempts": []}
     record["identity"] = {**identity.record, **record.get("identity", {})}
-    earlier = record["attempts"][-1].get("versions") if record["attempts"] else None
     for left_over in [*folder.glob(".*.tmp*"), *folder.glob("*/.*.tmp*"), *folder.glob("*/*/.*.tmp*")]:
         shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
     record["attempts"].append(_attempt_record(attempt_info))
     run = Run(folder, record, time.perf_counter(), identify_lock(folder))
-    versions = attempt_info.get("versions", {})
-    if changed := sorted(name for name in versions if (earlier or versions).get(name) != versions[name]):
-        run.warning = (
-            f"{folder}: was started with another version of {', '.join(changed)}; results may differ in the last bits"
-        )
     run.set_state("running")
     return run
 

@@ -23,7 +23,7 @@ from aejax.report.replication import (
     render_ledger_terminal,
     with_current_values,
 )
-from aejax.storage.atomic_io import read_json
+from aejax.storage.atomic_io import read_json, write_json
 
 
 def quiet():
@@ -279,3 +279,22 @@ def test_pages_and_terminal_show_every_claim_in_its_part(tmp_path):
             text = console.file.getvalue()
             assert all(entry["name"] in text for entry in ledger["claims"])
             assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_second_process_in_a_folder_ends_and_loses_no_entry(tmp_path):
+    def measure(context):
+        with pytest.raises(InputError, match="is in use by process"):
+            reproduce(tmp_path, numeric_claim("second", spread_measure))
+        return spread_measure(context)
+
+    assert list(statuses(reproduce(tmp_path, numeric_claim("first", measure)))) == ["first"]
+    ledger = reproduce(tmp_path, numeric_claim("first", measure), numeric_claim("second", spread_measure))
+    assert set(statuses(ledger)) == {"first", "second"}
+
+
+@pytest.mark.parametrize("damage", [{"claims": None}, {"claims": [{}]}, {"claims": [3]}, {"claims": {"a": 1}}])
+def test_a_damaged_ledger_is_named(tmp_path, damage):
+    reproduce(tmp_path, numeric_claim("first", spread_measure))
+    write_json(tmp_path / "ledger.json", read_json(tmp_path / "ledger.json") | damage)
+    with pytest.raises(InputError, match=r"ledger\.json: claims.*move it away"):
+        reproduce(tmp_path, numeric_claim("first", spread_measure))

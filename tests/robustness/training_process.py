@@ -29,7 +29,7 @@ from aejax.storage.pytree_io import load_tree, named_leaves
 from aejax.storage.results_file import read_results
 
 RUN_TIMEOUT_SECONDS = 600.0  # after which a run counts as hanging
-VOLATILE_FIELDS = ("seconds", "seconds_per_seed_and_epoch", "command")  # that differ between equal runs
+VOLATILE_FIELDS = ("seconds", "seconds_per_seed_and_epoch", "command", "attempts")  # that differ between equal runs
 SAVE_EVERY_CALL = CheckpointConfig(save_every=0)
 
 

@@ -220,7 +220,21 @@ def test_a_run_begun_under_other_versions_says_so(tmp_path):
     with pytest.raises(Preempted), open_run(tmp_path / "run", CONFIG, attempt_info=first):
         raise Preempted
     with open_run(tmp_path / "run", CONFIG, attempt_info={"versions": {"jax": "3", "numpy": "2"}}) as run:
-        assert "another version of jax;" in run.warning
+        assert "other conditions: jax 1, then 3; numbers may differ" in run.warning
+        assert [attempt["versions"]["jax"] for attempt in run.describe_attempts()] == ["1", "3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), {"devices": (1, 4), "x64": (False, True), "commit": (None, "e" * 40)}.items()
+)
+def test_what_changes_numbers_between_attempts_stands_in_the_warning_of_every_later_one(tmp_path, name, values):
+    conditions = [{"devices": 1, "cores": 2, "x64": False, "commit": None} | {name: value} for value in values]
+    for attempt_info in conditions:
+        with pytest.raises(Preempted), open_run(tmp_path / "run", CONFIG, attempt_info=attempt_info):
+            raise Preempted
+    with open_run(tmp_path / "run", CONFIG, attempt_info=conditions[-1]) as run:
+        assert f"{name} {values[0]}, then {str(values[1])[:12]}; numbers may differ" in run.warning
+        assert [attempt[name] for attempt in run.describe_attempts()] == [*values, values[-1]]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"schema": 1}', b"\xff\xfe", b'{"schema": 1, "state": "gone"}'])
