@@ -106,7 +106,7 @@ def _run_analyses(
             figures |= {file: draw for file, (draw, _) in result.figures.items()}
             captions = {file: caption for file, (_, caption) in result.figures.items()}
             results[name] = {"says": result.summary, **result.metrics, "figures": captions}
-            reporter.finish_method(result.summary)
+            reporter.finish_method(f"figures {len(result.figures)}")
     return results, skipped, figures
 
 

@@ -202,6 +202,3 @@ def _describe_training(experiment: Experiment, history: TrainingHistory, compile
         "seconds": {"compile": compile_seconds, "pretrain": history.seconds},
         "seconds_per_seed_and_epoch": history.seconds / (passes * experiment.config.seeds),
     }
-
-
-markdown_epoch_table = render_pretrain_markdown  # until the command line uses the new name

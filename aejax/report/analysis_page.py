@@ -4,9 +4,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from rich.console import RenderableType
+
+from aejax.report.comparison_table import caption_and_warnings, stack_parts
 from aejax.report.formatting import format_mean_ci, format_provenance
 from aejax.report.rendering import render_template
-from aejax.report.tables import Column, Table, to_markdown
+from aejax.report.tables import Column, Paragraph, Table, TerminalTable, to_markdown
 
 EXPLORE_RESULTS = "explore.json"  # written last: its presence marks a finished exploration
 ANALYSIS_HEADINGS = {
@@ -75,3 +78,15 @@ def render_analysis_page(exploration: dict[str, Any]) -> str:
             name: to_markdown(ANALYSIS_TABLES[name](analyses[name])) for name in ANALYSIS_TABLES if name in analyses
         },
     )
+
+
+def render_analysis_terminal(exploration: dict[str, Any], *, details: bool = False) -> RenderableType:
+    """Returns a sentence for each analysis, with `details` the tables, and why others were skipped, for a terminal."""
+    parts: list[RenderableType] = []
+    for name, analysis in exploration["parts"].items():
+        parts.append(Paragraph(f"{ANALYSIS_HEADINGS.get(name, name)}: {analysis['says']}"))
+        if details and name in ANALYSIS_TABLES:
+            parts.append(TerminalTable(ANALYSIS_TABLES[name](analysis)))
+    skipped = [f"{ANALYSIS_HEADINGS.get(name, name)}: {reason}." for name, reason in exploration["skipped"].items()]
+    caption = " ".join(["Skipped:", *skipped] if skipped else [])
+    return stack_parts([*parts, *caption_and_warnings(caption, exploration.get("warnings", []))])

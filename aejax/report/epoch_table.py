@@ -1,6 +1,7 @@
 """The table of a pretraining: every metric at some epochs, in Markdown and for a terminal."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 from rich.console import RenderableType
@@ -22,8 +23,9 @@ def epoch_table(results: Results) -> Table:
     return Table(columns, shown)
 
 
-def _metric_at(values: list[float | None] | np.ndarray, epoch: int) -> str:
-    return format_number(values[epoch - 1])
+def _metric_at(values: Any, epoch: int) -> str:
+    value = values[epoch - 1]  # null is a number that is not finite
+    return format_number(None if value is None else float(value))
 
 
 def render_pretrain_markdown(results: Results) -> str:
@@ -39,7 +41,7 @@ def render_pretrain_terminal(results: Results) -> RenderableType:
     finding = f"{results['method']}: reconstruction MSE {mse} on the test examples, mean over seeds; {count}."
     seeds = [seed for seed, epoch in enumerate(results["diverged_epoch"]) if epoch is not None]
     diverged = [f"{len(seeds)} of {len(results['diverged_epoch'])} seeds diverged; lower `--learning-rate`."]
-    warnings = [*format_data_warnings(results["dataset"]), *(diverged if seeds else [])]
+    warnings = [*results.get("warnings", []), *format_data_warnings(results["dataset"]), *(diverged if seeds else [])]
     caption = " ".join([f"{_heading(results)}.", *_codes(results)])
     return stack_parts(
         [Paragraph(finding), TerminalTable(epoch_table(results)), *caption_and_warnings(caption, warnings)]

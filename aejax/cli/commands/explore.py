@@ -37,10 +37,9 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
-    from rich.console import Group
-
     from aejax.experiments.explore import explore
     from aejax.experiments.run_naming import default_run_dir
+    from aejax.report.analysis_page import render_analysis_terminal
     from aejax.report.terminal import print_results
 
     run = required_path("run", argv, "a folder that aejax pretrain made")
@@ -50,4 +49,5 @@ def main(argv: Sequence[str]) -> None:
     out = args.out or default_run_dir(args.run / "explore", args.config, ExploreConfig())
     results = explore(args.run, args.config, out, console, args.checkpoint)
     figures = sum(len(part["figures"]) for part in results["parts"].values())
-    print_results(console, results, Group(), out, f"report.html, explore.md, explore.json, {figures} figures")
+    shown = render_analysis_terminal(results, details=args.output.details)
+    print_results(console, results, shown, out, f"report.html, explore.md, explore.json, {figures} figures")

@@ -40,12 +40,11 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
-    from rich.markdown import Markdown
-
     from aejax.autoencoders.registry import KINDS
-    from aejax.experiments.pretrain import markdown_epoch_table, pretrain
+    from aejax.experiments.pretrain import pretrain
     from aejax.experiments.run_naming import dataset_slug, default_run_dir
     from aejax.recipes import RECIPES, get_recipe
+    from aejax.report.epoch_table import render_pretrain_terminal
     from aejax.report.terminal import print_results
 
     load_plugins(argv)
@@ -61,5 +60,5 @@ def main(argv: Sequence[str]) -> None:
     folder = Path("runs") / (f"{recipe}-{dataset_slug(dataset)}" if recipe in KINDS else recipe)
     out = args.out or default_run_dir(folder, args.config, get_recipe(recipe, dataset))
     results = pretrain(args.config, out, console, args.checkpoint)
-    shown = Markdown(markdown_epoch_table(results))
+    shown = render_pretrain_terminal(results)
     print_results(console, results, shown, out, "checkpoint, metrics.jsonl, results.json, figures")
