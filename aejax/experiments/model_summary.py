@@ -45,7 +45,7 @@ def _summarize_part(part: str, apply: Callable[..., Any], variables: Variables, 
         return output
 
     with nn.intercept_methods(record):
-        result = jax.eval_shape(apply, variables, inputs)
+        result = jax.eval_shape(lambda tree, x: apply(tree, x), variables, inputs)  # a function without a cached trace
     leaves = flatten_dict(variables["params"][part])
     sizes = Counter(dict.fromkeys(outputs, 0))
     for path, leaf in leaves.items():
