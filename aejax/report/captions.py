@@ -60,6 +60,9 @@ def short_caption(results: Results) -> str:
     dataset, metric = results["dataset"], verdict_metric(results)
     n_seeds = len((results.get("methods") or results["points"])[0]["test_accuracy"]["per_seed"])
     sizes = f"{dataset['n_train']:,} training, {dataset['n_valid']:,} validation, {dataset['n_test']:,} test examples"
+    n_labels = sum(dataset.get(f"n_labelled_{split}") or 0 for split in ("train", "valid"))
+    if 0 < n_labels < dataset["n_train"] + dataset["n_valid"]:
+        sizes += f", {n_labels:,} labels"
     sentences = [f"{sizes}; {_describe_seeds(dataset, n_seeds)}.", "[Brackets]: 95 % intervals."]
     if any("ci95_adjusted" in row for row in results["comparisons"]):
         sentences.append("Verdicts come from intervals adjusted for all comparisons of a method.")

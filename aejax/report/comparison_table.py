@@ -151,8 +151,9 @@ def comparison_table(results: Results, rows: list[Results]) -> Table:
         formatted = format_difference if field == "mean_difference" else format_difference_ci
         return lambda row: formatted(metric, row[field])
 
+    is_external = any(method.get("role") == "external" for method in results["methods"])
     columns = {
-        "method": Column("autoencoder", lambda row: Cell(row["method"], "bold"), "left"),
+        "method": Column("method" if is_external else "autoencoder", lambda row: Cell(row["method"], "bold"), "left"),
         "baseline": Column("versus" if is_versus(rows[0]) else "control", lambda row: row["baseline"], "left"),
         "mean_difference": Column(
             f"difference, {metric.unit}" if metric.unit else "difference", difference("mean_difference")

@@ -67,13 +67,6 @@ class PretrainedEncoder:
         """The seeds of the encoders."""
         return self.metadata.seeds
 
-    def __repr__(self) -> str:
-        origin, seeds = self.metadata.origin, ", ".join(map(str, self.seeds))
-        return (
-            f"PretrainedEncoder({self.metadata.kind} on {origin.dataset}, seed {seeds}: "
-            f"{self.metadata.dtype} {self.example_shape} to {self.width} numbers)"
-        )
-
     def __call__(self, inputs: RawInputs) -> Float[Array, "..."]:
         """Returns the codes of raw inputs.
 
