@@ -57,6 +57,7 @@ def test_without_a_terminal_a_console_is_as_wide_as_columns_or_100(monkeypatch, 
     assert make_console().width == width
 
 
+GRID = ("latent_dim", "k", "k_start", "epochs", "batch_size", "patch")
 CASES = {
     "unknown dataset": ("compare", ["--dataset", "digitz"], "digits"),
     "missing file": ("compare", ["--dataset", "{}/none.npz"], "none.npz"),
@@ -135,6 +136,22 @@ CASES = {
         "no kind",
     ),
     "a control to sweep": ("sweep", ["--axis", "latent_dim=2,4", "--method", "pca"], "--method pca"),
+    "more epochs than memory": (
+        "compare",
+        ["--dataset", "wine", "--methods", "raw", "--epochs", "1000000000"],
+        "--epochs 1000000000",
+    ),
+    "more seeds than memory": (
+        "compare",
+        ["--dataset", "wine", "--methods", "raw", "--seeds", "99999999"],
+        "--seeds 9",
+    ),
+    "a grid that is larger than memory": (
+        "sweep",
+        ["--dataset", "wine", "--axis", *(f"{field}={','.join(map(str, range(1, 30)))}" for field in GRID)],
+        "594823321 combinations",
+    ),
+    "a seed of many digits": ("export", ["--run", "x", "--seed", "9" * 5000], "--seed 99999999999999999999: expected"),
     "too long a warm-up along an axis": (
         "sweep",
         ["--dataset", "wine", "--axis", "epochs=9,2", "--warmup-epochs", "3"],

@@ -1,17 +1,20 @@
 """Devices of a command, which are configured before JAX starts."""
 
+import os
 from typing import Any
 
 from aejax.config import DistributedConfig, PlanConfig, to_dict
+from aejax.errors import InputError, summarize_error
 
 
 def configure_cpu_devices(seeds: int) -> None:
-    """Configures one CPU device per core, at most one per seed; called before JAX starts."""
-    import jax
+    """Configures one CPU device per core, at most one per seed; called before JAX starts.
 
-    from aejax.experiments.environment import usable_cores
-
-    jax.config.update("jax_num_cpu_devices", max(1, min(usable_cores(), seeds)))
+    Raises:
+        InputError: JAX has no backend of `JAX_PLATFORMS`.
+    """
+    _set_cpu_devices(seeds)
+    _require_backend()
 
 
 def configure_devices(processes: DistributedConfig, plan: PlanConfig, seeds: int, settings: Any = None) -> None:
@@ -24,10 +27,34 @@ def configure_devices(processes: DistributedConfig, plan: PlanConfig, seeds: int
         settings: a config, which must be equal in all processes.
 
     Raises:
-        InputError: the other processes cannot be joined.
+        InputError: the other processes cannot be joined, or JAX has no backend of `JAX_PLATFORMS`.
     """
     from aejax.experiments.multihost import initialize_distributed
     from aejax.experiments.preemption import exit_as_lost
 
-    configure_cpu_devices(plan.devices or seeds * plan.batch_devices)
+    _set_cpu_devices(plan.devices or seeds * plan.batch_devices)
     initialize_distributed(processes, None if settings is None else to_dict(settings), exit_as_lost)
+    _require_backend()
+
+
+def _set_cpu_devices(seeds: int) -> None:
+    import jax
+
+    from aejax.experiments.environment import usable_cores
+
+    jax.config.update("jax_num_cpu_devices", max(1, min(usable_cores(), seeds)))
+
+
+def _require_backend() -> None:
+    """Starts JAX, if the environment names its backend, to find out whether it is there."""
+    import jax
+
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    if not platforms:
+        return
+    try:
+        jax.devices()
+    except (AssertionError, RuntimeError) as error:  # the first without the backend's plugin
+        raise InputError(
+            f"JAX_PLATFORMS={platforms}: no such device ({summarize_error(error)}); unset it, or set it to cpu"
+        ) from None

@@ -1,16 +1,20 @@
 """The exit status of a command, and the one line that explains it."""
 
+import contextlib
 import io
 import logging
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from aejax.errors import InputError, Preempted, ProcessLost, escape_unprintable
 
 OUT_OF_MEMORY = re.compile("out of memory|RESOURCE_EXHAUSTED", re.IGNORECASE)
+OUT_OF_DESCRIPTORS = re.compile("Too many open files")
+STARTUP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
 def run_main(script: Callable[[Sequence[str]], None]) -> None:
@@ -19,23 +23,51 @@ def run_main(script: Callable[[Sequence[str]], None]) -> None:
     0: done. 2, with one line on standard error: an invalid input, a full disk, or too little memory. 75: a signal came,
     or another process of the run ended; the same command continues the run.
     """
-    from aejax.experiments.multihost import abort_all
-
-    # Without a writable home, Matplotlib warns that it caches fonts in a temporary folder.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    with abort_all():
-        _run_main(script)
-
-
-def _run_main(script: Callable[[Sequence[str]], None]) -> None:
-    import jax
-
-    from aejax.experiments.multihost import raise_on_lost_process
-    from aejax.experiments.preemption import PREEMPTED_MESSAGE, handle_signals, report_loss
-
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may have characters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
+    with _exit_at_signals():
+        try:
+            _configure_libraries()
+            from aejax.experiments.multihost import abort_all
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            _exit_with_machine_error(error)
+        with abort_all():
+            _run_main(script)
+
+
+@contextlib.contextmanager
+def _exit_at_signals() -> Iterator[None]:
+    """Ends the process with 75 at a signal before and after the script's body; the imports alone take seconds."""
+
+    def exit_at_once(*_: object) -> NoReturn:
+        with contextlib.suppress(OSError):  # the terminal is gone
+            os.write(2, b"stopped by a signal; run the same command to go on\n")
+        os._exit(75)
+
+    ignored = [number for number in STARTUP_SIGNALS if signal.getsignal(number) == signal.SIG_IGN]  # by nohup
+    before = {number: signal.signal(number, exit_at_once) for number in STARTUP_SIGNALS if number not in ignored}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _configure_libraries() -> None:
+    """Overrides what the environment sets of libraries and commands cannot work with."""
+    os.environ["MPLBACKEND"] = "agg"  # figures are files; another backend may need a display or not exist
+    import jax
+
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
+    # Without a writable home, Matplotlib warns that it caches fonts in a temporary folder.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
+def _run_main(script: Callable[[Sequence[str]], None]) -> None:
+    from aejax.experiments.multihost import raise_on_lost_process
+    from aejax.experiments.preemption import PREEMPTED_MESSAGE, handle_signals, report_loss
+
     hide_closed_event_loops()
     try:
         with handle_signals(), raise_on_lost_process():
@@ -51,14 +83,21 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
     except BrokenPipeError:  # the reader of the output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
-        if error.errno is None:
-            raise
-        exit_with_error(f"{error.filename or 'this run'}: {error.strerror}; fix this, then run the same command again")
-    except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        if not isinstance(error, MemoryError) and not OUT_OF_MEMORY.search(str(error)):
-            raise
-        exit_with_error(f"out of memory ({str(error)[:200]}); take fewer seeds, smaller layers or fewer examples")
+    except (ImportError, MemoryError, OSError, RuntimeError, ValueError) as error:
+        _exit_with_machine_error(error)
+
+
+def _exit_with_machine_error(error: Exception) -> NoReturn:
+    """Ends the process with one line if the machine or its settings are to blame; raises anything else again."""
+    text = str(error)
+    if OUT_OF_DESCRIPTORS.search(text):
+        exit_with_error("too many open files; raise the limit (ulimit -n 1024), then run the same command again")
+    if isinstance(error, OSError) and error.errno is not None:
+        place = error.filename or "this run"
+        exit_with_error(f"{place}: {error.strerror}; fix this, then run the same command again")
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(text)):
+        exit_with_error(f"out of memory ({text[:200]}); take fewer seeds, smaller layers or fewer examples")
+    raise error
 
 
 def hide_closed_event_loops() -> None:

@@ -13,7 +13,7 @@ from aejax.config import EvaluationConfig, ExperimentConfig
 from aejax.data.batching import Examples
 from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.leakage import Duplicates, find_duplicates, find_repeats
-from aejax.data.memory import require_device_memory
+from aejax.data.memory import require_device_memory, require_host_memory
 from aejax.data.near_duplicates import find_near_duplicates, find_near_repeats
 from aejax.data.scalers import Scaler, fit_scalers
 from aejax.data.selection_folds import SelectionFolds, make_selection_folds
@@ -28,6 +28,8 @@ from aejax.report.captions import duplicate_warnings
 from aejax.report.data_line import format_data_line, format_data_warnings
 from aejax.train.keys import KeyUse, seed_keys
 from aejax.train.plan import Plan, SeedChunk, make_plan
+
+HISTORY_BYTES = 64  # that an epoch of a seed leaves in memory and in the results, at least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,6 +189,10 @@ def prepare_experiment(
     Raises:
         InputError: the split cannot be drawn, it has no validation rows for the probe, or memory is too small.
     """
+    require_host_memory(
+        config.seeds * (8 * len(dataset.labels) + HISTORY_BYTES * config.train.epochs),
+        f"--seeds {config.seeds} with --epochs {config.train.epochs}: rows and histories of all trainings",
+    )
     split = make_split(dataset, config.split, config.seeds)
     selection_folds = make_selection_folds(dataset, split)
     require(

@@ -11,7 +11,9 @@ from rich.console import Console
 
 from aejax.config import CheckpointConfig, PlanConfig, to_dict
 from aejax.config.explore import ExploreConfig
+from aejax.data.memory import require_host_memory
 from aejax.experiments.environment import describe_environment
+from aejax.experiments.experiment import HISTORY_BYTES
 from aejax.experiments.exploring import generation, reconstruction, weights
 from aejax.experiments.exploring.anomaly import anomaly_detection, count_anomaly_epochs
 from aejax.experiments.exploring.loaded_model import LoadedModel, load_model
@@ -64,6 +66,8 @@ def explore(
         reporter.describe("model", f"{model.kind}, seed {config.seed} of {run_dir}")
         works = [Work(name, {"analyse": 3.0}) for name in make_analyses(reporter)]
         epochs = count_anomaly_epochs(model)
+        require_host_memory(HISTORY_BYTES * epochs, f"--anomaly-epochs: histories of {epochs} epochs")
+        reporter.describe("training", f"{epochs:,} epochs, to detect anomalies; fewer: --anomaly-epochs")
         works[-1] = works[-1]._replace(seconds={"compile": 3.0, "train": 10.0 if epochs else 0.0}, epochs=epochs)
         reporter.begin([*works, Work(FIGURES, {FIGURES: FIGURE_SECONDS}, is_counted=False)])
         return lambda run, _: _explore(model, reporter, run)

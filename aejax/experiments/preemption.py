@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: save and exit with 75. A second signal exits at once.
+"""SIGTERM, SIGINT and SIGHUP: save and exit with 75. A second signal exits at once.
 
 Python runs signal handlers between two bytecodes of the main thread, which a compiled program may block for minutes. So
 a thread receives signals through a pipe. During a training it requests a stop, and the training saves and ends; at any
@@ -8,6 +8,7 @@ other time everything is saved already, and the process exits at once.
 import contextlib
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from typing import NoReturn
 from aejax.errors import Preempted, ProcessLost
 from aejax.experiments.multihost import any_process
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 SHOW_CURSOR = b"\x1b[?25h\n"  # a live display hides it
 PREEMPTED_MESSAGE = "stopped by a signal; everything is saved, run the same command to go on"
 SECOND_SIGNAL_MESSAGE = "stopped by a second signal; run the same command to go on"
@@ -73,10 +74,12 @@ def handle_signals() -> Iterator[None]:
     def listen() -> None:
         while numbers := os.read(reader, 16):
             for number in numbers:
-                if number in SIGNALS:
+                if number in before:
+                    _leave_terminal(number)
                     _handler.handle(number)
 
-    before = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
+    ignored = {number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN}  # as by nohup
+    before = {number: signal.signal(number, lambda *_: None) for number in SIGNALS if number not in ignored}
     old = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     thread = threading.Thread(target=listen, name="signals", daemon=True)
     thread.start()
@@ -90,6 +93,14 @@ def handle_signals() -> Iterator[None]:
         thread.join()
         os.close(reader)
         _handler.stop_requested = False
+
+
+def _leave_terminal(number: int) -> None:
+    """Redirects the output to nowhere if the signal says that its terminal has gone, where writing would fail."""
+    if number == getattr(signal, "SIGHUP", None):
+        for descriptor in (1, 2):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 @contextlib.contextmanager

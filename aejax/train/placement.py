@@ -27,6 +27,8 @@ def to_numpy(array: Any) -> np.ndarray:
         return np.asarray(multihost_utils.process_allgather(array, tiled=True))
     if not isinstance(array, jax.Array) or len(array.addressable_shards) == 1 or array.is_fully_replicated:
         return np.asarray(array)
+    if array.size == 0:  # without jit, the shards of an empty array have its whole shape
+        return np.empty(array.shape, array.dtype)
     host = np.empty(array.shape, array.dtype)  # a jax.Array would keep the copy that np.asarray makes of its shards
     for shard in array.addressable_shards:
         host[shard.index] = shard.data

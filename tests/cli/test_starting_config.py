@@ -75,7 +75,7 @@ def test_commands_read_what_they_wrote(command, name, flags, started, tmp_path):
     ("content", "message"),
     [
         ('{"recipe": "vae", "seeds": 2}', "recipe is no setting of this command"),
-        ('{"seeds": "two"}', r"config.json.seeds: 'two' is not"),
+        ('{"seeds": "two"}', "seeds: expected an integer, found two"),
         ("[]", "expected an object"),
         ("{", "cannot be read as JSON"),
     ],

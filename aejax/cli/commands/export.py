@@ -1,8 +1,6 @@
 """Publish the encoder of a pretraining run for use anywhere.
 
     aejax export --run runs/vae-mnist --out ENCODER
-    if args.push_to_hub is not None:
-        console.print_line(push_to_hub(args.out, args.push_to_hub))
 
 ENCODER holds `orbax/`, `encoder.safetensors`, `encode.stablehlo` (which need `pip install -e '.[export]'`),
 `encoder.json` with configuration and preprocessing, a README.md that shows how to open each, and sums over all of it.

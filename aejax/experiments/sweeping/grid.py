@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 import re
 from collections.abc import Container, Sequence
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from aejax.config import ExperimentConfig, SweepConfig
 from aejax.config.sweep_axes import SWEEPABLE_CONFIGS, SweepAxis, format_axis_value
 from aejax.data.batching import Batch
 from aejax.data.dataset import Dataset
+from aejax.data.memory import require_host_memory
 from aejax.data.shuffling import steps_per_epoch
 from aejax.errors import InputError, require
 from aejax.experiments.experiment import problem_spec_for
@@ -25,6 +27,7 @@ from aejax.train.epoch import make_train_step
 from aejax.train.optimizers import make_optimizer
 from aejax.train.state import TrainState, init_state
 
+POINT_BYTES = 10_000  # that a setting leaves in memory for each seed, at least
 MEMORY_ADDRESS = re.compile(r"0x[0-9a-f]+")  # of functions, in the text of a jaxpr
 
 
@@ -75,7 +78,13 @@ def make_point(config: SweepConfig, axes: Sequence[SweepAxis], values: Sequence[
 
 
 def make_grid(config: SweepConfig, axes: Sequence[SweepAxis], dataset: Dataset) -> tuple[GridPoint, ...]:
-    """Returns the Cartesian product of the axes, the first axis slowest. Raises as `make_point`."""
+    """Returns the Cartesian product of the axes, the first axis slowest.
+
+    Raises:
+        InputError: as `make_point`, or memory cannot hold so many points.
+    """
+    count = math.prod(len(axis.values) for axis in axes)
+    require_host_memory(POINT_BYTES * config.seeds * count, f"--axis: {count} combinations, {config.seeds} seeds each,")
     combinations = itertools.product(*(axis.values for axis in axes))
     return tuple(make_point(config, axes, values, dataset) for values in combinations)
 
