@@ -1,6 +1,7 @@
 """Devices of a command, which are configured before JAX starts."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from aejax.config import DistributedConfig, PlanConfig, to_dict
@@ -15,6 +16,15 @@ def configure_cpu_devices(seeds: int) -> None:
     """
     _set_cpu_devices(seeds)
     _require_backend()
+
+
+def use_compilation_cache(folder: Path) -> None:
+    """Keeps all compiled programs in a folder, and loads from it those that another process has compiled."""
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(folder.absolute()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def configure_devices(processes: DistributedConfig, plan: PlanConfig, seeds: int, settings: Any = None) -> None:
@@ -33,6 +43,8 @@ def configure_devices(processes: DistributedConfig, plan: PlanConfig, seeds: int
     from aejax.experiments.preemption import exit_as_lost
 
     _set_cpu_devices(plan.devices or seeds * plan.batch_devices)
+    if processes.compilation_cache is not None:
+        use_compilation_cache(processes.compilation_cache)
     initialize_distributed(processes, None if settings is None else to_dict(settings), exit_as_lost)
     _require_backend()
 

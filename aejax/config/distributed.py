@@ -1,6 +1,7 @@
-"""Runs in several processes. These settings change no result, so they are not part of a run's config."""
+"""How the processes of a run start. These settings change no result, so they are not part of a run's config."""
 
 import dataclasses
+from pathlib import Path
 
 from aejax.config.validation import require_at_least
 from aejax.errors import require
@@ -8,7 +9,7 @@ from aejax.errors import require
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DistributedConfig:
-    """Processes, on one or several machines, that share the seeds of a run."""
+    """Processes, on one or several machines, that share the seeds of a run, and where programs are kept."""
 
     distributed: bool = False
     """Join the other processes of this run. SLURM, Open MPI, TPU pods and Kubernetes are detected; elsewhere give the
@@ -18,6 +19,9 @@ class DistributedConfig:
     process_id: int | None = None  # index of this process, from 0
     join_timeout: int = 300  # seconds to wait for the others at the start
     heartbeat_timeout: int = 60  # seconds without an answer after which a process counts as lost
+    compilation_cache: Path | None = None
+    """Folder in which JAX keeps compiled programs, so that later processes need not compile them. They are made for
+    this machine's processor: give every kind of machine a folder of its own."""
 
     def __post_init__(self) -> None:
         given = [value is not None for value in (self.coordinator, self.num_processes, self.process_id)]
