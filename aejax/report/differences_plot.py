@@ -78,4 +78,4 @@ def _add_legend(figure: Figure, verdicts: list[str]) -> None:
         for verdict, (marker, color) in MARKERS.items()
         if verdict in verdicts
     ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

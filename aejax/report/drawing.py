@@ -29,10 +29,11 @@ def describe_design(results: Results) -> str:
 
 
 def add_description(figure: Figure, text: str) -> Figure:
-    """Writes a line below a figure, unless it has one, and returns the figure."""
-    if text and not figure.get_supxlabel():
+    """Writes a line above a figure, or below one that has a title, unless it is there; returns the figure."""
+    if text not in ("", figure.get_suptitle(), figure.get_supxlabel()):
+        write = figure.supxlabel if figure.get_suptitle() else figure.suptitle
         figure.set_figheight(figure.get_figheight() + DESCRIPTION_HEIGHT)
-        figure.supxlabel(text, x=0.01, ha="left", fontsize=7, color=NEUTRAL_COLOR)
+        write(text, x=0.01, ha="left", fontsize=8, color=NEUTRAL_COLOR)
     return figure
 
 

@@ -23,7 +23,7 @@ class FigureFiles:
 
     folder: Path
     extra_format: FigureFormat = "png"
-    description: str = ""  # the line below every figure that has none
+    description: str = ""  # a line that every figure has
     warnings: list[str] = dataclasses.field(default_factory=list)
 
     def write(self, name: str, draw: Callable[[], Figure]) -> None:
