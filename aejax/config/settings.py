@@ -13,10 +13,8 @@ from aejax.config.validation import require_representable
 from aejax.errors import InputError, suggest_names
 
 ConfigT = TypeVar("ConfigT")
-WRONG_TYPE = re.compile(
-    r"settings(?:\.\w+)*\.(\w+): (.*) is not (.*); written by another version of aejax\?", re.DOTALL
-)
-CLASS_NAME = re.compile(r"<class '(.*?)'>|typing\.")
+WRONG_TYPE = re.compile(r"(?:\w+\.)*(\w+)(?:\[\d+\])*: expected (.*), found .*", re.DOTALL)
+SECTION = re.compile(r"\A\w+(\.\w+)*: ")
 
 
 def setting_names(config: Any) -> dict[str, tuple[str, ...]]:
@@ -51,22 +49,24 @@ def replace_settings(config: ConfigT, settings: Mapping[str, Any]) -> ConfigT:
     try:
         replaced = from_dict(type(config), values, "settings")
     except InputError as error:
-        raise InputError(_without_path(str(error))) from None
+        raise InputError(_describe_error(str(error), settings)) from None
     require_representable(replaced)
     return replaced
 
 
-def _without_path(message: str) -> str:
-    """Returns a message of `from_dict` about one setting.
+def _describe_error(message: str, settings: Mapping[str, Any]) -> str:
+    """Returns a message of `from_dict` in terms of one setting.
 
-    >>> _without_path("settings.train.epochs: '5' is not <class 'int'>; written by another version of aejax?")
-    "epochs='5': expected int"
+    >>> message = "settings: train.epochs: expected an integer, found 5; written by another version of aejax?"
+    >>> _describe_error(message, {"epochs": "5"})
+    "epochs='5': expected an integer"
     """
+    message = message.removeprefix("settings: ").removesuffix("; written by another version of aejax?")
     wrong_type = WRONG_TYPE.fullmatch(message)
     if wrong_type is None:
-        return re.sub(r"\Asettings(\.\w+)*: ", "", message)
-    name, value, expected = wrong_type.groups()
-    return f"{name}={value}: expected {CLASS_NAME.sub(lambda match: match[1] or '', expected)}"
+        return SECTION.sub("", message)
+    name, expected = wrong_type.groups()
+    return f"{name}={settings[name]!r}: expected {expected}"
 
 
 def _plain(value: Any) -> Any:

@@ -53,10 +53,10 @@ def test_groups_follow_their_rows(as_frame):
         (lambda: make_dataset(X, "kind"), "y='kind': names a column, but X is no DataFrame"),
         (lambda: make_dataset(X, Y, test=[1, 2]), "test: has shape"),
         (lambda: make_dataset(X, Y, test=np.arange(178)), "test: expected a mask"),
-        (lambda: make_dataset(X, Y, missing="guess"), "missing='guess': expected Literal"),
+        (lambda: make_dataset(X, Y, missing="guess"), "missing='guess': expected refuse or mean"),
         (lambda: make_dataset(X, Y, epochs=3), "epochs: no such setting"),
         (lambda: load_dataset("digit"), "dataset=digit: no such dataset; did you mean digits"),
-        (lambda: replace_settings(CompareConfig(), {"epochs": "5"}), "epochs='5': expected int"),
+        (lambda: replace_settings(CompareConfig(), {"epochs": "5"}), "epochs='5': expected an integer"),
     ],
 )
 def test_errors_name_arguments_and_are_value_errors(make, message):
