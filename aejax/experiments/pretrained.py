@@ -82,7 +82,7 @@ def load_pretrained(run_dir: Path, weights: str = LAST_WEIGHTS) -> PretrainedMod
     Raises:
         InputError: it is no such folder, the run is not finished, or its files do not belong together.
     """
-    require(run_dir.is_dir(), f"{run_dir}: no such folder; give --run a folder that scripts/pretrain.py made")
+    require(run_dir.is_dir(), f"{run_dir}: no such folder; give --run a folder that aejax pretrain made")
     results, hashes = _read_finished_run(run_dir)
     config = from_dict(PretrainConfig, read_json(run_dir / CONFIG_FILE), str(run_dir / CONFIG_FILE))
     features = int(np.prod(results["dataset"]["shape"]))
@@ -115,7 +115,7 @@ def _read_finished_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     results = read_results(run_dir / RESULTS_FILE)
     require(
         results_kind(results) == "pretrain",
-        f"{run_dir}: is not a pretraining run; give --run a folder that scripts/pretrain.py made",
+        f"{run_dir}: is not a pretraining run; give --run a folder that aejax pretrain made",
     )
     hashes = read_saved_hashes(run_dir, RESULTS_FILE, read_state_record(run_dir))
     require(

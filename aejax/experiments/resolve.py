@@ -150,7 +150,7 @@ def check_methods(names: tuple[str, ...], flag: str = "--methods", own: Containe
     known = f"{', '.join([*CONTROLS, *KINDS])}, {prefixed}, and all"
     require(names, f"{flag}: name at least one of {known}")
     for name in names:
-        hint = suggest_names(name, METHODS, f"there are {known}")
+        hint = suggest_names(name, METHODS, f"there are {known}; register a kind of your own first (--plugin)")
         require(name in METHODS or name in own or name == ALL_METHODS, f"{flag} {name}: no such method; {hint}")
     require(len(set(names)) == len(names), f"{flag} {' '.join(names)}: each method once")
 

@@ -90,6 +90,11 @@ class PretrainedEncoder:
         codes = self._encode_rows(variables, flat)
         return codes if batched else codes[0]
 
+    def __repr__(self) -> str:
+        kind, dataset = self.metadata.kind, self.metadata.origin.dataset
+        seeds = ", ".join(map(str, self.seeds))
+        return f"PretrainedEncoder({kind} on {dataset}: {self.example_shape} to {self.width}, seed {seeds})"
+
     def _to_rows(self, inputs: RawInputs) -> tuple[Float[Array, "batch d"], bool]:
         preprocessing = self.metadata.preprocessing
         encoding = InputEncoding(table=preprocessing.table, offsets=preprocessing.offsets)

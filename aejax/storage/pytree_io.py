@@ -191,7 +191,7 @@ def load_variables(path: Path, like: Variables) -> Variables:
         InputError: there is no checkpoint, or a leaf is missing, unexpected, or of another shape or dtype.
         CorruptedFileError: the checkpoint is damaged or cannot be read.
     """
-    require(path.is_dir(), f"{path}: no checkpoint; give --run a folder that scripts/pretrain.py made")
+    require(path.is_dir(), f"{path}: no checkpoint; give --run a folder that aejax pretrain made")
     try:
         return from_state_dict(load_tree(path, like).tree, like, str(path))
     except CorruptedFileError as error:

@@ -21,6 +21,7 @@ from aejax.config import (
     ProbeRunConfig,
     from_dict,
 )
+from aejax.errors import require
 
 FLAGS = ("run", "label-fraction", "labels-per-class", "data-dir", "out", "overwrite", "details", "json")
 
@@ -46,6 +47,7 @@ def main(argv: Sequence[str]) -> None:
 
     run = required_path("run", argv, "a folder that aejax pretrain made")
     settings = run / "config.json"
+    require(asks_help(argv) or settings.is_file(), f"--run {run}: is no run; give a folder that aejax pretrain made")
     trained = PretrainConfig() if asks_help(argv) else from_dict(PretrainConfig, read_json(settings), str(settings))
     config = ProbeRunConfig(head=trained.head)
     args = parse_args(Args(run=run, config=config), argv, __doc__ or "", FLAGS)
