@@ -10,17 +10,19 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from aejax.autoencoders.registry import KINDS
-from aejax.config import PretrainConfig, ProbeRunConfig, absent_values, from_dict, to_dict
+from aejax.config import DataConfig, PretrainConfig, ProbeRunConfig, absent_values, from_dict, to_dict
 from aejax.config.explore import ExploreConfig
 from aejax.data.dataset import Dataset
 from aejax.data.input_encoding import InputEncoding, RawInputs
+from aejax.data.registry import expand_path, resolve_data_dir
 from aejax.data.scalers import Scaler, apply_scaler
 from aejax.data.splits import Split, make_split
 from aejax.data.table_schema import IMPUTING
-from aejax.errors import require
+from aejax.errors import InputError, require
 from aejax.experiments.experiment import make_problem_spec
 from aejax.experiments.identity import hash_data
 from aejax.experiments.loading import load_examples
+from aejax.experiments.run_naming import is_path
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.storage.atomic_io import read_json
@@ -125,18 +127,29 @@ def _read_finished_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return results, hashes
 
 
+def _find_data(config: DataConfig) -> DataConfig:
+    """Returns the config with a path that does not exist looked up in `data_dir`, or else in AEJAX_DATA."""
+    path, root = expand_path(config.dataset), resolve_data_dir(config)
+    if not is_path(config.dataset) or path.exists():
+        return config
+    for candidate in () if root is None else (root / path, root / path.name):
+        if candidate.exists():
+            return dataclasses.replace(config, dataset=str(candidate))
+    raise InputError(f"--run: was trained on {path}, which is not here; give --data-dir, the folder that has it")
+
+
 def load_pretraining_data(pretrained: PretrainedModel, data_dir: Path | None) -> tuple[Dataset, Split]:
     """Returns the data and the split of a run, verified by their SHA-256.
 
     Args:
         pretrained: the run.
-        data_dir: folder of downloads; default: the run's.
+        data_dir: folder of downloads, or of data that have moved; default: the run's.
 
     Raises:
         InputError: the data cannot be loaded, or are not those that the run was trained on.
     """
     config = dataclasses.replace(pretrained.config.data, data_dir=data_dir or pretrained.config.data.data_dir)
-    dataset = load_examples(config)
+    dataset = load_examples(_find_data(config))
     for name, digest in hash_data(dataset).items():
         trained_on = pretrained.hashes.get(name, digest)
         require(

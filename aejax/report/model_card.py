@@ -3,8 +3,11 @@
 Its snippets run in the folder that contains the encoder's folder; `inputs` are raw examples.
 """
 
+import json
+import shlex
 from collections.abc import Mapping
 
+from aejax.report.data_line import escape_markdown
 from aejax.report.formatting import format_number
 from aejax.report.rendering import render_template
 from aejax.report.results import Results
@@ -34,6 +37,9 @@ def render_model_card(
     return render_template(
         "model_card.md.j2",
         name=name,
+        python=lambda text: json.dumps(text, ensure_ascii=False),
+        shell=shlex.quote,
+        markdown=escape_markdown,
         encoder=description,
         origin=description.origin,
         shape=f"{description.dtype} `(batch, {', '.join(map(str, description.shape))})`",

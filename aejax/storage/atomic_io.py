@@ -1,6 +1,7 @@
 """Writes files and folders atomically: a reader sees the old content or the new one, never a part of it."""
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from aejax.errors import InputError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def to_jsonable(value: Any) -> Any:
@@ -43,9 +46,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); free disk space, or give another --out"
-        ) from None
+        fix = "free disk space, or give another --out" if error.errno in NO_SPACE else "give another --out"
+        raise InputError(f"{path}: cannot be written ({error.strerror}); {fix}") from None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -24,7 +24,7 @@ from flax.traverse_util import unflatten_dict
 from aejax.data.memory import available_host_memory, format_bytes
 from aejax.errors import InputError, require, summarize_error
 from aejax.models.submodules import Variables
-from aejax.storage.atomic_io import atomic_folder
+from aejax.storage.atomic_io import NO_SPACE, atomic_folder
 from aejax.storage.manifest import CorruptedFileError, read_bounded, verify_manifest, write_manifest
 
 ArrayTree = dict[str, Any]  # nested dicts of NumPy arrays
@@ -129,9 +129,9 @@ def save_tree(
             (temporary / META_FILE).write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
             digest = write_manifest(temporary)
     except Exception as error:  # Orbax and TensorStore raise many types; each of them means that nothing was saved
-        raise InputError(
-            f"{folder}: cannot be saved ({_summarize_save_error(error)}); free disk space, then run the same again"
-        ) from error
+        reason = _summarize_save_error(error)
+        fix = "free disk space, then run" if reason in map(os.strerror, NO_SPACE) else "run"
+        raise InputError(f"{folder}: cannot be saved ({reason}); {fix} the same again") from error
     return digest
 
 
@@ -282,7 +282,7 @@ def _path_names(path: Any) -> list[str]:
 
 def _summarize_save_error(error: Exception) -> str:
     """Returns the operating system's reason, which TensorStore gives at the end of a page, or a summary."""
-    codes = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG)
+    codes = (*NO_SPACE, errno.EROFS, errno.EACCES)
     return next((os.strerror(code) for code in codes if os.strerror(code) in str(error)), summarize_error(error))
 
 

@@ -27,7 +27,7 @@ from aejax.experiments.compare import compare
 from aejax.experiments.explore import explore
 from aejax.experiments.export import export
 from aejax.experiments.pretrain import pretrain
-from aejax.experiments.pretrained import load_pretrained
+from aejax.experiments.pretrained import load_pretrained, load_pretraining_data
 from aejax.experiments.probe_run import probe_run
 from aejax.experiments.sweep import sweep
 from aejax.storage.atomic_io import read_json, write_json
@@ -210,3 +210,16 @@ def test_a_stopped_run_is_not_used(trained, tmp_path, name):
     write_json(tmp_path / "run" / "run.json", read_json(tmp_path / "run" / "run.json") | {"state": "interrupted"})
     with pytest.raises(InputError, match=r"is not finished \(interrupted\); run the command that made it again"):
         USES[name](tmp_path / "run", tmp_path / "out")
+
+
+def test_data_that_have_moved_are_found_by_the_folder_given(trained, tmp_path, monkeypatch):
+    opened = load_pretrained(trained / "run")
+    shutil.move(trained / "table.csv", tmp_path)
+    try:
+        with pytest.raises(InputError, match=r"was trained on .*table\.csv, which is not here; give --data-dir"):
+            load_pretraining_data(opened, None)
+        assert load_pretraining_data(opened, tmp_path)[0].sha256 == opened.hashes["data"]
+        monkeypatch.setenv("AEJAX_DATA", str(tmp_path))
+        assert load_pretraining_data(opened, None)[0].sha256 == opened.hashes["data"]
+    finally:
+        shutil.move(tmp_path / "table.csv", trained)

@@ -1,8 +1,10 @@
 """A published encoder computes the codes of its model, in every format, under every transformation, for every kind."""
 
+import ast
 import dataclasses
 import functools
 import re
+import shlex
 
 import jax
 import jax.numpy as jnp
@@ -242,3 +244,16 @@ def test_what_a_killed_export_left_is_removed_by_the_next(described, tmp_path):
     write_encoder(tmp_path / "new", *described, lambda _: "card")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["encoder", "new"]
     assert not (tmp_path / "new" / "half").exists()
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", 'say "hi"', "$(id); x", "[bold]", "*star*"])
+def test_a_card_quotes_the_name_of_its_folder(make_published, tmp_path, name):
+    make_published(tmp_path / name, "undercomplete", formats=("orbax",))
+    card = (tmp_path / name / "README.md").read_text()
+    (shell,) = re.findall(r"```sh\n(.*?)```", card, flags=re.DOTALL)
+    assert shlex.split(shell) == ["sha256sum", f"{name}/manifest.json"]
+    literals = set()
+    for snippet in re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL):
+        tree = ast.parse(snippet)
+        literals |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    assert {name, f"{name}/orbax"} <= literals
