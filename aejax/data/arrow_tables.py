@@ -94,7 +94,7 @@ def _open(path: Path) -> Iterator[Any]:
             with (pyarrow.ipc.open_file if is_file else pyarrow.ipc.open_stream)(opened) as reader:
                 yield reader
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
             raise
         raise InputError(
             f"{path}: not an intact {path.suffix} file ({summarize_error(error, 120)}); write or fetch it again"

@@ -1,5 +1,6 @@
 """Checks that data fit into memory before anything of their size is read, decoded or copied to a device."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -7,6 +8,11 @@ import jax
 import psutil
 
 from aejax.errors import require
+
+try:
+    import resource
+except ImportError:  # not POSIX
+    resource = None  # type: ignore[assignment]
 
 PROC_CGROUP = Path("/proc/self/cgroup")  # Linux: the control groups of this process
 CGROUP_ROOT = Path("/sys/fs/cgroup")  # and their limits
@@ -26,8 +32,39 @@ def format_bytes(size: int) -> str:
 
 
 def available_host_memory() -> int:
-    """Bytes that this process can still allocate, limited by the system and by its control groups."""
-    return min([psutil.virtual_memory().available, *_available_in_cgroups(PROC_CGROUP, CGROUP_ROOT)])
+    """Bytes that this process can still allocate, limited by the system, its control groups, and `ulimit`."""
+    system = psutil.virtual_memory().available
+    return min([system, *_available_in_cgroups(PROC_CGROUP, CGROUP_ROOT), *_available_in_limits()])
+
+
+def _available_in_limits() -> Iterator[int]:
+    """Yields what `RLIMIT_AS` and `RLIMIT_DATA` (`ulimit -v` and `-d`) leave."""
+    if resource is None:
+        return
+    used = psutil.Process().memory_info()
+    for limit, size in ((resource.RLIMIT_AS, used.vms), (resource.RLIMIT_DATA, getattr(used, "data", 0))):
+        soft, _ = resource.getrlimit(limit)
+        if soft != resource.RLIM_INFINITY:
+            yield max(0, soft - size)
+
+
+@contextlib.contextmanager
+def limit_to_available() -> Iterator[None]:
+    """Makes allocations beyond the available memory fail in the block, where the system would kill the process.
+
+    Files can announce less than they become: the block raises `MemoryError` for them. Without effect where the system
+    has no `RLIMIT_DATA`, or not for all that a process allocates.
+    """
+    if resource is None or not hasattr(used := psutil.Process().memory_info(), "data"):
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = used.data + available_host_memory()
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if soft == resource.RLIM_INFINITY else min(soft, limit), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _available_in_cgroups(proc_cgroup: Path, cgroup_root: Path) -> Iterator[int]:

@@ -68,7 +68,7 @@ def open_npy(path: Path) -> np.memmap:
             _, _, dtype = HEADER_READERS[np.lib.format.read_magic(file)](file)
         reject_objects(dtype, f"{path}:")
         return np.lib.format.open_memmap(path, mode="r")
-    except (InputError, OSError):
+    except (InputError, OSError, MemoryError):
         raise
     except Exception as error:  # NumPy evaluates the header as a Python literal, which can fail in many ways
         raise InputError(

@@ -78,7 +78,7 @@ def open_archive(path: Path) -> Iterator[dict[str, Callable[[], np.ndarray]]]:
             with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(file) as archive:
                 members = _list_members(archive, path).items()
                 yield {name: functools.partial(_read_member, archive, info, name, path) for name, info in members}
-        except InputError:
+        except (InputError, MemoryError):
             raise
         except Exception as error:  # zipfile and its decompressors raise a dozen types, depending on the damage
             raise InputError(

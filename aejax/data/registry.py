@@ -1,8 +1,9 @@
 """Loads a dataset by name, by `SCHEME:NAME`, or from a file or folder."""
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from aejax.config import DataConfig
@@ -11,6 +12,7 @@ from aejax.data.array_files import ARRAY_SUFFIX, is_array_source, load_arrays
 from aejax.data.builtin import breast_cancer, digits, mnist1d, tabular, wine
 from aejax.data.dataset import Dataset
 from aejax.data.image_folder import load_image_folder
+from aejax.data.memory import REDUCE_MEMORY_HINT, available_host_memory, format_bytes, limit_to_available
 from aejax.data.mnist import load_mnist
 from aejax.data.packages import require_package
 from aejax.data.stream.load import load_stream
@@ -109,7 +111,7 @@ def load_dataset(config: DataConfig) -> Dataset:
     """
     require(config.dataset, f"--dataset '': names nothing; expected {_supported_datasets()}")
     scheme, colon, name = config.dataset.partition(":")
-    try:
+    with _data_errors(config):
         if config.stream:
             _reject_options(config, SET_OPTIONS if scheme == "tfds" else ("image_size",))
             return load_stream(config, expand_path(config.dataset), resolve_data_dir(config))
@@ -124,6 +126,19 @@ def load_dataset(config: DataConfig) -> Dataset:
             require(test.exists(), f"--test {test}: no such file or folder; expected one like --dataset's")
             config = dataclasses.replace(config, test=test)
         return _load_path(expand_path(config.dataset), config)
+
+
+@contextlib.contextmanager
+def _data_errors(config: DataConfig) -> Iterator[None]:
+    """Turns errors of the disk, and a lack of memory, into `InputError`."""
+    available = format_bytes(available_host_memory())
+    try:
+        with limit_to_available():
+            yield
+    except MemoryError as error:
+        raise InputError(
+            f"{config.dataset}: does not fit into memory, of which {available} are left; {REDUCE_MEMORY_HINT}"
+        ) from error
     except OSError as error:
         place = error.filename or config.dataset
         reason = error.strerror or type(error).__name__

@@ -100,6 +100,8 @@ class TextTable:
         except pd.errors.EmptyDataError:
             return pd.DataFrame(columns=names)
         except pd.errors.ParserError as error:
+            if "out of memory" in str(error):
+                raise MemoryError from error
             reason = summarize_error(error, 120)
             raise InputError(f"{self.path}: not a table of text ({reason}); check its quotes and line ends") from error
 

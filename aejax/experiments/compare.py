@@ -35,6 +35,7 @@ from aejax.experiments.results import build_results, metric_rows, write_scores
 from aejax.experiments.run_dir import load_kept_result
 from aejax.experiments.schedule import total_epochs
 from aejax.experiments.shards import adopt_results, make_shard_job, shard_results
+from aejax.experiments.training_memory import require_training_memory
 from aejax.experiments.tuning import require_tunable, tune_and_score
 from aejax.experiments.work import FIGURES, STATISTICS, begin_work, comparison_works, describe_methods, end_of_run
 from aejax.methods.external import Representation
@@ -160,6 +161,7 @@ def prepare_comparison(design: ComparisonDesign, reporter: ProgressReporter) -> 
     require_width_selection(experiment, design.methods)
     require_selection_rows(experiment, design.methods)
     describe_methods(experiment, design.methods)
+    require_training_memory(experiment, design.trained)
     evaluation, families = design.config.evaluation, comparison_families(design.methods, design.config.versus)
     if families and design.config.shard is None:
         metric, sizes = VERDICT_METRICS[evaluation.metric], Counter(families).values()

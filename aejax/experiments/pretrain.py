@@ -30,6 +30,7 @@ from aejax.experiments.results import metric_rows, results_header
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.streaming import describe_stream, stream_optimizer, stream_schedule, train_stream
 from aejax.experiments.training import TrainingResult, count_parameters, init_variables, train_method
+from aejax.experiments.training_memory import require_training_memory
 from aejax.experiments.work import FIGURES, begin_work, describe_methods, end_of_run, method_work
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
@@ -69,6 +70,7 @@ def prepare_pretraining(
     work = method_work(experiment, name, design.method, stages=("compile", "train", "evaluate"))
     begin_work(experiment, [work, *end_of_run(figures=1)], {name: design.method})
     make_optimizer = optimizer_for if design.dataset.stream is None else stream_optimizer
+    require_training_memory(experiment, {design.config.method: design.method})
     return experiment, make_optimizer(experiment, design.method)
 
 

@@ -19,6 +19,7 @@ from aejax.experiments.compilation import Stopwatch, cached_jit
 from aejax.experiments.experiment import Experiment, shard_rows
 from aejax.experiments.preemption import defer_signals
 from aejax.experiments.schedule import epoch_budget, epochs_per_call, select_rows
+from aejax.experiments.training_memory import require_training_memory
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.objectives.objective import Objective
@@ -61,6 +62,7 @@ def _init_program(plan: Plan, init: Callable[..., Variables]) -> Callable[..., V
 
 def init_variables(experiment: Experiment, method: Method) -> Variables:
     """Returns every seed's variables before training; for a closed form these are final."""
+    require_training_memory(experiment, {"this training": method})
     program = _init_program(experiment.plan, method.init)
     rows = experiment.split.check_training_rows(experiment.split.train, "a closed form or a start")
     return program(experiment.keys("init"), shard_rows(experiment, rows), experiment.device_scaler, experiment.examples)

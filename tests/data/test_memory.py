@@ -1,16 +1,19 @@
 """Checks of host, CPU device and accelerator memory."""
 
+import resource
 from types import SimpleNamespace
 
 import jax
 import numpy as np
+import psutil
 import pytest
 from expected_errors import error_message
 
-from aejax.config import CompareConfig, PlanConfig
+from aejax.config import CompareConfig, DataConfig, PlanConfig
 from aejax.data import memory
 from aejax.data.memory import available_host_memory, format_bytes, require_device_memory, require_host_memory
 from aejax.data.registry import load_dataset
+from aejax.errors import InputError
 from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
@@ -155,3 +158,25 @@ def test_every_cpu_device_holds_its_own_copy():
     unaligned = unaligned[1:] if unaligned.ctypes.data % 64 == 0 else unaligned
     placed = plan.replicate(unaligned)
     assert len({shard.data.unsafe_buffer_pointer() for shard in placed.addressable_shards}) == plan.mesh.size == 2
+
+
+@pytest.mark.parametrize("limit", ["RLIMIT_AS", "RLIMIT_DATA"])
+def test_limits_of_the_shell_count(monkeypatch, limit):
+    used = psutil.Process().memory_info()
+    size = {"RLIMIT_AS": used.vms, "RLIMIT_DATA": used.data}[limit]
+    soft, hard = resource.getrlimit(getattr(resource, limit))
+    resource.setrlimit(getattr(resource, limit), (size + (64 << 20), hard))
+    try:
+        available = memory.available_host_memory()
+    finally:
+        resource.setrlimit(getattr(resource, limit), (soft, hard))
+    assert available <= 96 << 20
+    assert memory.available_host_memory() > 96 << 20
+
+
+def test_an_array_that_becomes_larger_than_memory_is_refused_and_not_killed(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "zeros.npz", x=np.zeros((200_000, 100)), y=np.arange(200_000) % 2)
+    monkeypatch.setattr(memory, "available_host_memory", lambda: 170 << 20)  # of 153 MiB, and half of it as float32
+    with pytest.raises(InputError, match=r"zeros\.npz: does not fit into memory, of which"):
+        load_dataset(DataConfig(dataset=str(tmp_path / "zeros.npz")))
+    np.ones(32 << 20)  # the limit has ended
