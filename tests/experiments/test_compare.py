@@ -55,6 +55,7 @@ def test_a_run_leaves_every_file(run):
         "scores.npz",
         "table.md",
         "correct.npz",
+        "examples.npz",
         "report.html",
     }
     figures = {

@@ -166,6 +166,7 @@ def test_finished_sweep_is_loaded_and_listed(results, folder):
         "scores.npz",
         "correct.npz",
         "table.md",
+        "report.html",
         "frontier.png",
     }
     console = quiet()
