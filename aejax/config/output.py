@@ -11,7 +11,7 @@ class OutputConfig:
 
     details: bool = False  # after the run, every table: NLL, calibration, codes, diagnostics, seconds, p-values
     verbose: bool = False  # before the run, the layers, shapes, parameters and FLOPs of every model
-    quiet: bool = False  # only the findings and warnings
+    quiet: bool = False  # neither the plan nor the progress, only the results and warnings
     json: bool = False  # the results as JSON on standard output; everything else goes to standard error
 
     def __post_init__(self) -> None:
