@@ -194,6 +194,14 @@ def test_the_list_of_commands_needs_no_jax():
     assert max(map(len, lines)) <= 80
 
 
+def test_help_of_a_command_needs_no_jax():
+    code = "import sys; from aejax.cli import dispatch; sys.argv = ['aejax', 'probe', '--help']\ntry: dispatch.main()\n"
+    done = run_script(
+        "-c", f"{code}except SystemExit as stop: print(stop.code, {{'jax', 'pandas'}} & set(sys.modules))"
+    )
+    assert done.stdout.endswith("\n0 set()\n")
+
+
 @pytest.mark.parametrize("words", [["prob"], ["prob", "--help"]])
 def test_an_unknown_command_ends_with_the_nearest_name(words, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["aejax", *words])

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
+from aejax.cli.arguments import asks_help
 from aejax.errors import InputError, Preempted, ProcessLost, escape_unprintable
 
 OUT_OF_MEMORY = re.compile("out of memory|RESOURCE_EXHAUSTED", re.IGNORECASE)
@@ -28,12 +29,16 @@ def run_main(script: Callable[[Sequence[str]], None]) -> None:
             stream.reconfigure(errors="backslashreplace")
     with _exit_at_signals():
         try:
+            if asks_help(sys.argv[1:]):
+                return script(sys.argv[1:])  # in tenths of a second, without JAX
             _configure_libraries()
             from aejax.experiments.multihost import abort_all
+        except InputError as error:
+            exit_with_error(str(error))
         except (ImportError, OSError, RuntimeError, ValueError) as error:
             _exit_with_machine_error(error)
         with abort_all():
-            _run_main(script)
+            return _run_main(script)
 
 
 @contextlib.contextmanager
@@ -80,9 +85,6 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
         raise
     except InputError as error:
         exit_with_error(str(error))
-    except BrokenPipeError:  # the reader of the output has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except (ImportError, MemoryError, OSError, RuntimeError, ValueError) as error:
         _exit_with_machine_error(error)
 
@@ -90,6 +92,9 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
 def _exit_with_machine_error(error: Exception) -> NoReturn:
     """Ends the process with one line if the machine or its settings are to blame; raises anything else again."""
     text = str(error)
+    if isinstance(error, BrokenPipeError):  # the reader of the output has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     if OUT_OF_DESCRIPTORS.search(text):
         exit_with_error("too many open files; raise the limit (ulimit -n 1024), then run the same command again")
     if isinstance(error, OSError) and error.errno is not None:

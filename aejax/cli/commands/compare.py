@@ -44,18 +44,20 @@ class Args:
 
 def main(argv: Sequence[str]) -> None:
     from aejax.autoencoders.registry import KINDS
-    from aejax.experiments.compare import compare
-    from aejax.experiments.run_naming import dataset_slug, default_run_dir
-    from aejax.experiments.sensitivity import compare_with_sensitivity
     from aejax.methods.registry import CONTROLS, KIND_CONTROLS
     from aejax.recipes import compare_defaults
-    from aejax.report.comparison_table import render_comparison_terminal
-    from aejax.report.terminal import print_results
 
     load_plugins(argv)
     start = starting_config(compare_defaults(flag_value("dataset", argv, "digits")), argv)
     names = {"kinds": sorted(KINDS), "controls": [*sorted(CONTROLS), *(f"{name}-KIND" for name in KIND_CONTROLS)]}
     args = parse_args(Args(config=start), argv, __doc__ or "", FLAGS, names)
+
+    from aejax.experiments.compare import compare
+    from aejax.experiments.run_naming import dataset_slug, default_run_dir
+    from aejax.experiments.sensitivity import compare_with_sensitivity
+    from aejax.report.comparison_table import render_comparison_terminal
+    from aejax.report.terminal import print_results
+
     configure_devices(args.processes, args.config.plan, args.config.seeds, args.config)
     console = make_console(args.output)
     dataset = args.config.data.dataset

@@ -37,13 +37,14 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
+    run = required_path("run", argv, "a folder that aejax pretrain made")
+    args = parse_args(Args(run=run, config=ExploreConfig()), argv, __doc__ or "", FLAGS)
+
     from aejax.experiments.explore import explore
     from aejax.experiments.run_naming import default_run_dir
     from aejax.report.analysis_page import render_analysis_terminal
     from aejax.report.terminal import print_results
 
-    run = required_path("run", argv, "a folder that aejax pretrain made")
-    args = parse_args(Args(run=run, config=ExploreConfig()), argv, __doc__ or "", FLAGS)
     configure_devices(args.processes, PlanConfig(), 1, args.config)
     console = make_console(args.output)
     out = args.out or default_run_dir(args.run / "explore", args.config, ExploreConfig())

@@ -32,14 +32,15 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
+    run = required_path("run", argv, "a folder that aejax pretrain made")
+    out = required_path("out", argv, "a folder for the encoder")
+    args = parse_args(Args(run=run, out=out, config=ExportConfig()), argv, __doc__ or "", FLAGS)
+
     from aejax.experiments.export import export
     from aejax.report.results import read_results
     from aejax.storage.hub import push_to_hub
     from aejax.storage.run_state import RESULTS_FILE
 
-    run = required_path("run", argv, "a folder that aejax pretrain made")
-    out = required_path("out", argv, "a folder for the encoder")
-    args = parse_args(Args(run=run, out=out, config=ExportConfig()), argv, __doc__ or "", FLAGS)
     configure_cpu_devices(1)
     console = make_console()
     probe = None if args.probe is None else read_results(args.probe / RESULTS_FILE)

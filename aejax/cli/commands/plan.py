@@ -33,10 +33,11 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
+    args = parse_args(Args(), argv, __doc__ or "", FLAGS)
+
     from aejax.experiments.plan import assumed_power, measure_power
     from aejax.report.plan_table import render_plan
 
-    args = parse_args(Args(), argv, __doc__ or "", FLAGS)
     require(0 < args.gap < 100, f"--gap {args.gap}: expected points of accuracy, above 0 and below 100")
     require(0.5 <= args.power < 1, f"--power {args.power}: expected at least 0.5, below 1")
     require(args.seeds and min(args.seeds) > 0, f"--seeds {args.seeds}: expected numbers above 0")

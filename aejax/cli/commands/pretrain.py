@@ -41,11 +41,7 @@ class Args:
 
 def main(argv: Sequence[str]) -> None:
     from aejax.autoencoders.registry import KINDS
-    from aejax.experiments.pretrain import pretrain
-    from aejax.experiments.run_naming import dataset_slug, default_run_dir
     from aejax.recipes import RECIPES, get_recipe
-    from aejax.report.epoch_table import render_pretrain_terminal
-    from aejax.report.terminal import print_results
 
     load_plugins(argv)
     recipe = flag_value("recipe", argv, "")
@@ -54,6 +50,12 @@ def main(argv: Sequence[str]) -> None:
     start = starting_config(named, argv)
     names = {"tutorials": list(RECIPES), "kinds": sorted(KINDS)}
     args = parse_args(Args(config=start), argv, __doc__ or "", FLAGS, names)
+
+    from aejax.experiments.pretrain import pretrain
+    from aejax.experiments.run_naming import dataset_slug, default_run_dir
+    from aejax.report.epoch_table import render_pretrain_terminal
+    from aejax.report.terminal import print_results
+
     configure_devices(args.processes, args.config.plan, args.config.seeds, args.config)
     console = make_console(args.output)
     recipe, dataset = args.config.recipe, args.config.data.dataset

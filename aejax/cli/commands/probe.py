@@ -39,10 +39,6 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
-    from aejax.experiments.probe_run import probe_run
-    from aejax.experiments.run_naming import default_run_dir
-    from aejax.report.comparison_table import render_comparison_terminal
-    from aejax.report.terminal import print_results
     from aejax.storage.atomic_io import read_json
 
     run = required_path("run", argv, "a folder that aejax pretrain made")
@@ -51,6 +47,12 @@ def main(argv: Sequence[str]) -> None:
     trained = PretrainConfig() if asks_help(argv) else from_dict(PretrainConfig, read_json(settings), str(settings))
     config = ProbeRunConfig(head=trained.head)
     args = parse_args(Args(run=run, config=config), argv, __doc__ or "", FLAGS)
+
+    from aejax.experiments.probe_run import probe_run
+    from aejax.experiments.run_naming import default_run_dir
+    from aejax.report.comparison_table import render_comparison_terminal
+    from aejax.report.terminal import print_results
+
     configure_devices(args.processes, trained.plan, trained.seeds, args.config)
     console = make_console(args.output)
     out = args.out or default_run_dir(args.run / "probe", args.config, config)

@@ -37,6 +37,8 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
+    args = parse_args(Args(), argv, __doc__ or "", FLAGS)
+
     from rich.text import Text
 
     from aejax.experiments.rejudge import rejudge_run
@@ -44,7 +46,6 @@ def main(argv: Sequence[str]) -> None:
     from aejax.report.terminal import print_results
     from aejax.storage.atomic_io import write_atomically
 
-    args = parse_args(Args(), argv, __doc__ or "", FLAGS)
     console = make_console(args.output)
     if args.merge:
         _merge(args, console)

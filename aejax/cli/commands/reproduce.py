@@ -33,11 +33,12 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
+    args = parse_args(Args(), argv, __doc__ or "", FLAGS)
+
     from aejax.replication.ledger import describe_claim, reproduce_claims
     from aejax.replication.registry import CLAIMS
     from aejax.report.replication import render_claim_list, render_ledger_terminal
 
-    args = parse_args(Args(), argv, __doc__ or "", FLAGS)
     console = make_console()
     require_known_names("--only", "claim", args.only, CLAIMS)
     names = args.only or tuple(CLAIMS)

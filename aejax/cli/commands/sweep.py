@@ -47,16 +47,18 @@ class Args:
 
 def main(argv: Sequence[str]) -> None:
     from aejax.autoencoders.registry import KINDS
-    from aejax.experiments.run_naming import dataset_slug, default_run_dir
-    from aejax.experiments.sweep import sweep
     from aejax.recipes import sweep_defaults
-    from aejax.report.sweep_table import render_sweep_terminal
-    from aejax.report.terminal import print_results
 
     load_plugins(argv)
     start = starting_config(sweep_defaults(flag_value("dataset", argv, "digits")), argv)
     words = merge_repeated_flag("axis", argv)
     args = parse_args(Args(config=start), words, __doc__ or "", FLAGS, {"kinds": sorted(KINDS)})
+
+    from aejax.experiments.run_naming import dataset_slug, default_run_dir
+    from aejax.experiments.sweep import sweep
+    from aejax.report.sweep_table import render_sweep_terminal
+    from aejax.report.terminal import print_results
+
     configure_devices(args.processes, args.config.plan, max_runs_per_program(args.config), args.config)
     console = make_console(args.output)
     dataset = args.config.data.dataset

@@ -28,10 +28,11 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
+    args = parse_args(Args(), argv, __doc__ or "", FLAGS)
+
     from aejax.evaluate.verification import SimulationBudget
     from aejax.experiments.verify import verify
 
-    args = parse_args(Args(), argv, __doc__ or "", FLAGS)
     console = make_console()
     results = verify(SimulationBudget(args.experiments), args.out, console, real=args.real)
     for check in results["checks"]:
