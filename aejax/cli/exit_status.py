@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from aejax.cli.arguments import asks_help
-from aejax.errors import InputError, Preempted, ProcessLost, escape_unprintable
+from aejax.errors import InputError, Preempted, ProcessLost, escape_unprintable, require
 
 OUT_OF_MEMORY = re.compile("out of memory|RESOURCE_EXHAUSTED", re.IGNORECASE)
 OUT_OF_DESCRIPTORS = re.compile("Too many open files")
+USUAL_OPEN_FILES, MIN_OPEN_FILES = 1024, 64
 STARTUP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -30,7 +31,8 @@ def run_main(script: Callable[[Sequence[str]], None]) -> None:
     with _exit_at_signals():
         try:
             if asks_help(sys.argv[1:]):
-                return script(sys.argv[1:])  # in tenths of a second, without JAX
+                script(sys.argv[1:])  # in tenths of a second, without JAX
+                return
             _configure_libraries()
             from aejax.experiments.multihost import abort_all
         except InputError as error:
@@ -38,7 +40,7 @@ def run_main(script: Callable[[Sequence[str]], None]) -> None:
         except (ImportError, OSError, RuntimeError, ValueError) as error:
             _exit_with_machine_error(error)
         with abort_all():
-            return _run_main(script)
+            _run_main(script)
 
 
 @contextlib.contextmanager
@@ -61,12 +63,26 @@ def _exit_at_signals() -> Iterator[None]:
 
 def _configure_libraries() -> None:
     """Overrides what the environment sets of libraries and commands cannot work with."""
+    _require_open_files()
     os.environ["MPLBACKEND"] = "agg"  # figures are files; another backend may need a display or not exist
     import jax
 
     jax.config.update("jax_numpy_dtype_promotion", "standard")
     # Without a writable home, Matplotlib warns that it caches fonts in a temporary folder.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
+def _require_open_files() -> None:
+    """Raises the process's limit of open files as far as it may. Raises `InputError` where that is not enough."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    possible = USUAL_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, USUAL_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < possible:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
+    require(possible >= MIN_OPEN_FILES, f"at most {possible} open files are allowed here; raise this: ulimit -n 1024")
 
 
 def _run_main(script: Callable[[Sequence[str]], None]) -> None:
