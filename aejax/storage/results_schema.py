@@ -90,6 +90,13 @@ class Neighbours(TypedDict):
     grid_edge: NotRequired[list[bool | None]]
 
 
+class ClassAccuracy(TypedDict):
+    """The accuracy of each class."""
+
+    per_seed: list[list[Number]]
+    mean: list[Number]
+
+
 class Row(TypedDict):
     """A method, or a point of a sweep."""
 
@@ -102,6 +109,7 @@ class Row(TypedDict):
     balanced_accuracy: NotRequired[Summary]
     calibration_error: NotRequired[Summary]
     brier: NotRequired[Summary]
+    per_class_accuracy: NotRequired[ClassAccuracy]
     reconstruction_mse: Summary | None
     probe: Probe | None
     neighbours: NotRequired[Neighbours | None]

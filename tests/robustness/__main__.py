@@ -16,7 +16,7 @@ from pathlib import Path
 from aejax.cli import configure_cpu_devices, make_console, parse_args, run_main
 from tests.robustness.report import broken_promises
 from tests.robustness.save_overhead import measure_save_overhead
-from tests.robustness.scenarios import RobustnessBudget, run_suite
+from tests.robustness.scenarios import RobustnessBudget, rerun_scenarios, run_suite
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,7 @@ class Args:
     """Flags of `python -m tests.robustness`."""
 
     budget: RobustnessBudget = RobustnessBudget()  # noqa: RUF009 -- frozen
+    only: tuple[str, ...] = ()  # run the scenarios of commands and files whose names begin so, and keep all other rows
     saves: bool = False  # measure the cost of a checkpoint after every epoch of MNIST instead
     seeds: int = 4  # of that measurement
     data_dir: Path | None = None  # where MNIST is found; default AEJAX_DATA
@@ -38,7 +39,12 @@ def main(argv: Sequence[str]) -> None:
         share = measure_save_overhead(args.seeds, args.data_dir, args.out)["share"]
         console.print(f"{args.out}: saves.md, saves.json; saving takes {100 * share:+.1f} %", highlight=False)
         return
-    broken = broken_promises(run_suite(args.budget, args.out, console))
+    made = (
+        rerun_scenarios(args.only, args.budget, args.out, console)
+        if args.only
+        else run_suite(args.budget, args.out, console)
+    )
+    broken = broken_promises(made)
     for fault in broken:
         console.print(f"BROKEN: {fault}", highlight=False, soft_wrap=True)
     console.print(f"{args.out}: faults.md, faults.json", highlight=False, soft_wrap=True)

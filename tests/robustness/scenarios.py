@@ -4,7 +4,7 @@ import dataclasses
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +18,11 @@ from aejax.errors import require_known_names
 from aejax.experiments.environment import describe_environment, provenance
 from aejax.experiments.export import export
 from aejax.experiments.pretrained import load_pretrained
-from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
+from aejax.storage.atomic_io import read_json, to_jsonable, write_atomically, write_json
 from aejax.storage.checkpoint_manager import CheckpointManager
 from aejax.storage.pretrained_encoder import load_encoder
 from aejax.train.plan import make_plan
+from tests.robustness.commands import kill_commands, start_twice, take_folder_away, use_hostile_names
 from tests.robustness.disturbances import (
     DISK_SIZES_KIB,
     SIGKILL,
@@ -34,6 +35,7 @@ from tests.robustness.disturbances import (
     resume_with_fallback,
     run_on_full_disks,
 )
+from tests.robustness.json_damage import damage_json_files
 from tests.robustness.reader_fuzzing import fuzz_readers
 from tests.robustness.report import format_row, render_markdown
 from tests.robustness.training_process import ReferenceRun, run_reference
@@ -51,6 +53,9 @@ class RobustnessBudget:
     storms: int = 40  # minimum number of bursts of SIGTERM and SIGINT that hit a run
     rivals: int = 10  # times that two processes start at once
     inputs: int = 100_000  # damaged files for the readers
+    command_kills: int = 200  # minimum number of SIGKILLs that hit a command
+    rounds: int = 2  # times that each command is started twice at once, and loses its folder
+    damaged_json: int = 2_000  # files of results, configs and states
     seed: int = 0  # of all random draws
 
 
@@ -152,6 +157,31 @@ SCENARIOS: tuple[Scenario, ...] = (
         "the second is refused or finds it finished; ends bit-equal",
         lambda s: race_for_run_dir(s.few, s.folder / "rivals", s.budget.rivals),
     ),
+    Scenario(
+        "kill -9 of pretrain, compare, sweep, probe, explore, export and report, then the same command",
+        "ends with equal results, and nothing is left over",
+        lambda s: kill_commands(s.folder / "commands", s.budget.command_kills, s.budget.seed),
+    ),
+    Scenario(
+        "each of these commands started twice at once",
+        "one is done, the other is done or ends with one line",
+        lambda s: start_twice(s.folder / "twice", s.budget.rounds),
+    ),
+    Scenario(
+        "the folder of a command moved or deleted while it runs, then the same command",
+        "ends with one line and writes nothing more; ends with equal results",
+        lambda s: take_folder_away(s.folder / "away", s.budget.rounds, s.budget.seed),
+    ),
+    Scenario(
+        "folders with names that shells, markup and formats would read",
+        "are filled like others",
+        lambda s: use_hostile_names(s.folder / "names"),
+    ),
+    Scenario(
+        "a value of results, of a config or of a run's state deleted, cut, repeated or replaced",
+        "is read, or refused in one line",
+        lambda s: damage_json_files(s.folder / "json", s.budget.damaged_json, s.budget.seed),
+    ),
 )
 
 
@@ -170,6 +200,20 @@ def run_scenario(scenario: Scenario, setup: Setup) -> dict[str, Any]:
         "lost": sum(not one.survived for one in outcomes),
         "seconds": time.perf_counter() - began,
     }
+
+
+def rerun_scenarios(beginnings: Sequence[str], budget: RobustnessBudget, out: Path, console: Console) -> dict[str, Any]:
+    """Runs the scenarios whose names begin so, and replaces or adds their rows in `faults.json` and `faults.md`."""
+    results: dict[str, Any] = read_json(out / "faults.json")
+    with tempfile.TemporaryDirectory(prefix="aejax-faults-") as name:
+        setup = Setup(budget, [], Path(name))
+        for scenario in (one for one in SCENARIOS if one.name.startswith(tuple(beginnings))):
+            row = to_jsonable(run_scenario(scenario, setup)) | {"commit": provenance()["commit"]}
+            results["faults"] = [other for other in results["faults"] if other["name"] != scenario.name] + [row]
+            console.print(format_row(row), highlight=False, soft_wrap=True)
+            write_json(out / "faults.json", results)
+            write_atomically(out / "faults.md", render_markdown(results).encode())
+    return results
 
 
 def run_suite(budget: RobustnessBudget, out: Path, console: Console) -> dict[str, Any]:

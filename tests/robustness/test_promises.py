@@ -17,7 +17,9 @@ from tests.robustness.report import broken_promises, render_markdown
 from tests.robustness.scenarios import SCENARIOS, RobustnessBudget, make_setup, run_scenario
 from tests.robustness.training_process import Exit, ReferenceRun, run_fingerprint, wait_for_exit
 
-SMALL = RobustnessBudget(kinds=("undercomplete",), kills=1, storms=1, rivals=1)
+SMALL = RobustnessBudget(
+    kinds=("undercomplete",), kills=1, storms=1, rivals=1, command_kills=1, rounds=1, damaged_json=50
+)
 
 
 @pytest.fixture(scope="module")

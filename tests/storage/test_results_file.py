@@ -1,48 +1,22 @@
 """Results are read as they were written, or rejected with one line that names the file and the field."""
 
 import contextlib
-import copy
-import io
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from aejax.config import PretrainConfig, from_dict
 from aejax.errors import InputError
-from aejax.report.analysis_page import analysis_title
-from aejax.report.results import with_roles
-from aejax.report.run_page import render_run_markdown, render_run_terminal
 from aejax.storage.atomic_io import read_json, write_json
 from aejax.storage.encoder_metadata import read_metadata
-from aejax.storage.results_file import CHECKSUM_KEY, read_results, results_kind, write_results
+from aejax.storage.results_file import CHECKSUM_KEY, read_results, write_results
 from aejax.storage.run_identity import RunIdentity
 from aejax.storage.run_state import read_state_record
 from aejax.storage.runs import Run, load_finished_results, open_run
-
-RESULTS = Path(__file__).parents[2] / "results"
-NAMES = ("digits", "sweep-tabular", "tutorial-single-probe", "tutorial-deep", "explore-vae")
-
-
-def saved_results(name):
-    folder = RESULTS / name
-    return next(path for path in (folder / "results.json", folder / "explore.json") if path.exists())
-
-
-def render(results):
-    """What is made of results after they have been read."""
-    kind, console = results_kind(results), Console(file=io.StringIO(), width=80)
-    if kind in ("compare", "sweep"):
-        results = with_roles(results) if kind == "compare" else results
-        render_run_markdown(results)
-        console.print(render_run_terminal(results))
-    elif kind == "explore":
-        analysis_title(results)
-        assert all(len(part["figures"]) >= 0 for part in results["parts"].values())
+from tests.robustness.json_damage import DAMAGES, NAMES, RESULTS, damage_value, json_paths, saved_results, use_results
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,43 +62,10 @@ def test_a_run_that_has_not_finished_is_named_as_such(tmp_path):
                 read_results(tmp_path / "run" / "results.json")
 
 
-def json_paths(value, path=()):
-    """Yields the path of every value in JSON; of long lists the first two."""
-    yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
-    for key, item in items:
-        yield from json_paths(item, (*path, key))
-
-
-def damaged(value, path, damage):
-    """Returns JSON with one value deleted, repeated or replaced."""
-    value = copy.deepcopy(value)
-    *parents, last = path
-    inner = value
-    for key in parents:
-        inner = inner[key]
-    if damage == "delete":
-        del inner[last]
-    elif damage == "cut":
-        inner[last] = inner[last][:1] if isinstance(inner[last], list | str) else None
-    elif damage == "empty":
-        inner[last] = type(inner[last])() if isinstance(inner[last], list | dict | str) else ""
-    elif damage == "repeat":
-        inner[last] = inner[last] * 2 if isinstance(inner[last], list | str) else [inner[last]]
-    else:
-        inner[last] = damage[0]
-    return value
-
-
-DAMAGES = st.sampled_from(["delete", "cut", "empty", "repeat"]) | st.tuples(
-    st.sampled_from([None, True, -1, 0, 1e308, 10**30, "", "x", [], [None], {}, {"a": 1}])
-)
-
-
 def check(original, path, read, data):
     """Damages a file; it is read, or rejected with one line that names it."""
     where = data.draw(st.sampled_from([path for path in json_paths(original) if path]))
-    write_json(path, damaged(original, where, data.draw(DAMAGES)))
+    write_json(path, damage_value(original, where, data.draw(st.sampled_from(DAMAGES))))
     problem = f"{path.parent} without a problem"
     try:
         read()
@@ -144,7 +85,7 @@ thorough = settings(
 @given(data=st.data())
 def test_damaged_results_are_rendered_or_rejected(name, tmp_path, data):
     path = tmp_path / "results.json"
-    check(read_json(saved_results(name)), path, lambda: render(read_results(path)), data)
+    check(read_json(saved_results(name)), path, lambda: use_results(read_results(path)), data)
 
 
 @thorough
