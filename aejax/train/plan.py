@@ -154,6 +154,7 @@ class Plan:
                 check_vma=False,
             )(*args)
 
+        on_all_devices.__name__ = getattr(function, "__name__", "on_all_devices")  # in profiles and logs of compilation
         return jax.jit(on_all_devices, donate_argnums=donate_argnums)
 
     @property

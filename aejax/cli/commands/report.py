@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aejax.cli.arguments import parse_args
+from aejax.cli.arguments import load_plugins, parse_args
 from aejax.cli.console import make_console
 from aejax.config import OutputConfig
 from aejax.errors import escape_unprintable, require
@@ -32,6 +32,7 @@ class Args:
     run: tuple[Path, ...] = ()  # folders of finished runs
     rejudge: bool = False  # judge by today's rules, and replace results.json and table.md
     merge: tuple[Path, ...] = ()  # folders of all shards of one run, which become the run folder --out
+    plugin: tuple[Path, ...] = ()  # with --merge: the files that registered the shards' kinds; they are run
     out: Path | None = None  # write all runs to this file, too: a page (.html), or their tables (Markdown)
     output: OutputConfig = OutputConfig()
 
@@ -48,6 +49,7 @@ def main(argv: Sequence[str]) -> None:
 
     console = make_console(args.output)
     if args.merge:
+        load_plugins(argv)
         _merge(args, console)
         return
     require(args.run, "--run: missing; give folders of finished runs")
