@@ -44,7 +44,7 @@ from aejax.methods.registry import comparison_pairs, make_method, versus_pairs
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.drawing import describe_design
 from aejax.report.figure_files import FigureFiles
-from aejax.report.html_page import write_page
+from aejax.report.html_page import PAGE_FILE, write_page
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.results_file import write_results
 from aejax.storage.run_state import RESULTS_FILE
@@ -246,7 +246,8 @@ def write_comparison(
         experiment.reporter.start_method(FIGURES)
         plot_comparison(experiment, [(result, methods[result.name]) for result in method_results], results, files)
         files.add_warnings(results)
-        files.attempt("report.html", lambda: write_page(results, folder))
+        files.attempt(PAGE_FILE, lambda: write_page(results, folder))
+        files.add_warnings(results)
 
 
 def fit_and_score_all(

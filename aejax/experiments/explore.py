@@ -90,6 +90,7 @@ def _explore(model: LoadedModel, reporter: ProgressReporter, run: Run) -> dict[s
         files.write(name, draw)
     files.add_warnings(results)
     files.attempt(PAGE_FILE, lambda: write_page(results, run.folder))
+    files.add_warnings(results)
     return results
 
 

@@ -163,6 +163,7 @@ def _pretrain(
     files = FigureFiles(run.folder, run.figure_format, describe_design(results))
     experiment.reporter.start_method(FIGURES)
     plot_models(experiment, {name: (method, variables)}, {name: trained.history.metrics}, files)
+    files.add_warnings(results)
     files.attempt(PAGE_FILE, lambda: write_page(results, run.folder))
     files.add_warnings(results)
     return results

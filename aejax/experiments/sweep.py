@@ -133,6 +133,7 @@ def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, A
     files = FigureFiles(run.folder, run.figure_format, describe_design(results))
     experiment.reporter.start_method(FIGURES)
     files.write("frontier.png", lambda: plot_tradeoff(results))
+    files.add_warnings(results)
     files.attempt(PAGE_FILE, lambda: write_page(results, run.folder))
     files.add_warnings(results)
     return results

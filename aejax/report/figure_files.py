@@ -46,6 +46,6 @@ class FigureFiles:
             self.warnings.append(f"{name} could not be drawn ({reason}); every result is kept.")
 
     def add_warnings(self, results: dict[str, Any]) -> None:
-        """Adds the warnings to `warnings` of the results, if there are any."""
+        """Adds the warnings to `warnings` of the results, each once; results without warnings stay as they are."""
         if self.warnings:
-            results["warnings"] = [*results.get("warnings", []), *self.warnings]
+            results["warnings"] = list(dict.fromkeys([*results.get("warnings", []), *self.warnings]))

@@ -69,6 +69,17 @@ def test_the_page_has_the_findings_the_verdicts_and_every_figure(results, folder
     assert len(page) < 3e6
 
 
+def test_the_untrained_step_is_the_encoder_of_the_same_kind(results):
+    untrained = {**results["methods"][2], "name": "random-denoising"}
+    projection = {**results["methods"][2], "name": "random-projection"}
+    results["methods"] += [untrained, projection]
+    others = [row for row in results["comparisons"] if row["method"] == "denoising"]
+    results["comparisons"] = [{**others[0], "baseline": m["name"]} for m in (projection, *results["methods"])]
+    untrained["test_accuracy"] = {**untrained["test_accuracy"], "mean": 0.123}
+    said = section(render_comparison_page(results), "From raw inputs to the trained encoder")
+    assert "untrained 12.3" in said
+
+
 def test_a_damaged_or_missing_file_costs_its_section_only(results, folder):
     for name in ("metrics.jsonl", "examples.npz", "scores.npz"):
         (folder / name).write_bytes(b"PK\x03\x04 damaged")

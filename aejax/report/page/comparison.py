@@ -61,8 +61,9 @@ def _find_steps(results: Results, methods: dict[str, Results], name: str) -> lis
     baselines = [row["baseline"] for row in results["comparisons"] if row["method"] == name]
     steps = []
     for prefix, label in STEPS.items():
-        control = next((base for base in baselines if base.split("-")[0] == prefix and base in methods), None)
-        if control is not None and is_control(methods[control]):
+        names = [f"{prefix}-{name}", *(base for base in baselines if base.split("-")[0] == prefix)]
+        control = next((base for base in names if base in baselines and base != "random-projection"), None)
+        if control in methods and is_control(methods[control]):
             steps.append((label, methods[control][field], "control"))
     return [*steps, ("trained", methods[name][field], "autoencoder")]
 
