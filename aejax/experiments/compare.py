@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -168,7 +169,7 @@ def prepare_comparison(design: ComparisonDesign, reporter: ProgressReporter) -> 
         reporter.describe("design", *describe_resolution(experiment.design, sizes, metric, evaluation.margin))
     known = design.earlier.trained if design.earlier else ()
     works = comparison_works(experiment, design.methods, design.config.tune, known)
-    begin_work(experiment, [*works, *end_of_run(figures=int(design.figures))], design.methods)
+    begin_work(experiment, itertools.chain(works, end_of_run(figures=int(design.figures))), design.methods)
     return dataclasses.replace(experiment, evaluation=design.config.evaluation)
 
 

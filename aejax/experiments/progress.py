@@ -22,6 +22,7 @@ SPARKLINE_LENGTH = 12
 class ProgressReporter:
     """Receives the progress of a run. This one shows nothing: for use as a library."""
 
+    is_shown = False  # whether anybody sees it
     verbose = False  # whether it shows models
 
     def describe(self, label: str, text: str, warnings: Sequence[str] = ()) -> None:
@@ -54,6 +55,8 @@ SilentReporter = ProgressReporter
 
 class ConsoleReporter(ProgressReporter):
     """Prints facts and finished methods, and knows what is done and how long the rest takes."""
+
+    is_shown = True
 
     def __init__(self, console: Console) -> None:
         self.verbose = bool(getattr(getattr(console, "output", None), "verbose", False))

@@ -1,10 +1,9 @@
 """Estimates of the seconds that the parts of a run take, before anything is measured."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 import jax
 import jax.numpy as jnp
-from rich.text import Text
 
 from aejax.autoencoders.tuning_space import tuned_kind
 from aejax.data.shuffling import steps_per_epoch
@@ -14,7 +13,8 @@ from aejax.experiments.progress import format_clock
 from aejax.experiments.schedule import total_epochs
 from aejax.experiments.time_estimate import Work
 from aejax.methods.method import Method
-from aejax.report.tables import TerminalTable
+from aejax.models.autoencoder import Autoencoder
+from aejax.report.tables import TerminalTable, plain_text
 
 # On two cores; measurements correct them during a run.
 FLOPS = 5e10
@@ -47,8 +47,8 @@ def method_work(
     rows = (split.labelled if method.supervised else split.train).shape[1]
     has_all = method.is_identity or method.fit_predict is not None
     flops, width = 0.0, n_features if has_all else experiment.problem.model.latent_dim or n_features
-    if method.model is not None or epochs:
-        flops, width = forward_cost(method, n_features)
+    if epochs:
+        flops, width = forward_cost(method, split.train.shape[1], n_features)
     steps = steps_per_epoch(rows, experiment.config.train.batch_size)
     train = settings * seeds * epochs * (3 * flops * rows / FLOPS + steps * SECONDS_PER_STEP)
     values = seeds * split.labelled.shape[1] * (width + 20) * experiment.dataset.n_classes
@@ -64,8 +64,8 @@ def method_work(
 
 def comparison_works(
     experiment: Experiment, methods: Mapping[str, Method], tune: int | None, known: Container[str]
-) -> list[Work]:
-    """Returns the work of every method; those with the features of another one, or of an earlier run, are not trained.
+) -> Iterator[Work]:
+    """Yields the work of every method; those with the features of another one, or of an earlier run, are not trained.
 
     Args:
         experiment: data, split and config.
@@ -73,13 +73,11 @@ def comparison_works(
         tune: settings of every kind that has some to tune; None: one.
         known: methods whose features an earlier run has.
     """
-    works = []
     for name, method in methods.items():
         stages = ["compile", "train"] if method.features_of not in methods and name not in known else []
         stages += ["probe"] if method.features_of in methods else ["probe", "diagnose"]
         settings = tune if tune and tuned_kind(name) else 1
-        works.append(method_work(experiment, name, method, stages=stages, settings=settings))
-    return works
+        yield method_work(experiment, name, method, stages=stages, settings=settings)
 
 
 def describe_methods(experiment: Experiment, methods: Mapping[str, Method]) -> None:
@@ -92,21 +90,27 @@ def describe_methods(experiment: Experiment, methods: Mapping[str, Method]) -> N
     experiment.reporter.describe("methods", described)
 
 
-def forward_cost(method: Method, n_features: int) -> tuple[float, int]:
+def forward_cost(method: Method, n_train: int, n_features: int) -> tuple[float, int]:
     """Returns the FLOPs of reconstructing, or else encoding, one example, and the width of its features."""
-    one = jax.ShapeDtypeStruct((1, n_features), jnp.float32)
-    variables = jax.eval_shape(method.init, jax.eval_shape(lambda: jax.random.key(0)), one)
+    one, rows = (jax.ShapeDtypeStruct((count, n_features), jnp.float32) for count in (1, n_train))
+    variables = jax.eval_shape(method.init, jax.eval_shape(lambda: jax.random.key(0)), rows)
     width = jax.eval_shape(method.encode, variables, one).shape[-1]
     return count_flops(method.reconstruct or method.encode, variables, one), int(width)
 
 
-def begin_work(experiment: Experiment, works: Sequence[Work], methods: Mapping[str, Method]) -> None:
-    """Reports how long the parts of a run take, and with `--verbose` what is trained."""
+def begin_work(experiment: Experiment, works: Iterable[Work], methods: Mapping[str, Method]) -> None:
+    """Reports how long the parts of a run take, and with `--verbose` what is trained, if anything is shown at all."""
     reporter = experiment.reporter
+    if not reporter.is_shown:
+        return
+    works = list(works)
+    names: dict[Autoencoder, list[str]] = {}  # by model
     for name, method in methods.items() if reporter.verbose else ():
         if method.model is not None:
-            reporter.show(Text(f"\n{name}", style="bold"))
-            reporter.show(TerminalTable(model_table(method.model)))
+            names.setdefault(method.model, []).append(name)
+    for model, sharing in names.items():
+        reporter.show(plain_text(f"\n{', '.join(sharing)}", "bold"))
+        reporter.show(TerminalTable(model_table(model)))
     if jax.default_backend() == "cpu":
         seconds = sum(sum(work.seconds.values()) for work in works)
         long = f"about {seconds / 86_400:,.0f} days: take fewer `--seeds`, `--epochs` or methods"
