@@ -17,7 +17,7 @@ from aejax.models.autoencoder import Autoencoder
 from aejax.report.tables import TerminalTable, plain_text
 
 # On two cores; measurements correct them during a run.
-FLOPS = 5e10
+FLOPS = 1e11
 SECONDS_PER_STEP = 5e-5
 PROBE_VALUES_PER_SECOND = 1.1e7  # examples x (width + 20) x classes
 COMPILE_SECONDS, PROBE_SECONDS, DIAGNOSE_SECONDS, STATISTICS_SECONDS, FIGURE_SECONDS = 2.0, 1.0, 0.5, 1.0, 5.0
