@@ -18,6 +18,7 @@ import aejax
 from aejax.errors import InputError
 from aejax.experiments.pretrained import load_pretrained
 from aejax.experiments.rejudge import rejudge_run
+from aejax.storage.results_file import read_results
 
 FIXTURES = Path(__file__).parent / "fixtures" / "version-0.1.0"
 OLD_DEFAULTS = {  # what version 0.1.0 did by default, of the scripts that train
@@ -52,9 +53,10 @@ def old_runs(tmp_path, monkeypatch):
 def run_again(folder, monkeypatch):
     """Runs the command that made a run folder with its version's defaults. Returns the content of its `run.json`."""
     _, script, *flags = json.loads((folder / "run.json").read_text())["attempts"][0]["command"].split()
-    module = importlib.import_module(Path(script).stem)
+    name = Path(script).stem
+    module = importlib.import_module(f"aejax.cli.commands.{name}")
     monkeypatch.setattr(module, "configure_devices", keep_devices)
-    if module.__name__ in ("compare", "pretrain", "sweep"):
+    if name in ("compare", "pretrain", "sweep"):
         flags += [word for flag in OLD_DEFAULTS.items() for word in flag]
     module.main(flags)
     return json.loads((folder / "run.json").read_text())
@@ -88,7 +90,7 @@ def test_a_finished_run_is_recognised_and_not_repeated(old_runs, monkeypatch, na
 def test_a_finished_run_is_judged_again_by_the_rules_of_today(old_runs, name):
     before = json.loads((old_runs / name / "results.json").read_text())
     after, _ = rejudge_run(old_runs / name)
-    assert json.loads((old_runs / name / "results.json").read_text()) == after
+    assert read_results(old_runs / name / "results.json") == after
     for field in {"methods", "points", "references"} & before.keys():
         for old, new in zip(before[field], after[field], strict=True):
             assert new["test_accuracy"]["per_seed"] == pytest.approx(old["test_accuracy"]["per_seed"])

@@ -243,10 +243,25 @@ class Axis(TypedDict):
     values: list[Any]
 
 
+class Against(TypedDict):
+    """The controls that a point is compared with."""
+
+    raw: str
+    pca: str
+    random: str
+
+
+class MethodSettings(TypedDict):
+    """`config` of results of one kind of autoencoder."""
+
+    method: str
+
+
 class Point(Row):
     """A point of a sweep."""
 
     setting: dict[str, Any]
+    against: Against
     valid_nll: NotRequired[Summary]
     valid_reconstruction_mse: NotRequired[Summary]
 

@@ -95,7 +95,10 @@ LIES = {
     "a table of another width": (table(63), "gives 63 numbers, the shape 64"),
     "a table of images": (table(64), r"preprocessing\.table: a row has shape \(d\), not \(8, 8, 1\)"),
     "two columns of one name": (table(64, name="column 1"), "two columns of one name"),
-    "a kind of column unknown": (table(64, kind="image"), "expected number or boolean or category or date, found image"),
+    "a kind of column unknown": (
+        table(64, kind="image"),
+        "expected number or boolean or category or date, found image",
+    ),
     "a column with a hook": (table(64, hook="os.system"), "unknown field hook"),
     "categories of a number": (table(64, categories=["a"]), "'column 0' needs distinct categories if it has any"),
     "a category twice": (table(64, kind="category", encoding="ordinal", categories=["a", "a"]), "distinct categories"),
