@@ -65,6 +65,7 @@ def test_a_kind_of_ones_own_has_its_penalty_and_its_controls(names_of):
     assert errors[0] != errors[1]
 
 
+@pytest.mark.slow
 def test_the_loop_trains_a_head_on_the_codes(names_of):
     names = names_of("python")
     start = jax.tree.map(jnp.zeros_like, names["head"])
@@ -73,6 +74,7 @@ def test_the_loop_trains_a_head_on_the_codes(names_of):
     assert names["value"] < before
 
 
+@pytest.mark.slow
 def test_the_module_starts_as_the_encoder_and_trains_it(names_of):
     names = names_of("python")
     images, variables, module = names["images"], names["variables"], names["Classifier"]()
@@ -82,12 +84,14 @@ def test_the_module_starts_as_the_encoder_and_trains_it(names_of):
     assert any(float(jnp.abs(leaf).sum()) > 0 for leaf in leaves)
 
 
+@pytest.mark.slow
 def test_the_arrays_are_those_that_the_encoder_computes_with(names_of):
     names = names_of("python")
     jax.tree.map(np.testing.assert_array_equal, names["params"], names["encode"].variables)
     assert repr(names["encode"]) == "PretrainedEncoder(vae on digits: (8, 8, 1) to 16, seed 0)"
 
 
+@pytest.mark.slow
 def test_estimators_and_probe_take_the_arrays(names_of):
     names = names_of("python")
     assert names["report"].accuracy > 0.8
