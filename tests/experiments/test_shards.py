@@ -23,6 +23,7 @@ SMALL = {
     "probe": ProbeConfig(probe="ridge"),
     "seeds": 2,
 }
+VARYING = ("seconds", "environment", "checksum")  # the last one is of the file
 METHODS = ("undercomplete", "knn-undercomplete", "raw", "pca", "denoising")
 RUNS = {
     "compare": (compare, CompareConfig(**SMALL, methods=METHODS, versus=("undercomplete",))),
@@ -43,7 +44,7 @@ def folders(request, tmp_path_factory, without_figures):
 
 def without_durations(value):
     if isinstance(value, dict):
-        return {key: without_durations(item) for key, item in value.items() if key not in ("seconds", "environment")}
+        return {key: without_durations(item) for key, item in value.items() if key not in VARYING}
     return list(map(without_durations, value)) if isinstance(value, list) else value
 
 
