@@ -54,7 +54,8 @@ def _set_cpu_devices(seeds: int) -> None:
 
     from aejax.experiments.environment import usable_cores
 
-    jax.config.update("jax_num_cpu_devices", max(1, min(usable_cores(), seeds)))
+    usable = 1 if jax.config.jax_disable_jit else usable_cores()  # type: ignore[attr-defined]
+    jax.config.update("jax_num_cpu_devices", max(1, min(usable, seeds)))
 
 
 def _require_backend() -> None:

@@ -143,6 +143,10 @@ class Plan:
                 return _map_in_place(of_one_seed, seeded)
             return jax.lax.map(of_one_seed, seeded)
 
+        # Without jit, shard_map compiles every operation each time.
+        if jax.config.jax_disable_jit and self.mesh.size == 1:  # type: ignore[attr-defined]
+            return on_one_device
+
         def on_all_devices(*args: Any) -> Any:
             specs = [PartitionSpec() if i in replicated_argnums else PartitionSpec(SEED_AXIS) for i in range(len(args))]
             return jax.shard_map(

@@ -1,7 +1,6 @@
 """What the environment sets of JAX, matplotlib and signals ends in 0, 2 with one line, or 75: never in a traceback."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -23,17 +22,16 @@ ROOT = Path(__file__).parents[2]
 SMALL = "compare --dataset wine --methods raw undercomplete --seeds 2 --epochs 1 --latent-dim 3 --hidden 4 --probe-c 1"
 
 
-def run(*argv, folder=ROOT, limit=None, **environment):
+def run(*argv, folder=ROOT, limit=256, **environment):
     """A process with further variables of the environment, and at most `limit` open files."""
     return subprocess.run(
-        [sys.executable, *argv],
+        ["bash", "-c", f'ulimit -n {limit}; exec "$0" "$@"', sys.executable, *argv],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
         timeout=500,
         check=False,
-        preexec_fn=limit and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))),
     )
 
 
