@@ -194,3 +194,11 @@ def test_two_threads_may_save_at_once(tmp_path):
         list(threads.map(lambda number: save_tree(tmp_path / str(number), TREE), range(8)))
     for number in range(8):
         assert_identical(load_tree(tmp_path / str(number)).tree, TREE)
+
+
+def test_a_folder_may_have_the_name_of_a_pattern(tmp_path):
+    """Orbax looks for the files it has written by `glob`, and saved nothing where the path matched another name."""
+    folder = tmp_path / "run[1]*" / "best"
+    folder.parent.mkdir()
+    save_tree(folder, TREE)
+    assert_identical(load_tree(folder).tree, TREE)
