@@ -11,13 +11,15 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from aejax.analysis.projection import project_to_2d
+from aejax.analysis.sampling import sample_prior
 from aejax.experiments.examples import save_examples
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.method_result import MethodResult
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
-from aejax.report import figures
+from aejax.models.variational import VariationalAutoencoder
+from aejax.report import figures, image_grids
 from aejax.report.differences_plot import plot_differences
 from aejax.report.examples import EXAMPLES_FILE
 from aejax.report.figure_files import FigureFiles
@@ -70,22 +72,54 @@ def plot_models(
     files: FigureFiles,
     method_results: Sequence[MethodResult] = (),
 ) -> None:
-    """Writes learning curves, reconstructions, codes and examples of methods with their variables, where they apply."""
+    """Writes learning curves, reconstructions, samples, codes and examples of methods, where they apply."""
     codes: dict[str, Float[np.ndarray, "n 2"]] = {}
     if histories:
         files.write("learning_curves.png", lambda: figures.plot_learning_curves(histories))
     if models:
         if any(method.reconstruct is not None for method, _ in models.values()):
             files.write("reconstructions.png", functools.partial(_plot_reconstructions, experiment, models))
+        if samples := _draw_samples(experiment, models):
+            files.write("samples.png", lambda: _plot_samples(experiment, samples))
         files.attempt("codes", lambda: codes.update(project_codes(experiment, models)))
         files.write("codes.png", lambda: _plot_codes(experiment, codes))
     files.attempt(EXAMPLES_FILE, lambda: save_examples(files.folder, experiment, codes, method_results))
 
 
+def _shown_examples(experiment: Experiment) -> tuple[int, tuple[int, ...]]:
+    """Returns how many examples a figure shows, and the shape of an array of examples."""
+    if len(experiment.dataset.example_shape) == 3:
+        return IMAGE_EXAMPLES, (-1, *experiment.dataset.example_shape)
+    return TABLE_EXAMPLES, (-1, experiment.problem.n_features)
+
+
+def _draw_samples(
+    experiment: Experiment, models: dict[str, tuple[Method, Variables]]
+) -> dict[str, Float[np.ndarray, "n d"]]:
+    """Returns decoded draws from the prior of each variational autoencoder that is no control."""
+    count, samples = _shown_examples(experiment)[0], {}
+    for name, (method, variables) in models.items():
+        if isinstance(method.model, VariationalAutoencoder) and method.role == "autoencoder":
+            of_seed = _first_seed(variables)
+            width = method.encode(of_seed, _test_inputs(experiment, 1)).shape[1]
+            samples[name] = np.asarray(method.model.decode(of_seed, jnp.asarray(sample_prior(count, width))))
+    return samples
+
+
+def _plot_samples(experiment: Experiment, samples: dict[str, Float[np.ndarray, "n d"]]) -> Figure:
+    count, shape = _shown_examples(experiment)
+    inputs = np.asarray(_test_inputs(experiment, count))
+    return image_grids.plot_example_rows(
+        {"test examples": inputs.reshape(shape)} | {name: drawn.reshape(shape) for name, drawn in samples.items()},
+        (float(inputs.min()), float(inputs.max())),
+        "Decoded draws from the prior",
+        experiment.dataset.feature_names or (),
+    )
+
+
 def _plot_reconstructions(experiment: Experiment, models: dict[str, tuple[Method, Variables]]) -> Figure:
-    is_image = len(experiment.dataset.example_shape) == 3
-    shape = (-1, *experiment.dataset.example_shape) if is_image else (-1, experiment.problem.n_features)
-    inputs = _test_inputs(experiment, IMAGE_EXAMPLES if is_image else TABLE_EXAMPLES)
+    count, shape = _shown_examples(experiment)
+    inputs = _test_inputs(experiment, count)
     recons = {
         name: np.asarray(method.reconstruct(_first_seed(variables), inputs)).reshape(shape)
         for name, (method, variables) in models.items()

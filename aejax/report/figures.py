@@ -40,6 +40,7 @@ __all__ = ["plot_accuracy", "plot_codes", "plot_learning_curves", "plot_reconstr
 MAX_CLASS_LETTERS = 20  # of a name in a legend
 MAX_NAMED_FEATURES = 20  # of a table's row, with names on the axis
 MAX_PLOTTED_FEATURES = 200  # of a table's row, each of which is a bar
+OUTLIER_DISTANCE, MIN_METHODS_FOR_OUTLIERS = 4, 4  # see `_limit_to_most`
 
 
 @with_style
@@ -109,7 +110,8 @@ def plot_accuracy(results: Results) -> Figure:
     """Plots the metric that verdicts are about, a row per method: a dot for each seed, the mean and its 95 % interval.
 
     Controls are grey, autoencoders blue; the dotted line is the best control. A seed that diverged is a cross. Methods
-    with permuted labels are at chance, far from the others, and are not drawn unless they are the only ones.
+    with permuted labels are at chance, far from the others, and are not drawn unless they are the only ones. The axis
+    shows the range in which most methods lie; one far outside it is a number at the edge.
     """
     methods = [method for method in results["methods"] if not is_permuted(method)] or results["methods"]
     metric = verdict_metric(results)
@@ -128,7 +130,27 @@ def plot_accuracy(results: Results) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(f"test {metric.heading}: one dot per seed, mean and 95 % interval")
     axes.grid(axis="x")
+    _limit_to_most(axes, [method[metric.field]["mean"] for method in methods], metric)
     return add_description(figure, describe_design(results))
+
+
+def _limit_to_most(axes: Axes, means: Sequence[float | None], metric: VerdictMetric) -> None:
+    """Ends the axis where a mean is more than `OUTLIER_DISTANCE` times as far from the median as the best one is."""
+    known = metric.scale * np.asarray([value for mean in means if (value := finite_or_none(mean)) is not None])
+    if len(known) < MIN_METHODS_FOR_OUTLIERS:
+        return
+    middle, best, side = np.median(known), known.max(), -1
+    if not metric.higher_is_better:
+        best, side = known.min(), 1
+    edge = middle + side * OUTLIER_DISTANCE * abs(best - middle)
+    if best == middle or not np.any(side * (known - edge) > 0):
+        return
+    axes.set_xlim(**{"left" if side < 0 else "right": edge})
+    for row, mean in enumerate(means):
+        if finite_or_none(mean) is not None and side * (metric.scale * mean - edge) > 0:
+            text = f"{metric.scale * mean:.{metric.decimals}f}"
+            text, align = (f"◂ {text}", "left") if side < 0 else (f"{text} ▸", "right")
+            axes.text(edge, row, text, ha=align, va="center", color=NEUTRAL_COLOR)
 
 
 @with_style

@@ -105,7 +105,7 @@ def _comparison_sections(
         *comparison.verdict_sections(results),
         *comparison.method_sections(results),
         *curve_sections(folder),
-        Section("Reconstructions", picture_blocks(folder, comparison.RECONSTRUCTIONS)),
+        Section("Reconstructions and samples", picture_blocks(folder, comparison.RECONSTRUCTIONS)),
         *codes_sections(results, examples),
         *confusion_sections(results, predictions),
         *worst_sections(results, predictions, examples),

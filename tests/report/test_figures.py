@@ -51,6 +51,14 @@ def test_a_diverged_seed_stays_in_the_figure_and_is_marked(results):
     assert axes.get_yticklabels()[-1].get_text() == "sparse-l1\n(1 diverged)"
 
 
+def test_a_method_far_below_the_others_is_a_number_at_the_edge(results):
+    for method, mean in zip(results["methods"], (0.97, 0.95, 0.40, 0.98, 0.96, 0.975, 0.974), strict=True):
+        method["test_accuracy"]["mean"] = mean
+    axes = plot_accuracy(results).axes[0]
+    assert [(text.get_text(), round(text.get_position()[1])) for text in axes.texts] == [("◂ 40.00", 2)]
+    assert 40 < axes.get_xlim()[0] < 95
+
+
 def test_the_reference_line_is_the_best_control(results):
     axes = plot_accuracy(results).axes[0]
     (reference,) = [line for line in axes.lines if line.get_linestyle() == ":"]

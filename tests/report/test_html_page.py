@@ -62,7 +62,7 @@ def test_the_page_has_the_findings_the_verdicts_and_every_figure(results, folder
     assert section(page, "Verdicts").count("<svg") == 1 + len(results["comparisons"])
     assert section(page, "Methods").count("<svg") == 1 + len(results["methods"])
     assert section(page, "Learning curves").count("<svg") == 3
-    assert section(page, "Reconstructions").count("data:image/png;base64,") == 1
+    assert section(page, "Reconstructions and samples").count("data:image/png;base64,") == 1
     assert section(page, "Codes in two dimensions").count("<circle") == 3 * 30
     assert section(page, "Confusion matrices").count("<caption>") == 2
     assert 'class="thumb"' in section(page, "The worst errors")

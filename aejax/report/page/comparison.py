@@ -31,7 +31,10 @@ from aejax.report.tables import Column, Table
 from aejax.report.tuning_table import TUNING_CAPTION, tuning_table
 
 STEPS = {"raw": "raw inputs", "pca": "PCA", "random": "untrained"}  # by what a control's name begins with
-RECONSTRUCTIONS = {"reconstructions.png": "Originals and their reconstructions by every autoencoder, seed 0"}
+RECONSTRUCTIONS = {
+    "reconstructions.png": "Originals and their reconstructions by every autoencoder, seed 0",
+    "samples.png": "Decoded draws from the prior of every variational autoencoder, seed 0, below test examples",
+}
 DIAGNOSTICS = {"diagnostics.png": "Similarity of the features of all methods (CKA), and their dimension"}
 
 

@@ -33,7 +33,7 @@ def pretrain_sections(results: Results, folder: Path | None) -> list[Section]:
     """Returns reconstructions, the metrics of codes and those of epochs."""
     sections = []
     if pictures := picture_blocks(folder, RECONSTRUCTIONS):
-        sections.append(Section("Reconstructions", pictures))
+        sections.append(Section("Reconstructions and samples", pictures))
     if names := code_metric_names({**results, "methods": [results]}):
         columns = [
             Column("metric of the test examples", lambda name: code_metric_heading(name, results), "left"),
