@@ -150,7 +150,8 @@ def _limit_to_most(axes: Axes, means: Sequence[float | None], metric: VerdictMet
         if finite_or_none(mean) is not None and side * (metric.scale * mean - edge) > 0:
             text = f"{metric.scale * mean:.{metric.decimals}f}"
             text, align = (f"◂ {text}", "left") if side < 0 else (f"{text} ▸", "right")
-            axes.text(edge, row, text, ha=align, va="center", color=NEUTRAL_COLOR)
+            box = {"facecolor": axes.get_facecolor(), "edgecolor": "none", "pad": 2}
+            axes.text(edge, row, text, ha=align, va="center", color=NEUTRAL_COLOR, bbox=box, zorder=5)
 
 
 @with_style
