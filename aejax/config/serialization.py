@@ -122,10 +122,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     for option in options:
         kind, parts = get_origin(option), get_args(option)
         if is_typeddict(option) and isinstance(value, dict):
-            missing = sorted(option.__required_keys__ - value.keys())
-            require(not missing, f"{where}: field {', '.join(missing)} is missing")
             hints = get_type_hints(option)
-            return {k: _convert(hints.get(k, Any), item, _join(where, k)) for k, item in value.items()}
+            typed = {k: _convert(hints.get(k, Any), item, _join(where, k)) for k, item in value.items()}
+            missing = sorted(option.__required_keys__ - value.keys())
+            field, verb = ("fields", "are") if len(missing) > 1 else ("field", "is")
+            require(not missing, f"{where}: {field} {', '.join(missing)} {verb} missing")
+            return typed
         if dataclasses.is_dataclass(option) and isinstance(option, type):
             return _to_dataclass(option, value, where)
         if kind is dict and isinstance(value, dict):

@@ -21,6 +21,7 @@ from aejax.data.tables import load_table
 from aejax.errors import InputError, require, suggest_names
 
 DATA_DIR_VARIABLE = "AEJAX_DATA"
+NO_THREAD = "can't start new thread"  # Python's message where there is no memory for a stack
 
 
 def resolve_data_dir(config: DataConfig) -> Path | None:
@@ -135,7 +136,9 @@ def _data_errors(config: DataConfig) -> Iterator[None]:
     try:
         with limit_to_available():
             yield
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and str(error) != NO_THREAD:
+            raise
         raise InputError(
             f"{config.dataset}: does not fit into memory, of which {available} are left; {REDUCE_MEMORY_HINT}"
         ) from error

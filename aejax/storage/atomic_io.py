@@ -2,10 +2,12 @@
 
 import contextlib
 import errno
+import glob
 import json
 import math
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -126,3 +128,15 @@ def read_json(path: Path) -> Any:
         raise InputError(
             f"{path}: cannot be read as JSON ({error}); run the script that wrote it again with --overwrite"
         ) from None
+
+
+@contextlib.contextmanager
+def path_without_patterns(folder: Path) -> Iterator[Path]:
+    """Yields a path to a folder without the characters of patterns: Orbax finds the files it has written by `glob`."""
+    if glob.escape(str(folder)) == str(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as links:
+        link = Path(links, "folder")
+        link.symlink_to(folder.absolute(), target_is_directory=True)
+        yield link

@@ -6,14 +6,12 @@ checksums and the names, shapes and dtypes of the arrays are checked.
 
 import contextlib
 import errno
-import glob
 import json
 import logging
 import math
 import os
 import re
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,7 +24,7 @@ from flax.traverse_util import unflatten_dict
 from aejax.data.memory import available_host_memory, format_bytes
 from aejax.errors import InputError, require, summarize_error
 from aejax.models.submodules import Variables
-from aejax.storage.atomic_io import NO_SPACE, atomic_folder
+from aejax.storage.atomic_io import NO_SPACE, atomic_folder, path_without_patterns
 from aejax.storage.manifest import CorruptedFileError, read_bounded, verify_manifest, write_manifest
 
 ArrayTree = dict[str, Any]  # nested dicts of NumPy arrays
@@ -251,7 +249,7 @@ def _write_arrays(folder: Path, tree: ArrayTree, *, use_ocdbt: bool) -> None:
     steps.mkdir()
     with (
         _orbax_calls(),
-        _path_without_patterns(steps) as root,
+        path_without_patterns(steps) as root,
         ocp.CheckpointManager(root, options=manager_options, item_handlers={STATE_DIR: handler}) as manager,
     ):
         manager.save(0, args=ocp.args.Composite(**{STATE_DIR: ocp.args.PyTreeSave(tree)}))
@@ -259,18 +257,6 @@ def _write_arrays(folder: Path, tree: ArrayTree, *, use_ocdbt: bool) -> None:
         path.rename(folder / path.name)
     shutil.rmtree(steps)
     (folder / STATE_DIR / "commit_success.txt").unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _path_without_patterns(folder: Path) -> Iterator[Path]:
-    """Yields a path to a folder in which no character is one of a pattern: Orbax finds the files it wrote by `glob`."""
-    if glob.escape(str(folder)) == str(folder):
-        yield folder
-        return
-    with tempfile.TemporaryDirectory() as links:
-        link = Path(links, "folder")
-        link.symlink_to(folder.absolute(), target_is_directory=True)
-        yield link
 
 
 def _this_process_only() -> dict[str, Any]:

@@ -28,7 +28,7 @@ from aejax.experiments.pretrain import pretrain
 from aejax.experiments.progress import SilentReporter
 from aejax.report.analysis_page import ANALYSIS_HEADINGS, render_analysis_page
 from aejax.storage.atomic_io import read_json
-from aejax.storage.results_file import write_results
+from aejax.storage.results_file import read_results, write_results
 from tests.consoles import quiet
 
 DIGITS = PretrainConfig(
@@ -63,7 +63,7 @@ def check_complete(results, out):
     assert not results["parts"].keys() & results["skipped"].keys()
     shown = {file for part in results["parts"].values() for file in part["figures"]}
     assert shown == {path.name for path in out.glob("*.png")}
-    assert json.loads((out / "explore.json").read_text()) == results
+    assert read_results(out / "explore.json") == results
     page = (out / "explore.md").read_text()
     assert shown == set(re.findall(r"\]\((\w+\.png)\)", page))
     assert not {"nan", "inf"} & set(re.findall(r"\w+", page))

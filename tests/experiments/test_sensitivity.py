@@ -16,7 +16,7 @@ from aejax.experiments.compare import compare
 from aejax.experiments.rejudge import rejudge_run
 from aejax.experiments.sensitivity import compare_with_sensitivity
 from aejax.report.comparison_table import render_comparison_terminal
-from aejax.storage.atomic_io import read_json
+from aejax.storage.results_file import read_results
 from tests.consoles import quiet
 
 NOISE_FEATURES, SCALE = 200, 100
@@ -74,12 +74,12 @@ def run(config, tmp_path_factory, without_figures):
         with pytest.raises(Killed):
             compare_with_sensitivity(config, folder, quiet())
         finished = [folder / "results.json", folder / "sensitivity" / TRIED[0] / "results.json"]
-        before = [read_json(path) for path in finished]
+        before = [read_results(path) for path in finished]
         results = compare_with_sensitivity(config, folder, console)
-        after = read_json(finished[0])
+        after = read_results(finished[0])
         again = compare_with_sensitivity(config, folder, quiet())
     assert {key: value for key, value in after.items() if key != "sensitivity"} == before[0]
-    assert read_json(finished[1]) == before[1]
+    assert read_results(finished[1]) == before[1]
     assert again == json.loads(json.dumps(after))
     assert seen == ["run", *TRIED[:2], "run", *TRIED, "run"]
     return folder, results, console.file.getvalue()
@@ -109,7 +109,7 @@ def test_a_variation_equals_a_comparison_with_its_settings(run, config, tmp_path
     folder = run[0]
     probe = ProbeConfig(probe="ridge", probe_standardize=False)
     alone = compare(dataclasses.replace(config, probe=probe, methods=config.methods[:2]), tmp_path / "alone", quiet())
-    varied = read_json(folder / "sensitivity" / "standardization" / "results.json")
+    varied = read_results(folder / "sensitivity" / "standardization" / "results.json")
     assert varied["comparisons"][:1] == json.loads(json.dumps(alone["comparisons"]))
     assert not (folder / "sensitivity" / "standardization" / "metrics.jsonl").exists()  # nothing was trained
     lines = (folder / "sensitivity" / "penalty-x10" / "metrics.jsonl").read_text().splitlines()
@@ -130,9 +130,9 @@ def test_findings_tables_and_rejudged_results_show_it(run):
     table = (folder / "table.md").read_text()
     assert "| holds in |" in table
     assert f"`--no-probe-standardize`, `--test-seed 1`, `--l1 {10 * L1:g}`" in table
-    before = read_json(folder / "results.json")["sensitivity"]
+    before = read_results(folder / "results.json")["sensitivity"]
     assert rejudge_run(folder)[1] == []
-    assert read_json(folder / "results.json")["sensitivity"] == before
+    assert read_results(folder / "results.json")["sensitivity"] == before
 
 
 def test_a_comparison_in_python_needs_no_folder(monkeypatch):

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +7,8 @@ from aejax.errors import InputError
 from aejax.report.__main__ import main
 from aejax.report.findings import describe_findings
 from aejax.report.index import render_index
+
+EXPLORED = Path(__file__).parents[1] / "fixtures" / "version-0.1.0" / "explore" / "explore.json"
 
 
 @pytest.fixture
@@ -54,8 +57,8 @@ def test_results_of_another_kind_are_linked(folder):
     ("content", "problem"),
     [
         ("{", "cannot be read as JSON"),
-        ("[]", "expected a JSON object, found list"),
-        ('{"schema": 3}', "expected 1 or 2"),
+        ("[]", "expected an object of fields, found a list"),
+        ('{"schema": 3}', "schema: expected 1 or 2, found 3"),
     ],
 )
 def test_a_damaged_file_is_named_in_one_line(folder, content, problem):
@@ -87,11 +90,12 @@ def test_a_missing_folder_is_an_error_of_one_line_and_status_2(tmp_path, capsys)
 def test_explorations_and_pages_of_other_scripts_are_linked_by_their_titles(folder):
     assert "Other results" not in render_index(folder)
     (folder / "explore vae").mkdir()
-    (folder / "explore vae" / "explore.json").write_text('{"method": "vae", "dataset": {"name": "mnist"}}')
+    explored = json.loads(EXPLORED.read_text()) | {"method": "vae"}
+    (folder / "explore vae" / "explore.json").write_text(json.dumps(explored))
     (folder / "stream").mkdir()
     (folder / "stream" / "stream.md").write_text("# Title\n\ntext\n")
     page = render_index(folder)
-    assert "- [explore vae](explore%20vae/explore.md): vae on mnist" in page
+    assert "- [explore vae](explore%20vae/explore.md): vae on wine" in page
     assert "- [stream](stream/stream.md): Title" in page
 
 

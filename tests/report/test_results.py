@@ -33,7 +33,7 @@ def add_method(results, name, role, accuracy, **fields):
         ),
         (
             lambda results: results["methods"][1].update(measures={"l0": {}}),
-            r"methods\[1\].measures.l0: field ci95, mean, per_seed is missing",
+            r"methods\[1\].measures.l0: fields ci95, mean, per_seed are missing",
         ),
         (lambda results: results["comparisons"][3].pop("verdict"), r"comparisons\[3\]: field verdict is missing"),
         (lambda results: results["dataset"].pop("n_test"), "dataset: field n_test is missing"),

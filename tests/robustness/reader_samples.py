@@ -3,6 +3,7 @@
 import functools
 import gzip
 import io
+import json
 import struct
 import zipfile
 import zlib
@@ -21,6 +22,7 @@ from aejax.storage.pytree_io import save_tree
 from aejax.storage.run_identity import RunIdentity
 from aejax.storage.runs import open_run
 
+FINISHED_RESULTS = Path(__file__).parents[1] / "fixtures" / "version-0.1.0" / "compare" / "results.json"
 Arrays = dict[str, np.ndarray]
 N_ROWS = 12
 LABELS = np.arange(N_ROWS) % 2
@@ -171,7 +173,7 @@ def run_samples(folder: Path) -> list[Sample]:
     with open_run(
         folder / "run", RunIdentity(to_dict(CompareConfig())), attempt_info={"versions": {"jax": "0"}}
     ) as run:
-        run.finish({"schema": 1, "methods": []})
+        run.finish(json.loads(FINISHED_RESULTS.read_text()))
     return _file_samples(folder / "run")
 
 
