@@ -49,6 +49,7 @@ def comparison(tmp_path_factory):
     return run("scripts/compare.py", *words, "--out", str(folder / "out")), folder
 
 
+@pytest.mark.slow
 def test_a_run_needs_no_home_and_no_encoding_of_the_locale(comparison):
     done, folder = comparison
     assert done.returncode == 0, done.stderr
@@ -59,11 +60,13 @@ def test_a_run_needs_no_home_and_no_encoding_of_the_locale(comparison):
     assert done.stdout.isascii()
 
 
+@pytest.mark.slow
 def test_nothing_was_written_outside_the_run_folder(comparison):
     _, folder = comparison
     assert {path.name for path in folder.iterdir()} - {f"{LATIN}.csv", "out"} <= {".out.lock"}
 
 
+@pytest.mark.slow
 def test_an_error_is_one_line_of_ascii_there():
     done = run("scripts/compare.py", "--dataset", f"{LATIN}.npz")
     assert (done.returncode, done.stdout) == (2, b"")

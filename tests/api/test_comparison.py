@@ -78,6 +78,7 @@ def test_what_a_result_shows(result, tmp_path):
     assert {path.name for path in saved.iterdir()} == {"results.json", "scores.npz", "table.md", "report.html"}
 
 
+@pytest.mark.slow
 def test_a_second_comparison_of_the_same_shapes_compiles_nothing():
     settings = SETTINGS | {"methods": ["raw", "supervised", "svm", "vae"]}
     aejax.compare("wine", **settings)

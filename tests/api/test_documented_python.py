@@ -44,6 +44,7 @@ def test_every_program_of_the_readme_is_short():
     assert all(len([line for line in block.splitlines() if line]) <= 10 for block in BLOCKS["README"])
 
 
+@pytest.mark.slow
 def test_the_programs_of_the_readme_judge_train_and_search(names_of):
     names = names_of("README")
     pairs = names["result"].verdicts[["method", "baseline"]].to_numpy().tolist()

@@ -228,6 +228,7 @@ def table_run(tmp_path_factory):
     return trained(folder, data=DataConfig(dataset="breast_cancer"), method="undercomplete")
 
 
+@pytest.mark.slow
 def test_table_is_explored_without_images(table_run, tmp_path):
     config = ExploreConfig(anomaly_class="all", anomaly_epochs=1, seed=1)
     results = explore(table_run, config, tmp_path / "out", quiet())

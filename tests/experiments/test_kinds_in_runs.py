@@ -106,6 +106,7 @@ KEPT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "settings"), KEPT.items(), ids=KEPT)
 def test_a_pretrained_kind_is_opened_as_it_was_trained(kind, settings, tmp_path):
     digits = load_dataset(DataConfig(dataset="digits"))

@@ -124,6 +124,7 @@ def test_another_process_gets_the_same_codes_from_a_dataframe(folder, run, load_
         aejax.load_encoder(folder / "ENCODER")(frame.drop(columns="mass"))
 
 
+@pytest.mark.slow
 def test_the_run_is_probed_and_explored(folder, run):
     config = ProbeRunConfig(probe=ProbeConfig(probe="ridge"), head=HeadConfig(head_epochs=1))
     assert probe_run(run, config, folder / "probe", quiet())["methods"][0]["test_accuracy"]["mean"] > 0

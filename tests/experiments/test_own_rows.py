@@ -76,6 +76,7 @@ def test_what_cannot_be_used_is_named(files, tmp_path, load_script, flags, messa
         load_script("compare")(command)
 
 
+@pytest.mark.slow
 def test_a_plugin_registers_a_kind(tmp_path, load_script):
     plugin = tmp_path / "plugin.py"
     plugin.write_text(

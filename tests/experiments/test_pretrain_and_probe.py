@@ -120,6 +120,7 @@ def test_a_folder_that_is_no_pretraining_run_is_rejected(tmp_path):
         load_pretrained(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != "tutorial-tabular"])
 def test_every_mnist_recipe_trains_and_is_probed(name, mnist_folder, tmp_path):
     """On the first thousand digits: the recipes at full size are the scripts' business."""

@@ -113,6 +113,7 @@ def test_a_save_that_fails_ends_the_run_with_one_line_and_the_last_state_whole(
     same(whole, tmp_path / "cut")
 
 
+@pytest.mark.slow
 def test_a_probe_goes_on(whole, tmp_path, killed_after, first_epochs):
     config = ProbeRunConfig(head=dataclasses.replace(SMALL.head, head_epochs=4), probe=ProbeConfig(probe="ridge"))
     probe_run(whole, config, tmp_path / "whole", quiet(), EACH)
@@ -166,6 +167,7 @@ def test_a_comparison_goes_on_between_and_inside_methods(tmp_path, killed_after,
     assert not (tmp_path / "cut" / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_inside_a_group(tmp_path, killed_after, first_epochs):
     config = SweepConfig(
         data=SMALL.data,

@@ -31,7 +31,7 @@ RUNS = {
 }
 
 
-@pytest.fixture(scope="module", params=RUNS)
+@pytest.fixture(scope="module", params=["compare", pytest.param("sweep", marks=pytest.mark.slow)])
 def folders(request, tmp_path_factory, without_figures):
     """The whole run, and its two shards."""
     run, config = RUNS[request.param]

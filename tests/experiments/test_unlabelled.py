@@ -82,6 +82,7 @@ def test_what_classifies_refuses_a_table_without_labels_in_one_line(unlabelled, 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_rows_without_a_label_among_others_pretrain_and_are_never_classified(tmp_path):
     labels = np.array(["x", "y"], object)[np.arange(60) % 2]
     labels[:N_UNLABELLED] = ""

@@ -49,6 +49,7 @@ def test_a_comparison_by_auroc_is_about_the_saved_values(aurocs):
     assert (aurocs / "table.md").read_text().startswith("| method | d | AUROC | accuracy, % |")
 
 
+@pytest.mark.slow
 def test_a_sweeps_table_is_about_its_metric(tmp_path):
     evaluation = EvaluationConfig(metric="balanced_accuracy", margin=0.02)
     config = SweepConfig(**SHARED, axis=("latent_dim=2,3",), method="undercomplete", evaluation=evaluation)
@@ -68,6 +69,7 @@ def test_a_sweeps_table_is_about_its_metric(tmp_path):
     assert "…" not in console.export_text()
 
 
+@pytest.mark.slow
 def test_a_probes_table_is_about_its_metric(tmp_path):
     pretrain(PretrainConfig(**SHARED), tmp_path / "pretrained", quiet())
     config = ProbeRunConfig(evaluation=EvaluationConfig(metric="nll"), head=HeadConfig(head_epochs=1))

@@ -48,6 +48,7 @@ def hostile_figures(results):
     yield lambda: plot_auroc(np.ones((1, 1)), np.ones((1, 1, 2)), ["$$"], ["$"], [True], np.ones(9), np.arange(9) > 4)
 
 
+@pytest.mark.slow
 def test_every_figure_with_hostile_names_is_drawn_in_every_format(hostile_results, tmp_path):
     for file_format in ("svg", "pdf"):
         files = FigureFiles(tmp_path, file_format)
