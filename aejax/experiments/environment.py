@@ -43,14 +43,18 @@ def command_line() -> str:
     return escape_unprintable(shlex.join(words))
 
 
-def provenance() -> dict[str, Any]:
-    """Returns what is recorded of every attempt at a run: command, versions, commit, and what else changes numbers."""
+def code_version() -> dict[str, Any]:
+    """Returns `versions` of the packages and the `commit`, without starting JAX."""
     packages = ("aejax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     versions = {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    return {"versions": versions, "commit": _git_commit()}
+
+
+def provenance() -> dict[str, Any]:
+    """Returns what is recorded of every attempt at a run: command, versions, commit, and what else changes numbers."""
     return {
         "command": command_line(),
-        "versions": versions,
-        "commit": _git_commit(),
+        **code_version(),
         "backend": jax.default_backend(),
         "devices": jax.device_count(),
         "cores": usable_cores(),

@@ -24,7 +24,7 @@ from jax.experimental import multihost_utils
 
 from aejax.config.distributed import DistributedConfig
 from aejax.errors import InputError, Preempted, ProcessLost, require, summarize_error
-from aejax.experiments.environment import provenance
+from aejax.experiments.environment import code_version
 from aejax.experiments.rendezvous import OnLost, Rendezvous, meet
 from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.manifest import CorruptedFileError
@@ -60,7 +60,7 @@ def initialize_distributed(
     if not config.distributed:
         return
     if config.coordinator is not None:
-        code = provenance()
+        code = code_version()
         versions = {**code["versions"], "commit": code["commit"], "python": None}
         shape = {"processes": config.num_processes, "CPU devices": jax.config.jax_num_cpu_devices}  # type: ignore[attr-defined]
         _rendezvous = meet(config, to_jsonable({"versions": versions, "shape": shape, "settings": settings or {}}))

@@ -15,7 +15,7 @@ from aejax.autoencoders.registry import KINDS
 from aejax.config import PlanConfig
 from aejax.config.export import ExportConfig
 from aejax.errors import require_known_names
-from aejax.experiments.environment import describe_environment, provenance
+from aejax.experiments.environment import code_version, describe_environment
 from aejax.experiments.export import export
 from aejax.experiments.pretrained import load_pretrained
 from aejax.storage.atomic_io import read_json, to_jsonable, write_atomically, write_json
@@ -208,7 +208,7 @@ def rerun_scenarios(beginnings: Sequence[str], budget: RobustnessBudget, out: Pa
     with tempfile.TemporaryDirectory(prefix="aejax-faults-") as name:
         setup = Setup(budget, [], Path(name))
         for scenario in (one for one in SCENARIOS if one.name.startswith(tuple(beginnings))):
-            row = to_jsonable(run_scenario(scenario, setup)) | {"commit": provenance()["commit"]}
+            row = to_jsonable(run_scenario(scenario, setup)) | {"commit": code_version()["commit"]}
             results["faults"] = [other for other in results["faults"] if other["name"] != scenario.name] + [row]
             console.print(format_row(row), highlight=False, soft_wrap=True)
             write_json(out / "faults.json", results)
@@ -234,7 +234,7 @@ def run_suite(budget: RobustnessBudget, out: Path, console: Console) -> dict[str
             console.print(format_row(rows[-1]), highlight=False, soft_wrap=True)
         fuzzed = [dataclasses.asdict(one) for one in fuzz_readers(budget.inputs, budget.seed, setup.folder / "fuzz")]
     environment = describe_environment(make_plan(PlanConfig(), 1))
-    environment |= {"commit": provenance()["commit"], "seconds": time.perf_counter() - began}
+    environment |= {"commit": code_version()["commit"], "seconds": time.perf_counter() - began}
     results = to_jsonable(
         {
             "schema": 1,
