@@ -147,8 +147,9 @@ def _limit_to_most(axes: Axes, means: Sequence[float | None], metric: VerdictMet
         return
     axes.set_xlim(**{"left" if side < 0 else "right": edge})
     for row, mean in enumerate(means):
-        if finite_or_none(mean) is not None and side * (metric.scale * mean - edge) > 0:
-            text = f"{metric.scale * mean:.{metric.decimals}f}"
+        value = finite_or_none(mean)
+        if value is not None and side * (metric.scale * value - edge) > 0:
+            text = f"{metric.scale * value:.{metric.decimals}f}"
             text, align = (f"◂ {text}", "left") if side < 0 else (f"{text} ▸", "right")
             box = {"facecolor": axes.get_facecolor(), "edgecolor": "none", "pad": 2}
             axes.text(edge, row, text, ha=align, va="center", color=NEUTRAL_COLOR, bbox=box, zorder=5)

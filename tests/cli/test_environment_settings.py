@@ -131,7 +131,7 @@ def test_a_comparison_works_in_any_environment(environment, tmp_path):
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfigure.dpi: 1\n")
     done = run("-m", "aejax", *SMALL.split(), "--out", "out", folder=tmp_path, **environment)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out" / "representation.png").exists()
+    assert (tmp_path / "out" / "accuracy.png").exists()
 
 
 @pytest.mark.parametrize("limit", [12, 40])
