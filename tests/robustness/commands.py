@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {  # each writes to `--out`
     "report": ("--run", "compared"),
 }
 WORKING_NAMES = ("found", "checkpoints", "replaced")
-HOSTILE_NAMES = ("a b", "-x", "[bold]", "$(id)", "naïve\n", "'\"", "%s{}", ".hidden", "x" * 200)
+HOSTILE_NAMES = ("a b", "-x", "[bold]", "$(id)", "naïve", "'\"", "%s{}", ".hidden", "x" * 200)
 
 
 class Undisturbed(NamedTuple):
