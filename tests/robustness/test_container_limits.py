@@ -57,7 +57,7 @@ def zeros_feather(folder):
 
 
 def run_inside(container, *flags):
-    enter = f"echo $$ > {container / 'cgroup.procs'} && exec \"$@\""
+    enter = f'echo $$ > {container / "cgroup.procs"} && exec "$@"'
     command = ["sh", "-c", enter, "sh", sys.executable, "scripts/compare.py", *TINY, *map(str, flags)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
