@@ -44,7 +44,7 @@ SUMMARIES: dict[str, tuple[str, str]] = {
     "out": ("DIR", "where results go; default: a folder in runs/"),
     "overwrite": ("", "replace an earlier run in that folder"),
     "power": ("P", "probability with which the difference is found"),
-    "quiet": ("", "print only the findings"),
+    "quiet": ("", "print only the results and warnings"),
     "real": ("", "also compare a method with itself; trains 80 times"),
     "recipe": ("NAME", "a tutorial or a kind"),
     "rejudge": ("", "judge by today's rules, without training"),
