@@ -175,15 +175,16 @@ def compare(
         require(config.shard is None, "shard: is for the command line; give methods")
         design = design_comparison(config, dataset, representations)
         console, checkpoint = Console(quiet=not progress), make_checkpoint(out, overwrite, track)
-        run = run_with_sensitivity if sensitivity else run_comparison
-        if out is not None:
-            folder = Path(out).expanduser()
+
+        def run_in(folder: Path) -> ComparisonResult:
+            run = run_with_sensitivity if sensitivity else run_comparison
             return load_comparison(run(design, folder, console, checkpoint, start), folder)
+
+        if out is not None:
+            return run_in(Path(out).expanduser())
         if sensitivity:
             with tempfile.TemporaryDirectory(prefix="aejax-") as temporary:
-                folder = Path(temporary, "run")
-                loaded = load_comparison(run(design, folder, console, checkpoint, start), folder)
-                return dataclasses.replace(loaded, folder=None)
+                return dataclasses.replace(run_in(Path(temporary, "run")), folder=None)
         with open_reporter(console) as reporter:
             experiment = prepare_comparison(design, reporter)
             method_results, results = score_comparison(experiment, design, lambda: time.perf_counter() - start)

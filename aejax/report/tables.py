@@ -131,15 +131,16 @@ class TerminalTable(NamedTuple):
         drawn = RichTable(
             box=SIMPLE_HEAD, header_style="bold", padding=(0, gap - 1, 0, 0), show_edge=False, pad_edge=False
         )
-        rooms = _shrink(columns, width - gap * (len(columns) - 1))
-        for column, room in zip(columns, rooms, strict=True):
-            drawn.add_column(column.heading, justify=column.align, overflow="fold", width=room)
+        widths = _shrink(columns, width - gap * (len(columns) - 1))
+        for column, fitted in zip(columns, widths, strict=True):
+            drawn.add_column(column.heading, justify=column.align, overflow="fold", width=fitted)
         records = self.table.records
         for index, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
             last = index + 1 == len(records)
             ends_section = not last and self.begins_section(records[index], records[index + 1])
             wrapped = [
-                Text(_wrap(cell.plain, room, PARENTHESES), cell.style) for cell, room in zip(row, rooms, strict=True)
+                Text(_wrap(cell.plain, fitted, PARENTHESES), cell.style)
+                for cell, fitted in zip(row, widths, strict=True)
             ]
             drawn.add_row(*wrapped, end_section=ends_section)
         return drawn
@@ -183,10 +184,10 @@ def _pack(keys: list[_FittedColumn], columns: list[_FittedColumn], width: int) -
         yield [*keys, *group]
 
 
-def _shrink(columns: Sequence[_FittedColumn], room: int) -> list[int]:
+def _shrink(columns: Sequence[_FittedColumn], available: int) -> list[int]:
     """Returns widths that fit: lines break between words of the widest column first, and within words only then."""
     widths = [column.width for column in columns]
-    while sum(widths) > max(room, len(widths)):
+    while sum(widths) > max(available, len(widths)):
         slack = [width > column.least for width, column in zip(widths, columns, strict=True)]
         widest = max(range(len(widths)), key=lambda index: (slack[index], widths[index]))
         widths[widest] -= 1

@@ -122,7 +122,9 @@ def test_a_stranger_that_connects_first_does_not_disturb():
                     break
             except ConnectionRefusedError:
                 time.sleep(0.01)
-        close([meet(process(1, port), FACTS), primary.result()])
+        met = [meet(process(1, port), FACTS), primary.result()]
+    assert all(isinstance(one, rendezvous.Rendezvous) for one in met)
+    close(met)
 
 
 def test_facts_are_compared_again_later(monkeypatch):

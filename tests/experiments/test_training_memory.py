@@ -43,8 +43,12 @@ def test_what_is_trained_alone_is_refused_as_well(monkeypatch):
 
 
 def test_small_models_are_not_measured(monkeypatch):
-    monkeypatch.setattr(training_memory, "training_bytes", lambda *_: pytest.fail("measured"))
+    measured = []
+    monkeypatch.setattr(training_memory, "training_bytes", lambda _, method: measured.append(method) or 0)
     prepare()
+    assert measured == []
+    prepare(hidden=(20_000,))
+    assert measured != []
 
 
 def test_a_training_needs_its_weights_four_times_and_two_for_an_update():

@@ -11,11 +11,7 @@ from aejax.evaluate.representation import REPRESENTATION_METRICS
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal, representation_table
 from aejax.report.findings import describe_findings
-from aejax.report.formatting import (
-    MISSING,
-    format_difference,
-    format_mean_ci,
-)
+from aejax.report.formatting import MISSING, format_difference, format_mean_ci
 from aejax.report.results import REPRESENTATION_METRIC_NAMES, best_method
 from aejax.report.tables import format_markdown_table
 

@@ -10,14 +10,12 @@ What to expect, and what it cost where: `results/README.md`.
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from aejax.cli.arguments import flag_value, load_plugins, parse_args, starting_config
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
-from aejax.config import CheckpointConfig, CompareConfig, DistributedConfig, OutputConfig
+from aejax.cli.run_flags import TrainingFlags
+from aejax.config import CompareConfig
 
 FLAGS = (
     *("dataset", "data-dir", "label-column", "seeds", "methods", "features", "epochs", "latent-dim", "label-fraction"),
@@ -26,7 +24,7 @@ FLAGS = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Args:
+class Args(TrainingFlags):
     """Flags of `aejax compare`."""
 
     config: CompareConfig
@@ -34,15 +32,10 @@ class Args:
     sensitivity: bool = False
     """Judge every verdict again under other draws, probes and penalties, declared in aejax/experiments/variations.py;
     what it costs is printed first. A finished run gets it, too."""
-    start_from: Annotated[Path | None, tyro.conf.arg(name="config")] = None
-    """The config.json of an earlier run, or its folder: its settings are the defaults of the other flags."""
-    plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
-    checkpoint: CheckpointConfig = CheckpointConfig()
-    processes: DistributedConfig = DistributedConfig()
-    output: OutputConfig = OutputConfig()
 
 
 def main(argv: Sequence[str]) -> None:
+    """Runs `aejax compare` with the words after it on the command line."""
     from aejax.autoencoders.registry import KINDS
     from aejax.methods.registry import CONTROLS, KIND_CONTROLS
     from aejax.recipes import compare_defaults

@@ -26,6 +26,7 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
+    """Runs `aejax docs` with the words after it on the command line."""
     from rich.console import Console
     from rich.markdown import Markdown
 

@@ -18,25 +18,24 @@ from pathlib import Path
 from aejax.cli.arguments import parse_args, required_path
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
-from aejax.config import CheckpointConfig, DistributedConfig, OutputConfig, PlanConfig
+from aejax.cli.run_flags import RunFlags
+from aejax.config import PlanConfig
 from aejax.config.explore import ExploreConfig
 
 FLAGS = ("run", "seed", "anomaly-class", "anomaly-epochs", "data-dir", "out", "overwrite", "json")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Args:
+class Args(RunFlags):
     """Flags of `aejax explore`."""
 
     run: Path  # folder that aejax pretrain made
     config: ExploreConfig
     out: Path | None = None  # folder of the exploration; default: RUN/explore, and a hash of the other flags
-    checkpoint: CheckpointConfig = CheckpointConfig()
-    processes: DistributedConfig = DistributedConfig()
-    output: OutputConfig = OutputConfig()
 
 
 def main(argv: Sequence[str]) -> None:
+    """Runs `aejax explore` with the words after it on the command line."""
     run = required_path("run", argv, "a folder that aejax pretrain made")
     args = parse_args(Args(run=run, config=ExploreConfig()), argv, __doc__ or "", FLAGS)
 

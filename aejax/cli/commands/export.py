@@ -32,6 +32,7 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
+    """Runs `aejax export` with the words after it on the command line."""
     run = required_path("run", argv, "a folder that aejax pretrain made")
     out = required_path("out", argv, "a folder for the encoder")
     args = parse_args(Args(run=run, out=out, config=ExportConfig()), argv, __doc__ or "", FLAGS)

@@ -9,14 +9,12 @@ autoencoder. Any other flag changes the recipe.
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from aejax.cli.arguments import flag_value, load_plugins, parse_args, starting_config
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
-from aejax.config import CheckpointConfig, DistributedConfig, OutputConfig, PretrainConfig
+from aejax.cli.run_flags import TrainingFlags
+from aejax.config import PretrainConfig
 from aejax.errors import require
 
 FLAGS = (
@@ -26,20 +24,15 @@ FLAGS = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Args:
+class Args(TrainingFlags):
     """Flags of `aejax pretrain`."""
 
     config: PretrainConfig
     out: Path | None = None  # run folder; default: runs/RECIPE or runs/KIND-DATASET, and a hash of the other flags
-    start_from: Annotated[Path | None, tyro.conf.arg(name="config")] = None
-    """The config.json of an earlier run, or its folder: its settings are the defaults of the other flags."""
-    plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
-    checkpoint: CheckpointConfig = CheckpointConfig()
-    processes: DistributedConfig = DistributedConfig()
-    output: OutputConfig = OutputConfig()
 
 
 def main(argv: Sequence[str]) -> None:
+    """Runs `aejax pretrain` with the words after it on the command line."""
     from aejax.autoencoders.registry import KINDS
     from aejax.recipes import RECIPES, get_recipe
 

@@ -13,10 +13,8 @@ from pathlib import Path
 from aejax.cli.arguments import asks_help, parse_args, required_path
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
+from aejax.cli.run_flags import RunFlags
 from aejax.config import (
-    CheckpointConfig,
-    DistributedConfig,
-    OutputConfig,
     PretrainConfig,
     ProbeRunConfig,
     from_dict,
@@ -27,18 +25,16 @@ FLAGS = ("run", "label-fraction", "labels-per-class", "data-dir", "out", "overwr
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Args:
+class Args(RunFlags):
     """Flags of `aejax probe`."""
 
     run: Path  # folder that aejax pretrain made
     config: ProbeRunConfig
     out: Path | None = None  # run folder; default: RUN/probe, and a hash of the other flags
-    checkpoint: CheckpointConfig = CheckpointConfig()
-    processes: DistributedConfig = DistributedConfig()
-    output: OutputConfig = OutputConfig()
 
 
 def main(argv: Sequence[str]) -> None:
+    """Runs `aejax probe` with the words after it on the command line."""
     from aejax.storage.atomic_io import read_json
 
     run = required_path("run", argv, "a folder that aejax pretrain made")

@@ -38,6 +38,7 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
+    """Runs `aejax report` with the words after it on the command line."""
     args = parse_args(Args(), argv, __doc__ or "", FLAGS)
 
     from rich.text import Text

@@ -33,6 +33,7 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
+    """Runs `aejax reproduce` with the words after it on the command line."""
     args = parse_args(Args(), argv, __doc__ or "", FLAGS)
 
     from aejax.replication.ledger import describe_claim, reproduce_claims

@@ -15,14 +15,12 @@ units; expect them at 92.3 % [88.7, 94.8], the raw inputs at 90.0 %, the same un
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from aejax.cli.arguments import flag_value, load_plugins, merge_repeated_flag, parse_args, starting_config
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
-from aejax.config import CheckpointConfig, DistributedConfig, OutputConfig, SweepConfig
+from aejax.cli.run_flags import TrainingFlags
+from aejax.config import SweepConfig
 from aejax.config.sweep_axes import max_runs_per_program
 
 FLAGS = (
@@ -32,20 +30,15 @@ FLAGS = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Args:
+class Args(TrainingFlags):
     """Flags of `aejax sweep`."""
 
     config: SweepConfig
     out: Path | None = None  # run folder; default: runs/sweep-DATASET, and a hash of the other flags
-    start_from: Annotated[Path | None, tyro.conf.arg(name="config")] = None
-    """The config.json of an earlier run, or its folder: its settings are the defaults of the other flags."""
-    plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
-    checkpoint: CheckpointConfig = CheckpointConfig()
-    processes: DistributedConfig = DistributedConfig()
-    output: OutputConfig = OutputConfig()
 
 
 def main(argv: Sequence[str]) -> None:
+    """Runs `aejax sweep` with the words after it on the command line."""
     from aejax.autoencoders.registry import KINDS
     from aejax.recipes import sweep_defaults
 

@@ -28,6 +28,7 @@ class Args:
 
 
 def main(argv: Sequence[str]) -> None:
+    """Runs `aejax verify` with the words after it on the command line."""
     args = parse_args(Args(), argv, __doc__ or "", FLAGS)
 
     from aejax.evaluate.verification import SimulationBudget
