@@ -21,12 +21,14 @@ from aejax.data.dataset import Dataset
 from aejax.data.splits import Split
 from aejax.data.splits import make_split as draw_split
 from aejax.errors import InputError, require
-from aejax.experiments.compare import design_comparison, prepare_comparison, run_comparison, score_comparison
+from aejax.experiments.compare import design_comparison, prepare_comparison, score_comparison
+from aejax.experiments.label_curve import analyze_label_curve
 from aejax.experiments.loading import require_classes
 from aejax.experiments.progress import open_reporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.results import serialize_scores
-from aejax.experiments.sensitivity import run_with_sensitivity
+from aejax.experiments.sensitivity import analyze_sensitivity
+from aejax.experiments.varied_runs import run_with_analyses
 from aejax.methods.external import Representation
 from aejax.methods.registry import METHODS, register_kind
 from aejax.recipes import compare_defaults
@@ -133,6 +135,7 @@ def compare(
     progress: bool = False,
     overwrite: bool = False,
     sensitivity: bool = False,
+    label_curve: bool | Sequence[int] = False,
     track: str | Sequence[str] = (),
     **settings: Any,
 ) -> ComparisonResult:
@@ -148,6 +151,8 @@ def compare(
         progress: show a bar, and the data as they were understood.
         overwrite: replace a run in `out`.
         sensitivity: judge every verdict again under other draws, probes and penalties, as `--sensitivity` does.
+        label_curve: compare again with fewer labels, 2, 4, 8, ... per class, as `--label-curve` does, or with budgets
+            of one's own.
         track: tools that get losses, figures and verdicts of the run in `out`: `"tensorboard"`, `"wandb"`, `"trackio"`,
             `"mlflow"`.
         settings: by the names of the flags: `seeds=10`, `epochs=100`, `latent_dim=16`, `label_fraction=0.1`,
@@ -174,15 +179,17 @@ def compare(
         config = replace_settings(compare_defaults(dataset.name), settings | ({"methods": names} if names else {}))
         require(config.shard is None, "shard: is for the command line; give methods")
         design = design_comparison(config, dataset, representations)
+        analyses = [analyze_sensitivity(design)] if sensitivity else []
+        if label_curve:
+            analyses.append(analyze_label_curve(design, [] if label_curve is True else label_curve))
         console, checkpoint = Console(quiet=not progress), make_checkpoint(out, overwrite, track)
 
         def run_in(folder: Path) -> ComparisonResult:
-            run = run_with_sensitivity if sensitivity else run_comparison
-            return load_comparison(run(design, folder, console, checkpoint, start), folder)
+            return load_comparison(run_with_analyses(design, analyses, folder, console, checkpoint, start), folder)
 
         if out is not None:
             return run_in(Path(out).expanduser())
-        if sensitivity:
+        if analyses:
             with tempfile.TemporaryDirectory(prefix="aejax-") as temporary:
                 return dataclasses.replace(run_in(Path(temporary, "run")), folder=None)
         with open_reporter(console) as reporter:

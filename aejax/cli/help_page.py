@@ -32,6 +32,8 @@ SUMMARIES: dict[str, tuple[str, str]] = {
     "gap": ("POINTS", "difference to be found, in points of accuracy"),
     "hidden": ("N ...", "widths of the encoder's hidden layers"),
     "json": ("", "print the results as JSON and nothing else"),
+    "label-budgets": ("N ...", "labels per class of --label-curve"),
+    "label-curve": ("", "compare again with 2, 4, 8, ... labels per class"),
     "label-column": ("NAME", "column of the labels in your table"),
     "label-fraction": ("SHARE", "share of the labels that classifiers see"),
     "labels-per-class": ("N", "labels of each class that classifiers see"),

@@ -89,6 +89,29 @@ def _sample_per_class(
     return np.sort(np.concatenate(labelled_train)), np.sort(np.concatenate(labelled_valid))
 
 
+def largest_label_budget(
+    dataset: Dataset, train: Int[np.ndarray, "seeds n_train"], valid: Int[np.ndarray, "seeds n_valid"]
+) -> int:
+    """Returns the most labels per class that every class has for every seed.
+
+    Args:
+        dataset: the labels.
+        train: training rows of each seed that have a label.
+        valid: validation rows of each seed.
+    """
+
+    def smallest(rows: Int[np.ndarray, "seeds n"]) -> Int[np.ndarray, " classes"]:
+        return np.min([np.bincount(of_seed, minlength=dataset.n_classes) for of_seed in dataset.labels[rows]], axis=0)
+
+    n_train, n_valid = smallest(train), smallest(valid)
+    counts = np.arange(2, int((n_train + n_valid).min()) + 1)
+    of_valid = np.maximum(1, counts // LABELS_PER_VALID_LABEL)
+    possible = counts - of_valid <= n_train.min()
+    if dataset.groups is not None:
+        possible &= of_valid <= n_valid.min()
+    return int(counts[possible].max(initial=0))
+
+
 def make_seed_labels(
     labels: Int32[np.ndarray, " n"], labelled: Int[np.ndarray, "seeds m"], *, permuted: bool
 ) -> Int32[np.ndarray, "seeds n"]:

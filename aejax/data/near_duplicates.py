@@ -8,10 +8,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from aejax.config import SplitConfig
 from aejax.data.dataset import UNLABELLED, Dataset
-from aejax.data.leakage import Duplicates
+from aejax.data.leakage import Duplicates, find_duplicates, find_repeats
 from aejax.data.near_images import find_image_pairs
 from aejax.data.shuffling import make_generator
+from aejax.errors import InputError
 
 TOLERANCE = 0.01  # largest difference of two equal values, relative to the column's interquartile range
 CROWDED = 8.0  # by how much a wider tolerance is larger, to see whether neighbours are common
@@ -142,3 +144,30 @@ def _largest_differences(
         np.abs(_scale(flat, scaling, block[:, 0]) - _scale(flat, scaling, block[:, 1])).max(axis=1) for block in blocks
     ]
     return np.concatenate([*differences, np.zeros(0)])
+
+
+def find_duplicate_rows(dataset: Dataset, config: SplitConfig, test: np.ndarray) -> Int[np.ndarray, " n_duplicates"]:
+    """Returns the rows that equal a test row, or nearly do, as far as the config drops them."""
+    duplicates = find_duplicates(dataset.inputs, test)
+    if config.duplicates == "refuse" and duplicates.rows.size:
+        raise InputError(
+            f"{dataset.name}: {len(duplicates.rows)} examples outside the test are also test examples, the first in "
+            f"row {duplicates.rows[0]} as in test row {duplicates.test_rows[0]}; --duplicates drop leaves them out of "
+            "training"
+        )
+    if config.duplicates == "drop-near":
+        return np.concatenate([duplicates.rows, find_near_duplicates(dataset, test, duplicates).rows])
+    return duplicates.rows
+
+
+def find_repeated_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, " n_repeats"]:
+    """Returns the rows that equal an earlier one, or nearly do, as far as the config drops them."""
+    repeats = find_repeats(dataset)
+    if config.duplicates == "refuse" and repeats.rows.size:
+        raise InputError(
+            f"{dataset.name}: {len(repeats.rows)} examples equal another one, the first in row {repeats.rows[0]} as in "
+            f"row {repeats.test_rows[0]}; --duplicates drop keeps one of each"
+        )
+    if config.duplicates == "drop-near":
+        return np.concatenate([repeats.rows, find_near_repeats(dataset, repeats).rows])
+    return repeats.rows

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,9 +22,9 @@ from aejax.data.grouping import (
     plan_role_sizes,
 )
 from aejax.data.label_budget import choose_labelled_rows
-from aejax.data.leakage import find_duplicates, find_repeats, require_disjoint
+from aejax.data.leakage import require_disjoint
 from aejax.data.memory import require_host_memory
-from aejax.data.near_duplicates import find_near_duplicates, find_near_repeats
+from aejax.data.near_duplicates import find_duplicate_rows, find_repeated_rows
 from aejax.data.shuffling import make_generator, stratified_permutation
 from aejax.errors import InputError, require
 
@@ -108,8 +108,16 @@ class Split:
     @functools.cached_property
     def sha256(self) -> str:
         """Hex digest of all rows of all roles; equal digests mean that results are paired."""
+        return self._digest(self.roles)
+
+    @functools.cached_property
+    def unlabelled_sha256(self) -> str:
+        """Hex digest of the rows without those whose labels are used; equal digests mean that features are equal."""
+        return self._digest({name: rows for name, rows in self.roles.items() if not name.startswith("labelled")})
+
+    def _digest(self, roles: Mapping[str, np.ndarray]) -> str:
         digest = hashlib.sha256()
-        for name, rows in self.roles.items():
+        for name, rows in roles.items():
             rows = rows[0] if name == "test" and self.shared_test else rows
             digest.update(f"{name}{rows.shape}".encode() + np.ascontiguousarray(rows, np.int64).tobytes())
         return digest.hexdigest()
@@ -139,7 +147,7 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     test = choose_test_rows(dataset, config)
     pool = np.setdiff1d(np.arange(len(dataset.labels)), test)
     if config.duplicates != "keep":
-        pool = np.setdiff1d(pool, _find_duplicate_rows(dataset, config, test))
+        pool = np.setdiff1d(pool, find_duplicate_rows(dataset, config, test))
     pool = _drop_test_groups(dataset, pool, test)
     # Each row number is stored three times: drawn, in its role, and as a labelled row.
     require_host_memory(3 * pool.itemsize * seeds * len(pool), f"--seeds {seeds}: the row numbers of their splits")
@@ -164,7 +172,7 @@ def _cross_validate(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     )
     rows = np.arange(dataset.n_examples)
     if config.duplicates != "keep":
-        rows = np.setdiff1d(rows, _find_repeated_rows(dataset, config))
+        rows = np.setdiff1d(rows, find_repeated_rows(dataset, config))
     require_host_memory(4 * rows.itemsize * seeds * len(rows), f"--seeds {seeds}: the row numbers of their splits")
     folds, drawing = count_folds(config), make_fold_drawing(dataset, config, rows)
     drawn_folds = [fold for repetition in range(-(-seeds // folds)) for fold in drawing.draw(repetition)][:seeds]
@@ -207,32 +215,6 @@ def choose_test_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, "
     count = math.ceil(config.test_fraction * len(labelled))
     order = stratified_permutation(labels[labelled], make_generator(config.test_seed, "test"))
     return np.sort(labelled[order[:count]])
-
-
-def _find_duplicate_rows(dataset: Dataset, config: SplitConfig, test: np.ndarray) -> Int[np.ndarray, " n_duplicates"]:
-    duplicates = find_duplicates(dataset.inputs, test)
-    if config.duplicates == "refuse" and duplicates.rows.size:
-        raise InputError(
-            f"{dataset.name}: {len(duplicates.rows)} examples outside the test are also test examples, the first in "
-            f"row {duplicates.rows[0]} as in test row {duplicates.test_rows[0]}; --duplicates drop leaves them out of "
-            "training"
-        )
-    if config.duplicates == "drop-near":
-        return np.concatenate([duplicates.rows, find_near_duplicates(dataset, test, duplicates).rows])
-    return duplicates.rows
-
-
-def _find_repeated_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, " n_repeats"]:
-    """Returns the rows that equal an earlier one, or nearly do, as far as the config drops them."""
-    repeats = find_repeats(dataset)
-    if config.duplicates == "refuse" and repeats.rows.size:
-        raise InputError(
-            f"{dataset.name}: {len(repeats.rows)} examples equal another one, the first in row {repeats.rows[0]} as in "
-            f"row {repeats.test_rows[0]}; --duplicates drop keeps one of each"
-        )
-    if config.duplicates == "drop-near":
-        return np.concatenate([repeats.rows, find_near_repeats(dataset, repeats).rows])
-    return repeats.rows
 
 
 def _drop_test_groups(dataset: Dataset, pool: Int[np.ndarray, " n"], test: np.ndarray) -> Int[np.ndarray, " m"]:

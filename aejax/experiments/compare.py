@@ -56,7 +56,7 @@ class EarlierRun(NamedTuple):
     """A comparison with results that another one of the same splits need not compute again."""
 
     folder: Path
-    split_sha256: str
+    sha256: str  # of its split, or of its split without labels where the other one has other labels
     unchanged: frozenset[str]  # methods with the same results in both
     trained: frozenset[str]  # methods with the same features in both
 
@@ -188,7 +188,8 @@ def score_comparison(
         record: is called with each result as soon as it is there.
     """
     methods, earlier = design.methods, design.earlier
-    if earlier is not None and earlier.split_sha256 != experiment.split.sha256:
+    split = experiment.split
+    if earlier is not None and earlier.sha256 not in (split.sha256, split.unlabelled_sha256):
         earlier = None  # another version drew it
     scored = {}
     for result in fit_and_score_all(experiment, methods, design.config.tune, earlier):

@@ -125,6 +125,7 @@ class Experiment:
             "repetitions": -(-len(self.split.test) // self.split.folds),
             "unused_in_folds": self._count_unused(),
             "split_sha256": self.split.sha256,
+            "unlabelled_split_sha256": self.split.unlabelled_sha256,
             "duplicates": self._describe_duplicates(),
             "majority_share": float(np.bincount(self.test_labels.ravel()).max() / self.test_labels.size),
         }

@@ -19,7 +19,7 @@ from aejax.evaluate.sensitivity import compare_verdicts
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, balanced_accuracy_values
 from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN
 from aejax.experiments.results import judge_comparisons, summarize_scores
-from aejax.experiments.variations import SENSITIVITY_DIR
+from aejax.experiments.variations import SENSITIVITY
 from aejax.report.results import verdict_metric
 from aejax.report.run_page import read_run, rewrite_pages
 from aejax.storage.atomic_io import to_jsonable
@@ -44,7 +44,7 @@ def rejudge_run(folder: Path) -> tuple[Results, list[str]]:
     after = rejudge(before, read_scores(folder), folder)
     if "sensitivity" in before:
         variations = before["sensitivity"]["variations"]
-        varied = {entry["name"]: rejudge_run(folder / SENSITIVITY_DIR / entry["name"])[0] for entry in variations}
+        varied = {entry["name"]: rejudge_run(folder / SENSITIVITY / entry["name"])[0] for entry in variations}
         after["sensitivity"]["comparisons"] = compare_verdicts(
             after["comparisons"],
             {name: results["comparisons"] for name, results in varied.items()},

@@ -13,7 +13,7 @@ Noise and widths are no penalties; they are axes of `sweep.py`.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from aejax.autoencoders.tuning_space import tuned_kind
@@ -22,9 +22,10 @@ from aejax.config.validation import flag_name
 from aejax.methods.method import Method
 from aejax.storage.run_identity import setting_differences
 
-Scope = Literal["probe", "penalty", "data"]  # what a variation changes: classifiers, some trainings, or everything
+Scope = Literal["probe", "labels", "penalty", "data"]
+"""What a variation changes: probes, all classifiers, some trainings, or everything."""
 
-SENSITIVITY_DIR = "sensitivity"  # folder of a run that has a run of each variation
+SENSITIVITY = "sensitivity"  # field of results, and folder of a run that has a run of each variation
 PENALTIES = {"sparse-l1": "l1", "sparse-kl": "kl_weight", "contractive": "contraction", "beta-vae": "beta"}
 _PENALIZED_PREFIXES = ("knn", "permuted", "frozen-decoder")  # of other methods whose features depend on it
 
@@ -39,18 +40,31 @@ class Variation(NamedTuple):
 
     def affects(self, name: str, method: Method) -> bool:
         """Returns whether a method's predictions can change."""
-        return self.retrains(name) or (self.scope == "probe" and uses_probe(method))
+        if self.scope == "labels":
+            return True
+        return self.retrains(name, method) or (self.scope == "probe" and uses_probe(method))
 
-    def retrains(self, name: str) -> bool:
+    def retrains(self, name: str, method: Method) -> bool:
         """Returns whether a method's features can change; those that --tune chooses by the probe change with it."""
-        if self.scope == "probe":
-            return self.config.tune is not None and tuned_kind(name) is not None
+        if self.keeps_training:
+            tuned = self.config.tune is not None and tuned_kind(name) is not None
+            return tuned or (self.scope == "labels" and not learns_without_labels(method))
         return self.scope == "data" or penalty_field(name) is not None
+
+    @property
+    def keeps_training(self) -> bool:
+        """Whether all methods that learn without labels are trained as without the variation."""
+        return self.scope in ("probe", "labels")
 
 
 def uses_probe(method: Method) -> bool:
     """Returns whether the settings of the probe matter to a method."""
     return method.log_probs is None and method.fit_predict is None and method.classifier == "probe"
+
+
+def learns_without_labels(method: Method) -> bool:
+    """Returns whether the features, if there are any, do not depend on labels."""
+    return not method.supervised and method.fit_predict is None
 
 
 def penalty_field(name: str) -> str | None:
@@ -96,16 +110,15 @@ VARIATIONS: tuple[tuple[str, Scope, Callable[[CompareConfig], CompareConfig]], .
 
 def make_variations(config: CompareConfig) -> list[Variation]:
     """Returns the variations of a resolved config that differ from it."""
-    return list(_variations(config))
+    variations = [make_variation(name, scope, config, change(config)) for name, scope, change in VARIATIONS]
+    # nearest neighbours have no loss to tune by
+    return [one for one in variations if one.flags and not (one.config.tune and one.config.probe.probe == "knn")]
 
 
-def _variations(config: CompareConfig) -> Iterator[Variation]:
-    for name, scope, change in VARIATIONS:
-        varied = change(config)
-        differences = setting_differences(to_dict(config), to_dict(varied), {})
-        flags = " ".join(_format_flag(path[-1], value) for path, _, value in differences)
-        if flags and not (varied.tune and varied.probe.probe == "knn"):  # which has no loss to tune by
-            yield Variation(name, scope, varied, flags)
+def make_variation(name: str, scope: Scope, config: CompareConfig, varied: CompareConfig) -> Variation:
+    """Returns the variation of a resolved config that has the settings of `varied`."""
+    differences = setting_differences(to_dict(config), to_dict(varied), {})
+    return Variation(name, scope, varied, " ".join(_format_flag(path[-1], value) for path, _, value in differences))
 
 
 def _format_flag(field: str, value: Any) -> str:

@@ -31,6 +31,7 @@ class Dataset(TypedDict):
     n_test: int
     sha256: NotRequired[str]
     split_sha256: NotRequired[str]
+    unlabelled_split_sha256: NotRequired[str]
     shape: NotRequired[list[int]]
     classes: NotRequired[int]
     class_names: NotRequired[list[str]]

@@ -64,6 +64,21 @@ class Sensitivity(TypedDict):
     comparisons: list[VariedComparison]
 
 
+class LabelBudget(TypedDict):
+    """A comparison with fewer labels."""
+
+    labels_per_class: int
+    n_labels: int
+    folder: str
+
+
+class LabelCurve(TypedDict):
+    """`label_curve` of results."""
+
+    budgets: list[LabelBudget]
+    n_labels: list[int]
+
+
 class CompareResults(VerdictResults):
     """Results of a comparison, or of a probe."""
 
@@ -71,6 +86,7 @@ class CompareResults(VerdictResults):
     diagnostics: NotRequired[Diagnostics]
     prediction: NotRequired[Prediction]
     sensitivity: NotRequired[Sensitivity]
+    label_curve: NotRequired[LabelCurve]
 
 
 class Axis(TypedDict):

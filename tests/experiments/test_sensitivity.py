@@ -11,7 +11,7 @@ from rich.console import Console
 import aejax
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.evaluate.sensitivity import judge_sensitivity
-from aejax.experiments import sensitivity, variations
+from aejax.experiments import variations, varied_runs
 from aejax.experiments.compare import compare
 from aejax.experiments.rejudge import rejudge_run
 from aejax.experiments.sensitivity import compare_with_sensitivity
@@ -67,10 +67,10 @@ def run(config, tmp_path_factory, without_figures):
             raise Killed
         return run_comparison(design, out, *args)
 
-    run_comparison = sensitivity.run_comparison
+    run_comparison = varied_runs.run_comparison
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(variations, "VARIATIONS", [row for row in variations.VARIATIONS if row[0] in TRIED])
-        patch.setattr(sensitivity, "run_comparison", killed)
+        patch.setattr(varied_runs, "run_comparison", killed)
         with pytest.raises(Killed):
             compare_with_sensitivity(config, folder, quiet())
         finished = [folder / "results.json", folder / "sensitivity" / TRIED[0] / "results.json"]

@@ -3,13 +3,18 @@
     aejax compare --dataset digits --seeds 10 --methods raw pca random vae
 
 Trains every method on the same splits, classifies each method's features with the same probe, and writes a table,
-figures and `results.json` to the run folder. --sensitivity adds how many of its verdicts hold under other settings.
+figures and `results.json` to the run folder. --label-curve repeats the comparison with fewer and fewer labels, and
+--sensitivity under other settings.
 What to expect, and what it cost where: `results/README.md`.
 """
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from rich.console import Console
 
 from aejax.cli.arguments import flag_value, load_plugins, parse_args, starting_config
 from aejax.cli.console import make_console
@@ -19,7 +24,7 @@ from aejax.config import CompareConfig
 
 FLAGS = (
     *("dataset", "data-dir", "label-column", "seeds", "methods", "features", "epochs", "latent-dim", "label-fraction"),
-    *("versus", "sensitivity", "out", "overwrite", "config", "details", "json"),
+    *("versus", "label-curve", "sensitivity", "out", "overwrite", "config", "details", "json"),
 )
 
 
@@ -32,6 +37,10 @@ class Args(TrainingFlags):
     sensitivity: bool = False
     """Judge every verdict again under other draws, probes and penalties, declared in aejax/experiments/variations.py;
     what it costs is printed first. A finished run gets it, too."""
+    label_curve: bool = False
+    """Compare again with 2, 4, 8, ... labels per class, nested; autoencoders are trained once. A finished run gets it,
+    too."""
+    label_budgets: tuple[int, ...] = ()  # the labels per class of --label-curve, which this implies
 
 
 def main(argv: Sequence[str]) -> None:
@@ -45,9 +54,7 @@ def main(argv: Sequence[str]) -> None:
     names = {"kinds": sorted(KINDS), "controls": [*sorted(CONTROLS), *(f"{name}-KIND" for name in KIND_CONTROLS)]}
     args = parse_args(Args(config=start), argv, __doc__ or "", FLAGS, names)
 
-    from aejax.experiments.compare import compare
     from aejax.experiments.run_naming import dataset_slug, default_run_dir
-    from aejax.experiments.sensitivity import compare_with_sensitivity
     from aejax.report.comparison_table import render_comparison_terminal
     from aejax.report.terminal import print_results
 
@@ -56,10 +63,24 @@ def main(argv: Sequence[str]) -> None:
     dataset = args.config.data.dataset
     folder = Path("runs") / f"compare-{dataset_slug(dataset)}"
     out = args.out or default_run_dir(folder, args.config, compare_defaults(dataset))
-    run = compare_with_sensitivity if args.sensitivity else compare
-    results = run(args.config, out, console, args.checkpoint)
+    results = run(args, out, console)
     if args.config.shard is not None:
         console.print_line(f"{out}: shard {args.config.shard}; aejax report --merge joins all")
         return
     shown = render_comparison_terminal(results, details=args.output.details)
     print_results(console, results, shown, out, "report.html, table.md, figures, results.json, scores.npz")
+
+
+def run(args: Args, out: Path, console: Console) -> dict[str, Any]:
+    """Runs the comparison, and those of --sensitivity and --label-curve, into a folder and returns the results."""
+    from aejax.experiments.compare import load_comparison
+    from aejax.experiments.label_curve import analyze_label_curve
+    from aejax.experiments.sensitivity import analyze_sensitivity
+    from aejax.experiments.varied_runs import run_with_analyses
+
+    start_time = time.perf_counter()
+    design = load_comparison(args.config)
+    analyses = [analyze_sensitivity(design)] if args.sensitivity else []
+    if args.label_curve or args.label_budgets:
+        analyses.append(analyze_label_curve(design, args.label_budgets))
+    return run_with_analyses(design, analyses, out, console, args.checkpoint, start_time)

@@ -1,0 +1,152 @@
+"""Further comparisons of the same methods under other settings, in folders of a run, and what they add to its results.
+
+Each is resumed and skipped like any other run. What a variation does not change is taken from the run: one of the probe
+or of the number of labels trains no autoencoder, one of penalties trains the kinds that have one.
+"""
+
+import dataclasses
+import functools
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from aejax.config import CheckpointConfig
+from aejax.config.validation import flag_name
+from aejax.errors import InputError, require
+from aejax.experiments.checkpointing import RESULT_CACHE_DIR
+from aejax.experiments.compare import ComparisonDesign, EarlierRun, design_comparison, run_comparison
+from aejax.experiments.multihost import broadcast_from_primary, is_primary
+from aejax.experiments.variations import Variation
+from aejax.report.run_page import rewrite_pages
+from aejax.storage.atomic_io import to_jsonable
+from aejax.storage.results_file import read_results, write_results
+from aejax.storage.run_state import RESULTS_FILE
+
+Results = dict[str, Any]
+
+
+class Source(NamedTuple):
+    """A run whose trainings variations take: the run that they vary, or one of them."""
+
+    folder: Path
+    results: Results
+    variation: Variation | None = None
+
+    def earlier_run(self, design: ComparisonDesign, variation: Variation) -> EarlierRun:
+        """Returns what another variation takes from this run: what neither of both changes."""
+        changes = [one for one in (self.variation, variation) if one is not None]
+        methods, dataset = design.methods.items(), self.results["dataset"]
+        same_labels = all(one.scope != "labels" for one in changes)
+        return EarlierRun(
+            self.folder,
+            dataset["split_sha256"] if same_labels else dataset.get("unlabelled_split_sha256", ""),
+            unchanged=frozenset(name for name, one in methods if not any(by.affects(name, one) for by in changes)),
+            trained=frozenset(name for name, one in methods if not any(by.retrains(name, one) for by in changes)),
+        )
+
+
+class Analysis(NamedTuple):
+    """Variations of a comparison, and what they show together."""
+
+    field: str  # of `results.json`; with hyphens the folder of the variations' runs, and the flag
+    variations: Sequence[Variation]
+    is_complete: Callable[[Results], bool]  # whether results have these variations already
+    summarize: Callable[[Results, Mapping[str, Results], Path], Results]
+    """Returns the field from the results of the run, those of each variation by name, and the run's folder."""
+
+    @property
+    def flag(self) -> str:
+        """The flag that asks for it."""
+        return flag_name(self.field)
+
+    def folder(self, out: Path, variation: Variation) -> Path:
+        """Returns the folder of a variation of the run in `out`."""
+        return out / self.field.replace("_", "-") / variation.name
+
+
+def run_with_analyses(
+    design: ComparisonDesign,
+    analyses: Sequence[Analysis],
+    out: Path,
+    console: Console,
+    checkpoint: CheckpointConfig,
+    start_time: float,
+) -> Results:
+    """Runs a comparison and its variations and returns its results with the analyses; an interrupted run continues.
+
+    Arguments and errors are those of `run_job`. A finished run gets them, too; since finished runs do not keep weights,
+    the first variation then trains the methods.
+    """
+    for analysis in analyses:
+        require(design.config.shard is None, f"{analysis.flag}: is about the run of all shards; leave out --shard")
+    designs = [[_vary(design, analysis, variation) for variation in analysis.variations] for analysis in analyses]
+    finished = (out / RESULTS_FILE).exists() and not checkpoint.overwrite
+    kept = broadcast_from_primary(lambda: not finished or (out / RESULT_CACHE_DIR).exists())
+    saved = broadcast_from_primary(lambda: read_results(out / RESULTS_FILE) if finished else {})
+    for analysis in analyses:
+        if not analysis.is_complete(saved):
+            console.print(_announce(design, analysis, kept), highlight=False, soft_wrap=True)
+    keep = design.keep_results or bool(analyses)
+    results = run_comparison(design._replace(keep_results=keep), out, console, checkpoint, start_time)
+    for analysis, varied_designs in zip(analyses, designs, strict=True):
+        if analysis.is_complete(results):
+            continue
+        source = Source(out, results) if kept else None
+        varied = dict(_run_variations(design, analysis, varied_designs, source, out, console, checkpoint))
+        summary = broadcast_from_primary(functools.partial(analysis.summarize, results, varied, out))
+        results = {**results, analysis.field: summary}
+        if is_primary():
+            rewrite_pages(to_jsonable(results), out)
+            write_results(out / RESULTS_FILE, results)
+    folders = [analysis.folder(out, variation) for analysis in analyses for variation in analysis.variations]
+    for folder in (out, *folders) if is_primary() and analyses else ():
+        shutil.rmtree(folder / RESULT_CACHE_DIR, ignore_errors=True)
+    return results
+
+
+def _run_variations(
+    design: ComparisonDesign,
+    analysis: Analysis,
+    varied_designs: Sequence[ComparisonDesign],
+    source: Source | None,
+    out: Path,
+    console: Console,
+    checkpoint: CheckpointConfig,
+) -> Iterator[tuple[str, Results]]:
+    """Yields the name and the results of each variation."""
+    resumed = dataclasses.replace(checkpoint, overwrite=False, track=())
+    count = len(analysis.variations)
+    for number, (variation, varied) in enumerate(zip(analysis.variations, varied_designs, strict=True), 1):
+        console.print(f"variation {number} of {count}: {variation.flags}", highlight=False, soft_wrap=True)
+        folder = analysis.folder(out, variation)
+        keep = source is None and variation.keeps_training
+        if source is not None and variation.scope != "data":
+            varied = varied._replace(earlier=source.earlier_run(design, variation))
+        results = run_comparison(varied._replace(keep_results=keep), folder, console, resumed, time.perf_counter())
+        source = Source(folder, results, variation) if keep else source
+        yield variation.name, results
+
+
+def _vary(design: ComparisonDesign, analysis: Analysis, variation: Variation) -> ComparisonDesign:
+    """Returns the design of a variation; raises `InputError` that names it."""
+    try:
+        return design_comparison(variation.config, design.dataset, design.representations)._replace(figures=False)
+    except InputError as error:
+        raise InputError(f"{analysis.flag} ({variation.flags}): {error}") from None
+
+
+def _announce(design: ComparisonDesign, analysis: Analysis, kept: bool) -> str:
+    """Returns what the variations cost; `kept`: the run has, or will have, the weights of its methods."""
+    epochs = 0
+    for variation in analysis.variations:
+        known = {name for name, one in design.methods.items() if kept and not variation.retrains(name, one)}
+        epochs += design.count_epochs(known)
+        kept = kept or variation.keeps_training
+    return (
+        f"{analysis.flag}: {len(analysis.variations)} more comparisons, which train {epochs:,} epochs besides the "
+        f"{design.count_epochs():,} of this one: {'; '.join(variation.flags for variation in analysis.variations)}"
+    )
