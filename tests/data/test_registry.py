@@ -1,5 +1,6 @@
 """`load_dataset` finds datasets by name and path, and lists them if it cannot."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,16 @@ def load_error(dataset: object) -> str:
     return error_message(load_dataset, DataConfig(dataset=str(dataset)))
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMED_DATASETS) - {"mnist", "mnist1d"}))
+@pytest.mark.parametrize("name", ["breast_cancer", "digits", "iris", "rectangles", "tabular", "wine"])
 def test_builtin_datasets_load_by_name(name):
     assert load_dataset(DataConfig(dataset=name)).name == name
+
+
+def test_the_manual_has_a_row_for_every_named_dataset():
+    page = (Path(__file__).parents[2] / "aejax" / "docs" / "data.md").read_text()
+    section = page.split("## Named datasets")[1].split("##")[0]
+    rows = re.findall(r"^\| (`.+?) \|(?:.*?\|){4} \S.*? \|$", section, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(NAMED_DATASETS)
 
 
 @pytest.mark.parametrize("file_name", ["small.csv", "SMALL.CSV", "small.v2.csv"])
