@@ -34,6 +34,7 @@ from aejax.recipes import recipe_for_kind
 from aejax.report.html_page import describe_run, render_page
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.hub import push_to_hub
+from aejax.storage.metrics_file import read_metrics
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -205,7 +206,7 @@ def history_frame(history: TrainingHistory) -> pd.DataFrame:
 def load_trained(folder: Path) -> TrainedAutoencoder:
     """Returns the autoencoder of a finished pretraining run. Raises `InputError` if the folder is none."""
     pretrained = load_pretrained(folder)
-    rows = pd.read_json(folder / "metrics.jsonl", lines=True, dtype={"value": float})
+    rows = pd.DataFrame(read_metrics(folder))
     own = rows[rows["method"] == pretrained.config.method].drop(columns="method")
     return TrainedAutoencoder(
         own.melt(["seed", "epoch"], var_name="metric", value_name="value").dropna(), pretrained, folder

@@ -1,10 +1,11 @@
 """Converts configs to JSON values and back, and checks JSON values by type annotations."""
 
 import dataclasses
+import json
 import sys
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from aejax.errors import InputError, require
 
@@ -29,6 +30,18 @@ VALUES_OF_ABSENT_FIELDS: dict[str, dict[str, Any]] = {
     "ObjectiveConfig": {"penalty_scale": "mean", "k_decay_steps": 0},
     "SplitConfig": {"design": "holdout"},
 }
+
+
+def parse_json(content: str | bytes) -> Any:
+    """Parses JSON. Raises ValueError for anything else, NaN and infinities, and what is nested too deeply."""
+    try:
+        return json.loads(content, parse_constant=_reject_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def to_dict(config: Any) -> dict[str, Any]:

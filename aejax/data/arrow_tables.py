@@ -1,7 +1,6 @@
 """Reads tables in `.parquet`, `.feather` and `.arrow` files with pyarrow."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import pyarrow.feather
 import pyarrow.ipc
 import pyarrow.parquet
 
+from aejax.config.serialization import parse_json
 from aejax.data.memory import require_host_memory
 from aejax.data.table_problems import Problem
 from aejax.errors import InputError, require, summarize_error
@@ -131,6 +131,6 @@ def _class_names(schema: pyarrow.Schema) -> dict[str, list[str]]:
 def _metadata(schema: pyarrow.Schema, library: bytes) -> Any:
     """Returns what a library has stored as JSON next to the columns, or an empty dict."""
     try:
-        return json.loads((schema.metadata or {}).get(library, b"{}"))
+        return parse_json((schema.metadata or {}).get(library, b"{}"))
     except ValueError:
         return {}

@@ -1,6 +1,5 @@
 """Export of a pretraining run's encoder: its weights, metadata and model card, in several formats."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +8,7 @@ import jax
 import numpy as np
 
 from aejax.config.export import ExportConfig
-from aejax.errors import InputError, require
+from aejax.errors import require
 from aejax.experiments.environment import provenance
 from aejax.experiments.pretrained import BEST_WEIGHTS, LAST_WEIGHTS, PretrainedModel, load_pretrained
 from aejax.report.model_card import render_model_card
@@ -17,7 +16,7 @@ from aejax.report.results import Results
 from aejax.storage.encoder_metadata import SCHEMA_VERSION, EncoderMetadata, EncoderMetrics, Preprocessing, Provenance
 from aejax.storage.export import ModelCardInputs, require_available, write_encoder
 from aejax.storage.formats import arrays_sha256, require_format_packages
-from aejax.storage.manifest import read_bounded
+from aejax.storage.metrics_file import METRICS_FILE, read_metrics
 from aejax.storage.numpy_forward import numpy_forward
 from aejax.storage.pytree_io import ArrayTree, to_state_dict
 
@@ -112,21 +111,16 @@ def select_seeds(selection: str, selected_epochs: EpochRows, diverged_epoch: lis
 
 def _read_epochs(run_dir: Path, pretrained: PretrainedModel) -> list[EpochRows]:
     """Returns every seed's epochs, in order."""
-    path = run_dir / "metrics.jsonl"
-    method = pretrained.config.method
     epochs: list[EpochRows] = [[] for _ in range(pretrained.config.seeds)]
-    content = read_bounded(path, limit=2**30)
-    try:
-        for line in content.splitlines():
-            row = json.loads(line)
-            if row["method"] == method:
-                losses = {name: _finite_or_none(row[name]) for name in ("train_loss", "valid_loss") if name in row}
-                epochs[row["seed"]].append(
-                    {"epoch": int(row["epoch"]), "train_loss": losses.pop("train_loss"), **losses}
-                )
-    except (ValueError, KeyError, TypeError, IndexError):
-        raise InputError(f"{path}: is damaged; run pretrain.py again with --overwrite") from None
-    require(all(epochs), f"{path}: does not hold every seed; run pretrain.py again with --overwrite")
+    for row in read_metrics(run_dir):
+        if row["method"] == pretrained.config.method and row["seed"] < len(epochs):
+            losses = {name: _finite_or_none(row[name]) for name in ("train_loss", "valid_loss") if name in row}
+            epochs[row["seed"]].append({"epoch": row["epoch"], **losses})
+    require(
+        all(rows and all("train_loss" in row for row in rows) for rows in epochs),
+        f"{run_dir / METRICS_FILE}: is damaged, a seed or its losses are missing; run pretrain.py again with "
+        "--overwrite",
+    )
     return epochs
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
 from aejax.config import CompareConfig
+from aejax.data.arrow_tables import open_arrow_table
 from aejax.data.memory import require_host_memory
+from aejax.data.npy import open_npy
 from aejax.data.npz import open_archive
 from aejax.data.registry import expand_path
 from aejax.errors import InputError, list_names, require, summarize_error
@@ -68,11 +69,7 @@ def _load_features(spec: str, place: str) -> Representation:
 
 
 def _read_npy(path: Path, key: str) -> FeaturesAndRows:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path}: not an intact .npy file ({summarize_error(error, 120)})") from None
-    return _as_features(array, path), None
+    return _as_features(open_npy(path), path), None
 
 
 def _read_npz(path: Path, key: str) -> FeaturesAndRows:
@@ -96,6 +93,7 @@ def _read_safetensors(path: Path, key: str) -> FeaturesAndRows:
 def _choose_arrays(readers: Mapping[str, Callable[[], np.ndarray]], path: Path, key: str) -> FeaturesAndRows:
     """Returns the array `key`, or the only one that is no row numbers, and the row numbers."""
     names = [name for name in readers if name != ROW_NAME]
+    require(names, f"{path}: holds no array of features")
     require(key or len(names) == 1, f"{path}: holds {list_names(names)}; name one, {path.name}:{names[0]}")
     require(not key or key in readers, f"{path}: has no array {key!r}; there are {list_names(names)}")
     return _as_features(readers[key or names[0]](), path), readers[ROW_NAME]() if ROW_NAME in readers else None
@@ -103,17 +101,15 @@ def _choose_arrays(readers: Mapping[str, Callable[[], np.ndarray]], path: Path, 
 
 def _read_parquet(path: Path, key: str) -> FeaturesAndRows:
     """Returns the columns of a table, or those whose names begin with `key`, and its row numbers."""
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not an intact .parquet file ({summarize_error(error, 120)})") from None
+    table = open_arrow_table(path, {})
+    frame = table.read(())[0].drop(columns=[*table.index_columns])
     chosen = frame[[name for name in frame.columns if str(name).startswith(key) and name != ROW_NAME]]
     require(chosen.shape[1], f"{path}: no column begins with {key!r}; there are {list_names(list(map(str, frame)))}")
     words = [str(name) for name in chosen.columns if chosen[name].dtype.kind not in "biuf"]
     require(
         not words, f"{path}: column {words[0] if words else ''!r} is not of numbers; name a prefix of those that are"
     )
-    return chosen.to_numpy(np.float32), frame[ROW_NAME].to_numpy() if ROW_NAME in frame else None
+    return _as_features(chosen.to_numpy(float), path), frame[ROW_NAME].to_numpy() if ROW_NAME in frame else None
 
 
 READERS: dict[str, Callable[[Path, str], FeaturesAndRows]] = {
@@ -130,4 +126,5 @@ def _as_features(array: np.ndarray, path: Path) -> Float[np.ndarray, "..."]:
         f"{path}: holds {array.dtype} of shape {array.shape}; expected numbers (n, width) or (trainings, n, width)",
     )
     require_host_memory(4 * array.size, f"{path}: features")
-    return np.asarray(array, np.float32)
+    with np.errstate(over="ignore"):  # infinite features are rejected with their row
+        return np.asarray(array, np.float32)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from aejax.config.distributed import DistributedConfig
+from aejax.config.serialization import parse_json
 from aejax.errors import InputError, summarize_error
 from aejax.storage.run_identity import setting_differences
 
@@ -55,7 +56,7 @@ class _Connection:
             if len(self._received) > MAX_MESSAGE_BYTES:
                 raise ValueError("a message is too long")
         line, _, self._received = self._received.partition(b"\n")
-        message = json.loads(line)
+        message = parse_json(line)
         if not isinstance(message, dict):
             raise ValueError("a message is no object")
         return message

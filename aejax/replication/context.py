@@ -14,6 +14,7 @@ from aejax.config import CompareConfig, DataConfig, ExperimentConfig, PretrainCo
 from aejax.data.registry import load_dataset
 from aejax.experiments.compare import compare
 from aejax.experiments.pretrain import pretrain
+from aejax.storage.metrics_file import read_metrics
 from aejax.storage.run_identity import setting_differences
 
 Config = TypeVar("Config", bound=ExperimentConfig)
@@ -85,7 +86,7 @@ def changed_settings(config: ExperimentConfig) -> list[Any]:
 
 def load_history(run: Path, metric: str) -> Float[np.ndarray, "seeds epochs"]:
     """Returns a metric of every seed and epoch from the `metrics.jsonl` of a pretraining run; NaN if missing."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = read_metrics(run)
     history = np.full((1 + max(row["seed"] for row in rows), max(row["epoch"] for row in rows)), np.nan)
     for row in rows:
         if row[metric] is not None:

@@ -8,15 +8,15 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 import jax
+from jinja2 import TemplateError
 from rich.console import Console
 
 from aejax.config import DataConfig
-from aejax.config.serialization import check_type
 from aejax.data.registry import load_dataset
-from aejax.errors import InputError, require, require_known_names
+from aejax.errors import InputError, require, require_known_names, summarize_error
 from aejax.experiments.environment import command_line, describe_machine
 from aejax.replication.claim import Assessment, Measurement
 from aejax.replication.context import ClaimContext
@@ -27,22 +27,6 @@ from aejax.storage.run_folder import LOCK_FILE, acquire_lock
 
 LEDGER_FILE, REPORT_FILE, RUNS_DIR = "ledger.json", "ledger.md", "runs"
 SCHEMA, READABLE_SCHEMAS = 2, (1, 2)
-
-
-class NamedEntry(TypedDict):
-    """What every entry has."""
-
-    name: str
-    statement: str
-    status: str
-    demands: str | None
-    measured: NotRequired[dict[str, Any]]
-
-
-class Ledger(TypedDict):
-    """The content of `ledger.json`."""
-
-    claims: list[NamedEntry]
 
 
 LedgerEntry = dict[str, Any]  # `describe_claim`, an assessment, and `measured` and `made` once it has been run
@@ -85,7 +69,7 @@ def reproduce_claims(
 def _reproduce_claims(
     out: Path, console: Console, only: Sequence[str], seeds: int | None, data_dir: Path | None, *, overwrite: bool
 ) -> dict[str, Any]:
-    entries = _load_entries(out)
+    entries = read_entries(out)
     if overwrite:
         shutil.rmtree(out / RUNS_DIR, ignore_errors=True)
     missing_mnist = functools.cache(lambda: _missing_mnist(data_dir))
@@ -182,15 +166,24 @@ def _make_folder(out: Path) -> None:
     require((out / LEDGER_FILE).exists() or not others, f"{out}: holds other files and no ledger; give another --out")
 
 
-def _load_entries(out: Path) -> dict[str, LedgerEntry]:
+def read_entries(out: Path) -> dict[str, LedgerEntry]:
     """Returns the entries of the ledger in a folder by name. Raises `InputError` if it is damaged."""
     if not (out / LEDGER_FILE).exists():
         return {}
     ledger = read_json(out / LEDGER_FILE)
     known = isinstance(ledger, dict) and ledger.get("schema") in READABLE_SCHEMAS and ledger.get("kind") == "ledger"
     require(known, f"{out / LEDGER_FILE}: is not what this version writes; move it away, or give another --out")
-    check_type(Ledger, ledger, str(out / LEDGER_FILE), "move it away, or give another --out")
-    return {entry["name"]: entry for entry in with_current_values(ledger)["claims"] if entry["name"] in CLAIMS}
+    try:
+        entries = {entry["name"]: entry for entry in with_current_values(ledger)["claims"] if entry["name"] in CLAIMS}
+        for name, entry in entries.items():
+            if "measured" in entry:
+                CLAIMS[name].assess(entry["measured"])
+        render_ledger_page({"claims": list(entries.values())})
+    except (AttributeError, LookupError, TypeError, ValueError, TemplateError) as error:
+        raise InputError(
+            f"{out / LEDGER_FILE}: is damaged ({summarize_error(error)}); move it away, or give another --out"
+        ) from None
+    return entries
 
 
 def _write_ledger(out: Path, entries: list[LedgerEntry]) -> dict[str, Any]:

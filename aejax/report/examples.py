@@ -1,7 +1,6 @@
 """The examples that a page shows, `examples.npz` of a run: codes in two dimensions, images or rows, worst errors."""
 
 import io
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 from PIL import Image
 
+from aejax.data.npz import open_archive
+from aejax.errors import InputError
 from aejax.report.tile_layout import tile_images
 from aejax.storage.atomic_io import write_atomically
 
@@ -77,9 +78,9 @@ def read_examples(folder: Path | None) -> Examples | None:
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Returns the arrays of a file; none if there is no such file, or it is damaged."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        with open_archive(path) as readers:
+            return {name: read() for name, read in readers.items()}
+    except (OSError, InputError):
         return {}
 
 

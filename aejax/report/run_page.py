@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+from jinja2 import TemplateError
 from matplotlib.figure import Figure
 from rich.console import RenderableType
 from rich.markdown import Markdown
@@ -68,7 +69,7 @@ def write_runs_page(runs: Mapping[Path, Results], out: Path) -> None:
     for folder, results in runs.items():
         try:
             pages.append(describe_run(results, folder))
-        except (KeyError, TypeError, IndexError, AttributeError) as error:
+        except (KeyError, TypeError, IndexError, AttributeError, TemplateError) as error:
             raise InputError(f"{folder}: results are damaged ({summarize_error(error)}); make the run again") from None
     write_atomically(out, render_page(pages).encode())
 

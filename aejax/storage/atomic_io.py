@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from aejax.config.serialization import parse_json
 from aejax.errors import InputError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -114,17 +115,13 @@ def _format_json(value: Any, indent: str = "") -> str:
     return json.dumps(value, allow_nan=False)
 
 
-def _reject_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
 def read_json(path: Path) -> Any:
     """Parses a JSON file. Raises `InputError` if it is missing, unreadable or not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_reject_constant)
+        return parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be read as JSON ({error}); run the script that wrote it again with --overwrite"
         ) from None

@@ -5,13 +5,13 @@ imported by name.
 """
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any, Literal
 
 from aejax.config import ModelConfig, ObjectiveConfig, from_dict, to_dict
 from aejax.config.export import ExportFormat, WeightsChoice
+from aejax.config.serialization import parse_json
 from aejax.data.table_schema import TableSchema
 from aejax.errors import require
 from aejax.storage.atomic_io import write_json
@@ -130,8 +130,8 @@ def read_metadata(folder: Path) -> EncoderMetadata:
     path = folder / METADATA_FILE
     content = read_bounded(path)
     try:
-        values = json.loads(content, parse_constant=_reject_constant)
-    except (ValueError, RecursionError):
+        values = parse_json(content)
+    except ValueError:
         raise CorruptedFileError(f"{path}: is not JSON") from None
     require(isinstance(values, dict), f"{path}: expected an object of fields")
     schema = values.get("schema")
@@ -145,10 +145,6 @@ def read_metadata(folder: Path) -> EncoderMetadata:
         raise CorruptedFileError(f"{path}: is nested too deeply") from None
     _require_limits(metadata, str(path))
     return metadata
-
-
-def _reject_constant(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def _require_limits(metadata: EncoderMetadata, where: str) -> None:

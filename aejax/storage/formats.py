@@ -5,7 +5,6 @@ The names, shapes and dtypes of arrays are checked before they are read. Program
 
 import hashlib
 import importlib.util
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import jax
 import numpy as np
 
 from aejax.config.export import ExportFormat
+from aejax.config.serialization import parse_json
 from aejax.errors import InputError, require, summarize_error
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.manifest import CorruptedFileError, read_bounded
@@ -87,10 +87,10 @@ def _read_zarr_metadata(path: Path) -> tuple[jax.ShapeDtypeStruct, bool]:
     """Returns an array's shape and dtype, and whether it is stored as one uncompressed chunk."""
     content = read_bounded(path)
     try:
-        zarr = json.loads(content)
+        zarr = parse_json(content)
         array = jax.ShapeDtypeStruct(tuple(map(int, zarr["shape"])), np.dtype(str(zarr["dtype"])))
         uncompressed = zarr["compressor"] is None and zarr["filters"] is None and tuple(zarr["chunks"]) == array.shape
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise CorruptedFileError(f"{path}: is damaged") from None
     return array, uncompressed
 

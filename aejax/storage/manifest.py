@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from aejax.config.serialization import parse_json
 from aejax.errors import InputError, require
 
 MANIFEST = "manifest.json"
@@ -71,11 +72,11 @@ def read_bounded(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
 def _parse_manifest(folder: Path, content: bytes) -> dict[str, dict[str, Any]]:
     """Returns the entries of a manifest. It must be canonical JSON, so that every flipped bit is detected."""
     try:
-        manifest = json.loads(content)
+        manifest = parse_json(content)
         valid = content == _canonical_json(manifest) and manifest["schema"] == 1
         files: dict[str, dict[str, Any]] = manifest["files"]
         valid = valid and all(isinstance(entry, dict) for entry in files.values())
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         valid = False
     if not valid:
         raise CorruptedFileError(f"{folder}: {MANIFEST} is damaged")

@@ -21,6 +21,7 @@ import jax
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
+from aejax.config.serialization import parse_json
 from aejax.data.memory import available_host_memory, format_bytes
 from aejax.errors import InputError, require, summarize_error
 from aejax.models.submodules import Variables
@@ -204,8 +205,8 @@ def read_meta_file(folder: Path) -> dict[str, Any]:
     """Returns a checkpoint's JSON metadata. Raises `CorruptedFileError` if it is missing or damaged."""
     content = read_bounded(folder / META_FILE)
     try:
-        meta = json.loads(content)
-    except (ValueError, RecursionError):
+        meta = parse_json(content)
+    except ValueError:
         raise CorruptedFileError(f"{folder}: {META_FILE} is damaged") from None
     if not isinstance(meta, dict) or meta.pop("schema", None) not in READABLE_SCHEMAS:
         raise CorruptedFileError(f"{folder}: {META_FILE} is not of schema {' or '.join(map(str, READABLE_SCHEMAS))}")

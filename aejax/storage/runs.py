@@ -22,6 +22,7 @@ import filelock
 
 from aejax.errors import InputError, Preempted, require
 from aejax.storage.atomic_io import read_json, to_jsonable, write_json
+from aejax.storage.metrics_file import METRICS_FILE
 from aejax.storage.results_file import read_results, write_results
 from aejax.storage.run_folder import (
     LOCK_FILE,
@@ -91,7 +92,7 @@ class Run:
     def append_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Appends rows to `metrics.jsonl`."""
         lines = [to_jsonable(row) for row in rows]
-        with (self.folder / "metrics.jsonl").open(self.metrics_mode, encoding="utf-8") as file:
+        with (self.folder / METRICS_FILE).open(self.metrics_mode, encoding="utf-8") as file:
             file.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
         self.metrics_mode = "a"
         for listen in self.metrics_listeners:

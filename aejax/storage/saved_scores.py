@@ -5,7 +5,6 @@ small enough to be committed.
 """
 
 import io
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from aejax.data.npz import open_archive
 from aejax.errors import InputError
 from aejax.evaluate.design import EvaluationDesign
 
@@ -61,9 +61,9 @@ def read_scores(folder: Path) -> SavedScores:
     if path is None:
         raise InputError(f"{folder}: has neither {SCORES_FILE} nor {CORRECT_FILE}; run the command that made it again")
     try:
-        with np.load(path) as file:
-            return _parse_scores(dict(file))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        with open_archive(path) as readers:
+            return _parse_scores({name: read() for name, read in readers.items()})
+    except (OSError, InputError) as error:
         raise InputError(f"{path}: is damaged ({error}); run the command that made it again") from None
 
 

@@ -22,14 +22,11 @@ CHARACTERS = "0123456789.,;-+eE_ \t\n\r\"'na\x00é\ufeff\u0661\ud800"
 
 @pytest.mark.parametrize("name", sorted(READERS))
 def test_damaged_files_are_accepted_or_rejected(tmp_path, name):
-    result = fuzz_reader(
-        name, READERS[name], tmp_path / "fuzz", max_examples=10 if name == "checkpoint" else 100, seed=0
-    )
-    if result is None:
-        pytest.skip(f"{name}: needs a library that is not installed")
+    max_examples = max(10, round(100 * READERS[name].input_share))
+    result = fuzz_reader(name, READERS[name], tmp_path / "fuzz", max_examples, seed=0)
     assert result.faults == result.strays == ()
     assert result.accepted + result.refused == result.inputs
-    assert result.refused > 0
+    assert result.refused > 0 or name == "page"  # of which a damaged part is left out
 
 
 @pytest.mark.parametrize("name", sorted(READERS))

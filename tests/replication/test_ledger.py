@@ -296,5 +296,5 @@ def test_a_second_process_in_a_folder_ends_and_loses_no_entry(tmp_path):
 def test_a_damaged_ledger_is_named(tmp_path, damage):
     reproduce(tmp_path, numeric_claim("first", spread_measure))
     write_json(tmp_path / "ledger.json", read_json(tmp_path / "ledger.json") | damage)
-    with pytest.raises(InputError, match=r"ledger\.json: claims.*move it away"):
+    with pytest.raises(InputError, match=r"ledger\.json: is damaged.*move it away"):
         reproduce(tmp_path, numeric_claim("first", spread_measure))

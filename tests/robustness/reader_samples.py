@@ -4,6 +4,7 @@ import functools
 import gzip
 import io
 import json
+import shutil
 import struct
 import zipfile
 import zlib
@@ -13,16 +14,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow
+import pyarrow.feather
+import pyarrow.parquet
+import safetensors.numpy
 from PIL import Image
 
 from aejax.config import CompareConfig, to_dict
 from aejax.data.npz import NPY_SUFFIX
+from aejax.report.examples import Examples, write_examples
 from aejax.storage.manifest import MANIFEST
 from aejax.storage.pytree_io import save_tree
 from aejax.storage.run_identity import RunIdentity
 from aejax.storage.runs import open_run
 
-FINISHED_RESULTS = Path(__file__).parents[1] / "fixtures" / "version-0.1.0" / "compare" / "results.json"
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "version-0.1.0"
 Arrays = dict[str, np.ndarray]
 N_ROWS = 12
 LABELS = np.arange(N_ROWS) % 2
@@ -70,20 +76,17 @@ def npz_bytes(members: dict[str, bytes]) -> bytes:
 
 
 def csv_samples(folder: Path) -> list[Sample]:
-    """Returns tables with and without a header, in three dialects."""
+    """Returns tables with and without a header, in three dialects, plain and gzipped."""
     rows = [f"{i},{i / 2},{'ab'[i % 2]}" for i in range(N_ROWS)]
     quoted = '"a\tb"\t"label"\n' + '1\t"0"\n-2e3\t"1"\n' * (N_ROWS // 2)
     texts = ("\n".join(["width,height,kind", *rows]), "\r\n".join(rows).replace(",", ";"), quoted)
-    return [Sample("set.csv", text.encode()) for text in texts]
+    zipped = [Sample("set.csv.gz", gzip.compress(texts[0].encode(), mtime=0))]
+    zipped += [Sample("set.tsv.gz", quoted.encode(), functools.partial(gzip.compress, compresslevel=1, mtime=0))]
+    return [*(Sample("set.csv", text.encode()) for text in texts), *zipped]
 
 
 def parquet_samples(folder: Path) -> list[Sample]:
-    """Returns tables without and with compression, and with checksums; none if pyarrow is not installed."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        return []
+    """Returns tables without and with compression, and with checksums."""
     table = pyarrow.table(
         {"a": np.arange(N_ROWS), "b": np.linspace(0, 1, N_ROWS), "label": ["ant", "bee"] * (N_ROWS // 2)}
     )
@@ -93,6 +96,35 @@ def parquet_samples(folder: Path) -> list[Sample]:
         pyarrow.parquet.write_table(table, stream, **options)
         samples.append(Sample("set.parquet", stream.getvalue()))
     return samples
+
+
+def arrow_samples(folder: Path) -> list[Sample]:
+    """Returns Feather files without and with compression; one has the class names that Hugging Face stores."""
+    feature = {"names": ["ant", "bee"], "_type": "ClassLabel"}
+    info = json.dumps({"info": {"features": {"label": feature}}})
+    columns = {"a": np.arange(N_ROWS), "b": np.linspace(0, 1, N_ROWS)}
+    words = pyarrow.table({**columns, "label": ["ant", "bee"] * (N_ROWS // 2)})
+    codes = pyarrow.table({**columns, "label": LABELS}).replace_schema_metadata({"huggingface": info})
+    samples = []
+    for table, compression in ((words, "uncompressed"), (codes, "uncompressed"), (words, "lz4")):
+        stream = io.BytesIO()
+        pyarrow.feather.write_feather(table, stream, compression=compression)
+        samples.append(Sample("set.feather", stream.getvalue()))
+    return samples
+
+
+def features_samples(folder: Path) -> list[Sample]:
+    """Returns features with the rows they belong to, in each format of `--features`."""
+    arrays: Arrays = {"f": np.linspace(0, 1, 2 * N_ROWS).reshape(N_ROWS, 2), "row": np.arange(N_ROWS)}
+    stream = io.BytesIO()
+    columns = {"a": arrays["f"][:, 0], "b": arrays["f"][:, 1], "row": arrays["row"]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), stream)
+    return [
+        Sample("set.npy", npy_bytes(arrays["f"])),
+        Sample("set.npz", npz_bytes({name: npy_bytes(array) for name, array in arrays.items()})),
+        Sample("set.safetensors", safetensors.numpy.save(arrays)),
+        Sample("set.parquet", stream.getvalue()),
+    ]
 
 
 def idx_samples(folder: Path) -> list[Sample]:
@@ -118,7 +150,16 @@ def idx_samples(folder: Path) -> list[Sample]:
 
 def npy_samples(folder: Path) -> list[Sample]:
     """Returns the two files of a folder of arrays, and writes intact ones to the folder."""
-    arrays: Arrays = {"x": np.linspace(0, 1, 3 * N_ROWS).reshape(N_ROWS, 3), "y": LABELS}
+    return _array_folder(folder, "x", "y")
+
+
+def stream_samples(folder: Path) -> list[Sample]:
+    """Returns the two files of a stream, and writes intact ones to the folder."""
+    return _array_folder(folder, "inputs", "labels")
+
+
+def _array_folder(folder: Path, inputs: str, labels: str) -> list[Sample]:
+    arrays: Arrays = {inputs: np.linspace(0, 1, 3 * N_ROWS).reshape(N_ROWS, 3), labels: LABELS}
     samples = [Sample(f"{name}{NPY_SUFFIX}", npy_bytes(array)) for name, array in arrays.items()]
     for sample in samples:
         (folder / sample.path).write_bytes(sample.content)
@@ -173,7 +214,7 @@ def run_samples(folder: Path) -> list[Sample]:
     with open_run(
         folder / "run", RunIdentity(to_dict(CompareConfig())), attempt_info={"versions": {"jax": "0"}}
     ) as run:
-        run.finish(json.loads(FINISHED_RESULTS.read_text()))
+        run.finish(json.loads((FIXTURES / "compare" / "results.json").read_text()))
     return _file_samples(folder / "run")
 
 
@@ -184,6 +225,38 @@ def checkpoint_samples(folder: Path) -> list[Sample]:
     return _file_samples(folder / "checkpoint")
 
 
+def fixture_samples(name: str, *files: str) -> Callable[[Path], list[Sample]]:
+    """Returns a function that copies a run of version 0.1.0 into a folder and returns its files, or some of them."""
+
+    def make(folder: Path) -> list[Sample]:
+        shutil.copytree(FIXTURES / name, folder / name)
+        return [one for one in _file_samples(folder / name) if not files or Path(one.path).name in files]
+
+    return make
+
+
+def page_samples(folder: Path) -> list[Sample]:
+    """Returns what the page of a run reads next to its results: curves, scores, examples."""
+    run = folder / "compare"
+    shutil.copytree(FIXTURES / "compare", run)
+    codes = {"vae": np.linspace(0, 1, 2 * N_ROWS).reshape(N_ROWS, 2)}
+    images = np.linspace(0, 1, 4 * N_ROWS).reshape(N_ROWS, 2, 2, 1)
+    write_examples(run, Examples(np.arange(N_ROWS), LABELS, images, [], codes))
+    return [one for one in _file_samples(run) if one.path.endswith((".jsonl", ".npz"))]
+
+
+def ledger_samples(folder: Path) -> list[Sample]:
+    """Returns the ledger of two claims."""
+    ledger = json.loads((FIXTURES.parents[2] / "results" / "ledger" / "ledger.json").read_text())
+    return [Sample("ledger.json", json.dumps({**ledger, "claims": ledger["claims"][:2]}).encode())]
+
+
+def config_samples(folder: Path) -> list[Sample]:
+    """Returns the settings of a comparison."""
+    return [Sample("config.json", json.dumps(to_dict(CompareConfig())).encode())]
+
+
 def _file_samples(folder: Path) -> list[Sample]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    left_out = (MANIFEST, "README.md", "table.md", "encode.stablehlo")
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in left_out)
     return [Sample(str(path.relative_to(folder.parent)), path.read_bytes()) for path in files if path.stat().st_size]

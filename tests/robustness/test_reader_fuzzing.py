@@ -15,11 +15,11 @@ from tests.robustness.test_promises import two_lines
 @pytest.mark.slow
 def test_every_reader_accepts_or_rejects_thousands_of_damaged_files(tmp_path):
     results = fuzz_readers(10_000, 0, tmp_path / "fuzz")
-    assert {result.reader for result in results} >= set(READERS) - {"parquet"}
+    assert {result.reader for result in results} >= set(READERS)
     for result in results:
         assert result.faults == result.strays == ()
         assert result.accepted + result.refused == result.inputs > 0
-        assert result.refused > 0
+        assert result.refused > 0 or result.reader == "page"
 
 
 def samples(folder):

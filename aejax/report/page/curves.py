@@ -7,8 +7,8 @@ import pandas as pd
 
 from aejax.report.page.blocks import Block, Charts, Section
 from aejax.report.page.charts import curve_chart
+from aejax.storage.metrics_file import METRICS_FILE, read_metrics
 
-METRICS_FILE = "metrics.jsonl"
 CURVES = {"train_loss": "training", "valid_loss": "validation"}
 MAX_BYTES, MAX_PANELS = 200_000_000, 40  # of a file that is read, and of methods that are drawn
 
@@ -16,16 +16,16 @@ MAX_BYTES, MAX_PANELS = 200_000_000, 40  # of a file that is read, and of method
 def curve_sections(folder: Path | None) -> list[Section]:
     """Returns a panel for each method that was trained; nothing for a run whose file is missing or damaged."""
     path = folder / METRICS_FILE if folder else None
-    if path is None or not path.is_file() or not 0 < path.stat().st_size < MAX_BYTES:
+    if folder is None or path is None or not path.is_file() or path.stat().st_size >= MAX_BYTES:
         return []
     try:
-        frame = pd.read_json(path, lines=True, dtype=False)
+        frame = pd.DataFrame(read_metrics(folder))
         charts = [
             curve_chart(name, curves)
             for name, rows in list(frame.groupby("method", sort=False))[:MAX_PANELS]
             if (curves := _read_curves(rows))
         ]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except ValueError:  # damaged, or an epoch twice
         return []
     caption = "Loss by epoch, on a scale of its own: mean over seeds in a band from the lowest to the highest seed."
     keys = (("train", "training"), ("valid", "validation"))
