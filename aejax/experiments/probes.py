@@ -1,5 +1,6 @@
 """Classifiers of features, for every seed: logistic regression, ridge regression, or nearest neighbours."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 from aejax.config import ProbeConfig
 from aejax.data.scalers import Scaler
 from aejax.errors import require
+from aejax.evaluate.metrics import metric_values, score_predictions
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import ExtractedFeatures, seed_features
 from aejax.experiments.finetune import FinetuneReport
@@ -20,6 +22,7 @@ from aejax.probes.features import Features, ProbeRows
 from aejax.probes.knn import make_knn_probe
 from aejax.probes.logistic_probe import CONVERGENCE_TOLERANCE, certify_logistic_probe, make_logistic_probe
 from aejax.probes.ridge import certify_ridge_probe, make_ridge_probe
+from aejax.probes.top_units import certify_top_units_probe, make_top_units_probe
 from aejax.train.plan import Plan, SeedChunk
 
 
@@ -44,12 +47,21 @@ class KNNReport(NamedTuple):
     valid_nll: Float[np.ndarray, " seeds"] | None = None  # lowest loss of rows that were left out, in nats
 
 
+class TopUnitsReport(NamedTuple):
+    """The features of `--probe top-units`, and what a probe of each number of them scores, by seed."""
+
+    units: Int[np.ndarray, "seeds probes most"]  # of each class's probe, largest difference first; -1: no more
+    counts: Int[np.ndarray, "seeds numbers"]
+    metric: Float[np.ndarray, "seeds numbers"]  # on the test examples, what verdicts are about
+
+
 class ClassifierReport(NamedTuple):
     """How a classifier was fitted, by field of `results.json`; all None for a method's own classifier."""
 
     probe: ProbeReport | None = None
     neighbours: KNNReport | None = None
     finetuned: FinetuneReport | None = None
+    top_units: TopUnitsReport | None = None
 
 
 class ClassifierFit(NamedTuple):
@@ -68,6 +80,9 @@ def concatenate_fits(fits: Sequence[ClassifierFit]) -> ClassifierFit:
     return joined._replace(settings=settings or None)
 
 
+TOP_UNITS = "top-units"
+
+
 class _ClassifierSpec(NamedTuple):
     make: Callable[[ProbeConfig, int], Callable[..., Any]]  # from the probe's config and the number of classes
     certify: Callable[..., Certificate] | None  # one seed's solution, features of its fitted rows, their labels
@@ -76,6 +91,7 @@ class _ClassifierSpec(NamedTuple):
 CLASSIFIERS: dict[str, _ClassifierSpec] = {
     "logistic": _ClassifierSpec(make_logistic_probe, certify_logistic_probe),
     "ridge": _ClassifierSpec(make_ridge_probe, certify_ridge_probe),
+    TOP_UNITS: _ClassifierSpec(make_top_units_probe, certify_top_units_probe),
     "knn": _ClassifierSpec(lambda config, classes: make_knn_probe(classes), None),
 }
 
@@ -126,6 +142,8 @@ def fit_classifier(
     Raises:
         InputError: the features are too large for float32.
     """
+    if name == TOP_UNITS and len(experiment.config.probe.probe_units) > 1:
+        return _fit_each_number(experiment, seed_chunk, features, labels)
     split, chunk_plan = experiment.split, seed_chunk.plan
     program = _classifier_program(
         chunk_plan,
@@ -157,7 +175,35 @@ def fit_classifier(
         fitted = split.labelled[seed]
         fitted_features = seed_features(experiment, seed_chunk, features, position, fitted)
         certificates.append(certify(of_seed, fitted_features, labels[seed, fitted]))
-    return ClassifierFit(solution.log_probs, ClassifierReport(probe=_probe_report(solution, certificates)))
+    report = ClassifierReport(probe=_probe_report(solution, certificates))
+    if name == TOP_UNITS:
+        scored = _score(experiment, solution.log_probs, seeds)[:, None]
+        counts = np.full_like(scored, solution.units.shape[2], np.int64)
+        report = report._replace(top_units=TopUnitsReport(solution.units, counts, scored))
+    return ClassifierFit(solution.log_probs, report)
+
+
+def _score(
+    experiment: Experiment, log_probs: Float[np.ndarray, "chunk n_test classes"], seeds: Int[np.ndarray, " chunk"]
+) -> Float[np.ndarray, " chunk"]:
+    """Returns the metric that verdicts are about."""
+    metric, labels = experiment.evaluation.metric, experiment.test_labels[seeds]
+    return metric_values(metric, score_predictions(log_probs, labels, metric), labels).mean(axis=1, dtype=np.float64)
+
+
+def _fit_each_number(
+    experiment: Experiment, seed_chunk: SeedChunk, features: ExtractedFeatures, labels: Int[np.ndarray, "seeds n"]
+) -> ClassifierFit:
+    """Returns the probe of the last of `probe_units`, whose report has what the others score."""
+    config, fits = experiment.config, []
+    for count in config.probe.probe_units:
+        probe = dataclasses.replace(config.probe, probe_units=(count,))
+        of_count = dataclasses.replace(experiment, config=dataclasses.replace(config, probe=probe))
+        fits.append(fit_classifier(of_count, seed_chunk, TOP_UNITS, features, labels))
+    reports = [fit.report.top_units for fit in fits if fit.report.top_units is not None]
+    counts, metric = (np.hstack([report[part] for report in reports]) for part in (1, 2))
+    joined = TopUnitsReport(reports[-1].units, counts, metric)
+    return fits[-1]._replace(report=fits[-1].report._replace(top_units=joined))
 
 
 def _probe_report(solution: Any, certificates: Sequence[Certificate]) -> ProbeReport:

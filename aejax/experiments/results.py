@@ -20,6 +20,7 @@ from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.method_result import MethodResult
+from aejax.experiments.probes import ClassifierReport
 from aejax.experiments.representation_metrics import cka_matrix
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.saved_scores import CORRECT_FILE, SCORES_FILE, serialize_correct
@@ -65,7 +66,7 @@ def method_entry(experiment: Experiment, result: MethodResult) -> dict[str, Any]
         "per_class_accuracy": {"per_seed": scores.class_accuracy, "mean": scores.class_accuracy.mean(axis=0)},
         "reconstruction_mse": None if mse is None else summarize_seeds(mse),
         "measures": {name: summarize_seeds(values) for name, values in result.measures.items()},
-        **{name: _report_entry(report) for name, report in result.classifier_report._asdict().items()},
+        **_report_entries(result.classifier_report),
         "settings": result.settings,
         **({} if result.tuning is None else {"tuning": result.tuning._asdict()}),
         "features_of": result.features_of,
@@ -82,6 +83,11 @@ def _metric_entry(experiment: Experiment, scores: Scores) -> dict[str, Any]:
         return {}
     values = metric_values(metric.name, scores, labels)
     return {metric.field: summarize_scores(values, experiment.design, metric)}
+
+
+def _report_entries(report: ClassifierReport) -> dict[str, Any]:
+    entries = {name: _report_entry(part) for name, part in report._asdict().items()}
+    return {name: entry for name, entry in entries.items() if entry is not None or name != "top_units"}
 
 
 def _report_entry(report: Any) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from aejax.experiments.method_result import MethodResult
 from aejax.experiments.multihost import broadcast_from_primary, is_multihost, is_primary, raise_on_lost_process
 from aejax.experiments.multihost_cache import MultihostResultCache
 from aejax.experiments.preemption import call_before_exit
-from aejax.experiments.probes import ClassifierReport, KNNReport, ProbeReport
+from aejax.experiments.probes import ClassifierReport, KNNReport, ProbeReport, TopUnitsReport
 from aejax.experiments.representation_metrics import RepresentationMetrics
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import load_tree
@@ -35,6 +35,7 @@ RECORD_CLASSES = classes_by_name(
     TrainingHistory,
     RepresentationMetrics,
     ClassifierReport,
+    TopUnitsReport,
     ProbeReport,
     KNNReport,
     FinetuneReport,

@@ -25,9 +25,9 @@ from aejax.models.submodules import HYPERPARAMETERS, Variables
 def require_tunable(config: CompareConfig) -> None:
     """Raises `InputError` if `--tune` is given with a probe that has no validation loss to choose by."""
     require(
-        config.tune is None or (config.probe.probe in ("logistic", "ridge") and config.probe.probe_c is None),
-        "--tune: chooses by the validation loss of the logistic or ridge probe; leave out --probe knn or finetune, and "
-        "--probe-c",
+        config.tune is None
+        or (config.probe.probe in ("logistic", "ridge", "top-units") and config.probe.probe_c is None),
+        "--tune: chooses by the validation loss of a linear probe; leave out --probe knn or finetune, and --probe-c",
     )
 
 

@@ -24,6 +24,12 @@ class Features(NamedTuple):
         values = jnp.take(self.values, rows, axis=0, mode="clip")
         return values if self.scaler is None else apply_scaler(self.scaler, values)
 
+    def select(self, columns: Int[Array, " k"]) -> "Features":
+        """Returns some of the features, of every row."""
+        d = self.values.shape[1]
+        scaler = jax.tree.map(lambda leaf: leaf[columns] if leaf.shape[0] == d else leaf, self.scaler)
+        return Features(self.values[:, columns], scaler)
+
 
 class ProbeRows(NamedTuple):
     """One seed's rows of the dataset, by what they are used for.

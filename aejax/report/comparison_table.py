@@ -40,6 +40,7 @@ from aejax.report.results import (
 from aejax.report.sensitivity import format_sensitivity
 from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, to_markdown, without_code_marks
 from aejax.report.tuning_table import TUNING_CAPTION, tuning_table
+from aejax.report.units_table import UNITS_CAPTION, units_table
 
 VERDICT_STYLES = {
     "better": "bold green",
@@ -244,9 +245,9 @@ def render_comparison_markdown(results: Results) -> str:
     if reasons := describe_reasons(results):
         parts.append("\n".join(f"- {escape_prose(reason)}" for reason in reasons))
     parts += [*data_markdown(results["dataset"]), escape_prose(results_caption(results))]
-    tuning = tuning_table(results)
-    if tuning.records:
-        parts += [to_markdown(tuning), TUNING_CAPTION]
+    for table, caption in ((units_table(results), UNITS_CAPTION), (tuning_table(results), TUNING_CAPTION)):
+        if table.records:
+            parts += [to_markdown(table), caption]
     calibration = calibration_table(results)
     if calibration.records:
         parts += [to_markdown(calibration), CALIBRATION_CAPTION]
@@ -271,6 +272,8 @@ def render_comparison_terminal(results: Results, *, details: bool = False) -> Re
     parts.append(
         TerminalTable(method_table(results), lambda above, below: is_control(above) != is_control(below), details)
     )
+    if (units := units_table(results)).records:
+        parts.append(TerminalTable(units))
     if details:
         tables = [calibration_table(results), code_metric_table(results), tuning_table(results)]
         tables += [representation_table(results)] if "diagnostics" in results else []

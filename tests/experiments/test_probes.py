@@ -20,6 +20,7 @@ METHODS = {  # the two closed forms change neither the random encoder nor the cl
     "logistic": SMALL.methods,
     "ridge": ("raw", "undercomplete"),
     "knn": ("raw", "undercomplete"),
+    "top-units": ("raw", "undercomplete"),
     "finetune": SMALL.methods,
 }
 
@@ -28,7 +29,9 @@ METHODS = {  # the two closed forms change neither the random encoder nor the cl
 def by_probe(tmp_path_factory):
     def run(probe: str):
         strength = None if probe == "ridge" else 1.0  # the path of logistic regressions is tested in test_compare.py
-        settings = ProbeConfig(probe=probe, probe_c=strength, finetune_epochs=40, finetune_head_learning_rate=1e-2)
+        settings = ProbeConfig(
+            probe=probe, probe_c=strength, probe_units=(1, 3), finetune_epochs=40, finetune_head_learning_rate=1e-2
+        )
         config = dataclasses.replace(SMALL, methods=METHODS[probe], probe=settings)
         found = compare(config, tmp_path_factory.mktemp("run") / probe, quiet())
         return {method["name"]: method for method in found["methods"]}
@@ -38,7 +41,7 @@ def by_probe(tmp_path_factory):
 
 @pytest.mark.parametrize("probe", METHODS)
 def test_each_has_its_own_report_and_is_far_above_chance(by_probe, probe):
-    fields = {"logistic": "probe", "ridge": "probe", "knn": "neighbours", "finetune": "finetuned"}
+    fields = {"logistic": "probe", "ridge": "probe", "knn": "neighbours", "top-units": "probe", "finetune": "finetuned"}
     for name in set(METHODS[probe]) - {"supervised"}:
         method = by_probe[probe][name]
         field = "probe" if probe == "finetune" and name == "raw" else fields[probe]
@@ -47,6 +50,17 @@ def test_each_has_its_own_report_and_is_far_above_chance(by_probe, probe):
         assert method["test_accuracy"]["mean"] > 0.5
     if "supervised" in METHODS[probe]:
         assert all(by_probe[probe]["supervised"][field] is None for field in fields.values())
+
+
+def test_a_probe_of_few_features_reports_every_number_of_them_and_is_judged_by_the_last(by_probe):
+    for method in by_probe["top-units"].values():
+        report = method["top_units"]
+        assert report["counts"] == [[1, 3]] * 2
+        assert [len(units) for units in report["units"][0]] == [3] * 3
+        accuracy = np.array(report["metric"])
+        np.testing.assert_allclose(accuracy[:, 1], method["test_accuracy"]["per_seed"])
+        assert (accuracy[:, 0] < accuracy[:, 1]).all()
+    assert "top_units" not in by_probe["logistic"]["raw"]
 
 
 @pytest.mark.parametrize("probe", ["ridge", "knn", "finetune"])

@@ -29,6 +29,7 @@ from aejax.report.results import Results, finite_or_none, is_control, is_permute
 from aejax.report.sensitivity import sensitivity_caption
 from aejax.report.tables import Column, Table
 from aejax.report.tuning_table import TUNING_CAPTION, tuning_table
+from aejax.report.units_table import UNITS_CAPTION, units_table
 
 STEPS = {"raw": "raw inputs", "pca": "PCA", "random": "untrained"}  # by what a control's name begins with
 RECONSTRUCTIONS = {
@@ -130,10 +131,13 @@ def method_sections(results: Results) -> list[Section]:
 
 
 def table_sections(results: Results, folder: Path | None) -> list[Section]:
-    """Returns calibration, tuning, diagnostics and sensitivity, as far as there are any."""
+    """Returns calibration, sparse probes, tuning, diagnostics and sensitivity, as far as there are any."""
     sections = []
     if (calibration := calibration_table(results)).records:
         sections.append(Section("Calibration", [table_block("Calibration", calibration, CALIBRATION_CAPTION)]))
+    if (units := units_table(results)).records:
+        caption = UNITS_CAPTION.replace("`", "")
+        sections.append(Section("Probes of few features", [table_block("Features per class", units, caption)]))
     if (tuning := tuning_table(results)).records:
         sections.append(Section("Tuning", [table_block("Tuning", tuning, TUNING_CAPTION)]))
     if "diagnostics" in results:
