@@ -4,6 +4,7 @@ Widths and epochs are not tuned: they are the budget that all methods share. Eve
 takes as an argument, so that all settings of a kind are trained together.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,13 +60,18 @@ def draw_settings(kind: str, config: ExperimentConfig, count: int) -> list[dict[
         config: resolved.
         count: at least 1.
     """
-    space = {"learning_rate": LEARNING_RATE, **SPACES.get(kind, {})}
     configured: dict[str, Any] = {**vars(config.objective), **vars(config.optimizer)}
     unused = "noise_share" if config.objective.corruption == "gaussian" else "noise_std"
-    fields = [field for field in space if field != unused]
-    assert all(any(field in traceable for traceable in TRACEABLE_FIELDS.values()) for field in fields)
-    settings = [{field: float(configured[field]) for field in fields}]
+    intervals = {"learning_rate": LEARNING_RATE, **SPACES.get(kind, {})}
+    space = {field: (configured[field], interval) for field, interval in intervals.items() if field != unused}
+    assert all(any(field in traceable for traceable in TRACEABLE_FIELDS.values()) for field in space)
+    return draw_from_space(kind, space, count)
+
+
+def draw_from_space(name: str, space: Mapping[str, tuple[float, Interval]], count: int) -> list[dict[str, float]]:
+    """Returns the defaults of a space, then random settings; a method of another name draws others."""
+    settings = [{field: float(default) for field, (default, _) in space.items()}]
     for index in range(1, count):
-        generator = make_generator(0, f"tune {kind}", index)
-        settings.append({field: space[field].draw(generator, configured[field]) for field in fields})
+        generator = make_generator(0, f"tune {name}", index)
+        settings.append({field: interval.draw(generator, default) for field, (default, interval) in space.items()})
     return settings

@@ -14,7 +14,6 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from aejax.autoencoders.tuning_space import tuned_kind
 from aejax.config import CheckpointConfig, CompareConfig
 from aejax.config.shard import parse_shard
 from aejax.data.dataset import Dataset
@@ -42,6 +41,7 @@ from aejax.experiments.work import FIGURES, STATISTICS, begin_work, comparison_w
 from aejax.methods.external import Representation
 from aejax.methods.method import Method
 from aejax.methods.registry import comparison_pairs, make_method, versus_pairs
+from aejax.methods.tuning_space import has_settings
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.drawing import describe_design
 from aejax.report.figure_files import FigureFiles
@@ -267,7 +267,7 @@ def fit_and_score_all(
         kept = None if earlier is None else earlier.load(name)
         if kept is not None and earlier is not None and name in earlier.unchanged:
             return kept._replace(shared_training=True)
-        if kept is None and tune is not None and tuned_kind(name) is not None:
+        if kept is None and tune is not None and has_settings(name, method):
             return tune_and_score(experiment, name, method, tune)
         return fit_and_score(experiment, name, method, first_results.get(trained_as, kept))
 

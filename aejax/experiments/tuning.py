@@ -1,9 +1,12 @@
-"""`compare.py --tune`: a kind of autoencoder at several settings, of which each training chooses one by validation."""
+"""`compare.py --tune`: a method at several settings, of which each training chooses one by validation."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float, Int
 
 from aejax.autoencoders.tuning_space import draw_settings, tuned_kind
 from aejax.config import CompareConfig
@@ -14,11 +17,11 @@ from aejax.evaluate.tuning import TuningReport, choose_settings, expected_of_bes
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.compilation import Stopwatch, clear_compiled
 from aejax.experiments.experiment import Experiment
-from aejax.experiments.method_result import MethodResult, score_method
+from aejax.experiments.method_result import MethodResult, fit_and_score, score_method
 from aejax.experiments.sweeping.grid import GridPoint, PointGroup
 from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, slice_point, train_group
-from aejax.experiments.training import TrainingResult
 from aejax.methods.method import Method
+from aejax.methods.tuning_space import CONTROLS, draw_control_settings
 from aejax.models.submodules import HYPERPARAMETERS, Variables
 
 
@@ -31,29 +34,87 @@ def require_tunable(config: CompareConfig) -> None:
     )
 
 
+class _Trial(NamedTuple):
+    """A method with one of its settings, for every seed."""
+
+    settings: dict[str, float]
+    variables: Variables
+    history: TrainingHistory | None
+    result: MethodResult
+    valid_nll: Float[np.ndarray, " seeds"]
+
+
 def tune_and_score(experiment: Experiment, name: str, method: Method, count: int) -> MethodResult:
-    """Trains `count` settings of a kind together, chooses one for each seed, and scores the chosen trainings.
+    """Fits `count` settings of a method, chooses one for each seed, and scores the chosen fits.
 
     Args:
         experiment: the data and the config.
-        name: of the kind, or of a frozen control of it.
+        name: of the method, for which `tuning_space.has_settings` is true.
         method: with the config's own settings.
         count: of the settings.
     """
-    watch, kind = Stopwatch(), tuned_kind(name)
+    watch = Stopwatch()
+    fit = _fit_controls if tuned_kind(name) is None else _fit_kinds
+    trials = fit(experiment, name, method, count)
+    report = _report(experiment, trials)
+    variables, history = _choose(trials, report.chosen)
+    pretrain = sum(trial.result.seconds["pretrain"] for trial in trials)
+    seconds = {"compile": watch.compile_seconds, "pretrain": pretrain}
+    chosen = score_method(experiment, name, method, experiment.plan.shard(variables), history, seconds)
+    clear_compiled((experiment.examples, chosen.variables))
+    selected = [trials[index].result.settings for index in report.chosen]  # by the labels, as without `--tune`
+    settings = [
+        {**report.settings[index], **(by_seed[seed] if by_seed else {})}
+        for seed, (index, by_seed) in enumerate(zip(report.chosen, selected, strict=True))
+    ]
+    return chosen._replace(settings=settings, tuning=report)
+
+
+def _fit_kinds(experiment: Experiment, name: str, method: Method, count: int) -> list[_Trial]:
+    """Trains the settings of a kind of autoencoder, or of a frozen control of it, by one program."""
+    kind = tuned_kind(name)
     assert kind is not None
     points = [_make_point(experiment, values) for values in draw_settings(kind, experiment.config, count)]
     group = PointGroup(tuple(points), tuple(points[0].values))
     group_experiment = experiment_for_group(experiment, group)
     traced = _like(method, method_for_group(kind, group, group_experiment.problem))
-    trained = train_group(group_experiment, f"{name}-settings", group, traced)
-    slices = [slice_point(trained, index, experiment.config.seeds) for index in range(count)]
-    seconds = {"compile": watch.compile_seconds, "pretrain": trained.history.seconds}
-    report = _score_settings(group_experiment, name, traced, points, slices)
-    variables, history = _choose(slices, report)
-    chosen = score_method(experiment, name, method, experiment.plan.shard(variables), history, seconds)
-    clear_compiled((experiment.examples, chosen.variables))
-    return chosen._replace(settings=[report.settings[index] for index in report.chosen], tuning=report)
+    trained, trials = train_group(group_experiment, f"{name}-settings", group, traced), []
+    for index, point in enumerate(points):
+        experiment.reporter.set_status(f"with {point.name}")
+        progress, history = slice_point(trained, index, experiment.config.seeds)
+        variables = progress.state.variables
+        on_devices, seconds = experiment.plan.shard(variables), {"compile": 0.0, "pretrain": history.seconds}
+        result = score_method(group_experiment, name, traced, on_devices, None, seconds)
+        without = {collection: leaves for collection, leaves in variables.items() if collection != HYPERPARAMETERS}
+        trials.append(_Trial(point.values, without, history, result, _validation_loss(result)))
+    return trials
+
+
+def _fit_controls(experiment: Experiment, name: str, method: Method, count: int) -> list[_Trial]:
+    """Fits the settings of a control one after the other; a run that continues takes those that it has finished.
+
+    Networks that learn from labels have other learning rates, and choose weight decay and epochs with each.
+    """
+    if method.supervised:
+        drawn = draw_settings(name, experiment.config, count)
+        candidates = [
+            (values, dataclasses.replace(experiment, config=_make_point(experiment, values).config), method)
+            for values in drawn
+        ]
+    else:
+        drawn = draw_control_settings(name, experiment.problem, count)
+        make = CONTROLS[name].make
+        candidates = [(values, experiment, make(experiment.problem, **values)) for values in drawn]
+    trials, cache = [], experiment.result_cache
+    for index, (values, with_values, of_values) in enumerate(candidates):
+        key = f"{name}-setting-{index}"
+        experiment.reporter.set_status(f"setting {index + 1} of {count}")
+        result: MethodResult | None = cache.load_result(key)
+        if result is None:
+            result = fit_and_score(with_values, key, of_values)
+            cache.save_result(key, result)
+        trials.append(_Trial(values, result.variables, result.history, result, _validation_loss(result)))
+    return trials
 
 
 def _like(method: Method, traced: Method) -> Method:
@@ -76,22 +137,25 @@ def _make_point(experiment: Experiment, values: dict[str, float]) -> GridPoint:
     return GridPoint(values, config)
 
 
-def _score_settings(
-    experiment: Experiment, name: str, method: Method, points: list[GridPoint], slices: list[TrainingResult]
-) -> TuningReport:
-    """Classifies with every setting and chooses one for each seed."""
-    valid_nll, test_metric = [], []
-    for point, trained in zip(points, slices, strict=True):
-        experiment.reporter.set_status(f"with {point.name}")
-        variables = experiment.plan.shard(trained.progress.state.variables)
-        result = score_method(experiment, name, method, variables, None, {"compile": 0.0, "pretrain": 0.0})
-        assert result.classifier_report.probe is not None
-        valid_nll.append(result.classifier_report.probe.valid_nll)
-        values = metric_values(experiment.evaluation.metric, result.scores, experiment.test_labels)
-        test_metric.append(values.mean(axis=1, dtype=np.float64))
-    losses, metrics = np.array(valid_nll, np.float64), np.array(test_metric)
+def _validation_loss(result: MethodResult) -> Float[np.ndarray, " seeds"]:
+    """Returns the loss of the probe, or of a network of its own at the epoch that was chosen; NaN: no validation."""
+    if result.classifier_report.probe is not None:
+        return result.classifier_report.probe.valid_nll
+    assert result.history is not None
+    assert result.settings is not None
+    losses = result.history.metrics.get("valid_loss")
+    if losses is None:
+        return np.full(len(result.settings), np.nan)
+    return losses[np.arange(len(losses)), [chosen["epochs"] - 1 for chosen in result.settings]]
+
+
+def _report(experiment: Experiment, trials: Sequence[_Trial]) -> TuningReport:
+    """Returns what the settings give, and the choice of each seed."""
+    metric, labels = experiment.evaluation.metric, experiment.test_labels
+    values = [metric_values(metric, trial.result.scores, labels).mean(axis=1, dtype=np.float64) for trial in trials]
+    losses, metrics = np.array([trial.valid_nll for trial in trials], np.float64), np.array(values)
     return TuningReport(
-        settings=[point.values for point in points],
+        settings=[trial.settings for trial in trials],
         valid_nll=losses,
         test_metric=metrics,
         chosen=choose_settings(losses),
@@ -99,13 +163,25 @@ def _score_settings(
     )
 
 
-def _choose(slices: list[TrainingResult], report: TuningReport) -> tuple[Variables, TrainingHistory]:
-    """Returns the variables and the history of the chosen training of every seed."""
-    seeds = np.arange(len(report.chosen))
-    variables, metrics, diverged = jax.tree.map(
-        lambda *leaves: np.stack([leaves[report.chosen[seed]][seed] for seed in seeds]),
-        *((one.progress.state.variables, one.history.metrics, one.history.diverged_epoch) for one in slices),
-    )
-    seconds = sum(one.history.seconds for one in slices)
-    without = {collection: leaves for collection, leaves in variables.items() if collection != HYPERPARAMETERS}
-    return without, TrainingHistory(metrics, diverged, seconds)
+def _choose(trials: Sequence[_Trial], chosen: Int[np.ndarray, " seeds"]) -> tuple[Variables, TrainingHistory | None]:
+    """Returns the variables and the history of the chosen trial of every seed."""
+
+    def by_seed(*leaves: np.ndarray) -> np.ndarray:
+        return np.stack([leaves[index][seed] for seed, index in enumerate(chosen)])
+
+    variables = jax.tree.map(by_seed, *(trial.variables for trial in trials))
+    histories = [trial.history for trial in trials if trial.history is not None]
+    if not histories:
+        return variables, None
+    longest = max(history.epochs for history in histories)
+    metrics = [
+        {name: _pad_epochs(values, longest) for name, values in history.metrics.items()} for history in histories
+    ]
+    diverged = by_seed(*(history.diverged_epoch for history in histories))
+    seconds = sum(history.seconds for history in histories)
+    return variables, TrainingHistory(jax.tree.map(by_seed, *metrics), diverged, seconds)
+
+
+def _pad_epochs(values: Float[np.ndarray, "seeds epochs"], epochs: int) -> Float[np.ndarray, "seeds longest"]:
+    """Returns values with NaN for epochs that a selection did not need."""
+    return np.pad(values, [(0, 0), (0, epochs - values.shape[1])], constant_values=np.nan)

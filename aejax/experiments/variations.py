@@ -16,10 +16,10 @@ import functools
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from aejax.autoencoders.tuning_space import tuned_kind
 from aejax.config import CompareConfig, to_dict
 from aejax.config.validation import flag_name
 from aejax.methods.method import Method
+from aejax.methods.tuning_space import is_tuned_by_probe
 from aejax.storage.run_identity import setting_differences
 
 Scope = Literal["probe", "labels", "penalty", "data"]
@@ -47,7 +47,7 @@ class Variation(NamedTuple):
     def retrains(self, name: str, method: Method) -> bool:
         """Returns whether a method's features can change; those that --tune chooses by the probe change with it."""
         if self.keeps_training:
-            tuned = self.config.tune is not None and tuned_kind(name) is not None
+            tuned = self.config.tune is not None and is_tuned_by_probe(name)
             return tuned or (self.scope == "labels" and not learns_without_labels(method))
         return self.scope == "data" or penalty_field(name) is not None
 

@@ -5,7 +5,6 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 import jax
 import jax.numpy as jnp
 
-from aejax.autoencoders.tuning_space import tuned_kind
 from aejax.data.shuffling import steps_per_epoch
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.model_summary import count_flops, model_table
@@ -13,6 +12,7 @@ from aejax.experiments.progress import format_clock
 from aejax.experiments.schedule import total_epochs
 from aejax.experiments.time_estimate import Work
 from aejax.methods.method import Method
+from aejax.methods.tuning_space import has_settings
 from aejax.models.autoencoder import Autoencoder
 from aejax.report.tables import TerminalTable, plain_text
 
@@ -40,7 +40,7 @@ def method_work(
         name: of the part.
         method: how features are made.
         stages: of the part.
-        settings: that are trained together.
+        settings: that are tried; those of a network that learns from labels are trained one after the other.
     """
     split, seeds, n_features = experiment.split, experiment.config.seeds, experiment.problem.n_features
     epochs = total_epochs(experiment.config, method)
@@ -59,7 +59,8 @@ def method_work(
         "diagnose": DIAGNOSE_SECONDS,
         "evaluate": COMPILE_SECONDS,
     }
-    return Work(name, {stage: of_stage[stage] for stage in stages if of_stage[stage]}, epochs)
+    counted = epochs * settings if method.supervised else epochs
+    return Work(name, {stage: of_stage[stage] for stage in stages if of_stage[stage]}, counted)
 
 
 def comparison_works(
@@ -70,13 +71,13 @@ def comparison_works(
     Args:
         experiment: data, split and config.
         methods: by name.
-        tune: settings of every kind that has some to tune; None: one.
+        tune: settings of every method that has some to tune; None: one.
         known: methods whose features an earlier run has.
     """
     for name, method in methods.items():
         stages = ["compile", "train"] if method.features_of not in methods and name not in known else []
         stages += ["probe"] if method.features_of in methods else ["probe", "diagnose"]
-        settings = tune if tune and tuned_kind(name) else 1
+        settings = tune if tune and has_settings(name, method) else 1
         yield method_work(experiment, name, method, stages=stages, settings=settings)
 
 

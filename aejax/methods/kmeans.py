@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from aejax.autoencoders.spec import ProblemSpec
+from aejax.autoencoders.tuning_space import Interval
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 
@@ -18,30 +19,52 @@ LARGE_IMAGE, LARGE_PATCH, SMALL_PATCH = 16, 6, 3  # pixels: images from this sid
 CONTRAST_OFFSET = 0.01  # of the mean variance of patches; the paper adds 10 to variances of pixels in 0..255
 WHITENING_OFFSET = 0.1  # added to eigenvalues, as in the paper
 
+# Default and range of what `--tune` tries; tables have the first alone.
+SPACE = {
+    "threshold": (1.0, Interval(0.7, 1.2, log=False)),
+    "contrast_offset": (CONTRAST_OFFSET, Interval(0.001, 1)),
+    "whitening_offset": (WHITENING_OFFSET, Interval(0.001, 10)),
+}
 
-def kmeans(problem: ProblemSpec) -> Method:
-    """Returns the triangle activations max(0, mean(z) - z_k) of the distances z_k to the centroids.
+
+def kmeans(
+    problem: ProblemSpec,
+    threshold: float | None = None,
+    contrast_offset: float = CONTRAST_OFFSET,
+    whitening_offset: float = WHITENING_OFFSET,
+) -> Method:
+    """Returns the triangle activations max(0, t mean(z) - z_k) of the distances z_k to the centroids.
 
     Tables: of each row, with a centroid for every second training row, at most `CENTROIDS`. Images: of all patches with
     normalized contrast, whitened, and summed over each quadrant.
+
+    Args:
+        problem: inputs.
+        threshold: t; the smaller, the fewer activations are above 0. It is one of the variables; None: 1.
+        contrast_offset: of images, see `CONTRAST_OFFSET`.
+        whitening_offset: of images, see `WHITENING_OFFSET`.
     """
+    stored = {} if threshold is None else {"threshold": jnp.float32(threshold)}
     if len(problem.example_shape) == 3:
-        return patch_kmeans(problem.example_shape)
+        return patch_kmeans(problem.example_shape, stored, contrast_offset, whitening_offset)
 
     def init(key: PRNGKeyArray, inputs: Float[Array, "n_train d"]) -> Variables:
         rows_key, start_key = jax.random.split(key)
         count = min(MAX_POINTS, inputs.shape[0])
         points = inputs[jax.random.choice(rows_key, inputs.shape[0], (count,), replace=False)]
-        return {"kmeans": {"centroids": fit_centroids(start_key, points, max(1, min(CENTROIDS, count // 2)))}}
+        centroids = fit_centroids(start_key, points, max(1, min(CENTROIDS, count // 2)))
+        return {"kmeans": {"centroids": centroids, **stored}}
 
     def encode(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch features"]:
-        return triangle_activations(inputs, variables["kmeans"]["centroids"])
+        return triangle_activations(inputs, **variables["kmeans"])
 
     return Method(init=init, encode=encode)
 
 
-def patch_kmeans(shape: tuple[int, ...]) -> Method:
-    """Returns the features of images `(height, width, channels)`."""
+def patch_kmeans(
+    shape: tuple[int, ...], stored: dict[str, Array], contrast_offset: float, whitening_offset: float
+) -> Method:
+    """Returns the features of images `(height, width, channels)`; arguments as of `kmeans`."""
     height, width, channels = shape
     side = LARGE_PATCH if min(height, width) >= LARGE_IMAGE else min(SMALL_PATCH, height, width)
 
@@ -55,12 +78,12 @@ def patch_kmeans(shape: tuple[int, ...]) -> Method:
             return jax.lax.dynamic_slice(image, (top, left, 0), (side, side, channels)).ravel()
 
         patches = jax.vmap(cut)(*drawn)
-        whitening = fit_whitening(patches)
+        whitening = fit_whitening(patches, contrast_offset, whitening_offset)
         centroids = fit_centroids(keys[3], whiten(whitening, patches), PATCH_CENTROIDS)
-        return {"kmeans": {"centroids": centroids}, "whitening": whitening._asdict()}
+        return {"kmeans": {"centroids": centroids, **stored}, "whitening": whitening._asdict()}
 
     def encode(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch features"]:
-        whitening, centroids = Whitening(**variables["whitening"]), variables["kmeans"]["centroids"]
+        whitening, fitted = Whitening(**variables["whitening"]), variables["kmeans"]
         images = inputs.reshape(-1, *shape)
 
         def pool_row(top: Int[Array, ""]) -> Float[Array, "batch 2 k"]:
@@ -68,7 +91,7 @@ def patch_kmeans(shape: tuple[int, ...]) -> Method:
             strip = jax.lax.dynamic_slice_in_dim(images, top, side, axis=1)
             columns = width - side + 1
             patches = jnp.stack([strip[:, :, left : left + side].reshape(len(images), -1) for left in range(columns)])
-            active = triangle_activations(whiten(whitening, patches.reshape(-1, patches.shape[2])), centroids)
+            active = triangle_activations(whiten(whitening, patches.reshape(-1, patches.shape[2])), **fitted)
             active = active.reshape(columns, len(images), -1)
             halves = [jnp.sum(half, axis=0) for half in (active[: columns // 2], active[columns // 2 :])]
             return jnp.stack(halves, axis=1)
@@ -89,15 +112,17 @@ class Whitening(NamedTuple):
     matrix: Float[Array, "p p"]  # symmetric
 
 
-def fit_whitening(patches: Float[Array, "n p"]) -> Whitening:
-    """Returns the whitening of patches."""
-    offset = CONTRAST_OFFSET * jnp.mean(jnp.var(patches, axis=1))
+def fit_whitening(
+    patches: Float[Array, "n p"], contrast_offset: float = CONTRAST_OFFSET, whitening_offset: float = WHITENING_OFFSET
+) -> Whitening:
+    """Returns the whitening of patches; offsets as the constants of their names."""
+    offset = contrast_offset * jnp.mean(jnp.var(patches, axis=1))
     normalized = normalize_contrast(patches, offset)
     mean = jnp.mean(normalized, axis=0)
     centred = normalized - mean[None]
     covariance = jnp.matmul(centred.T, centred, precision="highest") / len(patches)
     variances, axes = jnp.linalg.eigh(covariance)
-    matrix = jnp.matmul(axes / jnp.sqrt(variances + WHITENING_OFFSET)[None], axes.T, precision="highest")
+    matrix = jnp.matmul(axes / jnp.sqrt(variances + whitening_offset)[None], axes.T, precision="highest")
     return Whitening(offset, mean, matrix)
 
 
@@ -158,7 +183,9 @@ def squared_distances(points: Float[Array, "n d"], centroids: Float[Array, "k d"
     return jnp.maximum(squares - 2 * products, 0.0)
 
 
-def triangle_activations(points: Float[Array, "n d"], centroids: Float[Array, "k d"]) -> Float[Array, "n k"]:
-    """Returns max(0, mean(z) - z_k), z_k the distance to centroid k: about half of them are 0."""
+def triangle_activations(
+    points: Float[Array, "n d"], centroids: Float[Array, "k d"], threshold: float | Float[Array, ""] = 1.0
+) -> Float[Array, "n k"]:
+    """Returns max(0, t mean(z) - z_k), z_k the distance to centroid k: at the threshold t = 1 about half are 0."""
     distances = jnp.sqrt(squared_distances(points, centroids))
-    return jnp.maximum(jnp.mean(distances, axis=1, keepdims=True) - distances, 0.0)
+    return jnp.maximum(threshold * jnp.mean(distances, axis=1, keepdims=True) - distances, 0.0)

@@ -27,9 +27,12 @@ CONFIG = CompareConfig(
     model=ModelConfig(hidden=(), latent_dim=3),
     train=TrainConfig(epochs=2),
     probe=ProbeConfig(probe="ridge"),
-    methods=("raw", "denoising", "knn-denoising", "frozen-encoder-denoising", "label-spreading"),
+    methods=(
+        *("raw", "denoising", "knn-denoising", "frozen-encoder-denoising", "label-spreading"),
+        *("supervised", "kmeans", "random-fourier"),
+    ),
     seeds=3,
-    tune=4,
+    tune=3,
 )
 
 
@@ -42,7 +45,7 @@ def run(tmp_path_factory, without_figures):
 
 def test_each_seed_has_the_setting_of_lowest_validation_loss(run):
     _, results = run
-    raw, denoising, knn, frozen, spreading = results["methods"]
+    raw, denoising, knn, frozen, spreading, *_ = results["methods"]
     tuning = denoising["tuning"]
     assert tuning["chosen"] == np.argmin(tuning["valid_nll"], axis=0).tolist()
     chosen = [tuning["test_metric"][setting][seed] for seed, setting in enumerate(tuning["chosen"])]
@@ -62,7 +65,7 @@ def test_each_seed_has_the_setting_of_lowest_validation_loss(run):
 
 def test_a_setting_equals_a_run_of_its_own(run, tmp_path):
     tuning = run[1]["methods"][1]["tuning"]
-    setting = tuning["settings"][3]
+    setting = tuning["settings"][2]
     alone = dataclasses.replace(
         CONFIG,
         tune=None,
@@ -71,14 +74,27 @@ def test_a_setting_equals_a_run_of_its_own(run, tmp_path):
         optimizer=OptimizerConfig(learning_rate=setting["learning_rate"]),
     )
     (method,) = compare(alone, tmp_path / "alone", quiet())["methods"]
-    assert method["probe"]["valid_nll"] == pytest.approx(tuning["valid_nll"][3], rel=1e-3)
-    assert method["test_accuracy"]["per_seed"] == pytest.approx(tuning["test_metric"][3])
+    assert method["probe"]["valid_nll"] == pytest.approx(tuning["valid_nll"][2], rel=1e-3)
+    assert method["test_accuracy"]["per_seed"] == pytest.approx(tuning["test_metric"][2])
+
+
+@pytest.mark.parametrize("name", ["supervised", "kmeans", "random-fourier"])
+def test_a_control_chooses_among_settings_of_its_own(run, name):
+    folder, results = run
+    entry = next(method for method in results["methods"] if method["name"] == name)
+    tuning, seeds = entry["tuning"], range(CONFIG.seeds)
+    assert tuning["chosen"] == np.argmin(tuning["valid_nll"], axis=0).tolist()
+    assert entry["test_accuracy"]["per_seed"] == pytest.approx(np.array(tuning["test_metric"])[tuning["chosen"], seeds])
+    chosen = [tuning["settings"][index] for index in tuning["chosen"]]
+    assert [{**settings, **own} for settings, own in zip(entry["settings"], chosen, strict=True)] == entry["settings"]
+    assert len({tuple(settings.values()) for settings in tuning["settings"]}) == CONFIG.tune
+    assert f"| {name} | " in (folder / "table.md").read_text().split("of the best of")[1]
 
 
 def test_accuracy_against_budget_is_in_the_table(run):
     folder, results = run
     expected = results["methods"][1]["tuning"]["expected"]
-    cells = " | ".join(f"{100 * expected[budget - 1]:.2f}" for budget in (1, 2, 4))
+    cells = " | ".join(f"{100 * expected[budget - 1]:.2f}" for budget in (1, 2, 3))
     assert f"| denoising | {cells} |" in (folder / "table.md").read_text()
 
 

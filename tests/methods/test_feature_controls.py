@@ -23,14 +23,16 @@ from aejax.experiments.resolve import resolve_config
 from aejax.methods import kmeans as kmeans_module
 from aejax.methods.controls import pca
 from aejax.methods.kmeans import choose_start, fit_whitening, lloyd, triangle_activations, whiten
+from aejax.methods.random_fourier import random_fourier
 from aejax.methods.registry import METHODS
 
 POINTS = jnp.asarray(make_blobs(300, 5, centers=6, random_state=0)[0], jnp.float32)
 
 
-def test_inner_products_of_random_fourier_features_are_the_kernel_at_the_median_distance(make_problem_spec):
-    method = METHODS["random-fourier"](make_problem_spec((5,)))
-    expected = rbf_kernel(POINTS, gamma=1 / (2 * np.median(pdist(POINTS)) ** 2))
+@pytest.mark.parametrize("bandwidth", [1.0, 2.0])
+def test_inner_products_of_random_fourier_features_are_the_kernel_of_the_bandwidth(bandwidth, make_problem_spec):
+    method = random_fourier(make_problem_spec((5,)), bandwidth)
+    expected = rbf_kernel(POINTS, gamma=1 / (2 * (bandwidth * np.median(pdist(POINTS))) ** 2))
 
     @jax.jit
     def kernel_error(key):
@@ -71,10 +73,10 @@ def test_a_start_has_distinct_points_and_is_better_than_a_random_one_on_average(
     assert cost < random_cost
 
 
-def test_triangle_activations_are_the_mean_distance_minus_each_where_that_is_positive():
+def test_triangle_activations_are_a_multiple_of_the_mean_distance_minus_each_where_that_is_positive():
     distances = cdist(POINTS, POINTS[:6])
-    expected = np.maximum(0, distances.mean(axis=1, keepdims=True) - distances)
-    np.testing.assert_allclose(triangle_activations(POINTS, POINTS[:6]), expected, atol=2e-3)
+    expected = np.maximum(0, 0.8 * distances.mean(axis=1, keepdims=True) - distances)
+    np.testing.assert_allclose(triangle_activations(POINTS, POINTS[:6], 0.8), expected, atol=2e-3)
 
 
 def test_whitened_patches_have_a_covariance_with_eigenvalues_below_one():
