@@ -16,7 +16,7 @@ from aejax.report.tables import Column, Table, TerminalTable
 from aejax.report.terminal import RunConsole, print_results
 
 RESULTS = Path(__file__).parents[2] / "results"
-RENDERERS = {"digits": render_comparison_terminal, "mnist-all": render_comparison_terminal}
+RENDERERS = {"digits": render_comparison_terminal, "digits-labels-1": render_comparison_terminal}
 RENDERERS |= {"sweep-tabular": render_sweep_terminal}
 HOSTILE = "[/bold] [red]x[/red] :smile: \x1b[31m\x07 …".replace(" …", "")
 
