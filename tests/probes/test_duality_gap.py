@@ -55,6 +55,16 @@ def test_near_the_optimum_the_gap_falls_with_the_square_of_the_distance():
     np.testing.assert_allclose(gaps[0] / gaps[1], 100, rtol=0.1)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_gap_is_the_distance_where_the_loss_does_not_depend_on_the_weights(classes):
+    labels = np.arange(60) % classes
+    inputs, bias = np.zeros((60, 4)), np.zeros(classes)
+    weights = np.random.default_rng(0).normal(size=(4, classes))
+    value, minimum = (objective(inputs, labels, scale * weights, bias) for scale in (1, 0))
+    certificate = compute_certificate(inputs, labels, weights, bias, L2)
+    np.testing.assert_allclose(certificate.gap * value, value - minimum, rtol=1e-6)
+
+
 def test_without_a_penalty_the_gap_is_infinite():
     assert compute_certificate(*optimum(load_wine), 0.0).gap == np.inf
 
