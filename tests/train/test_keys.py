@@ -19,6 +19,10 @@ def test_adding_seeds_keeps_the_keys_of_the_others(use):
     np.testing.assert_array_equal(key_data(seed_keys(7, use))[:3], key_data(seed_keys(3, use)))
 
 
+def test_keys_from_a_later_seed_on_are_those_of_these_seeds():
+    np.testing.assert_array_equal(key_data(seed_keys(2, "noise", first=5)), key_data(seed_keys(7, "noise"))[5:])
+
+
 def test_keys_of_seeds_uses_and_steps_are_distinct():
     # `fold_in` makes all of them, so a step's key could equal the key of another seed or use.
     seeds = np.concatenate([key_data(seed_keys(100, use)) for use in _KEY_USES])
