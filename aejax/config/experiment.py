@@ -64,7 +64,9 @@ class CompareConfig(ExperimentConfig):
     """NAME=FILE of .npy, .npz, .safetensors or .parquet, or FILE:KEY: rows of features that were made elsewhere, one
     for each example in the order of the data, or of an array or column `row` of row numbers in the file. KEY: an array,
     or the beginning of a table's column names."""
-    encoder: tuple[str, ...] = ()  # NAME=FOLDER or hf:OWNER/NAME: rows of published encoders
+    encoder: tuple[str, ...] = ()
+    """NAME=FOLDER or NAME=hf:OWNER/NAME: rows of encoders that `aejax export` published, or that SAELens or sparsify
+    saved as cfg.json and safetensors."""
     versus: tuple[str, ...] = ()
     """Compare every row that is no control with these rows, too, which may be autoencoders. These comparisons are one
     family: their verdicts are adjusted together."""

@@ -36,8 +36,8 @@ class InputEncoding:
             shape: of an example.
 
         Raises:
-            InputError: a column is missing or cannot be encoded, or the source was no table.
-            ValueError: the inputs have another shape.
+            InputError: a column is missing or cannot be encoded, the source was no table, or the inputs have another
+                shape.
         """
         if isinstance(inputs, pd.DataFrame):
             if self.table is None:
@@ -51,7 +51,7 @@ class InputEncoding:
         batched = array.shape[1:] in accepted
         if not batched and array.shape not in accepted:
             expected = " or ".join(f"(batch, {', '.join(map(str, option))})" for option in dict.fromkeys(accepted))
-            raise ValueError(f"inputs of shape {array.shape}: expected {expected}")
+            raise InputError(f"inputs of shape {array.shape}: expected {expected}")
         rows = array.reshape(array.shape[0] if batched else 1, n_features)
         if self.offsets is not None:
             dtype = np.float32 if isinstance(rows, jax.Array) else np.float64

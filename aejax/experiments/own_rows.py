@@ -1,4 +1,4 @@
-"""Rows of a comparison from files: `--features NAME=FILE[:KEY]`, and published encoders, `--encoder NAME=FOLDER`."""
+"""Rows of a comparison from files: `--features NAME=FILE[:KEY]`, and encoders, `--encoder NAME=FOLDER`."""
 
 import functools
 import importlib.util
@@ -20,6 +20,7 @@ from aejax.methods.registry import METHODS
 from aejax.storage.hub import PREFIX, open_encoder_folder
 from aejax.storage.manifest import verify_manifest
 from aejax.storage.pretrained_encoder import load_encoder
+from aejax.storage.sparse_coders import SparseCoder
 
 ROW_NAME = "row"  # of an array or a column with the number of the data's row, from 0, that each row of features is of
 FeaturesAndRows = tuple[Float[np.ndarray, "..."], np.ndarray | None]
@@ -45,10 +46,11 @@ def load_own_rows(config: CompareConfig) -> dict[str, Representation]:
 
 def _load_encoder(place: str) -> Representation:
     with open_encoder_folder(place if place.startswith(PREFIX) else expand_path(place)) as folder:
-        digest, encode = verify_manifest(folder), load_encoder(folder)
+        encode = load_encoder(folder)
+        digest = encode.sha256 if isinstance(encode, SparseCoder) else verify_manifest(folder)
     require(
-        not encode.metadata.stacked,
-        f"--encoder {place}: holds {len(encode.seeds)} seeds; publish one, export.py --seed best",
+        isinstance(encode, SparseCoder) or not encode.metadata.stacked,
+        f"--encoder {place}: holds the encoders of several seeds; publish one, export.py --seed best",
     )
     made = encoder(lambda inputs: np.asarray(encode(inputs)))
     return Representation(made.make_features, digest)

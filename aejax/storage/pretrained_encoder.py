@@ -25,6 +25,7 @@ from aejax.storage.formats import FORMAT_READERS, ORBAX, arrays_sha256
 from aejax.storage.hub import open_encoder_folder
 from aejax.storage.manifest import CorruptedFileError, verify_manifest
 from aejax.storage.pytree_io import ArrayTree, named_leaves, require_memory_for
+from aejax.storage.sparse_coders import CONFIG_FILE, SparseCoder, is_sparse_coder, load_sparse_coder
 
 ENCODER_NAME = "encoder"  # in a model's variables
 
@@ -111,7 +112,7 @@ class PretrainedEncoder:
         return PretrainedEncoder(metadata, self.model, variables)
 
 
-def load_encoder(folder: str | os.PathLike[str], sha256: str | None = None) -> PretrainedEncoder:
+def load_encoder(folder: str | os.PathLike[str], sha256: str | None = None) -> PretrainedEncoder | SparseCoder:
     """Loads a published encoder: a pure function from raw inputs to codes.
 
     Example::
@@ -127,27 +128,38 @@ def load_encoder(folder: str | os.PathLike[str], sha256: str | None = None) -> P
     The encoders of several seeds are one stacked tree: `encode(images)` is `(seeds, batch, width)`, and
     `encode.select_seed(3)` is the encoder of seed 3.
 
-    `hf:OWNER/NAME`, or `hf:OWNER/NAME@REVISION`, is a repository of the Hugging Face Hub (`pip install 'aejax[hub]'`).
+    `hf:OWNER/NAME[/FOLDER][@REVISION]` is on the Hugging Face Hub (`pip install 'aejax[hub]'`).
+
+    A folder of SAELens or sparsify (`cfg.json` and safetensors) gives a `SparseCoder`, a function from activations to
+    codes with `apply` and `variables`, too.
 
     Loading is safe with files from others: only arrays and JSON of a fixed schema are read, sizes are checked before
     memory is allocated, and nothing is unpickled, executed, imported by name, or read from outside the folder.
 
     Args:
-        folder: made by `scripts/export.py`, or a repository on the Hub.
-        sha256: expected SHA-256 of its `manifest.json`, as announced by the publisher; it covers every file.
+        folder: made by `scripts/export.py`, by SAELens or by sparsify, or a repository on the Hub.
+        sha256: expected SHA-256 of its `manifest.json`, as announced by the publisher; it covers every file. Of a
+            sparse coder: its `sha256`.
 
     Raises:
         CorruptedFileError: a file is not what was published.
         InputError: there is no encoder, this version cannot build it, or it does not fit into memory.
     """
     with open_encoder_folder(folder) as local:
-        return _load_folder(local, sha256)
+        if not is_sparse_coder(local):
+            return _load_folder(local, sha256)
+        coder = load_sparse_coder(local)
+        _require_sha256(coder.sha256, sha256, f"{local}: {CONFIG_FILE} and weights have")
+        return coder
+
+
+def _require_sha256(actual: str, expected: str | None, what: str) -> None:
+    if expected is not None and expected.lower() != actual:
+        raise CorruptedFileError(f"{what} SHA-256 {actual}, expected {expected}")
 
 
 def _load_folder(folder: Path, sha256: str | None) -> PretrainedEncoder:
-    actual = verify_manifest(folder)
-    if sha256 is not None and sha256.lower() != actual:
-        raise CorruptedFileError(f"{folder}: manifest.json has SHA-256 {actual}, expected {sha256}")
+    _require_sha256(verify_manifest(folder), sha256, f"{folder}: manifest.json has")
     metadata = read_metadata(folder)
     model, like = build_architecture(metadata, str(folder / METADATA_FILE))
     readable = [name for name in FORMAT_READERS if name in metadata.formats]

@@ -27,6 +27,10 @@ def files(tmp_path_factory):
     pd.DataFrame(X, columns=columns).assign(row=range(len(X))).iloc[order].to_parquet(folder / "shuffled.parquet")
     save_file({"inputs": X[order].astype(np.float32), "row": order}, folder / "shuffled.safetensors")
     np.savez(folder / "twice.npz", inputs=X, row=np.zeros(len(X), int))
+    (folder / "sae").mkdir()
+    sae = {"encoder.weight": np.random.default_rng(1).normal(size=(20, 13)), "encoder.bias": np.zeros(20)}
+    save_file({**sae, "b_dec": X.mean(axis=0)}, folder / "sae" / "sae.safetensors")
+    (folder / "sae" / "cfg.json").write_text('{"d_in": 13, "num_latents": 20, "k": 5}')
     aejax.pretrain("wine", seeds=1, epochs=1, latent_dim=3).encoder().save(folder / "encoder")
     return folder
 
@@ -34,7 +38,7 @@ def files(tmp_path_factory):
 def test_rows_from_files_stand_in_the_table(files, tmp_path, load_script):
     own = ["--features", f"whole={files}/inputs.npy", f"half={files}/two.npz:half", f"table={files}/table.parquet:f"]
     own += [f"ordered={files}/shuffled.parquet", f"tensors={files}/shuffled.safetensors"]
-    command = [*SMALL, *own, "--encoder", f"mine={files}/encoder", "--out", str(tmp_path / "run")]
+    command = [*SMALL, *own, "--encoder", f"mine={files}/encoder", f"sae={files}/sae", "--out", str(tmp_path / "run")]
     load_script("compare")(command)
     methods = {method["name"]: method for method in read_json(tmp_path / "run" / "results.json")["methods"]}
     assert {name: method["features"] for name, method in methods.items()} == {
@@ -45,10 +49,11 @@ def test_rows_from_files_stand_in_the_table(files, tmp_path, load_script):
         "ordered": 13,
         "tensors": 13,
         "mine": 3,
+        "sae": 20,
     }
     for name in ("table", "ordered", "tensors"):
         assert methods["whole"]["test_accuracy"] == methods[name]["test_accuracy"]
-    assert methods["mine"]["role"] == "external"
+    assert methods["mine"]["role"] == methods["sae"]["role"] == "external"
     np.save(files / "inputs.npy", X[::-1])
     with pytest.raises(InputError, match="of other features or encoders of one's own"):
         load_script("compare")(command)
@@ -67,6 +72,7 @@ def test_rows_from_files_stand_in_the_table(files, tmp_path, load_script):
         (["--features", "a={}/two.npz:other"], r"a: features have shape \(3, 2\); expected \(178, width\)"),
         (["--features", "a={}/twice.npz"], "rows: expected each number from 0 to 177 once"),
         (["--encoder", "a={}/nowhere"], "nowhere"),
+        (["--encoder", "a={}/sae", "--dataset", "digits"], r"a: inputs of shape \(256, 64\): expected \(batch, 13\)"),
         (["--plugin", "{}/none.py"], "none.py: no such file"),
     ],
 )

@@ -144,6 +144,7 @@ READERS: dict[str, Reader] = {
     "encoder": Reader(
         reader_samples.fixture_samples("encoder"), read_with_matching_checksums("encoder", load_encoder), 0.05
     ),
+    "sparse coder": Reader(reader_samples.sparse_coder_samples, lambda path: load_encoder(path.parent), 0.2),
 }
 
 

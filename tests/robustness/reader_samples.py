@@ -235,6 +235,17 @@ def fixture_samples(name: str, *files: str) -> Callable[[Path], list[Sample]]:
     return make
 
 
+def sparse_coder_samples(folder: Path) -> list[Sample]:
+    """Returns the two files of a sparse autoencoder of SAELens, and writes intact ones to the folder."""
+    config = {"architecture": "topk", "d_in": 3, "d_sae": 4, "k": 2, "rescale_acts_by_decoder_norm": True}
+    shapes = {"W_enc": (3, 4), "b_enc": (4,), "W_dec": (4, 3), "b_dec": (3,)}
+    weights = safetensors.numpy.save({name: np.ones(shape, np.float32) for name, shape in shapes.items()})
+    samples = [Sample("cfg.json", json.dumps(config).encode()), Sample("sae_weights.safetensors", weights)]
+    for sample in samples:
+        (folder / sample.path).write_bytes(sample.content)
+    return samples
+
+
 def page_samples(folder: Path) -> list[Sample]:
     """Returns what the page of a run reads next to its results: curves, scores, examples."""
     run = folder / "compare"

@@ -12,6 +12,7 @@ import threading
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 from sklearn.datasets import load_wine
 
 import aejax
@@ -139,3 +140,14 @@ def test_a_repository_that_is_not_there_is_named(hub):
         aejax.load_encoder("hf:me/other")
     with pytest.raises(InputError, match=r"hf:me/wine: .*holds no manifest.json"):
         aejax.load_encoder("hf:me/wine")
+
+
+@pytest.mark.parametrize("folder", ["layers.5", ""], ids=["folder", "repository"])
+def test_a_sparse_coder_is_read_from_a_folder_of_a_repository(hub, folder):
+    weights = {"encoder.weight": np.eye(4, 13), "encoder.bias": np.ones(4), "b_dec": np.zeros(13)}
+    files = {"cfg.json": b'{"d_in": 13, "num_latents": 4, "k": 2}', "sae.safetensors": save(weights)}
+    hub.update({f"{folder}/{name}".removeprefix("/"): content for name, content in files.items()})
+    encode = aejax.load_encoder(f"hf:me/wine/{folder}".removesuffix("/"))
+    assert np.count_nonzero(encode(X)) == 2 * len(X)
+    with pytest.raises(InputError, match=r"hf:me/wine/other: holds no other/cfg\.json"):
+        aejax.load_encoder("hf:me/wine/other")
