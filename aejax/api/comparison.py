@@ -36,8 +36,9 @@ from aejax.report import figures
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
 from aejax.report.differences_plot import plot_differences
 from aejax.report.findings import describe_findings
-from aejax.report.frames import methods_frame, per_seed_frame, verdicts_frame
+from aejax.report.frames import label_curve_frame, methods_frame, per_seed_frame, verdicts_frame
 from aejax.report.html_page import figure_to_svg, render_comparison_page
+from aejax.report.label_curve_plot import plot_label_curve
 from aejax.report.representation_plot import plot_representations
 from aejax.report.results import Results, with_roles
 from aejax.storage.atomic_io import to_jsonable, write_atomically
@@ -48,6 +49,7 @@ PLOTS: dict[str, Callable[[Results], Figure]] = {
     "accuracy": figures.plot_accuracy,
     "differences": plot_differences,
     "diagnostics": plot_representations,
+    "label_curve": plot_label_curve,
 }
 
 
@@ -82,13 +84,23 @@ class ComparisonResult:
         return per_seed_frame(self.results)
 
     @property
+    def label_curve(self) -> pd.DataFrame:
+        """A row for each method or comparison and number of labels, with intervals; of `compare(label_curve=True)`."""
+        require("label_curve" in self.results, "label_curve: there is none; call compare with label_curve=True")
+        return label_curve_frame(self.results)
+
+    @property
     def summary(self) -> str:
         """The finding in sentences, one for each row that is no control."""
         return "\n".join(describe_findings(self.results))
 
     def plot(self, name: str = "differences") -> Figure:
-        """Returns a figure: `differences`, `accuracy` or `diagnostics`. Raises `InputError` for another name."""
+        """Returns a figure: `differences`, `accuracy`, `diagnostics` or `label_curve`.
+
+        Raises `InputError` for another name, and where there is no label curve.
+        """
         require(name in PLOTS, f"plot({name!r}): there are {', '.join(PLOTS)}")
+        require(name != "label_curve" or name in self.results, "plot: compare with label_curve=True has label_curve")
         return PLOTS[name](self.results)
 
     def save(self, folder: str | Path) -> Path:

@@ -9,19 +9,32 @@ import functools
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+from jaxtyping import Int, Shaped
 from rich.console import Console
 
 from aejax.config import CheckpointConfig, CompareConfig
+from aejax.config.evaluate import MetricName
 from aejax.data.label_budget import largest_label_budget
 from aejax.data.splits import make_split
 from aejax.errors import require
+from aejax.evaluate.design import EvaluationDesign
+from aejax.evaluate.label_efficiency import CurveEstimate, estimate_curve, find_crossings, measure_complexity
+from aejax.evaluate.verdict_metrics import VerdictMetric
+from aejax.evaluate.verdicts import adjusted_level, minimum_trainings
 from aejax.experiments.compare import ComparisonDesign, load_comparison
+from aejax.experiments.saved_values import MethodValues, saved_values
 from aejax.experiments.variations import Variation, make_variation
 from aejax.experiments.varied_runs import Analysis, run_with_analyses
+from aejax.report.label_curve_plot import plot_label_curve
+from aejax.report.results import verdict_metric
+from aejax.storage.saved_scores import read_scores
 
-LABEL_CURVE = "label_curve"  # field of results
+LABEL_CURVE, FOLDER = "label_curve", "label-curve"  # field of results, and folder of the budgets' runs
+
+Results = dict[str, Any]
 
 
 def compare_with_label_curve(
@@ -49,14 +62,27 @@ def compare_with_label_curve(
     return run_with_analyses(design, [analyze_label_curve(design, budgets)], out, console, checkpoint, start_time)
 
 
-def analyze_label_curve(design: ComparisonDesign, budgets: Sequence[int] = ()) -> Analysis:
-    """Returns the analysis of a comparison by the number of labels; arguments as `compare_with_label_curve`.
+def analyze_label_curve(
+    design: ComparisonDesign, budgets: Sequence[int] = (), epsilon: float | None = None
+) -> Analysis:
+    """Returns the analysis of a comparison by the number of labels.
+
+    Args:
+        design: of the comparison with all labels.
+        budgets: as for `compare_with_label_curve`.
+        epsilon: the loss in nats whose cost in labels is measured; None: that of the first control with all labels.
 
     Raises:
         InputError: a class has fewer labels than a budget, or the comparison has a fraction of the labels.
     """
     variations = [_with_budget(design.config, budget) for budget in choose_budgets(design, budgets)]
-    return Analysis(LABEL_CURVE, variations, functools.partial(_is_complete, variations), _summarize)
+    return Analysis(
+        LABEL_CURVE,
+        variations,
+        functools.partial(_is_complete, variations, epsilon),
+        functools.partial(_summarize, epsilon),
+        {"label_curve.png": plot_label_curve},
+    )
 
 
 def choose_budgets(design: ComparisonDesign, budgets: Sequence[int] = ()) -> list[int]:
@@ -87,23 +113,123 @@ def _with_budget(config: CompareConfig, budget: int) -> Variation:
     return make_variation(str(budget), "labels", config, dataclasses.replace(config, split=split))
 
 
-def _is_complete(variations: Sequence[Variation], results: Mapping[str, Any]) -> bool:
-    saved = results.get(LABEL_CURVE, {}).get("budgets", [])
+def _is_complete(variations: Sequence[Variation], epsilon: float | None, results: Results) -> bool:
+    curve = results.get(LABEL_CURVE, {})
+    saved = curve.get("budgets", [])
+    if epsilon is not None and curve.get("epsilon") != epsilon:
+        return False
     return [str(entry["labels_per_class"]) for entry in saved] == [variation.name for variation in variations]
 
 
-def _summarize(results: Mapping[str, Any], varied: Mapping[str, Mapping[str, Any]], out: Path) -> dict[str, Any]:
-    """Returns `label_curve` of `results.json`."""
+def _summarize(epsilon: float | None, results: Results, varied: Mapping[str, Results], out: Path) -> Results:
     budgets = [
         {
             "labels_per_class": int(name),
             "n_labels": count_labels(of_budget),
-            "folder": f"label-curve/{name}",
+            "folder": f"{FOLDER}/{name}",
             "seconds": of_budget["environment"]["seconds"],
         }
         for name, of_budget in varied.items()
     ]
-    return {"budgets": budgets, "n_labels": [*(entry["n_labels"] for entry in budgets), count_labels(results)]}
+    return summarize_label_curve(results, budgets, out, epsilon)
+
+
+def summarize_label_curve(
+    results: Results, budgets: Sequence[Results], folder: Path, epsilon: float | None = None
+) -> Results:
+    """Returns `label_curve` of `results.json` from the saved scores of a run with all labels and of each budget.
+
+    Args:
+        results: of the run with all labels.
+        budgets: its entries of budgets.
+        folder: of the run.
+        epsilon: as for `analyze_label_curve`.
+
+    Raises:
+        InputError: a run lacks the scores of its metric, or has other test examples.
+    """
+    metric, n_labels = verdict_metric(results), [*(entry["n_labels"] for entry in budgets), count_labels(results)]
+    saved = [read_scores(folder / entry["folder"]) for entry in budgets] + [read_scores(folder)]
+    design = saved[-1].design
+    assert design is not None
+    for scores in saved:
+        same = scores.design is not None and np.array_equal(scores.design.test_index, design.test_index)
+        require(same and scores.methods == saved[-1].methods, f"{folder}: budgets have other test examples or methods")
+    values = [saved_values(scores, metric) for scores in saved]
+    curves = CurveData(np.array(n_labels), design, metric, *(_stack(values, name) for name in (metric.name, "nll")))
+    epsilon = _reference_loss(results) if epsilon is None else epsilon
+    return {
+        "budgets": list(budgets),
+        "n_labels": n_labels,
+        "epsilon": epsilon,
+        "methods": [_method_entry(curves, entry["name"], epsilon) for entry in results["methods"]],
+        "comparisons": [_comparison_entry(curves, row, results) for row in results["comparisons"]],
+    }
+
+
+class CurveData(NamedTuple):
+    """The values of every method at every budget."""
+
+    labels: Int[np.ndarray, " budgets"]
+    design: EvaluationDesign
+    metric: VerdictMetric
+    values: dict[str, Shaped[np.ndarray, "budgets trainings n_test"]]  # of the metric, by method
+    losses: dict[str, Shaped[np.ndarray, "budgets trainings n_test"]]  # empty if probabilities were not saved
+
+
+def _stack(values: Sequence[Mapping[MetricName, MethodValues]], name: MetricName) -> MethodValues:
+    if any(name not in of_budget for of_budget in values):
+        return {}
+    return {method: np.stack([of_budget[name][method] for of_budget in values]) for method in values[-1][name]}
+
+
+def _reference_loss(results: Results) -> float:
+    """Returns the loss that complexities are about: that of the first control, which is raw, with all labels."""
+    methods = results["methods"]
+    control = next((method for method in methods if method["role"] == "control"), methods[0])
+    return float(control["test_nll"]["mean"])
+
+
+def _method_entry(curves: CurveData, name: str, epsilon: float) -> Results:
+    curve = estimate_curve(curves.values[name], curves.design, curves.metric)
+    entry = {"name": name, **_curve_entry(curve)}
+    if curves.losses and np.isfinite(curves.losses[name]).all():
+        entry["nll"] = curves.losses[name].mean(axis=(1, 2))
+        entry["complexity"] = measure_complexity(curves.labels, curves.losses[name], curves.design, epsilon)._asdict()
+    return entry
+
+
+def _comparison_entry(curves: CurveData, row: Results, results: Results) -> Results:
+    """Returns the curve of a comparison, whose band holds for all comparisons of its family at once."""
+    metric, family = curves.metric, row.get("family", row["method"])
+    size = sum(other.get("family", other["method"]) == family for other in results["comparisons"])
+    difference = curves.values[row["method"]].astype(np.float64) - curves.values[row["baseline"]]
+    curve = estimate_curve(difference, curves.design, metric, of_difference=True, level=adjusted_level(size))
+    can_decide = difference.shape[1] >= minimum_trainings(size)
+
+    def crossings(threshold: float) -> list[Results]:
+        found = find_crossings(curves.labels, difference, curves.design, metric, curve, metric.gain(threshold))
+        return [
+            {
+                "labels": crossing.labels,
+                "ci95": crossing.ci95,
+                "better": "below" if crossing.above_before == metric.higher_is_better else "above",
+            }
+            for crossing in (found if can_decide else ())
+        ]
+
+    return {
+        **{name: row[name] for name in ("method", "baseline")},
+        "family": family,
+        **_curve_entry(curve),
+        "too_few_seeds": not can_decide,
+        "crossovers": crossings(0.0),
+        "margin_crossings": crossings(results["margin"]),
+    }
+
+
+def _curve_entry(curve: CurveEstimate) -> Results:
+    return {"mean": curve.mean, "ci95": np.stack(curve.ci95, axis=1), "band": np.stack(curve.band, axis=1)}
 
 
 def count_labels(results: Mapping[str, Any]) -> int:

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
 
 import aejax
-from aejax.config.evaluate import MetricName
 from aejax.errors import require
 from aejax.evaluate.design import EvaluationDesign, holdout_design
 from aejax.evaluate.sensitivity import compare_verdicts
-from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, balanced_accuracy_values
+from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN
+from aejax.experiments.label_curve import LABEL_CURVE, summarize_label_curve
 from aejax.experiments.results import judge_comparisons, summarize_scores
+from aejax.experiments.saved_values import saved_values
 from aejax.experiments.variations import SENSITIVITY
 from aejax.report.results import verdict_metric
 from aejax.report.run_page import read_run, rewrite_pages
@@ -28,7 +28,6 @@ from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.saved_scores import SavedScores, read_scores
 
 Results = dict[str, Any]
-MethodValues = dict[str, Shaped[np.ndarray, "trainings n_test"]]  # by method: their mean over test examples is a metric
 
 
 def rejudge_run(folder: Path) -> tuple[Results, list[str]]:
@@ -50,6 +49,11 @@ def rejudge_run(folder: Path) -> tuple[Results, list[str]]:
             {name: results["comparisons"] for name, results in varied.items()},
             {entry["name"]: entry["methods"] for entry in variations},
         )
+    if LABEL_CURVE in before:
+        for budget in before[LABEL_CURVE]["budgets"]:
+            rejudge_run(folder / budget["folder"])
+        curve = before[LABEL_CURVE]
+        after[LABEL_CURVE] = to_jsonable(summarize_label_curve(after, curve["budgets"], folder, curve["epsilon"]))
     write_results(folder / RESULTS_FILE, after)
     rewrite_pages(after, folder)
     return after, list(_changed_verdicts(before, after))
@@ -65,7 +69,7 @@ def rejudge(results: Results, scores: SavedScores, folder: Path) -> Results:
     """
     design = scores.design or assume_design(results, scores)
     metric = verdict_metric(results)
-    values = {**_plain_values(scores), **_other_values(metric, scores)}
+    values = saved_values(scores, metric)
     require(metric.name in values, f"{folder}: was saved without what verdicts about {metric.name} need; run it again")
     pairs = [(row["method"], row["baseline"]) for row in results["comparisons"]]
     families = [row.get("family", row["method"]) for row in results["comparisons"]]
@@ -79,24 +83,6 @@ def rejudge(results: Results, scores: SavedScores, folder: Path) -> Results:
             entry[of.field] = summarize_scores(by_method[entry["name"]], design, of)
     jsonable: Results = to_jsonable(after)
     return jsonable
-
-
-def _plain_values(scores: SavedScores) -> dict[MetricName, MethodValues]:
-    """Returns the values of accuracy, and of NLL if they were saved."""
-    values: dict[MetricName, MethodValues] = {"accuracy": dict(zip(scores.methods, scores.correct, strict=True))}
-    if scores.log_prob is not None:
-        values["nll"] = dict(zip(scores.methods, -scores.log_prob, strict=True))
-    return values
-
-
-def _other_values(metric: VerdictMetric, scores: SavedScores) -> dict[MetricName, MethodValues]:
-    """Returns the values of balanced accuracy or AUROC if verdicts are about it and what it needs was saved."""
-    if metric.name == "auroc" and scores.auroc_values is not None:
-        return {"auroc": dict(zip(scores.methods, scores.auroc_values, strict=True))}
-    if metric.name == "balanced_accuracy" and scores.design is not None:
-        labels, by_method = scores.design.labels, zip(scores.methods, scores.correct, strict=True)
-        return {"balanced_accuracy": {name: balanced_accuracy_values(correct, labels) for name, correct in by_method}}
-    return {}
 
 
 def assume_design(results: Results, scores: SavedScores) -> EvaluationDesign:

@@ -10,8 +10,10 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from aejax.config import CheckpointConfig
@@ -21,6 +23,8 @@ from aejax.experiments.checkpointing import RESULT_CACHE_DIR
 from aejax.experiments.compare import ComparisonDesign, EarlierRun, design_comparison, run_comparison
 from aejax.experiments.multihost import broadcast_from_primary, is_primary
 from aejax.experiments.variations import Variation
+from aejax.report.drawing import describe_design
+from aejax.report.figure_files import FigureFiles
 from aejax.report.run_page import rewrite_pages
 from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.results_file import read_results, write_results
@@ -57,6 +61,7 @@ class Analysis(NamedTuple):
     is_complete: Callable[[Results], bool]  # whether results have these variations already
     summarize: Callable[[Results, Mapping[str, Results], Path], Results]
     """Returns the field from the results of the run, those of each variation by name, and the run's folder."""
+    figures: Mapping[str, Callable[[Results], Figure]] = MappingProxyType({})  # of the results with it, by file name
 
     @property
     def flag(self) -> str:
@@ -98,9 +103,13 @@ def run_with_analyses(
         source = Source(out, results) if kept else None
         varied = dict(_run_variations(design, analysis, varied_designs, source, out, console, checkpoint))
         summary = broadcast_from_primary(functools.partial(analysis.summarize, results, varied, out))
-        results = {**results, analysis.field: summary}
+        results = to_jsonable({**results, analysis.field: summary})
         if is_primary():
-            rewrite_pages(to_jsonable(results), out)
+            files = FigureFiles(out, checkpoint.figure_format, describe_design(results))
+            for name, draw in analysis.figures.items() if design.figures else ():
+                files.write(name, functools.partial(draw, results))
+            files.add_warnings(results)
+            rewrite_pages(results, out)
             write_results(out / RESULTS_FILE, results)
     folders = [analysis.folder(out, variation) for analysis in analyses for variation in analysis.variations]
     for folder in (out, *folders) if is_primary() and analyses else ():

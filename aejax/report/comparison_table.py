@@ -27,6 +27,7 @@ from aejax.report.formatting import (
     format_seconds,
     format_significant,
 )
+from aejax.report.label_curve import label_curve_caption, label_curve_tables
 from aejax.report.results import (
     REPRESENTATION_METRIC_NAMES,
     Results,
@@ -251,6 +252,8 @@ def render_comparison_markdown(results: Results) -> str:
     calibration = calibration_table(results)
     if calibration.records:
         parts += [to_markdown(calibration), CALIBRATION_CAPTION]
+    if curve_tables := label_curve_tables(results):
+        parts += [*map(to_markdown, curve_tables), escape_prose(label_curve_caption(results))]
     if warnings := collect_warnings(results, results["methods"]):
         parts.append("\n".join(f"- ⚠ {escape_prose(warning)}" for warning in warnings))
     if "diagnostics" in results:
@@ -275,7 +278,8 @@ def render_comparison_terminal(results: Results, *, details: bool = False) -> Re
     if (units := units_table(results)).records:
         parts.append(TerminalTable(units))
     if details:
-        tables = [calibration_table(results), code_metric_table(results), tuning_table(results)]
+        tables = [*label_curve_tables(results), calibration_table(results), code_metric_table(results)]
+        tables.append(tuning_table(results))
         tables += [representation_table(results)] if "diagnostics" in results else []
         parts += [TerminalTable(table) for table in tables if table.records]
         parts += [Paragraph(reason, "dim") for reason in describe_reasons(results)]

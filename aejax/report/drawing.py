@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from aejax.report.results import Results, finite_or_none
-from aejax.report.style import NEUTRAL_COLOR, SECONDARY_COLOR, label_text
+from aejax.report.style import FIGURE_WIDTH, NEUTRAL_COLOR, SECONDARY_COLOR, label_text, make_figure
 
 DESCRIPTION_HEIGHT = 0.2  # inches
 
@@ -79,3 +79,23 @@ def embolden(labels: Sequence[Text], is_bold: Sequence[bool]) -> None:
     """Writes some labels in bold, such as those of autoencoders among controls."""
     for label, bold in zip(labels, is_bold, strict=True):
         label.set_fontweight("bold" if bold else "normal")
+
+
+def make_panels(count: int, aspect: float) -> tuple[Figure, list[Axes]]:
+    """Returns a figure and its panels; `aspect` is a panel's height over its width."""
+    across = {1: 1, 2: 2, 4: 2}.get(count, 3)
+    rows = max(-(-count // across), 1)
+    width = 0.6 * FIGURE_WIDTH if across == 1 else FIGURE_WIDTH
+    figure = make_figure(rows * aspect * width / across + 0.5, width)
+    grid = figure.add_gridspec(rows, across)
+    return figure, [figure.add_subplot(grid[divmod(index, across)]) for index in range(count)]
+
+
+def shared_legend(figure: Figure, panels: Sequence[Axes], title: str | None) -> None:
+    """Adds one legend of all panels below them."""
+    handles = {}
+    for axes in panels:
+        handles.update({label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)})
+    if handles:
+        columns = min(len(handles), 5 if max(map(len, handles)) > 4 else 10)
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, title=title)

@@ -13,7 +13,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
-from aejax.report.drawing import add_description, describe_design, draw_seeds, embolden, set_log_scale
+from aejax.report.drawing import (
+    add_description,
+    describe_design,
+    draw_seeds,
+    embolden,
+    make_panels,
+    set_log_scale,
+    shared_legend,
+)
 from aejax.report.results import (
     Results,
     best_method,
@@ -55,7 +63,7 @@ def plot_learning_curves(
 
     A seed whose loss is not finite in an epoch is left out of that epoch's mean, which the panel reports.
     """
-    figure, panels = _make_panels(len(history), aspect=0.66)
+    figure, panels = make_panels(len(history), aspect=0.66)
     for axes, (name, losses) in zip(panels, history.items(), strict=True):
         drawn = []
         for key, label, color in (
@@ -72,7 +80,7 @@ def plot_learning_curves(
         set_log_scale(axes, "y", [value for values in drawn for value in values.flat], 10)
         _annotate_nonfinite_seeds(axes, drawn)
     figure.supylabel(ylabel, fontsize=9)
-    _shared_legend(figure, panels, title="mean over seeds, in a band from the lowest to the highest seed")
+    shared_legend(figure, panels, title="mean over seeds, in a band from the lowest to the highest seed")
     return figure
 
 
@@ -163,7 +171,7 @@ def plot_codes(
 
     Up to ten classes have a colour each and a legend; with more classes colours follow the class number along a scale.
     """
-    figure, panels = _make_panels(len(codes), aspect=0.9)
+    figure, panels = make_panels(len(codes), aspect=0.9)
     few = len(class_names) <= len(CLASS_COLORS)
     colormap = ListedColormap(CLASS_COLORS[: len(class_names)]) if few else matplotlib.colormaps["viridis"]
     norm = Normalize(-0.5, len(class_names) - 0.5)  # so that class k has the k-th of n colours
@@ -188,25 +196,6 @@ def plot_codes(
         bar.ax.minorticks_off()
         bar.outline.set_visible(False)
     return figure
-
-
-def _make_panels(count: int, aspect: float) -> tuple[Figure, list[Axes]]:
-    """Returns a figure and its panels; `aspect` is a panel's height over its width."""
-    across = {1: 1, 2: 2, 4: 2}.get(count, 3)
-    rows = max(-(-count // across), 1)
-    width = 0.6 * FIGURE_WIDTH if across == 1 else FIGURE_WIDTH
-    figure = make_figure(rows * aspect * width / across + 0.5, width)
-    grid = figure.add_gridspec(rows, across)
-    return figure, [figure.add_subplot(grid[divmod(index, across)]) for index in range(count)]
-
-
-def _shared_legend(figure: Figure, panels: Sequence[Axes], title: str | None) -> None:
-    handles = {}
-    for axes in panels:
-        handles.update({label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)})
-    if handles:
-        columns = min(len(handles), 5 if max(map(len, handles)) > 4 else 10)
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, title=title)
 
 
 def _add_class_legend(figure: Figure, class_names: Sequence[str]) -> None:
@@ -259,7 +248,7 @@ def _plot_feature_rows(
         axes.set_xticks(range(1, width + 1), [label_text(name, 14) for name in feature_names], rotation=90)
     which = "each feature" if len(shown) == width else f"{len(shown)} of {width} features"
     title = f"scaled value of {which}{'' if named else ', by its number'}; one column per example"
-    _shared_legend(figure, list(panels[0, :1]), title=title)
+    shared_legend(figure, list(panels[0, :1]), title=title)
     return figure
 
 

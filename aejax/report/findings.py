@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.evaluate.verdicts import POWER
 from aejax.report.formatting import format_difference, format_difference_ci
+from aejax.report.label_curve import describe_label_curve
 from aejax.report.results import Results, is_versus, verdict_metric
 from aejax.report.sensitivity import describe_sensitivity
 
@@ -23,15 +24,19 @@ def describe_findings(results: Results, methods: Sequence[str] | None = None) ->
     """Returns a sentence for each autoencoder, or each of `methods`: its verdicts, with difference and interval.
 
     The interval is the adjusted one, from which the verdict comes. Its comparisons of
-    `--versus` are a family of their own, and so have a sentence of their own.
+    `--versus` are a family of their own, and so have a sentence of their own. A label curve adds one for each method.
     """
     sentences: dict[tuple[str, bool], list[Results]] = {}
     for row in results["comparisons"]:
         sentences.setdefault((row["method"], is_versus(row)), []).append(row)
     return [
-        _describe_method(results, f"{method} (--versus)" if versus else method, rows)
+        sentence
         for (method, versus), rows in sentences.items()
         if methods is None or method in methods
+        for sentence in (
+            _describe_method(results, f"{method} (--versus)" if versus else method, rows),
+            *([] if versus else describe_label_curve(results, method)),
+        )
     ]
 
 

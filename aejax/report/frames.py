@@ -72,3 +72,19 @@ def per_seed_frame(results: Results) -> pd.DataFrame:
             values = {name: summary["per_seed"][seed] for name, summary in summaries.items()}
             rows.append({"method": method["name"], "seed": seed, **values})
     return pd.DataFrame(rows)
+
+
+def label_curve_frame(results: Results) -> pd.DataFrame:
+    """Returns a row for each method and number of labels, and for each comparison, method minus `baseline`.
+
+    `low` and `high` are of each interval alone, in 95 %; `band_low` and `band_high` hold at all numbers of labels at
+    once, and those of differences for all comparisons of a method, too.
+    """
+    curve, rows = results["label_curve"], []
+    for entry in (*curve["methods"], *curve["comparisons"]):
+        names = {"method": entry.get("method") or entry["name"], "baseline": entry.get("baseline")}
+        points = zip(curve["n_labels"], entry["mean"], entry["ci95"], entry["band"], strict=True)
+        for n_labels, mean, (low, high), (band_low, band_high) in points:
+            bounds = {"low": low, "high": high, "band_low": band_low, "band_high": band_high}
+            rows.append({**names, "labels": n_labels, "value": mean, **bounds})
+    return pd.DataFrame(rows)

@@ -15,6 +15,7 @@ from aejax.report.differences_plot import plot_differences
 from aejax.report.epoch_table import render_pretrain_markdown, render_pretrain_terminal
 from aejax.report.figures import plot_accuracy
 from aejax.report.html_page import PAGE_FILE, describe_run, render_page, write_page
+from aejax.report.label_curve_plot import plot_label_curve
 from aejax.report.results import Results, with_roles
 from aejax.report.style import save_figure
 from aejax.report.sweep_table import render_sweep_markdown, render_sweep_terminal
@@ -33,6 +34,7 @@ VERDICT_FIGURES: dict[str, Callable[[Results], Figure]] = {  # that show interva
     "accuracy.png": plot_accuracy,
     "differences.png": plot_differences,
     "frontier.png": plot_tradeoff,
+    "label_curve.png": plot_label_curve,
 }
 
 

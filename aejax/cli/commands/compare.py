@@ -41,6 +41,9 @@ class Args(TrainingFlags):
     """Compare again with 2, 4, 8, ... labels per class, nested; autoencoders are trained once. A finished run gets it,
     too."""
     label_budgets: tuple[int, ...] = ()  # the labels per class of --label-curve, which this implies
+    label_epsilon: float | None = None
+    """The loss in nats whose cost in labels --label-curve measures; default: that of the first control, raw inputs,
+    with all labels."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -82,5 +85,5 @@ def run(args: Args, out: Path, console: Console) -> dict[str, Any]:
     design = load_comparison(args.config)
     analyses = [analyze_sensitivity(design)] if args.sensitivity else []
     if args.label_curve or args.label_budgets:
-        analyses.append(analyze_label_curve(design, args.label_budgets))
+        analyses.append(analyze_label_curve(design, args.label_budgets, args.label_epsilon))
     return run_with_analyses(design, analyses, out, console, args.checkpoint, start_time)

@@ -15,6 +15,7 @@ from aejax.report.comparison_table import (
     representation_table,
 )
 from aejax.report.formatting import format_difference, format_difference_ci, format_metric
+from aejax.report.label_curve import label_curve_caption, label_curve_tables
 from aejax.report.page.blocks import Block, Charts, PageCell, Section, as_page_table, picture_blocks, table_block
 from aejax.report.page.charts import (
     STRIP_WIDTH,
@@ -36,6 +37,7 @@ RECONSTRUCTIONS = {
     "reconstructions.png": "Originals and their reconstructions by every autoencoder, seed 0",
     "samples.png": "Decoded draws from the prior of every variational autoencoder, seed 0, below test examples",
 }
+LABEL_CURVE = {"label_curve.png": "Each autoencoder among its controls, over the number of labels"}
 DIAGNOSTICS = {"diagnostics.png": "Similarity of the features of all methods (CKA), and their dimension"}
 
 
@@ -131,8 +133,13 @@ def method_sections(results: Results) -> list[Section]:
 
 
 def table_sections(results: Results, folder: Path | None) -> list[Section]:
-    """Returns calibration, sparse probes, tuning, diagnostics and sensitivity, as far as there are any."""
+    """Returns label curve, calibration, sparse probes, tuning, diagnostics and sensitivity, where there are any."""
     sections = []
+    if "label_curve" in results:
+        notes = {"Gains": label_curve_caption(results), "Labels": ""}
+        pairs = zip(notes.items(), label_curve_tables(results), strict=True)
+        tables = [table_block(name, table, note) for (name, note), table in pairs]
+        sections.append(Section("By number of labels", [*picture_blocks(folder, LABEL_CURVE), *tables]))
     if (calibration := calibration_table(results)).records:
         sections.append(Section("Calibration", [table_block("Calibration", calibration, CALIBRATION_CAPTION)]))
     if (units := units_table(results)).records:
