@@ -67,6 +67,13 @@ class DataConfig:
     tabular_flips: float = 0.01  # --dataset tabular: share of the labels that are drawn at random
     tabular_seed: int = 1  # --dataset tabular: random_state
 
+    superposition_samples: int = 10_000  # --dataset superposition: number of examples
+    superposition_features: int = 128  # --dataset superposition: directions, of which examples are sparse sums
+    superposition_dimensions: int = 64  # --dataset superposition: numbers in an example
+    superposition_active: float = 4.0  # --dataset superposition: mean number of active features besides the class
+    superposition_classes: int = 10  # --dataset superposition: classes, each a feature of its own
+    superposition_seed: int = 0  # --dataset superposition: of directions and examples
+
     def __post_init__(self) -> None:
         require_at_least(1, self, "image_size", "stream_sample", "shuffle_window")
         require(

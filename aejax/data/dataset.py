@@ -36,10 +36,9 @@ class Dataset:
     feature_names: tuple[str, ...] | None = None  # names of a table's columns
     stream: Stream | None = None  # the training data, if these examples are a sample of data larger than memory
     table: TableSchema | None = None  # the columns that `inputs` encode, if the source is a table
-    offsets: Float64[np.ndarray, " d"] | None = (
-        None  # subtracted in float64 before storage, where float32 is too coarse
-    )
+    offsets: Float64[np.ndarray, " d"] | None = None  # subtracted in float64, where float32 is too coarse
     groups: Int32[np.ndarray, " n_examples"] | None = None  # rows of one group stay on one side of every split
+    directions: Float64[np.ndarray, "g d"] | None = None  # that the inputs are sums of, where the truth is known
     description: DataDescription = DataDescription()
 
     @property
@@ -90,6 +89,7 @@ def make_dataset(
     unlabelled: ArrayLike | None = None,
     table: TableSchema | None = None,
     groups: ArrayLike | None = None,
+    directions: Float64[np.ndarray, "g d"] | None = None,
     description: DataDescription = DataDescription(),
 ) -> Dataset:
     """Makes a `Dataset` from arrays of any numeric dtype and labels of any type.
@@ -108,6 +108,7 @@ def make_dataset(
         unlabelled: `(n,)` booleans, true for rows whose label is to be ignored.
         table: the columns that the inputs encode; with a policy that fills them in, values may be missing (NaN).
         groups: `(n,)` integers, equal for rows that belong together.
+        directions: that flat inputs are sums of.
         description: what the reader understood.
 
     Raises:
@@ -134,6 +135,7 @@ def make_dataset(
         table=table,
         offsets=offsets,
         groups=None if groups is None else np.asarray(groups, np.int32),
+        directions=directions,
         description=_describe_rounding(description, numbers, offsets, columns),
     )
 

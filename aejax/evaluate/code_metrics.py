@@ -26,3 +26,16 @@ def explained_variance(reconstruction: Float[Array, "n d"], target: Float[Array,
     """Returns the share of the variance of `target` around its mean that `reconstruction` explains; at most 1."""
     residual = jnp.sum(jnp.mean(jnp.square(reconstruction - target), axis=0))
     return 1 - residual / jnp.maximum(jnp.sum(jnp.var(target, axis=0)), 1e-12)
+
+
+def direction_recovery(atoms: Float[Array, "units d"], directions: Float[Array, "g d"]) -> Scalar:
+    """Returns the largest absolute cosine of each direction with an atom, the mean over directions; 1 is perfect.
+
+    The mean maximum cosine similarity of Sharkey et al. (2022), without signs, as a unit may have either. Zero vectors
+    have a cosine of 0.
+    """
+    unit = [
+        vectors / jnp.maximum(jnp.linalg.norm(vectors, axis=1, keepdims=True), 1e-12) for vectors in (atoms, directions)
+    ]
+    cosines = jnp.matmul(unit[1], unit[0].T, precision="highest")
+    return jnp.mean(jnp.max(jnp.abs(cosines), axis=1))

@@ -29,6 +29,7 @@ from aejax.experiments.feature_extraction import ApplyFn, apply_to_test_rows
 from aejax.experiments.finetune import finetune
 from aejax.experiments.host_classifier import fit_host_classifier
 from aejax.experiments.probes import ClassifierFit, ClassifierReport, classifier_name
+from aejax.experiments.recovery import evaluate_recovery
 from aejax.experiments.representation_metrics import RepresentationMetrics, evaluate_representation
 from aejax.experiments.schedule import is_finetuned, optimizer_for
 from aejax.experiments.training import init_variables, train_method
@@ -187,6 +188,7 @@ def score_method(
         mse, metrics["explained_variance"] = evaluate_reconstruction(experiment, method.reconstruct, variables)
     if has_own_codes(method):
         metrics |= features.metrics | evaluate_extra_metrics(experiment, method, variables)
+    metrics |= evaluate_recovery(experiment, method, variables)
     compile_seconds = training_seconds["compile"] + watch.compile_seconds
     seconds = {**training_seconds, "compile": compile_seconds, "probe": watch.run_seconds}
     diagnosed = features.diagnostic_features

@@ -25,6 +25,7 @@ from aejax.experiments.multihost import is_primary
 from aejax.experiments.plots import plot_models
 from aejax.experiments.pretrained import BEST_WEIGHTS, ENCODING_KEY, LAST_WEIGHTS
 from aejax.experiments.progress import ProgressReporter
+from aejax.experiments.recovery import evaluate_recovery
 from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.results import metric_rows, results_header
 from aejax.experiments.schedule import optimizer_for
@@ -184,6 +185,7 @@ def _evaluate(experiment: Experiment, method: Method, trained: TrainingResult) -
     metrics = {"explained_variance": explained_variance}
     metrics |= evaluate_codes(experiment, method, experiment.plan.to_host(variables))
     metrics |= evaluate_extra_metrics(experiment, method, variables)
+    metrics |= evaluate_recovery(experiment, method, variables)
     return {
         "reconstruction_mse": summarize_seeds(mse),
         "measures": {name: summarize_seeds(values) for name, values in metrics.items()},

@@ -26,6 +26,7 @@ _CODE_METRICS = (
     "Variance explained: the share of the test examples' variance that their reconstructions explain. Nonzero units: "
     "mean number per test example. Dead units: zero for every training example. Active units: variance above 0.01."
 )
+_RECOVERY = "Recovery: the largest absolute cosine of a true direction with a row of the decoder, mean over directions."
 _PSEUDO_ELBO = (
     "pseudo-ELBO: the evidence lower bound with a Bernoulli likelihood, which is a likelihood of inputs that are all 0 "
     "or 1, but not of grey values; it orders models trained with the same loss, and no others."
@@ -92,6 +93,7 @@ def results_caption(results: Results, *, of_codes: bool = True) -> str:
         dataset_caption(results, count_seeds(results)),
         sensitivity_caption(results),
         _CODE_METRICS if of_codes and any(method.get("measures") for method in methods) else "",
+        _RECOVERY if of_codes and any("recovery" in method.get("measures", {}) for method in methods) else "",
         _PSEUDO_ELBO if of_codes and _has_pseudo_elbo(results) else "",
         _KNN if any(method.get("neighbours") for method in methods) else "",
         format_provenance(results["environment"]),

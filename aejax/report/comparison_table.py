@@ -53,6 +53,7 @@ VERDICT_STYLES = {
 }
 CODE_METRIC_HEADINGS = {
     "explained_variance": "variance explained",
+    "recovery": "recovery",
     "l0": "nonzero units",
     "dead_units": "dead units",
     "active_units": "active units",

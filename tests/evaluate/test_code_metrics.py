@@ -6,7 +6,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 
-from aejax.evaluate.code_metrics import ACTIVE_VARIANCE, compute_code_metrics, explained_variance
+from aejax.evaluate.code_metrics import ACTIVE_VARIANCE, compute_code_metrics, direction_recovery, explained_variance
 
 # Units: always zero; zero in training only; constant and not zero; nearly constant; varying.
 TRAIN = jnp.array([[0.0, 0.0, 2.0, 0.05, -1.0], [0.0, 0.0, 2.0, 0.0, 1.0], [0.0, 0.0, 2.0, 0.05, 0.0]])
@@ -58,3 +58,11 @@ def test_explained_variance_of_a_constant_target_is_finite():
     constant = jnp.ones((5, 3))
     assert explained_variance(constant, constant) == 1
     assert np.isfinite(explained_variance(constant + 1, constant))
+
+
+def test_recovery_is_the_largest_cosine_of_each_direction_whatever_order_scale_and_sign():
+    directions = jnp.asarray(np.random.default_rng(0).normal(size=(7, 4)))
+    scales = jnp.array([[-3.0], [0.1], [1.0], [-1.0], [2.0], [5.0], [9.0]])
+    assert direction_recovery(scales * directions[::-1], directions) == pytest.approx(1, abs=1e-6)
+    atoms = jnp.array([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    assert direction_recovery(atoms, jnp.eye(3)) == pytest.approx(2 * np.sqrt(0.5) / 3)
