@@ -95,7 +95,7 @@ def test_pca_of_thirty_components_leaves_the_published_error_on_mnist(mnist_fold
 
 
 IMAGES = jax.random.uniform(jax.random.key(3), (200, 16))  # 4x4, so that every kind can be built
-SPARSE = ("sparse-l1", "sparse-kl", "k-sparse", "batch-top-k", "lifetime-sparse")
+SPARSE = ("sparse-l1", "sparse-kl", "k-sparse", "batch-top-k", "lifetime-sparse", "gated", "jump-relu", "matryoshka")
 HOST_CLASSIFIERS = ("svm", "boosting", "forest", "label-spreading")
 PIXELS = ("raw", *HOST_CLASSIFIERS, "knn", "permuted")
 CLOSED = {"pca-tuned": 16, "random-fourier": 512, "kmeans": 512}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from aejax.autoencoders import deterministic, sparse, variational
+from aejax.autoencoders import deterministic, quantized, rivals, sparse, variational
 from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
 
 KINDS: dict[str, Callable[[ProblemSpec], AutoencoderSpec]] = {
@@ -23,6 +23,18 @@ KINDS: dict[str, Callable[[ProblemSpec], AutoencoderSpec]] = {
     "conv-denoising": deterministic.conv_denoising,
     "conv-vae": variational.conv_variational,
     "stacked": deterministic.stacked,
+    "gated": sparse.gated,
+    "jump-relu": sparse.jump_relu,
+    "matryoshka": sparse.matryoshka,
+    "vq": quantized.vq,
+    "fsq": quantized.fsq,
 }
+# Trained on the same inputs without labels, but not to reconstruct them: controls of every kind.
+RIVALS: dict[str, Callable[[ProblemSpec], AutoencoderSpec]] = {"vicreg": rivals.vicreg}
 
 IMAGE_KINDS = ("conv", "conv-denoising", "conv-vae")  # these need examples `(height, width, channels)`
+
+
+def find_kind(name: str) -> Callable[[ProblemSpec], AutoencoderSpec]:
+    """Returns the function of a kind of autoencoder or a rival."""
+    return KINDS[name] if name in KINDS else RIVALS[name]

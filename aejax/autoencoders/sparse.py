@@ -5,11 +5,20 @@ import flax.linen as nn
 from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
 from aejax.config import Activation
 from aejax.errors import require
-from aejax.models.architectures import dense_autoencoder, wide_code_config
+from aejax.models.architectures import dense_autoencoder, gated_autoencoder, wide_code_config
 from aejax.models.autoencoder import Autoencoder
-from aejax.models.sparsity import BatchTopK, LifetimeTopK, TopK
+from aejax.models.sparsity import BatchTopK, JumpReLU, LifetimeTopK, TopK
 from aejax.objectives.deterministic import autoencoder_objective
-from aejax.objectives.penalties import BatchPenalty, Penalty, dead_unit_loss, decoder_scaled_l1, kl_sparsity
+from aejax.objectives.penalties import (
+    BatchPenalty,
+    Penalty,
+    dead_unit_loss,
+    decoder_scaled_l1,
+    gate_loss,
+    kl_sparsity,
+    l0_penalty,
+    nested_reconstruction,
+)
 
 
 def _sparse_spec(
@@ -64,8 +73,37 @@ def k_sparse(problem: ProblemSpec) -> AutoencoderSpec:
 
 def batch_top_k(problem: ProblemSpec) -> AutoencoderSpec:
     """A wide rectified code of which a batch keeps k units for each example on average (Bussmann et al. 2024)."""
+    return _sparse_spec(problem, _batch_top_k_autoencoder(problem))
+
+
+def _batch_top_k_autoencoder(problem: ProblemSpec) -> Autoencoder:
+    return _wide_autoencoder(problem, "relu", BatchTopK(_require_k(problem, problem.objective.k, "--k")))
+
+
+def matryoshka(problem: ProblemSpec) -> AutoencoderSpec:
+    """A `batch-top-k` code whose first units reconstruct the input by themselves, too (Bussmann et al. 2025)."""
+    model, dim = _batch_top_k_autoencoder(problem), problem.model.sparse_dim
+    assert dim is not None
+    widths = sorted({max(1, round(share * dim)) for share in problem.objective.prefix_shares} - {dim})
+    return _sparse_spec(problem, model, (nested_reconstruction(widths, model, problem.reconstruction_loss),))
+
+
+def gated(problem: ProblemSpec) -> AutoencoderSpec:
+    """A wide code with a gate that an L1 penalty keeps closed, and magnitudes without one (Rajamanoharan et al. 2024a).
+
+    A penalty on the magnitudes would shrink them.
+    """
+    model = gated_autoencoder(wide_code_config(problem.model, problem.model.sparse_dim), problem.n_features)
+    weight = problem.penalty_weight(problem.objective.gate_l1)
+    return _sparse_spec(problem, model, (gate_loss(weight, model, problem.reconstruction_loss),))
+
+
+def jump_relu(problem: ProblemSpec) -> AutoencoderSpec:
+    """A wide code of units above learned thresholds; the number of active units costs (Rajamanoharan et al. 2024b)."""
+    config = problem.objective
+    model = _wide_autoencoder(problem, "linear", JumpReLU(config.bandwidth))
     return _sparse_spec(
-        problem, _wide_autoencoder(problem, "relu", BatchTopK(_require_k(problem, problem.objective.k, "--k")))
+        problem, model, (l0_penalty(problem.penalty_weight(config.l0_weight), model, config.bandwidth),)
     )
 
 

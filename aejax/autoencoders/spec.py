@@ -68,3 +68,4 @@ class AutoencoderSpec(NamedTuple):
     objective: Objective
     stages: tuple[Stage, ...] = ()  # run in this order before the main training
     extra_metrics: ExtraMetricsFn | None = None  # further metrics of test examples
+    reconstructs: bool = True  # False: the decoder maps codes to something else, and what learns them is a control

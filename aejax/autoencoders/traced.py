@@ -47,4 +47,5 @@ def make_traced_spec(make: Callable[[ProblemSpec], AutoencoderSpec], problem: Pr
         objective_of(lambda other: other.objective),
         stages=tuple(Stage(stage_objective(index), stage.trainable_paths) for index, stage in enumerate(spec.stages)),
         extra_metrics=None if spec.extra_metrics is None else extra_metrics,
+        reconstructs=spec.reconstructs,
     )

@@ -1,4 +1,4 @@
-"""The settings that `compare.py --tune` tries for each kind of autoencoder.
+"""The settings that `compare.py --tune` tries for each kind of autoencoder and each rival.
 
 Widths and epochs are not tuned: they are the budget that all methods share. Every field is one that a compiled program
 takes as an argument, so that all settings of a kind are trained together.
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from aejax.autoencoders.registry import KINDS
+from aejax.autoencoders.registry import KINDS, RIVALS
 from aejax.config import ExperimentConfig
 from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
 from aejax.data.shuffling import make_generator
@@ -43,13 +43,17 @@ SPACES: dict[str, dict[str, Interval]] = {
     "sparse-kl": {"kl_weight": _PENALTY, "target_activity": Interval(0.02, 0.3)},
     "contractive": {"contraction": _PENALTY},
     "beta-vae": {"beta": Interval(0.25, 4, relative=True)},
+    "gated": {"gate_l1": _PENALTY},
+    "jump-relu": {"l0_weight": _PENALTY},
+    "vq": {"commitment": _PENALTY},
+    "vicreg": {**_NOISE, "covariance_weight": _PENALTY},
 }
 
 
 def tuned_kind(name: str) -> str | None:
-    """Returns the kind of autoencoder whose settings a method tries, or None: kinds and their frozen controls do."""
+    """Returns the kind whose settings a method tries, or None: kinds, their frozen controls and their rivals do."""
     kind = name.removeprefix("frozen-encoder-").removeprefix("frozen-decoder-")
-    return kind if kind in KINDS else None
+    return kind if kind in KINDS or name in RIVALS else None
 
 
 def draw_settings(kind: str, config: ExperimentConfig, count: int) -> list[dict[str, float]]:

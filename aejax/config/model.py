@@ -33,6 +33,14 @@ class ModelConfig:
     contractive_code: Literal["wide", "narrow"] = "wide"
     """contractive: layers of the encoder. wide: those of the sparse kinds, --sparse-hidden and --sparse-dim; narrow:
     --hidden and --latent-dim, as in version 0.1.0."""
+    vector_units: int | None = None
+    """vq, fsq: units of each vector that is quantized; default: the largest divisor of --latent-dim that is at most 4,
+    or else all."""
+    levels: tuple[int, ...] = (5,)  # fsq: values that each unit of a vector can have; repeated if there are fewer
+    codebook_size: int | None = None
+    """vq: entries of the codebook, which all vectors share; default: as many values as a vector of fsq has, at most
+    1024, so that codes of both have equal bits."""
+    expander: tuple[int, ...] = (256, 256, 256)  # vicreg: widths of the layers between the code and the loss
     channels: tuple[int, ...] = (16, 32)  # conv kinds: channels of each strided 3x3 convolution, image inwards
     compute_dtype: ComputeDtype = "float32"
     """Dtype of the layers during training. bfloat16: mixed precision; parameters, losses and evaluation stay float32.
@@ -47,9 +55,14 @@ class ModelConfig:
             all(1 <= w <= MAX_UNITS for w in widths),
             f"--hidden/--decoder-hidden/--sparse-hidden {widths}: every width must be at least 1, at most {MAX_UNITS}",
         )
-        dims = ("latent_dim", "overcomplete_dim", "sparse_dim")
+        dims = ("latent_dim", "overcomplete_dim", "sparse_dim", "vector_units", "codebook_size")
         require_fields(self, lambda width: 1 <= width <= MAX_UNITS, f"at least 1, at most {MAX_UNITS}", *dims)
-        require(
-            len(self.channels) >= 1 and all(1 <= c <= MAX_UNITS for c in self.channels),
-            f"--channels {self.channels}: expected one or more numbers of at least 1, at most {MAX_UNITS}",
-        )
+        for flag, numbers, low in (
+            ("channels", self.channels, 1),
+            ("expander", self.expander, 1),
+            ("levels", self.levels, 2),
+        ):
+            require(
+                len(numbers) >= 1 and all(low <= number <= MAX_UNITS for number in numbers),
+                f"--{flag} {numbers}: expected one or more numbers of at least {low}, at most {MAX_UNITS}",
+            )

@@ -1,5 +1,6 @@
 """Measures of codes and reconstructions: active units, sparsity and explained variance."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
 
@@ -39,3 +40,19 @@ def direction_recovery(atoms: Float[Array, "units d"], directions: Float[Array, 
     ]
     cosines = jnp.matmul(unit[1], unit[0].T, precision="highest")
     return jnp.mean(jnp.max(jnp.abs(cosines), axis=1))
+
+
+def compute_code_usage(codes: Float[Array, "n latent"], units: int) -> dict[str, Scalar]:
+    """Describes how a quantized code, vectors of `units` numbers each, uses its entries.
+
+    Returns:
+        `entries_used`: different vectors; `perplexity`: the exponential of the entropy of their frequencies, from 1 to
+        `entries_used`, which it is if all are equally frequent.
+    """
+    vectors = codes.reshape(-1, units) + 0.0  # no negative zeros
+    ordered = jnp.take(vectors, jnp.lexsort(vectors.T), axis=0)
+    is_new = jnp.any(ordered[1:] != ordered[:-1], axis=1)
+    entry = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(is_new, dtype=jnp.int32)])
+    shares = jax.ops.segment_sum(jnp.ones(len(vectors)), entry, num_segments=len(vectors)) / len(vectors)
+    entropy = jnp.sum(jax.scipy.special.entr(shares))
+    return {"entries_used": entry[-1].astype(jnp.float32) + 1, "perplexity": jnp.exp(entropy)}

@@ -68,6 +68,9 @@ STRENGTHS = (
     Strength("contractive", "objective", "contraction", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
     Strength("k-sparse", "objective", "k_encode", (1.0, 1.5, 2.0, 3.0), "k"),
     Strength("beta-vae", "objective", "beta", (1.5, 2.0, 3.0, 4.0)),  # 1 is a vae
+    Strength("gated", "objective", "gate_l1", (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
+    Strength("jump-relu", "objective", "l0_weight", (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
+    Strength("vq", "objective", "commitment", (0.1, 0.25, 0.5, 1.0, 2.0)),
 )
 
 

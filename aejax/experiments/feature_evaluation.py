@@ -71,7 +71,7 @@ def evaluate_features(
             widths = method.candidate_widths
             fits.append(fit_best_width(fit, features, widths) if widths else fit(features))
         if has_own_codes(method):
-            metrics.append(chunk_code_metrics(experiment, chunk, features))
+            metrics.append(chunk_code_metrics(experiment, chunk, method, features))
         if method.features_of is None and not (same_for_all and diagnosed):
             diagnosed.append(gather_features(experiment, chunk, features, select_diagnostic_rows(experiment)))
         malloc_trim(features)

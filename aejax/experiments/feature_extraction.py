@@ -1,5 +1,6 @@
 """Feature extraction: of some rows for every seed, or of every row for one chunk of seeds."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,10 +11,11 @@ from jaxtyping import Array, Float, Int, Shaped
 
 from aejax.data.batching import Examples, map_rows
 from aejax.data.scalers import Scaler, apply_scaler
-from aejax.evaluate.code_metrics import compute_code_metrics
+from aejax.evaluate.code_metrics import compute_code_metrics, compute_code_usage
 from aejax.experiments.compilation import cached_jit
 from aejax.experiments.experiment import Experiment
 from aejax.methods.method import Method
+from aejax.models.quantization import Quantizer, quantizer_of
 from aejax.models.submodules import Variables
 from aejax.probes.features import Features
 from aejax.train.plan import Plan, SeedChunk
@@ -177,19 +179,24 @@ def gather_features(
 
 
 @cached_jit
-def _code_metrics_program(plan: Plan, shared_test: bool) -> Callable[..., Any]:
+def _code_metrics_program(plan: Plan, quantizer: Quantizer | None, shared_test: bool) -> Callable[..., Any]:
     def evaluate_seed(values: Array, train: Array, test: Array) -> dict[str, Array]:
-        return compute_code_metrics(jnp.take(values, train, axis=0), jnp.take(values, test, axis=0))
+        train_codes, test_codes = jnp.take(values, train, axis=0), jnp.take(values, test, axis=0)
+        metrics = compute_code_metrics(train_codes, test_codes)
+        if quantizer is None:
+            return metrics
+        bits = values.shape[1] / quantizer.units * math.log2(quantizer.entries)
+        return metrics | compute_code_usage(train_codes, quantizer.units) | {"bits": jnp.float32(bits)}
 
     return plan.map_seeds(evaluate_seed, replicated_argnums=(2,) if shared_test else ())
 
 
 def chunk_code_metrics(
-    experiment: Experiment, seed_chunk: SeedChunk, features: ExtractedFeatures
+    experiment: Experiment, seed_chunk: SeedChunk, method: Method, features: ExtractedFeatures
 ) -> dict[str, Float[np.ndarray, " seeds"]]:
-    """Returns the metrics of codes, for every seed of the chunk."""
+    """Returns the metrics of a method's codes, for every seed of the chunk."""
     rows = seed_chunk.shard(experiment.split.train.astype(np.int32))
-    program = _code_metrics_program(seed_chunk.plan, experiment.shared_test)
+    program = _code_metrics_program(seed_chunk.plan, quantizer_of(method.model), experiment.shared_test)
     test_rows = experiment.put_test_rows(seed_chunk=seed_chunk)
     return seed_chunk.plan.to_host(program(features.values, rows, test_rows))
 
@@ -201,7 +208,7 @@ def evaluate_codes(
     plan = experiment.plan
     return plan.concatenate(
         [
-            chunk_code_metrics(experiment, chunk, extract_features(experiment, chunk, method, variables))
+            chunk_code_metrics(experiment, chunk, method, extract_features(experiment, chunk, method, variables))
             for chunk in plan.chunks()
         ]
     )

@@ -26,7 +26,15 @@ Scope = Literal["probe", "labels", "penalty", "data"]
 """What a variation changes: probes, all classifiers, some trainings, or everything."""
 
 SENSITIVITY = "sensitivity"  # field of results, and folder of a run that has a run of each variation
-PENALTIES = {"sparse-l1": "l1", "sparse-kl": "kl_weight", "contractive": "contraction", "beta-vae": "beta"}
+PENALTIES = {
+    "sparse-l1": "l1",
+    "sparse-kl": "kl_weight",
+    "contractive": "contraction",
+    "beta-vae": "beta",
+    "gated": "gate_l1",
+    "jump-relu": "l0_weight",
+    "vq": "commitment",
+}
 _PENALIZED_PREFIXES = ("knn", "permuted", "frozen-decoder")  # of other methods whose features depend on it
 
 

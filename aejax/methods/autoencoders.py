@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable
 
-from aejax.autoencoders.registry import KINDS
+from aejax.autoencoders.registry import find_kind
 from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
 from aejax.methods.method import Method, init_fn
 
@@ -15,17 +15,17 @@ def make_cached_spec(make: Callable[[ProblemSpec], AutoencoderSpec], problem: Pr
 
 
 def autoencoder_method(kind: str, problem: ProblemSpec) -> Method:
-    """Returns an autoencoder of a kind in `KINDS`, trained on the training inputs without labels."""
-    return method_from_spec(make_cached_spec(KINDS[kind], problem))
+    """Returns an autoencoder of a kind in `KINDS`, or a rival, trained on the training inputs without labels."""
+    return method_from_spec(make_cached_spec(find_kind(kind), problem))
 
 
 def method_from_spec(spec: AutoencoderSpec) -> Method:
-    """Returns the method of an autoencoder."""
+    """Returns the method of an autoencoder, or a control that learns without reconstruction."""
     return Method(
-        role="autoencoder",
+        role="autoencoder" if spec.reconstructs else "control",
         init=init_fn(spec.model),
         encode=spec.model.encode,
-        reconstruct=spec.model.reconstruct,
+        reconstruct=spec.model.reconstruct if spec.reconstructs else None,
         objective=spec.objective,
         stages=spec.stages,
         extra_metrics=spec.extra_metrics,

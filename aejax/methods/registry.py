@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from aejax.autoencoders.registry import KINDS
+from aejax.autoencoders.registry import KINDS, RIVALS
 from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
 from aejax.errors import require
 from aejax.methods.autoencoders import autoencoder_method, make_cached_spec
@@ -32,6 +32,7 @@ CONTROLS: dict[str, Callable[[ProblemSpec], Method]] = {
     "label-spreading": label_spreading,
     "knn": lambda problem: with_knn("raw", raw(problem)),
     "permuted": lambda problem: with_permuted_labels("raw", raw(problem)),
+    **{name: functools.partial(autoencoder_method, name) for name in RIVALS},
 }
 
 KIND_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")

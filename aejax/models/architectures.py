@@ -12,7 +12,7 @@ from aejax.errors import require
 from aejax.models.autoencoder import Autoencoder, TiedAutoencoder
 from aejax.models.conv import ConvDecoder, ConvStack
 from aejax.models.dense import DenseDecoder, DenseStack
-from aejax.models.encoders import Encoder, GaussianEncoder
+from aejax.models.encoders import Encoder, GatedEncoder, GaussianEncoder
 from aejax.models.variational import VariationalAutoencoder
 
 Shape = tuple[int, ...]
@@ -37,6 +37,14 @@ def dense_autoencoder(config: ModelConfig, n_features: int, sparsity: nn.Module 
         f"--tied: the decoder must mirror the encoder; give --decoder-hidden {' '.join(map(str, mirrored))}".rstrip(),
     )
     return TiedAutoencoder(encoder, decoder, output, n_features, config.compute_dtype)
+
+
+@functools.cache
+def gated_autoencoder(config: ModelConfig, n_features: int) -> Autoencoder:
+    """A dense autoencoder whose code is gated. Raises `InputError` as `dense_autoencoder`."""
+    model = dense_autoencoder(config, n_features)
+    encoder = GatedEncoder(model.encoder.hidden, model.encoder.latent_dim, config.conventions)
+    return dataclasses.replace(model, encoder=encoder)
 
 
 @functools.cache

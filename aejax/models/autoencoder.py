@@ -42,11 +42,11 @@ class Autoencoder:
         return apply_train(self.encoder, variables, "encoder", inputs, self.compute_dtype)
 
     def encode_preactivations(
-        self, variables: Variables, inputs: Float[Array, "batch d"]
+        self, variables: Variables, inputs: Float[Array, "batch d"], *, train: bool = True
     ) -> Float[Array, "batch latent"]:
-        """Returns the code before its activation, in training mode, without updating batch statistics."""
+        """Returns the code before its activation, without updating batch statistics."""
         encoder = submodule_variables(variables, "encoder")
-        outputs, _ = self.encoder.apply(encoder, inputs, train=True, activate=False, mutable=["batch_stats"])
+        outputs, _ = self.encoder.apply(encoder, inputs, train=train, activate=False, mutable=["batch_stats"])
         return outputs
 
     def decode(self, variables: Variables, latents: Float[Array, "batch latent"]) -> Float[Array, "batch d"]:

@@ -1,4 +1,5 @@
-"""Sparsity modules: they keep the largest units of each example or batch, or the largest examples of each unit.
+"""Sparsity modules: they keep the largest units of each example or batch, the largest examples of each unit, or what is
+above a learned threshold.
 
 Each multiplies the code by a mask, so the gradient of a unit that is not kept is exactly zero. Ties are broken by
 position, so that no mask keeps more than its number of units.
@@ -9,9 +10,11 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 THRESHOLD_MOMENTUM = 0.99  # of BatchTopK's running threshold
+INITIAL_THRESHOLD = 0.1  # of JumpReLU
 
 
 def topk_mask(values: Float[Array, "rows columns"], k: int | Int[Array, ""]) -> Bool[Array, "rows columns"]:
@@ -129,3 +132,47 @@ class LifetimeTopK(nn.Module):
             return latents
         n_kept = max(1, round(self.share * latents.shape[0]))
         return latents * topk_mask(latents.T, n_kept).T
+
+
+def step_above(
+    values: Float[Array, "batch latent"], threshold: Float[Array, " latent"], bandwidth: float
+) -> Float[Array, "batch latent"]:
+    """Returns 1 where a value is above its unit's threshold t, else 0, with a pseudo-derivative with respect to t.
+
+    That is `-K((z - t) / bandwidth) / bandwidth` with the kernel K = 1 on (-1/2, 1/2), so that the mean over a batch
+    estimates the derivative of the expected step (Rajamanoharan et al. 2024b, section 4). With respect to the values
+    it is 0.
+    """
+    change = threshold - jax.lax.stop_gradient(threshold)  # 0, with the derivative 1
+    return (values > threshold[None]) - _window(values, threshold, bandwidth) * change[None]
+
+
+def jump_relu(
+    values: Float[Array, "batch latent"], threshold: Float[Array, " latent"], bandwidth: float
+) -> Float[Array, "batch latent"]:
+    """Returns the values that are above their unit's threshold t, and 0 for others, with a pseudo-derivative for t.
+
+    That is `-t K((z - t) / bandwidth) / bandwidth` (Rajamanoharan et al. 2024b, section 4).
+    """
+    fixed = jax.lax.stop_gradient(threshold)
+    slope = fixed[None] * _window(values, threshold, bandwidth)
+    return values * (values > fixed[None]) - slope * (threshold - fixed)[None]
+
+
+def _window(
+    values: Float[Array, "batch latent"], threshold: Float[Array, " latent"], bandwidth: float
+) -> Float[Array, "batch latent"]:
+    distance = jax.lax.stop_gradient(values - threshold[None])
+    return (jnp.abs(distance) < bandwidth / 2) / bandwidth
+
+
+class JumpReLU(nn.Module):
+    """Units above a threshold of their own, which is positive and learned, are kept (Rajamanoharan et al. 2024b)."""
+
+    bandwidth: float  # of the kernel by which thresholds get a gradient, in the unit of the pre-activations
+
+    @nn.compact
+    def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch latent"]:
+        start = nn.initializers.constant(np.log(INITIAL_THRESHOLD))
+        log_threshold = self.param("log_threshold", start, latents.shape[1:])
+        return jump_relu(latents, jnp.exp(log_threshold), self.bandwidth)

@@ -70,7 +70,7 @@ def autoencoder_objective(
     def evaluate(variables: Variables, batch: Batch) -> dict[str, Float[Array, " batch"]]:
         def forward(inputs: Array) -> tuple[ForwardPass, Array]:
             latents, outputs, _ = autoencoder.forward(variables, inputs, train=False)
-            return ForwardPass(variables, inputs, latents, jax.random.key(0)), outputs
+            return ForwardPass(variables, inputs, latents, jax.random.key(0), train=False), outputs
 
         passed, outputs = forward(batch.inputs)
         mse = per_example_mse(autoencoder.apply_output_activation(outputs), batch.inputs)

@@ -1,6 +1,6 @@
 """Penalties on codes: of each example, or of a batch as a whole."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -8,8 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
 from aejax.models.autoencoder import Autoencoder
+from aejax.models.sparsity import step_above
 from aejax.models.submodules import Variables
 from aejax.objectives.objective import ScalarLike
+from aejax.objectives.reconstruction import ElementwiseLoss
 
 
 class ForwardPass(NamedTuple):
@@ -19,6 +21,7 @@ class ForwardPass(NamedTuple):
     inputs: Float[Array, "batch d"]  # after corruption
     latents: Float[Array, "batch latent"]
     key: PRNGKeyArray  # for penalties with random numbers
+    train: bool = True  # in training mode
 
 
 Penalty = Callable[[ForwardPass], Float[Array, " batch"]]
@@ -33,13 +36,14 @@ def decoder_scaled_l1(weight: ScalarLike, autoencoder: Autoencoder) -> Penalty:
     A decoder of several layers can still compensate in a later layer.
     """
 
-    def penalty(passed: ForwardPass) -> Float[Array, " batch"]:
-        decoder = autoencoder.with_decoder_kernels(passed.variables)["params"]["decoder"]
-        first = decoder["hidden"]["Dense_0"] if "hidden" in decoder else decoder["output"]
-        norms = jnp.linalg.norm(first["kernel"], axis=1)
-        return weight * jnp.abs(passed.latents) @ norms
+    return lambda passed: weight * jnp.abs(passed.latents) @ decoder_norms(autoencoder, passed.variables)
 
-    return penalty
+
+def decoder_norms(autoencoder: Autoencoder, variables: Variables) -> Float[Array, " latent"]:
+    """Returns the norm of each unit's weights in the decoder's first layer."""
+    decoder = autoencoder.with_decoder_kernels(variables)["params"]["decoder"]
+    first = decoder["hidden"]["Dense_0"] if "hidden" in decoder else decoder["output"]
+    return jnp.linalg.norm(first["kernel"], axis=1)
 
 
 def bernoulli_kl(target: ScalarLike, activity: Float[Array, " latent"]) -> Float[Array, " latent"]:
@@ -70,3 +74,79 @@ def dead_unit_loss(weight: ScalarLike, autoencoder: Autoencoder) -> BatchPenalty
         return weight * jnp.mean(jnp.sum(shortfall, axis=1))
 
     return penalty
+
+
+def gate_loss(weight: ScalarLike, autoencoder: Autoencoder, reconstruction_loss: ElementwiseLoss) -> Penalty:
+    """Trains a gate g: `weight * sum_j relu(g_j) |w_j| + L(x, D(relu(g)))` (Rajamanoharan et al. 2024a, section 3.2).
+
+    The gate's step has no gradient, so the gate learns as the code of a sparse autoencoder with the decoder D. D is a
+    constant here, and so are the norms `|w_j|` of its weights, which are 1 in the paper.
+    """
+
+    def penalty(passed: ForwardPass) -> Float[Array, " batch"]:
+        gate = jax.nn.relu(_preactivations(autoencoder, passed))
+        fixed = jax.lax.stop_gradient(passed.variables)
+        outputs = _decode(autoencoder, fixed, gate, train=passed.train)
+        sparsity = weight * gate @ decoder_norms(autoencoder, fixed)
+        return sparsity + jnp.mean(reconstruction_loss(outputs, passed.inputs), axis=1)
+
+    return penalty
+
+
+def l0_penalty(weight: ScalarLike, autoencoder: Autoencoder, bandwidth: float) -> Penalty:
+    """Returns the weighted number of active units of a code with `JumpReLU` (Rajamanoharan et al. 2024b, section 3).
+
+    Only the thresholds get a gradient, the pseudo-derivative of `step_above`.
+    """
+
+    def penalty(passed: ForwardPass) -> Float[Array, " batch"]:
+        threshold = jnp.exp(passed.variables["params"]["encoder"]["sparsity"]["log_threshold"])
+        active = step_above(_preactivations(autoencoder, passed), threshold, bandwidth)
+        return weight * jnp.sum(active, axis=1)
+
+    return penalty
+
+
+def nested_reconstruction(
+    widths: Sequence[int], autoencoder: Autoencoder, reconstruction_loss: ElementwiseLoss
+) -> Penalty:
+    """Returns the sum over `widths` of the error of reconstructions from the first units alone.
+
+    Together with the error of the whole code it is the loss of Bussmann et al. (2025, section 3).
+    """
+
+    def penalty(passed: ForwardPass) -> Float[Array, " batch"]:
+        def error(width: int) -> Float[Array, " batch"]:
+            prefix = passed.latents * (jnp.arange(passed.latents.shape[1]) < width)[None]
+            outputs = _decode(autoencoder, passed.variables, prefix, train=passed.train)
+            return jnp.mean(reconstruction_loss(outputs, passed.inputs), axis=1)
+
+        return sum(map(error, widths), start=jnp.zeros(len(passed.inputs)))
+
+    return penalty
+
+
+def commitment_loss(weight: ScalarLike, autoencoder: Autoencoder) -> Penalty:
+    """Returns `weight * |z - q|^2` of codes z before quantization and quantized codes q, which are constants.
+
+    It is the third term of equation 3 of van den Oord et al. (2017).
+    """
+
+    def penalty(passed: ForwardPass) -> Float[Array, " batch"]:
+        distances = _preactivations(autoencoder, passed) - jax.lax.stop_gradient(passed.latents)
+        return weight * jnp.sum(jnp.square(distances), axis=1)
+
+    return penalty
+
+
+def _preactivations(autoencoder: Autoencoder, passed: ForwardPass) -> Float[Array, "batch latent"]:
+    return autoencoder.encode_preactivations(passed.variables, passed.inputs, train=passed.train)
+
+
+def _decode(
+    autoencoder: Autoencoder, variables: Variables, latents: Float[Array, "batch latent"], *, train: bool
+) -> Float[Array, "batch d"]:
+    """Returns the decoder's outputs before the last activation, without updating batch statistics."""
+    if not train:
+        return autoencoder.decode_logits(variables, latents)
+    return autoencoder.train_decode_logits(variables, latents)[0]

@@ -3,14 +3,23 @@
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from aejax.config import Activation
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.dense import FRAMEWORK_DEFAULTS, DenseStack
-from aejax.models.encoders import MAX_ABS_LOG_VARIANCE, Encoder, GaussianEncoder
-from aejax.models.sparsity import BatchTopK, LifetimeTopK, TopK
+from aejax.models.encoders import MAX_ABS_LOG_VARIANCE, Encoder, GatedEncoder, GaussianEncoder
+from aejax.models.quantization import FiniteScalarQuantizer, VectorQuantizer, level_constants
+from aejax.models.sparsity import BatchTopK, JumpReLU, LifetimeTopK, TopK
 from aejax.models.variational import VariationalAutoencoder
 
 INDENT_SPACES = "    "
+_GATED_LINES = [
+    'h = h @ arrays["params.code.kernel"]',
+    'is_open = h + arrays["params.gate_bias"] > 0',
+    'h = h * np.exp(arrays["params.log_scale"]) + arrays["params.magnitude_bias"]',
+    "return np.maximum(h, 0) * is_open",
+]
 
 
 def numpy_forward(model: Autoencoder, *, fills_missing: bool = False) -> str | None:
@@ -24,13 +33,15 @@ def numpy_forward(model: Autoencoder, *, fills_missing: bool = False) -> str | N
         fills_missing: whether the arrays have the numbers that replace missing values.
     """
     encoder = model.encoder
-    if not isinstance(encoder, Encoder | GaussianEncoder) or not isinstance(encoder.hidden, DenseStack):
+    if not isinstance(encoder, Encoder | GatedEncoder | GaussianEncoder) or not isinstance(encoder.hidden, DenseStack):
         return None
     if isinstance(encoder, GaussianEncoder):
         assert isinstance(model, VariationalAutoencoder)
         if model.posterior_code == "sample":
             return None
         ending: list[str] | None = _gaussian_lines(with_deviation=model.posterior_code == "mean-and-deviation")
+    elif isinstance(encoder, GatedEncoder):
+        ending = _GATED_LINES
     else:
         ending = _code_lines(encoder)
     if ending is None:
@@ -73,11 +84,27 @@ def _code_lines(encoder: Encoder) -> list[str] | None:
             f"h = h * (rank < {getattr(encoder.sparsity, 'k_encode', 0)})",
         ],
         BatchTopK: ['h = h * (h > np.maximum(arrays["batch_stats.sparsity.threshold"], 0))'],
+        JumpReLU: ['h = h * (h > np.exp(arrays["params.sparsity.log_threshold"]))'],
+        VectorQuantizer: [
+            'codebook = arrays["batch_stats.sparsity.codebook"]',
+            "products = h.reshape(-1, codebook.shape[1]) @ codebook.T",
+            "nearest = np.argmin((codebook * codebook).sum(axis=1) - 2 * products, axis=1)",
+            "h = codebook[nearest].reshape(h.shape)",
+        ],
+        FiniteScalarQuantizer: list(_level_lines(encoder)),
     }
     if type(encoder.sparsity) not in after:
         return None
     activation = _activation_lines(encoder.code_activation, FRAMEWORK_DEFAULTS[encoder.conventions].negative_slope)
     return [_affine_line("code"), *activation, *after[type(encoder.sparsity)], "return h"]
+
+
+def _level_lines(encoder: Encoder) -> Iterator[str]:
+    if isinstance(encoder.sparsity, FiniteScalarQuantizer):
+        levels = np.resize(encoder.sparsity.levels, encoder.latent_dim)
+        for name, values in zip(("half", "offset", "shift"), level_constants(levels), strict=True):
+            yield f"{name} = np.array({values.tolist()}, np.float32)"
+        yield f"h = np.round(np.tanh(h + shift) * half - offset) / np.array({(levels // 2).tolist()}, np.float32)"
 
 
 def _gaussian_lines(*, with_deviation: bool) -> list[str]:

@@ -11,11 +11,11 @@ from aejax.autoencoders.registry import KINDS
 from aejax.data.batching import Batch
 from aejax.models.architectures import dense_autoencoder, wide_code_config
 from aejax.models.autoencoder import Autoencoder, TiedAutoencoder
-from aejax.models.sparsity import BatchTopK, LifetimeTopK, TopK
+from aejax.models.sparsity import BatchTopK, JumpReLU, LifetimeTopK, TopK
 from aejax.objectives.deterministic import autoencoder_objective
 from aejax.objectives.reconstruction import sigmoid_binary_cross_entropy, squared_error
 
-SPARSE = ("sparse-l1", "sparse-kl", "k-sparse", "batch-top-k", "lifetime-sparse")
+SPARSE = ("sparse-l1", "sparse-kl", "k-sparse", "batch-top-k", "lifetime-sparse", "jump-relu", "matryoshka")
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,8 @@ STRENGTHS = {
     "contractive": "contraction",
     "sparse-l1": "l1",
     "sparse-kl": "kl_weight",
+    "jump-relu": "l0_weight",
+    "vq": "commitment",
     "conv-denoising": "noise_std",
 }
 PENALIZED = {name: field for name, field in STRENGTHS.items() if "denoising" not in name}
@@ -157,9 +159,12 @@ def test_sparse_codes_are_wide_of_one_layer_and_have_the_sparsity_of_their_name(
         "k-sparse": TopK(4, 9, k_start=20, decay_steps=setting.objective.k_decay_steps),
         "batch-top-k": BatchTopK(4),
         "lifetime-sparse": LifetimeTopK(0.2),
+        "jump-relu": JumpReLU(0.1),
+        "matryoshka": BatchTopK(4),
     }
     activations = {name: model.encoder.code_activation for name, model in models.items()}
-    assert activations == dict.fromkeys(models, "relu") | {"sparse-kl": "sigmoid", "k-sparse": "linear"}
+    others = {"sparse-kl": "sigmoid", "k-sparse": "linear", "jump-relu": "linear"}
+    assert activations == dict.fromkeys(models, "relu") | others
     assert {model.encoder.latent_dim for name, model in models.items() if name != "overcomplete"} == {40}
     assert models["overcomplete"].encoder.latent_dim == 80  # a quarter more than the inputs
     assert all(model.encoder.hidden.widths == () for model in models.values())

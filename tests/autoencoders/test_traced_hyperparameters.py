@@ -7,13 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.autoencoders.registry import KINDS
+from aejax.autoencoders.registry import KINDS, find_kind
 from aejax.autoencoders.traced import make_traced_spec
 from aejax.config import ObjectiveConfig
 from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
 from aejax.data.batching import Batch
 from aejax.models.submodules import HYPERPARAMETERS
 
+LIGHT = {"invariance_weight": 1.0, "variance_weight": 1.0}  # as rounding is relative to the largest term
 # field: [(kind, other settings of its objective, two values)]
 CASES = {
     "noise_std": [("denoising", {}, (0.0, 0.5))],
@@ -26,6 +27,12 @@ CASES = {
     "l1": [("sparse-l1", {}, (0.0, 0.1))],
     "target_activity": [("sparse-kl", {}, (0.05, 0.2))],
     "kl_weight": [("sparse-kl", {}, (0.0, 0.1))],
+    "gate_l1": [("gated", {}, (0.0, 0.1))],
+    "l0_weight": [("jump-relu", {}, (0.0, 0.1))],
+    "commitment": [("vq", {}, (0.0, 0.5))],
+    "invariance_weight": [("vicreg", LIGHT, (0.1, 1.0))],
+    "variance_weight": [("vicreg", LIGHT, (0.1, 1.0))],
+    "covariance_weight": [("vicreg", LIGHT, (0.1, 1.0))],
     "contraction": [("contractive", {}, (0.0, 0.1))],
     "decoder_std": [("vae", {"likelihood": "gaussian", "decoder_std": 1.0}, (0.1, 0.5))],
     "beta": [("beta-vae", {"kl_warmup_steps": 0}, (0.0, 4.0))],
@@ -53,14 +60,14 @@ def assert_traced_equals_constant(make, digits_setting, digits, field, kind, oth
     inputs = digits[0][:16]
     batch = Batch(inputs, jnp.zeros(16, jnp.int32))
     setting = digits_setting(objective=others)
-    carried = make_traced_spec(KINDS[kind], setting)
+    carried = make_traced_spec(find_kind(kind), setting)
     variables = carried.model.init(jax.random.key(0))
 
     def at(value):
         return value_and_gradient(make(carried), batch)({**variables, HYPERPARAMETERS: {field: value}})
 
     constant = dataclasses.replace(setting.objective, **{field: values[1]})
-    objective = make(KINDS[kind](dataclasses.replace(setting, objective=constant)))
+    objective = make(find_kind(kind)(dataclasses.replace(setting, objective=constant)))
     alone = value_and_gradient(objective, batch)
     run = jax.jit(lambda variables, values: (jax.vmap(at)(values), alone(variables)))
     together, constants = run(variables, jnp.asarray(values, jnp.float32))

@@ -33,9 +33,9 @@ TABLE = CompareConfig(
     train=TrainConfig(epochs=4, batch_size=16),
     probe=ProbeConfig(probe_c=1.0),
     seeds=2,
-    methods=("random", "vae", "stacked", "batch-top-k", "random-batch-top-k", "supervised-batch-top-k"),
+    methods=("random", "vicreg", "vae", "stacked", "vq", "batch-top-k", "random-batch-top-k", "supervised-batch-top-k"),
 )
-WIDTHS = {"random": 3, "vae": 3, "stacked": 3}  # of the others: twice the inputs
+WIDTHS = dict.fromkeys(("random", "vicreg", "vae", "stacked", "vq"), 3)  # of the others: twice the inputs
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,8 @@ def test_autoencoders_are_measured_and_controls_are_not(table):
     codes = {"explained_variance", "l0", "dead_units", "active_units"}
     for name in ("stacked", "batch-top-k"):
         assert rows[name]["measures"].keys() == codes
+    assert rows["vq"]["measures"].keys() == codes | {"entries_used", "perplexity", "bits"}
+    assert rows["vicreg"]["measures"].keys() == codes - {"explained_variance"}
     assert rows["vae"]["measures"].keys() == codes | {"elbo", "kl", "importance_weighted"}
     for name in ("random", "random-batch-top-k", "supervised-batch-top-k"):
         assert rows[name]["measures"] == {}
@@ -72,12 +74,14 @@ def test_measures_are_within_what_they_can_be(table):
     assert vae["kl"] > 0
     assert vae["l0"] == 3
     assert 0 < sparse["l0"] < 26
-    assert all(means[kind]["explained_variance"] <= 1 for kind in ("vae", "stacked"))
+    assert all(means[kind]["explained_variance"] <= 1 for kind in ("vae", "stacked", "vq"))
+    assert 1 < means["vq"]["perplexity"] <= means["vq"]["entries_used"] <= 125
+    assert means["vq"]["bits"] == pytest.approx(np.log2(125))  # one vector of three units, each of five levels
 
 
 def test_every_epoch_of_every_training_is_kept_and_losses_fall(table):
     _, lines, _ = table
-    for name in ("vae", "stacked", "batch-top-k", "supervised-batch-top-k"):
+    for name in ("vicreg", "vae", "stacked", "vq", "batch-top-k", "supervised-batch-top-k"):
         own = [line for line in lines if line["method"] == name]
         assert [(line["seed"], line["epoch"]) for line in own] == [(seed, e) for seed in range(2) for e in range(1, 5)]
         losses = np.array([line["train_loss"] for line in own]).reshape(2, 4).mean(axis=0)
@@ -89,7 +93,8 @@ def test_an_architectures_own_controls_are_for_its_own_comparisons(table):
     comparisons = read_json(table[2] / "results.json")["comparisons"]
     pairs = {(row["method"], row["baseline"]) for row in comparisons}
     own = {("batch-top-k", "random-batch-top-k"), ("batch-top-k", "supervised-batch-top-k")}
-    assert pairs == own | {(kind, "random") for kind in ("vae", "stacked", "batch-top-k")}
+    kinds, common = ("vae", "stacked", "vq", "batch-top-k"), ("random", "vicreg")
+    assert pairs == own | {(kind, control) for kind in kinds for control in common}
 
 
 @pytest.mark.parametrize("name", IMAGE_KINDS)

@@ -83,7 +83,7 @@ def test_resolving_again_changes_nothing():
     config = resolved((8, 8, 1))
     assert resolve_config(config, dataset((8, 8, 1))) == config
     left_open = [field.name for field in dataclasses.fields(config.model) if getattr(config.model, field.name) is None]
-    assert left_open == ["decoder_hidden"]  # its default is to mirror
+    assert left_open == ["decoder_hidden", "vector_units", "codebook_size"]  # whose defaults depend on other widths
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from aejax.autoencoders.registry import KINDS
+from aejax.autoencoders.registry import find_kind
 from aejax.autoencoders.spec import ProblemSpec
 from aejax.autoencoders.traced import make_traced_spec
 from aejax.experiments.checkpointing import TrainingHistory
@@ -33,7 +33,7 @@ def method_for_group(kind: str, group: PointGroup, problem: ProblemSpec) -> Meth
     """Returns the method that trains all points of a group."""
     if not group.traced:
         return autoencoder_method(kind, problem)
-    return dataclasses.replace(method_from_spec(make_traced_spec(KINDS[kind], problem)), traced=True)
+    return dataclasses.replace(method_from_spec(make_traced_spec(find_kind(kind), problem)), traced=True)
 
 
 def train_group(experiment: Experiment, name: str, group: PointGroup, method: Method) -> TrainingResult:
