@@ -12,6 +12,7 @@ PEERS_INSTALL_COMMAND = 'pip install -e ".[peers]"'
 LOW_SPIN_ENV = (("GOMP_SPINCOUNT", "1000"),)
 # Limits a process of JAX or of scikit-learn's BLAS library to one thread; the other libraries have a call for it.
 SINGLE_THREAD_ENV = (("NPROC", "1"), ("OPENBLAS_NUM_THREADS", "1"))
+MAX_HESSIAN = 10**6  # entries; that of MNIST's pixels has 6e7, and one of its Newton steps takes minutes
 KERAS_BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX"}
 ContendersFn = Callable[[Any, int, int], list[Contender]]  # of a job, the number of seeds and the number of cores
 
@@ -100,8 +101,24 @@ def sklearn_path_contenders(job: Any, seeds: int, cores: int) -> list[Contender]
         "float64": ("dtype", "float64"),
         "float32, max_iter 100": ("max_iter", 100),
     }
-    return [
+    once = [
         Contender(f"sklearn, {name}", "sklearn", ((0,),), cores, options=(option,)) for name, option in settings.items()
+    ]
+    return [*once, *_path_contenders("sklearn", ("lbfgs", "newton-cholesky"), job, cores)]
+
+
+def cyanure_path_contenders(job: Any, seeds: int, cores: int) -> list[Contender]:
+    """Returns Cyanure's two fastest solvers, along the path."""
+    return _path_contenders("cyanure", ("catalyst-miso", "qning-miso"), job, cores)
+
+
+def _path_contenders(library: str, solvers: Sequence[str], job: Any, cores: int) -> list[Contender]:
+    """Returns solvers along the path; none whose dense Hessian is too large."""
+    hessian = (job.features.shape[1] * job.classes) ** 2
+    return [
+        Contender(f"{library}, path, {solver}", library, ((0,),), cores, options=(("solver", solver),))
+        for solver in solvers
+        if solver != "newton-cholesky" or hessian <= MAX_HESSIAN
     ]
 
 
@@ -119,6 +136,7 @@ PEERS: dict[str, Peer] = {  # by import name
     "sklearn": Peer(
         "scikit-learn", {"training": sklearn_training_contenders, "path": sklearn_path_contenders}, "pip install -e ."
     ),
+    "cyanure": Peer("cyanure", {"path": cyanure_path_contenders}),
 }
 
 

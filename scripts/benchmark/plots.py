@@ -28,6 +28,7 @@ COLORS = {
     "keras, TensorFlow": CLASS_COLORS[2],
     "keras, JAX": CLASS_COLORS[3],
     "sklearn": CLASS_COLORS[1],
+    "cyanure": CLASS_COLORS[4],
 }
 PROCESSES_MARKER, THREADS_MARKER = "D", "o"
 MARKER_SPREAD = 0.6  # vertical spread of the markers of a workload, in rows

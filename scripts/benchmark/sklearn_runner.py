@@ -1,4 +1,4 @@
-"""scikit-learn as a contender: `MLPRegressor` that learns its inputs, and `LogisticRegression(C=1)`.
+"""scikit-learn as a contender: `MLPRegressor` that learns its inputs, and `LogisticRegression`, once or along a path.
 
 `MLPRegressor` has squared error and Adam as aejax has them, but its outputs are linear and its biases start at random.
 `partial_fit` shuffles, and its last batch of an epoch may be smaller. It is fastest in float32. `LogisticRegression` is
@@ -6,7 +6,7 @@ fastest with contiguous rows in float32; float64 is what it makes of most inputs
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from sklearn.neural_network import MLPRegressor
 from aejax.data.shuffling import steps_per_epoch
 from benchmark.architecture import Dense, make_architecture
 from benchmark.path_job import SKLEARN_C, PathJob, certify_solutions
+from benchmark.peer_path import Point, make_peer_path_runner, symmetric_softmax_weights
 from benchmark.training_job import MakeRunner, Runner, TrainingJob
 
 WARM_UP_ROWS = 1000  # fitted before the clock starts, so that lazy imports are done
@@ -59,9 +60,17 @@ def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
 
 
 def make_path_runner(
-    job: PathJob, seeds: Sequence[int], threads: int, *, dtype: str = "float32", max_iter: int = 10_000
+    job: PathJob,
+    seeds: Sequence[int],
+    threads: int,
+    *,
+    dtype: str = "float32",
+    max_iter: int = 10_000,
+    solver: str | None = None,
 ) -> Runner:
-    """Returns a runner of fits on all rows."""
+    """Returns a runner of fits on all rows: of one strength, or with a solver of the path, each from the one before."""
+    if solver is not None:
+        return make_peer_path_runner(job, sklearn.__version__, lambda tol: _warm_started(job, solver, tol))
     features = np.ascontiguousarray(job.features, dtype=dtype)
     model = LogisticRegression(C=SKLEARN_C, max_iter=max_iter)
     first_of_class = np.unique(job.labels, return_index=True)[1]
@@ -83,19 +92,23 @@ def make_path_runner(
     return Runner(run, facts)
 
 
+def _warm_started(job: PathJob, solver: str, tolerance: float) -> Callable[[float], Point]:
+    """Returns a function that fits a strength from the solution of its last call."""
+    model = LogisticRegression(solver=solver, tol=tolerance, max_iter=10_000, warm_start=True)
+    features = job.features.astype(np.float64)  # in float32 lbfgs ends before the gap is small
+
+    def fit(l2: float) -> Point:
+        fit_silently(model.set_params(C=1 / (l2 * len(job.labels))), features, job.labels)
+        return Point(*symmetric_softmax_weights(model.coef_, model.intercept_))
+
+    return fit
+
+
 def fit_silently(model: LogisticRegression, features: np.ndarray, labels: np.ndarray) -> None:
     """Fits without the warning about `max_iter`, which the results report as `iterations`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features, labels)
-
-
-def symmetric_softmax_weights(coefficients: np.ndarray, intercepts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns softmax weights `(d, classes)` and intercepts; two classes share their one row half and half."""
-    if len(coefficients) == 1:
-        coefficients = np.concatenate([-coefficients, coefficients]) / 2
-        intercepts = np.concatenate([-intercepts, intercepts]) / 2
-    return coefficients.T, intercepts
 
 
 RUNNERS: dict[str, MakeRunner] = {"training": make_training_runner, "path": make_path_runner}

@@ -31,6 +31,10 @@ def runners_of(library: str) -> Mapping[str, MakeRunner]:
             from benchmark import sklearn_runner
 
             return sklearn_runner.RUNNERS
+        case "cyanure":
+            from benchmark import cyanure_runner
+
+            return cyanure_runner.RUNNERS
         case "command":
             from benchmark import command
 

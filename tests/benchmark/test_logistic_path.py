@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from benchmark import path_runner, sklearn_runner
 from benchmark.path_job import PathJob, certify_solutions
+from benchmark.worker import runners_of
 from benchmark.workloads import PathWorkload, principal_components, standardize
 
 from aejax.config import DataConfig
@@ -45,6 +46,21 @@ def test_an_unfinished_fit_is_not_certified(job: PathJob) -> None:
     assert unfinished["gap"] > 10 * finished["gap"]
     # The gap bounds the distance to the optimum.
     assert unfinished["objective"] * (1 - unfinished["gap"]) <= finished["objective"] < unfinished["objective"]
+
+
+@pytest.mark.parametrize(
+    ("library", "solver"),
+    [("sklearn", "lbfgs"), ("sklearn", "newton-cholesky"), ("cyanure", "catalyst-miso"), ("cyanure", "qning-miso")],
+)
+def test_a_peer_solves_the_path_to_the_certificate_that_is_asked_of_aejax(job: PathJob, library: str, solver: str):
+    pytest.importorskip(library)
+    own, peer = path_runner.make_path_runner(job, [0], 1), runners_of(library)["path"](job, [0], 1, solver=solver)
+    for one in (own, peer):
+        one.run(1)
+    for ours, theirs in zip(own.facts()["points"][0], peer.facts()["points"][0], strict=True):
+        assert theirs["l2"] == pytest.approx(ours["l2"])
+        assert max(theirs["gradient_norm"], theirs["gap"]) <= job.tolerance
+        assert theirs["objective"] == pytest.approx(ours["objective"], rel=2 * job.tolerance)
 
 
 def test_each_seed_draws_its_own_rows() -> None:
