@@ -20,7 +20,7 @@ SUMMARIES: dict[str, tuple[str, str]] = {
     "axis": ("FIELD=V,V", "a setting and its values; repeat it for a grid"),
     "config": ("RUN", "start from the settings of an earlier run"),
     "data-dir": ("DIR", "where data sets are found or downloaded to"),
-    "dataset": ("NAME|PATH", "digits, mnist, tfds:NAME, hf:NAME, your file"),
+    "dataset": ("NAME|PATH", "your file, or a name that aejax docs data lists"),
     "details": ("", "print every table"),
     "encoder": ("NAME=DIR", "published encoders as rows"),
     "epochs": ("N", "passes over the training rows"),

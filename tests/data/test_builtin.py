@@ -5,10 +5,10 @@ import sys
 import numpy as np
 import pytest
 from expected_errors import error_message
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_classification
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine, make_classification
 
 from aejax.config import DataConfig
-from aejax.data.builtin import breast_cancer, digits, mnist1d, tabular, wine
+from aejax.data.builtin import breast_cancer, digits, iris, mnist1d, tabular, wine
 
 
 def test_digits_are_uint8_images_equal_to_scikit_learn():
@@ -20,7 +20,9 @@ def test_digits_are_uint8_images_equal_to_scikit_learn():
     np.testing.assert_array_equal(dataset.labels, bunch.target)
 
 
-@pytest.mark.parametrize(("source", "loader"), [(breast_cancer, load_breast_cancer), (wine, load_wine)])
+@pytest.mark.parametrize(
+    ("source", "loader"), [(breast_cancer, load_breast_cancer), (iris, load_iris), (wine, load_wine)]
+)
 def test_tables_equal_scikit_learn(source, loader):
     dataset, bunch = source(DataConfig()), loader()
     np.testing.assert_array_equal(dataset.inputs, bunch.data.astype(np.float32))
@@ -38,8 +40,20 @@ def test_default_tabular_is_the_tutorial_dataset():
 
 def test_tabular_fields_reach_make_classification():
     fields = {"samples": 60, "features": 9, "informative": 3, "redundant": 2, "seed": 5}
+    fields |= {"classes": 3, "clusters": 1, "separation": 0.4, "flips": 0.2}
     dataset = tabular(DataConfig(**{f"tabular_{name}": value for name, value in fields.items()}))
-    inputs, _ = make_classification(60, 9, n_informative=3, n_redundant=2, random_state=5)
+    inputs, labels = make_classification(
+        60,
+        9,
+        n_informative=3,
+        n_redundant=2,
+        random_state=5,
+        n_classes=3,
+        n_clusters_per_class=1,
+        class_sep=0.4,
+        flip_y=0.2,
+    )
+    np.testing.assert_array_equal(dataset.labels, labels)
     np.testing.assert_array_equal(dataset.inputs, inputs.astype(np.float32))
 
 
@@ -51,6 +65,10 @@ def test_tabular_fields_reach_make_classification():
         pytest.param({"tabular_informative": -4}, "--tabular-informative -4", id="negative informative"),
         pytest.param({"tabular_redundant": -1}, "--tabular-redundant -1", id="negative redundant"),
         pytest.param({"tabular_features": 0}, "--tabular-features 0", id="no features"),
+        pytest.param({"tabular_classes": 1}, "--tabular-classes 1", id="one class"),
+        pytest.param({"tabular_clusters": 0}, "--tabular-clusters 0", id="no cluster"),
+        pytest.param({"tabular_separation": 0.0}, "--tabular-separation 0.0", id="no separation"),
+        pytest.param({"tabular_flips": 1.5}, "--tabular-flips 1.5", id="more flips than labels"),
         pytest.param({"tabular_samples": 0}, "--tabular-samples 0", id="no samples"),
         pytest.param({"tabular_samples": 4}, "training rows", id="too few of a class"),
         pytest.param({"tabular_seed": -1}, "--tabular-seed -1", id="negative seed"),
