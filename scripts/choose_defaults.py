@@ -2,8 +2,9 @@
 
     python scripts/choose_defaults.py [--kinds KIND ...] [--seeds 2] [--epochs 100] [--out results/defaults]
 
-Writes defaults.json and table.md. The validation rows of generated data sets and of patches of two photographs choose;
-test rows are not read. The defaults of aejax/config are the values in results/defaults.
+Writes defaults.json and table.md, in which kinds that are not given keep their entries. The validation rows of
+generated data sets and of patches of two photographs choose; test rows are not read. The defaults of aejax/config are
+the values in results/defaults.
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ from aejax.experiments.default_strengths import (
     render_choices,
     validation_accuracies,
 )
-from aejax.storage.atomic_io import write_atomically, write_json
+from aejax.storage.atomic_io import read_json, write_atomically, write_json
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,14 +38,17 @@ def main(argv: Sequence[str]) -> None:
     console = make_console()
     datasets = [make() for make in DEVELOPMENT_SETS]
     command = shlex.join(["python", "scripts/choose_defaults.py", *argv])
-    entries = []
+    path = args.out / "defaults.json"
+    before = read_json(path)["defaults"] if path.exists() else []
+    entries = {entry["kind"]: entry for entry in before if entry["kind"] not in args.kinds}
     args.out.mkdir(parents=True, exist_ok=True)
     for strength in (strength for strength in STRENGTHS if strength.kind in args.kinds):
         accuracies = [validation_accuracies(strength, dataset, args) for dataset in datasets]
-        entries.append(describe_choice(strength, accuracies, [dataset.name for dataset in datasets]))
-        console.print(f"{strength.kind}: {strength.name} = {entries[-1]['chosen']:g}", highlight=False)
-        write_json(args.out / "defaults.json", {"command": command, "defaults": entries})
-        write_atomically(args.out / "table.md", render_choices(entries, command).encode())
+        entry = describe_choice(strength, accuracies, [dataset.name for dataset in datasets]) | {"command": command}
+        console.print(f"{strength.kind}: {strength.name} = {entry['chosen']:g}", highlight=False)
+        entries[strength.kind] = entry
+        write_json(path, {"defaults": list(entries.values())})
+        write_atomically(args.out / "table.md", render_choices(list(entries.values())).encode())
 
 
 if __name__ == "__main__":

@@ -159,10 +159,10 @@ def describe_choice(strength: Strength, accuracies: Sequence[Sequence[float]], n
     }
 
 
-def render_choices(entries: Sequence[dict[str, Any]], command: str) -> str:
+def render_choices(entries: Sequence[dict[str, Any]]) -> str:
     """Returns a Markdown page with a table for each strength; the chosen value is bold, and in italics at an edge."""
     lines = ["# Default strengths", "", (__doc__ or "").partition("\n\n")[2].replace("\n", " ").strip(), ""]
-    lines += [f"Made by `{command}`. Accuracy on validation rows, in percent."]
+    lines += ["Accuracy on validation rows, in percent."]
     for entry in entries:
         unit = f", times {entry['unit']}" if entry["unit"] else ""
         mark = "***" if entry["grid_edge"] else "**"
@@ -170,5 +170,5 @@ def render_choices(entries: Sequence[dict[str, Any]], command: str) -> str:
         rows = [[name, *(f"{value:.1f}" for value in row)] for name, row in entry["accuracy"].items()]
         rows.append(["mean", *(f"{value:.1f}" for value in entry["mean"])])
         table = format_markdown_table(["data", *headings], "l" + "r" * len(headings), rows)
-        lines += ["", f"## {entry['kind']}: {entry['field']}{unit}", "", table]
+        lines += ["", f"## {entry['kind']}: {entry['field']}{unit}", "", table, "", f"Made by `{entry['command']}`."]
     return "\n".join(lines) + "\n"

@@ -24,7 +24,8 @@ def evaluate_recovery(
     Directions are compared in scaled input units, as the decoder's outputs are.
     """
     directions = experiment.dataset.directions
-    if directions is None or method.model is None or method.features_of is not None or method.supervised:
+    decodes = method.objective is None or method.reconstruct is not None  # else the decoder is trained for a control
+    if directions is None or method.model is None or method.features_of or method.supervised or not decodes:
         return {}
     scaled = directions[None] * experiment.scaler.scale[:, None, :]
     program = _recovery_program(experiment.plan, method.model)

@@ -26,7 +26,12 @@ _CODE_METRICS = (
     "Variance explained: the share of the test examples' variance that their reconstructions explain. Nonzero units: "
     "mean number per test example. Dead units: zero for every training example. Active units: variance above 0.01."
 )
-_RECOVERY = "Recovery: the largest absolute cosine of a true direction with a row of the decoder, mean over directions."
+_OTHER_CODE_METRICS = {
+    "recovery": "Recovery: the largest absolute cosine of a true direction with a row of the decoder, mean over "
+    "directions.",
+    "perplexity": "Entries used: different vectors in the codes of the training examples; perplexity: the exponential "
+    "of the entropy of their frequencies. Bits: of a code, if all entries could occur.",
+}
 _PSEUDO_ELBO = (
     "pseudo-ELBO: the evidence lower bound with a Bernoulli likelihood, which is a likelihood of inputs that are all 0 "
     "or 1, but not of grey values; it orders models trained with the same loss, and no others."
@@ -93,7 +98,7 @@ def results_caption(results: Results, *, of_codes: bool = True) -> str:
         dataset_caption(results, count_seeds(results)),
         sensitivity_caption(results),
         _CODE_METRICS if of_codes and any(method.get("measures") for method in methods) else "",
-        _RECOVERY if of_codes and any("recovery" in method.get("measures", {}) for method in methods) else "",
+        *(text for name, text in _OTHER_CODE_METRICS.items() if of_codes and _is_measured(name, results)),
         _PSEUDO_ELBO if of_codes and _has_pseudo_elbo(results) else "",
         _KNN if any(method.get("neighbours") for method in methods) else "",
         format_provenance(results["environment"]),
@@ -101,9 +106,12 @@ def results_caption(results: Results, *, of_codes: bool = True) -> str:
     return " ".join(filter(None, sentences))
 
 
+def _is_measured(name: str, results: Results) -> bool:
+    return any(name in method.get("measures", {}) for method in results["methods"])
+
+
 def _has_pseudo_elbo(results: Results) -> bool:
-    has_elbo = any("elbo" in method.get("measures", {}) for method in results["methods"])
-    return has_elbo and has_bernoulli_likelihood(results)
+    return _is_measured("elbo", results) and has_bernoulli_likelihood(results)
 
 
 def representation_caption(results: Results) -> str:

@@ -15,6 +15,7 @@ from aejax.report.captions import (
     results_caption,
     short_caption,
 )
+from aejax.report.code_table import code_metric_names, code_metric_table, format_error
 from aejax.report.data_line import data_markdown, escape_prose, format_data_warnings
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import (
@@ -32,7 +33,6 @@ from aejax.report.results import (
     REPRESENTATION_METRIC_NAMES,
     Results,
     finite_or_none,
-    has_bernoulli_likelihood,
     is_control,
     is_versus,
     verdict_metric,
@@ -51,20 +51,6 @@ VERDICT_STYLES = {
     "inconclusive": "yellow",
     "too few seeds": "dim",
 }
-CODE_METRIC_HEADINGS = {
-    "explained_variance": "variance explained",
-    "recovery": "recovery",
-    "l0": "nonzero units",
-    "dead_units": "dead units",
-    "active_units": "active units",
-    "entries_used": "entries used",
-    "perplexity": "perplexity",
-    "bits": "bits",
-    "elbo": "ELBO, nats",
-    "importance_weighted": "IW bound, nats",
-    "kl": "KL, nats",
-}
-LIKELIHOOD_METRICS = ("elbo", "importance_weighted")
 _REPRESENTATION_FORMATS = {  # heading, decimals, scale
     "effective_rank": ("effective rank", 1, 1),
     "rankme": ("RankMe", 1, 1),
@@ -75,11 +61,6 @@ _REPRESENTATION_FORMATS = {  # heading, decimals, scale
     "dead_units": ("dead units", 1, 1),
     "active_units": ("active units", 1, 1),
 }
-
-
-def format_error(summary: Results | None) -> str:
-    """Returns the mean of a quantity that a method may lack."""
-    return MISSING if summary is None else format_significant(summary["mean"])
 
 
 def score_columns(results: Results) -> list[Column]:
@@ -109,38 +90,6 @@ def method_table(results: Results) -> Table:
         *map(seconds, ("compile", "pretrain", "probe")),
     ]
     return Table(columns, results["methods"])
-
-
-def code_metric_names(results: Results) -> list[str]:
-    """Returns the metrics of codes that some method has, in the order of CODE_METRIC_HEADINGS."""
-    known = {name for method in results["methods"] for name in method.get("measures", {})}
-    return [name for name in CODE_METRIC_HEADINGS if name in known]
-
-
-def code_metric_heading(name: str, results: Results) -> str:
-    """Returns the heading of a metric of codes; a Bernoulli likelihood of values between 0 and 1 is marked as pseudo.
-
-    Args:
-        name: one of `code_metric_names`.
-        results: of a run, with its config.
-    """
-    is_pseudo = name in LIKELIHOOD_METRICS and has_bernoulli_likelihood(results)
-    return f"pseudo-{CODE_METRIC_HEADINGS[name]}" if is_pseudo else CODE_METRIC_HEADINGS[name]
-
-
-def code_metric_table(results: Results) -> Table:
-    """Returns the metrics of every autoencoder's code."""
-    columns = [
-        Column("method", lambda method: method["name"], "left"),
-        Column("d", lambda method: str(method["features"])),
-    ]
-    for name in code_metric_names(results):
-        columns.append(Column(code_metric_heading(name, results), partial(_format_code_metric, name)))
-    return Table(columns, [method for method in results["methods"] if method.get("measures")])
-
-
-def _format_code_metric(name: str, method: Results) -> str:
-    return format_error(method["measures"].get(name))
 
 
 def comparison_tables(results: Results) -> list[Table]:

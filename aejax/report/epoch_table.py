@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from rich.console import RenderableType
 
-from aejax.report.comparison_table import caption_and_warnings, code_metric_heading, code_metric_names, stack_parts
+from aejax.report.code_table import code_metric_heading, code_metric_names
+from aejax.report.comparison_table import caption_and_warnings, stack_parts
 from aejax.report.data_line import data_markdown, format_data_warnings
 from aejax.report.formatting import format_number, format_significant
 from aejax.report.results import Results

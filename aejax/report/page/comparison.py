@@ -6,10 +6,9 @@ from typing import Any
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.captions import CALIBRATION_CAPTION, representation_caption
+from aejax.report.code_table import code_metric_names, code_metric_table
 from aejax.report.comparison_table import (
     calibration_table,
-    code_metric_names,
-    code_metric_table,
     comparison_tables,
     method_table,
     representation_table,

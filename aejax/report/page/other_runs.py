@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from aejax.report.analysis_page import ANALYSIS_HEADINGS, ANALYSIS_TABLES
-from aejax.report.comparison_table import code_metric_heading, code_metric_names
+from aejax.report.code_table import code_metric_heading, code_metric_names
 from aejax.report.epoch_table import epoch_table
 from aejax.report.formatting import format_mean_ci, format_significant
 from aejax.report.page.blocks import Block, Section, picture_blocks, table_block
