@@ -113,6 +113,12 @@ def require_label_budget(label_fraction: float, labels_per_class: int | None) ->
     )
 
 
+def require_label_regime(config: object) -> None:
+    """Raises `InputError` if an imbalance or a noise of labels is out of range."""
+    require_fields(config, lambda value: 0 < value < float("inf"), "above 0", "class_imbalance")
+    require_fields(config, lambda value: 0 <= value < 1, "at least 0, below 1", "label_noise")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SplitConfig:
     """The test set, validation rows and label budget."""
@@ -134,6 +140,13 @@ class SplitConfig:
     labels_per_class: int | None = None
     """Labels of each class that a classifier may see, of which a fifth, at least one, are for validation; default: as
     given by --label-fraction."""
+    class_imbalance: float | None = None
+    """Labels of the first class by those of the last, in training and validation: class sizes fall by one factor from
+    class to class, as in Cui et al. 2019; below 1: they rise. Autoencoders keep all inputs, and the test set is as it
+    was, so choose --metric auroc or balanced_accuracy."""
+    label_noise: float = 0.0
+    """Share of the labels in training and validation that are replaced by another class at random, once for all
+    seeds (--test-seed); test labels stay."""
     duplicates: Literal["keep", "drop", "drop-near", "refuse"] = "keep"
     """Training examples that equal a test example byte for byte; in cross-validation, examples that equal another one,
     of which one is kept. keep: count and report them; drop: leave them out of
@@ -144,3 +157,4 @@ class SplitConfig:
         require_fields(self, lambda value: 0 < value < 1, "between 0 and 1", "test_fraction")
         require_fields(self, lambda value: 0 <= value < 1, "at least 0, below 1", "valid_fraction")
         require_label_budget(self.label_fraction, self.labels_per_class)
+        require_label_regime(self)

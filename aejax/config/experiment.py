@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from aejax.config.data import DataConfig, SplitConfig, require_label_budget
+from aejax.config.data import DataConfig, SplitConfig, require_label_budget, require_label_regime
 from aejax.config.evaluate import EvaluationConfig
 from aejax.config.model import ModelConfig
 from aejax.config.objective import ObjectiveConfig
@@ -122,8 +122,11 @@ class ProbeRunConfig:
     label_fraction: float = 1.0  # share of the labels a classifier may see, class-balanced
     labels_per_class: int | None = None
     """Labels of each class that a classifier may see; default: as given by --label-fraction."""
+    class_imbalance: float | None = None  # labels of the first class by those of the last, in training and validation
+    label_noise: float = 0.0  # share of the labels in training and validation that are replaced by another class
     data_dir: Path | None = None  # folder of the run's dataset, if it has moved
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def __post_init__(self) -> None:
         require_label_budget(self.label_fraction, self.labels_per_class)
+        require_label_regime(self)

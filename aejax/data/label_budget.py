@@ -1,16 +1,18 @@
-"""Chooses the rows whose labels a classifier may use, and permutes labels for a control."""
+"""Chooses the rows whose labels a classifier may use, and changes labels: for a control, or as a regime."""
 
 import math
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Float, Int, Int32
 
 from aejax.config import SplitConfig
-from aejax.data.dataset import Dataset
+from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.shuffling import make_generator, stratified_permutation
 from aejax.errors import require
 
 LABELS_PER_VALID_LABEL = 5  # one label in five of each class is for validation
+
+PROPORTION_TOLERANCE = 2  # examples of a class by which a fold, and a draw of it, deviate from its share
 
 Rows = Int[np.ndarray, "..."]
 
@@ -21,29 +23,82 @@ def choose_labelled_rows(
     train: Int[np.ndarray, " n_train"],
     valid: Int[np.ndarray, " n_valid"],
     seed: int,
+    shares: Float[np.ndarray, " classes"] | None = None,
 ) -> tuple[Rows, Rows]:
     """Returns the labelled rows of one seed, for training and for validation.
 
     Args:
         dataset: the labels.
-        config: the label budget: a fraction of all labels, or a number per class.
+        config: the label budget: a fraction of all labels, or a number per class; and the imbalance of classes.
         train: training rows of this seed that have a label.
         valid: validation rows of this seed.
         seed: the seed.
+        shares: of the classes in the rows that seeds draw from, with an imbalance; None: in these rows.
 
     Raises:
         InputError: a class has too few rows.
     """
     if config.labels_per_class is not None:
-        return _sample_per_class(dataset, train, valid, config.labels_per_class, seed)
+        return _sample_per_class(dataset, train, valid, config, seed)
+    if shares is None:
+        shares = class_shares(dataset, np.concatenate([train, valid]))
 
     def sample(rows: Rows, use: str) -> Rows:
         labels = dataset.labels[rows]
         # Groups may leave a seed without validation rows of a class; the number of labels must not depend on the seed.
         n_classes = len(np.unique(labels)) if dataset.groups is None else dataset.n_classes
-        return rows[_sample_fraction(labels, config.label_fraction, n_classes, make_generator(seed, use))]
+        chosen = rows[_sample_fraction(labels, config.label_fraction, n_classes, make_generator(seed, use))]
+        if config.class_imbalance is None:
+            return chosen
+        at_least = 1 if rows is train else 0
+        counts = _unequal_counts(len(chosen) * shares, config.class_imbalance, at_least)
+        return _take_from_classes(dataset, chosen, counts, make_generator(seed, f"{use} imbalance"), config)
 
     return sample(train, "labelled train"), sample(valid, "labelled valid")
+
+
+def class_shares(dataset: Dataset, rows: Rows) -> Float[np.ndarray, " classes"]:
+    """Returns the share of each class in labelled rows."""
+    return np.bincount(dataset.labels[rows], minlength=dataset.n_classes) / max(1, len(rows))
+
+
+def _class_weights(n_classes: int, imbalance: float) -> Float[np.ndarray, " classes"]:
+    """Returns sizes of classes relative to the largest: `imbalance ** (-c / (classes - 1))`, as in Cui et al. 2019.
+
+    >>> _class_weights(3, 100).round(2), _class_weights(2, 0.1)
+    (array([1.  , 0.1 , 0.01]), array([0.1, 1. ]))
+    """
+    weights = imbalance ** (-np.arange(n_classes) / max(1, n_classes - 1))
+    return np.asarray(weights / weights.max())
+
+
+def _unequal_counts(
+    expected: Float[np.ndarray, " classes"], imbalance: float, at_least: int
+) -> Int[np.ndarray, " classes"]:
+    """Returns the largest class sizes of an imbalance that rows drawn in proportion have.
+
+    Stratified folds and draws hold each class within one example, so two fewer than expected are always there, and all
+    seeds have the same numbers.
+    """
+    weights = _class_weights(len(expected), imbalance)
+    largest = np.min(np.maximum(np.floor(expected) - PROPORTION_TOLERANCE, at_least) / weights)
+    return np.maximum(np.floor(largest * weights * (1 + 1e-9)), at_least).astype(int)
+
+
+def _take_from_classes(
+    dataset: Dataset, rows: Rows, counts: Int[np.ndarray, " classes"], rng: np.random.Generator, config: SplitConfig
+) -> Rows:
+    """Returns as many random rows of each class as `counts` has."""
+    shuffled, kept = rng.permutation(rows), []
+    for label, count in enumerate(counts):
+        of_class = shuffled[dataset.labels[shuffled] == label]
+        require(
+            len(of_class) >= count,
+            f"--class-imbalance {config.class_imbalance:g}: some seed has {len(of_class)} rows of class "
+            f"{dataset.class_names[label]!r} where {count} are needed; give the largest number, --labels-per-class",
+        )
+        kept.append(of_class[:count])
+    return np.sort(np.concatenate(kept))
 
 
 def _sample_fraction(
@@ -60,18 +115,28 @@ def _sample_fraction(
 
 
 def _sample_per_class(
-    dataset: Dataset, train: Int[np.ndarray, " n_train"], valid: Int[np.ndarray, " n_valid"], count: int, seed: int
+    dataset: Dataset,
+    train: Int[np.ndarray, " n_train"],
+    valid: Int[np.ndarray, " n_valid"],
+    config: SplitConfig,
+    seed: int,
 ) -> tuple[Rows, Rows]:
-    """Returns exactly `count` rows of every class, a fifth of them (at least one) for validation.
+    """Returns exactly `labels_per_class` rows of every class, a fifth of them (at least one) for validation.
 
-    `count` includes validation labels: choosing a model by a label uses the label. Validation labels come from the
+    With an imbalance this is the number of the largest class, and the smallest has at least two. The
+    number includes validation labels: choosing a model by a label uses the label. Validation labels come from the
     validation rows and, where a class has too few of them, from training rows, unless that would divide groups. Both
     parts are nested in `count`.
     """
-    n_valid = max(1, count // LABELS_PER_VALID_LABEL)
+    assert config.labels_per_class is not None
+    weights = np.ones(dataset.n_classes)
+    if config.class_imbalance is not None:
+        weights = _class_weights(dataset.n_classes, config.class_imbalance)
     labelled_train, labelled_valid = [], []
     rng = make_generator(seed, "labels per class")
     for label, name in enumerate(dataset.class_names):
+        count = max(2, round(config.labels_per_class * weights[label]))
+        n_valid = max(1, count // LABELS_PER_VALID_LABEL)
         class_train = rng.permutation(train[dataset.labels[train] == label])
         class_valid = rng.permutation(valid[dataset.labels[valid] == label])
         require(
@@ -128,3 +193,18 @@ def make_seed_labels(
         for seed, rows in enumerate(labelled):
             seed_labels[seed, rows] = labels[make_generator(seed, "permuted labels").permutation(rows)]
     return seed_labels
+
+
+def add_label_noise(dataset: Dataset, config: SplitConfig) -> Int32[np.ndarray, " n"]:
+    """Returns the labels that classifiers are fitted to: each is replaced with probability `config.label_noise`.
+
+    The other class is drawn uniformly (symmetric noise). A row keeps its noisy label in every training; rows that are
+    noisy at one share are noisy at every larger one.
+    """
+    labels, n_classes = dataset.labels, dataset.n_classes
+    if not config.label_noise or n_classes < 2:
+        return labels
+    rng = make_generator(config.test_seed, "label noise")
+    replaced = (rng.random(len(labels)) < config.label_noise) & (labels != UNLABELLED)
+    others = (labels + rng.integers(1, n_classes, len(labels))) % n_classes
+    return np.where(replaced, others, labels).astype(np.int32)

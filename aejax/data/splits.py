@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from sklearn.model_selection import train_test_split
 
 from aejax.config import SplitConfig
@@ -21,7 +21,7 @@ from aejax.data.grouping import (
     draw_test_groups,
     plan_role_sizes,
 )
-from aejax.data.label_budget import choose_labelled_rows
+from aejax.data.label_budget import choose_labelled_rows, class_shares
 from aejax.data.leakage import require_disjoint
 from aejax.data.memory import require_host_memory
 from aejax.data.near_duplicates import find_duplicate_rows, find_repeated_rows
@@ -180,12 +180,13 @@ def _cross_validate(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     if groups is not None:
         pools = [count_groups(labels[pool], groups[pool]) for pool in drawing.reference_pools]
         sizes = plan_role_sizes(dataset.name, pools, config.valid_fraction, DRAWS_PER_POOL)
+    shares = class_shares(dataset, rows[labels[rows] != UNLABELLED])
     drawn = []
     for seed, (_, pool) in enumerate(drawn_folds):
         plan = None
         if groups is not None and sizes is not None:
             plan = ValidationGroups(count_groups(labels[pool], groups[pool]), config.valid_fraction, sizes)
-        drawn.append(_split_seed(dataset, config, pool, plan, seed))
+        drawn.append(_split_seed(dataset, config, pool, plan, seed, shares))
     test = np.stack([fold.test for fold in drawn_folds])
     return Split(test=test, folds=folds, groups=groups, **_stack_seeds(drawn))
 
@@ -233,9 +234,14 @@ def _drop_test_groups(dataset: Dataset, pool: Int[np.ndarray, " n"], test: np.nd
 
 
 def _split_seed(
-    dataset: Dataset, config: SplitConfig, pool: Int[np.ndarray, " n"], plan: ValidationGroups | None, seed: int
+    dataset: Dataset,
+    config: SplitConfig,
+    pool: Int[np.ndarray, " n"],
+    plan: ValidationGroups | None,
+    seed: int,
+    shares: Float[np.ndarray, " classes"] | None = None,
 ) -> _SeedRows:
-    """Draws the rows of one seed from those outside the test split."""
+    """Draws the rows of one seed from those outside the test split; `shares` as in `choose_labelled_rows`."""
     has_label = dataset.labels[pool] != UNLABELLED
     labelled, unlabelled = pool[has_label], pool[~has_label]
     if plan is None:
@@ -245,7 +251,7 @@ def _split_seed(
     else:
         train, valid, unlabelled = _split_groups(dataset, pool, plan, seed)
     _require_every_class(dataset, train, f"training (seed {seed})")
-    labelled_train, labelled_valid = choose_labelled_rows(dataset, config, train, valid, seed)
+    labelled_train, labelled_valid = choose_labelled_rows(dataset, config, train, valid, seed, shares)
     if config.split == "tutorial":  # autoencoders train on all rows outside the test; classifiers still validate
         train, valid = labelled, np.zeros(0, np.int64)
     return _SeedRows(np.sort(np.concatenate([train, unlabelled])), valid, labelled_train, labelled_valid)

@@ -1,6 +1,7 @@
 """The setup of a run: data on the devices, splits, scalers, keys, and the plan of the seeds."""
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -12,6 +13,7 @@ from aejax.autoencoders.spec import ProblemSpec
 from aejax.config import EvaluationConfig, ExperimentConfig
 from aejax.data.batching import Examples
 from aejax.data.dataset import UNLABELLED, Dataset
+from aejax.data.label_budget import add_label_noise
 from aejax.data.leakage import Duplicates, find_duplicates, find_repeats
 from aejax.data.memory import require_device_memory, require_host_memory
 from aejax.data.near_duplicates import find_near_duplicates, find_near_repeats
@@ -75,6 +77,11 @@ class Experiment:
             return self.dataset.labels[self.split.test]
         return np.broadcast_to(self.dataset.labels[self.split.test[0]], self.split.test.shape)
 
+    @functools.cached_property
+    def training_labels(self) -> Int[np.ndarray, " n"]:
+        """The labels of all rows that classifiers are fitted to, with noise if the config has any."""
+        return add_label_noise(self.dataset, self.config.split)
+
     @property
     def design(self) -> EvaluationDesign:
         """Which examples each seed is tested on."""
@@ -124,11 +131,24 @@ class Experiment:
             "folds": self.split.folds,
             "repetitions": -(-len(self.split.test) // self.split.folds),
             "unused_in_folds": self._count_unused(),
+            **self._describe_regime(),
             "split_sha256": self.split.sha256,
             "unlabelled_split_sha256": self.split.unlabelled_sha256,
             "duplicates": self._describe_duplicates(),
             "majority_share": float(np.bincount(self.test_labels.ravel()).max() / self.test_labels.size),
         }
+
+    def _describe_regime(self) -> dict[str, Any]:
+        """Returns the classes of the labels that each training has, and how many labels are wrong, if made so."""
+        labelled, labels, regime = self.split.labelled, self.dataset.labels, self.config.split
+        entry: dict[str, Any] = {}
+        if regime.class_imbalance is not None:
+            counts = np.bincount(labels[labelled[0]], minlength=self.dataset.n_classes)
+            entry["labelled_class_counts"] = counts.tolist()
+        if regime.label_noise:
+            wrong = self.training_labels[labelled] != labels[labelled]
+            entry["wrong_labels"] = wrong.mean(axis=1).tolist()  # share, by training
+        return entry
 
     def _describe_source(self) -> dict[str, Any]:
         """Returns what was understood of the data; counts of a stream's classes are those of its sample."""
@@ -239,7 +259,7 @@ def place_experiment(
         plan=plan,
         problem=problem_spec_for(config, dataset),
         scaler=scaler,
-        examples=Examples(inputs=plan.replicate(flat), labels=plan.replicate(dataset.labels)),
+        examples=Examples(inputs=plan.replicate(flat), labels=plan.replicate(add_label_noise(dataset, config.split))),
         device_scaler=plan.shard(scaler),
         test_rows=_put_test_rows(split, plan, split.test),
         reporter=reporter,

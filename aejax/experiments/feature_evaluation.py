@@ -52,7 +52,7 @@ def evaluate_features(
         InputError: the features are too large for float32.
     """
     plan, split = experiment.plan, experiment.split
-    labels = make_seed_labels(experiment.dataset.labels, split.labelled, permuted=method.permute_labels)
+    labels = make_seed_labels(experiment.training_labels, split.labelled, permuted=method.permute_labels)
     fitted = experiment.scaler.shift.shape[1] > 1 or experiment.scaler.fill is not None
     # no seed changes the features of the diagnosed rows
     made = make_external_features(experiment, name, method)

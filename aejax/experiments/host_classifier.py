@@ -27,7 +27,7 @@ def fit_host_classifier(experiment: Experiment, name: str, method: Method, tune:
     """Calls `Method.fit_predict` for one seed after the other; each of several processes computes all seeds."""
     assert method.fit_predict is not None
     split, predictions = experiment.split, []
-    labels = make_seed_labels(experiment.dataset.labels, split.labelled, permuted=method.permute_labels)
+    labels = make_seed_labels(experiment.training_labels, split.labelled, permuted=method.permute_labels)
     for seed in range(experiment.plan.seeds):
         experiment.reporter.set_status(f"seed {seed + 1} of {experiment.plan.seeds}")
         problem = host_problem(experiment, seed, labels[seed], experiment.selection_folds)

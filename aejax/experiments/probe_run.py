@@ -108,9 +108,8 @@ def _prepare_probe(
     """Returns the pretraining run's data and split with this probe's settings."""
     trained_on = pretrained.config
     data = dataclasses.replace(trained_on.data, data_dir=config.data_dir or trained_on.data.data_dir)
-    split = dataclasses.replace(
-        trained_on.split, label_fraction=config.label_fraction, labels_per_class=config.labels_per_class
-    )
+    labels = ("label_fraction", "labels_per_class", "class_imbalance", "label_noise")
+    split = dataclasses.replace(trained_on.split, **{name: getattr(config, name) for name in labels})
     settings = dataclasses.replace(trained_on, data=data, split=split, probe=config.probe, head=config.head)
     return prepare_experiment(settings, dataset, reporter)
 

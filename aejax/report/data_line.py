@@ -25,8 +25,23 @@ def format_data_line(dataset: Results) -> str:
         parts.append(f"{_count(dataset['unlabelled'], 'row')} without a label, for autoencoders only")
     if dataset.get("groups"):
         parts.append(f"{_count(dataset['groups'], 'group')} that no split divides")
-    parts += filter(None, [_format_folds(dataset), dataset.get("layout"), *dataset.get("notes", ())])
+    parts += filter(
+        None, [_format_regime(dataset), _format_folds(dataset), dataset.get("layout"), *dataset.get("notes", ())]
+    )
     return escape_unprintable("; ".join(parts))
+
+
+def _format_regime(dataset: Results) -> str:
+    """Returns how the labels of training and validation were changed.
+
+    >>> _format_regime({"labelled_class_counts": [90, 9], "wrong_labels": [0.19, 0.21]})
+    'labels for training: 90 to 9 per class, 20.0 % of them wrong'
+    """
+    counts, wrong = dataset.get("labelled_class_counts"), dataset.get("wrong_labels")
+    sizes = f"{counts[0]:,} to {counts[-1]:,} per class" if counts else ""
+    noise = f"{100 * sum(wrong) / len(wrong):.1f} % of them wrong" if wrong else ""
+    changes = ", ".join(filter(None, [sizes, noise]))
+    return f"labels for training: {changes}" if changes else ""
 
 
 def _format_folds(dataset: Results) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from aejax.config import DataConfig, SplitConfig
 from aejax.data.dataset import make_dataset
-from aejax.data.label_budget import choose_labelled_rows, make_seed_labels
+from aejax.data.label_budget import add_label_noise, choose_labelled_rows, make_seed_labels
 from aejax.data.registry import load_dataset
 from aejax.data.splits import make_split
 from aejax.errors import InputError
@@ -106,3 +106,45 @@ def test_labels_are_permuted_among_labelled_rows_only():
         agreement.append(np.mean(seen[seed, rows] == DIGITS.labels[rows]))
     assert np.max(np.abs(np.array(agreement) - 0.1)) < 4 * np.sqrt(0.09 / split.labelled.shape[1])
     assert np.any(seen[0] != seen[1])
+
+
+@pytest.mark.parametrize("design", ["holdout", "cross-validation"])
+@pytest.mark.parametrize("imbalance", [10, 0.1])
+def test_classes_fall_by_one_factor_in_every_seed_alike_and_nothing_else_changes(design, imbalance):
+    split = make_split(DIGITS, SplitConfig(class_imbalance=imbalance, design=design), 7)
+    full = make_split(DIGITS, SplitConfig(design=design), 7)
+    for role in ("train", "valid", "test"):
+        np.testing.assert_array_equal(getattr(split, role), getattr(full, role))
+    for role in ("labelled_train", "labelled_valid"):
+        rows, all_rows = getattr(split, role), getattr(full, role)
+        (of_first,) = {tuple(counts(DIGITS, of_seed)) for of_seed in rows}  # the same for all seeds
+        assert all(set(one) <= set(every) for one, every in zip(rows, all_rows, strict=True))
+        largest = max(of_first)
+        expected = largest * np.geomspace(1, 0.1, 10)[:: 1 if imbalance > 1 else -1]
+        np.testing.assert_allclose(of_first, expected, atol=1)
+        assert largest >= min(map(min, (counts(DIGITS, one) for one in all_rows))) - 3  # as large as can be
+    assert np.unique(split.labelled_train, axis=0).shape[0] == 7
+
+
+def test_an_imbalance_of_a_budget_gives_the_largest_class_that_number():
+    split = budget(40, class_imbalance=10)
+    expected = [max(2, round(40 * 10 ** (-label / 9))) for label in range(10)]
+    assert counts(DIGITS, split.labelled[0]) == counts(DIGITS, split.labelled[2]) == expected
+    smaller = budget(20, class_imbalance=10)
+    assert set(smaller.labelled_train[1]) <= set(split.labelled_train[1])
+    for settings in ({"class_imbalance": 0}, {"label_noise": 1.0}, {"label_noise": -0.1}):
+        with pytest.raises(InputError, match="expected"):
+            SplitConfig(**settings)
+
+
+def test_noise_replaces_labels_by_others_uniformly_and_is_nested():
+    clean, half, quarter = (add_label_noise(DIGITS, SplitConfig(label_noise=share)) for share in (0, 0.5, 0.25))
+    np.testing.assert_array_equal(clean, DIGITS.labels)
+    wrong = half != clean
+    assert abs(wrong.mean() - 0.5) < 5 * np.sqrt(0.25 / len(clean))
+    np.testing.assert_array_equal(quarter[quarter != clean], half[quarter != clean])
+    shift = np.bincount((half - clean)[wrong] % 10, minlength=10)
+    assert shift[0] == 0
+    assert np.abs(shift[1:] - wrong.sum() / 9).max() < 5 * np.sqrt(wrong.sum() / 9)
+    again = add_label_noise(DIGITS, SplitConfig(label_noise=0.5, test_seed=1))
+    assert np.mean((again != clean) == wrong) < 0.6  # another draw
