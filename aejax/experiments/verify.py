@@ -1,5 +1,6 @@
 """Verification of the statistics by simulation: writes `verify.json`, `verify.md` and `verify.png`."""
 
+import itertools
 import platform
 import time
 from importlib.metadata import version
@@ -9,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from aejax.errors import InputError, require
-from aejax.evaluate.verification import SimulationBudget, verify_statistics
+from aejax.evaluate.verification import DESIGNS, SimulationBudget, verify_statistics
 from aejax.experiments.environment import command_line, describe_machine
 from aejax.experiments.same_method import DATASETS, compare_same_method
 from aejax.report.style import save_figure
@@ -43,9 +44,9 @@ def verify(budget: SimulationBudget, out: Path, console: Console, *, real: bool 
     checks = verify_statistics(budget, log)
     if real:
         checks["real"] = []
-        for dataset in DATASETS:
-            log(f"one method under two sets of seeds, {dataset}")
-            checks["real"].append(compare_same_method(dataset))
+        for dataset, design in itertools.product(DATASETS, DESIGNS):
+            log(f"one method under two sets of seeds, {dataset}, {design}")
+            checks["real"].append(compare_same_method(dataset, design))
         checks["checks"] += [_check_real(entry) for entry in checks["real"]]
     environment = {
         "python": platform.python_version(),
@@ -64,7 +65,7 @@ def verify(budget: SimulationBudget, out: Path, console: Console, *, real: bool 
 def _check_real(entry: dict[str, Any]) -> dict[str, Any]:
     """Checks that at most 5 % of the pairs differ; pairs share trainings, so that no binomial interval is exact."""
     share = entry["decisive"] / entry["pairs"]
-    claim = f"{entry['dataset']}: one method under two sets of seeds differs in at most 5 %"
+    claim = f"{entry['dataset']}, {entry['design']}: one method under two sets of seeds differs in at most 5 %"
     return {"claim": claim, "worst": share, "holds": share <= 0.05}
 
 

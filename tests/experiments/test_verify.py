@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from aejax.errors import InputError
-from aejax.evaluate.simulation import SCENARIOS, simulate_latents, simulated_design
+from aejax.evaluate.simulation import SCENARIOS, first_trainings, simulate_latents, simulated_design
 from aejax.evaluate.verification import SimulationBudget
-from aejax.experiments.same_method import compare_sets_of_seeds
+from aejax.experiments.same_method import SEEDS_PER_SET, count_verdicts, draw_pairs
 from aejax.experiments.verify import OUTPUT_FILES, verify
 from aejax.report.index import render_index
 from aejax.storage.atomic_io import read_json
@@ -57,11 +57,12 @@ def test_sets_of_seeds_of_one_method_rarely_differ_and_those_of_two_methods_do()
     design = simulated_design("holdout", rng, 40, 2000)
     latents = simulate_latents(SCENARIOS[2], rng, design, 1)
     (same,), (other,) = latents.outcomes(0, 0.95)[0], latents.outcomes(1, 0.80)[0]
-    found = compare_sets_of_seeds(same, design, "same")
+    of_set = first_trainings(design, SEEDS_PER_SET)
+    found = count_verdicts(draw_pairs(same, "same"), of_set)
     assert found["decisive"] <= 0.05 * found["pairs"]
     assert sum(found["verdicts"].values()) == found["pairs"]
     mixed = np.where(np.arange(40)[:, None] % 2 == 0, same, other)  # sets differ in how many of each they have
-    assert compare_sets_of_seeds(mixed, design, "mixed")["largest_difference"] > found["largest_difference"]
+    assert count_verdicts(draw_pairs(mixed, "mixed"), of_set)["largest_difference"] > found["largest_difference"]
 
 
 def test_what_cannot_be_done_is_refused_before_anything_is_simulated(tmp_path):

@@ -23,7 +23,7 @@ class Args:
     """Flags of `aejax verify`."""
 
     experiments: int = 600  # simulated of each kind; half as many of the largest, and for power
-    real: bool = False  # also compare a method with itself under other seeds, on digits and tabular; trains 80 times
+    real: bool = False  # also compare a method with itself under other seeds, on digits and tabular; trains 240 times
     out: Path = Path("runs/verify")  # results folder; earlier results in it are replaced
 
 
