@@ -7,6 +7,8 @@ trains on MNIST from memory and streamed, interleaved. Writes `stream.json` and 
 """
 
 import dataclasses
+import math
+import os
 import shutil
 import sys
 import tempfile
@@ -54,12 +56,13 @@ def run_streaming_benchmark(args: Args, console: Console) -> dict[str, Any]:
         InputError: the disk is too small for the dataset, or MNIST is missing.
     """
     began = time.perf_counter()
-    require(args.gigabytes > 0, f"--gigabytes {args.gigabytes}: expected a size above 0")
-    require(args.limit is None or args.limit > 0, f"--limit {args.limit}: expected a size above 0")
+    for flag, value in (("--gigabytes", args.gigabytes), ("--limit", args.limit)):
+        require(value is None or 0 < value < math.inf, f"{flag} {value}: expected a finite size above 0")
     import_grain()
     load_dataset(DataConfig(dataset="mnist", data_dir=args.data_dir))  # before gigabytes are written, not after
     args.out.mkdir(parents=True, exist_ok=True)
     args.scratch.mkdir(parents=True, exist_ok=True)
+    require(os.access(args.out, os.W_OK), f"--out {args.out}: cannot be written; give another --out")
     free, size = shutil.disk_usage(args.scratch).free, int(args.gigabytes * 1e9)
     require(size < 0.95 * free, f"--scratch {args.scratch}: has {format_bytes(free)} left; use fewer --gigabytes")
     folder = Path(tempfile.mkdtemp(prefix="aejax-stream-", dir=args.scratch))

@@ -1,11 +1,15 @@
 """The synthetic dataset for streaming has its size and structure, and is reproducible; memory is tracked."""
 
 import numpy as np
+import pytest
+from benchmark import stream
 from benchmark.memory import track_memory
 from benchmark.streaming import BLOCK_SIZE, IMAGE_SHAPE, N_CLASSES, write_synthetic_dataset
+from rich.console import Console
 
 from aejax.config import DataConfig
 from aejax.data.registry import load_dataset
+from aejax.errors import InputError
 
 SIZE = (BLOCK_SIZE + 5) * IMAGE_SHAPE[0] * IMAGE_SHAPE[1]
 
@@ -36,3 +40,11 @@ def test_tracked_memory_includes_temporary_arrays():
     result, memory = track_memory(lambda: float(np.ones(40_000_000)[-1]))
     assert result == 1.0
     assert memory["high_water"] >= memory["resident_peak"] >= memory["resident_before"]
+
+
+@pytest.mark.parametrize("flag", [{"gigabytes": float("inf")}, {"limit": float("inf")}, {"limit": float("nan")}])
+def test_sizes_that_are_none_are_rejected_before_anything_is_written(tmp_path, flag):
+    args = stream.Args(scratch=tmp_path / "scratch", out=tmp_path / "out", **flag)
+    with pytest.raises(InputError, match=f"--{next(iter(flag))}.*expected a finite size"):
+        stream.run_streaming_benchmark(args, Console(quiet=True))
+    assert not list(tmp_path.iterdir())

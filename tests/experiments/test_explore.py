@@ -193,6 +193,12 @@ def test_folder_with_other_files_is_rejected_and_unchanged(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_more_epochs_than_memory_holds_are_rejected_before_anything_is_written(run, tmp_path):
+    with pytest.raises(InputError, match="--anomaly-epochs: histories of 10"):
+        explore(run, dataclasses.replace(SHORT, anomaly_epochs=10**12), tmp_path / "out", quiet())
+    assert not (tmp_path / "out").exists()
+
+
 def test_run_with_another_split_is_rejected(run, tmp_path):
     shutil.copytree(run, tmp_path / "copy")
     results = read_json(run / "results.json")

@@ -1,6 +1,6 @@
 """Kill it, fill its disk, flip its bits: does a run lose anything?
 
-    python -m tests.robustness [--kills 200] [--storms 40] [--inputs 100000] [--kinds NAME ...] [--out DIR]
+    python -m tests.robustness [--command-kills 500] [--inputs 100000] [--minutes 60] [--only BEGINNING ...] [--out DIR]
     python -m tests.robustness --saves [--data-dir DIR] [--out DIR]      # and what do checkpoints cost?
 
 Writes `faults.json` and `faults.md`: disturbances tried, survived, noticed, lost; expect 0 lost. The committed table
@@ -16,7 +16,7 @@ from pathlib import Path
 from aejax.cli import configure_cpu_devices, make_console, parse_args, run_main
 from tests.robustness.report import broken_promises
 from tests.robustness.save_overhead import measure_save_overhead
-from tests.robustness.scenarios import RobustnessBudget, rerun_scenarios, run_suite
+from tests.robustness.scenarios import RobustnessBudget, run_suite
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Args:
     """Flags of `python -m tests.robustness`."""
 
     budget: RobustnessBudget = RobustnessBudget()  # noqa: RUF009 -- frozen
-    only: tuple[str, ...] = ()  # run the scenarios of commands and files whose names begin so, and keep all other rows
+    only: tuple[str, ...] = ()  # run the scenarios whose names begin so (`readers`: the fuzzing); other rows are kept
     saves: bool = False  # measure the cost of a checkpoint after every epoch of MNIST instead
     seeds: int = 4  # of that measurement
     data_dir: Path | None = None  # where MNIST is found; default AEJAX_DATA
@@ -39,12 +39,7 @@ def main(argv: Sequence[str]) -> None:
         share = measure_save_overhead(args.seeds, args.data_dir, args.out)["share"]
         console.print(f"{args.out}: saves.md, saves.json; saving takes {100 * share:+.1f} %", highlight=False)
         return
-    made = (
-        rerun_scenarios(args.only, args.budget, args.out, console)
-        if args.only
-        else run_suite(args.budget, args.out, console)
-    )
-    broken = broken_promises(made)
+    broken = broken_promises(run_suite(args.budget, args.out, console, args.only))
     for fault in broken:
         console.print(f"BROKEN: {fault}", highlight=False, soft_wrap=True)
     console.print(f"{args.out}: faults.md, faults.json", highlight=False, soft_wrap=True)

@@ -1,13 +1,22 @@
-"""Commands that are killed, started twice at once, or lose their folder."""
+"""Commands that are killed, started twice at once, or lose their folder.
 
+Each runs in a process of its own, forked from one that has imported everything and started nothing: it costs what the
+command itself costs.
+"""
+
+import contextlib
+import functools
+import importlib
+import itertools
+import json
 import multiprocessing
 import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from importlib import import_module
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,25 +24,42 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aejax.cli import run_main
+from aejax.experiments.environment import usable_cores
+from aejax.storage.atomic_io import read_json
 from aejax.storage.manifest import verify_manifest
 from aejax.storage.pretrained_encoder import load_encoder
+from aejax.storage.pytree_io import META_FILE, load_tree, named_leaves
 from aejax.storage.results_file import read_results
 from tests.robustness.disturbances import MAX_RESTARTS, Outcome
-from tests.robustness.training_process import Exit, run_fingerprint, wait_for_exit
+from tests.robustness.training_process import Exit, drop_volatile_fields, run_fingerprint, wait_for_exit
 
 SMALL = ("--dataset", "wine", "--seeds", "2", "--hidden", "4", "--latent-dim", "2", "--epochs", "3")
-MODEL = "model"  # the pretraining run that probe, explore and export use
-COMMANDS: dict[str, tuple[str, ...]] = {  # each writes to `--out`
-    "pretrain": (*SMALL, "--recipe", "vae"),
-    "compare": (*SMALL, "--methods", "raw", "undercomplete", "--probe", "ridge"),
-    "sweep": (*SMALL, "--axis", "latent_dim=2,3", "--probe", "ridge"),
-    "probe": ("--run", MODEL, "--head-epochs", "2", "--probe", "ridge"),
-    "explore": ("--run", MODEL, "--anomaly-class", "none"),
-    "export": ("--run", MODEL, "--formats", "orbax", "safetensors"),
-    "report": ("--run", "compared"),
+COMPARE = ("compare", *SMALL, "--methods", "raw", "undercomplete", "--probe", "ridge")
+COMMANDS: dict[str, tuple[str, ...]] = {  # the words of each, without --out; later ones read the runs of earlier ones
+    "pretrain": ("pretrain", *SMALL, "--recipe", "vae"),
+    "compare": COMPARE,
+    "shard 1": (*COMPARE, "--shard", "1/2"),
+    "shard 2": (*COMPARE, "--shard", "2/2"),
+    "label curve": (*COMPARE, "--label-curve", "--label-budgets", "2", "4"),
+    "sweep": ("sweep", *SMALL, "--axis", "latent_dim=2,3", "--probe", "ridge"),
+    "probe": ("probe", "--run", "whole-pretrain", "--head-epochs", "2", "--probe", "ridge"),
+    "explore": ("explore", "--run", "whole-pretrain", "--anomaly-class", "none"),
+    "export": ("export", "--run", "whole-pretrain", "--formats", "orbax", "safetensors"),
+    "report": ("report", "--run", "whole-compare", "whole-pretrain"),
+    "report --merge": ("report", "--merge", "whole-shard 1", "whole-shard 2"),
+    "reproduce": ("reproduce", "--only", "digits-lr", "digits-knn"),
 }
+ENVIRONMENT = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # most of the time goes into compiling
 WORKING_NAMES = ("found", "checkpoints", "replaced")
-HOSTILE_NAMES = ("a b", "-x", "[bold]", "$(id)", "naïve", "'\"", "%s{}", ".hidden", "x" * 200)
+WRITES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.utime")
+PRELOADED = (
+    *(
+        f"aejax.experiments.{name}"
+        for name in ("label_curve", "sensitivity", "sweep", "probe_run", "explore", "export")
+    ),
+    *("aejax.experiments.shards", "aejax.replication.ledger", "aejax.report.run_page", "tyro", "orbax.checkpoint"),
+    *("matplotlib.backends.backend_agg", "sklearn.linear_model", "safetensors.numpy"),
+)
 
 
 class Undisturbed(NamedTuple):
@@ -42,30 +68,63 @@ class Undisturbed(NamedTuple):
     command: str
     fingerprint: Any
     seconds: float
+    writes: int  # calls that changed its folder
 
 
-def start_command(command: str, out: str, folder: Path, log: Path) -> ForkServerProcess:
-    """Starts a command in a process of its own, in a folder; its output goes to `log`."""
+def start_command(command: str, out: str, folder: Path, log: Path, kill_at: int = 0) -> ForkServerProcess:
+    """Starts a command of `COMMANDS` that writes `out`; other arguments as `start_words`."""
+    return start_words((*COMMANDS[command], f"--out={out}"), folder, log, kill_at)
+
+
+def start_words(words: Sequence[str], folder: Path, log: Path, kill_at: int = 0) -> ForkServerProcess:
+    """Starts a command in a process of its own.
+
+    Args:
+        words: the command and its flags.
+        folder: where it runs.
+        log: the file of its output.
+        kill_at: kills it with SIGKILL just before so many calls have changed anything in the folder; 0: never.
+    """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])  # importing takes longer than the command
-    process = context.Process(target=_run_in_child, args=(command, out, folder, log))
+    context.set_forkserver_preload([__name__, *PRELOADED])
+    process = context.Process(target=_run_in_child, args=(words, folder, log, kill_at))
     process.start()
     return process
 
 
-def _run_in_child(command: str, out: str, folder: Path, log: Path) -> None:
+def _run_in_child(words: Sequence[str], folder: Path, log: Path, kill_at: int) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(descriptor, stream.fileno())
+    os.environ |= {name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()}
     os.chdir(folder)
-    argv = [*COMMANDS[command], f"--out={out}"]
-    sys.argv = [command, *argv]
-    run_main(lambda _: import_module(f"aejax.cli.commands.{command}").main(argv))
+    name, *argv = words
+    sys.argv = [name, *argv]
+    counter = _count_writes(folder, kill_at)
+    try:
+        run_main(lambda _: importlib.import_module(f"aejax.cli.commands.{name}").main(argv))
+    finally:
+        log.with_suffix(".writes").write_text(str(next(counter)))
+
+
+def _count_writes(folder: Path, kill_at: int) -> Iterator[int]:
+    """Counts the calls of this process that change a folder, and kills it at one of them; returns the counter."""
+    counter = itertools.count(1)
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        writes = event in WRITES or (event == "open" and (args[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+        with contextlib.suppress(TypeError, ValueError):  # a descriptor instead of a path
+            inside = writes and Path(os.path.abspath(os.fsdecode(args[0]))).is_relative_to(folder)
+            if inside and next(counter) == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+    return counter
 
 
 def run_command(command: str, out: str, folder: Path) -> Exit:
     """Runs a command until it ends."""
-    log = folder / "log"
+    log = folder / f"{out[:100]}.log"
     return wait_for_exit(start_command(command, out, folder, log), log)
 
 
@@ -74,29 +133,39 @@ def command_fingerprint(command: str, out: Path) -> Any:
     if command == "report":
         return out.read_bytes()
     left = [path.name for path in out.rglob("*") if path.name in WORKING_NAMES or path.name.endswith(".tmp")]
+    if command.startswith("shard"):  # which leaves the features of its methods to the merge
+        saved = {path.parent for path in out.rglob(META_FILE)}
+        trees = {path.name: named_leaves(load_tree(path).tree) for path in sorted(saved)}
+        return {name: {leaf: array.tobytes() for leaf, array in leaves.items()} for name, leaves in trees.items()}
+    assert command == "export" or not left, f"left over: {left}"
     if command == "export":
         verify_manifest(out)
         return load_encoder(out).metadata.arrays_sha256
-    assert not left, f"left over: {left}"
     if command == "explore":
         parts = read_results(out / "explore.json")["parts"]
         return repr(parts), sorted(path.name for path in out.glob("*.png"))
-    return run_fingerprint(out)
+    if command == "reproduce":
+        return json.dumps(drop_volatile_fields(read_json(out / "ledger.json")))
+    return {str(path.relative_to(out)): run_fingerprint(path.parent) for path in sorted(out.rglob("results.json"))}
 
 
-def run_undisturbed(folder: Path) -> list[Undisturbed]:
-    """Runs every command once; raises RuntimeError if one fails."""
+@functools.cache
+def run_undisturbed(folder: Path, commands: tuple[str, ...] = tuple(COMMANDS)) -> list[Undisturbed]:
+    """Runs commands once, into `whole-COMMAND` of a new folder; raises RuntimeError if one fails."""
+    folder.mkdir(parents=True)
     made = []
-    for command in COMMANDS:
-        out, began = {"pretrain": MODEL, "compare": "compared"}.get(command, f"whole-{command}"), time.perf_counter()
-        ended = run_command(command, out, folder)
+    for command in commands:
+        out, began = folder / f"whole-{command}", time.perf_counter()
+        ended = run_command(command, out.name, folder)
         if ended.status:
             raise RuntimeError(f"{command}: ended with {ended}")
-        made.append(Undisturbed(command, command_fingerprint(command, folder / out), time.perf_counter() - began))
+        writes = int(out.with_suffix(".writes").read_text())
+        seconds = time.perf_counter() - began
+        made.append(Undisturbed(command, command_fingerprint(command, out), seconds, writes))
     return made
 
 
-def _judge(one: Undisturbed, out: Path, ended: Exit, noticed: bool, problem: str) -> Outcome:
+def judge(one: Undisturbed, out: Path, ended: Exit, noticed: bool, problem: str) -> Outcome:
     """Returns the outcome of a command that was disturbed and has ended."""
     try:
         survived = ended.status == 0 and command_fingerprint(one.command, out) == one.fingerprint
@@ -108,71 +177,43 @@ def _judge(one: Undisturbed, out: Path, ended: Exit, noticed: bool, problem: str
     return Outcome(survived, noticed, f"{one.command}: {problem}: {f'left {stray}' if stray else reason}")
 
 
-def kill_commands(folder: Path, min_kills: int, seed: int) -> Iterator[Outcome]:
-    """Kills each command at a random moment until it ends, again and again, until enough kills have hit."""
-    folder.mkdir(parents=True)
-    whole, rng, hits, number = run_undisturbed(folder), np.random.default_rng(seed), 0, 0
-    while hits < min_kills:
-        one, out = whole[number % len(whole)], folder / f"run-{number}"
-        number += 1
-        kills, ended = 0, Exit(-signal.SIGKILL, "")
-        while ended.status == -signal.SIGKILL and kills < MAX_RESTARTS:
-            process = start_command(one.command, out.name, folder, folder / "log")
+def is_one_line(ended: Exit) -> bool:
+    """Returns whether a command ended with status 2 and one line."""
+    return ended.status == 2 and ended.message.startswith("error: ")
+
+
+def kill_commands(whole: Sequence[Undisturbed], folder: Path, min_kills: int, seed: int) -> Iterator[Outcome]:
+    """Kills commands again and again until each ends, one per core at once, until enough kills have hit.
+
+    Half of the kills come at a random time, half just before a random call that changes the command's folder.
+    """
+    hits, rounds = 0, itertools.count()
+    with ThreadPoolExecutor(usable_cores()) as threads:
+        while hits < min_kills:
+            numbers = itertools.islice(rounds, usable_cores())
+            for outcomes in threads.map(lambda number: _kill_until_done(whole, folder, number, seed), numbers):
+                hits += len(outcomes)
+                yield from outcomes
+
+
+def _kill_until_done(whole: Sequence[Undisturbed], folder: Path, number: int, seed: int) -> list[Outcome]:
+    """Returns an outcome for each kill that hit, or one of a command that did not end as it should."""
+    one, out, rng = whole[number % len(whole)], folder / f"run-{number}", np.random.default_rng([seed, number])
+    log, kills, ended = out.with_suffix(".log"), 0, Exit(-signal.SIGKILL, "")
+    while ended.status == -signal.SIGKILL and kills < MAX_RESTARTS:
+        at_call = rng.uniform() < 0.5
+        kill_at = int(rng.integers(1, one.writes + 1)) if at_call else 0
+        process = start_command(one.command, out.name, folder, log, kill_at)
+        if not at_call:
             process.join(rng.uniform(0, 1.1 * one.seconds))
             process.kill()
-            ended = wait_for_exit(process, folder / "log")
-            kills += ended.status == -signal.SIGKILL
-        hits += kills
-        outcome = _judge(one, out, ended, True, f"{kills} kills")
-        yield from [outcome] * (kills if outcome.survived else 1)
-        _remove(out)
+        ended = wait_for_exit(process, log)
+        kills += ended.status == -signal.SIGKILL
+    outcome = judge(one, out, ended, True, f"{kills} kills")
+    remove(out)
+    return [outcome] * (kills if outcome.survived else 1)
 
 
-def _remove(out: Path) -> None:
+def remove(out: Path) -> None:
+    """Removes what a command wrote."""
     shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
-
-
-def start_twice(folder: Path, rounds: int) -> Iterator[Outcome]:
-    """Starts each command twice at once: one is done, the other is done or ends with one line."""
-    folder.mkdir(parents=True)
-    for number, one in enumerate(run_undisturbed(folder) * rounds):
-        out, logs = folder / f"run-{number}", [folder / f"log-{racer}" for racer in (1, 2)]
-        processes = [start_command(one.command, out.name, folder, log) for log in logs]
-        first, second = sorted(map(wait_for_exit, processes, logs))
-        noticed = second.status == 0 or (second.status == 2 and second.message.startswith("error: "))
-        yield _judge(one, out, first, noticed, f"two at once, {second}")
-        _remove(out)
-
-
-def take_folder_away(folder: Path, rounds: int, seed: int) -> Iterator[Outcome]:
-    """Moves or deletes the folder of a command while it runs: one line and status 2; then the same command is done."""
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(seed)
-    disturbances: tuple[Callable[[Path], object], ...] = (shutil.rmtree, lambda out: out.rename(out.with_name("moved")))
-    writers = [one for one in run_undisturbed(folder) if one.command not in ("report", "export")]
-    for number, one in enumerate(writers * rounds):
-        out = folder / f"run-{number}"
-        process = start_command(one.command, out.name, folder, folder / "log")
-        while process.is_alive() and not (out / "run.json").exists():
-            time.sleep(0.01)
-        process.join(rng.uniform(0, 0.3 * one.seconds))
-        took_away = out.exists() and process.is_alive()
-        if took_away:
-            disturbances[number % 2](out)
-        ended = wait_for_exit(process, folder / "log")
-        one_line = ended.status == 2 and ended.message.startswith("error: ")
-        again = run_command(one.command, out.name, folder)
-        yield _judge(one, out, again, one_line or ended.status == 0, f"folder taken away {took_away}, {ended}")
-        for path in (out, folder / "moved"):
-            _remove(path)
-
-
-def use_hostile_names(folder: Path) -> Iterator[Outcome]:
-    """Runs commands into folders with names that shells, markup and formats would read."""
-    folder.mkdir(parents=True)
-    whole = {one.command: one for one in run_undisturbed(folder)}
-    for name in HOSTILE_NAMES:
-        for command in ("pretrain", "export"):
-            out = folder / f"{name}-{command}"
-            yield _judge(whole[command], out, run_command(command, out.name, folder), True, repr(name))
-            _remove(out)

@@ -152,14 +152,15 @@ class MountNotPermittedError(Exception):
 def limited_disk(mount_point: Path, size_kib: int) -> Iterator[Path]:
     """Yields a file system in memory of a size; raises MountNotPermittedError if mounting is not allowed."""
     mount_point.mkdir(parents=True, exist_ok=True)
-    _mount("-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", str(mount_point))
+    mount("-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", str(mount_point))
     try:
         yield mount_point
     finally:
         subprocess.run(["umount", str(mount_point)], check=True)
 
 
-def _mount(*words: str) -> None:
+def mount(*words: str) -> None:
+    """Calls `mount`; raises MountNotPermittedError if that is not allowed."""
     try:
         subprocess.run(["mount", *words], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -174,7 +175,7 @@ def run_on_full_disks(references: Sequence[ReferenceRun], folder: Path, sizes_ki
             first = run_to_exit(reference.kind, disk / "run", log)
             if first.status == 0:
                 continue
-            _mount("-o", f"remount,size={ENLARGED_DISK_SIZE}", str(disk))
+            mount("-o", f"remount,size={ENLARGED_DISK_SIZE}", str(disk))
             then = run_to_exit(reference.kind, disk / "run", log)
             noticed = first.status == 2 and first.message.startswith("error: ")
             yield Outcome(

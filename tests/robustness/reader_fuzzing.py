@@ -8,9 +8,11 @@ the input in `FOLDER/READER`.
 import collections
 import dataclasses
 import faulthandler
+import multiprocessing
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +30,7 @@ from aejax.data.image_folder import load_image_folder
 from aejax.data.registry import load_dataset
 from aejax.data.tables import load_table
 from aejax.errors import InputError
+from aejax.experiments.environment import usable_cores
 from aejax.experiments.own_rows import load_own_rows
 from aejax.replication.ledger import read_entries
 from aejax.report.replication import render_ledger_page
@@ -226,10 +229,17 @@ def _list_files(folder: Path) -> set[tuple[Path, bytes | None]]:
 
 
 def fuzz_readers(inputs: int, seed: int, folder: Path, names: Iterable[str] = tuple(READERS)) -> list[FuzzResult]:
-    """Divides damaged inputs over the readers by their shares, at least one each."""
+    """Divides damaged inputs over the readers by their shares, at least one each; one reader per core at once."""
     readers = {name: READERS[name] for name in names}
     total = sum(reader.input_share for reader in readers.values())
-    return [
-        fuzz_reader(name, reader, folder / name, max(1, round(inputs * reader.input_share / total)), seed)
-        for name, reader in readers.items()
-    ]
+    counts = [max(1, round(inputs * reader.input_share / total)) for reader in readers.values()]
+    with ProcessPoolExecutor(usable_cores(), multiprocessing.get_context("forkserver")) as processes:
+        started = [
+            processes.submit(_fuzz_named, name, folder / name, count, seed)
+            for name, count in zip(readers, counts, strict=True)
+        ]
+        return [one.result() for one in started]
+
+
+def _fuzz_named(name: str, folder: Path, max_examples: int, seed: int) -> FuzzResult:
+    return fuzz_reader(name, READERS[name], folder, max_examples, seed)

@@ -27,15 +27,24 @@ FUZZ_COLUMNS = (
     Column("slowest, s", lambda row: f"{row['slowest_seconds']:.2f}"),
     Column("files touched", lambda row: str(len(row["strays"]))),
 )
-PROMISES = {  # by the beginning of the names of its rows in `faults.json`
+PROMISES: dict[str | tuple[str, ...], str] = {  # by the beginnings of the names of its rows in `faults.json`
     "SIGKILL": "Resume is bit-exact: a training of any kind, killed (SIGKILL) at a random moment, ends with the "
     "numbers, metrics and weights of one that was not",
     "SIGTERM": "SIGTERM and SIGINT save and exit with 75, and the same command goes on",
     "a file of": "Damage is noticed: a file of a checkpoint or of a published encoder that is flipped, cut, emptied, "
     "grown or deleted is rejected by name",
     "a bit of": "A damaged checkpoint is never taken, the one before it only with `--allow-fallback`",
-    "a disk": "A disk that fills up ends a run with one line; with space, the same command goes on",
-    "two": "Two processes never fill one folder",
+    ("a disk", "the disk"): "A disk that fills up ends a run with one line; with space, the same command goes on",
+    ("two", "each command"): "Two processes never fill one folder",
+    "kill -9": "Every command (comparisons and their shards, label curves, sweeps, probes, explorations, exports, "
+    "reports, the ledger) may be killed at any time: the same command ends with the same results, nothing is left over",
+    "one of the two": "A run of two processes of which one is killed ends without a traceback, and goes on",
+    "the folder of a command moved": "A folder that is moved or deleted while a command fills it is not written again",
+    "the folder of a command on": "A folder that cannot be written is refused in one line",
+    "folders with": "Folders may have any name",
+    "flags": "A value that a flag cannot take ends in status 2 and one line, before any file is written",
+    "a long": "A long run survives a figure that fails, SIGHUP, a second start of the same command and a full disk",
+    "a value": "A file of results, settings or state without a field, or with a wrong one, is read or rejected",
 }
 
 
@@ -63,10 +72,12 @@ def render_markdown(results: Row) -> str:
     verdict = "\n- ".join(["Broken:\n", *broken]) if broken else "Every promise was kept."
     return f"""# Faults
 
-`{environment["command"]}`, {environment["machine"]}, {environment["seconds"]:.0f} s. \
-Trainings of {len(results["undisturbed_seconds"])} kinds of autoencoder on digits, two seeds, a \
+`{environment["command"]}`, {environment["machine"]}. \
+Trainings of {len(results["effort"]["kinds"])} kinds of autoencoder on digits, two seeds, a \
 checkpoint after each of about twenty calls; results, metrics and weights are compared bit for bit with \
 those of an uninterrupted run.
+
+{promises_table(results)}
 
 {to_markdown(Table(OUTCOME_COLUMNS, results["faults"]))}
 
@@ -78,15 +89,19 @@ those of an uninterrupted run.
 """
 
 
-def promises_table(results: Row, save_overhead: Row) -> str:
-    """Returns the promises of the README with the numbers of `faults.json` and `saves.json`."""
+def promises_table(results: Row, save_overhead: Row | None = None) -> str:
+    """Returns the promises with the numbers of `faults.json`, and of `saves.json` if it is given."""
     rows = []
     for start, promise in PROMISES.items():
         tried = [row for row in results["faults"] if row["name"].startswith(start) and "not_run" not in row]
-        rows.append([promise, f"{sum(row['tried'] for row in tried)}", f"{sum(len(row['faults']) for row in tried)}"])
+        if tried:
+            count, broken = sum(row["tried"] for row in tried), sum(len(row["faults"]) for row in tried)
+            rows.append([promise, f"{count:,}", f"{broken}"])
     inputs = sum(result["inputs"] for result in results["fuzzed"])
     crashed = sum(result["crashed"] + len(result["strays"]) for result in results["fuzzed"])
     rows.append(["Data files, folders and flags that are damaged are read or rejected", f"{inputs:,}", f"{crashed}"])
+    if save_overhead is None:
+        return format_markdown_table(["promise", "tried", "broken"], "lrr", rows)
     cost = (
         f"Saves cost little: {save_overhead['checkpoint_bytes'] / 1e6:.1f} MB after every epoch of MNIST, "
         f"{save_overhead['seeds']} seeds at once, an epoch in {save_overhead['median']['without']:.2f} s"

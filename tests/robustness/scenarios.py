@@ -1,6 +1,7 @@
 """Every disturbance that a run must withstand, and the table of the outcomes."""
 
 import dataclasses
+import functools
 import shutil
 import tempfile
 import time
@@ -14,7 +15,7 @@ from rich.console import Console
 from aejax.autoencoders.registry import KINDS
 from aejax.config import PlanConfig
 from aejax.config.export import ExportConfig
-from aejax.errors import require_known_names
+from aejax.errors import require, require_known_names
 from aejax.experiments.environment import code_version, describe_environment
 from aejax.experiments.export import export
 from aejax.experiments.pretrained import load_pretrained
@@ -22,7 +23,7 @@ from aejax.storage.atomic_io import read_json, to_jsonable, write_atomically, wr
 from aejax.storage.checkpoint_manager import CheckpointManager
 from aejax.storage.pretrained_encoder import load_encoder
 from aejax.train.plan import make_plan
-from tests.robustness.commands import kill_commands, start_twice, take_folder_away, use_hostile_names
+from tests.robustness.commands import COMMANDS, Undisturbed, kill_commands, run_undisturbed
 from tests.robustness.disturbances import (
     DISK_SIZES_KIB,
     SIGKILL,
@@ -35,9 +36,19 @@ from tests.robustness.disturbances import (
     resume_with_fallback,
     run_on_full_disks,
 )
+from tests.robustness.endurance import disturb_long_run
 from tests.robustness.json_damage import damage_json_files
 from tests.robustness.reader_fuzzing import fuzz_readers
+from tests.robustness.refusals import refuse_flags
 from tests.robustness.report import format_row, render_markdown
+from tests.robustness.surroundings import (
+    kill_one_of_two,
+    run_commands_on_full_disks,
+    start_twice,
+    take_folder_away,
+    use_hostile_names,
+    write_into_read_only_folders,
+)
 from tests.robustness.training_process import ReferenceRun, run_reference
 
 # One kind of each way to train, for scenarios that are tried on fewer kinds.
@@ -53,7 +64,10 @@ class RobustnessBudget:
     storms: int = 40  # minimum number of bursts of SIGTERM and SIGINT that hit a run
     rivals: int = 10  # times that two processes start at once
     inputs: int = 100_000  # damaged files for the readers
-    command_kills: int = 200  # minimum number of SIGKILLs that hit a command
+    commands: tuple[str, ...] = tuple(COMMANDS)  # that are disturbed
+    command_kills: int = 500  # minimum number of SIGKILLs that hit a command
+    flags: int = 500  # hostile values of flags
+    minutes: float = 60.0  # of the long comparison
     rounds: int = 2  # times that each command is started twice at once, and loses its folder
     damaged_json: int = 2_000  # files of results, configs and states
     seed: int = 0  # of all random draws
@@ -63,8 +77,22 @@ class Setup(NamedTuple):
     """What a scenario works with."""
 
     budget: RobustnessBudget
-    references: list[ReferenceRun]  # of all kinds
     folder: Path
+
+    @property
+    def references(self) -> list[ReferenceRun]:
+        """Runs of all kinds without interruption; raises RuntimeError if one fails."""
+        return run_references(self.folder, self.budget.kinds)
+
+    @property
+    def commands_folder(self) -> Path:
+        """Where commands run."""
+        return self.folder / "commands"
+
+    @property
+    def commands(self) -> list[Undisturbed]:
+        """Runs of all commands without disturbance; raises RuntimeError if one fails."""
+        return run_undisturbed(self.commands_folder, self.budget.commands)
 
     @property
     def rng(self) -> np.random.Generator:
@@ -77,9 +105,10 @@ class Setup(NamedTuple):
         return [one for one in self.references if one.kind in REPRESENTATIVE_KINDS] or self.references[:1]
 
 
-def make_setup(budget: RobustnessBudget, folder: Path) -> Setup:
+@functools.cache
+def run_references(folder: Path, kinds: tuple[str, ...]) -> list[ReferenceRun]:
     """Runs every kind without interruption; raises RuntimeError if one fails."""
-    return Setup(budget, [run_reference(kind, folder / f"undisturbed-{kind}") for kind in budget.kinds], folder)
+    return [run_reference(kind, folder / f"undisturbed-{kind}") for kind in kinds]
 
 
 class Scenario(NamedTuple):
@@ -158,24 +187,49 @@ SCENARIOS: tuple[Scenario, ...] = (
         lambda s: race_for_run_dir(s.few, s.folder / "rivals", s.budget.rivals),
     ),
     Scenario(
-        "kill -9 of pretrain, compare, sweep, probe, explore, export and report, then the same command",
+        "kill -9 of every command at a random time or before a random change of its folder, then the same command",
         "ends with equal results, and nothing is left over",
-        lambda s: kill_commands(s.folder / "commands", s.budget.command_kills, s.budget.seed),
+        lambda s: kill_commands(s.commands, s.commands_folder, s.budget.command_kills, s.budget.seed),
     ),
     Scenario(
-        "each of these commands started twice at once",
+        "each command started twice at once",
         "one is done, the other is done or ends with one line",
-        lambda s: start_twice(s.folder / "twice", s.budget.rounds),
+        lambda s: start_twice(s.commands, s.commands_folder, s.budget.rounds),
+    ),
+    Scenario(
+        "one of the two processes of a run killed, then both again",
+        "the other ends without a traceback; ends bit-equal",
+        lambda s: kill_one_of_two(s.folder / "pair", 2 * s.budget.rounds, s.budget.seed),
     ),
     Scenario(
         "the folder of a command moved or deleted while it runs, then the same command",
         "ends with one line and writes nothing more; ends with equal results",
-        lambda s: take_folder_away(s.folder / "away", s.budget.rounds, s.budget.seed),
+        lambda s: take_folder_away(s.commands, s.commands_folder, s.budget.rounds, s.budget.seed),
     ),
     Scenario(
         "folders with names that shells, markup and formats would read",
         "are filled like others",
-        lambda s: use_hostile_names(s.folder / "names"),
+        lambda s: use_hostile_names(s.commands, s.commands_folder),
+    ),
+    Scenario(
+        "the folder of a command on a read-only disk, then the same command",
+        "one line and exit status 2; ends with equal results",
+        lambda s: write_into_read_only_folders(s.commands, s.commands_folder),
+    ),
+    Scenario(
+        "the disk of a command too small for it, then the same command with room",
+        "one line and exit status 2; ends with equal results",
+        lambda s: run_commands_on_full_disks(s.commands, s.commands_folder),
+    ),
+    Scenario(
+        "flags with hostile values",
+        "exit status 2 and one line",
+        lambda s: refuse_flags(s.folder / "flags", s.budget.flags, s.budget.seed),
+    ),
+    Scenario(
+        "a long comparison with a figure that cannot be written, SIGHUP, a second start and a full disk at its end",
+        "each is noticed; ends with equal results",
+        lambda s: disturb_long_run(s.folder / "long", s.budget.minutes),
     ),
     Scenario(
         "a value of results, of a config or of a run's state deleted, cut, repeated or replaced",
@@ -202,50 +256,42 @@ def run_scenario(scenario: Scenario, setup: Setup) -> dict[str, Any]:
     }
 
 
-def rerun_scenarios(beginnings: Sequence[str], budget: RobustnessBudget, out: Path, console: Console) -> dict[str, Any]:
-    """Runs the scenarios whose names begin so, and replaces or adds their rows in `faults.json` and `faults.md`."""
-    results: dict[str, Any] = read_json(out / "faults.json")
-    with tempfile.TemporaryDirectory(prefix="aejax-faults-") as name:
-        setup = Setup(budget, [], Path(name))
-        for scenario in (one for one in SCENARIOS if one.name.startswith(tuple(beginnings))):
-            row = to_jsonable(run_scenario(scenario, setup)) | {"commit": code_version()["commit"]}
-            results["faults"] = [other for other in results["faults"] if other["name"] != scenario.name] + [row]
-            console.print(format_row(row), highlight=False, soft_wrap=True)
-            write_json(out / "faults.json", results)
-            write_atomically(out / "faults.md", render_markdown(results).encode())
-    return results
+def run_suite(budget: RobustnessBudget, out: Path, console: Console, only: Sequence[str] = ()) -> dict[str, Any]:
+    """Runs scenarios and fuzzes all readers; writes `faults.json` and `faults.md` after each; returns the results.
 
-
-def run_suite(budget: RobustnessBudget, out: Path, console: Console) -> dict[str, Any]:
-    """Runs all scenarios and fuzzes all readers; writes `faults.json` and `faults.md`; returns the results.
+    Args:
+        budget: how much is tried.
+        out: results folder.
+        console: for a line about each scenario.
+        only: beginnings of the names of scenarios, `readers` for the fuzzing; other rows in `faults.json` are kept.
+            Empty: all, and rows of earlier results are not kept.
 
     Raises:
-        InputError: there is no such kind.
+        InputError: there is no such kind, command or scenario.
         RuntimeError: an uninterrupted run fails.
     """
     require_known_names("--kinds", "kind", budget.kinds, KINDS)
-    began, rows = time.perf_counter(), []
+    require_known_names("--commands", "command", budget.commands, COMMANDS)
+    chosen = [one for one in SCENARIOS if not only or one.name.startswith(tuple(only))]
+    require(chosen or "readers" in only, f"--only {' '.join(only)}: no scenario begins so")
     out.mkdir(parents=True, exist_ok=True)
+    results = read_json(out / "faults.json") if only else {"schema": 1, "kind": "faults", "faults": [], "fuzzed": []}
+    plan = describe_environment(make_plan(PlanConfig(), 1))
+
+    def save(row: dict[str, Any] | None = None) -> None:
+        effort = {**results.get("effort", {}), **to_jsonable(dataclasses.asdict(budget))}
+        results.update(effort=effort, environment=to_jsonable(plan | {"commit": code_version()["commit"]}))
+        if row is not None:
+            results["faults"] = [one for one in results["faults"] if one["name"] != row["name"]] + [row]
+            console.print(format_row(row), highlight=False, soft_wrap=True)
+        write_json(out / "faults.json", results)
+        write_atomically(out / "faults.md", render_markdown(results).encode())
+
     with tempfile.TemporaryDirectory(prefix="aejax-faults-") as name:
-        setup = make_setup(budget, Path(name))
-        console.print(f"{len(setup.references)} kinds trained without interruption", highlight=False)
-        for scenario in SCENARIOS:
-            rows.append(run_scenario(scenario, setup))
-            console.print(format_row(rows[-1]), highlight=False, soft_wrap=True)
-        fuzzed = [dataclasses.asdict(one) for one in fuzz_readers(budget.inputs, budget.seed, setup.folder / "fuzz")]
-    environment = describe_environment(make_plan(PlanConfig(), 1))
-    environment |= {"commit": code_version()["commit"], "seconds": time.perf_counter() - began}
-    results = to_jsonable(
-        {
-            "schema": 1,
-            "kind": "faults",
-            "effort": dataclasses.asdict(budget),
-            "environment": environment,
-            "undisturbed_seconds": {reference.kind: reference.seconds for reference in setup.references},
-            "faults": rows,
-            "fuzzed": fuzzed,
-        }
-    )
-    write_json(out / "faults.json", results)
-    write_atomically(out / "faults.md", render_markdown(results).encode())
+        setup = Setup(budget, Path(name))
+        if not only or "readers" in only:
+            results["fuzzed"] = to_jsonable(fuzz_readers(budget.inputs, budget.seed, setup.folder / "fuzz"))
+            save()
+        for scenario in chosen:
+            save(to_jsonable(run_scenario(scenario, setup)) | {"commit": code_version()["commit"]})
     return results

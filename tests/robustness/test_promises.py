@@ -14,17 +14,25 @@ from aejax.storage.results_file import write_results
 from tests.robustness import disturbances, save_overhead, training_process
 from tests.robustness.disturbances import Interruption, corrupt_each_file, corruptions, interrupt_until_finished
 from tests.robustness.report import broken_promises, render_markdown
-from tests.robustness.scenarios import SCENARIOS, RobustnessBudget, make_setup, run_scenario
+from tests.robustness.scenarios import SCENARIOS, RobustnessBudget, Setup, run_scenario
 from tests.robustness.training_process import Exit, ReferenceRun, run_fingerprint, wait_for_exit
 
 SMALL = RobustnessBudget(
-    kinds=("undercomplete",), kills=1, storms=1, rivals=1, command_kills=1, rounds=1, damaged_json=50
+    kinds=("undercomplete",),
+    kills=1,
+    storms=1,
+    rivals=1,
+    command_kills=1,
+    rounds=1,
+    damaged_json=50,
+    flags=20,
+    minutes=0.5,
 )
 
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory):
-    return make_setup(SMALL, tmp_path_factory.mktemp("robustness"))
+    return Setup(SMALL, tmp_path_factory.mktemp("robustness"))
 
 
 @pytest.mark.slow
@@ -132,8 +140,8 @@ def test_the_page_reports_what_was_not_run_and_what_was_broken():
     row = {"name": "kills", "promise": "p", "tried": 3, "survived": 2, "noticed": 3, "lost": 1, "seconds": 1.0}
     reader = {"reader": "npz", "inputs": 1000, "accepted": 1, "refused": 998, "crashed": 1, "slowest_seconds": 0.5}
     results = {
-        "environment": {"command": "python -m tests.robustness", "machine": "a machine", "seconds": 2.0},
-        "undisturbed_seconds": {"vae": 1.0},
+        "environment": {"command": "python -m tests.robustness", "machine": "a machine"},
+        "effort": {"kinds": ["vae"]},
         "faults": [{**row, "faults": ["vae: differs"]}, {"name": "disks", "promise": "q", "not_run": "no"}],
         "fuzzed": [{**reader, "faults": ["KeyError"], "strays": ["new.txt"]}],
     }

@@ -81,9 +81,9 @@ def _run_in_child(kind: str, folder: Path, log: Path, checkpoint: CheckpointConf
     run_main(lambda argv: pretrain(small_config(kind), folder, Console(width=200), checkpoint) and None)
 
 
-def wait_for_exit(process: ForkServerProcess, log: Path) -> Exit:
-    """Returns how a run ended. A run that hangs is killed."""
-    process.join(RUN_TIMEOUT_SECONDS)
+def wait_for_exit(process: ForkServerProcess, log: Path, timeout: float | None = None) -> Exit:
+    """Returns how a run ended. A run that hangs is killed, after `RUN_TIMEOUT_SECONDS` if no other time is given."""
+    process.join(RUN_TIMEOUT_SECONDS if timeout is None else timeout)
     if process.exitcode is None:
         process.kill()
         process.join()
@@ -123,7 +123,7 @@ def wait_for_checkpoints(process: ForkServerProcess, folder: Path, count: int) -
 def run_fingerprint(folder: Path) -> dict[str, str]:
     """Returns the SHA-256 of each part of a run that must be equal in two runs of a config. Times are not included."""
     parts = {
-        name: repr(_drop_volatile_fields(read(folder / name))).encode()
+        name: repr(drop_volatile_fields(read(folder / name))).encode()
         for name, read in (("config.json", read_json), ("results.json", read_results))
     }
     if (folder / "metrics.jsonl").exists():
@@ -142,7 +142,8 @@ def _leaf_bytes(leaf: np.ndarray) -> bytes:
     return f"{leaf.dtype} {leaf.shape} ".encode() + np.ascontiguousarray(leaf).tobytes()
 
 
-def _drop_volatile_fields(value: Any) -> Any:
+def drop_volatile_fields(value: Any) -> Any:
+    """Returns JSON without the fields that differ between equal runs."""
     if isinstance(value, dict):
-        return {name: _drop_volatile_fields(item) for name, item in value.items() if name not in VOLATILE_FIELDS}
-    return [_drop_volatile_fields(item) for item in value] if isinstance(value, list) else value
+        return {name: drop_volatile_fields(item) for name, item in value.items() if name not in VOLATILE_FIELDS}
+    return [drop_volatile_fields(item) for item in value] if isinstance(value, list) else value
