@@ -13,6 +13,7 @@ from aejax.cli.commands import (
     probe,
     report,
     reproduce,
+    study,
     sweep,
     verify,
 )
@@ -21,7 +22,7 @@ from aejax.errors import suggest_names
 
 COMMANDS = {
     module.__name__.rpartition(".")[2]: module
-    for module in (compare, pretrain, probe, sweep, explore, export, report, plan, reproduce, verify, docs)
+    for module in (compare, pretrain, probe, sweep, study, explore, export, report, plan, reproduce, verify, docs)
 }
 
 

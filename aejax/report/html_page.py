@@ -17,8 +17,10 @@ from aejax.report.page import comparison, other_runs
 from aejax.report.page.blocks import RunPage, Section, picture_blocks, png_address
 from aejax.report.page.curves import curve_sections
 from aejax.report.page.example_views import codes_sections, confusion_sections, describe_examples, worst_sections
+from aejax.report.page.study import study_sections
 from aejax.report.rendering import render_html
 from aejax.report.results import Results, results_kind, verdict_metric, with_roles
+from aejax.report.study_table import study_caption, study_findings
 from aejax.report.style import render_figure
 from aejax.report.sweep_table import describe_selection, sweep_caption
 from aejax.storage.atomic_io import to_jsonable, write_atomically
@@ -54,6 +56,8 @@ def describe_run(results: Results, folder: Path | None = None, scores: Mapping[s
         scores: the content of `scores.npz`; None: that of the folder.
     """
     results = to_jsonable(results)
+    if results_kind(results) == "study":
+        return _describe_study(results, folder)
     kind, dataset = results_kind(results), results["dataset"]
     examples, environment = read_examples(folder), results["environment"]
     caption = format_provenance(environment)
@@ -91,6 +95,21 @@ def describe_run(results: Results, folder: Path | None = None, scores: Mapping[s
         environment=_plain_rows(environment),
         sprites=png_address(sprite_sheet(examples)) if examples is not None and has_images else "",
         examples=describe_examples(results, examples) if examples is not None else [],
+    )
+
+
+def _describe_study(results: Results, folder: Path | None) -> RunPage:
+    environment = results["environment"]
+    return RunPage(
+        title=results["title"],
+        findings=study_findings(results),
+        data_line=study_caption(results),
+        warnings=results["warnings"],
+        sections=[section for section in study_sections(results, folder) if section.blocks],
+        caption=format_provenance(environment).replace("`", ""),
+        command=environment.get("command", ""),
+        settings=json.dumps(results["config"], indent=1),
+        environment=_plain_rows(environment),
     )
 
 

@@ -17,6 +17,7 @@ from aejax.report.figures import plot_accuracy
 from aejax.report.html_page import PAGE_FILE, describe_run, render_page, write_page
 from aejax.report.label_curve_plot import plot_label_curve
 from aejax.report.results import Results, with_roles
+from aejax.report.study_table import render_study_markdown, render_study_terminal
 from aejax.report.style import save_figure
 from aejax.report.sweep_table import render_sweep_markdown, render_sweep_terminal
 from aejax.report.tradeoff_plot import plot_tradeoff
@@ -29,6 +30,7 @@ MARKDOWN: dict[str, Callable[[Results], str]] = {  # by kind of run
     "sweep": render_sweep_markdown,
     "pretrain": render_pretrain_markdown,
     "explore": render_analysis_page,
+    "study": render_study_markdown,
 }
 VERDICT_FIGURES: dict[str, Callable[[Results], Figure]] = {  # that show intervals and verdicts
     "accuracy.png": plot_accuracy,
@@ -62,6 +64,8 @@ def render_run_terminal(results: Results, *, details: bool = False) -> Renderabl
         return Markdown(render_analysis_page(results))
     if kind == "pretrain":
         return render_pretrain_terminal(results)
+    if kind == "study":
+        return render_study_terminal(results, details=details)
     return (render_sweep_terminal if kind == "sweep" else render_comparison_terminal)(results, details=details)
 
 

@@ -160,4 +160,70 @@ class ExploreResults(AnyResults):
     skipped: dict[str, str]
 
 
-SCHEMAS = {"compare": CompareResults, "sweep": SweepResults, "pretrain": PretrainResults, "explore": ExploreResults}
+class StudyCell(TypedDict):
+    """A data set with one number of labels per class; None: all."""
+
+    dataset: str
+    labels_per_class: int | None
+    n_labels: int
+    trainings: int
+    folder: str
+    methods: list[dict[str, Any]]
+
+
+class StudyBudget(TypedDict):
+    """What the data sets show with one number of labels per class."""
+
+    labels_per_class: int | None
+    methods: list[str]
+    thresholds: list[Number]
+    profiles: dict[str, dict[str, list[Number]]]
+    ranks: NotRequired[dict[str, Any]]
+
+
+class StudyRow(TypedDict):
+    """A method against a baseline over data sets."""
+
+    method: str
+    baseline: str
+    labels_per_class: int | None
+    datasets: list[str]
+    counts: dict[str, int]
+    median: Number
+    p_holm: Number
+    signed_rank: dict[str, Number]
+    hierarchical: dict[str, Any] | None
+    replicated: dict[str, int]
+
+
+class StudyQuestion(TypedDict):
+    """A question of a study."""
+
+    name: str
+    text: str
+    rows: list[StudyRow]
+
+
+class StudyResults(TypedDict):
+    """Results of a study."""
+
+    schema: Literal[1, 2]
+    title: str
+    metric: MetricName
+    margin: Number
+    config: dict[str, Any]
+    environment: Environment
+    warnings: list[str]
+    cells: list[StudyCell]
+    budgets: list[StudyBudget]
+    questions: list[StudyQuestion]
+    correlations: list[dict[str, Any]]
+
+
+SCHEMAS = {
+    "compare": CompareResults,
+    "sweep": SweepResults,
+    "pretrain": PretrainResults,
+    "explore": ExploreResults,
+    "study": StudyResults,
+}

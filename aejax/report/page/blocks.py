@@ -12,11 +12,12 @@ BlockKind = Literal["table", "charts", "picture", "matrices", "tiles", "text"]
 
 
 class PageCell(NamedTuple):
-    """A cell: text, the number to sort by, and a chart that is drawn instead of the text."""
+    """A cell: text, the number to sort by, a chart that is drawn instead of the text, and where the text leads."""
 
     text: str
     number: float | None = None
     chart: Chart | None = None
+    link: str = ""
 
 
 class PageTable(NamedTuple):

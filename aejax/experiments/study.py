@@ -1,0 +1,212 @@
+"""`aejax study`: comparisons on many data sets, with several numbers of labels, and what they show together.
+
+Each data set is a comparison with its label budgets in a folder of its own, which is resumed and skipped like any other
+run. A study may grow: data sets and budgets that are added to its file are run, and the others are kept.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from rich.console import Console
+
+from aejax.config import CheckpointConfig
+from aejax.config.shard import parse_shard
+from aejax.data.label_budget import largest_label_budget
+from aejax.data.splits import make_split
+from aejax.errors import InputError, require
+from aejax.experiments.compare import ComparisonDesign, compare, load_comparison, prepare_comparison
+from aejax.experiments.environment import command_line, describe_machine
+from aejax.experiments.label_curve import compare_with_label_curve
+from aejax.experiments.progress import SilentReporter, format_clock
+from aejax.experiments.study_cells import read_cells
+from aejax.experiments.study_file import Study, StudyRun
+from aejax.experiments.study_statistics import analyze_cells
+from aejax.experiments.work import comparison_works
+from aejax.report.html_page import PAGE_FILE, write_page
+from aejax.report.study_figures import STUDY_FIGURES
+from aejax.report.study_table import render_study_markdown
+from aejax.report.style import save_figure
+from aejax.storage.atomic_io import to_jsonable, write_atomically
+from aejax.storage.results_file import read_results, write_results
+from aejax.storage.run_state import RESULTS_FILE
+from aejax.storage.runs import CONFIG_FILE
+
+
+class PlannedRun(NamedTuple):
+    """What a comparison of a study will do; the arguments of `describe_plan`."""
+
+    run: StudyRun
+    design: ComparisonDesign
+    label_budgets: list[int]  # those for which every class has labels enough
+
+
+def plan_run(run: StudyRun) -> PlannedRun:
+    """Loads the data of a comparison and draws its split. Raises `InputError`, which names the data set."""
+    try:
+        design = load_comparison(run.config)
+        split = make_split(design.dataset, design.config.split, design.config.seeds)
+        largest = largest_label_budget(design.dataset, split.labelled_train, split.labelled_valid)
+    except InputError as error:
+        raise InputError(f"{run.folder}: {error}") from None
+    return PlannedRun(run, design, [budget for budget in run.label_budgets if budget <= largest])
+
+
+def estimate_seconds(planned: PlannedRun) -> float:
+    """Returns roughly how many seconds a comparison and its label budgets take on two cores."""
+    design, config = planned.design, planned.design.config
+    experiment = prepare_comparison(design, SilentReporter())
+    unlabelled = {name for name, method in design.methods.items() if not method.supervised}
+
+    def total(known: set[str]) -> float:
+        works = comparison_works(experiment, design.methods, config.tune, known)
+        return sum(sum(work.seconds.values()) for work in works)
+
+    return total(set()) + len(planned.label_budgets) * total(unlabelled)
+
+
+def describe_plan(planned: PlannedRun, out: Path) -> dict[str, Any]:
+    """Returns what `--list` shows of a comparison: sizes, budgets, and its seconds: measured, or else estimated."""
+    run, dataset = planned.run, planned.design.dataset
+    path = out / run.folder / RESULTS_FILE
+    finished = read_results(path) if path.exists() else None
+    is_complete = finished is not None and len(_budget_entries(finished)) >= len(planned.label_budgets)
+    return {
+        "name": run.folder,
+        "dataset": dataset.name,
+        "rows": len(dataset.labels),
+        "features": dataset.inputs[0].size,
+        "classes": dataset.n_classes,
+        "methods": len(planned.design.methods),
+        "label_budgets": planned.label_budgets,
+        "left_out": [budget for budget in run.label_budgets if budget not in planned.label_budgets],
+        "finished": is_complete,
+        "seconds": _measured_seconds(finished) if finished and is_complete else estimate_seconds(planned),
+    }
+
+
+def _budget_entries(results: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(results.get("label_curve", {}).get("budgets", []))
+
+
+def _measured_seconds(results: dict[str, Any]) -> float:
+    budgets = sum(entry.get("seconds", 0.0) for entry in _budget_entries(results))
+    return float(results["environment"]["seconds"] + budgets)
+
+
+def list_study(study: Study, out: Path) -> Iterator[dict[str, Any]]:
+    """Yields `describe_plan` of each comparison. Raises `InputError` where one cannot be run."""
+    for run in study.runs:
+        yield describe_plan(plan_run(run), out)
+        jax.clear_caches()
+
+
+def run_study(
+    study: Study,
+    out: Path,
+    console: Console,
+    checkpoint: CheckpointConfig = CheckpointConfig(),
+    shard: str | None = None,
+) -> dict[str, Any] | None:
+    """Runs the comparisons of a study and returns its results; what has finished is skipped.
+
+    Settings and data of all comparisons are checked before the first is run. One that fails later is recorded in
+    `not_run` of the results, and the others go on; the same call tries it again.
+
+    Args:
+        study: what to run.
+        out: folder of the study; each comparison has a folder in it, with `label-curve/N` for N labels per class.
+        console: for progress and messages.
+        checkpoint: whether to replace earlier runs, and how often to save.
+        shard: I/N: run the I-th of every N comparisons only, and return None.
+
+    Raises:
+        InputError: a comparison or the folder cannot be used, or none could be run.
+        Preempted: a signal came; the same call continues.
+    """
+    start_time = time.perf_counter()
+    runs = study.runs if shard is None else parse_shard(shard).select(study.runs)
+    _check_folder(out, study)
+    budgets = {}
+    for run in runs:  # data are loaded again when they are needed, as all of them may be large
+        budgets[run.folder] = plan_run(run).label_budgets
+    failures = dict(_run_all(runs, budgets, out, console, checkpoint))
+    if shard is not None:
+        return None
+    finished = [run for run in runs if run.folder not in failures]
+    require(finished, f"no comparison could be run: {next(iter(failures.values()), '')}")
+    results = _build_results(study, finished, out, failures, time.perf_counter() - start_time)
+    _write_study(results, out)
+    return results
+
+
+def _check_folder(out: Path, study: Study) -> None:
+    known = {RESULTS_FILE, PAGE_FILE, "table.md", *STUDY_FIGURES}
+    foreign = [
+        path.name
+        for path in (out.iterdir() if out.is_dir() else ())
+        if not path.name.startswith(".") and path.name not in known and not (path / CONFIG_FILE).exists()
+        if path.name not in {run.folder for run in study.runs}
+    ]
+    require(not foreign, f"--out {out}: holds {foreign[:1]}, which is of no study; give another --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written ({error.strerror}); give another --out") from None
+
+
+def _run_all(
+    runs: Sequence[StudyRun],
+    budgets: dict[str, list[int]],
+    out: Path,
+    console: Console,
+    checkpoint: CheckpointConfig,
+) -> Iterator[tuple[str, str]]:
+    """Runs every comparison; yields the name and the error of each that failed."""
+    start_time = time.perf_counter()
+    for number, run in enumerate(runs, 1):
+        passed = format_clock(time.perf_counter() - start_time)
+        console.print(f"{run.folder}: comparison {number} of {len(runs)}, {passed} so far", soft_wrap=True)
+        try:
+            if budgets[run.folder]:
+                compare_with_label_curve(run.config, budgets[run.folder], out / run.folder, console, checkpoint)
+            else:
+                compare(run.config, out / run.folder, console, checkpoint)
+        except InputError as error:
+            console.print(f"{run.folder}: not run: {error}", soft_wrap=True)
+            yield run.folder, str(error)
+        jax.clear_caches()
+
+
+def _build_results(
+    study: Study, finished: Sequence[StudyRun], out: Path, failures: dict[str, str], seconds: float
+) -> dict[str, Any]:
+    """Returns `results.json` of a study."""
+    cells = read_cells(finished, out)
+    evaluation = study.config.evaluation
+    measured = sum(_measured_seconds(read_results(out / run.folder / RESULTS_FILE)) for run in finished)
+    return {
+        "schema": 2,
+        "kind": "study",
+        "title": study.title,
+        "metric": evaluation.metric,
+        "margin": evaluation.margin,
+        "config": study.declared,
+        "environment": {"machine": describe_machine(), "command": command_line(), "seconds": max(seconds, measured)},
+        "not_run": [{"name": name, "reason": reason} for name, reason in failures.items()],
+        "warnings": [f"{name} was not run: {reason}" for name, reason in failures.items()],
+        **analyze_cells(cells, study.questions, evaluation),
+    }
+
+
+def _write_study(results: dict[str, Any], out: Path) -> None:
+    """Writes `results.json`, `table.md`, the figures and `report.html`."""
+    write_results(out / RESULTS_FILE, results)
+    shown = to_jsonable(results)
+    write_atomically(out / "table.md", render_study_markdown(shown).encode())
+    for name, draw in STUDY_FIGURES.items():
+        if (figure := draw(shown)) is not None:
+            save_figure(figure, out / name)
+    write_page(shown, out)

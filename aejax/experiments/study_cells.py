@@ -1,0 +1,125 @@
+"""The cells of a study: what its finished comparisons measured on one data set with one number of labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from aejax.errors import require
+from aejax.evaluate.design import EvaluationDesign
+from aejax.experiments.rejudge import assume_design, metric_values_of
+from aejax.experiments.study_file import StudyRun
+from aejax.report.results import Results, verdict_metric
+from aejax.report.run_page import read_run
+from aejax.storage.saved_scores import read_scores
+
+DIAGNOSTICS = ("effective_rank", "rankme")  # that accuracy is correlated with
+
+
+class Cell(NamedTuple):
+    """One data set with one number of labels; methods of a variant are called METHOD@VARIANT."""
+
+    dataset: str
+    labels_per_class: int | None  # None: all labels
+    n_labels: int
+    folder: str  # of the main comparison, in that of the study
+    methods: dict[str, Results]  # entries of `methods` of `results.json`, with `DIAGNOSTICS`
+    values: dict[str, Float[np.ndarray, "trainings n_test"]]  # whose means are the metric, as a gain: higher is better
+    design: EvaluationDesign
+    families: dict[tuple[str, str], str]  # of the comparisons that the runs made themselves
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The mean gain of every method."""
+        return {name: float(values.mean()) for name, values in self.values.items()}
+
+
+def read_cells(runs: Sequence[StudyRun], out: Path) -> list[Cell]:
+    """Returns the cells of finished comparisons in the folder of a study, by data set, fewest labels first.
+
+    Raises:
+        InputError: results cannot be read, or a variant was tested on other rows than the main comparison.
+    """
+    cells: dict[tuple[str, int | None], Cell] = {}
+    for run in runs:
+        main = read_run(out / run.folder)
+        budgets = main.get("label_curve", {}).get("budgets", [])
+        for entry in [*budgets, {"labels_per_class": None, "folder": ""}]:
+            cell = _read_cell(
+                run, out, "/".join(filter(None, (run.folder, entry["folder"]))), entry["labels_per_class"]
+            )
+            key = (cell.dataset, cell.labels_per_class)
+            cells[key] = cell if key not in cells else _join(cells[key], cell)
+    return list(cells.values())
+
+
+def _read_cell(run: StudyRun, out: Path, folder: str, labels_per_class: int | None) -> Cell:
+    results, scores = read_run(out / folder), read_scores(out / folder)
+    metric, dataset = verdict_metric(results), results["dataset"]
+    sign = 1.0 if metric.higher_is_better else -1.0
+    values = metric_values_of(metric, scores, out / folder)
+    diagnostics = {entry["name"]: entry for entry in results.get("diagnostics", {}).get("methods", [])}
+    return Cell(
+        dataset=run.dataset,
+        labels_per_class=labels_per_class,
+        n_labels=dataset["n_labelled_train"] + dataset["n_labelled_valid"],
+        folder=folder,
+        methods={
+            entry["name"] + run.suffix: entry
+            | {name: diagnostics[entry["name"]][name] for name in DIAGNOSTICS if entry["name"] in diagnostics}
+            for entry in results["methods"]
+        },
+        values={name + run.suffix: sign * np.asarray(array, np.float64) for name, array in values.items()},
+        design=scores.design or assume_design(results, scores),
+        families={
+            (row["method"] + run.suffix, row["baseline"] + run.suffix): str(row.get("family", row["method"]))
+            + run.suffix
+            for row in results["comparisons"]
+        },
+    )
+
+
+def _join(main: Cell, variant: Cell) -> Cell:
+    """Returns a cell with the methods of a variant, which has the same trainings and test rows."""
+    require(
+        np.array_equal(main.design.test_index, variant.design.test_index),
+        f"{variant.folder}: was tested on other rows than {main.folder}; a [[variant]] changes neither seeds nor split",
+    )
+    return main._replace(
+        methods=main.methods | variant.methods,
+        values=main.values | variant.values,
+        families=main.families | variant.families,
+    )
+
+
+def describe_cell(cell: Cell) -> dict[str, Any]:
+    """Returns an entry of `cells` of the results of a study."""
+    return {
+        "dataset": cell.dataset,
+        "labels_per_class": cell.labels_per_class,
+        "n_labels": cell.n_labels,
+        "n_test": len(np.unique(cell.design.test_index)),
+        "trainings": len(cell.design.test_index),
+        "folder": cell.folder,
+        "methods": [
+            {
+                "name": name,
+                "role": entry["role"],
+                "mean": float(cell.values[name].mean()),
+                "accuracy": entry["test_accuracy"]["mean"],
+                **{quantity: mean_of(entry, quantity) for quantity in QUANTITIES},
+            }
+            for name, entry in cell.methods.items()
+        ],
+    }
+
+
+QUANTITIES = ("reconstruction_mse", "explained_variance", *DIAGNOSTICS)
+
+
+def mean_of(entry: Results, quantity: str) -> float | None:
+    """Returns the mean of a quantity of a method; None if it has none."""
+    summary = entry.get(quantity) or entry.get("measures", {}).get(quantity)
+    return None if summary is None else summary["mean"]

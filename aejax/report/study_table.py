@@ -1,0 +1,247 @@
+"""The findings and tables of a study over data sets, in Markdown for a page and for a terminal."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from aejax.evaluate.across_datasets import DECISION, REGIONS
+from aejax.evaluate.verdict_metrics import VerdictMetric
+from aejax.report.data_line import escape_prose
+from aejax.report.formatting import (
+    MISSING,
+    format_decimals,
+    format_difference,
+    format_difference_ci,
+    format_mean_ci,
+    format_p_value,
+    format_provenance,
+)
+from aejax.report.results import Results, verdict_metric
+from aejax.report.tables import Column, LabelledText, Paragraph, Table, TerminalTable, to_markdown
+
+QUESTION_CAPTION = (
+    "Each row is over data sets, each of which counts once; differences are in favour of the method. Mean: of a "
+    "hierarchical normal model, with the 95 % interval of the mean over data sets of this kind. Verdicts: on how many "
+    "data sets the method is better, equivalent and worse; the others are undecided. At least: how many data sets have "
+    "an effect, with 95 % confidence (Dror et al. 2017). Signed rank: probabilities that most data sets favour the "
+    "baseline, neither by more than the margin, or the method (Benavoli et al. 2017). Another: the same for the true "
+    "difference on another data set. p: Wilcoxon's, adjusted by Holm over the question. Decided: a region has at least "
+    f"{DECISION:g} by signed ranks."
+)
+RANK_CAPTION = (
+    "Mean ranks over data sets, 1 is the best (Demsar 2006). Two methods differ at 5 % if their ranks differ by the "
+    "critical difference (Nemenyi); p is that of Friedman's test."
+)
+CORRELATION_CAPTION = (
+    "Spearman's correlations. Within: over the methods of a data set, mean over data sets. Across: over data sets, of "
+    "what a method's row names with the method's gain over raw. Reconstruction within data sets is the negative mean "
+    "squared error, across them the variance explained."
+)
+
+
+def format_labels(labels_per_class: int | None) -> str:
+    """Returns the number of labels per class, or `all`."""
+    return "all" if labels_per_class is None else str(labels_per_class)
+
+
+def decided_region(row: Results) -> str | None:
+    """Returns the region that has `DECISION` by signed ranks; None if none has."""
+    return next((name for name in REGIONS if row["signed_rank"][name] >= DECISION), None)
+
+
+def _regions(probabilities: Results | None) -> str:
+    return MISSING if probabilities is None else " / ".join(f"{probabilities[name]:.2f}" for name in REGIONS)
+
+
+def _mean(metric: VerdictMetric, row: Results) -> str:
+    model = row["hierarchical"]
+    if model is None:
+        return MISSING
+    return f"{format_difference(metric, model['mean'])} {format_difference_ci(metric, model['ci95'])}"
+
+
+def question_table(results: Results, question: Results) -> Table:
+    """Returns a row for each pair and number of labels."""
+    metric = verdict_metric(results)
+
+    def counts(row: Results) -> str:
+        return " / ".join(str(row["counts"].get(name, 0)) for name in ("better", "equivalent", "worse"))
+
+    columns = [
+        Column("method", lambda row: row["method"], "left"),
+        Column("against", lambda row: row["baseline"], "left"),
+        Column("labels per class", lambda row: format_labels(row["labels_per_class"])),
+        Column("data sets", lambda row: str(len(row["datasets"]))),
+        Column(f"mean, {metric.unit}".rstrip(", "), partial(_mean, metric)),
+        Column("median", lambda row: format_difference(metric, row["median"])),
+        Column("verdicts: better / equivalent / worse", counts),
+        Column("at least better, worse", lambda row: f"{row['replicated']['better']}, {row['replicated']['worse']}"),
+        Column("signed rank: worse / equivalent / better", lambda row: _regions(row["signed_rank"])),
+        Column("another", lambda row: _regions((row["hierarchical"] or {}).get("next_region")), detail=True),
+        Column("p", lambda row: format_p_value(row["p_holm"]), detail=True),
+        Column("decided", lambda row: decided_region(row) or MISSING, "left"),
+    ]
+    return Table(columns, question["rows"], keys=3)
+
+
+def rank_table(results: Results) -> Table | None:
+    """Returns the mean rank of every method with each number of labels; None without ranks."""
+    budgets = [budget for budget in results["budgets"] if "ranks" in budget]
+    if not budgets:
+        return None
+    names = dict.fromkeys(name for budget in budgets for name in budget["methods"])
+
+    def rank(budget: Results, name: str) -> str:
+        if name == "critical difference":
+            return format_decimals(budget["ranks"]["critical_difference"], 2)
+        if name == "p":
+            return format_p_value(budget["ranks"]["p"])
+        known = dict(zip(budget["methods"], budget["ranks"]["mean_ranks"], strict=True))
+        return format_decimals(known.get(name), 2)
+
+    columns = [Column(format_labels(budget["labels_per_class"]), partial(rank, budget)) for budget in budgets]
+    return Table([Column("labels per class", str, "left"), *columns], [*names, "critical difference", "p"])
+
+
+def score_tables(results: Results) -> Iterator[tuple[str, Table]]:
+    """Yields a title and a table of the score of every method on every data set, for each number of labels."""
+    metric = verdict_metric(results)
+    sign = 1 if metric.higher_is_better else -1
+    for budget in results["budgets"]:
+        cells = [cell for cell in results["cells"] if cell["labels_per_class"] == budget["labels_per_class"]]
+        names = dict.fromkeys(method["name"] for cell in cells for method in cell["methods"])
+
+        def score(name: str, cell: Results) -> str:
+            mean = next((method["mean"] for method in cell["methods"] if method["name"] == name), None)
+            return format_decimals(None if mean is None else sign * mean, metric.decimals, metric.scale)
+
+        columns = [Column("data set", lambda cell: cell["dataset"], "left"), Column("labels", _labels)]
+        columns += [Column(name, partial(score, name)) for name in names]
+        yield f"Test {metric.heading}, {_describe_budget(budget['labels_per_class'])}", Table(columns, cells)
+
+
+def _labels(cell: Results) -> str:
+    return f"{cell['n_labels']:,}"
+
+
+def _describe_budget(labels_per_class: int | None) -> str:
+    return "all labels" if labels_per_class is None else f"{labels_per_class} labels per class"
+
+
+def correlation_table(results: Results) -> Table:
+    """Returns a row for each quantity, number of labels and scope of a correlation that could be computed."""
+    rows: list[dict[str, Any]] = []
+    for entry in results["correlations"]:
+        head = {"quantity": entry["quantity"], "labels": format_labels(entry["labels_per_class"])}
+        within = entry["within"]
+        if within["mean"] is not None:
+            rows.append({**head, "over": "methods", **within, "of": len(within["per_dataset"])})
+        for method, found in entry["across"].items():
+            rows.append({**head, "over": f"data sets, {method}", "mean": found["rho"], **found})
+    columns = [
+        Column("quantity", lambda row: row["quantity"], "left"),
+        Column("labels per class", lambda row: row["labels"]),
+        Column("over", lambda row: row["over"], "left"),
+        Column("data sets", lambda row: str(row["of"])),
+        Column("correlation", lambda row: format_mean_ci(row, scale=1, decimals=2)),
+    ]
+    return Table(columns, rows, keys=3)
+
+
+def study_findings(results: Results) -> list[str]:
+    """Returns what the data sets decide, a paragraph for each question."""
+    return [_answer(question) for question in results["questions"]]
+
+
+def _answer(question: Results) -> str:
+    groups: dict[str | None, dict[tuple[str, str], list[str]]] = {}
+    for row in question["rows"]:
+        pair = (row["method"], row["baseline"])
+        groups.setdefault(decided_region(row), {}).setdefault(pair, []).append(format_labels(row["labels_per_class"]))
+    sentences = [question["text"]] if question["text"] else []
+    for region in reversed(REGIONS):
+        word = "and" if region == "equivalent" else "than"
+        found = [f"{pair[0]} {word} {pair[1]} ({', '.join(labels)})" for pair, labels in groups.get(region, {}).items()]
+        sentences += [f"{region.capitalize()}: {'; '.join(found)}."] if found else []
+    undecided = sum(len(labels) for labels in groups.get(None, {}).values())
+    sentences.append(f"Undecided: {undecided} of {len(question['rows'])}.")
+    return f"{question['name']}: {' '.join(sentences)}"
+
+
+def study_caption(results: Results) -> str:
+    """Returns the numbers of data sets and trainings, and the region of practical equivalence."""
+    metric, cells = verdict_metric(results), results["cells"]
+    datasets, trainings = {cell["dataset"] for cell in cells}, {cell["trainings"] for cell in cells}
+    seeds = "-".join(map(str, sorted({min(trainings), max(trainings)})))
+    return (
+        f"{len(datasets)} data sets, {len(cells)} cells of a data set and a number of labels per class, {seeds} seeds "
+        f"each. Region of practical equivalence: {metric.scale * results['margin']:g} {metric.difference_unit}."
+    )
+
+
+def study_tables(results: Results) -> Iterator[tuple[str, Table, str]]:
+    """Yields title, table and caption of everything but the scores of the data sets."""
+    for question in results["questions"]:
+        if question["rows"]:
+            yield question["name"], question_table(results, question), QUESTION_CAPTION
+    if (ranks := rank_table(results)) is not None:
+        yield "Ranks", ranks, RANK_CAPTION
+    if (correlations := correlation_table(results)).records:
+        yield "What goes with accuracy", correlations, CORRELATION_CAPTION
+
+
+def render_study_markdown(results: Results) -> str:
+    """Returns `table.md` of a study."""
+    warnings = "\n".join(f"- ⚠ {escape_prose(warning)}" for warning in results["warnings"])
+    parts = [f"# {results['title']}", study_caption(results), warnings, *map(escape_prose, study_findings(results))]
+    for title, table, caption in _captions_once(study_tables(results)):
+        parts += [f"## {title}", caption, to_markdown(table)]
+    for title, table in score_tables(results):
+        parts += [f"## {title}", to_markdown(table)]
+    parts.append(format_provenance(results["environment"]))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _captions_once(tables: Iterable[tuple[str, Table, str]]) -> Iterator[tuple[str, Table, str]]:
+    shown: set[str] = set()
+    for title, table, caption in tables:
+        yield title, table, "" if caption in shown else caption
+        shown.add(caption)
+
+
+def render_study_terminal(results: Results, *, details: bool = False) -> RenderableType:
+    """Returns findings and tables of a study for a terminal; `details`: whether to show every table."""
+    parts: list[RenderableType] = [Text(results["title"], style="bold"), Paragraph(study_caption(results))]
+    parts += [LabelledText("warning", warning, "yellow") for warning in results["warnings"]]
+    parts += [Paragraph(finding) for finding in study_findings(results)]
+    tables = list(study_tables(results))
+    for title, table, _ in tables if details else tables[: len(results["questions"])]:
+        parts += [Text(), Text(title, style="bold"), TerminalTable(table, details=details)]
+    return Padding(Group(*parts), (1, 0))
+
+
+def render_plan(plans: Sequence[Results]) -> RenderableType:
+    """Returns what `aejax study --list` shows: every comparison with its sizes, label budgets and time."""
+
+    def budgets(plan: Results) -> str:
+        left_out = f" (not {', '.join(map(str, plan['left_out']))})" if plan["left_out"] else ""
+        return ", ".join([*map(str, plan["label_budgets"]), "all"]) + left_out
+
+    columns = [
+        Column("comparison", lambda plan: plan["name"], "left"),
+        *(
+            Column(name, lambda plan, name=name: f"{plan[name]:,}")
+            for name in ("rows", "features", "classes", "methods")
+        ),
+        Column("labels per class", budgets, "left"),
+        Column("minutes", lambda plan: format_decimals(plan["seconds"] / 60, 1)),
+        Column("state", lambda plan: "finished" if plan["finished"] else "about", "left"),
+    ]
+    left = sum(plan["seconds"] for plan in plans if not plan["finished"]) / 3600
+    spent = sum(plan["seconds"] for plan in plans if plan["finished"]) / 3600
+    total = f"{len(plans)} comparisons: about {left:.1f} hours left, roughly, on two cores; {spent:.1f} hours measured"
+    return Padding(Group(TerminalTable(Table(columns, plans)), Paragraph(total)), (1, 0))
