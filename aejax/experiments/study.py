@@ -166,14 +166,18 @@ def _run_all(
 ) -> Iterator[tuple[str, str]]:
     """Runs every comparison; yields the name and the error of each that failed."""
     start_time = time.perf_counter()
+    verbose = bool(getattr(getattr(console, "output", None), "verbose", False))
+    of_run = console if verbose else Console(quiet=True)
     for number, run in enumerate(runs, 1):
         passed = format_clock(time.perf_counter() - start_time)
-        console.print(f"{run.folder}: comparison {number} of {len(runs)}, {passed} so far", soft_wrap=True)
+        chosen = budgets[run.folder]
+        labels = f"{', '.join(map(str, chosen))} and all labels per class" if chosen else "all labels"
+        console.print(f"{passed}  {number}/{len(runs)} {run.folder}: {labels}", soft_wrap=True)
         try:
-            if budgets[run.folder]:
-                compare_with_label_curve(run.config, budgets[run.folder], out / run.folder, console, checkpoint)
+            if chosen:
+                compare_with_label_curve(run.config, chosen, out / run.folder, of_run, checkpoint)
             else:
-                compare(run.config, out / run.folder, console, checkpoint)
+                compare(run.config, out / run.folder, of_run, checkpoint)
         except InputError as error:
             console.print(f"{run.folder}: not run: {error}", soft_wrap=True)
             yield run.folder, str(error)

@@ -165,8 +165,12 @@ def correlate(cells: Sequence[Cell]) -> list[Entry]:
         for method in dict.fromkeys(itertools.chain.from_iterable(cell.methods for cell in cells)):
             if (found := _correlate_datasets(cells, method, between)) is not None:
                 across[method] = found
-        mean = float(np.mean(rhos)) if rhos else None
-        summary = {"mean": mean, "ci95": seeds_interval(rhos) if rhos else None, "per_dataset": rhos}
+        interval = seeds_interval(rhos) if len(rhos) >= MIN_DATASETS else None
+        summary = {
+            "mean": float(np.mean(rhos)) if rhos else None,
+            "ci95": None if interval is None else np.clip(interval, -1, 1).tolist(),
+            "per_dataset": rhos,
+        }
         entries.append({"quantity": name, "within": summary, "across": across})
     return entries
 

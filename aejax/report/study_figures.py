@@ -6,6 +6,7 @@ from collections.abc import Callable
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.results import Results, finite_or_none, verdict_metric
 from aejax.report.study_table import format_labels
 from aejax.report.style import CLASS_COLORS, NEUTRAL_COLOR, label_text, make_figure, with_style
@@ -15,48 +16,65 @@ LINE_STYLES = ("-", "--", ":", "-.")  # the next one after ten lines
 
 @with_style
 def plot_gains(results: Results) -> Figure | None:
-    """Draws a panel for each method of each question: its mean difference with every baseline by number of labels.
+    """Draws a panel for each method of each question: its difference with every baseline by number of labels.
 
-    None without three data sets.
+    A dot is a data set; the line is the mean of the hierarchical model with its interval, or with few data sets the
+    median.
     """
     panels: dict[tuple[str, str], list[Results]] = {}
     for question in results["questions"]:
         for row in question["rows"]:
-            if row["hierarchical"] is not None:
-                panels.setdefault((question["name"], row["method"]), []).append(row)
+            panels.setdefault((question["name"], row["method"]), []).append(row)
     if not panels:
         return None
     metric, budgets = verdict_metric(results), [budget["labels_per_class"] for budget in results["budgets"]]
     columns = min(2, len(panels))
     height = math.ceil(len(panels) / columns)
     figure = make_figure(0.4 + 2.5 * height)
-    for axes, ((name, method), rows) in zip(figure.subplots(height, columns, squeeze=False).flat, panels.items()):
+    grid = figure.subplots(height, columns, squeeze=False).flat
+    for axes, ((name, method), rows) in zip(grid, panels.items(), strict=False):
         axes.set_title(label_text(f"{name}: {method}", 48))
         margin = metric.scale * results["margin"]
         axes.axhspan(-margin, margin, color=NEUTRAL_COLOR, alpha=0.12, linewidth=0)
         axes.axhline(0, color=NEUTRAL_COLOR, linewidth=0.8)
-        for index, baseline in enumerate(dict.fromkeys(row["baseline"] for row in rows)):
+        baselines = list(dict.fromkeys(row["baseline"] for row in rows))
+        for index, baseline in enumerate(baselines):
             chosen = [row for row in rows if row["baseline"] == baseline]
-            _draw_gain(axes, index, chosen, [budgets.index(row["labels_per_class"]) for row in chosen], metric.scale)
+            shift = 0.5 * ((index + 0.5) / len(baselines) - 0.5)
+            _draw_gain(axes, index, chosen, [budgets.index(row["labels_per_class"]) + shift for row in chosen], metric)
         axes.set_xticks(range(len(budgets)), [format_labels(budget) for budget in budgets])
         axes.set_xlabel("labels per class")
         axes.set_ylabel(f"gain, {metric.difference_unit}")
         axes.legend(fontsize=7)
     for axes in figure.axes[len(panels) :]:
         axes.remove()
-    figure.suptitle("mean over data sets with 95 % interval; grey: no practical difference", x=0.01, ha="left")
+    title = "dots: data sets; lines: mean over data sets with 95 % interval (median of few); grey: within the margin"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=8, color=NEUTRAL_COLOR)
     return figure
 
 
-def _draw_gain(axes: Axes, index: int, rows: list[Results], places: list[int], scale: float) -> None:
-    models = [row["hierarchical"] for row in rows]
-    x = [place + 0.06 * (index - 1) for place in places]
-    means = [scale * model["mean"] for model in models]
-    below = [scale * (model["mean"] - model["ci95"][0]) for model in models]
-    above = [scale * (model["ci95"][1] - model["mean"]) for model in models]
+def _draw_gain(axes: Axes, index: int, rows: list[Results], x: list[float], metric: VerdictMetric) -> None:
+    """Draws the rows of one baseline at these places."""
     color, style = CLASS_COLORS[index % len(CLASS_COLORS)], LINE_STYLES[index // len(CLASS_COLORS) % len(LINE_STYLES)]
-    name = label_text(f"against {rows[0]['baseline']}")
-    axes.errorbar(x, means, [below, above], color=color, linestyle=style, marker="o", markersize=3, label=name)
+    means = [(row["hierarchical"] or {"mean": row["median"]})["mean"] for row in rows]
+    bounds = [(row["hierarchical"] or {"ci95": [row["median"]] * 2})["ci95"] for row in rows]
+    for place, row in zip(x, rows, strict=True):
+        values = [metric.scale * value for value in row["differences"]]
+        axes.scatter([place] * len(values), values, s=6, color=color, alpha=0.35, linewidths=0)
+    axes.errorbar(
+        x,
+        [metric.scale * mean for mean in means],
+        [
+            [metric.scale * (mean - low) for mean, (low, _) in zip(means, bounds, strict=True)],
+            [metric.scale * (high - mean) for mean, (_, high) in zip(means, bounds, strict=True)],
+        ],
+        color=color,
+        linestyle=style,
+        linewidth=1.2,
+        marker="D",
+        markersize=3.5,
+        label=label_text(f"against {rows[0]['baseline']}"),
+    )
 
 
 @with_style
@@ -69,7 +87,7 @@ def plot_profiles(results: Results) -> Figure | None:
     columns = min(2, len(budgets))
     height = math.ceil(len(budgets) / columns)
     figure = make_figure(0.8 + 2.5 * height)
-    for axes, budget in zip(figure.subplots(height, columns, squeeze=False).flat, budgets):
+    for axes, budget in zip(figure.subplots(height, columns, squeeze=False).flat, budgets, strict=False):
         across = [metric.scale * threshold for threshold in budget["thresholds"]]
         for index, (name, profile) in enumerate(budget["profiles"].items()):
             color = CLASS_COLORS[index % len(CLASS_COLORS)]
@@ -78,7 +96,7 @@ def plot_profiles(results: Results) -> Figure | None:
             axes.plot(across, share, color=color, linestyle=style, linewidth=1.2, label=label_text(name))
             axes.fill_between(across, profile["low"], profile["high"], color=color, alpha=0.1, linewidth=0)
         axes.set_title(f"{format_labels(budget['labels_per_class'])} labels per class")
-        axes.set(xlabel=f"score minus the best method's mean, {metric.difference_unit}", ylabel="trainings above")
+        axes.set(xlabel=f"below the best method's mean, {metric.difference_unit}", ylabel="trainings above")
         axes.grid()
     for axes in figure.axes[len(budgets) :]:
         axes.remove()
@@ -91,8 +109,8 @@ STUDY_FIGURES: dict[str, Callable[[Results], Figure | None]] = {
     "profiles.png": plot_profiles,
 }
 STUDY_PICTURES = {
-    "differences.png": "The gain of each method over each baseline by the number of labels: mean over data sets of a "
-    "hierarchical model, with its 95 % interval",
+    "differences.png": "The gain of each method over each baseline by the number of labels: a dot for each data set, and "
+    "the mean of a hierarchical model with its 95 % interval, or the median of few data sets",
     "profiles.png": "Performance profiles: the share of trainings whose score exceeds that of the data set's best "
     "method by more than the number below, with pointwise 95 % bands over trainings",
 }

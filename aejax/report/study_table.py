@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from aejax.evaluate.across_datasets import DECISION, REGIONS
+from aejax.evaluate.across_datasets import DECISION, MIN_DATASETS, MIN_DECISION_DATASETS, REGIONS
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.data_line import escape_prose
 from aejax.report.formatting import (
@@ -25,12 +25,13 @@ from aejax.report.tables import Column, LabelledText, Paragraph, Table, Terminal
 
 QUESTION_CAPTION = (
     "Each row is over data sets, each of which counts once; differences are in favour of the method. Mean: of a "
-    "hierarchical normal model, with the 95 % interval of the mean over data sets of this kind. Verdicts: on how many "
+    f"hierarchical normal model, with the 95 % interval of the mean over data sets of this kind; from {MIN_DATASETS} data "
+    "sets. Verdicts: on how many "
     "data sets the method is better, equivalent and worse; the others are undecided. At least: how many data sets have "
     "an effect, with 95 % confidence (Dror et al. 2017). Signed rank: probabilities that most data sets favour the "
     "baseline, neither by more than the margin, or the method (Benavoli et al. 2017). Another: the same for the true "
     "difference on another data set. p: Wilcoxon's, adjusted by Holm over the question. Decided: a region has at least "
-    f"{DECISION:g} by signed ranks."
+    f"{DECISION:g} by signed ranks, of at least {MIN_DECISION_DATASETS} data sets."
 )
 RANK_CAPTION = (
     "Mean ranks over data sets, 1 is the best (Demsar 2006). Two methods differ at 5 % if their ranks differ by the "
@@ -49,7 +50,9 @@ def format_labels(labels_per_class: int | None) -> str:
 
 
 def decided_region(row: Results) -> str | None:
-    """Returns the region that has `DECISION` by signed ranks; None if none has."""
+    """Returns the region that has `DECISION` by signed ranks; None if none has, or there are too few data sets."""
+    if len(row["datasets"]) < MIN_DECISION_DATASETS:
+        return None
     return next((name for name in REGIONS if row["signed_rank"][name] >= DECISION), None)
 
 
@@ -168,7 +171,9 @@ def _answer(question: Results) -> str:
         found = [f"{pair[0]} {word} {pair[1]} ({', '.join(labels)})" for pair, labels in groups.get(region, {}).items()]
         sentences += [f"{region.capitalize()}: {'; '.join(found)}."] if found else []
     undecided = sum(len(labels) for labels in groups.get(None, {}).values())
-    sentences.append(f"Undecided: {undecided} of {len(question['rows'])}.")
+    few = all(len(row["datasets"]) < MIN_DECISION_DATASETS for row in question["rows"])
+    why = f", since a decision needs {MIN_DECISION_DATASETS} data sets" if few else ""
+    sentences.append(f"Undecided: {undecided} of {len(question['rows'])}{why}.")
     return f"{question['name']}: {' '.join(sentences)}"
 
 
@@ -187,7 +192,8 @@ def study_tables(results: Results) -> Iterator[tuple[str, Table, str]]:
     """Yields title, table and caption of everything but the scores of the data sets."""
     for question in results["questions"]:
         if question["rows"]:
-            yield question["name"], question_table(results, question), QUESTION_CAPTION
+            title = ": ".join(filter(None, (question["name"], question["text"])))
+            yield title, question_table(results, question), QUESTION_CAPTION
     if (ranks := rank_table(results)) is not None:
         yield "Ranks", ranks, RANK_CAPTION
     if (correlations := correlation_table(results)).records:
@@ -224,6 +230,10 @@ def render_study_terminal(results: Results, *, details: bool = False) -> Rendera
     return Padding(Group(*parts), (1, 0))
 
 
+def _count(name: str, plan: Results) -> str:
+    return f"{plan[name]:,}"
+
+
 def render_plan(plans: Sequence[Results]) -> RenderableType:
     """Returns what `aejax study --list` shows: every comparison with its sizes, label budgets and time."""
 
@@ -233,10 +243,7 @@ def render_plan(plans: Sequence[Results]) -> RenderableType:
 
     columns = [
         Column("comparison", lambda plan: plan["name"], "left"),
-        *(
-            Column(name, lambda plan, name=name: f"{plan[name]:,}")
-            for name in ("rows", "features", "classes", "methods")
-        ),
+        *(Column(name, partial(_count, name)) for name in ("rows", "features", "classes", "methods")),
         Column("labels per class", budgets, "left"),
         Column("minutes", lambda plan: format_decimals(plan["seconds"] / 60, 1)),
         Column("state", lambda plan: "finished" if plan["finished"] else "about", "left"),

@@ -188,6 +188,7 @@ class StudyRow(TypedDict):
     baseline: str
     labels_per_class: int | None
     datasets: list[str]
+    differences: list[Number]
     counts: dict[str, int]
     median: Number
     p_holm: Number

@@ -32,7 +32,7 @@ class Args:
     list: bool = False  # show the comparisons with sizes, label budgets and about how long they take; run nothing
     shard: str | None = None
     """I/N, I from 1 to N: run the I-th of every N comparisons. The command without --shard, in a folder that has all of
-    them, writes the results."""
+    them, writes the results. --verbose prints all that each comparison does."""
     plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
     checkpoint: CheckpointConfig = CheckpointConfig()
     output: OutputConfig = OutputConfig()
