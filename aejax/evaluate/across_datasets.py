@@ -159,6 +159,18 @@ class _Mixture(NamedTuple):
         return dict(zip(REGIONS, (worse, not_better - worse, 1 - not_better), strict=True))
 
 
+def decide_region(signed_rank: dict[str, float], posterior: HierarchicalPosterior | None, datasets: int) -> str | None:
+    """Returns the region of `REGIONS` that both have at least `DECISION` for: most data sets, and the mean difference.
+
+    None if there is none, or fewer than `MIN_DECISION_DATASETS` data sets. Signed ranks alone would find equivalence
+    too often with few data sets, as their prior has a difference of 0.
+    """
+    if posterior is None or datasets < MIN_DECISION_DATASETS:
+        return None
+    both = {region: min(signed_rank[region], posterior.mean_region[region]) for region in REGIONS}
+    return next((region for region, probability in both.items() if probability >= DECISION), None)
+
+
 def count_replications(p_values: Sequence[float], *, independent: bool = False) -> int:
     """Returns a lower bound, of 95 % confidence, of the number of data sets on which an effect is real.
 
@@ -180,12 +192,12 @@ def count_replications(p_values: Sequence[float], *, independent: bool = False) 
 
 
 def performance_profile(
-    scores: Sequence[Float[np.ndarray, " trainings"]], thresholds: Float[np.ndarray, " n"], samples: int = 2000
+    scores: Sequence[Float[np.ndarray, " _trainings"]], thresholds: Float[np.ndarray, " n"], samples: int = 2000
 ) -> dict[str, Any]:
     """Returns the share of trainings whose score exceeds each threshold, mean over data sets, with 95 % bands.
 
-    The bands are pointwise, by the stratified bootstrap: trainings are drawn again within each data set. They do not
-    show what other data sets would.
+    The bands are pointwise, by the stratified bootstrap: trainings are drawn again within each data set, n - 1 of n, as
+    n of few are too narrow a band (Rao and Wu 1988). They do not show what other data sets would.
 
     Args:
         scores: of the trainings of each data set, made comparable between data sets.
@@ -197,7 +209,8 @@ def performance_profile(
         exceeds = (np.asarray(of_dataset)[:, None] > thresholds).astype(np.float64)
         count = len(exceeds)
         means.append(exceeds.mean(axis=0))
-        drawn.append(rng.multinomial(count, np.full(count, 1 / count), samples) / count @ exceeds)
+        draws = max(count - 1, 1)
+        drawn.append(rng.multinomial(draws, np.full(count, 1 / count), samples) / draws @ exceeds)
     low, high = np.quantile(np.mean(drawn, axis=0), [0.025, 0.975], axis=0)
     return {"share": np.mean(means, axis=0), "low": low, "high": high}
 

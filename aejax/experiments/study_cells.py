@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from aejax.errors import require
 from aejax.evaluate.design import EvaluationDesign
-from aejax.experiments.rejudge import assume_design, metric_values_of
+from aejax.experiments.saved_values import saved_values
 from aejax.experiments.study_file import StudyRun
 from aejax.report.results import Results, verdict_metric
 from aejax.report.run_page import read_run
@@ -59,7 +59,8 @@ def _read_cell(run: StudyRun, out: Path, folder: str, labels_per_class: int | No
     results, scores = read_run(out / folder), read_scores(out / folder)
     metric, dataset = verdict_metric(results), results["dataset"]
     sign = 1.0 if metric.higher_is_better else -1.0
-    values = metric_values_of(metric, scores, out / folder)
+    values = saved_values(scores, metric)[metric.name]
+    assert scores.design is not None  # saved by every version that has studies
     diagnostics = {entry["name"]: entry for entry in results.get("diagnostics", {}).get("methods", [])}
     return Cell(
         dataset=run.dataset,
@@ -72,7 +73,7 @@ def _read_cell(run: StudyRun, out: Path, folder: str, labels_per_class: int | No
             for entry in results["methods"]
         },
         values={name + run.suffix: sign * np.asarray(array, np.float64) for name, array in values.items()},
-        design=scores.design or assume_design(results, scores),
+        design=scores.design,
         families={
             (row["method"] + run.suffix, row["baseline"] + run.suffix): str(row.get("family", row["method"]))
             + run.suffix

@@ -12,6 +12,7 @@ from aejax.config import EvaluationConfig
 from aejax.evaluate.across_datasets import (
     MIN_DATASETS,
     count_replications,
+    decide_region,
     hierarchical_posterior,
     performance_profile,
     rank_correlation,
@@ -128,6 +129,8 @@ def compare_over_datasets(
         float(stats.t.sf(value, estimate.degrees_of_freedom))
         for value, estimate in zip(statistics, estimates, strict=True)
     ]
+    signed_rank = signed_rank_posterior(differences, rope)
+    posterior = hierarchical_posterior(differences, errors, rope) if len(cells) >= MIN_DATASETS else None
     return {
         "method": pair[0],
         "baseline": pair[1],
@@ -138,10 +141,9 @@ def compare_over_datasets(
         "counts": dict(Counter(verdicts)),
         "median": float(np.median(differences)),
         "p": wilcoxon_p(differences),
-        "signed_rank": signed_rank_posterior(differences, rope),
-        "hierarchical": (
-            hierarchical_posterior(differences, errors, rope)._asdict() if len(cells) >= MIN_DATASETS else None
-        ),
+        "signed_rank": signed_rank,
+        "hierarchical": None if posterior is None else posterior._asdict(),
+        "decided": decide_region(signed_rank, posterior, len(cells)),
         "replicated": {
             "better": count_replications(p_better),
             "worse": count_replications([1 - p for p in p_better]),

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from aejax.errors import InputError, require
+from aejax.evaluate.across_verification import verify_across_datasets
 from aejax.evaluate.verification import DESIGNS, SimulationBudget, verify_statistics
 from aejax.experiments.environment import command_line, describe_machine
 from aejax.experiments.same_method import DATASETS, compare_same_method
@@ -42,6 +43,7 @@ def verify(budget: SimulationBudget, out: Path, console: Console, *, real: bool 
         console.print(line, highlight=False, soft_wrap=True)
 
     checks = verify_statistics(budget, log)
+    checks["checks"] += verify_across_datasets(budget.experiments, log)
     if real:
         checks["real"] = []
         for dataset, design in itertools.product(DATASETS, DESIGNS):

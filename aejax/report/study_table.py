@@ -25,13 +25,13 @@ from aejax.report.tables import Column, LabelledText, Paragraph, Table, Terminal
 
 QUESTION_CAPTION = (
     "Each row is over data sets, each of which counts once; differences are in favour of the method. Mean: of a "
-    f"hierarchical normal model, with the 95 % interval of the mean over data sets of this kind; from {MIN_DATASETS} data "
-    "sets. Verdicts: on how many "
-    "data sets the method is better, equivalent and worse; the others are undecided. At least: how many data sets have "
-    "an effect, with 95 % confidence (Dror et al. 2017). Signed rank: probabilities that most data sets favour the "
-    "baseline, neither by more than the margin, or the method (Benavoli et al. 2017). Another: the same for the true "
-    "difference on another data set. p: Wilcoxon's, adjusted by Holm over the question. Decided: a region has at least "
-    f"{DECISION:g} by signed ranks, of at least {MIN_DECISION_DATASETS} data sets."
+    f"hierarchical normal model, with the 95 % interval of the mean over data sets of this kind; from {MIN_DATASETS} "
+    "data sets. Verdicts: on how many data sets the method is better, equivalent and worse; the others are undecided. "
+    "At least: how many data sets have an effect, with 95 % confidence (Dror et al. 2017). Signed rank: probabilities "
+    "that most data sets favour the baseline, neither by more than the margin, or the method (Benavoli et al. 2017). "
+    "Another: the same for the true difference on another data set. p: Wilcoxon's, adjusted by Holm over the question. "
+    f"Decided: signed ranks and the hierarchical mean both give a region at least {DECISION:g}, with at least "
+    f"{MIN_DECISION_DATASETS} data sets."
 )
 RANK_CAPTION = (
     "Mean ranks over data sets, 1 is the best (Demsar 2006). Two methods differ at 5 % if their ranks differ by the "
@@ -47,13 +47,6 @@ CORRELATION_CAPTION = (
 def format_labels(labels_per_class: int | None) -> str:
     """Returns the number of labels per class, or `all`."""
     return "all" if labels_per_class is None else str(labels_per_class)
-
-
-def decided_region(row: Results) -> str | None:
-    """Returns the region that has `DECISION` by signed ranks; None if none has, or there are too few data sets."""
-    if len(row["datasets"]) < MIN_DECISION_DATASETS:
-        return None
-    return next((name for name in REGIONS if row["signed_rank"][name] >= DECISION), None)
 
 
 def _regions(probabilities: Results | None) -> str:
@@ -86,7 +79,7 @@ def question_table(results: Results, question: Results) -> Table:
         Column("signed rank: worse / equivalent / better", lambda row: _regions(row["signed_rank"])),
         Column("another", lambda row: _regions((row["hierarchical"] or {}).get("next_region")), detail=True),
         Column("p", lambda row: format_p_value(row["p_holm"]), detail=True),
-        Column("decided", lambda row: decided_region(row) or MISSING, "left"),
+        Column("decided", lambda row: row["decided"] or MISSING, "left"),
     ]
     return Table(columns, question["rows"], keys=3)
 
@@ -164,7 +157,7 @@ def _answer(question: Results) -> str:
     groups: dict[str | None, dict[tuple[str, str], list[str]]] = {}
     for row in question["rows"]:
         pair = (row["method"], row["baseline"])
-        groups.setdefault(decided_region(row), {}).setdefault(pair, []).append(format_labels(row["labels_per_class"]))
+        groups.setdefault(row["decided"], {}).setdefault(pair, []).append(format_labels(row["labels_per_class"]))
     sentences = [question["text"]] if question["text"] else []
     for region in reversed(REGIONS):
         word = "and" if region == "equivalent" else "than"

@@ -194,6 +194,7 @@ class StudyRow(TypedDict):
     p_holm: Number
     signed_rank: dict[str, Number]
     hierarchical: dict[str, Any] | None
+    decided: str | None
     replicated: dict[str, int]
 
 

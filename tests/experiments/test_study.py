@@ -1,0 +1,192 @@
+"""`aejax study`: its file, its runs in folders, and what it makes of their results."""
+
+import json
+
+import numpy as np
+import pytest
+
+from aejax.cli.commands.study import main
+from aejax.config import EvaluationConfig
+from aejax.errors import InputError
+from aejax.evaluate.design import holdout_design
+from aejax.experiments.study_cells import Cell
+from aejax.experiments.study_file import Question, make_study, read_study
+from aejax.experiments.study_statistics import analyze_cells, correlate
+from aejax.report.run_page import read_run
+
+FILE = """
+[study]
+title = "Two tables"
+methods = ["raw", "random"]
+label_budgets = [4, 500]
+seeds = 4
+[defaults]
+probe = "ridge"
+latent_dim = 2
+[[dataset]]
+dataset = "one.csv"
+[[dataset]]
+name = "second"
+dataset = "two.csv"
+extra_methods = ["undercomplete"]
+epochs = 1
+[[question]]
+name = "random"
+methods = ["random"]
+against = ["raw"]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A study file and its tables."""
+    made = tmp_path_factory.mktemp("study")
+    rng = np.random.default_rng(0)
+    for name in ("one", "two"):
+        labels = np.arange(60) % 2
+        rows = rng.normal(size=(60, 3)) + labels[:, None]
+        lines = [
+            ",".join([*(f"{value:.4f}" for value in row), str(label)]) for row, label in zip(rows, labels, strict=True)
+        ]
+        (made / f"{name}.csv").write_text("a,b,c,label\n" + "\n".join(lines))
+    (made / "study.toml").write_text(FILE)
+    return made
+
+
+@pytest.fixture(scope="module")
+def finished(folder):
+    """The folder of the study, run by two shards and then as a whole."""
+    out = folder / "out"
+    for shard in ("1/2", "2/2"):
+        main([str(folder / "study.toml"), "--out", str(out), "--shard", shard])
+    assert not (out / "results.json").exists()
+    main([str(folder / "study.toml"), "--out", str(out)])
+    return out
+
+
+def test_a_study_has_a_cell_for_each_data_set_and_budget_that_its_classes_allow(finished):
+    results = read_run(finished, ("study",))
+    cells = {(cell["dataset"], cell["labels_per_class"]) for cell in results["cells"]}
+    assert cells == {("one", 4), ("one", None), ("second", 4), ("second", None)}
+    (question,) = results["questions"]
+    assert [(row["labels_per_class"], len(row["datasets"])) for row in question["rows"]] == [(4, 2), (None, 2)]
+    for row in question["rows"]:  # the differences are those of the runs' own results
+        for dataset, difference in zip(row["datasets"], row["differences"], strict=True):
+            run = finished / dataset / ("" if row["labels_per_class"] is None else "label-curve/4")
+            means = {one["name"]: one["test_accuracy"]["mean"] for one in read_run(run)["methods"]}
+            assert difference == pytest.approx(means["random"] - means["raw"])
+        assert row["decided"] is None  # two data sets decide nothing
+    page = (finished / "report.html").read_text()
+    assert '<a href="second/report.html">second</a>' in page
+    assert "Two tables" in (finished / "table.md").read_text()
+
+
+def test_a_finished_study_trains_nothing_and_one_that_has_grown_only_what_is_new(finished, folder, capsys):
+    times = {path: path.stat().st_mtime_ns for path in finished.glob("*/results.json")}
+    grown = FILE.replace("4, 500", "4, 8").replace(
+        "[[question]]", '[[dataset]]\nname = "third"\ndataset = "one.csv"\n[[question]]'
+    )
+    (folder / "grown.toml").write_text(grown)
+    main([str(folder / "grown.toml"), "--out", str(finished), "--list"])
+    listed = capsys.readouterr().out
+    assert "third" in listed
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    main([str(folder / "study.toml"), "--out", str(finished), "--json"])
+    assert json.loads(capsys.readouterr().out)["title"] == "Two tables"
+    assert {path: path.stat().st_mtime_ns for path in finished.glob("*/results.json")} == times
+
+
+REJECTED = {
+    "a section": ("[[datasets]]\ndataset='a'", "dataset"),
+    "a key": ("[study]\nlabel_budget=[2]\n[[dataset]]\ndataset='wine'", "label_budgets"),
+    "a setting": ("[[dataset]]\ndataset='wine'\nlatent_dims=3", "latent_dim"),
+    "a budget": ("[study]\nlabel_budgets=[1]\n[[dataset]]\ndataset='wine'", "at least 2"),
+    "a method of a question": (
+        "[[dataset]]\ndataset='wine'\n[[question]]\nname='1'\nmethods=['undercomplete']\nagainst=['rav']",
+        "raw",
+    ),
+    "two sets of one name": ("[[dataset]]\ndataset='wine'\n[[dataset]]\ndataset='wine'", "name"),
+    "a folder's name": ("[[dataset]]\ndataset='wine'\nname='../wine'", "../wine"),
+    "labels of its own": ("[[dataset]]\ndataset='wine'\nlabels_per_class=3", "label_budgets"),
+    "two metrics": ("[[dataset]]\ndataset='wine'\nmetric='nll'\n[[dataset]]\ndataset='digits'", "accuracy and nll"),
+    "a wrong type": ("[study]\nseeds='ten'\n[[dataset]]\ndataset='wine'", "study.seeds"),
+    "no set": ("[study]\nseeds=3", "dataset"),
+    "no TOML": ("[study", "cannot be read"),
+}
+
+
+@pytest.mark.parametrize(("text", "word"), REJECTED.values(), ids=REJECTED)
+def test_a_file_that_is_wrong_is_rejected_in_one_line_that_names_it(tmp_path, text, word):
+    path = tmp_path / "study.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"study\.toml") as caught:
+        read_study(path)
+    assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_python_file_declares_the_same_study(folder):
+    (folder / "study.py").write_text(f"import tomllib\nstudy = tomllib.loads({FILE!r})\n")
+    assert read_study(folder / "study.py") == read_study(folder / "study.toml")
+
+
+def test_a_variant_has_its_settings_and_suffix():
+    content = {
+        "dataset": [{"dataset": "wine", "latent_dim": 4}],
+        "variant": [{"name": "wide", "latent_dim": 32, "methods": ["undercomplete"]}],
+        "question": [{"name": "width", "methods": ["undercomplete@wide"], "against": ["undercomplete"]}],
+    }
+    study = make_study(content)
+    assert [(run.folder, run.config.model.latent_dim) for run in study.runs] == [("wine", 4), ("wine@wide", 32)]
+    assert study.questions[0].pairs == (("undercomplete@wide", "undercomplete"),)
+
+
+def make_cell(dataset, gains, reconstruction=None, labels_per_class=None, seeds=6, examples=400):
+    """A cell whose methods have exactly these accuracies, on the same examples."""
+    rng = np.random.default_rng(len(dataset))
+    values = {}
+    for name, accuracy in gains.items():
+        values[name] = np.zeros((seeds, examples))
+        values[name][:, : round(accuracy * examples)] = 1
+        values[name] = values[name][:, rng.permutation(examples)]
+    design = holdout_design(np.arange(examples) % 2, seeds, 4 * examples)
+    methods = {
+        name: {
+            "name": name,
+            "role": "control",
+            "test_accuracy": {"mean": accuracy},
+            "reconstruction_mse": {"mean": (reconstruction or {}).get(name)} if reconstruction else None,
+            "measures": {"explained_variance": {"mean": 1 - (reconstruction or {}).get(name, 0)}},
+        }
+        for name, accuracy in gains.items()
+    }
+    return Cell(dataset, labels_per_class, 100, dataset, methods, values, design, {("code", "raw"): "code"})
+
+
+def test_what_holds_on_every_data_set_is_decided_and_replicated():
+    cells = [make_cell(f"set{'x' * index}", {"raw": 0.7, "code": 0.9, "same": 0.7}) for index in range(8)]
+    question = Question("q", "", (("code", "raw"), ("raw", "code"), ("same", "raw")))
+    results = analyze_cells(cells, [question], EvaluationConfig(margin=0.05))
+    better, worse, same = results["questions"][0]["rows"]
+    assert (better["decided"], worse["decided"], same["decided"]) == ("better", "worse", "equivalent")
+    assert better["replicated"] == {"better": 8, "worse": 0, "of": 8}
+    assert worse["hierarchical"]["mean"] == pytest.approx(-0.2, abs=0.01)
+    assert better["p"] <= better["p_holm"] == pytest.approx(3 * 2 / 2**8)
+    assert results["budgets"][0]["ranks"]["mean_ranks"].tolist() == [2.5, 1.0, 2.5]
+
+
+def test_without_questions_each_method_is_compared_as_its_runs_did():
+    cells = [make_cell("a", {"raw": 0.7, "code": 0.9}), make_cell("b", {"raw": 0.7, "code": 0.9})]
+    (question,) = analyze_cells(cells, [], EvaluationConfig())["questions"]
+    assert [(row["method"], row["baseline"]) for row in question["rows"]] == [("code", "raw")]
+
+
+def test_a_better_reconstruction_correlates_where_it_goes_with_accuracy():
+    errors = {"raw": 0.5, "a": 0.4, "b": 0.3, "c": 0.2, "d": 0.1}
+    cells = [
+        make_cell(f"set{'x' * index}", {name: 0.95 - error / 2 for name, error in errors.items()}, errors)
+        for index in range(5)
+    ]
+    found = next(entry for entry in correlate(cells) if entry["quantity"] == "reconstruction")
+    assert found["within"]["mean"] == pytest.approx(1)
+    assert found["across"] == {}  # every method has the same error on all data sets
