@@ -14,7 +14,13 @@ from scipy import optimize, stats
 
 from aejax.data.shuffling import make_generator
 from aejax.evaluate.design import DesignName, EvaluationDesign
-from aejax.evaluate.label_efficiency import estimate_curve, find_crossings, measure_complexity
+from aejax.evaluate.label_efficiency import (
+    Crossing,
+    CurveEstimate,
+    estimate_curve,
+    find_crossings,
+    measure_complexity,
+)
 from aejax.evaluate.simulation import SCENARIOS, share_with_ci, simulate_latents, simulated_design
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 
@@ -73,29 +79,43 @@ def simulate_curves(
 
 
 def measure_curves(name: DesignName, experiments: int, trainings: int, n_test: int) -> dict[str, Any]:
-    """Measures how often bands and intervals of curves contain the truth, and how often a crossing is found."""
+    """Measures how often bands and intervals of curves contain the truth, and how often crossings are found.
+
+    Returns:
+        shares of experiments: `curve` and `difference`, in which the band contains all true values; `found`, in which
+        the one true crossing is found; `missed`, in which a reported interval does not contain it; `false`, in which
+        two methods of equal accuracies are said to cross; `surplus` and `complexity`, in which the intervals of both
+        contain the truth.
+    """
     rng = make_generator(0, f"label curves {name} {n_test}")
     design = simulated_design(name, rng, trainings, n_test)
     crossover = optimize.brentq(lambda n: CODE.at(n) - PIXELS.at(n), LABELS[0], LABELS[-1])
-    threshold = optimize.brentq(lambda n: LOSS.at(n) - EPSILON, LABELS[0], LABELS[-1])
-    below = np.maximum(np.arange(1, LABELS[-1] + 1), LABELS[0])
-    surplus = np.maximum(LOSS.at(below) - EPSILON, 0).sum()
-    found: dict[str, list[bool]] = {name: [] for name in ("curve", "difference", "crossover", "crosses", "sdl", "esc")}
+    complexity = optimize.brentq(lambda n: LOSS.at(n) - EPSILON, LABELS[0], LABELS[-1])
+    counted = np.maximum(np.arange(1, LABELS[-1] + 1), LABELS[0])
+    surplus = np.maximum(LOSS.at(counted) - EPSILON, 0).sum()
+    rows = []
     for curves in simulate_curves(rng, design, experiments):
-        difference = curves.code.astype(np.float64) - curves.pixels
-        one = estimate_curve(curves.code, design, ACCURACY)
-        two = estimate_curve(difference, design, ACCURACY, of_difference=True)
-        found["curve"].append(_contains(one.band, CODE.at(LABELS)))
-        found["difference"].append(_contains(two.band, CODE.at(LABELS) - PIXELS.at(LABELS)))
-        crossings = find_crossings(LABELS, difference, design, ACCURACY, two)
-        found["crosses"].append(len(crossings) == 1 and crossings[0].above_before)
-        found["crossover"] += [_contains(crossing.ci95, crossover) for crossing in crossings]
-        complexity = measure_complexity(LABELS, curves.losses, design, EPSILON)
-        found["sdl"].append(_contains(complexity.surplus_ci95, surplus))
-        found["esc"].append(_contains(complexity.sample_complexity_ci95, threshold))
-    return {"design": name, "seeds": trainings, "examples": n_test} | {
-        name: share_with_ci(outcomes) for name, outcomes in found.items() if outcomes
-    }
+        difference, crossings = _compare(curves, design)
+        measured = measure_complexity(LABELS, curves.losses, design, EPSILON)
+        rows.append(
+            {
+                "curve": _contains(estimate_curve(curves.code, design, ACCURACY).band, CODE.at(LABELS)),
+                "difference": _contains(difference.band, CODE.at(LABELS) - PIXELS.at(LABELS)),
+                "found": len(crossings) == 1 and crossings[0].above_before,
+                "missed": not all(_contains(crossing.ci95, crossover) for crossing in crossings),
+                "surplus": _contains(measured.surplus_ci95, surplus),
+                "complexity": _contains(measured.sample_complexity_ci95, complexity),
+            }
+        )
+    false = [bool(_compare(curves, design)[1]) for curves in simulate_curves(rng, design, experiments, CODE)]
+    shares = {field: share_with_ci([row[field] for row in rows]) for field in rows[0]}
+    return {"design": name, "seeds": trainings, "examples": n_test, **shares, "false": share_with_ci(false)}
+
+
+def _compare(curves: SimulatedCurves, design: EvaluationDesign) -> tuple[CurveEstimate, list[Crossing]]:
+    difference = curves.code.astype(np.float64) - curves.pixels
+    curve = estimate_curve(difference, design, ACCURACY, of_difference=True)
+    return curve, find_crossings(LABELS, difference, design, ACCURACY, curve)
 
 
 def _contains(bounds: Any, truth: Any) -> bool:

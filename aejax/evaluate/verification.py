@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Num
 
 from aejax.data.shuffling import make_generator
+from aejax.evaluate.curve_simulation import measure_curves
 from aejax.evaluate.design import DesignName, EvaluationDesign
 from aejax.evaluate.intervals import mean_bounds
 from aejax.evaluate.simulation import (
@@ -40,6 +41,14 @@ DESIGNS: tuple[DesignName, ...] = ("holdout", "cross-validation")
 ACCURACIES = (0.70, 0.95, 0.985, 0.997)
 GAP = 0.01  # between the two methods whose difference is covered
 ACCURACY_GAPS = (0.0, 0.005, 0.01, 0.02, 0.04)  # fractions of the test examples
+CURVE_CLAIMS = {
+    "curve": "a method's band covers at least 92 %",
+    "difference": "a difference's band covers at least 92 %",
+    "missed": "an interval without the crossing: at most 5 %",
+    "false": "a crossing of equal curves: at most 5 %",
+    "surplus": "the interval of a surplus description length covers at least 92 %",
+    "complexity": "the interval of a sample complexity covers at least 92 %",
+}
 CHUNK = 4_000_000  # latent variables of a method at once
 
 
@@ -155,11 +164,11 @@ def verify_statistics(budget: SimulationBudget, log: Callable[[str], None]) -> d
     """Runs every simulation; the same budget gives the same numbers.
 
     Returns:
-        `coverage`, `false_verdicts`, `false_equivalence`, `power` (lists) and `checks`: what must hold, and whether it
-        does. A share violates a bound only if its 95 % interval lies entirely beyond it.
+        `coverage`, `false_verdicts`, `false_equivalence`, `power`, `label_curves` (lists) and `checks`: what must hold,
+        and whether it does. A share violates a bound only if its 95 % interval lies entirely beyond it.
     """
     results: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("coverage", "false_verdicts", "false_equivalence", "power")
+        name: [] for name in ("coverage", "false_verdicts", "false_equivalence", "power", "label_curves")
     }
     n, middle = budget.experiments, budget.seeds[len(budget.seeds) // 2]
     for name in DESIGNS:
@@ -183,6 +192,11 @@ def verify_statistics(budget: SimulationBudget, log: Callable[[str], None]) -> d
                 shares = measure_verdicts(scenario, rng, design, n, (0.95, 0.95 - GAP))
                 results["false_equivalence"].append({**sizes, "seeds": middle, **shares})
         results["power"] += measure_power(name, budget, middle)
+        log(f"{name}, label curves")
+        results["label_curves"] += [
+            measure_curves(name, n // 4, middle, examples)
+            for examples in (budget.examples[0], budget.examples[len(budget.examples) // 2])
+        ]
     return {**results, "checks": check_claims(results)}
 
 
@@ -234,6 +248,10 @@ def check_claims(results: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any
         check(f"false verdicts in a family of {size}: at most 5 %", shares, 0.05)
     shares = [entry["equivalent"] for entry in false_equivalence]
     check("false equivalence at a true gap of 1 point: at most 5 %", shares, 0.05)
+    for field, words in CURVE_CLAIMS.items():
+        shares = [entry[field] for entry in results["label_curves"]]
+        is_error = field in ("missed", "false")
+        check(f"label curves: {words}", shares, 0.05 if is_error else 0.92, at_least=not is_error)
     shares = [entry["detectable"]["better"] for entry in results["power"]]
     check("power at the detectable difference: at least 70 %", shares, 0.70, at_least=True)
     return rows

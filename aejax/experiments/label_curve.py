@@ -177,7 +177,9 @@ class CurveData(NamedTuple):
     losses: dict[str, Shaped[np.ndarray, "budgets trainings n_test"]]  # empty if probabilities were not saved
 
 
-def _stack(values: Sequence[Mapping[MetricName, MethodValues]], name: MetricName) -> MethodValues:
+def _stack(
+    values: Sequence[Mapping[MetricName, MethodValues]], name: MetricName
+) -> dict[str, Shaped[np.ndarray, "budgets trainings n_test"]]:
     if any(name not in of_budget for of_budget in values):
         return {}
     return {method: np.stack([of_budget[name][method] for of_budget in values]) for method in values[-1][name]}

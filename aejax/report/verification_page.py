@@ -46,6 +46,7 @@ def render_verification_page(results: VerificationResults) -> str:
         power=to_markdown(
             Table((*_SIZES, *gaps, detectable, _share_column("found", "detectable", "better")), results["power"])
         ),
+        label_curves=_curves_table(results.get("label_curves", [])),
         real=to_markdown(_real_table(results["real"])) if results.get("real") else "",
     )
 
@@ -74,6 +75,20 @@ def _family_table(entries: list[VerificationResults]) -> str:
         return format_cell
 
     return to_markdown(Table((*_SIZES, *(Column(f"family of {size}", cell(size)) for size in sizes)), _group(entries)))
+
+
+def _curves_table(entries: list[VerificationResults]) -> str:
+    headings = {
+        "curve": "band of a method",
+        "difference": "band of a difference",
+        "found": "crossing found",
+        "missed": "interval without it",
+        "false": "false crossing",
+        "surplus": "SDL",
+        "complexity": "eSC",
+    }
+    shares = [_share_column(heading, field) for field, heading in headings.items()]
+    return to_markdown(Table([_SIZES[0], _SIZES[2], *shares], entries)) if entries else ""
 
 
 def _group(cells: list[VerificationResults]) -> list[VerificationResults]:

@@ -1,0 +1,177 @@
+"""`--label-curve`: budgets as comparisons of their own, trained once, and the curves from their scores."""
+
+import dataclasses
+import itertools
+import json
+
+import numpy as np
+import pytest
+from resuming import Killed
+from rich.console import Console
+
+import aejax
+from aejax.config import CheckpointConfig, CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
+from aejax.data.splits import make_split
+from aejax.errors import InputError
+from aejax.experiments import varied_runs
+from aejax.experiments.compare import compare, load_comparison
+from aejax.experiments.label_curve import analyze_label_curve, choose_budgets, compare_with_label_curve
+from aejax.experiments.rejudge import rejudge_run
+from aejax.experiments.varied_runs import run_with_analyses
+from aejax.report.comparison_table import render_comparison_terminal
+from aejax.report.label_curve import describe_gain
+from aejax.storage.results_file import read_results
+from tests.consoles import quiet
+
+pytestmark = pytest.mark.usefixtures("without_figures")
+
+BUDGETS = [2, 8]
+CONFIG = CompareConfig(
+    data=DataConfig(dataset="wine"),
+    model=ModelConfig(hidden=(), latent_dim=2),
+    train=TrainConfig(epochs=1),
+    probe=ProbeConfig(probe="ridge"),
+    methods=("raw", "supervised", "undercomplete"),
+    seeds=5,
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, without_figures):
+    """A run that is killed in its second budget and continued, with what it printed."""
+    folder, console, seen = tmp_path_factory.mktemp("label_curve") / "run", quiet(), []
+
+    def killed(design, out, *args):
+        seen.append(out.name)
+        if out.name == "8" and seen.count("8") == 1:
+            raise Killed
+        return run_comparison(design, out, *args)
+
+    run_comparison = varied_runs.run_comparison
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(varied_runs, "run_comparison", killed)
+        with pytest.raises(Killed):
+            compare_with_label_curve(CONFIG, BUDGETS, folder, quiet())
+        first = read_results(folder / "label-curve" / "2" / "results.json")
+        results = compare_with_label_curve(CONFIG, BUDGETS, folder, console)
+    assert seen == ["run", "2", "8", "run", "2", "8"]
+    assert read_results(folder / "label-curve" / "2" / "results.json") == first
+    assert read_results(folder / "results.json") == json.loads(json.dumps(results))
+    return folder, results, console.file.getvalue()
+
+
+def test_a_budget_equals_a_comparison_with_its_labels_and_trains_no_autoencoder(run, tmp_path):
+    split = SplitConfig(labels_per_class=8)
+    alone = compare(dataclasses.replace(CONFIG, split=split), tmp_path / "alone", quiet())
+    budget = read_results(run[0] / "label-curve" / "8" / "results.json")
+    assert budget["comparisons"] == json.loads(json.dumps(alone["comparisons"]))
+    lines = (run[0] / "label-curve" / "8" / "metrics.jsonl").read_text().splitlines()
+    assert {json.loads(line)["method"] for line in lines} == {"supervised"}  # which learns from labels
+    assert not list(run[0].rglob("found"))
+
+
+def test_curves_end_at_the_run_with_all_labels(run):
+    folder, results, printed = run
+    curve = results["label_curve"]
+    assert [entry["folder"] for entry in curve["budgets"]] == ["label-curve/2", "label-curve/8"]
+    assert curve["n_labels"] == [6, 24, 143]
+    for entry, method in zip(curve["methods"], results["methods"], strict=True):
+        assert entry["mean"][-1] == pytest.approx(method["test_accuracy"]["mean"])
+        np.testing.assert_allclose(entry["ci95"][-1], method["test_accuracy"]["ci95"])
+    for entry, row in zip(curve["comparisons"], results["comparisons"], strict=True):
+        np.testing.assert_allclose(entry["ci95"][-1], row["ci95"])
+        low, high = np.array(entry["band"]).T
+        assert low[-1] <= row["ci95_adjusted"][0] < row["ci95_adjusted"][1] <= high[-1]
+    assert curve["epsilon"] == results["methods"][0]["test_nll"]["mean"]
+    assert "--label-curve: 2 more comparisons, which train" in printed
+
+
+def test_tables_page_figure_findings_and_rejudged_results_show_it(run):
+    folder, results, _ = run
+    console = Console(width=80, record=True, file=quiet().file)
+    console.print(render_comparison_terminal(results))
+    assert "by number of labels" in " ".join(console.export_text().split())
+    assert "| SDL, nats |" in (folder / "table.md").read_text()
+    assert "By number of labels" in (folder / "report.html").read_text()
+    assert (folder / "label_curve.png").stat().st_size > 10_000
+    before = read_results(folder / "results.json")["label_curve"]
+    assert rejudge_run(folder)[1] == []
+    assert read_results(folder / "results.json")["label_curve"] == before
+
+
+def test_another_epsilon_is_measured_from_the_saved_scores(run, monkeypatch):
+    def no_training(*args, **kwargs):
+        raise AssertionError
+
+    monkeypatch.setattr("aejax.experiments.compare.fit_and_score_all", no_training)
+    design = load_comparison(CONFIG)
+    analysis = analyze_label_curve(design, BUDGETS, epsilon=0.5)
+    results = run_with_analyses(design, [analysis], run[0], quiet(), CheckpointConfig(), 0.0)
+    assert {method["complexity"]["epsilon"] for method in results["label_curve"]["methods"]} == {0.5}
+
+
+def test_a_finished_run_gets_a_curve_in_python_whose_first_budget_trains_for_all(tmp_path):
+    settings = {"methods": ["raw", "undercomplete"], "seeds": 2, "epochs": 1, "probe": "ridge", "out": tmp_path}
+    aejax.compare("wine", **settings)
+    result = aejax.compare("wine", label_curve=[2, 4], **settings)
+    assert (tmp_path / "label-curve" / "2" / "metrics.jsonl").exists()
+    assert not (tmp_path / "label-curve" / "4" / "metrics.jsonl").exists()
+    assert not list(tmp_path.rglob("found"))
+    assert result.results["label_curve"]["comparisons"][0]["too_few_seeds"]
+    assert list(result.label_curve["labels"].unique()) == [6, 12, 143]
+    assert len(result.label_curve) == 3 * 3
+    assert (result.label_curve["band_low"] <= result.label_curve["value"]).all()
+    result.plot("label_curve")
+
+
+def test_budgets_are_nested_powers_of_two_as_far_as_every_class_goes():
+    design = load_comparison(CONFIG)
+    assert choose_budgets(design) == [2, 4, 8, 16, 32]
+    few = dataclasses.replace(CONFIG, split=SplitConfig(labels_per_class=9))
+    assert choose_budgets(load_comparison(few)) == [2, 4, 8]
+    config = design.config.split
+    splits = [
+        make_split(design.dataset, dataclasses.replace(config, labels_per_class=count), 5) for count in (2, 4, 8, None)
+    ]
+    for smaller, larger in itertools.pairwise(splits):
+        assert smaller.unlabelled_sha256 == larger.unlabelled_sha256
+        assert smaller.sha256 != larger.sha256
+        for few_rows, more_rows in zip(smaller.labelled, larger.labelled, strict=True):
+            assert set(few_rows) < set(more_rows)
+
+
+@pytest.mark.parametrize(
+    ("split", "budgets", "message"),
+    [
+        (SplitConfig(label_fraction=0.5), [], "leave out --label-fraction 0.5"),
+        (SplitConfig(), [2, 40], "--label-budgets 2 40: expected labels per class from 2"),
+        (SplitConfig(), [1], "--label-budgets 1: expected"),
+        (SplitConfig(labels_per_class=8), [8], "--label-budgets 8: expected"),
+    ],
+)
+def test_budgets_that_a_class_does_not_have_are_refused(split, budgets, message):
+    with pytest.raises(InputError, match=message):
+        choose_budgets(load_comparison(dataclasses.replace(CONFIG, split=split)), budgets)
+
+
+@pytest.mark.parametrize(
+    ("band", "crossings", "text"),
+    [
+        ([[0.1, 0.2], [0.1, 0.2], [0.1, 0.2]], [], "everywhere"),
+        ([[-0.2, -0.1]] * 3, [], "nowhere"),
+        ([[0.1, 0.2], [-0.1, 0.2], [0.1, 0.2]], [], "at 20 and 80, else undecided"),
+        ([[0.1, 0.2], [0.1, 0.2], [-0.2, 0.2]], [], "at 20 to 40, else undecided"),
+        ([[-0.1, 0.2], [-0.1, 0.2], [-0.2, -0.1]], [], "not at 80, else undecided"),
+        ([[-0.1, 0.2]] * 3, [], "undecided"),
+        (
+            [[0.1, 0.2]] * 3,
+            [{"labels": 1894.2, "ci95": [1203.0, 2618.0], "better": "below"}],
+            "below 1,890 [1,200, 2,620]",
+        ),
+    ],
+)
+def test_gains_in_words(band, crossings, text):
+    results = {"metric": "accuracy", "margin": 0.005, "label_curve": {"n_labels": [20, 40, 80]}}
+    row = {"band": band, "crossovers": crossings, "margin_crossings": crossings, "too_few_seeds": False}
+    assert describe_gain(results, row, above_margin=False) == text
+    assert describe_gain(results, row, above_margin=True) == text
