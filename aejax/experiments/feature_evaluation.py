@@ -3,8 +3,9 @@
 import functools
 from typing import NamedTuple
 
+import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from aejax.data.label_budget import make_seed_labels
 from aejax.data.leakage import LeakageError
@@ -23,6 +24,7 @@ from aejax.experiments.representation_metrics import select_diagnostic_rows
 from aejax.experiments.width_selection import fit_best_width
 from aejax.methods.external import DatasetRows
 from aejax.methods.method import Method
+from aejax.methods.tuning import MAX_SELECTION_ROWS
 from aejax.models.submodules import Variables
 
 
@@ -58,7 +60,9 @@ def evaluate_features(
     made = make_external_features(experiment, name, method)
     unfitted = (method.is_identity and not fitted) or (made is not None and made.ndim == 2)
     same_for_all = unfitted and experiment.shared_test
-    fits, metrics, width = [], [], 0
+    one_classifier = same_for_all and _have_many_labels_in_common(labels, split.labelled)
+    fits: list[ClassifierFit] = []
+    metrics, width = [], 0
     diagnosed: list[Float[np.ndarray, "rows m d"]] = []
     for number, chunk in enumerate(plan.chunks()):
         features = extract_features(experiment, chunk, method, variables, made)
@@ -66,7 +70,7 @@ def evaluate_features(
         if number == 0 and not features.shared and made is None:
             first = chunk.plan.replicated_to_host(features.values[0, split.test[0, :CHECK_BATCH_SIZE]])
             require_evaluation_mode(experiment, name, method.encode, variables, first)
-        if classifier is not None:
+        if classifier is not None and not (one_classifier and fits):
             fit = functools.partial(fit_classifier, experiment, chunk, classifier, labels=labels)
             widths = method.candidate_widths
             fits.append(fit_best_width(fit, features, widths) if widths else fit(features))
@@ -78,10 +82,31 @@ def evaluate_features(
         del features  # otherwise it stays in memory until the next chunk's features exist
     return FeatureEvaluation(
         width=width,
-        classifier=concatenate_fits(fits) if fits else None,
+        classifier=_join(fits, plan.seeds if one_classifier else None) if fits else None,
         metrics=plan.concatenate(metrics) if metrics else {},
         diagnostic_features=(diagnosed[0][:1] if same_for_all else plan.concatenate(diagnosed)) if diagnosed else None,
     )
+
+
+def _have_many_labels_in_common(labels: Int[np.ndarray, "seeds n"], labelled: Int[np.ndarray, "seeds m"]) -> bool:
+    """Returns whether all seeds have the same labels on the same rows, and more than classifiers on the host need.
+
+    Seeds with the same features are then classified alike but for the rows that choose the strength: the first seed's
+    choice and fit serve all of them, as with `methods.tuning.tuned`.
+    """
+    rows = np.sort(labelled, axis=1)
+    return rows.shape[1] > sum(MAX_SELECTION_ROWS) and bool((rows == rows[0]).all() and (labels == labels[0]).all())
+
+
+def _join(fits: list[ClassifierFit], seeds: int | None) -> ClassifierFit:
+    """Joins the classifiers of all chunks, or repeats that of the first seed for all seeds."""
+    joined = concatenate_fits(fits)
+    if seeds is None:
+        return joined
+    repeated: ClassifierFit = jax.tree.map(
+        lambda leaf: np.repeat(leaf[:1], seeds, axis=0), joined._replace(settings=None)
+    )
+    return repeated._replace(settings=joined.settings and joined.settings[:1] * seeds)
 
 
 def make_external_features(
