@@ -71,7 +71,7 @@ def test_a_budget_equals_a_comparison_with_its_labels_and_trains_no_autoencoder(
 
 
 def test_curves_end_at_the_run_with_all_labels(run):
-    folder, results, printed = run
+    _, results, printed = run
     curve = results["label_curve"]
     assert [entry["folder"] for entry in curve["budgets"]] == ["label-curve/2", "label-curve/8"]
     assert curve["n_labels"] == [6, 24, 143]
