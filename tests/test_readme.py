@@ -176,6 +176,6 @@ def test_every_flag_of_the_pages_exists():
     known = "".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
     text = "\n".join([README, *DOCS.values()])
     ours = re.sub(r"^(srun .*? aejax|#SBATCH .*|.*sbatch .*)", "", text, flags=re.MULTILINE)  # flags of SLURM
-    for flag in set(re.findall(r"--([a-z][a-z-]+)", ours)) - {"help", "help-all"}:
+    for flag in set(re.findall(r"--([a-z][a-z0-9-]+)", ours)) - {"help", "help-all"}:
         name = flag.removeprefix("no-").replace("-", "_")
         assert re.search(rf"^    {name}\b", known, flags=re.MULTILINE), f"--{flag}"
