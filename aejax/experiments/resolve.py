@@ -66,6 +66,8 @@ def resolve_design(config: ExperimentConfig, dataset: Dataset) -> DesignName:
 
 def _resolve_data(config: DataConfig, dataset: Dataset) -> DataConfig:
     stream = dataset.stream
+    if dataset.table is not None:  # a data set that was passed, or a named one, has a policy of its own
+        config = dataclasses.replace(config, missing=dataset.table.missing)
     if stream is None:
         return config
     return dataclasses.replace(config, stream_sample=len(stream.held_out_rows), shuffle_window=stream.window_size)

@@ -3,13 +3,16 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from aejax.api import data as api
 from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ObjectiveConfig
 from aejax.data.dataset import make_dataset
 from aejax.errors import InputError
-from aejax.experiments.experiment import problem_spec_for
+from aejax.experiments.experiment import prepare_experiment, problem_spec_for
+from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import check_methods, expand_methods, resolve_config
 from aejax.methods.registry import CONTROLS, TABLE_CONTROLS
 
@@ -131,3 +134,12 @@ def test_names_that_are_no_methods_are_refused_with_the_near_ones(names, message
 def test_every_control_kind_and_own_control_is_a_name():
     own = [f"{name}-{kind}" for name in ("random", "supervised", "knn", "permuted") for kind in KINDS]
     check_methods(("all", *CONTROLS, *KINDS, *own))
+
+
+def test_missing_values_of_a_data_frame_are_filled_in_as_it_was_made():
+    frame = pd.DataFrame({"a": [1.0, np.nan, *range(10)], "b": range(12), "y": ["no", "yes"] * 6})
+    data = api.make_dataset(frame, "y", missing="median")
+    config = resolve_config(CompareConfig(seeds=2), data)
+    assert config.data.missing == "median"
+    scaler = prepare_experiment(config, data, SilentReporter()).scaler
+    assert np.isfinite(scaler.fill).all()
