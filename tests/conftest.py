@@ -1,5 +1,6 @@
 """Every test is strict: types and shapes are checked at every call, ranks are not promoted; there are two devices."""
 
+import gc
 import importlib.util
 import os
 import sys
@@ -20,6 +21,8 @@ import pytest
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 MAX_RESIDENT_BYTES = 2 << 30  # of a process of tests
 MNIST_FOLDER = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "mnist"
+
+gc.set_threshold(200_000, 20, 100)  # traces are many small objects: the default collects for a tenth of the time
 
 # Before anything of aejax is imported, and before JAX looks for devices.
 jax.config.update("jax_num_cpu_devices", 2)
