@@ -267,13 +267,27 @@ def place_experiment(
     )
 
 
+MAX_REMEMBERED = 8  # data and test sets whose copies are remembered
+_copies: dict[tuple[str, bytes], tuple[Duplicates, Duplicates]] = {}
+
+
 def _find_copies(dataset: Dataset, split: Split) -> tuple[Duplicates, Duplicates]:
-    """Returns the rows that equal a test row, and those that nearly do; in cross-validation, another row."""
-    if split.shared_test:
-        exact = find_duplicates(dataset.inputs, split.test[0])
-        return exact, find_near_duplicates(dataset, split.test[0], exact)
-    exact = find_repeats(dataset)
-    return exact, find_near_repeats(dataset, exact)
+    """Returns the rows that equal a test row, and those that nearly do; in cross-validation, another row.
+
+    They are remembered by content: variations of a run, and budgets of labels, have the same rows.
+    """
+    key = dataset.sha256, split.test[0].tobytes() if split.shared_test else b""
+    if key not in _copies:
+        if split.shared_test:
+            exact = find_duplicates(dataset.inputs, split.test[0])
+            found = exact, find_near_duplicates(dataset, split.test[0], exact)
+        else:
+            exact = find_repeats(dataset)
+            found = exact, find_near_repeats(dataset, exact)
+        if len(_copies) == MAX_REMEMBERED:
+            del _copies[next(iter(_copies))]
+        _copies[key] = found
+    return _copies[key]
 
 
 def _with_suspicions(dataset: Dataset, split: Split) -> Dataset:

@@ -1,9 +1,12 @@
 """Runs that are watched, or killed between two epochs."""
 
+import contextlib
+
 import pytest
 from resuming import Killed
 
-from aejax.experiments import checkpointing, compare, training
+from aejax.experiments import checkpointing, plots, training
+from aejax.report.figure_files import FigureFiles
 
 
 @pytest.fixture
@@ -34,9 +37,29 @@ def first_epochs(monkeypatch):
     return seen
 
 
-@pytest.fixture(scope="module")
-def without_figures():
-    """Comparisons of this module draw no figures, which take longer than small trainings."""
+DRAWN = {FigureFiles: "write", plots: "project_codes"}
+ORIGINALS = {owner: getattr(owner, name) for owner, name in DRAWN.items()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_figures(request):
+    """Runs draw no figures, which take longer than small trainings, but in modules with `DRAWS_FIGURES`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compare, "plot_comparison", lambda *args: None)
+        if not getattr(request.module, "DRAWS_FIGURES", False):
+            patch.setattr(FigureFiles, "write", lambda *args: None)
+            patch.setattr(plots, "project_codes", lambda *args: {})
         yield
+
+
+@pytest.fixture(scope="module")
+def draw_figures(without_figures):
+    """Returns a context in which figures are drawn."""
+
+    @contextlib.contextmanager
+    def drawn():
+        with pytest.MonkeyPatch.context() as patch:
+            for owner, name in DRAWN.items():
+                patch.setattr(owner, name, ORIGINALS[owner])
+            yield
+
+    return drawn

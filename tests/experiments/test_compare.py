@@ -24,9 +24,10 @@ FEW = dataclasses.replace(SMALL, methods=("raw", "supervised", "denoising"), pro
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, draw_figures):
     out = tmp_path_factory.mktemp("runs") / "wine"
-    results = compare(SMALL, out, quiet())
+    with draw_figures():
+        results = compare(SMALL, out, quiet())
     return out, results
 
 

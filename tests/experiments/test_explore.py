@@ -31,6 +31,7 @@ from aejax.storage.atomic_io import read_json
 from aejax.storage.results_file import read_results, write_results
 from tests.consoles import quiet
 
+DRAWS_FIGURES = True
 DIGITS = PretrainConfig(
     data=DataConfig(dataset="digits"),
     method="denoising",

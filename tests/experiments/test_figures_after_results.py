@@ -12,6 +12,7 @@ from aejax.report.figure_files import FigureFiles
 from aejax.report.results import with_roles
 from aejax.storage.runs import Run
 
+DRAWS_FIGURES = True
 DIGITS = Path(__file__).parents[2] / "results" / "digits" / "results.json"
 
 

@@ -39,9 +39,6 @@ def save_triangle(path):
     return str(path)
 
 
-pytestmark = pytest.mark.usefixtures("without_figures")
-
-
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     return CompareConfig(
@@ -56,7 +53,7 @@ def config(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(config, tmp_path_factory, without_figures):
+def run(config, tmp_path_factory):
     """A run that is killed in its second variation and continued, with what it printed."""
     folder, console = tmp_path_factory.mktemp("sensitivity") / "run", quiet()
     seen = []

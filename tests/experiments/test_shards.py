@@ -32,7 +32,7 @@ RUNS = {
 
 
 @pytest.fixture(scope="module", params=["compare", pytest.param("sweep", marks=pytest.mark.slow)])
-def folders(request, tmp_path_factory, without_figures):
+def folders(request, tmp_path_factory):
     """The whole run, and its two shards."""
     run, config = RUNS[request.param]
     folder = tmp_path_factory.mktemp("shards")

@@ -10,6 +10,7 @@ import aejax
 from aejax.report.results import read_results
 from aejax.report.tracking import log_epochs, log_results, open_trackers
 
+DRAWS_FIGURES = True
 RESULTS = Path(__file__).parents[2] / "results"
 ROWS = [
     {"method": "vae + head", "seed": seed, "epoch": epoch, "train_loss": 10.0 * seed + epoch, "valid_loss": None}

@@ -37,7 +37,7 @@ CONFIG = CompareConfig(
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, without_figures):
+def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuning") / "run"
     compare(CONFIG, folder, quiet())
     return folder, read_json(folder / "results.json")

@@ -35,7 +35,7 @@ PAIRS = [
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, without_figures):
+def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("versus") / "run"
     return folder, compare(CONFIG, folder, quiet())
 
