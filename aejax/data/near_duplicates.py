@@ -23,7 +23,29 @@ NEIGHBORS = 3  # test rows that each row is compared with; if all are within the
 MIN_SPREAD_ROWS = 200  # rows by which the spread of a column is measured, at least
 PARTITIONS, BLOCKS = 2, 5  # of rows that are compared without a test set
 VALUES_PER_BLOCK = 1 << 22
+MAX_REMEMBERED = 8  # data and test sets whose copies are remembered
 MISSING_VALUE = 10.0  # a missing value, in interquartile ranges: far from most others
+
+_copies: dict[tuple[str, bytes], tuple[Duplicates, Duplicates]] = {}  # by hash of the data, and by test rows
+
+
+def find_copies(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"] | None) -> tuple[Duplicates, Duplicates]:
+    """Returns the rows that equal a test row, and those that nearly do; without a test set, another row.
+
+    They are remembered by content: variations of a run, and budgets of labels, have the same rows.
+    """
+    key = dataset.sha256, b"" if test_rows is None else test_rows.tobytes()
+    if key not in _copies:
+        if test_rows is None:
+            exact = find_repeats(dataset)
+            found = exact, find_near_repeats(dataset, exact)
+        else:
+            exact = find_duplicates(dataset.inputs, test_rows)
+            found = exact, find_near_duplicates(dataset, test_rows, exact)
+        if len(_copies) == MAX_REMEMBERED:
+            del _copies[next(iter(_copies))]
+        _copies[key] = found
+    return _copies[key]
 
 
 def find_near_duplicates(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"], exact: Duplicates) -> Duplicates:

@@ -14,9 +14,9 @@ from aejax.config import EvaluationConfig, ExperimentConfig
 from aejax.data.batching import Examples
 from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.label_budget import add_label_noise
-from aejax.data.leakage import Duplicates, find_duplicates, find_repeats
+from aejax.data.leakage import Duplicates
 from aejax.data.memory import require_device_memory, require_host_memory
-from aejax.data.near_duplicates import find_near_duplicates, find_near_repeats
+from aejax.data.near_duplicates import find_copies
 from aejax.data.scalers import Scaler, fit_scalers
 from aejax.data.selection_folds import SelectionFolds, make_selection_folds
 from aejax.data.splits import Split, make_split
@@ -223,7 +223,7 @@ def prepare_experiment(
     )
     dataset = _with_suspicions(dataset, split)
     experiment = place_experiment(config, dataset, split, reporter, plan)
-    duplicates, near_duplicates = _find_copies(dataset, split)
+    duplicates, near_duplicates = find_copies(dataset, split.test[0] if split.shared_test else None)
     experiment = dataclasses.replace(experiment, duplicates=duplicates, near_duplicates=near_duplicates)
     described = experiment.describe_data()
     warnings = [*format_data_warnings(described), *duplicate_warnings(described)]
@@ -265,29 +265,6 @@ def place_experiment(
         reporter=reporter,
         result_cache=ResultCache(),
     )
-
-
-MAX_REMEMBERED = 8  # data and test sets whose copies are remembered
-_copies: dict[tuple[str, bytes], tuple[Duplicates, Duplicates]] = {}
-
-
-def _find_copies(dataset: Dataset, split: Split) -> tuple[Duplicates, Duplicates]:
-    """Returns the rows that equal a test row, and those that nearly do; in cross-validation, another row.
-
-    They are remembered by content: variations of a run, and budgets of labels, have the same rows.
-    """
-    key = dataset.sha256, split.test[0].tobytes() if split.shared_test else b""
-    if key not in _copies:
-        if split.shared_test:
-            exact = find_duplicates(dataset.inputs, split.test[0])
-            found = exact, find_near_duplicates(dataset, split.test[0], exact)
-        else:
-            exact = find_repeats(dataset)
-            found = exact, find_near_repeats(dataset, exact)
-        if len(_copies) == MAX_REMEMBERED:
-            del _copies[next(iter(_copies))]
-        _copies[key] = found
-    return _copies[key]
 
 
 def _with_suspicions(dataset: Dataset, split: Split) -> Dataset:
