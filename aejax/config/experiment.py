@@ -87,8 +87,8 @@ class SweepConfig(ExperimentConfig):
     """One kind of autoencoder at every combination of some settings: same splits, same probe."""
 
     axis: tuple[str, ...] = ()
-    """FIELD=VALUE,VALUE,..., once for each axis: a setting of model, objective, optimizer or training and its values.
-    Widths of several layers are joined by x (hidden=128x64,64); none: no value."""
+    """FIELD=VALUE,VALUE,..., once for each axis: a setting of model, objective, optimizer or training and its values,
+    or labels_per_class. Widths of several layers are joined by x (hidden=128x64,64); none: no value."""
     method: str | None = None  # the kind of autoencoder; default: the first that uses every axis
     shard: str | None = None
     """I/N, I from 1 to N: train the I-th of every N settings and baselines, on a machine of its own if you like. `aejax

@@ -6,6 +6,7 @@ import typing
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
+from aejax.config.data import SplitConfig
 from aejax.config.experiment import ExperimentConfig, SweepConfig
 from aejax.config.model import ModelConfig
 from aejax.config.objective import ObjectiveConfig
@@ -21,14 +22,20 @@ SWEEPABLE_CONFIGS: dict[str, type] = {
     "train": TrainConfig,
 }
 NONE_WORD = "none"
+LABELS_FIELD = "labels_per_class"  # the one setting of the split that can be swept: training does not depend on it
 
 
 class SweepAxis(NamedTuple):
     """A config field and its values."""
 
-    section: str  # key of SWEEPABLE_CONFIGS
+    section: str  # key of SWEEPABLE_CONFIGS, or split
     field: str
     values: tuple[Any, ...]
+
+    @property
+    def is_label_budget(self) -> bool:
+        """Whether only classifiers see the values."""
+        return self.field == LABELS_FIELD
 
     def is_traceable(self, value: Any) -> bool:
         """Whether this value can be an argument of a compiled program; other values need another program."""
@@ -72,6 +79,8 @@ def _find_field(name: str, field: str) -> tuple[str, Any]:
         for section, config_class in SWEEPABLE_CONFIGS.items()
         for other, hint in typing.get_type_hints(config_class).items()
     }
+    if field == LABELS_FIELD:
+        return "split", typing.get_type_hints(SplitConfig)[field]
     if field in known:
         return known[field]
     if field in _unsweepable_fields():

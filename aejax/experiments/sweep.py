@@ -25,7 +25,7 @@ from aejax.experiments.shards import adopt_results, make_shard_job, shard_result
 from aejax.experiments.sweeping.baselines import SweepDesign, make_baselines
 from aejax.experiments.sweeping.grid import PointGroup, choose_kind, group_points, make_grid
 from aejax.experiments.sweeping.results import ResultEntry, build_sweep_results, point_entry
-from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, score_points
+from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, score_points, with_labels_of
 from aejax.experiments.work import FIGURES, STATISTICS, Work, begin_work, end_of_run, method_work
 from aejax.methods.method import Method
 from aejax.report.drawing import describe_design
@@ -92,9 +92,9 @@ def sweep(
 
 def _fill_shard(experiment: Experiment, design: SweepDesign, shard: str, own: Sequence[str]) -> dict[str, Any]:
     """Trains the points and the baselines that are the shard's own."""
-    for number, (name, method) in enumerate(design.baselines.methods.items()):
+    for number, name in enumerate(design.baselines.methods):
         if name in own:
-            score_baseline(experiment, f"reference-{number}", name, method)
+            score_baseline(experiment, design, f"reference-{number}", name)
     for number, (group, method) in enumerate(zip(design.groups, design.methods, strict=True)):
         part = group.restrict(own)
         if part.points:
@@ -107,7 +107,7 @@ def group_works(experiment: Experiment, group: PointGroup, method: Method) -> li
     """Returns the work of training a group, and of classifying by each of its points."""
     if len(group.points) < 2:
         return [method_work(experiment, point.name, method) for point in group.points]
-    training = method_work(experiment, group.name, method, stages=("compile", "train"), settings=len(group.points))
+    training = method_work(experiment, group.name, method, stages=("compile", "train"), settings=len(group.trainings))
     stages = ("probe", "diagnose")
     points = [method_work(experiment, point.name, method, stages=stages) for point in group.points]
     return [training._replace(is_counted=False), *points]
@@ -115,8 +115,8 @@ def group_works(experiment: Experiment, group: PointGroup, method: Method) -> li
 
 def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, Any]:
     scored_baselines = [
-        score_baseline(experiment, f"reference-{number}", name, method)
-        for number, (name, method) in enumerate(design.baselines.methods.items())
+        score_baseline(experiment, design, f"reference-{number}", name)
+        for number, name in enumerate(design.baselines.methods)
     ]
     points = [
         scored
@@ -139,11 +139,17 @@ def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, A
     return results
 
 
-def score_baseline(experiment: Experiment, key: str, name: str, method: Method) -> tuple[ResultEntry, MethodResult]:
+def score_baseline(
+    experiment: Experiment, design: SweepDesign, key: str, name: str
+) -> tuple[ResultEntry, MethodResult]:
     """Returns a baseline's entry, and what the comparisons need of its result."""
-    result = load_or_score(
-        experiment, key, method, name, lambda: fit_and_score(experiment, name, method)._replace(variables={})
-    )
+    method, config = design.baselines.methods[name], design.baselines.configs.get(name)
+
+    def score() -> MethodResult:
+        own = experiment if config is None else with_labels_of(experiment, config)
+        return fit_and_score(own, name, method)._replace(variables={})
+
+    result = load_or_score(experiment, key, method, name, score)
     return method_entry(experiment, result), drop_weights(result)
 
 

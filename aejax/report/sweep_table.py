@@ -4,7 +4,7 @@ from functools import partial
 
 from rich.console import RenderableType
 
-from aejax.config.sweep_axes import format_axis_value
+from aejax.config.sweep_axes import LABELS_FIELD, format_axis_value
 from aejax.report.captions import collect_warnings, dataset_caption, short_caption
 from aejax.report.code_table import format_error
 from aejax.report.comparison_table import VERDICT_STYLES, caption_and_warnings, stack_parts
@@ -76,6 +76,8 @@ def baseline_table(results: Results) -> Table:
 def describe_selection(results: Results) -> str:
     """Returns which point validation rows select, and which others differ from it on the test examples."""
     chosen = results["chosen"]
+    if chosen is None and any(axis["field"] == LABELS_FIELD for axis in results["axes"]):
+        return "No point was selected: the numbers of labels differ."
     if chosen is None:
         return "No point was selected: none has a finite validation score."
     text = (

@@ -1,5 +1,6 @@
 """The trade-off of a sweep: the reconstruction error of each setting against the test score of its codes."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -74,7 +75,7 @@ def plot_tradeoff(results: Results) -> Figure:
     for series in drawn:
         _draw_series(axes, series, error_floor)
     _mark_selected(axes, results)
-    _draw_raw(axes, metric, next(entry for entry in results["references"] if entry["name"] == "raw"))
+    _draw_raw(axes, metric, _raw_inputs(results))
     better = "up" if metric.higher_is_better else "down"
     name = label_text(results["dataset"]["name"])
     axes.set_title(f"{name}, {kind}: left is nearer to the inputs, {better} is easier to classify")
@@ -94,14 +95,23 @@ def make_series(results: Results) -> list[PlotSeries]:
     def marks(entries: Sequence[Results], label: Callable[[Results], str]) -> list[PlotPoint]:
         return [mark for entry in entries if (mark := make_plot_point(metric, entry, label(entry)))]
 
-    components = [entry for entry in results["references"] if entry["name"].startswith("pca-")]
-    by_number = marks(components, lambda entry: str(entry["name"].removeprefix("pca-")))
-    series = [PlotSeries("principal components, by number", NEUTRAL_COLOR, by_number, True)]
+    labels = _raw_inputs(results)["name"].removeprefix("raw")
+    is_component = [
+        entry["name"].startswith("pca-") and entry["name"].endswith(labels) for entry in results["references"]
+    ]
+    components = list(itertools.compress(results["references"], is_component))
+    by_number = marks(components, lambda entry: str(entry["name"].removeprefix("pca-").removesuffix(labels)))
+    series = [PlotSeries(f"principal components, by number{labels}", NEUTRAL_COLOR, by_number, True)]
     for index, (others, points) in enumerate(group_points(results).items()):
         line = marks(points, lambda point: format_axis_value(point["setting"][first]))
         color = SERIES_COLORS[index % len(SERIES_COLORS)]
         series.append(PlotSeries(f"{others or kind}, by {first}", color, line, False))
     return [line for line in series if line.points]
+
+
+def _raw_inputs(results: Results) -> Results:
+    """Returns the entry of the raw inputs; of several, which differ in their number of labels, the last one."""
+    return [entry for entry in results["references"] if entry["name"].split(" ")[0] == "raw"][-1]
 
 
 def make_plot_point(metric: VerdictMetric, entry: Results, label: str) -> PlotPoint | None:

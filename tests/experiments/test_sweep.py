@@ -19,6 +19,7 @@ from aejax.config.sweep_axes import parse_axes
 from aejax.data.registry import load_dataset
 from aejax.experiments.compare import compare
 from aejax.experiments.sweep import sweep
+from aejax.experiments.sweeping import vectorized
 from aejax.experiments.sweeping.baselines import make_baselines
 from aejax.experiments.sweeping.grid import choose_kind, group_points, make_grid
 from aejax.experiments.sweeping.results import select_best_point
@@ -186,3 +187,27 @@ def test_tables_list_every_point_and_mark_the_best(results):
     console = quiet()
     console.print(render_sweep_terminal(results))
     assert "pca-3" in console.file.getvalue()
+
+
+def test_numbers_of_labels_share_a_training_and_each_equals_a_comparison_with_them(tmp_path, monkeypatch):
+    trained = []
+    train_group = vectorized.train_group
+    monkeypatch.setattr(vectorized, "train_group", lambda *args: trained.append(args[1]) or train_group(*args))
+    config = dataclasses.replace(SMALL, split=SplitConfig(), axis=("labels_per_class=2,8",))
+    swept = sweep(config, tmp_path / "sweep", quiet())
+    assert len(trained) == 1
+    split = SplitConfig(labels_per_class=8)
+    alone = CompareConfig(
+        data=SMALL.data, model=SMALL.model, train=SMALL.train, probe=SMALL.probe, seeds=SMALL.seeds, split=split
+    )
+    alone = dataclasses.replace(alone, methods=("raw", "random", "undercomplete"))
+    expected = compare(alone, tmp_path / "alone", quiet())
+    names = {"raw": "raw labels_per_class=8", "random": "random labels_per_class=8"}
+    entries = [*swept["points"], *swept["references"]]
+    for method in expected["methods"]:
+        entry = find_entry(entries, names.get(method["name"], "labels_per_class=8"))
+        np.testing.assert_array_equal(entry["test_accuracy"]["per_seed"], method["test_accuracy"]["per_seed"])
+        np.testing.assert_array_equal(entry["test_nll"]["per_seed"], method["test_nll"]["per_seed"])
+    assert swept["chosen"] is None
+    assert "numbers of labels differ" in (tmp_path / "sweep" / "table.md").read_text()
+    assert (tmp_path / "sweep" / "frontier.png").exists()

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from aejax.autoencoders.registry import KINDS
-from aejax.config.sweep_axes import SweepAxis, format_axis_value
+from aejax.config import ExperimentConfig
+from aejax.config.sweep_axes import LABELS_FIELD, SweepAxis, format_axis_value
 from aejax.data.dataset import Dataset
 from aejax.experiments.experiment import problem_spec_for
 from aejax.experiments.sweeping.grid import GridPoint, PointGroup
@@ -19,9 +20,13 @@ from aejax.models.autoencoder import Autoencoder
 
 
 class Baselines(NamedTuple):
-    """Baseline methods by name, and the names of each point's baselines."""
+    """Baseline methods by name, and the names of each point's baselines.
+
+    Where points differ in their labels, each number of labels has baselines of its own.
+    """
 
     methods: dict[str, Method]
+    configs: dict[str, ExperimentConfig]  # of the points that each baseline is for, which have equal labels
     by_point: dict[str, dict[str, str]]  # point name -> "raw", "pca", "random" -> method name
 
 
@@ -45,7 +50,8 @@ def code_width(model: Autoencoder, features: int) -> int:
 def make_baselines(kind: str, axes: Sequence[SweepAxis], groups: Sequence[PointGroup], dataset: Dataset) -> Baselines:
     """Returns the distinct baselines of all points.
 
-    One PCA per width, at most that of the inputs, and one untrained model per architecture.
+    One PCA per width, at most that of the inputs, and one untrained model per architecture; these for each number of
+    labels, if it is an axis.
     """
     problems = [problem_spec_for(group.points[0].config, dataset) for group in groups]
     raw = {"raw": METHODS["raw"](problems[0])}
@@ -62,7 +68,25 @@ def make_baselines(kind: str, axes: Sequence[SweepAxis], groups: Sequence[PointG
         random.setdefault(name, untrained(model))
         by_point |= {point.name: {"raw": "raw", "pca": f"pca-{width}", "random": name} for point in group.points}
     pca_by_width = dict(sorted(pca.items(), key=lambda item: int(item[0].removeprefix("pca-"))))
-    return Baselines(raw | pca_by_width | random, by_point)
+    methods, points = raw | pca_by_width | random, [point for group in groups for point in group.points]
+    if not any(axis.is_label_budget for axis in axes):
+        return Baselines(methods, {}, by_point)
+    budgets = {_label_suffix(point): point.config for point in points}
+    suffixed = {
+        name + suffix: (method, config) for suffix, config in budgets.items() for name, method in methods.items()
+    }
+    return Baselines(
+        {name: method for name, (method, _) in suffixed.items()},
+        {name: config for name, (_, config) in suffixed.items()},
+        {
+            point.name: {use: name + _label_suffix(point) for use, name in by_point[point.name].items()}
+            for point in points
+        },
+    )
+
+
+def _label_suffix(point: GridPoint) -> str:
+    return f" {LABELS_FIELD}={format_axis_value(point.values[LABELS_FIELD])}"
 
 
 def _random_name(axes: Sequence[SweepAxis], group: PointGroup) -> str:

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import math
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
 from aejax.config import ExperimentConfig, SweepConfig
-from aejax.config.sweep_axes import SWEEPABLE_CONFIGS, SweepAxis, format_axis_value
+from aejax.config.sweep_axes import LABELS_FIELD, SWEEPABLE_CONFIGS, SweepAxis, format_axis_value
 from aejax.data.batching import Batch
 from aejax.data.dataset import Dataset
 from aejax.data.memory import require_host_memory
@@ -40,11 +40,20 @@ class GridPoint(NamedTuple):
     @property
     def name(self) -> str:
         """For example `latent_dim=2 noise_std=0.1`."""
-        return " ".join(f"{field}={format_axis_value(value)}" for field, value in self.values.items())
+        return _join_values(self.values)
+
+    @property
+    def training_name(self) -> str:
+        """The same without the number of labels: points of equal names are trained once."""
+        return _join_values({field: value for field, value in self.values.items() if field != LABELS_FIELD})
+
+
+def _join_values(values: Mapping[str, Any]) -> str:
+    return " ".join(f"{field}={format_axis_value(value)}" for field, value in values.items())
 
 
 class PointGroup(NamedTuple):
-    """Points that differ only in traced hyperparameters."""
+    """Points that differ only in traced hyperparameters, and in the number of labels."""
 
     points: tuple[GridPoint, ...]
     traced: tuple[str, ...]  # fields that differ
@@ -53,9 +62,17 @@ class PointGroup(NamedTuple):
     @property
     def name(self) -> str:
         """The values that all points share, and the number of points."""
-        shared = {field: value for field, value in self.points[0].values.items() if field not in self.traced}
-        name = " ".join(f"{field}={format_axis_value(value)}" for field, value in shared.items())
-        return name if len(self.points) == 1 else f"{name} {len(self.points)} settings together".strip()
+        if len(self.points) == 1:
+            return self.points[0].name
+        varied = (*self.traced, LABELS_FIELD)
+        name = _join_values({field: value for field, value in self.points[0].values.items() if field not in varied})
+        together = f"{len(self.trainings)} settings together" if len(self.trainings) > 1 else ""
+        return f"{name} {together}".strip() or "training"
+
+    @property
+    def trainings(self) -> list[GridPoint]:
+        """The points without those that differ from an earlier one in the number of labels alone."""
+        return list({point.training_name: point for point in reversed(self.points)}.values())[::-1]
 
     def restrict(self, names: Container[str]) -> "PointGroup":
         """Returns the part with the points of these names, in the same order."""
@@ -111,7 +128,7 @@ def group_points(points: Sequence[GridPoint], axes: Sequence[SweepAxis]) -> tupl
     for point in points:
         values = [(axis, point.values[axis.field]) for axis in axes]
         traced = tuple(axis.field for axis, value in values if axis.is_traceable(value))
-        fixed = tuple(value for axis, value in values if not axis.is_traceable(value))
+        fixed = tuple(value for axis, value in values if not axis.is_traceable(value) and not axis.is_label_budget)
         grouped.setdefault((traced, fixed), []).append(point)
     return tuple(PointGroup(tuple(members), traced) for (traced, _), members in grouped.items())
 
@@ -148,7 +165,7 @@ def find_unused_axis(kind: str, config: SweepConfig, axes: Sequence[SweepAxis], 
     firsts = [axis.values[0] for axis in axes]
     base = None
     for index, axis in enumerate(axes):
-        if len(axis.values) == 1:
+        if len(axis.values) == 1 or axis.is_label_budget:
             continue
         base = base or training_signature(kind, make_point(config, axes, firsts, dataset).config, dataset)
         changed = [*firsts[:index], axis.values[1], *firsts[index + 1 :]]

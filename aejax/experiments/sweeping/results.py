@@ -65,12 +65,13 @@ def build_sweep_results(
     derived = derived_fields(design.points)
     against = design.baselines.by_point
     entries = [{**entry, "follows": derived[entry["name"]], "against": against[entry["name"]]} for entry, _ in points]
-    best = select_best_point(entries)
+    same_labels = not any(axis.is_label_budget for axis in design.axes)
+    best = select_best_point(entries) if same_labels else None
     seeds = len(points[0][1].scores.correct)
     pairs = [(entry["name"], name) for entry in entries for name in entry["against"].values()]
     if best is not None:
         pairs += [(entry["name"], best["name"]) for entry in entries if entry["name"] != best["name"]]
-    rows = max(len(group.points) for group in design.groups) * seeds
+    rows = max(len(group.trainings) for group in design.groups) * seeds
     widest = dataclasses.replace(experiment.plan, seeds=rows).describe().replace("seeds", f"runs of {seeds} seeds")
     header = results_header(experiment, seconds, "sweep")
     return {

@@ -10,6 +10,10 @@ import numpy as np
 from aejax.autoencoders.registry import find_kind
 from aejax.autoencoders.spec import ProblemSpec
 from aejax.autoencoders.traced import make_traced_spec
+from aejax.config import ExperimentConfig
+from aejax.config.sweep_axes import LABELS_FIELD
+from aejax.data.selection_folds import make_selection_folds
+from aejax.data.splits import make_split
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, problem_spec_for
@@ -29,6 +33,13 @@ def experiment_for_group(experiment: Experiment, group: PointGroup) -> Experimen
     return dataclasses.replace(experiment, config=config, problem=problem_spec_for(config, experiment.dataset))
 
 
+def with_labels_of(experiment: Experiment, config: ExperimentConfig) -> Experiment:
+    """Returns the experiment with the labelled rows of a config; all other rows are the same."""
+    split = make_split(experiment.dataset, config.split, config.seeds)
+    folds = make_selection_folds(experiment.dataset, split)
+    return dataclasses.replace(experiment, split=split, selection_folds=folds)
+
+
 def method_for_group(kind: str, group: PointGroup, problem: ProblemSpec) -> Method:
     """Returns the method that trains all points of a group."""
     if not group.traced:
@@ -46,11 +57,11 @@ def train_group(experiment: Experiment, name: str, group: PointGroup, method: Me
         method: the method of the group.
     """
     seeds = experiment.config.seeds
-    tiled = tile_experiment(experiment, len(group.points))
+    tiled = tile_experiment(experiment, len(group.trainings))
     variables = init_variables(tiled, method)
     if group.traced:
         values = {
-            field: np.repeat([np.float32(point.values[field]) for point in group.points], seeds)
+            field: np.repeat([np.float32(point.values[field]) for point in group.trainings], seeds)
             for field in group.traced
         }
         variables = {**variables, HYPERPARAMETERS: tiled.plan.shard(values)}
@@ -87,16 +98,18 @@ def score_points(
         watch = Stopwatch()
         return train_group(group_experiment, name, group, method), watch.compile_seconds / len(group.points)
 
-    def score_point(index: int, point: GridPoint) -> MethodResult:
+    def score_point(point: GridPoint) -> MethodResult:
         trained, compile_seconds = train_once()
+        index = [training.training_name for training in group.trainings].index(point.training_name)
         experiment.reporter.start_method(point.name)
         progress, history = slice_point(trained, index, group_experiment.config.seeds)
         variables = experiment.plan.shard(progress.state.variables)
         seconds = {"compile": compile_seconds, "pretrain": history.seconds}
-        result = score_method(group_experiment, point.name, method, variables, history, seconds)
+        own = with_labels_of(group_experiment, point.config) if LABELS_FIELD in point.values else group_experiment
+        result = score_method(own, point.name, method, variables, history, seconds)
         return result._replace(variables={})
 
     positions = range(len(group.points)) if group.positions is None else group.positions
-    for index, (position, point) in enumerate(zip(positions, group.points, strict=True)):
-        score = functools.partial(score_point, index, point)
+    for position, point in zip(positions, group.points, strict=True):
+        score = functools.partial(score_point, point)
         yield point, load_or_score(group_experiment, f"{name}-point-{position}", method, point.name, score)
