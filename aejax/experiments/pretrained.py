@@ -54,7 +54,8 @@ class PretrainedModel:
         weights = arrays_sha256(to_state_dict({**self.variables, "scaler": self.scaler.as_variables()}))
         return RunIdentity(
             {"run": self.results["config"], **to_dict(config)},
-            {**self.hashes, "weights": weights},
+            # not its split, whose labelled rows an analysis may draw again; `load_pretraining_data` compares the others
+            {**{name: digest for name, digest in self.hashes.items() if name != "split"}, "weights": weights},
             {"run": absent_values(PretrainConfig()), **absent_values(type(config)())},
         )
 

@@ -182,7 +182,10 @@ def _fit_class(
 def certify_top_units_probe(
     result: TopUnitsResult, features: Float[np.ndarray, "fitted d"], labels: Int[np.ndarray, " fitted"]
 ) -> Certificate:
-    """Returns the largest of the certificates of one seed's probes; arguments as in `certify_logistic_probe`."""
+    """Returns the largest of the certificates of one seed's probes; arguments as in `certify_logistic_probe`.
+
+    The probe of a class without a label is left out: its loss falls towards 0 with the intercept.
+    """
     weights, bias = np.asarray(result.linear.weights), np.asarray(result.linear.bias)
     mean, std = (np.asarray(leaf, np.float64) for leaf in result.standardizer)
     certificates = []
@@ -190,6 +193,8 @@ def certify_top_units_probe(
         units = np.asarray(result.units[probe])[: weights.shape[1]]
         is_member = (labels == (1 if len(weights) == 1 else probe)).astype(np.int64)
         scale = mean[units], std[units]
+        if not is_member.any():
+            continue
         certificates.append(
             compute_certificate(features[:, units], is_member, weights[probe], bias[probe], float(strength), scale)
         )

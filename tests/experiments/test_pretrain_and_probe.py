@@ -82,12 +82,16 @@ def test_probe_and_head_classify_far_above_chance_with_the_loaded_encoder(run, t
     assert prediction["label"] in {str(digit) for digit in range(10)}
 
 
-def test_a_probe_has_a_budget_of_labels_of_its_own(run):
+def test_a_probe_has_labels_of_its_own(run, tmp_path):
     opened = load_pretrained(run)
     assert opened.config.split.labels_per_class is None
     dataset = load_dataset(opened.config.data)
     experiment = _prepare_probe(opened, dataset, ProbeRunConfig(labels_per_class=5), SilentReporter())
     assert (experiment.split.labelled_train.shape[1], experiment.split.labelled_valid.shape[1]) == (40, 10)
+    config = dataclasses.replace(BY_RIDGE, labels_per_class=5, class_imbalance=2.5, label_noise=0.5)
+    dataset = probe_run(run, config, tmp_path / "probe", quiet())["dataset"]
+    assert dataset["labelled_class_counts"] == [5, 5, 4, 4, 3, 3, 3, 2, 2, 2]
+    assert 0.2 < np.mean(dataset["wrong_labels"]) < 0.8
     with pytest.raises(InputError, match=r"--labels-per-class 5: cannot be combined .* 0\.5; give one"):
         ProbeRunConfig(labels_per_class=5, label_fraction=0.5)
 

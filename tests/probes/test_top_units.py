@@ -134,6 +134,15 @@ def test_solutions_are_certified_and_missing_units_are_marked(settings):
     assert (result.units >= 0).sum() == 4 * min(D, settings.get("probe_units", (K,))[0])
 
 
+def test_a_class_without_a_label_gets_a_small_probability_and_no_certificate():
+    inputs, labels = overlapping(4)
+    fit = np.asarray(ROWS.fit)
+    labels[fit[labels[fit] == 3]] = 2
+    result = fitted(inputs, labels, ROWS, probe_c=1.0)
+    assert np.exp(result.log_probs[:, 3]).max() < 1e-3
+    assert max(certify_top_units_probe(result, inputs[fit], labels[fit])) < 1e-4
+
+
 @pytest.mark.parametrize("units", [(), (0,), (2, 2), (5, 2)])
 def test_numbers_of_units_ascend_from_one(units):
     with pytest.raises(InputError, match="--probe-units"):
