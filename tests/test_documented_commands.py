@@ -21,7 +21,7 @@ PAGES = [ROOT / "README.md", ROOT / ".github" / "CONTRIBUTING.md", *(ROOT / "aej
 FENCED = re.compile(r"```(?:sh|bash)\n(.*?)```", re.DOTALL)
 INLINE = re.compile(r"`((?:aejax|python scripts/)[^`]*? --[^`]+)`")
 LAUNCHER = re.compile(r"^(?:exec |srun .*? |sbatch .*?\")(aejax [^\"]*).*$")  # SLURM has flags of its own
-OURS = re.compile(r"(?:aejax |python scripts/)(\w+)")
+OURS = re.compile(r"(?:aejax |python scripts/)(\w+)(?![\w/])")  # examples are run by their own tests
 
 
 def commands():
