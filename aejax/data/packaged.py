@@ -35,6 +35,8 @@ RIVER_TABLES = {
     "phishing": "Phishing",
     "shuttle": "Shuttle",
 }
+EDGES = ("denate_edge", "lobed_edge", "smooth_edge", "toothed_edge", "undulate_edge")
+LEAF_DESCRIPTORS = ("apex", "base", "shape", *EDGES)  # equal for all leaves of a species, so they name it
 R_TABLES: dict[str, tuple[str, dict[str, Any]]] = {  # package and item; how columns are read
     "alzheimers": ("modeldata/ad_data", {"label_column": "Class"}),
     "attrition": ("modeldata/attrition", {"label_column": "Attrition"}),
@@ -42,7 +44,7 @@ R_TABLES: dict[str, tuple[str, dict[str, Any]]] = {  # package and item; how col
     "churn": ("modeldata/mlc_churn", {"label_column": "churn"}),
     "credit": ("modeldata/credit_data", {"label_column": "Status", "missing": "indicator"}),
     "glass": ("MASS/fgl", {"label_column": "type"}),
-    "leaves": ("modeldata/leaf_id_flavia", {"label_column": "species", "missing": "indicator"}),
+    "leaves": ("modeldata/leaf_id_flavia", {"label_column": "species", "drop_columns": LEAF_DESCRIPTORS}),
     "olive_oils": ("dslabs/olive", {"label_column": "area", "drop_columns": ("region",)}),
     "parkinsons": ("modeldata/pd_speech", {"label_column": "class"}),
     "penguins": (
