@@ -1,6 +1,8 @@
 """`aejax study`: its file, its runs in folders, and what it makes of their results."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from aejax.experiments.study_file import Question, make_study, read_study
 from aejax.experiments.study_statistics import analyze_cells, correlate
 from aejax.report.run_page import read_run
 
+ROOT = Path(__file__).parents[2]
 FILE = """
 [study]
 title = "Two tables"
@@ -28,8 +31,7 @@ dataset = "one.csv"
 [[dataset]]
 name = "second"
 dataset = "two.csv"
-extra_methods = ["undercomplete"]
-epochs = 1
+extra_methods = ["pca"]
 [[question]]
 name = "random"
 methods = ["random"]
@@ -94,6 +96,18 @@ def test_a_finished_study_trains_nothing_and_one_that_has_grown_only_what_is_new
     main([str(folder / "study.toml"), "--out", str(finished), "--json"])
     assert json.loads(capsys.readouterr().out)["title"] == "Two tables"
     assert {path: path.stat().st_mtime_ns for path in finished.glob("*/results.json")} == times
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "scripts" / "studies").glob("*.toml")), ids=lambda path: path.stem)
+def test_committed_studies_can_be_read(path):
+    study = read_study(path)
+    assert len({run.folder for run in study.runs}) == len(study.runs) >= 3
+
+
+def test_the_study_of_the_manual_can_be_read(tmp_path):
+    text = (ROOT / "aejax" / "docs" / "study.md").read_text()
+    (tmp_path / "tables.toml").write_text(re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1])
+    assert [run.folder for run in read_study(tmp_path / "tables.toml").runs] == ["customers", "sensors", "survey"]
 
 
 REJECTED = {
