@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from aejax.config.serialization import parse_json
 from aejax.errors import InputError
@@ -51,6 +52,14 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
         fix = "free disk space, or give another --out" if error.errno in NO_SPACE else "give another --out"
         raise InputError(f"{path}: cannot be written ({error.strerror}); {fix}") from None
+
+
+def remove_abandoned(path: Path) -> None:
+    """Deletes what processes that were killed in `write_atomically` left next to a file; run folders delete theirs."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*-*.tmp"):
+        process = left.name.removeprefix(f".{path.name}.").partition("-")[0]
+        if process.isdecimal() and int(process) < 2**31 and not psutil.pid_exists(int(process)):
+            left.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -124,7 +124,7 @@ def _count_writes(folder: Path, kill_at: int) -> Iterator[int]:
 
 def run_command(command: str, out: str, folder: Path) -> Exit:
     """Runs a command until it ends."""
-    log = folder / f"{out[:100]}.log"
+    log = folder / f"{Path(out).name[:100]}.log"
     return wait_for_exit(start_command(command, out, folder, log), log)
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import resource
 import signal
 
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from aejax.errors import InputError
-from aejax.storage.atomic_io import read_json, to_jsonable, write_atomically, write_json
+from aejax.storage.atomic_io import read_json, remove_abandoned, to_jsonable, write_atomically, write_json
 
 
 def test_json_holds_no_nan_and_reads_back_as_written(tmp_path):
@@ -22,6 +23,20 @@ def test_what_is_no_json_is_refused_in_one_line(tmp_path, content):
     with pytest.raises(InputError, match=r"x\.json: cannot be read as JSON") as refusal:
         read_json(tmp_path / "x.json")
     assert "\n" not in str(refusal.value)
+
+
+def test_what_a_killed_process_left_next_to_a_file_is_removed_and_nothing_else(tmp_path):
+    dead = 2**31 - 1  # no system has processes with this number
+    kept = [
+        f".x[1].html.{os.getpid()}-7.tmp",
+        f".y.html.{dead}-7.tmp",
+        ".x[1].html.mine-7.tmp",
+        f"x[1].html.{dead}-7.tmp",
+    ]
+    for name in (f".x[1].html.{dead}-7.tmp", *kept):
+        (tmp_path / name).touch()
+    remove_abandoned(tmp_path / "x[1].html")
+    assert {path.name for path in tmp_path.iterdir()} == set(kept)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> None:
     from aejax.experiments.rejudge import rejudge_run
     from aejax.report.run_page import MARKDOWN, read_run, render_run_markdown, render_run_terminal, write_runs_page
     from aejax.report.terminal import print_results
-    from aejax.storage.atomic_io import write_atomically
+    from aejax.storage.atomic_io import remove_abandoned, write_atomically
 
     console = make_console(args.output)
     if args.merge:
@@ -65,6 +65,8 @@ def main(argv: Sequence[str]) -> None:
             for line in ("judged again:", *(changes or ["no verdict differs"])):
                 console.print_line(line)
         runs[folder] = results
+    if args.out is not None:
+        remove_abandoned(args.out)
     if args.out is not None and args.out.suffix == ".html":
         write_runs_page(runs, args.out)
     elif args.out is not None:
