@@ -48,7 +48,23 @@ COMMANDS: dict[str, tuple[str, ...]] = {  # the words of each, without --out; la
     "report": ("report", "--run", "whole-compare", "whole-pretrain"),
     "report --merge": ("report", "--merge", "whole-shard 1", "whole-shard 2"),
     "reproduce": ("reproduce", "--only", "digits-lr", "digits-knn"),
+    "study": ("study", "study.toml"),
 }
+STUDY = """
+[study]
+methods = ["raw", "undercomplete"]
+label_budgets = [2]
+seeds = 2
+[defaults]
+hidden = [4]
+latent_dim = 2
+epochs = 3
+probe = "ridge"
+[[dataset]]
+dataset = "wine"
+[[dataset]]
+dataset = "iris"
+"""
 ENVIRONMENT = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # most of the time goes into compiling
 WORKING_NAMES = ("found", "checkpoints", "replaced")
 WRITES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.utime")
@@ -57,7 +73,14 @@ PRELOADED = (
         f"aejax.experiments.{name}"
         for name in ("label_curve", "sensitivity", "sweep", "probe_run", "explore", "export")
     ),
-    *("aejax.experiments.shards", "aejax.replication.ledger", "aejax.report.run_page", "tyro", "orbax.checkpoint"),
+    *(
+        "aejax.experiments.shards",
+        "aejax.experiments.study",
+        "aejax.replication.ledger",
+        "aejax.report.run_page",
+        "tyro",
+        "orbax.checkpoint",
+    ),
     *("matplotlib.backends.backend_agg", "sklearn.linear_model", "safetensors.numpy"),
 )
 
@@ -146,13 +169,16 @@ def command_fingerprint(command: str, out: Path) -> Any:
         return repr(parts), sorted(path.name for path in out.glob("*.png"))
     if command == "reproduce":
         return json.dumps(drop_volatile_fields(read_json(out / "ledger.json")))
-    return {str(path.relative_to(out)): run_fingerprint(path.parent) for path in sorted(out.rglob("results.json"))}
+    runs = [path.parent for path in sorted(out.rglob("config.json"))]
+    of_all = json.dumps(drop_volatile_fields(read_results(out / "results.json")))
+    return of_all, {str(run.relative_to(out)): run_fingerprint(run) for run in runs}
 
 
 @functools.cache
 def run_undisturbed(folder: Path, commands: tuple[str, ...] = tuple(COMMANDS)) -> list[Undisturbed]:
     """Runs commands once, into `whole-COMMAND` of a new folder; raises RuntimeError if one fails."""
     folder.mkdir(parents=True)
+    (folder / "study.toml").write_text(STUDY)
     made = []
     for command in commands:
         out, began = folder / f"whole-{command}", time.perf_counter()

@@ -32,6 +32,7 @@ from aejax.data.tables import load_table
 from aejax.errors import InputError
 from aejax.experiments.environment import usable_cores
 from aejax.experiments.own_rows import load_own_rows
+from aejax.experiments.study_file import read_study
 from aejax.replication.ledger import read_entries
 from aejax.report.replication import render_ledger_page
 from aejax.report.run_page import read_run, write_runs_page
@@ -133,6 +134,7 @@ READERS: dict[str, Reader] = {
     "axis": Reader(reader_samples.axis_samples, read_axis),
     "run folder": Reader(reader_samples.run_samples, read_run_folder, input_share=0.5),
     "settings": Reader(reader_samples.config_samples, read_settings, input_share=0.5),
+    "study": Reader(reader_samples.study_samples, read_study, input_share=0.5),
     "ledger": Reader(reader_samples.ledger_samples, read_ledger, input_share=0.5),
     "page": Reader(reader_samples.page_samples, read_page, input_share=0.2),
     "scores": Reader(reader_samples.fixture_samples("compare", SCORES_FILE), lambda path: read_scores(path.parent)),

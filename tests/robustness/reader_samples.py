@@ -256,6 +256,11 @@ def page_samples(folder: Path) -> list[Sample]:
     return [one for one in _file_samples(run) if one.path.endswith((".jsonl", ".npz"))]
 
 
+def study_samples(folder: Path) -> list[Sample]:
+    """Returns the declaration of a small study."""
+    return [Sample("small.toml", (FIXTURES.parents[2] / "scripts" / "studies" / "small.toml").read_bytes())]
+
+
 def ledger_samples(folder: Path) -> list[Sample]:
     """Returns the ledger of two claims."""
     ledger = json.loads((FIXTURES.parents[2] / "results" / "ledger" / "ledger.json").read_text())

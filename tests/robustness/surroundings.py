@@ -44,7 +44,7 @@ def take_folder_away(whole: Sequence[Undisturbed], folder: Path, rounds: int, se
     for number, one in enumerate(_only(WRITERS, whole) * rounds):
         out = folder / f"run-{number}"
         process = start_command(one.command, out.name, folder, folder / "log")
-        while process.is_alive() and not ((out / "run.json").exists() or (out / "ledger.json").exists()):
+        while process.is_alive() and not any((out / name).exists() for name in ("run.json", "ledger.json", "wine")):
             time.sleep(0.01)
         process.join(rng.uniform(0, 0.3 * one.seconds))
         took_away = out.exists() and process.is_alive()
