@@ -21,6 +21,7 @@ from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
 from aejax.cli.run_flags import TrainingFlags
 from aejax.config import CompareConfig
+from aejax.errors import require
 
 FLAGS = (
     *("dataset", "data-dir", "label-column", "seeds", "methods", "features", "epochs", "latent-dim", "label-fraction"),
@@ -76,14 +77,18 @@ def main(argv: Sequence[str]) -> None:
 
 def run(args: Args, out: Path, console: Console) -> dict[str, Any]:
     """Runs the comparison, and those of --sensitivity and --label-curve, into a folder and returns the results."""
-    from aejax.experiments.compare import load_comparison
+    from aejax.experiments.compare import compare, load_comparison
     from aejax.experiments.label_curve import analyze_label_curve
     from aejax.experiments.sensitivity import analyze_sensitivity
     from aejax.experiments.varied_runs import run_with_analyses
 
+    has_curve = args.label_curve or bool(args.label_budgets)
+    require(has_curve or args.label_epsilon is None, "--label-epsilon: is about --label-curve; add it")
+    if not (args.sensitivity or has_curve):
+        return compare(args.config, out, console, args.checkpoint)
     start_time = time.perf_counter()
     design = load_comparison(args.config)
     analyses = [analyze_sensitivity(design)] if args.sensitivity else []
-    if args.label_curve or args.label_budgets:
+    if has_curve:
         analyses.append(analyze_label_curve(design, args.label_budgets, args.label_epsilon))
     return run_with_analyses(design, analyses, out, console, args.checkpoint, start_time)
