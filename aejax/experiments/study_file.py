@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import re
 import runpy
 import tomllib
@@ -14,8 +15,10 @@ from aejax.config import CompareConfig
 from aejax.config.serialization import check_type
 from aejax.config.settings import replace_settings
 from aejax.errors import InputError, require, require_known_names, suggest_names, summarize_error
+from aejax.experiments.resolve import check_methods
 from aejax.experiments.run_naming import dataset_slug, is_path
 from aejax.recipes import compare_defaults
+from aejax.storage.atomic_io import to_jsonable
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 FIX = "see aejax docs study"
@@ -112,19 +115,17 @@ def read_study(path: Path) -> Study:
 
 
 def _read_content(path: Path) -> dict[str, Any]:
+    """Returns the content of a study file as JSON values."""
     require(path.is_file(), f"{path}: no such file; give the TOML or Python file of a study ({FIX})")
     require(path.suffix in (".toml", ".py"), f"{path}: expected a file .toml or .py; {FIX}")
     try:
-        if path.suffix == ".toml":
-            return tomllib.loads(path.read_text(encoding="utf-8"))
-        content = runpy.run_path(str(path)).get("study")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({summarize_error(error)}); correct it") from None
-    except Exception as error:  # the user's code
-        raise InputError(f"{path}: {type(error).__name__}: {summarize_error(error)}") from error
-    require(isinstance(content, dict), f"{path}: defines no dict named study; {FIX}")
-    assert isinstance(content, dict)
-    return content
+        is_toml = path.suffix == ".toml"
+        content = tomllib.loads(path.read_text(encoding="utf-8")) if is_toml else runpy.run_path(str(path)).get("study")
+        values = json.loads(json.dumps(to_jsonable(content)))
+    except Exception as error:  # of the user's code, too
+        raise InputError(f"{path}: cannot be read ({type(error).__name__}: {summarize_error(error)})") from error
+    require(isinstance(values, dict), f"{path}: defines no dict named study; {FIX}")
+    return dict(values)
 
 
 def make_study(content: Mapping[str, Any], folder: Path = Path()) -> Study:
@@ -164,13 +165,20 @@ def _make_run(entry: Mapping[str, Any], variant: Mapping[str, Any], folder: Path
     for key in ("shard", "labels_per_class", "label_fraction"):
         require(key not in settings, f"{name}: {key}: cannot be set here; label_budgets and --shard do this")
     extra = settings.pop("extra_methods", [])
+    check_type(list[str], extra, f"{name}: extra_methods", FIX)
     located = {key: _locate(folder, key, value) for key, value in settings.items()}
     try:
         config = replace_settings(compare_defaults(located["dataset"]), located)
         config = dataclasses.replace(config, methods=tuple(dict.fromkeys([*config.methods, *extra])))
+        check_methods(config.methods, own=_own_names(config))
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     return StudyRun(name, other or "", config, tuple(sorted(set(budgets))))
+
+
+def _own_names(config: CompareConfig) -> list[str]:
+    """Returns the names of representations of the user's."""
+    return [text.partition("=")[0] for text in (*config.features, *config.encoder)]
 
 
 def _locate(folder: Path, key: str, value: Any) -> Any:
@@ -189,8 +197,7 @@ def _locate_path(folder: Path, text: str) -> str:
 def _make_question(entry: QuestionSettings, runs: list[StudyRun]) -> Question:
     known: dict[str, None] = {}
     for run in runs:
-        own = [text.partition("=")[0] for text in (*run.config.features, *run.config.encoder)]
-        known |= {name + run.suffix: None for name in (*run.config.methods, *own)}
+        known |= {name + run.suffix: None for name in (*run.config.methods, *_own_names(run.config))}
     for name in [*entry["methods"], *entry["against"]]:
         require(
             name in known or "all" in known,

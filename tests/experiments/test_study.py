@@ -124,6 +124,10 @@ REJECTED = {
     "labels of its own": ("[[dataset]]\ndataset='wine'\nlabels_per_class=3", "label_budgets"),
     "two metrics": ("[[dataset]]\ndataset='wine'\nmetric='nll'\n[[dataset]]\ndataset='digits'", "accuracy and nll"),
     "a wrong type": ("[study]\nseeds='ten'\n[[dataset]]\ndataset='wine'", "study.seeds"),
+    "a date": ("[[dataset]]\ndataset='wine'\nepochs=2020-01-01", "cannot be read"),
+    "one method as a text": ("[[dataset]]\ndataset='wine'\nmethods='raw'", "expected a list"),
+    "one more method as a text": ("[[dataset]]\ndataset='wine'\nextra_methods='svm'", "expected a list"),
+    "no such method": ("[[dataset]]\ndataset='wine'\nmethods=['rav']", "raw"),
     "no set": ("[study]\nseeds=3", "dataset"),
     "no TOML": ("[study", "cannot be read"),
 }
