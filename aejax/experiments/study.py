@@ -4,6 +4,7 @@ Each data set is a comparison with its label budgets in a folder of its own, whi
 run. A study may grow: data sets and budgets that are added to its file are run, and the others are kept.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ from aejax.report.study_table import render_study_markdown
 from aejax.report.style import save_figure
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.results_file import read_results, write_results
+from aejax.storage.run_folder import acquire_lock
 from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.runs import CONFIG_FILE
 
@@ -126,9 +128,21 @@ def run_study(
         InputError: a comparison or the folder cannot be used, or none could be run.
         Preempted: a signal came; the same call continues.
     """
-    start_time = time.perf_counter()
     runs = study.runs if shard is None else parse_shard(shard).select(study.runs)
     _check_folder(out, study)
+    with acquire_lock(out) if shard is None else contextlib.nullcontext():  # shards may fill one folder
+        return _run_study(study, runs, out, console, checkpoint, shard)
+
+
+def _run_study(
+    study: Study,
+    runs: Sequence[StudyRun],
+    out: Path,
+    console: Console,
+    checkpoint: CheckpointConfig,
+    shard: str | None,
+) -> dict[str, Any] | None:
+    start_time = time.perf_counter()
     budgets = {}
     for run in runs:  # data are loaded again when they are needed, as all of them may be large
         budgets[run.folder] = plan_run(run).label_budgets

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from aejax.cli.commands.study import main
 from aejax.config import EvaluationConfig
 from aejax.errors import InputError
 from aejax.evaluate.design import holdout_design
+from aejax.experiments.study import run_study
 from aejax.experiments.study_cells import Cell
 from aejax.experiments.study_file import Question, make_study, read_study
 from aejax.experiments.study_statistics import analyze_cells, correlate
 from aejax.report.run_page import read_run
+from aejax.storage.run_folder import acquire_lock
 
 ROOT = Path(__file__).parents[2]
 FILE = """
@@ -96,6 +99,13 @@ def test_a_finished_study_trains_nothing_and_one_that_has_grown_only_what_is_new
     main([str(folder / "study.toml"), "--out", str(finished), "--json"])
     assert json.loads(capsys.readouterr().out)["title"] == "Two tables"
     assert {path: path.stat().st_mtime_ns for path in finished.glob("*/results.json")} == times
+
+
+def test_two_whole_studies_cannot_fill_one_folder(folder, tmp_path):
+    lock = acquire_lock(tmp_path)
+    with pytest.raises(InputError, match="is in use by process"):
+        run_study(read_study(folder / "study.toml"), tmp_path, Console(quiet=True))
+    lock.release()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "scripts" / "studies").glob("*.toml")), ids=lambda path: path.stem)

@@ -68,20 +68,11 @@ dataset = "iris"
 ENVIRONMENT = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # most of the time goes into compiling
 WORKING_NAMES = ("found", "checkpoints", "replaced")
 WRITES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.utime")
+EXPERIMENTS = ("label_curve", "sensitivity", "sweep", "probe_run", "explore", "export", "shards", "study")
 PRELOADED = (
-    *(
-        f"aejax.experiments.{name}"
-        for name in ("label_curve", "sensitivity", "sweep", "probe_run", "explore", "export")
-    ),
-    *(
-        "aejax.experiments.shards",
-        "aejax.experiments.study",
-        "aejax.replication.ledger",
-        "aejax.report.run_page",
-        "tyro",
-        "orbax.checkpoint",
-    ),
-    *("matplotlib.backends.backend_agg", "sklearn.linear_model", "safetensors.numpy"),
+    *(f"aejax.experiments.{name}" for name in EXPERIMENTS),
+    *("aejax.replication.ledger", "aejax.report.run_page", "matplotlib.backends.backend_agg"),
+    *("orbax.checkpoint", "safetensors.numpy", "sklearn.linear_model", "tyro"),
 )
 
 
