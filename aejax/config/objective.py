@@ -40,9 +40,9 @@ class ObjectiveConfig:
     """k-sparse: steps over which the units kept fall linearly from --k-start to --k, so that few units die (Makhzani
     and Frey 2013, section 2.2); default: those of half the epochs; 0: --k from the first step."""
     lifetime_share: float = 0.05  # lifetime-sparse: share of a batch in which a unit is kept
-    gate_l1: float = 0.03  # gated: weight of the gate's absolute activity, summed over units
+    gate_l1: float = 0.3  # gated: weight of the gate's absolute activity, summed over units
     l0_weight: float = 0.03  # jump-relu: weight of the number of active units
-    bandwidth: float = 0.1  # jump-relu: width of the kernel by which thresholds learn, in pre-activations
+    bandwidth: float = 0.5  # jump-relu: width of the kernel by which thresholds learn, in pre-activations
     prefix_shares: tuple[float, ...] = (0.0625, 0.125, 0.25, 0.5)
     """matryoshka: shares of the code, from the first unit, that also reconstruct the input by themselves."""
     revive: float = 0.0  # sparse kinds: weight of the loss that revives units inactive in the whole batch; 0: none

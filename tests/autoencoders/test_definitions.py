@@ -159,7 +159,7 @@ def test_sparse_codes_are_wide_of_one_layer_and_have_the_sparsity_of_their_name(
         "k-sparse": TopK(4, 9, k_start=20, decay_steps=setting.objective.k_decay_steps),
         "batch-top-k": BatchTopK(4),
         "lifetime-sparse": LifetimeTopK(0.2),
-        "jump-relu": JumpReLU(0.1),
+        "jump-relu": JumpReLU(0.5),
         "matryoshka": BatchTopK(4),
     }
     activations = {name: model.encoder.code_activation for name, model in models.items()}
