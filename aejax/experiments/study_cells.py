@@ -30,10 +30,13 @@ class Cell(NamedTuple):
     design: EvaluationDesign
     families: dict[tuple[str, str], str]  # of the comparisons that the runs made themselves
 
-    @property
-    def scores(self) -> dict[str, float]:
-        """The mean gain of every method."""
-        return {name: float(values.mean()) for name, values in self.values.items()}
+    def score(self, name: str) -> float:
+        """Returns the mean gain of a method."""
+        return float(self.values[name].mean())
+
+    def has(self, *names: str) -> bool:
+        """Returns whether methods are here with finite scores."""
+        return all(name in self.methods and np.isfinite(self.score(name)) for name in names)
 
 
 def read_cells(runs: Sequence[StudyRun], out: Path) -> list[Cell]:
@@ -108,7 +111,7 @@ def describe_cell(cell: Cell) -> dict[str, Any]:
             {
                 "name": name,
                 "role": entry["role"],
-                "mean": float(cell.values[name].mean()),
+                "mean": cell.score(name),
                 "accuracy": entry["test_accuracy"]["mean"],
                 **{quantity: mean_of(entry, quantity) for quantity in QUANTITIES},
             }

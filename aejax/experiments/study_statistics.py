@@ -71,16 +71,16 @@ def default_questions(cells: Sequence[Cell]) -> list[Question]:
 
 def describe_budget(labels_per_class: int | None, cells: Sequence[Cell]) -> Entry:
     """Returns the ranks and the performance profiles of the methods that all data sets have."""
-    names = [name for name in cells[0].methods if all(name in cell.methods for cell in cells)]
-    scores = np.array([[cell.scores[name] for name in names] for cell in cells])
+    names = [name for name in cells[0].methods if all(cell.has(name) for cell in cells)]
+    scores = np.array([[cell.score(name) for name in names] for cell in cells])
     entry: Entry = {
         "labels_per_class": labels_per_class,
         "datasets": [cell.dataset for cell in cells],
         "methods": names,
     }
-    if len(cells) >= 2 and len(names) >= 3 and np.isfinite(scores).all():
+    if len(cells) >= 2 and len(names) >= 3:
         entry["ranks"] = rank_methods(scores)._asdict()
-    best = scores.max(axis=1)
+    best = scores.max(axis=1, initial=-np.inf)
     profiles = {
         name: performance_profile(
             [cell.values[name].mean(axis=1) - top for cell, top in zip(cells, best, strict=True)], THRESHOLDS
@@ -92,14 +92,16 @@ def describe_budget(labels_per_class: int | None, cells: Sequence[Cell]) -> Entr
 
 def answer_question(question: Question, by_budget: dict[int | None, list[Cell]], evaluation: EvaluationConfig) -> Entry:
     """Returns an entry of `questions`: a row for each pair and budget; Holm's adjustment is over all of them."""
+    verdicts = {
+        budget: {cell.dataset: _judge(question, cell, evaluation) for cell in cells}
+        for budget, cells in by_budget.items()
+    }
     rows = []
-    for budget, cells in by_budget.items():
-        verdicts = {cell.dataset: _judge(question, cell, evaluation) for cell in cells}
-        for pair in question.pairs:
-            chosen = [cell for cell in cells if set(pair) <= cell.methods.keys()]
-            if chosen:
-                of_pair = [verdicts[cell.dataset][pair] for cell in chosen]
-                rows.append({"labels_per_class": budget, **compare_over_datasets(pair, chosen, of_pair, evaluation)})
+    for pair, (budget, cells) in itertools.product(question.pairs, by_budget.items()):
+        chosen = [cell for cell in cells if cell.has(*pair)]
+        if chosen:
+            of_pair = [verdicts[budget][cell.dataset][pair] for cell in chosen]
+            rows.append({"labels_per_class": budget, **compare_over_datasets(pair, chosen, of_pair, evaluation)})
     for row, adjusted in zip(rows, holm_adjust([row["p"] for row in rows]), strict=True):
         row["p_holm"] = adjusted
     return {"name": question.name, "text": question.text, "rows": rows}
@@ -107,7 +109,7 @@ def answer_question(question: Question, by_budget: dict[int | None, list[Cell]],
 
 def _judge(question: Question, cell: Cell, evaluation: EvaluationConfig) -> dict[tuple[str, str], str]:
     """Returns the verdict of every pair on one data set, adjusted for the pairs of the question."""
-    pairs = [pair for pair in question.pairs if set(pair) <= cell.methods.keys()]
+    pairs = [pair for pair in question.pairs if cell.has(*pair)]
     metric = VERDICT_METRICS[evaluation.metric]._replace(higher_is_better=True)  # the values are gains
     rows = compare_pairs(cell.values, pairs, cell.design, evaluation.margin, metric, [question.name for _ in pairs])
     return {(row.method, row.baseline): row.verdict for row in rows}
@@ -184,14 +186,14 @@ def _correlate_methods(cell: Cell, quantity: str, sign: float) -> Entry | None:
         if mean_of(entry, quantity) is not None and not name.startswith(LABEL_METHODS)
     ]
     values = [sign * float(mean_of(cell.methods[name], quantity) or 0.0) for name in names]
-    return rank_correlation(values, [cell.scores[name] for name in names])
+    return rank_correlation(values, [cell.score(name) for name in names])
 
 
 def _correlate_datasets(cells: Sequence[Cell], method: str, quantity: str) -> Entry | None:
     pairs = [
-        (value, cell.scores[method] - cell.scores["raw"])
+        (value, cell.score(method) - cell.score("raw"))
         for cell in cells
-        if method in cell.methods and "raw" in cell.methods and method != "raw"
+        if method != "raw" and cell.has(method, "raw")
         if (value := mean_of(cell.methods[method], quantity)) is not None
     ]
     if not pairs or method.startswith(LABEL_METHODS):

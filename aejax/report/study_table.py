@@ -24,7 +24,7 @@ from aejax.report.results import Results, verdict_metric
 from aejax.report.tables import Column, LabelledText, Paragraph, Table, TerminalTable, to_markdown
 
 QUESTION_CAPTION = (
-    "Each row is over data sets, each of which counts once; differences are in favour of the method. Mean: of a "
+    "Each row is over data sets; differences are in favour of the method; + better, = equivalent, - worse. Mean: of a "
     f"hierarchical normal model, with the 95 % interval of the mean over data sets of this kind; from {MIN_DATASETS} "
     "data sets. Verdicts: on how many data sets the method is better, equivalent and worse; the others are undecided. "
     "At least: how many data sets have an effect, with 95 % confidence (Dror et al. 2017). Signed rank: probabilities "
@@ -50,7 +50,10 @@ def format_labels(labels_per_class: int | None) -> str:
 
 
 def _regions(probabilities: Results | None) -> str:
-    return MISSING if probabilities is None else " / ".join(f"{probabilities[name]:.2f}" for name in REGIONS)
+    """Returns percentages, those of better first."""
+    if probabilities is None:
+        return MISSING
+    return "/".join(f"{100 * probabilities[name]:.0f}" for name in reversed(REGIONS))
 
 
 def _mean(metric: VerdictMetric, row: Results) -> str:
@@ -65,7 +68,7 @@ def question_table(results: Results, question: Results) -> Table:
     metric = verdict_metric(results)
 
     def counts(row: Results) -> str:
-        return " / ".join(str(row["counts"].get(name, 0)) for name in ("better", "equivalent", "worse"))
+        return "/".join(str(row["counts"].get(name, 0)) for name in reversed(REGIONS))
 
     columns = [
         Column("method", lambda row: row["method"], "left"),
@@ -74,10 +77,10 @@ def question_table(results: Results, question: Results) -> Table:
         Column("data sets", lambda row: str(len(row["datasets"]))),
         Column(f"mean, {metric.unit}".rstrip(", "), partial(_mean, metric)),
         Column("median", lambda row: format_difference(metric, row["median"])),
-        Column("verdicts: better / equivalent / worse", counts),
-        Column("at least better, worse", lambda row: f"{row['replicated']['better']}, {row['replicated']['worse']}"),
-        Column("signed rank: worse / equivalent / better", lambda row: _regions(row["signed_rank"])),
-        Column("another", lambda row: _regions((row["hierarchical"] or {}).get("next_region")), detail=True),
+        Column("verdicts +/=/-", counts),
+        Column("at least +/-", lambda row: f"{row['replicated']['better']}/{row['replicated']['worse']}"),
+        Column("signed rank +/=/-, %", lambda row: _regions(row["signed_rank"]), detail=True),
+        Column("another +/=/-, %", lambda row: _regions((row["hierarchical"] or {}).get("next_region")), detail=True),
         Column("p", lambda row: format_p_value(row["p_holm"]), detail=True),
         Column("decided", lambda row: row["decided"] or MISSING, "left"),
     ]
@@ -164,10 +167,23 @@ def _answer(question: Results) -> str:
         found = [f"{pair[0]} {word} {pair[1]} ({', '.join(labels)})" for pair, labels in groups.get(region, {}).items()]
         sentences += [f"{region.capitalize()}: {'; '.join(found)}."] if found else []
     undecided = sum(len(labels) for labels in groups.get(None, {}).values())
-    few = all(len(row["datasets"]) < MIN_DECISION_DATASETS for row in question["rows"])
-    why = f", since a decision needs {MIN_DECISION_DATASETS} data sets" if few else ""
-    sentences.append(f"Undecided: {undecided} of {len(question['rows'])}{why}.")
+    if all(len(row["datasets"]) < MIN_DECISION_DATASETS for row in question["rows"]):
+        sentences = [*sentences[: bool(question["text"])], *_describe_verdicts(question)]
+        sentences.append(f"A decision over data sets needs at least {MIN_DECISION_DATASETS}.")
+    else:
+        sentences.append(f"Undecided: {undecided} of {len(question['rows'])}.")
     return f"{question['name']}: {' '.join(sentences)}"
+
+
+def _describe_verdicts(question: Results) -> Iterator[str]:
+    """Yields the verdict of each data set with all labels, for each pair of a question."""
+    for row in question["rows"]:
+        by_verdict: dict[str, list[str]] = {}
+        for dataset, verdict in zip(row["datasets"], row["verdicts"], strict=True):
+            by_verdict.setdefault(verdict, []).append(dataset)
+        if row["labels_per_class"] is None:
+            found = "; ".join(f"{verdict} on {', '.join(names)}" for verdict, names in by_verdict.items())
+            yield f"{row['method']} against {row['baseline']} with all labels: {found}."
 
 
 def study_caption(results: Results) -> str:

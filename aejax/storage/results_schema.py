@@ -189,6 +189,7 @@ class StudyRow(TypedDict):
     labels_per_class: int | None
     datasets: list[str]
     differences: list[Number]
+    verdicts: list[str]
     counts: dict[str, int]
     median: Number
     p_holm: Number
