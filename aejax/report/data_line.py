@@ -37,7 +37,8 @@ def _format_regime(dataset: Results) -> str:
     >>> _format_regime({"labelled_class_counts": [90, 9], "wrong_labels": [0.19, 0.21]})
     'labels for training: 90 to 9 per class, 20.0 % of them wrong'
     """
-    counts, wrong = dataset.get("labelled_class_counts"), dataset.get("wrong_labels")
+    counts = dataset.get("labelled_class_counts")
+    wrong = [share for share in dataset.get("wrong_labels", ()) if share is not None]
     sizes = f"{counts[0]:,} to {counts[-1]:,} per class" if counts else ""
     noise = f"{100 * sum(wrong) / len(wrong):.1f} % of them wrong" if wrong else ""
     changes = ", ".join(filter(None, [sizes, noise]))

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from aejax.report.formatting import format_decimals
+from aejax.report.formatting import MISSING, format_decimals
 from aejax.report.results import Results, verdict_metric
 from aejax.report.tables import Column, Table
 
@@ -16,12 +16,13 @@ UNITS_CAPTION = (
 def units_table(results: Results) -> Table:
     """Returns a row for each method with sparse probes; columns are their numbers of features."""
     methods = [method for method in results["methods"] if method.get("top_units")]
-    counts = methods[0]["top_units"]["counts"][0] if methods else []
+    counts: list[int] = next((seed for method in methods for seed in method["top_units"]["counts"]), [])
     columns = [Column(f"{verdict_metric(results).heading}, features per class", lambda method: method["name"], "left")]
     columns += [Column(str(count), partial(_mean, results, number)) for number, count in enumerate(counts)]
     return Table(columns, methods if len(counts) > 1 else [])
 
 
 def _mean(results: Results, number: int, method: Results) -> str:
-    metric, values = verdict_metric(results), [seed[number] for seed in method["top_units"]["metric"]]
-    return format_decimals(sum(values) / len(values), metric.decimals, metric.scale)
+    metric, by_seed = verdict_metric(results), method["top_units"]["metric"]
+    values = [float(value) for seed in by_seed for value in seed[number : number + 1] if value is not None]
+    return format_decimals(sum(values) / len(values), metric.decimals, metric.scale) if values else MISSING

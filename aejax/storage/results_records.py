@@ -46,6 +46,8 @@ class Dataset(TypedDict):
     warnings: NotRequired[list[str]]
     n_labelled_train: NotRequired[int]
     n_labelled_valid: NotRequired[int]
+    labelled_class_counts: NotRequired[list[int]]
+    wrong_labels: NotRequired[list[Number]]
     selection_folds: NotRequired[int]
     trainings: NotRequired[int]
     folds: NotRequired[int]
@@ -96,6 +98,13 @@ class ClassAccuracy(TypedDict):
     mean: list[Number]
 
 
+class TopUnits(TypedDict):
+    """Probes of few features, by seed."""
+
+    counts: list[list[int]]
+    metric: list[list[Number]]
+
+
 class Row(TypedDict):
     """A method, or a point of a sweep."""
 
@@ -112,6 +121,7 @@ class Row(TypedDict):
     reconstruction_mse: Summary | None
     probe: Probe | None
     neighbours: NotRequired[Neighbours | None]
+    top_units: NotRequired[TopUnits]
     seconds: Seconds
     measures: NotRequired[dict[str, Summary]]
     diverged_epoch: NotRequired[list[int | None] | None]
