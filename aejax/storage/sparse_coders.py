@@ -9,6 +9,7 @@ checked before an array is, and no code of either project is needed or run.
 
 import dataclasses
 import hashlib
+import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -23,7 +24,6 @@ from aejax.data.input_encoding import InputEncoding, RawInputs
 from aejax.errors import list_names, require, summarize_error
 from aejax.models.sparsity import topk_mask
 from aejax.storage.encoder_metadata import MAX_WIDTH
-from aejax.storage.formats import SAFETENSORS, require_format_packages
 from aejax.storage.manifest import CorruptedFileError, read_bounded, size_and_sha256
 from aejax.storage.pytree_io import require_memory_for
 
@@ -262,7 +262,8 @@ def _require_sizes(where: str, **sizes: Any) -> None:
 
 def _read_arrays(path: Path, shapes: Mapping[str, tuple[int, ...]], names: Mapping[str, str]) -> dict[str, Array]:
     """Returns arrays in float32, by SAELens' names; `names` are those in the file."""
-    require_format_packages([SAFETENSORS])
+    installed = importlib.util.find_spec("safetensors") is not None
+    require(installed, f"{path}: needs safetensors; pip install 'aejax[export]'")
     from safetensors import SafetensorError, safe_open
 
     if path.is_symlink() or not path.is_file():
