@@ -38,6 +38,7 @@ from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, estim
 
 DRAWS = 50_000  # of a multivariate t vector
 POINTS = 16  # of a curve between two budgets
+ROUNDING = 1e-6  # relative: losses are saved in single precision, and epsilon may be one of them
 NLL = VERDICT_METRICS["nll"]
 
 CurveValues = Shaped[np.ndarray, "budgets trainings n_test"]
@@ -225,10 +226,11 @@ def measure_complexity(
     at = np.concatenate([position for position, _ in points])
     low, high = (np.concatenate([mean_bounds(estimate, "log")[end] for _, estimate in points]) for end in (0, 1))
     mean = np.concatenate([estimate.mean for _, estimate in points])
-    places = [_first_below(at, curve - epsilon) for curve in (mean, low, high)]
+    reached = epsilon * (1 + ROUNDING)
+    places = [_first_below(at, curve - reached) for curve in (mean, low, high)]
     complexity, *interval = (None if np.isinf(place) else float(np.exp(place)) for place in places)
     surplus, surplus_interval = _surplus(labels, losses, design, epsilon)
-    return LossComplexity(epsilon, surplus, surplus_interval, bool(mean[-1] > epsilon), complexity, interval)
+    return LossComplexity(epsilon, surplus, surplus_interval, bool(mean[-1] > reached), complexity, interval)
 
 
 def _surplus(

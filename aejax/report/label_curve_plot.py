@@ -9,7 +9,7 @@ from aejax.report.style import NEUTRAL_COLOR, PRIMARY_COLOR, label_text, with_st
 
 LINE_STYLES = ("--", ":", "-.")  # of the controls that are named
 CONTROLS = ("raw", "random", "supervised")  # what the names of these begin with
-OTHER_COLOR = "#dddddd"
+OTHER_COLOR = "#c8c8c8"
 
 
 @with_style
@@ -44,7 +44,9 @@ def plot_label_curve(results: Results) -> Figure:
         set_log_scale(axes, "x", labels, 2)
         axes.grid(axis="y")
     figure.supylabel(f"test {metric.heading}", fontsize=9)
-    shared_legend(figure, panels, "band: 95 %, at all budgets at once; vertical: crossover with raw inputs")
+    has_crossovers = any(row["crossovers"] for row in results["label_curve"]["comparisons"])
+    note = "; vertical: crossover with the first control, 95 %" if has_crossovers else ""
+    shared_legend(figure, panels, f"band: 95 %, at all numbers of labels at once{note}")
     return add_description(figure, describe_design(results))
 
 

@@ -1,5 +1,6 @@
 """`--label-curve`: budgets as comparisons of their own, trained once, and the curves from their scores."""
 
+import copy
 import dataclasses
 import itertools
 import json
@@ -19,11 +20,10 @@ from aejax.experiments.label_curve import analyze_label_curve, choose_budgets, c
 from aejax.experiments.rejudge import rejudge_run
 from aejax.experiments.varied_runs import run_with_analyses
 from aejax.report.comparison_table import render_comparison_terminal
-from aejax.report.label_curve import describe_gain
+from aejax.report.label_curve import describe_gain, describe_label_curve
+from aejax.report.label_curve_plot import plot_label_curve
 from aejax.storage.results_file import read_results
 from tests.consoles import quiet
-
-pytestmark = pytest.mark.usefixtures("without_figures")
 
 BUDGETS = [2, 8]
 CONFIG = CompareConfig(
@@ -37,7 +37,7 @@ CONFIG = CompareConfig(
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, without_figures):
+def run(tmp_path_factory, draw_figures):
     """A run that is killed in its second budget and continued, with what it printed."""
     folder, console, seen = tmp_path_factory.mktemp("label_curve") / "run", quiet(), []
 
@@ -53,7 +53,8 @@ def run(tmp_path_factory, without_figures):
         with pytest.raises(Killed):
             compare_with_label_curve(CONFIG, BUDGETS, folder, quiet())
         first = read_results(folder / "label-curve" / "2" / "results.json")
-        results = compare_with_label_curve(CONFIG, BUDGETS, folder, console)
+        with draw_figures():
+            results = compare_with_label_curve(CONFIG, BUDGETS, folder, console)
     assert seen == ["run", "2", "8", "run", "2", "8"]
     assert read_results(folder / "label-curve" / "2" / "results.json") == first
     assert read_results(folder / "results.json") == json.loads(json.dumps(results))
@@ -97,6 +98,15 @@ def test_tables_page_figure_findings_and_rejudged_results_show_it(run):
     before = read_results(folder / "results.json")["label_curve"]
     assert rejudge_run(folder)[1] == []
     assert read_results(folder / "results.json")["label_curve"] == before
+
+
+def test_a_crossover_is_drawn_and_said(run):
+    results = copy.deepcopy(run[1])
+    (row, *_) = results["label_curve"]["comparisons"]
+    row["margin_crossings"] = row["crossovers"] = [{"labels": 12.0, "ci95": [8.0, 20.0], "better": "below"}]
+    assert plot_label_curve(results).axes[0].get_lines()[-1].get_xdata()[0] == 12
+    (finding,) = describe_label_curve(results, row["method"])
+    assert f"over {row['baseline']}: below 12 [8, 20]" in finding
 
 
 def test_another_epsilon_is_measured_from_the_saved_scores(run, monkeypatch):

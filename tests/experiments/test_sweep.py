@@ -25,6 +25,7 @@ from aejax.experiments.sweeping.grid import choose_kind, group_points, make_grid
 from aejax.experiments.sweeping.results import select_best_point
 from aejax.report.index import render_index
 from aejax.report.sweep_table import render_sweep_markdown, render_sweep_terminal
+from aejax.report.tradeoff_plot import make_series
 from aejax.storage.results_file import read_results
 from tests.consoles import quiet
 
@@ -210,4 +211,4 @@ def test_numbers_of_labels_share_a_training_and_each_equals_a_comparison_with_th
         np.testing.assert_array_equal(entry["test_nll"]["per_seed"], method["test_nll"]["per_seed"])
     assert swept["chosen"] is None
     assert "numbers of labels differ" in (tmp_path / "sweep" / "table.md").read_text()
-    assert (tmp_path / "sweep" / "frontier.png").exists()
+    assert make_series(swept)[0].name.endswith("labels_per_class=8")
