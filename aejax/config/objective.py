@@ -41,7 +41,7 @@ class ObjectiveConfig:
     and Frey 2013, section 2.2); default: those of half the epochs; 0: --k from the first step."""
     lifetime_share: float = 0.05  # lifetime-sparse: share of a batch in which a unit is kept
     gate_l1: float = 0.3  # gated: weight of the gate's absolute activity, summed over units
-    l0_weight: float = 0.03  # jump-relu: weight of the number of active units
+    l0_weight: float = 0.3  # jump-relu: weight of the number of active units
     bandwidth: float = 0.5  # jump-relu: width of the kernel by which thresholds learn, in pre-activations
     prefix_shares: tuple[float, ...] = (0.0625, 0.125, 0.25, 0.5)
     """matryoshka: shares of the code, from the first unit, that also reconstruct the input by themselves."""
@@ -51,7 +51,7 @@ class ObjectiveConfig:
     jacobian: Literal["exact", "hutchinson"] | None = None  # contractive; default: exact for narrow codes
     jacobian_probes: int = 1  # contractive: random vectors of Hutchinson's estimator
 
-    commitment: float = 0.25  # vq: weight of the squared distance of a code from its quantized one
+    commitment: float = 1.0  # vq: weight of the squared distance of a code from its quantized one
 
     invariance_weight: float = 25.0  # vicreg: weight of the mean squared distance between two views
     variance_weight: float = 25.0  # vicreg: weight of each unit's shortfall from a standard deviation of 1
