@@ -212,7 +212,7 @@ def performance_profile(
         draws = max(count - 1, 1)
         drawn.append(rng.multinomial(draws, np.full(count, 1 / count), samples) / draws @ exceeds)
     low, high = np.quantile(np.mean(drawn, axis=0), [0.025, 0.975], axis=0)
-    return {"share": np.mean(means, axis=0), "low": low, "high": high}
+    return {"share": np.round(np.mean(means, axis=0), 4), "low": np.round(low, 4), "high": np.round(high, 4)}
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float]) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ from aejax.evaluate.verdict_metrics import VERDICT_METRICS, estimate_metric
 from aejax.experiments.study_cells import Cell, describe_cell, mean_of
 from aejax.experiments.study_file import Question
 
-THRESHOLDS = np.round(np.linspace(-0.3, 0.05, 71), 4)  # of performance profiles
+THRESHOLDS = np.round(np.linspace(-0.3, 0.05, 36), 4)  # of performance profiles
 LABEL_METHODS = ("supervised", "permuted")  # whose features are made from labels: not correlated with accuracy
 PREDICTORS = {  # by question about accuracy: quantity within a data set, and the same made comparable between data sets
     "reconstruction": ("reconstruction_mse", "explained_variance"),
