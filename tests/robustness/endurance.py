@@ -11,7 +11,13 @@ from pathlib import Path
 from aejax.storage.atomic_io import read_json
 from tests.robustness.commands import is_one_line, start_words
 from tests.robustness.disturbances import Outcome, limited_disk
-from tests.robustness.training_process import Exit, drop_volatile_fields, run_fingerprint, wait_for_exit
+from tests.robustness.training_process import (
+    Exit,
+    drop_volatile_fields,
+    run_fingerprint,
+    saved_checkpoints,
+    wait_for_exit,
+)
 
 DISK_KIB = 400_000
 DATA = (
@@ -58,7 +64,7 @@ def disturb_long_run(folder: Path, minutes: float) -> Iterator[Outcome]:
         yield Outcome(True, hung_up.status == 75, f"SIGHUP: {hung_up}")
         (run / BROKEN_FIGURE).mkdir(exist_ok=True)
         attempt = _start(folder, "disk/run", epochs)
-        _wait_for_epoch(run, attempt, 0.3 * 60 * minutes)
+        _wait_for_epoch(run, attempt, 0.5 * 60 * minutes)
         _fill(disk)
         full = _wait(folder, "disk/run", attempt)
         yield Outcome(True, is_one_line(full) and "disk space" in full.message, f"full disk: {full}")
@@ -101,8 +107,9 @@ def _epochs_of(folder: Path, seconds: float) -> int:
 
 
 def _wait_for_epoch(run: Path, process: ForkServerProcess, seconds: float) -> None:
-    """Waits so long after the run has its first checkpoint."""
-    while process.is_alive() and not any(run.glob("checkpoints/*/*")):
+    """Waits so long after the process has saved a checkpoint."""
+    known = saved_checkpoints(run)
+    while process.is_alive() and saved_checkpoints(run) <= known:
         time.sleep(0.1)
     process.join(seconds)
 
