@@ -40,10 +40,10 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def limit_compiled_programs(request):
-    """Drops the programs of a file of whole runs, and of any file once memory is full; other files share small ones."""
+def limit_compiled_programs():
+    """Drops compiled programs once memory is full; until then files share them."""
     yield
-    if request.path.parent.name == "experiments" or psutil.Process().memory_info().rss > MAX_RESIDENT_BYTES:
+    if psutil.Process().memory_info().rss > MAX_RESIDENT_BYTES:
         jax.clear_caches()
 
 

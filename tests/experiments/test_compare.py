@@ -146,7 +146,7 @@ def test_permuted_labels_give_chance(tmp_path):
     inputs[:, 0] += np.repeat([0.0, 8.0], 200)  # two clusters that true labels would find
     np.savez(tmp_path / "permuted.npz", x=inputs, y=rng.permutation(np.repeat([0, 1], 200)))
     data = DataConfig(dataset=str(tmp_path / "permuted.npz"))
-    config = dataclasses.replace(FEW, data=data, seeds=4, methods=("raw", "supervised", "undercomplete"))
+    config = dataclasses.replace(FEW, data=data, seeds=4, methods=("supervised", "undercomplete"))
     results = compare(config, tmp_path / "out", quiet())
     for method in results["methods"]:
         # 80 test examples, the same for every seed: 3.5 binomial deviations of one seed
