@@ -5,8 +5,7 @@ import contextlib
 import pytest
 from resuming import Killed
 
-from aejax.experiments import checkpointing, plots, training
-from aejax.report.figure_files import FigureFiles
+from aejax.experiments import checkpointing, compare, pretrain, training
 
 
 @pytest.fixture
@@ -37,17 +36,17 @@ def first_epochs(monkeypatch):
     return seen
 
 
-DRAWN = {FigureFiles: "write", plots: "project_codes"}
-ORIGINALS = {owner: getattr(owner, name) for owner, name in DRAWN.items()}
+DRAWN = {compare: "plot_comparison", pretrain: "plot_models"}
+ORIGINALS = {module: getattr(module, name) for module, name in DRAWN.items()}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def without_figures(request):
-    """Runs draw no figures, which take longer than small trainings, but in modules with `DRAWS_FIGURES`."""
+    """Comparisons and pretrainings draw figures in modules with `DRAWS_FIGURES` only: they take longer than training."""
     with pytest.MonkeyPatch.context() as patch:
         if not getattr(request.module, "DRAWS_FIGURES", False):
-            patch.setattr(FigureFiles, "write", lambda *args: None)
-            patch.setattr(plots, "project_codes", lambda *args: {})
+            for module, name in DRAWN.items():
+                patch.setattr(module, name, lambda *args: None)
         yield
 
 
@@ -58,8 +57,8 @@ def draw_figures(without_figures):
     @contextlib.contextmanager
     def drawn():
         with pytest.MonkeyPatch.context() as patch:
-            for owner, name in DRAWN.items():
-                patch.setattr(owner, name, ORIGINALS[owner])
+            for module, name in DRAWN.items():
+                patch.setattr(module, name, ORIGINALS[module])
             yield
 
     return drawn

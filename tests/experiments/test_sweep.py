@@ -29,7 +29,6 @@ from aejax.report.tradeoff_plot import make_series
 from aejax.storage.results_file import read_results
 from tests.consoles import quiet
 
-DRAWS_FIGURES = True
 SMALL = SweepConfig(
     data=DataConfig(dataset="wine"),
     split=SplitConfig(label_fraction=0.5),
