@@ -42,7 +42,7 @@ ORIGINALS = {module: getattr(module, name) for module, name in DRAWN.items()}
 
 @pytest.fixture(scope="module", autouse=True)
 def without_figures(request):
-    """Comparisons and pretrainings draw figures in modules with `DRAWS_FIGURES` only: they take longer than training."""
+    """Draws figures of comparisons and pretrainings in modules with `DRAWS_FIGURES` only, as they take long."""
     with pytest.MonkeyPatch.context() as patch:
         if not getattr(request.module, "DRAWS_FIGURES", False):
             for module, name in DRAWN.items():
