@@ -3,11 +3,14 @@
 import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jax
 import psutil
 
 from aejax.errors import require
+
+if TYPE_CHECKING:
+    import jax
 
 try:
     import resource
@@ -101,7 +104,7 @@ def require_host_memory(size: int, description: str) -> None:
     _require_available(size, available_host_memory(), description, "memory")
 
 
-def require_device_memory(name: str, example_bytes: int, other_bytes: int, devices: Iterable[jax.Device]) -> None:
+def require_device_memory(name: str, example_bytes: int, other_bytes: int, devices: "Iterable[jax.Device]") -> None:
     """Checks that data fit on every device of this process; devices that do not report their memory are skipped.
 
     Args:
@@ -113,6 +116,8 @@ def require_device_memory(name: str, example_bytes: int, other_bytes: int, devic
     Raises:
         InputError: gives the bytes that are needed and available.
     """
+    import jax  # here, because reports read archives without it
+
     local = [device for device in devices if device.process_index == jax.process_index()]
     n_cpu = sum(device.platform == "cpu" for device in local)
     needed = example_bytes + other_bytes

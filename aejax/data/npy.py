@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from aejax.data.archives import HEADER_READERS, NPY_SUFFIX, PLAIN_ARRAYS_HINT, open_archive, reject_objects
 from aejax.data.array_names import choose_arrays
 from aejax.data.labelled_arrays import ArraySplits
 from aejax.data.links import require_within
 from aejax.data.memory import require_host_memory
-from aejax.data.npz import HEADER_READERS, NPY_SUFFIX, PLAIN_ARRAYS_HINT, open_archive, reject_objects, splits_of
+from aejax.data.npz import splits_of
 from aejax.errors import InputError, list_names, require, summarize_error
 
 

@@ -1,29 +1,14 @@
-"""Reads `.npz` archives and validates every member before it allocates memory for it.
+"""Reads `.npz` archives of inputs and labels, which are found by the names of the arrays."""
 
-NumPy's own reader allocates what a header announces, returns bytes for members that are not arrays, and lets some
-damaged headers raise arbitrary exceptions. Here a member is read only if its header, the archive's directory and the
-available memory agree on its size. Nothing is unpickled, and nothing is extracted to disk.
-"""
-
-import contextlib
-import functools
-import math
-import warnings
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from aejax.data.archives import open_archive
 from aejax.data.array_names import ArrayNames, choose_arrays
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays
-from aejax.data.memory import require_host_memory
-from aejax.errors import InputError, list_names, require, summarize_error
-
-NPY_SUFFIX = ".npy"
-HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-REFETCH_HINT = "write or fetch it again"
-PLAIN_ARRAYS_HINT = "save plain number and text arrays with numpy.savez"
+from aejax.errors import list_names, require
 
 
 def read_npz(path: Path, label_column: str | None = None) -> ArraySplits:
@@ -61,68 +46,3 @@ def _select_column(labels: np.ndarray, index: int | None, source: str) -> np.nda
         f"{source}: labels have shape {labels.shape}; expected a column {index} for --label-column",
     )
     return labels[:, index]
-
-
-@contextlib.contextmanager
-def open_archive(path: Path) -> Iterator[dict[str, Callable[[], np.ndarray]]]:
-    """Yields functions that read the arrays of an `.npz` file, by name; whatever they raise becomes an `InputError`.
-
-    Raises:
-        InputError: the file is damaged, or holds a name twice; or an array needs pickle,
-            or announces more than its member holds or memory has.
-        OSError: the file cannot be opened.
-    """
-    with path.open("rb") as file:
-        try:
-            # NumPy warns of headers that Python 2 wrote (12L for 12).
-            with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(file) as archive:
-                members = _list_members(archive, path).items()
-                yield {name: functools.partial(_read_member, archive, info, name, path) for name, info in members}
-        except (InputError, MemoryError):
-            raise
-        except Exception as error:  # zipfile and its decompressors raise a dozen types, depending on the damage
-            raise InputError(
-                f"{path}: not an intact .npz file ({summarize_error(error, 120)}); {REFETCH_HINT}"
-            ) from error
-
-
-def _list_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    """Returns the archive's members by array name."""
-    members: dict[str, zipfile.ZipInfo] = {}
-    for info in archive.infolist():
-        name = info.filename.removesuffix(NPY_SUFFIX)
-        require(name not in members, f"{path}: holds {name[:60]!r} twice; {REFETCH_HINT}")
-        members[name] = info
-    return members
-
-
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: Path) -> np.ndarray:
-    """Returns an array whose header, size in the archive's directory and available memory agree."""
-    with archive.open(info) as stream:
-        try:
-            shape, _, dtype = HEADER_READERS[np.lib.format.read_magic(stream)](stream)
-            valid = all(type(size) is int and 0 <= size < 2**63 for size in shape)
-            stored = info.file_size - stream.tell()
-        except Exception:  # NumPy evaluates the header as a Python literal, which can fail in many ways
-            valid = False
-    require(valid, f"{path}: not an intact .npz file: {name} is no .npy array; {PLAIN_ARRAYS_HINT}")
-    reject_objects(dtype, f"{path}: {name}")
-    announced = math.prod(shape) * dtype.itemsize
-    require(
-        announced == stored,
-        f"{path}: not an intact .npz file: {name} announces {announced} bytes and holds {stored}; {REFETCH_HINT}",
-    )
-    require_host_memory(announced, f"{path}: values of {name}")
-    with archive.open(info) as stream:
-        array = np.lib.format.read_array(stream, allow_pickle=False)
-        stream.read(1)  # reaching the end makes zipfile verify the CRC
-    return array
-
-
-def reject_objects(dtype: np.dtype, location: str) -> None:
-    """Raises InputError for an array of Python objects."""
-    require(
-        not dtype.hasobject,
-        f"{location} holds pickled objects, which can run code and are not read; save labels as text, y.astype(str), "
-        "and examples as one array, numpy.stack(x)",
-    )

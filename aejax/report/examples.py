@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 from PIL import Image
 
-from aejax.data.npz import open_archive
+from aejax.data.archives import open_archive
 from aejax.errors import InputError
 from aejax.report.tile_layout import tile_images
 from aejax.storage.atomic_io import write_atomically

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from aejax.data.npz import open_archive
+from aejax.data.archives import open_archive
 from aejax.errors import InputError
 from aejax.evaluate.design import EvaluationDesign
 

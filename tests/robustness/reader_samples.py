@@ -21,7 +21,7 @@ import safetensors.numpy
 from PIL import Image
 
 from aejax.config import CompareConfig, to_dict
-from aejax.data.npz import NPY_SUFFIX
+from aejax.data.archives import NPY_SUFFIX
 from aejax.report.examples import Examples, write_examples
 from aejax.storage.manifest import MANIFEST
 from aejax.storage.pytree_io import save_tree
