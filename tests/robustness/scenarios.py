@@ -278,7 +278,10 @@ def run_suite(budget: RobustnessBudget, out: Path, console: Console, only: Seque
     results = read_json(out / "faults.json") if only else {"schema": 1, "kind": "faults", "faults": [], "fuzzed": []}
     plan = describe_environment(make_plan(PlanConfig(), 1))
 
-    def save(row: dict[str, Any] | None = None) -> None:
+    def save(row: dict[str, Any] | None = None, **parts: Any) -> None:
+        if only:  # other parts may be running at the same time
+            results.update(read_json(out / "faults.json"))
+        results.update(parts)
         effort = {**results.get("effort", {}), **to_jsonable(dataclasses.asdict(budget))}
         results.update(effort=effort, environment=to_jsonable(plan | {"commit": code_version()["commit"]}))
         if row is not None:
@@ -290,8 +293,7 @@ def run_suite(budget: RobustnessBudget, out: Path, console: Console, only: Seque
     with tempfile.TemporaryDirectory(prefix="aejax-faults-") as name:
         setup = Setup(budget, Path(name))
         if not only or "readers" in only:
-            results["fuzzed"] = to_jsonable(fuzz_readers(budget.inputs, budget.seed, setup.folder / "fuzz"))
-            save()
+            save(fuzzed=to_jsonable(fuzz_readers(budget.inputs, budget.seed, setup.folder / "fuzz")))
         for scenario in chosen:
             save(to_jsonable(run_scenario(scenario, setup)) | {"commit": code_version()["commit"]})
     return results
