@@ -98,6 +98,7 @@ def test_a_check_fails_where_the_interval_of_a_share_lies_beyond_its_bound():
             "false_verdicts": [{"family": 4, "decisive": decisive}],
             "false_equivalence": [{"equivalent": equivalent}],
             "power": [],
+            "label_curves": [],
         }
         return [row["holds"] for row in check_claims(results)].count(False)
 

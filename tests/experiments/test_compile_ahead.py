@@ -12,7 +12,7 @@ from aejax.experiments import compile_ahead, method_result
 from aejax.experiments.compare import compare
 from tests.consoles import quiet
 
-METHODS = ("raw", "undercomplete", "vae", "stacked", "knn")
+METHODS = ("raw", "vae", "stacked")
 CONFIG = CompareConfig(
     data=DataConfig(dataset="wine"),
     model=ModelConfig(hidden=(7,), latent_dim=3),

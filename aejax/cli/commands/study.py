@@ -1,4 +1,4 @@
-"""Compare methods on many data sets, with few labels and all, and see what holds over data sets.
+"""Compare methods on many data sets, with few labels and with all.
 
     aejax study FILE.toml --out runs/study
 
