@@ -293,7 +293,8 @@ def run_suite(budget: RobustnessBudget, out: Path, console: Console, only: Seque
     with tempfile.TemporaryDirectory(prefix="aejax-faults-") as name:
         setup = Setup(budget, Path(name))
         if not only or "readers" in only:
-            save(fuzzed=to_jsonable(fuzz_readers(budget.inputs, budget.seed, setup.folder / "fuzz")))
+            fuzzed = fuzz_readers(budget.inputs, budget.seed, setup.folder / "fuzz")
+            save(fuzzed=[dataclasses.asdict(one) for one in fuzzed])
         for scenario in chosen:
             save(to_jsonable(run_scenario(scenario, setup)) | {"commit": code_version()["commit"]})
     return results
