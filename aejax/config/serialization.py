@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import sys
 from pathlib import Path
 from types import UnionType
@@ -35,13 +36,20 @@ VALUES_OF_ABSENT_FIELDS: dict[str, dict[str, Any]] = {
 def parse_json(content: str | bytes) -> Any:
     """Parses JSON. Raises ValueError for anything else, NaN and infinities, and what is nested too deeply."""
     try:
-        return json.loads(content, parse_constant=_reject_constant)
+        return json.loads(content, parse_constant=_reject_constant, parse_float=_parse_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
 def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _parse_finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):  # such as 1e999
+        raise ValueError(f"{text[:20]} is beyond the numbers of 64 bits")
+    return value
 
 
 def to_dict(config: Any) -> dict[str, Any]:

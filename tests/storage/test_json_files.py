@@ -17,7 +17,7 @@ def test_json_holds_no_nan_and_reads_back_as_written(tmp_path):
     assert read == to_jsonable(value) == {"a": [1.5, None], "b": [{"c": 3}, {"d": [True, None]}], "e": {}, "f": None}
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1', b"\xff\xfe\x00", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1', b"\xff\xfe\x00", b"[" * 100_000, b"[NaN]", b"[1e999]"])
 def test_what_is_no_json_is_refused_in_one_line(tmp_path, content):
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(InputError, match=r"x\.json: cannot be read as JSON") as refusal:
