@@ -15,7 +15,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from aejax.config.serialization import parse_json
-from aejax.data.memory import require_host_memory
+from aejax.data.memory import REDUCE_MEMORY_HINT, require_host_memory
 from aejax.data.table_problems import Problem
 from aejax.errors import InputError, require, summarize_error
 
@@ -94,8 +94,12 @@ def _open(path: Path) -> Iterator[Any]:
             with (pyarrow.ipc.open_file if is_file else pyarrow.ipc.open_stream)(opened) as reader:
                 yield reader
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
+        if isinstance(error, OSError) and error.errno is not None:
             raise
+        if isinstance(error, MemoryError):
+            raise InputError(
+                f"{path}: holds more than memory does, or is damaged; {REDUCE_MEMORY_HINT}, or write it again"
+            ) from error
         raise InputError(
             f"{path}: not an intact {path.suffix} file ({summarize_error(error, 120)}); write or fetch it again"
         ) from error

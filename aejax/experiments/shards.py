@@ -81,7 +81,19 @@ def adopt_results(run: Run, folders: Sequence[Path]) -> None:
             here = run.state_record["identity"].get(name)
             require(here == there, f"--merge {folder}: was made from other {name} than {run.folder}; run it again")
         if is_primary():
-            shutil.copytree(folder / RESULT_CACHE_DIR, run.folder / RESULT_CACHE_DIR, dirs_exist_ok=True)
+            _copy_results(folder, run.folder)
+
+
+def _copy_results(source: Path, target: Path) -> None:
+    """Copies saved results. Raises `InputError` if that is not possible, as on a full disk."""
+    try:
+        shutil.copytree(source / RESULT_CACHE_DIR, target / RESULT_CACHE_DIR, dirs_exist_ok=True)
+    except OSError as error:  # `shutil.Error` is one, too
+        reason = "several files" if isinstance(error, shutil.Error) else error.strerror
+        raise InputError(
+            f"{target}: the results of {source} cannot be copied there ({reason}); free disk space, then run the same "
+            "command again"
+        ) from None
 
 
 def merge_shards(

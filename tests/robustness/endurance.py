@@ -54,17 +54,17 @@ def disturb_long_run(folder: Path, minutes: float) -> Iterator[Outcome]:
     with limited_disk(folder / "disk", DISK_KIB) as disk:
         whole = _start(folder, "whole", epochs)
         run, attempt = disk / "run", _start(folder, "disk/run", epochs)
-        _wait_for_epoch(run, attempt, 0.2 * 60 * minutes)
+        _wait_for_epoch(run, attempt, 0.1 * epochs)
         rival = _wait(folder, "rival", start_words(_words("disk/run", epochs), folder, folder / "rival.log"))
         yield Outcome(True, is_one_line(rival) and "in use" in rival.message, f"a second start: {rival}")
-        _wait_for_epoch(run, attempt, 0.2 * 60 * minutes)
+        _wait_for_epoch(run, attempt, 0.25 * epochs)
         assert attempt.pid is not None
         os.kill(attempt.pid, signal.SIGHUP)
         hung_up = _wait(folder, "disk/run", attempt)
         yield Outcome(True, hung_up.status == 75, f"SIGHUP: {hung_up}")
         (run / BROKEN_FIGURE).mkdir(exist_ok=True)
         attempt = _start(folder, "disk/run", epochs)
-        _wait_for_epoch(run, attempt, 0.5 * 60 * minutes)
+        _wait_for_epoch(run, attempt, 0.5 * epochs)
         _fill(disk)
         full = _wait(folder, "disk/run", attempt)
         yield Outcome(True, is_one_line(full) and "disk space" in full.message, f"full disk: {full}")
@@ -106,12 +106,10 @@ def _epochs_of(folder: Path, seconds: float) -> int:
     return max(TRIAL_EPOCHS, int(seconds * TRIAL_EPOCHS / max(spent[1] - spent[0], 0.1)))
 
 
-def _wait_for_epoch(run: Path, process: ForkServerProcess, seconds: float) -> None:
-    """Waits so long after the process has saved a checkpoint."""
-    known = saved_checkpoints(run)
-    while process.is_alive() and saved_checkpoints(run) <= known:
+def _wait_for_epoch(run: Path, process: ForkServerProcess, epoch: float) -> None:
+    """Waits until the process has saved a checkpoint of at least this epoch."""
+    while process.is_alive() and max((int(path.name) for path in saved_checkpoints(run)), default=0) < epoch:
         time.sleep(0.1)
-    process.join(seconds)
 
 
 def _fill(disk: Path) -> None:

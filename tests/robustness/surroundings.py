@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ def start_twice(whole: Sequence[Undisturbed], folder: Path, rounds: int) -> Iter
 def take_folder_away(whole: Sequence[Undisturbed], folder: Path, rounds: int, seed: int) -> Iterator[Outcome]:
     """Moves or deletes the folder of a command while it runs: one line and status 2; then the same command is done."""
     rng = np.random.default_rng(seed)
-    disturbances: tuple[Callable[[Path], object], ...] = (shutil.rmtree, lambda out: out.rename(out.with_name("moved")))
+    disturbances: tuple[Callable[[Path], object], ...] = (_delete, lambda out: out.rename(out.with_name("moved")))
     for number, one in enumerate(_only(WRITERS, whole) * rounds):
         out = folder / f"run-{number}"
         process = start_command(one.command, out.name, folder, folder / "log")
@@ -57,6 +58,12 @@ def take_folder_away(whole: Sequence[Undisturbed], folder: Path, rounds: int, se
         yield judge(one, out, again, noticed, f"folder taken away {took_away}, {ended}")
         for path in (out, folder / "moved"):
             remove(path)
+
+
+def _delete(folder: Path) -> None:
+    """Deletes a folder that a process is still writing into, until nothing of it is left."""
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def kill_one_of_two(folder: Path, rounds: int, seed: int) -> Iterator[Outcome]:
