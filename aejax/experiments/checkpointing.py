@@ -101,10 +101,6 @@ class ResultCache:
         """Returns the result saved under this name, or None."""
         return None
 
-    def has_result(self, name: str) -> bool:
-        """Returns whether a result is saved under this name."""
-        return False
-
     def save_result(self, name: str, result: Any) -> None:
         """Saves a result and removes the checkpoints of its training."""
 
@@ -131,14 +127,11 @@ class DiskResultCache(ResultCache):
         manager = CheckpointManager(self._run.folder / CHECKPOINTS_DIR / name, self._config.keep)
         return _DiskCheckpointer(manager, self._config, self._saver, self._log)
 
-    def has_result(self, name: str) -> bool:
-        return (self._run.folder / RESULT_CACHE_DIR / name).exists()
-
     def load_result(self, name: str) -> Any:
         """Raises `CorruptedFileError` if the saved files have changed."""
-        if not self.has_result(name):
-            return None
         folder = self._run.folder / RESULT_CACHE_DIR / name
+        if not folder.exists():
+            return None
         try:
             return deserialize(load_tree(folder), self._classes)
         except CorruptedFileError as fault:

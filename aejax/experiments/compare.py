@@ -22,7 +22,6 @@ from aejax.evaluate.power import describe_resolution
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.experiments.checkpointing import RESULT_CACHE_DIR
 from aejax.experiments.checks import require_selection_rows, require_width_selection
-from aejax.experiments.compile_ahead import CompileSeconds, compile_ahead
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.identity import identify_run, open_experiment
 from aejax.experiments.job import FillRun, Job, run_job
@@ -264,26 +263,22 @@ def fit_and_score_all(
     first_results: dict[str, MethodResult] = {}
     reused = {method.features_of for method in methods.values()}
 
-    def score(name: str, method: Method, trained_as: str, compiled: CompileSeconds) -> MethodResult:
+    def score(name: str, method: Method, trained_as: str) -> MethodResult:
         kept = None if earlier is None else earlier.load(name)
         if kept is not None and earlier is not None and name in earlier.unchanged:
             return kept._replace(shared_training=True)
         if kept is None and tune is not None and has_settings(name, method):
             return tune_and_score(experiment, name, method, tune)
-        ahead = compiled(name)
-        result = fit_and_score(experiment, name, method, first_results.get(trained_as, kept))
-        return result._replace(seconds={**result.seconds, "compile": result.seconds["compile"] + ahead})
+        return fit_and_score(experiment, name, method, first_results.get(trained_as, kept))
 
-    ordered = {name: methods[name] for name in sorted(methods, key=lambda name: methods[name].features_of in methods)}
-    with compile_ahead(experiment, ordered if tune is None and earlier is None else {}) as compiled:
-        for name, method in ordered.items():
-            trained_as = method.features_of or name
-            score_method = functools.partial(score, name, method, trained_as, compiled)
-            result = load_or_score(experiment, name, method, name, score_method)
-            if trained_as in reused:
-                first_results.setdefault(trained_as, result)
-            yield result
-            del result
+    for name in sorted(methods, key=lambda name: methods[name].features_of in methods):
+        method = methods[name]
+        trained_as = method.features_of or name
+        result = load_or_score(experiment, name, method, name, functools.partial(score, name, method, trained_as))
+        if trained_as in reused:
+            first_results.setdefault(trained_as, result)
+        yield result
+        del result
 
 
 def keep_first_seed(result: MethodResult) -> MethodResult:

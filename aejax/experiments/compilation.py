@@ -2,7 +2,6 @@
 
 import functools
 import gc
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -35,33 +34,29 @@ def clear_compiled(data: Any) -> None:
         malloc_trim(data)
 
 
-class _CompileSeconds(threading.local):
-    total = 0.0  # of a thread
-
-
 @functools.cache
-def _compile_seconds() -> _CompileSeconds:
-    """Returns what the seconds of JAX's compile events are added to: tracing, lowering and XLA."""
-    seconds = _CompileSeconds()
+def _compile_durations() -> list[float]:
+    """Returns the list that the seconds of JAX's compile events are added to: tracing, lowering and XLA."""
+    durations: list[float] = []
 
     def listen(event: str, duration_secs: float, **_: str | int) -> None:
         if event.startswith("/jax/core/compile/"):
-            seconds.total += duration_secs
+            durations.append(duration_secs)
 
     jax.monitoring.register_event_duration_secs_listener(listen)
-    return seconds
+    return durations
 
 
 class Stopwatch:
-    """Seconds since it was made in a thread, those of compiling in this thread apart."""
+    """Seconds since it was made, those of compiling apart."""
 
     def __init__(self) -> None:
-        self._start, self._compiled_before = time.perf_counter(), _compile_seconds().total
+        self._start, self._n_before = time.perf_counter(), len(_compile_durations())
 
     @property
     def compile_seconds(self) -> float:
-        """Seconds of this thread's compilations."""
-        return _compile_seconds().total - self._compiled_before
+        """Seconds of this process's compilations."""
+        return sum(_compile_durations()[self._n_before :])
 
     @property
     def run_seconds(self) -> float:

@@ -90,8 +90,8 @@ def extract_features(
         variables: of every seed, on the host.
         made: features from `Method.make_features`: `(n, d)`, or `(seeds, n, d)` of all seeds.
     """
+    scaler = seed_chunk.shard(experiment.scaler)
     if method.is_identity:
-        scaler = seed_chunk.shard(experiment.scaler)
         flat = experiment.dataset.inputs.reshape(len(experiment.dataset.inputs), -1)
         return ExtractedFeatures(experiment.examples.inputs, scaler, flat, experiment.scaler)
     if made is not None and made.ndim == 2:
@@ -100,36 +100,9 @@ def extract_features(
         return ExtractedFeatures(seed_chunk.plan.replicate(made), seed_chunk.shard(unscaled), made, unscaled)
     if made is not None:
         return ExtractedFeatures(seed_chunk.shard(made))
-    program, others = _encode_call(experiment, seed_chunk, method)
-    return ExtractedFeatures(program(seed_chunk.shard(variables), *others))
-
-
-def compile_features(
-    experiment: Experiment, seed_chunk: SeedChunk, method: Method, variables: Variables
-) -> ExtractedFeatures:
-    """Compiles the program of `extract_features` and returns features that have shapes and shardings, but no values.
-
-    Args:
-        experiment: the rows.
-        seed_chunk: the seeds.
-        method: which makes features on the devices.
-        variables: shapes and dtypes, of every seed.
-    """
-    if method.is_identity:
-        return extract_features(experiment, seed_chunk, method, variables)
-    program, others = _encode_call(experiment, seed_chunk, method)
-    rows = seed_chunk.plan.n_padded_seeds
-    of_chunk = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((rows, *leaf.shape[1:]), leaf.dtype), variables)
-    arguments = seed_chunk.plan.abstract(of_chunk), *others
-    program.lower(*arguments).compile()
-    return ExtractedFeatures(seed_chunk.plan.abstract(jax.eval_shape(program, *arguments)))
-
-
-def _encode_call(experiment: Experiment, seed_chunk: SeedChunk, method: Method) -> tuple[Any, tuple[Any, ...]]:
-    """Returns the program that encodes every row, and its arguments after the variables."""
+    program = row_program(seed_chunk.plan, method.encode)
     every_row = seed_chunk.plan.replicate(np.arange(len(experiment.dataset.labels), dtype=np.int32))
-    scaler = seed_chunk.shard(experiment.scaler)
-    return row_program(seed_chunk.plan, method.encode), (scaler, every_row, experiment.examples)
+    return ExtractedFeatures(program(seed_chunk.shard(variables), scaler, every_row, experiment.examples))
 
 
 @jax.jit

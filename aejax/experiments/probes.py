@@ -144,9 +144,22 @@ def fit_classifier(
     """
     if name == TOP_UNITS and len(experiment.config.probe.probe_units) > 1:
         return _fit_each_number(experiment, seed_chunk, features, labels)
-    program, arguments = _classifier_call(experiment, seed_chunk, name, features, labels)
+    split, chunk_plan = experiment.split, seed_chunk.plan
+    program = _classifier_program(
+        chunk_plan,
+        name,
+        experiment.config.probe,
+        experiment.dataset.n_classes,
+        features.shared,
+        experiment.shared_test,
+    )
+    test_rows = experiment.put_test_rows(seed_chunk=seed_chunk)
+    folds = experiment.selection_folds.positions(split.labelled)
+    rows = tuple(part.astype(np.int32) for part in (split.labelled, split.train, *folds))
+    groups = chunk_plan.replicate(split.groups)
     seeds = np.unique(seed_chunk.seed_indices)  # the last chunk may repeat a seed
-    solution: Any = jax.tree.map(lambda leaf: leaf[: len(seeds)], seed_chunk.plan.to_host(program(*arguments)))
+    solutions = program(*features[:2], *seed_chunk.shard((labels, rows)), test_rows, groups)
+    solution: Any = jax.tree.map(lambda leaf: leaf[: len(seeds)], chunk_plan.to_host(solutions))
     require(
         np.all(np.isfinite(solution.log_probs)),
         "--no-probe-standardize: these features are too large for the probe in float32; leave them standardised",
@@ -159,7 +172,7 @@ def fit_classifier(
     certificates = []
     for position, seed in enumerate(seeds):
         of_seed = jax.tree.map(lambda leaf, position=position: leaf[position], solution)
-        fitted = experiment.split.labelled[seed]
+        fitted = split.labelled[seed]
         fitted_features = seed_features(experiment, seed_chunk, features, position, fitted)
         certificates.append(certify(of_seed, fitted_features, labels[seed, fitted]))
     report = ClassifierReport(probe=_probe_report(solution, certificates))
@@ -191,40 +204,6 @@ def _fit_each_number(
     counts, metric = (np.hstack([report[part] for report in reports]) for part in (1, 2))
     joined = TopUnitsReport(reports[-1].units, counts, metric)
     return fits[-1]._replace(report=fits[-1].report._replace(top_units=joined))
-
-
-def compile_classifier(
-    experiment: Experiment,
-    seed_chunk: SeedChunk,
-    name: str,
-    features: ExtractedFeatures,
-    labels: Int[np.ndarray, "seeds n"],
-) -> None:
-    """Compiles the program of `fit_classifier`; arguments are the same, but features need no values.
-
-    Probes of several numbers of units have a program each, which are compiled when they are fitted.
-    """
-    if name == TOP_UNITS and len(experiment.config.probe.probe_units) > 1:
-        return
-    program, arguments = _classifier_call(experiment, seed_chunk, name, features, labels)
-    program.lower(*arguments).compile()
-
-
-def _classifier_call(
-    experiment: Experiment,
-    seed_chunk: SeedChunk,
-    name: str,
-    features: ExtractedFeatures,
-    labels: Int[np.ndarray, "seeds n"],
-) -> tuple[Any, tuple[Any, ...]]:
-    """Returns the program that fits a classifier for every seed of a chunk, and its arguments."""
-    split, plan, config = experiment.split, seed_chunk.plan, experiment.config.probe
-    classes = experiment.dataset.n_classes
-    program = _classifier_program(plan, name, config, classes, features.shared, experiment.shared_test)
-    folds = experiment.selection_folds.positions(split.labelled)
-    rows = tuple(part.astype(np.int32) for part in (split.labelled, split.train, *folds))
-    test_rows, groups = experiment.put_test_rows(seed_chunk=seed_chunk), plan.replicate(split.groups)
-    return program, (*features[:2], *seed_chunk.shard((labels, rows)), test_rows, groups)
 
 
 def _probe_report(solution: Any, certificates: Sequence[Certificate]) -> ProbeReport:

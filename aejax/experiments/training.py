@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ from aejax.experiments.checkpointing import Checkpointer, TrainingCheckpoint, Tr
 from aejax.experiments.compilation import Stopwatch, cached_jit
 from aejax.experiments.experiment import Experiment, shard_rows
 from aejax.experiments.preemption import defer_signals
-from aejax.experiments.schedule import epoch_budget, epochs_per_call, optimizer_for, select_rows
+from aejax.experiments.schedule import epoch_budget, epochs_per_call, select_rows
 from aejax.experiments.training_memory import require_training_memory
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
@@ -63,21 +63,9 @@ def _init_program(plan: Plan, init: Callable[..., Variables]) -> Callable[..., V
 def init_variables(experiment: Experiment, method: Method) -> Variables:
     """Returns every seed's variables before training; for a closed form these are final."""
     require_training_memory(experiment, {"this training": method})
-    program, arguments = _init_call(experiment, method)
-    return program(*arguments)
-
-
-def compile_init(experiment: Experiment, method: Method) -> Variables:
-    """Compiles the program of `init_variables` and returns the shapes and shardings of the variables."""
-    program, arguments = _init_call(experiment, method)
-    program.lower(*arguments).compile()
-    return experiment.plan.abstract(jax.eval_shape(program, *arguments))
-
-
-def _init_call(experiment: Experiment, method: Method) -> tuple[Any, tuple[Any, ...]]:
+    program = _init_program(experiment.plan, method.init)
     rows = experiment.split.check_training_rows(experiment.split.train, "a closed form or a start")
-    arguments = experiment.keys("init"), shard_rows(experiment, rows), experiment.device_scaler, experiment.examples
-    return _init_program(experiment.plan, method.init), arguments
+    return program(experiment.keys("init"), shard_rows(experiment, rows), experiment.device_scaler, experiment.examples)
 
 
 @cached_jit
@@ -157,7 +145,13 @@ def train(
     history = None if checkpoint is None else checkpoint.history
     if history is not None:
         reporter.advance(history.epochs / spec.passes, latest_loss(history.metrics))
-    program, data = _epochs_program(plan, spec.objective, spec.optimizer), _seed_data(experiment, spec)
+    program = _epochs_program(plan, spec.objective, spec.optimizer)
+    data = SeedData(
+        experiment.keys(spec.key_use),
+        experiment.device_scaler,
+        shard_rows(experiment, spec.validation_rows),
+        None if spec.last_epoch is None else shard_rows(experiment, spec.last_epoch),
+    )
     n_epochs = epochs_per_call(spec.epochs, plan.seeds * rows.shape[1])
     with defer_signals() as stop_requested:
         while history is None or not _is_finished(spec, history):
@@ -174,35 +168,6 @@ def train(
             if stop:
                 break
     return TrainingResult(progress, history if previous is None else concatenate_histories(previous.history, history))
-
-
-def _seed_data(experiment: Experiment, spec: TrainingSpec) -> SeedData:
-    return SeedData(
-        experiment.keys(spec.key_use),
-        experiment.device_scaler,
-        shard_rows(experiment, spec.validation_rows),
-        None if spec.last_epoch is None else shard_rows(experiment, spec.last_epoch),
-    )
-
-
-def compile_training(experiment: Experiment, method: Method, variables: Variables) -> None:
-    """Compiles the program that `train_method` runs for a method without stages.
-
-    Args:
-        experiment: the data, the plan and the config.
-        method: which has an objective.
-        variables: from `compile_init`.
-    """
-    spec, plan = _end_to_end_spec(experiment, method, optimizer_for(experiment, method)), experiment.plan
-    init = _init_progress_program(plan, spec.optimizer, 0)
-    progress = plan.abstract(jax.eval_shape(init, variables, plan.shard(np.zeros(plan.seeds, np.int32))))
-    rows = spec.train_rows.shape[1]
-    batches = epochs_per_call(spec.epochs, plan.seeds * rows), steps_per_epoch(rows, spec.batch_size)
-    shape = plan.n_padded_seeds, *batches, min(spec.batch_size, rows)
-    order = plan.abstract(jax.ShapeDtypeStruct(shape, np.int32))
-    arguments = progress, order, _seed_data(experiment, spec), experiment.examples
-    program: Any = _epochs_program(plan, spec.objective, spec.optimizer)
-    program.lower(*arguments).compile()
 
 
 def _is_finished(spec: TrainingSpec, history: TrainingHistory) -> bool:
@@ -229,25 +194,24 @@ def train_method(
         variables: initial variables of every seed, on the devices; their memory is freed.
         is_finished: whether the training end to end may end before its last epoch.
     """
-    end_to_end = _end_to_end_spec(experiment, method, optimizer)._replace(is_finished=is_finished)
-    previous, per_stage = None, epoch_budget(experiment.config, method).per_stage
-    for number, stage in enumerate(method.stages, 1):
-        selected = _stage_optimizer(experiment.config.optimizer, stage.trainable_paths, method.traced)
-        spec = end_to_end._replace(objective=stage.objective, optimizer=selected, epochs=per_stage)
-        previous = train(experiment, f"{name}-stage-{number}", variables, spec, previous)
-        variables = previous.progress.state.variables
-    return train(experiment, name, variables, end_to_end, previous)
-
-
-def _end_to_end_spec(experiment: Experiment, method: Method, optimizer: optax.GradientTransformation) -> TrainingSpec:
+    config = experiment.config
     assert method.objective is not None
-    return TrainingSpec(
+    epochs = epoch_budget(config, method)
+    end_to_end = TrainingSpec(
         method.objective,
         optimizer,
         *select_rows(experiment),
-        epochs=epoch_budget(experiment.config, method).end_to_end,
-        batch_size=experiment.config.train.batch_size,
+        epochs=epochs.end_to_end,
+        batch_size=config.train.batch_size,
+        is_finished=is_finished,
     )
+    previous = None
+    for number, stage in enumerate(method.stages, 1):
+        selected = _stage_optimizer(config.optimizer, stage.trainable_paths, method.traced)
+        spec = end_to_end._replace(objective=stage.objective, optimizer=selected, epochs=epochs.per_stage)
+        previous = train(experiment, f"{name}-stage-{number}", variables, spec, previous)
+        variables = previous.progress.state.variables
+    return train(experiment, name, variables, end_to_end, previous)
 
 
 @functools.lru_cache(maxsize=32)

@@ -111,15 +111,6 @@ class Plan:
         """Returns arrays without a seed axis as NumPy."""
         return jax.tree.map(to_numpy, tree)
 
-    def abstract(self, tree: Any) -> Any:
-        """Returns the shapes, dtypes and shardings that seeded arrays have after a program of `map_seeds`.
-
-        Args:
-            tree: of arrays or `ShapeDtypeStruct`s with a leading seed axis, such as `jax.eval_shape` returns.
-        """
-        sharding = NamedSharding(self.mesh, PartitionSpec(SEED_AXIS))
-        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
-
     def host_shapes(self, tree: Any) -> Any:
         """Returns the shapes and dtypes that `to_host` returns for seeded arrays or `ShapeDtypeStruct`s."""
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.seeds, *x.shape[1:]), x.dtype), tree)
