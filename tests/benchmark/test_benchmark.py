@@ -98,12 +98,9 @@ def test_every_kind_of_workload_is_timed_written_and_shown(tmp_path: Path) -> No
     assert [one["fits"] for one in path["contenders"]] == [12, 12, 36, 1, 1, 1, 12, 12]
     aejax = [one for one in path["contenders"] if one["library"] == "aejax"]
     assert all(one["certified"] and one["compile_seconds"]["path"] > 0 for one in aejax)
+    peers = ("float32", "float64", "float32, max_iter 100", "path, lbfgs", "path, newton-cholesky")
     assert [(ratio["contender"], ratio["peer"]) for ratio in path["ratios"]] == [
-        ("aejax, path", "sklearn, float32"),
-        ("aejax, path", "sklearn, float64"),
-        ("aejax, path", "sklearn, float32, max_iter 100"),
-        ("aejax, path", "sklearn, path, lbfgs"),
-        ("aejax, path", "sklearn, path, newton-cholesky"),
+        *(("aejax, path", f"sklearn, {peer}") for peer in peers),
         ("aejax, path, 3 seeds", "aejax, path, 1 seed"),
     ]
     ours, theirs = (by_name[name]["at_peers_strength"] for name in ("aejax, path", "sklearn, float64"))

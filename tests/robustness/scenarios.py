@@ -217,7 +217,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         lambda s: write_into_read_only_folders(s.commands, s.commands_folder),
     ),
     Scenario(
-        "the disk of a command too small for it, then the same command with room",
+        "the disk of a command too small for it, then the same command with enough space",
         "one line and exit status 2; ends with equal results",
         lambda s: run_commands_on_full_disks(s.commands, s.commands_folder),
     ),
