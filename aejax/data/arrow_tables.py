@@ -98,7 +98,7 @@ def _open(path: Path) -> Iterator[Any]:
             raise
         if isinstance(error, MemoryError):
             raise InputError(
-                f"{path}: holds more than memory does, or is damaged; {REDUCE_MEMORY_HINT}, or write it again"
+                f"{path}: does not fit into memory, or is damaged; {REDUCE_MEMORY_HINT}, or write it again"
             ) from error
         raise InputError(
             f"{path}: not an intact {path.suffix} file ({summarize_error(error, 120)}); write or fetch it again"
