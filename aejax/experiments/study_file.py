@@ -136,7 +136,8 @@ def make_study(content: Mapping[str, Any], folder: Path = Path()) -> Study:
     shared = {**content.get("defaults", {}), **settings}
     variants = [{"name": ""}, *content.get("variant", [])]
     runs = []
-    for entry, variant in itertools.product(content["dataset"], variants):
+    # Variants follow one another, so that every shard has some of each: the first takes the longest.
+    for variant, entry in itertools.product(variants, content["dataset"]):
         runs.append(_make_run({**shared, "label_budgets": budgets, **entry}, variant, folder))
     require(runs, "[[dataset]]: none; give at least one")
     for name, count in Counter(run.folder for run in runs).items():
@@ -169,7 +170,8 @@ def _make_run(entry: Mapping[str, Any], variant: Mapping[str, Any], folder: Path
     located = {key: _locate(folder, key, value) for key, value in settings.items()}
     try:
         config = replace_settings(compare_defaults(located["dataset"]), located)
-        config = dataclasses.replace(config, methods=tuple(dict.fromkeys([*config.methods, *extra])))
+        if "methods" not in variant:
+            config = dataclasses.replace(config, methods=tuple(dict.fromkeys([*config.methods, *extra])))
         check_methods(config.methods, own=_own_names(config))
     except InputError as error:
         raise InputError(f"{name}: {error}") from None

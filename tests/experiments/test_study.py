@@ -120,6 +120,17 @@ def test_the_study_of_the_manual_can_be_read(tmp_path):
     assert [run.folder for run in read_study(tmp_path / "tables.toml").runs] == ["customers", "sensors", "survey"]
 
 
+def test_variants_follow_the_data_sets_and_have_more_methods_only_where_they_name_none():
+    declared = {
+        "study": {"methods": ["raw"]},
+        "dataset": [{"dataset": "wine", "extra_methods": ["knn"]}, {"dataset": "digits"}],
+        "variant": [{"name": "wide", "methods": ["vae"]}, {"name": "long", "epochs": 9}],
+    }
+    runs = make_study(declared).runs
+    assert [run.folder for run in runs] == ["wine", "digits", "wine@wide", "digits@wide", "wine@long", "digits@long"]
+    assert [run.config.methods for run in runs[::2]] == [("raw", "knn"), ("vae",), ("raw", "knn")]
+
+
 REJECTED = {
     "a section": ("[[datasets]]\ndataset='a'", "dataset"),
     "a key": ("[study]\nlabel_budget=[2]\n[[dataset]]\ndataset='wine'", "label_budgets"),
