@@ -195,8 +195,7 @@ def _run_all(
         except InputError as error:
             console.print(f"{run.folder}: not run: {error}", soft_wrap=True)
             yield run.folder, str(error)
-        if number == len(runs) or runs[number].dataset != run.dataset:  # variants share compiled programs
-            jax.clear_caches()
+        jax.clear_caches()
 
 
 def _build_results(

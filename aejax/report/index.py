@@ -24,10 +24,12 @@ from aejax.report.results import (
     verdict_metric,
     with_roles,
 )
+from aejax.report.study_table import study_caption, study_findings
 from aejax.report.tables import format_markdown_table
 from aejax.storage.results_file import read_results, results_kind
 
 INDEX_FILE = "README.md"
+SECTIONS = ("compare", "study")  # kinds of results that have a section; others have a link
 STANDALONE_PAGES = ("verify.md", "faults.md", "saves.md", "stream.md")  # written by other scripts
 
 
@@ -54,9 +56,12 @@ def render_index(results_folder: Path) -> str:
             (_link(path.with_name("ledger.md")), ledger_headline(with_current_values(read_results(path))))
             for path in sorted(results_folder.glob("*/ledger.json"))
         ],
-        sections=[_section(folder, results) for folder, results in comparisons.items() if results["comparisons"]],
+        sections=[
+            *(_study_section(folder, results) for folder, results in runs.items() if results_kind(results) == "study"),
+            *(_section(folder, results) for folder, results in comparisons.items() if results["comparisons"]),
+        ],
         others=[
-            *(_other_link(folder, results) for folder, results in runs.items() if folder not in comparisons),
+            *(_other_link(folder, run) for folder, run in runs.items() if results_kind(run) not in SECTIONS),
             *(f"{_link(path)}: {_standalone_title(path)}" for path in pages),
             *(_exploration_link(path) for path in sorted(results_folder.glob("*/explore.json"))),
         ],
@@ -108,6 +113,13 @@ def _section(folder: Path, results: Results) -> str:
     figure = f", [figure]({quote(folder.name)}/accuracy.png)" if (folder / "accuracy.png").is_file() else ""
     links = f"{_link(folder / 'table.md')}, with every method{figure}. {made}"
     return "\n\n".join([f"## {folder.name}", *findings, links])
+
+
+def _study_section(folder: Path, results: Results) -> str:
+    """Returns what the data sets of a study decide, and links to its tables and figures."""
+    made = format_provenance(results["environment"])
+    links = f"{_link(folder / 'table.md')}, with every pair of methods. {made}"
+    return "\n\n".join([f"## {folder.name}", study_caption(results), *study_findings(results), links])
 
 
 def _other_link(folder: Path, results: Results) -> str:

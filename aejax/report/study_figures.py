@@ -60,7 +60,7 @@ def _draw_gain(axes: Axes, index: int, rows: list[Results], x: list[float], metr
     bounds = [(row["hierarchical"] or {"ci95": [row["median"]] * 2})["ci95"] for row in rows]
     for place, row in zip(x, rows, strict=True):
         values = [metric.scale * value for value in row["differences"]]
-        axes.scatter([place] * len(values), values, s=6, color=color, alpha=0.35, linewidths=0)
+        axes.scatter([place] * len(values), values, s=9, color=color, alpha=0.6, linewidths=0)
     axes.errorbar(
         x,
         [metric.scale * mean for mean in means],

@@ -193,7 +193,8 @@ def study_caption(results: Results) -> str:
     seeds = "-".join(map(str, sorted({min(trainings), max(trainings)})))
     return (
         f"{len(datasets)} data sets, {len(cells)} cells of a data set and a number of labels per class, {seeds} seeds "
-        f"each. Region of practical equivalence: {metric.scale * results['margin']:g} {metric.difference_unit}."
+        f"each. Region of practical equivalence: differences within ±{metric.scale * results['margin']:g}, in "
+        f"{metric.difference_unit}."
     )
 
 

@@ -16,6 +16,7 @@ from aejax.experiments.study import run_study
 from aejax.experiments.study_cells import Cell
 from aejax.experiments.study_file import Question, make_study, read_study
 from aejax.experiments.study_statistics import analyze_cells, correlate
+from aejax.report.index import render_index
 from aejax.report.run_page import read_run
 from aejax.storage.run_folder import acquire_lock
 
@@ -84,6 +85,7 @@ def test_a_study_has_a_cell_for_each_data_set_and_budget_that_its_classes_allow(
     page = (finished / "report.html").read_text()
     assert '<a href="second/report.html">second</a>' in page
     assert "Two tables" in (finished / "table.md").read_text()
+    assert "\n## out\n\n2 data sets, 4 cells" in render_index(finished.parent)
 
 
 def test_a_finished_study_trains_nothing_and_one_that_has_grown_only_what_is_new(finished, folder, capsys):

@@ -119,12 +119,12 @@ def test_the_encoder_starts_from_the_weights_of_the_untied_one():
 
 
 @pytest.mark.parametrize(
-    ("hidden", "decoder_hidden", "mend"),
+    ("hidden", "decoder_hidden", "fix"),
     [((8, 5), (8, 5), "--decoder-hidden 5 8"), ((8,), (), "--decoder-hidden 8"), ((), (4,), "--decoder-hidden$")],
 )
-def test_a_decoder_that_does_not_mirror_the_encoder_cannot_be_tied(hidden, decoder_hidden, mend):
+def test_a_decoder_that_does_not_mirror_the_encoder_cannot_be_tied(hidden, decoder_hidden, fix):
     config = ModelConfig(hidden=hidden, decoder_hidden=decoder_hidden, latent_dim=3, output="linear", tied=True)
-    with pytest.raises(InputError, match=f"--tied: the decoder must mirror the encoder; give {mend}"):
+    with pytest.raises(InputError, match=f"--tied: the decoder must mirror the encoder; give {fix}"):
         dense_autoencoder(config, 6)
     mirrored = ModelConfig(hidden=hidden, decoder_hidden=hidden[::-1], latent_dim=3, output="linear", tied=True)
     assert_transposed(
