@@ -1,5 +1,6 @@
 """Runs a classifier on the host for every seed."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +32,9 @@ def fit_host_classifier(experiment: Experiment, name: str, method: Method, tune:
     for seed in range(experiment.plan.seeds):
         experiment.reporter.set_status(f"seed {seed + 1} of {experiment.plan.seeds}")
         problem = host_problem(experiment, seed, labels[seed], experiment.selection_folds)
-        predictions.append(method.fit_predict(problem._replace(tune=tune)))
+        with warnings.catch_warnings():  # scikit-learn takes few labels of many classes for numbers to be predicted
+            warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
+            predictions.append(method.fit_predict(problem._replace(tune=tune)))
     tried = [prediction.tried for prediction in predictions if prediction.tried is not None]
     return HostFit(
         np.stack([prediction.log_probs for prediction in predictions]),

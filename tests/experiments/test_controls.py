@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+import aejax
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.errors import InputError
 from aejax.experiments import method_result
@@ -105,6 +106,14 @@ def test_few_labels_need_no_validation_rows(tmp_path):
     config = dataclasses.replace(WINE, split=split, methods=("raw", "knn"), probe=probe)
     rows = rows_of(compare(config, tmp_path / "out", quiet()))
     assert all(rows[name]["test_accuracy"]["mean"] > 0.9 for name in ("raw", "knn"))
+
+
+def test_two_labels_of_each_of_many_classes_are_not_taken_for_numbers():
+    labels = np.repeat(np.arange(22), 6)
+    inputs = np.random.default_rng(0).normal(size=(len(labels), 3)) + labels[:, None]
+    settings = {"labels_per_class": 2, "valid_fraction": 0.0, "seeds": 2, "design": "holdout"}
+    result = aejax.compare(inputs, labels, ["svm"], **settings)  # any warning is an error
+    assert result.results["methods"][0]["test_accuracy"]["mean"] > 0.3
 
 
 def test_many_labels_without_validation_rows_are_rejected_before_training(tmp_path):
