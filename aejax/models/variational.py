@@ -99,6 +99,10 @@ class VariationalAutoencoder(Autoencoder):
             return posterior.sample(per_example_noise(inputs, posterior.mean.shape[1]))
         return jnp.concatenate([posterior.mean, jnp.exp(0.5 * posterior.log_variance)], axis=1)
 
+    def decode_logits(self, variables: Variables, latents: Float[Array, "batch code"]) -> Float[Array, "batch d"]:
+        """Returns the decoder's outputs before the last activation, of codes without their deviations, if any."""
+        return super().decode_logits(variables, latents[:, : self.encoder.latent_dim])
+
     def reconstruct(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch d"]:
         """Decodes the mean of the posterior, in evaluation mode."""
         return self.decode(variables, self.posterior(variables, inputs).mean)

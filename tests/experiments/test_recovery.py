@@ -55,5 +55,8 @@ def test_untrained_controls_have_it_and_methods_without_decoder_or_truth_do_not(
     methods = {name: METHODS[name](experiment.problem) for name in ("pca", "k-sparse", "random-k-sparse")}
     assert "recovery" in fit_and_score(experiment, "random-k-sparse", methods["random-k-sparse"]).measures
     assert evaluate_recovery(experiment, methods["pca"], {}) == {}
+    model = dataclasses.replace(experiment.problem.model, posterior_code="mean-and-deviation")
+    vae = METHODS["vae"](dataclasses.replace(experiment.problem, model=model))
+    assert evaluate_recovery(experiment, vae, init_variables(experiment, vae))["recovery"].shape == (2,)
     unknown = dataclasses.replace(experiment, dataset=dataclasses.replace(experiment.dataset, directions=None))
     assert evaluate_recovery(unknown, methods["k-sparse"], {}) == {}

@@ -103,6 +103,7 @@ def test_mean_and_deviation_stand_side_by_side_and_only_the_mean_is_decoded():
     np.testing.assert_array_equal(codes[:, :3], posterior.mean)
     np.testing.assert_allclose(codes[:, 3:], np.exp(np.asarray(posterior.log_variance) / 2), rtol=1e-6)
     np.testing.assert_array_equal(model.reconstruct(variables, INPUTS), model.decode(variables, posterior.mean))
+    np.testing.assert_array_equal(model.decode(variables, codes), model.decode(variables, posterior.mean))
 
 
 def test_a_sample_is_a_draw_from_the_posterior_and_independent_of_the_examples_position():
