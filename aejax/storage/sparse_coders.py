@@ -185,7 +185,7 @@ class _SaeLensConfig(TypedDict):
     d_in: int
     d_sae: int
     architecture: NotRequired[str]
-    k: NotRequired[int]
+    k: NotRequired[float]  # an integer but in the training of batch top-k
     activation_fn: NotRequired[str]
     activation_fn_str: NotRequired[str]
     activation_fn_kwargs: NotRequired[dict[str, Any] | None]
@@ -201,13 +201,16 @@ def _read_saelens(config: Mapping[str, Any], where: str) -> SparseCoderSettings:
         architecture, k = "topk", (config.get("activation_fn_kwargs") or {}).get("k", k)
     supported = ("standard", "gated", "jumprelu", "topk")
     require(
-        architecture in supported and function in ("relu", "topk"),
+        architecture in supported and (function == "relu" or architecture == function == "topk"),
         f"{where}: architecture {architecture!r} with activation {function!r}; those that are read are "
         f"{', '.join(supported)}; SAELens' save_inference_model saves batch top-k and matryoshka as jumprelu",
     )
     normalization = config.get("normalize_activations") or "none"
-    if normalization in (True, "expected_average_only_in"):  # whose factor SAELens folds into the weights or leaves out
-        normalization = "none"
+    require(
+        normalization not in (True, "expected_average_only_in"),
+        f"{where}: normalize_activations {normalization}: its factor is not in these files; multiply the weights by "
+        "it (SAELens' fold_activation_norm_scaling_factor) and save again, or write none if that is done",
+    )
     known = ("none", "constant_norm_rescale", "layer_norm")
     require(normalization in known, f"{where}: normalize_activations {normalization[:60]}; expected one of {known}")
     is_topk = architecture == "topk"

@@ -170,10 +170,14 @@ NOT_READ = {
     r"W_enc has shape \(6, 12\); cfg.json says \(6, 13\)": {"d_sae": 13},
     "has no array threshold; there are W_dec": {"architecture": "jumprelu"},
     "k 13: expected an integer from 1 to 12": {"architecture": "topk", "k": 13},
-    "k: expected an integer, found many": {"architecture": "topk", "k": "many"},
+    "k: expected a number, found many": {"architecture": "topk", "k": "many"},
+    "architecture 'batchtopk'.*save_inference_model": {"architecture": "batchtopk", "k": 12.5},
     "k 1.5: expected an integer from 1": OLD_TOP_K | {"activation_fn_kwargs": {"k": 1.5}},
     "d_in -1: expected an integer": {"d_in": -1},
     "d_sae 4611686018427387904: expected an integer": {"d_sae": 2**62},
+    "normalize_activations expected_average_only_in: its factor": {"normalize_activations": "expected_average_only_in"},
+    "normalize_activations True: its factor": {"normalize_activations": True},
+    "'gated' with activation 'topk'": OLD_TOP_K | {"architecture": "gated"},
     "normalize_activations batch": {"normalize_activations": "batch"},
 }
 
