@@ -126,10 +126,10 @@ def _sample_per_class(
     With an imbalance this is the number of the largest class, and the smallest has at least two. The
     number includes validation labels: choosing a model by a label uses the label. Validation labels come from the
     validation rows and, where a class has too few of them, from training rows, unless that would divide groups. Both
-    parts are nested in `count`.
+    parts are nested in this number.
     """
     assert config.labels_per_class is not None
-    weights = np.ones(dataset.n_classes)
+    flag, weights = f"--labels-per-class {config.labels_per_class}", np.ones(dataset.n_classes)
     if config.class_imbalance is not None:
         weights = _class_weights(dataset.n_classes, config.class_imbalance)
     labelled_train, labelled_valid = [], []
@@ -141,13 +141,13 @@ def _sample_per_class(
         class_valid = rng.permutation(valid[dataset.labels[valid] == label])
         require(
             dataset.groups is None or n_valid <= len(class_valid),
-            f"--labels-per-class {count}: class {name!r} has only {len(class_valid)} validation rows (seed {seed}); "
+            f"{flag}: class {name!r} has only {len(class_valid)} validation rows (seed {seed}), of {n_valid} needed; "
             "--group-column keeps those of training out; ask for fewer labels, or raise --valid-fraction",
         )
         require(
             count <= len(class_train) + len(class_valid) and count - n_valid <= len(class_train),
-            f"--labels-per-class {count}: class {name!r} has only {len(class_train)} training and {len(class_valid)} "
-            f"validation rows (seed {seed}); ask for fewer labels, or give more rows of it",
+            f"{flag}: class {name!r} has only {len(class_train)} training and {len(class_valid)} validation rows "
+            f"(seed {seed}), of {count} needed; ask for fewer labels, or give more rows of it",
         )
         labelled_train.append(class_train[: count - n_valid])
         labelled_valid.append(np.concatenate([class_valid, class_train[::-1]])[:n_valid])

@@ -78,6 +78,9 @@ def test_a_class_with_too_few_rows_is_named():
     assert budget(10, **settings).labelled.shape == (SEEDS, 20)  # every row of the rare class
     with pytest.raises(InputError, match=r"^--labels-per-class 11: class 'rare' has only 8 training and 2 validation"):
         budget(11, **settings)
+    message = "^--labels-per-class 60: class 'rare' has only 8 training and 2 validation rows .*, of 30 needed; "
+    with pytest.raises(InputError, match=message):
+        budget(60, class_imbalance=2, dataset=scarce(10), valid_fraction=0.2)
 
 
 def test_validation_rows_cannot_replace_missing_training_rows():
