@@ -25,8 +25,8 @@ class VectorQuantizer(nn.Module):
     """Replaces each vector by the nearest entry of one codebook (van den Oord et al. 2017, equations 1 and 2).
 
     The codebook is a batch statistic: entries are running means of the vectors nearest to them, which takes the place
-    of the codebook loss (appendix A.1). Entries that are hardly used become vectors of the batch, so that at the first
-    step all do (random restarts, Dhariwal et al. 2020, section 3.1).
+    of the codebook loss (appendix A.1). Entries that are hardly used become vectors of the batch (random restarts,
+    Dhariwal et al. 2020, section 3.1), at the first step all but those that are used ten times as often as the mean.
     """
 
     units: int  # of a vector; divides the width of the code

@@ -42,8 +42,9 @@ def _covariance(embeddings: Float[Array, "batch width"]) -> Float[Array, "width 
 def vicreg_objective(model: Autoencoder, corrupt: CorruptFn, weights: VicregWeights) -> Objective:
     """Returns `weights . (mean squared distance, std_shortfall, squared_covariances)` of two views' embeddings.
 
-    The last two terms are sums over both views (equation 6); the first is a mean over examples and units, as in the
-    paper's code. The evaluated loss of an example is the first term, as the others need a batch.
+    The last two terms are sums over both views (equation 6), of which the paper's code halves the variance term; the
+    first is a mean over examples and units, as in that code. The evaluated loss of an example is the first term, as the
+    others need a batch.
 
     Args:
         model: its decoder is the expander, from codes to embeddings.
