@@ -216,10 +216,12 @@ def prepare_experiment(
     )
     split = make_split(dataset, config.split, config.seeds)
     selection_folds = make_selection_folds(dataset, split)
+    cause, fix = f"--valid-fraction {config.split.valid_fraction}", "raise it"
+    if config.split.class_imbalance is not None and config.split.valid_fraction:
+        cause, fix = f"--class-imbalance {config.split.class_imbalance:g}", "lower it, give --labels-per-class"
     require(
         selection_folds.can_select or config.probe.probe_c or config.probe.probe == "knn",
-        f"--valid-fraction {config.split.valid_fraction}: leaves no validation rows to choose the probe's strength by; "
-        "raise it, or fix the strength with --probe-c",
+        f"{cause}: leaves no validation rows to choose the probe's strength by; {fix}, or fix it with --probe-c",
     )
     dataset = _with_suspicions(dataset, split)
     experiment = place_experiment(config, dataset, split, reporter, plan)

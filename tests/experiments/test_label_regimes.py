@@ -9,6 +9,7 @@ from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, Sp
 from aejax.data.label_budget import add_label_noise
 from aejax.data.registry import load_dataset
 from aejax.data.splits import make_split
+from aejax.errors import InputError
 from aejax.experiments.compare import compare
 from tests.consoles import quiet
 
@@ -53,3 +54,9 @@ def test_classifiers_see_the_unequal_classes_and_survive_a_class_that_noise_remo
     assert results["dataset"]["n_labelled_train"] + results["dataset"]["n_labelled_valid"] == 9
     assert results["config"]["split"]["class_imbalance"] == 2
     assert all(np.isfinite(method["test_nll"]["mean"]) for method in results["methods"])
+
+
+def test_an_imbalance_that_leaves_no_label_for_validation_is_named(tmp_path):
+    digits = dataclasses.replace(CLEAN, data=DataConfig(dataset="digits"))
+    with pytest.raises(InputError, match=r"^--class-imbalance 10: leaves no validation rows .*; lower it, give --l"):
+        run(tmp_path, digits, label_fraction=0.02, class_imbalance=10)
