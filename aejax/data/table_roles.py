@@ -93,7 +93,7 @@ def _find_column(flag: str, wanted: str, file: TableFile) -> str:
         hint = (
             f"line 1 is taken for an example, so that columns are 0 to {n - 1} (no header line; --header yes takes it)"
         )
-    require(False, f"{file.path}: no column named {flag} {wanted}; {hint}")
+    require(False, f"{file.path}: no column {wanted} for {flag}; {hint}")
     raise AssertionError
 
 
