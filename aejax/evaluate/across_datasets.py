@@ -216,12 +216,18 @@ def performance_profile(
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float]) -> dict[str, Any] | None:
-    """Returns Spearman's correlation with a 95 % interval (Bonett and Wright 2000); None for fewer than five pairs."""
+    """Returns Spearman's correlation with a 95 % interval (Bonett and Wright 2000); None for fewer than five pairs.
+
+    A correlation of 1 would have an interval without width: it counts as half a step of two neighbouring ranks below 1.
+    """
     pairs = np.array([x, y], np.float64)
     pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
     if pairs.shape[1] < 5 or (np.ptp(pairs, axis=1) == 0).any():
         return None
     rho = float(stats.spearmanr(*pairs).statistic)
-    half = stats.norm.ppf(0.975) * np.sqrt((1 + rho**2 / 2) / (pairs.shape[1] - 3))
-    centre = np.arctanh(np.clip(rho, -1 + 1e-12, 1 - 1e-12))
-    return {"rho": rho, "ci95": np.tanh([centre - half, centre + half]).tolist(), "of": pairs.shape[1]}
+    count = pairs.shape[1]
+    limit = 1 - 6 / (count * (count**2 - 1))
+    half = stats.norm.ppf(0.975) * np.sqrt((1 + rho**2 / 2) / (count - 3))
+    centre = np.arctanh(np.clip(rho, -limit, limit))
+    low, high = np.tanh([centre - half, centre + half]).tolist()
+    return {"rho": rho, "ci95": [min(low, rho), max(high, rho)], "of": count}

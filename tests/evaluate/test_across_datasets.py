@@ -124,6 +124,19 @@ def test_rank_correlation_needs_five_pairs_and_ignores_missing_ones():
     assert rank_correlation(x, [1.0] * 5) is None
 
 
+def test_a_correlation_of_few_pairs_is_not_known_exactly_where_the_ranks_agree():
+    """The true correlation of a bivariate normal distribution is contained although few pairs often agree wholly."""
+    rng, rho = np.random.default_rng(0), 0.95
+    truth, contained = 6 / np.pi * np.arcsin(rho / 2), 0
+    for _ in range(200):
+        x, rest = rng.standard_normal((2, 5))
+        low, high = rank_correlation(x.tolist(), (rho * x + np.sqrt(1 - rho**2) * rest).tolist())["ci95"]
+        contained += low <= truth <= high
+    assert contained >= 0.92 * 200
+    found = rank_correlation([1.0, 2, 3, 4, 5], [5.0, 4, 3, 2, 1])
+    assert found["ci95"][0] == found["rho"] == pytest.approx(-1)
+
+
 def test_simulated_studies_give_what_is_claimed():
     checks = verify_across_datasets(40, lambda line: None)
     assert len(checks) == len(CLAIMS)
