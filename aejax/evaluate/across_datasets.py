@@ -88,8 +88,9 @@ def signed_rank_posterior(
     concentration = np.r_[PRIOR_STRENGTH, np.ones(len(differences))]
     weights = make_generator(0, "signed rank").dirichlet(concentration, samples)
     below, above = ((weights @ np.heaviside(sign * means - rope, 0.5) * weights).sum(axis=1) for sign in (-1, 1))
-    largest = np.argmax([below, 1 - below - above, above], axis=0)
-    return dict(zip(REGIONS, (np.bincount(largest, minlength=3) / samples).tolist(), strict=True))
+    shares = np.stack([below, 1 - below - above, above])
+    largest = shares == shares.max(axis=0)  # more than one without a rope and with differences of 0
+    return dict(zip(REGIONS, (largest / largest.sum(axis=0)).mean(axis=1).tolist(), strict=True))
 
 
 class HierarchicalPosterior(NamedTuple):

@@ -77,6 +77,11 @@ def test_signed_ranks_agree_with_baycomp(count, mean, spread, rope, expected):
     np.testing.assert_allclose([found[name] for name in ("worse", "equivalent", "better")], expected, atol=0.012)
 
 
+def test_signed_ranks_of_equal_methods_favour_neither():
+    assert signed_rank_posterior(np.zeros(8), 0.0) == {"worse": 0.5, "equivalent": 0.0, "better": 0.5}
+    assert signed_rank_posterior(np.zeros(8), 0.01) == {"worse": 0.0, "equivalent": 1.0, "better": 0.0}
+
+
 def test_hierarchical_model_without_errors_is_student_t():
     """With s = 0 and uniform priors, mu is Student's t with n - 2 degrees of freedom: tau^2 is inverse chi-square."""
     differences = np.random.default_rng(1).normal(0.02, 0.03, 12)
