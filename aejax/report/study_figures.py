@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.results import Results, finite_or_none, verdict_metric
@@ -55,7 +56,7 @@ def plot_gains(results: Results) -> Figure | None:
 
 def _draw_gain(axes: Axes, index: int, rows: list[Results], x: list[float], metric: VerdictMetric) -> None:
     """Draws the rows of one baseline at these places."""
-    color, style = CLASS_COLORS[index % len(CLASS_COLORS)], LINE_STYLES[index // len(CLASS_COLORS) % len(LINE_STYLES)]
+    color, style = _line(index)
     means = [(row["hierarchical"] or {"mean": row["median"]})["mean"] for row in rows]
     bounds = [(row["hierarchical"] or {"ci95": [row["median"]] * 2})["ci95"] for row in rows]
     for place, row in zip(x, rows, strict=True):
@@ -79,29 +80,39 @@ def _draw_gain(axes: Axes, index: int, rows: list[Results], x: list[float], metr
 
 @with_style
 def plot_profiles(results: Results) -> Figure | None:
-    """Draws the performance profiles of all methods, a panel for each number of labels."""
+    """Draws the performance profiles of all methods, a panel for each number of labels.
+
+    A method has the same line in all panels, although data sets with many labels may have others in common.
+    """
     budgets = [budget for budget in results["budgets"] if budget["profiles"]]
+    names = list(dict.fromkeys(name for budget in budgets for name in budget["profiles"]))
     metric = verdict_metric(results)
     if not budgets:
         return None
     columns = min(2, len(budgets))
     height = math.ceil(len(budgets) / columns)
     figure = make_figure(0.8 + 2.5 * height)
+    lines: dict[str, Line2D] = {}
     for axes, budget in zip(figure.subplots(height, columns, squeeze=False).flat, budgets, strict=False):
         across = [metric.scale * threshold for threshold in budget["thresholds"]]
-        for index, (name, profile) in enumerate(budget["profiles"].items()):
-            color = CLASS_COLORS[index % len(CLASS_COLORS)]
-            style = LINE_STYLES[index // len(CLASS_COLORS) % len(LINE_STYLES)]
+        for name, profile in budget["profiles"].items():
+            color, style = _line(names.index(name))
             share = [finite_or_none(value) for value in profile["share"]]
-            axes.plot(across, share, color=color, linestyle=style, linewidth=1.2, label=label_text(name))
+            (lines[name],) = axes.plot(across, share, color=color, linestyle=style, linewidth=1.2)
             axes.fill_between(across, profile["low"], profile["high"], color=color, alpha=0.1, linewidth=0)
         axes.set_title(f"{format_labels(budget['labels_per_class'])} labels per class")
         axes.set(xlabel=f"below the best method's mean, {metric.difference_unit}", ylabel="trainings above")
         axes.grid()
     for axes in figure.axes[len(budgets) :]:
         axes.remove()
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=7)
+    handles = [lines[name] for name in names]
+    figure.legend(handles, list(map(label_text, names)), loc="outside lower center", ncols=4, fontsize=7)
     return figure
+
+
+def _line(index: int) -> tuple[str, str]:
+    """Returns the colour and the style of a line."""
+    return CLASS_COLORS[index % len(CLASS_COLORS)], LINE_STYLES[index // len(CLASS_COLORS) % len(LINE_STYLES)]
 
 
 STUDY_FIGURES: dict[str, Callable[[Results], Figure | None]] = {

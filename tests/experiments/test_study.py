@@ -18,6 +18,8 @@ from aejax.experiments.study_file import Question, make_study, read_study
 from aejax.experiments.study_statistics import analyze_cells, correlate
 from aejax.report.index import render_index
 from aejax.report.run_page import read_run
+from aejax.report.study_figures import plot_profiles
+from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.run_folder import acquire_lock
 
 ROOT = Path(__file__).parents[2]
@@ -214,6 +216,18 @@ def test_what_holds_on_every_data_set_is_decided_and_replicated():
     assert worse["hierarchical"]["mean"] == pytest.approx(-0.2, abs=0.01)
     assert better["p"] <= better["p_holm"] == pytest.approx(3 * 2 / 2**8)
     assert results["budgets"][0]["ranks"]["mean_ranks"].tolist() == [2.5, 1.0, 2.5]
+
+
+def test_a_method_has_one_line_in_all_panels_and_every_line_is_in_the_legend():
+    cells = [make_cell("a", {"raw": 0.7, "code": 0.9}, labels_per_class=4)]
+    cells += [make_cell("b", {"raw": 0.7, "svm": 0.8, "code": 0.9, "tuned": 0.9})]
+    figure = plot_profiles(to_jsonable({"metric": "accuracy", **analyze_cells(cells, [], EvaluationConfig())}))
+    few, every = ([line.get_color() for line in axes.get_lines()] for axes in figure.axes)
+    assert (few[0], few[1]) == (every[0], every[2])
+    assert len(set(every)) == 4
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["raw", "code", "svm", "tuned"]
+    assert [line.get_color() for line in legend.get_lines()] == [every[index] for index in (0, 2, 1, 3)]
 
 
 def test_without_questions_each_method_is_compared_as_its_runs_did():
