@@ -22,7 +22,7 @@ from aejax.experiments.compare import ComparisonDesign, compare, load_comparison
 from aejax.experiments.environment import command_line, describe_machine
 from aejax.experiments.label_curve import compare_with_label_curve
 from aejax.experiments.progress import SilentReporter, format_clock
-from aejax.experiments.study_cells import read_cells
+from aejax.experiments.study_cells import cell_warnings, read_cells
 from aejax.experiments.study_file import Study, StudyRun
 from aejax.experiments.study_statistics import analyze_cells
 from aejax.experiments.work import comparison_works
@@ -214,7 +214,10 @@ def _build_results(
         "config": study.declared,
         "environment": {"machine": describe_machine(), "command": command_line(), "seconds": max(seconds, measured)},
         "not_run": [{"name": name, "reason": reason} for name, reason in failures.items()],
-        "warnings": [f"{name} was not run: {reason}" for name, reason in failures.items()],
+        "warnings": [
+            *(f"{name} was not run: {reason}" for name, reason in failures.items()),
+            *cell_warnings(cells),
+        ],
         **analyze_cells(cells, study.questions, evaluation),
     }
 

@@ -1,6 +1,6 @@
 """The cells of a study: what its finished comparisons measured on one data set with one number of labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from aejax.errors import require
 from aejax.evaluate.design import EvaluationDesign
 from aejax.experiments.saved_values import saved_values
 from aejax.experiments.study_file import StudyRun
-from aejax.report.results import Results, verdict_metric
+from aejax.report.results import Results, diverged_seeds, verdict_metric
 from aejax.report.run_page import read_run
 from aejax.storage.saved_scores import read_scores
 
@@ -29,6 +29,7 @@ class Cell(NamedTuple):
     values: dict[str, Float[np.ndarray, "trainings n_test"]]  # whose means are the metric, as a gain: higher is better
     design: EvaluationDesign
     families: dict[tuple[str, str], str]  # of the comparisons that the runs made themselves
+    sha256: str = ""  # of the data set
 
     def score(self, name: str) -> float:
         """Returns the mean gain of a method."""
@@ -82,6 +83,7 @@ def _read_cell(run: StudyRun, out: Path, folder: str, labels_per_class: int | No
             + run.suffix
             for row in results["comparisons"]
         },
+        sha256=dataset.get("sha256", ""),
     )
 
 
@@ -96,6 +98,22 @@ def _join(main: Cell, variant: Cell) -> Cell:
         values=main.values | variant.values,
         families=main.families | variant.families,
     )
+
+
+def cell_warnings(cells: Sequence[Cell]) -> Iterator[str]:
+    """Yields which data sets have the same rows, and which seeds diverged."""
+    names: dict[str, dict[str, None]] = {}
+    diverged: dict[tuple[str, str], str] = {}
+    for cell in cells:
+        names.setdefault(cell.sha256 or cell.dataset, {})[cell.dataset] = None
+        for name, entry in cell.methods.items():
+            if seeds := diverged_seeds(entry):
+                diverged[cell.dataset, name] = f"{len(seeds)} of {len(cell.values[name])}"
+    for same in names.values():
+        if len(same) > 1:
+            yield f"{' and '.join(same)} have the same rows and count as {len(same)} data sets; leave all but one out"
+    for (dataset, name), seeds_of_all in diverged.items():
+        yield f"{dataset}: {seeds_of_all} seeds of {name} diverged and are scored with their last finite weights"
 
 
 def describe_cell(cell: Cell) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from aejax.config import EvaluationConfig
 from aejax.errors import InputError
 from aejax.evaluate.design import holdout_design
 from aejax.experiments.study import run_study
-from aejax.experiments.study_cells import Cell
+from aejax.experiments.study_cells import Cell, cell_warnings
 from aejax.experiments.study_file import Question, make_study, read_study
 from aejax.experiments.study_statistics import analyze_cells, correlate
 from aejax.report.index import render_index
@@ -84,6 +84,7 @@ def test_a_study_has_a_cell_for_each_data_set_and_budget_that_its_classes_allow(
             means = {one["name"]: one["test_accuracy"]["mean"] for one in read_run(run)["methods"]}
             assert difference == pytest.approx(means["random"] - means["raw"])
         assert row["decided"] is None  # two data sets decide nothing
+    assert results["warnings"] == []
     page = (finished / "report.html").read_text()
     assert '<a href="second/report.html">second</a>' in page
     assert "Two tables" in (finished / "table.md").read_text()
@@ -228,6 +229,17 @@ def test_a_method_has_one_line_in_all_panels_and_every_line_is_in_the_legend():
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["raw", "code", "svm", "tuned"]
     assert [line.get_color() for line in legend.get_lines()] == [every[index] for index in (0, 2, 1, 3)]
+
+
+def test_data_sets_with_the_same_rows_and_seeds_that_diverged_are_named():
+    cells = [make_cell(name, {"raw": 0.7, "code": 0.9}, labels_per_class=4) for name in ("a", "b", "c")]
+    cells = [cell._replace(sha256=sha256) for cell, sha256 in zip(cells, ("1", "2", "1"), strict=True)]
+    cells[1].methods["code"]["diverged_epoch"] = [None, 3, None, None, 1, None]
+    assert list(cell_warnings([*cells, *cells])) == [
+        "a and c have the same rows and count as 2 data sets; leave all but one out",
+        "b: 2 of 6 seeds of code diverged and are scored with their last finite weights",
+    ]
+    assert list(cell_warnings([cell._replace(sha256="") for cell in cells[::2]])) == []
 
 
 def test_without_questions_each_method_is_compared_as_its_runs_did():
