@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
+from jaxtyping import Int
 from rich.console import Console
 
 from aejax.config import CheckpointConfig
@@ -43,6 +45,7 @@ class PlannedRun(NamedTuple):
     run: StudyRun
     design: ComparisonDesign
     label_budgets: list[int]  # those for which every class has labels enough
+    test_rows: Int[np.ndarray, "trainings n_test"]
 
 
 def plan_run(run: StudyRun) -> PlannedRun:
@@ -53,7 +56,20 @@ def plan_run(run: StudyRun) -> PlannedRun:
         largest = largest_label_budget(design.dataset, split.labelled_train, split.labelled_valid)
     except InputError as error:
         raise InputError(f"{run.folder}: {error}") from None
-    return PlannedRun(run, design, [budget for budget in run.label_budgets if budget <= largest])
+    return PlannedRun(run, design, [budget for budget in run.label_budgets if budget <= largest], split.test)
+
+
+def plan_runs(runs: Sequence[StudyRun]) -> Iterator[PlannedRun]:
+    """Yields the plan of each comparison. Raises as `plan_run`, or as a variant has other test rows than its set."""
+    test_rows: dict[str, Int[np.ndarray, "trainings n_test"]] = {}
+    for run in runs:  # data are loaded again when they are needed, as all of them may be large
+        planned = plan_run(run)
+        expected = test_rows.setdefault(run.dataset, planned.test_rows)
+        require(
+            np.array_equal(planned.test_rows, expected),
+            f"{run.folder}: is tested on other rows than {run.dataset}; a [[variant]] changes neither seeds nor split",
+        )
+        yield planned
 
 
 def estimate_seconds(planned: PlannedRun) -> float:
@@ -100,8 +116,8 @@ def _measured_seconds(results: dict[str, Any]) -> float:
 
 def list_study(study: Study, out: Path) -> Iterator[dict[str, Any]]:
     """Yields `describe_plan` of each comparison. Raises `InputError` where one cannot be run."""
-    for run in study.runs:
-        yield describe_plan(plan_run(run), out)
+    for planned in plan_runs(study.runs):
+        yield describe_plan(planned, out)
         jax.clear_caches()
 
 
@@ -143,9 +159,7 @@ def _run_study(
     shard: str | None,
 ) -> dict[str, Any] | None:
     start_time = time.perf_counter()
-    budgets = {}
-    for run in runs:  # data are loaded again when they are needed, as all of them may be large
-        budgets[run.folder] = plan_run(run).label_budgets
+    budgets = {planned.run.folder: planned.label_budgets for planned in plan_runs(runs)}
     failures = dict(_run_all(runs, budgets, out, console, checkpoint))
     if shard is not None:
         return None

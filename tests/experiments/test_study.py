@@ -185,6 +185,15 @@ def test_a_variant_has_its_settings_and_suffix():
     assert study.questions[0].pairs == (("undercomplete@wide", "undercomplete"),)
 
 
+@pytest.mark.parametrize("settings", [{"seeds": 4}, {"test_seed": 1}])
+def test_a_variant_with_other_test_rows_is_rejected_before_anything_is_run(tmp_path, settings):
+    defaults = {"methods": ["raw"], "probe": "ridge", "seeds": 3}
+    study = make_study({"defaults": defaults, "dataset": [{"dataset": "wine"}], "variant": [{"name": "v"} | settings]})
+    with pytest.raises(InputError, match=r"^wine@v: is tested on other rows than wine"):
+        run_study(study, tmp_path, Console(quiet=True))
+    assert not (tmp_path / "wine").exists()
+
+
 def make_cell(dataset, gains, reconstruction=None, labels_per_class=None, seeds=6, examples=400):
     """A cell whose methods have exactly these accuracies, on the same examples."""
     rng = np.random.default_rng(len(dataset))
