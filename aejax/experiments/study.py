@@ -90,7 +90,8 @@ def describe_plan(planned: PlannedRun, out: Path) -> dict[str, Any]:
     run, dataset = planned.run, planned.design.dataset
     path = out / run.folder / RESULTS_FILE
     finished = read_results(path) if path.exists() else None
-    is_complete = finished is not None and len(_budget_entries(finished)) >= len(planned.label_budgets)
+    have = {entry["labels_per_class"] for entry in _budget_entries(finished or {})}
+    is_complete = finished is not None and have.issuperset(planned.label_budgets)
     return {
         "name": run.folder,
         "dataset": dataset.name,

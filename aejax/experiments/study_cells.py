@@ -50,7 +50,8 @@ def read_cells(runs: Sequence[StudyRun], out: Path) -> list[Cell]:
     for run in runs:
         main = read_run(out / run.folder)
         budgets = main.get("label_curve", {}).get("budgets", [])
-        for entry in [*budgets, {"labels_per_class": None, "folder": ""}]:
+        chosen = [entry for entry in budgets if entry["labels_per_class"] in run.label_budgets]
+        for entry in [*chosen, {"labels_per_class": None, "folder": ""}]:
             cell = _read_cell(
                 run, out, "/".join(filter(None, (run.folder, entry["folder"]))), entry["labels_per_class"]
             )
