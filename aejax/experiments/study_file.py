@@ -145,6 +145,8 @@ def make_study(content: Mapping[str, Any], folder: Path = Path()) -> Study:
     metrics = {run.config.evaluation.metric for run in runs}
     require(len(metrics) == 1, f"metric: {' and '.join(sorted(metrics))}; give one for all data sets, in [defaults]")
     questions = tuple(_make_question(entry, runs) for entry in content.get("question", []))
+    for name, count in Counter(question.name for question in questions).items():
+        require(count == 1, f"two [[question]] are called {name}; give each a name of its own")
     return Study(title, tuple(runs), questions, dict(content))
 
 
@@ -205,5 +207,5 @@ def _make_question(entry: QuestionSettings, runs: list[StudyRun]) -> Question:
             name in known or "all" in known,
             f"[[question]] {entry['name']}: {name}: is no method of this study; {suggest_names(name, known)}",
         )
-    pairs = itertools.product(entry["methods"], entry["against"])
+    pairs = dict.fromkeys(itertools.product(entry["methods"], entry["against"]))
     return Question(entry["name"], entry.get("text", ""), tuple(pair for pair in pairs if pair[0] != pair[1]))
