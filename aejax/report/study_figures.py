@@ -121,7 +121,8 @@ STUDY_FIGURES: dict[str, Callable[[Results], Figure | None]] = {
 }
 STUDY_PICTURES = {
     "differences.png": "The gain of each method over each baseline by the number of labels: a dot for each data set, "
-    "and the mean of a hierarchical model with its 95 % interval, or the median of few data sets",
+    "and the mean of a hierarchical model with its 95 % interval, or the median of few data sets; along a line the "
+    "data sets can differ, as not all have labels enough",
     "profiles.png": "Performance profiles: the share of trainings whose score exceeds that of the data set's best "
     "method by more than the number below, with pointwise 95 % bands over trainings",
 }

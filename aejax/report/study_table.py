@@ -28,19 +28,19 @@ QUESTION_CAPTION = (
     f"hierarchical normal model, with the 95 % interval of the mean over data sets of this kind; from {MIN_DATASETS} "
     "data sets. Verdicts: on how many data sets the method is better, equivalent and worse; the others are undecided. "
     "At least: how many data sets have an effect, with 95 % confidence (Dror et al. 2017). Signed rank: probabilities "
-    "that most data sets favour the baseline, neither by more than the margin, or the method (Benavoli et al. 2017). "
+    "that most data sets favour the method, neither by more than the margin, or the baseline (Benavoli et al. 2017). "
     "Another: the same for the true difference on another data set. p: Wilcoxon's, adjusted by Holm over the question. "
     f"Decided: signed ranks and the hierarchical mean both give a region at least {DECISION:g}, with at least "
-    f"{MIN_DECISION_DATASETS} data sets."
+    f"{MIN_DECISION_DATASETS} data sets. All but the verdicts and p are about one row alone: of many rows, some err."
 )
 RANK_CAPTION = (
-    "Mean ranks over data sets, 1 is the best (Demsar 2006). Two methods differ at 5 % if their ranks differ by the "
-    "critical difference (Nemenyi); p is that of Friedman's test."
+    "Mean ranks over data sets of the methods that all of them have, 1 is the best (Demsar 2006). Two methods differ "
+    "at 5 % if their ranks differ by the critical difference (Nemenyi); p is that of Friedman's test."
 )
 CORRELATION_CAPTION = (
     "Spearman's correlations. Within: over the methods of a data set, mean over data sets. Across: over data sets, of "
     "what a method's row names with the method's gain over raw. Reconstruction within data sets is the negative mean "
-    "squared error, across them the variance explained."
+    "squared error, across them the variance explained. Intervals are of each correlation alone."
 )
 
 
@@ -167,7 +167,9 @@ def _answer(question: Results) -> str:
         found = [f"{pair[0]} {word} {pair[1]} ({', '.join(labels)})" for pair, labels in groups.get(region, {}).items()]
         sentences += [f"{region.capitalize()}: {'; '.join(found)}."] if found else []
     undecided = sum(len(labels) for labels in groups.get(None, {}).values())
-    if all(len(row["datasets"]) < MIN_DECISION_DATASETS for row in question["rows"]):
+    if not question["rows"]:
+        sentences.append("No data set has both methods of a pair.")
+    elif all(len(row["datasets"]) < MIN_DECISION_DATASETS for row in question["rows"]):
         sentences = [*sentences[: bool(question["text"])], *_describe_verdicts(question)]
         sentences.append(f"A decision over data sets needs at least {MIN_DECISION_DATASETS}.")
     else:
@@ -190,11 +192,11 @@ def study_caption(results: Results) -> str:
     """Returns the numbers of data sets and trainings, and the region of practical equivalence."""
     metric, cells = verdict_metric(results), results["cells"]
     datasets, trainings = {cell["dataset"] for cell in cells}, {cell["trainings"] for cell in cells}
-    seeds = "-".join(map(str, sorted({min(trainings), max(trainings)})))
+    count = "-".join(map(str, sorted({min(trainings), max(trainings)})))
     return (
-        f"{len(datasets)} data sets, {len(cells)} cells of a data set and a number of labels per class, {seeds} seeds "
-        f"each. Region of practical equivalence: differences within ±{metric.scale * results['margin']:g}, in "
-        f"{metric.difference_unit}."
+        f"{len(datasets)} data sets, {len(cells)} cells of a data set and a number of labels per class, {count} "
+        "trainings each. Region of practical equivalence: differences within "
+        f"±{metric.scale * results['margin']:g}, in {metric.difference_unit}."
     )
 
 

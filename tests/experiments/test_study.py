@@ -12,13 +12,14 @@ from aejax.cli.commands.study import main
 from aejax.config import EvaluationConfig
 from aejax.errors import InputError
 from aejax.evaluate.design import holdout_design
-from aejax.experiments.study import run_study
-from aejax.experiments.study_cells import Cell, cell_warnings
+from aejax.experiments.study import describe_plan, plan_run, run_study
+from aejax.experiments.study_cells import Cell, cell_warnings, read_cells
 from aejax.experiments.study_file import Question, make_study, read_study
 from aejax.experiments.study_statistics import analyze_cells, correlate
 from aejax.report.index import render_index
 from aejax.report.run_page import read_run
 from aejax.report.study_figures import plot_profiles
+from aejax.report.study_table import study_findings
 from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.run_folder import acquire_lock
 
@@ -106,6 +107,17 @@ def test_a_finished_study_trains_nothing_and_one_that_has_grown_only_what_is_new
     assert {path: path.stat().st_mtime_ns for path in finished.glob("*/results.json")} == times
 
 
+def test_budgets_that_are_no_longer_declared_are_left_out_and_new_ones_are_not_finished(finished, folder):
+    run = read_study(folder / "study.toml").runs[0]
+    assert [cell.labels_per_class for cell in read_cells([run], finished)] == [4, None]
+    assert [cell.labels_per_class for cell in read_cells([run._replace(label_budgets=())], finished)] == [None]
+    states = {
+        budgets: describe_plan(plan_run(run._replace(label_budgets=budgets)), finished)["finished"]
+        for budgets in ((), (4,), (8,))
+    }
+    assert states == {(): True, (4,): True, (8,): False}
+
+
 def test_two_whole_studies_cannot_fill_one_folder(folder, tmp_path):
     lock = acquire_lock(tmp_path)
     with pytest.raises(InputError, match="is in use by process"):
@@ -146,6 +158,10 @@ REJECTED = {
         "raw",
     ),
     "two sets of one name": ("[[dataset]]\ndataset='wine'\n[[dataset]]\ndataset='wine'", "name"),
+    "two questions of one name": (
+        "[[dataset]]\ndataset='wine'\n" + "[[question]]\nname='1'\nmethods=['raw']\nagainst=['pca']\n" * 2,
+        "two [[question]]",
+    ),
     "a folder's name": ("[[dataset]]\ndataset='wine'\nname='../wine'", "../wine"),
     "labels of its own": ("[[dataset]]\ndataset='wine'\nlabels_per_class=3", "label_budgets"),
     "two metrics": ("[[dataset]]\ndataset='wine'\nmetric='nll'\n[[dataset]]\ndataset='digits'", "accuracy and nll"),
@@ -249,6 +265,12 @@ def test_data_sets_with_the_same_rows_and_seeds_that_diverged_are_named():
         "b: 2 of 6 seeds of code diverged and are scored with their last finite weights",
     ]
     assert list(cell_warnings([cell._replace(sha256="") for cell in cells[::2]])) == []
+
+
+def test_a_question_whose_methods_no_data_set_has_says_so():
+    question = Question("q", "Why?", (("code", "svm"),))
+    results = analyze_cells([make_cell("a", {"raw": 0.7, "code": 0.9})], [question], EvaluationConfig())
+    assert study_findings(results) == ["q: Why? No data set has both methods of a pair."]
 
 
 def test_without_questions_each_method_is_compared_as_its_runs_did():
