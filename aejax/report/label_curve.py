@@ -1,6 +1,7 @@
 """How methods and their differences change with the number of labels: sentences and tables of `label_curve`."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 
 from aejax.report.formatting import MISSING, format_decimals, format_significant
@@ -93,7 +94,10 @@ def budgets_table(results: Results) -> Table:
 
     columns = [Column("method", lambda row: row["name"], "left")]
     columns += [Column(f"{count:,} labels", at(index)) for index, count in enumerate(curve["n_labels"])]
-    columns += [Column("SDL, nats", _format_surplus), Column("eSC, labels", _format_complexity)]
+    columns += [
+        Column("SDL, nats", _format_surplus),
+        Column("eSC, labels", partial(_format_complexity, curve["n_labels"])),
+    ]
     return Table(columns, curve["methods"])
 
 
@@ -105,13 +109,15 @@ def _format_surplus(row: Results) -> str:
     return mark + _with_interval(complexity["surplus_description_length"], complexity["surplus_ci95"])
 
 
-def _format_complexity(row: Results) -> str:
+def _format_complexity(n_labels: Sequence[int], row: Results) -> str:
+    """Returns the labels with their interval; at the fewest that were measured they are an upper bound."""
     complexity = row.get("complexity")
     if complexity is None:
         return MISSING
     number, interval = complexity["sample_complexity"], complexity["sample_complexity_ci95"]
     bounds = ", ".join(MISSING if bound is None else format_labels(bound) for bound in interval)
-    return f"{'> all' if number is None else format_labels(number)} [{bounds}]"
+    mark = "≤ " if number is not None and number <= n_labels[0] * (1 + 1e-9) else ""
+    return f"{'> all' if number is None else mark + format_labels(number)} [{bounds}]"
 
 
 def _with_interval(value: float, interval: Sequence[float] | None) -> str:
@@ -129,5 +135,5 @@ def label_curve_caption(results: Results) -> str:
         "Better: shown by a band that holds at all numbers of labels and for all comparisons of a method at once, in "
         "95 %; a crossing has its 95 % interval. SDL: surplus description length; eSC: labels that a loss of epsilon = "
         f"{curve['epsilon']:.3g} nats needs (Whitney et al. 2020), with 95 % intervals; >: a lower bound, as the loss "
-        "is not reached."
+        "is not reached; ≤: the fewest labels reach it."
     )
