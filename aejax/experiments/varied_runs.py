@@ -136,7 +136,8 @@ def _run_variations(
         if source is not None and variation.scope != "data":
             varied = varied._replace(earlier=source.earlier_run(design, variation))
         results = run_comparison(varied._replace(keep_results=keep), folder, console, resumed, time.perf_counter())
-        source = Source(folder, results, variation) if keep else source
+        if keep and broadcast_from_primary((folder / RESULT_CACHE_DIR).exists):  # not kept if it had finished before
+            source = Source(folder, results, variation)
         yield variation.name, results
 
 

@@ -20,7 +20,7 @@ from aejax.experiments.label_curve import analyze_label_curve, choose_budgets, c
 from aejax.experiments.rejudge import rejudge_run
 from aejax.experiments.varied_runs import run_with_analyses
 from aejax.report.comparison_table import render_comparison_terminal
-from aejax.report.label_curve import describe_gain, describe_label_curve
+from aejax.report.label_curve import budgets_table, describe_gain, describe_label_curve
 from aejax.report.label_curve_plot import plot_label_curve
 from aejax.storage.results_file import read_results
 from tests.consoles import quiet
@@ -127,6 +127,9 @@ def test_a_finished_run_gets_a_curve_in_python_whose_first_budget_trains_for_all
     assert (tmp_path / "label-curve" / "2" / "metrics.jsonl").exists()
     assert not (tmp_path / "label-curve" / "4" / "metrics.jsonl").exists()
     assert not list(tmp_path.rglob("found"))
+    aejax.compare("wine", label_curve=[2, 4, 6, 8], **settings)
+    assert (tmp_path / "label-curve" / "6" / "metrics.jsonl").exists()
+    assert not (tmp_path / "label-curve" / "8" / "metrics.jsonl").exists()
     assert result.results["label_curve"]["comparisons"][0]["too_few_seeds"]
     assert list(result.label_curve["labels"].unique()) == [6, 12, 143]
     assert len(result.label_curve) == 3 * 3
@@ -162,6 +165,15 @@ def test_budgets_are_nested_powers_of_two_as_far_as_every_class_goes():
 def test_budgets_that_a_class_does_not_have_are_refused(split, budgets, message):
     with pytest.raises(InputError, match=message):
         choose_budgets(load_comparison(dataclasses.replace(CONFIG, split=split)), budgets)
+
+
+@pytest.mark.parametrize(("number", "text"), [(20.0, "≤ 20 [20, 40]"), (30.0, "30 [20, 40]"), (None, "> all [20, 40]")])
+def test_the_fewest_labels_that_were_measured_are_a_bound(number, text):
+    complexity = {"sample_complexity": number, "sample_complexity_ci95": [20.0, 40.0], "is_lower_bound": False}
+    complexity |= {"surplus_description_length": 0.0, "surplus_ci95": None}
+    method = {"name": "raw", "mean": [0.5, 0.6], "complexity": complexity}
+    table = budgets_table({"label_curve": {"n_labels": [20, 80], "methods": [method]}})
+    assert [cell.text for cell in next(iter(table.rows()))][-1] == text
 
 
 @pytest.mark.parametrize(
