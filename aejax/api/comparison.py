@@ -27,7 +27,7 @@ from aejax.experiments.loading import require_classes
 from aejax.experiments.progress import open_reporter
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.results import serialize_scores
-from aejax.experiments.sensitivity import analyze_sensitivity
+from aejax.experiments.variations import analyze_sensitivity
 from aejax.experiments.varied_runs import run_with_analyses
 from aejax.methods.external import Representation
 from aejax.methods.registry import METHODS, register_kind

@@ -23,7 +23,7 @@ from aejax.data.scalers import Scaler, apply_scaler
 from aejax.errors import require
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.export import EpochRows, publish
-from aejax.experiments.identity import hash_data
+from aejax.experiments.job import hash_data
 from aejax.experiments.loading import with_some_class
 from aejax.experiments.pretrain import design_pretraining, prepare_pretraining, run_pretraining, train_model
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained

@@ -29,8 +29,7 @@ from aejax.experiments.classifier_selection import (
 )
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.schedule import classifier_passes
-from aejax.experiments.tiling import tile_experiment
-from aejax.experiments.training import TrainingSpec, train
+from aejax.experiments.training import TrainingSpec, tile_experiment, train
 from aejax.methods.method import Method
 from aejax.models.submodules import HYPERPARAMETERS, Variables
 from aejax.objectives.objective import Objective

@@ -21,10 +21,9 @@ from aejax.evaluate.comparisons import VERSUS_FAMILY
 from aejax.evaluate.power import describe_resolution
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.experiments.checkpointing import RESULT_CACHE_DIR
-from aejax.experiments.checks import require_selection_rows, require_width_selection
+from aejax.experiments.checks import require_selection_rows, require_training_memory, require_width_selection
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
-from aejax.experiments.identity import identify_run, open_experiment
-from aejax.experiments.job import FillRun, Job, run_job
+from aejax.experiments.job import FillRun, Job, identify_run, open_experiment, run_job
 from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
 from aejax.experiments.own_rows import load_own_rows
@@ -35,7 +34,6 @@ from aejax.experiments.results import build_results, metric_rows, write_scores
 from aejax.experiments.run_dir import load_kept_result
 from aejax.experiments.schedule import total_epochs
 from aejax.experiments.shards import adopt_results, make_shard_job, shard_results
-from aejax.experiments.training_memory import require_training_memory
 from aejax.experiments.tuning import require_tunable, tune_and_score
 from aejax.experiments.work import FIGURES, STATISTICS, begin_work, comparison_works, describe_methods, end_of_run
 from aejax.methods.external import Representation
@@ -45,7 +43,6 @@ from aejax.methods.tuning_space import has_settings
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.drawing import describe_design
 from aejax.report.figure_files import FigureFiles
-from aejax.report.html_page import PAGE_FILE, write_page
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.results_file import write_results
 from aejax.storage.run_state import RESULTS_FILE
@@ -247,9 +244,7 @@ def write_comparison(
     if figures:
         experiment.reporter.start_method(FIGURES)
         plot_comparison(experiment, [(result, methods[result.name]) for result in method_results], results, files)
-        files.add_warnings(results)
-        files.attempt(PAGE_FILE, lambda: write_page(results, folder))
-        files.add_warnings(results)
+        files.write_page(results)
 
 
 def fit_and_score_all(

@@ -16,8 +16,7 @@ from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import HISTORY_BYTES
 from aejax.experiments.exploring import generation, reconstruction, weights
 from aejax.experiments.exploring.anomaly import anomaly_detection, count_anomaly_epochs
-from aejax.experiments.exploring.loaded_model import LoadedModel, load_model
-from aejax.experiments.exploring.protocol import Analysis, Skipped
+from aejax.experiments.exploring.loaded_model import Analysis, LoadedModel, Skipped, load_model
 from aejax.experiments.job import FillRun, Job, run_job
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.work import FIGURE_SECONDS, FIGURES, Work
@@ -25,7 +24,6 @@ from aejax.report.analysis_page import EXPLORE_RESULTS, render_analysis_page
 from aejax.report.data_line import format_data_line
 from aejax.report.drawing import describe_design
 from aejax.report.figure_files import FigureFiles
-from aejax.report.html_page import PAGE_FILE, write_page
 from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
 from aejax.storage.runs import Run
 from aejax.train.plan import make_plan
@@ -88,9 +86,7 @@ def _explore(model: LoadedModel, reporter: ProgressReporter, run: Run) -> dict[s
     reporter.start_method(FIGURES)
     for name, draw in figures.items():
         files.write(name, draw)
-    files.add_warnings(results)
-    files.attempt(PAGE_FILE, lambda: write_page(results, run.folder))
-    files.add_warnings(results)
+    files.write_page(results)
     return results
 
 

@@ -1,6 +1,7 @@
 """Everything computed from a method's features, or by a method with its own classifier, for every seed."""
 
 import functools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -11,17 +12,17 @@ from aejax.data.label_budget import make_seed_labels
 from aejax.data.leakage import LeakageError
 from aejax.errors import InputError
 from aejax.experiments.checks import CHECK_BATCH_SIZE, require_evaluation_mode
+from aejax.experiments.compilation import malloc_trim
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import (
+    ExtractedFeatures,
     apply_to_test_rows,
     chunk_code_metrics,
     extract_features,
     gather_features,
 )
-from aejax.experiments.host_memory import malloc_trim
 from aejax.experiments.probes import ClassifierFit, concatenate_fits, fit_classifier
 from aejax.experiments.representation_metrics import select_diagnostic_rows
-from aejax.experiments.width_selection import fit_best_width
 from aejax.methods.external import DatasetRows
 from aejax.methods.method import Method
 from aejax.methods.tuning import MAX_SELECTION_ROWS
@@ -152,3 +153,22 @@ def evaluate_own_classifier(
     require_evaluation_mode(experiment, name, method.log_probs, host_variables, log_probs[0, :CHECK_BATCH_SIZE])
     features = apply_to_test_rows(experiment, method.encode, variables, select_diagnostic_rows(experiment))
     return FeatureEvaluation(features.shape[-1], ClassifierFit(log_probs), {}, features)
+
+
+def fit_best_width(
+    fit: Callable[[ExtractedFeatures], ClassifierFit], features: ExtractedFeatures, widths: Sequence[int]
+) -> ClassifierFit:
+    """Fits a probe of each width and returns, for every seed, the one of lowest validation loss; the first of equals.
+
+    Args:
+        fit: from features to the probe of every seed; its report has `valid_nll`.
+        features: ordered, such as principal components.
+        widths: numbers of leading features; all features are always tried.
+    """
+    tried = [*(width for width in sorted(widths) if width < features.width), features.width]
+    fits = [fit(features._replace(values=features.values[..., :width])) for width in tried]
+    reports = [one.report.probe or one.report.neighbours for one in fits]
+    losses = np.stack([report.valid_nll for report in reports if report is not None and report.valid_nll is not None])
+    best = np.argmin(losses, axis=0)
+    chosen: ClassifierFit = jax.tree.map(lambda *leaves: np.stack(leaves)[best, np.arange(len(best))], *fits)
+    return chosen._replace(settings=[{"width": tried[index]} for index in best])

@@ -1,37 +1,19 @@
 """Training of a softmax head on a pretrained encoder, with the encoder frozen or fine-tuned."""
 
-from typing import Any, NamedTuple
-
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jaxtyping import Float
 
 from aejax.config import ProbeConfig
 from aejax.experiments.classifier_training import ClassifierTask, train_classifier
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import apply_to_test_rows
+from aejax.experiments.probes import ClassifierFit, ClassifierReport, FinetuneReport
 from aejax.experiments.training import TrainingResult, TrainingSpec, train
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.probes.head import Classifier, SoftmaxHead, attach_head, make_cross_entropy_objective
 from aejax.train.optimizers import decoupled_weight_decay
-
-
-class FinetuneReport(NamedTuple):
-    """How fine-tuning went, by seed."""
-
-    valid_nll: list[float]  # mean over the folds at the chosen settings, in nats; NaN: no validation rows
-    diverged_epoch: list[int | None]
-
-
-class FinetunedClassifier(NamedTuple):
-    """What fine-tuning gives, for every seed."""
-
-    log_probs: Float[np.ndarray, "seeds n_test classes"]
-    report: FinetuneReport
-    settings: list[dict[str, Any]]
 
 
 def with_softmax_head(experiment: Experiment, autoencoder: Autoencoder) -> Classifier:
@@ -81,7 +63,7 @@ def _with_new_head(experiment: Experiment, classifier: Classifier, encoder: Vari
     return jax.tree.map(jnp.copy, attach_head(encoder, head))
 
 
-def finetune(experiment: Experiment, name: str, autoencoder: Autoencoder, encoder: Variables) -> FinetunedClassifier:
+def finetune(experiment: Experiment, name: str, autoencoder: Autoencoder, encoder: Variables) -> ClassifierFit:
     """Trains encoder and head together on the labels of every seed, and predicts the test rows (`--probe finetune`).
 
     Each part has its own learning rate. Weight decay and epochs, at most `--finetune-epochs`, are chosen as those of
@@ -104,11 +86,9 @@ def finetune(experiment: Experiment, name: str, autoencoder: Autoencoder, encode
     )
     trained = train_classifier(experiment, name, _with_new_head(experiment, classifier, encoder), task)
     diverged = [int(epoch) or None for epoch in trained.history.diverged_epoch]
-    return FinetunedClassifier(
-        apply_to_test_rows(experiment, classifier.log_probs, trained.variables),
-        FinetuneReport(trained.selection.valid_loss.tolist(), diverged),
-        trained.selection.settings,
-    )
+    report = FinetuneReport(trained.selection.valid_loss.tolist(), diverged)
+    log_probs = apply_to_test_rows(experiment, classifier.log_probs, trained.variables)
+    return ClassifierFit(log_probs, ClassifierReport(finetuned=report), trained.selection.settings)
 
 
 def _finetuning_optimizer(config: ProbeConfig) -> optax.GradientTransformation:

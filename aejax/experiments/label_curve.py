@@ -25,16 +25,12 @@ from aejax.evaluate.label_efficiency import CurveEstimate, estimate_curve, find_
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.evaluate.verdicts import adjusted_level, minimum_trainings
 from aejax.experiments.compare import ComparisonDesign, load_comparison
-from aejax.experiments.saved_values import MethodValues, saved_values
-from aejax.experiments.variations import Variation, make_variation
-from aejax.experiments.varied_runs import Analysis, run_with_analyses
+from aejax.experiments.varied_runs import Analysis, Variation, make_variation, run_with_analyses
 from aejax.report.label_curve_plot import plot_label_curve
-from aejax.report.results import verdict_metric
-from aejax.storage.saved_scores import read_scores
+from aejax.report.results import Results, verdict_metric
+from aejax.storage.saved_scores import MethodValues, read_scores
 
 LABEL_CURVE, FOLDER = "label_curve", "label-curve"  # field of results, and folder of the budgets' runs
-
-Results = dict[str, Any]
 
 
 def compare_with_label_curve(
@@ -155,7 +151,7 @@ def summarize_label_curve(
     for scores in saved:
         same = scores.design is not None and np.array_equal(scores.design.test_index, design.test_index)
         require(same and scores.methods == saved[-1].methods, f"{folder}: budgets have other test examples or methods")
-    values = [saved_values(scores, metric) for scores in saved]
+    values = [scores.metric_values(metric) for scores in saved]
     curves = CurveData(np.array(n_labels), design, metric, *(_stack(values, name) for name in (metric.name, "nll")))
     epsilon = _reference_loss(results) if epsilon is None else epsilon
     return {

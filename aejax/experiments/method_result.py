@@ -25,11 +25,10 @@ from aejax.experiments.feature_evaluation import (
     evaluate_own_classifier,
     has_own_codes,
 )
-from aejax.experiments.feature_extraction import ApplyFn, apply_to_test_rows
+from aejax.experiments.feature_extraction import ApplyFn, apply_to_test_rows, evaluate_recovery
 from aejax.experiments.finetune import finetune
 from aejax.experiments.host_classifier import fit_host_classifier
 from aejax.experiments.probes import ClassifierFit, ClassifierReport, classifier_name
-from aejax.experiments.recovery import evaluate_recovery
 from aejax.experiments.representation_metrics import RepresentationMetrics, evaluate_representation
 from aejax.experiments.schedule import is_finetuned, optimizer_for
 from aejax.experiments.training import init_variables, train_method
@@ -220,8 +219,7 @@ def _classify(
         features = evaluate_own_classifier(experiment, name, method, variables, host_variables)
     elif is_finetuned(experiment.config, method):
         assert method.model is not None
-        tuned = finetune(experiment, f"{name}-finetune", method.model, variables)
-        classifier = ClassifierFit(tuned.log_probs, ClassifierReport(finetuned=tuned.report), tuned.settings)
+        classifier = finetune(experiment, f"{name}-finetune", method.model, variables)
         features = evaluate_features(experiment, name, method, host_variables, None)
     else:
         key = classifier_name(experiment.config.probe, method)

@@ -1,7 +1,8 @@
-"""The figures of a run."""
+"""The figures of a run, and the examples that its page shows."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,7 +13,6 @@ from matplotlib.figure import Figure
 
 from aejax.analysis.projection import project_to_2d
 from aejax.analysis.sampling import sample_prior
-from aejax.experiments.examples import save_examples
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.method_result import MethodResult
@@ -21,7 +21,15 @@ from aejax.models.submodules import Variables
 from aejax.models.variational import VariationalAutoencoder
 from aejax.report import figures, image_grids
 from aejax.report.differences_plot import plot_differences
-from aejax.report.examples import EXAMPLES_FILE
+from aejax.report.examples import (
+    EXAMPLES_FILE,
+    MAX_CODES,
+    MAX_WORST,
+    Examples,
+    hardest_rows,
+    shrink_images,
+    write_examples,
+)
 from aejax.report.figure_files import FigureFiles
 from aejax.report.representation_plot import plot_representations
 
@@ -144,3 +152,37 @@ def project_codes(
 def _plot_codes(experiment: Experiment, codes: dict[str, Float[np.ndarray, "n 2"]]) -> Figure:
     labels = experiment.dataset.labels[experiment.split.test[0, :MAX_SCATTER_POINTS]]
     return figures.plot_codes(codes, labels, experiment.dataset.class_names)
+
+
+def save_examples(
+    folder: Path,
+    experiment: Experiment,
+    codes: Mapping[str, Float[np.ndarray, "n 2"]],
+    method_results: Sequence[MethodResult] = (),
+) -> None:
+    """Writes `examples.npz`.
+
+    Args:
+        folder: of the run.
+        experiment: the data.
+        codes: of the first test examples of seed 0, by method.
+        method_results: whose worst errors are kept.
+    """
+    dataset, test_index = experiment.dataset, experiment.split.test
+    shown = test_index[0, :MAX_CODES]
+    worst = [hardest_rows(result.scores.log_prob, test_index, MAX_WORST) for result in method_results]
+    others = np.setdiff1d(np.concatenate(worst), shown) if worst else shown[:0]
+    rows = np.concatenate([shown, others])
+    inputs = dataset.inputs[rows]
+    if len(dataset.example_shape) == 3:
+        inputs = shrink_images(inputs)
+    elif dataset.offsets is not None:
+        inputs = inputs + dataset.offsets
+    examples = Examples(
+        rows,
+        dataset.labels[rows],
+        inputs,
+        list(dataset.feature_names or ()),
+        {k: v[:MAX_CODES] for k, v in codes.items()},
+    )
+    write_examples(folder, examples)

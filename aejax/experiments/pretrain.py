@@ -14,31 +14,28 @@ from aejax.data.dataset import Dataset
 from aejax.data.input_encoding import InputEncoding, encoding_of
 from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.checkpointing import ResultCache, TrainingHistory
+from aejax.experiments.checks import require_training_memory
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
-from aejax.experiments.feature_extraction import evaluate_codes
-from aejax.experiments.identity import identify_run, open_experiment
-from aejax.experiments.job import FillRun, Job, run_job
+from aejax.experiments.feature_extraction import evaluate_codes, evaluate_recovery
+from aejax.experiments.job import FillRun, Job, identify_run, open_experiment, run_job
 from aejax.experiments.loading import load_examples
 from aejax.experiments.method_result import evaluate_extra_metrics, evaluate_reconstruction
 from aejax.experiments.multihost import is_primary
 from aejax.experiments.plots import plot_models
 from aejax.experiments.pretrained import BEST_WEIGHTS, ENCODING_KEY, LAST_WEIGHTS
 from aejax.experiments.progress import ProgressReporter
-from aejax.experiments.recovery import evaluate_recovery
 from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.results import metric_rows, results_header
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.streaming import describe_stream, stream_optimizer, stream_schedule, train_stream
 from aejax.experiments.training import TrainingResult, count_parameters, init_variables, train_method
-from aejax.experiments.training_memory import require_training_memory
 from aejax.experiments.work import FIGURES, begin_work, describe_methods, end_of_run, method_work
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
 from aejax.report.drawing import describe_design
 from aejax.report.epoch_table import render_pretrain_markdown
 from aejax.report.figure_files import FigureFiles
-from aejax.report.html_page import PAGE_FILE, write_page
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.pytree_io import save_variables
 from aejax.storage.results_file import write_results
@@ -164,9 +161,7 @@ def _pretrain(
     files = FigureFiles(run.folder, run.figure_format, describe_design(results))
     experiment.reporter.start_method(FIGURES)
     plot_models(experiment, {name: (method, variables)}, {name: trained.history.metrics}, files)
-    files.add_warnings(results)
-    files.attempt(PAGE_FILE, lambda: write_page(results, run.folder))
-    files.add_warnings(results)
+    files.write_page(results)
     return results
 
 

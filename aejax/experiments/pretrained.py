@@ -20,7 +20,7 @@ from aejax.data.splits import Split, make_split
 from aejax.data.table_schema import IMPUTING
 from aejax.errors import InputError, require
 from aejax.experiments.experiment import make_problem_spec
-from aejax.experiments.identity import hash_data
+from aejax.experiments.job import hash_data
 from aejax.experiments.loading import load_examples
 from aejax.experiments.run_naming import is_path
 from aejax.models.autoencoder import Autoencoder

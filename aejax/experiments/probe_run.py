@@ -16,8 +16,7 @@ from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, prepare_experiment
 from aejax.experiments.feature_extraction import apply_to_test_rows
 from aejax.experiments.finetune import train_head, with_softmax_head
-from aejax.experiments.identity import open_experiment
-from aejax.experiments.job import FillRun, Job, run_job
+from aejax.experiments.job import FillRun, Job, open_experiment, run_job
 from aejax.experiments.loading import require_classes
 from aejax.experiments.method_result import MethodResult, load_or_score, score_method
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained, load_pretraining_data

@@ -15,7 +15,6 @@ from aejax.errors import require
 from aejax.evaluate.metrics import metric_values, score_predictions
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import ExtractedFeatures, seed_features
-from aejax.experiments.finetune import FinetuneReport
 from aejax.methods.method import Method
 from aejax.probes.duality_gap import Certificate
 from aejax.probes.features import Features, ProbeRows
@@ -45,6 +44,13 @@ class KNNReport(NamedTuple):
     grid_edge: Bool[np.ndarray, " seeds"]  # k is the smallest or largest that was tried
     temperature: Float[np.ndarray, " seeds"] | None = None  # None: results of version 0.2.0, where all votes are equal
     valid_nll: Float[np.ndarray, " seeds"] | None = None  # lowest loss of rows that were left out, in nats
+
+
+class FinetuneReport(NamedTuple):
+    """How fine-tuning went, by seed."""
+
+    valid_nll: list[float]  # mean over the folds at the chosen settings, in nats; NaN: no validation rows
+    diverged_epoch: list[int | None]
 
 
 class TopUnitsReport(NamedTuple):

@@ -6,7 +6,6 @@ Accuracy needs one bit for each prediction, `correct.npz`. NLL and AUROC need `s
 import copy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,16 +17,13 @@ from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN
 from aejax.experiments.label_curve import LABEL_CURVE, summarize_label_curve
 from aejax.experiments.results import judge_comparisons, summarize_scores
-from aejax.experiments.saved_values import saved_values
 from aejax.experiments.variations import SENSITIVITY
-from aejax.report.results import verdict_metric
+from aejax.report.results import Results, verdict_metric
 from aejax.report.run_page import read_run, rewrite_pages
 from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.results_file import write_results
 from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.saved_scores import SavedScores, read_scores
-
-Results = dict[str, Any]
 
 
 def rejudge_run(folder: Path) -> tuple[Results, list[str]]:
@@ -69,7 +65,7 @@ def rejudge(results: Results, scores: SavedScores, folder: Path) -> Results:
     """
     design = scores.design or assume_design(results, scores)
     metric = verdict_metric(results)
-    values = saved_values(scores, metric)
+    values = scores.metric_values(metric)
     require(metric.name in values, f"{folder}: was saved without what verdicts about {metric.name} need; run it again")
     pairs = [(row["method"], row["baseline"]) for row in results["comparisons"]]
     families = [row.get("family", row["method"]) for row in results["comparisons"]]

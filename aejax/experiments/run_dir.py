@@ -1,6 +1,10 @@
-"""The folder of a run: locked while it is filled, resumed, and marked with the state in which it ended."""
+"""The folder of a run: locked while it is filled, resumed, and marked with the state in which it ended.
+
+Of several processes the primary reads and writes for all.
+"""
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,22 +16,27 @@ from aejax.config import CheckpointConfig
 from aejax.errors import InputError
 from aejax.evaluate.metrics import Scores
 from aejax.evaluate.tuning import TuningReport
-from aejax.experiments.checkpointing import RESULT_CACHE_DIR, DiskResultCache, ResultCache, TrainingHistory
+from aejax.experiments.checkpointing import (
+    RESULT_CACHE_DIR,
+    Checkpointer,
+    DiskResultCache,
+    ResultCache,
+    TrainingCheckpoint,
+    TrainingHistory,
+)
 from aejax.experiments.classifier_selection import ClassifierSelection
 from aejax.experiments.environment import provenance
-from aejax.experiments.finetune import FinetuneReport
 from aejax.experiments.method_result import MethodResult
 from aejax.experiments.multihost import broadcast_from_primary, is_multihost, is_primary, raise_on_lost_process
-from aejax.experiments.multihost_cache import MultihostResultCache
 from aejax.experiments.preemption import call_before_exit
-from aejax.experiments.probes import ClassifierReport, KNNReport, ProbeReport, TopUnitsReport
+from aejax.experiments.probes import ClassifierReport, FinetuneReport, KNNReport, ProbeReport, TopUnitsReport
 from aejax.experiments.representation_metrics import RepresentationMetrics
 from aejax.storage.manifest import CorruptedFileError
-from aejax.storage.pytree_io import load_tree
+from aejax.storage.pytree_io import from_state_dict, load_tree, to_state_dict
 from aejax.storage.run_identity import RunIdentity
-from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.runs import Run, load_finished_results, open_run
 from aejax.storage.serialization import classes_by_name, deserialize
+from aejax.train.state import TrainProgress
 
 RECORD_CLASSES = classes_by_name(
     MethodResult,
@@ -49,8 +58,8 @@ def load_finished(
     identity: RunIdentity,
     checkpoint: CheckpointConfig,
     console: Console,
-    name: str = RESULTS_FILE,
-    remove: Sequence[str] = (),
+    name: str,
+    remove: Sequence[str],
 ) -> dict[str, Any] | None:
     """Returns the results if the folder has this run already, and prints a line; None if it is to be filled."""
     results = broadcast_from_primary(
@@ -105,7 +114,7 @@ def open_run_dir(
                 run, cache = opened[0]
             else:
                 run, cache = stack.enter_context(_open_scratch_dir(identity, start_time)), ResultCache()
-            opened = [(run, MultihostResultCache(cache, RECORD_CLASSES))]
+            opened = [(run, MultihostResultCache(cache))]
         with raise_on_lost_process():
             yield opened[0]
 
@@ -144,3 +153,58 @@ def _open_primary_dir(
 
 def _print_line(console: Console, line: str) -> None:
     console.print(line, highlight=False, soft_wrap=True)
+
+
+class MultihostResultCache(ResultCache):
+    """The primary process's results and checkpoints, in all processes.
+
+    A checkpoint holds all seeds as NumPy arrays, as one process would write it. So a run of two processes can continue
+    in one, or in four.
+    """
+
+    def __init__(self, primary: ResultCache) -> None:
+        self._primary = primary
+
+    def checkpointer(self, name: str) -> Checkpointer:
+        """Returns the checkpoints of one training."""
+        return _MultihostCheckpointer(self._primary.checkpointer(name))
+
+    def load_result(self, name: str) -> Any:
+        """Raises `CorruptedFileError` if the saved files have changed."""
+        return broadcast_from_primary(lambda: self._primary.load_result(name), RECORD_CLASSES)
+
+    def save_result(self, name: str, result: Any) -> None:
+        """Saves in the primary process."""
+        if is_primary():
+            self._primary.save_result(name, result)
+
+    def flush(self) -> None:
+        """Waits until everything is written."""
+        if is_primary():
+            self._primary.flush()
+
+
+class _MultihostCheckpointer(Checkpointer):
+    def __init__(self, primary: Checkpointer) -> None:
+        self._primary = primary
+
+    def restore_latest(self, like: TrainProgress) -> TrainingCheckpoint | None:
+        def restore() -> Any:
+            checkpoint = self._primary.restore_latest(like)
+            if checkpoint is None:
+                return None
+            return to_state_dict(checkpoint.progress), checkpoint.history, json.dumps(checkpoint.loader_state)
+
+        parts = broadcast_from_primary(restore, RECORD_CLASSES)
+        if parts is None:
+            return None
+        progress, history, loader_state = parts
+        progress = from_state_dict(progress, like, "the first process")
+        return TrainingCheckpoint(progress, history, json.loads(loader_state))
+
+    def should_save(self, *, force: bool) -> bool:
+        return broadcast_from_primary(lambda: self._primary.should_save(force=force))
+
+    def save(self, checkpoint: TrainingCheckpoint, *, wait: bool) -> None:
+        if is_primary():
+            self._primary.save(checkpoint, wait=wait)

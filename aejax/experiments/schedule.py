@@ -61,11 +61,6 @@ def epochs_per_call(epochs: int, examples_per_epoch: int) -> int:
     return next(count for count in range(most, 0, -1) if epochs % count == 0)
 
 
-def select_rows(experiment: Experiment) -> tuple[Int[np.ndarray, "seeds n"], Int[np.ndarray, "seeds m"]]:
-    """Returns the training and validation rows of an autoencoder."""
-    return experiment.split.train, select_validation_rows(experiment)
-
-
 def select_validation_rows(experiment: Experiment) -> Int[np.ndarray, "seeds m"]:
     """Returns the rows of an autoencoder's validation curve: the test rows if `--monitor test` asks for them."""
     config = experiment.config

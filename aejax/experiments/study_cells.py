@@ -9,7 +9,6 @@ from jaxtyping import Float
 
 from aejax.errors import require
 from aejax.evaluate.design import EvaluationDesign
-from aejax.experiments.saved_values import saved_values
 from aejax.experiments.study_file import StudyRun
 from aejax.report.results import Results, diverged_seeds, verdict_metric
 from aejax.report.run_page import read_run
@@ -64,7 +63,7 @@ def _read_cell(run: StudyRun, out: Path, folder: str, labels_per_class: int | No
     results, scores = read_run(out / folder), read_scores(out / folder)
     metric, dataset = verdict_metric(results), results["dataset"]
     sign = 1.0 if metric.higher_is_better else -1.0
-    values = saved_values(scores, metric)[metric.name]
+    values = scores.metric_values(metric)[metric.name]
     assert scores.design is not None  # saved by every version that has studies
     diagnostics = {entry["name"]: entry for entry in results.get("diagnostics", {}).get("methods", [])}
     return Cell(

@@ -1,36 +1,36 @@
 """One kind of autoencoder at every combination of hyperparameter values: reconstruction against accuracy."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from aejax.config import CheckpointConfig, SweepConfig
 from aejax.config.shard import parse_shard
 from aejax.config.sweep_axes import max_runs_per_program, parse_axes
+from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
-from aejax.experiments.identity import identify_run, open_experiment
-from aejax.experiments.job import FillRun, Job, run_job
+from aejax.experiments.job import FillRun, Job, identify_run, open_experiment, run_job
 from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import resolve_config
-from aejax.experiments.results import method_entry, metric_rows, write_scores
+from aejax.experiments.results import comparison_entries, method_entry, metric_rows, results_header, write_scores
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.shards import adopt_results, make_shard_job, shard_results
 from aejax.experiments.sweeping.baselines import SweepDesign, make_baselines
-from aejax.experiments.sweeping.grid import PointGroup, choose_kind, group_points, make_grid
-from aejax.experiments.sweeping.results import ResultEntry, build_sweep_results, point_entry
+from aejax.experiments.sweeping.grid import GridPoint, PointGroup, choose_kind, derived_fields, group_points, make_grid
 from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, score_points, with_labels_of
 from aejax.experiments.work import FIGURES, STATISTICS, Work, begin_work, end_of_run, method_work
 from aejax.methods.method import Method
 from aejax.report.drawing import describe_design
 from aejax.report.figure_files import FigureFiles
-from aejax.report.html_page import PAGE_FILE, write_page
 from aejax.report.sweep_table import render_sweep_markdown
 from aejax.report.tradeoff_plot import plot_tradeoff
 from aejax.storage.atomic_io import write_atomically
@@ -38,6 +38,10 @@ from aejax.storage.results_file import write_results
 from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.runs import Run
 from aejax.train.plan import make_plan
+
+ResultEntry = dict[str, Any]
+
+SELECTION_METRICS = ("valid_nll", "valid_reconstruction_mse")  # the first available one selects the best point
 
 
 def sweep(
@@ -133,9 +137,7 @@ def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, A
     files = FigureFiles(run.folder, run.figure_format, describe_design(results))
     experiment.reporter.start_method(FIGURES)
     files.write("frontier.png", lambda: plot_tradeoff(results))
-    files.add_warnings(results)
-    files.attempt(PAGE_FILE, lambda: write_page(results, run.folder))
-    files.add_warnings(results)
+    files.write_page(results)
     return results
 
 
@@ -166,3 +168,72 @@ def score_group(
 def drop_weights(result: MethodResult) -> MethodResult:
     """Returns a result without weights and history, which would fill the memory in a long sweep."""
     return result._replace(variables={}, history=None)
+
+
+def point_entry(experiment: Experiment, point: GridPoint, result: MethodResult) -> ResultEntry:
+    """Returns an entry of `points`: that of a method, with the setting and the validation metrics."""
+    assert result.history is not None
+    nll = None if result.classifier_report.probe is None else np.asarray(result.classifier_report.probe.valid_nll)
+    mse = result.history.metrics.get("valid_mse")
+    return {
+        **method_entry(experiment, result),
+        "setting": point.values,
+        "epochs": result.history.epochs,
+        "valid_nll": None if nll is None or np.isnan(nll).any() else summarize_seeds(nll),
+        "valid_reconstruction_mse": None if mse is None else summarize_seeds(mse[:, -1]),
+    }
+
+
+def select_best_point(entries: Sequence[ResultEntry]) -> dict[str, str] | None:
+    """Returns the name of the point with the lowest mean validation metric, and the metric.
+
+    The metric is the probe's validation loss, if its penalty was chosen on it, else the reconstruction error of
+    validation rows. The test set is not used.
+    """
+    for metric in SELECTION_METRICS:
+        means = [math.nan if entry[metric] is None else float(entry[metric]["mean"]) for entry in entries]
+        if not all(map(math.isnan, means)):
+            return {"name": entries[int(np.nanargmin(means))]["name"], "by": metric}
+    return None
+
+
+def build_sweep_results(
+    experiment: Experiment,
+    design: SweepDesign,
+    points: Sequence[tuple[ResultEntry, MethodResult]],
+    baselines: Sequence[tuple[ResultEntry, MethodResult]],
+    seconds: float,
+) -> ResultEntry:
+    """Returns the contents of a sweep's `results.json`.
+
+    Args:
+        experiment: the experiment of the seeds.
+        design: what was trained.
+        points: the entry and the result of each point.
+        baselines: the entry and the result of each baseline.
+        seconds: since the run began.
+    """
+    derived = derived_fields(design.points)
+    against = design.baselines.by_point
+    entries = [{**entry, "follows": derived[entry["name"]], "against": against[entry["name"]]} for entry, _ in points]
+    same_labels = not any(axis.is_label_budget for axis in design.axes)
+    best = select_best_point(entries) if same_labels else None
+    seeds = len(points[0][1].scores.correct)
+    pairs = [(entry["name"], name) for entry in entries for name in entry["against"].values()]
+    if best is not None:
+        pairs += [(entry["name"], best["name"]) for entry in entries if entry["name"] != best["name"]]
+    rows = max(len(group.trainings) for group in design.groups) * seeds
+    widest = dataclasses.replace(experiment.plan, seeds=rows).describe().replace("seeds", f"runs of {seeds} seeds")
+    header = results_header(experiment, seconds, "sweep")
+    return {
+        **header,
+        "environment": {**header["environment"], "plan": widest},
+        "axes": [{"field": axis.field, "config": axis.section, "values": list(axis.values)} for axis in design.axes],
+        "groups": [
+            {"points": [point.name for point in group.points], "carried": list(group.traced)} for group in design.groups
+        ],
+        "points": entries,
+        "references": [entry for entry, _ in baselines],
+        "chosen": best,
+        **comparison_entries(experiment, [result for _, result in [*points, *baselines]], pairs),
+    }

@@ -15,11 +15,11 @@ from aejax.data.batching import Examples, gather_batch
 from aejax.data.scalers import Scaler
 from aejax.data.shuffling import shuffle_epochs, steps_per_epoch
 from aejax.experiments.checkpointing import Checkpointer, TrainingCheckpoint, TrainingHistory, concatenate_histories
+from aejax.experiments.checks import require_training_memory
 from aejax.experiments.compilation import Stopwatch, cached_jit
 from aejax.experiments.experiment import Experiment, shard_rows
 from aejax.experiments.preemption import defer_signals
-from aejax.experiments.schedule import epoch_budget, epochs_per_call, select_rows
-from aejax.experiments.training_memory import require_training_memory
+from aejax.experiments.schedule import epoch_budget, epochs_per_call, select_validation_rows
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.objectives.objective import Objective
@@ -200,7 +200,8 @@ def train_method(
     end_to_end = TrainingSpec(
         method.objective,
         optimizer,
-        *select_rows(experiment),
+        experiment.split.train,
+        select_validation_rows(experiment),
         epochs=epochs.end_to_end,
         batch_size=config.train.batch_size,
         is_finished=is_finished,
@@ -237,3 +238,15 @@ def latest_loss(metrics: dict[str, Float[np.ndarray, "seeds epochs"]]) -> float:
 def count_parameters(variables: Variables) -> int:
     """Returns the number of trainable parameters of one seed, from variables with a seed axis."""
     return sum(leaf.size // leaf.shape[0] for leaf in jax.tree.leaves(variables["params"]))
+
+
+def tile_experiment(experiment: Experiment, n_settings: int) -> Experiment:
+    """Repeats every seed for each of `n_settings` settings: row r has seed r % seeds and setting r // seeds.
+
+    Keys and scaler are those of the seed, so that settings are paired and each equals its own run; a training repeats
+    the rows of the split itself. The examples are not moved: both plans use the same devices.
+    """
+    plan = dataclasses.replace(experiment.plan, seeds=n_settings * experiment.config.seeds)
+    tiled = dataclasses.replace(experiment, plan=plan)
+    scaler: Scaler = tiled.tile_rows(experiment.scaler)
+    return dataclasses.replace(tiled, scaler=scaler, device_scaler=plan.shard(scaler))

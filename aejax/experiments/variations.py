@@ -13,74 +13,19 @@ Noise and widths are no penalties; they are axes of `sweep.py`.
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from aejax.config import CompareConfig, to_dict
-from aejax.config.validation import flag_name
-from aejax.methods.method import Method
-from aejax.methods.tuning_space import is_tuned_by_probe
-from aejax.storage.run_identity import setting_differences
+from rich.console import Console
 
-Scope = Literal["probe", "labels", "penalty", "data"]
-"""What a variation changes: probes, all classifiers, some trainings, or everything."""
+from aejax.config import CheckpointConfig, CompareConfig
+from aejax.evaluate.sensitivity import compare_verdicts
+from aejax.experiments.compare import ComparisonDesign, load_comparison
+from aejax.experiments.varied_runs import Analysis, Scope, Variation, make_variation, penalty_field, run_with_analyses
 
 SENSITIVITY = "sensitivity"  # field of results, and folder of a run that has a run of each variation
-PENALTIES = {
-    "sparse-l1": "l1",
-    "sparse-kl": "kl_weight",
-    "contractive": "contraction",
-    "beta-vae": "beta",
-    "gated": "gate_l1",
-    "jump-relu": "l0_weight",
-    "vq": "commitment",
-}
-_PENALIZED_PREFIXES = ("knn", "permuted", "frozen-decoder")  # of other methods whose features depend on it
-
-
-class Variation(NamedTuple):
-    """A comparison with another setting."""
-
-    name: str  # of its folder
-    scope: Scope
-    config: CompareConfig
-    flags: str  # the settings that differ, as on the command line
-
-    def affects(self, name: str, method: Method) -> bool:
-        """Returns whether a method's predictions can change."""
-        if self.scope == "labels":
-            return True
-        return self.retrains(name, method) or (self.scope == "probe" and uses_probe(method))
-
-    def retrains(self, name: str, method: Method) -> bool:
-        """Returns whether a method's features can change; those that --tune chooses by the probe change with it."""
-        if self.keeps_training:
-            tuned = self.config.tune is not None and is_tuned_by_probe(name)
-            return tuned or (self.scope == "labels" and not learns_without_labels(method))
-        return self.scope == "data" or penalty_field(name) is not None
-
-    @property
-    def keeps_training(self) -> bool:
-        """Whether all methods that learn without labels are trained as without the variation."""
-        return self.scope in ("probe", "labels")
-
-
-def uses_probe(method: Method) -> bool:
-    """Returns whether the settings of the probe matter to a method."""
-    return method.log_probs is None and method.fit_predict is None and method.classifier == "probe"
-
-
-def learns_without_labels(method: Method) -> bool:
-    """Returns whether the features, if there are any, do not depend on labels."""
-    return not method.supervised and method.fit_predict is None
-
-
-def penalty_field(name: str) -> str | None:
-    """Returns the field of `ObjectiveConfig` that is the penalty of a method's training; None if it has none."""
-    for kind, field in PENALTIES.items():
-        if name in (kind, *(f"{prefix}-{kind}" for prefix in _PENALIZED_PREFIXES)):
-            return field
-    return None
 
 
 def _standardize(config: CompareConfig) -> CompareConfig:
@@ -123,13 +68,51 @@ def make_variations(config: CompareConfig) -> list[Variation]:
     return [one for one in variations if one.flags and not (one.config.tune and one.config.probe.probe == "knn")]
 
 
-def make_variation(name: str, scope: Scope, config: CompareConfig, varied: CompareConfig) -> Variation:
-    """Returns the variation of a resolved config that has the settings of `varied`."""
-    differences = setting_differences(to_dict(config), to_dict(varied), {})
-    return Variation(name, scope, varied, " ".join(_format_flag(path[-1], value) for path, _, value in differences))
+def compare_with_sensitivity(
+    config: CompareConfig, out: Path, console: Console, checkpoint: CheckpointConfig = CheckpointConfig()
+) -> dict[str, Any]:
+    """Runs a comparison and its variations and returns its results, with `sensitivity`; as `run_with_analyses`."""
+    start_time = time.perf_counter()
+    design = load_comparison(config)
+    return run_with_analyses(design, [analyze_sensitivity(design)], out, console, checkpoint, start_time)
 
 
-def _format_flag(field: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return flag_name(field) if value else flag_name(f"no_{field}")
-    return f"{flag_name(field)} {value:g}" if isinstance(value, float) else f"{flag_name(field)} {value}"
+def analyze_sensitivity(design: ComparisonDesign) -> Analysis:
+    """Returns the analysis of a comparison's verdicts under the variations of `variations.py`."""
+    variations = make_variations(design.config)
+    return Analysis(
+        SENSITIVITY,
+        variations,
+        functools.partial(_is_judged, variations),
+        functools.partial(_summarize, design, variations),
+    )
+
+
+def _is_judged(variations: Sequence[Variation], results: Mapping[str, Any]) -> bool:
+    saved = results.get(SENSITIVITY, {}).get("variations", [])
+    return [entry["settings"] for entry in saved] == [variation.flags for variation in variations]
+
+
+def _summarize(
+    design: ComparisonDesign,
+    variations: Sequence[Variation],
+    results: Mapping[str, Any],
+    varied: Mapping[str, Mapping[str, Any]],
+    out: Path,
+) -> dict[str, Any]:
+    """Returns `sensitivity` of `results.json`."""
+    entries = [
+        {
+            "name": variation.name,
+            "settings": variation.flags,
+            "methods": [name for name, method in design.methods.items() if variation.affects(name, method)],
+            "seconds": varied[variation.name]["environment"]["seconds"],
+        }
+        for variation in variations
+    ]
+    comparisons = compare_verdicts(
+        results["comparisons"],
+        {name: of_variation["comparisons"] for name, of_variation in varied.items()},
+        {entry["name"]: entry["methods"] for entry in entries},
+    )
+    return {"variations": entries, "comparisons": comparisons}

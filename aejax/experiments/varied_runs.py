@@ -11,26 +11,89 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from aejax.config import CheckpointConfig
+from aejax.config import CheckpointConfig, CompareConfig, to_dict
 from aejax.config.validation import flag_name
 from aejax.errors import InputError, require
 from aejax.experiments.checkpointing import RESULT_CACHE_DIR
 from aejax.experiments.compare import ComparisonDesign, EarlierRun, design_comparison, run_comparison
 from aejax.experiments.multihost import broadcast_from_primary, is_primary
-from aejax.experiments.variations import Variation
+from aejax.methods.method import Method
+from aejax.methods.tuning_space import is_tuned_by_probe
 from aejax.report.drawing import describe_design
 from aejax.report.figure_files import FigureFiles
+from aejax.report.results import Results
 from aejax.report.run_page import rewrite_pages
 from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.results_file import read_results, write_results
+from aejax.storage.run_identity import setting_differences
 from aejax.storage.run_state import RESULTS_FILE
 
-Results = dict[str, Any]
+Scope = Literal["probe", "labels", "penalty", "data"]
+"""What a variation changes: probes, all classifiers, some trainings, or everything."""
+
+PENALTIES = {
+    "sparse-l1": "l1",
+    "sparse-kl": "kl_weight",
+    "contractive": "contraction",
+    "beta-vae": "beta",
+    "gated": "gate_l1",
+    "jump-relu": "l0_weight",
+    "vq": "commitment",
+}
+_PENALIZED_PREFIXES = ("knn", "permuted", "frozen-decoder")  # of other methods whose features depend on it
+
+
+class Variation(NamedTuple):
+    """A comparison with another setting."""
+
+    name: str  # of its folder
+    scope: Scope
+    config: CompareConfig
+    flags: str  # the settings that differ, as on the command line
+
+    def affects(self, name: str, method: Method) -> bool:
+        """Returns whether a method's predictions can change."""
+        if self.scope == "labels":
+            return True
+        has_probe = method.log_probs is None and method.fit_predict is None and method.classifier == "probe"
+        return self.retrains(name, method) or (self.scope == "probe" and has_probe)
+
+    def retrains(self, name: str, method: Method) -> bool:
+        """Returns whether a method's features can change; those that --tune chooses by the probe change with it."""
+        if self.keeps_training:
+            tuned = self.config.tune is not None and is_tuned_by_probe(name)
+            return tuned or (self.scope == "labels" and (method.supervised or method.fit_predict is not None))
+        return self.scope == "data" or penalty_field(name) is not None
+
+    @property
+    def keeps_training(self) -> bool:
+        """Whether all methods that learn without labels are trained as without the variation."""
+        return self.scope in ("probe", "labels")
+
+
+def penalty_field(name: str) -> str | None:
+    """Returns the field of `ObjectiveConfig` that is the penalty of a method's training; None if it has none."""
+    for kind, field in PENALTIES.items():
+        if name in (kind, *(f"{prefix}-{kind}" for prefix in _PENALIZED_PREFIXES)):
+            return field
+    return None
+
+
+def make_variation(name: str, scope: Scope, config: CompareConfig, varied: CompareConfig) -> Variation:
+    """Returns the variation of a resolved config that has the settings of `varied`."""
+    differences = setting_differences(to_dict(config), to_dict(varied), {})
+    return Variation(name, scope, varied, " ".join(_format_flag(path[-1], value) for path, _, value in differences))
+
+
+def _format_flag(field: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return flag_name(field) if value else flag_name(f"no_{field}")
+    return f"{flag_name(field)} {value:g}" if isinstance(value, float) else f"{flag_name(field)} {value}"
 
 
 class Source(NamedTuple):

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from aejax.errors import escape_unprintable, summarize_error
 from aejax.report.drawing import add_description
+from aejax.report.html_page import PAGE_FILE, write_page
 from aejax.report.style import save_figure
 
 FigureFormat = Literal["png", "svg", "pdf"]
@@ -44,6 +45,12 @@ class FigureFiles:
         except Exception as error:
             reason = escape_unprintable(f"{type(error).__name__}: {summarize_error(error)}")
             self.warnings.append(f"{name} could not be drawn ({reason}); every result is kept.")
+
+    def write_page(self, results: dict[str, Any]) -> None:
+        """Writes `report.html` with the figures and warnings so far, and adds all warnings to the results."""
+        self.add_warnings(results)
+        self.attempt(PAGE_FILE, lambda: write_page(results, self.folder))
+        self.add_warnings(results)
 
     def add_warnings(self, results: dict[str, Any]) -> None:
         """Adds the warnings to `warnings` of the results, each once; results without warnings stay as they are."""

@@ -5,18 +5,22 @@ small enough to be committed.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
+from aejax.config.evaluate import MetricName
 from aejax.data.archives import open_archive
 from aejax.errors import InputError
 from aejax.evaluate.design import EvaluationDesign
+from aejax.evaluate.verdict_metrics import VerdictMetric, balanced_accuracy_values
 
 SCORES_FILE, CORRECT_FILE = "scores.npz", "correct.npz"
+
+MethodValues = dict[str, Shaped[np.ndarray, "trainings n_test"]]  # by method: their mean over test examples is a metric
 
 
 class SavedScores(NamedTuple):
@@ -27,6 +31,18 @@ class SavedScores(NamedTuple):
     design: EvaluationDesign | None  # None: saved by version 0.1.0, which did not save labels of test examples
     log_prob: Float[np.ndarray, "methods trainings n_test"] | None = None
     auroc_values: Float[np.ndarray, "methods trainings n_test"] | None = None
+
+    def metric_values(self, metric: VerdictMetric) -> dict[MetricName, MethodValues]:
+        """Returns the values of accuracy, and of NLL and of `metric` if what they need was saved."""
+        values: dict[MetricName, Iterable[np.ndarray]] = {"accuracy": self.correct}
+        if self.log_prob is not None:
+            values["nll"] = -self.log_prob
+        if metric.name == "auroc" and self.auroc_values is not None:
+            values["auroc"] = self.auroc_values
+        if metric.name == "balanced_accuracy" and self.design is not None:
+            labels = self.design.labels
+            values["balanced_accuracy"] = [balanced_accuracy_values(correct, labels) for correct in self.correct]
+        return {name: dict(zip(self.methods, arrays, strict=True)) for name, arrays in values.items()}
 
 
 def serialize_correct(

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from aejax.experiments import compilation
-from aejax.experiments.compilation import Stopwatch, cached_jit, clear_compiled
-from aejax.experiments.host_memory import MIN_BYTES_TO_TRIM
+from aejax.experiments.compilation import MIN_BYTES_TO_TRIM, Stopwatch, cached_jit, clear_compiled
 
 SMALL, LARGE = np.zeros(MIN_BYTES_TO_TRIM - 1, np.uint8), np.zeros(MIN_BYTES_TO_TRIM, np.uint8)
 

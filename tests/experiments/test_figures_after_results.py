@@ -8,6 +8,7 @@ import pytest
 from aejax.experiments import compare, plots
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.progress import SilentReporter
+from aejax.report import figure_files
 from aejax.report.figure_files import FigureFiles
 from aejax.report.results import with_roles
 from aejax.storage.runs import Run
@@ -39,7 +40,7 @@ def test_results_and_table_are_there_when_the_figures_begin(results, tmp_path, m
     there = []
     monkeypatch.setattr(compare, "write_scores", lambda *args: None)
     monkeypatch.setattr(compare, "plot_comparison", lambda *args: there.extend(p.name for p in tmp_path.iterdir()))
-    monkeypatch.setattr(compare, "write_page", fail)
+    monkeypatch.setattr(figure_files, "write_page", fail)
     compare.write_comparison(NoExperiment(), [], {}, results, Run(tmp_path, {}, 0.0, lock_identity=None))
     assert {"results.json", "table.md"} <= set(there)
     (warning,) = results["warnings"]

@@ -8,7 +8,7 @@ import pytest
 
 from aejax.config import CheckpointConfig
 from aejax.experiments import checkpointing
-from aejax.experiments.host_memory import MIN_BYTES_TO_TRIM, _c_library, malloc_trim
+from aejax.experiments.compilation import MIN_BYTES_TO_TRIM, _c_library, malloc_trim
 from aejax.storage.checkpoint_manager import AsyncSaver, CheckpointManager
 
 MIB = 1 << 20

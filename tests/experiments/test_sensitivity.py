@@ -14,7 +14,7 @@ from aejax.evaluate.sensitivity import judge_sensitivity
 from aejax.experiments import variations, varied_runs
 from aejax.experiments.compare import compare
 from aejax.experiments.rejudge import rejudge_run
-from aejax.experiments.sensitivity import compare_with_sensitivity
+from aejax.experiments.variations import compare_with_sensitivity
 from aejax.report.comparison_table import render_comparison_terminal
 from aejax.storage.results_file import read_results
 from tests.consoles import quiet

@@ -18,11 +18,10 @@ from aejax.config import (
 from aejax.config.sweep_axes import parse_axes
 from aejax.data.registry import load_dataset
 from aejax.experiments.compare import compare
-from aejax.experiments.sweep import sweep
+from aejax.experiments.sweep import select_best_point, sweep
 from aejax.experiments.sweeping import vectorized
 from aejax.experiments.sweeping.baselines import make_baselines
 from aejax.experiments.sweeping.grid import choose_kind, group_points, make_grid
-from aejax.experiments.sweeping.results import select_best_point
 from aejax.report.index import render_index
 from aejax.report.sweep_table import render_sweep_markdown, render_sweep_terminal
 from aejax.report.tradeoff_plot import make_series

@@ -18,7 +18,7 @@ from aejax.experiments.sweeping.vectorized import (
     slice_point,
     train_group,
 )
-from aejax.experiments.tiling import tile_experiment
+from aejax.experiments.training import tile_experiment
 from aejax.models.submodules import HYPERPARAMETERS
 
 CONFIG = SweepConfig(

@@ -6,8 +6,7 @@ import pytest
 from aejax.errors import InputError
 from aejax.evaluate.simulation import SCENARIOS, first_trainings, simulate_latents, simulated_design
 from aejax.evaluate.verification import SimulationBudget
-from aejax.experiments.same_method import SEEDS_PER_SET, count_verdicts, draw_pairs
-from aejax.experiments.verify import OUTPUT_FILES, verify
+from aejax.experiments.verify import OUTPUT_FILES, SEEDS_PER_SET, count_verdicts, draw_pairs, verify
 from aejax.report.index import render_index
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet

@@ -79,7 +79,7 @@ def run(args: Args, out: Path, console: Console) -> dict[str, Any]:
     """Runs the comparison, and those of --sensitivity and --label-curve, into a folder and returns the results."""
     from aejax.experiments.compare import compare, load_comparison
     from aejax.experiments.label_curve import analyze_label_curve
-    from aejax.experiments.sensitivity import analyze_sensitivity
+    from aejax.experiments.variations import analyze_sensitivity
     from aejax.experiments.varied_runs import run_with_analyses
 
     has_curve = args.label_curve or bool(args.label_budgets)

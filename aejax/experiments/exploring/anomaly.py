@@ -17,8 +17,7 @@ from aejax.data.scalers import fit_scalers
 from aejax.data.splits import Split
 from aejax.errors import require
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
-from aejax.experiments.exploring.loaded_model import LoadedModel, make_codec
-from aejax.experiments.exploring.protocol import AnalysisResult, Figures, Skipped
+from aejax.experiments.exploring.loaded_model import AnalysisResult, Figures, LoadedModel, Skipped, make_codec
 from aejax.experiments.exploring.reconstruction import MAX_EXAMPLES, plot_examples
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.progress import ProgressReporter, SilentReporter

@@ -8,8 +8,7 @@ import numpy as np
 from aejax.analysis.sampling import GRID_QUANTILE, decode_prior_grid, nearest_examples, sample_prior
 from aejax.analysis.traversal import ablate_units, interpolate_examples, midpoint_errors, traverse_latents
 from aejax.evaluate.code_metrics import ACTIVE_VARIANCE
-from aejax.experiments.exploring.loaded_model import LoadedModel, MaxShown
-from aejax.experiments.exploring.protocol import AnalysisResult, Skipped
+from aejax.experiments.exploring.loaded_model import AnalysisResult, LoadedModel, MaxShown, Skipped
 from aejax.report import image_grids
 
 INTERPOLATION_STEPS = 11

@@ -1,4 +1,4 @@
-"""A pretrained autoencoder with its data, as functions on NumPy arrays."""
+"""A pretrained autoencoder with its data, as functions on NumPy arrays, and what an analysis of it returns."""
 
 import dataclasses
 import functools
@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from matplotlib.figure import Figure
 
 from aejax.analysis.codec import Codec, PrincipalComponents, fit_pca
 from aejax.config.explore import ExploreConfig
@@ -30,6 +31,7 @@ MAX_CODED_ROWS = 10_000  # training examples encoded per seed, drawn at random
 PCA_WIDTH_FACTOR = 4  # PCA is fitted with up to this multiple of the code's width
 
 ApplyFn = Callable[[Variables, Array], Array]
+Figures = dict[str, tuple[Callable[[], Figure], str]]  # what draws it, and its caption, by file name
 
 
 @functools.lru_cache(maxsize=4)
@@ -227,3 +229,20 @@ def load_model(run_dir: Path, config: ExploreConfig) -> LoadedModel:
     require(config.seed < seeds, f"--seed {config.seed}: the run has seeds 0 to {seeds - 1}")
     dataset, split = load_pretraining_data(run, config.data_dir)
     return LoadedModel(run, dataset, split, config)
+
+
+class AnalysisResult(NamedTuple):
+    """The result of one analysis."""
+
+    summary: str  # one or two sentences
+    metrics: dict[str, Any]
+    figures: Figures
+
+
+class Skipped(NamedTuple):
+    """Why an analysis does not apply to a model."""
+
+    reason: str
+
+
+Analysis = Callable[[LoadedModel], AnalysisResult | Skipped]

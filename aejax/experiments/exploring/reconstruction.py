@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 from aejax.analysis.compression import FLOAT_BITS, RateDistortionPoint, evaluate_compression
 from aejax.analysis.denoising import denoise, psnr
 from aejax.evaluate.intervals import summarize_seeds
-from aejax.experiments.exploring.loaded_model import LoadedModel, MaxShown, SeedView
-from aejax.experiments.exploring.protocol import AnalysisResult, Figures
+from aejax.experiments.exploring.loaded_model import AnalysisResult, Figures, LoadedModel, MaxShown, SeedView
 from aejax.objectives.corruption import CorruptFn, make_corruption, masking_noise, patch_mask, with_noise_seed
 from aejax.report import analysis_plots, image_grids
 

@@ -15,8 +15,7 @@ from aejax.analysis.weights import (
     most_active_units,
     typical_activity,
 )
-from aejax.experiments.exploring.loaded_model import LoadedModel, MaxShown
-from aejax.experiments.exploring.protocol import AnalysisResult, Skipped
+from aejax.experiments.exploring.loaded_model import AnalysisResult, LoadedModel, MaxShown, Skipped
 from aejax.report import figures, image_grids
 
 MAX_SCATTER_POINTS = 1500

@@ -20,8 +20,7 @@ from aejax.experiments.experiment import Experiment, problem_spec_for
 from aejax.experiments.method_result import MethodResult, load_or_score, score_method
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.sweeping.grid import GridPoint, PointGroup
-from aejax.experiments.tiling import tile_experiment
-from aejax.experiments.training import TrainingResult, init_variables, train_method
+from aejax.experiments.training import TrainingResult, init_variables, tile_experiment, train_method
 from aejax.methods.autoencoders import autoencoder_method, method_from_spec
 from aejax.methods.method import Method
 from aejax.models.submodules import HYPERPARAMETERS
