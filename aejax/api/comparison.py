@@ -33,13 +33,11 @@ from aejax.methods.external import Representation
 from aejax.methods.registry import METHODS, register_kind
 from aejax.recipes import compare_defaults
 from aejax.report import figures
+from aejax.report.comparison_figures import plot_differences, plot_label_curve, plot_representations
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
-from aejax.report.differences_plot import plot_differences
 from aejax.report.findings import describe_findings
 from aejax.report.frames import label_curve_frame, methods_frame, per_seed_frame, verdicts_frame
 from aejax.report.html_page import figure_to_svg, render_comparison_page
-from aejax.report.label_curve_plot import plot_label_curve
-from aejax.report.representation_plot import plot_representations
 from aejax.report.results import Results, with_roles
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.results_file import write_results

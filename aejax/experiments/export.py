@@ -12,7 +12,7 @@ from aejax.errors import require
 from aejax.experiments.environment import provenance
 from aejax.experiments.pretrained import BEST_WEIGHTS, LAST_WEIGHTS, PretrainedModel, load_pretrained
 from aejax.report.model_card import render_model_card
-from aejax.report.results import Results
+from aejax.report.results import Results, finite_or_none
 from aejax.storage.encoder_metadata import SCHEMA_VERSION, EncoderMetadata, EncoderMetrics, Preprocessing, Provenance
 from aejax.storage.export import ModelCardInputs, require_available, write_encoder
 from aejax.storage.formats import arrays_sha256, require_format_packages
@@ -102,7 +102,7 @@ def select_seeds(selection: str, selected_epochs: EpochRows, diverged_epoch: lis
         require(int(selection) < len(selected_epochs), f"--seed {selection}: {there}")
         return (int(selection),)
     losses = {
-        seed: _finite_or_none(row.get("valid_loss", row["train_loss"])) for seed, row in enumerate(selected_epochs)
+        seed: finite_or_none(row.get("valid_loss", row["train_loss"])) for seed, row in enumerate(selected_epochs)
     }
     finite = {seed: loss for seed, loss in losses.items() if diverged_epoch[seed] is None and loss is not None}
     require(finite, "--seed best: every seed of the run diverged; give a seed's number to publish it all the same")
@@ -114,7 +114,7 @@ def _read_epochs(run_dir: Path, pretrained: PretrainedModel) -> list[EpochRows]:
     epochs: list[EpochRows] = [[] for _ in range(pretrained.config.seeds)]
     for row in read_metrics(run_dir):
         if row["method"] == pretrained.config.method and row["seed"] < len(epochs):
-            losses = {name: _finite_or_none(row[name]) for name in ("train_loss", "valid_loss") if name in row}
+            losses = {name: finite_or_none(row[name]) for name in ("train_loss", "valid_loss") if name in row}
             epochs[row["seed"]].append({"epoch": row["epoch"], **losses})
     require(
         all(rows and all("train_loss" in row for row in rows) for rows in epochs),
@@ -126,7 +126,7 @@ def _read_epochs(run_dir: Path, pretrained: PretrainedModel) -> list[EpochRows]:
 
 def _select_epoch(rows: EpochRows, weights: str) -> dict[str, Any]:
     """Returns the epoch of a seed's published weights; without validation rows the best is the last."""
-    losses = [_finite_or_none(row.get("valid_loss")) for row in rows]
+    losses = [finite_or_none(row.get("valid_loss")) for row in rows]
     comparable = [math.inf if loss is None else loss for loss in losses]
     return rows[int(np.argmin(comparable))] if weights == "best" and min(comparable) < math.inf else rows[-1]
 
@@ -191,12 +191,12 @@ def _encoder_metrics(
     def of_last(metric: dict[str, Any] | None) -> tuple[float | None, ...]:
         if metric is None or config.weights != "last":
             return (None,) * len(seeds)
-        return tuple(_finite_or_none(metric["per_seed"][seed]) for seed in seeds)
+        return tuple(finite_or_none(metric["per_seed"][seed]) for seed in seeds)
 
     return EncoderMetrics(
         epoch=tuple(selected_epochs[seed]["epoch"] for seed in seeds),
-        train_loss=tuple(_finite_or_none(selected_epochs[seed]["train_loss"]) for seed in seeds),
-        valid_loss=tuple(_finite_or_none(selected_epochs[seed].get("valid_loss")) for seed in seeds),
+        train_loss=tuple(finite_or_none(selected_epochs[seed]["train_loss"]) for seed in seeds),
+        valid_loss=tuple(finite_or_none(selected_epochs[seed].get("valid_loss")) for seed in seeds),
         diverged_epoch=tuple(results["diverged_epoch"][seed] for seed in seeds),
         **{name: of_last(metric) for name, metric in tested.items()},
     )
@@ -217,7 +217,3 @@ def _build_provenance(pretrained: PretrainedModel) -> Provenance:
         commit=exported["commit"],
         versions=tuple(f"{name} {version}" for name, version in exported["versions"].items()),
     )
-
-
-def _finite_or_none(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from aejax.data.label_budget import make_seed_labels
 from aejax.data.selection_folds import SelectionFolds
 from aejax.evaluate.metrics import metric_values, score_predictions
-from aejax.evaluate.tuning import TuningReport, choose_settings, expected_of_best
+from aejax.evaluate.tuning import TuningReport, report_tuning
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.methods.host import HostProblem, TriedSettings
@@ -45,18 +45,14 @@ def fit_host_classifier(experiment: Experiment, name: str, method: Method, tune:
 
 def _report_tuning(experiment: Experiment, tried: list[TriedSettings]) -> TuningReport:
     """Returns what the settings give that all seeds tried; values that depend on the data are those of seed 0."""
-    count, metric, labels = (
-        min(len(one.settings) for one in tried),
-        experiment.evaluation.metric,
-        experiment.test_labels,
-    )
+    count = min(len(one.settings) for one in tried)
+    metric, labels = experiment.evaluation.metric, experiment.test_labels
     scores = [
         score_predictions(np.stack([one.log_probs[index] for one in tried]), labels, metric) for index in range(count)
     ]
     losses = np.stack([one.valid_nll[:count] for one in tried], axis=1)
     metrics = np.stack([metric_values(metric, score, labels).mean(axis=1, dtype=np.float64) for score in scores])
-    chosen, expected = choose_settings(losses), expected_of_best(losses, metrics)
-    return TuningReport(tried[0].settings[:count], losses, metrics, chosen, expected)
+    return report_tuning(tried[0].settings[:count], losses, metrics)
 
 
 def host_problem(

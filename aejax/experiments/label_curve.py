@@ -26,7 +26,7 @@ from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.evaluate.verdicts import adjusted_level, minimum_trainings
 from aejax.experiments.compare import ComparisonDesign, load_comparison
 from aejax.experiments.varied_runs import Analysis, Variation, make_variation, run_with_analyses
-from aejax.report.label_curve_plot import plot_label_curve
+from aejax.report.comparison_figures import plot_label_curve
 from aejax.report.results import Results, verdict_metric
 from aejax.storage.saved_scores import MethodValues, read_scores
 

@@ -20,7 +20,7 @@ from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.models.variational import VariationalAutoencoder
 from aejax.report import figures, image_grids
-from aejax.report.differences_plot import plot_differences
+from aejax.report.comparison_figures import plot_differences, plot_representations
 from aejax.report.examples import (
     EXAMPLES_FILE,
     MAX_CODES,
@@ -31,7 +31,6 @@ from aejax.report.examples import (
     write_examples,
 )
 from aejax.report.figure_files import FigureFiles
-from aejax.report.representation_plot import plot_representations
 
 IMAGE_EXAMPLES, TABLE_EXAMPLES = 10, 3  # examples whose reconstructions are plotted
 MAX_SCATTER_POINTS = 1500  # examples whose codes are plotted, at most

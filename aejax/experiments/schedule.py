@@ -37,16 +37,11 @@ def total_epochs(config: ExperimentConfig, method: Method) -> int:
     """Returns the epochs of all of a method's trainings, of which those of a classifier may end earlier."""
     if method.supervised:
         return 2 * config.train.epochs  # selection and refit
-    finetuning = finetuning_epochs(config) if is_finetuned(config, method) else 0
+    finetuning = 2 * config.probe.finetune_epochs if is_finetuned(config, method) else 0  # selection and refit
     if method.objective is None:
         return finetuning
     epochs = epoch_budget(config, method)
     return len(method.stages) * epochs.per_stage + epochs.end_to_end + finetuning
-
-
-def finetuning_epochs(config: ExperimentConfig) -> int:
-    """Returns the epochs of fine-tuning one encoder, selection and refit together."""
-    return 2 * config.probe.finetune_epochs
 
 
 def is_finetuned(config: ExperimentConfig, method: Method) -> bool:

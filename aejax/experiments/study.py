@@ -28,13 +28,14 @@ from aejax.experiments.study_cells import cell_warnings, read_cells
 from aejax.experiments.study_file import Study, StudyRun
 from aejax.experiments.study_statistics import analyze_cells
 from aejax.experiments.work import comparison_works
-from aejax.report.html_page import PAGE_FILE, write_page
+from aejax.report.html_page import write_page
+from aejax.report.page.blocks import PAGE_FILE
 from aejax.report.study_figures import STUDY_FIGURES
 from aejax.report.study_table import render_study_markdown
 from aejax.report.style import save_figure
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.results_file import read_results, write_results
-from aejax.storage.run_folder import acquire_lock
+from aejax.storage.run_folder import acquire_lock, make_folder
 from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.runs import CONFIG_FILE
 
@@ -180,10 +181,7 @@ def _check_folder(out: Path, study: Study) -> None:
         if path.name not in {run.folder for run in study.runs}
     ]
     require(not foreign, f"--out {out}: holds {foreign[:1]}, which is of no study; give another --out")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written ({error.strerror}); give another --out") from None
+    make_folder(out)
 
 
 def _run_all(

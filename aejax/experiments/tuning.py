@@ -13,7 +13,7 @@ from aejax.config import CompareConfig
 from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
 from aejax.errors import require
 from aejax.evaluate.metrics import metric_values
-from aejax.evaluate.tuning import TuningReport, choose_settings, expected_of_best
+from aejax.evaluate.tuning import TuningReport, report_tuning
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.compilation import Stopwatch, clear_compiled
 from aejax.experiments.experiment import Experiment
@@ -154,13 +154,7 @@ def _report(experiment: Experiment, trials: Sequence[_Trial]) -> TuningReport:
     metric, labels = experiment.evaluation.metric, experiment.test_labels
     values = [metric_values(metric, trial.result.scores, labels).mean(axis=1, dtype=np.float64) for trial in trials]
     losses, metrics = np.array([trial.valid_nll for trial in trials], np.float64), np.array(values)
-    return TuningReport(
-        settings=[trial.settings for trial in trials],
-        valid_nll=losses,
-        test_metric=metrics,
-        chosen=choose_settings(losses),
-        expected=expected_of_best(losses, metrics),
-    )
+    return report_tuning([trial.settings for trial in trials], losses, metrics)
 
 
 def _choose(trials: Sequence[_Trial], chosen: Int[np.ndarray, " seeds"]) -> tuple[Variables, TrainingHistory | None]:

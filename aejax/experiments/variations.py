@@ -13,17 +13,14 @@ Noise and widths are no penalties; they are axes of `sweep.py`.
 
 import dataclasses
 import functools
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from aejax.config import CheckpointConfig, CompareConfig
+from aejax.config import CompareConfig
 from aejax.evaluate.sensitivity import compare_verdicts
-from aejax.experiments.compare import ComparisonDesign, load_comparison
-from aejax.experiments.varied_runs import Analysis, Scope, Variation, make_variation, penalty_field, run_with_analyses
+from aejax.experiments.compare import ComparisonDesign
+from aejax.experiments.varied_runs import Analysis, Scope, Variation, make_variation, penalty_field
 
 SENSITIVITY = "sensitivity"  # field of results, and folder of a run that has a run of each variation
 
@@ -66,15 +63,6 @@ def make_variations(config: CompareConfig) -> list[Variation]:
     variations = [make_variation(name, scope, config, change(config)) for name, scope, change in VARIATIONS]
     # nearest neighbours have no loss to tune by
     return [one for one in variations if one.flags and not (one.config.tune and one.config.probe.probe == "knn")]
-
-
-def compare_with_sensitivity(
-    config: CompareConfig, out: Path, console: Console, checkpoint: CheckpointConfig = CheckpointConfig()
-) -> dict[str, Any]:
-    """Runs a comparison and its variations and returns its results, with `sensitivity`; as `run_with_analyses`."""
-    start_time = time.perf_counter()
-    design = load_comparison(config)
-    return run_with_analyses(design, [analyze_sensitivity(design)], out, console, checkpoint, start_time)
 
 
 def analyze_sensitivity(design: ComparisonDesign) -> Analysis:

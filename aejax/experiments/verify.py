@@ -16,7 +16,7 @@ from rich.console import Console
 
 from aejax.config import CompareConfig, DataConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.data.shuffling import make_generator
-from aejax.errors import InputError, require
+from aejax.errors import require
 from aejax.evaluate.across_verification import verify_across_datasets
 from aejax.evaluate.comparisons import compare_pairs
 from aejax.evaluate.design import DesignName, EvaluationDesign
@@ -28,6 +28,7 @@ from aejax.experiments.progress import SilentReporter
 from aejax.report.style import save_figure
 from aejax.report.verification_page import plot_power_and_coverage, render_verification_page
 from aejax.storage.atomic_io import write_atomically, write_json
+from aejax.storage.run_folder import make_folder
 
 MIN_EXPERIMENTS = 40
 OUTPUT_FILES = {"verify.md", "verify.png", "verify.json"}
@@ -87,10 +88,7 @@ def _check_real(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _make_out_dir(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written ({error.strerror}); give another --out") from None
+    make_folder(out)
     others = sorted({path.name for path in out.iterdir()} - OUTPUT_FILES)
     require(
         not others, f"--out {out}: holds {others[0] if others else ''}, which is not of verify.py; give another --out"

@@ -15,7 +15,6 @@ from aejax.report.results import (
     is_permuted,
     verdict_metric,
 )
-from aejax.report.sensitivity import sensitivity_caption
 
 CALIBRATION_CAPTION = (
     "Balanced accuracy is the mean of the accuracies of all classes. Calibration error is the mean distance between "
@@ -86,32 +85,34 @@ def _describe_seeds(dataset: Results, n_seeds: int) -> str:
     return f"{count}, each tested on a fold of its own, by {design}"
 
 
-def results_caption(results: Results, *, of_codes: bool = True) -> str:
-    """Returns the caption of a comparison: its data, its columns, and the command, machine and time that it took.
-
-    Args:
-        results: of the comparison.
-        of_codes: whether the metrics of codes are shown, too.
-    """
+def results_caption(results: Results) -> str:
+    """Returns the caption of a comparison: its data, its columns, and the command, machine and time that it took."""
     methods = results["methods"]
     sentences = [
         dataset_caption(results, count_seeds(results)),
         sensitivity_caption(results),
-        _CODE_METRICS if of_codes and any(method.get("measures") for method in methods) else "",
-        *(text for name, text in _OTHER_CODE_METRICS.items() if of_codes and _is_measured(name, results)),
-        _PSEUDO_ELBO if of_codes and _has_pseudo_elbo(results) else "",
+        _CODE_METRICS if any(method.get("measures") for method in methods) else "",
+        *(text for name, text in _OTHER_CODE_METRICS.items() if _is_measured(name, results)),
+        _PSEUDO_ELBO if _is_measured("elbo", results) and has_bernoulli_likelihood(results) else "",
         _KNN if any(method.get("neighbours") for method in methods) else "",
         format_provenance(results["environment"]),
     ]
     return " ".join(filter(None, sentences))
 
 
+def sensitivity_caption(results: Results) -> str:
+    """Returns which variations there are, and what the column of verdicts that hold means; empty without."""
+    if "sensitivity" not in results:
+        return ""
+    settings = ", ".join(f"`{entry['settings']}`" for entry in results["sensitivity"]["variations"])
+    return (
+        f"Holds in: variations with the same verdict, of those that change either method: {settings}. Fragile: at "
+        "least one contradicts the verdict."
+    )
+
+
 def _is_measured(name: str, results: Results) -> bool:
     return any(name in method.get("measures", {}) for method in results["methods"])
-
-
-def _has_pseudo_elbo(results: Results) -> bool:
-    return _is_measured("elbo", results) and has_bernoulli_likelihood(results)
 
 
 def representation_caption(results: Results) -> str:

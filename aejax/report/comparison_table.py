@@ -15,9 +15,8 @@ from aejax.report.captions import (
     results_caption,
     short_caption,
 )
-from aejax.report.code_table import code_metric_names, code_metric_table, format_error
 from aejax.report.data_line import data_markdown, escape_prose, format_data_warnings
-from aejax.report.findings import describe_findings
+from aejax.report.findings import describe_findings, format_sensitivity
 from aejax.report.formatting import (
     MISSING,
     format_decimals,
@@ -29,8 +28,16 @@ from aejax.report.formatting import (
     format_significant,
 )
 from aejax.report.label_curve import label_curve_caption, label_curve_tables
+from aejax.report.method_tables import (
+    TUNING_CAPTION,
+    UNITS_CAPTION,
+    code_metric_names,
+    code_metric_table,
+    format_error,
+    tuning_table,
+    units_table,
+)
 from aejax.report.results import (
-    REPRESENTATION_METRIC_NAMES,
     Results,
     finite_or_none,
     is_control,
@@ -38,10 +45,7 @@ from aejax.report.results import (
     verdict_metric,
     with_roles,
 )
-from aejax.report.sensitivity import format_sensitivity
 from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, to_markdown, without_code_marks
-from aejax.report.tuning_table import TUNING_CAPTION, tuning_table
-from aejax.report.units_table import UNITS_CAPTION, units_table
 
 VERDICT_STYLES = {
     "better": "bold green",
@@ -51,7 +55,7 @@ VERDICT_STYLES = {
     "inconclusive": "yellow",
     "too few seeds": "dim",
 }
-_REPRESENTATION_FORMATS = {  # heading, decimals, scale
+REPRESENTATION_FORMATS = {  # of metrics of every method's features: heading, decimals, scale
     "effective_rank": ("effective rank", 1, 1),
     "rankme": ("RankMe", 1, 1),
     "intrinsic_dimension": ("intrinsic dim.", 1, 1),
@@ -179,8 +183,7 @@ def _total_seconds(method: Results) -> str:
 def representation_table(results: Results) -> Table:
     """Returns the metrics of every method's features, means over seeds."""
     columns = [Column("diagnostics of", lambda method: method["name"], "left")]
-    for name in REPRESENTATION_METRIC_NAMES:
-        heading, decimals, scale = _REPRESENTATION_FORMATS[name]
+    for name, (heading, decimals, scale) in REPRESENTATION_FORMATS.items():
         columns.append(Column(heading, _mean_formatter(name, decimals, scale)))
     columns.append(Column("CKA between seeds", lambda method: format_decimals(method["cka_between_seeds"], 2)))
     return Table(columns, results["diagnostics"]["methods"])

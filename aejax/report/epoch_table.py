@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from rich.console import RenderableType
 
-from aejax.report.code_table import code_metric_heading, code_metric_names
 from aejax.report.comparison_table import caption_and_warnings, stack_parts
 from aejax.report.data_line import data_markdown, format_data_warnings
 from aejax.report.formatting import format_number, format_significant
+from aejax.report.method_tables import code_metric_heading, code_metric_names
 from aejax.report.results import Results
 from aejax.report.tables import Column, Paragraph, Table, TerminalTable, to_markdown
 

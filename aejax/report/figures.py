@@ -53,13 +53,12 @@ OUTLIER_DISTANCE, MIN_METHODS_FOR_OUTLIERS = 4, 4  # see `_limit_to_most`
 
 @with_style
 def plot_learning_curves(
-    history: Mapping[str, Mapping[str, Float[np.ndarray, "seed epoch"]]], ylabel: str = "loss"
+    history: Mapping[str, Mapping[str, Float[np.ndarray, "seed epoch"]]],
 ) -> Figure:
     """Plots one panel per method on its own scale: the mean over seeds, in a band from the lowest to the highest seed.
 
     Args:
         history: for each method `train_loss` and, if there was validation, `valid_loss`; other entries are ignored.
-        ylabel: what the loss is, with its unit.
 
     A seed whose loss is not finite in an epoch is left out of that epoch's mean, which the panel reports.
     """
@@ -79,7 +78,7 @@ def plot_learning_curves(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         set_log_scale(axes, "y", [value for values in drawn for value in values.flat], 10)
         _annotate_nonfinite_seeds(axes, drawn)
-    figure.supylabel(ylabel, fontsize=9)
+    figure.supylabel("loss", fontsize=9)
     shared_legend(figure, panels, title="mean over seeds, in a band from the lowest to the highest seed")
     return figure
 

@@ -1,13 +1,13 @@
-"""What a comparison found, in a sentence for each autoencoder, from `results.json` alone."""
+"""What a comparison found, in a sentence for each autoencoder, and whether its verdicts hold under variations."""
 
 from collections.abc import Sequence
 
+from aejax.evaluate.sensitivity import CONTRADICTIONS
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.evaluate.verdicts import POWER
 from aejax.report.formatting import format_difference, format_difference_ci
 from aejax.report.label_curve import describe_label_curve
 from aejax.report.results import Results, is_versus, verdict_metric
-from aejax.report.sensitivity import describe_sensitivity
 
 NO_VERDICT = "no verdict against"
 VERDICT_PHRASES = {
@@ -81,3 +81,33 @@ def _describe_reason(metric: VerdictMetric, rows: Sequence[Results]) -> str:
 
 def _join(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def find_sensitivity(results: Results, comparison: Results) -> Results | None:
+    """Returns the entry of `sensitivity` about a comparison; None in results without."""
+    rows = results.get("sensitivity", {}).get("comparisons", [])
+    key = ("method", "baseline", "family")
+    return next((row for row in rows if all(row[name] == comparison.get(name) for name in key)), None)
+
+
+def format_sensitivity(results: Results, comparison: Results) -> str:
+    """Returns `7 of 8`, or `6 of 8, fragile`."""
+    row = find_sensitivity(results, comparison)
+    assert row is not None
+    return f"{row['holds']} of {row['of']}{', fragile' if row['fragile'] else ''}"
+
+
+def describe_sensitivity(results: Results, comparison: Results) -> str:
+    """Returns a clause of a sentence: how many variations agree, or which one contradicts a verdict.
+
+    Empty for a comparison that claims nothing, or without variations.
+    """
+    row = find_sensitivity(results, comparison)
+    if row is None or row["of"] == 0 or comparison["verdict"] not in CONTRADICTIONS:
+        return ""
+    if not row["fragile"]:
+        return f"; holds in {row['holds']} of {row['of']}"
+    first, *others = row["reversed_by"]
+    settings = next(entry["settings"] for entry in results["sensitivity"]["variations"] if entry["name"] == first)
+    more = f" and {len(others)} more" if others else ""
+    return f"; fragile: {row['verdicts'][first]} with {settings}{more}"

@@ -14,10 +14,9 @@ from aejax.report.examples import read_arrays, read_examples, read_predictions, 
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import format_metric, format_provenance
 from aejax.report.page import comparison, other_runs
-from aejax.report.page.blocks import RunPage, Section, picture_blocks, png_address
-from aejax.report.page.curves import curve_sections
+from aejax.report.page.blocks import PAGE_FILE, RunPage, Section, picture_blocks, png_address
 from aejax.report.page.example_views import codes_sections, confusion_sections, describe_examples, worst_sections
-from aejax.report.page.study import study_sections
+from aejax.report.page.other_runs import curve_sections, study_sections
 from aejax.report.rendering import render_html
 from aejax.report.results import Results, results_kind, verdict_metric, with_roles
 from aejax.report.study_table import study_caption, study_findings
@@ -25,8 +24,6 @@ from aejax.report.style import render_figure
 from aejax.report.sweep_table import describe_selection, sweep_caption
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.saved_scores import SCORES_FILE
-
-PAGE_FILE = "report.html"
 
 
 def write_page(results: Results, folder: Path) -> None:

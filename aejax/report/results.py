@@ -1,6 +1,7 @@
 """Questions about results: controls, the best methods, comparisons."""
 
 import math
+from collections.abc import Sequence
 
 from aejax.evaluate.comparisons import VERSUS_FAMILY
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric
@@ -11,18 +12,6 @@ from aejax.storage.results_file import results_kind as results_kind
 # Names of controls in results without roles, also as in `random-conv`. Only `knn` itself, neighbours of the inputs, is
 # a control; `knn-conv` classifies an autoencoder's codes.
 LEGACY_CONTROL_PREFIXES = ("raw", "pca", "random", "supervised", "permuted")
-
-# Metrics of every method's features, in the order of the table.
-REPRESENTATION_METRIC_NAMES = (
-    "effective_rank",
-    "rankme",
-    "intrinsic_dimension",
-    "alignment",
-    "uniformity",
-    "knn_purity",
-    "dead_units",
-    "active_units",
-)
 
 
 def with_roles(results: Results) -> Results:
@@ -92,6 +81,12 @@ def count_seeds(results: Results) -> int:
 def finite_or_none(value: float | None) -> float | None:
     """Returns a finite float, or None for null, NaN and infinities, which a diverged seed may leave."""
     return None if value is None or not math.isfinite(value) else float(value)
+
+
+def finite_interval(bounds: Sequence[float | None] | None, scale: float = 1) -> list[float]:
+    """Returns an interval times `scale`; empty if there is none, or a bound is not finite."""
+    finite = [finite_or_none(bound) for bound in bounds or ()]
+    return [] if None in finite else [scale * bound for bound in finite if bound is not None]
 
 
 def diverged_seeds(method: Results) -> dict[int, int]:

@@ -10,12 +10,12 @@ from rich.markdown import Markdown
 
 from aejax.errors import InputError, require, summarize_error
 from aejax.report.analysis_page import EXPLORE_RESULTS, render_analysis_page
+from aejax.report.comparison_figures import plot_differences, plot_label_curve
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
-from aejax.report.differences_plot import plot_differences
 from aejax.report.epoch_table import render_pretrain_markdown, render_pretrain_terminal
 from aejax.report.figures import plot_accuracy
-from aejax.report.html_page import PAGE_FILE, describe_run, render_page, write_page
-from aejax.report.label_curve_plot import plot_label_curve
+from aejax.report.html_page import describe_run, render_page, write_page
+from aejax.report.page.blocks import PAGE_FILE
 from aejax.report.results import Results, with_roles
 from aejax.report.study_table import render_study_markdown, render_study_terminal
 from aejax.report.style import save_figure

@@ -6,11 +6,11 @@ from rich.console import RenderableType
 
 from aejax.config.sweep_axes import LABELS_FIELD, format_axis_value
 from aejax.report.captions import collect_warnings, dataset_caption, short_caption
-from aejax.report.code_table import format_error
 from aejax.report.comparison_table import VERDICT_STYLES, caption_and_warnings, stack_parts
 from aejax.report.data_line import data_markdown, escape_prose, format_data_warnings
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import MISSING, format_difference, format_difference_ci, format_metric
+from aejax.report.method_tables import format_error
 from aejax.report.results import Results, find_comparison, verdict_metric
 from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, to_markdown
 

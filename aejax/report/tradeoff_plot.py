@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from aejax.config.sweep_axes import format_axis_value
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.drawing import add_description, describe_design, set_log_scale
-from aejax.report.results import Results, finite_or_none, verdict_metric
+from aejax.report.results import Results, finite_interval, finite_or_none, verdict_metric
 from aejax.report.style import (
     CLASS_COLORS,
     NEUTRAL_COLOR,
@@ -127,10 +127,8 @@ def make_plot_point(metric: VerdictMetric, entry: Results, label: str) -> PlotPo
 
 def _mean_and_interval(summary: Results, scale: float = 1) -> tuple[float, list[float]] | None:
     """Returns mean and interval times `scale`; None if the mean is not finite, [] if the interval is not."""
-    mean, *bounds = (finite_or_none(value) for value in (summary["mean"], *(summary["ci95"] or ())))
-    if mean is None:
-        return None
-    return scale * mean, [] if None in bounds else [scale * bound for bound in bounds if bound is not None]
+    mean = finite_or_none(summary["mean"])
+    return None if mean is None else (scale * mean, finite_interval(summary["ci95"], scale))
 
 
 def _draw_series(axes: Axes, series: PlotSeries, error_floor: float) -> None:

@@ -18,6 +18,14 @@ LOCK_FILE = ".lock"
 REPLACED_DIR = "replaced"
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder unless there is one. Raises `InputError` if that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {folder}: cannot be written ({error.strerror}); give another --out") from None
+
+
 def acquire_lock(folder: Path) -> filelock.BaseFileLock:
     """Acquires the folder's lock. Raises `InputError` if another process has it."""
     lock = filelock.FileLock(folder / LOCK_FILE)

@@ -19,9 +19,9 @@ from aejax.experiments.compare import compare, load_comparison
 from aejax.experiments.label_curve import analyze_label_curve, choose_budgets, compare_with_label_curve
 from aejax.experiments.rejudge import rejudge_run
 from aejax.experiments.varied_runs import run_with_analyses
+from aejax.report.comparison_figures import plot_label_curve
 from aejax.report.comparison_table import render_comparison_terminal
 from aejax.report.label_curve import budgets_table, describe_gain, describe_label_curve
-from aejax.report.label_curve_plot import plot_label_curve
 from aejax.storage.results_file import read_results
 from tests.consoles import quiet
 

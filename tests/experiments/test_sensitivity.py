@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 
 import numpy as np
 import pytest
@@ -9,12 +10,12 @@ from resuming import Killed
 from rich.console import Console
 
 import aejax
-from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
+from aejax.config import CheckpointConfig, CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.evaluate.sensitivity import judge_sensitivity
 from aejax.experiments import variations, varied_runs
-from aejax.experiments.compare import compare
+from aejax.experiments.compare import compare, load_comparison
 from aejax.experiments.rejudge import rejudge_run
-from aejax.experiments.variations import compare_with_sensitivity
+from aejax.experiments.varied_runs import run_with_analyses
 from aejax.report.comparison_table import render_comparison_terminal
 from aejax.storage.results_file import read_results
 from tests.consoles import quiet
@@ -37,6 +38,12 @@ def save_triangle(path):
     triangle = corners[labels] + SCALE / 10 * rng.normal(size=(600, 2))
     np.savez(path, x=np.hstack([triangle, rng.normal(size=(600, NOISE_FEATURES))]).astype(np.float32), y=labels)
     return str(path)
+
+
+def compare_with_sensitivity(config, folder, console):
+    design = load_comparison(config)
+    analyses = [variations.analyze_sensitivity(design)]
+    return run_with_analyses(design, analyses, folder, console, CheckpointConfig(), time.perf_counter())
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aejax.report.results import REPRESENTATION_METRIC_NAMES
+from aejax.report.comparison_table import REPRESENTATION_FORMATS
 
 ACCURACY = {
     "raw": 0.954,
@@ -78,7 +78,7 @@ def make_diagnostics(names: list[str], seeds: int = 4) -> dict[str, Any]:
     generator = np.random.default_rng(0)
     methods: list[dict[str, Any]] = []
     for name in names:
-        metrics = {metric: summary(generator.uniform(1, 90, seeds)) for metric in REPRESENTATION_METRIC_NAMES}
+        metrics = {metric: summary(generator.uniform(1, 90, seeds)) for metric in REPRESENTATION_FORMATS}
         methods.append({"name": name, **metrics, "cka_between_seeds": 0.71})
     matrix = generator.uniform(size=(len(names), len(names)))
     similarity = (matrix + matrix.T) / 2

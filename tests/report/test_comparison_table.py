@@ -9,10 +9,15 @@ from rich.console import Console
 
 from aejax.evaluate.representation import REPRESENTATION_METRICS
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
-from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal, representation_table
+from aejax.report.comparison_table import (
+    REPRESENTATION_FORMATS,
+    render_comparison_markdown,
+    render_comparison_terminal,
+    representation_table,
+)
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import MISSING, format_difference, format_mean_ci
-from aejax.report.results import REPRESENTATION_METRIC_NAMES, best_method
+from aejax.report.results import best_method
 from aejax.report.tables import format_markdown_table
 
 ACCURACY = VERDICT_METRICS["accuracy"]
@@ -276,14 +281,14 @@ def test_the_caption_names_the_seeds_that_a_family_of_comparisons_requires(calib
 
 
 def test_the_representation_table_has_the_means_of_every_metric(results_with_diagnostics):
-    assert tuple(REPRESENTATION_METRICS) == REPRESENTATION_METRIC_NAMES
+    assert tuple(REPRESENTATION_METRICS) == tuple(REPRESENTATION_FORMATS)
     results = results_with_diagnostics
     text = render_comparison_markdown(results)
     for method, row in zip(results["diagnostics"]["methods"], representation_table(results).rows(), strict=True):
         name, *metrics, between_seeds = [cell.text for cell in row]
         assert f"| {name} | {' | '.join(metrics)} | {between_seeds} |" in text
         assert (name, between_seeds) == (method["name"], "0.71")
-        expected = [method[name]["mean"] * (100 if name == "knn_purity" else 1) for name in REPRESENTATION_METRIC_NAMES]
+        expected = [method[name]["mean"] * (100 if name == "knn_purity" else 1) for name in REPRESENTATION_FORMATS]
         assert [float(cell) for cell in metrics] == pytest.approx(expected, abs=0.0501)
     assert "300 of 360 test examples" in text
     assert "verdicts do not use them" in text

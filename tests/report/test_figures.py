@@ -94,7 +94,7 @@ def test_accuracies_that_are_missing_are_not_drawn_and_do_not_stop_the_figure(re
 
 def test_learning_curves_draw_the_mean_over_seeds_of_each_method():
     history = make_history()
-    figure = plot_learning_curves(history, "loss, nats")
+    figure = plot_learning_curves(history)
     assert [axes.get_title(loc="left") for axes in figure.axes] == list(NAMES)
     train, valid = figure.axes[0].lines
     np.testing.assert_allclose(train.get_ydata(), history["denoising"]["train_loss"].mean(axis=0))

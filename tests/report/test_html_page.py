@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aejax.report.differences_plot import plot_differences
+from aejax.report.comparison_figures import plot_differences
 from aejax.report.examples import Examples, hardest_rows, read_examples, write_examples
 from aejax.report.findings import describe_findings
 from aejax.report.frames import methods_frame, per_seed_frame, verdicts_frame

@@ -8,13 +8,12 @@ import pytest
 from PIL import Image
 
 from aejax.report.analysis_plots import plot_auroc
+from aejax.report.comparison_figures import plot_differences, plot_representations
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.data_line import escape_prose
-from aejax.report.differences_plot import plot_differences
 from aejax.report.figure_files import FigureFiles
 from aejax.report.figures import plot_accuracy, plot_codes, plot_learning_curves, plot_reconstructions
 from aejax.report.html_page import render_comparison_page
-from aejax.report.representation_plot import plot_representations
 from aejax.report.results import with_roles
 from aejax.report.style import MAX_LABEL_LETTERS, save_figure
 

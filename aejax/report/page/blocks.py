@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from aejax.report.page.charts import Chart
 from aejax.report.tables import Table
 
+PAGE_FILE = "report.html"
 BlockKind = Literal["table", "charts", "picture", "matrices", "tiles", "text"]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.ticker import MaxNLocator
 
-from aejax.report.results import Results, finite_or_none
+from aejax.report.results import Results, finite_interval, finite_or_none
 
 Element = tuple[str, dict[str, Any], str]  # tag, attributes, text
 
@@ -63,9 +63,9 @@ def text(kind: str, x: float, y: float, content: str) -> Element:
     return "text", {"class": kind, "x": x, "y": y}, content
 
 
-def dot(kind: str, x: float, y: float, radius: float = 2.2) -> Element:
+def dot(kind: str, x: float, y: float) -> Element:
     """Returns a dot."""
-    return "circle", {"class": kind, "cx": x, "cy": y, "r": radius}, ""
+    return "circle", {"class": kind, "cx": x, "cy": y, "r": 2.2}, ""
 
 
 def path(kind: str, points: Sequence[tuple[float, float]]) -> Element:
@@ -108,9 +108,8 @@ def interval_strip(row: Results, scale: Scale, factor: float, margin: float, lab
         line("zero", scale(0), 0, scale(0), STRIP_HEIGHT),
     ]
     for name, width in (("ci95_adjusted", "thin"), ("ci95", "thick")):
-        bounds = [finite_or_none(bound) for bound in row.get(name) or ()]
-        if bounds and None not in bounds:
-            low, high = (scale(factor * bound) for bound in bounds if bound is not None)
+        if interval := finite_interval(row.get(name), factor):
+            low, high = map(scale, interval)
             elements.append(line(f"{width} {kind}", low, middle, high, middle))
     if (mean := finite_or_none(row["mean_difference"])) is not None:
         elements.append(marker(kind, str(row["verdict"]), scale(factor * mean), middle))
@@ -124,9 +123,8 @@ def seeds_strip(summary: Results, scale: Scale, factor: float, kind: str, label:
         if (finite := finite_or_none(value)) is not None:
             height = middle + 16 * ((seed * 0.618034) % 1 - 0.5)
             elements.append(dot(f"seed {kind}", scale(factor * finite), round(height, 1)))
-    bounds = [finite_or_none(bound) for bound in summary["ci95"] or ()]
-    if bounds and None not in bounds:
-        low, high = (scale(factor * bound) for bound in bounds if bound is not None)
+    if interval := finite_interval(summary["ci95"], factor):
+        low, high = map(scale, interval)
         elements.append(line(f"thick {kind}", low, middle, high, middle))
     if (mean := finite_or_none(summary["mean"])) is not None:
         elements.append(marker(kind, "mean", scale(factor * mean), middle))
@@ -146,9 +144,8 @@ def steps_chart(title: str, steps: Sequence[tuple[str, Results, str]], factor: f
     joined = [(x, scale(factor * mean)) for x, mean in zip(centres, means, strict=True) if mean is not None]
     elements.append(path("joined", joined))
     for x, mean, (name, summary, kind) in zip(centres, means, steps, strict=True):
-        bounds = [finite_or_none(bound) for bound in summary["ci95"] or ()]
-        if bounds and None not in bounds:
-            low, high = (scale(factor * bound) for bound in bounds if bound is not None)
+        if interval := finite_interval(summary["ci95"], factor):
+            low, high = map(scale, interval)
             elements.append(line(f"thick {kind}", x, low, x, high))
         if mean is not None:
             elements.append(marker(kind, "mean", x, scale(factor * mean)))

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
-from aejax.report.captions import CALIBRATION_CAPTION, representation_caption
-from aejax.report.code_table import code_metric_names, code_metric_table
+from aejax.report.captions import CALIBRATION_CAPTION, representation_caption, sensitivity_caption
 from aejax.report.comparison_table import (
     calibration_table,
     comparison_tables,
@@ -15,6 +14,14 @@ from aejax.report.comparison_table import (
 )
 from aejax.report.formatting import format_difference, format_difference_ci, format_metric
 from aejax.report.label_curve import label_curve_caption, label_curve_tables
+from aejax.report.method_tables import (
+    TUNING_CAPTION,
+    UNITS_CAPTION,
+    code_metric_names,
+    code_metric_table,
+    tuning_table,
+    units_table,
+)
 from aejax.report.page.blocks import Block, Charts, PageCell, Section, as_page_table, picture_blocks, table_block
 from aejax.report.page.charts import (
     STRIP_WIDTH,
@@ -26,10 +33,7 @@ from aejax.report.page.charts import (
     steps_chart,
 )
 from aejax.report.results import Results, finite_or_none, is_control, is_permuted, verdict_metric
-from aejax.report.sensitivity import sensitivity_caption
 from aejax.report.tables import Column, Table
-from aejax.report.tuning_table import TUNING_CAPTION, tuning_table
-from aejax.report.units_table import UNITS_CAPTION, units_table
 
 STEPS = {"raw": "raw inputs", "pca": "PCA", "random": "untrained"}  # by what a control's name begins with
 RECONSTRUCTIONS = {
