@@ -123,7 +123,6 @@ class DiskResultCache(ResultCache):
         self._saver = AsyncSaver(lambda: run.folder)  # which raises if the folder is another process's
 
     def checkpointer(self, name: str) -> Checkpointer:
-        """Returns the checkpoints of one training."""
         manager = CheckpointManager(self._run.folder / CHECKPOINTS_DIR / name, self._config.keep)
         return _DiskCheckpointer(manager, self._config, self._saver, self._log)
 
@@ -142,7 +141,6 @@ class DiskResultCache(ResultCache):
             return None
 
     def save_result(self, name: str, result: Any) -> None:
-        """Saves in the background."""
         tree, meta = serialize(result, self._classes)
         folder = self._run.folder
 

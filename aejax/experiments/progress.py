@@ -70,13 +70,11 @@ class ConsoleReporter(ProgressReporter):
         self._console.print(LabelledText(label, text, style), soft_wrap=not self._console.is_terminal)
 
     def describe(self, label: str, text: str, warnings: Sequence[str] = ()) -> None:
-        """Prints the fact and the warnings."""
         self.print_fact(label, text)
         for warning in warnings:
             self.print_fact("warning", without_code_marks(warning), "yellow")
 
     def show(self, part: RenderableType) -> None:
-        """Prints the table."""
         self._console.print(part)
 
     def begin(self, works: Sequence[Work]) -> None:
@@ -85,27 +83,22 @@ class ConsoleReporter(ProgressReporter):
         self._names = {work.name: False for work in works if work.is_counted}
 
     def start_method(self, method: str) -> None:
-        """Remembers the name."""
         self._method, self._losses = method, []
         self.start_stage(self._estimate.first_stage(method))
 
     def start_stage(self, stage: str) -> None:
-        """Remembers the stage."""
         self._stage, self._status = stage, ""
         self._estimate.start(self._method, stage)
 
     def advance(self, epochs: float, loss: float) -> None:
-        """Counts the epochs."""
         self._stage, self._status = "train", ""
         self._estimate.advance(epochs)
         self._losses.append(loss)
 
     def set_status(self, text: str) -> None:
-        """Remembers the status."""
         self._status = text
 
     def finish_method(self, summary: str) -> None:
-        """Prints a line."""
         self._estimate.finish()
         self._names[self._method] = True
         count = f"{sum(self._names.values())}/{len(self._names)}"

@@ -166,7 +166,6 @@ class MultihostResultCache(ResultCache):
         self._primary = primary
 
     def checkpointer(self, name: str) -> Checkpointer:
-        """Returns the checkpoints of one training."""
         return _MultihostCheckpointer(self._primary.checkpointer(name))
 
     def load_result(self, name: str) -> Any:
@@ -174,12 +173,10 @@ class MultihostResultCache(ResultCache):
         return broadcast_from_primary(lambda: self._primary.load_result(name), RECORD_CLASSES)
 
     def save_result(self, name: str, result: Any) -> None:
-        """Saves in the primary process."""
         if is_primary():
             self._primary.save_result(name, result)
 
     def flush(self) -> None:
-        """Waits until everything is written."""
         if is_primary():
             self._primary.flush()
 

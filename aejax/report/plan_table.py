@@ -1,7 +1,8 @@
 """The tables of `plan.py`: differences that numbers of seeds and of test examples detect."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from rich.console import Group
 from rich.text import Text
@@ -13,77 +14,64 @@ from aejax.report.tables import Column, Table, TerminalTable
 EXAMPLES = (100, 360, 1000, 3000, 10_000)
 
 
-def plan_table(
-    gap: float,
-    seeds: Sequence[int],
-    sizes: DesignSizes,
-    family_size: int,
-    components: VarianceComponents,
-    power: float,
-) -> Table:
-    """Returns a row for each number of seeds: detectable differences in points, and the test examples for the gap.
+class Plan(NamedTuple):
+    """A difference to be found, and the designs that may find it."""
 
-    Args:
-        gap: difference to be found, a fraction.
-        seeds: numbers of trainings.
-        sizes: design and folds.
-        family_size: comparisons that are adjusted together.
-        components: variances of the difference.
-        power: with which a difference is found.
-    """
+    gap: float  # a fraction
+    seeds: Sequence[int]  # numbers of trainings
+    sizes: DesignSizes  # design and folds
+    family_size: int  # comparisons that are adjusted together
+    power: float  # with which a difference is found
 
-    def resolution(examples: int, trainings: int) -> str:
-        planned = sizes._replace(trainings=trainings, examples=examples)
-        found = design_resolution(planned, family_size, components, power)
+    def format_resolution(self, components: VarianceComponents, examples: int, trainings: int) -> str:
+        """Returns the detectable difference in points."""
+        planned = self.sizes._replace(trainings=trainings, examples=examples)
+        found = design_resolution(planned, self.family_size, components, self.power)
         return "no verdict" if found is None else f"{100 * found:.2f}"
 
-    def needed(trainings: int) -> str:
-        examples = examples_needed(gap, sizes._replace(trainings=trainings), family_size, components, power)
-        return MISSING if examples is None else f"{examples:,}"
+    def examples_needed(self, components: VarianceComponents) -> dict[int, int | None]:
+        """Returns the test examples that the gap needs, by number of seeds; None: any number is too small."""
+        return {
+            trainings: examples_needed(
+                self.gap, self.sizes._replace(trainings=trainings), self.family_size, components, self.power
+            )
+            for trainings in self.seeds
+        }
 
-    columns = [Column("seeds", str)]
-    columns += [Column(f"{examples:,}", partial(resolution, examples)) for examples in EXAMPLES]
-    return Table([*columns, Column(f"needed for {100 * gap:g}", needed)], seeds)
 
-
-def render_plan(
-    gap: float,
-    seeds: Sequence[int],
-    sizes: DesignSizes,
-    family_size: int,
-    sources: dict[str, VarianceComponents],
-    power: float,
-) -> Group:
-    """Returns a table and a sentence for each source of variances; arguments are those of `plan_table`."""
+def render_plan(plan: Plan, sources: Mapping[str, VarianceComponents]) -> Group:
+    """Returns a table with a row for each number of seeds, and a sentence, for each source of variances."""
     parts: list[Text | TerminalTable] = []
     for source, components in sources.items():
+        needed = plan.examples_needed(components)
+        columns = [Column("seeds", str)]
+        columns += [
+            Column(f"{examples:,}", partial(plan.format_resolution, components, examples)) for examples in EXAMPLES
+        ]
+        columns.append(Column(f"needed for {100 * plan.gap:g}", partial(_format_needed, needed)))
         parts += [
             Text(
-                f"\n{source} ({sizes.name}, family of {family_size}). Difference in points that a number of test "
-                f"examples finds at {100 * power:g} % power:\n"
+                f"\n{source} ({plan.sizes.name}, family of {plan.family_size}). Difference in points that a number of "
+                f"test examples finds at {100 * plan.power:g} % power:\n"
             ),
-            TerminalTable(plan_table(gap, seeds, sizes, family_size, components, power)),
-            Text("\n" + _sentence(gap, seeds, sizes, family_size, components, power)),
+            TerminalTable(Table(columns, plan.seeds)),
+            Text("\n" + _describe_needed(plan, needed)),
         ]
     return Group(*parts)
 
 
-def _sentence(
-    gap: float,
-    seeds: Sequence[int],
-    sizes: DesignSizes,
-    family_size: int,
-    components: VarianceComponents,
-    power: float,
-) -> str:
-    by_seeds = {
-        count: examples_needed(gap, sizes._replace(trainings=count), family_size, components, power) for count in seeds
-    }
-    found = {count: examples for count, examples in by_seeds.items() if examples is not None}
+def _format_needed(needed: Mapping[int, int | None], trainings: int) -> str:
+    examples = needed[trainings]
+    return MISSING if examples is None else f"{examples:,}"
+
+
+def _describe_needed(plan: Plan, needed: Mapping[int, int | None]) -> str:
+    found = {count: examples for count, examples in needed.items() if examples is not None}
     if not found:
         return (
-            f"A gap of {100 * gap:g} points needs more than {max(seeds)} seeds, however many test examples there are."
+            f"A gap of {100 * plan.gap:g} points needs more than {max(plan.seeds)} seeds, however many test examples "
+            "there are."
         )
     few, many = min(found), max(found)
     options = [f"{count} seeds with {found[count]:,} test examples" for count in dict.fromkeys((few, many))]
-    return f"A gap of {100 * gap:g} points needs {' or '.join(options)}."
+    return f"A gap of {100 * plan.gap:g} points needs {' or '.join(options)}."

@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
     args = parse_args(Args(), argv, __doc__ or "", FLAGS)
 
     from aejax.experiments.plan import assumed_power, measure_power
-    from aejax.report.plan_table import render_plan
+    from aejax.report.plan_table import Plan, render_plan
 
     require(0 < args.gap < 100, f"--gap {args.gap}: expected points of accuracy, above 0 and below 100")
     require(0.5 <= args.power < 1, f"--power {args.power}: expected at least 0.5, below 1")
@@ -45,5 +45,5 @@ def main(argv: Sequence[str]) -> None:
     require(args.family is None or args.family > 0, f"--family {args.family}: expected a number above 0")
     measured = assumed_power(6) if args.run is None else measure_power(args.run)
     family_size = args.family or measured.family_size
-    plan = render_plan(args.gap / 100, args.seeds, measured.sizes, family_size, measured.sources, args.power)
-    make_console().print(plan)
+    plan = Plan(args.gap / 100, args.seeds, measured.sizes, family_size, args.power)
+    make_console().print(render_plan(plan, measured.sources))

@@ -109,7 +109,7 @@ def interval_strip(row: Results, scale: Scale, factor: float, margin: float, lab
     ]
     for name, width in (("ci95_adjusted", "thin"), ("ci95", "thick")):
         if interval := finite_interval(row.get(name), factor):
-            low, high = map(scale, interval)
+            low, high = (scale(bound) for bound in interval)
             elements.append(line(f"{width} {kind}", low, middle, high, middle))
     if (mean := finite_or_none(row["mean_difference"])) is not None:
         elements.append(marker(kind, str(row["verdict"]), scale(factor * mean), middle))
@@ -124,7 +124,7 @@ def seeds_strip(summary: Results, scale: Scale, factor: float, kind: str, label:
             height = middle + 16 * ((seed * 0.618034) % 1 - 0.5)
             elements.append(dot(f"seed {kind}", scale(factor * finite), round(height, 1)))
     if interval := finite_interval(summary["ci95"], factor):
-        low, high = map(scale, interval)
+        low, high = (scale(bound) for bound in interval)
         elements.append(line(f"thick {kind}", low, middle, high, middle))
     if (mean := finite_or_none(summary["mean"])) is not None:
         elements.append(marker(kind, "mean", scale(factor * mean), middle))
@@ -145,7 +145,7 @@ def steps_chart(title: str, steps: Sequence[tuple[str, Results, str]], factor: f
     elements.append(path("joined", joined))
     for x, mean, (name, summary, kind) in zip(centres, means, steps, strict=True):
         if interval := finite_interval(summary["ci95"], factor):
-            low, high = map(scale, interval)
+            low, high = (scale(bound) for bound in interval)
             elements.append(line(f"thick {kind}", x, low, x, high))
         if mean is not None:
             elements.append(marker(kind, "mean", x, scale(factor * mean)))
