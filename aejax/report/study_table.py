@@ -189,14 +189,14 @@ def _describe_verdicts(question: Results) -> Iterator[str]:
 
 
 def study_caption(results: Results) -> str:
-    """Returns the numbers of data sets and trainings, and the region of practical equivalence."""
+    """Returns the numbers of data sets and trainings, the region of practical equivalence, and how to read findings."""
     metric, cells = verdict_metric(results), results["cells"]
     datasets, trainings = {cell["dataset"] for cell in cells}, {cell["trainings"] for cell in cells}
     count = "-".join(map(str, sorted({min(trainings), max(trainings)})))
     return (
         f"{len(datasets)} data sets, {len(cells)} cells of a data set and a number of labels per class, {count} "
         "trainings each. Region of practical equivalence: differences within "
-        f"±{metric.scale * results['margin']:g}, in {metric.difference_unit}."
+        f"±{metric.scale * results['margin']:g}, in {metric.difference_unit}. Numbers in brackets are labels per class."
     )
 
 
