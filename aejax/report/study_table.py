@@ -260,7 +260,6 @@ def render_plan(plans: Sequence[Results]) -> RenderableType:
         Column("minutes", lambda plan: format_decimals(plan["seconds"] / 60, 1)),
         Column("state", lambda plan: "finished" if plan["finished"] else "about", "left"),
     ]
-    left = sum(plan["seconds"] for plan in plans if not plan["finished"]) / 3600
-    spent = sum(plan["seconds"] for plan in plans if plan["finished"]) / 3600
-    total = f"{len(plans)} comparisons: about {left:.1f} hours left, roughly, on two cores; {spent:.1f} hours measured"
+    left, spent = (sum(plan["seconds"] for plan in plans if plan["finished"] is done) / 60 for done in (False, True))
+    total = f"{len(plans)} comparisons: about {left:,.0f} minutes left, roughly, on two cores; {spent:,.0f} measured"
     return Padding(Group(TerminalTable(Table(columns, plans)), Paragraph(total)), (1, 0))
