@@ -26,6 +26,7 @@ from benchmark.training_job import TrainingJob
 from benchmark.workloads import CommandWorkload, PathWorkload, Workload
 
 MATMUL_CONTENDER = Contender("matrix product", "aejax", ((0,),), 0)
+BEFORE = "the same, before"  # name of a command's contender in another checkout
 MATMULS_PER_REPEAT = 10  # matrix products in one repetition
 SUBSAMPLED = (("subsample", True),)  # option of a path: each seed draws its own rows
 Record = dict[str, Any]
@@ -56,18 +57,28 @@ def measure(
         units = budget.epochs or units
     if isinstance(workload, CommandWorkload):
         repeats = min(repeats, workload.repeats or repeats)
-    contenders = _own_contenders(workload, job, budget)
+    contenders = own_contenders(workload, job, budget)
     contenders += peer_contenders(peers, workload.kind, job, budget.seeds, budget.cores)
     tasks = [TimedTask(one, workload.kind, job, units) for one in contenders]
     if workload.kind == "training":
         tasks.append(TimedTask(MATMUL_CONTENDER, "matmul", job, MATMULS_PER_REPEAT))
     timings = time_interleaved(name, tasks, repeats, log, warm_up=kind.warm_up)
+    return make_entry(name, kind, job, timings, units)
+
+
+def make_entry(name: str, kind: Kind, job: Any, timings: list[Timing], units: int) -> dict[str, Any]:
+    """Returns the entry of a workload from its measurements.
+
+    Raises:
+        InputError: no contender could do it.
+    """
     done = [timing for timing in timings if timing.unsupported_reason is None]
     require(done, f"--workload {name}: {timings[0].task.contender.name} failed: {timings[0].unsupported_reason}")
-    entry = {"name": name, "kind": workload.kind, **kind.describe(job, done), "environment": environment_of(done)}
+    kind_name = timings[0].task.kind
+    entry = {"name": name, "kind": kind_name, **kind.describe(job, done), "environment": environment_of(done)}
     records = []
     for timing in done:
-        if timing.task.kind == workload.kind:
+        if timing.task.kind == kind_name:
             record = timing.to_record(kind.seconds_key, units * timing.task.contender.seeds if kind.per_seed else 1)
             records.append(record | kind.extend(record, timing, entry))
     refused = [
@@ -81,10 +92,10 @@ def environment_of(timings: Sequence[Timing]) -> dict[str, Any]:
     return {key: value for key, value in timings[0].facts[0]["environment"].items() if key != "command"}
 
 
-def _own_contenders(workload: Workload, job: Any, budget: TimingBudget) -> list[Contender]:
+def own_contenders(workload: Workload, job: Any, budget: TimingBudget) -> list[Contender]:
     """Returns the contenders of aejax."""
     if isinstance(workload, CommandWorkload):
-        return [Contender(" ".join(["python", *job]), "command", ((0,),), budget.cores)]
+        return _command_contenders(workload.mode, job, budget)
     if isinstance(workload, PathWorkload):
         path = Contender("aejax, path", "aejax", ((0,),), budget.cores)
         subsampled = [
@@ -97,12 +108,23 @@ def _own_contenders(workload: Workload, job: Any, budget: TimingBudget) -> list[
     return aejax_contenders(budget.seeds, budget.cores)
 
 
+def _command_contenders(mode: str, words: Sequence[str], budget: TimingBudget) -> list[Contender]:
+    """Returns the command, and the same in the checkout that it is compared with."""
+    options = (("mode", mode),)
+    now = Contender(" ".join(["python", *words]), "command", ((0,),), budget.cores, options=options)
+    if budget.before is None:
+        return [now]
+    before = now._replace(name=BEFORE, options=(*options, ("checkout", str(budget.before.absolute()))))
+    return [now, before]
+
+
 def _ratios(records: Sequence[Entry], seconds_key: str) -> list[Record]:
     """Returns the time of each contender of aejax relative to each peer, and of subsampled paths to the smallest."""
     subsampled = [one for one in records if one["options"] == dict(SUBSAMPLED)]
     ours = [one for one in records if one["library"] == "aejax" and one not in subsampled]
     pairs = [(one, other) for one in ours for other in records if other["library"] not in ("aejax", "command")]
     pairs += [(one, subsampled[0]) for one in subsampled[1:]]
+    pairs += [(records[0], one) for one in records[1:] if one["name"] == BEFORE]
     return [
         {"contender": one["name"], "peer": other["name"], **summarize_ratio(one[seconds_key], other[seconds_key])}
         for one, other in pairs
@@ -176,13 +198,17 @@ def _extend_path(record: Record, timing: Timing, entry: Record) -> Record:
     }
 
 
-def _nothing(*_: Any) -> Record:
-    return {}
+def _describe_command(words: tuple[str, ...], timings: list[Timing]) -> Record:
+    return {"mode": dict(timings[0].task.contender.options)["mode"]}
+
+
+def _extend_command(record: Record, timing: Timing, entry: Record) -> Record:
+    return {"options": {}}  # a checkout's place says nothing elsewhere; its commit is in the record
 
 
 KINDS: Mapping[str, Kind] = {
     "training": Kind("seconds_per_epoch_and_seed", _describe_training, _extend_training),
     "encoding": Kind("seconds_per_round_and_seed", _describe_encoding, _extend_encoding),
     "path": Kind("seconds", _describe_path, _extend_path, per_seed=False, warm_up=False),
-    "command": Kind("seconds", _nothing, _nothing, per_seed=False, warm_up=False),
+    "command": Kind("seconds", _describe_command, _extend_command, per_seed=False, warm_up=False),
 }

@@ -4,6 +4,8 @@ Libraries stop by different rules. Before the clock starts, the tolerance of a l
 strength has the gradient norm and the duality gap that are asked of aejax.
 """
 
+import math
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,9 +13,10 @@ import numpy as np
 from jaxtyping import Float
 
 from benchmark.path_job import SKLEARN_C, PathJob, certify_solutions
-from benchmark.training_job import Runner
+from benchmark.training_job import Runner, UnsupportedJobError
 
 LEAST_TOLERANCE = 1e-9
+PREPARATION_LIMIT = 300.0  # seconds in which a tolerance must be found
 
 
 class Point(NamedTuple):
@@ -34,7 +37,15 @@ def make_peer_path_runner(job: PathJob, version: str, make_path: MakePath) -> Ru
         version: of the library.
         make_path: from a tolerance of the library to a function of the next strength, strongest first.
     """
-    tolerance, points = choose_tolerance(job, make_path)
+    try:
+        tolerance, points = choose_tolerance(job, make_path)
+    except UnsupportedJobError as error:
+        reason = error
+
+        def refuse(times: int) -> dict[str, Any]:
+            raise reason
+
+        return Runner(refuse, dict)
 
     def run(times: int) -> dict[str, Any]:
         nonlocal points
@@ -58,20 +69,33 @@ def make_peer_path_runner(job: PathJob, version: str, make_path: MakePath) -> Ru
 
 
 def choose_tolerance(job: PathJob, make_path: MakePath) -> tuple[float, list[Point]]:
-    """Returns the largest power of ten, from the job's tolerance down, that certifies every strength; and the path."""
-    tolerance = job.tolerance
+    """Returns the largest power of ten, from the job's tolerance down, that certifies every strength; and the path.
+
+    Raises:
+        UnsupportedJobError: `PREPARATION_LIMIT` has passed.
+    """
+    tolerance, end = job.tolerance, time.perf_counter() + PREPARATION_LIMIT
     while True:
-        points = solve_path(job, make_path, tolerance)
+        points = solve_path(job, make_path, tolerance, end)
         worst = max(max(p["gradient_norm"], p["gap"]) for p in _certify(job, points, job.strengths.tolist()))
         if worst <= job.tolerance or tolerance <= LEAST_TOLERANCE:
             return tolerance, points
         tolerance /= 10
 
 
-def solve_path(job: PathJob, make_path: MakePath, tolerance: float) -> list[Point]:
-    """Returns the classifiers of all strengths."""
-    fit = make_path(tolerance)
-    return [fit(float(l2)) for l2 in job.strengths]
+def solve_path(job: PathJob, make_path: MakePath, tolerance: float, end: float = math.inf) -> list[Point]:
+    """Returns the classifiers of all strengths.
+
+    Raises:
+        UnsupportedJobError: `time.perf_counter()` passed `end` between two strengths.
+    """
+    fit, points = make_path(tolerance), list[Point]()
+    for l2 in job.strengths:
+        points.append(fit(float(l2)))
+        if time.perf_counter() > end:
+            reached = f"at tolerance {tolerance:.0e} it had solved {len(points)} of {len(job.strengths)} strengths"
+            raise UnsupportedJobError(f"no certificate of the path in {PREPARATION_LIMIT:.0f} s: {reached}")
+    return points
 
 
 def symmetric_softmax_weights(coefficients: np.ndarray, intercepts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """A benchmark's results as Markdown."""
 
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Any, NamedTuple
 
 from aejax.report.tables import Column, Table, to_markdown
@@ -38,9 +39,16 @@ ENCODING_NOTES = (
     "clock starts."
 )
 COMMAND_NOTES = (
-    "Commands: wall time of a fresh process with every import, compilation, figure and file, one repetition after the "
-    "other; peak memory is the largest resident set of the process itself."
+    "Commands: wall time with every import, compilation, figure and file; the repetitions of both versions are "
+    "interleaved. Peak memory: the largest resident set of the process. CPU: processor time of all its threads. A "
+    "compilation cache was filled by the same command before. Of two runs in one process the second counts, but its "
+    "memory is that of both. Versions differ in what a command does, as well as in how fast."
 )
+COMMAND_MODES = {
+    "fresh": "a fresh process each time",
+    "cached": "a fresh process with a compilation cache",
+    "again": "the second run in one process",
+}
 CURVE_NOTES = (
     "Curves: the deep recipe with one quantity varied, and with the number of examples that is given. All points are "
     "interleaved. PyTorch: the fastest of its eager settings at each point (all threads, a process per core); it "
@@ -150,8 +158,15 @@ LAYOUTS = {
         PATH_NOTES,
     ),
     "command": TableLayout(
-        lambda workload: f"{workload['name']}: a fresh process each time",
-        (NAME, *_spread_columns("seconds", "seconds"), PEAK_MEMORY, OTHERS),
+        lambda workload: f"{workload['name']}: {COMMAND_MODES[workload.get('mode', 'fresh')]}",
+        (
+            NAME,
+            Column("commit", lambda one: (one.get("commit") or "")[:7]),
+            *_spread_columns("seconds", "seconds"),
+            Column("CPU s", lambda one: f"{median(one['cpu_seconds']):.1f}" if "cpu_seconds" in one else ""),
+            PEAK_MEMORY,
+            OTHERS,
+        ),
         COMMAND_NOTES,
     ),
 }

@@ -81,6 +81,8 @@ def _check_names(plan: BenchmarkPlan) -> None:
         ("--repeats", plan.budget.repeats),
     ):
         require(number is None or number >= 1, f"{flag} {number}: expected at least 1")
+    before = plan.budget.before
+    require(before is None or (before / "scripts").is_dir(), f"--before {before}: is not a checkout of this project")
     require([*plan.workloads, *plan.curves], f"--workload: name at least one of {', '.join(WORKLOADS)}")
     require_known_names("--workload", "workload", plan.workloads, WORKLOADS)
     require_known_names("--curve", "curve", plan.curves, CURVES)

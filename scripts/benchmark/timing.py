@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmark import worker
@@ -30,6 +31,7 @@ class TimingBudget(NamedTuple):
     epochs: int | None  # in one repetition, and once before as warm-up; None: the workload's own number
     repeats: int
     cores: int
+    before: Path | None = None  # another checkout of this project; whole commands run there, too
 
 
 class Contender(NamedTuple):
@@ -132,7 +134,10 @@ def time_interleaved(
 
 
 def _run_once(timing: Timing, processes: Sequence[ProcessPoolExecutor]) -> tuple[float, float]:
-    """Runs one repetition in all processes of a task at once; returns its seconds and the cores used by others."""
+    """Runs one repetition in all processes of a task at once; returns its seconds and the cores used by others.
+
+    A runner may say itself how many seconds of its work count.
+    """
     busy_before, began = machine_cpu_seconds(), time.perf_counter()
     futures = [process.submit(worker.run, timing.task.units) for process in processes]
     try:
@@ -141,7 +146,8 @@ def _run_once(timing: Timing, processes: Sequence[ProcessPoolExecutor]) -> tuple
         timing.unsupported_reason, results = str(reason), []
     seconds, busy = time.perf_counter() - began, machine_cpu_seconds() - busy_before
     timing.answers = [answer for answer, _ in results]
-    return seconds, max(0.0, busy - sum(cpu_seconds for _, cpu_seconds in results)) / seconds
+    others = max(0.0, busy - sum(cpu_seconds for _, cpu_seconds in results)) / seconds
+    return max((answer.get("seconds", seconds) for answer in timing.answers), default=seconds), others
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, normalize
 
 from aejax.config import DataConfig, ModelConfig, ObjectiveConfig, PretrainConfig, SplitConfig, TrainConfig
 from aejax.data.dataset import Dataset
@@ -51,12 +51,13 @@ class PathWorkload(NamedTuple):
 
     data: DataConfig
     n_components: int | None = None  # leading principal components to fit on; None: the inputs
+    unit_rows: bool = False  # scale each example to norm 1 instead of each feature to deviation 1
     seed_counts: tuple[int, ...] = ()  # numbers of seeds, each with its own rows, that are timed in addition
     units: int = 1  # paths in one repetition
     kind: str = "path"
 
     def prepare(self, data_dir: Path | None) -> PathJob:
-        """Loads the data and standardizes the features. Raises InputError if there are none."""
+        """Loads the data and scales the features. Raises InputError if there are none."""
         dataset = load_dataset(dataclasses.replace(self.data, data_dir=data_dir))
         rows = make_split(dataset, TUTORIAL_SPLIT, seeds=1).train[0]
         inputs = dataset.inputs.reshape(len(dataset.inputs), -1)[rows]
@@ -64,7 +65,7 @@ class PathWorkload(NamedTuple):
         return PathJob(
             name=dataset.name,
             sha256=dataset.sha256,
-            features=standardize(features),
+            features=scale_rows(features) if self.unit_rows else standardize(features),
             labels=dataset.labels[rows],
             strengths=np.asarray(L2_GRID),
             tolerance=PATH_TOLERANCE,
@@ -76,6 +77,7 @@ class CommandWorkload(NamedTuple):
 
     words: tuple[str, ...]
     repeats: int | None = None  # maximum number of repetitions, for a long command
+    mode: str = "fresh"  # a name in `command.MODES`
     units: int = 1  # runs in one repetition
     kind: str = "command"
 
@@ -106,6 +108,11 @@ def standardize(inputs: Shaped[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]
     return np.ascontiguousarray(StandardScaler().fit_transform(inputs.astype(np.float64)), dtype=np.float32)
 
 
+def scale_rows(inputs: Shaped[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
+    """Returns examples of norm 1; one of zeros remains."""
+    return np.ascontiguousarray(normalize(inputs.astype(np.float64)), dtype=np.float32)
+
+
 def _recipe(method: str, **fields: Any) -> PretrainConfig:
     return dataclasses.replace(get_recipe(method, "mnist"), split=TUTORIAL_SPLIT, **fields)
 
@@ -119,6 +126,10 @@ K_SPARSE = _recipe(
     objective=ObjectiveConfig(k_decay_steps=0),  # the other frameworks' layers keep k units from the first step
 )
 COMPARE = "scripts/compare.py"
+DIGITS = (COMPARE, "--dataset", "digits", "--seeds", "10")
+MNIST = DataConfig(dataset="mnist")
+WIDE = ("--tabular-samples", "500", "--tabular-features", "20000", "--methods", "raw", "pca", "undercomplete")
+GRID = ("--axis", "latent_dim=2,4,8,16,32,48", "--axis", "noise_std=0.1,0.3,0.6,0.9")
 # If an epoch would take a contender minutes, it trains on the first examples only; its steps are the same.
 WORKLOADS: dict[str, Workload] = {
     "deep": TrainingWorkload(DEEP),
@@ -128,12 +139,28 @@ WORKLOADS: dict[str, Workload] = {
     "conv": TrainingWorkload(CONV, examples=12_800),
     "vae": TrainingWorkload(_recipe("vae"), examples=15_360),
     "k-sparse-1000": TrainingWorkload(K_SPARSE, examples=15_360),
-    "probe-path": PathWorkload(DataConfig(dataset="mnist")),
-    "probe-path-64": PathWorkload(DataConfig(dataset="mnist"), n_components=64, seed_counts=(1, 4, 10)),
+    "probe-path": PathWorkload(MNIST, seed_counts=(1, 10)),
+    "probe-path-64": PathWorkload(MNIST, n_components=64, seed_counts=(1, 4, 10)),
+    "probe-path-rows": PathWorkload(MNIST, unit_rows=True, seed_counts=(1, 10)),
+    "probe-path-64-rows": PathWorkload(MNIST, n_components=64, unit_rows=True, seed_counts=(1, 10)),
     "encode": TrainingWorkload(DEEP, units=4, kind="encoding"),
-    "cold-start": CommandWorkload((COMPARE, "--dataset", "digits", "--seeds", "10"), repeats=2),
+    "cold-start": CommandWorkload(DIGITS, repeats=2),
+    "cached-start": CommandWorkload(DIGITS, repeats=2, mode="cached"),
+    "second-run": CommandWorkload(DIGITS, repeats=2, mode="again"),
+    "sweep": CommandWorkload(("scripts/sweep.py", "--dataset", "digits", "--seeds", "10", *GRID), repeats=1),
+    "wide": CommandWorkload((COMPARE, "--dataset", "tabular", "--seeds", "10", *WIDE), repeats=1),
     # One epoch is enough: the peak memory does not grow with the epochs.
     "memory-mnist": CommandWorkload((COMPARE, "--dataset", "mnist", "--seeds", "10", "--epochs", "1"), repeats=1),
+    "mnist": CommandWorkload((COMPARE, "--dataset", "mnist", "--seeds", "10", "--epochs", "5"), repeats=1),
 }
-OPT_IN_WORKLOADS = ("memory-mnist",)  # timed only if named
+OPT_IN_WORKLOADS = (  # timed only if named
+    "probe-path-rows",
+    "probe-path-64-rows",
+    "cached-start",
+    "second-run",
+    "sweep",
+    "wide",
+    "memory-mnist",
+    "mnist",
+)
 DEFAULT_WORKLOADS = tuple(name for name in WORKLOADS if name not in OPT_IN_WORKLOADS)

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from benchmark import run as benchmark_run
 from benchmark.architecture import flops_per_example, make_architecture
+from benchmark.command import make_command_runner
 from benchmark.curves import CURVES, Curve, CurvePoint, contenders_at_point, curve_lines
-from benchmark.measure import KINDS
+from benchmark.measure import KINDS, make_entry, own_contenders
 from benchmark.path_job import PathJob
 from benchmark.peers import PEERS, PEERS_INSTALL_COMMAND, check_peers, keras_contenders, peer_contenders
 from benchmark.plots import curves_figure, ratios_figure, relative_times
 from benchmark.report import LAYOUTS, curve_table, render_markdown, summary_table
 from benchmark.run import BenchmarkPlan, run_benchmark
-from benchmark.timing import Contender, TimedTask, TimingBudget, start_processes, summarize
+from benchmark.timing import Contender, TimedTask, Timing, TimingBudget, start_processes, summarize
 from benchmark.training_job import TrainingJob
 from benchmark.workloads import (
     DEFAULT_WORKLOADS,
@@ -123,6 +124,52 @@ def test_every_kind_of_workload_is_timed_written_and_shown(tmp_path: Path) -> No
 def test_a_failing_command_is_named_with_its_last_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"python scripts/compare\.py --dataset wyne failed: status 2: err"):
         run(tmp_path, "bad")
+
+
+FAKE_SCRIPT = """
+import json, pathlib, sys
+calls = json.__dict__.setdefault("calls", [])
+calls.append(sys.argv)
+flags = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+out = pathlib.Path(flags["--out"])
+cache = flags.get("--compilation-cache")
+was_filled = bool(cache) and pathlib.Path(cache).is_dir()
+if cache:
+    pathlib.Path(cache).mkdir(exist_ok=True)
+out.mkdir()
+environment = {"flag": flags["--flag"], "calls": len(calls), "was_filled": was_filled, "cwd": str(pathlib.Path.cwd())}
+(out / "results.json").write_text(json.dumps({"environment": environment}))
+"""
+
+
+@pytest.mark.parametrize(("mode", "calls", "was_filled"), [("fresh", 1, 0), ("cached", 1, 1), ("again", 2, 0)])
+def test_a_command_runs_in_its_checkout_in_each_mode(mode: str, calls: int, was_filled: bool, tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "any.py").write_text(FAKE_SCRIPT)
+    runner = make_command_runner(("scripts/any.py", "--flag", "1"), (0,), 1, mode=mode, checkout=str(tmp_path))
+    answer = runner.run(1)
+    facts = runner.facts()
+    assert facts["environment"] == {"flag": "1", "calls": calls, "was_filled": was_filled, "cwd": str(tmp_path)}
+    assert len(facts["cpu_seconds"]) == 1
+    assert answer["seconds"] > 0
+    assert facts["commit"] is None
+
+
+def test_a_command_and_the_same_before_are_shown_with_their_ratio(job: TrainingJob) -> None:
+    def timing(contender: Contender, seconds: float, commit: str) -> Timing:
+        facts = {"environment": {"any": 1}, "peak_memory_bytes": 1, "cpu_seconds": [seconds], "commit": commit}
+        return Timing(TimedTask(contender, "command", job), [seconds], [0.0], [{}], [facts])
+
+    contenders = own_contenders(TINY["quick"], ("script",), BUDGET._replace(before=Path("there")))
+    assert [dict(one.options).get("checkout") for one in contenders] == [None, str(Path("there").absolute())]
+    timings = [timing(contenders[0], 2.0, "a" * 40), timing(contenders[1], 8.0, "b" * 40)]
+    entry = make_entry("quick", KINDS["command"], ("script",), timings, 1)
+    assert [one["options"] for one in entry["contenders"]] == [{}, {}]  # no path of this machine
+    assert [one["median"] for one in entry["ratios"]] == [0.25]
+    environment = {"versions": {}}
+    table = render_markdown({"environment": environment, "workloads": [entry]})
+    assert "| python script | aaaaaaa | 2 | 2-2 | 2.0 |" in table
+    assert "python script / the same, before: 0.25" in table
 
 
 @pytest.mark.usefixtures("tiny")
@@ -262,9 +309,11 @@ def test_torch_is_on_curves_for_at_most_as_many_seeds_as_cores(job: TrainingJob)
     assert libraries == [{"aejax", "torch"}, {"aejax"}]
 
 
-def test_every_workload_has_a_kind_and_the_long_one_is_not_timed_by_default() -> None:
+def test_every_workload_has_a_kind_and_the_long_ones_are_not_timed_by_default() -> None:
     assert {workload.kind for workload in WORKLOADS.values()} == set(KINDS) == set(LAYOUTS)
-    assert set(WORKLOADS) - set(DEFAULT_WORKLOADS) == {"memory-mnist"}
+    long = {"mnist", "memory-mnist", "sweep", "wide", "probe-path-rows"}
+    assert long <= WORKLOADS.keys()
+    assert not long & set(DEFAULT_WORKLOADS)
 
 
 def test_the_first_examples_leave_out_the_test_rows() -> None:

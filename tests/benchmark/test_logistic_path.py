@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from benchmark import path_runner, sklearn_runner
+from benchmark import path_runner, peer_path, sklearn_runner
 from benchmark.path_job import PathJob, certify_solutions
+from benchmark.training_job import UnsupportedJobError
 from benchmark.worker import runners_of
 from benchmark.workloads import PathWorkload, principal_components, standardize
 
@@ -63,6 +64,13 @@ def test_a_peer_solves_the_path_to_the_certificate_that_is_asked_of_aejax(job: P
         assert theirs["objective"] == pytest.approx(ours["objective"], rel=2 * job.tolerance)
 
 
+def test_a_peer_without_a_certificate_in_time_takes_no_part(job: PathJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer_path, "PREPARATION_LIMIT", 0.0)
+    runner = sklearn_runner.make_path_runner(job, [0], 1, solver="lbfgs")
+    with pytest.raises(UnsupportedJobError, match=r"no certificate of the path in 0 s: .* solved 1 of 12 strengths"):
+        runner.run(1)
+
+
 def test_each_seed_draws_its_own_rows() -> None:
     drawn = path_runner.rows_per_seed(range(3), 100, subsample=True)
     assert drawn.shape == (3, 90)
@@ -87,6 +95,11 @@ def test_features_are_standardized(job: PathJob) -> None:
         np.testing.assert_allclose(features.std(axis=0), 1, atol=1e-5)
     assert features.shape[1] == 4
     assert not standardize(np.full((5, 1), 7, np.uint8)).any()
+
+
+def test_examples_are_scaled_to_norm_one() -> None:
+    features = PathWorkload(TABULAR, unit_rows=True).prepare(None).features
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-6)
 
 
 def test_principal_components_are_uncorrelated_and_in_order(job: PathJob) -> None:
