@@ -4,6 +4,7 @@ An `.npz` file that holds a single array counts as an `.npy` file, as in `k49-tr
 """
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +66,11 @@ def open_npy(path: Path) -> np.memmap:
     """
     require(path.is_file(), f"{path}: not a regular file; expected a file that np.save wrote")
     try:
-        with path.open("rb") as file:
+        # NumPy warns of headers that Python 2 wrote (12L for 12) and of old names of types (a8 for S8).
+        with warnings.catch_warnings(action="ignore"), path.open("rb") as file:
             _, _, dtype = HEADER_READERS[np.lib.format.read_magic(file)](file)
-        reject_objects(dtype, f"{path}:")
-        return np.lib.format.open_memmap(path, mode="r")
+            reject_objects(dtype, f"{path}:")
+            return np.lib.format.open_memmap(path, mode="r")
     except (InputError, OSError, MemoryError):
         raise
     except Exception as error:  # NumPy evaluates the header as a Python literal, which can fail in many ways

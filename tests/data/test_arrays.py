@@ -159,6 +159,16 @@ def test_folders_of_npy_files_equal_archives(tmp_path):
     assert (dataset.sha256, dataset.name) == (expected.sha256, "numbers")
 
 
+def test_an_old_name_of_a_type_is_read_without_a_warning(tmp_path, recwarn):
+    """NumPy 2 deprecates `a1` for `S1`."""
+    np.save(tmp_path / "X.npy", ROWS)
+    np.save(tmp_path / "y.npy", np.array([b"a", b"b", b"c"])[LABELS])
+    path = tmp_path / "y.npy"
+    path.write_bytes(path.read_bytes().replace(b"|S1", b"|a1"))
+    assert load(tmp_path).n_classes == 3
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("length", [0, 8, -8], ids=["empty", "cut in the header", "cut in the values"])
 def test_damaged_npy_files_are_named(tmp_path, length):
     np.save(tmp_path / "y.npy", LABELS)
