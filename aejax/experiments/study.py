@@ -143,7 +143,7 @@ def run_study(
         shard: I/N: run the I-th of every N comparisons only, and return None.
 
     Raises:
-        InputError: a comparison or the folder cannot be used, or none could be run.
+        InputError: a comparison or the folder cannot be used, or none could be run, or one of a shard could not.
         Preempted: a signal came; the same call continues.
     """
     runs = study.runs if shard is None else parse_shard(shard).select(study.runs)
@@ -164,6 +164,8 @@ def _run_study(
     budgets = {planned.run.folder: planned.label_budgets for planned in plan_runs(runs)}
     failures = dict(_run_all(runs, budgets, out, console, checkpoint))
     if shard is not None:
+        failed = [f"{name} ({reason})" for name, reason in failures.items()]
+        require(not failed, f"--shard {shard}: not run: {'; '.join(failed)}; the same command tries them again")
         return None
     finished = [run for run in runs if run.folder not in failures]
     require(finished, f"no comparison could be run: {next(iter(failures.values()), '')}")

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from aejax.cli.commands.study import main
 from aejax.config import EvaluationConfig
-from aejax.errors import InputError
+from aejax.errors import InputError, require
 from aejax.evaluate.design import holdout_design
 from aejax.experiments.study import describe_plan, plan_run, run_study
 from aejax.experiments.study_cells import Cell, cell_warnings, read_cells
@@ -105,6 +105,21 @@ def test_a_finished_study_trains_nothing_and_one_that_has_grown_only_what_is_new
     main([str(folder / "study.toml"), "--out", str(finished), "--json"])
     assert json.loads(capsys.readouterr().out)["title"] == "Two tables"
     assert {path: path.stat().st_mtime_ns for path in finished.glob("*/results.json")} == times
+
+
+def test_a_shard_ends_with_an_error_if_a_comparison_failed_but_runs_the_others(folder, tmp_path, monkeypatch):
+    ran = []
+
+    def compare(config, out, *_):
+        ran.append(out.name)
+        require(out.name != "one", "too little memory")
+
+    monkeypatch.setattr("aejax.experiments.study.compare", compare)
+    monkeypatch.setattr("aejax.experiments.study.compare_with_label_curve", lambda run, _, *rest: compare(run, *rest))
+    study = read_study(folder / "study.toml")
+    with pytest.raises(InputError, match=r"--shard 1/1: not run: one \(too little memory\); the same command"):
+        run_study(study, tmp_path, Console(quiet=True), shard="1/1")
+    assert ran == ["one", "second"]
 
 
 def test_budgets_that_are_no_longer_declared_are_left_out_and_new_ones_are_not_finished(finished, folder):
