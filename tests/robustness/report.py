@@ -17,6 +17,7 @@ OUTCOME_COLUMNS = (
     Column("promise", lambda row: f"not run: {row['not_run']}" if "not_run" in row else row["promise"], align="left"),
     *(_count_column(name, name) for name in ("tried", "survived", "noticed", "lost")),
     Column("seconds", lambda row: f"{row['seconds']:.0f}" if "seconds" in row else "—"),
+    Column("commit", lambda row: (row.get("commit") or "")[:7]),
 )
 FUZZ_COLUMNS = (
     Column("reader", lambda row: row["reader"], align="left"),
@@ -26,6 +27,7 @@ FUZZ_COLUMNS = (
     _count_column("crashed", "crashed"),
     Column("slowest, s", lambda row: f"{row['slowest_seconds']:.2f}"),
     Column("files touched", lambda row: str(len(row["strays"]))),
+    Column("commit", lambda row: (row.get("commit") or "")[:7]),
 )
 PROMISES: dict[str | tuple[str, ...], str] = {  # by the beginnings of the names of its rows in `faults.json`
     "SIGKILL": "Resume is bit-exact: a training of any kind, killed (SIGKILL) at a random moment, ends with the "
@@ -72,10 +74,10 @@ def render_markdown(results: Row) -> str:
     verdict = "\n- ".join(["Broken:\n", *broken]) if broken else "Every promise was kept."
     return f"""# Faults
 
-`{environment["command"]}`, {environment["machine"]}. \
-Trainings of {len(results["effort"]["kinds"])} kinds of autoencoder on digits, two seeds, a \
-checkpoint after each of about twenty calls; results, metrics and weights are compared bit for bit with \
-those of an uninterrupted run.
+`python -m tests.robustness`, {environment["machine"]}. \
+Trainings on digits, two seeds, a checkpoint after each of about twenty calls; results, metrics and weights are \
+compared bit for bit with those of an uninterrupted run. Parts can be run alone (`--only`); the commit of each is in \
+its row.
 
 {promises_table(results)}
 

@@ -294,7 +294,7 @@ def run_suite(budget: RobustnessBudget, out: Path, console: Console, only: Seque
         setup = Setup(budget, Path(name))
         if not only or "readers" in only:
             fuzzed = fuzz_readers(budget.inputs, budget.seed, setup.folder / "fuzz")
-            save(fuzzed=[dataclasses.asdict(one) for one in fuzzed])
+            save(fuzzed=[dataclasses.asdict(one) | {"commit": code_version()["commit"]} for one in fuzzed])
         for scenario in chosen:
             save(to_jsonable(run_scenario(scenario, setup)) | {"commit": code_version()["commit"]})
     return results
