@@ -100,11 +100,11 @@ def _from_arrays(X: ArrayLike, y: Any, test: Any, groups: Any, config: DataConfi
         order = np.argsort(is_test, kind="stable")
         test_part = LabelledArrays(inputs[is_test], labels[is_test], ARRAY_NAMES)
         parts = LabelledArrays(inputs[~is_test], labels[~is_test], ARRAY_NAMES)
-    made = dataset_from_splits(ArraySplits(name, parts, test=test_part, label_source="y"), config, name)
+    dataset = dataset_from_splits(ArraySplits(name, parts, test=test_part, label_source="y"), config, name)
     if groups is None:
-        return made
+        return dataset
     codes = pd.factorize(_require_length(len(inputs), np.asarray(groups), "groups")[order], sort=True)[0]
-    return dataclasses.replace(made, groups=codes.astype(np.int32))
+    return dataclasses.replace(dataset, groups=codes.astype(np.int32))
 
 
 def _from_frames(X: pd.DataFrame, y: Any, test: Any, groups: Any, config: DataConfig) -> Dataset:

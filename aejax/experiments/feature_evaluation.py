@@ -58,17 +58,17 @@ def evaluate_features(
     labels = make_seed_labels(experiment.training_labels, split.labelled, permuted=method.permute_labels)
     fitted = experiment.scaler.shift.shape[1] > 1 or experiment.scaler.fill is not None
     # no seed changes the features of the diagnosed rows
-    made = make_external_features(experiment, name, method)
-    unfitted = (method.is_identity and not fitted) or (made is not None and made.ndim == 2)
+    external = make_external_features(experiment, name, method)
+    unfitted = (method.is_identity and not fitted) or (external is not None and external.ndim == 2)
     same_for_all = unfitted and experiment.shared_test
     one_classifier = same_for_all and _have_many_labels_in_common(labels, split.labelled)
     fits: list[ClassifierFit] = []
     metrics, width = [], 0
     diagnosed: list[Float[np.ndarray, "rows m d"]] = []
     for number, chunk in enumerate(plan.chunks()):
-        features = extract_features(experiment, chunk, method, variables, made)
+        features = extract_features(experiment, chunk, method, variables, external)
         width = features.width
-        if number == 0 and not features.shared and made is None:
+        if number == 0 and not features.shared and external is None:
             first = chunk.plan.replicated_to_host(features.values[0, split.test[0, :CHECK_BATCH_SIZE]])
             require_evaluation_mode(experiment, name, method.encode, variables, first)
         if classifier is not None and not (one_classifier and fits):

@@ -80,7 +80,7 @@ def extract_features(
     seed_chunk: SeedChunk,
     method: Method,
     variables: Variables,
-    made: Float[np.ndarray, "..."] | None = None,
+    given: Float[np.ndarray, "..."] | None = None,
 ) -> ExtractedFeatures:
     """Returns a method's features of every row.
 
@@ -89,18 +89,18 @@ def extract_features(
         seed_chunk: the seeds.
         method: how features are made.
         variables: of every seed, on the host.
-        made: features from `Method.make_features`: `(n, d)`, or `(seeds, n, d)` of all seeds.
+        given: features from `Method.make_features`: `(n, d)`, or `(seeds, n, d)` of all seeds.
     """
     scaler = seed_chunk.shard(experiment.scaler)
     if method.is_identity:
         flat = experiment.dataset.inputs.reshape(len(experiment.dataset.inputs), -1)
         return ExtractedFeatures(experiment.examples.inputs, scaler, flat, experiment.scaler)
-    if made is not None and made.ndim == 2:
+    if given is not None and given.ndim == 2:
         ones = np.ones((experiment.plan.seeds, 1), np.float32)
         unscaled = Scaler(0 * ones, ones)
-        return ExtractedFeatures(seed_chunk.plan.replicate(made), seed_chunk.shard(unscaled), made, unscaled)
-    if made is not None:
-        return ExtractedFeatures(seed_chunk.shard(made))
+        return ExtractedFeatures(seed_chunk.plan.replicate(given), seed_chunk.shard(unscaled), given, unscaled)
+    if given is not None:
+        return ExtractedFeatures(seed_chunk.shard(given))
     program = row_program(seed_chunk.plan, method.encode)
     every_row = seed_chunk.plan.replicate(np.arange(len(experiment.dataset.labels), dtype=np.int32))
     return ExtractedFeatures(program(seed_chunk.shard(variables), scaler, every_row, experiment.examples))

@@ -52,8 +52,8 @@ def _load_encoder(place: str) -> Representation:
         isinstance(encode, SparseCoder) or not encode.metadata.stacked,
         f"--encoder {place}: holds the encoders of several seeds; publish one, export.py --seed best",
     )
-    made = encoder(lambda inputs: np.asarray(encode(inputs)))
-    return Representation(made.make_features, digest)
+    external = encoder(lambda inputs: np.asarray(encode(inputs)))
+    return Representation(external.make_features, digest)
 
 
 def _load_features(spec: str, place: str) -> Representation:

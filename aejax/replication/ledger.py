@@ -118,13 +118,13 @@ def _run_claim(claim: Claim, context: ClaimContext, missing_requirement: str) ->
     except Exception as error:  # of any library that a claim uses
         reason = " ".join(str(error).split())
         return entry | _to_dict(Assessment("failed", f"{type(error).__name__}: {reason}"))
-    made = {
+    provenance = {
         "seconds": time.perf_counter() - began,
         "machine": describe_machine(),
         "command": command_line(),
         "versions": {name: version(name) for name in ("jax", "scikit-learn")},
     }
-    return entry | {"measured": measured, "made": made} | _to_dict(claim.assess(measured))
+    return entry | {"measured": measured, "made": provenance} | _to_dict(claim.assess(measured))
 
 
 def _to_dict(assessment: Assessment) -> dict[str, Any]:

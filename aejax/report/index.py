@@ -109,22 +109,22 @@ def _section(folder: Path, results: Results) -> str:
     """Returns what a comparison says about its best autoencoder, how it was made, and links to its tables."""
     best = best_method(results, control=False)
     findings = [] if best is None else describe_findings(results, [best["name"]])
-    made = format_provenance(results.get("environment", {}))
+    provenance = format_provenance(results.get("environment", {}))
     figure = f", [figure]({quote(folder.name)}/accuracy.png)" if (folder / "accuracy.png").is_file() else ""
-    links = f"{_link(folder / 'table.md')}, with every method{figure}. {made}"
+    links = f"{_link(folder / 'table.md')}, with every method{figure}. {provenance}"
     return "\n\n".join([f"## {folder.name}", *findings, links])
 
 
 def _study_section(folder: Path, results: Results) -> str:
     """Returns what the data sets of a study decide, and links to its tables and figures."""
-    made = format_provenance(results["environment"])
-    links = f"{_link(folder / 'table.md')}, with every pair of methods. {made}"
+    provenance = format_provenance(results["environment"])
+    links = f"{_link(folder / 'table.md')}, with every pair of methods. {provenance}"
     return "\n\n".join([f"## {folder.name}", study_caption(results), *study_findings(results), links])
 
 
 def _other_link(folder: Path, results: Results) -> str:
-    made = format_provenance(results.get("environment", {}))
-    return f"{_link(folder / 'table.md')}: {results_kind(results)}. {made}"
+    provenance = format_provenance(results.get("environment", {}))
+    return f"{_link(folder / 'table.md')}: {results_kind(results)}. {provenance}"
 
 
 def _exploration_link(path: Path) -> str:

@@ -50,8 +50,8 @@ class Table(NamedTuple):
 
     def rows(self) -> list[list[Cell]]:
         """Returns the cells of each record."""
-        made = [[column.cell(record) for column in self.columns] for record in self.records]
-        return [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in made]
+        cells = [[column.cell(record) for column in self.columns] for record in self.records]
+        return [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in cells]
 
 
 def to_markdown(table: Table) -> str:
@@ -116,10 +116,10 @@ class TerminalTable(NamedTuple):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RichTable | Text]:
         rows, columns = self.table.rows(), self.table.columns
-        made = [_FittedColumn.make(column, [row[index] for row in rows]) for index, column in enumerate(columns)]
-        keys = made[: self.table.keys]
-        parts = [[column for column in made[len(keys) :] if not column.detail]]
-        if self.details and (details := [column for column in made[len(keys) :] if column.detail]):
+        fitted = [_FittedColumn.make(column, [row[index] for row in rows]) for index, column in enumerate(columns)]
+        keys = fitted[: self.table.keys]
+        parts = [[column for column in fitted[len(keys) :] if not column.detail]]
+        if self.details and (details := [column for column in fitted[len(keys) :] if column.detail]):
             parts.append(details)
         packed = [group for part in parts for group in _pack(keys, part, options.max_width)]
         for number, group in enumerate(packed):

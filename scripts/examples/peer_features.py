@@ -93,12 +93,12 @@ def main(out: Path, dataset: str = "digits", seeds: int = 10, epochs: int = 50, 
     images = data.inputs[..., 0].astype(np.float32) / data.value_range[1]
     split = aejax.make_split(data, seeds=seeds)
     rows = [functools.reduce(np.intersect1d, split.train)] if split.shared_test else list(split.train)
-    made = {
+    extracted = {
         "torch": [fit_autoencoder(images, train, epochs) for train in rows],
         "patches": [fit_patches(images, train, patch) for train in rows],
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    features = {name: arrays[0] if split.shared_test else np.stack(arrays) for name, arrays in made.items()}
+    features = {name: arrays[0] if split.shared_test else np.stack(arrays) for name, arrays in extracted.items()}
     np.savez(out, **{name: array.astype(np.float32) for name, array in features.items()})  # type: ignore[arg-type]
     print(f"{out}: " + ", ".join(f"{name} {array.shape}" for name, array in features.items()))
 

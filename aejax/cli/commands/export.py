@@ -45,12 +45,12 @@ def main(argv: Sequence[str]) -> None:
     configure_cpu_devices(1)
     console = make_console()
     probe = None if args.probe is None else read_results(args.probe / RESULTS_FILE)
-    made = export(args.run, args.out, args.config, overwrite=args.overwrite, probe=probe)
-    seeds = ", ".join(map(str, made.metadata.seeds))
+    exported = export(args.run, args.out, args.config, overwrite=args.overwrite, probe=probe)
+    seeds = ", ".join(map(str, exported.metadata.seeds))
     for line in (
-        *made.notes,
-        f"{args.out}: {made.metadata.kind}, seed {seeds}; {', '.join(made.metadata.formats)}, README.md",
-        f"SHA-256 of its manifest.json: {made.manifest_sha256}",
+        *exported.notes,
+        f"{args.out}: {exported.metadata.kind}, seed {seeds}; {', '.join(exported.metadata.formats)}, README.md",
+        f"SHA-256 of its manifest.json: {exported.manifest_sha256}",
     ):
         console.print_line(line)
     if args.push_to_hub is not None:
