@@ -190,6 +190,14 @@ def test_unknown_and_repeated_names_are_rejected_before_anything_runs(tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.parametrize("name", ["ledger.md", "ledger.json"])
+def test_a_process_killed_in_its_first_write_does_not_spoil_the_folder(tmp_path, name):
+    left = tmp_path / f".{name}.{2**31 - 1}-7.tmp"  # a number that no process has
+    left.touch()
+    reproduce(tmp_path, numeric_claim("tabular-half", CountingMeasure(0.5)), only=("tabular-half",))
+    assert not left.exists()
+
+
 def test_a_folder_with_other_files_is_rejected(tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(InputError, match="holds other files and no ledger"):
