@@ -35,7 +35,7 @@ from aejax.report.study_table import render_study_markdown
 from aejax.report.style import save_figure
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.results_file import read_results, write_results
-from aejax.storage.run_folder import acquire_lock, make_folder
+from aejax.storage.run_folder import acquire_lock, make_output_folder
 from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.runs import CONFIG_FILE
 
@@ -175,15 +175,10 @@ def _run_study(
 
 
 def _check_folder(out: Path, study: Study) -> None:
-    known = {RESULTS_FILE, PAGE_FILE, "table.md", *STUDY_FIGURES}
-    foreign = [
-        path.name
-        for path in (out.iterdir() if out.is_dir() else ())
-        if not path.name.startswith(".") and path.name not in known and not (path / CONFIG_FILE).exists()
-        if path.name not in {run.folder for run in study.runs}
-    ]
+    others = make_output_folder(out, (RESULTS_FILE, PAGE_FILE, "table.md", *STUDY_FIGURES))
+    others -= {run.folder for run in study.runs}
+    foreign = sorted(name for name in others if not (out / name / CONFIG_FILE).exists())
     require(not foreign, f"--out {out}: holds {foreign[:1]}, which is of no study; give another --out")
-    make_folder(out)
 
 
 def _run_all(

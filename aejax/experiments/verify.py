@@ -28,7 +28,7 @@ from aejax.experiments.progress import SilentReporter
 from aejax.report.style import save_figure
 from aejax.report.verification_page import plot_power_and_coverage, render_verification_page
 from aejax.storage.atomic_io import write_atomically, write_json
-from aejax.storage.run_folder import make_folder
+from aejax.storage.run_folder import make_output_folder
 
 MIN_EXPERIMENTS = 40
 OUTPUT_FILES = {"verify.md", "verify.png", "verify.json"}
@@ -88,8 +88,7 @@ def _check_real(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _make_out_dir(out: Path) -> None:
-    make_folder(out)
-    others = sorted({path.name for path in out.iterdir()} - OUTPUT_FILES)
+    others = sorted(make_output_folder(out, OUTPUT_FILES))
     require(
         not others, f"--out {out}: holds {others[0] if others else ''}, which is not of verify.py; give another --out"
     )

@@ -22,8 +22,8 @@ from aejax.replication.claim import Assessment, Measurement
 from aejax.replication.context import ClaimContext
 from aejax.replication.registry import CLAIMS, Claim
 from aejax.report.replication import format_status, ledger_headline, render_ledger_page, with_current_values
-from aejax.storage.atomic_io import read_json, remove_abandoned, to_jsonable, write_atomically, write_json
-from aejax.storage.run_folder import acquire_lock, make_folder
+from aejax.storage.atomic_io import read_json, to_jsonable, write_atomically, write_json
+from aejax.storage.run_folder import acquire_lock, make_output_folder
 
 LEDGER_FILE, REPORT_FILE, RUNS_DIR = "ledger.json", "ledger.md", "runs"
 SCHEMA, READABLE_SCHEMAS = 2, (1, 2)
@@ -158,10 +158,7 @@ def _matching_measurement(entry: LedgerEntry | None, claim: Claim, seeds: int) -
 
 def _make_folder(out: Path) -> None:
     """Creates a folder. Raises `InputError` if that fails, or if it contains other files and no ledger."""
-    make_folder(out)
-    for name in (REPORT_FILE, LEDGER_FILE):
-        remove_abandoned(out / name)
-    others = {path.name for path in out.iterdir() if not path.name.startswith(".")} - {RUNS_DIR, REPORT_FILE}
+    others = make_output_folder(out, (LEDGER_FILE, REPORT_FILE, RUNS_DIR))
     require((out / LEDGER_FILE).exists() or not others, f"{out}: holds other files and no ledger; give another --out")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import filelock
 
 from aejax.errors import InputError, require
+from aejax.storage.atomic_io import remove_abandoned
 from aejax.storage.run_state import read_state_record
 
 LOCK_FILE = ".lock"
@@ -24,6 +25,21 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {folder}: cannot be written ({error.strerror}); give another --out") from None
+
+
+def make_output_folder(folder: Path, outputs: Iterable[str]) -> set[str]:
+    """Makes a folder, deletes what killed processes left of its files, and returns the names that it holds besides.
+
+    Hidden files do not count.
+
+    Args:
+        folder: the folder.
+        outputs: names of the files that a command writes into it by `write_atomically`, and of its folders.
+    """
+    make_folder(folder)
+    for name in outputs:
+        remove_abandoned(folder / name)
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}.difference(outputs)
 
 
 def acquire_lock(folder: Path) -> filelock.BaseFileLock:
