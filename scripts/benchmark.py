@@ -15,7 +15,8 @@ the same path to the same certificate; `-rows` scales each example to norm 1 ins
 `compare.py` on digits in a fresh process, `cached-start` with a compilation cache, `second-run` the second in one
 process; `sweep`, `wide` (20,000 columns), `mnist` and `memory-mnist` (one epoch of it) say what they are. Those that
 take long run only if named. `--before` interleaves the same commands of another checkout of this project, such as a
-`git worktree` of an earlier commit. `--curve` plots the deep recipe's time against one quantity.
+`git worktree` of an earlier commit, but for `wide` and `mnist`, which are long in early versions. `--curve` plots the
+deep recipe's time against one quantity.
 
 Writes `results.json`, `table.md`, `ratios.png` and `curves.png`, after each workload. `pip install -e ".[peers]"`
 installs the peers. Results on two idle cores: `results/benchmark/table.md`; on a busy machine PyTorch's threads can

@@ -16,7 +16,7 @@ from benchmark.path_job import SKLEARN_C, PathJob, certify_solutions
 from benchmark.training_job import Runner, UnsupportedJobError
 
 LEAST_TOLERANCE = 1e-9
-PREPARATION_LIMIT = 300.0  # seconds in which a tolerance must be found
+PREPARATION_LIMIT = 200.0  # seconds in which a tolerance must be found
 
 
 class Point(NamedTuple):

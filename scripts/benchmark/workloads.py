@@ -78,6 +78,7 @@ class CommandWorkload(NamedTuple):
     words: tuple[str, ...]
     repeats: int | None = None  # maximum number of repetitions, for a long command
     mode: str = "fresh"  # a name in `command.MODES`
+    compared: bool = True  # whether `--before` runs it, too
     units: int = 1  # runs in one repetition
     kind: str = "command"
 
@@ -148,10 +149,12 @@ WORKLOADS: dict[str, Workload] = {
     "cached-start": CommandWorkload(DIGITS, repeats=2, mode="cached"),
     "second-run": CommandWorkload(DIGITS, repeats=2, mode="again"),
     "sweep": CommandWorkload(("scripts/sweep.py", "--dataset", "digits", "--seeds", "10", *GRID), repeats=1),
-    "wide": CommandWorkload((COMPARE, "--dataset", "tabular", "--seeds", "10", *WIDE), repeats=1),
+    "wide": CommandWorkload((COMPARE, "--dataset", "tabular", "--seeds", "10", *WIDE), repeats=1, compared=False),
     # One epoch is enough: the peak memory does not grow with the epochs.
     "memory-mnist": CommandWorkload((COMPARE, "--dataset", "mnist", "--seeds", "10", "--epochs", "1"), repeats=1),
-    "mnist": CommandWorkload((COMPARE, "--dataset", "mnist", "--seeds", "10", "--epochs", "5"), repeats=1),
+    "mnist": CommandWorkload(
+        (COMPARE, "--dataset", "mnist", "--seeds", "10", "--epochs", "5"), repeats=1, compared=False
+    ),
 }
 OPT_IN_WORKLOADS = (  # timed only if named
     "probe-path-rows",
