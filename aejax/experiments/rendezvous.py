@@ -10,6 +10,7 @@ import json
 import os
 import queue
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ MAX_MESSAGE_BYTES = 1 << 20
 MAX_DIFFERENCES = 3  # in a message
 GOODBYE, REFUSAL = {"goodbye": True}, "refused"
 HELLO_SECONDS = 5.0  # in which a new connection introduces itself
+NOTICE_SECONDS = 10.0  # of waiting at the start, after which standard error says for what
 
 Facts = Mapping[str, Any]  # nested, as JSON
 OnLost = Callable[[str], None]  # ends this process; receives what happened
@@ -137,6 +139,8 @@ class Rendezvous:
 def meet(config: DistributedConfig, facts: Facts) -> Rendezvous:
     """Waits until all processes of a run have registered with process 0, at most `config.join_timeout` seconds.
 
+    A line on standard error says so once it takes long.
+
     Args:
         config: with `coordinator`, `num_processes` and `process_id`.
         facts: what must be equal in all processes: versions and settings.
@@ -147,6 +151,9 @@ def meet(config: DistributedConfig, facts: Facts) -> Rendezvous:
     assert config.coordinator is not None
     host, _, port = config.coordinator.rpartition(":")
     deadline = time.monotonic() + config.join_timeout
+    notice = threading.Timer(NOTICE_SECONDS, _print_notice, [config])
+    notice.daemon = True
+    notice.start()
     try:
         if config.process_id == 0:
             return _gather(config, host.strip("[]"), int(port), deadline, facts)
@@ -156,6 +163,17 @@ def meet(config: DistributedConfig, facts: Facts) -> Rendezvous:
             f"--coordinator {config.coordinator}: the host cannot be resolved ({error.strerror}); give the name or "
             "address of the machine of process 0"
         ) from None
+    finally:
+        notice.cancel()
+
+
+def _print_notice(config: DistributedConfig) -> None:
+    print(
+        f"process {config.process_id} of {config.num_processes} waits for the others at {config.coordinator}, at most "
+        f"{config.join_timeout} s (--join-timeout)",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _gather(config: DistributedConfig, host: str, port: int, deadline: float, facts: Facts) -> Rendezvous:

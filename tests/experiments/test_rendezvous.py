@@ -77,6 +77,20 @@ def test_a_missing_process_is_named_within_the_timeout():
     assert seconds < 3
 
 
+def test_a_long_wait_is_announced_and_a_short_one_is_not(monkeypatch, capfd):
+    monkeypatch.setattr(rendezvous, "NOTICE_SECONDS", 0.2)
+    port = free_port()
+    with pytest.raises(InputError, match="no answer from process 1"):
+        meet(process(0, port, timeout=1), FACTS)
+    notice = f"process 0 of 2 waits for the others at localhost:{port}, at most 1 s (--join-timeout)\n"
+    assert capfd.readouterr().err == notice
+    monkeypatch.setattr(rendezvous, "NOTICE_SECONDS", 2)
+    met, seconds = meet_in_threads([process(index, port) for index in (0, 1)], [FACTS] * 2)
+    close(met)
+    time.sleep(max(0, 2.2 - seconds))
+    assert capfd.readouterr().err == ""
+
+
 def test_two_processes_with_one_id_are_refused():
     port = free_port()
     said, _ = meet_in_threads([process(index, port, 3) for index in (0, 1, 1)], [FACTS] * 3)

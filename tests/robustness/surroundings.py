@@ -24,6 +24,7 @@ from tests.two_processes import exit_statuses, log_of, start_pair
 
 HOSTILE_NAMES = ("a b", "-x", "[bold]", "$(id)", "naïve", "'\"", "%s{}", ".hidden", "$x$", "x" * 200)
 WRITERS = tuple(name for name in COMMANDS if name not in ("report", "export"))  # of folders that they fill
+JOIN_TIMEOUT = 60  # seconds that a process waits for one that was killed before they met
 DISK_SHARES = (0.02, 0.3, 0.8)  # of what the undisturbed command wrote
 
 
@@ -72,7 +73,8 @@ def kill_one_of_two(folder: Path, rounds: int, seed: int) -> Iterator[Outcome]:
     rng, log, began = np.random.default_rng(seed), folder / "pair.log", time.perf_counter()
 
     def start(out: str) -> list[subprocess.Popen[bytes]]:
-        return start_pair("scripts/pretrain.py", *COMMANDS["pretrain"][1:], "--out", str(folder / out), log=log)
+        flags = (*COMMANDS["pretrain"][1:], "--join-timeout", str(JOIN_TIMEOUT), "--out", str(folder / out))
+        return start_pair("scripts/pretrain.py", *flags, log=log)
 
     if exit_statuses(start("whole"), log) != [0, 0]:
         raise RuntimeError(f"two processes: {log_of(log, 0).read_text()[-200:]}")
