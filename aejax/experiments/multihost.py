@@ -24,8 +24,9 @@ from jax.experimental import multihost_utils
 
 from aejax.config.distributed import DistributedConfig
 from aejax.errors import InputError, Preempted, ProcessLost, require, summarize_error
+from aejax.experiments.coordinator_relay import start_relay
 from aejax.experiments.environment import code_version
-from aejax.experiments.rendezvous import OnLost, Rendezvous, meet
+from aejax.experiments.rendezvous import OnLost, Rendezvous, meet, split_address
 from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import SavedTree
@@ -59,16 +60,19 @@ def initialize_distributed(
     global _rendezvous
     if not config.distributed:
         return
-    if config.coordinator is not None:
+    coordinator = config.coordinator
+    if coordinator is not None:
         code = code_version()
         versions = {**code["versions"], "commit": code["commit"], "python": None}
         shape = {"processes": config.num_processes, "CPU devices": jax.config.jax_num_cpu_devices}  # type: ignore[attr-defined]
         _rendezvous = meet(config, to_jsonable({"versions": versions, "shape": shape, "settings": settings or {}}))
         _rendezvous.watch(config.heartbeat_timeout, on_lost or (lambda reason: None))
+        if config.process_id != 0:
+            coordinator = start_relay(*split_address(coordinator))
     jax.config.update("jax_enable_preemption_service", False)  # it would handle SIGTERM instead of `preemption`
     try:
         jax.distributed.initialize(
-            coordinator_address=config.coordinator,
+            coordinator_address=coordinator,
             num_processes=config.num_processes,
             process_id=config.process_id,
             initialization_timeout=config.join_timeout,

@@ -149,15 +149,15 @@ def meet(config: DistributedConfig, facts: Facts) -> Rendezvous:
         InputError: a process is missing or there twice, the address cannot be used, or facts differ.
     """
     assert config.coordinator is not None
-    host, _, port = config.coordinator.rpartition(":")
+    host, port = split_address(config.coordinator)
     deadline = time.monotonic() + config.join_timeout
     notice = threading.Timer(NOTICE_SECONDS, _print_notice, [config])
     notice.daemon = True
     notice.start()
     try:
         if config.process_id == 0:
-            return _gather(config, host.strip("[]"), int(port), deadline, facts)
-        return _register(config, host.strip("[]"), int(port), deadline, facts)
+            return _gather(config, host, port, deadline, facts)
+        return _register(config, host, port, deadline, facts)
     except socket.gaierror as error:
         raise InputError(
             f"--coordinator {config.coordinator}: the host cannot be resolved ({error.strerror}); give the name or "
@@ -165,6 +165,12 @@ def meet(config: DistributedConfig, facts: Facts) -> Rendezvous:
         ) from None
     finally:
         notice.cancel()
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Returns host and port of `HOST:PORT` or `[IPV6]:PORT`."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _print_notice(config: DistributedConfig) -> None:
