@@ -8,6 +8,7 @@ the input in `FOLDER/READER`.
 import collections
 import dataclasses
 import faulthandler
+import math
 import multiprocessing
 import time
 import warnings
@@ -231,10 +232,10 @@ def _list_files(folder: Path) -> set[tuple[Path, bytes | None]]:
 
 
 def fuzz_readers(inputs: int, seed: int, folder: Path, names: Iterable[str] = tuple(READERS)) -> list[FuzzResult]:
-    """Divides damaged inputs over the readers by their shares, at least one each; one reader per core at once."""
+    """Divides at least so many damaged inputs over the readers by their shares; one reader per core at once."""
     readers = {name: READERS[name] for name in names}
     total = sum(reader.input_share for reader in readers.values())
-    counts = [max(1, round(inputs * reader.input_share / total)) for reader in readers.values()]
+    counts = [math.ceil(inputs * reader.input_share / total) for reader in readers.values()]
     with ProcessPoolExecutor(usable_cores(), multiprocessing.get_context("forkserver")) as processes:
         started = [
             processes.submit(_fuzz_named, name, folder / name, count, seed)
