@@ -209,6 +209,23 @@ def summary_table(workloads: Sequence[Entry]) -> str:
     return to_markdown(Table(columns, records)) if records else ""
 
 
+def command_summary(workloads: Sequence[Entry]) -> str:
+    """Returns a row for each whole command, with the same before where it was run; empty if there is no command."""
+    commands = [entry for entry in workloads if kind_of(entry) == "command"]
+
+    def pair(entry: Entry, format_one: Callable[[Entry], str]) -> str:
+        now, *before = entry["contenders"]
+        return format_one(now) + "".join(f" ({format_one(one)})" for one in before)
+
+    columns = [
+        Column("workload", lambda entry: f"{entry['name']}: {COMMAND_MODES[entry.get('mode', 'fresh')]}", align="left"),
+        Column("s (before)", lambda entry: pair(entry, lambda one: f"{one['seconds']['median']:.1f}")),
+        Column("CPU s (before)", lambda entry: pair(entry, lambda one: f"{median(one['cpu_seconds']):.1f}")),
+        Column("peak MB (before)", lambda entry: pair(entry, lambda one: f"{one['peak_memory_bytes'] / 1e6:.0f}")),
+    ]
+    return to_markdown(Table(columns, commands)) if commands else ""
+
+
 def _peer_column(peer: str, title: str) -> Column:
     return Column(f"fastest {title}", lambda one: f"{one[peer]} times as long" if one[peer] else "")
 

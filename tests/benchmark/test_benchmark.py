@@ -18,7 +18,7 @@ from benchmark.measure import KINDS, make_entry, own_contenders
 from benchmark.path_job import PathJob
 from benchmark.peers import PEERS, PEERS_INSTALL_COMMAND, check_peers, keras_contenders, peer_contenders
 from benchmark.plots import curves_figure, ratios_figure, relative_times
-from benchmark.report import LAYOUTS, curve_table, render_markdown, summary_table
+from benchmark.report import LAYOUTS, command_summary, curve_table, render_markdown, summary_table
 from benchmark.run import BenchmarkPlan, run_benchmark
 from benchmark.timing import Contender, TimedTask, Timing, TimingBudget, start_processes, summarize
 from benchmark.training_job import TrainingJob
@@ -170,6 +170,8 @@ def test_a_command_and_the_same_before_are_shown_with_their_ratio(job: TrainingJ
     table = render_markdown({"environment": environment, "workloads": [entry]})
     assert "| python script | aaaaaaa | 2 | 2-2 | 2.0 |" in table
     assert "python script / the same, before: 0.25" in table
+    assert "| quick: a fresh process each time | 2.0 (8.0) | 2.0 (8.0) | 0 (0) |" in command_summary([entry])
+    assert command_summary([]) == ""
 
 
 @pytest.mark.usefixtures("tiny")
