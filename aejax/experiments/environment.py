@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+import aejax
 from aejax.errors import escape_unprintable
 from aejax.train.plan import Plan
 
@@ -45,8 +46,9 @@ def command_line() -> str:
 
 def code_version() -> dict[str, Any]:
     """Returns `versions` of the packages and the `commit`, without starting JAX."""
-    packages = ("aejax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-    versions = {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    installed = {package: version(package) for package in packages}
+    versions = {"python": platform.python_version(), "aejax": aejax.__version__, **installed}  # on PYTHONPATH, too
     return {"versions": versions, "commit": _git_commit()}
 
 

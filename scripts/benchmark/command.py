@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ class CommandResult(NamedTuple):
     cpu_seconds: float
     peak_memory_bytes: int  # largest resident set of its process
     environment: dict[str, Any]  # of its `results.json`
+    phases: dict[str, float]  # seconds of all its methods, by phase: compile, pretrain, probe; empty for a sweep
 
 
 def run_command(words: Sequence[str], folder: Path, checkout: Path = ROOT) -> CommandResult:
@@ -47,9 +49,16 @@ def run_command(words: Sequence[str], folder: Path, checkout: Path = ROOT) -> Co
             log.seek(0)
             last_line = " ".join(log.read().strip().splitlines()[-1:]).replace(tempfile.gettempdir(), "TMP")
             raise UnsupportedJobError(f"status {process.returncode}: {last_line}")
-    environment = read_json(folder / "run" / "results.json")["environment"]
+    results = read_json(folder / "run" / "results.json")
     seconds, cpu_seconds = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
-    return CommandResult(seconds, cpu_seconds, maxrss_bytes(usage), environment)
+    return CommandResult(seconds, cpu_seconds, maxrss_bytes(usage), results["environment"], _sum_phases(results))
+
+
+def _sum_phases(results: dict[str, Any]) -> dict[str, float]:
+    phases: Counter[str] = Counter()
+    for method in results.get("methods", ()):
+        phases.update(method["seconds"])
+    return dict(phases)
 
 
 def _run_fresh(words: Sequence[str], folder: Path, checkout: Path) -> CommandResult:
@@ -100,6 +109,7 @@ def make_command_runner(
             "environment": results[-1].environment,
             "peak_memory_bytes": max(one.peak_memory_bytes for one in results),
             "cpu_seconds": [one.cpu_seconds for one in results],
+            "phases": [one.phases for one in results],
             "commit": _commit_of(Path(checkout)),
         }
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aejax.report.tables import Column, Table, to_markdown
-from benchmark.curves import CURVE_PEER, SECONDS_KEY, curve_lines, library_of
-from benchmark.timing import Entry, summarize_ratio
+from benchmark.curves import CURVE_PEER, SECONDS_KEY, curve_lines
+from benchmark.summaries import COMMAND_MODES, format_ratio, kind_of, summary_table
+from benchmark.timing import Entry
 
-MIN_SEEDS = 4  # that count as several in the summary
-SUMMARY_PEERS = {"torch": "PyTorch", "keras": "Keras"}
 TRAINING_NOTES = (
     "Seconds are wall time per epoch and seed: median and range of the repetitions, interleaved with those of all "
     "other contenders. Peers train one seed after the other, so that each further seed takes the same time again, and "
@@ -42,13 +41,9 @@ COMMAND_NOTES = (
     "Commands: wall time with every import, compilation, figure and file; the repetitions of both versions are "
     "interleaved. Peak memory: the largest resident set of the process. CPU: processor time of all its threads. A "
     "compilation cache was filled by the same command before. Of two runs in one process the second counts, but its "
-    "memory is that of both. Versions differ in what a command does, as well as in how fast."
+    "memory is that of both. Compile, pretrain and probe: the seconds of these phases over all methods; the rest is "
+    "imports, diagnostics, statistics, figures and files. Versions differ in what a command does and in how fast."
 )
-COMMAND_MODES = {
-    "fresh": "a fresh process each time",
-    "cached": "a fresh process with a compilation cache",
-    "again": "the second run in one process",
-}
 CURVE_NOTES = (
     "Curves: the deep recipe with one quantity varied, and with the number of examples that is given. All points are "
     "interleaved. PyTorch: the fastest of its eager settings at each point (all threads, a process per core); it "
@@ -110,6 +105,16 @@ def _format_other_cores(one: Entry) -> str:
     return "" if None in cores else f"{max(cores):.1f}"
 
 
+def _phase_column(phase: str) -> Column:
+    """Returns the seconds of a phase of a command, over all methods; empty for a sweep and in old results."""
+
+    def format_phase(one: Entry) -> str:
+        phases = one.get("phases", [{}])
+        return f"{median(each[phase] for each in phases):.1f}" if all(phase in each for each in phases) else ""
+
+    return Column(f"{phase} s", format_phase)
+
+
 NAME = Column("contender", lambda one: one["name"], align="left")
 PEAK_MEMORY = Column("peak MB", lambda one: f"{one['peak_memory_bytes'] / 1e6:.0f}")
 OTHERS = Column("others", _format_other_cores)
@@ -164,6 +169,7 @@ LAYOUTS = {
             Column("commit", lambda one: (one.get("commit") or "")[:7]),
             *_spread_columns("seconds", "seconds"),
             Column("CPU s", lambda one: f"{median(one['cpu_seconds']):.1f}" if "cpu_seconds" in one else ""),
+            *(_phase_column(phase) for phase in ("compile", "pretrain", "probe")),
             PEAK_MEMORY,
             OTHERS,
         ),
@@ -172,77 +178,17 @@ LAYOUTS = {
 }
 
 
-def kind_of(workload: Entry) -> str:
-    """Returns the kind of a workload; older trainings name none."""
-    return workload.get("kind", "training")
-
-
-def _format_ratio(ratio: Entry) -> str:
-    return f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
-
-
 def _format_workload(workload: Entry) -> list[str]:
     """Returns heading, table, how contenders differ and which took no part, and the ratios to each peer's time."""
     layout = LAYOUTS[kind_of(workload)]
     notes = [f"{one['name']}: {one['note']}." for one in workload["contenders"] if one.get("note")]
     notes += [f"{one['name']}: takes no part: {one['reason']}" for one in workload.get("refused", [])]
-    ratios = [f"{one['contender']} / {one['peer']}: {_format_ratio(one)}" for one in workload["ratios"]]
+    ratios = [f"{one['contender']} / {one['peer']}: {format_ratio(one)}" for one in workload["ratios"]]
     return [
         f"### {layout.format_title(workload)}",
         to_markdown(Table(layout.columns, workload["contenders"])),
         *("\n".join(f"- {line}" for line in lines) for lines in (notes, ratios) if lines),
     ]
-
-
-def summary_table(workloads: Sequence[Entry]) -> str:
-    """Returns a row for each training that has a peer: several seeds at once, and each peer's fastest setting.
-
-    Empty if there is no such training.
-    """
-    records = [record for entry in workloads if kind_of(entry) == "training" if (record := _summarize(entry))]
-    columns = [
-        Column("workload", lambda one: one["name"], align="left"),
-        Column("aejax, s per epoch and seed", lambda one: f"{one['ours'][SECONDS_KEY]['median']:.3g}"),
-        *(_peer_column(peer, title) for peer, title in SUMMARY_PEERS.items()),
-        Column("of product", lambda one: f"{one['ours']['share_of_product']:.0%}"),
-    ]
-    return to_markdown(Table(columns, records)) if records else ""
-
-
-def command_summary(workloads: Sequence[Entry]) -> str:
-    """Returns a row for each whole command, with the same before where it was run; empty if there is no command."""
-    commands = [entry for entry in workloads if kind_of(entry) == "command"]
-
-    def pair(entry: Entry, format_one: Callable[[Entry], str]) -> str:
-        now, *before = entry["contenders"]
-        return format_one(now) + "".join(f" ({format_one(one)})" for one in before)
-
-    columns = [
-        Column("workload", lambda entry: f"{entry['name']}: {COMMAND_MODES[entry.get('mode', 'fresh')]}", align="left"),
-        Column("s (before)", lambda entry: pair(entry, lambda one: f"{one['seconds']['median']:.1f}")),
-        Column("CPU s (before)", lambda entry: pair(entry, lambda one: f"{median(one['cpu_seconds']):.1f}")),
-        Column("peak MB (before)", lambda entry: pair(entry, lambda one: f"{one['peak_memory_bytes'] / 1e6:.0f}")),
-    ]
-    return to_markdown(Table(columns, commands)) if commands else ""
-
-
-def _peer_column(peer: str, title: str) -> Column:
-    return Column(f"fastest {title}", lambda one: f"{one[peer]} times as long" if one[peer] else "")
-
-
-def _summarize(entry: Entry) -> dict[str, Any] | None:
-    """Returns the record of aejax with several seeds, and the ratio of each peer's fastest setting to it."""
-    by_library: dict[str, list[Entry]] = {}
-    for one in entry["contenders"]:
-        by_library.setdefault(library_of(one), []).append(one)
-    ours = next((one for one in by_library.get("aejax", []) if one["seeds"] >= MIN_SEEDS), None)
-    if ours is None or not by_library.keys() & SUMMARY_PEERS.keys():
-        return None
-    record: dict[str, Any] = {"name": entry["name"], "ours": ours} | dict.fromkeys(SUMMARY_PEERS)
-    for peer in by_library.keys() & SUMMARY_PEERS.keys():
-        fastest = min(by_library[peer], key=lambda one: one[SECONDS_KEY]["median"])
-        record[peer] = _format_ratio(summarize_ratio(fastest[SECONDS_KEY], ours[SECONDS_KEY]))
-    return record
 
 
 def curve_table(curve: Entry) -> str:

@@ -18,8 +18,9 @@ from benchmark.measure import KINDS, make_entry, own_contenders
 from benchmark.path_job import PathJob
 from benchmark.peers import PEERS, PEERS_INSTALL_COMMAND, check_peers, keras_contenders, peer_contenders
 from benchmark.plots import curves_figure, ratios_figure, relative_times
-from benchmark.report import LAYOUTS, command_summary, curve_table, render_markdown, summary_table
+from benchmark.report import LAYOUTS, curve_table, render_markdown
 from benchmark.run import BenchmarkPlan, run_benchmark
+from benchmark.summaries import command_summary, path_summary, summary_table
 from benchmark.timing import Contender, TimedTask, Timing, TimingBudget, start_processes, summarize
 from benchmark.training_job import TrainingJob
 from benchmark.workloads import (
@@ -157,7 +158,9 @@ def test_a_command_runs_in_its_checkout_in_each_mode(mode: str, calls: int, was_
 
 def test_a_command_and_the_same_before_are_shown_with_their_ratio(job: TrainingJob) -> None:
     def timing(contender: Contender, seconds: float, commit: str) -> Timing:
+        phases = {"compile": seconds / 2, "pretrain": 0.3, "probe": 0.1} if seconds < 8 else {}
         facts = {"environment": {"any": 1}, "peak_memory_bytes": 1, "cpu_seconds": [seconds], "commit": commit}
+        facts["phases"] = [phases]
         return Timing(TimedTask(contender, "command", job), [seconds], [0.0], [{}], [facts])
 
     contenders = own_contenders(TINY["quick"], ("script",), BUDGET._replace(before=Path("there")))
@@ -168,7 +171,8 @@ def test_a_command_and_the_same_before_are_shown_with_their_ratio(job: TrainingJ
     assert [one["median"] for one in entry["ratios"]] == [0.25]
     environment = {"versions": {}}
     table = render_markdown({"environment": environment, "workloads": [entry]})
-    assert "| python script | aaaaaaa | 2 | 2-2 | 2.0 |" in table
+    assert "| python script | aaaaaaa | 2 | 2-2 | 2.0 | 1.0 | 0.3 | 0.1 | 0 |" in table
+    assert "| the same, before | bbbbbbb | 8 | 8-8 | 8.0 |  |  |  | 0 |" in table
     assert "python script / the same, before: 0.25" in table
     assert "| quick: a fresh process each time | 2.0 (8.0) | 2.0 (8.0) | 0 (0) |" in command_summary([entry])
     assert command_summary([]) == ""
@@ -347,3 +351,18 @@ def test_a_process_per_core_has_one_seed_and_one_thread(job: TrainingJob) -> Non
     assert contenders["torch, 2 threads"].seeds_per_process == ((0, 1),)
     assert [one.threads for one in contenders.values()] == [2, 2, 1, 2, 1]
     assert len({one.options for one in contenders.values()}) == 2  # eager and compiled
+
+
+def test_the_summary_of_paths_shows_the_fastest_peer_that_solves_all_of_it_with_a_certificate():
+    def contender(name, library, seconds, *, seeds=1, fits=12, certified=True):
+        counts = {"seeds": seeds, "fits": fits, "certified": certified}
+        return {"name": name, "library": library, "seconds": {"median": seconds}} | counts
+
+    ours = contender("aejax, path", "aejax", 2.0), contender("aejax, path, 10 seeds", "aejax", 13.0, seeds=10, fits=120)
+    unsolved = contender("peer, loose", "peer", 1.0, certified=False), contender("peer, one fit", "peer", 1.0, fits=1)
+    peers = contender("peer, slow", "peer", 30.0), contender("peer, fast", "peer", 7.0)
+    entry = {"name": "path-64", "kind": "path", "contenders": [*ours, *unsolved, *peers]}
+    assert path_summary([entry]).splitlines()[-1] == "| path-64 | 2 | 13 | peer, fast: 7 s, 3.50 times as long |"
+    alone = entry | {"contenders": [ours[0], *unsolved]}
+    assert path_summary([alone]).splitlines()[-1] == "| path-64 | 2 |  | none |"
+    assert path_summary([{"name": "deep", "contenders": []}]) == ""
