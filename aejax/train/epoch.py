@@ -51,8 +51,9 @@ def make_train_step(
             return objective.loss({**state.variables, "params": params}, batch, key)
 
         gradient, aux = jax.grad(loss_fn, has_aux=True)(params)
-        updates, opt_state = update(gradient, state.opt_state, params, hyper=state.variables.get(HYPERPARAMETERS))
-        new_params = optax.apply_updates(params, updates)
+        with jax.named_scope("optimizer"):
+            updates, opt_state = update(gradient, state.opt_state, params, hyper=state.variables.get(HYPERPARAMETERS))
+            new_params = optax.apply_updates(params, updates)
         variables = {**state.variables, "params": new_params, "batch_stats": aux.batch_stats}
         return TrainState(variables=variables, opt_state=opt_state, step=state.step + 1), aux.metrics
 
@@ -89,7 +90,9 @@ def make_train_epochs(
         progress: TrainProgress, order: Int[Array, "steps batch"], data: SeedData, examples: Examples
     ) -> tuple[TrainProgress, Metrics]:
         def step_on_rows(state: TrainState, rows: Int[Array, " batch"]) -> tuple[TrainState, Metrics]:
-            return step(state, gather_batch(examples, data.scaler, rows), jax.random.fold_in(data.key, state.step))
+            with jax.named_scope("batch"):
+                batch = gather_batch(examples, data.scaler, rows)
+            return step(state, batch, jax.random.fold_in(data.key, state.step))
 
         state, metrics = jax.lax.scan(step_on_rows, progress.state, order)
         means = {name: jnp.mean(values) for name, values in metrics.items()}

@@ -6,12 +6,13 @@ and fetching the losses; not the validation loss of each epoch, which peers do n
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from aejax.data.shuffling import shuffle_epochs, steps_per_epoch
 from aejax.experiments.compilation import Stopwatch
@@ -22,9 +23,9 @@ from aejax.experiments.progress import SilentReporter
 from aejax.experiments.schedule import epochs_per_call
 from aejax.experiments.training import init_variables
 from aejax.methods.registry import METHODS
-from aejax.train.epoch import SeedData, make_train_epochs
+from aejax.train.epoch import Metrics, SeedData, make_train_epochs
 from aejax.train.optimizers import make_optimizer
-from aejax.train.state import init_progress
+from aejax.train.state import TrainProgress, init_progress
 from benchmark.path_runner import make_path_runner
 from benchmark.training_job import MakeRunner, Runner, TrainingJob
 
@@ -37,34 +38,57 @@ def _prepare_experiment(job: TrainingJob, seeds: Sequence[int]) -> Experiment:
     return prepare_experiment(dataclasses.replace(job.config, seeds=len(seeds)), job.dataset, SilentReporter())
 
 
-def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
-    """Returns a runner that trains all seeds at once."""
+class Training(NamedTuple):
+    """The training of all seeds, before its first step."""
+
+    experiment: Experiment
+    program: Callable[..., tuple[TrainProgress, Metrics]]  # jitted; of progress, order, data and examples
+    progress: TrainProgress
+    data: SeedData
+    compile_seconds: dict[str, float]  # of what led here
+
+    def shuffle(self, first_epoch: int, epochs: int) -> Array:
+        """Returns the order of the rows in these epochs, `(seeds, epochs, steps, batch)`."""
+        rows, batch = self.experiment.split.train, self.experiment.config.train.batch_size
+        return self.experiment.plan.shard(shuffle_epochs(rows, first_epoch, epochs, batch))
+
+
+def prepare_training(job: TrainingJob, seeds: Sequence[int]) -> Training:
+    """Returns the training of a job, sharded over the devices that JAX finds."""
     experiment = _prepare_experiment(job, seeds)
     config, plan, rows = job.config, experiment.plan, experiment.split.train
-    batch = config.train.batch_size
     method = METHODS[config.method](experiment.problem)
     assert method.objective is not None
-    optimizer = make_optimizer(config.optimizer, steps_per_epoch(rows.shape[1], batch), config.train.epochs)
+    steps = steps_per_epoch(rows.shape[1], config.train.batch_size)
+    optimizer = make_optimizer(config.optimizer, steps, config.train.epochs)
     watch = Stopwatch()
     variables = init_variables(experiment, method)
     compile_seconds = {"start": watch.compile_seconds}
     watch = Stopwatch()
     progress = plan.map_seeds(lambda one_seed: init_progress(one_seed, optimizer))(variables)
     compile_seconds["optimizer"] = watch.compile_seconds
-    train_epochs = plan.map_seeds(
+    program = plan.map_seeds(
         make_train_epochs(method.objective, optimizer), replicated_argnums=(3,), donate_argnums=(0,)
     )
     no_validation = np.zeros((len(seeds), 0), np.int64)
     data = SeedData(experiment.keys("noise"), experiment.device_scaler, shard_rows(experiment, no_validation))
-    done = 0
+    return Training(experiment, program, progress, data, compile_seconds)
+
+
+def make_training_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -> Runner:
+    """Returns a runner that trains all seeds at once."""
+    training = prepare_training(job, seeds)
+    plan, compile_seconds = training.experiment.plan, training.compile_seconds
+    n_rows = training.experiment.split.train.size
+    progress, done = training.progress, 0
 
     def run(epochs: int) -> dict[str, Any]:
         nonlocal progress, done
         watch = Stopwatch()
-        per_call = math.gcd(epochs, epochs_per_call(config.train.epochs, rows.size))
+        per_call = math.gcd(epochs, epochs_per_call(job.config.train.epochs, n_rows))
         for first in range(done, done + epochs, per_call):
-            order = plan.shard(shuffle_epochs(rows, first, per_call, batch))
-            progress, metrics = train_epochs(progress, order, data, experiment.examples)
+            order = training.shuffle(first, per_call)
+            progress, metrics = training.program(progress, order, training.data, training.experiment.examples)
             history = plan.to_host(metrics)
         done += epochs
         compile_seconds["epochs"] = compile_seconds.get("epochs", 0.0) + watch.compile_seconds

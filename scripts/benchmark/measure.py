@@ -95,7 +95,7 @@ def environment_of(timings: Sequence[Timing]) -> dict[str, Any]:
 def own_contenders(workload: Workload, job: Any, budget: TimingBudget) -> list[Contender]:
     """Returns the contenders of aejax."""
     if isinstance(workload, CommandWorkload):
-        return _command_contenders(workload, job, budget)
+        return _command_contenders(workload, budget)
     if isinstance(workload, PathWorkload):
         path = Contender("aejax, path", "aejax", ((0,),), budget.cores)
         subsampled = [
@@ -108,10 +108,11 @@ def own_contenders(workload: Workload, job: Any, budget: TimingBudget) -> list[C
     return aejax_contenders(budget.seeds, budget.cores)
 
 
-def _command_contenders(workload: CommandWorkload, words: Sequence[str], budget: TimingBudget) -> list[Contender]:
+def _command_contenders(workload: CommandWorkload, budget: TimingBudget) -> list[Contender]:
     """Returns the command, and the same in the checkout that it is compared with."""
     options = (("mode", workload.mode),)
-    now = Contender(" ".join(["python", *words]), "command", ((0,),), budget.cores, options=options)
+    name = " ".join(["python", *workload.words])  # without the folder of the data, which says nothing elsewhere
+    now = Contender(name, "command", ((0,),), budget.cores, options=options)
     if budget.before is None or not workload.compared:
         return [now]
     before = now._replace(name=BEFORE, options=(*options, ("checkout", str(budget.before.absolute()))))

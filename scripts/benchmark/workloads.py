@@ -33,11 +33,10 @@ class TrainingWorkload(NamedTuple):
 
     def prepare(self, data_dir: Path | None) -> TrainingJob:
         """Loads the data, and fixes rows and scaling for every contender. Raises InputError if there are none."""
-        config = dataclasses.replace(self.config, data=dataclasses.replace(self.config.data, data_dir=data_dir))
-        dataset = load_dataset(config.data)
+        dataset = load_dataset(dataclasses.replace(self.config.data, data_dir=data_dir))
         if self.examples is not None:
             dataset = take_first_examples(dataset, self.examples)
-        config = resolve_config(config, dataset)
+        config = resolve_config(self.config, dataset)
         assert config.split.split == "tutorial"  # every seed trains on the same rows: peers need one copy
         assert config.data.scaler is not None
         split = make_split(dataset, config.split, seeds=1)

@@ -163,17 +163,20 @@ def test_a_command_and_the_same_before_are_shown_with_their_ratio(job: TrainingJ
         facts["phases"] = [phases]
         return Timing(TimedTask(contender, "command", job), [seconds], [0.0], [{}], [facts])
 
-    contenders = own_contenders(TINY["quick"], ("script",), BUDGET._replace(before=Path("there")))
+    command = ("scripts/compare.py", "--data-dir", "/here")
+    contenders = own_contenders(TINY["quick"], command, BUDGET._replace(before=Path("there")))
     assert [dict(one.options).get("checkout") for one in contenders] == [None, str(Path("there").absolute())]
     timings = [timing(contenders[0], 2.0, "a" * 40), timing(contenders[1], 8.0, "b" * 40)]
-    entry = make_entry("quick", KINDS["command"], ("script",), timings, 1)
+    entry = make_entry("quick", KINDS["command"], command, timings, 1)
     assert [one["options"] for one in entry["contenders"]] == [{}, {}]  # no path of this machine
     assert [one["median"] for one in entry["ratios"]] == [0.25]
     environment = {"versions": {}}
     table = render_markdown({"environment": environment, "workloads": [entry]})
-    assert "| python script | aaaaaaa | 2 | 2-2 | 2.0 | 1.0 | 0.3 | 0.1 | 0 |" in table
+    assert "/here" not in table
+    name = "python scripts/compare.py --dataset wine --methods raw --seeds 1"
+    assert f"| {name} | aaaaaaa | 2 | 2-2 | 2.0 | 1.0 | 0.3 | 0.1 | 0 |" in table
     assert "| the same, before | bbbbbbb | 8 | 8-8 | 8.0 |  |  |  | 0 |" in table
-    assert "python script / the same, before: 0.25" in table
+    assert f"{name} / the same, before: 0.25" in table
     assert "| quick: a fresh process each time | 2.0 (8.0) | 2.0 (8.0) | 0 (0) |" in command_summary([entry])
     assert command_summary([]) == ""
 
