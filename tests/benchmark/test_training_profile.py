@@ -57,3 +57,10 @@ def test_a_training_is_profiled_and_shown(tmp_path, monkeypatch):
 def test_what_cannot_be_profiled_is_one_line(flag, tmp_path):
     with pytest.raises(InputError, match=r"--(workload|seeds)"):
         training_profile.run_profiles(training_profile.Args(out=tmp_path, **flag), Console(quiet=True))
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    args = training_profile.Args(workload=("tabular",), out=tmp_path / "file" / "out")
+    with pytest.raises(InputError, match=r"--out .*give another --out"):
+        training_profile.run_profiles(args, Console(quiet=True))

@@ -177,7 +177,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         lambda s: resume_with_fallback(s.few, s.folder / "fallback", s.budget.seed),
     ),
     Scenario(
-        "a disk that fills up during the run, then the same command with room",
+        "a disk that fills up during the run, then the same command with free space",
         "one line and exit status 2; ends bit-equal",
         _fill_disks,
     ),
