@@ -4,9 +4,9 @@ Libraries stop by different rules. Before the clock starts, the tolerance of a l
 strength has the gradient norm and the duality gap that are asked of aejax.
 """
 
-import math
-import time
-from collections.abc import Callable
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +50,7 @@ def make_peer_path_runner(job: PathJob, version: str, make_path: MakePath) -> Ru
     def run(times: int) -> dict[str, Any]:
         nonlocal points
         for _ in range(times):
-            points = solve_path(job, make_path, tolerance)
+            points = list(follow_path(job, make_path, tolerance))
         return {}
 
     def facts() -> dict[str, Any]:
@@ -74,28 +74,41 @@ def choose_tolerance(job: PathJob, make_path: MakePath) -> tuple[float, list[Poi
     Raises:
         UnsupportedJobError: `PREPARATION_LIMIT` has passed.
     """
-    tolerance, end = job.tolerance, time.perf_counter() + PREPARATION_LIMIT
-    while True:
-        points = solve_path(job, make_path, tolerance, end)
-        worst = max(max(p["gradient_norm"], p["gap"]) for p in _certify(job, points, job.strengths.tolist()))
-        if worst <= job.tolerance or tolerance <= LEAST_TOLERANCE:
-            return tolerance, points
-        tolerance /= 10
+    tolerance, points = job.tolerance, list[Point]()
+    try:
+        with time_limit(PREPARATION_LIMIT):
+            while True:
+                points.clear()
+                points.extend(follow_path(job, make_path, tolerance))
+                worst = max(max(p["gradient_norm"], p["gap"]) for p in _certify(job, points, job.strengths.tolist()))
+                if worst <= job.tolerance or tolerance <= LEAST_TOLERANCE:
+                    return tolerance, points
+                tolerance /= 10
+    except TimeoutError:
+        reached = f"at tolerance {tolerance:.0e} it had solved {len(points)} of {len(job.strengths)} strengths"
+        raise UnsupportedJobError(f"no certificate of the path in {PREPARATION_LIMIT:.0f} s: {reached}") from None
 
 
-def solve_path(job: PathJob, make_path: MakePath, tolerance: float, end: float = math.inf) -> list[Point]:
-    """Returns the classifiers of all strengths.
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raises `TimeoutError` in the block after some seconds; a call into compiled code ends first. Main thread only."""
 
-    Raises:
-        UnsupportedJobError: `time.perf_counter()` passed `end` between two strengths.
-    """
-    fit, points = make_path(tolerance), list[Point]()
-    for l2 in job.strengths:
-        points.append(fit(float(l2)))
-        if time.perf_counter() > end:
-            reached = f"at tolerance {tolerance:.0e} it had solved {len(points)} of {len(job.strengths)} strengths"
-            raise UnsupportedJobError(f"no certificate of the path in {PREPARATION_LIMIT:.0f} s: {reached}")
-    return points
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def follow_path(job: PathJob, make_path: MakePath, tolerance: float) -> Iterator[Point]:
+    """Yields the classifier of each strength, strongest first."""
+    fit = make_path(tolerance)
+    return (fit(float(l2)) for l2 in job.strengths)
 
 
 def symmetric_softmax_weights(coefficients: np.ndarray, intercepts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,8 @@
 """Solutions of the benchmark of the probe's path; never how fast anything is."""
 
+import itertools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,9 +68,22 @@ def test_a_peer_solves_the_path_to_the_certificate_that_is_asked_of_aejax(job: P
 
 
 def test_a_peer_without_a_certificate_in_time_takes_no_part(job: PathJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peer_path, "PREPARATION_LIMIT", 0.0)
-    runner = sklearn_runner.make_path_runner(job, [0], 1, solver="lbfgs")
-    with pytest.raises(UnsupportedJobError, match=r"no certificate of the path in 0 s: .* solved 1 of 12 strengths"):
+    """The limit holds within a fit too."""
+
+    def make_path(tolerance: float) -> Callable[[float], peer_path.Point]:
+        fit = sklearn_runner.make_path(job, "lbfgs", tolerance)
+        fits = itertools.count(1)
+
+        def fit_twice(l2: float) -> peer_path.Point:
+            while next(fits) > 2:
+                pass
+            return fit(l2)
+
+        return fit_twice
+
+    monkeypatch.setattr(peer_path, "PREPARATION_LIMIT", 2.0)
+    runner = peer_path.make_peer_path_runner(job, "1", make_path)
+    with pytest.raises(UnsupportedJobError, match=r"no certificate of the path in 2 s: .* solved 2 of 12 strengths"):
         runner.run(1)
 
 
