@@ -96,7 +96,8 @@ def test_other_commands_install_extras_that_exist_or_are_the_two_of_ci():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for line in set(COMMANDS) - set(PARSED):
         assert re.match(
-            r"(pip install|python3 -m venv|python -m (pytest|tests)|python scripts/(examples|benchmark)/|ruff|mypy|aejax .*--help)",
+            r"(pip install|python3 -m venv|python -m (pytest|tests)|python scripts/(examples|benchmark)/|ruff|mypy"
+            r"|aejax .*--help)",
             line,
         ), line
         assert set(re.findall(r"\.\[([\w,]+)\]", line)) <= extras.keys(), line
