@@ -122,6 +122,8 @@ def test_the_ledgers_page_has_its_headline():
         ("benchmark/profile.json", training_profile.profile_table),
         ("benchmark-commands/results.json", summaries.command_summary),
         ("benchmark-probe-path-64/results.json", summaries.path_summary),
+        ("benchmark-probe-path-784/results.json", summaries.path_summary),
+        ("benchmark-probe-path-784-rows/results.json", summaries.path_summary),
     ],
 )
 def test_the_speeds_shown_are_the_committed_ones(source, summarize):
@@ -145,8 +147,10 @@ def test_the_stream_rates_shown_are_the_committed_ones():
         ("benchmark/results.json", "benchmark/table.md", benchmark_report.render_markdown),
         ("benchmark/profile.json", "benchmark/profile.md", training_profile.render_markdown),
         ("benchmark-commands/results.json", "benchmark-commands/table.md", benchmark_report.render_markdown),
-        ("benchmark-probe-path/results.json", "benchmark-probe-path/table.md", benchmark_report.render_markdown),
-        ("benchmark-probe-path-64/results.json", "benchmark-probe-path-64/table.md", benchmark_report.render_markdown),
+        *(
+            (f"{folder}/results.json", f"{folder}/table.md", benchmark_report.render_markdown)
+            for folder in (f"benchmark-probe-path-{width}" for width in ("64", "784", "784-rows"))
+        ),
         ("faults/faults.json", "faults/faults.md", robustness_report.render_markdown),
         ("stream/stream.json", "stream/stream.md", benchmark_stream.render_markdown),
     ],

@@ -10,6 +10,8 @@ from benchmark.path_job import PathJob
 from benchmark.peer_path import Point, make_peer_path_runner, symmetric_softmax_weights
 from benchmark.training_job import MakeRunner, Runner
 
+MAX_EPOCHS = 300  # of one strength: a fit is one call of compiled code, which no time limit ends
+
 
 def make_path_runner(job: PathJob, seeds: Sequence[int], threads: int, *, solver: str) -> Runner:
     """Returns a runner of the path on all rows, with a solver such as `catalyst-miso`."""
@@ -21,7 +23,7 @@ def make_path_runner(job: PathJob, seeds: Sequence[int], threads: int, *, solver
             penalty="l2",
             solver=solver,
             tol=tolerance,
-            max_iter=10_000,
+            max_iter=MAX_EPOCHS,
             warm_start=True,
             n_threads=threads,
             verbose=False,
