@@ -1,6 +1,7 @@
 """The exit status of a command, and the one line that explains it."""
 
 import contextlib
+import gc
 import io
 import logging
 import os
@@ -16,6 +17,7 @@ from aejax.errors import InputError, Preempted, ProcessLost, escape_unprintable,
 OUT_OF_MEMORY = re.compile("out of memory|RESOURCE_EXHAUSTED", re.IGNORECASE)
 OUT_OF_DESCRIPTORS = re.compile("Too many open files")
 USUAL_OPEN_FILES, MIN_OPEN_FILES = 1024, 64
+COLLECT_AFTER = 200_000  # new objects: traces of programs are many small ones, and Python's default looks too often
 STARTUP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -90,6 +92,7 @@ def _run_main(script: Callable[[Sequence[str]], None]) -> None:
     from aejax.experiments.preemption import PREEMPTED_MESSAGE, handle_signals, report_loss
 
     hide_closed_event_loops()
+    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     try:
         with handle_signals(), raise_on_lost_process():
             script(sys.argv[1:])
