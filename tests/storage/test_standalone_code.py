@@ -20,12 +20,7 @@ from aejax.data.scalers import Scaler, apply_scaler
 CLOSED = """
 import sys
 
-class Closed:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {refused}:
-            raise ModuleNotFoundError(f"No module named {name!r} here")
-
-sys.meta_path.insert(0, Closed())
+sys.modules.update(dict.fromkeys({refused}))  # as if they were not installed
 import numpy as np
 inputs = np.load("inputs.npy")
 """
@@ -130,5 +125,5 @@ def test_with_ours_the_card_runs_too(shelf, monkeypatch):
 
 def test_a_stranger_really_has_nothing_of_ours(shelf):
     folder, _ = shelf
-    with pytest.raises(AssertionError, match="No module named 'aejax' here"):
+    with pytest.raises(AssertionError, match="ModuleNotFoundError: import of aejax halted"):
         codes_of(folder, refused_with("jax", "orbax-checkpoint"), "import aejax")
