@@ -13,6 +13,7 @@ from rich.text import Text
 
 from aejax.experiments.time_estimate import TimeEstimate, Work
 from aejax.report.tables import LabelledText, plain_text, without_code_marks
+from aejax.report.terminal import RunConsole
 
 SECONDS_BETWEEN_LINES = 20.0
 SPARKLINE = "▁▂▃▄▅▆▇█"
@@ -59,7 +60,7 @@ class ConsoleReporter(ProgressReporter):
     is_shown = True
 
     def __init__(self, console: Console) -> None:
-        self.verbose = bool(getattr(getattr(console, "output", None), "verbose", False))
+        self.verbose = isinstance(console, RunConsole) and console.output.verbose
         self._console, self._estimate = console, TimeEstimate()
         self._method, self._stage, self._status = "data", "", ""
         self._names: dict[str, bool] = {}  # of methods: whether each has finished

@@ -33,6 +33,7 @@ from aejax.report.page.blocks import PAGE_FILE
 from aejax.report.study_figures import STUDY_FIGURES
 from aejax.report.study_table import render_study_markdown
 from aejax.report.style import save_figure
+from aejax.report.terminal import RunConsole
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.results_file import read_results, write_results
 from aejax.storage.run_folder import acquire_lock, make_output_folder
@@ -190,7 +191,7 @@ def _run_all(
 ) -> Iterator[tuple[str, str]]:
     """Runs every comparison; yields the name and the error of each that failed."""
     start_time = time.perf_counter()
-    verbose = bool(getattr(getattr(console, "output", None), "verbose", False))
+    verbose = isinstance(console, RunConsole) and console.output.verbose
     of_run = console if verbose else Console(quiet=True)
     for number, run in enumerate(runs, 1):
         passed = format_clock(time.perf_counter() - start_time)
