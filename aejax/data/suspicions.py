@@ -20,7 +20,6 @@ MIN_ROWS = 20  # fewer identify nothing
 MIN_CLASS_ROWS = 10  # outside the test set
 DOMINANT_SHARE = 0.9  # of the rows
 SCREENED_ROWS = 2000  # rows by which columns are screened; only those that pass are checked on all rows
-FEATURES_PER_BLOCK = 1024  # features sorted at a time
 MAX_CHECKED_COLUMNS = 200  # columns that pass the screening; with more, the whole problem is easy
 MAX_VALUES = 20  # a number with as few distinct values is a category, too
 MAX_INTERVALS = 10  # of a rule of cut points; fewer classes: one for each class

@@ -68,12 +68,6 @@ def to_linear(problem: LogisticProblem, coefficients: Float[Array, "p classes"])
     return LinearClassifier(weights if problem.basis is None else problem.basis @ weights, coefficients[-1])
 
 
-def to_coefficients(problem: LogisticProblem, linear: LinearClassifier) -> Float[Array, "p classes"]:
-    """Converts a classifier to the problem's coordinates."""
-    weights = linear.weights if problem.basis is None else problem.basis.T @ linear.weights
-    return jnp.concatenate([weights, linear.bias[None]])
-
-
 def linear_logits(linear: LinearClassifier, features: Float[Array, "n d"]) -> Float[Array, "n classes"]:
     """Returns unnormalised log-probabilities."""
     return features @ linear.weights + linear.bias[None]

@@ -25,7 +25,6 @@ published number."""
 Requirement = Literal["MNIST", "mnist1d", "an accelerator"]
 Rule = Literal["prediction interval", "exact", "tolerance"]
 """exact: nothing is random, and every printed digit must come out; tolerance: the source says `about`."""
-RowRole = Literal["claim", "protocol"]  # protocol: what bad protocol buys; a measurement of ours, not a claim
 Measurement = dict[str, Any]  # `per_seed` of numbers, `evidence` of a comparative claim, as JSON values
 Cost = Literal["seconds", "a minute", "minutes", "hours"]  # on two CPU cores: below 20 s, 90 s, 20 min, and above
 EXACT_REASON = "nothing is drawn at random, so every printed digit must come out"
