@@ -86,7 +86,7 @@ def choose_tolerance(job: PathJob, make_path: MakePath) -> tuple[float, list[Poi
                 tolerance /= 10
     except TimeoutError:
         reached = f"at tolerance {tolerance:.0e} it had solved {len(points)} of {len(job.strengths)} strengths"
-        raise UnsupportedJobError(f"no certificate of the path in {PREPARATION_LIMIT:.0f} s: {reached}") from None
+        raise UnsupportedJobError(f"no certificate of the path in {PREPARATION_LIMIT:g} s: {reached}") from None
 
 
 @contextlib.contextmanager
