@@ -195,8 +195,8 @@ CLAIMS = (
         "flags",
         unit="points",
         criterion="better",
-        criterion_reason="better: interval, p and a margin of half a point together; a control must come out better, "
-        "too, or it may be the explanation",
+        criterion_reason="better: the interval lies above 0; a control must come out better, too, or it may be the "
+        "explanation",
         seeds=10,
         cost="a minute",
         configs=(PUBLISHED_PROTOCOL, AEJAX_PROTOCOL),
