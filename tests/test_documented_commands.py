@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import itertools
 import json
 import re
 import shlex
@@ -46,13 +47,12 @@ class ParsedError(Exception):
 
 @pytest.fixture
 def parse(monkeypatch, tmp_path, load_script):
-    """Returns a function that parses the words of a command by its real parser, in a folder where its runs exist."""
+    """Returns a function from the words of a command to what its real parser makes of them, where its runs exist."""
     monkeypatch.chdir(tmp_path)
     parse_args = aejax.cli.parse_args
 
     def stop(*args, **kwargs):
-        parse_args(*args, **kwargs)
-        raise ParsedError
+        raise ParsedError(parse_args(*args, **kwargs))
 
     def parsed(words):
         script = re.fullmatch(r"scripts/(\w+)\.py", words[0])
@@ -67,15 +67,20 @@ def parse(monkeypatch, tmp_path, load_script):
         scope = inspect.unwrap(main).__globals__
         for own, replacement in {"parse_args": stop, "load_plugins": lambda argv: None}.items():
             monkeypatch.setitem(scope, own, replacement) if own in scope else None
-        with pytest.raises(ParsedError):
+        with pytest.raises(ParsedError) as ended:
             main(flags)
+        return ended.value.args[0]
 
     return parsed
 
 
 @pytest.mark.parametrize("line", PARSED)
 def test_every_command_parses(line, parse):
-    parse(shlex.split(line.removeprefix("python ")))
+    words = shlex.split(line.removeprefix("python "))
+    flags = repr(parse(words))
+    for flag, value in itertools.pairwise(words):
+        if flag in ("--dataset", "--out", "--seeds", "--epochs"):
+            assert value in flags
 
 
 def test_the_commands_that_an_executor_starts_parse(monkeypatch, parse):

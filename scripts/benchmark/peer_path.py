@@ -79,13 +79,14 @@ def choose_tolerance(job: PathJob, make_path: MakePath) -> tuple[float, list[Poi
         with time_limit(PREPARATION_LIMIT):
             while True:
                 points.clear()
-                points.extend(follow_path(job, make_path, tolerance))
+                for point in follow_path(job, make_path, tolerance):
+                    points.append(point)  # each at once: the limit may come before the last
                 worst = max(max(p["gradient_norm"], p["gap"]) for p in _certify(job, points, job.strengths.tolist()))
                 if worst <= job.tolerance or tolerance <= LEAST_TOLERANCE:
                     return tolerance, points
                 tolerance /= 10
     except TimeoutError:
-        reached = f"at tolerance {tolerance:.0e} it had solved {len(points)} of {len(job.strengths)} strengths"
+        reached = f"at tolerance {tolerance:.0e} it had fitted {len(points)} of {len(job.strengths)} strengths"
         raise UnsupportedJobError(f"no certificate of the path in {PREPARATION_LIMIT:g} s: {reached}") from None
 
 
@@ -108,7 +109,8 @@ def time_limit(seconds: float) -> Iterator[None]:
 def follow_path(job: PathJob, make_path: MakePath, tolerance: float) -> Iterator[Point]:
     """Yields the classifier of each strength, strongest first."""
     fit = make_path(tolerance)
-    return (fit(float(l2)) for l2 in job.strengths)
+    for l2 in job.strengths:
+        yield fit(float(l2))
 
 
 def symmetric_softmax_weights(coefficients: np.ndarray, intercepts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

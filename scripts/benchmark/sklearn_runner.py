@@ -70,7 +70,7 @@ def make_path_runner(
 ) -> Runner:
     """Returns a runner of fits on all rows: of one strength, or with a solver of the path, each from the one before."""
     if solver is not None:
-        return make_peer_path_runner(job, sklearn.__version__, lambda tol: _make_path(job, solver, tol))
+        return make_peer_path_runner(job, sklearn.__version__, lambda tol: _warm_started(job, solver, tol))
     features = np.ascontiguousarray(job.features, dtype=dtype)
     model = LogisticRegression(C=SKLEARN_C, max_iter=max_iter)
     first_of_class = np.unique(job.labels, return_index=True)[1]
@@ -92,7 +92,7 @@ def make_path_runner(
     return Runner(run, facts)
 
 
-def _make_path(job: PathJob, solver: str, tolerance: float) -> Callable[[float], Point]:
+def _warm_started(job: PathJob, solver: str, tolerance: float) -> Callable[[float], Point]:
     """Returns a function that fits a strength from the solution of its last call."""
     model = LogisticRegression(solver=solver, tol=tolerance, max_iter=10_000, warm_start=True)
     features = job.features.astype(np.float64)  # in float32 lbfgs ends before the gap is small

@@ -83,7 +83,7 @@ def test_a_peer_without_a_certificate_in_time_takes_no_part(job: PathJob, monkey
 
     monkeypatch.setattr(peer_path, "PREPARATION_LIMIT", 0.5)
     runner = peer_path.make_peer_path_runner(job, "1", make_path)
-    with pytest.raises(UnsupportedJobError, match=r"no certificate of the path in 0.5 s: .* solved 2 of 12 strengths"):
+    with pytest.raises(UnsupportedJobError, match=r"no certificate of the path in 0.5 s: .* fitted 2 of 12 strengths"):
         runner.run(1)
 
 
