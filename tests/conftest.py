@@ -28,10 +28,7 @@ gc.set_threshold(200_000, 20, 100)  # traces are many small objects: the default
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
-# The numeric tower: an int may stand for a float, as it may for mypy.
-jaxtyping.install_import_hook(
-    ["aejax", "benchmark"], "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
-)
+jaxtyping.install_import_hook(["aejax", "benchmark"], "type_checks.check")
 
 
 def pytest_collection_modifyitems(items):

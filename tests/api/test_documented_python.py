@@ -56,6 +56,7 @@ def test_the_programs_of_the_readme_judge_train_and_search(names_of):
     assert names["search"].best_params_["autoencodertransformer__n_components"] in (3, 6)
 
 
+@pytest.mark.slow
 def test_a_kind_of_ones_own_has_its_penalty_and_its_controls(names_of):
     names = names_of("kinds")
     assert names["result"].verdicts["baseline"].tolist() == ["raw", "random-decorrelated"]

@@ -133,6 +133,7 @@ def test_a_seed_more_leaves_the_others_results_as_they_were(few, tmp_path):
         np.testing.assert_allclose(four["log_prob"][:, :3], three["log_prob"][1:], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_plans_agree_on_the_whole_comparison(few, tmp_path):
     plan = PlanConfig(within_device="vmap", devices=1)
     compare(dataclasses.replace(FEW, plan=plan, methods=FEW.methods[1:]), tmp_path / "vmap", quiet())
@@ -140,6 +141,7 @@ def test_the_plans_agree_on_the_whole_comparison(few, tmp_path):
         np.testing.assert_allclose(vmapped["log_prob"], sharded["log_prob"][1:], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_permuted_labels_give_chance(tmp_path):
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(400, 10)).astype(np.float32)

@@ -80,6 +80,7 @@ def test_results_and_the_line_about_the_data_show_the_design(run):
     )
 
 
+@pytest.mark.slow
 def test_one_training_after_the_other_and_all_at_once_classify_alike(run, tmp_path):
     together = dataclasses.replace(CONFIG, plan=PlanConfig(devices=2, within_device="vmap"), methods=("undercomplete",))
     compare(together, tmp_path / "run", quiet())

@@ -214,6 +214,7 @@ def test_unknown_seed_is_rejected(run):
         load_model(run, ExploreConfig(seed=2))
 
 
+@pytest.mark.slow
 def test_variational_code_is_the_posterior_mean(tmp_path):
     run = trained(tmp_path / "run", method="vae", model=dataclasses.replace(DIGITS.model, latent_dim=2))
     model = load_model(run, ExploreConfig(anomaly_class="none"))

@@ -35,7 +35,7 @@ def is_equal(here, there):
     return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(here), jax.tree.leaves(there), strict=True))
 
 
-@pytest.mark.parametrize("kind", ["sparse-l1", "stacked"])
+@pytest.mark.parametrize("kind", ["sparse-l1", pytest.param("stacked", marks=pytest.mark.slow)])
 def test_the_frozen_half_keeps_its_initial_weights_and_the_other_learns(experiment, kind):
     def score(name):
         return fit_and_score(experiment, name, METHODS[name](experiment.problem))

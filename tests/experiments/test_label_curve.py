@@ -120,6 +120,7 @@ def test_another_epsilon_is_measured_from_the_saved_scores(run, monkeypatch):
     assert {method["complexity"]["epsilon"] for method in results["label_curve"]["methods"]} == {0.5}
 
 
+@pytest.mark.slow
 def test_a_finished_run_gets_a_curve_in_python_whose_first_budget_trains_for_all(tmp_path):
     settings = {"methods": ["raw", "undercomplete"], "seeds": 2, "epochs": 1, "probe": "ridge", "out": tmp_path}
     aejax.compare("wine", **settings)

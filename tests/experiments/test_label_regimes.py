@@ -33,6 +33,7 @@ def run(folder, config=CLEAN, **split):
     return results, {method["name"]: method["test_accuracy"]["per_seed"] for method in results["methods"]}
 
 
+@pytest.mark.slow
 def test_labels_that_are_all_wrong_turn_every_classifier_of_two_classes_around(tmp_path):
     results, turned = run(tmp_path / "noise", label_noise=1 - 1e-12)
     assert results["dataset"]["wrong_labels"] == [1.0, 1.0]

@@ -95,6 +95,7 @@ def test_a_mixed_table_gets_a_verdict(folder, load_script):
     assert raw["test_accuracy"]["mean"] > 0.9
 
 
+@pytest.mark.slow
 def test_another_process_gets_the_same_codes_from_a_dataframe(folder, run, load_script):
     load_script("export")(["--run", str(run), "--out", str(folder / "ENCODER"), "--seed", "all"])
     frame = pd.read_csv(folder / "mixed.csv")

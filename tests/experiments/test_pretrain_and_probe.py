@@ -154,6 +154,7 @@ def test_every_mnist_recipe_trains_and_is_probed(name, mnist_folder, tmp_path):
     assert results["dataset"]["n_train"] == 1000
 
 
+@pytest.mark.slow
 def test_the_tabular_recipe_trains_and_is_probed(tmp_path):
     full = get_recipe("tutorial-tabular")
     config = dataclasses.replace(full, train=dataclasses.replace(full.train, epochs=3), seeds=2)

@@ -15,7 +15,8 @@ def bits(tree):
 
 
 # One of each way to train; `python -m tests.robustness` does the same with every kind.
-KINDS_RESUMED = ("vq", "vae", "conv", "stacked")  # "undercomplete" in every plan, below
+# "undercomplete" is resumed below, in every plan.
+KINDS_RESUMED = ["vq", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("vae", "conv", "stacked"))]
 
 
 @pytest.mark.parametrize("kind", KINDS_RESUMED)
@@ -32,7 +33,7 @@ def test_a_kind_goes_on_bit_for_bit(kind, tmp_path, killed_after, first_epochs):
 
 
 PLANS = [
-    pytest.param(PlanConfig(within_device="serial"), id="serial, 2 devices"),
+    pytest.param(PlanConfig(within_device="serial"), id="serial, 2 devices", marks=pytest.mark.slow),
     pytest.param(PlanConfig(within_device="vmap", devices=1), id="vmap, 1 device"),
     pytest.param(PlanConfig(within_device="vmap"), id="vmap, 2 devices", marks=pytest.mark.slow),
     pytest.param(PlanConfig(within_device="serial", devices=1), id="serial, 1 device", marks=pytest.mark.slow),

@@ -139,6 +139,7 @@ def test_findings_tables_and_rejudged_results_show_it(run):
     assert read_results(folder / "results.json")["sensitivity"] == before
 
 
+@pytest.mark.slow
 def test_a_comparison_in_python_needs_no_folder(monkeypatch):
     monkeypatch.setattr(variations, "VARIATIONS", [row for row in variations.VARIATIONS if row[0] == TRIED[0]])
     settings = {"methods": ["raw", "undercomplete"], "seeds": 2, "epochs": 1, "probe": "ridge"}

@@ -151,6 +151,7 @@ def test_a_streamed_training_takes_one_step_per_batch_in_order(digits, short_rou
         np.testing.assert_allclose(result.history.metrics["train_loss"][seed], round_means, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_stream_reaches_the_loss_of_the_same_data_in_memory(digits, tmp_path):
     options = {"train": TrainConfig(epochs=15, batch_size=50), "model": ModelConfig(hidden=(32,), latent_dim=8)}
     np.savez(tmp_path / "digits.npz", x=np.load(digits / "inputs.npy"), y=np.load(digits / "labels.npy"))
@@ -168,6 +169,7 @@ def test_a_stream_reaches_the_loss_of_the_same_data_in_memory(digits, tmp_path):
     assert losses[0] < 0.6 * history.metrics["valid_mse"][:, 0].mean()
 
 
+@pytest.mark.slow
 def test_a_streamed_run_is_probed_on_its_sample(digits, tmp_path):
     pretrain(make_config(digits, seeds=1), tmp_path / "run", quiet())
     config = ProbeRunConfig(probe=ProbeConfig(probe="ridge"), head=HeadConfig(head_epochs=1))

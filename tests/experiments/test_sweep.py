@@ -189,6 +189,7 @@ def test_tables_list_every_point_and_mark_the_best(results):
     assert "pca-3" in console.file.getvalue()
 
 
+@pytest.mark.slow
 def test_numbers_of_labels_share_a_training_and_each_equals_a_comparison_with_them(tmp_path, monkeypatch):
     trained = []
     train_group = vectorized.train_group

@@ -31,6 +31,7 @@ def read_events(folder):
             start += length + 16
 
 
+@pytest.mark.slow
 def test_tensorboard_has_the_history_of_a_run(tmp_path):
     pytest.importorskip("tensorboardX")
     model = aejax.pretrain("wine", seeds=2, epochs=3, latent_dim=3, out=tmp_path / "run", track="tensorboard")

@@ -12,7 +12,9 @@ from aejax.config import (
     DataConfig,
     EvaluationConfig,
     HeadConfig,
+    ModelConfig,
     PretrainConfig,
+    ProbeConfig,
     ProbeRunConfig,
     SweepConfig,
     TrainConfig,
@@ -24,7 +26,13 @@ from aejax.experiments.sweep import sweep
 from aejax.report.sweep_table import render_sweep_terminal
 from tests.consoles import quiet
 
-SHARED = {"data": DataConfig(dataset="wine"), "train": TrainConfig(epochs=1), "seeds": 2}
+SHARED = {
+    "data": DataConfig(dataset="wine"),
+    "model": ModelConfig(hidden=(), latent_dim=2),
+    "train": TrainConfig(epochs=1),
+    "probe": ProbeConfig(probe="ridge"),
+    "seeds": 2,
+}
 
 
 @pytest.fixture(scope="module")

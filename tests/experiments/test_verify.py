@@ -39,6 +39,7 @@ def test_a_verification_leaves_its_files_and_every_number_in_them(out):
     assert found["environment"]["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_the_same_effort_gives_the_same_numbers(out, tmp_path):
     again = verify(SMALL, tmp_path / "again", quiet())
     first = read_json(out / "verify.json")
