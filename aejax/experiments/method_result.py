@@ -150,7 +150,7 @@ def _fit(
         fitted = train_classifier(experiment, name, variables, supervised_task(experiment, method))
         return jax.block_until_ready(fitted.variables), fitted.history, fitted.selection.settings
     if method.objective is None:
-        return jax.block_until_ready(variables), None, None
+        return variables, None, None
     trained = train_method(experiment, name, method, optimizer_for(experiment, method), variables)
     return jax.block_until_ready(trained.progress.state.variables), trained.history, None
 

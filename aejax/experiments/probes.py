@@ -22,6 +22,7 @@ from aejax.probes.knn import make_knn_probe
 from aejax.probes.logistic_probe import CONVERGENCE_TOLERANCE, certify_logistic_probe, make_logistic_probe
 from aejax.probes.ridge import certify_ridge_probe, make_ridge_probe
 from aejax.probes.top_units import certify_top_units_probe, make_top_units_probe
+from aejax.train.placement import single_threaded_lapack
 from aejax.train.plan import Plan, SeedChunk
 
 
@@ -164,8 +165,9 @@ def fit_classifier(
     rows = tuple(part.astype(np.int32) for part in (split.labelled, split.train, *folds))
     groups = chunk_plan.replicate(split.groups)
     seeds = np.unique(seed_chunk.seed_indices)  # the last chunk may repeat a seed
-    solutions = program(*features[:2], *seed_chunk.shard((labels, rows)), test_rows, groups)
-    solution: Any = jax.tree.map(lambda leaf: leaf[: len(seeds)], chunk_plan.to_host(solutions))
+    with single_threaded_lapack():
+        solutions = chunk_plan.to_host(program(*features[:2], *seed_chunk.shard((labels, rows)), test_rows, groups))
+    solution: Any = jax.tree.map(lambda leaf: leaf[: len(seeds)], solutions)
     require(
         np.all(np.isfinite(solution.log_probs)),
         "--no-probe-standardize: these features are too large for the probe in float32; leave them standardised",

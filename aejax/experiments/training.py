@@ -26,6 +26,7 @@ from aejax.objectives.objective import Objective
 from aejax.train.epoch import Metrics, SeedData, make_train_epochs
 from aejax.train.keys import KeyUse
 from aejax.train.optimizers import make_optimizer, make_traced_optimizer, train_selected
+from aejax.train.placement import single_threaded_lapack
 from aejax.train.plan import Plan
 from aejax.train.state import TrainProgress, init_progress
 
@@ -65,7 +66,9 @@ def init_variables(experiment: Experiment, method: Method) -> Variables:
     require_training_memory(experiment, {"this training": method})
     program = _init_program(experiment.plan, method.init)
     rows = experiment.split.check_training_rows(experiment.split.train, "a closed form or a start")
-    return program(experiment.keys("init"), shard_rows(experiment, rows), experiment.device_scaler, experiment.examples)
+    keys, train_rows = experiment.keys("init"), shard_rows(experiment, rows)
+    with single_threaded_lapack():
+        return jax.block_until_ready(program(keys, train_rows, experiment.device_scaler, experiment.examples))
 
 
 @cached_jit

@@ -17,6 +17,7 @@ from aejax.config import PlanConfig
 from aejax.experiments.environment import describe_environment
 from aejax.probes.logistic import LinearClassifier, make_problem, to_linear
 from aejax.probes.newton import solve_path
+from aejax.train.placement import single_threaded_lapack
 from aejax.train.plan import make_plan
 from benchmark.path_job import SKLEARN_C, PathJob, certify_solutions
 from benchmark.training_job import Runner
@@ -52,7 +53,8 @@ def make_path_runner(job: PathJob, seeds: Sequence[int], threads: int, *, subsam
     solution: tuple[LinearClassifier, np.ndarray] | None = None
 
     def solve(strengths: np.ndarray) -> tuple[LinearClassifier, np.ndarray]:
-        return plan.to_host(executable(*data, plan.replicate(jnp.asarray(strengths))))
+        with single_threaded_lapack():
+            return plan.to_host(executable(*data, plan.replicate(jnp.asarray(strengths))))
 
     def run(times: int) -> dict[str, Any]:
         nonlocal solution

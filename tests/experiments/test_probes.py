@@ -4,9 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, TrainConfig
+from aejax.experiments import probes, training
 from aejax.experiments.compare import compare
+from aejax.train.plan import Plan
 from tests.consoles import quiet
 
 SMALL = CompareConfig(
@@ -86,3 +89,37 @@ def test_fine_tuning_does_not_diverge_and_beats_uniform_predictions(by_probe):
     report = by_probe["finetune"]["undercomplete"]["finetuned"]
     assert report["diverged_epoch"] == [None, None]
     assert max(report["valid_nll"]) < np.log(3)
+
+
+def blas_threads():
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_lapack_has_one_thread_while_closed_forms_and_probes_are_computed(tmp_path, monkeypatch):
+    threads = []
+
+    def record(module, name):
+        make = getattr(module, name)
+
+        def recorded(*args):
+            program = make(*args)
+            return lambda *arrays: threads.append((name, blas_threads())) or program(*arrays)
+
+        monkeypatch.setattr(module, name, recorded)
+
+    def to_host(plan, tree):
+        host = wait_for(plan, tree)
+        threads.append(("to_host", blas_threads()))
+        return host
+
+    wait_for = Plan.to_host
+    monkeypatch.setattr(Plan, "to_host", to_host)
+    record(training, "_init_program")
+    record(probes, "_classifier_program")
+    config = dataclasses.replace(SMALL, methods=("pca",), probe=ProbeConfig(probe="ridge"), seeds=1)
+    with threadpool_limits(2, user_api="blas"):
+        compare(config, tmp_path / "run", quiet())
+        assert blas_threads() == {2}
+    assert ("_init_program", {1}) in threads
+    first = threads.index(("_classifier_program", {1}))
+    assert threads[first + 1] == ("to_host", {1})  # they are computed by then
