@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from benchmark import report as benchmark_report
 from benchmark import stream as benchmark_stream
 from benchmark import summaries, training_profile
 
+from aejax.experiments.rejudge import rejudge_run
 from aejax.report.analysis_page import render_analysis_page
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.index import render_index
@@ -65,6 +67,17 @@ def test_every_page_of_a_run_is_rendered_from_its_committed_numbers():
     assert [path for path, text in expected.items() if path.read_text() != text] == []
 
 
+@pytest.mark.parametrize("run", sorted(path.parent.name for path in (ROOT / "results").glob("*/correct.npz")))
+def test_a_committed_comparison_gets_its_numbers_from_its_predictions(run, tmp_path):
+    for name in ("results.json", "correct.npz"):
+        shutil.copy(ROOT / "results" / run / name, tmp_path)
+    before = read_results(tmp_path / "results.json")
+    after, changes = rejudge_run(tmp_path)
+    assert [change for change in changes if "is not here" not in change] == []
+    for old, new in zip(before["comparisons"], after["comparisons"], strict=True):
+        assert new["ci95_adjusted"] == pytest.approx(old["ci95_adjusted"], abs=1e-9)
+
+
 def test_every_committed_result_names_its_command_machine_and_seconds():
     for path in (ROOT / "results").glob("*/results.json"):
         environment = json.loads(path.read_text())["environment"]
@@ -108,6 +121,21 @@ def test_every_number_of_the_study_in_the_readme_is_in_its_committed_table():
         assert f"| {datasets} | {difference} {interval} |" in table, (difference, interval)
     for correlation in re.findall(r"(?<![\d.+-])(0\.\d\d \[[^]]+\])", findings):
         assert f"| {correlation} |" in table, correlation
+
+
+def test_what_became_of_earlier_findings_is_in_the_committed_tables():
+    section = DOCS["ledger.md"].split("## What became of our own findings")[1]
+    rows = [line for line in section.splitlines() if "/table.md" in line]
+    assert len(rows) >= 8
+    for row in rows:
+        *_, today, _ = row.split("|")
+        table = "".join((ROOT / "aejax" / "docs" / target).read_text() for target in LINKS.findall(today))
+        for difference, interval in re.findall(r"([+-][\d.]+) (\[[+-][^]]+\])", today):
+            (line,) = [one for one in table.splitlines() if f"| {difference} | [" in one and f"| {interval} |" in one]
+            for holds in re.findall(r"(\d of \d) variations", today):
+                assert f"| {holds} |" in line
+        for accuracy in re.findall(r"\d\d\.\d\d \[\d[^]]+\]", today):
+            assert f"| {accuracy} |" in table, accuracy
 
 
 def test_the_ledgers_page_has_its_headline():

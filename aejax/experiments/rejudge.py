@@ -1,11 +1,13 @@
 """Judges finished runs again by today's rules, from their saved scores: nothing is trained.
 
-Accuracy needs one bit for each prediction, `correct.npz`. NLL and AUROC need `scores.npz`.
+Accuracy needs one bit for each prediction, `correct.npz`. NLL and AUROC need `scores.npz`. What the results say of a
+variation or a number of labels whose folder was not kept stays as it is.
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,29 +32,44 @@ def rejudge_run(folder: Path) -> tuple[Results, list[str]]:
     """Judges a run and its variations again, writes `results.json` and its pages, and returns the changes.
 
     Returns:
-        The new results, and a line for each verdict that differs.
+        The new results, and a line for each verdict that differs and each folder that is missing.
 
     Raises:
         InputError: the folder has no such run, or not the scores that its metric needs.
     """
     before = read_run(folder)
     after = rejudge(before, read_scores(folder), folder)
-    if "sensitivity" in before:
-        variations = before["sensitivity"]["variations"]
-        varied = {entry["name"]: rejudge_run(folder / SENSITIVITY / entry["name"])[0] for entry in variations}
-        after["sensitivity"]["comparisons"] = compare_verdicts(
-            after["comparisons"],
-            {name: results["comparisons"] for name, results in varied.items()},
-            {entry["name"]: entry["methods"] for entry in variations},
-        )
+    missing = []
+    if SENSITIVITY in before:
+        variations = {entry["name"]: entry["methods"] for entry in before[SENSITIVITY]["variations"]}
+        saved = before[SENSITIVITY]["comparisons"]
+        varied = {name: _rejudge_variation(folder / SENSITIVITY / name, saved) for name in variations}
+        missing += [f"{SENSITIVITY}/{name}" for name in variations if not _is_run(folder / SENSITIVITY / name)]
+        after[SENSITIVITY]["comparisons"] = compare_verdicts(after["comparisons"], varied, variations)
     if LABEL_CURVE in before:
-        for budget in before[LABEL_CURVE]["budgets"]:
-            rejudge_run(folder / budget["folder"])
         curve = before[LABEL_CURVE]
-        after[LABEL_CURVE] = to_jsonable(summarize_label_curve(after, curve["budgets"], folder, curve["epsilon"]))
+        absent = [budget["folder"] for budget in curve["budgets"] if not _is_run(folder / budget["folder"])]
+        missing += absent
+        if not absent:
+            for budget in curve["budgets"]:
+                rejudge_run(folder / budget["folder"])
+            after[LABEL_CURVE] = to_jsonable(summarize_label_curve(after, curve["budgets"], folder, curve["epsilon"]))
     write_results(folder / RESULTS_FILE, after)
     rewrite_pages(after, folder)
-    return after, list(_changed_verdicts(before, after))
+    kept = (f"{name}: is not here; what was judged of it is kept" for name in missing)
+    return after, [*_changed_verdicts(before, after), *kept]
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / RESULTS_FILE).exists()
+
+
+def _rejudge_variation(folder: Path, saved: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Returns a variation's comparisons, judged again; without its folder, with the verdicts that were saved."""
+    if _is_run(folder):
+        comparisons: Sequence[Mapping[str, Any]] = rejudge_run(folder)[0]["comparisons"]
+        return comparisons
+    return [{**row, "verdict": row["verdicts"][folder.name]} for row in saved]
 
 
 def rejudge(results: Results, scores: SavedScores, folder: Path) -> Results:

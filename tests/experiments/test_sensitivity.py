@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import time
 
 import numpy as np
@@ -137,6 +138,15 @@ def test_findings_tables_and_rejudged_results_show_it(run):
     before = read_results(folder / "results.json")["sensitivity"]
     assert rejudge_run(folder)[1] == []
     assert read_results(folder / "results.json")["sensitivity"] == before
+
+
+def test_a_run_whose_variations_were_not_kept_is_judged_again_with_their_verdicts(run, tmp_path):
+    for name in ("results.json", "correct.npz", "table.md"):
+        shutil.copy(run[0] / name, tmp_path)
+    before = read_results(tmp_path / "results.json")["sensitivity"]
+    kept = [f"sensitivity/{name}: is not here; what was judged of it is kept" for name in TRIED]
+    assert rejudge_run(tmp_path)[1] == kept
+    assert read_results(tmp_path / "results.json")["sensitivity"] == before
 
 
 @pytest.mark.slow
