@@ -22,7 +22,7 @@ from aejax.probes.knn import make_knn_probe
 from aejax.probes.logistic_probe import CONVERGENCE_TOLERANCE, certify_logistic_probe, make_logistic_probe
 from aejax.probes.ridge import certify_ridge_probe, make_ridge_probe
 from aejax.probes.top_units import certify_top_units_probe, make_top_units_probe
-from aejax.train.placement import single_threaded_lapack
+from aejax.train.lapack import single_threaded_lapack
 from aejax.train.plan import Plan, SeedChunk
 
 

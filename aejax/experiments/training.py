@@ -25,8 +25,8 @@ from aejax.models.submodules import Variables
 from aejax.objectives.objective import Objective
 from aejax.train.epoch import Metrics, SeedData, make_train_epochs
 from aejax.train.keys import KeyUse
+from aejax.train.lapack import single_threaded_lapack
 from aejax.train.optimizers import make_optimizer, make_traced_optimizer, train_selected
-from aejax.train.placement import single_threaded_lapack
 from aejax.train.plan import Plan
 from aejax.train.state import TrainProgress, init_progress
 

@@ -1,6 +1,5 @@
 """Moves arrays between the hosts and the devices of a mesh, which may belong to several processes."""
 
-from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -8,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding
-from threadpoolctl import threadpool_limits
 
 
 def put(array: Any, sharding: NamedSharding) -> jax.Array:
@@ -35,15 +33,6 @@ def to_numpy(array: Any) -> np.ndarray:
     for shard in array.addressable_shards:
         host[shard.index] = shard.data
     return host
-
-
-def single_threaded_lapack() -> AbstractContextManager[Any]:
-    """Lets BLAS and LAPACK use one thread per call, while compiled programs that factorise matrices run.
-
-    On CPUs, JAX factorises each matrix of a batch by SciPy's LAPACK in a thread of its own, and devices do so side by
-    side. OpenBLAS then starts threads for each call; these outnumber the cores, and wait for each other by spinning.
-    """
-    return threadpool_limits(1, user_api="blas")
 
 
 def repeat_last(array: Any, times: int) -> Any:

@@ -17,7 +17,7 @@ from aejax.config import PlanConfig
 from aejax.experiments.environment import describe_environment
 from aejax.probes.logistic import LinearClassifier, make_problem, to_linear
 from aejax.probes.newton import solve_path
-from aejax.train.placement import single_threaded_lapack
+from aejax.train.lapack import single_threaded_lapack
 from aejax.train.plan import make_plan
 from benchmark.path_job import SKLEARN_C, PathJob, certify_solutions
 from benchmark.training_job import Runner
