@@ -130,9 +130,9 @@ def test_what_became_of_earlier_findings_is_in_the_committed_tables():
     for row in rows:
         *_, today, _ = row.split("|")
         table = "".join((ROOT / "aejax" / "docs" / target).read_text() for target in LINKS.findall(today))
-        for difference, interval in re.findall(r"([+-][\d.]+) (\[[+-][^]]+\])", today):
+        for difference, interval, remark in re.findall(r"([+-][\d.]+) (\[[+-][^]]+\])([^[|]*)", today):
             (line,) = [one for one in table.splitlines() if f"| {difference} | [" in one and f"| {interval} |" in one]
-            for holds in re.findall(r"(\d of \d) variations", today):
+            for holds in re.findall(r"(?:better|worse) in (\d of \d)", remark):
                 assert f"| {holds} |" in line
         for accuracy in re.findall(r"\d\d\.\d\d \[\d[^]]+\]", today):
             assert f"| {accuracy} |" in table, accuracy
