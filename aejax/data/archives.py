@@ -1,8 +1,8 @@
-"""Archives of arrays: every member is validated before memory is allocated for it.
+"""Opens `.npz` and `.npy` files: every array is validated before memory is allocated for it.
 
 NumPy's own reader allocates what a header announces, returns bytes for members that are not arrays, and lets some
-damaged headers raise arbitrary exceptions. Here a member is read only if its header, the archive's directory and the
-available memory agree on its size. Nothing is unpickled, and nothing is extracted to disk.
+damaged headers raise arbitrary exceptions. Here the member of an archive is read only if its header, the archive's
+directory and the available memory agree on its size. Nothing is unpickled, and nothing is extracted to disk.
 """
 
 import contextlib
@@ -67,7 +67,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, pat
         except Exception:  # NumPy evaluates the header as a Python literal, which can fail in many ways
             valid = False
     require(valid, f"{path}: not an intact .npz file: {name} is no .npy array; {PLAIN_ARRAYS_HINT}")
-    reject_objects(dtype, f"{path}: {name}")
+    _reject_objects(dtype, f"{path}: {name}")
     announced = math.prod(shape) * dtype.itemsize
     require(
         announced == stored,
@@ -80,7 +80,28 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, pat
     return array
 
 
-def reject_objects(dtype: np.dtype, location: str) -> None:
+def open_npy(path: Path) -> np.memmap:
+    """Returns the memory-mapped array of a file, whose header is held against the file's size.
+
+    Raises:
+        InputError: the file is no intact `.npy` file, or holds objects.
+    """
+    require(path.is_file(), f"{path}: not a regular file; expected a file that np.save wrote")
+    try:
+        # NumPy warns of headers that Python 2 wrote (12L for 12) and of old names of types (a8 for S8).
+        with warnings.catch_warnings(action="ignore"), path.open("rb") as file:
+            _, _, dtype = HEADER_READERS[np.lib.format.read_magic(file)](file)
+            _reject_objects(dtype, f"{path}:")
+            return np.lib.format.open_memmap(path, mode="r")
+    except (InputError, OSError, MemoryError):
+        raise
+    except Exception as error:  # NumPy evaluates the header as a Python literal, which can fail in many ways
+        raise InputError(
+            f"{path}: not an intact .npy file ({summarize_error(error, 100)}); {PLAIN_ARRAYS_HINT}"
+        ) from error
+
+
+def _reject_objects(dtype: np.dtype, location: str) -> None:
     """Raises InputError for an array of Python objects."""
     require(
         not dtype.hasobject,

@@ -1,14 +1,24 @@
-"""Loads files and folders of arrays: `.npz` archives, `.npy` files with `inputs` and `labels`, MNIST's IDX files."""
+"""Loads files and folders of arrays: `.npz` archives, folders of `.npy` files, and MNIST's IDX files.
 
+Inputs, labels and splits are found by the names of the arrays, see `choose_arrays`. In a folder, an `.npz` file that
+holds a single array counts as an `.npy` file, as in `k49-train-imgs.npz`.
+"""
+
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from aejax.config import DataConfig
+from aejax.data.archives import NPY_SUFFIX, open_archive, open_npy
+from aejax.data.array_names import ArrayNames, choose_arrays
 from aejax.data.dataset import Dataset
 from aejax.data.idx import locate_idx_files, read_idx_splits
-from aejax.data.labelled_arrays import ArraySplits, add_test_file, dataset_from_splits
-from aejax.data.npy import find_npy_files, read_npy_folder
-from aejax.data.npz import read_npz
-from aejax.errors import require
+from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, add_test_file, dataset_from_splits
+from aejax.data.links import require_within
+from aejax.data.memory import require_host_memory
+from aejax.errors import list_names, require
 
 ARRAY_SUFFIX = ".npz"
 
@@ -16,7 +26,7 @@ ARRAY_SUFFIX = ".npz"
 def is_array_source(path: Path) -> bool:
     """Whether a path is an `.npz` file, or a folder or prefix of `.npy` or IDX files."""
     if path.is_dir():
-        return locate_idx_files(path) is not None or bool(find_npy_files(path))
+        return locate_idx_files(path) is not None or bool(_find_npy_files(path))
     return (path.suffix.lower() == ARRAY_SUFFIX and path.is_file()) or locate_idx_files(path) is not None
 
 
@@ -24,7 +34,7 @@ def load_arrays(path: Path, config: DataConfig) -> Dataset:
     """Loads arrays with labels; of `config`, `label_column`, `layout`, `image_shape` and `test` are used.
 
     Raises:
-        InputError: files are damaged or need pickle, or arrays cannot be understood.
+        InputError: files are damaged, need pickle or are links out of their folder, or arrays cannot be understood.
     """
     name, splits = _read_splits(path, config.label_column)
     if config.test is not None:
@@ -43,5 +53,60 @@ def _read_splits(path: Path, label_column: str | None, is_test_file: bool = Fals
         )
         return idx_files.name, read_idx_splits(idx_files, is_test_file)
     if path.is_dir():
-        return path.resolve().name, read_npy_folder(path, label_column)
-    return path.stem, read_npz(path, label_column)
+        files = _find_npy_files(path)
+        chosen = choose_arrays(list(files), str(path), label_column)
+        arrays = {name: _read_single(files[name], path) for name in chosen.array_names}
+        return path.resolve().name, _to_splits(arrays, chosen, str(path))
+    with open_archive(path) as readers:
+        chosen = choose_arrays(list(readers), str(path), label_column)
+        return path.stem, _to_splits({name: readers[name]() for name in chosen.array_names}, chosen, str(path))
+
+
+def _find_npy_files(folder: Path) -> dict[str, Path]:
+    """Returns the `.npy` and `.npz` files of a folder by name, without suffix and without a common prefix."""
+    paths = sorted(path for path in folder.glob("*.np[yz]") if path.name[0] != "." and path.is_file())
+    stems = [path.stem for path in paths]
+    prefix = os.path.commonprefix(stems) if len(stems) > 1 else ""  # noqa: RUF071  names, by character
+    start = max(prefix.rfind("-"), prefix.rfind("_")) + 1
+    return {path.stem[start:]: path for path in paths}
+
+
+def _read_single(path: Path, folder: Path) -> np.ndarray:
+    """Returns the array of an `.npy` file, or the only array of an `.npz` file."""
+    require_within(path, folder)
+    if path.suffix == NPY_SUFFIX:
+        mapped = open_npy(path)
+        require_host_memory(mapped.nbytes, f"{path}: values of shape {mapped.shape}")
+        return np.array(mapped)
+    with open_archive(path) as readers:
+        require(
+            len(readers) == 1, f"{path}: holds arrays {list_names([*readers])}; give it as --dataset, not its folder"
+        )
+        (read,) = readers.values()
+        return read()
+
+
+def _to_splits(arrays: Mapping[str, np.ndarray], chosen: ArrayNames, source: str) -> ArraySplits:
+    """Returns the chosen arrays by split, with a note of those that are not used."""
+    train, validation, test = (
+        LabelledArrays(arrays[pair.inputs], _select_column(arrays[pair.labels], chosen.label_index, source), pair)
+        if pair
+        else None
+        for pair in (chosen.train, chosen.validation, chosen.test)
+    )
+    assert train is not None
+    notes = (f"arrays not used: {list_names(chosen.unused)}",) if chosen.unused else ()
+    if chosen.label_index is not None:
+        notes = (*notes, f"labels are column {chosen.label_index} of {chosen.train.labels}")
+    return ArraySplits(source, train, validation, test, notes)
+
+
+def _select_column(labels: np.ndarray, index: int | None, source: str) -> np.ndarray:
+    """Returns the labels, or one column of them."""
+    if index is None:
+        return labels
+    require(
+        labels.ndim == 2 and -labels.shape[1] <= index < labels.shape[1],
+        f"{source}: labels have shape {labels.shape}; expected a column {index} for --label-column",
+    )
+    return labels[:, index]

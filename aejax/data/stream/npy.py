@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from aejax.data.archives import open_npy
 from aejax.data.image_layout import recognize_channels
 from aejax.data.links import require_within
-from aejax.data.npy import open_npy
 from aejax.data.stream.source import storage_dtype, to_storage_dtype
 from aejax.errors import require
 
