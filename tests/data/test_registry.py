@@ -5,22 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from expected_errors import error_message
+from loading import load, load_error
 
 from aejax.config import DataConfig
-from aejax.data.registry import NAMED_DATASETS, READ_SUFFIXES, SCHEME_LOADERS, load_dataset, resolve_data_dir
-from aejax.errors import InputError
+from aejax.data.registry import NAMED_DATASETS, READ_SUFFIXES, SCHEME_LOADERS, resolve_data_dir
 
 TABLE = "a,label\n" + "".join(f"{i},{i % 2}\n" for i in range(8))
-
-
-def load_error(dataset: object) -> str:
-    return error_message(load_dataset, DataConfig(dataset=str(dataset)))
-
-
-@pytest.mark.parametrize("name", ["breast_cancer", "digits", "iris", "rectangles", "tabular", "wine"])
-def test_builtin_datasets_load_by_name(name):
-    assert load_dataset(DataConfig(dataset=name)).name == name
 
 
 def test_the_manual_has_a_row_for_every_named_dataset():
@@ -33,7 +23,7 @@ def test_the_manual_has_a_row_for_every_named_dataset():
 @pytest.mark.parametrize("file_name", ["small.csv", "SMALL.CSV", "small.v2.csv"])
 def test_the_suffix_selects_the_reader(tmp_path, file_name):
     (tmp_path / file_name).write_text(TABLE)
-    dataset = load_dataset(DataConfig(dataset=str(tmp_path / file_name)))
+    dataset = load(tmp_path / file_name)
     assert dataset.name == Path(file_name).stem
     np.testing.assert_array_equal(dataset.inputs[:, 0], np.arange(8))
 
@@ -41,7 +31,7 @@ def test_the_suffix_selects_the_reader(tmp_path, file_name):
 def test_names_take_precedence_over_files(tmp_path, monkeypatch):
     (tmp_path / "wine").write_text("not a data set")
     monkeypatch.chdir(tmp_path)
-    assert load_dataset(DataConfig(dataset="wine")).n_examples == 178
+    assert load("wine").n_examples == 178
 
 
 def test_the_data_dir_comes_from_the_option_or_the_environment(monkeypatch):
@@ -81,12 +71,21 @@ def test_a_missing_path_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file_name", "suffix"), [("a.xlsx", "'.xlsx'"), ("a", "'nothing'"), ("a.npz.gz", "'.npz.gz'")]
+    ("file_name", "suffix", "fix"),
+    [
+        ("a", "'nothing'", ""),
+        ("a.npz.gz", "'.npz.gz'", "unpack it"),
+        ("a.xlsx", "'.xlsx'", "save the sheet as CSV"),
+        ("a.pkl", "'.pkl'", "may run code"),
+        ("a.mat", "'.mat'", "numpy.savez"),
+        ("a.npy", "'.npy'", "give its folder"),
+    ],
 )
-def test_an_unsupported_suffix_is_reported_with_the_supported_ones(tmp_path, file_name, suffix):
+def test_an_unsupported_suffix_is_reported_with_the_supported_ones_and_the_fix(tmp_path, file_name, suffix, fix):
     (tmp_path / file_name).touch()
     message = load_error(tmp_path / file_name)
     assert suffix in message
+    assert fix in message
     assert all(known in message for known in READ_SUFFIXES)
 
 
@@ -102,8 +101,7 @@ def test_image_size_is_rejected_where_nothing_is_resized(tmp_path, name):
     (tmp_path / "small.csv").write_text(TABLE)
     (tmp_path / "idx").mkdir()
     (tmp_path / "idx" / "train-images-idx3-ubyte").touch()
-    with pytest.raises(InputError, match="--image-size 8"):
-        load_dataset(DataConfig(dataset=name.format(tmp_path), image_size=8))
+    assert "--image-size 8" in load_error(name.format(tmp_path), image_size=8)
 
 
 def test_an_unreadable_file_is_named(tmp_path, monkeypatch):
