@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,14 @@ import pandas as pd
 from aejax.config import DataConfig
 from aejax.data.array_names import SPLIT_NAMES
 from aejax.data.dataset import Dataset
+from aejax.data.frame_tables import FrameTable
 from aejax.data.images import EncodedImage
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits, decode_splits
 from aejax.data.links import require_within
 from aejax.data.memory import require_host_memory
 from aejax.data.packages import silence_loggers
-from aejax.data.table_files import Part
-from aejax.data.tables import load_table
+from aejax.data.table_roles import TableFile
+from aejax.data.tables import dataset_from_tables
 from aejax.errors import InputError, list_names, require, summarize_error
 
 SAVED_BY_LIBRARY = ("dataset_dict.json", "state.json")  # what save_to_disk writes
@@ -226,18 +226,15 @@ def _stack(split: Any, names: list[str], source: str) -> np.ndarray:
 
 
 def _load_as_table(splits: Splits, config: DataConfig, source: str) -> Dataset:
-    """Loads the splits through Parquet files, so that text, dates and missing values are read as in any table."""
+    """Loads the splits by the rules for tables, so that text, dates and missing values are read as in any table."""
     for flag, value in (("image-size", config.image_size), ("image-shape", config.image_shape)):
         require(value is None, f"--{flag} {value}: {source} holds no images; leave it out")
-    with tempfile.TemporaryDirectory() as folder:
-        parts = []
-        for role, split in splits.items():
-            parts.append(Part(Path(folder) / f"{role}.parquet", "test" if role == "test" else "train", {}))
-            _named_classes(split).to_parquet(parts[-1].path, index=False)
-        try:
-            return load_table(Path(folder), config, sorted(parts, key=lambda part: part.split == "test"))
-        except InputError as error:
-            raise InputError(str(error).replace(folder, source)) from error
+    roles = sorted(splits, key=lambda role: role == "test")
+    files: list[TableFile] = [
+        FrameTable(path=Path(source, f"{role}.parquet"), frame=_named_classes(splits[role]), layout="Parquet")
+        for role in roles
+    ]
+    return dataset_from_tables(files, [role == "test" for role in roles], config, Path(source))
 
 
 def _named_classes(split: Any) -> pd.DataFrame:
