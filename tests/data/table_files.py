@@ -4,11 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from expected_errors import error_message
+from loading import load_error
 
-from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
-from aejax.data.registry import load_dataset
 
 ROWS = [f"{i},{i / 2},{'ab'[i % 2]}" for i in range(8)]
 N = 30
@@ -27,12 +25,8 @@ def save(tmp_path: Path, frame: pd.DataFrame, name: str = "set.csv", **options: 
     return tmp_path / name
 
 
-def load(path: Path, **config: object) -> Dataset:
-    return load_dataset(DataConfig(dataset=str(path), **config))
-
-
 def refusal(path: Path, **config: object) -> str:
-    message = error_message(load_dataset, DataConfig(dataset=str(path), **config))
+    message = load_error(path, **config)
     assert str(path) in message
     return message
 

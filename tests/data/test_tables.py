@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from table_files import CLASSES, NUMBERS, ROWS, N, labels_of, load, refusal, save, table, write
+from loading import load
+from table_files import CLASSES, NUMBERS, ROWS, N, labels_of, refusal, save, table, write
 
 from aejax.data.dataset import UNLABELLED
 

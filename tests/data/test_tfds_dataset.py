@@ -1,8 +1,10 @@
-"""Prepared TFDS sets are read exactly."""
+"""Prepared TFDS sets are read exactly, into memory and as a stream."""
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from expected_errors import error_message
+from loading import load
 from tiny_tfds import (
     COLOURS,
     FLAT,
@@ -20,15 +22,15 @@ from tiny_tfds import (
     write,
 )
 
-from aejax.config import DataConfig
-from aejax.data.registry import load_dataset
+from aejax.data.stream.source import DataSource
+from aejax.data.stream.tfds import open_tfds
 from aejax.data.tfds_dataset import load_tfds
 
 
 def test_images_equal_the_prepared_ones(tmp_path, capfd):
     write(tmp_path, splits={"train": RECORDS[:20], "test": RECORDS[20:], "extra": RECORDS})
     capfd.readouterr()
-    dataset = load_dataset(DataConfig(dataset="tfds:tiny", data_dir=tmp_path))
+    dataset = load("tfds:tiny", data_dir=tmp_path)
     assert capfd.readouterr() == ("", "")
     assert (dataset.name, dataset.example_shape, dataset.value_range) == ("tiny", (4, 5, 1), (0, 255))
     assert (dataset.inputs.dtype, dataset.class_names) == (np.uint8, COLOURS)
@@ -130,7 +132,7 @@ def test_a_single_feature_keeps_its_shape(tmp_path):
 )
 def test_the_label_feature_can_be_selected(tmp_path, supervised, label, expected):
     write(tmp_path, TWO_LABELS, {"train": TWO_RECORDS}, supervised=supervised)
-    dataset = load_dataset(DataConfig(dataset="tfds:tiny", data_dir=tmp_path, label_column=label))
+    dataset = load("tfds:tiny", data_dir=tmp_path, label_column=label)
     assert dataset.class_names == expected
 
 
@@ -150,3 +152,27 @@ def test_labels_may_be_text_or_integers(tmp_path, feature, values, expected):
     records = [{"image": record["image"], "label": values[i % 2]} for i, record in enumerate(RECORDS)]
     write(tmp_path, {**PICTURE, "label": feature}, {"train": records}, supervised=("image", "label"))
     assert load_tfds("tiny", tmp_path).class_names == expected
+
+
+@pytest.mark.parametrize("encoded", [True, False])
+def test_a_stream_equals_the_set_in_memory(encoded, tmp_path):
+    numbers = {
+        "left": feature_types.Tensor(shape=(2,), dtype=np.float32),
+        "label": feature_types.ClassLabel(names=COLOURS),
+    }
+    tables = [{"left": np.full(2, row, np.float32), "label": row % 3} for row in range(30)]
+    records, features = (RECORDS, None) if encoded else (tables, numbers)
+    write(tmp_path, features, splits={"train": records[:20], "test": records[20:]})
+    train, test = open_tfds("tiny", tmp_path)
+    dataset = load_tfds("tiny", tmp_path)
+    assert isinstance(train, DataSource)
+    assert (train.class_names, train.value_range) == (dataset.class_names, dataset.value_range)
+    np.testing.assert_array_equal(train.read(np.arange(20)), dataset.inputs[:20])
+    np.testing.assert_array_equal(train.read_labels(np.arange(20)), dataset.labels[:20])
+    np.testing.assert_array_equal(test.read(np.array([0, 3, 9])), dataset.inputs[dataset.test_rows][[0, 3, 9]])
+    if encoded:
+        assert open_tfds("tiny", tmp_path, image_size=9)[0].read(np.arange(2)).shape == (2, 9, 9, 1)
+
+
+def test_a_stream_needs_a_prepared_set(tmp_path):
+    assert "tfds:tiny: neither prepared in" in error_message(open_tfds, "tiny", tmp_path)
