@@ -1,8 +1,7 @@
 """Draws the test folds of repeated stratified cross-validation, all of one size."""
 
-import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -26,13 +25,6 @@ class Fold(NamedTuple):
     pool: Int[np.ndarray, " n"]  # training and validation rows, those without a label included
 
 
-class FoldDrawing(NamedTuple):
-    """Draws the folds of a repetition."""
-
-    draw: Callable[[int], list[Fold]]  # from the number of the repetition
-    reference_pools: list[Int[np.ndarray, " _n"]]  # with groups: pools that fix the number of rows of each role
-
-
 def count_folds(config: SplitConfig) -> int:
     """Returns the number of folds whose test rows are about `--test-fraction` of all rows.
 
@@ -48,8 +40,10 @@ def count_folds(config: SplitConfig) -> int:
     return folds
 
 
-def make_fold_drawing(dataset: Dataset, config: SplitConfig, rows: Int[np.ndarray, " n"]) -> FoldDrawing:
-    """Returns a drawing of folds: partitions of the labelled rows, by class and group.
+def draw_folds(
+    dataset: Dataset, config: SplitConfig, rows: Int[np.ndarray, " n"], repetitions: int
+) -> tuple[list[Fold], list[Int[np.ndarray, " _n"]]]:
+    """Returns the folds of all repetitions: partitions of the labelled rows, by class and group.
 
     Each test fold has `n // folds` of the n labelled rows. The few others are, by a random draw, training rows of the
     whole repetition. With groups, folds are as small as the smallest of some reference partitions; other rows of a test
@@ -59,6 +53,10 @@ def make_fold_drawing(dataset: Dataset, config: SplitConfig, rows: Int[np.ndarra
         dataset: without an official test set.
         config: the number of folds and their seed.
         rows: of the dataset, that have a role.
+        repetitions: of cross-validation.
+
+    Returns:
+        The folds; and, with groups, pools of the reference partitions, which fix the number of rows of each role.
 
     Raises:
         InputError: a class has fewer rows, or rows of fewer groups, than there are folds.
@@ -67,14 +65,13 @@ def make_fold_drawing(dataset: Dataset, config: SplitConfig, rows: Int[np.ndarra
     labelled = rows[dataset.labels[rows] != UNLABELLED]
     _require_folds_of_every_class(dataset, labelled, folds)
     if dataset.groups is not None:
-        return _plan_group_folds(dataset, config, rows, folds)
-
-    def draw(repetition: int) -> list[Fold]:
+        return _draw_group_folds(dataset, config, rows, repetitions)
+    drawn = []
+    for repetition in range(repetitions):
         rng = make_generator(config.test_seed, f"folds {repetition}")
         tests = [np.sort(labelled[positions]) for positions in deal_folds(dataset.labels[labelled], folds, rng)]
-        return [Fold(test, np.setdiff1d(rows, test)) for test in tests]
-
-    return FoldDrawing(draw, [])
+        drawn += [Fold(test, np.setdiff1d(rows, test)) for test in tests]
+    return drawn, []
 
 
 def _require_folds_of_every_class(dataset: Dataset, labelled: Int[np.ndarray, " n"], folds: int) -> None:
@@ -105,68 +102,51 @@ def deal_folds(labels: Int[np.ndarray, " n"], folds: int, rng: np.random.Generat
     return [dealt[fold::folds] for fold in range(folds)]
 
 
-@dataclasses.dataclass(frozen=True)
-class _GroupFolds:
-    """Draws partitions of the groups whose folds have sizes within limits."""
+def _draw_group_folds(
+    dataset: Dataset, config: SplitConfig, rows: Int[np.ndarray, " n"], repetitions: int
+) -> tuple[list[Fold], list[Int[np.ndarray, " _n"]]]:
+    """Returns what `draw_folds` returns, from random partitions whose folds have sizes within those of the reference.
 
-    dataset: Dataset
-    rows: Int[np.ndarray, " n"]
-    folds: int
-    test_seed: int
-    limits: tuple[int, int]  # fewest and most labelled rows of a fold
+    A fold is cut to the smallest of these sizes, in proportion to the classes.
+    """
+    groups, labels, folds = dataset.groups, dataset.labels, count_folds(config)
+    assert groups is not None
+    labelled = rows[labels[rows] != UNLABELLED]
 
-    def partition(self, use: str, attempt: int = 0) -> list[Int[np.ndarray, " _m"]]:
-        """Returns the labelled rows of each fold of a random partition."""
-        dataset = self.dataset
-        assert dataset.groups is not None
-        labelled = self.rows[dataset.labels[self.rows] != UNLABELLED]
-        random_state = int(make_generator(self.test_seed, use, attempt).integers(2**31))
-        splitter = StratifiedGroupKFold(self.folds, shuffle=True, random_state=random_state)
-        parts = splitter.split(labelled, dataset.labels[labelled], dataset.groups[labelled])
-        return [labelled[test] for _, test in parts]
+    def partitions(use: str, attempts: int, fewest: int, most: int) -> Iterator[list[Int[np.ndarray, " _m"]]]:
+        for attempt in range(attempts):
+            partition = _partition_groups(dataset, labelled, folds, make_generator(config.test_seed, use, attempt))
+            is_complete = all(len(np.unique(labels[fold])) == dataset.n_classes for fold in partition)
+            if is_complete and all(fewest <= len(fold) <= most for fold in partition):
+                yield partition
 
-    def accepts(self, partition: list[Int[np.ndarray, " _m"]]) -> bool:
-        """Returns whether all sizes are within the limits, and every fold has every class."""
-        low, high = self.limits
-        labels, n_classes = self.dataset.labels, self.dataset.n_classes
-        return all(low <= len(fold) <= high and len(np.unique(labels[fold])) == n_classes for fold in partition)
+    def pool(fold: Int[np.ndarray, " m"]) -> Int[np.ndarray, " k"]:
+        return rows[~np.isin(groups[rows], groups[fold])]
 
-    def draw(self, repetition: int) -> list[Fold]:
-        """Returns the folds of a repetition, cut to the smallest size within the limits."""
+    half = math.ceil(len(labelled) / folds / 2)  # of the mean size
+    accepted = partitions("reference folds", REFERENCE_PARTITIONS, half, len(labelled))
+    reference = [fold for partition in accepted for fold in partition]
+    sizes, drawn = [len(fold) for fold in reference], []
+    for repetition in range(repetitions):
         use = f"folds {repetition}"
-        for attempt in range(MAX_ATTEMPTS):
-            partition = self.partition(use, attempt)
-            if self.accepts(partition):
-                return [self._cut(fold, use, index) for index, fold in enumerate(partition)]
-        raise self.error()
-
-    def _cut(self, fold: Int[np.ndarray, " m"], use: str, index: int) -> Fold:
-        rng = make_generator(self.test_seed, f"{use}: rows", index)
-        order = stratified_permutation(self.dataset.labels[fold], rng, every_class_first=True)
-        return Fold(np.sort(fold[order[: self.limits[0]]]), self.pool(fold))
-
-    def pool(self, fold: Int[np.ndarray, " m"]) -> Int[np.ndarray, " n"]:
-        """Returns the rows of other groups than those of a fold."""
-        groups = self.dataset.groups
-        assert groups is not None
-        return self.rows[~np.isin(groups[self.rows], groups[fold])]
-
-    def error(self) -> InputError:
-        """Returns the error that groups cannot be divided into folds."""
-        return InputError(
-            f"{self.dataset.name}: the groups are too few or too unequal for {self.folds} folds that all have rows of "
-            f"every class; raise --test-fraction for fewer folds, {HOLDOUT_HINT}"
-        )
+        partition = next(partitions(use, MAX_ATTEMPTS, min(sizes), max(sizes)), None) if sizes else None
+        if partition is None:
+            raise InputError(
+                f"{dataset.name}: the groups are too few or too unequal for {folds} folds that all have rows of every "
+                f"class; raise --test-fraction for fewer folds, {HOLDOUT_HINT}"
+            )
+        for index, fold in enumerate(partition):
+            rng = make_generator(config.test_seed, f"{use}: rows", index)
+            order = stratified_permutation(labels[fold], rng, every_class_first=True)
+            drawn.append(Fold(np.sort(fold[order[: min(sizes)]]), pool(fold)))
+    return drawn, [pool(fold) for fold in reference]
 
 
-def _plan_group_folds(dataset: Dataset, config: SplitConfig, rows: Int[np.ndarray, " n"], folds: int) -> FoldDrawing:
-    """Returns the drawing within the limits of the reference partitions."""
-    n_labelled = int(np.count_nonzero(dataset.labels[rows] != UNLABELLED))
-    least = math.ceil(n_labelled / folds / 2)  # half of the mean size
-    drawing = _GroupFolds(dataset, rows, folds, config.test_seed, (least, n_labelled))
-    partitions = [drawing.partition("reference folds", index) for index in range(REFERENCE_PARTITIONS)]
-    accepted = [fold for partition in partitions if drawing.accepts(partition) for fold in partition]
-    if not accepted:
-        raise drawing.error()
-    drawing = dataclasses.replace(drawing, limits=(min(map(len, accepted)), max(map(len, accepted))))
-    return FoldDrawing(drawing.draw, [drawing.pool(fold) for fold in accepted])
+def _partition_groups(
+    dataset: Dataset, labelled: Int[np.ndarray, " n"], folds: int, rng: np.random.Generator
+) -> list[Int[np.ndarray, " _m"]]:
+    """Returns the labelled rows of each fold of a random partition."""
+    assert dataset.groups is not None
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=int(rng.integers(2**31)))
+    parts = splitter.split(labelled, dataset.labels[labelled], dataset.groups[labelled])
+    return [labelled[test] for _, test in parts]

@@ -112,28 +112,20 @@ def _count_roles(counts: GroupCounts, in_valid: Bool[np.ndarray, " groups"]) -> 
     )
 
 
-class ValidationGroups(NamedTuple):
-    """Draws the validation groups of a seed, which leave at least the rows of each role that all seeds share."""
+def draw_validation_groups(counts: GroupCounts, fraction: float, sizes: RoleSizes, seed: int) -> Bool[np.ndarray, " n"]:
+    """Returns which rows outside a seed's test rows are of its validation groups, which leave rows for every role.
 
-    counts: GroupCounts  # of the rows outside the seed's test rows
-    fraction: float
-    sizes: RoleSizes
-
-    def draw(self, seed: int) -> Bool[np.ndarray, " n"]:
-        """Returns which rows are of the validation groups of one seed.
-
-        Raises:
-            InputError: no draw leaves enough rows of each role, as may happen where the test groups differ by seed.
-        """
-        for attempt in range(MAX_ATTEMPTS):
-            drawn = draw_groups(self.counts.labelled, self.fraction, make_generator(seed, "valid groups", attempt))
-            pairs = zip(_count_roles(self.counts, drawn), self.sizes, strict=True)
-            if all(count >= required for count, required in pairs):
-                return drawn[self.counts.group_of_row]
-        raise InputError(
-            f"--group-column: the groups are too few or too unequal for as many validation rows in every training "
-            f"(seed {seed}); give --design holdout"
-        )
+    Raises:
+        InputError: no draw leaves enough rows of each role, as may happen where the test groups differ by seed.
+    """
+    for attempt in range(MAX_ATTEMPTS):
+        drawn = draw_groups(counts.labelled, fraction, make_generator(seed, "valid groups", attempt))
+        if all(count >= required for count, required in zip(_count_roles(counts, drawn), sizes, strict=True)):
+            return drawn[counts.group_of_row]
+    raise InputError(
+        f"--group-column: the groups are too few or too unequal for as many validation rows in every training "
+        f"(seed {seed}); give --design holdout"
+    )
 
 
 def plan_role_sizes(
@@ -159,17 +151,14 @@ def plan_role_sizes(
         indices = range(number * draws_per_pool, (number + 1) * draws_per_pool)
         generators = [make_generator(index, "reference groups") for index in indices]
         draws = [draw_groups(counts.labelled, fraction, generator) for generator in generators]
-        _require_validation_groups(name, draws, fraction)
+        require(
+            fraction == 0 or draws[0].any(),
+            f"{name}: --group-column leaves no group for validation: each holds the last training rows of a class; "
+            "give rows of at least three groups for every class (training, validation and test), or leave "
+            "--group-column out",
+        )
         sizes = np.array([_count_roles(counts, drawn) for drawn in draws])
         distance = np.abs(sizes[:, 0] - fraction * sizes[:, :2].sum(axis=1))
         closest = np.argsort(distance, kind="stable")[: -(-len(draws) // 2)]
         fewest.append(sizes[closest].min(axis=0))
     return RoleSizes(*np.min(fewest, axis=0).tolist())
-
-
-def _require_validation_groups(name: str, draws: Sequence[Bool[np.ndarray, " groups"]], fraction: float) -> None:
-    require(
-        fraction == 0 or draws[0].any(),
-        f"{name}: --group-column leaves no group for validation: each holds the last training rows of a class; give "
-        "rows of at least three groups for every class (training, validation and test), or leave --group-column out",
-    )

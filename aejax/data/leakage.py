@@ -4,7 +4,7 @@ import hashlib
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Int
 
 from aejax.data.dataset import UNLABELLED, Dataset
 
@@ -40,33 +40,25 @@ class Duplicates(NamedTuple):
     test_rows: Int[np.ndarray, " duplicates"]  # the first equal test row of each; or the row that is kept
 
 
-def find_repeats(dataset: Dataset) -> Duplicates:
-    """Finds every example that equals another one, but for one of each set: the first with a label, if there is one."""
-    order = np.argsort(dataset.labels == UNLABELLED, kind="stable")
-    digests = _digest_rows(dataset.inputs)
-    first: dict[bytes, int] = {}
-    for row in order.tolist():
-        first.setdefault(digests[row], row)
-    kept = np.array([first[digest] for digest in digests], np.int64)
-    rows = np.flatnonzero(kept != np.arange(len(kept)))
-    return Duplicates(rows, kept[rows])
-
-
-def _digest_rows(inputs: Shaped[np.ndarray, "n *shape"]) -> list[bytes]:
-    flat = np.ascontiguousarray(inputs).reshape(len(inputs), -1)
-    return [hashlib.blake2b(row.data, digest_size=16).digest() for row in flat]
-
-
-def find_duplicates(inputs: Shaped[np.ndarray, "n *shape"], test_rows: Int[np.ndarray, " n_test"]) -> Duplicates:
+def find_duplicates(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"] | None) -> Duplicates:
     """Finds every example outside the test rows that equals a test example.
 
-    Examples are compared by 128-bit BLAKE2b digests of their bytes, in one pass over the data.
+    Without a test set, every example that equals another one, but for one of each set: the first with a label, if there
+    is one. Examples are compared by 128-bit BLAKE2b digests of their bytes, in one pass over the data.
     """
-    digests = _digest_rows(inputs)
+    flat = np.ascontiguousarray(dataset.inputs).reshape(dataset.n_examples, -1)
+    digests = [hashlib.blake2b(row.data, digest_size=16).digest() for row in flat]
     first: dict[bytes, int] = {}
-    for row in test_rows.tolist():
+    for row in (labelled_first(dataset) if test_rows is None else test_rows).tolist():
         first.setdefault(digests[row], row)
-    in_test = set(test_rows.tolist())
-    pairs = [(row, first[digest]) for row, digest in enumerate(digests) if digest in first and row not in in_test]
-    rows = np.array(pairs, np.int64).reshape(-1, 2)
-    return Duplicates(rows[:, 0], rows[:, 1])
+    equal = np.array([first.get(digest, -1) for digest in digests], np.int64)
+    is_duplicate = (equal >= 0) & (equal != np.arange(len(equal)))
+    if test_rows is not None:
+        is_duplicate[test_rows] = False
+    rows = np.flatnonzero(is_duplicate)
+    return Duplicates(rows, equal[rows])
+
+
+def labelled_first(dataset: Dataset) -> Int[np.ndarray, " n"]:
+    """Returns all rows, those without a label last: of equal ones, the first is kept."""
+    return np.argsort(dataset.labels == UNLABELLED, kind="stable")

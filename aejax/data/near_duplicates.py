@@ -9,8 +9,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from aejax.config import SplitConfig
-from aejax.data.dataset import UNLABELLED, Dataset
-from aejax.data.leakage import Duplicates, find_duplicates, find_repeats
+from aejax.data.dataset import Dataset
+from aejax.data.leakage import Duplicates, find_duplicates, labelled_first
 from aejax.data.near_images import find_image_pairs
 from aejax.data.shuffling import make_generator
 from aejax.errors import InputError
@@ -36,24 +36,48 @@ def find_copies(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"] | None) 
     """
     key = dataset.sha256, b"" if test_rows is None else test_rows.tobytes()
     if key not in _copies:
-        if test_rows is None:
-            exact = find_repeats(dataset)
-            found = exact, find_near_repeats(dataset, exact)
-        else:
-            exact = find_duplicates(dataset.inputs, test_rows)
-            found = exact, find_near_duplicates(dataset, test_rows, exact)
+        exact = find_duplicates(dataset, test_rows)
+        found = exact, find_near_duplicates(dataset, test_rows, exact)
         if len(_copies) == MAX_REMEMBERED:
             del _copies[next(iter(_copies))]
         _copies[key] = found
     return _copies[key]
 
 
-def find_near_duplicates(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"], exact: Duplicates) -> Duplicates:
+def find_dropped_rows(
+    dataset: Dataset, config: SplitConfig, test_rows: Int[np.ndarray, " n_test"] | None
+) -> Int[np.ndarray, " n_dropped"]:
+    """Returns the rows of `find_copies` that the config drops. Raises `InputError` if it rejects them."""
+    if config.duplicates == "keep":
+        return np.zeros(0, np.int64)
+    exact = find_duplicates(dataset, test_rows)
+    if config.duplicates == "refuse" and exact.rows.size:
+        count, row, other = len(exact.rows), exact.rows[0], exact.test_rows[0]
+        if test_rows is None:
+            raise InputError(
+                f"{dataset.name}: {count} examples equal another one, the first in row {row} as in row {other}; "
+                "--duplicates drop keeps one of each"
+            )
+        raise InputError(
+            f"{dataset.name}: {count} examples outside the test are also test examples, the first in row {row} as in "
+            f"test row {other}; --duplicates drop leaves them out of training"
+        )
+    if config.duplicates == "drop-near":
+        return np.concatenate([exact.rows, find_near_duplicates(dataset, test_rows, exact).rows])
+    return exact.rows
+
+
+def find_near_duplicates(
+    dataset: Dataset, test_rows: Int[np.ndarray, " n_test"] | None, exact: Duplicates
+) -> Duplicates:
     """Finds the rows outside the test set that nearly equal a test row, without those that are exactly equal.
 
     Images are compared after shifts, by `find_image_pairs`. Rows of tables are nearly equal if every value differs by
-    at most `TOLERANCE` interquartile ranges of its column; none is reported where rows are so close by chance.
+    at most `TOLERANCE` interquartile ranges of its column; none is reported where rows are so close by chance. Without
+    a test set, rows are compared with each other, and all but one of each set are found.
     """
+    if test_rows is None:
+        return _find_near_repeats(dataset, exact)
     rows = np.setdiff1d(np.arange(dataset.n_examples), np.concatenate([test_rows, exact.rows]))
     if not rows.size:
         return Duplicates(rows, rows)
@@ -64,11 +88,10 @@ def find_near_duplicates(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"]
     return Duplicates(pairs[:, 0], pairs[:, 1])
 
 
-def find_near_repeats(dataset: Dataset, exact: Duplicates) -> Duplicates:
-    """Finds the rows that nearly equal another one, but for one of each set, without those that are exactly equal.
+def _find_near_repeats(dataset: Dataset, exact: Duplicates) -> Duplicates:
+    """Compares the rows of every block of each of `PARTITIONS` random partitions with all others.
 
-    In each of `PARTITIONS` random partitions the rows of every block are compared with all others. Two rows that are in
-    one block of each partition, 4 % of all pairs, are not.
+    Two rows that are in one block of each partition, 4 % of all pairs, are not compared.
     """
     rows, pairs = np.setdiff1d(np.arange(dataset.n_examples), exact.rows), [np.zeros((0, 2), np.int64)]
     for index in range(PARTITIONS):
@@ -79,7 +102,7 @@ def find_near_repeats(dataset: Dataset, exact: Duplicates) -> Duplicates:
     one, other = np.concatenate(pairs).T
     graph = coo_array((np.ones(len(one)), (one, other)), shape=(dataset.n_examples,) * 2)
     _, component = connected_components(graph, directed=False)
-    order = np.argsort(dataset.labels == UNLABELLED, kind="stable")  # one with a label is kept
+    order = labelled_first(dataset)
     names, first = np.unique(component[order], return_index=True)
     kept = order[first][np.searchsorted(names, component)]
     repeats = np.flatnonzero(kept != np.arange(len(kept)))
@@ -166,30 +189,3 @@ def _largest_differences(
         np.abs(_scale(flat, scaling, block[:, 0]) - _scale(flat, scaling, block[:, 1])).max(axis=1) for block in blocks
     ]
     return np.concatenate([*differences, np.zeros(0)])
-
-
-def find_duplicate_rows(dataset: Dataset, config: SplitConfig, test: np.ndarray) -> Int[np.ndarray, " n_duplicates"]:
-    """Returns the rows that equal a test row, or nearly do, as far as the config drops them."""
-    duplicates = find_duplicates(dataset.inputs, test)
-    if config.duplicates == "refuse" and duplicates.rows.size:
-        raise InputError(
-            f"{dataset.name}: {len(duplicates.rows)} examples outside the test are also test examples, the first in "
-            f"row {duplicates.rows[0]} as in test row {duplicates.test_rows[0]}; --duplicates drop leaves them out of "
-            "training"
-        )
-    if config.duplicates == "drop-near":
-        return np.concatenate([duplicates.rows, find_near_duplicates(dataset, test, duplicates).rows])
-    return duplicates.rows
-
-
-def find_repeated_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, " n_repeats"]:
-    """Returns the rows that equal an earlier one, or nearly do, as far as the config drops them."""
-    repeats = find_repeats(dataset)
-    if config.duplicates == "refuse" and repeats.rows.size:
-        raise InputError(
-            f"{dataset.name}: {len(repeats.rows)} examples equal another one, the first in row {repeats.rows[0]} as in "
-            f"row {repeats.test_rows[0]}; --duplicates drop keeps one of each"
-        )
-    if config.duplicates == "drop-near":
-        return np.concatenate([repeats.rows, find_near_repeats(dataset, repeats).rows])
-    return repeats.rows

@@ -5,29 +5,31 @@ import functools
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from sklearn.model_selection import train_test_split
 
 from aejax.config import SplitConfig
-from aejax.data.cross_validation import count_folds, make_fold_drawing
+from aejax.data.cross_validation import count_folds, draw_folds
 from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.grouping import (
     DRAWS_PER_POOL,
-    ValidationGroups,
+    RoleSizes,
     count_groups,
     draw_test_groups,
+    draw_validation_groups,
     plan_role_sizes,
 )
 from aejax.data.label_budget import choose_labelled_rows, class_shares
 from aejax.data.leakage import require_disjoint
 from aejax.data.memory import require_host_memory
-from aejax.data.near_duplicates import find_duplicate_rows, find_repeated_rows
+from aejax.data.near_duplicates import find_dropped_rows
 from aejax.data.shuffling import make_generator, stratified_permutation
 from aejax.errors import InputError, require
 
+DRAWN_ROLES = ("train", "valid", "labelled_train", "labelled_valid")  # that every seed draws
 DISJOINT_ROLES = (
     ("train", "test", "a training and a test row"),
     ("valid", "test", "a validation and a test row"),
@@ -69,7 +71,7 @@ class Split:
     @property
     def roles(self) -> dict[str, np.ndarray]:
         """The row arrays by field name."""
-        return {name: getattr(self, name) for name in ("train", "valid", "labelled_train", "labelled_valid", "test")}
+        return {name: getattr(self, name) for name in (*DRAWN_ROLES, "test")}
 
     @property
     def shared_test(self) -> bool:
@@ -123,15 +125,6 @@ class Split:
         return digest.hexdigest()
 
 
-class _SeedRows(NamedTuple):
-    """The rows of one seed."""
-
-    train: Int[np.ndarray, " n_train"]
-    valid: Int[np.ndarray, " n_valid"]
-    labelled_train: Int[np.ndarray, " n_labelled_train"]
-    labelled_valid: Int[np.ndarray, " n_labelled_valid"]
-
-
 def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     """Draws the rows of every seed: by `--design cross-validation` with other test rows, else with the same.
 
@@ -145,21 +138,18 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     if config.design == "cross-validation":
         return _cross_validate(dataset, config, seeds)
     test = choose_test_rows(dataset, config)
-    pool = np.setdiff1d(np.arange(len(dataset.labels)), test)
-    if config.duplicates != "keep":
-        pool = np.setdiff1d(pool, find_duplicate_rows(dataset, config, test))
+    pool = np.setdiff1d(np.arange(dataset.n_examples), np.union1d(test, find_dropped_rows(dataset, config, test)))
     pool = _drop_test_groups(dataset, pool, test)
     # Each row number is stored three times: drawn, in its role, and as a labelled row.
     require_host_memory(3 * pool.itemsize * seeds * len(pool), f"--seeds {seeds}: the row numbers of their splits")
     if dataset.test_rows is None:
         _require_every_class(dataset, test, "test")
-    plan = None
+    sizes = None
     if dataset.groups is not None and config.valid_fraction > 0:
         counts = count_groups(dataset.labels[pool], dataset.groups[pool])
         sizes = plan_role_sizes(dataset.name, [counts], config.valid_fraction)
-        plan = ValidationGroups(counts, config.valid_fraction, sizes)
     first_draw = 0 if dataset.test_rows is None else DRAWS_PER_TEST_SEED * config.test_seed
-    drawn = [_split_seed(dataset, config, pool, plan, first_draw + seed) for seed in range(seeds)]
+    drawn = [_split_seed(dataset, config, pool, sizes, first_draw + seed) for seed in range(seeds)]
     test = np.broadcast_to(test, (seeds, len(test)))
     return Split(test=test, groups=dataset.groups, **_stack_seeds(drawn))
 
@@ -170,29 +160,24 @@ def _cross_validate(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
         dataset.test_rows is None and config.split != "tutorial",
         f"{dataset.name}: --design cross-validation is for data without a test set of their own; leave it out",
     )
-    rows = np.arange(dataset.n_examples)
-    if config.duplicates != "keep":
-        rows = np.setdiff1d(rows, find_repeated_rows(dataset, config))
+    labels, groups = dataset.labels, dataset.groups
+    rows = np.setdiff1d(np.arange(dataset.n_examples), find_dropped_rows(dataset, config, None))
     require_host_memory(4 * rows.itemsize * seeds * len(rows), f"--seeds {seeds}: the row numbers of their splits")
-    folds, drawing = count_folds(config), make_fold_drawing(dataset, config, rows)
-    drawn_folds = [fold for repetition in range(-(-seeds // folds)) for fold in drawing.draw(repetition)][:seeds]
-    sizes, labels, groups = None, dataset.labels, dataset.groups
+    folds = count_folds(config)
+    drawn_folds, reference_pools = draw_folds(dataset, config, rows, -(-seeds // folds))
+    sizes = None
     if groups is not None:
-        pools = [count_groups(labels[pool], groups[pool]) for pool in drawing.reference_pools]
-        sizes = plan_role_sizes(dataset.name, pools, config.valid_fraction, DRAWS_PER_POOL)
+        counts = [count_groups(labels[pool], groups[pool]) for pool in reference_pools]
+        sizes = plan_role_sizes(dataset.name, counts, config.valid_fraction, DRAWS_PER_POOL)
     shares = class_shares(dataset, rows[labels[rows] != UNLABELLED])
-    drawn = []
-    for seed, (_, pool) in enumerate(drawn_folds):
-        plan = None
-        if groups is not None and sizes is not None:
-            plan = ValidationGroups(count_groups(labels[pool], groups[pool]), config.valid_fraction, sizes)
-        drawn.append(_split_seed(dataset, config, pool, plan, seed, shares))
-    test = np.stack([fold.test for fold in drawn_folds])
-    return Split(test=test, folds=folds, groups=groups, **_stack_seeds(drawn))
+    tests, pools = zip(*drawn_folds[:seeds], strict=True)
+    drawn = [_split_seed(dataset, config, pool, sizes, seed, shares) for seed, pool in enumerate(pools)]
+    return Split(test=np.stack(tests), folds=folds, groups=groups, **_stack_seeds(drawn))
 
 
-def _stack_seeds(drawn: Sequence[_SeedRows]) -> dict[str, Any]:
-    return {name: np.stack([rows[position] for rows in drawn]) for position, name in enumerate(_SeedRows._fields)}
+def _stack_seeds(drawn: Sequence[tuple[np.ndarray, ...]]) -> dict[str, Any]:
+    """Returns the rows of `DRAWN_ROLES` of all seeds by field name."""
+    return dict(zip(DRAWN_ROLES, map(np.stack, zip(*drawn, strict=True)), strict=True))
 
 
 def choose_test_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, " n_test"]:
@@ -237,43 +222,48 @@ def _split_seed(
     dataset: Dataset,
     config: SplitConfig,
     pool: Int[np.ndarray, " n"],
-    plan: ValidationGroups | None,
+    sizes: RoleSizes | None,
     seed: int,
     shares: Float[np.ndarray, " classes"] | None = None,
-) -> _SeedRows:
-    """Draws the rows of one seed from those outside the test split; `shares` as in `choose_labelled_rows`."""
+) -> tuple[np.ndarray, ...]:
+    """Draws the rows of `DRAWN_ROLES` of one seed from those outside the test split.
+
+    With `sizes`, whole groups are drawn; `shares` as in `choose_labelled_rows`.
+    """
     has_label = dataset.labels[pool] != UNLABELLED
     labelled, unlabelled = pool[has_label], pool[~has_label]
-    if plan is None:
+    if sizes is None:
         drawn = labelled[stratified_permutation(dataset.labels[labelled], make_generator(seed, "valid"))]
         n_valid = round(config.valid_fraction * len(labelled))
         train, valid = np.sort(drawn[n_valid:]), drawn[:n_valid]
     else:
-        train, valid, unlabelled = _split_groups(dataset, pool, plan, seed)
+        train, valid, unlabelled = _split_groups(dataset, config, pool, sizes, seed)
     _require_every_class(dataset, train, f"training (seed {seed})")
     labelled_train, labelled_valid = choose_labelled_rows(dataset, config, train, valid, seed, shares)
     if config.split == "tutorial":  # autoencoders train on all rows outside the test; classifiers still validate
         train, valid = labelled, np.zeros(0, np.int64)
-    return _SeedRows(np.sort(np.concatenate([train, unlabelled])), valid, labelled_train, labelled_valid)
+    return np.sort(np.concatenate([train, unlabelled])), valid, labelled_train, labelled_valid
 
 
 def _split_groups(
-    dataset: Dataset, pool: Int[np.ndarray, " n"], plan: ValidationGroups, seed: int
+    dataset: Dataset, config: SplitConfig, pool: Int[np.ndarray, " n"], sizes: RoleSizes, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws validation groups, and returns the numbers of rows that all seeds share: training, validation, unlabelled.
 
     Of the few rows beyond these numbers, random ones are left out, in proportion to the classes.
     """
-    in_valid = plan.draw(seed)
+    assert dataset.groups is not None
+    counts = count_groups(dataset.labels[pool], dataset.groups[pool])
+    in_valid = draw_validation_groups(counts, config.valid_fraction, sizes, seed)
     has_label = dataset.labels[pool] != UNLABELLED
 
     def choose(rows: Int[np.ndarray, " n"], count: int, use: str) -> Int[np.ndarray, " count"]:
         order = stratified_permutation(dataset.labels[rows], make_generator(seed, use), every_class_first=True)
         return rows[order[:count]]
 
-    train = np.sort(choose(pool[has_label & ~in_valid], plan.sizes.n_train, "train of groups"))
-    valid = choose(pool[has_label & in_valid], plan.sizes.n_valid, "valid")
-    unlabelled = choose(pool[~has_label & ~in_valid], plan.sizes.n_unlabelled, "unlabelled of groups")
+    train = np.sort(choose(pool[has_label & ~in_valid], sizes.n_train, "train of groups"))
+    valid = choose(pool[has_label & in_valid], sizes.n_valid, "valid")
+    unlabelled = choose(pool[~has_label & ~in_valid], sizes.n_unlabelled, "unlabelled of groups")
     return train, valid, unlabelled
 
 

@@ -49,7 +49,7 @@ def labels_and_groups(draw) -> tuple[np.ndarray, np.ndarray]:
     return labels, groups
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(drawn=labels_and_groups(), name=st.sampled_from(sorted(CONFIGS)))
 def test_no_group_and_no_row_is_on_two_sides(drawn, name):
     data = make(*drawn)
@@ -74,14 +74,15 @@ def assert_sides_are_apart(data: Dataset, split: Split):
         assert set(data.labels[rows["labelled_train"]]) >= set(range(data.n_classes))
 
 
-def many_groups(rng: np.random.Generator, n: int = 3000) -> Dataset:
-    groups = rng.integers(0, 200, n)
+def many_groups(seed: int, n: int = 900) -> Dataset:
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, n // 15, n)
     labels = (groups + rng.integers(0, 2, n)) % 3  # classes differ between groups
     return make(np.where(rng.random(n) < 0.1, UNLABELLED, labels), groups)
 
 
 def test_fractions_and_classes_are_met_as_closely_as_groups_allow():
-    data = many_groups(np.random.default_rng(0))
+    data = many_groups(0, n=3000)
     split = make_split(data, SplitConfig(), SEEDS)
     labelled = np.flatnonzero(data.labels != UNLABELLED)
     largest = np.bincount(data.groups).max()
@@ -96,7 +97,7 @@ def test_fractions_and_classes_are_met_as_closely_as_groups_allow():
 
 
 def test_a_seed_more_leaves_the_others_as_they_were():
-    data = many_groups(np.random.default_rng(1))
+    data = many_groups(1)
     few, many = (
         make_split(data, SplitConfig(label_fraction=0.4), 2),
         make_split(data, SplitConfig(label_fraction=0.4), 5),
@@ -106,7 +107,7 @@ def test_a_seed_more_leaves_the_others_as_they_were():
 
 
 def test_label_fractions_are_nested_in_groups_too():
-    data = many_groups(np.random.default_rng(2))
+    data = many_groups(2)
     splits = [make_split(data, SplitConfig(label_fraction=fraction), SEEDS) for fraction in (0.01, 0.3, 1)]
     for (small, large), seed in itertools.product(itertools.pairwise(splits), range(SEEDS)):
         assert set(small.labelled[seed]) < set(large.labelled[seed])
@@ -150,7 +151,7 @@ def test_an_official_test_set_that_divides_groups_is_rejected_by_row():
 
 
 def test_divided_groups_are_leakage():
-    data = many_groups(np.random.default_rng(3))
+    data = many_groups(3)
     split = make_split(data, SplitConfig(), SEEDS)
     test = split.test[0]
     relative = np.flatnonzero(data.groups == data.groups[test[0]])
@@ -178,7 +179,7 @@ def test_too_few_groups_are_named(labels, groups, message):
 
 
 def test_budgets_per_class_and_the_tutorial_do_not_divide_groups():
-    data = many_groups(np.random.default_rng(4))
+    data = many_groups(4)
     split = make_split(data, SplitConfig(labels_per_class=20), SEEDS)
     assert split.labelled.shape == (SEEDS, 60)
     assert_sides_are_apart(data, split)
@@ -188,7 +189,7 @@ def test_budgets_per_class_and_the_tutorial_do_not_divide_groups():
         make_split(data, SplitConfig(split="tutorial"), 1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     labels=hnp.arrays(np.int32, st.integers(40, 120), elements=st.integers(0, 2)),
     hidden=st.integers(1, 60),

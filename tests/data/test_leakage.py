@@ -14,7 +14,7 @@ from aejax.data.splits import make_split
 from aejax.errors import InputError
 
 WINE = load_dataset(DataConfig(dataset="wine"))
-SPLIT = make_split(WINE, SplitConfig(), 3)
+SPLIT = make_split(WINE, SplitConfig(design="cross-validation"), 3)  # each training has other test rows
 LEAKS = {
     "a test row in training": ("train", "test"),
     "a test row in validation": ("valid", "test"),
@@ -36,14 +36,17 @@ def test_a_row_with_two_roles_is_leakage(into, source):
 
 def test_fitting_on_anything_but_training_rows_is_leakage():
     assert SPLIT.check_training_rows(SPLIT.train, "a scaler") is SPLIT.train
-    for other in (SPLIT.test[1, 0], SPLIT.valid[1, 0]):
+    for role, other in (("test", SPLIT.test[1, 0]), ("validation", SPLIT.valid[1, 0])):
         rows = SPLIT.train.copy()
         rows[1, 5] = other
-        with pytest.raises(LeakageError, match=rf"row {other} is both a row that a scaler is fitted on and a .* row"):
+        message = rf"row {other} is both a row that a scaler is fitted on and a {role} row"
+        with pytest.raises(LeakageError, match=message):
             SPLIT.check_training_rows(rows, "a scaler")
-    rows = SPLIT.train[:, :1].copy()
-    rows[0] = SPLIT.valid[1][~np.isin(SPLIT.valid[1], SPLIT.valid[0])][0]  # another seed's validation row is no leak
-    SPLIT.check_training_rows(rows, "a scaler")
+    own = np.concatenate([SPLIT.test[0], SPLIT.valid[0]])
+    for rows_of_another_seed in (SPLIT.test[1], SPLIT.valid[1]):
+        rows = SPLIT.train[:, :1].copy()
+        rows[0] = np.setdiff1d(rows_of_another_seed, own)[0]  # is no leak
+        SPLIT.check_training_rows(rows, "a scaler")
 
 
 def doubled(dtype):
@@ -57,12 +60,12 @@ def doubled(dtype):
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_duplicates_across_the_split_are_found(dtype):
     data = doubled(dtype)
-    duplicates = find_duplicates(data.inputs, data.test_rows)
+    duplicates = find_duplicates(data, data.test_rows)
     assert duplicates.rows.tolist() == [3, 5]
     assert duplicates.test_rows.tolist() == [80, 90]
     nearly = data.inputs.copy()
     nearly[3, 0, 0] += 1
-    assert find_duplicates(nearly, data.test_rows).rows.tolist() == [5]
+    assert find_duplicates(dataclasses.replace(data, inputs=nearly), data.test_rows).rows.tolist() == [5]
 
 
 def test_duplicates_are_dropped_outside_the_test_set():
@@ -85,4 +88,4 @@ def test_rejected_duplicates_are_counted_and_located():
 
 def test_mnist_has_no_duplicates_across_the_split(mnist_folder):
     digits = load_mnist(mnist_folder)
-    assert find_duplicates(digits.inputs, digits.test_rows).rows.size == 0
+    assert find_duplicates(digits, digits.test_rows).rows.size == 0
