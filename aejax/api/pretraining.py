@@ -20,11 +20,11 @@ from aejax.config.export import ExportConfig
 from aejax.config.settings import replace_settings
 from aejax.data.input_encoding import RawInputs, encoding_of
 from aejax.data.scalers import Scaler, apply_scaler
+from aejax.data.stream.load import with_some_class
 from aejax.errors import require
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.export import EpochRows, publish
 from aejax.experiments.job import hash_data
-from aejax.experiments.loading import with_some_class
 from aejax.experiments.pretrain import design_pretraining, prepare_pretraining, run_pretraining, train_model
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained
 from aejax.experiments.progress import open_reporter

@@ -15,10 +15,10 @@ from aejax.data.dataset import make_dataset
 from aejax.data.scalers import Scaler, apply_scaler
 from aejax.data.shuffling import make_generator
 from aejax.data.splits import Split
+from aejax.data.stream.load import with_some_class
 from aejax.errors import require
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.experiment import place_experiment, problem_spec_for
-from aejax.experiments.loading import with_some_class
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.schedule import optimizer_for

@@ -1,13 +1,9 @@
 """The data of an experiment: loaded once by all processes, and with the labels that it needs."""
 
-import dataclasses
-
-import numpy as np
-
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
 from aejax.data.registry import load_dataset
-from aejax.data.stream.holdout import UNLABELLED_CLASS
+from aejax.data.stream.load import with_some_class
 from aejax.errors import require
 from aejax.experiments.multihost import primary_first
 
@@ -19,13 +15,6 @@ def load_examples(config: DataConfig) -> Dataset:
         InputError: the data cannot be loaded.
     """
     return with_some_class(primary_first(lambda: load_dataset(config)))
-
-
-def with_some_class(dataset: Dataset) -> Dataset:
-    """Returns the dataset; if no row has a label, all are of one class, so that they are split like any others."""
-    if dataset.n_classes:
-        return dataset
-    return dataclasses.replace(dataset, labels=np.zeros(len(dataset.labels), np.int32), class_names=(UNLABELLED_CLASS,))
 
 
 def load_labelled_examples(config: DataConfig) -> Dataset:

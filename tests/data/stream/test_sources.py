@@ -7,7 +7,7 @@ from PIL import Image
 from aejax.config import DataConfig
 from aejax.data.image_folder import load_image_folder
 from aejax.data.registry import load_dataset
-from aejax.data.stream import holdout
+from aejax.data.stream import load
 from aejax.data.stream.image_folder import open_image_folder
 from aejax.data.stream.npy import NpySource
 from aejax.data.stream.source import DataSource
@@ -115,7 +115,7 @@ def test_official_test_examples_come_from_the_test_folder(tmp_path, monkeypatch)
     assert (len(dataset.test_rows), dataset.stream.n_train) == (60, 20)
     test_images = {image.tobytes() for image in dataset.inputs[dataset.test_rows]}
     assert test_images <= {(255 - image).tobytes() for image in pixels}
-    monkeypatch.setattr(holdout, "DEFAULT_SAMPLE", 50)
+    monkeypatch.setattr(load, "DEFAULT_SAMPLE", 50)
     limited = load_stream(tmp_path, stream_sample=40)
     assert len(limited.test_rows) == 50
     assert {image.tobytes() for image in limited.inputs[limited.test_rows]} <= test_images
