@@ -4,10 +4,8 @@ Every field is also a command-line flag (`latent_dim` is `--latent-dim`), so no 
 `None` means "chosen from the data"; a run's `config.json` has the chosen value.
 """
 
-from aejax.config.checkpoint import CheckpointConfig
 from aejax.config.data import DataConfig, SplitConfig
-from aejax.config.distributed import DistributedConfig
-from aejax.config.evaluate import EvaluationConfig
+from aejax.config.evaluate import EvaluationConfig, HeadConfig, ProbeConfig
 from aejax.config.experiment import (
     COMPARE_METHODS,
     CompareConfig,
@@ -18,8 +16,7 @@ from aejax.config.experiment import (
 )
 from aejax.config.model import Activation, ComputeDtype, ModelConfig
 from aejax.config.objective import ObjectiveConfig
-from aejax.config.output import OutputConfig
-from aejax.config.probe import HeadConfig, ProbeConfig
+from aejax.config.run import CheckpointConfig, DistributedConfig, OutputConfig
 from aejax.config.serialization import absent_values, from_dict, to_dict
 from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
 

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from aejax.config.validation import require_at_least, require_fields
 from aejax.errors import require
@@ -100,8 +100,9 @@ class DataConfig:
         )
 
 
-def require_label_budget(label_fraction: float, labels_per_class: int | None) -> None:
-    """Raises `InputError` if a label budget is out of range, or both kinds are given."""
+def require_valid_labels(config: Any) -> None:
+    """Raises `InputError` if a label budget, imbalance or noise is out of range, or both kinds of budget are given."""
+    label_fraction, labels_per_class = config.label_fraction, config.labels_per_class
     require(0 < label_fraction <= 1, f"--label-fraction {label_fraction}: expected above 0, at most 1")
     require(
         labels_per_class is None or labels_per_class >= 2,
@@ -111,10 +112,6 @@ def require_label_budget(label_fraction: float, labels_per_class: int | None) ->
         labels_per_class is None or label_fraction == 1,
         f"--labels-per-class {labels_per_class}: cannot be combined with --label-fraction {label_fraction}; give one",
     )
-
-
-def require_label_regime(config: object) -> None:
-    """Raises `InputError` if an imbalance or a noise of labels is out of range."""
     require_fields(config, lambda value: 0 < value < float("inf"), "above 0", "class_imbalance")
     require_fields(config, lambda value: 0 <= value < 1, "at least 0, below 1", "label_noise")
 
@@ -156,5 +153,4 @@ class SplitConfig:
     def __post_init__(self) -> None:
         require_fields(self, lambda value: 0 < value < 1, "between 0 and 1", "test_fraction")
         require_fields(self, lambda value: 0 <= value < 1, "at least 0, below 1", "valid_fraction")
-        require_label_budget(self.label_fraction, self.labels_per_class)
-        require_label_regime(self)
+        require_valid_labels(self)

@@ -4,11 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from aejax.config.data import DataConfig, SplitConfig, require_label_budget, require_label_regime
-from aejax.config.evaluate import EvaluationConfig
+from aejax.config.data import DataConfig, SplitConfig, require_valid_labels
+from aejax.config.evaluate import EvaluationConfig, HeadConfig, ProbeConfig
 from aejax.config.model import ModelConfig
 from aejax.config.objective import ObjectiveConfig
-from aejax.config.probe import HeadConfig, ProbeConfig
 from aejax.config.shard import parse_shard
 from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
 from aejax.config.validation import require_at_least
@@ -128,5 +127,4 @@ class ProbeRunConfig:
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def __post_init__(self) -> None:
-        require_label_budget(self.label_fraction, self.labels_per_class)
-        require_label_regime(self)
+        require_valid_labels(self)

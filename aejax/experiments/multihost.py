@@ -22,7 +22,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from aejax.config.distributed import DistributedConfig
+from aejax.config.run import DistributedConfig
 from aejax.errors import InputError, Preempted, ProcessLost, require, summarize_error
 from aejax.experiments.coordinator_relay import start_relay
 from aejax.experiments.environment import code_version

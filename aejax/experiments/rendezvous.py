@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from aejax.config.distributed import DistributedConfig
+from aejax.config.run import DistributedConfig
 from aejax.config.serialization import parse_json
 from aejax.errors import InputError, summarize_error
 from aejax.storage.run_identity import setting_differences
