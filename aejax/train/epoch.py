@@ -122,31 +122,17 @@ def end_epoch(
     valid = mean_metrics(objective, steps.state, examples, data.scaler, data.validation_rows)
     is_trained = (progress.diverged_epoch == 0) & (True if data.last_epoch is None else steps.epoch <= data.last_epoch)
     is_finite = all_finite((trained, steps.state))
-    metrics = {**trained, **{f"valid_{name}": value for name, value in valid.items()}}
-    return _update_progress(progress, steps, valid.get("loss"), is_trained, is_finite), {
-        name: jnp.where(is_trained & is_finite, value, jnp.nan) for name, value in metrics.items()
-    }
-
-
-def _update_progress(
-    progress: TrainProgress,
-    steps: EpochSteps,
-    valid_loss: Scalar | None,
-    is_trained: Bool[Array, ""],
-    is_finite: Bool[Array, ""],
-) -> TrainProgress:
-    """Returns the new state after a finite epoch, else the old one with the epoch of divergence."""
-    loss = jnp.zeros(()) if valid_loss is None else valid_loss
     is_new = is_trained & is_finite
-    is_best = is_new & (True if valid_loss is None else loss < progress.best_loss)
+    loss = valid.get("loss", jnp.zeros(()))
+    is_best = is_new & (loss < progress.best_loss if "loss" in valid else True)
 
     def select(condition: Bool[Array, ""], new: Any, old: Any) -> Any:
         return jax.lax.cond(condition, lambda: new, lambda: old)
 
-    diverges_now = is_trained & ~is_finite
+    metrics = {**trained, **{f"valid_{name}": value for name, value in valid.items()}}
     return TrainProgress(
         state=select(is_new, steps.state, progress.state),
         best=select(is_best, steps.state.variables, progress.best),
         best_loss=jnp.where(is_best, loss, progress.best_loss),
-        diverged_epoch=jnp.where(diverges_now, steps.epoch, progress.diverged_epoch),
-    )
+        diverged_epoch=jnp.where(is_trained & ~is_finite, steps.epoch, progress.diverged_epoch),
+    ), {name: jnp.where(is_new, value, jnp.nan) for name, value in metrics.items()}
