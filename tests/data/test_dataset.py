@@ -151,26 +151,17 @@ BAD_EXTRAS = {
 }
 
 
-def check_error(mentioned: str, *args: object, **kwargs: object) -> None:
-    message = error_message(make_dataset, "t", *args, source="SOURCE", **kwargs)
+CASES = [
+    *(({"inputs": inputs}, mentioned) for inputs, mentioned in BAD_INPUTS.values()),
+    *(({"labels": labels}, mentioned) for labels, mentioned in BAD_LABELS.values()),
+    *BAD_EXTRAS.values(),
+]
+
+
+@pytest.mark.parametrize(("changes", "mentioned"), CASES, ids=[*BAD_INPUTS, *BAD_LABELS, *BAD_EXTRAS])
+def test_bad_data_are_rejected_by_name(changes, mentioned):
+    names = list("abc") if "column 'c'" in mentioned else None
+    arguments = {"inputs": TABLE, "labels": LABELS, "feature_names": names, **changes}
+    message = error_message(make_dataset, "t", source="SOURCE", **arguments)
     assert mentioned in message
     assert message.startswith("SOURCE: ")
-
-
-@pytest.mark.parametrize("case", BAD_INPUTS)
-def test_bad_inputs_are_rejected_by_name(case):
-    inputs, mentioned = BAD_INPUTS[case]
-    names = list("abc") if case in ("nan", "infinity", "beyond float32") else None
-    check_error(mentioned, inputs, LABELS, feature_names=names)
-
-
-@pytest.mark.parametrize("case", BAD_LABELS)
-def test_bad_labels_are_rejected_by_name(case):
-    labels, mentioned = BAD_LABELS[case]
-    check_error(mentioned, TABLE, labels)
-
-
-@pytest.mark.parametrize("case", BAD_EXTRAS)
-def test_bad_splits_and_names_are_rejected_by_name(case):
-    extras, mentioned = BAD_EXTRAS[case]
-    check_error(mentioned, TABLE, LABELS, **extras)

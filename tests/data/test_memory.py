@@ -30,47 +30,27 @@ def accelerator(number: int, **limits):
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 KiB"),
-        (1536, "1.5 KiB"),
-        (GIB - 1, "1.0 GiB"),
-        (80 * GIB, "80.0 GiB"),
-        (3 << 70, "3072.0 EiB"),
-    ],
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1536, "1.5 KiB"), (GIB - 1, "1.0 GiB"), (3 << 70, "3072.0 EiB")],
 )
 def test_format_bytes(size, text):
     assert format_bytes(size) == text
 
 
-@pytest.mark.parametrize(
-    ("size", "fits"), [(GIB, True), (GIB + 1, False)], ids=["exactly what is left", "one byte more"]
-)
-def test_require_host_memory_is_exact(monkeypatch, size, fits):
+def test_require_host_memory_is_exact(monkeypatch):
     monkeypatch.setattr(memory, "available_host_memory", lambda: GIB)
-    if fits:
-        require_host_memory(size, "photos: 9 images")
-    else:
-        message = error_message(require_host_memory, 3 * GIB, "photos: 9 images")
-        assert "photos: 9 images take 3.0 GiB" in message
-        assert "1.0 GiB left" in message
-        assert "--image-size" in message
+    require_host_memory(GIB, "photos: 9 images")
+    message = error_message(require_host_memory, GIB + 1, "photos: 9 images")
+    for mentioned in ("photos: 9 images take 1.0 GiB", "1.0 GiB left", "--image-size"):
+        assert mentioned in message
 
 
-@pytest.mark.parametrize(
-    ("copies", "fits"), [(1, True), (2, True), (3, False)], ids=["one copy", "two copies", "three copies"]
-)
-def test_cpu_devices_share_the_hosts_memory(monkeypatch, copies, fits):
+def test_cpu_devices_share_the_hosts_memory(monkeypatch):
     monkeypatch.setattr(memory, "available_host_memory", lambda: 2 * GIB)
-    devices = [jax.devices("cpu")[0]] * copies
-    if fits:
-        require_device_memory("photos", GIB - 5, 5, devices)
-    else:
-        message = error_message(require_device_memory, "photos", GIB - 5, 5, devices)
-        assert "take 3.0 GiB" in message
-        assert "2.0 GiB left" in message
-        assert "--devices 1" in message
+    device = jax.devices("cpu")[0]
+    require_device_memory("photos", GIB - 5, 5, [device] * 2)
+    message = error_message(require_device_memory, "photos", GIB - 5, 5, [device] * 3)
+    for mentioned in ("take 3.0 GiB", "2.0 GiB left", "--devices 1"):
+        assert mentioned in message
 
 
 def test_fewer_devices_are_suggested_only_if_one_copy_fits(monkeypatch):

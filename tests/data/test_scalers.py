@@ -108,18 +108,6 @@ def test_only_training_rows_affect_the_scaler(kind):
     jax.tree.map(np.testing.assert_array_equal, *scalers)
 
 
-@pytest.mark.parametrize("kind", SCIKIT)
-def test_each_seed_is_fitted_on_its_own_rows(kind):
-    together = fit_scalers(kind, DATASET, TRAIN)
-    for seed in range(3):
-        jax.tree.map(
-            np.testing.assert_array_equal,
-            select_seed(together, seed),
-            select_seed(fit_scalers(kind, DATASET, TRAIN[[seed]]), 0),
-        )
-    assert np.any(together.shift[0] != together.shift[1])
-
-
 @pytest.mark.parametrize(
     ("dtype", "value_range"), [(np.uint8, (0.0, 255.0)), (np.float32, (-2.0, 6.0))], ids=["bytes", "declared floats"]
 )

@@ -5,7 +5,6 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from aejax.train.epoch import make_train_epochs
 from aejax.train.rounds import make_round_functions
@@ -18,17 +17,16 @@ def compiled_functions(objective, optimizer):
     return [jax.jit(function) for function in make_round_functions(objective, optimizer)]
 
 
-def train_round(tiny, order, chunk_ends, epoch, optimizer=None):
-    """Seed 1's progress and metrics after a round on the examples at `order`."""
-    optimizer = optimizer or tiny.optimizer
-    begin, advance, end = compiled_functions(tiny.objective, optimizer)
-    progress, data = init_progress(of_seed(tiny.variables, 1), optimizer), of_seed(tiny.data, 1)
-    inputs, state = tiny.examples.inputs[order], None
+def train_round(tiny, inputs, chunk_ends, epoch):
+    """Seed 1's progress and metrics after a round on batches of inputs."""
+    begin, advance, end = compiled_functions(tiny.objective, tiny.optimizer)
+    progress, data = init_progress(of_seed(tiny.variables, 1), tiny.optimizer), of_seed(tiny.data, 1)
+    state = None
     for first, last in zip([0, *chunk_ends], chunk_ends, strict=False):
         chunk = jnp.full(inputs.shape, 7, inputs.dtype).at[: last - first].set(inputs[first:last])
         state = begin(progress, chunk, data) if state is None else state
         state = advance(state, chunk, jnp.asarray(last - first), data)
-    return end(progress, state, jnp.asarray(len(order)), jnp.asarray(epoch), data, tiny.examples)
+    return end(progress, state, jnp.asarray(len(inputs)), jnp.asarray(epoch), data, tiny.examples)
 
 
 def test_a_round_equals_an_epoch_of_the_same_batches(tiny):
@@ -37,14 +35,15 @@ def test_a_round_equals_an_epoch_of_the_same_batches(tiny):
     train = jax.jit(make_train_epochs(tiny.objective, tiny.optimizer))
     progress, metrics = train(start, order[None], data, tiny.examples)
     for chunk_ends in ((3,), (2, 3), (1, 2, 3)):
-        round_progress, round_metrics = train_round(tiny, order, chunk_ends, epoch=1)
+        round_progress, round_metrics = train_round(tiny, tiny.examples.inputs[order], chunk_ends, epoch=1)
         assert int(round_progress.state.step) == len(order) == 3
         assert_close(round_progress, progress, rtol=2e-5, atol=2e-6)
         assert_close(round_metrics, of_seed(metrics, 0), rtol=2e-5, atol=2e-6)
 
 
 def test_a_seed_that_diverges_keeps_the_state_from_before_the_round(tiny):
-    progress, metrics = train_round(tiny, tiny.orders[1, 0], (2, 3), epoch=9, optimizer=optax.sgd(jnp.inf))
+    inputs = tiny.examples.inputs[tiny.orders[1, 0]].at[1, 0].set(jnp.inf)
+    progress, metrics = train_round(tiny, inputs, (2, 3), epoch=9)
     assert int(progress.diverged_epoch) == 9
     assert int(progress.state.step) == 0
     assert all(np.isnan(value) for value in metrics.values())
