@@ -3,13 +3,14 @@
 import math
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from aejax.config.data import SplitConfig
 from aejax.config.experiment import ExperimentConfig, SweepConfig
 from aejax.config.model import ModelConfig
 from aejax.config.objective import ObjectiveConfig
+from aejax.config.settings import setting_names
 from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
 from aejax.config.train import OptimizerConfig, TrainConfig
 from aejax.config.validation import MAX_INT32, flag_name, is_representable
@@ -83,18 +84,12 @@ def _find_field(name: str, field: str) -> tuple[str, Any]:
         return "split", typing.get_type_hints(SplitConfig)[field]
     if field in known:
         return known[field]
-    if field in _unsweepable_fields():
+    if field in setting_names(ExperimentConfig()):
         raise InputError(
             f"--axis {field}: is the same for all points of a sweep, so that they can be compared; give it as "
             f"{flag_name(field)}, one sweep for each value"
         )
     raise InputError(f"--axis {name.strip()}: no such field; {suggest_names(field, known)}")
-
-
-def _unsweepable_fields() -> Iterator[str]:
-    for section, hint in typing.get_type_hints(ExperimentConfig).items():
-        yield from () if section in SWEEPABLE_CONFIGS else typing.get_type_hints(hint) if isinstance(hint, type) else ()
-    yield "seeds"
 
 
 def _parse_value(hint: Any, text: str, where: str) -> Any:

@@ -49,12 +49,6 @@ def draw_folds(
     whole repetition. With groups, folds are as small as the smallest of some reference partitions; other rows of a test
     group have no role.
 
-    Args:
-        dataset: without an official test set.
-        config: the number of folds and their seed.
-        rows: of the dataset, that have a role.
-        repetitions: of cross-validation.
-
     Returns:
         The folds; and, with groups, pools of the reference partitions, which fix the number of rows of each role.
 

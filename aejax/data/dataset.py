@@ -119,7 +119,10 @@ def make_dataset(
     offsets = find_offsets(numbers)
     fills_in = table is not None and table.missing in IMPUTING
     stored = _to_storage_dtype(numbers, offsets, source, columns, allow_missing=fills_in)
-    _require_value_range(stored, value_range, source)
+    if value_range is not None and not (value_range[0] <= stored.min() and stored.max() <= value_range[1]):
+        raise InputError(
+            f"{source}: values run from {stored.min()} to {stored.max()}; expected them within {value_range}"
+        )
     rows = None if test_rows is None else _validate_test_rows(test_rows, len(stored), source)
     known = np.ones(len(stored), bool) if unlabelled is None else ~np.asarray(unlabelled, bool)
     codes, names = _encode_labels(labels, known, rows, class_names, source, description.label_source)
@@ -137,13 +140,6 @@ def make_dataset(
         groups=None if groups is None else np.asarray(groups, np.int32),
         directions=directions,
         description=_describe_rounding(description, numbers, offsets, columns),
-    )
-
-
-def _require_value_range(stored: np.ndarray, value_range: tuple[float, float] | None, source: str) -> None:
-    require(
-        value_range is None or (value_range[0] <= stored.min() and stored.max() <= value_range[1]),
-        f"{source}: values run from {stored.min()} to {stored.max()}; expected them within {value_range}",
     )
 
 

@@ -157,13 +157,7 @@ def _sample_per_class(
 def largest_label_budget(
     dataset: Dataset, train: Int[np.ndarray, "seeds n_train"], valid: Int[np.ndarray, "seeds n_valid"]
 ) -> int:
-    """Returns the most labels per class that every class has for every seed.
-
-    Args:
-        dataset: the labels.
-        train: training rows of each seed that have a label.
-        valid: validation rows of each seed.
-    """
+    """Returns the most labels per class that every class has for every seed, from the labelled rows of each seed."""
 
     def smallest(rows: Int[np.ndarray, "seeds n"]) -> Int[np.ndarray, " classes"]:
         return np.min([np.bincount(of_seed, minlength=dataset.n_classes) for of_seed in dataset.labels[rows]], axis=0)

@@ -55,13 +55,8 @@ def stratified_permutation(
     """Returns a random order of `0..n-1` in which every prefix holds the classes in proportion, within one example.
 
     The i-th example of a class of m gets position (i + 1/2) / m, and ties are broken at random. Prefixes of one order
-    are nested, so label subsets of growing size contain each other.
-
-    Args:
-        labels: class of each example.
-        rng: source of randomness.
-        every_class_first: puts one example of each class first, so that no prefix with as many examples as there are
-            classes lacks a class.
+    are nested, so label subsets of growing size contain each other. `every_class_first` puts one example of each class
+    first, so that no prefix with as many examples as there are classes lacks a class.
     """
     position = np.empty(len(labels))
     for label in np.unique(labels):

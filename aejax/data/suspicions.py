@@ -43,11 +43,7 @@ def find_suspicions(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"]) -> 
     """Returns what is suspicious about the rows outside the test set.
 
     Columns are checked in tables alone. Ids and rules of many columns are left out: then the problem is easy, or
-    the columns are counts.
-
-    Args:
-        dataset: in memory.
-        test_rows: rows of the test set, which no warning depends on, except that ids differ in all rows of a file.
+    the columns are counts. No warning depends on the test rows, except that ids differ in all rows of a file.
     """
     if dataset.n_classes < 2 or dataset.stream is not None:
         return ()

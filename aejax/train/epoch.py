@@ -109,14 +109,9 @@ def make_train_epochs(
 def end_epoch(
     objective: Objective, progress: TrainProgress, steps: EpochSteps, data: SeedData, examples: Examples
 ) -> tuple[TrainProgress, Metrics]:
-    """Returns the progress after an epoch's steps, and its metrics; see `make_train_epochs`.
+    """Returns the progress after an epoch's steps, and its metrics, from the progress before it.
 
-    Args:
-        objective: evaluates the validation rows.
-        progress: before the epoch.
-        steps: the outcome of its steps.
-        data: the seed's key, scaler and validation rows.
-        examples: contain the validation rows.
+    See `make_train_epochs`.
     """
     trained = {f"train_{name}": value for name, value in steps.mean_metrics.items()}
     valid = mean_metrics(objective, steps.state, examples, data.scaler, data.validation_rows)

@@ -31,10 +31,7 @@ UNLABELLED_CLASS = "unlabelled"
 def load_stream(config: DataConfig, path: Path, data_dir: Path | None) -> Dataset:
     """Returns the held-out sample of `config.dataset`, whose `stream` reads all other rows.
 
-    Args:
-        config: with `stream` set.
-        path: `config.dataset` as a path.
-        data_dir: folder of prepared TFDS sets.
+    `path` is `config.dataset` as a path, and `data_dir` has prepared TFDS sets.
 
     Raises:
         InputError: the dataset cannot be streamed.

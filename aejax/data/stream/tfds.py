@@ -31,11 +31,8 @@ class TfdsSource:
     def __init__(self, prepared: PreparedSet, split: str, name: str, image_size: int | None) -> None:
         self._prepared, self._split, self._image_size = prepared, split, image_size
         self._records = RecordReader(prepared.builder, split)
-        self.name, self.n_examples, self.nbytes = (
-            name,
-            len(self._records),
-            prepared.builder.info.splits[split].num_bytes,
-        )
+        self.name, self.n_examples = name, len(self._records)
+        self.nbytes = prepared.builder.info.splits[split].num_bytes
         self.class_names: tuple[str, ...] | None = prepared.class_names
         self.value_range: tuple[float, float] | None = None
         self.example_shape: tuple[int, ...]
