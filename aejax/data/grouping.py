@@ -59,7 +59,7 @@ def draw_groups(
         candidates = candidates[drawing.leaves_every_class(candidates)]
         if candidates.size:
             gains = drawing.gains(candidates)
-            drawing.take(candidates[gains >= MAX_OVERSHOOT * gains.max()][:1])
+            drawing.take(candidates[gains >= MAX_OVERSHOOT * min(gains.max(), 0)][:1])  # rounding may exceed 0
     return drawing.drawn
 
 

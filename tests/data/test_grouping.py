@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -128,6 +128,13 @@ def test_groups_of_one_row_are_as_good_as_none():
     counts=hnp.arrays(np.int64, st.tuples(st.integers(1, 12), st.integers(1, 4)), elements=st.integers(0, 30)),
     fraction=st.floats(0.05, 0.6),
     seed=st.integers(0, 5),
+)
+@example(
+    counts=np.array(
+        [[1, 4, 0], [0, 3, 1], [2, 0, 2], [2, 3, 1], [1, 3, 1], [0, 0, 1], [4, 1, 1], [1, 0, 1], [4, 3, 1]]
+    ),
+    fraction=0.1,
+    seed=4,
 )
 def test_no_class_loses_its_last_rows_and_classes_of_two_groups_are_drawn(counts, fraction, seed):
     drawn = draw_groups(counts, fraction, np.random.default_rng(seed))
