@@ -20,7 +20,7 @@ from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN
 from aejax.experiments.label_curve import LABEL_CURVE, summarize_label_curve
 from aejax.experiments.results import judge_comparisons, summarize_scores
 from aejax.experiments.variations import SENSITIVITY
-from aejax.report.results import Results, verdict_metric
+from aejax.report.results import Results, scored_entries, verdict_metric
 from aejax.report.run_page import read_run, rewrite_pages
 from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.results_file import write_results
@@ -90,7 +90,7 @@ def rejudge(results: Results, scores: SavedScores, folder: Path) -> Results:
         values[metric.name], pairs, design, results.get("margin", EQUIVALENCE_MARGIN), metric, families
     )
     after = {**copy.deepcopy(results), **judged, "rejudged_by": aejax.__version__}
-    for entry in _scored_entries(after):
+    for entry in scored_entries(after):
         for name, by_method in values.items():
             of = VERDICT_METRICS[name]
             entry[of.field] = summarize_scores(by_method[entry["name"]], design, of)
@@ -108,10 +108,6 @@ def assume_design(results: Results, scores: SavedScores) -> EvaluationDesign:
     labels = np.arange(n_test)
     labels[: round(dataset.get("majority_share", 0.0) * n_test)] = 0
     return holdout_design(labels, trainings, dataset["n_train"] + dataset["n_valid"])
-
-
-def _scored_entries(results: Results) -> list[Results]:
-    return [entry for field in ("methods", "points", "references") for entry in results.get(field, [])]
 
 
 def _changed_verdicts(before: Results, after: Results) -> Iterator[str]:

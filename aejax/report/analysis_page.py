@@ -6,10 +6,9 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from aejax.report.comparison_table import caption_and_warnings, stack_parts
 from aejax.report.formatting import format_mean_ci, format_provenance
 from aejax.report.rendering import render_template
-from aejax.report.tables import Column, Paragraph, Table, TerminalTable, to_markdown
+from aejax.report.tables import Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
 EXPLORE_RESULTS = "explore.json"  # written last: its presence marks a finished exploration
 ANALYSIS_HEADINGS = {
@@ -89,4 +88,4 @@ def render_analysis_terminal(exploration: dict[str, Any], *, details: bool = Fal
             parts.append(TerminalTable(ANALYSIS_TABLES[name](analysis)))
     skipped = [f"{ANALYSIS_HEADINGS.get(name, name)}: {reason}." for name, reason in exploration["skipped"].items()]
     caption = " ".join(["Skipped:", *skipped] if skipped else [])
-    return stack_parts([*parts, *caption_and_warnings(caption, exploration.get("warnings", []))])
+    return stack_parts(parts, caption, exploration.get("warnings", []))

@@ -13,6 +13,7 @@ from aejax.report.results import (
     finite_or_none,
     has_bernoulli_likelihood,
     is_permuted,
+    scored_entries,
     verdict_metric,
 )
 
@@ -45,17 +46,17 @@ _KNN = (
 )
 
 
-def dataset_caption(results: Results, n_seeds: int) -> str:
+def dataset_caption(results: Results) -> str:
     """Returns the sizes of the splits, the number of labels, and what intervals and p-values refer to."""
     dataset = results["dataset"]
     refers = results.get("interval", "the mean over the seeds")
     sentences = [
         f"{dataset['name']}: {dataset['n_train']:,} training, {dataset['n_valid']:,} validation"
-        f" and {dataset['n_test']:,} test examples; {_describe_seeds(dataset, n_seeds)}.",
+        f" and {dataset['n_test']:,} test examples; {_describe_seeds(results)}.",
         *_label_sentences(dataset),
         f"Accuracy and NLL are on the test examples; [brackets] are 95 % intervals of {refers}.",
         _METRICS.get(verdict_metric(results).name, ""),
-        *_test_sentences(results, n_seeds),
+        *_test_sentences(results),
     ]
     return " ".join(filter(None, sentences))
 
@@ -63,12 +64,11 @@ def dataset_caption(results: Results, n_seeds: int) -> str:
 def short_caption(results: Results) -> str:
     """Returns a caption of at most four lines of 80 letters, for a terminal; `table.md` has the long one."""
     dataset, metric = results["dataset"], verdict_metric(results)
-    n_seeds = len((results.get("methods") or results["points"])[0]["test_accuracy"]["per_seed"])
     sizes = f"{dataset['n_train']:,} training, {dataset['n_valid']:,} validation, {dataset['n_test']:,} test examples"
     n_labels = sum(dataset.get(f"n_labelled_{split}") or 0 for split in ("train", "valid"))
     if 0 < n_labels < dataset["n_train"] + dataset["n_valid"]:
         sizes += f", {n_labels:,} labels"
-    sentences = [f"{sizes}; {_describe_seeds(dataset, n_seeds)}.", "[Brackets]: 95 % intervals."]
+    sentences = [f"{sizes}; {_describe_seeds(results)}.", "[Brackets]: 95 % intervals."]
     if any("ci95_adjusted" in row for row in results["comparisons"]):
         sentences.append("Verdicts come from intervals adjusted for all comparisons of a method.")
     if results["comparisons"] and "margin" in results:
@@ -76,8 +76,9 @@ def short_caption(results: Results) -> str:
     return " ".join([*sentences, "More: --details and table.md."])
 
 
-def _describe_seeds(dataset: Results, n_seeds: int) -> str:
+def _describe_seeds(results: Results) -> str:
     """Returns the number of seeds, and how each is tested where they do not share the test examples."""
+    dataset, n_seeds = results["dataset"], count_seeds(results)
     count = f"{n_seeds} {'seed' if n_seeds == 1 else 'seeds'}"
     if dataset.get("folds", 1) == 1:
         return count
@@ -87,14 +88,14 @@ def _describe_seeds(dataset: Results, n_seeds: int) -> str:
 
 def results_caption(results: Results) -> str:
     """Returns the caption of a comparison: its data, its columns, and the command, machine and time that it took."""
-    methods = results["methods"]
+    measured = {name for method in results["methods"] for name in method.get("measures", {})}
     sentences = [
-        dataset_caption(results, count_seeds(results)),
+        dataset_caption(results),
         sensitivity_caption(results),
-        _CODE_METRICS if any(method.get("measures") for method in methods) else "",
-        *(text for name, text in _OTHER_CODE_METRICS.items() if _is_measured(name, results)),
-        _PSEUDO_ELBO if _is_measured("elbo", results) and has_bernoulli_likelihood(results) else "",
-        _KNN if any(method.get("neighbours") for method in methods) else "",
+        _CODE_METRICS if measured else "",
+        *(text for name, text in _OTHER_CODE_METRICS.items() if name in measured),
+        _PSEUDO_ELBO if "elbo" in measured and has_bernoulli_likelihood(results) else "",
+        _KNN if any(method.get("neighbours") for method in results["methods"]) else "",
         format_provenance(results["environment"]),
     ]
     return " ".join(filter(None, sentences))
@@ -109,10 +110,6 @@ def sensitivity_caption(results: Results) -> str:
         f"Holds in: variations with the same verdict, of those that change either method: {settings}. Fragile: at "
         "least one contradicts the verdict."
     )
-
-
-def _is_measured(name: str, results: Results) -> bool:
-    return any(name in method.get("measures", {}) for method in results["methods"])
 
 
 def representation_caption(results: Results) -> str:
@@ -140,22 +137,16 @@ def _label_sentences(dataset: Results) -> list[str]:
         sentences.append(f"Classifiers were fitted to {n_labels:,} labels; {use}.")
     elif 0 < n_labels < dataset["n_train"] + dataset["n_valid"]:
         sentences.append(f"Classifiers used {n_labels:,} labels: {train:,} for training, {valid:,} for validation.")
-    if dropped := (dataset.get("duplicates") or {}).get("dropped"):
-        sentences.append(f"{_removed(dataset)}: {dropped:,} equal to {_copied_example(dataset)}.")
-    if dropped := (dataset.get("duplicates") or {}).get("near_dropped"):
-        sentences.append(f"{_removed(dataset)}: {dropped:,} nearly equal to {_copied_example(dataset)}.")
+    removed, copied = "Removed from training and validation", "a test example"
+    if dataset.get("folds", 1) > 1:
+        removed, copied = "Removed", "another example, which is kept"
+    for field, equal in (("dropped", "equal"), ("near_dropped", "nearly equal")):
+        if dropped := (dataset.get("duplicates") or {}).get(field):
+            sentences.append(f"{removed}: {dropped:,} {equal} to {copied}.")
     return sentences
 
 
-def _copied_example(dataset: Results) -> str:
-    return "a test example" if dataset.get("folds", 1) == 1 else "another example, which is kept"
-
-
-def _removed(dataset: Results) -> str:
-    return "Removed from training and validation" if dataset.get("folds", 1) == 1 else "Removed"
-
-
-def _test_sentences(results: Results, n_seeds: int) -> list[str]:
+def _test_sentences(results: Results) -> list[str]:
     """Describes the columns of the comparisons, in results that have a margin."""
     comparisons, margin, metric = results["comparisons"], results.get("margin"), verdict_metric(results)
     if not comparisons or margin is None:
@@ -163,37 +154,37 @@ def _test_sentences(results: Results, n_seeds: int) -> list[str]:
     refers = results.get("intervals", {}).get("ci95_seeds")
     sentences = [f"Over seeds alone: {refers}."] if refers else []
     if "ci95_adjusted" in comparisons[0]:
-        return [*sentences, *_verdict_sentences(results, comparisons[0]["test"])]
+        return [*sentences, _describe_verdicts(results, comparisons[0]["test"])]
     sentences += [
         f"p: {comparisons[0]['test']}; p crossed: for the interval over seeds and examples. Both are adjusted by Holm "
         "over the comparisons of one autoencoder; better and worse require both below .05.",
         f"Equivalence margin: {metric.scale * margin:g} {metric.difference_unit}.",
     ]
-    family = max(Counter(comparison["method"] for comparison in comparisons).values())
+    family, n_seeds = max(Counter(row["method"] for row in comparisons).values()), count_seeds(results)
     if n_seeds > 1 and 2 * family / 2**n_seeds >= 0.05:
         required = math.ceil(math.log2(2 * family / 0.05))
         sentences.append(f"With {family} comparisons of one autoencoder, p below .05 requires {required} seeds.")
     return sentences
 
 
-def _verdict_sentences(results: Results, test: str) -> list[str]:
+def _describe_verdicts(results: Results, test: str) -> str:
     """Describes where verdicts come from."""
     metric = verdict_metric(results)
-    return [
+    return (
         "Adjusted intervals hold at once, in 95 %, for all comparisons of one method (Bonferroni), and verdicts come "
         f"from them. Equivalence margin: {metric.scale * results['margin']:g} {metric.difference_unit}. better and "
         "worse: the interval excludes 0, and is not within the margin (> margin: it lies wholly beyond it); "
         "equivalent: it lies within the margin; not worse: it excludes a loss of the margin. "
         f"p, for information: {test}; p crossed: for the interval; both adjusted by Holm."
-    ]
+    )
 
 
-def collect_warnings(results: Results, methods: Sequence[Results]) -> list[str]:
-    """Returns a line for each problem of the data or of a method; none if there is no problem."""
-    dataset, n_seeds = results["dataset"], len(methods[0]["test_accuracy"]["per_seed"])
+def collect_warnings(results: Results) -> list[str]:
+    """Returns a line for each problem of a run, its data or one of its methods; none if there is no problem."""
+    dataset = results["dataset"]
     lines = [*results.get("warnings", []), *duplicate_warnings(dataset), *_majority_warnings(results)]
-    for method in methods:
-        problems = [*_leakage_problems(method, dataset.get("majority_share"), n_seeds), *_training_problems(method)]
+    for method in scored_entries(results):
+        problems = [*_leakage_problems(method, dataset.get("majority_share")), *_training_problems(method)]
         lines += [f"{method['name']}: {problem}" for problem in problems]
     return lines
 
@@ -229,13 +220,12 @@ def _majority_warnings(results: Results) -> list[str]:
     ]
 
 
-def _leakage_problems(method: Results, chance: float | None, n_seeds: int) -> list[str]:
+def _leakage_problems(method: Results, chance: float | None) -> list[str]:
     """Accuracy above chance with permuted labels, which shows that test labels were used."""
     accuracy = method["test_accuracy"]
     low = finite_or_none((accuracy["ci95"] or [None])[0])
-    if not is_permuted(method) or chance is None or low is None or n_seeds < minimum_trainings(1):
-        return []
-    if low <= chance + EQUIVALENCE_MARGIN:
+    too_few_seeds = len(accuracy["per_seed"]) < minimum_trainings(1)
+    if not is_permuted(method) or chance is None or low is None or too_few_seeds or low <= chance + EQUIVALENCE_MARGIN:
         return []
     return [
         f"accuracy {format_mean_ci(accuracy, scale=100, decimals=2)} % with permuted labels, above the "

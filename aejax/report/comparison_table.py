@@ -4,8 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
+from rich.console import RenderableType
 
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric
 from aejax.report.captions import (
@@ -45,7 +44,7 @@ from aejax.report.results import (
     verdict_metric,
     with_roles,
 )
-from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, to_markdown, without_code_marks
+from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
 VERDICT_STYLES = {
     "better": "bold green",
@@ -210,7 +209,7 @@ def render_comparison_markdown(results: Results) -> str:
         parts += [to_markdown(calibration), CALIBRATION_CAPTION]
     if curve_tables := label_curve_tables(results):
         parts += [*map(to_markdown, curve_tables), escape_prose(label_curve_caption(results))]
-    if warnings := collect_warnings(results, results["methods"]):
+    if warnings := collect_warnings(results):
         parts.append("\n".join(f"- ⚠ {escape_prose(warning)}" for warning in warnings))
     if "diagnostics" in results:
         parts += [to_markdown(representation_table(results)), representation_caption(results)]
@@ -239,16 +238,5 @@ def render_comparison_terminal(results: Results, *, details: bool = False) -> Re
         tables += [representation_table(results)] if "diagnostics" in results else []
         parts += [TerminalTable(table) for table in tables if table.records]
         parts += [Paragraph(reason, "dim") for reason in describe_reasons(results)]
-    warnings = [*format_data_warnings(results["dataset"]), *collect_warnings(results, results["methods"])]
-    return stack_parts([*parts, *caption_and_warnings(short_caption(results), warnings)])
-
-
-def caption_and_warnings(caption: str, warnings: list[str]) -> list[RenderableType]:
-    """Returns a caption and warnings for a terminal."""
-    shown = [Paragraph(f"⚠ {without_code_marks(warning)}", "yellow") for warning in warnings]
-    return [Paragraph(without_code_marks(caption), "dim"), *([Group(*shown)] if shown else [])]
-
-
-def stack_parts(parts: list[RenderableType]) -> RenderableType:
-    """Returns the parts below each other, with an empty line around each."""
-    return Group(Text(), *(line for part in parts for line in (part, Text())))
+    warnings = [*format_data_warnings(results["dataset"]), *collect_warnings(results)]
+    return stack_parts(parts, short_caption(results), warnings)

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 from rich.console import RenderableType
 
-from aejax.report.comparison_table import caption_and_warnings, stack_parts
 from aejax.report.data_line import data_markdown, format_data_warnings
 from aejax.report.formatting import format_number, format_significant
 from aejax.report.method_tables import code_metric_heading, code_metric_names
 from aejax.report.results import Results
-from aejax.report.tables import Column, Paragraph, Table, TerminalTable, to_markdown
+from aejax.report.tables import Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
 
 def epoch_table(results: Results) -> Table:
@@ -44,9 +43,7 @@ def render_pretrain_terminal(results: Results) -> RenderableType:
     diverged = [f"{len(seeds)} of {len(results['diverged_epoch'])} seeds diverged; lower `--learning-rate`."]
     warnings = [*results.get("warnings", []), *format_data_warnings(results["dataset"]), *(diverged if seeds else [])]
     caption = " ".join([f"{_heading(results)}.", *_codes(results)])
-    return stack_parts(
-        [Paragraph(finding), TerminalTable(epoch_table(results)), *caption_and_warnings(caption, warnings)]
-    )
+    return stack_parts([Paragraph(finding), TerminalTable(epoch_table(results))], caption, warnings)
 
 
 def _heading(results: Results) -> str:

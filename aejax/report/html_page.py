@@ -58,7 +58,7 @@ def describe_run(results: Results, folder: Path | None = None, scores: Mapping[s
     kind, dataset = results_kind(results), results["dataset"]
     examples, environment = read_examples(folder), results["environment"]
     caption = format_provenance(environment)
-    warnings = [*format_data_warnings(dataset), *results.get("warnings", [])]
+    warnings = results.get("warnings", [])
     if kind == "explore":
         title, findings = analysis_title(results), [part["says"] for part in list(results["parts"].values())[:1]]
         sections = other_runs.explore_sections(results, folder)
@@ -71,20 +71,20 @@ def describe_run(results: Results, folder: Path | None = None, scores: Mapping[s
         title, caption = f"{dataset['name']}: settings of {results['config']['method']}", sweep_caption(results)
         findings = [describe_selection(results)]
         sections = [*other_runs.sweep_sections(results, folder), *curve_sections(folder)]
-        warnings += collect_warnings({**results, "warnings": []}, [*results["points"], *results["references"]])
+        warnings = collect_warnings(results)
     else:
         results = with_roles(results)
         title, findings = f"{dataset['name']}: does the representation help?", describe_findings(results)
         if not results["comparisons"]:
             title, findings = f"{dataset['name']}: a classifier of the code", _method_findings(results)
         sections, caption = _comparison_sections(results, folder, scores, examples), results_caption(results)
-        warnings += collect_warnings({**results, "warnings": []}, results["methods"])
+        warnings = collect_warnings(results)
     has_images = examples is not None and examples.are_images
     return RunPage(
         title=title,
         findings=findings,
         data_line=format_data_line(dataset),
-        warnings=[warning.replace("`", "") for warning in warnings],
+        warnings=[warning.replace("`", "") for warning in (*format_data_warnings(dataset), *warnings)],
         sections=[section for section in sections if section.blocks],
         caption=caption.replace("`", ""),
         command=environment.get("command", ""),

@@ -73,9 +73,14 @@ def is_versus(comparison: Results) -> bool:
     return bool(comparison.get("family") == VERSUS_FAMILY)
 
 
+def scored_entries(results: Results) -> list[Results]:
+    """Returns what has scores: the methods of a comparison, or the points and references of a sweep."""
+    return [entry for field in ("methods", "points", "references") for entry in results.get(field, [])]
+
+
 def count_seeds(results: Results) -> int:
     """Returns the number of seeds of every method."""
-    return len(results["methods"][0]["test_accuracy"]["per_seed"])
+    return len(scored_entries(results)[0]["test_accuracy"]["per_seed"])
 
 
 def finite_or_none(value: float | None) -> float | None:

@@ -6,13 +6,13 @@ from rich.console import RenderableType
 
 from aejax.config.sweep_axes import LABELS_FIELD, format_axis_value
 from aejax.report.captions import collect_warnings, dataset_caption, short_caption
-from aejax.report.comparison_table import VERDICT_STYLES, caption_and_warnings, stack_parts
+from aejax.report.comparison_table import VERDICT_STYLES
 from aejax.report.data_line import data_markdown, escape_prose, format_data_warnings
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import MISSING, format_difference, format_difference_ci, format_metric
 from aejax.report.method_tables import format_error
 from aejax.report.results import Results, find_comparison, verdict_metric
-from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, to_markdown
+from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
 CONTROL_LABELS = {"raw": "raw inputs", "pca": "PCA of the same width", "random": "the untrained encoder"}
 SELECTED_MARK = "◀"
@@ -95,21 +95,15 @@ def describe_selection(results: Results) -> str:
 
 def sweep_caption(results: Results) -> str:
     """Returns the kind of autoencoder, the data and what intervals refer to; the results page names the command."""
-    n_seeds = len(results["points"][0]["test_accuracy"]["per_seed"])
     metric = verdict_metric(results)
     unit = "percentage points" if metric.unit == "points" else metric.unit or f"units of {metric.label}"
-    differences = f"Differences are in {unit}."
-    return f"Kind: {results['config']['method']}. {differences} {dataset_caption(results, n_seeds)}"
-
-
-def _warnings(results: Results) -> list[str]:
-    return collect_warnings(results, [*results["points"], *results["references"]])
+    return f"Kind: {results['config']['method']}. Differences are in {unit}. {dataset_caption(results)}"
 
 
 def render_sweep_markdown(results: Results) -> str:
     """Returns points, selection, baselines, caption and warnings as Markdown."""
     tables = (to_markdown(point_table(results)), describe_selection(results), to_markdown(baseline_table(results)))
-    warnings = "\n".join(f"- ⚠ {escape_prose(warning)}" for warning in _warnings(results))
+    warnings = "\n".join(f"- ⚠ {escape_prose(warning)}" for warning in collect_warnings(results))
     data = data_markdown(results["dataset"])
     return "\n\n".join([*tables, *data, escape_prose(sweep_caption(results)), *([warnings] if warnings else [])]) + "\n"
 
@@ -124,5 +118,5 @@ def render_sweep_terminal(results: Results, *, details: bool = False) -> Rendera
     tables = (point_table(results, with_intervals=False), baseline_table(results))
     parts: list[RenderableType] = [*map(Paragraph, findings)]
     parts += [TerminalTable(table, details=details) for table in tables]
-    warnings = [*format_data_warnings(results["dataset"]), *_warnings(results)]
-    return stack_parts([*parts, *caption_and_warnings(short_caption(results), warnings)])
+    warnings = [*format_data_warnings(results["dataset"]), *collect_warnings(results)]
+    return stack_parts(parts, short_caption(results), warnings)

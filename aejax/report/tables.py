@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -192,3 +192,10 @@ def _shrink(columns: Sequence[_FittedColumn], available: int) -> list[int]:
         widest = max(range(len(widths)), key=lambda index: (slack[index], widths[index]))
         widths[widest] -= 1
     return widths
+
+
+def stack_parts(parts: Sequence[RenderableType], caption: str, warnings: Sequence[str]) -> RenderableType:
+    """Returns parts, a caption and warnings below each other for a terminal, with an empty line around each."""
+    shown = [Paragraph(f"⚠ {without_code_marks(warning)}", "yellow") for warning in warnings]
+    parts = [*parts, Paragraph(without_code_marks(caption), "dim"), *([Group(*shown)] if shown else [])]
+    return Group(Text(), *(line for part in parts for line in (part, Text())))
