@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.errors import InputError
-from aejax.report.index import write_index
+from aejax.report.index import render_index
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,10 +14,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m aejax.report", description=__doc__)
     parser.add_argument("results_folder", type=Path, nargs="?", default=Path("results"), help="default: results")
     try:
-        print(write_index(parser.parse_args(arguments).results_folder))
+        folder = parser.parse_args(arguments).results_folder
+        page = render_index(folder)
     except InputError as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
+    (folder / "README.md").write_text(page, encoding="utf-8")
+    print(folder / "README.md")
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from rich.console import RenderableType
 
@@ -66,21 +65,14 @@ REPRESENTATION_FORMATS = {  # of metrics of every method's features: heading, de
 }
 
 
-def score_columns(results: Results) -> list[Column]:
-    """Returns the metric that verdicts are about, accuracy and NLL, with intervals."""
-    names = dict.fromkeys((verdict_metric(results).name, "accuracy", "nll"))
-    metrics = [VERDICT_METRICS[name] for name in names]
-    return [
-        Column(metric.heading, partial(_format_score, metric), detail=index > 0) for index, metric in enumerate(metrics)
-    ]
-
-
-def _format_score(metric: VerdictMetric, method: Results) -> str:
-    return format_metric(metric, method[metric.field])
-
-
 def method_table(results: Results) -> Table:
-    """Returns accuracy, NLL, reconstruction error and seconds of every method."""
+    """Returns the metric of verdicts, accuracy, NLL, reconstruction error and seconds of every method."""
+    of_verdicts = verdict_metric(results)
+    metrics = [VERDICT_METRICS[name] for name in dict.fromkeys((of_verdicts.name, "accuracy", "nll"))]
+
+    def score(metric: VerdictMetric) -> Column:
+        is_detail = metric is not of_verdicts
+        return Column(metric.heading, lambda method: format_metric(metric, method[metric.field]), detail=is_detail)
 
     def seconds(stage: str) -> Column:
         return Column(f"{stage}, s", lambda method: format_seconds(method["seconds"][stage]), detail=True)
@@ -88,7 +80,7 @@ def method_table(results: Results) -> Table:
     columns = [
         Column("method", lambda method: Cell(method["name"], "" if is_control(method) else "bold"), "left"),
         Column("d", lambda method: str(method["features"])),
-        *score_columns(results),
+        *map(score, metrics),
         Column("recon. MSE", lambda method: format_error(method["reconstruction_mse"])),
         *map(seconds, ("compile", "pretrain", "probe")),
     ]
@@ -181,15 +173,14 @@ def _total_seconds(method: Results) -> str:
 
 def representation_table(results: Results) -> Table:
     """Returns the metrics of every method's features, means over seeds."""
+
+    def mean(name: str, heading: str, decimals: int, scale: float) -> Column:
+        return Column(heading, lambda method: format_decimals(method[name]["mean"], decimals, scale))
+
     columns = [Column("diagnostics of", lambda method: method["name"], "left")]
-    for name, (heading, decimals, scale) in REPRESENTATION_FORMATS.items():
-        columns.append(Column(heading, _mean_formatter(name, decimals, scale)))
+    columns += [mean(name, *formats) for name, formats in REPRESENTATION_FORMATS.items()]
     columns.append(Column("CKA between seeds", lambda method: format_decimals(method["cka_between_seeds"], 2)))
     return Table(columns, results["diagnostics"]["methods"])
-
-
-def _mean_formatter(name: str, decimals: int, scale: float) -> Callable[[Any], str]:
-    return lambda method: format_decimals(method[name]["mean"], decimals, scale)
 
 
 def render_comparison_markdown(results: Results) -> str:

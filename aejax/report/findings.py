@@ -26,18 +26,15 @@ def describe_findings(results: Results, methods: Sequence[str] | None = None) ->
     The interval is the adjusted one, from which the verdict comes. Its comparisons of
     `--versus` are a family of their own, and so have a sentence of their own. A label curve adds one for each method.
     """
-    sentences: dict[tuple[str, bool], list[Results]] = {}
+    families: dict[tuple[str, bool], list[Results]] = {}
     for row in results["comparisons"]:
-        sentences.setdefault((row["method"], is_versus(row)), []).append(row)
-    return [
-        sentence
-        for (method, versus), rows in sentences.items()
-        if methods is None or method in methods
-        for sentence in (
-            _describe_method(results, f"{method} (--versus)" if versus else method, rows),
-            *([] if versus else describe_label_curve(results, method)),
-        )
-    ]
+        if methods is None or row["method"] in methods:
+            families.setdefault((row["method"], is_versus(row)), []).append(row)
+    sentences = []
+    for (method, versus), rows in families.items():
+        sentences.append(_describe_method(results, f"{method} (--versus)" if versus else method, rows))
+        sentences += [] if versus else describe_label_curve(results, method)
+    return sentences
 
 
 def _describe_method(results: Results, subject: str, rows: Sequence[Results]) -> str:

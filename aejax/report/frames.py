@@ -28,17 +28,9 @@ def verdicts_frame(results: Results) -> pd.DataFrame:
     rows = []
     for comparison in results["comparisons"]:
         low, high = comparison["ci95"] or (None, None)
-        adjusted = comparison.get("ci95_adjusted") or (None, None)
-        rows.append(
-            {
-                **comparison,
-                "difference": comparison["mean_difference"],
-                "low": low,
-                "high": high,
-                "low_adjusted": adjusted[0],
-                "high_adjusted": adjusted[1],
-            }
-        )
+        low_adjusted, high_adjusted = comparison.get("ci95_adjusted") or (None, None)
+        bounds = {"low": low, "high": high, "low_adjusted": low_adjusted, "high_adjusted": high_adjusted}
+        rows.append({**comparison, "difference": comparison["mean_difference"], **bounds})
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
 
 

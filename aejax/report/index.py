@@ -28,7 +28,6 @@ from aejax.report.study_table import study_caption, study_findings
 from aejax.report.tables import format_markdown_table
 from aejax.storage.results_file import read_results, results_kind
 
-INDEX_FILE = "README.md"
 SECTIONS = ("compare", "study")  # kinds of results that have a section; others have a link
 STANDALONE_PAGES = ("verify.md", "faults.md", "saves.md", "stream.md")  # written by other scripts
 
@@ -44,10 +43,7 @@ def render_index(results_folder: Path) -> str:
     """
     require(results_folder.is_dir(), f"{results_folder}: no such folder; name the folder that holds the runs")
     runs = {path.parent: read_results(path) for path in sorted(results_folder.glob("*/results.json"))}
-    comparisons: dict[Path, Results] = {}
-    for folder, results in runs.items():
-        if results_kind(results) == "compare":
-            comparisons[folder] = with_roles(results)
+    comparisons = {folder: with_roles(run) for folder, run in runs.items() if results_kind(run) == "compare"}
     pages = [path for name in STANDALONE_PAGES for path in sorted(results_folder.glob(f"*/{name}"))]
     return render_template(
         "index.md.j2",
@@ -61,18 +57,18 @@ def render_index(results_folder: Path) -> str:
             *(_section(folder, results) for folder, results in comparisons.items() if results["comparisons"]),
         ],
         others=[
-            *(_other_link(folder, run) for folder, run in runs.items() if results_kind(run) not in SECTIONS),
+            *(
+                _table_link(folder, run, f": {results_kind(run)}")
+                for folder, run in runs.items()
+                if results_kind(run) not in SECTIONS
+            ),
             *(f"{_link(path)}: {_standalone_title(path)}" for path in pages),
-            *(_exploration_link(path) for path in sorted(results_folder.glob("*/explore.json"))),
+            *(
+                f"{_link(path.with_name('explore.md'))}: {analysis_title(read_results(path))}"
+                for path in sorted(results_folder.glob("*/explore.json"))
+            ),
         ],
     )
-
-
-def write_index(results_folder: Path) -> Path:
-    """Writes the page into its folder and returns its path."""
-    path = results_folder / INDEX_FILE
-    path.write_text(render_index(results_folder), encoding="utf-8")
-    return path
 
 
 def _summary_table(comparisons: dict[Path, Results]) -> str:
@@ -109,26 +105,20 @@ def _section(folder: Path, results: Results) -> str:
     """Returns what a comparison says about its best autoencoder, how it was made, and links to its tables."""
     best = best_method(results, control=False)
     findings = [] if best is None else describe_findings(results, [best["name"]])
-    provenance = format_provenance(results.get("environment", {}))
     figure = f", [figure]({quote(folder.name)}/accuracy.png)" if (folder / "accuracy.png").is_file() else ""
-    links = f"{_link(folder / 'table.md')}, with every method{figure}. {provenance}"
+    links = _table_link(folder, results, f", with every method{figure}")
     return "\n\n".join([f"## {folder.name}", *findings, links])
 
 
 def _study_section(folder: Path, results: Results) -> str:
     """Returns what the data sets of a study decide, and links to its tables and figures."""
-    provenance = format_provenance(results["environment"])
-    links = f"{_link(folder / 'table.md')}, with every pair of methods. {provenance}"
+    links = _table_link(folder, results, ", with every pair of methods")
     return "\n\n".join([f"## {folder.name}", study_caption(results), *study_findings(results), links])
 
 
-def _other_link(folder: Path, results: Results) -> str:
-    provenance = format_provenance(results.get("environment", {}))
-    return f"{_link(folder / 'table.md')}: {results_kind(results)}. {provenance}"
-
-
-def _exploration_link(path: Path) -> str:
-    return f"{_link(path.with_name('explore.md'))}: {analysis_title(read_results(path))}"
+def _table_link(folder: Path, results: Results, content: str) -> str:
+    """Returns a link to the table of a run, what it has, and how it was made."""
+    return f"{_link(folder / 'table.md')}{content}. {format_provenance(results.get('environment', {}))}"
 
 
 def _standalone_title(path: Path) -> str:

@@ -105,8 +105,9 @@ def _format_surplus(row: Results) -> str:
     complexity = row.get("complexity")
     if complexity is None:
         return MISSING
-    mark = "> " if complexity["is_lower_bound"] else ""
-    return mark + _with_interval(complexity["surplus_description_length"], complexity["surplus_ci95"])
+    mark, interval = "> " if complexity["is_lower_bound"] else "", complexity["surplus_ci95"]
+    bounds = f" [{', '.join(map(format_significant, interval))}]" if interval else ""
+    return f"{mark}{format_significant(complexity['surplus_description_length'])}{bounds}"
 
 
 def _format_complexity(n_labels: Sequence[int], row: Results) -> str:
@@ -118,11 +119,6 @@ def _format_complexity(n_labels: Sequence[int], row: Results) -> str:
     bounds = ", ".join(MISSING if bound is None else format_labels(bound) for bound in interval)
     mark = "≤ " if number is not None and number <= n_labels[0] * (1 + 1e-9) else ""
     return f"{'> all' if number is None else mark + format_labels(number)} [{bounds}]"
-
-
-def _with_interval(value: float, interval: Sequence[float] | None) -> str:
-    bounds = f" [{', '.join(map(format_significant, interval))}]" if interval else ""
-    return format_significant(value) + bounds
 
 
 def label_curve_caption(results: Results) -> str:

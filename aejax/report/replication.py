@@ -189,19 +189,13 @@ _PROTOCOL_COLUMNS = (
 )
 
 
-def render_ledger_tables(ledger: LedgerEntry) -> str:
-    """Returns the headline and a table of each part of the ledger, with captions, as Markdown."""
-    parts = _split_claims(ledger)
+def render_ledger_page(ledger: LedgerEntry) -> str:
+    """Returns `ledger.md`: headline and tables, then the source, protocol, command and criterion of every claim."""
     columns = (_NUMBER_COLUMNS, _STATEMENT_COLUMNS, _PROTOCOL_COLUMNS, _NUMBER_COLUMNS)
     tables = {
         name: entries and to_markdown(Table(chosen, entries))
-        for (name, entries), chosen in zip(parts._asdict().items(), columns, strict=True)
+        for (name, entries), chosen in zip(_split_claims(ledger)._asdict().items(), columns, strict=True)
     }
-    return render_template("ledger_tables.md.j2", headline=ledger_headline(ledger), **tables).rstrip("\n")
-
-
-def render_ledger_page(ledger: LedgerEntry) -> str:
-    """Returns `ledger.md`: the tables, then the source, protocol, command and criterion of every claim."""
     claims = [
         {
             **entry,
@@ -211,7 +205,7 @@ def render_ledger_page(ledger: LedgerEntry) -> str:
         }
         for entry in ledger["claims"]
     ]
-    return render_template("ledger.md.j2", tables=render_ledger_tables(ledger), claims=claims)
+    return render_template("ledger.md.j2", headline=ledger_headline(ledger), **tables, claims=claims)
 
 
 def _describe_criterion(entry: LedgerEntry) -> str:

@@ -1,6 +1,6 @@
 """The findings and tables of a study over data sets, in Markdown for a page and for a terminal."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -157,29 +157,36 @@ def study_findings(results: Results) -> list[str]:
 
 
 def _answer(question: Results) -> str:
-    groups: dict[str | None, dict[tuple[str, str], list[str]]] = {}
-    for row in question["rows"]:
-        pair = (row["method"], row["baseline"])
-        groups.setdefault(row["decided"], {}).setdefault(pair, []).append(format_labels(row["labels_per_class"]))
+    rows = question["rows"]
     sentences = [question["text"]] if question["text"] else []
-    for region in reversed(REGIONS):
-        word = "and" if region == "equivalent" else "than"
-        found = [f"{pair[0]} {word} {pair[1]} ({', '.join(labels)})" for pair, labels in groups.get(region, {}).items()]
-        sentences += [f"{region.capitalize()}: {'; '.join(found)}."] if found else []
-    undecided = sum(len(labels) for labels in groups.get(None, {}).values())
-    if not question["rows"]:
+    if not rows:
         sentences.append("No data set has both methods of a pair.")
-    elif all(len(row["datasets"]) < MIN_DECISION_DATASETS for row in question["rows"]):
-        sentences = [*sentences[: bool(question["text"])], *_describe_verdicts(question)]
+    elif all(len(row["datasets"]) < MIN_DECISION_DATASETS for row in rows):
+        sentences += _describe_verdicts(rows)
         sentences.append(f"A decision over data sets needs at least {MIN_DECISION_DATASETS}.")
     else:
-        sentences.append(f"Undecided: {undecided} of {len(question['rows'])}.")
+        sentences += _describe_decisions(rows)
     return f"{question['name']}: {' '.join(sentences)}"
 
 
-def _describe_verdicts(question: Results) -> Iterator[str]:
+def _describe_decisions(rows: Sequence[Results]) -> Iterator[str]:
+    """Yields the pairs that each region is decided for, with their numbers of labels, and how many are undecided."""
+    for region in reversed(REGIONS):
+        word = "and" if region == "equivalent" else "than"
+        labels: dict[str, list[str]] = {}
+        for row in rows:
+            if row["decided"] == region:
+                pair = f"{row['method']} {word} {row['baseline']}"
+                labels.setdefault(pair, []).append(format_labels(row["labels_per_class"]))
+        if labels:
+            pairs = "; ".join(f"{pair} ({', '.join(found)})" for pair, found in labels.items())
+            yield f"{region.capitalize()}: {pairs}."
+    yield f"Undecided: {sum(row['decided'] is None for row in rows)} of {len(rows)}."
+
+
+def _describe_verdicts(rows: Sequence[Results]) -> Iterator[str]:
     """Yields the verdict of each data set with all labels, for each pair of a question."""
-    for row in question["rows"]:
+    for row in rows:
         by_verdict: dict[str, list[str]] = {}
         for dataset, verdict in zip(row["datasets"], row["verdicts"], strict=True):
             by_verdict.setdefault(verdict, []).append(dataset)
@@ -216,19 +223,12 @@ def render_study_markdown(results: Results) -> str:
     """Returns `table.md` of a study."""
     warnings = "\n".join(f"- ⚠ {escape_prose(warning)}" for warning in results["warnings"])
     parts = [f"# {results['title']}", study_caption(results), warnings, *map(escape_prose, study_findings(results))]
-    for title, table, caption in _captions_once(study_tables(results)):
-        parts += [f"## {title}", caption, to_markdown(table)]
+    for title, table, caption in study_tables(results):
+        parts += [f"## {title}", "" if caption in parts else caption, to_markdown(table)]
     for title, table in score_tables(results):
         parts += [f"## {title}", to_markdown(table)]
     parts.append(format_provenance(results["environment"]))
     return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def _captions_once(tables: Iterable[tuple[str, Table, str]]) -> Iterator[tuple[str, Table, str]]:
-    shown: set[str] = set()
-    for title, table, caption in tables:
-        yield title, table, "" if caption in shown else caption
-        shown.add(caption)
 
 
 def render_study_terminal(results: Results, *, details: bool = False) -> RenderableType:

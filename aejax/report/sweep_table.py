@@ -24,31 +24,25 @@ SELECTION_CRITERIA = {
 
 def point_table(results: Results, *, with_intervals: bool = True) -> Table:
     """Returns a row for each point: its setting, its scores and its differences from controls in percentage points."""
-    columns = [Column(axis["field"], partial(_setting, axis["field"])) for axis in results["axes"]]
+    metric, chosen = verdict_metric(results), results["chosen"] or {}
+
+    def setting(field: str) -> Column:
+        return Column(field, lambda point: format_axis_value(point["setting"][field]))
+
+    def score(point: Results) -> Cell:
+        text = format_metric(metric, point[metric.field])
+        return Cell(f"{text} {SELECTED_MARK}", "bold") if point["name"] == chosen.get("name") else Cell(text)
+
+    columns = [setting(axis["field"]) for axis in results["axes"]]
     columns += [
         Column("d", lambda point: str(point["features"])),
-        Column(verdict_metric(results).heading, partial(_marked_score, results)),
+        Column(metric.heading, score),
         Column("recon. MSE", lambda point: format_error(point["reconstruction_mse"])),
         Column("valid. NLL", lambda point: format_error(point["valid_nll"]), detail=True),
     ]
     for control, label in CONTROL_LABELS.items():
-        cell = partial(_difference, results, control, with_intervals)
-        columns.append(Column(f"minus {label}", cell))
+        columns.append(Column(f"minus {label}", partial(_difference, results, control, with_intervals)))
     return Table(columns, results["points"], keys=len(results["axes"]))
-
-
-def _setting(field: str, point: Results) -> str:
-    return format_axis_value(point["setting"][field])
-
-
-def _is_selected(results: Results, point: Results) -> bool:
-    return results["chosen"] is not None and bool(point["name"] == results["chosen"]["name"])
-
-
-def _marked_score(results: Results, point: Results) -> Cell:
-    metric = verdict_metric(results)
-    score = format_metric(metric, point[metric.field])
-    return Cell(f"{score} {SELECTED_MARK}", "bold") if _is_selected(results, point) else Cell(score)
 
 
 def _difference(results: Results, control: str, with_interval: bool, point: Results) -> Cell:

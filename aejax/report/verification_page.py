@@ -1,6 +1,7 @@
 """Results of `scripts/verify.py`, simulated experiments with known truth, as Markdown and as one figure."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -67,14 +68,12 @@ def _family_table(entries: list[VerificationResults]) -> str:
     """Returns a row for each design, process and number of examples, with a column for every size of a family."""
     sizes = sorted({entry["family"] for entry in entries})
 
-    def cell(size: int) -> Callable[[VerificationResults], str]:
-        def format_cell(row: VerificationResults) -> str:
-            shares = [entry["decisive"] for entry in row["cells"] if entry["family"] == size]
-            return _format_share(shares[0]) if shares else MISSING
+    def share(size: int, row: VerificationResults) -> str:
+        shares = [entry["decisive"] for entry in row["cells"] if entry["family"] == size]
+        return _format_share(shares[0]) if shares else MISSING
 
-        return format_cell
-
-    return to_markdown(Table((*_SIZES, *(Column(f"family of {size}", cell(size)) for size in sizes)), _group(entries)))
+    columns = [Column(f"family of {size}", partial(share, size)) for size in sizes]
+    return to_markdown(Table((*_SIZES, *columns), _group(entries)))
 
 
 def _curves_table(entries: list[VerificationResults]) -> str:
