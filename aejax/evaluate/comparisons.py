@@ -72,19 +72,15 @@ def compare_pairs(
         families: the name of each pair's family; None: the name of its method.
     """
     families = [method for method, _ in pairs] if families is None else list(families)
-    sizes = Counter(families)
-    differences = [values[method].astype(np.float64) - values[baseline] for method, baseline in pairs]
-    rows = [
-        _compare(pair, difference, design, metric, family, sizes[family])
-        for pair, difference, family in zip(pairs, differences, families, strict=True)
-    ]
+    sizes, no_verdict, rows = Counter(families), no_verdict_reason(metric, design, margin), []
+    for (method, baseline), family in zip(pairs, families, strict=True):
+        difference = values[method].astype(np.float64) - values[baseline]
+        row = _compare((method, baseline), difference, design, metric, family, sizes[family])
+        rows.append(_with_verdict(row, sizes[family], design, margin, metric, no_verdict))
     adjusted = _holm_by_family(families, [row.p for row in rows])
     crossed_adjusted = _holm_by_family(families, [row.p_crossed for row in rows])
-    no_verdict = no_verdict_reason(metric, design, margin)
     return [
-        _with_verdict(
-            row._replace(p_holm=p_holm, p_crossed_holm=crossed), sizes[row.family], design, margin, metric, no_verdict
-        )
+        row._replace(p_holm=p_holm, p_crossed_holm=crossed)
         for row, p_holm, crossed in zip(rows, adjusted, crossed_adjusted, strict=True)
     ]
 

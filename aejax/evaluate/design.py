@@ -22,6 +22,10 @@ class EvaluationDesign(NamedTuple):
         """Whether every training is tested on the same examples."""
         return self.name == "holdout"
 
+    def first(self, trainings: int) -> "EvaluationDesign":
+        """Returns the design of the first trainings."""
+        return self._replace(test_index=self.test_index[:trainings], labels=self.labels[:trainings])
+
 
 def holdout_design(labels: Int[np.ndarray, " n_test"], trainings: int, n_train: int) -> EvaluationDesign:
     """Returns the design in which every training is tested on the same examples, numbered 0, 1, ..."""

@@ -63,7 +63,7 @@ def estimate_mean(
             differences; 0 for values without bounds.
         by_class: whether other draws of test examples have the same number of each class.
     """
-    design = design._replace(test_index=design.test_index[: values.shape[-2]], labels=design.labels[: values.shape[-2]])
+    design = design.first(values.shape[-2])
     if design.is_shared:
         return _crossed_estimate(values, design.labels[0] if by_class else None, pseudo_squares)
     return _resampled_estimate(values, design, pseudo_squares, by_class)

@@ -23,7 +23,6 @@ is the sum up to all labels, a lower bound.
 
 import functools
 import itertools
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -162,13 +161,8 @@ def _locate_crossing(
     threshold: float,
 ) -> Crossing:
     """Returns the crossing of a curve whose ends are on different sides of the threshold."""
-    points = [
-        (position, mean_bounds(estimate), estimate.mean)
-        for position, estimate in _interpolate(labels, values, design, metric, of_difference=True)
-    ]
-    at = np.concatenate([position for position, _, _ in points])
-    low, high = (np.concatenate([bounds[end] for _, bounds, _ in points]) - threshold for end in (0, 1))
-    mean = np.concatenate([value for _, _, value in points]) - threshold
+    at, *curve = _interpolate(labels, values, design, metric, of_difference=True)
+    mean, low, high = (of_curve - threshold for of_curve in curve)
     sign = np.sign(mean[0])
     near, far = (low, high) if sign > 0 else (-high, -low)  # positive before the crossing
     begin, end = _first_below(at, near), -_first_below(-at[::-1], -far[::-1])
@@ -198,17 +192,18 @@ def _interpolate(
     metric: VerdictMetric,
     *,
     of_difference: bool = False,
-) -> Iterator[tuple[Float[np.ndarray, " points"], Estimate]]:
-    """Yields logarithms of numbers of labels between two budgets, and the estimates of the curve there."""
-    at = np.log(labels)
+) -> Float[np.ndarray, "4 points"]:
+    """Returns logarithms of numbers of labels, and the mean of the curve there with its interval, as rows."""
+    scale = "linear" if of_difference else metric.interval_scale
+    at, segments = np.log(labels), []
     for segment in range(len(labels) - 1):
         is_last = segment == len(labels) - 2
         weights = np.linspace(0, 1, POINTS + is_last, endpoint=is_last)
         mixed = (1 - weights)[:, None, None] * values[segment] + weights[:, None, None] * values[segment + 1]
-        yield (
-            at[segment] + weights * (at[segment + 1] - at[segment]),
-            estimate_metric(mixed, design, metric, of_difference=of_difference),
-        )
+        estimate = estimate_metric(mixed, design, metric, of_difference=of_difference)
+        positions = at[segment] + weights * (at[segment + 1] - at[segment])
+        segments.append(np.stack([positions, estimate.mean, *mean_bounds(estimate, scale)]))
+    return np.concatenate(segments, axis=1)
 
 
 def measure_complexity(
@@ -222,10 +217,7 @@ def measure_complexity(
         design: which examples each training is tested on.
         epsilon: the loss that is to be reached, in nats.
     """
-    points = list(_interpolate(labels, losses, design, NLL))
-    at = np.concatenate([position for position, _ in points])
-    low, high = (np.concatenate([mean_bounds(estimate, "log")[end] for _, estimate in points]) for end in (0, 1))
-    mean = np.concatenate([estimate.mean for _, estimate in points])
+    at, mean, low, high = _interpolate(labels, losses, design, NLL)
     reached = epsilon * (1 + ROUNDING)
     places = [_first_below(at, curve - reached) for curve in (mean, low, high)]
     complexity, *interval = (None if np.isinf(place) else float(np.exp(place)) for place in places)

@@ -4,7 +4,6 @@ Only the true class's probability is saved, so scores that need all probabilitie
 values of AUROC.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +51,7 @@ def score_predictions(
         balanced_accuracy=np.nanmean(class_accuracy, axis=1),
         calibration_error=expected_calibration_error(correct, np.exp(log_probs.max(axis=2).astype(np.float64))),
         brier=brier_score(log_probs, labels),
-        auroc_values=_by_seed(auroc_values, log_probs, labels) if metric == "auroc" else None,
+        auroc_values=auroc_values(log_probs, labels) if metric == "auroc" else None,
         predicted=predicted.astype(np.min_scalar_type(log_probs.shape[2] - 1)),
     )
 
@@ -65,16 +64,8 @@ def metric_values(
         assert scores.auroc_values is not None
         return scores.auroc_values
     if metric == "balanced_accuracy":
-        labels = np.broadcast_to(labels, scores.correct.shape)
-        return _by_seed(balanced_accuracy_values, scores.correct, labels)
+        return balanced_accuracy_values(scores.correct, np.broadcast_to(labels, scores.correct.shape))
     return -scores.log_prob if metric == "nll" else scores.correct
-
-
-def _by_seed(
-    values: Callable[..., np.ndarray], outputs: np.ndarray, labels: Int[np.ndarray, "seeds n_test"]
-) -> Float[np.ndarray, "seeds n_test"]:
-    """Applies a function of seeds that share their test examples to one seed after the other."""
-    return np.concatenate([values(output[None], one) for output, one in zip(outputs, labels, strict=True)])
 
 
 def per_class_accuracy(

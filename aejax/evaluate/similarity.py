@@ -47,10 +47,10 @@ def mean_pairwise_cka(features_by_seed: Num[np.ndarray, "seeds m d"]) -> float:
     count = len(features_by_seed)
     if count < 2:
         return float("nan")
-    total, squared_norms = np.zeros(0), 0.0
+    total, squared_norms = np.zeros(1), 0.0
     for features in features_by_seed:
         gram = normalized_gram(features).astype(np.float64)
-        total = total + gram if total.size else gram
+        total = total + gram
         squared_norms += float(gram @ gram)
     return (float(total @ total) - squared_norms) / (count * (count - 1))
 

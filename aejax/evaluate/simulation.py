@@ -18,7 +18,7 @@ three degrees of freedom), or a training fails with probability 0.1 and loses 20
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
@@ -154,18 +154,21 @@ def simulated_design(
     return EvaluationDesign("cross-validation", index, index % 2, (folds - 1) * n_test, folds)
 
 
-def first_trainings(design: EvaluationDesign, trainings: int) -> EvaluationDesign:
-    """Returns the design of the first trainings."""
-    return design._replace(test_index=design.test_index[:trainings], labels=design.labels[:trainings])
-
-
-def share_with_ci(outcomes: Sequence[bool] | Bool[np.ndarray, " n"]) -> dict[str, float | int | list[float]]:
+def share_with_ci(outcomes: Sequence[bool] | Bool[np.ndarray, " n"]) -> dict[str, Any]:
     """Returns the share of true outcomes with its exact binomial 95 % interval (Clopper and Pearson 1934)."""
     count = int(np.count_nonzero(outcomes))
     interval = stats.binomtest(count, len(outcomes)).proportion_ci(0.95, "exact")
-    return {
-        "share": count / len(outcomes),
-        "ci95": [float(interval.low), float(interval.high)],
-        "count": count,
-        "of": len(outcomes),
-    }
+    bounds = [float(interval.low), float(interval.high)]
+    return {"share": count / len(outcomes), "ci95": bounds, "count": count, "of": len(outcomes)}
+
+
+def check_shares(
+    claim: str, shares: Sequence[dict[str, Any]], bound: float, *, at_least: bool = False
+) -> dict[str, Any]:
+    """Returns a claim about simulated shares, the worst of them, and whether it holds.
+
+    A share violates a bound only if its 95 % interval lies entirely beyond it.
+    """
+    worst = (min if at_least else max)(share["share"] for share in shares)
+    holds = all(share["ci95"][1] >= bound if at_least else share["ci95"][0] <= bound for share in shares)
+    return {"claim": claim, "worst": worst, "holds": holds}

@@ -20,7 +20,6 @@ from aejax.errors import require
 from aejax.evaluate.across_verification import verify_across_datasets
 from aejax.evaluate.comparisons import compare_pairs
 from aejax.evaluate.design import DesignName, EvaluationDesign
-from aejax.evaluate.simulation import first_trainings
 from aejax.evaluate.verification import DESIGNS, SimulationBudget, verify_statistics
 from aejax.experiments.compare import load_comparison, prepare_comparison, score_comparison
 from aejax.experiments.environment import command_line, describe_machine
@@ -122,7 +121,7 @@ def compare_same_method(dataset: str, design_name: DesignName) -> dict[str, Any]
         pairs: Sets = draw_pairs(score(0), dataset)
     else:
         pairs = itertools.combinations([score(number * SEEDS_PER_SET) for number in range(SETS_ON_FOLDS)], 2)
-    counted = count_verdicts(pairs, first_trainings(experiment.design, SEEDS_PER_SET))
+    counted = count_verdicts(pairs, experiment.design.first(SEEDS_PER_SET))
     return {"dataset": dataset, "method": METHOD, "design": design_name, **counted}
 
 

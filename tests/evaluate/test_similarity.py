@@ -42,21 +42,10 @@ def test_cka_with_itself_is_one_under_rotation_scale_and_shift():
     assert similar(features, -3e4 * features @ orthogonal(8) + 7) == pytest.approx(1, abs=1e-5)
 
 
-def test_cka_falls_under_a_map_that_is_not_orthogonal():
-    features = draw(60, 8)
-    assert similar(features, features * np.linspace(0.01, 3, 8)) < 0.95
-
-
 def test_cka_of_independent_wide_features_is_near_zero():
     similarities = [similar(draw(40, 200, seed=seed), draw(40, 300, seed=100 + seed)) for seed in range(10)]
     assert abs(np.mean(similarities)) < 0.05  # the biased estimator is above 0.8 here
     assert min(similarities) < 0
-
-
-def test_cka_is_symmetric_for_any_two_widths():
-    one, other = draw(50, 3), draw(50, 3) @ draw(3, 70, seed=4)
-    assert normalized_gram(one).shape == normalized_gram(other).shape == (50 * 49 // 2,)
-    assert similar(one, other) == similar(other, one) > 0.5
 
 
 @pytest.mark.parametrize(
@@ -77,7 +66,7 @@ def test_the_mean_over_seeds_is_over_pairs_of_different_seeds():
     assert np.isnan(mean_pairwise_cka(np.stack([*seeds, np.full((40, 5), np.inf)])))
 
 
-@pytest.mark.parametrize("width", [3, 40, 900], ids=["narrow", "square", "wide"])
+@pytest.mark.parametrize("width", [3, 900], ids=["narrow", "wide"])
 def test_reduced_features_have_at_most_m_columns_and_the_same_cka(width):
     features, other = draw(40, width) + 5, draw(40, 7, seed=3)
     narrow = reduce_width(features)

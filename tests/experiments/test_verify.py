@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from aejax.errors import InputError
-from aejax.evaluate.simulation import SCENARIOS, first_trainings, simulate_latents, simulated_design
+from aejax.evaluate.across_verification import CLAIMS
+from aejax.evaluate.simulation import SCENARIOS, simulate_latents, simulated_design
 from aejax.evaluate.verification import SimulationBudget
 from aejax.experiments.verify import OUTPUT_FILES, SEEDS_PER_SET, count_verdicts, draw_pairs, verify
 from aejax.report.index import render_index
@@ -39,6 +40,12 @@ def test_a_verification_leaves_its_files_and_every_number_in_them(out):
     assert found["environment"]["seconds"] > 0
 
 
+def test_statistics_over_data_sets_err_as_rarely_as_they_claim(out):
+    checks = [check for check in read_json(out / "verify.json")["checks"] if "data sets: " in check["claim"]]
+    assert len(checks) == len(CLAIMS)
+    assert all(check["holds"] for check in checks), checks
+
+
 @pytest.mark.slow
 def test_the_same_effort_gives_the_same_numbers(out, tmp_path):
     again = verify(SMALL, tmp_path / "again", quiet())
@@ -57,7 +64,7 @@ def test_sets_of_seeds_of_one_method_rarely_differ_and_those_of_two_methods_do()
     design = simulated_design("holdout", rng, 40, 2000)
     latents = simulate_latents(SCENARIOS[2], rng, design, 1)
     (same,), (other,) = latents.outcomes(0, 0.95)[0], latents.outcomes(1, 0.80)[0]
-    of_set = first_trainings(design, SEEDS_PER_SET)
+    of_set = design.first(SEEDS_PER_SET)
     found = count_verdicts(draw_pairs(same, "same"), of_set)
     assert found["decisive"] <= 0.05 * found["pairs"]
     assert sum(found["verdicts"].values()) == found["pairs"]

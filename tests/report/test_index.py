@@ -53,18 +53,10 @@ def test_results_of_another_kind_are_linked(folder):
     assert line in render_index(folder).split("## Other results")[1]
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        ("{", "cannot be read as JSON"),
-        ("[]", "expected an object of fields, found a list"),
-        ('{"schema": 3}', "schema: expected 1 or 2, found 3"),
-    ],
-)
-def test_a_damaged_file_is_named_in_one_line(folder, content, problem):
+def test_a_damaged_file_is_named_in_one_line(folder):
     path = folder / "digits" / "results.json"
-    path.write_text(content)
-    with pytest.raises(InputError, match=problem) as raised:
+    path.write_text("[]")
+    with pytest.raises(InputError, match="expected an object of fields, found a list") as raised:
         render_index(folder)
     assert str(raised.value).startswith(f"{path}: ")
     assert "\n" not in str(raised.value)

@@ -32,8 +32,8 @@ def shown(renderable, width=80, **options):
     return console.file.getvalue()
 
 
-@pytest.mark.parametrize("width", [44, 60, 80, 100, 200])
-@pytest.mark.parametrize("name", RENDERERS)
+@pytest.mark.parametrize("width", [44, 80, 200])
+@pytest.mark.parametrize("name", ["digits", "sweep-tabular"])
 def test_nothing_is_cut_at_any_width(name, width):
     results = committed(name)
     text = shown(RENDERERS[name](results, details=True), width)
@@ -44,7 +44,7 @@ def test_nothing_is_cut_at_any_width(name, width):
         assert (row["method"] if "method" in row else row["name"]).split()[0] in words
 
 
-@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("width", [60, 200])
 def test_every_comparison_is_a_row_with_its_verdict(width):
     results = committed("digits")
     text = shown(render_comparison_terminal(results), width)
