@@ -171,6 +171,7 @@ def verify_statistics(budget: SimulationBudget, log: Callable[[str], None]) -> d
         name: [] for name in ("coverage", "false_verdicts", "false_equivalence", "power", "label_curves")
     }
     n, middle = budget.experiments, budget.seeds[len(budget.seeds) // 2]
+    few_and_some = budget.examples[0], budget.examples[len(budget.examples) // 2]
     for name in DESIGNS:
         for scenario in SCENARIOS[: None if name == "cross-validation" else -1]:  # holdout draws no training rows
             log(f"{name}, {scenario.name}")
@@ -180,7 +181,7 @@ def verify_statistics(budget: SimulationBudget, log: Callable[[str], None]) -> d
                 count = n if examples < 5000 else n // 2
                 cells = measure_coverage(scenario, rng, design, count, budget.seeds)
                 results["coverage"] += [{**sizes, **cell} for cell in cells]
-            for examples in (budget.examples[0], budget.examples[len(budget.examples) // 2]):
+            for examples in few_and_some:
                 rng = make_generator(0, f"verdicts {name} {scenario.name} {examples}")
                 design, sizes = _design_and_sizes(name, rng, middle, examples, scenario)
                 for size in budget.families:
@@ -193,10 +194,7 @@ def verify_statistics(budget: SimulationBudget, log: Callable[[str], None]) -> d
                 results["false_equivalence"].append({**sizes, "seeds": middle, **shares})
         results["power"] += measure_power(name, budget, middle)
         log(f"{name}, label curves")
-        results["label_curves"] += [
-            measure_curves(name, n // 4, middle, examples)
-            for examples in (budget.examples[0], budget.examples[len(budget.examples) // 2])
-        ]
+        results["label_curves"] += [measure_curves(name, n // 4, middle, examples) for examples in few_and_some]
     return {**results, "checks": check_claims(results)}
 
 

@@ -55,17 +55,16 @@ def code_metric_heading(name: str, results: Results) -> str:
 
 def code_metric_table(results: Results) -> Table:
     """Returns the metrics of every autoencoder's code."""
+
+    def mean(name: str) -> Column:
+        return Column(code_metric_heading(name, results), lambda method: format_error(method["measures"].get(name)))
+
     columns = [
         Column("method", lambda method: method["name"], "left"),
         Column("d", lambda method: str(method["features"])),
+        *map(mean, code_metric_names(results)),
     ]
-    for name in code_metric_names(results):
-        columns.append(Column(code_metric_heading(name, results), partial(_format_code_metric, name)))
     return Table(columns, [method for method in results["methods"] if method.get("measures")])
-
-
-def _format_code_metric(name: str, method: Results) -> str:
-    return format_error(method["measures"].get(name))
 
 
 def tuning_table(results: Results) -> Table:

@@ -167,12 +167,13 @@ def _published_cell(entry: LedgerEntry) -> str:
 
 
 _CLAIM = Column("claim", lambda entry: entry["name"], "left")
+_PUBLISHED = Column("published", _published_cell, "left")
 _STATEMENT = Column("statement", lambda entry: entry["statement"], "left")
 _SEEDS = Column("seeds", lambda entry: str(entry["seeds"]))
 _STATUS = Column("status", _status_cell, "left")
 _NUMBER_COLUMNS = (
     _CLAIM,
-    Column("published", _published_cell, "left"),
+    _PUBLISHED,
     Column("here, mean", format_measured, "left"),
     Column("agrees from, to", format_accepted, "left"),
     Column("criterion, half-width", lambda entry: format_criterion(entry) if entry["printed"] else MISSING, "left"),
@@ -216,9 +217,8 @@ def _describe_criterion(entry: LedgerEntry) -> str:
 
 def render_ledger_terminal(ledger: LedgerEntry) -> RenderableType:
     """Returns claim, published and measured values, and status for a terminal, and the headline."""
-    here = Column("here", lambda entry: _terminal_measured(entry), "left")
     titles = ("Numbers", "Statements", "What faults of protocol buy", "From sources without an address")
-    columns = (_CLAIM, Column("published", _published_cell, "left"), here, _STATUS)
+    columns = (_CLAIM, _PUBLISHED, Column("here", _terminal_measured, "left"), _STATUS)
     lines: list[RenderableType] = []
     for title, entries in zip(titles, _split_claims(ledger), strict=True):
         if entries:

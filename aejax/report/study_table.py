@@ -118,17 +118,12 @@ def score_tables(results: Results) -> Iterator[tuple[str, Table]]:
             mean = next((method["mean"] for method in cell["methods"] if method["name"] == name), None)
             return format_decimals(None if mean is None else sign * mean, metric.decimals, metric.scale)
 
-        columns = [Column("data set", lambda cell: cell["dataset"], "left"), Column("labels", _labels)]
+        columns = [Column("data set", lambda cell: cell["dataset"], "left")]
+        columns.append(Column("labels", lambda cell: f"{cell['n_labels']:,}"))
         columns += [Column(name, partial(score, name)) for name in names]
-        yield f"Test {metric.heading}, {_describe_budget(budget['labels_per_class'])}", Table(columns, cells)
-
-
-def _labels(cell: Results) -> str:
-    return f"{cell['n_labels']:,}"
-
-
-def _describe_budget(labels_per_class: int | None) -> str:
-    return "all labels" if labels_per_class is None else f"{labels_per_class} labels per class"
+        labels = format_labels(budget["labels_per_class"])
+        per_class = "" if labels == "all" else " per class"
+        yield f"Test {metric.heading}, {labels} labels{per_class}", Table(columns, cells)
 
 
 def correlation_table(results: Results) -> Table:
@@ -242,12 +237,11 @@ def render_study_terminal(results: Results, *, details: bool = False) -> Rendera
     return Padding(Group(*parts), (1, 0))
 
 
-def _count(name: str, plan: Results) -> str:
-    return f"{plan[name]:,}"
-
-
 def render_plan(plans: Sequence[Results]) -> RenderableType:
     """Returns what `aejax study --list` shows: every comparison with its sizes, label budgets and time."""
+
+    def count(name: str) -> Column:
+        return Column(name, lambda plan: f"{plan[name]:,}")
 
     def budgets(plan: Results) -> str:
         left_out = f" (not {', '.join(map(str, plan['left_out']))})" if plan["left_out"] else ""
@@ -255,7 +249,7 @@ def render_plan(plans: Sequence[Results]) -> RenderableType:
 
     columns = [
         Column("comparison", lambda plan: plan["name"], "left"),
-        *(Column(name, partial(_count, name)) for name in ("rows", "features", "classes", "methods")),
+        *map(count, ("rows", "features", "classes", "methods")),
         Column("labels per class", budgets, "left"),
         Column("minutes", lambda plan: format_decimals(plan["seconds"] / 60, 1)),
         Column("state", lambda plan: "finished" if plan["finished"] else "about", "left"),
