@@ -14,9 +14,8 @@ import numpy as np
 import aejax
 from aejax.errors import require
 from aejax.evaluate.design import EvaluationDesign, holdout_design
-from aejax.evaluate.sensitivity import compare_verdicts
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
-from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN
+from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN, compare_verdicts
 from aejax.experiments.label_curve import LABEL_CURVE, summarize_label_curve
 from aejax.experiments.results import judge_comparisons, summarize_scores
 from aejax.experiments.variations import SENSITIVITY

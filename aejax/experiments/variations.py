@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from aejax.config import CompareConfig
-from aejax.evaluate.sensitivity import compare_verdicts
+from aejax.evaluate.verdicts import compare_verdicts
 from aejax.experiments.compare import ComparisonDesign
 from aejax.experiments.varied_runs import Analysis, Scope, Variation, make_variation, penalty_field
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from aejax.evaluate.sensitivity import CONTRADICTIONS
 from aejax.evaluate.verdict_metrics import VerdictMetric
-from aejax.evaluate.verdicts import POWER
+from aejax.evaluate.verdicts import CONTRADICTIONS, POWER
 from aejax.report.formatting import format_difference, format_difference_ci
 from aejax.report.label_curve import describe_label_curve
 from aejax.report.results import Results, is_versus, verdict_metric

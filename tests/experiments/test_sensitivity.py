@@ -12,7 +12,7 @@ from rich.console import Console
 
 import aejax
 from aejax.config import CheckpointConfig, CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
-from aejax.evaluate.sensitivity import judge_sensitivity
+from aejax.evaluate.verdicts import judge_sensitivity
 from aejax.experiments import variations, varied_runs
 from aejax.experiments.compare import compare, load_comparison
 from aejax.experiments.rejudge import rejudge_run
