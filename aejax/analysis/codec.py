@@ -1,4 +1,4 @@
-"""An encoder and a decoder as functions on NumPy arrays: of an autoencoder, or of principal components.
+"""Encoders with decoders as functions on NumPy arrays: of autoencoders and of principal components; and their errors.
 
 Examples are flat, `(n, d)`, in scaled input units.
 """
@@ -64,3 +64,17 @@ def subsample_rows(inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m d"]
 def mean_squared_errors(codec: Codec, inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
     """Returns the mean squared error of each example's reconstruction, in squared input units."""
     return np.mean(np.square(codec.reconstruct(inputs) - inputs), axis=1)
+
+
+def psnr(reconstruction: Float[np.ndarray, "n d"], target: Float[np.ndarray, "n d"], data_range: float) -> float:
+    """Returns the peak signal-to-noise ratio in decibels: `10 log10(data_range^2 / mean squared error)`.
+
+    The error is averaged over all examples first, so that one perfect reconstruction does not make the ratio infinite.
+
+    Args:
+        reconstruction: the reconstructed examples.
+        target: the true examples.
+        data_range: the range of the values, 1 for inputs scaled to [0, 1].
+    """
+    error = float(np.mean(np.square(reconstruction - target), dtype=np.float64))
+    return float("inf") if error == 0 else float(10 * np.log10(data_range**2 / error))

@@ -4,45 +4,33 @@ import math
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from aejax.analysis.codec import Codec
-from aejax.analysis.denoising import psnr
+from aejax.analysis.codec import Codec, psnr
 
 FLOAT_BITS = 32  # unquantized codes
 
 Storage = Literal["all units", "active units"]
 
 
-class Quantizer(NamedTuple):
-    """A uniform quantizer of each unit over the range of its training codes."""
+def quantize(
+    codes: Float[np.ndarray, "n latent"], train_codes: Float[np.ndarray, "m latent"], bits: int
+) -> Float[np.ndarray, "n latent"]:
+    """Returns each unit rounded to the nearest of `2^bits` levels, which lie evenly over the range of training codes.
 
-    low: Float[np.ndarray, " latent"]
-    step_size: Float[np.ndarray, " latent"]  # between adjacent levels; 0 for a constant unit
-    bits: int  # per level index
-
-    def quantize(self, codes: Float[np.ndarray, "n latent"]) -> Int[np.ndarray, "n latent"]:
-        """Returns the index of the nearest level, 0 to `2^bits - 1`."""
-        steps = np.where(self.step_size == 0, 1, self.step_size)
-        nearest = np.rint((codes - self.low[None]) / steps[None])
-        return np.clip(nearest, 0, 2**self.bits - 1).astype(np.int32)
-
-    def dequantize(self, levels: Int[np.ndarray, "n latent"]) -> Float[np.ndarray, "n latent"]:
-        """Returns the codes of level indices."""
-        return (self.low[None] + levels * self.step_size[None]).astype(np.float32)
-
-
-def fit_quantizer(codes: Float[np.ndarray, "n latent"], bits: int) -> Quantizer:
-    """Fits levels to the range of training codes; within it the error is at most half a step."""
-    low, high = codes.min(axis=0), codes.max(axis=0)
-    return Quantizer(low, (high - low) / (2**bits - 1), bits)
+    Within that range the error is at most half a step; beyond it the last level is the nearest.
+    """
+    low, high = train_codes.min(axis=0), train_codes.max(axis=0)
+    step = (high - low) / (2**bits - 1)
+    nearest = np.rint((codes - low) / np.where(step == 0, 1, step))  # a constant unit has no steps
+    levels = np.clip(nearest, 0, 2**bits - 1).astype(np.int32)
+    return (low + levels * step).astype(np.float32)
 
 
 class RateDistortionPoint(NamedTuple):
     """The size and the quality of codes stored in one way."""
 
     storage: Storage
-    bits_per_number: int  # 32: unquantized
     bits_per_code: float  # mean over examples
     psnr: float  # dB
 
@@ -83,14 +71,11 @@ def evaluate_compression(
     codes = codec.encode(inputs)
     decoded = codes
     if bits_per_number < FLOAT_BITS:
-        quantizer = fit_quantizer(train_codes, bits_per_number)
-        decoded = quantizer.dequantize(quantizer.quantize(codes))
+        decoded = quantize(codes, train_codes, bits_per_number)
     dense = mean_bits_per_code(codes, bits_per_number, "all units")
-    rates = [RateDistortionPoint("all units", bits_per_number, dense, psnr(codec.decode(decoded), inputs, data_range))]
+    rates = [RateDistortionPoint("all units", dense, psnr(codec.decode(decoded), inputs, data_range))]
     sparse = mean_bits_per_code(codes, bits_per_number, "active units")
     if sparse < dense:
-        active = np.where(codes == 0, 0, decoded)
-        rates.append(
-            RateDistortionPoint("active units", bits_per_number, sparse, psnr(codec.decode(active), inputs, data_range))
-        )
+        active = codec.decode(np.where(codes == 0, 0, decoded))
+        rates.append(RateDistortionPoint("active units", sparse, psnr(active, inputs, data_range)))
     return rates

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from aejax.analysis.generation import sample_prior
 from aejax.analysis.projection import project_to_2d
-from aejax.analysis.sampling import sample_prior
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.method_result import MethodResult

@@ -5,8 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from aejax.analysis.sampling import GRID_QUANTILE, decode_prior_grid, nearest_examples, sample_prior
-from aejax.analysis.traversal import ablate_units, interpolate_examples, midpoint_errors, traverse_latents
+from aejax.analysis.generation import (
+    GRID_QUANTILE,
+    ablate_units,
+    decode_prior_grid,
+    interpolate_examples,
+    midpoint_errors,
+    nearest_examples,
+    sample_prior,
+    traverse_latents,
+)
 from aejax.evaluate.code_metrics import ACTIVE_VARIANCE
 from aejax.experiments.exploring.loaded_model import AnalysisResult, LoadedModel, MaxShown, Skipped
 from aejax.report import image_grids

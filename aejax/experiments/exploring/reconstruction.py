@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 from matplotlib.figure import Figure
 
+from aejax.analysis.codec import psnr
 from aejax.analysis.compression import FLOAT_BITS, RateDistortionPoint, evaluate_compression
-from aejax.analysis.denoising import denoise, psnr
 from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.exploring.loaded_model import AnalysisResult, Figures, LoadedModel, MaxShown, SeedView
 from aejax.objectives.corruption import CorruptFn, make_corruption, masking_noise, patch_mask, with_noise_seed
@@ -100,16 +100,15 @@ def denoising(model: LoadedModel) -> AnalysisResult:
         noisy = np.asarray(corrupt(noise_key, jnp.asarray(test)).inputs)
         components.append(select_pca_components(view, corrupt, choice_key))
         codecs = (view.codec, view.pca.to_codec(components[-1]), view.pca.to_codec(view.code_width))
-        autoencoder, pca, narrow = (denoise(codec, noisy, test, view.value_range) for codec in codecs)
-        decibels["before"].append(autoencoder.psnr_before)
-        for name, result in (("after", autoencoder), ("pca", pca), ("at_code_width", narrow)):
-            decibels[name].append(result.psnr_after)
+        restored = dict(zip(("after", "pca", "at_code_width"), (c.reconstruct(noisy) for c in codecs), strict=True))
+        for name, examples in {"before": noisy, **restored}.items():
+            decibels[name].append(psnr(examples, test, view.value_range))
         if view.seed == model.config.seed:
             rows = {
                 "clean": test,
-                f"corrupted\n{autoencoder.psnr_before:.1f} dB": noisy,
-                f"{model.kind}\n{autoencoder.psnr_after:.1f} dB": autoencoder.denoised,
-                f"PCA, {components[-1]}\n{pca.psnr_after:.1f} dB": pca.denoised,
+                f"corrupted\n{decibels['before'][-1]:.1f} dB": noisy,
+                f"{model.kind}\n{decibels['after'][-1]:.1f} dB": restored["after"],
+                f"PCA, {components[-1]}\n{decibels['pca'][-1]:.1f} dB": restored["pca"],
             }
     title = f"Test examples with {what}, and their reconstructions; PSNR over all test examples"
     draw = functools.partial(plot_examples, model, rows, title)

@@ -1,21 +1,52 @@
 import numpy as np
 import pytest
+from scipy.stats import kstest, norm
 
 from aejax.analysis.codec import Codec, mean_squared_errors
-from aejax.analysis.traversal import ablate_units, interpolate, interpolate_examples, midpoint_errors, traverse_latents
+from aejax.analysis.generation import (
+    ablate_units,
+    decode_prior_grid,
+    interpolate_examples,
+    midpoint_errors,
+    nearest_examples,
+    sample_prior,
+    traverse_latents,
+)
 
 
-def test_an_interpolation_begins_and_ends_at_its_ends_and_its_steps_are_equal(rng):
-    first, second = rng.random((2, 7))
-    line = interpolate(first, second, 11)
-    np.testing.assert_array_equal(line[[0, -1]], [first, second])
-    np.testing.assert_allclose(np.diff(line, axis=0), np.tile((second - first) / 10, (10, 1)))
+def test_draws_from_the_prior_are_standard_normal_and_the_same_for_the_same_seed():
+    codes = sample_prior(5000, 4, seed=3)
+    assert kstest(codes.ravel(), "norm").pvalue > 0.01
+    np.testing.assert_allclose(np.corrcoef(codes.T), np.eye(4), atol=0.06)
+    np.testing.assert_array_equal(codes[:7], sample_prior(7, 4, seed=3))
+    assert not np.array_equal(codes[:7], sample_prior(7, 4, seed=4))
+
+
+def test_the_grid_grows_to_the_right_and_upwards_by_equal_shares_of_the_prior(identity):
+    codes = decode_prior_grid(identity, (3, 1), 5, 9)
+    shares = norm.cdf(codes)
+    np.testing.assert_allclose(np.diff(shares[:, :, 3], axis=1), 0.96 / 8, atol=1e-6)
+    np.testing.assert_allclose(np.diff(shares[:, :, 1], axis=0), -0.96 / 8, atol=1e-6)
+    np.testing.assert_array_equal(codes[:, :, [0, 2, 4]], 0)
+    np.testing.assert_allclose(codes[4, 4], 0, atol=1e-7)
+
+
+def test_the_nearest_example_is_nearest_and_a_copy_is_at_no_distance(rng):
+    others = rng.random((40, 6)).astype(np.float32)
+    inputs = np.concatenate([others[[8]], rng.random((3, 6))]).astype(np.float32)
+    distance, nearest = nearest_examples(inputs, others)
+    every = np.mean((inputs[:, None] - others[None]) ** 2, axis=2)
+    np.testing.assert_allclose(distance, every.min(axis=1), atol=1e-6)
+    np.testing.assert_array_equal(nearest, others[every.argmin(axis=1)])
+    assert distance[0] == 0
 
 
 def test_the_ends_by_code_are_the_reconstructions_and_by_input_the_examples(codec, inputs):
     path = interpolate_examples(codec, inputs[0], inputs[1], 5)
     np.testing.assert_allclose(path.latent_path[[0, -1]], codec.reconstruct(inputs[:2]), atol=1e-5)
     np.testing.assert_array_equal(path.input_path[[0, -1]], inputs[:2])
+    steps = np.diff(path.input_path, axis=0)
+    np.testing.assert_allclose(steps, np.tile((inputs[1] - inputs[0]) / 4, (4, 1)), atol=1e-6)
     np.testing.assert_allclose(path.input_error[[0, -1]], mean_squared_errors(codec, inputs[:2]), rtol=1e-5)
 
 
