@@ -21,8 +21,6 @@ from aejax.report.style import (
     with_style,
 )
 
-__all__ = ["plot_auroc", "plot_rate_distortion"]
-
 # Color and marker of each series of a rate-distortion chart, and the offset of its labels in points.
 _SERIES_STYLES = ((PRIMARY_COLOR, "o", (0, 6), "center"), (SECONDARY_COLOR, "s", (-6, -3), "right"))
 

@@ -40,7 +40,7 @@ MARKERS = {  # by verdict: marker, colour; shapes differ, so that the figure can
 }
 INCHES_PER_ROW, INCHES_PER_GAP = 0.21, 0.12
 LINE_STYLES = ("--", ":", "-.")  # of the controls that are named
-CONTROLS = ("raw", "random", "supervised")  # what the names of these begin with
+CONTROL_LABELS = {"raw": "raw inputs", "random": "untrained", "supervised": "supervised"}  # by a name's first part
 OTHER_COLOR = "#c8c8c8"
 SIMILARITY_CMAP: Colormap = matplotlib.colormaps["Blues"].resampled(64)
 DARK_CELL_CKA = 0.55  # CKA above which a cell is dark
@@ -138,10 +138,9 @@ def plot_label_curve(results: Results) -> Figure:
 
 
 def _named_controls(baselines: list[str]) -> dict[str, str]:
-    """Returns the first control of each of CONTROLS, with its label."""
-    labels = dict(zip(CONTROLS, ("raw inputs", "untrained", "supervised"), strict=True))
+    """Returns the first control of each of `CONTROL_LABELS`, with its label."""
     first = {name.split("-")[0]: name for name in reversed(baselines) if name != "random-projection"}
-    return {first[prefix]: label for prefix, label in labels.items() if prefix in first}
+    return {first[prefix]: label for prefix, label in CONTROL_LABELS.items() if prefix in first}
 
 
 def _scaled(results: Results, values: list[float | None]) -> list[float]:

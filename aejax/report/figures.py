@@ -43,8 +43,6 @@ from aejax.report.style import (
 )
 from aejax.report.tile_layout import CHARACTER_WIDTH, TileLayout, plot_tiles
 
-__all__ = ["plot_accuracy", "plot_codes", "plot_learning_curves", "plot_reconstructions"]
-
 MAX_CLASS_LETTERS = 20  # of a name in a legend
 MAX_NAMED_FEATURES = 20  # of a table's row, with names on the axis
 MAX_PLOTTED_FEATURES = 200  # of a table's row, each of which is a bar

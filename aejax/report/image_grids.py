@@ -21,15 +21,6 @@ from aejax.report.tile_layout import (
     plot_tiles,
 )
 
-__all__ = [
-    "plot_example_rows",
-    "plot_interpolation",
-    "plot_latent_grid",
-    "plot_prior_samples",
-    "plot_traversals",
-    "plot_unit_weights",
-]
-
 SCALED_VALUE_LABEL = "scaled value"
 TILES_PER_ROW = 8  # filters or atoms in a row
 

@@ -1,14 +1,14 @@
 """The figures of a study: differences by the number of labels, and performance profiles."""
 
-import math
 from collections.abc import Callable
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
-from aejax.report.results import Results, finite_or_none, verdict_metric
+from aejax.report.results import Results, verdict_metric
 from aejax.report.study_table import format_labels
 from aejax.report.style import CLASS_COLORS, NEUTRAL_COLOR, label_text, make_figure, with_style
 
@@ -29,11 +29,8 @@ def plot_gains(results: Results) -> Figure | None:
     if not panels:
         return None
     metric, budgets = verdict_metric(results), [budget["labels_per_class"] for budget in results["budgets"]]
-    columns = min(2, len(panels))
-    height = math.ceil(len(panels) / columns)
-    figure = make_figure(0.4 + 2.5 * height)
-    grid = figure.subplots(height, columns, squeeze=False).flat
-    for axes, ((name, method), rows) in zip(grid, panels.items(), strict=False):
+    figure, grid = _make_panels(len(panels), 0.4)
+    for axes, ((name, method), rows) in zip(grid, panels.items(), strict=True):
         axes.set_title(label_text(f"{name}: {method}", 48))
         margin = metric.scale * results["margin"]
         axes.axhspan(-margin, margin, color=NEUTRAL_COLOR, alpha=0.12, linewidth=0)
@@ -47,8 +44,6 @@ def plot_gains(results: Results) -> Figure | None:
         axes.set_xlabel("labels per class")
         axes.set_ylabel(f"gain, {metric.difference_unit}")
         axes.legend(fontsize=7)
-    for axes in figure.axes[len(panels) :]:
-        axes.remove()
     title = "dots: data sets; lines: mean over data sets with 95 % interval (median of few); grey: within the margin"
     figure.suptitle(title, x=0.01, ha="left", fontsize=8, color=NEUTRAL_COLOR)
     return figure
@@ -57,18 +52,16 @@ def plot_gains(results: Results) -> Figure | None:
 def _draw_gain(axes: Axes, index: int, rows: list[Results], x: list[float], metric: VerdictMetric) -> None:
     """Draws the rows of one baseline at these places."""
     color, style = _line(index)
-    means = [(row["hierarchical"] or {"mean": row["median"]})["mean"] for row in rows]
-    bounds = [(row["hierarchical"] or {"ci95": [row["median"]] * 2})["ci95"] for row in rows]
+    summaries = [row["hierarchical"] or {"mean": row["median"], "ci95": [row["median"]] * 2} for row in rows]
+    means = np.array([summary["mean"] for summary in summaries])
+    low, high = np.array([summary["ci95"] for summary in summaries]).T
     for place, row in zip(x, rows, strict=True):
         values = [metric.scale * value for value in row["differences"]]
         axes.scatter([place] * len(values), values, s=9, color=color, alpha=0.6, linewidths=0)
     axes.errorbar(
         x,
-        [metric.scale * mean for mean in means],
-        [
-            [metric.scale * (mean - low) for mean, (low, _) in zip(means, bounds, strict=True)],
-            [metric.scale * (high - mean) for mean, (_, high) in zip(means, bounds, strict=True)],
-        ],
+        metric.scale * means,
+        [metric.scale * (means - low), metric.scale * (high - means)],
         color=color,
         linestyle=style,
         linewidth=1.2,
@@ -89,25 +82,30 @@ def plot_profiles(results: Results) -> Figure | None:
     metric = verdict_metric(results)
     if not budgets:
         return None
-    columns = min(2, len(budgets))
-    height = math.ceil(len(budgets) / columns)
-    figure = make_figure(0.8 + 2.5 * height)
+    figure, grid = _make_panels(len(budgets), 0.8)
     lines: dict[str, Line2D] = {}
-    for axes, budget in zip(figure.subplots(height, columns, squeeze=False).flat, budgets, strict=False):
+    for axes, budget in zip(grid, budgets, strict=True):
         across = [metric.scale * threshold for threshold in budget["thresholds"]]
         for name, profile in budget["profiles"].items():
             color, style = _line(names.index(name))
-            share = [finite_or_none(value) for value in profile["share"]]
+            share = np.array(profile["share"], dtype=float)  # None becomes NaN
             (lines[name],) = axes.plot(across, share, color=color, linestyle=style, linewidth=1.2)
             axes.fill_between(across, profile["low"], profile["high"], color=color, alpha=0.1, linewidth=0)
         axes.set_title(f"{format_labels(budget['labels_per_class'])} labels per class")
         axes.set(xlabel=f"below the best method's mean, {metric.difference_unit}", ylabel="trainings above")
         axes.grid()
-    for axes in figure.axes[len(budgets) :]:
-        axes.remove()
     handles = [lines[name] for name in names]
     figure.legend(handles, list(map(label_text, names)), loc="outside lower center", ncols=4, fontsize=7)
     return figure
+
+
+def _make_panels(count: int, margin: float) -> tuple[Figure, list[Axes]]:
+    """Returns a figure and its panels, two in a row; `margin` is the height of what is around them, in inches."""
+    columns = min(2, count)
+    rows = -(-count // columns)
+    figure = make_figure(margin + 2.5 * rows)
+    grid = figure.add_gridspec(rows, columns)
+    return figure, [figure.add_subplot(grid[divmod(index, columns)]) for index in range(count)]
 
 
 def _line(index: int) -> tuple[str, str]:

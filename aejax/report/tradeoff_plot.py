@@ -1,6 +1,5 @@
 """The trade-off of a sweep: the reconstruction error of each setting against the test score of its codes."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -38,15 +37,6 @@ class PlotPoint(NamedTuple):
     score_interval: list[float]
 
 
-def group_points(results: Results) -> dict[str, list[Results]]:
-    """Groups points by the values of all axes but the first, along which a line is drawn."""
-    groups: dict[str, list[Results]] = {}
-    for point in results["points"]:
-        others = [f"{field}={format_axis_value(value)}" for field, value in list(point["setting"].items())[1:]]
-        groups.setdefault(" ".join(others), []).append(point)
-    return groups
-
-
 class PlotSeries(NamedTuple):
     """Marks that are joined by a line."""
 
@@ -75,7 +65,7 @@ def plot_tradeoff(results: Results) -> Figure:
     for series in drawn:
         _draw_series(axes, series, error_floor)
     _mark_selected(axes, results)
-    _draw_raw(axes, metric, _raw_inputs(results))
+    _draw_raw(axes, metric, _raw_inputs(results)[metric.field])
     better = "up" if metric.higher_is_better else "down"
     name = label_text(results["dataset"]["name"])
     axes.set_title(f"{name}, {kind}: left is nearer to the inputs, {better} is easier to classify")
@@ -96,13 +86,15 @@ def make_series(results: Results) -> list[PlotSeries]:
         return [mark for entry in entries if (mark := make_plot_point(metric, entry, label(entry)))]
 
     labels = _raw_inputs(results)["name"].removeprefix("raw")
-    is_component = [
-        entry["name"].startswith("pca-") and entry["name"].endswith(labels) for entry in results["references"]
-    ]
-    components = list(itertools.compress(results["references"], is_component))
+    references = [entry for entry in results["references"] if entry["name"].startswith("pca-")]
+    components = [entry for entry in references if entry["name"].endswith(labels)]
     by_number = marks(components, lambda entry: str(entry["name"].removeprefix("pca-").removesuffix(labels)))
     series = [PlotSeries(f"principal components, by number{labels}", NEUTRAL_COLOR, by_number, True)]
-    for index, (others, points) in enumerate(group_points(results).items()):
+    groups: dict[str, list[Results]] = {}  # by the values of all axes but the first
+    for point in results["points"]:
+        fixed = [f"{field}={format_axis_value(value)}" for field, value in list(point["setting"].items())[1:]]
+        groups.setdefault(" ".join(fixed), []).append(point)
+    for index, (others, points) in enumerate(groups.items()):
         line = marks(points, lambda point: format_axis_value(point["setting"][first]))
         color = SERIES_COLORS[index % len(SERIES_COLORS)]
         series.append(PlotSeries(f"{others or kind}, by {first}", color, line, False))
@@ -116,19 +108,12 @@ def _raw_inputs(results: Results) -> Results:
 
 def make_plot_point(metric: VerdictMetric, entry: Results, label: str) -> PlotPoint | None:
     """Returns an entry as a mark; None if error or score is missing or not finite."""
-    if entry["reconstruction_mse"] is None:
+    mse, score = entry["reconstruction_mse"] or {"mean": None, "ci95": None}, entry[metric.field]
+    error_mean, score_mean = finite_or_none(mse["mean"]), finite_or_none(score["mean"])
+    if error_mean is None or score_mean is None:
         return None
-    error, score = (
-        _mean_and_interval(entry["reconstruction_mse"]),
-        _mean_and_interval(entry[metric.field], metric.scale),
-    )
-    return None if error is None or score is None else PlotPoint(label, error[0], score[0], error[1], score[1])
-
-
-def _mean_and_interval(summary: Results, scale: float = 1) -> tuple[float, list[float]] | None:
-    """Returns mean and interval times `scale`; None if the mean is not finite, [] if the interval is not."""
-    mean = finite_or_none(summary["mean"])
-    return None if mean is None else (scale * mean, finite_interval(summary["ci95"], scale))
+    intervals = finite_interval(mse["ci95"]), finite_interval(score["ci95"], metric.scale)
+    return PlotPoint(label, error_mean, metric.scale * score_mean, *intervals)
 
 
 def _draw_series(axes: Axes, series: PlotSeries, error_floor: float) -> None:
@@ -180,9 +165,11 @@ def _mark_selected(axes: Axes, results: Results) -> None:
             axes.scatter([], [], s=80, label="chosen on validation rows", **ring)
 
 
-def _draw_raw(axes: Axes, metric: VerdictMetric, raw: Results) -> None:
-    if score := _mean_and_interval(raw[metric.field], metric.scale):
-        mean, interval = score
-        axes.axhline(mean, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2, zorder=0, label="raw inputs")
-        if interval:
+def _draw_raw(axes: Axes, metric: VerdictMetric, score: Results) -> None:
+    mean = finite_or_none(score["mean"])
+    if mean is not None:
+        axes.axhline(
+            metric.scale * mean, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2, zorder=0, label="raw inputs"
+        )
+        if interval := finite_interval(score["ci95"], metric.scale):
             axes.axhspan(*interval, color=NEUTRAL_COLOR, alpha=0.08, linewidth=0, zorder=-2)
