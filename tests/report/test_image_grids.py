@@ -11,7 +11,7 @@ from aejax.report.image_grids import (
     plot_traversals,
     plot_unit_weights,
 )
-from aejax.report.style import FIGURE_WIDTH, NEUTRAL_COLOR, PRIMARY_COLOR, save_figure
+from aejax.report.style import FIGURE_WIDTH, NEUTRAL_COLOR, PRIMARY_COLOR
 from aejax.report.tile_layout import MAX_FEATURE_LABELS, tile_images
 
 UNIT = (0.0, 1.0)
@@ -122,8 +122,8 @@ def test_every_pixel_of_a_small_filter_is_enlarged_alike():
     assert len(np.unique(shown)) == 9
 
 
-@pytest.mark.parametrize("features", [(), tuple("abcde")], ids=["numbers", "names"])
-def test_rows_of_a_table_are_stripes_in_every_figure(features, tmp_path):
+def test_rows_of_a_table_are_stripes_in_every_figure():
+    features = tuple("abcde")
     walks = np.stack([TABLE[:3], TABLE[3:]])
     figures = {
         "rows": plot_example_rows({"clean": TABLE, "noisy\n1 dB": TABLE}, UNIT, "t", features),
@@ -137,16 +137,15 @@ def test_rows_of_a_table_are_stripes_in_every_figure(features, tmp_path):
         panels = [axes for axes in figure.axes if axes.images]
         assert len(panels) == (1 if name == "weights" else 2)
         assert all(panel.images[0].get_clim() == panels[0].images[0].get_clim() for panel in panels)
-        written = [label.get_text() for label in panels[-1].get_xticklabels()]
-        assert written == list(features) if features else panels[-1].get_xlabel().startswith("feature")
-        save_figure(figure, tmp_path / f"{name}.png")
+        assert [label.get_text() for label in panels[-1].get_xticklabels()] == list(features)
         assert texts_inside(figure)
 
 
-def test_feature_names_are_left_out_if_there_are_too_many():
-    many = MAX_FEATURE_LABELS + 1
-    figure = plot_unit_weights(np.ones((3, many)), "t", "weight", [f"feature {index}" for index in range(many)])
+@pytest.mark.parametrize("names", [0, MAX_FEATURE_LABELS + 5])
+def test_features_have_numbers_if_there_are_no_names_or_too_many(names):
+    figure = plot_unit_weights(TABLE.repeat(9, 1), "t", "weight", [f"feature {index}" for index in range(names)])
     assert figure.axes[0].get_xlabel() == "feature, by its number from 0"
+    assert texts_inside(figure)
 
 
 def make_auroc(classes):
