@@ -37,8 +37,8 @@ from aejax.report.comparison_figures import plot_differences, plot_label_curve, 
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
 from aejax.report.findings import describe_findings
 from aejax.report.frames import label_curve_frame, methods_frame, per_seed_frame, verdicts_frame
-from aejax.report.html_page import figure_to_svg, render_comparison_page
 from aejax.report.results import Results, with_roles
+from aejax.report.run_page import figure_to_svg, render_run_page
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.results_file import write_results
 
@@ -117,7 +117,7 @@ class ComparisonResult:
     def to_html(self, file: str | Path) -> Path:
         """Writes one self-contained page and returns its path."""
         path = Path(file).expanduser()
-        write_atomically(path, render_comparison_page(self.results, self.folder, self.scores or None).encode())
+        write_atomically(path, render_run_page(self.results, self.folder, self.scores or None).encode())
         return path
 
     def __repr__(self) -> str:

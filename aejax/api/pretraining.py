@@ -31,7 +31,7 @@ from aejax.experiments.progress import open_reporter
 from aejax.methods.registry import register_kind
 from aejax.models.variational import VariationalAutoencoder
 from aejax.recipes import recipe_for_kind
-from aejax.report.html_page import describe_run, render_page
+from aejax.report.run_page import render_run_page
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.hub import push_to_hub
 from aejax.storage.metrics_file import read_metrics
@@ -67,7 +67,7 @@ class TrainedAutoencoder:
     def to_html(self, file: str | Path) -> Path:
         """Writes one self-contained page and returns its path; curves and pictures are those of the run's folder."""
         path = Path(file).expanduser()
-        write_atomically(path, render_page([describe_run(self.results, self.folder)]).encode())
+        write_atomically(path, render_run_page(self.results, self.folder).encode())
         return path
 
     def encode(self, inputs: RawInputs) -> Float[Array, "seeds *n width"]:

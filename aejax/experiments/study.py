@@ -28,8 +28,8 @@ from aejax.experiments.study_cells import cell_warnings, read_cells
 from aejax.experiments.study_file import Study, StudyRun
 from aejax.experiments.study_statistics import analyze_cells
 from aejax.experiments.work import comparison_works
-from aejax.report.html_page import write_page
 from aejax.report.page.blocks import PAGE_FILE
+from aejax.report.run_page import write_page
 from aejax.report.study_figures import STUDY_FIGURES
 from aejax.report.study_table import render_study_markdown
 from aejax.report.style import save_figure

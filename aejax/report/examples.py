@@ -112,10 +112,10 @@ class Predictions(NamedTuple):
     test_label: Int[np.ndarray, "trainings n_test"]
 
 
-def read_predictions(scores: Mapping[str, Any]) -> Predictions | None:
-    """Returns the predictions among the arrays of `scores.npz`; None in those of earlier versions."""
+def read_predictions(scores: Mapping[str, Any]) -> Predictions:
+    """Returns the predictions among the arrays of `scores.npz`; of no method in those of earlier versions."""
     if not {"method", "predicted", "log_prob", "test_index", "test_label"} <= set(scores):
-        return None
+        return Predictions({}, {}, np.zeros((0, 0), int), np.zeros((0, 0), int))
     names, shape = scores["method"].tolist(), scores["predicted"].shape[1:]
     index, label = (np.broadcast_to(scores[name], shape) for name in ("test_index", "test_label"))
     predicted, log_prob = (dict(zip(names, scores[name], strict=True)) for name in ("predicted", "log_prob"))

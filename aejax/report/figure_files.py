@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from aejax.errors import escape_unprintable, summarize_error
 from aejax.report.drawing import add_description
-from aejax.report.html_page import write_page
 from aejax.report.page.blocks import PAGE_FILE
+from aejax.report.run_page import write_page
 from aejax.report.style import save_figure
 
 FigureFormat = Literal["png", "svg", "pdf"]

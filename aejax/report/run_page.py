@@ -1,7 +1,9 @@
-"""The tables and findings of a finished run, whatever kind of run it is."""
+"""What is shown of a finished run, whatever kind of run it is: `table.md`, a terminal's text, and `report.html`."""
 
-from collections.abc import Callable, Collection, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import TemplateError
 from matplotlib.figure import Figure
@@ -13,15 +15,19 @@ from aejax.report.analysis_page import EXPLORE_RESULTS, render_analysis_page
 from aejax.report.comparison_figures import plot_differences, plot_label_curve
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
 from aejax.report.epoch_table import render_pretrain_markdown, render_pretrain_terminal
+from aejax.report.examples import read_examples, sprite_sheet
 from aejax.report.figures import plot_accuracy
-from aejax.report.html_page import describe_run, render_page, write_page
-from aejax.report.page.blocks import PAGE_FILE
+from aejax.report.page.blocks import PAGE_FILE, RunPage, png_address
+from aejax.report.page.comparison import comparison_page
+from aejax.report.page.model_sections import describe_examples
+from aejax.report.page.other_runs import explore_page, pretrain_page, study_page, sweep_page
+from aejax.report.rendering import render_html
 from aejax.report.results import Results, with_roles
 from aejax.report.study_table import render_study_markdown, render_study_terminal
-from aejax.report.style import save_figure
+from aejax.report.style import render_figure, save_figure
 from aejax.report.sweep_table import render_sweep_markdown, render_sweep_terminal
 from aejax.report.tradeoff_plot import plot_tradeoff
-from aejax.storage.atomic_io import write_atomically
+from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.results_file import read_results, results_kind
 from aejax.storage.run_state import RESULTS_FILE
 
@@ -69,6 +75,52 @@ def render_run_terminal(results: Results, *, details: bool = False) -> Renderabl
     return (render_sweep_terminal if kind == "sweep" else render_comparison_terminal)(results, details=details)
 
 
+def describe_run(results: Results, folder: Path | None = None, scores: Mapping[str, Any] | None = None) -> RunPage:
+    """Returns what a page shows of a run.
+
+    Args:
+        results: the content of `results.json` or `explore.json`.
+        folder: of the run, with pictures, learning curves and examples; None: what the results alone give is shown.
+        scores: the content of `scores.npz`; None: that of the folder.
+    """
+    results = to_jsonable(results)
+    kind, examples, environment = results_kind(results), read_examples(folder), results["environment"]
+    if kind == "study":
+        page, examples = study_page(results, folder), None
+    elif kind == "explore":
+        page = explore_page(results, folder)
+    elif kind == "pretrain":
+        page = pretrain_page(results, folder, examples)
+    elif kind == "sweep":
+        page = sweep_page(results, folder)
+    else:
+        page = comparison_page(results, folder, scores, examples)
+    return page._replace(
+        caption=page.caption.replace("`", ""),
+        command=environment.get("command", ""),
+        settings=json.dumps(results["config"], indent=1),
+        environment=[(name, text if isinstance(text, str) else json.dumps(text)) for name, text in environment.items()],
+        sprites=png_address(sprite_sheet(examples)) if examples is not None and examples.are_images else "",
+        examples=describe_examples(results, examples) if examples is not None else [],
+    )
+
+
+def render_page(runs: Sequence[RunPage]) -> str:
+    """Returns `report.html` of some runs; text from data is escaped, and nothing is loaded from elsewhere."""
+    title = runs[0].title if len(runs) == 1 else f"{len(runs)} runs: {', '.join(run.title for run in runs)}"
+    return render_html("page.html.j2", title=title, runs=runs)
+
+
+def render_run_page(results: Results, folder: Path | None = None, scores: Mapping[str, Any] | None = None) -> str:
+    """Returns `report.html` of one run; arguments are those of `describe_run`."""
+    return render_page([describe_run(results, folder, scores)])
+
+
+def write_page(results: Results, folder: Path) -> None:
+    """Writes `report.html` of a run folder."""
+    write_atomically(folder / PAGE_FILE, render_run_page(results, folder).encode())
+
+
 def write_runs_page(runs: Mapping[Path, Results], out: Path) -> None:
     """Writes one page of several runs, given by folder. Raises `InputError` if results lack what a page shows."""
     pages = []
@@ -91,3 +143,9 @@ def rewrite_pages(results: Results, folder: Path) -> None:
             save_figure(draw(results), folder / name)
     if (folder / PAGE_FILE).exists():
         write_page(results, folder)
+
+
+def figure_to_svg(figure: Figure) -> str:
+    """Returns a figure as SVG for a page: no header, no date, text as text."""
+    text = render_figure(figure, "svg", transparent=True).decode()
+    return text[text.index("<svg") :]

@@ -13,8 +13,8 @@ from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.data_line import escape_prose
 from aejax.report.figure_files import FigureFiles
 from aejax.report.figures import plot_accuracy, plot_codes, plot_learning_curves, plot_reconstructions
-from aejax.report.html_page import render_comparison_page
 from aejax.report.results import with_roles
+from aejax.report.run_page import render_run_page
 from aejax.report.style import MAX_LABEL_LETTERS, save_figure
 
 NAMES = ("$", "$$", r"\frac{", "_", "[/bold]", '<img src=x onerror="alert(1)">', 40 * "long ", "עברית", "🙂\n\0", "")
@@ -67,20 +67,24 @@ def test_a_legend_shows_every_class_as_text_and_long_names_shortened():
     assert max(map(len, shown)) <= MAX_LABEL_LETTERS
 
 
-def test_settings_of_the_user_do_not_reach_figures(results, tmp_path):
+def test_a_figure_is_the_same_small_file_every_time_whatever_the_settings_of_the_user(results, tmp_path):
     import matplotlib
 
     save_figure(plot_accuracy(with_roles(results)), tmp_path / "plain.png")
     with matplotlib.rc_context({"text.usetex": True, "axes.grid": True, "font.size": 30, "savefig.bbox": "tight"}):
         save_figure(plot_accuracy(with_roles(results)), tmp_path / "user.png")
-    assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "user.png").read_bytes()
+    plain = (tmp_path / "plain.png").read_bytes()
+    assert plain == (tmp_path / "user.png").read_bytes()
+    assert b"atplotlib" not in plain
+    assert len(plain) < 60_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain.png", "user.png"]
 
 
 def test_names_are_text_in_markdown_and_html(hostile_results):
     markdown = render_comparison_markdown(hostile_results)
     assert r"| \$\$ |" in markdown
     assert "<img" not in markdown.replace(r"\<img", "")
-    page = render_comparison_page(hostile_results)
+    page = render_run_page(hostile_results)
     assert "<img src=x" not in page
     assert all(html.escape(name) in page for name in NAMES[:5])
     plain = "95.31 [94.90, 95.70]; a_b <0.001 (p < .05), `--duplicates drop`"
@@ -101,4 +105,4 @@ def test_a_figure_that_fails_costs_itself_and_one_warning(results, tmp_path):
     assert warning in render_comparison_markdown(with_roles(results))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert warning in render_comparison_page(results)
+        assert warning in render_run_page(results)

@@ -1,15 +1,17 @@
-"""What a page consists of: runs, their sections, and tables, charts, pictures and matrices in these."""
+"""What a page consists of: runs, their sections, and text, tables, charts, pictures and matrices in these."""
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
+from aejax.report.data_line import format_data_warnings
 from aejax.report.page.charts import Chart
+from aejax.report.results import Results
 from aejax.report.tables import Table
 
 PAGE_FILE = "report.html"
-BlockKind = Literal["table", "charts", "picture", "matrices", "tiles", "text"]
 
 
 class PageCell(NamedTuple):
@@ -21,9 +23,11 @@ class PageCell(NamedTuple):
     link: str = ""
 
 
-class PageTable(NamedTuple):
-    """A table with a caption."""
+@dataclass(frozen=True)
+class PageTable:
+    """A table with a caption. `macro` of each kind of block names the macro of the template that draws it."""
 
+    macro: ClassVar[str] = "table"
     name: str
     headings: list[tuple[str, str, Chart | None]]  # heading, alignment, and the axis of a column of charts
     rows: list[list[PageCell]]
@@ -31,27 +35,40 @@ class PageTable(NamedTuple):
     is_folded: bool = False  # whether it is shown on demand only
 
 
-class Charts(NamedTuple):
+@dataclass(frozen=True)
+class Charts:
     """Small charts next to each other."""
 
+    macro: ClassVar[str] = "charts"
     charts: list[Chart]
     caption: str
     keys: Sequence[tuple[str, str]] = ()  # of a legend: class of the style sheet, and text
 
 
-class Picture(NamedTuple):
+@dataclass(frozen=True)
+class Picture:
     """A picture as a data address, with the text for those who cannot see it."""
 
+    macro: ClassVar[str] = "picture"
     caption: str
     source: str
 
 
 class Matrix(NamedTuple):
-    """A confusion matrix: rows are true classes; each cell is a count and its share of the row."""
+    """A confusion matrix: rows are true classes; each cell has a count and its share of the row."""
 
     title: str
     classes: list[str]
-    rows: list[list[tuple[str, float]]]
+    counts: list[list[int]]
+    shares: list[list[float]]
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """Confusion matrices next to each other."""
+
+    macro: ClassVar[str] = "matrices"
+    matrices: list[Matrix]
 
 
 class Tile(NamedTuple):
@@ -61,25 +78,23 @@ class Tile(NamedTuple):
     text: str
 
 
-class Tiles(NamedTuple):
+@dataclass(frozen=True)
+class Tiles:
     """Examples next to each other."""
 
+    macro: ClassVar[str] = "tiles"
     title: str
     tiles: list[Tile]
 
 
-class Block(NamedTuple):
-    """Part of a section; `kind` names the macro of the template that draws it."""
-
-    kind: BlockKind
-    content: Any
+Block = str | PageTable | Charts | Picture | Matrices | Tiles  # text is a paragraph
 
 
 class Section(NamedTuple):
-    """A heading and what is below it."""
+    """A heading and what is below it; a section without blocks is not shown."""
 
     title: str
-    blocks: list[Block]
+    blocks: Sequence[Block]
 
 
 class RunPage(NamedTuple):
@@ -91,9 +106,9 @@ class RunPage(NamedTuple):
     warnings: list[str]
     sections: list[Section]
     caption: str
-    command: str
-    settings: str
-    environment: list[tuple[str, str]]
+    command: str = ""
+    settings: str = ""
+    environment: Sequence[tuple[str, str]] = ()
     sprites: str = ""  # every example's image, one below the other, as a data address
     examples: Sequence[str] = ()  # what each is, for hovering
 
@@ -103,24 +118,22 @@ def png_address(content: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
-def picture_blocks(folder: Path | None, captions: Mapping[str, str]) -> list[Block]:
+def read_pictures(folder: Path | None, captions: Mapping[str, str]) -> list[Picture]:
     """Returns those pictures of a run folder that it has, by file name."""
     paths = [(folder / name, caption) for name, caption in captions.items()] if folder else []
-    return [
-        Block("picture", Picture(caption, png_address(path.read_bytes()))) for path, caption in paths if path.is_file()
-    ]
+    return [Picture(caption, png_address(path.read_bytes())) for path, caption in paths if path.is_file()]
 
 
-def table_block(name: str, table: Table, note: str = "") -> Block:
+def plain_warnings(results: Results, warnings: Sequence[str]) -> list[str]:
+    """Returns the suspicions about a run's data, and other warnings of it, without marks of Markdown."""
+    return [warning.replace("`", "") for warning in (*format_data_warnings(results["dataset"]), *warnings)]
+
+
+def make_table(name: str, table: Table, note: str = "", *, is_folded: bool = False) -> PageTable:
     """Returns a table whose columns sort by the number that a cell begins with, or by text."""
-    return Block("table", as_page_table(name, table, note))
-
-
-def as_page_table(name: str, table: Table, note: str = "") -> PageTable:
-    """Returns the same without the block."""
     headings: list[tuple[str, str, Chart | None]] = [(column.heading, column.align, None) for column in table.columns]
     rows = [[PageCell(cell.text, leading_number(cell.text)) for cell in row] for row in table.rows()]
-    return PageTable(name, headings, rows, note.replace("`", ""))
+    return PageTable(name, headings, rows, note.replace("`", ""), is_folded)
 
 
 def leading_number(text: str) -> float | None:

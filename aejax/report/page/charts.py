@@ -1,7 +1,7 @@
 """Small charts as SVG elements, which a template draws: they follow the page's width and its colours."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -41,9 +41,9 @@ class Scale(NamedTuple):
         return [float(f"{value:.10g}") for value in values if self.low <= value <= self.high]
 
 
-def scale_over(values: Iterable[float | None], start: float, end: float) -> Scale:
-    """Returns a scale over the finite values, with a margin of 4 %."""
-    finite = [number for value in values if (number := finite_or_none(value)) is not None] or [0.0]
+def scale_over(values: Iterable[float | None], start: float, end: float, factor: float = 1) -> Scale:
+    """Returns a scale over the finite values times `factor`, with a margin of 4 %."""
+    finite = [factor * number for value in values if (number := finite_or_none(value)) is not None] or [0.0]
     margin = 0.04 * (max(finite) - min(finite)) or 0.5
     return Scale(min(finite) - margin, max(finite) + margin, start, end)
 
@@ -53,24 +53,14 @@ def line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Element:
     return "line", {"class": kind, "x1": x1, "y1": y1, "x2": x2, "y2": y2}, ""
 
 
-def rect(kind: str, x: float, y: float, width: float, height: float) -> Element:
-    """Returns a rectangle."""
-    return "rect", {"class": kind, "x": x, "y": y, "width": max(width, 0), "height": height}, ""
-
-
 def text(kind: str, x: float, y: float, content: str) -> Element:
     """Returns a text; class `end`, `middle` or none says which end of it is at x."""
     return "text", {"class": kind, "x": x, "y": y}, content
 
 
-def dot(kind: str, x: float, y: float) -> Element:
-    """Returns a dot."""
-    return "circle", {"class": kind, "cx": x, "cy": y, "r": 2.2}, ""
-
-
-def path(kind: str, points: Sequence[tuple[float, float]]) -> Element:
-    """Returns a line through points."""
-    return "polyline", {"class": kind, "points": " ".join(f"{x},{y}" for x, y in points)}, ""
+def points_element(tag: Literal["polyline", "polygon"], kind: str, points: Sequence[tuple[float, float]]) -> Element:
+    """Returns a line through points, or the area within it."""
+    return tag, {"class": kind, "points": " ".join(f"{x},{y}" for x, y in points)}, ""
 
 
 MARKER_SHAPES = {  # by verdict, around (0, 0); shapes differ, so that they can be read without colours
@@ -99,36 +89,44 @@ def axis_strip(scale: Scale, label: str) -> Chart:
     return Chart(STRIP_WIDTH, 18, label, ticks)
 
 
+def _interval_line(kind: str, bounds: Sequence[float | None] | None, scale: Scale, factor: float) -> list[Element]:
+    """Returns an interval in the middle of a strip; nothing if a bound is missing."""
+    ends = [scale(bound) for bound in finite_interval(bounds, factor)]
+    return [line(kind, ends[0], STRIP_HEIGHT / 2, ends[1], STRIP_HEIGHT / 2)] if ends else []
+
+
 def interval_strip(row: Results, scale: Scale, factor: float, margin: float, label: str) -> Chart:
     """Returns a comparison's difference: its interval, the adjusted one, the margin shaded, a line at 0."""
-    middle = STRIP_HEIGHT / 2
-    kind = str(row["verdict"]).replace(" ", "-")
+    kind, left, right = str(row["verdict"]).replace(" ", "-"), scale(-factor * margin), scale(factor * margin)
+    shaded = {"class": "margin", "x": left, "y": 0, "width": max(right - left, 0), "height": STRIP_HEIGHT}
     elements = [
-        rect("margin", scale(-margin), 0, scale(margin) - scale(-margin), STRIP_HEIGHT),
+        ("rect", shaded, ""),
         line("zero", scale(0), 0, scale(0), STRIP_HEIGHT),
+        *_interval_line(f"thin {kind}", row.get("ci95_adjusted"), scale, factor),
+        *_interval_line(f"thick {kind}", row.get("ci95"), scale, factor),
     ]
-    for name, width in (("ci95_adjusted", "thin"), ("ci95", "thick")):
-        if interval := finite_interval(row.get(name), factor):
-            low, high = (scale(bound) for bound in interval)
-            elements.append(line(f"{width} {kind}", low, middle, high, middle))
     if (mean := finite_or_none(row["mean_difference"])) is not None:
-        elements.append(marker(kind, str(row["verdict"]), scale(factor * mean), middle))
+        elements.append(marker(kind, str(row["verdict"]), scale(factor * mean), STRIP_HEIGHT / 2))
     return Chart(STRIP_WIDTH, STRIP_HEIGHT, label, elements)
 
 
 def seeds_strip(summary: Results, scale: Scale, factor: float, kind: str, label: str) -> Chart:
     """Returns a method's scores: a dot for each seed, the interval, and a diamond at the mean."""
-    middle, elements = STRIP_HEIGHT / 2, []
+    middle: float = STRIP_HEIGHT / 2
+    elements: list[Element] = []
     for seed, value in enumerate(summary["per_seed"]):
         if (finite := finite_or_none(value)) is not None:
-            height = middle + 16 * ((seed * 0.618034) % 1 - 0.5)
-            elements.append(dot(f"seed {kind}", scale(factor * finite), round(height, 1)))
-    if interval := finite_interval(summary["ci95"], factor):
-        low, high = (scale(bound) for bound in interval)
-        elements.append(line(f"thick {kind}", low, middle, high, middle))
+            place = {"cx": scale(factor * finite), "cy": round(middle + 16 * ((seed * 0.618034) % 1 - 0.5), 1)}
+            elements.append(("circle", {"class": f"seed {kind}", **place, "r": 2.2}, ""))
+    elements += _interval_line(f"thick {kind}", summary["ci95"], scale, factor)
     if (mean := finite_or_none(summary["mean"])) is not None:
         elements.append(marker(kind, "mean", scale(factor * mean), middle))
     return Chart(STRIP_WIDTH, STRIP_HEIGHT, label, elements)
+
+
+def _horizontal_grid(y: Scale, left: float, right: float, label: Callable[[float], str]) -> list[Element]:
+    lines = [line("grid", left, y(tick), right, y(tick)) for tick in y.ticks(4)]
+    return lines + [text("tick end", left - 4, y(tick) + 4, label(tick)) for tick in y.ticks(4)]
 
 
 def steps_chart(title: str, steps: Sequence[tuple[str, Results, str]], factor: float, scale: Scale) -> Chart:
@@ -137,12 +135,11 @@ def steps_chart(title: str, steps: Sequence[tuple[str, Results, str]], factor: f
     `scale` has coordinates from the bottom to the top.
     """
     width = 70.0 * len(steps) + 40
-    elements = [line("grid", 34, scale(tick), width, scale(tick)) for tick in scale.ticks(4)]
-    elements += [text("tick end", 30, scale(tick) + 4, f"{tick:g}") for tick in scale.ticks(4)]
+    elements = _horizontal_grid(scale, 34, width, "{:g}".format)
     centres = [34 + 70 * index + 35 for index in range(len(steps))]
     means = [finite_or_none(summary["mean"]) for _, summary, _ in steps]
     joined = [(x, scale(factor * mean)) for x, mean in zip(centres, means, strict=True) if mean is not None]
-    elements.append(path("joined", joined))
+    elements.append(points_element("polyline", "joined", joined))
     for x, mean, (name, summary, kind) in zip(centres, means, steps, strict=True):
         if interval := finite_interval(summary["ci95"], factor):
             low, high = (scale(bound) for bound in interval)
@@ -167,17 +164,15 @@ def curve_chart(title: str, curves: dict[str, Float[np.ndarray, "seed epoch"]]) 
     y = scale_over((np.log10(stacked) if logarithmic else stacked).tolist(), height - 22, 6)
     epochs = max(values.shape[1] for values in curves.values())
     x = Scale(1, max(epochs, 2), left, width - 6)
-    elements = [line("grid", left, y(tick), width, y(tick)) for tick in y.ticks(4)]
-    for tick in y.ticks(4):
-        elements.append(text("tick end", left - 4, y(tick) + 4, f"{10**tick:.2g}" if logarithmic else f"{tick:.3g}"))
+    elements = _horizontal_grid(y, left, width, lambda tick: f"{10**tick:.2g}" if logarithmic else f"{tick:.3g}")
     elements += [text("tick middle", x(tick), height - 6, f"{tick:g}") for tick in x.ticks(4) if tick == int(tick)]
     elements.append(text("tick end", left - 4, height - 6, "epoch"))
     for values, kind in zip(shown.values(), ("train", "valid"), strict=False):
         chosen = np.unique(np.linspace(0, values.shape[1] - 1, 80).round().astype(int))
-        low, mean, high = (getattr(values[:, chosen], how)(axis=0) for how in ("min", "mean", "max"))
-        upper, middle, lower = (_points(x, y, chosen, line_values) for line_values in (high, mean, low))
-        area = " ".join(f"{a},{b}" for a, b in [*upper, *reversed(lower)])
-        elements += [("polygon", {"class": f"band {kind}", "points": area}, ""), path(f"curve {kind}", middle)]
+        drawn = values[:, chosen]
+        lower, middle, upper = (_points(x, y, chosen, series) for series in (drawn.min(0), drawn.mean(0), drawn.max(0)))
+        elements.append(points_element("polygon", f"band {kind}", [*upper, *reversed(lower)]))
+        elements.append(points_element("polyline", f"curve {kind}", middle))
     ends = ", ".join(f"{name} {float(values[:, -1].mean()):.3g} at the end" for name, values in finite.items())
     return Chart(width, height, f"{title}: {ends}", elements, title)
 
@@ -202,12 +197,3 @@ def scatter_chart(title: str, points: Float[np.ndarray, "n 2"], kinds: Sequence[
         if np.isfinite(a) and np.isfinite(b)
     ]
     return Chart(size, size, label, elements, title, interactive=True)
-
-
-def iterate_values(entries: Iterable[Results], field: str, factor: float) -> Iterator[float]:
-    """Yields seeds, mean and bounds of a metric of each entry, times `factor`."""
-    for entry in entries:
-        summary = entry[field]
-        for value in (*summary["per_seed"], summary["mean"], *(summary["ci95"] or ())):
-            if (finite := finite_or_none(value)) is not None:
-                yield factor * finite
