@@ -12,14 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from aejax.report.style import PRIMARY_COLOR, SECONDARY_COLOR, with_style
-from aejax.report.tile_layout import (
-    COLORBAR_WIDTH,
-    TileLayout,
-    ValueRange,
-    add_diverging_colorbar,
-    plot_heat_maps,
-    plot_tiles,
-)
+from aejax.report.tile_layout import TileLayout, ValueRange, plot_heat_maps, plot_tiles
 
 SCALED_VALUE_LABEL = "scaled value"
 TILES_PER_ROW = 8  # filters or atoms in a row
@@ -148,8 +141,5 @@ def plot_unit_weights(
     missing = np.full((-len(vectors) % across, *vectors.shape[1:]), np.nan)
     tiles = np.concatenate([vectors, missing]).reshape(-1, across, *vectors.shape[1:])
     grey = vectors.shape[-1] == 1
-    layout = TileLayout(title=title, max_tile_size=0.8, right_margin=COLORBAR_WIDTH if grey else 0)
-    figure, axes = plot_tiles(tiles, value_range, layout, diverging=grey)
-    if grey:
-        add_diverging_colorbar(figure, axes, value_range, label)
-    return figure
+    layout = TileLayout(title=title, max_tile_size=0.8, colorbar=label if grey else "")
+    return plot_tiles(tiles, value_range, layout)[0]

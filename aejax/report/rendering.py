@@ -8,13 +8,14 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def _environment(*, escape: bool) -> "Environment":
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # only commands that write pages need it
+def _environment() -> "Environment":
+    # Only commands that write pages need it.
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     return Environment(
         loader=PackageLoader("aejax.report"),
         undefined=StrictUndefined,
-        autoescape=escape,
+        autoescape=select_autoescape(["html.j2"]),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -22,10 +23,8 @@ def _environment(*, escape: bool) -> "Environment":
 
 
 def render_template(template: str, /, **values: Any) -> str:
-    """Returns a template of Markdown with these values filled in; a value that is missing raises."""
-    return _environment(escape=False).get_template(template).render(values)
+    """Returns a template with these values filled in; a value that is missing raises.
 
-
-def render_html(template: str, /, **values: Any) -> str:
-    """Returns a template of HTML likewise, with every value escaped that the template does not mark as safe."""
-    return _environment(escape=True).get_template(template).render(values)
+    A template of HTML escapes every value that it does not mark as safe.
+    """
+    return _environment().get_template(template).render(values)

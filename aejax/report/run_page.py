@@ -21,7 +21,7 @@ from aejax.report.page.blocks import PAGE_FILE, RunPage, png_address
 from aejax.report.page.comparison import comparison_page
 from aejax.report.page.model_sections import describe_examples
 from aejax.report.page.other_runs import explore_page, pretrain_page, study_page, sweep_page
-from aejax.report.rendering import render_html
+from aejax.report.rendering import render_template
 from aejax.report.results import Results, with_roles
 from aejax.report.study_table import render_study_markdown, render_study_terminal
 from aejax.report.style import render_figure, save_figure
@@ -108,7 +108,7 @@ def describe_run(results: Results, folder: Path | None = None, scores: Mapping[s
 def render_page(runs: Sequence[RunPage]) -> str:
     """Returns `report.html` of some runs; text from data is escaped, and nothing is loaded from elsewhere."""
     title = runs[0].title if len(runs) == 1 else f"{len(runs)} runs: {', '.join(run.title for run in runs)}"
-    return render_html("page.html.j2", title=title, runs=runs)
+    return render_template("page.html.j2", title=title, runs=runs)
 
 
 def render_run_page(results: Results, folder: Path | None = None, scores: Mapping[str, Any] | None = None) -> str:

@@ -58,30 +58,27 @@ class TileLayout:
     row_labels: Sequence[str] = ()  # at the left, one for each row
     column_labels: Sequence[str] = ()  # at the top, one for each column
     title: str = ""
+    colorbar: str = ""  # label of a colour bar at the right; 0 is the middle of its range, and white
     bottom_margin: float = 0.0
     right_margin: float = 0.0
     max_tile_size: float = 1.0
 
 
 def plot_tiles(
-    tiles: Num[np.ndarray, "row column height width channel"],
-    value_range: ValueRange,
-    layout: TileLayout,
-    *,
-    diverging: bool = False,
+    tiles: Num[np.ndarray, "row column height width channel"], value_range: ValueRange, layout: TileLayout
 ) -> tuple[Figure, Axes]:
     """Plots images in rows and columns, as large as the layout allows.
 
     Args:
         tiles: images with 1 or 3 channels; of others the mean is drawn.
-        value_range: what is drawn black, or blue, and what is drawn white, or red.
+        value_range: what is drawn black and what white; with a colour bar, blue and red.
         layout: labels, title and sizes.
-        diverging: whether 0 lies in the middle of the range and is drawn white.
     """
     image, (rows, columns) = tile_images(enlarge_tiles(np.asarray(tiles)), value_range), tiles.shape[:2]
     row_labels = ["\n".join(map(label_text, label.split("\n"))) for label in layout.row_labels]
     lines = [line for label in row_labels for line in label.split("\n")]
     side_width = 0.15 + CHARACTER_WIDTH * max(map(len, lines), default=0) + layout.right_margin
+    side_width += COLORBAR_WIDTH if layout.colorbar else 0
     top_height = (
         LINE_HEIGHT * (len(layout.title.splitlines()) + 1.5 * bool(layout.column_labels)) + layout.bottom_margin
     )
@@ -93,18 +90,19 @@ def plot_tiles(
         min(max(side_width + size * image.shape[1], title_width), FIGURE_WIDTH),
     )
     axes = figure.add_subplot(anchor="NW")
-    axes.imshow(image, cmap=DIVERGING_CMAP if diverging else "gray", vmin=0, vmax=1)
+    axes.imshow(image, cmap=DIVERGING_CMAP if layout.colorbar else "gray", vmin=0, vmax=1)
     axes.set_yticks((np.arange(len(layout.row_labels)) + 0.5) * tile_height - 0.5, row_labels)
     axes.set_xticks((np.arange(len(layout.column_labels)) + 0.5) * tile_width - 0.5, layout.column_labels)
     axes.tick_params(length=0, labelsize=8, pad=3, top=True, bottom=False, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
     if layout.title:
         figure.suptitle(layout.title, x=0.01, ha="left", fontsize=9)
+    if layout.colorbar:
+        _add_colorbar(figure, axes, value_range, layout.colorbar)
     return figure, axes
 
 
-def add_diverging_colorbar(figure: Figure, axes: Axes, value_range: ValueRange, label: str) -> None:
-    """Adds a colour bar, white at 0, right of the tiles."""
+def _add_colorbar(figure: Figure, axes: Axes, value_range: ValueRange, label: str) -> None:
     bar = figure.colorbar(
         ScalarMappable(Normalize(*value_range), DIVERGING_CMAP),
         ax=axes,
