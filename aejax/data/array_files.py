@@ -4,15 +4,17 @@ Inputs, labels and splits are found by the names of the arrays, see `choose_arra
 holds a single array counts as an `.npy` file, as in `k49-train-imgs.npz`.
 """
 
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from aejax.config import DataConfig
 from aejax.data.archives import NPY_SUFFIX, open_archive, open_npy
-from aejax.data.array_names import ArrayNames, choose_arrays
+from aejax.data.array_names import choose_arrays
 from aejax.data.dataset import Dataset
 from aejax.data.idx import locate_idx_files, read_idx_splits
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, add_test_file, dataset_from_splits
@@ -53,13 +55,10 @@ def _read_splits(path: Path, label_column: str | None, is_test_file: bool = Fals
         )
         return idx_files.name, read_idx_splits(idx_files, is_test_file)
     if path.is_dir():
-        files = _find_npy_files(path)
-        chosen = choose_arrays(list(files), str(path), label_column)
-        arrays = {name: _read_single(files[name], path) for name in chosen.array_names}
-        return path.resolve().name, _to_splits(arrays, chosen, str(path))
-    with open_archive(path) as readers:
-        chosen = choose_arrays(list(readers), str(path), label_column)
-        return path.stem, _to_splits({name: readers[name]() for name in chosen.array_names}, chosen, str(path))
+        files = {name: functools.partial(_read_single, file, path) for name, file in _find_npy_files(path).items()}
+        return path.resolve().name, _read_chosen(files, str(path), label_column)
+    with open_archive(path) as members:
+        return path.stem, _read_chosen(members, str(path), label_column)
 
 
 def _find_npy_files(folder: Path) -> dict[str, Path]:
@@ -86,19 +85,19 @@ def _read_single(path: Path, folder: Path) -> np.ndarray:
         return read()
 
 
-def _to_splits(arrays: Mapping[str, np.ndarray], chosen: ArrayNames, source: str) -> ArraySplits:
-    """Returns the chosen arrays by split, with a note of those that are not used."""
-    train, validation, test = (
-        LabelledArrays(arrays[pair.inputs], _select_column(arrays[pair.labels], chosen.label_index, source), pair)
-        if pair
-        else None
-        for pair in (chosen.train, chosen.validation, chosen.test)
-    )
-    assert train is not None
-    notes = (f"arrays not used: {list_names(chosen.unused)}",) if chosen.unused else ()
-    if chosen.label_index is not None:
-        notes = (*notes, f"labels are column {chosen.label_index} of {chosen.train.labels}")
-    return ArraySplits(source, train, validation, test, notes)
+def _read_chosen(readers: Mapping[str, Callable[[], np.ndarray]], source: str, label_column: str | None) -> ArraySplits:
+    """Returns the arrays whose names `choose_arrays` knows, by split, with a note of those that are not used."""
+    pairs, index = choose_arrays(list(readers), source, label_column)
+    parts: dict[str, Any] = {
+        split: LabelledArrays(readers[inputs](), _select_column(readers[labels](), index, source), (inputs, labels))
+        for split, (inputs, labels) in pairs.items()
+    }
+    used = [name for pair in pairs.values() for name in pair]
+    unused = [name for name in readers if name not in used]
+    notes = (f"arrays not used: {list_names(unused)}",) if unused else ()
+    if index is not None:
+        notes = (*notes, f"labels are column {index} of {pairs['train'][1]}")
+    return ArraySplits(source, **parts, notes=notes)
 
 
 def _select_column(labels: np.ndarray, index: int | None, source: str) -> np.ndarray:

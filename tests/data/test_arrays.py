@@ -28,7 +28,7 @@ def test_every_pair_of_names_is_found_alone_and_by_splits(tmp_path, pair):
     assert dataset.description.label_source == f"array {labels!r}"
     for pattern, train, test in itertools.product(("{0}_{1}", "{1}_{0}", "{1}{0}"), SPLIT_NAMES["train"], ("test",)):
         names = [tuple(pattern.format(name, part) for name in (inputs, labels.upper())) for part in (train, test)]
-        assert choose_arrays([*names[1], *names[0]], "set") == (names[0], None, names[1], (), None)
+        assert choose_arrays([*names[1], *names[0]], "set") == ({"train": names[0], "test": names[1]}, None)
 
 
 def test_validation_rows_join_the_training_rows_as_in_medmnist(tmp_path):
