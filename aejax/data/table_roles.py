@@ -5,8 +5,7 @@ import re
 from typing import NamedTuple
 
 from aejax.config import DataConfig
-from aejax.data.arrow_tables import ArrowTable
-from aejax.data.frame_tables import FrameTable
+from aejax.data.frame_tables import ArrowTable, FrameTable
 from aejax.data.text_tables import TextTable
 from aejax.errors import list_names, require, suggest_names
 

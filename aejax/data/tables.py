@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from aejax.config import DataConfig
-from aejax.data.arrow_tables import open_arrow_table
 from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.description import DataDescription
+from aejax.data.frame_tables import open_arrow_table
 from aejax.data.label_encoding import MAX_LABEL_LENGTH, parse_label_text
 from aejax.data.memory import require_host_memory
 from aejax.data.table_columns import infer_columns

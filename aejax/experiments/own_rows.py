@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from aejax.config import CompareConfig
 from aejax.data.archives import open_archive, open_npy
-from aejax.data.arrow_tables import open_arrow_table
+from aejax.data.frame_tables import open_arrow_table
 from aejax.data.memory import require_host_memory
 from aejax.data.registry import expand_path
 from aejax.errors import InputError, list_names, require, summarize_error
