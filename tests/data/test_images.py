@@ -159,9 +159,8 @@ def test_pillows_pixel_limit_is_enforced(monkeypatch, limit):
     assert len(decoded(encoded(GREY))) == 1
 
 
-@pytest.mark.parametrize("image", [GREY, COLOUR, ALPHA], ids=["grey", "colour", "alpha"])
-def test_flipped_bits_of_a_png_never_change_pixels_silently(image):
-    good = encoded(image)
+def test_flipped_bits_of_a_png_never_change_pixels_silently():
+    good = encoded(GREY)
     expected = decoded(good)
     rejected = 0
     for place in range(len(good)):
