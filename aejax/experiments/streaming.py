@@ -8,10 +8,9 @@ import jax
 import numpy as np
 import optax
 
-from aejax.data.stream.loader import StreamLoader
+from aejax.data.stream.loader import StreamLoader, import_grain
 from aejax.data.stream.schedule import StreamSchedule, make_stream_schedule
 from aejax.data.stream.source import Stream
-from aejax.data.stream.window_shuffle import import_grain
 from aejax.errors import require
 from aejax.experiments.checkpointing import TrainingHistory, concatenate_histories
 from aejax.experiments.compilation import Stopwatch

@@ -27,7 +27,7 @@ from aejax.cli import configure_cpu_devices, make_console, parse_args, run_main
 from aejax.config import DataConfig
 from aejax.data.memory import format_bytes
 from aejax.data.registry import load_dataset
-from aejax.data.stream.window_shuffle import import_grain
+from aejax.data.stream.loader import import_grain
 from aejax.errors import require
 from aejax.experiments.preemption import call_before_exit
 from aejax.report.tables import format_markdown_table

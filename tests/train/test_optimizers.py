@@ -29,11 +29,10 @@ MODEL = ModelConfig(hidden=(5,), latent_dim=3, batch_norm=True, output="linear")
 CLASSIFIER = Classifier(dense_autoencoder(MODEL, 6), SoftmaxHead(3))
 BATCH = Batch(jax.random.normal(jax.random.key(0), (12, 6)), jnp.arange(12, dtype=jnp.int32) % 3)
 EVERY_OPTIMIZER = {
-    "adam": OptimizerConfig(learning_rate=0.1),
-    "adam, clipped": OptimizerConfig(learning_rate=0.1, clip_norm=0.01),
-    "adam, warm-up and cosine": OptimizerConfig(learning_rate=0.1, schedule="cosine", warmup_epochs=1.0),
+    "adam, clipped, warm-up and cosine": OptimizerConfig(
+        learning_rate=0.1, clip_norm=0.01, schedule="cosine", warmup_epochs=1.0
+    ),
     "adamw with weight decay": OptimizerConfig(optimizer="adamw", learning_rate=0.1, weight_decay=0.5),
-    "sgd with momentum": OptimizerConfig(optimizer="sgd", learning_rate=0.1, momentum=0.9),
     "sgd with momentum, clipped": OptimizerConfig(optimizer="sgd", learning_rate=0.1, momentum=0.9, clip_norm=0.5),
     "adadelta": OptimizerConfig(optimizer="adadelta", learning_rate=1.0),
 }
@@ -154,8 +153,7 @@ def test_weight_decay_is_decoupled_from_the_gradient():
     np.testing.assert_allclose(update, -0.1 * 0.5 * params, rtol=1e-6)
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-@pytest.mark.parametrize("warmup_epochs", [0.5, 2.9])
+@pytest.mark.parametrize(("schedule", "warmup_epochs"), [("constant", 0.5), ("cosine", 2.9)])
 def test_a_warm_up_rises_linearly_from_zero_to_the_peak(schedule, warmup_epochs):
     config = OptimizerConfig(learning_rate=0.2, schedule=schedule, warmup_epochs=warmup_epochs)
     rate = make_schedule(config, steps_per_epoch=10, epochs=3)

@@ -3,10 +3,11 @@
 python two_process_training.py OUT --distributed --coordinator HOST:PORT --num-processes 2 --process-id I
 """
 
-import argparse
+import sys
 
 import jax
 import numpy as np
+import tyro
 
 from aejax.config import DistributedConfig, PlanConfig
 from aejax.experiments.multihost import any_process, broadcast_from_primary, initialize_distributed, is_primary
@@ -38,15 +39,9 @@ def train_twice(tiny, config):
 
 def main():
     """Trains by every plan and checks the messages between the processes."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("out")
-    parser.add_argument("--distributed", action="store_true")
-    for flag, kind in (("--coordinator", str), ("--num-processes", int), ("--process-id", int)):
-        parser.add_argument(flag, type=kind)
-    options = vars(parser.parse_args())
-    out = options.pop("out")
+    out, *flags = sys.argv[1:]
     jax.config.update("jax_num_cpu_devices", 2)
-    initialize_distributed(DistributedConfig(**options))
+    initialize_distributed(tyro.cli(DistributedConfig, args=flags))
     arrays, tiny = {}, make_tiny()
     for name, config in PLANS.items():
         plan, result, repeated = train_twice(tiny, config)

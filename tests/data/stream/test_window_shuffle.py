@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from aejax.data.shuffling import shuffle_epoch, steps_per_epoch
+from aejax.data.stream.loader import ORDER_VERSION, WindowShuffle
 from aejax.data.stream.schedule import StreamSchedule
-from aejax.data.stream.window_shuffle import ORDER_VERSION, WindowShuffle
 from tests.data.stream.counting import counting_stream, rows_of_passes
 
 
