@@ -35,7 +35,7 @@ def predictions(seed: int, classes: int, examples: int = 60):
 
 
 @given(st.integers(0, 1000), st.integers(2, 5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_the_mean_of_a_metrics_values_is_scikit_learns(seed, classes):
     log_probs, labels = predictions(seed, classes)
     scores = score_predictions(log_probs, labels, "auroc")

@@ -1,14 +1,11 @@
 """The tables of a comparison: the numbers of `results.json`, its warnings, and what fits a terminal."""
 
 import copy
-import io
 import re
 
 import pytest
-from rich.console import Console
 
 from aejax.evaluate.representation import REPRESENTATION_METRICS
-from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.report.comparison_table import (
     REPRESENTATION_FORMATS,
     render_comparison_markdown,
@@ -16,11 +13,10 @@ from aejax.report.comparison_table import (
     representation_table,
 )
 from aejax.report.findings import describe_findings
-from aejax.report.formatting import MISSING, format_difference, format_mean_ci
+from aejax.report.formatting import MISSING, format_mean_ci
 from aejax.report.results import best_method
 from aejax.report.tables import format_markdown_table
-
-ACCURACY = VERDICT_METRICS["accuracy"]
+from tests.consoles import render
 
 
 def cells(markdown, *leading):
@@ -31,9 +27,7 @@ def cells(markdown, *leading):
 
 
 def render_terminal(results, width=100, *, details=False, **options):
-    console = Console(record=True, width=width, file=io.StringIO(), **options)
-    console.print(render_comparison_terminal(results, details=details))
-    return console.export_text(styles=bool(options))
+    return render(render_comparison_terminal(results, details=details), width, **options)
 
 
 def test_every_method_has_a_row_with_its_numbers(results):
@@ -139,15 +133,10 @@ def test_near_duplicates_are_reported_next_to_exact_ones(results):
     assert "validation: 4 nearly equal to a test example." in render_comparison_markdown(results)
 
 
-def test_the_terminal_shows_every_method_and_coloured_difference(results):
+def test_the_terminal_shows_every_method_and_colours_verdicts(results):
     text = render_terminal(results)
     for method in results["methods"]:
         assert format_mean_ci(method["test_accuracy"], scale=100, decimals=2) in text
-    for comparison in results["comparisons"]:
-        difference = format_difference(ACCURACY, comparison["mean_difference"])
-        cells = [comparison["method"], comparison["baseline"], difference]
-        (line,) = [line for line in text.splitlines() if line.split()[:3] == cells]
-        assert line.rstrip().endswith(comparison["verdict"])
     assert "\x1b[1;32mbetter" in render_terminal(results, force_terminal=True, color_system="standard")
 
 
@@ -294,3 +283,25 @@ def test_the_representation_table_has_the_means_of_every_metric(results_with_dia
     assert "verdicts do not use them" in text
     del results["diagnostics"]
     assert text.startswith(render_comparison_markdown(results).rstrip("\n"))
+
+
+@pytest.mark.parametrize(("likelihood", "heading"), [("bernoulli", "pseudo-ELBO, nats"), ("gaussian", "ELBO, nats")])
+def test_a_bernoulli_likelihood_of_grey_values_is_shown_as_none(results, likelihood, heading):
+    changed = {**copy.deepcopy(results), "config": {"objective": {"likelihood": likelihood}}}
+    changed["methods"][-1]["measures"] = {"elbo": {"mean": -80.0}}
+    table = render_comparison_markdown(changed)
+    assert f"| {heading} |" in table
+    assert ("not of grey values" in table) == (likelihood == "bernoulli")
+
+
+def test_probes_of_few_features_have_a_column_for_each_number_of_them(results):
+    for method, scores in zip(
+        results["methods"][:2], ([[0.5, 0.75], [0.6, 0.85]], [[0.2, 0.3], [0.2, None]]), strict=True
+    ):
+        method["top_units"] = {"counts": [[1, 16]] * 2, "metric": scores}
+    first, second = (method["name"] for method in results["methods"][:2])
+    table = render_comparison_markdown(results).partition("features per class")[2]
+    assert f"| 1 | 16 |\n| :--- | ---: | ---: |\n| {first} | 55.00 | 80.00 |\n| {second} | 20.00 | 30.00 |\n\n" in table
+    assert "per class" in render_terminal(results)
+    results["methods"][0]["top_units"]["counts"] = [[16]]
+    assert "features per class" not in render_comparison_markdown(results)

@@ -10,6 +10,7 @@ from rich.console import Console
 from aejax.experiments.progress import LineReporter, open_reporter
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
 from aejax.report.data_line import data_markdown, escape_markdown, format_data_line
+from tests.consoles import render
 
 WINE = {
     "name": "wine.csv",
@@ -86,9 +87,7 @@ def test_a_page_and_a_terminal_show_what_is_suspicious(results):
     page = render_comparison_markdown(results)
     assert escape_markdown(format_data_line(results["dataset"])) in page
     assert "\n- ⚠ column 'x' is an id; --drop-columns x\n" in page
-    console = Console(file=io.StringIO(), width=100)
-    console.print(render_comparison_terminal(results))
-    assert "⚠ column 'x' is an id; --drop-columns x" in console.file.getvalue()
+    assert "⚠ column 'x' is an id; --drop-columns x" in render(render_comparison_terminal(results))
 
 
 @pytest.mark.parametrize(
