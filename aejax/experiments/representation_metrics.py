@@ -11,8 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-from aejax.evaluate.representation import REPRESENTATION_METRICS, measure_representation
-from aejax.evaluate.similarity import cka, mean_pairwise_cka, normalized_gram, reduce_width
+from aejax.evaluate.representation import (
+    REPRESENTATION_METRICS,
+    cka,
+    mean_pairwise_cka,
+    measure_representation,
+    normalized_gram,
+    reduce_width,
+)
 from aejax.experiments.experiment import Experiment
 
 MAX_DIAGNOSTIC_ROWS = 2000  # test rows that are diagnosed, at most

@@ -9,8 +9,6 @@ from aejax.evaluate.representation import (
     PURITY_NEIGHBORS,
     REPRESENTATION_METRICS,
     alignment,
-    count_active_units,
-    count_dead_units,
     effective_rank,
     intrinsic_dimension,
     knn_purity,
@@ -127,8 +125,9 @@ def test_purity_of_few_rows_uses_all_other_rows():
 def test_unit_counts_equal_those_of_code_metrics():
     codes = np.maximum(draw(40, 9), 0) * [0, 0, 0.01, 0.1, 0.15, 0.2, 1, 1, 3]
     expected = compute_code_metrics(jnp.asarray(codes), jnp.asarray(codes))
-    assert count_dead_units(codes) == expected["dead_units"] == 2
-    assert count_active_units(codes) == expected["active_units"]
+    metrics = measure_representation(codes, np.zeros(40, int))
+    assert metrics["dead_units"] == expected["dead_units"] == 2
+    assert metrics["active_units"] == expected["active_units"]
 
 
 def test_all_metrics_are_finite_or_all_are_nan_for_features_that_are_not_finite():

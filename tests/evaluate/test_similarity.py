@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aejax.evaluate.similarity import cka, mean_pairwise_cka, normalized_gram, reduce_width
+from aejax.evaluate.representation import cka, mean_pairwise_cka, normalized_gram, reduce_width
 
 
 def draw(*shape, seed=0):
