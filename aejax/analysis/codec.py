@@ -70,11 +70,7 @@ def psnr(reconstruction: Float[np.ndarray, "n d"], target: Float[np.ndarray, "n 
     """Returns the peak signal-to-noise ratio in decibels: `10 log10(data_range^2 / mean squared error)`.
 
     The error is averaged over all examples first, so that one perfect reconstruction does not make the ratio infinite.
-
-    Args:
-        reconstruction: the reconstructed examples.
-        target: the true examples.
-        data_range: the range of the values, 1 for inputs scaled to [0, 1].
+    `data_range` is 1 for inputs scaled to [0, 1].
     """
     error = float(np.mean(np.square(reconstruction - target), dtype=np.float64))
     return float("inf") if error == 0 else float(10 * np.log10(data_range**2 / error))

@@ -56,14 +56,7 @@ def evaluate_compression(
     bits_per_number: int,
     data_range: float,
 ) -> list[RateDistortionPoint]:
-    """Measures rate and distortion of the quantized codes of `inputs`.
-
-    Args:
-        codec: the encoder and decoder.
-        train_codes: codes on which the quantizer is fitted.
-        inputs: the examples to compress.
-        bits_per_number: 32 for unquantized codes, or fewer.
-        data_range: the range of the inputs, for the PSNR.
+    """Measures rate and distortion of the codes of `inputs`, quantized on `train_codes` unless they have 32 bits.
 
     Returns:
         The result of storing all units; and of storing the active units only, if that takes fewer bits.

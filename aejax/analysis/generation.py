@@ -91,14 +91,9 @@ def traverse_latents(
     latent_std: Float[np.ndarray, " latent"],
     offsets: Float[np.ndarray, " step"],
 ) -> Float[np.ndarray, "unit step d"]:
-    """Decodes `code` with one unit at a time changed.
+    """Decodes `code` with one of `units` at a time changed by `offsets`.
 
-    Args:
-        codec: the encoder and decoder.
-        code: the code that is changed.
-        units: the units to change, one row of the result each.
-        latent_std: the standard deviation of every unit over training codes.
-        offsets: the changes, in standard deviations.
+    Offsets are in `latent_std`, the standard deviation of every unit over training codes.
     """
     moved = np.tile(code, (len(units), len(offsets), 1))
     for row, unit in enumerate(units):

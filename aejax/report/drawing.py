@@ -55,13 +55,7 @@ def draw_seeds(
 ) -> None:
     """Draws a method's row: a dot for each seed, a cross for those in `crosses`, and a diamond for the mean.
 
-    Args:
-        axes: where to draw.
-        row: of the method.
-        summary: `per_seed` and `mean`; what is not finite is not drawn.
-        color: of the method.
-        scale: that numbers are multiplied by.
-        crosses: seeds that are crosses.
+    Values are `per_seed` and `mean` of `summary` times `scale`; those that are not finite are not drawn.
     """
     x = scale * np.array(summary["per_seed"], dtype=float)
     # Multiples of the golden ratio spread any number of seeds evenly, and a seed keeps its height when more are added.

@@ -23,15 +23,15 @@ def test_the_area_is_scikit_learns_with_ties(rng):
 
 
 def test_delongs_covariance_is_that_of_another_draw_of_examples(rng):
-    """Against the spread over 2000 fresh draws of both groups."""
+    """Against the spread over 1000 fresh draws of both groups."""
 
     def draw():
         shared = rng.standard_normal(160)
         anomalous = np.arange(160) < 60
         return np.stack([shared, shared + rng.standard_normal(160)]) + anomalous, anomalous
 
-    areas = np.stack([auroc(*draw()).values for _ in range(2000)])
-    claimed = np.mean([auroc(*draw()).covariance for _ in range(200)], axis=0)
+    areas = np.stack([auroc(*draw()).values for _ in range(1000)])
+    claimed = np.mean([auroc(*draw()).covariance for _ in range(100)], axis=0)
     np.testing.assert_allclose(claimed, np.cov(areas.T), rtol=0.1)
 
 
