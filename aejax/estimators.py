@@ -4,6 +4,7 @@ They work in `Pipeline`, `GridSearchCV`, `clone`, `set_output` and pickles. A fi
 plain settings only; equal shapes and settings share compiled programs.
 """
 
+import dataclasses
 from numbers import Integral
 from typing import Any
 
@@ -20,57 +21,44 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from aejax.api.arguments import argument_errors
 from aejax.config import PretrainConfig
 from aejax.config.settings import replace_settings
-from aejax.experiments.fitting import FittedAutoencoder, fit_autoencoder
+from aejax.experiments.fitting import fit_autoencoder
 
 UNLABELLED = -1
 
 
+@dataclasses.dataclass(repr=False, eq=False)
 class _AutoencoderEstimator(BaseEstimator):
     """Parameters and training that transformer and classifier share.
 
     Parameters may have any value until `fit`, which rejects what cannot be used, as scikit-learn asks.
     """
 
-    def __init__(
-        self,
-        kind: Any = "undercomplete",
-        n_components: Any = None,
-        *,
-        hidden: Any = (128, 64),
-        epochs: Any = 100,
-        batch_size: Any = 64,
-        learning_rate: Any = 1e-3,
-        scaler: Any = "standard",
-        validation_fraction: Any = 0.1,
-        early_stopping: Any = False,
-        n_iter_no_change: Any = 10,
-        image_shape: Any = None,
-        settings: Any = None,
-        random_state: Any = None,
-    ) -> None:
-        self.kind = kind
-        self.n_components = n_components
-        self.hidden = hidden
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.scaler = scaler
-        self.validation_fraction = validation_fraction
-        self.early_stopping = early_stopping
-        self.n_iter_no_change = n_iter_no_change
-        self.image_shape = image_shape
-        self.settings = settings
-        self.random_state = random_state
+    kind: Any = "undercomplete"
+    n_components: Any = None
+    _: dataclasses.KW_ONLY
+    hidden: Any = (128, 64)
+    epochs: Any = 100
+    batch_size: Any = 64
+    learning_rate: Any = 1e-3
+    scaler: Any = "standard"
+    validation_fraction: Any = 0.1
+    early_stopping: Any = False
+    n_iter_no_change: Any = 10
+    image_shape: Any = None
+    settings: Any = None
+    random_state: Any = None
 
-    def _fit_autoencoder(self, inputs: np.ndarray) -> FittedAutoencoder:
-        """Trains on `(n, d)` inputs; the validation rows only choose the epoch."""
+    def _fit_autoencoder(self, inputs: np.ndarray) -> None:
+        """Trains on `(n, d)` inputs and sets the attributes; the validation rows only choose the epoch."""
         with argument_errors():
             config = self._config()
             seed = _draw_seed(self.random_state)
             shape = (inputs.shape[1],) if self.image_shape is None else tuple(self.image_shape)
             examples = inputs.reshape(len(inputs), *shape)
             patience = self.n_iter_no_change if self.early_stopping else None
-            return fit_autoencoder(config, examples, self.validation_fraction, seed, patience)
+            self.autoencoder_ = fit_autoencoder(config, examples, self.validation_fraction, seed, patience)
+        self.history_ = self.autoencoder_.history
+        self.n_iter_ = len(self.history_["train_loss"])
 
     def _config(self) -> PretrainConfig:
         width = self.n_components
@@ -87,6 +75,11 @@ class _AutoencoderEstimator(BaseEstimator):
             **(self.settings or {}),
         }
         return replace_settings(PretrainConfig(), settings)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = self.random_state is None
+        return tags
 
 
 class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _AutoencoderEstimator):
@@ -128,9 +121,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def fit(self, X: Any, y: Any = None) -> "AutoencoderTransformer":
         """Trains the autoencoder on `(n, d)` inputs without labels."""
         inputs = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        self.autoencoder_ = self._fit_autoencoder(inputs)
-        self.history_ = self.autoencoder_.history
-        self.n_iter_ = len(self.history_["train_loss"])
+        self._fit_autoencoder(inputs)
         self.n_components_ = self._n_features_out = self.autoencoder_.width
         return self
 
@@ -152,10 +143,10 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # codes are float32
-        tags.non_deterministic = self.random_state is None
         return tags
 
 
+@dataclasses.dataclass(repr=False, eq=False)
 class AutoencoderClassifier(ClassifierMixin, _AutoencoderEstimator):
     """Logistic regression on the standardised codes of an autoencoder that was trained without labels.
 
@@ -177,40 +168,8 @@ class AutoencoderClassifier(ClassifierMixin, _AutoencoderEstimator):
         (178, 3)
     """
 
-    def __init__(
-        self,
-        kind: Any = "undercomplete",
-        n_components: Any = None,
-        *,
-        C: Any = 1.0,
-        hidden: Any = (128, 64),
-        epochs: Any = 100,
-        batch_size: Any = 64,
-        learning_rate: Any = 1e-3,
-        scaler: Any = "standard",
-        validation_fraction: Any = 0.1,
-        early_stopping: Any = False,
-        n_iter_no_change: Any = 10,
-        image_shape: Any = None,
-        settings: Any = None,
-        random_state: Any = None,
-    ) -> None:
-        super().__init__(
-            kind,
-            n_components,
-            hidden=hidden,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            scaler=scaler,
-            validation_fraction=validation_fraction,
-            early_stopping=early_stopping,
-            n_iter_no_change=n_iter_no_change,
-            image_shape=image_shape,
-            settings=settings,
-            random_state=random_state,
-        )
-        self.C = C
+    _: dataclasses.KW_ONLY
+    C: Any = 1.0
 
     def fit(self, X: Any, y: Any) -> "AutoencoderClassifier":
         """Trains the autoencoder on all rows and the classifier on the labelled ones."""
@@ -221,9 +180,7 @@ class AutoencoderClassifier(ClassifierMixin, _AutoencoderEstimator):
         self.classes_ = np.unique(labels[rows])
         if len(self.classes_) < 2:
             raise ValueError(f"y: holds {len(self.classes_)} class; a classifier needs at least two classes")
-        self.autoencoder_ = self._fit_autoencoder(inputs)
-        self.history_ = self.autoencoder_.history
-        self.n_iter_ = len(self.history_["train_loss"])
+        self._fit_autoencoder(inputs)
         self.head_ = make_pipeline(StandardScaler(), LogisticRegression(C=self.C, max_iter=1000))
         self.head_.fit(self.autoencoder_.encode(inputs[rows]).astype(np.float64), labels[rows])
         return self
@@ -247,11 +204,6 @@ class AutoencoderClassifier(ClassifierMixin, _AutoencoderEstimator):
         check_is_fitted(self)
         inputs = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         return self.autoencoder_.encode(inputs).astype(np.float64)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.non_deterministic = self.random_state is None
-        return tags
 
 
 def _draw_seed(random_state: Any) -> int:

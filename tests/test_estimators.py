@@ -22,10 +22,7 @@ SMALL = {"hidden": (8,), "random_state": 0}
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    [
-        AutoencoderTransformer(epochs=5, **SMALL),
-        AutoencoderClassifier(epochs=20, n_components=8, **SMALL),
-    ]
+    [AutoencoderTransformer(epochs=5, **SMALL), AutoencoderClassifier(epochs=20, n_components=8, **SMALL)]
 )
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
