@@ -1,6 +1,7 @@
 """Export of a pretraining run's encoder: its weights, metadata and model card, in several formats."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +15,12 @@ from aejax.experiments.pretrained import BEST_WEIGHTS, LAST_WEIGHTS, PretrainedM
 from aejax.report.model_card import render_model_card
 from aejax.report.results import Results, finite_or_none
 from aejax.storage.encoder_metadata import SCHEMA_VERSION, EncoderMetadata, EncoderMetrics, Preprocessing, Provenance
-from aejax.storage.export import ModelCardInputs, require_available, write_encoder
+from aejax.storage.export import require_available, write_encoder
 from aejax.storage.formats import arrays_sha256, require_format_packages
 from aejax.storage.metrics_file import METRICS_FILE, read_metrics
 from aejax.storage.numpy_forward import numpy_forward
-from aejax.storage.pytree_io import ArrayTree, to_state_dict
+from aejax.storage.pretrained_encoder import PretrainedEncoder
+from aejax.storage.pytree_io import ArrayTree, named_leaves, to_state_dict
 
 EpochRows = list[dict[str, Any]]  # rows of `metrics.jsonl`, one per epoch: number and losses, None if not finite
 WEIGHTS_DIRS = {"last": LAST_WEIGHTS, "best": BEST_WEIGHTS}
@@ -69,11 +71,11 @@ def publish(
     tree = _encoder_arrays(pretrained, seeds, stacked=config.seed == "all")
     description = _build_metadata(pretrained, config, seeds, selected, tree)
 
-    def card(contents: ModelCardInputs) -> str:
-        arrays = {name: (str(leaf.dtype), leaf.shape) for name, leaf in contents.arrays.items()}
-        source = numpy_forward(contents.encoder.model, fills_missing=description.preprocessing.fill is not None)
+    def card(encoder: PretrainedEncoder, checksums: Mapping[str, str]) -> str:
+        arrays = {name: (str(leaf.dtype), leaf.shape) for name, leaf in named_leaves(encoder.variables).items()}
+        source = numpy_forward(encoder.model, fills_missing=description.preprocessing.fill is not None)
         entry = None if probe is None else probe["methods"][0]
-        return render_model_card(out.absolute().name, description, arrays, source, contents.sha256_by_file, entry)
+        return render_model_card(out.absolute().name, description, arrays, source, checksums, entry)
 
     digest = write_encoder(out, description, tree, card, overwrite=overwrite)
     notes = tuple(

@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,20 +26,14 @@ from aejax.storage.formats import (
 )
 from aejax.storage.manifest import MANIFEST, size_and_sha256, verify_manifest, write_manifest
 from aejax.storage.pretrained_encoder import PretrainedEncoder, build_architecture
-from aejax.storage.pytree_io import ArrayTree, from_state_dict, named_leaves
+from aejax.storage.pytree_io import ArrayTree, from_state_dict
 from aejax.storage.run_folder import acquire_lock
 
 MODEL_CARD_FILE = "README.md"
 NEW_DIR, OLD_DIR = "new", "old"  # in the working folder
 
-
-class ModelCardInputs(NamedTuple):
-    """The contents of a model card."""
-
-    metadata: EncoderMetadata
-    arrays: Mapping[str, jax.ShapeDtypeStruct]  # by name
-    encoder: PretrainedEncoder
-    sha256_by_file: Mapping[str, str]  # by format: SHA-256 of its file
+# Renders the `README.md` of an encoder with the SHA-256 of each format's file.
+ModelCard = Callable[[PretrainedEncoder, Mapping[str, str]], str]
 
 
 def require_available(folder: Path, *, overwrite: bool) -> None:
@@ -119,12 +112,7 @@ def _same_encoder(folder: Path, metadata: EncoderMetadata) -> str | None:
 
 
 def write_encoder(
-    folder: Path,
-    metadata: EncoderMetadata,
-    tree: ArrayTree,
-    card: Callable[[ModelCardInputs], str],
-    *,
-    overwrite: bool = False,
+    folder: Path, metadata: EncoderMetadata, tree: ArrayTree, card: ModelCard, *, overwrite: bool = False
 ) -> str:
     """Writes an encoder's folder. Returns the SHA-256 of its manifest, which identifies the whole content.
 
@@ -147,7 +135,7 @@ def write_encoder(
     try:
         with _open_work(folder) as work:
             (work / NEW_DIR).mkdir()
-            digest = _write_content(work / NEW_DIR, encoder, tree, card, like)
+            digest = _write_content(work / NEW_DIR, encoder, tree, card)
             fsync_folder(work / NEW_DIR)
             _move_into_place(work, folder, overwrite=overwrite)
     except OSError as error:
@@ -155,19 +143,7 @@ def write_encoder(
     return digest
 
 
-def _write_content(
-    folder: Path, encoder: PretrainedEncoder, tree: ArrayTree, card: Callable[[ModelCardInputs], str], like: ArrayTree
-) -> str:
-    metadata = encoder.metadata
-    _write_formats(folder, encoder, tree)
-    write_metadata(folder, metadata)
-    checksums: dict[str, str] = {name: _format_sha256(folder, name) for name in metadata.formats}
-    text = card(ModelCardInputs(metadata, named_leaves(like), encoder, checksums))
-    write_atomically(folder / MODEL_CARD_FILE, text.encode())
-    return write_manifest(folder)
-
-
-def _write_formats(folder: Path, encoder: PretrainedEncoder, tree: ArrayTree) -> None:
+def _write_content(folder: Path, encoder: PretrainedEncoder, tree: ArrayTree, card: ModelCard) -> str:
     metadata = encoder.metadata
     if ORBAX in metadata.formats:
         write_orbax(folder, tree)
@@ -176,6 +152,10 @@ def _write_formats(folder: Path, encoder: PretrainedEncoder, tree: ArrayTree) ->
     if STABLEHLO in metadata.formats:
         program = serialize_program(_without_offsets(encoder), metadata.shape, metadata.dtype)
         write_atomically(folder / FORMAT_FILES[STABLEHLO], program)
+    write_metadata(folder, metadata)
+    checksums: dict[str, str] = {name: _format_sha256(folder, name) for name in metadata.formats}
+    write_atomically(folder / MODEL_CARD_FILE, card(encoder, checksums).encode())
+    return write_manifest(folder)
 
 
 def _without_offsets(encoder: PretrainedEncoder) -> PretrainedEncoder:

@@ -13,7 +13,7 @@ from aejax.storage.encoder_metadata import SCHEMA_VERSION, EncoderMetadata, Enco
 from aejax.storage.export import write_encoder
 from aejax.storage.formats import arrays_sha256
 from aejax.storage.numpy_forward import numpy_forward
-from aejax.storage.pytree_io import to_state_dict
+from aejax.storage.pytree_io import named_leaves, to_state_dict
 
 SMALL = {"hidden": (16,), "latent_dim": 6, "sparse_dim": 40, "channels": (4,)}
 ALL = ("orbax", "safetensors", "stablehlo")
@@ -85,9 +85,9 @@ def make_published(make_problem_spec):
             origin=ORIGIN,
         )
 
-        def card(contents):
-            arrays = {name: (str(leaf.dtype), leaf.shape) for name, leaf in contents.arrays.items()}
-            return render_model_card(folder.name, description, arrays, numpy_forward(built), contents.sha256_by_file)
+        def card(encoder, checksums):
+            arrays = {name: (str(leaf.dtype), leaf.shape) for name, leaf in named_leaves(encoder.variables).items()}
+            return render_model_card(folder.name, description, arrays, numpy_forward(built), checksums)
 
         write_encoder(folder, description, tree, card)
         return built, ones, of_seeds
