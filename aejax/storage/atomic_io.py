@@ -68,15 +68,15 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextlib.contextmanager
-def atomic_folder(folder: Path, *, suffix: str = "tmp", overwrite: bool = False) -> Iterator[Path]:
+def atomic_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yields an empty temporary folder, which becomes `folder` when the block ends and is removed if it raises.
 
     Args:
-        folder: the path that the complete folder gets.
-        suffix: the temporary folder is `.NAME.PID.SUFFIX` in the same parent.
-        overwrite: an existing folder is kept as `backup_path(folder)` until the new one is in place.
+        folder: the path that the complete folder gets; the temporary one is `.NAME.PID.tmp` in the same parent.
+        overwrite: an existing folder is kept as `.NAME.replaced` until the new one is in place.
     """
-    temporary, backup = folder.absolute().with_name(f".{folder.name}.{os.getpid()}.{suffix}"), backup_path(folder)
+    temporary = folder.absolute().with_name(f".{folder.name}.{os.getpid()}.tmp")
+    backup = folder.absolute().with_name(f".{folder.name}.replaced")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
@@ -96,11 +96,6 @@ def atomic_folder(folder: Path, *, suffix: str = "tmp", overwrite: bool = False)
             shutil.rmtree(backup, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def backup_path(folder: Path) -> Path:
-    """Returns where `atomic_folder` keeps the folder that it replaces."""
-    return folder.absolute().with_name(f".{folder.name}.replaced")
 
 
 def fsync_folder(folder: Path) -> None:

@@ -56,24 +56,21 @@ class CheckpointManager:
                 if other not in kept:
                     self._delete(other)
 
-    def restore_latest(
-        self, like: ArrayTree | None = None, *, allow_fallback: bool = False
-    ) -> RestoredCheckpoint | None:
+    def restore_latest(self, *, allow_fallback: bool = False) -> RestoredCheckpoint | None:
         """Loads the latest checkpoint. Returns None if there is none.
 
         Args:
-            like: the expected names, shapes and dtypes of the arrays.
             allow_fallback: skip damaged checkpoints; they are renamed to `EPOCH.damaged`.
 
         Raises:
             CorruptedFileError: the latest is damaged; the message names an earlier one that is intact.
-            InputError: the arrays differ from `like`.
+            InputError: its path is no folder.
         """
         messages = []
         epochs = self.epochs()
         for epoch in reversed(epochs):
             try:
-                saved = load_tree(self.path(epoch), like)
+                saved = load_tree(self.path(epoch))
             except CorruptedFileError as error:
                 messages.append(str(error))
                 if not allow_fallback:

@@ -6,13 +6,13 @@ are fetched. No code of a repository is run.
 """
 
 import contextlib
+import glob
 import importlib.util
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from aejax.errors import InputError, require, summarize_error
 from aejax.storage.manifest import MANIFEST, MAX_JSON_BYTES, read_manifest, verify_manifest
@@ -93,21 +93,16 @@ def _download(repo_id: str, revision: str | None, folder: Path, inner: str) -> N
         require(MANIFEST in sizes, f"{folder}: holds no {MANIFEST}, so no encoder that aejax has published")
         require(sizes[MANIFEST] <= MAX_JSON_BYTES, f"{folder}: {MANIFEST} has more than {MAX_JSON_BYTES} bytes")
     shutil.copyfile(api.hf_hub_download(repo_id, MANIFEST, revision=revision), folder / MANIFEST)
-    files: dict[str, Any] = read_manifest(folder)
+    files, _ = read_manifest(folder)
     for name, entry in files.items():
         expected = sizes is None or sizes.get(name) == entry.get("bytes")
         require(expected, f"{folder}: {name} is missing, or has another size than {MANIFEST} says")
-    cached = Path(api.snapshot_download(repo_id, revision=revision, allow_patterns=[*map(_literal, files)]))
+    cached = Path(api.snapshot_download(repo_id, revision=revision, allow_patterns=[*map(glob.escape, files)]))
     for path in cached.rglob("*"):  # links to the cache's own files
         name = path.relative_to(cached).as_posix()
         if name in files and path.is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / name)
-
-
-def _literal(name: str) -> str:
-    """Returns the pattern that matches one name."""
-    return "".join(f"[{character}]" if character in "*?[" else character for character in name)
 
 
 @contextlib.contextmanager

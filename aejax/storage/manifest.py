@@ -40,8 +40,7 @@ def verify_manifest(folder: Path) -> str:
     """
     require(folder.is_dir(), f"{folder}: no such folder")
     try:
-        content = read_bounded(folder / MANIFEST)
-        saved = _parse_manifest(folder, content)
+        saved, digest = read_manifest(folder)
         present = set(_list_files(folder))
         for name in sorted(saved.keys() | present):
             _require_intact(name in present, folder, name, "is missing")
@@ -52,25 +51,15 @@ def verify_manifest(folder: Path) -> str:
             _require_intact(matches, folder, name, "has another SHA-256 than was saved")
     except OSError as error:
         raise CorruptedFileError(f"{folder}: cannot be read ({error.strerror}: {error.filename})") from None
-    return hashlib.sha256(content).hexdigest()
+    return digest
 
 
-def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    """Returns size and SHA-256 of every file that a folder should have, by name. Raises `CorruptedFileError`."""
-    return _parse_manifest(folder, read_bounded(folder / MANIFEST))
+def read_manifest(folder: Path) -> tuple[dict[str, dict[str, Any]], str]:
+    """Returns size and SHA-256 of every file that a folder should have, by name, and the manifest's own SHA-256.
 
-
-def read_bounded(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
-    """Returns a file's content. Raises `CorruptedFileError` if it is missing, a link, or longer than `limit` bytes."""
-    if path.is_symlink() or not path.is_file():
-        raise CorruptedFileError(f"{path}: is missing, or no regular file")
-    if path.stat().st_size > limit:
-        raise CorruptedFileError(f"{path}: has {path.stat().st_size} bytes; at most {limit} are read")
-    return path.read_bytes()
-
-
-def _parse_manifest(folder: Path, content: bytes) -> dict[str, dict[str, Any]]:
-    """Returns the entries of a manifest. It must be canonical JSON, so that every flipped bit is detected."""
+    The manifest must be canonical JSON, so that every flipped bit is detected. Raises `CorruptedFileError`.
+    """
+    content = read_bounded(folder / MANIFEST)
     try:
         manifest = parse_json(content)
         valid = content == _canonical_json(manifest) and manifest["schema"] == 1
@@ -80,7 +69,16 @@ def _parse_manifest(folder: Path, content: bytes) -> dict[str, dict[str, Any]]:
         valid = False
     if not valid:
         raise CorruptedFileError(f"{folder}: {MANIFEST} is damaged")
-    return files
+    return files, hashlib.sha256(content).hexdigest()
+
+
+def read_bounded(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
+    """Returns a file's content. Raises `CorruptedFileError` if it is missing, a link, or longer than `limit` bytes."""
+    if path.is_symlink() or not path.is_file():
+        raise CorruptedFileError(f"{path}: is missing, or no regular file")
+    if path.stat().st_size > limit:
+        raise CorruptedFileError(f"{path}: has {path.stat().st_size} bytes; at most {limit} are read")
+    return path.read_bytes()
 
 
 def _require_intact(condition: bool, folder: Path, name: str, fault: str) -> None:

@@ -19,14 +19,6 @@ LOCK_FILE = ".lock"
 REPLACED_DIR = "replaced"
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder unless there is one. Raises `InputError` if that is not possible."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {folder}: cannot be written ({error.strerror}); give another --out") from None
-
-
 def make_output_folder(folder: Path, outputs: Iterable[str]) -> set[str]:
     """Makes a folder, deletes what killed processes left of its files, and returns the names that it holds besides.
 
@@ -35,8 +27,14 @@ def make_output_folder(folder: Path, outputs: Iterable[str]) -> set[str]:
     Args:
         folder: the folder.
         outputs: names of the files that a command writes into it by `write_atomically`, and of its folders.
+
+    Raises:
+        InputError: it cannot be made.
     """
-    make_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {folder}: cannot be written ({error.strerror}); give another --out") from None
     for name in outputs:
         remove_abandoned(folder / name)
     return {path.name for path in folder.iterdir() if not path.name.startswith(".")}.difference(outputs)

@@ -14,11 +14,7 @@ from aejax.cli.arguments import asks_help, parse_args, required_path
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
 from aejax.cli.run_flags import RunFlags
-from aejax.config import (
-    PretrainConfig,
-    ProbeRunConfig,
-    from_dict,
-)
+from aejax.config import PretrainConfig, ProbeRunConfig, from_dict
 from aejax.errors import require
 
 FLAGS = ("run", "label-fraction", "labels-per-class", "data-dir", "out", "overwrite", "details", "json")
