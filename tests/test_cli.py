@@ -130,11 +130,7 @@ CASES = {
         ["--dataset", "wine", "--axis", "noise_std=0.1,0.3", "--method", "undercomplete"],
         "denoising does",
     ),
-    "axes of different kinds": (
-        "sweep",
-        ["--dataset", "wine", "--axis", "l1=0,1", "k=2,3"],
-        "no kind",
-    ),
+    "axes of different kinds": ("sweep", ["--dataset", "wine", "--axis", "l1=0,1", "k=2,3"], "no kind"),
     "a control to sweep": ("sweep", ["--axis", "latent_dim=2,4", "--method", "pca"], "--method pca"),
     "more epochs than memory": (
         "compare",
@@ -215,15 +211,6 @@ def test_an_unknown_command_ends_with_the_nearest_name(words, monkeypatch, capsy
 def test_results_record_the_command_as_it_was_typed(program, monkeypatch):
     monkeypatch.setattr(sys, "argv", [program, "compare", "--dataset", "my data.csv"])
     assert command_line() == "aejax compare --dataset 'my data.csv'"
-
-
-def test_the_process_ends_with_status_2_and_one_line_on_standard_error():
-    done = run_script("scripts/probe.py", "--run", "/nowhere/at/all")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
-    assert "/nowhere/at/all" in done.stderr
 
 
 SHOWN_FLAGS = {

@@ -96,6 +96,7 @@ def run_to_exit(body, capsys) -> tuple[int, str]:
     [
         (OSError(errno.ENOSPC, "No space left on device", "/runs/a/table.md"), "/runs/a/table.md: No space left"),
         (PermissionError(errno.EACCES, "Permission denied", "/runs"), "/runs: Permission denied"),
+        (RuntimeError("open failed: Too many open files [/x/y]"), "ulimit -n 1024"),
         (MemoryError("Unable to allocate 7.45 GiB"), "out of memory (Unable to allocate 7.45 GiB)"),
         (jax.errors.JaxRuntimeError("INTERNAL: Error dispatching: Out of memory allocating 9 bytes."), "out of memory"),
         (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 9 bytes\non GPU"), "fewer seeds"),

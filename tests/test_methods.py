@@ -205,9 +205,7 @@ def test_only_autoencoders_and_their_nearest_neighbours_have_the_role_of_an_auto
     assert {method.role for name, method in on_images.items() if name not in autoencoders} == {"control"}
 
 
-def test_a_random_projection_has_scikit_learns_scale_and_keeps_distances(
-    make_problem_spec,
-):
+def test_a_random_projection_has_scikit_learns_scale_and_keeps_distances(make_problem_spec):
     method = METHODS["random-projection"](make_problem_spec((400,), model={"latent_dim": 300}))
     points = jnp.asarray(np.random.default_rng(0).normal(size=(40, 400)), jnp.float32)
     variables = method.init(jax.random.key(0), points)

@@ -67,7 +67,13 @@ def test_every_page_of_a_run_is_rendered_from_its_committed_numbers():
     assert [path for path, text in expected.items() if path.read_text() != text] == []
 
 
-@pytest.mark.parametrize("run", sorted(path.parent.name for path in (ROOT / "results").glob("*/correct.npz")))
+SHOWN_RUNS = ("digits", "tabular")  # the others are checked by the slow tests
+COMPARISONS = sorted(path.parent.name for path in (ROOT / "results").glob("*/correct.npz"))
+
+
+@pytest.mark.parametrize(
+    "run", [pytest.param(name, marks=() if name in SHOWN_RUNS else pytest.mark.slow) for name in COMPARISONS]
+)
 def test_a_committed_comparison_gets_its_numbers_from_its_predictions(run, tmp_path):
     for name in ("results.json", "correct.npz"):
         shutil.copy(ROOT / "results" / run / name, tmp_path)

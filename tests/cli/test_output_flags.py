@@ -8,17 +8,6 @@ from aejax.cli.commands import compare, report
 from aejax.errors import InputError
 
 
-@pytest.fixture(scope="module")
-def comparison(tmp_path_factory):
-    """Flags of a comparison of two controls that has finished."""
-    flags = ["--dataset", "wine", "--methods", "raw", "pca", "--seeds", "2", "--latent-dim", "3", "--probe-c", "1"]
-    flags += ["--out", str(tmp_path_factory.mktemp("compare") / "run")]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compare, "configure_devices", lambda *_: None)
-        compare.main(flags)
-        yield flags
-
-
 def test_json_is_all_that_is_printed(comparison, capsys):
     folder = comparison[-1]
     with open(f"{folder}/results.json", encoding="utf-8") as file:

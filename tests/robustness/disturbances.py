@@ -222,19 +222,19 @@ def corrupt_each_file(
                 path.unlink()
             else:
                 path.write_bytes(corrupted)
-            fault = _read_fault(read, copy)
+            fault = read_fault(read, copy, if_read="not noticed")
             yield Outcome(not fault, not fault, f"{path.relative_to(copy)} {name}: {fault}")
             path.write_bytes(content)
     read(copy)  # intact again
     shutil.rmtree(copy)
 
 
-def _read_fault(read: Callable[[Path], object], folder: Path) -> str:
-    """Returns what is wrong with how a corrupted folder is read; empty if it is rejected with one line."""
+def read_fault(read: Callable[[Path], object], path: Path, if_read: str = "") -> str:
+    """Returns what is wrong with how a damaged path is read; empty if it is rejected with one line."""
     try:
-        read(folder)
+        read(path)
     except InputError as error:
         return "rejected with more than one line" if "\n" in str(error) else ""
     except Exception as error:  # what the test looks for
         return f"{type(error).__name__}: {error}"
-    return "not noticed"
+    return if_read

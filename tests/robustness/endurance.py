@@ -21,17 +21,8 @@ from tests.robustness.training_process import (
 
 DISK_KIB = 400_000
 DATA = (
-    "--dataset",
-    "digits",
-    "--seeds",
-    "2",
-    "--hidden",
-    "256",
-    "--probe",
-    "ridge",
-    "--methods",
-    "raw",
-    "undercomplete",
+    *("--dataset", "digits", "--seeds", "2", "--hidden", "256"),
+    *("--probe", "ridge", "--methods", "raw", "undercomplete"),
 )
 TRIAL_EPOCHS = 200  # from which the epochs of so many minutes follow
 BROKEN_FIGURE = "accuracy.png"

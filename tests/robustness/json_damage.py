@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from aejax.config import PretrainConfig, from_dict
-from aejax.errors import InputError
 from aejax.report.analysis_page import analysis_title
 from aejax.report.results import with_roles
 from aejax.report.run_page import render_run_markdown
 from aejax.storage.atomic_io import read_json, write_json
 from aejax.storage.results_file import Results, read_results, results_kind
 from aejax.storage.run_state import read_state_record
-from tests.robustness.disturbances import Outcome
+from tests.robustness.disturbances import Outcome, read_fault
 
 RESULTS = Path(__file__).parents[2] / "results"
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "version-0.1.0"
@@ -90,17 +89,6 @@ def damage_json_files(folder: Path, n_files: int, seed: int) -> Iterator[Outcome
         place = places[index][rng.integers(len(places[index]))]
         damage = DAMAGES[rng.integers(len(DAMAGES))]
         write_json(path, damage_value(value, place, damage))
-        fault = _read_fault(read, path)
+        fault = read_fault(read, path)
         yield Outcome(not fault, not fault, f"{originals[index][0].parent.name}/{path.name} {place} {damage}: {fault}")
         path.unlink()
-
-
-def _read_fault(read: Any, path: Path) -> str:
-    """Returns what is wrong with how a file is read; empty if it is read, or rejected with one line."""
-    try:
-        read(path)
-    except InputError as error:
-        return "rejected with more than one line" if "\n" in str(error) else ""
-    except Exception as error:  # what the test looks for
-        return f"{type(error).__name__}: {error}"
-    return ""

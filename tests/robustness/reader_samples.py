@@ -199,14 +199,8 @@ def fix_png_checksums(png: bytes) -> bytes:
 
 def axis_samples(folder: Path) -> list[Sample]:
     """Returns values of the flag `--axis`."""
-    values = (
-        "latent_dim=2,4,8",
-        "noise-std=0.1,0.3",
-        "hidden=128x64,none",
-        "optimizer=adam,sgd",
-        "batch_norm=true,false",
-    )
-    return [Sample("axis", value.encode()) for value in values]
+    values = "latent_dim=2,4,8 noise-std=0.1,0.3 hidden=128x64,none optimizer=adam,sgd batch_norm=true,false"
+    return [Sample("axis", value.encode()) for value in values.split()]
 
 
 def run_samples(folder: Path) -> list[Sample]:

@@ -26,20 +26,7 @@ INVALID_COMMANDS: dict[str, tuple[str, ...]] = {
     "report": ("--run", "nothing"),
 }
 HOSTILE_VALUES = (
-    "",
-    "-1",
-    "0",
-    "nan",
-    "1e999",
-    "9" * 5000,
-    "x",
-    "[bold]",
-    "\x1b[31m",
-    "é\udce9",
-    "1 2",
-    "--",
-    "{}",
-    "$x$",
+    *("", "-1", "0", "nan", "1e999", "9" * 5000, "x", "[bold]", "\x1b[31m", "é\udce9", "1 2", "--", "{}", "$x$"),
 )
 NOT_TRIED = ("dataset", "run", "config", "push_to_hub", "out", "help_all")  # places, and what is invalid already
 

@@ -9,15 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.robustness.commands import (
-    COMMANDS,
-    Undisturbed,
-    is_one_line,
-    judge,
-    remove,
-    run_command,
-    start_command,
-)
+from tests.robustness.commands import COMMANDS, Undisturbed, is_one_line, judge, remove, run_command, start_command
 from tests.robustness.disturbances import ENLARGED_DISK_SIZE, Outcome, limited_disk, mount
 from tests.robustness.training_process import run_fingerprint, wait_for_exit
 from tests.two_processes import exit_statuses, log_of, start_pair

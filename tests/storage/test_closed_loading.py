@@ -16,28 +16,13 @@ from aejax.storage.manifest import CorruptedFileError, write_manifest
 from aejax.storage.pretrained_encoder import load_encoder
 
 
-def files_of(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
-def test_every_file_that_is_flipped_or_missing_or_extra_is_named(published):
-    for name in files_of(published):
-        path = published / name
-        content = path.read_bytes()
-        named = name.replace("[", ".")
-        if content:
-            path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-            with pytest.raises(CorruptedFileError, match=named):
-                load_encoder(published)
-        path.unlink()
-        with pytest.raises(CorruptedFileError, match=named):
-            load_encoder(published)
-        path.write_bytes(content)
-    (published / "orbax" / "more.py").write_text("print()")
-    with pytest.raises(CorruptedFileError, match=r"orbax/more\.py was not saved"):
+@pytest.mark.parametrize("name", ["encoder.json", "orbax/manifest.json", "orbax/state/params.code.kernel/0.0"])
+def test_a_flipped_bit_is_named(published, name):
+    """`test_trees.py` damages every file in every way."""
+    content = (published / name).read_bytes()
+    (published / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(CorruptedFileError, match=name):
         load_encoder(published)
-    (published / "orbax" / "more.py").unlink()
-    load_encoder(published)
 
 
 def edit_metadata(folder, **changes):
@@ -134,15 +119,6 @@ def test_nothing_is_read_into_memory_before_its_shape_is_known_to_be_right(publi
         edit_metadata(published, formats=formats)
         with pytest.raises(InputError, match="the config makes it"):
             load_encoder(published)
-
-
-def test_a_link_out_of_the_folder_is_refused(published, tmp_path):
-    target = tmp_path / "elsewhere"
-    shutil.copytree(published / "orbax", target)
-    shutil.rmtree(published / "orbax")
-    (published / "orbax").symlink_to(target)
-    with pytest.raises(CorruptedFileError, match="orbax is no regular file"):
-        load_encoder(published)
 
 
 def test_a_manifest_that_names_a_file_outside_is_refused(published, tmp_path):

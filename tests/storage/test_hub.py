@@ -9,6 +9,7 @@ import http.server
 import json
 import re
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ huggingface_hub = pytest.importorskip("huggingface_hub")
 constants = pytest.importorskip("huggingface_hub.constants")
 X, Y = load_wine(return_X_y=True)
 OID = "0" * 40
+TRAINED_ON_WINE = Path(__file__).parents[1] / "fixtures" / "version-0.1.0" / "pretrain"
 
 
 class FakeHub(http.server.BaseHTTPRequestHandler):
@@ -81,7 +83,7 @@ def hub(monkeypatch, tmp_path):
     """The files of a fake Hub that the client uses, with a cache of its own."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), FakeHub)
     server.files, server.address = {}, f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # seconds until it notices its end
     thread.start()
     monkeypatch.setattr(constants, "ENDPOINT", server.address)
     template = f"{server.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
@@ -95,7 +97,7 @@ def hub(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="module")
 def encoder():
-    return aejax.pretrain("wine", seeds=2, epochs=1, latent_dim=3).encoder(seed=1)
+    return aejax.load_run(TRAINED_ON_WINE).encoder(seed=1)
 
 
 def test_an_encoder_returns_from_the_hub_with_its_card(hub, encoder):
