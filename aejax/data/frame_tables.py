@@ -64,7 +64,7 @@ class ArrowTable:
             table = file.read() if isinstance(file, pyarrow.parquet.ParquetFile) else file.read_all()
             require(table.num_rows, f"{self.path}: columns and no rows; expected one row for each example")
             table.validate(full=True)
-            frame = _to_pandas(table)
+            frame = to_frame(table)
         return frame.assign(**self.partition), []
 
     def place_rows(self, rows: Sequence[int]) -> list[str]:
@@ -130,7 +130,7 @@ def _open(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def _to_pandas(table: pyarrow.Table) -> pd.DataFrame:
+def to_frame(table: pyarrow.Table) -> pd.DataFrame:
     """Returns the columns with dates, decimal numbers and class names in the types of pandas."""
     for index, field in enumerate(table.schema):
         if pyarrow.types.is_decimal(field.type):

@@ -13,7 +13,7 @@ import pandas as pd
 from aejax.config import DataConfig
 from aejax.data.array_names import SPLIT_NAMES
 from aejax.data.dataset import Dataset
-from aejax.data.frame_tables import FrameTable
+from aejax.data.frame_tables import FrameTable, to_frame
 from aejax.data.images import EncodedImage
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits, decode_splits
 from aejax.data.links import require_within
@@ -239,7 +239,7 @@ def _load_as_table(splits: Splits, config: DataConfig, source: str) -> Dataset:
 
 def _named_classes(split: Any) -> pd.DataFrame:
     """Returns the rows of a split with the names of classes for their numbers; -1 is a missing class."""
-    frame = split.to_pandas()
+    frame = to_frame(split.with_format("arrow")[:].replace_schema_metadata())
     for name, feature in split.features.items():
         if isinstance(feature, datasets.ClassLabel):
             frame[name] = frame[name].map(dict(enumerate(feature.names)))

@@ -1,6 +1,7 @@
 """Sets of Hugging Face's library give the arrays that were written, without network and without running code."""
 
 import sys
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -81,12 +82,14 @@ def test_single_values_are_read_as_a_table(library, tmp_path):
         "size": library.Value("float32"),
         "colour": library.ClassLabel(names=list(COLOURS)),
         "ok": library.Value("bool"),
+        "grade": library.Value("decimal128(3, 1)"),
     }
     features = library.Features(
         {**kinds, "shape": library.Value("string"), "label": library.ClassLabel(names=["n", "y"])}
     )
     columns = {"size": [0.5, None] * 15, "colour": LABELS.tolist(), "ok": [True, False, False] * 10}
     columns |= {"shape": ["round", "flat"] * 15, "label": (np.arange(30) // 3 % 2).tolist()}
+    columns |= {"grade": [Decimal(row % 2) for row in range(30)]}
     rows = library.Dataset.from_dict(columns, features=features)
     parts = {"train": range(24), "test": range(24, 30)}
     library.DatasetDict({name: rows.select(part) for name, part in parts.items()}).save_to_disk(tmp_path / "set")
@@ -101,6 +104,7 @@ def test_single_values_are_read_as_a_table(library, tmp_path):
     np.testing.assert_array_equal(dataset.test_rows, np.arange(24, 30))
     assert (dataset.class_names, dataset.name) == (("n", "y"), "set")
     np.testing.assert_array_equal(dataset.labels, columns["label"])
+    assert load(tmp_path / "set", missing="mean", label_column="grade").class_names == ("0", "1")
 
 
 def test_arrays_keep_their_shape(library, tmp_path):
