@@ -59,7 +59,7 @@ def test_folds_of_a_repetition_are_disjoint_stratified_and_of_one_size(name):
     assert len({tuple(np.sort(test)) for test in split.test}) == 10  # the second repetition draws other folds
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     counts=st.lists(st.integers(5, 40), min_size=2, max_size=4), fraction=st.sampled_from([0.5, 0.34, 0.25, 0.2]),
     seed=st.integers(0, 9),

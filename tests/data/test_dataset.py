@@ -67,11 +67,8 @@ def test_class_names_invert_label_codes(values, names, container):
     assert dataset.labels.tolist() == [1, 0] * 6
 
 
-def test_bytes_labels_are_decoded_to_text():
+def test_bytes_labels_are_decoded_to_text_and_given_class_names_follow_sorted_labels():
     assert make_dataset("t", TABLE, np.array([b"cat", b"ant"] * 6), source="t").class_names == ("ant", "cat")
-
-
-def test_given_class_names_follow_sorted_labels():
     dataset = make_dataset("t", TABLE, [5, 3] * 6, source="t", class_names=["three", "five"])
     assert [dataset.class_names[label] for label in dataset.labels[:2]] == ["five", "three"]
 

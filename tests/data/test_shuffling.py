@@ -19,12 +19,9 @@ def test_an_epoch_covers_every_row_in_full_batches_of_distinct_rows(batch_size):
     assert np.count_nonzero(counts == 2) == order.size - 47 < min(batch_size, 47)
 
 
-def test_order_differs_between_epochs_and_seeds():
+def test_order_is_a_function_of_seed_and_epoch_and_differs_between_them():
     drawn = {shuffle_epoch(ROWS, seed, epoch, 10).tobytes() for seed in range(5) for epoch in range(5)}
     assert len(drawn) == 25
-
-
-def test_order_is_a_function_of_seed_and_epoch():
     # Neither the number of seeds, nor where a portion begins, nor what was drawn before plays a part.
     rows = np.stack([ROWS, ROWS + 1, ROWS + 2])
     orders = shuffle_epochs(rows, first_epoch=0, epochs=6, batch_size=10)

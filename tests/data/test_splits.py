@@ -123,27 +123,19 @@ def test_rows_of_a_class_are_equally_likely_to_come_first():
         assert np.all(np.abs(of_class - of_class.mean()) < 5 * np.sqrt(of_class.mean()))
 
 
-class TestTutorial:
+def test_the_tutorials_split_is_train_test_split_and_only_classifiers_hold_rows_out():
     data = load_dataset(DataConfig(dataset="tabular"))
-
-    def test_test_rows_equal_train_test_split(self):
-        expected = train_test_split(np.arange(self.data.n_examples), test_size=0.33, random_state=1)[1]
-        np.testing.assert_array_equal(make_split(self.data, SplitConfig(split="tutorial"), 1).test[0], expected)
-
-    def test_only_classifiers_hold_rows_out(self):
-        split = make_split(self.data, SplitConfig(split="tutorial"), SEEDS)
-        rest = np.setdiff1d(np.arange(self.data.n_examples), split.test[0])
-        assert split.valid.shape == (SEEDS, 0)
-        for seed in range(SEEDS):
-            np.testing.assert_array_equal(np.sort(split.train[seed]), rest)
-            classifiers = np.concatenate([split.labelled_train[seed], split.labelled_valid[seed]])
-            np.testing.assert_array_equal(np.sort(classifiers), rest)
-        assert split.labelled_valid.shape[1] == round(0.1 * len(rest))
-
-    def test_an_official_test_set_takes_precedence(self):
-        official = dataset("official")
-        split = make_split(official, SplitConfig(split="tutorial"), 1)
-        np.testing.assert_array_equal(split.test[0], official.test_rows)
+    split = make_split(data, SplitConfig(split="tutorial"), SEEDS)
+    rest, expected = train_test_split(np.arange(data.n_examples), test_size=0.33, random_state=1)
+    np.testing.assert_array_equal(split.test[0], expected)
+    assert split.valid.shape == (SEEDS, 0)
+    for seed in range(SEEDS):
+        np.testing.assert_array_equal(np.sort(split.train[seed]), np.sort(rest))
+        np.testing.assert_array_equal(np.sort(split.labelled[seed]), np.sort(rest))
+    assert split.labelled_valid.shape[1] == round(0.1 * len(rest))
+    official = dataset("official")  # whose test set takes precedence
+    split = make_split(official, SplitConfig(split="tutorial"), 1)
+    np.testing.assert_array_equal(split.test[0], official.test_rows)
 
 
 def test_digests_are_equal_only_for_equal_splits():
