@@ -94,20 +94,12 @@ def plot_reconstructions(
         reconstructions_by_method: for each method, an array of the same shape and on the same scale.
         feature_names: of a table's columns; up to MAX_NAMED_FEATURES are shown, else numbers.
     """
-    for name, recon in reconstructions_by_method.items():
-        if np.shape(recon) != np.shape(originals):
-            raise ValueError(f"{name}: reconstructions {np.shape(recon)} of originals {np.shape(originals)}")
-    if np.ndim(originals) == 4:
-        rows = np.stack([originals, *reconstructions_by_method.values()])
-        value_range = (float(np.min(originals)), float(np.max(originals)))
-        return plot_tiles(
-            rows, value_range, TileLayout(row_labels=["original", *reconstructions_by_method], max_tile_size=1.2)
-        )[0]
     if np.ndim(originals) == 2:
         return _plot_feature_rows(originals, reconstructions_by_method, feature_names)
-    raise ValueError(
-        f"originals {np.shape(originals)}: expected (example, height, width, channel) or (example, feature)"
-    )
+    rows = np.stack([originals, *reconstructions_by_method.values()])
+    value_range = (float(np.min(originals)), float(np.max(originals)))
+    layout = TileLayout(row_labels=["original", *reconstructions_by_method], max_tile_size=1.2)
+    return plot_tiles(rows, value_range, layout)[0]
 
 
 @with_style

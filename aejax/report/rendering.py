@@ -1,25 +1,17 @@
 """Pages from the Jinja templates in `templates/`, which get plain values and finished tables."""
 
-import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-
-@functools.cache
-def _environment() -> "Environment":
-    # Only commands that write pages need it.
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-    return Environment(
-        loader=PackageLoader("aejax.report"),
-        undefined=StrictUndefined,
-        autoescape=select_autoescape(["html.j2"]),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+TEMPLATES = Environment(
+    loader=PackageLoader("aejax.report"),
+    undefined=StrictUndefined,
+    autoescape=select_autoescape(["html.j2"]),
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
 
 
 def render_template(template: str, /, **values: Any) -> str:
@@ -27,4 +19,4 @@ def render_template(template: str, /, **values: Any) -> str:
 
     A template of HTML escapes every value that it does not mark as safe.
     """
-    return _environment().get_template(template).render(values)
+    return TEMPLATES.get_template(template).render(values)
