@@ -30,8 +30,7 @@ def plot_auroc(
     auroc: Float[np.ndarray, "class score"],
     intervals: Float[np.ndarray, "class score 2"],
     classes: Sequence[str],
-    scores: Sequence[str],
-    is_autoencoder_score: Sequence[bool],
+    is_autoencoder_score: Mapping[str, bool],
     errors: Float[np.ndarray, " n"],
     is_anomalous: Bool[np.ndarray, " n"],
 ) -> Figure:
@@ -41,18 +40,18 @@ def plot_auroc(
         auroc: AUROC for each held-out class and score.
         intervals: their 95 % intervals, drawn where one class was held out.
         classes: names of the held-out classes.
-        scores: names of the scores.
-        is_autoencoder_score: whether a score is the autoencoder's.
+        is_autoencoder_score: by name of each score, whether it is the autoencoder's.
         errors: reconstruction error of each test example, of the model trained without the first class.
         is_anomalous: whether it is of that class.
     """
+    scores = list(is_autoencoder_score)
     figure = make_figure(1.1 + 0.34 * max(len(scores), 4))
     left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
-    for row, is_autoencoder in enumerate(is_autoencoder_score):
+    for row, is_autoencoder in enumerate(is_autoencoder_score.values()):
         _draw_auroc(left, row, auroc[:, row], intervals[:, row], PRIMARY_COLOR if is_autoencoder else NEUTRAL_COLOR)
     labels = [f"{name} {mean:.3f}" for name, mean in zip(scores, auroc.mean(axis=0), strict=True)]
     left.set_yticks(range(len(scores)), labels)
-    embolden(left.get_yticklabels(), is_autoencoder_score)
+    embolden(left.get_yticklabels(), list(is_autoencoder_score.values()))
     left.set(ylim=(len(scores) - 0.4, -0.6), xlim=(min(0.48, float(auroc.min()) - 0.03), 1.01))
     left.axvline(0.5, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2)
     left.set_xlabel("AUROC: each class and the mean" if len(classes) > 1 else "AUROC and its 95 % interval")

@@ -158,8 +158,8 @@ def test_every_auroc_is_drawn_and_the_autoencoders_are_coloured(classes):
     areas, intervals = make_auroc(classes)
     names = [f"class {index}" for index in range(classes)]
     errors = np.linspace(0, 1, 50)
-    scores, is_autoencoder = ["reconstruction error", "mean", "PCA error"], [True, False, False]
-    figure = plot_auroc(areas, intervals, names, scores, is_autoencoder, errors, errors > 0.7)
+    scores = {"reconstruction error": True, "mean": False, "PCA error": False}
+    figure = plot_auroc(areas, intervals, names, scores, errors, errors > 0.7)
     axes, histogram = figure.axes
     means = [line for line in axes.lines if line.get_marker() == "|"]
     assert [line.get_xdata()[0] for line in means] == pytest.approx(areas.mean(axis=0))

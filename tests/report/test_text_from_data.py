@@ -44,7 +44,7 @@ def hostile_figures(results):
     yield lambda: plot_learning_curves(dict.fromkeys(NAMES, curve))
     yield lambda: plot_reconstructions(row, dict.fromkeys(NAMES, row))
     yield lambda: plot_reconstructions(np.ones((2, 4, 4, 1)), dict.fromkeys(NAMES, np.ones((2, 4, 4, 1))))
-    yield lambda: plot_auroc(np.ones((1, 1)), np.ones((1, 1, 2)), ["$$"], ["$"], [True], np.ones(9), np.arange(9) > 4)
+    yield lambda: plot_auroc(np.ones((1, 1)), np.ones((1, 1, 2)), ["$$"], {"$": True}, np.ones(9), np.arange(9) > 4)
 
 
 @pytest.mark.slow

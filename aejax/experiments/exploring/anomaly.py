@@ -166,8 +166,7 @@ def _plot_anomalies(model: LoadedModel, results: Sequence[HeldOutClass], entries
         np.stack([result.auroc.values for result in results]),
         np.array([[area["ci95"] for area in entry["auroc"].values()] for entry in entries]),
         [result.class_name for result in results],
-        list(first.scores),
-        [name in AUTOENCODER_SCORES for name in first.scores],
+        {name: name in AUTOENCODER_SCORES for name in first.scores},
         first.scores["reconstruction error"],
         first.is_anomalous,
     )
