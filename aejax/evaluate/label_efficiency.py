@@ -166,12 +166,9 @@ def _locate_crossing(
     sign = np.sign(mean[0])
     near, far = (low, high) if sign > 0 else (-high, -low)  # positive before the crossing
     begin, end = _first_below(at, near), -_first_below(-at[::-1], -far[::-1])
-    roots = [at[i] + (at[i + 1] - at[i]) * mean[i] / (mean[i] - mean[i + 1]) for i in _sign_changes(mean)]
+    changes = np.flatnonzero((mean[:-1] >= 0) != (mean[1:] >= 0))
+    roots = [at[i] + (at[i + 1] - at[i]) * mean[i] / (mean[i] - mean[i + 1]) for i in changes]
     return Crossing(float(np.exp(np.median(roots))), [float(np.exp(begin)), float(np.exp(end))], bool(sign > 0))
-
-
-def _sign_changes(values: Float[np.ndarray, " n"]) -> Int[np.ndarray, " changes"]:
-    return np.flatnonzero((values[:-1] >= 0) != (values[1:] >= 0))
 
 
 def _first_below(at: Float[np.ndarray, " n"], values: Float[np.ndarray, " n"]) -> float:

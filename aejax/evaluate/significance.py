@@ -20,13 +20,11 @@ EXAMPLES_TEST = "Student t over test examples: about this model, not the method"
 RESAMPLED_TEST = "corrected resampled t over trainings"
 
 
-def sign_flip_p(differences: Float[np.ndarray, " seeds"]) -> float | None:
-    """Returns the two-sided p-value of the sign-flip test of the mean; exact up to MAX_EXACT_SEEDS; None for one seed.
+def sign_flip_p(differences: Float[np.ndarray, " seeds"]) -> float:
+    """Returns the two-sided p-value of the sign-flip test of the mean; exact up to MAX_EXACT_SEEDS; 1 for one seed.
 
     Equal to `scipy.stats.permutation_test`, except where rounding breaks a tie there, and much faster.
     """
-    if len(differences) < 2:
-        return None
     values = np.asarray(differences, np.float64)
     sums = np.abs(_sign_patterns(len(values)) @ values)
     tolerance = 1e-12 * np.abs(values).sum()  # equal sums may differ in their last bits
@@ -63,8 +61,9 @@ def paired_test(
         estimate: of the mean difference.
     """
     if len(differences) > 1:
-        p = sign_flip_p(differences.mean(axis=1)) if design.is_shared else None
-        return (crossed_p(estimate), RESAMPLED_TEST) if p is None else (p, SIGN_FLIP_TEST)
+        if design.is_shared:
+            return sign_flip_p(differences.mean(axis=1)), SIGN_FLIP_TEST
+        return crossed_p(estimate), RESAMPLED_TEST
     if np.isin(differences, (-1, 0, 1)).all():
         return mcnemar_p(differences[0]), MCNEMAR_TEST
     return crossed_p(estimate), EXAMPLES_TEST

@@ -24,11 +24,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 from scipy import special, stats
 
-from aejax.evaluate.design import EvaluationDesign, holdout_design
+from aejax.evaluate.design import DesignName, EvaluationDesign, holdout_design
 
 EXAMPLE_STD = 3.0  # of the difficulty, relative to the effect of (training, example): most are easy or hopeless
 COMMON_STD = 0.1  # of a training's effect that all methods share
 FAILURE_PROBABILITY, FAILURE_LOSS = 0.1, 0.2
+FOLDS = 5  # of cross-validation
 _QUANTILES = (np.arange(2000) + 0.5) / 2000
 
 
@@ -142,16 +143,15 @@ def _row_effect_mixing(design: EvaluationDesign) -> Float32[np.ndarray, "trainin
     return np.linalg.cholesky(shares + 1e-9 * np.eye(trainings)).astype(np.float32)
 
 
-def simulated_design(
-    name: Literal["holdout", "cross-validation"], rng: np.random.Generator, trainings: int, n_test: int, folds: int = 5
-) -> EvaluationDesign:
-    """Returns a holdout of `n_test` examples, or repeated cross-validation whose folds have as many; two classes."""
+def simulated_design(name: DesignName, rng: np.random.Generator, trainings: int, n_test: int) -> EvaluationDesign:
+    """Returns a holdout of `n_test` examples, or repeated cross-validation whose FOLDS have as many; two classes."""
+    n_train = (FOLDS - 1) * n_test
     if name == "holdout":
-        return holdout_design(np.arange(n_test) % 2, trainings, 4 * n_test)
-    repetitions = -(-trainings // folds)
-    orders = [rng.permutation(folds * n_test).reshape(folds, n_test) for _ in range(repetitions)]
+        return holdout_design(np.arange(n_test) % 2, trainings, n_train)
+    repetitions = -(-trainings // FOLDS)
+    orders = [rng.permutation(FOLDS * n_test).reshape(FOLDS, n_test) for _ in range(repetitions)]
     index = np.concatenate(orders)[:trainings]
-    return EvaluationDesign("cross-validation", index, index % 2, (folds - 1) * n_test, folds)
+    return EvaluationDesign("cross-validation", index, index % 2, n_train, FOLDS)
 
 
 def share_with_ci(outcomes: Sequence[bool] | Bool[np.ndarray, " n"]) -> dict[str, Any]:

@@ -192,12 +192,13 @@ def render_comparison_markdown(results: Results) -> str:
     if reasons := describe_reasons(results):
         parts.append("\n".join(f"- {escape_prose(reason)}" for reason in reasons))
     parts += [*data_markdown(results["dataset"]), escape_prose(results_caption(results))]
-    for table, caption in ((units_table(results), UNITS_CAPTION), (tuning_table(results), TUNING_CAPTION)):
+    for table, caption in (
+        (units_table(results), UNITS_CAPTION),
+        (tuning_table(results), TUNING_CAPTION),
+        (calibration_table(results), CALIBRATION_CAPTION),
+    ):
         if table.records:
             parts += [to_markdown(table), caption]
-    calibration = calibration_table(results)
-    if calibration.records:
-        parts += [to_markdown(calibration), CALIBRATION_CAPTION]
     if curve_tables := label_curve_tables(results):
         parts += [*map(to_markdown, curve_tables), escape_prose(label_curve_caption(results))]
     if warnings := collect_warnings(results):

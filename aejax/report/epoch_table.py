@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from aejax.report.data_line import data_markdown, format_data_warnings
 from aejax.report.formatting import format_number, format_significant
 from aejax.report.method_tables import code_metric_heading, code_metric_names
-from aejax.report.results import Results
+from aejax.report.results import Results, diverged_seeds
 from aejax.report.tables import Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
 
@@ -39,9 +39,9 @@ def render_pretrain_terminal(results: Results) -> RenderableType:
     mse = format_significant(results["reconstruction_mse"]["mean"])
     count = f"{results['parameters']:,} parameters" if "parameters" in results else ""
     finding = f"{results['method']}: reconstruction MSE {mse} on the test examples, mean over seeds; {count}."
-    seeds = [seed for seed, epoch in enumerate(results["diverged_epoch"]) if epoch is not None]
-    diverged = [f"{len(seeds)} of {len(results['diverged_epoch'])} seeds diverged; lower `--learning-rate`."]
-    warnings = [*results.get("warnings", []), *format_data_warnings(results["dataset"]), *(diverged if seeds else [])]
+    warnings = [*results.get("warnings", []), *format_data_warnings(results["dataset"])]
+    if diverged := len(diverged_seeds(results)):
+        warnings.append(f"{diverged} of {len(results['diverged_epoch'])} seeds diverged; lower `--learning-rate`.")
     caption = " ".join([f"{_heading(results)}.", *_codes(results)])
     return stack_parts([Paragraph(finding), TerminalTable(epoch_table(results))], caption, warnings)
 
