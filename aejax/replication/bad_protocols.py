@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from aejax.replication.claim import ProtocolEffect, Source
+from aejax.replication.claim import PerSeed, ProtocolEffect, Source
 from aejax.replication.context import ClaimContext
 from aejax.replication.digits_rbm import load_nudged_digits, neighbors_accuracy, split_rows
 
@@ -126,7 +126,7 @@ def nudged_copies_effect(seed: int) -> float:
     return leaky - clean
 
 
-def _measure(effect: Callable[[int], float]) -> Callable[[ClaimContext], Float[np.ndarray, " seeds"]]:
+def _measure(effect: Callable[[int], float]) -> Callable[[ClaimContext], PerSeed]:
     return lambda context: 100 * np.array([effect(seed) for seed in range(context.seeds)])
 
 

@@ -1,6 +1,10 @@
 """A published claim: what a source says, under which protocol, how it is measured, and whether that reproduces it.
 
 Assessments are pure: a stored measurement is assessed again whenever it is read.
+
+A source that prints one run printed one draw. It agrees with ours if it lies where another draw of ours would lie, in
+the prediction interval mean of n runs -+ t(n - 1) s sqrt(1/m + 1/n), for the mean of the source's m runs (Hahn and
+Meeker 1991, Statistical Intervals, section 4.8), and half a unit of the last printed digit for rounding.
 """
 
 import dataclasses
@@ -8,15 +12,16 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy import stats
 
 from aejax.config import ExperimentConfig
 from aejax.evaluate.intervals import seeds_interval
 from aejax.replication.context import PROTOCOL_VERSION, ClaimContext, changed_settings
-from aejax.replication.prediction import half_last_digit, prediction_half_widths
 from aejax.storage.atomic_io import to_jsonable
 
 Status = Literal["reproduced", "not reproduced", "uninformative", "measured", "not run", "failed"]
@@ -25,9 +30,11 @@ published number."""
 Requirement = Literal["MNIST", "mnist1d", "an accelerator"]
 Rule = Literal["prediction interval", "exact", "tolerance"]
 """exact: nothing is random, and every printed digit must come out; tolerance: the source says `about`."""
+PerSeed = Float[np.ndarray, "seeds *entries"]  # one number of each seed, or as many as the source prints
 Measurement = dict[str, Any]  # `per_seed` of numbers, `evidence` of a comparative claim, as JSON values
 Cost = Literal["seconds", "a minute", "minutes", "hours"]  # on two CPU cores: below 20 s, 90 s, 20 min, and above
 EXACT_REASON = "nothing is drawn at random, so every printed digit must come out"
+LEVEL = 0.95  # of the prediction intervals of a claim together: each of k has 1 - .05 / k (Bonferroni)
 ROUNDING_TOLERANCE = 1e-9  # .095 is within .005 of .09, despite binary fractions
 ROUNDING_REASON = "half of the last printed digit: the source rounds, and says `about`"
 
@@ -62,8 +69,8 @@ class BaseClaim:
     protocol: str  # what is done, in words, with every known difference from the source
     command: str  # the same as a script's command line or as library calls
     unit: str  # of the numbers
-    criterion_reason: str  # why this criterion, tolerance or greatest width
-    seeds: int  # independent repetitions; 1: nothing is random, and --seeds has no effect
+    criterion_reason: str = EXACT_REASON  # why this criterion, tolerance or greatest width
+    seeds: int = 1  # independent repetitions; 1: nothing is random, and --seeds has no effect
     requirements: tuple[Requirement, ...] = ()
     cost: Cost
     configs: tuple[ExperimentConfig, ...] = ()  # of the experiments; none: independent of this package's defaults
@@ -96,7 +103,7 @@ class NumericClaim(BaseClaim):
     tolerance: tuple[float, ...] = ()  # of each number, only where the source says `about`
     max_half_width: tuple[float, ...] = ()
     """Of each number's prediction interval; a wider one is uninformative, as it would contain almost any number."""
-    measure: Callable[[ClaimContext], Float[np.ndarray, "seeds entries"]]
+    measure: Callable[[ClaimContext], PerSeed]
 
     @property
     def published_values(self) -> tuple[float, ...]:
@@ -122,7 +129,7 @@ class NumericClaim(BaseClaim):
 
     def run(self, context: ClaimContext) -> Measurement:
         """Returns the numbers of every seed."""
-        return to_jsonable({"per_seed": np.asarray(self.measure(context), np.float64)})
+        return _to_measurement(self.measure(context))
 
     def assess(self, measurement: Measurement) -> Assessment:
         """Compares every published number with the range around our mean; all have to lie in theirs.
@@ -151,16 +158,20 @@ class NumericClaim(BaseClaim):
         )
 
     def _half_widths(self, per_seed: Float[np.ndarray, "seeds entries"]) -> Float[np.ndarray, " numbers"]:
-        if self.rule == "prediction interval":
-            return prediction_half_widths(per_seed, self.printed_values, self.source_runs)
-        return np.array(self.tolerance or [half_last_digit(text) for text in self.printed_values])
+        rounding = np.array([half_last_digit(text) for text in self.printed_values])
+        if self.rule != "prediction interval":
+            return np.array(self.tolerance) if self.tolerance else rounding
+        seeds, entries = per_seed.shape
+        quantile = stats.t.ppf(1 - (1 - LEVEL) / (2 * entries), seeds - 1)
+        random = quantile * per_seed.std(axis=0, ddof=1) * np.sqrt(1 / self.source_runs + 1 / seeds)
+        return random + rounding[:entries]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProtocolEffect(BaseClaim):
     """What a fault of protocol buys: a paired difference, faulty minus correct, that no source has published."""
 
-    measure: Callable[[ClaimContext], Float[np.ndarray, " seeds"]]
+    measure: Callable[[ClaimContext], PerSeed]
 
     def criterion_to_dict(self) -> dict[str, Any]:
         """Returns the fields of the ledger that define what kind of row this is."""
@@ -168,12 +179,28 @@ class ProtocolEffect(BaseClaim):
 
     def run(self, context: ClaimContext) -> Measurement:
         """Returns the difference of every seed."""
-        return to_jsonable({"per_seed": np.asarray(self.measure(context), np.float64)[:, None]})
+        return _to_measurement(self.measure(context))
 
     def assess(self, measurement: Measurement) -> Assessment:
         """Returns the mean difference with Student's t interval over seeds; there is nothing to reproduce."""
         per_seed = np.array(measurement["per_seed"], np.float64)[:, 0]
         return Assessment("measured", "", self.caveat, (float(per_seed.mean()),), (seeds_interval(per_seed),))
+
+
+def half_last_digit(printed: str) -> float:
+    """Returns half a unit of a printed number's last digit.
+
+    >>> half_last_digit("0.9394"), half_last_digit("8.8e-4"), half_last_digit("32")
+    (5e-05, 5e-06, 0.5)
+    """
+    exponent = Decimal(printed).as_tuple().exponent
+    assert isinstance(exponent, int)  # not of infinity or NaN
+    return float(Decimal("0.5").scaleb(exponent))
+
+
+def _to_measurement(per_seed: PerSeed) -> Measurement:
+    values = np.asarray(per_seed, np.float64)
+    return to_jsonable({"per_seed": values.reshape(len(values), -1)})
 
 
 def _is_within(mean: float, published: float, half_width: float) -> bool:

@@ -96,6 +96,6 @@ def load_history(run: Path, metric: str) -> Float[np.ndarray, "seeds epochs"]:
 
 def final_metric(
     context: ClaimContext, config: PretrainConfig, metric: str = "valid_loss"
-) -> Float[np.ndarray, "seeds 1"]:
+) -> Float[np.ndarray, " seeds"]:
     """Returns a metric of every seed after the last epoch."""
-    return load_history(context.pretrain(config), metric)[:, -1:]
+    return load_history(context.pretrain(config), metric)[:, -1]

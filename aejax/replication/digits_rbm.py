@@ -14,7 +14,7 @@ from sklearn.neural_network import BernoulliRBM
 from sklearn.preprocessing import minmax_scale
 
 from aejax.data.shuffling import make_generator
-from aejax.replication.claim import EXACT_REASON, NumericClaim, Source
+from aejax.replication.claim import NumericClaim, PerSeed, Source
 from aejax.replication.context import ClaimContext
 from aejax.replication.evidence import ComparativeClaim, Evidence, Role, paired_evidence
 
@@ -89,16 +89,16 @@ def neighbors_accuracy(rows: Rows) -> float:
     return float(classifier.score(digits.pixels[test], digits.labels[test]))
 
 
-def measure_rbm(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
+def measure_rbm(context: ClaimContext) -> PerSeed:
     """Returns the accuracy on the source's split, with other random states of the machine."""
     rows = split_rows(load_nudged_digits(), by_original=False)
-    return np.array([[rbm_accuracy(seed, rows)] for seed in range(context.seeds)])
+    return np.array([rbm_accuracy(seed, rows) for seed in range(context.seeds)])
 
 
-def measure_pixels(context: ClaimContext) -> Float[np.ndarray, "1 1"]:
+def measure_pixels(context: ClaimContext) -> PerSeed:
     """Returns the accuracy of logistic regression on the pixels."""
     digits = load_nudged_digits()
-    return np.array([[accuracy(digits.pixels, split_rows(digits, by_original=False), PIXELS_C)]])
+    return np.array([accuracy(digits.pixels, split_rows(digits, by_original=False), PIXELS_C)])
 
 
 def compare_rbm(context: ClaimContext) -> list[Evidence]:
@@ -135,8 +135,6 @@ CLAIMS = (
         command='LogisticRegression(solver="newton-cg", tol=1 / 7188, C=100).fit(X_train, y_train)',
         unit="test accuracy",
         printed_values=("0.78",),
-        criterion_reason=EXACT_REASON,
-        seeds=1,
         cost="seconds",
         caveat=LEAK,
         measure=measure_pixels,

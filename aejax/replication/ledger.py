@@ -2,7 +2,6 @@
 
 import functools
 import importlib.util
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -187,4 +186,4 @@ def _write_ledger(out: Path, entries: list[LedgerEntry]) -> dict[str, Any]:
     ledger["headline"] = ledger_headline(ledger)
     write_atomically(out / REPORT_FILE, render_ledger_page(ledger).encode())
     write_json(out / LEDGER_FILE, ledger)
-    return json.loads(json.dumps(ledger))
+    return ledger

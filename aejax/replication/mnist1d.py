@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from aejax.config import DataConfig
 from aejax.data.registry import load_dataset
-from aejax.replication.claim import NumericClaim, Source
+from aejax.replication.claim import NumericClaim, PerSeed, Source
 from aejax.replication.context import ClaimContext
 
 Variables = Any  # Flax's nested dict of parameters
@@ -69,7 +69,7 @@ class BidirectionalGru(nn.Module):
         return nn.Dense(N_CLASSES)(outputs.reshape(len(outputs), -1))
 
 
-def classifier_accuracy(context: ClaimContext, model: nn.Module) -> Float[np.ndarray, "seeds 1"]:
+def classifier_accuracy(context: ClaimContext, model: nn.Module) -> PerSeed:
     """Returns every seed's test accuracy in percent, after the last step."""
     dataset = load_dataset(DataConfig(dataset="mnist1d"))
     assert dataset.test_rows is not None
@@ -83,7 +83,7 @@ def classifier_accuracy(context: ClaimContext, model: nn.Module) -> Float[np.nda
     for seed in range(context.seeds):
         parameters = train_classifier(model, seed, inputs, labels, order)
         logits = jnp.asarray(model.apply(parameters, inputs[dataset.test_rows]))
-        accuracies.append([100 * float(jnp.mean(logits.argmax(axis=-1) == labels[dataset.test_rows]))])
+        accuracies.append(100 * float(jnp.mean(logits.argmax(axis=-1) == labels[dataset.test_rows])))
     return np.array(accuracies)
 
 
@@ -115,7 +115,7 @@ def train_classifier(
     return parameters
 
 
-def _measure(model: nn.Module) -> Callable[[ClaimContext], Float[np.ndarray, "seeds 1"]]:
+def _measure(model: nn.Module) -> Callable[[ClaimContext], PerSeed]:
     return lambda context: classifier_accuracy(context, model)
 
 

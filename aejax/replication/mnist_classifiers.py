@@ -4,7 +4,6 @@ import warnings
 from importlib.metadata import version
 
 import numpy as np
-from jaxtyping import Float
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -12,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from aejax.data.shuffling import make_generator
-from aejax.replication.claim import ROUNDING_REASON, NumericClaim, Source
+from aejax.replication.claim import ROUNDING_REASON, NumericClaim, PerSeed, Source
 from aejax.replication.context import ClaimContext
 from aejax.replication.evidence import ComparativeClaim, Evidence, paired_evidence
 
@@ -25,7 +24,7 @@ L1_PENALTY = (
 L1_ACCURACY_THRESHOLD = 0.8  # that scikit-learn's example claims to exceed
 
 
-def softmax_accuracy(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
+def softmax_accuracy(context: ClaimContext) -> PerSeed:
     """Returns the test accuracy after a thousand steps of gradient descent on a softmax layer that starts at zero."""
     digits = context.load_mnist_arrays()
     inputs = digits.train[:SOFTMAX_N_TRAIN]
@@ -42,7 +41,7 @@ def softmax_accuracy(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
             weights -= SOFTMAX_LEARNING_RATE * inputs[rows].T @ residual
             bias -= SOFTMAX_LEARNING_RATE * residual.sum(axis=0)
         accuracies.append(np.mean((digits.test @ weights + bias).argmax(axis=1) == digits.test_labels))
-    return np.array(accuracies)[:, None]
+    return np.array(accuracies)
 
 
 def l1_accuracy_above_threshold(context: ClaimContext) -> list[Evidence]:

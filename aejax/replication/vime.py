@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from aejax.data.shuffling import make_generator
-from aejax.replication.claim import NumericClaim, Source
+from aejax.replication.claim import NumericClaim, PerSeed, Source
 from aejax.replication.context import ClaimContext
 
 TITLE = (
@@ -49,41 +49,27 @@ def draw_digits(context: ClaimContext, seed: int) -> Draw:
     digits = context.load_mnist_arrays()
     order = make_generator(seed, "labelled digits").permutation(len(digits.train))
     labelled, unlabelled = order[:N_LABELS], order[int(LABELLED_SHARE * len(order)) :]
-    return Draw(
-        digits.train[labelled],
-        digits.train_labels[labelled],
-        digits.train[unlabelled],
-        digits.test,
-        digits.test_labels,
-    )
+    train = digits.train[labelled], digits.train_labels[labelled], digits.train[unlabelled]
+    return Draw(*train, digits.test, digits.test_labels)
 
 
 def make_mlp(seed: int) -> MLPClassifier:
     """Returns the tutorial's network: two layers of 100 units, Adam, and a tenth of the labels to choose the epoch."""
-    return MLPClassifier(
-        (100, 100),
-        alpha=0,
-        batch_size=100,
-        max_iter=100,
-        early_stopping=True,
-        n_iter_no_change=50,
-        random_state=seed,
-    )
+    settings = {"alpha": 0, "batch_size": 100, "max_iter": 100, "early_stopping": True, "n_iter_no_change": 50}
+    return MLPClassifier((100, 100), **settings, random_state=seed)
 
 
-def classifier_accuracy(
-    context: ClaimContext, make_classifier: Callable[[int], ClassifierMixin]
-) -> Float[np.ndarray, "seeds 1"]:
+def classifier_accuracy(context: ClaimContext, make_classifier: Callable[[int], ClassifierMixin]) -> PerSeed:
     """Returns every seed's test accuracy of a classifier on the pixels of the labelled digits."""
     accuracies = []
     for seed in range(context.seeds):
         draw = draw_digits(context, seed)
         fitted = make_classifier(seed).fit(draw.labelled, draw.labels)
-        accuracies.append([fitted.score(draw.test, draw.test_labels)])
+        accuracies.append(fitted.score(draw.test, draw.test_labels))
     return np.array(accuracies)
 
 
-def self_supervised_accuracy(context: ClaimContext) -> Float[np.ndarray, "seeds 1"]:
+def self_supervised_accuracy(context: ClaimContext) -> PerSeed:
     """Returns every seed's test accuracy of the same network on the codes of VIME's self-supervised encoder."""
     accuracies = []
     for seed in range(context.seeds):
@@ -91,7 +77,7 @@ def self_supervised_accuracy(context: ClaimContext) -> Float[np.ndarray, "seeds 
         weights, bias = train_encoder(draw.unlabelled, seed, context.epochs or EPOCHS)
         codes, test_codes = (np.maximum(inputs @ weights + bias, 0) for inputs in (draw.labelled, draw.test))
         fitted = make_mlp(seed).fit(codes, draw.labels)
-        accuracies.append([fitted.score(test_codes, draw.test_labels)])
+        accuracies.append(fitted.score(test_codes, draw.test_labels))
     return np.array(accuracies)
 
 

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from aejax.config import ModelConfig, PretrainConfig, TrainConfig
-from aejax.replication.claim import NumericClaim, ProtocolEffect, Source
+from aejax.replication.claim import NumericClaim, ProtocolEffect, Source, half_last_digit
 from aejax.replication.evidence import ComparativeClaim, Evidence, paired_evidence
-from aejax.replication.prediction import half_last_digit
 from aejax.replication.registry import CLAIMS
 
 COMMON: dict[str, Any] = {
