@@ -82,6 +82,7 @@ def test_pca_has_at_most_as_many_features_as_inputs_and_then_loses_nothing(make_
     np.testing.assert_allclose(method.reconstruct(variables, INPUTS), INPUTS, atol=1e-4)
 
 
+@pytest.mark.slow  # that it is scikit-learn's is tested above
 def test_pca_of_thirty_components_leaves_the_published_error_on_mnist(mnist_folder, make_problem_spec):
     # Hinton and Salakhutdinov (2006): 13.87 squared error per test image.
     dataset = load_mnist(mnist_folder)

@@ -1,23 +1,24 @@
-"""Autoencoders with a deterministic code: undercomplete, denoising, masked, contractive, stacked, convolutional."""
+"""Deterministic codes: undercomplete, denoising, masked, contractive, stacked, convolutional, and the rival VICReg."""
 
 import dataclasses
 import math
 
-from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec, Stage
+from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec, Stage, reconstruction_spec
 from aejax.errors import require
 from aejax.models.architectures import conv_autoencoder, dense_autoencoder, wide_code_config
 from aejax.models.autoencoder import Autoencoder
-from aejax.models.dense import FRAMEWORK_DEFAULTS, activation_function
+from aejax.models.dense import FRAMEWORK_DEFAULTS, DenseDecoder, activation_function
 from aejax.objectives.contractive import contractive_penalty
 from aejax.objectives.corruption import make_corruption, masking_noise, patch_grid, patch_mask, with_noise_seed
 from aejax.objectives.deterministic import ReduceFn, autoencoder_objective, masked_mean, weighted_mean
 from aejax.objectives.layerwise import layer_objective, layer_param_paths
 from aejax.objectives.reconstruction import make_reconstruction_loss
+from aejax.objectives.vicreg import VicregWeights, vicreg_objective
 
 
 def undercomplete(problem: ProblemSpec) -> AutoencoderSpec:
     """Plain reconstruction through a narrow code."""
-    return _plain(problem, problem.autoencoder)
+    return reconstruction_spec(problem, problem.autoencoder)
 
 
 def overcomplete(problem: ProblemSpec) -> AutoencoderSpec:
@@ -29,7 +30,7 @@ def overcomplete(problem: ProblemSpec) -> AutoencoderSpec:
         f"--overcomplete-dim {width}: expected above the {problem.n_features} inputs, or leave overcomplete out",
     )
     config = wide_code_config(problem.model, width, code_activation=problem.model.activation)
-    return _plain(problem, dense_autoencoder(config, problem.n_features))
+    return reconstruction_spec(problem, dense_autoencoder(config, problem.n_features))
 
 
 def linear(problem: ProblemSpec) -> AutoencoderSpec:
@@ -46,17 +47,12 @@ def denoising(problem: ProblemSpec) -> AutoencoderSpec:
     return _denoising(problem, problem.autoencoder)
 
 
-def _plain(problem: ProblemSpec, model: Autoencoder) -> AutoencoderSpec:
-    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss))
-
-
 def _denoising(problem: ProblemSpec, model: Autoencoder) -> AutoencoderSpec:
     weights = (problem.objective.corrupted_weight, problem.objective.clean_weight)
     unweighted = all(isinstance(weight, int | float) and weight == 1 for weight in weights)  # a traced one is neither
     reduce: ReduceFn | None = None if unweighted else weighted_mean(*weights)
     corrupt = make_corruption(problem.objective, problem.is_bounded)
-    objective = autoencoder_objective(model, problem.reconstruction_loss, corrupt=corrupt, reduce=reduce)
-    return AutoencoderSpec(model, objective)
+    return reconstruction_spec(problem, model, corrupt=corrupt, reduce=reduce)
 
 
 def masked(problem: ProblemSpec) -> AutoencoderSpec:
@@ -67,10 +63,9 @@ def masked(problem: ProblemSpec) -> AutoencoderSpec:
     n_patches = math.prod(patch_grid(problem.example_shape, patch))
     require(n_patches > 1, f"--patch {patch}: one patch covers an example {problem.example_shape}; give a smaller one")
     corrupt = with_noise_seed(patch_mask(config.masked_share, problem.example_shape, patch), config.noise_seed)
-    objective = autoencoder_objective(
-        problem.autoencoder, problem.reconstruction_loss, corrupt=corrupt, reduce=masked_mean, evaluate_corrupted=True
+    return reconstruction_spec(
+        problem, problem.autoencoder, corrupt=corrupt, reduce=masked_mean, evaluate_corrupted=True
     )
-    return AutoencoderSpec(problem.autoencoder, objective)
 
 
 def contractive(problem: ProblemSpec) -> AutoencoderSpec:
@@ -90,12 +85,12 @@ def contractive(problem: ProblemSpec) -> AutoencoderSpec:
     weight = problem.penalty_weight(problem.objective.contraction)
     closed_form = None if config.hidden else activation
     penalty = contractive_penalty(weight, problem.objective, model, config.latent_dim, closed_form)
-    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss, penalties=[penalty]))
+    return reconstruction_spec(problem, model, penalties=[penalty])
 
 
 def conv(problem: ProblemSpec) -> AutoencoderSpec:
     """Strided convolutions to a dense code, and transposed convolutions back."""
-    return _plain(problem, conv_autoencoder(problem.model, problem.example_shape))
+    return reconstruction_spec(problem, conv_autoencoder(problem.model, problem.example_shape))
 
 
 def conv_denoising(problem: ProblemSpec) -> AutoencoderSpec:
@@ -120,4 +115,20 @@ def stacked(problem: ProblemSpec) -> AutoencoderSpec:
         )
         for layer in range(len(config.hidden) + 1)
     )
-    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss), stages=stages)
+    return reconstruction_spec(problem, model)._replace(stages=stages)
+
+
+def vicreg(problem: ProblemSpec) -> AutoencoderSpec:
+    """The encoder of `undercomplete`, trained so that two corrupted views have equal codes (Bardes et al. 2022).
+
+    An expander, batch-normalised hidden layers of `--expander` and a linear one, is between the code and the loss, in
+    the place of the decoder. The corruption is that of `denoising`, with other noise in each view.
+    """
+    *hidden, width = problem.model.expander
+    expander = DenseDecoder(tuple(hidden), width, "relu", batch_norm=True, conventions=problem.model.conventions)
+    encoder = dense_autoencoder(dataclasses.replace(problem.model, tied=False), problem.n_features)
+    model = dataclasses.replace(encoder, decoder=expander, output_activation="linear")
+    config = problem.objective
+    weights = VicregWeights(config.invariance_weight, config.variance_weight, config.covariance_weight)
+    objective = vicreg_objective(model, make_corruption(config, problem.is_bounded), weights)
+    return AutoencoderSpec(model, objective, reconstructs=False)

@@ -5,7 +5,7 @@ import dataclasses
 import flax.linen as nn
 import numpy as np
 
-from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
+from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec, reconstruction_spec
 from aejax.errors import require
 from aejax.models.architectures import dense_autoencoder
 from aejax.models.autoencoder import Autoencoder
@@ -15,7 +15,6 @@ from aejax.models.quantization import (
     FiniteScalarQuantizer,
     VectorQuantizer,
 )
-from aejax.objectives.deterministic import autoencoder_objective
 from aejax.objectives.penalties import commitment_loss
 
 
@@ -25,13 +24,12 @@ def vq(problem: ProblemSpec) -> AutoencoderSpec:
     entries = problem.model.codebook_size or min(FiniteScalarQuantizer(_levels(problem)).entries, MAX_DEFAULT_ENTRIES)
     model = _quantized_autoencoder(problem, VectorQuantizer(units, entries))
     penalty = commitment_loss(problem.penalty_weight(problem.objective.commitment), model)
-    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss, penalties=[penalty]))
+    return reconstruction_spec(problem, model, penalties=[penalty])
 
 
 def fsq(problem: ProblemSpec) -> AutoencoderSpec:
     """Units of the code are rounded to a few levels (Mentzer et al. 2023, FSQ)."""
-    model = _quantized_autoencoder(problem, FiniteScalarQuantizer(_levels(problem)))
-    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss))
+    return reconstruction_spec(problem, _quantized_autoencoder(problem, FiniteScalarQuantizer(_levels(problem))))
 
 
 def _quantized_autoencoder(problem: ProblemSpec, quantizer: nn.Module) -> Autoencoder:

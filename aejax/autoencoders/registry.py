@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from aejax.autoencoders import deterministic, quantized, rivals, sparse, variational
+from aejax.autoencoders import deterministic, quantized, sparse, variational
 from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
 
 KINDS: dict[str, Callable[[ProblemSpec], AutoencoderSpec]] = {
@@ -30,7 +30,7 @@ KINDS: dict[str, Callable[[ProblemSpec], AutoencoderSpec]] = {
     "fsq": quantized.fsq,
 }
 # Trained on the same inputs without labels, but not to reconstruct them: controls of every kind.
-RIVALS: dict[str, Callable[[ProblemSpec], AutoencoderSpec]] = {"vicreg": rivals.vicreg}
+RIVALS: dict[str, Callable[[ProblemSpec], AutoencoderSpec]] = {"vicreg": deterministic.vicreg}
 
 IMAGE_KINDS = ("conv", "conv-denoising", "conv-vae")  # these need examples `(height, width, channels)`
 

@@ -2,15 +2,13 @@
 
 import flax.linen as nn
 
-from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
+from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec, reconstruction_spec
 from aejax.config import Activation
 from aejax.errors import require
 from aejax.models.architectures import dense_autoencoder, gated_autoencoder, wide_code_config
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.sparsity import BatchTopK, JumpReLU, LifetimeTopK, TopK
-from aejax.objectives.deterministic import autoencoder_objective
 from aejax.objectives.penalties import (
-    BatchPenalty,
     Penalty,
     dead_unit_loss,
     decoder_scaled_l1,
@@ -21,18 +19,10 @@ from aejax.objectives.penalties import (
 )
 
 
-def _sparse_spec(
-    problem: ProblemSpec,
-    model: Autoencoder,
-    penalties: tuple[Penalty, ...] = (),
-    batch_penalties: tuple[BatchPenalty, ...] = (),
-) -> AutoencoderSpec:
-    if problem.objective.revive:
-        batch_penalties = (*batch_penalties, dead_unit_loss(problem.penalty_weight(problem.objective.revive), model))
-    objective = autoencoder_objective(
-        model, problem.reconstruction_loss, penalties=penalties, batch_penalties=batch_penalties
-    )
-    return AutoencoderSpec(model, objective)
+def _sparse_spec(problem: ProblemSpec, model: Autoencoder, *penalties: Penalty) -> AutoencoderSpec:
+    revive = problem.objective.revive
+    revival = [dead_unit_loss(problem.penalty_weight(revive), model)] if revive else []
+    return reconstruction_spec(problem, model, penalties=penalties, batch_penalties=revival)
 
 
 def _wide_autoencoder(
@@ -45,9 +35,7 @@ def _wide_autoencoder(
 def sparse_l1(problem: ProblemSpec) -> AutoencoderSpec:
     """A wide rectified code with an L1 penalty, scaled for each unit by the norm of its decoder weights."""
     model = _wide_autoencoder(problem, "relu")
-    return _sparse_spec(
-        problem, model, penalties=(decoder_scaled_l1(problem.penalty_weight(problem.objective.l1), model),)
-    )
+    return _sparse_spec(problem, model, decoder_scaled_l1(problem.penalty_weight(problem.objective.l1), model))
 
 
 def sparse_kl(problem: ProblemSpec) -> AutoencoderSpec:
@@ -55,7 +43,7 @@ def sparse_kl(problem: ProblemSpec) -> AutoencoderSpec:
     config = problem.objective
     model = _wide_autoencoder(problem, "sigmoid")
     penalty = kl_sparsity(problem.penalty_weight(config.kl_weight), config.target_activity)
-    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss, batch_penalties=[penalty]))
+    return reconstruction_spec(problem, model, batch_penalties=[penalty])
 
 
 def k_sparse(problem: ProblemSpec) -> AutoencoderSpec:
@@ -85,7 +73,7 @@ def matryoshka(problem: ProblemSpec) -> AutoencoderSpec:
     model, dim = _batch_top_k_autoencoder(problem), problem.model.sparse_dim
     assert dim is not None
     widths = sorted({max(1, round(share * dim)) for share in problem.objective.prefix_shares} - {dim})
-    return _sparse_spec(problem, model, (nested_reconstruction(widths, model, problem.reconstruction_loss),))
+    return _sparse_spec(problem, model, nested_reconstruction(widths, model, problem.reconstruction_loss))
 
 
 def gated(problem: ProblemSpec) -> AutoencoderSpec:
@@ -95,16 +83,15 @@ def gated(problem: ProblemSpec) -> AutoencoderSpec:
     """
     model = gated_autoencoder(wide_code_config(problem.model, problem.model.sparse_dim), problem.n_features)
     weight = problem.penalty_weight(problem.objective.gate_l1)
-    return _sparse_spec(problem, model, (gate_loss(weight, model, problem.reconstruction_loss),))
+    return _sparse_spec(problem, model, gate_loss(weight, model, problem.reconstruction_loss))
 
 
 def jump_relu(problem: ProblemSpec) -> AutoencoderSpec:
     """A wide code of units above learned thresholds; the number of active units costs (Rajamanoharan et al. 2024b)."""
     config = problem.objective
     model = _wide_autoencoder(problem, "linear", JumpReLU(config.bandwidth))
-    return _sparse_spec(
-        problem, model, (l0_penalty(problem.penalty_weight(config.l0_weight), model, config.bandwidth),)
-    )
+    penalty = l0_penalty(problem.penalty_weight(config.l0_weight), model, config.bandwidth)
+    return _sparse_spec(problem, model, penalty)
 
 
 def lifetime_sparse(problem: ProblemSpec) -> AutoencoderSpec:

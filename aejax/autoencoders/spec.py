@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float
 
@@ -12,6 +12,7 @@ from aejax.config import ModelConfig, ObjectiveConfig
 from aejax.models.architectures import dense_autoencoder
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
+from aejax.objectives.deterministic import autoencoder_objective
 from aejax.objectives.objective import Objective, ScalarLike
 from aejax.objectives.reconstruction import ElementwiseLoss, make_reconstruction_loss
 
@@ -69,3 +70,8 @@ class AutoencoderSpec(NamedTuple):
     stages: tuple[Stage, ...] = ()  # run in this order before the main training
     extra_metrics: ExtraMetricsFn | None = None  # further metrics of test examples
     reconstructs: bool = True  # False: the decoder maps codes to something else, and what learns them is a control
+
+
+def reconstruction_spec(problem: ProblemSpec, model: Autoencoder, **parts: Any) -> AutoencoderSpec:
+    """Returns a model with the reconstruction loss of a problem; `parts` as of `autoencoder_objective`."""
+    return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss, **parts))

@@ -2,14 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
-from jaxtyping import Array, Float, PRNGKeyArray, Scalar
-
-from aejax.autoencoders.spec import AutoencoderSpec, ExtraMetricsFn, ProblemSpec, Stage
+from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec, Stage
 from aejax.config.traced_hyperparameters import replace_unvalidated
-from aejax.data.batching import Batch
 from aejax.models.submodules import HYPERPARAMETERS, Variables
-from aejax.objectives.objective import Aux, Objective
+from aejax.objectives.objective import Objective
 
 
 def make_traced_spec(make: Callable[[ProblemSpec], AutoencoderSpec], problem: ProblemSpec) -> AutoencoderSpec:
@@ -20,32 +18,23 @@ def make_traced_spec(make: Callable[[ProblemSpec], AutoencoderSpec], problem: Pr
     """
     spec = make(problem)
 
-    def at(variables: Variables) -> AutoencoderSpec:
-        return make(
-            dataclasses.replace(problem, objective=replace_unvalidated(problem.objective, variables[HYPERPARAMETERS]))
-        )
+    def traced(choose: Callable[[AutoencoderSpec], Any]) -> Callable[..., Any]:
+        """Returns a function of `(variables, ...)` that the spec with the variables' hyperparameters computes."""
 
-    def objective_of(choose: Callable[[AutoencoderSpec], Objective]) -> Objective:
-        def loss(variables: Variables, batch: Batch, key: PRNGKeyArray) -> tuple[Scalar, Aux]:
-            return choose(at(variables)).loss(variables, batch, key)
+        def compute(variables: Variables, *arguments: Any) -> Any:
+            objective = replace_unvalidated(problem.objective, variables[HYPERPARAMETERS])
+            return choose(make(dataclasses.replace(problem, objective=objective)))(variables, *arguments)
 
-        def evaluate(variables: Variables, batch: Batch) -> dict[str, Float[Array, " batch"]]:
-            return choose(at(variables)).evaluate(variables, batch)
+        return compute
 
-        return Objective(loss, evaluate)
+    def traced_objective(choose: Callable[[AutoencoderSpec], Objective]) -> Objective:
+        return Objective(traced(lambda other: choose(other).loss), traced(lambda other: choose(other).evaluate))
 
-    def stage_objective(index: int) -> Objective:
-        return objective_of(lambda other: other.stages[index].objective)
+    def traced_stage(index: int, stage: Stage) -> Stage:
+        return stage._replace(objective=traced_objective(lambda other: other.stages[index].objective))
 
-    def extra_metrics(variables: Variables, inputs: Float[Array, "batch d"]) -> dict[str, Float[Array, " batch"]]:
-        compute: ExtraMetricsFn | None = at(variables).extra_metrics
-        assert compute is not None
-        return compute(variables, inputs)
-
-    return AutoencoderSpec(
-        spec.model,
-        objective_of(lambda other: other.objective),
-        stages=tuple(Stage(stage_objective(index), stage.trainable_paths) for index, stage in enumerate(spec.stages)),
-        extra_metrics=None if spec.extra_metrics is None else extra_metrics,
-        reconstructs=spec.reconstructs,
+    return spec._replace(
+        objective=traced_objective(lambda other: other.objective),
+        stages=tuple(traced_stage(index, stage) for index, stage in enumerate(spec.stages)),
+        extra_metrics=spec.extra_metrics and traced(lambda other: other.extra_metrics),
     )

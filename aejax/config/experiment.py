@@ -55,10 +55,10 @@ class CompareConfig(ExperimentConfig):
 
     methods: tuple[str, ...] = COMPARE_METHODS  # rows of the table, controls and autoencoders
     tune: int | None = None
-    """Settings that a method tries: every kind of autoencoder and its frozen controls (declared in
-    aejax/autoencoders/tuning_space.py), supervised networks (learning rates; weight decay and epochs are always
-    chosen), kmeans and random-fourier (aejax/methods/tuning_space.py), svm, boosting, forest and label-spreading (at
-    most all that they declare, which they try without --tune). Each seed chooses by validation loss."""
+    """Settings that a method tries: every kind of autoencoder and its frozen controls, supervised networks (learning
+    rates; weight decay and epochs are always chosen), kmeans and random-fourier (all declared in
+    aejax/methods/tuning_space.py), svm, boosting, forest and label-spreading (at most all that they declare, which
+    they try without --tune). Each seed chooses by validation loss."""
     features: tuple[str, ...] = ()
     """NAME=FILE of .npy, .npz, .safetensors or .parquet, or FILE:KEY: rows of features that were made elsewhere, one
     for each example in the order of the data, or of an array or column `row` of row numbers in the file. KEY: an array,

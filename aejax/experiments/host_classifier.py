@@ -12,8 +12,7 @@ from aejax.evaluate.metrics import metric_values, score_predictions
 from aejax.evaluate.tuning import TuningReport, report_tuning
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import scaled_inputs
-from aejax.methods.host import HostProblem, TriedSettings
-from aejax.methods.method import Method
+from aejax.methods.method import HostProblem, Method, TriedSettings
 
 
 class HostFit(NamedTuple):

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from aejax.autoencoders.tuning_space import draw_settings, tuned_kind
 from aejax.config import CompareConfig
 from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
 from aejax.errors import require
@@ -21,7 +20,7 @@ from aejax.experiments.method_result import MethodResult, fit_and_score, score_m
 from aejax.experiments.sweeping.grid import GridPoint, PointGroup
 from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, slice_point, train_group
 from aejax.methods.method import Method
-from aejax.methods.tuning_space import CONTROLS, draw_control_settings
+from aejax.methods.tuning_space import CONTROLS, draw_control_settings, draw_settings, tuned_kind
 from aejax.models.submodules import HYPERPARAMETERS, Variables
 
 

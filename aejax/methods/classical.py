@@ -12,8 +12,7 @@ from sklearn.svm import SVC
 
 from aejax.autoencoders.spec import ProblemSpec
 from aejax.methods.controls import raw
-from aejax.methods.host import HostProblem
-from aejax.methods.method import Method
+from aejax.methods.method import HostProblem, Method
 from aejax.methods.tuning import Classifier, Settings, tuned
 
 TREES = 100

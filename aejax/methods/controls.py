@@ -15,6 +15,10 @@ from aejax.models.submodules import Variables
 from aejax.probes.head import Classifier, SoftmaxHead, make_cross_entropy_objective
 from aejax.probes.principal_axes import leading_axes
 
+FOURIER_FEATURES = 512
+MAX_DISTANCE_ROWS = 500  # training rows whose distances set the bandwidth of random Fourier features
+MLP_WIDTHS = (256, 256)
+
 
 def _init_empty(key: PRNGKeyArray, inputs: Float[Array, "n_train d"]) -> Variables:
     return {}
@@ -77,12 +81,42 @@ def random_projection(problem: ProblemSpec) -> Method:
     return Method(init=init, encode=encode)
 
 
+def random_fourier(problem: ProblemSpec, bandwidth: float = 1.0) -> Method:
+    """Returns random Fourier features sqrt(2 / D) cos(W x + b) (Rahimi and Recht 2007, algorithm 1).
+
+    The inner products of the D = `FOURIER_FEATURES` features approximate the kernel exp(-|x - y|^2 / (2 s^2)); the
+    bandwidth s is the median distance of training rows times `bandwidth`.
+    """
+
+    def init(key: PRNGKeyArray, inputs: Float[Array, "n_train d"]) -> Variables:
+        rows_key, frequencies_key, phases_key = (jax.random.fold_in(key, index) for index in range(3))
+        count = min(MAX_DISTANCE_ROWS, inputs.shape[0])
+        rows = jax.random.choice(rows_key, inputs.shape[0], (count,), replace=False)
+        scale = bandwidth * median_distance(inputs[rows])
+        frequencies = jax.random.normal(frequencies_key, (problem.n_features, FOURIER_FEATURES)) / scale
+        phases = jax.random.uniform(phases_key, (FOURIER_FEATURES,), maxval=2 * jnp.pi)
+        return {"fourier": {"frequencies": frequencies, "phases": phases}}
+
+    def encode(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch features"]:
+        fitted = variables["fourier"]
+        angles = jnp.matmul(inputs, fitted["frequencies"], precision="highest") + fitted["phases"][None]
+        return jnp.sqrt(2 / FOURIER_FEATURES) * jnp.cos(angles)
+
+    return Method(init=init, encode=encode)
+
+
+def median_distance(inputs: Float[Array, "n d"]) -> Float[Array, ""]:
+    """Returns the median Euclidean distance of two rows; 1 if it is 0."""
+    squares = jnp.sum(jnp.square(inputs), axis=1)
+    products = jnp.matmul(inputs, inputs.T, precision="highest")
+    squared = (squares[:, None] + squares[None] - 2 * products)[jnp.triu_indices(len(inputs), 1)]
+    median = jnp.sqrt(jnp.maximum(jnp.median(squared), 0.0))
+    return jnp.where(median > 0, median, 1.0)
+
+
 def untrained(model: Autoencoder, architecture_of: str | None = None) -> Method:
     """Returns an encoder with the weights from which training with the same seed starts."""
     return Method(init=init_fn(model), encode=model.encode, model=model, architecture_of=architecture_of)
-
-
-MLP_WIDTHS = (256, 256)
 
 
 def mlp(problem: ProblemSpec) -> Method:

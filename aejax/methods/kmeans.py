@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from aejax.autoencoders.spec import ProblemSpec
-from aejax.autoencoders.tuning_space import Interval
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 
@@ -18,13 +17,6 @@ MAX_POINTS = 20_000  # rows or patches that are clustered
 LARGE_IMAGE, LARGE_PATCH, SMALL_PATCH = 16, 6, 3  # pixels: images from this side on have the paper's patches
 CONTRAST_OFFSET = 0.01  # of the mean variance of patches; the paper adds 10 to variances of pixels in 0..255
 WHITENING_OFFSET = 0.1  # added to eigenvalues, as in the paper
-
-# Default and range of what `--tune` tries; tables have the first alone.
-SPACE = {
-    "threshold": (1.0, Interval(0.7, 1.2, log=False)),
-    "contrast_offset": (CONTRAST_OFFSET, Interval(0.001, 1)),
-    "whitening_offset": (WHITENING_OFFSET, Interval(0.001, 10)),
-}
 
 
 def kmeans(

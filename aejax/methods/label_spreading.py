@@ -12,8 +12,7 @@ from sklearn.semi_supervised import LabelSpreading
 from aejax.autoencoders.spec import ProblemSpec
 from aejax.data.shuffling import make_generator
 from aejax.methods.controls import raw
-from aejax.methods.host import HostPrediction, HostProblem
-from aejax.methods.method import Method
+from aejax.methods.method import HostPrediction, HostProblem, Method
 from aejax.methods.tuning import (
     Rated,
     Scores,

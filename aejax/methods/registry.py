@@ -7,14 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from aejax.autoencoders.registry import KINDS, RIVALS
 from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
 from aejax.errors import require
-from aejax.methods.autoencoders import autoencoder_method, make_cached_spec
+from aejax.methods.autoencoders import autoencoder_method, frozen, make_cached_spec
 from aejax.methods.classical import boosting, forest, svm
-from aejax.methods.controls import mlp, pca, pca_tuned, random_projection, raw, supervised, untrained
-from aejax.methods.frozen import frozen
+from aejax.methods.controls import (
+    mlp,
+    pca,
+    pca_tuned,
+    random_fourier,
+    random_projection,
+    raw,
+    supervised,
+    untrained,
+)
 from aejax.methods.kmeans import kmeans
 from aejax.methods.label_spreading import label_spreading
 from aejax.methods.method import Method, with_knn, with_permuted_labels
-from aejax.methods.random_fourier import random_fourier
 
 CONTROLS: dict[str, Callable[[ProblemSpec], Method]] = {
     "raw": raw,

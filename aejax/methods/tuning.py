@@ -15,7 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from aejax.data.shuffling import make_generator, stratified_permutation
-from aejax.methods.host import HostPrediction, HostProblem, Setting, TriedSettings
+from aejax.methods.method import HostPrediction, HostProblem, Setting, TriedSettings
 
 MAX_SELECTION_ROWS = (4000, 1000)  # training and validation rows of a fold by which settings are chosen
 LOG_TEMPERATURES = (-5.0, 5.0)  # bounds of the temperature's natural logarithm

@@ -21,7 +21,11 @@ from aejax.train.optimizers import train_selected
 from aejax.train.state import init_progress
 
 SEEDS, EPOCHS, BATCH_SIZE = 2, 2, 32
-every_kind = pytest.mark.parametrize("name", KINDS)
+# Other kinds that are trained here have all of their parts, or tests/test_methods.py trains them.
+VARIANTS = ("overcomplete", "linear", "batch-top-k", "beta-vae", "conv-denoising")
+every_kind = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in VARIANTS else ()) for name in KINDS]
+)
 
 
 class Trained(NamedTuple):

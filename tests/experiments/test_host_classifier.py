@@ -15,7 +15,7 @@ from aejax.experiments.host_classifier import fit_host_classifier, host_problem
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.methods.controls import raw
-from aejax.methods.host import HostPrediction
+from aejax.methods.method import HostPrediction
 from aejax.methods.registry import METHODS
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet

@@ -6,7 +6,6 @@ import itertools
 import numpy as np
 import pytest
 
-from aejax.autoencoders.tuning_space import draw_settings
 from aejax.config import (
     CompareConfig,
     DataConfig,
@@ -19,7 +18,8 @@ from aejax.config import (
 from aejax.errors import InputError
 from aejax.evaluate.tuning import choose_settings, expected_of_best
 from aejax.experiments.compare import compare
-from aejax.methods import random_fourier
+from aejax.methods import controls
+from aejax.methods.tuning_space import draw_settings
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 
@@ -41,7 +41,7 @@ CONFIG = CompareConfig(
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuning") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(random_fourier, "FEATURES", 16)
+        patch.setattr(controls, "FOURIER_FEATURES", 16)
         compare(CONFIG, folder, quiet())
     return folder, read_json(folder / "results.json")
 

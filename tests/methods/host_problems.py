@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.datasets import load_digits, load_wine
 from sklearn.model_selection import StratifiedKFold
 
-from aejax.methods.host import HostProblem
+from aejax.methods.method import HostProblem
 
 
 def make_host_problem(data, *, labels, folds=3, test=100, shape=None, seed=0):

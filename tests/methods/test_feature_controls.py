@@ -21,18 +21,16 @@ from aejax.experiments.method_result import fit_and_score
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
 from aejax.methods import kmeans as kmeans_module
-from aejax.methods.controls import pca
+from aejax.methods.controls import median_distance, pca, random_fourier
 from aejax.methods.kmeans import choose_start, fit_whitening, lloyd, triangle_activations, whiten
-from aejax.methods.random_fourier import random_fourier
 from aejax.methods.registry import METHODS
 
 POINTS = jnp.asarray(make_blobs(300, 5, centers=6, random_state=0)[0], jnp.float32)
 
 
-@pytest.mark.parametrize("bandwidth", [1.0, 2.0])
-def test_inner_products_of_random_fourier_features_are_the_kernel_of_the_bandwidth(bandwidth, make_problem_spec):
-    method = random_fourier(make_problem_spec((5,)), bandwidth)
-    expected = rbf_kernel(POINTS, gamma=1 / (2 * (bandwidth * np.median(pdist(POINTS))) ** 2))
+def test_inner_products_of_random_fourier_features_are_the_kernel_of_the_bandwidth(make_problem_spec):
+    method = random_fourier(make_problem_spec((5,)), bandwidth=2.0)
+    expected = rbf_kernel(POINTS, gamma=1 / (2 * (2.0 * np.median(pdist(POINTS))) ** 2))
 
     @jax.jit
     def kernel_error(key):
@@ -45,10 +43,9 @@ def test_inner_products_of_random_fourier_features_are_the_kernel_of_the_bandwid
     assert np.all(errors.std(axis=0) > 0)  # seeds differ
 
 
-def test_the_bandwidth_of_rows_that_are_all_equal_is_finite(make_problem_spec):
-    method = METHODS["random-fourier"](make_problem_spec((5,)))
-    equal = jnp.ones((20, 5))
-    assert np.all(np.isfinite(method.encode(method.init(jax.random.key(0), equal), equal)))
+def test_the_bandwidth_is_the_median_distance_and_of_equal_rows_one():
+    assert median_distance(POINTS) == pytest.approx(np.median(pdist(POINTS)), rel=1e-4)
+    assert median_distance(jnp.ones((20, 5))) == 1
 
 
 def test_lloyds_algorithm_is_scikit_learns_and_never_raises_the_objective():
