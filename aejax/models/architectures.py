@@ -25,18 +25,16 @@ def dense_autoencoder(config: ModelConfig, n_features: int, sparsity: nn.Module 
     Raises:
         InputError: tied weights with a decoder that does not mirror the encoder.
     """
-    latent_dim, output = _code_and_output(config)
-    hidden = DenseStack(config.hidden, **_layer_options(config))
-    encoder = Encoder(hidden, latent_dim, config.code_activation, sparsity, config.conventions)
-    decoder = DenseDecoder(decoder_widths(config), n_features, **_layer_options(config))
-    if not config.tied:
-        return Autoencoder(encoder, decoder, output, n_features, config.compute_dtype)
     mirrored = config.hidden[::-1]
     require(
-        decoder_widths(config) == mirrored,
+        not config.tied or decoder_widths(config) == mirrored,
         f"--tied: the decoder must mirror the encoder; give --decoder-hidden {' '.join(map(str, mirrored))}".rstrip(),
     )
-    return TiedAutoencoder(encoder, decoder, output, n_features, config.compute_dtype)
+    latent_dim, output = _code_and_output(config)
+    hidden, decoder = _dense_stack_and_decoder(config, n_features)
+    encoder = Encoder(hidden, latent_dim, config.code_activation, sparsity, config.conventions)
+    make = TiedAutoencoder if config.tied else Autoencoder
+    return make(encoder, decoder, output, n_features, config.compute_dtype)
 
 
 @functools.cache
@@ -63,9 +61,7 @@ def conv_autoencoder(config: ModelConfig, shape: Shape) -> Autoencoder:
 @functools.cache
 def dense_vae(config: ModelConfig, n_features: int, learned_std: bool) -> VariationalAutoencoder:
     """A dense variational autoencoder."""
-    hidden = DenseStack(config.hidden, **_layer_options(config))
-    decoder = DenseDecoder(decoder_widths(config), n_features, **_layer_options(config))
-    return _make_vae(config, hidden, decoder, n_features, learned_std)
+    return _make_vae(config, *_dense_stack_and_decoder(config, n_features), n_features, learned_std)
 
 
 @functools.cache
@@ -75,8 +71,7 @@ def conv_vae(config: ModelConfig, shape: Shape, learned_std: bool) -> Variationa
     Raises:
         InputError: examples that are not images.
     """
-    hidden, decoder = _conv_stack_and_decoder(config, shape)
-    return _make_vae(config, hidden, decoder, math.prod(shape), learned_std)
+    return _make_vae(config, *_conv_stack_and_decoder(config, shape), math.prod(shape), learned_std)
 
 
 def decoder_widths(config: ModelConfig) -> tuple[int, ...]:
@@ -96,11 +91,12 @@ def _code_and_output(config: ModelConfig) -> tuple[int, Literal["sigmoid", "line
 
 
 def _layer_options(config: ModelConfig) -> dict[str, Any]:
-    return {
-        "activation": config.activation,
-        "batch_norm": config.batch_norm,
-        "conventions": config.conventions,
-    }
+    return {"activation": config.activation, "batch_norm": config.batch_norm, "conventions": config.conventions}
+
+
+def _dense_stack_and_decoder(config: ModelConfig, n_features: int) -> tuple[DenseStack, DenseDecoder]:
+    options = _layer_options(config)
+    return DenseStack(config.hidden, **options), DenseDecoder(decoder_widths(config), n_features, **options)
 
 
 def _conv_stack_and_decoder(config: ModelConfig, shape: Shape) -> tuple[ConvStack, ConvDecoder]:
@@ -109,11 +105,8 @@ def _conv_stack_and_decoder(config: ModelConfig, shape: Shape) -> tuple[ConvStac
         f"--methods conv, conv-denoising, conv-vae: need images, height x width x channels; these examples have shape "
         f"{shape}; leave them out",
     )
-    image = (shape[0], shape[1], shape[2])
-    return (
-        ConvStack(image, config.channels, **_layer_options(config)),
-        ConvDecoder(image, config.channels, **_layer_options(config)),
-    )
+    image, options = (shape[0], shape[1], shape[2]), _layer_options(config)
+    return ConvStack(image, config.channels, **options), ConvDecoder(image, config.channels, **options)
 
 
 def _make_vae(

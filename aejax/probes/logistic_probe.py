@@ -4,23 +4,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from aejax.config import ProbeConfig
 from aejax.probes.duality_gap import Certificate, compute_certificate
 from aejax.probes.features import Features, ProbeRows, Standardizer, fit_standardizer, standardize
-from aejax.probes.logistic import (
-    LinearClassifier,
-    initial_hessian_blocks,
-    linear_logits,
-    make_blocked_problem,
-    to_linear,
-    zero_coefficients,
-)
+from aejax.probes.logistic import LinearClassifier, linear_logits, make_blocked_problem, to_linear
 from aejax.probes.newton import solve_logistic
-from aejax.probes.regularization_path import make_fold_weights, select_strength
+from aejax.probes.regularization_path import fixed_strength, make_fold_weights, select_strength
 
 FINAL_TOLERANCE = 1e-5  # gradient and relative gap, in float32, at which the reported classifier's solver stops
 CONVERGENCE_TOLERANCE = 1e-4  # gradient and relative gap, in float64, at which it counts as converged
@@ -36,7 +28,6 @@ class LogisticProbeResult(NamedTuple):
     grid_edge: Bool[Array, ""]  # the best strength is the first or last of the extended grid
     grid_extended: Bool[Array, ""]  # strengths beyond L2_GRID were tried, as the best was at its edge
     valid_nll: Float[Array, " grid"]  # mean over folds along EXTENDED_GRID, infinite if not tried; empty if l2 fixed
-    iterations: Int[Array, ""]
 
 
 def make_logistic_probe(
@@ -56,26 +47,22 @@ def make_logistic_probe(
             return standardize(standardizer, features.gather(rows.fit[positions]))
 
         with jax.default_matmul_precision("highest"):
-            problem, selected = make_blocked_problem(read_rows, labels[rows.fit], n_classes), None
+            problem = make_blocked_problem(read_rows, labels[rows.fit], n_classes)
             if config.probe_c is None:
                 selected = select_strength(problem, make_fold_weights(problem, rows.fold_train, rows.fold_valid))
-                l2, start = selected.l2, (selected.coefficients, selected.hessian_blocks)
             else:
-                l2 = jnp.asarray(1 / (config.probe_c * len(rows.fit)))
-                start = zero_coefficients(problem), initial_hessian_blocks(problem)
-            solution = solve_logistic(problem, l2, *start, FINAL_TOLERANCE)
-            linear = to_linear(problem, solution.coefficients)
+                selected = fixed_strength(problem, 1 / (config.probe_c * len(rows.fit)))
+            start = selected.coefficients, selected.hessian_blocks
+            linear = to_linear(problem, solve_logistic(problem, selected.l2, *start, FINAL_TOLERANCE).coefficients)
             logits = linear_logits(linear, standardize(standardizer, features.gather(rows.test)))
-        no = jnp.asarray(False)
         return LogisticProbeResult(
             log_probs=jax.nn.log_softmax(logits),
             linear=linear,
             standardizer=standardizer,
-            l2=l2,
-            grid_edge=selected.grid_edge if selected else no,
-            grid_extended=selected.grid_extended if selected else no,
-            valid_nll=selected.valid_nll if selected else jnp.zeros(0),
-            iterations=solution.iterations,
+            l2=selected.l2,
+            grid_edge=selected.grid_edge,
+            grid_extended=selected.grid_extended,
+            valid_nll=selected.valid_nll,
         )
 
     return probe

@@ -44,7 +44,6 @@ class LogisticSolution(NamedTuple):
     gradient_norm: Float[Array, ""]  # largest entry, float32
     gap: Float[Array, ""]  # bound on the distance from the optimum, relative to the objective, float32
     iterations: Int[Array, ""]
-    hessian_products: Int[Array, ""]
     hessian_blocks: HessianBlocks  # of the last preconditioner, to start the next strength with
 
 
@@ -117,8 +116,7 @@ class _NewtonState(NamedTuple):
     current: Evaluation
     hessian_blocks: HessianBlocks
     factors: InverseFactors
-    last_hessian_products: Int[Array, ""]
-    hessian_products: Int[Array, ""]
+    hessian_products: Int[Array, ""]  # for the last direction
     iterations: Int[Array, ""]
     stalled_steps: Int[Array, ""]
 
@@ -131,7 +129,7 @@ def _newton_step(
         return blocks, factorize(blocks, penalty)
 
     blocks, factors = jax.lax.cond(
-        state.last_hessian_products > REFACTORIZE_AFTER, recompute, lambda s: (s.hessian_blocks, s.factors), state
+        state.hessian_products > REFACTORIZE_AFTER, recompute, lambda s: (s.hessian_blocks, s.factors), state
     )
     current = state.current
     direction = _newton_direction(problem, penalty, current, factors, active)
@@ -141,9 +139,7 @@ def _newton_step(
     point = evaluate(problem, penalty, jnp.where(length > 0, moved, current.coefficients))
     improved = point.value < current.value - 2e-7 * jnp.abs(current.value)
     stalled = jnp.where(length == 0.0, MAX_STALLED_STEPS, jnp.where(improved, 0, state.stalled_steps + 1))
-    products = direction.products
-    counts = products, state.hessian_products + products, state.iterations + 1
-    return _NewtonState(point, blocks, factors, *counts, stalled)
+    return _NewtonState(point, blocks, factors, direction.products, state.iterations + 1, stalled)
 
 
 def solve_logistic(
@@ -179,11 +175,11 @@ def solve_logistic(
         return active & ~done & (state.iterations < MAX_NEWTON_STEPS) & (state.stalled_steps < MAX_STALLED_STEPS)
 
     first = evaluate(problem, penalty, center_over_classes(initial))
-    zeros = (jnp.zeros((), int),) * 4
+    zeros = (jnp.zeros((), int),) * 3
     start = _NewtonState(first, hessian_blocks, factorize(hessian_blocks, penalty), *zeros)
     last = jax.lax.while_loop(unfinished, lambda state: _newton_step(problem, penalty, state, active), start)
-    point, counts = last.current, (last.iterations, last.hessian_products)
-    return LogisticSolution(point.coefficients, point.logits, *measures(point), *counts, last.hessian_blocks)
+    point = last.current
+    return LogisticSolution(point.coefficients, point.logits, *measures(point), last.iterations, last.hessian_blocks)
 
 
 def solve_path(problem: LogisticProblem, l2_grid: Float[Array, " grid"], tolerance: float) -> LogisticSolution:

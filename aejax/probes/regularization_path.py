@@ -30,12 +30,12 @@ class FoldWeights(NamedTuple):
 
 
 class SelectedStrength(NamedTuple):
-    """The strength of lowest mean validation loss, and a start for a fit on all rows."""
+    """The strength of lowest mean validation loss, or a fixed one, and a start for a fit on all rows."""
 
     l2: Float[Array, ""]
-    coefficients: Float[Array, "p classes"]  # mean of the folds' solutions
+    coefficients: Float[Array, "p classes"]  # mean of the folds' solutions; zero if the strength is fixed
     hessian_blocks: HessianBlocks  # mean over the folds, a preconditioner for nearly the same problem
-    valid_nll: Float[Array, " grid"]  # along EXTENDED_GRID, infinite where not tried
+    valid_nll: Float[Array, " grid"]  # along EXTENDED_GRID, infinite where not tried; empty if the strength is fixed
     grid_edge: Bool[Array, ""]  # the best strength is the first or last of the extended grid
     grid_extended: Bool[Array, ""]  # strengths beyond L2_GRID were tried
 
@@ -55,11 +55,6 @@ class _PathState(NamedTuple):
     strongest_loss: Float[Array, ""]
 
 
-def mean_nll(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[Array, ""]:
-    """Returns the mean negative log-likelihood, in nats."""
-    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
-
-
 def make_fold_weights(
     problem: LogisticProblem, train: Int[Array, "folds n_train"], valid: Int[Array, "folds n_valid"]
 ) -> FoldWeights:
@@ -71,6 +66,12 @@ def make_fold_weights(
         return flat.at[jnp.arange(folds)[:, None], positions].set(1 / count).reshape(folds, *shape)
 
     return FoldWeights(spread(train), spread(valid))
+
+
+def fixed_strength(problem: LogisticProblem, l2: float) -> SelectedStrength:
+    """Returns a strength that is not selected, with a cold start."""
+    start, no = (zero_coefficients(problem), initial_hessian_blocks(problem)), jnp.asarray(False)
+    return SelectedStrength(jnp.asarray(l2), *start, jnp.zeros(0), no, no)
 
 
 def select_strength(problem: LogisticProblem, folds: FoldWeights) -> SelectedStrength:

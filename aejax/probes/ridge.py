@@ -20,7 +20,7 @@ from aejax.probes.duality_gap import Certificate
 from aejax.probes.features import Features, ProbeRows, Standardizer, fit_standardizer, standardize
 from aejax.probes.logistic import LinearClassifier, linear_logits
 from aejax.probes.principal_axes import principal_axes
-from aejax.probes.regularization_path import EXTENDED_GRID, GRID_EXTENSION, mean_nll
+from aejax.probes.regularization_path import EXTENDED_GRID, GRID_EXTENSION
 
 INVERSE_TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(-8, 41))  # .25 .. 1024, factors of the scores
 VALID_LOSS_RTOL = 1e-4  # among strengths whose validation losses tie to this, the strongest is selected
@@ -68,12 +68,16 @@ def _select_l2(losses: Float[Array, " grid"]) -> tuple[Int[Array, ""], Bool[Arra
     return best, (best == 0) | (best == last), extended
 
 
+def _mean_nll(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[Array, ""]:
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
+
+
 def _select_temperature(
     scores: Float[Array, "n classes"], labels: Int[Array, " n"]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Returns the inverse temperature of lowest negative log-likelihood, and that likelihood."""
     factors = jnp.asarray(INVERSE_TEMPERATURES)
-    losses = jax.lax.map(lambda factor: mean_nll(factor * scores, labels), factors)
+    losses = jax.lax.map(lambda factor: _mean_nll(factor * scores, labels), factors)
     return factors[jnp.argmin(losses)], jnp.min(losses)
 
 

@@ -35,7 +35,7 @@ from aejax.probes.logistic import (
 )
 from aejax.probes.logistic_probe import FINAL_TOLERANCE
 from aejax.probes.newton import solve_logistic
-from aejax.probes.regularization_path import make_fold_weights, select_strength
+from aejax.probes.regularization_path import fixed_strength, make_fold_weights, select_strength
 
 
 class _ClassProbe(NamedTuple):
@@ -158,25 +158,17 @@ def _fit_class(
     def of_all(row: Int[Array, " m"]) -> Float[Array, "m k"]:
         return read(jnp.full(len(row), parts - 1), row)
 
-    no, selected = jnp.asarray(False), None
+    problem = make_blocked_problem(lambda at: of_all(rows.fit[at]), labels, 2)
     if config.probe_c is None:  # a copy of the rows for each fold, with the units of the fold
         copies = make_blocked_problem(lambda at: read(at // n, rows.fit[at % n]), jnp.tile(labels, parts - 1), 2)
         first = n * jnp.arange(parts - 1)[:, None]
         selected = select_strength(copies, make_fold_weights(copies, first + rows.fold_train, first + rows.fold_valid))
-        l2 = selected.l2
     else:
-        l2 = jnp.asarray(1 / (config.probe_c * n))
-    problem = make_blocked_problem(lambda at: of_all(rows.fit[at]), labels, 2)
+        selected = fixed_strength(problem, 1 / (config.probe_c * n))
     start = zero_coefficients(problem), initial_hessian_blocks(problem)
-    linear = to_linear(problem, solve_logistic(problem, l2, *start, FINAL_TOLERANCE).coefficients)
-    return _ClassProbe(
-        linear,
-        linear_logits(linear, of_all(rows.test)),
-        l2,
-        selected.grid_edge if selected else no,
-        selected.grid_extended if selected else no,
-        selected.valid_nll if selected else jnp.zeros(0),
-    )
+    linear = to_linear(problem, solve_logistic(problem, selected.l2, *start, FINAL_TOLERANCE).coefficients)
+    grid = selected.grid_edge, selected.grid_extended, selected.valid_nll
+    return _ClassProbe(linear, linear_logits(linear, of_all(rows.test)), selected.l2, *grid)
 
 
 def certify_top_units_probe(

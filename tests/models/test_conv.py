@@ -27,7 +27,7 @@ def images(shape, batch: int = 8) -> jax.Array:
     return jax.random.normal(jax.random.key(0), (batch, math.prod(shape)))
 
 
-@pytest.mark.parametrize("height", [*range(5, 17), 28, 33])
+@pytest.mark.parametrize("height", [5, 6, 7, 8, 12, 15, 28, 33])
 def test_a_decoder_mirrors_every_shape(height):
     shape, channels = (height, 38 - height, 1 + height % 3), (4, 6) if height % 2 else (2, 3, 4, 5, 6, 7)
     modules = parts(shape, channels, batch_norm=height % 4 > 1)
@@ -47,8 +47,7 @@ def test_feature_maps_halve_rounding_up_until_one_pixel_is_left_and_stays():
     assert feature_map_shapes((5, 28, 3), (8, 7, 6, 5)) == [(5, 28, 3), (3, 14, 8), (2, 7, 7), (1, 4, 6), (1, 2, 5)]
 
 
-@pytest.mark.parametrize("shape", [(5, 5, 1), (33, 32, 3)], ids=str)
-@pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch norm"])
+@pytest.mark.parametrize(("shape", "batch_norm"), [((5, 5, 1), True), ((13, 12, 3), False)], ids=str)
 def test_gradients_agree_with_finite_differences_along_a_random_direction(shape, batch_norm):
     modules, inputs = parts(shape, batch_norm=batch_norm), images(shape)
     variables = started(modules, shape)

@@ -13,7 +13,7 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from aejax.models.conv_ops import MATMUL, XLA, conv_input_transpose, strided_conv, transposed_conv
 
-SIZES = {(5, 5): 1, (6, 9): 3, (8, 8): 3, (13, 13): 1, (28, 28): 1, (33, 33): 3, (1, 1): 2}  # and channels
+SIZES = {(5, 5): 1, (6, 9): 3, (8, 8): 3, (33, 33): 3, (1, 1): 2}  # and channels
 WINDOWS = {"3x3, stride 2": (3, 2), "4x4, stride 2": (4, 2), "3x3, stride 1": (3, 1), "2x2, stride 3": (2, 3)}
 every_window = pytest.mark.parametrize(("window", "stride"), WINDOWS.values(), ids=WINDOWS)
 

@@ -30,10 +30,9 @@ def started(module, features: int = 6):
 
 @pytest.mark.parametrize("hidden", WIDTHS, ids=["no hidden layer", "one", "three"])
 @pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch norm"])
-@pytest.mark.parametrize("conventions", FRAMEWORK_DEFAULTS)
-def test_stacks_of_any_widths_have_these_widths_and_no_others(hidden, batch_norm, conventions):
-    encoder = dense_encoder(hidden, 4, batch_norm=batch_norm, conventions=conventions)
-    decoder = DenseDecoder(hidden[::-1], 6, batch_norm=batch_norm, conventions=conventions)
+def test_stacks_of_any_widths_have_these_widths_and_no_others(hidden, batch_norm):
+    encoder = dense_encoder(hidden, 4, batch_norm=batch_norm)
+    decoder = DenseDecoder(hidden[::-1], 6, batch_norm=batch_norm)
     parts = {"encoder": encoder, "decoder": decoder}
     variables = jax.eval_shape(lambda key: init_submodules(key, parts, jnp.zeros((1, 6))), jax.random.key(1))
     latents = jax.eval_shape(lambda own: apply_eval(encoder, own, "encoder", INPUTS), variables)

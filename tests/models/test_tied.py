@@ -21,7 +21,6 @@ from aejax.train.state import init_state
 BATCH = Batch(jax.random.normal(jax.random.key(0), (32, 6)), jnp.zeros(32, jnp.int32))
 CONFIGS = {
     "one layer": ModelConfig(hidden=(), latent_dim=3, output="linear", tied=True),
-    "wider than the inputs": ModelConfig(hidden=(), latent_dim=9, output="linear", tied=True),
     "deep": ModelConfig(hidden=(8, 5), latent_dim=3, output="linear", tied=True, activation="tanh"),
     "deep, batch norm": ModelConfig(hidden=(8, 5), latent_dim=3, output="linear", tied=True, batch_norm=True),
 }

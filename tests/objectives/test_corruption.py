@@ -18,7 +18,7 @@ from aejax.objectives.corruption import (
 
 INPUTS = jax.random.uniform(jax.random.key(0), (2000, 50), minval=0.1, maxval=0.9)
 KEY = jax.random.key(3)
-SHARES = [0.05, 0.3, 0.9]
+SHARES = [0.05, 0.9]
 CORRUPTIONS = {
     "gaussian": gaussian_noise(0.3),
     "masking": masking_noise(0.3),
@@ -35,7 +35,7 @@ def within_binomial_bounds(hits, share: float) -> bool:
     return abs(np.mean(hits) - share) < 4 * np.sqrt(share * (1 - share) / np.size(hits))
 
 
-@pytest.mark.parametrize("noise_std", [0.1, 0.3, 2.0])
+@pytest.mark.parametrize("noise_std", [0.1, 2.0])
 def test_gaussian_noise_has_the_asked_deviation_no_mean_and_is_independent_of_the_inputs(noise_std):
     inputs = jax.random.normal(jax.random.key(0), (2000, 50))
     noise = np.asarray(gaussian_noise(noise_std)(KEY, inputs).inputs - inputs)
@@ -94,7 +94,7 @@ def test_without_bounds_salt_and_pepper_are_each_features_extremes_in_the_batch(
     assert not np.any((actual.inputs == 0) | (actual.inputs == 1))
 
 
-@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.99])
+@pytest.mark.parametrize("share", [0.3, 0.99])
 def test_of_a_table_exactly_the_share_of_every_examples_features_is_hidden(share):
     hidden = patch_mask(share, (50,), 1)(KEY, INPUTS).mask
     np.testing.assert_array_equal(hidden.sum(axis=1), round(share * 50) if share < 0.99 else 49)
@@ -103,11 +103,10 @@ def test_of_a_table_exactly_the_share_of_every_examples_features_is_hidden(share
     assert np.abs(each - each.mean()).max() < 5 * np.sqrt(each.mean() * (1 - each.mean()) / 2000)
 
 
-SHAPES = [(8, 8, 1, 2), (8, 8, 3, 4), (7, 5, 1, 2), (9, 10, 2, 4), (5, 5, 3, 1), (3, 11, 1, 3)]
-
-
-@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
-@pytest.mark.parametrize(("height", "width", "channels", "patch"), SHAPES)
+@pytest.mark.parametrize(
+    ("height", "width", "channels", "patch", "share"),
+    [(8, 8, 3, 4, 0.25), (7, 5, 1, 2, 0.5), (9, 10, 2, 4, 0.75), (5, 5, 3, 1, 0.5), (3, 11, 1, 3, 0.25)],
+)
 def test_of_an_image_exactly_the_share_of_whole_square_patches_is_hidden_in_all_channels(
     height, width, channels, patch, share
 ):

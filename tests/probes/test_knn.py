@@ -116,7 +116,7 @@ def test_k_never_exceeds_the_number_of_possible_neighbours():
     assert classified(inputs, labels, split(labels, 11)).nll.shape == (len(TEMPERATURES), 3)
 
 
-@pytest.mark.parametrize("block_size", [1, 7, None])
+@pytest.mark.parametrize("block_size", [7, None])
 def test_neighbours_and_their_order_are_scikit_learns_for_any_block_size(block_size):
     inputs = DATA["digits"][0]
     neighbors = nearest(inputs[:100], inputs[100:], 21, block_size)

@@ -89,7 +89,8 @@ def test_more_components_than_rows_are_those_of_scikit_learn_and_not_noise():
     fitted = fit_pca(jnp.asarray(scaled[:18]), 32)["pca"]
     codes = (scaled - np.asarray(fitted["mean"])) @ np.asarray(fitted["axes"])
     assert codes.shape == (24, 17)
-    result = make_logistic_probe(ProbeConfig(probe_c=1.0), 3)(Features(jnp.asarray(codes)), jnp.asarray(labels), rows)
+    probe = jax.jit(make_logistic_probe(ProbeConfig(probe_c=1.0), 3))
+    result = probe(Features(jnp.asarray(codes)), jnp.asarray(labels), rows)
     reference = make_pipeline(PCA(17), StandardScaler(), LogisticRegression(tol=1e-8, max_iter=1000))
     reference.fit(scaled[:18], labels[:18])
     np.testing.assert_allclose(result.log_probs, reference.predict_log_proba(scaled[18:]), atol=2e-3)
@@ -101,8 +102,9 @@ def test_probes_of_wide_features_equal_those_of_coordinates_in_their_span(make):
     """With equal columns repeated k times and their weights divided by k, the penalty is k times as strong."""
     narrow = (RNG.normal(size=(90, 10)) + LABELS[:, None]).astype(np.float32)
     copies = 16
-    few = make(ProbeConfig(probe_c=1.0), 3)(Features(jnp.asarray(narrow)), jnp.asarray(LABELS), ROWS)
-    many_inputs = jnp.asarray(np.tile(narrow, (1, copies)))
-    many = make(ProbeConfig(probe_c=1.0 / copies), 3)(Features(many_inputs), jnp.asarray(LABELS), ROWS)
+    few, many = (
+        jax.jit(make(ProbeConfig(probe_c=1.0 / times), 3))(Features(np.tile(narrow, (1, times))), LABELS, ROWS)
+        for times in (1, copies)
+    )
     np.testing.assert_allclose(many.log_probs, few.log_probs, atol=2e-3)
     np.testing.assert_allclose(many.linear.weights, np.tile(few.linear.weights, (copies, 1)) / copies, atol=2e-3)

@@ -112,7 +112,7 @@ def test_test_rows_and_unlabelled_rows_do_not_choose_units():
 
 
 def test_unscaled_inputs_with_their_scaler_are_scaled_inputs():
-    inputs, labels = overlapping(3)
+    inputs, labels = overlapping(4)
     inputs = inputs.astype(np.float32)
     scaler = Scaler(np.linspace(-1, 1, D).astype(np.float32), (1 / SCALES).astype(np.float32))
     lazy = fitted(Features(inputs, scaler), labels, ROWS)
