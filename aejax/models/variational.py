@@ -36,11 +36,9 @@ def per_example_keys(inputs: Float[Array, "batch d"], key_use: int) -> Key[Array
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(key_use), hashes)
 
 
-def per_example_noise(
-    inputs: Float[Array, "batch d"], latent_dim: int, key_use: int = 0
-) -> Float[Array, "batch latent"]:
+def per_example_noise(inputs: Float[Array, "batch d"], latent_dim: int) -> Float[Array, "batch latent"]:
     """Returns standard normal noise for each example, drawn with `per_example_keys`."""
-    return jax.vmap(lambda key: jax.random.normal(key, (latent_dim,)))(per_example_keys(inputs, key_use))
+    return jax.vmap(lambda key: jax.random.normal(key, (latent_dim,)))(per_example_keys(inputs, key_use=0))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -53,7 +53,6 @@ def nearest_neighbors(
     rows: Int[Array, " n"],
     n_neighbors: int,
     groups: tuple[Int[Array, " m"], Int[Array, " n"]] | None = None,
-    block_size: int | None = None,
 ) -> Neighbors:
     """Returns, for each query, the positions in `rows` of its nearest neighbours and their distances.
 
@@ -66,7 +65,6 @@ def nearest_neighbors(
         rows: the candidates.
         n_neighbors: at most n.
         groups: of the queries and of the candidates; a candidate of a query's own group is no neighbour.
-        block_size: queries per block; default: as many as MAX_DISTANCES_IN_MEMORY allows.
     """
     mean = fit_standardizer(features, rows, enabled=True).mean
     (centred,) = map_row_blocks(
@@ -86,7 +84,7 @@ def nearest_neighbors(
         return Neighbors(positions, jnp.maximum(jnp.sum(jnp.square(shifted)) - 2 * largest, 0.0))
 
     with jax.default_matmul_precision("highest"):
-        block_size = block_size or max(1, MAX_DISTANCES_IN_MEMORY // len(rows))
+        block_size = max(1, MAX_DISTANCES_IN_MEMORY // len(rows))
         return jax.lax.map(nearest, (queries, query_groups), batch_size=min(block_size, queries.shape[0]))
 
 

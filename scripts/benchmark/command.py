@@ -61,10 +61,6 @@ def _sum_phases(results: dict[str, Any]) -> dict[str, float]:
     return dict(phases)
 
 
-def _run_fresh(words: Sequence[str], folder: Path, checkout: Path) -> CommandResult:
-    return run_command(words, folder, checkout)
-
-
 def _run_cached(words: Sequence[str], folder: Path, checkout: Path) -> CommandResult:
     """Runs the command with a compilation cache that the same command has filled; the second run counts."""
     words = (*words, "--compilation-cache", str(folder / "cache"))
@@ -81,7 +77,7 @@ def _run_again(words: Sequence[str], folder: Path, checkout: Path) -> CommandRes
     return result._replace(seconds=again["seconds"], cpu_seconds=again["cpu_seconds"])
 
 
-MODES = {"fresh": _run_fresh, "cached": _run_cached, "again": _run_again}
+MODES = {"fresh": run_command, "cached": _run_cached, "again": _run_again}
 
 
 def make_command_runner(

@@ -11,14 +11,15 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from aejax.evaluate.metrics import expected_calibration_error
+from aejax.probes import knn
 from aejax.probes.features import Features, ProbeRows
 from aejax.probes.knn import K_CANDIDATES, TEMPERATURES, class_shares, make_knn_probe, nearest_neighbors, usable_k
 from tests.probe_rows import make_fold_rows
 
 
-def nearest(queries, candidates, n_neighbors, block_size=None):
+def nearest(queries, candidates, n_neighbors):
     features, rows = Features(jnp.asarray(candidates)), jnp.arange(len(candidates))
-    return nearest_neighbors(jnp.asarray(queries), features, rows, n_neighbors, block_size=block_size)
+    return nearest_neighbors(jnp.asarray(queries), features, rows, n_neighbors)
 
 
 def split(labels: np.ndarray, n_fit: int, seed: int = 0, groups=None) -> ProbeRows:
@@ -116,10 +117,11 @@ def test_k_never_exceeds_the_number_of_possible_neighbours():
     assert classified(inputs, labels, split(labels, 11)).nll.shape == (len(TEMPERATURES), 3)
 
 
-@pytest.mark.parametrize("block_size", [7, None])
-def test_neighbours_and_their_order_are_scikit_learns_for_any_block_size(block_size):
+@pytest.mark.parametrize("block_size", [7, 1000])
+def test_neighbours_and_their_order_are_scikit_learns_for_any_block_size(block_size, monkeypatch):
     inputs = DATA["digits"][0]
-    neighbors = nearest(inputs[:100], inputs[100:], 21, block_size)
+    monkeypatch.setattr(knn, "MAX_DISTANCES_IN_MEMORY", block_size * len(inputs[100:]))
+    neighbors = nearest(inputs[:100], inputs[100:], 21)
     expected = NearestNeighbors(n_neighbors=21, algorithm="brute").fit(inputs[100:].astype(np.float64))
     distances, positions = expected.kneighbors(inputs[:100].astype(np.float64))
     np.testing.assert_array_equal(neighbors.positions, positions)

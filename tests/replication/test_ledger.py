@@ -24,11 +24,7 @@ from aejax.report.replication import (
     with_current_values,
 )
 from aejax.storage.atomic_io import read_json, write_json
-
-
-def quiet():
-    return Console(file=io.StringIO(), width=100)
-
+from tests.consoles import quiet
 
 COMMON = {
     "statement": "it is a half",
