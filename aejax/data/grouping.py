@@ -40,12 +40,14 @@ def count_groups(labels: Int[np.ndarray, " n"], groups: Int[np.ndarray, " n"]) -
 def draw_groups(
     counts: Int[np.ndarray, "groups classes"], fraction: float, rng: np.random.Generator
 ) -> Bool[np.ndarray, " groups"]:
-    """Returns which groups are drawn; those that are not still hold rows of every class.
+    """Returns which groups are drawn, none for a fraction of 0; those that are not still hold rows of every class.
 
     A class that no drawn group has gets one group more, even beyond the fraction, if another keeps rows of the class:
     one at random of those that overshoot at most twice as far as the best.
     """
     drawing = _Drawing(counts, fraction)
+    if fraction == 0:
+        return drawing.drawn
     order = rng.permutation(len(counts))
     for start in range(0, len(order), GROUPS_PER_BLOCK):
         block = order[start : start + GROUPS_PER_BLOCK]

@@ -23,7 +23,7 @@ def choose_labelled_rows(
     train: Int[np.ndarray, " n_train"],
     valid: Int[np.ndarray, " n_valid"],
     seed: int,
-    shares: Float[np.ndarray, " classes"] | None = None,
+    shares: Float[np.ndarray, " classes"],
 ) -> tuple[Rows, Rows]:
     """Returns the labelled rows of one seed, for training and for validation.
 
@@ -33,15 +33,13 @@ def choose_labelled_rows(
         train: training rows of this seed that have a label.
         valid: validation rows of this seed.
         seed: the seed.
-        shares: of the classes in the rows that seeds draw from, with an imbalance; None: in these rows.
+        shares: of the classes in the labelled rows that every seed draws from; they size the classes of an imbalance.
 
     Raises:
         InputError: a class has too few rows.
     """
     if config.labels_per_class is not None:
         return _sample_per_class(dataset, train, valid, config, seed)
-    if shares is None:
-        shares = class_shares(dataset, np.concatenate([train, valid]))
 
     def sample(rows: Rows, use: str) -> Rows:
         labels = dataset.labels[rows]

@@ -149,7 +149,8 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
         counts = count_groups(dataset.labels[pool], dataset.groups[pool])
         sizes = plan_role_sizes(dataset.name, [counts], config.valid_fraction)
     first_draw = 0 if dataset.test_rows is None else DRAWS_PER_TEST_SEED * config.test_seed
-    drawn = [_split_seed(dataset, config, pool, sizes, first_draw + seed) for seed in range(seeds)]
+    shares = class_shares(dataset, pool[dataset.labels[pool] != UNLABELLED])
+    drawn = [_split_seed(dataset, config, pool, sizes, first_draw + seed, shares) for seed in range(seeds)]
     test = np.broadcast_to(test, (seeds, len(test)))
     return Split(test=test, groups=dataset.groups, **_stack_seeds(drawn))
 
@@ -224,7 +225,7 @@ def _split_seed(
     pool: Int[np.ndarray, " n"],
     sizes: RoleSizes | None,
     seed: int,
-    shares: Float[np.ndarray, " classes"] | None = None,
+    shares: Float[np.ndarray, " classes"],
 ) -> tuple[np.ndarray, ...]:
     """Draws the rows of `DRAWN_ROLES` of one seed from those outside the test split.
 

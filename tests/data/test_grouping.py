@@ -62,6 +62,19 @@ def test_no_group_and_no_row_is_on_two_sides(drawn, name):
     assert set(everywhere) <= set(range(data.n_examples))
 
 
+@pytest.mark.parametrize("design", ["holdout", "cross-validation"])
+def test_groups_are_drawn_without_validation_rows_and_with_an_imbalance_of_classes(design):
+    labels, groups = np.random.default_rng(1).integers([3, 150], size=(600, 2)).T
+    data = make(labels, groups)
+    split = make_split(data, SplitConfig(design=design, valid_fraction=0.0), SEEDS)
+    assert_sides_are_apart(data, split)
+    assert split.valid.size == split.labelled_valid.size == 0
+    split = make_split(data, SplitConfig(design=design, class_imbalance=10.0), SEEDS)
+    assert_sides_are_apart(data, split)
+    (counts,) = {tuple(np.bincount(labels[rows])) for rows in split.labelled_train}  # the same for all seeds
+    np.testing.assert_allclose(counts, counts[0] / np.array([1, 10**0.5, 10]), atol=1)
+
+
 def assert_sides_are_apart(data: Dataset, split: Split):
     for seed in range(SEEDS):
         rows = {name: value[seed] for name, value in split.roles.items()}

@@ -7,7 +7,7 @@ import pytest
 
 from aejax.config import DataConfig, SplitConfig
 from aejax.data.dataset import make_dataset
-from aejax.data.label_budget import add_label_noise, choose_labelled_rows, make_seed_labels
+from aejax.data.label_budget import add_label_noise, choose_labelled_rows, class_shares, make_seed_labels
 from aejax.data.registry import load_dataset
 from aejax.data.splits import make_split
 from aejax.errors import InputError
@@ -49,9 +49,10 @@ def test_label_budgets_are_nested_and_keep_the_examples():
 def test_labels_per_class_are_a_random_draw_that_depends_on_the_seed_alone():
     rows = np.arange(1500), np.arange(1500, len(DIGITS.labels))
     config = SplitConfig(labels_per_class=50)
-    drawn = [choose_labelled_rows(DIGITS, config, *rows, seed)[0] for seed in range(8)]
+    shares = class_shares(DIGITS, np.concatenate(rows))
+    drawn = [choose_labelled_rows(DIGITS, config, *rows, seed, shares)[0] for seed in range(8)]
     assert len({rows.tobytes() for rows in drawn}) == 8  # the rows to draw from are the same
-    again, _ = choose_labelled_rows(DIGITS, config, *rows, 3)
+    again, _ = choose_labelled_rows(DIGITS, config, *rows, 3, shares)
     np.testing.assert_array_equal(again, drawn[3])
     # The mean position of 3,200 rows drawn from 1,500 has a standard error of 7.7.
     assert abs(np.mean(drawn) - 749.5) < 5 * 7.7
