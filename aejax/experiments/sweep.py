@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,8 @@ def sweep(
     kind = choose_kind(config, axes, dataset)
     resolved = dataclasses.replace(resolve_config(config, dataset), method=kind)
     methods = [method_for_group(kind, group, problem_spec_for(group.points[0].config, dataset)) for group in groups]
-    design = SweepDesign(axes, points, groups, methods, make_baselines(kind, axes, groups, dataset))
+    trainings = list(zip(groups, methods, strict=True))
+    design = SweepDesign(axes, points, trainings, make_baselines(kind, axes, groups, dataset))
     parts = [*(point.name for point in points), *design.baselines.methods]
     own = parts if config.shard is None else parse_shard(config.shard).select(parts)
     plan = dataclasses.replace(make_plan(config.plan, max_runs_per_program(config)), seeds=config.seeds)
@@ -72,11 +73,11 @@ def sweep(
     def prepare(reporter: ProgressReporter) -> FillRun:
         experiment = prepare_experiment(resolved, dataset, reporter, plan)
         works = [method_work(experiment, name, one) for name, one in design.baselines.methods.items() if name in own]
-        for group, method in zip(groups, methods, strict=True):
+        for group, method in trainings:
             of_group = experiment_for_group(experiment, group)
             optimizer_for(of_group, method)  # raises if a schedule does not fit
             works += group_works(of_group, group.restrict(own), method)
-        of_points = {group.name: method for group, method in zip(groups, methods, strict=True)}
+        of_points = {group.name: method for group, method in trainings}
         reporter.describe("design", f"{len(points)} points, {len(groups)} compilations, {config.seeds} seeds each")
         begin_work(experiment, [*works, *end_of_run(figures=1)], of_points)
         experiment = dataclasses.replace(experiment, evaluation=config.evaluation)
@@ -84,7 +85,9 @@ def sweep(
         def fill(run: Run, cache: ResultCache) -> dict[str, Any]:
             opened = open_experiment(experiment, run, cache)
             if config.shard is not None:
-                return _fill_shard(opened, design, config.shard, own)
+                for _ in score_parts(opened, design, own):
+                    pass
+                return shard_results(config.shard, own)
             adopt_results(run, merged)
             return _sweep(opened, design, run)
 
@@ -94,17 +97,15 @@ def sweep(
     return run_job(job if config.shard is None else make_shard_job(job), out, console, checkpoint, start_time)
 
 
-def _fill_shard(experiment: Experiment, design: SweepDesign, shard: str, own: Sequence[str]) -> dict[str, Any]:
-    """Trains the points and the baselines that are the shard's own."""
-    for number, name in enumerate(design.baselines.methods):
-        if name in own:
-            score_baseline(experiment, design, f"reference-{number}", name)
-    for number, (group, method) in enumerate(zip(design.groups, design.methods, strict=True)):
-        part = group.restrict(own)
-        if part.points:
-            for _ in score_points(experiment, f"group-{number}", part, method):
-                pass
-    return shard_results(shard, own)
+def score_parts(
+    experiment: Experiment, design: SweepDesign, names: Container[str]
+) -> Iterator[tuple[GridPoint | None, MethodResult]]:
+    """Yields the results of the baselines and then of the points that are in `names`; a baseline has no point."""
+    for number, (name, method) in enumerate(design.baselines.methods.items()):
+        if name in names:
+            yield None, score_baseline(experiment, design, f"reference-{number}", name, method)
+    for number, (group, method) in enumerate(design.trainings):
+        yield from score_points(experiment, f"group-{number}", group, method, names)
 
 
 def group_works(experiment: Experiment, group: PointGroup, method: Method) -> list[Work]:
@@ -118,20 +119,20 @@ def group_works(experiment: Experiment, group: PointGroup, method: Method) -> li
 
 
 def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, Any]:
-    scored_baselines = [
-        score_baseline(experiment, design, f"reference-{number}", name)
-        for number, name in enumerate(design.baselines.methods)
-    ]
-    points = [
-        scored
-        for number, (group, method) in enumerate(zip(design.groups, design.methods, strict=True))
-        for scored in score_group(experiment, f"group-{number}", group, method, run)
-    ]
     order = [point.name for point in design.points]
+    baselines, points = [], []
+    for point, result in score_parts(experiment, design, {*design.baselines.methods, *order}):
+        without_weights = result._replace(variables={}, history=None)  # which would fill the memory in a long sweep
+        if point is None:
+            baselines.append((method_entry(experiment, result), without_weights))
+            continue
+        assert result.history is not None
+        run.append_metrics(metric_rows(point.name, result.history))
+        points.append((point_entry(experiment, point, result), without_weights))
     points.sort(key=lambda scored: order.index(scored[0]["name"]))  # they were trained by group
     experiment.reporter.start_method(STATISTICS)
-    results = build_sweep_results(experiment, design, points, scored_baselines, run.seconds)
-    write_scores(run.folder, [result for _, result in [*scored_baselines, *points]], experiment.design)
+    results = build_sweep_results(experiment, design, points, baselines, run.seconds)
+    write_scores(run.folder, [result for _, result in [*baselines, *points]], experiment.design)
     write_results(run.folder / RESULTS_FILE, results)
     write_atomically(run.folder / "table.md", render_sweep_markdown(results).encode())
     files = FigureFiles(run.folder, run.figure_format, describe_design(results))
@@ -141,33 +142,15 @@ def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, A
     return results
 
 
-def score_baseline(
-    experiment: Experiment, design: SweepDesign, key: str, name: str
-) -> tuple[ResultEntry, MethodResult]:
-    """Returns a baseline's entry, and what the comparisons need of its result."""
-    method, config = design.baselines.methods[name], design.baselines.configs.get(name)
+def score_baseline(experiment: Experiment, design: SweepDesign, key: str, name: str, method: Method) -> MethodResult:
+    """Returns the result of a baseline, with the labels of its points."""
 
     def score() -> MethodResult:
+        config = design.baselines.configs.get(name)
         own = experiment if config is None else with_labels_of(experiment, config)
         return fit_and_score(own, name, method)._replace(variables={})
 
-    result = load_or_score(experiment, key, method, name, score)
-    return method_entry(experiment, result), drop_weights(result)
-
-
-def score_group(
-    experiment: Experiment, name: str, group: PointGroup, method: Method, run: Run
-) -> Iterator[tuple[ResultEntry, MethodResult]]:
-    """Yields the same for every point of a group, and writes its epochs; `name` is the group's within the run."""
-    for point, result in score_points(experiment, name, group, method):
-        assert result.history is not None
-        run.append_metrics(metric_rows(point.name, result.history))
-        yield point_entry(experiment, point, result), drop_weights(result)
-
-
-def drop_weights(result: MethodResult) -> MethodResult:
-    """Returns a result without weights and history, which would fill the memory in a long sweep."""
-    return result._replace(variables={}, history=None)
+    return load_or_score(experiment, key, method, name, score)
 
 
 def point_entry(experiment: Experiment, point: GridPoint, result: MethodResult) -> ResultEntry:
@@ -204,15 +187,7 @@ def build_sweep_results(
     baselines: Sequence[tuple[ResultEntry, MethodResult]],
     seconds: float,
 ) -> ResultEntry:
-    """Returns the contents of a sweep's `results.json`.
-
-    Args:
-        experiment: the experiment of the seeds.
-        design: what was trained.
-        points: the entry and the result of each point.
-        baselines: the entry and the result of each baseline.
-        seconds: since the run began.
-    """
+    """Returns the contents of a sweep's `results.json`, from the entry and the result of each point and baseline."""
     derived = derived_fields(design.points)
     against = design.baselines.by_point
     entries = [{**entry, "follows": derived[entry["name"]], "against": against[entry["name"]]} for entry, _ in points]
@@ -222,7 +197,7 @@ def build_sweep_results(
     pairs = [(entry["name"], name) for entry in entries for name in entry["against"].values()]
     if best is not None:
         pairs += [(entry["name"], best["name"]) for entry in entries if entry["name"] != best["name"]]
-    rows = max(len(group.trainings) for group in design.groups) * seeds
+    rows = max(len(group.trainings) for group, _ in design.trainings) * seeds
     widest = dataclasses.replace(experiment.plan, seeds=rows).describe().replace("seeds", f"runs of {seeds} seeds")
     header = results_header(experiment, seconds, "sweep")
     return {
@@ -230,7 +205,8 @@ def build_sweep_results(
         "environment": {**header["environment"], "plan": widest},
         "axes": [{"field": axis.field, "config": axis.section, "values": list(axis.values)} for axis in design.axes],
         "groups": [
-            {"points": [point.name for point in group.points], "carried": list(group.traced)} for group in design.groups
+            {"points": [point.name for point in group.points], "carried": list(group.traced)}
+            for group, _ in design.trainings
         ],
         "points": entries,
         "references": [entry for entry, _ in baselines],

@@ -35,8 +35,7 @@ class SweepDesign(NamedTuple):
 
     axes: Sequence[SweepAxis]
     points: Sequence[GridPoint]  # in the order of the axes' values
-    groups: Sequence[PointGroup]
-    methods: Sequence[Method]  # one per group
+    trainings: Sequence[tuple[PointGroup, Method]]
     baselines: Baselines
 
 

@@ -57,7 +57,6 @@ class PointGroup(NamedTuple):
 
     points: tuple[GridPoint, ...]
     traced: tuple[str, ...]  # fields that differ
-    positions: tuple[int, ...] | None = None  # of the points in a larger group, of which these are a part
 
     @property
     def name(self) -> str:
@@ -76,8 +75,7 @@ class PointGroup(NamedTuple):
 
     def restrict(self, names: Container[str]) -> "PointGroup":
         """Returns the part with the points of these names, in the same order."""
-        kept = tuple(position for position, point in enumerate(self.points) if point.name in names)
-        return self._replace(points=tuple(self.points[position] for position in kept), positions=kept)
+        return self._replace(points=tuple(point for point in self.points if point.name in names))
 
 
 def make_point(config: SweepConfig, axes: Sequence[SweepAxis], values: Sequence[Any], dataset: Dataset) -> GridPoint:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import jax
 import numpy as np
@@ -47,14 +47,7 @@ def method_for_group(kind: str, group: PointGroup, problem: ProblemSpec) -> Meth
 
 
 def train_group(experiment: Experiment, name: str, group: PointGroup, method: Method) -> TrainingResult:
-    """Trains every seed of every point, in the order of `tile_experiment`.
-
-    Args:
-        experiment: the experiment of the group.
-        name: the name of the training within the run.
-        group: the points to train.
-        method: the method of the group.
-    """
+    """Trains every seed of every point, in the order of `tile_experiment`; `name` is the training's within the run."""
     seeds = experiment.config.seeds
     tiled = tile_experiment(experiment, len(group.trainings))
     variables = init_variables(tiled, method)
@@ -83,32 +76,34 @@ def slice_point(trained: TrainingResult, index: int, seeds: int) -> TrainingResu
 
 
 def score_points(
-    experiment: Experiment, name: str, group: PointGroup, method: Method
+    experiment: Experiment, name: str, group: PointGroup, method: Method, names: Container[str]
 ) -> Iterator[tuple[GridPoint, MethodResult]]:
-    """Trains a group's points together, then scores each by the program that a single run would use.
+    """Trains a group's points of these names together, then scores each by the program that a single run would use.
 
     Points whose result an earlier attempt at the run saved are not trained again. `name` is the group's within the run.
     """
-    group_experiment = experiment_for_group(experiment, group)
+    part = group.restrict(names)
+    if not part.points:
+        return
+    part_experiment = experiment_for_group(experiment, part)
 
     @functools.cache
     def train_once() -> tuple[TrainingResult, float]:
-        experiment.reporter.start_method(group.name)
+        experiment.reporter.start_method(part.name)
         watch = Stopwatch()
-        return train_group(group_experiment, name, group, method), watch.compile_seconds / len(group.points)
+        return train_group(part_experiment, name, part, method), watch.compile_seconds / len(part.points)
 
     def score_point(point: GridPoint) -> MethodResult:
         trained, compile_seconds = train_once()
-        index = [training.training_name for training in group.trainings].index(point.training_name)
+        index = [training.training_name for training in part.trainings].index(point.training_name)
         experiment.reporter.start_method(point.name)
-        progress, history = slice_point(trained, index, group_experiment.config.seeds)
+        progress, history = slice_point(trained, index, part_experiment.config.seeds)
         variables = experiment.plan.shard(progress.state.variables)
         seconds = {"compile": compile_seconds, "pretrain": history.seconds}
-        own = with_labels_of(group_experiment, point.config) if LABELS_FIELD in point.values else group_experiment
-        result = score_method(own, point.name, method, variables, history, seconds)
-        return result._replace(variables={})
+        own = with_labels_of(part_experiment, point.config) if LABELS_FIELD in point.values else part_experiment
+        return score_method(own, point.name, method, variables, history, seconds)._replace(variables={})
 
-    positions = range(len(group.points)) if group.positions is None else group.positions
-    for position, point in zip(positions, group.points, strict=True):
-        score = functools.partial(score_point, point)
-        yield point, load_or_score(group_experiment, f"{name}-point-{position}", method, point.name, score)
+    for position, point in enumerate(group.points):  # shards save a point under the same name as the whole sweep
+        if point.name in names:
+            key, score = f"{name}-point-{position}", functools.partial(score_point, point)
+            yield point, load_or_score(part_experiment, key, method, point.name, score)
