@@ -4,8 +4,6 @@ Each budget is a comparison with `--labels-per-class`, in `label-curve/BUDGET` o
 larger budget has those of a smaller one. Methods that learn without labels are trained once, for all budgets.
 """
 
-import dataclasses
-import functools
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from rich.console import Console
 
 from aejax.config import CheckpointConfig, CompareConfig
 from aejax.config.evaluate import MetricName
+from aejax.config.settings import replace_settings
 from aejax.data.label_budget import largest_label_budget
 from aejax.data.splits import make_split
 from aejax.errors import require
@@ -25,7 +24,7 @@ from aejax.evaluate.label_efficiency import CurveEstimate, estimate_curve, find_
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.evaluate.verdicts import adjusted_level, minimum_trainings
 from aejax.experiments.compare import ComparisonDesign, load_comparison
-from aejax.experiments.varied_runs import Analysis, Variation, make_variation, run_with_analyses
+from aejax.experiments.varied_runs import Analysis, make_variation, run_with_analyses
 from aejax.report.comparison_figures import plot_label_curve
 from aejax.report.results import Results, verdict_metric
 from aejax.storage.saved_scores import MethodValues, read_scores
@@ -71,14 +70,32 @@ def analyze_label_curve(
     Raises:
         InputError: a class has fewer labels than a budget, or the comparison has a fraction of the labels.
     """
-    variations = [_with_budget(design.config, budget) for budget in choose_budgets(design, budgets)]
-    return Analysis(
-        LABEL_CURVE,
-        variations,
-        functools.partial(_is_complete, variations, epsilon),
-        functools.partial(_summarize, epsilon),
-        {"label_curve.png": plot_label_curve},
-    )
+    chosen = choose_budgets(design, budgets)
+
+    def is_complete(results: Results) -> bool:
+        curve = results.get(LABEL_CURVE, {})
+        has_epsilon = epsilon is None or curve.get("epsilon") == epsilon
+        return has_epsilon and [entry["labels_per_class"] for entry in curve.get("budgets", [])] == chosen
+
+    def summarize(results: Results, varied: Mapping[str, Results], out: Path) -> Results:
+        entries = [
+            {
+                "labels_per_class": int(name),
+                "n_labels": count_labels(of_budget),
+                "folder": f"{FOLDER}/{name}",
+                "seconds": of_budget["environment"]["seconds"],
+            }
+            for name, of_budget in varied.items()
+        ]
+        return summarize_label_curve(results, entries, out, epsilon)
+
+    variations = [
+        make_variation(
+            str(budget), "labels", design.config, replace_settings(design.config, {"labels_per_class": budget})
+        )
+        for budget in chosen
+    ]
+    return Analysis(LABEL_CURVE, variations, is_complete, summarize, {"label_curve.png": plot_label_curve})
 
 
 def choose_budgets(design: ComparisonDesign, budgets: Sequence[int] = ()) -> list[int]:
@@ -104,42 +121,10 @@ def choose_budgets(design: ComparisonDesign, budgets: Sequence[int] = ()) -> lis
     return chosen
 
 
-def _with_budget(config: CompareConfig, budget: int) -> Variation:
-    split = dataclasses.replace(config.split, labels_per_class=budget)
-    return make_variation(str(budget), "labels", config, dataclasses.replace(config, split=split))
-
-
-def _is_complete(variations: Sequence[Variation], epsilon: float | None, results: Results) -> bool:
-    curve = results.get(LABEL_CURVE, {})
-    saved = curve.get("budgets", [])
-    if epsilon is not None and curve.get("epsilon") != epsilon:
-        return False
-    return [str(entry["labels_per_class"]) for entry in saved] == [variation.name for variation in variations]
-
-
-def _summarize(epsilon: float | None, results: Results, varied: Mapping[str, Results], out: Path) -> Results:
-    budgets = [
-        {
-            "labels_per_class": int(name),
-            "n_labels": count_labels(of_budget),
-            "folder": f"{FOLDER}/{name}",
-            "seconds": of_budget["environment"]["seconds"],
-        }
-        for name, of_budget in varied.items()
-    ]
-    return summarize_label_curve(results, budgets, out, epsilon)
-
-
 def summarize_label_curve(
     results: Results, budgets: Sequence[Results], folder: Path, epsilon: float | None = None
 ) -> Results:
-    """Returns `label_curve` of `results.json` from the saved scores of a run with all labels and of each budget.
-
-    Args:
-        results: of the run with all labels.
-        budgets: its entries of budgets.
-        folder: of the run.
-        epsilon: as for `analyze_label_curve`.
+    """Returns `label_curve` of `results.json` from the saved scores of a run with all labels and of its `budgets`.
 
     Raises:
         InputError: a run lacks the scores of its metric, or has other test examples.

@@ -72,13 +72,7 @@ def _rejudge_variation(folder: Path, saved: Sequence[Mapping[str, Any]]) -> Sequ
 
 
 def rejudge(results: Results, scores: SavedScores, folder: Path) -> Results:
-    """Returns the results with today's intervals of the saved scores and today's verdicts; all else is kept.
-
-    Args:
-        results: of a comparison or a sweep.
-        scores: of the same run.
-        folder: of the run, for messages.
-    """
+    """Returns the results with today's intervals of the saved scores and today's verdicts; all else is kept."""
     design = scores.design or assume_design(results, scores)
     metric = verdict_metric(results)
     values = scores.metric_values(metric)

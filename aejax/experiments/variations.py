@@ -11,41 +11,33 @@ A choice that a reader could have made otherwise is made otherwise, one at a tim
 Noise and widths are no penalties; they are axes of `sweep.py`.
 """
 
-import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from aejax.config import CompareConfig
+from aejax.config.settings import replace_settings
 from aejax.evaluate.verdicts import compare_verdicts
 from aejax.experiments.compare import ComparisonDesign
 from aejax.experiments.varied_runs import Analysis, Scope, Variation, make_variation, penalty_field
+from aejax.report.results import Results
 
 SENSITIVITY = "sensitivity"  # field of results, and folder of a run that has a run of each variation
 
 
 def _standardize(config: CompareConfig) -> CompareConfig:
-    return _replace(config, "probe", probe_standardize=not config.probe.probe_standardize)
+    return replace_settings(config, {"probe_standardize": not config.probe.probe_standardize})
 
 
 def _draw(offset: int, config: CompareConfig) -> CompareConfig:
     if config.split.split == "tutorial":  # whose one test set no seed draws
         return config
-    return _replace(config, "split", test_seed=config.split.test_seed + offset)
+    return replace_settings(config, {"test_seed": config.split.test_seed + offset})
 
 
 def _scale_penalties(factor: float, config: CompareConfig) -> CompareConfig:
     fields = {field for name in config.methods if (field := penalty_field(name)) is not None}
-    return _replace(config, "objective", **{field: factor * getattr(config.objective, field) for field in fields})
-
-
-def _probe(name: str, config: CompareConfig) -> CompareConfig:
-    return _replace(config, "probe", probe=name)
-
-
-def _replace(config: CompareConfig, section: str, **fields: Any) -> CompareConfig:
-    return dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **fields)})
+    return replace_settings(config, {field: factor * getattr(config.objective, field) for field in fields})
 
 
 VARIATIONS: tuple[tuple[str, Scope, Callable[[CompareConfig], CompareConfig]], ...] = (
@@ -54,7 +46,10 @@ VARIATIONS: tuple[tuple[str, Scope, Callable[[CompareConfig], CompareConfig]], .
     ("draw-2", "data", functools.partial(_draw, 2)),
     ("penalty-x10", "penalty", functools.partial(_scale_penalties, 10)),
     ("penalty-x0.1", "penalty", functools.partial(_scale_penalties, 0.1)),
-    *((f"probe-{name}", "probe", functools.partial(_probe, name)) for name in ("logistic", "ridge", "knn")),
+    *(
+        (f"probe-{name}", "probe", functools.partial(replace_settings, settings={"probe": name}))
+        for name in ("logistic", "ridge", "knn")
+    ),
 )
 
 
@@ -68,39 +63,26 @@ def make_variations(config: CompareConfig) -> list[Variation]:
 def analyze_sensitivity(design: ComparisonDesign) -> Analysis:
     """Returns the analysis of a comparison's verdicts under the variations of `variations.py`."""
     variations = make_variations(design.config)
-    return Analysis(
-        SENSITIVITY,
-        variations,
-        functools.partial(_is_judged, variations),
-        functools.partial(_summarize, design, variations),
-    )
 
+    def is_complete(results: Results) -> bool:
+        saved = results.get(SENSITIVITY, {}).get("variations", [])
+        return [entry["settings"] for entry in saved] == [variation.flags for variation in variations]
 
-def _is_judged(variations: Sequence[Variation], results: Mapping[str, Any]) -> bool:
-    saved = results.get(SENSITIVITY, {}).get("variations", [])
-    return [entry["settings"] for entry in saved] == [variation.flags for variation in variations]
+    def summarize(results: Results, varied: Mapping[str, Results], out: Path) -> Results:
+        entries = [
+            {
+                "name": variation.name,
+                "settings": variation.flags,
+                "methods": [name for name, method in design.methods.items() if variation.affects(name, method)],
+                "seconds": varied[variation.name]["environment"]["seconds"],
+            }
+            for variation in variations
+        ]
+        comparisons = compare_verdicts(
+            results["comparisons"],
+            {name: of_variation["comparisons"] for name, of_variation in varied.items()},
+            {entry["name"]: entry["methods"] for entry in entries},
+        )
+        return {"variations": entries, "comparisons": comparisons}
 
-
-def _summarize(
-    design: ComparisonDesign,
-    variations: Sequence[Variation],
-    results: Mapping[str, Any],
-    varied: Mapping[str, Mapping[str, Any]],
-    out: Path,
-) -> dict[str, Any]:
-    """Returns `sensitivity` of `results.json`."""
-    entries = [
-        {
-            "name": variation.name,
-            "settings": variation.flags,
-            "methods": [name for name, method in design.methods.items() if variation.affects(name, method)],
-            "seconds": varied[variation.name]["environment"]["seconds"],
-        }
-        for variation in variations
-    ]
-    comparisons = compare_verdicts(
-        results["comparisons"],
-        {name: of_variation["comparisons"] for name, of_variation in varied.items()},
-        {entry["name"]: entry["methods"] for entry in entries},
-    )
-    return {"variations": entries, "comparisons": comparisons}
+    return Analysis(SENSITIVITY, variations, is_complete, summarize)

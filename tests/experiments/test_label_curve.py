@@ -7,14 +7,12 @@ import json
 
 import numpy as np
 import pytest
-from resuming import Killed
 from rich.console import Console
 
 import aejax
 from aejax.config import CheckpointConfig, CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.data.splits import make_split
 from aejax.errors import InputError
-from aejax.experiments import varied_runs
 from aejax.experiments.compare import compare, load_comparison
 from aejax.experiments.label_curve import analyze_label_curve, choose_budgets, compare_with_label_curve
 from aejax.experiments.rejudge import rejudge_run
@@ -37,26 +35,10 @@ CONFIG = CompareConfig(
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, draw_figures):
-    """A run that is killed in its second budget and continued, with what it printed."""
-    folder, console, seen = tmp_path_factory.mktemp("label_curve") / "run", quiet(), []
-
-    def killed(design, out, *args):
-        seen.append(out.name)
-        if out.name == "8" and seen.count("8") == 1:
-            raise Killed
-        return run_comparison(design, out, *args)
-
-    run_comparison = varied_runs.run_comparison
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(varied_runs, "run_comparison", killed)
-        with pytest.raises(Killed):
-            compare_with_label_curve(CONFIG, BUDGETS, folder, quiet())
-        first = read_results(folder / "label-curve" / "2" / "results.json")
-        with draw_figures():
-            results = compare_with_label_curve(CONFIG, BUDGETS, folder, console)
-    assert seen == ["run", "2", "8", "run", "2", "8"]
-    assert read_results(folder / "label-curve" / "2" / "results.json") == first
+def run(tmp_path_factory):
+    """A run with two budgets, and what it printed."""
+    folder, console = tmp_path_factory.mktemp("label_curve") / "run", quiet()
+    results = compare_with_label_curve(CONFIG, BUDGETS, folder, console)
     assert read_results(folder / "results.json") == json.loads(json.dumps(results))
     return folder, results, console.file.getvalue()
 
