@@ -1,5 +1,6 @@
 """The training loop of a stream: chunks are copied to the devices while earlier ones train."""
 
+import contextlib
 import functools
 from collections import deque
 from typing import Any
@@ -94,21 +95,47 @@ def train_stream(
     """Trains every seed on the stream, for as many passes as the config has epochs.
 
     All seeds see the same batches. The history counts rounds where that of `train_method` counts epochs. If the run has
-    checkpoints of this training, it continues from the last one with bit-equal results.
-
-    Args:
-        experiment: the resolved config with its data on the devices.
-        name: name of the training within the run.
-        method: an autoencoder.
-        optimizer: from `stream_optimizer`.
-        variables: initial variables of every seed, on the devices.
+    checkpoints of this training, it continues from the last one with bit-equal results. Arguments are those of
+    `train_method`, with an optimizer from `stream_optimizer`.
 
     Raises:
         InputError: the source cannot be read, or has changed since the checkpoint.
         Preempted: a signal arrived; the progress is saved.
     """
+    plan, schedule, reporter = experiment.plan, stream_schedule(experiment), experiment.reporter
+    assert method.objective is not None
+    functions = _compiled_round_functions(plan, method.objective, optimizer)
+    validation_rows = shard_rows(experiment, select_validation_rows(experiment))
+    data = SeedData(experiment.keys("noise"), experiment.device_scaler, validation_rows)
+    rounds = experiment.config.train.epochs * schedule.rounds_per_pass
+    with contextlib.closing(_make_loader(experiment)) as loader:
+        checkpointer = experiment.result_cache.checkpointer(name)
+        progress, checkpoint = init_or_restore(experiment, checkpointer, variables, optimizer)
+        history = None
+        if checkpoint is not None:
+            loader.set_state(checkpoint.loader_state, name)
+            history = checkpoint.history
+            reporter.advance(history.epochs / schedule.rounds_per_pass, latest_loss(history.metrics))
+        with defer_signals() as stop_requested:
+            while history is None or (history.epochs < rounds and not np.all(history.diverged_epoch)):
+                watch = Stopwatch()
+                round_index = 0 if history is None else history.epochs
+                progress, metrics = _run_round(experiment, functions, progress, data, loader, round_index)
+                metrics, diverged_epoch = plan.to_host(metrics), plan.to_host(progress.diverged_epoch)
+                of_round = {key: values[:, None] for key, values in metrics.items()}
+                history = concatenate_histories(history, TrainingHistory(of_round, diverged_epoch, watch.run_seconds))
+                reporter.advance(1 / schedule.rounds_per_pass, latest_loss(history.metrics))
+                stop = stop_requested()
+                fetch = functools.partial(plan.to_host, progress)
+                checkpointer.maybe_save(history, fetch, force=stop, loader_state=loader.get_state())
+                if stop:
+                    break
+    return TrainingResult(progress, history)
+
+
+def _make_loader(experiment: Experiment) -> StreamLoader:
     plan, train = experiment.plan, experiment.config.train
-    loader = StreamLoader(
+    return StreamLoader(
         _stream_of(experiment),
         stream_schedule(experiment),
         train.batch_size,
@@ -116,49 +143,6 @@ def train_stream(
         functools.partial(plan.shard_batches, batch=train.batch_size),
         plan.local_slice(train.batch_size),
     )
-    try:
-        return _train_rounds(experiment, name, method, optimizer, variables, loader)
-    finally:
-        loader.close()
-
-
-def _train_rounds(
-    experiment: Experiment,
-    name: str,
-    method: Method,
-    optimizer: optax.GradientTransformation,
-    variables: Variables,
-    loader: StreamLoader,
-) -> TrainingResult:
-    plan, schedule = experiment.plan, stream_schedule(experiment)
-    rounds = experiment.config.train.epochs * schedule.rounds_per_pass
-    checkpointer = experiment.result_cache.checkpointer(name)
-    progress, checkpoint = init_or_restore(experiment, checkpointer, variables, optimizer)
-    history = None
-    if checkpoint is not None:
-        loader.set_state(checkpoint.loader_state, name)
-        history = checkpoint.history
-        experiment.reporter.advance(history.epochs / schedule.rounds_per_pass, latest_loss(history.metrics))
-    assert method.objective is not None
-    functions = _compiled_round_functions(plan, method.objective, optimizer)
-    validation_rows = shard_rows(experiment, select_validation_rows(experiment))
-    data = SeedData(experiment.keys("noise"), experiment.device_scaler, validation_rows)
-    with defer_signals() as stop_requested:
-        while history is None or (history.epochs < rounds and not np.all(history.diverged_epoch)):
-            round_index = 0 if history is None else history.epochs
-            watch = Stopwatch()
-            progress, metrics = _run_round(experiment, functions, progress, data, loader, round_index)
-            metrics, diverged_epoch = plan.to_host(metrics), plan.to_host(progress.diverged_epoch)
-            seconds = watch.run_seconds
-            round_metrics = {key: values[:, None] for key, values in metrics.items()}
-            history = concatenate_histories(history, TrainingHistory(round_metrics, diverged_epoch, seconds))
-            experiment.reporter.advance(1 / schedule.rounds_per_pass, latest_loss(history.metrics))
-            stop = stop_requested()
-            fetch = functools.partial(plan.to_host, progress)
-            checkpointer.maybe_save(history, fetch, force=stop, loader_state=loader.get_state())
-            if stop:
-                break
-    return TrainingResult(progress, history)
 
 
 def _run_round(
