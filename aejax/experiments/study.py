@@ -46,7 +46,7 @@ class PlannedRun(NamedTuple):
 
     run: StudyRun
     design: ComparisonDesign
-    label_budgets: list[int]  # those for which every class has labels enough
+    label_budgets: tuple[int, ...]  # those for which every class has labels enough
     test_rows: Int[np.ndarray, "trainings n_test"]
 
 
@@ -58,7 +58,7 @@ def plan_run(run: StudyRun) -> PlannedRun:
         largest = largest_label_budget(design.dataset, split.labelled_train, split.labelled_valid)
     except InputError as error:
         raise InputError(f"{run.folder}: {error}") from None
-    return PlannedRun(run, design, [budget for budget in run.label_budgets if budget <= largest], split.test)
+    return PlannedRun(run, design, tuple(budget for budget in run.label_budgets if budget <= largest), split.test)
 
 
 def plan_runs(runs: Sequence[StudyRun]) -> Iterator[PlannedRun]:
@@ -147,32 +147,21 @@ def run_study(
         InputError: a comparison or the folder cannot be used, or none could be run, or one of a shard could not.
         Preempted: a signal came; the same call continues.
     """
+    start_time = time.perf_counter()
     runs = study.runs if shard is None else parse_shard(shard).select(study.runs)
     _check_folder(out, study)
     with acquire_lock(out) if shard is None else contextlib.nullcontext():  # shards may fill one folder
-        return _run_study(study, runs, out, console, checkpoint, shard)
-
-
-def _run_study(
-    study: Study,
-    runs: Sequence[StudyRun],
-    out: Path,
-    console: Console,
-    checkpoint: CheckpointConfig,
-    shard: str | None,
-) -> dict[str, Any] | None:
-    start_time = time.perf_counter()
-    budgets = {planned.run.folder: planned.label_budgets for planned in plan_runs(runs)}
-    failures = dict(_run_all(runs, budgets, out, console, checkpoint))
-    if shard is not None:
-        failed = [f"{name} ({reason})" for name, reason in failures.items()]
-        require(not failed, f"--shard {shard}: not run: {'; '.join(failed)}; the same command tries them again")
-        return None
-    finished = [run for run in runs if run.folder not in failures]
-    require(finished, f"no comparison could be run: {next(iter(failures.values()), '')}")
-    results = _build_results(study, finished, out, failures, time.perf_counter() - start_time)
-    _write_study(results, out)
-    return results
+        runs = [planned.run._replace(label_budgets=planned.label_budgets) for planned in plan_runs(runs)]
+        failures = dict(_run_all(runs, out, console, checkpoint))
+        if shard is not None:
+            failed = [f"{name} ({reason})" for name, reason in failures.items()]
+            require(not failed, f"--shard {shard}: not run: {'; '.join(failed)}; the same command tries them again")
+            return None
+        finished = [run for run in runs if run.folder not in failures]
+        require(finished, f"no comparison could be run: {next(iter(failures.values()), '')}")
+        results = _build_results(study, finished, out, failures, time.perf_counter() - start_time)
+        _write_study(results, out)
+        return results
 
 
 def _check_folder(out: Path, study: Study) -> None:
@@ -183,11 +172,7 @@ def _check_folder(out: Path, study: Study) -> None:
 
 
 def _run_all(
-    runs: Sequence[StudyRun],
-    budgets: dict[str, list[int]],
-    out: Path,
-    console: Console,
-    checkpoint: CheckpointConfig,
+    runs: Sequence[StudyRun], out: Path, console: Console, checkpoint: CheckpointConfig
 ) -> Iterator[tuple[str, str]]:
     """Runs every comparison; yields the name and the error of each that failed."""
     start_time = time.perf_counter()
@@ -195,12 +180,12 @@ def _run_all(
     of_run = console if verbose else Console(quiet=True)
     for number, run in enumerate(runs, 1):
         passed = format_clock(time.perf_counter() - start_time)
-        chosen = budgets[run.folder]
-        labels = f"{', '.join(map(str, chosen))} and all labels per class" if chosen else "all labels"
+        budgets = ", ".join(map(str, run.label_budgets))
+        labels = f"{budgets} and all labels per class" if budgets else "all labels"
         console.print(f"{passed}  {number}/{len(runs)} {run.folder}: {labels}", soft_wrap=True)
         try:
-            if chosen:
-                compare_with_label_curve(run.config, chosen, out / run.folder, of_run, checkpoint)
+            if run.label_budgets:
+                compare_with_label_curve(run.config, run.label_budgets, out / run.folder, of_run, checkpoint)
             else:
                 compare(run.config, out / run.folder, of_run, checkpoint)
         except InputError as error:

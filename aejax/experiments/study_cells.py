@@ -47,13 +47,11 @@ def read_cells(runs: Sequence[StudyRun], out: Path) -> list[Cell]:
     """
     cells: dict[tuple[str, int | None], Cell] = {}
     for run in runs:
-        main = read_run(out / run.folder)
-        budgets = main.get("label_curve", {}).get("budgets", [])
+        budgets = read_run(out / run.folder).get("label_curve", {}).get("budgets", [])
         chosen = [entry for entry in budgets if entry["labels_per_class"] in run.label_budgets]
         for entry in [*chosen, {"labels_per_class": None, "folder": ""}]:
-            cell = _read_cell(
-                run, out, "/".join(filter(None, (run.folder, entry["folder"]))), entry["labels_per_class"]
-            )
+            folder = f"{run.folder}/{entry['folder']}".rstrip("/")
+            cell = _read_cell(run, out, folder, entry["labels_per_class"])
             key = (cell.dataset, cell.labels_per_class)
             cells[key] = cell if key not in cells else _join(cells[key], cell)
     return list(cells.values())

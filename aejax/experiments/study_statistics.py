@@ -40,10 +40,7 @@ Entry = dict[str, Any]
 def analyze_cells(cells: Sequence[Cell], questions: Sequence[Question], evaluation: EvaluationConfig) -> Entry:
     """Returns `cells`, `budgets`, `questions` and `correlations` of the results of a study.
 
-    Args:
-        cells: of all data sets and budgets.
-        questions: which methods are compared; none: every method with its controls, a question for each method.
-        evaluation: the metric, and the margin, which is the region of practical equivalence.
+    Without questions every method is compared with its controls; the margin is the region of practical equivalence.
     """
     by_budget: dict[int | None, list[Cell]] = {}
     for cell in sorted(cells, key=lambda cell: cell.labels_per_class or np.inf):
