@@ -256,8 +256,8 @@ def pretrain(
             run_pretraining(design, folder, console, checkpoint, start)
             return load_trained(folder)
         with open_reporter(console) as reporter:
-            experiment, optimizer = prepare_pretraining(design, reporter)
-            trained, results = train_model(experiment, design.method, optimizer, lambda: time.perf_counter() - start)
+            experiment = prepare_pretraining(design, reporter)
+            trained, results = train_model(experiment, design.method, lambda: time.perf_counter() - start)
     plan, model = experiment.plan, design.method.model
     assert model is not None
     variables = plan.to_host(trained.progress.state.variables)

@@ -13,7 +13,7 @@ from aejax.config import CheckpointConfig, PretrainConfig, to_dict
 from aejax.data.dataset import Dataset
 from aejax.data.input_encoding import InputEncoding, encoding_of
 from aejax.evaluate.intervals import summarize_seeds
-from aejax.experiments.checkpointing import ResultCache, TrainingHistory
+from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.checks import require_training_memory
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
@@ -58,18 +58,20 @@ def design_pretraining(config: PretrainConfig, dataset: Dataset) -> PretrainDesi
     return PretrainDesign(config, dataset, METHODS[config.method](problem_spec_for(config, dataset)))
 
 
-def prepare_pretraining(
-    design: PretrainDesign, reporter: ProgressReporter
-) -> tuple[Experiment, optax.GradientTransformation]:
-    """Returns the experiment and the optimizer, before anything is trained. Raises as `prepare_experiment`."""
+def prepare_pretraining(design: PretrainDesign, reporter: ProgressReporter) -> Experiment:
+    """Returns the experiment, before anything is trained. Raises as `prepare_experiment`."""
     experiment = prepare_experiment(design.config, design.dataset, reporter)
-    name = design.config.method
-    describe_methods(experiment, {name: design.method})
+    name, methods = design.config.method, {design.config.method: design.method}
+    describe_methods(experiment, methods)
     work = method_work(experiment, name, design.method, stages=("compile", "train", "evaluate"))
-    begin_work(experiment, [work, *end_of_run(figures=1)], {name: design.method})
-    make_optimizer = optimizer_for if design.dataset.stream is None else stream_optimizer
-    require_training_memory(experiment, {design.config.method: design.method})
-    return experiment, make_optimizer(experiment, design.method)
+    begin_work(experiment, [work, *end_of_run(figures=1)], methods)
+    require_training_memory(experiment, methods)
+    _make_optimizer(experiment, design.method)  # raises if a schedule does not fit
+    return experiment
+
+
+def _make_optimizer(experiment: Experiment, method: Method) -> optax.GradientTransformation:
+    return (optimizer_for if experiment.dataset.stream is None else stream_optimizer)(experiment, method)
 
 
 def pretrain(
@@ -94,13 +96,8 @@ def run_pretraining(
     """Runs a pretraining whose data are loaded; arguments and errors are those of `run_job`."""
 
     def prepare(reporter: ProgressReporter) -> FillRun:
-        experiment, optimizer = prepare_pretraining(design, reporter)
-
-        def fill(run: Run, cache: ResultCache) -> dict[str, Any]:
-            opened = open_experiment(experiment, run, cache)
-            return _pretrain(opened, design.config.method, design.method, optimizer, run)
-
-        return fill
+        experiment = prepare_pretraining(design, reporter)
+        return lambda run, cache: _pretrain(open_experiment(experiment, run, cache), design, run)
 
     job = Job(identify_run(design.config, design.dataset), prepare, remove=())
     return run_job(job, out, console, checkpoint, start_time)
@@ -109,18 +106,12 @@ def run_pretraining(
 def train_model(
     experiment: Experiment,
     method: Method,
-    optimizer: optax.GradientTransformation,
     seconds: Callable[[], float],
     record: Callable[[TrainingResult], None] = lambda trained: None,
 ) -> tuple[TrainingResult, dict[str, Any]]:
     """Trains an autoencoder; returns the training and the content of `results.json`.
 
-    Args:
-        experiment: of a `PretrainConfig`.
-        method: the autoencoder.
-        optimizer: for its training end to end.
-        seconds: returns the seconds since the run began.
-        record: is called when the training has ended, before its metrics are computed.
+    `seconds` returns those since the run began; `record` is called after the training, before metrics are computed.
     """
     config = experiment.config
     assert isinstance(config, PretrainConfig)
@@ -128,7 +119,8 @@ def train_model(
     experiment.reporter.start_method(config.method)
     watch = Stopwatch()
     train = train_stream if is_stream else train_method
-    trained = train(experiment, config.method, method, optimizer, init_variables(experiment, method))
+    optimizer, variables = _make_optimizer(experiment, method), init_variables(experiment, method)
+    trained = train(experiment, config.method, method, optimizer, variables)
     record(trained)
     experiment.reporter.start_stage("evaluate")
     metrics = _evaluate(experiment, method, trained)
@@ -147,20 +139,20 @@ def train_model(
     return trained, results
 
 
-def _pretrain(
-    experiment: Experiment, name: str, method: Method, optimizer: optax.GradientTransformation, run: Run
-) -> dict[str, Any]:
+def _pretrain(experiment: Experiment, design: PretrainDesign, run: Run) -> dict[str, Any]:
+    name = design.config.method
+
     def record(trained: TrainingResult) -> None:
         run.append_metrics(metric_rows(name, trained.history))
         _save_weights(run.folder, experiment, trained)
 
-    trained, results = train_model(experiment, method, optimizer, lambda: run.seconds, record)
+    trained, results = train_model(experiment, design.method, lambda: run.seconds, record)
     variables = experiment.plan.to_host(trained.progress.state.variables)
     write_results(run.folder / RESULTS_FILE, results)
     write_atomically(run.folder / "table.md", render_pretrain_markdown(results).encode())
     files = FigureFiles(run.folder, run.figure_format, describe_design(results))
     experiment.reporter.start_method(FIGURES)
-    plot_models(experiment, {name: (method, variables)}, {name: trained.history.metrics}, files)
+    plot_models(experiment, {name: (design.method, variables)}, {name: trained.history.metrics}, files)
     files.write_page(results)
     return results
 

@@ -142,9 +142,7 @@ def _find_data(config: DataConfig) -> DataConfig:
 def load_pretraining_data(pretrained: PretrainedModel, data_dir: Path | None) -> tuple[Dataset, Split]:
     """Returns the data and the split of a run, verified by their SHA-256.
 
-    Args:
-        pretrained: the run.
-        data_dir: folder of downloads, or of data that have moved; default: the run's.
+    `data_dir` is a folder of downloads, or of data that have moved; default: the run's.
 
     Raises:
         InputError: the data cannot be loaded, or are not those that the run was trained on.
