@@ -16,12 +16,7 @@ PROXY_VARIABLES = {"grpc_proxy", "https_proxy", "http_proxy"}
 
 
 def start_relay(host: str, port: int) -> str:
-    """Starts a relay in threads of this process, and returns its address, which JAX connects to.
-
-    Args:
-        host: of the coordinator.
-        port: of the coordinator, which need not listen yet.
-    """
+    """Starts a relay to a coordinator, which need not listen yet, and returns its address, which JAX connects to."""
     server = socket.create_server((LOOPBACK, 0))
     if PROXY_VARIABLES & os.environ.keys():  # gRPC would send what goes to this machine through the proxy, too
         excepted = os.environ.get("no_grpc_proxy") or os.environ.get("no_proxy")  # noqa: SIM112 -- gRPC's own names

@@ -89,7 +89,8 @@ def plot_models(
         if samples := _draw_samples(experiment, models):
             files.write("samples.png", lambda: _plot_samples(experiment, samples))
         files.attempt("codes", lambda: codes.update(project_codes(experiment, models)))
-        files.write("codes.png", lambda: _plot_codes(experiment, codes))
+        labels = experiment.dataset.labels[experiment.split.test[0, :MAX_SCATTER_POINTS]]
+        files.write("codes.png", lambda: figures.plot_codes(codes, labels, experiment.dataset.class_names))
     files.attempt(EXAMPLES_FILE, lambda: save_examples(files.folder, experiment, codes, method_results))
 
 
@@ -148,25 +149,13 @@ def project_codes(
     }
 
 
-def _plot_codes(experiment: Experiment, codes: dict[str, Float[np.ndarray, "n 2"]]) -> Figure:
-    labels = experiment.dataset.labels[experiment.split.test[0, :MAX_SCATTER_POINTS]]
-    return figures.plot_codes(codes, labels, experiment.dataset.class_names)
-
-
 def save_examples(
     folder: Path,
     experiment: Experiment,
     codes: Mapping[str, Float[np.ndarray, "n 2"]],
     method_results: Sequence[MethodResult] = (),
 ) -> None:
-    """Writes `examples.npz`.
-
-    Args:
-        folder: of the run.
-        experiment: the data.
-        codes: of the first test examples of seed 0, by method.
-        method_results: whose worst errors are kept.
-    """
+    """Writes `examples.npz`: the first test examples of seed 0 with their codes by method, and the worst errors."""
     dataset, test_index = experiment.dataset, experiment.split.test
     shown = test_index[0, :MAX_CODES]
     worst = [hardest_rows(result.scores.log_prob, test_index, MAX_WORST) for result in method_results]

@@ -25,7 +25,6 @@ from aejax.experiments.results import build_results, metric_rows
 from aejax.experiments.work import COMPILE_SECONDS, DIAGNOSE_SECONDS, Work, begin_work, end_of_run
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
-from aejax.probes.head import Classifier
 from aejax.storage.runs import Run
 from aejax.train.optimizers import freeze
 
@@ -65,16 +64,18 @@ def _probe(experiment: Experiment, pretrained: PretrainedModel, config: ProbeRun
     name = pretrained.config.method
     head_name = f"{name} + head"
     classifier = with_softmax_head(experiment, pretrained.model)
-    methods = {name: METHODS[name](experiment.problem), head_name: _head_method(classifier)}
-    variables = experiment.plan.shard(pretrained.variables)
-    not_trained = {"compile": 0.0, "pretrain": 0.0}
-    by_probe = load_or_score(
-        experiment,
-        "probe",
-        methods[name],
-        name,
-        lambda: score_method(experiment, name, methods[name], variables, None, not_trained),
+    head_method = Method(
+        role="autoencoder",
+        init=lambda key, inputs: classifier.init(key),
+        encode=classifier.encode,
+        log_probs=classifier.log_probs,
     )
+    methods = {name: METHODS[name](experiment.problem), head_name: head_method}
+    variables = experiment.plan.shard(pretrained.variables)
+
+    def score_probe() -> MethodResult:
+        not_trained = {"compile": 0.0, "pretrain": 0.0}
+        return score_method(experiment, name, methods[name], variables, None, not_trained)
 
     def train_and_score_head() -> MethodResult:
         watch = Stopwatch()
@@ -90,13 +91,14 @@ def _probe(experiment: Experiment, pretrained: PretrainedModel, config: ProbeRun
         )
         seconds = {"compile": watch.compile_seconds, "pretrain": trained.history.seconds}
         head_variables = trained.progress.state.variables
-        return score_method(experiment, head_name, methods[head_name], head_variables, trained.history, seconds)
+        return score_method(experiment, head_name, head_method, head_variables, trained.history, seconds)
 
-    by_head = load_or_score(experiment, "head", methods[head_name], head_name, train_and_score_head)
+    by_probe = load_or_score(experiment, "probe", methods[name], name, score_probe)
+    by_head = load_or_score(experiment, "head", head_method, head_name, train_and_score_head)
     assert by_head.history is not None
     run.append_metrics(metric_rows(by_head.name, by_head.history))
     results = build_results(experiment, [by_probe, by_head], [], run.seconds)
-    results["prediction"] = _predict_first_example(experiment, methods[head_name], by_head)
+    results["prediction"] = _predict_first_example(experiment, head_method, by_head)
     write_comparison(experiment, [by_probe, by_head], methods, results, run)
     return results
 
@@ -111,16 +113,6 @@ def _prepare_probe(
     split = dataclasses.replace(trained_on.split, **{name: getattr(config, name) for name in labels})
     settings = dataclasses.replace(trained_on, data=data, split=split, probe=config.probe, head=config.head)
     return prepare_experiment(settings, dataset, reporter)
-
-
-def _head_method(model: Classifier) -> Method:
-    """Returns an encoder with a softmax head, as a method."""
-    return Method(
-        role="autoencoder",
-        init=lambda key, inputs: model.init(key),
-        encode=model.encode,
-        log_probs=model.log_probs,
-    )
 
 
 def _predict_first_example(experiment: Experiment, method: Method, result: MethodResult) -> dict[str, Any]:

@@ -52,7 +52,9 @@ def verify(budget: SimulationBudget, out: Path, console: Console, *, real: bool 
     start = time.perf_counter()
     need = f"expected at least {MIN_EXPERIMENTS}"
     require(budget.experiments >= MIN_EXPERIMENTS, f"--experiments {budget.experiments}: {need}")
-    _make_out_dir(out)
+    others = sorted(make_output_folder(out, OUTPUT_FILES))
+    foreign = others[0] if others else ""
+    require(not others, f"--out {out}: holds {foreign}, which is not of verify.py; give another --out")
 
     def log(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
@@ -84,13 +86,6 @@ def _check_real(entry: dict[str, Any]) -> dict[str, Any]:
     share = entry["decisive"] / entry["pairs"]
     claim = f"{entry['dataset']}, {entry['design']}: one method under two sets of seeds differs in at most 5 %"
     return {"claim": claim, "worst": share, "holds": share <= 0.05}
-
-
-def _make_out_dir(out: Path) -> None:
-    others = sorted(make_output_folder(out, OUTPUT_FILES))
-    require(
-        not others, f"--out {out}: holds {others[0] if others else ''}, which is not of verify.py; give another --out"
-    )
 
 
 def compare_same_method(dataset: str, design_name: DesignName) -> dict[str, Any]:

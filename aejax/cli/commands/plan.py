@@ -36,14 +36,14 @@ def main(argv: Sequence[str]) -> None:
     """Runs `aejax plan` with the words after it on the command line."""
     args = parse_args(Args(), argv, __doc__ or "", FLAGS)
 
-    from aejax.experiments.plan import assumed_power, measure_power
+    from aejax.experiments.plan import ASSUMED_POWER, measure_power
     from aejax.report.plan_table import Plan, render_plan
 
     require(0 < args.gap < 100, f"--gap {args.gap}: expected points of accuracy, above 0 and below 100")
     require(0.5 <= args.power < 1, f"--power {args.power}: expected at least 0.5, below 1")
     require(args.seeds and min(args.seeds) > 0, f"--seeds {args.seeds}: expected numbers above 0")
     require(args.family is None or args.family > 0, f"--family {args.family}: expected a number above 0")
-    measured = assumed_power(6) if args.run is None else measure_power(args.run)
+    measured = ASSUMED_POWER if args.run is None else measure_power(args.run)
     family_size = args.family or measured.family_size
     plan = Plan(args.gap / 100, args.seeds, measured.sizes, family_size, args.power)
     make_console().print(render_plan(plan, measured.sources))
