@@ -12,7 +12,7 @@ import pytest
 
 from aejax.config import DataConfig, ModelConfig, ObjectiveConfig, PretrainConfig, TrainConfig
 from aejax.config.explore import ExploreConfig
-from aejax.data.scalers import apply_scaler
+from aejax.data.scalers import apply_scaler, fit_scalers
 from aejax.errors import InputError
 from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.explore import explore, make_analyses
@@ -31,7 +31,6 @@ from aejax.storage.atomic_io import read_json
 from aejax.storage.results_file import read_results, write_results
 from tests.consoles import quiet
 
-DRAWS_FIGURES = True
 DIGITS = PretrainConfig(
     data=DataConfig(dataset="digits"),
     method="denoising",
@@ -51,6 +50,11 @@ def trained(folder, **changes):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("runs") / "digits")
+
+
+@pytest.fixture(scope="module")
+def model(run):
+    return load_model(run, SHORT)
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +105,7 @@ def test_code_size_follows_from_units_and_bits(explored):
     assert stored["all units", 32]["pca"]["psnr_db"]["mean"] == pytest.approx(whole["pca"]["psnr_db"]["mean"], rel=1e-3)
 
 
-def test_codec_equals_the_pretrained_model_for_any_batch_size(run):
-    model = load_model(run, SHORT)
+def test_codec_equals_the_pretrained_model_for_any_batch_size(model):
     rows = model.split.test[0][:37]
     view, images = model.view(1), model.dataset.inputs[rows]
     codec, codes = view.codec, view.codec.encode(view.scaled_inputs(rows))
@@ -112,16 +115,14 @@ def test_codec_equals_the_pretrained_model_for_any_batch_size(run):
     np.testing.assert_allclose(codes[:3], alone, atol=1e-5)
 
 
-def test_preactivation_codec_returns_logits(run):
-    model = load_model(run, SHORT)
+def test_preactivation_codec_returns_logits(model):
     view = model.view(0)
     codes = view.train_codes[:5]
     logits = view.preactivation_codec().decode(codes)
     np.testing.assert_allclose(1 / (1 + np.exp(-logits)), view.codec.decode(codes), atol=1e-5)
 
 
-def test_only_rows_of_the_held_out_class_are_dropped(run):
-    model = load_model(run, SHORT)
+def test_only_rows_of_the_held_out_class_are_dropped(model):
     experiment = prepare_experiment(retraining_config(model), model.dataset, SilentReporter())
     own, labels = experiment_without_class(experiment, 3), model.dataset.labels
     for role in ("train", "valid", "labelled_train", "labelled_valid"):
@@ -131,9 +132,8 @@ def test_only_rows_of_the_held_out_class_are_dropped(run):
     np.testing.assert_array_equal(experiment.split.train[0], model.split.train[0])  # seed 0's own rows otherwise
 
 
-def test_training_rows_of_the_held_out_class_change_no_score(run):
+def test_training_rows_of_the_held_out_class_change_no_score(model):
     """Neither the weights nor the scaler depend on them."""
-    model = load_model(run, SHORT)
     config = retraining_config(model)
     config = dataclasses.replace(
         config,
@@ -230,16 +230,11 @@ def test_variational_code_is_the_posterior_mean(tmp_path):
     assert results["parts"]["samples"]["kl_nats"] == pytest.approx(sum(results["parts"]["latent_grid"]["kl_nats"]))
 
 
-@pytest.fixture(scope="module")
-def table_run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "table"
-    return trained(folder, data=DataConfig(dataset="breast_cancer"), method="undercomplete")
-
-
 @pytest.mark.slow
-def test_table_is_explored_without_images(table_run, tmp_path):
+def test_table_is_explored_without_images(tmp_path):
+    run = trained(tmp_path / "run", data=DataConfig(dataset="breast_cancer"), method="undercomplete")
     config = ExploreConfig(anomaly_class="all", anomaly_epochs=1, seed=1)
-    results = explore(table_run, config, tmp_path / "out", quiet())
+    results = explore(run, config, tmp_path / "out", quiet())
     check_complete(results, tmp_path / "out")
     classes = results["parts"]["anomaly_detection"]["classes"]
     assert [entry["class"] for entry in classes] == ["malignant", "benign"]
@@ -247,18 +242,19 @@ def test_table_is_explored_without_images(table_run, tmp_path):
     assert all(peak > 2 for peak in results["parts"]["reconstructions"]["peak"])
 
 
-def test_inputs_are_scaled_as_in_the_training_of_their_seed(table_run):
-    model = load_model(table_run, ExploreConfig())
+def test_inputs_are_scaled_as_in_the_training_of_their_seed(model):
+    scaler = fit_scalers("standard", model.dataset, model.split.train)
+    model = dataclasses.replace(model, pretrained=dataclasses.replace(model.pretrained, scaler=scaler))
     for view in model.views():
         np.testing.assert_allclose(view.train_inputs().mean(axis=0), 0, atol=1e-5)
-        scaler = jax.tree.map(lambda leaf, seed=view.seed: leaf[seed], model.pretrained.scaler)
-        np.testing.assert_array_equal(view.test_inputs, apply_scaler(scaler, model.dataset.inputs[model.split.test[0]]))
+        of_seed = jax.tree.map(lambda leaf, seed=view.seed: leaf[seed], scaler)
+        flat = model.dataset.inputs[view.test_rows].reshape(len(view.test_rows), -1)
+        np.testing.assert_array_equal(view.test_inputs, apply_scaler(of_seed, flat))
     assert not np.array_equal(model.view(0).test_inputs, model.view(1).test_inputs)
 
 
 @pytest.mark.slow
-def test_two_channel_images_are_explored_as_vectors(tmp_path, monkeypatch):
-    monkeypatch.setattr("aejax.experiments.pretrain.plot_models", lambda *_: None)
+def test_two_channel_images_are_explored_as_vectors(tmp_path):
     rng = np.random.default_rng(0)
     labels = np.arange(120) % 3
     images = (rng.random((120, 6, 5, 2)) * 60 + 60 * labels[:, None, None, None]).astype(np.uint8)
@@ -270,8 +266,7 @@ def test_two_channel_images_are_explored_as_vectors(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["masked", "stacked", "undercomplete"])
-def test_corruption_matches_the_kind(run, kind):
-    model = load_model(run, SHORT)
+def test_corruption_matches_the_kind(model, kind):
     config = dataclasses.replace(model.pretrained.config, method=kind)
     model = dataclasses.replace(model, pretrained=dataclasses.replace(model.pretrained, config=config))
     corrupt, what, trained_to_undo_it = make_test_corruption(model)

@@ -52,10 +52,7 @@ def started():
         process.communicate()
 
 
-SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-
-
-@SIGNALS
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_where_nothing_needs_saving_a_signal_ends_at_once_and_says_so(started, number):
     process = started(IDLE)
     began = time.perf_counter()
@@ -67,7 +64,7 @@ def test_where_nothing_needs_saving_a_signal_ends_at_once_and_says_so(started, n
     assert complaint == "stopped by a signal; everything is saved, run the same command to go on\n"
 
 
-@SIGNALS
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_block_that_saves_is_let_to_its_end(started, number):
     process = started(SAVING)
     process.send_signal(number)

@@ -17,12 +17,14 @@ from aejax.config import (
     TrainConfig,
 )
 from aejax.config.explore import ExploreConfig
+from aejax.data.dataset import UNLABELLED
 from aejax.errors import InputError
 from aejax.experiments.compare import compare
-from aejax.experiments.explore import explore
+from aejax.experiments.explore import explore, make_analyses
 from aejax.experiments.loading import load_examples
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.probe_run import probe_run
+from aejax.experiments.progress import SilentReporter
 from aejax.experiments.sweep import sweep
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
@@ -42,13 +44,13 @@ def write_table(path, labels):
     path.write_text("\n".join([",".join(names), *rows]) + "\n")
 
 
-SOURCES = {
-    "no column of labels": (None, {"label_column": "none"}),
-    "empty labels": ([""] * 60, {}),
-}
-
-
-@pytest.fixture(scope="module", params=SOURCES.values(), ids=SOURCES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((None, {"label_column": "none"}), id="no column of labels"),
+        pytest.param(([""] * 60, {}), id="empty labels", marks=pytest.mark.slow),
+    ],
+)
 def unlabelled(request, tmp_path_factory):
     """Returns the data config of a table without labels, and a pretraining run of it."""
     folder = tmp_path_factory.mktemp("unlabelled")
@@ -59,14 +61,17 @@ def unlabelled(request, tmp_path_factory):
     return data, folder / "run"
 
 
-def test_a_table_without_labels_is_split_trained_on_and_explored(unlabelled, tmp_path):
+def test_a_table_without_labels_is_split_trained_on_and_explored(unlabelled, tmp_path, monkeypatch):
     _, run = unlabelled
+    analyses = make_analyses(SilentReporter())
+    use_labels = {name: analyses[name] for name in ("interpolation", "codes", "anomaly_detection")}
+    monkeypatch.setattr("aejax.experiments.explore.make_analyses", lambda _: use_labels)
     results = read_json(run / "results.json")
     rows = {name: results["dataset"][name] for name in ("n_train", "n_valid", "n_test", "class_names")}
     assert rows == {"n_train": 43, "n_valid": 5, "n_test": 12, "class_names": ["unlabelled"]}
     assert np.isfinite(results["reconstruction_mse"]["mean"])
     explored = explore(run, ExploreConfig(), tmp_path / "explore", quiet())
-    assert {"anomaly_detection", "interpolation"} <= explored["skipped"].keys()
+    assert explored["skipped"].keys() == {"anomaly_detection", "interpolation"}
     assert "correctly" not in explored["parts"]["codes"]["says"]  # there is no accuracy without classes
 
 
@@ -107,6 +112,7 @@ def test_labels_that_are_added_make_other_data(tmp_path):
     write_table(tmp_path / "table.csv", [""] * 60)
     data = DataConfig(dataset=str(tmp_path / "table.csv"))
     without = load_examples(data)
+    assert set(without.labels) == {UNLABELLED}
     write_table(tmp_path / "table.csv", np.arange(60) % 2)
     with_labels = load_examples(dataclasses.replace(data))
     np.testing.assert_array_equal(without.inputs, with_labels.inputs)
