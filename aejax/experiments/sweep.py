@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from aejax.config import CheckpointConfig, SweepConfig
+from aejax.config import CheckpointConfig, ExperimentConfig, SweepConfig
 from aejax.config.shard import parse_shard
 from aejax.config.sweep_axes import max_runs_per_program, parse_axes
 from aejax.evaluate.intervals import summarize_seeds
@@ -72,7 +72,8 @@ def sweep(
 
     def prepare(reporter: ProgressReporter) -> FillRun:
         experiment = prepare_experiment(resolved, dataset, reporter, plan)
-        works = [method_work(experiment, name, one) for name, one in design.baselines.methods.items() if name in own]
+        baselines = design.baselines.methods.items()
+        works = [method_work(experiment, name, method) for name, (method, _) in baselines if name in own]
         for group, method in trainings:
             of_group = experiment_for_group(experiment, group)
             optimizer_for(of_group, method)  # raises if a schedule does not fit
@@ -101,9 +102,9 @@ def score_parts(
     experiment: Experiment, design: SweepDesign, names: Container[str]
 ) -> Iterator[tuple[GridPoint | None, MethodResult]]:
     """Yields the results of the baselines and then of the points that are in `names`; a baseline has no point."""
-    for number, (name, method) in enumerate(design.baselines.methods.items()):
+    for number, (name, (method, config)) in enumerate(design.baselines.methods.items()):
         if name in names:
-            yield None, score_baseline(experiment, design, f"reference-{number}", name, method)
+            yield None, score_baseline(experiment, f"reference-{number}", name, method, config)
     for number, (group, method) in enumerate(design.trainings):
         yield from score_points(experiment, f"group-{number}", group, method, names)
 
@@ -142,12 +143,14 @@ def _sweep(experiment: Experiment, design: SweepDesign, run: Run) -> dict[str, A
     return results
 
 
-def score_baseline(experiment: Experiment, design: SweepDesign, key: str, name: str, method: Method) -> MethodResult:
-    """Returns the result of a baseline, with the labels of its points."""
+def score_baseline(
+    experiment: Experiment, key: str, name: str, method: Method, config: ExperimentConfig
+) -> MethodResult:
+    """Returns the result of a baseline, with the labels of a config."""
 
     def score() -> MethodResult:
-        config = design.baselines.configs.get(name)
-        own = experiment if config is None else with_labels_of(experiment, config)
+        has_labels = config.split == experiment.config.split
+        own = experiment if has_labels else with_labels_of(experiment, config)
         return fit_and_score(own, name, method)._replace(variables={})
 
     return load_or_score(experiment, key, method, name, score)

@@ -25,8 +25,7 @@ class Baselines(NamedTuple):
     Where points differ in their labels, each number of labels has baselines of its own.
     """
 
-    methods: dict[str, Method]
-    configs: dict[str, ExperimentConfig]  # of the points that each baseline is for, which have equal labels
+    methods: dict[str, tuple[Method, ExperimentConfig]]  # with the config of points that have the same labels
     by_point: dict[str, dict[str, str]]  # point name -> "raw", "pca", "random" -> method name
 
 
@@ -68,15 +67,9 @@ def make_baselines(kind: str, axes: Sequence[SweepAxis], groups: Sequence[PointG
         by_point |= {point.name: {"raw": "raw", "pca": f"pca-{width}", "random": name} for point in group.points}
     pca_by_width = dict(sorted(pca.items(), key=lambda item: int(item[0].removeprefix("pca-"))))
     methods, points = raw | pca_by_width | random, [point for group in groups for point in group.points]
-    if not any(axis.is_label_budget for axis in axes):
-        return Baselines(methods, {}, by_point)
     budgets = {_label_suffix(point): point.config for point in points}
-    suffixed = {
-        name + suffix: (method, config) for suffix, config in budgets.items() for name, method in methods.items()
-    }
     return Baselines(
-        {name: method for name, (method, _) in suffixed.items()},
-        {name: config for name, (_, config) in suffixed.items()},
+        {name + suffix: (method, config) for suffix, config in budgets.items() for name, method in methods.items()},
         {
             point.name: {use: name + _label_suffix(point) for use, name in by_point[point.name].items()}
             for point in points
@@ -85,7 +78,8 @@ def make_baselines(kind: str, axes: Sequence[SweepAxis], groups: Sequence[PointG
 
 
 def _label_suffix(point: GridPoint) -> str:
-    return f" {LABELS_FIELD}={format_axis_value(point.values[LABELS_FIELD])}"
+    """Returns what follows the names of a point's baselines if the number of labels is an axis."""
+    return f" {LABELS_FIELD}={format_axis_value(point.values[LABELS_FIELD])}" if LABELS_FIELD in point.values else ""
 
 
 def _random_name(axes: Sequence[SweepAxis], group: PointGroup) -> str:
