@@ -24,7 +24,7 @@ from aejax.experiments.compare import ComparisonDesign, compare, load_comparison
 from aejax.experiments.environment import command_line, describe_machine
 from aejax.experiments.label_curve import compare_with_label_curve
 from aejax.experiments.progress import SilentReporter, format_clock
-from aejax.experiments.study_cells import cell_warnings, read_cells
+from aejax.experiments.study_cells import budget_entries, cell_warnings, read_cells
 from aejax.experiments.study_file import Study, StudyRun
 from aejax.experiments.study_statistics import analyze_cells
 from aejax.experiments.work import comparison_works
@@ -92,7 +92,7 @@ def describe_plan(planned: PlannedRun, out: Path) -> dict[str, Any]:
     run, dataset = planned.run, planned.design.dataset
     path = out / run.folder / RESULTS_FILE
     finished = read_results(path) if path.exists() else None
-    have = {entry["labels_per_class"] for entry in _budget_entries(finished or {})}
+    have = {entry["labels_per_class"] for entry in budget_entries(finished or {})}
     is_complete = finished is not None and have.issuperset(planned.label_budgets)
     return {
         "name": run.folder,
@@ -108,12 +108,8 @@ def describe_plan(planned: PlannedRun, out: Path) -> dict[str, Any]:
     }
 
 
-def _budget_entries(results: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(results.get("label_curve", {}).get("budgets", []))
-
-
 def _measured_seconds(results: dict[str, Any]) -> float:
-    budgets = sum(entry.get("seconds", 0.0) for entry in _budget_entries(results))
+    budgets = sum(entry.get("seconds", 0.0) for entry in budget_entries(results))
     return float(results["environment"]["seconds"] + budgets)
 
 

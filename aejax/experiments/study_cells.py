@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from aejax.errors import require
 from aejax.evaluate.design import EvaluationDesign
+from aejax.experiments.label_curve import LABEL_CURVE, count_labels
 from aejax.experiments.study_file import StudyRun
 from aejax.report.results import Results, diverged_seeds, verdict_metric
 from aejax.report.run_page import read_run
@@ -47,7 +48,7 @@ def read_cells(runs: Sequence[StudyRun], out: Path) -> list[Cell]:
     """
     cells: dict[tuple[str, int | None], Cell] = {}
     for run in runs:
-        budgets = read_run(out / run.folder).get("label_curve", {}).get("budgets", [])
+        budgets = budget_entries(read_run(out / run.folder))
         chosen = [entry for entry in budgets if entry["labels_per_class"] in run.label_budgets]
         for entry in [*chosen, {"labels_per_class": None, "folder": ""}]:
             folder = f"{run.folder}/{entry['folder']}".rstrip("/")
@@ -57,9 +58,14 @@ def read_cells(runs: Sequence[StudyRun], out: Path) -> list[Cell]:
     return list(cells.values())
 
 
+def budget_entries(results: Results) -> list[Results]:
+    """Returns what the results of a comparison say of each number of labels below all."""
+    return list(results.get(LABEL_CURVE, {}).get("budgets", []))
+
+
 def _read_cell(run: StudyRun, out: Path, folder: str, labels_per_class: int | None) -> Cell:
     results, scores = read_run(out / folder), read_scores(out / folder)
-    metric, dataset = verdict_metric(results), results["dataset"]
+    metric = verdict_metric(results)
     sign = 1.0 if metric.higher_is_better else -1.0
     values = scores.metric_values(metric)[metric.name]
     assert scores.design is not None  # saved by every version that has studies
@@ -67,7 +73,7 @@ def _read_cell(run: StudyRun, out: Path, folder: str, labels_per_class: int | No
     return Cell(
         dataset=run.dataset,
         labels_per_class=labels_per_class,
-        n_labels=dataset["n_labelled_train"] + dataset["n_labelled_valid"],
+        n_labels=count_labels(results),
         folder=folder,
         methods={
             entry["name"] + run.suffix: entry
@@ -81,7 +87,7 @@ def _read_cell(run: StudyRun, out: Path, folder: str, labels_per_class: int | No
             + run.suffix
             for row in results["comparisons"]
         },
-        sha256=dataset.get("sha256", ""),
+        sha256=results["dataset"].get("sha256", ""),
     )
 
 
