@@ -115,14 +115,15 @@ class Rendezvous:
         Raises:
             InputError: they differ; all processes raise it, and it names what differs.
         """
-        if not self._is_primary:
+        if self._is_primary:
+            others = {index: connection.inbox.get() for index, connection in self._connections.items()}
+            problem = _find_difference(facts, others)
+            for connection in self._connections.values():
+                connection.send({REFUSAL: problem})
+        else:
             self._connections[0].send(facts)
-            return _raise_refusal(self._connections[0].inbox.get())
-        others = {index: connection.inbox.get() for index, connection in self._connections.items()}
-        problem = _find_difference(facts, others)
-        for connection in self._connections.values():
-            connection.send({REFUSAL: problem})
-        return _raise_refusal({REFUSAL: problem})
+            problem = self._connections[0].inbox.get()[REFUSAL]
+        _raise_refusal(problem)
 
     def say_goodbye(self) -> None:
         """Tells the other processes that this one ends as it should."""
@@ -214,7 +215,7 @@ def _gather(config: DistributedConfig, host: str, port: int, deadline: float, fa
             connection.send({REFUSAL: problem})
         if problem is not None:
             connection.close()
-    _raise_refusal({REFUSAL: problem})
+    _raise_refusal(problem)
     return Rendezvous({index: connection for index, (connection, _) in registered.items()}, is_primary=True)
 
 
@@ -246,8 +247,7 @@ def _register(config: DistributedConfig, host: str, port: int, deadline: float, 
         time.sleep(RETRY_SECONDS)
     try:
         connection.send({"process": config.process_id, "facts": facts})
-        answer = connection.receive()
-        _raise_refusal(answer)
+        _raise_refusal(connection.receive()[REFUSAL])
         return Rendezvous({0: connection}, is_primary=False)
     except InputError:
         connection.close()
@@ -274,10 +274,10 @@ def _raise_unreachable(config: DistributedConfig, error: Exception) -> NoReturn:
     ) from None
 
 
-def _raise_refusal(answer: Facts) -> None:
+def _raise_refusal(problem: str | None) -> None:
     """Raises what process 0 found wrong, if anything."""
-    if answer[REFUSAL] is not None:
-        raise InputError(f"--distributed: {answer['refused']}")
+    if problem is not None:
+        raise InputError(f"--distributed: {problem}")
 
 
 def _find_difference(facts: Facts, others: Mapping[int, Facts]) -> str | None:

@@ -26,18 +26,19 @@ def process(index, port, processes=2, host="localhost", timeout=2):
     )
 
 
+def outcome(function, *args):
+    """What a function returns, or the text of the `InputError` that it raises."""
+    try:
+        return function(*args)
+    except InputError as error:
+        return str(error)
+
+
 def meet_in_threads(configs, facts):
     """What `meet` returns or raises in each process, and the seconds until the last has ended."""
-
-    def call(config, fact):
-        try:
-            return meet(config, fact)
-        except InputError as error:
-            return str(error)
-
     began = time.monotonic()
     with ThreadPoolExecutor(len(configs)) as pool:
-        return [*pool.map(call, configs, facts)], time.monotonic() - began
+        return [*pool.map(outcome, [meet] * len(configs), configs, facts)], time.monotonic() - began
 
 
 def close(met):
@@ -150,16 +151,10 @@ def test_facts_are_compared_again_later(monkeypatch):
     met, _ = meet_in_threads([process(0, port), process(1, port)], [FACTS] * 2)
     for one in met:
         one.watch(60, print)
-
-    def require_same(one, facts):
-        try:
-            return one.require_same(facts)
-        except InputError as error:
-            return str(error)
-
+    comparisons = [one.require_same for one in met]
     with ThreadPoolExecutor(2) as pool:
-        assert [*pool.map(require_same, met, [{"data": "a"}] * 2)] == [None, None]
-        said = [*pool.map(require_same, met, [{"data": "a"}, {"data": "b"}])]
+        assert [*pool.map(outcome, comparisons, [{"data": "a"}] * 2)] == [None, None]
+        said = [*pool.map(outcome, comparisons, [{"data": "a"}, {"data": "b"}])]
     assert said[0] == said[1]
     assert "process 0 and process 1 differ: data a and b" in said[0]
     for one in met:
