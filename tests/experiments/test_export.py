@@ -156,16 +156,11 @@ def test_format_with_missing_package_is_rejected_first(tmp_path, monkeypatch, na
         export(tmp_path / "no run", tmp_path / "encoder", ExportConfig())
 
 
-def test_formats_are_distinct_and_nonempty(tmp_path):
+def test_formats_are_distinct_and_nonempty():
     with pytest.raises(InputError, match="each format once"):
         ExportConfig(formats=("orbax", "orbax"))
     with pytest.raises(InputError, match="at least one"):
         ExportConfig(formats=())
-
-
-def test_missing_run_is_rejected(tmp_path):
-    with pytest.raises(InputError, match="no such folder"):
-        export(tmp_path / "nothing", tmp_path / "encoder", ExportConfig(formats=("orbax",)))
 
 
 def test_script_prints_the_digest_that_verifies_the_encoder(run, tmp_path, monkeypatch, capsys, load_script):

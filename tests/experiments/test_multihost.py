@@ -18,20 +18,8 @@ from tests.two_processes import exit_statuses, log_of, start_pair
 
 pytestmark = pytest.mark.slow
 
-FLAGS = [
-    "--recipe",
-    "undercomplete",
-    "--dataset",
-    "digits",
-    "--hidden",
-    "16",
-    "--latent-dim",
-    "4",
-    "--seeds",
-    "3",
-    "--batch-size",
-    "256",
-]
+FLAGS = ["--recipe", "undercomplete", "--dataset", "digits", "--hidden", "16", "--latent-dim", "4"]
+FLAGS += ["--seeds", "3", "--batch-size", "256"]
 LONG = [*FLAGS, "--epochs", "2000", "--save-every", "0"]
 
 

@@ -117,7 +117,7 @@ def test_a_run_of_other_data_is_rejected(run, tmp_path):
 
 
 def test_a_folder_that_is_no_pretraining_run_is_rejected(tmp_path):
-    with pytest.raises(InputError, match="pretrain"):
+    with pytest.raises(InputError, match="no such folder; give --run a folder that aejax pretrain made"):
         load_pretrained(tmp_path / "nothing")
     write_json(tmp_path / "results.json", {"schema": 1, "kind": "another"})
     with pytest.raises(InputError, match="not a pretraining run"):

@@ -17,7 +17,6 @@ from aejax.config import (
     TrainConfig,
 )
 from aejax.config.explore import ExploreConfig
-from aejax.data.dataset import UNLABELLED
 from aejax.errors import InputError
 from aejax.experiments.compare import compare
 from aejax.experiments.explore import explore, make_analyses
@@ -112,7 +111,7 @@ def test_labels_that_are_added_make_other_data(tmp_path):
     write_table(tmp_path / "table.csv", [""] * 60)
     data = DataConfig(dataset=str(tmp_path / "table.csv"))
     without = load_examples(data)
-    assert set(without.labels) == {UNLABELLED}
+    assert without.class_names == ("unlabelled",)
     write_table(tmp_path / "table.csv", np.arange(60) % 2)
     with_labels = load_examples(dataclasses.replace(data))
     np.testing.assert_array_equal(without.inputs, with_labels.inputs)

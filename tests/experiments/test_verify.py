@@ -59,9 +59,10 @@ def test_the_results_page_shows_it(out):
     assert "- [verify](verify/verify.md): Simulated experiments with known truth" in page
 
 
-def test_sets_of_seeds_of_one_method_rarely_differ_and_those_of_two_methods_do():
+def test_sets_of_seeds_of_one_method_rarely_differ_and_those_of_two_methods_do(monkeypatch):
+    monkeypatch.setattr("aejax.experiments.verify.PAIRS", 60)
     rng = np.random.default_rng(0)
-    design = simulated_design("holdout", rng, 40, 2000)
+    design = simulated_design("holdout", rng, 40, 500)
     latents = simulate_latents(SCENARIOS[2], rng, design, 1)
     (same,), (other,) = latents.outcomes(0, 0.95)[0], latents.outcomes(1, 0.80)[0]
     of_set = design.first(SEEDS_PER_SET)
