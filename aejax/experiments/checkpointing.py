@@ -1,7 +1,9 @@
 """What a run saves while it is running: checkpoints of trainings, and the result of each finished method.
 
 Both are in the run's folder, `checkpoints/NAME/EPOCH` and `found/NAME`, each with a manifest, and are written by a
-background thread. A run that continues reads them and repeats nothing.
+background thread. A run that continues reads them and repeats nothing. Of several processes the primary reads and
+writes for all. A checkpoint holds all seeds as NumPy arrays, as one process would write it, so that a run of two
+processes can continue in one, or in four.
 """
 
 import shutil
@@ -15,6 +17,7 @@ from jaxtyping import Float, Int
 
 from aejax.config import CheckpointConfig
 from aejax.errors import require
+from aejax.experiments.multihost import broadcast_from_primary, is_primary
 from aejax.storage.checkpoint_manager import VALID_LOSS_KEY, AsyncSaver, CheckpointManager
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import from_state_dict, load_tree, save_tree, to_state_dict
@@ -128,6 +131,9 @@ class DiskResultCache(ResultCache):
 
     def load_result(self, name: str) -> Any:
         """Raises `CorruptedFileError` if the saved files have changed."""
+        return broadcast_from_primary(lambda: self._read_result(name), self._classes)
+
+    def _read_result(self, name: str) -> Any:
         folder = self._run.folder / RESULT_CACHE_DIR / name
         if not folder.exists():
             return None
@@ -141,6 +147,8 @@ class DiskResultCache(ResultCache):
             return None
 
     def save_result(self, name: str, result: Any) -> None:
+        if not is_primary():
+            return
         tree, meta = serialize(result, self._classes)
         folder = self._run.folder
 
@@ -167,6 +175,16 @@ class _DiskCheckpointer(Checkpointer):
         self._cost = 0.0  # seconds that the last save delayed the training
 
     def restore_latest(self, like: TrainProgress) -> TrainingCheckpoint | None:
+        saved = broadcast_from_primary(self._read_latest)
+        if saved is None:
+            return None
+        folder, tree, meta = saved
+        progress: TrainProgress = from_state_dict(tree["fit"], like, folder)
+        history = TrainingHistory(tree["history"], np.asarray(progress.diverged_epoch), float(meta["seconds"]))
+        return TrainingCheckpoint(progress, history, meta.get("loader"))
+
+    def _read_latest(self) -> tuple[str, Any, Any] | None:
+        """Returns the folder of the latest checkpoint, its arrays and its metadata."""
         restored = self._manager.restore_latest(allow_fallback=self._config.allow_fallback)
         if restored is None:
             return None
@@ -174,18 +192,20 @@ class _DiskCheckpointer(Checkpointer):
             self._log(f"{restored.skipped}: continuing from epoch {restored.epoch}")
         folder, tree = self._manager.path(restored.epoch), restored.saved.tree
         require({"fit", "history"} <= tree.keys(), f"{folder}: is no checkpoint of a training; give --overwrite")
-        progress: TrainProgress = from_state_dict(tree["fit"], like, str(folder))
-        meta = restored.saved.meta
-        history = TrainingHistory(tree["history"], np.asarray(progress.diverged_epoch), float(meta["seconds"]))
-        return TrainingCheckpoint(progress, history, meta.get("loader"))
+        return str(folder), dict(tree), dict(restored.saved.meta)
 
     def should_save(self, *, force: bool) -> bool:
+        return broadcast_from_primary(lambda: self._is_due(force=force))
+
+    def _is_due(self, *, force: bool) -> bool:
         self._checked = time.perf_counter()
         interval = max(self._config.save_every, self._cost / MAX_SAVE_OVERHEAD if self._config.save_every else 0.0)
         is_due = self._checked - self._last_save >= interval
         return force or (is_due and not (self._saver.busy and self._config.save_every))
 
     def save(self, checkpoint: TrainingCheckpoint, *, wait: bool) -> None:
+        if not is_primary():
+            return
         progress, history, loader_state = checkpoint
         tree = {
             "fit": to_state_dict(progress),

@@ -23,7 +23,7 @@ from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.experiments.checkpointing import RESULT_CACHE_DIR
 from aejax.experiments.checks import require_selection_rows, require_training_memory, require_width_selection
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
-from aejax.experiments.job import FillRun, Job, identify_run, open_experiment, run_job
+from aejax.experiments.job import FillRun, Job, identify_run, load_kept_result, open_experiment, run_job
 from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
 from aejax.experiments.own_rows import load_own_rows
@@ -31,7 +31,6 @@ from aejax.experiments.plots import plot_comparison
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import check_methods, check_versus, expand_methods, resolve_config
 from aejax.experiments.results import build_results, metric_rows, write_scores
-from aejax.experiments.run_dir import load_kept_result
 from aejax.experiments.schedule import total_epochs
 from aejax.experiments.shards import adopt_results, make_shard_job, shard_results
 from aejax.experiments.tuning import require_tunable, tune_and_score

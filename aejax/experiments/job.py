@@ -1,10 +1,16 @@
-"""What all experiments share: the identity of a run; a finished one is read, or else its folder is filled."""
+"""What all experiments share: the identity of a run, and its folder.
 
+A finished run is read. Otherwise its folder is locked, filled, and marked with the state in which it ended. Of several
+processes the primary reads and writes for all.
+"""
+
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,19 +18,49 @@ from rich.console import Console
 
 from aejax.config import CheckpointConfig, CompareConfig, ExperimentConfig, SweepConfig, absent_values, to_dict
 from aejax.data.dataset import Dataset
-from aejax.experiments.checkpointing import WORKING_DIRS, ResultCache
+from aejax.errors import InputError
+from aejax.evaluate.metrics import Scores
+from aejax.evaluate.tuning import TuningReport
+from aejax.experiments.checkpointing import (
+    RESULT_CACHE_DIR,
+    WORKING_DIRS,
+    DiskResultCache,
+    ResultCache,
+    TrainingHistory,
+)
+from aejax.experiments.classifier_selection import ClassifierSelection
+from aejax.experiments.environment import provenance
 from aejax.experiments.experiment import Experiment
-from aejax.experiments.multihost import is_primary, require_same_run
+from aejax.experiments.method_result import MethodResult
+from aejax.experiments.multihost import broadcast_from_primary, is_primary, raise_on_lost_process, require_same_run
+from aejax.experiments.preemption import call_before_exit
+from aejax.experiments.probes import ClassifierReport, FinetuneReport, KNNReport, ProbeReport, TopUnitsReport
 from aejax.experiments.progress import ProgressReporter, open_reporter
-from aejax.experiments.run_dir import load_finished, open_run_dir
+from aejax.experiments.representation_metrics import RepresentationMetrics
 from aejax.methods.external import Representation
 from aejax.report.tracking import log_epochs, log_results, open_trackers, require_tracker_packages
+from aejax.storage.manifest import CorruptedFileError
+from aejax.storage.pytree_io import load_tree
 from aejax.storage.run_identity import RunIdentity
 from aejax.storage.run_state import RESULTS_FILE
-from aejax.storage.runs import Run
+from aejax.storage.runs import Run, load_finished_results, open_run
+from aejax.storage.serialization import classes_by_name, deserialize
 
 FillRun = Callable[[Run, ResultCache], dict[str, Any]]  # writes a run's files and returns its results
 COMPARISON_PROTOCOL = 2  # of comparisons and sweeps: 1 until version 0.1.0, 2 with the methods and designs since
+RECORD_CLASSES = classes_by_name(
+    MethodResult,
+    Scores,
+    TrainingHistory,
+    RepresentationMetrics,
+    ClassifierReport,
+    TopUnitsReport,
+    ProbeReport,
+    KNNReport,
+    FinetuneReport,
+    ClassifierSelection,
+    TuningReport,
+)  # the only classes that are built from saved results
 
 
 class Job(NamedTuple):
@@ -50,26 +86,95 @@ def run_job(job: Job, out: Path, console: Console, checkpoint: CheckpointConfig,
         InputError: the settings or the folder cannot be used; nothing has been trained.
         Preempted: a signal came; the same call continues the run.
     """
+    identity, settings = job.identity, job.identity.settings
     require_tracker_packages(checkpoint.track)
-    require_same_run(job.identity.settings, job.identity.hashes)
-    finished = load_finished(out, job.identity, checkpoint, console, job.results_file, job.remove)
+    require_same_run(settings, identity.hashes)
+    load = functools.partial(load_finished_results, results_file=job.results_file, remove=job.remove)
+    finished = broadcast_from_primary(lambda: load(out, identity, overwrite=checkpoint.overwrite))
     if finished is not None:
+        _print_line(console, f"{out} holds this run already; --overwrite makes it again")
         return finished
     with open_reporter(console) as reporter:
         fill = job.prepare(reporter)
         reporter.describe("folder", str(out))
         trackers = checkpoint.track if is_primary() else ()
         with (
-            open_run_dir(out, job.identity, checkpoint, console, start_time) as (run, result_cache),
-            open_trackers(trackers, run.folder, job.identity.settings) as opened,
+            open_run_dir(out, identity, checkpoint, console, start_time) as (run, result_cache),
+            open_trackers(trackers, run.folder, settings) as opened,
         ):
             run.metrics_listeners += [functools.partial(log_epochs, tracker) for tracker in opened]
             results = fill(run, result_cache)
             result_cache.flush()
-            run.finish(results, remove=job.remove, results_file=job.results_file)
+            run.finish(results, results_file=job.results_file, remove=job.remove)
             for tracker in opened:
                 log_results(tracker, results, run.folder)
     return results
+
+
+@contextlib.contextmanager
+def open_run_dir(
+    out: Path, identity: RunIdentity, checkpoint: CheckpointConfig, console: Console, start_time: float
+) -> Iterator[tuple[Run, ResultCache]]:
+    """Yields the locked folder and its saved results; everything is written when the block has ended.
+
+    Of several processes only the primary writes the folder. The others do the same work in a temporary folder.
+
+    Args:
+        out: the folder.
+        identity: of the run.
+        checkpoint: whether to replace an earlier run, and how often to save.
+        console: for messages.
+        start_time: `time.perf_counter()` when this attempt began.
+
+    Raises:
+        InputError: another process fills the folder, or it cannot be written.
+        ProcessLost: another process of this run has ended.
+    """
+    with contextlib.ExitStack() as stack:
+        runs: list[Run] = []
+
+        def begin() -> None:
+            opened = open_run(out, identity, overwrite=checkpoint.overwrite, attempt_info=provenance())
+            runs.append(stack.enter_context(opened))
+
+        broadcast_from_primary(begin)
+        if not runs:
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="aejax-process-"))
+            runs.append(stack.enter_context(open_run(Path(scratch) / "run", identity)))
+        run = runs[0]
+        run.start_time, run.figure_format = start_time, checkpoint.figure_format
+        if is_primary():
+            stack.enter_context(call_before_exit(lambda: run.set_state("interrupted")))
+            if run.resumed:
+                _print_line(console, f"{out}: goes on where it was interrupted")
+            if run.warning:
+                _print_line(console, f"{out}: {run.warning}")
+        cache = DiskResultCache(run, checkpoint, RECORD_CLASSES, lambda line: _print_line(console, line))
+        try:
+            with raise_on_lost_process():
+                yield run, cache
+        except BaseException:
+            with contextlib.suppress(InputError):  # the error that ended the block is reported
+                cache.flush()
+            raise
+        cache.flush()
+
+
+def _print_line(console: Console, line: str) -> None:
+    console.print(line, highlight=False, soft_wrap=True)
+
+
+def load_kept_result(folder: Path, name: str) -> Any:
+    """Returns the result of a method that a run kept, or None if it kept none or the files are damaged."""
+
+    def load() -> Any:
+        kept = folder / RESULT_CACHE_DIR / name
+        try:
+            return deserialize(load_tree(kept), RECORD_CLASSES) if kept.exists() else None
+        except CorruptedFileError:
+            return None
+
+    return broadcast_from_primary(load, RECORD_CLASSES)
 
 
 def hash_data(dataset: Dataset) -> dict[str, str]:

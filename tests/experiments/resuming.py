@@ -15,9 +15,9 @@ from aejax.config import (
 )
 from aejax.data.registry import load_dataset
 from aejax.experiments import experiment, training
+from aejax.experiments.job import open_run_dir
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
-from aejax.experiments.run_dir import open_run_dir
 from aejax.experiments.schedule import optimizer_for
 from aejax.methods.registry import METHODS
 from aejax.storage.run_identity import RunIdentity

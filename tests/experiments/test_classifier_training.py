@@ -36,10 +36,10 @@ from aejax.experiments.classifier_training import (
 )
 from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.feature_extraction import scaled_inputs
+from aejax.experiments.job import open_run_dir
 from aejax.experiments.method_result import fit_and_score
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
-from aejax.experiments.run_dir import open_run_dir
 from aejax.experiments.training import TrainingSpec, init_variables, train
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS

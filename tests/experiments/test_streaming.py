@@ -33,11 +33,11 @@ from aejax.data.stream.loader import StreamLoader
 from aejax.errors import InputError, Preempted
 from aejax.experiments import experiment, streaming, training
 from aejax.experiments.compare import compare
+from aejax.experiments.job import open_run_dir
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.probe_run import probe_run
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
-from aejax.experiments.run_dir import open_run_dir
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.sweep import sweep
 from aejax.experiments.training import init_variables

@@ -16,9 +16,9 @@ from aejax.data.registry import load_dataset
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import prepare_experiment
+from aejax.experiments.job import open_run_dir
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
-from aejax.experiments.run_dir import open_run_dir
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.training import init_variables, train_method
 from aejax.methods.registry import METHODS
