@@ -72,28 +72,28 @@ def tuning_table(results: Results) -> Table:
     methods = [method for method in results["methods"] if method.get("tuning")]
     most = max((len(method["tuning"]["expected"]) for method in methods), default=1)
     budgets = sorted({most, *(2**power for power in range(most.bit_length()))})
-    columns = [Column(f"{verdict_metric(results).heading}, of the best of", lambda method: method["name"], "left")]
-    columns += [Column(str(budget), partial(_expected, results, budget)) for budget in budgets]
+    metric = verdict_metric(results)
+
+    def expected(budget: int, method: Results) -> str:
+        values = method["tuning"]["expected"][budget - 1 : budget]
+        return format_decimals(values[0] if values else None, metric.decimals, metric.scale)
+
+    columns = [Column(f"{metric.heading}, of the best of", lambda method: method["name"], "left")]
+    columns += [Column(str(budget), partial(expected, budget)) for budget in budgets]
     return Table(columns, methods)
-
-
-def _expected(results: Results, budget: int, method: Results) -> str:
-    metric, expected = verdict_metric(results), method["tuning"]["expected"]
-    if budget > len(expected):
-        return MISSING
-    return format_decimals(expected[budget - 1], metric.decimals, metric.scale)
 
 
 def units_table(results: Results) -> Table:
     """Returns a row for each method with sparse probes; columns are their numbers of features."""
     methods = [method for method in results["methods"] if method.get("top_units")]
     counts: list[int] = next((seed for method in methods for seed in method["top_units"]["counts"]), [])
-    columns = [Column(f"{verdict_metric(results).heading}, features per class", lambda method: method["name"], "left")]
-    columns += [Column(str(count), partial(_mean, results, number)) for number, count in enumerate(counts)]
+    metric = verdict_metric(results)
+
+    def mean(number: int, method: Results) -> str:
+        by_seed = method["top_units"]["metric"]
+        values = [float(value) for seed in by_seed for value in seed[number : number + 1] if value is not None]
+        return format_decimals(sum(values) / len(values) if values else None, metric.decimals, metric.scale)
+
+    columns = [Column(f"{metric.heading}, features per class", lambda method: method["name"], "left")]
+    columns += [Column(str(count), partial(mean, number)) for number, count in enumerate(counts)]
     return Table(columns, methods if len(counts) > 1 else [])
-
-
-def _mean(results: Results, number: int, method: Results) -> str:
-    metric, by_seed = verdict_metric(results), method["top_units"]["metric"]
-    values = [float(value) for seed in by_seed for value in seed[number : number + 1] if value is not None]
-    return format_decimals(sum(values) / len(values), metric.decimals, metric.scale) if values else MISSING

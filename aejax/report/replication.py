@@ -158,10 +158,6 @@ def _format_interval(bounds: Sequence[float | None] | None, number_format: str =
     return f" [{', '.join(f'{bound:{number_format}}' for bound in bounds)}]"
 
 
-def _status_cell(entry: LedgerEntry) -> Cell:
-    return Cell(format_status(entry), STATUS_STYLES[entry["status"]])
-
-
 def _published_cell(entry: LedgerEntry) -> str:
     return f"{' '.join(entry['printed'])} {entry['unit']}" if entry["printed"] else entry["statement"]
 
@@ -170,7 +166,7 @@ _CLAIM = Column("claim", lambda entry: entry["name"], "left")
 _PUBLISHED = Column("published", _published_cell, "left")
 _STATEMENT = Column("statement", lambda entry: entry["statement"], "left")
 _SEEDS = Column("seeds", lambda entry: str(entry["seeds"]))
-_STATUS = Column("status", _status_cell, "left")
+_STATUS = Column("status", lambda entry: Cell(format_status(entry), STATUS_STYLES[entry["status"]]), "left")
 _NUMBER_COLUMNS = (
     _CLAIM,
     _PUBLISHED,
