@@ -69,8 +69,7 @@ def dead_unit_loss(weight: ScalarLike, autoencoder: Autoencoder) -> BatchPenalty
         dead = ~jnp.any(active, axis=0, keepdims=True)
         margin = jnp.min(jnp.where(active, jax.lax.stop_gradient(passed.latents), jnp.inf), axis=1, keepdims=True)
         margin = jnp.where(jnp.isfinite(margin), margin, 0.0)
-        preactivations = autoencoder.encode_preactivations(passed.variables, passed.inputs)
-        shortfall = jnp.where(dead, jax.nn.relu(margin - preactivations), 0.0)
+        shortfall = jnp.where(dead, jax.nn.relu(margin - _preactivations(autoencoder, passed)), 0.0)
         return weight * jnp.mean(jnp.sum(shortfall, axis=1))
 
     return penalty
