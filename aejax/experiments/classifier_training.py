@@ -14,10 +14,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Int
 
+from aejax.config import ProbeConfig
 from aejax.data.selection_folds import SelectionFolds
 from aejax.data.shuffling import steps_per_epoch
 from aejax.experiments.checkpointing import TrainingHistory
@@ -28,13 +30,17 @@ from aejax.experiments.classifier_selection import (
     weight_decay_choices,
 )
 from aejax.experiments.experiment import Experiment
+from aejax.experiments.feature_extraction import apply_to_test_rows
+from aejax.experiments.probes import ClassifierFit, ClassifierReport, FinetuneReport
 from aejax.experiments.schedule import classifier_passes
 from aejax.experiments.training import TrainingSpec, tile_experiment, train
 from aejax.methods.method import Method
+from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import HYPERPARAMETERS, Variables
 from aejax.objectives.objective import Objective
+from aejax.probes.head import Classifier, SoftmaxHead, attach_head, make_cross_entropy_objective
 from aejax.train.keys import KeyUse
-from aejax.train.optimizers import make_classifier_optimizer
+from aejax.train.optimizers import decoupled_weight_decay, make_classifier_optimizer
 
 
 class ClassifierTask(NamedTuple):
@@ -164,4 +170,45 @@ def _make_spec(task: ClassifierTask, rows: np.ndarray, validation_rows: np.ndarr
         batch_size=task.batch_size,
         key_use=task.key_use,
         passes=task.passes,
+    )
+
+
+def finetune(experiment: Experiment, name: str, autoencoder: Autoencoder, encoder: Variables) -> ClassifierFit:
+    """Trains encoder and head together on the labels of every seed, and predicts the test rows (`--probe finetune`).
+
+    Each part has its own learning rate, and epochs are at most `--finetune-epochs`.
+
+    Args:
+        experiment: the labelled rows, and the probe config with epochs and learning rates.
+        name: of the training within the run.
+        autoencoder: the architecture.
+        encoder: variables of every seed, on the devices; they are left as they are.
+    """
+    config = experiment.config.probe
+    classifier = Classifier(autoencoder, SoftmaxHead(experiment.problem.n_classes))
+    task = ClassifierTask(
+        make_cross_entropy_objective(classifier, frozen_encoder=False),
+        lambda _: _finetuning_optimizer(config),
+        epochs=config.finetune_epochs,
+        batch_size=experiment.config.train.batch_size,
+        key_use="head noise",
+    )
+    trained = train_classifier(experiment, name, with_new_head(experiment, classifier, encoder), task)
+    diverged = [int(epoch) or None for epoch in trained.history.diverged_epoch]
+    report = FinetuneReport(trained.selection.valid_loss.tolist(), diverged)
+    log_probs = apply_to_test_rows(experiment, classifier.log_probs, trained.variables)
+    return ClassifierFit(log_probs, ClassifierReport(finetuned=report), trained.selection.settings)
+
+
+def with_new_head(experiment: Experiment, classifier: Classifier, encoder: Variables) -> Variables:
+    """Returns a copy of every seed's pretrained encoder with a new head."""
+    head = experiment.plan.map_seeds(classifier.init)(experiment.keys("head init"))["params"]["head"]
+    return jax.tree.map(jnp.copy, attach_head(encoder, head))
+
+
+def _finetuning_optimizer(config: ProbeConfig) -> optax.GradientTransformation:
+    rates = {"encoder": config.finetune_encoder_learning_rate, "head": config.finetune_head_learning_rate}
+    return optax.partition(
+        {part: optax.chain(optax.adam(rate), decoupled_weight_decay(rate)) for part, rate in rates.items()},
+        lambda params: {part: jax.tree.map(lambda _, part=part: part, tree) for part, tree in params.items()},
     )

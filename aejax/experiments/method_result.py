@@ -16,7 +16,7 @@ from aejax.evaluate.metrics import Scores, metric_values, score_predictions
 from aejax.evaluate.tuning import TuningReport
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.experiments.checkpointing import TrainingHistory
-from aejax.experiments.classifier_training import supervised_task, train_classifier
+from aejax.experiments.classifier_training import finetune, supervised_task, train_classifier
 from aejax.experiments.compilation import Stopwatch, cached_jit, clear_compiled
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_evaluation import (
@@ -26,7 +26,6 @@ from aejax.experiments.feature_evaluation import (
     has_own_codes,
 )
 from aejax.experiments.feature_extraction import ApplyFn, apply_to_test_rows, evaluate_recovery
-from aejax.experiments.finetune import finetune
 from aejax.experiments.host_classifier import fit_host_classifier
 from aejax.experiments.probes import ClassifierFit, ClassifierReport, classifier_name
 from aejax.experiments.representation_metrics import RepresentationMetrics, evaluate_representation

@@ -9,22 +9,25 @@ import numpy as np
 import optax
 from rich.console import Console
 
-from aejax.config import CheckpointConfig, ProbeRunConfig
+from aejax.config import CheckpointConfig, HeadConfig, ProbeRunConfig
 from aejax.data.dataset import Dataset
+from aejax.experiments.classifier_training import with_new_head
 from aejax.experiments.compare import write_comparison
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, prepare_experiment
 from aejax.experiments.feature_extraction import apply_to_test_rows
-from aejax.experiments.finetune import train_head, with_softmax_head
 from aejax.experiments.job import FillRun, Job, open_experiment, run_job
 from aejax.experiments.loading import require_classes
 from aejax.experiments.method_result import MethodResult, load_or_score, score_method
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained, load_pretraining_data
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.results import build_results, metric_rows
+from aejax.experiments.training import TrainingResult, TrainingSpec, train
 from aejax.experiments.work import COMPILE_SECONDS, DIAGNOSE_SECONDS, Work, begin_work, end_of_run
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
+from aejax.models.submodules import Variables
+from aejax.probes.head import Classifier, SoftmaxHead, make_cross_entropy_objective
 from aejax.storage.runs import Run
 from aejax.train.optimizers import freeze
 
@@ -63,7 +66,7 @@ def probe_run(
 def _probe(experiment: Experiment, pretrained: PretrainedModel, config: ProbeRunConfig, run: Run) -> dict[str, Any]:
     name = pretrained.config.method
     head_name = f"{name} + head"
-    classifier = with_softmax_head(experiment, pretrained.model)
+    classifier = Classifier(pretrained.model, SoftmaxHead(experiment.problem.n_classes))
     head_method = Method(
         role="autoencoder",
         init=lambda key, inputs: classifier.init(key),
@@ -79,16 +82,7 @@ def _probe(experiment: Experiment, pretrained: PretrainedModel, config: ProbeRun
 
     def train_and_score_head() -> MethodResult:
         watch = Stopwatch()
-        trained = train_head(
-            experiment,
-            "head",
-            classifier,
-            variables,
-            freeze(optax.adam(config.head.head_learning_rate), {"encoder"}),
-            frozen_encoder=True,
-            epochs=config.head.head_epochs,
-            batch_size=config.head.head_batch_size,
-        )
+        trained = _train_head(experiment, classifier, variables, config.head)
         seconds = {"compile": watch.compile_seconds, "pretrain": trained.history.seconds}
         head_variables = trained.progress.state.variables
         return score_method(experiment, head_name, head_method, head_variables, trained.history, seconds)
@@ -101,6 +95,22 @@ def _probe(experiment: Experiment, pretrained: PretrainedModel, config: ProbeRun
     results["prediction"] = _predict_first_example(experiment, head_method, by_head)
     write_comparison(experiment, [by_probe, by_head], methods, results, run)
     return results
+
+
+def _train_head(
+    experiment: Experiment, classifier: Classifier, encoder: Variables, config: HeadConfig
+) -> TrainingResult:
+    """Trains a new head on every seed's encoder, which is neither in training mode nor differentiated."""
+    spec = TrainingSpec(
+        make_cross_entropy_objective(classifier, frozen_encoder=True),
+        freeze(optax.adam(config.head_learning_rate), {"encoder"}),
+        experiment.split.labelled_train,
+        experiment.split.labelled_valid,
+        epochs=config.head_epochs,
+        batch_size=config.head_batch_size,
+        key_use="head noise",
+    )
+    return train(experiment, "head", with_new_head(experiment, classifier, encoder), spec)
 
 
 def _prepare_probe(
