@@ -21,8 +21,9 @@ from aejax.evaluate.comparisons import VERSUS_FAMILY
 from aejax.evaluate.power import describe_resolution
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.experiments.checkpointing import RESULT_CACHE_DIR
-from aejax.experiments.checks import require_selection_rows, require_training_memory, require_width_selection
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
+from aejax.experiments.feature_evaluation import require_width_selection
+from aejax.experiments.host_classifier import require_selection_rows
 from aejax.experiments.job import FillRun, Job, identify_run, load_kept_result, open_experiment, run_job
 from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
@@ -34,7 +35,15 @@ from aejax.experiments.results import build_results, metric_rows, write_scores
 from aejax.experiments.schedule import total_epochs
 from aejax.experiments.shards import adopt_results, make_shard_job, shard_results
 from aejax.experiments.tuning import require_tunable, tune_and_score
-from aejax.experiments.work import FIGURES, STATISTICS, begin_work, comparison_works, describe_methods, end_of_run
+from aejax.experiments.work import (
+    FIGURES,
+    STATISTICS,
+    begin_work,
+    comparison_works,
+    describe_methods,
+    end_of_run,
+    require_training_memory,
+)
 from aejax.methods.external import Representation
 from aejax.methods.method import Method
 from aejax.methods.registry import comparison_pairs, make_method, versus_pairs

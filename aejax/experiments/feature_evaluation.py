@@ -1,8 +1,8 @@
 """Everything computed from a method's features, or by a method with its own classifier, for every seed."""
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -10,8 +10,7 @@ from jaxtyping import Float, Int
 
 from aejax.data.label_budget import make_seed_labels
 from aejax.data.leakage import LeakageError
-from aejax.errors import InputError
-from aejax.experiments.checks import CHECK_BATCH_SIZE, require_evaluation_mode
+from aejax.errors import InputError, require
 from aejax.experiments.compilation import malloc_trim
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import (
@@ -20,6 +19,7 @@ from aejax.experiments.feature_extraction import (
     chunk_code_metrics,
     extract_features,
     gather_features,
+    scaled_inputs,
 )
 from aejax.experiments.probes import ClassifierFit, concatenate_fits, fit_classifier
 from aejax.experiments.representation_metrics import select_diagnostic_rows
@@ -27,6 +27,10 @@ from aejax.methods.external import DatasetRows
 from aejax.methods.method import Method
 from aejax.methods.tuning import MAX_SELECTION_ROWS
 from aejax.models.submodules import Variables
+
+CHECK_BATCH_SIZE = 8  # test examples that are encoded in one batch
+RELATIVE_TOLERANCE = 0.01  # of the largest value: smaller differences are rounding errors
+MAX_MISMATCH_SHARE = 0.25  # of the examples: a tie between two units may be resolved either way
 
 
 class FeatureEvaluation(NamedTuple):
@@ -172,3 +176,51 @@ def fit_best_width(
     best = np.argmin(losses, axis=0)
     chosen: ClassifierFit = jax.tree.map(lambda *leaves: np.stack(leaves)[best, np.arange(len(best))], *fits)
     return chosen._replace(settings=[{"width": tried[index]} for index in best])
+
+
+def require_width_selection(experiment: Experiment, methods: Mapping[str, Method]) -> None:
+    """Raises InputError if a method's width is selected by validation loss and the probe has none."""
+    by_loss = [name for name, method in methods.items() if method.candidate_widths]
+    c = experiment.config.probe.probe_c
+    require(
+        not by_loss or c is None,
+        f"--probe-c {c}: leaves no validation loss to choose a width by; leave it out, or {' and '.join(by_loss)} out "
+        "of --methods",
+    )
+
+
+def require_evaluation_mode(
+    experiment: Experiment,
+    name: str,
+    apply: Callable[..., Any],
+    variables: Variables,
+    single_outputs: Float[np.ndarray, "n ..."],
+) -> None:
+    """Raises LeakageError if the output for an example depends on its batch or on chance.
+
+    Features are extracted from one example at a time. Here some examples are encoded in one batch: batch normalisation
+    in training mode, dropout, or units that the batch selects give other outputs.
+
+    Args:
+        experiment: the first seed and the first test examples are checked.
+        name: of the method.
+        apply: from variables and inputs `(batch, d)` to outputs `(batch, ...)`.
+        variables: of every seed, on the host.
+        single_outputs: outputs for the first seed's first test examples, at most `CHECK_BATCH_SIZE`.
+
+    Raises:
+        LeakageError: with the method's name.
+    """
+    rows = experiment.split.test[0, : len(single_outputs)]
+    inputs = scaled_inputs(experiment, 0, rows)
+    first_seed = jax.tree.map(lambda leaf: leaf[0], variables)
+    batch_outputs = np.asarray(jax.jit(apply)(first_seed, inputs)).reshape(len(rows), -1)
+    single_outputs = single_outputs.reshape(len(rows), -1)
+    finite = np.isfinite(single_outputs).all(axis=1)  # a seed that diverged may have left infinities
+    difference = np.abs(batch_outputs[finite] - single_outputs[finite]).max(axis=1)
+    differs = ~(difference <= RELATIVE_TOLERANCE * np.abs(single_outputs[finite]).max(initial=0.0))
+    if np.count_nonzero(differs) > MAX_MISMATCH_SHARE * len(rows):
+        raise LeakageError(
+            f"{name}: the result of an example changes by up to {np.max(difference):.3g} with the other examples of "
+            "its batch; encode in evaluation mode (train=False), from the example alone"
+        )

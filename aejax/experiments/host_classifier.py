@@ -1,6 +1,7 @@
 """Runs a classifier on the host for every seed."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from jaxtyping import Float, Int
 
 from aejax.data.label_budget import make_seed_labels
 from aejax.data.selection_folds import SelectionFolds
+from aejax.errors import require
 from aejax.evaluate.metrics import metric_values, score_predictions
 from aejax.evaluate.tuning import TuningReport, report_tuning
 from aejax.experiments.experiment import Experiment
@@ -21,6 +23,16 @@ class HostFit(NamedTuple):
     log_probs: Float[np.ndarray, "seeds n_test classes"]
     settings: list[dict[str, Any]]
     tuning: TuningReport | None = None
+
+
+def require_selection_rows(experiment: Experiment, methods: Mapping[str, Method]) -> None:
+    """Raises InputError if a classifier on the host has no rows to choose its settings by."""
+    choosing = [name for name, method in methods.items() if method.fit_predict is not None]
+    require(
+        not choosing or experiment.selection_folds.can_select,
+        f"--valid-fraction {experiment.config.split.valid_fraction}: leaves no validation rows to choose settings by; "
+        f"raise it, or leave {' and '.join(choosing)} out of --methods",
+    )
 
 
 def fit_host_classifier(experiment: Experiment, name: str, method: Method, tune: int | None = None) -> HostFit:

@@ -14,7 +14,6 @@ from aejax.data.dataset import Dataset
 from aejax.data.input_encoding import InputEncoding, encoding_of
 from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.checkpointing import TrainingHistory
-from aejax.experiments.checks import require_training_memory
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.feature_extraction import evaluate_codes, evaluate_recovery
@@ -30,7 +29,14 @@ from aejax.experiments.results import metric_rows, results_header
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.streaming import describe_stream, stream_optimizer, stream_schedule, train_stream
 from aejax.experiments.training import TrainingResult, count_parameters, init_variables, train_method
-from aejax.experiments.work import FIGURES, begin_work, describe_methods, end_of_run, method_work
+from aejax.experiments.work import (
+    FIGURES,
+    begin_work,
+    describe_methods,
+    end_of_run,
+    method_work,
+    require_training_memory,
+)
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
 from aejax.report.drawing import describe_design

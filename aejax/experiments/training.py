@@ -15,11 +15,11 @@ from aejax.data.batching import Examples, gather_batch
 from aejax.data.scalers import Scaler
 from aejax.data.shuffling import shuffle_epochs, steps_per_epoch
 from aejax.experiments.checkpointing import Checkpointer, TrainingCheckpoint, TrainingHistory, concatenate_histories
-from aejax.experiments.checks import require_training_memory
 from aejax.experiments.compilation import Stopwatch, cached_jit
 from aejax.experiments.experiment import Experiment, shard_rows
 from aejax.experiments.preemption import defer_signals
 from aejax.experiments.schedule import epoch_budget, epochs_per_call, select_validation_rows
+from aejax.experiments.work import require_training_memory
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.objectives.objective import Objective

@@ -1,5 +1,7 @@
-"""What the parts of a run cost, before anything is measured: layers, parameters and FLOPs of models, and seconds."""
+"""What the parts of a run cost, before anything is measured: seconds, memory, and layers of models with their FLOPs."""
 
+import dataclasses
+import math
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -9,7 +11,9 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
+from aejax.data.memory import available_host_memory, format_bytes
 from aejax.data.shuffling import steps_per_epoch
+from aejax.errors import require
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.progress import format_clock
 from aejax.experiments.schedule import total_epochs
@@ -19,6 +23,8 @@ from aejax.methods.tuning_space import has_settings
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.report.tables import Column, Table, TerminalTable, plain_text
+from aejax.train.optimizers import make_optimizer
+from aejax.train.state import init_progress
 
 # On two cores; measurements correct them during a run.
 FLOPS = 1e11
@@ -26,6 +32,9 @@ SECONDS_PER_STEP = 5e-5
 PROBE_VALUES_PER_SECOND = 1.1e7  # examples x (width + 20) x classes
 COMPILE_SECONDS, PROBE_SECONDS, DIAGNOSE_SECONDS, STATISTICS_SECONDS, FIGURE_SECONDS = 2.0, 1.0, 0.5, 1.0, 5.0
 LONG_SECONDS = 2 * 86_400
+BYTES_PER_FEATURE = 4
+SMALL = 20_000  # widest layer times seeds, below which no training needs gigabytes and none is measured
+NO_SCHEDULE: dict[str, Any] = {"schedule": "constant", "warmup_epochs": 0.0}
 STATISTICS, FIGURES = "statistics", "figures"  # parts at the end of a run
 
 
@@ -97,10 +106,16 @@ def describe_methods(experiment: Experiment, methods: Mapping[str, Method]) -> N
 
 def forward_cost(method: Method, n_train: int, n_features: int) -> tuple[float, int]:
     """Returns the FLOPs of reconstructing, or else encoding, one example, and the width of its features."""
+    variables, width = _variable_shapes(method, n_train, n_features)
+    one = jax.ShapeDtypeStruct((1, n_features), jnp.float32)
+    return count_flops(method.reconstruct or method.encode, variables, one), width
+
+
+def _variable_shapes(method: Method, n_train: int, n_features: int) -> tuple[Variables, int]:
+    """Returns the shapes of one seed's variables, and the width of the features."""
     one, rows = (jax.ShapeDtypeStruct((count, n_features), jnp.float32) for count in (1, n_train))
     variables = jax.eval_shape(method.init, jax.eval_shape(lambda: jax.random.key(0)), rows)
-    width = jax.eval_shape(method.encode, variables, one).shape[-1]
-    return count_flops(method.reconstruct or method.encode, variables, one), int(width)
+    return variables, int(jax.eval_shape(method.encode, variables, one).shape[-1])
 
 
 def begin_work(experiment: Experiment, works: Iterable[Work], methods: Mapping[str, Method]) -> None:
@@ -127,6 +142,46 @@ def end_of_run(figures: int) -> list[Work]:
     """Returns the work after the last method."""
     seconds = {STATISTICS: STATISTICS_SECONDS, FIGURES: FIGURE_SECONDS * figures}
     return [Work(name, {name: estimate}, is_counted=False) for name, estimate in seconds.items() if estimate]
+
+
+def require_training_memory(experiment: Experiment, methods: Mapping[str, Method]) -> None:
+    """Raises `InputError` with the sizes if the training of a method cannot fit into memory."""
+    if _widest(experiment) * experiment.plan.seeds < SMALL:
+        return
+    available = available_host_memory()
+    for name, method in methods.items():
+        needed = 0 if method.fit_predict else training_bytes(experiment, method)
+        require(
+            needed <= available,
+            f"{name}: {experiment.plan.seeds} seeds need {format_bytes(needed)} for weights, optimizer and features, "
+            f"and memory has {format_bytes(available)} left; use a smaller --hidden or --latent-dim, or fewer --seeds",
+        )
+
+
+def training_bytes(experiment: Experiment, method: Method) -> int:
+    """Returns the bytes that a training needs at least: the state of all seeds, gradients, updates and features.
+
+    Nothing is allocated. The host's memory is counted, which CPU devices share; an accelerator needs about as much.
+    """
+    plan, n_rows = experiment.plan, len(experiment.dataset.inputs)
+    variables, width = _variable_shapes(method, experiment.split.train.shape[1], experiment.problem.n_features)
+    weights = state = _count_bytes(variables)
+    if method.objective is not None or method.supervised:
+        optimizer = make_optimizer(dataclasses.replace(experiment.config.optimizer, **NO_SCHEDULE), 1, 1)
+        state = _count_bytes(jax.eval_shape(lambda leaves: init_progress(leaves, optimizer), variables))
+    at_once = min(plan.seeds, plan.mesh.size)
+    return plan.seeds * state + at_once * (2 * weights + BYTES_PER_FEATURE * n_rows * width)
+
+
+def _widest(experiment: Experiment) -> int:
+    """Returns the width of the widest layer of any kind."""
+    settings = [value if isinstance(value, tuple) else (value,) for value in vars(experiment.config.model).values()]
+    widths = [value for values in settings for value in values if isinstance(value, int)]
+    return max([math.prod(experiment.dataset.example_shape), *widths])
+
+
+def _count_bytes(tree: Any) -> int:
+    return sum(math.prod(leaf.shape) * getattr(leaf.dtype, "itemsize", 0) for leaf in jax.tree.leaves(tree))
 
 
 class Layer(NamedTuple):

@@ -15,8 +15,8 @@ from aejax.data.description import DataDescription
 from aejax.data.leakage import LeakageError
 from aejax.data.registry import load_dataset
 from aejax.experiments import experiment as experiment_module
-from aejax.experiments.checks import require_evaluation_mode
 from aejax.experiments.experiment import prepare_experiment
+from aejax.experiments.feature_evaluation import require_evaluation_mode
 from aejax.experiments.method_result import fit_and_score
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config

@@ -7,13 +7,13 @@ import pytest
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, PretrainConfig
 from aejax.errors import InputError
-from aejax.experiments import checks
-from aejax.experiments.checks import training_bytes
+from aejax.experiments import work
 from aejax.experiments.compare import load_comparison, prepare_comparison
 from aejax.experiments.loading import load_examples
 from aejax.experiments.pretrain import design_pretraining, prepare_pretraining
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.training import init_variables
+from aejax.experiments.work import training_bytes
 
 WINE = DataConfig(dataset="wine")
 GIB = 1 << 30
@@ -27,7 +27,7 @@ def prepare(**model):
 
 @pytest.mark.parametrize("model", [{"latent_dim": 1_000_000}, {"hidden": (20_000, 20_000)}])
 def test_wide_layers_are_refused_with_the_sizes(monkeypatch, model):
-    monkeypatch.setattr(checks, "available_host_memory", lambda: 4 * GIB)
+    monkeypatch.setattr(work, "available_host_memory", lambda: 4 * GIB)
     with pytest.raises(InputError, match=r"2 seeds need \d+\.\d GiB for weights.*memory has 4\.0 GiB left"):
         prepare(**model)
     config = PretrainConfig(method="undercomplete", data=WINE, model=ModelConfig(**model), seeds=2)
@@ -37,14 +37,14 @@ def test_wide_layers_are_refused_with_the_sizes(monkeypatch, model):
 
 def test_what_is_trained_alone_is_refused_as_well(monkeypatch):
     experiment, methods = prepare(hidden=(10_000,))
-    monkeypatch.setattr(checks, "available_host_memory", lambda: 1 << 20)
+    monkeypatch.setattr(work, "available_host_memory", lambda: 1 << 20)
     with pytest.raises(InputError, match="this training: 2 seeds need"):
         init_variables(experiment, methods["vae"])
 
 
 def test_small_models_are_not_measured(monkeypatch):
     measured = []
-    monkeypatch.setattr(checks, "training_bytes", lambda _, method: measured.append(method) or 0)
+    monkeypatch.setattr(work, "training_bytes", lambda _, method: measured.append(method) or 0)
     prepare()
     assert measured == []
     prepare(hidden=(20_000,))

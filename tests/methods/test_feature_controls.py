@@ -15,8 +15,8 @@ from sklearn.metrics.pairwise import rbf_kernel
 from aejax.config import CompareConfig, DataConfig, ProbeConfig
 from aejax.data.registry import load_dataset
 from aejax.errors import InputError
-from aejax.experiments.checks import require_width_selection
 from aejax.experiments.experiment import prepare_experiment
+from aejax.experiments.feature_evaluation import require_width_selection
 from aejax.experiments.method_result import fit_and_score
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
