@@ -16,13 +16,12 @@ from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import (
     ExtractedFeatures,
     apply_to_test_rows,
-    chunk_code_metrics,
     extract_features,
     gather_features,
     scaled_inputs,
 )
 from aejax.experiments.probes import ClassifierFit, concatenate_fits, fit_classifier
-from aejax.experiments.representation_metrics import select_diagnostic_rows
+from aejax.experiments.representation_metrics import chunk_code_metrics, has_own_codes, select_diagnostic_rows
 from aejax.methods.external import DatasetRows
 from aejax.methods.method import Method
 from aejax.methods.tuning import MAX_SELECTION_ROWS
@@ -130,11 +129,6 @@ def make_external_features(
         return method.make_features(DatasetRows(experiment.dataset.inputs, rows))
     except (InputError, LeakageError) as error:
         raise type(error)(f"{name}: {error}") from None
-
-
-def has_own_codes(method: Method) -> bool:
-    """Returns whether the method is an autoencoder whose codes are not another method's."""
-    return method.objective is not None and not method.supervised and method.features_of is None
 
 
 def evaluate_own_classifier(

@@ -4,37 +4,29 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from aejax.config import CompareConfig
-from aejax.data.batching import Batch, Examples, map_rows
-from aejax.data.scalers import Scaler
-from aejax.evaluate.code_metrics import explained_variance
 from aejax.evaluate.metrics import Scores, metric_values, score_predictions
 from aejax.evaluate.tuning import TuningReport
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.classifier_training import finetune, supervised_task, train_classifier
-from aejax.experiments.compilation import Stopwatch, cached_jit, clear_compiled
+from aejax.experiments.compilation import Stopwatch, clear_compiled
 from aejax.experiments.experiment import Experiment
-from aejax.experiments.feature_evaluation import (
-    FeatureEvaluation,
-    evaluate_features,
-    evaluate_own_classifier,
-    has_own_codes,
-)
-from aejax.experiments.feature_extraction import ApplyFn, apply_to_test_rows, evaluate_recovery
+from aejax.experiments.feature_evaluation import FeatureEvaluation, evaluate_features, evaluate_own_classifier
 from aejax.experiments.host_classifier import fit_host_classifier
 from aejax.experiments.probes import ClassifierFit, ClassifierReport, classifier_name
-from aejax.experiments.representation_metrics import RepresentationMetrics, evaluate_representation
+from aejax.experiments.representation_metrics import (
+    RepresentationMetrics,
+    evaluate_autoencoder,
+    evaluate_representation,
+)
 from aejax.experiments.schedule import is_finetuned, optimizer_for
 from aejax.experiments.training import init_variables, train_method
 from aejax.methods.method import Method, Role
 from aejax.models.submodules import Variables
-from aejax.objectives.reconstruction import per_example_mse
-from aejax.train.plan import Plan
 
 
 class MethodResult(NamedTuple):
@@ -55,38 +47,6 @@ class MethodResult(NamedTuple):
     role: Role = "control"  # results that version 0.1.0 saved have none
     settings: list[dict[str, Any]] | None = None  # chosen for each seed; None: the method has none to choose
     tuning: TuningReport | None = None  # what `--tune` tried
-
-
-@cached_jit
-def _reconstruction_program(plan: Plan, reconstruct: ApplyFn, shared_test: bool) -> Callable[..., Any]:
-    def evaluate_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> tuple[Array, Array]:
-        def reconstruct_batch(batch: Batch) -> tuple[Array, Array]:
-            return reconstruct(variables, batch.inputs), batch.inputs
-
-        reconstructions, targets = map_rows(reconstruct_batch, examples, scaler, rows)
-        return jnp.mean(per_example_mse(reconstructions, targets)), explained_variance(reconstructions, targets)
-
-    return plan.map_seeds(evaluate_seed, replicated_argnums=(2, 3) if shared_test else (3,))
-
-
-def evaluate_reconstruction(
-    experiment: Experiment, reconstruct: ApplyFn, variables: Variables
-) -> tuple[Float[np.ndarray, " seeds"], Float[np.ndarray, " seeds"]]:
-    """Returns the mean squared error, in scaled input units, and the explained variance on the test rows."""
-    program = _reconstruction_program(experiment.plan, reconstruct, experiment.shared_test)
-    results = program(variables, experiment.device_scaler, experiment.test_rows, experiment.examples)
-    mse, explained = experiment.plan.to_host(results)
-    return mse, explained
-
-
-def evaluate_extra_metrics(
-    experiment: Experiment, method: Method, variables: Variables
-) -> dict[str, Float[np.ndarray, " seeds"]]:
-    """Returns the mean over the test rows of the metrics that a kind defines for itself."""
-    if method.extra_metrics is None:
-        return {}
-    values = apply_to_test_rows(experiment, method.extra_metrics, variables)
-    return {name: value.mean(axis=1, dtype=np.float64) for name, value in values.items()}
 
 
 def fit_and_score(
@@ -181,12 +141,7 @@ def score_method(
     watch = Stopwatch()
     host_variables = experiment.plan.to_host(variables)
     classifier, features = _classify(experiment, name, method, variables, host_variables)
-    mse, metrics = None, {}
-    if method.reconstruct is not None:
-        mse, metrics["explained_variance"] = evaluate_reconstruction(experiment, method.reconstruct, variables)
-    if has_own_codes(method):
-        metrics |= features.metrics | evaluate_extra_metrics(experiment, method, variables)
-    metrics |= evaluate_recovery(experiment, method, variables)
+    mse, metrics = evaluate_autoencoder(experiment, method, variables, features.metrics)
     compile_seconds = training_seconds["compile"] + watch.compile_seconds
     seconds = {**training_seconds, "compile": compile_seconds, "probe": watch.run_seconds}
     diagnosed = features.diagnostic_features

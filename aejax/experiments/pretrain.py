@@ -16,14 +16,13 @@ from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
-from aejax.experiments.feature_extraction import evaluate_codes, evaluate_recovery
 from aejax.experiments.job import FillRun, Job, identify_run, open_experiment, run_job
 from aejax.experiments.loading import load_examples
-from aejax.experiments.method_result import evaluate_extra_metrics, evaluate_reconstruction
 from aejax.experiments.multihost import is_primary
 from aejax.experiments.plots import plot_models
 from aejax.experiments.pretrained import BEST_WEIGHTS, ENCODING_KEY, LAST_WEIGHTS
 from aejax.experiments.progress import ProgressReporter
+from aejax.experiments.representation_metrics import evaluate_autoencoder, evaluate_codes
 from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.results import metric_rows, results_header
 from aejax.experiments.schedule import optimizer_for
@@ -173,12 +172,9 @@ def _save_weights(out: Path, experiment: Experiment, trained: TrainingResult) ->
 def _evaluate(experiment: Experiment, method: Method, trained: TrainingResult) -> dict[str, Any]:
     """Returns the metrics of the test rows."""
     variables = trained.progress.state.variables
-    assert method.reconstruct is not None
-    mse, explained_variance = evaluate_reconstruction(experiment, method.reconstruct, variables)
-    metrics = {"explained_variance": explained_variance}
-    metrics |= evaluate_codes(experiment, method, experiment.plan.to_host(variables))
-    metrics |= evaluate_extra_metrics(experiment, method, variables)
-    metrics |= evaluate_recovery(experiment, method, variables)
+    codes = evaluate_codes(experiment, method, experiment.plan.to_host(variables))
+    mse, metrics = evaluate_autoencoder(experiment, method, variables, codes)
+    assert mse is not None
     return {
         "reconstruction_mse": summarize_seeds(mse),
         "measures": {name: summarize_seeds(values) for name, values in metrics.items()},

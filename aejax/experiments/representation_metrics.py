@@ -1,16 +1,26 @@
-"""Metrics of every method's features on the same test rows, which the report shows next to accuracies.
+"""Metrics of autoencoders, and of every method's features on the same test rows, which reports show next to accuracies.
 
 They are computed when the method is scored. Only the features that a CKA with another method needs are kept: those of
 the diagnosed rows, of a few seeds.
 """
 
+import math
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Array, Float, Int, Num, Scalar
 
+from aejax.data.batching import Batch, Examples, map_rows
+from aejax.data.scalers import Scaler
+from aejax.evaluate.code_metrics import (
+    compute_code_metrics,
+    compute_code_usage,
+    direction_recovery,
+    explained_variance,
+)
 from aejax.evaluate.representation import (
     REPRESENTATION_METRICS,
     cka,
@@ -19,7 +29,15 @@ from aejax.evaluate.representation import (
     normalized_gram,
     reduce_width,
 )
+from aejax.experiments.compilation import cached_jit
 from aejax.experiments.experiment import Experiment
+from aejax.experiments.feature_extraction import ApplyFn, ExtractedFeatures, apply_to_test_rows, extract_features
+from aejax.methods.method import Method
+from aejax.models.autoencoder import Autoencoder
+from aejax.models.quantization import Quantizer, quantizer_of
+from aejax.models.submodules import Variables
+from aejax.objectives.reconstruction import per_example_mse
+from aejax.train.plan import Plan, SeedChunk
 
 MAX_DIAGNOSTIC_ROWS = 2000  # test rows that are diagnosed, at most
 MAX_PAIRED_SEEDS = 3  # seeds whose CKA between methods is averaged, at most
@@ -91,3 +109,110 @@ def cka_matrix(representations: Sequence[RepresentationMetrics]) -> Float[np.nda
         ]
         per_seed.append([[cka(one, other) for other in grams] for one in grams])
     return np.mean(per_seed, axis=0)
+
+
+def evaluate_autoencoder(
+    experiment: Experiment,
+    method: Method,
+    variables: Variables,
+    code_metrics: dict[str, Float[np.ndarray, " seeds"]],
+) -> tuple[Float[np.ndarray, " seeds"] | None, dict[str, Float[np.ndarray, " seeds"]]]:
+    """Returns the mean squared error of the test rows, in scaled input units, if there is one, and further metrics.
+
+    Args:
+        experiment: the rows.
+        method: the autoencoder, or a control, for which few metrics or none are defined.
+        variables: of every seed, on the devices.
+        code_metrics: from `evaluate_codes`, which are among the metrics.
+    """
+    mse, metrics = None, dict[str, Any]()
+    if method.reconstruct is not None:
+        program = _reconstruction_program(experiment.plan, method.reconstruct, experiment.shared_test)
+        results = program(variables, experiment.device_scaler, experiment.test_rows, experiment.examples)
+        mse, metrics["explained_variance"] = experiment.plan.to_host(results)
+    metrics |= code_metrics
+    if has_own_codes(method) and method.extra_metrics is not None:
+        values = apply_to_test_rows(experiment, method.extra_metrics, variables)
+        metrics |= {name: value.mean(axis=1, dtype=np.float64) for name, value in values.items()}
+    return mse, metrics | evaluate_recovery(experiment, method, variables)
+
+
+def has_own_codes(method: Method) -> bool:
+    """Returns whether the method is an autoencoder whose codes are not another method's."""
+    return method.objective is not None and not method.supervised and method.features_of is None
+
+
+@cached_jit
+def _reconstruction_program(plan: Plan, reconstruct: ApplyFn, shared_test: bool) -> Callable[..., Any]:
+    def evaluate_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> tuple[Array, Array]:
+        def reconstruct_batch(batch: Batch) -> tuple[Array, Array]:
+            return reconstruct(variables, batch.inputs), batch.inputs
+
+        reconstructions, targets = map_rows(reconstruct_batch, examples, scaler, rows)
+        return jnp.mean(per_example_mse(reconstructions, targets)), explained_variance(reconstructions, targets)
+
+    return plan.map_seeds(evaluate_seed, replicated_argnums=(2, 3) if shared_test else (3,))
+
+
+@cached_jit
+def _code_metrics_program(plan: Plan, quantizer: Quantizer | None, shared_test: bool) -> Callable[..., Any]:
+    def evaluate_seed(values: Array, train: Array, test: Array) -> dict[str, Array]:
+        train_codes, test_codes = jnp.take(values, train, axis=0), jnp.take(values, test, axis=0)
+        metrics = compute_code_metrics(train_codes, test_codes)
+        if quantizer is None:
+            return metrics
+        bits = values.shape[1] / quantizer.units * math.log2(quantizer.entries)
+        return metrics | compute_code_usage(train_codes, quantizer.units) | {"bits": jnp.float32(bits)}
+
+    return plan.map_seeds(evaluate_seed, replicated_argnums=(2,) if shared_test else ())
+
+
+def chunk_code_metrics(
+    experiment: Experiment, seed_chunk: SeedChunk, method: Method, features: ExtractedFeatures
+) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """Returns the metrics of a method's codes, for every seed of the chunk."""
+    rows = seed_chunk.shard(experiment.split.train.astype(np.int32))
+    program = _code_metrics_program(seed_chunk.plan, quantizer_of(method.model), experiment.shared_test)
+    test_rows = experiment.put_test_rows(seed_chunk=seed_chunk)
+    return seed_chunk.plan.to_host(program(features.values, rows, test_rows))
+
+
+def evaluate_codes(
+    experiment: Experiment, method: Method, variables: Variables
+) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """Returns the metrics of a method's codes, from variables on the host."""
+    plan = experiment.plan
+    return plan.concatenate(
+        [
+            chunk_code_metrics(experiment, chunk, method, extract_features(experiment, chunk, method, variables))
+            for chunk in plan.chunks()
+        ]
+    )
+
+
+def evaluate_recovery(
+    experiment: Experiment, method: Method, variables: Variables
+) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """Returns `recovery` of each seed; nothing if the directions are unknown, or the method has no decoder.
+
+    A unit's atom is the change of the output from a code of zeros when the unit is 1: the row of a linear decoder.
+    Directions are compared in scaled input units, as the decoder's outputs are.
+    """
+    directions = experiment.dataset.directions
+    decodes = method.objective is None or method.reconstruct is not None  # else the decoder is trained for a control
+    if directions is None or method.model is None or method.features_of or method.supervised or not decodes:
+        return {}
+    scaled = directions[None] * experiment.scaler.scale[:, None, :]
+    program = _recovery_program(experiment.plan, method.model)
+    return {"recovery": experiment.plan.to_host(program(variables, experiment.plan.shard(scaled)))}
+
+
+@cached_jit
+def _recovery_program(plan: Plan, model: Autoencoder) -> Callable[..., Array]:
+    def evaluate_seed(variables: Variables, directions: Float[Array, "g d"]) -> Scalar:
+        width = model.encode(variables, jnp.zeros((1, model.n_features))).shape[1]
+        codes = jnp.concatenate([jnp.eye(width), jnp.zeros((1, width))])
+        outputs = model.decode_logits(variables, codes)
+        return direction_recovery(outputs[:-1] - outputs[-1:], directions)
+
+    return plan.map_seeds(evaluate_seed)

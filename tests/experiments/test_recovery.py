@@ -8,9 +8,9 @@ import pytest
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig
 from aejax.data.registry import load_dataset
 from aejax.experiments.experiment import prepare_experiment
-from aejax.experiments.feature_extraction import evaluate_recovery
 from aejax.experiments.method_result import fit_and_score
 from aejax.experiments.progress import SilentReporter
+from aejax.experiments.representation_metrics import evaluate_recovery
 from aejax.experiments.resolve import resolve_config
 from aejax.experiments.training import init_variables
 from aejax.methods.registry import METHODS
