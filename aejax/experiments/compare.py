@@ -91,6 +91,13 @@ class ComparisonDesign(NamedTuple):
         """Returns the epochs of all trainings but those of the methods in `known`."""
         return sum(total_epochs(self.config, method) for name, method in self.trained.items() if name not in known)
 
+    @property
+    def comparisons(self) -> list[tuple[str, str, str]]:
+        """Method, baseline and family of every comparison: a method's with its controls, then one of all `--versus`."""
+        controlled = [(method, control, method) for method, control in comparison_pairs(self.methods)]
+        versus = versus_pairs(self.methods, self.config.versus)
+        return [*controlled, *((method, baseline, VERSUS_FAMILY) for method, baseline in versus)]
+
 
 def compare(
     config: CompareConfig,
@@ -168,14 +175,14 @@ def prepare_comparison(design: ComparisonDesign, reporter: ProgressReporter) -> 
     require_selection_rows(experiment, design.methods)
     describe_methods(experiment, design.methods)
     require_training_memory(experiment, design.trained)
-    evaluation, families = design.config.evaluation, comparison_families(design.methods, design.config.versus)
-    if families and design.config.shard is None:
-        metric, sizes = VERDICT_METRICS[evaluation.metric], Counter(families).values()
+    evaluation, sizes = design.config.evaluation, Counter(family for *_, family in design.comparisons).values()
+    if sizes and design.config.shard is None:
+        metric = VERDICT_METRICS[evaluation.metric]
         reporter.describe("design", *describe_resolution(experiment.design, sizes, metric, evaluation.margin))
     known = design.earlier.trained if design.earlier else ()
     works = comparison_works(experiment, design.methods, design.config.tune, known)
     begin_work(experiment, itertools.chain(works, end_of_run(figures=int(design.figures))), design.methods)
-    return dataclasses.replace(experiment, evaluation=design.config.evaluation)
+    return dataclasses.replace(experiment, evaluation=evaluation)
 
 
 def score_comparison(
@@ -192,25 +199,23 @@ def score_comparison(
         seconds: returns the seconds since the run began.
         record: is called with each result as soon as it is there.
     """
-    methods, earlier = design.methods, design.earlier
-    split = experiment.split
-    if earlier is not None and earlier.sha256 not in (split.sha256, split.unlabelled_sha256):
-        earlier = None  # another version drew it
     scored = {}
-    for result in fit_and_score_all(experiment, methods, design.config.tune, earlier):
+    for result in fit_and_score_all(experiment, design):
         record(result)
-        scored[result.name] = keep_first_seed(result)
+        # Figures show the weights of the first seed alone. Those of all would fill the memory.
+        first_seed = jax.tree.map(lambda leaf: np.array(leaf[:1]), result.variables)
+        scored[result.name] = result._replace(variables=first_seed)
         del result  # otherwise its weights stay in memory until the next method has been trained
-    method_results = [scored[name] for name in methods]
+    method_results = [scored[name] for name in design.methods]
     experiment.reporter.start_method(STATISTICS)
-    controlled, versus = comparison_pairs(methods), versus_pairs(methods, design.config.versus)
-    families = comparison_families(methods, design.config.versus)
-    return method_results, build_results(experiment, method_results, [*controlled, *versus], seconds(), families)
+    pairs = [(method, baseline) for method, baseline, _ in design.comparisons]
+    families = [family for *_, family in design.comparisons]
+    return method_results, build_results(experiment, method_results, pairs, seconds(), families)
 
 
 def _fill_shard(experiment: Experiment, design: ComparisonDesign, run: Run) -> dict[str, Any]:
     assert design.config.shard is not None
-    names = [result.name for result in fit_and_score_all(experiment, design.methods, design.config.tune)]
+    names = [result.name for result in fit_and_score_all(experiment, design)]
     return shard_results(design.config.shard, names)
 
 
@@ -224,12 +229,6 @@ def _compare(experiment: Experiment, design: ComparisonDesign, run: Run) -> dict
     method_results, results = score_comparison(experiment, design, lambda: run.seconds, record)
     write_comparison(experiment, method_results, design.methods, results, run, figures=design.figures)
     return results
-
-
-def comparison_families(methods: Mapping[str, Method], versus: Sequence[str]) -> list[str]:
-    """Returns the family of every comparison: a method's with its controls, then one of all `--versus`."""
-    controlled, others = comparison_pairs(methods), versus_pairs(methods, versus)
-    return [*(method for method, _ in controlled), *(VERSUS_FAMILY for _ in others)]
 
 
 def write_comparison(
@@ -255,14 +254,15 @@ def write_comparison(
         files.write_page(results)
 
 
-def fit_and_score_all(
-    experiment: Experiment, methods: Mapping[str, Method], tune: int | None = None, earlier: EarlierRun | None = None
-) -> Iterator[MethodResult]:
+def fit_and_score_all(experiment: Experiment, design: ComparisonDesign) -> Iterator[MethodResult]:
     """Yields the result of every method. Methods with the same features are trained once, under the first one's name.
 
     A method whose features another one uses comes before it, wherever it is in `methods`. What an earlier run has
     trained or scored is taken from there.
     """
+    methods, earlier, split = design.methods, design.earlier, experiment.split
+    if earlier is not None and earlier.sha256 not in (split.sha256, split.unlabelled_sha256):
+        earlier = None  # another version drew it
     first_results: dict[str, MethodResult] = {}
     reused = {method.features_of for method in methods.values()}
 
@@ -270,6 +270,7 @@ def fit_and_score_all(
         kept = None if earlier is None else earlier.load(name)
         if kept is not None and earlier is not None and name in earlier.unchanged:
             return kept._replace(shared_training=True)
+        tune = design.config.tune
         if kept is None and tune is not None and has_settings(name, method):
             return tune_and_score(experiment, name, method, tune)
         return fit_and_score(experiment, name, method, first_results.get(trained_as, kept))
@@ -282,8 +283,3 @@ def fit_and_score_all(
             first_results.setdefault(trained_as, result)
         yield result
         del result
-
-
-def keep_first_seed(result: MethodResult) -> MethodResult:
-    """Returns a result with the weights of the first seed alone, which figures show: all would fill the memory."""
-    return result._replace(variables=jax.tree.map(lambda leaf: np.array(leaf[:1]), result.variables))

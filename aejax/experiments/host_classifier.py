@@ -1,7 +1,7 @@
 """Runs a classifier on the host for every seed."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from aejax.data.label_budget import make_seed_labels
 from aejax.data.selection_folds import SelectionFolds
 from aejax.errors import require
-from aejax.evaluate.metrics import metric_values, score_predictions
+from aejax.evaluate.metrics import Scores, metric_values, score_predictions
 from aejax.evaluate.tuning import TuningReport, report_tuning
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import scaled_inputs
@@ -58,12 +58,22 @@ def _report_tuning(experiment: Experiment, tried: list[TriedSettings]) -> Tuning
     """Returns what the settings give that all seeds tried; values that depend on the data are those of seed 0."""
     count = min(len(one.settings) for one in tried)
     metric, labels = experiment.evaluation.metric, experiment.test_labels
-    scores = [
-        score_predictions(np.stack([one.log_probs[index] for one in tried]), labels, metric) for index in range(count)
-    ]
+    predictions = [np.stack([one.log_probs[index] for one in tried]) for index in range(count)]
+    scores = [score_predictions(log_probs, labels, metric) for log_probs in predictions]
     losses = np.stack([one.valid_nll[:count] for one in tried], axis=1)
-    metrics = np.stack([metric_values(metric, score, labels).mean(axis=1, dtype=np.float64) for score in scores])
-    return report_tuning(tried[0].settings[:count], losses, metrics)
+    return report_settings(experiment, tried[0].settings[:count], losses, scores)
+
+
+def report_settings(
+    experiment: Experiment,
+    settings: list[dict[str, Any]],
+    valid_nll: Float[np.ndarray, "settings seeds"],
+    scores: Sequence[Scores],
+) -> TuningReport:
+    """Returns what settings with these validation losses and scores give, and the choice of each seed."""
+    metric, labels = experiment.evaluation.metric, experiment.test_labels
+    metrics = [metric_values(metric, one, labels).mean(axis=1, dtype=np.float64) for one in scores]
+    return report_tuning(settings, valid_nll, np.stack(metrics))
 
 
 def host_problem(

@@ -2,20 +2,18 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from aejax.config import CompareConfig
-from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
+from aejax.config.settings import replace_settings
 from aejax.errors import require
-from aejax.evaluate.metrics import metric_values
-from aejax.evaluate.tuning import TuningReport, report_tuning
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.compilation import Stopwatch, clear_compiled
 from aejax.experiments.experiment import Experiment
+from aejax.experiments.host_classifier import report_settings
 from aejax.experiments.method_result import MethodResult, fit_and_score, score_method
 from aejax.experiments.sweeping.grid import GridPoint, PointGroup
 from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, slice_point, train_group
@@ -33,14 +31,7 @@ def require_tunable(config: CompareConfig) -> None:
     )
 
 
-class _Trial(NamedTuple):
-    """A method with one of its settings, for every seed."""
-
-    settings: dict[str, float]
-    variables: Variables
-    history: TrainingHistory | None
-    result: MethodResult
-    valid_nll: Float[np.ndarray, " seeds"]
+Trial = tuple[dict[str, float], MethodResult]  # settings of a method, and its result with them
 
 
 def tune_and_score(experiment: Experiment, name: str, method: Method, count: int) -> MethodResult:
@@ -54,22 +45,23 @@ def tune_and_score(experiment: Experiment, name: str, method: Method, count: int
     """
     watch = Stopwatch()
     fit = _fit_controls if tuned_kind(name) is None else _fit_kinds
-    trials = fit(experiment, name, method, count)
-    report = _report(experiment, trials)
-    variables, history = _choose(trials, report.chosen)
-    pretrain = sum(trial.result.seconds["pretrain"] for trial in trials)
+    tried, results = zip(*fit(experiment, name, method, count), strict=True)
+    losses = np.array([_validation_loss(result) for result in results], np.float64)
+    report = report_settings(experiment, list(tried), losses, [result.scores for result in results])
+    variables, history = _choose(results, report.chosen)
+    pretrain = sum(result.seconds["pretrain"] for result in results)
     seconds = {"compile": watch.compile_seconds, "pretrain": pretrain}
     chosen = score_method(experiment, name, method, experiment.plan.shard(variables), history, seconds)
     clear_compiled((experiment.examples, chosen.variables))
-    selected = [trials[index].result.settings for index in report.chosen]  # by the labels, as without `--tune`
+    by_labels = [results[index].settings for index in report.chosen]  # as without `--tune`
     settings = [
-        {**report.settings[index], **(by_seed[seed] if by_seed else {})}
-        for seed, (index, by_seed) in enumerate(zip(report.chosen, selected, strict=True))
+        {**tried[index], **(by_seed[seed] if by_seed else {})}
+        for seed, (index, by_seed) in enumerate(zip(report.chosen, by_labels, strict=True))
     ]
     return chosen._replace(settings=settings, tuning=report)
 
 
-def _fit_kinds(experiment: Experiment, name: str, method: Method, count: int) -> list[_Trial]:
+def _fit_kinds(experiment: Experiment, name: str, method: Method, count: int) -> list[Trial]:
     """Trains the settings of a kind of autoencoder, or of a frozen control of it, by one program."""
     kind = tuned_kind(name)
     assert kind is not None
@@ -81,15 +73,15 @@ def _fit_kinds(experiment: Experiment, name: str, method: Method, count: int) ->
     for index, point in enumerate(points):
         experiment.reporter.set_status(f"with {point.name}")
         progress, history = slice_point(trained, index, experiment.config.seeds)
-        variables = progress.state.variables
-        on_devices, seconds = experiment.plan.shard(variables), {"compile": 0.0, "pretrain": history.seconds}
-        result = score_method(group_experiment, name, traced, on_devices, None, seconds)
-        without = {collection: leaves for collection, leaves in variables.items() if collection != HYPERPARAMETERS}
-        trials.append(_Trial(point.values, without, history, result, _validation_loss(result)))
+        variables = experiment.plan.shard(progress.state.variables)
+        seconds = {"compile": 0.0, "pretrain": history.seconds}
+        result = score_method(group_experiment, name, traced, variables, history, seconds)
+        untraced = {part: leaves for part, leaves in result.variables.items() if part != HYPERPARAMETERS}
+        trials.append((point.values, result._replace(variables=untraced)))
     return trials
 
 
-def _fit_controls(experiment: Experiment, name: str, method: Method, count: int) -> list[_Trial]:
+def _fit_controls(experiment: Experiment, name: str, method: Method, count: int) -> list[Trial]:
     """Fits the settings of a control one after the other; a run that continues takes those that it has finished.
 
     Networks that learn from labels have other learning rates, and choose weight decay and epochs with each.
@@ -112,7 +104,7 @@ def _fit_controls(experiment: Experiment, name: str, method: Method, count: int)
         if result is None:
             result = fit_and_score(with_values, key, of_values)
             cache.save_result(key, result)
-        trials.append(_Trial(values, result.variables, result.history, result, _validation_loss(result)))
+        trials.append((values, result))
     return trials
 
 
@@ -129,11 +121,7 @@ def _like(method: Method, traced: Method) -> Method:
 
 
 def _make_point(experiment: Experiment, values: dict[str, float]) -> GridPoint:
-    config = experiment.config
-    for section, fields in TRACEABLE_FIELDS.items():
-        of_section = {field: value for field, value in values.items() if field in fields}
-        config = dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **of_section)})
-    return GridPoint(values, config)
+    return GridPoint(values, replace_settings(experiment.config, values))
 
 
 def _validation_loss(result: MethodResult) -> Float[np.ndarray, " seeds"]:
@@ -148,31 +136,23 @@ def _validation_loss(result: MethodResult) -> Float[np.ndarray, " seeds"]:
     return losses[np.arange(len(losses)), [chosen["epochs"] - 1 for chosen in result.settings]]
 
 
-def _report(experiment: Experiment, trials: Sequence[_Trial]) -> TuningReport:
-    """Returns what the settings give, and the choice of each seed."""
-    metric, labels = experiment.evaluation.metric, experiment.test_labels
-    values = [metric_values(metric, trial.result.scores, labels).mean(axis=1, dtype=np.float64) for trial in trials]
-    losses, metrics = np.array([trial.valid_nll for trial in trials], np.float64), np.array(values)
-    return report_tuning([trial.settings for trial in trials], losses, metrics)
-
-
-def _choose(trials: Sequence[_Trial], chosen: Int[np.ndarray, " seeds"]) -> tuple[Variables, TrainingHistory | None]:
-    """Returns the variables and the history of the chosen trial of every seed."""
+def _choose(
+    results: Sequence[MethodResult], chosen: Int[np.ndarray, " seeds"]
+) -> tuple[Variables, TrainingHistory | None]:
+    """Returns the variables and the history of the chosen result of every seed."""
 
     def by_seed(*leaves: np.ndarray) -> np.ndarray:
         return np.stack([leaves[index][seed] for seed, index in enumerate(chosen)])
 
-    variables = jax.tree.map(by_seed, *(trial.variables for trial in trials))
-    histories = [trial.history for trial in trials if trial.history is not None]
+    variables = jax.tree.map(by_seed, *(result.variables for result in results))
+    histories = [result.history for result in results if result.history is not None]
     if not histories:
         return variables, None
     longest = max(history.epochs for history in histories)
-    metrics = [
-        {name: _pad_epochs(values, longest) for name, values in history.metrics.items()} for history in histories
-    ]
+    padded = [{name: _pad_epochs(values, longest) for name, values in one.metrics.items()} for one in histories]
     diverged = by_seed(*(history.diverged_epoch for history in histories))
     seconds = sum(history.seconds for history in histories)
-    return variables, TrainingHistory(jax.tree.map(by_seed, *metrics), diverged, seconds)
+    return variables, TrainingHistory(jax.tree.map(by_seed, *padded), diverged, seconds)
 
 
 def _pad_epochs(values: Float[np.ndarray, "seeds epochs"], epochs: int) -> Float[np.ndarray, "seeds longest"]:
