@@ -76,21 +76,8 @@ class Checkpointer:
     ) -> None:
         """Saves a checkpoint if it is time, or at once if `force`, and then waits until it is written.
 
-        Args:
-            history: of the training so far.
-            fetch_progress: copies the progress to the host.
-            force: save in any case.
-            loader_state: of the loader of a stream, as JSON.
+        `fetch_progress` copies the progress to the host; the state of the loader of a stream is JSON.
         """
-        if self.should_save(force=force):
-            self.save(TrainingCheckpoint(fetch_progress(), history, loader_state), wait=force)
-
-    def should_save(self, *, force: bool) -> bool:
-        """Returns whether it is time to save."""
-        return False
-
-    def save(self, checkpoint: TrainingCheckpoint, *, wait: bool) -> None:
-        """Saves a checkpoint, in the background unless `wait` or the checkpoint is large."""
 
 
 class ResultCache:
@@ -194,18 +181,27 @@ class _DiskCheckpointer(Checkpointer):
         require({"fit", "history"} <= tree.keys(), f"{folder}: is no checkpoint of a training; give --overwrite")
         return str(folder), dict(tree), dict(restored.saved.meta)
 
-    def should_save(self, *, force: bool) -> bool:
-        return broadcast_from_primary(lambda: self._is_due(force=force))
-
-    def _is_due(self, *, force: bool) -> bool:
+    def maybe_save(
+        self,
+        history: TrainingHistory,
+        fetch_progress: Callable[[], TrainProgress],
+        *,
+        force: bool,
+        loader_state: Any = None,
+    ) -> None:
         self._checked = time.perf_counter()
+        if broadcast_from_primary(lambda: force or self._is_due()):
+            checkpoint = TrainingCheckpoint(fetch_progress(), history, loader_state)
+            if is_primary():
+                self.save(checkpoint, wait=force)
+
+    def _is_due(self) -> bool:
         interval = max(self._config.save_every, self._cost / MAX_SAVE_OVERHEAD if self._config.save_every else 0.0)
         is_due = self._checked - self._last_save >= interval
-        return force or (is_due and not (self._saver.busy and self._config.save_every))
+        return is_due and not (self._saver.busy and self._config.save_every)
 
     def save(self, checkpoint: TrainingCheckpoint, *, wait: bool) -> None:
-        if not is_primary():
-            return
+        """Saves a checkpoint, in the background unless `wait` or the checkpoint is large."""
         progress, history, loader_state = checkpoint
         tree = {
             "fit": to_state_dict(progress),

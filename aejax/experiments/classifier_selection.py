@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Int
 
 from aejax.data.selection_folds import MAX_CROSS_VALIDATED_LABELS
 
@@ -12,11 +12,8 @@ WEIGHT_DECAYS = (0.0, 0.1, 1.0, 10.0)
 change nothing in the few thousand steps of a training on few labels."""
 WEIGHT_DECAYS_OF_MANY_LABELS = (0.0, 0.1, 1.0)  # above `MAX_CROSS_VALIDATED_LABELS`, where a training costs most
 MIN_EPOCHS = 50  # epochs before which a selection does not end early
-
-
 MAX_SELECTION_BYTES = 1 << 31  # of all trainings of a selection: weights, their copies in the optimizer, and the best
 COPIES_OF_WEIGHTS = 5
-
 
 RowMetrics = dict[str, Float[np.ndarray, "rows epochs"]]
 
@@ -53,13 +50,8 @@ def weight_decay_choices(n_labels: int) -> Float[np.ndarray, " decays"]:
 def settings_that_fit(n_decays: int, n_folds: int, bytes_of_weights: int) -> tuple[int, int]:
     """Returns how many weight decays and folds a selection tries, at least one of each.
 
-    A wide model tries fewer, so that its selection stays within `MAX_SELECTION_BYTES`: first fewer decays, the largest
-    ones being left out, then fewer folds.
-
-    Args:
-        n_decays: that there are to choose from.
-        n_folds: that there are.
-        bytes_of_weights: of one training of every seed.
+    A wide model, by the weights of one training of every seed, tries fewer than there are, so that its selection stays
+    within `MAX_SELECTION_BYTES`: first fewer decays, the largest ones being left out, then fewer folds.
 
     >>> settings_that_fit(4, 5, 2**20), settings_that_fit(4, 5, 2**25), settings_that_fit(4, 5, 2**40)
     ((4, 5), (2, 5), (1, 1))
@@ -74,16 +66,6 @@ class SelectionGrid(NamedTuple):
     weight_decays: Float[np.ndarray, " decays"]
     n_folds: int
     seeds: int
-
-    @property
-    def n_settings(self) -> int:
-        """Rows of one seed."""
-        return len(self.weight_decays) * self.n_folds
-
-    @property
-    def row_weight_decays(self) -> Float32[np.ndarray, " rows"]:
-        """The weight decay of every row."""
-        return np.repeat(np.float32(self.weight_decays), self.n_folds * self.seeds)
 
     def mean_over_folds(self, values: Float[np.ndarray, "rows epochs"]) -> Float[np.ndarray, "decays seeds epochs"]:
         """Returns a metric's mean over the folds."""

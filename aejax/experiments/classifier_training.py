@@ -32,7 +32,6 @@ from aejax.experiments.classifier_selection import (
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import apply_to_test_rows
 from aejax.experiments.probes import ClassifierFit, ClassifierReport, FinetuneReport
-from aejax.experiments.schedule import classifier_passes
 from aejax.experiments.training import TrainingSpec, tile_experiment, train
 from aejax.methods.method import Method
 from aejax.models.autoencoder import Autoencoder
@@ -73,8 +72,9 @@ def supervised_task(experiment: Experiment, method: Method) -> ClassifierTask:
     Raises:
         InputError: the schedule is longer than the training.
     """
-    train_config, optimizer = experiment.config.train, experiment.config.optimizer
-    passes = classifier_passes(experiment)
+    split, train_config, optimizer = experiment.split, experiment.config.train, experiment.config.optimizer
+    steps_of = [steps_per_epoch(rows.shape[1], train_config.batch_size) for rows in (split.train, split.labelled)]
+    passes = max(1, steps_of[0] // steps_of[1])
     assert method.objective is not None
     return ClassifierTask(
         method.objective,
@@ -130,12 +130,7 @@ def select_settings(
 ) -> ClassifierSelection:
     """Trains every seed in every fold with every weight decay, and chooses.
 
-    Args:
-        experiment: the plan of the seeds.
-        name: of the training within the run.
-        variables: initial variables of every seed, on the devices; they are left as they are.
-        task: what is minimized.
-        folds: without validation rows nothing is chosen: all epochs, without weight decay.
+    The initial variables are left as they are. Without validation rows nothing is chosen: all epochs, without decay.
     """
     seeds = experiment.config.seeds
     if not folds.can_select:
@@ -144,11 +139,9 @@ def select_settings(
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(variables))
     n_decays, n_folds = settings_that_fit(len(decays), folds.n_folds, size)
     grid = SelectionGrid(decays[:n_decays], n_folds, seeds)
-    tiled = tile_experiment(experiment, grid.n_settings)
-    start = {
-        **tiled.tile_rows(experiment.plan.to_host(variables)),
-        HYPERPARAMETERS: {"weight_decay": grid.row_weight_decays},
-    }
+    tiled = tile_experiment(experiment, n_decays * n_folds)
+    row_decays = np.repeat(np.float32(grid.weight_decays), n_folds * seeds)
+    start = {**tiled.tile_rows(experiment.plan.to_host(variables)), HYPERPARAMETERS: {"weight_decay": row_decays}}
     spec = _make_spec(task, _by_fold(folds.train[:, :n_folds]), _by_fold(folds.valid[:, :n_folds]), task.epochs)
     spec = spec._replace(is_finished=lambda history: grid.is_finished(history.metrics))
     history = train(tiled, name, tiled.plan.shard(start), spec).history
@@ -176,13 +169,8 @@ def _make_spec(task: ClassifierTask, rows: np.ndarray, validation_rows: np.ndarr
 def finetune(experiment: Experiment, name: str, autoencoder: Autoencoder, encoder: Variables) -> ClassifierFit:
     """Trains encoder and head together on the labels of every seed, and predicts the test rows (`--probe finetune`).
 
-    Each part has its own learning rate, and epochs are at most `--finetune-epochs`.
-
-    Args:
-        experiment: the labelled rows, and the probe config with epochs and learning rates.
-        name: of the training within the run.
-        autoencoder: the architecture.
-        encoder: variables of every seed, on the devices; they are left as they are.
+    Each part has its own learning rate, and epochs are at most `--finetune-epochs`. The encoder's variables, on the
+    devices, are left as they are.
     """
     config = experiment.config.probe
     classifier = Classifier(autoencoder, SoftmaxHead(experiment.problem.n_classes))
@@ -197,7 +185,7 @@ def finetune(experiment: Experiment, name: str, autoencoder: Autoencoder, encode
     diverged = [int(epoch) or None for epoch in trained.history.diverged_epoch]
     report = FinetuneReport(trained.selection.valid_loss.tolist(), diverged)
     log_probs = apply_to_test_rows(experiment, classifier.log_probs, trained.variables)
-    return ClassifierFit(log_probs, ClassifierReport(finetuned=report), trained.selection.settings)
+    return ClassifierFit(log_probs, ClassifierReport(finetuned=report), settings=trained.selection.settings)
 
 
 def with_new_head(experiment: Experiment, classifier: Classifier, encoder: Variables) -> Variables:

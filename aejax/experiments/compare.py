@@ -126,12 +126,7 @@ def load_comparison(config: CompareConfig) -> ComparisonDesign:
 def design_comparison(
     config: CompareConfig, dataset: Dataset, representations: Mapping[str, Representation] = MappingProxyType({})
 ) -> ComparisonDesign:
-    """Returns the design of a comparison on a dataset.
-
-    Args:
-        config: as given; `methods` also names representations.
-        dataset: in memory.
-        representations: of the user's, by name.
+    """Returns the design of a comparison on a dataset. The methods of the config include the user's representations.
 
     Raises:
         InputError: there is no such method, or the settings contradict each other.
@@ -193,11 +188,7 @@ def score_comparison(
 ) -> tuple[list[MethodResult], dict[str, Any]]:
     """Trains and scores every method of a comparison; returns their results and the content of `results.json`.
 
-    Args:
-        experiment: from `prepare_comparison`.
-        design: of the comparison.
-        seconds: returns the seconds since the run began.
-        record: is called with each result as soon as it is there.
+    `seconds` returns the seconds since the run began; `record` is called with each result as soon as it is there.
     """
     scored = {}
     for result in fit_and_score_all(experiment, design):

@@ -43,7 +43,7 @@ class Strength(NamedTuple):
     section: str  # of the config
     field: str
     values: tuple[float, ...]
-    unit: str = ""  # what a value is multiplied by: `width of the code`, `k`, or nothing
+    unit: str = ""  # what a value is multiplied by: `k`, or nothing
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class Strength(NamedTuple):
         width, k = config.model.sparse_dim, config.objective.k
         assert width is not None
         assert k is not None
-        return max(1, min(width, round(value * {"width of the code": width, "k": k}[self.unit])))
+        return max(1, min(width, round(value * k)))
 
 
 # Not among them is how sparse a code is (k, the lifetime share): a probe alone would choose the densest.

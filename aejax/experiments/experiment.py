@@ -97,12 +97,7 @@ class Experiment:
     def put_test_rows(
         self, rows: Int[np.ndarray, "seeds m"] | None = None, seed_chunk: SeedChunk | None = None
     ) -> Int[Array, "..."]:
-        """Returns test rows on the devices: `(m,)` on every device if all seeds share them, else sharded by seeds.
-
-        Args:
-            rows: of every seed; None: all test rows.
-            seed_chunk: the seeds whose rows are put; None: all.
-        """
+        """Returns test rows, of every seed or a chunk: `(m,)` on every device if all seeds share them, else sharded."""
         if rows is None and (seed_chunk is None or self.shared_test):
             return self.test_rows
         return _put_test_rows(self.split, seed_chunk or self.plan, self.split.test if rows is None else rows)
@@ -201,11 +196,7 @@ def prepare_experiment(
 ) -> Experiment:
     """Draws the split, fits the scalers, copies the data to the devices, and reports what was understood of them.
 
-    Args:
-        config: resolved.
-        dataset: in memory.
-        reporter: of progress.
-        plan: of the seeds; default: the one that suits the machine.
+    The config is resolved; the default plan is the one that suits the machine.
 
     Raises:
         InputError: the split cannot be drawn, it has no validation rows for the probe, or memory is too small.
@@ -215,12 +206,11 @@ def prepare_experiment(
         f"--seeds {config.seeds} with --epochs {config.train.epochs}: rows and histories of all trainings",
     )
     split = make_split(dataset, config.split, config.seeds)
-    selection_folds = make_selection_folds(dataset, split)
     cause, fix = f"--valid-fraction {config.split.valid_fraction}", "raise it"
     if config.split.class_imbalance is not None and config.split.valid_fraction:
         cause, fix = f"--class-imbalance {config.split.class_imbalance:g}", "lower it, give --labels-per-class"
     require(
-        selection_folds.can_select or config.probe.probe_c or config.probe.probe == "knn",
+        make_selection_folds(dataset, split).can_select or config.probe.probe_c or config.probe.probe == "knn",
         f"{cause}: leaves no validation rows to choose the probe's strength by; {fix}, or fix it with --probe-c",
     )
     dataset = _with_suspicions(dataset, split)
@@ -250,14 +240,14 @@ def place_experiment(
     test_bytes = split.test[0].nbytes if split.shared_test else split.test.nbytes
     other_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(scaler)) + test_bytes
     require_device_memory(dataset.name, flat.nbytes + dataset.labels.nbytes, other_bytes, plan.mesh.local_devices)
-    none = np.zeros(0, np.int64)
+    none = Duplicates(np.zeros(0, np.int64), np.zeros(0, np.int64))
     return Experiment(
         config=config,
         dataset=dataset,
         split=split,
         selection_folds=make_selection_folds(dataset, split),
-        duplicates=Duplicates(none, none),
-        near_duplicates=Duplicates(none, none),
+        duplicates=none,
+        near_duplicates=none,
         plan=plan,
         problem=problem_spec_for(config, dataset),
         scaler=scaler,

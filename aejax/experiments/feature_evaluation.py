@@ -20,7 +20,7 @@ from aejax.experiments.feature_extraction import (
     gather_features,
     scaled_inputs,
 )
-from aejax.experiments.probes import ClassifierFit, concatenate_fits, fit_classifier
+from aejax.experiments.probes import ClassifierFit, fit_classifier
 from aejax.experiments.representation_metrics import chunk_code_metrics, has_own_codes, select_diagnostic_rows
 from aejax.methods.external import DatasetRows
 from aejax.methods.method import Method
@@ -46,12 +46,7 @@ def evaluate_features(
 ) -> FeatureEvaluation:
     """Extracts and classifies features, one chunk of seeds after the other, so that few are in memory at a time.
 
-    Args:
-        experiment: the rows.
-        name: of the method.
-        method: whose features.
-        variables: of every seed, on the host.
-        classifier: key in `CLASSIFIERS`; None: features are not classified.
+    Variables are those of every seed, on the host. The classifier is a key in `CLASSIFIERS`, or None.
 
     Raises:
         LeakageError: the features of an example depend on the other examples of its batch.
@@ -60,10 +55,9 @@ def evaluate_features(
     plan, split = experiment.plan, experiment.split
     labels = make_seed_labels(experiment.training_labels, split.labelled, permuted=method.permute_labels)
     fitted = experiment.scaler.shift.shape[1] > 1 or experiment.scaler.fill is not None
-    # no seed changes the features of the diagnosed rows
     external = make_external_features(experiment, name, method)
     unfitted = (method.is_identity and not fitted) or (external is not None and external.ndim == 2)
-    same_for_all = unfitted and experiment.shared_test
+    same_for_all = unfitted and experiment.shared_test  # no seed changes the features of the diagnosed rows
     one_classifier = same_for_all and _have_many_labels_in_common(labels, split.labelled)
     fits: list[ClassifierFit] = []
     metrics, width = [], 0
@@ -104,13 +98,11 @@ def _have_many_labels_in_common(labels: Int[np.ndarray, "seeds n"], labelled: In
 
 def _join(fits: list[ClassifierFit], seeds: int | None) -> ClassifierFit:
     """Joins the classifiers of all chunks, or repeats that of the first seed for all seeds."""
-    joined = concatenate_fits(fits)
-    if seeds is None:
-        return joined
-    repeated: ClassifierFit = jax.tree.map(
-        lambda leaf: np.repeat(leaf[:1], seeds, axis=0), joined._replace(settings=None)
-    )
-    return repeated._replace(settings=joined.settings and joined.settings[:1] * seeds)
+    joined: ClassifierFit = jax.tree.map(lambda *parts: np.concatenate(parts), *fits)
+    if seeds is not None:
+        joined = jax.tree.map(lambda leaf: np.repeat(leaf[:1], seeds, axis=0), joined)
+    settings = None if joined.width is None else [{"width": width} for width in joined.width.tolist()]
+    return joined._replace(settings=settings)
 
 
 def make_external_features(
@@ -134,14 +126,7 @@ def make_external_features(
 def evaluate_own_classifier(
     experiment: Experiment, name: str, method: Method, variables: Variables, host_variables: Variables
 ) -> FeatureEvaluation:
-    """Returns the predictions of a method's own classifier and its features of the diagnosed rows.
-
-    Args:
-        experiment: the rows.
-        name: of the method.
-        method: which has `log_probs`.
-        variables: of every seed, on the devices.
-        host_variables: the same on the host.
+    """Returns the predictions of a method's own classifier, `log_probs`, and its features of the diagnosed rows.
 
     Raises:
         LeakageError: the prediction of an example depends on the other examples of its batch.
@@ -158,10 +143,8 @@ def fit_best_width(
 ) -> ClassifierFit:
     """Fits a probe of each width and returns, for every seed, the one of lowest validation loss; the first of equals.
 
-    Args:
-        fit: from features to the probe of every seed; its report has `valid_nll`.
-        features: ordered, such as principal components.
-        widths: numbers of leading features; all features are always tried.
+    The features are ordered, such as principal components, and widths are numbers of leading ones; all features are
+    always tried.
     """
     tried = [*(width for width in sorted(widths) if width < features.width), features.width]
     fits = [fit(features._replace(values=features.values[..., :width])) for width in tried]
@@ -169,7 +152,7 @@ def fit_best_width(
     losses = np.stack([report.valid_nll for report in reports if report is not None and report.valid_nll is not None])
     best = np.argmin(losses, axis=0)
     chosen: ClassifierFit = jax.tree.map(lambda *leaves: np.stack(leaves)[best, np.arange(len(best))], *fits)
-    return chosen._replace(settings=[{"width": tried[index]} for index in best])
+    return chosen._replace(width=np.array(tried)[best])
 
 
 def require_width_selection(experiment: Experiment, methods: Mapping[str, Method]) -> None:
@@ -201,9 +184,6 @@ def require_evaluation_mode(
         apply: from variables and inputs `(batch, d)` to outputs `(batch, ...)`.
         variables: of every seed, on the host.
         single_outputs: outputs for the first seed's first test examples, at most `CHECK_BATCH_SIZE`.
-
-    Raises:
-        LeakageError: with the method's name.
     """
     rows = experiment.split.test[0, : len(single_outputs)]
     inputs = scaled_inputs(experiment, 0, rows)

@@ -35,16 +35,13 @@ def apply_to_test_rows(
     variables: Variables,
     rows: Int[np.ndarray, "seeds m"] | None = None,
 ) -> Any:
-    """Returns `apply` of test rows, such as features or predictions, for every seed, on the host.
+    """Returns `apply` of test rows, such as features or predictions, for every seed, on the host: `(seeds, m, ...)`.
 
     Args:
         experiment: the examples.
         apply: from variables and inputs `(batch, d)` to arrays `(batch, ...)`.
         variables: of every seed, on the devices.
         rows: some of each seed's test rows; None: all.
-
-    Returns:
-        Arrays `(seeds, m, ...)`.
     """
     program = row_program(experiment.plan, apply, experiment.shared_test)
     device_rows = experiment.put_test_rows(rows)
@@ -77,14 +74,9 @@ def extract_features(
     variables: Variables,
     given: Float[np.ndarray, "..."] | None = None,
 ) -> ExtractedFeatures:
-    """Returns a method's features of every row.
+    """Returns a method's features of every row, from variables of every seed on the host.
 
-    Args:
-        experiment: the rows.
-        seed_chunk: the seeds.
-        method: how features are made.
-        variables: of every seed, on the host.
-        given: features from `Method.make_features`: `(n, d)`, or `(seeds, n, d)` of all seeds.
+    `given` are features from `Method.make_features`: `(n, d)`, or `(seeds, n, d)` of all seeds.
     """
     scaler = seed_chunk.shard(experiment.scaler)
     if method.is_identity:

@@ -132,8 +132,10 @@ def fit_autoencoder(
     method = autoencoder_method(config.method, problem)
 
     def is_finished(history: TrainingHistory) -> bool:
-        losses = history.metrics["valid_loss"][0] if patience is not None else np.zeros(0)
-        return patience is not None and len(losses) - 1 - int(np.argmin(losses)) >= patience
+        if patience is None:
+            return False
+        losses = history.metrics["valid_loss"][0]
+        return len(losses) - 1 - int(np.argmin(losses)) >= patience
 
     optimizer = optimizer_for(experiment, method)
     trained = train_method(

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from aejax.data.label_budget import make_seed_labels
-from aejax.data.selection_folds import SelectionFolds
 from aejax.errors import require
 from aejax.evaluate.metrics import Scores, metric_values, score_predictions
 from aejax.evaluate.tuning import TuningReport, report_tuning
@@ -42,7 +41,7 @@ def fit_host_classifier(experiment: Experiment, name: str, method: Method, tune:
     labels = make_seed_labels(experiment.training_labels, split.labelled, permuted=method.permute_labels)
     for seed in range(experiment.plan.seeds):
         experiment.reporter.set_status(f"seed {seed + 1} of {experiment.plan.seeds}")
-        problem = host_problem(experiment, seed, labels[seed], experiment.selection_folds)
+        problem = host_problem(experiment, seed, labels[seed])
         with warnings.catch_warnings():  # scikit-learn takes few labels of many classes for numbers to be predicted
             warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
             predictions.append(method.fit_predict(problem._replace(tune=tune)))
@@ -76,18 +75,9 @@ def report_settings(
     return report_tuning(settings, valid_nll, np.stack(metrics))
 
 
-def host_problem(
-    experiment: Experiment, seed: int, labels: Int[np.ndarray, " n"], folds: SelectionFolds
-) -> HostProblem:
-    """Returns what a classifier of one seed may see.
-
-    Args:
-        experiment: the data, the split and the scalers.
-        seed: the seed.
-        labels: of all rows of the dataset, as the classifier of this seed sees them.
-        folds: for choosing settings.
-    """
-    split = experiment.split
+def host_problem(experiment: Experiment, seed: int, labels: Int[np.ndarray, " n"]) -> HostProblem:
+    """Returns what a classifier of one seed may see; labels are those of all rows, as it sees them."""
+    split, folds = experiment.split, experiment.selection_folds
     rows = np.union1d(split.train[seed], split.labelled[seed])
     labelled_rows = np.sort(split.labelled[seed])
     return HostProblem(

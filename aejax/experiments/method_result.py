@@ -17,7 +17,7 @@ from aejax.experiments.compilation import Stopwatch, clear_compiled
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_evaluation import FeatureEvaluation, evaluate_features, evaluate_own_classifier
 from aejax.experiments.host_classifier import fit_host_classifier
-from aejax.experiments.probes import ClassifierFit, ClassifierReport, classifier_name
+from aejax.experiments.probes import ClassifierReport, classifier_name
 from aejax.experiments.representation_metrics import (
     RepresentationMetrics,
     evaluate_autoencoder,
@@ -35,15 +35,15 @@ class MethodResult(NamedTuple):
     name: str
     width: int  # of the features that are classified
     scores: Scores
-    reconstruction_mse: Float[np.ndarray, " seeds"] | None
     measures: dict[str, Float[np.ndarray, " seeds"]]  # further metrics of an autoencoder, by name
-    classifier_report: ClassifierReport
-    features_of: str | None  # the method that has the same features, if another one has
-    history: TrainingHistory | None  # None: not trained
-    shared_training: bool  # the training is that of `features_of`
     variables: Variables  # of every seed
     seconds: dict[str, float]  # compile, pretrain, probe
-    representation: RepresentationMetrics | None  # None: the features are another method's
+    reconstruction_mse: Float[np.ndarray, " seeds"] | None = None
+    classifier_report: ClassifierReport = ClassifierReport()
+    features_of: str | None = None  # the method that has the same features, if another one has
+    history: TrainingHistory | None = None  # None: not trained
+    shared_training: bool = False  # the training is that of `features_of`
+    representation: RepresentationMetrics | None = None  # None: the features are another method's
     role: Role = "control"  # results that version 0.1.0 saved have none
     settings: list[dict[str, Any]] | None = None  # chosen for each seed; None: the method has none to choose
     tuning: TuningReport | None = None  # what `--tune` tried
@@ -54,11 +54,7 @@ def fit_and_score(
 ) -> MethodResult:
     """Initializes, trains and scores one method for every seed.
 
-    Args:
-        experiment: the data and the config.
-        name: of the method.
-        method: how features are made.
-        shared_from: a result with the same features, whose variables are used instead of training again.
+    If another result has the same features, `shared_from`, its variables are used instead of training again.
     """
     if method.fit_predict is not None:
         return _fit_on_host(experiment, name, method)
@@ -85,15 +81,9 @@ def _fit_on_host(experiment: Experiment, name: str, method: Method) -> MethodRes
         name=name,
         width=experiment.problem.n_features,
         scores=score_predictions(log_probs, experiment.test_labels, experiment.evaluation.metric),
-        reconstruction_mse=None,
         measures={},
-        classifier_report=ClassifierReport(),
-        features_of=None,
-        history=None,
-        shared_training=False,
         variables={},
         seconds={"compile": watch.compile_seconds, "pretrain": 0.0, "probe": watch.run_seconds},
-        representation=None,
         role=method.role,
         settings=settings,
         tuning=tuning,
@@ -132,7 +122,7 @@ def score_method(
         method: how features are made.
         variables: of every seed, on the devices.
         history: of the training, if there was one.
-        training_seconds: of the training: `compile` and `pretrain`.
+        training_seconds: `compile` and `pretrain`.
 
     Raises:
         LeakageError: the features of an example depend on the other examples of its batch.
@@ -140,7 +130,9 @@ def score_method(
     experiment.reporter.start_stage("probe")
     watch = Stopwatch()
     host_variables = experiment.plan.to_host(variables)
-    classifier, features = _classify(experiment, name, method, variables, host_variables)
+    features = _evaluate_features(experiment, name, method, variables, host_variables)
+    classifier = features.classifier
+    assert classifier is not None
     mse, metrics = evaluate_autoencoder(experiment, method, variables, features.metrics)
     compile_seconds = training_seconds["compile"] + watch.compile_seconds
     seconds = {**training_seconds, "compile": compile_seconds, "probe": watch.run_seconds}
@@ -150,37 +142,31 @@ def score_method(
         name=name,
         width=features.width,
         scores=score_predictions(classifier.log_probs, experiment.test_labels, experiment.evaluation.metric),
-        reconstruction_mse=mse,
         measures=metrics,
+        variables=host_variables,
+        seconds=seconds,
+        reconstruction_mse=mse,
         classifier_report=classifier.report,
         features_of=method.features_of,
         history=history,
-        shared_training=False,
-        variables=host_variables,
-        seconds=seconds,
         representation=None if diagnosed is None else evaluate_representation(experiment, diagnosed),
         role=method.role,
         settings=classifier.settings,
     )
 
 
-def _classify(
+def _evaluate_features(
     experiment: Experiment, name: str, method: Method, variables: Variables, host_variables: Variables
-) -> tuple[ClassifierFit, FeatureEvaluation]:
+) -> FeatureEvaluation:
     """Classifies by the method itself, by its fine-tuned encoder (`--probe finetune`), or by a probe of features."""
-    classifier = None
     if method.log_probs is not None:
-        features = evaluate_own_classifier(experiment, name, method, variables, host_variables)
-    elif is_finetuned(experiment.config, method):
+        return evaluate_own_classifier(experiment, name, method, variables, host_variables)
+    if is_finetuned(experiment.config, method):
         assert method.model is not None
         classifier = finetune(experiment, f"{name}-finetune", method.model, variables)
-        features = evaluate_features(experiment, name, method, host_variables, None)
-    else:
-        key = classifier_name(experiment.config.probe, method)
-        features = evaluate_features(experiment, name, method, host_variables, key)
-    classifier = classifier or features.classifier
-    assert classifier is not None
-    return classifier, features
+        return evaluate_features(experiment, name, method, host_variables, None)._replace(classifier=classifier)
+    key = classifier_name(experiment.config.probe, method)
+    return evaluate_features(experiment, name, method, host_variables, key)
 
 
 def load_or_score(

@@ -76,15 +76,8 @@ class ClassifierFit(NamedTuple):
 
     log_probs: Float[np.ndarray, "seeds n_test classes"]
     report: ClassifierReport = ClassifierReport()
-    settings: list[dict[str, Any]] | None = None  # of every seed, chosen by its labels
-
-
-def concatenate_fits(fits: Sequence[ClassifierFit]) -> ClassifierFit:
-    """Joins the classifiers of several chunks of seeds."""
-    settings = [seed_settings for fit in fits for seed_settings in fit.settings or ()]
-    arrays = [fit._replace(settings=None) for fit in fits]
-    joined: ClassifierFit = jax.tree.map(lambda *parts: np.concatenate(parts), *arrays)
-    return joined._replace(settings=settings or None)
+    width: Int[np.ndarray, " seeds"] | None = None  # of the features, if each seed chose among several
+    settings: list[dict[str, Any]] | None = None  # of every seed, chosen by its labels; joined from all chunks
 
 
 TOP_UNITS = "top-units"
@@ -137,14 +130,9 @@ def fit_classifier(
     features: ExtractedFeatures,
     labels: Int[np.ndarray, "seeds n"],
 ) -> ClassifierFit:
-    """Fits a classifier for every seed of a chunk and predicts the test rows.
+    """Fits a classifier, a key in `CLASSIFIERS`, for every seed of a chunk and predicts the test rows.
 
-    Args:
-        experiment: the rows and the probe's config.
-        seed_chunk: the seeds.
-        name: key in `CLASSIFIERS`.
-        features: of the chunk's seeds.
-        labels: of all seeds, as their classifiers see them.
+    Features are those of the chunk's seeds, labels those of all seeds, as their classifiers see them.
 
     Raises:
         InputError: the features are too large for float32.

@@ -119,11 +119,8 @@ def evaluate_autoencoder(
 ) -> tuple[Float[np.ndarray, " seeds"] | None, dict[str, Float[np.ndarray, " seeds"]]]:
     """Returns the mean squared error of the test rows, in scaled input units, if there is one, and further metrics.
 
-    Args:
-        experiment: the rows.
-        method: the autoencoder, or a control, for which few metrics or none are defined.
-        variables: of every seed, on the devices.
-        code_metrics: from `evaluate_codes`, which are among the metrics.
+    Few of these, or none, are defined for a control. They include those of the codes, from `evaluate_codes`. Variables
+    are those of every seed, on the devices.
     """
     mse, metrics = None, dict[str, Any]()
     if method.reconstruct is not None:

@@ -141,12 +141,9 @@ def check_kind(name: str) -> None:
 
 
 def check_methods(names: tuple[str, ...], flag: str = "--methods", own: Container[str] = ()) -> None:
-    """Raises InputError for unknown or repeated method names, or none, and suggests similar names.
+    """Raises InputError for unknown or repeated method names of a flag, or none, and suggests similar names.
 
-    Args:
-        names: of methods.
-        flag: that gives them.
-        own: names of representations of the user's.
+    The user's `own` representations have names, too.
     """
     prefixed = "random-, supervised-, frozen-encoder-, frozen-decoder-, knn- and permuted-KIND"
     known = f"{', '.join([*CONTROLS, *KINDS])}, {prefixed}, and all"

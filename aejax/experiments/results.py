@@ -147,14 +147,9 @@ def build_results(
     seconds: float,
     families: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Returns `results.json`, schema 2.
+    """Returns `results.json`, schema 2, of results in the order of the table and of pairs `(method, baseline)`.
 
-    Args:
-        experiment: the data and the config.
-        method_results: in the order of the table.
-        pairs: the comparisons, `(method, baseline)`.
-        seconds: since the run began.
-        families: of each pair, as in `compare_pairs`.
+    Seconds are those since the run began; `families` are as in `compare_pairs`.
     """
     return {
         **results_header(experiment, seconds),

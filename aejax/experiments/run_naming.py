@@ -16,12 +16,8 @@ HASH_DIGITS = 6  # one chance in 16 million that two runs share a name; their co
 def default_run_dir(folder: Path, config: RunConfig, defaults: RunConfig) -> Path:
     """Returns a folder with a short hash of everything in which a run differs from the defaults, if anything does.
 
-    A file or folder of data is part of the hash, since `dataset_slug` leaves out where it lies and its suffix.
-
-    Args:
-        folder: of the run with the defaults, such as `runs/compare-digits`.
-        config: as given, before it is resolved.
-        defaults: of the run in `folder`.
+    A file or folder of data is part of the hash, since `dataset_slug` leaves out where it lies and its suffix. The
+    config is not resolved; `folder` is that of the run with the defaults, such as `runs/compare-digits`.
     """
     changed = [[*path, here] for path, _, here in setting_differences(to_dict(defaults), to_dict(config), {})]
     if isinstance(config, ExperimentConfig) and is_path(config.data.dataset):

@@ -64,16 +64,6 @@ def select_validation_rows(experiment: Experiment) -> Int[np.ndarray, "seeds m"]
     return experiment.split.valid
 
 
-def classifier_passes(experiment: Experiment) -> int:
-    """Returns the passes over the labelled rows that a classifier makes at most for one epoch of `--epochs`.
-
-    One, or with few labels as many as take the steps of an epoch of the methods that train on all rows.
-    """
-    split, batch = experiment.split, experiment.config.train.batch_size
-    all_rows, labelled = (steps_per_epoch(rows.shape[1], batch) for rows in (split.train, split.labelled))
-    return max(1, all_rows // labelled)
-
-
 def optimizer_for(experiment: Experiment, method: Method) -> optax.GradientTransformation:
     """Returns the config's optimizer with its schedule over an autoencoder's steps.
 

@@ -95,13 +95,7 @@ def init_or_restore(
 ) -> tuple[TrainProgress, TrainingCheckpoint | None]:
     """Returns a training before its first step, or its latest checkpoint, on the devices and as it was saved.
 
-    Args:
-        experiment: the plan of the seeds.
-        checkpointer: the training's checkpoints.
-        variables: initial variables of every seed, on the devices.
-        optimizer: an optax gradient transformation.
-        steps: steps that were taken in earlier trainings of the same method.
-        diverged_epoch: epoch in which each seed diverged in earlier trainings; 0 where it did not.
+    Steps were taken, and seeds diverged (0: they did not), in earlier trainings of the same method.
     """
     plan = experiment.plan
     diverged = plan.shard(np.zeros(plan.seeds, np.int32) if diverged_epoch is None else diverged_epoch)
@@ -125,7 +119,7 @@ def train(
 
     Args:
         experiment: the data, the plan and the checkpoints.
-        name: name of the training within the run.
+        name: of the training within the run.
         variables: initial variables of every seed, on the devices; their memory is freed.
         spec: objective, optimizer, rows and epochs.
         previous: the training that led to `variables`: epochs and steps continue its count, its history comes first,
@@ -187,15 +181,8 @@ def train_method(
 ) -> TrainingResult:
     """Trains an autoencoder for the epochs of the config: its stages one after the other, then end to end.
 
-    A stage has the config's optimizer at a constant learning rate.
-
-    Args:
-        experiment: the data, the plan and the config.
-        name: name of the training within the run.
-        method: which has an objective.
-        optimizer: from `optimizer_for`, for the training end to end.
-        variables: initial variables of every seed, on the devices; their memory is freed.
-        is_finished: whether the training end to end may end before its last epoch.
+    A stage has the config's optimizer at a constant learning rate, and the training end to end has `optimizer`, from
+    `optimizer_for`; `is_finished` may end it before its last epoch. The memory of the initial variables is freed.
     """
     config = experiment.config
     assert method.objective is not None
@@ -224,11 +211,8 @@ def _stage_optimizer(
 ) -> optax.GradientTransformation:
     """Returns the same object for equal settings, so that they share compiled programs."""
     constant = dataclasses.replace(config, schedule="constant", warmup_epochs=0.0)
-    return train_selected((make_traced_optimizer if traced else make_optimizer)(constant, 1, 1), _has_prefix(paths))
-
-
-def _has_prefix(prefixes: tuple[tuple[str, ...], ...]) -> Callable[[tuple[str, ...]], bool]:
-    return lambda path: any(path[: len(prefix)] == prefix for prefix in prefixes)
+    optimizer = (make_traced_optimizer if traced else make_optimizer)(constant, 1, 1)
+    return train_selected(optimizer, lambda path: any(path[: len(prefix)] == prefix for prefix in paths))
 
 
 def latest_loss(metrics: dict[str, Float[np.ndarray, "seeds epochs"]]) -> float:

@@ -35,14 +35,7 @@ Trial = tuple[dict[str, float], MethodResult]  # settings of a method, and its r
 
 
 def tune_and_score(experiment: Experiment, name: str, method: Method, count: int) -> MethodResult:
-    """Fits `count` settings of a method, chooses one for each seed, and scores the chosen fits.
-
-    Args:
-        experiment: the data and the config.
-        name: of the method, for which `tuning_space.has_settings` is true.
-        method: with the config's own settings.
-        count: of the settings.
-    """
+    """Fits `count` settings of a method that has some, chooses one for each seed, and scores the chosen fits."""
     watch = Stopwatch()
     fit = _fit_controls if tuned_kind(name) is None else _fit_kinds
     tried, results = zip(*fit(experiment, name, method, count), strict=True)

@@ -46,14 +46,9 @@ def method_work(
     stages: Iterable[str] = ("compile", "train", "probe", "diagnose"),
     settings: int = 1,
 ) -> Work:
-    """Returns the work of a method for all seeds.
+    """Returns the work of a method for all seeds, in these stages.
 
-    Args:
-        experiment: data, split and config.
-        name: of the part.
-        method: how features are made.
-        stages: of the part.
-        settings: that are tried; those of a network that learns from labels are trained one after the other.
+    Of the settings that are tried, those of a network that learns from labels are trained one after the other.
     """
     split, seeds, n_features = experiment.split, experiment.config.seeds, experiment.problem.n_features
     epochs = total_epochs(experiment.config, method)
@@ -81,11 +76,7 @@ def comparison_works(
 ) -> Iterator[Work]:
     """Yields the work of every method; those with the features of another one, or of an earlier run, are not trained.
 
-    Args:
-        experiment: data, split and config.
-        methods: by name.
-        tune: settings of every method that has some to tune; None: one.
-        known: methods whose features an earlier run has.
+    `tune` is the number of settings of every method that has some; an earlier run has the features of those in `known`.
     """
     for name, method in methods.items():
         stages = ["compile", "train"] if method.features_of not in methods and name not in known else []

@@ -34,12 +34,11 @@ def test_what_the_test_rows_hold_does_not_matter_and_the_strength_does():
     assert accuracies[0] > accuracies[1] > 0
 
 
-def test_a_share_of_the_code_is_a_number_of_units():
+def test_a_multiple_of_k_is_a_number_of_units():
     dataset = three_class_table()  # its code has 30 units
     resolved = resolve_config(SweepConfig(), dataset)
-    by_width = strength_of("k-sparse", "k_encode", ())._replace(unit="width of the code")
     by_k = strength_of("k-sparse", "k_encode", ())
-    assert [by_width.setting(0.2, resolved), by_k.setting(1.5, resolved), by_k.setting(99, resolved)] == [6, 4, 30]
+    assert [by_k.setting(1.5, resolved), by_k.setting(99, resolved)] == [4, 30]
 
 
 def test_the_weakest_value_within_half_a_point_of_the_highest_mean_is_chosen():

@@ -4,16 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from preparing import prepare
 from sklearn.neighbors import NearestCentroid
 
 from aejax.config import CompareConfig, DataConfig, ProbeConfig, SplitConfig
-from aejax.data.registry import load_dataset
 from aejax.data.selection_folds import make_selection_folds
 from aejax.experiments.compare import compare
-from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.host_classifier import fit_host_classifier, host_problem
-from aejax.experiments.progress import SilentReporter
-from aejax.experiments.resolve import resolve_config
 from aejax.methods.controls import raw
 from aejax.methods.method import HostPrediction
 from aejax.methods.registry import METHODS
@@ -41,19 +38,13 @@ def nearest_centroid(problem):
 
 @pytest.fixture(scope="module")
 def experiment():
-    dataset = load_dataset(CONFIG.data)
-    return prepare_experiment(resolve_config(CONFIG, dataset), dataset, SilentReporter())
-
-
-def problem_of(experiment, seed):
-    folds = make_selection_folds(experiment.dataset, experiment.split)
-    return host_problem(experiment, seed, experiment.dataset.labels, folds)
+    return prepare(CONFIG)
 
 
 def test_a_problem_holds_training_and_labelled_rows_alone_with_folds_among_its_labels(experiment):
     split, dataset = experiment.split, experiment.dataset
     for seed in range(2):
-        problem = problem_of(experiment, seed)
+        problem = host_problem(experiment, seed, experiment.dataset.labels)
         assert len(problem.inputs) == len(np.union1d(split.train[seed], split.labelled[seed]))
         assert len(problem.labelled) == split.labelled.shape[1] < len(problem.inputs)
         np.testing.assert_array_equal(problem.labels, dataset.labels[np.sort(split.labelled[seed])])
@@ -70,13 +61,12 @@ def test_neither_test_labels_nor_other_test_rows_change_what_is_fitted(experimen
     labels, inputs = experiment.dataset.labels.copy(), experiment.dataset.inputs.copy()
     labels[test] = np.roll(labels[test], 7)
     inputs[test[1:]] += 1e6
-    changed = dataclasses.replace(
-        experiment, dataset=dataclasses.replace(experiment.dataset, labels=labels, inputs=inputs)
-    )
-    folds = make_selection_folds(experiment.dataset, experiment.split)
+    dataset = dataclasses.replace(experiment.dataset, labels=labels, inputs=inputs)
+    folds = make_selection_folds(dataset, experiment.split)
+    changed = dataclasses.replace(experiment, dataset=dataset, selection_folds=folds)
     for seed in range(2):
-        before = host_problem(experiment, seed, experiment.dataset.labels, folds)
-        after = host_problem(changed, seed, labels, make_selection_folds(changed.dataset, changed.split))
+        before = host_problem(experiment, seed, experiment.dataset.labels)
+        after = host_problem(changed, seed, labels)
         for name in ("inputs", "labelled", "labels", "fold_train", "fold_valid"):
             np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
     only_labels = dataclasses.replace(experiment, dataset=dataclasses.replace(experiment.dataset, labels=labels))
