@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 
+from preparing import prepare
+
 from aejax.config import (
     CheckpointConfig,
     DataConfig,
@@ -13,11 +15,8 @@ from aejax.config import (
     TrainConfig,
     to_dict,
 )
-from aejax.data.registry import load_dataset
-from aejax.experiments import experiment, training
+from aejax.experiments import training
 from aejax.experiments.job import open_run_dir
-from aejax.experiments.progress import SilentReporter
-from aejax.experiments.resolve import resolve_config
 from aejax.experiments.schedule import optimizer_for
 from aejax.methods.registry import METHODS
 from aejax.storage.run_identity import RunIdentity
@@ -36,11 +35,6 @@ SMALL = PretrainConfig(
 
 class Killed(BaseException):
     """Simulates a kill: no handler of `Exception` catches it."""
-
-
-def prepare(config):
-    dataset = load_dataset(config.data)
-    return experiment.prepare_experiment(resolve_config(config, dataset), dataset, SilentReporter())
 
 
 @functools.lru_cache(maxsize=1)

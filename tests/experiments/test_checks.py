@@ -7,19 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from preparing import prepare
 
 from aejax.autoencoders.registry import KINDS
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, TrainConfig
 from aejax.data.dataset import UNLABELLED
 from aejax.data.description import DataDescription
 from aejax.data.leakage import LeakageError
-from aejax.data.registry import load_dataset
 from aejax.experiments import experiment as experiment_module
 from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.feature_evaluation import require_evaluation_mode
 from aejax.experiments.method_result import fit_and_score
 from aejax.experiments.progress import SilentReporter
-from aejax.experiments.resolve import resolve_config
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.training import TrainingSpec, init_variables, train
 from aejax.methods.method import Method
@@ -37,8 +36,7 @@ CONFIG = CompareConfig(
 
 @pytest.fixture(scope="module")
 def experiment():
-    dataset = load_dataset(CONFIG.data)
-    return prepare_experiment(resolve_config(CONFIG, dataset), dataset, SilentReporter())
+    return prepare(CONFIG)
 
 
 def leaky(encode) -> Method:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from preparing import prepare
 from resuming import EACH, Killed
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, OptimizerConfig, SplitConfig, TrainConfig, to_dict
@@ -34,12 +35,9 @@ from aejax.experiments.classifier_training import (
     supervised_task,
     train_classifier,
 )
-from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.job import open_run_dir
 from aejax.experiments.method_result import fit_and_score
-from aejax.experiments.progress import SilentReporter
-from aejax.experiments.resolve import resolve_config
 from aejax.experiments.training import TrainingSpec, init_variables, train
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
@@ -61,7 +59,7 @@ def make_experiment(config=CONFIG, inputs=None):
     labels = np.arange(60) % 2
     clouds = (rng.normal(size=(60, 5)) + 0.7 * labels[:, None]).astype(np.float32)
     dataset = make_dataset("made", clouds if inputs is None else inputs, labels, source="made")
-    return prepare_experiment(resolve_config(config, dataset), dataset, SilentReporter())
+    return prepare(config, dataset)
 
 
 @pytest.fixture(scope="module")

@@ -124,6 +124,7 @@ def test_many_labels_without_validation_rows_are_rejected_before_training(tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_comparison_with_one_label_in_a_hundred_runs_and_says_how_many(tmp_path):
     settings = {"data": DataConfig(dataset="digits"), "split": SplitConfig(label_fraction=0.01), "probe": ProbeConfig()}
     config = dataclasses.replace(WINE, **settings, methods=("raw", "knn"))

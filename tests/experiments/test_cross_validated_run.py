@@ -89,6 +89,7 @@ def test_one_training_after_the_other_and_all_at_once_classify_alike(run, tmp_pa
     assert np.mean(scores["correct"][0] == run[1]["correct"][1]) > 0.99
 
 
+@pytest.mark.slow
 def test_a_sweep_tests_each_point_on_the_folds_of_the_training(tmp_path):
     shared = {
         field.name: getattr(CONFIG, field.name)

@@ -4,16 +4,13 @@ import functools
 
 import numpy as np
 import pytest
+from preparing import prepare
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from aejax.config import CompareConfig, DataConfig, ProbeConfig, SplitConfig
-from aejax.data.registry import load_dataset
-from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.feature_extraction import extract_features
 from aejax.experiments.probes import fit_classifier
-from aejax.experiments.progress import SilentReporter
-from aejax.experiments.resolve import resolve_config
 from aejax.methods.registry import METHODS
 from aejax.probes.regularization_path import EXTENDED_GRID
 
@@ -26,9 +23,8 @@ def experiment_and_fit(probe_c: float | None):
         probe=ProbeConfig(probe_c=probe_c),
         seeds=2,
     )
-    dataset = load_dataset(config.data)
-    experiment = prepare_experiment(resolve_config(config, dataset), dataset, SilentReporter())
-    labels = np.tile(dataset.labels, (2, 1))
+    experiment = prepare(config)
+    labels = np.tile(experiment.dataset.labels, (2, 1))
     fits = []
     for chunk in experiment.plan.chunks():
         features = extract_features(experiment, chunk, METHODS["raw"](experiment.problem), {})

@@ -5,14 +5,11 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from preparing import prepare
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, OptimizerConfig, ProbeConfig, TrainConfig
-from aejax.data.registry import load_dataset
 from aejax.errors import InputError
-from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.method_result import fit_and_score
-from aejax.experiments.progress import SilentReporter
-from aejax.experiments.resolve import resolve_config
 from aejax.methods.registry import METHODS, controls_for
 
 CONFIG = CompareConfig(
@@ -27,8 +24,7 @@ CONFIG = CompareConfig(
 
 @pytest.fixture(scope="module")
 def experiment():
-    dataset = load_dataset(CONFIG.data)
-    return prepare_experiment(resolve_config(CONFIG, dataset), dataset, SilentReporter())
+    return prepare(CONFIG)
 
 
 def is_equal(here, there):

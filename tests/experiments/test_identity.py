@@ -73,7 +73,9 @@ def run_script(script, folder, checkpoint=EVERY_EPOCH, **changes):
 
 
 @pytest.mark.parametrize(
-    "script", [compare, pretrain, pytest.param(sweep, marks=pytest.mark.slow)], ids=lambda script: script.__name__
+    "script",
+    [compare, *(pytest.param(script, marks=pytest.mark.slow) for script in (pretrain, sweep))],
+    ids=lambda script: script.__name__,
 )
 def test_neither_a_stopped_nor_a_finished_run_of_other_data_is_reused(tmp_path, killed_after, script):
     write_table(tmp_path)

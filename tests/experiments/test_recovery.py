@@ -4,14 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from preparing import prepare
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig
-from aejax.data.registry import load_dataset
-from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.method_result import fit_and_score
-from aejax.experiments.progress import SilentReporter
 from aejax.experiments.representation_metrics import evaluate_recovery
-from aejax.experiments.resolve import resolve_config
 from aejax.experiments.training import init_variables
 from aejax.methods.registry import METHODS
 
@@ -31,8 +28,7 @@ CONFIG = CompareConfig(
 
 @pytest.fixture(scope="module")
 def experiment():
-    dataset = load_dataset(CONFIG.data)
-    return prepare_experiment(resolve_config(CONFIG, dataset), dataset, SilentReporter())
+    return prepare(CONFIG)
 
 
 def test_rows_that_are_the_directions_in_scaled_units_recover_them(experiment):

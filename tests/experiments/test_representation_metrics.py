@@ -2,21 +2,18 @@
 
 import numpy as np
 import pytest
+from preparing import prepare
 
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, TrainConfig
-from aejax.data.registry import load_dataset
 from aejax.evaluate.representation import REPRESENTATION_METRICS, measure_representation
 from aejax.experiments import representation_metrics
 from aejax.experiments.compare import compare
-from aejax.experiments.experiment import prepare_experiment
-from aejax.experiments.progress import SilentReporter
 from aejax.experiments.representation_metrics import (
     MAX_PAIRED_SEEDS,
     cka_matrix,
     compute_representation_metrics,
     select_diagnostic_rows,
 )
-from aejax.experiments.resolve import resolve_config
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 
@@ -40,8 +37,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def experiment():
-    dataset = load_dataset(CONFIG.data)
-    return prepare_experiment(resolve_config(CONFIG, dataset), dataset, SilentReporter())
+    return prepare(CONFIG)
 
 
 def by_name(results):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pytest
+from preparing import prepare
 
 from aejax.autoencoders.spec import Stage
 from aejax.config import (
@@ -21,9 +22,6 @@ from aejax.data.dataset import make_dataset
 from aejax.data.shuffling import steps_per_epoch
 from aejax.data.splits import make_split
 from aejax.experiments import training
-from aejax.experiments.experiment import prepare_experiment
-from aejax.experiments.progress import SilentReporter
-from aejax.experiments.resolve import resolve_config
 from aejax.experiments.schedule import epoch_budget, optimizer_for, total_epochs
 from aejax.experiments.training import TrainingResult, TrainingSpec, init_variables, train_method
 from aejax.methods.method import Method
@@ -77,7 +75,7 @@ def poisoned():
 @pytest.fixture(scope="module")
 def run():
     dataset, survivors = poisoned()
-    experiment = prepare_experiment(resolve_config(CONFIG, dataset), dataset, SilentReporter())
+    experiment = prepare(CONFIG, dataset)
     method, calls, train = METHODS["stacked"](experiment.problem), [], training.train
 
     def watched(experiment, name, variables, spec, previous=None):
