@@ -180,7 +180,7 @@ def test_a_finished_run_is_not_made_again(run):
 
 def test_a_diverging_method_is_marked_and_still_scored(tmp_path):
     config = dataclasses.replace(
-        SMALL, methods=("raw", "undercomplete"), optimizer=dataclasses.replace(SMALL.optimizer, learning_rate=1e30)
+        FEW, methods=("raw", "undercomplete"), optimizer=dataclasses.replace(FEW.optimizer, learning_rate=1e30)
     )
     results = compare(config, tmp_path / "diverged", quiet())
     raw, trained = results["methods"]
