@@ -20,7 +20,6 @@ from aejax.cli.arguments import flag_value, load_plugins, merge_repeated_flag, p
 from aejax.cli.devices import configure_devices
 from aejax.cli.run_flags import TrainingFlags, make_console
 from aejax.config import SweepConfig
-from aejax.config.sweep_axes import max_runs_per_program
 
 FLAGS = (
     *("dataset", "data-dir", "axis", "method", "seeds", "epochs", "latent-dim", "label-fraction"),
@@ -46,6 +45,7 @@ def main(argv: Sequence[str]) -> None:
     words = merge_repeated_flag("axis", argv)
     args = parse_args(Args(config=start), words, __doc__ or "", FLAGS, {"kinds": sorted(KINDS)})
 
+    from aejax.config.sweep_axes import max_runs_per_program
     from aejax.experiments.run_naming import dataset_slug, default_run_dir
     from aejax.experiments.sweep import sweep
     from aejax.report.sweep_table import render_sweep_terminal
