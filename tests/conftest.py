@@ -6,6 +6,9 @@ import os
 import sys
 from pathlib import Path
 
+# Processes that tests start, other workers and the next run read the modules that one has compiled.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Before JAX is imported. Most of the time goes into compiling, so XLA does it in the quickest way that it has: without
 # LLVM's optimizer, with the emitters that produce the least code, and in one LLVM module per program.
 QUICK_COMPILATION = (
