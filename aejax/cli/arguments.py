@@ -42,11 +42,7 @@ def load_plugins(argv: Sequence[str]) -> None:
     Raises:
         InputError: there is no such file, or it raises an error.
     """
-    for index, word in enumerate(argv):
-        flag, equals, value = word.partition("=")
-        if flag != "--plugin":
-            continue
-        path = Path(value if equals else argv[index + 1] if index + 1 < len(argv) else "").expanduser()
+    for path in (Path(value).expanduser() for value in _split_flag("plugin", argv)[1]):
         require(path.is_file(), f"--plugin {path}: no such file; give a Python file that calls aejax.register")
         try:
             runpy.run_path(str(path))
@@ -64,6 +60,12 @@ def merge_repeated_flag(name: str, argv: Sequence[str]) -> list[str]:
     >>> merge_repeated_flag("axis", ["--axis", "l1=0,1", "--seeds", "3", "--axis=k=2,4"])
     ['--seeds', '3', '--axis', 'l1=0,1', 'k=2,4']
     """
+    others, values = _split_flag(name, argv)
+    return [*others, f"--{name}", *values] if len(others) < len(argv) else others
+
+
+def _split_flag(name: str, argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns the words of a command line without a flag and its values, and these values."""
     others: list[str] = []
     values: list[str] = []
     target = others
@@ -75,7 +77,7 @@ def merge_repeated_flag(name: str, argv: Sequence[str]) -> list[str]:
             continue
         target = others if word.startswith("--") else target
         target.append(word)
-    return [*others, f"--{name}", *values] if len(others) < len(argv) else others
+    return others, values
 
 
 def parse_args(

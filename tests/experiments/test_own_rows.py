@@ -8,6 +8,7 @@ from sklearn.datasets import load_wine
 
 import aejax
 from aejax.autoencoders.registry import KINDS
+from aejax.cli import load_plugins
 from aejax.errors import InputError
 from aejax.methods import registry
 from aejax.storage.atomic_io import read_json
@@ -80,6 +81,14 @@ def test_what_cannot_be_used_is_named(files, tmp_path, load_script, flags, messa
     command = [*SMALL, "--out", str(tmp_path / "run"), *(flag.replace("{}", str(files)) for flag in flags)]
     with pytest.raises(InputError, match=message):
         load_script("compare")(command)
+
+
+def test_every_file_of_plugin_is_run(tmp_path):
+    files = [tmp_path / f"{name}.py" for name in "abc"]
+    for file in files:
+        file.write_text("from pathlib import Path\nPath(__file__).with_suffix('.run').touch()\n")
+    load_plugins(["--plugin", str(files[0]), str(files[1]), "--seeds", "2", f"--plugin={files[2]}"])
+    assert sorted(path.name for path in tmp_path.glob("*.run")) == ["a.run", "b.run", "c.run"]
 
 
 @pytest.mark.slow
