@@ -182,10 +182,12 @@ def test_every_script_runs_its_main_with_one_line_errors():
 
 
 def test_the_list_of_commands_needs_no_jax():
-    code = "from aejax.cli import dispatch; dispatch.main(); import sys; print({'jax', 'numpy'} & set(sys.modules))"
-    done = run_script("-c", code)
-    *lines, imported = done.stdout.splitlines()
-    assert imported == "set()"
+    report = "print({'jax', 'numpy', 'tyro'} & set(sys.modules))"
+    done = run_script(
+        "-c", f"import sys, aejax.cli; {report}; from aejax.cli import dispatch; dispatch.main(); {report}"
+    )
+    imported, *lines, imported_by_help = done.stdout.splitlines()
+    assert (imported, imported_by_help) == ("set()", "{'tyro'}")
     assert [name for name in COMMANDS if not any(line.startswith(f"  {name} ") for line in lines)] == []
     assert max(map(len, lines)) <= 80
 

@@ -4,9 +4,9 @@ Importing it loads neither JAX nor the rest of the package: the commands import 
 """
 
 from aejax.cli.arguments import flag_value, load_plugins, merge_repeated_flag, parse_args
+from aejax.cli.console import make_console
 from aejax.cli.devices import configure_cpu_devices, configure_devices
 from aejax.cli.exit_status import exit_with_error, run_main
-from aejax.cli.run_flags import make_console
 
 __all__ = [
     "configure_cpu_devices",

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.cli.arguments import parse_args, required_path
+from aejax.cli.console import make_console
 from aejax.cli.devices import configure_cpu_devices
-from aejax.cli.run_flags import make_console
 from aejax.config.export import ExportConfig
 
 FLAGS = ("run", "out", "seed", "weights", "formats", "overwrite")

@@ -15,7 +15,7 @@ from typing import Annotated
 import tyro
 
 from aejax.cli.arguments import parse_args
-from aejax.cli.run_flags import make_console
+from aejax.cli.console import make_console
 from aejax.errors import require
 
 FLAGS = ("gap", "from", "seeds", "family", "power")

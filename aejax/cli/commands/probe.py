@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.cli.arguments import asks_help, parse_args, required_path
+from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
-from aejax.cli.run_flags import RunFlags, make_console
+from aejax.cli.run_flags import RunFlags
 from aejax.config import PretrainConfig, ProbeRunConfig, from_dict
 from aejax.errors import require
 

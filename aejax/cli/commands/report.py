@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aejax.cli.arguments import load_plugins, parse_args
-from aejax.cli.run_flags import make_console
+from aejax.cli.console import make_console
 from aejax.config import OutputConfig
 from aejax.errors import escape_unprintable, require
 

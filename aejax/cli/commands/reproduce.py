@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.cli.arguments import parse_args
+from aejax.cli.console import make_console
 from aejax.cli.devices import configure_cpu_devices
-from aejax.cli.run_flags import make_console
 from aejax.errors import require_known_names
 
 FLAGS = ("only", "list", "seeds", "data-dir", "out", "overwrite")

@@ -15,8 +15,8 @@ from pathlib import Path
 import tyro
 
 from aejax.cli.arguments import load_plugins, parse_args
+from aejax.cli.console import make_console
 from aejax.cli.devices import configure_cpu_devices
-from aejax.cli.run_flags import make_console
 from aejax.config import CheckpointConfig, OutputConfig
 from aejax.errors import require
 

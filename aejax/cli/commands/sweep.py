@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.cli.arguments import flag_value, load_plugins, merge_repeated_flag, parse_args, starting_config
+from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
-from aejax.cli.run_flags import TrainingFlags, make_console
+from aejax.cli.run_flags import TrainingFlags
 from aejax.config import SweepConfig
 
 FLAGS = (

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aejax.cli.arguments import parse_args
-from aejax.cli.run_flags import make_console
+from aejax.cli.console import make_console
 
 FLAGS = ("experiments", "real", "out")
 
