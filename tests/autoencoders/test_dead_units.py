@@ -39,6 +39,7 @@ def share_of_dead_units(make_problem_spec):
     return share
 
 
+@pytest.mark.slow
 def test_few_units_die_by_default_and_most_with_the_weight_and_scale_of_version_0_1(share_of_dead_units):
     assert share_of_dead_units() < 0.35
     assert share_of_dead_units(l1=1e-3, penalty_scale="mean") > 0.6

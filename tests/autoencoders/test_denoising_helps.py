@@ -52,6 +52,7 @@ def sign_flip_p(differences) -> float:
     return float(np.mean((flips * differences).mean(axis=1) <= differences.mean()))
 
 
+@pytest.mark.slow
 def test_denoising_beats_plain_on_noisy_test_inputs_seed_by_seed(noisy_test_errors):
     denoising, plain = noisy_test_errors
     assert sign_flip_p(denoising - plain) < 0.01

@@ -46,6 +46,7 @@ def run(minutes: float, *measurements: Measurement) -> list[dict[str, Any]]:
     return records
 
 
+@pytest.mark.slow
 def test_a_failed_measurement_is_recorded_and_the_others_go_on() -> None:
     bad = Measurement("training", "too many seeds", "one", 1, divmod, (1, 0))
     crash = Measurement("training", "crash", "one", 1, os._exit, (1,))

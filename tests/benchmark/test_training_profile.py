@@ -41,6 +41,7 @@ ENTRY %main (a: f32[2]) -> f32[2] {
     assert part_of("") == "other"
 
 
+@pytest.mark.slow
 def test_a_training_is_profiled_and_shown(tmp_path, monkeypatch):
     monkeypatch.setitem(TRAININGS, "tabular", TRAININGS["tabular"]._replace(units=2))
     args = training_profile.Args(workload=("tabular",), seeds=1, out=tmp_path)

@@ -22,6 +22,7 @@ def strength_of(kind, field, values):
     return strength._replace(values=values)
 
 
+@pytest.mark.slow
 def test_what_the_test_rows_hold_does_not_matter_and_the_strength_does():
     dataset = three_class_table()
     inputs, labels = dataset.inputs.copy(), dataset.labels.copy()

@@ -95,6 +95,7 @@ def test_a_long_wait_is_announced_and_a_short_one_is_not(monkeypatch, capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_two_processes_with_one_id_are_refused():
     port = free_port()
     said, _ = meet_in_threads([process(index, port, 3) for index in (0, 1, 1)], [FACTS] * 3)
@@ -103,6 +104,7 @@ def test_two_processes_with_one_id_are_refused():
     assert any(f"process 0 cannot listen at port {port}" in one for one in said)
 
 
+@pytest.mark.slow
 def test_an_address_that_cannot_be_used_is_refused():
     (said,), seconds = meet_in_threads([process(1, free_port(), timeout=1)], [FACTS])
     assert "process 0 does not answer (Connection refused) within --join-timeout 1" in said

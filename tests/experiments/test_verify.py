@@ -22,6 +22,7 @@ def out(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_verification_leaves_its_files_and_every_number_in_them(out):
     assert {path.name for path in out.iterdir()} == OUTPUT_FILES
     found = read_json(out / "verify.json")
@@ -40,6 +41,7 @@ def test_a_verification_leaves_its_files_and_every_number_in_them(out):
     assert found["environment"]["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_statistics_over_data_sets_err_as_rarely_as_they_claim(out):
     checks = [check for check in read_json(out / "verify.json")["checks"] if "data sets: " in check["claim"]]
     assert len(checks) == len(CLAIMS)
@@ -54,6 +56,7 @@ def test_the_same_effort_gives_the_same_numbers(out, tmp_path):
         assert again[name] == first[name], name
 
 
+@pytest.mark.slow
 def test_the_results_page_shows_it(out):
     page = render_index(out.parent)
     assert "- [verify](verify/verify.md): Simulated experiments with known truth" in page

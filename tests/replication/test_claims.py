@@ -170,6 +170,7 @@ def test_a_claim_about_mnist_runs_from_the_data_to_its_measurement(claim, few_di
         assert np.isfinite(measured["evidence"][0]["mean"])
 
 
+@pytest.mark.slow
 def test_the_tabular_claims_run_and_share_their_trainings(tmp_path, monkeypatch):
     narrow = dataclasses.replace(tabular.HALF_WIDTH, model=dataclasses.replace(tabular.HALF_WIDTH.model, hidden=(30,)))
     monkeypatch.setattr(tabular, "HALF_WIDTH", narrow)
