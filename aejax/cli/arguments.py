@@ -42,7 +42,9 @@ def load_plugins(argv: Sequence[str]) -> None:
     Raises:
         InputError: there is no such file, or it raises an error.
     """
-    for path in (Path(value).expanduser() for value in _split_flag("plugin", argv)[1]):
+    others, values = _split_flag("plugin", argv)
+    require(values or len(others) == len(argv), "--plugin: missing; give a Python file that calls aejax.register")
+    for path in (Path(value).expanduser() for value in values):
         require(path.is_file(), f"--plugin {path}: no such file; give a Python file that calls aejax.register")
         try:
             runpy.run_path(str(path))
@@ -75,7 +77,7 @@ def _split_flag(name: str, argv: Sequence[str]) -> tuple[list[str], list[str]]:
             target = values
             values += [value] if equals else []
             continue
-        target = others if word.startswith("--") else target
+        target = others if word.startswith("--") or word in HELP_FLAGS else target
         target.append(word)
     return others, values
 

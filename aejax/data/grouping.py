@@ -115,17 +115,19 @@ def _count_roles(counts: GroupCounts, in_valid: Bool[np.ndarray, " groups"]) -> 
 
 
 def draw_validation_groups(counts: GroupCounts, fraction: float, sizes: RoleSizes, seed: int) -> Bool[np.ndarray, " n"]:
-    """Returns which rows outside a seed's test rows are of its validation groups, which leave rows for every role.
+    """Returns which of the counted rows, those outside a seed's test rows, are in its validation groups.
+
+    These leave at least `sizes` rows of each role.
 
     Raises:
         InputError: no draw leaves enough rows of each role, as may happen where the test groups differ by seed.
     """
-    for attempt in range(MAX_ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS if fraction > 0 else 1):
         drawn = draw_groups(counts.labelled, fraction, make_generator(seed, "valid groups", attempt))
         if all(count >= required for count, required in zip(_count_roles(counts, drawn), sizes, strict=True)):
             return drawn[counts.group_of_row]
     raise InputError(
-        f"--group-column: the groups are too few or too unequal for as many validation rows in every training "
+        f"--group-column: the groups are too few or too unequal for as many rows of each role in every training "
         f"(seed {seed}); give --design holdout"
     )
 

@@ -13,7 +13,7 @@ import pandas as pd
 from aejax.config import DataConfig
 from aejax.data.array_names import SPLIT_NAMES
 from aejax.data.dataset import Dataset
-from aejax.data.frame_tables import FrameTable, to_frame
+from aejax.data.frame_tables import PANDAS_INDEX_PREFIX, FrameTable, to_frame
 from aejax.data.images import EncodedImage
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits, decode_splits
 from aejax.data.links import require_within
@@ -230,11 +230,17 @@ def _load_as_table(splits: Splits, config: DataConfig, source: str) -> Dataset:
     for flag, value in (("image-size", config.image_size), ("image-shape", config.image_shape)):
         require(value is None, f"--{flag} {value}: {source} holds no images; leave it out")
     roles = sorted(splits, key=lambda role: role == "test")
-    files: list[TableFile] = [
-        FrameTable(path=Path(source, f"{role}.parquet"), frame=_named_classes(splits[role]), layout="Parquet")
-        for role in roles
-    ]
+    n_values = sum(split.num_rows * split.num_columns for split in splits.values())
+    require_host_memory(16 * n_values, f"{source}: {n_values} values")
+    files: list[TableFile] = [_open_split(splits[role], Path(source, f"{role}.parquet")) for role in roles]
     return dataset_from_tables(files, [role == "test" for role in roles], config, Path(source))
+
+
+def _open_split(split: Any, path: Path) -> FrameTable:
+    """Returns a split as the table that its library would publish as a Parquet file at `path`."""
+    frame = _named_classes(split)
+    index_columns = tuple(name for name in frame.columns if name.startswith(PANDAS_INDEX_PREFIX))
+    return FrameTable(path=path, frame=frame, layout="Parquet", index_columns=index_columns)
 
 
 def _named_classes(split: Any) -> pd.DataFrame:

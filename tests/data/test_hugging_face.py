@@ -83,13 +83,14 @@ def test_single_values_are_read_as_a_table(library, tmp_path):
         "colour": library.ClassLabel(names=list(COLOURS)),
         "ok": library.Value("bool"),
         "grade": library.Value("decimal128(3, 1)"),
+        "__index_level_0__": library.Value("int64"),  # of a DataFrame that was filtered: no feature
     }
     features = library.Features(
         {**kinds, "shape": library.Value("string"), "label": library.ClassLabel(names=["n", "y"])}
     )
     columns = {"size": [0.5, None] * 15, "colour": LABELS.tolist(), "ok": [True, False, False] * 10}
     columns |= {"shape": ["round", "flat"] * 15, "label": (np.arange(30) // 3 % 2).tolist()}
-    columns |= {"grade": [Decimal(row % 2) for row in range(30)]}
+    columns |= {"grade": [Decimal(row % 2) for row in range(30)], "__index_level_0__": list(range(30))}
     rows = library.Dataset.from_dict(columns, features=features)
     parts = {"train": range(24), "test": range(24, 30)}
     library.DatasetDict({name: rows.select(part) for name, part in parts.items()}).save_to_disk(tmp_path / "set")
@@ -103,6 +104,7 @@ def test_single_values_are_read_as_a_table(library, tmp_path):
     np.testing.assert_array_equal(columns_by_name["ok"], columns["ok"])
     np.testing.assert_array_equal(dataset.test_rows, np.arange(24, 30))
     assert (dataset.class_names, dataset.name) == (("n", "y"), "set")
+    assert "__index_level_0__" not in columns_by_name
     np.testing.assert_array_equal(dataset.labels, columns["label"])
     assert load(tmp_path / "set", missing="mean", label_column="grade").class_names == ("0", "1")
 

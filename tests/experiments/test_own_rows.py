@@ -75,6 +75,7 @@ def test_rows_from_files_stand_in_the_table(files, tmp_path, load_script):
         (["--encoder", "a={}/nowhere"], "nowhere"),
         (["--encoder", "a={}/sae", "--dataset", "digits"], r"a: inputs of shape \(256, 64\): expected \(batch, 13\)"),
         (["--plugin", "{}/none.py"], "none.py: no such file"),
+        (["--plugin", "--seeds", "3"], "--plugin: missing; give a Python file"),
     ],
 )
 def test_what_cannot_be_used_is_named(files, tmp_path, load_script, flags, message):
@@ -89,6 +90,7 @@ def test_every_file_of_plugin_is_run(tmp_path):
         file.write_text("from pathlib import Path\nPath(__file__).with_suffix('.run').touch()\n")
     load_plugins(["--plugin", str(files[0]), str(files[1]), "--seeds", "2", f"--plugin={files[2]}"])
     assert sorted(path.name for path in tmp_path.glob("*.run")) == ["a.run", "b.run", "c.run"]
+    load_plugins(["--plugin", str(files[0]), "-h"])  # and help will be printed
 
 
 @pytest.mark.slow
