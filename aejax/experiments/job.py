@@ -135,16 +135,18 @@ def open_run_dir(
 
         def begin() -> None:
             opened = open_run(out, identity, overwrite=checkpoint.overwrite, attempt_info=provenance())
-            runs.append(stack.enter_context(opened))
+            run = stack.enter_context(opened)
+            run.figure_format = checkpoint.figure_format
+            stack.enter_context(call_before_exit(lambda: run.set_state("interrupted")))
+            runs.append(run)
 
         broadcast_from_primary(begin)
         if not runs:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="aejax-process-"))
             runs.append(stack.enter_context(open_run(Path(scratch) / "run", identity)))
         run = runs[0]
-        run.start_time, run.figure_format = start_time, checkpoint.figure_format
+        run.start_time = start_time
         if is_primary():
-            stack.enter_context(call_before_exit(lambda: run.set_state("interrupted")))
             if run.resumed:
                 _print_line(console, f"{out}: goes on where it was interrupted")
             if run.warning:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from aejax.config import CompareConfig
-from aejax.config.settings import replace_settings
+from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
 from aejax.errors import require
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.compilation import Stopwatch, clear_compiled
@@ -114,7 +114,11 @@ def _like(method: Method, traced: Method) -> Method:
 
 
 def _make_point(experiment: Experiment, values: dict[str, float]) -> GridPoint:
-    return GridPoint(values, replace_settings(experiment.config, values))
+    config = experiment.config
+    for section, fields in TRACEABLE_FIELDS.items():  # unchecked: a penalty beyond float32 diverges and is not chosen
+        of_section = {field: value for field, value in values.items() if field in fields}
+        config = dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **of_section)})
+    return GridPoint(values, config)
 
 
 def _validation_loss(result: MethodResult) -> Float[np.ndarray, " seeds"]:

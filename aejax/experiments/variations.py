@@ -17,6 +17,7 @@ from pathlib import Path
 
 from aejax.config import CompareConfig
 from aejax.config.settings import replace_settings
+from aejax.errors import InputError
 from aejax.evaluate.verdicts import compare_verdicts
 from aejax.experiments.compare import ComparisonDesign
 from aejax.experiments.varied_runs import Analysis, Scope, Variation, make_variation, penalty_field
@@ -54,8 +55,17 @@ VARIATIONS: tuple[tuple[str, Scope, Callable[[CompareConfig], CompareConfig]], .
 
 
 def make_variations(config: CompareConfig) -> list[Variation]:
-    """Returns the variations of a resolved config that differ from it."""
-    variations = [make_variation(name, scope, config, change(config)) for name, scope, change in VARIATIONS]
+    """Returns the variations of a resolved config that differ from it.
+
+    Raises:
+        InputError: a setting of a variation is out of range.
+    """
+    variations = []
+    for name, scope, change in VARIATIONS:
+        try:
+            variations.append(make_variation(name, scope, config, change(config)))
+        except InputError as error:
+            raise InputError(f"--sensitivity ({name}): {error}; leave --sensitivity out, or change the value") from None
     # nearest neighbours have no loss to tune by
     return [one for one in variations if one.flags and not (one.config.tune and one.config.probe.probe == "knn")]
 

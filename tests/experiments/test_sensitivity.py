@@ -12,6 +12,7 @@ from rich.console import Console
 
 import aejax
 from aejax.config import CheckpointConfig, CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
+from aejax.errors import InputError
 from aejax.evaluate.verdicts import judge_sensitivity
 from aejax.experiments import variations, varied_runs
 from aejax.experiments.compare import compare, load_comparison
@@ -189,3 +190,10 @@ def test_the_declared_variations_change_one_thing_each():
     }
     tutorial = variations.make_variations(CompareConfig(split=SplitConfig(split="tutorial"), methods=("raw", "vae")))
     assert [entry.name for entry in tutorial] == ["standardization", "probe-ridge", "probe-knn"]
+
+
+def test_a_variation_that_is_out_of_range_is_named():
+    objective = dataclasses.replace(CompareConfig().objective, l1=1e38)
+    config = CompareConfig(methods=("raw", "sparse-l1"), objective=objective)
+    with pytest.raises(InputError, match=r"--sensitivity \(penalty-x10\): --l1 1e\+39: .*; leave --sensitivity out"):
+        variations.make_variations(config)
