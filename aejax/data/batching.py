@@ -45,10 +45,10 @@ def shard_batch(batch: Shaped[Array, "batch *rest"]) -> Shaped[Array, "batch *re
 
 
 def map_rows(function: Callable[[Batch], Result], examples: Examples, scaler: Scaler, rows: Int[Array, " m"]) -> Result:
-    """Applies `function` to the examples at `rows`, at least one, in batches of `EVALUATION_BATCH_SIZE`.
+    """Applies `function` to the examples at `rows` (at least one), in batches of `EVALUATION_BATCH_SIZE`.
 
-    It maps a batch to results with a leading batch axis, and treats its examples independently. The leading axis of the
-    returned results has size `m`.
+    `function` maps a batch to results with a leading batch axis and treats its examples independently; `scaler` is that
+    of one seed. The returned results have a leading axis of size `m`.
     """
 
     def apply_to_row(row: Int[Array, ""]) -> Result:

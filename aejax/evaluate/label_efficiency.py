@@ -190,7 +190,7 @@ def _interpolate(
     *,
     of_difference: bool = False,
 ) -> Float[np.ndarray, "4 points"]:
-    """Returns logarithms of numbers of labels, and the mean of the curve there with its interval, as rows."""
+    """Returns four rows: logarithms of numbers of labels; the curve's mean there; its lower and its upper bound."""
     scale = "linear" if of_difference else metric.interval_scale
     at, segments = np.log(labels), []
     for segment in range(len(labels) - 1):

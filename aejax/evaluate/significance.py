@@ -21,11 +21,12 @@ RESAMPLED_TEST = "corrected resampled t over trainings"
 
 
 def sign_flip_p(differences: Float[np.ndarray, " seeds"]) -> float:
-    """Returns the two-sided p-value of the sign-flip test of the mean; exact up to MAX_EXACT_SEEDS; 1 for one seed.
+    """Returns the two-sided p-value of the sign-flip test of the mean; exact up to MAX_EXACT_SEEDS. One seed has none.
 
     Equal to `scipy.stats.permutation_test`, except where rounding breaks a tie there, and much faster.
     """
     values = np.asarray(differences, np.float64)
+    assert len(values) > 1
     sums = np.abs(_sign_patterns(len(values)) @ values)
     tolerance = 1e-12 * np.abs(values).sum()  # equal sums may differ in their last bits
     return float(np.mean(sums >= np.abs(values.sum()) - tolerance))

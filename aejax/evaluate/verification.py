@@ -165,7 +165,7 @@ def verify_statistics(budget: SimulationBudget, log: Callable[[str], None]) -> d
 
     Returns:
         `coverage`, `false_verdicts`, `false_equivalence`, `power`, `label_curves` (lists) and `checks`: what must hold,
-        and whether it does, as `check_shares` has it.
+        and whether it does, as decided by `check_shares`.
     """
     results: dict[str, list[dict[str, Any]]] = {
         name: [] for name in ("coverage", "false_verdicts", "false_equivalence", "power", "label_curves")

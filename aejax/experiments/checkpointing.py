@@ -99,7 +99,7 @@ class ResultCache:
 
 
 class DiskResultCache(ResultCache):
-    """Saves in a run's folder.
+    """Saves in a run's folder. Of several processes every one makes the same calls, as the primary reads for all.
 
     Args:
         run: the run.

@@ -97,7 +97,10 @@ class Experiment:
     def put_test_rows(
         self, rows: Int[np.ndarray, "seeds m"] | None = None, seed_chunk: SeedChunk | None = None
     ) -> Int[Array, "..."]:
-        """Returns test rows, of every seed or a chunk: `(m,)` on every device if all seeds share them, else sharded."""
+        """Returns test rows, all by default, of every seed or of a chunk.
+
+        They are `(m,)` on every device if all seeds share them, else sharded by seed.
+        """
         if rows is None and (seed_chunk is None or self.shared_test):
             return self.test_rows
         return _put_test_rows(self.split, seed_chunk or self.plan, self.split.test if rows is None else rows)

@@ -71,7 +71,7 @@ def prepare_pretraining(design: PretrainDesign, reporter: ProgressReporter) -> E
     work = method_work(experiment, name, design.method, stages=("compile", "train", "evaluate"))
     begin_work(experiment, [work, *end_of_run(figures=1)], methods)
     require_training_memory(experiment, methods)
-    _make_optimizer(experiment, design.method)  # raises if a schedule does not fit
+    _make_optimizer(experiment, design.method)  # raises what the training would
     return experiment
 
 

@@ -77,7 +77,7 @@ class ClassifierFit(NamedTuple):
     log_probs: Float[np.ndarray, "seeds n_test classes"]
     report: ClassifierReport = ClassifierReport()
     width: Int[np.ndarray, " seeds"] | None = None  # of the features, if each seed chose among several
-    settings: list[dict[str, Any]] | None = None  # of every seed, chosen by its labels; joined from all chunks
+    settings: list[dict[str, Any]] | None = None  # of every seed, chosen by its labels; None in a chunk
 
 
 TOP_UNITS = "top-units"

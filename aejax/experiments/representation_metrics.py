@@ -119,10 +119,11 @@ def evaluate_autoencoder(
 ) -> tuple[Float[np.ndarray, " seeds"] | None, dict[str, Float[np.ndarray, " seeds"]]]:
     """Returns the mean squared error of the test rows, in scaled input units, if there is one, and further metrics.
 
-    Few of these, or none, are defined for a control. They include those of the codes, from `evaluate_codes`. Variables
-    are those of every seed, on the devices.
+    Few of these, or none, are defined for a control. `code_metrics`, empty for a method without codes of its own, are
+    among them. Variables are those of every seed, on the devices.
     """
-    mse, metrics = None, dict[str, Any]()
+    mse = None
+    metrics: dict[str, Any] = {}
     if method.reconstruct is not None:
         program = _reconstruction_program(experiment.plan, method.reconstruct, experiment.shared_test)
         results = program(variables, experiment.device_scaler, experiment.test_rows, experiment.examples)

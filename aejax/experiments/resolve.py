@@ -141,9 +141,9 @@ def check_kind(name: str) -> None:
 
 
 def check_methods(names: tuple[str, ...], flag: str = "--methods", own: Container[str] = ()) -> None:
-    """Raises InputError for unknown or repeated method names of a flag, or none, and suggests similar names.
+    """Raises InputError if a flag names no method, an unknown one or one twice, and suggests similar names.
 
-    The user's `own` representations have names, too.
+    `own` are the names of the user's representations, which are valid, too.
     """
     prefixed = "random-, supervised-, frozen-encoder-, frozen-decoder-, knn- and permuted-KIND"
     known = f"{', '.join([*CONTROLS, *KINDS])}, {prefixed}, and all"

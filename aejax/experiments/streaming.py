@@ -95,8 +95,8 @@ def train_stream(
     """Trains every seed on the stream, for as many passes as the config has epochs.
 
     All seeds see the same batches. The history counts rounds where that of `train_method` counts epochs. If the run has
-    checkpoints of this training, it continues from the last one with bit-equal results. Arguments are those of
-    `train_method`, with an optimizer from `stream_optimizer`.
+    checkpoints of this training, it continues from the last one with bit-equal results. `optimizer` is from
+    `stream_optimizer`; the initial variables of every seed are on the devices.
 
     Raises:
         InputError: the source cannot be read, or has changed since the checkpoint.

@@ -101,7 +101,7 @@ def describe_plan(planned: PlannedRun, out: Path) -> dict[str, Any]:
         "features": dataset.inputs[0].size,
         "classes": dataset.n_classes,
         "methods": len(planned.design.methods),
-        "label_budgets": planned.label_budgets,
+        "label_budgets": list(planned.label_budgets),
         "left_out": [budget for budget in run.label_budgets if budget not in planned.label_budgets],
         "finished": is_complete,
         "seconds": _measured_seconds(finished) if finished and is_complete else estimate_seconds(planned),

@@ -95,7 +95,8 @@ def init_or_restore(
 ) -> tuple[TrainProgress, TrainingCheckpoint | None]:
     """Returns a training before its first step, or its latest checkpoint, on the devices and as it was saved.
 
-    Steps were taken, and seeds diverged (0: they did not), in earlier trainings of the same method.
+    `steps` is the number of steps taken in earlier trainings of the same method, `diverged_epoch` the epoch in which
+    each seed diverged there; 0: it did not.
     """
     plan = experiment.plan
     diverged = plan.shard(np.zeros(plan.seeds, np.int32) if diverged_epoch is None else diverged_epoch)

@@ -69,8 +69,8 @@ class BaseClaim:
     protocol: str  # what is done, in words, with every known difference from the source
     command: str  # the same as a script's command line or as library calls
     unit: str  # of the numbers
-    criterion_reason: str = EXACT_REASON  # why this criterion, tolerance or greatest width
-    seeds: int = 1  # independent repetitions; 1: nothing is random, and --seeds has no effect
+    criterion_reason: str  # why this criterion, tolerance or greatest width
+    seeds: int  # independent repetitions; 1: nothing is random, and --seeds has no effect
     requirements: tuple[Requirement, ...] = ()
     cost: Cost
     configs: tuple[ExperimentConfig, ...] = ()  # of the experiments; none: independent of this package's defaults
@@ -96,8 +96,10 @@ class BaseClaim:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NumericClaim(BaseClaim):
-    """Published numbers, reproduced if each lies in the range that our runs allow for it."""
+    """Published numbers, reproduced if each lies in the range that our runs allow for it. By default exact ones."""
 
+    criterion_reason: str = EXACT_REASON
+    seeds: int = 1
     printed_values: tuple[str, ...]  # as the source prints them
     source_runs: int = 1  # whose mean the source prints
     tolerance: tuple[float, ...] = ()  # of each number, only where the source says `about`

@@ -40,7 +40,7 @@ def plot_auroc(
         auroc: AUROC for each held-out class and score.
         intervals: their 95 % intervals, drawn where one class was held out.
         classes: names of the held-out classes.
-        is_autoencoder_score: by name of each score, whether it is the autoencoder's.
+        is_autoencoder_score: by name of each score, in the order of `auroc`, whether it is the autoencoder's.
         errors: reconstruction error of each test example, of the model trained without the first class.
         is_anomalous: whether it is of that class.
     """

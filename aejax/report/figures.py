@@ -94,6 +94,9 @@ def plot_reconstructions(
         reconstructions_by_method: for each method, an array of the same shape and on the same scale.
         feature_names: of a table's columns; up to MAX_NAMED_FEATURES are shown, else numbers.
     """
+    for name, reconstructions in reconstructions_by_method.items():
+        if np.shape(reconstructions) != np.shape(originals):
+            raise ValueError(f"{name}: reconstructions {np.shape(reconstructions)} of originals {np.shape(originals)}")
     if np.ndim(originals) == 2:
         return _plot_feature_rows(originals, reconstructions_by_method, feature_names)
     rows = np.stack([originals, *reconstructions_by_method.values()])

@@ -64,7 +64,7 @@ class CheckpointManager:
 
         Raises:
             CorruptedFileError: the latest is damaged; the message names an earlier one that is intact.
-            InputError: its path is no folder.
+            InputError: the checkpoint's path is no folder, or memory cannot hold its arrays.
         """
         messages = []
         epochs = self.epochs()

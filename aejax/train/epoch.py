@@ -109,7 +109,7 @@ def make_train_epochs(
 def end_epoch(
     objective: Objective, progress: TrainProgress, steps: EpochSteps, data: SeedData, examples: Examples
 ) -> tuple[TrainProgress, Metrics]:
-    """Returns the progress after an epoch's steps, and its metrics, from the progress before it.
+    """Returns the progress after an epoch's steps, and its metrics; `progress` is that before the epoch.
 
     See `make_train_epochs`.
     """

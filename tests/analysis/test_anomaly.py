@@ -43,6 +43,15 @@ def test_a_difference_of_a_score_from_itself_is_none_and_sure(rng):
     assert interval == pytest.approx([0, 0], abs=1e-9)
 
 
+def test_the_interval_of_paired_scores_is_narrower_than_that_of_two_apart_and_has_a_width(rng):
+    anomalous = np.arange(400) < 200
+    shared = rng.standard_normal(400) + anomalous
+    estimates = auroc(np.stack([shared, shared + 0.3 * rng.standard_normal(400)]), anomalous)
+    low, high = estimates.difference(0, 1)[1]
+    apart = 2 * 1.96 * np.sqrt(np.trace(estimates.covariance))
+    assert 0.1 * apart < high - low < 0.6 * apart
+
+
 def test_one_example_of_a_group_gives_an_area():
     estimates = auroc(np.array([[0.1, 0.2, 0.9]]), np.array([False, False, True]))
     assert estimates.values.tolist() == [1]

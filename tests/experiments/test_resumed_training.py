@@ -16,7 +16,7 @@ def bits(tree):
 
 # One of each way to train; `python -m tests.robustness` does the same with every kind.
 # "undercomplete" is resumed below, in every plan.
-KINDS_RESUMED = ["vq", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("vae", "conv", "stacked"))]
+KINDS_RESUMED = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("vq", "vae", "conv", "stacked")]
 
 
 @pytest.mark.parametrize("kind", KINDS_RESUMED)

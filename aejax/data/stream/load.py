@@ -66,7 +66,7 @@ def _hold_out_sample(source: DataSource, test: DataSource | None, sample: int | 
     """Returns a random sample of a source as a `Dataset` whose `stream` holds all other rows.
 
     All official test examples are held in memory, up to the larger of `sample` and the smaller of 20,000 and a
-    gibibyte; of more, a random sample of that size. The defaults of `sample` and `window` are those of `DataConfig`.
+    gibibyte; of more, a random sample of that size. None stands for the defaults that `DataConfig` describes.
     """
     row_bytes = int(np.prod(source.example_shape)) * source.dtype.itemsize
     affordable = max(1, min(DEFAULT_SAMPLE, DEFAULT_SAMPLE_BYTES // row_bytes))

@@ -1,7 +1,7 @@
 """Orders the training rows of a stream, and loads their batches onto the devices in chunks that Grain reads ahead.
 
-In each pass, blocks of rows are shuffled, then the rows within windows. Only row numbers are shuffled and nothing is
-read, so a window may hold any number of examples of any size.
+In each pass, blocks of rows are shuffled, then the rows within windows, and a loader can resume exactly. Only row
+numbers are shuffled and nothing is read, so a window may hold any number of examples of any size.
 """
 
 import functools

@@ -25,9 +25,9 @@ class PageCell(NamedTuple):
 
 @dataclass(frozen=True)
 class PageTable:
-    """A table with a caption. `macro` of each kind of block names the macro of the template that draws it."""
+    """A table with a caption."""
 
-    macro: ClassVar[str] = "table"
+    macro: ClassVar[str] = "table"  # of the template, which draws this kind of block; so in all kinds
     name: str
     headings: list[tuple[str, str, Chart | None]]  # heading, alignment, and the axis of a column of charts
     rows: list[list[PageCell]]

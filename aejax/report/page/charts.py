@@ -59,7 +59,7 @@ def text(kind: str, x: float, y: float, content: str) -> Element:
 
 
 def points_element(tag: Literal["polyline", "polygon"], kind: str, points: Sequence[tuple[float, float]]) -> Element:
-    """Returns a line through points, or the area within it."""
+    """Returns a line through points, or the polygon that they bound."""
     return tag, {"class": kind, "points": " ".join(f"{x},{y}" for x, y in points)}, ""
 
 

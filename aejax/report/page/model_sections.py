@@ -98,7 +98,7 @@ def _shown_first(results: Results, predictions: Predictions) -> list[str]:
 
 def confusion_section(results: Results, predictions: Predictions) -> Section:
     """Returns the confusion matrices of the best autoencoder and of the best control, over all trainings."""
-    n_classes, matrices = results["dataset"].get("classes", 0), []
+    n_classes, matrices = results["dataset"].get("classes") or 0, []
     for method in _shown_first(results, predictions) if 1 < n_classes <= MAX_MATRIX_CLASSES else ():
         counts = np.zeros((n_classes, n_classes), int)
         np.add.at(counts, (predictions.test_label, predictions.predicted[method]), 1)
