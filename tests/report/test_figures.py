@@ -153,6 +153,11 @@ def test_the_mean_of_two_channels_is_drawn():
     np.testing.assert_allclose(axes.images[0].get_array()[:14, :14], scaled[0].mean(axis=-1))
 
 
+def test_reconstructions_of_another_shape_are_rejected():
+    with pytest.raises(ValueError, match=r"denoising: reconstructions \(2, 5\) of originals \(2, 6\)"):
+        plot_reconstructions(np.zeros((2, 6)), {"denoising": np.zeros((2, 5))})
+
+
 @pytest.mark.parametrize("classes", [10, 11])
 def test_every_code_is_a_dot_and_a_long_legend_becomes_a_scale(classes):
     codes, labels = make_codes(), np.arange(60) % classes
