@@ -19,8 +19,8 @@ from aejax.api.comparison import as_dataset, make_checkpoint
 from aejax.config.export import ExportConfig
 from aejax.config.settings import replace_settings
 from aejax.data.input_encoding import RawInputs, encoding_of
+from aejax.data.label_budget import with_some_class
 from aejax.data.scalers import Scaler, apply_scaler
-from aejax.data.stream.load import with_some_class
 from aejax.errors import require
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.export import EpochRows, publish

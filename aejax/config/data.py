@@ -101,7 +101,10 @@ class DataConfig:
 
 
 def require_valid_labels(config: Any) -> None:
-    """Raises `InputError` if a label budget, imbalance or noise is out of range, or both kinds of budget are given."""
+    """Raises `InputError` if a label budget, imbalance or noise is out of range, or both kinds of budget are given.
+
+    `config` has `label_fraction`, `labels_per_class`, `class_imbalance` and `label_noise`.
+    """
     label_fraction, labels_per_class = config.label_fraction, config.labels_per_class
     require(0 < label_fraction <= 1, f"--label-fraction {label_fraction}: expected above 0, at most 1")
     require(

@@ -1,5 +1,6 @@
 """Chooses the rows whose labels a classifier may use, and changes labels: for a control, or as a regime."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ from aejax.errors import require
 
 LABELS_PER_VALID_LABEL = 5  # one label in five of each class is for validation
 
+UNLABELLED_CLASS = "unlabelled"  # the class of all rows where none has a label
 PROPORTION_TOLERANCE = 2  # examples of a class by which a fold, and a draw of it, deviate from its share
 
 Rows = Int[np.ndarray, "..."]
@@ -200,3 +202,10 @@ def add_label_noise(dataset: Dataset, config: SplitConfig) -> Int32[np.ndarray, 
     replaced = (rng.random(len(labels)) < config.label_noise) & (labels != UNLABELLED)
     others = (labels + rng.integers(1, n_classes, len(labels))) % n_classes
     return np.where(replaced, others, labels).astype(np.int32)
+
+
+def with_some_class(dataset: Dataset) -> Dataset:
+    """Returns the dataset; if no row has a label, all are of one class, so that they are split like any others."""
+    if dataset.n_classes:
+        return dataset
+    return dataclasses.replace(dataset, labels=np.zeros(len(dataset.labels), np.int32), class_names=(UNLABELLED_CLASS,))

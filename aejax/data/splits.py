@@ -16,6 +16,7 @@ from aejax.data.cross_validation import count_folds, draw_folds
 from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.grouping import (
     DRAWS_PER_POOL,
+    GroupCounts,
     RoleSizes,
     count_groups,
     draw_test_groups,
@@ -144,13 +145,13 @@ def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     require_host_memory(3 * pool.itemsize * seeds * len(pool), f"--seeds {seeds}: the row numbers of their splits")
     if dataset.test_rows is None:
         _require_every_class(dataset, test, "test")
-    sizes = None
+    counted = None
     if dataset.groups is not None and config.valid_fraction > 0:
         counts = count_groups(dataset.labels[pool], dataset.groups[pool])
-        sizes = plan_role_sizes(dataset.name, [counts], config.valid_fraction)
+        counted = counts, plan_role_sizes(dataset.name, [counts], config.valid_fraction)
     first_draw = 0 if dataset.test_rows is None else DRAWS_PER_TEST_SEED * config.test_seed
     shares = class_shares(dataset, pool[dataset.labels[pool] != UNLABELLED])
-    drawn = [_split_seed(dataset, config, pool, sizes, first_draw + seed, shares) for seed in range(seeds)]
+    drawn = [_split_seed(dataset, config, pool, counted, first_draw + seed, shares) for seed in range(seeds)]
     test = np.broadcast_to(test, (seeds, len(test)))
     return Split(test=test, groups=dataset.groups, **_stack_seeds(drawn))
 
@@ -166,19 +167,22 @@ def _cross_validate(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     require_host_memory(4 * rows.itemsize * seeds * len(rows), f"--seeds {seeds}: the row numbers of their splits")
     folds = count_folds(config)
     drawn_folds, reference_pools = draw_folds(dataset, config, rows, -(-seeds // folds))
+    shares = class_shares(dataset, rows[labels[rows] != UNLABELLED])
+    tests, pools = zip(*drawn_folds[:seeds], strict=True)
     sizes = None
     if groups is not None:
         counts = [count_groups(labels[pool], groups[pool]) for pool in reference_pools]
         sizes = plan_role_sizes(dataset.name, counts, config.valid_fraction, DRAWS_PER_POOL)
-    shares = class_shares(dataset, rows[labels[rows] != UNLABELLED])
-    tests, pools = zip(*drawn_folds[:seeds], strict=True)
-    drawn = [_split_seed(dataset, config, pool, sizes, seed, shares) for seed, pool in enumerate(pools)]
+    drawn = []
+    for seed, pool in enumerate(pools):
+        counted = None if groups is None or sizes is None else (count_groups(labels[pool], groups[pool]), sizes)
+        drawn.append(_split_seed(dataset, config, pool, counted, seed, shares))
     return Split(test=np.stack(tests), folds=folds, groups=groups, **_stack_seeds(drawn))
 
 
-def _stack_seeds(drawn: Sequence[tuple[np.ndarray, ...]]) -> dict[str, Any]:
-    """Returns the rows of `DRAWN_ROLES` of all seeds by field name."""
-    return dict(zip(DRAWN_ROLES, map(np.stack, zip(*drawn, strict=True)), strict=True))
+def _stack_seeds(drawn: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
+    """Returns the rows of `DRAWN_ROLES` of all seeds."""
+    return {role: np.stack([rows[role] for rows in drawn]) for role in DRAWN_ROLES}
 
 
 def choose_test_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, " n_test"]:
@@ -223,38 +227,37 @@ def _split_seed(
     dataset: Dataset,
     config: SplitConfig,
     pool: Int[np.ndarray, " n"],
-    sizes: RoleSizes | None,
+    counted: tuple[GroupCounts, RoleSizes] | None,
     seed: int,
     shares: Float[np.ndarray, " classes"],
-) -> tuple[np.ndarray, ...]:
+) -> dict[str, np.ndarray]:
     """Draws the rows of `DRAWN_ROLES` of one seed from those outside the test split.
 
-    With `sizes`, whole groups are drawn; `shares` as in `choose_labelled_rows`.
+    With counted rows of the groups in the pool, whole groups are drawn; `shares` as in `choose_labelled_rows`.
     """
     has_label = dataset.labels[pool] != UNLABELLED
     labelled, unlabelled = pool[has_label], pool[~has_label]
-    if sizes is None:
+    if counted is None:
         drawn = labelled[stratified_permutation(dataset.labels[labelled], make_generator(seed, "valid"))]
         n_valid = round(config.valid_fraction * len(labelled))
         train, valid = np.sort(drawn[n_valid:]), drawn[:n_valid]
     else:
-        train, valid, unlabelled = _split_groups(dataset, config, pool, sizes, seed)
+        train, valid, unlabelled = _split_groups(dataset, config, pool, *counted, seed)
     _require_every_class(dataset, train, f"training (seed {seed})")
     labelled_train, labelled_valid = choose_labelled_rows(dataset, config, train, valid, seed, shares)
     if config.split == "tutorial":  # autoencoders train on all rows outside the test; classifiers still validate
         train, valid = labelled, np.zeros(0, np.int64)
-    return np.sort(np.concatenate([train, unlabelled])), valid, labelled_train, labelled_valid
+    train = np.sort(np.concatenate([train, unlabelled]))
+    return dict(zip(DRAWN_ROLES, (train, valid, labelled_train, labelled_valid), strict=True))
 
 
 def _split_groups(
-    dataset: Dataset, config: SplitConfig, pool: Int[np.ndarray, " n"], sizes: RoleSizes, seed: int
+    dataset: Dataset, config: SplitConfig, pool: Int[np.ndarray, " n"], counts: GroupCounts, sizes: RoleSizes, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws validation groups, and returns the numbers of rows that all seeds share: training, validation, unlabelled.
 
     Of the few rows beyond these numbers, random ones are left out, in proportion to the classes.
     """
-    assert dataset.groups is not None
-    counts = count_groups(dataset.labels[pool], dataset.groups[pool])
     in_valid = draw_validation_groups(counts, config.valid_fraction, sizes, seed)
     has_label = dataset.labels[pool] != UNLABELLED
 

@@ -12,10 +12,10 @@ from jaxtyping import Array, Float, Shaped
 from aejax.autoencoders.spec import ProblemSpec
 from aejax.config import PretrainConfig
 from aejax.data.dataset import make_dataset
+from aejax.data.label_budget import with_some_class
 from aejax.data.scalers import Scaler, apply_scaler
 from aejax.data.shuffling import make_generator
 from aejax.data.splits import Split
-from aejax.data.stream.load import with_some_class
 from aejax.errors import require
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.experiment import place_experiment, problem_spec_for

@@ -1,4 +1,4 @@
-"""Runs a classifier on the host for every seed."""
+"""Runs a classifier on the host for every seed, and reports what tried settings give, here and in `tuning`."""
 
 import warnings
 from collections.abc import Mapping, Sequence

@@ -2,8 +2,8 @@
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
+from aejax.data.label_budget import with_some_class
 from aejax.data.registry import load_dataset
-from aejax.data.stream.load import with_some_class
 from aejax.errors import require
 from aejax.experiments.multihost import primary_first
 

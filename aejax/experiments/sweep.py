@@ -64,8 +64,8 @@ def sweep(
     kind = choose_kind(config, axes, dataset)
     resolved = dataclasses.replace(resolve_config(config, dataset), method=kind)
     methods = [method_for_group(kind, group, problem_spec_for(group.points[0].config, dataset)) for group in groups]
-    trainings = list(zip(groups, methods, strict=True))
-    design = SweepDesign(axes, points, trainings, make_baselines(kind, axes, groups, dataset))
+    with_methods = list(zip(groups, methods, strict=True))
+    design = SweepDesign(axes, points, with_methods, make_baselines(kind, axes, groups, dataset))
     parts = [*(point.name for point in points), *design.baselines.methods]
     own = parts if config.shard is None else parse_shard(config.shard).select(parts)
     plan = dataclasses.replace(make_plan(config.plan, max_runs_per_program(config)), seeds=config.seeds)
@@ -74,11 +74,11 @@ def sweep(
         experiment = prepare_experiment(resolved, dataset, reporter, plan)
         baselines = design.baselines.methods.items()
         works = [method_work(experiment, name, method) for name, (method, _) in baselines if name in own]
-        for group, method in trainings:
+        for group, method in with_methods:
             of_group = experiment_for_group(experiment, group)
             optimizer_for(of_group, method)  # raises if a schedule does not fit
             works += group_works(of_group, group.restrict(own), method)
-        of_points = {group.name: method for group, method in trainings}
+        of_points = {group.name: method for group, method in with_methods}
         reporter.describe("design", f"{len(points)} points, {len(groups)} compilations, {config.seeds} seeds each")
         begin_work(experiment, [*works, *end_of_run(figures=1)], of_points)
         experiment = dataclasses.replace(experiment, evaluation=config.evaluation)
@@ -105,7 +105,7 @@ def score_parts(
     for number, (name, (method, config)) in enumerate(design.baselines.methods.items()):
         if name in names:
             yield None, score_baseline(experiment, f"reference-{number}", name, method, config)
-    for number, (group, method) in enumerate(design.trainings):
+    for number, (group, method) in enumerate(design.groups):
         yield from score_points(experiment, f"group-{number}", group, method, names)
 
 
@@ -200,7 +200,7 @@ def build_sweep_results(
     pairs = [(entry["name"], name) for entry in entries for name in entry["against"].values()]
     if best is not None:
         pairs += [(entry["name"], best["name"]) for entry in entries if entry["name"] != best["name"]]
-    rows = max(len(group.trainings) for group, _ in design.trainings) * seeds
+    rows = max(len(group.trainings) for group, _ in design.groups) * seeds
     widest = dataclasses.replace(experiment.plan, seeds=rows).describe().replace("seeds", f"runs of {seeds} seeds")
     header = results_header(experiment, seconds, "sweep")
     return {
@@ -209,7 +209,7 @@ def build_sweep_results(
         "axes": [{"field": axis.field, "config": axis.section, "values": list(axis.values)} for axis in design.axes],
         "groups": [
             {"points": [point.name for point in group.points], "carried": list(group.traced)}
-            for group, _ in design.trainings
+            for group, _ in design.groups
         ],
         "points": entries,
         "references": [entry for entry, _ in baselines],

@@ -1,6 +1,5 @@
 """Opens the source that `--dataset` names for `--stream`, and holds a sample of it in memory to validate and probe."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ from jaxtyping import Int, Shaped
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
+from aejax.data.label_budget import with_some_class
 from aejax.data.memory import require_host_memory
 from aejax.data.mnist import load_mnist
 from aejax.data.packages import require_package
@@ -25,7 +25,6 @@ DEFAULT_SAMPLE, DEFAULT_SAMPLE_DIVISOR, DEFAULT_SAMPLE_BYTES = 20_000, 10, 1 << 
 DEFAULT_WINDOW, DEFAULT_WINDOW_BYTES = 65_536, 128 << 20
 BYTES_PER_SHUFFLED_ROW = 32  # row numbers of the windows that are in memory
 SAMPLE_SEED = 0
-UNLABELLED_CLASS = "unlabelled"
 
 
 def load_stream(config: DataConfig, path: Path, data_dir: Path | None) -> Dataset:
@@ -114,13 +113,6 @@ def _read_dataset(
         n_sample = len(stream.held_out_rows)
         raise InputError(f"{error}; these are --stream-sample {n_sample}, try a larger one") from None
     return with_some_class(dataset)
-
-
-def with_some_class(dataset: Dataset) -> Dataset:
-    """Returns the dataset; if no row has a label, all are of one class, so that they are split like any others."""
-    if dataset.n_classes:
-        return dataset
-    return dataclasses.replace(dataset, labels=np.zeros(len(dataset.labels), np.int32), class_names=(UNLABELLED_CLASS,))
 
 
 def _sample_rows(n: int, count: int, use: str) -> Int[np.ndarray, " count"]:

@@ -34,7 +34,7 @@ class SweepDesign(NamedTuple):
 
     axes: Sequence[SweepAxis]
     points: Sequence[GridPoint]  # in the order of the axes' values
-    trainings: Sequence[tuple[PointGroup, Method]]
+    groups: Sequence[tuple[PointGroup, Method]]  # with the method that trains each
     baselines: Baselines
 
 
