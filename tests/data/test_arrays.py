@@ -238,6 +238,9 @@ def test_a_column_of_the_labels_can_be_chosen(tmp_path):
     dataset = load(sprites, label_column="latents_classes[1]")
     np.testing.assert_array_equal(dataset.labels, LABELS)
     assert "labels are column 1 of latents_classes" in dataset.description.notes
+    assert "no array named --label-column latents_classes[0]" in load_error(
+        sprites, label_column="latents_classes[0][1]"
+    )
     assert "choose a column, --label-column 0" in load_error(save(tmp_path, x=COLOUR, y=np.ones((N, 2))))
     path = save(tmp_path, x_train=COLOUR[:18], y_train=several[:18], x_test=COLOUR[18:], y_test=several[18:])
     np.testing.assert_array_equal(load(path, label_column="-1").labels, np.arange(N) % 2)
