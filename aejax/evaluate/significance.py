@@ -21,9 +21,10 @@ RESAMPLED_TEST = "corrected resampled t over trainings"
 
 
 def sign_flip_p(differences: Float[np.ndarray, " seeds"]) -> float:
-    """Returns the two-sided p-value of the sign-flip test of the mean; exact up to MAX_EXACT_SEEDS. One seed has none.
+    """Returns the two-sided p-value of the sign-flip test of the mean of two seeds or more.
 
-    Equal to `scipy.stats.permutation_test`, except where rounding breaks a tie there, and much faster.
+    Exact up to MAX_EXACT_SEEDS. Equal to `scipy.stats.permutation_test`, except where rounding breaks a tie there, and
+    much faster.
     """
     values = np.asarray(differences, np.float64)
     assert len(values) > 1
