@@ -110,7 +110,7 @@ class DiskResultCache(ResultCache):
 
     def __init__(self, run: Run, config: CheckpointConfig, classes: RecordClasses, log: Callable[[str], None]) -> None:
         self._run, self._config, self._classes, self._log = run, config, classes, log
-        self._saver = AsyncSaver(lambda: run.folder)  # which raises if the folder is another process's
+        self._saver = AsyncSaver(run.guard_save)
 
     def checkpointer(self, name: str) -> Checkpointer:
         manager = CheckpointManager(self._run.folder / CHECKPOINTS_DIR / name, self._config.keep)
@@ -137,17 +137,17 @@ class DiskResultCache(ResultCache):
         if not is_primary():
             return
         tree, meta = serialize(result, self._classes)
-        folder = self._run.folder
+        folder = self._run.folder / RESULT_CACHE_DIR / name
 
         def save() -> None:
-            save_tree(folder / RESULT_CACHE_DIR / name, tree, meta)
-            all_checkpoints = folder / CHECKPOINTS_DIR
+            save_tree(folder, tree, meta)
+            all_checkpoints = self._run.folder / CHECKPOINTS_DIR
             stages = all_checkpoints.glob(f"{name}-stage-*")
             for checkpoints in [all_checkpoints / name, all_checkpoints / f"{name}-finetune", *stages]:
                 shutil.rmtree(checkpoints, ignore_errors=True)
             self._run.set_state("running")
 
-        self._saver.submit(save)
+        self._saver.submit(folder, save)
 
     def flush(self) -> None:
         self._saver.wait()
@@ -213,7 +213,8 @@ class _DiskCheckpointer(Checkpointer):
             VALID_LOSS_KEY: _mean_valid_loss(history),
             "loader": loader_state,
         }
-        self._saver.submit(lambda: self._manager.save(history.epochs, tree, meta))
+        folder = self._manager.path(history.epochs)
+        self._saver.submit(folder, lambda: self._manager.save(history.epochs, tree, meta))
         if wait or sum(leaf.nbytes for leaf in jax.tree.leaves(tree)) > MAX_BACKGROUND_BYTES:
             self._saver.wait()
         self._last_save = time.perf_counter()

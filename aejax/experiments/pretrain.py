@@ -149,7 +149,7 @@ def _pretrain(experiment: Experiment, design: PretrainDesign, run: Run) -> dict[
 
     def record(trained: TrainingResult) -> None:
         run.append_metrics(metric_rows(name, trained.history))
-        _save_weights(run.folder, experiment, trained)
+        _save_weights(run, experiment, trained)
 
     trained, results = train_model(experiment, design.method, lambda: run.seconds, record)
     variables = experiment.plan.to_host(trained.progress.state.variables)
@@ -162,11 +162,13 @@ def _pretrain(experiment: Experiment, design: PretrainDesign, run: Run) -> dict[
     return results
 
 
-def _save_weights(out: Path, experiment: Experiment, trained: TrainingResult) -> None:
-    for folder, variables in ((LAST_WEIGHTS, trained.progress.state.variables), (BEST_WEIGHTS, trained.progress.best)):
+def _save_weights(run: Run, experiment: Experiment, trained: TrainingResult) -> None:
+    for name, variables in ((LAST_WEIGHTS, trained.progress.state.variables), (BEST_WEIGHTS, trained.progress.best)):
         host_variables = experiment.plan.to_host(variables)
         if is_primary():
-            save_variables(out / folder, {**host_variables, "scaler": experiment.scaler.as_variables()})
+            folder = run.path / name
+            with run.guard_save(folder):
+                save_variables(folder, {**host_variables, "scaler": experiment.scaler.as_variables()})
 
 
 def _evaluate(experiment: Experiment, method: Method, trained: TrainingResult) -> dict[str, Any]:

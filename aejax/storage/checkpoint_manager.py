@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,11 +123,11 @@ class AsyncSaver:
     """Runs saves in a background thread, one at a time. The next call raises the error of a save that failed.
 
     Args:
-        check: is called before each save, and raises if it must not be made.
+        guard: is entered with the folder that is saved, around each save.
     """
 
-    def __init__(self, check: Callable[[], object] = lambda: None) -> None:
-        self._check = check
+    def __init__(self, guard: Callable[[Path], AbstractContextManager[object]] = contextlib.nullcontext) -> None:
+        self._guard = guard
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="save")
         self._pending: Future[None] | None = None
 
@@ -135,14 +136,14 @@ class AsyncSaver:
         """Whether a save is running."""
         return self._pending is not None and not self._pending.done()
 
-    def submit(self, save: Callable[[], None]) -> None:
-        """Starts a save after the previous one has ended."""
+    def submit(self, folder: Path, save: Callable[[], None]) -> None:
+        """Starts a save of a folder after the previous one has ended."""
         self.wait()
-        self._pending = self._thread.submit(self._check_and_save, save)
+        self._pending = self._thread.submit(self._save, folder, save)
 
-    def _check_and_save(self, save: Callable[[], None]) -> None:
-        self._check()
-        save()
+    def _save(self, folder: Path, save: Callable[[], None]) -> None:
+        with self._guard(folder):
+            save()
 
     def wait(self) -> None:
         """Waits for the running save. Raises the error that it raised."""

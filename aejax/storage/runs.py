@@ -56,12 +56,33 @@ class Run:
     @property
     def folder(self) -> Path:
         """The folder to write into. Raises `InputError` once it is no longer the one that this process locked."""
+        self._require_locked()
+        return self.path
+
+    def _require_locked(self) -> None:
         require(
             identify_lock(self.path) == self.lock_identity,
             f"{self.path}: was moved or deleted while this process filled it; nothing more is written there, run the "
             "same command again",
         )
-        return self.path
+
+    @contextlib.contextmanager
+    def guard_save(self, path: Path) -> Iterator[None]:
+        """Raises `InputError` if the folder is moved or deleted before or during a save, of which nothing remains then.
+
+        Args:
+            path: the folder in the run folder that the block saves. What saves it also makes missing parents.
+        """
+        folder = self.folder
+        try:
+            yield
+        finally:
+            if identify_lock(folder) is None:
+                shutil.rmtree(path, ignore_errors=True)
+                with contextlib.suppress(OSError):  # the first that holds something else
+                    for parent in list(path.parents)[: len(path.relative_to(folder).parts)]:
+                        parent.rmdir()
+            self._require_locked()
 
     @property
     def resumed(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from resuming import EACH, SMALL, Killed
 
-from aejax.config import CompareConfig, ModelConfig, ProbeConfig, ProbeRunConfig, SweepConfig
+from aejax.config import CompareConfig, ModelConfig, ProbeConfig, ProbeRunConfig, SweepConfig, TrainConfig
 from aejax.errors import InputError, Preempted
 from aejax.experiments import method_result, training
 from aejax.experiments.compare import compare
@@ -19,7 +19,7 @@ from aejax.experiments.sweep import sweep
 from aejax.storage import checkpoint_manager
 from aejax.storage.atomic_io import read_json
 from aejax.storage.manifest import CorruptedFileError
-from aejax.storage.pytree_io import save_variables
+from aejax.storage.pytree_io import save_tree, save_variables
 from tests.consoles import quiet
 from tests.robustness.training_process import run_fingerprint
 
@@ -44,6 +44,25 @@ def cut(tmp_path, killed_after):
     with pytest.raises(Killed):
         pretrain(SMALL, tmp_path / "cut", quiet(), EACH)
     return tmp_path / "cut"
+
+
+@pytest.mark.parametrize(
+    ("saves", "run"),
+    [
+        ("aejax.storage.checkpoint_manager.save_tree", pretrain),
+        ("aejax.experiments.pretrain.save_variables", pretrain),
+        ("aejax.experiments.checkpointing.save_tree", lambda _, *rest: compare(COMPARED, *rest)),
+    ],
+)
+def test_a_folder_that_is_deleted_during_a_save_is_not_made_again(tmp_path, monkeypatch, saves, run):
+    def delete_and_save(folder, *arguments, **options):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        return save_tree(folder, *arguments, **options)
+
+    monkeypatch.setattr(saves, delete_and_save)
+    with pytest.raises(InputError, match="run: was moved or deleted while this process filled it"):
+        run(dataclasses.replace(SMALL, train=TrainConfig(epochs=1)), tmp_path / "run", quiet(), EACH)
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_pretraining_run_goes_on_to_the_same_files(whole, cut, first_epochs):

@@ -154,6 +154,22 @@ def test_a_process_whose_folder_was_deleted_writes_nothing_into_the_next(tmp_pat
         assert read_run_state(folder) == "finished"
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_a_save_during_which_the_folder_is_deleted_leaves_nothing(tmp_path, others):
+    def save(run, folder):
+        with run.guard_save(folder):
+            shutil.rmtree(run.folder)
+            folder.mkdir(parents=True)
+            (folder / "part").touch()
+            if others:
+                (run.path / "notes").touch()
+            raise OSError("what the save found in the way")
+
+    with open_run(tmp_path / "run", CONFIG) as run, pytest.raises(InputError, match="run: was moved or deleted"):
+        save(run, run.folder / "found" / "saved")
+    assert sorted(tmp_path.rglob("*")) == ([tmp_path / "run", tmp_path / "run" / "notes"] if others else [])
+
+
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to(path.parent / "elsewhere")])
 def test_an_empty_folder_or_a_link_to_one_is_filled(tmp_path, make):
     (tmp_path / "elsewhere").mkdir()

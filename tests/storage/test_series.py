@@ -1,5 +1,6 @@
 import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,24 +73,27 @@ def test_what_only_looks_like_a_checkpoint_is_noticed(tmp_path):
         series.restore_latest()
 
 
+FOLDER = Path("saved")
+
+
 def test_what_fails_in_the_background_is_raised_by_the_next_call_and_only_once():
     background = AsyncSaver()
 
     def fail():
         raise InputError("no room")
 
-    background.submit(fail)
+    background.submit(FOLDER, fail)
     with pytest.raises(InputError, match="no room"):
-        background.submit(lambda: pytest.fail("begun"))
+        background.submit(FOLDER, lambda: pytest.fail("begun"))
     background.wait()
 
 
 def test_saves_do_not_wait_for_each_other_to_begin_but_to_end():
     background, go, done = AsyncSaver(), threading.Event(), []
-    background.submit(lambda: (go.wait(10), done.append(1)))
+    background.submit(FOLDER, lambda: (go.wait(10), done.append(1)))
     assert background.busy
     go.set()
-    background.submit(lambda: done.append(2))
+    background.submit(FOLDER, lambda: done.append(2))
     background.wait()
     assert done == [1, 2]
     assert not background.busy
