@@ -13,8 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from aejax.api.arguments import argument_errors
-from aejax.api.data import load_dataset, make_dataset
+from aejax.api.data import argument_errors, load_dataset, make_dataset
 from aejax.config import CheckpointConfig
 from aejax.config.settings import replace_settings
 from aejax.data.dataset import Dataset
@@ -23,9 +22,8 @@ from aejax.data.splits import make_split as draw_split
 from aejax.errors import InputError, require
 from aejax.experiments.compare import design_comparison, prepare_comparison, score_comparison
 from aejax.experiments.label_curve import analyze_label_curve
-from aejax.experiments.loading import require_classes
 from aejax.experiments.progress import open_reporter
-from aejax.experiments.resolve import resolve_config
+from aejax.experiments.resolve import require_classes, resolve_config
 from aejax.experiments.results import serialize_scores
 from aejax.experiments.variations import analyze_sensitivity
 from aejax.experiments.varied_runs import run_with_analyses

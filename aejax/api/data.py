@@ -1,6 +1,9 @@
-"""Data for comparisons: a named dataset or file, or arrays and DataFrames in memory."""
+"""Arguments of the functions: data, named, in files or in memory, and errors in terms of arguments."""
 
+import contextlib
 import dataclasses
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from aejax.api.arguments import argument_errors
 from aejax.config import DataConfig
 from aejax.config.settings import replace_settings
 from aejax.data import registry
@@ -19,10 +21,40 @@ from aejax.data.label_encoding import exact_array
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits
 from aejax.data.table_roles import NO_LABEL
 from aejax.data.tables import dataset_from_tables
-from aejax.errors import require
+from aejax.errors import InputError, require
 
 ARRAY_NAMES = ("X", "y")
 GROUP_COLUMN = "groups"
+LEADING_FLAG = re.compile(r"\A(?:settings(?:\.\w+)*: )?--([a-z][a-z0-9-]*)(?: ([^:]*))?: ")
+FLAG = re.compile(r"--([a-z][a-z0-9-]*)")
+
+
+def as_arguments(message: str) -> str:
+    """Returns an error message with arguments in place of flags.
+
+    >>> as_arguments("--valid-fraction 1.5: expected below 1; or fix the strength with --probe-c")
+    'valid_fraction=1.5: expected below 1; or fix the strength with probe_c'
+    """
+
+    def name(match: re.Match[str]) -> str:
+        return match[1].replace("-", "_")
+
+    def with_value(match: re.Match[str]) -> str:
+        return f"{name(match)}={match[2]}: " if match[2] else f"{name(match)}: "
+
+    return FLAG.sub(name, LEADING_FLAG.sub(with_value, message))
+
+
+@contextlib.contextmanager
+def argument_errors() -> Iterator[None]:
+    """Turns messages about flags into messages about arguments."""
+    try:
+        yield
+    except InputError as error:
+        message = as_arguments(str(error))
+        if message == str(error):
+            raise
+        raise type(error)(message) from None
 
 
 def load_dataset(dataset: str, **settings: Any) -> Dataset:

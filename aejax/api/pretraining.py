@@ -14,9 +14,9 @@ import pandas as pd
 from jaxtyping import Array, Float, Key
 from rich.console import Console
 
-from aejax.api.arguments import argument_errors
 from aejax.api.comparison import as_dataset, make_checkpoint
-from aejax.config.export import ExportConfig
+from aejax.api.data import argument_errors
+from aejax.config.experiment import ExportConfig
 from aejax.config.settings import replace_settings
 from aejax.data.input_encoding import RawInputs, encoding_of
 from aejax.data.label_budget import with_some_class
@@ -34,7 +34,7 @@ from aejax.recipes import recipe_for_kind
 from aejax.report.run_page import render_run_page
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.hub import push_to_hub
-from aejax.storage.metrics_file import read_metrics
+from aejax.storage.results_file import read_metrics
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -7,15 +7,14 @@ from typing import Any
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from aejax.api.arguments import argument_errors
 from aejax.api.comparison import ComparisonResult, compare, load_comparison
-from aejax.api.data import make_dataset
+from aejax.api.data import argument_errors, make_dataset
 from aejax.api.pretraining import TrainedAutoencoder, load_trained
 from aejax.errors import require
 from aejax.report.results import Results
 from aejax.report.run_page import read_run
 from aejax.storage.results_file import read_results, results_kind
-from aejax.storage.run_state import RESULTS_FILE
+from aejax.storage.run_folder import RESULTS_FILE
 
 
 def load_run(folder: str | Path) -> ComparisonResult | TrainedAutoencoder:

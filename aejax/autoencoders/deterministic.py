@@ -12,7 +12,7 @@ from aejax.objectives.contractive import contractive_penalty
 from aejax.objectives.corruption import make_corruption, masking_noise, patch_grid, patch_mask, with_noise_seed
 from aejax.objectives.deterministic import ReduceFn, autoencoder_objective, masked_mean, weighted_mean
 from aejax.objectives.layerwise import layer_objective, layer_param_paths
-from aejax.objectives.reconstruction import make_reconstruction_loss
+from aejax.objectives.objective import make_reconstruction_loss
 from aejax.objectives.vicreg import VicregWeights, vicreg_objective
 
 

@@ -1,4 +1,4 @@
-"""The inputs and the result of a kind of autoencoder."""
+"""The inputs and the result of a kind of autoencoder, and the result with traced hyperparameters."""
 
 import dataclasses
 import functools
@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 from jaxtyping import Array, Float
 
 from aejax.config import ModelConfig, ObjectiveConfig
+from aejax.config.train import replace_unvalidated
 from aejax.models.architectures import dense_autoencoder
 from aejax.models.autoencoder import Autoencoder
-from aejax.models.submodules import Variables
+from aejax.models.submodules import HYPERPARAMETERS, Variables
 from aejax.objectives.deterministic import autoencoder_objective
-from aejax.objectives.objective import Objective, ScalarLike
-from aejax.objectives.reconstruction import ElementwiseLoss, make_reconstruction_loss
+from aejax.objectives.objective import ElementwiseLoss, Objective, ScalarLike, make_reconstruction_loss
 
 ExtraMetricsFn = Callable[[Variables, Float[Array, "batch d"]], dict[str, Float[Array, " batch"]]]
 
@@ -75,3 +75,33 @@ class AutoencoderSpec(NamedTuple):
 def reconstruction_spec(problem: ProblemSpec, model: Autoencoder, **parts: Any) -> AutoencoderSpec:
     """Returns a model with the reconstruction loss of a problem; `parts` as of `autoencoder_objective`."""
     return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss, **parts))
+
+
+def make_traced_spec(make: Callable[[ProblemSpec], AutoencoderSpec], problem: ProblemSpec) -> AutoencoderSpec:
+    """Returns `make(problem)` with the hyperparameters in `variables["hyper"]` in place of those of `problem`.
+
+    The objective is built inside each trace, where these values are arguments of the program. They change neither the
+    model nor the stages.
+    """
+    spec = make(problem)
+
+    def traced(choose: Callable[[AutoencoderSpec], Any]) -> Callable[..., Any]:
+        """Returns a function of `(variables, ...)` that the spec with the variables' hyperparameters computes."""
+
+        def compute(variables: Variables, *arguments: Any) -> Any:
+            objective = replace_unvalidated(problem.objective, variables[HYPERPARAMETERS])
+            return choose(make(dataclasses.replace(problem, objective=objective)))(variables, *arguments)
+
+        return compute
+
+    def traced_objective(choose: Callable[[AutoencoderSpec], Objective]) -> Objective:
+        return Objective(traced(lambda other: choose(other).loss), traced(lambda other: choose(other).evaluate))
+
+    def traced_stage(index: int, stage: Stage) -> Stage:
+        return stage._replace(objective=traced_objective(lambda other: other.stages[index].objective))
+
+    return spec._replace(
+        objective=traced_objective(lambda other: other.objective),
+        stages=tuple(traced_stage(index, stage) for index, stage in enumerate(spec.stages)),
+        extra_metrics=spec.extra_metrics and traced(lambda other: other.extra_metrics),
+    )

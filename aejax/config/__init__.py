@@ -15,10 +15,9 @@ from aejax.config.experiment import (
     SweepConfig,
 )
 from aejax.config.model import Activation, ComputeDtype, ModelConfig
-from aejax.config.objective import ObjectiveConfig
 from aejax.config.run import CheckpointConfig, DistributedConfig, OutputConfig
 from aejax.config.serialization import absent_values, from_dict, to_dict
-from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
+from aejax.config.train import ObjectiveConfig, OptimizerConfig, PlanConfig, TrainConfig
 
 __all__ = [
     "COMPARE_METHODS",

@@ -1,16 +1,49 @@
-"""The config of each experiment."""
+"""The config of each experiment, of an exploration and of an export, and the part of it that a shard computes."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, TypeVar
 
 from aejax.config.data import DataConfig, SplitConfig, require_valid_labels
 from aejax.config.evaluate import EvaluationConfig, HeadConfig, ProbeConfig
 from aejax.config.model import ModelConfig
-from aejax.config.objective import ObjectiveConfig
-from aejax.config.shard import parse_shard
-from aejax.config.train import OptimizerConfig, PlanConfig, TrainConfig
+from aejax.config.train import ObjectiveConfig, OptimizerConfig, PlanConfig, TrainConfig
 from aejax.config.validation import require_at_least
+from aejax.errors import require
+
+Item = TypeVar("Item")
+ExportFormat = Literal["orbax", "safetensors", "stablehlo"]
+WeightsChoice = Literal["last", "best"]
+
+
+class Shard(NamedTuple):
+    """One of several parts of a list that is divided by index."""
+
+    number: int  # from 1
+    total: int
+
+    def select(self, items: Iterable[Item]) -> list[Item]:
+        """Returns every `total`-th item. Raises `InputError` if there are none for this shard.
+
+        >>> Shard(2, 3).select("abcdef")
+        ['b', 'e']
+        """
+        every = list(items)
+        require(
+            self.number <= len(every), f"--shard {self.number}/{self.total}: there are {len(every)} parts at most here"
+        )
+        return every[self.number - 1 :: self.total]
+
+
+def parse_shard(text: str) -> Shard:
+    """Returns the shard of a flag's value. Raises `InputError` if it is none."""
+    number, slash, count = text.partition("/")
+    is_number = number.isdecimal() and count.isdecimal() and slash
+    require(
+        is_number and 1 <= int(number) <= int(count), f"--shard {text}: expected I/N with I from 1 to N, such as 1/4"
+    )
+    return Shard(int(number), int(count))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,3 +161,41 @@ class ProbeRunConfig:
 
     def __post_init__(self) -> None:
         require_valid_labels(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExploreConfig:
+    """Settings of `explore.py`."""
+
+    seed: int = 0  # seed whose autoencoder is drawn; errors, PSNR and compression cover every seed
+    anomaly_class: str | None = None
+    """Class left out when seed 0 is trained again for anomaly detection: a name, `all` (each class once) or `none`.
+    Default: the first class."""
+    anomaly_epochs: int | None = None  # epochs of the anomaly training; default: those of the run
+    data_dir: Path | None = None  # folder of the run's dataset, if it has moved
+
+    def __post_init__(self) -> None:
+        require_at_least(0, self, "seed")
+        require_at_least(1, self, "anomaly_epochs")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """Settings of `export.py`."""
+
+    seed: str = "best"
+    """The seed to publish. best: lowest validation loss (training loss without validation rows) among seeds that did
+    not diverge; all: every seed, stacked; or the number of a seed."""
+    weights: WeightsChoice = "last"  # after the last epoch, or after each seed's epoch of lowest validation loss
+    formats: tuple[ExportFormat, ...] = ("orbax", "safetensors", "stablehlo")
+    """orbax, safetensors: the arrays. stablehlo: the whole program, weights inside, for jax.export. The last two need
+    pip install 'aejax[export]'."""
+
+    def __post_init__(self) -> None:
+        require(
+            self.seed in ("best", "all") or (self.seed.isascii() and self.seed.isdigit() and len(self.seed) < 10),
+            f"--seed {self.seed[:20]}: expected best, all or a seed's number",
+        )
+        given = " ".join(self.formats)
+        require(self.formats, "--formats: name at least one of orbax, safetensors, stablehlo")
+        require(len(set(self.formats)) == len(self.formats), f"--formats {given}: each format once")

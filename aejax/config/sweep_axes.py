@@ -9,10 +9,8 @@ from typing import Any, Literal, NamedTuple
 from aejax.config.data import SplitConfig
 from aejax.config.experiment import ExperimentConfig, SweepConfig
 from aejax.config.model import ModelConfig
-from aejax.config.objective import ObjectiveConfig
 from aejax.config.settings import setting_names
-from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
-from aejax.config.train import OptimizerConfig, TrainConfig
+from aejax.config.train import TRACEABLE_FIELDS, ObjectiveConfig, OptimizerConfig, TrainConfig
 from aejax.config.validation import MAX_INT32, flag_name, is_representable
 from aejax.errors import InputError, require, suggest_names
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from aejax.evaluate.design import EvaluationDesign
+from aejax.evaluate.estimates import EvaluationDesign
 from aejax.evaluate.intervals import mean_interval, seeds_interval
 from aejax.evaluate.significance import crossed_p, holm_adjust, paired_test
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, estimate_metric

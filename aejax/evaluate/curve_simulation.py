@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from scipy import optimize, stats
 
 from aejax.data.shuffling import make_generator
-from aejax.evaluate.design import DesignName, EvaluationDesign
+from aejax.evaluate.estimates import DesignName, EvaluationDesign
 from aejax.evaluate.label_efficiency import (
     Crossing,
     CurveEstimate,

@@ -30,8 +30,7 @@ from jaxtyping import Float, Int, Shaped
 from scipy import stats
 
 from aejax.data.shuffling import make_generator
-from aejax.evaluate.design import EvaluationDesign
-from aejax.evaluate.estimates import Estimate, pool_examples
+from aejax.evaluate.estimates import Estimate, EvaluationDesign, pool_examples
 from aejax.evaluate.intervals import Bounds, mean_bounds
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric, estimate_metric
 

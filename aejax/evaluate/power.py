@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from aejax.evaluate.comparisons import no_verdict_reason
-from aejax.evaluate.design import DesignName, EvaluationDesign
-from aejax.evaluate.estimates import pool_examples
+from aejax.evaluate.estimates import DesignName, EvaluationDesign, pool_examples
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.evaluate.verdicts import POWER, detectable_difference, minimum_trainings
 

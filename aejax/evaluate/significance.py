@@ -9,8 +9,7 @@ from jaxtyping import Float, Num
 from scipy import stats
 
 from aejax.data.shuffling import make_generator
-from aejax.evaluate.design import EvaluationDesign
-from aejax.evaluate.estimates import Estimate
+from aejax.evaluate.estimates import Estimate, EvaluationDesign
 
 MAX_EXACT_SEEDS = 14  # up to 2^14 sign patterns are enumerated; for more seeds patterns are sampled
 N_RANDOM_SIGN_PATTERNS = 9999

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 from scipy import special, stats
 
-from aejax.evaluate.design import DesignName, EvaluationDesign, holdout_design
+from aejax.evaluate.estimates import DesignName, EvaluationDesign, holdout_design
 
 EXAMPLE_STD = 3.0  # of the difficulty, relative to the effect of (training, example): most are easy or hopeless
 COMMON_STD = 0.1  # of a training's effect that all methods share

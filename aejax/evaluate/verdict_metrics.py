@@ -19,8 +19,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from scipy import stats
 
 from aejax.config.evaluate import MetricName
-from aejax.evaluate.design import EvaluationDesign
-from aejax.evaluate.estimates import Estimate, estimate_mean
+from aejax.evaluate.estimates import Estimate, EvaluationDesign, estimate_mean
 from aejax.evaluate.intervals import IntervalScale
 
 

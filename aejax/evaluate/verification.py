@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Num
 
 from aejax.data.shuffling import make_generator
 from aejax.evaluate.curve_simulation import measure_curves
-from aejax.evaluate.design import DesignName, EvaluationDesign
+from aejax.evaluate.estimates import DesignName, EvaluationDesign
 from aejax.evaluate.intervals import mean_bounds
 from aejax.evaluate.simulation import (
     SCENARIOS,

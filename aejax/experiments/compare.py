@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 
 from aejax.config import CheckpointConfig, CompareConfig
-from aejax.config.shard import parse_shard
+from aejax.config.experiment import parse_shard
 from aejax.data.dataset import Dataset
 from aejax.evaluate.comparisons import VERSUS_FAMILY
 from aejax.evaluate.power import describe_resolution
@@ -25,12 +25,17 @@ from aejax.experiments.experiment import Experiment, prepare_experiment, problem
 from aejax.experiments.feature_evaluation import require_width_selection
 from aejax.experiments.host_classifier import require_selection_rows
 from aejax.experiments.job import FillRun, Job, identify_run, load_kept_result, open_experiment, run_job
-from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
 from aejax.experiments.own_rows import load_own_rows
 from aejax.experiments.plots import plot_comparison
 from aejax.experiments.progress import ProgressReporter
-from aejax.experiments.resolve import check_methods, check_versus, expand_methods, resolve_config
+from aejax.experiments.resolve import (
+    check_methods,
+    check_versus,
+    expand_methods,
+    load_labelled_examples,
+    resolve_config,
+)
 from aejax.experiments.results import build_results, metric_rows, write_scores
 from aejax.experiments.schedule import total_epochs
 from aejax.experiments.shards import adopt_results, make_shard_job, shard_results
@@ -49,11 +54,11 @@ from aejax.methods.method import Method
 from aejax.methods.registry import comparison_pairs, make_method, versus_pairs
 from aejax.methods.tuning_space import has_settings
 from aejax.report.comparison_table import render_comparison_markdown
-from aejax.report.drawing import describe_design
 from aejax.report.figure_files import FigureFiles
+from aejax.report.style import describe_design
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.results_file import write_results
-from aejax.storage.run_state import RESULTS_FILE
+from aejax.storage.run_folder import RESULTS_FILE
 from aejax.storage.runs import Run
 
 

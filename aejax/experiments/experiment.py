@@ -22,7 +22,7 @@ from aejax.data.selection_folds import SelectionFolds, make_selection_folds
 from aejax.data.splits import Split, make_split
 from aejax.data.suspicions import find_suspicions
 from aejax.errors import require
-from aejax.evaluate.design import EvaluationDesign
+from aejax.evaluate.estimates import EvaluationDesign
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.environment import describe_machine
 from aejax.experiments.progress import ProgressReporter

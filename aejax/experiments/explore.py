@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from aejax.config import CheckpointConfig, PlanConfig, to_dict
-from aejax.config.explore import ExploreConfig
+from aejax.config.experiment import ExploreConfig
 from aejax.data.memory import require_host_memory
 from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import HISTORY_BYTES
@@ -22,8 +22,8 @@ from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.work import FIGURE_SECONDS, FIGURES, Work
 from aejax.report.analysis_page import EXPLORE_RESULTS, render_analysis_page
 from aejax.report.data_line import format_data_line
-from aejax.report.drawing import describe_design
 from aejax.report.figure_files import FigureFiles
+from aejax.report.style import describe_design
 from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
 from aejax.storage.runs import Run
 from aejax.train.plan import make_plan

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from aejax.config.export import ExportConfig
+from aejax.config.experiment import ExportConfig
 from aejax.errors import require
 from aejax.experiments.environment import provenance
 from aejax.experiments.pretrained import BEST_WEIGHTS, LAST_WEIGHTS, PretrainedModel, load_pretrained
@@ -17,10 +17,10 @@ from aejax.report.results import Results, finite_or_none
 from aejax.storage.encoder_metadata import SCHEMA_VERSION, EncoderMetadata, EncoderMetrics, Preprocessing, Provenance
 from aejax.storage.export import require_available, write_encoder
 from aejax.storage.formats import arrays_sha256, require_format_packages
-from aejax.storage.metrics_file import METRICS_FILE, read_metrics
 from aejax.storage.numpy_forward import numpy_forward
 from aejax.storage.pretrained_encoder import PretrainedEncoder
 from aejax.storage.pytree_io import ArrayTree, named_leaves, to_state_dict
+from aejax.storage.results_file import METRICS_FILE, read_metrics
 
 EpochRows = list[dict[str, Any]]  # rows of `metrics.jsonl`, one per epoch: number and losses, None if not finite
 WEIGHTS_DIRS = {"last": LAST_WEIGHTS, "best": BEST_WEIGHTS}

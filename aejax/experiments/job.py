@@ -41,8 +41,8 @@ from aejax.methods.external import Representation
 from aejax.report.tracking import log_epochs, log_results, open_trackers, require_tracker_packages
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import load_tree
+from aejax.storage.run_folder import RESULTS_FILE
 from aejax.storage.run_identity import RunIdentity
-from aejax.storage.run_state import RESULTS_FILE
 from aejax.storage.runs import Run, load_finished_results, open_run
 from aejax.storage.serialization import classes_by_name, deserialize
 

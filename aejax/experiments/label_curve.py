@@ -19,7 +19,7 @@ from aejax.config.settings import replace_settings
 from aejax.data.label_budget import largest_label_budget
 from aejax.data.splits import make_split
 from aejax.errors import require
-from aejax.evaluate.design import EvaluationDesign
+from aejax.evaluate.estimates import EvaluationDesign
 from aejax.evaluate.label_efficiency import CurveEstimate, estimate_curve, find_crossings, measure_complexity
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.evaluate.verdicts import adjusted_level, minimum_trainings

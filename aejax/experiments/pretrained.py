@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from aejax.autoencoders.registry import KINDS
 from aejax.config import DataConfig, PretrainConfig, ProbeRunConfig, absent_values, from_dict, to_dict
-from aejax.config.explore import ExploreConfig
+from aejax.config.experiment import ExploreConfig
 from aejax.data.dataset import Dataset
 from aejax.data.input_encoding import InputEncoding, RawInputs
 from aejax.data.registry import expand_path, resolve_data_dir
@@ -21,7 +21,7 @@ from aejax.data.table_schema import IMPUTING
 from aejax.errors import InputError, require
 from aejax.experiments.experiment import make_problem_spec
 from aejax.experiments.job import hash_data
-from aejax.experiments.loading import load_examples
+from aejax.experiments.resolve import load_examples
 from aejax.experiments.run_naming import is_path
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
@@ -29,8 +29,8 @@ from aejax.storage.atomic_io import read_json
 from aejax.storage.formats import arrays_sha256
 from aejax.storage.pytree_io import load_variables, to_state_dict
 from aejax.storage.results_file import read_results, results_kind
+from aejax.storage.run_folder import RESULTS_FILE, RUN_STATE_FILE, read_run_state, read_state_record
 from aejax.storage.run_identity import HASH_SUBJECTS, SHORT_HASH, RunIdentity, read_saved_hashes
-from aejax.storage.run_state import RESULTS_FILE, RUN_STATE_FILE, read_run_state, read_state_record
 from aejax.storage.runs import CONFIG_FILE
 
 ENCODING_KEY = "encoding"  # in the results: how raw examples were read

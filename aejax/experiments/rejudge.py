@@ -13,7 +13,7 @@ import numpy as np
 
 import aejax
 from aejax.errors import require
-from aejax.evaluate.design import EvaluationDesign, holdout_design
+from aejax.evaluate.estimates import EvaluationDesign, holdout_design
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN, compare_verdicts
 from aejax.experiments.label_curve import LABEL_CURVE, summarize_label_curve
@@ -23,7 +23,7 @@ from aejax.report.results import Results, scored_entries, verdict_metric
 from aejax.report.run_page import read_run, rewrite_pages
 from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.results_file import write_results
-from aejax.storage.run_state import RESULTS_FILE
+from aejax.storage.run_folder import RESULTS_FILE
 from aejax.storage.saved_scores import SavedScores, read_scores
 
 

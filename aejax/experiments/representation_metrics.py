@@ -15,15 +15,13 @@ from jaxtyping import Array, Float, Int, Num, Scalar
 
 from aejax.data.batching import Batch, Examples, map_rows
 from aejax.data.scalers import Scaler
-from aejax.evaluate.code_metrics import (
+from aejax.evaluate.representation import (
+    REPRESENTATION_METRICS,
+    cka,
     compute_code_metrics,
     compute_code_usage,
     direction_recovery,
     explained_variance,
-)
-from aejax.evaluate.representation import (
-    REPRESENTATION_METRICS,
-    cka,
     mean_pairwise_cka,
     measure_representation,
     normalized_gram,
@@ -36,7 +34,7 @@ from aejax.methods.method import Method
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.quantization import Quantizer, quantizer_of
 from aejax.models.submodules import Variables
-from aejax.objectives.reconstruction import per_example_mse
+from aejax.objectives.objective import per_example_mse
 from aejax.train.plan import Plan, SeedChunk
 
 MAX_DIAGNOSTIC_ROWS = 2000  # test rows that are diagnosed, at most

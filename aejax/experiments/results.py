@@ -11,7 +11,7 @@ from jaxtyping import Shaped
 
 from aejax.config import to_dict
 from aejax.evaluate.comparisons import compare_pairs
-from aejax.evaluate.design import EvaluationDesign
+from aejax.evaluate.estimates import EvaluationDesign
 from aejax.evaluate.intervals import mean_interval, summarize_seeds
 from aejax.evaluate.metrics import Scores, metric_values
 from aejax.evaluate.representation import PURITY_NEIGHBORS

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from aejax.config import ExperimentConfig, ProbeRunConfig, to_dict
-from aejax.config.explore import ExploreConfig
+from aejax.config.experiment import ExploreConfig
 from aejax.data.registry import NAMED_DATASETS, expand_path
 from aejax.storage.run_identity import setting_differences
 

@@ -12,14 +12,14 @@ from typing import Any
 from rich.console import Console
 
 from aejax.config import CheckpointConfig, CompareConfig, SweepConfig, from_dict
-from aejax.config.shard import parse_shard
+from aejax.config.experiment import parse_shard
 from aejax.errors import InputError, require
 from aejax.experiments.checkpointing import CHECKPOINTS_DIR, RESULT_CACHE_DIR
 from aejax.experiments.job import Job
 from aejax.experiments.multihost import is_primary
 from aejax.storage.atomic_io import read_json
+from aejax.storage.run_folder import read_state_record
 from aejax.storage.run_identity import setting_differences
-from aejax.storage.run_state import read_state_record
 from aejax.storage.runs import CONFIG_FILE, Run
 
 SHARD_FILE = "shard.json"  # results of a shard

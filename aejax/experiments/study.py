@@ -16,7 +16,7 @@ from jaxtyping import Int
 from rich.console import Console
 
 from aejax.config import CheckpointConfig
-from aejax.config.shard import parse_shard
+from aejax.config.experiment import parse_shard
 from aejax.data.label_budget import largest_label_budget
 from aejax.data.splits import make_split
 from aejax.errors import InputError, require
@@ -36,8 +36,7 @@ from aejax.report.style import save_figure
 from aejax.report.terminal import RunConsole
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.results_file import read_results, write_results
-from aejax.storage.run_folder import acquire_lock, make_output_folder
-from aejax.storage.run_state import RESULTS_FILE
+from aejax.storage.run_folder import RESULTS_FILE, acquire_lock, make_output_folder
 from aejax.storage.runs import CONFIG_FILE
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from aejax.errors import require
-from aejax.evaluate.design import EvaluationDesign
+from aejax.evaluate.estimates import EvaluationDesign
 from aejax.experiments.label_curve import LABEL_CURVE, count_labels
 from aejax.experiments.study_file import StudyRun
 from aejax.report.results import Results, diverged_seeds, verdict_metric

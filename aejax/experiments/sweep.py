@@ -11,16 +11,15 @@ import numpy as np
 from rich.console import Console
 
 from aejax.config import CheckpointConfig, ExperimentConfig, SweepConfig
-from aejax.config.shard import parse_shard
+from aejax.config.experiment import parse_shard
 from aejax.config.sweep_axes import max_runs_per_program, parse_axes
 from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.job import FillRun, Job, identify_run, open_experiment, run_job
-from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
 from aejax.experiments.progress import ProgressReporter
-from aejax.experiments.resolve import resolve_config
+from aejax.experiments.resolve import load_labelled_examples, resolve_config
 from aejax.experiments.results import comparison_entries, method_entry, metric_rows, results_header, write_scores
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.shards import adopt_results, make_shard_job, shard_results
@@ -29,13 +28,13 @@ from aejax.experiments.sweeping.grid import GridPoint, PointGroup, choose_kind, 
 from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, score_points, with_labels_of
 from aejax.experiments.work import FIGURES, STATISTICS, Work, begin_work, end_of_run, method_work
 from aejax.methods.method import Method
-from aejax.report.drawing import describe_design
 from aejax.report.figure_files import FigureFiles
+from aejax.report.style import describe_design
 from aejax.report.sweep_table import render_sweep_markdown
 from aejax.report.tradeoff_plot import plot_tradeoff
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.results_file import write_results
-from aejax.storage.run_state import RESULTS_FILE
+from aejax.storage.run_folder import RESULTS_FILE
 from aejax.storage.runs import Run
 from aejax.train.plan import make_plan
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from aejax.config import CompareConfig
-from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
+from aejax.config.train import TRACEABLE_FIELDS
 from aejax.errors import require
 from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.compilation import Stopwatch, clear_compiled

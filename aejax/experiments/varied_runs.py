@@ -24,14 +24,14 @@ from aejax.experiments.compare import ComparisonDesign, EarlierRun, design_compa
 from aejax.experiments.multihost import broadcast_from_primary, is_primary
 from aejax.methods.method import Method
 from aejax.methods.tuning_space import is_tuned_by_probe
-from aejax.report.drawing import describe_design
 from aejax.report.figure_files import FigureFiles
 from aejax.report.results import Results
 from aejax.report.run_page import rewrite_pages
+from aejax.report.style import describe_design
 from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.results_file import read_results, write_results
+from aejax.storage.run_folder import RESULTS_FILE
 from aejax.storage.run_identity import setting_differences
-from aejax.storage.run_state import RESULTS_FILE
 
 Scope = Literal["probe", "labels", "penalty", "data"]
 """What a variation changes: probes, all classifiers, some trainings, or everything."""

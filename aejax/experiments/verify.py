@@ -19,7 +19,7 @@ from aejax.data.shuffling import make_generator
 from aejax.errors import require
 from aejax.evaluate.across_verification import verify_across_datasets
 from aejax.evaluate.comparisons import compare_pairs
-from aejax.evaluate.design import DesignName, EvaluationDesign
+from aejax.evaluate.estimates import DesignName, EvaluationDesign
 from aejax.evaluate.verification import DESIGNS, SimulationBudget, verify_statistics
 from aejax.experiments.compare import load_comparison, prepare_comparison, score_comparison
 from aejax.experiments.environment import command_line, describe_machine

@@ -12,8 +12,8 @@ from aejax.methods.method import Method, init_fn
 from aejax.models.architectures import dense_autoencoder
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
+from aejax.probes.features import leading_axes
 from aejax.probes.head import Classifier, SoftmaxHead, make_cross_entropy_objective
-from aejax.probes.principal_axes import leading_axes
 
 FOURIER_FEATURES = 512
 MAX_DISTANCE_ROWS = 500  # training rows whose distances set the bandwidth of random Fourier features

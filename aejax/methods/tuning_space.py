@@ -12,7 +12,7 @@ import numpy as np
 from aejax.autoencoders.registry import KINDS, RIVALS
 from aejax.autoencoders.spec import ProblemSpec
 from aejax.config import ExperimentConfig
-from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
+from aejax.config.train import TRACEABLE_FIELDS
 from aejax.data.shuffling import make_generator
 from aejax.methods.controls import random_fourier
 from aejax.methods.kmeans import CONTRAST_OFFSET, WHITENING_OFFSET, kmeans

@@ -11,9 +11,8 @@ from aejax.data.batching import Batch
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.objectives.corruption import CorruptFn, corrupt_per_example
-from aejax.objectives.objective import Aux, Objective, ScalarLike
+from aejax.objectives.objective import Aux, ElementwiseLoss, Objective, ScalarLike, per_example_mse
 from aejax.objectives.penalties import BatchPenalty, ForwardPass, Penalty
-from aejax.objectives.reconstruction import ElementwiseLoss, per_example_mse
 
 ReduceFn = Callable[[Float[Array, "batch d"], Bool[Array, "batch d"]], Float[Array, " batch"]]
 

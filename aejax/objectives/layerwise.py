@@ -12,8 +12,7 @@ from aejax.models.autoencoder import Autoencoder
 from aejax.models.dense import FRAMEWORK_DEFAULTS, activation_function
 from aejax.models.submodules import Variables
 from aejax.objectives.corruption import CorruptFn
-from aejax.objectives.objective import Aux, Objective
-from aejax.objectives.reconstruction import ElementwiseLoss, per_example_mse, squared_error
+from aejax.objectives.objective import Aux, ElementwiseLoss, Objective, per_example_mse, squared_error
 
 ParamPath = tuple[str, ...]
 

@@ -10,8 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.sparsity import step_above
 from aejax.models.submodules import Variables
-from aejax.objectives.objective import ScalarLike
-from aejax.objectives.reconstruction import ElementwiseLoss
+from aejax.objectives.objective import ElementwiseLoss, ScalarLike
 
 
 class ForwardPass(NamedTuple):

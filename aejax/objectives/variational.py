@@ -10,8 +10,7 @@ from aejax.config import ObjectiveConfig
 from aejax.data.batching import Batch
 from aejax.models.submodules import Variables
 from aejax.models.variational import Posterior, VariationalAutoencoder, per_example_keys, per_example_noise
-from aejax.objectives.objective import Aux, Objective, ScalarLike
-from aejax.objectives.reconstruction import per_example_mse, sigmoid_binary_cross_entropy
+from aejax.objectives.objective import Aux, Objective, ScalarLike, per_example_mse, sigmoid_binary_cross_entropy
 
 LOG_TWO_PI = 1.8378770664093453
 # (variables, decoder outputs before the last activation, x) to log p(x|z) of each example

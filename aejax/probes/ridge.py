@@ -17,9 +17,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from aejax.config import ProbeConfig
 from aejax.probes.duality_gap import Certificate
-from aejax.probes.features import Features, ProbeRows, Standardizer, fit_standardizer, standardize
+from aejax.probes.features import Features, ProbeRows, Standardizer, fit_standardizer, principal_axes, standardize
 from aejax.probes.logistic import LinearClassifier, linear_logits
-from aejax.probes.principal_axes import principal_axes
 from aejax.probes.regularization_path import EXTENDED_GRID, GRID_EXTENSION
 
 INVERSE_TEMPERATURES = tuple(2.0 ** (step / 4) for step in range(-8, 41))  # .25 .. 1024, factors of the scores

@@ -14,7 +14,7 @@ from aejax.config import CompareConfig, DataConfig, ExperimentConfig, PretrainCo
 from aejax.data.registry import load_dataset
 from aejax.experiments.compare import compare
 from aejax.experiments.pretrain import pretrain
-from aejax.storage.metrics_file import read_metrics
+from aejax.storage.results_file import read_metrics
 from aejax.storage.run_identity import setting_differences
 
 Config = TypeVar("Config", bound=ExperimentConfig)

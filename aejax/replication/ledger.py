@@ -1,4 +1,4 @@
-"""Runs claims one after the other and records the outcomes: an interruption loses at most one claim."""
+"""The ledger: every claim, run one after the other and recorded, so that an interruption loses at most one."""
 
 import functools
 import importlib.util
@@ -17,13 +17,37 @@ from aejax.config import DataConfig
 from aejax.data.registry import load_dataset
 from aejax.errors import InputError, require, require_known_names, summarize_error
 from aejax.experiments.environment import command_line, describe_machine
-from aejax.replication.claim import Assessment, Measurement
+from aejax.replication import (
+    bad_protocols,
+    digits,
+    digits_rbm,
+    mnist1d,
+    mnist_1998,
+    mnist_autoencoders,
+    mnist_classifiers,
+    tabular,
+    vime,
+)
+from aejax.replication.claim import Assessment, Measurement, NumericClaim, ProtocolEffect
 from aejax.replication.context import ClaimContext
-from aejax.replication.registry import CLAIMS, Claim
+from aejax.replication.evidence import ComparativeClaim
 from aejax.report.replication import format_status, ledger_headline, render_ledger_page, with_current_values
 from aejax.storage.atomic_io import read_json, to_jsonable, write_atomically, write_json
 from aejax.storage.run_folder import acquire_lock, make_output_folder
 
+Claim = NumericClaim | ComparativeClaim | ProtocolEffect
+ALL_CLAIMS: tuple[Claim, ...] = (
+    *tabular.CLAIMS,
+    *digits.CLAIMS,
+    *digits_rbm.CLAIMS,
+    *mnist1d.CLAIMS,
+    *mnist_classifiers.CLAIMS,
+    *mnist_1998.CLAIMS,
+    *vime.CLAIMS,
+    *mnist_autoencoders.CLAIMS,
+    *bad_protocols.CLAIMS,
+)
+CLAIMS: dict[str, Claim] = {claim.name: claim for claim in ALL_CLAIMS}
 LEDGER_FILE, REPORT_FILE, RUNS_DIR = "ledger.json", "ledger.md", "runs"
 SCHEMA, READABLE_SCHEMAS = 2, (1, 2)
 

@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from aejax.report.drawing import embolden
 from aejax.report.style import (
     FIGURE_WIDTH,
     NEUTRAL_COLOR,
     PRIMARY_COLOR,
     SECONDARY_COLOR,
     TEXT_COLOR,
+    embolden,
     label_text,
     make_figure,
     with_style,

@@ -9,15 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
-from aejax.report.drawing import (
-    add_description,
-    describe_design,
-    draw_seeds,
-    embolden,
-    make_panels,
-    set_log_scale,
-    shared_legend,
-)
 from aejax.report.formatting import MISSING
 from aejax.report.results import Results, finite_interval, finite_or_none, is_control, is_permuted, verdict_metric
 from aejax.report.style import (
@@ -25,8 +16,15 @@ from aejax.report.style import (
     PRIMARY_COLOR,
     SECONDARY_COLOR,
     TEXT_COLOR,
+    add_description,
+    describe_design,
+    draw_seeds,
+    embolden,
     label_text,
     make_figure,
+    make_panels,
+    set_log_scale,
+    shared_legend,
     with_style,
 )
 

@@ -8,10 +8,9 @@ from typing import Any, Literal
 from matplotlib.figure import Figure
 
 from aejax.errors import escape_unprintable, summarize_error
-from aejax.report.drawing import add_description
 from aejax.report.page.blocks import PAGE_FILE
 from aejax.report.run_page import write_page
-from aejax.report.style import save_figure
+from aejax.report.style import add_description, save_figure
 
 FigureFormat = Literal["png", "svg", "pdf"]
 

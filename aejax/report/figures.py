@@ -13,15 +13,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
-from aejax.report.drawing import (
-    add_description,
-    describe_design,
-    draw_seeds,
-    embolden,
-    make_panels,
-    set_log_scale,
-    shared_legend,
-)
 from aejax.report.results import (
     Results,
     best_method,
@@ -37,8 +28,15 @@ from aejax.report.style import (
     NEUTRAL_COLOR,
     PRIMARY_COLOR,
     SECONDARY_COLOR,
+    add_description,
+    describe_design,
+    draw_seeds,
+    embolden,
     label_text,
     make_figure,
+    make_panels,
+    set_log_scale,
+    shared_legend,
     with_style,
 )
 from aejax.report.tile_layout import CHARACTER_WIDTH, TileLayout, plot_tiles

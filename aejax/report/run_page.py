@@ -29,7 +29,7 @@ from aejax.report.sweep_table import render_sweep_markdown, render_sweep_termina
 from aejax.report.tradeoff_plot import plot_tradeoff
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.results_file import read_results, results_kind
-from aejax.storage.run_state import RESULTS_FILE
+from aejax.storage.run_folder import RESULTS_FILE
 
 MARKDOWN: dict[str, Callable[[Results], str]] = {  # by kind of run
     "compare": render_comparison_markdown,

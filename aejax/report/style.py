@@ -1,19 +1,26 @@
-"""The style of every figure: defaults, palette, labels from data, and PNG files with reproducible bytes."""
+"""The style of every figure: defaults, palette, labels, shared elements, and PNG files with reproducible bytes."""
 
 import io
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image, ImageChops, ImageStat
 
 from aejax.errors import escape_unprintable
+from aejax.report.results import Results, finite_or_none
 from aejax.storage.atomic_io import write_atomically
 
 FIGURE_WIDTH = 8.0  # inches; at DPI, 1120 pixels: sharp at the 830 or so that a README is shown at
 DPI = 140
+DESCRIPTION_HEIGHT = 0.2  # inches
 MAX_LABEL_LETTERS = 32  # of a name from the data
 
 TEXT_COLOR = "#333333"
@@ -113,3 +120,83 @@ def _quantize_colors(image: Image.Image) -> Image.Image:
     reduced = image.quantize(256, dither=Image.Dither.NONE)
     difference = ImageChops.difference(image, reduced.convert("RGB"))
     return reduced if max(ImageStat.Stat(difference).mean) < 1 else image
+
+
+def describe_design(results: Results) -> str:
+    """Returns data set, trainings, sizes and design in one line; of an exploration, the data set and the seed."""
+    dataset, name = results["dataset"], label_text(results["dataset"]["name"], 60)
+    entries = results.get("methods") or results.get("points") or []
+    summary = entries[0]["test_accuracy"] if entries else results.get("reconstruction_mse")
+    sizes = f"{dataset['n_train']:,} training and {dataset['n_test']:,} test examples"
+    if summary is None:
+        return f"{name}: {sizes}, seed {results['seed']}"
+    design = {"cross-validation": "cross-validation", "holdout": "one test set"}[results.get("design", "holdout")]
+    count = len(summary["per_seed"])
+    return f"{name}: {count} {'seed' if count == 1 else 'seeds'}, {sizes}, {design}"
+
+
+def add_description(figure: Figure, text: str) -> Figure:
+    """Writes a line above a figure, or below one that has a title, unless it is there; returns the figure."""
+    if text not in ("", figure.get_suptitle(), figure.get_supxlabel()):
+        write = figure.supxlabel if figure.get_suptitle() else figure.suptitle
+        figure.set_figheight(figure.get_figheight() + DESCRIPTION_HEIGHT)
+        write(text, x=0.01, ha="left", fontsize=8, color=NEUTRAL_COLOR)
+    return figure
+
+
+def set_log_scale(axes: Axes, name: Literal["x", "y"], values: Sequence[float | None], min_ratio: float) -> None:
+    """Makes an axis logarithmic if the values are positive and the largest is more than `min_ratio` times the least."""
+    finite = [number for value in values if (number := finite_or_none(value)) is not None]
+    if not finite or min(finite) <= 0 or max(finite) <= min_ratio * min(finite):
+        return
+    axes.set(**{f"{name}scale": "log"})
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    subs = (1, 2, 5) if max(finite) < 200 * min(finite) else (1,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=20))  # with fewer ticks a narrow axis may have none
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def draw_seeds(
+    axes: Axes, row: int, summary: Results, color: str, scale: float = 1, crosses: Sequence[int] = ()
+) -> None:
+    """Draws a method's row: a dot for each seed, a cross for those in `crosses`, and a diamond for the mean.
+
+    Values are `per_seed` and `mean` of `summary` times `scale`; those that are not finite are not drawn.
+    """
+    x = scale * np.array(summary["per_seed"], dtype=float)
+    # Multiples of the golden ratio spread any number of seeds evenly, and a seed keeps its height when more are added.
+    y = row + 0.5 * ((np.arange(len(x)) * 0.618034) % 1 - 0.5)
+    crossed = np.isin(np.arange(len(x)), crosses)
+    axes.scatter(x[~crossed], y[~crossed], s=14, color=color, alpha=0.45, linewidths=0)
+    if crossed.any():
+        axes.scatter(x[crossed], y[crossed], s=22, color=SECONDARY_COLOR, marker="x", linewidths=1.2)
+    mean = finite_or_none(summary["mean"])
+    if mean is not None:
+        axes.plot(scale * mean, row, "D", color=color, markersize=5, markeredgecolor="white", zorder=4)
+
+
+def embolden(labels: Sequence[Text], is_bold: Sequence[bool]) -> None:
+    """Writes some labels in bold, such as those of autoencoders among controls."""
+    for label, bold in zip(labels, is_bold, strict=True):
+        label.set_fontweight("bold" if bold else "normal")
+
+
+def make_panels(count: int, aspect: float) -> tuple[Figure, list[Axes]]:
+    """Returns a figure and its panels; `aspect` is a panel's height over its width."""
+    across = {1: 1, 2: 2, 4: 2}.get(count, 3)
+    rows = max(-(-count // across), 1)
+    width = 0.6 * FIGURE_WIDTH if across == 1 else FIGURE_WIDTH
+    figure = make_figure(rows * aspect * width / across + 0.5, width)
+    grid = figure.add_gridspec(rows, across)
+    return figure, [figure.add_subplot(grid[divmod(index, across)]) for index in range(count)]
+
+
+def shared_legend(figure: Figure, panels: Sequence[Axes], title: str | None) -> None:
+    """Adds one legend of all panels below them."""
+    handles = {}
+    for axes in panels:
+        handles.update({label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)})
+    if handles:
+        columns = min(len(handles), 5 if max(map(len, handles)) > 4 else 10)
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, title=title)

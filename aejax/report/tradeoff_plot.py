@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 
 from aejax.config.sweep_axes import format_axis_value
 from aejax.evaluate.verdict_metrics import VerdictMetric
-from aejax.report.drawing import add_description, describe_design, set_log_scale
 from aejax.report.results import Results, finite_interval, finite_or_none, verdict_metric
 from aejax.report.style import (
     CLASS_COLORS,
@@ -16,8 +15,11 @@ from aejax.report.style import (
     PRIMARY_COLOR,
     SECONDARY_COLOR,
     TEXT_COLOR,
+    add_description,
+    describe_design,
     label_text,
     make_figure,
+    set_log_scale,
     with_style,
 )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aejax.config import ModelConfig, ObjectiveConfig, from_dict, to_dict
-from aejax.config.export import ExportFormat, WeightsChoice
+from aejax.config.experiment import ExportFormat, WeightsChoice
 from aejax.config.serialization import parse_json
 from aejax.data.table_schema import TableSchema
 from aejax.errors import require

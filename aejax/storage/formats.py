@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from aejax.config.export import ExportFormat
+from aejax.config.experiment import ExportFormat
 from aejax.config.serialization import parse_json
 from aejax.errors import InputError, require, summarize_error
 from aejax.storage.atomic_io import write_atomically

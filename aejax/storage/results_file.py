@@ -2,6 +2,8 @@
 
 The checksum is a field of the file, so that it stays with the results wherever they are copied. Results of older
 versions have none; of those, the fields that tables and pages need are checked.
+
+`metrics.jsonl`, the learning curves of a run, has a line of JSON for every method, seed and epoch.
 """
 
 import hashlib
@@ -10,14 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aejax.config.serialization import check_type
+from aejax.config.serialization import check_type, parse_json
 from aejax.errors import require
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
 from aejax.storage.atomic_io import read_json, to_jsonable, write_json
+from aejax.storage.manifest import read_bounded
 from aejax.storage.results_schema import SCHEMAS, MethodSettings
-from aejax.storage.run_state import RUN_STATE_FILE, read_run_state
+from aejax.storage.run_folder import RUN_STATE_FILE, read_run_state
 
 CHECKSUM_KEY = "checksum"
+METRICS_FILE, MAX_METRICS_BYTES = "metrics.jsonl", 2**30
 Results = dict[str, Any]
 
 
@@ -97,3 +101,27 @@ def _checksum(content: Any) -> str:
 
 def _fix(path: Path) -> str:
     return f"run the command that made {path.parent.name}/ again with --overwrite, or move the folder away"
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """Returns the rows of a run's `metrics.jsonl`: `method`, `seed` from 0, `epoch` from 1, and metrics or None.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    content = read_bounded(folder / METRICS_FILE, limit=MAX_METRICS_BYTES)
+    try:
+        rows = [parse_json(line) for line in content.splitlines()]
+        intact = bool(rows) and all(_is_row(row) for row in rows)
+    except ValueError:
+        intact = False
+    require(intact, f"{folder / METRICS_FILE}: is damaged; run the command that made it again with --overwrite")
+    return rows
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("method"), str):
+        return False
+    seed, epoch = row.get("seed"), row.get("epoch")
+    numbers = [value for name, value in row.items() if name != "method" and value is not None]
+    return type(seed) is type(epoch) is int and min(seed, epoch - 1) >= 0 and set(map(type, numbers)) <= {int, float}

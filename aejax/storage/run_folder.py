@@ -1,4 +1,6 @@
-"""The lock of a run folder, and the run that another one replaces.
+"""The state and the lock of a run folder, and the run that another one replaces.
+
+The state, `run.json`, is `running`, `interrupted`, `finished` or `failed`, with the attempts and the hashes of a run.
 
 A run with `--overwrite` keeps the run that it replaces in its own folder, as `replaced/`, until it has finished. All
 names here are made from the folder's own; nothing that is read from a file names what is moved or deleted.
@@ -8,15 +10,60 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, Literal, NotRequired, TypedDict
 
 import filelock
 
+from aejax.config.serialization import check_type
 from aejax.errors import InputError, require
-from aejax.storage.atomic_io import remove_abandoned
-from aejax.storage.run_state import read_state_record
+from aejax.storage.atomic_io import read_json, remove_abandoned
 
-LOCK_FILE = ".lock"
-REPLACED_DIR = "replaced"
+RunState = Literal["running", "interrupted", "finished", "failed"]
+RUN_STATE_FILE, RESULTS_FILE = "run.json", "results.json"
+LOCK_FILE, REPLACED_DIR = ".lock", "replaced"
+
+
+class Attempt(TypedDict):
+    """An attempt at a run."""
+
+    seconds: NotRequired[float]
+    host: NotRequired[str]
+    process: NotRequired[int]
+    commit: NotRequired[str | None]
+    versions: NotRequired[dict[str, str]]
+    backend: NotRequired[str]
+    devices: NotRequired[int]
+    cores: NotRequired[int]
+    x64: NotRequired[bool]
+
+
+class RunRecord(TypedDict):
+    """The content of `run.json`."""
+
+    schema: Literal[1]
+    state: RunState
+    attempts: list[Attempt]
+    identity: NotRequired[dict[str, str | int]]
+
+
+def read_run_state(folder: Path, results_file: str = RESULTS_FILE) -> RunState:
+    """Returns the state that a run saved last."""
+    unrecorded = "finished" if (folder / results_file).exists() else "interrupted"
+    return read_state_record(folder).get("state", unrecorded)
+
+
+def read_state_record(folder: Path) -> dict[str, Any]:
+    """Returns the content of `run.json`; nothing for a run of a version without this file.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    if not (folder / RUN_STATE_FILE).exists():
+        return {}
+    record: dict[str, Any] = read_json(folder / RUN_STATE_FILE)
+    fix = "give --overwrite to start again, or another --out"
+    check_type(RunRecord, record, str(folder / RUN_STATE_FILE), fix)
+    return record
 
 
 def make_output_folder(folder: Path, outputs: Iterable[str]) -> set[str]:

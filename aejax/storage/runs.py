@@ -22,20 +22,23 @@ import filelock
 
 from aejax.errors import InputError, Preempted, require
 from aejax.storage.atomic_io import read_json, to_jsonable, write_json
-from aejax.storage.metrics_file import METRICS_FILE
-from aejax.storage.results_file import read_results, write_results
+from aejax.storage.results_file import METRICS_FILE, read_results, write_results
 from aejax.storage.run_folder import (
     LOCK_FILE,
     REPLACED_DIR,
+    RESULTS_FILE,
+    RUN_STATE_FILE,
+    RunState,
     acquire_lock,
     begun_path,
     exchange_folders,
     identify_lock,
+    read_run_state,
+    read_state_record,
     remove_working_files,
     restore_replaced,
 )
 from aejax.storage.run_identity import RunIdentity, read_saved_hashes, require_same_hashes
-from aejax.storage.run_state import RESULTS_FILE, RUN_STATE_FILE, RunState, read_run_state, read_state_record
 
 CONFIG_FILE = "config.json"
 ATTEMPT_SETTINGS = ("commit", "backend", "devices", "cores", "x64")  # of an attempt; they change numbers

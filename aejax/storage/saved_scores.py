@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Shaped
 from aejax.config.evaluate import MetricName
 from aejax.data.archives import open_archive
 from aejax.errors import InputError
-from aejax.evaluate.design import EvaluationDesign
+from aejax.evaluate.estimates import EvaluationDesign
 from aejax.evaluate.verdict_metrics import VerdictMetric, balanced_accuracy_values
 
 SCORES_FILE, CORRECT_FILE = "scores.npz", "correct.npz"

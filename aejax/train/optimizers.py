@@ -11,7 +11,7 @@ import optax
 from flax.traverse_util import path_aware_map
 
 from aejax.config import OptimizerConfig
-from aejax.config.traced_hyperparameters import replace_unvalidated
+from aejax.config.train import replace_unvalidated
 from aejax.errors import require
 
 

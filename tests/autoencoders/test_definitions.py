@@ -14,7 +14,7 @@ from aejax.models.autoencoder import Autoencoder, TiedAutoencoder
 from aejax.models.sparsity import BatchTopK, JumpReLU, LifetimeTopK, TopK
 from aejax.objectives.corruption import make_corruption
 from aejax.objectives.deterministic import autoencoder_objective
-from aejax.objectives.reconstruction import sigmoid_binary_cross_entropy, squared_error
+from aejax.objectives.objective import sigmoid_binary_cross_entropy, squared_error
 
 SPARSE = ("sparse-l1", "sparse-kl", "k-sparse", "batch-top-k", "lifetime-sparse", "jump-relu", "matryoshka")
 

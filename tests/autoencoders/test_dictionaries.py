@@ -9,8 +9,8 @@ from scipy.stats import norm
 from aejax.autoencoders.registry import KINDS
 from aejax.data.batching import Batch
 from aejax.models.sparsity import jump_relu, step_above
+from aejax.objectives.objective import sigmoid_binary_cross_entropy, squared_error
 from aejax.objectives.penalties import ForwardPass, decoder_norms, gate_loss, l0_penalty, nested_reconstruction
-from aejax.objectives.reconstruction import sigmoid_binary_cross_entropy, squared_error
 
 
 def perturbed(model):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from aejax.autoencoders.registry import KINDS, find_kind
-from aejax.autoencoders.traced import make_traced_spec
+from aejax.autoencoders.spec import make_traced_spec
 from aejax.config import ObjectiveConfig
-from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
+from aejax.config.train import TRACEABLE_FIELDS
 from aejax.data.batching import Batch
 from aejax.models.submodules import HYPERPARAMETERS
 

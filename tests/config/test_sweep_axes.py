@@ -7,7 +7,7 @@ import pytest
 from aejax.cli import merge_repeated_flag
 from aejax.config import ObjectiveConfig, SweepConfig
 from aejax.config.sweep_axes import SWEEPABLE_CONFIGS, SweepAxis, format_axis_value, max_runs_per_program, parse_axes
-from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS, replace_unvalidated
+from aejax.config.train import TRACEABLE_FIELDS, replace_unvalidated
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 
-from aejax.evaluate.code_metrics import ACTIVE_VARIANCE, compute_code_metrics, direction_recovery, explained_variance
+from aejax.evaluate.representation import ACTIVE_VARIANCE, compute_code_metrics, direction_recovery, explained_variance
 
 # Units: always zero; zero in training only; constant and not zero; nearly constant; varying.
 TRAIN = jnp.array([[0.0, 0.0, 2.0, 0.05, -1.0], [0.0, 0.0, 2.0, 0.0, 1.0], [0.0, 0.0, 2.0, 0.05, 0.0]])

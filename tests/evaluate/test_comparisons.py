@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from aejax.evaluate.comparisons import compare_pairs
-from aejax.evaluate.design import holdout_design
+from aejax.evaluate.estimates import holdout_design
 from aejax.evaluate.intervals import seeds_interval
 from aejax.evaluate.significance import MCNEMAR_TEST, SIGN_FLIP_TEST, holm_adjust, mcnemar_p
 from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN, adjusted_level, decide_verdict, minimum_trainings

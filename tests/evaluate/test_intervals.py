@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from aejax.evaluate.design import EvaluationDesign, holdout_design
-from aejax.evaluate.estimates import estimate_mean
+from aejax.evaluate.estimates import EvaluationDesign, estimate_mean, holdout_design
 from aejax.evaluate.intervals import mean_bounds, mean_interval, seeds_interval
 from aejax.evaluate.simulation import SCENARIOS, simulate_latents, simulated_design
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, estimate_metric

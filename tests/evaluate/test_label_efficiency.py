@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from aejax.evaluate.curve_simulation import measure_curves
-from aejax.evaluate.design import holdout_design
-from aejax.evaluate.estimates import estimate_mean
+from aejax.evaluate.estimates import estimate_mean, holdout_design
 from aejax.evaluate.label_efficiency import (
     correlate_means,
     estimate_curve,

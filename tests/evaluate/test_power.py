@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from aejax.evaluate.design import holdout_design
-from aejax.evaluate.estimates import estimate_mean
+from aejax.evaluate.estimates import estimate_mean, holdout_design
 from aejax.evaluate.power import (
     ASSUMED,
     DesignSizes,

@@ -4,12 +4,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.evaluate.code_metrics import compute_code_metrics
 from aejax.evaluate.representation import (
     PURITY_NEIGHBORS,
     REPRESENTATION_METRICS,
     alignment,
     cka,
+    compute_code_metrics,
     effective_rank,
     intrinsic_dimension,
     knn_purity,

@@ -6,8 +6,7 @@ from scipy import special, stats
 from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 
-from aejax.evaluate.design import holdout_design
-from aejax.evaluate.estimates import estimate_mean
+from aejax.evaluate.estimates import estimate_mean, holdout_design
 from aejax.evaluate.intervals import mean_interval, seeds_interval
 from aejax.evaluate.metrics import CALIBRATION_BINS, score_predictions
 from aejax.evaluate.significance import mcnemar_p, sign_flip_p

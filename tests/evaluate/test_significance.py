@@ -5,8 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from aejax.evaluate.design import holdout_design
-from aejax.evaluate.estimates import estimate_mean
+from aejax.evaluate.estimates import estimate_mean, holdout_design
 from aejax.evaluate.intervals import mean_interval
 from aejax.evaluate.significance import (
     MCNEMAR_TEST,

@@ -8,8 +8,7 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 
 from aejax.evaluate.comparisons import MIN_CLASS_EXAMPLES, compare_pairs
-from aejax.evaluate.design import holdout_design
-from aejax.evaluate.estimates import estimate_mean
+from aejax.evaluate.estimates import estimate_mean, holdout_design
 from aejax.evaluate.intervals import mean_interval
 from aejax.evaluate.metrics import metric_values, score_predictions
 from aejax.evaluate.significance import EXAMPLES_TEST

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from aejax.config import DataConfig, ModelConfig, ObjectiveConfig, PretrainConfig, TrainConfig
-from aejax.config.explore import ExploreConfig
+from aejax.config.experiment import ExploreConfig
 from aejax.data.scalers import apply_scaler, fit_scalers
 from aejax.errors import InputError
 from aejax.experiments.experiment import prepare_experiment

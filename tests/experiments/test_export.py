@@ -14,7 +14,7 @@ from sklearn.datasets import load_wine
 
 import aejax
 from aejax.config import DataConfig, ModelConfig, OptimizerConfig, PretrainConfig, TrainConfig, from_dict, to_dict
-from aejax.config.export import ExportConfig
+from aejax.config.experiment import ExportConfig
 from aejax.errors import InputError
 from aejax.experiments.export import export, select_seeds
 from aejax.experiments.pretrain import pretrain

@@ -20,8 +20,7 @@ from aejax.config import (
     SweepConfig,
     TrainConfig,
 )
-from aejax.config.explore import ExploreConfig
-from aejax.config.export import ExportConfig
+from aejax.config.experiment import ExploreConfig, ExportConfig
 from aejax.errors import InputError
 from aejax.experiments.compare import compare
 from aejax.experiments.explore import explore

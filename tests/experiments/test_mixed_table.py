@@ -22,7 +22,7 @@ from aejax.config import (
     ProbeRunConfig,
     TrainConfig,
 )
-from aejax.config.explore import ExploreConfig
+from aejax.config.experiment import ExploreConfig
 from aejax.data.registry import load_dataset
 from aejax.data.scalers import apply_scaler
 from aejax.errors import InputError

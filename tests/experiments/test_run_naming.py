@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aejax.config import DataConfig, PretrainConfig, ProbeRunConfig, TrainConfig
-from aejax.config.explore import ExploreConfig
+from aejax.config.experiment import ExploreConfig
 from aejax.experiments.run_naming import dataset_slug, default_run_dir
 from aejax.recipes import compare_defaults
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from aejax.cli.commands.study import main
 from aejax.config import EvaluationConfig
 from aejax.errors import InputError, require
-from aejax.evaluate.design import holdout_design
+from aejax.evaluate.estimates import holdout_design
 from aejax.experiments.study import describe_plan, plan_run, run_study
 from aejax.experiments.study_cells import Cell, cell_warnings, read_cells
 from aejax.experiments.study_file import Question, make_study, read_study

@@ -9,7 +9,7 @@ from scipy.stats import entropy
 
 from aejax.autoencoders.registry import KINDS
 from aejax.errors import InputError
-from aejax.evaluate.code_metrics import compute_code_usage
+from aejax.evaluate.representation import compute_code_usage
 from aejax.models.quantization import (
     DEAD_SHARE,
     FiniteScalarQuantizer,

@@ -14,7 +14,7 @@ from aejax.errors import InputError
 from aejax.models.architectures import dense_autoencoder
 from aejax.models.autoencoder import Autoencoder
 from aejax.objectives.deterministic import autoencoder_objective
-from aejax.objectives.reconstruction import squared_error
+from aejax.objectives.objective import squared_error
 from aejax.train.epoch import make_train_step
 from aejax.train.state import init_state
 

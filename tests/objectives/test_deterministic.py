@@ -12,8 +12,8 @@ from aejax.data.batching import Batch
 from aejax.models.architectures import dense_autoencoder
 from aejax.objectives.corruption import CorruptedInputs, gaussian_noise, masking_noise, patch_mask, with_noise_seed
 from aejax.objectives.deterministic import autoencoder_objective, masked_mean, weighted_mean
+from aejax.objectives.objective import per_example_mse, sigmoid_binary_cross_entropy, squared_error
 from aejax.objectives.penalties import kl_sparsity
-from aejax.objectives.reconstruction import per_example_mse, sigmoid_binary_cross_entropy, squared_error
 
 FEATURES = 6
 MODELS = {

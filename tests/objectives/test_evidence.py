@@ -13,7 +13,7 @@ from aejax.data.batching import Batch
 from aejax.models.architectures import dense_autoencoder, dense_vae
 from aejax.models.variational import Posterior
 from aejax.objectives.deterministic import autoencoder_objective
-from aejax.objectives.reconstruction import squared_error
+from aejax.objectives.objective import squared_error
 from aejax.objectives.variational import elbo_and_iwae, gaussian_kl, make_log_likelihood, variational_objective
 
 FEATURES, LATENT = 5, 2

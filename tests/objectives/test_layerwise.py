@@ -13,7 +13,7 @@ from aejax.data.batching import Batch
 from aejax.models.architectures import dense_autoencoder
 from aejax.objectives.corruption import masking_noise
 from aejax.objectives.layerwise import layer_objective, layer_param_paths
-from aejax.objectives.reconstruction import sigmoid_binary_cross_entropy
+from aejax.objectives.objective import sigmoid_binary_cross_entropy
 
 CONFIG = ModelConfig(
     hidden=(8, 5), latent_dim=3, activation="tanh", code_activation="sigmoid", output="sigmoid", conventions="keras"

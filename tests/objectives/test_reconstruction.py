@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from aejax.objectives.reconstruction import (
+from aejax.objectives.objective import (
     make_reconstruction_loss,
     per_example_mse,
     sigmoid_binary_cross_entropy,

@@ -11,9 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 from aejax.config import ProbeConfig
 from aejax.methods.controls import fit_pca
-from aejax.probes.features import Features
+from aejax.probes.features import Features, leading_axes, principal_axes
 from aejax.probes.logistic_probe import make_logistic_probe
-from aejax.probes.principal_axes import leading_axes, principal_axes
 from aejax.probes.ridge import make_ridge_probe
 from tests.probe_rows import make_probe_rows
 

@@ -9,7 +9,7 @@ import pytest
 from aejax.config import ModelConfig, PretrainConfig, TrainConfig
 from aejax.replication.claim import NumericClaim, ProtocolEffect, Source, half_last_digit
 from aejax.replication.evidence import ComparativeClaim, Evidence, paired_evidence
-from aejax.replication.registry import CLAIMS
+from aejax.replication.ledger import CLAIMS
 
 COMMON: dict[str, Any] = {
     "name": "half",

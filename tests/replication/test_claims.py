@@ -20,8 +20,7 @@ from aejax.recipes import compare_defaults, get_recipe
 from aejax.replication import bad_protocols, digits_rbm, mnist_autoencoders, mnist_classifiers, tabular
 from aejax.replication.claim import NumericClaim, ProtocolEffect
 from aejax.replication.context import ClaimContext
-from aejax.replication.ledger import reproduce_claims
-from aejax.replication.registry import ALL_CLAIMS, CLAIMS
+from aejax.replication.ledger import ALL_CLAIMS, CLAIMS, reproduce_claims
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 

@@ -13,7 +13,7 @@ from aejax.report.results import with_roles
 from aejax.report.run_page import render_run_markdown
 from aejax.storage.atomic_io import read_json, write_json
 from aejax.storage.results_file import Results, read_results, results_kind
-from aejax.storage.run_state import read_state_record
+from aejax.storage.run_folder import read_state_record
 from tests.robustness.disturbances import Outcome, read_fault
 
 RESULTS = Path(__file__).parents[2] / "results"

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from aejax.autoencoders.registry import KINDS
 from aejax.config import PlanConfig
-from aejax.config.export import ExportConfig
+from aejax.config.experiment import ExportConfig
 from aejax.errors import require, require_known_names
 from aejax.experiments.environment import code_version, describe_environment
 from aejax.experiments.export import export

@@ -13,8 +13,8 @@ from aejax.errors import InputError, Preempted
 from aejax.storage import runs
 from aejax.storage.atomic_io import read_json, write_json
 from aejax.storage.results_file import read_results
+from aejax.storage.run_folder import read_run_state
 from aejax.storage.run_identity import RunIdentity
-from aejax.storage.run_state import read_run_state
 from aejax.storage.runs import load_finished_results, open_run
 
 SETTINGS = {"seeds": 2, "methods": ["raw"], "train": {"epochs": 5}}

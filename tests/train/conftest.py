@@ -18,8 +18,7 @@ from aejax.models.architectures import dense_autoencoder
 from aejax.models.autoencoder import Autoencoder
 from aejax.objectives.corruption import gaussian_noise
 from aejax.objectives.deterministic import autoencoder_objective
-from aejax.objectives.objective import Objective
-from aejax.objectives.reconstruction import squared_error
+from aejax.objectives.objective import Objective, squared_error
 from aejax.train.epoch import SeedData
 from aejax.train.keys import seed_keys
 

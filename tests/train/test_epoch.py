@@ -13,7 +13,7 @@ from aejax.data.batching import Batch, Examples, gather_batch, map_rows
 from aejax.data.scalers import Scaler
 from aejax.models.architectures import dense_autoencoder
 from aejax.objectives.deterministic import autoencoder_objective
-from aejax.objectives.reconstruction import squared_error
+from aejax.objectives.objective import squared_error
 from aejax.train.epoch import SeedData, make_train_epochs, make_train_step
 from aejax.train.state import init_progress, init_state
 from tests.train.conftest import assert_close, assert_equal, of_seed

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from aejax.config import ModelConfig, OptimizerConfig
-from aejax.config.traced_hyperparameters import TRACEABLE_FIELDS
+from aejax.config.train import TRACEABLE_FIELDS
 from aejax.data.batching import Batch
 from aejax.errors import InputError
 from aejax.models.architectures import dense_autoencoder

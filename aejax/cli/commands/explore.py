@@ -20,7 +20,7 @@ from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
 from aejax.cli.run_flags import RunFlags
 from aejax.config import PlanConfig
-from aejax.config.explore import ExploreConfig
+from aejax.config.experiment import ExploreConfig
 
 FLAGS = ("run", "seed", "anomaly-class", "anomaly-epochs", "data-dir", "out", "overwrite", "json")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from aejax.cli.arguments import parse_args, required_path
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_cpu_devices
-from aejax.config.export import ExportConfig
+from aejax.config.experiment import ExportConfig
 
 FLAGS = ("run", "out", "seed", "weights", "formats", "overwrite")
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
     from aejax.experiments.export import export
     from aejax.report.results import read_results
     from aejax.storage.hub import push_to_hub
-    from aejax.storage.run_state import RESULTS_FILE
+    from aejax.storage.run_folder import RESULTS_FILE
 
     configure_cpu_devices(1)
     console = make_console()

@@ -36,8 +36,7 @@ def main(argv: Sequence[str]) -> None:
     """Runs `aejax reproduce` with the words after it on the command line."""
     args = parse_args(Args(), argv, __doc__ or "", FLAGS)
 
-    from aejax.replication.ledger import describe_claim, reproduce_claims
-    from aejax.replication.registry import CLAIMS
+    from aejax.replication.ledger import CLAIMS, describe_claim, reproduce_claims
     from aejax.report.replication import render_claim_list, render_ledger_terminal
 
     console = make_console()

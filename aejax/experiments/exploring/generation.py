@@ -15,7 +15,7 @@ from aejax.analysis.generation import (
     sample_prior,
     traverse_latents,
 )
-from aejax.evaluate.code_metrics import ACTIVE_VARIANCE
+from aejax.evaluate.representation import ACTIVE_VARIANCE
 from aejax.experiments.exploring.loaded_model import AnalysisResult, LoadedModel, MaxShown, Skipped
 from aejax.report import image_grids
 

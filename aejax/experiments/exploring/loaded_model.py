@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from matplotlib.figure import Figure
 
 from aejax.analysis.codec import Codec, PrincipalComponents, fit_pca
-from aejax.config.explore import ExploreConfig
+from aejax.config.experiment import ExploreConfig
 from aejax.data.dataset import Dataset
 from aejax.data.scalers import apply_scaler
 from aejax.data.shuffling import make_generator

@@ -8,8 +8,7 @@ import jax
 import numpy as np
 
 from aejax.autoencoders.registry import find_kind
-from aejax.autoencoders.spec import ProblemSpec
-from aejax.autoencoders.traced import make_traced_spec
+from aejax.autoencoders.spec import ProblemSpec, make_traced_spec
 from aejax.config import ExperimentConfig
 from aejax.config.sweep_axes import LABELS_FIELD
 from aejax.data.selection_folds import make_selection_folds

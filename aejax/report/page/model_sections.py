@@ -10,7 +10,7 @@ from aejax.report.page.blocks import Charts, Matrices, Matrix, Section, Tile, Ti
 from aejax.report.page.charts import curve_chart, scatter_chart
 from aejax.report.results import Results, best_method
 from aejax.report.style import CLASS_COLORS, label_text
-from aejax.storage.metrics_file import METRICS_FILE, read_metrics
+from aejax.storage.results_file import METRICS_FILE, read_metrics
 
 CURVES = {"train_loss": "training", "valid_loss": "validation"}
 MAX_BYTES, MAX_PANELS = 200_000_000, 40  # of a file that is read, and of methods that are drawn
