@@ -6,6 +6,7 @@ A run with `--overwrite` keeps the run that it replaces in its own folder, as `r
 names here are made from the folder's own; nothing that is read from a file names what is moved or deleted.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterable
@@ -148,3 +149,11 @@ def remove_working_files(folder: Path, names: Iterable[str]) -> None:
         shutil.rmtree(path, ignore_errors=True)
         if path.is_symlink() or path.is_file():
             path.unlink(missing_ok=True)
+
+
+def remove_with_empty_parents(path: Path, folder: Path) -> None:
+    """Deletes a path in a folder, then each parent up to the folder itself that holds nothing else."""
+    shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):  # of the first that is not empty
+        for parent in list(path.parents)[: len(path.relative_to(folder).parts)]:
+            parent.rmdir()

@@ -35,6 +35,7 @@ from aejax.storage.run_folder import (
     identify_lock,
     read_run_state,
     read_state_record,
+    remove_with_empty_parents,
     remove_working_files,
     restore_replaced,
 )
@@ -81,10 +82,7 @@ class Run:
             yield
         finally:
             if identify_lock(folder) is None:
-                shutil.rmtree(path, ignore_errors=True)
-                with contextlib.suppress(OSError):  # the first that holds something else
-                    for parent in list(path.parents)[: len(path.relative_to(folder).parts)]:
-                        parent.rmdir()
+                remove_with_empty_parents(path, folder)
             self._require_locked()
 
     @property
