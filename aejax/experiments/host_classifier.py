@@ -37,14 +37,14 @@ def require_selection_rows(experiment: Experiment, methods: Mapping[str, Method]
 def fit_host_classifier(experiment: Experiment, name: str, method: Method, tune: int | None = None) -> HostFit:
     """Calls `Method.fit_predict` for one seed after the other; each of several processes computes all seeds."""
     assert method.fit_predict is not None
-    split, predictions = experiment.split, []
+    split, predictions, ratings = experiment.split, [], dict[str, Any]()
     labels = make_seed_labels(experiment.training_labels, split.labelled, permuted=method.permute_labels)
     for seed in range(experiment.plan.seeds):
         experiment.reporter.set_status(f"seed {seed + 1} of {experiment.plan.seeds}")
         problem = host_problem(experiment, seed, labels[seed])
         with warnings.catch_warnings():  # scikit-learn takes few labels of many classes for numbers to be predicted
             warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
-            predictions.append(method.fit_predict(problem._replace(tune=tune)))
+            predictions.append(method.fit_predict(problem._replace(tune=tune, ratings=ratings)))
     tried = [prediction.tried for prediction in predictions if prediction.tried is not None]
     return HostFit(
         np.stack([prediction.log_probs for prediction in predictions]),

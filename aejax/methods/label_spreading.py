@@ -48,7 +48,7 @@ def label_spreading(problem: ProblemSpec) -> Method:
 
 def make_label_spreading() -> Callable[[HostProblem], HostPrediction]:
     """Returns `Method.fit_predict` of label spreading."""
-    shared, ratings = SharedByContent[Scores](), SharedByContent[list[Rated]]()
+    shared = SharedByContent[Scores]()
 
     def fit_predict(problem: HostProblem) -> HostPrediction:
         unlabelled = draw_unlabelled(problem)
@@ -66,7 +66,7 @@ def make_label_spreading() -> Callable[[HostProblem], HostPrediction]:
 
             return shared.get(settings, content, fit)
 
-        rated = share_ratings(ratings, problem, content, lambda: rate_settings(problem))
+        rated = share_ratings(problem, content, lambda: rate_settings(problem))
         rated = [one._replace(settings={**one.settings, "unlabelled_rows": len(unlabelled)}) for one in rated]
         return predict_with_best(problem, rated, score_test)
 

@@ -31,6 +31,9 @@ class HostProblem(NamedTuple):
     seed: int
     example_shape: tuple[int, ...]
     tune: int | None = None  # settings to try, see `--tune`; None: all that the method declares
+    ratings: dict[str, Any] | None = (
+        None  # of settings by earlier seeds of the run, which may be shared; None: none are
+    )
 
 
 class TriedSettings(NamedTuple):

@@ -54,15 +54,15 @@ def tuned(classifier: Classifier) -> Callable[[HostProblem], HostPrediction]:
     accuracies tie. Logits are divided by the temperature that minimizes this NLL (Guo et al. 2017). Settings are chosen
     on at most `MAX_SELECTION_ROWS` of each fold; the fit that is tested has all labelled rows. Seeds whose rows and
     settings are the same share it, unless the classifier is randomized. With more labels than `MAX_SELECTION_ROWS`,
-    they share the first seed's choice, too.
+    they share the choice of the run's first seed, too.
     """
-    shared, ratings = SharedByContent[Scores](), SharedByContent[list[Rated]]()
+    shared = SharedByContent[Scores]()
 
     def fit_predict(problem: HostProblem) -> HostPrediction:
         grid = draw_settings(classifier.grid(problem), problem.tune)
         prepared = {flag: classifier.prepare(problem, flag) for flag in {_standardizes(settings) for settings in grid}}
         content = (problem.inputs, problem.labelled, problem.labels, problem.test_inputs)
-        rated = share_ratings(ratings, problem, content, lambda: rate_settings(classifier, prepared, grid))
+        rated = share_ratings(problem, content, lambda: rate_settings(classifier, prepared, grid))
 
         def score_test(settings: Settings) -> Scores:
             fitted, every_label = prepared[_standardizes(settings)], np.arange(len(problem.labels))
@@ -79,8 +79,8 @@ def tuned(classifier: Classifier) -> Callable[[HostProblem], HostPrediction]:
 class SharedByContent(Generic[Shared]):
     """Scores or ratings by the content of what they were made from: seeds with equal rows and settings share one."""
 
-    def __init__(self) -> None:
-        self._made: dict[str, Shared] = {}
+    def __init__(self, made: dict[str, Shared] | None = None) -> None:
+        self._made: dict[str, Shared] = {} if made is None else made
 
     def get(self, settings: Settings, content: Sequence[np.ndarray], make: Callable[[], Shared]) -> Shared:
         """Returns what was made earlier from equal settings and content, or else `make()`."""
@@ -93,18 +93,15 @@ class SharedByContent(Generic[Shared]):
         return self._made[key]
 
 
-def share_ratings(
-    ratings: SharedByContent[list[Rated]],
-    problem: HostProblem,
-    content: Sequence[np.ndarray],
-    rate: Callable[[], list[Rated]],
-) -> list[Rated]:
-    """Returns `rate()`, or with many labels the ratings of an earlier seed from the same content.
+def share_ratings(problem: HostProblem, content: Sequence[np.ndarray], rate: Callable[[], list[Rated]]) -> list[Rated]:
+    """Returns `rate()`, or with many labels the ratings of an earlier seed of the run from the same content.
 
-    With 60,000 labels a fit takes minutes, and seeds that choose differently could not share it.
+    With 60,000 labels a fit takes minutes, and seeds that choose differently could not share it. Ratings depend on the
+    folds of the seed that made them, so another run, with other folds, rates the settings again.
     """
-    many = len(problem.labels) > sum(MAX_SELECTION_ROWS)
-    return ratings.get({"tune": problem.tune or 0}, content, rate) if many else rate()
+    if problem.ratings is None or len(problem.labels) <= sum(MAX_SELECTION_ROWS):
+        return rate()
+    return SharedByContent[list[Rated]](problem.ratings).get({"tune": problem.tune or 0}, content, rate)
 
 
 def draw_settings(grid: list[Settings], count: int | None) -> list[Settings]:

@@ -11,6 +11,7 @@ from aejax.config import CompareConfig, DataConfig, ProbeConfig, SplitConfig
 from aejax.data.selection_folds import make_selection_folds
 from aejax.experiments.compare import compare
 from aejax.experiments.host_classifier import fit_host_classifier, host_problem
+from aejax.methods import tuning
 from aejax.methods.controls import raw
 from aejax.methods.method import HostPrediction
 from aejax.methods.registry import METHODS
@@ -73,6 +74,18 @@ def test_neither_test_labels_nor_other_test_rows_change_what_is_fitted(experimen
     method = nearest_centroid(experiment.problem)
     one, other = (fit_host_classifier(it, "centroid", method).log_probs for it in (experiment, only_labels))
     np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["svm", "label-spreading"])  # boosting and forest are tuned as svm
+def test_settings_are_chosen_by_the_folds_of_the_run_whatever_the_process_ran_before(name, experiment, monkeypatch):
+    monkeypatch.setattr(tuning, "MAX_SELECTION_ROWS", (20, 8))
+    folds = experiment.selection_folds
+    other = folds._replace(train=folds.train[:, :1], valid=folds.valid[:, :1])
+    other_folds = dataclasses.replace(experiment, selection_folds=other)
+    alone = fit_host_classifier(other_folds, name, METHODS[name](experiment.problem)).settings
+    method = METHODS[name](experiment.problem)
+    assert fit_host_classifier(experiment, name, method).settings != alone
+    assert fit_host_classifier(other_folds, name, method).settings == alone
 
 
 def test_a_run_reports_settings_of_every_seed_and_no_features(tmp_path, monkeypatch):

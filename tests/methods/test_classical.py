@@ -207,6 +207,7 @@ def test_settings_are_chosen_on_few_rows_of_every_class_and_the_tested_fit_has_a
 
     classifier = Classifier(lambda _: [{"a": 1}, {"a": 2}], lambda *_: Counting())
     fit_predict = tuned(classifier)
+    problem = problem._replace(ratings={})
     fit_predict(problem)
     assert [counts.sum() for counts in fitted] == [20] * 6 + [120]
     assert np.min(fitted) > 0
