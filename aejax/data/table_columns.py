@@ -24,6 +24,7 @@ DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+")
 THOUSANDS = re.compile(r"[+-]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?")
 NUMBER = rf"({THOUSANDS.pattern}|[+-]?\d+([.,]\d+)?)"
 DECORATED = re.compile(rf"[$€£¥]\s?{NUMBER}|{NUMBER}\s?[$€£¥%]|{NUMBER}")
+NUMBER_TYPES = ("integer", "floating", "mixed-integer-float", "decimal")  # nullable, beyond int64 or of Python
 MIN_NUMBERS = 0.5  # share of a column's cells that are numbers, from which the others are problems
 MAX_CATEGORIES = 1000
 MAX_DISTINCT_SHARE, SMALL_VOCABULARY = 0.5, 10  # categories per cell; with more, and more than a few, they are names
@@ -55,7 +56,7 @@ def infer_columns(frame: pd.DataFrame, config: DataConfig, describe: Callable[[s
     columns: dict[str, Column] = {}
     problems: list[Problem] = []
     for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        if dtype.kind in "iuf":
+        if dtype.kind in "iuf" and isinstance(dtype, np.dtype):
             columns[name] = Column(name=name, kind="number")
             continue
         try:
@@ -88,18 +89,19 @@ def _infer_column(values: pd.Series, config: DataConfig, place: str) -> tuple[Co
     name, kind = str(values.name), pd.api.types.infer_dtype(values, skipna=True)
     if kind == "boolean":
         return Column(name=name, kind="boolean"), pd.Series(to_booleans(values), values.index)
-    if kind in ("integer", "floating", "mixed-integer-float", "decimal"):  # beyond int64, or of Python's types
-        return Column(name=name, kind="number"), values.astype(np.float64)
     if kind in ("date", "datetime", "datetime64"):
         return Column(name=name, kind="date"), pd.to_datetime(values, utc=True)
+    if kind in NUMBER_TYPES or values.isna().all():
+        numbers = values.to_numpy(np.float64, na_value=np.nan)
+        return Column(name=name, kind="number"), pd.Series(numbers, values.index)
     if kind == "categorical":
-        words = values.astype(object).where(values.notna()).map(str, na_action="ignore")
-        order = values.cat.categories.map(str) if values.cat.ordered else None
+        words = values.astype(object).where(values.notna()).map(_strip, na_action="ignore")
+        order = [*dict.fromkeys(map(_strip, values.cat.categories))] if values.cat.ordered else None
         return _make_category(name, words, config, order)
     others = [type(value).__name__ for value in values.dropna() if not isinstance(value, str | int | float)]
     if others:
         raise _UnusableColumnError(Problem(Rank.COLUMN, f"{place} holds values of type {others[0]}", _drop_hint(name)))
-    text = values.map(lambda value: str(value).strip(), na_action="ignore")
+    text = values.map(_strip, na_action="ignore")
     return _infer_text(text.where(~text.str.lower().isin(MISSING_VALUES)), config, place)
 
 
@@ -137,7 +139,7 @@ def _infer_text(text: pd.Series, config: DataConfig, place: str) -> tuple[Column
 
 
 def _make_category(
-    name: str, words: pd.Series, config: DataConfig, order: pd.Index | None = None
+    name: str, words: pd.Series, config: DataConfig, order: Sequence[str] | None = None
 ) -> tuple[Column, pd.Series]:
     """Returns a category whose codes are in the given order, or else sorted."""
     present = set(words.dropna())
@@ -204,6 +206,10 @@ def _describe_columns(columns: Sequence[Column], empty: Sequence[str], dropped: 
         notes += [f"categories {word}: {list_names(names)}"] if names else []
     dates = [column.name for column in columns if column.kind == "date"]
     return notes + ([f"dates as days since 1970-01-01: {list_names(dates)}"] if dates else [])
+
+
+def _strip(value: object) -> str:
+    return str(value).strip()
 
 
 def _drop_hint(name: str) -> str:

@@ -1,6 +1,7 @@
 """The columns of a table, and their encoding as numbers."""
 
 import dataclasses
+from numbers import Integral, Real
 from typing import Literal
 
 import numpy as np
@@ -51,11 +52,11 @@ class Column:
         """Returns zeros (one-hot) or NaN (ordinal) for a category that is not in the schema or is missing."""
         codes, words = pd.factorize(values)
         known = {category: code for code, category in enumerate(self.categories)}
-        codes = np.array([*(known.get(str(word).strip(), -1) for word in words), -1])[codes]
-        missing = values.isna().to_numpy()
+        found = [next((known[text] for text in _spell(word) if text in known), -1) for word in words]
+        codes = np.array([*found, -1])[codes]
         if self.encoding == "ordinal":
-            return np.where(codes < 0, np.nan, codes)[:, None], missing
-        return np.eye(len(known) + 1, len(known))[codes], missing
+            return np.where(codes < 0, np.nan, codes)[:, None], codes < 0
+        return np.eye(len(known) + 1, len(known))[codes], values.isna().to_numpy()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,10 +91,14 @@ class TableSchema:
         features = np.empty((len(frame), len(self.feature_names)))
         start = 0
         for column in self.columns:
+            values = frame.iloc[:, positions[column.name]]
             try:
-                encoded, missing = column.encode(frame.iloc[:, positions[column.name]])
+                encoded, missing = column.encode(values)
+                unknown = missing & values.notna().to_numpy()
+                is_filled = self.missing in IMPUTING
+                _require_rows(~unknown | is_filled, values, f"one of {list_names(column.categories)}")
                 require(
-                    self.missing in IMPUTING or not missing.any(),
+                    is_filled or not missing.any(),
                     f"row {int(np.argmax(missing))} is missing; this table was read without missing values "
                     f"(--missing {self.missing}): fill it in or drop the row",
                 )
@@ -102,6 +107,16 @@ class TableSchema:
             features[:, start : start + encoded.shape[1]] = encoded
             start += encoded.shape[1]
         return features
+
+
+def _spell(value: object) -> tuple[str, ...]:
+    """Returns the texts by which a category is known: whole numbers mean the same as integers and as floats."""
+    text = str(value).strip()
+    if isinstance(value, Integral):
+        return text, f"{text}.0"
+    if isinstance(value, Real) and float(value).is_integer():
+        return text, str(int(float(value)))
+    return (text,)
 
 
 def to_numbers(values: pd.Series) -> Float64[np.ndarray, " n"]:
@@ -137,7 +152,8 @@ def parse_dates(values: pd.Series, date_format: str) -> pd.Series:
 def _to_days(dates: pd.Series) -> Float64[np.ndarray, " n"]:
     """Returns days since 1970-01-01 with their fractions, NaN where a date is missing."""
     utc = pd.to_datetime(dates, utc=True)
-    return ((utc - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)).to_numpy(np.float64)
+    epoch = pd.Timestamp(0, tz="UTC").as_unit("s")  # its default unit is nanoseconds, which end in 2262
+    return ((utc - epoch) / pd.Timedelta(days=1)).to_numpy(np.float64)
 
 
 def _require_rows(valid: np.ndarray, values: pd.Series, expected: str) -> None:

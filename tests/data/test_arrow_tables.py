@@ -1,5 +1,6 @@
 """Arrow's formats give the values that were written, by the same rules as tables of text, alone and in folders."""
 
+import datetime
 import json
 from pathlib import Path
 
@@ -57,6 +58,8 @@ MIXED = {
     "when": pd.date_range("2018-01-01", periods=12, freq="36h"),
     "day": pd.date_range("2018-01-01", periods=12).date,
     "code": pd.Categorical(["07", "8", "07"] * 4),
+    "work": pd.Categorical([" Private", "State ", "Private"] * 4),
+    "until": [datetime.date(2020, 1, 1), datetime.date(9999, 12, 31)] * 6,
 }
 
 
@@ -71,6 +74,9 @@ def test_parquet_and_csv_give_the_same_dataset(tmp_path, kind):
     assert by_parquet.sha256 == by_csv.sha256
     assert by_parquet.feature_names == by_csv.feature_names
     assert by_parquet.class_names == by_csv.class_names
+    by_name = dict(zip(by_parquet.feature_names, by_parquet.inputs.T, strict=True))
+    np.testing.assert_array_equal(by_name["work=Private"], [1, 0, 1] * 4)
+    np.testing.assert_array_equal(by_name["until"], [18262, 2932896] * 6)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +123,9 @@ def test_class_names_of_hugging_face_are_used(tmp_path):
     np.testing.assert_array_equal(dataset.labels, [1, 0, UNLABELLED, 0] * 3)
 
 
-def test_ordered_categories_keep_their_order(tmp_path):
-    sizes = pd.Categorical(["low", "medium", "high"] * 4, ["low", "unused", "medium", "high"], ordered=True)
+@pytest.mark.parametrize("low", ["low", " low "])
+def test_ordered_categories_keep_their_order(tmp_path, low):
+    sizes = pd.Categorical([low, "medium", "high"] * 4, [low, "unused", "medium", "high"], ordered=True)
     pd.DataFrame({"size": sizes, "label": [0, 1] * 6}).to_parquet(tmp_path / "set.parquet")
     dataset = load(tmp_path / "set.parquet", categorical="ordinal")
     np.testing.assert_array_equal(dataset.inputs[:, 0], [0, 1, 2] * 4)

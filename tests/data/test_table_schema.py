@@ -4,12 +4,14 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 from expected_errors import error_message
 from loading import load
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from table_files import N, save
 
+from aejax.api.data import make_dataset as make_memory_dataset
 from aejax.config import from_dict, to_dict
 from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.table_schema import TableSchema
@@ -56,7 +58,7 @@ def test_the_schema_in_json_encodes_the_table_again(tmp_path, categorical, missi
     ],
 )
 def test_unknown_categories_are_those_of_scikit_learn(tmp_path, encoding, encoder):
-    dataset = load(save(tmp_path, FRAME[["colour", "label"]]), categorical=encoding)
+    dataset = load(save(tmp_path, FRAME[["colour", "label"]]), categorical=encoding, missing="mean")
     other = pd.DataFrame({"colour": ["red", "pink", " blue "]})
     encoder.fit(FRAME[["colour"]])
     np.testing.assert_array_equal(dataset.table.encode(other), encoder.transform(other.apply(lambda x: x.str.strip())))
@@ -75,6 +77,41 @@ def test_unknown_categories_are_those_of_scikit_learn(tmp_path, encoding, encode
 def test_types_of_a_frame_that_mean_the_same_are_encoded_alike(tmp_path, spelling):
     dataset = load(save(tmp_path, FRAME))
     np.testing.assert_array_equal(stored(dataset, dataset.table.encode(spelling(FRAME))), dataset.inputs)
+
+
+@pytest.mark.parametrize("stored", [int, float])
+@pytest.mark.parametrize("given", [int, float, "float32", "Int64", object, str])
+def test_categories_that_are_whole_numbers_are_known_in_every_type(stored, given):
+    codes, labels = np.arange(N) % 3, np.arange(N) % 2
+    table = make_memory_dataset(pd.DataFrame({"code": pd.Categorical(codes.astype(stored))}), labels).table
+    spelled = codes.astype(stored if given is str else int)
+    np.testing.assert_array_equal(table.encode(pd.DataFrame({"code": spelled}).astype(given)), np.eye(3)[codes])
+    np.testing.assert_array_equal(table.encode(pd.DataFrame({"code": [1.5, np.inf]})), 0)
+
+
+@pytest.mark.parametrize("missing", ["refuse", "drop-rows"])
+def test_an_unknown_category_is_refused_where_nothing_fills_in_its_number(tmp_path, missing):
+    dataset = load(save(tmp_path, FRAME[["colour", "label"]]), categorical="ordinal", missing=missing)
+    message = error_message(dataset.table.encode, pd.DataFrame({"colour": ["red", "pink"]}))
+    assert "column 'colour': row 1 is 'pink' of type" in message
+    assert "expected one of blue, green, red" in message
+
+
+@pytest.mark.parametrize("dtype", ["Float64", "double[pyarrow]", object])
+def test_numbers_of_every_type_are_read_as_those_of_numpy(dtype):
+    columns = {"a": [0.5, np.nan, 2.0] * 4, "empty": [np.nan] * 12, "b": np.arange(12.0)}
+    labels, frame = np.arange(12) % 2, pd.DataFrame(columns)
+    typed = pd.DataFrame({name: pd.array(values, "Float64").astype(dtype) for name, values in columns.items()})
+    by_numpy, by_type = (make_memory_dataset(table, labels, missing="mean") for table in (frame, typed))
+    assert by_type.sha256 == by_numpy.sha256
+    assert by_type.feature_names == ("a", "b")
+    typed.loc[5, "a"] = np.inf
+    assert "row 5, column 'a' is inf, not finite" in error_message(make_memory_dataset, typed, labels)
+
+
+def test_a_column_of_the_null_type_is_empty():
+    frame = pd.DataFrame({"a": np.arange(12.0), "none": pd.arrays.ArrowExtensionArray(pyarrow.nulls(12))})
+    assert make_memory_dataset(frame, np.arange(12) % 2).feature_names == ("a",)
 
 
 @pytest.mark.parametrize(
