@@ -29,7 +29,7 @@ class DataConfig:
     or an array of an .npz file, a column of it (0, -1), or both (name[0])."""
     test: Path | None = None  # a second file of the same kind, whose examples are the test set
     header: Literal["auto", "yes", "no"] = "auto"  # whether line 1 of a text table has the columns' names
-    separator: str | None = None  # between the cells of a text table: a character, tab or space; default: detected
+    separator: str | None = None  # between a text table's cells: an ASCII character, tab or space; default: detected
     decimal: Literal[".", ","] = "."  # decimal mark of a text table
     categorical: Literal["onehot", "ordinal", "drop"] = "onehot"  # a table's columns of text categories
     missing: Literal["refuse", "mean", "median", "indicator", "drop-rows"] = "refuse"
@@ -77,8 +77,10 @@ class DataConfig:
     def __post_init__(self) -> None:
         require_at_least(1, self, "image_size", "stream_sample", "shuffle_window")
         require(
-            self.separator is None or len(self.separator) == 1 or self.separator in SEPARATOR_NAMES,
-            f"--separator {self.separator}: expected one character, tab or space",
+            self.separator is None
+            or (len(self.separator) == 1 and self.separator.isascii())
+            or self.separator in SEPARATOR_NAMES,
+            f"--separator {self.separator}: expected one ASCII character, tab or space",
         )
         require(
             self.separator is None or self.separator != self.decimal,

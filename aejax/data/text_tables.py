@@ -30,7 +30,7 @@ SEPARATORS = {
 }
 KINDS = {".csv": "CSV", ".tsv": "TSV"}
 LABEL_NAMES = ("label", "target", "class")  # in line 1, they make it a header
-DECLARED_SEPARATOR = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)
+DECLARED_SEPARATOR = re.compile(r'"?sep=([\x00-\x7f])"?\s*$', re.IGNORECASE)
 SAMPLE_LINES = 20  # lines that the separator and the header are detected from
 MIN_REGULAR = 0.5  # share of the lines that have the same number of cells
 SAMPLE_CELLS = 1000  # cells of a line that the separator is chosen by

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from expected_errors import error_message
 from loading import load
 from table_files import CLASSES, NUMBERS, ROWS, N, labels_of, refusal, save, table, write
 
@@ -55,6 +56,10 @@ def test_a_separator_may_be_given(tmp_path):
     path = write(tmp_path, table().replace(",", "~"))
     assert "--separator" in refusal(path)
     assert load(path, separator="~").example_shape == (2,)
+    # pandas splits at other characters with another parser, which rounds numbers.
+    assert "--separator §: expected one ASCII character" in error_message(load, path, separator="§")
+    path = write(tmp_path, "sep=§\n" + table().replace(",", "§"))
+    assert "--separator names another character" in refusal(path)
 
 
 @pytest.mark.parametrize(
