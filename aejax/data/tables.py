@@ -67,9 +67,10 @@ def dataset_from_tables(files: list[TableFile], is_test: list[bool], config: Dat
     _require_columns(files)
     roles = choose_roles(files[0], config)
     rows = _join(files, is_test, roles)
+    groups, group_problems = _read_groups(rows.frame, roles)
     found = infer_columns(rows.frame[roles.features], config, lambda name: describe_column(name, files[0]))
     labels, labelled, label_problems = _read_labels(rows.frame, roles, config, files[0])
-    problems = [*rows.problems, *found.problems, *label_problems, *_find_missing_groups(rows.frame, roles)]
+    problems = [*rows.problems, *found.problems, *label_problems, *group_problems]
     fix = "name it, or leave it out with --drop-columns"
     unnamed = (column.name for column in found.columns if UNNAMED.fullmatch(column.name))
     problems += [Problem(Rank.COLUMN, f"column {name!r} has no name", fix) for name in unnamed]
@@ -86,7 +87,7 @@ def dataset_from_tables(files: list[TableFile], is_test: list[bool], config: Dat
         feature_names=schema.feature_names if files[0].has_header else None,
         unlabelled=~labelled[keep],
         table=schema,
-        groups=None if roles.group is None else pd.factorize(rows.frame.loc[keep, roles.group], sort=True)[0],
+        groups=None if groups is None else pd.factorize(groups[keep], sort=True)[0],
         description=DataDescription(
             label_source=roles.label_source,
             layout=files[0].layout + (f", {len(files)} files" if len(files) > 1 else ""),
@@ -191,12 +192,19 @@ def _read_labels(
     return filled, known, problems
 
 
-def _find_missing_groups(frame: pd.DataFrame, roles: Roles) -> list[Problem]:
-    if roles.group is None or not (missing := frame[roles.group].isna()).any():
-        return []
+def _read_groups(frame: pd.DataFrame, roles: Roles) -> tuple[pd.Series | None, list[Problem]]:
+    """Returns the group of each row, text without surrounding spaces, and problems."""
+    if roles.group is None:
+        return None, []
+    groups = frame[roles.group]
+    if groups.dtype.kind in "OU":  # text or categories, whose order is kept
+        groups = groups.map(lambda word: word.strip() or None if isinstance(word, str) else word, na_action="ignore")
+    missing = groups.isna()
+    if not missing.any():
+        return groups, []
     text = f"column {roles.group!r} names no group ({missing.sum()} such cells)"
     fix = "fill it in, or leave out --group-column"
-    return [Problem(Rank.MISSING, text, fix, frame.index.tolist()[int(np.argmax(missing))])]
+    return groups, [Problem(Rank.MISSING, text, fix, frame.index.tolist()[int(np.argmax(missing))])]
 
 
 def _choose_rows(

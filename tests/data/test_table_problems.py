@@ -3,10 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from expected_errors import error_message
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from loading import load, load_error
 from table_files import CLASSES, NUMBERS, N, refusal, save, table, write
+
+from aejax.api.data import make_dataset
 
 # Problems.
 
@@ -184,3 +187,20 @@ def test_columns_are_dropped_and_grouped_by_name_or_index(tmp_path):
     assert dataset.feature_names == ("a",)
     np.testing.assert_array_equal(dataset.groups, NUMBERS // 5)
     assert "did you mean who" in refusal(save(tmp_path, frame), group_column="whom")
+
+
+@pytest.mark.parametrize("dtype", [object, "str", "string", "category", "string[pyarrow]"])
+def test_spaces_around_the_name_of_a_group_make_no_other_group(tmp_path, dtype):
+    names = [f"p{i // 5}" + " " * (i % 2) for i in NUMBERS]
+    typed = pd.DataFrame({"a": NUMBERS, "who": pd.Series(names).astype(dtype), "label": CLASSES})
+    typed.to_parquet(tmp_path / "set.parquet")
+    for path in (save(tmp_path, typed), tmp_path / "set.parquet"):
+        np.testing.assert_array_equal(load(path, group_column="who").groups, NUMBERS // 5)
+    blank = typed.assign(who=pd.Series([*names[:-1], " "]).astype(dtype))
+    assert "row 29, column 'who' names no group" in error_message(make_dataset, blank, "label", group_column="who")
+
+
+def test_the_order_of_categories_is_that_of_groups(tmp_path):
+    who = pd.Categorical([f"p{i // 10}" for i in NUMBERS], ["p2", "p0", "p1"])
+    pd.DataFrame({"a": NUMBERS, "who": who, "label": CLASSES}).to_parquet(tmp_path / "set.parquet")
+    np.testing.assert_array_equal(load(tmp_path / "set.parquet", group_column="who").groups, who.codes)
