@@ -157,7 +157,8 @@ def compare(
             in a list has its own name. None: the default controls and kinds.
         out: folder for everything that `compare.py` leaves; the call continues an interrupted run. None: no files.
         progress: show a bar, and the data as they were understood.
-        overwrite: replace a run in `out`.
+        overwrite: replace a run in `out`. One of other settings, data, functions or kinds is rejected otherwise; what a
+            function reads elsewhere, as from files, is not noticed.
         sensitivity: judge every verdict again under other draws, probes and penalties, as `--sensitivity` does.
         label_curve: compare again with fewer labels, 2, 4, 8, ... per class, as `--label-curve` does, or with budgets
             of one's own.

@@ -162,7 +162,7 @@ def run_comparison(
         experiment, fill = prepare_comparison(design, reporter), _compare if shard is None else _fill_shard
         return lambda run, cache: fill(open_experiment(experiment, run, cache), design, run)
 
-    job = Job(identify_run(design.config, design.dataset, design.representations), prepare)
+    job = Job(identify_run(design.config, design.dataset, design.config.methods, design.representations), prepare)
     if design.keep_results:
         job = job._replace(remove=tuple(name for name in job.remove if name != RESULT_CACHE_DIR))
     return run_job(job if shard is None else make_shard_job(job), out, console, checkpoint, start_time)

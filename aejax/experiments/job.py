@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,11 +38,13 @@ from aejax.experiments.probes import ClassifierReport, FinetuneReport, KNNReport
 from aejax.experiments.progress import ProgressReporter, open_reporter
 from aejax.experiments.representation_metrics import RepresentationMetrics
 from aejax.methods.external import Representation
+from aejax.methods.registry import registered_kinds
 from aejax.report.tracking import log_epochs, log_results, open_trackers, require_tracker_packages
+from aejax.storage.function_hash import hash_functions
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import load_tree
 from aejax.storage.run_folder import RESULTS_FILE
-from aejax.storage.run_identity import RunIdentity
+from aejax.storage.run_identity import FUNCTIONS_KEY, RunIdentity
 from aejax.storage.runs import Run, load_finished_results, open_run
 from aejax.storage.serialization import classes_by_name, deserialize
 
@@ -190,10 +192,23 @@ def hash_data(dataset: Dataset) -> dict[str, str]:
 
 
 def identify_run(
-    config: ExperimentConfig, dataset: Dataset, representations: Mapping[str, Representation] | None = None
+    config: ExperimentConfig,
+    dataset: Dataset,
+    methods: Iterable[str],
+    representations: Mapping[str, Representation] | None = None,
 ) -> RunIdentity:
-    """Returns the identity of a run of a resolved config on this dataset, with representations of the user's."""
+    """Returns the identity of a run of a resolved config on this dataset.
+
+    Args:
+        config: resolved.
+        dataset: the examples.
+        methods: names of what is trained; kinds that the user has registered are identified by their functions.
+        representations: of the user's, by name.
+    """
     hashes = hash_data(dataset)
+    made = {name: one.function for name, one in (representations or {}).items() if one.function is not None}
+    if functions := {**registered_kinds(methods), **made}:
+        hashes[FUNCTIONS_KEY] = hash_functions(functions)
     if representations:
         named = sorted((name, one.sha256) for name, one in representations.items())
         hashes["representations"] = hashlib.sha256(json.dumps(named).encode()).hexdigest()

@@ -103,7 +103,7 @@ def run_pretraining(
         experiment = prepare_pretraining(design, reporter)
         return lambda run, cache: _pretrain(open_experiment(experiment, run, cache), design, run)
 
-    job = Job(identify_run(design.config, design.dataset), prepare, remove=())
+    job = Job(identify_run(design.config, design.dataset, [design.config.method]), prepare, remove=())
     return run_job(job, out, console, checkpoint, start_time)
 
 

@@ -19,7 +19,7 @@ from aejax.experiments.job import Job
 from aejax.experiments.multihost import is_primary
 from aejax.storage.atomic_io import read_json
 from aejax.storage.run_folder import read_state_record
-from aejax.storage.run_identity import setting_differences
+from aejax.storage.run_identity import HASH_SUBJECTS, setting_differences
 from aejax.storage.runs import CONFIG_FILE, Run
 
 SHARD_FILE = "shard.json"  # results of a shard
@@ -78,8 +78,9 @@ def adopt_results(run: Run, folders: Sequence[Path]) -> None:
     """
     for folder in folders:
         for name, there in read_state_record(folder)["identity"].items():
-            here = run.state_record["identity"].get(name)
-            require(here == there, f"--merge {folder}: was made from other {name} than {run.folder}; run it again")
+            here = run.state_record["identity"].get(name, there)
+            what = HASH_SUBJECTS.get(name, name)
+            require(here == there, f"--merge {folder}: was made from other {what} than {run.folder}; run it again")
         if is_primary():
             _copy_results(folder, run.folder)
 

@@ -93,7 +93,7 @@ def sweep(
 
         return fill
 
-    job = Job(identify_run(resolved, dataset), prepare)
+    job = Job(identify_run(resolved, dataset, [kind]), prepare)
     return run_job(job if config.shard is None else make_shard_job(job), out, console, checkpoint, start_time)
 
 

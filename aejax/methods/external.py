@@ -32,7 +32,8 @@ class Representation:
     """Features of one's own, to be judged next to the methods of this package; see `precomputed` and `encoder`."""
 
     make_features: FeatureMaker
-    sha256: str = ""  # of what the features are made from, for the identity of a run; empty: not known
+    sha256: str = ""  # of the arrays that the features are made from, for the identity of a run; empty: of none
+    function: Any = None  # or the function or the transformer that makes them
 
     def as_method(self) -> Method:
         """Returns the method whose features a probe classifies."""
@@ -101,8 +102,8 @@ def encoder(function: Any, batch_size: int = 256) -> Representation:
         >>> pixels, parts = encoder(lambda images: images.reshape(len(images), -1)), encoder(NMF(16, max_iter=500))
     """
     if hasattr(function, "transform"):
-        return Representation(lambda rows: _fit_and_transform(function, rows))
-    return Representation(lambda rows: _apply(function, rows.inputs, batch_size))
+        return Representation(lambda rows: _fit_and_transform(function, rows), function=function)
+    return Representation(lambda rows: _apply(function, rows.inputs, batch_size), function=function)
 
 
 def _fit_and_transform(transformer: Any, rows: DatasetRows) -> Float[np.ndarray, "trainings n width"]:

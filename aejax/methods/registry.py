@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from aejax.autoencoders.registry import KINDS, RIVALS
 from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
@@ -101,6 +101,16 @@ def register_kind(name: str, make: Callable[[ProblemSpec], AutoencoderSpec]) -> 
     KINDS[name] = make
     _add_kind(name)
     make_method.cache_clear()
+
+
+def registered_kinds(names: Iterable[str]) -> dict[str, Callable[[ProblemSpec], AutoencoderSpec]]:
+    """Returns the kinds that users have added, and that methods of these names are made from."""
+    given, prefixes = set(names), (*KIND_CONTROLS, *ALTERNATIVE_CLASSIFIERS)
+    return {
+        kind: KINDS[kind]
+        for kind in sorted(_REGISTERED)
+        if not given.isdisjoint([kind, *(f"{prefix}-{kind}" for prefix in prefixes)])
+    }
 
 
 def controls_for(name: str, methods: Mapping[str, Method]) -> list[str]:

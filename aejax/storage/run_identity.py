@@ -5,6 +5,7 @@ what those versions did; hashes that older versions did not save are not compare
 """
 
 import dataclasses
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ SHORT_HASH = 8  # hex digits of a hash in a message
 PLACE_SETTINGS = frozenset({"data_dir"})  # where data lie; what they are is compared by hash
 
 PROTOCOL_KEY = "protocol"
+FUNCTIONS_KEY = f"functions-{sys.implementation.cache_tag}"  # code of another version of Python cannot be compared
 
 HASH_SUBJECTS = {  # by name: what differs where the hashes do
     "data": "data",
@@ -27,6 +29,7 @@ HASH_SUBJECTS = {  # by name: what differs where the hashes do
     "split": "training, validation and test rows",
     "weights": "pretrained weights",
     "representations": "features or encoders of one's own",
+    FUNCTIONS_KEY: "functions or transformers of one's own",
 }
 
 

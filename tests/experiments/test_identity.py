@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from resuming import Killed
+from sklearn.decomposition import PCA
 
+import aejax
+from aejax.cli.arguments import load_plugins
 from aejax.config import (
     CheckpointConfig,
     CompareConfig,
@@ -21,20 +24,24 @@ from aejax.config import (
     TrainConfig,
 )
 from aejax.config.experiment import ExploreConfig, ExportConfig
+from aejax.data.registry import load_dataset
 from aejax.errors import InputError
 from aejax.experiments.compare import compare
 from aejax.experiments.explore import explore
 from aejax.experiments.export import export
+from aejax.experiments.job import hash_data, identify_run
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.pretrained import load_pretrained, load_pretraining_data
 from aejax.experiments.probe_run import probe_run
 from aejax.experiments.sweep import sweep
+from aejax.methods.external import encoder
 from aejax.storage.atomic_io import read_json, write_json
 from aejax.storage.pytree_io import save_variables
 from aejax.storage.results_file import write_results
-from aejax.storage.run_identity import RunIdentity
+from aejax.storage.run_identity import FUNCTIONS_KEY, RunIdentity
 from tests.consoles import quiet
 
+DATASET = load_dataset(DataConfig(dataset="wine"))
 EVERY_EPOCH, AGAIN = CheckpointConfig(save_every=0), CheckpointConfig(overwrite=True)
 OTHER_DATA = r"holds a run of other data \(SHA-256 [0-9a-f]{8} there, [0-9a-f]{8} here\); give --overwrite .* --out$"
 OTHER_THAN_TRAINED = r"other data than the run was trained on \(SHA-256 .* here, .* there\); give the same data, or"
@@ -148,6 +155,47 @@ def test_a_setting_that_a_saved_run_lacks_has_its_default():
     )
     with pytest.raises(InputError, match="missing refuse there, mean here"):
         RunIdentity({"data": {"missing": "mean"}}, defaults=defaults).require_same_settings(Path("run"), {"data": {}})
+
+
+@pytest.mark.parametrize(
+    "own", [lambda width: encoder(PCA(width)), lambda width: encoder(lambda rows: rows[:, :width])]
+)
+def test_a_run_of_another_function_or_transformer_is_not_returned(tmp_path, own):
+    def run(width):
+        rows = {"raw": "raw", "mine": own(width)}
+        return aejax.compare("wine", methods=rows, seeds=2, probe="ridge", design="holdout", out=tmp_path / "run")
+
+    assert run(2).results == run(2).results
+    with pytest.raises(InputError, match=r"holds a run of other functions or transformers of one's own \(SHA-256"):
+        run(3)
+    record = read_json(tmp_path / "run" / "run.json")
+    old = {name: value for name, value in record["identity"].items() if name != FUNCTIONS_KEY}
+    write_json(tmp_path / "run" / "run.json", record | {"identity": old})
+    assert run(3).results["methods"][1]["features"] == 2  # of a version that did not save the hash
+
+
+PLUGIN = """
+import dataclasses, aejax
+from aejax.autoencoders.deterministic import undercomplete
+
+def kind(problem):
+    return undercomplete(dataclasses.replace(problem, model=dataclasses.replace(problem.model, latent_dim={width})))
+
+aejax.register("of-plugin", kind)
+"""
+
+
+@pytest.mark.parametrize("methods", [("of-plugin",), ("raw", "random-of-plugin")])
+def test_a_kind_that_was_edited_is_another_run(tmp_path, methods):
+    def identify(width):
+        (tmp_path / "kind.py").write_text(PLUGIN.format(width=width))
+        load_plugins(["--plugin", str(tmp_path / "kind.py")])
+        return [identify_run(CompareConfig(), DATASET, names).hashes for names in (methods, ("raw", "random-vae"))]
+
+    edited, same, unconcerned = identify(3), identify(2), identify(2)
+    assert edited[0] != same[0]
+    assert same == unconcerned
+    assert edited[1] == same[1] == hash_data(DATASET)
 
 
 USES = {
