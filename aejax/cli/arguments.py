@@ -5,10 +5,11 @@ import dataclasses
 import io
 import runpy
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from aejax.config.serialization import from_dict
 from aejax.config.validation import require_representable
@@ -56,14 +57,38 @@ def load_plugins(argv: Sequence[str]) -> None:
         register_kind(entry_point.name, entry_point.load())
 
 
-def merge_repeated_flag(name: str, argv: Sequence[str]) -> list[str]:
-    """Returns a command line in which a repeated flag occurs once, with all of its values.
+def merge_repeated_flags(argv: Sequence[str], lists: Container[str]) -> list[str]:
+    """Returns a command line in which each repeated flag of `lists` occurs once, with all of its values.
 
-    >>> merge_repeated_flag("axis", ["--axis", "l1=0,1", "--seeds", "3", "--axis=k=2,4"])
+    Of another flag the last value counts; a line on standard error says so where they differ.
+
+    >>> merge_repeated_flags(["--axis", "l1=0,1", "--seeds", "3", "--axis=k=2,4"], ["axis"])
     ['--seeds', '3', '--axis', 'l1=0,1', 'k=2,4']
     """
-    others, values = _split_flag(name, argv)
-    return [*others, f"--{name}", *values] if len(others) < len(argv) else others
+    merged = list(argv)
+    for name, times in Counter(_flag_name(word) for word in argv if word.startswith("--")).items():
+        others, values = _split_flag(name, merged)
+        if times > 1 and name in lists:
+            merged = [*others, f"--{name}", *values]
+        elif times > 1 and len(set(values)) > 1:
+            given = escape_unprintable(", ".join(values))
+            print(f"warning: --{name}: is given {times} times ({given}); the last one counts", file=sys.stderr)
+    return merged
+
+
+def lists_of_names(args: type) -> set[str]:
+    """Returns the flags of a dataclass that take several names or paths, whose order decides nothing."""
+    names = set()
+    for name, hint in get_type_hints(args).items():
+        if dataclasses.is_dataclass(hint):
+            names |= lists_of_names(hint)  # type: ignore[arg-type]
+        elif get_origin(hint) is tuple and get_args(hint)[0] not in (int, float):
+            names.add(name.replace("_", "-"))
+    return names
+
+
+def _flag_name(word: str) -> str:
+    return word.partition("=")[0].removeprefix("--").replace("_", "-")
 
 
 def _split_flag(name: str, argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -72,8 +97,8 @@ def _split_flag(name: str, argv: Sequence[str]) -> tuple[list[str], list[str]]:
     values: list[str] = []
     target = others
     for word in argv:
-        flag, equals, value = word.partition("=")
-        if flag == f"--{name}":
+        _, equals, value = word.partition("=")
+        if word.startswith("--") and _flag_name(word) == name:
             target = values
             values += [value] if equals else []
             continue
@@ -86,6 +111,8 @@ def parse_args(
     default: ArgsT, argv: Sequence[str], description: str, flags: Sequence[str] = (), names: Names = NO_NAMES
 ) -> ArgsT:
     """Parses flags over defaults. Every field of a nested dataclass is a flag with the field's name.
+
+    A list of names or paths that is given more than once has all the values; of another flag the last one counts.
 
     Args:
         default: dataclass of flags.
@@ -107,10 +134,10 @@ def parse_args(
         else:
             print_all_flags(description, lambda: _parse(default, ["--help"]))
         sys.exit(0)
-    output = io.StringIO()
+    words, output = merge_repeated_flags(argv, lists_of_names(type(default))), io.StringIO()
     try:
         with contextlib.redirect_stderr(output):
-            args = _parse(default, argv)
+            args = _parse(default, words)
     except SystemExit:
         raise InputError(unwrap_error(output.getvalue())) from None
     require_representable(args)

@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 
-from aejax.cli import merge_repeated_flag
 from aejax.config import ObjectiveConfig, SweepConfig
 from aejax.config.sweep_axes import SWEEPABLE_CONFIGS, SweepAxis, format_axis_value, max_runs_per_program, parse_axes
 from aejax.config.train import TRACEABLE_FIELDS, replace_unvalidated
@@ -46,18 +45,6 @@ def test_replacing_unvalidated_changes_a_copy_and_validates_nothing():
     assert carried.noise_std == -1.0
     assert config == ObjectiveConfig()
     assert not hasattr(carried, "learning_rate")
-
-
-@pytest.mark.parametrize(
-    ("argv", "expected"),
-    [
-        (["--axis", "a=1", "--axis", "b=2"], ["--axis", "a=1", "b=2"]),
-        (["--axis=a=1", "--seeds", "3", "--axis", "b=2", "c=3"], ["--seeds", "3", "--axis", "a=1", "b=2", "c=3"]),
-        (["--seeds", "3", "--hidden", "8", "4"], ["--seeds", "3", "--hidden", "8", "4"]),
-    ],
-)
-def test_a_repeated_flag_is_one_flag_with_all_of_its_values(argv, expected):
-    assert merge_repeated_flag("axis", argv) == expected
 
 
 def test_values_are_shown_as_they_are_given_also_after_json():

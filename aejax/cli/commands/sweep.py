@@ -16,7 +16,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli.arguments import flag_value, load_plugins, merge_repeated_flag, parse_args, starting_config
+from aejax.cli.arguments import flag_value, load_plugins, parse_args, starting_config
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
 from aejax.cli.run_flags import TrainingFlags
@@ -43,8 +43,7 @@ def main(argv: Sequence[str]) -> None:
 
     load_plugins(argv)
     start = starting_config(sweep_defaults(flag_value("dataset", argv, "digits")), argv)
-    words = merge_repeated_flag("axis", argv)
-    args = parse_args(Args(config=start), words, __doc__ or "", FLAGS, {"kinds": sorted(KINDS)})
+    args = parse_args(Args(config=start), argv, __doc__ or "", FLAGS, {"kinds": sorted(KINDS)})
 
     from aejax.config.sweep_axes import max_runs_per_program
     from aejax.experiments.run_naming import dataset_slug, default_run_dir
