@@ -17,7 +17,7 @@ class EvaluationDesign(NamedTuple):
     name: DesignName
     test_index: Int[np.ndarray, "trainings n_test"]  # rows of the dataset; holdout: the same for every training
     labels: Int[np.ndarray, "trainings n_test"]  # of these rows
-    n_train: int  # rows of one training that are not test rows, validation rows included
+    n_train: int  # labelled rows of one training that are not test rows, validation rows included
     folds: int = 1  # of one repetition; trainings t with equal t // folds test disjoint rows
 
     @property

@@ -84,13 +84,14 @@ class Experiment:
 
     @property
     def design(self) -> EvaluationDesign:
-        """Which examples each seed is tested on."""
+        """Which examples each seed is tested on; training rows without a label are not among those that overlap."""
         split = self.split
+        rows = np.concatenate([split.train, split.valid], axis=1)
         return EvaluationDesign(
             name="holdout" if split.shared_test else "cross-validation",
             test_index=split.test,
             labels=self.test_labels,
-            n_train=split.train.shape[1] + split.valid.shape[1],
+            n_train=int(np.count_nonzero(self.dataset.labels[rows] != UNLABELLED, axis=1).min()),
             folds=split.folds,
         )
 

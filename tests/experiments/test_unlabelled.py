@@ -4,7 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from preparing import prepare
 
+import aejax
 from aejax.config import (
     CompareConfig,
     DataConfig,
@@ -13,6 +15,7 @@ from aejax.config import (
     PretrainConfig,
     ProbeConfig,
     ProbeRunConfig,
+    SplitConfig,
     SweepConfig,
     TrainConfig,
 )
@@ -105,6 +108,15 @@ def test_rows_without_a_label_among_others_pretrain_and_are_never_classified(tmp
         assert described["n_train"] == described["n_labelled_train"] + N_UNLABELLED
     explored = explore(tmp_path / "run", ExploreConfig(anomaly_class="none"), tmp_path / "explore", quiet())
     assert 0 <= explored["parts"]["codes"]["code"]["neighbour_accuracy"] <= 1
+
+
+def test_rows_without_a_label_do_not_count_among_the_training_rows_of_the_correction_of_cross_validation():
+    inputs, labels = np.random.default_rng(0).normal(size=(90, 2)), np.arange(90) % 2
+    few = aejax.make_dataset(inputs[:60], labels[:60])
+    more = aejax.make_dataset(inputs, np.where(np.arange(90) < 60, labels, -1), unlabelled="-1")
+    config = CompareConfig(split=SplitConfig(design="cross-validation"), seeds=5)
+    designs = [prepare(config, dataset).design for dataset in (few, more)]
+    assert [(one.n_train, one.test_index.shape) for one in designs] == [(48, (5, 12))] * 2
 
 
 def test_labels_that_are_added_make_other_data(tmp_path):
