@@ -4,7 +4,7 @@ A choice that a reader could have made otherwise is made otherwise, one at a tim
 
 - `standardization`: whether the probe standardises its features;
 - `draw-1`, `draw-2`: other test examples or folds, by `--test-seed`; with an official test set, other validation rows
-  and labels;
+  and labels; without one, not for features that were given for each training, which were fitted on rows of this draw;
 - `penalty-x10`, `penalty-x0.1`: ten times and a tenth of the penalty of each kind that has one;
 - `probe-logistic`, `probe-ridge`, `probe-knn`: the other families of probes.
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aejax.config import CompareConfig
 from aejax.config.settings import replace_settings
-from aejax.errors import InputError
+from aejax.errors import InputError, list_names
 from aejax.evaluate.verdicts import compare_verdicts
 from aejax.experiments.compare import ComparisonDesign
 from aejax.experiments.varied_runs import Analysis, Scope, Variation, make_variation, penalty_field
@@ -72,7 +72,14 @@ def make_variations(config: CompareConfig) -> list[Variation]:
 
 def analyze_sensitivity(design: ComparisonDesign) -> Analysis:
     """Returns the analysis of a comparison's verdicts under the variations of `variations.py`."""
-    variations = make_variations(design.config)
+    variations, note = make_variations(design.config), ""
+    fitted = [name for name, one in design.representations.items() if one.per_training]
+    if fitted and design.dataset.test_rows is None:
+        variations = [one for one in variations if one.scope != "data"]
+        note = (
+            "--sensitivity has no other draws of test rows: features for each training "
+            f"({list_names(fitted)}) may have been fitted on rows that another draw tests."
+        )
 
     def is_complete(results: Results) -> bool:
         saved = results.get(SENSITIVITY, {}).get("variations", [])
@@ -95,4 +102,4 @@ def analyze_sensitivity(design: ComparisonDesign) -> Analysis:
         )
         return {"variations": entries, "comparisons": comparisons}
 
-    return Analysis(SENSITIVITY, variations, is_complete, summarize)
+    return Analysis(SENSITIVITY, variations, is_complete, summarize, note=note)

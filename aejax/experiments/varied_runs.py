@@ -125,6 +125,7 @@ class Analysis(NamedTuple):
     summarize: Callable[[Results, Mapping[str, Results], Path], Results]
     """Returns the field from the results of the run, those of each variation by name, and the run's folder."""
     figures: Mapping[str, Callable[[Results], Figure]] = MappingProxyType({})  # of the results with it, by file name
+    note: str = ""  # about variations that are left out, for the terminal and the warnings of the results
 
     @property
     def flag(self) -> str:
@@ -166,7 +167,8 @@ def run_with_analyses(
         source = Source(out, results) if kept else None
         varied = dict(_run_variations(design, analysis, varied_designs, source, out, console, checkpoint))
         summary = broadcast_from_primary(functools.partial(analysis.summarize, results, varied, out))
-        results = to_jsonable({**results, analysis.field: summary})
+        notes = {"warnings": [*results.get("warnings", []), analysis.note]} if analysis.note else {}
+        results = to_jsonable({**results, **notes, analysis.field: summary})
         if is_primary():
             files = FigureFiles(out, checkpoint.figure_format, describe_design(results))
             for name, draw in analysis.figures.items() if design.figures else ():
@@ -219,7 +221,8 @@ def _announce(design: ComparisonDesign, analysis: Analysis, kept: bool) -> str:
         known = {name for name, one in design.methods.items() if kept and not variation.retrains(name, one)}
         epochs += design.count_epochs(known)
         kept = kept or variation.keeps_training
-    return (
+    cost = (
         f"{analysis.flag}: {len(analysis.variations)} more comparisons, which train {epochs:,} epochs besides the "
         f"{design.count_epochs():,} of this one: {'; '.join(variation.flags for variation in analysis.variations)}"
     )
+    return f"{cost}\n{analysis.note}" if analysis.note else cost

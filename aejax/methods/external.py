@@ -34,6 +34,7 @@ class Representation:
     make_features: FeatureMaker
     sha256: str = ""  # of the arrays that the features are made from, for the identity of a run; empty: of none
     function: Any = None  # or the function or the transformer that makes them
+    per_training: bool = False  # an array for each training: what was fitted for it may have seen other test rows
 
     def as_method(self) -> Method:
         """Returns the method whose features a probe classifies."""
@@ -82,7 +83,8 @@ def precomputed(features: Any, rows: Any = None) -> Representation:
         )
         array = array[..., order, :]
     array.setflags(write=False)
-    return Representation(lambda rows: array, hashlib.sha256(array.tobytes() + str(array.shape).encode()).hexdigest())
+    digest = hashlib.sha256(array.tobytes() + str(array.shape).encode()).hexdigest()
+    return Representation(lambda rows: array, digest, per_training=array.ndim == 3)
 
 
 def encoder(function: Any, batch_size: int = 256) -> Representation:

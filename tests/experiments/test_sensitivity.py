@@ -15,7 +15,7 @@ from aejax.config import CheckpointConfig, CompareConfig, DataConfig, ModelConfi
 from aejax.errors import InputError
 from aejax.evaluate.verdicts import judge_sensitivity
 from aejax.experiments import variations, varied_runs
-from aejax.experiments.compare import compare, load_comparison
+from aejax.experiments.compare import compare, design_comparison, load_comparison
 from aejax.experiments.rejudge import rejudge_run
 from aejax.experiments.varied_runs import run_with_analyses
 from aejax.report.comparison_table import render_comparison_terminal
@@ -190,6 +190,22 @@ def test_the_declared_variations_change_one_thing_each():
     }
     tutorial = variations.make_variations(CompareConfig(split=SplitConfig(split="tutorial"), methods=("raw", "vae")))
     assert [entry.name for entry in tutorial] == ["standardization", "probe-ridge", "probe-knn"]
+
+
+@pytest.mark.parametrize(
+    ("fitted", "test", "draws"), [(True, None, 0), (True, np.arange(60) < 20, 2), (False, None, 2)]
+)
+def test_features_given_for_each_training_are_not_tested_on_other_draws(fitted, test, draws):
+    inputs, labels = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 2
+    own = {"mine": aejax.precomputed(np.stack([inputs] * 2) if fitted else inputs)}
+    config = CompareConfig(methods=("raw", "mine"), seeds=2)
+    analysis = variations.analyze_sensitivity(
+        design_comparison(config, aejax.make_dataset(inputs, labels, test=test), own)
+    )
+    assert sum(one.scope == "data" for one in analysis.variations) == draws
+    assert analysis.note.startswith(
+        "--sensitivity has no other draws of test rows: features for each training (mine)"
+    ) == (draws == 0)
 
 
 def test_a_variation_that_is_out_of_range_is_named():
