@@ -28,7 +28,7 @@ from aejax.experiments.results import serialize_scores
 from aejax.experiments.variations import analyze_sensitivity
 from aejax.experiments.varied_runs import run_with_analyses
 from aejax.methods.external import Representation
-from aejax.methods.registry import METHODS, register_kind
+from aejax.methods.registry import register_kind
 from aejax.recipes import compare_defaults
 from aejax.report import figures
 from aejax.report.comparison_figures import plot_differences, plot_label_curve, plot_representations
@@ -269,7 +269,6 @@ def _read_methods(
     representations = {}
     for name, method in named.items():
         if isinstance(method, Representation):
-            require(name not in METHODS, f"methods: {name!r} is a method of aejax; give the features another name")
             representations[name] = method
         elif isinstance(method, str):
             require(method == name, f"methods: {name!r} names the method {method!r}; give it under its own name")

@@ -6,6 +6,7 @@ writes for all. A checkpoint holds all seeds as NumPy arrays, as one process wou
 processes can continue in one, or in four.
 """
 
+import glob
 import shutil
 import time
 from collections.abc import Callable
@@ -142,7 +143,7 @@ class DiskResultCache(ResultCache):
         def save() -> None:
             save_tree(folder, tree, meta)
             all_checkpoints = self._run.folder / CHECKPOINTS_DIR
-            stages = all_checkpoints.glob(f"{name}-stage-*")
+            stages = all_checkpoints.glob(f"{glob.escape(name)}-stage-*")
             for checkpoints in [all_checkpoints / name, all_checkpoints / f"{name}-finetune", *stages]:
                 shutil.rmtree(checkpoints, ignore_errors=True)
             self._run.set_state("running")

@@ -15,7 +15,6 @@ from aejax.data.memory import require_host_memory
 from aejax.data.registry import expand_path
 from aejax.errors import InputError, list_names, require, summarize_error
 from aejax.methods.external import Representation, encoder, precomputed
-from aejax.methods.registry import METHODS
 from aejax.storage.hub import PREFIX, open_encoder_folder
 from aejax.storage.manifest import verify_manifest
 from aejax.storage.pretrained_encoder import load_encoder
@@ -29,7 +28,7 @@ def load_own_rows(config: CompareConfig) -> dict[str, Representation]:
     """Returns the representations that the flags name, by name.
 
     Raises:
-        InputError: a name is taken or given twice, or a file cannot be read.
+        InputError: a name is given twice, or a file cannot be read.
     """
     rows: dict[str, Representation] = {}
     for flag, specs in (("--features", config.features), ("--encoder", config.encoder)):
@@ -37,7 +36,6 @@ def load_own_rows(config: CompareConfig) -> dict[str, Representation]:
             name, equals, place = spec.partition("=")
             expected = "NAME=FILE.npy, .npz, .safetensors or .parquet" if flag == "--features" else "NAME=FOLDER"
             require(name and equals and place, f"{flag} {spec}: expected {expected}")
-            require(name not in METHODS, f"{flag} {spec}: {name} is a method of aejax; give another name")
             require(name not in rows, f"{flag} {spec}: {name} is given twice")
             rows[name] = _load_features(spec, place) if flag == "--features" else _load_encoder(place)
     return rows

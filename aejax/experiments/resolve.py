@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Container
+import re
+from collections.abc import Collection
 from typing import TypeVar
 
 from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
@@ -14,10 +15,11 @@ from aejax.data.shuffling import steps_per_epoch
 from aejax.errors import require, suggest_names
 from aejax.evaluate.estimates import DesignName
 from aejax.experiments.multihost import primary_first
-from aejax.methods.registry import CONTROLS, METHODS, TABLE_CONTROLS
+from aejax.methods.registry import ALL_METHODS, CONTROLS, METHODS, TABLE_CONTROLS
 
 K_ENCODE_RATIO = 3.0  # k-sparse: units kept when encoding, by k; chosen by scripts/choose_defaults.py
-ALL_METHODS = "all"  # every control and every kind that suits the data
+OWN_NAME = re.compile(r"[^./\\][^/\\]*")  # of the user's representations: results are saved in folders of these names
+MAX_OWN_NAME_BYTES = 200
 
 Config = TypeVar("Config", bound=ExperimentConfig)
 
@@ -172,11 +174,13 @@ def check_kind(name: str) -> None:
     require(name in KINDS, f"--method {name}: is not an autoencoder; there are {', '.join(KINDS)}")
 
 
-def check_methods(names: tuple[str, ...], flag: str = "--methods", own: Container[str] = ()) -> None:
+def check_methods(names: tuple[str, ...], flag: str = "--methods", own: Collection[str] = ()) -> None:
     """Raises InputError if a flag names no method, an unknown one or one twice, and suggests similar names.
 
-    `own` are the names of the user's representations, which are valid, too.
+    `own` are the names of the user's representations, which are valid, too. None of them may be the name of a method,
+    or one that no file in a folder can have.
     """
+    _check_own_names(own)
     prefixed = "random-, supervised-, frozen-encoder-, frozen-decoder-, knn- and permuted-KIND"
     known = f"{', '.join([*CONTROLS, *KINDS])}, {prefixed}, and all"
     require(names, f"{flag}: name at least one of {known}")
@@ -186,7 +190,20 @@ def check_methods(names: tuple[str, ...], flag: str = "--methods", own: Containe
     require(len(set(names)) == len(names), f"{flag} {' '.join(names)}: each method once")
 
 
-def check_versus(versus: tuple[str, ...], methods: tuple[str, ...], own: Container[str] = ()) -> None:
+def _check_own_names(names: Collection[str]) -> None:
+    for name in names:
+        require(
+            name not in METHODS and name != ALL_METHODS, f"{name!r} is a method of aejax; give the row another name"
+        )
+        is_file_name = OWN_NAME.fullmatch(name) and name.isprintable() and len(name.encode()) <= MAX_OWN_NAME_BYTES
+        require(
+            is_file_name,
+            f"{name!r} cannot be the name of a row; give it one without / and \\ that does not begin with a dot, is "
+            f"printable, and has at most {MAX_OWN_NAME_BYTES} bytes",
+        )
+
+
+def check_versus(versus: tuple[str, ...], methods: tuple[str, ...], own: Collection[str] = ()) -> None:
     """Raises InputError for names in `--versus` that are unknown, repeated, or not among the expanded `--methods`."""
     if versus:
         check_methods(versus, "--versus", own)

@@ -42,6 +42,7 @@ CONTROLS: dict[str, Callable[[ProblemSpec], Method]] = {
     **{name: functools.partial(autoencoder_method, name) for name in RIVALS},
 }
 
+ALL_METHODS = "all"  # in lists of methods: every control and every kind that suits the data
 KIND_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _REGISTERED: set[str] = set()  # kinds that users have added
 
@@ -95,7 +96,7 @@ def register_kind(name: str, make: Callable[[ProblemSpec], AutoencoderSpec]) -> 
         InputError: the name cannot be used.
     """
     require(KIND_NAME.fullmatch(name), f"{name!r}: expected a name of letters, digits and hyphens for a kind")
-    taken = name in METHODS and name not in _REGISTERED
+    taken = name == ALL_METHODS or (name in METHODS and name not in _REGISTERED)
     require(not taken, f"{name!r}: is a method of aejax already; give another name")
     _REGISTERED.add(name)
     KINDS[name] = make

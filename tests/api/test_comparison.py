@@ -101,9 +101,11 @@ def test_features_fitted_elsewhere_get_the_rows_of_the_comparison(result):
         (lambda: aejax.compare(X, Y, methods=["rwa"]), "methods=rwa: no such method; did you mean raw"),
         (lambda: aejax.compare(X, Y, methods=[precomputed(X)]), "methods: a representation has no name"),
         (lambda: aejax.compare(X, Y, methods={"raw": precomputed(X)}), "'raw' is a method of aejax"),
+        (lambda: aejax.compare(X, Y, methods={"..": precomputed(X)}), "'..' cannot be the name of a row"),
         (lambda: aejax.compare(X, Y, seeds=0), "seeds=0: expected at least 1"),
         (lambda: aejax.compare(X, Y, epoch=1), "epoch: no such setting; did you mean epochs"),
         (lambda: aejax.register("pca", decorrelated), "'pca': is a method of aejax already"),
+        (lambda: aejax.register("all", decorrelated), "'all': is a method of aejax already"),
     ],
 )
 def test_errors_are_about_arguments(call, message):

@@ -65,7 +65,8 @@ def test_rows_from_files_stand_in_the_table(files, tmp_path, load_script):
     ("flags", "message"),
     [
         (["--features", "a"], "--features a: expected NAME=FILE"),
-        (["--features", "raw={}/inputs.npy"], "raw is a method of aejax"),
+        (["--features", "raw={}/inputs.npy"], "'raw' is a method of aejax"),
+        (["--features", "{}/encoder={}/inputs.npy"], "/encoder' cannot be the name of a row"),
         (["--features", "a={}/none.npy"], "none.npy: no such file"),
         (["--features", "a={}/two.npz"], "holds half, other; name one"),
         (["--features", "a={}/two.npz:third"], "has no array 'third'"),

@@ -136,6 +136,38 @@ def test_every_control_kind_and_own_control_is_a_name():
     check_methods(("all", *CONTROLS, *KINDS, *own))
 
 
+@pytest.mark.parametrize("name", ["raw", "random-vae", "all"])
+def test_a_row_of_ones_own_has_no_name_of_a_method(name):
+    with pytest.raises(InputError, match=f"^'{name}' is a method of aejax; give the row another name$"):
+        check_methods(("raw", name), own=[name])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../other",
+        "/absolute",
+        "within/the/run",
+        "back\\slash",
+        ".hidden",
+        "two\nlines",
+        "\udce9",
+        "é" * 101,
+    ],
+)
+def test_a_row_of_ones_own_has_the_name_of_a_file_as_its_results_are_saved_under_it(name):
+    with pytest.raises(InputError, match="cannot be the name of a row; give it one without / and"):
+        check_methods(("raw", name), own=[name])
+
+
+@pytest.mark.parametrize("name", ["mine", "ViT-B_16@v1.2+pca", "CLIP (large), layer 3", "größe", "a*[0]", "x" * 200])
+def test_any_other_name_is_one_for_a_row_of_ones_own(name):
+    check_methods(("raw", name), own=[name])
+
+
 def test_missing_values_of_a_data_frame_are_filled_in_as_it_was_made():
     frame = pd.DataFrame({"a": [1.0, np.nan, *range(10)], "b": range(12), "y": ["no", "yes"] * 6})
     data = api.make_dataset(frame, "y", missing="median")

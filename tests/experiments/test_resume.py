@@ -9,10 +9,20 @@ import numpy as np
 import pytest
 from resuming import EACH, SMALL, Killed
 
-from aejax.config import CompareConfig, ModelConfig, ProbeConfig, ProbeRunConfig, SweepConfig, TrainConfig
+from aejax.config import (
+    CheckpointConfig,
+    CompareConfig,
+    ModelConfig,
+    ProbeConfig,
+    ProbeRunConfig,
+    SweepConfig,
+    TrainConfig,
+)
 from aejax.errors import InputError, Preempted
 from aejax.experiments import method_result, training
+from aejax.experiments.checkpointing import DiskResultCache
 from aejax.experiments.compare import compare
+from aejax.experiments.job import RECORD_CLASSES
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.probe_run import probe_run
 from aejax.experiments.sweep import sweep
@@ -20,6 +30,8 @@ from aejax.storage import checkpoint_manager
 from aejax.storage.atomic_io import read_json
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import save_tree, save_variables
+from aejax.storage.run_identity import RunIdentity
+from aejax.storage.runs import open_run
 from tests.consoles import quiet
 from tests.robustness.training_process import run_fingerprint
 
@@ -206,3 +218,16 @@ def test_a_sweep_goes_on_inside_a_group(tmp_path, killed_after, first_epochs):
     sweep(config, tmp_path / "cut", quiet(), EACH)
     assert first_epochs == [2, 3, 4]
     same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_saved_result_removes_the_checkpoints_of_its_own_training_only(tmp_path):
+    with open_run(tmp_path / "run", RunIdentity({})) as run:
+        cache = DiskResultCache(run, CheckpointConfig(), RECORD_CLASSES, print)
+        checkpoints = run.folder / "checkpoints"
+        for name in ("stacked-stage-1", "s*-stage-1"):
+            (checkpoints / name).mkdir(parents=True)
+        cache.save_result("s*", np.zeros(2))
+        cache.flush()
+        assert [path.name for path in checkpoints.iterdir()] == ["stacked-stage-1"]
+        np.testing.assert_array_equal(cache.load_result("s*"), np.zeros(2))
+        run.finish({"schema": 1})
