@@ -154,7 +154,7 @@ def compare(
         y: `(n,)` labels of examples, or the name of a DataFrame's column.
         methods: names (see `--methods`), representations (`precomputed`, `encoder`) and kinds of one's own (functions
             of a `ProblemSpec`), the latter by name: `{"raw": "raw", "mine": aejax.precomputed(array)}`. A function
-            in a list has its own name. None: the default controls and kinds.
+            in a list has its own name, which no other one there has. None: the default controls and kinds.
         out: folder for everything that `compare.py` leaves; the call continues an interrupted run. None: no files.
         progress: show a bar, and the data as they were understood.
         overwrite: replace a run in `out`. One of other settings, data, functions or kinds is rejected otherwise; what a
@@ -265,7 +265,7 @@ def _read_methods(
         return [], {}
     if isinstance(methods, str):
         methods = [methods]
-    named = methods if isinstance(methods, Mapping) else {_own_name(method): method for method in methods}
+    named = methods if isinstance(methods, Mapping) else _name_methods(methods)
     representations = {}
     for name, method in named.items():
         if isinstance(method, Representation):
@@ -276,6 +276,15 @@ def _read_methods(
             require(callable(method), f"methods: {name!r} is a {type(method).__name__}; expected a name or a function")
             register_kind(name, method)
     return list(named), representations
+
+
+def _name_methods(methods: Sequence[MethodLike]) -> dict[str, MethodLike]:
+    named: dict[str, MethodLike] = {}
+    for method in methods:
+        name = _own_name(method)
+        same = named.setdefault(name, method) == method
+        require(same, f"methods: two of them are called {name!r}; give a dict of names, {{'mine': ...}}")
+    return named
 
 
 def _own_name(method: MethodLike) -> str:

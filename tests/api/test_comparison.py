@@ -31,6 +31,13 @@ def decorrelated(problem):
     return AutoencoderSpec(model, autoencoder_objective(model, problem.reconstruction_loss, batch_penalties=[penalty]))
 
 
+def make_kind(weight):
+    def my_kind(problem):
+        raise AssertionError(weight)
+
+    return my_kind
+
+
 @pytest.fixture(scope="module")
 def result():
     methods = {name: name for name in METHODS} | {"mine": precomputed(X[:, :3]), "random-own": "random-own"}
@@ -100,6 +107,7 @@ def test_features_fitted_elsewhere_get_the_rows_of_the_comparison(result):
         (lambda: aejax.compare("wine", Y), "y: the dataset has labels already"),
         (lambda: aejax.compare(X, Y, methods=["rwa"]), "methods=rwa: no such method; did you mean raw"),
         (lambda: aejax.compare(X, Y, methods=[precomputed(X)]), "methods: a representation has no name"),
+        (lambda: aejax.compare(X, Y, methods=["raw", *map(make_kind, (1, 2))]), "two of them are called 'my-kind'"),
         (lambda: aejax.compare(X, Y, methods={"raw": precomputed(X)}), "'raw' is a method of aejax"),
         (lambda: aejax.compare(X, Y, methods={"..": precomputed(X)}), "'..' cannot be the name of a row"),
         (lambda: aejax.compare(X, Y, seeds=0), "seeds=0: expected at least 1"),
