@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
-from sklearn.model_selection import StratifiedGroupKFold
 
 from aejax.config import SplitConfig
 from aejax.data.dataset import UNLABELLED, Dataset
+from aejax.data.grouping import count_groups
 from aejax.data.shuffling import make_generator, stratified_permutation
 from aejax.errors import InputError, require
 
 REFERENCE_PARTITIONS = 8  # partitions of the groups, independent of the number of seeds, that fix the size of folds
 MAX_ATTEMPTS = 100  # draws of a partition whose folds are not smaller or larger than those of the reference partitions
+CANDIDATES = 8  # random partitions of the groups, of which the most equal is drawn; more leave few groups no choice
 HOLDOUT_HINT = "or give --design holdout, which tests every seed on the same rows"
 
 
@@ -101,46 +102,68 @@ def _draw_group_folds(
 ) -> tuple[list[Fold], list[Int[np.ndarray, " _n"]]]:
     """Returns what `draw_folds` returns, from random partitions whose folds have sizes within those of the reference.
 
-    A fold is cut to the smallest of these sizes, in proportion to the classes.
+    A fold is cut to the smallest of these sizes, in proportion to the classes. No pool has fewer rows without a label
+    than those of the reference.
     """
     groups, labels, folds = dataset.groups, dataset.labels, count_folds(config)
     assert groups is not None
     labelled = rows[labels[rows] != UNLABELLED]
 
-    def partitions(use: str, attempts: int, fewest: int, most: int) -> Iterator[list[Int[np.ndarray, " _m"]]]:
+    def count_unlabelled(fold: Fold) -> int:
+        return int(np.count_nonzero(labels[fold.pool] == UNLABELLED))
+
+    def partitions(use: str, attempts: int, fewest: int, most: int, fewest_unlabelled: int) -> Iterator[list[Fold]]:
         for attempt in range(attempts):
-            partition = _partition_groups(dataset, labelled, folds, make_generator(config.test_seed, use, attempt))
-            is_complete = all(len(np.unique(labels[fold])) == dataset.n_classes for fold in partition)
-            if is_complete and all(fewest <= len(fold) <= most for fold in partition):
+            tests = _partition_groups(dataset, labelled, folds, make_generator(config.test_seed, use, attempt))
+            partition = [Fold(test, rows[~np.isin(groups[rows], groups[test])]) for test in tests]
+            is_complete = all(len(np.unique(labels[test])) == dataset.n_classes for test in tests)
+            has_sizes = all(fewest <= len(test) <= most for test in tests)
+            if is_complete and has_sizes and min(map(count_unlabelled, partition)) >= fewest_unlabelled:
                 yield partition
 
-    def pool(fold: Int[np.ndarray, " m"]) -> Int[np.ndarray, " k"]:
-        return rows[~np.isin(groups[rows], groups[fold])]
-
     half = math.ceil(len(labelled) / folds / 2)  # of the mean size
-    accepted = partitions("reference folds", REFERENCE_PARTITIONS, half, len(labelled))
+    accepted = partitions("reference folds", REFERENCE_PARTITIONS, half, len(labelled), 0)
     reference = [fold for partition in accepted for fold in partition]
-    sizes, drawn = [len(fold) for fold in reference], []
+    sizes, drawn = [len(fold.test) for fold in reference], []
+    limits = (min(sizes), max(sizes), min(map(count_unlabelled, reference))) if reference else None
     for repetition in range(repetitions):
         use = f"folds {repetition}"
-        partition = next(partitions(use, MAX_ATTEMPTS, min(sizes), max(sizes)), None) if sizes else None
+        partition = next(partitions(use, MAX_ATTEMPTS, *limits), None) if limits else None
         if partition is None:
             raise InputError(
                 f"{dataset.name}: the groups are too few or too unequal for {folds} folds that all have rows of every "
                 f"class; raise --test-fraction for fewer folds, {HOLDOUT_HINT}"
             )
-        for index, fold in enumerate(partition):
+        for index, (test, pool) in enumerate(partition):
             rng = make_generator(config.test_seed, f"{use}: rows", index)
-            order = stratified_permutation(labels[fold], rng, every_class_first=True)
-            drawn.append(Fold(np.sort(fold[order[: min(sizes)]]), pool(fold)))
-    return drawn, [pool(fold) for fold in reference]
+            order = stratified_permutation(labels[test], rng, every_class_first=True)
+            drawn.append(Fold(np.sort(test[order[: min(sizes)]]), pool))
+    return drawn, [fold.pool for fold in reference]
 
 
 def _partition_groups(
     dataset: Dataset, labelled: Int[np.ndarray, " n"], folds: int, rng: np.random.Generator
 ) -> list[Int[np.ndarray, " _m"]]:
-    """Returns the labelled rows of each fold of a random partition."""
+    """Returns the labelled rows of each fold of a random partition, of about equally many rows of every class.
+
+    Groups come in random order, the next one with probability in proportion to its rows, so that small groups, which
+    come late, can even out the folds. A group goes to the fold that leaves the rows of every class most equal: of the
+    smallest sum, over classes and folds, of squared counts divided by the rows of the class. The partition of the
+    smallest sum of some candidates is returned.
+    """
     assert dataset.groups is not None
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=int(rng.integers(2**31)))
-    parts = splitter.split(labelled, dataset.labels[labelled], dataset.groups[labelled])
-    return [labelled[test] for _, test in parts]
+    group_of_row, counts, _ = count_groups(dataset.labels[labelled], dataset.groups[labelled])
+    weights, candidates = 1 / np.maximum(counts.sum(axis=0), 1), np.arange(CANDIDATES)
+    orders = np.argsort(rng.exponential(size=(CANDIDATES, len(counts))) / counts.sum(axis=1), axis=1)
+    held = np.zeros((CANDIDATES, folds, counts.shape[1]))
+    fold_of_group = np.empty((CANDIDATES, len(counts)), int)
+    for groups in orders.T:  # one of each candidate
+        increase = np.einsum("pfc,pc->pf", held, counts[groups] * weights)
+        chosen = np.argmin(increase.round(9), axis=1)  # the first of equals, however sums are rounded
+        held[candidates, chosen] += counts[groups]
+        fold_of_group[candidates, groups] = chosen
+    sums = (held**2 @ weights).sum(axis=1).round(9)
+    lacks_class = (held == 0).any(axis=(1, 2))
+    best = np.lexsort((sums, lacks_class))[0]
+    fold_of_row = fold_of_group[best, group_of_row]
+    return [labelled[fold_of_row == fold] for fold in rng.permutation(folds)]

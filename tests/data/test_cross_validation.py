@@ -107,6 +107,32 @@ def test_groups_are_never_divided_and_every_row_is_tested_at_most_once(valid_fra
     assert split.train.shape[1] > 0.6 * data.n_examples
 
 
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_folds_of_unequal_groups_differ_in_every_repetition_and_are_balanced(n_classes):
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(30), np.arange(20, 50))  # no two of one size
+    data = make((groups + (rng.random(len(groups)) < 0.3)) % n_classes, groups=groups)
+    share, folds = np.bincount(data.labels) / 5, set()
+    for test_seed in range(2):
+        split = make_split(data, dataclasses.replace(CONFIG, test_seed=test_seed), 30)
+        assert split.test.shape[1] > 0.85 * len(groups) / 5
+        assert all(np.all(np.abs(np.bincount(data.labels[test]) / share - 1) < 0.5) for test in split.test)
+        folds |= {frozenset(data.groups[test]) for test in split.test}
+    assert len(folds) == 2 * 30  # for all repetitions of both
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_unlabelled_rows_of_groups_leave_equal_trainings_without_validation_rows(seed):
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(40), rng.integers(8, 16, 40))
+    labels = (groups + (rng.random(len(groups)) < 0.3)) % 2
+    hidden = rng.random(len(groups)) < 0.8 * rng.random(40)[groups]  # of some groups nearly all rows, of others none
+    data = make(np.where(hidden, UNLABELLED, labels), groups=groups)
+    split = make_split(data, dataclasses.replace(CONFIG, valid_fraction=0.0), 30)
+    assert split.valid.size == 0
+    assert np.count_nonzero(data.labels[split.train] == UNLABELLED, axis=1).min() > 0.6 * hidden.sum()
+
+
 @pytest.mark.parametrize("make_data", [lambda: load_dataset(DataConfig(dataset="wine")), grouped])
 def test_trainings_do_not_depend_on_their_number(make_data):
     data = make_data()
