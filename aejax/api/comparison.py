@@ -13,13 +13,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from aejax.api.data import argument_errors, load_dataset, make_dataset
+from aejax.api.data import argument_errors, as_dataset
 from aejax.config import CheckpointConfig
 from aejax.config.settings import replace_settings
 from aejax.data.dataset import Dataset
 from aejax.data.splits import Split
 from aejax.data.splits import make_split as draw_split
-from aejax.errors import InputError, require
+from aejax.errors import require
 from aejax.experiments.compare import design_comparison, prepare_comparison, score_comparison
 from aejax.experiments.label_curve import analyze_label_curve
 from aejax.experiments.progress import open_reporter
@@ -165,7 +165,8 @@ def compare(
         track: tools that get losses, figures and verdicts of the run in `out`: `"tensorboard"`, `"wandb"`, `"trackio"`,
             `"mlflow"`.
         settings: by the names of the flags: `seeds=10`, `epochs=100`, `latent_dim=16`, `label_fraction=0.1`,
-            `metric="balanced_accuracy"`, `versus=["pca"]`, `l1=...`, ...
+            `metric="balanced_accuracy"`, `versus=["pca"]`, `l1=...`, ... Those of the data (`label_column`, `missing`,
+            `group_column`, ...) are those of `load_dataset` and `make_dataset`; a `Dataset` has its own already.
 
     Returns:
         A `ComparisonResult`, with DataFrames, sentences and figures.
@@ -182,8 +183,7 @@ def compare(
     """
     start = time.perf_counter()
     with argument_errors():
-        dataset = as_dataset(data, y)
-        require_classes(dataset)
+        dataset = _labelled_dataset(data, y, settings)
         names, representations = _read_methods(methods)
         config = replace_settings(compare_defaults(dataset.name), settings | ({"methods": names} if names else {}))
         require(config.shard is None, "shard: is for the command line; give methods")
@@ -214,7 +214,7 @@ def make_split(data: Any, y: Any = None, **settings: Any) -> Split:
     Args:
         data: as for `compare`.
         y: as for `compare`.
-        settings: as for `compare`; those of the split and `seeds` matter.
+        settings: as for `compare`; those of the data, those of the split and `seeds` matter.
 
     Returns:
         A `Split` of row numbers, a row for each training: `train` for everything that is fitted without labels,
@@ -228,8 +228,7 @@ def make_split(data: Any, y: Any = None, **settings: Any) -> Split:
         (5, 129)
     """
     with argument_errors():
-        dataset = as_dataset(data, y)
-        require_classes(dataset)
+        dataset = _labelled_dataset(data, y, settings)
         config = resolve_config(replace_settings(compare_defaults(dataset.name), settings), dataset)
         return draw_split(dataset, config.split, config.seeds)
 
@@ -248,13 +247,12 @@ def load_comparison(results: Results, folder: Path) -> ComparisonResult:
     return ComparisonResult(with_roles(to_jsonable(results)), scores, folder)
 
 
-def as_dataset(data: Any, y: Any = None) -> Dataset:
-    """Returns a dataset, the one of a name, or one of examples. Raises `InputError` if there is none."""
-    if isinstance(data, Dataset | str) and y is not None:
-        raise InputError("y: the dataset has labels already; give y only with examples")
-    if isinstance(data, Dataset):
-        return data
-    return load_dataset(data) if isinstance(data, str) else make_dataset(data, y)
+def _labelled_dataset(data: Any, y: Any, settings: Mapping[str, Any]) -> Dataset:
+    """Returns the data of a comparison. Raises `InputError` if they are a stream or have no classes."""
+    dataset = as_dataset(data, y, settings)
+    require(dataset.stream is None, "stream: comparisons need the data in memory; pretrain trains on a stream")
+    require_classes(dataset)
+    return dataset
 
 
 def _read_methods(

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from aejax.data.tables import dataset_from_tables
 from aejax.errors import InputError, require
 
 ARRAY_NAMES = ("X", "y")
+DATA_SETTINGS = frozenset(field.name for field in dataclasses.fields(DataConfig)) - {"scaler"}
+ARRAY_SETTINGS = ("image_shape", "layout", "unlabelled")
+FRAME_SETTINGS = ("label_column", "group_column", "drop_columns", "categorical", "missing", "unlabelled")
 GROUP_COLUMN = "groups"
 LEADING_FLAG = re.compile(r"\A(?:settings(?:\.\w+)*: )?--([a-z][a-z0-9-]*)(?: ([^:]*))?: ")
 FLAG = re.compile(r"--([a-z][a-z0-9-]*)")
@@ -72,7 +75,7 @@ def load_dataset(dataset: str, **settings: Any) -> Dataset:
         (178, 13)
     """
     with argument_errors():
-        return registry.load_dataset(replace_settings(DataConfig(dataset=dataset), settings))
+        return registry.load_dataset(_read_settings(dataset, settings))
 
 
 def make_dataset(
@@ -97,8 +100,8 @@ def make_dataset(
             drawn.
         groups: `(n,)`, equal for rows that must not be divided between training and test.
         name: of the dataset in results.
-        settings: `unlabelled`, `image_shape` ("28x28"), `layout`, `missing`, `categorical`, `drop_columns`: see the
-            flags of the same names.
+        settings: of arrays, `image_shape` ("28x28"), `layout` and `unlabelled`; of DataFrames, `label_column`,
+            `group_column`, `drop_columns`, `categorical`, `missing` and `unlabelled`: see the flags of the same names.
 
     Raises:
         aejax.InputError: the data cannot be used; the message names row, column and fix.
@@ -109,17 +112,58 @@ def make_dataset(
         (2, (40, 2))
     """
     with argument_errors():
-        config = replace_settings(DataConfig(dataset=name), settings)
+        config = _read_settings(name, settings)
         if isinstance(X, pd.DataFrame):
+            _require_used(config, settings, FRAME_SETTINGS, "a DataFrame")
             return _from_frames(X, y, test, groups, config)
         require(not isinstance(y, str), f"y={y!r}: names a column, but X is no DataFrame; give an array of labels")
+        _require_used(config, settings, ARRAY_SETTINGS, "an array")
         return _from_arrays(X, y, test, groups, config)
+
+
+def as_dataset(data: Any, y: Any, settings: Mapping[str, Any]) -> Dataset:
+    """Returns a dataset, the one of a name, or one of examples, made with those of the settings that concern data.
+
+    Raises `InputError` if there is none, or a setting of the data cannot be used.
+    """
+    given = {name: value for name, value in settings.items() if name in DATA_SETTINGS}
+    require(
+        y is None or not isinstance(data, Dataset | str),
+        "y: the dataset has labels already; give y only with examples",
+    )
+    if isinstance(data, Dataset):
+        name = next(iter(given), "")
+        require(not given, f"{name}: the data are a Dataset already; give {name} to make_dataset or load_dataset")
+        return data
+    if isinstance(data, str):
+        require("dataset" not in given, f"dataset: the data are {data!r} already; leave dataset out")
+        return load_dataset(data, **given)
+    require("test" not in given, "test: of examples in memory is given to make_dataset; pass the Dataset it returns")
+    return make_dataset(data, y, **given)
+
+
+def _read_settings(dataset: str, settings: Mapping[str, Any]) -> DataConfig:
+    config = replace_settings(DataConfig(dataset=dataset), settings)
+    require(config.scaler is None, f"scaler={config.scaler}: is fitted in training; give it to compare or pretrain")
+    return config
+
+
+def _require_used(config: DataConfig, settings: Mapping[str, Any], used: Collection[str], examples: str) -> None:
+    """Raises `InputError` for a setting that has no effect on examples in memory."""
+    default = DataConfig(dataset=config.dataset, data_dir=config.data_dir)
+    for name in settings:
+        require(
+            name in used or getattr(config, name) == getattr(default, name),
+            f"{name}={settings[name]!r}: X is {examples}, which has no use for it, only for {', '.join(used)}; "
+            "leave it out",
+        )
 
 
 def _from_arrays(X: ArrayLike, y: Any, test: Any, groups: Any, config: DataConfig) -> Dataset:
     inputs, name = _as_array(X, "X"), config.dataset
     if y is None:
-        require(test is None and groups is None, "y: test and groups need labels; give y")
+        without_labels = test is None and groups is None and config.unlabelled is None
+        require(without_labels, "y: test, groups and unlabelled need labels; give y")
         return dataset_from_arrays(name, inputs, None, source=name)
     labels = _as_array(y, "y")
     _require_length(len(inputs), labels, "y")
@@ -140,7 +184,8 @@ def _from_arrays(X: ArrayLike, y: Any, test: Any, groups: Any, config: DataConfi
 
 
 def _from_frames(X: pd.DataFrame, y: Any, test: Any, groups: Any, config: DataConfig) -> Dataset:
-    frame, label = X.copy(deep=False), NO_LABEL
+    frame, label = X.copy(deep=False), config.label_column or NO_LABEL
+    require(y is None or config.label_column is None, "label_column: y gives the labels already; give one of both")
     if isinstance(y, str):
         label = y
     elif y is not None:
@@ -148,9 +193,11 @@ def _from_frames(X: pd.DataFrame, y: Any, test: Any, groups: Any, config: DataCo
         require(label not in frame, f"y: its name {label!r} is that of a column of X, too; give y={label!r} alone")
         frame[label] = _require_length(len(frame), np.asarray(y), "y")
     if groups is not None:
+        require(config.group_column is None, "group_column: groups gives the groups already; give one of both")
         frame[GROUP_COLUMN] = _require_length(len(frame), np.asarray(groups), "groups")
         config = dataclasses.replace(config, group_column=GROUP_COLUMN)
     config = dataclasses.replace(config, label_column=label)
+    require(config.unlabelled is None or label != NO_LABEL, "unlabelled: there are no labels; give y")
     frames = [frame]
     if isinstance(test, tuple):
         frames.append(test[0] if isinstance(y, str) else test[0].assign(**{label: np.asarray(test[1])}))

@@ -14,8 +14,8 @@ import pandas as pd
 from jaxtyping import Array, Float, Key
 from rich.console import Console
 
-from aejax.api.comparison import as_dataset, make_checkpoint
-from aejax.api.data import argument_errors
+from aejax.api.comparison import make_checkpoint
+from aejax.api.data import argument_errors, as_dataset
 from aejax.config.experiment import ExportConfig
 from aejax.config.settings import replace_settings
 from aejax.data.input_encoding import RawInputs, encoding_of
@@ -232,7 +232,8 @@ def pretrain(
         progress: show a bar.
         overwrite: replace a run in `out`.
         track: tools that get losses and figures of the run in `out`, as for `compare`.
-        settings: by the names of the flags: `seeds=4`, `epochs=15`, `latent_dim=16`, `batch_size=64`, ...
+        settings: by the names of the flags: `seeds=4`, `epochs=15`, `latent_dim=16`, `batch_size=64`, ...; those
+            of the data as for `compare`.
 
     Raises:
         aejax.InputError: the data or a setting cannot be used; nothing has been trained.
@@ -244,7 +245,7 @@ def pretrain(
     """
     start = time.perf_counter()
     with argument_errors():
-        dataset = with_some_class(as_dataset(data))
+        dataset = with_some_class(as_dataset(data, None, settings))
         name = kind if isinstance(kind, str) else kind.__name__.replace("_", "-")
         if not isinstance(kind, str):
             register_kind(name, kind)

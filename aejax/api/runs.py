@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from aejax.api.comparison import ComparisonResult, compare, load_comparison
-from aejax.api.data import argument_errors, make_dataset
+from aejax.api.data import DATA_SETTINGS, argument_errors, make_dataset
 from aejax.api.pretraining import TrainedAutoencoder, load_trained
 from aejax.errors import require
 from aejax.report.results import Results
@@ -78,7 +78,8 @@ def probe(features: ArrayLike, labels: ArrayLike, *, test: Any = None, seeds: in
         labels: `(n,)`, of any type.
         test: a mask `(n,)` or a pair `(features, labels)`; None: cross-validation.
         seeds: number of trainings.
-        settings: by the names of the flags: `probe="ridge"`, `probe_c=1.0`, `label_fraction=0.1`, ...
+        settings: by the names of the flags: `probe="ridge"`, `probe_c=1.0`, `label_fraction=0.1`, ...; those of the
+            data as for `make_dataset`.
 
     Raises:
         aejax.InputError: the features or a setting cannot be used.
@@ -88,5 +89,8 @@ def probe(features: ArrayLike, labels: ArrayLike, *, test: Any = None, seeds: in
         >>> probe(*load_wine(return_X_y=True), seeds=5).accuracy > 0.9
         True
     """
-    data = make_dataset(features, labels, test=test, name="features")
-    return ProbeResult(compare(data, methods=["raw"], scaler="none", seeds=seeds, **settings).results)
+    require("methods" not in settings, "methods: there is one, the probe; compare takes methods")
+    of_data = {name: settings.pop(name) for name in DATA_SETTINGS & settings.keys()}
+    data = make_dataset(features, labels, test=test, name="features", **of_data)
+    settings = {"scaler": "none", **settings}
+    return ProbeResult(compare(data, methods=["raw"], seeds=seeds, **settings).results)

@@ -104,7 +104,9 @@ def _resolve_data(config: DataConfig, dataset: Dataset) -> DataConfig:
         config = dataclasses.replace(config, missing=dataset.table.missing)
     if stream is None:
         return config
-    return dataclasses.replace(config, stream_sample=len(stream.held_out_rows), shuffle_window=stream.window_size)
+    return dataclasses.replace(
+        config, stream=True, stream_sample=len(stream.held_out_rows), shuffle_window=stream.window_size
+    )
 
 
 def _resolve_model(config: ModelConfig, shape: tuple[int, ...]) -> ModelConfig:

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
 
-from aejax.api.data import load_dataset, make_dataset
+import aejax
+from aejax.api.data import as_dataset, load_dataset, make_dataset
 from aejax.config import CompareConfig
 from aejax.config.settings import replace_settings
 from aejax.errors import InputError
@@ -46,9 +47,62 @@ def test_groups_follow_their_rows(as_frame):
     np.testing.assert_array_equal(same, groups[original][:, None] == groups[original][None])
 
 
+TABLE = pd.DataFrame(X[:, :3], columns=["a", "b", "c"]).assign(
+    kind=Y, patient=[f"p{row // 3:02}" for row in range(len(X))]
+)
+TABLE.loc[4, "a"] = np.nan
+TABLE_SETTINGS = {"label_column": "kind", "group_column": "patient", "drop_columns": ["c"], "missing": "mean"}
+
+
+def test_settings_of_the_data_act_in_every_function_as_in_those_that_make_data(tmp_path):
+    file = str(tmp_path / "wine.csv")
+    TABLE.to_csv(file, index=False)
+    loaded = load_dataset(file, **TABLE_SETTINGS)
+    assert loaded.feature_names == ("a", "b")
+    assert loaded.sha256 == make_dataset(TABLE, "kind", **dict([*TABLE_SETTINGS.items()][1:])).sha256
+    for data in (file, TABLE):
+        assert as_dataset(data, None, {**TABLE_SETTINGS, "epochs": 3}).sha256 == loaded.sha256
+        np.testing.assert_array_equal(aejax.make_split(data, seeds=2, **TABLE_SETTINGS).groups, loaded.groups)
+    assert as_dataset(file, None, TABLE_SETTINGS | {"test": file}).test_rows is not None
+    images = np.zeros((40, 12), np.uint8)
+    assert as_dataset(images, [0, 1] * 20, {"image_shape": "3x4"}).example_shape == (3, 4, 1)
+    assert as_dataset("tabular", None, {"tabular_samples": 50, "scaler": "minmax"}).n_examples == 50
+
+
+def test_a_probe_passes_settings_of_the_data_and_the_scaler_on():
+    result = aejax.probe(X, np.where(Y == 2, -1, Y), unlabelled="-1", scaler="standard", seeds=5, probe="ridge")
+    assert result.results["dataset"]["class_names"] == ["0", "1"]
+    assert result.results["config"]["data"]["scaler"] == "standard"
+
+
+@pytest.mark.parametrize("function", [aejax.compare, aejax.make_split, aejax.pretrain])
+@pytest.mark.parametrize(
+    ("data", "settings", "message"),
+    [
+        (make_dataset(X, Y), {"group_column": "a"}, "group_column: the data are a Dataset already"),
+        (X, {"missing": "mean"}, "missing='mean': X is an array, which has no use for it"),
+        (TABLE, {"image_shape": "2x2"}, "image_shape='2x2': X is a DataFrame, which has no use for it"),
+        (X, {"test": np.arange(len(X)) < 30}, "test: of examples in memory is given to make_dataset"),
+        ("wine", {"image_size": 9}, "image_size=9: wine has no use for it"),
+        ("wine", {"dataset": "digits"}, "dataset: the data are 'wine' already"),
+    ],
+)
+def test_settings_of_the_data_without_effect_are_rejected(function, data, settings, message):
+    with pytest.raises(InputError, match=message):
+        function(data, **settings)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: make_dataset(X, Y, scaler="none"), "scaler=none: is fitted in training"),
+        (lambda: load_dataset("wine", scaler="none"), "scaler=none: is fitted in training"),
+        (lambda: make_dataset(X, Y, stream=True), "stream=True: X is an array"),
+        (lambda: make_dataset(TABLE, "kind", label_column="c"), "label_column: y gives the labels already"),
+        (lambda: make_dataset(TABLE, "kind", group_column="c", groups=Y), "group_column: groups gives the groups"),
+        (lambda: make_dataset(TABLE, unlabelled="0"), "unlabelled: there are no labels"),
+        (lambda: make_dataset(X, unlabelled="0"), "y: test, groups and unlabelled need labels"),
+        (lambda: aejax.probe(X, Y, methods=["pca"]), "methods: there is one"),
         (lambda: make_dataset(X, Y[:5]), r"y: has shape \(5,\); expected one value for each of 178 rows"),
         (lambda: make_dataset(X, "kind"), "y='kind': names a column, but X is no DataFrame"),
         (lambda: make_dataset(X, Y, test=[1, 2]), "test: has shape"),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+import aejax
 from aejax.config import (
     CheckpointConfig,
     CompareConfig,
@@ -202,6 +203,16 @@ def test_a_value_that_is_not_finite_ends_the_training_and_is_reported_with_its_r
     np.save(tmp_path / "table.npy", inputs)
     with pytest.raises(InputError, match=f"row {row}: holds nan"):
         pretrain(make_config(tmp_path / "table.npy"), tmp_path / "run", quiet())
+
+
+def test_data_opened_as_a_stream_are_streamed_by_a_function_and_not_compared(digits):
+    opened = load_dataset(make_config(digits).data)
+    assert resolve_config(PretrainConfig(), opened).data == dataclasses.replace(
+        make_config(digits).data, dataset="digits", scaler="range"
+    )
+    for data, settings in ((opened, {}), (str(digits), {"stream": True})):
+        with pytest.raises(InputError, match="stream: comparisons need the data in memory"):
+            aejax.compare(data, **settings)
 
 
 def test_commands_kinds_and_batches_that_a_stream_does_not_support_are_rejected(digits, tmp_path, monkeypatch):
