@@ -1,8 +1,9 @@
 """Suspicions about a dataset: each is a sentence that names the column or class, and the flag that acts on it."""
 
+import dataclasses
 import math
 import shlex
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,14 @@ class Values(NamedTuple):
     def features(self) -> slice:
         """Its features in the inputs."""
         return slice(self.start, self.start + self.width)
+
+
+def add_warnings(dataset: Dataset, warnings: Sequence[str]) -> Dataset:
+    """Returns the dataset with these warnings, once each, after those of its description."""
+    every = tuple(dict.fromkeys([*dataset.description.warnings, *warnings]))
+    if every == dataset.description.warnings:
+        return dataset
+    return dataclasses.replace(dataset, description=dataclasses.replace(dataset.description, warnings=every))
 
 
 def find_suspicions(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from rich.console import Console
 from aejax.config import CheckpointConfig, CompareConfig
 from aejax.config.experiment import parse_shard
 from aejax.data.dataset import Dataset
+from aejax.data.suspicions import add_warnings
 from aejax.evaluate.comparisons import VERSUS_FAMILY
 from aejax.evaluate.power import describe_resolution
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
@@ -26,7 +27,7 @@ from aejax.experiments.feature_evaluation import require_width_selection
 from aejax.experiments.host_classifier import require_selection_rows
 from aejax.experiments.job import FillRun, Job, identify_run, load_kept_result, open_experiment, run_job
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
-from aejax.experiments.own_rows import load_own_rows
+from aejax.experiments.own_rows import find_own_training_rows, load_own_rows
 from aejax.experiments.plots import plot_comparison
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import (
@@ -140,6 +141,7 @@ def design_comparison(
     config = dataclasses.replace(resolve_config(config, dataset), methods=expand_methods(config.methods, dataset))
     check_versus(config.versus, config.methods, representations)
     require_tunable(config)
+    dataset = add_warnings(dataset, find_own_training_rows(config, dataset, representations))
     problem = problem_spec_for(config, dataset)
     methods = {
         name: representations[name].as_method() if name in representations else make_method(name, problem)

@@ -20,7 +20,7 @@ from aejax.data.near_duplicates import find_copies
 from aejax.data.scalers import Scaler, fit_scalers
 from aejax.data.selection_folds import SelectionFolds, make_selection_folds
 from aejax.data.splits import Split, make_split
-from aejax.data.suspicions import find_suspicions
+from aejax.data.suspicions import add_warnings, find_suspicions
 from aejax.errors import require
 from aejax.evaluate.estimates import EvaluationDesign
 from aejax.experiments.checkpointing import ResultCache
@@ -217,7 +217,7 @@ def prepare_experiment(
         make_selection_folds(dataset, split).can_select or config.probe.probe_c or config.probe.probe == "knn",
         f"{cause}: leaves no validation rows to choose the probe's strength by; {fix}, or fix it with --probe-c",
     )
-    dataset = _with_suspicions(dataset, split)
+    dataset = add_warnings(dataset, find_suspicions(dataset, split.test[0]))  # outside the test set or the first fold
     experiment = place_experiment(config, dataset, split, reporter, plan)
     duplicates, near_duplicates = find_copies(dataset, split.test[0] if split.shared_test else None)
     experiment = dataclasses.replace(experiment, duplicates=duplicates, near_duplicates=near_duplicates)
@@ -261,18 +261,6 @@ def place_experiment(
         reporter=reporter,
         result_cache=ResultCache(),
     )
-
-
-def _with_suspicions(dataset: Dataset, split: Split) -> Dataset:
-    """Returns the dataset with what is suspicious about it among the warnings of its description.
-
-    In cross-validation, what is suspicious outside the first test fold.
-    """
-    suspicions = find_suspicions(dataset, split.test[0])
-    if not suspicions:
-        return dataset
-    warnings = (*dataset.description.warnings, *suspicions)
-    return dataclasses.replace(dataset, description=dataclasses.replace(dataset.description, warnings=warnings))
 
 
 def _put_test_rows(split: Split, plan: Plan | SeedChunk, rows: Int[np.ndarray, "seeds m"]) -> Int[Array, "..."]:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from aejax.config import CompareConfig
 from aejax.data.archives import open_archive, open_npy
+from aejax.data.dataset import Dataset
 from aejax.data.frame_tables import open_arrow_table
 from aejax.data.memory import require_host_memory
 from aejax.data.registry import expand_path
@@ -17,7 +18,7 @@ from aejax.errors import InputError, list_names, require, summarize_error
 from aejax.methods.external import Representation, encoder, precomputed
 from aejax.storage.hub import PREFIX, open_encoder_folder
 from aejax.storage.manifest import verify_manifest
-from aejax.storage.pretrained_encoder import load_encoder
+from aejax.storage.pretrained_encoder import PretrainedEncoder, load_encoder
 from aejax.storage.sparse_coders import SparseCoder
 
 ROW_NAME = "row"  # of an array or a column with the number of the data's row, from 0, that each row of features is of
@@ -50,7 +51,29 @@ def _load_encoder(place: str) -> Representation:
         f"--encoder {place}: holds the encoders of several seeds; publish one, export.py --seed best",
     )
     external = encoder(lambda inputs: np.asarray(encode(inputs)))
-    return Representation(external.make_features, digest)
+    trained_on = "" if isinstance(encode, SparseCoder) else encode.metadata.origin.dataset_sha256
+    return Representation(external.make_features, digest, dataset_sha256=trained_on)
+
+
+def find_own_training_rows(
+    config: CompareConfig, dataset: Dataset, representations: Mapping[str, Representation]
+) -> list[str]:
+    """Returns a warning if a resolved config tests published encoders on rows that they were trained on."""
+    names = [name for name, one in representations.items() if is_trained_on(one, dataset)]
+    if not names or config.split.design == "holdout":
+        return []
+    return [
+        f"{list_names(names)}: trained on these data, and cross-validation also tests the rows of this training; test "
+        "those that it held out, by its --test-seed, --test-fraction and --split with --design holdout"
+    ]
+
+
+def is_trained_on(representation: Representation, dataset: Dataset) -> bool:
+    """Returns whether an encoder was trained by this package on rows of a dataset that has no official test set."""
+    encode = representation.function
+    published = isinstance(encode, PretrainedEncoder)
+    trained_on = encode.metadata.origin.dataset_sha256 if published else representation.dataset_sha256
+    return dataset.test_rows is None and trained_on == dataset.sha256
 
 
 def _load_features(spec: str, place: str) -> Representation:

@@ -4,7 +4,8 @@ A choice that a reader could have made otherwise is made otherwise, one at a tim
 
 - `standardization`: whether the probe standardises its features;
 - `draw-1`, `draw-2`: other test examples or folds, by `--test-seed`; with an official test set, other validation rows
-  and labels; without one, not for features that were given for each training, which were fitted on rows of this draw;
+  and labels; without one, not for features that were given for each training or encoders that were trained on the data,
+  which know rows of this draw;
 - `penalty-x10`, `penalty-x0.1`: ten times and a tenth of the penalty of each kind that has one;
 - `probe-logistic`, `probe-ridge`, `probe-knn`: the other families of probes.
 
@@ -20,6 +21,7 @@ from aejax.config.settings import replace_settings
 from aejax.errors import InputError, list_names
 from aejax.evaluate.verdicts import compare_verdicts
 from aejax.experiments.compare import ComparisonDesign
+from aejax.experiments.own_rows import is_trained_on
 from aejax.experiments.varied_runs import Analysis, Scope, Variation, make_variation, penalty_field
 from aejax.report.results import Results
 
@@ -73,12 +75,16 @@ def make_variations(config: CompareConfig) -> list[Variation]:
 def analyze_sensitivity(design: ComparisonDesign) -> Analysis:
     """Returns the analysis of a comparison's verdicts under the variations of `variations.py`."""
     variations, note = make_variations(design.config), ""
-    fitted = [name for name, one in design.representations.items() if one.per_training]
-    if fitted and design.dataset.test_rows is None:
+    fitted = [
+        name
+        for name, one in design.representations.items()
+        if design.dataset.test_rows is None and (one.per_training or is_trained_on(one, design.dataset))
+    ]
+    if fitted:
         variations = [one for one in variations if one.scope != "data"]
         note = (
-            "--sensitivity has no other draws of test rows: features for each training "
-            f"({list_names(fitted)}) may have been fitted on rows that another draw tests."
+            "--sensitivity has no other draws of test rows: what makes the features of "
+            f"{list_names(fitted)} may have been fitted to rows that another draw tests."
         )
 
     def is_complete(results: Results) -> bool:

@@ -34,6 +34,7 @@ class Representation:
     make_features: FeatureMaker
     sha256: str = ""  # of the arrays that the features are made from, for the identity of a run; empty: of none
     function: Any = None  # or the function or the transformer that makes them
+    dataset_sha256: str = ""  # of the dataset that an encoder was trained on; empty: not known
     per_training: bool = False  # an array for each training: what was fitted for it may have seen other test rows
 
     def as_method(self) -> Method:

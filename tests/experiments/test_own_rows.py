@@ -9,11 +9,15 @@ from sklearn.datasets import load_wine
 import aejax
 from aejax.autoencoders.registry import KINDS
 from aejax.cli import load_plugins
+from aejax.config import CompareConfig, SplitConfig
 from aejax.errors import InputError
+from aejax.experiments.compare import design_comparison
+from aejax.experiments.own_rows import load_own_rows
+from aejax.experiments.variations import analyze_sensitivity
 from aejax.methods import registry
 from aejax.storage.atomic_io import read_json
 
-X, _ = load_wine(return_X_y=True)
+X, LABELS = load_wine(return_X_y=True)
 SMALL = ["--dataset", "wine", "--seeds", "2", "--epochs", "1", "--probe", "ridge", "--methods", "raw"]
 
 
@@ -59,6 +63,27 @@ def test_rows_from_files_stand_in_the_table(files, tmp_path, load_script):
     with pytest.raises(InputError, match="of other features or encoders of one's own"):
         load_script("compare")(command)
     np.save(files / "inputs.npy", X)
+
+
+@pytest.mark.parametrize("published", ["--encoder", "aejax.encoder"])
+def test_an_encoder_that_was_trained_on_rows_that_are_tested_is_named(files, published):
+    official = aejax.make_dataset(X, LABELS, test=np.arange(len(X)) < 50)
+    if published == "--encoder":
+        own = load_own_rows(CompareConfig(encoder=(f"mine={files}/encoder",)))
+    else:
+        own = {"mine": aejax.encoder(aejax.load_encoder(files / "encoder"))}
+
+    def warnings(dataset, design=None):
+        config = CompareConfig(methods=("raw", "mine"), split=SplitConfig(design=design))
+        return " ".join(design_comparison(config, dataset, own).dataset.description.warnings)
+
+    wine = aejax.load_dataset("wine")
+    assert "mine: trained on these data, and cross-validation also tests the rows of this training" in warnings(wine)
+    assert warnings(wine).endswith("--design holdout")
+    assert not warnings(wine, "holdout")
+    assert not warnings(official)
+    design = design_comparison(CompareConfig(methods=("raw", "mine")), wine, own)
+    assert all(one.scope != "data" for one in analyze_sensitivity(design).variations)
 
 
 @pytest.mark.parametrize(
