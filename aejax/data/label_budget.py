@@ -44,10 +44,11 @@ def choose_labelled_rows(
         return _sample_per_class(dataset, train, valid, config, seed)
 
     def sample(rows: Rows, use: str) -> Rows:
-        labels = dataset.labels[rows]
-        # Groups may leave a seed without validation rows of a class; the number of labels must not depend on the seed.
-        n_classes = len(np.unique(labels)) if dataset.groups is None else dataset.n_classes
-        chosen = rows[_sample_fraction(labels, config.label_fraction, n_classes, make_generator(seed, use))]
+        n_classes = dataset.n_classes
+        if rows is valid and dataset.groups is None:
+            n_classes = _count_drawn_classes(shares * (len(train) + len(valid)), len(valid))
+        rng = make_generator(seed, use)
+        chosen = rows[_sample_fraction(dataset.labels[rows], config.label_fraction, n_classes, rng)]
         if config.class_imbalance is None:
             return chosen
         at_least = 1 if rows is train else 0
@@ -60,6 +61,16 @@ def choose_labelled_rows(
 def class_shares(dataset: Dataset, rows: Rows) -> Float[np.ndarray, " classes"]:
     """Returns the share of each class in labelled rows."""
     return np.bincount(dataset.labels[rows], minlength=dataset.n_classes) / max(1, len(rows))
+
+
+def _count_drawn_classes(counts: Float[np.ndarray, " classes"], n_drawn: int) -> int:
+    """Returns how many classes have one of the first rows of a stratified permutation of classes of some sizes.
+
+    Seeds may have a rare class or not, by ties and by the fold; the number of their labels must not depend on that.
+    """
+    first = np.sort(0.5 / counts)  # position of each class's first row, see `stratified_permutation`
+    others_before = np.maximum(np.ceil(np.outer(first, counts) - 0.5 - 1e-9) - 1, 0).sum(axis=1)
+    return int(np.count_nonzero(others_before + np.arange(len(first)) < n_drawn))
 
 
 def _class_weights(n_classes: int, imbalance: float) -> Float[np.ndarray, " classes"]:
@@ -106,7 +117,7 @@ def _sample_fraction(
 ) -> Int[np.ndarray, " m"]:
     """Returns positions of a stratified fraction of `labels`, at least `n_classes`, nested in `fraction`.
 
-    They include one of each class in `labels`.
+    They include one of each of up to `n_classes` classes.
     """
     if fraction == 1:
         return np.arange(len(labels))

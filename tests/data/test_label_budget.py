@@ -152,3 +152,24 @@ def test_noise_replaces_labels_by_others_uniformly_and_is_nested():
     assert np.abs(shift[1:] - wrong.sum() / 9).max() < 5 * np.sqrt(wrong.sum() / 9)
     again = add_label_noise(DIGITS, SplitConfig(label_noise=0.5, test_seed=1))
     assert np.mean((again != clean) == wrong) < 0.6  # another draw
+
+
+def of_sizes(*sizes):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    return make_dataset("sizes", np.arange(len(labels))[:, None], labels, source="sizes")
+
+
+@pytest.mark.parametrize("design", ["cross-validation", "holdout"])
+@pytest.mark.parametrize("sizes", [(7, 60), (6, 31), (7, 7, 32), (6, 32, 39)])
+def test_a_share_of_labels_is_one_number_although_few_validation_rows_lack_rare_classes_in_some_seeds(sizes, design):
+    config = SplitConfig(design=design, label_fraction=0.05)
+    many, few = (make_split(of_sizes(*sizes), config, seeds) for seeds in (30, 3))
+    assert few.labelled_valid.shape[1] >= 1
+    for role, rows in few.roles.items():
+        np.testing.assert_array_equal(rows, getattr(many, role)[:3])
+
+
+@pytest.mark.parametrize(("sizes", "n_labels"), [((5, 196), 1), ((9, 192), 2), ((5, 5, 190), 1)])
+def test_a_class_that_no_seed_has_among_its_validation_rows_needs_no_label(sizes, n_labels):
+    split = make_split(of_sizes(*sizes), SplitConfig(design="cross-validation", label_fraction=0.01), 10)
+    assert split.labelled_valid.shape == (10, n_labels)  # as in earlier versions, whose splits stay the same
