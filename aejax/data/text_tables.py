@@ -144,11 +144,17 @@ class TextTable:
         return [f"line {lines[row]}" if row in lines else f"row {row}" for row in rows]
 
 
-def open_text_table(path: Path, config: DataConfig) -> TextTable:
+def open_text_table(path: Path, config: DataConfig, names: Sequence[str] = ()) -> TextTable:
     """Detects encoding, separator, header and columns of a table of text.
 
     Line 1 is a header if all its cells are different text, one is text above a number, one is `config.label_column` or
-    a common name of a label, or the cells are 0, 1, 2, ...; `config.header` decides otherwise.
+    a common name of a label, or the cells are 0, 1, 2, ...; `config.header` decides otherwise. Without such a line, a
+    comment above the rows that has as many cells is one.
+
+    Args:
+        path: the file.
+        config: how it is read.
+        names: of the columns of another file of the same table: line 1 is a header if it has them, else a comment.
 
     Raises:
         InputError: the file is damaged, no text, or has no table.
@@ -168,16 +174,19 @@ def open_text_table(path: Path, config: DataConfig) -> TextTable:
     require(width > 1, f"{path}: one column; expected features and a label, {hint}")
     place = f"{path}: line {len(comments) + 1} has one cell and the lines below it have {width}"
     require(len(first) > 1, f"{place}; delete what is above the column names")
-    has_header = _has_header(first, rest, config)
-    first_row = len(comments) + has_header
-    if not has_header and comments and config.header == "auto":  # as NumPy and bioinformatics write names
+    commented: list[str] = []
+    if comments and comments[-1].startswith("#"):  # as NumPy and bioinformatics write names
         commented = next(split_lines([comments[-1].lstrip("# ")], separator))
-        has_header = len(commented) == width
-        first = commented if has_header else first
+    is_commented = len(commented) == width and config.header != "no"
+    is_first = _has_header(first, rest, config)
+    if names and is_commented:
+        is_first = sorted(_name_columns(first, rest, width)) == sorted(names)
+    has_header = is_first or is_commented
+    header = first if is_first else commented
     decimals = ", decimal commas" if config.decimal == "," else ""
     return TextTable(
         path=path,
-        names=_name_columns(first, rest, width) if has_header else tuple(map(str, range(len(first)))),
+        names=_name_columns(header, rest, width) if has_header else tuple(map(str, range(len(first)))),
         has_header=has_header,
         layout=f"{KINDS.get(table_suffix(path).removesuffix('.gz'), 'text')} {'with' if has_header else 'without'} "
         f"header, {SEPARATORS.get(separator, f'separated by {separator}')}{decimals}"
@@ -185,7 +194,7 @@ def open_text_table(path: Path, config: DataConfig) -> TextTable:
         encoding=encoding,
         separator=separator,
         decimal=config.decimal,
-        first_row=first_row,
+        first_row=len(comments) + is_first,
         n_lines=n_lines,
     )
 

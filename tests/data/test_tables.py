@@ -108,6 +108,11 @@ def test_lines_above_the_rows_are_understood(tmp_path, above, separator):
     assert f"line {line}, column 'height' is 'big'" in refusal(write(tmp_path, text.replace("2.5", "big")))
 
 
+def test_the_line_that_names_the_separator_is_no_header(tmp_path):
+    dataset = load(write(tmp_path, "sep=;\n" + "".join(f"{i};{'ab'[i % 2]}\n" for i in range(8))))
+    assert (dataset.feature_names, dataset.n_examples) == (None, 8)
+
+
 def test_a_table_of_categories_without_header_loses_no_row(tmp_path):
     rows = ["e,x,s,n", "p,x,y,w", "e,b,s,w", "p,b,s,n"] * 3
     dataset = load(write(tmp_path, "\n".join(rows), "mushroom.data"), label_column="0")
