@@ -13,14 +13,14 @@ from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.description import DataDescription
 from aejax.data.frame_tables import open_arrow_table
-from aejax.data.label_encoding import MAX_LABEL_LENGTH, parse_label_text
+from aejax.data.label_encoding import MAX_LABEL_LENGTH, exact_array, parse_label_text
 from aejax.data.memory import require_host_memory
 from aejax.data.table_columns import infer_columns
 from aejax.data.table_files import TABLE_SUFFIXES, Part, is_text, table_name, table_suffix
 from aejax.data.table_problems import Problem, Rank, raise_problems
 from aejax.data.table_roles import LABEL_FLAG, UNNAMED, Roles, TableFile, choose_roles, describe_column
 from aejax.data.table_schema import TableSchema
-from aejax.data.text_tables import open_text_table
+from aejax.data.text_tables import TextTable, open_text_table
 from aejax.errors import list_names, require
 
 
@@ -28,6 +28,7 @@ class _Rows(NamedTuple):
     """The rows of all files."""
 
     frame: pd.DataFrame
+    file_numbers: np.ndarray  # of the file that each row is from
     is_test: np.ndarray
     problems: list[Problem]
     place_rows: Callable[[Sequence[int]], list[str]]
@@ -69,7 +70,7 @@ def dataset_from_tables(files: list[TableFile], is_test: list[bool], config: Dat
     rows = _join(files, is_test, roles)
     groups, group_problems = _read_groups(rows.frame, roles)
     found = infer_columns(rows.frame[roles.features], config, lambda name: describe_column(name, files[0]))
-    labels, labelled, label_problems = _read_labels(rows.frame, roles, config, files[0])
+    labels, labelled, label_problems = _read_labels(rows, roles, config, files[0])
     problems = [*rows.problems, *found.problems, *label_problems, *group_problems]
     fix = "name it, or leave it out with --drop-columns"
     unnamed = (column.name for column in found.columns if UNNAMED.fullmatch(column.name))
@@ -131,7 +132,6 @@ def _join(files: list[TableFile], is_test: list[bool], roles: Roles) -> _Rows:
     """Reads all files, whose columns must be the same in any order."""
     frames: list[pd.DataFrame] = []
     problems: list[Problem] = []
-    starts = [0]
     wanted = [*roles.features, *roles.special]
     prefixes = [f"{file.path.name} " if len(files) > 1 else "" for file in files]
     for file, prefix in zip(files, prefixes, strict=True):
@@ -143,8 +143,10 @@ def _join(files: list[TableFile], is_test: list[bool], roles: Roles) -> _Rows:
         )
         frame, found = file.read(roles.special)
         problems += [problem._replace(text=prefix + problem.text) for problem in found]
-        frames.append(frame[wanted].set_axis(frame.index + starts[-1]))
-        starts.append(int(frames[-1].index[-1]) + 1)
+        frames.append(frame[wanted])
+    frames = _keep_text(files, frames, roles)
+    starts = np.cumsum([0, *(frame.index[-1] + 1 for frame in frames)]).tolist()
+    frames = [frame.set_axis(frame.index + start) for frame, start in zip(frames, starts, strict=False)]
 
     def place_rows(rows: Sequence[int]) -> list[str]:
         places: dict[int, str] = {}
@@ -154,17 +156,36 @@ def _join(files: list[TableFile], is_test: list[bool], roles: Roles) -> _Rows:
                 places |= {row: prefix + place for row, place in zip(inside, named, strict=True)}
         return [places[row] for row in rows]
 
-    marks = np.repeat(is_test, [len(frame) for frame in frames])
-    return _Rows(frames[0] if len(frames) == 1 else pd.concat(frames), marks, problems, place_rows)
+    numbers = np.repeat(np.arange(len(files)), [len(frame) for frame in frames])
+    joined = frames[0] if len(frames) == 1 else pd.concat(frames)
+    return _Rows(joined, numbers, np.array(is_test)[numbers], problems, place_rows)
+
+
+def _keep_text(files: list[TableFile], frames: list[pd.DataFrame], roles: Roles) -> list[pd.DataFrame]:
+    """Reads columns that are text in one file as text in all: `01` and `1.0` are no numbers there."""
+
+    def is_text(values: pd.Series) -> bool:
+        return values.dtype.kind == "O" and pd.api.types.infer_dtype(values, skipna=True) == "string"
+
+    text = {name for name in roles.features if any(is_text(frame[name]) for frame in frames)}
+    kept = []
+    for file, frame in zip(files, frames, strict=True):
+        parsed = [name for name in text if not is_text(frame[name]) and frame[name].notna().any()]
+        if parsed and isinstance(file, TextTable):
+            written, _ = file.read([*roles.special, *parsed])
+            frame = written.loc[frame.index, frame.columns]
+        kept.append(frame)
+    return kept
 
 
 def _read_labels(
-    frame: pd.DataFrame, roles: Roles, config: DataConfig, file: TableFile
+    rows: _Rows, roles: Roles, config: DataConfig, file: TableFile
 ) -> tuple[np.ndarray, np.ndarray, list[Problem]]:
     """Returns labels of all rows, which rows have one, and problems."""
+    n = len(rows.frame)
     if roles.label is None:
-        return np.zeros(len(frame), int), np.zeros(len(frame), bool), []
-    labels = frame[roles.label]
+        return np.zeros(n, int), np.zeros(n, bool), []
+    labels = rows.frame[roles.label]
     labels = labels.astype(object) if isinstance(labels.dtype, pd.CategoricalDtype) else labels
     known = labels.notna().to_numpy()
     place, problems = describe_column(roles.label, file), []
@@ -187,10 +208,21 @@ def _read_labels(
             problems.append(Problem(Rank.LABEL, f"{place} is nowhere {config.unlabelled!r}", fix))
         known = known & ~marked
     values = labels[known].to_numpy()
-    values = parse_label_text(values.astype(object)) if is_text else values
-    filled = np.full(len(frame), values[0] if len(values) else 0, values.dtype)
+    values = _parse_labels(values.astype(object), rows.file_numbers[known]) if is_text else values
+    if config.unlabelled is not None and values.dtype.kind in "iuf":  # where other files write -1 as -1.0
+        known[np.flatnonzero(known)[values == number]] = False
+        values = values[values != number]
+    filled = np.full(n, values[0] if len(values) else 0, values.dtype)
     filled[known] = values
     return filled, known, problems
+
+
+def _parse_labels(words: np.ndarray, file_numbers: np.ndarray) -> np.ndarray:
+    """Parses text as `parse_label_text`; if all files hold numbers, `1` in one and `1.0` in another are one class."""
+    parts = [parse_label_text(words[file_numbers == number]) for number in np.unique(file_numbers)]
+    if len(parts) > 1 and all(part.dtype.kind in "if" for part in parts):
+        return exact_array([label for part in parts for label in part.tolist()])
+    return parts[0] if len(parts) == 1 else parse_label_text(words)
 
 
 def _read_groups(frame: pd.DataFrame, roles: Roles) -> tuple[pd.Series | None, list[Problem]]:

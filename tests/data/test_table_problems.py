@@ -10,6 +10,7 @@ from loading import load, load_error
 from table_files import CLASSES, NUMBERS, N, refusal, save, table, write
 
 from aejax.api.data import make_dataset
+from aejax.data.dataset import UNLABELLED
 
 # Problems.
 
@@ -181,6 +182,53 @@ def test_the_names_of_every_file_may_be_in_a_comment(tmp_path, train, test):
     assert dataset.feature_names == ("a", "b")
     np.testing.assert_array_equal(dataset.inputs, [[i, i % 7] for i in (*range(N), *range(N))])
     np.testing.assert_array_equal(dataset.test_rows, np.arange(N, 2 * N))
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        pytest.param([*"12ABCDEF"], ["1", "2", ""], id="a missing value makes integers floats"),
+        pytest.param(["01", "02", *"ABCDEF"], ["01", "02"], id="leading zeros"),
+        pytest.param(["1e3", "2", *"ABCDEF"], ["1e3", "2"], id="an exponent"),
+        pytest.param([*"ABC"], ["1.50", "NA"], id="numbers in the test file only"),
+        pytest.param(["TRUE", "FALSE", "maybe"], ["TRUE", "FALSE"], id="truth values"),
+        pytest.param(["27.01.2018", "28.01.2018"], ["", ""], id="an empty column"),
+    ],
+)
+def test_columns_of_two_files_are_read_as_those_of_one(tmp_path, train, test):
+    def rows(words, n):
+        return "".join(f"{i},{words[i % len(words)]},{i % 2}\n" for i in range(n)) + ",NA,\n"
+
+    header, first, second = "a,code,label\n", rows(train, N), rows(test, 8)
+    path, joined = (
+        write(tmp_path, header + text, name) for text, name in ((first, "a.csv"), (first + second, "b.csv"))
+    )
+    two = load(path, test=write(tmp_path, header + second, "test.csv"), missing="indicator")
+    one = load(joined, missing="indicator")
+    assert two.feature_names == one.feature_names
+    np.testing.assert_array_equal(two.inputs, one.inputs)
+    np.testing.assert_array_equal(two.labels, one.labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        ([["0", "1"], ["0.0", "1.0", ""]], ("0", "1")),
+        ([["0", "1", "-1"], ["0.0", "1.0", "-1.0"]], ("0", "1")),
+        ([["1.0", "x"], ["1.0", "2.0"]], ("1.0", "2.0", "x")),
+        ([["01", "02"], ["1", "2"]], ("01", "02", "1", "2")),
+        ([["1", "9007199254740993"], ["1.0", "2.0"]], ("1", "1.0", "2.0", "9007199254740993")),
+    ],
+)
+def test_labels_that_are_numbers_in_all_files_are_the_same_classes(tmp_path, labels, names):
+    for number, words in enumerate(labels):
+        rows = "".join(f"{i},{words[i % len(words)]}\n" for i in range(N))
+        write(tmp_path, "a,label\n" + rows, f"part-{number}.csv")
+    mark = {"unlabelled": "-1"} if "-1" in labels[0] else {}
+    dataset = load(tmp_path, **mark)
+    assert dataset.class_names == names
+    n_unlabelled = 2 * N // 3 if mark else N // 3 if "" in labels[1] else 0
+    assert (dataset.labels == UNLABELLED).sum() == n_unlabelled
 
 
 def test_test_rows_without_label_or_values_are_left_out(tmp_path):
