@@ -74,7 +74,8 @@ def adopt_results(run: Run, folders: Sequence[Path]) -> None:
     """Copies the saved results of shards into a run.
 
     Raises:
-        InputError: a shard was made from other data or another split.
+        InputError: a shard was made from other data or another split, its results cannot be copied, or the folder of
+            the run was moved or deleted meanwhile.
     """
     for folder in folders:
         for name, there in read_state_record(folder)["identity"].items():
@@ -82,7 +83,8 @@ def adopt_results(run: Run, folders: Sequence[Path]) -> None:
             what = HASH_SUBJECTS.get(name, name)
             require(here == there, f"--merge {folder}: was made from other {what} than {run.folder}; run it again")
         if is_primary():
-            _copy_results(folder, run.folder)
+            with run.guard_save(run.path / RESULT_CACHE_DIR):
+                _copy_results(folder, run.path)
 
 
 def _copy_results(source: Path, target: Path) -> None:

@@ -36,7 +36,7 @@ from aejax.report.style import save_figure
 from aejax.report.terminal import RunConsole
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.results_file import read_results, write_results
-from aejax.storage.run_folder import RESULTS_FILE, acquire_lock, make_output_folder
+from aejax.storage.run_folder import RESULTS_FILE, acquire_lock, identify_lock, make_output_folder, require_in_place
 from aejax.storage.runs import CONFIG_FILE
 
 
@@ -139,15 +139,17 @@ def run_study(
         shard: I/N: run the I-th of every N comparisons only, and return None.
 
     Raises:
-        InputError: a comparison or the folder cannot be used, or none could be run, or one of a shard could not.
+        InputError: a comparison or the folder cannot be used, none could be run, one of a shard could not, or the
+            folder was moved or deleted meanwhile.
         Preempted: a signal came; the same call continues.
     """
     start_time = time.perf_counter()
     runs = study.runs if shard is None else parse_shard(shard).select(study.runs)
     _check_folder(out, study)
     with acquire_lock(out) if shard is None else contextlib.nullcontext():  # shards may fill one folder
+        lock = identify_lock(out) if shard is None else None
         runs = [planned.run._replace(label_budgets=planned.label_budgets) for planned in plan_runs(runs)]
-        failures = dict(_run_all(runs, out, console, checkpoint))
+        failures = dict(_run_all(runs, out, lock, console, checkpoint))
         if shard is not None:
             failed = [f"{name} ({reason})" for name, reason in failures.items()]
             require(not failed, f"--shard {shard}: not run: {'; '.join(failed)}; the same command tries them again")
@@ -167,13 +169,18 @@ def _check_folder(out: Path, study: Study) -> None:
 
 
 def _run_all(
-    runs: Sequence[StudyRun], out: Path, console: Console, checkpoint: CheckpointConfig
+    runs: Sequence[StudyRun],
+    out: Path,
+    lock_identity: tuple[int, int] | None,
+    console: Console,
+    checkpoint: CheckpointConfig,
 ) -> Iterator[tuple[str, str]]:
-    """Runs every comparison; yields the name and the error of each that failed."""
+    """Runs every comparison; yields the name and the error of each that failed. Raises if `out` is no longer there."""
     start_time = time.perf_counter()
     verbose = isinstance(console, RunConsole) and console.output.verbose
     of_run = console if verbose else Console(quiet=True)
     for number, run in enumerate(runs, 1):
+        require_in_place(out, lock_identity)  # the comparison would make it again
         passed = format_clock(time.perf_counter() - start_time)
         budgets = ", ".join(map(str, run.label_budgets))
         labels = f"{budgets} and all labels per class" if budgets else "all labels"
@@ -187,6 +194,7 @@ def _run_all(
             console.print(f"{run.folder}: not run: {error}", soft_wrap=True)
             yield run.folder, str(error)
         jax.clear_caches()
+    require_in_place(out, lock_identity)
 
 
 def _build_results(

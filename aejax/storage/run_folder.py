@@ -112,6 +112,20 @@ def identify_lock(folder: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def require_in_place(folder: Path, lock_identity: tuple[int, int] | None) -> None:
+    """Raises `InputError` if a folder that this process fills was moved or deleted.
+
+    Args:
+        folder: the folder.
+        lock_identity: of the lock that this process has there; None if it has none.
+    """
+    require(
+        folder.is_dir() and lock_identity in (None, identify_lock(folder)),
+        f"{folder}: was moved or deleted while this process filled it; nothing more is written there, run the same "
+        "command again",
+    )
+
+
 def begun_path(folder: Path) -> Path:
     """Returns where a run that replaces the one in `folder` begins."""
     target = Path(os.path.realpath(folder))

@@ -37,6 +37,7 @@ from aejax.storage.run_folder import (
     read_state_record,
     remove_with_empty_parents,
     remove_working_files,
+    require_in_place,
     restore_replaced,
 )
 from aejax.storage.run_identity import RunIdentity, read_saved_hashes, require_same_hashes
@@ -60,15 +61,8 @@ class Run:
     @property
     def folder(self) -> Path:
         """The folder to write into. Raises `InputError` once it is no longer the one that this process locked."""
-        self._require_locked()
+        require_in_place(self.path, self.lock_identity)
         return self.path
-
-    def _require_locked(self) -> None:
-        require(
-            identify_lock(self.path) == self.lock_identity,
-            f"{self.path}: was moved or deleted while this process filled it; nothing more is written there, run the "
-            "same command again",
-        )
 
     @contextlib.contextmanager
     def guard_save(self, path: Path) -> Iterator[None]:
@@ -83,7 +77,7 @@ class Run:
         finally:
             if identify_lock(folder) is None:
                 remove_with_empty_parents(path, folder)
-            self._require_locked()
+            require_in_place(folder, self.lock_identity)
 
     @property
     def resumed(self) -> bool:

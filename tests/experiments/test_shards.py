@@ -10,10 +10,13 @@ import pytest
 from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, SweepConfig, TrainConfig
 from aejax.errors import InputError
 from aejax.experiments import method_result
+from aejax.experiments.checkpointing import RESULT_CACHE_DIR
 from aejax.experiments.compare import compare
-from aejax.experiments.shards import merge_shards
+from aejax.experiments.shards import adopt_results, merge_shards
 from aejax.experiments.sweep import sweep
-from aejax.storage.atomic_io import read_json
+from aejax.storage.atomic_io import read_json, write_json
+from aejax.storage.run_identity import RunIdentity
+from aejax.storage.runs import open_run
 from tests.consoles import quiet
 
 SMALL = {
@@ -85,6 +88,22 @@ def test_shards_that_do_not_belong_together_are_rejected(folders, tmp_path):
         with pytest.raises(InputError, match=rf"differs from .* in .*{path[1]} \(7 there"):
             merge_shards([first, changed], tmp_path / "merged", quiet())
     assert not (tmp_path / "merged").exists()
+
+
+def test_a_folder_that_is_taken_away_while_results_are_copied_is_not_made_again(tmp_path, monkeypatch):
+    shard, folder = tmp_path / "shard", tmp_path / "merged"
+    (shard / RESULT_CACHE_DIR / "raw").mkdir(parents=True)
+    write_json(shard / "run.json", {"schema": 1, "state": "finished", "attempts": [], "identity": {}})
+
+    def take_away_and_copy(*arguments, **options):
+        shutil.rmtree(folder)
+        return copytree(*arguments, **options)
+
+    copytree = shutil.copytree
+    monkeypatch.setattr(shutil, "copytree", take_away_and_copy)
+    with open_run(folder, RunIdentity({})) as run, pytest.raises(InputError, match="merged: was moved or del"):
+        adopt_results(run, [shard])
+    assert not folder.exists()
 
 
 def test_more_shards_than_methods_are_rejected(tmp_path):

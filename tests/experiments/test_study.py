@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from aejax.cli.commands.study import main
 from aejax.config import EvaluationConfig
 from aejax.errors import InputError, require
 from aejax.evaluate.estimates import holdout_design
-from aejax.experiments.study import describe_plan, plan_run, run_study
+from aejax.experiments.study import PlannedRun, describe_plan, plan_run, run_study
 from aejax.experiments.study_cells import Cell, cell_warnings, read_cells
 from aejax.experiments.study_file import Question, make_study, read_study
 from aejax.experiments.study_statistics import analyze_cells, correlate
@@ -120,6 +121,22 @@ def test_a_shard_ends_with_an_error_if_a_comparison_failed_but_runs_the_others(f
     with pytest.raises(InputError, match=r"--shard 1/1: not run: one \(too little memory\); the same command"):
         run_study(study, tmp_path, Console(quiet=True), shard="1/1")
     assert ran == ["one", "second"]
+
+
+@pytest.mark.parametrize("shard", [None, "1/1"])
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_folder_that_is_taken_away_is_not_made_again(folder, tmp_path, monkeypatch, shard, failed):
+    def compare(config, out, *_):
+        shutil.rmtree(out.parent)
+        require(not failed, "was moved or deleted")
+
+    monkeypatch.setattr("aejax.experiments.study.compare_with_label_curve", lambda run, _, *rest: compare(run, *rest))
+    monkeypatch.setattr(
+        "aejax.experiments.study.plan_runs", lambda runs: (PlannedRun(run, None, (4,), None) for run in runs)
+    )
+    with pytest.raises(InputError, match="/study: was moved or deleted while this process filled it"):
+        run_study(read_study(folder / "study.toml"), tmp_path / "study", Console(quiet=True), shard=shard)
+    assert not (tmp_path / "study").exists()
 
 
 def test_budgets_that_are_no_longer_declared_are_left_out_and_new_ones_are_not_finished(finished, folder):

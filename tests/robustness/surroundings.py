@@ -32,7 +32,7 @@ def start_twice(whole: Sequence[Undisturbed], folder: Path, rounds: int) -> Iter
 
 
 def take_folder_away(whole: Sequence[Undisturbed], folder: Path, rounds: int, seed: int) -> Iterator[Outcome]:
-    """Moves or deletes the folder of a command while it runs: one line and status 2; then the same command is done."""
+    """Moves or deletes the folder of a command while it runs: it is not made again; then the same command is done."""
     rng = np.random.default_rng(seed)
     disturbances: tuple[Callable[[Path], object], ...] = (_delete, lambda out: out.rename(out.with_name("moved")))
     for number, one in enumerate(_only(WRITERS, whole) * rounds):
@@ -45,8 +45,9 @@ def take_folder_away(whole: Sequence[Undisturbed], folder: Path, rounds: int, se
         if took_away:
             with contextlib.suppress(OSError):  # it writes there meanwhile
                 disturbances[number % 2](out)
+        is_gone = took_away and not out.exists()
         ended = wait_for_exit(process, folder / "log")
-        noticed = is_one_line(ended) or ended.status == 0
+        noticed = (is_one_line(ended) or ended.status == 0) and not (is_gone and out.exists())
         again = run_command(one.command, out.name, folder)
         yield judge(one, out, again, noticed, f"folder taken away {took_away}, {ended}")
         for path in (out, folder / "moved"):
