@@ -39,11 +39,17 @@ def read_shard_config(folders: Sequence[Path]) -> CompareConfig | SweepConfig:
     """Returns the config of the run that shards belong to.
 
     Raises:
-        InputError: a folder is no finished shard, a shard is missing or given twice, or their settings, data or
-            versions differ.
+        InputError: a folder is no finished shard, a shard is missing or given twice, or their number, settings, data
+            or versions differ.
     """
     shards = [_read_shard(folder) for folder in folders]
     count = shards[0]["shard"].total
+    for folder, one in zip(folders, shards, strict=True):
+        total = one["shard"].total
+        require(
+            total == count,
+            f"--merge {folder}: is one of {total} shards, {folders[0]} one of {count}; merge those of one command",
+        )
     numbers = sorted(one["shard"].number for one in shards)
     missing = sorted(set(range(1, count + 1)) - set(numbers))
     require(not missing, f"--merge: shard {missing[0] if missing else 0}/{count} is missing; give the folders of all")

@@ -80,12 +80,14 @@ def test_shards_that_do_not_belong_together_are_rejected(folders, tmp_path):
     with pytest.raises(InputError, match="give each once"):
         merge_shards([first, second, second], tmp_path / "merged", quiet())
     changed = shutil.copytree(second, tmp_path / "changed")
-    for file, path in (("config.json", ["train", "epochs"]), ("run.json", ["identity", "data"])):
+    for file, changes, message in (
+        ("config.json", {"shard": "2/3"}, "is one of 3 shards, .* one of 2; merge those of one command"),
+        ("config.json", {"seeds": 7}, r"differs from .* in config.seeds \(7 there"),
+        ("run.json", {"identity": {"data": 7}}, r"differs from .* in identity.data \(7 there"),
+    ):
         shutil.copytree(second, changed, dirs_exist_ok=True)
-        content = read_json(changed / file)
-        content[path[0]][path[1]] = 7
-        (changed / file).write_text(json.dumps(content))
-        with pytest.raises(InputError, match=rf"differs from .* in .*{path[1]} \(7 there"):
+        (changed / file).write_text(json.dumps({**read_json(changed / file), **changes}))
+        with pytest.raises(InputError, match=message):
             merge_shards([first, changed], tmp_path / "merged", quiet())
     assert not (tmp_path / "merged").exists()
 
