@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from aejax.autoencoders import deterministic, quantized, sparse, variational
 from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
+from aejax.errors import require
 
 KINDS: dict[str, Callable[[ProblemSpec], AutoencoderSpec]] = {
     "undercomplete": deterministic.undercomplete,
@@ -36,5 +37,9 @@ IMAGE_KINDS = ("conv", "conv-denoising", "conv-vae")  # these need examples `(he
 
 
 def find_kind(name: str) -> Callable[[ProblemSpec], AutoencoderSpec]:
-    """Returns the function of a kind of autoencoder or a rival."""
+    """Returns the function of a kind of autoencoder or a rival. Raises `InputError` if the name is not registered."""
+    require(
+        name in KINDS or name in RIVALS,
+        f"{name}: no kind of this name is registered; register it first, by --plugin FILE or aejax.register",
+    )
     return KINDS[name] if name in KINDS else RIVALS[name]

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from aejax.autoencoders.registry import KINDS
+from aejax.autoencoders.registry import find_kind
 from aejax.config import DataConfig, PretrainConfig, ProbeRunConfig, absent_values, from_dict, to_dict
 from aejax.config.experiment import ExploreConfig
 from aejax.data.dataset import Dataset
@@ -83,14 +83,15 @@ def load_pretrained(run_dir: Path, weights: str = LAST_WEIGHTS) -> PretrainedMod
     """Opens a run folder that `pretrain` finished, with the weights after the last epoch, or after the best.
 
     Raises:
-        InputError: it is no such folder, the run is not finished, or its files do not belong together.
+        InputError: it is no such folder, the run is not finished, its kind is not registered, or its files do not
+            belong together.
     """
     require(run_dir.is_dir(), f"{run_dir}: no such folder; give --run a folder that aejax pretrain made")
     results, hashes = _read_finished_run(run_dir)
     config = from_dict(PretrainConfig, read_json(run_dir / CONFIG_FILE), str(run_dir / CONFIG_FILE))
     features = int(np.prod(results["dataset"]["shape"]))
     problem = make_problem_spec(config, tuple(results["dataset"]["shape"]), results["dataset"]["classes"])
-    model = KINDS[config.method](problem).model
+    model = find_kind(config.method)(problem).model
     shapes = jax.eval_shape(model.init, jax.random.key(0))
     stacked = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((config.seeds, *leaf.shape), leaf.dtype), shapes)
     variables = load_variables(run_dir / weights, {**stacked, "scaler": _scaler_shapes(config, features)})

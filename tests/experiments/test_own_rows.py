@@ -119,6 +119,14 @@ def test_every_file_of_plugin_is_run(tmp_path):
     load_plugins(["--plugin", str(files[0]), "-h"])  # and help will be printed
 
 
+@pytest.mark.parametrize("command", ["probe", "explore", "export"])
+def test_commands_that_open_a_run_run_plugins_first(tmp_path, load_script, command):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "plugin.py").write_text("raise RuntimeError('broken')")
+    with pytest.raises(InputError, match="RuntimeError: broken"):
+        load_script(command)(["--run", str(tmp_path), "--out", "out", "--plugin", str(tmp_path / "plugin.py")])
+
+
 @pytest.mark.slow
 def test_a_plugin_registers_a_kind(tmp_path, load_script):
     plugin = tmp_path / "plugin.py"

@@ -15,7 +15,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli.arguments import parse_args, required_path
+from aejax.cli.arguments import load_plugins, parse_args, required_path
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
 from aejax.cli.run_flags import RunFlags
@@ -38,6 +38,7 @@ def main(argv: Sequence[str]) -> None:
     """Runs `aejax explore` with the words after it on the command line."""
     run = required_path("run", argv, "a folder that aejax pretrain made")
     args = parse_args(Args(run=run, config=ExploreConfig()), argv, __doc__ or "", FLAGS)
+    load_plugins(argv)
 
     from aejax.experiments.explore import explore
     from aejax.experiments.run_naming import default_run_dir

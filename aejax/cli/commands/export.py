@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli.arguments import parse_args, required_path
+from aejax.cli.arguments import load_plugins, parse_args, required_path
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_cpu_devices
 from aejax.config.experiment import ExportConfig
@@ -28,6 +28,7 @@ class Args:
     config: ExportConfig
     overwrite: bool = False  # replace an encoder that is there, once the new one is complete
     probe: Path | None = None  # folder that probe.py made of this run: the model card shows its accuracy
+    plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
     push_to_hub: str | None = None  # upload the folder to this model repository of the Hugging Face Hub, OWNER/NAME
 
 
@@ -36,6 +37,7 @@ def main(argv: Sequence[str]) -> None:
     run = required_path("run", argv, "a folder that aejax pretrain made")
     out = required_path("out", argv, "a folder for the encoder")
     args = parse_args(Args(run=run, out=out, config=ExportConfig()), argv, __doc__ or "", FLAGS)
+    load_plugins(argv)
 
     from aejax.experiments.export import export
     from aejax.report.results import read_results

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli.arguments import asks_help, parse_args, required_path
+from aejax.cli.arguments import asks_help, load_plugins, parse_args, required_path
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
 from aejax.cli.run_flags import RunFlags
@@ -39,6 +39,7 @@ def main(argv: Sequence[str]) -> None:
     trained = PretrainConfig() if asks_help(argv) else from_dict(PretrainConfig, read_json(settings), str(settings))
     config = ProbeRunConfig(head=trained.head)
     args = parse_args(Args(run=run, config=config), argv, __doc__ or "", FLAGS)
+    load_plugins(argv)
 
     from aejax.experiments.probe_run import probe_run
     from aejax.experiments.run_naming import default_run_dir
