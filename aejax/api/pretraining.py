@@ -208,9 +208,8 @@ def load_trained(folder: Path) -> TrainedAutoencoder:
     pretrained = load_pretrained(folder)
     rows = pd.DataFrame(read_metrics(folder))
     own = rows[rows["method"] == pretrained.config.method].drop(columns="method")
-    return TrainedAutoencoder(
-        own.melt(["seed", "epoch"], var_name="metric", value_name="value").dropna(), pretrained, folder
-    )
+    history = own.melt(["seed", "epoch"], var_name="metric", value_name="value").astype({"value": float})
+    return TrainedAutoencoder(history, pretrained, folder)
 
 
 def pretrain(

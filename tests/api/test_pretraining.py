@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 import aejax
 from aejax.config import ModelConfig
 from aejax.models.architectures import dense_autoencoder
+from aejax.storage.results_file import write_results
 
 X, Y = load_wine(return_X_y=True)
 SETTINGS = {"seeds": 2, "epochs": 3, "latent_dim": 3}
@@ -24,15 +27,36 @@ def model():
     return aejax.pretrain("wine", "vae", **SETTINGS)
 
 
-def test_a_folder_holds_the_same_model(model, tmp_path):
-    stored = aejax.pretrain("wine", "vae", out=tmp_path / "run", **SETTINGS)
-    loaded = aejax.load_run(tmp_path / "run")
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    return aejax.pretrain("wine", "vae", out=tmp_path_factory.mktemp("runs") / "run", **SETTINGS)
+
+
+def test_a_folder_holds_the_same_model(model, stored):
+    loaded = aejax.load_run(stored.folder)
     for other in (stored, loaded):
         np.testing.assert_array_equal(other.encode(X), model.encode(X))
         order = ["seed", "epoch", "metric"]
         table, expected = (one.history.sort_values(order)["value"].to_numpy() for one in (other, model))
         np.testing.assert_allclose(table, expected, rtol=1e-6)
     assert set(model.history.columns) == {"seed", "epoch", "metric", "value"}
+
+
+def test_a_seed_that_diverged_at_once_keeps_its_rows_and_its_first_weights(stored, tmp_path):
+    copy = shutil.copytree(stored.folder, tmp_path / "run")
+    lines = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    empty = {name: None for name in lines[0] if name.endswith("_loss")}
+    lines = [{**line, **(empty if line["seed"] == 0 else {})} for line in lines]
+    (copy / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_results(copy / "results.json", {**stored.results, "diverged_epoch": [1, None]})
+    loaded = aejax.load_run(copy)
+    order = ["seed", "epoch", "metric"]
+    assert loaded.history[order].equals(stored.history[order])
+    losses = loaded.history[loaded.history["metric"] == "train_loss"]
+    assert losses["value"].isna().tolist() == (losses["seed"] == 0).tolist()
+    loaded.encoder(0).save(tmp_path / "encoder")
+    metrics = aejax.load_encoder(tmp_path / "encoder").metadata.metrics
+    assert (metrics.epoch, metrics.train_loss, metrics.diverged_epoch) == ((0,), (None,), (1,))
 
 
 def test_encoders_are_pure_functions(model):
