@@ -140,8 +140,8 @@ class PretrainConfig(ExperimentConfig):
     recipe: str = "tutorial-deep"  # the settings to start from; other flags change them
     method: str = "undercomplete"  # the kind of autoencoder
     monitor: Literal["valid", "test"] = "valid"
-    """Rows of each epoch's validation loss. test: as in the tutorials, to reproduce their curves; nothing is chosen
-    by it."""
+    """Rows of each epoch's validation loss. test: as in the tutorials, to reproduce their curves; no published
+    encoder is chosen by it."""
     head: HeadConfig = HeadConfig()
 
 
@@ -184,9 +184,10 @@ class ExportConfig:
     """Settings of `export.py`."""
 
     seed: str = "best"
-    """The seed to publish. best: lowest validation loss (training loss without validation rows) among seeds that did
-    not diverge; all: every seed, stacked; or the number of a seed."""
-    weights: WeightsChoice = "last"  # after the last epoch, or after each seed's epoch of lowest validation loss
+    """The seed to publish. best: lowest validation loss (training loss without validation rows or with --monitor
+    test) among seeds that did not diverge; all: every seed, stacked; or the number of a seed."""
+    weights: WeightsChoice = "last"
+    """After the last epoch, or after each seed's epoch of lowest validation loss; only last with --monitor test."""
     formats: tuple[ExportFormat, ...] = ("orbax", "safetensors", "stablehlo")
     """orbax, safetensors: the arrays. stablehlo: the whole program, weights inside, for jax.export. The last two need
     pip install 'aejax[export]'."""

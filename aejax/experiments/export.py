@@ -1,6 +1,5 @@
 """Export of a pretraining run's encoder: its weights, metadata and model card, in several formats."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,10 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from aejax.config.experiment import ExportConfig
+from aejax.config.experiment import ExportConfig, WeightsChoice
 from aejax.errors import require
 from aejax.experiments.environment import provenance
+from aejax.experiments.experiment import make_problem_spec
 from aejax.experiments.pretrained import BEST_WEIGHTS, LAST_WEIGHTS, PretrainedModel, load_pretrained
+from aejax.experiments.schedule import epoch_budget
+from aejax.methods.autoencoders import autoencoder_method
 from aejax.report.model_card import render_model_card
 from aejax.report.results import Results, finite_or_none
 from aejax.storage.encoder_metadata import SCHEMA_VERSION, EncoderMetadata, EncoderMetrics, Preprocessing, Provenance
@@ -22,8 +24,9 @@ from aejax.storage.pretrained_encoder import PretrainedEncoder
 from aejax.storage.pytree_io import ArrayTree, named_leaves, to_state_dict
 from aejax.storage.results_file import METRICS_FILE, read_metrics
 
-EpochRows = list[dict[str, Any]]  # rows of `metrics.jsonl`, one per epoch: number and losses, None if not finite
-WEIGHTS_DIRS = {"last": LAST_WEIGHTS, "best": BEST_WEIGHTS}
+EpochRow = dict[str, Any]  # of a seed: the epoch's number and losses, None or NaN if not finite
+EpochRows = list[EpochRow]
+WEIGHTS_DIRS: dict[WeightsChoice, str] = {"last": LAST_WEIGHTS, "best": BEST_WEIGHTS}
 
 
 class ExportedEncoder(NamedTuple):
@@ -47,7 +50,8 @@ def export(
         probe: results of a probe of the codes, for the model card.
 
     Raises:
-        InputError: the run, the settings or the folder cannot be used; nothing has been written.
+        InputError: the run, the settings or the folder cannot be used, or the best weights are those of the lowest
+            loss of test rows; nothing has been written.
     """
     require_format_packages(config.formats)
     require_available(out, overwrite=True)  # whether it has another encoder is known once this one is described
@@ -65,8 +69,8 @@ def publish(
     probe: Results | None = None,
 ) -> ExportedEncoder:
     """Publishes the encoder of a model; `epochs` are those of every seed, in order. See `export`."""
-    selected = [_select_epoch(rows, config.weights) for rows in epochs]
     diverged = pretrained.results["diverged_epoch"]
+    selected = select_epochs(pretrained, epochs, config.weights)
     seeds = select_seeds(config.seed, selected, diverged)
     tree = _encoder_arrays(pretrained, seeds, stacked=config.seed == "all")
     description = _build_metadata(pretrained, config, seeds, selected, tree)
@@ -126,11 +130,40 @@ def _read_epochs(run_dir: Path, pretrained: PretrainedModel) -> list[EpochRows]:
     return epochs
 
 
-def _select_epoch(rows: EpochRows, weights: str) -> dict[str, Any]:
-    """Returns the epoch of a seed's published weights; without validation rows the best is the last."""
-    losses = [finite_or_none(row.get("valid_loss")) for row in rows]
-    comparable = [math.inf if loss is None else loss for loss in losses]
-    return rows[int(np.argmin(comparable))] if weights == "best" and min(comparable) < math.inf else rows[-1]
+def select_epochs(pretrained: PretrainedModel, epochs: list[EpochRows], weights: WeightsChoice) -> EpochRows:
+    """Returns the epoch of each seed's published weights.
+
+    Raises:
+        InputError: the best are those of the lowest loss of test rows.
+    """
+    config, diverged = pretrained.config, pretrained.results["diverged_epoch"]
+    if config.monitor == "test":
+        require(
+            weights == "last",
+            "--weights best: the run has --monitor test, by whose losses nothing is chosen; leave it out",
+        )
+        epochs = [[{"epoch": row["epoch"], "train_loss": row["train_loss"]} for row in rows] for rows in epochs]
+    dataset = pretrained.results["dataset"]
+    problem = make_problem_spec(config, tuple(dataset["shape"]), dataset["classes"])
+    method = autoencoder_method(config.method, problem)
+    stage_epochs = len(method.stages) * epoch_budget(config, method).per_stage
+    return [select_epoch(rows, weights, last, stage_epochs) for rows, last in zip(epochs, diverged, strict=True)]
+
+
+def select_epoch(rows: EpochRows, weights: WeightsChoice, diverged_epoch: int | None, stage_epochs: int) -> EpochRow:
+    """Returns the epoch of a seed's weights: without validation rows the best is the last; 0 is before the training.
+
+    Args:
+        rows: the seed's epochs, from the first.
+        weights: last or best.
+        diverged_epoch: from which on the weights are those before it; None: the seed did not diverge.
+        stage_epochs: epochs of layer-wise stages, which come first and of which none is the best.
+    """
+    trained = [row for row in rows if diverged_epoch is None or row["epoch"] < diverged_epoch]
+    end_to_end = [row for row in trained[stage_epochs:] if finite_or_none(row.get("valid_loss")) is not None]
+    if weights == "best" and end_to_end:
+        return min(end_to_end, key=lambda row: row["valid_loss"])
+    return trained[-1] if trained else {"epoch": 0, "train_loss": None}
 
 
 def _encoder_arrays(pretrained: PretrainedModel, seeds: tuple[int, ...], *, stacked: bool) -> ArrayTree:

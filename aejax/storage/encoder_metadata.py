@@ -51,7 +51,7 @@ class Preprocessing:
 class EncoderMetrics:
     """Metrics of each seed, in the order of `seeds`; null if unknown."""
 
-    epoch: tuple[int, ...]  # of the weights
+    epoch: tuple[int, ...]  # of the weights; 0: before the first
     train_loss: tuple[float | None, ...]  # after that epoch
     valid_loss: tuple[float | None, ...]
     test_reconstruction_mse: tuple[float | None, ...]  # in scaled units; of the last weights only

@@ -1,5 +1,6 @@
 """An exported encoder equals that of its run, with the run's seeds, metrics and provenance."""
 
+import dataclasses
 import hashlib
 import importlib.util
 import json
@@ -13,10 +14,18 @@ import pytest
 from sklearn.datasets import load_wine
 
 import aejax
-from aejax.config import DataConfig, ModelConfig, OptimizerConfig, PretrainConfig, TrainConfig, from_dict, to_dict
+from aejax.config import (
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    PretrainConfig,
+    TrainConfig,
+    from_dict,
+    to_dict,
+)
 from aejax.config.experiment import ExportConfig
 from aejax.errors import InputError
-from aejax.experiments.export import export, select_seeds
+from aejax.experiments.export import export, select_epoch, select_epochs, select_seeds
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.pretrained import BEST_WEIGHTS, load_pretrained
 from aejax.storage.encoder_metadata import EncoderMetadata
@@ -48,6 +57,16 @@ def raw():
 
 def close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * max(1.0, np.abs(expected).max()))
+
+
+def changed_copy(run, folder, **settings):
+    """A copy of a run with other settings."""
+    copy = shutil.copytree(run, folder)
+    results = json.loads((run / "results.json").read_text())
+    config = {**results["config"], **settings}
+    (copy / "config.json").write_text(json.dumps(config))
+    write_results(copy / "results.json", {**results, "config": config})
+    return copy
 
 
 def epochs_by_seed(run):
@@ -110,6 +129,63 @@ def test_select_seeds(selection, losses, diverged, expected):
     assert select_seeds(selection, without_validation, diverged) == expected
 
 
+EPOCHS = [{"epoch": epoch, "train_loss": 1.0, "valid_loss": loss} for epoch, loss in enumerate((1, 2, 5, 3, 4), 1)]
+
+
+@pytest.mark.parametrize(
+    ("weights", "diverged", "stage_epochs", "expected"),
+    [
+        ("last", None, 2, 5),
+        ("last", 4, 0, 3),
+        ("last", 1, 0, 0),
+        ("best", None, 0, 1),
+        ("best", None, 2, 4),
+        ("best", 4, 2, 3),
+        ("best", 3, 2, 2),
+        ("best", 1, 2, 0),
+    ],
+)
+def test_the_epoch_of_weights_is_before_a_seed_diverged_and_the_best_after_layer_wise_stages(
+    weights, diverged, stage_epochs, expected
+):
+    kept = [{**row, "valid_loss": None} if diverged and row["epoch"] >= diverged else row for row in EPOCHS]
+    assert select_epoch(kept, weights, diverged, stage_epochs)["epoch"] == expected
+
+
+def test_the_best_epoch_of_a_stacked_run_is_of_its_training_end_to_end(run):
+    pretrained = load_pretrained(run)
+    model = dataclasses.replace(pretrained.config.model, hidden=(4,), decoder_hidden=None, batch_norm=False)
+    objective = dataclasses.replace(pretrained.config.objective, layer_epochs=1)
+    config = dataclasses.replace(pretrained.config, method="stacked", model=model, objective=objective)
+    stacked = dataclasses.replace(pretrained, config=config)
+    assert [row["epoch"] for row in select_epochs(stacked, [EPOCHS] * 3, "best")] == [4] * 3  # after two stages of one
+
+
+def test_nothing_is_chosen_by_the_losses_of_test_rows(run, tmp_path):
+    copy = changed_copy(run, tmp_path / "run", monitor="test")
+    made = export(copy, tmp_path / "encoder", ExportConfig(formats=("orbax",)))
+    losses = [rows[-1]["train_loss"] for rows in epochs_by_seed(run)]
+    assert made.metadata.seeds == (int(np.argmin(losses)),)
+    assert made.metadata.metrics.valid_loss == (None,)
+    with pytest.raises(InputError, match="--weights best: the run has --monitor test"):
+        export(copy, tmp_path / "best", ExportConfig(weights="best", formats=("orbax",)))
+
+
+def test_a_run_of_a_registered_kind_needs_its_plugin(run, tmp_path, load_script):
+    copy = changed_copy(run, tmp_path / "run", method="twin")
+    (copy / "metrics.jsonl").write_text((run / "metrics.jsonl").read_text().replace("undercomplete", "twin"))
+    command = ["--run", str(copy), "--out", str(tmp_path / "encoder"), "--formats", "orbax"]
+    with pytest.raises(InputError, match="twin: no kind of this name is registered; register it first, by --plugin"):
+        load_script("export")(command)
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(
+        "import aejax\nfrom aejax.autoencoders.deterministic import undercomplete\n"
+        "aejax.register('twin', lambda problem: undercomplete(problem))\n"
+    )
+    load_script("export")([*command, "--plugin", str(plugin)])
+    assert aejax.load_encoder(tmp_path / "encoder").metadata.kind == "twin"
+
+
 def test_unknown_seeds_and_diverged_runs_are_rejected():
     with pytest.raises(InputError, match=r"--seed 3: the run has seeds 0 to 2"):
         select_seeds("3", [{"train_loss": 1.0}] * 3, [None] * 3)
@@ -126,6 +202,7 @@ def test_diverged_seed_is_exported_with_a_note(run, tmp_path):
     write_results(copy / "results.json", {**results, "diverged_epoch": [None, 3, None]})
     made = export(copy, tmp_path / "encoder", ExportConfig(seed="1", formats=("orbax",)))
     assert made.notes == ("seed 1 diverged in epoch 3; its weights are the last that were finite",)
+    assert made.metadata.metrics.epoch == (2,)
     assert "Seed 1 diverged in epoch 3" in (tmp_path / "encoder" / "README.md").read_text()
 
 
