@@ -217,8 +217,9 @@ def make_split(data: Any, y: Any = None, **settings: Any) -> Split:
         settings: as for `compare`; those of the data, those of the split and `seeds` matter.
 
     Returns:
-        A `Split` of row numbers, a row for each training: `train` for everything that is fitted without labels,
-        `labelled_train` for what sees labels, `valid` and `labelled_valid` for choices, `test` for nothing.
+        A `Split` of the dataset's row numbers, a row for each training: `train` for everything that is fitted without
+        labels, `labelled_train` for what sees labels, `valid` and `labelled_valid` for choices, `test` for nothing.
+        The dataset's rows are those of examples `X` in their order, see `make_dataset`.
 
     Raises:
         aejax.InputError: the data or a setting cannot be used.

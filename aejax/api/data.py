@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Shaped
 from numpy.typing import ArrayLike
 
 from aejax.config import DataConfig
@@ -18,12 +19,14 @@ from aejax.data.dataset import Dataset
 from aejax.data.dataset import make_dataset as dataset_from_arrays
 from aejax.data.frame_tables import FrameTable
 from aejax.data.label_encoding import exact_array
-from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits
+from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits, flatten_labels
 from aejax.data.table_roles import NO_LABEL
 from aejax.data.tables import dataset_from_tables
 from aejax.errors import InputError, require
 
 ARRAY_NAMES = ("X", "y")
+TEST_NAMES = ("test[0]", "test[1]")
+SEPARATE_TEST = "groups: cannot be combined with a separate test set; give a mask as test"
 DATA_SETTINGS = frozenset(field.name for field in dataclasses.fields(DataConfig)) - {"scaler"}
 ARRAY_SETTINGS = ("image_shape", "layout", "unlabelled")
 FRAME_SETTINGS = ("label_column", "group_column", "drop_columns", "categorical", "missing", "unlabelled")
@@ -97,7 +100,8 @@ def make_dataset(
         y: `(n,)` labels of any type, or the name of a DataFrame's column; None: no labels (only `pretrain` takes such
             data).
         test: a mask `(n,)` that is true for the rows of the test set, or a pair `(X_test, y_test)`; None: test rows are
-            drawn.
+            drawn. The rows of the dataset are those of `X` in their order, then those of `X_test`, but for rows that
+            `missing="drop-rows"` leaves out and test rows of a DataFrame without label.
         groups: `(n,)`, equal for rows that must not be divided between training and test.
         name: of the dataset in results.
         settings: of arrays, `image_shape` ("28x28"), `layout` and `unlabelled`; of DataFrames, `label_column`,
@@ -167,19 +171,18 @@ def _from_arrays(X: ArrayLike, y: Any, test: Any, groups: Any, config: DataConfi
         return dataset_from_arrays(name, inputs, None, source=name)
     labels = _as_array(y, "y")
     _require_length(len(inputs), labels, "y")
-    parts, test_part, order = LabelledArrays(inputs, labels, ARRAY_NAMES), None, np.arange(len(inputs))
-    if isinstance(test, tuple):
-        test_part = LabelledArrays(_as_array(test[0], "test[0]"), _as_array(test[1], "test[1]"), ARRAY_NAMES)
-        require(groups is None, "groups: cannot be combined with a separate test set; give a mask as test")
+    test_part = test_rows = None
+    if _is_pair(test):
+        require(groups is None, SEPARATE_TEST)
+        test_part = LabelledArrays(_as_array(test[0], "test[0]"), _as_array(test[1], "test[1]"), TEST_NAMES)
     elif test is not None:
-        is_test = _as_mask(test, len(inputs))
-        order = np.argsort(is_test, kind="stable")
-        test_part = LabelledArrays(inputs[is_test], labels[is_test], ARRAY_NAMES)
-        parts = LabelledArrays(inputs[~is_test], labels[~is_test], ARRAY_NAMES)
-    dataset = dataset_from_splits(ArraySplits(name, parts, test=test_part, label_source="y"), config, name)
+        test_rows = np.flatnonzero(_as_mask(test, len(inputs)))
+    parts = LabelledArrays(inputs, labels, ARRAY_NAMES)
+    splits = ArraySplits(name, parts, test=test_part, test_rows=test_rows, label_source="y")
+    dataset = dataset_from_splits(splits, config, name)
     if groups is None:
         return dataset
-    codes = pd.factorize(_require_length(len(inputs), np.asarray(groups), "groups")[order], sort=True)[0]
+    codes = pd.factorize(_require_length(len(inputs), np.asarray(groups), "groups"), sort=True)[0]
     return dataclasses.replace(dataset, groups=codes.astype(np.int32))
 
 
@@ -189,23 +192,39 @@ def _from_frames(X: pd.DataFrame, y: Any, test: Any, groups: Any, config: DataCo
     if isinstance(y, str):
         label = y
     elif y is not None:
-        label = str(getattr(y, "name", None) or "y")
+        label = str((None if isinstance(y, pd.DataFrame) else getattr(y, "name", None)) or "y")
         require(label not in frame, f"y: its name {label!r} is that of a column of X, too; give y={label!r} alone")
-        frame[label] = _require_length(len(frame), np.asarray(y), "y")
+        frame[label] = _as_column(y, len(frame), "y")
     if groups is not None:
         require(config.group_column is None, "group_column: groups gives the groups already; give one of both")
         frame[GROUP_COLUMN] = _require_length(len(frame), np.asarray(groups), "groups")
         config = dataclasses.replace(config, group_column=GROUP_COLUMN)
     config = dataclasses.replace(config, label_column=label)
     require(config.unlabelled is None or label != NO_LABEL, "unlabelled: there are no labels; give y")
-    frames = [frame]
-    if isinstance(test, tuple):
-        frames.append(test[0] if isinstance(y, str) else test[0].assign(**{label: np.asarray(test[1])}))
+    frames: list[pd.DataFrame] = [frame]
+    is_test: list[Any] = [False]
+    if _is_pair(test):
+        require(groups is None, SEPARATE_TEST)
+        require(label != NO_LABEL, "test: a test set needs labels; give y")
+        frames, is_test = [frame, _test_frame(test[0], test[1], label)], [False, True]
     elif test is not None:
-        is_test = _as_mask(test, len(frame))
-        frames = [frame[~is_test], frame[is_test]]
+        is_test = [_as_mask(test, len(frame))]
     files = [FrameTable(path=Path(config.dataset), frame=part) for part in frames]
-    return dataset_from_tables(list(files), [False, True][: len(files)], config, Path(config.dataset))
+    return dataset_from_tables(list(files), is_test, config, Path(config.dataset))
+
+
+def _test_frame(X: Any, y: Any, label: str) -> pd.DataFrame:
+    """Returns the examples of a test set with their column of labels, which they may have already."""
+    require(
+        isinstance(X, pd.DataFrame), f"test[0]: is a {type(X).__name__}; expected a DataFrame with the columns of X"
+    )
+    if y is None or isinstance(y, str):
+        require(
+            y in (None, label) and label in map(str, X.columns),
+            f"test[0]: has no column {label!r} of labels; give them, test=(X_test, y_test)",
+        )
+        return X
+    return X.assign(**{label: _as_column(y, len(X), "test[1]")})
 
 
 def _as_array(values: Any, name: str) -> np.ndarray:
@@ -218,10 +237,24 @@ def _as_array(values: Any, name: str) -> np.ndarray:
     return exact_array([*values]) if name != "X" and (is_list or array.dtype == object) else array
 
 
-def _as_mask(test: Any, n: int) -> np.ndarray:
-    mask = _require_length(n, np.asarray(test), "test")
-    require(mask.dtype == bool, "test: expected a mask of booleans, or a pair (X_test, y_test)")
+def _is_pair(test: Any) -> bool:
+    """Whether a test set is given as examples and labels, and not as a mask."""
+    return isinstance(test, tuple | list) and len(test) == 2 and hasattr(test[0], "__len__")
+
+
+def _as_mask(test: Any, n: int) -> Bool[np.ndarray, " n"]:
+    mask = _require_length(n, _as_array(test, "test"), "test")
+    is_mask = mask.dtype == bool and mask.ndim == 1
+    require(is_mask, "test: expected a mask of booleans (n,), or a pair (X_test, y_test)")
+    require(mask.any() and not mask.all(), f"test: marks {mask.sum()} of {n} rows; expected some, and not all")
     return mask
+
+
+def _as_column(labels: Any, n: int, name: str) -> Shaped[np.ndarray, " n"]:
+    """Returns labels as a column of a DataFrame; one-hot rows become class numbers."""
+    column, _ = flatten_labels(_require_length(n, np.asarray(labels), name), name)
+    require(column.ndim == 1, f"{name}: has shape {column.shape}; expected one label for each of {n} rows")
+    return column
 
 
 def _require_length(n: int, values: np.ndarray, name: str) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Int, Shaped
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
@@ -36,6 +36,7 @@ class ArraySplits(NamedTuple):
     label_source: str | None = None  # for the description; default: the array of the training labels
     class_names: tuple[str, ...] | None = None  # of labels 0, 1, ..., of which some may not occur
     feature_names: tuple[str, ...] | None = None  # of the columns of inputs `(n, d)`
+    test_rows: Int[np.ndarray, " n_test"] | None = None  # of the training rows, where they hold the test set, too
 
 
 def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> Dataset:
@@ -52,7 +53,7 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
     parts = [part for part in (splits.train, splits.validation, splits.test) if part]
     for part in parts:
         _require_equal_lengths(part, splits.source)
-    flat = [_flatten_labels(part.labels, f"{splits.source}: {part.names[1]}") for part in parts]
+    flat = [flatten_labels(part.labels, f"{splits.source}: {part.names[1]}") for part in parts]
     sizes = [len(part.inputs) for part in parts]
     require_host_memory(sum(part.inputs.nbytes for part in parts[1:]), f"{splits.source}: all splits together")
     labels = _concatenate([labels for labels, _ in flat], [part.names[1] for part in parts], splits.source, "biuf")
@@ -73,7 +74,7 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
         labels,
         source=splits.source,
         value_range=images.value_range,
-        test_rows=np.arange(n - sizes[-1], n) if splits.test else None,
+        test_rows=np.arange(n - sizes[-1], n) if splits.test else splits.test_rows,
         class_names=None if splits.class_names is None else [splits.class_names[i] for i in np.unique(labels)],
         feature_names=splits.feature_names if inputs.ndim == 2 else None,
         unlabelled=unlabelled,
@@ -81,7 +82,7 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
     )
 
 
-def _flatten_labels(labels: Shaped[np.ndarray, "n ..."], source: str) -> tuple[np.ndarray, str | None]:
+def flatten_labels(labels: Shaped[np.ndarray, "n ..."], source: str) -> tuple[np.ndarray, str | None]:
     """Returns labels `(n,)` of a column or of one-hot rows and a note of this; other labels stay as they are."""
     if labels.ndim < 2 or len(labels) == 0:
         return labels, None

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool
 
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
@@ -53,12 +54,14 @@ def load_table(path: Path, config: DataConfig, parts: Sequence[Part] = ()) -> Da
     return dataset_from_tables(files, is_test, config, path)
 
 
-def dataset_from_tables(files: list[TableFile], is_test: list[bool], config: DataConfig, path: Path) -> Dataset:
+def dataset_from_tables(
+    files: list[TableFile], is_test: Sequence[bool | Bool[np.ndarray, " n"]], config: DataConfig, path: Path
+) -> Dataset:
     """Returns the rows of opened tables as one dataset; see `load_table`.
 
     Args:
-        files: with the same columns, those for training first.
-        is_test: which hold the official test set.
+        files: with the same columns.
+        is_test: which hold the official test set, or for a file which of its rows do.
         config: how columns are read.
         path: of the file or folder; its stem is the dataset's name.
 
@@ -128,7 +131,7 @@ def _require_columns(files: Sequence[TableFile]) -> None:
         require(len(file.names) > 1, f"{file.path}: {len(file.names)} column(s); expected features and a label")
 
 
-def _join(files: list[TableFile], is_test: list[bool], roles: Roles) -> _Rows:
+def _join(files: list[TableFile], is_test: Sequence[bool | Bool[np.ndarray, " n"]], roles: Roles) -> _Rows:
     """Reads all files, whose columns must be the same in any order."""
     frames: list[pd.DataFrame] = []
     problems: list[Problem] = []
@@ -157,8 +160,9 @@ def _join(files: list[TableFile], is_test: list[bool], roles: Roles) -> _Rows:
         return [places[row] for row in rows]
 
     numbers = np.repeat(np.arange(len(files)), [len(frame) for frame in frames])
+    marks = np.concatenate([np.broadcast_to(mark, len(frame)) for mark, frame in zip(is_test, frames, strict=True)])
     joined = frames[0] if len(frames) == 1 else pd.concat(frames)
-    return _Rows(joined, numbers, np.array(is_test)[numbers], problems, place_rows)
+    return _Rows(joined, numbers, marks, problems, place_rows)
 
 
 def _keep_text(files: list[TableFile], frames: list[pd.DataFrame], roles: Roles) -> list[pd.DataFrame]:

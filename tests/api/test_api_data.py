@@ -26,25 +26,39 @@ def test_arrays_and_a_frame_hold_what_a_file_does(tmp_path):
     assert make_dataset(X, Y).sha256 == load_dataset("wine").sha256
 
 
-@pytest.mark.parametrize("as_frame", [False, True])
-def test_a_mask_and_a_pair_give_the_same_test_rows(as_frame):
-    inputs = pd.DataFrame(X, columns=[f"c{i}" for i in range(13)]) if as_frame else X
+INPUTS = {"array": X, "frame": pd.DataFrame(X, columns=[f"c{i}" for i in range(13)])}
+
+
+@pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS)
+def test_a_mask_keeps_the_rows_in_order_and_a_pair_appends_its_rows(inputs):
     masked = make_dataset(inputs, Y, test=IS_TEST)
+    np.testing.assert_array_equal(masked.inputs, X.astype(np.float32))
+    np.testing.assert_array_equal(masked.labels, Y)
+    np.testing.assert_array_equal(masked.test_rows, np.flatnonzero(IS_TEST))
     paired = make_dataset(inputs[~IS_TEST], Y[~IS_TEST], test=(inputs[IS_TEST], Y[IS_TEST]))
-    assert masked.sha256 == paired.sha256
-    np.testing.assert_allclose(masked.inputs[masked.test_rows], X[IS_TEST], rtol=1e-6)
-    np.testing.assert_array_equal(masked.labels[masked.test_rows], Y[IS_TEST])
+    order = np.argsort(IS_TEST, kind="stable")
+    np.testing.assert_array_equal(paired.inputs, masked.inputs[order])
+    np.testing.assert_array_equal(paired.labels, Y[order])
+    np.testing.assert_array_equal(order[paired.test_rows], masked.test_rows)
+    rows, other = (aejax.make_split(data, seeds=3) for data in (masked, paired))
+    for role in ("train", "valid", "labelled_train", "labelled_valid", "test"):
+        np.testing.assert_array_equal(getattr(rows, role), order[getattr(other, role)])
 
 
-@pytest.mark.parametrize("as_frame", [False, True])
-def test_groups_follow_their_rows(as_frame):
-    inputs = pd.DataFrame(X, columns=[f"c{i}" for i in range(13)]) if as_frame else X
+@pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS)
+def test_groups_follow_their_rows(inputs):
     groups = np.char.add("patient ", (np.arange(len(X)) // 5).astype(str))
-    made = make_dataset(inputs, Y, groups=groups, test=IS_TEST)
-    row_of = {tuple(row): index for index, row in enumerate(X.astype(np.float32).tolist())}
-    original = [row_of[tuple(row)] for row in made.inputs.tolist()]
-    same = made.groups[:, None] == made.groups[None]
-    np.testing.assert_array_equal(same, groups[original][:, None] == groups[original][None])
+    made = make_dataset(inputs, Y, groups=groups, test=IS_TEST).groups
+    np.testing.assert_array_equal(made[:, None] == made[None], groups[:, None] == groups[None])
+
+
+@pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS)
+@pytest.mark.parametrize(
+    "labels", [np.eye(3)[Y], pd.get_dummies(Y), pd.DataFrame({"name": Y}), Y[:, None], pd.DataFrame({"y": Y})]
+)
+def test_one_hot_and_single_column_labels_are_labels(inputs, labels):
+    expected = make_dataset(inputs, Y, test=(inputs[:30], Y[:30])).labels
+    np.testing.assert_array_equal(make_dataset(inputs, labels, test=[inputs[:30], labels[:30]]).labels, expected)
 
 
 TABLE = pd.DataFrame(X[:, :3], columns=["a", "b", "c"]).assign(
@@ -95,6 +109,15 @@ def test_settings_of_the_data_without_effect_are_rejected(function, data, settin
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: make_dataset(INPUTS["frame"], Y, test=(X, Y)), r"test\[0\]: is a ndarray; expected a DataFrame"),
+        (lambda: make_dataset(INPUTS["frame"], Y, test=(INPUTS["frame"], Y[1:])), r"test\[1\]: has shape \(177,\)"),
+        (lambda: make_dataset(INPUTS["frame"], Y, test=(INPUTS["frame"], None)), r"test\[0\]: has no column 'y'"),
+        (lambda: make_dataset(INPUTS["frame"], test=(INPUTS["frame"], None)), "test: a test set needs labels"),
+        (lambda: make_dataset(INPUTS["frame"], np.stack([Y, Y], axis=1)), r"y: has shape \(178, 2\)"),
+        (lambda: make_dataset(X, Y, test=(X, Y[1:])), r"test\[0\] has shape .* and test\[1\] \(177,\)"),
+        (lambda: make_dataset(X, Y, test=[X, Y, Y]), "test: rows differ in length"),
+        (lambda: make_dataset(X, Y, test=IS_TEST[:, None]), "test: expected a mask"),
+        (lambda: make_dataset(X, Y, test=IS_TEST & False), "test: marks 0 of 178 rows"),
         (lambda: make_dataset(X, Y, scaler="none"), "scaler=none: is fitted in training"),
         (lambda: load_dataset("wine", scaler="none"), "scaler=none: is fitted in training"),
         (lambda: make_dataset(X, Y, stream=True), "stream=True: X is an array"),
