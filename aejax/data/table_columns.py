@@ -12,10 +12,9 @@ import pandas as pd
 from aejax.config import DataConfig
 from aejax.data.label_encoding import short_repr
 from aejax.data.table_problems import Problem, Rank
-from aejax.data.table_schema import IMPUTING, MAX_FLOAT32, Column, parse_dates, to_booleans
+from aejax.data.table_schema import IMPUTING, MAX_FLOAT32, MISSING_VALUES, Column, parse_dates, to_booleans
 from aejax.errors import list_names
 
-MISSING_VALUES = ("", "na", "n/a", "nan", "null", "none", "?", "<na>", "#n/a", "nat", ".")  # in lower case
 TIMES = ("", " %H:%M", " %H:%M:%S")
 DAY_FIRST, MONTH_FIRST = (tuple(date + time for time in TIMES) for date in ("%d/%m/%Y", "%m/%d/%Y"))
 DATES = ("%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d-%b-%Y", "%d %b %Y")

@@ -1,6 +1,7 @@
 """The columns of a table, and their encoding as numbers."""
 
 import dataclasses
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Literal
 
@@ -13,6 +14,7 @@ from aejax.errors import InputError, list_names, require, suggest_names
 MissingPolicy = Literal["refuse", "mean", "median", "indicator", "drop-rows"]
 IMPUTING = ("mean", "median", "indicator")  # policies under which a missing value is filled in later
 BOOLEANS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}  # spellings in lower case
+MISSING_VALUES = ("", "na", "n/a", "nan", "null", "none", "?", "<na>", "#n/a", "nat", ".")  # in lower case
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
@@ -75,7 +77,7 @@ class TableSchema:
         """Returns the features of a table's rows, NaN where a number is missing.
 
         Columns are found by name, in any order; others are ignored. An unknown category is all zeros if categories are
-        one-hot, and missing if they are ordinal.
+        one-hot, and missing if they are ordinal. Words for a missing value (`?`, `NA`, ...) are missing, as in files.
 
         Raises:
             InputError: a column is absent or has values of another type, or a value is missing where the schema's
@@ -91,7 +93,7 @@ class TableSchema:
         features = np.empty((len(frame), len(self.feature_names)))
         start = 0
         for column in self.columns:
-            values = frame.iloc[:, positions[column.name]]
+            values = _without_missing_words(frame.iloc[:, positions[column.name]], column.categories)
             try:
                 encoded, missing = column.encode(values)
                 unknown = missing & values.notna().to_numpy()
@@ -107,6 +109,15 @@ class TableSchema:
             features[:, start : start + encoded.shape[1]] = encoded
             start += encoded.shape[1]
         return features
+
+
+def _without_missing_words(values: pd.Series, categories: Sequence[str]) -> pd.Series:
+    """Returns a column in which text of `MISSING_VALUES` that is no category is missing."""
+    if values.dtype.kind in "biufM":
+        return values
+    texts = [value for value in values.dropna().unique() if isinstance(value, str)]
+    missing = [text for text in texts if text.strip().lower() in MISSING_VALUES and text.strip() not in categories]
+    return values.where(~values.isin(missing)) if missing else values
 
 
 def _spell(value: object) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ import pandas as pd
 from aejax.config import DataConfig
 from aejax.config.data import SEPARATOR_NAMES, WHITESPACE
 from aejax.data.memory import require_host_memory
-from aejax.data.table_columns import DECIMAL_COMMA, MISSING_VALUES
+from aejax.data.table_columns import DECIMAL_COMMA
 from aejax.data.table_files import table_suffix
 from aejax.data.table_problems import Problem, Rank, raise_problems
+from aejax.data.table_schema import MISSING_VALUES
 from aejax.data.text_files import is_row, open_text, scan_text, split_lines
 from aejax.errors import InputError, require, summarize_error
 

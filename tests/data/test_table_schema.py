@@ -89,6 +89,30 @@ def test_categories_that_are_whole_numbers_are_known_in_every_type(stored, given
     np.testing.assert_array_equal(table.encode(pd.DataFrame({"code": [1.5, np.inf]})), 0)
 
 
+QUESTIONABLE = FRAME.astype(object).mask(RNG.random(FRAME.shape) < [0.2, 0.2, 0.2, 0.2, 0.2, 0], " ?")
+
+
+@pytest.mark.parametrize("missing", ["indicator", "mean"])
+@pytest.mark.parametrize("categorical", ["onehot", "ordinal"])
+def test_words_for_missing_values_are_missing_as_in_the_file(tmp_path, categorical, missing):
+    dataset = load(save(tmp_path, QUESTIONABLE), categorical=categorical, missing=missing)
+    encoded = dataset.table.encode(pd.read_csv(tmp_path / "set.csv"))
+    np.testing.assert_array_equal(stored(dataset, encoded), dataset.inputs)
+    assert np.isnan(dataset.table.encode(QUESTIONABLE.assign(size=" NONE "))).any(axis=1).all()
+
+
+def test_a_word_for_missing_values_that_is_a_category_is_known():
+    frame = pd.DataFrame({"colour": pd.Categorical(["none", "red"] * 6)})
+    table = make_memory_dataset(frame, np.arange(12) % 2).table
+    np.testing.assert_array_equal(table.encode(frame.astype(str)), np.tile(np.eye(2), (6, 1)))
+
+
+@pytest.mark.parametrize("encoding", ["onehot", "ordinal"])
+def test_a_word_for_missing_values_is_refused_where_nothing_fills_it_in(tmp_path, encoding):
+    dataset = load(save(tmp_path, QUESTIONABLE[["colour", "label"]]), categorical=encoding, missing="drop-rows")
+    assert "row 1 is missing" in error_message(dataset.table.encode, pd.DataFrame({"colour": ["red", "?"]}))
+
+
 @pytest.mark.parametrize("missing", ["refuse", "drop-rows"])
 def test_an_unknown_category_is_refused_where_nothing_fills_in_its_number(tmp_path, missing):
     dataset = load(save(tmp_path, FRAME[["colour", "label"]]), categorical="ordinal", missing=missing)
