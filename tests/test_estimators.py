@@ -1,5 +1,6 @@
 """scikit-learn's own checks, pipelines, searches and pickles hold; equal shapes are compiled once."""
 
+import dataclasses
 import pickle
 
 import jax
@@ -13,8 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from aejax.autoencoders.deterministic import undercomplete
 from aejax.errors import InputError
 from aejax.estimators import AutoencoderClassifier, AutoencoderTransformer
+from aejax.methods.registry import register_kind
 
 X, Y = load_wine(return_X_y=True, as_frame=True)
 SMALL = {"hidden": (8,), "random_state": 0}
@@ -85,8 +88,24 @@ def test_rows_without_a_label_train_the_autoencoder_only():
     assert fitted.score(X, Y) > 0.8
 
 
+def test_a_kind_that_is_registered_again_encodes_by_its_new_model():
+    def with_code(activation):
+        def make(problem):
+            model = dataclasses.replace(problem.model, code_activation=activation)
+            return undercomplete(dataclasses.replace(problem, model=model))
+
+        return make
+
+    for activation in ("linear", "tanh"):
+        register_kind("registered-twice", with_code(activation))
+        codes = AutoencoderTransformer("registered-twice", epochs=2, n_components=3, **SMALL).fit_transform(X)
+        assert (np.abs(codes).max() <= 1) == (activation == "tanh")
+
+
 def test_settings_that_cannot_be_used_are_named():
     with pytest.raises(InputError, match="l1=-1: expected at least 0"):
         AutoencoderTransformer("sparse-l1", settings={"l1": -1}).fit(X)
+    with pytest.raises(InputError, match=r"validation_fraction=0.99: leaves none of 20 rows to train on; lower it"):
+        AutoencoderTransformer(validation_fraction=0.99).fit(X[:20])
     with pytest.raises(InputError, match="no such method"):
         AutoencoderTransformer("sparse").fit(X)

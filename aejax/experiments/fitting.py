@@ -9,7 +9,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from aejax.autoencoders.spec import ProblemSpec
+from aejax.autoencoders.registry import find_kind
+from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
 from aejax.config import PretrainConfig
 from aejax.data.dataset import make_dataset
 from aejax.data.label_budget import with_some_class
@@ -23,7 +24,7 @@ from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.training import init_variables, train_method
-from aejax.methods.autoencoders import autoencoder_method
+from aejax.methods.autoencoders import autoencoder_method, make_cached_spec
 from aejax.models.submodules import Variables
 
 BLOCK_ROWS = 256  # rows that are encoded at a time; the last block is padded, so that one program serves any number
@@ -44,25 +45,29 @@ class FittedAutoencoder:
     def width(self) -> int:
         """Size of a code."""
         inputs = jax.ShapeDtypeStruct((1, self.problem.n_features), np.float32)
-        encode = _programs(self.kind, self.problem).encode
+        encode = self._programs.encode
         return int(jax.eval_shape(encode, self.variables, self.scaler, inputs).shape[1])
 
     def encode(self, inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n width"]:
         """Returns the codes of raw inputs."""
-        return self._apply(_programs(self.kind, self.problem).encode, self._centre(inputs))
+        return self._apply(self._programs.encode, self._centre(inputs))
 
     def decode(self, codes: Float[np.ndarray, "n width"]) -> Float[np.ndarray, "n d"]:
         """Returns what codes stand for, in the inputs' units."""
-        scaled = self._apply(_programs(self.kind, self.problem).decode, codes)
+        scaled = self._apply(self._programs.decode, codes)
         scale = np.where(self.scaler.scale == 0, np.inf, self.scaler.scale)  # constant features are their shift
         return scaled / scale + self.scaler.shift + (0 if self.offsets is None else self.offsets)
 
     def explained_variance(self, inputs: Float[np.ndarray, "n d"]) -> float:
         """Returns the share of the scaled inputs' variance that reconstructions explain."""
         scaled = np.asarray(apply_scaler(self.scaler, self._centre(inputs)))
-        reconstructed = self._apply(_programs(self.kind, self.problem).decode, self.encode(inputs))
+        reconstructed = self._apply(self._programs.decode, self.encode(inputs))
         total = np.square(scaled - scaled.mean(axis=0)).sum()
         return float(1 - np.square(scaled - reconstructed).sum() / total) if total > 0 else 0.0
+
+    @property
+    def _programs(self) -> "_Programs":
+        return _compile(find_kind(self.kind), self.problem)
 
     def _centre(self, inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
         """Returns inputs as the training stored them."""
@@ -85,10 +90,9 @@ class _Programs(NamedTuple):
 
 
 @functools.lru_cache(maxsize=32)
-def _programs(kind: str, problem: ProblemSpec) -> _Programs:
-    """Returns compiled functions of variables, scaler and rows, which equal settings share."""
-    model = autoencoder_method(kind, problem).model
-    assert model is not None
+def _compile(make: Callable[[ProblemSpec], AutoencoderSpec], problem: ProblemSpec) -> _Programs:
+    """Returns compiled functions of variables, scaler and rows, which equal kinds and settings share."""
+    model = make_cached_spec(make, problem).model
     return _Programs(
         encode=jax.jit(lambda variables, scaler, rows: model.encode(variables, apply_scaler(scaler, rows))),
         decode=jax.jit(lambda variables, scaler, codes: model.decode(variables, codes)),
@@ -119,6 +123,10 @@ def fit_autoencoder(
     require(0 <= validation_fraction < 1, f"--validation-fraction {validation_fraction}: expected at least 0, below 1")
     dataset = with_some_class(make_dataset("X", examples, None, source="X"))
     n_valid = round(validation_fraction * len(examples))
+    require(
+        n_valid < len(examples),
+        f"--validation-fraction {validation_fraction}: leaves none of {len(examples)} rows to train on; lower it",
+    )
     require(patience is None or n_valid, "--early-stopping True: needs validation rows; raise --validation-fraction")
     order, none = make_generator(seed, "validation rows").permutation(len(examples)), np.zeros((1, 0), np.int64)
     split = Split(
