@@ -51,12 +51,13 @@ class ProbeResult:
 
     @property
     def per_seed(self) -> pd.DataFrame:
-        """A row for each training: accuracy, NLL, strength of the penalty, and the certificate of the solution.
+        """A row for each training: accuracy and NLL; of a convex probe, the penalty's strength and its certificate.
 
         `gap` bounds the objective's relative distance from its minimum.
         """
         method = self._method
-        probe = {name: method["probe"][name] for name in ("l2", "gradient_norm", "gap", "converged")}
+        fitted = method["probe"] or {}
+        probe = {name: fitted[name] for name in ("l2", "gradient_norm", "gap", "converged") if name in fitted}
         scores = {name: method[f"test_{name}"]["per_seed"] for name in ("accuracy", "nll")}
         return pd.DataFrame({**scores, **probe})
 

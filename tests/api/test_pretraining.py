@@ -105,6 +105,14 @@ def test_a_probe_with_a_fixed_strength_is_scikit_learns():
     assert low < report.accuracy <= high
 
 
+@pytest.mark.parametrize("probe", ["logistic", "ridge", "knn"])
+def test_a_probe_has_a_row_for_each_training(probe):
+    report = aejax.probe(X, Y, seeds=2, probe=probe, probe_c=1.0, design="holdout")
+    certificate = [] if probe == "knn" else ["l2", "gradient_norm", "gap", "converged"]
+    assert report.per_seed.columns.tolist() == ["accuracy", "nll", *certificate]
+    assert report.per_seed["accuracy"].mean() == pytest.approx(report.accuracy)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
