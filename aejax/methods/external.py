@@ -114,7 +114,8 @@ def _fit_and_transform(transformer: Any, rows: DatasetRows) -> Float[np.ndarray,
     from sklearn.base import clone
 
     flat = rows.inputs.reshape(len(rows.inputs), -1)
-    return np.stack([np.asarray(clone(transformer).fit(flat[train]).transform(flat)) for train in rows.train])
+    fitted = (clone(transformer, safe=False).fit(flat[train]) for train in rows.train)
+    return np.stack([np.asarray(one.transform(flat)) for one in fitted])
 
 
 def _apply(function: Callable[[np.ndarray], Any], inputs: np.ndarray, batch_size: int) -> Float[np.ndarray, "n width"]:

@@ -55,17 +55,29 @@ def test_features_of_every_seed_reach_that_seed(experiment):
         np.testing.assert_allclose(together[seed], alone[seed], rtol=1e-4, atol=1e-5)
 
 
-def test_a_transformer_is_fitted_on_each_trainings_rows_only():
+class Projection:
+    """A transformer without `get_params`."""
+
+    def fit(self, inputs):
+        self.mean = inputs.mean(axis=0)
+        return self
+
+    def transform(self, inputs):
+        return (inputs - self.mean)[:, :2]
+
+
+@pytest.mark.parametrize("transformer", [PCA, Projection])
+def test_a_transformer_is_fitted_on_each_trainings_rows_only(transformer):
     seen = []
 
-    class Recorder(PCA):
-        def fit(self, inputs, labels=None):
+    class Recorder(transformer):
+        def fit(self, inputs):
             seen.append(inputs)
-            return super().fit(inputs, labels)
+            return super().fit(inputs)
 
     train = np.array([[0, 1, 2, 3], [4, 5, 6, 7]])
-    features = encoder(Recorder(2)).make_features(DatasetRows(DATASET.inputs, train))
-    assert features.shape == (2, 178, 2)
+    features = encoder(Recorder()).make_features(DatasetRows(DATASET.inputs, train))
+    assert features.shape == (2, 178, 4 if transformer is PCA else 2)
     for rows, inputs in zip(train, seen, strict=True):
         np.testing.assert_array_equal(inputs, DATASET.inputs[rows])
 
