@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from aejax.cli import dispatch, make_console
+from aejax.cli.arguments import required_path
 from aejax.cli.dispatch import COMMANDS
 from aejax.errors import InputError
 from aejax.experiments.environment import command_line
@@ -166,6 +167,12 @@ def test_bad_input_is_rejected_in_one_line(case, inputs, tmp_path, load_script):
     assert named in message
     assert "\n" not in message
     assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_a_run_is_found_in_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for words in (["--run=~/run"], ["--run", "~/run"]):
+        assert required_path("run", words, "a run") == tmp_path / "run"
 
 
 def run_script(*argv):

@@ -172,14 +172,18 @@ def _expand_paths(args: ArgsT) -> ArgsT:
 
 
 def required_path(name: str, argv: Sequence[str], what: str) -> Path:
-    """Returns the path that `--name` gives, before the whole command line is parsed.
+    """Returns the path that `--name` gives, with `~` expanded, before the whole command line is parsed.
 
     Raises:
         InputError: it is missing, and no help is asked for.
     """
     value = flag_value(name, argv, "")
-    require(value or asks_help(argv), f"--{name}: missing; give {what}")
-    return Path(value)
+    if asks_help(argv):
+        return Path(value)
+    require(value, f"--{name}: missing; give {what}")
+    from aejax.data.registry import expand_path
+
+    return expand_path(value)
 
 
 def starting_config(default: ConfigT, argv: Sequence[str]) -> ConfigT:
