@@ -91,7 +91,11 @@ def _infer_column(values: pd.Series, config: DataConfig, place: str) -> tuple[Co
     if kind in ("date", "datetime", "datetime64"):
         return Column(name=name, kind="date"), pd.to_datetime(values, utc=True)
     if kind in NUMBER_TYPES or values.isna().all():
-        numbers = values.to_numpy(np.float64, na_value=np.nan)
+        try:
+            numbers = values.to_numpy(np.float64, na_value=np.nan)
+        except OverflowError:  # integers beyond float64, which are infinite if they are parsed
+            parsed = values.map(lambda number: float(str(number)), na_action="ignore")
+            numbers = parsed.to_numpy(np.float64, na_value=np.nan)
         return Column(name=name, kind="number"), pd.Series(numbers, values.index)
     if kind == "categorical":
         words = values.astype(object).where(values.notna()).map(_strip, na_action="ignore")

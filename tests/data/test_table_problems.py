@@ -25,6 +25,9 @@ from aejax.data.dataset import UNLABELLED
         pytest.param("A report\n" + table(), "line 1 has one cell and the lines below it have 3", id="a title"),
         pytest.param(table("1,wide,a"), "line 5, column 'height' is 'wide', not a number", id="text"),
         pytest.param(table("1e999,1,a"), "line 5, column 'width' is inf, not finite", id="infinite"),
+        pytest.param(
+            table(f"{10**400},1,a"), "line 5, column 'width' is inf, not finite", id="an integer beyond float64"
+        ),
         pytest.param(table("1e39,1,a"), "line 5, column 'width' is 1e+39, too large for float32", id="large"),
         pytest.param(table("1_000,1,a"), "line 5, column 'width' is '1_000', not a number", id="as Python writes"),
         pytest.param(table("1,2"), "line 5 has 2 cells, expected 3", id="short line"),
