@@ -193,7 +193,12 @@ def rate_scores(settings: Settings, scores: Scores, labels: Int[np.ndarray, " m"
 def _fit_and_score(
     classifier: Classifier, problem: HostProblem, settings: Settings, rows: Int[np.ndarray, " n"], inputs: np.ndarray
 ) -> Scores:
-    """Fits to labelled rows and returns the scores of inputs; a small fit uses one thread, as others run next to it."""
+    """Fits to labelled rows and returns the scores of inputs; a small fit uses one thread, as others run next to it.
+
+    Where noise has left rows of one class, which some classifiers cannot be fitted to, every input is of this class.
+    """
+    if np.all(problem.labels[rows] == problem.labels[rows[0]]):
+        return log_probabilities(np.tile(np.eye(problem.n_classes)[problem.labels[rows[0]]], (len(inputs), 1)))
     model: Any = classifier.make(problem, settings)
     with threadpool_limits(1 if len(rows) <= sum(MAX_SELECTION_ROWS) else None, user_api="openmp"):
         model.fit(problem.inputs[problem.labelled[rows]], problem.labels[rows])

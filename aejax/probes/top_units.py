@@ -176,7 +176,8 @@ def certify_top_units_probe(
 ) -> Certificate:
     """Returns the largest of the certificates of one seed's probes; arguments as in `certify_logistic_probe`.
 
-    The probe of a class without a label is left out: its loss falls towards 0 with the intercept.
+    The probe of a class that has no label, or every label, is left out: its loss falls towards 0 with the intercept.
+    Without any other probe, the certificate is 0.
     """
     weights, bias = np.asarray(result.linear.weights), np.asarray(result.linear.bias)
     mean, std = (np.asarray(leaf, np.float64) for leaf in result.standardizer)
@@ -185,9 +186,11 @@ def certify_top_units_probe(
         units = np.asarray(result.units[probe])[: weights.shape[1]]
         is_member = (labels == (1 if len(weights) == 1 else probe)).astype(np.int64)
         scale = mean[units], std[units]
-        if not is_member.any():
+        if is_member.all() or not is_member.any():
             continue
         certificates.append(
             compute_certificate(features[:, units], is_member, weights[probe], bias[probe], float(strength), scale)
         )
+    if not certificates:
+        return Certificate(0.0, 0.0)
     return Certificate(*(max(values) for values in zip(*certificates, strict=True)))

@@ -183,6 +183,15 @@ def test_two_labels_of_each_class_are_enough(name, methods):
     assert np.all(np.isfinite(methods[name](few).log_probs))
 
 
+@pytest.mark.parametrize("name", HOST_CONTROLS)
+@pytest.mark.parametrize("only", [0, 2])
+def test_labels_of_one_class_predict_this_class(name, only, methods):
+    problem, _ = wine_problem(labels=9)
+    log_probs = methods[name](problem._replace(labels=np.full(9, only))).log_probs
+    assert np.all(log_probs.argmax(axis=1) == only)
+    assert np.all(np.isfinite(log_probs))
+
+
 def test_the_temperature_minimizes_the_loss_and_few_hits_do_not_make_it_certain():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(5000, 3)) * 2

@@ -143,6 +143,16 @@ def test_a_class_without_a_label_gets_a_small_probability_and_no_certificate():
     assert max(certify_top_units_probe(result, inputs[fit], labels[fit])) < 1e-4
 
 
+@pytest.mark.parametrize("only", [0, 1])
+def test_rows_of_one_of_two_classes_give_a_probe_that_predicts_it_with_a_certificate_of_zero(only):
+    inputs, labels = overlapping(2)
+    fit = np.asarray(ROWS.fit)
+    labels[fit] = only
+    result = fitted(inputs, labels, ROWS)
+    assert np.all(result.log_probs.argmax(axis=-1) == only)
+    assert max(certify_top_units_probe(result, inputs[fit], labels[fit])) == 0
+
+
 @pytest.mark.parametrize("units", [(), (0,), (2, 2), (5, 2)])
 def test_numbers_of_units_ascend_from_one(units):
     with pytest.raises(InputError, match="--probe-units"):
