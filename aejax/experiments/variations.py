@@ -2,7 +2,7 @@
 
 A choice that a reader could have made otherwise is made otherwise, one at a time, and everything is judged again:
 
-- `standardization`: whether the probe standardises its features;
+- `standardization`: whether the probe standardises its features, if it is one that can;
 - `draw-1`, `draw-2`: other test examples or folds, by `--test-seed`; with an official test set, other validation rows
   and labels; without one, not for features that were given for each training or encoders that were trained on the data,
   which know rows of this draw;
@@ -29,6 +29,8 @@ SENSITIVITY = "sensitivity"  # field of results, and folder of a run that has a 
 
 
 def _standardize(config: CompareConfig) -> CompareConfig:
+    if config.probe.probe == "knn":  # which standardises no features
+        return config
     return replace_settings(config, {"probe_standardize": not config.probe.probe_standardize})
 
 

@@ -22,6 +22,7 @@ from aejax.errors import InputError, require
 from aejax.experiments.checkpointing import RESULT_CACHE_DIR
 from aejax.experiments.compare import ComparisonDesign, EarlierRun, design_comparison, run_comparison
 from aejax.experiments.multihost import broadcast_from_primary, is_primary
+from aejax.experiments.schedule import is_finetuned
 from aejax.methods.method import Method
 from aejax.methods.tuning_space import is_tuned_by_probe
 from aejax.report.figure_files import FigureFiles
@@ -61,12 +62,13 @@ class Variation(NamedTuple):
         if self.scope == "labels":
             return True
         has_probe = method.log_probs is None and method.fit_predict is None and method.classifier == "probe"
+        has_probe = has_probe and not is_finetuned(self.config, method)  # its head sees codes that are not standardised
         return self.retrains(name, method) or (self.scope == "probe" and has_probe)
 
     def retrains(self, name: str, method: Method) -> bool:
         """Returns whether a method's features can change; those that --tune chooses by the probe change with it."""
         if self.keeps_training:
-            tuned = self.config.tune is not None and is_tuned_by_probe(name)
+            tuned = self.config.tune is not None and is_tuned_by_probe(method.features_of or name)
             return tuned or (self.scope == "labels" and (method.supervised or method.fit_predict is not None))
         return self.scope == "data" or penalty_field(name) is not None
 

@@ -192,6 +192,29 @@ def test_the_declared_variations_change_one_thing_each():
     assert [entry.name for entry in tutorial] == ["standardization", "probe-ridge", "probe-knn"]
 
 
+def test_nearest_neighbours_have_no_variation_of_standardisation():
+    varied = variations.make_variations(CompareConfig(probe=ProbeConfig(probe="knn")))
+    assert "standardization" not in {one.name for one in varied}
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "changed"),
+    [
+        ({"probe": ProbeConfig(probe="finetune")}, "standardization", {"raw"}),  # a fine-tuned encoder's head has none
+        ({}, "standardization", {"raw", "sparse-l1"}),
+        ({"tune": 2}, "probe-ridge", {"raw", "sparse-l1", "knn-sparse-l1"}),  # whose setting the probe chooses
+        ({}, "probe-ridge", {"raw", "sparse-l1"}),
+    ],
+)
+def test_a_variation_changes_what_its_setting_decides(settings, name, changed):
+    methods = ("raw", "sparse-l1", "knn-sparse-l1", "svm", "knn")
+    design = design_comparison(CompareConfig(methods=methods, **settings), aejax.load_dataset("wine"))
+    varied = next(one for one in variations.make_variations(design.config) if one.name == name)
+    assert {method for method, one in design.methods.items() if varied.affects(method, one)} == changed
+    trained = changed & {"sparse-l1", "knn-sparse-l1"} if "tune" in settings else set()
+    assert {method for method, one in design.methods.items() if varied.retrains(method, one)} == trained
+
+
 @pytest.mark.parametrize(
     ("fitted", "test", "draws"), [(True, None, 0), (True, np.arange(60) < 20, 2), (False, None, 2)]
 )
