@@ -11,14 +11,14 @@ from sklearn.decomposition import PCA
 from sklearn.random_projection import GaussianRandomProjection
 
 from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
-from aejax.data.batching import Batch
+from aejax.data.batching import Batch, Examples
 from aejax.data.mnist import load_mnist
-from aejax.data.scalers import apply_scaler, fit_scalers
+from aejax.data.scalers import Scaler, apply_scaler, fit_scalers
 from aejax.methods import kmeans
 from aejax.methods.controls import fit_pca
 from aejax.methods.registry import CONTROLS, METHODS, comparison_pairs, controls_for
-from aejax.train.epoch import make_train_step
-from aejax.train.state import init_state
+from aejax.train.epoch import SeedData, make_train_epochs, make_train_step
+from aejax.train.state import init_progress, init_state
 
 RNG = np.random.default_rng(0)
 # Three strong directions, three weak ones, none along an axis, and a mean that is not zero.
@@ -247,3 +247,24 @@ def test_components_are_orthonormal_and_ordered_by_variance():
     np.testing.assert_allclose(variables["axes"].T @ variables["axes"], np.eye(6), atol=1e-5)
     codes = (INPUTS - variables["mean"][None]) @ variables["axes"]
     assert np.all(np.diff(np.var(codes, axis=0)) < 0)
+
+
+DEVICE_CONTROLS = ("pca", "random-projection", "random-fourier", "kmeans", "supervised", "mlp", "vicreg")
+
+
+@pytest.mark.parametrize("name", [*KINDS, *DEVICE_CONTROLS])
+def test_in_64_bit_mode_variables_trainings_and_codes_are_float32_too(name, make_problem_spec):
+    method = METHODS[name](make_problem_spec((8, 8, 1), bounded=True))
+    adam, objectives = optax.adam(0.1), [*(stage.objective for stage in method.stages), method.objective]
+    inputs, numbers = jax.ShapeDtypeStruct((40, 64), np.float32), jax.ShapeDtypeStruct((40,), np.int32)
+    order, scale = jax.ShapeDtypeStruct((2, 4, 8), np.int32), jax.ShapeDtypeStruct((64,), np.float32)
+    with jax.enable_x64(True):
+        key = jax.random.key(0)
+        variables = jax.eval_shape(method.init, key, inputs)
+        traced = [variables, jax.eval_shape(method.encode, variables, inputs)]
+        for minimized in objectives if method.objective else []:
+            progress = jax.eval_shape(lambda values: init_progress(values, adam), variables)
+            data, epochs = SeedData(key, Scaler(scale, scale), numbers), make_train_epochs(minimized, adam)
+            traced.append(jax.eval_shape(epochs, progress, order, data, Examples(inputs, numbers)))
+    floats = [leaf.dtype for leaf in jax.tree.leaves(traced) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    assert set(floats) == {jnp.dtype(jnp.float32)}

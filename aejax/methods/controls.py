@@ -73,7 +73,8 @@ def random_projection(problem: ProblemSpec) -> Method:
     assert width is not None
 
     def init(key: PRNGKeyArray, inputs: Float[Array, "n_train d"]) -> Variables:
-        return {"projection": {"axes": jax.random.normal(key, (problem.n_features, width)) / jnp.sqrt(width)}}
+        axes = jax.random.normal(key, (problem.n_features, width), jnp.float32)
+        return {"projection": {"axes": axes / jnp.sqrt(width)}}
 
     def encode(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch features"]:
         return jnp.matmul(inputs, variables["projection"]["axes"], precision="highest")
@@ -93,8 +94,8 @@ def random_fourier(problem: ProblemSpec, bandwidth: float = 1.0) -> Method:
         count = min(MAX_DISTANCE_ROWS, inputs.shape[0])
         rows = jax.random.choice(rows_key, inputs.shape[0], (count,), replace=False)
         scale = bandwidth * median_distance(inputs[rows])
-        frequencies = jax.random.normal(frequencies_key, (problem.n_features, FOURIER_FEATURES)) / scale
-        phases = jax.random.uniform(phases_key, (FOURIER_FEATURES,), maxval=2 * jnp.pi)
+        frequencies = jax.random.normal(frequencies_key, (problem.n_features, FOURIER_FEATURES), jnp.float32) / scale
+        phases = jax.random.uniform(phases_key, (FOURIER_FEATURES,), jnp.float32, maxval=2 * jnp.pi)
         return {"fourier": {"frequencies": frequencies, "phases": phases}}
 
     def encode(variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch features"]:

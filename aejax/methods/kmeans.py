@@ -160,7 +160,7 @@ def lloyd(
 
     def step(centroids: Float[Array, "k d"], _: None) -> tuple[Float[Array, "k d"], Float[Array, ""]]:
         squared = squared_distances(points, centroids)
-        member = jax.nn.one_hot(jnp.argmin(squared, axis=1), len(centroids))
+        member = jax.nn.one_hot(jnp.argmin(squared, axis=1), len(centroids), dtype=points.dtype)
         counts = jnp.sum(member, axis=0)[:, None]
         means = jnp.matmul(member.T, points, precision="highest") / jnp.maximum(counts, 1)
         return jnp.where(counts > 0, means, centroids), jnp.sum(jnp.min(squared, axis=1))

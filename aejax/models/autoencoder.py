@@ -29,7 +29,8 @@ class Autoencoder:
 
     def init(self, key: PRNGKeyArray) -> Variables:
         """Returns initial variables: `{"params": {"encoder", "decoder"}, "batch_stats": {"encoder", "decoder"}}`."""
-        return init_submodules(key, {"encoder": self.encoder, "decoder": self.decoder}, jnp.zeros((1, self.n_features)))
+        example = jnp.zeros((1, self.n_features), jnp.float32)
+        return init_submodules(key, {"encoder": self.encoder, "decoder": self.decoder}, example)
 
     def encode(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch latent"]:
         """Returns codes, in evaluation mode."""

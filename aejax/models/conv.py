@@ -61,8 +61,8 @@ class Convolution(nn.Module):
     @nn.compact
     def __call__(self, images: Float[Array, "c h w batch"]) -> Float[Array, "o oh ow batch"]:
         init = FRAMEWORK_DEFAULTS[self.conventions].kernel_init
-        kernel = self.param("kernel", init, (*ENCODER_WINDOW, len(images), self.channels))
-        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        kernel = self.param("kernel", init, (*ENCODER_WINDOW, len(images), self.channels), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32)
         return strided_conv(images, kernel, STRIDE) + bias[:, None, None, None]
 
 
@@ -75,10 +75,9 @@ class TransposedConvolution(nn.Module):
 
     @nn.compact
     def __call__(self, features: Float[Array, "o oh ow batch"]) -> Float[Array, "c h w batch"]:
-        kernel = self.param(
-            "kernel", TRANSPOSED_KERNEL_INIT[self.conventions], (*DECODER_WINDOW, len(features), self.channels)
-        )
-        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        init = TRANSPOSED_KERNEL_INIT[self.conventions]
+        kernel = self.param("kernel", init, (*DECODER_WINDOW, len(features), self.channels), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,), jnp.float32)
         return transposed_conv(features, kernel, self.size, STRIDE) + bias[:, None, None, None]
 
 

@@ -80,7 +80,8 @@ class GatedEncoder(nn.Module):
         hidden = self.hidden(inputs, train=train)
         projection = nn.Dense(self.latent_dim, use_bias=False, kernel_init=init, name="code")(hidden)
         names = ("gate_bias", "log_scale", "magnitude_bias")
-        gate_bias, log_scale, bias = (self.param(name, nn.initializers.zeros, (self.latent_dim,)) for name in names)
+        zeros, shape = nn.initializers.zeros, (self.latent_dim,)
+        gate_bias, log_scale, bias = (self.param(name, zeros, shape, jnp.float32) for name in names)
         gate = projection + gate_bias[None]
         if not activate:
             return gate

@@ -35,10 +35,11 @@ class VectorQuantizer(nn.Module):
     @nn.compact
     def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch latent"]:
         def initial() -> Float[Array, "entries units"]:
-            return INITIAL_SCALE * jax.random.normal(self.make_rng("params"), (self.entries, self.units))
+            shape = (self.entries, self.units)
+            return INITIAL_SCALE * jax.random.normal(self.make_rng("params"), shape, jnp.float32)
 
         codebook = self.variable("batch_stats", "codebook", initial)
-        usage = self.variable("batch_stats", "usage", lambda: jnp.zeros(self.entries))
+        usage = self.variable("batch_stats", "usage", lambda: jnp.zeros(self.entries, jnp.float32))
         vectors = latents.astype(jnp.float32).reshape(-1, self.units)
         nearest = nearest_entries(vectors, codebook.value)
         quantized = jnp.take(codebook.value, nearest, axis=0).reshape(latents.shape)
@@ -65,7 +66,7 @@ def update_codebook(
     Running counts and sums decay by USAGE_DECAY; an entry is the quotient. Entries used less than DEAD_SHARE of what
     equal use would give are replaced by the first vectors of the batch, whose order is random.
     """
-    chosen = jax.nn.one_hot(nearest, len(codebook))
+    chosen = jax.nn.one_hot(nearest, len(codebook), dtype=jnp.float32)
     counts = USAGE_DECAY * usage + (1 - USAGE_DECAY) * jnp.sum(chosen, axis=0)
     batch_sums = jnp.matmul(chosen.T, vectors, precision="highest")
     sums = USAGE_DECAY * usage[:, None] * codebook + (1 - USAGE_DECAY) * batch_sums

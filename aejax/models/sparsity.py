@@ -85,7 +85,7 @@ class TopK(nn.Module):
     def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch latent"]:
         if not self.decay_steps:
             return latents * topk_mask(latents, self.k if train else self.k_encode)
-        step = self.variable("batch_stats", "step", lambda: jnp.zeros(()))
+        step = self.variable("batch_stats", "step", lambda: jnp.zeros((), jnp.float32))
         if not train:
             return latents * topk_mask(latents, self.k_encode)
         remaining = jnp.maximum(0.0, 1.0 - step.value / self.decay_steps)
@@ -107,7 +107,7 @@ class BatchTopK(nn.Module):
     @nn.compact
     def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch latent"]:
         unset = -1.0  # before the first batch of training
-        threshold = self.variable("batch_stats", "threshold", lambda: jnp.full((), unset))
+        threshold = self.variable("batch_stats", "threshold", lambda: jnp.full((), unset, jnp.float32))
         if not train:
             return latents * (latents > jnp.maximum(threshold.value, 0.0))
         kept = topk_mask(latents.reshape(1, -1), self.k * latents.shape[0]).reshape(latents.shape)
@@ -174,5 +174,5 @@ class JumpReLU(nn.Module):
     @nn.compact
     def __call__(self, latents: Float[Array, "batch latent"], *, train: bool) -> Float[Array, "batch latent"]:
         start = nn.initializers.constant(np.log(INITIAL_THRESHOLD))
-        log_threshold = self.param("log_threshold", start, latents.shape[1:])
+        log_threshold = self.param("log_threshold", start, latents.shape[1:], jnp.float32)
         return jump_relu(latents, jnp.exp(log_threshold), self.bandwidth)

@@ -38,7 +38,7 @@ def per_example_keys(inputs: Float[Array, "batch d"], key_use: int) -> Key[Array
 
 def per_example_noise(inputs: Float[Array, "batch d"], latent_dim: int) -> Float[Array, "batch latent"]:
     """Returns standard normal noise for each example, drawn with `per_example_keys`."""
-    return jax.vmap(lambda key: jax.random.normal(key, (latent_dim,)))(per_example_keys(inputs, key_use=0))
+    return jax.vmap(lambda key: jax.random.normal(key, (latent_dim,), jnp.float32))(per_example_keys(inputs, key_use=0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,16 +55,16 @@ class VariationalAutoencoder(Autoencoder):
     def init(self, key: PRNGKeyArray) -> Variables:
         """Returns initial variables. The decoder takes a code, half the width of the encoder's output."""
         encoded, encoder = self.encoder.init_with_output(
-            jax.random.fold_in(key, 0), jnp.zeros((1, self.n_features)), train=False
+            jax.random.fold_in(key, 0), jnp.zeros((1, self.n_features), jnp.float32), train=False
         )
         decoder = self.decoder.init(jax.random.fold_in(key, 1), _split_posterior(encoded).mean, train=False)
-        elbo: dict[str, Any] = {"log_std": jnp.zeros(())} if self.learned_std else {}
+        elbo: dict[str, Any] = {"log_std": jnp.zeros((), jnp.float32)} if self.learned_std else {}
         return {
             "params": {"encoder": encoder["params"], "decoder": decoder["params"], "elbo": elbo},
             "batch_stats": {
                 "encoder": encoder.get("batch_stats", {}),
                 "decoder": decoder.get("batch_stats", {}),
-                "elbo": {"step": jnp.zeros(())},
+                "elbo": {"step": jnp.zeros((), jnp.float32)},
             },
         }
 

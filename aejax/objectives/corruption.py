@@ -27,7 +27,7 @@ def gaussian_noise(noise_std: ScalarLike) -> CorruptFn:
     """Adds independent Gaussian noise; `noise_std` is its standard deviation in scaled input units."""
 
     def corrupt(key: PRNGKeyArray, inputs: Float[Array, "batch d"]) -> CorruptedInputs:
-        noisy = inputs + noise_std * jax.random.normal(key, inputs.shape)
+        noisy = inputs + noise_std * jax.random.normal(key, inputs.shape, inputs.dtype)
         return CorruptedInputs(noisy, jnp.ones(inputs.shape, bool))
 
     return corrupt
@@ -52,9 +52,9 @@ def salt_and_pepper_noise(share: ScalarLike, bounded: bool) -> CorruptFn:
     """
 
     def corrupt(key: PRNGKeyArray, inputs: Float[Array, "batch d"]) -> CorruptedInputs:
-        drawn = jax.random.uniform(key, inputs.shape)
-        lowest = jnp.zeros((1, inputs.shape[1])) if bounded else jnp.min(inputs, axis=0, keepdims=True)
-        highest = jnp.ones((1, inputs.shape[1])) if bounded else jnp.max(inputs, axis=0, keepdims=True)
+        drawn = jax.random.uniform(key, inputs.shape, inputs.dtype)
+        lowest = jnp.zeros((1, inputs.shape[1]), inputs.dtype) if bounded else jnp.min(inputs, axis=0, keepdims=True)
+        highest = jnp.ones((1, inputs.shape[1]), inputs.dtype) if bounded else jnp.max(inputs, axis=0, keepdims=True)
         peppered = jnp.where(drawn < share / 2, lowest, inputs)
         return CorruptedInputs(
             jnp.where(drawn >= 1 - share / 2, highest, peppered), (drawn < share / 2) | (drawn >= 1 - share / 2)

@@ -119,7 +119,7 @@ def nested_reconstruction(
             outputs = _decode(autoencoder, passed.variables, prefix, train=passed.train)
             return jnp.mean(reconstruction_loss(outputs, passed.inputs), axis=1)
 
-        return sum(map(error, widths), start=jnp.zeros(len(passed.inputs)))
+        return sum(map(error, widths), start=jnp.zeros(len(passed.inputs), jnp.float32))
 
     return penalty
 

@@ -59,7 +59,7 @@ def variational_objective(
 
     def loss(variables: Variables, batch: Batch, noise_key: PRNGKeyArray) -> tuple[Scalar, Aux]:
         posterior, encoder_stats = model.train_posterior(variables, batch.inputs)
-        latents = posterior.sample(jax.random.normal(noise_key, posterior.mean.shape))
+        latents = posterior.sample(jax.random.normal(noise_key, posterior.mean.shape, jnp.float32))
         outputs, decoder_stats = model.train_decode_logits(variables, latents)
         step = variables["batch_stats"]["elbo"]["step"]
         weight = beta * (jnp.minimum(1.0, step / warmup_steps) if warmup_steps else 1.0)
@@ -98,7 +98,7 @@ def elbo_and_iwae(
 
     def log_weight(sample: Array) -> Float[Array, " batch"]:
         sample_keys = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
-        noise = jax.vmap(lambda key: jax.random.normal(key, posterior.mean.shape[1:]))(sample_keys)
+        noise = jax.vmap(lambda key: jax.random.normal(key, posterior.mean.shape[1:], jnp.float32))(sample_keys)
         latents = posterior.sample(noise)
         prior = -0.5 * jnp.sum(jnp.square(latents) + LOG_TWO_PI, axis=1)
         density = -0.5 * jnp.sum(jnp.square(noise) + posterior.log_variance + LOG_TWO_PI, axis=1)

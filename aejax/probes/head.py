@@ -36,7 +36,7 @@ class Classifier:
         """Initialises both parts; the encoder's variables equal those of the autoencoder with the same key."""
         variables = self.autoencoder.init(key)
         encoder = {collection: {"encoder": trees["encoder"]} for collection, trees in variables.items()}
-        latents = self.encode(encoder, jnp.zeros((1, self.autoencoder.n_features)))
+        latents = self.encode(encoder, jnp.zeros((1, self.autoencoder.n_features), jnp.float32))
         return attach_head(encoder, self.init_head(jax.random.fold_in(key, 1), latents))
 
     def init_head(self, key: PRNGKeyArray, latents: Float[Array, "batch latent"]) -> dict[str, Any]:

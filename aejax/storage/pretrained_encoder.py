@@ -206,7 +206,7 @@ def build_architecture(metadata: EncoderMetadata, where: str) -> tuple[Autoencod
 
 def _init_encoder(model: Autoencoder) -> ArrayTree:
     """Returns the encoder's variables by collection."""
-    return dict(model.encoder.init(jax.random.key(0), jnp.zeros((1, model.n_features)), train=False))
+    return dict(model.encoder.init(jax.random.key(0), jnp.zeros((1, model.n_features), jnp.float32), train=False))
 
 
 def _to_model_variables(variables: ArrayTree) -> ArrayTree:

@@ -63,11 +63,11 @@ def make_train_step(
 def mean_metrics(
     objective: Objective, state: TrainState, examples: Examples, scaler: Scaler, rows: Int[Array, " m"]
 ) -> Metrics:
-    """Returns the mean of each evaluation metric over `rows`; empty if there are no rows."""
+    """Returns the mean of each evaluation metric over `rows`, in float32; empty if there are no rows."""
     if rows.shape[0] == 0:
         return {}
     per_example = map_rows(lambda batch: objective.evaluate(state.variables, batch), examples, scaler, rows)
-    return {name: jnp.mean(values) for name, values in per_example.items()}
+    return {name: jnp.mean(values).astype(jnp.float32) for name, values in per_example.items()}
 
 
 def all_finite(tree: Any) -> Bool[Array, ""]:
@@ -113,12 +113,12 @@ def end_epoch(
 
     See `make_train_epochs`.
     """
-    trained = {f"train_{name}": value for name, value in steps.mean_metrics.items()}
+    trained = {f"train_{name}": value.astype(jnp.float32) for name, value in steps.mean_metrics.items()}
     valid = mean_metrics(objective, steps.state, examples, data.scaler, data.validation_rows)
     is_trained = (progress.diverged_epoch == 0) & (True if data.last_epoch is None else steps.epoch <= data.last_epoch)
     is_finite = all_finite((trained, steps.state))
     is_new = is_trained & is_finite
-    loss = valid.get("loss", jnp.zeros(()))
+    loss = valid.get("loss", jnp.zeros((), jnp.float32))
     is_best = is_new & (loss < progress.best_loss if "loss" in valid else True)
 
     def select(condition: Bool[Array, ""], new: Any, old: Any) -> Any:
