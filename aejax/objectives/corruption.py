@@ -48,13 +48,15 @@ def salt_and_pepper_noise(share: ScalarLike, bounded: bool) -> CorruptFn:
 
     Args:
         share: probability that an entry is replaced.
-        bounded: the extremes are 0 and 1; otherwise those of each feature in the batch.
+        bounded: the extremes are 0 and 1; otherwise those of each feature in the batch, or, as a feature has one value
+            in a batch of one example, those of all features of the example.
     """
 
     def corrupt(key: PRNGKeyArray, inputs: Float[Array, "batch d"]) -> CorruptedInputs:
+        axis = 0 if len(inputs) > 1 else None
         drawn = jax.random.uniform(key, inputs.shape, inputs.dtype)
-        lowest = jnp.zeros((1, inputs.shape[1]), inputs.dtype) if bounded else jnp.min(inputs, axis=0, keepdims=True)
-        highest = jnp.ones((1, inputs.shape[1]), inputs.dtype) if bounded else jnp.max(inputs, axis=0, keepdims=True)
+        lowest = jnp.zeros((1, inputs.shape[1]), inputs.dtype) if bounded else jnp.min(inputs, axis=axis, keepdims=True)
+        highest = jnp.ones((1, inputs.shape[1]), inputs.dtype) if bounded else jnp.max(inputs, axis=axis, keepdims=True)
         peppered = jnp.where(drawn < share / 2, lowest, inputs)
         return CorruptedInputs(
             jnp.where(drawn >= 1 - share / 2, highest, peppered), (drawn < share / 2) | (drawn >= 1 - share / 2)

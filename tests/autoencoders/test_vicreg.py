@@ -53,6 +53,16 @@ def test_equal_views_leave_variance_and_covariance_and_weights_multiply_their_te
     assert loss(**noisy) > 1e-3
 
 
+@pytest.mark.parametrize("corruption", ["gaussian", "masking", "salt-and-pepper"])
+@pytest.mark.parametrize("bounded", [False, True])
+def test_the_evaluated_distance_of_two_views_is_positive(corruption, bounded, make_problem_spec):
+    kind = find_kind("vicreg")(make_problem_spec((30,), bounded=bounded, objective={"corruption": corruption}))
+    inputs = jax.random.uniform(jax.random.key(2), (5, 30))
+    variables = kind.model.init(jax.random.key(0))
+    losses = kind.objective.evaluate(variables, Batch(inputs, jnp.zeros(5, jnp.int32)))["loss"]
+    assert jnp.all(losses > 0)
+
+
 def test_without_the_variance_term_codes_collapse_and_with_it_they_do_not(digits_setting, digits):
     def spread(variance_weight):
         objective = {"noise_std": 0.3, "variance_weight": variance_weight}

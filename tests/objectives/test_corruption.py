@@ -94,6 +94,12 @@ def test_without_bounds_salt_and_pepper_are_each_features_extremes_in_the_batch(
     assert not np.any((actual.inputs == 0) | (actual.inputs == 1))
 
 
+def test_without_bounds_salt_and_pepper_of_a_single_example_are_the_extremes_of_its_features():
+    actual = salt_and_pepper_noise(0.9, bounded=False)(KEY, INPUTS[:1])
+    replaced = np.unique(actual.inputs[actual.mask])
+    np.testing.assert_array_equal(replaced, [INPUTS[0].min(), INPUTS[0].max()])
+
+
 @pytest.mark.parametrize("share", [0.3, 0.99])
 def test_of_a_table_exactly_the_share_of_every_examples_features_is_hidden(share):
     hidden = patch_mask(share, (50,), 1)(KEY, INPUTS).mask
