@@ -183,7 +183,8 @@ def train_method(
     """Trains an autoencoder for the epochs of the config: its stages one after the other, then end to end.
 
     A stage has the config's optimizer at a constant learning rate, and the training end to end has `optimizer`, from
-    `optimizer_for`; `is_finished` may end it before its last epoch. The memory of the initial variables is freed.
+    `optimizer_for`; `is_finished` may end the latter before its last epoch. The memory of the initial variables is
+    freed.
     """
     config = experiment.config
     assert method.objective is not None
@@ -195,7 +196,6 @@ def train_method(
         select_validation_rows(experiment),
         epochs=epochs.end_to_end,
         batch_size=config.train.batch_size,
-        is_finished=is_finished,
     )
     previous = None
     for number, stage in enumerate(method.stages, 1):
@@ -203,7 +203,7 @@ def train_method(
         spec = end_to_end._replace(objective=stage.objective, optimizer=selected, epochs=epochs.per_stage)
         previous = train(experiment, f"{name}-stage-{number}", variables, spec, previous)
         variables = previous.progress.state.variables
-    return train(experiment, name, variables, end_to_end, previous)
+    return train(experiment, name, variables, end_to_end._replace(is_finished=is_finished), previous)
 
 
 @functools.lru_cache(maxsize=32)

@@ -72,6 +72,10 @@ def poisoned():
     return make_dataset("poisoned", inputs, labels, source="poisoned"), survivors
 
 
+def never(history) -> bool:
+    return False
+
+
 @pytest.fixture(scope="module")
 def run():
     dataset, survivors = poisoned()
@@ -88,7 +92,7 @@ def run():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "train", watched)
         trained = train_method(
-            experiment, "stacked", method, optimizer_for(experiment, method), init_variables(experiment, method)
+            experiment, "stacked", method, optimizer_for(experiment, method), init_variables(experiment, method), never
         )
     return Run(calls, trained, survivors, [seed for seed in range(CONFIG.seeds) if seed not in survivors])
 
@@ -107,6 +111,10 @@ def test_in_each_stage_its_layer_alone_changes_and_all_others_are_bit_equal_and_
     for seed in run.survivors:
         moved = [layers_that_moved(call, seed) for call in run.calls]
         assert moved == [*LAYERS, LAYERS[0] | LAYERS[1]]
+
+
+def test_only_the_training_end_to_end_may_end_before_its_last_epoch(run):
+    assert [call.spec.is_finished is never for call in run.calls] == [False, False, True]
 
 
 def test_every_training_goes_on_from_where_the_one_before_it_ended(run):
