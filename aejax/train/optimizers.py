@@ -24,7 +24,8 @@ def make_schedule(config: OptimizerConfig, steps_per_epoch: int, epochs: int) ->
     warmup, total = round(config.warmup_epochs * steps_per_epoch), epochs * steps_per_epoch
     require(
         warmup < total,
-        f"--warmup-epochs {config.warmup_epochs}: must be below --epochs {epochs}, or nothing is trained",
+        f"--warmup-epochs {config.warmup_epochs}: must be below the {epochs} epochs of training end to end; lower it, "
+        "or raise --epochs",
     )
     after: optax.Schedule = optax.constant_schedule(config.learning_rate)
     if config.schedule == "cosine":

@@ -179,7 +179,9 @@ def test_a_cosine_falls_to_zero_at_the_end_of_training_and_a_constant_rate_does_
 @pytest.mark.parametrize("warmup_epochs", [3.0, 2.96])
 def test_a_warm_up_that_does_not_end_before_the_training_is_rejected(warmup_epochs):
     config = OptimizerConfig(warmup_epochs=warmup_epochs)
-    with pytest.raises(InputError, match=f"--warmup-epochs {warmup_epochs}: must be below --epochs 3"):
+    with pytest.raises(
+        InputError, match=f"--warmup-epochs {warmup_epochs}: must be below the 3 epochs of training end to end"
+    ):
         make_optimizer(config, steps_per_epoch=10, epochs=3)
 
 
