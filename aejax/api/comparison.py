@@ -280,15 +280,16 @@ def _read_methods(
 def _name_methods(methods: Sequence[MethodLike]) -> dict[str, MethodLike]:
     named: dict[str, MethodLike] = {}
     for method in methods:
-        name = _own_name(method)
+        name = own_name(method, "methods: a representation has no name; give a dict of names, {'mine': ...}")
         same = named.setdefault(name, method) == method
         require(same, f"methods: two of them are called {name!r}; give a dict of names, {{'mine': ...}}")
     return named
 
 
-def _own_name(method: MethodLike) -> str:
+def own_name(method: MethodLike, message: str) -> str:
+    """Returns a name, or that of a function. Raises `InputError` with a message if it has none."""
     if isinstance(method, str):
         return method
     name = getattr(method, "__name__", "")
-    require(name.isidentifier(), "methods: a representation has no name; give a dict of names, {'mine': ...}")
+    require(name.isidentifier(), message)
     return name.replace("_", "-")

@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Array, Float, Key
 from rich.console import Console
 
-from aejax.api.comparison import make_checkpoint
+from aejax.api.comparison import make_checkpoint, own_name
 from aejax.api.data import argument_errors, as_dataset
 from aejax.config.experiment import ExportConfig
 from aejax.config.settings import replace_settings
@@ -245,7 +245,7 @@ def pretrain(
     start = time.perf_counter()
     with argument_errors():
         dataset = with_some_class(as_dataset(data, None, settings))
-        name = kind if isinstance(kind, str) else kind.__name__.replace("_", "-")
+        name = own_name(kind, "kind: the function has no name; give aejax.register('mine', ...), then kind='mine'")
         if not isinstance(kind, str):
             register_kind(name, kind)
         config = replace_settings(recipe_for_kind(name, dataset.name), settings)

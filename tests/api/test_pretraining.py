@@ -118,6 +118,10 @@ def test_a_probe_has_a_row_for_each_training(probe):
     [
         (lambda: aejax.pretrain("wine", "va"), "va: no such"),
         (lambda: aejax.pretrain("wine", "vae", epochs=0), "epochs=0: expected at least 1"),
+        (
+            lambda: aejax.pretrain("wine", functools.partial(list)),
+            "kind: the function has no name; give aejax.register",
+        ),
         (lambda: aejax.load_run("/nowhere"), "/nowhere: holds no results.json"),
     ],
 )
