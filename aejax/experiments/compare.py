@@ -27,7 +27,7 @@ from aejax.experiments.feature_evaluation import require_width_selection
 from aejax.experiments.host_classifier import require_selection_rows
 from aejax.experiments.job import FillRun, Job, identify_run, load_kept_result, open_experiment, run_job
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
-from aejax.experiments.own_rows import find_own_training_rows, load_own_rows
+from aejax.experiments.own_rows import find_own_training_rows, load_own_rows, require_columns
 from aejax.experiments.plots import plot_comparison
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.resolve import (
@@ -138,6 +138,7 @@ def design_comparison(
         InputError: there is no such method, or the settings contradict each other.
     """
     check_methods(config.methods, own=representations)
+    require_columns(representations, dataset)
     config = dataclasses.replace(resolve_config(config, dataset), methods=expand_methods(config.methods, dataset))
     check_versus(config.versus, config.methods, representations)
     require_tunable(config)

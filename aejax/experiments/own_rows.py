@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from aejax.data.dataset import Dataset
 from aejax.data.frame_tables import open_arrow_table
 from aejax.data.memory import require_host_memory
 from aejax.data.registry import expand_path
+from aejax.data.table_schema import Column
 from aejax.errors import InputError, list_names, require, summarize_error
 from aejax.methods.external import Representation, encoder, precomputed
 from aejax.storage.hub import PREFIX, open_encoder_folder
@@ -51,8 +53,10 @@ def _load_encoder(place: str) -> Representation:
         f"--encoder {place}: holds the encoders of several seeds; publish one, export.py --seed best",
     )
     external = encoder(lambda inputs: np.asarray(encode(inputs)))
-    trained_on = "" if isinstance(encode, SparseCoder) else encode.metadata.origin.dataset_sha256
-    return Representation(external.make_features, digest, dataset_sha256=trained_on)
+    if isinstance(encode, SparseCoder):
+        return Representation(external.make_features, digest)
+    origin, table = encode.metadata.origin, encode.metadata.preprocessing.table
+    return Representation(external.make_features, digest, dataset_sha256=origin.dataset_sha256, table=table)
 
 
 def find_own_training_rows(
@@ -74,6 +78,29 @@ def is_trained_on(representation: Representation, dataset: Dataset) -> bool:
     published = isinstance(encode, PretrainedEncoder)
     trained_on = encode.metadata.origin.dataset_sha256 if published else representation.dataset_sha256
     return dataset.test_rows is None and trained_on == dataset.sha256
+
+
+def require_columns(representations: Mapping[str, Representation], dataset: Dataset) -> None:
+    """Raises InputError if an encoder of a table reads other columns than those of the data, or in another order."""
+    for name, representation in representations.items():
+        encode, table = representation.function, representation.table
+        if isinstance(encode, PretrainedEncoder):
+            table = encode.metadata.preprocessing.table
+        if table is None or dataset.table is None:
+            continue
+        for number, (one, other) in enumerate(itertools.zip_longest(table.columns, dataset.table.columns), 1):
+            require(
+                one and other and (one.feature_names, one.categories) == (other.feature_names, other.categories),
+                f"{name}: column {number} of its table is {_describe(one)}, and of the data {_describe(other)}; give "
+                f"data with its columns: {list_names([column.name for column in table.columns])}",
+            )
+
+
+def _describe(column: Column | None) -> str:
+    if column is None:
+        return "missing"
+    categories = f" with the categories {list_names(column.categories)}" if column.categories else ""
+    return f"{column.name!r}{categories}{' and an indicator of missing values' if column.indicator else ''}"
 
 
 def _load_features(spec: str, place: str) -> Representation:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from aejax.data.leakage import LeakageError
+from aejax.data.table_schema import TableSchema
 from aejax.errors import require
 from aejax.methods.method import Method
 
@@ -36,6 +37,7 @@ class Representation:
     function: Any = None  # or the function or the transformer that makes them
     dataset_sha256: str = ""  # of the dataset that an encoder was trained on; empty: not known
     per_training: bool = False  # an array for each training: what was fitted for it may have seen other test rows
+    table: TableSchema | None = None  # the columns of the examples that they are made from; None: any
 
     def as_method(self) -> Method:
         """Returns the method whose features a probe classifies."""

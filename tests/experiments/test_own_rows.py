@@ -9,9 +9,9 @@ from sklearn.datasets import load_wine
 import aejax
 from aejax.autoencoders.registry import KINDS
 from aejax.cli import load_plugins
-from aejax.config import CompareConfig, SplitConfig
+from aejax.config import CompareConfig, DataConfig, SplitConfig
 from aejax.errors import InputError
-from aejax.experiments.compare import design_comparison
+from aejax.experiments.compare import design_comparison, load_comparison
 from aejax.experiments.own_rows import load_own_rows
 from aejax.experiments.variations import analyze_sensitivity
 from aejax.methods import registry
@@ -19,6 +19,7 @@ from aejax.storage.atomic_io import read_json
 
 X, LABELS = load_wine(return_X_y=True)
 SMALL = ["--dataset", "wine", "--seeds", "2", "--epochs", "1", "--probe", "ridge", "--methods", "raw"]
+OF_TABLE = ["--encoder", "mine={}/of-table", "--label-column", "label", "--dataset"]
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,13 @@ def files(tmp_path_factory):
     save_file({**sae, "b_dec": X.mean(axis=0)}, folder / "sae" / "sae.safetensors")
     (folder / "sae" / "cfg.json").write_text('{"d_in": 13, "num_latents": 20, "k": 5}')
     aejax.pretrain("wine", seeds=1, epochs=1, latent_dim=3).encoder().save(folder / "encoder")
+    table = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": np.resize(["u", "v"], len(X)), "label": LABELS})
+    table.to_csv(folder / "table.csv", index=False)
+    table[["b", "a", "c", "label"]].to_csv(folder / "order.csv", index=False)
+    table.assign(c=np.resize(["u", "w"], len(X))).to_csv(folder / "categories.csv", index=False)
+    table.drop(columns="c").to_csv(folder / "fewer.csv", index=False)
+    data = aejax.load_dataset(f"{folder}/table.csv", label_column="label")
+    aejax.pretrain(data, seeds=1, epochs=1, latent_dim=3).encoder().save(folder / "of-table")
     return folder
 
 
@@ -100,6 +108,9 @@ def test_an_encoder_that_was_trained_on_rows_that_are_tested_is_named(files, pub
         (["--features", "a={}/twice.npz"], "rows: expected each number from 0 to 177 once"),
         (["--encoder", "a={}/nowhere"], "nowhere"),
         (["--encoder", "a={}/sae", "--dataset", "digits"], r"a: inputs of shape \(256, 64\): expected \(batch, 13\)"),
+        ([*OF_TABLE, "{}/order.csv"], "mine: column 1 of its table is 'a', and of the data 'b'"),
+        ([*OF_TABLE, "{}/fewer.csv"], "column 3 .* is 'c' with the categories u, v, and of the data missing"),
+        ([*OF_TABLE, "{}/categories.csv"], "with the categories u, v, and of the data 'c' with the categories u, w"),
         (["--plugin", "{}/none.py"], "none.py: no such file"),
         (["--plugin", "--seeds", "3"], "--plugin: missing; give a Python file"),
     ],
@@ -108,6 +119,16 @@ def test_what_cannot_be_used_is_named(files, tmp_path, load_script, flags, messa
     command = [*SMALL, "--out", str(tmp_path / "run"), *(flag.replace("{}", str(files)) for flag in flags)]
     with pytest.raises(InputError, match=message):
         load_script("compare")(command)
+
+
+def test_an_encoder_takes_the_table_that_it_was_trained_on_and_no_other(files):
+    config = CompareConfig(
+        data=DataConfig(dataset=f"{files}/table.csv", label_column="label"), encoder=(f"mine={files}/of-table",)
+    )
+    assert "mine" in load_comparison(config).methods
+    own = {"mine": aejax.encoder(aejax.load_encoder(files / "of-table"))}
+    with pytest.raises(InputError, match="mine: column 1 of its table is 'a', and of the data 'b'"):
+        aejax.compare(f"{files}/order.csv", label_column="label", methods=own, seeds=2)
 
 
 def test_every_file_of_plugin_is_run(tmp_path):
