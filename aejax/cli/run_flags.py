@@ -24,4 +24,5 @@ class TrainingFlags(RunFlags):
     """The same, and where settings come from."""
 
     start_from: Annotated[Path | None, tyro.conf.arg(name="config")] = None
-    """The config.json of an earlier run, or its folder: its settings are the defaults of the other flags."""
+    """The config.json of an earlier run, or its folder: its settings are the defaults of the other flags, also those
+    that were chosen there by its data and flags: with other --epochs or --scaler, give what follows from them, too."""
