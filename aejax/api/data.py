@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Shaped
 from numpy.typing import ArrayLike
 
+from aejax.api.array_arguments import as_array, as_column, as_groups, as_labels, as_mask, is_pair, require_length
 from aejax.config import DataConfig
 from aejax.config.settings import replace_settings
 from aejax.data import registry
 from aejax.data.dataset import Dataset
 from aejax.data.dataset import make_dataset as dataset_from_arrays
 from aejax.data.frame_tables import FrameTable
-from aejax.data.label_encoding import exact_array
-from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits, flatten_labels
+from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits
 from aejax.data.table_roles import NO_LABEL
 from aejax.data.tables import dataset_from_tables
 from aejax.errors import InputError, require
@@ -164,26 +163,24 @@ def _require_used(config: DataConfig, settings: Mapping[str, Any], used: Collect
 
 
 def _from_arrays(X: ArrayLike, y: Any, test: Any, groups: Any, config: DataConfig) -> Dataset:
-    inputs, name = _as_array(X, "X"), config.dataset
+    inputs, name = as_array(X, "X"), config.dataset
     if y is None:
         without_labels = test is None and groups is None and config.unlabelled is None
         require(without_labels, "y: test, groups and unlabelled need labels; give y")
         return dataset_from_arrays(name, inputs, None, source=name)
-    labels = _as_array(y, "y")
-    _require_length(len(inputs), labels, "y")
+    labels = as_labels(y, "y", config.unlabelled)
+    require_length(len(inputs), labels, "y")
     test_part = test_rows = None
-    if _is_pair(test):
+    if is_pair(test):
         require(groups is None, SEPARATE_TEST)
-        test_part = LabelledArrays(_as_array(test[0], "test[0]"), _as_array(test[1], "test[1]"), TEST_NAMES)
+        test_labels = as_labels(test[1], "test[1]", config.unlabelled)
+        test_part = LabelledArrays(as_array(test[0], "test[0]"), test_labels, TEST_NAMES)
     elif test is not None:
-        test_rows = np.flatnonzero(_as_mask(test, len(inputs)))
+        test_rows = np.flatnonzero(as_mask(test, len(inputs)))
     parts = LabelledArrays(inputs, labels, ARRAY_NAMES)
     splits = ArraySplits(name, parts, test=test_part, test_rows=test_rows, label_source="y")
     dataset = dataset_from_splits(splits, config, name)
-    if groups is None:
-        return dataset
-    codes = pd.factorize(_require_length(len(inputs), np.asarray(groups), "groups"), sort=True)[0]
-    return dataclasses.replace(dataset, groups=codes.astype(np.int32))
+    return dataset if groups is None else dataclasses.replace(dataset, groups=as_groups(groups, len(inputs)))
 
 
 def _from_frames(X: pd.DataFrame, y: Any, test: Any, groups: Any, config: DataConfig) -> Dataset:
@@ -194,21 +191,24 @@ def _from_frames(X: pd.DataFrame, y: Any, test: Any, groups: Any, config: DataCo
     elif y is not None:
         label = str((None if isinstance(y, pd.DataFrame) else getattr(y, "name", None)) or "y")
         require(label not in frame, f"y: its name {label!r} is that of a column of X, too; give y={label!r} alone")
-        frame[label] = _as_column(y, len(frame), "y")
+        frame[label] = as_column(y, len(frame), "y")
     if groups is not None:
         require(config.group_column is None, "group_column: groups gives the groups already; give one of both")
-        frame[GROUP_COLUMN] = _require_length(len(frame), np.asarray(groups), "groups")
+        given = as_groups(groups, len(frame))
+        is_given = GROUP_COLUMN not in frame or np.array_equal(as_groups(frame[GROUP_COLUMN], len(frame)), given)
+        require(is_given, "groups: X has another column of that name; rename it")
+        frame[GROUP_COLUMN] = given
         config = dataclasses.replace(config, group_column=GROUP_COLUMN)
     config = dataclasses.replace(config, label_column=label)
     require(config.unlabelled is None or label != NO_LABEL, "unlabelled: there are no labels; give y")
     frames: list[pd.DataFrame] = [frame]
     is_test: list[Any] = [False]
-    if _is_pair(test):
+    if is_pair(test):
         require(groups is None, SEPARATE_TEST)
         require(label != NO_LABEL, "test: a test set needs labels; give y")
         frames, is_test = [frame, _test_frame(test[0], test[1], label)], [False, True]
     elif test is not None:
-        is_test = [_as_mask(test, len(frame))]
+        is_test = [as_mask(test, len(frame))]
     files = [FrameTable(path=Path(config.dataset), frame=part) for part in frames]
     return dataset_from_tables(list(files), is_test, config, Path(config.dataset))
 
@@ -224,42 +224,4 @@ def _test_frame(X: Any, y: Any, label: str) -> pd.DataFrame:
             f"test[0]: has no column {label!r} of labels; give them, test=(X_test, y_test)",
         )
         return X
-    return X.assign(**{label: _as_column(y, len(X), "test[1]")})
-
-
-def _as_array(values: Any, name: str) -> np.ndarray:
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        require(False, f"{name}: rows differ in length; expected an array")
-    require(array.ndim >= 1, f"{name}: is a single value; expected one row for each example")
-    is_list = isinstance(values, list | tuple) and array.ndim == 1
-    return exact_array([*values]) if name != "X" and (is_list or array.dtype == object) else array
-
-
-def _is_pair(test: Any) -> bool:
-    """Whether a test set is given as examples and labels, and not as a mask."""
-    return isinstance(test, tuple | list) and len(test) == 2 and hasattr(test[0], "__len__")
-
-
-def _as_mask(test: Any, n: int) -> Bool[np.ndarray, " n"]:
-    mask = _require_length(n, _as_array(test, "test"), "test")
-    is_mask = mask.dtype == bool and mask.ndim == 1
-    require(is_mask, "test: expected a mask of booleans (n,), or a pair (X_test, y_test)")
-    require(mask.any() and not mask.all(), f"test: marks {mask.sum()} of {n} rows; expected some, and not all")
-    return mask
-
-
-def _as_column(labels: Any, n: int, name: str) -> Shaped[np.ndarray, " n"]:
-    """Returns labels as a column of a DataFrame; one-hot rows become class numbers."""
-    column, _ = flatten_labels(_require_length(n, np.asarray(labels), name), name)
-    require(column.ndim == 1, f"{name}: has shape {column.shape}; expected one label for each of {n} rows")
-    return column
-
-
-def _require_length(n: int, values: np.ndarray, name: str) -> np.ndarray:
-    require(
-        values.ndim >= 1 and len(values) == n,
-        f"{name}: has shape {values.shape}; expected one value for each of {n} rows",
-    )
-    return values
+    return X.assign(**{label: as_column(y, len(X), "test[1]")})

@@ -43,11 +43,11 @@ def encode_labels(labels: ArrayLike, n: int, source: str) -> tuple[Int32[np.ndar
     require(kind in "biufU", f"{source}: labels have dtype {values.dtype}; expected text, booleans or integers")
     if kind == "U":
         _require_unicode(values, source)
-        _reject(np.isin(np.char.lower(np.char.strip(values)), ["", "nan"]), values, "missing", source)
+        reject_labels(np.isin(np.char.lower(np.char.strip(values)), ["", "nan"]), values, "missing", source)
     if kind == "f":
-        _reject(np.isnan(values), values, "missing", source)
+        reject_labels(np.isnan(values), values, "missing", source)
         not_integral = ~np.isfinite(values) | (values != np.floor(values))
-        _reject(not_integral, values, "not a whole number, which looks like regression", source)
+        reject_labels(not_integral, values, "not a whole number, which looks like regression", source)
     classes, codes = np.unique(values, return_inverse=True)
     names = tuple(str(int(value) if kind == "f" else value) for value in classes.tolist())
     return codes.astype(np.int32), names
@@ -71,13 +71,13 @@ def parse_label_text(labels: np.ndarray) -> np.ndarray:
 def _convert_objects(values: np.ndarray, source: str) -> np.ndarray:
     """Converts an object array of labels to an array of text or numbers."""
     missing = np.array([value is None or str(value) in ("nan", "<NA>", "NaT") for value in values], bool)
-    _reject(missing, values, "missing", source)
+    reject_labels(missing, values, "missing", source)
     types = str if isinstance(values[0], str) else (bool, int, float, np.bool_, np.number)
     problem = f"of another kind than a class number or than row 0, {short_repr(values[0])}"
-    _reject(np.array([not isinstance(value, types) for value in values]), values, problem, source)
+    reject_labels(np.array([not isinstance(value, types) for value in values]), values, problem, source)
     if types is str:
         too_long = np.array([len(value) > MAX_LABEL_LENGTH for value in values])
-        _reject(too_long, values, f"longer than the {MAX_LABEL_LENGTH} characters of a class's name", source)
+        reject_labels(too_long, values, f"longer than the {MAX_LABEL_LENGTH} characters of a class's name", source)
     return exact_array(values.tolist())
 
 
@@ -96,7 +96,7 @@ def _require_unicode(text: np.ndarray, source: str) -> None:
     require(not invalid.any(), f"{source}: the label of row {row} is no Unicode text; write the labels as text again")
 
 
-def _reject(invalid: Bool[np.ndarray, " n"], values: np.ndarray, problem: str, source: str) -> None:
+def reject_labels(invalid: Bool[np.ndarray, " n"], values: np.ndarray, problem: str, source: str) -> None:
     """Raises InputError for the first invalid label, if there is one."""
     if invalid.any():
         row, count = int(np.argmax(invalid)), np.count_nonzero(invalid)

@@ -61,6 +61,36 @@ def test_one_hot_and_single_column_labels_are_labels(inputs, labels):
     np.testing.assert_array_equal(make_dataset(inputs, labels, test=[inputs[:30], labels[:30]]).labels, expected)
 
 
+@pytest.mark.parametrize(
+    ("labels", "row"),
+    [
+        (["a", None, "b"] * 20, 1),
+        ([0, 1, None] * 20, 2),
+        ([0.0, 1.0, np.nan] * 20, 2),
+        (np.array([["a"], [None], ["b"]] * 20, object), 1),
+        (pd.array([0, 1, None] * 20, "Int64"), 2),
+        (pd.Series(["a", None, "b"] * 20, dtype="string"), 1),
+    ],
+)
+def test_missing_labels_are_no_class_in_arrays_and_no_label_in_frames(labels, row):
+    with pytest.raises(InputError, match=f"label of row {row} is .*, missing \\(20 such labels"):
+        make_dataset(X[:60], labels)
+    framed = make_dataset(INPUTS["frame"][:60], labels)
+    assert framed.n_classes == 2
+    np.testing.assert_array_equal(np.flatnonzero(framed.labels < 0), np.arange(row, 60, 3))
+
+
+@pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS)
+def test_groups_are_names_without_surrounding_spaces(inputs):
+    names = [f"p{row // 3}" for row in range(len(X))]
+    expected = make_dataset(inputs, Y, groups=names).groups
+    for spelled in (names, pd.Series(names, dtype="category"), np.arange(len(X)) // 3 + 10.0):
+        same = make_dataset(inputs, Y, groups=spelled).groups
+        np.testing.assert_array_equal(same[:, None] == same[None], expected[:, None] == expected[None])
+    spaced = [f"{name} " if row % 2 else name for row, name in enumerate(names)]
+    np.testing.assert_array_equal(make_dataset(inputs, Y, groups=spaced).groups, expected)
+
+
 TABLE = pd.DataFrame(X[:, :3], columns=["a", "b", "c"]).assign(
     kind=Y, patient=[f"p{row // 3:02}" for row in range(len(X))]
 )
@@ -118,6 +148,14 @@ def test_settings_of_the_data_without_effect_are_rejected(function, data, settin
         (lambda: make_dataset(X, Y, test=[X, Y, Y]), "test: rows differ in length"),
         (lambda: make_dataset(X, Y, test=IS_TEST[:, None]), "test: expected a mask"),
         (lambda: make_dataset(X, Y, test=IS_TEST & False), "test: marks 0 of 178 rows"),
+        (lambda: make_dataset(np.ma.masked_less(X, 1), Y), "X: is a masked array with masked values"),
+        (lambda: make_dataset(np.ma.masked_less(X, 1)), "X: is a masked array with masked values"),
+        (lambda: make_dataset(X, np.ma.masked_equal(Y, 1)), "y: is a masked array with masked values"),
+        (lambda: make_dataset(INPUTS["frame"], np.ma.masked_equal(Y, 1)), "y: is a masked array with masked values"),
+        (lambda: make_dataset(X, Y, groups=np.where(Y == 1, np.nan, Y)), "groups: row 59 names no group .71 such"),
+        (lambda: make_dataset(INPUTS["frame"], Y, groups=[None, " ", *Y[2:]]), "groups: row 0 names no group .2 such"),
+        (lambda: make_dataset(X, Y, groups=Y[:, None]), r"groups: has shape \(178, 1\); expected one group"),
+        (lambda: make_dataset(TABLE.assign(groups=0), "kind", groups=Y), "groups: X has another column of that name"),
         (lambda: make_dataset(X, Y, scaler="none"), "scaler=none: is fitted in training"),
         (lambda: load_dataset("wine", scaler="none"), "scaler=none: is fitted in training"),
         (lambda: make_dataset(X, Y, stream=True), "stream=True: X is an array"),
