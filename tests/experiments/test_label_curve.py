@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import itertools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -51,6 +52,22 @@ def test_a_budget_equals_a_comparison_with_its_labels_and_trains_no_autoencoder(
     lines = (run[0] / "label-curve" / "8" / "metrics.jsonl").read_text().splitlines()
     assert {json.loads(line)["method"] for line in lines} == {"supervised"}  # which learns from labels
     assert not list(run[0].rglob("found"))
+
+
+def test_a_folder_that_is_taken_away_between_two_runs_is_not_made_again(tmp_path, monkeypatch):
+    def run_comparison(design, folder, *_):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        (folder / "found").mkdir(parents=True)
+        if folder.name == "run":
+            (folder / "config.json").touch()
+        return {"dataset": {"split_sha256": ""}}
+
+    monkeypatch.setattr("aejax.experiments.varied_runs.run_comparison", run_comparison)
+    design = load_comparison(CONFIG)
+    analyses = [analyze_label_curve(design, BUDGETS, None)]
+    with pytest.raises(InputError, match="run: was moved or deleted while this process filled it"):
+        run_with_analyses(design, analyses, tmp_path / "run", quiet(), CheckpointConfig(), 0.0)
+    assert not any(tmp_path.iterdir())
 
 
 def test_curves_end_at_the_run_with_all_labels(run):
