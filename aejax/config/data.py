@@ -35,10 +35,11 @@ class DataConfig:
     missing: Literal["refuse", "mean", "median", "indicator", "drop-rows"] = "refuse"
     """Missing values of a table. mean, median: of the training rows, for each seed; indicator: the mean, and a feature
     that is 1 where a value was missing; drop-rows: leave such rows out; refuse: raise an error."""
-    drop_columns: tuple[str, ...] = ()  # columns of a table that are no features: names or indices
+    drop_columns: tuple[str, ...] = ()
+    """Columns of a table that are no features: names or indices. Or features of a Hugging Face set: names."""
     group_column: str | None = None
-    """Column of a table (name or index) whose equal values mark rows of one group, such as a patient or a speaker: a
-    group is never in both training and test. It is no feature."""
+    """Column of a table (name or index), or feature of a Hugging Face set, whose equal values mark rows of one group,
+    such as a patient or a speaker: a group is never in both training and test. It is no feature."""
     unlabelled: str | None = None  # label that marks a row without one; such rows only train autoencoders
     image_size: int | None = None  # images of folders and TFDS sets: resize to this many pixels square
     image_shape: str | None = None  # of images that are rows of an array: 28x28 or 32x32x3 (the last: channels)

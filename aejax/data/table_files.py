@@ -17,6 +17,7 @@ SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("valid", "validation", "val", "dev"), "valid"),
 }
+PART_ORDER = ("", "train", "valid", "test")
 PART_NAME = re.compile(r"(part|data)?-?\d+\b.*|.*-\d+-of-\d+.*")
 SHARD_COUNT = re.compile(r"-of-(\d+)")
 
@@ -25,7 +26,7 @@ class Part(NamedTuple):
     """One file of a table."""
 
     path: Path
-    split: str  # train, valid or test
+    split: str  # train or test; of a name also valid, or empty
     partition: Mapping[str, str]  # columns in the names of its folders: `year=2018`
 
 
@@ -51,7 +52,9 @@ def table_name(path: Path) -> str:
 
 
 def find_parts(folder: Path) -> list[Part]:
-    """Returns the files of the table in a folder, training parts first; none if the folder holds anything else.
+    """Returns the files of the table in a folder: for training, validation, then test; none if it holds anything else.
+
+    Validation parts join the training parts, or are the test parts where there are no others.
 
     Folders that Spark and pandas write hold `part-*.parquet`, also below `column=value` folders; those of Hugging Face
     hold `train-00000-of-00002.parquet` or `train/data-00000-of-00002.arrow`, and the same for other splits. `train.csv`
@@ -85,10 +88,9 @@ def find_parts(folder: Path) -> list[Part]:
         "--dataset, and another with --test",
     )
     _require_all_shards(parts, folder)
+    parts.sort(key=lambda part: PART_ORDER.index(part.split))  # stable
     test = "test" if "test" in named else "valid"
-    splits = ["train" if part.split != test else "test" for part in parts]
-    ordered = [part._replace(split=split) for part, split in zip(parts, splits, strict=True)]
-    return sorted(ordered, key=lambda part: part.split == "test")
+    return [part._replace(split="test" if part.split == test else "train") for part in parts]
 
 
 def _to_part(path: Path, folder: Path) -> Part:

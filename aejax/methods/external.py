@@ -65,8 +65,9 @@ def precomputed(features: Any, rows: Any = None) -> Representation:
 
     Args:
         features: `(n, width)`, a row for each example in the order of the dataset (that of `X` for examples in memory,
-            else training, then validation, then test examples, as the source has them), or `(trainings, n, width)`.
-            Arrays of any framework that NumPy can read.
+            else training, then validation, then test examples, as the source has them; in a folder of images, those for
+            validation follow those for training of their class), or `(trainings, n, width)`. Arrays of any framework
+            that NumPy can read.
         rows: `(n,)` the number, from 0, of the data's row that each row of features belongs to; None: 0, 1, 2, ...
 
     Raises:

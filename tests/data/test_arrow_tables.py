@@ -219,12 +219,14 @@ def test_folders_of_hugging_face_have_official_test_rows(tmp_path, train, test):
     np.testing.assert_array_equal(dataset.test_rows, np.arange(16, 24))
 
 
-def test_a_validation_part_is_for_training_if_there_is_a_test_part(tmp_path):
-    for start, name in enumerate(["train.csv", "test.csv", "val.csv"]):
-        pd.DataFrame({"a": np.arange(8) + 8 * start, "label": [0, 1] * 4}).to_csv(tmp_path / name, index=False)
+@pytest.mark.parametrize("validation", ["val", "dev"])
+def test_a_validation_part_follows_the_training_part_if_there_is_a_test_part(tmp_path, validation):
+    for start, name in enumerate(["train", validation, "test"]):
+        path = tmp_path / f"{name}.csv"
+        pd.DataFrame({"a": np.arange(8) + 8 * start, "label": [0, 1] * 4}).to_csv(path, index=False)
     dataset = load(tmp_path)
-    np.testing.assert_array_equal(dataset.inputs[dataset.test_rows, 0], np.arange(8, 16))
-    assert dataset.n_examples == 24
+    np.testing.assert_array_equal(dataset.inputs[:, 0], np.arange(24))
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(16, 24))
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,67 @@ def test_arrays_keep_their_shape(library, tmp_path):
     assert dataset.description.layout == "images 6x5x3, channels last (stored first)"
 
 
+def test_splits_of_a_table_are_read_in_order(library, tmp_path):
+    parts = {}
+    for name, rows in {"validation": range(12, 18), "test": range(18, 24), "train": range(12)}.items():  # as stored
+        parts[name] = library.Dataset.from_dict(
+            {"a": list(rows), "b": [0.5] * len(rows), "label": [r % 2 for r in rows]}
+        )
+    library.DatasetDict(parts).save_to_disk(tmp_path / "set")
+    np.testing.assert_array_equal(load(tmp_path / "set").inputs[:, 0], np.arange(24))
+
+
+@pytest.fixture(params=["images", "arrays"])
+def patients(request, library, tmp_path):
+    """The folder of a set of images or arrays with groups, ages, and a class of unknown labels."""
+    images, arrays = (library.Image(), [*map(Image.fromarray, IMAGES)]), (library.Array2D((6, 5), "uint8"), [*IMAGES])
+    kind, inputs = images if request.param == "images" else arrays
+    features = {"input": kind, "age": library.Value("float32"), "patient": library.Value("string")}
+    features["label"] = library.ClassLabel(names=["unknown", "cat", "dog"])
+    columns = {"input": inputs, "age": list(range(30)), "label": LABELS.tolist()}
+    columns["patient"] = [f"p{row // 3}{' ' * (row % 2)}" for row in range(30)]
+    rows = library.Dataset.from_dict(columns, features=library.Features(features))
+    parts = {"test": range(18, 30), "validation": range(12, 18), "train": range(12)}
+    library.DatasetDict({name: rows.select(part) for name, part in parts.items()}).save_to_disk(tmp_path / "set")
+    return tmp_path / "set"
+
+
+def test_images_and_arrays_have_groups_and_no_dropped_features(patients):
+    dataset = load(patients, group_column="patient", drop_columns=("age",))
+    np.testing.assert_array_equal(dataset.groups, np.arange(30) // 3)
+    np.testing.assert_array_equal(dataset.inputs.squeeze(), IMAGES)
+    assert {"groups: feature 'patient'", "features not used: age"} <= {*dataset.description.notes}
+
+
+def test_a_class_of_images_and_arrays_marks_rows_without_a_label(patients):
+    dataset = load(patients, unlabelled="0", drop_columns=("age",))
+    assert dataset.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(dataset.labels, np.where(LABELS == 0, -1, LABELS - 1))
+
+
+def test_options_that_images_and_arrays_have_no_use_for_are_rejected_by_name(patients):
+    rejected = {
+        "--missing mean": {"missing": "mean"},
+        "--categorical drop": {"categorical": "drop"},
+        "no feature named --group-column nobody; it has input, age": {"group_column": "nobody"},
+        "no feature named --drop-columns nothing; it has input, age": {"drop_columns": ("nothing",)},
+        "'label' is the label, and --group-column, too": {"group_column": "label"},
+        "--group-column input: ": {"group_column": "input"},
+    }
+    for mentioned, options in rejected.items():
+        assert mentioned in load_error(patients, **options)
+
+
+def test_rows_of_no_class_can_be_unlabelled_and_rows_of_no_group_are_rejected(library, tmp_path):
+    columns = {"a": [[1.0, row] for row in range(30)], "who": [None, *"abc" * 9, "a", "b"]}
+    library.Dataset.from_dict({**columns, "label": [-1, *LABELS[1:].tolist()]}).save_to_disk(tmp_path / "set")
+    assert "1 of 30 rows have no label" in load_error(tmp_path / "set")
+    dataset = load(tmp_path / "set", unlabelled="-1")
+    assert (dataset.labels[0], dataset.n_classes) == (-1, 3)
+    message = load_error(tmp_path / "set", unlabelled="-1", group_column="who")
+    assert "who names no group in 1 of 30 rows, such as row 0" in message
+
+
 def test_a_test_split_without_labels_is_not_used(library, images, tmp_path):
     hidden = images.select(range(6)).map(lambda row: {"colour": -1})
     parts = {"train": images.select(range(24)), "validation": images.select(range(24, 30)), "test": hidden}
