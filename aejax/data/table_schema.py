@@ -96,14 +96,13 @@ class TableSchema:
             values = _without_missing_words(frame.iloc[:, positions[column.name]], column.categories)
             try:
                 encoded, missing = column.encode(values)
-                unknown = missing & values.notna().to_numpy()
-                is_filled = self.missing in IMPUTING
-                _require_rows(~unknown | is_filled, values, f"one of {list_names(column.categories)}")
-                require(
-                    is_filled or not missing.any(),
-                    f"row {int(np.argmax(missing))} is missing; this table was read without missing values "
-                    f"(--missing {self.missing}): fill it in or drop the row",
-                )
+                if missing.any() and self.missing not in IMPUTING:
+                    unknown = missing & values.notna().to_numpy()
+                    _require_rows(~unknown, values, f"one of {list_names(column.categories)}")
+                    raise InputError(
+                        f"row {int(np.argmax(missing))} is missing; this table was read without missing values "
+                        f"(--missing {self.missing}): fill it in or drop the row"
+                    )
             except InputError as error:
                 raise InputError(f"column {column.name!r}: {error}") from None
             features[:, start : start + encoded.shape[1]] = encoded

@@ -168,13 +168,14 @@ def _join(files: list[TableFile], is_test: Sequence[bool | Bool[np.ndarray, " n"
 def _keep_text(files: list[TableFile], frames: list[pd.DataFrame], roles: Roles) -> list[pd.DataFrame]:
     """Reads columns that are text in one file as text in all: `01` and `1.0` are no numbers there."""
 
-    def is_text(values: pd.Series) -> bool:
-        return values.dtype.kind == "O" and pd.api.types.infer_dtype(values, skipna=True) == "string"
+    def find_text(frame: pd.DataFrame) -> set[str]:
+        names = [name for name, dtype in zip(frame.columns, frame.dtypes, strict=True) if dtype.kind == "O"]
+        return {name for name in names if pd.api.types.infer_dtype(frame[name], skipna=True) == "string"}
 
-    text = {name for name in roles.features if any(is_text(frame[name]) for frame in frames)}
+    text = [find_text(frame) for frame in frames]
     kept = []
-    for file, frame in zip(files, frames, strict=True):
-        parsed = [name for name in text if not is_text(frame[name]) and frame[name].notna().any()]
+    for file, frame, names in zip(files, frames, text, strict=True):
+        parsed = [name for name in set().union(*text) - names - {*roles.special} if frame[name].notna().any()]
         if parsed and isinstance(file, TextTable):
             written, _ = file.read([*roles.special, *parsed])
             frame = written.loc[frame.index, frame.columns]
