@@ -28,7 +28,8 @@ class Dataset:
 
     name: str
     inputs: Shaped[np.ndarray, "n_examples *example_shape"]
-    """uint8 or float32; images are height, width, channels. NaN only where `table` has a policy that fills it in."""
+    """uint8 or float32; images are height, width, channels. NaN only where `table` has a policy that fills it in.
+    `offsets` are subtracted already."""
     labels: Int32[np.ndarray, " n_examples"]  # 0..n_classes-1, or UNLABELLED
     class_names: tuple[str, ...]  # class_names[i] is the name of label i in the source
     value_range: tuple[float, float] | None  # limits of the storage format: (0, 255) for bytes; None for tables

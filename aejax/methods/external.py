@@ -20,7 +20,7 @@ RELATIVE_TOLERANCE = 0.01  # of the largest feature: smaller differences are rou
 class DatasetRows(NamedTuple):
     """What features are made from: every example, and the rows on which something may be fitted."""
 
-    inputs: Shaped[np.ndarray, "n *example_shape"]  # in storage dtype, not scaled
+    inputs: Shaped[np.ndarray, "n *example_shape"]  # not scaled; see `encoder`
     train: Int[np.ndarray, "trainings n_train"]
 
 
@@ -96,9 +96,9 @@ def encoder(function: Any, batch_size: int = 256) -> Representation:
     """Returns the features that a function, or a transformer of scikit-learn, makes of the examples.
 
     Args:
-        function: from examples `(batch, *shape)` as the dataset stores them (bytes of images are not scaled) to
-            features `(batch, width)`, in any framework; or an object with `fit` and `transform` for `(batch, d)`, a
-            copy of which is fitted on each training's rows.
+        function: from examples `(batch, *shape)` to features `(batch, width)`, in any framework; or an object with
+            `fit` and `transform` for `(batch, d)`, a copy of which is fitted on each training's rows. Examples are
+            those of `Dataset.inputs`, bytes or float32, not scaled; with `Dataset.offsets`, their sum in float64.
         batch_size: examples per call.
 
     Raises:

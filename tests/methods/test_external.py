@@ -5,10 +5,12 @@ import pytest
 from sklearn.decomposition import PCA
 
 from aejax.config import CompareConfig, DataConfig, ProbeConfig, TrainConfig
+from aejax.data.dataset import make_dataset
 from aejax.data.leakage import LeakageError
 from aejax.data.registry import load_dataset
 from aejax.errors import InputError
 from aejax.experiments.experiment import prepare_experiment
+from aejax.experiments.feature_evaluation import make_external_features
 from aejax.experiments.method_result import fit_and_score
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
@@ -80,6 +82,17 @@ def test_a_transformer_is_fitted_on_each_trainings_rows_only(transformer):
     assert features.shape == (2, 178, 4 if transformer is PCA else 2)
     for rows, inputs in zip(train, seen, strict=True):
         np.testing.assert_array_equal(inputs, DATASET.inputs[rows])
+
+
+def test_functions_get_the_numbers_of_the_source_where_float32_would_merge_them():
+    seconds = 1.7e9 + np.arange(60.0)
+    dataset = make_dataset("times", np.column_stack([seconds, seconds % 7]), np.arange(60) % 2, source="times")
+    assert dataset.offsets is not None
+    config = resolve_config(CompareConfig(seeds=2), dataset)
+    experiment = prepare_experiment(config, dataset, SilentReporter())
+    method = encoder(lambda inputs: inputs - [1.7e9, 0.0]).as_method()
+    features = make_external_features(experiment, "mine", method)
+    np.testing.assert_array_equal(features, np.column_stack([np.arange(60.0), seconds % 7]))
 
 
 @pytest.mark.parametrize(
