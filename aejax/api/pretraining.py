@@ -163,7 +163,9 @@ class SavedEncoder:
             pretrained, history = self.model._pretrained, self.model.history
             epochs = [_epoch_rows(history[history["seed"] == seed]) for seed in range(self.model.seeds)]
             config = ExportConfig(seed=str(self.seed), formats=("orbax",))
-            path, results = Path(folder).expanduser(), None if probe is None else probe.results
+            path, results = Path(folder).expanduser(), None if probe is None else getattr(probe, "results", {})
+            names = ["raw"] if results is None else [method["name"] for method in results.get("methods", ())]
+            require(names == ["raw"], "probe: expected what aejax.probe returned for the codes")
             return publish(pretrained, epochs, path, config, overwrite=overwrite, probe=results).manifest_sha256
 
     def push_to_hub(

@@ -11,7 +11,7 @@ from aejax.config.experiment import ExportConfig, WeightsChoice
 from aejax.errors import require
 from aejax.experiments.environment import provenance
 from aejax.experiments.experiment import make_problem_spec
-from aejax.experiments.pretrained import BEST_WEIGHTS, LAST_WEIGHTS, PretrainedModel, load_pretrained
+from aejax.experiments.pretrained import BEST_WEIGHTS, LAST_WEIGHTS, WEIGHTS_KEY, PretrainedModel, load_pretrained
 from aejax.experiments.schedule import epoch_budget
 from aejax.methods.autoencoders import autoencoder_method
 from aejax.report.model_card import render_model_card
@@ -22,7 +22,9 @@ from aejax.storage.formats import arrays_sha256, require_format_packages
 from aejax.storage.numpy_forward import numpy_forward
 from aejax.storage.pretrained_encoder import PretrainedEncoder
 from aejax.storage.pytree_io import ArrayTree, named_leaves, to_state_dict
-from aejax.storage.results_file import METRICS_FILE, read_metrics
+from aejax.storage.results_file import METRICS_FILE, read_metrics, read_results
+from aejax.storage.run_folder import RESULTS_FILE, read_state_record
+from aejax.storage.run_identity import read_saved_hashes
 
 EpochRow = dict[str, Any]  # of a seed: the epoch's number and losses, None or NaN if not finite
 EpochRows = list[EpochRow]
@@ -38,7 +40,7 @@ class ExportedEncoder(NamedTuple):
 
 
 def export(
-    run_dir: Path, out: Path, config: ExportConfig, *, overwrite: bool = False, probe: Results | None = None
+    run_dir: Path, out: Path, config: ExportConfig, *, overwrite: bool = False, probe: Path | None = None
 ) -> ExportedEncoder:
     """Publishes the encoder of a finished pretraining run.
 
@@ -47,7 +49,7 @@ def export(
         out: the encoder's folder, which appears when it is complete.
         config: seeds, weights and formats.
         overwrite: replace an existing encoder.
-        probe: results of a probe of the codes, for the model card.
+        probe: folder of a probe of the run, for the model card.
 
     Raises:
         InputError: the run, the settings or the folder cannot be used, or the best weights are those of the lowest
@@ -56,7 +58,8 @@ def export(
     require_format_packages(config.formats)
     require_available(out, overwrite=True)  # whether it has another encoder is known once this one is described
     pretrained = load_pretrained(run_dir, WEIGHTS_DIRS[config.weights])
-    return publish(pretrained, _read_epochs(run_dir, pretrained), out, config, overwrite=overwrite, probe=probe)
+    results = None if probe is None else _read_probe(probe, pretrained, f"the {config.weights} weights of {run_dir}")
+    return publish(pretrained, _read_epochs(run_dir, pretrained), out, config, overwrite=overwrite, probe=results)
 
 
 def publish(
@@ -113,6 +116,21 @@ def select_seeds(selection: str, selected_epochs: EpochRows, diverged_epoch: lis
     finite = {seed: loss for seed, loss in losses.items() if diverged_epoch[seed] is None and loss is not None}
     require(finite, "--seed best: every seed of the run diverged; give a seed's number to publish it all the same")
     return (min(finite, key=finite.__getitem__),)
+
+
+def _read_probe(folder: Path, pretrained: PretrainedModel, weights: str) -> Results:
+    """Returns the results of a probe of a model. Raises `InputError` if the folder has none; `weights` describes it."""
+    results = read_results(folder / RESULTS_FILE)
+    hashes = read_saved_hashes(folder, RESULTS_FILE, read_state_record(folder))
+    own = pretrained.weights_sha256
+    require(
+        "prediction" in results
+        and results["methods"][0]["name"] == pretrained.config.method
+        and results["dataset"].get("sha256") == pretrained.results["dataset"]["sha256"]
+        and hashes.get(WEIGHTS_KEY, own) == own,  # probes of older versions have none
+        f"--probe {folder}: is not a probe of {weights}; give a folder that aejax probe made of them, or leave it out",
+    )
+    return results
 
 
 def _read_epochs(run_dir: Path, pretrained: PretrainedModel) -> list[EpochRows]:

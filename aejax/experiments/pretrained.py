@@ -34,6 +34,7 @@ from aejax.storage.run_identity import HASH_SUBJECTS, SHORT_HASH, RunIdentity, r
 from aejax.storage.runs import CONFIG_FILE
 
 ENCODING_KEY = "encoding"  # in the results: how raw examples were read
+WEIGHTS_KEY = "weights"  # in the identity of a run that analyses this one: their SHA-256
 LAST_WEIGHTS, BEST_WEIGHTS = ("checkpoint", "best")  # folders: after the last epoch, and after each seed's best
 
 
@@ -49,13 +50,20 @@ class PretrainedModel:
     hashes: Mapping[str, Any]  # of the data that it was trained on, by name
     encoding: InputEncoding  # of raw examples
 
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the variables and the scaler."""
+        return arrays_sha256(to_state_dict({**self.variables, "scaler": self.scaler.as_variables()}))
+
     def identify_analysis(self, config: ProbeRunConfig | ExploreConfig) -> RunIdentity:
         """Returns the identity of a run that analyses this one."""
-        weights = arrays_sha256(to_state_dict({**self.variables, "scaler": self.scaler.as_variables()}))
         return RunIdentity(
             {"run": self.results["config"], **to_dict(config)},
             # not its split, whose labelled rows an analysis may draw again; `load_pretraining_data` compares the others
-            {**{name: digest for name, digest in self.hashes.items() if name != "split"}, "weights": weights},
+            {
+                **{name: digest for name, digest in self.hashes.items() if name != "split"},
+                WEIGHTS_KEY: self.weights_sha256,
+            },
             {"run": absent_values(PretrainConfig()), **absent_values(type(config)())},
         )
 

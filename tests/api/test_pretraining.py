@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import shutil
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -92,6 +93,13 @@ def test_the_encoder_of_a_seed_is_published_and_opened(model, tmp_path):
     loaded = aejax.load_encoder(tmp_path / "encoder")
     np.testing.assert_allclose(loaded(X), model.encode(X)[1], atol=1e-6)
     assert len(repr(loaded)) < 200
+
+
+@pytest.mark.parametrize("names", [(), ("raw", "pca")])
+def test_the_card_of_an_encoder_shows_the_accuracy_of_a_probe_alone(model, tmp_path, names):
+    other = SimpleNamespace(results={"methods": [{"name": name} for name in names]} if names else model.results)
+    with pytest.raises(aejax.InputError, match=r"probe: expected what aejax.probe returned for the codes"):
+        model.encoder().save(tmp_path / "encoder", probe=other)
 
 
 def test_a_probe_with_a_fixed_strength_is_scikit_learns():

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -28,8 +29,9 @@ from aejax.errors import InputError
 from aejax.experiments.export import export, select_epoch, select_epochs, select_seeds
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.pretrained import BEST_WEIGHTS, load_pretrained
+from aejax.storage.atomic_io import read_json, write_json
 from aejax.storage.encoder_metadata import EncoderMetadata
-from aejax.storage.results_file import write_results
+from aejax.storage.results_file import read_results, write_results
 from tests.consoles import quiet
 
 WINE = PretrainConfig(
@@ -41,6 +43,7 @@ WINE = PretrainConfig(
     seeds=3,
 )
 ARRAYS = ("orbax", "safetensors")
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "version-0.1.0"
 
 
 @pytest.fixture(scope="module")
@@ -263,3 +266,21 @@ def test_damaged_metrics_are_rejected(run, tmp_path):
         (copy / "metrics.jsonl").write_text(damaged)
         with pytest.raises(InputError, match=r"metrics\.jsonl: is damaged"):
             export(copy, tmp_path / "encoder", ExportConfig(formats=("orbax",)))
+
+
+@pytest.mark.parametrize("other", ["pretrain", "compare", "weights", "data"])
+def test_the_card_shows_a_probe_of_the_exported_weights_alone(tmp_path, other):
+    probe, settings = tmp_path / "probe", ExportConfig(formats=("orbax",))
+    shutil.copytree(FIXTURES / (other if other in ("pretrain", "compare") else "probe"), probe)
+    if other == "weights":
+        write_json(probe / "run.json", {**read_json(probe / "run.json"), "identity": {"weights": "of another run"}})
+    elif other == "data":
+        results = read_results(probe / "results.json")
+        write_results(probe / "results.json", {**results, "dataset": {**results["dataset"], "sha256": "another"}})
+    with pytest.raises(
+        InputError, match=r"--probe .*: is not a probe of the last weights of .*pretrain; give a folder"
+    ):
+        export(FIXTURES / "pretrain", tmp_path / "encoder", settings, probe=probe)
+    assert not (tmp_path / "encoder").exists()
+    export(FIXTURES / "pretrain", tmp_path / "encoder", settings, probe=FIXTURES / "probe")
+    assert "A linear probe classifies these codes" in (tmp_path / "encoder" / "README.md").read_text()

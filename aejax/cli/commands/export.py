@@ -27,7 +27,7 @@ class Args:
     out: Path  # folder of the encoder
     config: ExportConfig
     overwrite: bool = False  # replace an encoder that is there, once the new one is complete
-    probe: Path | None = None  # folder that probe.py made of this run: the model card shows its accuracy
+    probe: Path | None = None  # folder that aejax probe made of these weights: the model card shows its accuracy
     plugin: tuple[Path, ...] = ()  # Python files that register kinds of your own by aejax.register; they are run
     push_to_hub: str | None = None  # upload the folder to this model repository of the Hugging Face Hub, OWNER/NAME
 
@@ -40,14 +40,11 @@ def main(argv: Sequence[str]) -> None:
     load_plugins(argv)
 
     from aejax.experiments.export import export
-    from aejax.report.results import read_results
     from aejax.storage.hub import push_to_hub
-    from aejax.storage.run_folder import RESULTS_FILE
 
     configure_cpu_devices(1)
     console = make_console()
-    probe = None if args.probe is None else read_results(args.probe / RESULTS_FILE)
-    exported = export(args.run, args.out, args.config, overwrite=args.overwrite, probe=probe)
+    exported = export(args.run, args.out, args.config, overwrite=args.overwrite, probe=args.probe)
     seeds = ", ".join(map(str, exported.metadata.seeds))
     for line in (
         *exported.notes,
