@@ -52,7 +52,10 @@ def rejudge_run(folder: Path) -> tuple[Results, list[str]]:
         if not absent:
             for budget in curve["budgets"]:
                 rejudge_run(folder / budget["folder"])
-            after[LABEL_CURVE] = to_jsonable(summarize_label_curve(after, curve["budgets"], folder, curve["epsilon"]))
+            curve_after = to_jsonable(summarize_label_curve(after, curve["budgets"], folder, curve["epsilon"]))
+            for entry, saved_entry in zip(curve_after["methods"], curve["methods"], strict=True):
+                entry.update({name: value for name, value in saved_entry.items() if name not in entry})
+            after[LABEL_CURVE] = curve_after
     write_results(folder / RESULTS_FILE, after)
     rewrite_pages(after, folder)
     kept = (f"{name}: is not here; what was judged of it is kept" for name in missing)

@@ -86,7 +86,7 @@ def test_curves_end_at_the_run_with_all_labels(run):
     assert "--label-curve: 2 more comparisons, which train" in printed
 
 
-def test_tables_page_figure_findings_and_rejudged_results_show_it(run):
+def test_tables_page_figure_findings_and_rejudged_results_show_it(run, tmp_path):
     folder, results, _ = run
     console = Console(width=80, record=True, file=quiet().file)
     console.print(render_comparison_terminal(results))
@@ -97,6 +97,12 @@ def test_tables_page_figure_findings_and_rejudged_results_show_it(run):
     before = read_results(folder / "results.json")["label_curve"]
     assert rejudge_run(folder)[1] == []
     assert read_results(folder / "results.json")["label_curve"] == before
+    shutil.copytree(folder, committed := tmp_path / "committed")
+    for scores in committed.rglob("scores.npz"):  # correct.npz is left, without probabilities: what is of them is kept
+        scores.unlink()
+    assert rejudge_run(committed)[1] == []
+    assert "complexity" in before["methods"][0]
+    assert read_results(committed / "results.json")["label_curve"] == before
 
 
 def test_a_crossover_is_drawn_and_said(run):
