@@ -28,7 +28,7 @@ class Cell(NamedTuple):
     methods: dict[str, Results]  # entries of `methods` of `results.json`, with `DIAGNOSTICS`
     values: dict[str, Float[np.ndarray, "trainings n_test"]]  # whose means are the metric, as a gain: higher is better
     design: EvaluationDesign
-    families: dict[tuple[str, str], str]  # of the comparisons that the runs made themselves
+    comparisons: list[tuple[str, str, str]]  # method, baseline and family of those that the runs made themselves
     sha256: str = ""  # of the data set
 
     def score(self, name: str) -> float:
@@ -82,11 +82,10 @@ def _read_cell(run: StudyRun, out: Path, folder: str, labels_per_class: int | No
         },
         values={name + run.suffix: sign * np.asarray(array, np.float64) for name, array in values.items()},
         design=scores.design,
-        families={
-            (row["method"] + run.suffix, row["baseline"] + run.suffix): str(row.get("family", row["method"]))
-            + run.suffix
+        comparisons=[
+            (row["method"] + run.suffix, row["baseline"] + run.suffix, row.get("family", row["method"]) + run.suffix)
             for row in results["comparisons"]
-        },
+        ],
         sha256=results["dataset"].get("sha256", ""),
     )
 
@@ -100,7 +99,7 @@ def _join(main: Cell, variant: Cell) -> Cell:
     return main._replace(
         methods=main.methods | variant.methods,
         values=main.values | variant.values,
-        families=main.families | variant.families,
+        comparisons=[*main.comparisons, *variant.comparisons],
     )
 
 
@@ -140,6 +139,11 @@ def describe_cell(cell: Cell) -> dict[str, Any]:
             for name, entry in cell.methods.items()
         ],
     }
+
+
+def learns_from_labels(entry: Results) -> bool:
+    """Returns whether a method is a classifier of its own: its features, if it has any, are made from labels."""
+    return all(entry.get(classifier) is None for classifier in ("probe", "neighbours", "finetuned"))
 
 
 QUANTITIES = ("reconstruction_mse", "explained_variance", *DIAGNOSTICS)

@@ -144,6 +144,8 @@ def make_study(content: Mapping[str, Any], folder: Path = Path()) -> Study:
         require(count == 1, f"two [[dataset]] are called {name}; give each a name of its own")
     metrics = {run.config.evaluation.metric for run in runs}
     require(len(metrics) == 1, f"metric: {' and '.join(sorted(metrics))}; give one for all data sets, in [defaults]")
+    margins = {f"{run.config.evaluation.margin:g}" for run in runs}
+    require(len(margins) == 1, f"margin: {' and '.join(sorted(margins))}; give one for all data sets, in [defaults]")
     questions = tuple(_make_question(entry, runs) for entry in content.get("question", []))
     for name, count in Counter(question.name for question in questions).items():
         require(count == 1, f"two [[question]] are called {name}; give each a name of its own")

@@ -24,11 +24,10 @@ from aejax.evaluate.comparisons import compare_pairs
 from aejax.evaluate.intervals import seeds_interval
 from aejax.evaluate.significance import holm_adjust
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, estimate_metric
-from aejax.experiments.study_cells import Cell, describe_cell, mean_of
+from aejax.experiments.study_cells import Cell, describe_cell, learns_from_labels, mean_of
 from aejax.experiments.study_file import Question
 
 THRESHOLDS = np.round(np.linspace(-0.3, 0.05, 36), 4)  # of performance profiles
-LABEL_METHODS = ("supervised", "permuted")  # whose features are made from labels: not correlated with accuracy
 PREDICTORS = {  # by question about accuracy: quantity within a data set, and the same made comparable between data sets
     "reconstruction": ("reconstruction_mse", "explained_variance"),
     "RankMe": ("rankme", "rankme"),
@@ -61,8 +60,8 @@ def default_questions(cells: Sequence[Cell]) -> list[Question]:
     """Returns a question for each family of the comparisons that the runs made."""
     families: dict[str, dict[tuple[str, str], None]] = {}
     for cell in cells:
-        for pair, family in cell.families.items():
-            families.setdefault(family, {})[pair] = None
+        for method, baseline, family in cell.comparisons:
+            families.setdefault(family, {})[method, baseline] = None
     return [Question(family, "", tuple(pairs)) for family, pairs in families.items()]
 
 
@@ -180,7 +179,7 @@ def _correlate_methods(cell: Cell, quantity: str, sign: float) -> Entry | None:
     names = [
         name
         for name, entry in cell.methods.items()
-        if mean_of(entry, quantity) is not None and not name.startswith(LABEL_METHODS)
+        if mean_of(entry, quantity) is not None and not learns_from_labels(entry)
     ]
     values = [sign * float(mean_of(cell.methods[name], quantity) or 0.0) for name in names]
     return rank_correlation(values, [cell.score(name) for name in names])
@@ -190,10 +189,10 @@ def _correlate_datasets(cells: Sequence[Cell], method: str, quantity: str) -> En
     pairs = [
         (value, cell.score(method) - cell.score("raw"))
         for cell in cells
-        if method != "raw" and cell.has(method, "raw")
+        if method != "raw" and cell.has(method, "raw") and not learns_from_labels(cell.methods[method])
         if (value := mean_of(cell.methods[method], quantity)) is not None
     ]
-    if not pairs or method.startswith(LABEL_METHODS):
+    if not pairs:
         return None
     values, gains = zip(*pairs, strict=True)
     return rank_correlation(values, gains)

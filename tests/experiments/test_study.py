@@ -16,7 +16,7 @@ from aejax.evaluate.estimates import holdout_design
 from aejax.experiments.study import PlannedRun, describe_plan, plan_run, run_study
 from aejax.experiments.study_cells import Cell, cell_warnings, read_cells
 from aejax.experiments.study_file import Question, make_study, read_study
-from aejax.experiments.study_statistics import analyze_cells, correlate
+from aejax.experiments.study_statistics import analyze_cells, correlate, default_questions
 from aejax.report.index import render_index
 from aejax.report.run_page import read_run
 from aejax.report.study_figures import plot_profiles
@@ -197,6 +197,7 @@ REJECTED = {
     "a folder's name": ("[[dataset]]\ndataset='wine'\nname='../wine'", "../wine"),
     "labels of its own": ("[[dataset]]\ndataset='wine'\nlabels_per_class=3", "label_budgets"),
     "two metrics": ("[[dataset]]\ndataset='wine'\nmetric='nll'\n[[dataset]]\ndataset='digits'", "accuracy and nll"),
+    "two margins": ("[[dataset]]\ndataset='wine'\nmargin=0.05\n[[dataset]]\ndataset='digits'", "0.005 and 0.05"),
     "a wrong type": ("[study]\nseeds='ten'\n[[dataset]]\ndataset='wine'", "study.seeds"),
     "a date": ("[[dataset]]\ndataset='wine'\nepochs=2020-01-01", "cannot be read"),
     "one method as a text": ("[[dataset]]\ndataset='wine'\nmethods='raw'", "expected a list"),
@@ -256,12 +257,13 @@ def make_cell(dataset, gains, reconstruction=None, labels_per_class=None, seeds=
             "name": name,
             "role": "control",
             "test_accuracy": {"mean": accuracy},
+            "probe": {},
             "reconstruction_mse": {"mean": (reconstruction or {}).get(name)} if reconstruction else None,
             "measures": {"explained_variance": {"mean": 1 - (reconstruction or {}).get(name, 0)}},
         }
         for name, accuracy in gains.items()
     }
-    return Cell(dataset, labels_per_class, 100, dataset, methods, values, design, {("code", "raw"): "code"})
+    return Cell(dataset, labels_per_class, 100, dataset, methods, values, design, [("code", "raw", "code")])
 
 
 def test_what_holds_on_every_data_set_is_decided_and_replicated():
@@ -311,6 +313,13 @@ def test_without_questions_each_method_is_compared_as_its_runs_did():
     assert [(row["method"], row["baseline"]) for row in question["rows"]] == [("code", "raw")]
 
 
+def test_a_comparison_of_two_families_is_in_the_question_of_each():
+    comparisons = [("code", "raw", "code"), ("code", "pca", "code"), ("code", "raw", "versus")]
+    cell = make_cell("a", {"raw": 0.7, "pca": 0.8, "code": 0.9})._replace(comparisons=comparisons)
+    questions = {question.name: question.pairs for question in default_questions([cell])}
+    assert questions == {"code": (("code", "raw"), ("code", "pca")), "versus": (("code", "raw"),)}
+
+
 def test_a_better_reconstruction_correlates_where_it_goes_with_accuracy():
     errors = {"raw": 0.5, "a": 0.4, "b": 0.3, "c": 0.2, "d": 0.1}
     cells = [
@@ -320,3 +329,16 @@ def test_a_better_reconstruction_correlates_where_it_goes_with_accuracy():
     found = next(entry for entry in correlate(cells) if entry["quantity"] == "reconstruction")
     assert found["within"]["mean"] == pytest.approx(1)
     assert found["across"] == {}  # every method has the same error on all data sets
+
+
+@pytest.mark.parametrize("name", ["mlp", "supervised-conv"])
+def test_features_that_are_made_from_labels_are_not_correlated_with_accuracy(name):
+    errors = {"raw": 0.5, "a": 0.4, "b": 0.3, "c": 0.2, "d": 0.1, name: 0.45}
+    cells = [
+        make_cell(f"set{'x' * index}", {other: 1 - errors[other] for other in errors}, errors) for index in range(5)
+    ]
+    for index, cell in enumerate(cells):
+        cell.methods[name] |= {"probe": None, "reconstruction_mse": {"mean": 1.0}, "rankme": {"mean": 1.0 + index}}
+    found = correlate(cells)
+    assert found[0]["within"]["mean"] == pytest.approx(1)
+    assert all(name not in entry["across"] for entry in found)
