@@ -26,8 +26,8 @@ def _open_rows(path: Path) -> np.memmap:
 class NpySource:
     """A file of inputs `(n, *shape)`, or a folder with `inputs.npy` and, optionally, `labels.npy` of shape `(n,)`.
 
-    As in `.npz` files, uint8 examples of two or more axes are images with values from 0 to 255, and `(n, height,
-    width)` gains a channel.
+    As in `.npz` files, `(n, height, width)` gains a channel, and uint8 examples of two or more axes are images with
+    values from 0 to 255.
 
     Raises:
         InputError: a file cannot be read, or the two files do not match.
@@ -54,7 +54,7 @@ class NpySource:
         )
         is_image = inputs.dtype == np.uint8 and inputs.ndim >= 3
         self.name, self.n_examples, self.has_labels = path.resolve().stem, len(inputs), self._labels is not None
-        self.example_shape = (*inputs.shape[1:], 1) if is_image and inputs.ndim == 3 else inputs.shape[1:]
+        self.example_shape = (*inputs.shape[1:], 1) if inputs.ndim == 3 else inputs.shape[1:]
         self.dtype, self.value_range = storage_dtype(inputs.dtype), (0.0, 255.0) if is_image else None
         self._inputs_bytes = self.nbytes = self._path.stat().st_size
         if self._labels is not None:

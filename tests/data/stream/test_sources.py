@@ -62,8 +62,11 @@ def test_npy_sources_return_what_was_saved(dtype, tmp_path):
         assert examples.dtype == source.dtype == expected.dtype
         np.testing.assert_array_equal(examples.reshape(len(rows), 5, 4), expected[rows])
         np.testing.assert_array_equal(source.read_labels(rows), labels[rows])
-    assert source.example_shape == ((5, 4, 1) if dtype == "uint8" else (5, 4))
-    assert source.value_range == ((0.0, 255.0) if dtype == "uint8" else None)
+    sample = load_stream(tmp_path / "set", stream_sample=40)
+    in_memory = load_dataset(DataConfig(dataset=str(tmp_path / "set")))
+    assert source.example_shape == in_memory.example_shape == (5, 4, 1)
+    assert source.value_range == in_memory.value_range == ((0.0, 255.0) if dtype == "uint8" else None)
+    np.testing.assert_array_equal(sample.inputs, in_memory.inputs[sample.stream.held_out_rows])
 
 
 def test_a_single_npy_file_has_no_labels(tmp_path):
@@ -183,6 +186,7 @@ def bad_folder(tmp_path_factory):
         ({"dataset": "{}/negative", "stream_sample": 50}, "row 7: its label is -1"),
         ({"dataset": "{}/good", "stream_sample": 60}, "--stream-sample 60"),
         ({"dataset": "{}/good", "image_size": 8}, "--image-size 8"),
+        ({"dataset": "mnist", "image_size": 14}, "--image-size 14: mnist has no use for it"),
         ({"dataset": "{}/good", "label_column": "y"}, "--label-column y"),
         ({"dataset": "{}/good", "stream_sample": 3}, "try a larger one"),
         ({"dataset": "tfds:nowhere", "data_dir": "{}"}, "neither prepared in"),
