@@ -35,7 +35,7 @@ def choose_labelled_rows(
         train: training rows of this seed that have a label.
         valid: validation rows of this seed.
         seed: the seed.
-        shares: of the classes in the labelled rows that every seed draws from; they size the classes of an imbalance.
+        shares: of the classes in the labelled rows that every seed draws from; they fix the numbers that seeds share.
 
     Raises:
         InputError: a class has too few rows.
