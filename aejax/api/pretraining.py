@@ -76,9 +76,16 @@ class TrainedAutoencoder:
         codes = jax.vmap(self._encode_rows, in_axes=(0, 0, None))(*self._arrays, rows)
         return codes if batched else codes[:, 0]
 
-    def decode(self, codes: Float[Array | np.ndarray, "..."]) -> Float[Array, "seeds n *shape"]:
-        """Returns what codes `(n, width)`, or `(seeds, n, width)` of each seed, stand for, in the inputs' units."""
+    def decode(self, codes: Float[Array | np.ndarray, "..."]) -> Float[Array, "seeds ..."]:
+        """Returns the examples `(seeds, n, *shape)` that codes stand for, in the inputs' units.
+
+        Args:
+            codes: `(seeds, n, width)`, of each seed; or `(n, width)` or a single code `(width,)`, which every seed
+                decodes; of the latter the result is `(seeds, *shape)`.
+        """
         values = jnp.asarray(codes, jnp.float32)
+        if values.ndim == 1:
+            return self.decode(values[None])[:, 0]
         axis = 0 if values.ndim == 3 else None
         shape = tuple(self.results["dataset"]["shape"])
 
@@ -92,9 +99,10 @@ class TrainedAutoencoder:
 
         return jax.vmap(decode, in_axes=(0, 0, axis))(*self._arrays, values)
 
-    def reconstruct(self, inputs: RawInputs) -> Float[Array, "seeds n *shape"]:
-        """Returns the reconstructions of raw inputs, in their units."""
-        return self.decode(self.encode(inputs))
+    def reconstruct(self, inputs: RawInputs) -> Float[Array, "seeds ..."]:
+        """Returns the reconstructions of raw inputs, in their units; of a single example, one of each seed."""
+        codes = self.encode(inputs)
+        return self.decode(codes) if codes.ndim == 3 else self.decode(codes[:, None])[:, 0]
 
     def sample(self, key: Key[Array, ""], n: int) -> Float[Array, "seeds n *shape"]:
         """Returns `n` examples drawn from the prior of a variational kind; every seed decodes the same codes.

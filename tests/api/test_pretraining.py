@@ -77,7 +77,10 @@ def test_shapes_and_units(model):
     assert reconstructed.shape == (2, 178, 13)
     np.testing.assert_allclose(reconstructed.mean(axis=(0, 1)), X.mean(axis=0), rtol=0.3)  # in the inputs' units
     samples = model.sample(jax.random.key(0), 5)
-    np.testing.assert_array_equal(samples, model.decode(jax.random.normal(jax.random.key(0), (5, 3))))
+    codes = jax.random.normal(jax.random.key(0), (5, 3))
+    np.testing.assert_array_equal(samples, model.decode(codes))
+    np.testing.assert_allclose(model.decode(codes[0]), samples[:, 0], rtol=1e-5)  # of one example
+    np.testing.assert_allclose(model.reconstruct(X[0]), reconstructed[:, 0], rtol=1e-5)
     assert all(len(repr(shown)) < 200 for shown in (model, model.encoder(), aejax.load_dataset("wine")))
 
 
