@@ -47,6 +47,7 @@ PLOTS: dict[str, Callable[[Results], Figure]] = {
     "diagnostics": plot_representations,
     "label_curve": plot_label_curve,
 }
+PLOT_NEEDS = {"diagnostics": "a method that has features, such as raw", "label_curve": "compare(..., label_curve=True)"}
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -93,10 +94,10 @@ class ComparisonResult:
     def plot(self, name: str = "differences") -> Figure:
         """Returns a figure: `differences`, `accuracy`, `diagnostics` or `label_curve`.
 
-        Raises `InputError` for another name, and where there is no label curve.
+        Raises `InputError` for another name, and where there are no diagnostics or no label curve.
         """
         require(name in PLOTS, f"plot({name!r}): there are {', '.join(PLOTS)}")
-        require(name != "label_curve" or name in self.results, "plot: compare with label_curve=True has label_curve")
+        require(name not in PLOT_NEEDS or name in self.results, f"plot({name!r}): needs {PLOT_NEEDS.get(name)}")
         return PLOTS[name](self.results)
 
     def save(self, folder: str | Path) -> Path:

@@ -1,5 +1,6 @@
 """`aejax.compare` gives the numbers of `compare.py`, without files; rows of one's own stand next to the others."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -83,6 +84,20 @@ def test_what_a_result_shows(result, tmp_path):
     assert len(result.plot("accuracy").axes) == 1
     saved = result.save(tmp_path / "saved")
     assert {path.name for path in saved.iterdir()} == {"results.json", "scores.npz", "table.md", "report.html"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("diagnostics", r"plot\('diagnostics'\): needs a method that has features, such as raw"),
+        ("label_curve", r"plot\('label_curve'\): needs compare\(..., label_curve=True\)"),
+        ("roc", r"plot\('roc'\): there are accuracy, differences, diagnostics, label_curve"),
+    ],
+)
+def test_a_figure_of_what_was_not_measured_is_rejected(result, name, message):
+    results = {key: value for key, value in result.results.items() if key != "diagnostics"}  # as of methods=["svm"]
+    with pytest.raises(aejax.InputError, match=message):
+        dataclasses.replace(result, results=results).plot(name)
 
 
 @pytest.mark.slow
