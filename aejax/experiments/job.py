@@ -12,6 +12,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -191,6 +192,17 @@ def hash_data(dataset: Dataset) -> dict[str, str]:
     return hashes if dataset.stream is None else {**hashes, "stream": dataset.stream.fingerprint}
 
 
+def hash_own_functions(methods: Iterable[str], made: Mapping[str, Any] = MappingProxyType({})) -> dict[str, str]:
+    """Returns the SHA-256 of the user's functions, if there are any, by name in `HASH_SUBJECTS`.
+
+    Args:
+        methods: names of methods; counted are the kinds of autoencoder among them that the user has registered.
+        made: functions and transformers that make features, by name.
+    """
+    functions = {**registered_kinds(methods), **made}
+    return {FUNCTIONS_KEY: hash_functions(functions)} if functions else {}
+
+
 def identify_run(
     config: ExperimentConfig,
     dataset: Dataset,
@@ -205,10 +217,8 @@ def identify_run(
         methods: names of what is trained; kinds that the user has registered are identified by their functions.
         representations: of the user's, by name.
     """
-    hashes = hash_data(dataset)
     made = {name: one.function for name, one in (representations or {}).items() if one.function is not None}
-    if functions := {**registered_kinds(methods), **made}:
-        hashes[FUNCTIONS_KEY] = hash_functions(functions)
+    hashes = hash_data(dataset) | hash_own_functions(methods, made)
     if representations:
         named = sorted((name, one.sha256) for name, one in representations.items())
         hashes["representations"] = hashlib.sha256(json.dumps(named).encode()).hexdigest()

@@ -20,7 +20,7 @@ from aejax.data.splits import Split, make_split
 from aejax.data.table_schema import IMPUTING
 from aejax.errors import InputError, require
 from aejax.experiments.experiment import make_problem_spec
-from aejax.experiments.job import hash_data
+from aejax.experiments.job import hash_data, hash_own_functions
 from aejax.experiments.resolve import load_examples
 from aejax.experiments.run_naming import is_path
 from aejax.models.autoencoder import Autoencoder
@@ -62,6 +62,7 @@ class PretrainedModel:
             # not its split, whose labelled rows an analysis may draw again; `load_pretraining_data` compares the others
             {
                 **{name: digest for name, digest in self.hashes.items() if name != "split"},
+                **hash_own_functions([self.config.method]),  # as they are now
                 WEIGHTS_KEY: self.weights_sha256,
             },
             {"run": absent_values(PretrainConfig()), **absent_values(type(config)())},

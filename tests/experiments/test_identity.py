@@ -185,11 +185,15 @@ aejax.register("of-plugin", kind)
 """
 
 
+def write_plugin(folder, width):
+    (folder / "kind.py").write_text(PLUGIN.format(width=width))
+    load_plugins(["--plugin", str(folder / "kind.py")])
+
+
 @pytest.mark.parametrize("methods", [("of-plugin",), ("raw", "random-of-plugin")])
 def test_a_kind_that_was_edited_is_another_run(tmp_path, methods):
     def identify(width):
-        (tmp_path / "kind.py").write_text(PLUGIN.format(width=width))
-        load_plugins(["--plugin", str(tmp_path / "kind.py")])
+        write_plugin(tmp_path, width)
         return [identify_run(CompareConfig(), DATASET, names).hashes for names in (methods, ("raw", "random-vae"))]
 
     edited, same, unconcerned = identify(3), identify(2), identify(2)
@@ -228,6 +232,20 @@ def test_a_finished_analysis_of_a_run_is_refused_once_the_data_are_edited(traine
                 USES[name](trained / "run", trained / out)
     write_table(trained)
     assert not (trained / "new").exists()
+
+
+def test_an_analysis_of_a_run_of_a_kind_that_was_edited_is_another(trained, tmp_path):
+    opened = load_pretrained(trained / "run")
+    of_plugin = dataclasses.replace(opened, config=dataclasses.replace(opened.config, method="of-plugin"))
+
+    def identify(width):
+        write_plugin(tmp_path, width)
+        return [model.identify_analysis(PROBE).hashes for model in (of_plugin, opened)]
+
+    edited, same, unconcerned = identify(3), identify(2), identify(2)
+    assert edited[0] != same[0]
+    assert edited[1] == same[1]
+    assert same == unconcerned
 
 
 @ANALYSES
