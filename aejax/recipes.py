@@ -26,9 +26,16 @@ TUTORIAL_TABULAR_MODEL = ModelConfig(
 )
 
 
-def compare_defaults(dataset: str) -> CompareConfig:
-    """Returns the defaults of `compare.py --dataset DATASET`; most datasets have those of the dataclasses."""
+def compare_defaults(dataset: str, *, is_named: bool = True) -> CompareConfig:
+    """Returns the defaults of `compare.py --dataset DATASET`; most datasets have those of the dataclasses.
+
+    Args:
+        dataset: name or path.
+        is_named: whether a name is that of the dataset here, and not that of a file or an array without its suffix.
+    """
     data = DataConfig(dataset=dataset)
+    if not is_named:
+        return CompareConfig(data=data)
     if dataset == "digits":
         return CompareConfig(data=data, model=ModelConfig(latent_dim=16))
     if dataset == "tabular":
@@ -157,9 +164,11 @@ RECIPES: dict[str, Callable[[], PretrainConfig]] = {
 }
 
 
-def recipe_for_kind(kind: str, dataset: str) -> PretrainConfig:
-    """Returns one kind of autoencoder with the defaults of `compare.py` for a dataset."""
-    return PretrainConfig(**{**_shared_defaults(dataset), "recipe": kind, "method": kind, "seeds": 4})
+def recipe_for_kind(kind: str, dataset: str, *, is_named: bool = True) -> PretrainConfig:
+    """Returns one kind of autoencoder with the defaults of `compare_defaults`."""
+    return PretrainConfig(
+        **{**_shared_defaults(dataset, is_named=is_named), "recipe": kind, "method": kind, "seeds": 4}
+    )
 
 
 def sweep_defaults(dataset: str) -> SweepConfig:
@@ -167,8 +176,8 @@ def sweep_defaults(dataset: str) -> SweepConfig:
     return SweepConfig(**_shared_defaults(dataset))
 
 
-def _shared_defaults(dataset: str) -> dict[str, Any]:
-    defaults = compare_defaults(dataset)
+def _shared_defaults(dataset: str, *, is_named: bool = True) -> dict[str, Any]:
+    defaults = compare_defaults(dataset, is_named=is_named)
     return {field.name: getattr(defaults, field.name) for field in dataclasses.fields(ExperimentConfig)}
 
 

@@ -49,6 +49,23 @@ def limit_compiled_programs():
         jax.clear_caches()
 
 
+@pytest.fixture(scope="module")
+def restore_registry():
+    """Removes the kinds that a file registers after it."""
+    from aejax.autoencoders.registry import KINDS
+    from aejax.methods import registry
+
+    tables = (KINDS, registry.METHODS)
+    before, registered = [dict(table) for table in tables], set(registry._REGISTERED)
+    yield
+    for table, content in zip(tables, before, strict=True):
+        table.clear()
+        table.update(content)
+    registry._REGISTERED.clear()
+    registry._REGISTERED.update(registered)
+    registry.make_method.cache_clear()
+
+
 @pytest.fixture
 def load_script(monkeypatch):
     """Returns a function that returns the `main` of a script; it runs on the devices that JAX has already."""

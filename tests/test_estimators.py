@@ -19,6 +19,7 @@ from aejax.errors import InputError
 from aejax.estimators import AutoencoderClassifier, AutoencoderTransformer
 from aejax.methods.registry import register_kind
 
+pytestmark = pytest.mark.usefixtures("restore_registry")
 X, Y = load_wine(return_X_y=True, as_frame=True)
 SMALL = {"hidden": (8,), "random_state": 0}
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from aejax.api.data import argument_errors, as_dataset
-from aejax.config import CheckpointConfig
+from aejax.config import CheckpointConfig, CompareConfig
 from aejax.config.settings import replace_settings
 from aejax.data.dataset import Dataset
 from aejax.data.splits import Split
@@ -186,7 +186,7 @@ def compare(
     with argument_errors():
         dataset = _labelled_dataset(data, y, settings)
         names, representations = _read_methods(methods)
-        config = replace_settings(compare_defaults(dataset.name), settings | ({"methods": names} if names else {}))
+        config = _configure(dataset, settings | ({"methods": names} if names else {}))
         require(config.shard is None, "shard: is for the command line; give methods")
         design = design_comparison(config, dataset, representations)
         analyses = [analyze_sensitivity(design)] if sensitivity else []
@@ -231,7 +231,7 @@ def make_split(data: Any, y: Any = None, **settings: Any) -> Split:
     """
     with argument_errors():
         dataset = _labelled_dataset(data, y, settings)
-        config = resolve_config(replace_settings(compare_defaults(dataset.name), settings), dataset)
+        config = resolve_config(_configure(dataset, settings), dataset)
         return draw_split(dataset, config.split, config.seeds)
 
 
@@ -255,6 +255,10 @@ def _labelled_dataset(data: Any, y: Any, settings: Mapping[str, Any]) -> Dataset
     require(dataset.stream is None, "stream: comparisons need the data in memory; pretrain trains on a stream")
     require_classes(dataset)
     return dataset
+
+
+def _configure(dataset: Dataset, settings: Mapping[str, Any]) -> CompareConfig:
+    return replace_settings(compare_defaults(dataset.name, is_named=dataset.is_named), settings)
 
 
 def _read_methods(

@@ -258,7 +258,7 @@ def pretrain(
         name = own_name(kind, "kind: the function has no name; give aejax.register('mine', ...), then kind='mine'")
         if not isinstance(kind, str):
             register_kind(name, kind)
-        config = replace_settings(recipe_for_kind(name, dataset.name), settings)
+        config = replace_settings(recipe_for_kind(name, dataset.name, is_named=dataset.is_named), settings)
         console, checkpoint = Console(quiet=not progress), make_checkpoint(out, overwrite, track)
         design = design_pretraining(config, dataset)
         if out is not None:

@@ -41,6 +41,7 @@ class Dataset:
     groups: Int32[np.ndarray, " n_examples"] | None = None  # rows of one group stay on one side of every split
     directions: Float64[np.ndarray, "g d"] | None = None  # that the inputs are sums of, where the truth is known
     description: DataDescription = DataDescription()
+    is_named: bool = False  # whether `name` is that of `--dataset`, which has default settings; not that of a file
 
     @property
     def n_examples(self) -> int:

@@ -138,7 +138,7 @@ def load_dataset(config: DataConfig) -> Dataset:
             return SCHEME_LOADERS[scheme](name, config)
         if config.dataset in NAMED_DATASETS:
             _reject_options(config, PACKAGE_OPTIONS if config.dataset in PACKAGED_TABLES else ())
-            return NAMED_DATASETS[config.dataset](config)
+            return dataclasses.replace(NAMED_DATASETS[config.dataset](config), is_named=True)
         if config.test is not None:
             test = expand_path(config.test)
             require(test.exists(), f"--test {test}: no such file or folder; expected one like --dataset's")

@@ -26,6 +26,33 @@ def test_arrays_and_a_frame_hold_what_a_file_does(tmp_path):
     assert make_dataset(X, Y).sha256 == load_dataset("wine").sha256
 
 
+@pytest.mark.parametrize("name", ["digits", "tabular", "mnist"])
+@pytest.mark.parametrize("call", ["compare", "pretrain"])
+def test_data_that_are_called_like_a_named_dataset_have_the_usual_defaults(tmp_path, monkeypatch, name, call):
+    class DesignedError(Exception):
+        pass
+
+    def design(config, *_):
+        raise DesignedError(config)
+
+    monkeypatch.setattr("aejax.api.comparison.design_comparison", design)
+    monkeypatch.setattr("aejax.api.pretraining.design_pretraining", design)
+
+    def settings_for(data):
+        with pytest.raises(DesignedError) as raised:
+            getattr(aejax, call)(data)
+        config = raised.value.args[0]
+        return config.model, config.train, config.data.scaler
+
+    defaults = CompareConfig()
+    table = pd.DataFrame(X).assign(kind=Y)
+    table.to_csv(tmp_path / f"{name}.csv", index=False)
+    for data in (str(tmp_path / f"{name}.csv"), make_dataset(X, Y, name=name)):
+        assert settings_for(data) == (defaults.model, defaults.train, None)
+    if name != "mnist":  # which must be downloaded
+        assert settings_for(name) == settings_for(load_dataset(name)) != settings_for("wine")
+
+
 INPUTS = {"array": X, "frame": pd.DataFrame(X, columns=[f"c{i}" for i in range(13)])}
 
 

@@ -41,6 +41,7 @@ from aejax.storage.results_file import write_results
 from aejax.storage.run_identity import FUNCTIONS_KEY, RunIdentity
 from tests.consoles import quiet
 
+pytestmark = pytest.mark.usefixtures("restore_registry")
 DATASET = load_dataset(DataConfig(dataset="wine"))
 EVERY_EPOCH, AGAIN = CheckpointConfig(save_every=0), CheckpointConfig(overwrite=True)
 OTHER_DATA = r"holds a run of other data \(SHA-256 [0-9a-f]{8} there, [0-9a-f]{8} here\); give --overwrite .* --out$"
