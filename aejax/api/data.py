@@ -17,7 +17,9 @@ from aejax.config.settings import replace_settings
 from aejax.data import registry
 from aejax.data.dataset import Dataset
 from aejax.data.dataset import make_dataset as dataset_from_arrays
+from aejax.data.description import DataDescription
 from aejax.data.frame_tables import FrameTable
+from aejax.data.image_layout import arrange_images
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits
 from aejax.data.table_roles import NO_LABEL
 from aejax.data.tables import dataset_from_tables
@@ -167,7 +169,11 @@ def _from_arrays(X: ArrayLike, y: Any, test: Any, groups: Any, config: DataConfi
     if y is None:
         without_labels = test is None and groups is None and config.unlabelled is None
         require(without_labels, "y: test, groups and unlabelled need labels; give y")
-        return dataset_from_arrays(name, inputs, None, source=name)
+        images = arrange_images(inputs, config.layout, config.image_shape, name)
+        description = DataDescription(layout=images.layout, notes=images.notes)
+        return dataset_from_arrays(
+            name, images.inputs, None, source=name, value_range=images.value_range, description=description
+        )
     labels = as_labels(y, "y", config.unlabelled)
     require_length(len(inputs), labels, "y")
     test_part = test_rows = None

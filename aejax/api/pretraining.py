@@ -41,8 +41,9 @@ from aejax.storage.results_file import read_metrics
 class TrainedAutoencoder:
     """A trained autoencoder, for every seed.
 
-    Inputs are raw examples as the data had them, `(n, *shape)` or flat, or a DataFrame; results have a leading axis of
-    seeds. The methods are pure and work under `jit` and `vmap`, DataFrames aside.
+    Inputs are raw examples as the data had them, `(n, *shape)` or flat, or a DataFrame; images of one channel may lack
+    that axis. Results have a leading axis of seeds. The methods are pure and work under `jit` and `vmap`, DataFrames
+    aside.
 
     Attributes:
         history: losses, a row for each seed, epoch and metric.
@@ -133,7 +134,11 @@ class TrainedAutoencoder:
         return self._pretrained.variables, self._pretrained.scaler
 
     def _rows(self, inputs: RawInputs) -> tuple[Float[Array, "n d"], bool]:
-        return self._pretrained.encoding.to_rows(inputs, tuple(self.results["dataset"]["shape"]))
+        shape = tuple(self.results["dataset"]["shape"])
+        one_channel = len(shape) == 3 and shape[0] > 1 and shape[2] == 1
+        if one_channel and isinstance(inputs, np.ndarray | jax.Array) and inputs.shape[-2:] == shape[:2]:
+            inputs = inputs[..., None]
+        return self._pretrained.encoding.to_rows(inputs, shape)
 
     def _encode_rows(self, variables: Any, scaler: Scaler, rows: Float[Array, "n d"]) -> Float[Array, "n width"]:
         return self._pretrained.model.encode(variables, apply_scaler(scaler, rows))

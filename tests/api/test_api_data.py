@@ -88,6 +88,27 @@ def test_one_hot_and_single_column_labels_are_labels(inputs, labels):
     np.testing.assert_array_equal(make_dataset(inputs, labels, test=[inputs[:30], labels[:30]]).labels, expected)
 
 
+IMAGES = np.arange(40 * 48, dtype=np.uint8).reshape(40, 4, 12)
+
+
+@pytest.mark.parametrize(
+    ("examples", "settings", "shape"),
+    [
+        (IMAGES, {}, (4, 12, 1)),
+        (IMAGES.astype(np.float32), {}, (4, 12, 1)),
+        (IMAGES.reshape(40, 4, 4, 3), {}, (4, 4, 3)),
+        (IMAGES.reshape(40, 3, 4, 4), {"layout": "channels-first"}, (4, 4, 3)),
+        (IMAGES.reshape(40, 48), {"image_shape": "4x4x3"}, (4, 4, 3)),
+        (IMAGES.reshape(40, 48), {}, (48,)),
+    ],
+)
+def test_images_are_the_same_with_labels_and_without(examples, settings, shape):
+    labelled, plain = (make_dataset(examples, labels, **settings) for labels in ([0, 1] * 20, None))
+    assert plain.example_shape == shape
+    np.testing.assert_array_equal(plain.inputs, labelled.inputs)
+    assert (plain.value_range, plain.description.layout) == (labelled.value_range, labelled.description.layout)
+
+
 @pytest.mark.parametrize(
     ("labels", "row"),
     [

@@ -84,6 +84,18 @@ def test_shapes_and_units(model):
     assert all(len(repr(shown)) < 200 for shown in (model, model.encoder(), aejax.load_dataset("wine")))
 
 
+def test_images_of_one_channel_are_encoded_as_they_were_given():
+    images = np.arange(40 * 12, dtype=np.uint8).reshape(40, 3, 4)
+    model = aejax.pretrain(images, seeds=1, epochs=1, latent_dim=2)
+    assert model.results["dataset"]["shape"] == [3, 4, 1]
+    codes = model.encode(images[..., None])
+    for same in (images, images.reshape(40, 12), jnp.asarray(images)):
+        np.testing.assert_array_equal(model.encode(same), codes)
+    np.testing.assert_allclose(model.encode(images[5]), codes[:, 5], atol=1e-6)
+    with pytest.raises(aejax.InputError, match=r"inputs of shape \(40, 4, 3\)"):
+        model.encode(images.swapaxes(1, 2))
+
+
 def test_a_kind_without_a_prior_draws_no_examples(model):
     deterministic = dense_autoencoder(ModelConfig(hidden=(4,), latent_dim=3, output="linear"), 13)
     other = dataclasses.replace(model, _pretrained=dataclasses.replace(model._pretrained, model=deterministic))
