@@ -6,6 +6,7 @@ elsewhere (files, attributes of modules), and what objects keep in private attri
 """
 
 import dataclasses
+import dis
 import functools
 import hashlib
 import sys
@@ -120,8 +121,10 @@ def _parts_of_function(function: types.FunctionType) -> Iterator[Any]:
 
 
 def _global_names(code: types.CodeType) -> Iterator[str]:
-    """Yields the names of globals and attributes in code and in the functions that it defines."""
-    yield from code.co_names
+    """Yields the names of globals that code, and the functions that it defines, reads; not those of attributes."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "LOAD_GLOBAL":
+            yield instruction.argval
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _global_names(constant)

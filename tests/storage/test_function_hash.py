@@ -100,6 +100,15 @@ def test_globals_of_the_users_that_a_function_names_count(monkeypatch, name, val
     assert hash_functions({"mine": by_global}) != before
 
 
+def test_a_global_that_is_called_like_an_attribute_does_not_count(monkeypatch):
+    def read(spec):
+        return [spec.WIDTH for _ in (1, 2)]
+
+    before = hash_functions({"mine": read})
+    monkeypatch.setitem(globals(), "WIDTH", 4)
+    assert hash_functions({"mine": read}) == before
+
+
 def test_a_function_that_calls_itself_has_a_hash():
     def factorial(n):
         return n * factorial(n - 1) if n else 1
