@@ -119,10 +119,11 @@ def _compare(
 
 def no_verdict_reason(metric: VerdictMetric, design: EvaluationDesign, margin: float) -> str:
     """Returns why these test examples cannot give a verdict about the metric; empty if they can."""
-    _, counts = np.unique(design.labels, return_counts=True)
-    share, smallest = counts.max() / counts.sum(), counts.min()
-    if design.is_shared:
-        smallest //= len(design.labels)
+    _, first = np.unique(design.test_index, return_index=True)  # of repetitions, an example counts once
+    counts, distinct = (
+        np.unique(labels, return_counts=True)[1] for labels in (design.labels, design.labels.flat[first])
+    )
+    share, smallest = counts.max() / counts.sum(), distinct.min()
     if metric.name == "accuracy" and share > 1 - margin:
         return (
             f"{100 * share:.1f} % of the test examples are of one class, so that no accuracy can exceed that of a "

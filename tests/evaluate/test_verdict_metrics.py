@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 
-from aejax.evaluate.comparisons import MIN_CLASS_EXAMPLES, compare_pairs
-from aejax.evaluate.estimates import estimate_mean, holdout_design
+from aejax.evaluate.comparisons import MIN_CLASS_EXAMPLES, compare_pairs, no_verdict_reason
+from aejax.evaluate.estimates import EvaluationDesign, estimate_mean, holdout_design
 from aejax.evaluate.intervals import mean_interval
 from aejax.evaluate.metrics import metric_values, score_predictions
 from aejax.evaluate.significance import EXAMPLES_TEST
@@ -173,6 +173,17 @@ def test_accuracies_get_verdicts_while_a_constant_guess_is_outside_the_margin(ra
     log_probs, labels = rare
     assert compare("accuracy", log_probs, labels, margin=0.0037).verdict == "equivalent"
     assert compare("accuracy", log_probs, labels, margin=0.004).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+@pytest.mark.parametrize("count", [MIN_CLASS_EXAMPLES - 1, MIN_CLASS_EXAMPLES])
+def test_an_example_counts_once_however_many_trainings_are_tested_on_it(folds, count):
+    rows = np.arange(40).reshape(20, 2).T if folds == 2 else np.arange(40)  # rare rows are in both folds
+    index = np.tile(rows, (5, 1))
+    labels = (index < count).astype(int)
+    design = EvaluationDesign("holdout" if folds == 1 else "cross-validation", index, labels, 160, folds)
+    reason = no_verdict_reason(VERDICT_METRICS["auroc"], design, 0.005)
+    assert reason.startswith("the smallest class has 4") == (count < MIN_CLASS_EXAMPLES)
 
 
 def test_rare_examples_that_no_method_finds_leave_balanced_accuracy_open(rare):
