@@ -4,7 +4,7 @@ import dataclasses
 import io
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from aejax.data.splits import Split
 from aejax.data.splits import make_split as draw_split
 from aejax.errors import require
 from aejax.experiments.compare import design_comparison, prepare_comparison, score_comparison
-from aejax.experiments.label_curve import analyze_label_curve
+from aejax.experiments.label_curve import analyze_label_curve, read_budgets
 from aejax.experiments.progress import open_reporter
 from aejax.experiments.resolve import require_classes, resolve_config
 from aejax.experiments.results import serialize_scores
@@ -144,7 +144,7 @@ def compare(
     progress: bool = False,
     overwrite: bool = False,
     sensitivity: bool = False,
-    label_curve: bool | Sequence[int] = False,
+    label_curve: bool | Iterable[int] = False,
     track: str | Sequence[str] = (),
     **settings: Any,
 ) -> ComparisonResult:
@@ -190,8 +190,8 @@ def compare(
         require(config.shard is None, "shard: is for the command line; give methods")
         design = design_comparison(config, dataset, representations)
         analyses = [analyze_sensitivity(design)] if sensitivity else []
-        if label_curve:
-            analyses.append(analyze_label_curve(design, [] if label_curve is True else label_curve))
+        if (budgets := read_budgets(label_curve)) is not None:
+            analyses.append(analyze_label_curve(design, budgets))
         console, checkpoint = Console(quiet=not progress), make_checkpoint(out, overwrite, track)
 
         def run_in(folder: Path) -> ComparisonResult:

@@ -4,6 +4,7 @@ Each budget is a comparison with `--labels-per-class`, in `label-curve/BUDGET` o
 larger budget has those of a smaller one. Methods that learn without labels are trained once, for all budgets.
 """
 
+import operator
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from aejax.config.evaluate import MetricName
 from aejax.config.settings import replace_settings
 from aejax.data.label_budget import largest_label_budget
 from aejax.data.splits import make_split
-from aejax.errors import require
+from aejax.errors import InputError, require
 from aejax.evaluate.estimates import EvaluationDesign
 from aejax.evaluate.label_efficiency import CurveEstimate, estimate_curve, find_crossings, measure_complexity
 from aejax.evaluate.verdict_metrics import VerdictMetric
@@ -96,6 +97,20 @@ def analyze_label_curve(
         for budget in chosen
     ]
     return Analysis(LABEL_CURVE, variations, is_complete, summarize, {"label_curve.png": plot_label_curve})
+
+
+def read_budgets(label_curve: Any) -> list[int] | None:
+    """Returns the budgets that the argument `label_curve` asks for: none of one's own if it is True; None: no curve.
+
+    Raises:
+        InputError: it is neither a truth value nor whole numbers.
+    """
+    if label_curve is None or isinstance(label_curve, bool | np.bool_):
+        return [] if label_curve else None
+    try:
+        return [operator.index(budget) for budget in label_curve] or None
+    except TypeError:
+        raise InputError("label_curve: expected True, or a list of labels per class such as [4, 16]") from None
 
 
 def choose_budgets(design: ComparisonDesign, budgets: Sequence[int] = ()) -> list[int]:

@@ -15,7 +15,12 @@ from aejax.config import CheckpointConfig, CompareConfig, DataConfig, ModelConfi
 from aejax.data.splits import make_split
 from aejax.errors import InputError
 from aejax.experiments.compare import compare, load_comparison
-from aejax.experiments.label_curve import analyze_label_curve, choose_budgets, compare_with_label_curve
+from aejax.experiments.label_curve import (
+    analyze_label_curve,
+    choose_budgets,
+    compare_with_label_curve,
+    read_budgets,
+)
 from aejax.experiments.rejudge import rejudge_run
 from aejax.experiments.varied_runs import run_with_analyses
 from aejax.report.comparison_figures import plot_label_curve
@@ -141,6 +146,20 @@ def test_a_finished_run_gets_a_curve_in_python_whose_first_budget_trains_for_all
     assert len(result.label_curve) == 3 * 3
     assert (result.label_curve["band_low"] <= result.label_curve["value"]).all()
     result.plot("label_curve")
+
+
+@pytest.mark.parametrize(
+    ("argument", "budgets"),
+    [(np.array([2, 4]), [2, 4]), ([2], [2]), (True, []), (np.True_, []), (False, None), ([], None)],
+)
+def test_budgets_are_a_truth_value_or_whole_numbers(argument, budgets):
+    assert read_budgets(argument) == budgets
+
+
+@pytest.mark.parametrize("argument", [8, 2.5, [2.5], "digits", np.array(8)])
+def test_other_budgets_are_rejected(argument):
+    with pytest.raises(InputError, match=r"^label_curve: expected True, or a list of labels per class"):
+        read_budgets(argument)
 
 
 def test_budgets_are_nested_powers_of_two_as_far_as_every_class_goes():
