@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int, Int32
@@ -140,13 +141,12 @@ def _sample_per_class(
     parts are nested in this number.
     """
     assert config.labels_per_class is not None
-    flag, weights = f"--labels-per-class {config.labels_per_class}", np.ones(dataset.n_classes)
-    if config.class_imbalance is not None:
-        weights = _class_weights(dataset.n_classes, config.class_imbalance)
+    flag = f"--labels-per-class {config.labels_per_class}"
+    counts = budget_counts([config.labels_per_class], dataset.n_classes, config.class_imbalance)[0]
     labelled_train, labelled_valid = [], []
     rng = make_generator(seed, "labels per class")
     for label, name in enumerate(dataset.class_names):
-        count = max(2, round(config.labels_per_class * weights[label]))
+        count = int(counts[label])
         n_valid = max(1, count // LABELS_PER_VALID_LABEL)
         class_train = rng.permutation(train[dataset.labels[train] == label])
         class_valid = rng.permutation(valid[dataset.labels[valid] == label])
@@ -165,21 +165,36 @@ def _sample_per_class(
     return np.sort(np.concatenate(labelled_train)), np.sort(np.concatenate(labelled_valid))
 
 
+def budget_counts(
+    budgets: Sequence[int] | Int[np.ndarray, " budgets"], n_classes: int, imbalance: float | None
+) -> Int[np.ndarray, "budgets classes"]:
+    """Returns how many labels of each class budgets have, which are labels per class, or of the largest class."""
+    weights = np.ones(n_classes) if imbalance is None else _class_weights(n_classes, imbalance)
+    return np.maximum(2, np.round(np.outer(budgets, weights))).astype(int)
+
+
 def largest_label_budget(
-    dataset: Dataset, train: Int[np.ndarray, "seeds n_train"], valid: Int[np.ndarray, "seeds n_valid"]
+    dataset: Dataset,
+    train: Int[np.ndarray, "seeds n_train"],
+    valid: Int[np.ndarray, "seeds n_valid"],
+    imbalance: float | None = None,
 ) -> int:
-    """Returns the most labels per class that every class has for every seed, from the labelled rows of each seed."""
+    """Returns the largest budget for which every class has labels for every seed, from the labelled rows of each seed.
+
+    With an imbalance it is the number of the largest class, and the rows are those of which the imbalance is drawn.
+    """
 
     def smallest(rows: Int[np.ndarray, "seeds n"]) -> Int[np.ndarray, " classes"]:
         return np.min([np.bincount(of_seed, minlength=dataset.n_classes) for of_seed in dataset.labels[rows]], axis=0)
 
     n_train, n_valid = smallest(train), smallest(valid)
-    counts = np.arange(2, int((n_train + n_valid).min()) + 1)
+    budgets = np.arange(2, int((n_train + n_valid).max()) + 1)
+    counts = budget_counts(budgets, dataset.n_classes, imbalance)
     of_valid = np.maximum(1, counts // LABELS_PER_VALID_LABEL)
-    possible = counts - of_valid <= n_train.min()
+    possible = (counts <= n_train + n_valid) & (counts - of_valid <= n_train)
     if dataset.groups is not None:
-        possible &= of_valid <= n_valid.min()
-    return int(counts[possible].max(initial=0))
+        possible &= of_valid <= n_valid
+    return int(budgets[possible.all(axis=1)].max(initial=0))
 
 
 def make_seed_labels(

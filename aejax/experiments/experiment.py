@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from aejax.autoencoders.spec import ProblemSpec
-from aejax.config import EvaluationConfig, ExperimentConfig
+from aejax.config import EvaluationConfig, ExperimentConfig, SplitConfig
 from aejax.data.batching import Examples
 from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.label_budget import add_label_noise
@@ -210,9 +210,7 @@ def prepare_experiment(
         f"--seeds {config.seeds} with --epochs {config.train.epochs}: rows and histories of all trainings",
     )
     split = make_split(dataset, config.split, config.seeds)
-    cause, fix = f"--valid-fraction {config.split.valid_fraction}", "raise it"
-    if config.split.class_imbalance is not None and config.split.valid_fraction:
-        cause, fix = f"--class-imbalance {config.split.class_imbalance:g}", "lower it, give --labels-per-class"
+    cause, fix = explain_no_validation(config.split)
     require(
         make_selection_folds(dataset, split).can_select or config.probe.probe_c or config.probe.probe == "knn",
         f"{cause}: leaves no validation rows to choose the probe's strength by; {fix}, or fix it with --probe-c",
@@ -226,6 +224,13 @@ def prepare_experiment(
     reporter.describe("data", format_data_line(described).removeprefix("data: "), warnings)
     reporter.describe("device", f"{describe_machine()}: {experiment.plan.describe()}")
     return experiment
+
+
+def explain_no_validation(split: SplitConfig) -> tuple[str, str]:
+    """Returns the flag that leaves no labelled validation rows, and how to change it."""
+    if split.class_imbalance is not None and split.valid_fraction:
+        return f"--class-imbalance {split.class_imbalance:g}", "lower it, give --labels-per-class"
+    return f"--valid-fraction {split.valid_fraction}", "raise it"
 
 
 def place_experiment(

@@ -11,7 +11,7 @@ from aejax.data.label_budget import make_seed_labels
 from aejax.errors import require
 from aejax.evaluate.metrics import Scores, metric_values, score_predictions
 from aejax.evaluate.tuning import TuningReport, report_tuning
-from aejax.experiments.experiment import Experiment
+from aejax.experiments.experiment import Experiment, explain_no_validation
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.methods.method import HostProblem, Method, TriedSettings
 
@@ -27,10 +27,11 @@ class HostFit(NamedTuple):
 def require_selection_rows(experiment: Experiment, methods: Mapping[str, Method]) -> None:
     """Raises InputError if a classifier on the host has no rows to choose its settings by."""
     choosing = [name for name, method in methods.items() if method.fit_predict is not None]
+    cause, fix = explain_no_validation(experiment.config.split)
     require(
         not choosing or experiment.selection_folds.can_select,
-        f"--valid-fraction {experiment.config.split.valid_fraction}: leaves no validation rows to choose settings by; "
-        f"raise it, or leave {' and '.join(choosing)} out of --methods",
+        f"{cause}: leaves no validation rows to choose settings by; {fix}, or leave {' and '.join(choosing)} out of "
+        "--methods",
     )
 
 

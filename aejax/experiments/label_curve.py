@@ -4,6 +4,7 @@ Each budget is a comparison with `--labels-per-class`, in `label-curve/BUDGET` o
 larger budget has those of a smaller one. Methods that learn without labels are trained once, for all budgets.
 """
 
+import dataclasses
 import operator
 import time
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,8 @@ from rich.console import Console
 from aejax.config import CheckpointConfig, CompareConfig
 from aejax.config.evaluate import MetricName
 from aejax.config.settings import replace_settings
-from aejax.data.label_budget import largest_label_budget
-from aejax.data.splits import make_split
+from aejax.data.label_budget import budget_counts, largest_label_budget
+from aejax.data.splits import Split, make_split
 from aejax.errors import InputError, require
 from aejax.evaluate.estimates import EvaluationDesign
 from aejax.evaluate.label_efficiency import CurveEstimate, estimate_curve, find_crossings, measure_complexity
@@ -44,8 +45,8 @@ def compare_with_label_curve(
 
     Args:
         config: of the comparison with all labels.
-        budgets: labels per class, of which a fifth, at least one, are for validation; empty: 2, 4, 8, ..., as many as
-            the smallest class has.
+        budgets: labels per class, or of the largest class of an imbalance, of which a fifth, at least one, are for
+            validation; empty: 2, 4, 8, ..., as many as can be drawn for every class.
         out: run folder; those of the budgets are in `out/label-curve`.
         console: for progress and messages.
         checkpoint: whether to replace an earlier run, and how often to save.
@@ -120,8 +121,7 @@ def choose_budgets(design: ComparisonDesign, budgets: Sequence[int] = ()) -> lis
         split.label_fraction == 1,
         f"--label-curve: goes up to all labels; leave out --label-fraction {split.label_fraction}",
     )
-    drawn = make_split(design.dataset, split, design.config.seeds)
-    largest = largest_label_budget(design.dataset, drawn.labelled_train, drawn.labelled_valid)
+    largest = find_largest_budget(design, make_split(design.dataset, split, design.config.seeds))
     if split.labels_per_class is not None:
         largest = split.labels_per_class - 1
     chosen = sorted(set(budgets)) or [2**power for power in range(1, largest.bit_length()) if 2**power <= largest]
@@ -131,9 +131,22 @@ def choose_budgets(design: ComparisonDesign, budgets: Sequence[int] = ()) -> lis
     require(
         chosen[0] >= 2 and chosen[-1] <= largest,
         f"--label-budgets {' '.join(map(str, chosen))}: expected labels per class from 2, one for training and one for "
-        f"validation, to {largest}, as many as every class has for every seed",
+        f"validation, to {largest}, the most that can be drawn for every seed",
     )
     return chosen
+
+
+def find_largest_budget(design: ComparisonDesign, drawn: Split) -> int:
+    """Returns the largest budget that can be drawn; with unequal classes also one of fewer labels than `drawn` has."""
+    dataset, config = design.dataset, design.config.split
+    imbalance, pool = config.class_imbalance, drawn
+    if imbalance is not None:
+        pool = make_split(dataset, dataclasses.replace(config, class_imbalance=None), design.config.seeds)
+    largest = largest_label_budget(dataset, pool.labelled_train, pool.labelled_valid, imbalance)
+    if imbalance is not None:
+        labels = budget_counts(np.arange(largest + 1), dataset.n_classes, imbalance).sum(axis=1)
+        largest = max(0, int(np.count_nonzero(labels < drawn.labelled.shape[1])) - 1)
+    return largest
 
 
 def summarize_label_curve(

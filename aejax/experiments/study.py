@@ -17,12 +17,11 @@ from rich.console import Console
 
 from aejax.config import CheckpointConfig
 from aejax.config.experiment import parse_shard
-from aejax.data.label_budget import largest_label_budget
 from aejax.data.splits import make_split
 from aejax.errors import InputError, require
 from aejax.experiments.compare import ComparisonDesign, compare, load_comparison, prepare_comparison
 from aejax.experiments.environment import command_line, describe_machine
-from aejax.experiments.label_curve import compare_with_label_curve
+from aejax.experiments.label_curve import compare_with_label_curve, find_largest_budget
 from aejax.experiments.progress import SilentReporter, format_clock
 from aejax.experiments.study_cells import budget_entries, cell_warnings, read_cells
 from aejax.experiments.study_file import Study, StudyRun
@@ -54,7 +53,7 @@ def plan_run(run: StudyRun) -> PlannedRun:
     try:
         design = load_comparison(run.config)
         split = make_split(design.dataset, design.config.split, design.config.seeds)
-        largest = largest_label_budget(design.dataset, split.labelled_train, split.labelled_valid)
+        largest = find_largest_budget(design, split)
     except InputError as error:
         raise InputError(f"{run.folder}: {error}") from None
     return PlannedRun(run, design, tuple(budget for budget in run.label_budgets if budget <= largest), split.test)

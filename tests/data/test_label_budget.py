@@ -7,7 +7,13 @@ import pytest
 
 from aejax.config import DataConfig, SplitConfig
 from aejax.data.dataset import make_dataset
-from aejax.data.label_budget import add_label_noise, choose_labelled_rows, class_shares, make_seed_labels
+from aejax.data.label_budget import (
+    add_label_noise,
+    choose_labelled_rows,
+    class_shares,
+    largest_label_budget,
+    make_seed_labels,
+)
 from aejax.data.registry import load_dataset
 from aejax.data.splits import make_split
 from aejax.errors import InputError
@@ -139,6 +145,16 @@ def test_an_imbalance_of_a_budget_gives_the_largest_class_that_number():
     for settings in ({"class_imbalance": 0}, {"label_noise": 1.0}, {"label_noise": -0.1}):
         with pytest.raises(InputError, match="expected"):
             SplitConfig(**settings)
+
+
+@pytest.mark.parametrize("imbalance", [None, 10.0, 0.1])
+def test_the_largest_budget_can_be_drawn_for_every_seed_and_one_more_label_cannot(imbalance):
+    every = budget(None)
+    largest = largest_label_budget(DIGITS, every.labelled_train, every.labelled_valid, imbalance)
+    drawn = budget(largest, class_imbalance=imbalance)
+    assert max(counts(DIGITS, drawn.labelled[0])) == largest
+    with pytest.raises(InputError, match=f"--labels-per-class {largest + 1}"):
+        budget(largest + 1, class_imbalance=imbalance)
 
 
 def test_noise_replaces_labels_by_others_uniformly_and_is_nested():

@@ -167,6 +167,8 @@ def test_budgets_are_nested_powers_of_two_as_far_as_every_class_goes():
     assert choose_budgets(design) == [2, 4, 8, 16, 32]
     few = dataclasses.replace(CONFIG, split=SplitConfig(labels_per_class=9))
     assert choose_budgets(load_comparison(few)) == [2, 4, 8]
+    unequal = load_comparison(dataclasses.replace(CONFIG, split=SplitConfig(class_imbalance=4)))
+    assert choose_budgets(unequal) == [2, 4, 8, 16, 32]  # of the largest class
     config = design.config.split
     splits = [
         make_split(design.dataset, dataclasses.replace(config, labels_per_class=count), 5) for count in (2, 4, 8, None)

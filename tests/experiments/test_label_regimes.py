@@ -57,7 +57,8 @@ def test_classifiers_see_the_unequal_classes_and_survive_a_class_that_noise_remo
     assert all(np.isfinite(method["test_nll"]["mean"]) for method in results["methods"])
 
 
-def test_an_imbalance_that_leaves_no_label_for_validation_is_named(tmp_path):
-    digits = dataclasses.replace(CLEAN, data=DataConfig(dataset="digits"))
+@pytest.mark.parametrize("settings", [{}, {"probe": ProbeConfig(probe_c=1.0)}], ids=["by the probe", "by svm"])
+def test_an_imbalance_that_leaves_no_label_for_validation_is_named(settings, tmp_path):
+    digits = dataclasses.replace(CLEAN, data=DataConfig(dataset="digits"), **settings)
     with pytest.raises(InputError, match=r"^--class-imbalance 10: leaves no validation rows .*; lower it, give --l"):
         run(tmp_path, digits, label_fraction=0.02, class_imbalance=10)
