@@ -50,6 +50,7 @@ def test_a_table_equals_the_columns_that_were_written(tmp_path, name, write):
     np.testing.assert_array_equal(dataset.labels, [0, 1] * 4)
 
 
+LAST_YEAR = 9999 if int(pd.__version__.partition(".")[0]) >= 3 else 2261  # pandas 2 parses no later date from text
 MIXED = {
     "real": [0.1, 0.2, None, 0.4] * 3,
     "whole": pd.array([1, 2, 3, None] * 3, "Int64"),
@@ -59,7 +60,7 @@ MIXED = {
     "day": pd.date_range("2018-01-01", periods=12).date,
     "code": pd.Categorical(["07", "8", "07"] * 4),
     "work": pd.Categorical([" Private", "State ", "Private"] * 4),
-    "until": [datetime.date(2020, 1, 1), datetime.date(9999, 12, 31)] * 6,
+    "until": [datetime.date(2020, 1, 1), datetime.date(LAST_YEAR, 12, 31)] * 6,
 }
 
 
@@ -76,7 +77,8 @@ def test_parquet_and_csv_give_the_same_dataset(tmp_path, kind):
     assert by_parquet.class_names == by_csv.class_names
     by_name = dict(zip(by_parquet.feature_names, by_parquet.inputs.T, strict=True))
     np.testing.assert_array_equal(by_name["work=Private"], [1, 0, 1] * 4)
-    np.testing.assert_array_equal(by_name["until"], [18262, 2932896] * 6)
+    days = (datetime.date(LAST_YEAR, 12, 31) - datetime.date(1970, 1, 1)).days
+    np.testing.assert_array_equal(by_name["until"], [18262, days] * 6)
 
 
 @pytest.mark.parametrize(
