@@ -1,4 +1,30 @@
-"""The design of a test, and means over trainings and test examples with variances for other draws of both."""
+"""The design of a test, and means over trainings and test examples with variances for other draws of both.
+
+*Holdout*: every training is tested on the same examples, so that trainings (seeds) and examples are crossed. With the
+mean squares of the two-way analysis of variance, A of I trainings, B of n examples and E of the residual,
+
+    (A + max(B - E, 0)) / (I n)
+
+estimates the mean's variance without bias, with Satterthwaite's degrees of freedom, as in studies of several readers
+on the same cases (Hillis 2007, A comparison of denominator degrees of freedom methods for multiple observer ROC
+analysis). It is the crossed bootstrap (Owen 2007, The pigeonhole bootstrap), corrected for few trainings.
+
+*Cross-validation*: trainings share rows, so their J means, of variance S^2, are not independent. The corrected
+resampled t (Nadeau and Bengio 2003; Bouckaert and Frank 2004) takes
+
+    (1/J + n_test / n_train) S^2, with J - 1 degrees of freedom,
+
+but at least the variance over the distinct test examples, each with its mean over repetitions, as few or small folds
+may happen to tie. It is wide where trainings differ by their seeds or test examples rather than by their rows; the
+effect of the rows cannot be estimated from trainings that share most of them (Bengio and Grandvalet 2004).
+
+*Pseudo-examples*: a few examples on which nothing differs do not show that no example differs. A metric whose values
+are bounded (correct or not; won, equal or lost) gets two examples more in its variance, one at each bound (Agresti and
+Coull 1998; for paired differences Agresti and Caffo 2000, Bonett and Price 2012). Both may be within classes, whose
+sizes are then the same in other draws.
+
+Functions take any number of experiments at once: leading axes of `values` are kept.
+"""
 
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
