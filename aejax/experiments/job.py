@@ -41,7 +41,6 @@ from aejax.experiments.representation_metrics import RepresentationMetrics
 from aejax.methods.external import Representation
 from aejax.methods.registry import registered_kinds
 from aejax.report.tracking import log_epochs, log_results, open_trackers, require_tracker_packages
-from aejax.storage.function_hash import hash_functions
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import load_tree
 from aejax.storage.run_folder import RESULTS_FILE
@@ -192,15 +191,16 @@ def hash_data(dataset: Dataset) -> dict[str, str]:
     return hashes if dataset.stream is None else {**hashes, "stream": dataset.stream.fingerprint}
 
 
-def hash_own_functions(methods: Iterable[str], made: Mapping[str, Any] = MappingProxyType({})) -> dict[str, str]:
+def hash_own_functions(methods: Iterable[str], made: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
     """Returns the SHA-256 of the user's functions, if there are any, by name in `HASH_SUBJECTS`.
 
     Args:
         methods: names of methods; counted are the kinds of autoencoder among them that the user has registered.
-        made: functions and transformers that make features, by name.
+        made: SHA-256 of functions and transformers that make features, by name.
     """
     functions = {**registered_kinds(methods), **made}
-    return {FUNCTIONS_KEY: hash_functions(functions)} if functions else {}
+    digest = hashlib.sha256(json.dumps(sorted(functions.items())).encode()).hexdigest()
+    return {FUNCTIONS_KEY: digest} if functions else {}
 
 
 def identify_run(
@@ -217,7 +217,7 @@ def identify_run(
         methods: names of what is trained; kinds that the user has registered are identified by their functions.
         representations: of the user's, by name.
     """
-    made = {name: one.function for name, one in (representations or {}).items() if one.function is not None}
+    made = {name: one.function_sha256 for name, one in (representations or {}).items() if one.function_sha256}
     hashes = hash_data(dataset) | hash_own_functions(methods, made)
     if representations:
         named = sorted((name, one.sha256) for name, one in representations.items())

@@ -21,7 +21,7 @@ from aejax.data.table_schema import IMPUTING
 from aejax.errors import InputError, require
 from aejax.experiments.experiment import make_problem_spec
 from aejax.experiments.job import hash_data, hash_own_functions
-from aejax.experiments.resolve import load_examples
+from aejax.experiments.loading import load_examples
 from aejax.experiments.run_naming import is_path
 from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
@@ -61,7 +61,7 @@ class PretrainedModel:
             {"run": self.results["config"], **to_dict(config)},
             # not its split, whose labelled rows an analysis may draw again; `load_pretraining_data` compares the others
             {
-                **{name: digest for name, digest in self.hashes.items() if name != "split"},
+                **{name: digest for name, digest in self.hashes.items() if name in HASH_SUBJECTS and name != "split"},
                 **hash_own_functions([self.config.method]),  # as they are now
                 WEIGHTS_KEY: self.weights_sha256,
             },

@@ -1,6 +1,7 @@
 """Features that were made elsewhere, or by a function of the user's: rows of a comparison like any other."""
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from jaxtyping import Float, Int, Shaped
 from aejax.data.leakage import LeakageError
 from aejax.data.table_schema import TableSchema
 from aejax.errors import require
+from aejax.methods.function_hash import hash_function
 from aejax.methods.method import Method
 
 CHECKED_EXAMPLES = 8  # that are encoded again, each in a batch with others
@@ -35,6 +37,7 @@ class Representation:
     make_features: FeatureMaker
     sha256: str = ""  # of the arrays that the features are made from, for the identity of a run; empty: of none
     function: Any = None  # or the function or the transformer that makes them
+    function_sha256: str = ""  # of it as it was given; what it keeps between calls is no other function
     dataset_sha256: str = ""  # of the dataset that an encoder was trained on; empty: not known
     per_training: bool = False  # an array for each training: what was fitted for it may have seen other test rows
     table: TableSchema | None = None  # the columns of the examples that they are made from; None: any
@@ -109,8 +112,16 @@ def encoder(function: Any, batch_size: int = 256) -> Representation:
         >>> pixels, parts = encoder(lambda images: images.reshape(len(images), -1)), encoder(NMF(16, max_iter=500))
     """
     if hasattr(function, "transform"):
-        return Representation(lambda rows: _fit_and_transform(function, rows), function=function)
-    return Representation(lambda rows: _apply(function, rows.inputs, batch_size), function=function)
+        from sklearn.base import clone  # of which a copy is fitted: what it has learnt does not count
+
+        make, given = functools.partial(_fit_and_transform, function), clone(function, safe=False)
+    else:
+        make, given = functools.partial(_apply_to_rows, function, batch_size), function
+    return Representation(make, function=function, function_sha256=hash_function(given))
+
+
+def _apply_to_rows(function: Any, batch_size: int, rows: DatasetRows) -> Float[np.ndarray, "n width"]:
+    return _apply(function, rows.inputs, batch_size)
 
 
 def _fit_and_transform(transformer: Any, rows: DatasetRows) -> Float[np.ndarray, "trainings n width"]:

@@ -31,9 +31,7 @@ class HostProblem(NamedTuple):
     seed: int
     example_shape: tuple[int, ...]
     tune: int | None = None  # settings to try, see `--tune`; None: all that the method declares
-    ratings: dict[str, Any] | None = (
-        None  # of settings by earlier seeds of the run, which may be shared; None: none are
-    )
+    ratings: dict[str, Any] | None = None  # of settings, by earlier seeds of the run; None: none are shared
 
 
 class TriedSettings(NamedTuple):

@@ -19,6 +19,7 @@ from aejax.methods.controls import (
     supervised,
     untrained,
 )
+from aejax.methods.function_hash import hash_function
 from aejax.methods.kmeans import kmeans
 from aejax.methods.label_spreading import label_spreading
 from aejax.methods.method import Method, with_knn, with_permuted_labels
@@ -44,7 +45,7 @@ CONTROLS: dict[str, Callable[[ProblemSpec], Method]] = {
 
 ALL_METHODS = "all"  # in lists of methods: every control and every kind that suits the data
 KIND_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-_REGISTERED: set[str] = set()  # kinds that users have added
+_REGISTERED: dict[str, str] = {}  # kinds that users have added, with the SHA-256 of each
 
 TABLE_CONTROLS = ("boosting",)  # too slow for as many features as pixels
 COMMON_ARCHITECTURES = ("conv",)  # trained on labels, these are controls of every method: images need a strong one
@@ -98,18 +99,18 @@ def register_kind(name: str, make: Callable[[ProblemSpec], AutoencoderSpec]) -> 
     require(KIND_NAME.fullmatch(name), f"{name!r}: expected a name of letters, digits and hyphens for a kind")
     taken = name == ALL_METHODS or (name in METHODS and name not in _REGISTERED)
     require(not taken, f"{name!r}: is a method of aejax already; give another name")
-    _REGISTERED.add(name)
+    _REGISTERED[name] = hash_function(make)
     KINDS[name] = make
     _add_kind(name)
     make_method.cache_clear()
 
 
-def registered_kinds(names: Iterable[str]) -> dict[str, Callable[[ProblemSpec], AutoencoderSpec]]:
-    """Returns the kinds that users have added, and that methods of these names are made from."""
+def registered_kinds(names: Iterable[str]) -> dict[str, str]:
+    """Returns the SHA-256 of each kind that users have added, and that methods of these names are made from."""
     given, prefixes = set(names), (*KIND_CONTROLS, *ALTERNATIVE_CLASSIFIERS)
     return {
-        kind: KINDS[kind]
-        for kind in sorted(_REGISTERED)
+        kind: digest
+        for kind, digest in sorted(_REGISTERED.items())
         if not given.isdisjoint([kind, *(f"{prefix}-{kind}" for prefix in prefixes)])
     }
 

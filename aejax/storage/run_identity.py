@@ -29,7 +29,7 @@ HASH_SUBJECTS = {  # by name: what differs where the hashes do
     "split": "training, validation and test rows",
     "weights": "pretrained weights",
     "representations": "features or encoders of one's own",
-    FUNCTIONS_KEY: "functions or transformers of one's own",
+    FUNCTIONS_KEY: "functions, transformers or kinds of one's own",
 }
 
 
@@ -76,7 +76,7 @@ def require_same_hashes(folder: Path, there: Mapping[str, Any], here: Mapping[st
         old, new = str(there[name])[:SHORT_HASH], here[name][:SHORT_HASH]
         require(
             there[name] == here[name],
-            f"{folder}: holds a run of other {HASH_SUBJECTS[name]} (SHA-256 {old} there, {new} here); give "
+            f"{folder}: holds a run of other {HASH_SUBJECTS.get(name, name)} (SHA-256 {old} there, {new} here); give "
             "--overwrite to make it again, or another --out",
         )
 

@@ -167,7 +167,7 @@ def test_a_run_of_another_function_or_transformer_is_not_returned(tmp_path, own)
         return aejax.compare("wine", methods=rows, seeds=2, probe="ridge", design="holdout", out=tmp_path / "run")
 
     assert run(2).results == run(2).results
-    with pytest.raises(InputError, match=r"holds a run of other functions or transformers of one's own \(SHA-256"):
+    with pytest.raises(InputError, match=r"holds a run of other functions, transformers or kinds of one's own"):
         run(3)
     record = read_json(tmp_path / "run" / "run.json")
     old = {name: value for name, value in record["identity"].items() if name != FUNCTIONS_KEY}

@@ -1,43 +1,50 @@
 """SHA-256 of functions and transformers of the user's: a run that was made from others is noticed.
 
 A function is its code, its defaults, and the values and functions of the user's that it refers to; an object is its
-type and its parameters. What belongs to Python, to this package or to an installed package is its name. What code reads
-elsewhere (files, attributes of modules), and what objects keep in private attributes, has no part in the hash.
+type and its parameters, or else its text. Code of Python, of this package or of an installed package is its name. What
+code reads elsewhere (files, attributes of modules), what objects keep in private attributes, and the values of arrays
+beyond `MAX_BYTES`, have no part in the hash.
 """
 
 import dataclasses
 import dis
+import enum
 import functools
 import hashlib
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
-PLAIN = bool | int | float | complex | str | bytes | range | slice | PurePath | types.EllipsisType | None
+PLAIN = bool | int | float | complex | str | bytes | range | slice | types.EllipsisType | None
 BOUND = types.MethodType | types.BuiltinMethodType
+MAX_BYTES = 2**28  # of an array of which the values are compared
 INSTALLED = frozenset({"site-packages", "dist-packages"})  # folders of packages
 Description = tuple[Any, ...]  # nested, of strings
 
 
-def hash_functions(functions: Mapping[str, Any]) -> str:
-    """Returns the SHA-256 of functions and transformers by name; equal for equal ones under one version of Python.
+def hash_function(function: Any) -> str:
+    """Returns the SHA-256 of a function or a transformer; equal for equal ones under one version of Python.
 
-    >>> hash_functions({"f": lambda x: x + 1}) == hash_functions({"f": lambda x: x + 1})
+    >>> hash_function(lambda x: x + 1) == hash_function(lambda x: x + 1)
     True
-    >>> hash_functions({"f": lambda x: x + 1}) == hash_functions({"f": lambda x: x + 2})
+    >>> hash_function(lambda x: x + 1) == hash_function(lambda x: x + 2)
     False
     """
-    described = [(name, _describe(functions[name], set())) for name in sorted(functions)]
-    return hashlib.sha256(repr(described).encode(errors="surrogatepass")).hexdigest()
+    return hashlib.sha256(repr(_describe(function, {})).encode(errors="surrogatepass")).hexdigest()
 
 
-def _describe(value: Any, seen: set[int]) -> Description:
-    """Returns a description that has no addresses and no line numbers; `seen` has the ids of objects above."""
+def _describe(value: Any, seen: dict[int, Any]) -> Description:
+    """Returns a description that has no addresses and no line numbers.
+
+    `seen` has by id the objects that are described already, which it keeps alive: no other one gets their id.
+    """
     name = type(value).__qualname__
+    if isinstance(value, PurePath):  # which is another one in another copy of the user's project
+        return name, value.name
     if isinstance(value, PLAIN):
         return name, repr(value)
     if isinstance(value, list | tuple):
@@ -45,17 +52,20 @@ def _describe(value: Any, seen: set[int]) -> Description:
     if isinstance(value, dict):
         return name, *((_describe(key, seen), _describe(item, seen)) for key, item in value.items())
     if isinstance(value, set | frozenset):  # the order of strings differs between processes
-        return name, *sorted(repr(_describe(item, seen)) for item in value)
+        return name, *sorted(repr(_describe(item, dict(seen))) for item in value)
     if isinstance(value, types.CodeType):
         return name, value.co_code.hex(), *value.co_names, _describe(value.co_consts, seen)
     array = _as_array(value)
+    if array is not None and array.nbytes > MAX_BYTES:
+        return name, array.shape, array.dtype.str
     if array is not None and array.dtype.kind == "O":
         return name, array.shape, _describe(array.tolist(), seen)
     if array is not None:
-        return name, array.shape, array.dtype.str, hashlib.sha256(array.tobytes()).hexdigest()
+        values = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+        return name, array.shape, array.dtype.str, hashlib.sha256(values).hexdigest()
     if id(value) in seen:
         return ("above",)
-    seen.add(id(value))
+    seen[id(value)] = value
     return _name(value), *(_describe(part, seen) for part in _parts(value))
 
 
@@ -64,8 +74,8 @@ def _as_array(value: Any) -> np.ndarray | None:
     if isinstance(value, type) or not hasattr(value, "__array__"):
         return None
     try:
-        return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):  # a key of JAX, a tensor of another device or with a gradient
+        return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)  # of PyTorch's tensors
+    except (TypeError, ValueError, RuntimeError):  # a key of JAX, or a dtype that NumPy does not have
         return None
 
 
@@ -76,7 +86,7 @@ def _name(value: Any) -> str:
     if isinstance(value, types.ModuleType):
         return value.__name__
     named = value if hasattr(value, "__qualname__") else type(value)
-    return f"{named.__module__}.{named.__qualname__}"
+    return f"{getattr(named, '__module__', None)}.{named.__qualname__}"
 
 
 def _is_users(module: str) -> bool:
@@ -122,9 +132,9 @@ def _parts_of_function(function: types.FunctionType) -> Iterator[Any]:
 
 def _global_names(code: types.CodeType) -> Iterator[str]:
     """Yields the names of globals that code, and the functions that it defines, reads; not those of attributes."""
-    for instruction in dis.get_instructions(code):
-        if instruction.opname == "LOAD_GLOBAL":
-            yield instruction.argval
+    instructions = list(dis.get_instructions(code))
+    stored = {one.argval for one in instructions if one.opname == "STORE_GLOBAL"}  # kept between calls
+    yield from (one.argval for one in instructions if one.opname == "LOAD_GLOBAL" and one.argval not in stored)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _global_names(constant)
@@ -143,12 +153,21 @@ def _parts_of_class(cls: type) -> Iterator[Any]:
 def _state(value: Any) -> Any:
     """Returns the parameters of an object: those of scikit-learn, of PyTorch, of a dataclass, or of a user's class."""
     if hasattr(value, "get_params"):
-        return value.get_params(deep=False)
+        fitted = {name: item for name, item in getattr(value, "__dict__", {}).items() if name.endswith("_")}
+        return value.get_params(deep=False), {name: item for name, item in fitted.items() if name[0] != "_"}
     if hasattr(value, "state_dict"):
-        return dict(value.state_dict())
+        return _text(value), dict(value.state_dict())
+    if isinstance(value, enum.Enum):
+        return value.name
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value) if field.name[0] != "_"]
         return {name: getattr(value, name) for name in names}
     if _is_users(type(value).__module__):
         return {name: item for name, item in getattr(value, "__dict__", {}).items() if name[0] != "_"}
-    return None
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    """Returns the text of an object; empty if it may differ between processes, by an address or the order of a set."""
+    text = repr(value)
+    return "" if " at 0x" in text or "{" in text else text
