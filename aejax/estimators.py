@@ -18,7 +18,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from aejax.api.data import argument_errors
+from aejax.api.arguments import argument_errors
 from aejax.config import PretrainConfig
 from aejax.config.settings import replace_settings
 from aejax.experiments.fitting import fit_autoencoder

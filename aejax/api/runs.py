@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from aejax.api.arguments import argument_errors
 from aejax.api.comparison import ComparisonResult, compare, load_comparison
-from aejax.api.data import DATA_SETTINGS, argument_errors, make_dataset
+from aejax.api.data import DATA_SETTINGS, make_dataset
 from aejax.api.pretraining import TrainedAutoencoder, load_trained
 from aejax.errors import require
 from aejax.report.results import Results

@@ -26,17 +26,12 @@ from aejax.experiments.experiment import Experiment, prepare_experiment, problem
 from aejax.experiments.feature_evaluation import require_width_selection
 from aejax.experiments.host_classifier import require_selection_rows
 from aejax.experiments.job import FillRun, Job, identify_run, load_kept_result, open_experiment, run_job
+from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
 from aejax.experiments.own_rows import find_own_training_rows, load_own_rows, require_columns
 from aejax.experiments.plots import plot_comparison
 from aejax.experiments.progress import ProgressReporter
-from aejax.experiments.resolve import (
-    check_methods,
-    check_versus,
-    expand_methods,
-    load_labelled_examples,
-    resolve_config,
-)
+from aejax.experiments.resolve import check_methods, check_versus, expand_methods, resolve_config
 from aejax.experiments.results import build_results, metric_rows, write_scores
 from aejax.experiments.schedule import total_epochs
 from aejax.experiments.shards import adopt_results, make_shard_job, shard_results

@@ -128,7 +128,8 @@ def _read_probe(folder: Path, pretrained: PretrainedModel, weights: str) -> Resu
         and results["methods"][0]["name"] == pretrained.config.method
         and results["dataset"].get("sha256") == pretrained.results["dataset"]["sha256"]
         and hashes.get(WEIGHTS_KEY, own) == own,  # probes of older versions have none
-        f"--probe {folder}: is not a probe of {weights}; give a folder that aejax probe made of them, or leave it out",
+        f"--probe {folder}: is not a probe of {weights}; give a folder that aejax probe made, which is of the last, "
+        "or leave it out",
     )
     return results
 

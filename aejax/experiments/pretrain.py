@@ -17,12 +17,13 @@ from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.job import FillRun, Job, identify_run, open_experiment, run_job
+from aejax.experiments.loading import load_examples
 from aejax.experiments.multihost import is_primary
 from aejax.experiments.plots import plot_models
 from aejax.experiments.pretrained import BEST_WEIGHTS, ENCODING_KEY, LAST_WEIGHTS
 from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.representation_metrics import evaluate_autoencoder, evaluate_codes
-from aejax.experiments.resolve import check_kind, load_examples, resolve_config
+from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.results import metric_rows, results_header
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.streaming import describe_stream, stream_optimizer, stream_schedule, train_stream

@@ -17,10 +17,10 @@ from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.experiment import Experiment, prepare_experiment
 from aejax.experiments.feature_extraction import apply_to_test_rows
 from aejax.experiments.job import FillRun, Job, open_experiment, run_job
+from aejax.experiments.loading import require_classes
 from aejax.experiments.method_result import MethodResult, load_or_score, score_method
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained, load_pretraining_data
 from aejax.experiments.progress import ProgressReporter
-from aejax.experiments.resolve import require_classes
 from aejax.experiments.results import build_results, metric_rows
 from aejax.experiments.training import TrainingResult, TrainingSpec, train
 from aejax.experiments.work import COMPILE_SECONDS, DIAGNOSE_SECONDS, Work, begin_work, end_of_run

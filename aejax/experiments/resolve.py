@@ -1,4 +1,4 @@
-"""The data of a config, and its defaults that depend on them."""
+"""Defaults of a config that depend on the data."""
 
 import dataclasses
 import math
@@ -9,12 +9,9 @@ from typing import TypeVar
 from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
 from aejax.config import CompareConfig, DataConfig, ExperimentConfig, ModelConfig, ObjectiveConfig, SweepConfig
 from aejax.data.dataset import Dataset
-from aejax.data.label_budget import with_some_class
-from aejax.data.registry import load_dataset
 from aejax.data.shuffling import steps_per_epoch
 from aejax.errors import require, suggest_names
 from aejax.evaluate.estimates import DesignName
-from aejax.experiments.multihost import primary_first
 from aejax.methods.registry import ALL_METHODS, CONTROLS, METHODS, TABLE_CONTROLS
 
 K_ENCODE_RATIO = 3.0  # k-sparse: units kept when encoding, by k; chosen by scripts/choose_defaults.py
@@ -22,35 +19,6 @@ OWN_NAME = re.compile(r"[^./\\][^/\\]*")  # of the user's representations: resul
 MAX_OWN_NAME_BYTES = 200
 
 Config = TypeVar("Config", bound=ExperimentConfig)
-
-
-def load_examples(config: DataConfig) -> Dataset:
-    """Returns the dataset; if no row has a label, all are of one class, so that they are split like any others.
-
-    Raises:
-        InputError: the data cannot be loaded.
-    """
-    return with_some_class(primary_first(lambda: load_dataset(config)))
-
-
-def load_labelled_examples(config: DataConfig) -> Dataset:
-    """Returns a dataset with at least two classes.
-
-    Raises:
-        InputError: the data cannot be loaded, or have no labels.
-    """
-    dataset = load_examples(config)
-    require_classes(dataset)
-    return dataset
-
-
-def require_classes(dataset: Dataset) -> None:
-    """Raises `InputError` if a dataset has no labels to classify by."""
-    require(
-        dataset.n_classes >= 2,
-        f"{dataset.name}: has no labels to classify by; name a column of labels by --label-column (for a stream, add "
-        "labels.npy), and pretrain.py trains without",
-    )
 
 
 def resolve_config(config: Config, dataset: Dataset) -> Config:

@@ -17,9 +17,10 @@ from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
 from aejax.experiments.job import FillRun, Job, identify_run, open_experiment, run_job
+from aejax.experiments.loading import load_labelled_examples
 from aejax.experiments.method_result import MethodResult, fit_and_score, load_or_score
 from aejax.experiments.progress import ProgressReporter
-from aejax.experiments.resolve import load_labelled_examples, resolve_config
+from aejax.experiments.resolve import resolve_config
 from aejax.experiments.results import comparison_entries, method_entry, metric_rows, results_header, write_scores
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.shards import adopt_results, make_shard_job, shard_results

@@ -9,9 +9,9 @@ from aejax.config import CompareConfig, DataConfig, ModelConfig, PretrainConfig
 from aejax.errors import InputError
 from aejax.experiments import work
 from aejax.experiments.compare import load_comparison, prepare_comparison
+from aejax.experiments.loading import load_examples
 from aejax.experiments.pretrain import design_pretraining, prepare_pretraining
 from aejax.experiments.progress import SilentReporter
-from aejax.experiments.resolve import load_examples
 from aejax.experiments.training import init_variables
 from aejax.experiments.work import training_bytes
 

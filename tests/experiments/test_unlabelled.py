@@ -23,10 +23,10 @@ from aejax.config.experiment import ExploreConfig
 from aejax.errors import InputError
 from aejax.experiments.compare import compare
 from aejax.experiments.explore import explore, make_analyses
+from aejax.experiments.loading import load_examples
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.probe_run import probe_run
 from aejax.experiments.progress import SilentReporter
-from aejax.experiments.resolve import load_examples
 from aejax.experiments.sweep import sweep
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
