@@ -14,8 +14,9 @@ import pandas as pd
 from jaxtyping import Array, Float, Key
 from rich.console import Console
 
+from aejax.api.arguments import argument_errors
 from aejax.api.comparison import make_checkpoint, own_name
-from aejax.api.data import argument_errors, as_dataset
+from aejax.api.data import as_dataset
 from aejax.config.experiment import ExportConfig
 from aejax.config.settings import replace_settings
 from aejax.data.input_encoding import RawInputs, encoding_of
@@ -134,11 +135,7 @@ class TrainedAutoencoder:
         return self._pretrained.variables, self._pretrained.scaler
 
     def _rows(self, inputs: RawInputs) -> tuple[Float[Array, "n d"], bool]:
-        shape = tuple(self.results["dataset"]["shape"])
-        one_channel = len(shape) == 3 and shape[0] > 1 and shape[2] == 1
-        if one_channel and isinstance(inputs, np.ndarray | jax.Array) and inputs.shape[-2:] == shape[:2]:
-            inputs = inputs[..., None]
-        return self._pretrained.encoding.to_rows(inputs, shape)
+        return self._pretrained.encoding.to_rows(inputs, tuple(self.results["dataset"]["shape"]))
 
     def _encode_rows(self, variables: Any, scaler: Scaler, rows: Float[Array, "n d"]) -> Float[Array, "n width"]:
         return self._pretrained.model.encode(variables, apply_scaler(scaler, rows))

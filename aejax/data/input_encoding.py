@@ -47,7 +47,9 @@ class InputEncoding:
         numeric = any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
         require(numeric, f"inputs have dtype {array.dtype}; expected real numbers; encode them as numbers first")
         n_features = math.prod(shape)
-        accepted = (shape, (n_features,))
+        accepted = [shape, (n_features,)]
+        if len(shape) == 3 and shape[0] > 1 and shape[2] == 1:  # a grey image, with or without the axis of its channel
+            accepted.append(shape[:2])
         batched = array.shape[1:] in accepted
         if not batched and array.shape not in accepted:
             expected = " or ".join(f"(batch, {', '.join(map(str, option))})" for option in dict.fromkeys(accepted))

@@ -143,13 +143,14 @@ def test_any_real_dtype_and_flat_inputs_give_the_same_codes(encode, raw):
     for dtype in (np.int8, np.int64, np.float16, np.float32, np.float64):
         assert_close(encode(raw.astype(dtype)), codes)
     assert_close(encode(raw.reshape(5, 64)), codes)
+    assert_close(encode(raw[..., 0]), codes)  # grey images as most files have them
     assert_close(encode(raw[2]), codes[2])
     assert_close(encode(raw[2].reshape(64)), codes[2])
 
 
-@pytest.mark.parametrize("shape", [(5, 8, 8), (5, 63), (8, 8, 3), (), (64, 1)])
+@pytest.mark.parametrize("shape", [(5, 8, 7), (5, 63), (8, 8, 3), (), (64, 1)])
 def test_inputs_of_another_shape_are_refused_with_both_shapes(encode, shape):
-    expected = re.escape(f"inputs of shape {shape}: expected (batch, 8, 8, 1) or (batch, 64)")
+    expected = re.escape(f"inputs of shape {shape}: expected (batch, 8, 8, 1) or (batch, 64) or (batch, 8, 8)")
     with pytest.raises(ValueError, match=expected):
         encode(np.zeros(shape, np.float32))
 
