@@ -31,7 +31,9 @@ def as_labels(values: Any, name: str, unlabelled: str | None) -> Shaped[np.ndarr
         return array
     labels = [*values] if is_list else array.ravel().tolist()
     objects = np.asarray(labels, object)  # NumPy would make text of a missing value among text
-    reject_labels(pd.isna(objects) & (objects.astype(str) != unlabelled), objects, "missing", name)
+    missing = pd.isna(objects)
+    missing[missing] = objects[missing].astype(str) != unlabelled
+    reject_labels(missing, objects, "missing", name)
     return exact_array(labels).reshape(array.shape)
 
 

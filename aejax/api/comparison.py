@@ -13,17 +13,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from aejax.api.data import argument_errors, as_dataset
+from aejax.api.arguments import argument_errors
+from aejax.api.data import as_dataset
 from aejax.config import CheckpointConfig, CompareConfig
 from aejax.config.settings import replace_settings
+from aejax.data import splits
 from aejax.data.dataset import Dataset
-from aejax.data.splits import Split
-from aejax.data.splits import make_split as draw_split
 from aejax.errors import require
 from aejax.experiments.compare import design_comparison, prepare_comparison, score_comparison
 from aejax.experiments.label_curve import analyze_label_curve, read_budgets
+from aejax.experiments.loading import require_classes
 from aejax.experiments.progress import open_reporter
-from aejax.experiments.resolve import require_classes, resolve_config
+from aejax.experiments.resolve import resolve_config
 from aejax.experiments.results import serialize_scores
 from aejax.experiments.variations import analyze_sensitivity
 from aejax.experiments.varied_runs import run_with_analyses
@@ -161,8 +162,7 @@ def compare(
         overwrite: replace a run in `out`. One of other settings, data, functions or kinds is rejected otherwise; what a
             function reads elsewhere, as from files, is not noticed.
         sensitivity: judge every verdict again under other draws, probes and penalties, as `--sensitivity` does.
-        label_curve: compare again with fewer labels, 2, 4, 8, ... per class, as `--label-curve` does, or with budgets
-            of one's own.
+        label_curve: compare again with fewer labels, 2, 4, ... of each class, as `--label-curve` does, or with these.
         track: tools that get losses, figures and verdicts of the run in `out`: `"tensorboard"`, `"wandb"`, `"trackio"`,
             `"mlflow"`.
         settings: by the names of the flags: `seeds=10`, `epochs=100`, `latent_dim=16`, `label_fraction=0.1`,
@@ -209,7 +209,7 @@ def compare(
     return ComparisonResult(with_roles(to_jsonable(results)), scores)
 
 
-def make_split(data: Any, y: Any = None, **settings: Any) -> Split:
+def make_split(data: Any, y: Any = None, **settings: Any) -> splits.Split:
     """Draws the rows that `compare` trains and tests on, for features that are fitted elsewhere.
 
     Args:
@@ -218,9 +218,9 @@ def make_split(data: Any, y: Any = None, **settings: Any) -> Split:
         settings: as for `compare`; those of the data, those of the split and `seeds` matter.
 
     Returns:
-        A `Split` of the dataset's row numbers, a row for each training: `train` for everything that is fitted without
-        labels, `labelled_train` for what sees labels, `valid` and `labelled_valid` for choices, `test` for nothing.
-        The dataset's rows are those of examples `X` in their order, see `make_dataset`.
+        A `Split` of the dataset's row numbers (those of `X`, see `make_dataset`), a row for each training: `train` for
+        everything that is fitted without labels, `labelled_train` for what sees labels, `valid` and `labelled_valid`
+        for choices, `test` for nothing.
 
     Raises:
         aejax.InputError: the data or a setting cannot be used.
@@ -232,7 +232,7 @@ def make_split(data: Any, y: Any = None, **settings: Any) -> Split:
     with argument_errors():
         dataset = _labelled_dataset(data, y, settings)
         config = resolve_config(_configure(dataset, settings), dataset)
-        return draw_split(dataset, config.split, config.seeds)
+        return splits.make_split(dataset, config.split, config.seeds)
 
 
 def make_checkpoint(out: str | Path | None, overwrite: bool, track: str | Sequence[str]) -> CheckpointConfig:

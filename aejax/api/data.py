@@ -1,9 +1,7 @@
-"""Arguments of the functions: data, named, in files or in memory, and errors in terms of arguments."""
+"""Data for comparisons: a named dataset or file, or arrays and DataFrames in memory."""
 
-import contextlib
 import dataclasses
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from aejax.api.arguments import argument_errors
 from aejax.api.array_arguments import as_array, as_column, as_groups, as_labels, as_mask, is_pair, require_length
 from aejax.config import DataConfig
 from aejax.config.settings import replace_settings
@@ -23,45 +22,15 @@ from aejax.data.image_layout import arrange_images
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits
 from aejax.data.table_roles import NO_LABEL
 from aejax.data.tables import dataset_from_tables
-from aejax.errors import InputError, require
+from aejax.errors import require
 
 ARRAY_NAMES = ("X", "y")
 TEST_NAMES = ("test[0]", "test[1]")
 SEPARATE_TEST = "groups: cannot be combined with a separate test set; give a mask as test"
 DATA_SETTINGS = frozenset(field.name for field in dataclasses.fields(DataConfig)) - {"scaler"}
 ARRAY_SETTINGS = ("image_shape", "layout", "unlabelled")
-FRAME_SETTINGS = ("label_column", "group_column", "drop_columns", "categorical", "missing", "unlabelled")
+FRAME_SETTINGS = ("label_column", "group_column", "drop_columns", "categorical", "missing", "decimal", "unlabelled")
 GROUP_COLUMN = "groups"
-LEADING_FLAG = re.compile(r"\A(?:settings(?:\.\w+)*: )?--([a-z][a-z0-9-]*)(?: ([^:]*))?: ")
-FLAG = re.compile(r"--([a-z][a-z0-9-]*)")
-
-
-def as_arguments(message: str) -> str:
-    """Returns an error message with arguments in place of flags.
-
-    >>> as_arguments("--valid-fraction 1.5: expected below 1; or fix the strength with --probe-c")
-    'valid_fraction=1.5: expected below 1; or fix the strength with probe_c'
-    """
-
-    def name(match: re.Match[str]) -> str:
-        return match[1].replace("-", "_")
-
-    def with_value(match: re.Match[str]) -> str:
-        return f"{name(match)}={match[2]}: " if match[2] else f"{name(match)}: "
-
-    return FLAG.sub(name, LEADING_FLAG.sub(with_value, message))
-
-
-@contextlib.contextmanager
-def argument_errors() -> Iterator[None]:
-    """Turns messages about flags into messages about arguments."""
-    try:
-        yield
-    except InputError as error:
-        message = as_arguments(str(error))
-        if message == str(error):
-            raise
-        raise type(error)(message) from None
 
 
 def load_dataset(dataset: str, **settings: Any) -> Dataset:

@@ -72,7 +72,7 @@ def merge_repeated_flags(argv: Sequence[str], lists: Container[str]) -> list[str
         others, values = _split_flag(name, merged)
         if times > 1 and name in lists:
             merged = [*others, f"--{name}", *values]
-        elif times > 1 and len(set(values)) > 1:
+        elif times > 1 and values != times * values[: len(values) // times]:
             given = escape_unprintable(", ".join(values))
             print(f"warning: --{name}: is given {times} times ({given}); the last one counts", file=sys.stderr)
     return merged

@@ -130,9 +130,10 @@ def load_dataset(config: DataConfig) -> Dataset:
     scheme, colon, name = config.dataset.partition(":")
     with _data_errors(config):
         if config.stream:
-            of_path = () if config.dataset in NAMED_DATASETS else ("image_size",)
+            of_path = () if config.dataset == "mnist" else ("image_size",)
             _reject_options(config, SET_OPTIONS if scheme == "tfds" else of_path)
-            return load_stream(config, expand_path(config.dataset), resolve_data_dir(config))
+            dataset = load_stream(config, expand_path(config.dataset), resolve_data_dir(config))
+            return dataclasses.replace(dataset, is_named=config.dataset == "mnist")
         if colon and scheme in SCHEME_LOADERS:
             _reject_options(config, SCHEME_OPTIONS[scheme])
             return SCHEME_LOADERS[scheme](name, config)

@@ -172,6 +172,8 @@ def _keep_text(files: list[TableFile], frames: list[pd.DataFrame], roles: Roles)
         names = [name for name, dtype in zip(frame.columns, frame.dtypes, strict=True) if dtype.kind == "O"]
         return {name for name in names if pd.api.types.infer_dtype(frame[name], skipna=True) == "string"}
 
+    if len(files) == 1:
+        return frames
     text = [find_text(frame) for frame in frames]
     kept = []
     for file, frame, names in zip(files, frames, text, strict=True):

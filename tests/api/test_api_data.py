@@ -15,6 +15,16 @@ X, Y = load_wine(return_X_y=True)
 IS_TEST = np.arange(len(X)) % 5 == 0
 
 
+def test_texts_of_a_frame_with_a_decimal_comma_are_numbers():
+    frame = pd.DataFrame({"width": ["1,5", "2,5"] * 9, "kind": ["a", "b"] * 9})
+    assert make_dataset(frame, "kind", decimal=",").inputs[:2, 0].tolist() == [1.5, 2.5]
+
+
+def test_labels_may_be_bytes_of_utf_8():
+    labels = ["\u00e9".encode(), b"a"] * 9
+    assert make_dataset(X[:18], labels).class_names == ("a", "\u00e9")
+
+
 def test_arrays_and_a_frame_hold_what_a_file_does(tmp_path):
     frame = pd.DataFrame(X.astype(np.float32), columns=[f"c{i}" for i in range(13)]).assign(kind=Y, colour="red")
     frame.loc[::3, "colour"] = "blue"

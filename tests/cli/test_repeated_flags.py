@@ -47,6 +47,7 @@ def test_lists_of_names_have_the_values_of_all_occurrences(args, flag, field, ca
             "--hidden: is given 2 times (3, 5",
         ),
         (["--seeds", "3", "--seeds", "3", "--hidden", "5", "4"], "config.seeds", 3, ""),
+        (["--hidden", "5", "4", "--hidden", "5", "4"], "config.model.hidden", (5, 4), ""),
         (["--overwrite", "--overwrite"], "checkpoint.overwrite", True, ""),
     ],
 )
