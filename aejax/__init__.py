@@ -54,7 +54,7 @@ def __getattr__(name: str) -> Any:
     """Imports a public name on first use."""
     module: Any
     match name:
-        case "compare" | "ComparisonResult" | "make_split" | "Split":
+        case "compare" | "ComparisonResult" | "make_split":
             from aejax.api import comparison as module
         case "load_dataset" | "make_dataset":
             from aejax.api import data as module
@@ -64,6 +64,8 @@ def __getattr__(name: str) -> Any:
             from aejax.api import runs as module
         case "Dataset":
             from aejax.data import dataset as module
+        case "Split":
+            from aejax.data import splits as module
         case "InputError":
             from aejax import errors as module
         case "Representation" | "encoder" | "precomputed":
