@@ -56,7 +56,7 @@ def restore_registry():
     from aejax.methods import registry
 
     tables = (KINDS, registry.METHODS)
-    before, registered = [dict(table) for table in tables], set(registry._REGISTERED)
+    before, registered = [dict(table) for table in tables], dict(registry._REGISTERED)
     yield
     for table, content in zip(tables, before, strict=True):
         table.clear()
