@@ -155,15 +155,15 @@ def _partition_groups(
     group_of_row, counts, _ = count_groups(dataset.labels[labelled], dataset.groups[labelled])
     weights, candidates = 1 / np.maximum(counts.sum(axis=0), 1), np.arange(CANDIDATES)
     orders = np.argsort(rng.exponential(size=(CANDIDATES, len(counts))) / counts.sum(axis=1), axis=1)
-    held = np.zeros((CANDIDATES, folds, counts.shape[1]))
+    counts_of_folds = np.zeros((CANDIDATES, folds, counts.shape[1]))
     fold_of_group = np.empty((CANDIDATES, len(counts)), int)
     for groups in orders.T:  # one of each candidate
-        increase = np.einsum("pfc,pc->pf", held, counts[groups] * weights)
+        increase = np.einsum("pfc,pc->pf", counts_of_folds, counts[groups] * weights)
         chosen = np.argmin(increase.round(9), axis=1)  # the first of equals, however sums are rounded
-        held[candidates, chosen] += counts[groups]
+        counts_of_folds[candidates, chosen] += counts[groups]
         fold_of_group[candidates, groups] = chosen
-    sums = (held**2 @ weights).sum(axis=1).round(9)
-    lacks_class = (held == 0).any(axis=(1, 2))
+    sums = (counts_of_folds**2 @ weights).sum(axis=1).round(9)
+    lacks_class = (counts_of_folds == 0).any(axis=(1, 2))
     best = np.lexsort((sums, lacks_class))[0]
     fold_of_row = fold_of_group[best, group_of_row]
     return [labelled[fold_of_row == fold] for fold in rng.permutation(folds)]

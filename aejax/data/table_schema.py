@@ -54,8 +54,8 @@ class Column:
         """Returns zeros (one-hot) or NaN (ordinal) for a category that is not in the schema or is missing."""
         codes, words = pd.factorize(values)
         known = {category: code for code, category in enumerate(self.categories)}
-        found = [next((known[text] for text in _spell(word) if text in known), -1) for word in words]
-        codes = np.array([*found, -1])[codes]
+        category_codes = [next((known[text] for text in _spell(word) if text in known), -1) for word in words]
+        codes = np.array([*category_codes, -1])[codes]
         if self.encoding == "ordinal":
             return np.where(codes < 0, np.nan, codes)[:, None], codes < 0
         return np.eye(len(known) + 1, len(known))[codes], values.isna().to_numpy()
