@@ -1,13 +1,16 @@
-"""The page of an exploration: a sentence, a table and figures for each analysis, and why others were skipped."""
+"""What is shown of an exploration: a sentence, a table and figures for each analysis, and why others were skipped."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 from rich.console import RenderableType
 
+from aejax.report.data_line import format_data_line
 from aejax.report.formatting import format_mean_ci, format_provenance
+from aejax.report.page.blocks import Block, PageTable, RunPage, Section, plain_warnings, read_pictures
 from aejax.report.rendering import render_template
+from aejax.report.results import Results
 from aejax.report.tables import Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
 EXPLORE_RESULTS = "explore.json"  # written last: its presence marks a finished exploration
@@ -26,7 +29,7 @@ ANALYSIS_HEADINGS = {
 }
 
 
-def compression_table(analysis: dict[str, Any]) -> Table:
+def compression_table(analysis: Results) -> Table:
     """Returns size and PSNR of each way to store codes, and the PSNR of principal components of the same size."""
     columns = [
         Column("stored", lambda codec: codec["store"], "left"),
@@ -39,7 +42,7 @@ def compression_table(analysis: dict[str, Any]) -> Table:
     return Table(columns, analysis["stored"])
 
 
-def anomaly_table(analysis: dict[str, Any]) -> Table:
+def anomaly_table(analysis: Results) -> Table:
     """Returns the AUROC of every score for each held-out class, with 95 % intervals, and the mean over classes."""
     classes, means = analysis["classes"], analysis["mean_auroc"]
     columns = [Column("AUROC by", str, "left")]
@@ -49,22 +52,22 @@ def anomaly_table(analysis: dict[str, Any]) -> Table:
     return Table(columns, list(means))
 
 
-def _format_auroc(auroc: dict[str, Any], score: str) -> str:
+def _format_auroc(auroc: Results, score: str) -> str:
     return format_mean_ci({"mean": auroc[score]["value"], "ci95": auroc[score]["ci95"]}, scale=1, decimals=3)
 
 
-ANALYSIS_TABLES: dict[str, Callable[[dict[str, Any]], Table]] = {
+ANALYSIS_TABLES: dict[str, Callable[[Results], Table]] = {
     "compression": compression_table,
     "anomaly_detection": anomaly_table,
 }
 
 
-def analysis_title(exploration: dict[str, Any]) -> str:
+def analysis_title(exploration: Results) -> str:
     """Returns the kind of autoencoder and its dataset."""
     return f"{exploration['method']} on {exploration['dataset']['name']}"
 
 
-def render_analysis_page(exploration: dict[str, Any]) -> str:
+def render_analysis_page(exploration: Results) -> str:
     """Returns the Markdown of an `explore.json`, which links to the figures in the same folder."""
     analyses = exploration["parts"]
     return render_template(
@@ -79,7 +82,7 @@ def render_analysis_page(exploration: dict[str, Any]) -> str:
     )
 
 
-def render_analysis_terminal(exploration: dict[str, Any], *, details: bool = False) -> RenderableType:
+def render_analysis_terminal(exploration: Results, *, details: bool = False) -> RenderableType:
     """Returns a sentence for each analysis, with `details` the tables, and why others were skipped, for a terminal."""
     parts: list[RenderableType] = []
     for name, analysis in exploration["parts"].items():
@@ -89,3 +92,22 @@ def render_analysis_terminal(exploration: dict[str, Any], *, details: bool = Fal
     skipped = [f"{ANALYSIS_HEADINGS.get(name, name)}: {reason}." for name, reason in exploration["skipped"].items()]
     caption = " ".join(["Skipped:", *skipped] if skipped else [])
     return stack_parts(parts, caption, exploration.get("warnings", []))
+
+
+def explore_page(results: Results, folder: Path | None) -> RunPage:
+    """Returns the page of an exploration: a section for each analysis, and why others were skipped."""
+    sections = []
+    for name, analysis in results["parts"].items():
+        blocks: list[Block] = [analysis["says"], *read_pictures(folder, analysis["figures"])]
+        if name in ANALYSIS_TABLES:
+            blocks.append(PageTable(ANALYSIS_HEADINGS[name], ANALYSIS_TABLES[name](analysis)))
+        sections.append(Section(ANALYSIS_HEADINGS.get(name, name), blocks))
+    skipped = [f"{ANALYSIS_HEADINGS.get(name, name)}: {reason}." for name, reason in results["skipped"].items()]
+    return RunPage(
+        title=analysis_title(results),
+        findings=[part["says"] for part in list(results["parts"].values())[:1]],
+        data_line=format_data_line(results["dataset"]),
+        warnings=plain_warnings(results, results.get("warnings", [])),
+        sections=[*sections, Section("Not done", skipped)],
+        caption=format_provenance(results["environment"]),
+    )

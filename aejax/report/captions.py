@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN, minimum_trainings
-from aejax.report.formatting import MISSING, format_mean_ci, format_provenance, format_significant
+from aejax.report.formatting import format_mean_ci, format_provenance, format_significant
 from aejax.report.results import (
     Results,
     count_seeds,
@@ -17,11 +17,6 @@ from aejax.report.results import (
     verdict_metric,
 )
 
-CALIBRATION_CAPTION = (
-    "Balanced accuracy is the mean of the accuracies of all classes. Calibration error is the mean distance between "
-    "confidence and accuracy in 15 bins of equal width (Guo et al. 2017). The worst class is the one of lowest "
-    "accuracy. All are means over seeds; `results.json` has every seed and every class."
-)
 _CODE_METRICS = (
     "Variance explained: the share of the test examples' variance that their reconstructions explain. Nonzero units: "
     "mean number per test example. Dead units: zero for every training example. Active units: variance above 0.01."
@@ -109,21 +104,6 @@ def sensitivity_caption(results: Results) -> str:
     return (
         f"Holds in: variations with the same verdict, of those that change either method: {settings}. Fragile: at "
         "least one contradicts the verdict."
-    )
-
-
-def representation_caption(results: Results) -> str:
-    """Returns the caption of the metrics of representations."""
-    rows, n_test = results["diagnostics"]["rows"], results["dataset"]["n_test"]
-    which = f"all {rows:,} test examples" if rows == n_test else f"{rows:,} of {n_test:,} test examples, evenly spaced"
-    return (
-        f"Diagnostics of the features of {which}, means over seeds; verdicts do not use them. Effective rank is of "
-        "centred features, RankMe of uncentred ones; intrinsic dimension is estimated by TwoNN. Alignment (mean "
-        "squared distance within a class) and uniformity are on the unit sphere: lower values mean closer classes and "
-        f"more uniform features. Purity is the share of the {results['diagnostics']['neighbours']} nearest neighbours "
-        "that have the same class, by Euclidean distance of standardised features. Dead units are zero for each of "
-        "these examples; active units have a variance above 0.01. CKA is linear and debiased; "
-        f"{MISSING} marks what is undefined."
     )
 
 

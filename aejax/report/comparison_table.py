@@ -6,43 +6,25 @@ from functools import partial
 from rich.console import RenderableType
 
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric
-from aejax.report.captions import (
-    CALIBRATION_CAPTION,
-    collect_warnings,
-    representation_caption,
-    results_caption,
-    short_caption,
-)
+from aejax.report.captions import collect_warnings, results_caption, short_caption
 from aejax.report.data_line import data_markdown, escape_prose, format_data_warnings
 from aejax.report.findings import describe_findings, format_sensitivity
 from aejax.report.formatting import (
-    MISSING,
-    format_decimals,
     format_difference,
     format_difference_ci,
     format_metric,
     format_p_value,
     format_seconds,
-    format_significant,
 )
-from aejax.report.label_curve import label_curve_caption, label_curve_tables
 from aejax.report.method_tables import (
-    TUNING_CAPTION,
-    UNITS_CAPTION,
-    code_metric_names,
+    UNITS_TITLE,
     code_metric_table,
     format_error,
-    tuning_table,
-    units_table,
+    further_tables,
+    representation_caption,
+    representation_table,
 )
-from aejax.report.results import (
-    Results,
-    finite_or_none,
-    is_control,
-    is_versus,
-    verdict_metric,
-    with_roles,
-)
+from aejax.report.results import Results, is_control, is_versus, verdict_metric, with_roles
 from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
 VERDICT_STYLES = {
@@ -52,16 +34,6 @@ VERDICT_STYLES = {
     "equivalent": "cyan",
     "inconclusive": "yellow",
     "too few seeds": "dim",
-}
-REPRESENTATION_FORMATS = {  # of metrics of every method's features: heading, decimals, scale
-    "effective_rank": ("effective rank", 1, 1),
-    "rankme": ("RankMe", 1, 1),
-    "intrinsic_dimension": ("intrinsic dim.", 1, 1),
-    "alignment": ("alignment", 2, 1),
-    "uniformity": ("uniformity", 2, 1),
-    "knn_purity": ("k-NN purity, %", 1, 100),
-    "dead_units": ("dead units", 1, 1),
-    "active_units": ("active units", 1, 1),
 }
 
 
@@ -87,10 +59,12 @@ def method_table(results: Results) -> Table:
     return Table(columns, results["methods"])
 
 
-def comparison_tables(results: Results) -> list[Table]:
-    """Returns the comparisons with controls, then those of `--versus`; only what there is."""
-    by_family = [[row for row in results["comparisons"] if is_versus(row) == versus] for versus in (False, True)]
-    return [comparison_table(results, rows) for rows in by_family if rows]
+def comparison_tables(results: Results) -> list[tuple[str, Table]]:
+    """Returns title and table of the comparisons with controls, then of those of `--versus`; only what there is."""
+    with_controls = [row for row in results["comparisons"] if not is_versus(row)]
+    versus = [row for row in results["comparisons"] if is_versus(row)]
+    families = {"Verdicts": with_controls, "Between autoencoders": versus}
+    return [(title, comparison_table(results, rows)) for title, rows in families.items() if rows]
 
 
 def comparison_table(results: Results, rows: list[Results]) -> Table:
@@ -141,66 +115,17 @@ def describe_reasons(results: Results) -> list[str]:
     return [f"{', '.join(names)}: {verdict}: {reason}." for (verdict, reason), names in pairs.items()]
 
 
-def calibration_table(results: Results) -> Table:
-    """Returns balanced accuracy, calibration and failures; without rows in results of earlier versions."""
-    class_names = results["dataset"].get("class_names") or []
-
-    def worst_class(method: Results) -> str:
-        index = _worst_class(method)[1]
-        return MISSING if index is None else class_names[index] if index < len(class_names) else str(index)
-
-    columns = [
-        Column("method", lambda method: method["name"], "left"),
-        Column("balanced, %", lambda method: format_decimals(method["balanced_accuracy"]["mean"], 2, 100)),
-        Column("calibration error, %", lambda method: format_decimals(method["calibration_error"]["mean"], 2, 100)),
-        Column("Brier", lambda method: format_significant(method["brier"]["mean"]), detail=True),
-        Column("worst class", worst_class, "left"),
-        Column("its accuracy, %", lambda method: format_decimals(_worst_class(method)[0], 2, 100)),
-        Column("total, s", _total_seconds, detail=True),
-        Column("failed seeds", lambda method: ", ".join(map(str, method["failed_seeds"])) or "none"),
-    ]
-    return Table(columns, [method for method in results["methods"] if method.get("balanced_accuracy")])
-
-
-def _worst_class(method: Results) -> tuple[float, int] | tuple[None, None]:
-    accuracies = [finite_or_none(value) for value in method["per_class_accuracy"]["mean"]]
-    return min(((value, index) for index, value in enumerate(accuracies) if value is not None), default=(None, None))
-
-
-def _total_seconds(method: Results) -> str:
-    return format_seconds(sum(finite_or_none(seconds) or 0.0 for seconds in method["seconds"].values()))
-
-
-def representation_table(results: Results) -> Table:
-    """Returns the metrics of every method's features, means over seeds."""
-
-    def mean(name: str, heading: str, decimals: int, scale: float) -> Column:
-        return Column(heading, lambda method: format_decimals(method[name]["mean"], decimals, scale))
-
-    columns = [Column("diagnostics of", lambda method: method["name"], "left")]
-    columns += [mean(name, *formats) for name, formats in REPRESENTATION_FORMATS.items()]
-    columns.append(Column("CKA between seeds", lambda method: format_decimals(method["cka_between_seeds"], 2)))
-    return Table(columns, results["diagnostics"]["methods"])
-
-
 def render_comparison_markdown(results: Results) -> str:
     """Returns methods, codes, comparisons, caption, calibration, warnings and diagnostics as Markdown."""
     parts = [to_markdown(method_table(results))]
-    if code_metric_names(results):
-        parts.append(to_markdown(code_metric_table(results)))
-    parts += map(to_markdown, comparison_tables(results))
+    if (codes := code_metric_table(results)).records:
+        parts.append(to_markdown(codes))
+    parts += [to_markdown(table) for _, table in comparison_tables(results)]
     if reasons := describe_reasons(results):
         parts.append("\n".join(f"- {escape_prose(reason)}" for reason in reasons))
     parts += [*data_markdown(results["dataset"]), escape_prose(results_caption(results))]
-    for table, caption in (
-        (units_table(results), UNITS_CAPTION),
-        (tuning_table(results), TUNING_CAPTION),
-        (calibration_table(results), CALIBRATION_CAPTION),
-    ):
-        if table.records:
-            parts += [to_markdown(table), caption]
-    if curve_tables := label_curve_tables(results):
-        parts += [*map(to_markdown, curve_tables), escape_prose(label_curve_caption(results))]
+    for _, tables, caption in further_tables(results):
+        parts += [*map(to_markdown, tables), escape_prose(caption)]
     if warnings := collect_warnings(results):
         parts.append("\n".join(f"- ⚠ {escape_prose(warning)}" for warning in warnings))
     if "diagnostics" in results:
@@ -217,16 +142,16 @@ def render_comparison_terminal(results: Results, *, details: bool = False) -> Re
     """
     results = with_roles(results)  # a finished run of version 0.1.0 has none
     parts: list[RenderableType] = [Paragraph(finding) for finding in describe_findings(results)]
-    for table in comparison_tables(results):
+    for _, table in comparison_tables(results):
         parts.append(TerminalTable(table, lambda above, below: above["method"] != below["method"], details))
     parts.append(
         TerminalTable(method_table(results), lambda above, below: is_control(above) != is_control(below), details)
     )
-    if (units := units_table(results)).records:
-        parts.append(TerminalTable(units))
+    for title, tables, _ in further_tables(results):
+        if details or title == UNITS_TITLE:
+            parts += map(TerminalTable, tables)
     if details:
-        tables = [*label_curve_tables(results), calibration_table(results), code_metric_table(results)]
-        tables.append(tuning_table(results))
+        tables = [code_metric_table(results)]
         tables += [representation_table(results)] if "diagnostics" in results else []
         parts += [TerminalTable(table) for table in tables if table.records]
         parts += [Paragraph(reason, "dim") for reason in describe_reasons(results)]

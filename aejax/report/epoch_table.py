@@ -1,14 +1,18 @@
-"""The table of a pretraining: every metric at some epochs, in Markdown and for a terminal."""
+"""What is shown of a pretraining, every metric at some epochs: in Markdown, for a terminal, and its page."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import RenderableType
 
-from aejax.report.data_line import data_markdown, format_data_warnings
-from aejax.report.formatting import format_number, format_significant
+from aejax.report.data_line import data_markdown, format_data_line, format_data_warnings
+from aejax.report.examples import Examples
+from aejax.report.formatting import format_mean_ci, format_number, format_provenance, format_significant
 from aejax.report.method_tables import code_metric_heading, code_metric_names
+from aejax.report.page.blocks import PageTable, RunPage, Section, plain_warnings
+from aejax.report.page.model_sections import codes_section, curve_section, reconstruction_section
 from aejax.report.results import Results, diverged_seeds
 from aejax.report.tables import Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
@@ -61,3 +65,31 @@ def _codes(results: Results) -> list[str]:
         for name in code_metric_names({**results, "methods": [results]})
     )
     return [f"On the test examples, mean over seeds: {summary}."] if summary else []
+
+
+def pretrain_page(results: Results, folder: Path | None, examples: Examples | None) -> RunPage:
+    """Returns the page of a pretraining: what was trained, and how well it reconstructs."""
+    dataset, mse = results["dataset"], results["reconstruction_mse"]
+    seeds = len(mse["per_seed"])
+    interval = "" if mse["ci95"] is None else f" [{', '.join(map(format_significant, mse['ci95']))}]"
+    finding = (
+        f"{results['method']} on {dataset['name']}, {seeds} {'seed' if seeds == 1 else 'seeds'}: mean "
+        f"squared error of test reconstructions {format_significant(mse['mean'])}{interval}."
+    )
+    sections = [curve_section(folder), codes_section(results, examples), reconstruction_section(folder)]
+    if names := code_metric_names({**results, "methods": [results]}):
+        columns = [
+            Column("metric of the test examples", lambda name: code_metric_heading(name, results), "left"),
+            Column("mean and 95 % interval", partial(_format_measure, results)),
+        ]
+        sections.append(Section("Codes", [PageTable("Codes", Table(columns, names))]))
+    if "history" in results:
+        table = PageTable("Metrics by epoch", epoch_table(results), "Means over seeds.")
+        sections.append(Section("Metrics by epoch", [table]))
+    title, caption = f"{results['method']}, pretrained on {dataset['name']}", format_provenance(results["environment"])
+    warnings = plain_warnings(results, results.get("warnings", []))
+    return RunPage(title, [finding], format_data_line(dataset), warnings, sections, caption)
+
+
+def _format_measure(results: Results, name: str) -> str:
+    return format_mean_ci(results["measures"][name], scale=1, decimals=3)

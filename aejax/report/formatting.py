@@ -68,6 +68,11 @@ def format_seconds(seconds: float | None) -> str:
     return format_decimals(finite, 1 if finite < 100 else 0)
 
 
+def format_budget(labels_per_class: int | None) -> str:
+    """Returns the number of labels per class of a study's cell, or `all`."""
+    return "all" if labels_per_class is None else str(labels_per_class)
+
+
 def format_provenance(environment: Mapping[str, Any]) -> str:
     """Returns the known parts of "Made by `command` on machine in 41.2 s."; empty if none is known."""
     parts = [f"by `{environment['command']}`"] if environment.get("command") else []

@@ -1,9 +1,10 @@
-"""Further tables of the methods of a comparison: metrics of codes, what tuning is worth, and probes of few features."""
+"""Further tables of methods: their codes, probes of few features, tuning, calibration, label curve and diagnostics."""
 
 from functools import partial
 
-from aejax.report.formatting import MISSING, format_decimals, format_significant
-from aejax.report.results import Results, has_bernoulli_likelihood, verdict_metric
+from aejax.report.formatting import MISSING, format_decimals, format_seconds, format_significant
+from aejax.report.label_curve import label_curve_caption, label_curve_tables
+from aejax.report.results import Results, finite_or_none, has_bernoulli_likelihood, verdict_metric
 from aejax.report.tables import Column, Table
 
 CODE_METRIC_HEADINGS = {
@@ -24,11 +25,27 @@ TUNING_CAPTION = (
     "Expected on the test examples for the best of n random settings by validation loss, mean over seeds (Dodge et al. "
     "2019); the settings are in `results.json`."
 )
+UNITS_TITLE = "Probes of few features"
 UNITS_CAPTION = (
     "For each class, a logistic regression on the features whose means on labelled rows differ most between it and the "
     "others (Gurnee et al. 2023); mean over seeds. Verdicts are about the last column; which features they are is in "
     "`results.json`."
 )
+CALIBRATION_CAPTION = (
+    "Balanced accuracy is the mean of the accuracies of all classes. Calibration error is the mean distance between "
+    "confidence and accuracy in 15 bins of equal width (Guo et al. 2017). The worst class is the one of lowest "
+    "accuracy. All are means over seeds; `results.json` has every seed and every class."
+)
+REPRESENTATION_FORMATS = {  # of metrics of every method's features: heading, decimals, scale
+    "effective_rank": ("effective rank", 1, 1),
+    "rankme": ("RankMe", 1, 1),
+    "intrinsic_dimension": ("intrinsic dim.", 1, 1),
+    "alignment": ("alignment", 2, 1),
+    "uniformity": ("uniformity", 2, 1),
+    "knn_purity": ("k-NN purity, %", 1, 100),
+    "dead_units": ("dead units", 1, 1),
+    "active_units": ("active units", 1, 1),
+}
 
 
 def format_error(summary: Results | None) -> str:
@@ -97,3 +114,71 @@ def units_table(results: Results) -> Table:
     columns = [Column(f"{metric.heading}, features per class", lambda method: method["name"], "left")]
     columns += [Column(str(count), partial(mean, number)) for number, count in enumerate(counts)]
     return Table(columns, methods if len(counts) > 1 else [])
+
+
+def calibration_table(results: Results) -> Table:
+    """Returns balanced accuracy, calibration and failures; without rows in results of earlier versions."""
+    class_names = results["dataset"].get("class_names") or []
+
+    def worst_class(method: Results) -> str:
+        index = _worst_class(method)[1]
+        return MISSING if index is None else class_names[index] if index < len(class_names) else str(index)
+
+    columns = [
+        Column("method", lambda method: method["name"], "left"),
+        Column("balanced, %", lambda method: format_decimals(method["balanced_accuracy"]["mean"], 2, 100)),
+        Column("calibration error, %", lambda method: format_decimals(method["calibration_error"]["mean"], 2, 100)),
+        Column("Brier", lambda method: format_significant(method["brier"]["mean"]), detail=True),
+        Column("worst class", worst_class, "left"),
+        Column("its accuracy, %", lambda method: format_decimals(_worst_class(method)[0], 2, 100)),
+        Column("total, s", _total_seconds, detail=True),
+        Column("failed seeds", lambda method: ", ".join(map(str, method["failed_seeds"])) or "none"),
+    ]
+    return Table(columns, [method for method in results["methods"] if method.get("balanced_accuracy")])
+
+
+def _worst_class(method: Results) -> tuple[float, int] | tuple[None, None]:
+    accuracies = [finite_or_none(value) for value in method["per_class_accuracy"]["mean"]]
+    return min(((value, index) for index, value in enumerate(accuracies) if value is not None), default=(None, None))
+
+
+def _total_seconds(method: Results) -> str:
+    return format_seconds(sum(finite_or_none(seconds) or 0.0 for seconds in method["seconds"].values()))
+
+
+def representation_table(results: Results) -> Table:
+    """Returns the metrics of every method's features, means over seeds."""
+
+    def mean(name: str, heading: str, decimals: int, scale: float) -> Column:
+        return Column(heading, lambda method: format_decimals(method[name]["mean"], decimals, scale))
+
+    columns = [Column("diagnostics of", lambda method: method["name"], "left")]
+    columns += [mean(name, *formats) for name, formats in REPRESENTATION_FORMATS.items()]
+    columns.append(Column("CKA between seeds", lambda method: format_decimals(method["cka_between_seeds"], 2)))
+    return Table(columns, results["diagnostics"]["methods"])
+
+
+def representation_caption(results: Results) -> str:
+    """Returns the caption of the metrics of representations."""
+    rows, n_test = results["diagnostics"]["rows"], results["dataset"]["n_test"]
+    which = f"all {rows:,} test examples" if rows == n_test else f"{rows:,} of {n_test:,} test examples, evenly spaced"
+    return (
+        f"Diagnostics of the features of {which}, means over seeds; verdicts do not use them. Effective rank is of "
+        "centred features, RankMe of uncentred ones; intrinsic dimension is estimated by TwoNN. Alignment (mean "
+        "squared distance within a class) and uniformity are on the unit sphere: lower values mean closer classes and "
+        f"more uniform features. Purity is the share of the {results['diagnostics']['neighbours']} nearest neighbours "
+        "that have the same class, by Euclidean distance of standardised features. Dead units are zero for each of "
+        "these examples; active units have a variance above 0.01. CKA is linear and debiased; "
+        f"{MISSING} marks what is undefined."
+    )
+
+
+def further_tables(results: Results) -> list[tuple[str, list[Table], str]]:
+    """Returns title, tables and caption of what else is known of the methods; only what there is."""
+    tables = [
+        (UNITS_TITLE, [units_table(results)], UNITS_CAPTION),
+        ("Tuning", [tuning_table(results)], TUNING_CAPTION),
+        ("Calibration", [calibration_table(results)], CALIBRATION_CAPTION),
+        ("By number of labels", label_curve_tables(results), label_curve_caption(results)),
+    ]
+    return [(title, shown, caption) for title, shown, caption in tables if any(table.records for table in shown)]

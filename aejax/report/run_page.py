@@ -11,21 +11,20 @@ from rich.console import RenderableType
 from rich.markdown import Markdown
 
 from aejax.errors import InputError, require, summarize_error
-from aejax.report.analysis_page import EXPLORE_RESULTS, render_analysis_page
+from aejax.report.analysis_page import EXPLORE_RESULTS, explore_page, render_analysis_page
 from aejax.report.comparison_figures import plot_differences, plot_label_curve
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
-from aejax.report.epoch_table import render_pretrain_markdown, render_pretrain_terminal
+from aejax.report.epoch_table import pretrain_page, render_pretrain_markdown, render_pretrain_terminal
 from aejax.report.examples import read_examples, sprite_sheet
 from aejax.report.figures import plot_accuracy
 from aejax.report.page.blocks import PAGE_FILE, RunPage, png_address
 from aejax.report.page.comparison import comparison_page
 from aejax.report.page.model_sections import describe_examples
-from aejax.report.page.other_runs import explore_page, pretrain_page, study_page, sweep_page
 from aejax.report.rendering import render_template
 from aejax.report.results import Results, with_roles
-from aejax.report.study_table import render_study_markdown, render_study_terminal
+from aejax.report.study_table import render_study_markdown, render_study_terminal, study_page
 from aejax.report.style import render_figure, save_figure
-from aejax.report.sweep_table import render_sweep_markdown, render_sweep_terminal
+from aejax.report.sweep_table import render_sweep_markdown, render_sweep_terminal, sweep_page
 from aejax.report.tradeoff_plot import plot_tradeoff
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.results_file import read_results, results_kind

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
+from aejax.report.formatting import format_budget
 from aejax.report.results import Results, verdict_metric
-from aejax.report.study_table import format_labels
 from aejax.report.style import CLASS_COLORS, NEUTRAL_COLOR, label_text, make_figure, with_style
 
 LINE_STYLES = ("-", "--", ":", "-.")  # the next one after ten lines
@@ -40,7 +40,7 @@ def plot_gains(results: Results) -> Figure | None:
             chosen = [row for row in rows if row["baseline"] == baseline]
             shift = 0.5 * ((index + 0.5) / len(baselines) - 0.5)
             _draw_gain(axes, index, chosen, [budgets.index(row["labels_per_class"]) + shift for row in chosen], metric)
-        axes.set_xticks(range(len(budgets)), [format_labels(budget) for budget in budgets])
+        axes.set_xticks(range(len(budgets)), [format_budget(budget) for budget in budgets])
         axes.set_xlabel("labels per class")
         axes.set_ylabel(f"gain, {metric.difference_unit}")
         axes.legend(fontsize=7)
@@ -91,7 +91,7 @@ def plot_profiles(results: Results) -> Figure | None:
             share = np.array(profile["share"], dtype=float)  # None becomes NaN
             (lines[name],) = axes.plot(across, share, color=color, linestyle=style, linewidth=1.2)
             axes.fill_between(across, profile["low"], profile["high"], color=color, alpha=0.1, linewidth=0)
-        axes.set_title(f"{format_labels(budget['labels_per_class'])} labels per class")
+        axes.set_title(f"{format_budget(budget['labels_per_class'])} labels per class")
         axes.set(xlabel=f"below the best method's mean, {metric.difference_unit}", ylabel="trainings above")
         axes.grid()
     handles = [lines[name] for name in names]

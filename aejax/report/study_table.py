@@ -1,8 +1,11 @@
-"""The findings and tables of a study over data sets, in Markdown for a page and for a terminal."""
+"""What is shown of a study over data sets: findings and tables in Markdown and for a terminal, and its page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -13,6 +16,7 @@ from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.data_line import escape_prose
 from aejax.report.formatting import (
     MISSING,
+    format_budget,
     format_decimals,
     format_difference,
     format_difference_ci,
@@ -20,8 +24,10 @@ from aejax.report.formatting import (
     format_p_value,
     format_provenance,
 )
+from aejax.report.page.blocks import PAGE_FILE, PageTable, RunPage, Section, read_pictures
 from aejax.report.results import Results, verdict_metric
-from aejax.report.tables import Column, LabelledText, Paragraph, Table, TerminalTable, to_markdown
+from aejax.report.study_figures import STUDY_PICTURES
+from aejax.report.tables import Cell, Column, LabelledText, Paragraph, Table, TerminalTable, to_markdown
 
 QUESTION_CAPTION = (
     "Each row is over data sets; differences are in favour of the method; + better, = equivalent, - worse. Mean: of a "
@@ -42,11 +48,6 @@ CORRELATION_CAPTION = (
     "what a method's row names with the method's gain over raw. Reconstruction within data sets is the negative mean "
     "squared error, across them the variance explained. Intervals are of each correlation alone."
 )
-
-
-def format_labels(labels_per_class: int | None) -> str:
-    """Returns the number of labels per class, or `all`."""
-    return "all" if labels_per_class is None else str(labels_per_class)
 
 
 def _regions(probabilities: Results | None) -> str:
@@ -73,7 +74,7 @@ def question_table(results: Results, question: Results) -> Table:
     columns = [
         Column("method", lambda row: row["method"], "left"),
         Column("against", lambda row: row["baseline"], "left"),
-        Column("labels per class", lambda row: format_labels(row["labels_per_class"])),
+        Column("labels per class", lambda row: format_budget(row["labels_per_class"])),
         Column("data sets", lambda row: str(len(row["datasets"]))),
         Column(f"mean, {metric.unit}".rstrip(", "), partial(_mean, metric)),
         Column("median", lambda row: format_difference(metric, row["median"])),
@@ -102,12 +103,17 @@ def rank_table(results: Results) -> Table | None:
         known = dict(zip(budget["methods"], budget["ranks"]["mean_ranks"], strict=True))
         return format_decimals(known.get(name), 2)
 
-    columns = [Column(format_labels(budget["labels_per_class"]), partial(rank, budget)) for budget in budgets]
+    columns = [Column(format_budget(budget["labels_per_class"]), partial(rank, budget)) for budget in budgets]
     return Table([Column("labels per class", str, "left"), *columns], [*names, "critical difference", "p"])
 
 
-def score_tables(results: Results) -> Iterator[tuple[str, Table]]:
-    """Yields a title and a table of the score of every method on every data set, for each number of labels."""
+def score_tables(results: Results, links: Mapping[str, str] = MappingProxyType({})) -> Iterator[tuple[str, Table]]:
+    """Yields a title and a table of the score of every method on every data set, for each number of labels.
+
+    Args:
+        results: of the study.
+        links: where the name of a data set leads.
+    """
     metric = verdict_metric(results)
     sign = 1 if metric.higher_is_better else -1
     for budget in results["budgets"]:
@@ -118,10 +124,10 @@ def score_tables(results: Results) -> Iterator[tuple[str, Table]]:
             mean = next((method["mean"] for method in cell["methods"] if method["name"] == name), None)
             return format_decimals(None if mean is None else sign * mean, metric.decimals, metric.scale)
 
-        columns = [Column("data set", lambda cell: cell["dataset"], "left")]
+        columns = [Column("data set", lambda cell: Cell(cell["dataset"], link=links.get(cell["dataset"], "")), "left")]
         columns.append(Column("labels", lambda cell: f"{cell['n_labels']:,}"))
         columns += [Column(name, partial(score, name)) for name in names]
-        labels = format_labels(budget["labels_per_class"])
+        labels = format_budget(budget["labels_per_class"])
         per_class = "" if labels == "all" else " per class"
         yield f"Test {metric.heading}, {labels} labels{per_class}", Table(columns, cells)
 
@@ -130,7 +136,7 @@ def correlation_table(results: Results) -> Table:
     """Returns a row for each quantity, number of labels and scope of a correlation that could be computed."""
     rows: list[dict[str, Any]] = []
     for entry in results["correlations"]:
-        head = {"quantity": entry["quantity"], "labels": format_labels(entry["labels_per_class"])}
+        head = {"quantity": entry["quantity"], "labels": format_budget(entry["labels_per_class"])}
         within = entry["within"]
         if within["mean"] is not None:
             rows.append({**head, "over": "methods", **within, "of": len(within["per_dataset"])})
@@ -172,7 +178,7 @@ def _describe_decisions(rows: Sequence[Results]) -> Iterator[str]:
         for row in rows:
             if row["decided"] == region:
                 pair = f"{row['method']} {word} {row['baseline']}"
-                labels.setdefault(pair, []).append(format_labels(row["labels_per_class"]))
+                labels.setdefault(pair, []).append(format_budget(row["labels_per_class"]))
         if labels:
             pairs = "; ".join(f"{pair} ({', '.join(found)})" for pair, found in labels.items())
             yield f"{region.capitalize()}: {pairs}."
@@ -257,3 +263,26 @@ def render_plan(plans: Sequence[Results]) -> RenderableType:
     left, spent = (sum(plan["seconds"] for plan in plans if plan["finished"] is done) / 60 for done in (False, True))
     total = f"{len(plans)} comparisons: about {left:,.0f} minutes left, roughly, on two cores; {spent:,.0f} measured"
     return Padding(Group(TerminalTable(Table(columns, plans)), Paragraph(total)), (1, 0))
+
+
+def study_page(results: Results, folder: Path | None) -> RunPage:
+    """Returns the page of a study: its questions, ranks and correlations, figures, and the scores of the data sets."""
+    pages = {
+        cell["dataset"]: Path(cell["folder"]) / PAGE_FILE
+        for cell in results["cells"]
+        if cell["labels_per_class"] is None
+    }
+    links = {name: quote(page.as_posix()) for name, page in pages.items() if folder and (folder / page).is_file()}
+    sections = [
+        Section("Figures", read_pictures(folder, STUDY_PICTURES)),
+        *(Section(title, [PageTable(title, table, note)]) for title, table, note in study_tables(results)),
+        Section("Data sets", [PageTable(title, table) for title, table in score_tables(results, links)]),
+    ]
+    return RunPage(
+        title=results["title"],
+        findings=study_findings(results),
+        data_line=study_caption(results),
+        warnings=results["warnings"],
+        sections=sections,
+        caption=format_provenance(results["environment"]),
+    )

@@ -1,16 +1,19 @@
-"""The tables of a sweep, in Markdown and for a terminal."""
+"""What is shown of a sweep: its tables in Markdown and for a terminal, and its page."""
 
 from functools import partial
+from pathlib import Path
 
 from rich.console import RenderableType
 
 from aejax.config.sweep_axes import LABELS_FIELD, format_axis_value
 from aejax.report.captions import collect_warnings, dataset_caption, short_caption
 from aejax.report.comparison_table import VERDICT_STYLES
-from aejax.report.data_line import data_markdown, escape_prose, format_data_warnings
+from aejax.report.data_line import data_markdown, escape_prose, format_data_line, format_data_warnings
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import MISSING, format_difference, format_difference_ci, format_metric
 from aejax.report.method_tables import format_error
+from aejax.report.page.blocks import PageTable, RunPage, Section, plain_warnings, read_pictures
+from aejax.report.page.model_sections import curve_section
 from aejax.report.results import Results, find_comparison, verdict_metric
 from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
@@ -19,6 +22,10 @@ SELECTED_MARK = "◀"
 SELECTION_CRITERIA = {
     "valid_nll": "validation NLL of the probe",
     "valid_reconstruction_mse": "validation reconstruction MSE",
+}
+TRADEOFF = {
+    "frontier.png": "Reconstruction error of each setting against the test metric of its codes; the ring is the "
+    "setting that validation rows choose"
 }
 
 
@@ -114,3 +121,21 @@ def render_sweep_terminal(results: Results, *, details: bool = False) -> Rendera
     parts += [TerminalTable(table, details=details) for table in tables]
     warnings = [*format_data_warnings(results["dataset"]), *collect_warnings(results)]
     return stack_parts(parts, short_caption(results), warnings)
+
+
+def sweep_page(results: Results, folder: Path | None) -> RunPage:
+    """Returns the page of a sweep: the trade-off, the points and the controls."""
+    sections = [
+        Section("Reconstruction against classification", read_pictures(folder, TRADEOFF)),
+        Section("Settings", [PageTable("Settings", point_table(results))]),
+        Section("Controls", [PageTable("Controls", baseline_table(results))]),
+        curve_section(folder),
+    ]
+    return RunPage(
+        title=f"{results['dataset']['name']}: settings of {results['config']['method']}",
+        findings=[describe_selection(results)],
+        data_line=format_data_line(results["dataset"]),
+        warnings=plain_warnings(results, collect_warnings(results)),
+        sections=sections,
+        caption=sweep_caption(results),
+    )

@@ -7,7 +7,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -18,6 +18,9 @@ from rich.text import Text
 from aejax.errors import escape_unprintable
 from aejax.report.data_line import escape_prose
 
+if TYPE_CHECKING:
+    from aejax.report.page.charts import Chart
+
 LABEL_WIDTH = 9  # of `LabelledText`
 HEADING_WIDTH = 9  # letters in a line of a terminal table's heading
 PARENTHESES = r"\([^)]*\)"
@@ -25,10 +28,12 @@ ABBREVIATIONS = {"difference": "diff.", "accuracy": "acc."}  # in a heading that
 
 
 class Cell(NamedTuple):
-    """A text with a style for the terminal."""
+    """A text with a style for the terminal; on a page also a chart that is drawn instead, and where the text leads."""
 
     text: str
     style: str = ""
+    chart: "Chart | None" = None
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Column:
     cell: Callable[[Any], str | Cell]
     align: Literal["left", "right"] = "right"
     detail: bool = False  # whether a terminal shows it with `--details` only
+    axis: "Chart | None" = None  # of a column of charts
 
 
 class Table(NamedTuple):

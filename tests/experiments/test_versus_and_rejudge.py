@@ -81,7 +81,7 @@ def test_sentences_and_tables_do_not_mix_families(results):
         "undercomplete (--versus)",
     ]
     assert not any("undercomplete (" in sentence for sentence in sentences[:3])
-    controlled, versus = comparison_tables(results)
+    (_, controlled), (_, versus) = comparison_tables(results)
     assert [len(table.records) for table in (controlled, versus)] == [3, 5]
     assert (controlled.columns[1].heading, versus.columns[1].heading) == ("control", "versus")
 

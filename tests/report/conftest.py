@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aejax.report.comparison_table import REPRESENTATION_FORMATS
+from aejax.report.method_tables import REPRESENTATION_FORMATS
 
 ACCURACY = {
     "raw": 0.954,

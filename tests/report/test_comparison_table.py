@@ -6,14 +6,10 @@ import re
 import pytest
 
 from aejax.evaluate.representation import REPRESENTATION_METRICS
-from aejax.report.comparison_table import (
-    REPRESENTATION_FORMATS,
-    render_comparison_markdown,
-    render_comparison_terminal,
-    representation_table,
-)
+from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import MISSING, format_mean_ci
+from aejax.report.method_tables import REPRESENTATION_FORMATS, representation_table
 from aejax.report.results import best_method
 from aejax.report.tables import format_markdown_table
 from tests.consoles import render

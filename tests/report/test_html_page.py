@@ -149,7 +149,7 @@ def test_a_browser_sorts_hovers_and_draws_everything_without_an_error(results, f
     shown = dump_in_browser(render_run_page(results, folder), script, folder / "page.html")
     text = html.unescape(shown)
     assert f"|hover row 100, class {HOSTILE}|key row 101, class 1|undrawn 0; images 1|nameless 0; wide false" in text
-    widths = re.findall(r'data-label="d" data-number="(\d+)', section(shown, "Methods"))
+    widths = re.findall(r'data-label="d">(\d+)<', section(shown, "Methods"))
     assert [int(width) for width in widths] == sorted(map(int, widths), reverse=True)
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from aejax.report.comparison_figures import MAX_ANNOTATED_METHODS, plot_representations
-from aejax.report.comparison_table import representation_table
 from aejax.report.formatting import MISSING
+from aejax.report.method_tables import representation_table
 from aejax.report.style import save_figure
 from tests.report.conftest import make_diagnostics
 

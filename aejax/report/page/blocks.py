@@ -2,9 +2,8 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from aejax.report.data_line import format_data_warnings
 from aejax.report.page.charts import Chart
@@ -14,42 +13,26 @@ from aejax.report.tables import Table
 PAGE_FILE = "report.html"
 
 
-class PageCell(NamedTuple):
-    """A cell: text, the number to sort by, a chart that is drawn instead of the text, and where the text leads."""
-
-    text: str
-    number: float | None = None
-    chart: Chart | None = None
-    link: str = ""
-
-
-@dataclass(frozen=True)
-class PageTable:
+class PageTable(NamedTuple):
     """A table with a caption."""
 
-    macro: ClassVar[str] = "table"  # of the template, which draws this kind of block; so in all kinds
     name: str
-    headings: list[tuple[str, str, Chart | None]]  # heading, alignment, and the axis of a column of charts
-    rows: list[list[PageCell]]
+    table: Table
     note: str = ""
     is_folded: bool = False  # whether it is shown on demand only
 
 
-@dataclass(frozen=True)
-class Charts:
+class Charts(NamedTuple):
     """Small charts next to each other."""
 
-    macro: ClassVar[str] = "charts"
     charts: list[Chart]
     caption: str
-    keys: Sequence[tuple[str, str]] = ()  # of a legend: class of the style sheet, and text
+    legend: Sequence[tuple[str, str]] = ()  # class of the style sheet, and text
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A picture as a data address, with the text for those who cannot see it."""
 
-    macro: ClassVar[str] = "picture"
     caption: str
     source: str
 
@@ -63,11 +46,9 @@ class Matrix(NamedTuple):
     shares: list[list[float]]
 
 
-@dataclass(frozen=True)
-class Matrices:
+class Matrices(NamedTuple):
     """Confusion matrices next to each other."""
 
-    macro: ClassVar[str] = "matrices"
     matrices: list[Matrix]
 
 
@@ -78,16 +59,14 @@ class Tile(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True)
-class Tiles:
+class Tiles(NamedTuple):
     """Examples next to each other."""
 
-    macro: ClassVar[str] = "tiles"
     title: str
     tiles: list[Tile]
 
 
-Block = str | PageTable | Charts | Picture | Matrices | Tiles  # text is a paragraph
+Block = str | PageTable | Charts | Picture | Matrices | Tiles  # text is a paragraph; the template has a macro for each
 
 
 class Section(NamedTuple):
@@ -127,22 +106,3 @@ def read_pictures(folder: Path | None, captions: Mapping[str, str]) -> list[Pict
 def plain_warnings(results: Results, warnings: Sequence[str]) -> list[str]:
     """Returns the suspicions about a run's data, and other warnings of it, without marks of Markdown."""
     return [warning.replace("`", "") for warning in (*format_data_warnings(results["dataset"]), *warnings)]
-
-
-def make_table(name: str, table: Table, note: str = "", *, is_folded: bool = False) -> PageTable:
-    """Returns a table whose columns sort by the number that a cell begins with, or by text."""
-    headings: list[tuple[str, str, Chart | None]] = [(column.heading, column.align, None) for column in table.columns]
-    rows = [[PageCell(cell.text, leading_number(cell.text)) for cell in row] for row in table.rows()]
-    return PageTable(name, headings, rows, note.replace("`", ""), is_folded)
-
-
-def leading_number(text: str) -> float | None:
-    """Returns the number that a cell begins with, to sort by.
-
-    >>> leading_number("96.50 [94.19, 97.91]"), leading_number("<0.1"), leading_number("raw")
-    (96.5, 0.1, None)
-    """
-    try:
-        return float(text.removeprefix("<").split(" ")[0].replace(",", ""))
-    except (ValueError, IndexError):
-        return None

@@ -1,37 +1,22 @@
 """The page of a comparison."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aejax.evaluate.verdict_metrics import VerdictMetric
-from aejax.report.captions import (
-    CALIBRATION_CAPTION,
-    collect_warnings,
-    representation_caption,
-    results_caption,
-    sensitivity_caption,
-)
-from aejax.report.comparison_table import (
-    calibration_table,
-    comparison_tables,
-    method_table,
-    representation_table,
-)
+from aejax.report.captions import collect_warnings, results_caption, sensitivity_caption
+from aejax.report.comparison_table import comparison_tables, method_table
 from aejax.report.data_line import format_data_line
 from aejax.report.examples import Examples, read_arrays, read_predictions
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import format_difference, format_difference_ci, format_metric
-from aejax.report.label_curve import label_curve_caption, label_curve_tables
 from aejax.report.method_tables import (
-    TUNING_CAPTION,
-    UNITS_CAPTION,
-    code_metric_names,
     code_metric_table,
-    tuning_table,
-    units_table,
+    further_tables,
+    representation_caption,
+    representation_table,
 )
-from aejax.report.page.blocks import Charts, PageCell, RunPage, Section, make_table, plain_warnings, read_pictures
+from aejax.report.page.blocks import Charts, PageTable, RunPage, Section, plain_warnings, read_pictures
 from aejax.report.page.charts import STRIP_WIDTH, axis_strip, interval_strip, scale_over, seeds_strip, steps_chart
 from aejax.report.page.model_sections import (
     codes_section,
@@ -40,13 +25,15 @@ from aejax.report.page.model_sections import (
     reconstruction_section,
     worst_section,
 )
-from aejax.report.results import Results, finite_or_none, is_control, is_permuted, verdict_metric, with_roles
-from aejax.report.tables import Column, Table
+from aejax.report.results import Results, is_control, is_permuted, verdict_metric, with_roles
+from aejax.report.tables import Cell, Column, Table
 from aejax.storage.saved_scores import SCORES_FILE
 
 STEPS = {"raw": "raw inputs", "pca": "PCA", "random": "untrained"}  # by what a control's name begins with
-LABEL_CURVE = {"label_curve.png": "Each autoencoder among its controls, over the number of labels"}
-DIAGNOSTICS = {"diagnostics.png": "Similarity of the features of all methods (CKA), and their dimension"}
+PICTURES = {  # of a run folder, by section
+    "By number of labels": {"label_curve.png": "Each autoencoder among its controls, over the number of labels"},
+    "Diagnostics": {"diagnostics.png": "Similarity of the features of all methods (CKA), and their dimension"},
+}
 
 
 def comparison_page(
@@ -63,7 +50,7 @@ def comparison_page(
     predictions = read_predictions(scores or {})
     sections = [
         _steps_section(results),
-        *_verdict_sections(results),
+        *(_verdict_section(results, *titled) for titled in comparison_tables(results)),
         _method_section(results),
         curve_section(folder),
         reconstruction_section(folder),
@@ -116,80 +103,69 @@ def _find_steps(results: Results, methods: dict[str, Results], name: str) -> lis
     return [*steps, ("trained", methods[name][field], "autoencoder")]
 
 
-def _verdict_sections(results: Results) -> list[Section]:
-    """Returns the comparisons with controls, and those between autoencoders, with intervals drawn and reasons."""
-    metric, sections = verdict_metric(results), []
-    for table, title in zip(comparison_tables(results), ("Verdicts", "Between autoencoders"), strict=False):
-        rows: Sequence[Results] = table.records
-        margin = results.get("margin") or 0.0
-        values = [value for row in rows for value in (row["mean_difference"], *(row.get("ci95") or ()))]
-        values += [value for row in rows for value in row.get("ci95_adjusted") or ()]
-        scale = scale_over([*values, 0.0, margin, -margin], 8, STRIP_WIDTH - 8, metric.scale)
-        reason = Column("reason", lambda row: row.get("reason", ""), "left")
-        columns = [column for column in table.columns if not column.detail]
-        page = make_table(title, Table([*columns, reason], rows), _strip_note(metric))
-        place = next((i for i, column in enumerate(columns) if column.heading.startswith("difference")), 2)
-        axis = axis_strip(scale, f"axis: difference in {metric.difference_unit}")
-        page.headings.insert(place, ("interval", "left", axis))
-        for cells, row in zip(page.rows, rows, strict=True):
-            said = (
-                f"{row['method']} minus {row['baseline']}: {format_difference(metric, row['mean_difference'])} "
-                f"{format_difference_ci(metric, row['ci95'])}, {row['verdict']}"
-            )
-            strip = interval_strip(row, scale, metric.scale, margin, said)
-            cells.insert(place, PageCell("", finite_or_none(row["mean_difference"]), strip))
-        blocks = [page]
-        if len(columns) < len(table.columns):
-            blocks.append(make_table(f"{title}: every number", table, is_folded=True))
-        sections.append(Section(title, blocks))
-    return sections
+def _verdict_section(results: Results, title: str, table: Table) -> Section:
+    """Returns comparisons with controls, or those between autoencoders, with intervals drawn and reasons."""
+    metric, margin, rows = verdict_metric(results), results.get("margin") or 0.0, table.records
+    values = [value for row in rows for value in (row["mean_difference"], *(row.get("ci95") or ()))]
+    values += [value for row in rows for value in row.get("ci95_adjusted") or ()]
+    scale = scale_over([*values, 0.0, margin, -margin], 8, STRIP_WIDTH - 8, metric.scale)
 
+    def draw(row: Results) -> Cell:
+        difference = format_difference(metric, row["mean_difference"])
+        interval = format_difference_ci(metric, row["ci95"])
+        said = f"{row['method']} minus {row['baseline']}: {difference} {interval}, {row['verdict']}"
+        return Cell(difference, chart=interval_strip(row, scale, metric.scale, margin, said))
 
-def _strip_note(metric: VerdictMetric) -> str:
-    return (
+    axis = axis_strip(scale, f"axis: difference in {metric.difference_unit}")
+    names, others = table.columns[: table.keys], table.columns[table.keys :]
+    columns = [*names, Column("interval", draw, "left", axis=axis)]
+    columns += [column for column in others if not column.detail]
+    columns.append(Column("reason", lambda row: row.get("reason", ""), "left"))
+    note = (
         f"Interval: difference in {metric.difference_unit}. Thick: 95 % interval of one comparison; thin: of all "
         "comparisons of a method together, from which the verdict comes; shaded: the margin."
     )
+    blocks = [PageTable(title, Table(columns, rows), note)]
+    if any(column.detail for column in others):
+        blocks.append(PageTable(f"{title}: every number", table, is_folded=True))
+    return Section(title, blocks)
 
 
 def _method_section(results: Results) -> Section:
     """Returns the methods, with a dot for each seed."""
-    metric, methods = verdict_metric(results), results["methods"]
-    shown = [method for method in methods if not is_permuted(method)] or methods
+    metric, table = verdict_metric(results), method_table(results)
+    shown = [method for method in results["methods"] if not is_permuted(method)] or results["methods"]
     summaries = [method[metric.field] for method in shown]
     values = [value for summary in summaries for value in (*summary["per_seed"], *_bounds(summary))]
     scale = scale_over(values, 8, STRIP_WIDTH - 8, metric.scale)
+
+    def draw(method: Results) -> Cell:
+        if method not in shown:
+            return Cell("far left")
+        kind, summary = "control" if is_control(method) else "autoencoder", method[metric.field]
+        text = format_metric(metric, summary)
+        return Cell(text, chart=seeds_strip(summary, scale, metric.scale, kind, f"{method['name']}: {text}"))
+
+    seeds = Column("seeds", draw, "left", axis=axis_strip(scale, f"axis: test {metric.heading}"))
+    columns = [*table.columns[:2], seeds, *table.columns[2:]]
     note = "Seeds: a dot for each training, the mean and its 95 % interval; controls are grey."
-    page = make_table("Methods", method_table(results), note)
-    page.headings.insert(2, ("seeds", "left", axis_strip(scale, f"axis: test {metric.heading}")))
-    for cells, method in zip(page.rows, methods, strict=True):
-        kind = "control" if is_control(method) else "autoencoder"
-        said = f"{method['name']}: {format_metric(metric, method[metric.field])}"
-        strip = seeds_strip(method[metric.field], scale, metric.scale, kind, said) if method in shown else None
-        cells.insert(2, PageCell("" if strip else "far left", finite_or_none(method[metric.field]["mean"]), strip))
-    codes = [make_table("Codes", code_metric_table(results))] if code_metric_names(results) else []
-    return Section("Methods", [page, *codes])
+    blocks = [PageTable("Methods", Table(columns, table.records), note)]
+    if (codes := code_metric_table(results)).records:
+        blocks.append(PageTable("Codes", codes))
+    return Section("Methods", blocks)
 
 
 def _table_sections(results: Results, folder: Path | None) -> list[Section]:
-    """Returns label curve, calibration, sparse probes, tuning, diagnostics and sensitivity, where there are any."""
-    sections = []
-    if "label_curve" in results:
-        gains, labels = label_curve_tables(results)
-        tables = [make_table("Gains", gains, label_curve_caption(results)), make_table("Labels", labels)]
-        sections.append(Section("By number of labels", [*read_pictures(folder, LABEL_CURVE), *tables]))
-    for title, name, table, note in (
-        ("Calibration", "Calibration", calibration_table(results), CALIBRATION_CAPTION),
-        ("Probes of few features", "Features per class", units_table(results), UNITS_CAPTION),
-        ("Tuning", "Tuning", tuning_table(results), TUNING_CAPTION),
-    ):
-        sections.append(Section(title, [make_table(name, table, note)] if table.records else []))
+    """Returns sparse probes, tuning, calibration, label curve, diagnostics and sensitivity, where there are any."""
+    shown = further_tables(results)
     if "diagnostics" in results:
-        page = make_table("Diagnostics", representation_table(results), representation_caption(results))
-        sections.append(Section("Diagnostics", [*read_pictures(folder, DIAGNOSTICS), page]))
+        shown.append(("Diagnostics", [representation_table(results)], representation_caption(results)))
     if "sensitivity" in results:
-        page = make_table("Sensitivity", _sensitivity_table(results), sensitivity_caption(results))
-        sections.append(Section("Sensitivity", [page]))
+        shown.append(("Sensitivity", [_sensitivity_table(results)], sensitivity_caption(results)))
+    sections = []
+    for title, tables, caption in shown:
+        pages = [PageTable(title, table, caption if table is tables[-1] else "") for table in tables]
+        sections.append(Section(title, [*read_pictures(folder, PICTURES.get(title, {})), *pages]))
     return sections
 
 

@@ -5,7 +5,11 @@ document.querySelectorAll("table.sortable th button").forEach((button) => button
   const descending = heading.getAttribute("aria-sort") !== "descending";
   heading.parentNode.querySelectorAll("th").forEach((other) => other.removeAttribute("aria-sort"));
   heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
-  const key = (row) => { const cell = row.cells[column]; return cell.dataset.number === undefined ? cell.textContent : Number(cell.dataset.number); };
+  const key = (row) => {  // the number that a cell begins with, or else its text
+    const cell = row.cells[column], text = cell.dataset.text ?? cell.textContent;
+    const first = text.replace(/[<,]/g, "").split(" ")[0];
+    return first && !isNaN(first) ? Number(first) : text;
+  };
   const compare = (a, b) => typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
   [...body.rows].sort((a, b) => (descending ? -1 : 1) * compare(key(a), key(b))).forEach((row) => body.append(row));
 }));
