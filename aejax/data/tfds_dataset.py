@@ -1,8 +1,8 @@
 """Loads labelled sets of tensorflow-datasets (TFDS) into memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, SupportsInt
 
 import numpy as np
 from tensorflow_datasets import features as feature_types
@@ -52,7 +52,7 @@ class PreparedSet(NamedTuple):
         sizes = {"/".join(path): int(np.prod(feature.shape)) for path, feature in self.columns.items()}
         return [name if size == 1 else f"{name}[{i}]" for name, size in sizes.items() for i in range(size)]
 
-    def concatenate(self, records: list[dict[str, Any]]) -> np.ndarray:
+    def concatenate(self, records: list[dict[Any, Any]]) -> np.ndarray:
         """Returns the numeric columns of some records side by side, `(len(records), *numbers_shape)`."""
         parts = []
         for path in self.columns:
@@ -61,6 +61,17 @@ class PreparedSet(NamedTuple):
                 values = [value[name] for value in values]
             parts.append(np.stack(values).reshape(len(records), -1))
         return np.concatenate(parts, axis=1, dtype=self.numbers_dtype).reshape(len(records), *self.numbers_shape)
+
+    def describe_record(self, split: str, row: int) -> str:
+        """Returns the name of a record for messages."""
+        return f"{self.source}: record {row} of {split}"
+
+    def encoded_images(
+        self, records: list[dict[Any, Any]], split: str, rows: Iterable[SupportsInt]
+    ) -> list[EncodedImage]:
+        """Returns the images of some records, whose numbers are `rows`."""
+        numbered = zip(records, rows, strict=True)
+        return [EncodedImage(self.describe_record(split, int(row)), record[self.image]) for record, row in numbered]
 
 
 def load_tfds(
@@ -101,7 +112,7 @@ def _read_splits(prepared: PreparedSet, image_size: int | None) -> ArraySplits:
     if prepared.image:
         inputs = decode_splits(inputs, source, image_size)
     labels = {split: values for split, (_, values) in read.items()}
-    _require_class_names(np.concatenate(list(labels.values())), prepared.class_names, source)
+    _require_classes(np.concatenate(list(labels.values())), prepared.class_names, source)
     train, *test = (LabelledArrays(inputs[s], labels[s], (f"{s} examples", f"{s} {label}")) for s in prepared.splits)
     unused = [split for split in available if split not in prepared.splits]
     return ArraySplits(
@@ -117,31 +128,24 @@ def _read_splits(prepared: PreparedSet, image_size: int | None) -> ArraySplits:
 
 def _read_split(prepared: PreparedSet, split: str) -> tuple[Any, np.ndarray]:
     """Returns the encoded images or numbers of a split, and its labels `(n,)`."""
-    image, label = prepared.image, prepared.label
     inputs: list[Any] = []
     labels: list[Any] = []
-    for block in read_blocks(prepared.builder, split, (*prepared.input_names, label), (image,) if image else ()):
-        first = len(labels)
-        labels += [record[label] for record in block]
-        if image:
-            contents = enumerate((record[image] for record in block), first)
-            inputs += [EncodedImage(f"{prepared.source}: image {row} of {split}", content) for row, content in contents]
-        else:
-            inputs.append(prepared.concatenate(block))
-    return inputs if image else np.concatenate(inputs), np.array(labels)
+    for block in read_blocks(prepared.builder, split, (*prepared.input_names, prepared.label)):
+        rows = range(len(labels), len(labels) + len(block))
+        inputs += prepared.encoded_images(block, split, rows) if prepared.image else [prepared.concatenate(block)]
+        labels += [record[prepared.label] for record in block]
+    return inputs if prepared.image else np.concatenate(inputs), np.array(labels)
 
 
-def _require_class_names(labels: np.ndarray, class_names: tuple[str, ...] | None, source: str) -> None:
+def _require_classes(labels: np.ndarray, class_names: tuple[str, ...] | None, source: str) -> None:
     """Raises InputError for labels without a name; TFDS stores -1 for an unknown label."""
-    if class_names is None:
-        return
-    unknown = np.count_nonzero(labels < 0)
-    require(unknown == 0, f"{source}: {unknown} of {len(labels)} records have no label; expected one class for each")
-    require(
-        labels.max() < len(class_names),
-        f"{source}: damaged (label {labels.max()}, and names for {len(class_names)} classes); delete its folder to "
-        "prepare it again",
-    )
+    if class_names is not None:
+        unknown = labels[(labels < 0) | (labels >= len(class_names))]
+        require(
+            not unknown.size,
+            f"{source}: {unknown.size} of {len(labels)} records have no label, such as {unknown[:1]}; expected one of "
+            f"{len(class_names)} classes for each",
+        )
 
 
 def describe_prepared(builder: Any, name: str, label: str | None, image_size: int | None) -> PreparedSet:

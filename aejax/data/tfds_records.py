@@ -9,9 +9,9 @@ import io
 import itertools
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsInt
 
 import tensorflow_datasets as tfds
 
@@ -115,17 +115,17 @@ class RecordReader:
     def __len__(self) -> int:
         return len(self._records)
 
-    def read(self, rows: Sequence[int], names: Sequence[str], encoded: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """Returns the features `names` of some records; those in `encoded` as they are stored, such as images.
+    def read(self, rows: Iterable[SupportsInt], names: Sequence[str]) -> list[dict[Any, Any]]:
+        """Returns the features `names` of some records; images are still encoded.
 
         Raises:
             InputError: the files are damaged.
         """
         features = self._builder.info.features
         selected = tfds.features.FeaturesDict({name: features[name] for name in names})
-        decoders = {name: tfds.decode.SkipDecoding() for name in encoded}
+        decoders = _skip_images(features, names)
         try:
-            records = self._records.__getitems__(rows)
+            records = self._records.__getitems__([int(row) for row in rows])
             if not all(len(record) for record in records):
                 raise ValueError("empty records")
             return [selected.deserialize_example_np(record, decoders=decoders) for record in records]
@@ -133,9 +133,13 @@ class RecordReader:
             raise _damaged(self._builder, error) from error
 
 
-def read_blocks(
-    builder: Any, split: str, names: Sequence[str], encoded: Sequence[str] = ()
-) -> Iterator[list[dict[str, Any]]]:
+def _skip_images(features: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Returns decoders that leave images as they are stored."""
+    images = [name for name in names if isinstance(features[name], tfds.features.Image)]
+    return {name: tfds.decode.SkipDecoding() for name in images}
+
+
+def read_blocks(builder: Any, split: str, names: Sequence[str]) -> Iterator[list[dict[Any, Any]]]:
     """Yields the records of a split in their order on disk, in blocks, as `RecordReader.read` returns them.
 
     Raises:
@@ -145,13 +149,12 @@ def read_blocks(
         if file_formats(builder) & RANDOM_ACCESS_FORMATS:
             reader = RecordReader(builder, split)
             for start in range(0, len(reader), RECORDS_PER_BLOCK):
-                yield reader.read(range(start, min(start + RECORDS_PER_BLOCK, len(reader))), names, encoded)
+                yield reader.read(range(start, min(start + RECORDS_PER_BLOCK, len(reader))), names)
             return
         import tensorflow  # noqa: F401  TFDS reports a missing TensorFlow by a long banner
 
         _hide_gpus_from_tensorflow()
-        decoders = {name: tfds.decode.SkipDecoding() for name in encoded}
-        selected = tfds.decode.PartialDecoding(list(names), decoders=decoders)
+        selected = tfds.decode.PartialDecoding(list(names), decoders=_skip_images(builder.info.features, names))
         records = iter(tfds.as_numpy(builder.as_dataset(split=split, decoders=selected)))
         while block := list(itertools.islice(records, RECORDS_PER_BLOCK)):
             yield block

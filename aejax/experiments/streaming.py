@@ -155,7 +155,8 @@ def _run_round(
 ) -> tuple[TrainProgress, Metrics]:
     """Runs one round, with a bounded number of chunks on the devices."""
     plan = experiment.plan
-    n_steps, steps_done = stream_schedule(experiment).round_steps(round_index).n_steps, 0
+    rounds, steps_done = stream_schedule(experiment).rounds, 0
+    n_steps = len(rounds[round_index % len(rounds)])
     state: RoundState | None = None
     queued: deque[RoundState] = deque()
     while steps_done < n_steps:

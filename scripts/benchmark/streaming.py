@@ -21,7 +21,7 @@ from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
 from aejax.data.mnist import download_mnist, load_mnist
 from aejax.data.registry import load_dataset, resolve_data_dir
-from aejax.data.stream.npy import INPUTS_FILE, LABELS_FILE
+from aejax.data.stream.open import INPUTS_FILE, LABELS_FILE
 from aejax.errors import InputError
 from aejax.experiments.environment import describe_environment, usable_cores
 from aejax.experiments.experiment import prepare_experiment

@@ -17,7 +17,6 @@ from idx_files import PARTS, write_folder
 from aejax.config import DataConfig
 from aejax.data.mnist import MNIST_URL, ORIGINAL_SHA256, load_mnist
 from aejax.data.registry import load_dataset
-from aejax.data.stream.source import DataSource
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +107,8 @@ def test_altered_originals_are_rejected(mnist_folder, tmp_path):
 def test_a_stream_of_mnist_has_the_rows_of_the_files(mnist_folder, mnist):
     sample = load_dataset(DataConfig(dataset="mnist", stream=True, stream_sample=500, data_dir=mnist_folder))
     source = sample.stream.source
-    assert isinstance(source, DataSource)
-    assert (sample.name, source.n_examples, source.class_names) == ("mnist", 60_000, mnist.class_names)
+    assert (sample.name, sample.is_named) == ("mnist", True)
+    assert (source.n_examples, source.class_names) == (60_000, mnist.class_names)
     rows = np.array([59_999, 0, 7])
     np.testing.assert_array_equal(source.read(rows), mnist.inputs[rows])
     np.testing.assert_array_equal(source.read_labels(rows), mnist.labels[rows])

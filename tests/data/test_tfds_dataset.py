@@ -22,7 +22,6 @@ from tiny_tfds import (
     write,
 )
 
-from aejax.data.stream.source import DataSource
 from aejax.data.stream.tfds import open_tfds
 from aejax.data.tfds_dataset import load_tfds
 
@@ -165,7 +164,6 @@ def test_a_stream_equals_the_set_in_memory(encoded, tmp_path):
     write(tmp_path, features, splits={"train": records[:20], "test": records[20:]})
     train, test = open_tfds("tiny", tmp_path)
     dataset = load_tfds("tiny", tmp_path)
-    assert isinstance(train, DataSource)
     assert (train.class_names, train.value_range) == (dataset.class_names, dataset.value_range)
     np.testing.assert_array_equal(train.read(np.arange(20)), dataset.inputs[:20])
     np.testing.assert_array_equal(train.read_labels(np.arange(20)), dataset.labels[:20])

@@ -56,7 +56,7 @@ UNSUITABLE_SETS = {
         [{**record, "image": png(IMAGES[0].astype(np.uint16))} for record in RECORDS],
         "uint16 pixels",
     ),
-    "records without a label": (PICTURE, UNLABELLED, "2 of 30 records have no label"),
+    "records without a label": (PICTURE, UNLABELLED, "2 of 30 records have no label, such as [-1]"),
     "a damaged image": (PICTURE, [*RECORDS, {"image": RECORDS[0]["image"][:50], "label": 0}], "damaged"),
     "another size": (FLAT, NUMBERS, "--image-size 3: tfds:tiny holds no encoded images", {"image_size": 3}),
 }
@@ -98,8 +98,8 @@ def test_damaged_files_are_rejected_with_their_folder(tmp_path):
     assert f"delete {tmp_path / 'tiny'} if it is damaged" in tfds_error("tiny", tmp_path)
 
 
-def test_a_label_without_a_class_name_is_damage(tmp_path):
+def test_a_label_without_a_class_name_is_rejected(tmp_path):
     features = {**PICTURE, "label": feature_types.ClassLabel(names=["red", "green", "blue"])}
     folder = write(tmp_path, features)
     (folder / "label.labels.txt").write_text("red\n")
-    assert "damaged" in tfds_error("tiny", tmp_path)
+    assert "20 of 30 records have no label, such as [1]" in tfds_error("tiny", tmp_path)

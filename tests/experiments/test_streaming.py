@@ -131,7 +131,7 @@ def test_a_streamed_training_takes_one_step_per_batch_in_order(digits, short_rou
     result = streaming.train_stream(prepared, "it", method, optimizer, variables)
     its_schedule = streaming.stream_schedule(prepared)
     loader = StreamLoader(prepared.dataset.stream, its_schedule, 100, 1, np.asarray)
-    chunks = [loader.next_chunk() for _ in range(its_schedule.chunks_per_pass)]
+    chunks = [loader.next_chunk() for _ in its_schedule.chunks]
     loader.close()
     step = jax.jit(make_train_step(method.objective, optimizer))
     final_variables = prepared.plan.to_host(result.progress.state.variables)

@@ -12,13 +12,12 @@ import numpy as np
 from jaxtyping import Array, Int, Shaped
 
 from aejax.data.stream.schedule import StreamSchedule
-from aejax.data.stream.source import Stream
+from aejax.data.stream.source import ORDER_SEED, Stream
 from aejax.errors import InputError, require
 
 ORDER_VERSION = 2  # stored in checkpoints; increase it whenever the order of rows changes
 CACHED_WINDOWS = 3  # windows whose row numbers stay in memory
 PREFETCHED_CHUNKS = 2  # chunks that wait in host memory
-STATE_FIELDS = {"grain", "pace", "fingerprint"}  # of every version
 
 
 def import_grain() -> Any:
@@ -31,7 +30,7 @@ def import_grain() -> Any:
 
 
 class WindowShuffle:
-    """Maps positions of a pass to rows of the source; a function of the stream, its seed and the pass.
+    """Maps positions of a pass to rows of the source; a function of the stream and the pass.
 
     Grain puts blocks of neighboring rows in random order, joins consecutive blocks to windows, and permutes the rows
     of each window. Every training row occurs once in a pass. Rows after the last full block belong to the last window.
@@ -55,10 +54,10 @@ class WindowShuffle:
         windows = (
             import_grain()
             .MapDataset.range(n_blocks)
-            .shuffle(seed=2 * stream.seed)
+            .shuffle(seed=2 * ORDER_SEED)
             .batch(blocks_per_window, batch_fn=np.asarray)
             .map_with_index(to_positions)
-            .random_map(to_shuffled_rows, seed=2 * stream.seed + 1)
+            .random_map(to_shuffled_rows, seed=2 * ORDER_SEED + 1)
         )
         self._window_rows = functools.lru_cache(maxsize=CACHED_WINDOWS)(windows.__getitem__)
 
@@ -88,7 +87,7 @@ class StreamLoader:
     the first rows of the pass.
 
     Args:
-        stream: the source, its training rows and the seed of their order.
+        stream: the source, and its training rows.
         schedule: the division of passes into rounds and chunks.
         batch_size: examples per step.
         passes: passes over the training rows.
@@ -106,22 +105,22 @@ class StreamLoader:
         local_slice: slice = slice(None),
     ) -> None:
         grain = import_grain()
-        shuffle, read_examples = WindowShuffle(stream), _example_reader(stream)
+        shuffle, read_examples, chunks = WindowShuffle(stream), _example_reader(stream), schedule.chunks
 
-        def chunk_rows(index: int) -> Int[np.ndarray, "steps local_batch"]:
-            steps = schedule.chunk_steps(index)
-            positions = np.arange(steps.first_step * batch_size, (steps.first_step + steps.n_steps) * batch_size)
-            return shuffle.rows(steps.pass_index, positions).reshape(steps.n_steps, batch_size)[:, local_slice]
-
-        def read_chunk(rows: Int[np.ndarray, "steps local_batch"]) -> Chunk:
+        def read_chunk(index: int) -> Chunk:
+            pass_index, place = divmod(index, len(chunks))
+            steps = chunks[place]
+            positions = np.arange(steps.start * batch_size, steps.stop * batch_size)
+            rows = shuffle.rows(pass_index, positions).reshape(len(steps), batch_size)[:, local_slice]
             inputs = read_examples(rows.reshape(-1)).reshape(*rows.shape, stream.n_features)
             empty = np.zeros((schedule.steps_per_chunk - len(rows), *inputs.shape[1:]), inputs.dtype)
             return Chunk(np.concatenate([inputs, empty]) if len(empty) else inputs, len(rows))
 
-        chunks = grain.MapDataset.range(passes * schedule.chunks_per_pass).map(chunk_rows).map(read_chunk)
+        dataset = grain.MapDataset.range(passes * len(chunks)).map(read_chunk)
         options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=PREFETCHED_CHUNKS)
-        self._iterator = iter(chunks.to_iter_dataset(options))
-        self._put, self._schedule, self._fingerprint = put, schedule, stream.fingerprint
+        self._iterator = iter(dataset.to_iter_dataset(options))
+        self._put = put
+        self._identity = {"pace": list(schedule), "fingerprint": stream.fingerprint, "order": ORDER_VERSION}
 
     def next_chunk(self) -> Chunk:
         """Returns the next chunk and starts copying it to the devices. Raises what reading raises."""
@@ -130,12 +129,7 @@ class StreamLoader:
 
     def get_state(self) -> dict[str, Any]:
         """Returns the position of the loader as JSON values."""
-        return {
-            "grain": self._iterator.get_state(),
-            "pace": list(self._schedule),
-            "fingerprint": self._fingerprint,
-            "order": ORDER_VERSION,
-        }
+        return {"grain": self._iterator.get_state(), **self._identity}
 
     def set_state(self, state: Any, location: str) -> None:
         """Continues from a saved position.
@@ -143,18 +137,14 @@ class StreamLoader:
         Raises:
             InputError: the state belongs to other data, another schedule, or a version with another order of rows.
         """
-        is_complete = isinstance(state, dict) and state.keys() >= STATE_FIELDS
-        require(is_complete, f"{location}: its checkpoint has no position in the stream; start again with --overwrite")
+        saved = state if isinstance(state, dict) else {}
+        changed = [name for name, value in self._identity.items() if saved.get(name) != value]
         require(
-            state.get("order") == ORDER_VERSION,
-            f"{location}: its checkpoint is from a version with another order of rows; start again with --overwrite",
+            "grain" in saved and not changed,
+            f"{location}: its checkpoint is from other data, another division into rounds, or a version with another "
+            "order of rows; use the same data, or start again with --overwrite",
         )
-        require(
-            state["fingerprint"] == self._fingerprint and state["pace"] == list(self._schedule),
-            f"{location}: its checkpoint is from other data or another division into rounds; use the same data, or "
-            "start again with --overwrite",
-        )
-        self._iterator.set_state(state["grain"])
+        self._iterator.set_state(saved["grain"])
 
     def close(self) -> None:
         """Stops reading."""

@@ -10,14 +10,6 @@ MAX_EXAMPLES_PER_ROUND, MAX_ROUND_BYTES = 200_000, 4 << 30
 MAX_CHUNK_BYTES = 16 << 20
 
 
-class StepRange(NamedTuple):
-    """Consecutive steps of one pass."""
-
-    pass_index: int
-    first_step: int  # counted from the beginning of the pass
-    n_steps: int
-
-
 class StreamSchedule(NamedTuple):
     """Steps per pass, round and chunk; the last round of a pass and the last chunk of a round may be shorter.
 
@@ -29,34 +21,23 @@ class StreamSchedule(NamedTuple):
     steps_per_chunk: int
 
     @property
+    def rounds(self) -> list[range]:
+        """The steps of each round of a pass."""
+        return _divide(range(self.steps_per_pass), self.steps_per_round)
+
+    @property
+    def chunks(self) -> list[range]:
+        """The steps of each chunk of a pass."""
+        return [chunk for steps in self.rounds for chunk in _divide(steps, self.steps_per_chunk)]
+
+    @property
     def rounds_per_pass(self) -> int:
         """Rounds in a pass."""
-        return -(-self.steps_per_pass // self.steps_per_round)
+        return len(self.rounds)
 
-    @property
-    def chunks_per_pass(self) -> int:
-        """Chunks in a pass."""
-        full_rounds = self.rounds_per_pass - 1
-        steps_of_last_round = self.steps_per_pass - full_rounds * self.steps_per_round
-        return full_rounds * self._chunks_per_round + -(-steps_of_last_round // self.steps_per_chunk)
 
-    def round_steps(self, round_index: int) -> StepRange:
-        """Returns the steps of a round, counted through all passes."""
-        pass_index, round_in_pass = divmod(round_index, self.rounds_per_pass)
-        first = round_in_pass * self.steps_per_round
-        return StepRange(pass_index, first, min(self.steps_per_round, self.steps_per_pass - first))
-
-    def chunk_steps(self, chunk_index: int) -> StepRange:
-        """Returns the steps of a chunk, counted through all passes."""
-        pass_index, chunk_in_pass = divmod(chunk_index, self.chunks_per_pass)
-        round_in_pass, chunk_in_round = divmod(chunk_in_pass, self._chunks_per_round)
-        first = chunk_in_round * self.steps_per_chunk
-        steps = self.round_steps(round_in_pass)
-        return StepRange(pass_index, steps.first_step + first, min(self.steps_per_chunk, steps.n_steps - first))
-
-    @property
-    def _chunks_per_round(self) -> int:
-        return -(-self.steps_per_round // self.steps_per_chunk)
+def _divide(steps: range, length: int) -> list[range]:
+    return [steps[start : start + length] for start in range(0, len(steps), length)]
 
 
 def make_stream_schedule(stream: Stream, batch_size: int) -> StreamSchedule:

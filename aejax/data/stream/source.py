@@ -3,44 +3,38 @@
 import dataclasses
 import functools
 import hashlib
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
 from aejax.errors import InputError
 
+ORDER_SEED = 0  # of the order of every stream
 FINGERPRINT_ROWS = 64  # evenly spaced examples whose bytes enter a fingerprint
 MAX_BLOCK_SIZE = 1024  # neighboring rows that a pass moves together
 MIN_BLOCKS_PER_WINDOW = 64  # so that a window mixes rows from many places of the source
 
 
-@runtime_checkable
-class DataSource(Protocol):
-    """Examples of one shape that are read by row number, `0..n_examples-1`."""
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class DataSource:
+    """Examples of one shape that are read by row number, `0..n_examples-1`, in any order."""
 
     name: str  # as results show it
     n_examples: int
     example_shape: tuple[int, ...]
     dtype: np.dtype  # of what `read` returns: uint8 or float32
     nbytes: int  # size of the files
-    value_range: tuple[float, float] | None  # limits of the storage format
-    class_names: tuple[str, ...] | None  # of labels 0, 1, ...; None where labels are their own names
-    has_labels: bool
-    is_encoded: bool  # whether examples must be decoded, which costs more than reading them
-
-    def read(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, "k *example_shape"]:
-        """Returns the examples at `rows`, in any order, without their labels.
-
-        Raises:
-            InputError: an example is damaged, has another shape, or is not finite.
-        """
-
-    def read_labels(self, rows: Int[np.ndarray, " k"]) -> Shaped[np.ndarray, " k"]:
-        """Returns the labels at `rows` as the source stores them; only for sources with `has_labels`."""
-
-    def describe_row(self, row: int) -> str:
-        """Returns the name of an example for messages."""
+    read: Callable[[Int[np.ndarray, " k"]], Shaped[np.ndarray, "k *example_shape"]]
+    """Returns the examples at some rows. Raises InputError if one is damaged, has another shape, or is not finite."""
+    read_labels: (
+        Callable[[Int[np.ndarray, " k"]], Shaped[np.ndarray, " k"]] | None
+    )  # as they are stored, if there are any
+    describe_row: Callable[[int], str]  # returns the name of an example for messages
+    value_range: tuple[float, float] | None = None  # limits of the storage format
+    class_names: tuple[str, ...] | None = None  # of labels 0, 1, ...; None where labels are their own names
+    is_encoded: bool = False  # whether examples must be decoded, which costs more than reading them
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,7 +48,6 @@ class Stream:
     source: DataSource
     held_out_rows: Int[np.ndarray, " m"]  # ascending
     window_size: int  # examples that are shuffled together
-    seed: int = 0  # of the order
 
     @property
     def n_train(self) -> int:
@@ -85,12 +78,8 @@ class Stream:
 
     def source_rows(self, positions: Int[np.ndarray, " k"]) -> Int[np.ndarray, " k"]:
         """Returns the source's rows at positions `0..n_train-1` among the training rows."""
-        return positions + np.searchsorted(self._train_rows_before, positions, side="right")
-
-    @functools.cached_property
-    def _train_rows_before(self) -> Int[np.ndarray, " m"]:
-        """Number of training rows before each held-out row."""
-        return self.held_out_rows - np.arange(len(self.held_out_rows))
+        train_rows_before = self.held_out_rows - np.arange(len(self.held_out_rows))  # each held-out row
+        return positions + np.searchsorted(train_rows_before, positions, side="right")
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -116,7 +105,7 @@ class Stream:
             "held_out": len(self.held_out_rows),
             "window": self.window_size,
             "block": self.block_size,
-            "seed": self.seed,
+            "seed": ORDER_SEED,
             "fingerprint": self.fingerprint,
         }
 
@@ -127,21 +116,17 @@ def storage_dtype(dtype: np.dtype) -> np.dtype:
 
 
 def to_storage_dtype(
-    inputs: Shaped[np.ndarray, "k ..."], source: DataSource, rows: Int[np.ndarray, " k"]
+    inputs: Shaped[np.ndarray, "k ..."], rows: Int[np.ndarray, " k"], describe_row: Callable[[int], str]
 ) -> np.ndarray:
-    """Returns examples in the source's dtype.
+    """Returns examples in their `storage_dtype`.
 
     Raises:
         InputError: a value is not finite or too large for float32; the message names its row.
     """
     with np.errstate(over="ignore"):
-        stored = inputs.astype(source.dtype, copy=False)
-    if stored.dtype.kind != "f":
-        return stored
-    finite = np.isfinite(stored)
-    if not finite.all():
+        stored = inputs.astype(storage_dtype(inputs.dtype), copy=False)
+    if stored.dtype.kind == "f" and not (finite := np.isfinite(stored)).all():
         index = np.unravel_index(np.argmin(finite), finite.shape)
-        row, value = int(index[0]), inputs[index].item()
-        place = source.describe_row(int(rows[row]))
+        place, value = describe_row(int(rows[index[0]])), inputs[index].item()
         raise InputError(f"{place}: holds {value!r}; expected finite float32 numbers; rescale, fill in or drop them")
     return stored

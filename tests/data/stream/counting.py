@@ -1,35 +1,36 @@
-"""A source of examples that name their row, and records which rows were read."""
+"""A stream of examples that name their row."""
 
 import numpy as np
 
 from aejax.data.stream.loader import StreamLoader
 from aejax.data.stream.schedule import make_stream_schedule
-from aejax.data.stream.source import Stream
+from aejax.data.stream.source import DataSource, Stream
 
 
-class CountingSource:
-    """Example i is (i, -i)."""
+class CountingReader:
+    """Reads (i, -i) as example i, and records which rows were read."""
 
-    name, dtype, nbytes, value_range, class_names, has_labels = "counting", np.dtype(np.float32), 0, None, None, False
-    example_shape = (2,)
+    def __init__(self):
+        self.calls = []
 
-    def __init__(self, n, is_encoded=False):
-        self.n_examples, self.is_encoded, self.reads = n, is_encoded, []
-
-    def read(self, rows):
-        self.reads.append(rows.copy())
+    def __call__(self, rows):
+        self.calls.append(rows.copy())
         return np.stack([rows, -rows], axis=1).astype(np.float32)
 
-    def read_labels(self, rows):
-        return rows
 
-    def describe_row(self, row):
-        return f"counting: row {row}"
-
-
-def counting_stream(n, window, held_out=(), **options):
-    held_out_rows = np.array(sorted(held_out), np.int64)
-    return Stream(source=CountingSource(n, **options), held_out_rows=held_out_rows, window_size=window)
+def counting_stream(n, window, held_out=(), *, is_encoded=False, example_shape=(2,)):
+    source = DataSource(
+        name="counting",
+        n_examples=n,
+        example_shape=example_shape,
+        dtype=np.dtype(np.float32),
+        nbytes=0,
+        read=CountingReader(),
+        read_labels=None,
+        describe_row="counting: row {}".format,
+        is_encoded=is_encoded,
+    )
+    return Stream(source=source, held_out_rows=np.array(sorted(held_out), np.int64), window_size=window)
 
 
 def rows_of_passes(stream, batch, passes, local_slice=slice(None), schedule=None):
@@ -37,7 +38,7 @@ def rows_of_passes(stream, batch, passes, local_slice=slice(None), schedule=None
     schedule = schedule or make_stream_schedule(stream, batch)
     loader = StreamLoader(stream, schedule, batch, passes, np.asarray, local_slice)
     chunks = []
-    for _ in range(passes * schedule.chunks_per_pass):
+    for _ in range(passes * len(schedule.chunks)):
         chunk = loader.next_chunk()
         assert not chunk.inputs[chunk.n_steps :].any()
         np.testing.assert_array_equal(chunk.inputs[..., 0], -chunk.inputs[..., 1])

@@ -8,9 +8,7 @@ from aejax.config import DataConfig
 from aejax.data.image_folder import load_image_folder
 from aejax.data.registry import load_dataset
 from aejax.data.stream import load
-from aejax.data.stream.image_folder import open_image_folder
-from aejax.data.stream.npy import NpySource
-from aejax.data.stream.source import DataSource
+from aejax.data.stream.open import open_image_folder, open_npy_source
 from aejax.errors import InputError
 from tests.data.expected_errors import error_message
 
@@ -54,8 +52,7 @@ def load_stream(path, **options):
 def test_npy_sources_return_what_was_saved(dtype, tmp_path):
     pixels, labels = make_images()
     inputs = (pixels > 99 if dtype == "bool" else pixels).astype(dtype)
-    source = NpySource(write_npy_folder(tmp_path / "set", inputs, labels))
-    assert isinstance(source, DataSource)
+    source = open_npy_source(write_npy_folder(tmp_path / "set", inputs, labels))
     expected = inputs.astype(np.uint8 if dtype in ("uint8", "bool") else np.float32)
     for rows in (ROWS, np.arange(60), np.array([59]), np.array([], int)):
         examples = source.read(rows)
@@ -71,13 +68,13 @@ def test_npy_sources_return_what_was_saved(dtype, tmp_path):
 
 def test_a_single_npy_file_has_no_labels(tmp_path):
     np.save(tmp_path / "table.npy", np.eye(9, 3))
-    source = NpySource(tmp_path / "table.npy")
-    assert (source.n_examples, source.example_shape, source.has_labels, source.name) == (9, (3,), False, "table")
+    source = open_npy_source(tmp_path / "table.npy")
+    assert (source.n_examples, source.example_shape, source.read_labels, source.name) == (9, (3,), None, "table")
 
 
 def test_an_npy_file_that_becomes_shorter_is_rejected_before_it_is_read(tmp_path):
     folder = write_npy_folder(tmp_path / "set", make_images()[0])
-    source = NpySource(folder)
+    source = open_npy_source(folder)
     with (folder / "inputs.npy").open("r+b") as file:
         file.truncate(200)
     with pytest.raises(InputError, match=r"inputs\.npy: became shorter"):
@@ -90,7 +87,6 @@ def test_image_folders_return_what_load_image_folder_returns(tmp_path):
     write_image_folder(tmp_path / "test", pixels[:9], labels[:9])
     train, test = open_image_folder(tmp_path, None)
     dataset = load_image_folder(tmp_path)
-    assert isinstance(train, DataSource)
     np.testing.assert_array_equal(train.read(ROWS), dataset.inputs[ROWS])
     np.testing.assert_array_equal(test.read(np.arange(9)), dataset.inputs[dataset.test_rows])
     np.testing.assert_array_equal(train.read_labels(np.arange(60)), dataset.labels[:60])
@@ -142,7 +138,7 @@ def test_a_changed_source_has_another_fingerprint(tmp_path):
 def test_values_that_are_not_finite_are_rejected_with_their_row(tmp_path):
     inputs = np.ones((60, 4))
     inputs[33, 2] = 1e300
-    source = NpySource(write_npy_folder(tmp_path / "set", inputs))
+    source = open_npy_source(write_npy_folder(tmp_path / "set", inputs))
     with pytest.raises(InputError, match=r"inputs.npy: row 33: holds 1e\+300"):
         source.read(np.arange(20, 50))
     source.read(np.arange(33))
