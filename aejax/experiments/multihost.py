@@ -26,7 +26,7 @@ from aejax.config.run import DistributedConfig
 from aejax.errors import InputError, Preempted, ProcessLost, require, summarize_error
 from aejax.experiments.coordinator_relay import start_relay
 from aejax.experiments.environment import code_version
-from aejax.experiments.rendezvous import OnLost, Rendezvous, meet, split_address
+from aejax.experiments.rendezvous import OnLost, Rendezvous, find_difference, meet, raise_refusal, split_address
 from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import SavedTree
@@ -96,9 +96,13 @@ def is_primary() -> bool:
 
 
 def require_same_run(settings: Mapping[str, Any], hashes: Mapping[str, str]) -> None:
-    """Raises `InputError` in all processes if they have other settings or other data."""
-    if _rendezvous is not None:
-        _rendezvous.require_same(to_jsonable({"settings": settings, "SHA-256 of": hashes}))
+    """Raises `InputError` in all processes if they have other settings or other data; it names what differs."""
+    if not is_multihost():
+        return
+    facts = json.dumps(to_jsonable({"settings": settings, "SHA-256 of": hashes})).encode()
+    width = int(multihost_utils.process_allgather(np.int32(len(facts))).max())
+    gathered = multihost_utils.process_allgather(np.frombuffer(facts.ljust(width), np.uint8))
+    raise_refusal(find_difference([json.loads(row.tobytes()) for row in np.asarray(gathered)]))
 
 
 def broadcast_from_primary(compute: Callable[[], Any], classes: RecordClasses = NO_RECORD_CLASSES) -> Any:

@@ -1,5 +1,6 @@
 """Processes meet before JAX starts: those that do not fit together end with one line, in time, in all processes."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -43,7 +44,10 @@ def meet_in_threads(configs, facts):
 
 def close(met):
     for one in met:
-        one.close()
+        for link in one.links.values():
+            with contextlib.suppress(OSError):  # the other end is closed
+                link.shutdown(socket.SHUT_RDWR)  # a thread may be waiting at it
+            link.close()
 
 
 def test_processes_that_agree_meet_in_any_order_and_leave_the_port_to_jax():
@@ -147,23 +151,6 @@ def test_a_stranger_that_connects_first_does_not_disturb():
     close(met)
 
 
-def test_facts_are_compared_again_later(monkeypatch):
-    monkeypatch.setattr(rendezvous, "HEARTBEAT_SECONDS", 0.05)
-    port = free_port()
-    met, _ = meet_in_threads([process(0, port), process(1, port)], [FACTS] * 2)
-    for one in met:
-        one.watch(60, print)
-    comparisons = [one.require_same for one in met]
-    with ThreadPoolExecutor(2) as pool:
-        assert [*pool.map(outcome, comparisons, [{"data": "a"}] * 2)] == [None, None]
-        said = [*pool.map(outcome, comparisons, [{"data": "a"}, {"data": "b"}])]
-    assert said[0] == said[1]
-    assert "process 0 and process 1 differ: data a and b" in said[0]
-    for one in met:
-        one.say_goodbye()
-    close(met)
-
-
 def test_a_process_that_is_silent_or_ends_without_goodbye_is_lost(monkeypatch):
     monkeypatch.setattr(rendezvous, "HEARTBEAT_SECONDS", 0.05)
     monkeypatch.setattr(rendezvous, "ENDED_GRACE_SECONDS", 0.05)
@@ -176,8 +163,7 @@ def test_a_process_that_is_silent_or_ends_without_goodbye_is_lost(monkeypatch):
     met, _ = meet_in_threads([process(index, port, 4) for index in range(4)], [FACTS] * 4)
     met[0].watch(1, on_lost)
     met[3].say_goodbye()
-    met[3].close()
-    met[2].close()
+    close(met[2:])
     assert told.wait(5)
     assert lost == ["process 2 has ended"]
     told.clear()
