@@ -10,6 +10,7 @@ import glob
 import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ from jaxtyping import Float, Int
 
 from aejax.config import CheckpointConfig
 from aejax.errors import require
-from aejax.experiments.multihost import broadcast_from_primary, is_primary
+from aejax.experiments.multihost import NO_RECORD_CLASSES, broadcast_from_primary, is_primary
 from aejax.storage.checkpoint_manager import VALID_LOSS_KEY, AsyncSaver, CheckpointManager
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import from_state_dict, load_tree, save_tree, to_state_dict
@@ -60,12 +61,108 @@ class TrainingCheckpoint(NamedTuple):
     loader_state: Any = None  # of the loader of a stream
 
 
+class ResultCache:
+    """Results and checkpoints of a run. Of several processes every one makes the same calls: the primary reads for all.
+
+    Args:
+        run: the run; without one nothing is saved, for use as a library.
+        config: how often to save checkpoints and how many to keep.
+        classes: of which records may consist.
+        log: prints a line for the user.
+    """
+
+    def __init__(
+        self,
+        run: Run | None = None,
+        config: CheckpointConfig = CheckpointConfig(),
+        classes: RecordClasses = NO_RECORD_CLASSES,
+        log: Callable[[str], None] = print,
+    ) -> None:
+        self._run, self._config, self._classes, self._log = run, config, classes, log
+        self._saver = AsyncSaver() if run is None else AsyncSaver(run.guard_save)
+
+    def checkpointer(self, name: str) -> "Checkpointer":
+        """Returns the checkpoints of one training."""
+        folder = None if self._run is None else self._run.folder / CHECKPOINTS_DIR / name
+        manager = None if folder is None else CheckpointManager(folder, self._config.keep)
+        return Checkpointer(manager, self._config, self._saver, self._log)
+
+    def load_result(self, name: str) -> Any:
+        """Returns the result saved under this name, or None.
+
+        Raises:
+            CorruptedFileError: the saved files have changed.
+        """
+        if self._run is None:
+            return None
+        folder = self._run.folder / RESULT_CACHE_DIR / name
+        return broadcast_from_primary(lambda: self._read_result(folder), self._classes)
+
+    def _read_result(self, folder: Path) -> Any:
+        if not folder.exists():
+            return None
+        try:
+            return deserialize(load_tree(folder), self._classes)
+        except CorruptedFileError as fault:
+            if not self._config.allow_fallback:
+                raise CorruptedFileError(f"{fault}; --allow-fallback computes it again") from None
+            self._log(f"{fault}: computed again")
+            shutil.rmtree(folder)
+            return None
+
+    def save_result(self, name: str, result: Any) -> None:
+        """Saves a result and removes the checkpoints of its training."""
+        run = self._run
+        if run is None or not is_primary():
+            return
+        tree, meta = serialize(result, self._classes)
+        folder = run.folder / RESULT_CACHE_DIR / name
+
+        def save() -> None:
+            save_tree(folder, tree, meta)
+            all_checkpoints = run.folder / CHECKPOINTS_DIR
+            stages = all_checkpoints.glob(f"{glob.escape(name)}-stage-*")
+            for checkpoints in [all_checkpoints / name, all_checkpoints / f"{name}-finetune", *stages]:
+                shutil.rmtree(checkpoints, ignore_errors=True)
+            run.set_state("running")
+
+        self._saver.submit(folder, save)
+
+    def flush(self) -> None:
+        """Waits until everything is written. Raises what the last save raised."""
+        self._saver.wait()
+
+
 class Checkpointer:
-    """Checkpoints of one training. This one saves none."""
+    """Checkpoints of one training, which `manager` keeps; without one there are none."""
+
+    def __init__(
+        self, manager: CheckpointManager | None, config: CheckpointConfig, saver: AsyncSaver, log: Callable[[str], None]
+    ) -> None:
+        self._manager, self._config, self._saver, self._log = manager, config, saver, log
+        self._last_save = self._checked = time.perf_counter()
+        self._cost = 0.0  # seconds that the last save delayed the training
 
     def restore_latest(self, like: TrainProgress) -> TrainingCheckpoint | None:
         """Returns the latest checkpoint; `like` has the shapes and dtypes that it must have."""
-        return None
+        manager = self._manager
+        if manager is None or (saved := broadcast_from_primary(lambda: self._read_latest(manager))) is None:
+            return None
+        folder, tree, meta = saved
+        progress: TrainProgress = from_state_dict(tree["fit"], like, folder)
+        history = TrainingHistory(tree["history"], np.asarray(progress.diverged_epoch), float(meta["seconds"]))
+        return TrainingCheckpoint(progress, history, meta.get("loader"))
+
+    def _read_latest(self, manager: CheckpointManager) -> tuple[str, Any, Any] | None:
+        """Returns the folder of the latest checkpoint, its arrays and its metadata."""
+        restored = manager.restore_latest(allow_fallback=self._config.allow_fallback)
+        if restored is None:
+            return None
+        if restored.skipped:
+            self._log(f"{restored.skipped}: continuing from epoch {restored.epoch}")
+        folder, tree = manager.path(restored.epoch), restored.saved.tree
+        require({"fit", "history"} <= tree.keys(), f"{folder}: is no checkpoint of a training; give --overwrite")
+        return str(folder), dict(tree), dict(restored.saved.meta)
 
     def maybe_save(
         self,
@@ -79,129 +176,18 @@ class Checkpointer:
 
         `fetch_progress` copies the progress to the host; the state of the loader of a stream is JSON.
         """
-
-
-class ResultCache:
-    """Results and checkpoints of a run. This one saves nothing: for use as a library."""
-
-    def checkpointer(self, name: str) -> Checkpointer:
-        """Returns the checkpoints of one training."""
-        return Checkpointer()
-
-    def load_result(self, name: str) -> Any:
-        """Returns the result saved under this name, or None."""
-        return None
-
-    def save_result(self, name: str, result: Any) -> None:
-        """Saves a result and removes the checkpoints of its training."""
-
-    def flush(self) -> None:
-        """Waits until everything is written. Raises what the last save raised."""
-
-
-class DiskResultCache(ResultCache):
-    """Saves in a run's folder. Of several processes every one makes the same calls, as the primary reads for all.
-
-    Args:
-        run: the run.
-        config: how often to save checkpoints and how many to keep.
-        classes: of which records may consist.
-        log: prints a line for the user.
-    """
-
-    def __init__(self, run: Run, config: CheckpointConfig, classes: RecordClasses, log: Callable[[str], None]) -> None:
-        self._run, self._config, self._classes, self._log = run, config, classes, log
-        self._saver = AsyncSaver(run.guard_save)
-
-    def checkpointer(self, name: str) -> Checkpointer:
-        manager = CheckpointManager(self._run.folder / CHECKPOINTS_DIR / name, self._config.keep)
-        return _DiskCheckpointer(manager, self._config, self._saver, self._log)
-
-    def load_result(self, name: str) -> Any:
-        """Raises `CorruptedFileError` if the saved files have changed."""
-        return broadcast_from_primary(lambda: self._read_result(name), self._classes)
-
-    def _read_result(self, name: str) -> Any:
-        folder = self._run.folder / RESULT_CACHE_DIR / name
-        if not folder.exists():
-            return None
-        try:
-            return deserialize(load_tree(folder), self._classes)
-        except CorruptedFileError as fault:
-            if not self._config.allow_fallback:
-                raise CorruptedFileError(f"{fault}; --allow-fallback computes it again") from None
-            self._log(f"{fault}: computed again")
-            shutil.rmtree(folder)
-            return None
-
-    def save_result(self, name: str, result: Any) -> None:
-        if not is_primary():
-            return
-        tree, meta = serialize(result, self._classes)
-        folder = self._run.folder / RESULT_CACHE_DIR / name
-
-        def save() -> None:
-            save_tree(folder, tree, meta)
-            all_checkpoints = self._run.folder / CHECKPOINTS_DIR
-            stages = all_checkpoints.glob(f"{glob.escape(name)}-stage-*")
-            for checkpoints in [all_checkpoints / name, all_checkpoints / f"{name}-finetune", *stages]:
-                shutil.rmtree(checkpoints, ignore_errors=True)
-            self._run.set_state("running")
-
-        self._saver.submit(folder, save)
-
-    def flush(self) -> None:
-        self._saver.wait()
-
-
-class _DiskCheckpointer(Checkpointer):
-    def __init__(
-        self, manager: CheckpointManager, config: CheckpointConfig, saver: AsyncSaver, log: Callable[[str], None]
-    ) -> None:
-        self._manager, self._config, self._saver, self._log = manager, config, saver, log
-        self._last_save = self._checked = time.perf_counter()
-        self._cost = 0.0  # seconds that the last save delayed the training
-
-    def restore_latest(self, like: TrainProgress) -> TrainingCheckpoint | None:
-        saved = broadcast_from_primary(self._read_latest)
-        if saved is None:
-            return None
-        folder, tree, meta = saved
-        progress: TrainProgress = from_state_dict(tree["fit"], like, folder)
-        history = TrainingHistory(tree["history"], np.asarray(progress.diverged_epoch), float(meta["seconds"]))
-        return TrainingCheckpoint(progress, history, meta.get("loader"))
-
-    def _read_latest(self) -> tuple[str, Any, Any] | None:
-        """Returns the folder of the latest checkpoint, its arrays and its metadata."""
-        restored = self._manager.restore_latest(allow_fallback=self._config.allow_fallback)
-        if restored is None:
-            return None
-        if restored.skipped:
-            self._log(f"{restored.skipped}: continuing from epoch {restored.epoch}")
-        folder, tree = self._manager.path(restored.epoch), restored.saved.tree
-        require({"fit", "history"} <= tree.keys(), f"{folder}: is no checkpoint of a training; give --overwrite")
-        return str(folder), dict(tree), dict(restored.saved.meta)
-
-    def maybe_save(
-        self,
-        history: TrainingHistory,
-        fetch_progress: Callable[[], TrainProgress],
-        *,
-        force: bool,
-        loader_state: Any = None,
-    ) -> None:
         self._checked = time.perf_counter()
-        if broadcast_from_primary(lambda: force or self._is_due()):
+        if self._manager is not None and broadcast_from_primary(lambda: force or self._is_due()):
             checkpoint = TrainingCheckpoint(fetch_progress(), history, loader_state)
             if is_primary():
-                self.save(checkpoint, wait=force)
+                self._save(self._manager, checkpoint, wait=force)
 
     def _is_due(self) -> bool:
         interval = max(self._config.save_every, self._cost / MAX_SAVE_OVERHEAD if self._config.save_every else 0.0)
         is_due = self._checked - self._last_save >= interval
         return is_due and not (self._saver.busy and self._config.save_every)
 
-    def save(self, checkpoint: TrainingCheckpoint, *, wait: bool) -> None:
+    def _save(self, manager: CheckpointManager, checkpoint: TrainingCheckpoint, *, wait: bool) -> None:
         """Saves a checkpoint, in the background unless `wait` or the checkpoint is large."""
         progress, history, loader_state = checkpoint
         tree = {
@@ -214,8 +200,7 @@ class _DiskCheckpointer(Checkpointer):
             VALID_LOSS_KEY: _mean_valid_loss(history),
             "loader": loader_state,
         }
-        folder = self._manager.path(history.epochs)
-        self._saver.submit(folder, lambda: self._manager.save(history.epochs, tree, meta))
+        self._saver.submit(manager.path(history.epochs), lambda: manager.save(history.epochs, tree, meta))
         if wait or sum(leaf.nbytes for leaf in jax.tree.leaves(tree)) > MAX_BACKGROUND_BYTES:
             self._saver.wait()
         self._last_save = time.perf_counter()

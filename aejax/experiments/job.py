@@ -25,7 +25,6 @@ from aejax.evaluate.tuning import TuningReport
 from aejax.experiments.checkpointing import (
     RESULT_CACHE_DIR,
     WORKING_DIRS,
-    DiskResultCache,
     ResultCache,
     TrainingHistory,
 )
@@ -153,7 +152,7 @@ def open_run_dir(
                 _print_line(console, f"{out}: goes on where it was interrupted")
             if run.warning:
                 _print_line(console, f"{out}: {run.warning}")
-        cache = DiskResultCache(run, checkpoint, RECORD_CLASSES, lambda line: _print_line(console, line))
+        cache = ResultCache(run, checkpoint, RECORD_CLASSES, lambda line: _print_line(console, line))
         try:
             with raise_on_lost_process():
                 yield run, cache

@@ -12,7 +12,7 @@ from aejax.experiments import checkpointing, compare, pretrain, training
 def killed_after(monkeypatch):
     """Returns a function that makes the n-th next call of a training program the last: a kill after its save."""
     left = [0]
-    maybe_save = checkpointing._DiskCheckpointer.maybe_save
+    maybe_save = checkpointing.Checkpointer.maybe_save
 
     def counted(self, *args, **others):
         maybe_save(self, *args, **others)
@@ -21,7 +21,7 @@ def killed_after(monkeypatch):
             self._saver.wait()
             raise Killed
 
-    monkeypatch.setattr(checkpointing._DiskCheckpointer, "maybe_save", counted)
+    monkeypatch.setattr(checkpointing.Checkpointer, "maybe_save", counted)
     return lambda calls: left.__setitem__(0, calls)
 
 

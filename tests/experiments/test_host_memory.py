@@ -39,9 +39,10 @@ def test_only_a_large_checkpoint_is_written_before_the_training_goes_on(limit, m
         written.append(epoch)
 
     monkeypatch.setattr(CheckpointManager, "save", save)
-    checkpointer = checkpointing._DiskCheckpointer(CheckpointManager(tmp_path, 1), CheckpointConfig(), saver, print)
+    config = CheckpointConfig(save_every=0)
+    checkpointer = checkpointing.Checkpointer(CheckpointManager(tmp_path, 1), config, saver, print)
     history = checkpointing.TrainingHistory({"train_loss": np.ones((1, 3))}, np.zeros(1, np.int32), 1.0)
-    checkpointer.save(checkpointing.TrainingCheckpoint({"w": np.ones(9)}, history), wait=False)
+    checkpointer.maybe_save(history, lambda: {"w": np.ones(9)}, force=False)
     assert written == ([3] if limit == 0 else [])
     trained.set()
     saver.wait()
