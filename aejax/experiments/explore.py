@@ -76,10 +76,8 @@ def explore(
 
 
 def _explore(model: LoadedModel, reporter: ProgressReporter, run: Run) -> dict[str, Any]:
-    for figure in run.folder.glob("*.png"):  # of an attempt that was interrupted
-        figure.unlink()
-    analyses, skipped, figures = _run_analyses(model, reporter)
-    results: dict[str, Any] = to_jsonable(_build_results(model, analyses, skipped, run))
+    content, figures = _run_analyses(model, reporter)
+    results: dict[str, Any] = to_jsonable({**_describe_run(model, run), **content})
     write_json(run.folder / EXPLORE_RESULTS, results)
     write_atomically(run.folder / "explore.md", render_analysis_page(results).encode())
     files = FigureFiles(run.folder, run.figure_format, describe_design(results))
@@ -92,26 +90,27 @@ def _explore(model: LoadedModel, reporter: ProgressReporter, run: Run) -> dict[s
 
 def _run_analyses(
     model: LoadedModel, reporter: ProgressReporter
-) -> tuple[dict[str, Any], dict[str, str], dict[str, Callable[[], Figure]]]:
-    """Returns the results of the analyses, why the others were skipped, and functions that draw the figures."""
-    results: dict[str, Any] = {}
-    figures: dict[str, Callable[[], Figure]] = {}
+) -> tuple[dict[str, dict[str, Any]], dict[str, Callable[[], Figure]]]:
+    """Returns `parts` and `skipped` of the results, and functions that draw the figures."""
+    parts: dict[str, Any] = {}
     skipped: dict[str, str] = {}
+    figures: dict[str, Callable[[], Figure]] = {}
     for name, analysis in make_analyses(reporter).items():
         reporter.start_method(name)
         result = analysis(model)
         if isinstance(result, Skipped):
             skipped[name] = result.reason
             reporter.finish_method(f"skipped: {result.reason}")
-        else:
-            figures |= {file: draw for file, (draw, _) in result.figures.items()}
-            captions = {file: caption for file, (_, caption) in result.figures.items()}
-            results[name] = {"says": result.summary, **result.metrics, "figures": captions}
-            reporter.finish_method(f"figures {len(result.figures)}")
-    return results, skipped, figures
+            continue
+        figures |= {file: draw for file, (draw, _) in result.figures.items()}
+        captions = {file: caption for file, (_, caption) in result.figures.items()}
+        parts[name] = {"says": result.summary, **result.metrics, "figures": captions}
+        reporter.finish_method(f"figures {len(result.figures)}")
+    return {"parts": parts, "skipped": skipped}, figures
 
 
-def _build_results(model: LoadedModel, analyses: dict[str, Any], skipped: dict[str, str], run: Run) -> dict[str, Any]:
+def _describe_run(model: LoadedModel, run: Run) -> dict[str, Any]:
+    """Returns the other results."""
     return {
         "schema": 1,
         "kind": "explore",
@@ -127,6 +126,4 @@ def _build_results(model: LoadedModel, analyses: dict[str, Any], skipped: dict[s
         "method": model.kind,
         "seed": model.config.seed,
         "code": "the posterior's mean" if model.is_variational else "the encoder's output",
-        "parts": analyses,
-        "skipped": skipped,
     }

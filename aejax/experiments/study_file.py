@@ -140,15 +140,13 @@ def make_study(content: Mapping[str, Any], folder: Path = Path()) -> Study:
     for variant, entry in itertools.product(variants, content["dataset"]):
         runs.append(_make_run({**shared, "label_budgets": budgets, **entry}, variant, folder))
     require(runs, "[[dataset]]: none; give at least one")
-    for name, count in Counter(run.folder for run in runs).items():
-        require(count == 1, f"two [[dataset]] are called {name}; give each a name of its own")
-    metrics = {run.config.evaluation.metric for run in runs}
-    require(len(metrics) == 1, f"metric: {' and '.join(sorted(metrics))}; give one for all data sets, in [defaults]")
-    margins = {f"{run.config.evaluation.margin:g}" for run in runs}
-    require(len(margins) == 1, f"margin: {' and '.join(sorted(margins))}; give one for all data sets, in [defaults]")
+    for field in ("metric", "margin"):
+        values = sorted({str(getattr(run.config.evaluation, field)) for run in runs})
+        require(len(values) == 1, f"{field}: {' and '.join(values)}; give one for all data sets, in [defaults]")
     questions = tuple(_make_question(entry, runs) for entry in content.get("question", []))
-    for name, count in Counter(question.name for question in questions).items():
-        require(count == 1, f"two [[question]] are called {name}; give each a name of its own")
+    names = [("[[dataset]]", run.folder) for run in runs] + [("[[question]]", question.name) for question in questions]
+    for (section, name), count in Counter(names).items():
+        require(count == 1, f"two {section} are called {name}; give each a name of its own")
     return Study(title, tuple(runs), questions, dict(content))
 
 

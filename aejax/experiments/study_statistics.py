@@ -176,13 +176,9 @@ def correlate(cells: Sequence[Cell]) -> list[Entry]:
 
 
 def _correlate_methods(cell: Cell, quantity: str, sign: float) -> Entry | None:
-    names = [
-        name
-        for name, entry in cell.methods.items()
-        if mean_of(entry, quantity) is not None and not learns_from_labels(entry)
-    ]
-    values = [sign * float(mean_of(cell.methods[name], quantity) or 0.0) for name in names]
-    return rank_correlation(values, [cell.score(name) for name in names])
+    means = {name: mean_of(entry, quantity) for name, entry in cell.methods.items() if not learns_from_labels(entry)}
+    values = {name: sign * mean for name, mean in means.items() if mean is not None}
+    return rank_correlation(list(values.values()), [cell.score(name) for name in values])
 
 
 def _correlate_datasets(cells: Sequence[Cell], method: str, quantity: str) -> Entry | None:
@@ -192,7 +188,4 @@ def _correlate_datasets(cells: Sequence[Cell], method: str, quantity: str) -> En
         if method != "raw" and cell.has(method, "raw") and not learns_from_labels(cell.methods[method])
         if (value := mean_of(cell.methods[method], quantity)) is not None
     ]
-    if not pairs:
-        return None
-    values, gains = zip(*pairs, strict=True)
-    return rank_correlation(values, gains)
+    return rank_correlation([value for value, _ in pairs], [gain for _, gain in pairs])

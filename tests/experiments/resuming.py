@@ -1,5 +1,6 @@
 """A small run that is killed and continues: its settings, the kill, and its training."""
 
+import contextlib
 import dataclasses
 import functools
 
@@ -15,6 +16,7 @@ from aejax.config import (
     TrainConfig,
     to_dict,
 )
+from aejax.errors import Preempted
 from aejax.experiments import training
 from aejax.experiments.job import open_run_dir
 from aejax.experiments.schedule import optimizer_for
@@ -35,6 +37,18 @@ SMALL = PretrainConfig(
 
 class Killed(BaseException):
     """Simulates a kill: no handler of `Exception` catches it."""
+
+
+def stop_after(calls):
+    """Replaces `defer_signals`: a signal arrives in the call of a training program after `calls` calls."""
+
+    @contextlib.contextmanager
+    def defer_signals():
+        answers = iter([False] * calls)
+        yield lambda: next(answers, True)
+        raise Preempted
+
+    return defer_signals
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,13 +1,12 @@
 """A run that was stopped anywhere and goes on ends bit for bit as one that was not."""
 
-import contextlib
 import dataclasses
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from resuming import EACH, SMALL, Killed
+from resuming import EACH, SMALL, Killed, stop_after
 
 from aejax.config import (
     CheckpointConfig,
@@ -20,7 +19,7 @@ from aejax.config import (
 )
 from aejax.errors import InputError, Preempted
 from aejax.experiments import method_result, training
-from aejax.experiments.checkpointing import DiskResultCache
+from aejax.experiments.checkpointing import ResultCache
 from aejax.experiments.compare import compare
 from aejax.experiments.job import RECORD_CLASSES
 from aejax.experiments.pretrain import pretrain
@@ -86,14 +85,8 @@ def test_a_pretraining_run_goes_on_to_the_same_files(whole, cut, first_epochs):
 
 
 def test_a_signal_saves_and_stops_and_the_same_call_goes_on(whole, tmp_path, monkeypatch, first_epochs):
-    @contextlib.contextmanager
-    def asked_after_two_calls():
-        answers = iter([False])
-        yield lambda: next(answers, True)
-        raise Preempted
-
     with monkeypatch.context() as patched:
-        patched.setattr(training, "defer_signals", asked_after_two_calls)
+        patched.setattr(training, "defer_signals", stop_after(1))
         with pytest.raises(Preempted) as stopped:
             pretrain(SMALL, tmp_path / "cut", quiet())  # nothing was due to be saved
     assert stopped.value.code == 75
@@ -222,7 +215,7 @@ def test_a_sweep_goes_on_inside_a_group(tmp_path, killed_after, first_epochs):
 
 def test_a_saved_result_removes_the_checkpoints_of_its_own_training_only(tmp_path):
     with open_run(tmp_path / "run", RunIdentity({})) as run:
-        cache = DiskResultCache(run, CheckpointConfig(), RECORD_CLASSES, print)
+        cache = ResultCache(run, CheckpointConfig(), RECORD_CLASSES, print)
         checkpoints = run.folder / "checkpoints"
         for name in ("stacked-stage-1", "s*-stage-1"):
             (checkpoints / name).mkdir(parents=True)

@@ -1,6 +1,5 @@
 """A stream trains as data in memory do, resumes bit for bit, and leaves a run that other commands open."""
 
-import contextlib
 import dataclasses
 import functools
 import json
@@ -10,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from preparing import prepare
+from resuming import stop_after
 from sklearn.datasets import load_digits
 
 import aejax
@@ -32,14 +33,12 @@ from aejax.data.scalers import apply_scaler
 from aejax.data.stream import schedule
 from aejax.data.stream.loader import StreamLoader
 from aejax.errors import InputError, Preempted
-from aejax.experiments import experiment, streaming, training
+from aejax.experiments import streaming
 from aejax.experiments.compare import compare
 from aejax.experiments.job import open_run_dir
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.probe_run import probe_run
-from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
-from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.sweep import sweep
 from aejax.experiments.training import init_variables
 from aejax.methods.registry import METHODS
@@ -76,23 +75,11 @@ def make_config(folder, **options):
     return PretrainConfig(**(defaults | options))
 
 
-def stop_after(rounds):
-    """Replaces `defer_signals`: a signal arrives in the round after `rounds` rounds."""
-
-    @contextlib.contextmanager
-    def defer_signals():
-        answers = iter([False] * rounds)
-        yield lambda: next(answers, True)
-        raise Preempted
-
-    return defer_signals
-
-
-def prepare(config):
-    dataset = load_dataset(config.data)
-    config = resolve_config(config, dataset)
-    prepared = experiment.prepare_experiment(config, dataset, SilentReporter())
-    return prepared, METHODS[config.method](prepared.problem)
+def prepare_training(config):
+    """Returns an experiment, with the method, the optimizer and the variables of `train_stream`."""
+    prepared = prepare(config)
+    method = METHODS[config.method](prepared.problem)
+    return prepared, (method, streaming.stream_optimizer(prepared, method), init_variables(prepared, method))
 
 
 def leaf_bytes(tree):
@@ -100,14 +87,12 @@ def leaf_bytes(tree):
 
 
 def test_a_training_stopped_within_a_pass_resumes_bit_for_bit(digits, tmp_path, monkeypatch, short_rounds):
-    prepared, method = prepare(make_config(digits))
-    optimizer = streaming.stream_optimizer(prepared, method)
-    variables = init_variables(prepared, method)
+    prepared, arguments = prepare_training(make_config(digits))
 
     def train(folder, save_every):
         with open_run_dir(folder, RunIdentity({}), CheckpointConfig(save_every=save_every), quiet(), 0.0) as (_, cache):
             with_cache = dataclasses.replace(prepared, result_cache=cache)
-            result = streaming.train_stream(with_cache, "it", method, optimizer, variables)
+            result = streaming.train_stream(with_cache, "it", *arguments)
         return leaf_bytes(prepared.plan.to_host(result.progress)), result.history
 
     uninterrupted, history = train(tmp_path / "uninterrupted", 0)
@@ -125,9 +110,8 @@ def test_a_training_stopped_within_a_pass_resumes_bit_for_bit(digits, tmp_path, 
 
 
 def test_a_streamed_training_takes_one_step_per_batch_in_order(digits, short_rounds):
-    prepared, method = prepare(make_config(digits, train=TrainConfig(epochs=1, batch_size=100), seeds=2))
-    optimizer = streaming.stream_optimizer(prepared, method)
-    variables = init_variables(prepared, method)
+    config = make_config(digits, train=TrainConfig(epochs=1, batch_size=100), seeds=2)
+    prepared, (method, optimizer, variables) = prepare_training(config)
     result = streaming.train_stream(prepared, "it", method, optimizer, variables)
     its_schedule = streaming.stream_schedule(prepared)
     loader = StreamLoader(prepared.dataset.stream, its_schedule, 100, 1, np.asarray)
@@ -153,24 +137,6 @@ def test_a_streamed_training_takes_one_step_per_batch_in_order(digits, short_rou
 
 
 @pytest.mark.slow
-def test_a_stream_reaches_the_loss_of_the_same_data_in_memory(digits, tmp_path):
-    options = {"train": TrainConfig(epochs=15, batch_size=50), "model": ModelConfig(hidden=(32,), latent_dim=8)}
-    np.savez(tmp_path / "digits.npz", x=np.load(digits / "inputs.npy"), y=np.load(digits / "labels.npy"))
-    in_memory = {"data": DataConfig(dataset=str(tmp_path / "digits.npz"))}
-    losses = []
-    for config in (make_config(digits, seeds=2, **options), make_config(digits, seeds=2, **options | in_memory)):
-        prepared, method = prepare(config)
-        make_optimizer, train = streaming.stream_optimizer, streaming.train_stream
-        if prepared.dataset.stream is None:
-            make_optimizer, train = optimizer_for, training.train_method
-        variables = init_variables(prepared, method)
-        history = train(prepared, "it", method, make_optimizer(prepared, method), variables).history
-        losses.append(history.metrics["valid_mse"][:, -1].mean())
-    assert losses[0] == pytest.approx(losses[1], rel=0.15)
-    assert losses[0] < 0.6 * history.metrics["valid_mse"][:, 0].mean()
-
-
-@pytest.mark.slow
 def test_a_streamed_run_is_probed_on_its_sample(digits, tmp_path):
     pretrain(make_config(digits, seeds=1), tmp_path / "run", quiet())
     config = ProbeRunConfig(probe=ProbeConfig(probe="ridge"), head=HeadConfig(head_epochs=1))
@@ -188,9 +154,8 @@ def test_a_stream_without_labels_trains_and_its_probe_is_rejected(digits, tmp_pa
 
 def test_a_training_in_which_every_seed_diverges_ends(digits, tmp_path, short_rounds):
     config = make_config(digits, optimizer=OptimizerConfig(optimizer="sgd", learning_rate=1e30))
-    prepared, method = prepare(config)
-    optimizer, variables = streaming.stream_optimizer(prepared, method), init_variables(prepared, method)
-    history = streaming.train_stream(prepared, "it", method, optimizer, variables).history
+    prepared, arguments = prepare_training(config)
+    history = streaming.train_stream(prepared, "it", *arguments).history
     assert history.epochs < 6
     assert history.diverged_epoch.all()
 

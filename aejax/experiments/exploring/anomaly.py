@@ -94,7 +94,7 @@ def evaluate_held_out_class(experiment: Experiment, kind: str, held_out: int) ->
     train, test = (scaled_inputs(reduced, 0, rows) for rows in (reduced.split.train[0], reduced.split.test[0]))
     is_anomalous = reduced.test_labels[0] == held_out
     scores = compute_anomaly_scores(codec, train, test)
-    examples = test[is_anomalous][: MAX_EXAMPLES.images]
+    examples = test[is_anomalous][:MAX_EXAMPLES]
     return HeldOutClass(
         class_name=reduced.dataset.class_names[held_out],
         scores=scores,

@@ -16,15 +16,13 @@ from aejax.analysis.generation import (
     traverse_latents,
 )
 from aejax.evaluate.representation import ACTIVE_VARIANCE
-from aejax.experiments.exploring.loaded_model import AnalysisResult, LoadedModel, MaxShown, Skipped
+from aejax.experiments.exploring.loaded_model import AnalysisResult, LoadedModel, Skipped
 from aejax.report import image_grids
 
 INTERPOLATION_STEPS = 11
 MIDPOINT_PAIRS = 500  # pairs of test examples whose midpoints are compared
 TRAVERSAL_OFFSETS = np.arange(-3.0, 4.0)  # in standard deviations of the training codes
-MAX_TRAVERSED_UNITS = MaxShown(images=10, table_rows=4)
 EFFECT_EXAMPLES = 128  # examples on which the effect of a unit is measured
-SAMPLE_ROWS, SAMPLE_COLUMNS = MaxShown(images=6, table_rows=1), MaxShown(images=12, table_rows=8)  # from the prior
 LATENT_GRID_SIZE = 15  # codes along each side of the grid
 NO_PRIOR = "this kind of autoencoder has no prior to sample from"
 
@@ -82,7 +80,7 @@ def _rank_units(model: LoadedModel, count: int) -> tuple[np.ndarray, list[str], 
 def traversals(model: LoadedModel) -> AnalysisResult:
     """Varies the most informative units, one at a time, around the code of the first test example."""
     view = model.selected
-    units, labels, metrics = _rank_units(model, model.max_shown(MAX_TRAVERSED_UNITS))
+    units, labels, metrics = _rank_units(model, model.max_shown(images=10, table_rows=4))
     code, deviations = view.codec.encode(view.test_inputs[:1])[0], view.train_codes.std(axis=0)
     decoded = traverse_latents(view.codec, code, units, deviations, TRAVERSAL_OFFSETS.astype(np.float32))
     line_break = "\n" if model.is_image else " "
@@ -110,7 +108,7 @@ def samples(model: LoadedModel) -> AnalysisResult | Skipped:
     if not model.is_variational:
         return Skipped(NO_PRIOR)
     view = model.selected
-    rows, columns = model.max_shown(SAMPLE_ROWS), model.max_shown(SAMPLE_COLUMNS)
+    rows, columns = model.max_shown(images=6, table_rows=1), model.max_shown(images=12, table_rows=8)
     decoded = view.codec.decode(sample_prior(rows * columns, view.code_width, view.seed))
     train = view.coded_inputs
     distances, nearest = nearest_examples(decoded, train)

@@ -61,13 +61,6 @@ def make_codec(model: Autoencoder, variables: Variables) -> Codec:
     )
 
 
-class MaxShown(NamedTuple):
-    """How many items a figure shows, at most; table rows need more space than images."""
-
-    images: int
-    table_rows: int
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class LoadedModel:
     """A pretraining run with its data."""
@@ -127,9 +120,9 @@ class LoadedModel:
         """Reshapes flat examples to images, if they can be drawn as images."""
         return flat.reshape(*flat.shape[:-1], *self.dataset.example_shape) if self.is_image else flat
 
-    def max_shown(self, limits: MaxShown) -> int:
-        """Returns the limit that applies to the examples of this model."""
-        return limits.images if self.is_image else limits.table_rows
+    def max_shown(self, *, images: int, table_rows: int) -> int:
+        """Returns how many items a figure shows, at most; table rows need more space than images."""
+        return images if self.is_image else table_rows
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -169,10 +162,6 @@ class SeedView:
         """The test examples."""
         return self.scaled_inputs(self.test_rows)
 
-    def train_inputs(self) -> Float[np.ndarray, "n_train d"]:
-        """Returns all training examples."""
-        return self.scaled_inputs(self.model.split.train[self.seed])
-
     @functools.cached_property
     def coded_rows(self) -> Int[np.ndarray, " n"]:
         """The training rows that are encoded: all, or `MAX_CODED_ROWS` of them."""
@@ -199,7 +188,8 @@ class SeedView:
     @functools.cached_property
     def pca(self) -> PrincipalComponents:
         """Principal components of the training examples."""
-        return fit_pca(self.train_inputs(), PCA_WIDTH_FACTOR * self.code_width)
+        train = self.scaled_inputs(self.model.split.train[self.seed])
+        return fit_pca(train, PCA_WIDTH_FACTOR * self.code_width)
 
     @functools.cached_property
     def value_range(self) -> float:

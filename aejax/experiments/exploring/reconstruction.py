@@ -14,18 +14,18 @@ from matplotlib.figure import Figure
 from aejax.analysis.codec import psnr
 from aejax.analysis.compression import FLOAT_BITS, RateDistortionPoint, evaluate_compression
 from aejax.evaluate.intervals import summarize_seeds
-from aejax.experiments.exploring.loaded_model import AnalysisResult, Figures, LoadedModel, MaxShown, SeedView
+from aejax.experiments.exploring.loaded_model import AnalysisResult, LoadedModel, SeedView
 from aejax.objectives.corruption import CorruptFn, make_corruption, masking_noise, patch_mask, with_noise_seed
 from aejax.report import analysis_plots, image_grids
 
-MAX_EXAMPLES = MaxShown(images=12, table_rows=6)
+MAX_EXAMPLES = 12  # images in a row
 BIT_DEPTHS = (FLOAT_BITS, 8, 4)  # bits per stored number
 CURVE_BITS = 8  # bits per component along the PCA curve
 
 
 def plot_examples(model: LoadedModel, rows: Mapping[str, Float[np.ndarray, "n d"]], title: str) -> Figure:
     """Draws the first examples of each array, one array per row of the figure."""
-    count = model.max_shown(MAX_EXAMPLES)
+    count = model.max_shown(images=MAX_EXAMPLES, table_rows=6)
     shown = {name: model.reshape_to_images(row[:count]) for name, row in rows.items()}
     return image_grids.plot_example_rows(shown, model.display_limits, title, model.feature_names)
 
@@ -112,7 +112,6 @@ def denoising(model: LoadedModel) -> AnalysisResult:
             }
     title = f"Test examples with {what}, and their reconstructions; PSNR over all test examples"
     draw = functools.partial(plot_examples, model, rows, title)
-    figures: Figures = {"denoising.png": (draw, "Clean, corrupted and restored test examples")}
     psnrs = {name: summarize_seeds(values) for name, values in decibels.items()}
     pca_psnrs = {"psnr_after_db": psnrs["pca"], "at_code_width_db": psnrs["at_code_width"]}
     metrics = {
@@ -128,7 +127,7 @@ def denoising(model: LoadedModel) -> AnalysisResult:
         f"{psnrs['pca']['mean']:.2f} dB after {_components_phrase(components[model.config.seed])}, the best number on "
         "corrupted training examples."
     )
-    return AnalysisResult(summary, metrics, figures)
+    return AnalysisResult(summary, metrics, {"denoising.png": (draw, "Clean, corrupted and restored test examples")})
 
 
 def select_pca_components(view: SeedView, corrupt: CorruptFn, key: PRNGKeyArray) -> int:

@@ -15,11 +15,11 @@ from aejax.analysis.weights import (
     most_active_units,
     typical_activity,
 )
-from aejax.experiments.exploring.loaded_model import AnalysisResult, LoadedModel, MaxShown, Skipped
+from aejax.experiments.exploring.loaded_model import AnalysisResult, LoadedModel, Skipped
 from aejax.report import figures, image_grids
 
 MAX_SCATTER_POINTS = 1500
-MAX_UNITS = MaxShown(images=64, table_rows=24)  # filters or atoms
+MAX_UNITS = {"images": 64, "table_rows": 24}  # filters or atoms
 
 
 def codes(model: LoadedModel) -> AnalysisResult:
@@ -72,7 +72,7 @@ def filters(model: LoadedModel) -> AnalysisResult | Skipped:
     if weights.ndim == 4 and weights.shape[3] not in (1, 3):
         return Skipped(f"filters on {weights.shape[3]} channels cannot be drawn")
     norms = np.linalg.norm(weights.reshape(len(weights), -1), axis=1)
-    shown = np.argsort(-norms, kind="stable")[: model.max_shown(MAX_UNITS)]
+    shown = np.argsort(-norms, kind="stable")[: model.max_shown(**MAX_UNITS)]
     images = weights[shown] if weights.ndim == 4 else model.reshape_to_images(weights[shown])
     which = f"the {len(shown)} largest of {len(weights)}" if len(weights) > len(shown) else f"all {len(weights)}"
     draw = functools.partial(
@@ -87,7 +87,7 @@ def decoder_atoms(model: LoadedModel) -> AnalysisResult | Skipped:
     """Draws what each of the most active units adds to the output."""
     view = model.selected
     codes, n_units = view.train_codes, view.code_width
-    units = most_active_units(codes, model.max_shown(MAX_UNITS))
+    units = most_active_units(codes, model.max_shown(**MAX_UNITS))
     if not units.size:
         return Skipped("every unit is constant over the training examples")
     baseline = baseline_code(codes)

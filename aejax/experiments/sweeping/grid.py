@@ -8,8 +8,8 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
 from aejax.config import ExperimentConfig, SweepConfig
@@ -23,9 +23,10 @@ from aejax.experiments.experiment import problem_spec_for
 from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.schedule import epoch_budget
 from aejax.methods.autoencoders import autoencoder_method
+from aejax.objectives.objective import Objective
 from aejax.train.epoch import make_train_step
 from aejax.train.optimizers import make_optimizer
-from aejax.train.state import TrainState, init_state
+from aejax.train.state import init_state
 
 POINT_BYTES = 10_000  # that a setting leaves in memory for each seed, at least
 MEMORY_ADDRESS = re.compile(r"0x[0-9a-f]+")  # of functions, in the text of a jaxpr
@@ -139,23 +140,19 @@ def training_signature(kind: str, config: ExperimentConfig, dataset: Dataset) ->
     problem = problem_spec_for(config, dataset)
     model, method = KINDS[kind](problem).model, autoencoder_method(kind, problem)
     epochs = epoch_budget(config, method)
-    batch = min(config.train.batch_size, len(dataset.labels))
-    optimizer = make_optimizer(config.optimizer, steps_per_epoch(len(dataset.labels), batch), epochs.end_to_end)
+    size = min(config.train.batch_size, len(dataset.labels))
+    optimizer = make_optimizer(config.optimizer, steps_per_epoch(len(dataset.labels), size), epochs.end_to_end)
     assert method.objective is not None
-    objectives = [*(stage.objective for stage in method.stages), method.objective]
     key = jax.random.key(0)
     state = jax.eval_shape(lambda: init_state(model.init(key), optimizer))
-    inputs = jax.ShapeDtypeStruct((batch, problem.n_features), np.float32)
-    labels = jax.ShapeDtypeStruct((batch,), np.int32)
-    texts = []
-    for objective in objectives:
-        step = make_train_step(objective, optimizer)
+    shape = (size, problem.n_features)
+    batch = jax.eval_shape(lambda: Batch(jnp.zeros(shape, np.float32), jnp.zeros(size, np.int32)))
 
-        def program(state: TrainState, inputs: Array, labels: Array, step: Any = step) -> Any:
-            return step(state, Batch(inputs, labels), key)
+    def text(objective: Objective) -> str:
+        program = jax.make_jaxpr(make_train_step(objective, optimizer))(state, batch, key)
+        return MEMORY_ADDRESS.sub("", str(program))
 
-        texts.append(MEMORY_ADDRESS.sub("", str(jax.make_jaxpr(program)(state, inputs, labels))))
-    return model, epochs, batch, texts
+    return model, epochs, size, [text(stage.objective) for stage in method.stages], text(method.objective)
 
 
 def find_unused_axis(kind: str, config: SweepConfig, axes: Sequence[SweepAxis], dataset: Dataset) -> SweepAxis | None:
