@@ -2,8 +2,9 @@
 
 The state, `run.json`, is `running`, `interrupted`, `finished` or `failed`, with the attempts and the hashes of a run.
 
-A run with `--overwrite` keeps the run that it replaces in its own folder, as `replaced/`, until it has finished. All
-names here are made from the folder's own; nothing that is read from a file names what is moved or deleted.
+A run with `--overwrite` keeps the run that it replaces in its own folder, as `replaced/`, until it has finished. That
+is `.replacing/` until the new run has config and state: a process that is killed before leaves the earlier run.
+Nothing that is read from a file names what is moved or deleted.
 """
 
 import contextlib
@@ -20,8 +21,8 @@ from aejax.errors import InputError, require
 from aejax.storage.atomic_io import read_json, remove_abandoned
 
 RunState = Literal["running", "interrupted", "finished", "failed"]
-RUN_STATE_FILE, RESULTS_FILE = "run.json", "results.json"
-LOCK_FILE, REPLACED_DIR = ".lock", "replaced"
+CONFIG_FILE, RUN_STATE_FILE, RESULTS_FILE = "config.json", "run.json", "results.json"
+LOCK_FILE, REPLACING_DIR, REPLACED_DIR = ".lock", ".replacing", "replaced"
 
 
 class Attempt(TypedDict):
@@ -126,35 +127,32 @@ def require_in_place(folder: Path, lock_identity: tuple[int, int] | None) -> Non
     )
 
 
-def begun_path(folder: Path) -> Path:
-    """Returns where a run that replaces the one in `folder` begins."""
-    target = Path(os.path.realpath(folder))
-    return target.with_name(f".{target.name}.begun")
+def set_aside(folder: Path) -> None:
+    """Moves the run in a locked folder into `.replacing/`, its config last."""
+    replacing = folder / REPLACING_DIR
+    replacing.mkdir()
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == CONFIG_FILE):
+        if path.name not in (LOCK_FILE, REPLACING_DIR):
+            os.rename(path, replacing / path.name)
 
 
-def exchange_folders(folder: Path, begun: Path) -> None:
-    """Moves the run in `folder` into the new one, `begun`, and the new one to `folder`."""
-    target = os.path.realpath(folder)
-    os.rename(target, begun / REPLACED_DIR)
-    os.rename(begun, target)
+def put_back(folder: Path) -> None:
+    """Undoes `set_aside` in a locked folder, also one that was killed halfway, and what a new run has begun."""
+    replacing = folder / REPLACING_DIR
+    if (replacing / CONFIG_FILE).exists():  # else there is nothing new
+        for path in (folder / CONFIG_FILE, folder / RUN_STATE_FILE, *folder.glob(".*.tmp")):
+            path.unlink(missing_ok=True)
+    for path in sorted(replacing.iterdir(), key=lambda path: path.name != CONFIG_FILE):
+        os.rename(path, folder / path.name)
+    replacing.rmdir()
 
 
 def restore_replaced(folder: Path) -> None:
-    """Undoes an `--overwrite` that was killed between the two renames of `exchange_folders`, or before them.
-
-    Raises:
-        InputError: the process is still there, or the folder has been made again since.
-    """
-    begun = begun_path(folder)
-    if not (begun / LOCK_FILE).is_file():
-        return
-    with acquire_lock(begun):
-        if (begun / REPLACED_DIR).exists():
-            require(
-                not folder.exists(), f"{begun}: holds the run that an interrupted --overwrite replaced; move it away"
-            )
-            os.rename(begun / REPLACED_DIR, os.path.realpath(folder))
-        shutil.rmtree(begun, ignore_errors=True)
+    """Puts a run back that a killed `--overwrite` had set aside. Raises `InputError` if the process is still there."""
+    replacing = folder / REPLACING_DIR
+    if replacing.is_dir() and not replacing.is_symlink():
+        with acquire_lock(folder):
+            put_back(folder)
 
 
 def remove_working_files(folder: Path, names: Iterable[str]) -> None:

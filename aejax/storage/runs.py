@@ -24,25 +24,26 @@ from aejax.errors import InputError, Preempted, require
 from aejax.storage.atomic_io import read_json, to_jsonable, write_json
 from aejax.storage.results_file import METRICS_FILE, read_results, write_results
 from aejax.storage.run_folder import (
+    CONFIG_FILE,
     LOCK_FILE,
     REPLACED_DIR,
+    REPLACING_DIR,
     RESULTS_FILE,
     RUN_STATE_FILE,
     RunState,
     acquire_lock,
-    begun_path,
-    exchange_folders,
     identify_lock,
+    put_back,
     read_run_state,
     read_state_record,
     remove_with_empty_parents,
     remove_working_files,
     require_in_place,
     restore_replaced,
+    set_aside,
 )
 from aejax.storage.run_identity import RunIdentity, read_saved_hashes, require_same_hashes
 
-CONFIG_FILE = "config.json"
 ATTEMPT_SETTINGS = ("commit", "backend", "devices", "cores", "x64")  # of an attempt; they change numbers
 
 
@@ -175,7 +176,8 @@ def _holds_run(folder: Path) -> bool:
     if not folder.exists():
         return False
     require(folder.is_dir(), f"{folder}: is a file; give another --out")
-    if all(path.name == LOCK_FILE or path.name.startswith(f".{CONFIG_FILE}.") for path in folder.iterdir()):
+    begun = (f".{RUN_STATE_FILE}.", f".{CONFIG_FILE}.")
+    if all(path.name in (LOCK_FILE, RUN_STATE_FILE) or path.name.startswith(begun) for path in folder.iterdir()):
         return False  # or begun and killed before its config was written
     require((folder / CONFIG_FILE).exists(), f"{folder}: holds other files and no run; give another --out")
     return True
@@ -234,12 +236,8 @@ def _open_or_create(
         require(not finished, f"{folder}: another process has finished this run; the same command shows it")
         if not _holds_run(folder):
             return _begin(folder, identity, attempt_info), lock
-        if not overwrite:
-            return _resume(folder, identity, attempt_info), lock
-        replaced = lock
-        run, lock = _replace(folder, identity, attempt_info)
-        replaced.release()
-        return run, lock
+        make = _replace if overwrite else _resume
+        return make(folder, identity, attempt_info), lock
     except BaseException:
         lock.release()
         raise
@@ -257,36 +255,31 @@ def _resume(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -
 
 
 def _begin(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -> Run:
-    """Writes config and state into an empty, locked folder; removes them, and the folder, if that fails."""
+    """Writes state and config into an empty, locked folder; removes them, and the folder, if that fails."""
     record = {"schema": 1, "identity": identity.record, "attempts": [_attempt_record(attempt_info)]}
     run = Run(folder, record, time.perf_counter(), identify_lock(folder))
     try:
-        write_json(folder / CONFIG_FILE, identity.settings)
         run.set_state("running")
+        write_json(folder / CONFIG_FILE, identity.settings)  # last: without it, there is no run
     except BaseException:
         for name in (RUN_STATE_FILE, CONFIG_FILE, LOCK_FILE):
             (folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # a mount point
+        with contextlib.suppress(OSError):  # a mount point, or a run that is to be replaced
             folder.rmdir()
         raise
     return run
 
 
-def _replace(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -> tuple[Run, filelock.BaseFileLock]:
-    """Begins a run that replaces the one in the folder, whose lock this process holds."""
-    begun = begun_path(folder)
-    require(not _holds_run(begun), f"{begun}: is in the way of --overwrite; move it away")
-    begun.mkdir(exist_ok=True)
-    lock = acquire_lock(begun)
+def _replace(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -> Run:
+    """Begins a run that replaces the one in the locked folder."""
+    set_aside(folder)
     try:
-        run = _begin(begun, identity, attempt_info)
-        exchange_folders(folder, begun)
+        run = _begin(folder, identity, attempt_info)
     except BaseException:
-        lock.release()
-        restore_replaced(folder)
+        put_back(folder)
         raise
-    run.path = folder
-    return run, lock
+    os.rename(folder / REPLACING_DIR, folder / REPLACED_DIR)
+    return run
 
 
 def _attempt_record(attempt_info: dict[str, Any]) -> dict[str, Any]:

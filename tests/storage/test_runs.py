@@ -39,7 +39,7 @@ def test_a_folder_appears_with_its_config_and_state_or_not_at_all(tmp_path, monk
 
     monkeypatch.setattr(os, "replace", fail)
     with (
-        pytest.raises(InputError, match=r"config.json: cannot be written \(No space left on device\)"),
+        pytest.raises(InputError, match=r"run.json: cannot be written \(No space left on device\)"),
         open_run(tmp_path / "run", CONFIG),
     ):
         pytest.fail("begun")
@@ -88,24 +88,38 @@ def test_an_overwrite_that_is_interrupted_twice_loses_neither_run(tmp_path):
     assert not earlier.exists()
 
 
-def test_an_overwrite_that_is_killed_between_its_renames_is_undone(tmp_path, monkeypatch):
+@pytest.mark.parametrize("renames", range(10))
+def test_an_overwrite_that_is_killed_at_any_rename_is_undone(tmp_path, monkeypatch, renames):
+    class KilledError(BaseException):
+        pass
+
     finish(tmp_path / "run", results={"found": 7})
-    os_rename, calls = os.rename, []
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    left = iter(range(renames))
 
-    def rename_once(*args):
-        calls.append(args)
-        if len(calls) > 1:
-            raise SystemExit  # as a kill: nothing is undone
-        os_rename(*args)
+    def move(function):
+        def call(*args):
+            if next(left, None) is None:
+                raise KilledError
+            function(*args)
 
-    monkeypatch.setattr(os, "rename", rename_once)
-    monkeypatch.setattr(runs, "restore_replaced", lambda _: None)
-    with pytest.raises(SystemExit), open_run(tmp_path / "run", OTHER, overwrite=True):
-        pytest.fail("begun")
-    monkeypatch.undo()
-    assert [path.name for path in tmp_path.iterdir()] == [".run.begun"]
-    assert load_finished_results(tmp_path / "run", CONFIG, overwrite=False) == DONE | {"found": 7}
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+        return call
+
+    monkeypatch.setattr(os, "rename", move(os.rename))
+    monkeypatch.setattr(os, "replace", move(os.replace))
+    monkeypatch.setattr(runs, "put_back", lambda _: None)  # as a kill: nothing is undone
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    try:
+        with open_run(tmp_path / "run", OTHER, overwrite=True):
+            raise KilledError
+    except KilledError:
+        monkeypatch.undo()
+    if renames < 6:  # three files of the earlier run, two of the new one, and the folder
+        assert load_finished_results(tmp_path / "run", CONFIG, overwrite=False) == DONE | {"found": 7}
+        assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    else:
+        assert load_finished_results(tmp_path / "run", OTHER, overwrite=False) is None
+        assert (tmp_path / "run" / "replaced" / "results.json").read_bytes() == before["results.json"]
 
 
 def test_nothing_that_a_file_names_is_deleted(tmp_path):
