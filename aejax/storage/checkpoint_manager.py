@@ -8,18 +8,17 @@ import contextlib
 import dataclasses
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aejax.errors import InputError
-from aejax.storage.manifest import CorruptedFileError, verify_manifest
+from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import ArrayTree, SavedTree, load_tree, read_meta_file, save_tree
 
 VALID_LOSS_KEY = "valid_loss"  # in the metadata; the best checkpoint has the lowest; null if it is unknown
-NO_FALLBACK_HINT = "no earlier checkpoint is intact: --overwrite starts from the beginning"
 
 
 class RestoredCheckpoint(NamedTuple):
@@ -61,10 +60,10 @@ class CheckpointManager:
         """Loads the latest checkpoint. Returns None if there is none.
 
         Args:
-            allow_fallback: skip damaged checkpoints; they are renamed to `EPOCH.damaged`.
+            allow_fallback: skip damaged checkpoints; they are renamed to `EPOCH.damaged-...`.
 
         Raises:
-            CorruptedFileError: the latest is damaged; the message names an earlier one that is intact.
+            CorruptedFileError: the latest is damaged, or all are.
             InputError: the checkpoint's path is no folder, or memory cannot hold its arrays.
         """
         messages = []
@@ -75,48 +74,31 @@ class CheckpointManager:
             except CorruptedFileError as error:
                 messages.append(str(error))
                 if not allow_fallback:
-                    raise CorruptedFileError(f"{error}; {self._fallback_hint(epoch)}") from None
+                    break
                 continue
             for damaged in epochs[epochs.index(epoch) + 1 :]:
-                os.rename(self.path(damaged), _unused_path(self.folder, f"{damaged}.damaged"))
+                aside = tempfile.mkdtemp(prefix=f"{damaged}.damaged-", dir=self.folder)
+                os.rename(self.path(damaged), aside)
             return RestoredCheckpoint(epoch, saved, "; ".join(messages))
         if messages:
-            raise CorruptedFileError(f"{messages[-1]}; {NO_FALLBACK_HINT}")
+            earlier = "" if allow_fallback else "--allow-fallback continues from the latest that is intact, "
+            raise CorruptedFileError(f"{messages[-1]}; {earlier}--overwrite starts from the beginning")
         return None
 
-    def _fallback_hint(self, damaged: int) -> str:
-        for epoch in reversed([other for other in self.epochs() if other < damaged]):
-            if self._is_intact(epoch):
-                return f"--allow-fallback continues from epoch {epoch}, which is intact"
-        return NO_FALLBACK_HINT
-
     def _best_epoch(self, epochs: Sequence[int]) -> int | None:
-        """Returns the epoch of the lowest validation loss among the intact checkpoints."""
+        """Returns the epoch of the lowest validation loss."""
         losses = {}
         for epoch in epochs:
             with contextlib.suppress(CorruptedFileError):  # reported when it is restored
                 losses[epoch] = read_meta_file(self.path(epoch)).get(VALID_LOSS_KEY)
-        ranked = sorted((loss, epoch) for epoch, loss in losses.items() if isinstance(loss, int | float))
-        return next((epoch for _, epoch in ranked if self._is_intact(epoch)), None)
-
-    def _is_intact(self, epoch: int) -> bool:
-        try:
-            verify_manifest(self.path(epoch))
-        except InputError:
-            return False
-        return True
+        known = {epoch: loss for epoch, loss in losses.items() if isinstance(loss, int | float)}
+        return min(known, key=known.__getitem__, default=None)
 
     def _delete(self, epoch: int) -> None:
         """Deletes a checkpoint after renaming it, so that a kill leaves no half-deleted one."""
         aside = self.folder / f".{epoch}.dropped.tmp"
         os.rename(self.path(epoch), aside)
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _unused_path(folder: Path, name: str) -> Path:
-    """Returns a path in `folder` that does not exist yet: `name`, `name-2`, ..."""
-    candidates = [name, *(f"{name}-{number}" for number in range(2, 1000))]
-    return next(folder / candidate for candidate in candidates if not (folder / candidate).exists())
 
 
 class AsyncSaver:

@@ -14,26 +14,6 @@ import numpy as np
 from aejax.storage.manifest import CorruptedFileError
 from aejax.storage.pytree_io import SavedTree
 
-# What version 0.1.0 called record classes and their fields, by today's class name: kept results stay readable.
-OLD_CLASS_NAMES = {
-    "Outcome": "MethodResult",
-    "Course": "TrainingHistory",
-    "Diagnosis": "RepresentationMetrics",
-    "Reports": "ClassifierReport",
-    "NeighboursReport": "KNNReport",
-}
-OLD_FIELD_NAMES = {
-    "MethodResult": {
-        "features": "width",
-        "reports": "classifier_report",
-        "course": "history",
-        "borrowed": "shared_training",
-        "diagnosis": "representation",
-    },
-    "TrainingHistory": {"history": "metrics"},
-    "RepresentationMetrics": {"rows": "n_rows", "paired": "paired_features"},
-}
-
 RecordClasses = Mapping[str, type]
 
 
@@ -95,6 +75,4 @@ def _deserialize_value(value: Any, classes: RecordClasses, arrays: Mapping[str, 
     fields = {name: _deserialize_value(item, classes, arrays) for name, item in content.items()}
     if kind == "dict":
         return fields
-    name = OLD_CLASS_NAMES.get(kind, kind)
-    renamed = OLD_FIELD_NAMES[name] if kind in OLD_CLASS_NAMES and name in OLD_FIELD_NAMES else {}
-    return classes[name](**{renamed.get(field, field): value for field, value in fields.items()})
+    return classes[kind](**fields)

@@ -38,9 +38,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_offered_and_taken_o
     series = saved(tmp_path / "a", [1.0, 2.0, 3.0], keep=3)
     flip(series, 3)
     flip(series, 2)
-    with pytest.raises(
-        CorruptedFileError, match=r"a/3: meta\.json .*--allow-fallback continues from epoch 1, which is intact"
-    ):
+    with pytest.raises(CorruptedFileError, match=r"a/3: meta\.json .*--allow-fallback continues from the latest that"):
         series.restore_latest()
     resumed = series.restore_latest(allow_fallback=True)
     assert resumed.epoch == 1
@@ -49,23 +47,21 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_offered_and_taken_o
     assert series.epochs() == [1]
     series.save(2, {"at": np.array([2])}, {VALID_LOSS_KEY: 0.5})  # the place of a damaged one is free
     assert series.restore_latest().epoch == 2
-    assert (series.folder / "3.damaged").exists()
+    assert len([*series.folder.glob("3.damaged-*/meta.json")]) == 1
 
 
 def test_where_none_is_whole_nothing_is_offered(tmp_path):
     series = saved(tmp_path / "a", [1.0])
     flip(series, 1)
     for allow in (False, True):
-        with pytest.raises(
-            CorruptedFileError, match="no earlier checkpoint is intact: --overwrite starts from the beginning"
-        ):
+        with pytest.raises(CorruptedFileError, match="--overwrite starts from the beginning"):
             series.restore_latest(allow_fallback=allow)
 
 
 def test_what_only_looks_like_a_checkpoint_is_noticed(tmp_path):
     series = saved(tmp_path / "a", [1.0])
     (series.folder / "2").mkdir()
-    with pytest.raises(CorruptedFileError, match="epoch 1, which is intact"):
+    with pytest.raises(CorruptedFileError, match="2/manifest.json: is missing"):
         series.restore_latest()
     shutil.rmtree(series.folder / "2")
     (series.folder / "2").write_text("no folder")
