@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aejax.errors import InputError
 
-LEADING_FLAG = re.compile(r"\A(?:settings(?:\.\w+)*: )?--([a-z][a-z0-9-]*)(?: ([^:]*))?: ")
+LEADING_FLAG = re.compile(r"\A--([a-z][a-z0-9-]*)(?: ([^:]*))?: ")
 FLAG = re.compile(r"--([a-z][a-z0-9-]*)")
 
 

@@ -106,7 +106,7 @@ def check_type(hint: Any, value: Any, where: str, fix: str) -> None:
         fix: what to do about it.
     """
     try:
-        _convert(hint, value, "")
+        convert(hint, value, "")
     except InputError as error:
         raise InputError(f"{where}: {_without_root(error)}; {fix}") from None
 
@@ -128,15 +128,15 @@ def _to_dataclass(config_class: type[ConfigT], values: Any, where: str) -> Confi
         optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         require(optional or field.name in values, f"{where}: field {field.name} is missing")
     values = {**VALUES_OF_ABSENT_FIELDS.get(config_class.__name__, {}), **values}
-    typed = {name: _convert(hints[name], value, _join(where, name)) for name, value in values.items()}
+    typed = {name: convert(hints[name], value, _join(where, name)) for name, value in values.items()}
     try:
         return config_class(**typed)
     except InputError as error:  # names a flag; the value comes from a file
         raise InputError(f"{where}: {error}") from None
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    """Returns a JSON value converted to the annotated type."""
+def convert(hint: Any, value: Any, where: str) -> Any:
+    """Returns a JSON value converted to the annotated type; raises `InputError`, which names `where` it is."""
     options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     if hint is Any or (value is None and type(None) in options):
         return value
@@ -144,7 +144,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         kind, parts = get_origin(option), get_args(option)
         if is_typeddict(option) and isinstance(value, dict):
             hints = get_type_hints(option)
-            typed = {k: _convert(hints.get(k, Any), item, _join(where, k)) for k, item in value.items()}
+            typed = {k: convert(hints.get(k, Any), item, _join(where, k)) for k, item in value.items()}
             missing = sorted(option.__required_keys__ - value.keys())
             field, verb = ("fields", "are") if len(missing) > 1 else ("field", "is")
             require(not missing, f"{where}: {field} {', '.join(missing)} {verb} missing")
@@ -152,11 +152,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if dataclasses.is_dataclass(option) and isinstance(option, type):
             return _to_dataclass(option, value, where)
         if kind is dict and isinstance(value, dict):
-            return {k: _convert(parts[1], item, _join(where, k)) for k, item in value.items()}
+            return {k: convert(parts[1], item, _join(where, k)) for k, item in value.items()}
         if kind in (list, tuple) and isinstance(value, list):
             is_pair = kind is tuple and parts[-1] is not Ellipsis
             require(not is_pair or len(value) == len(parts), f"{where}: expected {len(parts)} values")
-            items = [_convert(parts[k if is_pair else 0], item, f"{where}[{k}]") for k, item in enumerate(value)]
+            items = [convert(parts[k if is_pair else 0], item, f"{where}[{k}]") for k, item in enumerate(value)]
             return tuple(items) if kind is tuple else items
         if option is Path and isinstance(value, str):
             return Path(value)

@@ -2,19 +2,16 @@
 
 import dataclasses
 import os
-import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 
-from aejax.config.serialization import from_dict, to_dict
+from aejax.config.serialization import convert
 from aejax.config.validation import require_representable
-from aejax.errors import InputError, suggest_names
+from aejax.errors import require, suggest_names
 
 ConfigT = TypeVar("ConfigT")
-WRONG_TYPE = re.compile(r"(?:\w+\.)*(\w+)(?:\[\d+\])*: expected (.*), found .*", re.DOTALL)
-SECTION = re.compile(r"\A\w+(\.\w+)*: ")
 
 
 def setting_names(config: Any) -> dict[str, tuple[str, ...]]:
@@ -37,36 +34,23 @@ def replace_settings(config: ConfigT, settings: Mapping[str, Any]) -> ConfigT:
     Raises:
         InputError: there is no such setting, or a value has the wrong type or is out of range.
     """
-    paths, values = setting_names(config), to_dict(config)
-    for name, value in settings.items():
-        if name not in paths:
-            raise InputError(f"{name}: no such setting; {suggest_names(name, paths, 'see aejax.config')}")
-        *sections, field = paths[name]
-        target = values
-        for section in sections:
-            target = target[section]
-        target[field] = _plain(value)
-    try:
-        replaced = from_dict(type(config), values, "settings")
-    except InputError as error:
-        raise InputError(_describe_error(str(error), settings)) from None
+    known = setting_names(config)
+    for name in settings:
+        require(name in known, f"{name}: no such setting; {suggest_names(name, known, 'see aejax.config')}")
+    replaced = _replace(config, settings)
     require_representable(replaced)
     return replaced
 
 
-def _describe_error(message: str, settings: Mapping[str, Any]) -> str:
-    """Returns a message of `from_dict` in terms of one setting.
-
-    >>> message = "settings: train.epochs: expected an integer, found 5; written by another version of aejax?"
-    >>> _describe_error(message, {"epochs": "5"})
-    "epochs='5': expected an integer"
-    """
-    message = message.removeprefix("settings: ").removesuffix("; written by another version of aejax?")
-    wrong_type = WRONG_TYPE.fullmatch(message)
-    if wrong_type is None:
-        return SECTION.sub("", message)
-    name, expected = wrong_type.groups()
-    return f"{name}={settings[name]!r}: expected {expected}"
+def _replace(config: ConfigT, settings: Mapping[str, Any]) -> ConfigT:
+    hints, changed = get_type_hints(type(config)), {}
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        name, value = field.name, getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            changed[name] = _replace(value, settings)
+        elif name in settings:
+            changed[name] = convert(hints[name], _plain(settings[name]), f"{name}={settings[name]!r}")
+    return dataclasses.replace(config, **changed)  # type: ignore[type-var]
 
 
 def _plain(value: Any) -> Any:
