@@ -3,11 +3,10 @@
 import contextlib
 import dataclasses
 import io
-import re
 import runpy
 import sys
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -21,7 +20,6 @@ ConfigT = TypeVar("ConfigT")
 Names = Mapping[str, Sequence[str]]
 NO_NAMES: Names = {}
 HELP_FLAGS = ("-h", "--help", "--help-all")
-SETTING = re.compile("--([a-z][a-z0-9-]*)")
 BOX_CHARACTERS = "╭╮╰╯│─ "
 
 
@@ -211,21 +209,6 @@ def starting_config(default: ConfigT, argv: Sequence[str]) -> ConfigT:
         "own runs",
     )
     return from_dict(type(default), values, str(path))
-
-
-@contextlib.contextmanager
-def config_errors(config: Any, argv: Sequence[str]) -> Iterator[None]:
-    """Adds to an error about a setting that no flag gives that it is from the file of `--config`, if it is."""
-    try:
-        yield
-    except InputError as error:
-        from aejax.config.settings import setting_names
-
-        name, source = SETTING.match(str(error)), flag_value("config", argv, "")
-        is_setting = name is not None and name[1].replace("-", "_") in setting_names(config)
-        if name is None or not is_setting or not source or name[1] in map(_flag_name, argv):
-            raise
-        raise type(error)(f"{error}; {name[0]} is from --config {source}") from None
 
 
 def unwrap_error(boxed_error: str) -> str:

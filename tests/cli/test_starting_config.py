@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from aejax.cli.commands import compare, pretrain, sweep
-from aejax.config import CompareConfig, DataConfig, to_dict
-from aejax.data.registry import load_dataset
+from aejax.config import to_dict
 from aejax.errors import InputError
-from aejax.experiments.resolve import resolve_config
 
 
 def read(folder, name):
@@ -59,20 +57,6 @@ def test_commands_read_what_they_wrote(command, name, flags, started, tmp_path):
     config = started(command, name, flags)
     (tmp_path / "config.json").write_text(json.dumps(to_dict(config)))
     assert started(command, name, ["--config", str(tmp_path / "config.json")]) == config
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--scaler", "standard"], "; --reconstruction is from --config {}$"),
-        (["--scaler", "standard", "--reconstruction", "bce"], "use --reconstruction mse$"),
-    ],
-)
-def test_a_message_about_a_setting_of_the_config_says_where_it_is_from(flags, message, tmp_path):
-    config = resolve_config(CompareConfig(methods=("raw",), seeds=2), load_dataset(DataConfig()))
-    (tmp_path / "config.json").write_text(json.dumps(to_dict(config)))
-    with pytest.raises(InputError, match=message.format(tmp_path)):
-        compare.main(["--config", str(tmp_path), "--out", str(tmp_path / "run"), *flags])
 
 
 @pytest.mark.parametrize(

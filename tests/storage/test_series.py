@@ -61,7 +61,7 @@ def test_where_none_is_whole_nothing_is_offered(tmp_path):
 def test_what_only_looks_like_a_checkpoint_is_noticed(tmp_path):
     series = saved(tmp_path / "a", [1.0])
     (series.folder / "2").mkdir()
-    with pytest.raises(CorruptedFileError, match="2/manifest.json: is missing"):
+    with pytest.raises(CorruptedFileError, match=r"2/manifest\.json: is missing"):
         series.restore_latest()
     shutil.rmtree(series.folder / "2")
     (series.folder / "2").write_text("no folder")

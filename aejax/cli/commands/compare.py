@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from aejax.cli.arguments import config_errors, flag_value, load_plugins, parse_args, starting_config
+from aejax.cli.arguments import flag_value, load_plugins, parse_args, starting_config
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
 from aejax.cli.run_flags import TrainingFlags
@@ -67,8 +67,7 @@ def main(argv: Sequence[str]) -> None:
     dataset = args.config.data.dataset
     folder = Path("runs") / f"compare-{dataset_slug(dataset)}"
     out = args.out or default_run_dir(folder, args.config, compare_defaults(dataset))
-    with config_errors(args.config, argv):
-        results = run(args, out, console)
+    results = run(args, out, console)
     if args.config.shard is not None:
         console.print_line(f"{out}: shard {args.config.shard}; aejax report --merge joins all")
         return

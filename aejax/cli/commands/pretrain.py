@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli.arguments import config_errors, flag_value, load_plugins, parse_args, starting_config
+from aejax.cli.arguments import flag_value, load_plugins, parse_args, starting_config
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
 from aejax.cli.run_flags import TrainingFlags
@@ -54,7 +54,6 @@ def main(argv: Sequence[str]) -> None:
     recipe, dataset = args.config.recipe, args.config.data.dataset
     folder = Path("runs") / (f"{recipe}-{dataset_slug(dataset)}" if recipe in KINDS else recipe)
     out = args.out or default_run_dir(folder, args.config, get_recipe(recipe, dataset))
-    with config_errors(args.config, argv):
-        results = pretrain(args.config, out, console, args.checkpoint)
+    results = pretrain(args.config, out, console, args.checkpoint)
     shown = render_pretrain_terminal(results)
     print_results(console, results, shown, out, "checkpoint, metrics.jsonl, results.json, figures")

@@ -16,7 +16,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from aejax.cli.arguments import config_errors, flag_value, load_plugins, parse_args, starting_config
+from aejax.cli.arguments import flag_value, load_plugins, parse_args, starting_config
 from aejax.cli.console import make_console
 from aejax.cli.devices import configure_devices
 from aejax.cli.run_flags import TrainingFlags
@@ -56,8 +56,7 @@ def main(argv: Sequence[str]) -> None:
     dataset = args.config.data.dataset
     folder = Path("runs") / f"sweep-{dataset_slug(dataset)}"
     out = args.out or default_run_dir(folder, args.config, sweep_defaults(dataset))
-    with config_errors(args.config, argv):
-        results = sweep(args.config, out, console, args.checkpoint)
+    results = sweep(args.config, out, console, args.checkpoint)
     if args.config.shard is not None:
         console.print_line(f"{out}: shard {args.config.shard}; aejax report --merge joins all")
         return
