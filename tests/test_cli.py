@@ -2,14 +2,12 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from aejax.cli import dispatch, make_console
 from aejax.cli.arguments import required_path
@@ -24,27 +22,11 @@ ROOT = Path(__file__).parents[1]
 def inputs(tmp_path_factory):
     """The folder of files that CASES name."""
     folder = tmp_path_factory.mktemp("inputs")
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(40, 3)).astype(np.float32), np.arange(40) % 2
-    holed = x.copy()
-    holed[7, 1] = np.nan
-    np.savez(folder / "nan.npz", x=holed, y=y)
-    np.savez(folder / "short.npz", x=x, y=y[:30])
-    np.savez(folder / "oneclass.npz", x=x, y=np.zeros(40, int))
-    np.savez(folder / "empty.npz", x=x[:0], y=y[:0])
-    np.savez(folder / "keys.npz", images=x)
-    (folder / "text.csv").write_text("a,b,label\n1,2,0\n1,red,1\n" + "1,2,0\n2,1,1\n" * 5)
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    x[7, 1] = np.nan
+    np.savez(folder / "nan.npz", x=x, y=np.arange(40) % 2)
     (folder / "twins.csv").write_text("a,b,label\n" + "1,2,0\n2,1,1\n" * 10)
-    (folder / "truncated.npz").write_bytes((folder / "nan.npz").read_bytes()[:200])
-    (folder / "photo.tiff").write_bytes(b"II*\0")
-    (folder / "no_idx").mkdir()
-    for number in range(12):
-        image = folder / "photos" / "ab"[number % 2] / f"{number}.png"
-        image.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (5, 5 + number // 11)).save(image)
-    shutil.copytree(folder / "photos", folder / "cut")
-    (folder / "cut" / "b" / "7.png").write_bytes(b"\x89PNG")
-    (folder / "small.parquet").write_bytes(b"PAR1")
+    (folder / "file").touch()
     (folder / "busy").mkdir()
     (folder / "busy" / "thesis.tex").write_text("")
     return folder
@@ -61,35 +43,15 @@ def test_without_a_terminal_a_console_is_as_wide_as_columns_or_100(monkeypatch, 
 GRID = ("latent_dim", "k", "k_start", "epochs", "batch_size", "patch")
 CASES = {
     "unknown dataset": ("compare", ["--dataset", "digitz"], "digits"),
-    "missing file": ("compare", ["--dataset", "{}/none.npz"], "none.npz"),
     "NaN in a file": ("compare", ["--dataset", "{}/nan.npz"], "row 7"),
-    "labels of another length": ("compare", ["--dataset", "{}/short.npz"], "30"),
-    "one class": ("compare", ["--dataset", "{}/oneclass.npz"], "class"),
-    "empty data": ("compare", ["--dataset", "{}/empty.npz"], "empty.npz"),
-    "wrong keys": ("compare", ["--dataset", "{}/keys.npz"], "keys.npz"),
-    "a word among numbers": ("compare", ["--dataset", "{}/text.csv"], "red"),
-    "truncated file": ("compare", ["--dataset", "{}/truncated.npz"], "truncated.npz"),
-    "unknown suffix": ("compare", ["--dataset", "{}/photo.tiff"], "photo.tiff"),
-    "an empty folder": ("compare", ["--dataset", "{}/no_idx"], "no_idx"),
-    "a damaged image": ("compare", ["--dataset", "{}/cut"], "cut/b/7.png"),
-    "images of two sizes": ("compare", ["--dataset", "{}/photos"], "--image-size"),
-    "an image size for a table": ("compare", ["--dataset", "wine", "--image-size", "8"], "--image-size 8"),
-    "no parquet file": ("compare", ["--dataset", "{}/small.parquet"], "small.parquet"),
-    "no TFDS name": ("compare", ["--dataset", "tfds:../mnist"], "tfds:NAME"),
-    "an unknown TFDS set": ("compare", ["--dataset", "tfds:cifr10", "--data-dir", "{}"], "cifar10"),
-    "missing label column": ("compare", ["--dataset", "{}/text.csv", "--label-column", "target"], "target"),
     "unknown method": ("compare", ["--methods", "raw", "undercompleat"], "undercomplete"),
     "a method twice": ("compare", ["--methods", "raw", "raw"], "once"),
     "unknown flag": ("compare", ["--dataste", "digits"], "--dataste"),
     "a word for a number": ("compare", ["--seeds", "ten"], "--seeds"),
     "no seeds": ("compare", ["--seeds", "0"], "--seeds 0"),
-    "no epochs": ("compare", ["--epochs", "0"], "--epochs 0"),
     "an unknown choice": ("compare", ["--optimizer", "lion"], "--optimizer"),
-    "bce without a sigmoid": ("compare", ["--dataset", "wine", "--reconstruction", "bce"], "--reconstruction bce"),
     "range of a table": ("compare", ["--dataset", "wine", "--scaler", "range"], "--scaler range"),
     "one label of each class": ("compare", ["--labels-per-class", "1"], "--labels-per-class 1"),
-    "more labels than a class has rows": ("compare", ["--dataset", "wine", "--labels-per-class", "60"], "class '"),
-    "two budgets of labels": ("compare", ["--labels-per-class", "4", "--label-fraction", "0.5"], "give one"),
     "examples that are in the test too": ("compare", ["--dataset", "{}/twins.csv", "--duplicates", "refuse"], "twins"),
     "nothing to choose settings by": (
         "compare",
@@ -97,14 +59,13 @@ CASES = {
         "choose settings by",
     ),
     "nothing to choose by": ("compare", ["--dataset", "digits", "--valid-fraction", "0"], "--probe-c"),
-    "more devices than there are": ("compare", ["--dataset", "wine", "--devices", "99"], "--devices 99"),
     "out is not a run": ("compare", ["--out", "{}/busy"], "busy"),
-    "out cannot be made": ("compare", ["--out", "{}/photo.tiff/run"], "--out"),
+    "out cannot be made": ("compare", ["--out", "{}/file/run"], "--out"),
     "unknown recipe": ("pretrain", ["--recipe", "tutorial-depp"], "tutorial-deep"),
     "a stream to compare on": ("compare", ["--stream"], "--stream: compare.py"),
     "a stream to sweep on": ("sweep", ["--stream", "--axis", "latent_dim=2,4"], "--stream: sweep.py"),
     "a stream of nothing": ("pretrain", ["--stream", "--dataset", "{}/none.npy"], "none.npy"),
-    "a stream of a table": ("pretrain", ["--stream", "--dataset", "{}/text.csv"], "--stream reads"),
+    "a stream of a table": ("pretrain", ["--stream", "--dataset", "{}/twins.csv"], "--stream reads"),
     "a window without a stream": ("pretrain", ["--shuffle-window", "9"], "--shuffle-window 9"),
     "a control to pretrain": ("pretrain", ["--recipe", "tutorial-tabular", "--method", "pca"], "--method pca"),
     "too long a warm-up": (
