@@ -100,7 +100,7 @@ def as_dataset(data: Any, y: Any, settings: Mapping[str, Any]) -> Dataset:
 
     Raises `InputError` if there is none, or a setting of the data cannot be used.
     """
-    given = {name: value for name, value in settings.items() if name in DATA_SETTINGS}
+    given = {name: value for name, value in settings.items() if name in DATA_SETTINGS and _is_given(name, value)}
     require(
         y is None or not isinstance(data, Dataset | str),
         "y: the dataset has labels already; give y only with examples",
@@ -114,6 +114,12 @@ def as_dataset(data: Any, y: Any, settings: Mapping[str, Any]) -> Dataset:
         return load_dataset(data, **given)
     require("test" not in given, "test: of examples in memory is given to make_dataset; pass the Dataset it returns")
     return make_dataset(data, y, **given)
+
+
+def _is_given(name: str, value: Any) -> bool:
+    """Returns whether a setting of the data has another value than by default; the name of a dataset has none."""
+    default = getattr(DataConfig(), name)
+    return name == "dataset" or type(value) is not type(default) or value != default
 
 
 def _read_settings(dataset: str, settings: Mapping[str, Any]) -> DataConfig:

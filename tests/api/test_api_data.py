@@ -171,6 +171,12 @@ def test_settings_of_the_data_act_in_every_function_as_in_those_that_make_data(t
     assert as_dataset("tabular", None, {"tabular_samples": 50, "scaler": "minmax"}).n_examples == 50
 
 
+@pytest.mark.parametrize("data", [make_dataset(X, Y), "wine", X])
+def test_settings_of_the_data_may_have_their_defaults(data):
+    given = aejax.make_split(data, None if data is not X else Y, test=None, missing="refuse", image_size=None, seeds=2)
+    assert given.sha256 == aejax.make_split("wine", seeds=2).sha256
+
+
 def test_a_probe_passes_settings_of_the_data_and_the_scaler_on():
     result = aejax.probe(X, np.where(Y == 2, -1, Y), unlabelled="-1", scaler="standard", seeds=5, probe="ridge")
     assert result.results["dataset"]["class_names"] == ["0", "1"]

@@ -237,7 +237,9 @@ def test_a_finished_analysis_of_a_run_is_refused_once_the_data_are_edited(traine
 
 def test_an_analysis_of_a_run_of_a_kind_that_was_edited_is_another(trained, tmp_path):
     opened = load_pretrained(trained / "run")
-    of_plugin = dataclasses.replace(opened, config=dataclasses.replace(opened.config, method="of-plugin"))
+    config = dataclasses.replace(opened.config, method="of-plugin")
+    hashes = {**opened.hashes, "functions-another": "0"}  # saved by another version of Python
+    of_plugin = dataclasses.replace(opened, config=config, hashes=hashes)
 
     def identify(width):
         write_plugin(tmp_path, width)
@@ -246,6 +248,7 @@ def test_an_analysis_of_a_run_of_a_kind_that_was_edited_is_another(trained, tmp_
     edited, same, unconcerned = identify(3), identify(2), identify(2)
     assert edited[0] != same[0]
     assert edited[1] == same[1]
+    assert edited[0].keys() == {*edited[1], FUNCTIONS_KEY}
     assert same == unconcerned
 
 

@@ -14,7 +14,7 @@ from aejax.storage import runs
 from aejax.storage.atomic_io import read_json, write_json
 from aejax.storage.results_file import read_results
 from aejax.storage.run_folder import read_run_state
-from aejax.storage.run_identity import RunIdentity
+from aejax.storage.run_identity import FUNCTIONS_KEY, RunIdentity
 from aejax.storage.runs import load_finished_results, open_run
 
 SETTINGS = {"seeds": 2, "methods": ["raw"], "train": {"epochs": 5}}
@@ -63,6 +63,12 @@ def test_another_config_is_refused_and_the_old_run_kept(tmp_path):
         with pytest.raises(InputError, match=r"holds another run \(seeds 2 there, 3 here\); give --overwrite"):
             ask(tmp_path / "run", OTHER, overwrite=False)
     assert read_results(tmp_path / "run" / "results.json") == DONE
+
+
+def test_functions_are_not_compared_with_those_under_another_python(tmp_path):
+    finish(tmp_path / "run", RunIdentity(SETTINGS, {"functions-another": "0"}))
+    identity = RunIdentity(SETTINGS, {FUNCTIONS_KEY: "1"})
+    assert load_finished_results(tmp_path / "run", identity, overwrite=False) == DONE
 
 
 def test_overwrite_keeps_the_old_run_until_the_new_one_has_finished(tmp_path):
