@@ -3,7 +3,7 @@
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,12 @@ from aejax.data.input_encoding import RawInputs, encoding_of
 from aejax.data.label_budget import with_some_class
 from aejax.data.scalers import Scaler, apply_scaler
 from aejax.errors import require
-from aejax.experiments.checkpointing import TrainingHistory
 from aejax.experiments.export import EpochRows, publish
 from aejax.experiments.job import hash_data
 from aejax.experiments.pretrain import design_pretraining, prepare_pretraining, run_pretraining, train_model
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained
 from aejax.experiments.progress import open_reporter
+from aejax.experiments.results import metric_rows
 from aejax.methods.registry import register_kind
 from aejax.models.variational import VariationalAutoencoder
 from aejax.recipes import recipe_for_kind
@@ -205,23 +205,17 @@ def _epoch_rows(history: pd.DataFrame) -> EpochRows:
     return [{"epoch": int(epoch), **row.to_dict()} for epoch, row in losses.iterrows()]
 
 
-def history_frame(history: TrainingHistory) -> pd.DataFrame:
-    """Returns a row for each seed, epoch (from 1) and metric, with its value."""
-    frames = []
-    for name, values in history.metrics.items():
-        seeds, epochs = np.indices(values.shape)
-        frame = {"seed": seeds.ravel(), "epoch": epochs.ravel() + 1, "metric": name, "value": values.ravel()}
-        frames.append(pd.DataFrame(frame))
-    return pd.concat(frames, ignore_index=True)
+def _history_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Returns a row for each seed, epoch (from 1) and metric, with its value, of the rows of `metrics.jsonl`."""
+    table = pd.DataFrame(rows).drop(columns="method")
+    return table.melt(["seed", "epoch"], var_name="metric", value_name="value").astype({"value": float})
 
 
 def load_trained(folder: Path) -> TrainedAutoencoder:
     """Returns the autoencoder of a finished pretraining run. Raises `InputError` if the folder is none."""
     pretrained = load_pretrained(folder)
-    rows = pd.DataFrame(read_metrics(folder))
-    own = rows[rows["method"] == pretrained.config.method].drop(columns="method")
-    history = own.melt(["seed", "epoch"], var_name="metric", value_name="value").astype({"value": float})
-    return TrainedAutoencoder(history, pretrained, folder)
+    rows = (row for row in read_metrics(folder) if row["method"] == pretrained.config.method)
+    return TrainedAutoencoder(_history_frame(rows), pretrained, folder)
 
 
 def pretrain(
@@ -282,4 +276,4 @@ def pretrain(
         hashes=hash_data(dataset),
         encoding=encoding_of(dataset),
     )
-    return TrainedAutoencoder(history_frame(trained.history), pretrained)
+    return TrainedAutoencoder(_history_frame(metric_rows(name, trained.history)), pretrained)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -52,18 +53,23 @@ def _parse_finite(text: str) -> float:
     return value
 
 
+def to_jsonable(value: Any) -> Any:
+    """Converts to JSON values: arrays and tuples to lists, paths to strings, NaN and infinity to null."""
+    if isinstance(value, Mapping):
+        return {str(key): to_jsonable(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):  # of NumPy, which is not imported for a command's help
+        return to_jsonable(value.tolist())
+    if isinstance(value, list | tuple):
+        return [to_jsonable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """Returns a nested dict of JSON values, with paths as strings and tuples as lists."""
-
-    return _to_json(dataclasses.asdict(config))
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _to_json(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_to_json(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    converted: dict[str, Any] = to_jsonable(dataclasses.asdict(config))
+    return converted
 
 
 def absent_values(config: Any) -> dict[str, Any]:
@@ -74,7 +80,7 @@ def absent_values(config: Any) -> dict[str, Any]:
     old = VALUES_OF_ABSENT_FIELDS.get(type(config).__name__, {})
     fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     return {
-        name: absent_values(value) if dataclasses.is_dataclass(value) else old.get(name, _to_json(value))
+        name: absent_values(value) if dataclasses.is_dataclass(value) else old.get(name, to_jsonable(value))
         for name, value in fields.items()
     }
 

@@ -4,35 +4,20 @@ import contextlib
 import errno
 import glob
 import json
-import math
 import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
-from aejax.config.serialization import parse_json
+from aejax.config.serialization import parse_json, to_jsonable
 from aejax.errors import InputError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def to_jsonable(value: Any) -> Any:
-    """Converts to JSON values: arrays and tuples to lists, paths to strings, NaN and infinity to null."""
-    if isinstance(value, Mapping):
-        return {str(key): to_jsonable(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return to_jsonable(value.tolist())
-    if isinstance(value, list | tuple):
-        return [to_jsonable(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
 
 
 def write_atomically(path: Path, content: bytes) -> None:

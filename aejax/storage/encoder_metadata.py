@@ -19,10 +19,9 @@ from aejax.storage.manifest import CorruptedFileError, read_bounded
 
 SCHEMA_VERSION = 1
 METADATA_FILE = "encoder.json"
-MAX_WIDTH = 2**24  # largest example, and largest layer
+MAX_WIDTH = 2**24  # numbers of the largest example
 MAX_LAYERS = 64
 MAX_SEEDS = 2**16
-MAX_NAME = 1000  # characters of the name of a column or category
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -150,13 +149,11 @@ def read_metadata(folder: Path) -> EncoderMetadata:
 def _require_limits(metadata: EncoderMetadata, where: str) -> None:
     """Raises `InputError` for sizes beyond the limits, before shapes are computed from them, and for contradictions."""
     require(len(metadata.shape) >= 1, f"{where}: an example of shape () has no features")
-    _require_widths(metadata.shape, "shape", where)
-    require(metadata.n_features <= MAX_WIDTH, f"{where}: shape {metadata.shape} has more than {MAX_WIDTH} numbers")
-    model = metadata.model
-    for name in ("hidden", "decoder_hidden", "sparse_hidden", "channels"):
-        _require_widths(getattr(model, name) or (), f"model.{name}", where)
-    code_widths = (model.latent_dim, model.overcomplete_dim, model.sparse_dim, metadata.code_width)
-    _require_widths(tuple(width for width in code_widths if width is not None), "model's code", where)
+    valid = all(size >= 1 for size in metadata.shape) and metadata.n_features <= MAX_WIDTH
+    require(valid, f"{where}: shape {metadata.shape}: expected sizes from 1, of at most {MAX_WIDTH} numbers")
+    for name in ("hidden", "decoder_hidden", "sparse_hidden", "channels"):  # whose widths the model's config checks
+        layers = len(getattr(metadata.model, name) or ())
+        require(layers <= MAX_LAYERS, f"{where}: model.{name} has {layers} entries; at most {MAX_LAYERS} are read")
     seeds = metadata.seeds
     require(1 <= len(seeds) <= MAX_SEEDS, f"{where}: has {len(seeds)} seeds; expected from 1 to {MAX_SEEDS}")
     require(len(set(seeds)) == len(seeds) and min(seeds) >= 0, f"{where}: seeds must be distinct and at least 0")
@@ -184,9 +181,6 @@ def _require_preprocessing(metadata: EncoderMetadata, where: str) -> None:
 def _require_table(table: TableSchema, shape: tuple[int, ...], where: str) -> None:
     names = [column.name for column in table.columns]
     require(len(set(names)) == len(names), f"{where}: preprocessing.table has two columns of one name")
-    texts = [text for column in table.columns for text in (column.name, column.date_format or "", *column.categories)]
-    longest = max(map(len, texts), default=0)
-    require(longest <= MAX_NAME, f"{where}: preprocessing.table has a name of {longest} characters; at most {MAX_NAME}")
     for column in table.columns:
         is_category = column.kind == "category"
         valid = is_category == (column.encoding is not None) == bool(column.categories)
@@ -196,10 +190,3 @@ def _require_table(table: TableSchema, shape: tuple[int, ...], where: str) -> No
     n_features = math.prod(shape)
     require(width == n_features, f"{where}: preprocessing.table gives {width} numbers, the shape {n_features}")
     require(len(shape) == 1, f"{where}: preprocessing.table: a row has shape (d), not {shape}")
-
-
-def _require_widths(widths: tuple[int, ...], name: str, where: str) -> None:
-    require(len(widths) <= MAX_LAYERS, f"{where}: {name} has {len(widths)} entries; at most {MAX_LAYERS} are read")
-    require(
-        all(1 <= width <= MAX_WIDTH for width in widths), f"{where}: {name} {widths}: expected from 1 to {MAX_WIDTH}"
-    )

@@ -24,7 +24,7 @@ from aejax.storage.encoder_metadata import METADATA_FILE, EncoderMetadata, read_
 from aejax.storage.formats import FORMAT_READERS, ORBAX, arrays_sha256
 from aejax.storage.hub import open_encoder_folder
 from aejax.storage.manifest import CorruptedFileError, verify_manifest
-from aejax.storage.pytree_io import ArrayTree, named_leaves, require_memory_for
+from aejax.storage.pytree_io import ArrayTree, require_memory_for
 from aejax.storage.sparse_coders import CONFIG_FILE, SparseCoder, is_sparse_coder, load_sparse_coder
 
 ENCODER_NAME = "encoder"  # in a model's variables
@@ -169,8 +169,8 @@ def _load_folder(folder: Path, sha256: str | None) -> PretrainedEncoder:
         f"run it with jax.export, and export.py --formats {ORBAX} writes arrays",
     )
     tree = FORMAT_READERS[readable[0]](folder, like)
-    _require_consistent(folder, metadata, tree)
-    _require_usable(folder, tree)
+    if arrays_sha256(tree) != metadata.arrays_sha256:
+        raise CorruptedFileError(f"{folder}: the arrays and {METADATA_FILE} do not belong together")
     return PretrainedEncoder(metadata, model, jax.tree.map(jnp.asarray, tree))
 
 
@@ -212,26 +212,3 @@ def _init_encoder(model: Autoencoder) -> ArrayTree:
 def _to_model_variables(variables: ArrayTree) -> ArrayTree:
     """Returns the encoder's variables in the layout of a whole model, without the decoder's."""
     return {collection: {ENCODER_NAME: variables.get(collection, {})} for collection in ("params", "batch_stats")}
-
-
-def _require_consistent(folder: Path, metadata: EncoderMetadata, tree: ArrayTree) -> None:
-    """Raises `CorruptedFileError` if the arrays are not those described by `encoder.json`."""
-    if arrays_sha256(tree) != metadata.arrays_sha256:
-        raise CorruptedFileError(f"{folder}: the arrays and {METADATA_FILE} do not belong together")
-    for name, rows in metadata.preprocessing.scaler_arrays.items():
-        described = np.asarray(rows, np.float32)
-        if not np.array_equal(described.reshape(tree["scaler"][name].shape), tree["scaler"][name], equal_nan=True):
-            raise CorruptedFileError(f"{folder}: the scaler's {name} differs from {METADATA_FILE}")
-
-
-def _require_usable(folder: Path, tree: ArrayTree) -> None:
-    """Raises `InputError` for arrays that give NaN, or the same code for every input."""
-    for name, array in named_leaves({part: tree[part] for part in tree if part != "scaler"}).items():
-        count = np.size(array) - np.count_nonzero(np.isfinite(array))
-        require(count == 0, f"{folder}: {name} has {count} values that are NaN or infinite; export another run or seed")
-    scale = np.asarray(tree["scaler"]["scale"])
-    require(
-        np.isfinite(scale).all() and scale.any(axis=-1).all(),
-        f"{folder}: the scaler's scale is 0 for every feature, or not finite, so that no input would matter; export it "
-        "again",
-    )
