@@ -21,6 +21,7 @@ from scipy import stats
 
 from aejax.config import ExperimentConfig
 from aejax.evaluate.intervals import seeds_interval
+from aejax.evaluate.verdicts import decide_verdict, minimum_trainings
 from aejax.replication.context import PROTOCOL_VERSION, ClaimContext, changed_settings
 from aejax.storage.atomic_io import to_jsonable
 
@@ -31,6 +32,10 @@ Requirement = Literal["MNIST", "mnist1d", "an accelerator"]
 Rule = Literal["prediction interval", "exact", "tolerance"]
 """exact: nothing is random, and every printed digit must come out; tolerance: the source says `about`."""
 PerSeed = Float[np.ndarray, "seeds *entries"]  # one number of each seed, or as many as the source prints
+Role = Literal["claim", "control", "context"]
+"""claim: what the source says; control: what could explain it; context: shown, but not part of the assessment."""
+Criterion = Literal["better", "not worse"]
+"""better: the verdict is `better`; not worse: the interval lies above minus the margin."""
 Measurement = dict[str, Any]  # `per_seed` of numbers, `evidence` of a comparative claim, as JSON values
 Cost = Literal["seconds", "a minute", "minutes", "hours"]  # on two CPU cores: below 20 s, 90 s, 20 min, and above
 EXACT_REASON = "nothing is drawn at random, so every printed digit must come out"
@@ -45,6 +50,18 @@ class Source(NamedTuple):
     title: str
     place: str  # the section, figure or line of output
     url: str  # empty: not known any more, so that the claim does not count as published
+
+
+class Evidence(NamedTuple):
+    """A paired comparison that supports or contradicts a claim in words."""
+
+    what: str  # the two things that are compared
+    role: Role
+    mean: float
+    ci95: list[float] | None
+    unit: str
+    margin: float  # smaller differences do not matter in practice
+    verdict: str  # of `aejax.evaluate.verdicts.decide_verdict`, for the difference
 
 
 class Assessment(NamedTuple):
@@ -76,10 +93,18 @@ class BaseClaim:
     configs: tuple[ExperimentConfig, ...] = ()  # of the experiments; none: independent of this package's defaults
     caveat: str = ""  # shown with the status
     missing: str = ""  # why it cannot be run here
+    measure: Callable[[ClaimContext], PerSeed | list[Evidence]]  # a claim in words has comparisons, others numbers
 
     def resolve_seeds(self, requested: int | None) -> int:
         """Returns the number of seeds to run; None requests the default."""
         return self.seeds if requested is None or self.seeds == 1 else requested
+
+    def run(self, context: ClaimContext) -> Measurement:
+        """Returns the numbers of every seed, or the comparisons."""
+        measured = self.measure(context)
+        if isinstance(measured, list):
+            return to_jsonable({"evidence": [one._asdict() for one in measured]})
+        return to_jsonable({"per_seed": np.asarray(measured, np.float64).reshape(len(measured), -1)})
 
     def protocol_digest(self, seeds: int) -> str:
         """Returns the SHA-256 of the protocol: a measurement under another protocol is not reused.
@@ -105,7 +130,6 @@ class NumericClaim(BaseClaim):
     tolerance: tuple[float, ...] = ()  # of each number, only where the source says `about`
     max_half_width: tuple[float, ...] = ()
     """Of each number's prediction interval; a wider one is uninformative, as it would contain almost any number."""
-    measure: Callable[[ClaimContext], PerSeed]
 
     @property
     def published_values(self) -> tuple[float, ...]:
@@ -128,10 +152,6 @@ class NumericClaim(BaseClaim):
             "max_half_width": list(self.max_half_width),
             "demands": None,
         }
-
-    def run(self, context: ClaimContext) -> Measurement:
-        """Returns the numbers of every seed."""
-        return _to_measurement(self.measure(context))
 
     def assess(self, measurement: Measurement) -> Assessment:
         """Compares every published number with the range around our mean; all have to lie in theirs.
@@ -173,20 +193,73 @@ class NumericClaim(BaseClaim):
 class ProtocolEffect(BaseClaim):
     """What a fault of protocol buys: a paired difference, faulty minus correct, that no source has published."""
 
-    measure: Callable[[ClaimContext], PerSeed]
-
     def criterion_to_dict(self) -> dict[str, Any]:
         """Returns the fields of the ledger that define what kind of row this is."""
         return {"role": "protocol", "printed": [], "demands": None}
-
-    def run(self, context: ClaimContext) -> Measurement:
-        """Returns the difference of every seed."""
-        return _to_measurement(self.measure(context))
 
     def assess(self, measurement: Measurement) -> Assessment:
         """Returns the mean difference with Student's t interval over seeds; there is nothing to reproduce."""
         per_seed = np.array(measurement["per_seed"], np.float64)[:, 0]
         return Assessment("measured", "", self.caveat, (float(per_seed.mean()),), (seeds_interval(per_seed),))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ComparativeClaim(BaseClaim):
+    """A statement in words, reproduced if every comparison that it makes meets the criterion."""
+
+    criterion: Criterion
+
+    def criterion_to_dict(self) -> dict[str, Any]:
+        """Returns the fields of the ledger that define when the claim is reproduced."""
+        return {"role": "claim", "printed": [], "demands": self.criterion}
+
+    def assess(self, measurement: Measurement) -> Assessment:
+        """Applies the criterion to the claim's own comparisons; `reproduced` if all of them meet it.
+
+        The caveat names controls that are not `better` and could thus explain the result, or reports that only the
+        point estimates agree with the claim.
+        """
+        evidence = [Evidence(**one) for one in measurement["evidence"]]
+        claimed = [one for one in evidence if one.role == "claim"]
+        if any(one.verdict == "too few seeds" for one in claimed):
+            return Assessment(
+                "not run", f"needs at least {minimum_trainings(1)} seeds for a verdict: leave --seeds out"
+            )
+        unmet = [one for one in claimed if not self._is_met_by(one)]
+        caveats = [self.caveat] if self.caveat else []
+        if claimed and not unmet:
+            explanations = [one for one in evidence if one.role == "control" and one.verdict != "better"]
+            if explanations:
+                caveats.insert(0, "a control may explain it: " + "; ".join(map(format_evidence, explanations)))
+            return Assessment("reproduced", caveat="; ".join(caveats))
+        if all(one.mean > 0 for one in unmet):
+            caveats.insert(0, "the point estimate agrees, the interval does not")
+        return Assessment("not reproduced", caveat="; ".join(caveats))
+
+    def _is_met_by(self, evidence: Evidence) -> bool:
+        if self.criterion == "better":
+            return evidence.verdict == "better"
+        return evidence.ci95 is not None and evidence.ci95[0] > -evidence.margin
+
+
+def format_evidence(evidence: Evidence) -> str:
+    """Returns `code minus raw +2.94 [+0.85, +5.21] points, better`."""
+    interval = "" if evidence.ci95 is None else f" [{evidence.ci95[0]:+.3g}, {evidence.ci95[1]:+.3g}]"
+    return f"{evidence.what} {evidence.mean:+.3g}{interval} {evidence.unit}, {evidence.verdict}"
+
+
+def paired_evidence(
+    description: str, role: Role, differences: Float[np.ndarray, " seeds"], *, unit: str, margin: float
+) -> Evidence:
+    """Returns evidence from one difference for each seed, which the claim says is positive.
+
+    The verdict follows the same rule as for accuracies, with this margin (in the unit of the differences): Student's t
+    interval over seeds.
+    """
+    interval, mean = seeds_interval(differences), float(differences.mean())
+    enough = interval is not None and len(differences) >= minimum_trainings(1)
+    verdict = decide_verdict(interval, margin) if interval is not None and enough else "too few seeds"
+    return Evidence(description, role, mean, interval, unit, margin, verdict)
 
 
 def half_last_digit(printed: str) -> float:
@@ -198,11 +271,6 @@ def half_last_digit(printed: str) -> float:
     exponent = Decimal(printed).as_tuple().exponent
     assert isinstance(exponent, int)  # not of infinity or NaN
     return float(Decimal("0.5").scaleb(exponent))
-
-
-def _to_measurement(per_seed: PerSeed) -> Measurement:
-    values = np.asarray(per_seed, np.float64)
-    return to_jsonable({"per_seed": values.reshape(len(values), -1)})
 
 
 def _is_within(mean: float, published: float, half_width: float) -> bool:

@@ -19,7 +19,6 @@ from aejax.errors import InputError, require, require_known_names, summarize_err
 from aejax.experiments.environment import command_line, describe_machine
 from aejax.replication import (
     bad_protocols,
-    digits,
     digits_rbm,
     mnist1d,
     mnist_1998,
@@ -28,9 +27,8 @@ from aejax.replication import (
     tabular,
     vime,
 )
-from aejax.replication.claim import Assessment, Measurement, NumericClaim, ProtocolEffect
+from aejax.replication.claim import Assessment, ComparativeClaim, NumericClaim, ProtocolEffect
 from aejax.replication.context import ClaimContext
-from aejax.replication.evidence import ComparativeClaim
 from aejax.report.replication import format_status, ledger_headline, render_ledger_page, with_current_values
 from aejax.storage.atomic_io import read_json, to_jsonable, write_atomically, write_json
 from aejax.storage.run_folder import acquire_lock, make_output_folder
@@ -38,7 +36,6 @@ from aejax.storage.run_folder import acquire_lock, make_output_folder
 Claim = NumericClaim | ComparativeClaim | ProtocolEffect
 ALL_CLAIMS: tuple[Claim, ...] = (
     *tabular.CLAIMS,
-    *digits.CLAIMS,
     *digits_rbm.CLAIMS,
     *mnist1d.CLAIMS,
     *mnist_classifiers.CLAIMS,
@@ -84,7 +81,8 @@ def reproduce_claims(
     """
     require_known_names("--only", "claim", only, CLAIMS)
     require(seeds is None or seeds >= 1, f"--seeds {seeds}: expected at least 1")
-    _make_folder(out)
+    others = make_output_folder(out, (LEDGER_FILE, REPORT_FILE, RUNS_DIR))
+    require((out / LEDGER_FILE).exists() or not others, f"{out}: holds other files and no ledger; give another --out")
     with acquire_lock(out):
         return _reproduce_claims(out, console, only, seeds, data_dir, overwrite=overwrite)
 
@@ -99,12 +97,13 @@ def _reproduce_claims(
     for name in only or CLAIMS:
         claim = CLAIMS[name]
         n_seeds = claim.resolve_seeds(seeds)
-        measured = None if overwrite else _matching_measurement(entries.get(name), claim, n_seeds)
-        if measured is None:
+        earlier = entries.get(name, {})
+        measured = earlier.get("measured")
+        if overwrite or measured is None or earlier.get("protocol_sha256") != claim.protocol_digest(n_seeds):
             context = ClaimContext(runs_dir=out / RUNS_DIR, console=console, seeds=n_seeds, data_dir=data_dir)
             entries[name] = _run_claim(claim, context, _missing_requirement(claim, missing_mnist, named=name in only))
         else:
-            kept = {"measured": measured, "made": entries[name].get("made")}
+            kept = {"measured": measured, "made": earlier.get("made")}
             entries[name] = describe_claim(claim, n_seeds) | kept | _to_dict(claim.assess(measured))
         ledger = _write_ledger(out, [entries[known] for known in CLAIMS if known in entries])
         console.print(f"{name}: {format_status(entries[name])}", highlight=False, soft_wrap=True)
@@ -170,19 +169,6 @@ def describe_claim(claim: Claim, seeds: int) -> LedgerEntry:
         "seeds": seeds,
         "protocol_sha256": claim.protocol_digest(seeds),
     }
-
-
-def _matching_measurement(entry: LedgerEntry | None, claim: Claim, seeds: int) -> Measurement | None:
-    """Returns the measurement of an earlier entry, if it has this protocol and these seeds."""
-    if entry is None or entry.get("protocol_sha256") != claim.protocol_digest(seeds):
-        return None
-    return entry.get("measured")
-
-
-def _make_folder(out: Path) -> None:
-    """Creates a folder. Raises `InputError` if that fails, or if it contains other files and no ledger."""
-    others = make_output_folder(out, (LEDGER_FILE, REPORT_FILE, RUNS_DIR))
-    require((out / LEDGER_FILE).exists() or not others, f"{out}: holds other files and no ledger; give another --out")
 
 
 def read_entries(out: Path) -> dict[str, LedgerEntry]:

@@ -8,9 +8,16 @@ import numpy as np
 from aejax.config import ModelConfig, ObjectiveConfig, SplitConfig, TrainConfig
 from aejax.methods.controls import fit_pca
 from aejax.recipes import get_recipe, recipe_for_kind
-from aejax.replication.claim import ROUNDING_REASON, NumericClaim, PerSeed, Source
+from aejax.replication.claim import (
+    ROUNDING_REASON,
+    ComparativeClaim,
+    Evidence,
+    NumericClaim,
+    PerSeed,
+    Source,
+    paired_evidence,
+)
 from aejax.replication.context import ClaimContext, final_metric, load_history
-from aejax.replication.evidence import ComparativeClaim, Evidence, paired_evidence
 
 BLOG_TITLE, BLOG_URL = (
     "F. Chollet, Building Autoencoders in Keras (2016)",
@@ -121,7 +128,7 @@ CLAIMS = (
         requirements=("MNIST",),
         cost="minutes",
         configs=(SINGLE, DEEP),
-        gather_evidence=compare_deep_with_single,
+        measure=compare_deep_with_single,
     ),
     NumericClaim(
         name="mnist-pca30",

@@ -11,9 +11,16 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from aejax.data.shuffling import make_generator
-from aejax.replication.claim import ROUNDING_REASON, NumericClaim, PerSeed, Source
+from aejax.replication.claim import (
+    ROUNDING_REASON,
+    ComparativeClaim,
+    Evidence,
+    NumericClaim,
+    PerSeed,
+    Source,
+    paired_evidence,
+)
 from aejax.replication.context import ClaimContext
-from aejax.replication.evidence import ComparativeClaim, Evidence, paired_evidence
 
 SOFTMAX_N_TRAIN, SOFTMAX_STEPS, SOFTMAX_BATCH_SIZE, SOFTMAX_LEARNING_RATE = 55_000, 1000, 100, 0.5
 L1_N_TRAIN, L1_N_TEST = 5000, 10_000
@@ -105,6 +112,6 @@ CLAIMS = (
         seeds=6,
         requirements=("MNIST",),
         cost="a minute",
-        gather_evidence=l1_accuracy_above_threshold,
+        measure=l1_accuracy_above_threshold,
     ),
 )

@@ -15,9 +15,8 @@ from aejax.config import ProbeConfig, SplitConfig
 from aejax.evaluate.verdicts import EQUIVALENCE_MARGIN
 from aejax.experiments.pretrained import load_pretrained
 from aejax.recipes import compare_defaults, get_recipe
-from aejax.replication.claim import NumericClaim, PerSeed, Source
+from aejax.replication.claim import ComparativeClaim, Evidence, NumericClaim, PerSeed, Role, Source, paired_evidence
 from aejax.replication.context import ClaimContext, final_metric
-from aejax.replication.evidence import ComparativeClaim, Evidence, Role, paired_evidence
 
 SOURCE_TITLE, SOURCE_URL = (
     "J. Brownlee, Autoencoder Feature Extraction for Classification (2020)",
@@ -164,7 +163,7 @@ CLAIMS = (
         seeds=10,
         cost="a minute",
         configs=(HALF_WIDTH, FULL_WIDTH),
-        gather_evidence=compare_half_with_full_width,
+        measure=compare_half_with_full_width,
     ),
     ComparativeClaim(
         name="tabular-half-size-lr",
@@ -179,7 +178,7 @@ CLAIMS = (
         seeds=10,
         cost="a minute",
         configs=(PUBLISHED_PROTOCOL,),
-        gather_evidence=compare_under_published_protocol,
+        measure=compare_under_published_protocol,
     ),
     ComparativeClaim(
         name="tabular-encoding-helps",
@@ -197,6 +196,6 @@ CLAIMS = (
         seeds=10,
         cost="a minute",
         configs=(PUBLISHED_PROTOCOL, AEJAX_PROTOCOL),
-        gather_evidence=compare_under_both_protocols,
+        measure=compare_under_both_protocols,
     ),
 )

@@ -11,8 +11,7 @@ from rich.console import Console
 from aejax.data import registry
 from aejax.errors import InputError
 from aejax.replication import ledger as ledger_module
-from aejax.replication.claim import NumericClaim, ProtocolEffect, Source
-from aejax.replication.evidence import ComparativeClaim, Evidence
+from aejax.replication.claim import ComparativeClaim, Evidence, NumericClaim, ProtocolEffect, Source
 from aejax.replication.ledger import reproduce_claims
 from aejax.report.index import render_index
 from aejax.report.replication import (
@@ -37,8 +36,6 @@ COMMON = {
     "cost": "seconds",
 }
 
-HALF_AND_MORE = (("b", 0.5), ("c", 0.6))
-
 
 def numeric_claim(name, measure, **changes):
     claim = NumericClaim(name=name, **COMMON, printed_values=("0.50",), tolerance=(0.01,), measure=measure)
@@ -50,7 +47,7 @@ def comparative_claim(name, verdict, control):
         Evidence("code minus inputs", "claim", 2.0, [1.0, 3.0], "points", 0.5, verdict),
         Evidence("code minus untrained", "control", 0.1, [-1.0, 1.2], "points", 0.5, control),
     ]
-    return ComparativeClaim(name=name, **COMMON, criterion="better", gather_evidence=lambda context: evidence)
+    return ComparativeClaim(name=name, **COMMON, criterion="better", measure=lambda context: evidence)
 
 
 class CountingMeasure:
@@ -84,13 +81,9 @@ def statuses(ledger):
 
 
 def test_a_claim_that_raises_is_recorded_and_the_others_run(tmp_path):
-    claims = [numeric_claim("a", failing_measure), *(numeric_claim(n, CountingMeasure(v)) for n, v in HALF_AND_MORE)]
-    ledger = reproduce(tmp_path, *claims)
-    assert statuses(ledger) == {"a": "failed", "b": "reproduced", "c": "not reproduced"}
+    ledger = reproduce(tmp_path, numeric_claim("a", failing_measure), numeric_claim("b", CountingMeasure(0.5)))
+    assert statuses(ledger) == {"a": "failed", "b": "reproduced"}
     assert format_status(ledger["claims"][0]) == "failed (RuntimeError: the mill has burnt down)"
-    assert (
-        ledger["headline"] == "1 of 3 published numbers reproduced (prediction interval of one run), 1 not, 1 failed."
-    )
 
 
 def test_a_measurement_is_reused_unless_it_is_overwritten(tmp_path):
@@ -130,7 +123,7 @@ def test_a_ledger_of_version_0_1_opens_and_its_measurements_are_assessed_again(t
         ]
 
     measure = CountingMeasure(0.5)
-    words = ComparativeClaim(name="equal", **COMMON, criterion="not worse", gather_evidence=gather)
+    words = ComparativeClaim(name="equal", **COMMON, criterion="not worse", measure=gather)
     claims = numeric_claim("half", measure), words
     ledger = reproduce(tmp_path, *claims)
     page, path = (tmp_path / "ledger.md").read_text(), tmp_path / "ledger.json"
