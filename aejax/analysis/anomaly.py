@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import norm, rankdata
+from scipy.stats import norm
 from sklearn.covariance import LedoitWolf
 
 from aejax.analysis.codec import Codec, fit_pca, mean_squared_errors, subsample_rows
+from aejax.evaluate.verdict_metrics import placement_values
 
 AUTOENCODER_SCORES = ("reconstruction error", "latent Mahalanobis")  # the other scores are baselines
 MAX_COVARIANCE_FEATURES = 4096  # above this no covariance of the inputs is estimated
@@ -79,15 +80,13 @@ class AurocEstimates(NamedTuple):
 def auroc(scores: Float[np.ndarray, "score n"], is_anomalous: Bool[np.ndarray, " n"]) -> AurocEstimates:
     """Returns the probability that an anomalous example scores above a normal one (ties count half), for each score.
 
-    The covariance is DeLong's (1988), computed from midranks (Sun and Xu 2014). Each group needs at least one example;
-    a group of one contributes no covariance.
+    The covariance is DeLong's (1988), from `placement_values`. Each group needs at least one example; a group of one
+    contributes no covariance.
     """
-    anomalous, normal = scores[:, is_anomalous], scores[:, ~is_anomalous]
-    ranks = rankdata(np.concatenate([anomalous, normal], axis=1), axis=1)
-    above_normal = (ranks[:, : anomalous.shape[1]] - rankdata(anomalous, axis=1)) / normal.shape[1]
-    below_anomalous = 1 - (ranks[:, anomalous.shape[1] :] - rankdata(normal, axis=1)) / anomalous.shape[1]
+    placements = np.stack([placement_values(one, is_anomalous) for one in scores])
     covariance = np.zeros((len(scores), len(scores)))
-    for placements in (above_normal, below_anomalous):
-        if placements.shape[1] > 1:
-            covariance += np.atleast_2d(np.cov(placements)) / placements.shape[1]
+    above_normal, below_anomalous = (placements.compress(group, axis=1) for group in (is_anomalous, ~is_anomalous))
+    for group in (above_normal, below_anomalous):
+        if group.shape[1] > 1:
+            covariance += np.atleast_2d(np.cov(group)) / group.shape[1]
     return AurocEstimates(above_normal.mean(axis=1), covariance)

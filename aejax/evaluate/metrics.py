@@ -64,7 +64,7 @@ def metric_values(
         assert scores.auroc_values is not None
         return scores.auroc_values
     if metric == "balanced_accuracy":
-        return balanced_accuracy_values(scores.correct, np.broadcast_to(labels, scores.correct.shape))
+        return balanced_accuracy_values(scores.correct, labels)
     return -scores.log_prob if metric == "nll" else scores.correct
 
 

@@ -1,5 +1,6 @@
 """The differences that a design can detect, before anything is trained, from assumed or measured variances."""
 
+import bisect
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -80,13 +81,9 @@ def examples_needed(
         resolution = design_resolution(sizes._replace(examples=examples), family_size, components, power)
         return resolution is not None and resolution <= gap
 
-    low, high = 1, MAX_EXAMPLES
-    if not is_enough(high):
-        return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if is_enough(middle) else (middle, high)
-    return high
+    candidates = range(2, MAX_EXAMPLES + 1)
+    first = bisect.bisect_left(candidates, True, key=is_enough)
+    return candidates[first] if first < len(candidates) else None
 
 
 def estimate_components(

@@ -16,16 +16,6 @@ class TuningReport(NamedTuple):
     expected: Float[np.ndarray, " settings"]  # the test metric to expect of the best of 1, 2, ... random settings
 
 
-def report_tuning(
-    settings: list[dict[str, Any]],
-    valid_nll: Float[np.ndarray, "settings trainings"],
-    test_metric: Float[np.ndarray, "settings trainings"],
-) -> TuningReport:
-    """Returns the report of settings with these losses and test metrics."""
-    chosen, expected = choose_settings(valid_nll), expected_of_best(valid_nll, test_metric)
-    return TuningReport(settings, valid_nll, test_metric, chosen, expected)
-
-
 def choose_settings(valid_nll: Float[np.ndarray, "settings trainings"]) -> Int[np.ndarray, " trainings"]:
     """Returns the setting of lowest validation loss of each training; losses that are not finite lose."""
     return np.where(np.isfinite(valid_nll), valid_nll, np.inf).argmin(axis=0)

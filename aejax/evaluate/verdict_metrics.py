@@ -11,7 +11,6 @@ of each example, the mean over all n examples is the metric, and the variance of
 of DeLong, DeLong and Clarke-Pearson (1988), computed from ranks as by Sun and Xu (2014).
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -99,10 +98,12 @@ def balanced_accuracy_values(
     correct: Bool[np.ndarray, "seeds n_test"], labels: Int[np.ndarray, "*seeds n_test"]
 ) -> Float[np.ndarray, "seeds n_test"]:
     """Returns values whose mean is the mean recall of the classes that have test examples."""
-    if labels.ndim == 2:
-        return np.stack([balanced_accuracy_values(*row)[0] for row in zip(correct[:, None], labels, strict=True)])
-    recalls = np.stack([correct[:, members].mean(axis=1) for members in _classes(labels)])
-    return _values(recalls.mean(axis=0), correct / len(recalls), labels)
+
+    def of_seed(correct: Bool[np.ndarray, " n_test"], labels: Int[np.ndarray, " n_test"]) -> np.ndarray:
+        recalls = [correct[labels == label].mean() for label in np.unique(labels)]
+        return _values(np.mean(recalls), correct / len(recalls), labels)
+
+    return np.stack(list(map(of_seed, correct, np.broadcast_to(labels, correct.shape))))
 
 
 def auroc_values(
@@ -113,19 +114,21 @@ def auroc_values(
     One class is ranked at a time, so that memory is that of one seed's test rows. A constant 0.5 if all test examples
     are of one class, which has no AUROC.
     """
-    if labels.ndim == 2:
-        return np.stack([auroc_values(*row)[0] for row in zip(log_probs[:, None], labels, strict=True)])
-    classes = list(_classes(labels))
-    if len(classes) == 1:
-        return np.full(log_probs.shape[:2], 0.5)
-    count, sizes = len(labels), np.bincount(labels)[labels]
-    contributions, auroc = np.zeros(log_probs.shape[:2]), np.zeros(len(log_probs))
-    for members in classes:
-        weights = np.where(members, 1, sizes / (count - members.sum())) / len(classes)
-        for seed, scores in enumerate(log_probs[:, :, labels[members][0]]):
-            placements = placement_values(scores, members)
-            contributions[seed] += weights * placements
-            auroc[seed] += placements[members].mean() / len(classes)
+    return np.stack(list(map(_auroc_values_of_seed, log_probs, np.broadcast_to(labels, log_probs.shape[:2]))))
+
+
+def _auroc_values_of_seed(
+    log_probs: Float[np.ndarray, "n_test classes"], labels: Int[np.ndarray, " n_test"]
+) -> Float[np.ndarray, " n_test"]:
+    present, count = np.unique(labels), len(labels)
+    if len(present) == 1:
+        return np.full(count, 0.5)
+    sizes, contributions, auroc = np.bincount(labels)[labels], np.zeros(count), 0.0
+    for label in present:
+        members = labels == label
+        placements = placement_values(log_probs[:, label], members)
+        contributions += np.where(members, 1, sizes / (count - members.sum())) / len(present) * placements
+        auroc += placements[members].mean() / len(present)
     return _values(auroc, contributions, labels)
 
 
@@ -141,18 +144,13 @@ def placement_values(scores: Float[np.ndarray, " n"], is_positive: Bool[np.ndarr
     return placements
 
 
-def _classes(labels: Int[np.ndarray, " n_test"]) -> Iterator[Bool[np.ndarray, " n_test"]]:
-    return (labels == label for label in np.unique(labels))
-
-
 def _values(
-    metric: Float[np.ndarray, " seeds"],
-    contributions: Float[np.ndarray, "seeds n_test"],
-    labels: Int[np.ndarray, " n_test"],
-) -> Float[np.ndarray, "seeds n_test"]:
-    """Returns metric + n / n_y (c - mean of c over the class) for contributions c."""
+    metric: float, contributions: Float[np.ndarray, " n_test"], labels: Int[np.ndarray, " n_test"]
+) -> Float[np.ndarray, " n_test"]:
+    """Returns metric + n / n_y (c - mean of c over the class) for contributions c of one seed's test examples."""
     values = np.empty(contributions.shape)
-    for members in _classes(labels):
-        within = contributions[:, members]
-        values[:, members] = len(labels) / members.sum() * (within - within.mean(axis=1, keepdims=True))
-    return metric[:, None] + values
+    for label in np.unique(labels):
+        members = labels == label
+        within = contributions[members]
+        values[members] = len(labels) / members.sum() * (within - within.mean())
+    return metric + values

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from aejax.data.label_budget import make_seed_labels
 from aejax.errors import require
 from aejax.evaluate.metrics import Scores, metric_values, score_predictions
-from aejax.evaluate.tuning import TuningReport, report_tuning
+from aejax.evaluate.tuning import TuningReport, choose_settings, expected_of_best
 from aejax.experiments.experiment import Experiment, explain_no_validation
 from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.methods.method import HostProblem, Method, TriedSettings
@@ -72,8 +72,9 @@ def report_settings(
 ) -> TuningReport:
     """Returns what settings with these validation losses and scores give, and the choice of each seed."""
     metric, labels = experiment.evaluation.metric, experiment.test_labels
-    metrics = [metric_values(metric, one, labels).mean(axis=1, dtype=np.float64) for one in scores]
-    return report_tuning(settings, valid_nll, np.stack(metrics))
+    metrics = np.stack([metric_values(metric, one, labels).mean(axis=1, dtype=np.float64) for one in scores])
+    chosen, expected = choose_settings(valid_nll), expected_of_best(valid_nll, metrics)
+    return TuningReport(settings, valid_nll, metrics, chosen, expected)
 
 
 def host_problem(experiment: Experiment, seed: int, labels: Int[np.ndarray, " n"]) -> HostProblem:

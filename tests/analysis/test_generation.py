@@ -50,12 +50,6 @@ def test_the_ends_by_code_are_the_reconstructions_and_by_input_the_examples(code
     np.testing.assert_allclose(path.input_error[[0, -1]], mean_squared_errors(codec, inputs[:2]), rtol=1e-5)
 
 
-def test_a_linear_codec_makes_of_both_ways_the_same(codec, inputs):
-    path = interpolate_examples(codec, inputs[0], inputs[1], 5)
-    np.testing.assert_allclose(path.latent_path, codec.reconstruct(path.input_path), atol=1e-5)
-    np.testing.assert_allclose(path.latent_error, 0, atol=1e-9)
-
-
 def test_a_codec_that_knows_only_a_circle_finds_the_middle_of_a_chord_foreign():
     """Half way along a quarter of the unit circle the chord is 1 - cos(45 degrees) inside it."""
     circle = Codec(

