@@ -26,6 +26,7 @@ from aejax.methods.external import DatasetRows
 from aejax.methods.method import Method
 from aejax.methods.tuning import MAX_SELECTION_ROWS
 from aejax.models.submodules import Variables
+from aejax.train.plan import to_numpy
 
 CHECK_BATCH_SIZE = 8  # test examples that are encoded in one batch
 RELATIVE_TOLERANCE = 0.01  # of the largest value: smaller differences are rounding errors
@@ -66,7 +67,7 @@ def evaluate_features(
         features = extract_features(experiment, chunk, method, variables, external)
         width = features.width
         if number == 0 and not features.shared and external is None:
-            first = chunk.plan.replicated_to_host(features.values[0, split.test[0, :CHECK_BATCH_SIZE]])
+            first = to_numpy(features.values[0, split.test[0, :CHECK_BATCH_SIZE]])
             require_evaluation_mode(experiment, name, method.encode, variables, first)
         if classifier is not None and not (one_classifier and fits):
             fit = functools.partial(fit_classifier, experiment, chunk, classifier, labels=labels)

@@ -14,7 +14,7 @@ from aejax.experiments.experiment import Experiment
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.probes.features import Features
-from aejax.train.plan import Plan, SeedChunk
+from aejax.train.plan import Plan, SeedChunk, to_numpy
 
 ApplyFn = Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch ..."]]
 
@@ -115,7 +115,7 @@ def seed_features(
     """Returns the features of `rows` for the seed at `position` in the chunk, on the host."""
     if features.host_values is not None and features.host_scaler is not None:
         return _scale(features.host_scaler, int(seed_chunk.seed_indices[position]), features.host_values[rows])
-    return seed_chunk.plan.seed_to_host(features.values, position)[rows]
+    return to_numpy(features.values[position])[rows]
 
 
 @cached_jit

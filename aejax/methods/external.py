@@ -116,12 +116,8 @@ def encoder(function: Any, batch_size: int = 256) -> Representation:
 
         make, given = functools.partial(_fit_and_transform, function), clone(function, safe=False)
     else:
-        make, given = functools.partial(_apply_to_rows, function, batch_size), function
+        make, given = functools.partial(_apply, function, batch_size), function
     return Representation(make, function=function, function_sha256=hash_function(given))
-
-
-def _apply_to_rows(function: Any, batch_size: int, rows: DatasetRows) -> Float[np.ndarray, "n width"]:
-    return _apply(function, rows.inputs, batch_size)
 
 
 def _fit_and_transform(transformer: Any, rows: DatasetRows) -> Float[np.ndarray, "trainings n width"]:
@@ -132,7 +128,8 @@ def _fit_and_transform(transformer: Any, rows: DatasetRows) -> Float[np.ndarray,
     return np.stack([np.asarray(one.transform(flat)) for one in fitted])
 
 
-def _apply(function: Callable[[np.ndarray], Any], inputs: np.ndarray, batch_size: int) -> Float[np.ndarray, "n width"]:
+def _apply(function: Callable[[np.ndarray], Any], batch_size: int, rows: DatasetRows) -> Float[np.ndarray, "n width"]:
+    inputs = rows.inputs
     batches = [inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size)]
     features = np.concatenate([_rows(function(batch), len(batch)) for batch in batches])
     checked = np.linspace(0, len(inputs) - 1, min(CHECKED_EXAMPLES, len(inputs))).astype(int)

@@ -1,7 +1,6 @@
 """Label spreading on a graph of nearest neighbours: a control for few labels."""
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -43,11 +42,6 @@ def label_spreading(problem: ProblemSpec) -> Method:
     with the highest accuracy when the labels of each fold's validation rows are hidden. Test rows never enter the
     graph: they get the mean class distribution of their nearest neighbours in it.
     """
-    return dataclasses.replace(raw(problem), fit_predict=make_label_spreading())
-
-
-def make_label_spreading() -> Callable[[HostProblem], HostPrediction]:
-    """Returns `Method.fit_predict` of label spreading."""
     shared = SharedByContent[Scores]()
 
     def fit_predict(problem: HostProblem) -> HostPrediction:
@@ -70,7 +64,7 @@ def make_label_spreading() -> Callable[[HostProblem], HostPrediction]:
         rated = [one._replace(settings={**one.settings, "unlabelled_rows": len(unlabelled)}) for one in rated]
         return predict_with_best(problem, rated, score_test)
 
-    return fit_predict
+    return dataclasses.replace(raw(problem), fit_predict=fit_predict)
 
 
 def draw_unlabelled(problem: HostProblem) -> Int[np.ndarray, " n"]:

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Scalar
+from jaxtyping import Array, Float, PRNGKeyArray, Scalar
 
 from aejax.data.batching import Batch
 from aejax.models.autoencoder import Autoencoder
@@ -37,11 +37,7 @@ class Classifier:
         variables = self.autoencoder.init(key)
         encoder = {collection: {"encoder": trees["encoder"]} for collection, trees in variables.items()}
         latents = self.encode(encoder, jnp.zeros((1, self.autoencoder.n_features), jnp.float32))
-        return attach_head(encoder, self.init_head(jax.random.fold_in(key, 1), latents))
-
-    def init_head(self, key: PRNGKeyArray, latents: Float[Array, "batch latent"]) -> dict[str, Any]:
-        """Initialises the parameters of the head."""
-        return self.head.init(key, latents, train=False)["params"]
+        return attach_head(encoder, self.head.init(jax.random.fold_in(key, 1), latents, train=False)["params"])
 
     def encode(self, variables: Variables, inputs: Float[Array, "batch d"]) -> Float[Array, "batch latent"]:
         """Returns codes, in evaluation mode."""
@@ -72,17 +68,11 @@ def make_cross_entropy_objective(classifier: Classifier, *, frozen_encoder: bool
 
     def evaluate(variables: Variables, batch: Batch) -> dict[str, Float[Array, " batch"]]:
         log_probs = classifier.log_probs(variables, batch.inputs)
-        return {"loss": -_true_log_probs(log_probs, batch.labels), "accuracy": _is_correct(log_probs, batch.labels)}
+        of_true_class = jnp.take_along_axis(log_probs, batch.labels[:, None], axis=1)[:, 0]
+        is_correct = (jnp.argmax(log_probs, axis=1) == batch.labels).astype(jnp.float32)
+        return {"loss": -of_true_class, "accuracy": is_correct}
 
     return Objective(loss, evaluate)
-
-
-def _true_log_probs(log_probs: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
-    return jnp.take_along_axis(log_probs, labels[:, None], axis=1)[:, 0]
-
-
-def _is_correct(log_probs: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
-    return (jnp.argmax(log_probs, axis=1) == labels).astype(jnp.float32)
 
 
 def attach_head(encoder: Variables, head: dict[str, Any]) -> Variables:

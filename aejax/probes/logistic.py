@@ -83,11 +83,6 @@ def hessian_blocks_at(problem: LogisticProblem, probabilities: Float[Array, "blo
     return compute_hessian_blocks(problem.features, probabilities, problem.row_weights)
 
 
-def penalty_vector(problem: LogisticProblem, l2: Scalar) -> Float[Array, " p"]:
-    """Returns the penalty of each coefficient: `l2`, and 0 for the intercept."""
-    return jnp.full(problem.features.shape[2], l2).at[-1].set(0.0)
-
-
 class _SoftmaxLoss(NamedTuple):
     losses: Float[Array, "*rows"]
     probabilities: Float[Array, "*rows classes"]

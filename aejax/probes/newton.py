@@ -17,7 +17,6 @@ from aejax.probes.logistic import (
     hessian_blocks_at,
     hessian_product,
     initial_hessian_blocks,
-    penalty_vector,
     regularized_loss,
     zero_coefficients,
 )
@@ -163,7 +162,7 @@ def solve_logistic(
         active: if false, nothing is computed and the initial coefficients are returned.
     """
     strength = l2 * (2.0 if problem.targets.shape[2] == 2 else 1.0)
-    penalty = penalty_vector(problem, strength)
+    penalty = jnp.full(problem.features.shape[2], strength).at[-1].set(0.0)  # none for the intercept
     active = jnp.asarray(active)
 
     def measures(point: Evaluation) -> tuple[Scalar, Scalar]:

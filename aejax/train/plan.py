@@ -146,14 +146,6 @@ class Plan:
         padded = self.n_padded_seeds > self.seeds
         return jax.tree.map(lambda x: to_numpy(x)[: self.seeds] if padded else to_numpy(x), tree)
 
-    def seed_to_host(self, tree: Any, seed: int) -> Any:
-        """Returns one seed's part of seeded arrays as NumPy, on the hosts of all processes."""
-        return jax.tree.map(lambda x: to_numpy(x[seed]), tree)
-
-    def replicated_to_host(self, tree: Any) -> Any:
-        """Returns arrays without a seed axis as NumPy."""
-        return jax.tree.map(to_numpy, tree)
-
     def host_shapes(self, tree: Any) -> Any:
         """Returns the shapes and dtypes that `to_host` returns for seeded arrays or `ShapeDtypeStruct`s."""
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.seeds, *x.shape[1:]), x.dtype), tree)
