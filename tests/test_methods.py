@@ -10,12 +10,10 @@ from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 from sklearn.random_projection import GaussianRandomProjection
 
-from aejax.autoencoders.registry import IMAGE_KINDS, KINDS
+from aejax.autoencoders.registry import KINDS
 from aejax.data.batching import Batch, Examples
-from aejax.data.mnist import load_mnist
-from aejax.data.scalers import Scaler, apply_scaler, fit_scalers
+from aejax.data.scalers import Scaler
 from aejax.methods import kmeans
-from aejax.methods.controls import fit_pca
 from aejax.methods.registry import CONTROLS, METHODS, comparison_pairs, controls_for
 from aejax.train.epoch import SeedData, make_train_epochs, make_train_step
 from aejax.train.state import init_progress, init_state
@@ -80,19 +78,6 @@ def test_pca_has_at_most_as_many_features_as_inputs_and_then_loses_nothing(make_
     variables = method.init(jax.random.key(0), INPUTS)
     assert method.encode(variables, INPUTS).shape == (200, 6)
     np.testing.assert_allclose(method.reconstruct(variables, INPUTS), INPUTS, atol=1e-4)
-
-
-@pytest.mark.slow  # that it is scikit-learn's is tested above
-def test_pca_of_thirty_components_leaves_the_published_error_on_mnist(mnist_folder, make_problem_spec):
-    # Hinton and Salakhutdinov (2006): 13.87 squared error per test image.
-    dataset = load_mnist(mnist_folder)
-    train = np.setdiff1d(np.arange(dataset.n_examples), dataset.test_rows)
-    flat = dataset.inputs.reshape(dataset.n_examples, -1)
-    scaler = jax.tree.map(lambda leaf: leaf[0], fit_scalers("range", dataset, train[None]))
-    method = METHODS["pca"](make_problem_spec((784,), model={"latent_dim": 30}))
-    test = apply_scaler(scaler, flat[dataset.test_rows])
-    recon = method.reconstruct(method.init(jax.random.key(0), apply_scaler(scaler, flat[train])), test)
-    np.testing.assert_allclose(784 * np.mean(np.asarray(recon - test, np.float64) ** 2), 13.87, atol=0.01)
 
 
 IMAGES = jax.random.uniform(jax.random.key(3), (200, 16))  # 4x4, so that every kind can be built
@@ -162,11 +147,6 @@ def test_untrained_and_closed_methods_have_no_objective_and_kinds_have_one_witho
     assert {name for name, method in on_images.items() if method.reconstruct is not None} == {"pca", *KINDS} | frozen
 
 
-def test_raw_is_the_identity(on_images):
-    method = on_images["raw"]
-    np.testing.assert_array_equal(method.encode(method.init(jax.random.key(0), IMAGES), IMAGES), IMAGES)
-
-
 @pytest.mark.parametrize("name", [*CONTROLS, *KINDS])
 def test_every_method_encodes_and_reconstructs_each_example_by_itself(name, on_images):
     method = on_images[name]
@@ -182,6 +162,7 @@ def test_every_method_encodes_and_reconstructs_each_example_by_itself(name, on_i
 
 def test_only_methods_on_raw_inputs_are_the_identity(on_images):
     assert [name for name, method in on_images.items() if method.is_identity] == list(PIXELS)
+    np.testing.assert_array_equal(on_images["raw"].encode({}, IMAGES), IMAGES)
 
 
 def test_a_kind_is_compared_with_the_common_controls_and_those_of_its_architecture(on_images):
@@ -236,17 +217,6 @@ def test_knn_and_permuted_variants_have_the_features_of_their_method_and_another
     assert (neighbours.classifier, neighbours.permute_labels) == ("knn", False)
     assert (permuted.classifier, permuted.permute_labels) == ("probe", True)
     assert (first.features_of, first.classifier, first.permute_labels) == (None, "probe", False)
-
-
-def test_kinds_for_images_have_conv_in_their_name():
-    assert {kind for kind in KINDS if "conv" in kind} == set(IMAGE_KINDS)
-
-
-def test_components_are_orthonormal_and_ordered_by_variance():
-    variables = fit_pca(INPUTS, 6)["pca"]
-    np.testing.assert_allclose(variables["axes"].T @ variables["axes"], np.eye(6), atol=1e-5)
-    codes = (INPUTS - variables["mean"][None]) @ variables["axes"]
-    assert np.all(np.diff(np.var(codes, axis=0)) < 0)
 
 
 DEVICE_CONTROLS = ("pca", "random-projection", "random-fourier", "kmeans", "supervised", "mlp", "vicreg")

@@ -4,7 +4,6 @@ import functools
 import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -50,15 +49,3 @@ def test_the_decoder_mirrors_the_encoder_by_default(decoder_hidden, widths):
     params = jax.eval_shape(dense_autoencoder(config, n_features=6).init, jax.random.key(0))["params"]["decoder"]
     shapes = {leaf.shape for leaf in jax.tree.leaves(params) if leaf.ndim == 2}
     assert shapes == set(itertools.pairwise(widths))
-
-
-@every_config
-def test_encoder_and_decoder_have_separate_weights(name):
-    model, variables = made(name)
-
-    def code_sum(params):
-        return jnp.sum(model.encode({**variables, "params": params}, INPUTS) ** 2)
-
-    gradient = jax.jit(jax.grad(code_sum))(variables["params"])
-    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(gradient["decoder"]))
-    assert any(np.any(leaf != 0) for leaf in jax.tree.leaves(gradient["encoder"]))

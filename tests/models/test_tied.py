@@ -1,5 +1,6 @@
 """Tied weights are one set of weights: stored once, transposed in the decoder, pulled on from both sides."""
 
+import dataclasses
 import functools
 
 import jax
@@ -125,9 +126,4 @@ def test_a_decoder_that_does_not_mirror_the_encoder_cannot_be_tied(hidden, decod
     config = ModelConfig(hidden=hidden, decoder_hidden=decoder_hidden, latent_dim=3, output="linear", tied=True)
     with pytest.raises(InputError, match=f"--tied: the decoder must mirror the encoder; give {fix}"):
         dense_autoencoder(config, 6)
-    mirrored = ModelConfig(hidden=hidden, decoder_hidden=hidden[::-1], latent_dim=3, output="linear", tied=True)
-    assert_transposed(
-        dense_autoencoder(mirrored, 6).with_decoder_kernels(dense_autoencoder(mirrored, 6).init(jax.random.key(0)))[
-            "params"
-        ]
-    )
+    dense_autoencoder(dataclasses.replace(config, decoder_hidden=hidden[::-1]), 6)

