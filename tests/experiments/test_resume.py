@@ -32,7 +32,7 @@ from aejax.storage.pytree_io import save_tree, save_variables
 from aejax.storage.run_identity import RunIdentity
 from aejax.storage.runs import open_run
 from tests.consoles import quiet
-from tests.robustness.training_process import run_fingerprint
+from tests.robustness.fingerprints import run_fingerprint
 
 
 def same(one: Path, other: Path):

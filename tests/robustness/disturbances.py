@@ -1,4 +1,4 @@
-"""What disturbs runs: kills and signals, damaged files, full disks, a second process on the same folder."""
+"""What disturbs commands: kills and signals, a second process, a folder that is taken away, full disks, odd names."""
 
 import contextlib
 import itertools
@@ -15,133 +15,168 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aejax.config import CheckpointConfig
-from aejax.errors import InputError
 from aejax.experiments.environment import usable_cores
-from tests.robustness.training_process import (
-    ReferenceRun,
-    run_fingerprint,
-    run_to_exit,
-    saved_checkpoints,
-    start_training,
-    wait_for_checkpoints,
-    wait_for_exit,
-)
+from tests.robustness.commands import WORDS, Exit, Outcome, Reference, remove, saved_checkpoints
+from tests.robustness.damage import flip_bit
+from tests.robustness.fingerprints import run_fingerprint
+from tests.two_processes import exit_statuses, log_of, start_pair
 
-MAX_RESTARTS = 200
-DISK_SIZES_KIB = (20, 60, 140, 200, 320, 400, 520, 640)  # an undisturbed run takes 500 to 900 KiB
+MAX_INTERRUPTIONS_OF_ONE = 20  # before a command is let to its end
+HOSTILE_NAMES = ("a b", "-x", "[bold]", "$(id)", "naïve", "'\"", "%s{}", ".hidden", "$x$", "x" * 200)
+JOIN_TIMEOUT = 60  # seconds that a process waits for one that was killed before they met
+DISK_SHARES = (0.02, 0.3, 0.8)  # of what the undisturbed command wrote
 ENLARGED_DISK_SIZE = "200m"
 
 
-class Outcome(NamedTuple):
-    """What one disturbance led to."""
-
-    survived: bool  # the run ended like the reference
-    noticed: bool  # the run responded as promised
-    fault: str  # describes it if a promise was broken
-
-
 class Interruption(NamedTuple):
-    """A way to interrupt a process, and the exit status that it must lead to."""
+    """Signals that interrupt a process, and the exit status that they must lead to."""
 
-    interrupt: Callable[[ForkServerProcess, np.random.Generator], None]
+    signals: tuple[signal.Signals, ...]
     status: int
 
 
-def _send_signal_burst(process: ForkServerProcess, rng: np.random.Generator) -> None:
-    """Sends one to six SIGTERM and SIGINT within a tenth of a second."""
-    for _ in range(rng.integers(1, 7)):
-        if process.is_alive() and process.pid is not None:
-            os.kill(process.pid, rng.choice([signal.SIGTERM, signal.SIGINT]))
-        time.sleep(rng.uniform(0, 0.02))
+SIGKILL = Interruption((signal.SIGKILL,), -signal.SIGKILL)
+SIGNAL_BURST = Interruption((signal.SIGTERM, signal.SIGINT), 75)
 
 
-SIGKILL = Interruption(lambda process, rng: process.kill(), -signal.SIGKILL)
-SIGNAL_BURST = Interruption(_send_signal_burst, 75)
-
-
-def interrupt_runs(
-    references: Sequence[ReferenceRun], folder: Path, interruption: Interruption, min_interruptions: int, seed: int
+def interrupt_commands(
+    whole: Sequence[Reference], interruption: Interruption, min_interruptions: int, seed: int
 ) -> Iterator[Outcome]:
-    """Interrupts runs of these kinds, one per core at once, until enough interruptions have hit or one broke a
-    promise."""
-    folder.mkdir(parents=True, exist_ok=True)
-    runs, hits, broken = enumerate(itertools.cycle(references)), 0, False
-
-    def interrupt(run: tuple[int, ReferenceRun]) -> list[Outcome]:
-        number, reference = run
-        rng = np.random.default_rng([seed, number])
-        return interrupt_until_finished(reference, folder / f"run-{number}", interruption, rng)
-
+    """Interrupts commands again and again, each until it ends, one per core at once, until enough have hit."""
+    hits, rounds = 0, enumerate(itertools.cycle(whole))
     with ThreadPoolExecutor(usable_cores()) as threads:
-        while hits < min_interruptions and not broken:
-            for outcomes in threads.map(interrupt, itertools.islice(runs, usable_cores())):
+        while hits < min_interruptions:
+            some = itertools.islice(rounds, usable_cores())
+            for outcomes in threads.map(lambda item: interrupt_until_done(*item, interruption, seed), some):
                 hits += len(outcomes)
-                broken |= not all(one.survived and one.noticed for one in outcomes)
                 yield from outcomes
 
 
-def interrupt_until_finished(
-    reference: ReferenceRun, folder: Path, interruption: Interruption, rng: np.random.Generator
-) -> list[Outcome]:
-    """Interrupts and restarts one run until it finishes; returns an outcome for each interruption that hit."""
-    exits, log = [], folder.with_suffix(".log")
-    for _ in range(MAX_RESTARTS):
-        process = start_training(reference.kind, folder, log)
-        wait_random_time(process, folder, reference.seconds, rng)
-        interruption.interrupt(process, rng)
-        exits.append(wait_for_exit(process, log))
-        if exits[-1].status != interruption.status:
-            break
-    last = exits[-1]
-    survived = last.status == 0 and run_fingerprint(folder) == reference.fingerprint
-    if survived:
-        shutil.rmtree(folder)
-        return [Outcome(True, True, "")] * (len(exits) - 1)
-    reason = "its results differ" if last.status == 0 else f"ended with {last.status}: {last.message}"
-    return [Outcome(False, last.status == 0, f"{reference.kind}: {reason} after {len(exits) - 1} interruptions")]
+def interrupt_until_done(number: int, one: Reference, interruption: Interruption, seed: int) -> list[Outcome]:
+    """Interrupts a command until it ends, at most `MAX_INTERRUPTIONS_OF_ONE` times.
+
+    Half of the kills come at a random time, half just before a random call that changes the command's folder.
+
+    Returns:
+        An outcome for each interruption that hit, or one of a command that did not end as it should.
+    """
+    out, rng, hits, ended = f"run-{number}", np.random.default_rng([seed, number]), 0, Exit(interruption.status, "")
+    while ended.status == interruption.status and hits < MAX_INTERRUPTIONS_OF_ONE:
+        if interruption is SIGKILL and rng.uniform() < 0.5:
+            running = one.start(out, kill_at=int(rng.integers(1, one.writes + 1)))
+        else:
+            running = one.start(out)
+            running.process.join(rng.uniform(0, 1.1 * one.seconds))
+            _send(running.process, interruption.signals, rng)
+        ended = running.wait()
+        hits += ended.status == interruption.status
+    if ended.status == interruption.status:  # on a busy machine every attempt may take longer than the undisturbed run
+        ended = one.run(out)
+    outcome = one.judge(out, ended, True, f"{hits} interruptions")
+    return [outcome] * (hits if outcome.survived else 1)
 
 
-def wait_random_time(process: ForkServerProcess, folder: Path, seconds: float, rng: np.random.Generator) -> None:
-    """Waits for a random time of the whole run of `seconds`, or for one after its next checkpoint."""
-    if rng.uniform() < 0.5:
-        process.join(rng.uniform(0, 1.1 * seconds))
-    else:
-        wait_for_checkpoints(process, folder, 1)
-        process.join(rng.uniform(0, 0.3 * seconds))
+def _send(process: ForkServerProcess, signals: Sequence[signal.Signals], rng: np.random.Generator) -> None:
+    """Sends one to six of these signals within a tenth of a second."""
+    for _ in range(rng.integers(1, 7)):
+        if process.is_alive() and process.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, rng.choice(signals))
+        time.sleep(rng.uniform(0, 0.02))
 
 
-def race_for_run_dir(references: Sequence[ReferenceRun], folder: Path, n_races: int) -> Iterator[Outcome]:
-    """Starts two processes in the same new folder: one fills it, the other is rejected or finds it finished."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, reference in zip(range(n_races), itertools.cycle(references), strict=False):
-        run = folder / f"run-{number}"
-        logs = [folder / f"run-{number}-{racer}.log" for racer in (1, 2)]
-        processes = [start_training(reference.kind, run, log) for log in logs]
-        (first, _), (second, message) = ends = sorted(map(wait_for_exit, processes, logs))
-        rejected = second == 2 and message.startswith("error: ") and "process" in message
-        survived = first == 0 and run_fingerprint(run) == reference.fingerprint
-        yield Outcome(survived, first == 0 and (rejected or second == 0), f"{reference.kind}: ended with {ends}")
+def start_twice(whole: Sequence[Reference], rounds: int) -> Iterator[Outcome]:
+    """Starts commands twice at once: one is done, the other is done or ends with one line."""
+    for number, one in zip(range(rounds), itertools.cycle(whole), strict=False):
+        both = [one.start(f"run-{number}", log=f"racer-{racer}") for racer in (1, 2)]
+        first, second = sorted(running.wait() for running in both)
+        noticed = second.status == 0 or second.is_one_line
+        yield one.judge(f"run-{number}", first, noticed, f"two at once, {second}")
 
 
-def resume_with_fallback(references: Sequence[ReferenceRun], folder: Path, seed: int) -> Iterator[Outcome]:
+def take_folder_away(whole: Sequence[Reference], rounds: int, seed: int) -> Iterator[Outcome]:
+    """Moves or deletes the folder of a command while it runs: it is not made again; then the same command is done."""
+    rng = np.random.default_rng(seed)
+    disturbances: tuple[Callable[[Path], object], ...] = (_delete, lambda out: out.rename(out.with_name("moved")))
+    writers = [one for one in whole if one.command not in ("report", "export")]  # of folders that they fill
+    for number, one in enumerate(writers * rounds):
+        out = one.out.with_name(f"run-{number}")
+        running = one.start(out.name)
+        running.wait_until(lambda out=out: any((out / name).exists() for name in ("run.json", "ledger.json", "wine")))
+        running.process.join(rng.uniform(0, 0.3 * one.seconds))
+        took_away = out.exists() and running.process.is_alive()
+        if took_away:
+            with contextlib.suppress(OSError):  # it writes there meanwhile
+                disturbances[number % 2](out)
+        is_gone = took_away and not out.exists()
+        ended = running.wait()
+        noticed = (ended.is_one_line or ended.status == 0) and not (is_gone and out.exists())
+        yield one.judge(out.name, one.run(out.name), noticed, f"folder taken away {took_away}, {ended}")
+        remove(out.with_name("moved"))
+
+
+def _delete(folder: Path) -> None:
+    """Deletes a folder that a process is still writing into, until nothing of it is left."""
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def resume_with_fallback(trainings: Sequence[Reference], seed: int) -> Iterator[Outcome]:
     """Kills a run, flips a bit of its last checkpoint and resumes: rejected, then allowed by `--allow-fallback`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, reference in enumerate(references):
-        run, log, rng = folder / f"run-{number}", folder / f"run-{number}.log", np.random.default_rng([seed, number])
-        process = start_training(reference.kind, run, log)
-        wait_for_checkpoints(process, run, 3)
-        process.kill()
-        process.join()
+    rng = np.random.default_rng(seed)
+    for one in trainings:
+        run = one.out.with_name("run")
+        running = one.start("run")
+        running.wait_until(lambda run=run: _has_two_checkpoints(run))
+        running.process.kill()
+        running.wait()
         latest = max(saved_checkpoints(run), key=lambda path: (path.stat().st_mtime_ns, int(path.name)))
         largest = max((path for path in latest.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
         largest.write_bytes(flip_bit(largest.read_bytes(), rng))
-        status, message = run_to_exit(reference.kind, run, log)
-        noticed = status == 2 and "--allow-fallback continues from epoch" in message
-        allowed = CheckpointConfig(save_every=0, allow_fallback=True)
-        status, message = run_to_exit(reference.kind, run, log, allowed)
-        survived = status == 0 and run_fingerprint(run) == reference.fingerprint
-        yield Outcome(survived, noticed, f"{reference.kind}: {message}")
+        rejected = one.run("run")
+        noticed = rejected.status == 2 and "--allow-fallback continues from epoch" in rejected.message
+        yield one.judge("run", one.run("run", "--allow-fallback"), noticed, f"damaged checkpoint, {rejected}")
+
+
+def _has_two_checkpoints(run: Path) -> bool:
+    """Returns whether a stage of a training has a checkpoint before its latest."""
+    checkpoints = saved_checkpoints(run)
+    return len({path.parent for path in checkpoints}) < len(checkpoints)
+
+
+def kill_one_of_two(folder: Path, rounds: int, seed: int) -> Iterator[Outcome]:
+    """Kills one of the two processes of a run: the other ends without a traceback; then both run to the same end."""
+    folder.mkdir(parents=True)
+    rng, log, began = np.random.default_rng(seed), folder / "pair.log", time.perf_counter()
+
+    def start(out: str) -> list[subprocess.Popen[bytes]]:
+        flags = (*WORDS["pretrain"][1:], "--join-timeout", str(JOIN_TIMEOUT), "--out", str(folder / out))
+        return start_pair("scripts/pretrain.py", *flags, log=log)
+
+    if exit_statuses(start("whole"), log) != [0, 0]:
+        raise RuntimeError(f"two processes: {log_of(log, 0).read_text()[-200:]}")
+    seconds = time.perf_counter() - began
+    for number in range(rounds):
+        pair, victim = start("run"), number % 2
+        time.sleep(rng.uniform(0.2, 1) * seconds)
+        pair[victim].kill()
+        status = exit_statuses(pair, log)[1 - victim]
+        noticed = status in (0, 2, 75) and "Traceback" not in log_of(log, 1 - victim).read_text()
+        again = exit_statuses(start("run"), log)
+        survived = again == [0, 0] and run_fingerprint(folder / "run") == run_fingerprint(folder / "whole")
+        yield Outcome(
+            survived, noticed, f"process {victim} killed: the other ended with {status}, then both with {again}"
+        )
+        shutil.rmtree(folder / "run", ignore_errors=True)
+
+
+def use_hostile_names(whole: Sequence[Reference]) -> Iterator[Outcome]:
+    """Runs commands into folders with names that shells, markup and formats would read."""
+    for name in HOSTILE_NAMES:
+        for one in whole:
+            if one.command in ("pretrain", "compare", "export"):
+                out = f"{name}-{one.command}"
+                yield one.judge(out, one.run(out), True, repr(name))
 
 
 class MountNotPermittedError(Exception):
@@ -167,74 +202,25 @@ def mount(*words: str) -> None:
         raise MountNotPermittedError(str(getattr(error, "stderr", None) or error).strip()) from None
 
 
-def run_on_full_disks(references: Sequence[ReferenceRun], folder: Path, sizes_kib: Sequence[int]) -> Iterator[Outcome]:
-    """Runs each kind on disks of every size, then again with more space; raises MountNotPermittedError."""
-    for reference, size in itertools.product(references, sizes_kib):
-        log = folder / f"{reference.kind}-{size}.log"
-        with limited_disk(folder / "disk", size) as disk:
-            first = run_to_exit(reference.kind, disk / "run", log)
-            if first.status == 0:
-                continue
-            mount("-o", f"remount,size={ENLARGED_DISK_SIZE}", str(disk))
-            then = run_to_exit(reference.kind, disk / "run", log)
-            noticed = first.status == 2 and first.message.startswith("error: ")
-            yield Outcome(
-                then.status == 0 and run_fingerprint(disk / "run") == reference.fingerprint,
-                noticed and "No space left on device" in first.message,
-                f"{reference.kind} in {size} KiB: ended with {first}, then with {then}",
-            )
+def write_into_read_only_folders(whole: Sequence[Reference]) -> Iterator[Outcome]:
+    """Runs each command into a folder on a file system that is read-only, then writable."""
+    for one in whole:
+        with limited_disk(one.out.with_name("disk"), 2**20) as disk:
+            mount("-o", "remount,ro", str(disk))
+            first = one.run("disk/run")
+            mount("-o", "remount,rw", str(disk))
+            yield one.judge("disk/run", one.run("disk/run"), first.is_one_line, f"read-only, {first}")
 
 
-def flip_bit(content: bytes, rng: np.random.Generator) -> bytes:
-    """Returns content with one bit flipped."""
-    flipped = bytearray(content)
-    flipped[int(rng.integers(len(content)))] ^= 1 << int(rng.integers(8))
-    return bytes(flipped)
-
-
-def corruptions(content: bytes, rng: np.random.Generator) -> dict[str, bytes | None]:
-    """Returns corrupted contents by name; None for a deleted file."""
-    damaged: dict[str, bytes | None] = {"deleted": None, "grown": content + b"\0"}
-    if content:
-        damaged |= {"flipped": flip_bit(content, rng), "cut in half": content[: len(content) // 2], "emptied": b""}
-    return damaged
-
-
-def corrupt_each_file(
-    folder: Path, subdir: str, read: Callable[[Path], object], rng: np.random.Generator
-) -> Iterator[Outcome]:
-    """Corrupts every file in `folder/subdir`, one at a time, and reads a copy of the folder.
-
-    Args:
-        folder: an intact artifact.
-        subdir: the part of it that is corrupted.
-        read: must raise `InputError` with one line for a corrupted folder, and return for an intact one.
-        rng: draws the bits.
-    """
-    copy = folder.with_name(f"{folder.name}-copy")
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(folder, copy)
-    read(copy)
-    for path in sorted(path for path in (copy / subdir).rglob("*") if path.is_file()):
-        content = path.read_bytes()
-        for name, corrupted in corruptions(content, rng).items():
-            if corrupted is None:
-                path.unlink()
-            else:
-                path.write_bytes(corrupted)
-            fault = read_fault(read, copy, if_read="not noticed")
-            yield Outcome(not fault, not fault, f"{path.relative_to(copy)} {name}: {fault}")
-            path.write_bytes(content)
-    read(copy)  # intact again
-    shutil.rmtree(copy)
-
-
-def read_fault(read: Callable[[Path], object], path: Path, if_read: str = "") -> str:
-    """Returns what is wrong with how a damaged path is read; empty if it is rejected with one line."""
-    try:
-        read(path)
-    except InputError as error:
-        return "rejected with more than one line" if "\n" in str(error) else ""
-    except Exception as error:  # what the test looks for
-        return f"{type(error).__name__}: {error}"
-    return if_read
+def run_on_full_disks(whole: Sequence[Reference]) -> Iterator[Outcome]:
+    """Runs each command on disks that are too small for it, then again with more space."""
+    for one in whole:
+        files = [path for path in (one.out, *one.out.rglob("*")) if path.is_file()]
+        used = sum(path.stat().st_size for path in files)
+        for share in DISK_SHARES:
+            with limited_disk(one.out.with_name("disk"), max(4, int(share * used) >> 10)) as disk:
+                first = one.run("disk/run")
+                mount("-o", f"remount,size={ENLARGED_DISK_SIZE}", str(disk))
+                noticed = first.status == 0 or first.is_one_line
+                problem = f"a disk of {share} of its files, {first}"
+                yield one.judge("disk/run", one.run("disk/run"), noticed, problem)

@@ -5,19 +5,12 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from aejax.storage.atomic_io import read_json
-from tests.robustness.commands import is_one_line, start_words
-from tests.robustness.disturbances import Outcome, limited_disk
-from tests.robustness.training_process import (
-    Exit,
-    drop_volatile_fields,
-    run_fingerprint,
-    saved_checkpoints,
-    wait_for_exit,
-)
+from tests.robustness.commands import Exit, Outcome, Running, saved_checkpoints, start_words
+from tests.robustness.disturbances import limited_disk
+from tests.robustness.fingerprints import drop_volatile_fields, run_fingerprint
 
 DISK_KIB = 400_000
 DATA = (
@@ -46,22 +39,21 @@ def disturb_long_run(folder: Path, minutes: float) -> Iterator[Outcome]:
         whole = _start(folder, "whole", epochs)
         run, attempt = disk / "run", _start(folder, "disk/run", epochs)
         _wait_for_epoch(run, attempt, 0.1 * epochs)
-        rival = _wait(folder, "rival", start_words(_words("disk/run", epochs), folder, folder / "rival.log"))
-        yield Outcome(True, is_one_line(rival) and "in use" in rival.message, f"a second start: {rival}")
+        rival = _wait(_start(folder, "disk/run", epochs, log="rival"))
+        yield Outcome(True, rival.is_one_line and "in use" in rival.message, f"a second start: {rival}")
         _wait_for_epoch(run, attempt, 0.25 * epochs)
-        assert attempt.pid is not None
-        os.kill(attempt.pid, signal.SIGHUP)
-        hung_up = _wait(folder, "disk/run", attempt)
+        assert attempt.process.pid is not None
+        os.kill(attempt.process.pid, signal.SIGHUP)
+        hung_up = _wait(attempt)
         yield Outcome(True, hung_up.status == 75, f"SIGHUP: {hung_up}")
         (run / BROKEN_FIGURE).mkdir(exist_ok=True)
         attempt = _start(folder, "disk/run", epochs)
         _wait_for_epoch(run, attempt, 0.5 * epochs)
         _fill(disk)
-        full = _wait(folder, "disk/run", attempt)
-        yield Outcome(True, is_one_line(full) and "disk space" in full.message, f"full disk: {full}")
+        full = _wait(attempt)
+        yield Outcome(True, full.is_one_line and "disk space" in full.message, f"full disk: {full}")
         (disk / "filler").unlink()
-        ended = _wait(folder, "disk/run", _start(folder, "disk/run", epochs))
-        first = _wait(folder, "whole", whole)
+        ended, first = _wait(_start(folder, "disk/run", epochs)), _wait(whole)
         results = read_json(run / "results.json") if ended.status == 0 else {}
         warned = any(BROKEN_FIGURE in warning for warning in results.get("warnings", []))
         yield Outcome(True, warned, f"a figure that cannot be written: {ended}, {results.get('warnings')}")
@@ -69,20 +61,13 @@ def disturb_long_run(folder: Path, minutes: float) -> Iterator[Outcome]:
         yield Outcome(equal, True, f"results after all of it: {ended}, undisturbed {first}")
 
 
-def _words(out: str, epochs: int) -> tuple[str, ...]:
-    return ("compare", *DATA, "--epochs", str(epochs), "--save-every", "5", "--out", out)
+def _start(folder: Path, out: str, epochs: int, log: str = "") -> Running:
+    words = ("compare", *DATA, "--epochs", str(epochs), "--save-every", "5", "--out", out)
+    return start_words(words, folder, log or Path(out).name)
 
 
-def _start(folder: Path, out: str, epochs: int) -> ForkServerProcess:
-    return start_words(_words(out, epochs), folder, _log(folder, out))
-
-
-def _wait(folder: Path, out: str, process: ForkServerProcess) -> Exit:
-    return wait_for_exit(process, _log(folder, out), timeout=24 * 3600)
-
-
-def _log(folder: Path, out: str) -> Path:
-    return folder / f"{Path(out).name}.log"
+def _wait(running: Running) -> Exit:
+    return running.wait(seconds=24 * 3600)
 
 
 def _epochs_of(folder: Path, seconds: float) -> int:
@@ -90,17 +75,17 @@ def _epochs_of(folder: Path, seconds: float) -> int:
     spent = []
     for epochs in (1, TRIAL_EPOCHS):
         began, outs = time.perf_counter(), [f"trial-{epochs}-{number}" for number in (1, 2)]
-        for out, process in [(out, _start(folder, out, epochs)) for out in outs]:
-            _wait(folder, out, process)
+        for running in [_start(folder, out, epochs) for out in outs]:
+            _wait(running)
+        for out in outs:
             shutil.rmtree(folder / out)
         spent.append(time.perf_counter() - began)
     return max(TRIAL_EPOCHS, int(seconds * TRIAL_EPOCHS / max(spent[1] - spent[0], 0.1)))
 
 
-def _wait_for_epoch(run: Path, process: ForkServerProcess, epoch: float) -> None:
+def _wait_for_epoch(run: Path, running: Running, epoch: float) -> None:
     """Waits until the process has saved a checkpoint of at least this epoch."""
-    while process.is_alive() and max((int(path.name) for path in saved_checkpoints(run)), default=0) < epoch:
-        time.sleep(0.1)
+    running.wait_until(lambda: max((int(path.name) for path in saved_checkpoints(run)), default=0) >= epoch)
 
 
 def _fill(disk: Path) -> None:

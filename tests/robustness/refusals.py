@@ -11,9 +11,7 @@ import numpy as np
 
 from aejax.config import DistributedConfig
 from aejax.experiments.environment import usable_cores
-from tests.robustness.commands import start_words
-from tests.robustness.disturbances import Outcome
-from tests.robustness.training_process import wait_for_exit
+from tests.robustness.commands import Outcome, start_words
 
 NOTHING = ("--dataset", "no-such-set")  # so that a value that a flag takes is refused all the same
 INVALID_COMMANDS: dict[str, tuple[str, ...]] = {
@@ -43,10 +41,9 @@ def refuse_flags(folder: Path, n_values: int, seed: int) -> Iterator[Outcome]:
 
 def _refuse(folder: Path, command: str, flag: str, value: str) -> Outcome:
     folder.mkdir()
-    log = folder.with_suffix(".log")
-    words = (command, *INVALID_COMMANDS[command], flag, value)
-    ended = wait_for_exit(start_words(words, folder, log), log)
-    lines = log.read_text(errors="replace").splitlines()
+    running = start_words((command, *INVALID_COMMANDS[command], flag, value), folder, f"../{folder.name}")
+    ended = running.wait()
+    lines = running.log.read_text(errors="replace").splitlines()
     files = [path.name for path in folder.iterdir()]
     refused = ended.status == 2 and len(lines) == 1 and lines[0].startswith("error: ") and not files
     return Outcome(refused, refused, f"{command} {flag} {value[:40]!r}: {ended.status}, {lines[-3:]}, {files}")

@@ -1,8 +1,6 @@
 """Every disturbance that a run must withstand, and the table of the outcomes."""
 
 import dataclasses
-import functools
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,33 +21,25 @@ from aejax.storage.atomic_io import read_json, to_jsonable, write_atomically, wr
 from aejax.storage.checkpoint_manager import CheckpointManager
 from aejax.storage.pretrained_encoder import load_encoder
 from aejax.train.plan import make_plan
-from tests.robustness.commands import COMMANDS, Undisturbed, kill_commands, run_undisturbed
+from tests.robustness.commands import COMMANDS, Outcome, Reference, run_undisturbed, saved_checkpoints
+from tests.robustness.damage import corrupt_each_file, damage_json_files
 from tests.robustness.disturbances import (
-    DISK_SIZES_KIB,
     SIGKILL,
     SIGNAL_BURST,
     MountNotPermittedError,
-    Outcome,
-    corrupt_each_file,
-    interrupt_runs,
-    race_for_run_dir,
+    interrupt_commands,
+    kill_one_of_two,
     resume_with_fallback,
     run_on_full_disks,
-)
-from tests.robustness.endurance import disturb_long_run
-from tests.robustness.json_damage import damage_json_files
-from tests.robustness.reader_fuzzing import fuzz_readers
-from tests.robustness.refusals import refuse_flags
-from tests.robustness.report import format_row, render_markdown
-from tests.robustness.surroundings import (
-    kill_one_of_two,
-    run_commands_on_full_disks,
     start_twice,
     take_folder_away,
     use_hostile_names,
     write_into_read_only_folders,
 )
-from tests.robustness.training_process import ReferenceRun, run_reference
+from tests.robustness.endurance import disturb_long_run
+from tests.robustness.reader_fuzzing import fuzz_readers
+from tests.robustness.refusals import refuse_flags
+from tests.robustness.report import format_row, render_markdown
 
 # One kind of each way to train, for scenarios that are tried on fewer kinds.
 REPRESENTATIVE_KINDS = ("undercomplete", "vae", "conv", "stacked")
@@ -80,35 +70,25 @@ class Setup(NamedTuple):
     folder: Path
 
     @property
-    def references(self) -> list[ReferenceRun]:
-        """Runs of all kinds without interruption; raises RuntimeError if one fails."""
-        return run_references(self.folder, self.budget.kinds)
+    def trainings(self) -> list[Reference]:
+        """Trainings of all kinds without disturbance; raises RuntimeError if one fails."""
+        return run_undisturbed(self.folder / "trainings", tuple(f"training {kind}" for kind in self.budget.kinds))
 
     @property
-    def commands_folder(self) -> Path:
-        """Where commands run."""
-        return self.folder / "commands"
+    def few(self) -> list[Reference]:
+        """Trainings of the representative kinds."""
+        chosen = {f"training {kind}" for kind in REPRESENTATIVE_KINDS}
+        return [one for one in self.trainings if one.command in chosen] or self.trainings[:1]
 
     @property
-    def commands(self) -> list[Undisturbed]:
+    def commands(self) -> list[Reference]:
         """Runs of all commands without disturbance; raises RuntimeError if one fails."""
-        return run_undisturbed(self.commands_folder, self.budget.commands)
+        return run_undisturbed(self.folder / "commands", self.budget.commands)
 
     @property
     def rng(self) -> np.random.Generator:
         """A new generator of a scenario's random draws."""
         return np.random.default_rng(self.budget.seed)
-
-    @property
-    def few(self) -> list[ReferenceRun]:
-        """References of the representative kinds."""
-        return [one for one in self.references if one.kind in REPRESENTATIVE_KINDS] or self.references[:1]
-
-
-@functools.cache
-def run_references(folder: Path, kinds: tuple[str, ...]) -> list[ReferenceRun]:
-    """Runs every kind without interruption; raises RuntimeError if one fails."""
-    return [run_reference(kind, folder / f"undisturbed-{kind}") for kind in kinds]
 
 
 class Scenario(NamedTuple):
@@ -121,46 +101,39 @@ class Scenario(NamedTuple):
 
 def _corrupt_checkpoints(setup: Setup) -> Iterator[Outcome]:
     rng = setup.rng
-    for reference in setup.few:
-        subdir = Path("checkpoints") / reference.kind
+    for one in setup.few:
+        latest = max(saved_checkpoints(one.out), key=lambda path: int(path.name)).relative_to(one.out)
 
-        def read(run: Path, subdir: Path = subdir) -> None:
-            assert CheckpointManager(run / subdir, max_to_keep=2).restore_latest() is not None
+        def read(run: Path, folder: Path = latest.parent) -> None:
+            assert CheckpointManager(run / folder, max_to_keep=2).restore_latest() is not None
 
-        latest = CheckpointManager(reference.folder / subdir, max_to_keep=2).epochs()[-1]
-        yield from corrupt_each_file(reference.folder, str(subdir / str(latest)), read, rng)
+        yield from corrupt_each_file(one.out, str(latest), read, rng)
 
 
 def _corrupt_weights(setup: Setup) -> Iterator[Outcome]:
     rng = setup.rng
-    for reference in setup.few:
-        yield from corrupt_each_file(reference.folder, "checkpoint", load_pretrained, rng)
+    for one in setup.few:
+        yield from corrupt_each_file(one.out, "checkpoint", load_pretrained, rng)
 
 
 def _corrupt_published_encoders(setup: Setup) -> Iterator[Outcome]:
     rng = setup.rng
-    for reference in setup.few:
-        encoder = reference.folder.with_name(f"encoder-{reference.kind}")
-        shutil.rmtree(encoder, ignore_errors=True)
-        export(reference.folder, encoder, ExportConfig())
+    for one in setup.few:
+        encoder = one.out.with_name(f"encoder-{one.command}")
+        export(one.out, encoder, ExportConfig())
         yield from corrupt_each_file(encoder, ".", load_encoder, rng)
-
-
-def _fill_disks(setup: Setup) -> Iterator[Outcome]:
-    sizes = DISK_SIZES_KIB if setup.budget.kills >= len(DISK_SIZES_KIB) else DISK_SIZES_KIB[3:4]
-    return run_on_full_disks(setup.few, setup.folder / "disks", sizes)
 
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "SIGKILL at a random moment of a training with saves, then the same command",
         "ends bit-equal to the undisturbed run",
-        lambda s: interrupt_runs(s.references, s.folder / "kills", SIGKILL, s.budget.kills, s.budget.seed),
+        lambda s: interrupt_commands(s.trainings, SIGKILL, s.budget.kills, s.budget.seed),
     ),
     Scenario(
         "SIGTERM and SIGINT, one to six at once, then the same command",
         "exits with 75; ends bit-equal",
-        lambda s: interrupt_runs(s.few, s.folder / "storms", SIGNAL_BURST, s.budget.storms, s.budget.seed),
+        lambda s: interrupt_commands(s.few, SIGNAL_BURST, s.budget.storms, s.budget.seed),
     ),
     Scenario(
         "a file of a training's checkpoint flipped, cut, emptied, grown or deleted",
@@ -174,27 +147,27 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "a bit of the latest checkpoint flipped while the run was away, then --allow-fallback",
         "refused first; ends bit-equal",
-        lambda s: resume_with_fallback(s.few, s.folder / "fallback", s.budget.seed),
+        lambda s: resume_with_fallback(s.few, s.budget.seed),
     ),
     Scenario(
         "a disk that fills up during the run, then the same command with free space",
         "one line and exit status 2; ends bit-equal",
-        _fill_disks,
+        lambda s: run_on_full_disks(s.few),
     ),
     Scenario(
         "two processes on one folder at once",
         "the second is refused or finds it finished; ends bit-equal",
-        lambda s: race_for_run_dir(s.few, s.folder / "rivals", s.budget.rivals),
+        lambda s: start_twice(s.few, s.budget.rivals),
     ),
     Scenario(
         "kill -9 of every command at a random time or before a random change of its folder, then the same command",
         "ends with equal results, and nothing is left over",
-        lambda s: kill_commands(s.commands, s.commands_folder, s.budget.command_kills, s.budget.seed),
+        lambda s: interrupt_commands(s.commands, SIGKILL, s.budget.command_kills, s.budget.seed),
     ),
     Scenario(
         "each command started twice at once",
         "one is done, the other is done or ends with one line",
-        lambda s: start_twice(s.commands, s.commands_folder, s.budget.rounds),
+        lambda s: start_twice(s.commands, s.budget.rounds * len(s.commands)),
     ),
     Scenario(
         "one of the two processes of a run killed, then both again",
@@ -204,22 +177,22 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "the folder of a command moved or deleted while it runs, then the same command",
         "ends with one line and writes nothing more; ends with equal results",
-        lambda s: take_folder_away(s.commands, s.commands_folder, s.budget.rounds, s.budget.seed),
+        lambda s: take_folder_away(s.commands, s.budget.rounds, s.budget.seed),
     ),
     Scenario(
         "folders with names that shells, markup and formats would read",
         "are filled like others",
-        lambda s: use_hostile_names(s.commands, s.commands_folder),
+        lambda s: use_hostile_names(s.commands),
     ),
     Scenario(
         "the folder of a command on a read-only disk, then the same command",
         "one line and exit status 2; ends with equal results",
-        lambda s: write_into_read_only_folders(s.commands, s.commands_folder),
+        lambda s: write_into_read_only_folders(s.commands),
     ),
     Scenario(
         "the disk of a command too small for it, then the same command with enough space",
         "one line and exit status 2; ends with equal results",
-        lambda s: run_commands_on_full_disks(s.commands, s.commands_folder),
+        lambda s: run_on_full_disks(s.commands),
     ),
     Scenario(
         "flags with hostile values",

@@ -3,6 +3,7 @@
 import multiprocessing
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from aejax.errors import InputError
 from aejax.storage.atomic_io import read_json, write_json
 from aejax.storage.pytree_io import save_tree
 from aejax.storage.results_file import write_results
-from tests.robustness import disturbances, save_overhead, training_process
-from tests.robustness.disturbances import Interruption, corrupt_each_file, corruptions, interrupt_until_finished
+from tests.robustness import commands, save_overhead
+from tests.robustness.commands import Exit, Reference, Running
+from tests.robustness.damage import corrupt_each_file, corruptions
+from tests.robustness.disturbances import SIGNAL_BURST, interrupt_until_done
+from tests.robustness.fingerprints import run_fingerprint
 from tests.robustness.report import broken_promises, render_markdown
 from tests.robustness.scenarios import SCENARIOS, RobustnessBudget, Setup, run_scenario
-from tests.robustness.training_process import Exit, ReferenceRun, run_fingerprint, wait_for_exit
 
 SMALL = RobustnessBudget(
     kinds=("undercomplete",),
@@ -48,21 +51,19 @@ def test_a_run_keeps_its_promises(scenario, setup):
 @pytest.mark.parametrize(
     ("statuses", "result", "faults"),
     [
-        ([0], "different", ["vae: its results differ after 0 interruptions"]),
-        ([75, 1], "expected", ["vae: ended with 1: no output after 1 interruptions"]),
+        ([0], "different", ["report: 0 interruptions: its results differ"]),
+        ([75, 1], "expected", ["report: 1 interruptions: ended with Exit(status=1, message='no output')"]),
         ([75, 75, 0], "expected", []),
     ],
 )
 def test_a_wrong_exit_or_result_is_found(tmp_path, monkeypatch, statuses, result, faults):
-    exits = iter([Exit(status, "no output") for status in statuses])
-    monkeypatch.setattr(disturbances, "start_training", lambda *_: None)
-    monkeypatch.setattr(disturbances, "wait_random_time", lambda *_: None)
-    monkeypatch.setattr(disturbances, "wait_for_exit", lambda *_: next(exits))
-    monkeypatch.setattr(disturbances, "run_fingerprint", lambda _: {"results.json": result})
-    (tmp_path / "run").mkdir()
-    reference = ReferenceRun("vae", tmp_path, {"results.json": "expected"}, 1.0)
-    interruption = Interruption(lambda *_: None, 75)
-    outcomes = interrupt_until_finished(reference, tmp_path / "run", interruption, np.random.default_rng(0))
+    running = mock.MagicMock()
+    running.process.is_alive.return_value = False
+    running.wait.side_effect = [Exit(status, "no output") for status in statuses]
+    monkeypatch.setattr(commands, "start_words", lambda *_: running)
+    (tmp_path / "run-0").write_text(result)
+    reference = Reference("report", tmp_path / "whole", b"expected", seconds=1.0, writes=1)
+    outcomes = interrupt_until_done(0, reference, SIGNAL_BURST, seed=0)
     assert [one.fault for one in outcomes if not (one.survived and one.noticed)] == faults
     assert len(outcomes) == len(faults or statuses[:-1])
 
@@ -88,11 +89,10 @@ def test_a_fingerprint_depends_on_every_bit_but_not_on_time(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_hanging_run_is_killed(monkeypatch, tmp_path):
-    monkeypatch.setattr(training_process, "RUN_TIMEOUT_SECONDS", 0.05)
+def test_a_hanging_run_is_killed(tmp_path):
     process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(600,))
     process.start()
-    assert wait_for_exit(process, tmp_path / "no.log") == (-9, "no output")
+    assert Running(process, tmp_path / "no.log").wait(seconds=0.05) == (-9, "no output")
 
 
 @pytest.fixture

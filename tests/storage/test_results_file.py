@@ -16,7 +16,7 @@ from aejax.storage.results_file import CHECKSUM_KEY, read_results, write_results
 from aejax.storage.run_folder import read_state_record
 from aejax.storage.run_identity import RunIdentity
 from aejax.storage.runs import Run, load_finished_results, open_run
-from tests.robustness.json_damage import DAMAGES, NAMES, RESULTS, damage_value, json_paths, saved_results, use_results
+from tests.robustness.damage import DAMAGES, NAMES, RESULTS, damage_value, json_paths, saved_results, use_results
 
 
 @pytest.mark.parametrize("name", NAMES)

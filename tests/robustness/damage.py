@@ -1,26 +1,82 @@
-"""Structural damage of JSON: a value deleted, cut, emptied, repeated or replaced by one of another type."""
+"""Damage to saved files: bytes that change, and values of JSON that are deleted, cut, emptied, repeated or replaced."""
 
 import copy
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from aejax.config import PretrainConfig, from_dict
+from aejax.errors import InputError
 from aejax.report.analysis_page import analysis_title
 from aejax.report.results import with_roles
 from aejax.report.run_page import render_run_markdown
 from aejax.storage.atomic_io import read_json, write_json
 from aejax.storage.results_file import Results, read_results, results_kind
 from aejax.storage.run_folder import read_state_record
-from tests.robustness.disturbances import Outcome, read_fault
+from tests.robustness.commands import Outcome
 
 RESULTS = Path(__file__).parents[2] / "results"
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "version-0.1.0"
 NAMES = ("digits", "sweep-tabular", "tutorial-single-probe", "tutorial-deep", "explore-vae")
 REPLACEMENTS = (None, True, -1, 0, 1e308, 10**30, "", "x", [], [None], {}, {"a": 1})
 DAMAGES = ("delete", "cut", "empty", "repeat", *((value,) for value in REPLACEMENTS))
+
+
+def flip_bit(content: bytes, rng: np.random.Generator) -> bytes:
+    """Returns content with one bit flipped."""
+    flipped = bytearray(content)
+    flipped[int(rng.integers(len(content)))] ^= 1 << int(rng.integers(8))
+    return bytes(flipped)
+
+
+def corruptions(content: bytes, rng: np.random.Generator) -> dict[str, bytes | None]:
+    """Returns corrupted contents by name; None for a deleted file."""
+    damaged: dict[str, bytes | None] = {"deleted": None, "grown": content + b"\0"}
+    if content:
+        damaged |= {"flipped": flip_bit(content, rng), "cut in half": content[: len(content) // 2], "emptied": b""}
+    return damaged
+
+
+def corrupt_each_file(
+    folder: Path, subdir: str, read: Callable[[Path], object], rng: np.random.Generator
+) -> Iterator[Outcome]:
+    """Corrupts every file in `folder/subdir`, one at a time, and reads a copy of the folder.
+
+    Args:
+        folder: an intact artifact.
+        subdir: the part of it that is corrupted.
+        read: must raise `InputError` with one line for a corrupted folder, and return for an intact one.
+        rng: draws the bits.
+    """
+    copied = folder.with_name(f"{folder.name}-copy")
+    shutil.copytree(folder, copied)
+    read(copied)
+    for path in sorted(path for path in (copied / subdir).rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        for name, corrupted in corruptions(content, rng).items():
+            if corrupted is None:
+                path.unlink()
+            else:
+                path.write_bytes(corrupted)
+            fault = read_fault(read, copied, if_read="not noticed")
+            yield Outcome(not fault, not fault, f"{path.relative_to(copied)} {name}: {fault}")
+            path.write_bytes(content)
+    read(copied)  # intact again
+    shutil.rmtree(copied)
+
+
+def read_fault(read: Callable[[Path], object], path: Path, if_read: str = "") -> str:
+    """Returns what is wrong with how a damaged path is read; empty if it is rejected with one line."""
+    try:
+        read(path)
+    except InputError as error:
+        return "rejected with more than one line" if "\n" in str(error) else ""
+    except Exception as error:  # what the test looks for
+        return f"{type(error).__name__}: {error}"
+    return if_read
 
 
 def saved_results(name: str) -> Path:
