@@ -14,6 +14,12 @@ MALFORMED_NUMBERS = [b"-1", b"0", b"1e999", b"nan", b"1_0", b"None", b"True", b"
 NUMBER = re.compile(rb"\d+")
 LENGTHS = st.integers(1, MAX_EDIT_BYTES)
 SHORT_BYTES = st.binary(min_size=1, max_size=MAX_EDIT_BYTES)
+INTEGERS = st.builds(
+    lambda value, width, order: (value % 256**width).to_bytes(width, order),
+    st.sampled_from(BOUNDARY_INTEGERS),
+    st.sampled_from([1, 2, 4, 8]),
+    st.sampled_from(["big", "little"]),
+)
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
@@ -22,64 +28,25 @@ def positions(content: bytes) -> st.SearchStrategy[int]:
     return st.integers(0, min(HEADER_BYTES, len(content))) | st.integers(0, len(content))
 
 
-def flip_bit(draw: Draw, content: bytes, position: int, other: bytes) -> bytes:
-    byte = content[position : position + 1] or b"\0"
-    return content[:position] + bytes([byte[0] ^ 1 << draw(st.integers(0, 7))]) + content[position + 1 :]
-
-
-def truncate(draw: Draw, content: bytes, position: int, other: bytes) -> bytes:
-    return content[:position]
-
-
-def insert(draw: Draw, content: bytes, position: int, other: bytes) -> bytes:
-    return content[:position] + draw(SHORT_BYTES) + content[position:]
-
-
-def overwrite(draw: Draw, content: bytes, position: int, other: bytes) -> bytes:
-    new = draw(SHORT_BYTES)
-    return content[:position] + new + content[position + len(new) :]
-
-
-def delete(draw: Draw, content: bytes, position: int, other: bytes) -> bytes:
-    return content[:position] + content[position + draw(LENGTHS) :]
-
-
-def repeat(draw: Draw, content: bytes, position: int, other: bytes) -> bytes:
-    end = position + draw(LENGTHS)
-    return content[:position] + content[position:end] * draw(st.integers(2, 8)) + content[end:]
-
-
-def splice(draw: Draw, content: bytes, position: int, other: bytes) -> bytes:
-    return content[:position] + other[draw(positions(other)) :]
-
-
-def overwrite_integer(draw: Draw, content: bytes, position: int, other: bytes) -> bytes:
-    width = draw(st.sampled_from([1, 2, 4, 8]))
-    value = draw(st.sampled_from(BOUNDARY_INTEGERS)) % 256**width
-    return (
-        content[:position]
-        + value.to_bytes(width, draw(st.sampled_from(["big", "little"])))
-        + content[position + width :]
-    )
-
-
-def replace_number(draw: Draw, content: bytes, position: int, other: bytes) -> bytes:
-    numbers = list(NUMBER.finditer(content))
-    if not numbers:
-        return overwrite_integer(draw, content, position, other)
-    number = draw(st.sampled_from(numbers))
-    return content[: number.start()] + draw(st.sampled_from(MALFORMED_NUMBERS)) + content[number.end() :]
-
-
-EDITS = (flip_bit, truncate, insert, overwrite, delete, repeat, splice, overwrite_integer, replace_number)
-
-
 @st.composite
-def damaged_bytes(draw: Draw, content: bytes, other: bytes) -> bytes:
-    """Draws the content with one to three edits; `other` is a second valid file, to splice with."""
-    for edit in draw(st.lists(st.sampled_from(EDITS), min_size=1, max_size=3)):
-        content = edit(draw, content, draw(positions(content)), other)
-    return content
+def damaged_once(draw: Draw, content: bytes, other: bytes) -> bytes:
+    """Draws the content with one range replaced: what is cut, inserted, overwritten, repeated or spliced is this."""
+    numbers = [number.span() for number in NUMBER.finditer(content)]
+    if numbers and draw(st.integers(0, 8)) == 0:
+        (start, end), new = draw(st.sampled_from(numbers)), draw(st.sampled_from(MALFORMED_NUMBERS))
+        return content[:start] + new + content[end:]
+    start = draw(positions(content))
+    byte = (content[start : start + 1] or b"\0")[0]
+    new = draw(
+        st.just(b"")
+        | SHORT_BYTES
+        | INTEGERS
+        | st.integers(0, 7).map(lambda bit: bytes([byte ^ 1 << bit]))
+        | st.builds(lambda size, times: content[start : start + size] * times, LENGTHS, st.integers(2, 8))
+        | positions(other).map(lambda position: other[position:])
+    )
+    end = draw(st.sampled_from([start, start + len(new), len(content)]) | LENGTHS.map(lambda size: start + size))
+    return content[:start] + new + content[end:]
 
 
 class DamagedFile(NamedTuple):
@@ -91,8 +58,11 @@ class DamagedFile(NamedTuple):
 
 @st.composite
 def damaged_files(draw: Draw, samples: Sequence[Sample]) -> DamagedFile:
-    """Draws a damaged sample in its container, or now and then arbitrary bytes."""
+    """Draws a sample with one to three ranges replaced, in its container, or now and then arbitrary bytes."""
     sample, other = draw(st.sampled_from(samples)), draw(st.sampled_from(samples))
     if draw(st.integers(0, 9)) == 0:
         return DamagedFile(sample.path, draw(st.binary(max_size=300)))
-    return DamagedFile(sample.path, sample.wrap(draw(damaged_bytes(sample.content, other.content))))
+    content = sample.content
+    for _ in range(draw(st.integers(1, 3))):
+        content = draw(damaged_once(content, other.content))
+    return DamagedFile(sample.path, sample.wrap(content))
