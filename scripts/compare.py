@@ -1,7 +1,4 @@
-"""Compare autoencoders with every control that could explain them.
-
-The same as `aejax compare`; its flags and body are in `aejax/cli/commands/compare.py`.
-"""
+"""Compare autoencoders with every control that could explain them: the same as `aejax compare`."""
 
 from aejax.cli import run_main
 from aejax.cli.commands.compare import main

@@ -1,7 +1,4 @@
-"""Reconstruct, denoise, sample, find anomalies and compress.
-
-The same as `aejax explore`; its flags and body are in `aejax/cli/commands/explore.py`.
-"""
+"""Reconstruct, denoise, sample, find anomalies and compress: the same as `aejax explore`."""
 
 from aejax.cli import run_main
 from aejax.cli.commands.explore import main

@@ -1,7 +1,4 @@
-"""Publish the encoder of a pretraining run for use anywhere.
-
-The same as `aejax export`; its flags and body are in `aejax/cli/commands/export.py`.
-"""
+"""Publish the encoder of a pretraining run for use anywhere: the same as `aejax export`."""
 
 from aejax.cli import run_main
 from aejax.cli.commands.export import main

@@ -1,7 +1,4 @@
-"""Print how many seeds and test examples a difference needs.
-
-The same as `aejax plan`; its flags and body are in `aejax/cli/commands/plan.py`.
-"""
+"""Print how many seeds and test examples a difference needs: the same as `aejax plan`."""
 
 from aejax.cli import run_main
 from aejax.cli.commands.plan import main

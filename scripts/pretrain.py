@@ -1,7 +1,4 @@
-"""Train one autoencoder for many seeds and keep it.
-
-The same as `aejax pretrain`; its flags and body are in `aejax/cli/commands/pretrain.py`.
-"""
+"""Train one autoencoder for many seeds and keep it: the same as `aejax pretrain`."""
 
 from aejax.cli import run_main
 from aejax.cli.commands.pretrain import main

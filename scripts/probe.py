@@ -1,7 +1,4 @@
-"""Classify with the frozen encoder of a pretraining run.
-
-The same as `aejax probe`; its flags and body are in `aejax/cli/commands/probe.py`.
-"""
+"""Classify with the frozen encoder of a pretraining run: the same as `aejax probe`."""
 
 from aejax.cli import run_main
 from aejax.cli.commands.probe import main

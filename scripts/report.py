@@ -1,7 +1,4 @@
-"""Show the findings and tables of finished runs, or judge them again.
-
-The same as `aejax report`; its flags and body are in `aejax/cli/commands/report.py`.
-"""
+"""Show the findings and tables of finished runs, or judge them again: the same as `aejax report`."""
 
 from aejax.cli import run_main
 from aejax.cli.commands.report import main

@@ -1,7 +1,4 @@
-"""Run published claims again and report which are reproduced.
-
-The same as `aejax reproduce`; its flags and body are in `aejax/cli/commands/reproduce.py`.
-"""
+"""Run published claims again and report which are reproduced: the same as `aejax reproduce`."""
 
 from aejax.cli import run_main
 from aejax.cli.commands.reproduce import main

@@ -1,7 +1,4 @@
-"""Run comparisons on many data sets and see what they show together.
-
-The same as `aejax study`; its flags and body are in `aejax/cli/commands/study.py`.
-"""
+"""Run comparisons on many data sets and see what they show together: the same as `aejax study`."""
 
 from aejax.cli import run_main
 from aejax.cli.commands.study import main

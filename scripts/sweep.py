@@ -1,7 +1,4 @@
-"""Train one kind of autoencoder at every combination of settings.
-
-The same as `aejax sweep`; its flags and body are in `aejax/cli/commands/sweep.py`.
-"""
+"""Train one kind of autoencoder at every combination of settings: the same as `aejax sweep`."""
 
 from aejax.cli import run_main
 from aejax.cli.commands.sweep import main

@@ -1,7 +1,4 @@
-"""Test the statistics on simulated experiments.
-
-The same as `aejax verify`; its flags and body are in `aejax/cli/commands/verify.py`.
-"""
+"""Test the statistics on simulated experiments: the same as `aejax verify`."""
 
 from aejax.cli import run_main
 from aejax.cli.commands.verify import main
