@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 import shutil
-import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from aejax.storage.manifest import MANIFEST
 from aejax.storage.pytree_io import save_tree
 from aejax.storage.run_identity import RunIdentity
 from aejax.storage.runs import open_run
+from tests.data.idx_files import PARTS
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "version-0.1.0"
 Arrays = dict[str, np.ndarray]
@@ -129,16 +129,8 @@ def features_samples(folder: Path) -> list[Sample]:
 
 def idx_samples(folder: Path) -> list[Sample]:
     """Returns four small files in MNIST's format, plain and gzipped, and writes intact ones to the folder."""
-    images = np.arange(N_ROWS * 6, dtype=np.uint8).reshape(N_ROWS, 2, 3)
-    arrays = {
-        "train-images-idx3-ubyte": images,
-        "train-labels-idx1-ubyte": LABELS.astype(np.uint8),
-        "t10k-images-idx3-ubyte": images[:4],
-        "t10k-labels-idx1-ubyte": LABELS[:4].astype(np.uint8),
-    }
     samples = []
-    for name, array in arrays.items():
-        content = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    for name, content in PARTS.items():
         (folder / name).write_bytes(content)
         samples += [
             Sample(name, content),
