@@ -23,6 +23,7 @@ from aejax.report.sweep_table import render_sweep_markdown
 from aejax.report.verification_page import render_verification_page
 from aejax.storage.results_file import read_results
 from tests.robustness import report as robustness_report
+from tests.robustness import save_overhead
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -186,6 +187,7 @@ def test_the_stream_rates_shown_are_the_committed_ones():
             for folder in (f"benchmark-probe-path-{width}" for width in ("64", "784", "784-rows"))
         ),
         ("faults/faults.json", "faults/faults.md", robustness_report.render_markdown),
+        ("saves/saves.json", "saves/saves.md", save_overhead.render_markdown),
         ("stream/stream.json", "stream/stream.md", benchmark_stream.render_markdown),
     ],
 )

@@ -2,17 +2,16 @@
 
 import multiprocessing
 import time
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pytest
 
 from aejax.errors import InputError
-from aejax.storage.atomic_io import read_json, write_json
+from aejax.storage.atomic_io import write_json
 from aejax.storage.pytree_io import save_tree
 from aejax.storage.results_file import write_results
-from tests.robustness import commands, save_overhead
+from tests.robustness import commands
 from tests.robustness.commands import Exit, Reference, Running
 from tests.robustness.damage import corrupt_each_file, corruptions
 from tests.robustness.disturbances import SIGNAL_BURST, interrupt_until_done
@@ -123,11 +122,6 @@ def test_corruptions_change_the_content():
     rng = np.random.default_rng(0)
     assert b"abcd" not in corruptions(b"abcd", rng).values()
     assert list(corruptions(b"", rng)) == ["deleted", "grown"]
-
-
-def test_the_committed_page_of_saves_is_its_rendering():
-    folder = Path(__file__).parents[2] / "results" / "saves"
-    assert (folder / "saves.md").read_text() == save_overhead.render_markdown(read_json(folder / "saves.json"))
 
 
 def test_the_page_reports_what_was_not_run_and_what_was_broken():
