@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int, Shaped
 
+from aejax.data.grouping import number_groups
 from aejax.data.label_encoding import exact_array, reject_labels
 from aejax.data.labelled_arrays import flatten_labels
 from aejax.errors import require
@@ -41,14 +42,13 @@ def as_groups(groups: Any, n: int) -> Int[np.ndarray, " n"]:
     """Returns the number of each row's group; surrounding spaces of a name are not part of it."""
     array = as_array(groups, "groups")
     require(array.shape == (n,), f"groups: has shape {array.shape}; expected one group for each of {n} rows")
-    names = pd.Series([*groups] if isinstance(groups, list | tuple) else array, dtype=object)
-    names = names.map(lambda name: name.strip() or None if isinstance(name, str) else name)
-    missing = names.isna()
+    numbers = number_groups(pd.Series([*groups] if isinstance(groups, list | tuple) else array, dtype=object))
+    missing = numbers < 0
     require(
         not missing.any(),
         f"groups: row {missing.argmax()} names no group ({missing.sum()} such rows); name one for each row",
     )
-    return pd.factorize(names, sort=True)[0].astype(np.int32)
+    return numbers.astype(np.int32)
 
 
 def is_pair(test: Any) -> bool:

@@ -26,12 +26,16 @@ class Fold(NamedTuple):
     pool: Int[np.ndarray, " n"]  # training and validation rows, those without a label included
 
 
-def count_folds(config: SplitConfig) -> int:
+def count_folds(dataset: Dataset, config: SplitConfig) -> int:
     """Returns the number of folds whose test rows are about `--test-fraction` of all rows.
 
     Raises:
-        InputError: it is one.
+        InputError: it is one, or the test rows are not to be drawn as folds.
     """
+    require(
+        dataset.test_rows is None and config.split != "tutorial",
+        f"{dataset.name}: --design cross-validation is for data without a test set of their own; leave it out",
+    )
     folds = round(1 / config.test_fraction)
     require(
         folds >= 2,
@@ -56,7 +60,7 @@ def draw_folds(
     Raises:
         InputError: a class has fewer rows, or rows of fewer groups, than there are folds.
     """
-    folds = count_folds(config)
+    folds = count_folds(dataset, config)
     labelled = rows[dataset.labels[rows] != UNLABELLED]
     _require_folds_of_every_class(dataset, labelled, folds)
     if dataset.groups is not None:
@@ -105,7 +109,7 @@ def _draw_group_folds(
     A fold is cut to the smallest of these sizes, in proportion to the classes. No pool has fewer rows without a label
     than those of the reference.
     """
-    groups, labels, folds = dataset.groups, dataset.labels, count_folds(config)
+    groups, labels, folds = dataset.groups, dataset.labels, count_folds(dataset, config)
     assert groups is not None
     labelled = rows[labels[rows] != UNLABELLED]
 

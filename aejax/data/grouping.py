@@ -1,4 +1,4 @@
-"""Draws whole groups of rows, so that rows of one patient or speaker never lie on two sides of a split.
+"""Numbers groups of rows, and draws whole ones: rows of one patient or speaker never lie on two sides of a split.
 
 Groups come in random order. One is drawn if that brings the rows drawn so far closer to the requested fraction of every
 class, measured by the sum over classes of the squared difference divided by the rows of the class.
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from aejax.data.shuffling import make_generator
@@ -15,9 +16,18 @@ from aejax.errors import InputError, require
 
 MAX_OVERSHOOT = 2.0  # how far a group that a class needs may overshoot, relative to the one that overshoots least
 REFERENCE_DRAWS = 32  # draws of validation groups, independent of the seeds, that fix the number of rows of each role
-DRAWS_PER_POOL = 8  # the same for each of some test folds
+DRAWS_PER_POOL = 8  # the same for each of several test folds
 MAX_ATTEMPTS = 1000  # draws of validation groups, of which about half are accepted
 GROUPS_PER_BLOCK = 256  # groups whose gain is computed at a time
+
+
+def number_groups(names: pd.Series) -> Int[np.ndarray, " n"]:
+    """Returns the number of each row's group, in the order of their names; -1 for a row without one.
+
+    Spaces around a name are no part of it, and blank text is no name.
+    """
+    stripped = names.map(lambda name: name.strip() or None if isinstance(name, str) else name, na_action="ignore")
+    return pd.factorize(stripped, sort=True)[0]
 
 
 class GroupCounts(NamedTuple):
@@ -89,14 +99,6 @@ class _Drawing:
         self._left = self._left - self.counts[group[0]]
 
 
-def draw_test_groups(
-    labels: Int[np.ndarray, " n"], groups: Int[np.ndarray, " n"], fraction: float, test_seed: int
-) -> Bool[np.ndarray, " n"]:
-    """Returns which rows are of the groups drawn for the test."""
-    counts = count_groups(labels, groups)
-    return draw_groups(counts.labelled, fraction, make_generator(test_seed, "test groups"))[counts.group_of_row]
-
-
 class RoleSizes(NamedTuple):
     """Rows of each role, equally many for every seed."""
 
@@ -132,9 +134,7 @@ def draw_validation_groups(counts: GroupCounts, fraction: float, sizes: RoleSize
     )
 
 
-def plan_role_sizes(
-    name: str, pools: Sequence[GroupCounts], fraction: float, draws_per_pool: int = REFERENCE_DRAWS
-) -> RoleSizes:
+def plan_role_sizes(name: str, pools: Sequence[GroupCounts], fraction: float) -> RoleSizes:
     """Returns the number of rows of each role that all seeds share.
 
     The rows of a draw vary with the sizes of its groups. Reference draws, which do not depend on the seeds, fix the
@@ -145,12 +145,11 @@ def plan_role_sizes(
         name: of the dataset, for messages.
         pools: groups outside the test rows, of one test set or of some test folds.
         fraction: of the labelled rows for validation.
-        draws_per_pool: reference draws.
 
     Raises:
         InputError: no group can be held out without losing the last rows of a class.
     """
-    fewest = []
+    fewest, draws_per_pool = [], REFERENCE_DRAWS if len(pools) == 1 else DRAWS_PER_POOL
     for number, counts in enumerate(pools):
         indices = range(number * draws_per_pool, (number + 1) * draws_per_pool)
         generators = [make_generator(index, "reference groups") for index in indices]

@@ -14,6 +14,7 @@ from aejax.config import DataConfig
 from aejax.data.array_names import SPLIT_NAMES
 from aejax.data.dataset import Dataset
 from aejax.data.frame_tables import PANDAS_INDEX_PREFIX, FrameTable, to_frame
+from aejax.data.grouping import number_groups
 from aejax.data.images import EncodedImage
 from aejax.data.labelled_arrays import ArraySplits, LabelledArrays, dataset_from_splits, decode_splits
 from aejax.data.links import require_within
@@ -205,15 +206,17 @@ def _read_groups(splits: Splits, name: str | None, source: str) -> np.ndarray | 
     feature = splits["train"].features[name]
     is_single = isinstance(feature, datasets.Value | datasets.ClassLabel)
     require(is_single, f"--group-column {name}: {source} has no single values in it; name another feature")
-    values = [value for split in splits.values() for value in split[name][:]]
-    groups = pd.Series([value.strip() or None if isinstance(value, str) else value for value in values], dtype=object)
-    missing = groups.isna() | (isinstance(feature, datasets.ClassLabel) & (groups == -1))
+    names = pd.Series([value for split in splits.values() for value in split[name][:]], dtype=object)
+    if isinstance(feature, datasets.ClassLabel):
+        names = names.where(names != -1)
+    numbers = number_groups(names)
+    missing = numbers < 0
     require(
         not missing.any(),
-        f"{source}: {name} names no group in {missing.sum()} of {len(groups)} rows, such as row {missing.argmax()}; "
+        f"{source}: {name} names no group in {missing.sum()} of {len(numbers)} rows, such as row {missing.argmax()}; "
         "filter them out first, or leave out --group-column",
     )
-    return pd.factorize(groups, sort=True)[0]
+    return numbers
 
 
 def _dataset_name(source: str) -> str:

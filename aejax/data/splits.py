@@ -4,25 +4,16 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float, Int
 from sklearn.model_selection import train_test_split
 
 from aejax.config import SplitConfig
-from aejax.data.cross_validation import count_folds, draw_folds
+from aejax.data.cross_validation import Fold, count_folds, draw_folds
 from aejax.data.dataset import UNLABELLED, Dataset
-from aejax.data.grouping import (
-    DRAWS_PER_POOL,
-    GroupCounts,
-    RoleSizes,
-    count_groups,
-    draw_test_groups,
-    draw_validation_groups,
-    plan_role_sizes,
-)
+from aejax.data.grouping import RoleSizes, count_groups, draw_groups, draw_validation_groups, plan_role_sizes
 from aejax.data.label_budget import choose_labelled_rows, class_shares
 from aejax.data.leakage import require_disjoint
 from aejax.data.memory import require_host_memory
@@ -129,60 +120,36 @@ class Split:
 def make_split(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
     """Draws the rows of every seed: by `--design cross-validation` with other test rows, else with the same.
 
-    Rows without a label are training rows of every seed, and have no other role. Rows of one group are on one side:
-    unlabelled rows of a test or validation group are left out of training.
+    Training t of cross-validation is tested on fold t % folds of repetition t // folds. Rows without a label are
+    training rows of every seed, and have no other role. Rows of one group are on one side: unlabelled rows of a test or
+    validation group are left out of training.
 
     Raises:
         InputError: a fraction leaves no rows, or a class without training or test rows; the dataset has examples that
             are also test examples and the config rejects them; or an official test set divides groups.
     """
-    if config.design == "cross-validation":
-        return _cross_validate(dataset, config, seeds)
-    test = choose_test_rows(dataset, config)
-    pool = np.setdiff1d(np.arange(dataset.n_examples), np.union1d(test, find_dropped_rows(dataset, config, test)))
-    pool = _drop_test_groups(dataset, pool, test)
-    # Each row number is stored three times: drawn, in its role, and as a labelled row.
-    require_host_memory(3 * pool.itemsize * seeds * len(pool), f"--seeds {seeds}: the row numbers of their splits")
-    if dataset.test_rows is None:
-        _require_every_class(dataset, test, "test")
-    counted = None
-    if dataset.groups is not None and config.valid_fraction > 0:
-        counts = count_groups(dataset.labels[pool], dataset.groups[pool])
-        counted = counts, plan_role_sizes(dataset.name, [counts], config.valid_fraction)
-    first_draw = 0 if dataset.test_rows is None else DRAWS_PER_TEST_SEED * config.test_seed
-    shares = class_shares(dataset, pool[dataset.labels[pool] != UNLABELLED])
-    drawn = [_split_seed(dataset, config, pool, counted, first_draw + seed, shares) for seed in range(seeds)]
-    test = np.broadcast_to(test, (seeds, len(test)))
-    return Split(test=test, groups=dataset.groups, **_stack_seeds(drawn))
-
-
-def _cross_validate(dataset: Dataset, config: SplitConfig, seeds: int) -> Split:
-    """Draws the rows of every training: training t is tested on fold t % folds of repetition t // folds."""
-    require(
-        dataset.test_rows is None and config.split != "tutorial",
-        f"{dataset.name}: --design cross-validation is for data without a test set of their own; leave it out",
-    )
     labels, groups = dataset.labels, dataset.groups
-    rows = np.setdiff1d(np.arange(dataset.n_examples), find_dropped_rows(dataset, config, None))
+    n_folds = count_folds(dataset, config) if config.design == "cross-validation" else 1
+    test = choose_test_rows(dataset, config) if n_folds == 1 else None
+    rows = np.setdiff1d(np.arange(dataset.n_examples), find_dropped_rows(dataset, config, test))
+    # Each row number is stored four times: in the pool of a fold, drawn, in its role, and as a labelled row.
     require_host_memory(4 * rows.itemsize * seeds * len(rows), f"--seeds {seeds}: the row numbers of their splits")
-    folds = count_folds(config)
-    drawn_folds, reference_pools = draw_folds(dataset, config, rows, -(-seeds // folds))
-    shares = class_shares(dataset, rows[labels[rows] != UNLABELLED])
-    tests, pools = zip(*drawn_folds[:seeds], strict=True)
+    if test is None:
+        folds, reference_pools = draw_folds(dataset, config, rows, -(-seeds // n_folds))
+        tests = np.stack([fold.test for fold in folds[:seeds]])
+    else:
+        rows = _drop_test_groups(dataset, np.setdiff1d(rows, test), test)
+        folds, reference_pools = [Fold(test, rows)] * seeds, [rows]
+        tests = np.broadcast_to(test, (seeds, len(test)))
     sizes = None
     if groups is not None:
         counts = [count_groups(labels[pool], groups[pool]) for pool in reference_pools]
-        sizes = plan_role_sizes(dataset.name, counts, config.valid_fraction, DRAWS_PER_POOL)
-    drawn = []
-    for seed, pool in enumerate(pools):
-        counted = None if groups is None or sizes is None else (count_groups(labels[pool], groups[pool]), sizes)
-        drawn.append(_split_seed(dataset, config, pool, counted, seed, shares))
-    return Split(test=np.stack(tests), folds=folds, groups=groups, **_stack_seeds(drawn))
-
-
-def _stack_seeds(drawn: Sequence[dict[str, np.ndarray]]) -> dict[str, Any]:
-    """Returns the rows of `DRAWN_ROLES` of all seeds."""
-    return {role: np.stack([rows[role] for rows in drawn]) for role in DRAWN_ROLES}
+        sizes = plan_role_sizes(dataset.name, counts, config.valid_fraction)
+    shares = class_shares(dataset, rows[labels[rows] != UNLABELLED])
+    first = 0 if dataset.test_rows is None else DRAWS_PER_TEST_SEED * config.test_seed
+    drawn = [_split_seed(dataset, config, folds[seed].pool, sizes, first + seed, shares) for seed in range(seeds)]
+    roles = {role: np.stack([rows_of_seed[role] for rows_of_seed in drawn]) for role in DRAWN_ROLES}
+    return Split(test=tests, folds=n_folds, groups=groups, **roles)
 
 
 def choose_test_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, " n_test"]:
@@ -199,13 +166,17 @@ def choose_test_rows(dataset: Dataset, config: SplitConfig) -> Int[np.ndarray, "
             dataset.groups is None,
             "--split tutorial draws single rows, which would divide groups; leave out --split or --group-column",
         )
-        return train_test_split(labelled, test_size=0.33, random_state=1)[1]
-    if dataset.groups is not None:
-        in_test = draw_test_groups(labels[labelled], dataset.groups[labelled], config.test_fraction, config.test_seed)
-        return labelled[in_test]
-    count = math.ceil(config.test_fraction * len(labelled))
-    order = stratified_permutation(labels[labelled], make_generator(config.test_seed, "test"))
-    return np.sort(labelled[order[:count]])
+        test = train_test_split(labelled, test_size=0.33, random_state=1)[1]
+    elif dataset.groups is not None:
+        counts = count_groups(labels[labelled], dataset.groups[labelled])
+        drawn = draw_groups(counts.labelled, config.test_fraction, make_generator(config.test_seed, "test groups"))
+        test = labelled[drawn[counts.group_of_row]]
+    else:
+        count = math.ceil(config.test_fraction * len(labelled))
+        order = stratified_permutation(labels[labelled], make_generator(config.test_seed, "test"))
+        test = np.sort(labelled[order[:count]])
+    _require_every_class(dataset, test, "test")
+    return test
 
 
 def _drop_test_groups(dataset: Dataset, pool: Int[np.ndarray, " n"], test: np.ndarray) -> Int[np.ndarray, " m"]:
@@ -227,22 +198,22 @@ def _split_seed(
     dataset: Dataset,
     config: SplitConfig,
     pool: Int[np.ndarray, " n"],
-    counted: tuple[GroupCounts, RoleSizes] | None,
+    sizes: RoleSizes | None,
     seed: int,
     shares: Float[np.ndarray, " classes"],
 ) -> dict[str, np.ndarray]:
     """Draws the rows of `DRAWN_ROLES` of one seed from those outside the test split.
 
-    With counted rows of the groups in the pool, whole groups are drawn; `shares` as in `choose_labelled_rows`.
+    With `sizes`, whole groups are drawn; `shares` as in `choose_labelled_rows`.
     """
     has_label = dataset.labels[pool] != UNLABELLED
     labelled, unlabelled = pool[has_label], pool[~has_label]
-    if counted is None:
+    if sizes is None:
         drawn = labelled[stratified_permutation(dataset.labels[labelled], make_generator(seed, "valid"))]
         n_valid = round(config.valid_fraction * len(labelled))
         train, valid = np.sort(drawn[n_valid:]), drawn[:n_valid]
     else:
-        train, valid, unlabelled = _split_groups(dataset, config, pool, *counted, seed)
+        train, valid, unlabelled = _split_groups(dataset, config.valid_fraction, pool, sizes, seed)
     _require_every_class(dataset, train, f"training (seed {seed})")
     labelled_train, labelled_valid = choose_labelled_rows(dataset, config, train, valid, seed, shares)
     if config.split == "tutorial":  # autoencoders train on all rows outside the test; classifiers still validate
@@ -252,14 +223,16 @@ def _split_seed(
 
 
 def _split_groups(
-    dataset: Dataset, config: SplitConfig, pool: Int[np.ndarray, " n"], counts: GroupCounts, sizes: RoleSizes, seed: int
+    dataset: Dataset, valid_fraction: float, pool: Int[np.ndarray, " n"], sizes: RoleSizes, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws validation groups, and returns the numbers of rows that all seeds share: training, validation, unlabelled.
 
     Of the few rows beyond these numbers, random ones are left out, in proportion to the classes.
     """
-    in_valid = draw_validation_groups(counts, config.valid_fraction, sizes, seed)
-    has_label = dataset.labels[pool] != UNLABELLED
+    assert dataset.groups is not None
+    labels, groups = dataset.labels[pool], dataset.groups[pool]
+    in_valid = draw_validation_groups(count_groups(labels, groups), valid_fraction, sizes, seed)
+    has_label = labels != UNLABELLED
 
     def choose(rows: Int[np.ndarray, " n"], count: int, use: str) -> Int[np.ndarray, " count"]:
         order = stratified_permutation(dataset.labels[rows], make_generator(seed, use), every_class_first=True)
