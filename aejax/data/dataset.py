@@ -16,7 +16,6 @@ from aejax.data.stream.source import Stream, storage_dtype
 from aejax.data.table_schema import IMPUTING, TableSchema
 from aejax.errors import InputError, escape_unprintable, list_names, require
 
-VALUES_PER_BLOCK = 1 << 20  # values checked at a time, so that the checks need megabytes and not a copy of the data
 UNLABELLED = -1  # label of a row without one: it trains autoencoders, and is never labelled, validation or test row
 MEDIAN_NOTE = "median subtracted in float64, as float32 would merge values"
 MIN_TRAINING_ROWS_PER_CLASS = 3  # with fewer, no split gives training and validation a row each
@@ -163,26 +162,16 @@ def _describe_rounding(
 
 def _as_numeric_array(inputs: ArrayLike, source: str) -> np.ndarray:
     """Returns `inputs` as an array of real numbers with at least one row and one feature."""
-    require(
-        not np.ma.is_masked(inputs), f"{source}: inputs are a masked array with masked values; fill or drop them first"
-    )
-    try:
-        array = np.asarray(inputs)
-    except ValueError as error:
-        raise InputError(
-            f"{source}: inputs are ragged: examples differ in shape; expected one shape for all"
-        ) from error
-    require(array.ndim == 0 or len(array) > 0, f"{source}: inputs are empty: no rows; expected at least one example")
+    array = np.asarray(inputs)
     require(
         array.dtype.kind in "biuf",
         f"{source}: inputs have dtype {array.dtype}; expected real numbers; encode them as integers or floats first",
     )
     require(
-        array.ndim >= 2,
-        f"{source}: inputs have shape {array.shape}; expected (rows, features) or (rows, height, width, channels); "
-        "a single feature is inputs.reshape(-1, 1)",
+        array.ndim >= 2 and array.size > 0,
+        f"{source}: inputs have shape {array.shape}; expected (rows, features) or (rows, height, width, channels), at "
+        "least one of each; a single feature is inputs.reshape(-1, 1)",
     )
-    require(array.size > 0, f"{source}: inputs have shape {array.shape}: no features; expected at least one")
     return array
 
 
@@ -194,35 +183,24 @@ def _to_storage_dtype(
     *,
     allow_missing: bool,
 ) -> np.ndarray:
-    """Returns C-contiguous uint8 or finite float32, or NaN if `allow_missing`, after subtracting the offsets.
-
-    Converts and checks in blocks, copies only to change the dtype.
-    """
+    """Returns C-contiguous uint8 or finite float32, or NaN if `allow_missing`, after subtracting the offsets."""
     if storage_dtype(numbers.dtype) == np.uint8:
         return np.ascontiguousarray(numbers, np.uint8)
-    stored = numbers if numbers.dtype == np.float32 else np.empty(numbers.shape, np.float32)
-    step = max(1, VALUES_PER_BLOCK // numbers[0].size)
-    count, first = 0, None
-    for start in range(0, len(numbers), step):
-        block = slice(start, start + step)
-        if stored is not numbers:
-            with np.errstate(over="ignore"):
-                stored[block] = numbers[block] if offsets is None else numbers[block] - offsets
-        finite = np.isfinite(stored[block])
-        if allow_missing:
-            finite |= np.isnan(stored[block])
-        if not finite.all():
-            count += int(np.count_nonzero(~finite))
-            if first is None:
-                row, *position = (int(i) for i in np.unravel_index(np.argmin(finite), finite.shape))
-                first = (start + row, *position)
-    if first is not None:
-        problem = "too large for float32" if np.isfinite(numbers[first]) else "not finite"
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(numbers if offsets is None else numbers - offsets, np.float32)
+    invalid = ~np.isfinite(stored)
+    if allow_missing:
+        invalid &= ~np.isnan(stored)
+    if invalid.any():
+        row, *position = map(int, np.unravel_index(np.argmax(invalid), invalid.shape))
+        value = numbers[row, *position].item()
+        problem = "too large for float32" if np.isfinite(value) else "not finite"
         raise InputError(
-            f"{source}: row {first[0]}, {_format_position(first[1:], feature_names)} is {numbers[first].item()!r}, "
-            f"{problem} ({count} such values in all); expected finite float32 numbers; rescale, fill in or drop them"
+            f"{source}: row {row}, {_format_position(tuple(position), feature_names)} is {value!r}, {problem} "
+            f"({np.count_nonzero(invalid)} such values in all); expected finite float32 numbers; rescale, fill in or "
+            "drop them"
         )
-    return np.ascontiguousarray(stored)
+    return stored
 
 
 def _format_position(index: tuple[int, ...], feature_names: Sequence[str] | None) -> str:
@@ -239,12 +217,11 @@ def _require_name_count(names: Sequence[str], count: int, kind: str, source: str
 def _validate_test_rows(test_rows: ArrayLike, n: int, source: str) -> np.ndarray:
     """Returns distinct int64 row numbers `(n_test,)` that leave some rows for training."""
     rows = np.asarray(test_rows)
+    is_integer = rows.ndim == 1 and rows.dtype.kind in "iu"
     require(
-        rows.ndim == 1 and rows.dtype.kind in "iu" and 0 < rows.size < n and len(np.unique(rows)) == len(rows),
-        f"{source}: {rows.size} test rows of dtype {rows.dtype}; expected from 1 to {n - 1} row numbers, each once",
-    )
-    require(
-        rows.min() >= 0 and rows.max() < n, f"{source}: test rows {rows.min()} to {rows.max()}; expected 0 to {n - 1}"
+        is_integer and 0 < rows.size < n and len(np.unique(rows)) == len(rows) and np.isin(rows, np.arange(n)).all(),
+        f"{source}: {rows.size} test rows of dtype {rows.dtype}; expected from 1 to {n - 1} of the row numbers 0 to "
+        f"{n - 1}, each once",
     )
     return rows.astype(np.int64)
 
@@ -261,11 +238,9 @@ def _encode_labels(
     if labels is None:
         return np.full(len(known), UNLABELLED, np.int32), ()
     try:
-        if known.all():
-            codes, names = encode_labels(labels, len(known), source)
-        else:
-            codes = np.full(len(known), UNLABELLED, np.int32)
-            codes[known], names = encode_labels(np.asarray(labels)[known], int(known.sum()), source)
+        codes = np.full(len(known), UNLABELLED, np.int32)
+        given = labels if known.all() else np.asarray(labels)[known]
+        codes[known], names = encode_labels(given, int(known.sum()), source)
         names = names if class_names is None else _require_name_count(class_names, len(names), "class", source)
         _require_trainable_classes(codes, names, test_rows, source)
     except InputError as error:
@@ -280,11 +255,8 @@ def _require_trainable_classes(
     codes: np.ndarray, names: tuple[str, ...], test_rows: np.ndarray | None, source: str
 ) -> None:
     """Requires at least two classes with enough rows of each outside the official test split."""
-    n, n_classes = np.count_nonzero(codes != UNLABELLED), len(names)
+    n_classes = len(names)
     require(n_classes >= 2, f"{source}: every label is {short_repr(names[0])}; expected at least two classes")
-    require(
-        n_classes < n, f"{source}: all {n} labels differ, as in a column of ids; choose a label column with classes"
-    )
     training = codes if test_rows is None else np.delete(codes, test_rows)
     counts = np.bincount(training[training != UNLABELLED], minlength=n_classes)
     rarest = int(np.argmin(counts))
@@ -292,6 +264,6 @@ def _require_trainable_classes(
     require(
         n_rare == 0,
         f"{source}: class {short_repr(names[rarest])} has {counts[rarest]} training rows ({n_rare} of {n_classes} "
-        f"classes have too few); expected at least {MIN_TRAINING_ROWS_PER_CLASS} of each; add rows, or merge or drop "
-        "classes",
+        f"classes have too few); expected at least {MIN_TRAINING_ROWS_PER_CLASS} of each; add rows, merge or drop "
+        "classes, or choose other labels",
     )

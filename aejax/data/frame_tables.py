@@ -1,8 +1,8 @@
-"""Tables whose columns have types: DataFrames in memory, and `.parquet`, `.feather` and `.arrow` files."""
+"""Tables whose columns have types: DataFrames in memory, as which Arrow's files are read, too."""
 
 import dataclasses
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,67 +40,46 @@ class FrameTable:
     def read(self, exact: Collection[str]) -> tuple[pd.DataFrame, list[Problem]]:
         """Returns the rows, numbered from 0."""
         require(len(self.frame), f"{self.path}: columns and no rows; expected one row for each example")
-        return self.frame.set_axis(list(self.names), axis=1).reset_index(drop=True), []
+        frame = self.frame.copy(deep=False)
+        frame.columns, frame.index = pd.Index(self.names), pd.RangeIndex(len(frame))
+        return frame, []
 
-    def place_rows(self, rows: Sequence[int]) -> list[str]:
-        """Returns what messages call some rows: by their index in the DataFrame."""
-        return [f"row {self.frame.index[row]!r}" for row in rows]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ArrowTable:
-    """A table in one of Arrow's formats, of which only the columns are known until it is read."""
-
-    path: Path
-    names: tuple[str, ...]
-    layout: str
-    index_columns: tuple[str, ...]
-    partition: Mapping[str, str]  # columns that are in the path and not in the file
-    has_header: bool = True
-
-    def read(self, exact: Collection[str]) -> tuple[pd.DataFrame, list[Problem]]:
-        """Returns the rows; Hugging Face's class numbers become their names. See `TextTable.read`."""
-        with _open(self.path) as file:
-            table = file.read() if isinstance(file, pyarrow.parquet.ParquetFile) else file.read_all()
-            require(table.num_rows, f"{self.path}: columns and no rows; expected one row for each example")
-            table.validate(full=True)
-            frame = to_frame(table)
-        return frame.assign(**self.partition), []
-
-    def place_rows(self, rows: Sequence[int]) -> list[str]:
-        """Returns what messages call some rows: `row 4`, from 0."""
-        return [f"row {row}" for row in rows]
+    def place_row(self, row: int) -> str:
+        """Returns what messages call a row: by its index in the DataFrame."""
+        return f"row {self.frame.index[row]!r}"
 
 
-def open_arrow_table(path: Path, partition: Mapping[str, str]) -> ArrowTable:
-    """Reads a file's columns, and checks that memory suffices for its rows.
+def open_arrow_table(path: Path, partition: Mapping[str, str]) -> FrameTable:
+    """Reads a `.parquet`, `.feather` or `.arrow` file; Hugging Face's class numbers become their names.
 
     Args:
         path: the file.
         partition: columns that a folder of files has in the names of its folders.
 
     Raises:
-        InputError: the file is damaged or has no columns.
+        InputError: the file is damaged, or does not fit into memory.
     """
     with _open(path) as file:
         is_parquet = isinstance(file, pyarrow.parquet.ParquetFile)
-        schema = file.schema_arrow if is_parquet else file.schema
         if is_parquet:
-            n = file.metadata.num_rows
-            require_host_memory(16 * n * len(schema.names), f"{path}: {n} rows of {len(schema.names)} numbers")
-    require_host_memory(path.stat().st_size, f"{path}: its columns")
-    names = (*schema.names, *partition)
+            n, width = file.metadata.num_rows, len(file.schema_arrow.names)
+            require_host_memory(16 * n * width, f"{path}: {n} rows of {width} numbers")
+        require_host_memory(path.stat().st_size, f"{path}: its columns")
+        table = file.read() if is_parquet else file.read_all()
+        table.validate(full=True)
+        schema, frame = table.schema, to_frame(table)
+    for name, value in partition.items():
+        frame.insert(frame.shape[1], name, value, allow_duplicates=True)
     match _metadata(schema, b"pandas"):
         case {"index_columns": [*stored]}:
             indices = {name for name in stored if isinstance(name, str)}
         case _:
             indices = set()
-    return ArrowTable(
+    return FrameTable(
         path=path,
-        names=names,
+        frame=frame,
         layout="Parquet" if is_parquet else "Arrow",
-        index_columns=tuple(name for name in names if name in indices or name.startswith(PANDAS_INDEX_PREFIX)),
-        partition=partition,
+        index_columns=tuple(name for name in frame if name in indices or name.startswith(PANDAS_INDEX_PREFIX)),
     )
 
 
@@ -152,7 +131,9 @@ def _class_names(schema: pyarrow.Schema) -> dict[str, list[str]]:
             return {
                 name: feature["names"]
                 for name, feature in features.items()
-                if name in schema.names and isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+                if schema.get_field_index(name) >= 0
+                and isinstance(feature, dict)
+                and feature.get("_type") == "ClassLabel"
             }
     return {}
 

@@ -207,9 +207,7 @@ def _read_groups(splits: Splits, name: str | None, source: str) -> np.ndarray | 
     is_single = isinstance(feature, datasets.Value | datasets.ClassLabel)
     require(is_single, f"--group-column {name}: {source} has no single values in it; name another feature")
     names = pd.Series([value for split in splits.values() for value in split[name][:]], dtype=object)
-    if isinstance(feature, datasets.ClassLabel):
-        names = names.where(names != -1)
-    numbers = number_groups(names)
+    numbers = number_groups(names.where(names != -1) if isinstance(feature, datasets.ClassLabel) else names)
     missing = numbers < 0
     require(
         not missing.any(),
@@ -288,16 +286,13 @@ def _load_as_table(splits: Splits, config: DataConfig, source: str) -> Dataset:
 
 
 def _open_split(split: Any, path: Path) -> FrameTable:
-    """Returns a split as the table that its library would publish as a Parquet file at `path`."""
-    frame = _named_classes(split)
-    index_columns = tuple(name for name in frame.columns if name.startswith(PANDAS_INDEX_PREFIX))
-    return FrameTable(path=path, frame=frame, layout="Parquet", index_columns=index_columns)
+    """Returns a split as the table that its library would publish as a Parquet file at `path`.
 
-
-def _named_classes(split: Any) -> pd.DataFrame:
-    """Returns the rows of a split with the names of classes for their numbers; -1 is a missing class."""
+    It has the names of classes for their numbers; -1 is a missing class.
+    """
     frame = to_frame(split.with_format("arrow")[:].replace_schema_metadata())
     for name, feature in split.features.items():
         if isinstance(feature, datasets.ClassLabel):
             frame[name] = frame[name].map(dict(enumerate(feature.names)))
-    return frame
+    index_columns = tuple(name for name in frame.columns if name.startswith(PANDAS_INDEX_PREFIX))
+    return FrameTable(path=path, frame=frame, layout="Parquet", index_columns=index_columns)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Int32
 from numpy.typing import ArrayLike
 
@@ -37,8 +38,7 @@ def encode_labels(labels: ArrayLike, n: int, source: str) -> tuple[Int32[np.ndar
     require(len(values) == n, f"{source}: {n} rows of inputs and {len(values)} labels; expected one label for each row")
     if values.dtype.kind == "O":
         values = _convert_objects(values, source)
-    if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8", "backslashreplace")
+    values = _decode(values)
     kind = values.dtype.kind
     require(kind in "biufU", f"{source}: labels have dtype {values.dtype}; expected text, booleans or integers")
     if kind == "U":
@@ -66,6 +66,18 @@ def parse_label_text(labels: np.ndarray) -> np.ndarray:
     if all(DECIMAL_NUMBER.fullmatch(label) for label in distinct) and len({*map(float, distinct)}) == len(distinct):
         return labels.astype(np.float64)
     return np.array(labels.tolist(), dtype=str)
+
+
+def find_marked(labels: np.ndarray | pd.Series, mark: str) -> Bool[np.ndarray, " n"]:
+    """Returns which labels are this text or number."""
+    series = pd.Series(_decode(labels))
+    number = pd.to_numeric(mark, errors="coerce")  # NaN, which equals nothing, for other text
+    return ((series.astype(str) == mark) | (series == number)).to_numpy(bool, na_value=False)
+
+
+def _decode(labels: np.ndarray | pd.Series) -> np.ndarray | pd.Series:
+    """Returns the text of labels that are bytes of UTF-8, other labels as they are."""
+    return np.char.decode(labels, "utf-8", "backslashreplace") if labels.dtype.kind == "S" else labels
 
 
 def _convert_objects(values: np.ndarray, source: str) -> np.ndarray:

@@ -11,6 +11,7 @@ from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.description import DataDescription
 from aejax.data.image_layout import arrange_images
 from aejax.data.images import EncodedImage, decode_images
+from aejax.data.label_encoding import find_marked
 from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, require
 
@@ -64,11 +65,12 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
     notes = [*splits.notes, *images.notes, *dict.fromkeys(note for _, note in flat if note)]
     if splits.validation:
         notes.append(f"the {len(splits.validation.labels)} validation rows join the training rows")
-    n = sum(sizes)
-    unlabelled = None if config.unlabelled is None else _find_unlabelled(labels, config.unlabelled, splits.source)
-    if unlabelled is not None:
-        notes.append(f"{np.count_nonzero(unlabelled)} rows with label {config.unlabelled} have no label")
-    known = labels if unlabelled is None else labels[~unlabelled]
+    n, mark = sum(sizes), config.unlabelled
+    unlabelled = np.zeros(n, bool)
+    if mark is not None and labels.ndim == 1:  # `make_dataset` rejects others
+        unlabelled = find_marked(labels, mark)
+        require(unlabelled.any(), f"--unlabelled {mark}: no row of {splits.source} has this label; leave it out")
+        notes.append(f"{np.count_nonzero(unlabelled)} rows with label {mark} have no label")
     label_source = splits.label_source or f"array {splits.train.names[1]!r}"
     return make_dataset(
         name,
@@ -77,7 +79,9 @@ def dataset_from_splits(splits: ArraySplits, config: DataConfig, name: str) -> D
         source=splits.source,
         value_range=images.value_range,
         test_rows=np.arange(n - sizes[-1], n) if splits.test else splits.test_rows,
-        class_names=None if splits.class_names is None else [splits.class_names[i] for i in np.unique(known)],
+        class_names=None
+        if splits.class_names is None
+        else [splits.class_names[i] for i in np.unique(labels[~unlabelled])],
         feature_names=splits.feature_names if inputs.ndim == 2 else None,
         unlabelled=unlabelled,
         groups=splits.groups,
@@ -102,19 +106,6 @@ def flatten_labels(labels: Shaped[np.ndarray, "n ..."], source: str) -> tuple[np
         "each row; choose a column, --label-column 0",
     )
     return ones.argmax(axis=1), f"one-hot labels {labels.shape} taken as classes 0 to {labels.shape[1] - 1}"
-
-
-def _find_unlabelled(labels: np.ndarray, mark: str, source: str) -> np.ndarray:
-    """Returns which rows have the label that marks rows without one."""
-    if labels.dtype.kind in "SU":
-        unlabelled = labels == (mark.encode() if labels.dtype.kind == "S" else mark)
-    else:
-        try:
-            unlabelled = labels == float(mark)
-        except ValueError as error:
-            raise InputError(f"--unlabelled {mark}: {source} has labels {labels.dtype}; give a number") from error
-    require(unlabelled.any(), f"--unlabelled {mark}: no row of {source} has this label; leave it out")
-    return unlabelled
 
 
 def add_test_file(splits: ArraySplits, other: ArraySplits) -> ArraySplits:

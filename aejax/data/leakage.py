@@ -48,9 +48,8 @@ def find_duplicates(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"] | No
     """
     flat = np.ascontiguousarray(dataset.inputs).reshape(dataset.n_examples, -1)
     digests = [hashlib.blake2b(row.data, digest_size=16).digest() for row in flat]
-    first: dict[bytes, int] = {}
-    for row in (labelled_first(dataset) if test_rows is None else test_rows).tolist():
-        first.setdefault(digests[row], row)
+    order = labelled_first(dataset) if test_rows is None else test_rows
+    first = {digests[row]: row for row in reversed(order.tolist())}
     equal = np.array([first.get(digest, -1) for digest in digests], np.int64)
     is_duplicate = (equal >= 0) & (equal != np.arange(len(equal)))
     if test_rows is not None:

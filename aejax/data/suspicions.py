@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence, Sized
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from sklearn.tree import DecisionTreeClassifier
 
 from aejax.data.dataset import UNLABELLED, Dataset
 from aejax.data.shuffling import make_generator
+from aejax.data.table_schema import Column
 from aejax.errors import list_names
 
 MIN_ACCURACY = 0.995  # of a rule on one column that gives the label away
@@ -27,17 +28,19 @@ MAX_INTERVALS = 10  # of a rule of cut points; fewer classes: one for each class
 
 
 class Values(NamedTuple):
-    """One column of a table, as it was before categories were encoded."""
+    """One column of a table."""
 
     name: str
-    start: int  # its first feature in the inputs
-    width: int  # its features
+    features: Shaped[np.ndarray, "n width"]  # several for a category that is one-hot
+    offset: float  # that was subtracted from a number
     is_category: bool
 
-    @property
-    def features(self) -> slice:
-        """Its features in the inputs."""
-        return slice(self.start, self.start + self.width)
+    def read(self, rows: Int[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+        """Returns numbers, or the positions of categories (-1: none of them)."""
+        features = self.features[rows].astype(np.float64)
+        if features.shape[1] == 1:
+            return features[:, 0] + self.offset
+        return np.where(features.any(axis=1), features.argmax(axis=1), -1.0)
 
 
 def add_warnings(dataset: Dataset, warnings: Sequence[str]) -> Dataset:
@@ -61,39 +64,28 @@ def find_suspicions(dataset: Dataset, test_rows: Int[np.ndarray, " n_test"]) -> 
     warnings = [*_class_warnings(dataset, labelled)]
     if len(dataset.example_shape) == 1 and len(labelled) >= MIN_ROWS:
         columns = list(_columns(dataset))
-        by_class = np.count_nonzero(np.diff(dataset.labels[labelled])) == len(np.unique(dataset.labels[labelled])) - 1
-        ids = _find_ids(dataset, columns, np.arange(dataset.n_examples) if dataset.test_rows is None else rows)
-        for column, in_order in ids.items():
+        ids = _find_ids(columns, np.arange(dataset.n_examples) if dataset.test_rows is None else rows)
+        for name, in_order in ids.items():
             what = "only rises or falls from row to row" if in_order else "has another value in every row"
-            why = "; as the rows are sorted by class, it gives the label away" if in_order and by_class else ""
-            fix = _drop_hint(dataset, [column.name])
-            warnings.append(f"column {column.name!r} {what}, as a row number or an id does{why}; if it is one, {fix}")
-        others = [column for column in columns if not (by_class and ids.get(column))]
-        warnings += _rule_warnings(dataset, others, labelled)
-        if dataset.value_range is None and (names := _find_constant(dataset, columns, rows)):
+            fix = _drop_hint(dataset, [name])
+            warnings.append(f"column {name!r} {what}, as a row number or an id does; if it is one, {fix}")
+        warnings += _rule_warnings(dataset, columns, labelled)
+        if dataset.value_range is None and (names := _find_constant(columns, rows)):
             fix = _drop_hint(dataset, names)
             warnings.append(f"constant in all rows outside the test set, so no help: {list_names(names)}; {fix}")
     return tuple(warnings)
 
 
 def _columns(dataset: Dataset) -> Iterator[Values]:
-    if dataset.table is None:
-        names = dataset.feature_names or map(str, range(dataset.example_shape[0]))
-        yield from (Values(name, position, 1, is_category=False) for position, name in enumerate(names))
-        return
+    names = dataset.feature_names or map(str, range(dataset.example_shape[0]))
+    columns = dataset.table.columns if dataset.table else [Column(name=name, kind="number") for name in names]
     start = 0
-    for column in dataset.table.columns:
-        width = len(column.feature_names) - column.indicator
-        yield Values(column.name, start, width, column.kind == "category")
-        start += len(column.feature_names)
-
-
-def _read(dataset: Dataset, column: Values, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Returns a column's values: numbers, or the positions of its categories (-1: none of them)."""
-    features = dataset.inputs[rows, column.features].astype(np.float64)
-    if features.shape[1] == 1:
-        return features[:, 0] + (0.0 if dataset.offsets is None else dataset.offsets[column.features])
-    return np.where(features.any(axis=1), features.argmax(axis=1), -1.0)
+    for column in columns:
+        end = start + len(column.feature_names)
+        offset = 0.0 if dataset.offsets is None else dataset.offsets[start]
+        features = dataset.inputs[:, start : end - column.indicator]
+        yield Values(column.name, features, float(offset), column.kind == "category")
+        start = end
 
 
 def _drop_hint(dataset: Dataset, names: list[str]) -> str:
@@ -134,18 +126,18 @@ def _few(columns: list[Values], found: Sized) -> bool:
     return len(found) <= max(2, len(columns) // 10)
 
 
-def _find_ids(dataset: Dataset, columns: list[Values], rows: Int[np.ndarray, " n"]) -> dict[Values, bool]:
+def _find_ids(columns: list[Values], rows: Int[np.ndarray, " n"]) -> dict[str, bool]:
     """Returns the columns whose values differ in all rows and are whole numbers, categories, or in order (True)."""
-    found: dict[Values, bool] = {}
+    screened, found = _screen(rows), {}
     for column in columns:
-        if _identifies(column, _read(dataset, column, _screen(rows))) is not None:
-            in_order = _identifies(column, _read(dataset, column, rows))
-            found |= {} if in_order is None else {column: in_order}
+        if _identifies(column, screened) is not None and (in_order := _identifies(column, rows)) is not None:
+            found[column.name] = in_order
     return found if _few(columns, found) else {}
 
 
-def _identifies(column: Values, values: Float[np.ndarray, " n"]) -> bool | None:
+def _identifies(column: Values, rows: Int[np.ndarray, " n"]) -> bool | None:
     """Returns whether a column identifies rows by being in order, or unordered (False); None: it does not."""
+    values = column.read(rows)
     steps = np.diff(values)
     if len(values) >= MIN_ROWS and (np.all(steps > 0) or np.all(steps < 0)):
         return True
@@ -154,29 +146,21 @@ def _identifies(column: Values, values: Float[np.ndarray, " n"]) -> bool | None:
     return False if len(np.unique(values)) == len(values) else None
 
 
-def _find_constant(dataset: Dataset, columns: list[Values], rows: Int[np.ndarray, " n"]) -> list[str]:
+def _find_constant(columns: list[Values], rows: Int[np.ndarray, " n"]) -> list[str]:
     screened = (_screen(rows), rows)
-    return [
-        column.name for column in columns if all(len(np.unique(_read(dataset, column, some))) == 1 for some in screened)
-    ]
+    return [column.name for column in columns if all(len(np.unique(column.read(some))) == 1 for some in screened)]
 
 
 def _rule_warnings(dataset: Dataset, columns: list[Values], labelled: Int[np.ndarray, " n"]) -> Iterator[str]:
     """Warns of columns that alone classify nearly every row, unless half of the columns do."""
     labels, screened = dataset.labels[labelled], _screen(labelled)
-    passing = [
-        column
-        for column in columns
-        if _may_have_rule(_read(dataset, column, screened), dataset.labels[screened], column.is_category)
-    ]
+    passing = [column for column in columns if _may_have_rule(column, screened, dataset.labels[screened])]
     if len(passing) > MAX_CHECKED_COLUMNS:
         return
-    rules = (
-        (column, _rule_accuracy(_read(dataset, column, labelled), labels, column, len(columns))) for column in passing
-    )
+    rules = ((column, _rule_accuracy(column, labelled, labels, len(columns))) for column in passing)
     found = [(column, accuracy) for column, accuracy in rules if accuracy is not None]
     for column, accuracy in found if _few(columns, found) and 2 * len(found) <= len(columns) else ():
-        same = accuracy == 1 and len(np.unique(_read(dataset, column, labelled))) == len(np.unique(labels))
+        same = accuracy == 1 and len(np.unique(column.read(labelled))) == len(np.unique(labels))
         what = "is the label in other words" if same else "alone gives the label away"
         yield (
             f"column {column.name!r} {what}: a rule on its value is right in {100 * accuracy:.4g} % of the "
@@ -185,14 +169,14 @@ def _rule_warnings(dataset: Dataset, columns: list[Values], labelled: Int[np.nda
         )
 
 
-def _may_have_rule(values: Float[np.ndarray, " n"], labels: Int[np.ndarray, " n"], is_category: bool) -> bool:
+def _may_have_rule(column: Values, rows: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> bool:
     """Returns whether a rule on a column may be right in nearly all of some rows.
 
     Rows sorted by a column with a rule of k intervals and e errors have at most k + 2 e runs of equal labels.
     """
-    ranks = np.unique(values, return_inverse=True)[1]
+    ranks = np.unique(column.read(rows), return_inverse=True)[1]
     errors = math.ceil(2 * (1 - MIN_ACCURACY) * len(labels))
-    if is_category or ranks.max() < MAX_VALUES:
+    if column.is_category or ranks.max() < MAX_VALUES:
         return _count_most_common(ranks, labels) >= len(labels) - errors
     runs = 1 + np.count_nonzero(np.diff(labels[np.lexsort((labels, ranks))]))
     return bool(runs <= len(np.unique(labels)) + 2 * errors)
@@ -206,14 +190,14 @@ def _count_most_common(ranks: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n
 
 
 def _rule_accuracy(
-    values: Float[np.ndarray, " n"], labels: Int[np.ndarray, " n"], column: Values, n_columns: int
+    column: Values, rows: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"], n_columns: int
 ) -> float | None:
     """Returns the accuracy of a rule on a column; None where it is low, or some column might have it by chance.
 
     A rule gives a class to each value of a category, or to each of a few intervals of a number. The chance is at most
     the share of all orders of the labels that the rules of every column, with as many errors, can give.
     """
-    ranks, counts = np.unique(values, return_inverse=True)[1], np.bincount(labels)
+    ranks, counts = np.unique(column.read(rows), return_inverse=True)[1], np.bincount(labels)
     n, n_classes = len(labels), int(np.count_nonzero(counts))
     if column.is_category or ranks.max() < MAX_VALUES:
         correct, log_rules = _count_most_common(ranks, labels), (ranks.max() + 1) * math.log(n_classes)

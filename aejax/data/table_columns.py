@@ -11,7 +11,7 @@ import pandas as pd
 
 from aejax.config import DataConfig
 from aejax.data.label_encoding import short_repr
-from aejax.data.table_problems import Problem, Rank
+from aejax.data.table_problems import Problem
 from aejax.data.table_schema import IMPUTING, MAX_FLOAT32, MISSING_VALUES, Column, parse_dates, to_booleans
 from aejax.errors import list_names
 
@@ -73,7 +73,7 @@ def infer_columns(frame: pd.DataFrame, config: DataConfig, describe: Callable[[s
     if config.missing == "refuse":
         for name in incomplete:
             text = f"{describe(name)} is missing{_count_cells(counts[name])}"
-            problems.append(Problem(Rank.MISSING, text, POLICIES, _first_row(missing[name])))
+            problems.append(Problem(text, POLICIES, _first_row(missing[name])))
     indicators = {*incomplete} if config.missing == "indicator" else set()
     final = tuple(dataclasses.replace(columns[name], indicator=name in indicators) for name in kept)
     notes = _describe_columns(final, empty, dropped)
@@ -103,7 +103,7 @@ def _infer_column(values: pd.Series, config: DataConfig, place: str) -> tuple[Co
         return _make_category(name, words, config, order)
     others = [type(value).__name__ for value in values.dropna() if not isinstance(value, str | int | float)]
     if others:
-        raise _UnusableColumnError(Problem(Rank.COLUMN, f"{place} holds values of type {others[0]}", _drop_hint(name)))
+        raise _UnusableColumnError(Problem(f"{place} holds values of type {others[0]}", _drop_hint(name)))
     text = values.map(_strip, na_action="ignore")
     return _infer_text(text.where(~text.str.lower().isin(MISSING_VALUES)), config, place)
 
@@ -127,7 +127,7 @@ def _infer_text(text: pd.Series, config: DataConfig, place: str) -> tuple[Column
     }
     if {*DAY_FIRST} & fitting and {*MONTH_FIRST} & fitting:
         what, fix = "a date with the day or the month first", f"write it as year-month-day, or {_drop_hint(name)}"
-        raise _UnusableColumnError(_describe_cells(text, distinct[:1], place, Rank.COLUMN, what, fix))
+        raise _UnusableColumnError(_describe_cells(text, distinct[:1], place, what, fix))
     if fitting:
         date_format = next(date_format for date_format in DATE_FORMATS if date_format in fitting)
         return Column(name=name, kind="date", date_format=date_format), parse_dates(text, date_format)
@@ -137,7 +137,7 @@ def _infer_text(text: pd.Series, config: DataConfig, place: str) -> tuple[Column
         example = short_repr(distinct.iloc[0])
         problem = f"{place} is text with {len(words)} different values in {cells.sum()} rows, such as {example}"
         fix = f"{_drop_hint(name)}; --categorical ordinal numbers all categories"
-        raise _UnusableColumnError(Problem(Rank.COLUMN, problem, fix))
+        raise _UnusableColumnError(Problem(problem, fix))
     return _make_category(name, text, config)
 
 
@@ -154,13 +154,13 @@ def _make_category(
 
 def _reject_numbers(text: pd.Series, words: pd.Series, place: str) -> None:
     """Raises the problems of a column of numbers of which some words are not written as numbers."""
-    rank, drop = Rank.NOT_A_NUMBER, _drop_hint(str(text.name))
+    drop = _drop_hint(str(text.name))
 
     def all_match(pattern: re.Pattern[str]) -> bool:
         return all(map(pattern.fullmatch, words))
 
     if all_match(DECIMAL_COMMA) and not all_match(THOUSANDS):
-        rank, what, fix = Rank.DECIMAL, "a number with a decimal comma", "--decimal , reads it"
+        what, fix = "a number with a decimal comma", "--decimal , reads it"
     elif all_match(DECORATED):
         what = "a number with thousands separators or a unit"
         fix = f"write plain numbers (--decimal , if commas are decimal marks), or {drop}"
@@ -168,18 +168,17 @@ def _reject_numbers(text: pd.Series, words: pd.Series, place: str) -> None:
         return
     else:
         problems = [
-            _describe_cells(text, words[words == word], place, rank, "not a number", f"correct it, or {drop}")
+            _describe_cells(text, words[words == word], place, "not a number", f"correct it, or {drop}")
             for word in words
         ]
         raise _UnusableColumnError(*problems)
-    raise _UnusableColumnError(_describe_cells(text, words, place, rank, what, fix))
+    raise _UnusableColumnError(_describe_cells(text, words, place, what, fix))
 
 
-def _describe_cells(text: pd.Series, words: pd.Series, place: str, rank: Rank, what: str, fix: str) -> Problem:
+def _describe_cells(text: pd.Series, words: pd.Series, place: str, what: str, fix: str) -> Problem:
     """Returns the problem that all cells with some words have."""
     cells = text.isin(words)
     return Problem(
-        rank,
         f"{place} is {short_repr(words.iloc[0])}, {what}{_count_cells(cells.sum())}",
         fix,
         _first_row(text == words.iloc[0]),
@@ -197,7 +196,7 @@ def _find_infinite(frame: pd.DataFrame, describe: Callable[[str], str]) -> list[
         reason = "too large for float32" if np.isfinite(value) else "not finite"
         text = f"{describe(name)} is {value!r}, {reason}{_count_cells(cells.sum())}"
         fix = f"correct it, or {_drop_hint(name)}"
-        problems.append(Problem(Rank.NOT_A_NUMBER, text, fix, _first_row(cells)))
+        problems.append(Problem(text, fix, _first_row(cells)))
     return problems
 
 

@@ -75,17 +75,16 @@ def find_parts(folder: Path) -> list[Part]:
             return []
         require_within(path, folder)
     parts = [_to_part(path, folder) for path in paths]
-    named = {split for split in SPLITS.values() if any(part.split == split for part in parts)}
-    unclear = [str(part.path.relative_to(folder)) for part in parts if not part.split]
+    named = {part.split for part in parts} - {""}
+    unclear = [
+        str(part.path.relative_to(folder))
+        for part in parts
+        if not part.split and (named or not (part.partition or PART_NAME.fullmatch(part.path.name)))
+    ]
     require(
-        not named or not unclear,
-        f"{folder}: {list_names(unclear)} belongs neither to training nor to test; take it out, or give one file with "
-        "--dataset and another with --test",
-    )
-    require(
-        len(parts) <= 1 or named or all(part.partition or PART_NAME.fullmatch(part.path.name) for part in parts),
-        f"{folder}: holds {list_names(unclear)}, and not parts of one table (part-*, train-*, test-*); give one with "
-        "--dataset, and another with --test",
+        len(parts) == 1 or not unclear,
+        f"{folder}: {list_names(unclear)}: by the name no part of one table (part-*, train-*, test-*); take it out, or "
+        "give one file with --dataset and another with --test",
     )
     _require_all_shards(parts, folder)
     parts.sort(key=lambda part: PART_ORDER.index(part.split))  # stable

@@ -5,11 +5,11 @@ import re
 from typing import NamedTuple
 
 from aejax.config import DataConfig
-from aejax.data.frame_tables import ArrowTable, FrameTable
+from aejax.data.frame_tables import FrameTable
 from aejax.data.text_tables import TextTable
-from aejax.errors import list_names, require, suggest_names
+from aejax.errors import InputError, list_names, require, suggest_names
 
-TableFile = TextTable | ArrowTable | FrameTable
+TableFile = TextTable | FrameTable
 LABEL_COLUMNS = ("label", "target", "class", "y")  # default names of a label column, in order of preference
 UNNAMED = re.compile(r"Unnamed: \d+(\.\d+)*")  # a column without a name, also after pandas has written it again
 NO_LABEL = "none"  # as --label-column
@@ -61,9 +61,8 @@ def choose_roles(file: TableFile, config: DataConfig) -> Roles:
 def _guess_label(names: list[str], file: TableFile) -> tuple[str, str]:
     """Returns the label column of a table and why it is taken."""
     if not file.has_header:
-        return names[
-            -1
-        ], f"{'last column' if names[-1] == file.names[-1] else f'column {names[-1]}'} of {len(file.names)} (no header)"
+        last = "last column" if names[-1] == file.names[-1] else f"column {names[-1]}"
+        return names[-1], f"{last} of {len(file.names)} (no header)"
     names = [name for name in names if not UNNAMED.fullmatch(name)]
     require(names, f"{file.path}: no column has a name; {LABEL_FLAG}")
     lowered = [name.lower() for name in names]
@@ -87,13 +86,10 @@ def _find_column(flag: str, wanted: str, file: TableFile) -> str:
             + ("" if file.has_header else ", and no header line"),
         )
         return file.names[int(wanted)]
-    hint = suggest_names(wanted, file.names, otherwise=f"expected one of {list_names(file.names)}")
-    if not file.has_header:
-        hint = (
-            f"line 1 is taken for an example, so that columns are 0 to {n - 1} (no header line; --header yes takes it)"
-        )
-    require(False, f"{file.path}: no column {wanted} for {flag}; {hint}")
-    raise AssertionError
+    hint = f"line 1 is taken for an example, so that columns are 0 to {n - 1} (no header line; --header yes takes it)"
+    if file.has_header:
+        hint = suggest_names(wanted, file.names, otherwise=f"expected one of {list_names(file.names)}")
+    raise InputError(f"{file.path}: no column {wanted} for {flag}; {hint}")
 
 
 def describe_column(name: str, file: TableFile) -> str:

@@ -14,11 +14,12 @@ from aejax.config import DataConfig
 from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.description import DataDescription
 from aejax.data.frame_tables import open_arrow_table
-from aejax.data.label_encoding import MAX_LABEL_LENGTH, exact_array, parse_label_text
+from aejax.data.grouping import number_groups
+from aejax.data.label_encoding import MAX_LABEL_LENGTH, exact_array, find_marked, parse_label_text
 from aejax.data.memory import require_host_memory
 from aejax.data.table_columns import infer_columns
 from aejax.data.table_files import TABLE_SUFFIXES, Part, is_text, table_name, table_suffix
-from aejax.data.table_problems import Problem, Rank, raise_problems
+from aejax.data.table_problems import Problem, raise_problems
 from aejax.data.table_roles import LABEL_FLAG, UNNAMED, Roles, TableFile, choose_roles, describe_column
 from aejax.data.table_schema import TableSchema
 from aejax.data.text_tables import TextTable, open_text_table
@@ -32,7 +33,7 @@ class _Rows(NamedTuple):
     file_numbers: np.ndarray  # of the file that each row is from
     is_test: np.ndarray
     problems: list[Problem]
-    place_rows: Callable[[Sequence[int]], list[str]]
+    place_row: Callable[[int], str]
 
 
 def load_table(path: Path, config: DataConfig, parts: Sequence[Part] = ()) -> Dataset:
@@ -71,14 +72,14 @@ def dataset_from_tables(
     _require_columns(files)
     roles = choose_roles(files[0], config)
     rows = _join(files, is_test, roles)
-    groups, group_problems = _read_groups(rows.frame, roles)
+    groups, group_problems = _number_groups(rows.frame, roles.group)
     found = infer_columns(rows.frame[roles.features], config, lambda name: describe_column(name, files[0]))
     labels, labelled, label_problems = _read_labels(rows, roles, config, files[0])
     problems = [*rows.problems, *found.problems, *label_problems, *group_problems]
     fix = "name it, or leave it out with --drop-columns"
     unnamed = (column.name for column in found.columns if UNNAMED.fullmatch(column.name))
-    problems += [Problem(Rank.COLUMN, f"column {name!r} has no name", fix) for name in unnamed]
-    raise_problems(path, problems, rows.place_rows)
+    problems += [Problem(f"column {name!r} has no name", fix) for name in unnamed]
+    raise_problems(path, problems, rows.place_row)
     require(found.columns, f"{path}: no feature columns are left besides {roles.label_source}; {LABEL_FLAG}")
     keep, row_notes = _choose_rows(found.frame, config, labelled, rows.is_test, path)
     schema = TableSchema(columns=found.columns, missing=config.missing)
@@ -91,7 +92,7 @@ def dataset_from_tables(
         feature_names=schema.feature_names if files[0].has_header else None,
         unlabelled=~labelled[keep],
         table=schema,
-        groups=None if groups is None else pd.factorize(groups[keep], sort=True)[0],
+        groups=None if groups is None else np.unique(groups[keep], return_inverse=True)[1],
         description=DataDescription(
             label_source=roles.label_source,
             layout=files[0].layout + (f", {len(files)} files" if len(files) > 1 else ""),
@@ -116,8 +117,7 @@ def _open_files(path: Path, config: DataConfig, parts: Sequence[Part]) -> tuple[
     for part in parts:
         if is_text(part.path):
             header = config.header if not files else "yes" if files[0].has_header else "no"
-            names = files[0].names if files and files[0].has_header else ()
-            files.append(open_text_table(part.path, dataclasses.replace(config, header=header), names))
+            files.append(open_text_table(part.path, dataclasses.replace(config, header=header)))
         else:
             files.append(open_arrow_table(part.path, part.partition))
     return files, [part.split == "test" for part in parts]
@@ -151,18 +151,14 @@ def _join(files: list[TableFile], is_test: Sequence[bool | Bool[np.ndarray, " n"
     starts = np.cumsum([0, *(frame.index[-1] + 1 for frame in frames)]).tolist()
     frames = [frame.set_axis(frame.index + start) for frame, start in zip(frames, starts, strict=False)]
 
-    def place_rows(rows: Sequence[int]) -> list[str]:
-        places: dict[int, str] = {}
-        for file, prefix, start, end in zip(files, prefixes, starts, starts[1:], strict=False):
-            if inside := [row for row in rows if start <= row < end]:
-                named = file.place_rows([row - start for row in inside])
-                places |= {row: prefix + place for row, place in zip(inside, named, strict=True)}
-        return [places[row] for row in rows]
+    def place_row(row: int) -> str:
+        number = int(np.searchsorted(starts, row, side="right")) - 1
+        return prefixes[number] + files[number].place_row(row - starts[number])
 
     numbers = np.repeat(np.arange(len(files)), [len(frame) for frame in frames])
     marks = np.concatenate([np.broadcast_to(mark, len(frame)) for mark, frame in zip(is_test, frames, strict=True)])
     joined = frames[0] if len(frames) == 1 else pd.concat(frames)
-    return _Rows(joined, numbers, marks, problems, place_rows)
+    return _Rows(joined, numbers, marks, problems, place_row)
 
 
 def _keep_text(files: list[TableFile], frames: list[pd.DataFrame], roles: Roles) -> list[pd.DataFrame]:
@@ -172,8 +168,6 @@ def _keep_text(files: list[TableFile], frames: list[pd.DataFrame], roles: Roles)
         names = [name for name, dtype in zip(frame.columns, frame.dtypes, strict=True) if dtype.kind == "O"]
         return {name for name in names if pd.api.types.infer_dtype(frame[name], skipna=True) == "string"}
 
-    if len(files) == 1:
-        return frames
     text = [find_text(frame) for frame in frames]
     kept = []
     for file, frame, names in zip(files, frames, text, strict=True):
@@ -202,23 +196,22 @@ def _read_labels(
         known = known & ~labels.str.lower().isin(["", "nan"]).to_numpy()
         too_long = known & (labels.str.len() > MAX_LABEL_LENGTH).to_numpy(bool)
         if too_long.any():
-            text = (
-                f"{place} has a label of {labels[too_long].str.len().iloc[0]} characters, more than {MAX_LABEL_LENGTH}"
-            )
-            problems.append(Problem(Rank.LABEL, text, LABEL_FLAG, labels.index.tolist()[too_long.argmax()]))
+            row = int(labels.index[too_long.argmax()])
+            text = f"{place} has a label of {len(labels[row])} characters, more than {MAX_LABEL_LENGTH}"
+            problems.append(Problem(text, LABEL_FLAG, row))
             known = known & ~too_long
     if config.unlabelled is not None:
-        number = pd.to_numeric(config.unlabelled, errors="coerce")  # NaN, which equals nothing, for other text
-        marked = ((labels.astype(str) == config.unlabelled) | (labels == number)).to_numpy(bool, na_value=False)
+        marked = find_marked(labels, config.unlabelled)
         if not marked.any():
             fix = f"--unlabelled names one of {list_names([str(word) for word in labels[known].drop_duplicates()])}"
-            problems.append(Problem(Rank.LABEL, f"{place} is nowhere {config.unlabelled!r}", fix))
+            problems.append(Problem(f"{place} is nowhere {config.unlabelled!r}", fix))
         known = known & ~marked
     values = labels[known].to_numpy()
     values = _parse_labels(values.astype(object), rows.file_numbers[known]) if is_text else values
-    if config.unlabelled is not None and values.dtype.kind in "iuf":  # where other files write -1 as -1.0
-        known[np.flatnonzero(known)[values == number]] = False
-        values = values[values != number]
+    if config.unlabelled is not None:  # once more, as other files may write -1 as -1.0
+        marked = find_marked(values, config.unlabelled)
+        known[known] = ~marked
+        values = values[~marked]
     filled = np.full(n, values[0] if len(values) else 0, values.dtype)
     filled[known] = values
     return filled, known, problems
@@ -232,19 +225,17 @@ def _parse_labels(words: np.ndarray, file_numbers: np.ndarray) -> np.ndarray:
     return parts[0] if len(parts) == 1 else parse_label_text(words)
 
 
-def _read_groups(frame: pd.DataFrame, roles: Roles) -> tuple[pd.Series | None, list[Problem]]:
-    """Returns the group of each row, text without surrounding spaces, and problems."""
-    if roles.group is None:
+def _number_groups(frame: pd.DataFrame, column: str | None) -> tuple[np.ndarray | None, list[Problem]]:
+    """Returns the number of each row's group, and problems."""
+    if column is None:
         return None, []
-    groups = frame[roles.group]
-    if groups.dtype.kind in "OU":  # text or categories, whose order is kept
-        groups = groups.map(lambda word: word.strip() or None if isinstance(word, str) else word, na_action="ignore")
-    missing = groups.isna()
+    groups = number_groups(frame[column])
+    missing = groups < 0
     if not missing.any():
         return groups, []
-    text = f"column {roles.group!r} names no group ({missing.sum()} such cells)"
+    text = f"column {column!r} names no group ({missing.sum()} such cells)"
     fix = "fill it in, or leave out --group-column"
-    return groups, [Problem(Rank.MISSING, text, fix, frame.index.tolist()[int(np.argmax(missing))])]
+    return groups, [Problem(text, fix, int(frame.index[missing.argmax()]))]
 
 
 def _choose_rows(

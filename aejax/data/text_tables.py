@@ -5,7 +5,7 @@ import itertools
 import re
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +17,7 @@ from aejax.config.data import SEPARATOR_NAMES, WHITESPACE
 from aejax.data.memory import require_host_memory
 from aejax.data.table_columns import DECIMAL_COMMA
 from aejax.data.table_files import table_suffix
-from aejax.data.table_problems import Problem, Rank, raise_problems
+from aejax.data.table_problems import Problem, raise_problems
 from aejax.data.table_schema import MISSING_VALUES
 from aejax.data.text_files import is_row, open_text, scan_text, split_lines
 from aejax.errors import InputError, require, summarize_error
@@ -74,7 +74,7 @@ class TextTable:
         ragged = self._find_ragged_lines() if too_long or frame.iloc[:, -1].isna().any() else []
         empty = frame.isna().all(axis=1)
         if empty.all():
-            raise_problems(self.path, ragged, self.place_rows)
+            raise_problems(self.path, ragged, self.place_row)
             raise InputError(f"{self.path}: a header and no rows; expected one line for each example")
         return frame[~empty] if empty.any() else frame, ragged
 
@@ -126,7 +126,6 @@ class TextTable:
         width = len(self.names)
         return [
             Problem(
-                Rank.RAGGED,
                 f"line {line} has {len(row)} cells, expected {width}",
                 "quote cells that hold the separator, complete or delete the line, or give another --separator",
             )
@@ -134,31 +133,24 @@ class TextTable:
             if len(row) != width and "".join(row).strip() and (len(row) != width + 1 or row[-1].strip())
         ]
 
-    def place_rows(self, rows: Sequence[int]) -> list[str]:
-        """Returns what messages call some rows: `line 5`."""
-        lines: dict[int, int] = {}
-        longest = len(self.names) + 1
-        for line, row in self._iterate_rows():
-            longest = longest if lines else max(longest, len(row))  # pandas skips rows that are longer than the first
-            if len(row) <= longest:
-                lines[len(lines)] = line
-        return [f"line {lines[row]}" if row in lines else f"row {row}" for row in rows]
+    def place_row(self, row: int) -> str:
+        """Returns what messages call a row: `line 5`."""
+        _, first = next(self._iterate_rows())
+        longest = max(len(self.names) + 1, len(first))  # pandas skips rows that are longer than the first
+        lines = (line for line, cells in self._iterate_rows() if len(cells) <= longest)
+        line = next(itertools.islice(lines, row, None), None)
+        return f"row {row}" if line is None else f"line {line}"
 
 
-def open_text_table(path: Path, config: DataConfig, names: Sequence[str] = ()) -> TextTable:
+def open_text_table(path: Path, config: DataConfig) -> TextTable:
     """Detects encoding, separator, header and columns of a table of text.
 
-    Line 1 is a header if all its cells are different text, one is text above a number, one is `config.label_column` or
-    a common name of a label, or the cells are 0, 1, 2, ...; `config.header` decides otherwise. Without such a line, a
-    comment above the rows that has as many cells is one.
-
-    Args:
-        path: the file.
-        config: how it is read.
-        names: of the columns of another file of the same table: line 1 is a header if it has them, else a comment.
+    Line 1, or the first below comments, is a header if all its cells are different text, one is text above a number,
+    one is `config.label_column` or a common name of a label, or the cells are 0, 1, 2, ...; `config.header` decides
+    otherwise.
 
     Raises:
-        InputError: the file is damaged, no text, or has no table.
+        InputError: the file is damaged, no text, has no table, or has names of columns in a comment.
     """
     encoding, n_lines = scan_text(path)
     with open_text(path, encoding) as file:
@@ -175,19 +167,17 @@ def open_text_table(path: Path, config: DataConfig, names: Sequence[str] = ()) -
     require(width > 1, f"{path}: one column; expected features and a label, {hint}")
     place = f"{path}: line {len(comments) + 1} has one cell and the lines below it have {width}"
     require(len(first) > 1, f"{place}; delete what is above the column names")
-    commented: list[str] = []
-    if comments and comments[-1].startswith("#"):  # as NumPy and bioinformatics write names
-        commented = next(split_lines([comments[-1].lstrip("# ")], separator))
-    is_commented = len(commented) == width and config.header != "no"
-    is_first = _has_header(first, rest, config)
-    if names and is_commented:
-        is_first = sorted(_name_columns(first, rest, width)) == sorted(names)
-    has_header = is_first or is_commented
-    header = first if is_first else commented
+    has_header = _has_header(first, rest, config)
+    commented = [line for line in comments[-1:] if line.startswith("#")]
+    above: list[str] = next(split_lines(commented, separator), [])
+    require(
+        has_header or config.header == "no" or len(above) != width,
+        f"{path}: line {len(comments)} may have the columns' names in a comment; delete the #, or give --header no",
+    )
     decimals = ", decimal commas" if config.decimal == "," else ""
     return TextTable(
         path=path,
-        names=_name_columns(header, rest, width) if has_header else tuple(map(str, range(len(first)))),
+        names=_name_columns(first, rest, width) if has_header else tuple(map(str, range(len(first)))),
         has_header=has_header,
         layout=f"{KINDS.get(table_suffix(path).removesuffix('.gz'), 'text')} {'with' if has_header else 'without'} "
         f"header, {SEPARATORS.get(separator, f'separated by {separator}')}{decimals}"
@@ -195,7 +185,7 @@ def open_text_table(path: Path, config: DataConfig, names: Sequence[str] = ()) -
         encoding=encoding,
         separator=separator,
         decimal=config.decimal,
-        first_row=len(comments) + is_first,
+        first_row=len(comments) + has_header,
         n_lines=n_lines,
     )
 

@@ -133,9 +133,6 @@ def test_ordered_categories_keep_their_order(tmp_path, low):
     np.testing.assert_array_equal(dataset.inputs[:, 0], [0, 1, 2] * 4)
 
 
-HOLED = [1.0, 2.0, None, 4.0, 5.0, 6.0, 7.0, 8.0]
-
-
 @pytest.mark.parametrize(
     ("columns", "mentioned"),
     [
@@ -143,10 +140,8 @@ HOLED = [1.0, 2.0, None, 4.0, 5.0, 6.0, 7.0, 8.0]
             {"height": [[1, 2]] * 8}, "column 'height' holds values of type ndarray; --drop-columns", id="lists"
         ),
         pytest.param({"height": [b"a"] * 8}, "column 'height' holds values of type bytes; --drop-columns", id="bytes"),
-        pytest.param({"height": HOLED}, "row 2, column 'height' is missing", id="missing"),
         pytest.param({"height": [*range(7), float("nan")]}, "row 7, column 'height' is missing", id="nan"),
         pytest.param({"height": [1e39, *range(7)]}, "row 0, column 'height' is 1e+39", id="beyond float32"),
-        pytest.param({"kind": np.arange(8) / 7}, "regression", id="regression"),
         pytest.param({"kind": [b"a", b"b"] * 4}, "label", id="bytes for labels"),
         pytest.param({"kind": np.arange(8).astype("M8[s]")}, "labels have dtype datetime64", id="times for labels"),
         pytest.param({"height": np.arange(8).astype("m8[s]")}, "values of type Timedelta", id="durations"),
@@ -210,6 +205,8 @@ def test_columns_in_folder_names_are_read(tmp_path):
         ),
         (["train/part-0.parquet", "train/part-1.parquet"], "test/part-0.parquet"),
         (["train-1.parquet", "train-2.parquet"], "validation.parquet"),
+        (["train.parquet", "val.parquet"], "test.parquet"),
+        (["train.parquet", "dev.parquet"], "test.parquet"),
     ],
 )
 def test_folders_of_hugging_face_have_official_test_rows(tmp_path, train, test):
@@ -221,22 +218,15 @@ def test_folders_of_hugging_face_have_official_test_rows(tmp_path, train, test):
     np.testing.assert_array_equal(dataset.test_rows, np.arange(16, 24))
 
 
-@pytest.mark.parametrize("validation", ["val", "dev"])
-def test_a_validation_part_follows_the_training_part_if_there_is_a_test_part(tmp_path, validation):
-    for start, name in enumerate(["train", validation, "test"]):
-        path = tmp_path / f"{name}.csv"
-        pd.DataFrame({"a": np.arange(8) + 8 * start, "label": [0, 1] * 4}).to_csv(path, index=False)
-    dataset = load(tmp_path)
-    np.testing.assert_array_equal(dataset.inputs[:, 0], np.arange(24))
-    np.testing.assert_array_equal(dataset.test_rows, np.arange(16, 24))
-
-
 @pytest.mark.parametrize(
     ("names", "mentioned"),
     [
         (["train-00000-of-00002.parquet"], "1 train files, whose names announce 2"),
-        (["train.parquet", "test.parquet", "sample_submission.parquet"], "sample_submission.parquet belongs neither"),
-        (["a.parquet", "b.parquet"], "holds a.parquet, b.parquet, and not parts of one table"),
+        (
+            ["train.parquet", "test.parquet", "sample_submission.parquet"],
+            "sample_submission.parquet: by the name no part",
+        ),
+        (["a.parquet", "b.parquet"], "a.parquet, b.parquet: by the name no part of one table"),
     ],
 )
 def test_unclear_folders_are_refused(tmp_path, names, mentioned):

@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from made_datasets import made
 
 from aejax.config import DataConfig, SplitConfig
-from aejax.data.dataset import make_dataset
 from aejax.data.label_budget import (
     add_label_noise,
     choose_labelled_rows,
@@ -73,26 +73,22 @@ def test_validation_labels_come_from_validation_rows_first():
     assert without.labelled_valid.shape == (SEEDS, 20)
 
 
-def scarce(of_rare: int):
-    labels = np.repeat([0, 1], [100, of_rare])
-    inputs = np.random.default_rng(0).normal(size=(len(labels), 2))
-    names = ("common", "rare")
-    return make_dataset("scarce", inputs, labels, source="scarce", class_names=names, test_rows=np.arange(20))
+SCARCE = made(np.repeat([0, 1], [100, 10]), test_rows=np.arange(20))
 
 
 def test_a_class_with_too_few_rows_is_named():
-    settings = {"dataset": scarce(10), "valid_fraction": 0.2}
+    settings = {"dataset": SCARCE, "valid_fraction": 0.2}
     assert budget(10, **settings).labelled.shape == (SEEDS, 20)  # every row of the rare class
-    with pytest.raises(InputError, match=r"^--labels-per-class 11: class 'rare' has only 8 training and 2 validation"):
+    with pytest.raises(InputError, match=r"^--labels-per-class 11: class '1' has only 8 training and 2 validation"):
         budget(11, **settings)
-    message = "^--labels-per-class 60: class 'rare' has only 8 training and 2 validation rows .*, of 30 needed; "
+    message = "^--labels-per-class 60: class '1' has only 8 training and 2 validation rows .*, of 30 needed; "
     with pytest.raises(InputError, match=message):
-        budget(60, class_imbalance=2, dataset=scarce(10), valid_fraction=0.2)
+        budget(60, class_imbalance=2, dataset=SCARCE, valid_fraction=0.2)
 
 
 def test_validation_rows_cannot_replace_missing_training_rows():
-    with pytest.raises(InputError, match="class 'rare' has only 2 training and 8 validation"):
-        budget(10, dataset=scarce(10), valid_fraction=0.8)
+    with pytest.raises(InputError, match="class '1' has only 2 training and 8 validation"):
+        budget(10, dataset=SCARCE, valid_fraction=0.8)
 
 
 @pytest.mark.parametrize("settings", [{"labels_per_class": 1}, {"labels_per_class": 4, "label_fraction": 0.5}])
@@ -171,8 +167,7 @@ def test_noise_replaces_labels_by_others_uniformly_and_is_nested():
 
 
 def of_sizes(*sizes):
-    labels = np.repeat(np.arange(len(sizes)), sizes)
-    return make_dataset("sizes", np.arange(len(labels))[:, None], labels, source="sizes")
+    return made(np.repeat(np.arange(len(sizes)), sizes))
 
 
 @pytest.mark.parametrize("design", ["cross-validation", "holdout"])

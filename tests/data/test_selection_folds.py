@@ -4,17 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+from made_datasets import made
 
 from aejax.config import SplitConfig
-from aejax.data.dataset import make_dataset
 from aejax.data.selection_folds import MAX_CROSS_VALIDATED_LABELS, make_selection_folds
 from aejax.data.splits import make_split
 
 
 def make_examples(counts):
-    labels = np.repeat(np.arange(len(counts)), counts)
-    inputs = np.random.default_rng(0).normal(size=(len(labels), 3)).astype(np.float32)
-    return make_dataset("random", inputs, labels, source="random", value_range=None)
+    return made(np.repeat(np.arange(len(counts)), counts))
 
 
 @pytest.mark.parametrize(("counts", "per_class"), [((60, 33, 41), None), ((30, 30), 2), ((90, 90, 90), 7)])

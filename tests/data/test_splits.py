@@ -6,14 +6,15 @@ import itertools
 
 import numpy as np
 import pytest
+from expected_errors import error_message
+from made_datasets import made
 from sklearn.model_selection import train_test_split
 
 from aejax.config import DataConfig, SplitConfig
-from aejax.data.dataset import make_dataset
+from aejax.data.dataset import UNLABELLED
 from aejax.data.registry import load_dataset
 from aejax.data.shuffling import make_generator, stratified_permutation
 from aejax.data.splits import make_split
-from aejax.errors import InputError
 
 SEEDS = 3
 
@@ -21,13 +22,13 @@ SEEDS = 3
 @functools.cache
 def dataset(name: str):
     if name == "official":  # its test rows lie between the others
-        rng = np.random.default_rng(0)
-        return make_dataset(
-            name, rng.normal(size=(300, 2)), np.arange(300) % 7, source=name, test_rows=np.arange(40, 90)
-        )
+        return made(np.arange(300) % 7, test_rows=np.arange(40, 90))
+    if name == "groups":
+        groups = np.random.default_rng(0).integers(0, 60, 900)
+        labels = (groups + np.arange(900) % 2) % 3  # classes differ between groups
+        return made(np.where(np.arange(900) % 10, labels, UNLABELLED), groups)
     if name == "unbalanced":
-        labels = np.repeat([0, 1, 2, 3], [400, 60, 25, 15])
-        return make_dataset(name, np.random.default_rng(0).normal(size=(500, 2)), labels, source=name)
+        return made(np.repeat([0, 1, 2, 3], [400, 60, 25, 15]))
     return load_dataset(DataConfig(dataset=name))
 
 
@@ -66,13 +67,16 @@ def test_roles_are_disjoint_stratified_within_one_example_and_cover_every_row(na
     assert split.valid.shape[1] == round(config.valid_fraction * len(rest))
 
 
-@every_dataset
-def test_seeds_are_independent_of_the_number_of_seeds(name):
-    few, many = (make_split(dataset(name), SplitConfig(label_fraction=0.5), seeds) for seeds in (2, 5))
-    np.testing.assert_array_equal(few.test, many.test[:2])
-    for role in ("train", "valid", "labelled_train", "labelled_valid"):
-        np.testing.assert_array_equal(getattr(few, role), getattr(many, role)[:2])
-    assert len({many.valid[seed].tobytes() for seed in range(5)}) == 5
+@pytest.mark.parametrize(
+    ("name", "design"),
+    [("official", None), *itertools.product(("wine", "unbalanced", "groups"), ("holdout", "cross-validation"))],
+)
+def test_seeds_are_independent_of_the_number_of_seeds(name, design):
+    config = SplitConfig(label_fraction=0.5, design=design)
+    few, many = (make_split(dataset(name), config, seeds) for seeds in (3, 7))
+    for role, rows in few.roles.items():
+        np.testing.assert_array_equal(rows, getattr(many, role)[:3])
+    assert len({rows.tobytes() for rows in many.valid}) == 7
 
 
 @pytest.mark.parametrize("name", ["wine", "unbalanced"])
@@ -150,6 +154,8 @@ def test_digests_are_equal_only_for_equal_splits():
         dataclasses.replace(base, labelled_train=base.labelled_valid, labelled_valid=base.labelled_train),
     ]
     assert len({base.sha256, *(other.sha256 for other in others)}) == 6
+    folds = make_split(data, SplitConfig(design="cross-validation"), 6)  # the test rows of every training count
+    assert dataclasses.replace(folds, test=folds.test[:, :-1]).sha256 != folds.sha256
 
 
 @pytest.mark.parametrize(
@@ -162,8 +168,4 @@ def test_digests_are_equal_only_for_equal_splits():
     ],
 )
 def test_a_class_without_rows_is_named(counts, config, mentioned):
-    labels = np.repeat([0, 1], counts)
-    data = make_dataset("scarce", np.zeros((len(labels), 1)), labels, source="scarce")
-    with pytest.raises(InputError) as caught:
-        make_split(data, config, 2)
-    assert mentioned in str(caught.value)
+    assert mentioned in error_message(make_split, made(np.repeat([0, 1], counts)), config, 2)

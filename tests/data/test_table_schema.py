@@ -13,7 +13,7 @@ from table_files import N, save
 
 from aejax.api.data import make_dataset as make_memory_dataset
 from aejax.config import from_dict, to_dict
-from aejax.data.dataset import Dataset, make_dataset
+from aejax.data.dataset import Dataset
 from aejax.data.table_schema import TableSchema
 
 RNG = np.random.default_rng(0)
@@ -153,18 +153,3 @@ def test_a_column_of_the_null_type_is_empty():
 )
 def test_other_frames_are_refused_by_name(tmp_path, change, mentioned):
     assert mentioned in error_message(load(save(tmp_path, FRAME)).table.encode, change(FRAME))
-
-
-def test_the_hash_covers_groups_and_offsets_and_is_unchanged_without_them():
-    inputs, labels = np.arange(24.0).reshape(12, 2), np.arange(12) % 2
-    digests = {
-        make_dataset("t", inputs, labels, source="t").sha256,
-        make_dataset("t", inputs, labels, source="t", groups=labels).sha256,
-        make_dataset("t", inputs, labels, source="t", groups=1 - labels).sha256,
-        make_dataset("t", inputs, labels, source="t", unlabelled=np.arange(12) < 3).sha256,
-        make_dataset("t", inputs, None, source="t").sha256,
-    }
-    assert len(digests) == 5
-    shifted = [make_dataset("t", inputs + start, labels, source="t") for start in (2**27, 2**28)]
-    np.testing.assert_array_equal(shifted[0].inputs, shifted[1].inputs)
-    assert shifted[0].sha256 != shifted[1].sha256
