@@ -147,10 +147,10 @@ def open_text_table(path: Path, config: DataConfig) -> TextTable:
 
     Line 1, or the first below comments, is a header if all its cells are different text, one is text above a number,
     one is `config.label_column` or a common name of a label, or the cells are 0, 1, 2, ...; `config.header` decides
-    otherwise.
+    otherwise. Without such a line, a comment above the rows that has as many cells is one.
 
     Raises:
-        InputError: the file is damaged, no text, has no table, or has names of columns in a comment.
+        InputError: the file is damaged, no text, or has no table.
     """
     encoding, n_lines = scan_text(path)
     with open_text(path, encoding) as file:
@@ -167,17 +167,17 @@ def open_text_table(path: Path, config: DataConfig) -> TextTable:
     require(width > 1, f"{path}: one column; expected features and a label, {hint}")
     place = f"{path}: line {len(comments) + 1} has one cell and the lines below it have {width}"
     require(len(first) > 1, f"{place}; delete what is above the column names")
-    has_header = _has_header(first, rest, config)
-    commented = [line for line in comments[-1:] if line.startswith("#")]
-    above: list[str] = next(split_lines(commented, separator), [])
-    require(
-        has_header or config.header == "no" or len(above) != width,
-        f"{path}: line {len(comments)} may have the columns' names in a comment; delete the #, or give --header no",
-    )
+    is_first = _has_header(first, rest, config)
+    commented: list[str] = []
+    if not is_first and config.header != "no" and comments and comments[-1].startswith("#"):
+        commented = next(split_lines([comments[-1].lstrip("# ")], separator))  # as NumPy and bioinformatics write names
+    has_header = is_first or len(commented) == width
     decimals = ", decimal commas" if config.decimal == "," else ""
     return TextTable(
         path=path,
-        names=_name_columns(first, rest, width) if has_header else tuple(map(str, range(len(first)))),
+        names=_name_columns(first if is_first else commented, rest, width)
+        if has_header
+        else tuple(map(str, range(len(first)))),
         has_header=has_header,
         layout=f"{KINDS.get(table_suffix(path).removesuffix('.gz'), 'text')} {'with' if has_header else 'without'} "
         f"header, {SEPARATORS.get(separator, f'separated by {separator}')}{decimals}"
@@ -185,7 +185,7 @@ def open_text_table(path: Path, config: DataConfig) -> TextTable:
         encoding=encoding,
         separator=separator,
         decimal=config.decimal,
-        first_row=len(comments) + has_header,
+        first_row=len(comments) + is_first,
         n_lines=n_lines,
     )
 

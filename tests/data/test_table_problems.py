@@ -21,7 +21,6 @@ from aejax.data.dataset import UNLABELLED
         pytest.param("width,height,kind\n", "no rows", id="header only"),
         pytest.param("width\n1\n2\n", "one column", id="one column"),
         pytest.param("A report\n" + table(), "line 1 has one cell and the lines below it have 3", id="a title"),
-        pytest.param("# us\n# a,b,c\n1,2,x\n3,4,y\n", "line 2 may have the columns' names in a comment", id="names"),
         pytest.param(table("1,wide,a"), "line 5, column 'height' is 'wide', not a number", id="text"),
         pytest.param(table("1e999,1,a"), "line 5, column 'width' is inf, not finite", id="infinite"),
         pytest.param(

@@ -37,6 +37,11 @@ def test_dialects_give_the_same_table(tmp_path, name, separator, end, encoding):
     assert labels_of(dataset) == ["a", "b"] * 4
 
 
+def test_quoted_cells_may_hold_the_separator_and_line_ends(tmp_path):
+    rows = "".join(f'{i},"{"red, dark" if i % 2 else "two" + chr(10) + "lines"}"\n' for i in range(8))
+    assert load(write(tmp_path, f'"width",kind\n{rows}')).class_names == ("red, dark", "two\nlines")
+
+
 def test_decimal_commas_are_read_on_request_and_recognised_otherwise(tmp_path):
     frame = pd.DataFrame({"a": NUMBERS / 4, "b": NUMBERS * 1000.5, "label": CLASSES})
     path = save(tmp_path, frame, sep=";", decimal=",")
@@ -89,6 +94,8 @@ def test_numbers_as_column_names_of_pandas_are_a_header(tmp_path, index):
     [
         pytest.param("sep={}\nwidth,height,kind\n", id="Excel's separator (pandas #47303)"),
         pytest.param("# made by us\n# units: m\nwidth,height,kind\n", id="comments (pandas #4623)"),
+        pytest.param("# made by us\n# width,height,kind\n", id="NumPy's header (astropy #8674)"),
+        pytest.param("#width,height,kind\n", id="a header behind a hash"),
     ],
 )
 @pytest.mark.parametrize("separator", [",", ";", "|"])
