@@ -6,6 +6,7 @@ import re
 import shutil
 import textwrap
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from aejax.cli.arguments import Names
@@ -13,7 +14,8 @@ from aejax.config.settings import setting_names
 
 FLAG_COLUMN = 26  # characters of a flag and its value
 
-# Of the flags on the short pages: the value, and what it is in a few words. The whole text is the field's own.
+# Of the flags on the short pages: the value, and what it is in a few words. The whole text is the field's own. What
+# differs in one command has its name in front.
 SUMMARIES: dict[str, tuple[str, str]] = {
     "anomaly-class": ("CLASS", "left out to detect it as an anomaly; all, none"),
     "anomaly-epochs": ("N", "epochs of that training; default: those of the run"),
@@ -44,6 +46,12 @@ SUMMARIES: dict[str, tuple[str, str]] = {
     "methods": ("NAME ...", "rows of the table"),
     "only": ("NAME ...", "claims to run; default: all"),
     "out": ("DIR", "where results go; default: a folder in runs/"),
+    "explore out": ("DIR", "where results go; default: explore in the folder of the run"),
+    "export out": ("DIR", "folder of the encoder"),
+    "probe out": ("DIR", "where results go; default: probe in the folder of the run"),
+    "report out": ("FILE|DIR", "one page of all runs, FILE.html; with --merge, the folder of the joined run"),
+    "reproduce out": ("DIR", "where results go"),
+    "verify out": ("DIR", "where results go"),
     "overwrite": ("", "replace an earlier run in that folder"),
     "power": ("P", "probability with which the difference is found"),
     "quiet": ("", "print only the results and warnings"),
@@ -51,6 +59,7 @@ SUMMARIES: dict[str, tuple[str, str]] = {
     "recipe": ("NAME", "a tutorial or a kind"),
     "rejudge": ("", "judge by today's rules, without training"),
     "run": ("DIR", "folder of a run of aejax pretrain"),
+    "report run": ("DIR ...", "folders of finished runs"),
     "seed": ("best|all|N", "seed of the run"),
     "seeds": ("N", "independent repetitions"),
     "sensitivity": ("", "judge every verdict again under other settings"),
@@ -100,7 +109,7 @@ def short_help(command: str, default: Any, description: str, flags: Sequence[str
     summary, example = description.partition("\n\n")[0], re.search(r"^ {4}(.*)", description, re.MULTILINE)
     lines = [*textwrap.wrap(summary, width), "", f"    {example[1] if example else f'aejax {command}'}", ""]
     for flag in flags:
-        value, text = SUMMARIES[flag]
+        value, text = SUMMARIES.get(f"{command} {flag}") or SUMMARIES[flag]
         left = f"  --{flag} {value}".ljust(FLAG_COLUMN)
         text += _describe_default(default, flag)
         gap = " " * FLAG_COLUMN
@@ -147,6 +156,6 @@ def _describe_default(default: Any, flag: str) -> str:
     value: Any = default
     for field in path:
         value = getattr(value, field)
-    if not path or value is None or value == () or isinstance(value, bool) or flag == "run":
+    if not path or value is None or value == () or isinstance(value, bool) or value == Path():
         return ""
     return f" (default: {' '.join(map(str, value)) if isinstance(value, tuple) else value})"
