@@ -8,8 +8,7 @@ import numpy as np
 from aejax.data.array_names import SPLIT_NAMES
 from aejax.data.dataset import Dataset, make_dataset
 from aejax.data.description import DataDescription
-from aejax.data.image_formats import FORMATS_TEXT, IMAGE_SUFFIXES
-from aejax.data.images import EncodedImage, decode_images
+from aejax.data.images import FORMATS_TEXT, IMAGE_SUFFIXES, EncodedImage, decode_images
 from aejax.data.links import require_within
 from aejax.errors import list_names, require
 

@@ -12,33 +12,29 @@ import io
 import math
 import struct
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
-from aejax.data.image_formats import (
-    EXIF_TRANSPOSES,
-    FIRST_FRAME_FORMATS,
-    FORMATS,
-    FORMATS_TEXT,
-    TRANSPOSED_ORIENTATIONS,
-    has_many_bits,
-    orientation,
-)
 from aejax.data.memory import format_bytes, require_host_memory
 from aejax.errors import InputError, require, summarize_error
 
 Result = TypeVar("Result")
 
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # Pillow's names; PPM includes PGM and PBM
+FORMATS_TEXT = "PNG, JPEG, WebP, GIF, BMP, TIFF or PPM"
+IMAGE_SUFFIXES = (  # ignoring case; the format is detected from the content
+    [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"]
+)
+FIRST_FRAME_FORMATS = ("GIF", "JPEG", "MPO")  # of several frames the first is used
+TRANSPOSED_ORIENTATIONS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 MAX_FILE_BYTES = 1 << 30  # more than the largest image that Pillow decodes takes uncompressed
 IMAGES_PER_TASK = 64  # images that a thread processes at a time
-MAX_LISTED_ERRORS = 10  # images that a message names besides the first
 DECOMPRESSION_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 # What Pillow raises for damaged images, besides OSError.
 DECODE_ERRORS = (AssertionError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error)
@@ -95,7 +91,7 @@ def read_common_header(
         InputError: see `decode_images`.
     """
     with _strict_warnings():
-        headers = _map_threaded(lambda row: read_header(encoded_images[row]), encoded_images)
+        headers = _map_threaded(lambda row: read_header(encoded_images[row]), len(encoded_images))
     height, width = (image_size, image_size) if image_size else _require_one_size(encoded_images, headers, source)
     return ImageHeader(height, width, all(header.is_grayscale for header in headers))
 
@@ -121,7 +117,7 @@ def decode_pixels(
         images[row] = pixels
 
     with _strict_warnings():
-        _map_threaded(fill, encoded_images)
+        _map_threaded(fill, len(encoded_images))
     return images
 
 
@@ -146,13 +142,13 @@ def read_header(encoded_image: EncodedImage) -> ImageHeader:
         require(stored <= MAX_FILE_BYTES, f"{location}: {format_bytes(stored)} are no single image; take it out")
     with _open_image(location, content) as image:
         require(
-            not has_many_bits(image, content),
+            not _has_many_bits(image),
             f"{location}: has 16 bits a channel or more; save it with 8, choosing the range to keep, or give the "
             "numbers as an .npz file",
         )
         frames = 1 if image.format in FIRST_FRAME_FORMATS else getattr(image, "n_frames", 1)  # not all classes have it
         require(frames == 1, f"{location}: holds {frames} frames; save each as a file")
-        width, height = image.size[::-1] if orientation(image) in TRANSPOSED_ORIENTATIONS else image.size
+        width, height = image.size[::-1] if _orientation(image) in TRANSPOSED_ORIENTATIONS else image.size
         return ImageHeader(height, width, _is_grayscale_image(image))
 
 
@@ -175,6 +171,27 @@ def _open_image(location: str, content: Path | bytes) -> Iterator[ImageFile.Imag
         raise InputError(f"{location}: damaged ({summarize_error(error, 100)}); {RESAVE_HINT}") from error
 
 
+def _has_many_bits(image: ImageFile.ImageFile) -> bool:
+    """Whether an image stores more than 8 bits per channel, which Pillow's mode shows only for grayscale."""
+    if image.mode.startswith(("I", "F")):
+        return True
+    if image.format == "TIFF":
+        bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, 1)  # type: ignore[attr-defined]
+        return max(bits if isinstance(bits, tuple) else (bits,)) > 8
+    arguments = [tile.args for tile in image.tile]  # of the decoder
+    if image.format == "PNG":
+        return any(";16" in str(raw_mode) for raw_mode in arguments)
+    return image.format == "PPM" and any(isinstance(args, tuple) and args[1] > 255 for args in arguments)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Returns the EXIF orientation that is still to be applied, 1 for upright, as far as it precedes the pixels."""
+    # Pillow turns TIFF images itself, and would decode a whole PNG to look for EXIF data after its pixels.
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+        return 1
+    return image.getexif().get(ExifTags.Base.Orientation, 1)
+
+
 def _is_grayscale_image(image: Image.Image) -> bool:
     if image.mode == "P" and image.palette is not None:
         colours = bytes(image.palette.palette)  # red, green, blue, red, ...
@@ -187,15 +204,13 @@ def _require_one_size(
 ) -> tuple[int, int]:
     """Returns the height and width of all images."""
     sizes = [(header.height, header.width) for header in headers]
-    (common, count), *others = Counter(sizes).most_common()
-    if others:
-        rare = others[-1][0]
-        usual, odd = encoded_images[sizes.index(common)], encoded_images[sizes.index(rare)]
-        raise InputError(
-            f"{source}: images of {1 + len(others)} sizes: {usual.location} has {_format_size(common)} pixels, like "
-            f"{count} of {len(sizes)}, and {odd.location} {_format_size(rare)}; give --image-size to resize all"
+    for image, size in zip(encoded_images, sizes, strict=True):
+        require(
+            size == sizes[0],
+            f"{source}: images of {len(set(sizes))} sizes: {encoded_images[0].location} has {_format_size(sizes[0])} "
+            f"pixels and {image.location} {_format_size(size)}; give --image-size to resize all",
         )
-    return common
+    return sizes[0]
 
 
 def _format_size(shape: tuple[int, ...]) -> str:
@@ -210,41 +225,18 @@ def _decode_image(encoded_image: EncodedImage, grayscale: bool, image_size: int 
         if image.format == "PNG":
             image.verify()  # verifies checksums, which decoding does not
     with _open_image(location, encoded) as image:
-        transpose = EXIF_TRANSPOSES.get(orientation(image))
-        upright: Image.Image = image
+        upright: Image.Image = image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
         if upright.has_transparency_data:
             upright = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
         upright = upright.convert("L" if grayscale else "RGB")
-        if transpose is not None:
-            upright = upright.transpose(transpose)
         if image_size is not None:
             upright = upright.resize((image_size, image_size), Image.Resampling.BICUBIC)
         return np.asarray(upright).reshape(*upright.size[::-1], 1 if grayscale else 3)
 
 
-def _map_threaded(function: Callable[[int], Result], encoded_images: Sequence[EncodedImage]) -> list[Result]:
-    """Returns the results of a function of the row for every image.
-
-    Raises:
-        InputError: that of the first item that fails, with the locations of up to ten others.
-    """
-    errors: dict[int, InputError] = {}
-
-    def call(index: int) -> Any:
-        try:
-            return function(index)
-        except InputError as error:
-            errors[index] = error
-            return None
-
-    n = len(encoded_images)
+def _map_threaded(function: Callable[[int], Result], n: int) -> list[Result]:
+    """Returns the results of a function of `0..n-1`. Raises the error of the first that fails."""
     tasks = [range(start, min(start + IMAGES_PER_TASK, n)) for start in range(0, n, IMAGES_PER_TASK)]
     with ThreadPoolExecutor() as pool:
-        results = [result for part in pool.map(lambda task: [*map(call, task)], tasks) for result in part]
-    if errors:
-        first, *others = sorted(errors)
-        names = [encoded_images[index].location for index in others[:MAX_LISTED_ERRORS]]
-        more = f"; {len(others)} more cannot be used: {', '.join(names)}" + ", ..." * (len(others) > len(names))
-        raise InputError(f"{errors[first]}{more if others else ''}") from errors[first]
-    return results
+        return [result for part in pool.map(lambda task: [*map(function, task)], tasks) for result in part]

@@ -7,10 +7,9 @@ import zlib
 import numpy as np
 import pytest
 from expected_errors import error_message
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from aejax.data import images, memory
-from aejax.data.image_formats import EXIF_TRANSPOSES, ORIENTATION_TAG
 from aejax.data.images import IMAGES_PER_TASK, EncodedImage, decode_images
 from aejax.errors import InputError
 
@@ -44,10 +43,6 @@ def raw_png(bits: int, colour_type: int, pixels: bytes, size: tuple[int, int] = 
     header = struct.pack(">IIBBBBB", *size, bits, colour_type, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" + pixels)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
-
-
-def test_other_formats_are_rejected():
-    assert "not an intact PNG, JPEG, WebP" in decode_error(encoded(GREY, "SGI"))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP", "TIFF", "PPM"])
@@ -105,11 +100,11 @@ def test_one_color_image_gives_all_three_channels():
     np.testing.assert_array_equal(both[1], COLOUR)
 
 
-@pytest.mark.parametrize("orientation", [1, *EXIF_TRANSPOSES])
+@pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
 def test_exif_orientation_is_applied(orientation, kind):
     exif = Image.Exif()
-    exif[ORIENTATION_TAG] = orientation
+    exif[ExifTags.Base.Orientation] = orientation
     content = encoded(COLOUR, kind, exif=exif)
     with Image.open(io.BytesIO(content)) as image:
         expected = np.asarray(image if kind == "TIFF" else ImageOps.exif_transpose(image))  # Pillow turns TIFF itself
@@ -140,7 +135,8 @@ def test_the_first_picture_of_a_multi_picture_jpeg_is_used():
             "holds 2 frames",
             id="pages",
         ),
-        pytest.param(b"label,x\n", "not an intact", id="text"),
+        pytest.param(b"label,x\n", "not an intact PNG, JPEG, WebP", id="text"),
+        pytest.param(encoded(GREY, "SGI"), "not an intact PNG, JPEG, WebP", id="another format"),
         pytest.param(raw_png(8, 0, b"", (60_000, 60_000)), "Pillow's limit", id="a decompression bomb"),
         pytest.param(raw_png(8, 0, bytes(10), (5, 6)), "damaged", id="fewer pixels than announced"),
     ],
@@ -185,21 +181,17 @@ def test_truncated_images_never_lose_pixels_silently(kind):
         assert length >= len(good) - 12  # the end mark, not pixels
 
 
-def test_the_first_damaged_image_is_named_and_others_listed_up_to_ten():
+def test_the_first_damaged_image_is_named():
     contents = [encoded(GREY)] * 2 * IMAGES_PER_TASK
     contents[70] = contents[100] = encoded(GREY)[:-20]
     assert decode_error(*contents).startswith("image 70: ")
-    assert decode_error(encoded(GREY), b"", encoded(GREY), b"").endswith("1 more cannot be used: image 3")
-    assert decode_error(*[b""] * 12).endswith(
-        f"11 more cannot be used: {', '.join(f'image {i}' for i in range(1, 11))}, ..."
-    )
 
 
 def test_differing_sizes_are_reported_with_two_examples():
-    odd = encoded(np.zeros((4, 9), np.uint8))
-    message = decode_error(odd, encoded(GREY), encoded(GREY))
-    for mentioned in ("the set: images of 2 sizes", "image 1 has 5 x 6", "2 of 3", "image 0 9 x 4", "--image-size"):
-        assert mentioned in message
+    message = decode_error(encoded(GREY), encoded(GREY), encoded(np.zeros((4, 9), np.uint8)))
+    assert message.startswith(
+        "the set: images of 2 sizes: image 0 has 5 x 6 pixels and image 2 9 x 4; give --image-size"
+    )
 
 
 @pytest.mark.parametrize("size", [4, 17])
