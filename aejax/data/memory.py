@@ -37,7 +37,7 @@ def format_bytes(size: int) -> str:
 def available_host_memory() -> int:
     """Bytes that this process can still allocate, limited by the system, its control groups, and `ulimit`."""
     system = psutil.virtual_memory().available
-    return min([system, *_available_in_cgroups(PROC_CGROUP, CGROUP_ROOT), *_available_in_limits()])
+    return min([system, *_available_in_cgroups(), *_available_in_limits()])
 
 
 def _available_in_limits() -> Iterator[int]:
@@ -70,22 +70,17 @@ def limit_to_available() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def _available_in_cgroups(proc_cgroup: Path, cgroup_root: Path) -> Iterator[int]:
+def _available_in_cgroups() -> Iterator[int]:
     """Yields the available bytes of every control group with a limit that contains this process."""
-    try:
-        lines = proc_cgroup.read_text().splitlines()
-    except OSError:
-        return  # not Linux
-    for line in lines:
+    for line in PROC_CGROUP.read_text().splitlines() if PROC_CGROUP.is_file() else ():
         _, controllers, group = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
             continue
-        root = cgroup_root / "memory" if controllers else cgroup_root
+        root, files = (CGROUP_ROOT / "memory", CGROUP_V1_FILES) if controllers else (CGROUP_ROOT, CGROUP_V2_FILES)
         folder = root / group.lstrip("/")
         for ancestor in (folder, *folder.parents):
-            if not ancestor.is_relative_to(root):
-                break
-            yield from _available_in_cgroup(ancestor, *(CGROUP_V1_FILES if controllers else CGROUP_V2_FILES))
+            if ancestor.is_relative_to(root):
+                yield from _available_in_cgroup(ancestor, *files)
 
 
 def _available_in_cgroup(folder: Path, limit_file: str, usage_file: str, reclaimable: str) -> Iterator[int]:
