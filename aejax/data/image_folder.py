@@ -20,19 +20,17 @@ LAYOUT_HINT = (
 )
 
 
-class LabelledPaths(NamedTuple):
-    """Image paths of one split, ordered by class."""
-
-    paths: list[Path]
-    labels: list[str]
-
-
 class ImageSplits(NamedTuple):
     """The images of a folder."""
 
-    train: LabelledPaths
-    test: LabelledPaths  # the official test split, which may be empty
+    train: list[Path]  # ordered by class
+    test: list[Path]  # of the official test split, which may be empty
     notes: tuple[str, ...]  # what was chosen or ignored
+
+
+def class_of(image: Path) -> str:
+    """Returns the class of an image: the name of its folder."""
+    return image.parent.name
 
 
 def load_image_folder(root: Path, image_size: int | None = None, test: Path | None = None) -> Dataset:
@@ -53,21 +51,20 @@ def load_image_folder(root: Path, image_size: int | None = None, test: Path | No
     Raises:
         InputError: the layout is not as described, a class has no images, or an image cannot be decoded.
     """
-    splits = list_labelled_images(root) if test is None else _list_with_test_folder(root, test)
-    train, testing = splits.train, splits.test
-    paths, notes = train.paths + testing.paths, splits.notes
+    train, testing, notes = list_labelled_images(root) if test is None else _list_with_test_folder(root, test)
+    paths = train + testing
     if any(path.suffix.lower() == ".gif" for path in paths):
         notes = (*notes, "GIF: the first frame of each")
-    classes = sorted(set(train.labels))
+    classes = sorted(set(map(class_of, train)))
     images = decode_images([EncodedImage(str(path), path) for path in paths], str(root), image_size)
     layout = f"images {'x'.join(map(str, images.shape[1:]))}, channels last"
     return make_dataset(
         root.resolve().name,
         images,
-        np.searchsorted(classes, train.labels + testing.labels),
+        np.searchsorted(classes, [class_of(path) for path in paths]),
         source=str(root),
         value_range=(0.0, 255.0),
-        test_rows=np.arange(len(train.paths), len(paths)) if testing.paths else None,
+        test_rows=np.arange(len(train), len(paths)) if testing else None,
         class_names=classes,
         description=DataDescription(label_source="names of folders", layout=layout, notes=notes),
     )
@@ -81,39 +78,34 @@ def list_labelled_images(root: Path) -> ImageSplits:
     """
     top, notes = _enter_single_folder(root)
     folders, ignored = _list_folders(top, root)
+    notes = (*notes, *ignored)
     by_split = _find_splits(folders, top)
     if not by_split:
-        return ImageSplits(_list_classes(folders, top, root), LabelledPaths([], []), (*notes, *ignored))
-    images = {
-        split: _list_classes(_list_folders(by_split[split], root)[0], by_split[split], root) for split in by_split
-    }
-    train, test = images["train"], images.get("test")
+        return ImageSplits(_list_classes(folders, top, root), [], notes)
+    images = {split: _list_classes(_list_folders(path, root)[0], path, root) for split, path in by_split.items()}
+    train, test, validation = images["train"], images.get("test"), images.get("validation", [])
     if test is None:
-        test = images["validation"]
-        notes = (*notes, f"no folder named test: {by_split['validation'].name}/ is the test set")
-    elif "validation" in images:
-        joined = images["validation"]
-        notes = (*notes, f"the {len(joined.paths)} images in {by_split['validation'].name}/ join the training rows")
-        both = zip(train.labels + joined.labels, train.paths + joined.paths, strict=True)
-        labels, paths = zip(*sorted(both, key=lambda pair: pair[0]), strict=True)  # stable
-        train = LabelledPaths([*paths], [*labels])
+        test, notes = validation, (*notes, f"no folder named test: {by_split['validation'].name}/ is the test set")
+    elif validation:
+        notes = (*notes, f"the {len(validation)} images in {by_split['validation'].name}/ join the training rows")
+        train = sorted(train + validation, key=class_of)  # stable
     _require_known_classes(train, test, f"{root}")
-    return ImageSplits(train, test, (*notes, *ignored))
+    return ImageSplits(train, test, notes)
 
 
 def _list_with_test_folder(root: Path, test_root: Path) -> ImageSplits:
     """Returns the images of `root` with those of another folder as test split."""
     train, test = list_labelled_images(root), list_labelled_images(test_root)
     require(
-        not train.test.paths and not test.test.paths,
+        not train.test and not test.test,
         f"--test {test_root}: it or {root} holds an official test split already; give folders of classes for both",
     )
     _require_known_classes(train.train, test.train, f"--test {test_root}")
     return ImageSplits(train.train, test.train, (*train.notes, f"test images from {test_root}"))
 
 
-def _require_known_classes(train: LabelledPaths, test: LabelledPaths, source: str) -> None:
-    unknown = sorted({*test.labels} - {*train.labels})
+def _require_known_classes(train: list[Path], test: list[Path], source: str) -> None:
+    unknown = sorted({*map(class_of, test)} - {*map(class_of, train)})
     require(
         not unknown,
         f"{source}: classes {list_names([*map(repr, unknown)])} are among the test images and not among the training "
@@ -123,13 +115,14 @@ def _require_known_classes(train: LabelledPaths, test: LabelledPaths, source: st
 
 def _enter_single_folder(root: Path) -> tuple[Path, tuple[str, ...]]:
     """Returns the folder of the classes or splits: `root`, or what archives and downloads wrap them in."""
-    top = root
-    while True:
-        folders = [path for path in _list_entries(top, root) if path.is_dir()]
-        if len(folders) != 1 or not any(path.is_dir() for path in _list_entries(folders[0], root)):
-            break
-        top = folders[0]
+    top, folders = root, _subfolders(root, root)
+    while len(folders) == 1 and (below := _subfolders(folders[0], root)):
+        top, folders = folders[0], below
     return top, () if top == root else (f"classes are read from {top.relative_to(root)}/, the only folder",)
+
+
+def _subfolders(folder: Path, root: Path) -> list[Path]:
+    return [path for path in _list_entries(folder, root) if path.is_dir()]
 
 
 def _find_splits(folders: list[Path], top: Path) -> dict[str, Path]:
@@ -157,9 +150,9 @@ def _list_folders(top: Path, root: Path) -> tuple[list[Path], tuple[str, ...]]:
     return folders, (f"ignored: {list_names(ignored)}",) if ignored else ()
 
 
-def _list_classes(folders: list[Path], split_dir: Path, root: Path) -> LabelledPaths:
-    """Returns every image of every class folder of one split."""
-    images = LabelledPaths([], [])
+def _list_classes(folders: list[Path], split_dir: Path, root: Path) -> list[Path]:
+    """Returns every image of every class folder of one split, by class."""
+    images: list[Path] = []
     for folder in folders:
         require(
             folder.name.isprintable(), f"{split_dir}: class {folder.name!a} has an unprintable name; rename the folder"
@@ -172,10 +165,9 @@ def _list_classes(folders: list[Path], split_dir: Path, root: Path) -> LabelledP
                 f"{path}: no file named as an image ({', '.join(IMAGE_SUFFIXES)}); convert it, move it out, or give it "
                 "a name that begins with a dot",
             )
-        images.paths.extend(paths)
-        images.labels.extend([folder.name] * len(paths))
+        images += paths
     require(
-        images.paths,
+        images,
         f"{split_dir}: holds no folders; {LAYOUT_HINT}, or MNIST's four IDX files (train-images-idx3-ubyte ...), or "
         "inputs.npy and labels.npy",
     )

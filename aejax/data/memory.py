@@ -72,7 +72,11 @@ def limit_to_available() -> Iterator[None]:
 
 def _available_in_cgroups() -> Iterator[int]:
     """Yields the available bytes of every control group with a limit that contains this process."""
-    for line in PROC_CGROUP.read_text().splitlines() if PROC_CGROUP.is_file() else ():
+    try:
+        lines = PROC_CGROUP.read_text().splitlines()
+    except OSError:
+        return  # not Linux
+    for line in lines:
         _, controllers, group = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
             continue

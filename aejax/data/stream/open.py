@@ -8,7 +8,7 @@ from jaxtyping import Int, Shaped
 from aejax.config import DataConfig
 from aejax.data.archives import open_npy
 from aejax.data.dataset import Dataset
-from aejax.data.image_folder import LabelledPaths, list_labelled_images
+from aejax.data.image_folder import class_of, list_labelled_images
 from aejax.data.image_layout import recognize_channels
 from aejax.data.images import EncodedImage, decode_pixels, read_common_header
 from aejax.data.links import require_within
@@ -80,26 +80,26 @@ def open_image_folder(root: Path, image_size: int | None) -> tuple[DataSource, D
         InputError: as `load_image_folder`.
     """
     train, test, _ = list_labelled_images(root)
-    name, class_names = root.resolve().name, tuple(sorted(set(train.labels)))
-    header = read_common_header(_encoded([*train.paths, *test.paths]), str(root), image_size)
+    name, class_names = root.resolve().name, tuple(sorted(set(map(class_of, train))))
+    header = read_common_header(_encoded(train + test), str(root), image_size)
 
-    def images_of(split: LabelledPaths) -> DataSource:
-        labels = np.searchsorted(class_names, split.labels).astype(np.int32)
+    def source_of(paths: list[Path]) -> DataSource:
+        labels = np.searchsorted(class_names, [class_of(path) for path in paths]).astype(np.int32)
         return DataSource(
             name=name,
-            n_examples=len(split.paths),
+            n_examples=len(paths),
             example_shape=header.shape,
             dtype=np.dtype(np.uint8),
-            nbytes=sum(path.stat().st_size for path in split.paths),
-            read=lambda rows: decode_pixels(_encoded([split.paths[row] for row in rows]), header, image_size),
+            nbytes=sum(path.stat().st_size for path in paths),
+            read=lambda rows: decode_pixels(_encoded([paths[row] for row in rows]), header, image_size),
             read_labels=labels.__getitem__,
-            describe_row=lambda row: str(split.paths[row]),
+            describe_row=lambda row: str(paths[row]),
             value_range=(0.0, 255.0),
             class_names=class_names,
             is_encoded=True,
         )
 
-    return images_of(train), images_of(test) if test.paths else None
+    return source_of(train), source_of(test) if test else None
 
 
 def _encoded(paths: list[Path]) -> list[EncodedImage]:
