@@ -23,42 +23,20 @@ installs the peers. Results on two idle cores: `results/benchmark/table.md`; on 
 take ten times as long.
 """
 
-import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Args:
-    """Flags of benchmark.py."""
-
-    workload: tuple[str, ...] | None = None  # what to time; default: all short ones, or with --curve nothing else
-    curve: tuple[str, ...] = ()  # quantities to draw the deep recipe's time against: seeds, batch, width, examples
-    peers: tuple[str, ...] = ()  # libraries to compare with: torch, keras, sklearn; default: none
-    seeds: int = 4  # models trained; a path has its own numbers of seeds
-    epochs: int | None = None  # in one repetition; default: the workload's own number, which takes seconds
-    repeats: int = 3  # timed repetitions, interleaved with those of the other contenders
-    before: Path | None = None  # another checkout of this project, whose commands are timed, too
-    data_dir: Path | None = None  # where MNIST is found, or downloaded to; default AEJAX_DATA
-    out: Path = Path("runs/benchmark")  # results folder; earlier results in it are replaced
 
 
 def main(argv: Sequence[str]) -> None:
+    from benchmark.args import Args
     from benchmark.report import render_markdown
-    from benchmark.run import BenchmarkPlan, run_benchmark
-    from benchmark.timing import TimingBudget
-    from benchmark.workloads import DEFAULT_WORKLOADS
+    from benchmark.run import run_benchmark
     from rich.markdown import Markdown
 
     from aejax.cli import make_console, parse_args
-    from aejax.experiments.environment import usable_cores
 
     args = parse_args(Args(), argv, __doc__ or "")
     console = make_console()
-    workloads = args.workload if args.workload is not None else () if args.curve else DEFAULT_WORKLOADS
-    budget = TimingBudget(args.seeds, args.epochs, args.repeats, usable_cores(), args.before)
-    results = run_benchmark(BenchmarkPlan(workloads, budget, args.peers, args.curve, args.data_dir), args.out, console)
-    console.print(Markdown(render_markdown(results)))
+    console.print(Markdown(render_markdown(run_benchmark(args, console))))
     console.print(f"{args.out}: table.md, results.json", highlight=False, soft_wrap=True)
 
 

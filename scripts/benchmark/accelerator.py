@@ -76,7 +76,6 @@ class Measurement(NamedTuple):
     seeds: int  # at most, in that process
     measure: Callable[..., Mapping[str, Any]]
     arguments: tuple[Any, ...] = ()
-    options: Mapping[str, Any] = {}
 
 
 def list_measurements(data: Path, sizes: Sizes) -> Iterator[Measurement]:
@@ -168,7 +167,7 @@ def run_measurements(measurements: Iterator[Measurement], minutes: float, write:
                 pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), configure_cpu_devices, (one.seeds,))
                 process = one.process
             try:
-                record |= pool.submit(one.measure, *one.arguments, **one.options).result()
+                record |= pool.submit(one.measure, *one.arguments).result()
             except Exception as error:  # such as one seed too many for the memory: the others go on
                 record["failed"] = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
                 pool.shutdown()

@@ -20,19 +20,9 @@ class Dense(NamedTuple):
     fan_in: int
     fan_out: int
 
-    @property
-    def multiplications(self) -> int:
-        """Multiplications for one example."""
-        return self.fan_in * self.fan_out
-
 
 class GaussianHeads(Dense):
     """Two affine layers, for the mean and the log-variance of a code, which is then drawn."""
-
-    @property
-    def multiplications(self) -> int:
-        """Multiplications for one example, of both layers."""
-        return 2 * self.fan_in * self.fan_out
 
 
 class Conv(NamedTuple):
@@ -46,11 +36,6 @@ class Conv(NamedTuple):
         """Inputs on which each output depends."""
         return 9 * self.large[2]
 
-    @property
-    def multiplications(self) -> int:
-        """Multiplications for one example: each entry of the smaller map reads one window."""
-        return 9 * self.large[2] * math.prod(self.small)
-
 
 class TransposedConv(NamedTuple):
     """A 4x4 transposed convolution of stride 2 from one feature map to one of twice the size."""
@@ -62,11 +47,6 @@ class TransposedConv(NamedTuple):
     def fan_in(self) -> int:
         """Inputs on which each output depends: 4 of the window's 16 entries."""
         return 4 * self.small[2]
-
-    @property
-    def multiplications(self) -> int:
-        """Multiplications for one example: each entry of the smaller map writes one window."""
-        return 16 * self.large[2] * math.prod(self.small)
 
     @property
     def crop(self) -> tuple[int, int]:
@@ -112,21 +92,29 @@ class Architecture(NamedTuple):
     encoder: list[Layer]
     decoder: list[Layer]
 
-    @property
-    def multiplications(self) -> list[int]:
-        """Multiplications of each layer for one example. A k-sparse code is multiplied in full."""
-        layers = [*self.encoder, *self.decoder]
-        return [layer.multiplications for layer in layers if isinstance(layer, Dense | Conv | TransposedConv)]
+
+def multiplications(layer: Layer) -> int:
+    """Returns the multiplications of a layer for one example. A k-sparse code is multiplied in full."""
+    match layer:
+        case Dense(fan_in, fan_out):
+            return fan_in * fan_out * (2 if isinstance(layer, GaussianHeads) else 1)
+        case Conv(large, small):  # each entry of the smaller map reads one window
+            return 9 * large[2] * math.prod(small)
+        case TransposedConv(large, small):  # each entry of the smaller map writes one window
+            return 16 * large[2] * math.prod(small)
+    return 0
 
 
-def flops_per_example(multiplications: Sequence[int]) -> int:
+def flops_per_example(config: PretrainConfig, shape: Sequence[int]) -> int:
     """Returns the floating-point operations of the matrix products in one training step, per example.
 
     `6 sum_l(m_l) - 2 m_1` for `m_l` multiplications in layer l: a multiply and an add for the outputs, for the gradient
     of the weights and for the gradient of the inputs, which the first layer does not need. Elementwise operations do
     not count.
     """
-    return 6 * sum(multiplications) - 2 * multiplications[0]
+    encoder, decoder = make_architecture(config, shape)
+    products = [count for layer in (*encoder, *decoder) if (count := multiplications(layer))]
+    return 6 * sum(products) - 2 * products[0]
 
 
 def make_architecture(config: PretrainConfig, shape: Sequence[int]) -> Architecture:

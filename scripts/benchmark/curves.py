@@ -1,14 +1,12 @@
 """Curves: the deep recipe's time against one quantity, for aejax and the eager settings of PyTorch."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from aejax.config import PretrainConfig
+from benchmark.args import Args
 from benchmark.measure import KINDS, environment_of
 from benchmark.peers import aejax_contenders, torch_training_contenders
-from benchmark.timing import Contender, Entry, Log, TimedTask, TimingBudget, time_interleaved
+from benchmark.timing import Contender, Entry, Log, TimedTask, time_interleaved
 from benchmark.training_job import TrainingJob
 from benchmark.workloads import DEEP, TrainingWorkload
 
@@ -16,123 +14,95 @@ CURVE_PEER = "torch"  # the only peer on curves
 SECONDS_KEY = KINDS["training"].seconds_key
 
 
-class CurvePoint(NamedTuple):
-    """One point of a curve; one repetition of it should take seconds."""
-
-    x: float
-    workload: TrainingWorkload
-    seeds: int | None = None  # trained at once by aejax; None: the benchmark's number
-
-
 class Curve(NamedTuple):
     """One quantity that is varied while all others stay the same."""
 
     label: str  # of the axis
-    values: tuple[float, ...]
-    make_point: Callable[[Any], CurvePoint]
-
-    @property
-    def points(self) -> list[CurvePoint]:
-        """The point of each value."""
-        return [self.make_point(value) for value in self.values]
+    points: dict[float, TrainingWorkload]  # by the quantity; one repetition of each should take seconds
 
 
-def _with_batch_size(size: int) -> CurvePoint:
+def _with_batch_size(size: int) -> TrainingWorkload:
     config = dataclasses.replace(DEEP, train=dataclasses.replace(DEEP.train, batch_size=size))
-    return CurvePoint(size, TrainingWorkload(config, 2, 16_384))
+    return TrainingWorkload(config, 2, 16_384)
 
 
-def _with_widths(factor: float) -> CurvePoint:
-    model = DEEP.model
-    assert model.decoder_hidden is not None
-    hidden, decoder = (tuple(round(factor * width) for width in one) for one in (model.hidden, model.decoder_hidden))
-    config: PretrainConfig = dataclasses.replace(
-        DEEP, model=dataclasses.replace(model, hidden=hidden, decoder_hidden=decoder)
+def _with_widths(factor: float) -> TrainingWorkload:
+    hidden, decoder = (
+        tuple(round(factor * width) for width in widths or ())
+        for widths in (DEEP.model.hidden, DEEP.model.decoder_hidden)
     )
-    return CurvePoint(factor, TrainingWorkload(config, 2, 16_384))
+    model = dataclasses.replace(DEEP.model, hidden=hidden, decoder_hidden=decoder)
+    return TrainingWorkload(dataclasses.replace(DEEP, model=model), 2, 16_384)
 
 
+def _with_seeds(count: int) -> TrainingWorkload:
+    return TrainingWorkload(DEEP, max(1, 40 // count), 10 * DEEP.train.batch_size, seeds=count)
+
+
+def _with_examples(count: int) -> TrainingWorkload:
+    return TrainingWorkload(DEEP, max(1, 15_000 // count), count)
+
+
+EXAMPLES = (1_000, 3_000, 10_000, 30_000, 60_000)
 CURVES: dict[str, Curve] = {
-    "seeds": Curve(
-        "seeds trained at once",
-        tuple(2**power for power in range(9)),
-        lambda n: CurvePoint(n, TrainingWorkload(DEEP, max(1, 40 // n), 10 * DEEP.train.batch_size), n),
-    ),
-    "batch": Curve("examples in a batch", (16, 64, 256, 1024, 4096), _with_batch_size),
-    "width": Curve("hidden widths, times 128-64-32", (0.25, 0.5, 1.0, 2.0, 4.0), _with_widths),
-    "examples": Curve(
-        "training examples",
-        (1_000, 3_000, 10_000, 30_000, 60_000),
-        lambda n: CurvePoint(n, TrainingWorkload(DEEP, max(1, 15_000 // n), n)),
-    ),
+    "seeds": Curve("seeds trained at once", {2**power: _with_seeds(2**power) for power in range(9)}),
+    "batch": Curve("examples in a batch", {4**power: _with_batch_size(4**power) for power in range(2, 7)}),
+    "width": Curve("hidden widths, times 128-64-32", {2.0**power: _with_widths(2.0**power) for power in range(-2, 3)}),
+    "examples": Curve("training examples", {count: _with_examples(count) for count in EXAMPLES}),
 }
 
 
-def contenders_at_point(
-    point: CurvePoint, job: TrainingJob, peers: Sequence[str], budget: TimingBudget
-) -> list[Contender]:
+def contenders_at_point(workload: TrainingWorkload, job: TrainingJob, args: Args) -> list[Contender]:
     """Returns the contenders at a point. PyTorch is left out where it would only repeat more of the same seeds."""
-    seeds = point.seeds or budget.seeds
-    contenders = aejax_contenders(seeds, budget.cores)[:1]
-    if CURVE_PEER not in peers or (point.seeds is not None and point.seeds > budget.cores):
+    seeds = workload.seeds or args.seeds
+    contenders = aejax_contenders(seeds, args.cores)[:1]
+    if CURVE_PEER not in args.peers or (workload.seeds is not None and workload.seeds > args.cores):
         return contenders
-    settings = torch_training_contenders(job, seeds, budget.cores)
+    settings = torch_training_contenders(job, seeds, args.cores)
     return contenders + [one for one in settings if not one.options]  # compiling each point takes too long
 
 
-def measure_curve(
-    name: str, curve: Curve, peers: Sequence[str], budget: TimingBudget, data_dir: Path | None, log: Log
-) -> dict[str, Any]:
+def measure_curve(name: str, curve: Curve, args: Args, log: Log) -> dict[str, Any]:
     """Times every contender at every point, interleaved; returns an entry of `curves`."""
-    points = {f"{point.x:g}": (point, point.workload.prepare(data_dir)) for point in curve.points}
+    jobs = {x: workload.prepare(args.data_dir) for x, workload in curve.points.items()}
     tasks = [
-        TimedTask(one, "training", job, point.workload.units, label)
-        for label, (point, job) in points.items()
-        for one in contenders_at_point(point, job, peers, budget)
+        TimedTask(one, "training", jobs[x], workload.units, f"{x:g}")
+        for x, workload in curve.points.items()
+        for one in contenders_at_point(workload, jobs[x], args)
     ]
-    timings = time_interleaved(name, tasks, budget.repeats, log)
+    timings = time_interleaved(name, tasks, args.repeats, log)
 
-    def records(label: str) -> list[dict[str, Any]]:
-        at_point = [timing for timing in timings if timing.task.label == label]
+    def records(x: float) -> list[dict[str, Any]]:
+        at_point = [timing for timing in timings if timing.task.label == f"{x:g}"]
         return [one.to_record(SECONDS_KEY, one.task.units * one.task.contender.seeds) for one in at_point]
 
-    entries = [
+    points = [
         {
-            "x": point.x,
-            "examples": len(job.rows),
-            "batch_size": point.workload.config.train.batch_size,
-            "hidden": list(point.workload.config.model.hidden),
-            "epochs_per_repeat": point.workload.units,
-            "contenders": records(label),
+            "x": x,
+            "examples": len(jobs[x].rows),
+            "batch_size": workload.config.train.batch_size,
+            "hidden": list(workload.config.model.hidden),
+            "epochs_per_repeat": workload.units,
+            "contenders": records(x),
         }
-        for label, (point, job) in points.items()
+        for x, workload in curve.points.items()
     ]
     return {
         "name": name,
         "workload": "deep",
         "label": curve.label,
         "environment": environment_of(timings),
-        "points": entries,
+        "points": points,
     }
 
 
-class CurveLine(NamedTuple):
-    """A library's fastest setting at each point where it was timed."""
-
-    peer: str
-    fastest: dict[float, Entry]  # by x
-
-
-def library_of(record: Entry) -> str:
-    """Returns the library of a contender; schema 1 before December 2026 had it in another field."""
-    return record.get("peer", record["library"])
-
-
-def curve_lines(curve: Entry) -> list[CurveLine]:
-    """Returns the line of aejax, and that of PyTorch if it took part."""
-    lines = []
-    for peer in ("aejax", CURVE_PEER):
-        at = {point["x"]: [one for one in point["contenders"] if library_of(one) == peer] for point in curve["points"]}
-        fastest = {x: min(there, key=lambda one: one[SECONDS_KEY]["median"]) for x, there in at.items() if there}
-        lines += [CurveLine(peer, fastest)] if fastest else []
+def curve_lines(curve: Entry) -> dict[str, dict[float, Entry]]:
+    """Returns, by library, the fastest setting at each point where it was timed: of aejax, and of PyTorch if it was."""
+    lines: dict[str, dict[float, Entry]] = {}
+    for library in ("aejax", CURVE_PEER):
+        for point in curve["points"]:
+            settings = [one for one in point["contenders"] if one["library"] == library]
+            if settings:
+                fastest = min(settings, key=lambda one: one[SECONDS_KEY]["median"])
+                lines.setdefault(library, {})[point["x"]] = fastest
     return lines

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from cyanure.estimators import Classifier
 
-from benchmark.path_job import PathJob
-from benchmark.peer_path import Point, make_peer_path_runner, symmetric_softmax_weights
+from benchmark.path_job import PathJob, Point, make_peer_path_runner, symmetric_softmax_weights
 from benchmark.training_job import MakeRunner, Runner
 
 MAX_EPOCHS = 300  # of one strength: a fit is one call of compiled code, which no time limit ends
@@ -32,7 +31,7 @@ def make_path_runner(job: PathJob, seeds: Sequence[int], threads: int, *, solver
         def fit(l2: float) -> Point:
             model.set_params(lambda_1=l2).fit(features, job.labels)
             weights = np.asarray(model.coef_).reshape(-1, features.shape[1])
-            return Point(*symmetric_softmax_weights(weights, np.ravel(model.intercept_)))
+            return symmetric_softmax_weights(weights, np.ravel(model.intercept_))
 
         return fit
 

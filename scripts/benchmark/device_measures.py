@@ -25,7 +25,7 @@ from aejax.data.shuffling import shuffle_epochs
 from aejax.experiments.compare import compare
 from aejax.experiments.environment import describe_machine, usable_cores
 from aejax.storage.atomic_io import to_jsonable
-from benchmark.architecture import flops_per_example, make_architecture
+from benchmark.architecture import flops_per_example
 from benchmark.memory import peak_memory_bytes
 from benchmark.timing import TimedTask, summarize
 from benchmark.training_job import TrainingJob
@@ -126,7 +126,7 @@ def _seconds_of(runner: Any, units: int) -> float:
 def _describe_training(job: TrainingJob, seeds: int, answer: Record, seconds: float) -> Record:
     """Returns losses, the rate of arithmetic, and the share of an epoch that shuffling on the host takes."""
     batch = min(job.config.train.batch_size, len(job.rows))
-    operations = flops_per_example(make_architecture(job.config, job.dataset.example_shape).multiplications)
+    operations = flops_per_example(job.config, job.dataset.example_shape)
     began = time.perf_counter()
     shuffle_epochs(np.tile(job.rows, (seeds, 1)), 0, 1, batch)
     shuffling = time.perf_counter() - began

@@ -8,8 +8,9 @@ from aejax.config import to_dict
 from aejax.errors import require
 from aejax.probes.logistic_probe import CONVERGENCE_TOLERANCE
 from benchmark.aejax_runner import MATMUL_FLOPS
-from benchmark.architecture import flops_per_example, make_architecture
-from benchmark.path_job import SKLEARN_C, PathJob
+from benchmark.architecture import flops_per_example
+from benchmark.args import Args
+from benchmark.path_job import PathJob
 from benchmark.peers import aejax_contenders, peer_contenders, pluralize
 from benchmark.timing import (
     Contender,
@@ -17,7 +18,6 @@ from benchmark.timing import (
     Log,
     TimedTask,
     Timing,
-    TimingBudget,
     summarize,
     summarize_ratio,
     time_interleaved,
@@ -44,21 +44,19 @@ class Kind(NamedTuple):
     warm_up: bool = True
 
 
-def measure(
-    name: str, workload: Workload, job: Any, peers: Sequence[str], budget: TimingBudget, log: Log
-) -> dict[str, Any]:
+def measure(name: str, workload: Workload, job: Any, args: Args, log: Log) -> dict[str, Any]:
     """Times every contender on a job, interleaved; returns an entry of `workloads`.
 
     Raises:
         InputError: a command failed.
     """
-    kind, units, repeats = KINDS[workload.kind], workload.units, budget.repeats
+    kind, units, repeats = KINDS[workload.kind], workload.units, args.repeats
     if workload.kind == "training":
-        units = budget.epochs or units
+        units = args.epochs or units
     if isinstance(workload, CommandWorkload):
         repeats = min(repeats, workload.repeats or repeats)
-    contenders = own_contenders(workload, job, budget)
-    contenders += peer_contenders(peers, workload.kind, job, budget.seeds, budget.cores)
+    contenders = own_contenders(workload, job, args)
+    contenders += peer_contenders(args.peers, workload.kind, job, args.seeds, args.cores)
     tasks = [TimedTask(one, workload.kind, job, units) for one in contenders]
     if workload.kind == "training":
         tasks.append(TimedTask(MATMUL_CONTENDER, "matmul", job, MATMULS_PER_REPEAT))
@@ -92,12 +90,12 @@ def environment_of(timings: Sequence[Timing]) -> dict[str, Any]:
     return {key: value for key, value in timings[0].facts[0]["environment"].items() if key != "command"}
 
 
-def own_contenders(workload: Workload, job: Any, budget: TimingBudget) -> list[Contender]:
+def own_contenders(workload: Workload, job: Any, args: Args) -> list[Contender]:
     """Returns the contenders of aejax."""
     if isinstance(workload, CommandWorkload):
-        return _command_contenders(workload, budget)
+        return _command_contenders(workload, args)
     if isinstance(workload, PathWorkload):
-        path = Contender("aejax, path", "aejax", ((0,),), budget.cores)
+        path = Contender("aejax, path", "aejax", ((0,),), args.cores)
         subsampled = [
             path._replace(
                 name=f"{path.name}, {pluralize(n, 'seed')}", seeds_per_process=(tuple(range(n)),), options=SUBSAMPLED
@@ -105,17 +103,17 @@ def own_contenders(workload: Workload, job: Any, budget: TimingBudget) -> list[C
             for n in workload.seed_counts
         ]
         return [path, *subsampled]
-    return aejax_contenders(budget.seeds, budget.cores)
+    return aejax_contenders(args.seeds, args.cores)
 
 
-def _command_contenders(workload: CommandWorkload, budget: TimingBudget) -> list[Contender]:
+def _command_contenders(workload: CommandWorkload, args: Args) -> list[Contender]:
     """Returns the command, and the same in the checkout that it is compared with."""
     options = (("mode", workload.mode),)
     name = " ".join(["python", *workload.words])  # without the folder of the data, which says nothing elsewhere
-    now = Contender(name, "command", ((0,),), budget.cores, options=options)
-    if budget.before is None or not workload.compared:
+    now = Contender(name, "command", ((0,),), args.cores, options=options)
+    if args.before is None or not workload.compared:
         return [now]
-    before = now._replace(name=BEFORE, options=(*options, ("checkout", str(budget.before.absolute()))))
+    before = now._replace(name=BEFORE, options=(*options, ("checkout", str(args.before.absolute()))))
     return [now, before]
 
 
@@ -141,7 +139,6 @@ def _describe_training(job: TrainingJob, timings: list[Timing]) -> Record:
     *contenders, matmul = timings
     rates = [MATMULS_PER_REPEAT * MATMUL_FLOPS / seconds / 1e9 for seconds in matmul.wall_seconds]
     steps, batch = contenders[0].answers[0]["steps"], min(job.config.train.batch_size, len(job.rows))
-    multiplications = make_architecture(job.config, job.dataset.example_shape).multiplications
     epochs, repeats = contenders[0].task.units, len(contenders[0].wall_seconds)
     return _dataset_record(job) | {
         "config": to_dict(job.config),
@@ -149,7 +146,7 @@ def _describe_training(job: TrainingJob, timings: list[Timing]) -> Record:
         "steps_per_epoch": steps,
         "epochs_per_repeat": epochs,
         "epochs": epochs * (1 + repeats),
-        "gflop_per_epoch_and_seed": flops_per_example(multiplications) * steps * batch / 1e9,
+        "gflop_per_epoch_and_seed": flops_per_example(job.config, job.dataset.example_shape) * steps * batch / 1e9,
         "product_gflop_per_second": summarize(rates),
     }
 
@@ -184,7 +181,7 @@ def _describe_path(job: PathJob, timings: list[Timing]) -> Record:
         "classes": job.classes,
         "strengths": job.strengths.tolist(),
         "tolerance": job.tolerance,
-        "peers_strength": 1 / (SKLEARN_C * len(job.labels)),
+        "peers_strength": 1 / len(job.labels),
     }
 
 

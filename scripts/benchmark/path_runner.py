@@ -19,7 +19,7 @@ from aejax.probes.logistic import LinearClassifier, make_problem, to_linear
 from aejax.probes.newton import solve_path
 from aejax.train.lapack import single_threaded_lapack
 from aejax.train.plan import make_plan
-from benchmark.path_job import SKLEARN_C, PathJob, certify_solutions
+from benchmark.path_job import PathJob, Point, certify_solutions
 from benchmark.training_job import Runner
 
 SUBSAMPLE_FRACTION = 0.9  # share of the rows that each seed draws
@@ -68,16 +68,19 @@ def make_path_runner(job: PathJob, seeds: Sequence[int], threads: int, *, subsam
         return {
             "compile_seconds": compile_seconds,
             "environment": describe_environment(plan),
-            "points": [certify_solutions(job, *one, job.strengths.tolist()) for one in solved],
+            "points": [
+                certify_solutions(job, fitted, map(Point, weights, bias), job.strengths)
+                for fitted, weights, bias in solved
+            ],
             "iterations": solution[1].tolist(),
             "at_peers_strength": None if subsample else certify_at_peers_strength(),
         }
 
     def certify_at_peers_strength() -> dict[str, float]:
-        """Certifies the solution at scikit-learn's strength, the end of a path that leads there. Not timed."""
-        last = 1 / (SKLEARN_C * rows.shape[1])
+        """Certifies the solution at scikit-learn's C = 1, the end of a path that leads there. Not timed."""
+        last = 1 / rows.shape[1]
         linear = solve(np.geomspace(max(job.strengths[0], last), last, len(job.strengths)))[0]
-        weights, bias = np.asarray(linear.weights[0, -1:]), np.asarray(linear.bias[0, -1:])
-        return certify_solutions(job, rows[0], weights, bias, [last])[0]
+        point = Point(np.asarray(linear.weights[0, -1]), np.asarray(linear.bias[0, -1]))
+        return certify_solutions(job, rows[0], [point], [last])[0]
 
     return Runner(run, facts)

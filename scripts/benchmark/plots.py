@@ -18,7 +18,6 @@ from aejax.report.style import (
 )
 from benchmark.curves import SECONDS_KEY, curve_lines
 from benchmark.measure import KINDS
-from benchmark.report import kind_of
 from benchmark.timing import Entry
 
 COLORS = {
@@ -40,7 +39,7 @@ def relative_times(workload: Entry) -> dict[str, float]:
 
     For a path only the peers, because its other numbers of seeds do other work.
     """
-    kind = kind_of(workload)
+    kind = workload["kind"]
     if kind == "command":
         return {}
     key, (first, *others) = KINDS[kind].seconds_key, workload["contenders"]
@@ -99,7 +98,7 @@ def curves_figure(curves: Sequence[Entry]) -> Figure:
 
 
 def _draw_curve(axes: Axes, curve: Entry) -> None:
-    for peer, fastest in curve_lines(curve):
+    for peer, fastest in curve_lines(curve).items():
         title, color = LINE_STYLES[peer]
         x, seconds = list(fastest), [one[SECONDS_KEY] for one in fastest.values()]
         median, low, high = ([1e3 * one[key] for one in seconds] for key in ("median", "min", "max"))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from aejax.report.tables import Column, Table, to_markdown
 from benchmark.curves import CURVE_PEER, SECONDS_KEY, curve_lines
-from benchmark.summaries import COMMAND_MODES, format_ratio, kind_of, summary_table
+from benchmark.summaries import COMMAND_MODES, format_ratio, summary_table
 from benchmark.timing import Entry
 
 TRAINING_NOTES = (
@@ -99,17 +99,11 @@ def _compile_column(format_all: Callable[[list[float]], str]) -> Column:
     return Column("compile s", lambda one: format_all(seconds(one)) if seconds(one) else "")
 
 
-def _format_other_cores(one: Entry) -> str:
-    """Returns the worst load by other programs; empty if an old result does not know it."""
-    cores = one["cores_used_by_others"]
-    return "" if None in cores else f"{max(cores):.1f}"
-
-
 def _phase_column(phase: str) -> Column:
-    """Returns the seconds of a phase of a command, over all methods; empty for a sweep and in old results."""
+    """Returns the seconds of a phase of a command, over all methods; empty for a sweep."""
 
     def format_phase(one: Entry) -> str:
-        phases = one.get("phases", [{}])
+        phases = one["phases"]
         return f"{median(each[phase] for each in phases):.1f}" if all(phase in each for each in phases) else ""
 
     return Column(f"{phase} s", format_phase)
@@ -117,7 +111,7 @@ def _phase_column(phase: str) -> Column:
 
 NAME = Column("contender", lambda one: one["name"], align="left")
 PEAK_MEMORY = Column("peak MB", lambda one: f"{one['peak_memory_bytes'] / 1e6:.0f}")
-OTHERS = Column("others", _format_other_cores)
+OTHERS = Column("others", lambda one: f"{max(one['cores_used_by_others']):.1f}")
 TOTAL_COMPILE = _compile_column(lambda seconds: f"{sum(seconds):.1f}")
 LAYOUTS = {
     "training": TableLayout(
@@ -163,12 +157,12 @@ LAYOUTS = {
         PATH_NOTES,
     ),
     "command": TableLayout(
-        lambda workload: f"{workload['name']}: {COMMAND_MODES[workload.get('mode', 'fresh')]}",
+        lambda workload: f"{workload['name']}: {COMMAND_MODES[workload['mode']]}",
         (
             NAME,
-            Column("commit", lambda one: (one.get("commit") or "")[:7]),
+            Column("commit", lambda one: (one["commit"] or "")[:7]),
             *_spread_columns("seconds", "seconds"),
-            Column("CPU s", lambda one: f"{median(one['cpu_seconds']):.1f}" if "cpu_seconds" in one else ""),
+            Column("CPU s", lambda one: f"{median(one['cpu_seconds']):.1f}"),
             *(_phase_column(phase) for phase in ("compile", "pretrain", "probe")),
             PEAK_MEMORY,
             OTHERS,
@@ -180,9 +174,9 @@ LAYOUTS = {
 
 def _format_workload(workload: Entry) -> list[str]:
     """Returns heading, table, how contenders differ and which took no part, and the ratios to each peer's time."""
-    layout = LAYOUTS[kind_of(workload)]
-    notes = [f"{one['name']}: {one['note']}." for one in workload["contenders"] if one.get("note")]
-    notes += [f"{one['name']}: takes no part: {one['reason']}" for one in workload.get("refused", [])]
+    layout = LAYOUTS[workload["kind"]]
+    notes = [f"{one['name']}: {one['note']}." for one in workload["contenders"] if one["note"]]
+    notes += [f"{one['name']}: takes no part: {one['reason']}" for one in workload["refused"]]
     ratios = [f"{one['contender']} / {one['peer']}: {format_ratio(one)}" for one in workload["ratios"]]
     return [
         f"### {layout.format_title(workload)}",
@@ -193,7 +187,7 @@ def _format_workload(workload: Entry) -> list[str]:
 
 def curve_table(curve: Entry) -> str:
     """Returns heading and table: milliseconds per epoch and seed at each point."""
-    lines = {line.peer: line.fastest for line in curve_lines(curve)}
+    lines = curve_lines(curve)
     records = [
         {**point, **lines["aejax"][point["x"]], "other": lines.get(CURVE_PEER, {}).get(point["x"])}
         for point in curve["points"]
@@ -215,7 +209,7 @@ def render_markdown(results: Entry) -> str:
     summary = summary_table(workloads)
     parts = [f"Versions: {versions}.", *(["### At a glance", summary] if summary else [])]
     parts += [part for workload in workloads for part in _format_workload(workload)]
-    parts += dict.fromkeys(LAYOUTS[kind_of(workload)].notes for workload in workloads)  # each once
-    if results.get("curves"):
+    parts += dict.fromkeys(LAYOUTS[workload["kind"]].notes for workload in workloads)  # each once
+    if results["curves"]:
         parts += [*map(curve_table, results["curves"]), CURVE_NOTES]
     return "\n\n".join(parts) + "\n"

@@ -1,10 +1,10 @@
-"""A whole benchmark: names in, a folder of results out."""
+"""A whole benchmark: flags in, a folder of results out."""
 
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Console
 
@@ -12,26 +12,16 @@ from aejax.errors import InputError, require, require_known_names
 from aejax.experiments.environment import command_line
 from aejax.report.style import save_figure
 from aejax.storage.atomic_io import write_atomically, write_json
+from benchmark.args import Args
 from benchmark.curves import CURVE_PEER, CURVES, measure_curve
 from benchmark.measure import measure
 from benchmark.peers import PEERS, check_peers, peer_contenders
 from benchmark.plots import curves_figure, ratios_figure, relative_times
 from benchmark.report import render_markdown
-from benchmark.timing import TimingBudget
 from benchmark.workloads import WORKLOADS
 
 
-class BenchmarkPlan(NamedTuple):
-    """What is timed."""
-
-    workloads: Sequence[str]  # names in `WORKLOADS`
-    budget: TimingBudget
-    peers: Sequence[str] = ()  # names in `PEERS`; each takes part where it can
-    curves: Sequence[str] = ()  # names in `CURVES`
-    data_dir: Path | None = None  # where MNIST is found, or downloaded to
-
-
-def run_benchmark(plan: BenchmarkPlan, out: Path, console: Console) -> dict[str, Any]:
+def run_benchmark(args: Args, console: Console) -> dict[str, Any]:
     """Times aejax and its peers; writes `results.json`, `table.md` and figures; returns the results.
 
     Results are written after each workload, so that a failure does not lose the workloads before it. Earlier results
@@ -40,16 +30,16 @@ def run_benchmark(plan: BenchmarkPlan, out: Path, console: Console) -> dict[str,
     Raises:
         InputError: something cannot be timed; nothing has been.
     """
-    began = time.perf_counter()
-    _check_names(plan)
+    began, out = time.perf_counter(), args.out
+    _check_names(args)
 
     def log(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
-    for line in check_peers(plan.peers):
+    for line in check_peers(args.peers):
         log(line)
-    jobs = {name: WORKLOADS[name].prepare(plan.data_dir) for name in plan.workloads}
-    _check_peers_take_part(plan, jobs)
+    jobs = {name: WORKLOADS[name].prepare(args.data_dir) for name in args.workloads}
+    _check_peers_take_part(args, jobs)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -57,7 +47,7 @@ def run_benchmark(plan: BenchmarkPlan, out: Path, console: Console) -> dict[str,
     workloads, curves = list[dict[str, Any]](), list[dict[str, Any]]()
 
     def write() -> dict[str, Any]:
-        environment = _describe_environment([*workloads, *curves], plan.peers)
+        environment = _describe_environment([*workloads, *curves], args.peers)
         environment["seconds"] = time.perf_counter() - began
         results = {"schema": 1, "kind": "benchmark", "environment": environment}
         results |= {"workloads": list(workloads), "curves": list(curves)}
@@ -65,34 +55,30 @@ def run_benchmark(plan: BenchmarkPlan, out: Path, console: Console) -> dict[str,
         return results
 
     for name, job in jobs.items():
-        workloads.append(measure(name, WORKLOADS[name], job, plan.peers, plan.budget, log))
+        workloads.append(measure(name, WORKLOADS[name], job, args, log))
         results = write()
-    for name in plan.curves:
-        curves.append(measure_curve(name, CURVES[name], plan.peers, plan.budget, plan.data_dir, log))
+    for name in args.curve:
+        curves.append(measure_curve(name, CURVES[name], args, log))
         results = write()
     return results
 
 
-def _check_names(plan: BenchmarkPlan) -> None:
+def _check_names(args: Args) -> None:
     """Rejects unknown names and numbers below one."""
-    for flag, number in (
-        ("--seeds", plan.budget.seeds),
-        ("--epochs", plan.budget.epochs),
-        ("--repeats", plan.budget.repeats),
-    ):
+    for flag, number in (("--seeds", args.seeds), ("--epochs", args.epochs), ("--repeats", args.repeats)):
         require(number is None or number >= 1, f"{flag} {number}: expected at least 1")
-    before = plan.budget.before
+    before = args.before
     require(before is None or (before / "scripts").is_dir(), f"--before {before}: is not a checkout of this project")
-    require([*plan.workloads, *plan.curves], f"--workload: name at least one of {', '.join(WORKLOADS)}")
-    require_known_names("--workload", "workload", plan.workloads, WORKLOADS)
-    require_known_names("--curve", "curve", plan.curves, CURVES)
+    require([*args.workloads, *args.curve], f"--workload: name at least one of {', '.join(WORKLOADS)}")
+    require_known_names("--workload", "workload", args.workloads, WORKLOADS)
+    require_known_names("--curve", "curve", args.curve, CURVES)
 
 
-def _check_peers_take_part(plan: BenchmarkPlan, jobs: Mapping[str, Any]) -> None:
-    for peer in plan.peers:
+def _check_peers_take_part(args: Args, jobs: Mapping[str, Any]) -> None:
+    for peer in args.peers:
         contenders = [peer_contenders([peer], WORKLOADS[name].kind, job, 1, 1) for name, job in jobs.items()]
         require(
-            any(contenders) or (plan.curves and peer == CURVE_PEER),
+            any(contenders) or (args.curve and peer == CURVE_PEER),
             f"--peers {peer}: takes no part in these workloads; leave it out, or add a workload that it can do",
         )
 

@@ -17,8 +17,7 @@ from sklearn.neural_network import MLPRegressor
 
 from aejax.data.shuffling import steps_per_epoch
 from benchmark.architecture import Dense, make_architecture
-from benchmark.path_job import SKLEARN_C, PathJob, certify_solutions
-from benchmark.peer_path import Point, make_peer_path_runner, symmetric_softmax_weights
+from benchmark.path_job import PathJob, Point, certify_solutions, make_peer_path_runner, symmetric_softmax_weights
 from benchmark.training_job import MakeRunner, Runner, TrainingJob
 
 WARM_UP_ROWS = 1000  # fitted before the clock starts, so that lazy imports are done
@@ -72,10 +71,10 @@ def make_path_runner(
     if solver is not None:
         return make_peer_path_runner(job, sklearn.__version__, lambda tol: _warm_started(job, solver, tol))
     features = np.ascontiguousarray(job.features, dtype=dtype)
-    model = LogisticRegression(C=SKLEARN_C, max_iter=max_iter)
+    model = LogisticRegression(max_iter=max_iter)
     first_of_class = np.unique(job.labels, return_index=True)[1]
     rows = np.union1d(first_of_class, np.arange(min(WARM_UP_ROWS, len(job.labels))))
-    fit_silently(LogisticRegression(C=SKLEARN_C, max_iter=2), features[rows], job.labels[rows])
+    fit_silently(LogisticRegression(max_iter=2), features[rows], job.labels[rows])
 
     def run(times: int) -> dict[str, Any]:
         for _ in range(times):
@@ -83,9 +82,8 @@ def make_path_runner(
         return {}
 
     def facts() -> dict[str, Any]:
-        weights, bias = symmetric_softmax_weights(model.coef_, model.intercept_)
-        all_rows = np.arange(len(job.labels))
-        points = certify_solutions(job, all_rows, weights[None], bias[None], [1 / (SKLEARN_C * len(job.labels))])
+        point, rows = symmetric_softmax_weights(model.coef_, model.intercept_), np.arange(len(job.labels))
+        points = certify_solutions(job, rows, [point], [1 / len(job.labels)])
         result = {"iterations": [model.n_iter_.tolist()], "points": [points], "at_peers_strength": points[0]}
         return {"version": sklearn.__version__, **result}
 
@@ -99,7 +97,7 @@ def _warm_started(job: PathJob, solver: str, tolerance: float) -> Callable[[floa
 
     def fit(l2: float) -> Point:
         fit_silently(model.set_params(C=1 / (l2 * len(job.labels))), features, job.labels)
-        return Point(*symmetric_softmax_weights(model.coef_, model.intercept_))
+        return symmetric_softmax_weights(model.coef_, model.intercept_)
 
     return fit
 

@@ -65,19 +65,19 @@ def run_streaming_benchmark(args: Args, console: Console) -> dict[str, Any]:
     require(os.access(args.out, os.W_OK), f"--out {args.out}: cannot be written; give another --out")
     free, size = shutil.disk_usage(args.scratch).free, int(args.gigabytes * 1e9)
     require(size < 0.95 * free, f"--scratch {args.scratch}: has {format_bytes(free)} left; use fewer --gigabytes")
-    folder = Path(tempfile.mkdtemp(prefix="aejax-stream-", dir=args.scratch))
-    with call_before_exit(lambda: shutil.rmtree(folder, ignore_errors=True)):
-        try:
-            dataset = write_synthetic_dataset(folder / "large", size, seed=0)
-            dataset["seconds_to_write"] = time.perf_counter() - began
-            console.print(f"{format_bytes(dataset['bytes'])} written; training on them", highlight=False)
-            limit = None if args.limit is None else int(args.limit * 1e9)
-            large = dataset | train_on_large_dataset(folder / "large", limit, N_SEEDS)
-            shutil.rmtree(folder / "large")
-            console.print(f"{large['stream']['rounds']} rounds; training on MNIST", highlight=False)
-            mnist = measure_streaming(N_SEEDS, args.data_dir, folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="aejax-stream-", dir=args.scratch, ignore_cleanup_errors=True) as name,
+        call_before_exit(lambda: shutil.rmtree(name, ignore_errors=True)),
+    ):
+        folder = Path(name)
+        dataset = write_synthetic_dataset(folder / "large", size, seed=0)
+        dataset["seconds_to_write"] = time.perf_counter() - began
+        console.print(f"{format_bytes(dataset['bytes'])} written; training on them", highlight=False)
+        limit = None if args.limit is None else int(args.limit * 1e9)
+        large = dataset | train_on_large_dataset(folder / "large", limit, N_SEEDS)
+        shutil.rmtree(folder / "large")
+        console.print(f"{large['stream']['rounds']} rounds; training on MNIST", highlight=False)
+        mnist = measure_streaming(N_SEEDS, args.data_dir, folder)
     environment = {**mnist.pop("environment"), "seconds": time.perf_counter() - began}
     results = to_jsonable({"schema": 1, "kind": "stream", "environment": environment, "large": large, "mnist": mnist})
     write_json(args.out / "stream.json", results)

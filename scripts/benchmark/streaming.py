@@ -103,7 +103,7 @@ def _train_one_pass(folder: Path, limit: int | None, seeds: int) -> dict[str, An
     }
 
 
-def train_on_large_dataset(folder: Path, limit: int | None = None, seeds: int = 4) -> dict[str, Any]:
+def train_on_large_dataset(folder: Path, limit: int | None, seeds: int) -> dict[str, Any]:
     """Trains one pass of the deep tutorial over a large dataset, in a separate process.
 
     Args:
@@ -154,9 +154,7 @@ def _make_train_functions(seeds: int, data_dir: Path | None, scratch: Path) -> d
     return functions
 
 
-def measure_streaming(
-    seeds: int, data_dir: Path | None, scratch: Path, passes: int = N_PASSES, repeats: int = N_REPEATS
-) -> dict[str, Any]:
+def measure_streaming(seeds: int, data_dir: Path | None, scratch: Path) -> dict[str, Any]:
     """Trains the deep tutorial on MNIST from memory and streamed, interleaved, in one process.
 
     Each stream is read in windows of `SHUFFLE_WINDOW` examples, and in one window of all examples that is read once. A
@@ -169,13 +167,15 @@ def measure_streaming(
     functions = _make_train_functions(seeds, data_dir, scratch)
     for train in functions.values():
         train(1)  # compiles
-    turns = [{name: track_memory(partial(train, passes)) for name, train in functions.items()} for _ in range(repeats)]
+    turns = [
+        {name: track_memory(partial(train, N_PASSES)) for name, train in functions.items()} for _ in range(N_REPEATS)
+    ]
     later = {name: np.median([turn[name][0]["rates"][1:] for turn in turns], axis=1) for name in functions}
     return to_jsonable(
         {
             "recipe": RECIPE,
             "seeds": seeds,
-            "passes": passes,
+            "passes": N_PASSES,
             "environment": describe_environment(make_plan(get_recipe(RECIPE).plan, seeds)),
             "entries": {
                 name: {

@@ -5,7 +5,7 @@ from statistics import median
 from typing import Any
 
 from aejax.report.tables import Column, Table, to_markdown
-from benchmark.curves import SECONDS_KEY, library_of
+from benchmark.curves import SECONDS_KEY
 from benchmark.timing import Entry, summarize_ratio
 
 MIN_SEEDS = 4  # that count as several in the summary
@@ -15,11 +15,6 @@ COMMAND_MODES = {
     "cached": "a fresh process with a compilation cache",
     "again": "the second run in one process",
 }
-
-
-def kind_of(workload: Entry) -> str:
-    """Returns the kind of a workload; older trainings name none."""
-    return workload.get("kind", "training")
 
 
 def format_ratio(ratio: Entry) -> str:
@@ -32,7 +27,7 @@ def summary_table(workloads: Sequence[Entry]) -> str:
 
     Empty if there is no such training.
     """
-    records = [record for entry in workloads if kind_of(entry) == "training" if (record := _summarize(entry))]
+    records = [record for entry in workloads if entry["kind"] == "training" if (record := _summarize(entry))]
     columns = [
         Column("workload", lambda one: one["name"], align="left"),
         Column("aejax, s per epoch and seed", lambda one: f"{one['ours'][SECONDS_KEY]['median']:.3g}"),
@@ -44,14 +39,14 @@ def summary_table(workloads: Sequence[Entry]) -> str:
 
 def command_summary(workloads: Sequence[Entry]) -> str:
     """Returns a row for each whole command, with the same before where it was run; empty if there is no command."""
-    commands = [entry for entry in workloads if kind_of(entry) == "command"]
+    commands = [entry for entry in workloads if entry["kind"] == "command"]
 
     def pair(entry: Entry, format_one: Callable[[Entry], str]) -> str:
         now, *before = entry["contenders"]
         return format_one(now) + "".join(f" ({format_one(one)})" for one in before)
 
     columns = [
-        Column("workload", lambda entry: f"{entry['name']}: {COMMAND_MODES[entry.get('mode', 'fresh')]}", align="left"),
+        Column("workload", lambda entry: f"{entry['name']}: {COMMAND_MODES[entry['mode']]}", align="left"),
         Column("s (before)", lambda entry: pair(entry, lambda one: f"{one['seconds']['median']:.1f}")),
         Column("CPU s (before)", lambda entry: pair(entry, lambda one: f"{median(one['cpu_seconds']):.1f}")),
         Column("peak MB (before)", lambda entry: pair(entry, lambda one: f"{one['peak_memory_bytes'] / 1e6:.0f}")),
@@ -64,7 +59,7 @@ def path_summary(workloads: Sequence[Entry]) -> str:
 
     Empty if there is no path.
     """
-    paths = [entry for entry in workloads if kind_of(entry) == "path"]
+    paths = [entry for entry in workloads if entry["kind"] == "path"]
     columns = [
         Column("workload", lambda entry: entry["name"], align="left"),
         Column("aejax, s", lambda entry: _format_seconds(entry["contenders"][0])),
@@ -79,13 +74,13 @@ def _format_seconds(contender: Entry) -> str:
 
 
 def _of_ten_seeds(entry: Entry) -> list[Entry]:
-    return [one for one in entry["contenders"] if library_of(one) == "aejax" and one["seeds"] == 10]
+    return [one for one in entry["contenders"] if one["library"] == "aejax" and one["seeds"] == 10]
 
 
 def _format_fastest_peer(entry: Entry) -> str:
     """Returns the fastest peer that solved every strength to the tolerance, and the ratio of its time."""
     ours = entry["contenders"][0]
-    others = [one for one in entry["contenders"][1:] if library_of(one) != "aejax"]
+    others = [one for one in entry["contenders"][1:] if one["library"] != "aejax"]
     peers = [one for one in others if one["certified"] and one["fits"] == ours["fits"]]
     if not peers:
         return "none"
@@ -95,19 +90,16 @@ def _format_fastest_peer(entry: Entry) -> str:
 
 
 def _peer_column(peer: str, title: str) -> Column:
-    return Column(f"fastest {title}", lambda one: f"{one[peer]} times as long" if one[peer] else "")
+    return Column(f"fastest {title}", lambda one: f"{one[peer]} times as long" if peer in one else "")
 
 
 def _summarize(entry: Entry) -> dict[str, Any] | None:
     """Returns the record of aejax with several seeds, and the ratio of each peer's fastest setting to it."""
-    by_library: dict[str, list[Entry]] = {}
-    for one in entry["contenders"]:
-        by_library.setdefault(library_of(one), []).append(one)
-    ours = next((one for one in by_library.get("aejax", []) if one["seeds"] >= MIN_SEEDS), None)
-    if ours is None or not by_library.keys() & SUMMARY_PEERS.keys():
-        return None
-    record: dict[str, Any] = {"name": entry["name"], "ours": ours} | dict.fromkeys(SUMMARY_PEERS)
-    for peer in by_library.keys() & SUMMARY_PEERS.keys():
-        fastest = min(by_library[peer], key=lambda one: one[SECONDS_KEY]["median"])
-        record[peer] = format_ratio(summarize_ratio(fastest[SECONDS_KEY], ours[SECONDS_KEY]))
-    return record
+    ours = [one for one in entry["contenders"] if one["library"] == "aejax" and one["seeds"] >= MIN_SEEDS]
+    record: dict[str, Any] = {"name": entry["name"], "ours": ours[0]} if ours else {}
+    for peer in SUMMARY_PEERS:
+        settings = [one for one in entry["contenders"] if one["library"] == peer]
+        if ours and settings:
+            fastest = min(settings, key=lambda one: one[SECONDS_KEY]["median"])
+            record[peer] = format_ratio(summarize_ratio(fastest[SECONDS_KEY], ours[0][SECONDS_KEY]))
+    return record if record.keys() & SUMMARY_PEERS.keys() else None

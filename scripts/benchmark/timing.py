@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmark import worker
@@ -22,16 +21,6 @@ from benchmark.training_job import UnsupportedJobError
 
 Log = Callable[[str], None]
 Entry = Mapping[str, Any]  # a record of `results.json`
-
-
-class TimingBudget(NamedTuple):
-    """How much is timed."""
-
-    seeds: int
-    epochs: int | None  # in one repetition, and once before as warm-up; None: the workload's own number
-    repeats: int
-    cores: int
-    before: Path | None = None  # another checkout of this project; whole commands run there, too
 
 
 class Contender(NamedTuple):

@@ -30,6 +30,7 @@ class TrainingWorkload(NamedTuple):
     units: int = 1  # epochs, or rounds of encoding, in one repetition
     examples: int | None = None  # the first training rows of the source; None: all
     kind: str = "training"
+    seeds: int | None = None  # trained at once by aejax; None: the benchmark's number
 
     def prepare(self, data_dir: Path | None) -> TrainingJob:
         """Loads the data, and fixes rows and scaling for every contender. Raises InputError if there are none."""
@@ -127,11 +128,12 @@ K_SPARSE = _recipe(
 )
 COMPARE = "scripts/compare.py"
 DIGITS = (COMPARE, "--dataset", "digits", "--seeds", "10")
+COMPARE_MNIST = (COMPARE, "--dataset", "mnist", "--seeds", "10")
 MNIST = DataConfig(dataset="mnist")
 WIDE = ("--tabular-samples", "500", "--tabular-features", "20000", "--methods", "raw", "pca", "undercomplete")
 GRID = ("--axis", "latent_dim=2,4,8,16,32,48", "--axis", "noise_std=0.1,0.3,0.6,0.9")
 # If an epoch would take a contender minutes, it trains on the first examples only; its steps are the same.
-WORKLOADS: dict[str, Workload] = {
+SHORT: dict[str, Workload] = {
     "deep": TrainingWorkload(DEEP),
     "single": TrainingWorkload(get_recipe("tutorial-single")),
     "dense64": TrainingWorkload(get_recipe("tutorial-dense64"), examples=15_360),
@@ -141,28 +143,18 @@ WORKLOADS: dict[str, Workload] = {
     "k-sparse-1000": TrainingWorkload(K_SPARSE, examples=15_360),
     "probe-path": PathWorkload(MNIST, seed_counts=(1, 10)),
     "probe-path-64": PathWorkload(MNIST, n_components=64, seed_counts=(1, 4, 10)),
-    "probe-path-rows": PathWorkload(MNIST, unit_rows=True, seed_counts=(1, 10)),
-    "probe-path-64-rows": PathWorkload(MNIST, n_components=64, unit_rows=True, seed_counts=(1, 10)),
     "encode": TrainingWorkload(DEEP, units=4, kind="encoding"),
     "cold-start": CommandWorkload(DIGITS, repeats=2),
+}
+OPT_IN: dict[str, Workload] = {  # timed only if named
+    "probe-path-rows": PathWorkload(MNIST, unit_rows=True, seed_counts=(1, 10)),
+    "probe-path-64-rows": PathWorkload(MNIST, n_components=64, unit_rows=True, seed_counts=(1, 10)),
     "cached-start": CommandWorkload(DIGITS, repeats=2, mode="cached"),
     "second-run": CommandWorkload(DIGITS, repeats=2, mode="again"),
     "sweep": CommandWorkload(("scripts/sweep.py", "--dataset", "digits", "--seeds", "10", *GRID), repeats=1),
     "wide": CommandWorkload((COMPARE, "--dataset", "tabular", "--seeds", "10", *WIDE), repeats=1, compared=False),
     # One epoch is enough: the peak memory does not grow with the epochs.
-    "memory-mnist": CommandWorkload((COMPARE, "--dataset", "mnist", "--seeds", "10", "--epochs", "1"), repeats=1),
-    "mnist": CommandWorkload(
-        (COMPARE, "--dataset", "mnist", "--seeds", "10", "--epochs", "5"), repeats=1, compared=False
-    ),
+    "memory-mnist": CommandWorkload((*COMPARE_MNIST, "--epochs", "1"), repeats=1),
+    "mnist": CommandWorkload((*COMPARE_MNIST, "--epochs", "5"), repeats=1, compared=False),
 }
-OPT_IN_WORKLOADS = (  # timed only if named
-    "probe-path-rows",
-    "probe-path-64-rows",
-    "cached-start",
-    "second-run",
-    "sweep",
-    "wide",
-    "memory-mnist",
-    "mnist",
-)
-DEFAULT_WORKLOADS = tuple(name for name in WORKLOADS if name not in OPT_IN_WORKLOADS)
+WORKLOADS = SHORT | OPT_IN

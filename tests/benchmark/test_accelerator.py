@@ -50,7 +50,7 @@ def run(minutes: float, *measurements: Measurement) -> list[dict[str, Any]]:
 def test_a_failed_measurement_is_recorded_and_the_others_go_on() -> None:
     bad = Measurement("training", "too many seeds", "one", 1, divmod, (1, 0))
     crash = Measurement("training", "crash", "one", 1, os._exit, (1,))
-    good = Measurement("training", "few seeds", "one", 1, dict, (), {"seeds": 3})
+    good = Measurement("training", "few seeds", "one", 1, dict, ([("seeds", 3)],))
     first, second, third = run(1, bad, crash, good)
     assert first["failed"].startswith("ZeroDivisionError")
     assert second["failed"].startswith("BrokenProcessPool")

@@ -10,21 +10,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from benchmark import args as benchmark_args
 from benchmark import run as benchmark_run
-from benchmark.architecture import flops_per_example, make_architecture
+from benchmark.architecture import flops_per_example
+from benchmark.args import Args
 from benchmark.command import make_command_runner
-from benchmark.curves import CURVES, Curve, CurvePoint, contenders_at_point, curve_lines
+from benchmark.curves import CURVES, Curve, contenders_at_point, curve_lines
 from benchmark.measure import KINDS, make_entry, own_contenders
 from benchmark.path_job import PathJob
 from benchmark.peers import PEERS, PEERS_INSTALL_COMMAND, check_peers, keras_contenders, peer_contenders
 from benchmark.plots import curves_figure, ratios_figure, relative_times
 from benchmark.report import LAYOUTS, curve_table, render_markdown
-from benchmark.run import BenchmarkPlan, run_benchmark
+from benchmark.run import run_benchmark
 from benchmark.summaries import command_summary, path_summary, summary_table
-from benchmark.timing import Contender, TimedTask, Timing, TimingBudget, start_processes, summarize
+from benchmark.timing import Contender, TimedTask, Timing, start_processes, summarize
 from benchmark.training_job import TrainingJob
 from benchmark.workloads import (
-    DEFAULT_WORKLOADS,
     WORKLOADS,
     CommandWorkload,
     PathWorkload,
@@ -43,7 +44,7 @@ from aejax.probes.regularization_path import L2_GRID
 from aejax.recipes import get_recipe
 from aejax.storage.atomic_io import read_json, to_jsonable
 
-BUDGET = TimingBudget(seeds=2, epochs=1, repeats=2, cores=2)
+ARGS = Args(seeds=2, epochs=1, repeats=2)
 TABULAR = get_recipe("tutorial-tabular")
 TABULAR = dataclasses.replace(TABULAR, data=dataclasses.replace(TABULAR.data, tabular_samples=300))
 DIGITS = DataConfig(dataset="digits")
@@ -56,7 +57,7 @@ TINY = {
     "quick": CommandWorkload(("scripts/compare.py", "--dataset", "wine", "--methods", "raw", "--seeds", "1"), 1),
     "bad": CommandWorkload(("scripts/compare.py", "--dataset", "wyne")),
 }
-CURVE = Curve("seeds trained at once", (1, 3), lambda n: CurvePoint(n, TINY["tabular"], n))
+CURVE = Curve("seeds trained at once", {n: TINY["tabular"]._replace(seeds=n) for n in (1, 3)})
 
 
 @pytest.fixture(scope="module")
@@ -65,19 +66,25 @@ def job() -> TrainingJob:
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark_args, "usable_cores", lambda: 2)
+
+
+@pytest.fixture
+def tiny(two_cores: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark_run, "WORKLOADS", TINY)
     monkeypatch.setitem(CURVES, "seeds", CURVE)
 
 
-def run(folder: Path, *names: str, budget: TimingBudget = BUDGET, **fields: Any) -> dict[str, Any]:
-    return run_benchmark(BenchmarkPlan(names, budget, **fields), folder, Console(file=io.StringIO()))
+def run(folder: Path, *names: str, **fields: Any) -> dict[str, Any]:
+    args = dataclasses.replace(ARGS, workload=names, out=folder, **fields)
+    return run_benchmark(args, Console(file=io.StringIO()))
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_every_kind_of_workload_is_timed_written_and_shown(tmp_path: Path) -> None:
-    results = run(tmp_path, "dense", "encode", "path", "quick", peers=["sklearn"], curves=["seeds"])
+    results = run(tmp_path, "dense", "encode", "path", "quick", peers=("sklearn",), curve=("seeds",))
     assert read_json(tmp_path / "results.json") == to_jsonable(results)
     assert (results["schema"], results["kind"]) == (1, "benchmark")
     assert {"machine", "command", "versions", "seconds"} <= results["environment"].keys()
@@ -164,14 +171,14 @@ def test_a_command_and_the_same_before_are_shown_with_their_ratio(job: TrainingJ
         return Timing(TimedTask(contender, "command", job), [seconds], [0.0], [{}], [facts])
 
     command = ("scripts/compare.py", "--data-dir", "/here")
-    contenders = own_contenders(TINY["quick"], command, BUDGET._replace(before=Path("there")))
+    contenders = own_contenders(TINY["quick"], command, Args(before=Path("there")))
     assert [dict(one.options).get("checkout") for one in contenders] == [None, str(Path("there").absolute())]
     timings = [timing(contenders[0], 2.0, "a" * 40), timing(contenders[1], 8.0, "b" * 40)]
     entry = make_entry("quick", KINDS["command"], command, timings, 1)
     assert [one["options"] for one in entry["contenders"]] == [{}, {}]  # no path of this machine
     assert [one["median"] for one in entry["ratios"]] == [0.25]
     environment = {"versions": {}}
-    table = render_markdown({"environment": environment, "workloads": [entry]})
+    table = render_markdown({"environment": environment, "workloads": [entry], "curves": []})
     assert "/here" not in table
     name = "python scripts/compare.py --dataset wine --methods raw --seeds 1"
     assert f"| {name} | aaaaaaa | 2 | 2-2 | 2.0 | 1.0 | 0.3 | 0.1 | 0 |" in table
@@ -184,12 +191,13 @@ def test_a_command_and_the_same_before_are_shown_with_their_ratio(job: TrainingJ
 @pytest.mark.usefixtures("tiny")
 def test_results_are_written_before_a_later_workload_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = dict.fromkeys(("python", "jax", "flax", "optax", "machine"), "any") | {"backend": "cpu"}
-    resources = {"peak_memory_bytes": 1, "cores_used_by_others": [0.0], "compile_seconds": None}
-    contender = {"name": "good", "library": "command", "seconds": summarize([1.0]), **resources}
+    resources = {"peak_memory_bytes": 1, "cores_used_by_others": [0.0], "cpu_seconds": [1.0], "phases": [{}]}
+    contender = {"name": "good", "note": "", "commit": None, "seconds": summarize([1.0]), **resources}
 
     def measure(name: str, *_: Any) -> dict[str, Any]:
         require(name == "quick", "it failed")
-        return {"name": name, "kind": "command", "environment": environment, "contenders": [contender], "ratios": []}
+        entry = {"name": name, "kind": "command", "mode": "fresh", "environment": environment}
+        return entry | {"contenders": [contender], "ratios": [], "refused": []}
 
     monkeypatch.setattr(benchmark_run, "measure", measure)
     with pytest.raises(InputError, match="it failed"):
@@ -210,7 +218,7 @@ def test_flops_are_those_that_xla_counts(method: str, shape: tuple[int, ...]) ->
         return autoencoder.objective.loss({**variables, "params": params}, batch, jax.random.key(1))[0]
 
     counted = jax.jit(jax.grad(loss)).lower(variables["params"]).compile().cost_analysis()["flops"] / 16
-    flops = flops_per_example(make_architecture(PretrainConfig(method=method, model=model), shape).multiplications)
+    flops = flops_per_example(PretrainConfig(method=method, model=model), shape)
     assert flops <= counted < 1.1 * flops
 
 
@@ -223,18 +231,17 @@ def test_flops_are_those_that_xla_counts(method: str, shape: tuple[int, ...]) ->
         ("dense64", [784 * 64, 64 * 784]),
     ],
 )
-def test_multiplications_are_those_of_the_widths(name: str, products: list[int]) -> None:
+def test_flops_are_those_of_the_widths(name: str, products: list[int]) -> None:
     config = WORKLOADS[name].config
     config = dataclasses.replace(config, objective=dataclasses.replace(config.objective, k=25))
-    assert make_architecture(config, (28, 28, 1)).multiplications == products
-    assert flops_per_example(products) == 6 * sum(products) - 2 * products[0]
+    assert flops_per_example(config, (28, 28, 1)) == 6 * sum(products) - 2 * products[0]
 
 
 def test_unknown_names_missing_peers_and_numbers_below_one_are_rejected(tmp_path: Path, monkeypatch: Any) -> None:
     with pytest.raises(InputError, match="--workload deap: no such workload; did you mean deep"):
         run(tmp_path, "deap")
     with pytest.raises(InputError, match="--repeats 0: expected at least 1"):
-        run(tmp_path, "deep", budget=BUDGET._replace(repeats=0))
+        run(tmp_path, "deep", repeats=0)
     with pytest.raises(InputError, match="--peers tensorflow: no such peer; there are torch"):
         check_peers(["tensorflow"])
     monkeypatch.setitem(PEERS, "absent", PEERS["sklearn"])
@@ -247,7 +254,7 @@ def test_unknown_names_missing_peers_and_numbers_below_one_are_rejected(tmp_path
 def test_a_peer_that_takes_no_part_is_rejected(peer: str, workload: str, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(benchmark_run, "check_peers", lambda peers: [])
     with pytest.raises(InputError, match=f"--peers {peer}: takes no part in these workloads"):
-        run(tmp_path, workload, peers=[peer])
+        run(tmp_path, workload, peers=(peer,))
 
 
 def test_the_process_of_a_peer_gets_its_job_and_environment_but_no_jax() -> None:
@@ -278,9 +285,9 @@ def test_a_curve_shows_the_fastest_setting_at_each_point() -> None:
     ]
     points.append({"x": 4, "examples": 10, "contenders": [ours]})
     curve = {"name": "seeds", "label": "seeds", "points": points}
-    aejax, torch = curve_lines(curve)
-    assert (list(aejax.fastest), list(torch.fastest)) == ([1, 2, 4], [1, 2])
-    assert [one["name"] for one in torch.fastest.values()] == ["a", "b"]
+    lines = curve_lines(curve)
+    assert list(lines["aejax"]) == [1, 2, 4]
+    assert {x: one["name"] for x, one in lines["torch"].items()} == {1: "a", 2: "b"}
     rows = curve_table(curve).splitlines()
     assert [row.split("|")[-2].strip() for row in rows[-3:]] == ["a", "b", ""]
     figure = curves_figure([curve, curve, curve])
@@ -291,38 +298,35 @@ def test_the_summary_compares_several_seeds_with_each_peers_fastest_setting() ->
     """The ratios are taken repetition by repetition."""
     ours = [timed("aejax, 1 seed", "aejax", 2.0, 2.0, 2.0, seeds=1), timed("aejax, 4 seeds", "aejax", 1, 2, 1, seeds=4)]
     peers = [timed("torch, slow", "torch", 99, 99, 99), timed("torch, fast", "torch", 3.0, 8.0, 2.0)]
-    row = summary_table([{"name": "deep", "contenders": [*ours, *peers]}]).splitlines()[-1]
+    deep = {"name": "deep", "kind": "training"}
+    row = summary_table([deep | {"contenders": [*ours, *peers]}]).splitlines()[-1]
     assert row == "| deep | 1 | 3.00 (2.00 to 4.00) times as long |  | 50% |"
-    assert summary_table([{"name": "deep", "contenders": ours}]) == ""
-    assert summary_table([{"name": "deep", "contenders": [ours[0], *peers]}]) == ""
+    assert summary_table([deep | {"contenders": ours}]) == ""
+    assert summary_table([deep | {"contenders": [ours[0], *peers]}]) == ""
 
 
 def test_ratios_are_relative_to_the_first_contender() -> None:
     contenders = [timed("aejax, 4 seeds", "aejax", 2.0), timed("torch, 2 threads", "torch", 5.0)]
-    workload = {"name": "deep", "contenders": contenders}
+    workload = {"name": "deep", "kind": "training", "contenders": contenders}
     assert relative_times(workload) == {"torch, 2 threads": pytest.approx(2.5)}
     assert len(ratios_figure({"workloads": [workload]}).axes[0].lines) == 2  # the marker, and the line at 1
     assert not relative_times({"kind": "command", "contenders": []})
 
 
-def test_the_curves_cover_their_ranges() -> None:
-    ends = {name: (curve.points[0].x, curve.points[-1].x) for name, curve in CURVES.items()}
-    assert ends == {"seeds": (1, 256), "batch": (16, 4096), "width": (0.25, 4.0), "examples": (1000, 60000)}
-    wide = CURVES["width"].points[-1].workload.config.model
+def test_the_widest_point_of_the_curve_is_four_times_as_wide() -> None:
+    wide = CURVES["width"].points[4.0].config.model
     assert (wide.hidden, wide.decoder_hidden, wide.latent_dim) == ((512, 256, 128), (256, 512), 16)
 
 
+@pytest.mark.usefixtures("two_cores")
 def test_torch_is_on_curves_for_at_most_as_many_seeds_as_cores(job: TrainingJob) -> None:
-    points = [CurvePoint(n, TINY["tabular"], n) for n in (2, 4)]
-    libraries = [{one.library for one in contenders_at_point(point, job, ["torch"], BUDGET)} for point in points]
+    points, args = [TINY["tabular"]._replace(seeds=n) for n in (2, 4)], Args(peers=("torch",))
+    libraries = [{one.library for one in contenders_at_point(point, job, args)} for point in points]
     assert libraries == [{"aejax", "torch"}, {"aejax"}]
 
 
-def test_every_workload_has_a_kind_and_the_long_ones_are_not_timed_by_default() -> None:
+def test_every_workload_has_a_kind() -> None:
     assert {workload.kind for workload in WORKLOADS.values()} == set(KINDS) == set(LAYOUTS)
-    long = {"mnist", "memory-mnist", "sweep", "wide", "probe-path-rows"}
-    assert long <= WORKLOADS.keys()
-    assert not long & set(DEFAULT_WORKLOADS)
 
 
 def test_the_first_examples_leave_out_the_test_rows() -> None:
@@ -368,4 +372,4 @@ def test_the_summary_of_paths_shows_the_fastest_peer_that_solves_all_of_it_with_
     assert path_summary([entry]).splitlines()[-1] == "| path-64 | 2 | 13 | peer, fast: 7 s, 3.50 times as long |"
     alone = entry | {"contenders": [ours[0], *unsolved]}
     assert path_summary([alone]).splitlines()[-1] == "| path-64 | 2 |  | none |"
-    assert path_summary([{"name": "deep", "contenders": []}]) == ""
+    assert path_summary([{"name": "deep", "kind": "training", "contenders": []}]) == ""

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from benchmark import path_runner, peer_path, sklearn_runner
+from benchmark import path_job, path_runner, sklearn_runner
 from benchmark.path_job import PathJob, certify_solutions
 from benchmark.training_job import UnsupportedJobError
 from benchmark.worker import runners_of
-from benchmark.workloads import PathWorkload, principal_components, standardize
+from benchmark.workloads import PathWorkload, standardize
 
 from aejax.config import DataConfig
 from aejax.probes.logistic import initial_hessian_blocks, make_problem, zero_coefficients
@@ -69,20 +69,20 @@ def test_a_peer_solves_the_path_to_the_certificate_that_is_asked_of_aejax(job: P
 
 def test_a_peer_without_a_certificate_in_time_takes_no_part(job: PathJob, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit holds within a fit: here the third never ends."""
-    solved = peer_path.Point(np.zeros((job.features.shape[1], job.classes)), np.zeros(job.classes))
+    solved = path_job.Point(np.zeros((job.features.shape[1], job.classes)), np.zeros(job.classes))
 
-    def make_path(tolerance: float) -> Callable[[float], peer_path.Point]:
+    def make_path(tolerance: float) -> Callable[[float], path_job.Point]:
         fits = itertools.count(1)
 
-        def fit(l2: float) -> peer_path.Point:
+        def fit(l2: float) -> path_job.Point:
             while next(fits) > 2:
                 pass
             return solved
 
         return fit
 
-    monkeypatch.setattr(peer_path, "PREPARATION_LIMIT", 0.5)
-    runner = peer_path.make_peer_path_runner(job, "1", make_path)
+    monkeypatch.setattr(path_job, "PREPARATION_LIMIT", 0.5)
+    runner = path_job.make_peer_path_runner(job, "1", make_path)
     with pytest.raises(UnsupportedJobError, match=r"no certificate of the path in 0.5 s: .* fitted 2 of 12 strengths"):
         runner.run(1)
 
@@ -118,24 +118,12 @@ def test_examples_are_scaled_to_norm_one() -> None:
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-6)
 
 
-def test_principal_components_are_uncorrelated_and_in_order(job: PathJob) -> None:
-    inputs = job.features * np.arange(1, 13, dtype=np.float32)
-    components = principal_components(inputs, 5)
-    covariance = components.T @ components / len(components)
-    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-8 * covariance.max())
-    np.testing.assert_allclose(
-        np.diag(covariance), np.linalg.svd(inputs - inputs.mean(0))[1][:5] ** 2 / len(components), rtol=1e-4
-    )
-
-
 def test_the_objective_has_the_constant_of_two_classes(job: PathJob) -> None:
     """scikit-learn's own objective, `C sum(log(1 + exp(-y z))) + w^2 / 2`, over `C n`."""
     coefficients, intercepts = np.linspace(-1, 1, 12)[None], np.array([0.3])
-    weights, bias = sklearn_runner.symmetric_softmax_weights(coefficients, intercepts)
+    point = path_job.symmetric_softmax_weights(coefficients, intercepts)
     rows, signs = np.arange(len(job.labels)), 2 * job.labels - 1
     z = job.features @ coefficients[0] + intercepts[0]
     l2 = 1 / len(rows)
     expected = np.mean(np.logaddexp(0, -signs * z)) + 0.5 * l2 * np.sum(coefficients**2)
-    assert certify_solutions(job, rows, weights[None], bias[None], [l2])[0]["objective"] == pytest.approx(
-        expected, rel=1e-12
-    )
+    assert certify_solutions(job, rows, [point], [l2])[0]["objective"] == pytest.approx(expected, rel=1e-12)
