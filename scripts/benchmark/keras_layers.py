@@ -23,15 +23,6 @@ def dense_layer(layer: arch.Dense, conventions: str) -> layers.Layer:
     return layers.Dense(layer.fan_out, kernel_initializer=kernel_initializer(layer.fan_in, conventions))
 
 
-def activation_layer(name: str, conventions: str) -> layers.Layer:
-    """Returns the elementwise layer that a config names."""
-    if name == "leaky_relu":
-        return layers.LeakyReLU(arch.LEAKY_SLOPE[conventions])
-    if name == "gelu":
-        return layers.Activation(lambda inputs: ops.gelu(inputs, approximate=True))
-    return layers.Activation(name)
-
-
 def top_k_layer(k: int) -> layers.Layer:
     """Returns a layer that keeps the `k` largest units of each example and sets the others to zero."""
 
@@ -81,8 +72,10 @@ def build_layer(layer: arch.Layer, conventions: str) -> list[layers.Layer]:
             return [transposed, *([layers.Cropping2D(((0, rows), (0, columns)))] if rows or columns else [])]
         case arch.BatchNorm():
             return [layers.BatchNormalization(momentum=0.99, epsilon=arch.BATCH_NORM_EPSILON[conventions])]
+        case arch.Activation("leaky_relu"):
+            return [layers.LeakyReLU(arch.LEAKY_SLOPE[conventions])]
         case arch.Activation(name):
-            return [] if name == "linear" else [activation_layer(name, conventions)]
+            return [layers.Activation(name)]
         case arch.TopK(k):
             return [top_k_layer(k)]
         case arch.Reshape(shape):

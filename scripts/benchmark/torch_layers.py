@@ -1,6 +1,6 @@
 """The autoencoders in PyTorch: the same layers and initial distribution, without the last activation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -47,19 +47,6 @@ class Permute(nn.Module):
         return inputs.permute(self.axes)
 
 
-def activation_layer(name: str, conventions: str) -> nn.Module:
-    """Returns the elementwise layer that a config names."""
-    layers: dict[str, Callable[[], nn.Module]] = {
-        "relu": nn.ReLU,
-        "leaky_relu": lambda: nn.LeakyReLU(arch.LEAKY_SLOPE[conventions]),
-        "gelu": lambda: nn.GELU(approximate="tanh"),
-        "tanh": nn.Tanh,
-        "sigmoid": nn.Sigmoid,
-        "linear": nn.Identity,
-    }
-    return layers[name]()
-
-
 def build_layer(layer: arch.Layer, conventions: str) -> list[nn.Module]:
     """Returns the modules of a layer. For an even size, PyTorch pads before the first row and column, JAX after the
     last."""
@@ -76,7 +63,8 @@ def build_layer(layer: arch.Layer, conventions: str) -> list[nn.Module]:
             norm = nn.BatchNorm1d if dimensions == 1 else nn.BatchNorm2d
             return [norm(channels, eps=arch.BATCH_NORM_EPSILON[conventions], momentum=0.01)]
         case arch.Activation(name):
-            return [activation_layer(name, conventions)]
+            leaky = nn.LeakyReLU(arch.LEAKY_SLOPE[conventions])
+            return [{"relu": nn.ReLU(), "leaky_relu": leaky, "linear": nn.Identity()}[name]]
         case arch.TopK(k):
             return [TopK(k)]
         case arch.Reshape(shape):

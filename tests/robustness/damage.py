@@ -40,18 +40,16 @@ def corruptions(content: bytes, rng: np.random.Generator) -> dict[str, bytes | N
     return damaged
 
 
-def corrupt_each_file(
-    folder: Path, subdir: str, read: Callable[[Path], object], rng: np.random.Generator
-) -> Iterator[Outcome]:
+def corrupt_each_file(folder: Path, subdir: str, read: Callable[[Path], object], seed: int = 0) -> Iterator[Outcome]:
     """Corrupts every file in `folder/subdir`, one at a time, and reads a copy of the folder.
 
     Args:
         folder: an intact artifact.
         subdir: the part of it that is corrupted.
         read: must raise `InputError` with one line for a corrupted folder, and return for an intact one.
-        rng: draws the bits.
+        seed: of the bits.
     """
-    copied = folder.with_name(f"{folder.name}-copy")
+    rng, copied = np.random.default_rng(seed), folder.with_name(f"{folder.name}-copy")
     shutil.copytree(folder, copied)
     read(copied)
     for path in sorted(path for path in (copied / subdir).rglob("*") if path.is_file()):

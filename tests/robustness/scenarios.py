@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from rich.console import Console
 
 from aejax.autoencoders.registry import KINDS
@@ -85,11 +84,6 @@ class Setup(NamedTuple):
         """Runs of all commands without disturbance; raises RuntimeError if one fails."""
         return run_undisturbed(self.folder / "commands", self.budget.commands)
 
-    @property
-    def rng(self) -> np.random.Generator:
-        """A new generator of a scenario's random draws."""
-        return np.random.default_rng(self.budget.seed)
-
 
 class Scenario(NamedTuple):
     """One row of the table."""
@@ -100,28 +94,25 @@ class Scenario(NamedTuple):
 
 
 def _corrupt_checkpoints(setup: Setup) -> Iterator[Outcome]:
-    rng = setup.rng
     for one in setup.few:
         latest = max(saved_checkpoints(one.out), key=lambda path: int(path.name)).relative_to(one.out)
 
         def read(run: Path, folder: Path = latest.parent) -> None:
             assert CheckpointManager(run / folder, max_to_keep=2).restore_latest() is not None
 
-        yield from corrupt_each_file(one.out, str(latest), read, rng)
+        yield from corrupt_each_file(one.out, str(latest), read, setup.budget.seed)
 
 
 def _corrupt_weights(setup: Setup) -> Iterator[Outcome]:
-    rng = setup.rng
     for one in setup.few:
-        yield from corrupt_each_file(one.out, "checkpoint", load_pretrained, rng)
+        yield from corrupt_each_file(one.out, "checkpoint", load_pretrained, setup.budget.seed)
 
 
 def _corrupt_published_encoders(setup: Setup) -> Iterator[Outcome]:
-    rng = setup.rng
     for one in setup.few:
         encoder = one.out.with_name(f"encoder-{one.command}")
         export(one.out, encoder, ExportConfig())
-        yield from corrupt_each_file(encoder, ".", load_encoder, rng)
+        yield from corrupt_each_file(encoder, ".", load_encoder, setup.budget.seed)
 
 
 SCENARIOS: tuple[Scenario, ...] = (

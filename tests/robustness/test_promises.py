@@ -114,7 +114,7 @@ def test_a_reader_that_ignores_corruption_or_crashes_is_found(saved_tree, raised
         if raised is not None and not (path / "meta.json").exists():
             raise raised
 
-    outcomes = list(corrupt_each_file(saved_tree, ".", read, np.random.default_rng(0)))
+    outcomes = list(corrupt_each_file(saved_tree, ".", read))
     assert any(fault in one.fault and not one.noticed for one in outcomes)
 
 
