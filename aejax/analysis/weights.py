@@ -1,10 +1,10 @@
 """Filters of the encoder's first layer, and atoms of the decoder."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from flax.traverse_util import flatten_dict
 from jaxtyping import Bool, Float, Int
 
 from aejax.analysis.codec import Codec
@@ -12,35 +12,20 @@ from aejax.analysis.codec import Codec
 ACTIVITY_PERCENTILE = 95  # percentile of a unit's activity at which its atom is drawn
 
 
-def iter_kernels(encoder: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields the dotted name and the array of every kernel.
-
-    Hidden layers come before the code, `Dense_2` before `Dense_10`.
-    """
-
-    def sort_key(name: str) -> tuple[bool, list[str | int]]:
-        parts = re.split(r"(\d+)", name)
-        return name != "hidden", [int(part) if part.isdigit() else part for part in parts]
-
-    for name in sorted(encoder, key=sort_key):
-        value = encoder[name]
-        if isinstance(value, Mapping):
-            yield from ((f"{name}.{nested}", kernel) for nested, kernel in iter_kernels(value))
-        elif name == "kernel":
-            yield name, np.asarray(value)
-
-
 def first_layer_filters(
     encoder: Mapping[str, Any], n_features: int
 ) -> tuple[str, Float[np.ndarray, "unit d"] | Float[np.ndarray, "unit height width channel"]] | None:
-    """Returns the name and the weights of the first layer, or None if no kernel has `n_features` inputs.
+    """Returns the dotted name and the weights of the first layer, or None if no kernel has `n_features` inputs.
 
-    The weights are `(unit, d)` or, for a convolution, `(unit, height, width, channel)`.
+    The weights are `(unit, d)` or, for a convolution, `(unit, height, width, channel)`. Hidden layers come before the
+    code.
     """
-    for name, kernel in iter_kernels(encoder):
-        if kernel.ndim == 4:
+    leaves = flatten_dict(encoder, sep=".")
+    for name in sorted(leaves, key=lambda name: (not name.startswith("hidden."), name)):
+        kernel = np.asarray(leaves[name])
+        if name.endswith("kernel") and kernel.ndim == 4:
             return name, np.moveaxis(kernel, 3, 0)
-        if kernel.ndim == 2 and kernel.shape[0] == n_features:
+        if name.endswith("kernel") and kernel.ndim == 2 and kernel.shape[0] == n_features:
             return name, kernel.T
     return None
 

@@ -16,12 +16,12 @@ from aejax.methods.tuning import (
     Rated,
     Scores,
     Settings,
-    SharedByContent,
     draw_settings,
     limit_rows,
     log_probabilities,
     predict_with_best,
     rate_scores,
+    share,
     share_ratings,
 )
 
@@ -42,7 +42,7 @@ def label_spreading(problem: ProblemSpec) -> Method:
     with the highest accuracy when the labels of each fold's validation rows are hidden. Test rows never enter the
     graph: they get the mean class distribution of their nearest neighbours in it.
     """
-    shared = SharedByContent[Scores]()
+    shared: dict[str, Scores] = {}
 
     def fit_predict(problem: HostProblem) -> HostPrediction:
         unlabelled = draw_unlabelled(problem)
@@ -58,7 +58,7 @@ def label_spreading(problem: ProblemSpec) -> Method:
                 distributions = spread(graph, alpha, problem.labels, problem.n_classes)
                 return average(distributions, search.kneighbors(problem.test_inputs, return_distance=False))
 
-            return shared.get(settings, content, fit)
+            return share(shared, settings, content, fit)
 
         rated = share_ratings(problem, content, lambda: rate_settings(problem))
         rated = [one._replace(settings={**one.settings, "unlabelled_rows": len(unlabelled)}) for one in rated]

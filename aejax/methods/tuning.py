@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -56,7 +56,7 @@ def tuned(classifier: Classifier) -> Callable[[HostProblem], HostPrediction]:
     settings are the same share it, unless the classifier is randomized. With more labels than `MAX_SELECTION_ROWS`,
     they share the choice of the run's first seed, too.
     """
-    shared = SharedByContent[Scores]()
+    shared: dict[str, Scores] = {}
 
     def fit_predict(problem: HostProblem) -> HostPrediction:
         grid = draw_settings(classifier.grid(problem), problem.tune)
@@ -67,30 +67,28 @@ def tuned(classifier: Classifier) -> Callable[[HostProblem], HostPrediction]:
         def score_test(settings: Settings) -> Scores:
             fitted, every_label = prepared[_standardizes(settings)], np.arange(len(problem.labels))
             key = {**settings, "seed": problem.seed if classifier.randomized else 0}
-            return shared.get(
-                key, content, lambda: _fit_and_score(classifier, fitted, settings, every_label, fitted.test_inputs)
-            )
+
+            def fit() -> Scores:
+                return _fit_and_score(classifier, fitted, settings, every_label, fitted.test_inputs)
+
+            return share(shared, key, content, fit)
 
         return predict_with_best(problem, rated, score_test)
 
     return fit_predict
 
 
-class SharedByContent(Generic[Shared]):
-    """Scores or ratings by the content of what they were made from: seeds with equal rows and settings share one."""
-
-    def __init__(self, made: dict[str, Shared] | None = None) -> None:
-        self._made: dict[str, Shared] = {} if made is None else made
-
-    def get(self, settings: Settings, content: Sequence[np.ndarray], make: Callable[[], Shared]) -> Shared:
-        """Returns what was made earlier from equal settings and content, or else `make()`."""
-        digest = hashlib.sha256(repr(sorted(settings.items())).encode())
-        for array in content:
-            digest.update(np.ascontiguousarray(array).data)
-        key = digest.hexdigest()
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
+def share(
+    made: dict[str, Shared], settings: Settings, content: Sequence[np.ndarray], make: Callable[[], Shared]
+) -> Shared:
+    """Returns what was made earlier from equal settings and content, such as another seed's, or else `make()`."""
+    digest = hashlib.sha256(repr(sorted(settings.items())).encode())
+    for array in content:
+        digest.update(np.ascontiguousarray(array).data)
+    key = digest.hexdigest()
+    if key not in made:
+        made[key] = make()
+    return made[key]
 
 
 def share_ratings(problem: HostProblem, content: Sequence[np.ndarray], rate: Callable[[], list[Rated]]) -> list[Rated]:
@@ -101,7 +99,7 @@ def share_ratings(problem: HostProblem, content: Sequence[np.ndarray], rate: Cal
     """
     if problem.ratings is None or len(problem.labels) <= sum(MAX_SELECTION_ROWS):
         return rate()
-    return SharedByContent[list[Rated]](problem.ratings).get({"tune": problem.tune or 0}, content, rate)
+    return share(problem.ratings, {"tune": problem.tune or 0}, content, rate)
 
 
 def draw_settings(grid: list[Settings], count: int | None) -> list[Settings]:

@@ -132,11 +132,6 @@ class NumericClaim(BaseClaim):
     """Of each number's prediction interval; a wider one is uninformative, as it would contain almost any number."""
 
     @property
-    def published_values(self) -> tuple[float, ...]:
-        """The printed numbers."""
-        return tuple(map(float, self.printed_values))
-
-    @property
     def rule(self) -> Rule:
         """How published and measured numbers are compared."""
         return "tolerance" if self.tolerance else "exact" if self.seeds == 1 else "prediction interval"
@@ -163,8 +158,8 @@ class NumericClaim(BaseClaim):
         if self.rule == "prediction interval" and len(per_seed) < 2:
             return Assessment("not run", "a prediction interval needs at least 2 seeds: leave --seeds out")
         means, half_widths = per_seed.mean(axis=0), self._half_widths(per_seed)
-        within = tuple(map(_is_within, means, self.published_values, half_widths))
-        complete = len(means) == len(self.published_values)
+        within = tuple(map(_is_within, means, map(float, self.printed_values), half_widths))
+        complete = len(means) == len(self.printed_values)
         reproduced = complete and all(within)
         wide = reproduced and any(half > limit for half, limit in zip(half_widths, self.max_half_width, strict=False))
         return Assessment(

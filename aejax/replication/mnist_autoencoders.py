@@ -1,6 +1,7 @@
 """Claims about reconstruction of MNIST: two tutorials, and Hinton and Salakhutdinov (2006)."""
 
 import dataclasses
+import functools
 
 import jax.numpy as jnp
 import numpy as np
@@ -62,6 +63,15 @@ def pca_squared_error(context: ClaimContext) -> PerSeed:
     return np.array([np.square(residual).sum(axis=1).mean()])
 
 
+_cross_entropy_claim = functools.partial(
+    NumericClaim,
+    unit="validation cross-entropy, nats per pixel",
+    tolerance=(0.005,),
+    criterion_reason=ROUNDING_REASON,
+    seeds=6,
+    requirements=("MNIST",),
+    cost="minutes",
+)
 CLAIMS = (
     NumericClaim(
         name="mnist-dense64-mse",
@@ -80,36 +90,24 @@ CLAIMS = (
         configs=(DENSE64,),
         measure=lambda context: load_history(context.pretrain(DENSE64), "valid_loss"),
     ),
-    NumericClaim(
+    _cross_entropy_claim(
         name="mnist-single-bce",
         statement="784-32-784 reaches a stable train and validation loss of about 0.09 after 50 epochs",
         source=Source(BLOG_TITLE, "Let's build the simplest possible autoencoder", BLOG_URL),
         protocol=f"{DATA_PROTOCOL}; ReLU code of 32, sigmoid output, binary cross-entropy, Adam, batch 256, 50 epochs",
         command="python scripts/pretrain.py --recipe tutorial-single --seeds 6",
-        unit="validation cross-entropy, nats per pixel",
         printed_values=("0.09",),
-        tolerance=(0.005,),
-        criterion_reason=ROUNDING_REASON,
-        seeds=6,
-        requirements=("MNIST",),
-        cost="minutes",
         configs=(SINGLE,),
         measure=lambda context: final_metric(context, SINGLE),
     ),
-    NumericClaim(
+    _cross_entropy_claim(
         name="mnist-deep-bce",
         statement="128-64-32 reaches a train and validation loss of ~0.08 after 100 epochs",
         source=Source(BLOG_TITLE, "Deep autoencoder", BLOG_URL),
         protocol=f"{DATA_PROTOCOL}; 784-128-64-32-64-128-784, ReLU, sigmoid output, binary cross-entropy, Adam, batch "
         "256, 100 epochs",
         command="python scripts/pretrain.py --recipe blog-deep",
-        unit="validation cross-entropy, nats per pixel",
         printed_values=("0.08",),
-        tolerance=(0.005,),
-        criterion_reason=ROUNDING_REASON,
-        seeds=6,
-        requirements=("MNIST",),
-        cost="minutes",
         configs=(DEEP,),
         measure=lambda context: final_metric(context, DEEP),
     ),

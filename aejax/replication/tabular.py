@@ -1,6 +1,7 @@
 """Claims of a tutorial that prepares `make_classification` data with an autoencoder for logistic regression."""
 
 import dataclasses
+import functools
 import warnings
 from typing import Any
 
@@ -101,6 +102,8 @@ def _accuracy_gains(results: dict[str, Any], protocol: str, roles: dict[str, Rol
     ]
 
 
+_code_claim = functools.partial(NumericClaim, seeds=10, cost="a minute", configs=(HALF_WIDTH,))
+_comparison = functools.partial(ComparativeClaim, seeds=10, cost="a minute")
 CLAIMS = (
     NumericClaim(
         name="tabular-raw-lr",
@@ -113,7 +116,7 @@ CLAIMS = (
         cost="seconds",
         measure=raw_accuracy,
     ),
-    NumericClaim(
+    _code_claim(
         name="tabular-code-lr",
         statement="logistic regression on the 50-unit code is right on .9394 of the test rows",
         source=Source(SOURCE_TITLE, "Encoder as Data Preparation, printed accuracy on the encoded data", SOURCE_URL),
@@ -125,12 +128,9 @@ CLAIMS = (
         max_half_width=(0.9394 - 0.8939,),
         criterion_reason="one run is shown; the width excludes the accuracy on the raw data from an interval around "
         "the printed one",
-        seeds=10,
-        cost="a minute",
-        configs=(HALF_WIDTH,),
         measure=code_accuracy,
     ),
-    NumericClaim(
+    _code_claim(
         name="tabular-code-mse",
         statement="the 50-unit autoencoder's validation error after 200 epochs is 8.8e-4",
         source=Source(
@@ -143,12 +143,9 @@ CLAIMS = (
         printed_values=("8.8e-4",),
         max_half_width=(0.5 * 8.8e-4,),
         criterion_reason="one run is shown; the width is half of the printed error",
-        seeds=10,
-        cost="a minute",
-        configs=(HALF_WIDTH,),
         measure=lambda context: final_metric(context, HALF_WIDTH, "valid_mse"),
     ),
-    ComparativeClaim(
+    _comparison(
         name="tabular-half-size-mse",
         statement="the autoencoder performs just as well with a bottleneck half the size (reconstruction error)",
         source=Source(
@@ -160,12 +157,10 @@ CLAIMS = (
         unit="dB",
         criterion="not worse",
         criterion_reason="not worse: the interval excludes a loss of 1 dB, a factor of 1.26, or more",
-        seeds=10,
-        cost="a minute",
         configs=(HALF_WIDTH, FULL_WIDTH),
         measure=compare_half_with_full_width,
     ),
-    ComparativeClaim(
+    _comparison(
         name="tabular-half-size-lr",
         statement="a code of half the size does as well as the whole input (logistic regression)",
         source=Source(SOURCE_TITLE, "Encoder as Data Preparation", SOURCE_URL),
@@ -175,12 +170,10 @@ CLAIMS = (
         unit="points",
         criterion="not worse",
         criterion_reason="not worse: the interval excludes a loss of half a point or more",
-        seeds=10,
-        cost="a minute",
         configs=(PUBLISHED_PROTOCOL,),
         measure=compare_under_published_protocol,
     ),
-    ComparativeClaim(
+    _comparison(
         name="tabular-encoding-helps",
         statement="the encoding is helpful for logistic regression: better than on the raw data",
         source=Source(SOURCE_TITLE, "Encoder as Data Preparation, conclusion", SOURCE_URL),
@@ -193,8 +186,6 @@ CLAIMS = (
         criterion="better",
         criterion_reason="better: the interval lies above 0; a control must come out better, too, or it may be the "
         "explanation",
-        seeds=10,
-        cost="a minute",
         configs=(PUBLISHED_PROTOCOL, AEJAX_PROTOCOL),
         measure=compare_under_both_protocols,
     ),

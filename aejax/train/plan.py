@@ -143,8 +143,7 @@ class Plan:
 
     def to_host(self, tree: Any) -> Any:
         """Returns seeded arrays as NumPy, without padding, on the hosts of all processes."""
-        padded = self.n_padded_seeds > self.seeds
-        return jax.tree.map(lambda x: to_numpy(x)[: self.seeds] if padded else to_numpy(x), tree)
+        return jax.tree.map(lambda x: to_numpy(x)[: self.seeds], tree)
 
     def host_shapes(self, tree: Any) -> Any:
         """Returns the shapes and dtypes that `to_host` returns for seeded arrays or `ShapeDtypeStruct`s."""
