@@ -8,7 +8,6 @@ from aejax.analysis.weights import (
     compute_atoms,
     constant_units,
     first_layer_filters,
-    iter_kernels,
     most_active_units,
     typical_activity,
 )
@@ -16,16 +15,6 @@ from aejax.analysis.weights import (
 
 def layer(*shape):
     return {"kernel": np.arange(np.prod(shape), dtype=np.float32).reshape(shape), "bias": np.zeros(shape[-1])}
-
-
-def test_kernels_come_in_the_order_in_which_inputs_meet_them():
-    encoder = {"code": layer(4, 2), "hidden": {f"Dense_{i}": layer(4, 4) for i in (10, 0, 2)}}
-    assert [name for name, _ in iter_kernels(encoder)] == [
-        "hidden.Dense_0.kernel",
-        "hidden.Dense_2.kernel",
-        "hidden.Dense_10.kernel",
-        "code.kernel",
-    ]
 
 
 def test_dense_filters_are_the_first_kernels_columns():

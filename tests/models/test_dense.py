@@ -1,4 +1,4 @@
-"""Dense stacks have the configured widths, and each framework's conventions to the constant."""
+"""Dense stacks and autoencoders have the configured widths, and each framework's conventions to the constant."""
 
 import itertools
 
@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from aejax.config import ModelConfig
+from aejax.models.architectures import dense_autoencoder
 from aejax.models.dense import FRAMEWORK_DEFAULTS, DenseDecoder, DenseStack, activation_function
 from aejax.models.encoders import Encoder
 from aejax.models.submodules import apply_eval, apply_train, init_submodules
@@ -112,3 +114,32 @@ def test_batch_norm_in_evaluation_changes_nothing_and_sees_no_other_example():
     np.testing.assert_allclose(apart[0], together[0], rtol=1e-6)
     trained = [apply_train(encoder, variables, "part", x)[0][0] for x in (INPUTS, INPUTS.at[1:].multiply(100.0))]
     assert not np.allclose(*trained, rtol=0.1)  # in training the batch does count
+
+
+CONFIGS = {
+    "no hidden layer": ModelConfig(hidden=(), latent_dim=3, output="sigmoid"),
+    "deep": ModelConfig(hidden=(8, 5), latent_dim=3, output="linear"),
+    "batch norm": ModelConfig(hidden=(8,), latent_dim=3, batch_norm=True, output="sigmoid"),
+}
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_reconstructing_is_decoding_the_code_and_forward_is_the_same_before_the_last_activation(config):
+    model = dense_autoencoder(config, n_features=6)
+    variables = model.init(jax.random.key(5))
+    latents, outputs, stats = model.forward(variables, INPUTS, train=False)
+    np.testing.assert_array_equal(latents, model.encode(variables, INPUTS))
+    recon = model.reconstruct(variables, INPUTS)
+    np.testing.assert_array_equal(recon, model.decode(variables, latents))
+    np.testing.assert_array_equal(recon, jax.nn.sigmoid(outputs) if config.output == "sigmoid" else outputs)
+    jax.tree.map(np.testing.assert_array_equal, stats, variables["batch_stats"])
+
+
+@pytest.mark.parametrize(
+    ("decoder_hidden", "widths"), [(None, (2, 5, 9, 6)), ((4,), (2, 4, 6)), ((), (2, 6))], ids=["mirrored", "4", "none"]
+)
+def test_the_decoder_mirrors_the_encoder_by_default(decoder_hidden, widths):
+    config = ModelConfig(hidden=(9, 5), decoder_hidden=decoder_hidden, latent_dim=2, output="linear")
+    params = jax.eval_shape(dense_autoencoder(config, n_features=6).init, jax.random.key(0))["params"]["decoder"]
+    shapes = {leaf.shape for leaf in jax.tree.leaves(params) if leaf.ndim == 2}
+    assert shapes == set(itertools.pairwise(widths))

@@ -47,7 +47,8 @@ def test_a_claim_has_its_source_protocol_and_criterion(claim):
     if isinstance(claim, NumericClaim):
         limits = {"tolerance": claim.tolerance, "prediction interval": claim.max_half_width, "exact": ()}[claim.rule]
         assert len(limits) == (0 if claim.rule == "exact" else len(claim.printed_values))
-        assert all(0 < limit <= 0.51 * value for limit, value in zip(limits, claim.published_values, strict=False))
+        published = map(float, claim.printed_values)
+        assert all(0 < limit <= 0.51 * value for limit, value in zip(limits, published, strict=False))
         assert claim.rule != "tolerance" or re.search(r"about|~", claim.statement)
     else:
         assert claim.seeds >= 6  # fewer have no verdict

@@ -100,32 +100,27 @@ def test_every_optimizer_descends(config):
     assert losses[2] < losses[0]
 
 
-def test_clipping_limits_the_global_norm_and_keeps_the_direction():
-    config = OptimizerConfig(optimizer="sgd", learning_rate=1.0, momentum=0.0, clip_norm=0.5)
-    optimizer = make_optimizer(config, 1, 1)
-    for gradient, expected in [([3.0, 4.0], [-0.3, -0.4]), ([0.03, 0.04], [-0.03, -0.04])]:
-        params = {"a": jnp.zeros(1), "b": jnp.zeros(1)}
-        parts = {"a": jnp.array(gradient[:1]), "b": jnp.array(gradient[1:])}
-        updates, _ = optimizer.update(parts, optimizer.init(params), params)
-        np.testing.assert_allclose([updates["a"][0], updates["b"][0]], expected, rtol=1e-6)
+def updates_of_ones(optimizer, steps, **others):
+    """The updates of a weight of 2 for gradients of one."""
+    weight = jnp.asarray(2.0)
+    state, updates = optimizer.init(weight), []
+    for _ in range(steps):
+        update, state = optimizer.update(jnp.ones(()), state, weight, **others)
+        updates.append(update)
+    return np.array(updates)
 
 
-def test_momentum_accumulates_gradients():
-    config = OptimizerConfig(optimizer="sgd", learning_rate=0.1, momentum=0.5)
-    optimizer = make_optimizer(config, 1, 1)
-    state, moves = optimizer.init(jnp.zeros(())), []
-    for _ in range(3):
-        move, state = optimizer.update(jnp.ones(()), state, jnp.zeros(()))
-        moves.append(float(move))
-    np.testing.assert_allclose(moves, [-0.1, -0.15, -0.175], rtol=1e-6)
+CONSTANT = {
+    "momentum": ({"optimizer": "sgd", "momentum": 0.5}, [-0.1, -0.15, -0.175]),
+    "clipped to a norm of 0.5": ({"optimizer": "sgd", "momentum": 0.0, "clip_norm": 0.5}, [-0.05] * 3),
+    "decay of a weight of 2": ({"optimizer": "adamw", "weight_decay": 0.5}, [-0.1 - 0.1 * 0.5 * 2] * 3),
+}
 
 
-def test_weight_decay_is_decoupled_from_the_gradient():
-    config = OptimizerConfig(optimizer="adamw", learning_rate=0.1, weight_decay=0.5)
-    optimizer = make_optimizer(config, 1, 1)
-    params = jnp.array([2.0, -4.0])
-    update, _ = optimizer.update(jnp.zeros(2), optimizer.init(params), params)
-    np.testing.assert_allclose(update, -0.1 * 0.5 * params, rtol=1e-6)
+@pytest.mark.parametrize(("settings", "expected"), CONSTANT.values(), ids=CONSTANT)
+def test_updates_for_constant_gradients_have_the_momentum_norm_and_decay_of_the_config(settings, expected):
+    optimizer = make_optimizer(OptimizerConfig(learning_rate=0.1, **settings), 1, 1)
+    np.testing.assert_allclose(updates_of_ones(optimizer, 3), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("schedule", "warmup_epochs"), [("constant", 0.5), ("cosine", 2.9)])
@@ -199,16 +194,6 @@ def test_a_traced_hyperparameter_updates_like_a_constant_one(field, others, valu
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), actual, expected)
     first, second = all_values["encoder"]["w"]
     assert not np.allclose(first, second, rtol=1e-4)
-
-
-def updates_of_ones(optimizer, steps, **others):
-    """The updates of a weight of 2 for gradients of one."""
-    weight = jnp.asarray(2.0)
-    state, updates = optimizer.init(weight), []
-    for _ in range(steps):
-        update, state = optimizer.update(jnp.ones(()), state, weight, **others)
-        updates.append(update)
-    return np.array(updates)
 
 
 @every_optimizer
