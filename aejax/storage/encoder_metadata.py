@@ -11,13 +11,12 @@ from typing import Any, Literal
 
 from aejax.config import ModelConfig, ObjectiveConfig, from_dict, to_dict
 from aejax.config.experiment import ExportFormat, WeightsChoice
-from aejax.config.serialization import parse_json
 from aejax.data.table_schema import TableSchema
 from aejax.errors import require
 from aejax.storage.atomic_io import write_json
-from aejax.storage.manifest import CorruptedFileError, read_bounded
+from aejax.storage.manifest import read_bounded_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 METADATA_FILE = "encoder.json"
 MAX_WIDTH = 2**24  # numbers of the largest example
 MAX_LAYERS = 64
@@ -77,7 +76,7 @@ class Provenance:
 class EncoderMetadata:
     """The content of `encoder.json`."""
 
-    schema: int
+    schema: Literal[1]
     kind: str  # a name in aejax/autoencoders/registry.py
     model: ModelConfig  # resolved
     objective: ObjectiveConfig  # resolved; for some kinds, the sparsity of the encoder
@@ -127,21 +126,7 @@ def read_metadata(folder: Path) -> EncoderMetadata:
         InputError: it has another schema, or a field that is unknown, of another type, or beyond its limits.
     """
     path = folder / METADATA_FILE
-    content = read_bounded(path)
-    try:
-        values = parse_json(content)
-    except ValueError:
-        raise CorruptedFileError(f"{path}: is not JSON") from None
-    require(isinstance(values, dict), f"{path}: expected an object of fields")
-    schema = values.get("schema")
-    require(
-        type(schema) is int and schema == SCHEMA_VERSION,
-        f"{path}: has schema {schema!r}, this aejax reads {SCHEMA_VERSION}; use the version of aejax that wrote it",
-    )
-    try:
-        metadata = from_dict(EncoderMetadata, values, str(path))
-    except RecursionError:
-        raise CorruptedFileError(f"{path}: is nested too deeply") from None
+    metadata = from_dict(EncoderMetadata, read_bounded_json(path), str(path))
     _require_limits(metadata, str(path))
     return metadata
 

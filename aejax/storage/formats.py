@@ -4,7 +4,6 @@ The names, shapes and dtypes of arrays are checked before they are read. Program
 """
 
 import hashlib
-import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ import jax
 import numpy as np
 
 from aejax.config.experiment import ExportFormat
-from aejax.config.serialization import parse_json
+from aejax.data.packages import require_package
 from aejax.errors import InputError, require, summarize_error
 from aejax.storage.atomic_io import write_atomically
-from aejax.storage.manifest import CorruptedFileError, read_bounded
+from aejax.storage.manifest import CorruptedFileError, read_bounded_json
 from aejax.storage.pytree_io import ArrayTree, from_state_dict, load_tree, named_leaves, save_tree
 
 ORBAX: ExportFormat = "orbax"
@@ -32,11 +31,8 @@ SAFETENSORS_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "I32
 def require_format_packages(formats: Sequence[str]) -> None:
     """Raises `InputError` if the package that a format needs is not installed."""
     for name in formats:
-        package = REQUIRED_PACKAGES.get(name)
-        require(
-            package is None or importlib.util.find_spec(package) is not None,
-            f"--formats {name}: needs {package}; pip install 'aejax[export]', or leave {name} out",
-        )
+        if name in REQUIRED_PACKAGES:
+            require_package(REQUIRED_PACKAGES[name], "export", f"--formats {name}")
 
 
 def arrays_sha256(tree: ArrayTree) -> str:
@@ -85,9 +81,8 @@ def _require_uncompressed(folder: Path, like: ArrayTree) -> None:
 
 def _read_zarr_metadata(path: Path) -> tuple[jax.ShapeDtypeStruct, bool]:
     """Returns an array's shape and dtype, and whether it is stored as one uncompressed chunk."""
-    content = read_bounded(path)
+    zarr = read_bounded_json(path)
     try:
-        zarr = parse_json(content)
         array = jax.ShapeDtypeStruct(tuple(map(int, zarr["shape"])), np.dtype(str(zarr["dtype"])))
         uncompressed = zarr["compressor"] is None and zarr["filters"] is None and tuple(zarr["chunks"]) == array.shape
     except (ValueError, KeyError, TypeError, OverflowError):

@@ -7,13 +7,13 @@ are fetched. No code of a repository is run.
 
 import contextlib
 import glob
-import importlib.util
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from aejax.data.packages import require_package
 from aejax.errors import InputError, require, summarize_error
 from aejax.storage.manifest import MANIFEST, MAX_JSON_BYTES, read_manifest, verify_manifest
 from aejax.storage.sparse_coders import CONFIG_FILE, SAELENS_FILE, SPARSIFY_FILE, is_sparse_coder
@@ -108,8 +108,7 @@ def _download(repo_id: str, revision: str | None, folder: Path, inner: str) -> N
 @contextlib.contextmanager
 def _hub_errors(repo_id: str) -> Iterator[None]:
     """Turns errors of the Hub's client into `InputError`."""
-    installed = importlib.util.find_spec("huggingface_hub") is not None
-    require(installed, f"{PREFIX}{repo_id}: needs huggingface_hub; pip install 'aejax[hub]'")
+    require_package("huggingface_hub", "hub", f"{PREFIX}{repo_id}")
     try:
         yield
     except InputError:

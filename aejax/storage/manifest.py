@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aejax.config.serialization import parse_json
-from aejax.errors import InputError, require
+from aejax.errors import InputError, require, summarize_error
 
 MANIFEST = "manifest.json"
 MAX_JSON_BYTES = 64_000_000  # largest JSON file that is read
@@ -79,6 +79,15 @@ def read_bounded(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
     if path.stat().st_size > limit:
         raise CorruptedFileError(f"{path}: has {path.stat().st_size} bytes; at most {limit} are read")
     return path.read_bytes()
+
+
+def read_bounded_json(path: Path) -> Any:
+    """Returns the content of a JSON file. Raises `CorruptedFileError` as `read_bounded`, and if it is not JSON."""
+    content = read_bounded(path)
+    try:
+        return parse_json(content)
+    except ValueError as error:
+        raise CorruptedFileError(f"{path}: is not JSON ({summarize_error(error)})") from None
 
 
 def _require_intact(condition: bool, folder: Path, name: str, fault: str) -> None:

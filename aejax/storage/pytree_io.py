@@ -7,7 +7,6 @@ checksums and the names, shapes and dtypes of the arrays are checked.
 import contextlib
 import errno
 import json
-import logging
 import math
 import os
 import re
@@ -21,12 +20,12 @@ import jax
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
-from aejax.config.serialization import parse_json
 from aejax.data.memory import available_host_memory, format_bytes
+from aejax.data.packages import silence_loggers
 from aejax.errors import InputError, require, summarize_error
 from aejax.models.submodules import Variables
 from aejax.storage.atomic_io import NO_SPACE, atomic_folder, path_without_patterns
-from aejax.storage.manifest import CorruptedFileError, read_bounded, verify_manifest, write_manifest
+from aejax.storage.manifest import CorruptedFileError, read_bounded_json, verify_manifest, write_manifest
 
 ArrayTree = dict[str, Any]  # nested dicts of NumPy arrays
 META_FILE = "meta.json"
@@ -203,11 +202,7 @@ def load_variables(path: Path, like: Variables) -> Variables:
 
 def read_meta_file(folder: Path) -> dict[str, Any]:
     """Returns a checkpoint's JSON metadata. Raises `CorruptedFileError` if it is missing or damaged."""
-    content = read_bounded(folder / META_FILE)
-    try:
-        meta = parse_json(content)
-    except ValueError:
-        raise CorruptedFileError(f"{folder}: {META_FILE} is damaged") from None
+    meta = read_bounded_json(folder / META_FILE)
     if not isinstance(meta, dict) or meta.pop("schema", None) not in READABLE_SCHEMAS:
         raise CorruptedFileError(f"{folder}: {META_FILE} is not of schema {' or '.join(map(str, READABLE_SCHEMAS))}")
     return meta
@@ -268,14 +263,8 @@ def _this_process_only() -> dict[str, Any]:
 @contextlib.contextmanager
 def _orbax_calls() -> Iterator[None]:
     """Runs one call of Orbax at a time, without its log, which repeats the errors that it raises."""
-    log = logging.getLogger("absl")
-    with ORBAX_LOCK:
-        level = log.level
-        log.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            log.setLevel(level)
+    with ORBAX_LOCK, silence_loggers("absl"):
+        yield
 
 
 def _path_names(path: Any) -> list[str]:

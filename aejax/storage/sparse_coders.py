@@ -9,7 +9,6 @@ checked before an array is, and no code of either project is needed or run.
 
 import dataclasses
 import hashlib
-import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -19,12 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from aejax.config.serialization import check_type, parse_json
+from aejax.config.serialization import check_type
 from aejax.data.input_encoding import InputEncoding, RawInputs
+from aejax.data.packages import require_package
 from aejax.errors import list_names, require, summarize_error
 from aejax.models.sparsity import topk_mask
 from aejax.storage.encoder_metadata import MAX_WIDTH
-from aejax.storage.manifest import CorruptedFileError, read_bounded, size_and_sha256
+from aejax.storage.manifest import CorruptedFileError, read_bounded_json, size_and_sha256
 from aejax.storage.pytree_io import require_memory_for
 
 CONFIG_FILE = "cfg.json"
@@ -166,10 +166,7 @@ def load_sparse_coder(folder: Path) -> SparseCoder:
     """
     by_saelens = (folder / SAELENS_FILE).exists()
     config_path, path = folder / CONFIG_FILE, folder / (SAELENS_FILE if by_saelens else SPARSIFY_FILE)
-    try:
-        config = parse_json(read_bounded(config_path))
-    except ValueError as error:
-        raise CorruptedFileError(f"{config_path}: is not JSON ({summarize_error(error)})") from None
+    config = read_bounded_json(config_path)
     schema, read = (_SaeLensConfig, _read_saelens) if by_saelens else (_SparsifyConfig, _read_sparsify)
     check_type(schema, config, str(config_path), "save it again by the project that trained it")
     settings = read(config, str(config_path))
@@ -265,8 +262,7 @@ def _require_sizes(where: str, **sizes: Any) -> None:
 
 def _read_arrays(path: Path, shapes: Mapping[str, tuple[int, ...]], names: Mapping[str, str]) -> dict[str, Array]:
     """Returns arrays in float32, by SAELens' names; `names` are those in the file."""
-    installed = importlib.util.find_spec("safetensors") is not None
-    require(installed, f"{path}: needs safetensors; pip install 'aejax[export]'")
+    require_package("safetensors", "export", str(path))
     from safetensors import SafetensorError, safe_open
 
     if path.is_symlink() or not path.is_file():

@@ -46,18 +46,15 @@ def table(count=64, **changes):
 
 
 LIES = {
-    "another schema": ({"schema": 2}, "has schema 2, this aejax reads 1"),
-    "a schema that is true": ({"schema": True}, "has schema True"),
+    "another schema": ({"schema": 2}, "schema: expected 1, found 2"),
+    "a schema that is true": ({"schema": True}, "schema: expected 1, found True"),
     "an unknown kind": ({"kind": "undercompleat"}, "kind 'undercompleat' is not in this aejax's registry"),
-    "an import path": ({"kind": "os:system"}, "kind 'os:system' is not in"),
     "another field": ({"hook": "os.system"}, "unknown field hook"),
-    "another inner field": ({"model__module": "os"}, "unknown field module"),
     "a missing field": ({"dtype": ...}, "field dtype is missing"),
     "another dtype": ({"dtype": "object"}, "dtype: expected uint8 or float32, found object"),
     "another format": ({"formats": ["pickle"]}, "expected orbax or safetensors or stablehlo, found pickle"),
     "text for a number": ({"classes": "10"}, "classes: expected an integer, found 10"),
     "a layer too wide": ({"model__hidden": [2**40]}, r"encoder\.json.* at most 1048576"),
-    "a layer of nothing": ({"model__hidden": [0]}, "every width must be at least 1"),
     "too many layers": ({"model__hidden": [1] * 65}, "65 entries; at most 64"),
     "an example too large": ({"shape": [2**13, 2**13]}, "of at most 16777216 numbers"),
     "a shape below zero": ({"shape": [-8, -8, 1]}, "expected sizes from 1"),
@@ -76,10 +73,8 @@ LIES = {
     "a table of another width": (table(63), "gives 63 numbers, the shape 64"),
     "a table of images": (table(64), r"preprocessing\.table: a row has shape \(d\), not \(8, 8, 1\)"),
     "two columns of one name": (table(64, name="column 1"), "two columns of one name"),
-    "a column with a hook": (table(64, hook="os.system"), "unknown field hook"),
     "categories of a number": (table(64, categories=["a"]), "'column 0' needs distinct categories if it has any"),
     "a category twice": (table(64, kind="category", encoding="ordinal", categories=["a", "a"]), "distinct categories"),
-    "a table of text": ({"preprocessing__table": "os.system"}, "table: expected an object of fields"),
     "other metrics": ({"metrics__epoch": [1, 2]}, "every metric needs 1 numbers"),
     "another sum": ({"arrays_sha256": "0" * 64}, "do not belong together"),
 }
@@ -127,11 +122,7 @@ def test_a_manifest_that_names_a_file_outside_is_refused(published, tmp_path):
 
 TRAPS = {
     "a name that climbs": lambda arrays: {**arrays, "../../params.code.bias": np.zeros(6, np.float32)},
-    "an absolute name": lambda arrays: {**arrays, "/etc/passwd": np.zeros(6, np.float32)},
-    "another type": lambda arrays: {**arrays, "params.code.bias": arrays["params.code.bias"].astype(np.float64)},
     "a type that no encoder has": lambda arrays: {**arrays, "params.code.bias": np.zeros(6, np.int64)},
-    "an array too many": lambda arrays: {**arrays, "params.decoder.bias": np.zeros(6, np.float32)},
-    "an array too few": lambda arrays: {name: leaf for name, leaf in arrays.items() if name != "params.code.bias"},
 }
 
 
