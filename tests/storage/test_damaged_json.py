@@ -23,12 +23,6 @@ def error_message(read, *args) -> str:
     return ""
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
-@given(value=JSON)
-def test_a_config_is_read_or_refused_whatever_stands_in_it(value):
-    assert "\n" not in error_message(from_dict, CompareConfig, value)
-
-
 @pytest.mark.parametrize("group", [*to_dict(CompareConfig())])
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(value=JSON)

@@ -98,17 +98,6 @@ def test_stacked_seeds_are_their_singles(make_published, tmp_path, raw):
         encode.select_seed(1)
 
 
-def test_the_forward_pass_in_numpy_is_a_jax_function_too(make_published, tmp_path, raw):
-    model, (variables,), (own,) = make_published(tmp_path / "encoder", "k-sparse", formats=("safetensors",))
-    source = numpy_forward(model)
-    assert source is not None
-    names: dict = {}
-    exec(source.replace("import numpy", "import jax.numpy"), names)
-    with jax.numpy_rank_promotion("allow"):
-        codes = jax.jit(names["encode"])(named_leaves({"params": variables["params"]["encoder"], **own}), raw)
-    assert_close(codes, expected_codes(model, variables, own, raw))
-
-
 @pytest.fixture(scope="module")
 def encode(pristine):
     return aejax.load_encoder(str(pristine))

@@ -1,15 +1,11 @@
-"""An encoder goes to the Hugging Face Hub and comes back through its client; damaged repositories are not loaded.
+"""An encoder goes to the Hugging Face Hub and comes back; damaged repositories are not loaded.
 
-The server is a fake of the Hub's HTTP interface, as far as the client uses it for small files.
+The Hub's client is replaced by one that keeps files in memory and takes the arguments of the real one.
 """
 
-import base64
-import hashlib
-import http.server
-import json
-import re
-import threading
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,78 +17,45 @@ from aejax.errors import InputError
 from aejax.storage.manifest import CorruptedFileError
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
-constants = pytest.importorskip("huggingface_hub.constants")
+errors = pytest.importorskip("huggingface_hub.errors")
 X, Y = load_wine(return_X_y=True)
-OID = "0" * 40
 TRAINED_ON_WINE = Path(__file__).parents[1] / "fixtures" / "version-0.1.0" / "pretrain"
-
-
-class FakeHub(http.server.BaseHTTPRequestHandler):
-    """Keeps files of any repository in `server.files`."""
-
-    def log_message(self, *_):
-        pass
-
-    def reply(self, value, status=200, headers=()):
-        content = value if isinstance(value, bytes) else json.dumps(value).encode()
-        self.send_response(status)
-        for name, header in {"Content-Length": str(len(content)), **dict(headers)}.items():
-            self.send_header(name, header)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        if self.path == "/api/repos/create":
-            self.reply({"url": f"{self.server.address}/me/wine", "name": "me/wine", "id": "me/wine"})
-        elif "/preupload/" in self.path:
-            paths = [file["path"] for file in json.loads(body)["files"]]
-            modes = [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in paths]
-            self.reply({"files": modes})
-        elif "/commit/" in self.path:
-            for line in map(json.loads, body.splitlines()):
-                if line["key"] == "file":
-                    self.server.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
-            self.reply({"success": True, "commitOid": OID, "commitUrl": f"{self.server.address}/me/wine/commit/{OID}"})
-        elif self.path == "/api/validate-yaml":
-            self.reply({"errors": [], "warnings": []})
-        else:
-            self.reply({"error": "unknown"}, 404)
-
-    def do_GET(self):
-        files = self.server.files
-        match = re.fullmatch(r"/me/wine/resolve/[^/]*/(.*)", self.path.split("?")[0])
-        if self.path.startswith("/api/models/me/wine/tree/"):
-            self.reply([{"type": "file", "path": name, "size": len(files[name]), "oid": OID} for name in files])
-        elif self.path.startswith("/api/models/me/wine"):
-            siblings = [{"rfilename": name, "size": len(content), "blobId": OID} for name, content in files.items()]
-            self.reply({"id": "me/wine", "sha": OID, "siblings": siblings})
-        elif match and match[1] in files:
-            content = files[match[1]]
-            etag = hashlib.sha256(content).hexdigest()
-            self.reply(content, headers={"X-Repo-Commit": OID, "ETag": f'"{etag}"'})
-        else:
-            self.reply({"error": "not found"}, 404, {"X-Error-Code": "RepoNotFound"})
-
-    do_HEAD = do_GET  # noqa: N815
+ADDRESS = "https://hub/me/wine/commit/1"
 
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    """The files of a fake Hub that the client uses, with a cache of its own."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), FakeHub)
-    server.files, server.address = {}, f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # seconds until it notices its end
-    thread.start()
-    monkeypatch.setattr(constants, "ENDPOINT", server.address)
-    template = f"{server.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    yield server.files
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    """The files of the repository `me/wine` on a Hub that has no other one."""
+    files: dict[str, bytes] = {}
+
+    def upload(*, folder_path, **_):
+        paths = (path for path in folder_path.rglob("*") if path.is_file())
+        files.update({path.relative_to(folder_path).as_posix(): path.read_bytes() for path in paths})
+        return SimpleNamespace(commit_url=ADDRESS)
+
+    def info(repo_id, **_):
+        if repo_id != "me/wine":
+            raise errors.HfHubHTTPError("404", response=mock.Mock())
+        siblings = [SimpleNamespace(rfilename=name, size=len(content)) for name, content in files.items()]
+        return SimpleNamespace(sha="1", siblings=siblings)
+
+    def download(repo_id, name, *, revision):
+        assert (repo_id, revision) == ("me/wine", "1")
+        path = tmp_path / "cache" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(files[name])
+        return str(path)
+
+    def snapshot(repo_id, *, revision, allow_patterns):
+        for name in set(files) & set(allow_patterns):
+            download(repo_id, name, revision=revision)
+        return str(tmp_path / "cache")
+
+    client = mock.create_autospec(huggingface_hub.HfApi, instance=True)
+    client.upload_folder.side_effect, client.model_info.side_effect = upload, info
+    client.hf_hub_download.side_effect, client.snapshot_download.side_effect = download, snapshot
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda **_: client)
+    return files
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +66,7 @@ def encoder():
 def test_an_encoder_returns_from_the_hub_with_its_card(hub, encoder):
     probe = aejax.probe(encoder(X), Y, seeds=5, probe="ridge")
     address = encoder.push_to_hub("me/wine", probe=probe, token="hf_x")
-    assert address.endswith(f"/me/wine/commit/{OID}")
+    assert address == ADDRESS
     hub[".gitattributes"] = b"*.bin filter=lfs"  # the Hub adds it to every repository
     np.testing.assert_array_equal(aejax.load_encoder("hf:me/wine")(X), encoder(X))
     card = huggingface_hub.ModelCard(hub["README.md"].decode())

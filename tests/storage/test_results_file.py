@@ -27,31 +27,22 @@ def test_results_read_back_as_they_were_written(name, tmp_path):
     assert CHECKSUM_KEY not in results
 
 
-def test_a_changed_digit_is_noticed_and_another_layout_is_not(tmp_path):
+def test_every_changed_digit_or_verdict_is_noticed_and_another_layout_is_not(tmp_path):
     path = tmp_path / "results.json"
     write_results(path, read_results(saved_results("digits")))
     written = path.read_text()
     path.write_text(json.dumps(json.loads(written), sort_keys=True, indent=4))
     read_results(path)
-    for old, new in (('"mean": 0.9', '"mean": 0.8'), ('"not worse"', '"better"'), ('"n_test": ', '"n_test": 1')):
-        assert old in written
-        path.write_text(written.replace(old, new, 1))
-        with pytest.raises(InputError, match=r"results.json: was changed after it was written .*--overwrite") as error:
+    digits = [index for index, mark in enumerate(written) if mark.isdigit()][::500]
+    others = ["6" if written[index] == "5" else "5" for index in digits]
+    changed = [written[:index] + other + written[index + 1 :] for index, other in zip(digits, others, strict=True)]
+    for content in (*changed, written.replace('"not worse"', '"better"', 1)):
+        path.write_text(content)
+        if json.loads(content) == json.loads(written):
+            continue  # beyond the precision of a number
+        with pytest.raises(InputError, match=r"results.json: .*--overwrite") as error:
             read_results(path)
         assert "\n" not in str(error.value)
-
-
-def test_every_changed_digit_is_noticed(tmp_path):
-    path = tmp_path / "results.json"
-    write_results(path, read_results(saved_results("tutorial-deep")))
-    written = path.read_text()
-    digits = [index for index, mark in enumerate(written) if mark.isdigit()]
-    for index in digits[:: len(digits) // 200]:
-        path.write_text(f"{written[:index]}{(int(written[index]) + 1) % 10}{written[index + 1 :]}")
-        if json.loads(path.read_text()) == json.loads(written):
-            continue  # beyond the precision of a number
-        with pytest.raises(InputError, match=r"results\.json"):
-            read_results(path)
 
 
 def test_a_run_that_has_not_finished_is_named_as_such(tmp_path):
