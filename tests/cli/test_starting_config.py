@@ -25,14 +25,14 @@ def test_a_config_makes_the_same_run(comparison, tmp_path):
 def started(monkeypatch):
     """Returns a function that returns the config with which a command line would start a run."""
 
-    def start(command, run, argv):
+    def start(command, function, argv):
         class StartedError(Exception):
             pass
 
         def record(config, *_):
             raise StartedError(config)
 
-        monkeypatch.setattr(f"aejax.experiments.{run}.{run}", record)
+        monkeypatch.setattr(f"aejax.experiments.{function}", record)
         with pytest.raises(StartedError) as raised:
             command.main(argv)
         return raised.value.args[0]
@@ -41,7 +41,7 @@ def started(monkeypatch):
 
 
 def test_flags_change_a_config(comparison, started):
-    config = started(compare, "compare", ["--seeds", "3", "--config", comparison[-1], "--latent-dim=5"])
+    config = started(compare, "compare.load_comparison", ["--seeds", "3", "--config", comparison[-1], "--latent-dim=5"])
     assert (config.seeds, config.model.latent_dim, config.data.dataset) == (3, 5, "wine")
     assert config.methods == ("raw", "pca")
 
@@ -49,8 +49,8 @@ def test_flags_change_a_config(comparison, started):
 @pytest.mark.parametrize(
     ("command", "name", "flags"),
     [
-        (pretrain, "pretrain", ["--recipe", "vae", "--dataset", "wine", "--beta", "2"]),
-        (sweep, "sweep", ["--dataset", "wine", "--axis", "beta=1,2", "--axis", "l1=0,1"]),
+        (pretrain, "pretrain.pretrain", ["--recipe", "vae", "--dataset", "wine", "--beta", "2"]),
+        (sweep, "sweep.sweep", ["--dataset", "wine", "--axis", "beta=1,2", "--axis", "l1=0,1"]),
     ],
 )
 def test_commands_read_what_they_wrote(command, name, flags, started, tmp_path):
@@ -62,7 +62,7 @@ def test_commands_read_what_they_wrote(command, name, flags, started, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"recipe": "vae", "seeds": 2}', "recipe is no setting of this command"),
+        ('{"recipe": "vae", "seeds": 2}', "unknown field recipe"),
         ('{"seeds": "two"}', "seeds: expected an integer, found two"),
         ("[]", "expected an object"),
         ("{", "cannot be read as JSON"),

@@ -232,9 +232,7 @@ def test_encoder_is_replaced_only_on_request_and_after_success(run, tmp_path, mo
 def test_format_with_missing_package_is_rejected_first(tmp_path, monkeypatch, name, package):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: None if module == package else find_spec(module))
-    with pytest.raises(
-        InputError, match=rf"--formats {name}: needs the package {package}, .*'aejax\[export\]'"
-    ):
+    with pytest.raises(InputError, match=rf"--formats {name}: needs the package {package}, .*'aejax\[export\]'"):
         export(tmp_path / "no run", tmp_path / "encoder", ExportConfig())
 
 

@@ -77,15 +77,13 @@ def main(argv: Sequence[str]) -> None:
 
 def run(args: Args, out: Path, console: Console) -> dict[str, Any]:
     """Runs the comparison, and those of --sensitivity and --label-curve, into a folder and returns the results."""
-    from aejax.experiments.compare import compare, load_comparison
+    from aejax.experiments.compare import load_comparison
     from aejax.experiments.label_curve import analyze_label_curve
     from aejax.experiments.variations import analyze_sensitivity
     from aejax.experiments.varied_runs import run_with_analyses
 
     has_curve = args.label_curve or bool(args.label_budgets)
     require(has_curve or args.label_epsilon is None, "--label-epsilon: is about --label-curve; add it")
-    if not (args.sensitivity or has_curve):
-        return compare(args.config, out, console, args.checkpoint)
     start_time = time.perf_counter()
     design = load_comparison(args.config)
     analyses = [analyze_sensitivity(design)] if args.sensitivity else []
