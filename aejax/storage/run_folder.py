@@ -10,7 +10,7 @@ Nothing that is read from a file names what is moved or deleted.
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -89,8 +89,9 @@ def make_output_folder(folder: Path, outputs: Iterable[str]) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.startswith(".")}.difference(outputs)
 
 
-def acquire_lock(folder: Path) -> filelock.BaseFileLock:
-    """Acquires the folder's lock. Raises `InputError` if another process has it."""
+@contextlib.contextmanager
+def acquire_lock(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock. Raises `InputError` if another process has it."""
     lock = filelock.FileLock(folder / LOCK_FILE)
     try:
         lock.acquire(blocking=False)
@@ -98,7 +99,10 @@ def acquire_lock(folder: Path) -> filelock.BaseFileLock:
         owner = (read_state_record(folder).get("attempts") or [{}])[-1]
         process = f"process {owner.get('process', 'unknown')} on {owner.get('host', 'this machine')}"
         raise InputError(f"{folder}: is in use by {process}; wait for it, or give another --out") from None
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def identify_lock(folder: Path) -> tuple[int, int] | None:

@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import filelock
-
 from aejax.errors import InputError, Preempted, require
 from aejax.storage.atomic_io import read_json, to_jsonable, write_json
 from aejax.storage.results_file import METRICS_FILE, read_results, write_results
@@ -201,20 +199,23 @@ def open_run(
     Raises:
         InputError: another process uses the folder, or it cannot be written.
     """
-    try:
-        run, lock = _open_or_create(folder, identity, overwrite=overwrite, attempt_info=dict(attempt_info or {}))
-    except OSError as error:
-        raise InputError(f"--out {folder}: cannot be written ({error.strerror}); give another --out") from None
-    try:
-        yield run
-    except (Preempted, KeyboardInterrupt):
-        _try_set_state(run, "interrupted", None)
-        raise
-    except BaseException as error:
-        _try_set_state(run, "failed", f"{type(error).__name__}: {error}")
-        raise
-    finally:
-        lock.release()
+    with contextlib.ExitStack() as stack:
+        try:
+            restore_replaced(folder)
+            _holds_run(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(acquire_lock(folder))
+            run = _open_locked(folder, identity, overwrite=overwrite, attempt_info=dict(attempt_info or {}))
+        except OSError as error:
+            raise InputError(f"--out {folder}: cannot be written ({error.strerror}); give another --out") from None
+        try:
+            yield run
+        except (Preempted, KeyboardInterrupt):
+            _try_set_state(run, "interrupted", None)
+            raise
+        except BaseException as error:
+            _try_set_state(run, "failed", f"{type(error).__name__}: {error}")
+            raise
 
 
 def _try_set_state(run: Run, state: RunState, error: str | None) -> None:
@@ -223,24 +224,13 @@ def _try_set_state(run: Run, state: RunState, error: str | None) -> None:
         run.set_state(state, error)
 
 
-def _open_or_create(
-    folder: Path, identity: RunIdentity, *, overwrite: bool, attempt_info: dict[str, Any]
-) -> tuple[Run, filelock.BaseFileLock]:
-    restore_replaced(folder)
-    _holds_run(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = acquire_lock(folder)
-    try:
-        # another process may have finished the run before this one got the lock
-        finished = load_finished_results(folder, identity, overwrite=overwrite) is not None
-        require(not finished, f"{folder}: another process has finished this run; the same command shows it")
-        if not _holds_run(folder):
-            return _begin(folder, identity, attempt_info), lock
-        make = _replace if overwrite else _resume
-        return make(folder, identity, attempt_info), lock
-    except BaseException:
-        lock.release()
-        raise
+def _open_locked(folder: Path, identity: RunIdentity, *, overwrite: bool, attempt_info: dict[str, Any]) -> Run:
+    # another process may have finished the run before this one got the lock
+    finished = load_finished_results(folder, identity, overwrite=overwrite) is not None
+    require(not finished, f"{folder}: another process has finished this run; the same command shows it")
+    if not _holds_run(folder):
+        return _begin(folder, identity, attempt_info)
+    return (_replace if overwrite else _resume)(folder, identity, attempt_info)
 
 
 def _resume(folder: Path, identity: RunIdentity, attempt_info: dict[str, Any]) -> Run:

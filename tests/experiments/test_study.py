@@ -151,10 +151,8 @@ def test_budgets_that_are_no_longer_declared_are_left_out_and_new_ones_are_not_f
 
 
 def test_two_whole_studies_cannot_fill_one_folder(folder, tmp_path):
-    lock = acquire_lock(tmp_path)
-    with pytest.raises(InputError, match="is in use by process"):
+    with acquire_lock(tmp_path), pytest.raises(InputError, match="is in use by process"):
         run_study(read_study(folder / "study.toml"), tmp_path, Console(quiet=True))
-    lock.release()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "scripts" / "studies").glob("*.toml")), ids=lambda path: path.stem)
