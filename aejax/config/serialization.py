@@ -96,14 +96,12 @@ def from_dict(config_class: type[ConfigT], values: Any, where: str = "config") -
     Raises:
         InputError: a field is unknown, has another type, or is missing and has no default.
     """
-    try:
-        return _to_dataclass(config_class, values, "")
-    except InputError as error:
-        raise InputError(f"{where}: {_without_root(error)}; written by another version of aejax?") from None
+    config: ConfigT = check_type(config_class, values, where, "written by another version of aejax?")
+    return config
 
 
-def check_type(hint: Any, value: Any, where: str, fix: str) -> None:
-    """Raises `InputError`, which names the file and the field, unless a JSON value is of a type.
+def check_type(hint: Any, value: Any, where: str, fix: str) -> Any:
+    """Returns a JSON value converted to a type; raises `InputError`, which names the file and the field, for another.
 
     Args:
         hint: a `TypedDict`, whose further fields are not looked into, or anything else that fields of configs may be.
@@ -112,13 +110,9 @@ def check_type(hint: Any, value: Any, where: str, fix: str) -> None:
         fix: what to do about it.
     """
     try:
-        convert(hint, value, "")
+        return convert(hint, value, "")
     except InputError as error:
-        raise InputError(f"{where}: {_without_root(error)}; {fix}") from None
-
-
-def _without_root(error: InputError) -> str:
-    return str(error).removeprefix(": ")
+        raise InputError(f"{where}: {str(error).removeprefix(': ')}; {fix}") from None
 
 
 def _join(where: str, name: str) -> str:
