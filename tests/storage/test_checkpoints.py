@@ -55,13 +55,6 @@ def test_a_leaf_that_does_not_belong_is_refused_with_its_path(damage, fault):
         from_state_dict(to_state_dict(tree), shapes(), "c")
 
 
-def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
-    save_variables(tmp_path / "c", variables())
-    other = dense_autoencoder(ModelConfig(hidden=(6,), latent_dim=2, output="linear", batch_norm=True), 7)
-    with pytest.raises(InputError, match=r"is float32\[5\], the config makes it float32\[6\]"):
-        load_variables(tmp_path / "c", shapes(other))
-
-
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
     with pytest.raises(InputError, match="no checkpoint"):
         load_variables(tmp_path / "nothing", shapes())
