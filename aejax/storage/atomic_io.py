@@ -48,7 +48,7 @@ def remove_abandoned(path: Path) -> None:
     for left in path.parent.glob(f".{glob.escape(path.name)}.*-*.tmp"):
         process = left.name.removeprefix(f".{path.name}.").partition("-")[0]
         if process.isdecimal() and int(process) < 2**31 and not psutil.pid_exists(int(process)):
-            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
