@@ -104,8 +104,7 @@ def _choose_splits(opened: Mapping[str, Any], source: str) -> tuple[Splits, tupl
         f"{source}: has splits {list_names(list(filled)) or '(none)'}; expected one called train, and at most one for "
         "validation and one for test",
     )
-    by_role = {role: filled[name] for name, role in roles.items()}
-    splits = {role: by_role[role] for role in SPLIT_NAMES if role in by_role}
+    splits = {role: filled[name] for role in SPLIT_NAMES for name in roles if roles[name] == role}
     unused = [name for name in filled if name not in roles]
     return splits, ((f"splits not used: {list_names(unused)}",) if unused else ())
 
@@ -286,13 +285,10 @@ def _load_as_table(splits: Splits, config: DataConfig, source: str) -> Dataset:
 
 
 def _open_split(split: Any, path: Path) -> FrameTable:
-    """Returns a split as the table that its library would publish as a Parquet file at `path`.
-
-    It has the names of classes for their numbers; -1 is a missing class.
-    """
+    """Returns a split as the table that its library would publish as a Parquet file, with the names of classes."""
     frame = to_frame(split.with_format("arrow")[:].replace_schema_metadata())
     for name, feature in split.features.items():
         if isinstance(feature, datasets.ClassLabel):
-            frame[name] = frame[name].map(dict(enumerate(feature.names)))
+            frame[name] = frame[name].map(dict(enumerate(feature.names)))  # -1 is a missing class
     index_columns = tuple(name for name in frame.columns if name.startswith(PANDAS_INDEX_PREFIX))
     return FrameTable(path=path, frame=frame, layout="Parquet", index_columns=index_columns)

@@ -144,7 +144,7 @@ CASES = {
     "parquet: a device": ("set.parquet", lambda path: path.symlink_to("/dev/zero"), "a pipe or device"),
     "npz: a link to itself": ("set.npz", lambda path: path.symlink_to(path), "no such file"),
     "idx: 255 axes": (*idx(IDX3, b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x"), "00 00 08 ff"),
-    "idx: nothing times huge numbers": (*idx(IDX3, b"\0\0\x08\x04" + bytes(4) + b"\xff" * 12), "more than it can hold"),
+    "idx: nothing times huge numbers": (*idx(IDX3, b"\0\0\x08\x04" + bytes(4) + b"\xff" * 12), "more than fits"),
     "idx: a gzip bomb": (
         *idx(f"{IDX3}.gz", gzip.compress(b"\0\0\x08\x03" + struct.pack(">III", 2, 1024, 1024) + bytes(2 * AVAILABLE))),
         "memory has",

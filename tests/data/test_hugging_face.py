@@ -6,10 +6,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 from expected_errors import error_message
+from loading import load as load_named
 from PIL import Image
-
-from aejax.config import DataConfig
-from aejax.data.registry import load_dataset
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (30, 6, 5), dtype=np.uint8)
@@ -30,16 +28,22 @@ def images(library):
 
 
 def load(folder, **options):
-    return load_dataset(DataConfig(dataset=f"hf:{folder}", **options))
+    return load_named(f"hf:{folder}", **options)
 
 
 def load_error(folder, **options) -> str:
     return error_message(load, folder, **options)
 
 
-def test_images_of_a_saved_set_equal_what_was_written(library, images, tmp_path):
-    parts = {"train": range(18), "validation": range(18, 22), "test": range(22, 30)}
-    library.DatasetDict({name: images.select(rows) for name, rows in parts.items()}).save_to_disk(tmp_path / "set")
+def save(rows, folder, **parts: range):
+    """Saves a set whose splits are parts of its rows, and returns its folder."""
+    dictionary = pytest.importorskip("datasets").DatasetDict
+    dictionary({name: rows.select(part) for name, part in parts.items()}).save_to_disk(folder)
+    return folder
+
+
+def test_images_of_a_saved_set_equal_what_was_written(images, tmp_path):
+    save(images, tmp_path / "set", train=range(18), validation=range(18, 22), test=range(22, 30))
     dataset = load(tmp_path / "set")
     np.testing.assert_array_equal(dataset.inputs, IMAGES[..., None])
     np.testing.assert_array_equal(dataset.labels, LABELS)
@@ -92,8 +96,7 @@ def test_single_values_are_read_as_a_table(library, tmp_path):
     columns |= {"shape": ["round", "flat"] * 15, "label": (np.arange(30) // 3 % 2).tolist()}
     columns |= {"grade": [Decimal(row % 2) for row in range(30)], "__index_level_0__": list(range(30))}
     rows = library.Dataset.from_dict(columns, features=features)
-    parts = {"train": range(24), "test": range(24, 30)}
-    library.DatasetDict({name: rows.select(part) for name, part in parts.items()}).save_to_disk(tmp_path / "set")
+    save(rows, tmp_path / "set", train=range(24), test=range(24, 30))
     assert "--missing" in load_error(tmp_path / "set")
     assert str(tmp_path / "set") in load_error(tmp_path / "set")
     dataset = load(tmp_path / "set", missing="mean")
@@ -126,12 +129,8 @@ def test_arrays_keep_their_shape(library, tmp_path):
 
 
 def test_splits_of_a_table_are_read_in_order(library, tmp_path):
-    parts = {}
-    for name, rows in {"validation": range(12, 18), "test": range(18, 24), "train": range(12)}.items():  # as stored
-        parts[name] = library.Dataset.from_dict(
-            {"a": list(rows), "b": [0.5] * len(rows), "label": [r % 2 for r in rows]}
-        )
-    library.DatasetDict(parts).save_to_disk(tmp_path / "set")
+    rows = library.Dataset.from_dict({"a": [*range(24)], "b": [0.5] * 24, "label": [0, 1] * 12})
+    save(rows, tmp_path / "set", validation=range(12, 18), test=range(18, 24), train=range(12))  # in stored order
     np.testing.assert_array_equal(load(tmp_path / "set").inputs[:, 0], np.arange(24))
 
 
@@ -145,9 +144,7 @@ def patients(request, library, tmp_path):
     columns = {"input": inputs, "age": list(range(30)), "label": LABELS.tolist()}
     columns["patient"] = [f"p{row // 3}{' ' * (row % 2)}" for row in range(30)]
     rows = library.Dataset.from_dict(columns, features=library.Features(features))
-    parts = {"test": range(18, 30), "validation": range(12, 18), "train": range(12)}
-    library.DatasetDict({name: rows.select(part) for name, part in parts.items()}).save_to_disk(tmp_path / "set")
-    return tmp_path / "set"
+    return save(rows, tmp_path / "set", test=range(18, 30), validation=range(12, 18), train=range(12))
 
 
 def test_images_and_arrays_have_groups_and_no_dropped_features(patients):
@@ -224,10 +221,7 @@ def test_code_and_links_in_a_folder_are_rejected(images, tmp_path):
     assert "more.arrow: a link out of" in load_error(tmp_path / "set")
 
 
-def test_a_missing_library_is_named_with_the_install_line(monkeypatch, tmp_path):
+def test_a_missing_library_is_named_with_the_install_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    message = load_error(tmp_path)
-    assert (
-        message
-        == f"--dataset hf:{tmp_path}: needs the package datasets, which is not installed; pip install 'aejax[hf]'"
-    )
+    needed = "needs the package datasets, which is not installed; pip install 'aejax[hf]'"
+    assert load_error("set") == f"--dataset hf:set: {needed}"

@@ -217,13 +217,11 @@ def test_a_second_folder_gives_the_test_rows(tmp_path):
     assert f"--test {tmp_path / 'none'}: no such file" in load_error(train, test=tmp_path / "none")
 
 
-@pytest.mark.parametrize("suffix", [".bmp", ".TIFF", ".webp", ".gif", ".pgm"])
+@pytest.mark.parametrize("suffix", [".bmp", ".TIFF", ".gif", ".pgm"])
 def test_formats_by_suffix(tmp_path, suffix):
-    options = {"lossless": True} if suffix == ".webp" else {}
     for path in [*write(tmp_path).rglob("*.png")]:
-        Image.open(path).save(path.with_suffix(suffix), **options)
+        Image.open(path).save(path.with_suffix(suffix))
         path.unlink()
     dataset = load_image_folder(tmp_path)
-    channels = 3 if suffix == ".webp" else 1  # WebP has no grayscale
-    np.testing.assert_array_equal(dataset.inputs, np.repeat(by_class(IMAGES, LABELS), channels, axis=-1))
+    np.testing.assert_array_equal(dataset.inputs, by_class(IMAGES, LABELS))
     assert dataset.description.notes == (("GIF: the first frame of each",) if suffix == ".gif" else ())

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from expected_errors import error_message
 
-from aejax.config import CompareConfig, DataConfig, PlanConfig
+from aejax.config import CompareConfig, DataConfig
 from aejax.data import memory
 from aejax.data.memory import available_host_memory, format_bytes, require_device_memory, require_host_memory
 from aejax.data.registry import load_dataset
@@ -17,7 +17,6 @@ from aejax.errors import InputError
 from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
-from aejax.train.plan import make_plan
 
 GIB = 1 << 30
 
@@ -112,15 +111,6 @@ def test_a_run_checks_memory_before_copying_to_devices(monkeypatch):
     monkeypatch.setattr(jax, "device_put", lambda *args: pytest.fail("copied"))
     message = error_message(prepare_experiment, resolve_config(config, dataset), dataset, SilentReporter())
     assert message.startswith("digits: 119.3 KiB of examples")
-
-
-def test_every_cpu_device_holds_its_own_copy():
-    """The premise of the arithmetic; JAX spares the copies only of arrays that happen to lie on a multiple of 64."""
-    plan = make_plan(PlanConfig(), 2)
-    unaligned = np.zeros(4096 + 64, np.uint8)[1:4097]
-    unaligned = unaligned[1:] if unaligned.ctypes.data % 64 == 0 else unaligned
-    placed = plan.replicate(unaligned)
-    assert len({shard.data.unsafe_buffer_pointer() for shard in placed.addressable_shards}) == plan.mesh.size == 2
 
 
 @pytest.mark.parametrize("limit", ["RLIMIT_AS", "RLIMIT_DATA"])

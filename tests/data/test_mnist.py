@@ -30,12 +30,6 @@ def test_other_data_in_mnist_format_is_not_mnist(tmp_path):
     assert hashlib.sha256(PARTS["t10k-images-idx3-ubyte"]).hexdigest() in message
 
 
-def test_a_file_as_data_dir_is_rejected(tmp_path):
-    file = tmp_path / "file"
-    file.touch()
-    assert f"--data-dir {file}" in error_message(load_mnist, file)
-
-
 def test_some_of_the_four_files_are_not_enough(tmp_path):
     (write_folder(tmp_path) / "t10k-labels-idx1-ubyte").unlink()
     assert "holds only test images, train images, train labels of MNIST's 4" in error_message(load_mnist, tmp_path)
