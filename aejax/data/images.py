@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -34,6 +34,7 @@ IMAGE_SUFFIXES = (  # ignoring case; the format is detected from the content
 FIRST_FRAME_FORMATS = ("GIF", "JPEG", "MPO")  # of several frames the first is used
 TRANSPOSED_ORIENTATIONS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 MAX_FILE_BYTES = 1 << 30  # more than the largest image that Pillow decodes takes uncompressed
+MAX_LISTED_IMAGES = 10  # of those that cannot be used
 IMAGES_PER_TASK = 64  # images that a thread processes at a time
 DECOMPRESSION_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 # What Pillow raises for damaged images, besides OSError.
@@ -91,7 +92,7 @@ def read_common_header(
         InputError: see `decode_images`.
     """
     with _strict_warnings():
-        headers = _map_threaded(lambda row: read_header(encoded_images[row]), len(encoded_images))
+        headers = _map_threaded(lambda row: read_header(encoded_images[row]), encoded_images)
     height, width = (image_size, image_size) if image_size else _require_one_size(encoded_images, headers, source)
     return ImageHeader(height, width, all(header.is_grayscale for header in headers))
 
@@ -117,7 +118,7 @@ def decode_pixels(
         images[row] = pixels
 
     with _strict_warnings():
-        _map_threaded(fill, len(encoded_images))
+        _map_threaded(fill, encoded_images)
     return images
 
 
@@ -235,8 +236,28 @@ def _decode_image(encoded_image: EncodedImage, grayscale: bool, image_size: int 
         return np.asarray(upright).reshape(*upright.size[::-1], 1 if grayscale else 3)
 
 
-def _map_threaded(function: Callable[[int], Result], n: int) -> list[Result]:
-    """Returns the results of a function of `0..n-1`. Raises the error of the first that fails."""
+def _map_threaded(function: Callable[[int], Result], encoded_images: Sequence[EncodedImage]) -> list[Result]:
+    """Returns the results of a function of the row for every image.
+
+    Raises:
+        InputError: that of the first image that fails, with the locations of others.
+    """
+    n, errors = len(encoded_images), dict[int, InputError]()
+
+    def call(row: int) -> Any:
+        try:
+            return function(row)
+        except InputError as error:
+            errors[row] = error
+
     tasks = [range(start, min(start + IMAGES_PER_TASK, n)) for start in range(0, n, IMAGES_PER_TASK)]
     with ThreadPoolExecutor() as pool:
-        return [result for part in pool.map(lambda task: [*map(function, task)], tasks) for result in part]
+        results = [result for part in pool.map(lambda task: [*map(call, task)], tasks) for result in part]
+    if errors:
+        first, *others = sorted(errors)
+        named = [encoded_images[row].location for row in others[:MAX_LISTED_IMAGES]] + ["..."] * (
+            len(others) > MAX_LISTED_IMAGES
+        )
+        more = f"; {len(others)} more cannot be used: {', '.join(named)}" if others else ""
+        raise InputError(f"{errors[first]}{more}") from errors[first]
+    return results

@@ -181,10 +181,11 @@ def test_truncated_images_never_lose_pixels_silently(kind):
         assert length >= len(good) - 12  # the end mark, not pixels
 
 
-def test_the_first_damaged_image_is_named():
-    contents = [encoded(GREY)] * 2 * IMAGES_PER_TASK
-    contents[70] = contents[100] = encoded(GREY)[:-20]
-    assert decode_error(*contents).startswith("image 70: ")
+def test_the_first_damaged_image_is_named_and_others_listed_up_to_ten():
+    assert decode_error(encoded(GREY), b"", encoded(GREY), b"").endswith("1 more cannot be used: image 3")
+    assert decode_error(*[b""] * 12).endswith(
+        f"11 more cannot be used: {', '.join(f'image {i}' for i in range(1, 11))}, ..."
+    )
 
 
 def test_differing_sizes_are_reported_with_two_examples():
