@@ -16,7 +16,6 @@ import pyarrow.parquet
 
 from aejax.config.serialization import parse_json
 from aejax.data.memory import REDUCE_MEMORY_HINT, require_host_memory
-from aejax.data.table_problems import Problem
 from aejax.errors import InputError, require, summarize_error
 
 PANDAS_INDEX_PREFIX = "__index_level_"  # of the name of a row index that pandas wrote as a column
@@ -37,12 +36,12 @@ class FrameTable:
         """The names of the columns."""
         return tuple(map(str, self.frame.columns))
 
-    def read(self, exact: Collection[str]) -> tuple[pd.DataFrame, list[Problem]]:
+    def read(self, exact: Collection[str]) -> pd.DataFrame:
         """Returns the rows, numbered from 0."""
         require(len(self.frame), f"{self.path}: columns and no rows; expected one row for each example")
         frame = self.frame.copy(deep=False)
         frame.columns, frame.index = pd.Index(self.names), pd.RangeIndex(len(frame))
-        return frame, []
+        return frame
 
     def place_row(self, row: int) -> str:
         """Returns what messages call a row: by its index in the DataFrame."""

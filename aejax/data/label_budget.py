@@ -44,19 +44,21 @@ def choose_labelled_rows(
     if config.labels_per_class is not None:
         return _sample_per_class(dataset, train, valid, config, seed)
 
-    def sample(rows: Rows, use: str) -> Rows:
-        n_classes = dataset.n_classes
-        if rows is valid and dataset.groups is None:
-            n_classes = _count_drawn_classes(shares * (len(train) + len(valid)), len(valid))
-        rng = make_generator(seed, use)
-        chosen = rows[_sample_fraction(dataset.labels[rows], config.label_fraction, n_classes, rng)]
+    def sample(rows: Rows, n_classes: int, use: str, of_each_class: int) -> Rows:
+        """Returns a stratified fraction, nested in larger ones, with a row of each of up to `n_classes` classes."""
+        if config.label_fraction < 1:
+            count = max(math.ceil(config.label_fraction * len(rows)), n_classes)
+            rng = make_generator(seed, use)
+            rows = rows[stratified_permutation(dataset.labels[rows], rng, every_class_first=True)[:count]]
         if config.class_imbalance is None:
-            return chosen
-        at_least = 1 if rows is train else 0
-        counts = _unequal_counts(len(chosen) * shares, config.class_imbalance, at_least)
-        return _take_from_classes(dataset, chosen, counts, make_generator(seed, f"{use} imbalance"), config)
+            return rows
+        counts = _unequal_counts(len(rows) * shares, config.class_imbalance, of_each_class)
+        return _take_from_classes(dataset, rows, counts, make_generator(seed, f"{use} imbalance"), config)
 
-    return sample(train, "labelled train"), sample(valid, "labelled valid")
+    n_classes = dataset.n_classes
+    if dataset.groups is None:
+        n_classes = _count_drawn_classes(shares * (len(train) + len(valid)), len(valid))
+    return sample(train, dataset.n_classes, "labelled train", 1), sample(valid, n_classes, "labelled valid", 0)
 
 
 def class_shares(dataset: Dataset, rows: Rows) -> Float[np.ndarray, " classes"]:
@@ -111,19 +113,6 @@ def _take_from_classes(
         )
         kept.append(of_class[:count])
     return np.sort(np.concatenate(kept))
-
-
-def _sample_fraction(
-    labels: Int[np.ndarray, " n"], fraction: float, n_classes: int, rng: np.random.Generator
-) -> Int[np.ndarray, " m"]:
-    """Returns positions of a stratified fraction of `labels`, at least `n_classes`, nested in `fraction`.
-
-    They include one of each of up to `n_classes` classes.
-    """
-    if fraction == 1:
-        return np.arange(len(labels))
-    count = max(math.ceil(fraction * len(labels)), n_classes)
-    return stratified_permutation(labels, rng, every_class_first=True)[:count]
 
 
 def _sample_per_class(

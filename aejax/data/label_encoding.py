@@ -31,11 +31,10 @@ def encode_labels(labels: ArrayLike, n: int, source: str) -> tuple[Int32[np.ndar
     # NumPy would convert a missing label in a list of text to the text "nan".
     values = np.asarray(labels, dtype=object if isinstance(labels, list | tuple) else None)
     require(
-        values.ndim == 1,
-        f"{source}: labels have shape {values.shape}; expected ({n},): one label for each row; "
+        values.shape == (n,),
+        f"{source}: labels have shape {values.shape}; expected ({n},): one label for each row of inputs; "
         "flatten a column with ravel(), one-hot rows with argmax(axis=1)",
     )
-    require(len(values) == n, f"{source}: {n} rows of inputs and {len(values)} labels; expected one label for each row")
     if values.dtype.kind == "O":
         values = _convert_objects(values, source)
     values = _decode(values)

@@ -32,7 +32,6 @@ class _Rows(NamedTuple):
     frame: pd.DataFrame
     file_numbers: np.ndarray  # of the file that each row is from
     is_test: np.ndarray
-    problems: list[Problem]
     place_row: Callable[[int], str]
 
 
@@ -75,7 +74,7 @@ def dataset_from_tables(
     groups, group_problems = _number_groups(rows.frame, roles.group)
     found = infer_columns(rows.frame[roles.features], config, lambda name: describe_column(name, files[0]))
     labels, labelled, label_problems = _read_labels(rows, roles, config, files[0])
-    problems = [*rows.problems, *found.problems, *label_problems, *group_problems]
+    problems = [*found.problems, *label_problems, *group_problems]
     fix = "name it, or leave it out with --drop-columns"
     unnamed = (column.name for column in found.columns if UNNAMED.fullmatch(column.name))
     problems += [Problem(f"column {name!r} has no name", fix) for name in unnamed]
@@ -134,19 +133,16 @@ def _require_columns(files: Sequence[TableFile]) -> None:
 def _join(files: list[TableFile], is_test: Sequence[bool | Bool[np.ndarray, " n"]], roles: Roles) -> _Rows:
     """Reads all files, whose columns must be the same in any order."""
     frames: list[pd.DataFrame] = []
-    problems: list[Problem] = []
     wanted = [*roles.features, *roles.special]
     prefixes = [f"{file.path.name} " if len(files) > 1 else "" for file in files]
-    for file, prefix in zip(files, prefixes, strict=True):
+    for file in files:
         absent, extra = sorted({*wanted} - {*file.names}), sorted({*file.names} - {*files[0].names})
         require(
             not absent and not extra,
             f"{file.path}: {'has no' if absent else 'has a'} column {list_names(absent or extra)}, unlike "
             f"{files[0].path}; expected the same columns",
         )
-        frame, found = file.read(roles.special)
-        problems += [problem._replace(text=prefix + problem.text) for problem in found]
-        frames.append(frame[wanted])
+        frames.append(file.read(roles.special)[wanted])
     frames = _keep_text(files, frames, roles)
     starts = np.cumsum([0, *(frame.index[-1] + 1 for frame in frames)]).tolist()
     frames = [frame.set_axis(frame.index + start) for frame, start in zip(frames, starts, strict=False)]
@@ -158,7 +154,7 @@ def _join(files: list[TableFile], is_test: Sequence[bool | Bool[np.ndarray, " n"
     numbers = np.repeat(np.arange(len(files)), [len(frame) for frame in frames])
     marks = np.concatenate([np.broadcast_to(mark, len(frame)) for mark, frame in zip(is_test, frames, strict=True)])
     joined = frames[0] if len(frames) == 1 else pd.concat(frames)
-    return _Rows(joined, numbers, marks, problems, place_row)
+    return _Rows(joined, numbers, marks, place_row)
 
 
 def _keep_text(files: list[TableFile], frames: list[pd.DataFrame], roles: Roles) -> list[pd.DataFrame]:
@@ -173,8 +169,7 @@ def _keep_text(files: list[TableFile], frames: list[pd.DataFrame], roles: Roles)
     for file, frame, names in zip(files, frames, text, strict=True):
         parsed = [name for name in set().union(*text) - names - {*roles.special} if frame[name].notna().any()]
         if parsed and isinstance(file, TextTable):
-            written, _ = file.read([*roles.special, *parsed])
-            frame = written.loc[frame.index, frame.columns]
+            frame = file.read([*roles.special, *parsed]).loc[frame.index, frame.columns]
         kept.append(frame)
     return kept
 

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import re
-import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -55,32 +54,31 @@ class TextTable:
     n_lines: int
     index_columns: tuple[str, ...] = ()
 
-    def read(self, exact: Collection[str]) -> tuple[pd.DataFrame, list[Problem]]:
-        """Returns the rows, whose index counts the file's rows from 0, and the problems that they have.
+    def read(self, exact: Collection[str]) -> pd.DataFrame:
+        """Returns the rows, whose index counts the file's rows from 0.
 
         Args:
             exact: columns whose text is kept, even if it is a number or the spelling of a missing value. Others are
                 numbers, truth values or text.
+
+        Raises:
+            InputError: the file is damaged, has no rows, or has lines of another length; one message names up to ten.
         """
-        width = len(self.names)
+        width, no_rows = len(self.names), f"{self.path}: a header and no rows; expected one line for each example"
         require_host_memory(24 * self.n_lines * width, f"{self.path}: the numbers of {self.n_lines} lines")
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            frame = self._parse(exact)
-        # The first row may be longer than its columns without a warning, and then others, too.
-        first = next(self._iterate_rows(), (0, []))[1]
-        too_long = any(entry.category is pd.errors.ParserWarning for entry in caught) or len(first) > width + 1
-        too_long |= bool(frame.pop("").notna().any())
-        ragged = self._find_ragged_lines() if too_long or frame.iloc[:, -1].isna().any() else []
+        _, first = next(self._iterate_rows(), (0, []))
+        require(first, no_rows)
+        if len(first) > width + 1:  # pandas would take its cells for columns
+            self._reject_ragged_lines()
+        frame = self._parse(exact)
+        if frame.pop("").notna().any() or frame.iloc[:, -1].isna().any():
+            self._reject_ragged_lines()
         empty = frame.isna().all(axis=1)
-        if empty.all():
-            raise_problems(self.path, ragged, self.place_row)
-            raise InputError(f"{self.path}: a header and no rows; expected one line for each example")
-        return frame[~empty] if empty.any() else frame, ragged
+        require(not empty.all(), no_rows)
+        return frame[~empty] if empty.any() else frame
 
     def _parse(self, exact: Collection[str]) -> pd.DataFrame:
         """Returns all rows, with a last column `""` that holds the cells beyond the others."""
-        names = [*self.names, ""]
         try:
             with self._open_rows() as file:
                 return pd.read_csv(
@@ -88,21 +86,19 @@ class TextTable:
                     sep=self.separator,
                     decimal=self.decimal,
                     header=None,
-                    names=names,
+                    names=[*self.names, ""],
                     index_col=False,
                     dtype=dict.fromkeys(exact, str),
                     skipinitialspace=True,
                     keep_default_na=False,
                     na_values={name: [""] if name in exact else SPELLINGS for name in self.names},
-                    on_bad_lines="warn",
                     low_memory=False,  # else a column would get its type, and its text, in blocks of rows
                     **EXACT,
                 )
-        except pd.errors.EmptyDataError:
-            return pd.DataFrame(columns=names)
-        except pd.errors.ParserError as error:
+        except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
             if "out of memory" in str(error):
                 raise MemoryError from error
+            self._reject_ragged_lines()
             reason = summarize_error(error, 120)
             raise InputError(f"{self.path}: not a table of text ({reason}); check its quotes and line ends") from error
 
@@ -122,23 +118,20 @@ class TextTable:
             rows = ((reader.line_num, row) for row in reader if is_row(row))
             yield from itertools.islice(rows, self.first_row, None)
 
-    def _find_ragged_lines(self) -> list[Problem]:
+    def _reject_ragged_lines(self) -> None:
+        """Raises InputError for lines with text that have not one cell for each column, and an empty one at most."""
         width = len(self.names)
-        return [
-            Problem(
-                f"line {line} has {len(row)} cells, expected {width}",
-                "quote cells that hold the separator, complete or delete the line, or give another --separator",
-            )
+        fix = "quote cells that hold the separator, complete or delete the line, or give another --separator"
+        problems = [
+            Problem(f"line {line} has {len(row)} cells, expected {width}", fix)
             for line, row in self._iterate_rows()
             if len(row) != width and "".join(row).strip() and (len(row) != width + 1 or row[-1].strip())
         ]
+        raise_problems(self.path, problems, self.place_row)
 
     def place_row(self, row: int) -> str:
         """Returns what messages call a row: `line 5`."""
-        _, first = next(self._iterate_rows())
-        longest = max(len(self.names) + 1, len(first))  # pandas skips rows that are longer than the first
-        lines = (line for line, cells in self._iterate_rows() if len(cells) <= longest)
-        line = next(itertools.islice(lines, row, None), None)
+        line, _ = next(itertools.islice(self._iterate_rows(), row, None), (None, []))
         return f"row {row}" if line is None else f"line {line}"
 
 

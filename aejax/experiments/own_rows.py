@@ -151,7 +151,7 @@ def _choose_arrays(readers: Mapping[str, Callable[[], np.ndarray]], path: Path, 
 def _read_parquet(path: Path, key: str) -> FeaturesAndRows:
     """Returns the columns of a table, or those whose names begin with `key`, and its row numbers."""
     table = open_arrow_table(path, {})
-    frame = table.read(())[0].drop(columns=[*table.index_columns])
+    frame = table.read(()).drop(columns=[*table.index_columns])
     chosen = frame[[name for name in frame.columns if str(name).startswith(key) and name != ROW_NAME]]
     require(chosen.shape[1], f"{path}: no column begins with {key!r}; there are {list_names(list(map(str, frame)))}")
     words = [str(name) for name in chosen.columns if chosen[name].dtype.kind not in "biuf"]

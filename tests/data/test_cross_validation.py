@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_datasets import made
+from made_datasets import grouped, made
 
 from aejax.config import DataConfig, SplitConfig
 from aejax.data.dataset import UNLABELLED
@@ -76,13 +76,6 @@ def test_the_rows_left_over_are_of_any_class():
     counts = np.bincount(data.labels[np.concatenate(left_over)], minlength=3)
     expected = 160 * np.array([39, 25, 5]) / 69  # five rows of each class are safe
     assert np.all(np.abs(counts - expected) < 4 * np.sqrt(expected))
-
-
-def grouped(seed=0, n=600, n_groups=60):
-    rng = np.random.default_rng(seed)
-    groups = rng.choice(n_groups, n, p=rng.dirichlet(np.full(n_groups, 5.0)))
-    labels = (groups + rng.integers(0, 2, n)) % 3
-    return made(np.where(rng.random(n) < 0.1, UNLABELLED, labels), groups=groups)
 
 
 @pytest.mark.parametrize("valid_fraction", [0.0, 0.1])

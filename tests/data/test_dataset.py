@@ -112,7 +112,7 @@ BAD_INPUTS = {
     "dates": (TABLE.astype("M8[s]"), "datetime64"),
 }
 BAD_LABELS = {
-    "another length": (LABELS[:9], "12 rows of inputs and 9 labels"),
+    "another length": (LABELS[:9], "(9,); expected (12,)"),
     "a column": (LABELS[:, None], "(12, 1)"),
     "one-hot": (np.eye(2)[LABELS], "argmax"),
     "nan": (label_at(4, float("nan")), "row 4 is nan, missing"),

@@ -7,11 +7,10 @@ import itertools
 import numpy as np
 import pytest
 from expected_errors import error_message
-from made_datasets import made
+from made_datasets import grouped, made
 from sklearn.model_selection import train_test_split
 
 from aejax.config import DataConfig, SplitConfig
-from aejax.data.dataset import UNLABELLED
 from aejax.data.registry import load_dataset
 from aejax.data.shuffling import make_generator, stratified_permutation
 from aejax.data.splits import make_split
@@ -24,9 +23,7 @@ def dataset(name: str):
     if name == "official":  # its test rows lie between the others
         return made(np.arange(300) % 7, test_rows=np.arange(40, 90))
     if name == "groups":
-        groups = np.random.default_rng(0).integers(0, 60, 900)
-        labels = (groups + np.arange(900) % 2) % 3  # classes differ between groups
-        return made(np.where(np.arange(900) % 10, labels, UNLABELLED), groups)
+        return grouped()
     if name == "unbalanced":
         return made(np.repeat([0, 1, 2, 3], [400, 60, 25, 15]))
     return load_dataset(DataConfig(dataset=name))

@@ -17,7 +17,6 @@ from aejax.data.dataset import UNLABELLED
     ("text", "mentioned"),
     [
         pytest.param("", "empty", id="empty"),
-        pytest.param("\n \n", "empty", id="blank"),
         pytest.param("width,height,kind\n", "no rows", id="header only"),
         pytest.param("width\n1\n2\n", "one column", id="one column"),
         pytest.param("A report\n" + table(), "line 1 has one cell and the lines below it have 3", id="a title"),
@@ -31,7 +30,6 @@ from aejax.data.dataset import UNLABELLED
         pytest.param(table("1,2"), "line 5 has 2 cells, expected 3", id="short line"),
         pytest.param(table("1,2,3,a"), "line 5 has 4 cells, expected 3", id="long line"),
         pytest.param(table("1,2,3,4,5"), "line 5 has 5 cells, expected 3", id="very long line"),
-        pytest.param(table("1,2", at=9), "line 10 has 2 cells", id="cut off"),
         pytest.param(table(header="width,,kind"), "column 'Unnamed: 1' has no name; name it", id="no name"),
         pytest.param(table(header="width,width,kind"), "2 columns are named ['width']", id="same name twice"),
         pytest.param(table().encode("utf-16")[2:], "holds NUL bytes", id="UTF-16 without a mark"),
@@ -68,11 +66,13 @@ def test_bad_tables_are_refused_with_the_line(tmp_path, text, mentioned):
 
 def test_all_problems_are_in_one_message(tmp_path):
     rows = [f"{i},{'x' if i == 2 else i},{'' if i % 5 == 1 else i},name{i},{i % 2}" for i in range(N)]
+    message = refusal(write(tmp_path, "\n".join(["a,b,c,d,label", *rows])))
+    assert "3 problems" in message
+    for problem in ("line 4, column 'b' is 'x'", "column 'd'", "line 3, column 'c' is missing (6 such cells)"):
+        assert problem in message
     message = refusal(write(tmp_path, "\n".join(["a,b,c,d,label", *rows, "1,2", "", "1,2,3,4,5,6,7"])))
-    assert "5 problems" in message
-    expected = ["line 32 has 2 cells", "line 34 has 7", "line 4, column 'b' is 'x'", "column 'd'", "line 3, column 'c'"]
-    positions = [message.index(problem) for problem in expected]
-    assert positions == sorted(positions)
+    assert "2 problems: (1) line 32 has 2 cells" in message
+    assert "(2) line 34 has 7" in message
 
 
 def test_a_message_has_at_most_ten_problems(tmp_path):
