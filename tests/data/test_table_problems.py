@@ -30,7 +30,7 @@ from aejax.data.dataset import UNLABELLED
         pytest.param(table("1,2"), "line 5 has 2 cells, expected 3", id="short line"),
         pytest.param(table("1,2,3,a"), "line 5 has 4 cells, expected 3", id="long line"),
         pytest.param(table("1,2,3,4,5"), "line 5 has 5 cells, expected 3", id="very long line"),
-        pytest.param(table(header="width,,kind"), "column 'Unnamed: 1' has no name; name it", id="no name"),
+        pytest.param(table(header="width,,kind"), "Unnamed: 1 has no name; name it", id="no name"),
         pytest.param(table(header="width,width,kind"), "2 columns are named ['width']", id="same name twice"),
         pytest.param(table().encode("utf-16")[2:], "holds NUL bytes", id="UTF-16 without a mark"),
         pytest.param("a,b\n" + "".join(f"{i},{i / 7}\n" for i in range(8)), "regression", id="regression"),
