@@ -114,7 +114,8 @@ def _open_files(path: Path, config: DataConfig, parts: Sequence[Part]) -> tuple[
     for part in parts:
         if is_text(part.path):
             header = config.header if not files else "yes" if files[0].has_header else "no"
-            files.append(open_text_table(part.path, dataclasses.replace(config, header=header)))
+            names = files[0].names if files and files[0].has_header else ()
+            files.append(open_text_table(part.path, dataclasses.replace(config, header=header), names))
         else:
             files.append(open_arrow_table(part.path, part.partition))
     return files, [part.split == "test" for part in parts]

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -135,12 +135,17 @@ class TextTable:
         return f"row {row}" if line is None else f"line {line}"
 
 
-def open_text_table(path: Path, config: DataConfig) -> TextTable:
+def open_text_table(path: Path, config: DataConfig, names: Sequence[str] = ()) -> TextTable:
     """Detects encoding, separator, header and columns of a table of text.
 
     Line 1, or the first below comments, is a header if all its cells are different text, one is text above a number,
     one is `config.label_column` or a common name of a label, or the cells are 0, 1, 2, ...; `config.header` decides
     otherwise. Without such a line, a comment above the rows that has as many cells is one.
+
+    Args:
+        path: the file.
+        config: how it is read.
+        names: of the columns of another file of the same table: line 1 is a header if it has them, else a comment.
 
     Raises:
         InputError: the file is damaged, no text, or has no table.
@@ -162,15 +167,16 @@ def open_text_table(path: Path, config: DataConfig) -> TextTable:
     require(len(first) > 1, f"{place}; delete what is above the column names")
     is_first = _has_header(first, rest, config)
     commented: list[str] = []
-    if not is_first and config.header != "no" and comments and comments[-1].startswith("#"):
+    if config.header != "no" and comments and comments[-1].startswith("#"):
         commented = next(split_lines([comments[-1].lstrip("# ")], separator))  # as NumPy and bioinformatics write names
-    has_header = is_first or len(commented) == width
+    is_commented = len(commented) == width
+    if names and is_commented:
+        is_first = sorted(_name_columns(first, rest, width)) == sorted(names)
+    has_header, header = is_first or is_commented, first if is_first else commented
     decimals = ", decimal commas" if config.decimal == "," else ""
     return TextTable(
         path=path,
-        names=_name_columns(first if is_first else commented, rest, width)
-        if has_header
-        else tuple(map(str, range(len(first)))),
+        names=_name_columns(header, rest, width) if has_header else tuple(map(str, range(len(first)))),
         has_header=has_header,
         layout=f"{KINDS.get(table_suffix(path).removesuffix('.gz'), 'text')} {'with' if has_header else 'without'} "
         f"header, {SEPARATORS.get(separator, f'separated by {separator}')}{decimals}"

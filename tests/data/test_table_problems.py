@@ -174,6 +174,17 @@ def test_a_test_file_has_a_header_if_the_training_file_has_one(tmp_path):
     np.testing.assert_array_equal(dataset.inputs[dataset.test_rows], [[7, 1], [8, 1]])
 
 
+@pytest.mark.parametrize("train", ["# ", "", "# made by us, in, metres\n"])
+@pytest.mark.parametrize("test", ["# ", "", "# made by us, in, metres\n"])
+def test_the_names_of_every_file_may_be_in_a_comment(tmp_path, train, test):
+    header, rows = "a,b,label\n", "".join(f"{i},{i % 7},{i % 2}\n" for i in range(N))
+    path = write(tmp_path, train + header + rows, "train.csv")
+    dataset = load(path, test=write(tmp_path, test + header + rows, "other.csv"))
+    assert dataset.feature_names == ("a", "b")
+    np.testing.assert_array_equal(dataset.inputs, [[i, i % 7] for i in (*range(N), *range(N))])
+    np.testing.assert_array_equal(dataset.test_rows, np.arange(N, 2 * N))
+
+
 @pytest.mark.parametrize(
     ("train", "test"),
     [
