@@ -1,9 +1,10 @@
-"""Finds what each column of a table holds: numbers, truth values, categories or dates."""
+"""Finds what each column of a table holds, numbers, truth values, categories or dates, and names unusable cells."""
 
 import dataclasses
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -11,9 +12,8 @@ import pandas as pd
 
 from aejax.config import DataConfig
 from aejax.data.label_encoding import short_repr
-from aejax.data.table_problems import Problem
 from aejax.data.table_schema import IMPUTING, MAX_FLOAT32, MISSING_VALUES, Column, parse_dates, to_booleans
-from aejax.errors import list_names
+from aejax.errors import InputError, list_names
 
 TIMES = ("", " %H:%M", " %H:%M:%S")
 DAY_FIRST, MONTH_FIRST = (tuple(date + time for time in TIMES) for date in ("%d/%m/%Y", "%m/%d/%Y"))
@@ -27,7 +27,29 @@ NUMBER_TYPES = ("integer", "floating", "mixed-integer-float", "decimal")  # null
 MIN_NUMBERS = 0.5  # share of a column's cells that are numbers, from which the others are problems
 MAX_CATEGORIES = 1000
 MAX_DISTINCT_SHARE, SMALL_VOCABULARY = 0.5, 10  # categories per cell; with more, and more than a few, they are names
+MAX_PROBLEMS = 10  # in one message
 POLICIES = "--missing mean, median or indicator fills it in, drop-rows leaves the row out"
+
+
+class Problem(NamedTuple):
+    """One reason why a table cannot be used."""
+
+    text: str
+    fix: str
+    row: int | None = None  # of the table, from 0; None: `text` says where
+
+
+def raise_problems(path: Path, problems: Sequence[Problem], place_row: Callable[[int], str]) -> None:
+    """Raises InputError with the first problems, if there are any; `place_row` returns what messages call a row."""
+    if not problems:
+        return
+    lines = [
+        f"{'' if row is None else f'{place_row(row)}, '}{text}; {fix}" for text, fix, row in problems[:MAX_PROBLEMS]
+    ]
+    if len(problems) == 1:
+        raise InputError(f"{path}: {lines[0]}")
+    count = f"{len(problems)} problems" + (f", of which {len(lines)} are" if len(problems) > len(lines) else "")
+    raise InputError(f"{path}: {count}: " + " ".join(f"({number}) {line}." for number, line in enumerate(lines, 1)))
 
 
 class Columns(NamedTuple):

@@ -17,9 +17,8 @@ from aejax.data.frame_tables import open_arrow_table
 from aejax.data.grouping import number_groups
 from aejax.data.label_encoding import MAX_LABEL_LENGTH, exact_array, find_marked, parse_label_text
 from aejax.data.memory import require_host_memory
-from aejax.data.table_columns import infer_columns
+from aejax.data.table_columns import infer_columns, raise_problems
 from aejax.data.table_files import TABLE_SUFFIXES, Part, is_text, table_name, table_suffix
-from aejax.data.table_problems import raise_problems
 from aejax.data.table_roles import LABEL_FLAG, UNNAMED, Roles, TableFile, choose_roles, describe_column
 from aejax.data.table_schema import TableSchema
 from aejax.data.text_tables import TextTable, open_text_table

@@ -14,9 +14,8 @@ import pandas as pd
 from aejax.config import DataConfig
 from aejax.config.data import SEPARATOR_NAMES, WHITESPACE
 from aejax.data.memory import require_host_memory
-from aejax.data.table_columns import DECIMAL_COMMA
+from aejax.data.table_columns import DECIMAL_COMMA, Problem, raise_problems
 from aejax.data.table_files import table_suffix
-from aejax.data.table_problems import Problem, raise_problems
 from aejax.data.table_schema import MISSING_VALUES
 from aejax.data.text_files import is_row, open_text, scan_text, split_lines
 from aejax.errors import InputError, require, summarize_error
@@ -207,8 +206,7 @@ def _split_sample(lines: list[str], separators: list[str]) -> tuple[str, list[li
     cells numbers or empty, then any but whitespace, then the one with fewest exceptions, then the one that gives most
     cells.
     """
-    tables: dict[str, list[list[str]]] = {}
-    scores: dict[str, tuple[bool, float, bool, float, int]] = {}
+    candidates = []
     for separator in separators:
         rows = [row for row in split_lines(lines, separator) if is_row(row)] or [[""]]
         first, *rest = map(len, rows)
@@ -217,9 +215,10 @@ def _split_sample(lines: list[str], separators: list[str]) -> tuple[str, list[li
         width, count = Counter(rest or [first]).most_common(1)[0]
         regular = count / max(len(rest), 1)
         is_table = width > 1 and regular >= MIN_REGULAR
-        tables[separator], scores[separator] = rows, (is_table, numbers, separator != WHITESPACE, regular, width)
-    best = max(separators, key=lambda separator: scores[separator])
-    return best, tables[best]
+        score = (is_table, numbers, separator != WHITESPACE, regular, width)
+        candidates.append((score, separator, rows))
+    _, best, rows = max(candidates, key=lambda candidate: candidate[0])
+    return best, rows
 
 
 def _has_header(first: list[str], rest: list[list[str]], config: DataConfig) -> bool:

@@ -138,17 +138,6 @@ def test_missing_labels_are_no_class_in_arrays_and_no_label_in_frames(labels, ro
     np.testing.assert_array_equal(np.flatnonzero(framed.labels < 0), np.arange(row, 60, 3))
 
 
-@pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS)
-def test_groups_are_names_without_surrounding_spaces(inputs):
-    names = [f"p{row // 3}" for row in range(len(X))]
-    expected = make_dataset(inputs, Y, groups=names).groups
-    for spelled in (names, pd.Series(names, dtype="category"), np.arange(len(X)) // 3 + 10.0):
-        same = make_dataset(inputs, Y, groups=spelled).groups
-        np.testing.assert_array_equal(same[:, None] == same[None], expected[:, None] == expected[None])
-    spaced = [f"{name} " if row % 2 else name for row, name in enumerate(names)]
-    np.testing.assert_array_equal(make_dataset(inputs, Y, groups=spaced).groups, expected)
-
-
 TABLE = pd.DataFrame(X[:, :3], columns=["a", "b", "c"]).assign(
     kind=Y, patient=[f"p{row // 3:02}" for row in range(len(X))]
 )

@@ -30,26 +30,20 @@ def counts(dataset, rows):
     return np.bincount(dataset.labels[rows], minlength=dataset.n_classes).tolist()
 
 
-@pytest.mark.parametrize(
-    ("count", "to_fit", "to_choose"), [(2, 1, 1), (3, 2, 1), (9, 8, 1), (10, 8, 2), (25, 20, 5), (100, 80, 20)]
-)
-def test_every_class_has_exactly_count_labels_a_fifth_for_validation(count, to_fit, to_choose):
-    split = budget(count)
-    for seed in range(SEEDS):
-        assert counts(DIGITS, split.labelled_train[seed]) == [to_fit] * 10
-        assert counts(DIGITS, split.labelled_valid[seed]) == [to_choose] * 10
-        assert len(set(split.labelled[seed])) == 10 * count
-        assert set(split.labelled_train[seed]) <= set(split.train[seed])
-
-
-def test_label_budgets_are_nested_and_keep_the_examples():
-    splits = [budget(count) for count in (2, 3, 4, 5, 9, 10, 11, 50, 100)]
+def test_budgets_are_nested_have_a_fifth_for_validation_in_every_class_and_keep_the_examples():
+    splits = {count: budget(count) for count in (2, 3, 4, 5, 9, 10, 11, 50, 100)}
     everything = make_split(DIGITS, SplitConfig(), SEEDS)
-    for smaller, larger in itertools.pairwise(splits):
+    for count, split in splits.items():
+        to_choose = max(1, count // 5)
+        for seed in range(SEEDS):
+            assert counts(DIGITS, split.labelled_train[seed]) == [count - to_choose] * 10
+            assert counts(DIGITS, split.labelled_valid[seed]) == [to_choose] * 10
+            assert set(split.labelled_train[seed]) <= set(split.train[seed])
+        np.testing.assert_array_equal(split.train, everything.train)
+        np.testing.assert_array_equal(split.valid, everything.valid)
+    for smaller, larger in itertools.pairwise(splits.values()):
         for role, seed in itertools.product(("labelled_train", "labelled_valid"), range(SEEDS)):
             assert set(getattr(smaller, role)[seed]) <= set(getattr(larger, role)[seed])
-        np.testing.assert_array_equal(smaller.train, everything.train)
-        np.testing.assert_array_equal(smaller.valid, everything.valid)
 
 
 def test_labels_per_class_are_a_random_draw_that_depends_on_the_seed_alone():
@@ -84,9 +78,7 @@ def test_a_class_with_too_few_rows_is_named():
     message = "^--labels-per-class 60: class '1' has only 8 training and 2 validation rows .*, of 30 needed; "
     with pytest.raises(InputError, match=message):
         budget(60, class_imbalance=2, dataset=SCARCE, valid_fraction=0.2)
-
-
-def test_validation_rows_cannot_replace_missing_training_rows():
+    # Validation rows cannot replace missing training rows.
     with pytest.raises(InputError, match="class '1' has only 2 training and 8 validation"):
         budget(10, dataset=SCARCE, valid_fraction=0.8)
 
