@@ -115,27 +115,28 @@ def _draw_samples(
 
 
 def _plot_samples(experiment: Experiment, samples: dict[str, Float[np.ndarray, "n d"]]) -> Figure:
-    count, shape = _shown_examples(experiment)
-    inputs = np.asarray(_test_inputs(experiment, count))
-    return image_grids.plot_example_rows(
-        {"test examples": inputs.reshape(shape)} | {name: drawn.reshape(shape) for name, drawn in samples.items()},
-        (float(inputs.min()), float(inputs.max())),
-        "Decoded draws from the prior",
-        experiment.dataset.feature_names or (),
-    )
+    return _plot_rows(experiment, "test examples", samples, "Decoded draws from the prior")
 
 
 def _plot_reconstructions(experiment: Experiment, models: dict[str, tuple[Method, Variables]]) -> Figure:
-    count, shape = _shown_examples(experiment)
-    inputs = _test_inputs(experiment, count)
+    inputs = _test_inputs(experiment, _shown_examples(experiment)[0])
     recons = {
-        name: np.asarray(method.reconstruct(_first_seed(variables), inputs)).reshape(shape)
+        name: np.asarray(method.reconstruct(_first_seed(variables), inputs))
         for name, (method, variables) in models.items()
         if method.reconstruct is not None
     }
-    return figures.plot_reconstructions(
-        np.asarray(inputs).reshape(shape), recons, experiment.dataset.feature_names or ()
-    )
+    return _plot_rows(experiment, "original", recons)
+
+
+def _plot_rows(
+    experiment: Experiment, first: str, others: Mapping[str, Float[np.ndarray, "n d"]], title: str = ""
+) -> Figure:
+    """Plots the first test examples of seed 0, whose label is `first`, and other examples below them on their scale."""
+    count, shape = _shown_examples(experiment)
+    inputs = np.asarray(_test_inputs(experiment, count))
+    rows = {name: examples.reshape(shape) for name, examples in {first: inputs, **others}.items()}
+    value_range = (float(inputs.min()), float(inputs.max()))
+    return image_grids.plot_example_rows(rows, value_range, title, experiment.dataset.feature_names or ())
 
 
 def project_codes(

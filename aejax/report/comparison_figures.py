@@ -1,5 +1,7 @@
 """The figures of a comparison other than its scores: differences from controls, label curves, and representations."""
 
+from typing import Any
+
 import matplotlib
 import numpy as np
 from jaxtyping import Float
@@ -10,7 +12,15 @@ from matplotlib.lines import Line2D
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.formatting import MISSING
-from aejax.report.results import Results, finite_interval, finite_or_none, is_control, is_permuted, verdict_metric
+from aejax.report.results import (
+    Results,
+    finite_interval,
+    finite_or_none,
+    first_controls,
+    is_control,
+    is_permuted,
+    verdict_metric,
+)
 from aejax.report.style import (
     NEUTRAL_COLOR,
     PRIMARY_COLOR,
@@ -109,19 +119,21 @@ def plot_label_curve(results: Results) -> Figure:
     shown = [name for name, control in roles.items() if not control] or list(roles)[:1]
     figure, panels = make_panels(len(shown), aspect=0.75)
     metric, labels = verdict_metric(results), results["label_curve"]["n_labels"]
+
+    def scaled(values: list[Any]) -> Float[np.ndarray, "..."]:
+        return metric.scale * np.array(values, dtype=float)  # None becomes NaN
+
     for axes, name in zip(panels, shown, strict=True):
         rows = [row for row in results["label_curve"]["comparisons"] if row["method"] == name]
-        named = _named_controls([row["baseline"] for row in rows if row["baseline"] in curves])
+        controls = first_controls(results, name)
+        named = {controls[kind]: label for kind, label in CONTROL_LABELS.items() if controls.get(kind) in curves}
         for other, row in curves.items():
             if roles[other] and other not in named and other != name:
-                axes.plot(labels, _scaled(results, row["mean"]), color=OTHER_COLOR, linewidth=1, label="others")
+                axes.plot(labels, scaled(row["mean"]), color=OTHER_COLOR, linewidth=1, label="others")
         for (control, label), style in zip(named.items(), LINE_STYLES, strict=False):
-            mean = _scaled(results, curves[control]["mean"])
-            axes.plot(labels, mean, style, color=NEUTRAL_COLOR, linewidth=1.2, label=label)
-        low, high = zip(*(_scaled(results, bounds) for bounds in curves[name]["band"]), strict=True)
-        axes.fill_between(labels, low, high, color=PRIMARY_COLOR, alpha=0.2, linewidth=0)
-        mean = _scaled(results, curves[name]["mean"])
-        axes.plot(labels, mean, "o-", color=PRIMARY_COLOR, markersize=3, label="autoencoder")
+            axes.plot(labels, scaled(curves[control]["mean"]), style, color=NEUTRAL_COLOR, linewidth=1.2, label=label)
+        axes.fill_between(labels, *scaled(curves[name]["band"]).T, color=PRIMARY_COLOR, alpha=0.2, linewidth=0)
+        axes.plot(labels, scaled(curves[name]["mean"]), "o-", color=PRIMARY_COLOR, markersize=3, label="autoencoder")
         for row in rows[:1]:
             _mark_crossovers(axes, row)
         axes.set_title(label_text(name))
@@ -133,17 +145,6 @@ def plot_label_curve(results: Results) -> Figure:
     note = "; vertical: crossover with the first control, 95 %" if has_crossovers else ""
     shared_legend(figure, panels, f"band: 95 %, at all numbers of labels at once{note}")
     return add_description(figure, describe_design(results))
-
-
-def _named_controls(baselines: list[str]) -> dict[str, str]:
-    """Returns the first control of each of `CONTROL_LABELS`, with its label."""
-    first = {name.split("-")[0]: name for name in reversed(baselines) if name != "random-projection"}
-    return {first[prefix]: label for prefix, label in CONTROL_LABELS.items() if prefix in first}
-
-
-def _scaled(results: Results, values: list[float | None]) -> list[float]:
-    scale = verdict_metric(results).scale
-    return [float("nan") if value is None else scale * value for value in values]
 
 
 def _mark_crossovers(axes: Axes, row: Results) -> None:

@@ -12,7 +12,7 @@ from aejax.report.examples import Examples
 from aejax.report.formatting import format_mean_ci, format_number, format_provenance, format_significant
 from aejax.report.method_tables import code_metric_heading, code_metric_names
 from aejax.report.page.blocks import PageTable, RunPage, Section, plain_warnings
-from aejax.report.page.model_sections import codes_section, curve_section, reconstruction_section
+from aejax.report.page.model_sections import codes_section, picture_sections
 from aejax.report.results import Results, diverged_seeds
 from aejax.report.tables import Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
@@ -76,7 +76,7 @@ def pretrain_page(results: Results, folder: Path | None, examples: Examples | No
         f"{results['method']} on {dataset['name']}, {seeds} {'seed' if seeds == 1 else 'seeds'}: mean "
         f"squared error of test reconstructions {format_significant(mse['mean'])}{interval}."
     )
-    sections = [curve_section(folder), codes_section(results, examples), reconstruction_section(folder)]
+    sections = [*picture_sections(folder), codes_section(results, examples)]
     if names := code_metric_names({**results, "methods": [results]}):
         columns = [
             Column("metric of the test examples", lambda name: code_metric_heading(name, results), "left"),

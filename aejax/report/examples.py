@@ -11,7 +11,7 @@ from PIL import Image
 
 from aejax.data.archives import open_archive
 from aejax.errors import InputError
-from aejax.report.tile_layout import tile_images
+from aejax.report.image_grids import tile_images
 from aejax.storage.atomic_io import write_atomically
 
 EXAMPLES_FILE = "examples.npz"

@@ -1,10 +1,10 @@
-"""The four figures of a run: each is a pure function of arrays or results that returns a matplotlib Figure."""
+"""Scores, learning curves and codes of a run: each figure is a pure function that returns a matplotlib Figure."""
 
 from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import ListedColormap, Normalize
@@ -23,6 +23,7 @@ from aejax.report.results import (
     verdict_metric,
 )
 from aejax.report.style import (
+    CHARACTER_WIDTH,
     CLASS_COLORS,
     FIGURE_WIDTH,
     NEUTRAL_COLOR,
@@ -39,11 +40,8 @@ from aejax.report.style import (
     shared_legend,
     with_style,
 )
-from aejax.report.tile_layout import CHARACTER_WIDTH, TileLayout, plot_tiles
 
 MAX_CLASS_LETTERS = 20  # of a name in a legend
-MAX_NAMED_FEATURES = 20  # of a table's row, with names on the axis
-MAX_PLOTTED_FEATURES = 200  # of a table's row, each of which is a bar
 OUTLIER_DISTANCE, MIN_METHODS_FOR_OUTLIERS = 4, 4  # see `_limit_to_most`
 
 
@@ -80,30 +78,6 @@ def plot_learning_curves(
 
 
 @with_style
-def plot_reconstructions(
-    originals: Num[np.ndarray, "example *shape"],
-    reconstructions_by_method: Mapping[str, Num[np.ndarray, "..."]],
-    feature_names: Sequence[str] = (),
-) -> Figure:
-    """Plots originals above each method's reconstructions; one column per example.
-
-    Args:
-        originals: images `(example, height, width, channel)`, or rows of a table `(example, feature)`.
-        reconstructions_by_method: for each method, an array of the same shape and on the same scale.
-        feature_names: of a table's columns; up to MAX_NAMED_FEATURES are shown, else numbers.
-    """
-    for name, reconstructions in reconstructions_by_method.items():
-        if np.shape(reconstructions) != np.shape(originals):
-            raise ValueError(f"{name}: reconstructions {np.shape(reconstructions)} of originals {np.shape(originals)}")
-    if np.ndim(originals) == 2:
-        return _plot_feature_rows(originals, reconstructions_by_method, feature_names)
-    rows = np.stack([originals, *reconstructions_by_method.values()])
-    value_range = (float(np.min(originals)), float(np.max(originals)))
-    layout = TileLayout(row_labels=["original", *reconstructions_by_method], max_tile_size=1.2)
-    return plot_tiles(rows, value_range, layout)[0]
-
-
-@with_style
 def plot_accuracy(results: Results) -> Figure:
     """Plots the metric that verdicts are about, a row per method: a dot for each seed, the mean and its 95 % interval.
 
@@ -134,23 +108,20 @@ def plot_accuracy(results: Results) -> Figure:
 
 def _limit_to_most(axes: Axes, means: Sequence[float | None], metric: VerdictMetric) -> None:
     """Ends the axis where a mean is more than `OUTLIER_DISTANCE` times as far from the median as the best one is."""
-    known = metric.scale * np.asarray([value for mean in means if (value := finite_or_none(mean)) is not None])
+    sign = 1 if metric.higher_is_better else -1
+    gains = sign * metric.scale * np.array(means, dtype=float)  # None becomes NaN
+    known = gains[np.isfinite(gains)]
     if len(known) < MIN_METHODS_FOR_OUTLIERS:
         return
-    middle, best, side = np.median(known), known.max(), -1
-    if not metric.higher_is_better:
-        best, side = known.min(), 1
-    edge = middle + side * OUTLIER_DISTANCE * abs(best - middle)
-    if best == middle or not np.any(side * (known - edge) > 0):
+    edge = np.median(known) - OUTLIER_DISTANCE * (known.max() - np.median(known))
+    if edge == known.max() or not np.any(known < edge):
         return
-    axes.set_xlim(**{"left" if side < 0 else "right": edge})
-    for row, mean in enumerate(means):
-        value = finite_or_none(mean)
-        if value is not None and side * (metric.scale * value - edge) > 0:
-            text = f"{metric.scale * value:.{metric.decimals}f}"
-            text, align = (f"◂ {text}", "left") if side < 0 else (f"{text} ▸", "right")
-            box = {"facecolor": axes.get_facecolor(), "edgecolor": "none", "pad": 2}
-            axes.text(edge, row, text, ha=align, va="center", color=NEUTRAL_COLOR, bbox=box, zorder=5)
+    axes.set_xlim(**{"left" if sign > 0 else "right": sign * edge})
+    for row in np.flatnonzero(np.isfinite(gains) & (gains < edge)):
+        text = f"{abs(gains[row]):.{metric.decimals}f}"
+        text, align = (f"◂ {text}", "left") if sign > 0 else (f"{text} ▸", "right")
+        box = {"facecolor": axes.get_facecolor(), "edgecolor": "none", "pad": 2}
+        axes.text(sign * edge, row, text, ha=align, va="center", color=NEUTRAL_COLOR, bbox=box, zorder=5)
 
 
 @with_style
@@ -215,31 +186,6 @@ def _annotate_nonfinite_seeds(axes: Axes, losses: Sequence[Float[np.ndarray, "se
     if broken.any():
         note = f"{np.count_nonzero(broken)} of {len(broken)} seeds not finite"
         axes.text(0.98, 0.96, note, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=SECONDARY_COLOR)
-
-
-def _plot_feature_rows(
-    originals: Num[np.ndarray, "example feature"],
-    recons: Mapping[str, Num[np.ndarray, "example feature"]],
-    feature_names: Sequence[str],
-) -> Figure:
-    """Plots every feature of a few rows of a table, or `MAX_PLOTTED_FEATURES` of them, evenly spaced."""
-    count, width = originals.shape
-    shown = np.linspace(0, width - 1, min(width, MAX_PLOTTED_FEATURES)).round().astype(int)
-    figure = make_figure(1.1 * len(recons) + 0.7)
-    panels = figure.subplots(len(recons), count, squeeze=False, sharex=True, sharey=True)
-    for row, (name, recon) in zip(panels, recons.items(), strict=True):
-        for index, axes in enumerate(row):
-            axes.bar(shown + 1, originals[index, shown], 0.9 * width / len(shown), color="#cccccc", label="original")
-            axes.plot(shown + 1, recon[index, shown], "o", color=SECONDARY_COLOR, markersize=2, label="reconstruction")
-            axes.tick_params(labelsize=7)
-        row[0].set_ylabel(label_text(name), rotation=0, ha="right", va="center")
-    named = len(feature_names) == width <= MAX_NAMED_FEATURES
-    for axes in panels[-1] if named else ():
-        axes.set_xticks(range(1, width + 1), [label_text(name, 14) for name in feature_names], rotation=90)
-    which = "each feature" if len(shown) == width else f"{len(shown)} of {width} features"
-    title = f"scaled value of {which}{'' if named else ', by its number'}; one column per example"
-    shared_legend(figure, list(panels[0, :1]), title=title)
-    return figure
 
 
 def _draw_score(axes: Axes, row: int, method: Results, metric: VerdictMetric) -> None:

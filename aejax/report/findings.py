@@ -1,12 +1,12 @@
-"""What a comparison found, in a sentence for each autoencoder, and whether its verdicts hold under variations."""
+"""What a comparison found, in a sentence for each autoencoder, with variations and numbers of labels where it holds."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.evaluate.verdicts import CONTRADICTIONS, POWER
-from aejax.report.formatting import format_difference, format_difference_ci
-from aejax.report.label_curve import describe_label_curve
-from aejax.report.results import Results, is_versus, verdict_metric
+from aejax.report.formatting import MISSING, format_difference, format_difference_ci
+from aejax.report.results import Results, finite_or_none, is_versus, verdict_metric
 
 NO_VERDICT = "no verdict against"
 VERDICT_PHRASES = {
@@ -107,3 +107,63 @@ def describe_sensitivity(results: Results, comparison: Results) -> str:
     settings = next(entry["settings"] for entry in results["sensitivity"]["variations"] if entry["name"] == first)
     more = f" and {len(others)} more" if others else ""
     return f"; fragile: {row['verdicts'][first]} with {settings}{more}"
+
+
+def format_labels(number: float | None) -> str:
+    """Returns a number of labels with at most three significant digits: `1,900`."""
+    finite = finite_or_none(number)
+    return MISSING if finite is None else f"{float(f'{finite:.3g}'):,.0f}"
+
+
+def describe_gain(results: Results, row: Results, *, above_margin: bool) -> str:
+    """Returns at which numbers of labels a method is shown to be better than its baseline.
+
+    Args:
+        results: of the comparison.
+        row: of `label_curve.comparisons`.
+        above_margin: whether it is to be better by more than the margin.
+
+    Returns:
+        For example `below 1,900 [1,200, 2,600]`, `everywhere`, `nowhere`, `at 20 to 160, else undecided`, `undecided`
+        or `too few seeds`.
+    """
+    if row["too_few_seeds"]:
+        return "too few seeds"
+    crossings = row["margin_crossings" if above_margin else "crossovers"]
+    if crossings:
+        return "; ".join(
+            f"{crossing['better']} {format_labels(crossing['labels'])} "
+            f"[{', '.join(map(format_labels, crossing['ci95']))}]"
+            for crossing in crossings
+        )
+    metric, labels = verdict_metric(results), results["label_curve"]["n_labels"]
+    threshold = results["margin"] if above_margin else 0.0
+    gains = [sorted(metric.gain(bound) for bound in bounds) for bounds in row["band"]]
+    better = [low > threshold for low, _ in gains]
+    worse = [high < threshold for _, high in gains]
+    if all(better) or all(worse):
+        return "everywhere" if all(better) else "nowhere"
+    if any(better):
+        return f"at {_join_runs(labels, better)}, else undecided"
+    return f"not at {_join_runs(labels, worse)}, else undecided" if any(worse) else "undecided"
+
+
+def _join_runs(labels: Sequence[int], chosen: Sequence[bool]) -> str:
+    """Returns the runs of chosen numbers of labels: `20 to 160 and 640`."""
+    grouped = groupby(zip(labels, chosen, strict=True), lambda pair: pair[1])
+    runs = [[count for count, _ in run] for is_chosen, run in grouped if is_chosen]
+    return " and ".join(f"{run[0]:,} to {run[-1]:,}" if len(run) > 1 else f"{run[0]:,}" for run in runs)
+
+
+def describe_label_curve(results: Results, method: str) -> list[str]:
+    """Returns a sentence about where a method gains more than the margin; none in results without a curve."""
+    rows = [row for row in results.get("label_curve", {}).get("comparisons", []) if row["method"] == method]
+    by_text: dict[str, list[str]] = {}
+    for row in rows:
+        by_text.setdefault(describe_gain(results, row, above_margin=True), []).append(row["baseline"])
+    if not by_text.keys() - {"too few seeds"}:
+        return []
+    metric = verdict_metric(results)
+    margin = f"{metric.scale * results['margin']:g} {metric.difference_unit}"
+    where = "; ".join(f"over {', '.join(baselines)}: {text}" for text, baselines in by_text.items())
+    return [f"{method} gains more than {margin}, by number of labels, {where}."]

@@ -1,21 +1,14 @@
 """Results of a comparison as pandas DataFrames."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from aejax.report.results import Results, verdict_metric
 
 VERDICT_COLUMNS = (
-    "method",
-    "baseline",
-    "difference",
-    "low",
-    "high",
-    "low_adjusted",
-    "high_adjusted",
-    "verdict",
-    "exceeds_margin",
-    "reason",
-    "family",
+    *("method", "baseline", "difference", "low", "high", "low_adjusted", "high_adjusted"),
+    *("verdict", "exceeds_margin", "reason", "family"),
 )
 
 
@@ -25,13 +18,21 @@ def verdicts_frame(results: Results) -> pd.DataFrame:
     Numbers are in units of the metric: 0.01 is one point of accuracy. `low_adjusted` and `high_adjusted` hold for all
     comparisons of a method together; the verdict comes from them.
     """
-    rows = []
-    for comparison in results["comparisons"]:
-        low, high = comparison["ci95"] or (None, None)
-        low_adjusted, high_adjusted = comparison.get("ci95_adjusted") or (None, None)
-        bounds = {"low": low, "high": high, "low_adjusted": low_adjusted, "high_adjusted": high_adjusted}
-        rows.append({**comparison, "difference": comparison["mean_difference"], **bounds})
+    rows = [
+        {
+            **comparison,
+            "difference": comparison["mean_difference"],
+            **_bounds(comparison["ci95"]),
+            **_bounds(comparison.get("ci95_adjusted"), suffix="_adjusted"),
+        }
+        for comparison in results["comparisons"]
+    ]
     return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+
+
+def _bounds(interval: Sequence[float] | None, prefix: str = "", suffix: str = "") -> dict[str, float | None]:
+    low, high = interval or (None, None)
+    return {f"{prefix}low{suffix}": low, f"{prefix}high{suffix}": high}
 
 
 def methods_frame(results: Results) -> pd.DataFrame:
@@ -41,9 +42,8 @@ def methods_frame(results: Results) -> pd.DataFrame:
         row = {"method": method["name"], "role": method["role"], "features": method["features"]}
         for name in dict.fromkeys((verdict_metric(results).field, "test_accuracy", "test_nll", "calibration_error")):
             if name in method:
-                low, high = method[name]["ci95"] or (None, None)
                 short = name.removeprefix("test_")
-                row |= {short: method[name]["mean"], f"{short}_low": low, f"{short}_high": high}
+                row |= {short: method[name]["mean"], **_bounds(method[name]["ci95"], f"{short}_")}
         mse = method["reconstruction_mse"]
         row["reconstruction_mse"] = None if mse is None else mse["mean"]
         row |= {name: value["mean"] for name, value in method.get("measures", {}).items()}
@@ -76,7 +76,7 @@ def label_curve_frame(results: Results) -> pd.DataFrame:
     for entry in (*curve["methods"], *curve["comparisons"]):
         names = {"method": entry.get("method") or entry["name"], "baseline": entry.get("baseline")}
         points = zip(curve["n_labels"], entry["mean"], entry["ci95"], entry["band"], strict=True)
-        for n_labels, mean, (low, high), (band_low, band_high) in points:
-            bounds = {"low": low, "high": high, "band_low": band_low, "band_high": band_high}
+        for n_labels, mean, interval, band in points:
+            bounds = _bounds(interval) | _bounds(band, "band_")
             rows.append({**names, "labels": n_labels, "value": mean, **bounds})
     return pd.DataFrame(rows)

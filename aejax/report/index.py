@@ -8,22 +8,10 @@ from aejax.errors import require
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.analysis_page import analysis_title
 from aejax.report.findings import describe_findings
-from aejax.report.formatting import (
-    MISSING,
-    format_decimals,
-    format_difference,
-    format_difference_ci,
-    format_provenance,
-)
+from aejax.report.formatting import MISSING, format_decimals, format_difference, format_difference_ci, format_provenance
 from aejax.report.rendering import render_template
 from aejax.report.replication import ledger_headline, with_current_values
-from aejax.report.results import (
-    Results,
-    best_method,
-    find_comparison,
-    verdict_metric,
-    with_roles,
-)
+from aejax.report.results import Results, best_method, find_comparison, verdict_metric, with_roles
 from aejax.report.study_table import study_caption, study_findings
 from aejax.report.tables import format_markdown_table
 from aejax.storage.results_file import read_results, results_kind

@@ -1,11 +1,12 @@
 """Further tables of methods: their codes, probes of few features, tuning, calibration, label curve and diagnostics."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
+from aejax.report.findings import describe_gain, format_labels
 from aejax.report.formatting import MISSING, format_decimals, format_seconds, format_significant
-from aejax.report.label_curve import label_curve_caption, label_curve_tables
 from aejax.report.results import Results, finite_or_none, has_bernoulli_likelihood, verdict_metric
-from aejax.report.tables import Column, Table
+from aejax.report.tables import Cell, Column, Table
 
 CODE_METRIC_HEADINGS = {
     "explained_variance": "variance explained",
@@ -170,6 +171,72 @@ def representation_caption(results: Results) -> str:
         "that have the same class, by Euclidean distance of standardised features. Dead units are zero for each of "
         "these examples; active units have a variance above 0.01. CKA is linear and debiased; "
         f"{MISSING} marks what is undefined."
+    )
+
+
+def label_curve_tables(results: Results) -> list[Table]:
+    """Returns the tables of gains and of methods; none for results without a label curve."""
+    return [gains_table(results), budgets_table(results)] if "label_curve" in results else []
+
+
+def gains_table(results: Results) -> Table:
+    """Returns a row for each comparison: where the method is better, and where by more than the margin."""
+    columns = [
+        Column("autoencoder", lambda row: Cell(row["method"], "bold"), "left"),
+        Column("control", lambda row: row["baseline"], "left"),
+        Column("better, by labels", lambda row: describe_gain(results, row, above_margin=False), "left"),
+        Column("by more than the margin", lambda row: describe_gain(results, row, above_margin=True), "left"),
+    ]
+    return Table(columns, results["label_curve"]["comparisons"], keys=2)
+
+
+def budgets_table(results: Results) -> Table:
+    """Returns a row for each method: the metric at every number of labels, and what a low loss costs in labels."""
+    metric, curve = verdict_metric(results), results["label_curve"]
+
+    def at(index: int) -> Callable[[Results], str]:
+        return lambda row: format_decimals(row["mean"][index], metric.decimals, metric.scale)
+
+    columns = [Column("method", lambda row: row["name"], "left")]
+    columns += [Column(f"{count:,} labels", at(index)) for index, count in enumerate(curve["n_labels"])]
+    columns += [
+        Column("SDL, nats", _format_surplus),
+        Column("eSC, labels", partial(_format_complexity, curve["n_labels"])),
+    ]
+    return Table(columns, curve["methods"])
+
+
+def _format_surplus(row: Results) -> str:
+    complexity = row.get("complexity")
+    if complexity is None:
+        return MISSING
+    mark, interval = "> " if complexity["is_lower_bound"] else "", complexity["surplus_ci95"]
+    bounds = f" [{', '.join(map(format_significant, interval))}]" if interval else ""
+    return f"{mark}{format_significant(complexity['surplus_description_length'])}{bounds}"
+
+
+def _format_complexity(n_labels: Sequence[int], row: Results) -> str:
+    """Returns the labels with their interval; at the fewest that were measured they are an upper bound."""
+    complexity = row.get("complexity")
+    if complexity is None:
+        return MISSING
+    number, interval = complexity["sample_complexity"], complexity["sample_complexity_ci95"]
+    bounds = ", ".join(MISSING if bound is None else format_labels(bound) for bound in interval)
+    mark = "≤ " if number is not None and number <= n_labels[0] * (1 + 1e-9) else ""
+    return f"{'> all' if number is None else mark + format_labels(number)} [{bounds}]"
+
+
+def label_curve_caption(results: Results) -> str:
+    """Returns what the tables of a label curve show; empty in results without."""
+    if "label_curve" not in results:
+        return ""
+    metric, curve = verdict_metric(results), results["label_curve"]
+    return (
+        f"By number of labels, for training and validation together: test {metric.heading}; label sets are nested. "
+        "Better: shown by a band that holds at all numbers of labels and for all comparisons of a method at once, in "
+        "95 %; a crossing has its 95 % interval. SDL: surplus description length; eSC: labels that a loss of epsilon = "
+        f"{curve['epsilon']:.3g} nats needs (Whitney et al. 2020), with 95 % intervals; >: a lower bound, as the loss "
+        "is not reached; ≤: the fewest labels reach it."
     )
 
 

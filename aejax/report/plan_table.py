@@ -23,31 +23,19 @@ class Plan(NamedTuple):
     family_size: int  # comparisons that are adjusted together
     power: float  # with which a difference is found
 
-    def format_resolution(self, components: VarianceComponents, examples: int, trainings: int) -> str:
-        """Returns the detectable difference in points."""
-        planned = self.sizes._replace(trainings=trainings, examples=examples)
-        found = design_resolution(planned, self.family_size, components, self.power)
-        return "no verdict" if found is None else f"{100 * found:.2f}"
-
-    def examples_needed(self, components: VarianceComponents) -> dict[int, int | None]:
-        """Returns the test examples that the gap needs, by number of seeds; None: any number is too small."""
-        return {
-            trainings: examples_needed(
-                self.gap, self.sizes._replace(trainings=trainings), self.family_size, components, self.power
-            )
-            for trainings in self.seeds
-        }
-
 
 def render_plan(plan: Plan, sources: Mapping[str, VarianceComponents]) -> Group:
     """Returns a table with a row for each number of seeds, and a sentence, for each source of variances."""
     parts: list[Text | TerminalTable] = []
     for source, components in sources.items():
-        needed = plan.examples_needed(components)
+        needed = {
+            trainings: examples_needed(
+                plan.gap, plan.sizes._replace(trainings=trainings), plan.family_size, components, plan.power
+            )
+            for trainings in plan.seeds
+        }
         columns = [Column("seeds", str)]
-        columns += [
-            Column(f"{examples:,}", partial(plan.format_resolution, components, examples)) for examples in EXAMPLES
-        ]
+        columns += [Column(f"{count:,}", partial(_format_resolution, plan, components, count)) for count in EXAMPLES]
         columns.append(Column(f"needed for {100 * plan.gap:g}", partial(_format_needed, needed)))
         parts += [
             Text(
@@ -58,6 +46,13 @@ def render_plan(plan: Plan, sources: Mapping[str, VarianceComponents]) -> Group:
             Text("\n" + _describe_needed(plan, needed)),
         ]
     return Group(*parts)
+
+
+def _format_resolution(plan: Plan, components: VarianceComponents, examples: int, trainings: int) -> str:
+    """Returns the detectable difference in points."""
+    sizes = plan.sizes._replace(trainings=trainings, examples=examples)
+    found = design_resolution(sizes, plan.family_size, components, plan.power)
+    return "no verdict" if found is None else f"{100 * found:.2f}"
 
 
 def _format_needed(needed: Mapping[int, int | None], trainings: int) -> str:

@@ -1,7 +1,7 @@
 """A ledger of published claims in Markdown and for a terminal: what was published, what was measured, the status."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -24,15 +24,6 @@ STATUS_STYLES = {
 
 # Criteria and roles as ledgers of version 0.1 name them.
 OLD_VALUES = {"as well": "not worse", "beside": "context"}
-
-
-class _Parts(NamedTuple):
-    """The entries of a ledger by what they are."""
-
-    numbers: list[LedgerEntry]
-    statements: list[LedgerEntry]
-    protocol: list[LedgerEntry]  # what faults of protocol buy
-    unpublished: list[LedgerEntry]  # claims from sources without an address
 
 
 def with_current_values(ledger: LedgerEntry) -> LedgerEntry:
@@ -60,27 +51,27 @@ def ledger_headline(ledger: LedgerEntry) -> str:
     """
     parts = _split_claims(ledger)
     texts = []
-    if parts.numbers:
-        positive = "reproduced (prediction interval of one run)"
-        texts.append(_count_statuses(parts.numbers, "published numbers", positive))
-    if parts.statements:
+    if numbers := parts["numbers"]:
+        texts.append(_count_statuses(numbers, "published numbers", "reproduced (prediction interval of one run)"))
+    if statements := parts["statements"]:
         explained = sum(
-            entry["status"] == "reproduced" and "a control may explain" in entry["caveat"] for entry in parts.statements
+            entry["status"] == "reproduced" and "a control may explain" in entry["caveat"] for entry in statements
         )
         aside = f" (a control may explain {explained} of these)" if explained else ""
-        texts.append(_count_statuses(parts.statements, "statements in words", f"borne out{aside}"))
+        texts.append(_count_statuses(statements, "statements in words", f"borne out{aside}"))
     return "; ".join(texts or ["No published claim"]) + "."
 
 
-def _split_claims(ledger: LedgerEntry) -> _Parts:
-    parts = _Parts([], [], [], [])
+def _split_claims(ledger: LedgerEntry) -> dict[str, list[LedgerEntry]]:
+    """Returns the claims of each of `SECTIONS`."""
+    parts: dict[str, list[LedgerEntry]] = {name: [] for name in SECTIONS}
     for entry in ledger["claims"]:
         if entry["role"] == "protocol":
-            parts.protocol.append(entry)
+            parts["protocol"].append(entry)
         elif not entry["source"]["url"]:
-            parts.unpublished.append(entry)
+            parts["unpublished"].append(entry)
         else:
-            (parts.numbers if entry["printed"] else parts.statements).append(entry)
+            parts["numbers" if entry["printed"] else "statements"].append(entry)
     return parts
 
 
@@ -167,7 +158,7 @@ _PUBLISHED = Column("published", _published_cell, "left")
 _STATEMENT = Column("statement", lambda entry: entry["statement"], "left")
 _SEEDS = Column("seeds", lambda entry: str(entry["seeds"]))
 _STATUS = Column("status", lambda entry: Cell(format_status(entry), STATUS_STYLES[entry["status"]]), "left")
-_NUMBER_COLUMNS = (
+_NUMBER_COLUMNS: tuple[Column, ...] = (
     _CLAIM,
     _PUBLISHED,
     Column("here, mean", format_measured, "left"),
@@ -184,14 +175,19 @@ _PROTOCOL_COLUMNS = (
     _SEEDS,
     _STATUS,
 )
+SECTIONS = {  # of claims by what they are: title on a terminal, and columns
+    "numbers": ("Numbers", _NUMBER_COLUMNS),
+    "statements": ("Statements", _STATEMENT_COLUMNS),
+    "protocol": ("What faults of protocol buy", _PROTOCOL_COLUMNS),
+    "unpublished": ("From sources without an address", _NUMBER_COLUMNS),
+}
 
 
 def render_ledger_page(ledger: LedgerEntry) -> str:
     """Returns `ledger.md`: headline and tables, then the source, protocol, command and criterion of every claim."""
-    columns = (_NUMBER_COLUMNS, _STATEMENT_COLUMNS, _PROTOCOL_COLUMNS, _NUMBER_COLUMNS)
     tables = {
-        name: entries and to_markdown(Table(chosen, entries))
-        for (name, entries), chosen in zip(_split_claims(ledger)._asdict().items(), columns, strict=True)
+        name: entries and to_markdown(Table(SECTIONS[name][1], entries))
+        for name, entries in _split_claims(ledger).items()
     }
     claims = [
         {
@@ -213,12 +209,11 @@ def _describe_criterion(entry: LedgerEntry) -> str:
 
 def render_ledger_terminal(ledger: LedgerEntry) -> RenderableType:
     """Returns claim, published and measured values, and status for a terminal, and the headline."""
-    titles = ("Numbers", "Statements", "What faults of protocol buy", "From sources without an address")
     columns = (_CLAIM, _PUBLISHED, Column("here", _terminal_measured, "left"), _STATUS)
     lines: list[RenderableType] = []
-    for title, entries in zip(titles, _split_claims(ledger), strict=True):
+    for name, entries in _split_claims(ledger).items():
         if entries:
-            lines += [Text(title, style="bold"), TerminalTable(Table(columns, entries)), Text()]
+            lines += [Text(SECTIONS[name][0], style="bold"), TerminalTable(Table(columns, entries)), Text()]
     return Padding(Group(*lines, Text(ledger_headline(ledger), style="bold")), (1, 0))
 
 

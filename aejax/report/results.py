@@ -62,6 +62,16 @@ def best_method(results: Results, *, control: bool) -> Results | None:
     return max(candidates, key=lambda method: metric.gain(method[metric.field]["mean"]), default=None)
 
 
+def first_controls(results: Results, method: str) -> dict[str, str]:
+    """Returns the first control of each kind that a method was compared with, by the first part of its name.
+
+    An untrained encoder of the method's own kind is before others; a random projection is none.
+    """
+    rows = [row for row in results["comparisons"] if row["method"] == method and not is_versus(row)]
+    ordered = sorted((row["baseline"] for row in rows), key=lambda name: not name.endswith(f"-{method}"))
+    return {name.split("-")[0]: name for name in reversed(ordered) if name != "random-projection"}
+
+
 def find_comparison(results: Results, method: str, baseline: str) -> Results | None:
     """Returns the comparison of a method with a baseline; None if the two were not compared."""
     rows: list[Results] = results["comparisons"]

@@ -8,10 +8,9 @@ from typing import Any
 from jinja2 import TemplateError
 from matplotlib.figure import Figure
 from rich.console import RenderableType
-from rich.markdown import Markdown
 
 from aejax.errors import InputError, require, summarize_error
-from aejax.report.analysis_page import EXPLORE_RESULTS, explore_page, render_analysis_page
+from aejax.report.analysis_page import EXPLORE_RESULTS, explore_page, render_analysis_page, render_analysis_terminal
 from aejax.report.comparison_figures import plot_differences, plot_label_curve
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
 from aejax.report.epoch_table import pretrain_page, render_pretrain_markdown, render_pretrain_terminal
@@ -36,6 +35,12 @@ MARKDOWN: dict[str, Callable[[Results], str]] = {  # by kind of run
     "pretrain": render_pretrain_markdown,
     "explore": render_analysis_page,
     "study": render_study_markdown,
+}
+TERMINAL: dict[str, Callable[..., RenderableType]] = {  # of those that have details
+    "compare": render_comparison_terminal,
+    "sweep": render_sweep_terminal,
+    "explore": render_analysis_terminal,
+    "study": render_study_terminal,
 }
 VERDICT_FIGURES: dict[str, Callable[[Results], Figure]] = {  # that show intervals and verdicts
     "accuracy.png": plot_accuracy,
@@ -65,13 +70,7 @@ def render_run_markdown(results: Results) -> str:
 def render_run_terminal(results: Results, *, details: bool = False) -> RenderableType:
     """Returns the findings and tables of a run for a terminal; `details`: whether to show every table and column."""
     kind = results_kind(results)
-    if kind == "explore":
-        return Markdown(render_analysis_page(results))
-    if kind == "pretrain":
-        return render_pretrain_terminal(results)
-    if kind == "study":
-        return render_study_terminal(results, details=details)
-    return (render_sweep_terminal if kind == "sweep" else render_comparison_terminal)(results, details=details)
+    return render_pretrain_terminal(results) if kind == "pretrain" else TERMINAL[kind](results, details=details)
 
 
 def describe_run(results: Results, folder: Path | None = None, scores: Mapping[str, Any] | None = None) -> RunPage:

@@ -20,7 +20,7 @@ from aejax.storage.atomic_io import write_atomically
 
 FIGURE_WIDTH = 8.0  # inches; at DPI, 1120 pixels: sharp at the 830 or so that a README is shown at
 DPI = 140
-DESCRIPTION_HEIGHT = 0.2  # inches
+DESCRIPTION_HEIGHT, CHARACTER_WIDTH = 0.2, 0.075  # inches that a line of text and a letter of a label take
 MAX_LABEL_LETTERS = 32  # of a name from the data
 
 TEXT_COLOR = "#333333"

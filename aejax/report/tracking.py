@@ -1,16 +1,17 @@
 """Experiment trackers: what a run measures, its figures and its verdicts, in a tool of the user's.
 
-A `Tracker` receives scalars after each stage of a run, never within a training. Where a tool writes, and whether it
-uses the network, is set as its documentation says (`WANDB_MODE=offline`, `MLFLOW_TRACKING_URI`, `TRACKIO_DIR`).
+A `Tracker`, an open run of a tool, receives scalars by name after each stage of a run, never within a training, PNG
+files and tables. Where a tool writes, and whether it uses the network, is set as its documentation says
+(`WANDB_MODE=offline`, `MLFLOW_TRACKING_URI`, `TRACKIO_DIR`).
 """
 
 import contextlib
 import importlib.util
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,23 +22,6 @@ from aejax.report.results import Results
 
 PROJECT = "aejax"  # of trackers that keep runs by project
 UNSAFE_CHARACTERS = re.compile(r"[^\w.-]+")  # some trackers reject or replace them in names
-
-
-@runtime_checkable
-class Tracker(Protocol):
-    """An open run of a tracking tool."""
-
-    def log_scalars(self, values: Mapping[str, float], epoch: int) -> None:
-        """Receives scalars by name."""
-
-    def log_figure(self, name: str, file: Path) -> None:
-        """Receives a PNG file."""
-
-    def log_table(self, name: str, table: pd.DataFrame) -> None:
-        """Receives a table."""
-
-    def close(self) -> None:
-        """Ends the run."""
 
 
 class TensorBoard:
@@ -133,7 +117,8 @@ class MLflow:
         self._mlflow.end_run()
 
 
-TRACKERS: dict[str, tuple[str, Callable[[Path, Mapping[str, Any]], Tracker]]] = {
+Tracker = TensorBoard | WeightsAndBiases | Trackio | MLflow
+TRACKERS: dict[str, tuple[str, type[Tracker]]] = {
     "tensorboard": ("tensorboardX", TensorBoard),
     "wandb": ("wandb", WeightsAndBiases),
     "trackio": ("trackio", Trackio),

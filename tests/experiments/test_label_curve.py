@@ -25,7 +25,8 @@ from aejax.experiments.rejudge import rejudge_run
 from aejax.experiments.varied_runs import run_with_analyses
 from aejax.report.comparison_figures import plot_label_curve
 from aejax.report.comparison_table import render_comparison_terminal
-from aejax.report.label_curve import budgets_table, describe_gain, describe_label_curve
+from aejax.report.findings import describe_gain, describe_label_curve
+from aejax.report.method_tables import budgets_table
 from aejax.storage.results_file import read_results
 from tests.consoles import quiet
 

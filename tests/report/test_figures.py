@@ -8,13 +8,8 @@ from matplotlib.colors import to_rgba
 from PIL import Image
 
 from aejax.errors import InputError
-from aejax.report.figures import (
-    MAX_PLOTTED_FEATURES,
-    plot_accuracy,
-    plot_codes,
-    plot_learning_curves,
-    plot_reconstructions,
-)
+from aejax.report.figures import plot_accuracy, plot_codes, plot_learning_curves
+from aejax.report.image_grids import plot_example_rows
 from aejax.report.results import with_roles
 from aejax.report.style import save_figure
 
@@ -118,46 +113,6 @@ def test_a_single_epoch_is_visible():
     assert plot_learning_curves(make_history(epochs=1)).axes[0].lines[0].get_marker() == "o"
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_reconstructions_are_below_the_originals_on_one_scale(channels):
-    originals = np.linspace(0, 1, 3 * 14 * 14 * channels).reshape(3, 14, 14, channels)
-    (axes,) = plot_reconstructions(originals, dict.fromkeys(NAMES, originals / 2)).axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["original", *NAMES]
-    image = np.ma.filled(axes.images[0].get_array(), np.nan)
-    np.testing.assert_allclose(image[:14, :14].reshape(14, 14, channels), originals[0], atol=1e-12)
-    np.testing.assert_allclose(image[15:29, :14], image[:14, :14] / 2)  # not stretched to the full range
-
-
-def test_rows_of_a_table_are_drawn_feature_by_feature():
-    originals = np.arange(12.0).reshape(2, 6)
-    figure = plot_reconstructions(originals, dict.fromkeys(NAMES, originals + 1))
-    assert len(figure.axes) == 2 * len(NAMES)
-    assert [bar.get_height() for bar in figure.axes[1].patches] == originals[1].tolist()
-    np.testing.assert_array_equal(figure.axes[1].lines[0].get_ydata(), originals[1] + 1)
-
-
-def test_of_a_wide_table_a_bounded_number_of_features_is_drawn():
-    originals = np.arange(2.0 * 20_531).reshape(2, -1)
-    figure = plot_reconstructions(originals, {"pca": originals})
-    assert len(figure.axes[0].patches) == MAX_PLOTTED_FEATURES
-    numbers = figure.axes[0].lines[0].get_xdata()
-    assert numbers[[0, -1]].tolist() == [1, 20_531]
-    np.testing.assert_array_equal(figure.axes[1].lines[0].get_ydata(), originals[1][numbers - 1])
-    assert f"{MAX_PLOTTED_FEATURES} of 20531 features" in figure.legends[0].get_title().get_text()
-
-
-def test_the_mean_of_two_channels_is_drawn():
-    images = np.random.default_rng(0).uniform(size=(3, 14, 14, 2))
-    (axes,) = plot_reconstructions(images, {"same": images}).axes
-    scaled = (images - images.min()) / np.ptp(images)
-    np.testing.assert_allclose(axes.images[0].get_array()[:14, :14], scaled[0].mean(axis=-1))
-
-
-def test_reconstructions_of_another_shape_are_rejected():
-    with pytest.raises(ValueError, match=r"denoising: reconstructions \(2, 5\) of originals \(2, 6\)"):
-        plot_reconstructions(np.zeros((2, 6)), {"denoising": np.zeros((2, 5))})
-
-
 @pytest.mark.parametrize("classes", [10, 11])
 def test_every_code_is_a_dot_and_a_long_legend_becomes_a_scale(classes):
     codes, labels = make_codes(), np.arange(60) % classes
@@ -197,7 +152,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(results, tmp_pat
 
 def test_colour_photographs_keep_their_colours(tmp_path):
     photographs = np.random.default_rng(0).random((4, 16, 16, 3))
-    save_figure(plot_reconstructions(photographs, {"conv": photographs}), tmp_path / "photographs.png")
+    save_figure(plot_example_rows({"conv": photographs}, (0.0, 1.0)), tmp_path / "photographs.png")
     save_figure(plot_learning_curves(make_history()), tmp_path / "chart.png")
     with Image.open(tmp_path / "photographs.png") as saved, Image.open(tmp_path / "chart.png") as chart:
         assert (saved.mode, chart.mode) == ("RGB", "P")

@@ -3,13 +3,7 @@
 import pytest
 
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
-from aejax.report.formatting import (
-    MISSING,
-    format_difference,
-    format_p_value,
-    format_seconds,
-    format_significant,
-)
+from aejax.report.formatting import MISSING, format_difference, format_p_value, format_seconds, format_significant
 
 ACCURACY = VERDICT_METRICS["accuracy"]
 

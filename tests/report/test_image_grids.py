@@ -4,15 +4,15 @@ from matplotlib.colors import to_rgb
 
 from aejax.report.analysis_plots import plot_auroc, plot_rate_distortion
 from aejax.report.image_grids import (
+    MAX_FEATURE_LABELS,
     plot_example_rows,
     plot_interpolation,
     plot_latent_grid,
     plot_prior_samples,
-    plot_traversals,
     plot_unit_weights,
+    tile_images,
 )
 from aejax.report.style import FIGURE_WIDTH, NEUTRAL_COLOR, PRIMARY_COLOR
-from aejax.report.tile_layout import MAX_FEATURE_LABELS, tile_images
 
 UNIT = (0.0, 1.0)
 IMAGES = np.random.default_rng(0).random((6, 14, 14, 1))
@@ -52,19 +52,19 @@ def test_coloured_tiles_have_white_gaps_and_clipped_values():
     np.testing.assert_array_equal(image, 1.0)
 
 
-def test_states_of_an_example_are_below_each_other_on_one_scale():
-    figure = plot_example_rows({"clean": IMAGES, "dim\n3.0 dB": IMAGES / 2}, UNIT, "a title")
-    np.testing.assert_allclose(tile(figure, 1, 4), tile(figure, 0, 4) / 2)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["clean", "dim\n3.0 dB"]
-    assert texts_inside(figure)
-
-
-def test_the_middle_of_a_traversal_is_labelled_0_and_rows_are_units():
-    walks = np.stack([IMAGES[:3], IMAGES[3:]])
-    figure = plot_traversals(walks, ["unit 4\nKL 2.1", "unit 0\nKL 0.3"], np.array([-3.0, 0.0, 3.0]), UNIT, "moved")
+def test_rows_of_examples_are_below_each_other_on_one_scale():
+    rows = {"clean": IMAGES[:3], "dim\n3.0 dB": IMAGES[:3] / 2}
+    figure = plot_example_rows(rows, UNIT, "a title", (), ["-3", "0", "+3"])
+    np.testing.assert_allclose(tile(figure, 0, 2), IMAGES[2, ..., 0])
+    np.testing.assert_allclose(tile(figure, 1, 2), IMAGES[2, ..., 0] / 2)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(rows)
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["-3", "0", "+3"]
-    np.testing.assert_allclose(tile(figure, 1, 1), IMAGES[4, ..., 0])
     assert texts_inside(figure)
+
+
+def test_of_channels_that_are_no_colours_the_mean_is_drawn():
+    images = np.random.default_rng(0).uniform(size=(3, 14, 14, 2))
+    np.testing.assert_allclose(tile(plot_example_rows({"same": images}, UNIT), 0, 2), images[2].mean(axis=-1))
 
 
 def test_the_grids_first_row_is_drawn_on_top():
@@ -124,11 +124,10 @@ def test_every_pixel_of_a_small_filter_is_enlarged_alike():
 
 def test_rows_of_a_table_are_stripes_in_every_figure():
     features = tuple("abcde")
-    walks = np.stack([TABLE[:3], TABLE[3:]])
     figures = {
         "rows": plot_example_rows({"clean": TABLE, "noisy\n1 dB": TABLE}, UNIT, "t", features),
         "paths": plot_interpolation({"by code": TABLE, "by inputs": TABLE}, {}, UNIT, "t", features),
-        "walks": plot_traversals(walks, ["unit 4\n1", "unit 0\n2"], np.array([-1.0, 0.0, 1.0]), UNIT, "t", features),
+        "walks": plot_example_rows({"unit 4\n1": TABLE[:3], "unit 0\n2": TABLE[3:]}, UNIT, "t", features, list("-0+")),
         "weights": plot_unit_weights(TABLE - 0.5, "t", "weight", features),
         "samples": plot_prior_samples(TABLE[None], TABLE, UNIT, "t", features),
     }

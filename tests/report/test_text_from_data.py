@@ -12,7 +12,8 @@ from aejax.report.comparison_figures import plot_differences, plot_representatio
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.data_line import escape_prose
 from aejax.report.figure_files import FigureFiles
-from aejax.report.figures import plot_accuracy, plot_codes, plot_learning_curves, plot_reconstructions
+from aejax.report.figures import plot_accuracy, plot_codes, plot_learning_curves
+from aejax.report.image_grids import plot_example_rows
 from aejax.report.results import with_roles
 from aejax.report.run_page import render_run_page
 from aejax.report.style import MAX_LABEL_LETTERS, save_figure
@@ -42,8 +43,8 @@ def hostile_figures(results):
     yield lambda: plot_codes(dict.fromkeys(NAMES, codes), np.arange(50) % 10, NAMES)
     yield lambda: plot_codes({"$": codes}, np.arange(50) % 20, 2 * NAMES)  # with a colour bar
     yield lambda: plot_learning_curves(dict.fromkeys(NAMES, curve))
-    yield lambda: plot_reconstructions(row, dict.fromkeys(NAMES, row))
-    yield lambda: plot_reconstructions(np.ones((2, 4, 4, 1)), dict.fromkeys(NAMES, np.ones((2, 4, 4, 1))))
+    yield lambda: plot_example_rows(dict.fromkeys(NAMES, row), (0.0, 1.0), "", NAMES[:2])
+    yield lambda: plot_example_rows(dict.fromkeys(NAMES, np.ones((2, 4, 4, 1))), (0.0, 1.0))
     yield lambda: plot_auroc(np.ones((1, 1)), np.ones((1, 1, 2)), ["$$"], {"$": True}, np.ones(9), np.arange(9) > 4)
 
 

@@ -70,11 +70,9 @@ def test_a_line_follows_the_first_axis_and_there_is_one_for_each_value_of_the_ot
     ]
 
 
-def test_a_rounding_error_is_drawn_at_the_edge_and_does_not_stretch_the_axis(sweep_results):
+def test_a_rounding_error_does_not_stretch_the_axis(sweep_results):
     (axes,) = plot_tradeoff(sweep_results).axes
-    assert axes.get_xlim()[0] > 0.01 / ERROR_FLOOR_FACTOR / 3
-    edge = next(line for line in axes.get_lines() if str(line.get_label()).startswith("the same, error below"))
-    np.testing.assert_allclose(edge.get_xydata(), [[0.01 / ERROR_FLOOR_FACTOR, 90.0]])
+    assert 0.01 / ERROR_FLOOR_FACTOR <= axes.get_xlim()[0] < 0.01
 
 
 def test_the_ring_is_around_the_chosen_point_and_the_line_is_at_the_raw_inputs(sweep_results):

@@ -85,13 +85,12 @@ def traversals(model: LoadedModel) -> AnalysisResult:
     decoded = traverse_latents(view.codec, code, units, deviations, TRAVERSAL_OFFSETS.astype(np.float32))
     line_break = "\n" if model.is_image else " "
     draw = functools.partial(
-        image_grids.plot_traversals,
-        model.reshape_to_images(decoded),
-        labels,
-        TRAVERSAL_OFFSETS,
+        image_grids.plot_example_rows,
+        dict(zip(labels, model.reshape_to_images(decoded), strict=True)),
         model.display_limits,
         f"One test example with one unit changed at a time,{line_break}in standard deviations of the training codes",
         model.feature_names,
+        [f"{offset:+g}" if offset else "0" for offset in TRAVERSAL_OFFSETS],
     )
     measure = (
         "KL from the prior in nats, mean over test examples"

@@ -24,7 +24,7 @@ from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 from aejax.models.variational import VariationalAutoencoder
 from aejax.objectives.variational import gaussian_kl
-from aejax.report.tile_layout import ValueRange
+from aejax.report.image_grids import ValueRange
 
 BATCH_SIZES = (32, 128, 1024)  # few sizes, so that few programs are compiled
 MAX_CODED_ROWS = 10_000  # training examples encoded per seed, drawn at random

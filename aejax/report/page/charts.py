@@ -154,37 +154,6 @@ def steps_chart(title: str, steps: Sequence[tuple[str, Results, str]], factor: f
     return Chart(width, scale.start + 28, f"{title}: {said}", elements, title)
 
 
-def curve_chart(title: str, curves: dict[str, Float[np.ndarray, "seed epoch"]]) -> Chart:
-    """Returns learning curves: mean over seeds in a band from the lowest to the highest, on a scale of their own."""
-    width, height, left = 240.0, 150.0, 44.0
-    finite = {name: np.ma.masked_invalid(values) for name, values in curves.items()}
-    stacked = np.ma.concatenate([values.ravel() for values in finite.values()]).compressed()
-    logarithmic = len(stacked) > 0 and stacked.min() > 0 and stacked.max() > 10 * stacked.min()
-    shown = {name: np.ma.log10(values) if logarithmic else values for name, values in finite.items()}
-    y = scale_over((np.log10(stacked) if logarithmic else stacked).tolist(), height - 22, 6)
-    epochs = max(values.shape[1] for values in curves.values())
-    x = Scale(1, max(epochs, 2), left, width - 6)
-    elements = _horizontal_grid(y, left, width, lambda tick: f"{10**tick:.2g}" if logarithmic else f"{tick:.3g}")
-    elements += [text("tick middle", x(tick), height - 6, f"{tick:g}") for tick in x.ticks(4) if tick == int(tick)]
-    elements.append(text("tick end", left - 4, height - 6, "epoch"))
-    for values, kind in zip(shown.values(), ("train", "valid"), strict=False):
-        chosen = np.unique(np.linspace(0, values.shape[1] - 1, 80).round().astype(int))
-        drawn = values[:, chosen]
-        lower, middle, upper = (_points(x, y, chosen, series) for series in (drawn.min(0), drawn.mean(0), drawn.max(0)))
-        elements.append(points_element("polygon", f"band {kind}", [*upper, *reversed(lower)]))
-        elements.append(points_element("polyline", f"curve {kind}", middle))
-    ends = ", ".join(f"{name} {float(values[:, -1].mean()):.3g} at the end" for name, values in finite.items())
-    return Chart(width, height, f"{title}: {ends}", elements, title)
-
-
-def _points(x: Scale, y: Scale, epochs: np.ndarray, values: Any) -> list[tuple[float, float]]:
-    return [
-        (x(float(epoch) + 1), y(float(value)))
-        for epoch, value in zip(epochs, np.ma.filled(values, np.nan), strict=True)
-        if np.isfinite(value)
-    ]
-
-
 def scatter_chart(title: str, points: Float[np.ndarray, "n 2"], kinds: Sequence[str], label: str) -> Chart:
     """Returns points, each of a class of the style sheet, in a square; the i-th is that of example i."""
     size = 240.0

@@ -10,22 +10,16 @@ from aejax.report.data_line import format_data_line
 from aejax.report.examples import Examples, read_arrays, read_predictions
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import format_difference, format_difference_ci, format_metric
-from aejax.report.method_tables import (
-    code_metric_table,
-    further_tables,
-    representation_caption,
-    representation_table,
-)
+from aejax.report.method_tables import code_metric_table, further_tables, representation_caption, representation_table
 from aejax.report.page.blocks import Charts, PageTable, RunPage, Section, plain_warnings, read_pictures
 from aejax.report.page.charts import STRIP_WIDTH, axis_strip, interval_strip, scale_over, seeds_strip, steps_chart
 from aejax.report.page.model_sections import (
     codes_section,
     confusion_section,
-    curve_section,
-    reconstruction_section,
+    picture_sections,
     worst_section,
 )
-from aejax.report.results import Results, is_control, is_permuted, verdict_metric, with_roles
+from aejax.report.results import Results, first_controls, is_control, is_permuted, verdict_metric, with_roles
 from aejax.report.tables import Cell, Column, Table
 from aejax.storage.saved_scores import SCORES_FILE
 
@@ -52,8 +46,7 @@ def comparison_page(
         _steps_section(results),
         *(_verdict_section(results, *titled) for titled in comparison_tables(results)),
         _method_section(results),
-        curve_section(folder),
-        reconstruction_section(folder),
+        *picture_sections(folder),
         codes_section(results, examples),
         confusion_section(results, predictions),
         worst_section(results, predictions, examples),
@@ -76,31 +69,21 @@ def _bounds(summary: Results) -> list[float | None]:
 def _steps_section(results: Results) -> Section:
     """Returns, for each autoencoder, the metric of raw inputs, PCA, the untrained and the trained encoder."""
     metric, methods = verdict_metric(results), {method["name"]: method for method in results["methods"]}
-    rows = {
-        name: steps
-        for name, method in methods.items()
-        if method["role"] == "autoencoder" and len(steps := _find_steps(results, methods, name)) > 1
-    }
-    values = [value for steps in rows.values() for _, summary, _ in steps for value in _bounds(summary)]
+    panels = {}
+    for name in [name for name, method in methods.items() if method["role"] == "autoencoder"]:
+        controls = first_controls(results, name)
+        steps = [(label, methods.get(controls.get(kind, "")), "control") for kind, label in STEPS.items()]
+        steps.append(("trained", methods[name], "autoencoder"))
+        panels[name] = [(label, method[metric.field], kind) for label, method, kind in steps if method is not None]
+    panels = {name: steps for name, steps in panels.items() if len(steps) > 1}
+    values = [value for steps in panels.values() for _, summary, _ in steps for value in _bounds(summary)]
     scale = scale_over(values, 160, 10, metric.scale)
-    charts = [steps_chart(name, steps, metric.scale, scale) for name, steps in rows.items()]
+    charts = [steps_chart(name, steps, metric.scale, scale) for name, steps in panels.items()]
     caption = (
         f"Test {metric.heading} of a classifier of raw inputs, of principal components, of the untrained encoder's "
         "code and of the trained one's: mean and 95 % interval. All panels have one scale."
     )
     return Section("From raw inputs to the trained encoder", [Charts(charts, caption)] if charts else [])
-
-
-def _find_steps(results: Results, methods: dict[str, Results], name: str) -> list[tuple[str, Results, str]]:
-    field = verdict_metric(results).field
-    baselines = [row["baseline"] for row in results["comparisons"] if row["method"] == name]
-    steps = []
-    for prefix, label in STEPS.items():
-        names = [f"{prefix}-{name}", *(base for base in baselines if base.split("-")[0] == prefix)]
-        control = next((base for base in names if base in baselines and base != "random-projection"), None)
-        if control in methods and is_control(methods[control]):
-            steps.append((label, methods[control][field], "control"))
-    return [*steps, ("trained", methods[name][field], "autoencoder")]
 
 
 def _verdict_section(results: Results, title: str, table: Table) -> Section:

@@ -3,56 +3,29 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from aejax.report.examples import MAX_WORST, Examples, Predictions, describe_row, hardest_rows
 from aejax.report.page.blocks import Charts, Matrices, Matrix, Section, Tile, Tiles, read_pictures
-from aejax.report.page.charts import curve_chart, scatter_chart
+from aejax.report.page.charts import scatter_chart
 from aejax.report.results import Results, best_method
 from aejax.report.style import CLASS_COLORS, label_text
-from aejax.storage.results_file import METRICS_FILE, read_metrics
 
-CURVES = {"train_loss": "training", "valid_loss": "validation"}
-MAX_BYTES, MAX_PANELS = 200_000_000, 40  # of a file that is read, and of methods that are drawn
 MAX_MATRIX_CLASSES = 20
-RECONSTRUCTIONS = {
-    "reconstructions.png": "Originals and their reconstructions by every autoencoder, seed 0",
-    "samples.png": "Decoded draws from the prior of every variational autoencoder, seed 0, below test examples",
+PICTURES = {  # of a run folder, by section
+    "Learning curves": {
+        "learning_curves.png": "Loss by epoch, on a scale of its own: mean over seeds in a band from the lowest to the "
+        "highest seed"
+    },
+    "Reconstructions and samples": {
+        "reconstructions.png": "Originals and their reconstructions by every autoencoder, seed 0",
+        "samples.png": "Decoded draws from the prior of every variational autoencoder, seed 0, below test examples",
+    },
 }
 
 
-def curve_section(folder: Path | None) -> Section:
-    """Returns a panel for each method that was trained; nothing for a run whose file is missing or damaged."""
-    section = Section("Learning curves", [])
-    if folder is None or not (path := folder / METRICS_FILE).is_file() or path.stat().st_size >= MAX_BYTES:
-        return section
-    try:
-        frame = pd.DataFrame(read_metrics(folder))
-        charts = [
-            curve_chart(name, curves)
-            for name, rows in list(frame.groupby("method", sort=False))[:MAX_PANELS]
-            if (curves := _read_curves(rows))
-        ]
-    except ValueError:  # damaged, or an epoch twice
-        return section
-    caption = "Loss by epoch, on a scale of its own: mean over seeds in a band from the lowest to the highest seed."
-    keys = (("train", "training"), ("valid", "validation"))
-    return section._replace(blocks=[Charts(charts, caption, keys)] if charts else [])
-
-
-def _read_curves(rows: pd.DataFrame) -> dict[str, np.ndarray]:
-    curves = {}
-    for name, label in CURVES.items():
-        if name in rows:
-            values = rows.pivot(index="seed", columns="epoch", values=name).to_numpy(float)
-            if np.isfinite(values).any():
-                curves[label] = values
-    return curves
-
-
-def reconstruction_section(folder: Path | None) -> Section:
-    """Returns the pictures of reconstructions and of samples."""
-    return Section("Reconstructions and samples", read_pictures(folder, RECONSTRUCTIONS))
+def picture_sections(folder: Path | None) -> list[Section]:
+    """Returns the pictures of learning curves, reconstructions and samples."""
+    return [Section(title, read_pictures(folder, captions)) for title, captions in PICTURES.items()]
 
 
 def class_name(results: Results, label: int) -> str:
