@@ -31,22 +31,22 @@ from aejax.experiments.varied_runs import run_with_analyses
 from aejax.methods.external import Representation
 from aejax.methods.registry import register_kind
 from aejax.recipes import compare_defaults
-from aejax.report import figures
-from aejax.report.comparison_figures import plot_differences, plot_label_curve, plot_representations
+from aejax.report import comparison_figures
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
 from aejax.report.findings import describe_findings
 from aejax.report.frames import label_curve_frame, methods_frame, per_seed_frame, verdicts_frame
 from aejax.report.results import Results, with_roles
 from aejax.report.run_page import figure_to_svg, render_run_page
+from aejax.report.style import add_description, describe_design
 from aejax.storage.atomic_io import to_jsonable, write_atomically
 from aejax.storage.results_file import write_results
 
 MethodLike = str | Representation | Callable[..., Any]
 PLOTS: dict[str, Callable[[Results], Figure]] = {
-    "accuracy": figures.plot_accuracy,
-    "differences": plot_differences,
-    "diagnostics": plot_representations,
-    "label_curve": plot_label_curve,
+    "accuracy": comparison_figures.plot_accuracy,
+    "differences": comparison_figures.plot_differences,
+    "diagnostics": comparison_figures.plot_representations,
+    "label_curve": comparison_figures.plot_label_curve,
 }
 PLOT_NEEDS = {"diagnostics": "a method that has features, such as raw", "label_curve": "compare(..., label_curve=True)"}
 
@@ -99,7 +99,7 @@ class ComparisonResult:
         """
         require(name in PLOTS, f"plot({name!r}): there are {', '.join(PLOTS)}")
         require(name not in PLOT_NEEDS or name in self.results, f"plot({name!r}): needs {PLOT_NEEDS.get(name)}")
-        return PLOTS[name](self.results)
+        return add_description(PLOTS[name](self.results), describe_design(self.results))
 
     def save(self, folder: str | Path) -> Path:
         """Writes results, scores, table and page to a folder, which is made, and returns it."""

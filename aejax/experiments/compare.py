@@ -50,7 +50,7 @@ from aejax.methods.method import Method
 from aejax.methods.registry import comparison_pairs, make_method, versus_pairs
 from aejax.methods.tuning_space import has_settings
 from aejax.report.comparison_table import render_comparison_markdown
-from aejax.report.figure_files import FigureFiles
+from aejax.report.run_page import FigureFiles
 from aejax.report.style import describe_design
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.results_file import write_results

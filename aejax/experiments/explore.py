@@ -22,7 +22,7 @@ from aejax.experiments.progress import ProgressReporter
 from aejax.experiments.work import FIGURE_SECONDS, FIGURES, Work
 from aejax.report.analysis_page import EXPLORE_RESULTS, render_analysis_page
 from aejax.report.data_line import format_data_line
-from aejax.report.figure_files import FigureFiles
+from aejax.report.run_page import FigureFiles
 from aejax.report.style import describe_design
 from aejax.storage.atomic_io import to_jsonable, write_atomically, write_json
 from aejax.storage.runs import Run

@@ -20,7 +20,7 @@ from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.models.variational import VariationalAutoencoder
 from aejax.report import figures, image_grids
-from aejax.report.comparison_figures import plot_differences, plot_representations
+from aejax.report.comparison_figures import plot_accuracy, plot_differences, plot_representations
 from aejax.report.examples import (
     EXAMPLES_FILE,
     MAX_CODES,
@@ -30,7 +30,7 @@ from aejax.report.examples import (
     shrink_images,
     write_examples,
 )
-from aejax.report.figure_files import FigureFiles
+from aejax.report.run_page import FigureFiles
 
 IMAGE_EXAMPLES, TABLE_EXAMPLES = 10, 3  # examples whose reconstructions are plotted
 MAX_SCATTER_POINTS = 1500  # examples whose codes are plotted, at most
@@ -52,7 +52,7 @@ def plot_comparison(
     files: FigureFiles,
 ) -> None:
     """Writes the figures of a comparison, as far as each applies."""
-    files.write("accuracy.png", lambda: figures.plot_accuracy(results))
+    files.write("accuracy.png", lambda: plot_accuracy(results))
     if results["comparisons"]:
         files.write("differences.png", lambda: plot_differences(results))
     if "diagnostics" in results:

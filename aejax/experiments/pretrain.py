@@ -39,7 +39,7 @@ from aejax.experiments.work import (
 from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
 from aejax.report.epoch_table import render_pretrain_markdown
-from aejax.report.figure_files import FigureFiles
+from aejax.report.run_page import FigureFiles
 from aejax.report.style import describe_design
 from aejax.storage.atomic_io import write_atomically
 from aejax.storage.pytree_io import save_variables

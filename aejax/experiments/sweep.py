@@ -29,7 +29,7 @@ from aejax.experiments.sweeping.grid import GridPoint, PointGroup, choose_kind, 
 from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, score_points, with_labels_of
 from aejax.experiments.work import FIGURES, STATISTICS, Work, begin_work, end_of_run, method_work
 from aejax.methods.method import Method
-from aejax.report.figure_files import FigureFiles
+from aejax.report.run_page import FigureFiles
 from aejax.report.style import describe_design
 from aejax.report.sweep_table import render_sweep_markdown
 from aejax.report.tradeoff_plot import plot_tradeoff

@@ -26,9 +26,8 @@ from aejax.experiments.multihost import broadcast_from_primary, is_primary
 from aejax.experiments.schedule import is_finetuned
 from aejax.methods.method import Method
 from aejax.methods.tuning_space import is_tuned_by_probe
-from aejax.report.figure_files import FigureFiles
 from aejax.report.results import Results
-from aejax.report.run_page import rewrite_pages
+from aejax.report.run_page import FigureFiles, rewrite_pages
 from aejax.report.style import describe_design
 from aejax.storage.atomic_io import to_jsonable
 from aejax.storage.results_file import read_results, write_results

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from rich.console import RenderableType
 
-from aejax.report.data_line import format_data_line
 from aejax.report.formatting import format_mean_ci, format_provenance
-from aejax.report.page.blocks import Block, PageTable, RunPage, Section, plain_warnings, read_pictures
+from aejax.report.page.blocks import Block, PageTable, RunPage, Section, read_pictures
 from aejax.report.rendering import render_template
 from aejax.report.results import Results
 from aejax.report.tables import Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
@@ -106,8 +105,6 @@ def explore_page(results: Results, folder: Path | None) -> RunPage:
     return RunPage(
         title=analysis_title(results),
         findings=[part["says"] for part in list(results["parts"].values())[:1]],
-        data_line=format_data_line(results["dataset"]),
-        warnings=plain_warnings(results, results.get("warnings", [])),
         sections=[*sections, Section("Not done", skipped)],
         caption=format_provenance(results["environment"]),
     )

@@ -1,5 +1,6 @@
-"""The figures of a comparison other than its scores: differences from controls, label curves, and representations."""
+"""The figures of a comparison: scores, differences from controls, label curves, and representations."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -14,6 +15,8 @@ from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.formatting import MISSING
 from aejax.report.results import (
     Results,
+    best_method,
+    diverged_seeds,
     finite_interval,
     finite_or_none,
     first_controls,
@@ -26,8 +29,6 @@ from aejax.report.style import (
     PRIMARY_COLOR,
     SECONDARY_COLOR,
     TEXT_COLOR,
-    add_description,
-    describe_design,
     draw_seeds,
     embolden,
     label_text,
@@ -46,6 +47,7 @@ MARKERS = {  # by verdict: marker, colour; shapes differ, so that the figure can
     "inconclusive": ("o", NEUTRAL_COLOR),
     "too few seeds": ("x", NEUTRAL_COLOR),
 }
+OUTLIER_DISTANCE, MIN_METHODS_FOR_OUTLIERS = 4, 4  # see `_limit_to_most`
 INCHES_PER_ROW, INCHES_PER_GAP = 0.21, 0.12
 LINE_STYLES = ("--", ":", "-.")  # of the controls that are named
 CONTROL_LABELS = {"raw": "raw inputs", "random": "untrained", "supervised": "supervised"}  # by a name's first part
@@ -54,6 +56,62 @@ SIMILARITY_CMAP: Colormap = matplotlib.colormaps["Blues"].resampled(64)
 DARK_CELL_CKA = 0.55  # CKA above which a cell is dark
 MAX_ANNOTATED_METHODS = 20  # with more, the cells of the matrix are too small for numbers
 _METRIC_PANELS = {"effective_rank": "effective rank", "intrinsic_dimension": "intrinsic dimension"}
+
+
+@with_style
+def plot_accuracy(results: Results) -> Figure:
+    """Plots the metric that verdicts are about, a row per method: a dot for each seed, the mean and its 95 % interval.
+
+    Controls are grey, autoencoders blue; the dotted line is the best control. A seed that diverged is a cross. Methods
+    with permuted labels are at chance, far from the others, and are not drawn unless they are the only ones. The axis
+    shows the range in which most methods lie; one far outside it is a number at the edge.
+    """
+    methods = [method for method in results["methods"] if not is_permuted(method)] or results["methods"]
+    metric = verdict_metric(results)
+    figure = make_figure(0.9 + 0.42 * len(methods))
+    axes = figure.add_subplot()
+    for row, method in enumerate(methods):
+        color, score = NEUTRAL_COLOR if is_control(method) else PRIMARY_COLOR, method[metric.field]
+        draw_seeds(axes, row, score, color, metric.scale, list(diverged_seeds(method)))
+        bounds = finite_interval(score["ci95"], metric.scale)
+        axes.plot(bounds, [row] * len(bounds), color=color, linewidth=2.5, zorder=3)
+    reference = best_method(results, control=True)
+    if reference is not None:
+        mean = metric.scale * reference[metric.field]["mean"]
+        axes.axvline(mean, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2, zorder=0)
+        axes.set_title(f"dotted: the best control, {label_text(reference['name'])}", color=NEUTRAL_COLOR)
+    axes.set_yticks(range(len(methods)), [_accuracy_label(method) for method in methods])
+    embolden(axes.get_yticklabels(), [not is_control(method) for method in methods])
+    axes.set_ylim(len(methods) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(f"test {metric.heading}: one dot per seed, mean and 95 % interval")
+    axes.grid(axis="x")
+    _limit_to_most(axes, [method[metric.field]["mean"] for method in methods], metric)
+    return figure
+
+
+def _limit_to_most(axes: Axes, means: Sequence[float | None], metric: VerdictMetric) -> None:
+    """Ends the axis where a mean is more than `OUTLIER_DISTANCE` times as far from the median as the best one is."""
+    sign = 1 if metric.higher_is_better else -1
+    gains = sign * metric.scale * np.array(means, dtype=float)  # None becomes NaN
+    known = gains[np.isfinite(gains)]
+    if len(known) < MIN_METHODS_FOR_OUTLIERS:
+        return
+    edge = np.median(known) - OUTLIER_DISTANCE * (known.max() - np.median(known))
+    if edge == known.max() or not np.any(known < edge):
+        return
+    axes.set_xlim(**{"left" if sign > 0 else "right": sign * edge})
+    for row in np.flatnonzero(np.isfinite(gains) & (gains < edge)).tolist():
+        text = f"{abs(gains[row]):.{metric.decimals}f}"
+        text, align = (f"◂ {text}", "left") if sign > 0 else (f"{text} ▸", "right")
+        box = {"facecolor": axes.get_facecolor(), "edgecolor": "none", "pad": 2}
+        axes.text(sign * edge, row, text, ha=align, va="center", color=NEUTRAL_COLOR, bbox=box, zorder=5)
+
+
+def _accuracy_label(method: Results) -> str:
+    count = len(diverged_seeds(method))
+    name = label_text(method["name"])
+    return f"{name}\n({count} diverged)" if count else name
 
 
 @with_style
@@ -85,7 +143,7 @@ def plot_differences(results: Results) -> Figure:
     axes.grid(axis="x")
     axes.set_xlabel(f"difference in {metric.difference_unit}: mean and 95 % interval; shaded: the margin")
     _add_legend(figure, [row["verdict"] for row in rows])
-    return add_description(figure, describe_design(results))
+    return figure
 
 
 def _draw_row(axes: Axes, position: float, row: Results, metric: VerdictMetric) -> None:
@@ -144,7 +202,7 @@ def plot_label_curve(results: Results) -> Figure:
     has_crossovers = any(row["crossovers"] for row in results["label_curve"]["comparisons"])
     note = "; vertical: crossover with the first control, 95 %" if has_crossovers else ""
     shared_legend(figure, panels, f"band: 95 %, at all numbers of labels at once{note}")
-    return add_description(figure, describe_design(results))
+    return figure
 
 
 def _mark_crossovers(axes: Axes, row: Results) -> None:
@@ -169,7 +227,9 @@ def plot_representations(results: Results) -> Figure:
     longest = max(map(len, labels))
     figure = make_figure(1.0 + 0.07 * longest + (0.3 if count > 8 else 0.42) * count)
     left, *right = figure.subplots(1, 1 + len(_METRIC_PANELS), sharey=True, width_ratios=(2.2, 1, 1))
-    _draw_matrix(left, _similarity_matrix(diagnostics))
+    similarity = np.array(diagnostics["cka"]["matrix"], dtype=float)  # None becomes NaN
+    np.fill_diagonal(similarity, np.array([method["cka_between_seeds"] for method in methods], dtype=float))
+    _draw_matrix(left, similarity)
     names = [method["name"] for method in methods]
     left.set_yticks(range(count), labels)
     left.set_xticks(range(count), labels, rotation=90)
@@ -183,15 +243,7 @@ def plot_representations(results: Results) -> Figure:
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
         set_log_scale(axes, "x", [value or None for method in methods for value in method[metric]["per_seed"]], 5)
-    return add_description(figure, describe_design(results))
-
-
-def _similarity_matrix(diagnostics: Results) -> Float[np.ndarray, "method method"]:
-    """Returns CKA between methods, with that between seeds on the diagonal; NaN where undefined."""
-    similarity = np.array(diagnostics["cka"]["matrix"], dtype=float)  # None becomes NaN
-    between = [method["cka_between_seeds"] for method in diagnostics["methods"]]
-    np.fill_diagonal(similarity, np.array(between, dtype=float))
-    return similarity
+    return figure
 
 
 def _draw_matrix(axes: Axes, similarity: Float[np.ndarray, "method method"]) -> None:

@@ -6,8 +6,8 @@ from functools import partial
 from rich.console import RenderableType
 
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS, VerdictMetric
-from aejax.report.captions import collect_warnings, results_caption, short_caption
-from aejax.report.data_line import data_markdown, escape_prose, format_data_warnings
+from aejax.report.captions import all_warnings, collect_warnings, results_caption, short_caption
+from aejax.report.data_line import data_markdown, escape_prose
 from aejax.report.findings import describe_findings, format_sensitivity
 from aejax.report.formatting import (
     format_difference,
@@ -75,6 +75,10 @@ def comparison_table(results: Results, rows: list[Results]) -> Table:
         formatted = format_difference if field == "mean_difference" else format_difference_ci
         return lambda row: formatted(metric, row[field])
 
+    def verdict(row: Results) -> Cell:
+        mark = " (> margin)" if row.get("exceeds_margin") else ""
+        return Cell(row["verdict"] + mark, VERDICT_STYLES.get(row["verdict"], ""))
+
     is_external = any(method.get("role") == "external" for method in results["methods"])
     columns = {
         "method": Column("method" if is_external else "autoencoder", lambda row: Cell(row["method"], "bold"), "left"),
@@ -87,7 +91,7 @@ def comparison_table(results: Results, rows: list[Results]) -> Table:
         "ci95_seeds": Column("over seeds alone", difference("ci95_seeds"), detail=True),
         "p_holm": Column("p (Holm)", lambda row: format_p_value(row["p_holm"]), detail=True),
         "p_crossed_holm": Column("p crossed (Holm)", lambda row: format_p_value(row["p_crossed_holm"]), detail=True),
-        "verdict": Column("verdict", _format_verdict, "left"),
+        "verdict": Column("verdict", verdict, "left"),
     }
     has_seeds = any(row.get("ci95_seeds") for row in rows)  # no interval of cross-validation is over seeds alone
     shown = [
@@ -98,12 +102,6 @@ def comparison_table(results: Results, rows: list[Results]) -> Table:
     if "sensitivity" in results:
         shown.append(Column("holds in", partial(format_sensitivity, results), "left"))
     return Table(shown, rows, keys=2)
-
-
-def _format_verdict(row: Results) -> Cell:
-    """Returns the verdict, with a mark where the difference exceeds the margin."""
-    mark = " (> margin)" if row.get("exceeds_margin") else ""
-    return Cell(row["verdict"] + mark, VERDICT_STYLES.get(row["verdict"], ""))
 
 
 def describe_reasons(results: Results) -> list[str]:
@@ -155,5 +153,4 @@ def render_comparison_terminal(results: Results, *, details: bool = False) -> Re
         tables += [representation_table(results)] if "diagnostics" in results else []
         parts += [TerminalTable(table) for table in tables if table.records]
         parts += [Paragraph(reason, "dim") for reason in describe_reasons(results)]
-    warnings = [*format_data_warnings(results["dataset"]), *collect_warnings(results)]
-    return stack_parts(parts, short_caption(results), warnings)
+    return stack_parts(parts, short_caption(results), all_warnings(results))

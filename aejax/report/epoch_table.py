@@ -2,17 +2,16 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import RenderableType
 
-from aejax.report.data_line import data_markdown, format_data_line, format_data_warnings
-from aejax.report.examples import Examples
+from aejax.report.captions import all_warnings
+from aejax.report.data_line import data_markdown
+from aejax.report.examples import Examples, codes_section
 from aejax.report.formatting import format_mean_ci, format_number, format_provenance, format_significant
 from aejax.report.method_tables import code_metric_heading, code_metric_names
-from aejax.report.page.blocks import PageTable, RunPage, Section, plain_warnings
-from aejax.report.page.model_sections import codes_section, picture_sections
+from aejax.report.page.blocks import PageTable, RunPage, Section, picture_sections
 from aejax.report.results import Results, diverged_seeds
 from aejax.report.tables import Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
@@ -20,16 +19,16 @@ from aejax.report.tables import Column, Paragraph, Table, TerminalTable, stack_p
 def epoch_table(results: Results) -> Table:
     """Returns the mean over seeds of every metric at up to twelve epochs, or rounds of a stream."""
     history = results["history"]
+
+    def metric_at(name: str, epoch: int) -> str:
+        value = history[name][epoch - 1]  # null is a number that is not finite
+        return format_number(None if value is None else float(value))
+
     epochs = len(history["train_loss"])
     shown = sorted({*range(1, min(epochs, 7) + 1), *np.linspace(1, epochs, 6).astype(int).tolist()})
     columns = [Column("round" if "stream" in results["dataset"] else "epoch", str)]
-    columns += [Column(name, partial(_metric_at, values)) for name, values in history.items()]
+    columns += [Column(name, partial(metric_at, name)) for name in history]
     return Table(columns, shown)
-
-
-def _metric_at(values: Any, epoch: int) -> str:
-    value = values[epoch - 1]  # null is a number that is not finite
-    return format_number(None if value is None else float(value))
 
 
 def render_pretrain_markdown(results: Results) -> str:
@@ -43,7 +42,7 @@ def render_pretrain_terminal(results: Results) -> RenderableType:
     mse = format_significant(results["reconstruction_mse"]["mean"])
     count = f"{results['parameters']:,} parameters" if "parameters" in results else ""
     finding = f"{results['method']}: reconstruction MSE {mse} on the test examples, mean over seeds; {count}."
-    warnings = [*results.get("warnings", []), *format_data_warnings(results["dataset"])]
+    warnings = all_warnings(results)
     if diverged := len(diverged_seeds(results)):
         warnings.append(f"{diverged} of {len(results['diverged_epoch'])} seeds diverged; lower `--learning-rate`.")
     caption = " ".join([f"{_heading(results)}.", *_codes(results)])
@@ -77,19 +76,15 @@ def pretrain_page(results: Results, folder: Path | None, examples: Examples | No
         f"squared error of test reconstructions {format_significant(mse['mean'])}{interval}."
     )
     sections = [*picture_sections(folder), codes_section(results, examples)]
+    measures = results.get("measures", {})
     if names := code_metric_names({**results, "methods": [results]}):
         columns = [
             Column("metric of the test examples", lambda name: code_metric_heading(name, results), "left"),
-            Column("mean and 95 % interval", partial(_format_measure, results)),
+            Column("mean and 95 % interval", lambda name: format_mean_ci(measures[name], scale=1, decimals=3)),
         ]
         sections.append(Section("Codes", [PageTable("Codes", Table(columns, names))]))
     if "history" in results:
         table = PageTable("Metrics by epoch", epoch_table(results), "Means over seeds.")
         sections.append(Section("Metrics by epoch", [table]))
     title, caption = f"{results['method']}, pretrained on {dataset['name']}", format_provenance(results["environment"])
-    warnings = plain_warnings(results, results.get("warnings", []))
-    return RunPage(title, [finding], format_data_line(dataset), warnings, sections, caption)
-
-
-def _format_measure(results: Results, name: str) -> str:
-    return format_mean_ci(results["measures"][name], scale=1, decimals=3)
+    return RunPage(title, [finding], sections, caption)

@@ -1,27 +1,18 @@
-"""Scores, learning curves and codes of a run: each figure is a pure function that returns a matplotlib Figure."""
+"""Learning curves, codes and analyses of models: each figure is a pure function that returns a matplotlib Figure."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from aejax.evaluate.verdict_metrics import VerdictMetric
-from aejax.report.results import (
-    Results,
-    best_method,
-    diverged_seeds,
-    finite_or_none,
-    is_control,
-    is_permuted,
-    verdict_metric,
-)
 from aejax.report.style import (
     CHARACTER_WIDTH,
     CLASS_COLORS,
@@ -29,9 +20,7 @@ from aejax.report.style import (
     NEUTRAL_COLOR,
     PRIMARY_COLOR,
     SECONDARY_COLOR,
-    add_description,
-    describe_design,
-    draw_seeds,
+    TEXT_COLOR,
     embolden,
     label_text,
     make_figure,
@@ -42,7 +31,8 @@ from aejax.report.style import (
 )
 
 MAX_CLASS_LETTERS = 20  # of a name in a legend
-OUTLIER_DISTANCE, MIN_METHODS_FOR_OUTLIERS = 4, 4  # see `_limit_to_most`
+# Color and marker of each series of a rate-distortion chart, and the offset of its labels in points.
+_SERIES_STYLES = ((PRIMARY_COLOR, "o", (0, 6), "center"), (SECONDARY_COLOR, "s", (-6, -3), "right"))
 
 
 @with_style
@@ -75,53 +65,6 @@ def plot_learning_curves(
     figure.supylabel("loss", fontsize=9)
     shared_legend(figure, panels, title="mean over seeds, in a band from the lowest to the highest seed")
     return figure
-
-
-@with_style
-def plot_accuracy(results: Results) -> Figure:
-    """Plots the metric that verdicts are about, a row per method: a dot for each seed, the mean and its 95 % interval.
-
-    Controls are grey, autoencoders blue; the dotted line is the best control. A seed that diverged is a cross. Methods
-    with permuted labels are at chance, far from the others, and are not drawn unless they are the only ones. The axis
-    shows the range in which most methods lie; one far outside it is a number at the edge.
-    """
-    methods = [method for method in results["methods"] if not is_permuted(method)] or results["methods"]
-    metric = verdict_metric(results)
-    figure = make_figure(0.9 + 0.42 * len(methods))
-    axes = figure.add_subplot()
-    for row, method in enumerate(methods):
-        _draw_score(axes, row, method, metric)
-    reference = best_method(results, control=True)
-    if reference is not None:
-        mean = metric.scale * reference[metric.field]["mean"]
-        axes.axvline(mean, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2, zorder=0)
-        axes.set_title(f"dotted: the best control, {label_text(reference['name'])}", color=NEUTRAL_COLOR)
-    axes.set_yticks(range(len(methods)), [_accuracy_label(method) for method in methods])
-    embolden(axes.get_yticklabels(), [not is_control(method) for method in methods])
-    axes.set_ylim(len(methods) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"test {metric.heading}: one dot per seed, mean and 95 % interval")
-    axes.grid(axis="x")
-    _limit_to_most(axes, [method[metric.field]["mean"] for method in methods], metric)
-    return add_description(figure, describe_design(results))
-
-
-def _limit_to_most(axes: Axes, means: Sequence[float | None], metric: VerdictMetric) -> None:
-    """Ends the axis where a mean is more than `OUTLIER_DISTANCE` times as far from the median as the best one is."""
-    sign = 1 if metric.higher_is_better else -1
-    gains = sign * metric.scale * np.array(means, dtype=float)  # None becomes NaN
-    known = gains[np.isfinite(gains)]
-    if len(known) < MIN_METHODS_FOR_OUTLIERS:
-        return
-    edge = np.median(known) - OUTLIER_DISTANCE * (known.max() - np.median(known))
-    if edge == known.max() or not np.any(known < edge):
-        return
-    axes.set_xlim(**{"left" if sign > 0 else "right": sign * edge})
-    for row in np.flatnonzero(np.isfinite(gains) & (gains < edge)):
-        text = f"{abs(gains[row]):.{metric.decimals}f}"
-        text, align = (f"◂ {text}", "left") if sign > 0 else (f"{text} ▸", "right")
-        box = {"facecolor": axes.get_facecolor(), "edgecolor": "none", "pad": 2}
-        axes.text(sign * edge, row, text, ha=align, va="center", color=NEUTRAL_COLOR, bbox=box, zorder=5)
 
 
 @with_style
@@ -188,15 +131,105 @@ def _annotate_nonfinite_seeds(axes: Axes, losses: Sequence[Float[np.ndarray, "se
         axes.text(0.98, 0.96, note, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=SECONDARY_COLOR)
 
 
-def _draw_score(axes: Axes, row: int, method: Results, metric: VerdictMetric) -> None:
-    color, score = NEUTRAL_COLOR if is_control(method) else PRIMARY_COLOR, method[metric.field]
-    draw_seeds(axes, row, score, color, metric.scale, list(diverged_seeds(method)))
-    if finite_or_none(score["mean"]) is not None:
-        bounds = [metric.scale * bound for bound in score["ci95"] or () if finite_or_none(bound) is not None]
-        axes.plot(bounds, [row] * len(bounds), color=color, linewidth=2.5, zorder=3)
+@with_style
+def plot_auroc(
+    auroc: Float[np.ndarray, "class score"],
+    intervals: Float[np.ndarray, "class score 2"],
+    classes: Sequence[str],
+    is_autoencoder_score: Mapping[str, bool],
+    errors: Float[np.ndarray, " n"],
+    is_anomalous: Bool[np.ndarray, " n"],
+) -> Figure:
+    """Plots the AUROC of each score for held-out classes, and the autoencoder's errors for the first of them.
+
+    Args:
+        auroc: AUROC for each held-out class and score.
+        intervals: their 95 % intervals, drawn where one class was held out.
+        classes: names of the held-out classes.
+        is_autoencoder_score: by name of each score, in the order of `auroc`, whether it is the autoencoder's.
+        errors: reconstruction error of each test example, of the model trained without the first class.
+        is_anomalous: whether it is of that class.
+    """
+    scores = list(is_autoencoder_score)
+    figure = make_figure(1.1 + 0.34 * max(len(scores), 4))
+    left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
+    for row, is_autoencoder in enumerate(is_autoencoder_score.values()):
+        _draw_auroc(left, row, auroc[:, row], intervals[:, row], PRIMARY_COLOR if is_autoencoder else NEUTRAL_COLOR)
+    labels = [f"{name} {mean:.3f}" for name, mean in zip(scores, auroc.mean(axis=0), strict=True)]
+    left.set_yticks(range(len(scores)), labels)
+    embolden(left.get_yticklabels(), list(is_autoencoder_score.values()))
+    left.set(ylim=(len(scores) - 0.4, -0.6), xlim=(min(0.48, float(auroc.min()) - 0.03), 1.01))
+    left.axvline(0.5, color=NEUTRAL_COLOR, linestyle=":", linewidth=1.2)
+    left.set_xlabel("AUROC: each class and the mean" if len(classes) > 1 else "AUROC and its 95 % interval")
+    each = f"each of {len(classes)} classes, each held out once"
+    left.set_title(f"finding {each if len(classes) > 1 else f'class {label_text(classes[0])}, held out'}")
+    _draw_histogram(right, errors, is_anomalous, classes[0])
+    return figure
 
 
-def _accuracy_label(method: Results) -> str:
-    count = len(diverged_seeds(method))
-    name = label_text(method["name"])
-    return f"{name}\n({count} diverged)" if count else name
+def _draw_auroc(
+    axes: Axes,
+    row: int,
+    auroc: Float[np.ndarray, " class"],
+    intervals: Float[np.ndarray, "class 2"],
+    color: str,
+) -> None:
+    if len(auroc) == 1:
+        axes.plot(intervals[0], [row, row], color=color, linewidth=4, alpha=0.45, solid_capstyle="butt")
+    else:
+        axes.scatter(auroc, np.full(len(auroc), row), s=14, color=color, alpha=0.45, linewidths=0)
+    axes.plot(auroc.mean(), row, "|", color=color, markersize=11, markeredgewidth=2)
+
+
+def _draw_histogram(axes: Axes, errors: Float[np.ndarray, " n"], anomalous: Bool[np.ndarray, " n"], name: str) -> None:
+    last = float(np.quantile(errors, 0.995)) or 1.0
+    edges = np.linspace(0, last, 31).tolist()
+    for chosen, label, color in (
+        (~anomalous, "other classes", PRIMARY_COLOR),
+        (anomalous, f"class {label_text(name)}, never seen", SECONDARY_COLOR),
+    ):
+        count = int(chosen.sum())
+        shares = np.full(count, 100 / max(count, 1))
+        axes.hist(np.minimum(errors[chosen], last), edges, weights=shares, color=color, alpha=0.55, label=label)
+    axes.set_xlabel("reconstruction MSE (last bar: and above)")
+    axes.set_ylabel("test examples of each, %")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, handlelength=1)
+
+
+@with_style
+def plot_rate_distortion(
+    points: Mapping[str, Sequence[tuple[float, float, int]]],
+    pca_points: Sequence[tuple[float, float]],
+    pca_curve: Sequence[tuple[float, float]],
+    pca_bits: int,
+    unit: str,
+) -> Figure:
+    """Plots PSNR by the size of the stored code.
+
+    Args:
+        points: by series, at most two, rate, PSNR in dB and bits per number, which label each point.
+        pca_points: rate and PSNR of principal components of the same sizes.
+        pca_curve: the same of any number of components.
+        pca_bits: bits per component along the curve.
+        unit: of the rate.
+    """
+    figure = make_figure(3.4, 0.8 * FIGURE_WIDTH)
+    axes = figure.add_subplot()
+    label = f"PCA of any size, {pca_bits} bits per component"
+    axes.plot(*np.transpose(pca_curve), color=NEUTRAL_COLOR, linewidth=1, label=label, zorder=1)
+    axes.plot(*np.transpose(pca_points), "^", color=TEXT_COLOR, markersize=5, label="PCA of the same sizes", zorder=2)
+    for (name, series), (color, marker, offset, side) in zip(points.items(), _SERIES_STYLES, strict=False):
+        rates, decibels, _ = zip(*series, strict=True)
+        axes.plot(rates, decibels, marker, color=color, markersize=6, markeredgecolor="white", label=name, zorder=3)
+        place: dict[str, Any] = {"textcoords": "offset points", "xytext": offset, "ha": side}
+        for rate, decibel, bits in series:
+            axes.annotate(str(bits), (rate, decibel), fontsize=7, color=color, **place)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:.3g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(f"{unit}, logarithmic; labels of points: bits per number")
+    axes.set_ylabel("PSNR of test examples, dB")
+    axes.grid()
+    axes.margins(y=0.12)
+    axes.legend(loc="best")
+    return figure

@@ -40,12 +40,6 @@ MAX_TITLE_LETTERS = 100
 MAX_FEATURE_LABELS = 40  # with more columns their names are not shown
 
 
-def enlarge_tiles(tiles: Num[np.ndarray, "... height width channel"]) -> Num[np.ndarray, "... taller wider channel"]:
-    """Repeats the pixels of small tiles, so that the gap of one pixel between tiles is narrow."""
-    times = max(1, round(MIN_TILE_PIXELS / tiles.shape[-2]))
-    return tiles.repeat(times, axis=-3).repeat(times, axis=-2)
-
-
 def tile_images(
     tiles: Num[np.ndarray, "row column height width channel"], value_range: ValueRange
 ) -> Float[np.ndarray, "..."]:
@@ -88,7 +82,10 @@ def plot_tiles(
         value_range: what is drawn black and what white; with a colour bar, blue and red.
         layout: labels, title and sizes.
     """
-    image, (rows, columns) = tile_images(enlarge_tiles(np.asarray(tiles)), value_range), tiles.shape[:2]
+    # Pixels of small tiles are repeated, so that the gap of one pixel between tiles is narrow.
+    times = max(1, round(MIN_TILE_PIXELS / tiles.shape[-2]))
+    image = tile_images(np.asarray(tiles).repeat(times, axis=-3).repeat(times, axis=-2), value_range)
+    rows, columns = tiles.shape[:2]
     row_labels = ["\n".join(map(label_text, label.split("\n"))) for label in layout.row_labels]
     lines = [line for label in row_labels for line in label.split("\n")]
     side_width = 0.15 + CHARACTER_WIDTH * max(map(len, lines), default=0) + layout.right_margin

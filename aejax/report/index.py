@@ -70,9 +70,10 @@ def _summary_row(run: str, results: Results) -> list[str]:
     metric = verdict_metric(results)
     control, autoencoder = (best_method(results, control=is_control) for is_control in (True, False))
     comparison = control and autoencoder and find_comparison(results, autoencoder["name"], control["name"])
+    anchor = re.sub(r"[^\w\- ]", "", run.lower()).replace(" ", "-")  # as GitHub makes of a heading
     row = comparison or {"mean_difference": None, "ci95": None, "verdict": MISSING}
     return [
-        f"[{run}](#{_anchor(run)})",
+        f"[{run}](#{anchor})",
         results["dataset"]["name"],
         _format_best(metric, control),
         _format_best(metric, autoencoder),
@@ -116,8 +117,3 @@ def _standalone_title(path: Path) -> str:
 
 def _link(path: Path) -> str:
     return f"[{path.parent.name}]({quote(path.parent.name)}/{path.name})"
-
-
-def _anchor(heading: str) -> str:
-    """Returns the fragment under which GitHub links to a heading."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

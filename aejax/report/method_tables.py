@@ -174,11 +174,6 @@ def representation_caption(results: Results) -> str:
     )
 
 
-def label_curve_tables(results: Results) -> list[Table]:
-    """Returns the tables of gains and of methods; none for results without a label curve."""
-    return [gains_table(results), budgets_table(results)] if "label_curve" in results else []
-
-
 def gains_table(results: Results) -> Table:
     """Returns a row for each comparison: where the method is better, and where by more than the margin."""
     columns = [
@@ -242,10 +237,11 @@ def label_curve_caption(results: Results) -> str:
 
 def further_tables(results: Results) -> list[tuple[str, list[Table], str]]:
     """Returns title, tables and caption of what else is known of the methods; only what there is."""
+    curves = [gains_table(results), budgets_table(results)] if "label_curve" in results else []
     tables = [
         (UNITS_TITLE, [units_table(results)], UNITS_CAPTION),
         ("Tuning", [tuning_table(results)], TUNING_CAPTION),
         ("Calibration", [calibration_table(results)], CALIBRATION_CAPTION),
-        ("By number of labels", label_curve_tables(results), label_curve_caption(results)),
+        ("By number of labels", curves, label_curve_caption(results)),
     ]
     return [(title, shown, caption) for title, shown, caption in tables if any(table.records for table in shown)]

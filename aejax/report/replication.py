@@ -209,18 +209,17 @@ def _describe_criterion(entry: LedgerEntry) -> str:
 
 def render_ledger_terminal(ledger: LedgerEntry) -> RenderableType:
     """Returns claim, published and measured values, and status for a terminal, and the headline."""
-    columns = (_CLAIM, _PUBLISHED, Column("here", _terminal_measured, "left"), _STATUS)
+
+    def measured(entry: LedgerEntry) -> str:
+        accepted = f"\n{format_accepted(entry)}" if entry.get("accepted") and entry["rule"] != "exact" else ""
+        return format_measured(entry, claims_only=True) + accepted
+
+    columns = (_CLAIM, _PUBLISHED, Column("here", measured, "left"), _STATUS)
     lines: list[RenderableType] = []
     for name, entries in _split_claims(ledger).items():
         if entries:
             lines += [Text(SECTIONS[name][0], style="bold"), TerminalTable(Table(columns, entries)), Text()]
     return Padding(Group(*lines, Text(ledger_headline(ledger), style="bold")), (1, 0))
-
-
-def _terminal_measured(entry: LedgerEntry) -> str:
-    measured = format_measured(entry, claims_only=True)
-    accepted = f"\n{format_accepted(entry)}" if entry.get("accepted") and entry["rule"] != "exact" else ""
-    return measured + accepted
 
 
 def render_claim_list(claims: Sequence[LedgerEntry]) -> RenderableType:

@@ -1,28 +1,29 @@
-"""What is shown of a finished run, whatever kind of run it is: `table.md`, a terminal's text, and `report.html`."""
+"""What is shown of a finished run of any kind: `table.md`, a terminal's text, figures and `report.html`."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import TemplateError
 from matplotlib.figure import Figure
 from rich.console import RenderableType
 
-from aejax.errors import InputError, require, summarize_error
+from aejax.errors import InputError, escape_unprintable, require, summarize_error
 from aejax.report.analysis_page import EXPLORE_RESULTS, explore_page, render_analysis_page, render_analysis_terminal
-from aejax.report.comparison_figures import plot_differences, plot_label_curve
+from aejax.report.captions import all_warnings
+from aejax.report.comparison_figures import plot_accuracy, plot_differences, plot_label_curve
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
+from aejax.report.data_line import format_data_line
 from aejax.report.epoch_table import pretrain_page, render_pretrain_markdown, render_pretrain_terminal
-from aejax.report.examples import read_examples, sprite_sheet
-from aejax.report.figures import plot_accuracy
+from aejax.report.examples import describe_examples, read_examples, sprite_sheet
 from aejax.report.page.blocks import PAGE_FILE, RunPage, png_address
 from aejax.report.page.comparison import comparison_page
-from aejax.report.page.model_sections import describe_examples
 from aejax.report.rendering import render_template
 from aejax.report.results import Results, with_roles
 from aejax.report.study_table import render_study_markdown, render_study_terminal, study_page
-from aejax.report.style import render_figure, save_figure
+from aejax.report.style import add_description, describe_design, render_figure, save_figure
 from aejax.report.sweep_table import render_sweep_markdown, render_sweep_terminal, sweep_page
 from aejax.report.tradeoff_plot import plot_tradeoff
 from aejax.storage.atomic_io import to_jsonable, write_atomically
@@ -42,6 +43,7 @@ TERMINAL: dict[str, Callable[..., RenderableType]] = {  # of those that have det
     "explore": render_analysis_terminal,
     "study": render_study_terminal,
 }
+FigureFormat = Literal["png", "svg", "pdf"]
 VERDICT_FIGURES: dict[str, Callable[[Results], Figure]] = {  # that show intervals and verdicts
     "accuracy.png": plot_accuracy,
     "differences.png": plot_differences,
@@ -93,8 +95,9 @@ def describe_run(results: Results, folder: Path | None = None, scores: Mapping[s
         page = sweep_page(results, folder)
     else:
         page = comparison_page(results, folder, scores, examples)
+    if kind != "study":
+        page = page._replace(data_line=format_data_line(results["dataset"]), warnings=all_warnings(results))
     return page._replace(
-        caption=page.caption.replace("`", ""),
         command=environment.get("command", ""),
         settings=json.dumps(results["config"], indent=1),
         environment=[(name, text if isinstance(text, str) else json.dumps(text)) for name, text in environment.items()],
@@ -119,6 +122,50 @@ def write_page(results: Results, folder: Path) -> None:
     write_atomically(folder / PAGE_FILE, render_run_page(results, folder).encode())
 
 
+@dataclasses.dataclass
+class FigureFiles:
+    """Writes figures and the page of a run whose results are written already, and collects what went wrong.
+
+    A figure that cannot be drawn costs itself and a warning, and nothing else. Every figure is a PNG, which pages show,
+    and in another `extra_format` also a file of that format.
+    """
+
+    folder: Path
+    extra_format: FigureFormat = "png"
+    description: str = ""  # a line that every figure has
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+    def write(self, name: str, draw: Callable[[], Figure]) -> None:
+        """Draws and saves a figure; `name` ends in `.png`."""
+
+        def save() -> None:
+            figure = add_description(draw(), self.description)
+            save_figure(figure, self.folder / name)
+            if self.extra_format != "png":
+                save_figure(figure, (self.folder / name).with_suffix(f".{self.extra_format}"))
+
+        self.attempt(name, save)
+
+    def attempt(self, name: str, write: Callable[[], object]) -> None:
+        """Calls a function that writes a file; an exception becomes a warning."""
+        try:
+            write()
+        except Exception as error:
+            reason = escape_unprintable(f"{type(error).__name__}: {summarize_error(error)}")
+            self.warnings.append(f"{name} could not be drawn ({reason}); every result is kept.")
+
+    def write_page(self, results: dict[str, Any]) -> None:
+        """Writes `report.html` with the figures and warnings so far, and adds all warnings to the results."""
+        self.add_warnings(results)
+        self.attempt(PAGE_FILE, lambda: write_page(results, self.folder))
+        self.add_warnings(results)
+
+    def add_warnings(self, results: dict[str, Any]) -> None:
+        """Adds the warnings to `warnings` of the results, each once; results without warnings stay as they are."""
+        if self.warnings:
+            results["warnings"] = list(dict.fromkeys([*results.get("warnings", []), *self.warnings]))
+
+
 def write_runs_page(runs: Mapping[Path, Results], out: Path) -> None:
     """Writes one page of several runs, given by folder. Raises `InputError` if results lack what a page shows."""
     pages = []
@@ -138,7 +185,7 @@ def rewrite_pages(results: Results, folder: Path) -> None:
     write_atomically(folder / "table.md", render_run_markdown(results).encode())
     for name, draw in VERDICT_FIGURES.items():
         if (folder / name).exists():
-            save_figure(draw(results), folder / name)
+            save_figure(add_description(draw(results), describe_design(results)), folder / name)
     if (folder / PAGE_FILE).exists():
         write_page(results, folder)
 

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.formatting import format_budget
 from aejax.report.results import Results, verdict_metric
-from aejax.report.style import CLASS_COLORS, NEUTRAL_COLOR, label_text, make_figure, with_style
+from aejax.report.style import CLASS_COLORS, NEUTRAL_COLOR, label_text, make_panels, with_style
 
 LINE_STYLES = ("-", "--", ":", "-.")  # the next one after ten lines
 
@@ -29,7 +29,7 @@ def plot_gains(results: Results) -> Figure | None:
     if not panels:
         return None
     metric, budgets = verdict_metric(results), [budget["labels_per_class"] for budget in results["budgets"]]
-    figure, grid = _make_panels(len(panels), 0.4)
+    figure, grid = make_panels(len(panels), aspect=0.63, most=2)
     for axes, ((name, method), rows) in zip(grid, panels.items(), strict=True):
         axes.set_title(label_text(f"{name}: {method}", 48))
         margin = metric.scale * results["margin"]
@@ -82,7 +82,7 @@ def plot_profiles(results: Results) -> Figure | None:
     metric = verdict_metric(results)
     if not budgets:
         return None
-    figure, grid = _make_panels(len(budgets), 0.8)
+    figure, grid = make_panels(len(budgets), aspect=0.65, most=2)
     lines: dict[str, Line2D] = {}
     for axes, budget in zip(grid, budgets, strict=True):
         across = [metric.scale * threshold for threshold in budget["thresholds"]]
@@ -97,15 +97,6 @@ def plot_profiles(results: Results) -> Figure | None:
     handles = [lines[name] for name in names]
     figure.legend(handles, list(map(label_text, names)), loc="outside lower center", ncols=4, fontsize=7)
     return figure
-
-
-def _make_panels(count: int, margin: float) -> tuple[Figure, list[Axes]]:
-    """Returns a figure and its panels, two in a row; `margin` is the height of what is around them, in inches."""
-    columns = min(2, count)
-    rows = -(-count // columns)
-    figure = make_figure(margin + 2.5 * rows)
-    grid = figure.add_gridspec(rows, columns)
-    return figure, [figure.add_subplot(grid[divmod(index, columns)]) for index in range(count)]
 
 
 def _line(index: int) -> tuple[str, str]:

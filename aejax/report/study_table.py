@@ -1,9 +1,8 @@
 """What is shown of a study over data sets: findings and tables in Markdown and for a terminal, and its page."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +11,6 @@ from rich.padding import Padding
 from rich.text import Text
 
 from aejax.evaluate.across_datasets import DECISION, MIN_DATASETS, MIN_DECISION_DATASETS, REGIONS
-from aejax.evaluate.verdict_metrics import VerdictMetric
 from aejax.report.data_line import escape_prose
 from aejax.report.formatting import (
     MISSING,
@@ -57,16 +55,15 @@ def _regions(probabilities: Results | None) -> str:
     return "/".join(f"{100 * probabilities[name]:.0f}" for name in reversed(REGIONS))
 
 
-def _mean(metric: VerdictMetric, row: Results) -> str:
-    model = row["hierarchical"]
-    if model is None:
-        return MISSING
-    return f"{format_difference(metric, model['mean'])} {format_difference_ci(metric, model['ci95'])}"
-
-
 def question_table(results: Results, question: Results) -> Table:
     """Returns a row for each pair and number of labels."""
     metric = verdict_metric(results)
+
+    def mean(row: Results) -> str:
+        model = row["hierarchical"]
+        if model is None:
+            return MISSING
+        return f"{format_difference(metric, model['mean'])} {format_difference_ci(metric, model['ci95'])}"
 
     def counts(row: Results) -> str:
         return "/".join(str(row["counts"].get(name, 0)) for name in reversed(REGIONS))
@@ -76,7 +73,7 @@ def question_table(results: Results, question: Results) -> Table:
         Column("against", lambda row: row["baseline"], "left"),
         Column("labels per class", lambda row: format_budget(row["labels_per_class"])),
         Column("data sets", lambda row: str(len(row["datasets"]))),
-        Column(f"mean, {metric.unit}".rstrip(", "), partial(_mean, metric)),
+        Column(f"mean, {metric.unit}".rstrip(", "), mean),
         Column("median", lambda row: format_difference(metric, row["median"])),
         Column("verdicts +/=/-", counts),
         Column("at least +/-", lambda row: f"{row['replicated']['better']}/{row['replicated']['worse']}"),
@@ -107,15 +104,19 @@ def rank_table(results: Results) -> Table | None:
     return Table([Column("labels per class", str, "left"), *columns], [*names, "critical difference", "p"])
 
 
-def score_tables(results: Results, links: Mapping[str, str] = MappingProxyType({})) -> Iterator[tuple[str, Table]]:
+def score_tables(results: Results, folder: Path | None = None) -> Iterator[tuple[str, Table]]:
     """Yields a title and a table of the score of every method on every data set, for each number of labels.
 
-    Args:
-        results: of the study.
-        links: where the name of a data set leads.
+    In the `folder` of the study, data sets lead to the pages of their comparisons, where there are such pages.
     """
     metric = verdict_metric(results)
     sign = 1 if metric.higher_is_better else -1
+
+    def dataset(cell: Results) -> Cell:
+        page = Path(cell["folder"]) / PAGE_FILE
+        link = quote(page.as_posix()) if folder and (folder / page).is_file() else ""
+        return Cell(cell["dataset"], link=link)
+
     for budget in results["budgets"]:
         cells = [cell for cell in results["cells"] if cell["labels_per_class"] == budget["labels_per_class"]]
         names = dict.fromkeys(method["name"] for cell in cells for method in cell["methods"])
@@ -124,7 +125,7 @@ def score_tables(results: Results, links: Mapping[str, str] = MappingProxyType({
             mean = next((method["mean"] for method in cell["methods"] if method["name"] == name), None)
             return format_decimals(None if mean is None else sign * mean, metric.decimals, metric.scale)
 
-        columns = [Column("data set", lambda cell: Cell(cell["dataset"], link=links.get(cell["dataset"], "")), "left")]
+        columns = [Column("data set", dataset, "left")]
         columns.append(Column("labels", lambda cell: f"{cell['n_labels']:,}"))
         columns += [Column(name, partial(score, name)) for name in names]
         labels = format_budget(budget["labels_per_class"])
@@ -267,16 +268,10 @@ def render_plan(plans: Sequence[Results]) -> RenderableType:
 
 def study_page(results: Results, folder: Path | None) -> RunPage:
     """Returns the page of a study: its questions, ranks and correlations, figures, and the scores of the data sets."""
-    pages = {
-        cell["dataset"]: Path(cell["folder"]) / PAGE_FILE
-        for cell in results["cells"]
-        if cell["labels_per_class"] is None
-    }
-    links = {name: quote(page.as_posix()) for name, page in pages.items() if folder and (folder / page).is_file()}
     sections = [
         Section("Figures", read_pictures(folder, STUDY_PICTURES)),
         *(Section(title, [PageTable(title, table, note)]) for title, table, note in study_tables(results)),
-        Section("Data sets", [PageTable(title, table) for title, table in score_tables(results, links)]),
+        Section("Data sets", [PageTable(title, table) for title, table in score_tables(results, folder)]),
     ]
     return RunPage(
         title=results["title"],

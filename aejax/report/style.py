@@ -136,11 +136,10 @@ def describe_design(results: Results) -> str:
 
 
 def add_description(figure: Figure, text: str) -> Figure:
-    """Writes a line above a figure, or below one that has a title, unless it is there; returns the figure."""
-    if text not in ("", figure.get_suptitle(), figure.get_supxlabel()):
-        write = figure.supxlabel if figure.get_suptitle() else figure.suptitle
-        figure.set_figheight(figure.get_figheight() + DESCRIPTION_HEIGHT)
-        write(text, x=0.01, ha="left", fontsize=8, color=NEUTRAL_COLOR)
+    """Writes a line, as of `describe_design`, above a figure, or below one that has a title; returns the figure."""
+    write = figure.supxlabel if figure.get_suptitle() else figure.suptitle
+    figure.set_figheight(figure.get_figheight() + DESCRIPTION_HEIGHT)
+    write(text, x=0.01, ha="left", fontsize=8, color=NEUTRAL_COLOR)
     return figure
 
 
@@ -182,9 +181,9 @@ def embolden(labels: Sequence[Text], is_bold: Sequence[bool]) -> None:
         label.set_fontweight("bold" if bold else "normal")
 
 
-def make_panels(count: int, aspect: float) -> tuple[Figure, list[Axes]]:
-    """Returns a figure and its panels; `aspect` is a panel's height over its width."""
-    across = {1: 1, 2: 2, 4: 2}.get(count, 3)
+def make_panels(count: int, aspect: float, most: int = 3) -> tuple[Figure, list[Axes]]:
+    """Returns a figure and its panels, `most` or fewer in a row; `aspect` is a panel's height over its width."""
+    across = min({1: 1, 2: 2, 4: 2}.get(count, 3), most)
     rows = max(-(-count // across), 1)
     width = 0.6 * FIGURE_WIDTH if across == 1 else FIGURE_WIDTH
     figure = make_figure(rows * aspect * width / across + 0.5, width)

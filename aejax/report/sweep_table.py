@@ -6,13 +6,13 @@ from pathlib import Path
 from rich.console import RenderableType
 
 from aejax.config.sweep_axes import LABELS_FIELD, format_axis_value
-from aejax.report.captions import collect_warnings, dataset_caption, short_caption
+from aejax.report.captions import all_warnings, collect_warnings, dataset_caption, short_caption
 from aejax.report.comparison_table import VERDICT_STYLES
-from aejax.report.data_line import data_markdown, escape_prose, format_data_line, format_data_warnings
+from aejax.report.data_line import data_markdown, escape_prose
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import MISSING, format_difference, format_difference_ci, format_metric
 from aejax.report.method_tables import format_error
-from aejax.report.page.blocks import PageTable, RunPage, Section, plain_warnings, read_pictures
+from aejax.report.page.blocks import PageTable, RunPage, Section, read_pictures
 from aejax.report.results import Results, find_comparison, verdict_metric
 from aejax.report.tables import Cell, Column, Paragraph, Table, TerminalTable, stack_parts, to_markdown
 
@@ -118,8 +118,7 @@ def render_sweep_terminal(results: Results, *, details: bool = False) -> Rendera
     tables = (point_table(results, with_intervals=False), baseline_table(results))
     parts: list[RenderableType] = [*map(Paragraph, findings)]
     parts += [TerminalTable(table, details=details) for table in tables]
-    warnings = [*format_data_warnings(results["dataset"]), *collect_warnings(results)]
-    return stack_parts(parts, short_caption(results), warnings)
+    return stack_parts(parts, short_caption(results), all_warnings(results))
 
 
 def sweep_page(results: Results, folder: Path | None) -> RunPage:
@@ -132,8 +131,6 @@ def sweep_page(results: Results, folder: Path | None) -> RunPage:
     return RunPage(
         title=f"{results['dataset']['name']}: settings of {results['config']['method']}",
         findings=[describe_selection(results)],
-        data_line=format_data_line(results["dataset"]),
-        warnings=plain_warnings(results, collect_warnings(results)),
         sections=sections,
         caption=sweep_caption(results),
     )

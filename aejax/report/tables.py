@@ -123,12 +123,11 @@ class TerminalTable(NamedTuple):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RichTable | Text]:
         rows, columns = self.table.rows(), self.table.columns
         fitted = [_FittedColumn.make(column, [row[index] for row in rows]) for index, column in enumerate(columns)]
-        keys = fitted[: self.table.keys]
-        parts = [[column for column in fitted[len(keys) :] if not column.detail]]
-        if self.details and (details := [column for column in fitted[len(keys) :] if column.detail]):
-            parts.append(details)
-        packed = [group for part in parts for group in _pack(keys, part, options.max_width)]
-        for number, group in enumerate(packed):
+        keys, others = fitted[: self.table.keys], fitted[self.table.keys :]
+        groups = _pack(keys, [column for column in others if not column.detail], options.max_width) or [keys]
+        if self.details:
+            groups += _pack(keys, [column for column in others if column.detail], options.max_width)
+        for number, group in enumerate(groups):
             yield from [Text()] if number else []
             yield self._draw(group, options.max_width)
 
@@ -141,14 +140,13 @@ class TerminalTable(NamedTuple):
         for column, fitted in zip(columns, widths, strict=True):
             drawn.add_column(column.heading, justify=column.align, overflow="fold", width=fitted)
         records = self.table.records
-        for index, row in enumerate(zip(*(column.cells for column in columns), strict=True)):
-            last = index + 1 == len(records)
-            ends_section = not last and self.begins_section(records[index], records[index + 1])
+        rows = zip(*(column.cells for column in columns), strict=True)
+        for row, record, following in zip(rows, records, [*records[1:], *records[-1:]], strict=True):
             wrapped = [
                 Text(_wrap(cell.plain, fitted, PARENTHESES), cell.style)
                 for cell, fitted in zip(row, widths, strict=True)
             ]
-            drawn.add_row(*wrapped, end_section=ends_section)
+            drawn.add_row(*wrapped, end_section=self.begins_section(record, following))
         return drawn
 
 
@@ -177,17 +175,15 @@ class _FittedColumn(NamedTuple):
         return cls(Text(heading), texts, column.align, column.detail, width, least)
 
 
-def _pack(keys: list[_FittedColumn], columns: list[_FittedColumn], width: int) -> Iterator[list[_FittedColumn]]:
-    """Yields groups of columns, each after the keys, that fit a width without a break within a word."""
-    group: list[_FittedColumn] = []
+def _pack(keys: list[_FittedColumn], columns: list[_FittedColumn], width: int) -> list[list[_FittedColumn]]:
+    """Returns groups of columns, each after the keys, that fit a width without a break within a word."""
+    groups: list[list[_FittedColumn]] = []
     for column in columns:
-        needed = sum(one.least + 1 for one in [*keys, *group, column]) - 1
-        if group and needed > width:
-            yield [*keys, *group]
-            group = []
-        group.append(column)
-    if group or not columns:
-        yield [*keys, *group]
+        needed = sum(one.least + 1 for one in [*(groups[-1] if groups else keys), column]) - 1
+        if not groups or needed > width:
+            groups.append([*keys])
+        groups[-1].append(column)
+    return groups
 
 
 def _shrink(columns: Sequence[_FittedColumn], available: int) -> list[int]:

@@ -15,8 +15,6 @@ from aejax.report.style import (
     PRIMARY_COLOR,
     SECONDARY_COLOR,
     TEXT_COLOR,
-    add_description,
-    describe_design,
     label_text,
     make_figure,
     set_log_scale,
@@ -60,13 +58,14 @@ def plot_tradeoff(results: Results) -> Figure:
     axes = figure.add_subplot()
     kind, metric = results["config"]["method"], verdict_metric(results)
     drawn = make_series(results)
-    errors = [mark.error for series in drawn for mark in series.points if not series.is_reference]
-    error_floor = min(errors, default=0.0) / ERROR_FLOOR_FACTOR
-    shown = [mark.error for series in drawn for mark in series.points if mark.error >= error_floor]
-    set_log_scale(axes, "x", shown, 3)
+    errors = [mark.error for series in drawn for mark in series.points]
+    of_points = [mark.error for series in drawn for mark in series.points if not series.is_reference]
+    error_floor = min(of_points, default=0.0) / ERROR_FLOOR_FACTOR
+    set_log_scale(axes, "x", [error for error in errors if error >= error_floor], 3)
     for series in drawn:
         _draw_series(axes, series)
-    axes.set_xlim(left=max(axes.get_xlim()[0], error_floor))
+    left, right = axes.get_xlim()
+    axes.set_xlim(max(left, error_floor), min(right, 1.3 * max(errors, default=1.0)))
     _mark_selected(axes, results)
     _draw_raw(axes, metric, _raw_inputs(results)[metric.field])
     better = "up" if metric.higher_is_better else "down"
@@ -78,7 +77,7 @@ def plot_tradeoff(results: Results) -> Figure:
     figure.legend(loc="outside lower center", ncols=3)
     for series in drawn:
         _draw_labels(axes, series)
-    return add_description(figure, describe_design(results))
+    return figure
 
 
 def make_series(results: Results) -> list[PlotSeries]:

@@ -8,9 +8,9 @@ import pytest
 from aejax.experiments import compare, plots
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.progress import SilentReporter
-from aejax.report import figure_files
-from aejax.report.figure_files import FigureFiles
+from aejax.report import run_page
 from aejax.report.results import with_roles
+from aejax.report.run_page import FigureFiles
 from aejax.storage.runs import Run
 
 DRAWS_FIGURES = True
@@ -40,7 +40,7 @@ def test_results_and_table_are_there_when_the_figures_begin(results, tmp_path, m
     there = []
     monkeypatch.setattr(compare, "write_scores", lambda *args: None)
     monkeypatch.setattr(compare, "plot_comparison", lambda *args: there.extend(p.name for p in tmp_path.iterdir()))
-    monkeypatch.setattr(figure_files, "write_page", fail)
+    monkeypatch.setattr(run_page, "write_page", fail)
     compare.write_comparison(NoExperiment(), [], {}, results, Run(tmp_path, {}, 0.0, lock_identity=None))
     assert {"results.json", "table.md"} <= set(there)
     (warning,) = results["warnings"]
@@ -48,7 +48,7 @@ def test_results_and_table_are_there_when_the_figures_begin(results, tmp_path, m
 
 
 def test_figures_that_fail_leave_the_others(results, tmp_path, monkeypatch):
-    monkeypatch.setattr(plots.figures, "plot_accuracy", fail)
+    monkeypatch.setattr(plots, "plot_accuracy", fail)
     files = FigureFiles(tmp_path)
     plots.plot_comparison(NoExperiment(), [], results, files)
     assert [warning.split(" ")[0] for warning in files.warnings] == ["accuracy.png", "examples.npz"]

@@ -1,13 +1,8 @@
 """The line about the data states each field, and shows text of the data as it is, never as markup."""
 
-import io
-import re
-
 import markdown_it
 import pytest
-from rich.console import Console
 
-from aejax.experiments.progress import LineReporter, open_reporter
 from aejax.report.comparison_table import render_comparison_markdown, render_comparison_terminal
 from aejax.report.data_line import data_markdown, escape_markdown, format_data_line
 from tests.consoles import render
@@ -66,22 +61,6 @@ def test_markdown_shows_the_text_itself():
     assert text == HOSTILE.replace("<", "&lt;").replace(">", "&gt;")
 
 
-@pytest.mark.parametrize("terminal", [False, True])
-def test_a_console_shows_the_text_itself_and_wraps_between_words(terminal):
-    console = Console(file=io.StringIO(), width=80, force_terminal=terminal, color_system=None)
-    with open_reporter(console) as reporter:
-        assert isinstance(reporter, LineReporter) != terminal
-        reporter.describe(
-            "data", format_data_line({**WINE, "label_source": HOSTILE}), [f"column {HOSTILE} --drop-columns x"]
-        )
-    shown = console.file.getvalue()
-    assert f"label: {HOSTILE}" in " ".join(shown.split())
-    assert f"column {HOSTILE} --drop-columns x" in " ".join(shown.split())
-    lines = [re.sub(r"\x1b\[\??\d+\w", "", line) for line in shown.splitlines() if "epochs" not in line]
-    assert terminal or len(lines) == 2  # one line each in a log
-    assert not terminal or max(map(len, lines)) <= 80
-
-
 def test_a_page_and_a_terminal_show_what_is_suspicious(results):
     results["dataset"].update(WINE, warnings=["column 'x' is an id; --drop-columns x"])
     page = render_comparison_markdown(results)
@@ -92,14 +71,10 @@ def test_a_page_and_a_terminal_show_what_is_suspicious(results):
 
 @pytest.mark.parametrize(
     ("trainings", "unused", "shown"),
-    [
-        (10, 0, "test: 2 x 5-fold cross-validation, 359 rows each"),
-        (7, 0, "test: 2 x 5-fold cross-validation, 359 rows each, of which 7 folds are used"),
-        (10, 12, "test: 2 x 5-fold cross-validation, 359 rows each, up to 12 rows of larger folds left out"),
-    ],
+    [(10, 0, ""), (7, 12, ", of which 7 folds are used, up to 12 rows of larger folds left out")],
 )
 def test_the_folds_of_a_cross_validation_are_shown(trainings, unused, shown):
-    dataset = {"name": "a", "rows": 1797, "features": 64, "class_names": ["0", "1"], "class_counts": [900, 897]}
     folds = {"folds": 5, "repetitions": 2, "n_test": 359, "trainings": trainings, "unused_in_folds": unused}
-    assert shown in format_data_line({**dataset, **folds}).split("; ")
-    assert "test:" not in format_data_line({**dataset, "folds": 1, "repetitions": 1, "n_test": 360})
+    parts = format_data_line({**WINE, **folds}).split("; ")
+    assert f"test: 2 x 5-fold cross-validation, 359 rows each{shown}" in parts
+    assert "test:" not in format_data_line({**WINE, "folds": 1, "repetitions": 1, "n_test": 360})

@@ -8,7 +8,8 @@ from matplotlib.colors import to_rgba
 from PIL import Image
 
 from aejax.errors import InputError
-from aejax.report.figures import plot_accuracy, plot_codes, plot_learning_curves
+from aejax.report.comparison_figures import plot_accuracy
+from aejax.report.figures import plot_codes, plot_learning_curves
 from aejax.report.image_grids import plot_example_rows
 from aejax.report.results import with_roles
 from aejax.report.style import save_figure

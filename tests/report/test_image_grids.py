@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from aejax.report.analysis_plots import plot_auroc, plot_rate_distortion
+from aejax.report.figures import plot_auroc, plot_rate_distortion
 from aejax.report.image_grids import (
     MAX_FEATURE_LABELS,
     plot_example_rows,

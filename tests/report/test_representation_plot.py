@@ -10,12 +10,8 @@ from aejax.report.style import save_figure
 from tests.report.conftest import make_diagnostics
 
 
-@pytest.fixture
-def results(results_with_diagnostics):
-    return results_with_diagnostics
-
-
-def test_undefined_numbers_are_shown_as_missing_and_not_drawn(results, tmp_path):
+def test_undefined_numbers_are_shown_as_missing_and_not_drawn(results_with_diagnostics, tmp_path):
+    results = results_with_diagnostics
     pca = results["diagnostics"]["methods"][1]
     pca["effective_rank"] = {"per_seed": [None, float("nan"), 5.0], "mean": None, "ci95": None}
     pca["cka_between_seeds"] = results["diagnostics"]["cka"]["matrix"][0][2] = None
@@ -27,19 +23,19 @@ def test_undefined_numbers_are_shown_as_missing_and_not_drawn(results, tmp_path)
     save_figure(figure, tmp_path / "diagnostics.png")
 
 
-def test_the_matrix_has_every_pair_and_the_seeds_on_its_diagonal(results):
-    drawn = np.asarray(plot_representations(results).axes[0].images[0].get_array())
-    expected = np.array(results["diagnostics"]["cka"]["matrix"])
+def test_the_matrix_has_every_pair_and_the_seeds_on_its_diagonal(results_with_diagnostics):
+    drawn = np.asarray(plot_representations(results_with_diagnostics).axes[0].images[0].get_array())
+    expected = np.array(results_with_diagnostics["diagnostics"]["cka"]["matrix"])
     apart = ~np.eye(len(expected), dtype=bool)
     np.testing.assert_array_equal(drawn[apart], expected[apart])
     np.testing.assert_array_equal(np.diag(drawn), 0.71)
 
 
-def test_every_seed_of_every_method_is_a_dot_in_the_row_of_its_method(results):
-    for axes, name in zip(
-        plot_representations(results).axes[1:], ("effective_rank", "intrinsic_dimension"), strict=True
-    ):
-        for row, (dots, method) in enumerate(zip(axes.collections, results["diagnostics"]["methods"], strict=True)):
+def test_every_seed_of_every_method_is_a_dot_in_the_row_of_its_method(results_with_diagnostics):
+    panels = plot_representations(results_with_diagnostics).axes[1:]
+    for axes, name in zip(panels, ("effective_rank", "intrinsic_dimension"), strict=True):
+        methods = results_with_diagnostics["diagnostics"]["methods"]
+        for row, (dots, method) in enumerate(zip(axes.collections, methods, strict=True)):
             np.testing.assert_allclose(dots.get_offsets()[:, 0], method[name]["per_seed"])
             assert np.all(np.round(np.asarray(dots.get_offsets()[:, 1])) == row)
 

@@ -19,31 +19,15 @@ def add_method(results, name, role, accuracy, **fields):
     ("damage", "problem"),
     [
         (lambda results: results.update(schema=3), "schema: expected 1 or 2, found 3"),
-        (lambda results: results.pop("methods"), "field methods is missing"),
         (lambda results: results["methods"].clear(), "methods: none"),
         (lambda results: results["methods"][2].pop("test_nll"), r"methods\[2\]: field test_nll is missing"),
-        (
-            lambda results: results["methods"][0].update(test_accuracy=0.9),
-            r"methods\[0\].test_accuracy: expected an object of fields, found 0.9",
-        ),
         (lambda results: results["methods"][0]["test_accuracy"].update(ci95=[0.9]), "ci95: expected 2 values"),
         (
             lambda results: results["methods"][0]["test_nll"].update(per_seed=["0.9"]),
             r"per_seed\[0\]: expected a number or null, found 0.9",
         ),
-        (
-            lambda results: results["methods"][1].update(measures={"l0": {}}),
-            r"methods\[1\].measures.l0: fields ci95, mean, per_seed are missing",
-        ),
-        (lambda results: results["comparisons"][3].pop("verdict"), r"comparisons\[3\]: field verdict is missing"),
-        (lambda results: results["dataset"].pop("n_test"), "dataset: field n_test is missing"),
-        (lambda results: results.update(metric="f1"), "metric: expected .*, found f1"),
         (lambda results: results.update(metric="auroc"), r"methods\[0\]: field test_auroc is missing"),
         (lambda results: results["diagnostics"].pop("cka"), "diagnostics: field cka is missing"),
-        (
-            lambda results: results["diagnostics"]["methods"][0]["rankme"].pop("ci95"),
-            r"diagnostics.methods\[0\].rankme: field ci95 is missing",
-        ),
     ],
 )
 def test_a_missing_or_wrong_field_is_named(results_with_diagnostics, tmp_path, damage, problem):

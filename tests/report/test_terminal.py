@@ -8,22 +8,16 @@ import pytest
 
 from aejax.config import OutputConfig
 from aejax.report.captions import short_caption
-from aejax.report.comparison_table import render_comparison_terminal
-from aejax.report.epoch_table import render_pretrain_terminal
-from aejax.report.results import with_roles
-from aejax.report.sweep_table import render_sweep_terminal
+from aejax.report.run_page import MARKDOWN, read_run, render_run_terminal
 from aejax.report.tables import Column, Table, TerminalTable
 from aejax.report.terminal import RunConsole, print_results
 
 RESULTS = Path(__file__).parents[2] / "results"
-RENDERERS = {"digits": render_comparison_terminal, "digits-labels-1": render_comparison_terminal}
-RENDERERS |= {"sweep-tabular": render_sweep_terminal}
-HOSTILE = "[/bold] [red]x[/red] :smile: \x1b[31m\x07 …".replace(" …", "")
+HOSTILE = "[/bold] [red]x[/red] :smile: \x1b[31m\x07"
 
 
 def committed(name):
-    results = json.loads((RESULTS / name / "results.json").read_text())
-    return with_roles(results) if "methods" in results else results
+    return read_run(RESULTS / name, MARKDOWN)
 
 
 def shown(renderable, width=80, **options):
@@ -36,7 +30,7 @@ def shown(renderable, width=80, **options):
 @pytest.mark.parametrize("name", ["digits", "sweep-tabular"])
 def test_nothing_is_cut_at_any_width(name, width):
     results = committed(name)
-    text = shown(RENDERERS[name](results, details=True), width)
+    text = shown(render_run_terminal(results, details=True), width)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
     words = text.split()
@@ -47,20 +41,19 @@ def test_nothing_is_cut_at_any_width(name, width):
 @pytest.mark.parametrize("width", [60, 200])
 def test_every_comparison_is_a_row_with_its_verdict(width):
     results = committed("digits")
-    text = shown(render_comparison_terminal(results), width)
+    text = shown(render_run_terminal(results), width)
     for row in results["comparisons"]:
-        (line, *_) = [
-            line.split() for line in text.splitlines() if line.split()[:2] == [row["method"], row["baseline"]]
-        ]
+        lines = map(str.split, text.splitlines())
+        line = next(line for line in lines if line[:2] == [row["method"], row["baseline"]])
         assert line[2] == f"{100 * row['mean_difference']:+.2f}"
         assert row["verdict"].split()[0] in line
-    table, details = (shown(render_comparison_terminal(results, details=details)) for details in (False, True))
+    table, details = (shown(render_run_terminal(results, details=details)) for details in (False, True))
     for heading in ("NLL", "Brier", "p (Holm)"):
         assert heading not in table
         assert heading in details
 
 
-@pytest.mark.parametrize("name", RENDERERS)
+@pytest.mark.parametrize("name", ["digits", "digits-labels-1", "sweep-tabular"])
 def test_the_caption_has_at_most_four_lines_of_80(name):
     assert len(short_caption(committed(name))) <= 4 * 76
 
@@ -94,11 +87,10 @@ def test_hostile_names_are_shown_as_they_are(name, terminal):
     if name == "digits":
         results["dataset"]["class_names"] = [HOSTILE] * 10
         results["dataset"]["warnings"] = [HOSTILE]
-    kept = {key: results[key] for key in ("sensitivity", "config") if key in results}
-    results = {**with_hostile_names(results), **kept}
+    kept = {"config": results["config"]}
     results.pop("sensitivity", None)
-    renderer = {**RENDERERS, "tutorial-tabular": render_pretrain_terminal}[name]
-    text = shown(renderer(results), 200, force_terminal=terminal, color_system=None)
+    results = {**with_hostile_names(results), **kept}
+    text = shown(render_run_terminal(results), 200, force_terminal=terminal, color_system=None)
     assert "\x1b" not in text
     assert "\x07" not in text
     assert r"[/bold] [red]x[/red] :smile: \x1b[31m\x07" in " ".join(text.split())

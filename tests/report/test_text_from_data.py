@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aejax.report.analysis_plots import plot_auroc
-from aejax.report.comparison_figures import plot_differences, plot_representations
+from aejax.report.comparison_figures import plot_accuracy, plot_differences, plot_representations
 from aejax.report.comparison_table import render_comparison_markdown
 from aejax.report.data_line import escape_prose
-from aejax.report.figure_files import FigureFiles
-from aejax.report.figures import plot_accuracy, plot_codes, plot_learning_curves
+from aejax.report.figures import plot_auroc, plot_codes, plot_learning_curves
 from aejax.report.image_grids import plot_example_rows
 from aejax.report.results import with_roles
-from aejax.report.run_page import render_run_page
+from aejax.report.run_page import FigureFiles, render_run_page
 from aejax.report.style import MAX_LABEL_LETTERS, save_figure
 
 NAMES = ("$", "$$", r"\frac{", "_", "[/bold]", '<img src=x onerror="alert(1)">', 40 * "long ", "עברית", "🙂\n\0", "")

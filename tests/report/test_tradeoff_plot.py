@@ -5,19 +5,16 @@ import pytest
 
 from aejax.report.sweep_table import describe_selection, render_sweep_markdown
 from aejax.report.tradeoff_plot import ERROR_FLOOR_FACTOR, make_series, plot_tradeoff
-
-
-def summary(mean, half=0.0):
-    return {"per_seed": [mean - half, mean + half], "mean": mean, "ci95": [mean - half, mean + half]}
+from tests.report.conftest import summary
 
 
 def entry(name, width, accuracy, error):
     return {
         "name": name,
         "features": width,
-        "test_accuracy": summary(accuracy, 0.01),
-        "test_nll": summary(0.3),
-        "reconstruction_mse": None if error is None else summary(error, error / 10),
+        "test_accuracy": summary(np.array([accuracy - 0.01, accuracy + 0.01])),
+        "test_nll": summary(np.array([0.3])),
+        "reconstruction_mse": None if error is None else summary(np.full(2, error)),
         "probe": None,
         "diverged_epoch": [None, None],
         "measures": {},
@@ -28,7 +25,12 @@ def point(width, noise, accuracy, error, nll):
     name = f"latent_dim={width} noise_std={noise:g}"
     against = {"raw": "raw", "pca": f"pca-{width}", "random": f"random latent_dim={width}"}
     setting = {"latent_dim": width, "noise_std": noise}
-    return {**entry(name, width, accuracy, error), "setting": setting, "against": against, "valid_nll": summary(nll)}
+    return {
+        **entry(name, width, accuracy, error),
+        "setting": setting,
+        "against": against,
+        "valid_nll": summary(np.array([nll])),
+    }
 
 
 @pytest.fixture
@@ -82,21 +84,17 @@ def test_the_ring_is_around_the_chosen_point_and_the_line_is_at_the_raw_inputs(s
     assert set(raw.get_ydata()) == {95.0}
 
 
-def test_a_point_that_diverged_in_every_seed_is_left_out_of_the_figure_and_not_of_the_table(sweep_results):
-    lost = sweep_results["points"][0]
-    lost["reconstruction_mse"] = {"per_seed": [None, None], "mean": None, "ci95": None}
-    assert sum(len(series.points) for series in make_series(sweep_results)) == 2 + 3
-    plot_tradeoff(sweep_results)
-    assert "| 2 | 0.1 | 2 | 80.00 [79.00, 81.00] | — |" in render_sweep_markdown(sweep_results)
-
-
-def test_one_seed_has_no_intervals_and_is_drawn(sweep_results):
+def test_a_point_that_diverged_is_left_out_of_the_figure_and_not_of_the_table_and_one_seed_has_no_intervals(
+    sweep_results,
+):
     for row in [*sweep_results["points"], *sweep_results["references"]]:
         if row["reconstruction_mse"]:
             row["reconstruction_mse"]["ci95"] = None
-    figure = plot_tradeoff(sweep_results)
-    drawn = {label for axes in figure.axes for label in axes.get_legend_handles_labels()[1]}
-    assert any("by latent_dim" in label for label in drawn), drawn
+    sweep_results["points"][0]["reconstruction_mse"] = {"per_seed": [None, None], "mean": None, "ci95": None}
+    assert sum(len(series.points) for series in make_series(sweep_results)) == 2 + 3
+    drawn = plot_tradeoff(sweep_results).axes[0].get_legend_handles_labels()[1]
+    assert sum("by latent_dim" in label for label in drawn) == 2
+    assert "| 2 | 0.1 | 2 | 80.00 [79.00, 81.00] | — |" in render_sweep_markdown(sweep_results)
 
 
 def test_the_selection_is_described(sweep_results):

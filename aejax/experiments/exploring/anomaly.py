@@ -24,7 +24,7 @@ from aejax.experiments.progress import ProgressReporter, SilentReporter
 from aejax.experiments.schedule import optimizer_for, total_epochs
 from aejax.experiments.training import init_variables, train_method
 from aejax.methods.registry import METHODS
-from aejax.report import analysis_plots
+from aejax.report import figures
 
 ALL_CLASSES, NO_CLASSES = "all", "none"
 
@@ -162,7 +162,7 @@ def anomaly_detection(model: LoadedModel, *, reporter: ProgressReporter) -> Anal
 def _plot_anomalies(model: LoadedModel, results: Sequence[HeldOutClass], entries: Sequence[dict[str, Any]]) -> Figures:
     first = results[0]
     draw = functools.partial(
-        analysis_plots.plot_auroc,
+        figures.plot_auroc,
         np.stack([result.auroc.values for result in results]),
         np.array([[area["ci95"] for area in entry["auroc"].values()] for entry in entries]),
         [result.class_name for result in results],

@@ -16,7 +16,7 @@ from aejax.analysis.compression import FLOAT_BITS, RateDistortionPoint, evaluate
 from aejax.evaluate.intervals import summarize_seeds
 from aejax.experiments.exploring.loaded_model import AnalysisResult, LoadedModel, SeedView
 from aejax.objectives.corruption import CorruptFn, make_corruption, masking_noise, patch_mask, with_noise_seed
-from aejax.report import analysis_plots, image_grids
+from aejax.report import figures, image_grids
 
 MAX_EXAMPLES = 12  # images in a row
 BIT_DEPTHS = (FLOAT_BITS, 8, 4)  # bits per stored number
@@ -226,4 +226,4 @@ def _plot_rates(
         points[f"{model.kind}, {store}"].append((rate.bits_per_code / pixels, rate.psnr, bits))
         same_size_pca.append((components * bits / pixels, pca_psnr))
     unit = "bits per pixel" if model.is_image else "bits per feature"
-    return analysis_plots.plot_rate_distortion(points, same_size_pca, pca_curve, CURVE_BITS, unit)
+    return figures.plot_rate_distortion(points, same_size_pca, pca_curve, CURVE_BITS, unit)

@@ -5,12 +5,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from aejax.report.data_line import format_data_warnings
 from aejax.report.page.charts import Chart
-from aejax.report.results import Results
 from aejax.report.tables import Table
 
 PAGE_FILE = "report.html"
+TRAINING_PICTURES = {  # of a run folder, by section
+    "Learning curves": {
+        "learning_curves.png": "Loss by epoch, of each method on its own scale: mean over seeds, in a band from the "
+        "lowest to the highest seed"
+    },
+    "Reconstructions and samples": {
+        "reconstructions.png": "Originals and their reconstructions by every autoencoder, seed 0",
+        "samples.png": "Decoded draws from the prior of every variational autoencoder, seed 0, below test examples",
+    },
+}
 
 
 class PageTable(NamedTuple):
@@ -81,10 +89,10 @@ class RunPage(NamedTuple):
 
     title: str
     findings: list[str]
-    data_line: str
-    warnings: list[str]
     sections: list[Section]
     caption: str
+    data_line: str = ""
+    warnings: Sequence[str] = ()
     command: str = ""
     settings: str = ""
     environment: Sequence[tuple[str, str]] = ()
@@ -103,6 +111,6 @@ def read_pictures(folder: Path | None, captions: Mapping[str, str]) -> list[Pict
     return [Picture(caption, png_address(path.read_bytes())) for path, caption in paths if path.is_file()]
 
 
-def plain_warnings(results: Results, warnings: Sequence[str]) -> list[str]:
-    """Returns the suspicions about a run's data, and other warnings of it, without marks of Markdown."""
-    return [warning.replace("`", "") for warning in (*format_data_warnings(results["dataset"]), *warnings)]
+def picture_sections(folder: Path | None) -> list[Section]:
+    """Returns the pictures of learning curves, reconstructions and samples."""
+    return [Section(title, read_pictures(folder, captions)) for title, captions in TRAINING_PICTURES.items()]

@@ -1,7 +1,7 @@
 """Small charts as SVG elements, which a template draws: they follow the page's width and its colours."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -35,13 +35,13 @@ class Scale(NamedTuple):
         share = (value - self.low) / ((self.high - self.low) or 1)
         return round(self.start + share * (self.end - self.start), 1)
 
-    def ticks(self, count: int) -> list[float]:
-        """Returns round values within the range."""
-        values = MaxNLocator(count, steps=[1, 2, 5, 10]).tick_values(self.low, self.high)
+    def ticks(self) -> list[float]:
+        """Returns a few round values within the range."""
+        values = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(self.low, self.high)
         return [float(f"{value:.10g}") for value in values if self.low <= value <= self.high]
 
 
-def scale_over(values: Iterable[float | None], start: float, end: float, factor: float = 1) -> Scale:
+def scale_over(values: Iterable[float | None], start: float, end: float, factor: float) -> Scale:
     """Returns a scale over the finite values times `factor`, with a margin of 4 %."""
     finite = [factor * number for value in values if (number := finite_or_none(value)) is not None] or [0.0]
     margin = 0.04 * (max(finite) - min(finite)) or 0.5
@@ -56,11 +56,6 @@ def line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Element:
 def text(kind: str, x: float, y: float, content: str) -> Element:
     """Returns a text; class `end`, `middle` or none says which end of it is at x."""
     return "text", {"class": kind, "x": x, "y": y}, content
-
-
-def points_element(tag: Literal["polyline", "polygon"], kind: str, points: Sequence[tuple[float, float]]) -> Element:
-    """Returns a line through points, or the polygon that they bound."""
-    return tag, {"class": kind, "points": " ".join(f"{x},{y}" for x, y in points)}, ""
 
 
 MARKER_SHAPES = {  # by verdict, around (0, 0); shapes differ, so that they can be read without colours
@@ -85,7 +80,7 @@ STRIP_WIDTH, STRIP_HEIGHT = 240.0, 26.0
 
 def axis_strip(scale: Scale, label: str) -> Chart:
     """Returns the numbers below which strips of the same scale are."""
-    ticks = [text("tick middle", scale(tick), 14, f"{tick:g}") for tick in scale.ticks(4)]
+    ticks = [text("tick middle", scale(tick), 14, f"{tick:g}") for tick in scale.ticks()]
     return Chart(STRIP_WIDTH, 18, label, ticks)
 
 
@@ -124,22 +119,18 @@ def seeds_strip(summary: Results, scale: Scale, factor: float, kind: str, label:
     return Chart(STRIP_WIDTH, STRIP_HEIGHT, label, elements)
 
 
-def _horizontal_grid(y: Scale, left: float, right: float, label: Callable[[float], str]) -> list[Element]:
-    lines = [line("grid", left, y(tick), right, y(tick)) for tick in y.ticks(4)]
-    return lines + [text("tick end", left - 4, y(tick) + 4, label(tick)) for tick in y.ticks(4)]
-
-
 def steps_chart(title: str, steps: Sequence[tuple[str, Results, str]], factor: float, scale: Scale) -> Chart:
     """Returns a panel with a column for each step, `(label, summary, class)`: mean and interval, joined by a line.
 
     `scale` has coordinates from the bottom to the top.
     """
     width = 70.0 * len(steps) + 40
-    elements = _horizontal_grid(scale, 34, width, "{:g}".format)
+    elements = [line("grid", 34, scale(tick), width, scale(tick)) for tick in scale.ticks()]
+    elements += [text("tick end", 30, scale(tick) + 4, f"{tick:g}") for tick in scale.ticks()]
     centres = [34 + 70 * index + 35 for index in range(len(steps))]
     means = [finite_or_none(summary["mean"]) for _, summary, _ in steps]
-    joined = [(x, scale(factor * mean)) for x, mean in zip(centres, means, strict=True) if mean is not None]
-    elements.append(points_element("polyline", "joined", joined))
+    joined = [f"{x},{scale(factor * mean)}" for x, mean in zip(centres, means, strict=True) if mean is not None]
+    elements.append(("polyline", {"class": "joined", "points": " ".join(joined)}, ""))
     for x, mean, (name, summary, kind) in zip(centres, means, steps, strict=True):
         if interval := finite_interval(summary["ci95"], factor):
             low, high = (scale(bound) for bound in interval)

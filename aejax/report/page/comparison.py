@@ -4,21 +4,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aejax.report.captions import collect_warnings, results_caption, sensitivity_caption
+from aejax.report.captions import results_caption, sensitivity_caption
 from aejax.report.comparison_table import comparison_tables, method_table
-from aejax.report.data_line import format_data_line
-from aejax.report.examples import Examples, read_arrays, read_predictions
+from aejax.report.examples import (
+    Examples,
+    codes_section,
+    confusion_section,
+    read_arrays,
+    read_predictions,
+    worst_section,
+)
 from aejax.report.findings import describe_findings
 from aejax.report.formatting import format_difference, format_difference_ci, format_metric
 from aejax.report.method_tables import code_metric_table, further_tables, representation_caption, representation_table
-from aejax.report.page.blocks import Charts, PageTable, RunPage, Section, plain_warnings, read_pictures
+from aejax.report.page.blocks import Charts, PageTable, RunPage, Section, picture_sections, read_pictures
 from aejax.report.page.charts import STRIP_WIDTH, axis_strip, interval_strip, scale_over, seeds_strip, steps_chart
-from aejax.report.page.model_sections import (
-    codes_section,
-    confusion_section,
-    picture_sections,
-    worst_section,
-)
 from aejax.report.results import Results, first_controls, is_control, is_permuted, verdict_metric, with_roles
 from aejax.report.tables import Cell, Column, Table
 from aejax.storage.saved_scores import SCORES_FILE
@@ -35,10 +35,12 @@ def comparison_page(
 ) -> RunPage:
     """Returns the page of a comparison, or of a probe that was compared with nothing."""
     results = with_roles(results)
-    dataset = results["dataset"]
+    dataset, metric = results["dataset"], verdict_metric(results)
     title, findings = f"{dataset['name']}: does the representation help?", describe_findings(results)
     if not results["comparisons"]:
-        title, findings = f"{dataset['name']}: a classifier of the code", _method_findings(results)
+        title = f"{dataset['name']}: a classifier of the code"
+        means = [f"{method['name']} {format_metric(metric, method[metric.field])}" for method in results["methods"]]
+        findings = [f"Test {metric.heading}: {', '.join(means)}. Nothing was compared with a control."]
     if scores is None and folder is not None:
         scores = read_arrays(folder / SCORES_FILE)
     predictions = read_predictions(scores or {})
@@ -52,14 +54,7 @@ def comparison_page(
         worst_section(results, predictions, examples),
         *_table_sections(results, folder),
     ]
-    warnings = plain_warnings(results, collect_warnings(results))
-    return RunPage(title, findings, format_data_line(dataset), warnings, sections, results_caption(results))
-
-
-def _method_findings(results: Results) -> list[str]:
-    metric = verdict_metric(results)
-    means = [f"{method['name']} {format_metric(metric, method[metric.field])}" for method in results["methods"]]
-    return [f"Test {metric.heading}: {', '.join(means)}. Nothing was compared with a control."]
+    return RunPage(title, findings, sections, results_caption(results))
 
 
 def _bounds(summary: Results) -> list[float | None]:
