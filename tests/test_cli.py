@@ -172,16 +172,6 @@ def test_results_record_the_command_as_it_was_typed(program, monkeypatch):
     assert command_line() == "aejax compare --dataset 'my data.csv'"
 
 
-SHOWN_FLAGS = {
-    "compare": "--dataset --data-dir --seeds --methods --epochs --label-fraction --out --overwrite",
-    "pretrain": "--recipe --dataset --stream --shuffle-window --seeds --epochs --out",
-    "probe": "--run --out",
-    "reproduce": "--only --list --data-dir --seeds --out --overwrite",
-    "sweep": "--dataset --axis --method --seeds --epochs --out --overwrite",
-    "verify": "--experiments --out",
-}
-
-
 def printed_help(main, capsys, *argv):
     with pytest.raises(SystemExit) as stop:
         main(argv)
@@ -196,12 +186,7 @@ def test_help_is_one_page_of_80_columns(name, capsys, monkeypatch):
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 80
     assert any(line.startswith(f"    aejax {name} ") for line in lines)
-
-
-@pytest.mark.parametrize("name", SHOWN_FLAGS)
-def test_help_shows_the_flags_that_most_people_need(name, capsys):
-    shown = printed_help(COMMANDS[name].main, capsys, "-h").split()
-    assert set(SHOWN_FLAGS[name].split()) <= set(shown)
+    assert {f"--{flag}" for flag in COMMANDS[name].FLAGS} <= set(" ".join(lines).split())
 
 
 def test_help_has_the_defaults_of_the_data_set_and_the_kinds(capsys):
