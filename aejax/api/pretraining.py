@@ -74,8 +74,12 @@ class TrainedAutoencoder:
 
     def encode(self, inputs: RawInputs) -> Float[Array, "seeds *n width"]:
         """Returns the codes of raw inputs; of a single example `(*shape)`, a single code of each seed."""
-        rows, batched = self._rows(inputs)
-        codes = jax.vmap(self._encode_rows, in_axes=(0, 0, None))(*self._arrays, rows)
+        rows, batched = self._pretrained.encoding.to_rows(inputs, tuple(self.results["dataset"]["shape"]))
+
+        def encode(variables: Any, scaler: Scaler) -> Float[Array, "n width"]:
+            return self._pretrained.model.encode(variables, apply_scaler(scaler, rows))
+
+        codes = jax.vmap(encode)(*self._arrays)
         return codes if batched else codes[:, 0]
 
     def decode(self, codes: Float[Array | np.ndarray, "..."]) -> Float[Array, "seeds ..."]:
@@ -134,12 +138,6 @@ class TrainedAutoencoder:
     def _arrays(self) -> tuple[Any, Scaler]:
         return self._pretrained.variables, self._pretrained.scaler
 
-    def _rows(self, inputs: RawInputs) -> tuple[Float[Array, "n d"], bool]:
-        return self._pretrained.encoding.to_rows(inputs, tuple(self.results["dataset"]["shape"]))
-
-    def _encode_rows(self, variables: Any, scaler: Scaler, rows: Float[Array, "n d"]) -> Float[Array, "n width"]:
-        return self._pretrained.model.encode(variables, apply_scaler(scaler, rows))
-
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class SavedEncoder:
@@ -150,10 +148,7 @@ class SavedEncoder:
 
     def __call__(self, inputs: RawInputs) -> Float[Array, "*n width"]:
         """Returns the codes of raw inputs, or of a single example. Pure; works under `jit` and `vmap`."""
-        rows, batched = self.model._rows(inputs)
-        variables, scaler = jax.tree.map(lambda leaf: leaf[self.seed], self.model._arrays)
-        codes = self.model._encode_rows(variables, scaler, rows)
-        return codes if batched else codes[0]
+        return self.model._pretrained.encode(inputs, self.seed)
 
     def __repr__(self) -> str:
         return f"SavedEncoder(seed {self.seed} of {self.model!r})"

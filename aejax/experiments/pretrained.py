@@ -68,16 +68,17 @@ class PretrainedModel:
             {"run": absent_values(PretrainConfig()), **absent_values(type(config)())},
         )
 
-    def encode(self, inputs: RawInputs, seed: int = 0) -> Float[Array, "batch latent"]:
-        """Returns codes of raw inputs, by one seed's encoder. Jittable and differentiable.
+    def encode(self, inputs: RawInputs, seed: int = 0) -> Float[Array, "*batch latent"]:
+        """Returns the codes of raw inputs, or of a single example, by one seed's encoder. Jittable and differentiable.
 
         Args:
             inputs: `(batch, *shape)`, or a DataFrame if the run is of a table.
             seed: of the run.
         """
-        flat, _ = self.encoding.to_rows(inputs, tuple(self.results["dataset"]["shape"]))
+        flat, batched = self.encoding.to_rows(inputs, tuple(self.results["dataset"]["shape"]))
         scaled = apply_scaler(jax.tree.map(lambda leaf: leaf[seed], self.scaler), flat)
-        return self.model.encode(self.seed_variables(seed), scaled)
+        codes = self.model.encode(self.seed_variables(seed), scaled)
+        return codes if batched else codes[0]
 
     def decode(self, latents: Float[Array, "batch latent"], seed: int = 0) -> Float[Array, "batch d"]:
         """Returns flat reconstructions in scaled input units, by one seed's decoder."""
