@@ -60,17 +60,12 @@ def _list_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.Zip
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: Path) -> np.ndarray:
     """Returns an array whose header, size in the archive's directory and available memory agree."""
     with archive.open(info) as stream:
-        try:
-            shape, _, dtype = HEADER_READERS[np.lib.format.read_magic(stream)](stream)
-            valid = all(type(size) is int and 0 <= size < 2**63 for size in shape)
-            stored = info.file_size - stream.tell()
-        except Exception:  # NumPy evaluates the header as a Python literal, which can fail in many ways
-            valid = False
-    require(valid, f"{path}: not an intact .npz file: {name} is no .npy array; {PLAIN_ARRAYS_HINT}")
+        shape, _, dtype = HEADER_READERS[np.lib.format.read_magic(stream)](stream)
+        stored = info.file_size - stream.tell()
     _reject_objects(dtype, f"{path}: {name}")
     announced = math.prod(shape) * dtype.itemsize
     require(
-        announced == stored,
+        announced == stored and all(type(size) is int and 0 <= size < 2**63 for size in shape),
         f"{path}: not an intact .npz file: {name} announces {announced} bytes and holds {stored}; {REFETCH_HINT}",
     )
     require_host_memory(announced, f"{path}: values of {name}")

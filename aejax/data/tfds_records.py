@@ -5,6 +5,7 @@ TFDS needs TensorFlow to prepare some sets and to read its tfrecord format. Sets
 """
 
 import contextlib
+import importlib.util
 import io
 import itertools
 import re
@@ -67,9 +68,8 @@ def open_builder(name: str, root: Path, prepare: bool = True) -> Any:
         hint = f"{similar}?" if similar else "see https://www.tensorflow.org/datasets/catalog"
         raise InputError(f"--dataset tfds:{name}: neither prepared in {root} nor known to TFDS; {hint}") from error
     except Exception as error:  # every set has its own code, and damage of each file its own type
-        package, folder = _missing_package(error), root / match["set"]
+        folder = root / match["set"]
         fix = f"delete {folder} if it is damaged" if folder.exists() else "resolve that"
-        fix = f"pip install {package}" if package else fix
         raise InputError(
             f"--dataset tfds:{name}: cannot be prepared or read in {root} ({summarize_error(error)}); {fix}, "
             f"{PREPARE_ELSEWHERE_HINT}"
@@ -78,16 +78,6 @@ def open_builder(name: str, root: Path, prepare: bool = True) -> Any:
         builder.is_prepared(), f"--dataset tfds:{name}: not prepared in {root}; prepare it, {PREPARE_ELSEWHERE_HINT}"
     )
     return builder
-
-
-def _missing_package(error: BaseException) -> str | None:
-    """Returns the package whose failed import caused an error, if there is one."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ImportError) and cause.name:
-            return cause.name.partition(".")[0]
-        cause = cause.__cause__ or cause.__context__
-    return None
 
 
 def _hide_gpus_from_tensorflow() -> None:
@@ -146,13 +136,17 @@ def read_blocks(builder: Any, split: str, names: Sequence[str]) -> Iterator[list
         InputError: files are damaged, or in a format that needs TensorFlow, which is not installed.
     """
     try:
-        if file_formats(builder) & RANDOM_ACCESS_FORMATS:
+        formats = file_formats(builder)
+        if formats & RANDOM_ACCESS_FORMATS:
             reader = RecordReader(builder, split)
             for start in range(0, len(reader), RECORDS_PER_BLOCK):
                 yield reader.read(range(start, min(start + RECORDS_PER_BLOCK, len(reader))), names)
             return
-        import tensorflow  # noqa: F401  TFDS reports a missing TensorFlow by a long banner
-
+        require(
+            importlib.util.find_spec("tensorflow"),
+            f"{builder.data_dir}: prepared as {' and '.join(sorted(formats))}, which only tensorflow reads; pip "
+            f"install tensorflow, {PREPARE_ELSEWHERE_HINT}",
+        )
         _hide_gpus_from_tensorflow()
         selected = tfds.decode.PartialDecoding(list(names), decoders=_skip_images(builder.info.features, names))
         records = iter(tfds.as_numpy(builder.as_dataset(split=split, decoders=selected)))
@@ -161,12 +155,6 @@ def read_blocks(builder: Any, split: str, names: Sequence[str]) -> Iterator[list
     except InputError:
         raise
     except Exception as error:  # the type depends on the file format
-        package = _missing_package(error)
-        require(
-            package is None,
-            f"{builder.data_dir}: prepared as {' and '.join(sorted(file_formats(builder)))}, which only {package} "
-            f"reads; pip install {package}, {PREPARE_ELSEWHERE_HINT}",
-        )
         raise _damaged(builder, error) from error
 
 

@@ -5,7 +5,6 @@ import gzip
 import os
 import struct
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -97,15 +96,6 @@ def huge_file(path: Path) -> None:
         file.truncate(2 << 30)  # sparse
 
 
-def chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
-
-def png_without_palette(path: Path) -> None:
-    body = chunk(b"IHDR", struct.pack(">IIBBBBB", 5, 4, 8, 3, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(bytes(24)))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b""))
-
-
 def linked_out(folder: Path) -> None:
     folder.mkdir()
     idx_samples(folder)
@@ -117,18 +107,17 @@ LABELS = "a,label\n" + "1,ant\n2,bee\n" * 4
 IDX3 = "train-images-idx3-ubyte"
 UNICODE = np.array([0x110000, 65] * 6, np.uint32).tobytes()
 CASES = {
-    "npz: bytes that are no array": (*raw_members(**{"x.npy": b"abc", "y.npy": b"abc"}), "x is no .npy array"),
+    "npz: bytes that are no array": (*raw_members(**{"x.npy": b"abc", "y.npy": b"abc"}), "not an intact .npz file"),
     "npz: a header of terabytes": (
         *npz(announced("'<f4'", f"({10**12}, 4)")),
         "announces",
     ),
-    "npz: a header beyond 64 bits": (*npz(announced("'<f4'", f"({10**30}, 4)")), "x is no .npy array"),
-    "npz: nothing times a huge number": (*npz(announced("'<f4'", f"(0, {10**30})")), "x is no .npy array"),
-    "npz: a truth value for an axis": (*npz(announced("'<f4'", "(True, 4)", bytes(16))), "x is no .npy array"),
+    "npz: a header beyond 64 bits": (*npz(announced("'<f4'", f"({10**30}, 4)")), "not an intact .npz file"),
+    "npz: nothing times a huge number": (*npz(announced("'<f4'", f"(0, {10**30})")), "not an intact .npz file"),
+    "npz: a truth value for an axis": (*npz(announced("'<f4'", "(True, 4)", bytes(16))), "not an intact .npz file"),
     "npz: a hundred axes": (*npz(announced("'<f4'", f"({'1,' * 100})", bytes(4))), "not an intact .npz"),
-    "npz: a header that Python warns of": (*npz(header("{'descr': 1if 1else 0}")), "x is no .npy array"),
+    "npz: a header that Python warns of": (*npz(header("{'descr': 1if 1else 0}")), "not an intact .npz file"),
     "npz: a decompression bomb": ("set.npz", decompression_bomb, "memory has"),
-    "npz: a pickle as a member": (*npz(announced("'|O'", "(12,)", b"\x80\x04N.")), "x holds pickled objects"),
     "npz: a name twice": ("set.npz", duplicate_member, "holds 'x' twice"),
     "npz: a name of two lines": (*raw_members(**{"a\nb.npy": npy_bytes(X)}), r"a\nb"),
     "npz: text that is no Unicode": (*npz(y=announced("'<U1'", "(12,)", UNICODE)), "label of row 0 is no Unicode"),
@@ -150,7 +139,6 @@ CASES = {
         "memory has",
     ),
     "idx: a link out of the folder": ("idx", linked_out, "a link out of"),
-    "images: a missing palette": (*images(lambda root: png_without_palette(root / "a" / "0.png")), "0.png: "),
     "images: a file of gigabytes": (
         *images(lambda root: huge_file(root / "a" / "0.png")),
         "2.0 GiB are no single image",

@@ -139,6 +139,7 @@ def test_the_first_picture_of_a_multi_picture_jpeg_is_used():
         pytest.param(encoded(GREY, "SGI"), "not an intact PNG, JPEG, WebP", id="another format"),
         pytest.param(raw_png(8, 0, b"", (60_000, 60_000)), "Pillow's limit", id="a decompression bomb"),
         pytest.param(raw_png(8, 0, bytes(10), (5, 6)), "damaged", id="fewer pixels than announced"),
+        pytest.param(raw_png(8, 3, bytes(35), (5, 6)), "damaged", id="a missing palette"),
     ],
 )
 def test_ambiguous_or_damaged_images_are_rejected_by_name(content, mentioned):
