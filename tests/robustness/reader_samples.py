@@ -1,6 +1,5 @@
 """Small valid inputs of every reader: what the fuzzing starts from."""
 
-import functools
 import gzip
 import io
 import json
@@ -8,6 +7,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -59,11 +59,16 @@ def npz_samples(folder: Path) -> list[Sample]:
     return [*(Sample("set.npz", npz_bytes(archive)) for archive in archives), *members]
 
 
+def written_by(write: Callable[[io.BytesIO], object]) -> bytes:
+    """Returns what a function writes into a file."""
+    stream = io.BytesIO()
+    write(stream)
+    return stream.getvalue()
+
+
 def npy_bytes(array: np.ndarray) -> bytes:
     """Returns the content of an `.npy` file."""
-    stream = io.BytesIO()
-    np.save(stream, array, allow_pickle=False)
-    return stream.getvalue()
+    return written_by(partial(np.save, arr=array, allow_pickle=False))
 
 
 def npz_bytes(members: dict[str, bytes]) -> bytes:
@@ -81,7 +86,7 @@ def csv_samples(folder: Path) -> list[Sample]:
     quoted = '"a\tb"\t"label"\n' + '1\t"0"\n-2e3\t"1"\n' * (N_ROWS // 2)
     texts = ("\n".join(["width,height,kind", *rows]), "\r\n".join(rows).replace(",", ";"), quoted)
     zipped = [Sample("set.csv.gz", gzip.compress(texts[0].encode(), mtime=0))]
-    zipped += [Sample("set.tsv.gz", quoted.encode(), functools.partial(gzip.compress, compresslevel=1, mtime=0))]
+    zipped += [Sample("set.tsv.gz", quoted.encode(), partial(gzip.compress, compresslevel=1, mtime=0))]
     return [*(Sample("set.csv", text.encode()) for text in texts), *zipped]
 
 
@@ -90,12 +95,9 @@ def parquet_samples(folder: Path) -> list[Sample]:
     table = pyarrow.table(
         {"a": np.arange(N_ROWS), "b": np.linspace(0, 1, N_ROWS), "label": ["ant", "bee"] * (N_ROWS // 2)}
     )
-    samples = []
-    for options in ({"use_dictionary": False, "compression": "none"}, {}, {"write_page_checksum": True}):
-        stream = io.BytesIO()
-        pyarrow.parquet.write_table(table, stream, **options)
-        samples.append(Sample("set.parquet", stream.getvalue()))
-    return samples
+    settings = ({"use_dictionary": False, "compression": "none"}, {}, {"write_page_checksum": True})
+    contents = [written_by(partial(pyarrow.parquet.write_table, table, **options)) for options in settings]
+    return [Sample("set.parquet", content) for content in contents]
 
 
 def arrow_samples(folder: Path) -> list[Sample]:
@@ -105,25 +107,20 @@ def arrow_samples(folder: Path) -> list[Sample]:
     columns = {"a": np.arange(N_ROWS), "b": np.linspace(0, 1, N_ROWS)}
     words = pyarrow.table({**columns, "label": ["ant", "bee"] * (N_ROWS // 2)})
     codes = pyarrow.table({**columns, "label": LABELS}).replace_schema_metadata({"huggingface": info})
-    samples = []
-    for table, compression in ((words, "uncompressed"), (codes, "uncompressed"), (words, "lz4")):
-        stream = io.BytesIO()
-        pyarrow.feather.write_feather(table, stream, compression=compression)
-        samples.append(Sample("set.feather", stream.getvalue()))
-    return samples
+    files = ((words, "uncompressed"), (codes, "uncompressed"), (words, "lz4"))
+    writers = [partial(pyarrow.feather.write_feather, table, compression=compression) for table, compression in files]
+    return [Sample("set.feather", written_by(write)) for write in writers]
 
 
 def features_samples(folder: Path) -> list[Sample]:
     """Returns features with the rows they belong to, in each format of `--features`."""
     arrays: Arrays = {"f": np.linspace(0, 1, 2 * N_ROWS).reshape(N_ROWS, 2), "row": np.arange(N_ROWS)}
-    stream = io.BytesIO()
-    columns = {"a": arrays["f"][:, 0], "b": arrays["f"][:, 1], "row": arrays["row"]}
-    pyarrow.parquet.write_table(pyarrow.table(columns), stream)
+    table = pyarrow.table({"a": arrays["f"][:, 0], "b": arrays["f"][:, 1], "row": arrays["row"]})
     return [
         Sample("set.npy", npy_bytes(arrays["f"])),
         Sample("set.npz", npz_bytes({name: npy_bytes(array) for name, array in arrays.items()})),
         Sample("set.safetensors", safetensors.numpy.save(arrays)),
-        Sample("set.parquet", stream.getvalue()),
+        Sample("set.parquet", written_by(partial(pyarrow.parquet.write_table, table))),
     ]
 
 
@@ -135,7 +132,7 @@ def idx_samples(folder: Path) -> list[Sample]:
         samples += [
             Sample(name, content),
             Sample(name, gzip.compress(content, mtime=0)),
-            Sample(name, content, functools.partial(gzip.compress, compresslevel=1, mtime=0)),
+            Sample(name, content, partial(gzip.compress, compresslevel=1, mtime=0)),
         ]
     return samples
 
@@ -169,11 +166,10 @@ def image_samples(folder: Path) -> list[Sample]:
         grey.save(path)
     samples = []
     for image, kind in product((grey, colour, colour.quantize(4)), IMAGE_KINDS):
-        stream = io.BytesIO()
         if image.mode != "P" or kind in ("PNG", "GIF", "BMP"):
-            image.save(stream, kind)
+            content = written_by(partial(image.save, format=kind))
             wraps = [bytes, fix_png_checksums] if kind == "PNG" else [bytes]
-            samples += [Sample("a/0.png", stream.getvalue(), wrap) for wrap in wraps]
+            samples += [Sample("a/0.png", content, wrap) for wrap in wraps]
     return samples
 
 
