@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from aejax.errors import InputError, require, require_known_names
+from aejax.errors import require, require_known_names
 from aejax.experiments.environment import command_line
 from aejax.report.style import save_figure
 from aejax.storage.atomic_io import write_atomically, write_json
@@ -40,10 +40,7 @@ def run_benchmark(args: Args, console: Console) -> dict[str, Any]:
         log(line)
     jobs = {name: WORKLOADS[name].prepare(args.data_dir) for name in args.workloads}
     _check_peers_take_part(args, jobs)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror}); give another --out") from None
+    out.mkdir(parents=True, exist_ok=True)
     workloads, curves = list[dict[str, Any]](), list[dict[str, Any]]()
 
     def write() -> dict[str, Any]:

@@ -26,7 +26,7 @@ if not __package__:  # run as a script: `benchmark` is imported from the folder 
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from aejax.cli import configure_cpu_devices, make_console, parse_args, run_main
-from aejax.errors import InputError, require, require_known_names
+from aejax.errors import require, require_known_names
 from aejax.experiments.environment import describe_environment
 from aejax.report.tables import Column, Table, to_markdown
 from aejax.storage.atomic_io import write_atomically, write_json
@@ -173,10 +173,7 @@ def run_profiles(args: Args, console: Console) -> dict[str, Any]:
     require_known_names("--workload", "workload", args.workload, TRAININGS)
     require(args.seeds >= 1, f"--seeds {args.seeds}: expected at least 1")
     jobs = {name: TRAININGS[name].prepare(args.data_dir) for name in args.workload}
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {args.out}: cannot be written ({error.strerror}); give another --out") from None
+    args.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"schema": 1, "kind": "profile", "workloads": []}
     for name, job in jobs.items():
         profile = profile_training(job, TRAININGS[name].units, args.seeds)

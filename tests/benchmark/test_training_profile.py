@@ -1,7 +1,6 @@
 """The profile of a training: times without nested ones, parts by scope, and the whole on a small workload."""
 
 import json
-from pathlib import Path
 
 import pytest
 from benchmark import training_profile
@@ -55,10 +54,7 @@ def test_a_training_is_profiled_and_shown(tmp_path, monkeypatch):
     assert (tmp_path / "profile.md").read_text() == render_markdown(results)
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("workload", ("unknown",)), ("seeds", 0), ("out", Path(__file__) / "out")]
-)
-def test_what_cannot_be_profiled_is_one_line(field, value, tmp_path):
-    flags = {"workload": ("tabular",), "out": tmp_path, field: value}
-    with pytest.raises(InputError, match=f"--{field} "):
-        training_profile.run_profiles(training_profile.Args(**flags), Console(quiet=True))
+@pytest.mark.parametrize("flag", [{"workload": ("unknown",)}, {"seeds": 0}])
+def test_what_cannot_be_profiled_is_one_line(flag, tmp_path):
+    with pytest.raises(InputError, match=r"--(workload|seeds)"):
+        training_profile.run_profiles(training_profile.Args(out=tmp_path, **flag), Console(quiet=True))
