@@ -14,18 +14,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from aejax.data.shuffling import shuffle_epochs, steps_per_epoch
+from aejax.data.shuffling import shuffle_epochs
 from aejax.experiments.compilation import Stopwatch
 from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import Experiment, prepare_experiment, shard_rows
 from aejax.experiments.feature_extraction import row_program
 from aejax.experiments.progress import SilentReporter
-from aejax.experiments.schedule import epochs_per_call
-from aejax.experiments.training import init_variables
+from aejax.experiments.schedule import epochs_per_call, optimizer_for
+from aejax.experiments.training import init_or_restore, init_variables
 from aejax.methods.registry import METHODS
 from aejax.train.epoch import Metrics, SeedData, make_train_epochs
-from aejax.train.optimizers import make_optimizer
-from aejax.train.state import TrainProgress, init_progress
+from aejax.train.state import TrainProgress
 from benchmark.path_runner import make_path_runner
 from benchmark.training_job import MakeRunner, Runner, TrainingJob
 
@@ -56,18 +55,16 @@ class Training(NamedTuple):
 def prepare_training(job: TrainingJob, seeds: Sequence[int]) -> Training:
     """Returns the training of a job, sharded over the devices that JAX finds."""
     experiment = _prepare_experiment(job, seeds)
-    config, plan, rows = job.config, experiment.plan, experiment.split.train
-    method = METHODS[config.method](experiment.problem)
+    method = METHODS[job.config.method](experiment.problem)
     assert method.objective is not None
-    steps = steps_per_epoch(rows.shape[1], config.train.batch_size)
-    optimizer = make_optimizer(config.optimizer, steps, config.train.epochs)
+    optimizer = optimizer_for(experiment, method)
     watch = Stopwatch()
     variables = init_variables(experiment, method)
     compile_seconds = {"start": watch.compile_seconds}
     watch = Stopwatch()
-    progress = plan.map_seeds(lambda one_seed: init_progress(one_seed, optimizer))(variables)
+    progress, _ = init_or_restore(experiment, experiment.result_cache.checkpointer(""), variables, optimizer)
     compile_seconds["optimizer"] = watch.compile_seconds
-    program = plan.map_seeds(
+    program = experiment.plan.map_seeds(
         make_train_epochs(method.objective, optimizer), replicated_argnums=(3,), donate_argnums=(0,)
     )
     no_validation = np.zeros((len(seeds), 0), np.int64)

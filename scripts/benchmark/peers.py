@@ -63,16 +63,12 @@ def torch_encoding_contenders(job: TrainingJob, seeds: int, cores: int) -> list[
     return threads_and_processes(Contender("torch", "torch", (), 1), seeds, cores)
 
 
-def installed_keras_backends() -> dict[str, str]:
-    """Returns the importable backends of Keras with their titles. JAX always is."""
-    return {package: title for package, title in KERAS_BACKENDS.items() if importlib.util.find_spec(package)}
-
-
 def keras_contenders(job: TrainingJob, seeds: int, cores: int) -> list[Contender]:
     """Returns Keras 3 on each installed backend, each with all threads and with a process per core."""
     backends = [
         Contender(f"keras, {title}", "keras", (), 1, (("KERAS_BACKEND", backend), ("TF_CPP_MIN_LOG_LEVEL", "2")))
-        for backend, title in installed_keras_backends().items()
+        for backend, title in KERAS_BACKENDS.items()
+        if importlib.util.find_spec(backend)
     ]
     return [one for base in backends for one in threads_and_processes(base, seeds, cores)]
 
@@ -146,8 +142,8 @@ def peer_contenders(peers: Sequence[str], kind: str, job: Any, seeds: int, cores
     return [one for make in makers for one in make(job, seeds, cores)]
 
 
-def check_peers(peers: Sequence[str]) -> list[str]:
-    """Rejects unknown or missing peers, without importing them; returns a line for each optional part that is missing.
+def check_peers(peers: Sequence[str]) -> None:
+    """Rejects unknown or missing peers, without importing them.
 
     Raises:
         InputError: with similar names, or with the command that installs it.
@@ -156,8 +152,3 @@ def check_peers(peers: Sequence[str]) -> list[str]:
     for name in peers:
         installed = importlib.util.find_spec(name) is not None
         require(installed, f"--peers {name}: is not installed; {PEERS[name].install_command}, or leave it out")
-    if "keras" not in peers or "tensorflow" in installed_keras_backends():
-        return []
-    return [
-        f"--peers keras: TensorFlow is not installed, so Keras runs on JAX alone; {PEERS_INSTALL_COMMAND} installs it"
-    ]

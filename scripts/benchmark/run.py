@@ -32,12 +32,11 @@ def run_benchmark(args: Args, console: Console) -> dict[str, Any]:
     """
     began, out = time.perf_counter(), args.out
     _check_names(args)
+    check_peers(args.peers)
 
     def log(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
-    for line in check_peers(args.peers):
-        log(line)
     jobs = {name: WORKLOADS[name].prepare(args.data_dir) for name in args.workloads}
     _check_peers_take_part(args, jobs)
     out.mkdir(parents=True, exist_ok=True)
