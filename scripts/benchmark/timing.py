@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
+from unittest import mock
 
 from benchmark import worker
 from benchmark.memory import machine_cpu_seconds
@@ -149,23 +150,11 @@ def start_processes(task: TimedTask) -> Iterator[list[ProcessPoolExecutor]]:
         # An empty cache: nothing from an earlier run. Several JAX processes are alive at the same time: none may
         # reserve most of an accelerator's memory.
         variables = {"TORCHINDUCTOR_CACHE_DIR": cache, "XLA_PYTHON_CLIENT_PREALLOCATE": "false", **dict(one.env_vars)}
-        loads = []
-        with _environment(variables):
-            for process, seeds in zip(processes, one.seeds_per_process, strict=True):
-                job = one.library, task.kind, task.job, seeds, one.threads, dict(one.options)
-                loads.append(process.submit(worker.load, *job))  # starts the process
+        with mock.patch.dict(os.environ, variables):
+            loads = [  # the first call starts a process
+                process.submit(worker.load, one.library, task.kind, task.job, seeds, one.threads, dict(one.options))
+                for process, seeds in zip(processes, one.seeds_per_process, strict=True)
+            ]
         for load in loads:
             load.result()
         yield processes
-
-
-@contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Sets environment variables for the processes that are started in the block."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
