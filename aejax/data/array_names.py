@@ -1,6 +1,7 @@
 """Finds inputs, labels and official splits among named arrays by the names that people give them."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from aejax.errors import InputError, list_names, require
@@ -53,12 +54,10 @@ def choose_arrays(
         label_array, index = match["name"], int(match["index"] or match["only_index"])
     if label_array is not None:
         return {"train": (_choose_inputs_of(label_array, names, source), label_array)}, index
-    by_key: dict[str, list[str]] = {}
-    for name in names:
-        by_key.setdefault(_normalize(name), []).append(name)
+    by_key, count = {_normalize(name): name for name in names}, Counter(map(_normalize, names))
     found = [splits for pair in INPUT_LABEL_NAMES if "train" in (splits := _find_splits(pair, by_key))]
     require(
-        len(found) == 1 and all(len(by_key[_normalize(name)]) == 1 for pair in found[0].values() for name in pair),
+        len(found) == 1 and all(count[_normalize(name)] == 1 for pair in found[0].values() for name in pair),
         f"{source}: holds arrays {list_names(list(names)) or '(none)'}; {EXPECTED_NAMES}",
     )
     return found[0], index
@@ -80,19 +79,19 @@ def _choose_inputs_of(label_array: str, names: Sequence[str], source: str) -> st
     return known[0]
 
 
-def _find_splits(pair: ArrayPair, by_key: dict[str, list[str]]) -> dict[str, ArrayPair]:
+def _find_splits(pair: ArrayPair, by_key: dict[str, str]) -> dict[str, ArrayPair]:
     """Returns the arrays that follow one naming, by split; training arrays need no word of their split."""
     words = {**SPLIT_NAMES, "train": ("", *SPLIT_NAMES["train"])}
     found = {split: _find_split(pair, words[split], by_key) for split in words}
     return {split: arrays for split, arrays in found.items() if arrays}
 
 
-def _find_split(pair: ArrayPair, words: Sequence[str], by_key: dict[str, list[str]]) -> ArrayPair | None:
+def _find_split(pair: ArrayPair, words: Sequence[str], by_key: dict[str, str]) -> ArrayPair | None:
     inputs, labels = map(_normalize, pair)
     for word in words:
         for input_key, label_key in ((inputs + word, labels + word), (word + inputs, word + labels)):
             if input_key in by_key and label_key in by_key:
-                return by_key[input_key][0], by_key[label_key][0]
+                return by_key[input_key], by_key[label_key]
     return None
 
 

@@ -2,15 +2,13 @@
 
 import dataclasses
 import os
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow
-import pyarrow.feather
 import pyarrow.ipc
 import pyarrow.parquet
 
@@ -58,15 +56,17 @@ def open_arrow_table(path: Path, partition: Mapping[str, str]) -> FrameTable:
     Raises:
         InputError: the file is damaged, or does not fit into memory.
     """
-    with _open(path) as file:
-        is_parquet = isinstance(file, pyarrow.parquet.ParquetFile)
-        if is_parquet:
-            n, width = file.metadata.num_rows, len(file.schema_arrow.names)
-            require_host_memory(16 * n * width, f"{path}: {n} rows of {width} numbers")
-        require_host_memory(path.stat().st_size, f"{path}: its columns")
-        table = file.read() if is_parquet else file.read_all()
+    try:
+        table = _read(path)
         table.validate(full=True)
         schema, frame = table.schema, to_frame(table)
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        problem, fix = f"not an intact {path.suffix} file ({summarize_error(error, 120)})", "write or fetch it again"
+        if isinstance(error, MemoryError):
+            problem, fix = "does not fit into memory, or is damaged", f"{REDUCE_MEMORY_HINT}, or write it again"
+        raise InputError(f"{path}: {problem}; {fix}") from error
     for name, value in partition.items():
         frame.insert(frame.shape[1], name, value, allow_duplicates=True)
     match _metadata(schema, b"pandas"):
@@ -77,35 +77,26 @@ def open_arrow_table(path: Path, partition: Mapping[str, str]) -> FrameTable:
     return FrameTable(
         path=path,
         frame=frame,
-        layout="Parquet" if is_parquet else "Arrow",
+        layout="Parquet" if path.suffix.lower() == ".parquet" else "Arrow",
         index_columns=tuple(name for name in frame if name in indices or name.startswith(PANDAS_INDEX_PREFIX)),
     )
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[Any]:
-    """Opens a `ParquetFile`, or a reader of record batches."""
-    try:
-        # A file name need not be valid UTF-8, so pyarrow receives its bytes.
-        with pyarrow.OSFile(os.fsencode(path)) as opened:
-            if path.suffix.lower() == ".parquet":
-                with pyarrow.parquet.ParquetFile(opened, page_checksum_verification=True) as file:
-                    yield file
-                return
-            is_file = opened.read(6) == b"ARROW1"
-            opened.seek(0)
-            with (pyarrow.ipc.open_file if is_file else pyarrow.ipc.open_stream)(opened) as reader:
-                yield reader
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        if isinstance(error, MemoryError):
-            raise InputError(
-                f"{path}: does not fit into memory, or is damaged; {REDUCE_MEMORY_HINT}, or write it again"
-            ) from error
-        raise InputError(
-            f"{path}: not an intact {path.suffix} file ({summarize_error(error, 120)}); write or fetch it again"
-        ) from error
+def _read(path: Path) -> pyarrow.Table:
+    """Returns the rows of a Parquet file, or of a file or stream of record batches."""
+    # A file name need not be valid UTF-8, so pyarrow receives its bytes.
+    with pyarrow.OSFile(os.fsencode(path)) as opened:
+        if path.suffix.lower() == ".parquet":
+            with pyarrow.parquet.ParquetFile(opened, page_checksum_verification=True) as file:
+                n, width = file.metadata.num_rows, len(file.schema_arrow.names)
+                require_host_memory(16 * n * width, f"{path}: {n} rows of {width} numbers")
+                require_host_memory(opened.size(), f"{path}: its columns")
+                return file.read()
+        require_host_memory(opened.size(), f"{path}: its columns")
+        is_file = opened.read(6) == b"ARROW1"
+        opened.seek(0)
+        with (pyarrow.ipc.open_file if is_file else pyarrow.ipc.open_stream)(opened) as reader:
+            return reader.read_all()
 
 
 def to_frame(table: pyarrow.Table) -> pd.DataFrame:

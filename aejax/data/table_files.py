@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from aejax.data.array_names import SPLIT_NAMES
 from aejax.data.links import require_within
 from aejax.errors import list_names, require
 
@@ -12,12 +13,8 @@ TEXT_SUFFIXES = (".csv", ".tsv", ".data", ".txt")
 ARROW_SUFFIXES = (".parquet", ".feather", ".arrow")
 TABLE_SUFFIXES = (*TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES), *ARROW_SUFFIXES)
 OTHER_SUFFIXES = (".json", ".jsonl", ".md", ".txt", ".crc", "")  # of descriptions in a folder of parts
-SPLITS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("test", "testing"), "test"),
-    **dict.fromkeys(("valid", "validation", "val", "dev"), "valid"),
-}
-PART_ORDER = ("", "train", "valid", "test")
+SPLITS = {**{word: split for split, words in SPLIT_NAMES.items() for word in words}, "dev": "validation"}
+PART_ORDER = ("", *SPLIT_NAMES)
 PART_NAME = re.compile(r"(part|data)?-?\d+\b.*|.*-\d+-of-\d+.*")
 SHARD_COUNT = re.compile(r"-of-(\d+)")
 
@@ -26,7 +23,7 @@ class Part(NamedTuple):
     """One file of a table."""
 
     path: Path
-    split: str  # train or test; of a name also valid, or empty
+    split: str  # train or test; of a name also validation, or empty
     partition: Mapping[str, str]  # columns in the names of its folders: `year=2018`
 
 
@@ -88,7 +85,7 @@ def find_parts(folder: Path) -> list[Part]:
     )
     _require_all_shards(parts, folder)
     parts.sort(key=lambda part: PART_ORDER.index(part.split))  # stable
-    test = "test" if "test" in named else "valid"
+    test = "test" if "test" in named else "validation"
     return [part._replace(split="test" if part.split == test else "train") for part in parts]
 
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from aejax.config import DataConfig
 from aejax.data.frame_tables import FrameTable
-from aejax.data.text_tables import TextTable
+from aejax.data.text_tables import LABEL_NAMES, TextTable
 from aejax.errors import InputError, list_names, require, suggest_names
 
 TableFile = TextTable | FrameTable
-LABEL_COLUMNS = ("label", "target", "class", "y")  # default names of a label column, in order of preference
+LABEL_COLUMNS = (*LABEL_NAMES, "y")  # default names of a label column, in order of preference
 UNNAMED = re.compile(r"Unnamed: \d+(\.\d+)*")  # a column without a name, also after pandas has written it again
 NO_LABEL = "none"  # as --label-column
 LABEL_FLAG = "--label-column names another column"
