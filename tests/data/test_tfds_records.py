@@ -2,7 +2,6 @@
 
 import importlib.util
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ def test_tfrecord_files_need_tensorflow(tmp_path, monkeypatch):
     folder = write(tmp_path)
     description = folder / "dataset_info.json"
     description.write_text(description.read_text().replace("array_record", "tfrecord"))
-    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     message = tfds_error("tiny", tmp_path)
     assert message.startswith(f"{folder}: prepared as tfrecord, which only tensorflow reads; pip install tensorflow")
 
