@@ -6,7 +6,6 @@ import numpy as np
 import optax
 import pytest
 from scipy.linalg import subspace_angles
-from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 from sklearn.random_projection import GaussianRandomProjection
 
@@ -26,13 +25,12 @@ INPUTS = jnp.asarray(
 )
 
 
-@pytest.fixture(scope="module")
-def trained_linear_autoencoder(make_problem_spec):
+def test_a_trained_linear_autoencoder_spans_the_pca_subspace_and_reconstructs_as_well(make_problem_spec):
     # Hidden layers, a squashed code and a tied decoder are for other kinds: the linear one has none of these.
     model = {"hidden": (9,), "latent_dim": 3, "code_activation": "tanh", "batch_norm": True}
-    method = METHODS["linear"](make_problem_spec((6,), model=model))
+    linear, pca = (METHODS[name](make_problem_spec((6,), model=model)) for name in ("linear", "pca"))
     optimizer = optax.adam(optax.cosine_decay_schedule(0.05, 8000))
-    step = make_train_step(method.objective, optimizer)
+    step = make_train_step(linear.objective, optimizer)
     batch, key = Batch(INPUTS, jnp.zeros(200, jnp.int32)), jax.random.key(1)
 
     @jax.jit
@@ -40,26 +38,15 @@ def trained_linear_autoencoder(make_problem_spec):
         last, _ = jax.lax.scan(lambda s, _: step(s, batch, key), init_state(variables, optimizer), length=8000)
         return last.variables
 
-    return method, train(method.init(jax.random.key(0), INPUTS))
-
-
-def test_a_trained_linear_autoencoder_spans_the_pca_subspace(trained_linear_autoencoder):
-    _, variables = trained_linear_autoencoder
+    variables, closed = train(linear.init(jax.random.key(0), INPUTS)), pca.init(jax.random.key(0), INPUTS)
     decoder = np.asarray(variables["params"]["decoder"]["output"]["kernel"])  # (latent, d)
-    principal = PCA(3).fit(INPUTS).components_
-    assert np.degrees(subspace_angles(decoder.T, principal.T)).max() < 0.5
-    assert np.degrees(subspace_angles(decoder.T, PCA(6).fit(INPUTS).components_[3:].T)).min() > 89
-
-
-def test_a_trained_linear_autoencoder_reconstructs_as_well_as_pca_and_no_better(
-    trained_linear_autoencoder, make_problem_spec
-):
-    method, variables = trained_linear_autoencoder
-    closed = METHODS["pca"](make_problem_spec((6,), model={"latent_dim": 3}))
-    by_pca = closed.reconstruct(closed.init(jax.random.key(0), INPUTS), INPUTS)
-    errors = [np.mean((recon - INPUTS) ** 2) for recon in (method.reconstruct(variables, INPUTS), by_pca)]
-    np.testing.assert_allclose(errors[0], errors[1], rtol=1e-3)
-    assert errors[0] >= errors[1] * (1 - 1e-5)
+    assert np.degrees(subspace_angles(decoder.T, closed["pca"]["axes"])).max() < 0.5
+    error, least = (
+        np.mean((recon - INPUTS) ** 2)
+        for recon in (linear.reconstruct(variables, INPUTS), pca.reconstruct(closed, INPUTS))
+    )
+    np.testing.assert_allclose(error, least, rtol=1e-3)
+    assert error >= least * (1 - 1e-5)
 
 
 @pytest.mark.parametrize("dimension", [1, 3, 6])
@@ -187,7 +174,7 @@ def test_only_autoencoders_and_their_nearest_neighbours_have_the_role_of_an_auto
     assert {method.role for name, method in on_images.items() if name not in autoencoders} == {"control"}
 
 
-def test_a_random_projection_has_scikit_learns_scale_and_keeps_distances(make_problem_spec):
+def test_a_random_projection_has_scikit_learns_scale(make_problem_spec):
     method = METHODS["random-projection"](make_problem_spec((400,), model={"latent_dim": 300}))
     points = jnp.asarray(np.random.default_rng(0).normal(size=(40, 400)), jnp.float32)
     variables = method.init(jax.random.key(0), points)
@@ -197,8 +184,6 @@ def test_a_random_projection_has_scikit_learns_scale_and_keeps_distances(make_pr
     np.testing.assert_allclose(axes.std(), reference.std(), rtol=0.01)
     codes = np.asarray(method.encode(variables, points))
     np.testing.assert_allclose(codes, np.asarray(points, np.float64) @ axes, atol=1e-4)
-    ratios = pdist(codes) / pdist(points)
-    assert np.all(np.abs(ratios - 1) < 5 / np.sqrt(2 * 300))  # a chi distribution's deviation is 1 / sqrt(2 k)
     other = method.init(jax.random.key(1), points * 2)
     assert np.any(other["projection"]["axes"] != variables["projection"]["axes"])
     again = method.init(jax.random.key(0), points * 2)

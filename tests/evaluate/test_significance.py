@@ -8,12 +8,8 @@ import pytest
 from aejax.evaluate.estimates import estimate_mean, holdout_design
 from aejax.evaluate.intervals import mean_interval
 from aejax.evaluate.significance import (
-    MCNEMAR_TEST,
-    SIGN_FLIP_TEST,
     crossed_p,
     holm_adjust,
-    mcnemar_p,
-    paired_test,
     sign_flip_p,
 )
 
@@ -54,17 +50,6 @@ class TestSignFlip:
         assert 0.02 < expected < 0.98
         np.testing.assert_allclose(sign_flip_p(differences), expected, atol=4 * np.sqrt(expected / 9999) + 1e-3)
         assert sign_flip_p(np.zeros(20)) == 1
-
-
-class TestMcNemar:
-    def test_is_used_for_a_single_seed_and_named(self):
-        differences = RNG.choice([-1.0, 0.0, 1.0], size=(3, 60))
-        design = holdout_design(np.zeros(60, int), 3, 100)
-        one = paired_test(differences[:1], design, estimate(differences[:1]))
-        assert one == (mcnemar_p(differences[0]), MCNEMAR_TEST)
-        several = paired_test(differences, design, estimate(differences))
-        assert several == (sign_flip_p(differences.mean(axis=1)), SIGN_FLIP_TEST)
-        assert "not the method" in MCNEMAR_TEST
 
 
 class TestCrossedP:

@@ -5,8 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.config import ModelConfig
-from aejax.models.architectures import dense_autoencoder
 from aejax.models.sparsity import THRESHOLD_MOMENTUM, BatchTopK, LifetimeTopK, TopK, topk_mask
 
 RNG = np.random.default_rng(0)
@@ -51,25 +49,6 @@ def test_top_k_keeps_exactly_k_units_of_each_example_as_they_are_and_sends_back_
     kept = kept_by(TopK(3, 3), latents, train=True)
     np.testing.assert_array_equal(kept.sum(axis=1), 3)
     np.testing.assert_array_equal(apply(TopK(3, 3), latents, train=True)[0], np.where(kept, latents, 0))
-
-
-def test_through_a_whole_autoencoder_inactive_units_have_exactly_no_gradient():
-    config = ModelConfig(hidden=(7,), latent_dim=12, output="linear")
-    model = dense_autoencoder(config, 6, TopK(3, 3))
-    variables, inputs = model.init(jax.random.key(0)), jnp.asarray(RNG.normal(size=(1, 6)), jnp.float32)
-
-    def loss(params):
-        latents, outputs, _ = model.forward({**variables, "params": params}, inputs, train=True)
-        return jnp.sum(jnp.square(outputs - inputs)), latents[0]
-
-    gradient, latents = jax.jit(jax.grad(loss, has_aux=True))(variables["params"])
-    inactive = np.asarray(latents == 0)
-    assert inactive.sum() == 9
-    code, decoder = gradient["encoder"]["code"], gradient["decoder"]["hidden"]["Dense_0"]
-    assert np.all(code["kernel"][:, inactive] == 0)
-    assert np.all(code["bias"][inactive] == 0)
-    assert np.all(decoder["kernel"][inactive] == 0)
-    assert np.all(np.any(code["kernel"][:, ~inactive] != 0, axis=0))
 
 
 def test_the_units_kept_fall_linearly_with_the_steps_of_training_and_evaluation_takes_no_step():

@@ -39,23 +39,16 @@ def untied(model) -> Autoencoder:
     return Autoencoder(model.encoder, model.decoder, model.output_activation, model.n_features)
 
 
-def encoder_kernels(params) -> list[jax.Array]:
-    """From the inputs inwards."""
-    hidden = params["encoder"].get("hidden", {})
+def kernels(params, part: str) -> list[jax.Array]:
+    """Of the encoder from the inputs inwards, of the decoder from the code outwards."""
+    layers = params[part]
+    hidden = layers.get("hidden", {})
     names = sorted(name for name in hidden if name.startswith("Dense"))
-    return [*(hidden[name]["kernel"] for name in names), params["encoder"]["code"]["kernel"]]
-
-
-def decoder_kernels(params) -> list[jax.Array]:
-    """From the code outwards."""
-    hidden = params["decoder"].get("hidden", {})
-    names = sorted(name for name in hidden if name.startswith("Dense"))
-    return [*(hidden[name]["kernel"] for name in names), params["decoder"]["output"]["kernel"]]
+    return [*(hidden[name]["kernel"] for name in names), layers["code" if part == "encoder" else "output"]["kernel"]]
 
 
 def assert_transposed(params) -> None:
-    encoder, decoder = encoder_kernels(params), decoder_kernels(params)
-    for ours, theirs in zip(encoder, reversed(decoder), strict=True):
+    for ours, theirs in zip(kernels(params, "encoder"), reversed(kernels(params, "decoder")), strict=True):
         np.testing.assert_array_equal(theirs, ours.T)
 
 
@@ -72,7 +65,7 @@ def test_the_decoder_stores_no_weights_and_its_effective_ones_are_the_encoders_t
             path for path, _ in jax.tree_util.tree_leaves_with_path(params["decoder"]) if path[-1].key == "kernel"
         ]
         assert_transposed(model.with_decoder_kernels({**state.variables, "params": params})["params"])
-    moved = zip(encoder_kernels(variables["params"]), encoder_kernels(state.variables["params"]), strict=True)
+    moved = zip(kernels(variables["params"], "encoder"), kernels(state.variables["params"], "encoder"), strict=True)
     assert all(np.any(before != after) for before, after in moved)
 
 
@@ -105,7 +98,7 @@ def test_the_gradient_of_shared_weights_is_the_sum_of_those_of_both_uses(name):
         return jax.jit(jax.grad(loss))(values["params"])
 
     tied, apart = gradient(model, variables), gradient(untied(model), model.with_decoder_kernels(variables))
-    both = zip(encoder_kernels(tied), encoder_kernels(apart), reversed(decoder_kernels(apart)), strict=True)
+    both = zip(kernels(tied, "encoder"), kernels(apart, "encoder"), reversed(kernels(apart, "decoder")), strict=True)
     for shared, in_encoder, in_decoder in both:
         np.testing.assert_allclose(shared, in_encoder + in_decoder.T, rtol=1e-4, atol=1e-6)
         assert np.any(in_decoder != 0)

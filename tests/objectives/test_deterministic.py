@@ -49,36 +49,6 @@ def the_identity(**parts):
     return autoencoder_objective(model, squared_error, **parts), {**variables, "params": identity}
 
 
-WITHOUT_WEIGHT = {
-    "no noise": {"corrupt": gaussian_noise(0.0)},
-    "no charge": {"penalties": [l1_penalty(0.0)]},
-    "no charge on the batch": {"batch_penalties": [kl_sparsity(0.0, 0.1)]},
-    "weights of one": {"corrupt": gaussian_noise(0.0), "reduce": weighted_mean(1.0, 1.0)},
-}
-
-
-@functools.cache
-def losses_and_gradients(reconstruction: str):
-    """Of the plain objective and of each with one part more."""
-    _, variables, plain = made(reconstruction)
-    objectives = {"plain": plain} | {name: made(reconstruction, **own)[2] for name, own in WITHOUT_WEIGHT.items()}
-
-    def of_params(params, objective):
-        return objective.loss({**variables, "params": params}, BATCH, jax.random.key(2))[0]
-
-    def every(params):
-        return {name: jax.value_and_grad(of_params)(params, objective) for name, objective in objectives.items()}
-
-    return jax.jit(every)(variables["params"])
-
-
-@either
-@pytest.mark.parametrize("part", WITHOUT_WEIGHT)
-def test_a_part_with_its_weight_at_zero_leaves_the_plain_objective_exactly(part, reconstruction):
-    actual = losses_and_gradients(reconstruction)
-    jax.tree.map(np.testing.assert_array_equal, actual[part], actual["plain"])
-
-
 def test_the_noise_reaches_the_encoder_and_the_target_stays_clean():
     # The identity returns the noisy input, whose squared distance from the clean target is the noise's variance.
     objective, identity = the_identity(corrupt=gaussian_noise(0.3))

@@ -174,16 +174,9 @@ def test_a_statement_with_too_few_seeds_is_not_run():
     assert "4 seeds" in assessment.reason
 
 
-@pytest.mark.parametrize(
-    ("differences", "verdict"),
-    [
-        (0.6 + 0.01 * np.arange(8), "better"),
-        (-0.6 - 0.01 * np.arange(8), "worse"),
-        (0.4 + 0.01 * np.arange(8), "equivalent"),  # certainly above 0, but smaller than the margin
-        (np.array([-3.0, 4.0, -2.0, 3.0, -1.0, 2.0, 1.0, -0.5]), "inconclusive"),
-    ],
-)
-def test_the_verdict_of_a_paired_difference_uses_its_own_margin(differences, verdict):
+@pytest.mark.parametrize(("difference", "verdict"), [(0.6, "better"), (0.4, "equivalent")])  # both are above 0
+def test_the_verdict_of_a_paired_difference_uses_its_own_margin(difference, verdict):
+    differences = difference + 0.01 * np.arange(8)
     assessment = paired_evidence("a minus b", "claim", differences, unit="dB", margin=0.5)
     assert assessment.verdict == verdict
     assert assessment.mean == pytest.approx(differences.mean())
