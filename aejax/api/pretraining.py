@@ -23,7 +23,7 @@ from aejax.data.input_encoding import RawInputs, encoding_of
 from aejax.data.label_budget import with_some_class
 from aejax.data.scalers import Scaler, apply_scaler
 from aejax.errors import require
-from aejax.experiments.export import EpochRows, publish
+from aejax.experiments.export import publish
 from aejax.experiments.job import hash_data
 from aejax.experiments.pretrain import design_pretraining, prepare_pretraining, run_pretraining, train_model
 from aejax.experiments.pretrained import PretrainedModel, load_pretrained
@@ -166,12 +166,15 @@ class SavedEncoder:
         """
         with argument_errors():
             pretrained, history = self.model._pretrained, self.model.history
-            epochs = [_epoch_rows(history[history["seed"] == seed]) for seed in range(self.model.seeds)]
+            losses = {
+                str(name): rows.pivot(index="seed", columns="epoch", values="value").to_numpy()
+                for name, rows in history.groupby("metric")
+            }
             config = ExportConfig(seed=str(self.seed), formats=("orbax",))
             path, results = Path(folder).expanduser(), None if probe is None else getattr(probe, "results", {})
             names = ["raw"] if results is None else [method["name"] for method in results.get("methods", ())]
             require(names == ["raw"], "probe: expected what aejax.probe returned for the codes")
-            return publish(pretrained, epochs, path, config, overwrite=overwrite, probe=results).manifest_sha256
+            return publish(pretrained, losses, path, config, overwrite=overwrite, probe=results).manifest_sha256
 
     def push_to_hub(
         self, repo_id: str, *, probe: Any = None, private: bool | None = None, token: str | None = None
@@ -191,13 +194,6 @@ class SavedEncoder:
             folder = Path(temporary, repo_id.rpartition("/")[2])
             self.save(folder, probe=probe)
             return push_to_hub(folder, repo_id, private=private, token=token)
-
-
-def _epoch_rows(history: pd.DataFrame) -> EpochRows:
-    """Returns a seed's epochs with their losses."""
-    table = history.pivot(index="epoch", columns="metric", values="value")
-    losses = table[[name for name in ("train_loss", "valid_loss") if name in table]]
-    return [{"epoch": int(epoch), **row.to_dict()} for epoch, row in losses.iterrows()]
 
 
 def _history_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

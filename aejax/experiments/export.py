@@ -1,11 +1,13 @@
 """Export of a pretraining run's encoder: its weights, metadata and model card, in several formats."""
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from aejax.config.experiment import ExportConfig, WeightsChoice
 from aejax.errors import require
@@ -26,8 +28,7 @@ from aejax.storage.results_file import METRICS_FILE, read_metrics, read_results
 from aejax.storage.run_folder import RESULTS_FILE, read_state_record
 from aejax.storage.run_identity import read_saved_hashes
 
-EpochRow = dict[str, Any]  # of a seed: the epoch's number and losses, None or NaN if not finite
-EpochRows = list[EpochRow]
+Losses = Mapping[str, Float[np.ndarray, "seeds epochs"]]  # `train_loss`, and `valid_loss` if there are such rows
 WEIGHTS_DIRS: dict[WeightsChoice, str] = {"last": LAST_WEIGHTS, "best": BEST_WEIGHTS}
 
 
@@ -59,24 +60,23 @@ def export(
     require_available(out, overwrite=True)  # whether it has another encoder is known once this one is described
     pretrained = load_pretrained(run_dir, WEIGHTS_DIRS[config.weights])
     results = None if probe is None else _read_probe(probe, pretrained, f"the {config.weights} weights of {run_dir}")
-    return publish(pretrained, _read_epochs(run_dir, pretrained), out, config, overwrite=overwrite, probe=results)
+    return publish(pretrained, _read_losses(run_dir, pretrained), out, config, overwrite=overwrite, probe=results)
 
 
 def publish(
     pretrained: PretrainedModel,
-    epochs: list[EpochRows],
+    losses: Losses,
     out: Path,
     config: ExportConfig,
     *,
     overwrite: bool = False,
     probe: Results | None = None,
 ) -> ExportedEncoder:
-    """Publishes the encoder of a model; `epochs` are those of every seed, in order. See `export`."""
-    diverged = pretrained.results["diverged_epoch"]
-    selected = select_epochs(pretrained, epochs, config.weights)
-    seeds = select_seeds(config.seed, selected, diverged)
+    """Publishes the encoder of a model that was trained with these losses. See `export`."""
+    metrics = describe_seeds(pretrained, losses, config.weights)
+    seeds = select_seeds(config.seed, metrics)
     tree = _encoder_arrays(pretrained, seeds, stacked=config.seed == "all")
-    description = _build_metadata(pretrained, config, seeds, selected, tree)
+    description = _build_metadata(pretrained, config, seeds, metrics, tree)
 
     def card(encoder: PretrainedEncoder, checksums: Mapping[str, str]) -> str:
         arrays = {name: (str(leaf.dtype), leaf.shape) for name, leaf in named_leaves(encoder.variables).items()}
@@ -86,34 +86,33 @@ def publish(
 
     digest = write_encoder(out, description, tree, card, overwrite=overwrite)
     notes = tuple(
-        f"seed {seed} diverged in epoch {diverged[seed]}; its weights are the last that were finite"
+        f"seed {seed} diverged in epoch {metrics.diverged_epoch[seed]}; its weights are the last that were finite"
         for seed in seeds
-        if diverged[seed] is not None
+        if metrics.diverged_epoch[seed] is not None
     )
     return ExportedEncoder(digest, description, notes)
 
 
-def select_seeds(selection: str, selected_epochs: EpochRows, diverged_epoch: list[int | None]) -> tuple[int, ...]:
-    """Returns the seeds that `--seed` selects.
-
-    Args:
-        selection: best, all or a number.
-        selected_epochs: of each seed, the epoch of its weights.
-        diverged_epoch: of each seed, or None.
+def select_seeds(selection: str, metrics: EncoderMetrics) -> tuple[int, ...]:
+    """Returns the seeds that `--seed` selects, best, all or a number, by the metrics of all.
 
     Raises:
         InputError: there is no such seed, or the best is selected and all seeds diverged.
     """
+    count = len(metrics.epoch)
     if selection == "all":
-        return tuple(range(len(selected_epochs)))
+        return tuple(range(count))
     if selection != "best":
-        there = f"the run has seeds 0 to {len(selected_epochs) - 1}; give one of them, best or all"
-        require(int(selection) < len(selected_epochs), f"--seed {selection}: {there}")
+        there = f"the run has seeds 0 to {count - 1}; give one of them, best or all"
+        require(int(selection) < count, f"--seed {selection}: {there}")
         return (int(selection),)
-    losses = {
-        seed: finite_or_none(row.get("valid_loss", row["train_loss"])) for seed, row in enumerate(selected_epochs)
+    has_validation = any(loss is not None for loss in metrics.valid_loss)
+    losses = metrics.valid_loss if has_validation else metrics.train_loss
+    finite = {
+        seed: loss
+        for seed, (loss, diverged) in enumerate(zip(losses, metrics.diverged_epoch, strict=True))
+        if loss is not None and diverged is None
     }
-    finite = {seed: loss for seed, loss in losses.items() if diverged_epoch[seed] is None and loss is not None}
     require(finite, "--seed best: every seed of the run diverged; give a seed's number to publish it all the same")
     return (min(finite, key=finite.__getitem__),)
 
@@ -134,55 +133,71 @@ def _read_probe(folder: Path, pretrained: PretrainedModel, weights: str) -> Resu
     return results
 
 
-def _read_epochs(run_dir: Path, pretrained: PretrainedModel) -> list[EpochRows]:
-    """Returns every seed's epochs, in order."""
-    epochs: list[EpochRows] = [[] for _ in range(pretrained.config.seeds)]
-    for row in read_metrics(run_dir):
-        if row["method"] == pretrained.config.method and row["seed"] < len(epochs):
-            losses = {name: finite_or_none(row[name]) for name in ("train_loss", "valid_loss") if name in row}
-            epochs[row["seed"]].append({"epoch": row["epoch"], **losses})
+def _read_losses(run_dir: Path, pretrained: PretrainedModel) -> Losses:
+    rows = [row for row in read_metrics(run_dir) if row["method"] == pretrained.config.method]
+    rows.sort(key=lambda row: (row["seed"], row["epoch"]))
+    seeds, epochs = range(pretrained.config.seeds), range(1, 1 + len(rows) // pretrained.config.seeds)
+    names = [name for name in ("train_loss", "valid_loss") if all(name in row for row in rows)]
     require(
-        all(rows and all("train_loss" in row for row in rows) for rows in epochs),
+        "train_loss" in names
+        and [(row["seed"], row["epoch"]) for row in rows] == list(itertools.product(seeds, epochs)),
         f"{run_dir / METRICS_FILE}: is damaged, a seed or its losses are missing; run pretrain.py again with "
         "--overwrite",
     )
-    return epochs
+    return {name: np.array([row[name] for row in rows], float).reshape(len(seeds), -1) for name in names}
 
 
-def select_epochs(pretrained: PretrainedModel, epochs: list[EpochRows], weights: WeightsChoice) -> EpochRows:
-    """Returns the epoch of each seed's published weights.
+def describe_seeds(pretrained: PretrainedModel, losses: Losses, weights: WeightsChoice) -> EncoderMetrics:
+    """Returns the metrics of every seed with its last or best weights.
 
     Raises:
         InputError: the best are those of the lowest loss of test rows.
     """
-    config, diverged = pretrained.config, pretrained.results["diverged_epoch"]
+    config, results = pretrained.config, pretrained.results
     if config.monitor == "test":
         require(
             weights == "last",
             "--weights best: the run has --monitor test, by whose losses nothing is chosen; leave it out",
         )
-        epochs = [[{"epoch": row["epoch"], "train_loss": row["train_loss"]} for row in rows] for rows in epochs]
-    dataset = pretrained.results["dataset"]
-    problem = make_problem_spec(config, tuple(dataset["shape"]), dataset["classes"])
+        losses = {"train_loss": losses["train_loss"]}
+    problem = make_problem_spec(config, tuple(results["dataset"]["shape"]), results["dataset"]["classes"])
     method = autoencoder_method(config.method, problem)
-    stage_epochs = len(method.stages) * epoch_budget(config, method).per_stage
-    return [select_epoch(rows, weights, last, stage_epochs) for rows, last in zip(epochs, diverged, strict=True)]
+    first = len(method.stages) * epoch_budget(config, method).per_stage if weights == "best" else None
+    train, diverged = losses["train_loss"], results["diverged_epoch"]
+    valid = losses.get("valid_loss", np.full_like(train, np.nan))
+    epochs = [select_epoch(of_seed, end, first) for of_seed, end in zip(valid, diverged, strict=True)]
+
+    def at_epoch(values: Float[np.ndarray, "seeds epochs"]) -> tuple[float | None, ...]:
+        of_seeds = zip(values.tolist(), epochs, strict=True)
+        return tuple(finite_or_none(of_seed[epoch - 1]) if epoch else None for of_seed, epoch in of_seeds)
+
+    def of_last(metric: dict[str, Any] | None) -> tuple[float | None, ...]:
+        if metric is None or weights != "last":
+            return (None,) * len(epochs)
+        return tuple(map(finite_or_none, metric["per_seed"]))
+
+    return EncoderMetrics(
+        epoch=tuple(epochs),
+        train_loss=at_epoch(train),
+        valid_loss=at_epoch(valid),
+        diverged_epoch=tuple(diverged),
+        test_reconstruction_mse=of_last(results["reconstruction_mse"]),
+        test_explained_variance=of_last(results["measures"].get("explained_variance")),
+    )
 
 
-def select_epoch(rows: EpochRows, weights: WeightsChoice, diverged_epoch: int | None, stage_epochs: int) -> EpochRow:
-    """Returns the epoch of a seed's weights: without validation rows the best is the last; 0 is before the training.
+def select_epoch(valid_loss: Float[np.ndarray, " epochs"], diverged_epoch: int | None, first: int | None) -> int:
+    """Returns the epoch of a seed's weights, the last before it diverged or the best; 0 is before the training.
 
     Args:
-        rows: the seed's epochs, from the first.
-        weights: last or best.
+        valid_loss: of every epoch; where none is finite the best epoch is the last.
         diverged_epoch: from which on the weights are those before it; None: the seed did not diverge.
-        stage_epochs: epochs of layer-wise stages, which come first and of which none is the best.
+        first: epochs of layer-wise stages, which come first and of which none is the best; None: the last epoch.
     """
-    trained = [row for row in rows if diverged_epoch is None or row["epoch"] < diverged_epoch]
-    end_to_end = [row for row in trained[stage_epochs:] if finite_or_none(row.get("valid_loss")) is not None]
-    if weights == "best" and end_to_end:
-        return min(end_to_end, key=lambda row: row["valid_loss"])
-    return trained[-1] if trained else {"epoch": 0, "train_loss": None}
+    last = len(valid_loss) if diverged_epoch is None else diverged_epoch - 1
+    if first is None or not np.isfinite(valid_loss[first:last]).any():
+        return last
+    return first + 1 + int(np.nanargmin(valid_loss[first:last]))
 
 
 def _encoder_arrays(pretrained: PretrainedModel, seeds: tuple[int, ...], *, stacked: bool) -> ArrayTree:
@@ -199,7 +214,7 @@ def _build_metadata(
     pretrained: PretrainedModel,
     config: ExportConfig,
     seeds: tuple[int, ...],
-    selected_epochs: EpochRows,
+    metrics: EncoderMetrics,
     tree: ArrayTree,
 ) -> EncoderMetadata:
     run, data = pretrained.config, pretrained.results["dataset"]
@@ -208,6 +223,7 @@ def _build_metadata(
     fitted: dict[str, Any] = {name: tuple(map(tuple, rows.tolist())) for name, rows in scaler.items()}
     features = jax.ShapeDtypeStruct((1, pretrained.model.n_features), np.float32)
     one = jax.eval_shape(lambda: pretrained.model.init(jax.random.key(0)))
+    of_seeds: dict[str, Any] = {name: tuple(of_all[seed] for seed in seeds) for name, of_all in vars(metrics).items()}
     return EncoderMetadata(
         schema=SCHEMA_VERSION,
         kind=run.method,
@@ -228,31 +244,8 @@ def _build_metadata(
         weights=config.weights,
         formats=config.formats,
         arrays_sha256=arrays_sha256(tree),
-        metrics=_encoder_metrics(pretrained, config, seeds, selected_epochs),
+        metrics=EncoderMetrics(**of_seeds),
         origin=_build_provenance(pretrained),
-    )
-
-
-def _encoder_metrics(
-    pretrained: PretrainedModel, config: ExportConfig, seeds: tuple[int, ...], selected_epochs: EpochRows
-) -> EncoderMetrics:
-    results = pretrained.results
-    tested = {
-        "test_reconstruction_mse": results["reconstruction_mse"],
-        "test_explained_variance": results["measures"].get("explained_variance"),
-    }
-
-    def of_last(metric: dict[str, Any] | None) -> tuple[float | None, ...]:
-        if metric is None or config.weights != "last":
-            return (None,) * len(seeds)
-        return tuple(finite_or_none(metric["per_seed"][seed]) for seed in seeds)
-
-    return EncoderMetrics(
-        epoch=tuple(selected_epochs[seed]["epoch"] for seed in seeds),
-        train_loss=tuple(finite_or_none(selected_epochs[seed]["train_loss"]) for seed in seeds),
-        valid_loss=tuple(finite_or_none(selected_epochs[seed].get("valid_loss")) for seed in seeds),
-        diverged_epoch=tuple(results["diverged_epoch"][seed] for seed in seeds),
-        **{name: of_last(metric) for name, metric in tested.items()},
     )
 
 

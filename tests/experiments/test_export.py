@@ -26,11 +26,11 @@ from aejax.config import (
 )
 from aejax.config.experiment import ExportConfig
 from aejax.errors import InputError
-from aejax.experiments.export import export, select_epoch, select_epochs, select_seeds
+from aejax.experiments.export import describe_seeds, export, select_epoch, select_seeds
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.pretrained import BEST_WEIGHTS, load_pretrained
 from aejax.storage.atomic_io import read_json, write_json
-from aejax.storage.encoder_metadata import EncoderMetadata
+from aejax.storage.encoder_metadata import EncoderMetadata, EncoderMetrics
 from aejax.storage.results_file import read_results, write_results
 from tests.consoles import quiet
 
@@ -116,43 +116,44 @@ def test_stacked_seeds_contain_each_single_seed(run, raw, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, one.variables, stacked.select_seed(1).variables)
 
 
+def metrics_of(train_loss, valid_loss, diverged):
+    none = (None,) * len(diverged)
+    return EncoderMetrics(
+        epoch=(1,) * len(diverged),
+        train_loss=tuple(train_loss),
+        valid_loss=tuple(valid_loss),
+        test_reconstruction_mse=none,
+        test_explained_variance=none,
+        diverged_epoch=tuple(diverged),
+    )
+
+
 @pytest.mark.parametrize(
     ("selection", "losses", "diverged", "expected"),
     [
         ("best", [3.0, 1.0, 2.0], [None, None, None], (1,)),
         ("best", [3.0, 1.0, 2.0], [None, 2, None], (2,)),
-        ("best", [3.0, float("nan"), None], [None, None, None], (0,)),
+        ("best", [3.0, None, None], [None, None, None], (0,)),
         ("all", [3.0, 1.0, 2.0], [None, 2, None], (0, 1, 2)),
         ("1", [3.0, 1.0, 2.0], [None, 2, None], (1,)),
     ],
 )
 def test_select_seeds(selection, losses, diverged, expected):
-    assert select_seeds(selection, [{"valid_loss": loss, "train_loss": 0.0} for loss in losses], diverged) == expected
-    without_validation = [{"train_loss": loss} for loss in losses]
-    assert select_seeds(selection, without_validation, diverged) == expected
+    assert select_seeds(selection, metrics_of([0.0] * 3, losses, diverged)) == expected
+    assert select_seeds(selection, metrics_of(losses, [None] * 3, diverged)) == expected
 
 
-EPOCHS = [{"epoch": epoch, "train_loss": 1.0, "valid_loss": loss} for epoch, loss in enumerate((1, 2, 5, 3, 4), 1)]
+VALID_LOSS = np.array([1.0, 2.0, 5.0, 3.0, 4.0])
 
 
 @pytest.mark.parametrize(
-    ("weights", "diverged", "stage_epochs", "expected"),
-    [
-        ("last", None, 2, 5),
-        ("last", 4, 0, 3),
-        ("last", 1, 0, 0),
-        ("best", None, 0, 1),
-        ("best", None, 2, 4),
-        ("best", 4, 2, 3),
-        ("best", 3, 2, 2),
-        ("best", 1, 2, 0),
-    ],
+    ("first", "diverged", "expected"),
+    [(None, None, 5), (None, 4, 3), (None, 1, 0), (0, None, 1), (2, None, 4), (2, 4, 3), (2, 3, 2), (2, 1, 0)],
 )
-def test_the_epoch_of_weights_is_before_a_seed_diverged_and_the_best_after_layer_wise_stages(
-    weights, diverged, stage_epochs, expected
-):
-    kept = [{**row, "valid_loss": None} if diverged and row["epoch"] >= diverged else row for row in EPOCHS]
-    assert select_epoch(kept, weights, diverged, stage_epochs)["epoch"] == expected
+def test_the_epoch_of_weights_is_before_a_seed_diverged_and_the_best_after_layer_wise_stages(first, diverged, expected):
+    valid_loss = np.where(np.arange(1, 6) >= (diverged or 6), np.nan, VALID_LOSS)
+    assert select_epoch(valid_loss, diverged, first) == expected
+    assert select_epoch(np.full(5, np.nan), diverged, first) == (diverged or 6) - 1
 
 
 def test_the_best_epoch_of_a_stacked_run_is_of_its_training_end_to_end(run):
@@ -160,8 +161,9 @@ def test_the_best_epoch_of_a_stacked_run_is_of_its_training_end_to_end(run):
     model = dataclasses.replace(pretrained.config.model, hidden=(4,), decoder_hidden=None, batch_norm=False)
     objective = dataclasses.replace(pretrained.config.objective, layer_epochs=1)
     config = dataclasses.replace(pretrained.config, method="stacked", model=model, objective=objective)
-    stacked = dataclasses.replace(pretrained, config=config)
-    assert [row["epoch"] for row in select_epochs(stacked, [EPOCHS] * 3, "best")] == [4] * 3  # after two stages of one
+    losses = {name: np.tile(VALID_LOSS, (3, 1)) for name in ("train_loss", "valid_loss")}
+    metrics = describe_seeds(dataclasses.replace(pretrained, config=config), losses, "best")
+    assert metrics.epoch == (4,) * 3  # after two stages of one
 
 
 def test_nothing_is_chosen_by_the_losses_of_test_rows(run, tmp_path):
@@ -191,9 +193,9 @@ def test_a_run_of_a_registered_kind_needs_its_plugin(run, tmp_path, load_script)
 
 def test_unknown_seeds_and_diverged_runs_are_rejected():
     with pytest.raises(InputError, match=r"--seed 3: the run has seeds 0 to 2"):
-        select_seeds("3", [{"train_loss": 1.0}] * 3, [None] * 3)
+        select_seeds("3", metrics_of([1.0] * 3, [None] * 3, [None] * 3))
     with pytest.raises(InputError, match="every seed of the run diverged"):
-        select_seeds("best", [{"train_loss": 1.0}] * 2, [1, 4])
+        select_seeds("best", metrics_of([1.0] * 2, [None] * 2, [1, 4]))
     for wrong in ("worst", "-1", "", "1.5", "²"):
         with pytest.raises(InputError, match="expected best, all or a seed's number"):
             ExportConfig(seed=wrong)
