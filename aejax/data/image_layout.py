@@ -1,5 +1,6 @@
 """Recognises how arrays store images, and arranges them as height, width, channels."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from aejax.data.memory import require_host_memory
 from aejax.errors import require
 
 CHANNEL_COUNTS = (1, 3, 4)  # grayscale, RGB, RGB with alpha
+MIN_SQUARE_SIDE = 8  # rows of at least 8 x 8 bytes may be images
 
 
 class ArrangedImages(NamedTuple):
@@ -55,7 +57,7 @@ def arrange_images(
         notes = () if inputs.dtype == np.uint8 else (f"{inputs.dtype} inputs {shape} taken as images with one channel",)
         return ArrangedImages(inputs[..., None], f"images {shape}x1", notes)
     if inputs.ndim == 2:
-        return ArrangedImages(inputs, f"rows of {shape} numbers", ())
+        return ArrangedImages(inputs, f"rows of {shape} numbers", _hint_at_squares(inputs))
     return ArrangedImages(inputs, f"examples of shape {shape}", ())
 
 
@@ -101,6 +103,14 @@ def _unflatten(inputs: np.ndarray, layout: str, image_shape: str, source: str) -
     hint = "" if channels == 1 else " (--layout channels-first if a row holds one channel after the other, as CIFAR's)"
     note = f"rows of {size} taken as images {_format_shape(images)}{hint}"
     return ArrangedImages(images, f"images {_format_shape(images)}, channels last", (note,))
+
+
+def _hint_at_squares(inputs: np.ndarray) -> tuple[str, ...]:
+    """Returns a note for rows of bytes that look like square grayscale images."""
+    side = math.isqrt(inputs.shape[1])
+    if inputs.dtype != np.uint8 or side < MIN_SQUARE_SIDE or side * side != inputs.shape[1]:
+        return ()
+    return (f"rows of {side * side} bytes taken as tables (--image-shape {side}x{side} if they are images)",)
 
 
 def _format_shape(inputs: np.ndarray) -> str:

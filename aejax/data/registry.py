@@ -86,6 +86,13 @@ SCHEME_LOADERS: dict[str, Callable[[str, DataConfig], Dataset]] = {
 }
 
 READ_SUFFIXES = (ARRAY_SUFFIX, *TABLE_SUFFIXES)
+UNREAD_SUFFIXES = {  # what to do with files that people have and that are not read
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".gz", ".rar", ".7z"), "unpack it and give the folder"),
+    **dict.fromkeys((".pkl", ".pickle", ".pt", ".pth", ".joblib"), "it may run code; save its arrays with numpy.savez"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "save the sheet as CSV"),
+    **dict.fromkeys((".mat", ".h5", ".hdf5"), "save its arrays with numpy.savez, examples along the first axis"),
+    ".npy": "give its folder, with the labels next to it as labels.npy or y.npy",
+}
 TABLE_OPTIONS = ("label_column", "test", "categorical", "missing", "drop_columns", "group_column", "unlabelled")
 TEXT_OPTIONS = ("header", "separator", "decimal")
 ARRAY_OPTIONS = ("label_column", "test", "image_shape", "layout", "unlabelled")
@@ -173,9 +180,11 @@ def _load_path(path: Path, config: DataConfig) -> Dataset:
     looks_like_path = suffix in READ_SUFFIXES or path.parent != Path()
     require(path.exists() or looks_like_path, _unknown_dataset_message(config.dataset))
     require(path.exists(), f"--dataset {path}: no such file or folder; expected {_supported_datasets()}")
+    hint = f"{UNREAD_SUFFIXES[ending]}; " if (ending := path.suffix.lower()) in UNREAD_SUFFIXES else ""
     require(
         suffix in READ_SUFFIXES,
-        f"--dataset {path}: files ending in {suffix or 'nothing'!r} are not read; expected {_supported_datasets()}",
+        f"--dataset {path}: files ending in {suffix or 'nothing'!r} are not read; {hint}expected "
+        f"{_supported_datasets()}",
     )
     require(path.is_file(), f"--dataset {path}: a pipe or device, which cannot be read twice; copy it into a file")
     _reject_options(config, _table_options(path))

@@ -106,6 +106,14 @@ def test_rows_are_arranged_as_images(tmp_path, layout):
     assert f"--layout {layout}" in load_error(path, layout=layout)
 
 
+def test_square_rows_of_bytes_get_a_hint(tmp_path):
+    path = save(tmp_path, x=np.tile(np.arange(64, dtype=np.uint8), (N, 1)), y=LABELS)
+    dataset = load(path)
+    assert dataset.example_shape == (64,)
+    assert dataset.description.notes == ("rows of 64 bytes taken as tables (--image-shape 8x8 if they are images)",)
+    assert load(path, image_shape="8x8").example_shape == (8, 8, 1)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int64, bool])
 def test_one_hot_labels_and_columns_are_classes(tmp_path, dtype):
     one_hot = np.eye(3, dtype=dtype)[LABELS]

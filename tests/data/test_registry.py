@@ -70,12 +70,23 @@ def test_a_missing_path_is_named(tmp_path):
     assert f"{tmp_path / 'none'}: no such file or folder" in load_error(tmp_path / "none")
 
 
-@pytest.mark.parametrize(("name", "suffix"), [("a", "'nothing'"), ("a.npz.gz", "'.npz.gz'"), ("a.xlsx", "'.xlsx'")])
-def test_an_unsupported_suffix_is_reported_with_the_supported_ones(tmp_path, name, suffix):
-    (tmp_path / name).touch()
-    message = load_error(tmp_path / name)
+@pytest.mark.parametrize(
+    ("file_name", "suffix", "fix"),
+    [
+        ("a", "'nothing'", ""),
+        ("a.npz.gz", "'.npz.gz'", "unpack it"),
+        ("a.xlsx", "'.xlsx'", "save the sheet as CSV"),
+        ("a.pkl", "'.pkl'", "may run code"),
+        ("a.mat", "'.mat'", "numpy.savez"),
+        ("a.npy", "'.npy'", "give its folder"),
+    ],
+)
+def test_an_unsupported_suffix_is_reported_with_the_supported_ones_and_the_fix(tmp_path, file_name, suffix, fix):
+    (tmp_path / file_name).touch()
+    message = load_error(tmp_path / file_name)
     assert suffix in message
     assert all(known in message for known in READ_SUFFIXES)
+    assert fix in message
 
 
 def test_an_empty_folder_is_rejected_with_both_layouts(tmp_path):
