@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from aejax.data.description import DataDescription
 from aejax.data.label_encoding import encode_labels, short_repr
-from aejax.data.offsets import find_offsets, find_rounded
+from aejax.data.offsets import find_offsets
 from aejax.data.stream.source import Stream, storage_dtype
 from aejax.data.table_schema import IMPUTING, TableSchema
 from aejax.errors import InputError, escape_unprintable, list_names, require
@@ -117,7 +117,7 @@ def make_dataset(
     """
     numbers = _as_numeric_array(inputs, source)
     columns = None if feature_names is None else _require_name_count(feature_names, numbers[0].size, "feature", source)
-    offsets = find_offsets(numbers)
+    offsets, rounded = find_offsets(numbers)
     fills_in = table is not None and table.missing in IMPUTING
     stored = _to_storage_dtype(numbers, offsets, source, columns, allow_missing=fills_in)
     if value_range is not None and not (value_range[0] <= stored.min() and stored.max() <= value_range[1]):
@@ -140,17 +140,17 @@ def make_dataset(
         offsets=offsets,
         groups=None if groups is None else np.asarray(groups, np.int32),
         directions=directions,
-        description=_describe_rounding(description, numbers, offsets, columns),
+        description=_describe_rounding(description, offsets, rounded, columns),
     )
 
 
 def _describe_rounding(
-    description: DataDescription, numbers: np.ndarray, offsets: np.ndarray | None, columns: Sequence[str] | None
+    description: DataDescription, offsets: np.ndarray | None, rounded: list[int], columns: Sequence[str] | None
 ) -> DataDescription:
     """Returns the description with notes that name the columns that were centred, and those that were rounded."""
     found: dict[str, list[int]] = {
         MEDIAN_NOTE: [] if offsets is None else np.flatnonzero(offsets).tolist(),
-        "whole numbers beyond 2**53, of which float64 may merge some": find_rounded(numbers),
+        "whole numbers beyond 2**53, of which float64 may merge some": rounded,
     }
     notes = [
         f"{what}: {list_names([columns[i] if columns else f'column {i}' for i in indices])}"

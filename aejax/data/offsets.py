@@ -11,18 +11,19 @@ MIN_LEVELS = 4096  # float32 numbers in the range of a column, below which round
 ROUNDING = 8.0  # float64 numbers in the range of a column that is constant but for rounding
 
 
-def find_offsets(numbers: Shaped[np.ndarray, "n ..."]) -> Float64[np.ndarray, " d"] | None:
-    """Returns the median of every column that rounding to float32 would spoil, 0 for the others; None if there is none.
+def find_offsets(numbers: Shaped[np.ndarray, "n ..."]) -> tuple[Float64[np.ndarray, " d"] | None, list[int]]:
+    """Returns what to subtract from each column before rounding to float32, and the columns that float64 rounds, too.
 
-    Such a column is far from 0 compared with its spread, as dates written 20180127 are, and keeps more distinct values
-    if its median is subtracted in float64 first. Columns that are constant but for rounding in float64 are left alone:
-    float32 makes them constant.
+    From a column that is far from 0 compared with its spread, as dates written 20180127 are, it is the median if that
+    keeps more distinct values; from others it is 0; None if there is no such column. Columns that are constant but for
+    rounding in float64 are left alone: float32 makes them constant. Of whole numbers beyond 2**53, float64 may merge
+    some.
 
     Args:
         numbers: a table `(n, d)`, NaN where a value is missing; other arrays have no such columns.
     """
     if numbers.ndim != 2 or np.can_cast(numbers.dtype, np.float32):
-        return None
+        return None, []
     low, high = (limit.reduce(numbers, axis=0).astype(np.float64) for limit in (np.fmin, np.fmax))
     magnitude = np.maximum(np.abs(low), np.abs(high))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -31,19 +32,13 @@ def find_offsets(numbers: Shaped[np.ndarray, "n ..."]) -> Float64[np.ndarray, " 
     offsets = np.zeros(numbers.shape[1])
     for column in np.flatnonzero((is_coarse | (magnitude >= INTEGERS)) & varies & (magnitude < MAX_FLOAT32)):
         offsets[column] = _find_offset(numbers[:, column].astype(np.float64))
-    return offsets if offsets.any() else None
+    beyond = np.flatnonzero(magnitude > EXACT_INTEGERS).tolist()
+    return offsets if offsets.any() else None, [column for column in beyond if _is_whole(numbers[:, column])]
 
 
-def find_rounded(numbers: Shaped[np.ndarray, "n ..."]) -> list[int]:
-    """Returns the columns of a table `(n, d)` of whole numbers beyond 2**53, of which float64 may merge some."""
-    if numbers.ndim != 2 or np.can_cast(numbers.dtype, np.float32):
-        return []
-    highest = np.maximum(np.abs(np.fmin.reduce(numbers, axis=0).astype(np.float64)), np.fmax.reduce(numbers, axis=0))
-    return [
-        int(column)
-        for column in np.flatnonzero(highest > EXACT_INTEGERS)
-        if (np.isnan(values := numbers[:, column].astype(np.float64)) | (values == np.floor(values))).all()
-    ]
+def _is_whole(values: Shaped[np.ndarray, " n"]) -> bool:
+    values = values.astype(np.float64)
+    return bool((np.isnan(values) | (values == np.floor(values))).all())
 
 
 def _find_offset(values: Float64[np.ndarray, " n"]) -> float:
