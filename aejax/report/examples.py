@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int, Num
 from PIL import Image
 
@@ -40,7 +41,7 @@ class Examples(NamedTuple):
 
 
 def hardest_rows(
-    log_prob: Float[np.ndarray, "trainings n_test"], test_index: Int[np.ndarray, "trainings n_test"], count: int
+    log_prob: Float[np.ndarray, "*trainings n_test"], test_index: Int[np.ndarray, "*trainings n_test"], count: int
 ) -> Int[np.ndarray, " count"]:
     """Returns the rows whose true class has the lowest mean log-probability over trainings, the lowest first."""
     rows, inverse = np.unique(test_index, return_inverse=True)
@@ -108,23 +109,23 @@ def describe_row(examples: Examples, position: int) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in zip(names, values, strict=False)) + more
 
 
-class Predictions(NamedTuple):
-    """What `scores.npz` has of predictions, by method."""
+def read_predictions(results: Results, scores: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Returns the predictions of the best method that is no control, and of the best control, from `scores.npz`.
 
-    predicted: Mapping[str, Int[np.ndarray, "trainings n_test"]]
-    log_prob: Mapping[str, Float[np.ndarray, "trainings n_test"]]
-    test_index: Int[np.ndarray, "trainings n_test"]
-    test_label: Int[np.ndarray, "trainings n_test"]
-
-
-def read_predictions(scores: Mapping[str, Any]) -> Predictions:
-    """Returns the predictions among the arrays of `scores.npz`; of no method in those of earlier versions."""
+    Each has a line for every training and test example: `row` of the data set, `label`, `predicted`, and `log_prob` of
+    the label. Scores of earlier versions have none.
+    """
     if not {"method", "predicted", "log_prob", "test_index", "test_label"} <= set(scores):
-        return Predictions({}, {}, np.zeros((0, 0), int), np.zeros((0, 0), int))
-    names, shape = scores["method"].tolist(), scores["predicted"].shape[1:]
-    index, label = (np.broadcast_to(scores[name], shape) for name in ("test_index", "test_label"))
-    predicted, log_prob = (dict(zip(names, scores[name], strict=True)) for name in ("predicted", "log_prob"))
-    return Predictions(predicted, log_prob, index, label)
+        return {}
+    names, shape, predictions = scores["method"].tolist(), scores["predicted"].shape[1:], {}
+    for method in (best_method(results, control=control) for control in (False, True)):
+        if method is not None and method["name"] in names:
+            number = names.index(method["name"])
+            columns = {"row": scores["test_index"], "label": scores["test_label"]}
+            columns |= {name: scores[name][number] for name in ("predicted", "log_prob")}
+            lines = {name: np.broadcast_to(values, shape).ravel() for name, values in columns.items()}
+            predictions[method["name"]] = pd.DataFrame(lines)
+    return predictions
 
 
 def class_name(results: Results, label: int) -> str:
@@ -162,41 +163,35 @@ def codes_section(results: Results, examples: Examples | None) -> Section:
     return Section(title, [Charts(charts, caption, keys)])
 
 
-def _shown_first(results: Results, predictions: Predictions) -> list[str]:
-    """Returns the best method that is no control, and the best control, if their predictions are known."""
-    best = [best_method(results, control=control) for control in (False, True)]
-    return [method["name"] for method in best if method is not None and method["name"] in predictions.predicted]
-
-
-def confusion_section(results: Results, predictions: Predictions) -> Section:
+def confusion_section(results: Results, predictions: Mapping[str, pd.DataFrame]) -> Section:
     """Returns the confusion matrices of the best autoencoder and of the best control, over all trainings."""
     n_classes, matrices = results["dataset"].get("classes") or 0, []
-    for method in _shown_first(results, predictions) if 1 < n_classes <= MAX_MATRIX_CLASSES else ():
+    for method, lines in predictions.items() if 1 < n_classes <= MAX_MATRIX_CLASSES else ():
         counts = np.zeros((n_classes, n_classes), int)
-        np.add.at(counts, (predictions.test_label, predictions.predicted[method]), 1)
+        np.add.at(counts, (lines["label"], lines["predicted"]), 1)
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         names = [label_text(class_name(results, label), 12) for label in range(n_classes)]
         matrices.append(Matrix(method, names, counts.tolist(), shares.tolist()))
     return Section("Confusion matrices", [Matrices(matrices)] if matrices else [])
 
 
-def worst_section(results: Results, predictions: Predictions, examples: Examples | None) -> Section:
+def worst_section(results: Results, predictions: Mapping[str, pd.DataFrame], examples: Examples | None) -> Section:
     """Returns the errors with the lowest probability of the true class, of the same two methods."""
-    methods = _shown_first(results, predictions)
-    tiles = [Tiles(method, _worst_tiles(results, method, predictions, examples)) for method in methods]
+    tiles = [Tiles(method, _worst_tiles(results, lines, examples)) for method, lines in predictions.items()]
     return Section("The worst errors", [block for block in tiles if block.tiles])
 
 
-def _worst_tiles(results: Results, method: str, predictions: Predictions, examples: Examples | None) -> list[Tile]:
+def _worst_tiles(results: Results, predictions: pd.DataFrame, examples: Examples | None) -> list[Tile]:
     positions = {} if examples is None else {int(row): number for number, row in enumerate(examples.rows)}
     tiles: list[Tile] = []
-    for row in hardest_rows(predictions.log_prob[method], predictions.test_index, MAX_WORST).tolist():
-        where = predictions.test_index == row
-        votes = np.bincount(predictions.predicted[method][where])
-        label, voted = int(predictions.test_label[where][0]), int(votes.argmax())
+    log_prob, rows = predictions["log_prob"].to_numpy(), predictions["row"].to_numpy()
+    for row in hardest_rows(log_prob, rows, MAX_WORST).tolist():
+        lines = predictions[rows == row]
+        votes = np.bincount(lines["predicted"])
+        label, voted = int(lines["label"].iloc[0]), int(votes.argmax())
         if voted == label:
             continue
-        probability = float(np.exp(predictions.log_prob[method][where]).mean())
+        probability = float(np.exp(lines["log_prob"]).mean())
         times = f" in {votes.max()} of {votes.sum()} trainings" if votes.sum() > 1 else ""
         said = (
             f"row {row}: {class_name(results, label)}, taken for {class_name(results, voted)}{times}; "

@@ -8,6 +8,7 @@ import pytest
 
 from aejax.config import OutputConfig
 from aejax.report.captions import short_caption
+from aejax.report.comparison_table import describe_reasons
 from aejax.report.run_page import MARKDOWN, read_run, render_run_terminal
 from aejax.report.tables import Column, Table, TerminalTable
 from aejax.report.terminal import RunConsole, print_results
@@ -48,6 +49,7 @@ def test_every_comparison_is_a_row_with_its_verdict(width):
         assert line[2] == f"{100 * row['mean_difference']:+.2f}"
         assert row["verdict"].split()[0] in line
     table, details = (shown(render_run_terminal(results, details=details)) for details in (False, True))
+    assert all(reason in " ".join(details.split()) for reason in describe_reasons(results))
     for heading in ("NLL", "Brier", "p (Holm)"):
         assert heading not in table
         assert heading in details

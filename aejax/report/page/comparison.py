@@ -43,7 +43,7 @@ def comparison_page(
         findings = [f"Test {metric.heading}: {', '.join(means)}. Nothing was compared with a control."]
     if scores is None and folder is not None:
         scores = read_arrays(folder / SCORES_FILE)
-    predictions = read_predictions(scores or {})
+    predictions = read_predictions(results, scores or {})
     sections = [
         _steps_section(results),
         *(_verdict_section(results, *titled) for titled in comparison_tables(results)),
