@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from aejax.report.captions import all_warnings
 from aejax.report.data_line import data_markdown
 from aejax.report.examples import Examples, codes_section
-from aejax.report.formatting import format_mean_ci, format_number, format_provenance, format_significant
+from aejax.report.formatting import format_number, format_provenance, format_significant
 from aejax.report.method_tables import code_metric_heading, code_metric_names
 from aejax.report.page.blocks import PageTable, RunPage, Section, picture_sections
 from aejax.report.results import Results, diverged_seeds
@@ -39,14 +39,32 @@ def render_pretrain_markdown(results: Results) -> str:
 
 def render_pretrain_terminal(results: Results) -> RenderableType:
     """Returns the finding, the table and the warnings for a terminal."""
-    mse = format_significant(results["reconstruction_mse"]["mean"])
-    count = f"{results['parameters']:,} parameters" if "parameters" in results else ""
-    finding = f"{results['method']}: reconstruction MSE {mse} on the test examples, mean over seeds; {count}."
     warnings = all_warnings(results)
     if diverged := len(diverged_seeds(results)):
         warnings.append(f"{diverged} of {len(results['diverged_epoch'])} seeds diverged; lower `--learning-rate`.")
     caption = " ".join([f"{_heading(results)}.", *_codes(results)])
-    return stack_parts([Paragraph(finding), TerminalTable(epoch_table(results))], caption, warnings)
+    return stack_parts([Paragraph(_finding(results)), TerminalTable(epoch_table(results))], caption, warnings)
+
+
+def pretrain_page(results: Results, folder: Path | None, examples: Examples | None) -> RunPage:
+    """Returns the page of a pretraining: what was trained, and how well it reconstructs."""
+    title = f"{results['method']}, pretrained on {results['dataset']['name']}"
+    sections = [
+        *picture_sections(folder),
+        codes_section(results, examples),
+        Section("Codes", _codes(results)),
+        Section("Metrics by epoch", [PageTable("Metrics by epoch", epoch_table(results), "Means over seeds.")]),
+    ]
+    return RunPage(title, [_finding(results)], sections, format_provenance(results["environment"]))
+
+
+def _finding(results: Results) -> str:
+    """Returns how well a pretraining reconstructs, and its size."""
+    mse = results["reconstruction_mse"]
+    interval = "" if mse["ci95"] is None else f" [{', '.join(map(format_significant, mse['ci95']))}]"
+    size = f"; {results['parameters']:,} parameters" if "parameters" in results else ""
+    error = f"{format_significant(mse['mean'])}{interval}"
+    return f"{results['method']}: reconstruction MSE {error} on the test examples, mean over seeds{size}."
 
 
 def _heading(results: Results) -> str:
@@ -64,27 +82,3 @@ def _codes(results: Results) -> list[str]:
         for name in code_metric_names({**results, "methods": [results]})
     )
     return [f"On the test examples, mean over seeds: {summary}."] if summary else []
-
-
-def pretrain_page(results: Results, folder: Path | None, examples: Examples | None) -> RunPage:
-    """Returns the page of a pretraining: what was trained, and how well it reconstructs."""
-    dataset, mse = results["dataset"], results["reconstruction_mse"]
-    seeds = len(mse["per_seed"])
-    interval = "" if mse["ci95"] is None else f" [{', '.join(map(format_significant, mse['ci95']))}]"
-    finding = (
-        f"{results['method']} on {dataset['name']}, {seeds} {'seed' if seeds == 1 else 'seeds'}: mean "
-        f"squared error of test reconstructions {format_significant(mse['mean'])}{interval}."
-    )
-    sections = [*picture_sections(folder), codes_section(results, examples)]
-    measures = results.get("measures", {})
-    if names := code_metric_names({**results, "methods": [results]}):
-        columns = [
-            Column("metric of the test examples", lambda name: code_metric_heading(name, results), "left"),
-            Column("mean and 95 % interval", lambda name: format_mean_ci(measures[name], scale=1, decimals=3)),
-        ]
-        sections.append(Section("Codes", [PageTable("Codes", Table(columns, names))]))
-    if "history" in results:
-        table = PageTable("Metrics by epoch", epoch_table(results), "Means over seeds.")
-        sections.append(Section("Metrics by epoch", [table]))
-    title, caption = f"{results['method']}, pretrained on {dataset['name']}", format_provenance(results["environment"])
-    return RunPage(title, [finding], sections, caption)
