@@ -21,6 +21,13 @@ SWEEPABLE_CONFIGS: dict[str, type] = {
     "train": TrainConfig,
 }
 NONE_WORD = "none"
+TYPE_NAMES: dict[Any, str] = {
+    bool: "true or false",
+    int: f"a whole number, at most {MAX_INT32},",
+    float: "a number",
+    tuple: "widths joined by x, such as 128x64, or none",
+    type(None): NONE_WORD,
+}
 LABELS_FIELD = "labels_per_class"  # the one setting of the split that can be swept: training does not depend on it
 
 
@@ -101,7 +108,7 @@ def _parse_value(hint: Any, text: str, where: str) -> Any:
             return _convert(option, text)
         except ValueError:
             continue
-    raise InputError(f"{where}: {text!r} is not {_describe_types(options)}")
+    raise InputError(f"{where}: {text!r} is not {' or '.join(map(_describe_type, options))}")
 
 
 def _convert(option: Any, text: str) -> Any:
@@ -118,21 +125,10 @@ def _convert(option: Any, text: str) -> Any:
     raise ValueError(text)
 
 
-def _describe_types(options: Sequence[Any]) -> str:
-    def word(option: Any) -> str:
-        if typing.get_origin(option) is Literal:
-            return " or ".join(typing.get_args(option))
-        if typing.get_origin(option) is tuple:
-            return "widths joined by x, such as 128x64, or none"
-        named = {
-            bool: "true or false",
-            int: f"a whole number, at most {MAX_INT32},",
-            float: "a number",
-            type(None): NONE_WORD,
-        }
-        return named[option]
-
-    return " or ".join(word(option) for option in options)
+def _describe_type(option: Any) -> str:
+    if typing.get_origin(option) is Literal:
+        return " or ".join(typing.get_args(option))
+    return TYPE_NAMES[typing.get_origin(option) or option]
 
 
 def format_axis_value(value: Any) -> str:
