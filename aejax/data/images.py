@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
-from aejax.data.memory import format_bytes, require_host_memory
+from aejax.data.memory import require_host_memory
 from aejax.errors import InputError, require, summarize_error
 
 Result = TypeVar("Result")
@@ -33,7 +33,6 @@ IMAGE_SUFFIXES = (  # ignoring case; the format is detected from the content
 )
 FIRST_FRAME_FORMATS = ("GIF", "JPEG", "MPO")  # of several frames the first is used
 TRANSPOSED_ORIENTATIONS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
-MAX_FILE_BYTES = 1 << 30  # more than the largest image that Pillow decodes takes uncompressed
 MAX_LISTED_IMAGES = 10  # of those that cannot be used
 IMAGES_PER_TASK = 64  # images that a thread processes at a time
 DECOMPRESSION_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -138,9 +137,6 @@ def read_header(encoded_image: EncodedImage) -> ImageHeader:
         InputError: it is not an image of a known format, or of a kind that is rejected.
     """
     location, content = encoded_image
-    if isinstance(content, Path):
-        stored = content.stat().st_size
-        require(stored <= MAX_FILE_BYTES, f"{location}: {format_bytes(stored)} are no single image; take it out")
     with _open_image(location, content) as image:
         require(
             not _has_many_bits(image),

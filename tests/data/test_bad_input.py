@@ -91,11 +91,6 @@ def decompression_bomb(path: Path) -> None:
     assert path.stat().st_size < AVAILABLE / 100
 
 
-def huge_file(path: Path) -> None:
-    with path.open("ab") as file:
-        file.truncate(2 << 30)  # sparse
-
-
 def linked_out(folder: Path) -> None:
     folder.mkdir()
     idx_samples(folder)
@@ -139,10 +134,6 @@ CASES = {
         "memory has",
     ),
     "idx: a link out of the folder": ("idx", linked_out, "a link out of"),
-    "images: a file of gigabytes": (
-        *images(lambda root: huge_file(root / "a" / "0.png")),
-        "2.0 GiB are no single image",
-    ),
     "images: a damaged one, no UTF-8": (*images(lambda root: (root / "a" / f"{LATIN}.png").touch()), r"caf\udce9.png"),
     "images: a class, no UTF-8": (*images(lambda root: (root / LATIN).mkdir()), "unprintable"),
 }
