@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator
 
 from aejax.report.style import (
     CLASS_COLORS,
@@ -71,8 +71,8 @@ def ratios_figure(results: Entry) -> Figure:
     axes.set_xlabel("seconds per epoch and seed, relative to aejax as named at the left (a path: to one fit)")
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
     axes.grid(color="#eeeeee", linewidth=0.8)
     axes.set_axisbelow(True)
     used = dict.fromkeys(_color_key(name) for _, times in shown for name in times)
@@ -109,13 +109,11 @@ def _draw_curve(axes: Axes, curve: Entry) -> None:
             axes.plot([x[-1], last], [median[-1]] * 2, ":", color=color, linewidth=1)
     axes.set(xscale="log", yscale="log", xlabel=curve["label"], title=f"deep: time against {curve['name']}")
     axes.set_ylabel("ms per epoch and seed")
-    for axis, locator, digits in (
-        (axes.xaxis, FixedLocator([point["x"] for point in curve["points"]]), ",g"),
-        (axes.yaxis, LogLocator(subs=(1, 2, 5)), "g"),
-    ):
-        axis.set_major_locator(locator)
-        axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda value, _, digits=digits: f"{value:{digits}}"))
+    axes.set_xticks([point["x"] for point in curve["points"]])
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
     axes.grid(axis="y", color="#eeeeee", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.legend()
