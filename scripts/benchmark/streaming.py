@@ -13,17 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from rich.console import Console
 
+from aejax.cli import configure_cpu_devices
 from aejax.config import DataConfig
 from aejax.data.dataset import Dataset
 from aejax.data.mnist import download_mnist, load_mnist
 from aejax.data.registry import load_dataset, resolve_data_dir
 from aejax.data.stream.open import INPUTS_FILE, LABELS_FILE
 from aejax.errors import InputError
-from aejax.experiments.environment import describe_environment, usable_cores
+from aejax.experiments.environment import describe_environment
 from aejax.experiments.experiment import prepare_experiment
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.progress import SilentReporter
@@ -57,12 +57,10 @@ def write_synthetic_dataset(folder: Path, size: int, seed: int) -> dict[str, Any
     smooth = np.sum([np.roll(coarse, shift, axis) for shift in range(4) for axis in (1, 2)], axis=0)
     prototypes = np.clip(smooth / smooth.max() * 2, 0, 1)
     strong, weak = (prototypes * 180).astype(np.uint8), (prototypes * 50).astype(np.uint8)
-    inputs = np.lib.format.open_memmap(folder / INPUTS_FILE, "w+", np.uint8, (n, *IMAGE_SHAPE))
-    offset = inputs.offset
-    del inputs  # writes the header only: pages of a memory map would count as this process's memory
     labels = np.empty(n, np.uint8)
-    with (folder / INPUTS_FILE).open("r+b") as file:
-        file.seek(offset)
+    with (folder / INPUTS_FILE).open("wb") as file:  # pages of a memory map would count as this process's memory
+        header = {"descr": "|u1", "fortran_order": False, "shape": (n, *IMAGE_SHAPE)}
+        np.lib.format.write_array_header_1_0(file, header)
         for begin in range(0, n, BLOCK_SIZE):
             count = min(BLOCK_SIZE, n - begin)
             first, second = rng.integers(0, N_PROTOTYPES, (2, count))
@@ -79,7 +77,7 @@ def _train_one_pass(folder: Path, limit: int | None, seeds: int) -> dict[str, An
     """Trains one pass in this process, which may allocate `limit` bytes."""
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    jax.config.update("jax_num_cpu_devices", max(1, min(usable_cores(), seeds)))
+    configure_cpu_devices(seeds)
     recipe = get_recipe(RECIPE)
     config = dataclasses.replace(
         recipe,
