@@ -15,7 +15,6 @@ from aejax.data import memory, registry
 from aejax.data.label_encoding import MAX_LABEL_LENGTH
 from tests.robustness.reader_samples import (
     idx_samples,
-    image_samples,
     npy_bytes,
     npz_bytes,
     npz_samples,
@@ -37,18 +36,9 @@ def announced(descr: str, shape: str, values: bytes = b"") -> bytes:
     return header(f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}", values)
 
 
-def npz(x: bytes | None = None, y: bytes | None = None, **others: bytes):
-    members = {"x": x if x is not None else npy_bytes(X), "y": y if y is not None else npy_bytes(Y), **others}
+def npz(x: bytes | None = None, y: bytes | None = None):
+    members = {"x": npy_bytes(X) if x is None else x, "y": npy_bytes(Y) if y is None else y}
     return "set.npz", lambda path: path.write_bytes(npz_bytes(members))
-
-
-def raw_members(**members: bytes):
-    def write(path: Path) -> None:
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, content in members.items():
-                archive.writestr(name, content)
-
-    return "set.npz", write
 
 
 def duplicate_member(path: Path) -> None:
@@ -73,24 +63,6 @@ def idx(name: str, content: bytes):
     return "idx", write
 
 
-def images(add_fault):
-    def write(folder: Path) -> None:
-        folder.mkdir()
-        image_samples(folder)
-        add_fault(folder)
-
-    return "images", write
-
-
-def decompression_bomb(path: Path) -> None:
-    """A valid archive of a few kilobytes that unpacks to more than there is memory for."""
-    values = np.zeros((12, AVAILABLE // 12), np.float32)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("x.npy", npy_bytes(values))
-        archive.writestr("y.npy", npy_bytes(Y))
-    assert path.stat().st_size < AVAILABLE / 100
-
-
 def linked_out(folder: Path) -> None:
     folder.mkdir()
     idx_samples(folder)
@@ -102,19 +74,15 @@ LABELS = "a,label\n" + "1,ant\n2,bee\n" * 4
 IDX3 = "train-images-idx3-ubyte"
 UNICODE = np.array([0x110000, 65] * 6, np.uint32).tobytes()
 CASES = {
-    "npz: bytes that are no array": (*raw_members(**{"x.npy": b"abc", "y.npy": b"abc"}), "not an intact .npz file"),
-    "npz: a header of terabytes": (
-        *npz(announced("'<f4'", f"({10**12}, 4)")),
-        "announces",
-    ),
+    "npz: bytes that are no array": (*npz(b"abc"), "not an intact .npz file"),
+    "npz: a header of terabytes": (*npz(announced("'<f4'", f"({10**12}, 4)")), "announces"),
     "npz: a header beyond 64 bits": (*npz(announced("'<f4'", f"({10**30}, 4)")), "not an intact .npz file"),
     "npz: nothing times a huge number": (*npz(announced("'<f4'", f"(0, {10**30})")), "not an intact .npz file"),
     "npz: a truth value for an axis": (*npz(announced("'<f4'", "(True, 4)", bytes(16))), "not an intact .npz file"),
     "npz: a hundred axes": (*npz(announced("'<f4'", f"({'1,' * 100})", bytes(4))), "not an intact .npz"),
     "npz: a header that Python warns of": (*npz(header("{'descr': 1if 1else 0}")), "not an intact .npz file"),
-    "npz: a decompression bomb": ("set.npz", decompression_bomb, "memory has"),
+    "npz: a decompression bomb": (*npz(npy_bytes(np.zeros((12, AVAILABLE // 12), np.float32))), "memory has"),
     "npz: a name twice": ("set.npz", duplicate_member, "holds 'x' twice"),
-    "npz: a name of two lines": (*raw_members(**{"a\nb.npy": npy_bytes(X)}), r"a\nb"),
     "npz: text that is no Unicode": (*npz(y=announced("'<U1'", "(12,)", UNICODE)), "label of row 0 is no Unicode"),
     "npz: a lone surrogate": (*npz(y=npy_bytes(np.array(["a", "\ud800"] * 6))), "label of row 1 is no Unicode"),
     "npz: records for inputs": (*npz(npy_bytes(np.zeros(12, "f4,i4"))), "dtype"),
@@ -134,8 +102,6 @@ CASES = {
         "memory has",
     ),
     "idx: a link out of the folder": ("idx", linked_out, "a link out of"),
-    "images: a damaged one, no UTF-8": (*images(lambda root: (root / "a" / f"{LATIN}.png").touch()), r"caf\udce9.png"),
-    "images: a class, no UTF-8": (*images(lambda root: (root / LATIN).mkdir()), "unprintable"),
 }
 
 

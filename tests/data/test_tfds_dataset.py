@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from expected_errors import error_message
 from loading import load
 from tiny_tfds import (
     COLOURS,
@@ -123,6 +124,10 @@ def test_the_label_feature_can_be_selected(tmp_path, supervised, label, expected
     write(tmp_path, TWO_LABELS, {"train": TWO_RECORDS}, supervised=supervised)
     dataset = load("tfds:tiny", data_dir=tmp_path, label_column=label)
     assert dataset.class_names == expected
+
+
+def test_a_stream_needs_a_prepared_set(tmp_path):
+    assert "tfds:tiny: neither prepared in" in error_message(open_tfds, "tiny", tmp_path)
 
 
 def test_absent_classes_are_left_out(tmp_path):

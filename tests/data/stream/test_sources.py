@@ -149,17 +149,12 @@ def bad_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bad")
     pixels, labels = make_images()
     write_npy_folder(folder / "short", pixels, labels[:50])
-    write_npy_folder(folder / "objects", np.array([[1, None]] * 60, object))
     write_npy_folder(folder / "columns", np.asfortranarray(np.ones((60, 3))))
     write_npy_folder(folder / "words", np.array([["a", "b"]] * 60))
     write_npy_folder(folder / "scalar", np.arange(60.0))
-    write_npy_folder(folder / "no-rows", np.ones((0, 3)))
-    write_npy_folder(folder / "cut", pixels, labels)
-    (folder / "cut" / "inputs.npy").write_bytes((folder / "cut" / "inputs.npy").read_bytes()[:-9])
     write_npy_folder(folder / "negative", pixels, np.where(np.arange(60) == 7, -1, labels))
     write_npy_folder(folder / "good", pixels, labels)
     (folder / "none").mkdir()
-    (folder / "text.npy").write_text("no array")
     (folder / "table.csv").write_text("a,b\n1,2\n")
     return folder
 
@@ -167,31 +162,23 @@ def bad_folder(tmp_path_factory):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dataset": "{}/nowhere"}, "nowhere: no such file or folder"),
         ({"dataset": "digits"}, "--stream reads mnist"),
         ({"dataset": "{}/none"}, "none: holds no folders"),
-        ({"dataset": "{}/text.npy"}, "text.npy: not an intact .npy file"),
         ({"dataset": "{}/table.csv"}, "table.csv: cannot be streamed"),
         ({"dataset": "{}/short"}, "labels.npy: has shape (50,)"),
-        ({"dataset": "{}/objects"}, "inputs.npy: holds pickled objects"),
         ({"dataset": "{}/columns"}, "Fortran"),
         ({"dataset": "{}/words"}, "expected real numbers"),
         ({"dataset": "{}/scalar"}, "has shape (60,)"),
-        ({"dataset": "{}/no-rows"}, "inputs.npy: "),
-        ({"dataset": "{}/cut"}, "inputs.npy: not an intact .npy file (mmap length is greater"),
         ({"dataset": "{}/negative", "stream_sample": 50}, "row 7: its label is -1"),
         ({"dataset": "{}/good", "stream_sample": 60}, "--stream-sample 60"),
         ({"dataset": "{}/good", "image_size": 8}, "--image-size 8"),
         ({"dataset": "mnist", "image_size": 14}, "--image-size 14: mnist has no use for it"),
         ({"dataset": "{}/good", "label_column": "y"}, "--label-column y"),
         ({"dataset": "{}/good", "stream_sample": 3}, "try a larger one"),
-        ({"dataset": "tfds:nowhere", "data_dir": "{}"}, "neither prepared in"),
     ],
 )
 def test_what_cannot_be_streamed_is_rejected_in_one_line(options, message, bad_folder):
     options = {name: value.format(bad_folder) if isinstance(value, str) else value for name, value in options.items()}
-    if "data_dir" in options:
-        options["data_dir"] = bad_folder
     assert message in error_message(load_dataset, DataConfig(stream=True, **options))
 
 
