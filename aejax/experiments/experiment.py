@@ -29,7 +29,7 @@ from aejax.experiments.progress import ProgressReporter
 from aejax.report.captions import duplicate_warnings
 from aejax.report.data_line import format_data_line, format_data_warnings
 from aejax.train.keys import KeyUse, seed_keys
-from aejax.train.plan import Plan, SeedChunk, make_plan
+from aejax.train.plan import Plan, make_plan
 
 HISTORY_BYTES = 64  # that an epoch of a seed leaves in memory and in the results, at least
 
@@ -53,7 +53,6 @@ class Experiment:
     scaler: Scaler  # (seeds, d) or (seeds, 1), on the host
     examples: Examples  # on every device
     device_scaler: Scaler  # `scaler`, sharded over the devices
-    test_rows: Int[Array, "..."]  # shared by all seeds: (n_test,) on every device; else (padded, n_test), sharded
     reporter: ProgressReporter
     result_cache: ResultCache  # saved results and checkpoints; saves nothing outside of a run
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)  # what verdicts are about
@@ -66,16 +65,9 @@ class Experiment:
         return self.plan.shard(self.tile_rows(seed_keys(self.config.seeds, use, self.first_seed)))
 
     @property
-    def shared_test(self) -> bool:
-        """Whether all seeds have the same test rows."""
-        return self.split.shared_test
-
-    @property
     def test_labels(self) -> Int[np.ndarray, "seeds n_test"]:
         """The labels of every seed's test rows."""
-        if not self.shared_test:
-            return self.dataset.labels[self.split.test]
-        return np.broadcast_to(self.dataset.labels[self.split.test[0]], self.split.test.shape)
+        return self.dataset.labels[self.split.test]
 
     @functools.cached_property
     def training_labels(self) -> Int[np.ndarray, " n"]:
@@ -94,17 +86,6 @@ class Experiment:
             n_train=int(np.count_nonzero(self.dataset.labels[rows] != UNLABELLED, axis=1).min()),
             folds=split.folds,
         )
-
-    def put_test_rows(
-        self, rows: Int[np.ndarray, "seeds m"] | None = None, seed_chunk: SeedChunk | None = None
-    ) -> Int[Array, "..."]:
-        """Returns test rows, all by default, of every seed or of a chunk.
-
-        They are `(m,)` on every device if all seeds share them, else sharded by seed.
-        """
-        if rows is None and (seed_chunk is None or self.shared_test):
-            return self.test_rows
-        return _put_test_rows(self.split, seed_chunk or self.plan, self.split.test if rows is None else rows)
 
     def tile_rows(self, arrays: Any) -> Any:
         """Repeats arrays with a leading axis of seeds, or of seeds and some settings, for every row of the plan."""
@@ -166,7 +147,7 @@ class Experiment:
     def _count_unused(self) -> int:
         """Returns the most labelled rows of groups of a test fold that are no test rows, as folds have one size."""
         groups = self.dataset.groups
-        if groups is None or self.shared_test:
+        if groups is None or self.split.shared_test:
             return 0
         is_labelled = self.dataset.labels != UNLABELLED
         sizes = [np.count_nonzero(is_labelled & np.isin(groups, groups[test])) for test in self.split.test]
@@ -246,8 +227,7 @@ def place_experiment(
     training_rows = split.check_training_rows(split.train, "a scaler")
     scaler = fit_scalers(config.data.scaler, dataset, training_rows, config.data.missing)
     flat = dataset.inputs.reshape(len(dataset.inputs), -1)
-    test_bytes = split.test[0].nbytes if split.shared_test else split.test.nbytes
-    other_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(scaler)) + test_bytes
+    other_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(scaler))
     require_device_memory(dataset.name, flat.nbytes + dataset.labels.nbytes, other_bytes, plan.mesh.local_devices)
     none = Duplicates(np.zeros(0, np.int64), np.zeros(0, np.int64))
     return Experiment(
@@ -262,17 +242,9 @@ def place_experiment(
         scaler=scaler,
         examples=Examples(inputs=plan.replicate(flat), labels=plan.replicate(add_label_noise(dataset, config.split))),
         device_scaler=plan.shard(scaler),
-        test_rows=_put_test_rows(split, plan, split.test),
         reporter=reporter,
         result_cache=ResultCache(),
     )
-
-
-def _put_test_rows(split: Split, plan: Plan | SeedChunk, rows: Int[np.ndarray, "seeds m"]) -> Int[Array, "..."]:
-    if not split.shared_test:
-        return plan.shard(rows.astype(np.int32))
-    plan = plan.plan if isinstance(plan, SeedChunk) else plan
-    return plan.replicate(rows[0].astype(np.int32))
 
 
 def shard_rows(experiment: Experiment, rows: Int[np.ndarray, "entries *m"]) -> Int[jax.Array, "padded *m"]:

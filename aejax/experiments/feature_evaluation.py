@@ -58,7 +58,7 @@ def evaluate_features(
     fitted = experiment.scaler.shift.shape[1] > 1 or experiment.scaler.fill is not None
     external = make_external_features(experiment, name, method)
     unfitted = (method.is_identity and not fitted) or (external is not None and external.ndim == 2)
-    same_for_all = unfitted and experiment.shared_test  # no seed changes the features of the diagnosed rows
+    same_for_all = unfitted and split.shared_test  # no seed changes the features of the diagnosed rows
     one_classifier = same_for_all and _have_many_labels_in_common(labels, split.labelled)
     fits: list[ClassifierFit] = []
     metrics, width = [], 0

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Shaped
 from aejax.data.batching import Examples, map_rows
 from aejax.data.scalers import Scaler, apply_scaler
 from aejax.experiments.compilation import cached_jit
-from aejax.experiments.experiment import Experiment
+from aejax.experiments.experiment import Experiment, shard_rows
 from aejax.methods.method import Method
 from aejax.models.submodules import Variables
 from aejax.probes.features import Features
@@ -20,13 +20,13 @@ ApplyFn = Callable[[Variables, Float[Array, "batch d"]], Float[Array, "batch ...
 
 
 @cached_jit
-def row_program(plan: Plan, apply: Callable[..., Any], shared_rows: bool = True) -> Callable[..., Any]:
-    """Returns a program that applies a function to the scaled examples of given rows, for every seed."""
+def row_program(plan: Plan, apply: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a program that applies a function to the scaled examples of each seed's rows."""
 
     def apply_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> Any:
         return map_rows(lambda batch: apply(variables, batch.inputs), examples, scaler, rows)
 
-    return plan.map_seeds(apply_seed, replicated_argnums=(2, 3) if shared_rows else (3,))
+    return plan.map_seeds(apply_seed, replicated_argnums=(3,))
 
 
 def apply_to_test_rows(
@@ -43,8 +43,8 @@ def apply_to_test_rows(
         variables: of every seed, on the devices.
         rows: some of each seed's test rows; None: all.
     """
-    program = row_program(experiment.plan, apply, experiment.shared_test)
-    device_rows = experiment.put_test_rows(rows)
+    program = row_program(experiment.plan, apply)
+    device_rows = shard_rows(experiment, experiment.split.test if rows is None else rows)
     return experiment.plan.to_host(program(variables, experiment.device_scaler, device_rows, experiment.examples))
 
 
@@ -89,8 +89,9 @@ def extract_features(
     if given is not None:
         return ExtractedFeatures(seed_chunk.shard(given))
     program = row_program(seed_chunk.plan, method.encode)
-    every_row = seed_chunk.plan.replicate(np.arange(len(experiment.dataset.labels), dtype=np.int32))
-    return ExtractedFeatures(program(seed_chunk.shard(variables), scaler, every_row, experiment.examples))
+    every_row = np.tile(np.arange(len(experiment.dataset.labels), dtype=np.int32), (experiment.plan.seeds, 1))
+    arguments = seed_chunk.shard((variables, experiment.scaler, every_row))
+    return ExtractedFeatures(program(*arguments, experiment.examples))
 
 
 _apply_scaler = jax.jit(apply_scaler)
@@ -119,10 +120,8 @@ def seed_features(
 
 
 @cached_jit
-def _gather_program(plan: Plan, shared_rows: bool) -> Callable[..., Any]:
-    return plan.map_seeds(
-        lambda values, rows: Features(values).gather(rows), replicated_argnums=(1,) if shared_rows else ()
-    )
+def _gather_program(plan: Plan) -> Callable[..., Any]:
+    return plan.map_seeds(lambda values, rows: Features(values).gather(rows))
 
 
 def gather_features(
@@ -132,5 +131,5 @@ def gather_features(
     if features.shared:
         seeds = enumerate(seed_chunk.seed_indices.tolist())
         return np.stack([seed_features(experiment, seed_chunk, features, i, rows[seed]) for i, seed in seeds])
-    program = _gather_program(seed_chunk.plan, experiment.shared_test)
-    return seed_chunk.plan.to_host(program(features.values, experiment.put_test_rows(rows, seed_chunk)))
+    program = _gather_program(seed_chunk.plan)
+    return seed_chunk.plan.to_host(program(features.values, seed_chunk.shard(rows.astype(np.int32))))

@@ -105,7 +105,7 @@ def classifier_name(config: ProbeConfig, method: Method) -> str:
 
 @functools.lru_cache(maxsize=32)  # kept between methods: it serves all that have features of the same width
 def _classifier_program(
-    plan: Plan, name: str, config: ProbeConfig, classes: int, shared_features: bool, shared_test: bool
+    plan: Plan, name: str, config: ProbeConfig, classes: int, shared_features: bool
 ) -> Callable[..., Any]:
     classify = CLASSIFIERS[name].make(config, classes)
 
@@ -113,14 +113,12 @@ def _classifier_program(
         values: Array,
         scaler: Scaler | None,
         labels: Array,
-        rows: tuple[Array, Array, Array, Array],
-        test: Array,
+        rows: tuple[Array, ...],
         groups: Array | None,
     ) -> Any:
-        return classify(Features(values, scaler), labels, ProbeRows(*rows, test, groups))
+        return classify(Features(values, scaler), labels, ProbeRows(*rows, groups))
 
-    replicated = [position for position, shared in ((0, shared_features), (4, shared_test), (5, True)) if shared]
-    return plan.map_seeds(classify_seed, replicated_argnums=tuple(replicated))
+    return plan.map_seeds(classify_seed, replicated_argnums=(0, 4) if shared_features else (4,))
 
 
 def fit_classifier(
@@ -146,15 +144,13 @@ def fit_classifier(
         experiment.config.probe,
         experiment.dataset.n_classes,
         features.shared,
-        experiment.shared_test,
     )
-    test_rows = experiment.put_test_rows(seed_chunk=seed_chunk)
     folds = experiment.selection_folds.positions(split.labelled)
-    rows = tuple(part.astype(np.int32) for part in (split.labelled, split.train, *folds))
+    rows = tuple(part.astype(np.int32) for part in (split.labelled, split.train, *folds, split.test))
     groups = chunk_plan.replicate(split.groups)
     seeds = np.unique(seed_chunk.seed_indices)  # the last chunk may repeat a seed
     with single_threaded_lapack():
-        solutions = chunk_plan.to_host(program(*features[:2], *seed_chunk.shard((labels, rows)), test_rows, groups))
+        solutions = chunk_plan.to_host(program(*features[:2], *seed_chunk.shard((labels, rows)), groups))
     solution: Any = jax.tree.map(lambda leaf: leaf[: len(seeds)], solutions)
     require(
         np.all(np.isfinite(solution.log_probs)),

@@ -28,7 +28,7 @@ from aejax.evaluate.representation import (
     reduce_width,
 )
 from aejax.experiments.compilation import cached_jit
-from aejax.experiments.experiment import Experiment
+from aejax.experiments.experiment import Experiment, shard_rows
 from aejax.experiments.feature_extraction import ApplyFn, ExtractedFeatures, apply_to_test_rows, extract_features
 from aejax.methods.method import Method
 from aejax.models.autoencoder import Autoencoder
@@ -65,7 +65,7 @@ def evaluate_representation(experiment: Experiment, features: Float[np.ndarray, 
         features,
         experiment.dataset.labels[select_diagnostic_rows(experiment)],
         experiment.plan.seeds,
-        shared_rows=experiment.shared_test,
+        shared_rows=experiment.split.shared_test,
     )
     return diagnosis._replace(seconds=time.perf_counter() - start)
 
@@ -123,8 +123,9 @@ def evaluate_autoencoder(
     mse = None
     metrics: dict[str, Any] = {}
     if method.reconstruct is not None:
-        program = _reconstruction_program(experiment.plan, method.reconstruct, experiment.shared_test)
-        results = program(variables, experiment.device_scaler, experiment.test_rows, experiment.examples)
+        program = _reconstruction_program(experiment.plan, method.reconstruct)
+        test_rows = shard_rows(experiment, experiment.split.test)
+        results = program(variables, experiment.device_scaler, test_rows, experiment.examples)
         mse, metrics["explained_variance"] = experiment.plan.to_host(results)
     metrics |= code_metrics
     if has_own_codes(method) and method.extra_metrics is not None:
@@ -139,7 +140,7 @@ def has_own_codes(method: Method) -> bool:
 
 
 @cached_jit
-def _reconstruction_program(plan: Plan, reconstruct: ApplyFn, shared_test: bool) -> Callable[..., Any]:
+def _reconstruction_program(plan: Plan, reconstruct: ApplyFn) -> Callable[..., Any]:
     def evaluate_seed(variables: Variables, scaler: Scaler, rows: Array, examples: Examples) -> tuple[Array, Array]:
         def reconstruct_batch(batch: Batch) -> tuple[Array, Array]:
             return reconstruct(variables, batch.inputs), batch.inputs
@@ -147,11 +148,11 @@ def _reconstruction_program(plan: Plan, reconstruct: ApplyFn, shared_test: bool)
         reconstructions, targets = map_rows(reconstruct_batch, examples, scaler, rows)
         return jnp.mean(per_example_mse(reconstructions, targets)), explained_variance(reconstructions, targets)
 
-    return plan.map_seeds(evaluate_seed, replicated_argnums=(2, 3) if shared_test else (3,))
+    return plan.map_seeds(evaluate_seed, replicated_argnums=(3,))
 
 
 @cached_jit
-def _code_metrics_program(plan: Plan, quantizer: Quantizer | None, shared_test: bool) -> Callable[..., Any]:
+def _code_metrics_program(plan: Plan, quantizer: Quantizer | None) -> Callable[..., Any]:
     def evaluate_seed(values: Array, train: Array, test: Array) -> dict[str, Array]:
         train_codes, test_codes = jnp.take(values, train, axis=0), jnp.take(values, test, axis=0)
         metrics = compute_code_metrics(train_codes, test_codes)
@@ -160,17 +161,16 @@ def _code_metrics_program(plan: Plan, quantizer: Quantizer | None, shared_test: 
         bits = values.shape[1] / quantizer.units * math.log2(quantizer.entries)
         return metrics | compute_code_usage(train_codes, quantizer.units) | {"bits": jnp.float32(bits)}
 
-    return plan.map_seeds(evaluate_seed, replicated_argnums=(2,) if shared_test else ())
+    return plan.map_seeds(evaluate_seed)
 
 
 def chunk_code_metrics(
     experiment: Experiment, seed_chunk: SeedChunk, method: Method, features: ExtractedFeatures
 ) -> dict[str, Float[np.ndarray, " seeds"]]:
     """Returns the metrics of a method's codes, for every seed of the chunk."""
-    rows = seed_chunk.shard(experiment.split.train.astype(np.int32))
-    program = _code_metrics_program(seed_chunk.plan, quantizer_of(method.model), experiment.shared_test)
-    test_rows = experiment.put_test_rows(seed_chunk=seed_chunk)
-    return seed_chunk.plan.to_host(program(features.values, rows, test_rows))
+    rows = seed_chunk.shard([part.astype(np.int32) for part in (experiment.split.train, experiment.split.test)])
+    program = _code_metrics_program(seed_chunk.plan, quantizer_of(method.model))
+    return seed_chunk.plan.to_host(program(features.values, *rows))
 
 
 def evaluate_codes(

@@ -99,7 +99,7 @@ def make_encoding_runner(job: TrainingJob, seeds: Sequence[int], threads: int) -
     experiment = _prepare_experiment(job, seeds)
     method = METHODS[job.config.method](experiment.problem)
     variables = init_variables(experiment, method)
-    program, rows = row_program(experiment.plan, method.encode), experiment.plan.replicate(job.rows.astype(np.int32))
+    program, rows = row_program(experiment.plan, method.encode), shard_rows(experiment, job.rows[None])
     compile_seconds = {"encode": 0.0}
 
     def run(rounds: int) -> dict[str, Any]:
