@@ -2,8 +2,10 @@
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,13 +13,100 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from aejax.experiments.time_estimate import TimeEstimate, Work
 from aejax.report.tables import LabelledText, plain_text, without_code_marks
 from aejax.report.terminal import RunConsole
 
 SECONDS_BETWEEN_LINES = 20.0
-SPARKLINE = "▁▂▃▄▅▆▇█"
-SPARKLINE_LENGTH = 12
+PRIOR_SECONDS = 2.0  # weight of the estimates themselves in the ratio of measured to estimated seconds
+MIN_SHARE_LEFT = 0.2  # of the seconds spent in a stage that takes longer than estimated
+
+
+class Work(NamedTuple):
+    """A part of a run: a method, a group of points, an analysis."""
+
+    name: str
+    seconds: Mapping[str, float]  # estimates by stage, in the order of the stages
+    epochs: float = 0.0  # of the stage `train`
+    is_counted: bool = True  # whether it ends with a line of its own
+
+
+class TimeEstimate:
+    """Seconds that are left of a run: those estimated, times the ratio of measured to estimated seconds so far.
+
+    Args:
+        works: the parts, in any order.
+        clock: returns seconds.
+    """
+
+    def __init__(self, works: Sequence[Work] = (), clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._start = clock, clock()
+        self._left = {work.name: dict(work.seconds) for work in works}  # estimates of what has not been done
+        self._works = {work.name: work for work in works}
+        self._name, self._stage, self._since = "", "", self._start
+        self._done, self._epochs_done, self._shown = 0.0, 0.0, 0.0
+
+    def first_stage(self, name: str) -> str:
+        """Returns the first stage of a part that has not taken place."""
+        return next((stage for stage, seconds in self._left.get(name, {}).items() if seconds), "compile")
+
+    def start(self, name: str, stage: str) -> None:
+        """Ends the current stage and starts one of a part; a part that is not known counts for nothing."""
+        if (name, stage) == (self._name, self._stage):
+            return
+        if self._stage != "train":  # whose epochs tell what is left of it
+            self._count_as_done(math.inf)
+        if name != self._name:
+            self._epochs_done = 0.0
+        self._name, self._stage, self._since = name, stage, self._clock()
+
+    def advance(self, epochs: float) -> None:
+        """Counts epochs of the current part, which is in its stage `train` from then on: it has been compiled."""
+        self.start(self._name, "train")
+        self._epochs_done += epochs
+        if work := self._works.get(self._name):
+            self._count_as_done(epochs / max(work.epochs, epochs) * work.seconds.get("train", 0.0))
+
+    def finish(self) -> None:
+        """Ends the current part, with stages that did not take place."""
+        self._count_as_done(math.inf)
+        self._left.pop(self._name, None)
+        self._name, self._stage = "", ""
+
+    def _count_as_done(self, seconds: float) -> None:
+        """Counts estimated seconds of the current stage as done, at most those that are left of it."""
+        stages = self._left.get(self._name, {})
+        seconds = min(seconds, stages.get(self._stage, 0.0))
+        if self._stage in stages:
+            stages[self._stage] -= seconds
+        self._done, self._since = self._done + seconds, self._clock()
+
+    def describe_epochs(self) -> str:
+        """Returns the epoch of the current part: `epoch 45 of 100`; empty if it has none."""
+        epochs = self._works[self._name].epochs if self._name in self._works else 0.0
+        return f"epoch {self._epochs_done:.4g} of {epochs:g}" if epochs and self._stage == "train" else ""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self._clock() - self._start
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        estimate, spent = self._left.get(self._name, {}).get(self._stage, 0.0), self._clock() - self._since
+        ratio = max(  # without the current stage, unless it takes longer already
+            (self.elapsed - spent + PRIOR_SECONDS) / (self._done + PRIOR_SECONDS),
+            (self.elapsed + PRIOR_SECONDS) / (self._done + estimate + PRIOR_SECONDS),
+        )
+        others = sum(sum(stages.values()) for stages in list(self._left.values())) - estimate
+        return ratio * others + (max(ratio * estimate - spent, MIN_SHARE_LEFT * spent) if estimate else 0.0)
+
+    @property
+    def share(self) -> float:
+        """The share of the run's seconds that have passed, which never decreases."""
+        share = self.elapsed / max(self.elapsed + self.left, 1e-9) if self._works else 0.0
+        self._shown = min(max(self._shown, share), 1.0)
+        return self._shown
 
 
 class ProgressReporter:
@@ -64,7 +153,7 @@ class ConsoleReporter(ProgressReporter):
         self._console, self._estimate = console, TimeEstimate()
         self._method, self._stage, self._status = "data", "", ""
         self._names: dict[str, bool] = {}  # of methods: whether each has finished
-        self._losses: list[float] = []
+        self._loss = math.nan
 
     def print_fact(self, label: str, text: str, style: str = "") -> None:
         """Prints a line with a label, or several on a terminal."""
@@ -84,7 +173,7 @@ class ConsoleReporter(ProgressReporter):
         self._names = {work.name: False for work in works if work.is_counted}
 
     def start_method(self, method: str) -> None:
-        self._method, self._losses = method, []
+        self._method, self._loss = method, math.nan
         self.start_stage(self._estimate.first_stage(method))
 
     def start_stage(self, stage: str) -> None:
@@ -94,7 +183,7 @@ class ConsoleReporter(ProgressReporter):
     def advance(self, epochs: float, loss: float) -> None:
         self._stage, self._status = "train", ""
         self._estimate.advance(epochs)
-        self._losses.append(loss)
+        self._loss = loss
 
     def set_status(self, text: str) -> None:
         self._status = text
@@ -108,8 +197,8 @@ class ConsoleReporter(ProgressReporter):
     def describe_stage(self) -> str:
         """Returns method, stage, epochs and loss."""
         parts = [self._stage if self._stage != self._method else "", self._estimate.describe_epochs(), self._status]
-        if self._losses and not math.isnan(self._losses[-1]):
-            parts.append(f"loss {self._losses[-1]:.4g}")
+        if not math.isnan(self._loss):
+            parts.append(f"loss {self._loss:.4g}")
         return f"{self._method}: {', '.join(filter(None, parts))}".removesuffix(": ")
 
     def describe_time(self) -> str:
@@ -120,34 +209,24 @@ class ConsoleReporter(ProgressReporter):
 
 
 class LineReporter(ConsoleReporter):
-    """A line per method, and one for every 20 seconds without, for logs."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
-        self._ended, self._printed = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._print_regularly, daemon=True)
-
-    def print_fact(self, label: str, text: str, style: str = "") -> None:
-        """Prints a line, from which on the seconds count."""
-        self._printed.set()
-        super().print_fact(label, text, style)
-
-    def _print_regularly(self) -> None:
-        while not self._ended.wait(0):
-            if not self._printed.wait(SECONDS_BETWEEN_LINES) and not self._ended.is_set():
-                super().print_fact("...", f"{self.describe_stage()}; {self.describe_time()}")
-            self._printed.clear()
+    """A line per method, and one every 20 seconds, for logs."""
 
     @contextmanager
     def shown(self) -> Iterator[ProgressReporter]:
         """Yields this reporter, while a thread prints regularly."""
-        self._thread.start()
+        ended = threading.Event()
+
+        def print_regularly() -> None:
+            while not ended.wait(SECONDS_BETWEEN_LINES):
+                self.print_fact("...", f"{self.describe_stage()}; {self.describe_time()}")
+
+        thread = threading.Thread(target=print_regularly, daemon=True)
+        thread.start()
         try:
             yield self
         finally:
-            self._ended.set()
-            self._printed.set()
-            self._thread.join()
+            ended.set()
+            thread.join()
 
 
 class LiveReporter(ConsoleReporter):
@@ -164,8 +243,7 @@ class LiveReporter(ConsoleReporter):
         line.add_column(ratio=1)
         line.add_column(no_wrap=True, overflow="crop")
         line.add_row(ProgressBar(total=1.0, completed=self._estimate.share), Text(self.describe_time()))
-        sparkline = f" {format_sparkline(self._losses)}" if self._console.encoding.startswith("utf") else ""
-        status = plain_text(self.describe_stage() + sparkline)
+        status = plain_text(self.describe_stage())
         status.no_wrap, status.overflow = True, "crop"
         return Group(line, status)
 
@@ -179,21 +257,6 @@ def format_clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def format_sparkline(values: Sequence[float]) -> str:
-    """Returns a bar for each of the values, or some of them, between the smallest and the largest.
-
-    >>> format_sparkline([3.0, 2.0, float("nan"), 1.0])
-    '█▄▁'
-    """
-    finite = [value for value in values if math.isfinite(value)]
-    if len(finite) < 2 or min(finite) == max(finite):
-        return ""
-    count = min(len(finite), SPARKLINE_LENGTH)
-    chosen = [finite[round(index * (len(finite) - 1) / (count - 1))] for index in range(count)]
-    low, high = min(finite), max(finite)
-    return "".join(SPARKLINE[int((value - low) / (high - low) * (len(SPARKLINE) - 1))] for value in chosen)
 
 
 @contextmanager

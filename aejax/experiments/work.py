@@ -15,9 +15,8 @@ from aejax.data.memory import available_host_memory, format_bytes
 from aejax.data.shuffling import steps_per_epoch
 from aejax.errors import require
 from aejax.experiments.experiment import Experiment
-from aejax.experiments.progress import format_clock
+from aejax.experiments.progress import Work, format_clock
 from aejax.experiments.schedule import total_epochs
-from aejax.experiments.time_estimate import Work
 from aejax.methods.method import Method
 from aejax.methods.tuning_space import has_settings
 from aejax.models.autoencoder import Autoencoder

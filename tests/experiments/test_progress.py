@@ -9,8 +9,7 @@ import pytest
 
 from aejax.config import OutputConfig
 from aejax.experiments import progress
-from aejax.experiments.progress import LineReporter, open_reporter
-from aejax.experiments.time_estimate import TimeEstimate, Work
+from aejax.experiments.progress import LineReporter, TimeEstimate, Work, open_reporter
 from aejax.experiments.work import summarize_model
 from aejax.models.architectures import dense_autoencoder
 from aejax.report.terminal import RunConsole
