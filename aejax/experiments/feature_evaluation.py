@@ -118,11 +118,8 @@ def make_external_features(
     if method.make_features is None:
         return None
     rows = experiment.split.check_training_rows(experiment.split.train, "a representation")
-    inputs, offsets = experiment.dataset.inputs, experiment.dataset.offsets
-    if offsets is not None:  # functions and encoders expect examples as the source has them
-        inputs = inputs.astype(np.float64) + offsets
     try:
-        return method.make_features(DatasetRows(inputs, rows))
+        return method.make_features(DatasetRows(experiment.dataset.inputs, rows, experiment.dataset.offsets))
     except (InputError, LeakageError) as error:
         raise type(error)(f"{name}: {error}") from None
 

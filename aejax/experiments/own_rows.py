@@ -1,5 +1,6 @@
 """Rows of a comparison from files: `--features NAME=FILE[:KEY]`, and encoders, `--encoder NAME=FOLDER`."""
 
+import dataclasses
 import functools
 import importlib.util
 import itertools
@@ -20,7 +21,7 @@ from aejax.errors import InputError, list_names, require, summarize_error
 from aejax.methods.external import Representation, encoder, precomputed
 from aejax.storage.hub import PREFIX, open_encoder_folder
 from aejax.storage.manifest import verify_manifest
-from aejax.storage.pretrained_encoder import PretrainedEncoder, load_encoder
+from aejax.storage.pretrained_encoder import load_encoder
 from aejax.storage.sparse_coders import SparseCoder
 
 ROW_NAME = "row"  # of an array or a column with the number of the data's row, from 0, that each row of features is of
@@ -52,11 +53,7 @@ def _load_encoder(place: str) -> Representation:
         isinstance(encode, SparseCoder) or not encode.metadata.stacked,
         f"--encoder {place}: holds the encoders of several seeds; publish one, export.py --seed best",
     )
-    external = encoder(lambda inputs: np.asarray(encode(inputs)))
-    if isinstance(encode, SparseCoder):
-        return Representation(external.make_features, digest)
-    origin, table = encode.metadata.origin, encode.metadata.preprocessing.table
-    return Representation(external.make_features, digest, dataset_sha256=origin.dataset_sha256, table=table)
+    return dataclasses.replace(encoder(encode), sha256=digest, function_sha256="")
 
 
 def find_own_training_rows(
@@ -74,18 +71,13 @@ def find_own_training_rows(
 
 def is_trained_on(representation: Representation, dataset: Dataset) -> bool:
     """Returns whether an encoder was trained by this package on rows of a dataset that has no official test set."""
-    encode = representation.function
-    published = isinstance(encode, PretrainedEncoder)
-    trained_on = encode.metadata.origin.dataset_sha256 if published else representation.dataset_sha256
-    return dataset.test_rows is None and trained_on == dataset.sha256
+    return dataset.test_rows is None and representation.dataset_sha256 == dataset.sha256
 
 
 def require_columns(representations: Mapping[str, Representation], dataset: Dataset) -> None:
     """Raises InputError if an encoder of a table reads other columns than those of the data, or in another order."""
     for name, representation in representations.items():
-        encode, table = representation.function, representation.table
-        if isinstance(encode, PretrainedEncoder):
-            table = encode.metadata.preprocessing.table
+        table = representation.table
         if table is None or dataset.table is None:
             continue
         for number, (one, other) in enumerate(itertools.zip_longest(table.columns, dataset.table.columns), 1):

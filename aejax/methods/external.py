@@ -22,8 +22,14 @@ RELATIVE_TOLERANCE = 0.01  # of the largest feature: smaller differences are rou
 class DatasetRows(NamedTuple):
     """What features are made from: every example, and the rows on which something may be fitted."""
 
-    inputs: Shaped[np.ndarray, "n *example_shape"]  # not scaled; see `encoder`
+    stored: Shaped[np.ndarray, "n *example_shape"]  # as `Dataset.inputs`
     train: Int[np.ndarray, "trainings n_train"]
+    offsets: Float[np.ndarray, " d"] | None = None  # as `Dataset.offsets`
+
+    @property
+    def inputs(self) -> Shaped[np.ndarray, "n *example_shape"]:
+        """Examples as the source has them, not scaled; with offsets a copy in float64."""
+        return self.stored if self.offsets is None else self.stored.astype(np.float64) + self.offsets
 
 
 FeatureMaker = Callable[[DatasetRows], Float[np.ndarray, "..."]]
@@ -36,9 +42,8 @@ class Representation:
 
     make_features: FeatureMaker
     sha256: str = ""  # of the arrays that the features are made from, for the identity of a run; empty: of none
-    function: Any = None  # or the function or the transformer that makes them
-    function_sha256: str = ""  # of it as it was given; what it keeps between calls is no other function
-    dataset_sha256: str = ""  # of the dataset that an encoder was trained on; empty: not known
+    function_sha256: str = ""  # or of the function or transformer that makes them, as it was given
+    dataset_sha256: str = ""  # of the dataset that a published encoder was trained on; empty: not known
     per_training: bool = False  # an array for each training: what was fitted for it may have seen other test rows
     table: TableSchema | None = None  # the columns of the examples that they are made from; None: any
 
@@ -47,7 +52,7 @@ class Representation:
         return Method(role="external", init=lambda key, inputs: {}, encode=_has_no_encoder, make_features=self._checked)
 
     def _checked(self, rows: DatasetRows) -> Float[np.ndarray, "..."]:
-        features, n = np.asarray(self.make_features(rows), np.float32), len(rows.inputs)
+        features, n = np.asarray(self.make_features(rows), np.float32), len(rows.stored)
         trainings = len(rows.train)
         require(
             features.shape[-2:-1] == (n,) and features.shape[:-2] in ((), (trainings,)) and features.shape[-1] > 0,
@@ -117,13 +122,14 @@ def encoder(function: Any, batch_size: int = 256) -> Representation:
         make, given = functools.partial(_fit_and_transform, function), clone(function, safe=False)
     else:
         make, given = functools.partial(_apply, function, batch_size), function
-    return Representation(make, function=function, function_sha256=hash_function(given))
+    dataset_sha256, table = getattr(function, "trained_on", ("", None))  # of encoders that this package published
+    return Representation(make, function_sha256=hash_function(given), dataset_sha256=dataset_sha256, table=table)
 
 
 def _fit_and_transform(transformer: Any, rows: DatasetRows) -> Float[np.ndarray, "trainings n width"]:
     from sklearn.base import clone
 
-    flat = rows.inputs.reshape(len(rows.inputs), -1)
+    flat = rows.inputs.reshape(len(rows.stored), -1)
     fitted = (clone(transformer, safe=False).fit(flat[train]) for train in rows.train)
     return np.stack([np.asarray(one.transform(flat)) for one in fitted])
 
