@@ -49,17 +49,15 @@ def apply_to_test_rows(
 
 
 class ExtractedFeatures(NamedTuple):
-    """Features of every row for a chunk of seeds, on the devices; or values that all seeds share, with scalers."""
+    """Features of every row for a chunk of seeds, on the devices."""
 
-    values: Shaped[Array, "..."]  # (seeds, n, d); shared: (n, d)
-    scaler: Scaler | None = None  # of each seed, of shared values; None: features
-    host_values: Shaped[np.ndarray, "n d"] | None = None  # shared values
-    host_scaler: Scaler | None = None  # `scaler`, of all seeds of the run
+    values: Shaped[Array, "..."]  # (seeds, n, d), or (n, d) that all seeds share
+    scaler: Scaler | None = None  # of each seed, for values that are raw inputs
 
     @property
     def shared(self) -> bool:
         """Whether all seeds share the values."""
-        return self.scaler is not None
+        return self.values.ndim == 2
 
     @property
     def width(self) -> int:
@@ -78,16 +76,10 @@ def extract_features(
 
     `given` are features from `Method.make_features`: `(n, d)`, or `(seeds, n, d)` of all seeds.
     """
-    scaler = seed_chunk.shard(experiment.scaler)
     if method.is_identity:
-        flat = experiment.dataset.inputs.reshape(len(experiment.dataset.inputs), -1)
-        return ExtractedFeatures(experiment.examples.inputs, scaler, flat, experiment.scaler)
-    if given is not None and given.ndim == 2:
-        ones = np.ones((experiment.plan.seeds, 1), np.float32)
-        unscaled = Scaler(0 * ones, ones)
-        return ExtractedFeatures(seed_chunk.plan.replicate(given), seed_chunk.shard(unscaled), given, unscaled)
+        return ExtractedFeatures(experiment.examples.inputs, seed_chunk.shard(experiment.scaler))
     if given is not None:
-        return ExtractedFeatures(seed_chunk.shard(given))
+        return ExtractedFeatures(seed_chunk.plan.replicate(given) if given.ndim == 2 else seed_chunk.shard(given))
     program = row_program(seed_chunk.plan, method.encode)
     every_row = np.tile(np.arange(len(experiment.dataset.labels), dtype=np.int32), (experiment.plan.seeds, 1))
     arguments = seed_chunk.shard((variables, experiment.scaler, every_row))
@@ -99,11 +91,8 @@ _apply_scaler = jax.jit(apply_scaler)
 
 def scaled_inputs(experiment: Experiment, seed: int, rows: Int[np.ndarray, " m"]) -> Float[np.ndarray, "m d"]:
     """Returns inputs, scaled for a seed, on the host."""
-    return _scale(experiment.scaler, seed, experiment.dataset.inputs[rows].reshape(len(rows), -1))
-
-
-def _scale(scaler: Scaler, seed: int, inputs: Shaped[np.ndarray, "m d"]) -> Float[np.ndarray, "m d"]:
-    return np.asarray(_apply_scaler(jax.tree.map(lambda leaf: leaf[seed], scaler), inputs))
+    scaler = jax.tree.map(lambda leaf: leaf[seed], experiment.scaler)
+    return np.asarray(_apply_scaler(scaler, experiment.dataset.inputs[rows].reshape(len(rows), -1)))
 
 
 def seed_features(
@@ -114,9 +103,9 @@ def seed_features(
     rows: Int[np.ndarray, " m"],
 ) -> Float[np.ndarray, "m d"]:
     """Returns the features of `rows` for the seed at `position` in the chunk, on the host."""
-    if features.host_values is not None and features.host_scaler is not None:
-        return _scale(features.host_scaler, int(seed_chunk.seed_indices[position]), features.host_values[rows])
-    return to_numpy(features.values[position])[rows]
+    if features.scaler is not None:
+        return scaled_inputs(experiment, int(seed_chunk.seed_indices[position]), rows)
+    return to_numpy(features.values if features.shared else features.values[position])[rows]
 
 
 @cached_jit

@@ -2,26 +2,20 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from aejax.config import CompareConfig
 from aejax.data.label_budget import make_seed_labels
 from aejax.errors import require
 from aejax.evaluate.metrics import Scores, metric_values, score_predictions
 from aejax.evaluate.tuning import TuningReport, choose_settings, expected_of_best
 from aejax.experiments.experiment import Experiment, explain_no_validation
 from aejax.experiments.feature_extraction import scaled_inputs
+from aejax.experiments.probes import ClassifierFit
 from aejax.methods.method import HostProblem, Method, TriedSettings
-
-
-class HostFit(NamedTuple):
-    """What a classifier on the host predicted for every seed, and the settings that it chose."""
-
-    log_probs: Float[np.ndarray, "seeds n_test classes"]
-    settings: list[dict[str, Any]]
-    tuning: TuningReport | None = None
 
 
 def require_selection_rows(experiment: Experiment, methods: Mapping[str, Method]) -> None:
@@ -35,10 +29,11 @@ def require_selection_rows(experiment: Experiment, methods: Mapping[str, Method]
     )
 
 
-def fit_host_classifier(experiment: Experiment, name: str, method: Method, tune: int | None = None) -> HostFit:
+def fit_host_classifier(experiment: Experiment, method: Method) -> ClassifierFit:
     """Calls `Method.fit_predict` for one seed after the other; each of several processes computes all seeds."""
     assert method.fit_predict is not None
-    split, predictions, ratings = experiment.split, [], dict[str, Any]()
+    config, split, predictions, ratings = experiment.config, experiment.split, [], dict[str, Any]()
+    tune = config.tune if isinstance(config, CompareConfig) else None
     labels = make_seed_labels(experiment.training_labels, split.labelled, permuted=method.permute_labels)
     for seed in range(experiment.plan.seeds):
         experiment.reporter.set_status(f"seed {seed + 1} of {experiment.plan.seeds}")
@@ -47,10 +42,10 @@ def fit_host_classifier(experiment: Experiment, name: str, method: Method, tune:
             warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
             predictions.append(method.fit_predict(problem._replace(tune=tune, ratings=ratings)))
     tried = [prediction.tried for prediction in predictions if prediction.tried is not None]
-    return HostFit(
+    return ClassifierFit(
         np.stack([prediction.log_probs for prediction in predictions]),
-        [dict(prediction.settings) for prediction in predictions],
-        _report_tuning(experiment, tried) if tried else None,
+        settings=[dict(prediction.settings) for prediction in predictions],
+        tuning=_report_tuning(experiment, tried) if tried else None,
     )
 
 

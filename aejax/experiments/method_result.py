@@ -7,7 +7,6 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from aejax.config import CompareConfig
 from aejax.evaluate.metrics import Scores, metric_values, score_predictions
 from aejax.evaluate.tuning import TuningReport
 from aejax.evaluate.verdict_metrics import VERDICT_METRICS
@@ -56,8 +55,6 @@ def fit_and_score(
 
     If another result has the same features, `shared_from`, its variables are used instead of training again.
     """
-    if method.fit_predict is not None:
-        return _fit_on_host(experiment, name, method)
     watch, settings = Stopwatch(), None
     if shared_from is None:
         variables, history, settings = _fit(experiment, name, method)
@@ -70,30 +67,12 @@ def fit_and_score(
     return result._replace(shared_training=shared_from is not None, settings=settings or result.settings)
 
 
-def _fit_on_host(experiment: Experiment, name: str, method: Method) -> MethodResult:
-    """Returns the result of a classifier of the scaled inputs: it has neither variables nor features of its own."""
-    experiment.reporter.start_stage("probe")
-    watch = Stopwatch()
-    config = experiment.config
-    tune = config.tune if isinstance(config, CompareConfig) else None
-    log_probs, settings, tuning = fit_host_classifier(experiment, name, method, tune)
-    return MethodResult(
-        name=name,
-        width=experiment.problem.n_features,
-        scores=score_predictions(log_probs, experiment.test_labels, experiment.evaluation.metric),
-        measures={},
-        variables={},
-        seconds={"compile": watch.compile_seconds, "pretrain": 0.0, "probe": watch.run_seconds},
-        role=method.role,
-        settings=settings,
-        tuning=tuning,
-    )
-
-
 def _fit(
     experiment: Experiment, name: str, method: Method
 ) -> tuple[Variables, TrainingHistory | None, list[dict[str, Any]] | None]:
     """Returns variables, history, and the settings that were chosen by the labels."""
+    if method.fit_predict is not None:  # a classifier of the scaled inputs, which has no variables
+        return {}, None, None
     variables = init_variables(experiment, method)
     if method.supervised:
         fitted = train_classifier(experiment, name, variables, supervised_task(experiment, method))
@@ -152,6 +131,7 @@ def score_method(
         representation=None if diagnosed is None else evaluate_representation(experiment, diagnosed),
         role=method.role,
         settings=classifier.settings,
+        tuning=classifier.tuning,
     )
 
 
@@ -159,6 +139,8 @@ def _evaluate_features(
     experiment: Experiment, name: str, method: Method, variables: Variables, host_variables: Variables
 ) -> FeatureEvaluation:
     """Classifies by the method itself, by its fine-tuned encoder (`--probe finetune`), or by a probe of features."""
+    if method.fit_predict is not None:
+        return FeatureEvaluation(experiment.problem.n_features, fit_host_classifier(experiment, method), {}, None)
     if method.log_probs is not None:
         return evaluate_own_classifier(experiment, name, method, variables, host_variables)
     if is_finetuned(experiment.config, method):

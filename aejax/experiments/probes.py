@@ -13,6 +13,7 @@ from aejax.config import ProbeConfig
 from aejax.data.scalers import Scaler
 from aejax.errors import require
 from aejax.evaluate.metrics import metric_values, score_predictions
+from aejax.evaluate.tuning import TuningReport
 from aejax.experiments.experiment import Experiment
 from aejax.experiments.feature_extraction import ExtractedFeatures, seed_features
 from aejax.methods.method import Method
@@ -78,6 +79,7 @@ class ClassifierFit(NamedTuple):
     report: ClassifierReport = ClassifierReport()
     width: Int[np.ndarray, " seeds"] | None = None  # of the features, if each seed chose among several
     settings: list[dict[str, Any]] | None = None  # of every seed, chosen by its labels; None in a chunk
+    tuning: TuningReport | None = None  # what `--tune` tried, for a classifier on the host
 
 
 TOP_UNITS = "top-units"
@@ -113,7 +115,7 @@ def _classifier_program(
         values: Array,
         scaler: Scaler | None,
         labels: Array,
-        rows: tuple[Array, ...],
+        rows: tuple[Array, Array, Array, Array, Array],
         groups: Array | None,
     ) -> Any:
         return classify(Features(values, scaler), labels, ProbeRows(*rows, groups))
@@ -150,7 +152,7 @@ def fit_classifier(
     groups = chunk_plan.replicate(split.groups)
     seeds = np.unique(seed_chunk.seed_indices)  # the last chunk may repeat a seed
     with single_threaded_lapack():
-        solutions = chunk_plan.to_host(program(*features[:2], *seed_chunk.shard((labels, rows)), groups))
+        solutions = chunk_plan.to_host(program(*features, *seed_chunk.shard((labels, rows)), groups))
     solution: Any = jax.tree.map(lambda leaf: leaf[: len(seeds)], solutions)
     require(
         np.all(np.isfinite(solution.log_probs)),

@@ -4,10 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from preparing import prepare
+from preparing import configure, prepare
 from sklearn.neighbors import NearestCentroid
 
-from aejax.config import CompareConfig, DataConfig, ProbeConfig, SplitConfig
 from aejax.data.selection_folds import make_selection_folds
 from aejax.experiments.compare import compare
 from aejax.experiments.host_classifier import fit_host_classifier, host_problem
@@ -18,12 +17,7 @@ from aejax.methods.registry import METHODS
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 
-CONFIG = CompareConfig(
-    data=DataConfig(dataset="wine"),
-    split=SplitConfig(label_fraction=0.5, design="holdout"),
-    probe=ProbeConfig(probe_c=1.0),
-    seeds=2,
-)
+CONFIG = configure(dataset="wine", label_fraction=0.5, design="holdout", probe_c=1.0, seeds=2)
 
 
 def nearest_centroid(problem):
@@ -72,7 +66,7 @@ def test_neither_test_labels_nor_other_test_rows_change_what_is_fitted(experimen
             np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
     only_labels = dataclasses.replace(experiment, dataset=dataclasses.replace(experiment.dataset, labels=labels))
     method = nearest_centroid(experiment.problem)
-    one, other = (fit_host_classifier(it, "centroid", method).log_probs for it in (experiment, only_labels))
+    one, other = (fit_host_classifier(it, method).log_probs for it in (experiment, only_labels))
     np.testing.assert_array_equal(one, other)
 
 
@@ -82,16 +76,16 @@ def test_settings_are_chosen_by_the_folds_of_the_run_whatever_the_process_ran_be
     folds = experiment.selection_folds
     other = folds._replace(train=folds.train[:, :1], valid=folds.valid[:, :1])
     other_folds = dataclasses.replace(experiment, selection_folds=other)
-    alone = fit_host_classifier(other_folds, name, METHODS[name](experiment.problem)).settings
+    alone = fit_host_classifier(other_folds, METHODS[name](experiment.problem)).settings
     method = METHODS[name](experiment.problem)
-    assert fit_host_classifier(experiment, name, method).settings != alone
-    assert fit_host_classifier(other_folds, name, method).settings == alone
+    assert fit_host_classifier(experiment, method).settings != alone
+    assert fit_host_classifier(other_folds, method).settings == alone
 
 
 def test_a_run_reports_settings_of_every_seed_and_no_features(tmp_path, monkeypatch):
     monkeypatch.setitem(METHODS, "centroid", nearest_centroid)
     monkeypatch.setitem(METHODS, "mine", lambda problem: dataclasses.replace(raw(problem), role="autoencoder"))
-    config = dataclasses.replace(CONFIG, methods=("raw", "centroid", "mine"))
+    config = configure(CONFIG, methods=("raw", "centroid", "mine"))
     results = compare(config, tmp_path / "out", quiet())
     plain, centroid, _ = read_json(tmp_path / "out" / "results.json")["methods"]
     assert plain["settings"] is None
