@@ -94,7 +94,7 @@ def train_classifier(
 
     Args:
         experiment: the labelled rows, the plan and the checkpoints.
-        name: of the refit within the run; that of the selection ends in `-selection`.
+        name: of the refit within the run; that of the selection is `.NAME-selection`.
         variables: initial variables of every seed, on the devices; their memory is freed.
         task: whose optimizer reads the weight decay from `hyper`.
     """
@@ -115,7 +115,7 @@ def _load_or_select(
     experiment: Experiment, name: str, variables: Variables, task: ClassifierTask
 ) -> ClassifierSelection:
     """Returns the settings that an earlier attempt at the run saved, or chooses them."""
-    selection_name, trained = f"{name}-selection", 0
+    selection_name, trained = f".{name}-selection", 0  # no method has a name with a dot before it
     selection: ClassifierSelection | None = experiment.result_cache.load_result(selection_name)
     if selection is None:
         selection = select_settings(experiment, selection_name, variables, task, experiment.selection_folds)

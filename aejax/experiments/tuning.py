@@ -62,7 +62,7 @@ def _fit_kinds(experiment: Experiment, name: str, method: Method, count: int) ->
     group = PointGroup(tuple(points), tuple(points[0].values))
     group_experiment = experiment_for_group(experiment, group)
     traced = _like(method, method_for_group(kind, group, group_experiment.problem))
-    trained, trials = train_group(group_experiment, f"{name}-settings", group, traced), []
+    trained, trials = train_group(group_experiment, f".{name}-settings", group, traced), []
     for index, point in enumerate(points):
         experiment.reporter.set_status(f"with {point.name}")
         progress, history = slice_point(trained, index, experiment.config.seeds)
@@ -91,7 +91,7 @@ def _fit_controls(experiment: Experiment, name: str, method: Method, count: int)
         candidates = [(values, experiment, make(experiment.problem, **values)) for values in drawn]
     trials, cache = [], experiment.result_cache
     for index, (values, with_values, of_values) in enumerate(candidates):
-        key = f"{name}-setting-{index}"
+        key = f".{name}-setting-{index}"  # no method has a name with a dot before it
         experiment.reporter.set_status(f"setting {index + 1} of {count}")
         result: MethodResult | None = cache.load_result(key)
         if result is None:

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from preparing import prepare
+from preparing import configure, prepare
 from resuming import EACH, Killed
 
-from aejax.config import CompareConfig, DataConfig, ModelConfig, OptimizerConfig, SplitConfig, TrainConfig, to_dict
+from aejax.config import to_dict
 from aejax.data.batching import Batch
 from aejax.data.dataset import make_dataset
 from aejax.data.selection_folds import SelectionFolds
@@ -44,13 +44,8 @@ from aejax.methods.registry import METHODS
 from aejax.storage.run_identity import RunIdentity
 from tests.consoles import quiet
 
-CONFIG = CompareConfig(
-    data=DataConfig(scaler="none"),
-    split=SplitConfig(labels_per_class=4),
-    model=ModelConfig(hidden=(4,), latent_dim=2),
-    train=TrainConfig(epochs=3, batch_size=4),
-    optimizer=OptimizerConfig(learning_rate=0.03),
-    seeds=2,
+CONFIG = configure(
+    scaler="none", labels_per_class=4, hidden=(4,), latent_dim=2, epochs=3, batch_size=4, learning_rate=0.03, seeds=2
 )
 
 
@@ -169,9 +164,7 @@ def test_one_program_trains_all_folds_and_decays_of_all_seeds_and_one_the_refit(
 def test_a_row_that_only_validates_in_the_split_is_fitted():
     # The training labels of a class lie at +3, its validation labels and test rows at -3. Whoever fits the training
     # labels alone takes all test rows for the other class, at 0.
-    config = dataclasses.replace(
-        CONFIG, split=SplitConfig(valid_fraction=0.4), model=ModelConfig(hidden=(16,), latent_dim=4), seeds=1
-    )
+    config = configure(CONFIG, labels_per_class=None, valid_fraction=0.4, hidden=(16,), latent_dim=4, seeds=1)
     split, labels = make_experiment(config).split, np.arange(60) % 2
     inputs = np.random.default_rng(1).normal(scale=0.1, size=(60, 5)).astype(np.float32)
     inputs[:, 0] -= 3 * labels
@@ -196,7 +189,7 @@ def test_a_classifier_that_was_killed_continues_bit_for_bit(calls, experiment, f
     with pytest.raises(Killed):
         trained(tmp_path / "cut")
     saved = {path.name for path in (tmp_path / "cut" / "found").glob("*")}
-    assert saved == ({"it-selection"} if calls > 15 else set())
+    assert saved == ({".it-selection"} if calls > 15 else set())
     jax.tree.map(np.testing.assert_array_equal, trained(tmp_path / "cut"), whole)
 
 
@@ -210,8 +203,8 @@ def test_without_validation_rows_all_epochs_are_trained_without_decay(experiment
 
 
 def test_a_cosine_ends_with_the_last_step_of_the_budget():
-    optimizer = OptimizerConfig(optimizer="sgd", momentum=0.0, learning_rate=1.0, schedule="cosine")
-    experiment = make_experiment(dataclasses.replace(CONFIG, optimizer=optimizer))
+    optimizer = {"optimizer": "sgd", "momentum": 0.0, "learning_rate": 1.0, "schedule": "cosine"}
+    experiment = make_experiment(configure(CONFIG, **optimizer))
     task = supervised_task(experiment, METHODS["supervised"](experiment.problem))
     n_steps, rates = 2 * task.epochs, []  # two batches hold all labels
     transform = task.make_optimizer(2)
