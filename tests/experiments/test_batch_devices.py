@@ -1,24 +1,19 @@
 """Kinds whose objective uses a whole batch, or images, train the same when two devices share each batch."""
 
-import dataclasses
-
 import numpy as np
 import pytest
+from preparing import configure
 from rich.console import Console
 
-from aejax.config import PlanConfig
 from aejax.experiments.pretrain import pretrain
 from aejax.recipes import get_recipe
 
 
 @pytest.mark.parametrize("kind", [pytest.param("conv", marks=pytest.mark.slow), "batch-top-k"])
 def test_two_devices_that_share_each_batch_train_as_one_device(kind, tmp_path):
-    recipe = get_recipe(kind, "digits")
-    train = dataclasses.replace(recipe.train, epochs=2, batch_size=256)
-    histories = []
+    recipe, histories = configure(get_recipe(kind, "digits"), seeds=1, epochs=2, batch_size=256), []
     for devices in (1, 2):
-        plan = PlanConfig(devices=devices, batch_devices=devices)
-        config = dataclasses.replace(recipe, seeds=1, train=train, plan=plan)
+        config = configure(recipe, devices=devices, batch_devices=devices)
         results = pretrain(config, tmp_path / str(devices), Console(quiet=True))
         assert ("2 of them to a batch" in results["environment"]["plan"]) == (devices == 2)
         histories.append(results["history"])

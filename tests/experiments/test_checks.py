@@ -7,10 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from preparing import prepare
+from preparing import configure, prepare
 
 from aejax.autoencoders.registry import KINDS
-from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, TrainConfig
 from aejax.data.dataset import UNLABELLED
 from aejax.data.description import DataDescription
 from aejax.data.leakage import LeakageError
@@ -25,12 +24,8 @@ from aejax.methods.method import Method
 from aejax.methods.registry import METHODS
 from aejax.report.data_line import format_data_line
 
-CONFIG = CompareConfig(
-    data=DataConfig(dataset="wine"),
-    model=ModelConfig(hidden=(8,), latent_dim=3, batch_norm=True),
-    train=TrainConfig(epochs=1, batch_size=16),
-    probe=ProbeConfig(probe_c=1.0),
-    seeds=2,
+CONFIG = configure(
+    dataset="wine", hidden=(8,), latent_dim=3, batch_norm=True, epochs=1, batch_size=16, probe_c=1.0, seeds=2
 )
 
 
@@ -146,9 +141,7 @@ def test_what_was_understood_of_the_data_is_in_the_results_and_reported_once(exp
 
 
 def test_the_dataset_of_the_results_counts_duplicates_and_says_what_chance_is(experiment):
-    holdout = dataclasses.replace(experiment.config.split, design="holdout")
-    config = dataclasses.replace(experiment.config, split=holdout)
-    experiment = prepare_experiment(config, experiment.dataset, SilentReporter())
+    experiment = prepare(configure(CONFIG, design="holdout"))
     described = experiment.describe_data()
     assert described["duplicates"] == {"train_test": 0, "dropped": 0, "near_train_test": 0, "near_dropped": 0}
     test = experiment.split.test[0]
@@ -160,8 +153,7 @@ def test_the_dataset_of_the_results_counts_duplicates_and_says_what_chance_is(ex
     inputs[near] = inputs[test[1]] * np.float32(1 + 1e-5)
     twin = dataclasses.replace(experiment.dataset, inputs=inputs)
     for how, expected in (("keep", (1, 0, 1, 0)), ("drop", (0, 1, 1, 0)), ("drop-near", (0, 1, 0, 1))):
-        split = dataclasses.replace(experiment.config.split, duplicates=how)
-        own = prepare_experiment(dataclasses.replace(experiment.config, split=split), twin, SilentReporter())
+        own = prepare(configure(experiment.config, duplicates=how), twin)
         assert tuple(own.describe_data()["duplicates"].values()) == expected
         assert (row in own.split.train[0]) == (how == "keep")
         assert (near in own.split.train[0]) == (how != "drop-near")

@@ -1,26 +1,20 @@
 """The main job, small: its files, its reproducibility, its fairness."""
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
+from preparing import configure
 
-from aejax.config import CompareConfig, DataConfig, ModelConfig, PlanConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.experiments.compare import compare
 from aejax.storage.atomic_io import read_json
 from aejax.storage.results_file import read_results
 from tests.consoles import quiet
 
-SMALL = CompareConfig(
-    data=DataConfig(dataset="wine"),
-    model=ModelConfig(hidden=(8,), latent_dim=3),
-    train=TrainConfig(epochs=3, batch_size=16),
-    seeds=3,
-)
+SMALL = configure(dataset="wine", hidden=(8,), latent_dim=3, epochs=3, batch_size=16, seeds=3)
 # Controls with and without training, and an autoencoder: what a property of the protocol has to hold for.
 # At a fixed strength, because wine is separable and a weak one leaves log-probabilities to the solver's tolerance.
-FEW = dataclasses.replace(SMALL, methods=("raw", "supervised", "denoising"), probe=ProbeConfig(probe_c=1.0))
+FEW = configure(SMALL, methods=("raw", "supervised", "denoising"), probe_c=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +121,7 @@ def test_the_same_command_twice_gives_the_same_results_apart_from_times(few):
 
 
 def test_a_seed_more_leaves_the_others_results_as_they_were(few, tmp_path):
-    compare(dataclasses.replace(FEW, seeds=4, methods=FEW.methods[1:]), tmp_path / "four", quiet())
+    compare(configure(FEW, seeds=4, methods=FEW.methods[1:]), tmp_path / "four", quiet())
     with np.load(few[0] / "scores.npz") as three, np.load(tmp_path / "four" / "scores.npz") as four:
         np.testing.assert_array_equal(four["correct"][:, :3], three["correct"][1:])
         np.testing.assert_allclose(four["log_prob"][:, :3], three["log_prob"][1:], atol=1e-5)
@@ -135,8 +129,8 @@ def test_a_seed_more_leaves_the_others_results_as_they_were(few, tmp_path):
 
 @pytest.mark.slow
 def test_the_plans_agree_on_the_whole_comparison(few, tmp_path):
-    plan = PlanConfig(within_device="vmap", devices=1)
-    compare(dataclasses.replace(FEW, plan=plan, methods=FEW.methods[1:]), tmp_path / "vmap", quiet())
+    config = configure(FEW, within_device="vmap", devices=1, methods=FEW.methods[1:])
+    compare(config, tmp_path / "vmap", quiet())
     with np.load(few[0] / "scores.npz") as sharded, np.load(tmp_path / "vmap" / "scores.npz") as vmapped:
         np.testing.assert_allclose(vmapped["log_prob"], sharded["log_prob"][1:], atol=2e-3)
 
@@ -147,8 +141,8 @@ def test_permuted_labels_give_chance(tmp_path):
     inputs = rng.normal(size=(400, 10)).astype(np.float32)
     inputs[:, 0] += np.repeat([0.0, 8.0], 200)  # two clusters that true labels would find
     np.savez(tmp_path / "permuted.npz", x=inputs, y=rng.permutation(np.repeat([0, 1], 200)))
-    data = DataConfig(dataset=str(tmp_path / "permuted.npz"))
-    config = dataclasses.replace(FEW, data=data, seeds=4, methods=("supervised", "undercomplete"))
+    methods = ("supervised", "undercomplete")
+    config = configure(FEW, dataset=tmp_path / "permuted.npz", seeds=4, methods=methods)
     results = compare(config, tmp_path / "out", quiet())
     for method in results["methods"]:
         # 80 test examples, the same for every seed: 3.5 binomial deviations of one seed
@@ -156,7 +150,7 @@ def test_permuted_labels_give_chance(tmp_path):
 
 
 def test_few_labels_change_the_classifiers_and_their_epochs_and_not_the_autoencoders(few, tmp_path):
-    fewer = compare(dataclasses.replace(FEW, split=SplitConfig(label_fraction=0.1)), tmp_path / "fewer", quiet())
+    fewer = compare(configure(FEW, label_fraction=0.1), tmp_path / "fewer", quiet())
     assert fewer["dataset"]["n_labelled_train"] < few[1]["dataset"]["n_labelled_train"]
 
     def mse(results):
@@ -179,9 +173,7 @@ def test_a_finished_run_is_not_made_again(run):
 
 
 def test_a_diverging_method_is_marked_and_still_scored(tmp_path):
-    config = dataclasses.replace(
-        FEW, methods=("raw", "undercomplete"), optimizer=dataclasses.replace(FEW.optimizer, learning_rate=1e30)
-    )
+    config = configure(FEW, methods=("raw", "undercomplete"), learning_rate=1e30)
     results = compare(config, tmp_path / "diverged", quiet())
     raw, trained = results["methods"]
     assert raw["diverged_epoch"] is None

@@ -1,26 +1,19 @@
 """Controls in whole runs: nothing is trained twice, permuted labels are at chance, few labels are counted."""
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
+from preparing import configure
 
 import aejax
-from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
 from aejax.errors import InputError
 from aejax.experiments import method_result
 from aejax.experiments.compare import compare
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 
-WINE = CompareConfig(
-    data=DataConfig(dataset="wine"),
-    model=ModelConfig(hidden=(8,), latent_dim=3),
-    train=TrainConfig(epochs=3, batch_size=16),
-    probe=ProbeConfig(probe_c=1.0),
-    seeds=2,
-)
+WINE = configure(dataset="wine", hidden=(8,), latent_dim=3, epochs=3, batch_size=16, probe_c=1.0, seeds=2)
 METHODS = ("knn-denoising", "raw", "random-projection", "knn", "permuted", "denoising", "permuted-denoising")
 
 
@@ -31,7 +24,7 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         train_method = method_result.train_method
         patch.setattr(method_result, "train_method", lambda *args: trained.append(args) or train_method(*args))
-        results = compare(dataclasses.replace(WINE, methods=METHODS), out, quiet())
+        results = compare(configure(WINE, methods=METHODS), out, quiet())
     return out, results, len(trained)
 
 
@@ -50,7 +43,7 @@ def test_a_kind_is_trained_once_however_often_it_is_classified_and_rows_stay_in_
 
 
 def test_a_knn_variant_alone_trains_the_kind_to_the_same_codes(run, tmp_path):
-    compare(dataclasses.replace(WINE, methods=("knn-denoising",)), tmp_path / "alone", quiet())
+    compare(configure(WINE, methods=("knn-denoising",)), tmp_path / "alone", quiet())
     (alone,), rows = (read_json(folder / "results.json")["methods"] for folder in (tmp_path / "alone", run[0]))
     with_kind = rows_of({"methods": rows})["knn-denoising"]
     same = ("features", "test_accuracy", "test_nll", "neighbours", "measures", "reconstruction_mse", "diverged_epoch")
@@ -90,8 +83,8 @@ def test_classifiers_of_permuted_labels_know_nothing_and_those_of_true_labels_do
     labels = np.repeat([0, 1], 150)
     inputs = (rng.normal(size=(300, 4)) + 6 * labels[:, None]).astype(np.float32)
     np.savez(tmp_path / "clusters.npz", x=inputs, y=labels)
-    data = DataConfig(dataset=str(tmp_path / "clusters.npz"))
-    config = dataclasses.replace(WINE, data=data, seeds=10, methods=("raw", "knn", "permuted"), probe=ProbeConfig())
+    methods = ("raw", "knn", "permuted")
+    config = configure(WINE, dataset=tmp_path / "clusters.npz", seeds=10, methods=methods, probe_c=None)
     rows = rows_of(compare(config, tmp_path / "out", quiet()))
     assert [rows[name]["test_accuracy"]["mean"] for name in ("raw", "knn")] == [1.0, 1.0]
     permuted = np.array(rows["permuted"]["test_accuracy"]["per_seed"])
@@ -102,8 +95,7 @@ def test_classifiers_of_permuted_labels_know_nothing_and_those_of_true_labels_do
 
 def test_few_labels_need_no_validation_rows(tmp_path):
     """Cross-validation and leave-one-out choose, where version 0.1.0 rejected the run."""
-    split, probe = SplitConfig(valid_fraction=0.0), ProbeConfig(probe="ridge")
-    config = dataclasses.replace(WINE, split=split, methods=("raw", "knn"), probe=probe)
+    config = configure(WINE, valid_fraction=0.0, methods=("raw", "knn"), probe="ridge", probe_c=None)
     rows = rows_of(compare(config, tmp_path / "out", quiet()))
     assert all(rows[name]["test_accuracy"]["mean"] > 0.9 for name in ("raw", "knn"))
 
@@ -117,8 +109,7 @@ def test_two_labels_of_each_of_many_classes_are_not_taken_for_numbers():
 
 
 def test_many_labels_without_validation_rows_are_rejected_before_training(tmp_path):
-    split, data = SplitConfig(valid_fraction=0.0), DataConfig(dataset="digits")
-    config = dataclasses.replace(WINE, data=data, split=split, methods=("raw",), probe=ProbeConfig())
+    config = configure(WINE, dataset="digits", valid_fraction=0.0, methods=("raw",), probe_c=None)
     with pytest.raises(InputError, match=r"^--valid-fraction 0.0: leaves no validation rows .*--probe-c$"):
         compare(config, tmp_path / "out", quiet())
     assert not (tmp_path / "out").exists()
@@ -126,8 +117,7 @@ def test_many_labels_without_validation_rows_are_rejected_before_training(tmp_pa
 
 @pytest.mark.slow
 def test_a_comparison_with_one_label_in_a_hundred_runs_and_says_how_many(tmp_path):
-    settings = {"data": DataConfig(dataset="digits"), "split": SplitConfig(label_fraction=0.01), "probe": ProbeConfig()}
-    config = dataclasses.replace(WINE, **settings, methods=("raw", "knn"))
+    config = configure(WINE, dataset="digits", label_fraction=0.01, probe_c=None, methods=("raw", "knn"))
     results = compare(config, tmp_path / "few", quiet())
     dataset = read_json(tmp_path / "few" / "results.json")["dataset"]
     assert (dataset["n_train"], dataset["n_labelled_train"], dataset["n_labelled_valid"]) == (1294, 13, 10)

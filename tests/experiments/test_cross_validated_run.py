@@ -1,23 +1,12 @@
 """A comparison by cross-validation: every training is fitted, scaled and scored with rows of its own."""
 
-import dataclasses
-
 import numpy as np
 import pytest
+from preparing import configure
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from aejax.config import (
-    CompareConfig,
-    DataConfig,
-    ModelConfig,
-    PlanConfig,
-    PretrainConfig,
-    ProbeConfig,
-    SplitConfig,
-    SweepConfig,
-    TrainConfig,
-)
+from aejax.config import CompareConfig, PretrainConfig, SplitConfig, SweepConfig
 from aejax.data.dataset import make_dataset
 from aejax.data.registry import load_dataset
 from aejax.data.splits import make_split
@@ -30,15 +19,10 @@ from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 
 C = 0.1  # the inverse penalty of the ridge
-CONFIG = CompareConfig(
-    data=DataConfig(dataset="wine", scaler="standard"),
-    model=ModelConfig(hidden=(8,), latent_dim=3),
-    train=TrainConfig(epochs=2, batch_size=16),
-    probe=ProbeConfig(probe="ridge", probe_c=C, probe_standardize=False),
-    plan=PlanConfig(devices=1),
-    methods=("raw", "undercomplete"),
-    seeds=7,  # the second repetition is incomplete
-)
+TRAINING = {"dataset": "wine", "scaler": "standard", "hidden": (8,), "latent_dim": 3, "epochs": 2, "batch_size": 16}
+PROBE = {"probe": "ridge", "probe_c": C, "probe_standardize": False}
+SEEDS = 7  # the second repetition is incomplete
+CONFIG = configure(**TRAINING, **PROBE, devices=1, methods=("raw", "undercomplete"), seeds=SEEDS)
 WINE = load_dataset(CONFIG.data)
 
 
@@ -82,7 +66,7 @@ def test_results_and_the_line_about_the_data_show_the_design(run):
 
 @pytest.mark.slow
 def test_one_training_after_the_other_and_all_at_once_classify_alike(run, tmp_path):
-    together = dataclasses.replace(CONFIG, plan=PlanConfig(devices=2, within_device="vmap"), methods=("undercomplete",))
+    together = configure(CONFIG, devices=2, within_device="vmap", methods=("undercomplete",))
     compare(together, tmp_path / "run", quiet())
     scores = np.load(tmp_path / "run" / "scores.npz")
     np.testing.assert_array_equal(scores["test_index"], run[1]["test_index"])
@@ -91,12 +75,9 @@ def test_one_training_after_the_other_and_all_at_once_classify_alike(run, tmp_pa
 
 @pytest.mark.slow
 def test_a_sweep_tests_each_point_on_the_folds_of_the_training(tmp_path):
-    shared = {
-        field.name: getattr(CONFIG, field.name)
-        for field in dataclasses.fields(SweepConfig)
-        if field.name in vars(CONFIG)
-    }
-    config = SweepConfig(**{**shared, "axis": ("noise_std=0.1,0.3",), "method": "denoising", "seeds": 3})
+    config = configure(
+        SweepConfig(), **TRAINING, **PROBE, devices=1, axis=("noise_std=0.1,0.3",), method="denoising", seeds=3
+    )
     results = sweep(config, tmp_path / "run", quiet())
     scores = np.load(tmp_path / "run" / "scores.npz")
     assert results["design"] == "cross-validation"
@@ -117,9 +98,9 @@ DESIGNS = {
 @pytest.mark.parametrize(("config", "dataset", "design"), DESIGNS.values(), ids=DESIGNS)
 def test_the_design_follows_from_the_data_and_the_experiment(config, dataset, design):
     assert resolve_config(config, dataset).split.design == design
-    chosen = dataclasses.replace(config, split=dataclasses.replace(config.split, design="holdout"))
+    chosen = configure(config, design="holdout")
     assert resolve_config(chosen, dataset).split.design == "holdout"
-    chosen = dataclasses.replace(config, split=dataclasses.replace(config.split, design="cross-validation"))
+    chosen = configure(config, design="cross-validation")
     if design == "holdout":
         with pytest.raises(InputError, match=r"^--design cross-validation: [^\n]*$"):
             resolve_config(chosen, dataset)

@@ -4,11 +4,10 @@ import functools
 
 import numpy as np
 import pytest
-from preparing import prepare
+from preparing import configure, prepare
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from aejax.config import CompareConfig, DataConfig, ProbeConfig, SplitConfig
 from aejax.experiments.feature_extraction import extract_features
 from aejax.experiments.probes import fit_classifier
 from aejax.methods.registry import METHODS
@@ -17,13 +16,7 @@ from aejax.probes.regularization_path import EXTENDED_GRID
 
 @functools.cache
 def experiment_and_fit(probe_c: float | None):
-    config = CompareConfig(
-        data=DataConfig(dataset="wine", scaler="none"),
-        split=SplitConfig(labels_per_class=3),
-        probe=ProbeConfig(probe_c=probe_c),
-        seeds=2,
-    )
-    experiment = prepare(config)
+    experiment = prepare(configure(dataset="wine", scaler="none", labels_per_class=3, probe_c=probe_c, seeds=2))
     labels = np.tile(experiment.dataset.labels, (2, 1))
     fits = []
     for chunk in experiment.plan.chunks():

@@ -5,21 +5,14 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from preparing import prepare
+from preparing import configure, prepare
 
-from aejax.config import CompareConfig, DataConfig, ModelConfig, OptimizerConfig, ProbeConfig, TrainConfig
 from aejax.errors import InputError
 from aejax.experiments.method_result import fit_and_score
 from aejax.methods.registry import METHODS, controls_for
 
-CONFIG = CompareConfig(
-    data=DataConfig(dataset="wine"),
-    model=ModelConfig(hidden=(), latent_dim=3),
-    train=TrainConfig(epochs=2, batch_size=16),
-    optimizer=OptimizerConfig(optimizer="adamw", weight_decay=0.1),  # which decays weights without a gradient
-    probe=ProbeConfig(probe="ridge"),
-    seeds=2,
-)
+ADAMW = {"optimizer": "adamw", "weight_decay": 0.1}  # which decays weights without a gradient
+CONFIG = configure(dataset="wine", hidden=(), latent_dim=3, epochs=2, batch_size=16, **ADAMW, probe="ridge", seeds=2)
 
 
 @pytest.fixture(scope="module")

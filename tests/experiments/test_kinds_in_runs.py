@@ -1,22 +1,14 @@
 """Kinds in whole runs: their rows of the table, their checkpoints, and what a run refuses before it trains."""
 
-import dataclasses
 import json
 
 import jax
 import numpy as np
 import pytest
+from preparing import configure
 
 from aejax.autoencoders.registry import IMAGE_KINDS
-from aejax.config import (
-    CompareConfig,
-    DataConfig,
-    ModelConfig,
-    ObjectiveConfig,
-    PretrainConfig,
-    ProbeConfig,
-    TrainConfig,
-)
+from aejax.config import DataConfig, PretrainConfig
 from aejax.data.registry import load_dataset
 from aejax.errors import InputError
 from aejax.experiments.compare import compare
@@ -26,15 +18,9 @@ from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 
 # A table of 13 features, and kinds that differ in what a run has to do for them.
-TABLE = CompareConfig(
-    data=DataConfig(dataset="wine"),
-    model=ModelConfig(hidden=(8,), latent_dim=3),
-    objective=ObjectiveConfig(importance_samples=4, k=4),
-    train=TrainConfig(epochs=4, batch_size=16),
-    probe=ProbeConfig(probe_c=1.0),
-    seeds=2,
-    methods=("random", "vicreg", "vae", "stacked", "vq", "batch-top-k", "random-batch-top-k", "supervised-batch-top-k"),
-)
+SMALL = {"dataset": "wine", "hidden": (8,), "latent_dim": 3, "importance_samples": 4, "k": 4, "probe_c": 1.0}
+METHODS = ("random", "vicreg", "vae", "stacked", "vq", "batch-top-k", "random-batch-top-k", "supervised-batch-top-k")
+TABLE = configure(**SMALL, epochs=4, batch_size=16, seeds=2, methods=METHODS)
 WIDTHS = dict.fromkeys(("random", "vicreg", "vae", "stacked", "vq"), 3)  # of the others: twice the inputs
 
 
@@ -99,15 +85,15 @@ def test_an_architectures_own_controls_are_for_its_own_comparisons(table):
 
 @pytest.mark.parametrize("name", IMAGE_KINDS)
 def test_kinds_for_images_are_rejected_for_a_table_before_training(name, tmp_path):
-    config = dataclasses.replace(TABLE, methods=("raw", name))
+    config = configure(TABLE, methods=("raw", name))
     with pytest.raises(InputError, match=r"^--methods .*need images.*\(13,\).*leave them out$"):
         compare(config, tmp_path / "out", quiet())
     assert not (tmp_path / "out").exists()
 
 
 KEPT = {
-    "conv-vae": {"objective": ObjectiveConfig(likelihood="gaussian")},  # a learned deviation, and a count of steps
-    "batch-top-k": {"model": ModelConfig(tied=True, sparse_dim=20)},  # a running threshold, and no decoder kernels
+    "conv-vae": {"likelihood": "gaussian"},  # a learned deviation, and a count of steps
+    "batch-top-k": {"tied": True, "sparse_dim": 20},  # a running threshold, and no decoder kernels
 }
 
 
@@ -115,16 +101,8 @@ KEPT = {
 @pytest.mark.parametrize(("kind", "settings"), KEPT.items(), ids=KEPT)
 def test_a_pretrained_kind_is_opened_as_it_was_trained(kind, settings, tmp_path):
     digits = load_dataset(DataConfig(dataset="digits"))
-    config = PretrainConfig(
-        **{
-            "data": DataConfig(dataset="digits"),
-            "model": ModelConfig(channels=(4,), latent_dim=5),
-            "train": TrainConfig(epochs=2, batch_size=128),
-            "seeds": 2,
-            "method": kind,
-            **settings,
-        }
-    )
+    small = {"dataset": "digits", "channels": (4,), "latent_dim": 5, "epochs": 2, "batch_size": 128, "seeds": 2}
+    config = configure(PretrainConfig(), **small, method=kind, **settings)
     results = pretrain(config, tmp_path / "run", quiet())
     opened = load_pretrained(tmp_path / "run")
     assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(opened.variables))

@@ -8,10 +8,11 @@ import shutil
 
 import numpy as np
 import pytest
+from preparing import configure
 from rich.console import Console
 
 import aejax
-from aejax.config import CheckpointConfig, CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
+from aejax.config import CheckpointConfig
 from aejax.data.splits import make_split
 from aejax.errors import InputError
 from aejax.experiments.compare import compare, load_comparison
@@ -31,14 +32,8 @@ from aejax.storage.results_file import read_results
 from tests.consoles import quiet
 
 BUDGETS = [2, 8]
-CONFIG = CompareConfig(
-    data=DataConfig(dataset="wine"),
-    model=ModelConfig(hidden=(), latent_dim=2),
-    train=TrainConfig(epochs=1),
-    probe=ProbeConfig(probe="ridge"),
-    methods=("raw", "supervised", "undercomplete"),
-    seeds=5,
-)
+METHODS = ("raw", "supervised", "undercomplete")
+CONFIG = configure(dataset="wine", hidden=(), latent_dim=2, epochs=1, probe="ridge", methods=METHODS, seeds=5)
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +46,7 @@ def run(tmp_path_factory):
 
 
 def test_a_budget_equals_a_comparison_with_its_labels_and_trains_no_autoencoder(run, tmp_path):
-    split = SplitConfig(labels_per_class=8)
-    alone = compare(dataclasses.replace(CONFIG, split=split), tmp_path / "alone", quiet())
+    alone = compare(configure(CONFIG, labels_per_class=8), tmp_path / "alone", quiet())
     budget = read_results(run[0] / "label-curve" / "8" / "results.json")
     assert budget["comparisons"] == json.loads(json.dumps(alone["comparisons"]))
     lines = (run[0] / "label-curve" / "8" / "metrics.jsonl").read_text().splitlines()
@@ -166,9 +160,8 @@ def test_other_budgets_are_rejected(argument):
 def test_budgets_are_nested_powers_of_two_as_far_as_every_class_goes():
     design = load_comparison(CONFIG)
     assert choose_budgets(design) == [2, 4, 8, 16, 32]
-    few = dataclasses.replace(CONFIG, split=SplitConfig(labels_per_class=9))
-    assert choose_budgets(load_comparison(few)) == [2, 4, 8]
-    unequal = load_comparison(dataclasses.replace(CONFIG, split=SplitConfig(class_imbalance=4)))
+    assert choose_budgets(load_comparison(configure(CONFIG, labels_per_class=9))) == [2, 4, 8]
+    unequal = load_comparison(configure(CONFIG, class_imbalance=4))
     assert choose_budgets(unequal) == [2, 4, 8, 16, 32]  # of the largest class
     config = design.config.split
     splits = [
@@ -184,15 +177,15 @@ def test_budgets_are_nested_powers_of_two_as_far_as_every_class_goes():
 @pytest.mark.parametrize(
     ("split", "budgets", "message"),
     [
-        (SplitConfig(label_fraction=0.5), [], "leave out --label-fraction 0.5"),
-        (SplitConfig(), [2, 40], "--label-budgets 2 40: expected labels per class from 2"),
-        (SplitConfig(), [1], "--label-budgets 1: expected"),
-        (SplitConfig(labels_per_class=8), [8], "--label-budgets 8: expected"),
+        ({"label_fraction": 0.5}, [], "leave out --label-fraction 0.5"),
+        ({}, [2, 40], "--label-budgets 2 40: expected labels per class from 2"),
+        ({}, [1], "--label-budgets 1: expected"),
+        ({"labels_per_class": 8}, [8], "--label-budgets 8: expected"),
     ],
 )
 def test_budgets_that_a_class_does_not_have_are_refused(split, budgets, message):
     with pytest.raises(InputError, match=message):
-        choose_budgets(load_comparison(dataclasses.replace(CONFIG, split=split)), budgets)
+        choose_budgets(load_comparison(configure(CONFIG, **split)), budgets)
 
 
 @pytest.mark.parametrize(("number", "text"), [(20.0, "≤ 20 [20, 40]"), (30.0, "30 [20, 40]"), (None, "> all [20, 40]")])

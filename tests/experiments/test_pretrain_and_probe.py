@@ -1,14 +1,14 @@
 """A pretraining run, opened again and classified with."""
 
-import dataclasses
 import json
 import shutil
 
 import jax
 import numpy as np
 import pytest
+from preparing import configure
 
-from aejax.config import DataConfig, ModelConfig, PretrainConfig, ProbeConfig, ProbeRunConfig, TrainConfig
+from aejax.config import DataConfig, PretrainConfig, ProbeRunConfig
 from aejax.data.registry import load_dataset
 from aejax.errors import InputError
 from aejax.experiments.pretrain import pretrain
@@ -19,16 +19,10 @@ from aejax.recipes import RECIPES, get_recipe
 from aejax.storage.atomic_io import read_json, write_json
 from tests.consoles import quiet
 
-SMALL = PretrainConfig(
-    data=DataConfig(dataset="digits"),
-    model=ModelConfig(hidden=(16,), latent_dim=4, batch_norm=True),
-    train=TrainConfig(epochs=20, batch_size=64),
-    seeds=3,
-)
-
-
+MODEL = {"hidden": (16,), "latent_dim": 4, "batch_norm": True}
+SMALL = configure(PretrainConfig(), dataset="digits", **MODEL, epochs=20, batch_size=64, seeds=3)
 # Ridge regression compiles fastest; the head is trained as usual.
-BY_RIDGE = ProbeRunConfig(probe=ProbeConfig(probe="ridge"))
+BY_RIDGE = configure(ProbeRunConfig(), probe="ridge")
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +61,7 @@ def test_the_opened_encoder_is_jittable_and_differentiable(run):
 
 
 def test_probe_and_head_classify_far_above_chance_with_the_loaded_encoder(run, tmp_path):
-    head = dataclasses.replace(SMALL.head, head_epochs=15, head_learning_rate=0.01)
-    config = dataclasses.replace(BY_RIDGE, head=head)
+    config = configure(BY_RIDGE, head_epochs=15, head_learning_rate=0.01)
     results = probe_run(run, config, tmp_path / "probe", quiet())
     probe, head = results["methods"]
     assert probe["name"] == "undercomplete"
@@ -87,7 +80,7 @@ def test_a_probe_has_labels_of_its_own(run, tmp_path):
     dataset = load_dataset(opened.config.data)
     experiment = _prepare_probe(opened, dataset, ProbeRunConfig(labels_per_class=5), SilentReporter())
     assert (experiment.split.labelled_train.shape[1], experiment.split.labelled_valid.shape[1]) == (40, 10)
-    config = dataclasses.replace(BY_RIDGE, labels_per_class=5, class_imbalance=2.5, label_noise=0.5)
+    config = configure(BY_RIDGE, labels_per_class=5, class_imbalance=2.5, label_noise=0.5)
     dataset = probe_run(run, config, tmp_path / "probe", quiet())["dataset"]
     assert dataset["labelled_class_counts"] == [5, 5, 4, 4, 3, 3, 3, 2, 2, 2]
     assert 0.2 < np.mean(dataset["wrong_labels"]) < 0.8
@@ -119,14 +112,13 @@ def test_every_recipe_trains_and_is_probed(name, request, tmp_path):
     """Of MNIST on the first thousand digits: the recipes at full size are the scripts' business."""
     from aejax.data.mnist import load_mnist
 
-    full, n_train, accuracy = get_recipe(name), 670, 0.7
-    config = dataclasses.replace(full, train=dataclasses.replace(full.train, epochs=3), seeds=2)
+    config, n_train, accuracy = configure(get_recipe(name), epochs=3, seeds=2), 670, 0.7
     if name != "tutorial-tabular":
         digits, n_train, accuracy = load_mnist(request.getfixturevalue("mnist_folder")), 1000, 0.15
         train, test = slice(0, n_train), slice(60000, 60200)
         arrays = {"x_train": digits.inputs[train], "y_train": digits.labels[train]}
         np.savez(tmp_path / "few.npz", **arrays, x_test=digits.inputs[test], y_test=digits.labels[test])
-        config = dataclasses.replace(config, data=DataConfig(dataset=str(tmp_path / "few.npz")))
+        config = configure(config, dataset=tmp_path / "few.npz")
     pretrain(config, tmp_path / "run", quiet())
     history = read_json(tmp_path / "run" / "results.json")["history"]
     assert history["train_loss"][2] < history["train_loss"][0]

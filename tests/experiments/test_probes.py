@@ -1,30 +1,23 @@
 """`--probe` changes what classifies features, and nothing else."""
 
-import dataclasses
-
 import numpy as np
 import pytest
+from preparing import configure
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, TrainConfig
 from aejax.experiments import probes, training
 from aejax.experiments.compare import compare
 from aejax.train.plan import Plan
 from tests.consoles import quiet
 
-SMALL = CompareConfig(
-    data=DataConfig(dataset="wine"),
-    model=ModelConfig(hidden=(8,), latent_dim=4),
-    train=TrainConfig(epochs=4, batch_size=16),
-    methods=("raw", "supervised", "undercomplete"),
-    seeds=2,
-)
+TRAINED = ("raw", "supervised", "undercomplete")
+SMALL = configure(dataset="wine", hidden=(8,), latent_dim=4, epochs=4, batch_size=16, methods=TRAINED, seeds=2)
 METHODS = {  # no closed form changes the classifier that trains its own encoder
-    "logistic": SMALL.methods,
+    "logistic": TRAINED,
     "ridge": ("raw", "undercomplete"),
     "knn": ("raw",),
     "top-units": ("raw",),
-    "finetune": SMALL.methods,
+    "finetune": TRAINED,
 }
 
 
@@ -32,11 +25,11 @@ METHODS = {  # no closed form changes the classifier that trains its own encoder
 def by_probe(tmp_path_factory):
     def run(probe: str):
         strength = None if probe == "ridge" else 1.0  # the path of logistic regressions is tested in test_compare.py
-        settings = ProbeConfig(
-            probe=probe, probe_c=strength, probe_units=(1, 3), finetune_epochs=40, finetune_head_learning_rate=1e-2
+        finetuning = {"finetune_epochs": 40, "finetune_head_learning_rate": 1e-2}
+        settings = {"probe": probe, "probe_c": strength, "probe_units": (1, 3), **finetuning}
+        found = compare(
+            configure(SMALL, methods=METHODS[probe], **settings), tmp_path_factory.mktemp("run") / probe, quiet()
         )
-        config = dataclasses.replace(SMALL, methods=METHODS[probe], probe=settings)
-        found = compare(config, tmp_path_factory.mktemp("run") / probe, quiet())
         return {method["name"]: method for method in found["methods"]}
 
     return {probe: run(probe) for probe in METHODS}
@@ -116,7 +109,7 @@ def test_lapack_has_one_thread_while_closed_forms_and_probes_are_computed(tmp_pa
     monkeypatch.setattr(Plan, "to_host", to_host)
     record(training, "_init_program")
     record(probes, "_classifier_program")
-    config = dataclasses.replace(SMALL, methods=("pca",), probe=ProbeConfig(probe="ridge"), seeds=1)
+    config = configure(SMALL, methods=("pca",), probe="ridge", seeds=1)
     with threadpool_limits(2, user_api="blas"):
         compare(config, tmp_path / "run", quiet())
         assert blas_threads() == {2}

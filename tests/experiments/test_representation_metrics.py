@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from preparing import prepare
+from preparing import configure, prepare
 
-from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, TrainConfig
 from aejax.evaluate.representation import REPRESENTATION_METRICS, measure_representation
 from aejax.experiments import representation_metrics
 from aejax.experiments.compare import compare
@@ -18,14 +17,7 @@ from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 
 METHODS = ("raw", "pca", "random", "supervised", "linear")
-CONFIG = CompareConfig(
-    data=DataConfig(dataset="wine"),
-    model=ModelConfig(hidden=(), latent_dim=13),
-    probe=ProbeConfig(probe_c=1.0),
-    train=TrainConfig(epochs=1),
-    seeds=4,
-    methods=METHODS,
-)
+CONFIG = configure(dataset="wine", hidden=(), latent_dim=13, probe_c=1.0, epochs=1, seeds=4, methods=METHODS)
 
 
 @pytest.fixture(scope="module")

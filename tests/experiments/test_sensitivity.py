@@ -7,11 +7,12 @@ import time
 
 import numpy as np
 import pytest
+from preparing import configure
 from resuming import Killed
 from rich.console import Console
 
 import aejax
-from aejax.config import CheckpointConfig, CompareConfig, DataConfig, ModelConfig, ProbeConfig, SplitConfig, TrainConfig
+from aejax.config import CheckpointConfig, CompareConfig, ProbeConfig
 from aejax.errors import InputError
 from aejax.evaluate.verdicts import judge_sensitivity
 from aejax.experiments import variations, varied_runs
@@ -50,15 +51,10 @@ def compare_with_sensitivity(config, folder, console):
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    return CompareConfig(
-        data=DataConfig(dataset=save_triangle(tmp_path_factory.mktemp("data") / "triangle.npz"), scaler="none"),
-        split=SplitConfig(labels_per_class=8),
-        model=ModelConfig(hidden=(), latent_dim=1, sparse_dim=1, code_activation="linear"),
-        train=TrainConfig(epochs=1),
-        probe=ProbeConfig(probe="ridge"),
-        methods=("raw", "undercomplete", "sparse-l1"),
-        seeds=6,
-    )
+    data = save_triangle(tmp_path_factory.mktemp("data") / "triangle.npz")
+    model = {"hidden": (), "latent_dim": 1, "sparse_dim": 1, "code_activation": "linear", "epochs": 1, "seeds": 6}
+    methods = ("raw", "undercomplete", "sparse-l1")
+    return configure(dataset=data, scaler="none", labels_per_class=8, **model, probe="ridge", methods=methods)
 
 
 @pytest.fixture(scope="module")
@@ -188,19 +184,19 @@ def test_the_declared_variations_change_one_thing_each():
         "probe-ridge": "--probe ridge",
         "probe-knn": "--probe knn",
     }
-    tutorial = variations.make_variations(CompareConfig(split=SplitConfig(split="tutorial"), methods=("raw", "vae")))
+    tutorial = variations.make_variations(configure(split="tutorial", methods=("raw", "vae")))
     assert [entry.name for entry in tutorial] == ["standardization", "probe-ridge", "probe-knn"]
 
 
 def test_nearest_neighbours_have_no_variation_of_standardisation():
-    varied = variations.make_variations(CompareConfig(probe=ProbeConfig(probe="knn")))
+    varied = variations.make_variations(configure(probe="knn"))
     assert "standardization" not in {one.name for one in varied}
 
 
 @pytest.mark.parametrize(
     ("settings", "name", "changed"),
     [
-        ({"probe": ProbeConfig(probe="finetune")}, "standardization", {"raw"}),  # a fine-tuned encoder's head has none
+        ({"probe": "finetune"}, "standardization", {"raw"}),  # a fine-tuned encoder's head has none
         ({}, "standardization", {"raw", "sparse-l1"}),
         ({"tune": 2}, "probe-ridge", {"raw", "sparse-l1", "knn-sparse-l1"}),  # whose setting the probe chooses
         ({}, "probe-ridge", {"raw", "sparse-l1"}),
@@ -208,7 +204,7 @@ def test_nearest_neighbours_have_no_variation_of_standardisation():
 )
 def test_a_variation_changes_what_its_setting_decides(settings, name, changed):
     methods = ("raw", "sparse-l1", "knn-sparse-l1", "svm", "knn")
-    design = design_comparison(CompareConfig(methods=methods, **settings), aejax.load_dataset("wine"))
+    design = design_comparison(configure(methods=methods, **settings), aejax.load_dataset("wine"))
     varied = next(one for one in variations.make_variations(design.config) if one.name == name)
     assert {method for method, one in design.methods.items() if varied.affects(method, one)} == changed
     trained = changed & {"sparse-l1", "knn-sparse-l1"} if "tune" in settings else set()
@@ -231,7 +227,6 @@ def test_features_given_for_each_training_are_not_tested_on_other_draws(fitted, 
 
 
 def test_a_variation_that_is_out_of_range_is_named():
-    objective = dataclasses.replace(CompareConfig().objective, l1=1e38)
-    config = CompareConfig(methods=("raw", "sparse-l1"), objective=objective)
+    config = configure(methods=("raw", "sparse-l1"), l1=1e38)
     with pytest.raises(InputError, match=r"--sensitivity \(penalty-x10\): --l1 1e\+39: .*; leave --sensitivity out"):
         variations.make_variations(config)

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from preparing import configure
 
-from aejax.config import CompareConfig, DataConfig, ProbeConfig, SplitConfig
 from aejax.experiments import feature_evaluation
 from aejax.experiments.compare import compare
 from tests.consoles import quiet
@@ -15,13 +15,8 @@ def losses_by_seed(monkeypatch, tmp_path):
 
     def run(many: int, **split) -> dict[str, np.ndarray]:
         monkeypatch.setattr(feature_evaluation, "MAX_SELECTION_ROWS", (many, 0))
-        config = CompareConfig(
-            data=DataConfig(dataset="wine", scaler="none"),
-            split=SplitConfig(design="holdout", valid_fraction=0.3, **split),
-            probe=ProbeConfig(probe="ridge"),
-            methods=("raw", "permuted"),
-            seeds=4,
-        )
+        drawn = {"design": "holdout", "valid_fraction": 0.3, **split}
+        config = configure(dataset="wine", scaler="none", **drawn, probe="ridge", methods=("raw", "permuted"), seeds=4)
         methods = compare(config, tmp_path / f"{many}-{len(split)}", quiet())["methods"]
         return {method["name"]: np.array(method["test_nll"]["per_seed"]) for method in methods}
 

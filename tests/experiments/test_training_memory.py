@@ -4,8 +4,9 @@ import dataclasses
 
 import jax
 import pytest
+from preparing import configure
 
-from aejax.config import CompareConfig, DataConfig, ModelConfig, PretrainConfig
+from aejax.config import PretrainConfig
 from aejax.errors import InputError
 from aejax.experiments import work
 from aejax.experiments.compare import load_comparison, prepare_comparison
@@ -15,13 +16,11 @@ from aejax.experiments.progress import SilentReporter
 from aejax.experiments.training import init_variables
 from aejax.experiments.work import training_bytes
 
-WINE = DataConfig(dataset="wine")
 GIB = 1 << 30
 
 
 def prepare(**model):
-    config = CompareConfig(methods=("raw", "supervised", "vae"), data=WINE, model=ModelConfig(**model), seeds=2)
-    design = load_comparison(config)
+    design = load_comparison(configure(methods=("raw", "supervised", "vae"), dataset="wine", **model, seeds=2))
     return prepare_comparison(design, SilentReporter()), design.methods
 
 
@@ -30,9 +29,9 @@ def test_wide_layers_are_refused_with_the_sizes(monkeypatch, model):
     monkeypatch.setattr(work, "available_host_memory", lambda: 4 * GIB)
     with pytest.raises(InputError, match=r"2 seeds need \d+\.\d GiB for weights.*memory has 4\.0 GiB left"):
         prepare(**model)
-    config = PretrainConfig(method="undercomplete", data=WINE, model=ModelConfig(**model), seeds=2)
+    config = configure(PretrainConfig(), method="undercomplete", dataset="wine", **model, seeds=2)
     with pytest.raises(InputError, match="undercomplete: 2 seeds need"):
-        prepare_pretraining(design_pretraining(config, load_examples(WINE)), SilentReporter())
+        prepare_pretraining(design_pretraining(config, load_examples(config.data)), SilentReporter())
 
 
 def test_what_is_trained_alone_is_refused_as_well(monkeypatch):

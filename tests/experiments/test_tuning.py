@@ -1,20 +1,11 @@
 """`--tune`: settings chosen by validation, for each seed, and what a larger budget is worth."""
 
-import dataclasses
 import itertools
 
 import numpy as np
 import pytest
+from preparing import configure
 
-from aejax.config import (
-    CompareConfig,
-    DataConfig,
-    ModelConfig,
-    ObjectiveConfig,
-    OptimizerConfig,
-    ProbeConfig,
-    TrainConfig,
-)
 from aejax.errors import InputError
 from aejax.evaluate.tuning import choose_settings, expected_of_best
 from aejax.experiments.compare import compare
@@ -23,18 +14,9 @@ from aejax.methods.tuning_space import draw_settings
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 
-CONFIG = CompareConfig(
-    data=DataConfig(dataset="wine"),
-    model=ModelConfig(hidden=(), latent_dim=3),
-    train=TrainConfig(epochs=2),
-    probe=ProbeConfig(probe="ridge"),
-    methods=(
-        *("raw", "denoising", "knn-denoising", "frozen-encoder-denoising", "label-spreading"),
-        *("supervised", "kmeans", "random-fourier"),
-    ),
-    seeds=3,
-    tune=2,
-)
+KINDS = ("denoising", "knn-denoising", "frozen-encoder-denoising")
+METHODS = ("raw", *KINDS, "label-spreading", "supervised", "kmeans", "random-fourier")
+CONFIG = configure(dataset="wine", hidden=(), latent_dim=3, epochs=2, probe="ridge", methods=METHODS, seeds=3, tune=2)
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +51,7 @@ def test_each_seed_has_the_setting_of_lowest_validation_loss(run):
 def test_a_setting_equals_a_run_of_its_own(run, tmp_path):
     tuning = run[1]["methods"][1]["tuning"]
     setting = tuning["settings"][1]
-    alone = dataclasses.replace(
-        CONFIG,
-        tune=None,
-        methods=("denoising",),
-        objective=ObjectiveConfig(noise_std=setting["noise_std"]),
-        optimizer=OptimizerConfig(learning_rate=setting["learning_rate"]),
-    )
+    alone = configure(CONFIG, tune=None, methods=("denoising",), **setting)
     (method,) = compare(alone, tmp_path / "alone", quiet())["methods"]
     assert method["probe"]["valid_nll"] == pytest.approx(tuning["valid_nll"][1], rel=1e-3)
     assert method["test_accuracy"]["per_seed"] == pytest.approx(tuning["test_metric"][1])
@@ -122,4 +98,4 @@ def test_settings_are_drawn_around_the_configs_own_and_do_not_depend_on_their_nu
 
 def test_a_probe_without_validation_loss_is_rejected(tmp_path):
     with pytest.raises(InputError, match="--tune: chooses by the validation loss"):
-        compare(dataclasses.replace(CONFIG, probe=ProbeConfig(probe="knn")), tmp_path / "run", quiet())
+        compare(configure(CONFIG, probe="knn"), tmp_path / "run", quiet())

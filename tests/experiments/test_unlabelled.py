@@ -1,24 +1,11 @@
 """Examples without labels pretrain; what needs labels refuses them in one line or leaves them out."""
 
-import dataclasses
-
 import numpy as np
 import pytest
-from preparing import prepare
+from preparing import configure, prepare
 
 import aejax
-from aejax.config import (
-    CompareConfig,
-    DataConfig,
-    HeadConfig,
-    ModelConfig,
-    PretrainConfig,
-    ProbeConfig,
-    ProbeRunConfig,
-    SplitConfig,
-    SweepConfig,
-    TrainConfig,
-)
+from aejax.config import DataConfig, PretrainConfig, ProbeRunConfig, SweepConfig
 from aejax.config.experiment import ExploreConfig
 from aejax.errors import InputError
 from aejax.experiments.compare import compare
@@ -31,9 +18,8 @@ from aejax.experiments.sweep import sweep
 from aejax.storage.atomic_io import read_json
 from tests.consoles import quiet
 
-SMALL = {"model": ModelConfig(hidden=(4,), latent_dim=2), "train": TrainConfig(epochs=2), "seeds": 1}
-RIDGE = ProbeConfig(probe="ridge")
-PROBE = ProbeRunConfig(probe=RIDGE, head=HeadConfig(head_epochs=1))
+SMALL = {"hidden": (4,), "latent_dim": 2, "epochs": 2, "seeds": 1}
+PROBE = configure(ProbeRunConfig(), probe="ridge", head_epochs=1)
 N_UNLABELLED = 30
 
 
@@ -54,12 +40,12 @@ def write_table(path, labels):
     ],
 )
 def unlabelled(request, tmp_path_factory):
-    """Returns the data config of a table without labels, and a pretraining run of it."""
+    """Returns the settings of a table without labels, and a pretraining run of it."""
     folder = tmp_path_factory.mktemp("unlabelled")
     labels, read = request.param
     write_table(folder / "table.csv", labels)
-    data = DataConfig(dataset=str(folder / "table.csv"), **read)
-    pretrain(PretrainConfig(data=data, **SMALL), folder / "run", quiet())
+    data = {"dataset": folder / "table.csv", **read}
+    pretrain(configure(PretrainConfig(), **data, **SMALL), folder / "run", quiet())
     return data, folder / "run"
 
 
@@ -80,8 +66,8 @@ def test_a_table_without_labels_is_split_trained_on_and_explored(unlabelled, tmp
 def test_what_classifies_refuses_a_table_without_labels_in_one_line(unlabelled, tmp_path):
     data, run = unlabelled
     for classify in (
-        lambda out: compare(CompareConfig(data=data, methods=("raw",), **SMALL), out, quiet()),
-        lambda out: sweep(SweepConfig(data=data, axis=("latent_dim=1",), **SMALL), out, quiet()),
+        lambda out: compare(configure(**data, methods=("raw",), **SMALL), out, quiet()),
+        lambda out: sweep(configure(SweepConfig(), **data, axis=("latent_dim=1",), **SMALL), out, quiet()),
         lambda out: probe_run(run, PROBE, out, quiet()),
     ):
         with pytest.raises(InputError, match="table: has no labels to classify by; name a column of labels by --label"):
@@ -94,11 +80,10 @@ def test_rows_without_a_label_among_others_pretrain_and_are_never_classified(tmp
     labels = np.array(["x", "y"], object)[np.arange(60) % 2]
     labels[:N_UNLABELLED] = ""
     write_table(tmp_path / "table.csv", labels)
-    data = DataConfig(dataset=str(tmp_path / "table.csv"))
-    pretrain(PretrainConfig(data=data, **SMALL), tmp_path / "run", quiet())
+    small = {"dataset": tmp_path / "table.csv", **SMALL}
+    pretrain(configure(PretrainConfig(), **small), tmp_path / "run", quiet())
     probed = probe_run(tmp_path / "run", PROBE, tmp_path / "probe", quiet())
-    config = CompareConfig(data=data, methods=("raw", "knn"), probe=RIDGE, **SMALL)
-    compared = compare(config, tmp_path / "compare", quiet())
+    compared = compare(configure(**small, methods=("raw", "knn"), probe="ridge"), tmp_path / "compare", quiet())
     for results in (read_json(tmp_path / "run" / "results.json"), probed, compared):
         described = results["dataset"]
         assert described["class_names"] == ["x", "y"]
@@ -114,7 +99,7 @@ def test_rows_without_a_label_do_not_count_among_the_training_rows_of_the_correc
     inputs, labels = np.random.default_rng(0).normal(size=(90, 2)), np.arange(90) % 2
     few = aejax.make_dataset(inputs[:60], labels[:60])
     more = aejax.make_dataset(inputs, np.where(np.arange(90) < 60, labels, -1), unlabelled="-1")
-    config = CompareConfig(split=SplitConfig(design="cross-validation"), seeds=5)
+    config = configure(design="cross-validation", seeds=5)
     designs = [prepare(config, dataset).design for dataset in (few, more)]
     assert [(one.n_train, one.test_index.shape) for one in designs] == [(48, (5, 12))] * 2
 
@@ -125,6 +110,6 @@ def test_labels_that_are_added_make_other_data(tmp_path):
     without = load_examples(data)
     assert without.class_names == ("unlabelled",)
     write_table(tmp_path / "table.csv", np.arange(60) % 2)
-    with_labels = load_examples(dataclasses.replace(data))
+    with_labels = load_examples(data)
     np.testing.assert_array_equal(without.inputs, with_labels.inputs)
     assert without.sha256 != with_labels.sha256

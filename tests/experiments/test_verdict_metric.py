@@ -5,20 +5,10 @@ import json
 
 import numpy as np
 import pytest
+from preparing import configure
 from rich.console import Console
 
-from aejax.config import (
-    CompareConfig,
-    DataConfig,
-    EvaluationConfig,
-    HeadConfig,
-    ModelConfig,
-    PretrainConfig,
-    ProbeConfig,
-    ProbeRunConfig,
-    SweepConfig,
-    TrainConfig,
-)
+from aejax.config import PretrainConfig, ProbeRunConfig, SweepConfig
 from aejax.experiments.compare import compare
 from aejax.experiments.pretrain import pretrain
 from aejax.experiments.probe_run import probe_run
@@ -26,21 +16,14 @@ from aejax.experiments.sweep import sweep
 from aejax.report.sweep_table import render_sweep_terminal
 from tests.consoles import quiet
 
-SHARED = {
-    "data": DataConfig(dataset="wine"),
-    "model": ModelConfig(hidden=(), latent_dim=2),
-    "train": TrainConfig(epochs=1),
-    "probe": ProbeConfig(probe="ridge"),
-    "seeds": 2,
-}
+SHARED = {"dataset": "wine", "hidden": (), "latent_dim": 2, "epochs": 1, "probe": "ridge", "seeds": 2}
 
 
 @pytest.fixture(scope="module")
 def aurocs(tmp_path_factory):
     """The folder of a comparison by AUROC."""
     out = tmp_path_factory.mktemp("metric") / "run"
-    methods = ("raw", "random", "undercomplete")
-    compare(CompareConfig(**SHARED, methods=methods, evaluation=EvaluationConfig(metric="auroc")), out, quiet())
+    compare(configure(**SHARED, methods=("raw", "random", "undercomplete"), metric="auroc"), out, quiet())
     return out
 
 
@@ -59,8 +42,8 @@ def test_a_comparison_by_auroc_is_about_the_saved_values(aurocs):
 
 @pytest.mark.slow
 def test_a_sweeps_table_is_about_its_metric(tmp_path):
-    evaluation = EvaluationConfig(metric="balanced_accuracy", margin=0.02)
-    config = SweepConfig(**SHARED, axis=("latent_dim=2,3",), method="undercomplete", evaluation=evaluation)
+    evaluation = {"metric": "balanced_accuracy", "margin": 0.02}
+    config = configure(SweepConfig(), **SHARED, axis=("latent_dim=2,3",), method="undercomplete", **evaluation)
     results = sweep(config, tmp_path / "run", quiet())
     assert (results["metric"], results["margin"]) == ("balanced_accuracy", 0.02)
     entries = {entry["name"]: entry for entry in [*results["points"], *results["references"]]}
@@ -79,8 +62,8 @@ def test_a_sweeps_table_is_about_its_metric(tmp_path):
 
 @pytest.mark.slow
 def test_a_probes_table_is_about_its_metric(tmp_path):
-    pretrain(PretrainConfig(**SHARED), tmp_path / "pretrained", quiet())
-    config = ProbeRunConfig(evaluation=EvaluationConfig(metric="nll"), head=HeadConfig(head_epochs=1))
+    pretrain(configure(PretrainConfig(), **SHARED), tmp_path / "pretrained", quiet())
+    config = configure(ProbeRunConfig(), metric="nll", head_epochs=1)
     results = probe_run(tmp_path / "pretrained", config, tmp_path / "probe", quiet())
     assert results["metric"] == "nll"
     assert (

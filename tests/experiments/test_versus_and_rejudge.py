@@ -1,12 +1,11 @@
 """`--versus`: comparisons with any row, as one family. `report.py --rejudge`: verdicts again from saved scores."""
 
-import dataclasses
 import shutil
 from pathlib import Path
 
 import pytest
+from preparing import configure
 
-from aejax.config import CompareConfig, DataConfig, ModelConfig, ProbeConfig, TrainConfig
 from aejax.errors import InputError
 from aejax.evaluate import comparisons
 from aejax.experiments.compare import compare
@@ -16,15 +15,8 @@ from aejax.report.findings import describe_findings
 from aejax.storage.results_file import read_results
 from tests.consoles import quiet
 
-CONFIG = CompareConfig(
-    data=DataConfig(dataset="wine"),
-    model=ModelConfig(hidden=(4,), latent_dim=3),
-    train=TrainConfig(epochs=1),
-    probe=ProbeConfig(probe="ridge"),
-    methods=("raw", "undercomplete", "denoising", "sparse-l1"),
-    versus=("undercomplete", "raw"),
-    seeds=2,
-)
+METHODS = {"methods": ("raw", "undercomplete", "denoising", "sparse-l1"), "versus": ("undercomplete", "raw")}
+CONFIG = configure(dataset="wine", hidden=(4,), latent_dim=3, epochs=1, probe="ridge", **METHODS, seeds=2)
 PAIRS = [
     ("denoising", "undercomplete"),
     ("sparse-l1", "undercomplete"),
@@ -95,7 +87,7 @@ def test_sentences_and_tables_do_not_mix_families(results):
 )
 def test_rows_that_are_not_compared_are_rejected(versus, message, tmp_path):
     with pytest.raises(InputError, match=message):
-        compare(dataclasses.replace(CONFIG, versus=(versus,)), tmp_path / "run", quiet())
+        compare(configure(CONFIG, versus=(versus,)), tmp_path / "run", quiet())
 
 
 @pytest.mark.parametrize("removed", ["correct.npz", "scores.npz"])
