@@ -53,8 +53,8 @@ def settings_that_fit(n_decays: int, n_folds: int, bytes_of_weights: int) -> tup
     A wide model, by the weights of one training of every seed, tries fewer than there are, so that its selection stays
     within `MAX_SELECTION_BYTES`: first fewer decays, the largest ones being left out, then fewer folds.
 
-    >>> settings_that_fit(4, 5, 2**20), settings_that_fit(4, 5, 2**25), settings_that_fit(4, 5, 2**40)
-    ((4, 5), (2, 5), (1, 1))
+    >>> [settings_that_fit(4, 5, 2**power) for power in (20, 25, 27, 40)]
+    [(4, 5), (2, 5), (1, 3), (1, 1)]
     """
     affordable = max(1, MAX_SELECTION_BYTES // (COPIES_OF_WEIGHTS * bytes_of_weights))
     return max(1, min(n_decays, affordable // n_folds)), min(n_folds, affordable)

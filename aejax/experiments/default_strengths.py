@@ -17,19 +17,19 @@ from sklearn.linear_model import RidgeClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from aejax.config import SplitConfig, SweepConfig, TrainConfig
-from aejax.config.sweep_axes import SweepAxis
+from aejax.config import SweepConfig
+from aejax.config.settings import replace_settings
 from aejax.config.validation import require_at_least
 from aejax.data.dataset import Dataset
-from aejax.data.scalers import apply_scaler
 from aejax.errors import require
 from aejax.experiments.experiment import Experiment, prepare_experiment, problem_spec_for
+from aejax.experiments.feature_extraction import scaled_inputs
 from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import resolve_config
-from aejax.experiments.sweeping.grid import GridPoint, PointGroup, group_points, make_point
-from aejax.experiments.sweeping.vectorized import experiment_for_group, method_for_group, slice_point, train_group
+from aejax.experiments.schedule import optimizer_for
+from aejax.experiments.training import init_variables, train_method
+from aejax.methods.autoencoders import autoencoder_method
 from aejax.report.tables import format_markdown_table
-from aejax.train.plan import make_plan
 
 RIDGE_PENALTIES = np.logspace(-3, 5, 17)
 VALID_FRACTION = 0.4
@@ -40,7 +40,6 @@ class Strength(NamedTuple):
     """A setting of a kind and the values to choose from."""
 
     kind: str
-    section: str  # of the config
     field: str
     values: tuple[float, ...]
     unit: str = ""  # what a value is multiplied by: `k`, or nothing
@@ -62,15 +61,15 @@ class Strength(NamedTuple):
 
 # Not among them is how sparse a code is (k, the lifetime share): a probe alone would choose the densest.
 STRENGTHS = (
-    Strength("denoising", "objective", "noise_std", (0.1, 0.2, 0.3, 0.5, 0.8, 1.2)),
+    Strength("denoising", "noise_std", (0.1, 0.2, 0.3, 0.5, 0.8, 1.2)),
     Strength("sparse-l1", "objective", "l1", (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
-    Strength("sparse-kl", "objective", "kl_weight", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
-    Strength("contractive", "objective", "contraction", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
-    Strength("k-sparse", "objective", "k_encode", (1.0, 1.5, 2.0, 3.0), "k"),
-    Strength("beta-vae", "objective", "beta", (1.5, 2.0, 3.0, 4.0)),  # 1 is a vae
-    Strength("gated", "objective", "gate_l1", (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
-    Strength("jump-relu", "objective", "l0_weight", (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
-    Strength("vq", "objective", "commitment", (0.1, 0.25, 0.5, 1.0, 2.0)),
+    Strength("sparse-kl", "kl_weight", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
+    Strength("contractive", "contraction", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
+    Strength("k-sparse", "k_encode", (1.0, 1.5, 2.0, 3.0), "k"),
+    Strength("beta-vae", "beta", (1.5, 2.0, 3.0, 4.0)),  # 1 is a vae
+    Strength("gated", "gate_l1", (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
+    Strength("jump-relu", "l0_weight", (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
+    Strength("vq", "commitment", (0.1, 0.25, 0.5, 1.0, 2.0)),
 )
 
 
@@ -92,46 +91,32 @@ class ChoiceConfig:
 
 def validation_accuracies(strength: Strength, dataset: Dataset, config: ChoiceConfig) -> list[float]:
     """Returns the accuracy on validation rows at each value, mean over seeds, in percent."""
-    base = SweepConfig(
-        split=SplitConfig(valid_fraction=VALID_FRACTION),
-        train=TrainConfig(epochs=config.epochs, batch_size=config.batch_size),
-        seeds=config.seeds,
-    )
+    training = {"epochs": config.epochs, "batch_size": config.batch_size, "seeds": config.seeds}
+    base = replace_settings(SweepConfig(), {"valid_fraction": VALID_FRACTION, **training})
     resolved = resolve_config(base, dataset)
-    values = tuple(strength.setting(value, resolved) for value in strength.values)
-    axis = SweepAxis(strength.section, strength.field, tuple(dict.fromkeys(values)))
-    points = [make_point(base, [axis], [value], dataset) for value in axis.values]
-    plan = dataclasses.replace(make_plan(base.plan, config.seeds * len(points)), seeds=config.seeds)
-    experiment = prepare_experiment(resolved, dataset, SilentReporter(), plan)
-    accuracies: dict[Any, float] = {}
-    for group in group_points(points, [axis]):
-        accuracies |= _group_accuracies(experiment, strength.kind, group)
-    return [accuracies[value] for value in values]
+    experiment = prepare_experiment(resolved, dataset, SilentReporter())
+    accuracies = []
+    for value in strength.values:
+        setting = {strength.field: strength.setting(value, resolved)}
+        with_value = resolve_config(replace_settings(base, setting), dataset)
+        problem = problem_spec_for(with_value, dataset)
+        own = dataclasses.replace(experiment, config=with_value, problem=problem)
+        accuracies.append(100 * float(np.mean(_train_and_score(own, strength.kind))))
+    return accuracies
 
 
-def _group_accuracies(experiment: Experiment, kind: str, group: PointGroup) -> dict[Any, float]:
-    """Returns the mean accuracy by value, of points that one program trains."""
-    experiment = experiment_for_group(experiment, group)
-    method = method_for_group(kind, group, problem_spec_for(group.points[0].config, experiment.dataset))
-    trained = train_group(experiment, kind, group, method)
-    encode = jax.jit(method.encode)
-    inputs = experiment.dataset.inputs.reshape(experiment.dataset.n_examples, -1)
-
-    def accuracy(index: int, seed: int) -> float:
-        state = slice_point(trained, index, experiment.config.seeds).progress.state
-        variables = jax.tree.map(lambda leaf: leaf[seed], state.variables)
-        scaler = jax.tree.map(lambda leaf: leaf[seed], experiment.scaler)
-        codes = np.asarray(encode(variables, apply_scaler(scaler, inputs)), np.float64)
-        return _ridge_accuracy(codes, experiment, seed)
-
-    def value(point: GridPoint) -> Any:
-        return next(iter(point.values.values()))
-
-    seeds = range(experiment.config.seeds)
-    return {
-        value(point): 100 * float(np.mean([accuracy(index, seed) for seed in seeds]))
-        for index, point in enumerate(group.points)
-    }
+def _train_and_score(experiment: Experiment, kind: str) -> list[float]:
+    """Returns the accuracy of each seed's codes."""
+    method = autoencoder_method(kind, experiment.problem)
+    optimizer, variables = optimizer_for(experiment, method), init_variables(experiment, method)
+    trained = train_method(experiment, kind, method, optimizer, variables).progress.state.variables
+    encode, every_row = jax.jit(method.encode), np.arange(experiment.dataset.n_examples)
+    accuracies = []
+    for seed in range(experiment.config.seeds):
+        of_seed = experiment.plan.seed_to_host(trained, seed)
+        codes = np.asarray(encode(of_seed, scaled_inputs(experiment, seed, every_row)), np.float64)
+        accuracies.append(_ridge_accuracy(codes, experiment, seed))
+    return accuracies
 
 
 def _ridge_accuracy(codes: Float[np.ndarray, "n width"], experiment: Experiment, seed: int) -> float:

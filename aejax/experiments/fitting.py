@@ -3,14 +3,14 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from aejax.autoencoders.registry import find_kind
-from aejax.autoencoders.spec import AutoencoderSpec, ProblemSpec
+from aejax.autoencoders.spec import ProblemSpec
 from aejax.config import PretrainConfig
 from aejax.data.dataset import make_dataset
 from aejax.data.label_budget import with_some_class
@@ -24,7 +24,8 @@ from aejax.experiments.progress import SilentReporter
 from aejax.experiments.resolve import check_kind, resolve_config
 from aejax.experiments.schedule import optimizer_for
 from aejax.experiments.training import init_variables, train_method
-from aejax.methods.autoencoders import autoencoder_method, make_cached_spec
+from aejax.methods.autoencoders import autoencoder_method
+from aejax.models.autoencoder import Autoencoder
 from aejax.models.submodules import Variables
 
 BLOCK_ROWS = 256  # rows that are encoded at a time; the last block is padded, so that one program serves any number
@@ -45,29 +46,28 @@ class FittedAutoencoder:
     def width(self) -> int:
         """Size of a code."""
         inputs = jax.ShapeDtypeStruct((1, self.problem.n_features), np.float32)
-        encode = self._programs.encode
-        return int(jax.eval_shape(encode, self.variables, self.scaler, inputs).shape[1])
+        return int(jax.eval_shape(self._model.encode, self.variables, inputs).shape[1])
 
     def encode(self, inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n width"]:
         """Returns the codes of raw inputs."""
-        return self._apply(self._programs.encode, self._centre(inputs))
+        return self._apply(_encode, self._centre(inputs))
 
     def decode(self, codes: Float[np.ndarray, "n width"]) -> Float[np.ndarray, "n d"]:
         """Returns what codes stand for, in the inputs' units."""
-        scaled = self._apply(self._programs.decode, codes)
+        scaled = self._apply(_decode, codes)
         scale = np.where(self.scaler.scale == 0, np.inf, self.scaler.scale)  # constant features are their shift
         return scaled / scale + self.scaler.shift + (0 if self.offsets is None else self.offsets)
 
     def explained_variance(self, inputs: Float[np.ndarray, "n d"]) -> float:
         """Returns the share of the scaled inputs' variance that reconstructions explain."""
         scaled = np.asarray(apply_scaler(self.scaler, self._centre(inputs)))
-        reconstructed = self._apply(self._programs.decode, self.encode(inputs))
+        reconstructed = self._apply(_decode, self.encode(inputs))
         total = np.square(scaled - scaled.mean(axis=0)).sum()
         return float(1 - np.square(scaled - reconstructed).sum() / total) if total > 0 else 0.0
 
     @property
-    def _programs(self) -> "_Programs":
-        return _compile(find_kind(self.kind), self.problem)
+    def _model(self) -> Autoencoder:
+        return find_kind(self.kind)(self.problem).model
 
     def _centre(self, inputs: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
         """Returns inputs as the training stored them."""
@@ -76,27 +76,22 @@ class FittedAutoencoder:
 
     def _apply(self, program: Callable[..., Array], rows: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n m"]:
         """Applies a program to blocks of rows, so that a row's result depends on nothing but the row."""
-        results = []
+        model, results = self._model, []
         for start in range(0, len(rows), BLOCK_ROWS):
             block = rows[start : start + BLOCK_ROWS].astype(np.float32)
             padded = np.concatenate([block, np.zeros((BLOCK_ROWS - len(block), block.shape[1]), np.float32)])
-            results.append(np.asarray(program(self.variables, self.scaler, padded))[: len(block)])
+            results.append(np.asarray(program(model, self.variables, self.scaler, padded))[: len(block)])
         return np.concatenate(results)
 
 
-class _Programs(NamedTuple):
-    encode: Callable[..., Array]
-    decode: Callable[..., Array]
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(model: Autoencoder, variables: Variables, scaler: Scaler, rows: Array) -> Array:
+    return model.encode(variables, apply_scaler(scaler, rows))
 
 
-@functools.lru_cache(maxsize=32)
-def _compile(make: Callable[[ProblemSpec], AutoencoderSpec], problem: ProblemSpec) -> _Programs:
-    """Returns compiled functions of variables, scaler and rows, which equal kinds and settings share."""
-    model = make_cached_spec(make, problem).model
-    return _Programs(
-        encode=jax.jit(lambda variables, scaler, rows: model.encode(variables, apply_scaler(scaler, rows))),
-        decode=jax.jit(lambda variables, scaler, codes: model.decode(variables, codes)),
-    )
+@functools.partial(jax.jit, static_argnums=0)
+def _decode(model: Autoencoder, variables: Variables, scaler: Scaler, codes: Array) -> Array:
+    return model.decode(variables, codes)
 
 
 def fit_autoencoder(

@@ -19,14 +19,11 @@ from aejax.data.selection_folds import SelectionFolds
 from aejax.data.shuffling import shuffle_epoch, steps_per_epoch
 from aejax.experiments import classifier_training, training
 from aejax.experiments.classifier_selection import (
-    COPIES_OF_WEIGHTS,
-    MAX_SELECTION_BYTES,
     MIN_EPOCHS,
     WEIGHT_DECAYS,
     SelectionGrid,
     choose_settings,
     last_considered_epoch,
-    settings_that_fit,
 )
 from aejax.experiments.classifier_training import (
     ClassifierTask,
@@ -239,11 +236,3 @@ def test_settings_with_which_a_fold_diverged_are_not_chosen_and_ties_go_to_less_
     assert chosen.settings == [{"epochs": 3, "weight_decay": 0.1}, {"epochs": 4, "weight_decay": 1.0}]
     decays, epochs = choose_settings(np.full((3, 1, 4), np.inf))
     assert (decays.tolist(), epochs.tolist()) == ([0], [1])
-
-
-def test_a_wide_model_tries_fewer_settings():
-    limit = MAX_SELECTION_BYTES // COPIES_OF_WEIGHTS
-    assert settings_that_fit(4, 5, limit // 20) == (4, 5)
-    assert settings_that_fit(4, 5, limit // 19) == (3, 5)
-    assert settings_that_fit(4, 5, limit // 4) == (1, 4)
-    assert settings_that_fit(4, 5, limit) == settings_that_fit(4, 5, 10 * limit) == (1, 1)

@@ -166,12 +166,6 @@ def test_few_labels_change_the_classifiers_and_their_epochs_and_not_the_autoenco
     assert epochs["denoising"] == FEW.train.epochs
 
 
-def test_a_finished_run_is_not_made_again(run):
-    before = (run[0] / "results.json").stat().st_mtime_ns
-    compare(SMALL, run[0], quiet())
-    assert (run[0] / "results.json").stat().st_mtime_ns == before
-
-
 def test_a_diverging_method_is_marked_and_still_scored(tmp_path):
     config = configure(FEW, methods=("raw", "undercomplete"), learning_rate=1e30)
     results = compare(config, tmp_path / "diverged", quiet())

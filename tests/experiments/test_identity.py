@@ -6,23 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from preparing import configure
 from resuming import Killed
 from sklearn.decomposition import PCA
 
 import aejax
 from aejax.cli.arguments import load_plugins
-from aejax.config import (
-    CheckpointConfig,
-    CompareConfig,
-    DataConfig,
-    HeadConfig,
-    ModelConfig,
-    PretrainConfig,
-    ProbeConfig,
-    ProbeRunConfig,
-    SweepConfig,
-    TrainConfig,
-)
+from aejax.config import CheckpointConfig, CompareConfig, DataConfig, PretrainConfig, ProbeRunConfig, SweepConfig
 from aejax.config.experiment import ExploreConfig, ExportConfig
 from aejax.data.registry import load_dataset
 from aejax.errors import InputError
@@ -46,13 +36,13 @@ DATASET = load_dataset(DataConfig(dataset="wine"))
 EVERY_EPOCH, AGAIN = CheckpointConfig(save_every=0), CheckpointConfig(overwrite=True)
 OTHER_DATA = r"holds a run of other data \(SHA-256 [0-9a-f]{8} there, [0-9a-f]{8} here\); give --overwrite .* --out$"
 OTHER_THAN_TRAINED = r"other data than the run was trained on \(SHA-256 .* here, .* there\); give the same data, or"
-SMALL = {
-    "model": ModelConfig(hidden=(4,), latent_dim=2),
-    "train": TrainConfig(epochs=2, batch_size=64),
-    "probe": ProbeConfig(probe="ridge"),
-    "seeds": 1,
+SMALL = {"hidden": (4,), "latent_dim": 2, "epochs": 2, "batch_size": 64, "probe": "ridge", "seeds": 1}
+CONFIGS = {
+    compare: configure(methods=("undercomplete",), **SMALL),
+    pretrain: configure(PretrainConfig(), **SMALL),
+    sweep: configure(SweepConfig(), axis=("latent_dim=1",), **SMALL),
 }
-PROBE = ProbeRunConfig(probe=ProbeConfig(probe="ridge"), head=HeadConfig(head_epochs=1))
+PROBE = configure(ProbeRunConfig(), probe="ridge", head_epochs=1)
 EXPLORE = ExploreConfig(anomaly_class="none")
 
 
@@ -70,13 +60,8 @@ EDITS = ({"swapped": 7}, {"rows": 80})  # rows edited, rows added
 
 def run_script(script, folder, checkpoint=EVERY_EPOCH, **changes):
     """Runs an experiment that trains on `table.csv` of the folder into its `run`."""
-    data = DataConfig(dataset=str(folder / "table.csv"))
-    configs = {
-        compare: CompareConfig(data=data, methods=("undercomplete",), **SMALL),
-        pretrain: PretrainConfig(data=data, **SMALL),
-        sweep: SweepConfig(data=data, axis=("latent_dim=1",), **SMALL),
-    }
-    return script(dataclasses.replace(configs[script], **changes), folder / "run", quiet(), checkpoint)
+    config = configure(CONFIGS[script], dataset=folder / "table.csv", **changes)
+    return script(config, folder / "run", quiet(), checkpoint)
 
 
 @pytest.mark.parametrize(

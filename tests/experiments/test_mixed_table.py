@@ -11,17 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from jax import export
+from preparing import configure
 
 import aejax
-from aejax.config import (
-    DataConfig,
-    HeadConfig,
-    ModelConfig,
-    PretrainConfig,
-    ProbeConfig,
-    ProbeRunConfig,
-    TrainConfig,
-)
+from aejax.config import DataConfig, PretrainConfig, ProbeRunConfig
 from aejax.config.experiment import ExploreConfig
 from aejax.data.registry import load_dataset
 from aejax.data.scalers import apply_scaler
@@ -73,12 +66,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(folder):
     """Returns a pretraining run of the table."""
-    config = PretrainConfig(
-        data=DataConfig(dataset=str(folder / "mixed.csv"), **READ),
-        model=ModelConfig(hidden=(4,), latent_dim=2),
-        train=TrainConfig(epochs=1),
-        seeds=2,
-    )
+    small = {"hidden": (4,), "latent_dim": 2, "epochs": 1, "seeds": 2}
+    config = configure(PretrainConfig(), dataset=folder / "mixed.csv", **READ, **small)
     pretrain(config, folder / "run", quiet())
     return folder / "run"
 
@@ -127,7 +116,7 @@ def test_another_process_gets_the_same_codes_from_a_dataframe(folder, run, load_
 
 @pytest.mark.slow
 def test_the_run_is_probed_and_explored(folder, run):
-    config = ProbeRunConfig(probe=ProbeConfig(probe="ridge"), head=HeadConfig(head_epochs=1))
+    config = configure(ProbeRunConfig(), probe="ridge", head_epochs=1)
     assert probe_run(run, config, folder / "probe", quiet())["methods"][0]["test_accuracy"]["mean"] > 0
     results = explore(run, ExploreConfig(anomaly_epochs=1), folder / "explore", quiet())
     assert {"reconstructions", "denoising", "codes", "compression", "anomaly_detection"} <= results["parts"].keys()
